@@ -1,0 +1,400 @@
+"""The graph: how operations are recorded, and how gradients flow back through the record.
+
+The whole engine is two functions. `differentiable` turns a NumPy function that returns
+`(y, dx, dw, ...)` into an operation on tensors, and writes a `Node` for each call whose inputs
+require a gradient. `backward` visits the nodes from the newest to the oldest: a node's number is
+the moment of its creation, so every use of a value is visited before the operation that made it.
+
+    x ----.                       An edge of a node is one input that requires a gradient:
+           mul ---- y             (dx, where the gradient goes, shape and dtype of the input).
+    w ----'                       It goes to the node that made the input, or, for a leaf,
+                                  to the tensor itself, whose `.grad` it becomes.
+
+A node never points to its output and never to an intermediate tensor, only to closures and
+older nodes. So there are no reference cycles, and a closure's arrays die as it is consumed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import heapq
+import inspect
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
+
+import numpy as np
+
+from tinynet.errors import ShapeError
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+Array: TypeAlias = Any
+"""Inside an op an ndarray; for its callers whatever becomes one: Tensor, ndarray or number."""
+
+Pull: TypeAlias = Callable[[Array], Array]
+"""Turns the gradient of an op's output into the gradient of one of its inputs."""
+
+P = ParamSpec("P")
+
+clock = itertools.count(1)  # numbers nodes and in-place changes, in the order they happen
+
+
+class _ThreadState(threading.local):
+    recording = True
+    observer: Callable[[str, tuple[Any, ...], dict[str, Any], Variable], None] | None = None
+
+
+state = _ThreadState()
+
+
+class Variable:
+    """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
+
+    data: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+
+    data: np.ndarray
+    grad: Tensor | None
+    node: Node | None
+    requires_grad: bool
+
+
+class Node:
+    """One recorded call of an operation.
+
+    edges: (pull, target, shape, dtype) for each input that requires a gradient, or None once
+    the backward pass has consumed them. retained: the tensor that asked for `retain_grad()`.
+    """
+
+    __slots__ = ("__weakref__", "edges", "name", "number", "retained", "view")
+
+    def __init__(self, name: str, edges: list[Any], view: bool) -> None:
+        self.name = name
+        self.number = next(clock)
+        self.edges: list[tuple[Pull, Node | Variable, tuple[int, ...], np.dtype[Any]]] | None = edges
+        self.view = view
+        self.retained: weakref.ref[Variable] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Node {self.number}: {self.name}>"
+
+
+registry: dict[str, Callable[..., Tensor]] = {}
+"""Every differentiable operation by its qualified name, such as `tinynet.ops.conv.conv2d`."""
+
+_tensor_class: type[Variable] = Variable
+
+
+def set_tensor_class(tensor_class: type[Variable]) -> None:
+    """Tell the graph which class wraps the outputs of operations (called once, by tensor.py)."""
+    global _tensor_class
+    _tensor_class = tensor_class
+
+
+def wrap(data: Array, node: Node | None = None) -> Tensor:
+    """A tensor around `data`, without any check or copy."""
+    y: Any = _tensor_class.__new__(_tensor_class)
+    y.data = data if type(data) is np.ndarray else np.asarray(data)
+    y.grad = None
+    y.node = node
+    y.requires_grad = node is not None
+    return y  # type: ignore[no-any-return]
+
+
+@overload
+def differentiable(function: Callable[P, tuple[Array, ...]], /) -> Callable[P, Tensor]: ...
+
+
+@overload
+def differentiable(
+    *, view: bool = ...
+) -> Callable[[Callable[P, tuple[Array, ...]]], Callable[P, Tensor]]: ...
+
+
+def differentiable(function: Any = None, *, view: bool = False) -> Any:
+    """Turn a function on arrays into a differentiable operation on tensors.
+
+    `function(x, w, ..., settings)` gets ndarrays in place of tensors and returns
+    `(y, dx, dw, ...)`: the output, and for each of its first inputs a function that turns the
+    gradient of the output, dy, into the gradient of that input. dx may have the broadcast shape:
+    it is summed back to the shape of x here. What the backward pass needs, the nested functions
+    keep as local variables. A gradient that nobody asked for is never computed.
+
+    view: the output may share memory with the first input (reshape, transpose, ...).
+
+    >>> import numpy as np, tinynet
+    >>> @tinynet.differentiable
+    ... def square(x):
+    ...     return x * x, lambda dy: 2 * x * dy
+    >>> t = tinynet.tensor([1.0, -3.0], requires_grad=True)
+    >>> square(t).sum().backward()
+    >>> t.grad
+    Tensor([ 2., -6.])
+    """
+    if function is None:
+        return lambda function: _operation(function, view)
+    return _operation(function, view)
+
+
+def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
+    name = body.__name__
+
+    @functools.wraps(body)
+    def operation(*args: Any, **settings: Any) -> Tensor:
+        for value in settings.values():
+            if isinstance(value, Variable):
+                args, settings = _by_position(body, args, settings)
+                break
+        arrays: list[Any] = []
+        tracked = False
+        for value in args:
+            if isinstance(value, Variable):
+                arrays.append(value.data)
+                if value.requires_grad:
+                    tracked = True
+                    if value.node is not None and _last_change > value.node.number:
+                        _check_not_stale(value, name)
+            elif isinstance(value, float):
+                arrays.append(float(value))  # np.float64 is a float: a scalar never promotes
+            else:
+                arrays.append(value)
+        try:
+            y, *pulls = body(*arrays, **settings)
+        except ValueError as error:
+            raise _explained(error, name, arrays) from error
+        node = None
+        if tracked and state.recording:
+            edges = []
+            for value, pull in zip(args, pulls):  # noqa: B905 (settings come after the inputs)
+                if isinstance(value, Variable) and value.requires_grad:
+                    data = value.data
+                    edges.append((pull, value.node or value, data.shape, data.dtype))
+            if edges:
+                node = Node(name, edges, view)
+        output = wrap(y, node)
+        if state.observer is not None:
+            state.observer(f"{body.__module__}.{name}", args, settings, output)
+        return output
+
+    operation.forward = body  # type: ignore[attr-defined]
+    registry[f"{body.__module__}.{name}"] = operation
+    return operation
+
+
+def _explained(error: ValueError, name: str, arrays: list[Any]) -> ValueError:
+    """NumPy's complaint about broadcasting, with the operation and the shapes named."""
+    if "broadcast" not in str(error) or isinstance(error, ShapeError):
+        return error
+    shapes = " and ".join(str(x.shape) for x in arrays if isinstance(x, np.ndarray))
+    return ShapeError(
+        f"{name}: shapes {shapes} do not broadcast; aligned at the right, each pair of sizes must "
+        "be equal or contain a 1. `reshape` or `unsqueeze` can insert the axis that is missing."
+    )
+
+
+def _by_position(
+    body: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with its tensors given by position, which is where the inputs are found."""
+    bound = inspect.signature(body).bind(*args, **settings)
+    bound.apply_defaults()
+    return bound.args, bound.kwargs
+
+
+def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
+    """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
+
+    The gradients of all leaves are written at the end, so an error leaves every `.grad` as it
+    was. Each node's edges are dropped as they are consumed, unless `retain_graph`.
+    """
+    gradients: dict[Node | Variable, Array] = {root.node or root: dy}
+    owned: set[Node | Variable] = set()  # targets whose gradient is an array of their own
+    given: set[int] = {id(dy)}
+    queue = [(-root.node.number, root.node)] if root.node else []
+    while queue:
+        _, node = heapq.heappop(queue)
+        dy = gradients.pop(node)
+        if node.edges is None:
+            raise RuntimeError(
+                f"backward() a second time through {node.name!r}, whose saved values are freed. "
+                "Run the forward pass again, or pass retain_graph=True to the first backward()."
+            )
+        if _last_change > node.number:
+            _check_saved_values(node)
+        if node.retained is not None:
+            _write_grad(node.retained(), np.array(dy))
+        for pull, target, shape, dtype in node.edges:
+            gradient = pull(dy)
+            if type(gradient) is not np.ndarray or gradient.shape != shape:
+                gradient = sum_to_shape(gradient, shape, node.name, pull)
+            if gradient.dtype != dtype:
+                gradient = gradient.astype(dtype)
+            if target in gradients:
+                if target in owned:
+                    gradients[target] += gradient
+                else:
+                    gradients[target] = gradients[target] + gradient
+                    owned.add(target)
+                continue
+            gradients[target] = gradient
+            if gradient.base is None and id(gradient) not in given:
+                owned.add(target)
+            given.add(id(gradient))
+            if type(target) is Node:
+                heapq.heappush(queue, (-target.number, target))
+        if not retain_graph:
+            node.edges = None
+    for leaf, gradient in gradients.items():
+        _write_grad(leaf, gradient if leaf in owned else np.array(gradient))
+
+
+def _write_grad(tensor: Any, gradient: Array) -> None:
+    if tensor is not None:
+        tensor.grad = wrap(gradient if tensor.grad is None else tensor.grad.data + gradient)
+
+
+def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, pull: Pull) -> np.ndarray:
+    """Undo broadcasting: sum `gradient` over the axes along which `shape` was stretched.
+
+    A value used in several places gets the sum of their gradients (multivariate chain rule).
+    Raises ShapeError if `shape` does not broadcast to the gradient's shape.
+    """
+    gradient = np.asarray(gradient)
+    lead = gradient.ndim - len(shape)
+    if lead < 0 or any(size not in (1, gradient.shape[lead + i]) for i, size in enumerate(shape)):
+        which = getattr(pull, "__name__", "gradient")
+        raise ShapeError(
+            f"{name}: the gradient {which}(dy) has shape {gradient.shape}, but the input it "
+            f"belongs to has shape {shape}. Return an array of the input's shape."
+        )
+    stretched = [lead + i for i, size in enumerate(shape) if size == 1]
+    summed = gradient.sum(axis=(*range(lead), *stretched), keepdims=True)
+    return np.asarray(summed.reshape(shape))
+
+
+class _GradMode(contextlib.ContextDecorator):
+    """Base of `no_grad` and `enable_grad`; both nest, serve as decorators and are per thread."""
+
+    recording: bool
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(state.recording)
+        state.recording = self.recording
+
+    def __exit__(self, *error: object) -> None:
+        state.recording = self._before.pop()
+
+
+class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
+    """Record nothing inside: `with no_grad(): ...`, or as a decorator.
+
+    >>> import tinynet
+    >>> x = tinynet.ones(2, requires_grad=True)
+    >>> with tinynet.no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
+
+    recording = False
+
+
+class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)
+    """Record inside, even within `no_grad()`."""
+
+    recording = True
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return state.recording
+
+
+@contextlib.contextmanager
+def observe(
+    observer: Callable[[str, tuple[Any, ...], dict[str, Any], Variable], None],
+) -> Iterator[None]:
+    """Call `observer(op, args, settings, output)` after each operation of this thread."""
+    before = state.observer
+    state.observer = observer
+    try:
+        yield
+    finally:
+        state.observer = before
+
+
+# Changes in place. A closure that kept an array is wrong once the array is overwritten. Changes
+# are rare, so an operation pays one comparison of integers, and only a change makes backward look.
+
+_changes: dict[int, tuple[int, Any]] = {}  # id of the owner -> (moment, weak reference to it)
+_last_change = 0
+
+
+def _owner(array: np.ndarray) -> np.ndarray:
+    """The array that owns the memory under a view."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def note_change(array: np.ndarray) -> None:
+    """Remember that the memory of `array` was overwritten now."""
+    global _last_change
+    owner = _owner(array)
+    key = id(owner)
+    _last_change = next(clock)
+    _changes[key] = (_last_change, weakref.ref(owner, lambda _: _changes.pop(key, None)))
+
+
+def _changed_since(array: np.ndarray, moment: int) -> bool:
+    return _changes.get(id(_owner(array)), (0, None))[0] > moment
+
+
+def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
+    """The arrays that a closure keeps alive for the backward pass."""
+    pending = [pull]
+    seen = set()
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            pending.extend(value)
+        else:
+            for cell in getattr(value, "__closure__", None) or ():
+                with contextlib.suppress(ValueError):  # a cell that is still empty
+                    pending.append(cell.cell_contents)
+
+
+def _check_saved_values(node: Node) -> None:
+    for pull, _, _, _ in node.edges or ():
+        for array in saved_arrays(pull):
+            if _changed_since(array, node.number):
+                raise RuntimeError(
+                    f"{node.name}: a value of shape {array.shape} that its gradient needs was "
+                    "changed in place after the forward pass. Write `x = x + ...` in place of "
+                    "`x += ...`, or change a copy (`x.clone()`)."
+                )
+
+
+def _check_not_stale(value: Variable, name: str) -> None:
+    """A tensor whose memory was changed, through another tensor, after it was computed."""
+    node = value.node
+    if node is not None and _changed_since(value.data, node.number):
+        raise RuntimeError(
+            f"{name}: its input of shape {value.data.shape}, made by {node.name!r}, shares memory "
+            "with a tensor that was changed in place since; the gradient would be wrong. "
+            f"Compute it again after the change, or take a copy first (`.clone()`)."
+        )

@@ -1,0 +1,122 @@
+"""Functions that make tensors: from data, filled with a number, or at random.
+
+Floats are float32 unless a dtype is given. `shape` is given as separate sizes or as one tuple.
+Random ones take `rng`, a numpy Generator; without it they use the thread's default generator,
+which `tinynet.manual_seed` seeds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinynet.ops.shape import normalized_shape
+from tinynet.random import default_rng
+from tinynet.tensor import Tensor, as_array, float32
+
+
+def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of `data`: nested lists, numbers, arrays or tensors.
+
+    Python floats become float32, ints int64; arrays keep their dtype.
+    Raises TypeError for what is no array of numbers, ShapeError for ragged lists.
+
+    >>> tensor([[1, 2], [3, 4]]) @ tensor([1, 1])
+    Tensor([3, 7])
+    """
+    return Tensor(np.array(as_array(data, dtype)), requires_grad)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor that shares memory with `array`."""
+    return Tensor(array)
+
+
+def full(
+    *shape: Any, fill_value: float, dtype: DTypeLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor filled with one number: `full((2, 3), fill_value=7)`, float32 unless given."""
+    return Tensor(np.full(normalized_shape(shape), fill_value, dtype or float32), requires_grad)
+
+
+def zeros(*shape: Any, dtype: DTypeLike = float32, requires_grad: bool = False) -> Tensor:
+    """A tensor filled with 0."""
+    return Tensor(np.zeros(normalized_shape(shape), dtype), requires_grad)
+
+
+def ones(*shape: Any, dtype: DTypeLike = float32, requires_grad: bool = False) -> Tensor:
+    """A tensor filled with 1."""
+    return Tensor(np.ones(normalized_shape(shape), dtype), requires_grad)
+
+
+def zeros_like(like: Tensor, requires_grad: bool = False) -> Tensor:
+    """Zeros of the shape, dtype and memory order of another tensor."""
+    return Tensor(np.zeros_like(like.data), requires_grad)
+
+
+def ones_like(like: Tensor, requires_grad: bool = False) -> Tensor:
+    """Ones of the shape, dtype and memory order of another tensor."""
+    return Tensor(np.ones_like(like.data), requires_grad)
+
+
+def full_like(like: Tensor, fill_value: float, requires_grad: bool = False) -> Tensor:
+    """One number in the shape, dtype and memory order of another tensor."""
+    return Tensor(np.full_like(like.data, fill_value), requires_grad)
+
+
+def arange(
+    start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None
+) -> Tensor:
+    """Numbers from `start` (0 if only one bound is given) up to, not including, `stop`."""
+    values = np.arange(start, dtype=dtype) if stop is None else np.arange(start, stop, step, dtype)
+    return Tensor(values.astype(float32) if dtype is None and values.dtype.kind == "f" else values)
+
+
+def linspace(start: float, stop: float, steps: int, dtype: DTypeLike = float32) -> Tensor:
+    """`steps` evenly spaced numbers from `start` to `stop`, both included."""
+    return Tensor(np.linspace(start, stop, steps, dtype=dtype))
+
+
+def eye(n: int, m: int | None = None, dtype: DTypeLike = float32) -> Tensor:
+    """The n x m matrix with ones on the diagonal (m = n if not given)."""
+    return Tensor(np.eye(n, m, dtype=dtype))
+
+
+def randn(
+    *shape: Any,
+    dtype: DTypeLike = float32,
+    requires_grad: bool = False,
+    rng: np.random.Generator | None = None,
+) -> Tensor:
+    """Normally distributed numbers, mean 0 and variance 1."""
+    values = default_rng(rng).standard_normal(normalized_shape(shape))
+    return Tensor(np.asarray(values, dtype), requires_grad)
+
+
+def rand(
+    *shape: Any,
+    dtype: DTypeLike = float32,
+    requires_grad: bool = False,
+    rng: np.random.Generator | None = None,
+) -> Tensor:
+    """Uniformly distributed numbers from 0 up to, not including, 1."""
+    values = default_rng(rng).random(normalized_shape(shape), dtype=np.float32)
+    return Tensor(np.asarray(values, dtype), requires_grad)
+
+
+def randint(
+    low: int,
+    high: int,
+    shape: tuple[int, ...],
+    dtype: DTypeLike = np.int64,
+    rng: np.random.Generator | None = None,
+) -> Tensor:
+    """Uniformly distributed ints from `low` up to, not including, `high`."""
+    return Tensor(default_rng(rng).integers(low, high, shape, dtype=dtype))  # type: ignore[arg-type]
+
+
+def randperm(n: int, rng: np.random.Generator | None = None) -> Tensor:
+    """The numbers 0 to n - 1 in random order."""
+    return Tensor(default_rng(rng).permutation(n))

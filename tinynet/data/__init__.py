@@ -1,0 +1,67 @@
+"""Data: sets by name, datasets, batches, and what is done to the images on the way.
+
+    from tinynet.data import DataLoader, load, standardize
+
+    train = load("digits", "train")
+    loader = DataLoader(train, batch_size=64, shuffle=True, seed=0, transform=standardize(train))
+    for images, labels in loader: ...
+
+What is where: `dataset` (datasets and splits), `loader`, `transforms`, `statistics`, `known` (the
+table of data sets), `sources` (`load`), `files` (finding, downloading, checking), and a reader
+for each format: `idx` (MNIST, CIFAR-10), `npz`, `folder`.
+"""
+
+from __future__ import annotations
+
+from tinynet.data.dataset import (
+    ArrayDataset,
+    Dataset,
+    Subset,
+    collate,
+    random_split,
+    stratified_split,
+)
+from tinynet.data.folder import load_folder, read_image, read_images
+from tinynet.data.known import KNOWN, KnownSet
+from tinynet.data.loader import DataLoader
+from tinynet.data.sources import download, load
+from tinynet.data.statistics import channel_statistics, standardize
+from tinynet.data.transforms import (
+    Compose,
+    Cutout,
+    Normalize,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomRotate,
+    RandomShift,
+    ToFloat,
+    Transform,
+)
+
+__all__ = [
+    "KNOWN",
+    "ArrayDataset",
+    "Compose",
+    "Cutout",
+    "DataLoader",
+    "Dataset",
+    "KnownSet",
+    "Normalize",
+    "RandomCrop",
+    "RandomHorizontalFlip",
+    "RandomRotate",
+    "RandomShift",
+    "Subset",
+    "ToFloat",
+    "Transform",
+    "channel_statistics",
+    "collate",
+    "download",
+    "load",
+    "load_folder",
+    "random_split",
+    "read_image",
+    "read_images",
+    "standardize",
+    "stratified_split",
+]

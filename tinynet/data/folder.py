@@ -1,0 +1,166 @@
+"""`folder:PATH`: images in class folders, read with Pillow (the extra `images`).
+
+    PATH/train/cat/1.png  PATH/test/cat/7.png      a train and a test folder, or
+    PATH/cat/1.png        PATH/dog/2.png           class folders, of which a part is held out
+
+How pixels are read: grey images (8 or 16 bit, or black and white) have one channel, all others
+(RGB, palette, CMYK, ...) three; in a folder with both, grey is repeated in all three. 16-bit grey
+0..65535 becomes 0..255. What is transparent shows white. A rotation noted by the camera (EXIF) is
+applied. Of an animation the first frame counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinynet.data.dataset import ArrayDataset, stratified_indices
+from tinynet.errors import DataError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+TEST_FOLDERS = ("test", "val", "valid", "validation")
+LAYOUT = "expected PATH/train/CLASS/*.png and PATH/test/CLASS/*.png, or PATH/CLASS/*.png"
+GREY_MODES = ("1", "L", "LA", "La")  # and those that start with I: 16 or 32 bits
+
+
+def load_folder(
+    path: str | Path,
+    split: str = "train",
+    size: int | tuple[int, int] | None = None,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+) -> ArrayDataset:
+    """The images of a folder as a dataset: uint8 (N, C, H, W), classes in sorted order.
+
+    size: height and width, or one number for both, that every image is resized to (bilinear);
+    without it all images must be equally large. test_fraction, seed: where PATH has no test
+    folder, that part of each class is held out, chosen by the seed; always the same files.
+
+    Raises DataError that names the folder or the image, ImportError without Pillow.
+    """
+    folder = Path(path)
+    files, labels, classes = list_images(folder, split, test_fraction, seed)
+    return ArrayDataset(read_images(files, size), labels, classes=classes)
+
+
+def list_images(
+    folder: Path, split: str, test_fraction: float, seed: int
+) -> tuple[list[Path], np.ndarray, tuple[str, ...]]:
+    """The files of a split, their labels (N,) and the class names."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; {LAYOUT}")
+    test_folders = [folder / name for name in TEST_FOLDERS if (folder / name).is_dir()]
+    if (folder / "train").is_dir() and test_folders:
+        classes = _class_folders(folder / "train")
+        chosen = folder / "train" if split == "train" else test_folders[0]
+        unknown = set(_class_folders(chosen)) - set(classes)
+        if unknown:
+            raise DataError(f"{chosen}: {sorted(unknown)} are no classes of {folder / 'train'}")
+        files, labels = _files_of(chosen, classes)
+        return files, labels, classes
+    classes = _class_folders(folder)
+    files, labels = _files_of(folder, classes)
+    shares = [1 - test_fraction, test_fraction]
+    parts = stratified_indices(labels, shares, np.random.default_rng(seed))
+    part = parts[0 if split == "train" else 1]
+    return [files[i] for i in part], labels[part], classes
+
+
+def read_images(files: Sequence[Path], size: int | tuple[int, int] | None = None) -> np.ndarray:
+    """Images of equal size as one array (N, C, H, W) uint8; C is 1 if all of them are grey.
+
+    Raises DataError that names the first file that cannot be read or has another size.
+    """
+    if not files:
+        raise DataError("no images to read")
+    colour = False
+    for i, file in enumerate(files):
+        pixels = read_image(file, size)
+        if i == 0:
+            images = np.empty((len(files), 3, *pixels.shape[1:]), np.uint8)
+        if pixels.shape[1:] != images.shape[2:]:
+            (h, w), (H, W) = pixels.shape[1:], images.shape[2:]
+            raise DataError(
+                f"{file} is {w}x{h} pixels, but {files[0]} is {W}x{H} (width x height). Resize "
+                f"all to one size: folder:PATH?size={H}, or {H}x{W} for height x width."
+            )
+        images[i] = pixels  # grey fills all three
+        colour = colour or len(pixels) == 3
+    return images if colour else images[:, :1].copy()
+
+
+def read_image(file: str | Path, size: int | tuple[int, int] | None = None) -> np.ndarray:
+    """One image as uint8 (C, H, W), C 1 for grey and 3 for colour, resized to `size` if given."""
+    pillow = _pillow()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pillow.DecompressionBombWarning)
+            with pillow.open(file) as opened:
+                image = _as_grey_or_rgb(_upright(opened), pillow)
+    except Exception as error:  # Pillow's decoders raise whatever they run into
+        raise DataError(f"{file}: cannot be read as an image: {error}") from error
+    if size is not None:
+        height, width = (size, size) if isinstance(size, int) else size
+        image = image.resize((width, height), pillow.Resampling.BILINEAR)
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _as_grey_or_rgb(image: Any, pillow: ModuleType) -> Any:
+    """The image in mode L or RGB."""
+    if image.mode == "F":
+        raise ValueError("its pixels are floats, of which the range is unknown")
+    if image.mode.startswith("I"):
+        wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return pillow.fromarray(((wide + 128) // 257).astype(np.uint8))
+    grey = image.mode in GREY_MODES
+    if image.mode[-1] in "Aa" or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = pillow.new("RGBA", image.size, (255, 255, 255, 255))
+        image = pillow.alpha_composite(white, image)
+    return image.convert("L" if grey else "RGB")
+
+
+def _upright(image: Any) -> Any:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
+
+
+@functools.cache
+def _pillow() -> ModuleType:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError(
+            'reading images needs Pillow: pip install "tinynet-cnn[images]"'
+        ) from error
+    return Image
+
+
+def _class_folders(folder: Path) -> tuple[str, ...]:
+    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._")
+    if len(names) < 2:
+        found = f"one class folder, {names[0]!r}" if names else "no class folders"
+        raise DataError(f"{folder}: has {found}, but two or more are needed; {LAYOUT}")
+    return tuple(names)
+
+
+def _files_of(folder: Path, classes: Sequence[str]) -> tuple[list[Path], np.ndarray]:
+    """The images of every class, sorted by class and name, and their labels."""
+    files: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        inside = (folder / name).rglob("*")
+        images = sorted(p for p in inside if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+        if not images and (folder / name).is_dir():
+            raise DataError(f"{folder / name}: has no images ({' '.join(SUFFIXES)})")
+        files += images
+        labels += [label] * len(images)
+    return files, np.array(labels, np.int64)

@@ -1,0 +1,94 @@
+"""IDX, the file format of MNIST and its relatives, and the binary form of CIFAR-10.
+
+IDX: two zero bytes, a type byte (0x08 for unsigned bytes), the number of dimensions, each
+dimension as a big-endian 32-bit number, then the values, last dimension fastest.
+CIFAR-10: records of 3073 bytes, a label and a 32x32 image, the red plane first.
+
+Both parsers check every size against the bytes that are there before they make an array.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinynet.errors import DataError
+
+UNSIGNED_BYTE = 0x08
+CIFAR_RECORD = 1 + 3 * 32 * 32
+
+
+def parse_idx(content: bytes | bytearray, source: str | Path, ndim: int) -> np.ndarray:
+    """The uint8 array in the content of an IDX file, which must have `ndim` dimensions.
+
+    The array shares the memory of `content`. source: the file, for messages. Raises DataError.
+    """
+    if len(content) < 4:
+        raise DataError(f"{source}: ends at byte {len(content)}, expected a header of 4 bytes")
+    if content[0] or content[1]:
+        raise DataError(
+            f"{source}: starts with bytes {bytes(content[:4]).hex(' ')}, expected an IDX file, "
+            f"00 00 08 {ndim:02x}"
+        )
+    if content[2] != UNSIGNED_BYTE:
+        raise DataError(
+            f"{source}: offset 2: IDX type 0x{content[2]:02x}, expected 0x08 (unsigned bytes)"
+        )
+    if content[3] != ndim:
+        raise DataError(
+            f"{source}: offset 3: IDX with {content[3]} dimensions, expected {ndim} "
+            f"({'labels' if ndim == 1 else 'images'}); are the files swapped?"
+        )
+    header = 4 + 4 * ndim
+    if len(content) < header:
+        raise DataError(f"{source}: ends at byte {len(content)}, expected {header} of header")
+    shape = struct.unpack_from(f">{ndim}I", content, 4)
+    if math.prod(shape) != len(content) - header:
+        raise DataError(
+            f"{source}: offset 4: the header says {' x '.join(map(str, shape))} = "
+            f"{math.prod(shape)} bytes, but {len(content) - header} follow it at offset {header}"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def pair_idx(
+    images: np.ndarray, labels: np.ndarray, files: Sequence[Path], num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 1, H, W) and labels (N,) int64 from two IDX arrays, checked to fit together."""
+    if len(images) != len(labels):
+        raise DataError(
+            f"{files[0]} has {len(images)} images, but {files[1]} has {len(labels)} labels"
+        )
+    check_labels(labels, num_classes, files[1], start=8, step=1)
+    return images[:, None], labels.astype(np.int64)
+
+
+def parse_cifar10(content: bytes | bytearray, source: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 3, 32, 32) uint8 and labels (N,) int64 of one file of CIFAR-10's binary form."""
+    whole, rest = divmod(len(content), CIFAR_RECORD)
+    if rest or not whole:
+        raise DataError(
+            f"{source}: has {len(content)} bytes, expected a multiple of {CIFAR_RECORD} (a label "
+            f"and a 3x32x32 image); record {whole} is cut off at offset {whole * CIFAR_RECORD}"
+        )
+    records = np.frombuffer(content, np.uint8).reshape(whole, CIFAR_RECORD)
+    labels = records[:, 0].astype(np.int64)
+    check_labels(labels, 10, source, start=0, step=CIFAR_RECORD)
+    return records[:, 1:].reshape(whole, 3, 32, 32), labels
+
+
+def check_labels(
+    labels: np.ndarray, num_classes: int, source: str | Path, start: int, step: int
+) -> None:
+    """Raise DataError at the offset of the first label that is not below `num_classes`."""
+    wrong = np.flatnonzero(labels >= num_classes)
+    if len(wrong):
+        i = int(wrong[0])
+        raise DataError(
+            f"{source}: offset {start + step * i}: label {labels[i]} of example {i}, expected 0 "
+            f"to {num_classes - 1}"
+        )

@@ -1,0 +1,155 @@
+"""The DataLoader: shuffled batches of tensors, in an order that the seed alone decides.
+
+Nothing random is carried from batch to batch. The order of an epoch comes from a generator seeded
+with (seed, epoch), the augmentation of a batch from one seeded with (seed, epoch, batch), so the
+whole state is three integers and a run can go on in the middle of an epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinynet.data.dataset import Examples, take
+from tinynet.data.transforms import apply_transform
+from tinynet.random import default_rng
+from tinynet.tensor import Tensor
+
+ORDER, CHANCE = 0, 1  # the two uses of randomness in an epoch, kept apart in their seeds
+
+
+class DataLoader:
+    """Iterates over `dataset` once an epoch, in batches: tuples of tensors, one per array.
+
+    batch_size: examples a batch (N); the last one may be smaller, or is left out with drop_last.
+    shuffle: draw a new order of the examples every epoch. seed: fixes order and augmentation;
+    without it a seed is drawn from rng, or else from tinynet's default generator, which
+    `tinynet.manual_seed` fixes. transform: applied to the first array (N, C, H, W) of each batch.
+
+    Images of bytes come out as float32 in [0, 1] unless a transform made floats of them; other
+    floats come out as `dtype`, integers as int64.
+
+    Every `iter(loader)` starts an epoch of its own: the one after the last that was begun.
+
+    >>> from tinynet.data import ArrayDataset
+    >>> loader = DataLoader(ArrayDataset(np.zeros((5, 1, 4, 4), np.uint8), np.arange(5)), 2)
+    >>> [images.shape for images, labels in loader]
+    [(2, 1, 4, 4), (2, 1, 4, 4), (1, 1, 4, 4)]
+    """
+
+    def __init__(
+        self,
+        dataset: Examples,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        seed: int | None = None,
+        rng: np.random.Generator | None = None,
+        transform: Callable[..., np.ndarray] | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"DataLoader: batch_size must be 1 or more, got {batch_size}")
+        if seed is not None and rng is not None:
+            raise ValueError("DataLoader: give seed or rng, not both")
+        if seed is not None and seed < 0:
+            raise ValueError(f"DataLoader: the seed must be 0 or more, got {seed}")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.seed = int(default_rng(rng).integers(2**63)) if seed is None else int(seed)
+        self.transform = transform
+        self.dtype = np.dtype(dtype)
+        self._epoch = 0
+        self._position = 0  # batches handed out in this epoch
+        self._resuming = False
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole if self.drop_last or not rest else whole + 1
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        if self._position and not self._resuming:  # the epoch before was left early
+            self._epoch, self._position = self._epoch + 1, 0
+        self._resuming = False
+        return self._batches(self._epoch, self._position)
+
+    def _batches(self, epoch: int, start: int) -> Iterator[tuple[Tensor, ...]]:
+        order = self.order(epoch)
+        for k in range(start, len(self)):
+            self._epoch, self._position = epoch, k + 1
+            chosen = order[k * self.batch_size : (k + 1) * self.batch_size]
+            yield self._batch(chosen, self._generator(CHANCE, epoch, k))
+        self._epoch, self._position = epoch + 1, 0
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The indices of the examples (len(dataset),) in the order of an epoch."""
+        if not self.shuffle:
+            return np.arange(len(self.dataset))
+        order: np.ndarray = self._generator(ORDER, epoch).permutation(len(self.dataset))
+        return order
+
+    def _generator(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *key])
+
+    def _batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        arrays = take(self.dataset, indices, rng)
+        if self.transform is not None:
+            arrays = (apply_transform(self.transform, arrays[0], rng), *arrays[1:])
+        return tuple(Tensor(self._converted(a)) for a in arrays)
+
+    def _converted(self, array: np.ndarray) -> np.ndarray:
+        kind = array.dtype.kind
+        if array.dtype == np.uint8 and array.ndim > 1:
+            scaled: np.ndarray = np.multiply(array, self.dtype.type(1 / 255), dtype=self.dtype)
+            return scaled
+        if kind == "f":
+            return array.astype(self.dtype, copy=False)
+        if kind in "iu":
+            return array.astype(np.int64, copy=False)
+        return array
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the loader stands: plain integers, enough to go on with the very next batch.
+
+        Taken while a batch is worked on, the state counts that batch as done.
+        """
+        return {
+            "seed": self.seed,
+            "epoch": self._epoch,
+            "position": self._position,
+            "batch_size": self.batch_size,
+            "length": len(self.dataset),
+        }
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on from `state`: the next `iter(loader)` yields the rest of that epoch.
+
+        Raises ValueError if the state is of another batch size or number of examples, or lacks
+        an entry; the loader is unchanged then.
+        """
+        own = self.state_dict()
+        missing = [name for name in own if name not in state]
+        if missing:
+            raise ValueError(f"DataLoader: the state lacks {', '.join(missing)}")
+        for name in ("batch_size", "length"):
+            if state[name] != own[name]:
+                raise ValueError(
+                    f"DataLoader: the state was taken with {name} {state[name]}, but here it is "
+                    f"{own[name]}; make the loader as it was to go on in the middle of an epoch"
+                )
+        if not (0 <= state["position"] <= len(self) and min(state["seed"], state["epoch"]) >= 0):
+            raise ValueError(f"DataLoader: impossible state {dict(state)}")
+        self.seed = int(state["seed"])
+        self._epoch, self._position = int(state["epoch"]), int(state["position"])
+        self._resuming = True
+
+    def __repr__(self) -> str:
+        return (
+            f"DataLoader({self.dataset!r}, batch_size={self.batch_size}, shuffle={self.shuffle}, "
+            f"drop_last={self.drop_last}, seed={self.seed}, transform={self.transform!r})"
+        )

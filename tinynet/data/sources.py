@@ -1,0 +1,189 @@
+"""`load`: a data set by name, found on the disk, else downloaded, then read and checked."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinynet.data.dataset import ArrayDataset, stratified_indices
+from tinynet.data.files import RemoteFile, check_content, data_root, find, obtain, read_checked
+from tinynet.data.folder import load_folder
+from tinynet.data.idx import pair_idx, parse_cifar10, parse_idx
+from tinynet.data.known import KNOWN, KnownSet
+from tinynet.data.npz import arrays_from_npz, read_npz
+from tinynet.errors import DataError, unknown_name
+
+SPLITS = ("train", "test")
+HELD_OUT = 0.2  # the part of every class that is the test split where there is none
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def load(
+    name: str, split: str = "train", root: str | os.PathLike[str] | None = None
+) -> ArrayDataset:
+    """A split, "train" or "test", of a data set: images uint8 (N, C, H, W), labels int64 (N,).
+
+    | name | what it is |
+    |---|---|
+    | `digits` | UCI handwritten digits, 8x8, grey; comes with tinynet; 360 shuffled test images |
+    | `digits-last360` | the same, but the last 360 are the test images, by other writers |
+    | `mnist`, `fashion-mnist`, `kmnist` | 28x28, grey, 60,000 + 10,000 |
+    | `cifar10` | 32x32, RGB, 50,000 + 10,000 |
+    | `folder:PATH` | images in class folders; `folder:PATH?size=32` resizes them |
+    | `npz:PATH` | your own arrays x_train, y_train, x_test, y_test, or x and y |
+
+    root: the folder that holds `mnist/` and so on; by default $TINYNET_DATA, else
+    `~/.cache/tinynet`. Files that are there, gzipped or not, are used without the network;
+    missing ones are downloaded. Where a folder or .npz has no test part, a fifth of every class
+    is held out, always the same. Pixels of all named sets run from 0 to 255.
+
+    Raises ValueError for an unknown name or split, DataError for damaged or missing files.
+
+    >>> load("digits", "test")
+    ArrayDataset(uint8[360, 1, 8, 8], int64[360], 10 classes)
+    """
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    kind, colon, rest = name.partition(":")
+    if colon and kind == "folder":
+        return _load_folder(rest, split)
+    if colon and kind == "npz":
+        return _load_npz(rest, split)
+    known = _known(name)
+    images, labels = READERS[name](known, split, data_root(root))
+    return ArrayDataset(images, labels, classes=known.classes)
+
+
+def download(name: str, root: str | os.PathLike[str] | None = None) -> Path:
+    """Make sure that all files of a known data set are under the root; return their folder."""
+    known = _known(name)
+    if not known.files:
+        return digits_file().parent
+    folder = data_root(root) / known.folder
+    for file in known.missing(root):
+        obtain(file, folder, known.mirrors)
+    return folder
+
+
+def digits_file() -> Path:
+    """Where `digits.npz` lies: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package, package.parent):
+        path = folder / "datasets" / "digits.npz"
+        if path.is_file():
+            return path
+    raise DataError(f"{package / 'datasets' / 'digits.npz'} is missing: install tinynet-cnn again")
+
+
+def _known(name: str) -> KnownSet:
+    if name not in KNOWN:
+        raise unknown_name("data set", name, (*KNOWN, "folder:PATH", "npz:PATH"))
+    return KNOWN[name]
+
+
+def _read_digits(known: KnownSet, split: str, root: Path) -> Pair:
+    stored = read_npz(digits_file())
+    levels = np.round(np.arange(17) * 255 / 16).astype(np.uint8)  # stored 0..16, loaded 0..255
+    images = levels[stored["images"]][:, None]  # (N, 1, 8, 8)
+    held_out = np.zeros(len(images), bool)
+    if known.name == "digits-last360":
+        held_out[-known.test :] = True
+    else:
+        held_out[stored["test"]] = True
+    chosen = held_out if split == "test" else ~held_out
+    return images[chosen], stored["labels"].astype(np.int64)[chosen]
+
+
+def _read_mnist(known: KnownSet, split: str, root: Path) -> Pair:
+    files = known.files[:2] if split == "train" else known.files[2:]
+    paths = [obtain(file, root / known.folder, known.mirrors) for file in files]
+    contents = [read_checked(file, path) for file, path in zip(files, paths, strict=True)]
+    images = parse_idx(contents[0], paths[0], ndim=3)
+    labels = parse_idx(contents[1], paths[1], ndim=1)
+    if images.shape[1:] != known.shape[1:]:
+        raise DataError(f"{paths[0]}: offset 8: images of {images.shape[1:]}, expected (28, 28)")
+    return pair_idx(images, labels, paths, len(known.classes))
+
+
+def _read_cifar10(known: KnownSet, split: str, root: Path) -> Pair:
+    wanted = known.files[:-1] if split == "train" else known.files[-1:]
+    unpacked = known.unpacked(root / known.folder)
+    if unpacked is not None:
+        paths = [find(unpacked, file.name) or unpacked / file.name for file in wanted]
+        contents = [read_checked(file, path) for file, path in zip(wanted, paths, strict=True)]
+    else:
+        assert known.archive is not None
+        path = obtain(known.archive, root / known.folder, known.mirrors)
+        contents = read_members(path, wanted)
+    parts = [parse_cifar10(c, file.name) for c, file in zip(contents, wanted, strict=True)]
+    images, labels = zip(*parts, strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+READERS: dict[str, Callable[[KnownSet, str, Path], Pair]] = {
+    "digits": _read_digits,
+    "digits-last360": _read_digits,
+    "mnist": _read_mnist,
+    "fashion-mnist": _read_mnist,
+    "kmnist": _read_mnist,
+    "cifar10": _read_cifar10,
+}
+
+
+def read_members(archive: Path, wanted: Sequence[RemoteFile]) -> list[bytearray]:
+    """The contents of files in a .tar.gz, in the order of `wanted`, each checked.
+
+    Nothing is unpacked to the disk. Raises DataError that names the archive and the member.
+    """
+    contents: dict[str, bytearray] = {}
+    sizes = {file.name: file.size for file in wanted}
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                name = member.name.rpartition("/")[2]
+                stream = tar.extractfile(member) if member.isreg() and name in sizes else None
+                if stream is not None:
+                    contents[name] = bytearray(stream.read(sizes[name] + 1))
+                if len(contents) == len(wanted):
+                    break
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise DataError(f"{archive}: not a whole .tar.gz archive: {error}") from error
+    for file in wanted:
+        if file.name not in contents:
+            raise DataError(f"{archive}: lacks {file.name}")
+        check_content(file, contents[file.name], f"{archive}: {file.name}")
+    return [contents[file.name] for file in wanted]
+
+
+def _load_folder(path: str, split: str) -> ArrayDataset:
+    size = None
+    if "?" in path and not Path(path).expanduser().exists():
+        path, _, option = path.rpartition("?")
+        name, _, value = option.partition("=")
+        if name != "size":
+            raise unknown_name("option of folder:PATH", name, ["size"])
+        size = _parse_size(value)
+    return load_folder(Path(path).expanduser(), split, size, test_fraction=HELD_OUT)
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and (width or height).isdecimal()) or "0" in (height, width):
+        raise ValueError(f"folder:PATH?size={text}: expected a size such as 32, or 32x48 (HxW)")
+    return int(height), int(width or height)
+
+
+def _load_npz(path: str, split: str) -> ArrayDataset:
+    splits, classes = arrays_from_npz(Path(path).expanduser())
+    if split in splits:
+        return ArrayDataset(*splits[split], classes=classes)
+    images, labels = splits["all"]
+    parts = stratified_indices(labels, [1 - HELD_OUT, HELD_OUT], np.random.default_rng(0))
+    chosen = parts[SPLITS.index(split)]
+    return ArrayDataset(images[chosen], labels[chosen], classes=classes)

@@ -1,0 +1,50 @@
+"""The errors that tinynet raises on purpose.
+
+Each is a subclass of the built-in error that fits, so `except ValueError` keeps working. A
+message names the operation, the value that is wrong, the sizes involved and what to type instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ShapeError(ValueError):
+    """Shapes that do not fit together. Modules add the path of the layer as it passes them.
+
+    `layers` lists (name of the child, class of the child) from the innermost layer outwards.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.layers: list[tuple[str, str]] = []
+
+    def __str__(self) -> str:
+        if not self.layers:
+            return self.message
+        path = ".".join(name for name, _ in reversed(self.layers) if name)
+        kind = self.layers[0][1]
+        where = f"layer {path!r} ({kind})" if path else kind
+        return f"{self.message}\n  raised in {where}"
+
+
+class DataError(ValueError):
+    """A data file or a batch that is not what it claims to be."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint or a state_dict that does not fit the model, or is damaged."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """The error for a name that is not in a list: shows the list and the nearest entry.
+
+    >>> print(unknown_name("model", "lenet", ["lenet5", "vgg16"]))
+    unknown model 'lenet'; did you mean 'lenet5'? Known: lenet5, vgg16
+    """
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")

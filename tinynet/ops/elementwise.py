@@ -1,0 +1,287 @@
+"""Operations on each element by itself; the two-input ones broadcast as NumPy does.
+
+For y = f(x) applied elementwise, the chain rule is dx = dy * f'(x). Each function below keeps
+whichever of x and y makes f' cheapest to write. Broadcasting needs nothing here: the gradient
+comes out in the broadcast shape, and `@differentiable` sums it back to the input's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinynet.autograd import Array, differentiable
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+Op = tuple[Array, ...]
+
+
+@differentiable
+def add(x: Array, y: Array) -> Op:
+    """Sum, z = x + y. Gradients: dx = dz, dy = dz."""
+    return x + y, lambda dz: dz, lambda dz: dz
+
+
+@differentiable
+def sub(x: Array, y: Array) -> Op:
+    """Difference, z = x - y. Gradients: dx = dz, dy = -dz."""
+    return x - y, lambda dz: dz, lambda dz: -dz
+
+
+@differentiable
+def mul(x: Array, y: Array) -> Op:
+    """Product, z = x * y. Gradients by the product rule: dx = dz * y, dy = dz * x.
+
+    Keeps both inputs.
+    """
+    return x * y, lambda dz: dz * y, lambda dz: dz * x
+
+
+@differentiable
+def div(x: Array, y: Array) -> Op:
+    """Quotient, z = x / y. Gradients: dx = dz / y, and dy = -dz * x / y^2, from (1/y)' = -1/y^2.
+
+    Integers give floats. Keeps both inputs.
+    """
+    return x / y, lambda dz: dz / y, lambda dz: -dz * x / (y * y)
+
+
+@differentiable
+def neg(x: Array) -> Op:
+    """Negation, y = -x. Gradient: dx = -dy."""
+    return -x, lambda dy: -dy
+
+
+@differentiable
+def pow(x: Array, exponent: Array) -> Op:  # noqa: A001 (the operation's name)
+    """Power, y = x ** p.
+
+    Gradients: dx = dy * p * x ** (p - 1); dp = dy * y * log(x), since x^p = e^(p log x).
+    At x = 0 the gradient of p is 0 for p >= 0 (the limit of x^p log x); where p = 0, dx is 0,
+    at x = 0 too. A negative x with a fractional p gives NaN, as NumPy does. Keeps x, p and y.
+    """
+    y = x**exponent
+
+    def dx(dy: Array) -> Array:
+        if isinstance(exponent, (int, float)):
+            return dy * (exponent * x ** (exponent - 1)) if exponent != 0 else dy * 0 * x
+        # x^(p-1) at p = 0 would be 1/x: infinite at 0, though the function is constant there
+        return dy * np.where(exponent == 0, 0, exponent * x ** np.where(exponent == 0, 1, exponent - 1))
+
+    def dexponent(dy: Array) -> Array:
+        return dy * y * np.log(np.where((x == 0) & (exponent >= 0), 1, x))
+
+    return y, dx, dexponent
+
+
+@differentiable
+def exp(x: Array) -> Op:
+    """Exponential, y = e^x. Gradient: dx = dy * y. Keeps y."""
+    y = np.exp(x)
+    return y, lambda dy: dy * y
+
+
+@differentiable
+def log(x: Array) -> Op:
+    """Natural logarithm, y = log x. Gradient: dx = dy / x. Keeps x."""
+    return np.log(x), lambda dy: dy / x
+
+
+@differentiable
+def sqrt(x: Array) -> Op:
+    """Square root, y = sqrt(x). Gradient: dx = dy / (2 y); infinite at x = 0. Keeps y."""
+    y = np.sqrt(x)
+    return y, lambda dy: dy / (2 * y)
+
+
+@differentiable
+def abs(x: Array) -> Op:  # noqa: A001 (the operation's name)
+    """Absolute value, y = |x|. Gradient: dx = dy * sign(x); at the kink x = 0 it is 0. Keeps x."""
+    return np.abs(x), lambda dy: dy * np.sign(x)
+
+
+@differentiable
+def maximum(x: Array, y: Array) -> Op:
+    """The larger of two, z = max(x, y).
+
+    Gradients: dz goes to the larger; at a tie each gets half, the mean of the two one-sided
+    derivatives. Keeps both inputs.
+    """
+    return (
+        np.maximum(x, y),
+        lambda dz: dz * _share(x > y, x == y, dz),
+        lambda dz: dz * _share(y > x, x == y, dz),
+    )
+
+
+@differentiable
+def minimum(x: Array, y: Array) -> Op:
+    """The smaller of two, z = min(x, y). Gradients as for `maximum`: ties are halved."""
+    return (
+        np.minimum(x, y),
+        lambda dz: dz * _share(x < y, x == y, dz),
+        lambda dz: dz * _share(y < x, x == y, dz),
+    )
+
+
+def _share(wins: Array, ties: Array, like: Array) -> Array:
+    """1 where it wins, one half where it ties, in the dtype of `like`."""
+    return wins.astype(like.dtype) + ties.astype(like.dtype) / 2
+
+
+@differentiable
+def clip(x: Array, low: Array = None, high: Array = None) -> Op:
+    """Limit to an interval, y = min(max(x, low), high); a bound of None is no bound.
+
+    Gradient: dx = dy where low <= x <= high (both ends belong to it), else 0. Keeps x.
+    The bounds are numbers or arrays and get no gradient.
+    """
+
+    def dx(dy: Array) -> Array:
+        inside = np.ones(x.shape, bool)
+        if low is not None:
+            inside = inside & (x >= low)
+        if high is not None:
+            inside = inside & (x <= high)
+        return dy * inside
+
+    return np.clip(x, low, high), dx
+
+
+@differentiable
+def _where(x: Array, y: Array, condition: Array) -> Op:
+    """See `where`; the condition comes last because it takes no gradient."""
+    return (
+        np.where(condition, x, y),
+        lambda dz: np.where(condition, dz, 0),
+        lambda dz: np.where(condition, 0, dz),
+    )
+
+
+def where(condition: Array, x: Array, y: Array) -> Tensor:
+    """Choose by element: x where the condition holds, else y; all three broadcast.
+
+    Gradients: dx = dz where the condition holds, else 0; dy the other way round. The condition
+    gets none. Keeps the condition.
+    """
+    return _where(x, y, condition)
+
+
+@differentiable
+def sigmoid(x: Array) -> Op:
+    """Logistic function, y = 1 / (1 + e^-x).
+
+    Gradient: dx = dy * y * (1 - y). Computed as (1 + tanh(x/2)) / 2, which cannot overflow.
+    Keeps y.
+    """
+    y = 0.5 * np.tanh(0.5 * x) + 0.5
+    return y, lambda dy: dy * (y * (1 - y))
+
+
+@differentiable
+def tanh(x: Array) -> Op:
+    """Hyperbolic tangent. Gradient: dx = dy * (1 - y^2). Keeps y."""
+    y = np.tanh(x)
+    return y, lambda dy: dy * (1 - y * y)
+
+
+@differentiable
+def relu(x: Array) -> Op:
+    """Rectified linear unit, y = max(x, 0).
+
+    Gradient: dx = dy * [x > 0]; at the kink x = 0 it is 0.
+    Shapes: x (...) -> y (...). Keeps y, not x.
+    """
+    y = np.maximum(x, 0)
+    return y, lambda dy: dy * (y > 0)
+
+
+@differentiable
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Op:
+    """y = x where x > 0, else negative_slope * x.
+
+    Gradient: dx = dy where x > 0, else negative_slope * dy (at x = 0 too). Keeps x.
+    Source: Maas, Hannun, Ng, "Rectifier nonlinearities improve neural network acoustic models",
+    2013.
+    """
+    return (
+        np.where(x > 0, x, negative_slope * x),
+        lambda dy: np.where(x > 0, dy, negative_slope * dy),
+    )
+
+
+@differentiable
+def elu(x: Array, alpha: float = 1.0) -> Op:
+    """Exponential linear unit: y = x where x > 0, else alpha * (e^x - 1).
+
+    Gradient: dx = dy where x > 0, else dy * alpha * e^x = dy * (y + alpha). Keeps x and y.
+    Source: Clevert, Unterthiner, Hochreiter, arXiv:1511.07289.
+    """
+    y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return y, lambda dy: dy * np.where(x > 0, 1, y + alpha).astype(dy.dtype)
+
+
+@differentiable
+def gelu(x: Array, approximate: str = "none") -> Op:
+    """Gaussian error linear unit, y = x * Phi(x), Phi the standard normal distribution function.
+
+    With approximate="tanh", Phi(x) = (1 + tanh(u)) / 2 with u = sqrt(2/pi) (x + 0.044715 x^3).
+    Gradient by the product rule: dx = dy * (Phi(x) + x * Phi'(x)); Phi' is the normal density
+    e^(-x^2/2) / sqrt(2 pi), or (1 - tanh(u)^2) / 2 * u'. Keeps x.
+    Source: Hendrycks, Gimpel, arXiv:1606.08415.
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    if approximate == "tanh":
+        scale = math.sqrt(2 / math.pi)
+        tanh_u = np.tanh(scale * (x + 0.044715 * x * x * x))
+        cdf = 0.5 * (1 + tanh_u)
+
+        def dx(dy: Array) -> Array:
+            du = scale * (1 + 3 * 0.044715 * x * x)
+            return dy * (cdf + x * (0.5 * (1 - tanh_u * tanh_u) * du))
+
+        return x * cdf, dx
+
+    cdf = 0.5 * (1 + _erf(x / math.sqrt(2)))
+
+    def dx_exact(dy: Array) -> Array:
+        density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+        return dy * (cdf + x * density)
+
+    return x * cdf, dx_exact
+
+
+_erf_each = np.frompyfunc(math.erf, 1, 1)
+
+
+def _erf(x: Array) -> Array:
+    """The error function, exact to rounding; NumPy has none, so it is called element by element."""
+    return np.asarray(_erf_each(x)).astype(x.dtype)
+
+
+@differentiable
+def silu(x: Array) -> Op:
+    """Sigmoid linear unit (swish), y = x * s with s = sigmoid(x).
+
+    Gradient by the product rule: dx = dy * (s + x * s * (1 - s)). Keeps x and s.
+    Source: Elfwing, Uchibe, Doya, arXiv:1702.03118.
+    """
+    s = 0.5 * np.tanh(0.5 * x) + 0.5
+    return x * s, lambda dy: dy * (s * (1 + x * (1 - s)))
+
+
+@differentiable
+def softplus(x: Array, beta: float = 1.0) -> Op:
+    """Smooth ReLU, y = log(1 + e^(beta x)) / beta.
+
+    Gradient: dx = dy * sigmoid(beta x). Computed as max(bx, 0) + log1p(e^-|bx|), which cannot
+    overflow. Keeps x.
+    """
+    bx = beta * x
+    y = (np.maximum(bx, 0) + np.log1p(np.exp(-np.abs(bx)))) / beta
+    return y, lambda dy: dy * (0.5 * np.tanh(0.5 * bx) + 0.5)

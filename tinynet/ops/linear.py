@@ -1,0 +1,90 @@
+"""Matrix products, and the layer made of one.
+
+For Y = X W the gradient is found from one element: y_ij = sum_k x_ik w_kj, so the loss feels
+x_ik through every j, dx_ik = sum_j dy_ij w_kj. That is dX = dY W^T, and in the same way
+dW = X^T dY. The shapes leave no other choice.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet.autograd import Array, differentiable
+from tinynet.errors import ShapeError
+
+Op = tuple[Array, ...]
+
+
+@differentiable
+def matmul(x: Array, w: Array) -> Op:
+    """Matrix product by NumPy's rules: the last two axes multiply, those before broadcast.
+
+    Shapes: x (..., M, K), w (..., K, P) -> y (..., M, P); a vector takes part as a row on the
+    left, as a column on the right, and its axis is dropped again.
+    Gradients: dx = dy w^T, dw = x^T dy; batch axes that were broadcast are summed.
+    Keeps both inputs. Raises ShapeError if the inner sizes differ.
+    """
+    if x.ndim == 0 or w.ndim == 0 or x.shape[-1] != w.shape[-2 if w.ndim > 1 else 0]:
+        raise ShapeError(
+            f"matmul: shapes {x.shape} and {w.shape} do not fit; the last size of the first must "
+            "equal the last but one of the second"
+        )
+    y = x @ w
+    rows, columns = x.ndim > 1, w.ndim > 1
+
+    def as_matrix(dy: Array) -> Array:
+        """dy with the axes back that a vector's product dropped."""
+        dy = dy if columns else dy[..., None]
+        return dy if rows else dy[..., None, :]
+
+    def dx(dy: Array) -> Array:
+        right = w if columns else w[:, None]
+        d = as_matrix(dy) @ right.swapaxes(-1, -2)
+        return d if rows else d[..., 0, :]
+
+    def dw(dy: Array) -> Array:
+        left = x if rows else x[None, :]
+        if w.ndim == 2:  # one product over all batches in place of a batch of products
+            return left.reshape(-1, left.shape[-1]).T @ dy.reshape(-1, dy.shape[-1])
+        d = left.swapaxes(-1, -2) @ as_matrix(dy)
+        return d if columns else d[..., 0].reshape(-1, d.shape[-2]).sum(0)
+
+    return y, dx, dw
+
+
+@differentiable
+def linear(x: Array, w: Array, b: Array = None) -> Op:
+    """Affine map, y = x w^T + b.
+
+    Shapes: x (..., I), w (O, I), b (O) or None -> y (..., O).
+    Gradients: dx = dy w; dw = dy^T x, summed over all leading axes; db = dy, likewise.
+    A batch that lies transposed in memory (batch last) gives a result that lies so too.
+    Keeps x and w. Raises ShapeError if the sizes of x and w differ.
+    """
+    if x.ndim == 0 or w.ndim != 2 or x.shape[-1] != w.shape[1]:
+        raise ShapeError(
+            f"linear: the input has {x.shape[-1] if x.ndim else 'no'} features (shape {x.shape}), "
+            f"the weight of shape {w.shape} takes {w.shape[-1]}"
+        )
+    if b is not None and b.shape != w.shape[:1]:
+        raise ShapeError(
+            f"linear: the bias has shape {b.shape}, the weight of shape {w.shape} needs "
+            f"{w.shape[:1]}"
+        )
+    batch_last = x.ndim == 2 and x.flags.f_contiguous and not x.flags.c_contiguous
+    y = (w @ x.T).T if batch_last else x @ w.T
+    if b is not None:
+        y = np.add(y, b, out=y if y.dtype == b.dtype else None)
+
+    def dx(dy: Array) -> Array:
+        return (w.T @ dy.T).T if batch_last else dy @ w
+
+    def dw(dy: Array) -> Array:
+        return dy.reshape(-1, dy.shape[-1]).T @ x.reshape(-1, x.shape[-1])
+
+    def db(dy: Array) -> Array:
+        return dy.sum(axis=tuple(range(dy.ndim - 1)))
+
+    return y, dx, dw, db
+
+

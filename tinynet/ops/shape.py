@@ -1,0 +1,279 @@
+"""Operations that move elements about without computing anything.
+
+Each is a linear map with a single 1 in every row, so its gradient is the transposed map: a
+reshape is undone, a permutation inverted, a copy to many places becomes a sum over them.
+Where NumPy gives a view, so does the operation.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinynet.autograd import Array, differentiable
+from tinynet.errors import ShapeError
+
+Op = tuple[Array, ...]
+
+
+@differentiable(view=True)
+def reshape(x: Array, shape: Sequence[int]) -> Op:
+    """The same elements in another shape; one size may be -1 and is inferred.
+
+    Gradient: dx is dy in the old shape. Raises ShapeError if the number of elements differs.
+    """
+    old = x.shape
+    try:
+        y = x.reshape(shape)
+    except ValueError as error:
+        raise ShapeError(
+            f"reshape: {x.size} elements of shape {old} do not fit into shape {tuple(shape)}"
+        ) from error
+    return y, lambda dy: dy.reshape(old)
+
+
+@differentiable(view=True)
+def permute(x: Array, dims: Sequence[int]) -> Op:
+    """Axes in another order: axis i of y is axis dims[i] of x.
+
+    Gradient: the inverse permutation of dy. Raises ShapeError if dims is no permutation.
+    """
+    order = [d % x.ndim if -x.ndim <= d < x.ndim else d for d in dims]
+    if sorted(order) != list(range(x.ndim)):
+        raise ShapeError(
+            f"permute: dims {tuple(dims)} must name each of the {x.ndim} axes of shape "
+            f"{x.shape} once, such as {tuple(range(x.ndim))[::-1]}"
+        )
+    inverse = np.argsort(order)
+    return x.transpose(order), lambda dy: dy.transpose(inverse)
+
+
+@differentiable(view=True)
+def expand(x: Array, shape: Sequence[int]) -> Op:
+    """Repeat axes of size 1 up to `shape`; -1 keeps a size. No memory is copied.
+
+    Gradient: the sum of dy over the repeated axes. Raises ShapeError if x cannot be stretched so.
+    """
+    lead = len(shape) - x.ndim
+    target = tuple(
+        x.shape[i - lead] if size == -1 and i >= lead else size for i, size in enumerate(shape)
+    )
+    try:
+        y = np.broadcast_to(x, target)
+    except ValueError as error:
+        raise ShapeError(
+            f"expand: shape {x.shape} cannot be stretched to {tuple(shape)}; only axes of size 1 can"
+        ) from error
+    return y, lambda dy: dy  # summed back to the shape of x by @differentiable
+
+
+@differentiable(view=True)
+def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> Op:
+    """Drop axes of size 1: all, or those in `axis`. Gradient: dy in the old shape.
+
+    Raises ShapeError if an axis named is not of size 1.
+    """
+    old = x.shape
+    try:
+        y = x.squeeze(axis)
+    except ValueError as error:
+        raise ShapeError(f"squeeze: axis {axis} of shape {old} is not of size 1") from error
+    return y, lambda dy: dy.reshape(old)
+
+
+@differentiable(view=True)
+def unsqueeze(x: Array, axis: int) -> Op:
+    """Insert an axis of size 1 before place `axis` of the result. Gradient: dy in the old shape."""
+    old = x.shape
+    if not -x.ndim - 1 <= axis <= x.ndim:
+        raise ShapeError(
+            f"unsqueeze: place {axis} does not exist for shape {old}; "
+            f"choose from {-x.ndim - 1} to {x.ndim}"
+        )
+    return np.expand_dims(x, axis), lambda dy: dy.reshape(old)
+
+
+@differentiable
+def _cat(*xs: Array, dim: int = 0) -> Op:
+    """See `cat`."""
+    y = np.concatenate(xs, axis=dim)
+    ends = np.cumsum([x.shape[dim] for x in xs])
+    before = (slice(None),) * (dim % y.ndim)
+
+    def part(i: int, size: int) -> Array:
+        index = (*before, slice(ends[i] - size, ends[i]))
+        return lambda dy: dy[index]
+
+    return (y, *[part(i, x.shape[dim]) for i, x in enumerate(xs)])
+
+
+def cat(tensors: Sequence[Array], dim: int = 0) -> Array:
+    """Join along an existing axis. Gradient: each input gets its slice of dy.
+
+    Raises ShapeError if the shapes differ on another axis, ValueError if there is nothing to join.
+    """
+    shapes = _shapes("cat", tensors)
+    first = shapes[0]
+    if not -len(first) <= dim < len(first):
+        raise ShapeError(f"cat: axis {dim} does not exist in shape {first}")
+    for shape in shapes:
+        rest = [size for i, size in enumerate(shape) if i != dim % len(first)]
+        if rest != [size for i, size in enumerate(first) if i != dim % len(first)]:
+            raise ShapeError(
+                f"cat along axis {dim}: all other sizes must agree, got {first} and {shape}"
+            )
+    return _cat(*tensors, dim=dim)
+
+
+def stack(tensors: Sequence[Array], dim: int = 0) -> Array:
+    """Join along a new axis: `cat` of the inputs with an axis of size 1 inserted at `dim`."""
+    shapes = _shapes("stack", tensors)
+    for shape in shapes:
+        if shape != shapes[0]:
+            raise ShapeError(f"stack: all shapes must be equal, got {shapes[0]} and {shape}")
+    return cat([unsqueeze(x, dim) for x in tensors], dim=dim)
+
+
+def _shapes(name: str, tensors: Sequence[Array]) -> list[tuple[int, ...]]:
+    if len(tensors) == 0:
+        raise ValueError(f"{name}: needs at least one tensor, got an empty list")
+    return [np.shape(getattr(x, "data", x)) for x in tensors]
+
+
+def split(x: Array, split_size: int | Sequence[int], dim: int = 0) -> tuple[Array, ...]:
+    """Cut into pieces along an axis: pieces of `split_size` (the last may be smaller), or of
+    the sizes in a list. Each piece is an indexing of x, and so is its gradient.
+
+    Raises ShapeError if the listed sizes do not add up to the axis.
+    """
+    ndim, size = len(x.shape), x.shape[dim]
+    if isinstance(split_size, int):
+        if split_size <= 0:
+            raise ShapeError(f"split: split_size must be at least 1, got {split_size}")
+        whole, rest = divmod(size, split_size)
+        sizes = [split_size] * whole + [rest] * (rest > 0 or size == 0)
+    else:
+        sizes = list(split_size)
+        if builtin_sum(sizes) != size:
+            raise ShapeError(
+                f"split: sizes {sizes} add up to {builtin_sum(sizes)}, but axis {dim} of shape "
+                f"{tuple(x.shape)} has {size}"
+            )
+    before = (slice(None),) * (dim % ndim)
+    ends = np.cumsum(sizes)
+    return tuple(
+        getitem(x, (*before, slice(int(end) - n, int(end)))) for n, end in zip(sizes, ends, strict=True)
+    )
+
+
+builtin_sum = sum
+
+
+@differentiable
+def pad(x: Array, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Op:
+    """Surround with a constant: `widths` gives (before, after) for each axis, as in np.pad.
+
+    Gradient: the part of dy that lies over x; the border is constant. Raises ShapeError for a
+    negative width or a wrong number of pairs.
+    """
+    if len(widths) != x.ndim or builtin_sum(w < 0 for pair in widths for w in pair):
+        raise ShapeError(
+            f"pad: needs a pair of widths >= 0 for each of the {x.ndim} axes of shape {x.shape}, "
+            f"got {widths}"
+        )
+    inner = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True))
+    return np.pad(x, widths, constant_values=value), lambda dy: dy[inner]
+
+
+@differentiable(view=True)
+def flip(x: Array, dims: int | tuple[int, ...]) -> Op:
+    """Reverse the order along the axes `dims`. Gradient: dy flipped back."""
+    try:
+        y = np.flip(x, dims)
+    except ValueError as error:
+        raise ShapeError(f"flip: no axis {dims} in shape {x.shape}") from error
+    return y, lambda dy: np.flip(dy, dims)
+
+
+def _is_basic(index: Array) -> bool:
+    """Whether an index is made of ints, slices, None and ... alone, so that no element repeats."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(
+        part is None
+        or part is Ellipsis
+        or isinstance(part, (slice, int, np.integer))
+        and not isinstance(part, bool)
+        for part in parts
+    )
+
+
+@differentiable(view=True)
+def getitem(x: Array, index: Array) -> Op:
+    """y = x[index], by NumPy's rules: ints, slices, None, ..., boolean and integer arrays.
+
+    Gradient: dy is added into zeros at `index`; an element that was taken twice gets the sum.
+    Raises IndexError as NumPy does.
+    """
+    shape = x.shape
+    y = x[index]
+
+    def dx(dy: Array) -> Array:
+        dx = np.zeros(shape, dy.dtype)
+        if _is_basic(index):
+            dx[index] = dy
+        else:
+            np.add.at(dx, index, dy)
+        return dx
+
+    return y, dx
+
+
+@differentiable
+def setitem(x: Array, value: Array, index: Array) -> Op:
+    """y = x with y[index] = value; the record behind `tensor[index] = value`.
+
+    Gradients: dx = dy with 0 at `index`, since those elements were overwritten; dvalue =
+    dy[index]. Where an index repeats, the last value written wins, and the others get 0.
+    """
+    y = x.copy()
+    y[index] = value
+
+    def dx(dy: Array) -> Array:
+        dx = dy.copy()
+        dx[index] = 0
+        return dx
+
+    def dvalue(dy: Array) -> Array:
+        taken = dy[index]
+        if _is_basic(index):
+            return taken
+        number = np.arange(taken.size).reshape(taken.shape)
+        writer = np.empty(dy.shape, int)
+        writer[index] = number
+        return taken * (writer[index] == number)
+
+    return y, dx, dvalue
+
+
+@differentiable
+def astype(x: Array, dtype: np.dtype[np.generic]) -> Op:
+    """The same values in another dtype. Gradient: dy in the dtype of x."""
+    old = x.dtype
+    return x.astype(dtype), lambda dy: dy.astype(old)
+
+
+@differentiable
+def clone(x: Array) -> Op:
+    """A copy with memory of its own, in the same order. Gradient: dx = dy."""
+    return x.copy(order="K"), lambda dy: dy
+
+
+def normalized_shape(shape: tuple[object, ...]) -> tuple[int, ...]:
+    """The sizes of a call that takes `(2, 3)` or `2, 3`; TypeError names what is no int."""
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    try:
+        return tuple(operator.index(size) for size in sizes)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"a shape is made of ints, got {tuple(sizes)}") from None

@@ -1,0 +1,815 @@
+"""Tensor: an array that remembers how it was made.
+
+A Tensor holds an ndarray (`.data`), perhaps its gradient (`.grad`), and the graph node that made
+it. Every method here is one line that calls an operation of `tinynet.ops`; the operations and
+their gradients are the place to read on. Method names are NumPy's and PyTorch's: `axis` and
+`dim`, `keepdims` and `keepdim` mean the same.
+"""
+
+from __future__ import annotations
+
+import builtins
+import operator
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinynet import autograd, ops
+from tinynet.autograd import Variable
+from tinynet.errors import ShapeError
+from tinynet.ops.reduction import axes_of
+from tinynet.ops.shape import normalized_shape
+
+float32 = np.dtype(np.float32)
+float64 = np.dtype(np.float64)
+int64 = np.dtype(np.int64)
+uint8 = np.dtype(np.uint8)
+bool_ = np.dtype(np.bool_)
+
+Axis: TypeAlias = int | tuple[int, ...] | None
+Operand: TypeAlias = "Tensor | np.ndarray | float | int | bool"
+
+
+def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
+    """The ndarray of a tensor, array, number or nested list; Python floats become float32.
+
+    Raises TypeError for what is no array of numbers, and for dtypes that tinynet does not have.
+    """
+    if isinstance(data, Variable):
+        data = data.data
+    if isinstance(data, (list, tuple)) and any(isinstance(item, Variable) for item in data):
+        data = [as_array(item) for item in data]
+    try:
+        array = np.asarray(data, dtype)
+    except ValueError as error:
+        raise ShapeError(
+            "tensor: the nested lists have different lengths, so they form no array"
+        ) from error
+    is_array = isinstance(data, np.ndarray) or (
+        isinstance(data, np.generic) and not isinstance(data, float)
+    )
+    if dtype is None and array.dtype == float64 and not is_array:
+        array = array.astype(float32)
+    if array.dtype.kind not in "biu" and array.dtype not in (float32, float64):
+        raise TypeError(
+            f"tensor: dtype {array.dtype} is not supported; tensors are float32, float64, "
+            "integer or bool. Convert first, such as `array.astype(np.float32)`."
+        )
+    return array
+
+
+class Tensor(Variable):
+    """An n-dimensional array with a record of the operations that made it.
+
+    Tensor(data, requires_grad=False, dtype=None) shares memory with an ndarray of that dtype;
+    `tinynet.tensor(...)` copies. Python floats become float32; arrays keep their dtype.
+
+    >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y
+    Tensor(30., op=sum)
+    >>> y.backward()
+    >>> x.grad
+    Tensor([[2., 4.],
+            [6., 8.]])
+    """
+
+    __slots__ = ()
+    __array_priority__: ClassVar[float] = 1000.0
+
+    def __init__(
+        self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None
+    ) -> None:
+        self.data = as_array(data, dtype)
+        self.grad = None
+        self.node = None
+        self.requires_grad = False
+        if requires_grad:
+            self.requires_grad_()
+
+    # ----- what it is -------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy dtype of the elements."""
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.data.ndim
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made it."""
+        return self.node is None
+
+    def dim(self) -> int:
+        """Number of axes, as in PyTorch."""
+        return self.data.ndim
+
+    def size(self, dim: int | None = None) -> int | tuple[int, ...]:
+        """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return self.data.size
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a tensor without axes; use .item() for its value")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("a tensor without axes cannot be iterated over; use .item()")
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=200)
+        notes = [values]
+        if self.dtype not in (float32, int64, bool_) or self.numel() == 0:
+            notes.append(f"dtype={self.dtype}")
+        if self.numel() == 0 or self.numel() > 200:
+            notes.append(f"shape={self.shape}")
+        if self.node is not None:
+            notes.append(f"op={self.node.name.lstrip('_')}")
+        elif self.requires_grad:
+            notes.append("requires_grad=True")
+        return f"{type(self).__name__}({', '.join(notes)})"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # ----- gradients --------------------------------------------------------------------------
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for a gradient (or no more); returns the tensor. Only floats can have one."""
+        if requires_grad and self.dtype.kind != "f":
+            raise TypeError(
+                f"only float tensors can require a gradient, this one has dtype {self.dtype}; "
+                "pass dtype=tinynet.float32"
+            )
+        if not requires_grad and self.node is not None:
+            raise RuntimeError("only a leaf can stop requiring a gradient; use .detach()")
+        self.requires_grad = requires_grad
+        return self
+
+    def backward(self, grad: Any = None, retain_graph: bool = False) -> None:
+        """Compute the gradient of this tensor with respect to every leaf it depends on.
+
+        Adds to each leaf's `.grad`. grad: the gradient of the loss with respect to this tensor,
+        of the same shape; for a single value it is 1. The graph is freed as it is consumed,
+        unless `retain_graph`. Raises RuntimeError where there is no graph or it is freed.
+        """
+        if not self.requires_grad:
+            raise RuntimeError(
+                "backward(): this tensor does not depend on anything that requires a gradient. "
+                "Create an input with requires_grad=True, and compute outside no_grad()."
+            )
+        if grad is None:
+            if self.numel() != 1:
+                raise RuntimeError(
+                    f"backward() starts from a single value, this tensor has shape {self.shape}. "
+                    "Reduce it first with .sum() or .mean(), or pass the gradient of the loss "
+                    "with respect to it: backward(grad)."
+                )
+            dy = np.ones(self.shape, self.dtype)
+        else:
+            dy = as_array(grad).astype(self.dtype, copy=False)
+            if dy.shape != self.shape:
+                raise ShapeError(
+                    f"backward(grad): the gradient has shape {dy.shape}, the tensor {self.shape}"
+                )
+        autograd.backward(self, dy, retain_graph)
+
+    def retain_grad(self) -> None:
+        """Keep `.grad` of this intermediate result in the next backward pass."""
+        if self.node is not None:
+            self.node.retained = weakref.ref(self)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def detach(self) -> Tensor:
+        """The same memory, without the record."""
+        return autograd.wrap(self.data)
+
+    def clone(self) -> Tensor:
+        """A copy with memory of its own, recorded."""
+        return ops.clone(self)
+
+    # ----- conversion -------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """The array itself (no copy; changes to it are not recorded)."""
+        return self.data
+
+    def item(self) -> builtins.float | int | bool:
+        """The value of a tensor with a single element, as a Python number."""
+        if self.numel() != 1:
+            raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
+        return self.data.item()  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self.data.tolist()
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """The same values in another dtype; the gradient comes back in the old one."""
+        target = np.dtype(dtype)
+        if target.kind == "f":
+            return ops.astype(self, target)
+        return Tensor(self.data.astype(target))
+
+    def to(self, dtype: DTypeLike) -> Tensor:
+        """`astype` by PyTorch's name."""
+        return self.astype(dtype)
+
+    def float(self) -> Tensor:
+        """As float32."""
+        return self.astype(float32)
+
+    def double(self) -> Tensor:
+        """As float64."""
+        return self.astype(float64)
+
+    def long(self) -> Tensor:
+        """As int64."""
+        return self.astype(int64)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False and dtype is not None and np.dtype(dtype) != self.dtype:
+            raise ValueError(f"a {self.dtype} tensor cannot become {np.dtype(dtype)} without a copy")
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+        """NumPy's own functions on tensors: those that tinynet has are recorded."""
+        if method == "__call__" and not settings and ufunc.__name__ in _UFUNCS:
+            return _UFUNCS[ufunc.__name__](*inputs)
+        if any(isinstance(x, Variable) and x.requires_grad for x in inputs):
+            raise TypeError(
+                f"np.{ufunc.__name__} cannot be recorded on a tensor that requires a gradient; "
+                "use an operation of tinynet, or .detach() to leave the graph"
+            )
+        if any(isinstance(x, Variable) for x in settings.get("out", ())):
+            raise TypeError(f"np.{ufunc.__name__}: out= must be an ndarray, not a tensor")
+        arrays = [x.data if isinstance(x, Variable) else x for x in inputs]
+        result = getattr(ufunc, method)(*arrays, **settings)
+        if "out" in settings:
+            return result
+        return Tensor(result) if isinstance(result, (np.ndarray, np.generic)) else result
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise ValueError(
+                f"the truth value of a tensor of shape {self.shape} is ambiguous; "
+                "use .any() or .all()"
+            )
+        return bool(self.data)
+
+    def __float__(self) -> builtins.float:
+        return builtins.float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub" or self.numel() != 1:
+            raise TypeError(f"only a single integer can be an index, not {self.dtype} {self.shape}")
+        return int(self.data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.node is not None:
+            raise RuntimeError("only leaves can be deep-copied; use .detach().clone()")
+        copy = type(self).__new__(type(self))
+        copy.data, copy.node, copy.requires_grad = self.data.copy(), None, self.requires_grad
+        copy.grad = None if self.grad is None else self.grad.detach().clone()
+        memo[id(self)] = copy
+        return copy
+
+    # ----- arithmetic -------------------------------------------------------------------------
+
+    def __add__(self, other: Operand) -> Tensor:
+        return ops.add(*_pair(self, other))
+
+    def __radd__(self, other: Operand) -> Tensor:
+        return ops.add(*_pair(other, self))
+
+    def __sub__(self, other: Operand) -> Tensor:
+        return ops.sub(*_pair(self, other))
+
+    def __rsub__(self, other: Operand) -> Tensor:
+        return ops.sub(*_pair(other, self))
+
+    def __mul__(self, other: Operand) -> Tensor:
+        return ops.mul(*_pair(self, other))
+
+    def __rmul__(self, other: Operand) -> Tensor:
+        return ops.mul(*_pair(other, self))
+
+    def __truediv__(self, other: Operand) -> Tensor:
+        return ops.div(*_pair(self, other))
+
+    def __rtruediv__(self, other: Operand) -> Tensor:
+        return ops.div(*_pair(other, self))
+
+    def __pow__(self, exponent: Operand) -> Tensor:
+        return ops.pow(*_pair(self, exponent))
+
+    def __rpow__(self, base: Operand) -> Tensor:
+        return ops.pow(*_pair(base, self))
+
+    def __matmul__(self, other: Tensor | np.ndarray) -> Tensor:
+        return ops.matmul(*_pair(self, other))
+
+    def __rmatmul__(self, other: Tensor | np.ndarray) -> Tensor:
+        return ops.matmul(*_pair(other, self))
+
+    def __neg__(self) -> Tensor:
+        return ops.neg(self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
+
+    def __invert__(self) -> Tensor:
+        if self.dtype.kind == "f":
+            raise TypeError(f"~ is for bool and integer tensors, this one has dtype {self.dtype}")
+        return autograd.wrap(~self.data)
+
+    def __and__(self, other: Operand) -> Tensor:
+        return autograd.wrap(self.data & _value(other))
+
+    def __or__(self, other: Operand) -> Tensor:
+        return autograd.wrap(self.data | _value(other))
+
+    def __xor__(self, other: Operand) -> Tensor:
+        return autograd.wrap(self.data ^ _value(other))
+
+    def __floordiv__(self, other: Operand) -> Tensor:
+        return autograd.wrap(self.data // _value(other))
+
+    def __mod__(self, other: Operand) -> Tensor:
+        return autograd.wrap(self.data % _value(other))
+
+    # ----- comparison: bool tensors, never recorded -------------------------------------------
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return autograd.wrap(self.data == _value(other))
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return autograd.wrap(self.data != _value(other))
+
+    def __lt__(self, other: Operand) -> Tensor:
+        return autograd.wrap(self.data < _value(other))
+
+    def __le__(self, other: Operand) -> Tensor:
+        return autograd.wrap(self.data <= _value(other))
+
+    def __gt__(self, other: Operand) -> Tensor:
+        return autograd.wrap(self.data > _value(other))
+
+    def __ge__(self, other: Operand) -> Tensor:
+        return autograd.wrap(self.data >= _value(other))
+
+    # ----- in place ---------------------------------------------------------------------------
+
+    def __iadd__(self, other: Operand) -> Tensor:
+        return self._become("+=", operator.add, other)
+
+    def __isub__(self, other: Operand) -> Tensor:
+        return self._become("-=", operator.sub, other)
+
+    def __imul__(self, other: Operand) -> Tensor:
+        return self._become("*=", operator.mul, other)
+
+    def __itruediv__(self, other: Operand) -> Tensor:
+        return self._become("/=", operator.truediv, other)
+
+    def __ipow__(self, other: Operand) -> Tensor:  # type: ignore[misc]
+        return self._become("**=", operator.pow, other)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        index = _plain_index(index)
+        self._become("[...] =", lambda x, new: ops.setitem(x, new, index), _tensor(value))
+
+    def zero_(self) -> Tensor:
+        """Set every element to 0, in place."""
+        return self.fill_(0)
+
+    def fill_(self, value: Operand) -> Tensor:
+        """Set every element to a number, in place."""
+        return self._become("fill_", lambda x, new: _tensor(new).expand(*x.shape), value)
+
+    def copy_(self, source: Operand) -> Tensor:
+        """Take over the values of `source`, which may broadcast, in place."""
+        return self._become("copy_", lambda x, new: _tensor(new).expand(*x.shape), source)
+
+    def _become(self, name: str, op: Callable[[Any, Any], Tensor], other: Any) -> Tensor:
+        """Overwrite the memory with `op(self, other)`, and take over that result's node.
+
+        While recording, the operation works on a copy of the old values, so that its own
+        gradient can still use them.
+        """
+        old = self
+        if autograd.state.recording:
+            self._check_may_change(name)
+            if self.requires_grad or getattr(other, "requires_grad", False):
+                old = autograd.wrap(self.data.copy(order="K"), self.node)
+        result = op(old, old if other is self else other)
+        if result.shape != self.shape:
+            raise ShapeError(
+                f"{name}: the result has shape {result.shape}, the tensor to hold it {self.shape}"
+            )
+        np.copyto(self.data, result.data, casting="same_kind")
+        autograd.note_change(self.data)
+        if autograd.state.recording:
+            result = result.astype(self.dtype) if result.requires_grad else result
+            self.node, self.requires_grad = result.node, result.requires_grad
+            if self.node is not None:
+                self.node.number = next(autograd.clock)  # made by this very change
+        return self
+
+    def _check_may_change(self, name: str) -> None:
+        if self.requires_grad and self.node is None:
+            raise RuntimeError(
+                f"{name} changes a leaf that requires a gradient, so the gradient would belong to "
+                "a value that is gone. Update parameters inside `with tinynet.no_grad():`, or "
+                "write `y = x + ...`."
+            )
+        if self.node is not None and self.node.view:
+            raise RuntimeError(
+                f"{name} on the result of {self.node.name!r}, which shares memory with another "
+                "tensor of the graph. Assign through that tensor (`x[0] = ...`), or take a copy "
+                "first (`.clone()`)."
+            )
+
+    # ----- elementwise ------------------------------------------------------------------------
+
+    def add(self, other: Operand) -> Tensor:
+        """self + other."""
+        return self + other
+
+    def sub(self, other: Operand) -> Tensor:
+        """self - other."""
+        return self - other
+
+    def mul(self, other: Operand) -> Tensor:
+        """self * other."""
+        return self * other
+
+    def div(self, other: Operand) -> Tensor:
+        """self / other."""
+        return self / other
+
+    def pow(self, exponent: Operand) -> Tensor:
+        """self ** exponent."""
+        return self**exponent
+
+    def matmul(self, other: Tensor | np.ndarray) -> Tensor:
+        """self @ other."""
+        return self @ other
+
+    def dot(self, other: Tensor | np.ndarray) -> Tensor:
+        """self @ other, NumPy's name."""
+        return self @ other
+
+    def neg(self) -> Tensor:
+        """-self."""
+        return ops.neg(self)
+
+    def exp(self) -> Tensor:
+        """e to the power of each element."""
+        return ops.exp(self)
+
+    def log(self) -> Tensor:
+        """Natural logarithm of each element."""
+        return ops.log(self)
+
+    def sqrt(self) -> Tensor:
+        """Square root of each element."""
+        return ops.sqrt(self)
+
+    def square(self) -> Tensor:
+        """Each element times itself."""
+        return ops.mul(self, self)
+
+    def abs(self) -> Tensor:
+        """Absolute value of each element."""
+        return ops.abs(self)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Limit each element to the interval from `min` to `max`; None is no bound."""
+        return ops.clip(self, _optional(min), _optional(max))
+
+    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
+        """`clip` by PyTorch's name."""
+        return self.clip(min, max)
+
+    def maximum(self, other: Operand) -> Tensor:
+        """The larger of each pair of elements."""
+        return ops.maximum(*_pair(self, other))
+
+    def minimum(self, other: Operand) -> Tensor:
+        """The smaller of each pair of elements."""
+        return ops.minimum(*_pair(self, other))
+
+    def tanh(self) -> Tensor:
+        """Hyperbolic tangent of each element."""
+        return ops.tanh(self)
+
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + e^-x) of each element."""
+        return ops.sigmoid(self)
+
+    def relu(self) -> Tensor:
+        """max(x, 0) of each element."""
+        return ops.relu(self)
+
+    # ----- reductions -------------------------------------------------------------------------
+
+    def sum(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        dim: Axis = None,
+        keepdim: bool = False,
+    ) -> Tensor:
+        """Sum over `axis` (all axes if None)."""
+        return ops.sum(self, _axis(axis, dim), keepdims or keepdim)
+
+    def mean(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        dim: Axis = None,
+        keepdim: bool = False,
+    ) -> Tensor:
+        """Mean over `axis` (all axes if None)."""
+        return ops.mean(self, _axis(axis, dim), keepdims or keepdim)
+
+    def var(
+        self,
+        axis: Axis = None,
+        ddof: int = 0,
+        keepdims: bool = False,
+        *,
+        dim: Axis = None,
+        keepdim: bool = False,
+        correction: int | None = None,
+    ) -> Tensor:
+        """Variance over `axis`, the sum of squares divided by n - ddof.
+
+        ddof is 0 as in NumPy; `correction` is PyTorch's name for it (whose default is 1).
+        """
+        ddof = ddof if correction is None else correction
+        return ops.var(self, _axis(axis, dim), ddof, keepdims or keepdim)
+
+    def std(
+        self,
+        axis: Axis = None,
+        ddof: int = 0,
+        keepdims: bool = False,
+        *,
+        dim: Axis = None,
+        keepdim: bool = False,
+        correction: int | None = None,
+    ) -> Tensor:
+        """Standard deviation over `axis`: the square root of `var` with the same arguments."""
+        ddof = ddof if correction is None else correction
+        return ops.std(self, _axis(axis, dim), ddof, keepdims or keepdim)
+
+    def max(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        dim: Axis = None,
+        keepdim: bool = False,
+    ) -> Tensor:
+        """The largest element over `axis` (values alone, as in NumPy; `argmax` gives places)."""
+        return ops.max(self, _axis(axis, dim), keepdims or keepdim)
+
+    def min(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        dim: Axis = None,
+        keepdim: bool = False,
+    ) -> Tensor:
+        """The smallest element over `axis` (values alone, as in NumPy)."""
+        return ops.min(self, _axis(axis, dim), keepdims or keepdim)
+
+    def argmax(self, axis: int | None = None, *, dim: int | None = None) -> Tensor:
+        """Place of the largest element along `axis`, the first at a tie; an integer tensor."""
+        return autograd.wrap(self.data.argmax(_single_axis("argmax", self.data, axis, dim)))
+
+    def argmin(self, axis: int | None = None, *, dim: int | None = None) -> Tensor:
+        """Place of the smallest element along `axis`, the first at a tie; an integer tensor."""
+        return autograd.wrap(self.data.argmin(_single_axis("argmin", self.data, axis, dim)))
+
+    def argsort(self, axis: int = -1) -> Tensor:
+        """The order that sorts the elements along `axis`; an integer tensor."""
+        return autograd.wrap(self.data.argsort(axis, kind="stable"))
+
+    def any(self, axis: Axis = None) -> Tensor:
+        """Whether some element is not 0; a bool tensor."""
+        return autograd.wrap(self.data.any(axis))
+
+    def all(self, axis: Axis = None) -> Tensor:
+        """Whether no element is 0; a bool tensor."""
+        return autograd.wrap(self.data.all(axis))
+
+    def cumsum(self, axis: int = 0, *, dim: int | None = None) -> Tensor:
+        """Running sum along `axis`."""
+        return ops.cumsum(self, axis if dim is None else dim)
+
+    def logsumexp(
+        self,
+        dim: Axis = None,
+        keepdim: bool = False,
+        *,
+        axis: Axis = None,
+        keepdims: bool = False,
+    ) -> Tensor:
+        """log(sum(e^x)) over `dim`, without overflow."""
+        return ops.logsumexp(self, _axis(axis, dim), keepdims or keepdim)
+
+    def softmax(self, dim: int = -1) -> Tensor:
+        """e^x / sum(e^x) along `dim`."""
+        return ops.softmax(self, dim)
+
+    def log_softmax(self, dim: int = -1) -> Tensor:
+        """log(softmax(x)) along `dim`, without underflow."""
+        return ops.log_softmax(self, dim)
+
+    # ----- shape ------------------------------------------------------------------------------
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in another shape: `reshape(2, -1)` or `reshape((2, -1))`."""
+        return ops.reshape(self, normalized_shape(shape))
+
+    def view(self, *shape: Any) -> Tensor:
+        """`reshape` by PyTorch's name (copies if the memory order demands it)."""
+        return self.reshape(*shape)
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """Merge the axes from `start_dim` to `end_dim` into one."""
+        if self.ndim == 0:
+            return self.reshape(1)
+        axes_of("flatten", self.data, (start_dim, end_dim))
+        start, end = start_dim % self.ndim, end_dim % self.ndim
+        if start > end:
+            raise ShapeError(f"flatten: start_dim={start_dim} lies after end_dim={end_dim}")
+        merged = int(np.prod(self.shape[start : end + 1]))
+        return self.reshape(*self.shape[:start], merged, *self.shape[end + 1 :])
+
+    def ravel(self) -> Tensor:
+        """All elements along one axis."""
+        return self.reshape(-1)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Without arguments the axes in reverse; two axes are swapped (PyTorch's reading);
+        any other number must name every axis and permutes them (NumPy's reading)."""
+        dims = normalized_shape(axes)
+        if not dims:
+            return self.T
+        return self.swapaxes(*dims) if len(dims) == 2 else ops.permute(self, dims)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Swap two axes."""
+        axes_of("transpose", self.data, (axis1, axis2))
+        order = list(range(self.ndim))
+        order[axis1], order[axis2] = order[axis2], order[axis1]
+        return ops.permute(self, order)
+
+    def permute(self, *dims: Any) -> Tensor:
+        """Axes in another order: `permute(0, 2, 1)`."""
+        return ops.permute(self, normalized_shape(dims))
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
+        """Axes in reverse order."""
+        return ops.permute(self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 (NumPy's name)
+        """The last two axes swapped."""
+        return self.swapaxes(-1, -2)
+
+    def squeeze(self, axis: Axis = None, *, dim: Axis = None) -> Tensor:
+        """Drop axes of size 1: all, or those named."""
+        return ops.squeeze(self, _axis(axis, dim))
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        """Insert an axis of size 1 at place `dim`."""
+        return ops.unsqueeze(self, dim)
+
+    def expand(self, *shape: Any) -> Tensor:
+        """Repeat axes of size 1 up to `shape` without copying; -1 keeps a size."""
+        return ops.expand(self, normalized_shape(shape))
+
+    def broadcast_to(self, *shape: Any) -> Tensor:
+        """`expand` by NumPy's name."""
+        return self.expand(*shape)
+
+    def flip(self, *dims: Any) -> Tensor:
+        """Reverse the order along the axes given."""
+        return ops.flip(self, normalized_shape(dims))
+
+    def split(self, split_size: int | list[int], dim: int = 0) -> tuple[Tensor, ...]:
+        """Cut into pieces of a size, or of the sizes in a list, along an axis."""
+        return ops.split(self, split_size, dim)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, _plain_index(index))
+
+
+_UFUNCS = {
+    "add": lambda x, y: ops.add(*_pair(x, y)),
+    "subtract": lambda x, y: ops.sub(*_pair(x, y)),
+    "multiply": lambda x, y: ops.mul(*_pair(x, y)),
+    "divide": lambda x, y: ops.div(*_pair(x, y)),
+    "power": lambda x, y: ops.pow(*_pair(x, y)),
+    "matmul": lambda x, y: ops.matmul(*_pair(x, y)),
+    "maximum": lambda x, y: ops.maximum(*_pair(x, y)),
+    "minimum": lambda x, y: ops.minimum(*_pair(x, y)),
+    "negative": ops.neg,
+    "absolute": ops.abs,
+    "exp": ops.exp,
+    "log": ops.log,
+    "sqrt": ops.sqrt,
+    "tanh": ops.tanh,
+    "square": lambda x: ops.mul(x, x),
+}
+
+
+def _tensor(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def _value(value: Any) -> Any:
+    """The array under a tensor; numbers and arrays stay what they are."""
+    return value.data if isinstance(value, Variable) else value
+
+
+def _optional(bound: Any) -> Any:
+    return None if bound is None else _value(bound)
+
+
+def _pair(x: Any, y: Any) -> tuple[Any, Any]:
+    """The operands of a binary operation, made ready for NumPy's rules of promotion."""
+    return _operand(x, y), _operand(y, x)
+
+
+def _operand(value: Any, other: Any) -> Any:
+    if isinstance(value, Variable):
+        if isinstance(other, float) and value.data.dtype.kind != "f":
+            return Tensor(value.data.astype(float32))  # an int tensor and a float: the default
+        return value
+    if isinstance(value, np.generic):
+        return value.item()  # NumPy's scalars never promote either
+    if isinstance(value, (np.ndarray, int, float)):
+        return value
+    return as_array(value)
+
+
+def _plain_index(index: Any) -> Any:
+    """An index with the arrays of its tensors."""
+    if isinstance(index, tuple):
+        return tuple(_plain_index(part) for part in index)
+    return index.data if isinstance(index, Variable) else index
+
+
+def _axis(axis: Axis, dim: Axis) -> Axis:
+    return axis if dim is None else dim
+
+
+def _single_axis(name: str, x: np.ndarray, axis: int | None, dim: int | None) -> int | None:
+    axis = axis if dim is None else dim
+    axes_of(name, x, axis)
+    if x.size == 0:
+        raise ShapeError(f"{name}: a tensor of shape {x.shape} has no element")
+    return axis
+
+
+autograd.set_tensor_class(Tensor)
