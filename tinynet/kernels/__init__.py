@@ -1,0 +1,87 @@
+"""The hot loops under convolution and pooling: arrays in, arrays out, no autograd.
+
+A set of kernels is a module with these functions, all on arrays of shape (N, C, H, W):
+
+    conv2d(x, w, b, stride, padding, dilation, groups) -> y
+    conv2d_dx(dy, w, size, stride, padding, dilation, groups) -> dx
+    conv2d_dw(dy, x, kernel, stride, padding, dilation, groups) -> dw
+    max_pool2d(x, kernel, stride, padding, dilation) -> y
+    max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation) -> dx
+    sum_pool2d(x, kernel, stride, padding) -> y
+    sum_pool2d_dx(dy, size, kernel, stride, padding) -> dx
+
+with size, kernel, stride and dilation pairs (vertical, horizontal), and padding
+((top, bottom), (left, right)). The order of the elements in memory is the kernels' own affair.
+
+The operations call `current.conv2d(...)` and so on. `use` chooses a set; `override` puts single
+functions in their place:
+
+>>> from tinynet import kernels
+>>> def lazy_conv2d(x, w, b, stride, padding, dilation, groups):
+...     print("called")
+...     return kernels.numpy_kernels.conv2d(x, w, b, stride, padding, dilation, groups)
+>>> import tinynet
+>>> with kernels.override(conv2d=lazy_conv2d):
+...     _ = tinynet.conv2d(tinynet.ones(1, 1, 3, 3), tinynet.ones(1, 1, 2, 2))
+called
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from tinynet.errors import unknown_name
+from tinynet.kernels import numpy_kernels
+
+NAMES = (
+    "conv2d",
+    "conv2d_dx",
+    "conv2d_dw",
+    "max_pool2d",
+    "max_pool2d_dx",
+    "sum_pool2d",
+    "sum_pool2d_dx",
+)
+
+current: Any = SimpleNamespace()
+"""The kernels in use, as attributes. The same for all threads."""
+
+
+def available() -> list[str]:
+    """Names of the kernel sets that can be used here."""
+    return ["numpy"]
+
+
+def use(name: str) -> None:
+    """Choose the kernel set for the whole process: "numpy". ValueError for an unknown name."""
+    if name not in available():
+        raise unknown_name("kernel set", name, available())
+    for kernel in NAMES:
+        setattr(current, kernel, getattr(numpy_kernels, kernel))
+    current.name = name
+
+
+@contextlib.contextmanager
+def override(**functions: Callable[..., Any]) -> Iterator[None]:
+    """Put functions in place of the kernels of the same names, within a `with` block.
+
+    Raises ValueError for a name that is no kernel's.
+    """
+    for name in functions:
+        if name not in NAMES:
+            raise unknown_name("kernel", name, NAMES)
+    before = {name: getattr(current, name) for name in functions}
+    for name, function in functions.items():
+        setattr(current, name, function)
+    try:
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(current, name, function)
+
+
+use(os.environ.get("TINYNET_KERNELS", "numpy"))

@@ -1,0 +1,224 @@
+"""The kernels in NumPy: windows, a matrix product, a scatter.
+
+A convolution is a matrix product in disguise. Unfold every window of the image into a column:
+cols has C*KH*KW rows and a column for each output place of each image. Then
+
+    y    = w  cols        each output is the inner product of a filter and a window
+    dw   = dy cols^T      each weight met one row of cols
+    dcol = w^T dy         each window element met one column of w ...
+    dx   = scatter(dcol)  ... and goes back, by addition, to the pixel it was copied from
+
+Arrays lie *batch last* in memory: (C, H, W, N) under a transposed view of shape (N, C, H, W).
+Then w (O, C*KH*KW) times cols (C*KH*KW, OH*OW*N) comes out as (O, OH, OW, N), which is the
+layout of the next layer's input already, and every copy of a shifted image moves runs of at
+least N neighbouring numbers. For a batch of one it is the plain (C, H, W).
+
+The unfolded windows are KH*KW times larger than the image, so they are made and used block by
+block, in a buffer of at most BLOCK_BYTES that stays in the processor's cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet.kernels.geometry import Padding, Pair, output_size, windows
+
+BLOCK_BYTES = 1 << 21
+
+
+def batch_last(x: np.ndarray) -> np.ndarray:
+    """The view (C, H, W, N) of an (N, C, H, W) array."""
+    return x.transpose(1, 2, 3, 0)
+
+
+def batch_first(x: np.ndarray) -> np.ndarray:
+    """The view (N, C, H, W) of a (C, H, W, N) array."""
+    return x.transpose(3, 0, 1, 2)
+
+
+def padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
+    """x (C, H, W, N) surrounded by `value`, contiguous; x itself if there is nothing to do."""
+    (top, bottom), (left, right) = padding
+    if not (top or bottom or left or right):
+        return np.ascontiguousarray(x)
+    C, H, W, N = x.shape
+    y = np.empty((C, H + top + bottom, W + left + right, N), x.dtype)
+    y[:, :top] = y[:, top + H :] = value
+    y[:, top : top + H, :left] = y[:, top : top + H, left + W :] = value
+    y[:, top : top + H, left : left + W] = x
+    return y
+
+
+def row_blocks(rows: int, bytes_per_row: int) -> list[slice]:
+    """Cut output rows into blocks whose unfolded windows fit into BLOCK_BYTES."""
+    step = max(1, BLOCK_BYTES // max(1, bytes_per_row))
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def _unfold_blocks(views, dtype, groups):  # type: ignore[no-untyped-def]
+    """Yield (rows, cols) for blocks of output rows: cols (G, C/G*KH*KW, rows*OW*N)."""
+    C, KH, KW, OH, OW, N = views.shape
+    blocks = row_blocks(OH, C * KH * KW * OW * N * dtype.itemsize)
+    buffer = None
+    for rows in blocks:
+        count = rows.stop - rows.start
+        shape = (C, KH, KW, count, OW, N)
+        if buffer is None or buffer.shape != shape:
+            buffer = np.empty(shape, dtype)
+        np.copyto(buffer, views[:, :, :, rows])
+        yield rows, buffer.reshape(groups, -1, count * OW * N)
+
+
+def conv2d(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """Convolution. x (N, C, H, W), w (O, C/G, KH, KW), b (O) or None -> y (N, O, OH, OW)."""
+    dtype = np.result_type(x, w)
+    N, O = x.shape[0], w.shape[0]
+    views = windows(padded(batch_last(x), padding), w.shape[2:], stride, dilation)
+    OH, OW = views.shape[3:5]
+    y = np.empty((O, OH, OW, N), dtype)
+    y_groups = y.reshape(groups, O // groups, OH * OW * N)
+    filters = w.reshape(groups, O // groups, -1)
+    for rows, cols in _unfold_blocks(views, dtype, groups):
+        place = slice(rows.start * OW * N, rows.stop * OW * N)
+        np.matmul(filters, cols, out=y_groups[:, :, place])
+    if b is not None:
+        y += b[:, None, None, None]
+    return batch_first(y)
+
+
+def conv2d_dw(
+    dy: np.ndarray,
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """Gradient of the weight. dy (N, O, OH, OW), x (N, C, H, W) -> dw (O, C/G, KH, KW)."""
+    dtype = np.result_type(x, dy)
+    N, O, OH, OW = dy.shape
+    C = x.shape[1]
+    views = windows(padded(batch_last(x), padding), kernel, stride, dilation)
+    views = views[:, :, :, :OH, :OW]
+    dy_groups = np.ascontiguousarray(batch_last(dy)).reshape(groups, O // groups, OH * OW * N)
+    dw = np.zeros((groups, C // groups * kernel[0] * kernel[1], O // groups), dtype)
+    for rows, cols in _unfold_blocks(views, dtype, groups):
+        place = slice(rows.start * OW * N, rows.stop * OW * N)
+        dw += cols @ dy_groups[:, :, place].transpose(0, 2, 1)
+    return np.ascontiguousarray(dw.transpose(0, 2, 1)).reshape(O, C // groups, *kernel)
+
+
+def conv2d_dx(
+    dy: np.ndarray,
+    w: np.ndarray,
+    size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """Gradient of the input. dy (N, O, OH, OW), w (O, C/G, KH, KW) -> dx (N, C, *size)."""
+    dtype = np.result_type(w, dy)
+    N, O, OH, OW = dy.shape
+    C, KH, KW = w.shape[1] * groups, w.shape[2], w.shape[3]
+    (top, bottom), (left, right) = padding
+    dx = np.zeros((C, size[0] + top + bottom, size[1] + left + right, N), dtype)
+    targets = windows(dx, (KH, KW), stride, dilation)
+    dy_groups = np.ascontiguousarray(batch_last(dy)).reshape(groups, O // groups, OH * OW * N)
+    filters = np.ascontiguousarray(w.reshape(groups, O // groups, -1).transpose(0, 2, 1))
+    for rows in row_blocks(OH, C * KH * KW * OW * N * dtype.itemsize):
+        place = slice(rows.start * OW * N, rows.stop * OW * N)
+        dcols = (filters @ dy_groups[:, :, place]).reshape(C, KH, KW, -1, OW, N)
+        for i in range(KH):
+            for j in range(KW):  # one tap after the other: within a tap no pixel repeats
+                targets[:, i, j, rows, :OW] += dcols[:, i, j]
+    return batch_first(dx[:, top : top + size[0], left : left + size[1]])
+
+
+def max_pool2d(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> np.ndarray:
+    """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
+    taps = _taps(x, kernel, stride, padding, dilation, -np.inf)
+    y = taps[0].copy()
+    for tap in taps[1:]:
+        np.maximum(y, tap, out=y)
+    return batch_first(y)
+
+
+def max_pool2d_dx(
+    dy: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> np.ndarray:
+    """Gradient of the input: dy goes to the first element of each window that equals y."""
+    taps = _taps(x, kernel, stride, padding, dilation, -np.inf)
+    return _scatter_taps(
+        _winners_share(batch_last(dy), taps, batch_last(y)),
+        dy,
+        x.shape[2:],
+        kernel,
+        stride,
+        padding,
+        dilation,
+    )
+
+
+def _winners_share(dy, taps, y):  # type: ignore[no-untyped-def]
+    """For each tap: dy where this tap is the first to equal the maximum, else 0."""
+    free = np.ones(y.shape, bool)  # windows whose winner is still to be found
+    for tap in taps:
+        wins = tap == y
+        wins &= free
+        free ^= wins
+        yield dy * wins
+
+
+def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> np.ndarray:
+    """The sum of each window. (N, C, H, W) -> (N, C, OH, OW)."""
+    taps = _taps(x, kernel, stride, padding, (1, 1), 0.0)
+    y = taps[0].copy()
+    for tap in taps[1:]:
+        y += tap
+    return batch_first(y)
+
+
+def sum_pool2d_dx(
+    dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
+) -> np.ndarray:
+    """Gradient of the input: each element gets the dy of every window it is in."""
+    shares = (batch_last(dy) for _ in range(kernel[0] * kernel[1]))
+    return _scatter_taps(shares, dy, size, kernel, stride, padding, (1, 1))
+
+
+def _taps(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, value: float
+) -> list[np.ndarray]:
+    """For each place of the kernel, row by row, the image as it is seen there: (C, OH, OW, N)."""
+    views = windows(padded(batch_last(x), padding, value), kernel, stride, dilation)
+    return [views[:, i, j] for i in range(kernel[0]) for j in range(kernel[1])]
+
+
+def _scatter_taps(shares, dy, size, kernel, stride, padding, dilation):  # type: ignore[no-untyped-def]
+    """Add each tap's share back to the pixels that the tap saw; -> dx (N, C, *size)."""
+    N, C, OH, OW = dy.shape
+    (top, bottom), (left, right) = padding
+    dx = np.zeros((C, size[0] + top + bottom, size[1] + left + right, N), dy.dtype)
+    targets = windows(dx, kernel, stride, dilation)
+    places = ((i, j) for i in range(kernel[0]) for j in range(kernel[1]))
+    for (i, j), share in zip(places, shares):
+        targets[:, i, j, :OH, :OW] += share
+    return batch_first(dx[:, top : top + size[0], left : left + size[1]])

@@ -1,0 +1,177 @@
+"""Pooling: each window of the image becomes one number, its maximum or its mean.
+
+Padding, stride, dilation and `ceil_mode` are worked out here into the places where windows
+stand; the kernels see plain windows over a padded image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet import kernels
+from tinynet.autograd import Array, differentiable
+from tinynet.errors import ShapeError
+from tinynet.kernels.geometry import Padding, Pair, span
+from tinynet.ops.windows import IntPair, check_fits, check_image, pair
+
+Op = tuple[Array, ...]
+
+
+@differentiable
+def max_pool2d(
+    x: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    ceil_mode: bool = False,
+) -> Op:
+    """The largest element of each window; padding counts as -inf.
+
+    Shapes: x (N, C, H, W) -> y (N, C, OH, OW), sizes as for `conv2d`. stride: kernel_size if
+    None. padding: at most half the window. ceil_mode: also windows that reach beyond the end,
+    if they start inside the image or its padding before it.
+
+    Gradient: moving the winner by h moves y by h, moving another moves nothing. So dx adds each
+    dy to the place of the winner of its window; of several that tie, the first in reading order
+    takes it. Keeps x and y. Raises ShapeError where sizes do not fit, TypeError for integers.
+    """
+    op = "max_pool2d"
+    check_image(op, x)
+    kernel, stride, margin = _arguments(op, kernel_size, stride, padding)
+    dilation = pair(op, "dilation", dilation, 1)
+    edges = _edges(op, x.shape[2:], kernel, stride, margin, dilation, ceil_mode)
+    y = kernels.current.max_pool2d(x, kernel, stride, edges, dilation)
+
+    def dx(dy: Array) -> Array:
+        return kernels.current.max_pool2d_dx(dy, x, y, kernel, stride, edges, dilation)
+
+    return y, dx
+
+
+@differentiable
+def avg_pool2d(
+    x: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Op:
+    """The mean of each window; padding counts as 0.
+
+    Shapes: x (N, C, H, W) -> y (N, C, OH, OW), sizes as for `max_pool2d`.
+    y = (sum of the window) / count, where count is the number of elements of the window that lie
+    in the image, and in its padding too if `count_include_pad`.
+
+    Gradient: an element is in a window's sum once, so dx adds dy / count of every window that
+    the element is in. Keeps nothing of x. Raises ShapeError where sizes do not fit.
+    """
+    op = "avg_pool2d"
+    check_image(op, x)
+    kernel, stride, margin = _arguments(op, kernel_size, stride, padding)
+    size = x.shape[2:]
+    edges = _edges(op, size, kernel, stride, margin, (1, 1), ceil_mode)
+    counts = [
+        _count(size[axis], kernel[axis], stride[axis], margin[axis], edges[axis], count_include_pad)
+        for axis in (0, 1)
+    ]
+    share = (1.0 / np.outer(*counts)).astype(x.dtype)  # (OH, OW)
+    y = kernels.current.sum_pool2d(x, kernel, stride, edges)
+    y *= share
+
+    def dx(dy: Array) -> Array:
+        return kernels.current.sum_pool2d_dx(dy * share, size, kernel, stride, edges)
+
+    return y, dx
+
+
+@differentiable
+def adaptive_avg_pool2d(x: Array, output_size: IntPair | tuple[int | None, int | None]) -> Op:
+    """The mean over a grid of output_size regions that cover the image.
+
+    Shapes: x (N, C, H, W) -> y (N, C, OH, OW); None keeps a size. Region p of an axis of length
+    L goes from floor(p L / OH) up to, not including, ceil((p + 1) L / OH), so regions overlap
+    where OH does not divide L.
+    With the matrix A (OH, H) that holds 1/length at the places of each region, and B (OW, W)
+    likewise, y = A x B^T for every image and channel.
+
+    Gradient: by the rule of the matrix product, dx = A^T dy B. Keeps A and B.
+    Raises ShapeError for sizes below 1, TypeError for integers.
+    """
+    op = "adaptive_avg_pool2d"
+    check_image(op, x)
+    wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    size = x.shape[2:]
+    OH, OW = pair(op, "output_size", [n if w is None else w for w, n in zip(wanted, size)], 1)
+    if min(size) < 1:
+        raise ShapeError(f"{op}: the image of shape {x.shape} has no pixels")
+    A, B = _averaging(size[0], OH, x.dtype), _averaging(size[1], OW, x.dtype)
+    return _both_axes(x, A, B), lambda dy: _both_axes(dy, A.T, B.T)
+
+
+def _both_axes(x: np.ndarray, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """A x B^T over the last two axes, as two plain matrix products on batch-last memory."""
+    N, C, H, W = x.shape
+    rows = A @ x.transpose(1, 2, 3, 0).reshape(C, H, W * N)  # (C, OH, W*N)
+    both = B @ rows.reshape(C, len(A), W, N)  # (C, OH, OW, N)
+    return both.transpose(3, 0, 1, 2)
+
+
+def _averaging(length: int, parts: int, dtype: np.dtype[np.generic]) -> np.ndarray:
+    """The matrix (parts, length) whose product with an axis is the mean of each region."""
+    p = np.arange(parts)[:, None]
+    first, end = p * length // parts, -(-(p + 1) * length // parts)
+    places = np.arange(length)
+    return ((places >= first) & (places < end)).astype(dtype) / (end - first).astype(dtype)
+
+
+def _arguments(
+    op: str, kernel_size: IntPair, stride: IntPair | None, padding: IntPair
+) -> tuple[Pair, Pair, Pair]:
+    kernel = pair(op, "kernel_size", kernel_size, 1)
+    steps = kernel if stride is None else pair(op, "stride", stride, 1)
+    margin = pair(op, "padding", padding, 0)
+    if any(2 * m > k for m, k in zip(margin, kernel)):
+        raise ShapeError(
+            f"{op}: padding={padding} must be at most half of kernel_size={kernel_size}, or "
+            "windows would hold padding alone"
+        )
+    return kernel, steps, margin
+
+
+def _edges(
+    op: str,
+    size: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    margin: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> Padding:
+    """Padding as ((top, bottom), (left, right)); ceil_mode enlarges it after the end."""
+    edges = []
+    for length, k, s, m, d in zip(size, kernel, stride, margin, dilation):
+        after = m
+        if ceil_mode:
+            rest = length + 2 * m - span(k, d)
+            places = -(-rest // s) + 1
+            if (places - 1) * s >= length + m:
+                places -= 1  # the last window would start in the padding after the image
+            after = max(m, (places - 1) * s + span(k, d) - length - m)
+        edges.append((m, after))
+    plain = ((margin[0], margin[0]), (margin[1], margin[1]))
+    check_fits(op, (size[0], size[1]), kernel, stride, tuple(edges) if ceil_mode else plain, dilation)  # type: ignore[arg-type]
+    return edges[0], edges[1]
+
+
+def _count(
+    length: int, kernel: int, stride: int, margin: int, edges: Pair, include_pad: bool
+) -> np.ndarray:
+    """How many elements of each window along one axis take part in the mean."""
+    places = (length + sum(edges) - kernel) // stride + 1
+    start = np.arange(places) * stride - margin
+    end = np.minimum(start + kernel, length + margin)
+    if include_pad:
+        return end - start
+    return np.minimum(end, length) - np.maximum(start, 0)

@@ -1,0 +1,59 @@
+"""Reading the arguments that convolution and pooling share: pairs, padding, sizes that fit."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from tinynet.errors import ShapeError
+from tinynet.kernels.geometry import Padding, Pair, output_size, span
+
+IntPair: TypeAlias = int | Sequence[int]
+
+
+def pair(op: str, argument: str, value: IntPair, least: int) -> Pair:
+    """`value` or `(vertical, horizontal)` as a pair of ints that are at least `least`."""
+    values = value if isinstance(value, Sequence) else (value, value)
+    try:
+        first, second = (operator.index(v) for v in values)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{op}: {argument} must be an int or a pair of ints, got {value!r}"
+        ) from None
+    if min(first, second) < least:
+        raise ShapeError(f"{op}: {argument} must be at least {least}, got {value!r}")
+    return first, second
+
+
+def check_image(op: str, x: np.ndarray) -> None:
+    """ShapeError unless x is (N, C, H, W); TypeError unless its elements are floats."""
+    if x.ndim != 4:
+        hint = "; add the batch axis with x.unsqueeze(0)" if x.ndim == 3 else ""
+        raise ShapeError(f"{op}: the input must have shape (N, C, H, W), got {x.shape}{hint}")
+    if x.dtype.kind != "f":
+        raise TypeError(
+            f"{op}: the input has dtype {x.dtype}, it takes floats; convert with x.float(), and "
+            "scale images of 0 to 255 with x.float() / 255"
+        )
+
+
+def check_fits(
+    op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> Pair:
+    """The output size (OH, OW); ShapeError if the kernel is larger than the padded image."""
+    OH, OW = output_size(size, kernel, stride, padding, dilation)
+    if OH < 1 or OW < 1:
+        (top, bottom), (left, right) = padding
+        image = (size[0] + top + bottom, size[1] + left + right)
+        window = (span(kernel[0], dilation[0]), span(kernel[1], dilation[1]))
+        short = max(0, window[0] - image[0]), max(0, window[1] - image[1])
+        raise ShapeError(
+            f"{op}: a window of {window[0]}x{window[1]} (kernel {kernel[0]}x{kernel[1]}, dilation "
+            f"{dilation[0]}x{dilation[1]}) does not fit into the padded image of "
+            f"{image[0]}x{image[1]} (input {size[0]}x{size[1]}). Use a smaller kernel, a larger "
+            f"image, or {max(-(-s // 2) for s in short)} more padding."
+        )
+    return OH, OW
