@@ -9,10 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,6 +83,8 @@ def obtain(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
 
 def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
     """Download a file from the first of `mirrors` that has it right; put it there atomically."""
+    from http.client import HTTPException  # here, because the network modules are slow to import
+
     target = folder / file.name
     part = folder / f"{file.name}.{os.getpid()}.part"
     failures = []
@@ -97,7 +96,7 @@ def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
             _check_download(file, part)
             os.replace(part, target)
             return target
-        except (OSError, http.client.HTTPException, DataError) as error:
+        except (OSError, HTTPException, ValueError) as error:  # DataError, bad address
             failures.append(f"  {address}\n    {_reason(error)}")
         finally:
             with contextlib.suppress(OSError):
@@ -169,15 +168,19 @@ def _check_download(file: RemoteFile, part: Path) -> None:
 
 def _fetch(address: str, part: Path, limit: int) -> None:
     """Write what `address` serves to `part`, with a progress bar."""
+    from urllib.request import Request, urlopen
+
     from tqdm import tqdm
 
-    request = urllib.request.Request(address, headers={"User-Agent": "tinynet"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response, part.open("wb") as stream:
+    request = Request(address, headers={"User-Agent": "tinynet"})
+    with urlopen(request, timeout=TIMEOUT) as response, part.open("wb") as stream:
         length = response.headers.get("Content-Length", "")
         expected = int(length) if length.isdigit() else None
         name = address.rpartition("/")[2]
         received = 0
-        with tqdm(total=expected, unit="B", unit_scale=True, desc=name, leave=False) as bar:
+        with tqdm(
+            total=expected, unit="B", unit_scale=True, desc=name, leave=False, disable=None
+        ) as bar:
             while chunk := response.read(1 << 16):
                 received += len(chunk)
                 if received > limit:
@@ -202,8 +205,4 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP {error.code} {error.reason}"
-    if isinstance(error, urllib.error.URLError):
-        return str(error.reason)
     return str(error) or type(error).__name__

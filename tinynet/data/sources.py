@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tarfile
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -141,6 +141,8 @@ def read_members(archive: Path, wanted: Sequence[RemoteFile]) -> list[bytearray]
 
     Nothing is unpacked to the disk. Raises DataError that names the archive and the member.
     """
+    import tarfile
+
     contents: dict[str, bytearray] = {}
     sizes = {file.name: file.size for file in wanted}
     try:
@@ -173,9 +175,10 @@ def _load_folder(path: str, split: str) -> ArrayDataset:
 
 
 def _parse_size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and (width or height).isdecimal()) or "0" in (height, width):
+    match = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", text)
+    if match is None:
         raise ValueError(f"folder:PATH?size={text}: expected a size such as 32, or 32x48 (HxW)")
+    height, width = match.groups()
     return int(height), int(width or height)
 
 

@@ -266,7 +266,7 @@ def _pad(x: np.ndarray, width: int, fill: float) -> np.ndarray:
 
 
 def _inside(center: np.ndarray, size: int, length: int) -> np.ndarray:
-    """For each n, which of 0..length-1 lie among the `size` places around center[n]: (N, length)."""
+    """For each n, which of 0..length-1 are among the `size` around center[n]: (N, length)."""
     place = np.arange(length) - (center - size // 2)[:, None]
     inside: np.ndarray = (place >= 0) & (place < size)
     return inside

@@ -1,0 +1,673 @@
+"""`load`: names, the shipped digits, files on the disk, downloads, and files that are damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import http.server
+import importlib.util
+import io
+import os
+import struct
+import tarfile
+import threading
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet.data.known as known_sets
+from tinynet.data import KNOWN, download, load
+from tinynet.data.files import RemoteFile, data_root, find, obtain, read_content
+from tinynet.data.idx import parse_cifar10, parse_idx
+from tinynet.data.npz import read_npz
+from tinynet.data.sources import digits_file
+from tinynet.errors import DataError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def real_data() -> Path | None:
+    """A folder with the real MNIST: $TINYNET_DATA, or shared/data beside the checkout."""
+    candidates = [os.environ.get("TINYNET_DATA"), REPOSITORY.parent / "shared" / "data"]
+    for folder in candidates:
+        if folder and (Path(folder) / "mnist").is_dir():
+            return Path(folder)
+    return None
+
+
+def idx(array: np.ndarray) -> bytes:
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def gz(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# ----- small stand-ins for the real sets ----------------------------------------------------------
+
+
+def small_arrays(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (count, 28, 28), np.uint8), rng.integers(0, 10, count, np.uint8)
+
+
+CONTENTS = {
+    f"{part}-{kind}": idx(array)
+    for seed, (part, count) in enumerate((("train", 20), ("t10k", 8)))
+    for kind, array in zip(
+        ("images-idx3-ubyte", "labels-idx1-ubyte"), small_arrays(count, seed), strict=True
+    )
+}
+
+
+@pytest.fixture
+def small_mnist(monkeypatch):
+    """`mnist` replaced by 20 + 8 images; no mirror unless a test adds one."""
+    files = tuple(RemoteFile(f"{n}.gz", len(c), sha256(c)) for n, c in CONTENTS.items())
+    small = replace(KNOWN["mnist"], files=files, mirrors=())
+    monkeypatch.setitem(known_sets.KNOWN, "mnist", small)
+    monkeypatch.delenv("TINYNET_MIRROR", raising=False)
+    return small
+
+
+def write_small_mnist(root: Path) -> None:
+    (root / "mnist").mkdir(parents=True)
+    for name, content in CONTENTS.items():
+        (root / "mnist" / f"{name}.gz").write_bytes(gz(content))
+
+
+def cifar_content(count: int, seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    records = rng.integers(0, 256, (count, 3073), np.uint8)
+    records[:, 0] %= 10
+    return records.tobytes()
+
+
+CIFAR = {f"data_batch_{k}.bin": cifar_content(3, k) for k in range(1, 6)}
+CIFAR["test_batch.bin"] = cifar_content(2, 0)
+
+
+def cifar_archive() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in [("readme.html", b"hello"), *reversed(CIFAR.items())]:
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def small_cifar10(monkeypatch):
+    archive = cifar_archive()
+    small = replace(
+        KNOWN["cifar10"],
+        files=tuple(RemoteFile(n, len(c), sha256(c)) for n, c in CIFAR.items()),
+        archive=RemoteFile("cifar-10-binary.tar.gz", len(archive), download_sha256=sha256(archive)),
+        mirrors=(),
+    )
+    monkeypatch.setitem(known_sets.KNOWN, "cifar10", small)
+    return small
+
+
+class Server:
+    """A local server: `pages` maps a path to a body, or to a status code. Counts what is asked."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, bytes | int] = {}
+        self.asked: list[str] = []
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked.append(self.path)
+                page = server.pages.get(self.path, 404)
+                if isinstance(page, int):
+                    if page == 302:
+                        self.send_response(302)
+                        self.send_header("Location", self.path)
+                        self.end_headers()
+                    else:
+                        self.send_error(page)
+                    return
+                cut = self.path.startswith("/cut/")
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(page) * (2 if cut else 1)))
+                self.end_headers()
+                self.wfile.write(page)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server = Server()
+    yield server
+    server.close()
+
+
+CONTENT = idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+FILE = RemoteFile("a-idx3-ubyte.gz", len(CONTENT), sha256(CONTENT))
+
+
+# ----- names and splits ---------------------------------------------------------------------------
+
+
+def test_unknown_names_list_the_known_ones_and_the_nearest():
+    with pytest.raises(ValueError, match=r"did you mean 'fashion-mnist'\? Known: digits, .*npz:"):
+        load("fashon-mnist")
+    with pytest.raises(ValueError, match=r"unknown split 'tset'; did you mean 'test'"):
+        load("digits", "tset")
+    with pytest.raises(ValueError, match="unknown data set 'fodler:x'"):
+        load("fodler:x")
+    with pytest.raises(ValueError, match="unknown data set"):
+        download("nist")
+
+
+def test_the_root_is_the_argument_else_the_environment_else_the_cache(monkeypatch):
+    monkeypatch.setenv("TINYNET_DATA", "/data")
+    assert data_root("here") == Path("here")
+    assert data_root() == Path("/data")
+    monkeypatch.delenv("TINYNET_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert data_root() == Path("/cache/tinynet")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert data_root() == Path.home() / ".cache" / "tinynet"
+
+
+def test_every_known_set_is_described_whole():
+    for name, known in KNOWN.items():
+        assert known.name == name
+        assert len(known.classes) == 10
+        for file in (*known.files, *([known.archive] if known.archive else [])):
+            hashes = [h for h in (file.sha256, file.download_sha256) if h is not None]
+            assert hashes, f"{file.name} has no checksum"
+            assert all(len(h) == 64 and int(h, 16) for h in hashes)
+        if known.files:
+            assert len(known.mirrors) > 1
+            assert all(m.endswith("/") for m in known.mirrors)
+            assert known.mirrors[0].startswith("https://")
+
+
+# ----- digits -------------------------------------------------------------------------------------
+
+
+def test_digits_need_no_network_and_split_into_1437_and_360():
+    train, test = load("digits", "train"), load("digits", "test")
+    assert train.images.shape == (1437, 1, 8, 8)
+    assert test.images.shape == (360, 1, 8, 8)
+    assert train.images.dtype == np.uint8
+    assert train.images.max() == 255
+    assert test.labels.dtype == np.int64
+    assert train.classes == tuple("0123456789")
+    counts = np.bincount(test.labels)
+    assert counts.min() >= 35
+    assert counts.max() <= 37
+
+
+def test_the_splits_of_digits_share_no_image():
+    stored = read_npz(digits_file())
+    held_out = stored["test"]
+    assert len(np.unique(held_out)) == 360
+    test = load("digits", "test")
+    np.testing.assert_array_equal(test.labels, stored["labels"][held_out])
+    np.testing.assert_array_equal(np.rint(test.images[:, 0] / 255 * 16), stored["images"][held_out])
+
+
+def test_digits_last360_holds_out_the_end_of_the_file():
+    stored = read_npz(digits_file())
+    np.testing.assert_array_equal(
+        load("digits-last360", "test").labels, stored["labels"][-360:].astype(np.int64)
+    )
+    assert len(load("digits-last360", "train")) == 1437
+
+
+def test_the_digits_file_is_what_its_script_makes():
+    sklearn_datasets = pytest.importorskip("sklearn.datasets")
+    path = REPOSITORY / "datasets" / "make_digits.py"
+    spec = importlib.util.spec_from_file_location("make_digits", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    digits = sklearn_datasets.load_digits()
+    stored = read_npz(digits_file())
+    np.testing.assert_array_equal(stored["images"], digits.images)
+    np.testing.assert_array_equal(stored["labels"], digits.target)
+    drawn = script.draw_test_indices(digits.target, script.HELD_OUT, script.SEED)
+    np.testing.assert_array_equal(stored["test"], drawn)
+
+
+# ----- the MNIST family on the disk ---------------------------------------------------------------
+
+
+@pytest.mark.skipif(real_data() is None, reason="the real MNIST is not here")
+def test_real_mnist_loads_from_its_gzip_files():
+    test = load("mnist", "test", root=real_data())
+    assert test.images.shape == (10_000, 1, 28, 28)
+    assert test.images.dtype == np.uint8
+    assert test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    assert test.images.mean() / 255 == pytest.approx(0.1325, abs=1e-4)
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}.gz", "dotted"])
+def test_files_on_the_disk_are_found_gzipped_or_not(tmp_path, small_mnist, spelling):
+    (tmp_path / "mnist").mkdir()
+    for name, content in CONTENTS.items():
+        path = name.replace("-idx", ".idx") if spelling == "dotted" else spelling.format(name)
+        body = gz(content) if path.endswith(".gz") else content
+        (tmp_path / "mnist" / path).write_bytes(body)
+    images, labels = small_arrays(20, seed=0)
+    train = load("mnist", "train", root=tmp_path)
+    np.testing.assert_array_equal(train.images[:, 0], images)
+    np.testing.assert_array_equal(train.labels, labels)
+    assert len(load("mnist", "test", root=tmp_path)) == 8
+    assert small_mnist.missing(tmp_path) == []
+
+
+def test_a_plain_file_misnamed_gz_is_read_as_what_it_is(tmp_path):
+    path = tmp_path / "x.gz"
+    path.write_bytes(CONTENT)
+    assert read_content(path, 100) == CONTENT
+
+
+def test_another_content_is_refused_with_both_hashes(tmp_path, small_mnist):
+    write_small_mnist(tmp_path)
+    path = tmp_path / "mnist" / "train-images-idx3-ubyte.gz"
+    changed = bytearray(CONTENTS["train-images-idx3-ubyte"])
+    changed[100] ^= 1
+    path.write_bytes(gz(bytes(changed)))
+    with pytest.raises(DataError, match=rf"not the published .* is {sha256(changed)}, expected"):
+        load("mnist", root=tmp_path)
+
+
+def test_a_cut_off_gzip_file_names_the_file_and_the_offset(tmp_path, small_mnist):
+    write_small_mnist(tmp_path)
+    path = tmp_path / "mnist" / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DataError, match=r"train-images.*cannot be read after byte \d+"):
+        load("mnist", root=tmp_path)
+
+
+def test_a_flipped_byte_in_a_gzip_file_is_a_data_error(tmp_path, small_mnist):
+    write_small_mnist(tmp_path)
+    path = tmp_path / "mnist" / "train-images-idx3-ubyte.gz"
+    for position in (5, 12, 200, -3):
+        body = bytearray(gz(CONTENTS["train-images-idx3-ubyte"]))
+        body[position] ^= 0xFF
+        path.write_bytes(body)
+        # byte 5 is the time stamp, which carries no content
+        expected = contextlib.nullcontext() if position == 5 else pytest.raises(DataError)
+        with expected:
+            load("mnist", root=tmp_path)
+
+
+def test_swapped_files_are_refused(tmp_path, small_mnist):
+    write_small_mnist(tmp_path)
+    folder = tmp_path / "mnist"
+    (folder / "train-images-idx3-ubyte.gz").rename(folder / "kept")
+    (folder / "t10k-images-idx3-ubyte.gz").rename(folder / "train-images-idx3-ubyte.gz")
+    (folder / "kept").rename(folder / "t10k-images-idx3-ubyte.gz")
+    with pytest.raises(DataError, match=r"content has 6288 bytes, but .* has 15696"):
+        load("mnist", "train", root=tmp_path)
+    with pytest.raises(DataError, match="goes on after offset 6288"):
+        load("mnist", "test", root=tmp_path)
+
+
+def test_a_gzip_bomb_is_read_no_further_than_the_expected_size(tmp_path):
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gz(bytes(50_000_000)))
+    with pytest.raises(DataError, match="goes on after offset 1000"):
+        read_content(path, 1000)
+
+
+# ----- parsers ------------------------------------------------------------------------------------
+
+
+def test_idx_is_read_without_a_copy():
+    content = bytearray(CONTENT)
+    array = parse_idx(content, "f", ndim=3)
+    np.testing.assert_array_equal(array, np.arange(24).reshape(2, 3, 4))
+    content[16] = 99
+    assert array[0, 0, 0] == 99
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "f: ends at byte 0, expected a header of 4 bytes"),
+        (b"PK\3\4....", "starts with bytes 50 4b 03 04, expected an IDX file, 00 00 08 03"),
+        (b"\0\0\x0d\3" + bytes(12), r"offset 2: IDX type 0x0d, expected 0x08"),
+        (b"\0\0\x08\1" + bytes(12), r"offset 3: IDX with 1 dimensions, expected 3 \(images\)"),
+        (b"\0\0\x08\3" + bytes(11), "ends at byte 15, expected 16 of header"),
+        (CONTENT[:-1], r"offset 4: .* 2 x 3 x 4 = 24 bytes, but 23 follow it at offset 16"),
+        (CONTENT + b"x", "24 bytes, but 25 follow"),
+        (b"\0\0\x08\3" + b"\xff" * 12 + b"abc", "but 3 follow it"),
+    ],
+)
+def test_idx_that_is_not_what_it_claims_is_refused(content, message):
+    with pytest.raises(DataError, match=message):
+        parse_idx(content, "f", ndim=3)
+
+
+def test_labels_out_of_range_and_unequal_counts_name_the_place(tmp_path, monkeypatch, small_mnist):
+    def put(images, labels):
+        files = []
+        for file, array in zip(small_mnist.files[:2], (images, labels), strict=True):
+            (tmp_path / "mnist").mkdir(exist_ok=True)
+            (tmp_path / "mnist" / file.name).write_bytes(idx(array))
+            files.append(RemoteFile(file.name, len(idx(array))))
+        changed = replace(small_mnist, files=tuple(files))
+        monkeypatch.setitem(known_sets.KNOWN, "mnist", changed)
+
+    images = np.zeros((3, 28, 28), np.uint8)
+    put(images, np.array([1, 10, 2], np.uint8))
+    with pytest.raises(DataError, match=r"offset 9: label 10 of example 1, expected 0 to 9"):
+        load("mnist", root=tmp_path)
+    put(images, np.array([1, 2], np.uint8))
+    with pytest.raises(DataError, match=r"has 3 images, but .* has 2 labels"):
+        load("mnist", root=tmp_path)
+    put(images[:, :27], np.array([1, 2, 3], np.uint8))
+    with pytest.raises(DataError, match=r"images of \(27, 28\)"):
+        load("mnist", root=tmp_path)
+
+
+def test_cifar10_records_are_label_then_planes():
+    record = bytes([7]) + bytes([1]) * 1024 + bytes([2]) * 1024 + bytes([3]) * 1024
+    images, labels = parse_cifar10(record, "f")
+    assert labels.tolist() == [7]
+    assert images.shape == (1, 3, 32, 32)
+    assert (images == np.array([1, 2, 3])[:, None, None]).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has 0 bytes, expected a multiple of 3073"),
+        (bytes(3073 + 5), "record 1 is cut off at offset 3073"),
+        (bytes(3073) + b"\x0a" + bytes(3072), "offset 3073: label 10 of example 1"),
+    ],
+)
+def test_cifar10_that_is_not_what_it_claims_is_refused(content, message):
+    with pytest.raises(DataError, match=message):
+        parse_cifar10(content, "f")
+
+
+@pytest.mark.parametrize("place", ["cifar-10-batches-bin/{}", "{}", "{}.gz", "archive"])
+def test_cifar10_is_found_unpacked_or_as_the_archive(tmp_path, small_cifar10, place):
+    folder = tmp_path / "cifar10"
+    (folder / "cifar-10-batches-bin").mkdir(parents=True)
+    if place == "archive":
+        (folder / "cifar-10-binary.tar.gz").write_bytes(cifar_archive())
+    else:
+        for name, content in CIFAR.items():
+            path = folder / place.format(name)
+            path.write_bytes(gz(content) if path.suffix == ".gz" else content)
+    train, test = (load("cifar10", split, root=tmp_path) for split in ("train", "test"))
+    joined = b"".join(CIFAR[f"data_batch_{k}.bin"] for k in range(1, 6))
+    np.testing.assert_array_equal(train.images, parse_cifar10(joined, "")[0])
+    np.testing.assert_array_equal(test.labels, parse_cifar10(CIFAR["test_batch.bin"], "")[1])
+    assert small_cifar10.missing(tmp_path) == []
+
+
+def test_a_damaged_cifar10_archive_is_a_data_error(tmp_path, small_cifar10):
+    path = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
+    path.parent.mkdir()
+    whole = cifar_archive()
+    for body in (whole[:5000], b"nothing like it", b""):
+        path.write_bytes(body)
+        with pytest.raises(DataError, match=r"cifar-10-binary.tar.gz: not a whole"):
+            load("cifar10", root=tmp_path)
+    with tarfile.open(path, "w:gz"):
+        pass
+    with pytest.raises(DataError, match=r"lacks data_batch_1.bin"):
+        load("cifar10", root=tmp_path)
+
+
+# ----- downloads ----------------------------------------------------------------------------------
+
+
+def test_missing_files_are_downloaded_once_and_then_found(
+    tmp_path, small_mnist, server, monkeypatch
+):
+    for name, content in CONTENTS.items():
+        server.pages[f"/files/{name}.gz"] = gz(content)
+    mirrored = replace(small_mnist, mirrors=(f"{server.url}/files/",))
+    monkeypatch.setitem(known_sets.KNOWN, "mnist", mirrored)
+    assert len(load("mnist", "train", root=tmp_path)) == 20
+    assert len(server.asked) == 2  # the training files alone
+    assert [f.name for f in mirrored.missing(tmp_path)] == [f.name for f in mirrored.files[2:]]
+    assert download("mnist", root=tmp_path) == tmp_path / "mnist"
+    assert len(server.asked) == 4
+    assert len(load("mnist", "test", root=tmp_path)) == 8
+    assert len(server.asked) == 4
+    assert sorted(p.name for p in (tmp_path / "mnist").iterdir()) == sorted(
+        f.name for f in mirrored.files
+    )
+
+
+def test_cifar10_is_downloaded_as_one_archive(tmp_path, small_cifar10, server, monkeypatch):
+    server.pages["/cifar-10-binary.tar.gz"] = cifar_archive()
+    mirrored = replace(small_cifar10, mirrors=(f"{server.url}/",))
+    monkeypatch.setitem(known_sets.KNOWN, "cifar10", mirrored)
+    assert len(load("cifar10", "train", root=tmp_path)) == 15
+    server.pages["/cifar-10-binary.tar.gz"] = cifar_archive()[:-1] + b"x"
+    with pytest.raises(DataError, match="wrong content: SHA-256"):
+        load("cifar10", "train", root=tmp_path / "other")
+
+
+def test_mirrors_are_tried_in_order_until_one_has_the_file_right(tmp_path, server):
+    name = FILE.name
+    server.pages |= {
+        f"/forbidden/{name}": 403,
+        f"/broken/{name}": 500,
+        f"/loop/{name}": 302,
+        f"/wrong/{name}": gz(CONTENT[:-1] + b"?"),
+        f"/short/{name}": gz(CONTENT[:-1]),
+        f"/long/{name}": gz(CONTENT + b"?"),
+        f"/page/{name}": b"<html>not here</html>",
+        f"/cut/{name}": gz(CONTENT),
+        f"/right/{name}": gz(CONTENT),
+        f"/never/{name}": gz(CONTENT),
+    }
+    kinds = ["missing", *(path.split("/")[1] for path in server.pages)]
+    path = obtain(FILE, tmp_path, [f"{server.url}/{kind}/" for kind in kinds])
+    assert read_content(path, 1000) == CONTENT
+    assert server.asked[-1] == f"/right/{name}"
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_failed_download_says_what_was_tried_and_what_to_do(tmp_path, server):
+    name = FILE.name
+    server.pages |= {
+        f"/forbidden/{name}": 403,
+        f"/wrong/{name}": gz(CONTENT[:-1] + b"?"),
+        f"/cut/{name}": gz(CONTENT),
+        f"/huge/{name}": bytes(3_000_000),
+    }
+    closed = "http://127.0.0.1:9/"  # nothing listens there
+    senseless = "no-scheme/"
+    kinds = ("forbidden", "wrong", "cut", "huge", "missing")
+    with pytest.raises(DataError) as caught:
+        obtain(
+            FILE, tmp_path / "mnist", [closed, senseless, *(f"{server.url}/{k}/" for k in kinds)]
+        )
+    message = str(caught.value)
+    for part in (
+        f"{closed}{name}",
+        "refused",
+        "unknown url type",
+        f"{server.url}/forbidden/{name}",
+        "HTTP Error 403",
+        "HTTP Error 404",
+        "not the published",
+        "cut off after",
+        "longer than",
+        f"put it, gzipped or not, at\n  {tmp_path / 'mnist' / name}",
+        "TINYNET_DATA",
+    ):
+        assert part in message
+    assert list((tmp_path / "mnist").iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_a_data_error(tmp_path, server):
+    server.pages[f"/{FILE.name}"] = gz(CONTENT)
+    (tmp_path / "mnist").write_text("a file where the folder should be")
+    with pytest.raises(DataError, match=r"File exists|Not a directory"):
+        obtain(FILE, tmp_path / "mnist", [f"{server.url}/"])
+
+
+def test_the_own_mirror_is_tried_first(tmp_path, small_mnist, server, monkeypatch):
+    for name, content in CONTENTS.items():
+        server.pages[f"/school/mnist/{name}.gz"] = gz(content)
+    monkeypatch.setenv("TINYNET_MIRROR", f"{server.url}/school/")
+    assert len(load("mnist", "test", root=tmp_path)) == 8
+    assert server.asked[0].startswith("/school/mnist/t10k-images")
+
+
+def test_a_file_known_by_its_published_hash_is_checked_when_downloaded(tmp_path, server):
+    body = gz(CONTENT)
+    file = RemoteFile(FILE.name, len(CONTENT), download_sha256=sha256(body))
+    server.pages[f"/{FILE.name}"] = body
+    server.pages[f"/again/{FILE.name}"] = gzip.compress(CONTENT, compresslevel=1, mtime=5)
+    with pytest.raises(DataError, match=f"expected {sha256(body)}"):
+        obtain(file, tmp_path, [f"{server.url}/again/"])
+    assert obtain(file, tmp_path, [f"{server.url}/"]) == tmp_path / FILE.name
+
+
+def test_a_folder_in_the_place_of_a_file_is_not_found(tmp_path):
+    (tmp_path / "a-idx3-ubyte").mkdir()
+    assert find(tmp_path, FILE.name) is None
+
+
+# ----- npz ----------------------------------------------------------------------------------------
+
+
+def test_own_arrays_load_by_split(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
+    y = np.array([0, 1, 2, 0, 1, 2], np.uint8)
+    np.savez(
+        tmp_path / "a.npz",
+        x_train=x[:4],
+        y_train=y[:4],
+        x_test=x[4:],
+        y_test=y[4:, None],
+        classes=np.array(["a", "b", "c"]),
+    )
+    train, test = (load(f"npz:{tmp_path}/a.npz", split) for split in ("train", "test"))
+    np.testing.assert_array_equal(train.images, x[:4, None])
+    np.testing.assert_array_equal(test.labels, [1, 2])
+    assert train.classes == ("a", "b", "c")
+
+
+def test_own_arrays_without_a_test_part_hold_out_a_fifth_of_every_class(tmp_path):
+    x = np.arange(100, dtype=np.float64).reshape(100, 1)
+    np.savez_compressed(tmp_path / "a.npz", x=x, y=np.repeat([0, 1], [60, 40]))
+    name = f"npz:{tmp_path}/a.npz"
+    train, test = load(name, "train"), load(name, "test")
+    assert train.images.dtype == np.float32
+    assert np.bincount(test.labels).tolist() == [12, 8]
+    together = np.concatenate([train.images, test.images])[:, 0]
+    assert sorted(together.tolist()) == list(range(100))
+    np.testing.assert_array_equal(load(name, "test").images, test.images)
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        ((4, 6, 5), (4, 1, 6, 5)),
+        ((4, 6, 5, 3), (4, 3, 6, 5)),
+        ((4, 3, 6, 5), (4, 3, 6, 5)),
+        ((4, 3, 3, 3), (4, 3, 3, 3)),
+        ((4, 2, 6, 5), (4, 2, 6, 5)),
+        ((4, 7), (4, 7)),
+    ],
+)
+def test_own_images_become_channels_first(tmp_path, given, got):
+    x = np.asfortranarray(np.random.default_rng(0).random(given))
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=[0] * 4, x_test=x, y_test=[1] * 4)
+    images = load(f"npz:{tmp_path}/a.npz").images
+    assert images.shape == got
+    if given[-1] == 3 and given != got:
+        np.testing.assert_array_equal(images[1, 2], x[1, :, :, 2].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": [1]}, "holds a; expected the arrays x_train"),
+        ({"x": np.zeros((2, 3)), "y": [0]}, "x has 2 rows, but y has 1"),
+        ({"x": np.zeros((2, 3)), "y": [0.5, 1]}, r"y is float64\[2\], expected integer labels"),
+        ({"x": np.zeros((2, 3)), "y": [0, -1]}, "label -1 of row 1, expected 0 or more"),
+        ({"x": np.zeros((2, 3)), "y": [0, 2], "classes": ["a", "b"]}, "label 2 .* 0 to 1"),
+        ({"x": np.zeros((2, 3)), "y": [0, 1], "classes": [1, 2]}, "classes must be"),
+        ({"x": np.zeros((2, 3), int), "y": [0, 1]}, "x is int64, expected uint8"),
+        ({"x": np.zeros(2), "y": [0, 1]}, r"x has shape \(2,\)"),
+        ({"x": [[0.0], [np.nan]], "y": [0, 1]}, "row 1 has a NaN"),
+        (
+            {
+                "x_train": np.zeros((1, 3)),
+                "y_train": [0],
+                "x_test": np.zeros((1, 4)),
+                "y_test": [0],
+            },
+            "different shapes",
+        ),
+    ],
+)
+def test_own_arrays_that_do_not_fit_are_refused_by_name(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(DataError, match=message):
+        load(f"npz:{tmp_path}/a.npz")
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.array([{}, []], dtype=object), y=[0, 1])
+    with pytest.raises(DataError, match=r"x\.npy: pickled objects are refused"):
+        load(f"npz:{tmp_path}/a.npz")
+
+
+def test_a_header_that_promises_more_than_is_there_allocates_nothing(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 45, 8, 8)}
+    )
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", header.getvalue() + bytes(64))
+    with pytest.raises(DataError, match=r"= \d+ bytes, but 64 follow it at offset 128"):
+        load(f"npz:{tmp_path}/a.npz")
+
+
+def test_damaged_npz_files_are_data_errors(tmp_path):
+    path = tmp_path / "a.npz"
+    with pytest.raises(DataError, match="no such file"):
+        load(f"npz:{path}")
+    np.savez_compressed(path, x=np.zeros((50, 3)), y=np.zeros(50, int))
+    whole = path.read_bytes()
+    for body in (b"", b"PK", whole[: len(whole) // 2], b"\x93NUMPY"):
+        path.write_bytes(body)
+        with pytest.raises(DataError, match=r"a\.npz: not a whole"):
+            load(f"npz:{path}")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", b"not an array")
+    with pytest.raises(DataError, match=r"x\.npy: offset 0: not an \.npy array"):
+        load(f"npz:{path}")
