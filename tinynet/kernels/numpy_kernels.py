@@ -66,7 +66,7 @@ def _unfold_blocks(views, dtype, groups):  # type: ignore[no-untyped-def]
         if buffer is None or buffer.shape != shape:
             buffer = np.empty(shape, dtype)
         np.copyto(buffer, views[:, :, :, rows])
-        yield rows, buffer.reshape(groups, -1, count * OW * N)
+        yield rows, buffer.reshape(groups, C // groups * KH * KW, count * OW * N)
 
 
 def conv2d(
@@ -137,7 +137,7 @@ def conv2d_dx(
     filters = np.ascontiguousarray(w.reshape(groups, O // groups, -1).transpose(0, 2, 1))
     for rows in row_blocks(OH, C * KH * KW * OW * N * dtype.itemsize):
         place = slice(rows.start * OW * N, rows.stop * OW * N)
-        dcols = (filters @ dy_groups[:, :, place]).reshape(C, KH, KW, -1, OW, N)
+        dcols = (filters @ dy_groups[:, :, place]).reshape(C, KH, KW, rows.stop - rows.start, OW, N)
         for i in range(KH):
             for j in range(KW):  # one tap after the other: within a tap no pixel repeats
                 targets[:, i, j, rows, :OW] += dcols[:, i, j]

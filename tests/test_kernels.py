@@ -1,0 +1,225 @@
+"""Every kernel set against the plain loops, and each gradient against its adjoint.
+
+Adjoint: for a linear map A with transpose B, <A x, u> = <x, B u> for all x and u. It holds to
+rounding or not at all, which makes it the sharpest test of a backward pass.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import reference
+
+from tinynet import kernels
+
+NO_PADDING = ((0, 0), (0, 0))
+
+# (stride, padding, dilation, groups) for an input of 4 channels and 6 filters
+CONVOLUTIONS = [
+    ((1, 1), NO_PADDING, (1, 1), 1),
+    ((1, 1), ((1, 1), (1, 1)), (1, 1), 1),
+    ((2, 2), ((1, 1), (1, 1)), (1, 1), 1),
+    ((2, 1), ((0, 2), (1, 0)), (1, 1), 1),
+    ((3, 2), ((2, 2), (2, 2)), (1, 2), 1),
+    ((1, 1), ((2, 1), (1, 2)), (2, 1), 1),
+    ((1, 1), ((1, 1), (1, 1)), (1, 1), 2),
+    ((2, 2), ((1, 1), (0, 1)), (2, 2), 2),
+]
+# (kernel, stride, padding, dilation)
+POOLS = [
+    ((2, 2), (2, 2), NO_PADDING, (1, 1)),
+    ((3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1)),
+    ((3, 2), (1, 2), ((1, 0), (0, 1)), (1, 1)),
+    ((2, 3), (3, 3), NO_PADDING, (1, 1)),
+    ((2, 2), (2, 2), ((0, 1), (0, 1)), (1, 1)),
+    ((2, 2), (1, 1), NO_PADDING, (2, 3)),
+]
+KERNEL_SIZES = [(3, 3), (1, 1), (2, 3)]
+
+
+def in_order(x, order):
+    """The same array in another memory order."""
+    if order == "batch last":
+        return np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+    if order == "channels last":
+        return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    if order == "strided":
+        wide = np.zeros((*x.shape[:3], 2 * x.shape[3]), x.dtype)
+        wide[..., ::2] = x
+        return wide[..., ::2]
+    y = x.copy()
+    y.flags.writeable = order != "read-only"
+    return y
+
+
+ORDERS = ["contiguous", "batch last", "channels last", "strided", "read-only"]
+
+
+@pytest.fixture(params=kernels.available(), autouse=True)
+def kernel_set(request):
+    before = kernels.current.name
+    kernels.use(request.param)
+    yield request.param
+    kernels.use(before)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def close(actual, expected):
+    tolerance = 1e-12 if expected.dtype == np.float64 else 2e-5
+    assert actual.dtype == expected.dtype
+    np.testing.assert_allclose(actual, expected, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kernel", KERNEL_SIZES)
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_convolution_and_its_gradients_are_what_the_loops_say(case, kernel, dtype, rng):
+    stride, padding, dilation, groups = case
+    x = rng.standard_normal((2, 4, 7, 8)).astype(dtype)
+    w = rng.standard_normal((6, 4 // groups, *kernel)).astype(dtype)
+    b = rng.standard_normal(6).astype(dtype)
+    y = reference.conv2d(x, w, b, *case)
+    close(kernels.current.conv2d(x, w, b, *case), y)
+    close(kernels.current.conv2d(x, w, None, *case), reference.conv2d(x, w, None, *case))
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx, dw = reference.conv2d_gradients(dy, x, w, *case)
+    close(kernels.current.conv2d_dx(dy, w, x.shape[2:], *case), dx)
+    close(kernels.current.conv2d_dw(dy, x, kernel, *case), dw)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_convolution_takes_any_memory_order(order, rng):
+    case = ((2, 1), ((1, 0), (1, 1)), (1, 1), 1)
+    x, w = rng.standard_normal((5, 3, 6, 7)), rng.standard_normal((4, 3, 3, 2))
+    y = reference.conv2d(x, w, None, *case)
+    dy = rng.standard_normal(y.shape)
+    dx, dw = reference.conv2d_gradients(dy, x, w, *case)
+    x, w, dy = in_order(x, order), in_order(w, order), in_order(dy, order)
+    close(kernels.current.conv2d(x, w, None, *case), y)
+    close(kernels.current.conv2d_dx(dy, w, x.shape[2:], *case), dx)
+    close(kernels.current.conv2d_dw(dy, x, w.shape[2:], *case), dw)
+
+
+def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
+    case = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    x, w = rng.standard_normal((3, 4, 9, 9)), rng.standard_normal((5, 4, 3, 3))
+    dy = rng.standard_normal((3, 5, 9, 9))
+
+    def results():
+        current = kernels.current
+        return (
+            current.conv2d(x, w, None, *case),
+            current.conv2d_dx(dy, w, (9, 9), *case),
+            current.conv2d_dw(dy, x, (3, 3), *case),
+        )
+
+    whole = results()
+    monkeypatch.setattr(kernels.numpy_kernels, "BLOCK_BYTES", 20_000)
+    for blocks, one in zip(results(), whole, strict=True):
+        close(blocks, one)
+
+
+GRID = list(
+    itertools.product([4, 7], [1, 2, 3], [1, 2, 3], [(0, 0), (1, 1), (0, 2)], [1, 2])
+)
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "padding", "dilation"), GRID)
+def test_windows_and_their_scatter_are_adjoint(size, kernel, stride, padding, dilation, rng):
+    if size + sum(padding) < dilation * (kernel - 1) + 1:
+        pytest.skip("the window does not fit")
+    case = ((stride, stride), (padding, padding), (dilation, dilation), 1)
+    x, w = rng.standard_normal((2, 3, size, size)), rng.standard_normal((4, 3, kernel, kernel))
+    y = kernels.current.conv2d(x, w, None, *case)
+    u = rng.standard_normal(y.shape)
+    forward = (y * u).sum()
+    through_x = (x * kernels.current.conv2d_dx(u, w, (size, size), *case)).sum()
+    through_w = (w * kernels.current.conv2d_dw(u, x, (kernel, kernel), *case)).sum()
+    assert through_x == pytest.approx(forward, rel=1e-11, abs=1e-11)
+    assert through_w == pytest.approx(forward, rel=1e-11, abs=1e-11)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", POOLS)
+def test_max_pool_and_its_gradient_are_what_the_loops_say(case, dtype, order, rng):
+    x = rng.standard_normal((3, 2, 7, 8)).astype(dtype)
+    y, _ = reference.max_pool2d(x, *case)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    expected = reference.max_pool2d_dx(dy, x, *case)
+    x, dy = in_order(x, order), in_order(dy, order)
+    actual = kernels.current.max_pool2d(x, *case)
+    close(actual, y)
+    close(kernels.current.max_pool2d_dx(dy, x, actual, *case), expected)
+
+
+@pytest.mark.parametrize("case", POOLS)
+def test_max_pool_sends_ties_to_the_first_winner(case, rng):
+    x = rng.integers(0, 2, (3, 2, 7, 8)).astype(np.float64)  # ties in nearly every window
+    y, _ = reference.max_pool2d(x, *case)
+    dy = rng.standard_normal(y.shape)
+    actual = kernels.current.max_pool2d_dx(dy, x, y, *case)
+    close(actual, reference.max_pool2d_dx(dy, x, *case))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", [case[:3] for case in POOLS[:5]])
+def test_sum_pool_is_what_the_loops_say_and_its_gradient_adjoint(case, dtype, order, rng):
+    x = rng.standard_normal((3, 2, 7, 8)).astype(dtype)
+    y = reference.sum_pool2d(x, *case)
+    u = rng.standard_normal(y.shape).astype(dtype)
+    close(kernels.current.sum_pool2d(in_order(x, order), *case), y)
+    dx = kernels.current.sum_pool2d_dx(in_order(u, order), (7, 8), *case)
+    rel = 1e-11 if dtype == np.float64 else 1e-4
+    assert (x * dx).sum() == pytest.approx((y * u).sum(), rel=rel, abs=rel)
+
+
+def test_empty_batches_flow_through_every_kernel():
+    x, w = np.zeros((0, 3, 6, 6), np.float32), np.ones((4, 3, 3, 3), np.float32)
+    case = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    current = kernels.current
+    y = current.conv2d(x, w, np.ones(4, np.float32), *case)
+    assert y.shape == (0, 4, 6, 6)
+    assert current.conv2d_dx(y, w, (6, 6), *case).shape == x.shape
+    assert (current.conv2d_dw(y, x, (3, 3), *case) == 0).all()
+    pool = ((2, 2), (2, 2), NO_PADDING)
+    pooled = current.max_pool2d(x, *pool, (1, 1))
+    assert pooled.shape == (0, 3, 3, 3)
+    assert current.max_pool2d_dx(pooled, x, pooled, *pool, (1, 1)).shape == x.shape
+    assert current.sum_pool2d(x, *pool).shape == (0, 3, 3, 3)
+    assert current.sum_pool2d_dx(pooled, (6, 6), *pool).shape == x.shape
+
+
+def test_kernels_leave_their_inputs_alone(rng):
+    x, w = rng.standard_normal((2, 3, 6, 6)), rng.standard_normal((4, 3, 3, 3))
+    case = ((1, 1), NO_PADDING, (1, 1), 1)
+    before = x.copy(), w.copy()
+    y = kernels.current.conv2d(x, w, None, *case)
+    kernels.current.conv2d_dx(y, w, (6, 6), *case)
+    kernels.current.conv2d_dw(y, x, (3, 3), *case)
+    kernels.current.max_pool2d(x, (2, 2), (2, 2), NO_PADDING, (1, 1))
+    kernels.current.sum_pool2d(x, (1, 1), (1, 1), NO_PADDING)
+    assert (x == before[0]).all()
+    assert (w == before[1]).all()
+
+
+def test_override_puts_a_function_in_place_and_takes_it_away_again():
+    original = kernels.current.conv2d
+    with kernels.override(conv2d=lambda *args: "mine"):
+        assert kernels.current.conv2d() == "mine"
+    assert kernels.current.conv2d is original
+
+
+def test_unknown_kernels_and_sets_are_named_with_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'conv2d'"):
+        with kernels.override(conv2=None):
+            pass
+    with pytest.raises(ValueError, match="unknown kernel set 'nunpy'; did you mean 'numpy'"):
+        kernels.use("nunpy")
