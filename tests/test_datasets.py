@@ -671,3 +671,15 @@ def test_damaged_npz_files_are_data_errors(tmp_path):
         archive.writestr("x.npy", b"not an array")
     with pytest.raises(DataError, match=r"x\.npy: offset 0: not an \.npy array"):
         load(f"npz:{path}")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x\u00e9.npy", b"")
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xff\xff"))
+    with pytest.raises(DataError, match=r"a\.npz: not a whole"):
+        load(f"npz:{path}")
+
+
+def test_class_names_that_are_no_text_are_a_data_error(tmp_path):
+    names = np.frombuffer(b"\xff\xff\xff\x7f" * 2, "<U1")
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 3)), y=[0, 1], classes=names)
+    with pytest.raises(DataError, match="classes holds what is no text"):
+        load(f"npz:{tmp_path}/a.npz")

@@ -32,7 +32,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
                 info.filename.removesuffix(".npy"): _read_member(archive, info, path)
                 for info in archive.infolist()
             }
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, UnicodeError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a whole .npz file: {error}") from error
     except (NotImplementedError, RuntimeError) as error:  # compression, encryption
         raise DataError(f"{path}: not an .npz file that NumPy wrote: {error}") from error
@@ -107,7 +107,10 @@ def _class_names(array: Any, path: str | Path) -> tuple[str, ...] | None:
         return None
     if array.ndim != 1 or array.dtype.kind != "U":
         raise DataError(f"{path}: classes must be a one-dimensional array of strings")
-    return tuple(str(name) for name in array)
+    try:
+        return tuple(str(name) for name in array)
+    except (ValueError, SystemError) as error:  # numbers that are no characters
+        raise DataError(f"{path}: classes holds what is no text: {error}") from error
 
 
 def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
