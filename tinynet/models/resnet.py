@@ -1,0 +1,114 @@
+"""Residual networks for small images: each block adds to what comes in, rather than replace it.
+
+He, Zhang, Ren & Sun 2015, "Deep residual learning for image recognition", section 4.2: one
+convolution, three stages of n blocks with 16, 32 and 64 channels, the mean over the image, one
+linear layer: 6n + 2 layers that learn. Where a stage halves the image and doubles the channels,
+the shortcut does too without any parameter (option A): it takes every second pixel and fills the
+new channels with 0. Convolutions start as in He et al. 2015, "Delving deep into rectifiers".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet import nn, ops
+from tinynet.nn import checks
+from tinynet.tensor import Tensor
+
+ImageSize = int | tuple[int, int]
+Rng = np.random.Generator | None
+
+
+class Shortcut(nn.Module):
+    """Option A: every stride-th pixel, new channels 0. (N, C, H, W) -> (N, C + extra, H/s, W/s)."""
+
+    def __init__(self, extra_channels: int, stride: int) -> None:
+        super().__init__()
+        self.extra_channels = extra_channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = x[:, :, :: self.stride, :: self.stride]
+        return ops.pad(seen, ((0, 0), (0, self.extra_channels), (0, 0), (0, 0)))
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"extra_channels={self.extra_channels}, stride={self.stride}"
+
+
+class BasicBlock(nn.Module):
+    """y = relu(x + f(x)) with f two 3x3 convolutions, each normalised.
+
+    Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H/stride, W/stride).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, rng: Rng = None) -> None:
+        super().__init__()
+        self.conv1 = _conv3x3(in_channels, out_channels, stride, rng)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = _conv3x3(out_channels, out_channels, 1, rng)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = Shortcut(out_channels - in_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn1(self.conv1(x)).relu()
+        y = self.bn2(self.conv2(y))
+        return (y + self.shortcut(x)).relu()  # type: ignore[no-any-return]
+
+
+def _conv3x3(in_channels: int, out_channels: int, stride: int, rng: Rng) -> nn.Conv2d:
+    conv = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False, rng=rng)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu", rng=rng)
+    return conv
+
+
+def _stage(n: int, in_channels: int, out_channels: int, stride: int, rng: Rng) -> nn.Sequential:
+    blocks = [BasicBlock(in_channels, out_channels, stride, rng)]
+    blocks += [BasicBlock(out_channels, out_channels, 1, rng) for _ in range(n - 1)]
+    return nn.Sequential(*blocks)
+
+
+def _resnet(
+    name: str, n: int, num_classes: int, in_channels: int, image_size: ImageSize, rng: Rng
+) -> nn.Sequential:
+    checks.pair(name, "image_size", image_size, least=4)
+    return nn.Sequential(
+        {
+            "conv1": _conv3x3(in_channels, 16, 1, rng),
+            "bn1": nn.BatchNorm2d(16),
+            "relu1": nn.ReLU(),
+            "stage1": _stage(n, 16, 16, 1, rng),
+            "stage2": _stage(n, 16, 32, 2, rng),
+            "stage3": _stage(n, 32, 64, 2, rng),
+            "pool": nn.AdaptiveAvgPool2d(1),
+            "flatten": nn.Flatten(),
+            "output": nn.Linear(64, num_classes, rng=rng),
+        }
+    )
+
+
+def resnet8(
+    num_classes: int = 10,
+    in_channels: int = 3,
+    image_size: ImageSize = 32,
+    rng: Rng = None,
+) -> nn.Sequential:
+    """The paper's plan with n = 1: 75,290 parameters for RGB and 10 classes; see `resnet20`."""
+    return _resnet("resnet8", 1, num_classes, in_channels, image_size, rng)
+
+
+def resnet20(
+    num_classes: int = 10,
+    in_channels: int = 3,
+    image_size: ImageSize = 32,
+    rng: Rng = None,
+) -> nn.Sequential:
+    """The paper's plan with n = 3: 269,722 parameters for RGB and 10 classes.
+
+    Shapes: x (N, in_channels, H, W) -> scores (N, num_classes).
+    image_size: at least 4. The model is the same for every size, since it ends in a mean over
+    the image. rng: draws the initial values.
+    """
+    return _resnet("resnet20", 3, num_classes, in_channels, image_size, rng)

@@ -1,0 +1,116 @@
+"""The VGG family: one plan, 3x3 convolutions between poolings, at four depths.
+
+Simonyan & Zisserman 2014, "Very deep convolutional networks for large-scale image recognition",
+table 1, columns A, B, D and E. Convolutions start as He et al. 2015, "Delving deep into
+rectifiers", found necessary for nets of this depth; names of parameters are torchvision's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet import nn
+from tinynet.nn import checks
+
+WIDTHS = (64, 128, 256, 512, 512)
+DEPTHS = {  # number of convolutions before each of the five poolings
+    "vgg11": (1, 1, 2, 2, 2),
+    "vgg13": (2, 2, 2, 2, 2),
+    "vgg16": (2, 2, 3, 3, 3),
+    "vgg19": (2, 2, 4, 4, 4),
+}
+ImageSize = int | tuple[int, int]
+Rng = np.random.Generator | None
+
+
+def _vgg(
+    name: str,
+    num_classes: int,
+    in_channels: int,
+    image_size: ImageSize,
+    batch_norm: bool,
+    dropout: float,
+    rng: Rng,
+) -> nn.Sequential:
+    H, W = checks.pair(name, "image_size", image_size, least=32)
+    features: list[nn.Module] = []
+    channels = in_channels
+    for width, depth in zip(WIDTHS, DEPTHS[name]):
+        for _ in range(depth):
+            conv = nn.Conv2d(channels, width, kernel_size=3, padding=1, rng=rng)
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu", rng=rng)
+            nn.init.zeros_(conv.bias)  # type: ignore[type-var]
+            features += [conv, *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
+            channels = width
+        features.append(nn.MaxPool2d(2))
+    return nn.Sequential(
+        {
+            "features": nn.Sequential(*features),
+            "flatten": nn.Flatten(),
+            "classifier": nn.Sequential(
+                nn.Linear(channels * (H // 32) * (W // 32), 4096, rng=rng),
+                nn.ReLU(),
+                nn.Dropout(dropout),
+                nn.Linear(4096, 4096, rng=rng),
+                nn.ReLU(),
+                nn.Dropout(dropout),
+                nn.Linear(4096, num_classes, rng=rng),
+            ),
+        }
+    )
+
+
+def vgg11(
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    image_size: ImageSize = 224,
+    batch_norm: bool = False,
+    dropout: float = 0.5,
+    rng: Rng = None,
+) -> nn.Sequential:
+    """VGG with 11 layers that learn (column A), 132,863,336 parameters; see `vgg16`."""
+    return _vgg("vgg11", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+
+
+def vgg13(
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    image_size: ImageSize = 224,
+    batch_norm: bool = False,
+    dropout: float = 0.5,
+    rng: Rng = None,
+) -> nn.Sequential:
+    """VGG with 13 layers that learn (column B), 133,047,848 parameters; see `vgg16`."""
+    return _vgg("vgg13", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+
+
+def vgg16(
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    image_size: ImageSize = 224,
+    batch_norm: bool = False,
+    dropout: float = 0.5,
+    rng: Rng = None,
+) -> nn.Sequential:
+    """VGG with 16 layers that learn (column D), 138,357,544 parameters for 224x224 RGB images.
+
+    Shapes: x (N, in_channels, H, W) -> scores (N, num_classes).
+    image_size: H and W, at least 32, which the five poolings leave one pixel of; the first
+    linear layer takes what is left, so smaller images make a smaller model (33.6 million
+    parameters for 32x32 and 10 classes).
+    batch_norm: normalise after each convolution, which lets it train from scratch sooner.
+    rng: draws the initial values. Raises ValueError for an image that is too small.
+    """
+    return _vgg("vgg16", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+
+
+def vgg19(
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    image_size: ImageSize = 224,
+    batch_norm: bool = False,
+    dropout: float = 0.5,
+    rng: Rng = None,
+) -> nn.Sequential:
+    """VGG with 19 layers that learn (column E), 143,667,240 parameters; see `vgg16`."""
+    return _vgg("vgg19", num_classes, in_channels, image_size, batch_norm, dropout, rng)

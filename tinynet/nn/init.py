@@ -1,0 +1,197 @@
+"""Initial values of parameters. Each function fills a tensor in place and returns it.
+
+The rule behind all of them: a layer should neither blow up nor shrink what passes through it.
+A weight with `fan_in` inputs adds up fan_in terms, so the variance of its output stays that of
+its input if the weights have the variance gain^2 / fan_in; the gain makes good for what the
+activation takes away. Going backward the same holds with fan_out.
+
+Sources: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural
+networks" (xavier); He et al. 2015, "Delving deep into rectifiers" (kaiming); Saxe et al. 2014,
+"Exact solutions to the nonlinear dynamics of learning in deep linear networks" (orthogonal).
+
+Random ones take `rng`, a numpy Generator; without it they use the thread's default generator.
+Numbers are drawn in the dtype of the tensor.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import numpy as np
+
+from tinynet import autograd
+from tinynet.errors import ShapeError, unknown_name
+from tinynet.random import default_rng
+from tinynet.tensor import Tensor
+
+T = TypeVar("T", bound=Tensor)
+Rng = np.random.Generator | None
+
+_GAINS = {
+    "linear": 1.0,
+    "conv1d": 1.0,
+    "conv2d": 1.0,
+    "conv3d": 1.0,
+    "conv_transpose2d": 1.0,
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2),
+    "leaky_relu": math.sqrt(2),
+    "selu": 3 / 4,
+}
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor by which weights are enlarged to make good for an activation.
+
+    ReLU halves the mean square of what passes, so its gain is sqrt(2); leaky ReLU with slope
+    `param` (0.01 if None) has sqrt(2 / (1 + param^2)).
+
+    >>> calculate_gain("relu")
+    1.4142135623730951
+    """
+    if nonlinearity not in _GAINS:
+        raise unknown_name("nonlinearity", nonlinearity, _GAINS)
+    if nonlinearity == "leaky_relu":
+        slope = 0.01 if param is None else param
+        return math.sqrt(2 / (1 + slope**2))
+    return _GAINS[nonlinearity]
+
+
+def fans(tensor: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out): how many inputs feed one output of a weight, and the other way round.
+
+    A weight is (O, I) or (O, I, KH, KW); each tap of the kernel counts.
+    Raises ShapeError for fewer than two axes.
+    """
+    if tensor.ndim < 2:
+        raise ShapeError(
+            f"init: fan_in and fan_out need a weight of at least 2 axes (O, I, ...), this one has "
+            f"shape {tensor.shape}; use zeros_ or uniform_ for a bias"
+        )
+    taps = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * taps, tensor.shape[0] * taps
+
+
+def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, rng: Rng = None) -> T:
+    """Uniform between a and b."""
+    values = _blank(tensor)
+    default_rng(rng).random(out=values, dtype=values.dtype)
+    values *= b - a
+    values += a
+    return _fill(tensor, values)
+
+
+def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, rng: Rng = None) -> T:
+    """Normal with this mean and standard deviation."""
+    if std < 0:
+        raise ValueError(f"normal_: std must be 0 or more, got {std}")
+    values = _blank(tensor)
+    default_rng(rng).standard_normal(out=values, dtype=values.dtype)
+    values *= std
+    values += mean
+    return _fill(tensor, values)
+
+
+def constant_(tensor: T, val: float) -> T:
+    """The same number everywhere."""
+    tensor.data.fill(val)
+    autograd.note_change(tensor.data)
+    return tensor
+
+
+def zeros_(tensor: T) -> T:
+    """0 everywhere."""
+    return constant_(tensor, 0)
+
+
+def ones_(tensor: T) -> T:
+    """1 everywhere."""
+    return constant_(tensor, 1)
+
+
+def xavier_uniform_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
+    """Uniform between -a and a, a = gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
+    bound = gain * math.sqrt(6 / sum(fans(tensor)))
+    return uniform_(tensor, -bound, bound, rng)
+
+
+def xavier_normal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
+    """Normal with std = gain sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
+    return normal_(tensor, 0, gain * math.sqrt(2 / sum(fans(tensor))), rng)
+
+
+def kaiming_uniform_(
+    tensor: T,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    rng: Rng = None,
+) -> T:
+    """Uniform with the variance gain^2 / fan, so between -/+ gain sqrt(3 / fan) (He et al. 2015).
+
+    a: slope of the leaky ReLU that follows (0: ReLU). mode: "fan_in" keeps the variance of the
+    forward pass, "fan_out" that of the backward pass.
+    """
+    bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, rng)
+
+
+def kaiming_normal_(
+    tensor: T,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    rng: Rng = None,
+) -> T:
+    """Normal with std = gain / sqrt(fan) (He et al. 2015); arguments as `kaiming_uniform_`."""
+    return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), rng)
+
+
+def orthogonal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
+    """Rows (or columns, if there are more rows) orthogonal and of length `gain` (Saxe et al. 2014).
+
+    Further axes count as columns. The Q of a random normal matrix, with the signs of R's diagonal
+    so that every orthogonal matrix is equally likely.
+    """
+    fans(tensor)  # refuses fewer than two axes
+    rows = tensor.shape[0]
+    normal = default_rng(rng).standard_normal((rows, tensor.numel() // rows))
+    tall = normal if normal.shape[0] >= normal.shape[1] else normal.T
+    q, r = np.linalg.qr(tall)
+    q *= np.sign(np.diag(r))
+    matrix = q if tall is normal else q.T
+    return _fill(tensor, gain * matrix.reshape(tensor.shape))
+
+
+def default_(weight: Tensor, bias: Tensor | None, rng: Rng = None) -> None:
+    """The default of Linear and the convolutions, as in PyTorch: between -/+ 1 / sqrt(fan_in).
+
+    For the weight this is kaiming_uniform_ with a = sqrt(5), whose gain is 1 / sqrt(3). The rule
+    is that of LeCun et al. 1998, "Efficient BackProp", section 4.6, in its uniform form.
+    """
+    kaiming_uniform_(weight, math.sqrt(5), rng=rng)
+    if bias is not None:
+        bound = 1 / math.sqrt(fans(weight)[0])
+        uniform_(bias, -bound, bound, rng)
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise unknown_name("mode", mode, ("fan_in", "fan_out"))
+    fan = fans(tensor)[mode == "fan_out"]
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def _blank(tensor: Tensor) -> np.ndarray:
+    """Where random numbers can be drawn: the tensor's own memory if it is in order."""
+    data = tensor.data
+    return data if data.flags.c_contiguous else np.empty(data.shape, data.dtype)
+
+
+def _fill(tensor: T, values: np.ndarray) -> T:
+    if values is not tensor.data:
+        np.copyto(tensor.data, values, casting="same_kind")
+    autograd.note_change(tensor.data)
+    return tensor

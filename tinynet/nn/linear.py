@@ -1,0 +1,78 @@
+"""Linear: every output is a weighted sum of every input."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinynet.nn import checks, init
+from tinynet.nn import functional as F
+from tinynet.nn.module import Module
+from tinynet.nn.parameter import Parameter
+from tinynet.tensor import Tensor
+
+
+class Linear(Module):
+    """Affine map of the last axis, y = x w^T + b.
+
+    Shapes: x (..., in_features) -> y (..., out_features).
+    Parameters: weight (out_features, in_features), bias (out_features), both uniform between
+    -/+ 1 / sqrt(in_features) at first (see `nn.init.default_`), drawn from `rng`.
+    Raises InputError (a ShapeError) if the last size of x is not in_features.
+
+    >>> import tinynet
+    >>> Linear(3, 2)(tinynet.ones(5, 3)).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = checks.whole("Linear", "in_features", in_features)
+        self.out_features = checks.whole("Linear", "out_features", out_features)
+        self.weight = Parameter(np.empty((self.out_features, self.in_features), np.float32))
+        self.bias = Parameter(np.empty(self.out_features, np.float32)) if bias else None
+        self.reset_parameters(rng)
+
+    def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
+        """Draw the initial values anew."""
+        init.default_(self.weight, self.bias, rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1:] != (self.in_features,) or x.dtype.kind != "f":
+            self._refuse(x)
+        return F.linear(x, self.weight, self.bias)
+
+    def _refuse(self, x: Tensor) -> None:
+        title = f"Linear(in_features={self.in_features})"
+        if x.shape[-1:] == (self.in_features,):
+            checks.check_float(title, x)
+        features = x.shape[-1] if x.shape else 0
+        facts = [f"shape {x.shape}"]
+        cure = f"Use in_features={features}." if features else "Give it (N, in_features)."
+        if x.ndim == 2:
+            facts = [f"N={x.shape[0]}"]
+        elif x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features:
+            cure = f"Put nn.Flatten() before it: {checks.sizes(x.shape[1:])} = {self.in_features}."
+        elif x.ndim == 4:
+            flat = math.prod(x.shape[1:])
+            cure = (
+                f"Put nn.Flatten() before it and use in_features={flat}, or use "
+                f"in_features={features} to map the last axis alone."
+            )
+        problem = f"{title}: the input has {checks.count(features, 'feature')}"
+        raise checks.InputError(problem, facts, cure, x.shape)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )

@@ -1,0 +1,463 @@
+"""Module: a part of a model, with what it learns and the parts it is made of.
+
+Setting a Parameter, a Module or (with `register_buffer`) a tensor of state as an attribute is all
+it takes to be found. The values live where Python puts attributes; `_members` only remembers the
+names and kinds in the order of assignment, and everything else here is a walk over that record.
+
+    class Net(Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = Linear(64, 32)     # found: parameters "hidden.weight", "hidden.bias"
+            self.output = Linear(32, 10)
+
+        def forward(self, x):
+            return self.output(self.hidden(x).relu())
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinynet import autograd
+from tinynet.errors import CheckpointError, ShapeError, unknown_name
+from tinynet.nn.parameter import Parameter
+from tinynet.tensor import Tensor, float32, float64
+
+Self = TypeVar("Self", bound="Module")
+ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
+PreHook = Callable[["Module", tuple[Any, ...]], Any]
+
+PARAMETER, BUFFER, TRANSIENT, MODULE = "parameter", "buffer", "transient buffer", "module"
+
+
+class LoadResult(NamedTuple):
+    """What `load_state_dict(strict=False)` left out: names, and for `mismatched` the reasons."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+    mismatched: list[str]
+
+
+class RemovableHandle:
+    """Takes a hook off again: `handle.remove()`, or `with module.register_...(hook): ...`."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks, self._number = hooks, next(self._numbers)
+        hooks[self._number] = hook
+
+    def remove(self) -> None:
+        """Take the hook off; a second time does nothing."""
+        self._hooks.pop(self._number, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+
+class Module:
+    """Base of all layers and models: subclass it, set layers as attributes, define `forward`.
+
+    training: whether layers such as Dropout and BatchNorm behave as in training; see `train`.
+    """
+
+    training: bool = True
+    _members: Mapping[str, str] = MappingProxyType({})
+    _forward_hooks: Mapping[int, ForwardHook] = MappingProxyType({})
+    _forward_pre_hooks: Mapping[int, PreHook] = MappingProxyType({})
+
+    def __init__(self) -> None:
+        self.__dict__.update(training=True, _members={}, _forward_hooks={}, _forward_pre_hooks={})
+
+    # ----- calling ----------------------------------------------------------------------------
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes. Every subclass defines its own."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method `forward(self, x)`")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._forward_pre_hooks:
+            for pre_hook in tuple(self._forward_pre_hooks.values()):
+                changed = pre_hook(self, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+        try:
+            y = self.forward(*args, **kwargs)
+        except ShapeError as error:
+            self._tell_path(error)
+            raise
+        if self._forward_hooks:
+            for hook in tuple(self._forward_hooks.values()):
+                changed = hook(self, args, y)
+                if changed is not None:
+                    y = changed
+        return y
+
+    def _tell_path(self, error: ShapeError) -> None:
+        """Add this module to the path in the error, and name the child that it came through."""
+        child = error.__dict__.get("module")
+        if child is not None:
+            name = next((name for name, module in self.named_modules() if module is child), "")
+            error.layers[-1] = (name, error.layers[-1][1])
+        error.layers.append(("", type(self).__name__))
+        error.__dict__["module"] = self
+
+    def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
+        """Call `hook(module, args, output)` after each forward pass.
+
+        What it returns, unless None, takes the place of the output.
+        """
+        return RemovableHandle(self._initialised("_forward_hooks"), hook)
+
+    def register_forward_pre_hook(self, hook: PreHook) -> RemovableHandle:
+        """Call `hook(module, args)` before each forward pass.
+
+        What it returns, unless None, takes the place of the arguments (a tuple, or the only one).
+        """
+        return RemovableHandle(self._initialised("_forward_pre_hooks"), hook)
+
+    # ----- members ----------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            self._register(name, PARAMETER)
+        elif isinstance(value, Module):
+            self._register(name, MODULE)
+        elif name in self._members:
+            self._check_replacement(name, value)
+        elif type(value) is list:
+            self._check_list(name, value)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if name in self._members:
+            del self._initialised("_members")[name]
+
+    def _initialised(self, record: str) -> dict[Any, Any]:
+        """One of the dicts that `__init__` makes; a clear error if it never ran."""
+        if record not in self.__dict__:
+            name = type(self).__name__
+            raise RuntimeError(
+                f"{name}: call `super().__init__()` first in {name}.__init__, "
+                "before layers, parameters or hooks are set"
+            )
+        return self.__dict__[record]  # type: ignore[no-any-return]
+
+    def _register(self, name: str, kind: str) -> None:
+        members = self._initialised("_members")
+        if name not in members:
+            if not name or "." in name:
+                raise ValueError(
+                    f"{type(self).__name__}: a {kind} cannot be named {name!r}; names are not "
+                    "empty and have no dot, which separates the parts of a path"
+                )
+            if hasattr(Module, name) or callable(getattr(type(self), name, None)):
+                raise ValueError(
+                    f"{type(self).__name__}: a {kind} cannot be named {name!r}, which is a method "
+                    f"or attribute of the class; use another name, such as '{name}_'"
+                )
+        members[name] = kind
+
+    def _check_replacement(self, name: str, value: Any) -> None:
+        kind = self._members[name]
+        if value is None or (kind in (BUFFER, TRANSIENT) and isinstance(value, Tensor)):
+            return
+        cure = {PARAMETER: "nn.Parameter(...)", MODULE: "a Module"}.get(kind, "a Tensor")
+        raise TypeError(
+            f"{type(self).__name__}.{name} is a {kind} and cannot become "
+            f"{type(value).__name__}; assign {cure} or None, or `del` it first"
+        )
+
+    def _check_list(self, name: str, value: list[Any]) -> None:
+        """A list of layers hides them: their parameters would never be trained or saved."""
+        if not any(isinstance(item, Module) for item in value):
+            return
+        known = {id(module) for module in self.modules()}
+        if any(isinstance(item, Module) and id(item) not in known for item in value):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a list of layers, whose parameters would not be "
+                f"found; write `self.{name} = nn.ModuleList([...])` (a tuple keeps them out on "
+                "purpose)"
+            )
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Set a tensor that is state but is not learned, such as a running mean.
+
+        tensor: a Tensor, array or None. persistent: whether it belongs to the state_dict.
+        """
+        self._register(name, BUFFER if persistent else TRANSIENT)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            tensor = Tensor(tensor)
+        object.__setattr__(self, name, tensor)
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Set a parameter by name; None keeps the place of one that is left out."""
+        if parameter is not None and not isinstance(parameter, Parameter):
+            raise TypeError(
+                f"{type(self).__name__}: {name!r} must be a Parameter or None, got "
+                f"{type(parameter).__name__}; write `nn.Parameter(...)`"
+            )
+        self._register(name, PARAMETER)
+        object.__setattr__(self, name, parameter)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Set a sub-module by name, which may be a number such as "0"."""
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__}: {name!r} {not_a_layer(module)}")
+        self._register(name, MODULE)
+        object.__setattr__(self, name, module)
+
+    # ----- walks ------------------------------------------------------------------------------
+
+    def _own(self, *kinds: str) -> Iterator[tuple[str, Any]]:
+        """The module's own members of these kinds, those that are None left out."""
+        for name, kind in list(self._members.items()):
+            if kind in kinds and self.__dict__[name] is not None:
+                yield name, self.__dict__[name]
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The direct sub-modules with their names, in the order of assignment."""
+        return self._own(MODULE)
+
+    def children(self) -> Iterator[Module]:
+        """The direct sub-modules."""
+        return (module for _, module in self._own(MODULE))
+
+    def named_modules(
+        self, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """The module itself (named `prefix`) and all below it, each with its path."""
+        seen: set[int] = set()
+        pending = [(prefix, self)]
+        while pending:
+            path, module = pending.pop()
+            if remove_duplicate and id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield path, module
+            below = [(_join(path, name), child) for name, child in module.named_children()]
+            pending.extend(reversed(below))
+
+    def modules(self) -> Iterator[Module]:
+        """The module itself and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _named(
+        self, kinds: tuple[str, ...], prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        modules = self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]
+        seen: set[int] = set()
+        for path, module in modules:
+            for name, value in module._own(*kinds):
+                if not (remove_duplicate and id(value) in seen):
+                    seen.add(id(value))
+                    yield _join(path, name), value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their paths, such as "features.0.weight"; a shared one once."""
+        return self._named((PARAMETER,), prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with their paths."""
+        return self._named((BUFFER, TRANSIENT), prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, path: str) -> Module:
+        """The module at a path such as "features.0"; "" is the module itself.
+
+        Raises ValueError with the names that exist.
+        """
+        module = self
+        for part in path.split(".") if path else ():
+            children = dict(module.named_children())
+            if part not in children:
+                raise unknown_name(f"layer of {type(module).__name__}", part, children)
+            module = children[part]
+        return module
+
+    def get_parameter(self, path: str) -> Parameter:
+        """The parameter at a path such as "features.0.weight"; ValueError names the known ones."""
+        parent, _, name = path.rpartition(".")
+        parameters = dict(self.get_submodule(parent).named_parameters(recurse=False))
+        if name not in parameters:
+            raise unknown_name("parameter", name, parameters)
+        return parameters[name]
+
+    def apply(self: Self, function: Callable[[Module], Any]) -> Self:
+        """Call `function` on every module below and then on this one; returns the module."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    # ----- modes ------------------------------------------------------------------------------
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Behave as in training (mode=False: as in use), the sub-modules too."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: Self) -> Self:
+        """Behave as in use: no dropout, batch norm by its running statistics."""
+        return self.train(False)
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Have all parameters learn, or (False) freeze them."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters (set_to_none=False: fill them with 0)."""
+        for parameter in self.parameters():
+            if set_to_none or parameter.grad is None:
+                parameter.grad = None
+            else:
+                parameter.grad.data.fill(0)
+
+    def to(self: Self, dtype: DTypeLike) -> Self:
+        """Convert all float parameters, gradients and buffers to float32 or float64, in place."""
+        try:
+            target = np.dtype(dtype)
+        except TypeError:
+            target = None
+        if target not in (float32, float64):
+            raise TypeError(
+                f"{type(self).__name__}.to: dtype must be tinynet.float32 or tinynet.float64, got "
+                f"{dtype!r} (there is no device to move to: tinynet computes on the CPU)"
+            )
+        for tensor in itertools.chain(self.parameters(), self.buffers()):
+            if tensor.dtype.kind == "f":
+                tensor.data = tensor.data.astype(target, copy=False)
+                if tensor.grad is not None:
+                    tensor.grad.data = tensor.grad.data.astype(target, copy=False)
+        return self
+
+    def astype(self: Self, dtype: DTypeLike) -> Self:
+        """`to` by NumPy's name."""
+        return self.to(dtype)
+
+    def float(self: Self) -> Self:
+        """Convert to float32."""
+        return self.to(float32)
+
+    def double(self: Self) -> Self:
+        """Convert to float64."""
+        return self.to(float64)
+
+    # ----- state ------------------------------------------------------------------------------
+
+    def _named_state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """Parameters, then persistent buffers, then those of the children: PyTorch's order."""
+        for kind in (PARAMETER, BUFFER):
+            for name, tensor in self._own(kind):
+                yield _join(prefix, name), tensor
+        for name, child in self.named_children():
+            yield from child._named_state(_join(prefix, name))
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters and persistent buffers by path, under PyTorch's names."""
+        return {name: np.array(tensor.data, order="C") for name, tensor in self._named_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadResult:
+        """Take over the values of a state_dict, in place.
+
+        state: arrays or tensors by path. Another float dtype is converted, as is another integer
+        dtype. Everything is checked before anything is written: a model is never half loaded.
+
+        Raises CheckpointError with the whole list of what is missing, unexpected, or does not
+        fit. With strict=False what fits is loaded, and the rest is returned.
+        """
+        own = dict(self._named_state())
+        missing = [name for name in own if name not in state]
+        unexpected = [name for name in state if name not in own]
+        mismatched: list[str] = []
+        fitting: list[tuple[Tensor, np.ndarray]] = []
+        for name, tensor in own.items():
+            if name in state:
+                array = np.asarray(state[name])
+                reason = _misfit(tensor.data, array)
+                if reason:
+                    mismatched.append(f"{name}: {reason}")
+                else:
+                    fitting.append((tensor, array))
+        if strict and (missing or unexpected or mismatched):
+            raise CheckpointError(
+                f"load_state_dict: the state does not fit this {type(self).__name__}; "
+                "nothing was loaded"
+                + _listed("missing", missing)
+                + _listed("unexpected", unexpected)
+                + _listed("does not fit", mismatched)
+                + "\nBuild the model with the arguments it was saved with, or pass strict=False "
+                "to load what fits."
+            )
+        for tensor, array in fitting:
+            np.copyto(tensor.data, array, casting="same_kind")
+            autograd.note_change(tensor.data)
+        return LoadResult(missing, unexpected, mismatched)
+
+    # ----- text -------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """The settings to show in `repr`, such as "in_features=2, out_features=3"."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): {child!r}" for name, child in self.named_children()]
+        if not lines:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        body = "\n".join([self.extra_repr(), *lines] if self.extra_repr() else lines)
+        return f"{type(self).__name__}(\n  " + body.replace("\n", "\n  ") + "\n)"
+
+
+def not_a_layer(value: object) -> str:
+    """Why `value` cannot stand where a layer is expected, and the cure if it is a class."""
+    if isinstance(value, type) and issubclass(value, Module):
+        name = value.__name__
+        return f"is the class {name}, not a layer; make one: `{name}(...)`"
+    return f"must be a layer (a Module), got {type(value).__name__}"
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _misfit(own: np.ndarray, given: np.ndarray) -> str:
+    """Why `given` cannot be written into `own`; empty if it can."""
+    if own.shape != given.shape:
+        return f"the model has shape {own.shape}, the state {given.shape}"
+    kinds = "f" if own.dtype.kind == "f" else "iub"
+    if given.dtype.kind not in kinds or not np.can_cast(given.dtype, own.dtype, "same_kind"):
+        return f"the model has dtype {own.dtype}, the state {given.dtype}"
+    return ""
+
+
+def _listed(title: str, names: list[str]) -> str:
+    return f"\n  {title} ({len(names)}): " + ", ".join(names) if names else ""

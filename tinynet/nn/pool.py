@@ -1,0 +1,132 @@
+"""The pooling layers: each window of the image becomes one number."""
+
+from __future__ import annotations
+
+from tinynet.nn import checks
+from tinynet.nn import functional as F
+from tinynet.nn.conv import IntPair
+from tinynet.nn.module import Module
+from tinynet.tensor import Tensor
+
+
+class _Pool(Module):
+    """Window, step and margin, for both kinds of pooling."""
+
+    def __init__(
+        self, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, ceil_mode: bool
+    ) -> None:
+        super().__init__()
+        layer = type(self).__name__
+        self.kernel_size = checks.int_or_pair(layer, "kernel_size", kernel_size)
+        self.stride = checks.int_or_pair(
+            layer, "stride", self.kernel_size if stride is None else stride
+        )
+        self.padding = checks.int_or_pair(layer, "padding", padding, least=0)
+        self.ceil_mode = ceil_mode
+        kernel = checks.pair(layer, "kernel_size", self.kernel_size)
+        margin = checks.pair(layer, "padding", self.padding, least=0)
+        if any(2 * m > k for m, k in zip(margin, kernel)):
+            raise ValueError(
+                f"{layer}: padding={padding} must be at most half of kernel_size={kernel_size}, "
+                "or a window would hold nothing but padding"
+            )
+
+
+class MaxPool2d(_Pool):
+    """The largest number of each window; the first one takes a tie, padding counts as -inf.
+
+    Shapes: x (N, C, H, W) -> y (N, C, OH, OW), where
+    OH = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1 (ceil_mode: rounded up).
+
+    stride: kernel_size if None. padding: at most half the kernel.
+    Raises ShapeError for a window larger than the padded image.
+
+    >>> import tinynet
+    >>> MaxPool2d(2)(tinynet.arange(16.0).reshape(1, 1, 4, 4))
+    Tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    """
+
+    def __init__(
+        self,
+        kernel_size: IntPair,
+        stride: IntPair | None = None,
+        padding: IntPair = 0,
+        dilation: IntPair = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.dilation = checks.int_or_pair("MaxPool2d", "dilation", dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(
+            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        )
+
+    def extra_repr(self) -> str:
+        """All settings."""
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
+        )
+
+
+class AvgPool2d(_Pool):
+    """The mean of each window; padding counts as 0.
+
+    Shapes as for MaxPool2d without dilation. count_include_pad: whether padding is counted in
+    the number that the sum is divided by.
+    """
+
+    def __init__(
+        self,
+        kernel_size: IntPair,
+        stride: IntPair | None = None,
+        padding: IntPair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad = count_include_pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+        )
+
+    def extra_repr(self) -> str:
+        """Window, step and margin."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AdaptiveAvgPool2d(Module):
+    """The mean over as many windows as the output has places, whatever the size of the image.
+
+    Shapes: x (N, C, H, W) -> y (N, C, *output_size). output_size: a number or a pair; None in a
+    pair keeps the size of the input. `AdaptiveAvgPool2d(1)` is the mean over the whole image.
+    """
+
+    def __init__(self, output_size: int | tuple[int | None, int | None]) -> None:
+        super().__init__()
+        both = output_size if isinstance(output_size, (tuple, list)) else (output_size,)
+        for size in both:
+            if size is not None:
+                checks.whole("AdaptiveAvgPool2d", "output_size", size)
+        if len(both) > 2:
+            raise ValueError(
+                "AdaptiveAvgPool2d: output_size must be one number or a pair (vertical, "
+                f"horizontal), got {output_size!r}"
+            )
+        self.output_size = output_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        """The size of the output."""
+        return f"output_size={self.output_size}"

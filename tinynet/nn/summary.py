@@ -1,0 +1,245 @@
+"""summary: what a model is made of, what it costs, and what shapes pass through it.
+
+The figures come from one real forward pass of zeros: hooks on the modules say which layer is
+running, and an observer of the operations counts the multiply-adds of each convolution and
+matrix product, so that those written by hand inside a `forward` are counted too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tinynet import autograd
+from tinynet.nn.module import Module
+from tinynet.tensor import Tensor, float32
+
+
+@dataclass
+class Row:
+    """One call of a layer.
+
+    name: path in the model. layer: class and main settings. output_shape: with the batch.
+    parameters: elements of the layer's own parameters, 0 if a row above counted them.
+    multiply_adds, activation_bytes: for the whole batch, of the layer's own operations.
+    """
+
+    name: str
+    layer: str
+    output_shape: tuple[int, ...]
+    parameters: int = 0
+    multiply_adds: int = 0
+    activation_bytes: int = 0
+
+
+@dataclass
+class Summary:
+    """What `summary` found: the rows, the totals, and as `str` a table of them."""
+
+    model: str
+    input_shape: tuple[int, ...]
+    rows: list[Row]
+    total_parameters: int
+    trainable_parameters: int
+    total_multiply_adds: int
+    activation_bytes: int
+    parameter_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain dicts, lists and numbers, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        cells = [
+            (
+                row.name,
+                row.layer,
+                _shape(row.output_shape),
+                _grouped(row.parameters),
+                _grouped(row.multiply_adds),
+                _bytes(row.activation_bytes),
+            )
+            for row in self.rows
+        ]
+        head = ("name", "layer", "output", "parameters", "multiply-adds", "activations")
+        start = ("", "input", _shape(self.input_shape), "", "", "")
+        foot = (
+            "total",
+            self.model,
+            "",
+            _grouped(self.total_parameters),
+            _grouped(self.total_multiply_adds),
+            _bytes(self.activation_bytes),
+        )
+        lines = _aligned([head, start, *cells, foot])
+        rule = "-" * max(map(len, lines))
+        frozen = self.total_parameters - self.trainable_parameters
+        notes = [
+            f"{_grouped(self.trainable_parameters)} trainable parameters"
+            + (f", {_grouped(frozen)} frozen" if frozen else ""),
+            f"{_bytes(self.parameter_bytes)} of parameters",
+            f"{_scaled(self.total_multiply_adds)} multiply-adds for a batch of "
+            f"{self.input_shape[0]}",
+        ]
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], "", "; ".join(notes)])
+
+    __repr__ = __str__
+
+
+def summary(model: Module, input_shape: Sequence[int], batch_size: int = 1) -> Summary:
+    """A table of a model's layers, output shapes, parameters, multiply-adds and activations.
+
+    input_shape: without the axis of the batch, such as (3, 224, 224). The model runs once on
+    zeros in evaluation mode, without recording, and is afterwards in the mode it was in.
+    A row is one call of a layer that has no layers inside it, or that computes something of its
+    own. Multiply-adds are those of convolutions and matrix products; elementwise work counts as
+    none. Activations are the outputs of all operations, less those that share their input's
+    memory.
+    Raises ShapeError, with the layer, if the model cannot take such an input.
+
+    >>> from tinynet import nn
+    >>> table = summary(nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)), (64,))
+    >>> print(table)
+    name   layer           output  parameters  multiply-adds  activations
+    ---------------------------------------------------------------------
+           input            1x64
+    0      Linear(64, 32)   1x32        2,080          2,048        128 B
+    1      ReLU             1x32            0              0        128 B
+    2      Linear(32, 10)   1x10          330            320         40 B
+    ---------------------------------------------------------------------
+    total  Sequential                   2,410          2,368        296 B
+    <BLANKLINE>
+    2,410 trainable parameters; 9.4 KiB of parameters; 2.37 k multiply-adds for a batch of 1
+    >>> table.total_parameters
+    2410
+    """
+    parameters = list(model.parameters())
+    dtype = parameters[0].dtype if parameters else float32
+    shape = (batch_size, *input_shape)
+    rows = _Walk(model).run(Tensor(np.zeros(shape, dtype)))
+    return Summary(
+        model=type(model).__name__,
+        input_shape=shape,
+        rows=rows,
+        total_parameters=sum(p.numel() for p in parameters),
+        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        total_multiply_adds=sum(row.multiply_adds for row in rows),
+        activation_bytes=sum(row.activation_bytes for row in rows),
+        parameter_bytes=sum(p.data.nbytes for p in parameters),
+    )
+
+
+class _Walk:
+    """One forward pass with a row for each call of a module."""
+
+    def __init__(self, model: Module) -> None:
+        self.model = model
+        self.names = {id(module): name for name, module in model.named_modules()}
+        self.rows: list[Row] = []
+        self.running: list[Row] = []
+        self.counted: set[int] = set()
+
+    def run(self, x: Tensor) -> list[Row]:
+        """The rows that are worth showing, in the order in which the calls began."""
+        modes = [(module, module.training) for module in self.model.modules()]
+        with ExitStack() as stack:
+            for module, _ in modes:
+                stack.enter_context(module.register_forward_pre_hook(self.enter))
+                stack.enter_context(module.register_forward_hook(self.leave))
+            stack.enter_context(autograd.no_grad())
+            stack.enter_context(autograd.observe(self.count))
+            try:
+                self.model.eval()(x)
+            finally:
+                for module, training in modes:
+                    module.training = training
+        return [row for row in self.rows if row.layer]
+
+    def enter(self, module: Module, args: tuple[Any, ...]) -> None:
+        row = Row(self.names[id(module)], _title(module), ())
+        for parameter in module.parameters(recurse=False):
+            if id(parameter) not in self.counted:
+                self.counted.add(id(parameter))
+                row.parameters += parameter.numel()
+        self.rows.append(row)
+        self.running.append(row)
+
+    def leave(self, module: Module, args: tuple[Any, ...], output: Any) -> None:
+        row = self.running.pop()
+        if isinstance(output, Tensor):
+            row.output_shape = output.shape
+        own = row.parameters + row.multiply_adds + row.activation_bytes
+        if not own and next(module.children(), None) is not None:
+            row.layer = ""  # nothing of its own to show
+
+    def count(self, op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Any) -> None:
+        if not self.running:
+            return
+        row = self.running[-1]
+        row.multiply_adds += multiply_adds(op.rpartition(".")[2], args, output)
+        inputs = [x.data for x in args if isinstance(x, Tensor)]
+        if not any(np.may_share_memory(output.data, x) for x in inputs):
+            row.activation_bytes += output.data.nbytes
+
+
+def multiply_adds(op: str, args: tuple[Any, ...], output: Any) -> int:
+    """Multiply-adds of one call: for each output element, the length of the sum it is."""
+    if op == "conv2d":
+        return int(output.data.size * math.prod(args[1].shape[1:]))
+    if op == "conv_transpose2d":  # each input element goes through the kernel once
+        return int(args[0].data.size * math.prod(args[1].shape[1:]))
+    if op in ("linear", "matmul"):
+        return int(output.data.size * args[0].shape[-1])
+    return 0
+
+
+def _title(module: Module) -> str:
+    """Class and the settings without names, such as `Conv2d(3, 64, 3x3)`."""
+    name = type(module).__name__
+    sizes = [getattr(module, key, None) for key in ("in_channels", "out_channels")]
+    if None not in sizes:
+        kernel = _shape(getattr(module, "kernel_size", ()))
+        return f"{name}({sizes[0]}, {sizes[1]}, {kernel})"
+    if hasattr(module, "in_features") and hasattr(module, "out_features"):
+        return f"{name}({module.in_features}, {module.out_features})"
+    return name
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}"
+
+
+def _scaled(number: int) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return str(number)
+
+
+def _bytes(number: int) -> str:
+    if number < 1024:
+        return f"{number} B"
+    for unit, size in (("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30)):
+        if number < 1000 * size or unit == "GiB":
+            break
+    return f"{number / size:.1f} {unit}"
+
+
+def _aligned(table: list[tuple[str, ...]]) -> list[str]:
+    """Lines with columns of equal width: names to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*table)]
+    lines = []
+    for cells in table:
+        left = [cell.ljust(width) for cell, width in zip(cells[:2], widths)]
+        right = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:])]
+        lines.append("  ".join(left + right).rstrip())
+    return lines
