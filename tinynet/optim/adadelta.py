@@ -1,0 +1,82 @@
+"""Adadelta: steps in the units of the parameter, without a learning rate to choose."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
+from tinynet.optim.optimizer import Optimizer, Params
+
+
+class Adadelta(Optimizer):
+    """Adadelta.
+
+        g = dp + weight_decay * p                    (dp the gradient; -dp if maximize)
+        v = rho * v + (1 - rho) * g**2               (average of squared gradients)
+        d = sqrt(a + eps) / sqrt(v + eps) * g
+        a = rho * a + (1 - rho) * d**2               (average of squared steps)
+        p = p - lr * d
+
+    Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012), arXiv:1212.5701. lr, 1 by
+    default, is PyTorch's addition.
+
+    params: tensors, or groups (see Optimizer). lr, eps, weight_decay: numbers of at least 0; rho:
+    between 0 and 1. State of each parameter: `square_avg` (v) and `acc_delta` (a).
+    """
+
+    checks: ClassVar[dict[str, Check]] = {
+        "lr": at_least_zero,
+        "rho": zero_to_one,
+        "eps": at_least_zero,
+        "weight_decay": at_least_zero,
+        "maximize": flag,
+    }
+    required_state: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "rho": rho,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def update(
+        self,
+        p: np.ndarray,
+        g: np.ndarray,
+        state: dict[str, Any],
+        settings: dict[str, Any],
+        t: np.ndarray,
+        u: np.ndarray,
+    ) -> None:
+        rho, eps = settings["rho"], settings["eps"]
+        v, a = state["square_avg"], state["acc_delta"]
+        np.multiply(g, g, out=t, casting="same_kind")
+        t *= 1 - rho
+        v *= rho
+        v += t
+        np.add(v, eps, out=t)
+        np.add(a, eps, out=u)
+        u /= t
+        np.sqrt(u, out=u)
+        np.multiply(u, g, out=u, casting="same_kind")  # d
+        np.multiply(u, u, out=t)
+        t *= 1 - rho
+        a *= rho
+        a += t
+        u *= settings["lr"]
+        p -= u

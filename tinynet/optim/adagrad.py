@@ -1,0 +1,78 @@
+"""Adagrad: a learning rate for each element that falls with the gradients it has seen."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinynet.optim.checks import Check, at_least_zero, flag
+from tinynet.optim.optimizer import Optimizer, Params
+
+
+class Adagrad(Optimizer):
+    """Adaptive subgradient method.
+
+        g = dp + weight_decay * p                    (dp the gradient; -dp if maximize)
+        s = s + g**2
+        p = p - lr / (1 + (step - 1) * lr_decay) * g / (sqrt(s) + eps)
+
+    Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
+    Optimization", Journal of Machine Learning Research 12 (2011).
+
+    params: tensors, or groups (see Optimizer). lr, lr_decay, weight_decay, eps and
+    initial_accumulator_value (what s starts from): numbers of at least 0. State of each
+    parameter: `sum` (s).
+    """
+
+    checks: ClassVar[dict[str, Check]] = {
+        "lr": at_least_zero,
+        "lr_decay": at_least_zero,
+        "weight_decay": at_least_zero,
+        "initial_accumulator_value": at_least_zero,
+        "eps": at_least_zero,
+        "maximize": flag,
+    }
+    required_state: ClassVar[tuple[str, ...]] = ("sum",)
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "eps": eps,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def initial_state(self, name: str, p: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+        return np.full_like(p, settings["initial_accumulator_value"])
+
+    def update(
+        self,
+        p: np.ndarray,
+        g: np.ndarray,
+        state: dict[str, Any],
+        settings: dict[str, Any],
+        t: np.ndarray,
+        u: np.ndarray,
+    ) -> None:
+        s = state["sum"]
+        np.multiply(g, g, out=t, casting="same_kind")
+        s += t
+        np.sqrt(s, out=t)
+        t += settings["eps"]
+        np.divide(g, t, out=t, casting="same_kind")
+        t *= settings["lr"] / (1 + (state["step"] - 1) * settings["lr_decay"])
+        p -= t

@@ -1,0 +1,120 @@
+"""Adam and AdamW: steps scaled by running averages of the gradient and of its square."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinynet.optim.checks import Check, at_least_zero, flag, pair
+from tinynet.optim.optimizer import Optimizer, Params
+
+
+class Adam(Optimizer):
+    """Adaptive moment estimation.
+
+        g = dp + weight_decay * p                    (dp the gradient; -dp if maximize)
+        m = beta1 * m + (1 - beta1) * g              (average of the gradient)
+        v = beta2 * v + (1 - beta2) * g**2           (average of its square)
+        p = p - lr * m_hat / (sqrt(v_hat) + eps)
+
+    with m_hat = m / (1 - beta1**step) and v_hat = v / (1 - beta2**step), which undo the pull of
+    the averages towards their start at 0. With amsgrad, v_hat comes from the largest v so far.
+    Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2014), arXiv:1412.6980; amsgrad:
+    Reddi, Kale and Kumar, "On the Convergence of Adam and Beyond" (2018), arXiv:1904.09237.
+
+    params: tensors, or groups (see Optimizer). lr, eps, weight_decay: numbers of at least 0;
+    betas: two numbers in [0, 1). State of each parameter: `exp_avg` (m), `exp_avg_sq` (v), and
+    with amsgrad `max_exp_avg_sq`.
+    """
+
+    checks: ClassVar[dict[str, Check]] = {
+        "lr": at_least_zero,
+        "betas": pair,
+        "eps": at_least_zero,
+        "weight_decay": at_least_zero,
+        "amsgrad": flag,
+        "maximize": flag,
+    }
+    required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
+    optional_state: ClassVar[tuple[str, ...]] = ("max_exp_avg_sq",)
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
+        return self.required_state + (self.optional_state if settings["amsgrad"] else ())
+
+    def update(
+        self,
+        p: np.ndarray,
+        g: np.ndarray,
+        state: dict[str, Any],
+        settings: dict[str, Any],
+        t: np.ndarray,
+        u: np.ndarray,
+    ) -> None:
+        beta1, beta2 = settings["betas"]
+        m, v = state["exp_avg"], state["exp_avg_sq"]
+        np.subtract(g, m, out=t, casting="same_kind")
+        t *= 1 - beta1
+        m += t
+        np.multiply(g, g, out=t, casting="same_kind")
+        t *= 1 - beta2
+        v *= beta2
+        v += t
+        if settings["amsgrad"]:
+            largest = state["max_exp_avg_sq"]
+            v = np.maximum(largest, v, out=largest)
+        # lr * m_hat / (sqrt(v_hat) + eps), with both corrections moved out of the arrays
+        correction = math.sqrt(1 - beta2 ** state["step"])
+        np.sqrt(v, out=t)
+        t += settings["eps"] * correction
+        np.divide(m, t, out=t)
+        t *= settings["lr"] * correction / (1 - beta1 ** state["step"])
+        p -= t
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: the decay does not pass through the averages.
+
+        p = p - lr * weight_decay * p
+        p = p - lr * m_hat / (sqrt(v_hat) + eps)     (m_hat and v_hat as in Adam, of dp alone)
+
+    Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2017), arXiv:1711.05101.
+    Arguments and state as Adam's; weight_decay is 0.01 by default.
+    """
+
+    decoupled_weight_decay: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

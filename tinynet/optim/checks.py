@@ -1,0 +1,74 @@
+"""Checks of settings, shared by optimizers and schedules.
+
+Each check takes (owner, name, value), returns the value as a plain Python number, and raises a
+TypeError for a value of the wrong kind or a ValueError for one out of range, both naming the
+setting as it was typed: `SGD(lr=-0.1): ...`. Plain numbers keep float32 parameters float32, since
+only NumPy's own scalars promote, and they can be written to JSON.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+Check: TypeAlias = Callable[[str, str, Any], Any]
+
+
+def number(low: float = 0.0, high: float = math.inf, below_high: bool = False) -> Check:
+    """A check for a finite number with low <= value <= high, or value < high if `below_high`."""
+
+    def check(owner: str, name: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(
+                f"{owner}({name}={value!r}): {name} must be a plain number, "
+                f"not {type(value).__name__}; write it without quotes, and a tensor as t.item()"
+            )
+        plain = float(value)
+        too_high = plain >= high if below_high else plain > high
+        if not math.isfinite(plain) or plain < low or too_high:
+            if high == math.inf:
+                allowed = f"be a finite number of at least {low:g}"
+            else:
+                allowed = f"lie between {low:g} and {high:g}"
+                allowed += f", {high:g} excluded" if below_high else ""
+            raise ValueError(f"{owner}({name}={value!r}): {name} must {allowed}")
+        return plain
+
+    return check
+
+
+def whole(low: int) -> Check:
+    """A check for a whole number of at least `low`."""
+
+    def check(owner: str, name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+            raise TypeError(
+                f"{owner}({name}={value!r}): {name} must be a whole number, "
+                f"not {type(value).__name__}"
+            )
+        if value < low:
+            raise ValueError(f"{owner}({name}={value!r}): {name} must be at least {low}")
+        return int(value)
+
+    return check
+
+
+def flag(owner: str, name: str, value: Any) -> bool:
+    """A check for True or False."""
+    if value is not True and value is not False:
+        raise TypeError(f"{owner}({name}={value!r}): {name} must be True or False")
+    return value
+
+
+def pair(owner: str, name: str, value: Any) -> tuple[float, float]:
+    """A check for two decay rates in [0, 1), such as betas=(0.9, 0.999)."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"{owner}({name}={value!r}): {name} must be two numbers, as (0.9, 0.999)")
+    decay = number(0, 1, below_high=True)
+    return decay(owner, f"{name}[0]", value[0]), decay(owner, f"{name}[1]", value[1])
+
+
+at_least_zero = number()
+zero_to_one = number(0, 1)

@@ -1,0 +1,106 @@
+"""RMSprop: the gradient divided by a running average of its magnitude."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
+from tinynet.optim.optimizer import Optimizer, Params
+
+
+class RMSprop(Optimizer):
+    """Root-mean-square propagation.
+
+        g = dp + weight_decay * p                    (dp the gradient; -dp if maximize)
+        v = alpha * v + (1 - alpha) * g**2
+        a = alpha * a + (1 - alpha) * g              (centered only; else a = 0)
+        s = g / (sqrt(v - a**2) + eps)
+        b = momentum * b + s                         (without momentum b = s)
+        p = p - lr * b
+
+    Tieleman and Hinton, "Lecture 6.5: rmsprop", Neural Networks for Machine Learning (2012);
+    centered: Graves, "Generating Sequences With Recurrent Neural Networks" (2013),
+    arXiv:1308.0850. v - a**2, a variance, is taken as 0 where rounding makes it negative.
+
+    params: tensors, or groups (see Optimizer). lr, eps, weight_decay: numbers of at least 0;
+    alpha, momentum: between 0 and 1. State of each parameter: `square_avg` (v), `grad_avg` (a) if
+    centered, `momentum_buffer` (b) if momentum is not 0.
+    """
+
+    checks: ClassVar[dict[str, Check]] = {
+        "lr": at_least_zero,
+        "alpha": zero_to_one,
+        "eps": at_least_zero,
+        "weight_decay": at_least_zero,
+        "momentum": zero_to_one,
+        "centered": flag,
+        "maximize": flag,
+    }
+    required_state: ClassVar[tuple[str, ...]] = ("square_avg",)
+    optional_state: ClassVar[tuple[str, ...]] = ("grad_avg", "momentum_buffer")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "alpha": alpha,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "centered": centered,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
+        names = self.required_state
+        names += ("grad_avg",) if settings["centered"] else ()
+        return names + (("momentum_buffer",) if settings["momentum"] else ())
+
+    def update(
+        self,
+        p: np.ndarray,
+        g: np.ndarray,
+        state: dict[str, Any],
+        settings: dict[str, Any],
+        t: np.ndarray,
+        u: np.ndarray,
+    ) -> None:
+        alpha, v = settings["alpha"], state["square_avg"]
+        np.multiply(g, g, out=t, casting="same_kind")
+        t *= 1 - alpha
+        v *= alpha
+        v += t
+        if settings["centered"]:
+            a = state["grad_avg"]
+            np.subtract(g, a, out=t, casting="same_kind")
+            t *= 1 - alpha
+            a += t
+            np.multiply(a, a, out=t)
+            np.subtract(v, t, out=t)
+            np.maximum(t, 0, out=t)
+            np.sqrt(t, out=t)
+        else:
+            np.sqrt(v, out=t)
+        t += settings["eps"]
+        np.divide(g, t, out=t, casting="same_kind")
+        if settings["momentum"]:
+            b = state["momentum_buffer"]
+            b *= settings["momentum"]
+            b += t
+            np.multiply(b, settings["lr"], out=t)
+        else:
+            t *= settings["lr"]
+        p -= t

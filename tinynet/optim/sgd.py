@@ -1,0 +1,108 @@
+"""SGD: stochastic gradient descent, with momentum and Nesterov's momentum."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
+from tinynet.optim.optimizer import Optimizer, Params
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent.
+
+        g = dp + weight_decay * p                    (dp the gradient; -dp if maximize)
+        b = momentum * b + (1 - dampening) * g       (b = g at the first step)
+        p = p - lr * b                               (plain momentum)
+        p = p - lr * (g + momentum * b)              (nesterov)
+
+    Without momentum p = p - lr * g, and nothing is remembered. Momentum is Polyak's heavy ball
+    (1964); Nesterov's form and the notation are from Sutskever, Martens, Dahl and Hinton, "On the
+    importance of initialization and momentum in deep learning" (ICML 2013), with the learning
+    rate outside of b, as in PyTorch.
+
+    params: tensors, or groups (see Optimizer). lr, momentum, dampening, weight_decay: numbers of
+    at least 0, momentum and dampening at most 1. nesterov needs momentum and no dampening.
+    State of each parameter: `momentum_buffer` (b), if momentum is not 0.
+
+    >>> import tinynet
+    >>> w = tinynet.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = SGD([w], lr=0.25, momentum=0.5)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> w
+    Tensor([0., 0.], requires_grad=True)
+    """
+
+    checks: ClassVar[dict[str, Check]] = {
+        "lr": at_least_zero,
+        "momentum": zero_to_one,
+        "dampening": zero_to_one,
+        "weight_decay": at_least_zero,
+        "nesterov": flag,
+        "maximize": flag,
+    }
+    optional_state: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def check_together(self, settings: dict[str, Any]) -> None:
+        if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
+            raise ValueError(
+                f"SGD(nesterov=True, momentum={settings['momentum']}, "
+                f"dampening={settings['dampening']}): Nesterov's form needs a momentum, such as "
+                "momentum=0.9, and dampening=0"
+            )
+
+    def remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
+        return ("momentum_buffer",) if settings["momentum"] else ()
+
+    def update(
+        self,
+        p: np.ndarray,
+        g: np.ndarray,
+        state: dict[str, Any],
+        settings: dict[str, Any],
+        t: np.ndarray,
+        u: np.ndarray,
+    ) -> None:
+        momentum = settings["momentum"]
+        if not momentum:
+            np.multiply(g, settings["lr"], out=t, casting="same_kind")
+            p -= t
+            return
+        b = state["momentum_buffer"]
+        b *= momentum
+        if settings["dampening"] and state["step"] > 1:
+            np.multiply(g, 1 - settings["dampening"], out=t, casting="same_kind")
+            b += t
+        else:
+            b += g
+        np.multiply(b, settings["lr"] * (momentum if settings["nesterov"] else 1), out=t)
+        p -= t
+        if settings["nesterov"]:
+            np.multiply(g, settings["lr"], out=t, casting="same_kind")
+            p -= t
