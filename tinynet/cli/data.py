@@ -1,0 +1,64 @@
+"""List the data sets, where their files are, and download them.
+
+examples:
+  tinynet data                 what there is, and where
+  tinynet data mnist           download MNIST, if it is not there yet
+  tinynet data mnist --data-dir ~/data
+
+Own images need no download: --data folder:PATH takes PATH/CLASS/*.png, or PATH/train/CLASS/*.png
+and PATH/test/CLASS/*.png; npz:PATH takes a file with the arrays x_train, y_train, x_test, y_test.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from tinynet.cli.options import add_data_dir, choose
+
+HELP = "list the data sets, or download one"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `tinynet data`."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the data set to download")
+    add_data_dir(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the list, or download one data set and say where it is."""
+    from tinynet.data import KNOWN, download
+
+    if args.name is None:
+        _list(args.data_dir)
+        return 0
+    known = KNOWN[choose("data set", args.name, KNOWN)]
+    there = not known.missing(args.data_dir)
+    folder = download(known.name, args.data_dir)
+    print(f"{known.name}: {'is' if there else 'downloaded, now'} in {folder}")
+    print(f"{known.title}. Licence: {known.licence}. Source: {known.source}")
+    print(f"\nnext:\n  tinynet train --data {known.name}{_data_dir_option(args.data_dir)}")
+    return 0
+
+
+def _list(data_dir: str | None) -> None:
+    from tinynet.data import KNOWN
+    from tinynet.data.files import data_root
+
+    root = data_root(data_dir)
+    for known in KNOWN.values():
+        shape = "x".join(str(n) for n in known.shape)
+        print(f"{known.name:15} {shape:8} {known.train:>6,} + {known.test:>6,}  {known.title}")
+        missing = known.missing(data_dir)
+        if not known.files:
+            print(f"{'':15} comes with tinynet")
+        elif missing:
+            size = sum(file.size for file in missing) / 1e6
+            print(f"{'':15} not in {root / known.folder}; get it: tinynet data {known.name}")
+            print(f"{'':15} ({size:.0f} MB {'packed' if known.archive else 'unpacked'})")
+        else:
+            print(f"{'':15} in {root / known.folder}")
+    print("\nYour own: --data folder:PATH (PATH/CLASS/*.png), --data npz:PATH (x_train, ...)")
+
+
+def _data_dir_option(data_dir: str | None) -> str:
+    return "" if data_dir is None else f" --data-dir {data_dir}"

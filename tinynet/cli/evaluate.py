@@ -1,0 +1,111 @@
+"""Test a trained model and show which classes it mistakes for which.
+
+examples:
+  tinynet evaluate                          the newest run, on the test images of its data
+  tinynet evaluate runs/digits-digits_cnn
+  tinynet evaluate model.npz --data mnist --data-dir ~/data
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinynet.cli.options import RECORD, BadArgument, add_data_dir, add_json, find_checkpoint
+
+if TYPE_CHECKING:
+    import numpy as np
+
+HELP = "test a trained model, class by class"
+WIDEST = 20  # classes; a larger confusion matrix fits on no screen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `tinynet evaluate`."""
+    parser.add_argument(
+        "run",
+        nargs="?",
+        metavar="RUN",
+        help="the folder that `tinynet train` wrote, or a checkpoint (default: the newest run)",
+    )
+    parser.add_argument("--data", metavar="NAME", help="another data set than it was trained on")
+    parser.add_argument(
+        "--split",
+        choices=("train", "test"),
+        default="test",
+        help="which part of the data (default: test)",
+    )
+    add_data_dir(parser)
+    add_json(parser, "accuracy, loss and the confusion matrix")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure the model and print the table."""
+    from tinynet import data
+    from tinynet.training import checkpoint, confusion_matrix, predict
+    from tinynet.training.files import write_json
+
+    path = find_checkpoint(args.run)
+    stored = checkpoint.read(path)
+    model = stored.build()
+    name = args.data or _data_of(path)
+    dataset = data.load(name, args.split, root=args.data_dir)
+    _check_classes(stored.classes, dataset.classes, name)
+    scores = predict(model, dataset, transform=stored.preprocessing())
+    matrix = confusion_matrix(scores, dataset.labels)
+    accuracy = float(matrix.trace() / matrix.sum())
+    names = dataset.classes or tuple(str(k) for k in range(len(matrix)))
+    print(f"{path} ({stored.name}) on {name}, {len(dataset)} {args.split} images\n")
+    print(_table(matrix, names))
+    print(f"\n{args.split} accuracy {100 * accuracy:.2f} %")
+    if args.json is not None:
+        result = {
+            "checkpoint": str(path),
+            "data": name,
+            "split": args.split,
+            "accuracy": accuracy,
+            "classes": list(names),
+            "confusion_matrix": matrix.tolist(),
+        }
+        write_json(args.json, result)
+    return 0
+
+
+def _data_of(checkpoint: Path) -> str:
+    """The data set that the run beside this checkpoint was trained on."""
+    record = checkpoint.parent / RECORD
+    try:
+        return str(json.loads(record.read_text())["settings"]["data"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadArgument(
+            f"{record} does not say what {checkpoint.name} was trained on: add --data NAME"
+        ) from error
+
+
+def _check_classes(own: Any, others: Any, name: str) -> None:
+    if own is not None and others is not None and tuple(own) != tuple(others):
+        raise ValueError(
+            f"the model knows the classes {', '.join(own)}; {name} has {', '.join(others)}"
+        )
+
+
+def _table(matrix: np.ndarray, names: tuple[str, ...]) -> str:
+    """Accuracy by class, and the confusion matrix beside it where it fits."""
+    wide = max(len(name) for name in names)
+    cell = max(4, len(str(matrix.max())) + 1)
+    header = f"{'':{wide}}  right  images"
+    fits = len(names) <= WIDEST
+    if fits:
+        header += "   taken for\n" + " " * (wide + 15)
+        header += "".join(f"{name[: cell - 1]:>{cell}}" for name in names)
+    lines = [header]
+    for k, name in enumerate(names):
+        count = int(matrix[k].sum())
+        right = f"{100 * matrix[k, k] / count:5.1f}%" if count else "     -"
+        line = f"{name:{wide}} {right}  {count:6d}"
+        if fits:
+            line += "".join(f"{n if n else '.':>{cell}}" for n in matrix[k])
+        lines.append(line)
+    return "\n".join(lines)

@@ -1,0 +1,65 @@
+"""Training: `fit`, and the pieces it is made of, each of use on its own.
+
+    history = fit(model, train, epochs=5, validate=test, lr=0.05, seed=0)
+
+What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `callbacks` (early
+stopping, best model, your own), `metrics`, `history`, `progress`, `setup` (optimizers and
+schedules by name), `recipes` (defaults for known data), `checkpoint` (models in files), `files`
+(atomic writing).
+"""
+
+from __future__ import annotations
+
+from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run, SaveEvery
+from tinynet.training.checkpoint import Checkpoint, load, save
+from tinynet.training.fit import fit
+from tinynet.training.history import History
+from tinynet.training.loop import DivergenceError, evaluate, evaluating, predict, train_epoch
+from tinynet.training.metrics import (
+    Means,
+    accuracy,
+    confusion_matrix,
+    top_k,
+    top_k_accuracy,
+)
+from tinynet.training.recipes import AUGMENTATIONS, Recipe, make_augment, recipe_for, usual_shape
+from tinynet.training.setup import (
+    OPTIMIZERS,
+    SCHEDULES,
+    Schedule,
+    make_optimizer,
+    make_schedule,
+)
+
+__all__ = [
+    "AUGMENTATIONS",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "BestModel",
+    "Callback",
+    "Checkpoint",
+    "DivergenceError",
+    "EarlyStopping",
+    "History",
+    "Means",
+    "Recipe",
+    "Run",
+    "SaveEvery",
+    "Schedule",
+    "accuracy",
+    "confusion_matrix",
+    "evaluate",
+    "evaluating",
+    "fit",
+    "load",
+    "make_augment",
+    "make_optimizer",
+    "make_schedule",
+    "predict",
+    "recipe_for",
+    "save",
+    "top_k",
+    "top_k_accuracy",
+    "train_epoch",
+    "usual_shape",
+]

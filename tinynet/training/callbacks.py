@@ -1,0 +1,193 @@
+"""Callbacks: what else happens while `fit` trains, one small class for each thing.
+
+A callback sees the `Run`, which is all there is to know about the training under way. It may read
+everything and may set `run.stop` to end the training after the epoch.
+
+    class PrintWeights(Callback):
+        def on_epoch_end(self, run, record):
+            print(record["loss"], run.model.state_dict()["0.weight"].std())
+
+    fit(model, train, epochs=5, callbacks=[PrintWeights()])
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinynet.nn import Module
+from tinynet.optim import Optimizer
+from tinynet.training.checkpoint import save
+from tinynet.training.history import History, Record, format_value, lower_is_better
+from tinynet.training.loop import Batches, Loss, SizedBatches
+from tinynet.training.metrics import Metrics
+from tinynet.training.setup import Schedule
+
+
+@dataclass
+class Run:
+    """Where a training stands.
+
+    epoch: the number of the epoch under way, from 1. step: the optimizer steps done so far, over
+    all epochs. about: what a checkpoint should know besides the weights (class names,
+    normalisation, ...). stop: set it to a reason, and training ends after this epoch.
+    """
+
+    model: Module
+    optimizer: Optimizer
+    schedule: Schedule
+    train: SizedBatches
+    validate: Batches | None
+    loss: Loss
+    metrics: Metrics
+    epochs: int
+    clip_grad_norm: float | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    epoch: int = 0
+    step: int = 0
+    stop: str = ""
+
+
+class Callback:
+    """Base class: derive from it and write the methods you need."""
+
+    def on_train_begin(self, run: Run) -> None:
+        """Before the first epoch."""
+
+    def on_epoch_begin(self, run: Run) -> None:
+        """Before the first batch of an epoch; `run.epoch` is its number."""
+
+    def on_step_end(self, run: Run, means: Record) -> None:
+        """After each optimizer step; `means` are those of the epoch so far."""
+
+    def on_epoch_end(self, run: Run, record: Record) -> None:
+        """After training and validation of an epoch; `record` is in the history already."""
+
+    def on_train_end(self, run: Run) -> None:
+        """At the end, also when training ends with an error."""
+
+
+class Best:
+    """Keeps the best value of one quantity of the records.
+
+    monitor: its name, or several names, of which the first that the records have counts.
+    min_delta: by how much a value must be better than the best to count as better.
+    """
+
+    def __init__(self, monitor: str | tuple[str, ...], min_delta: float = 0.0) -> None:
+        self.names = (monitor,) if isinstance(monitor, str) else monitor
+        self.min_delta = min_delta
+        self.value: float | None = None
+        self.name = ""
+
+    def improved(self, record: Record) -> bool:
+        """Whether this record is the best so far. Raises KeyError if it lacks the quantity."""
+        if not self.name:
+            self.name = next((name for name in self.names if name in record), "")
+        if self.name not in record:
+            raise KeyError(
+                f"cannot monitor {' or '.join(self.names)}: the records have {', '.join(record)}. "
+                "What starts with validation_ needs validate=."
+            )
+        value = record[self.name]
+        sign = 1 if lower_is_better(self.name) else -1
+        if self.value is not None and sign * (self.value - value) <= self.min_delta:
+            return False
+        self.value = value
+        return True
+
+
+class EarlyStopping(Callback):
+    """Stops once there was no better epoch for `patience` epochs.
+
+    monitor: the quantity to watch, by default the validation loss, or without validation data the
+    loss. min_delta: what is better by no more than this counts as no better.
+    """
+
+    def __init__(
+        self,
+        patience: int = 5,
+        monitor: str | tuple[str, ...] = ("validation_loss", "loss"),
+        min_delta: float = 0.0,
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"EarlyStopping: patience must be 1 epoch or more, got {patience}")
+        self.patience = patience
+        self.monitor = monitor
+        self.min_delta = min_delta
+
+    def on_train_begin(self, run: Run) -> None:
+        self.best = Best(self.monitor, self.min_delta)
+        self.best_epoch = 0
+
+    def on_epoch_end(self, run: Run, record: Record) -> None:
+        if self.best.improved(record):
+            self.best_epoch = run.epoch
+        elif run.epoch - self.best_epoch >= self.patience:
+            assert self.best.value is not None
+            run.stop = (
+                f"no better epoch since epoch {self.best_epoch} "
+                f"({format_value(self.best.name, self.best.value)})"
+            )
+
+
+class BestModel(Callback):
+    """Keeps the weights of the best epoch: in a file, in memory, or both.
+
+    path: the checkpoint to write whenever an epoch was the best so far. restore: put the best
+    weights back into the model at the end. monitor: the quantity to watch, by default the
+    validation accuracy, the validation loss or the loss, whichever there is first.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        monitor: str | tuple[str, ...] = ("validation_accuracy", "validation_loss", "loss"),
+        restore: bool = False,
+    ) -> None:
+        self.path = None if path is None else Path(path)
+        self.monitor = monitor
+        self.restore = restore
+        self.epoch = 0
+        self.weights: dict[str, np.ndarray] | None = None
+
+    def on_train_begin(self, run: Run) -> None:
+        self.best = Best(self.monitor)
+        self.epoch, self.weights = 0, None
+
+    def on_epoch_end(self, run: Run, record: Record) -> None:
+        if not self.best.improved(record):
+            return
+        self.epoch = run.epoch
+        if self.restore:
+            self.weights = run.model.state_dict()
+        if self.path is not None:
+            save_run(self.path, run)
+
+    def on_train_end(self, run: Run) -> None:
+        if self.weights is not None:
+            run.model.load_state_dict(self.weights)
+
+
+class SaveEvery(Callback):
+    """Writes the checkpoint `path` after every `epochs` epochs, and after the last one."""
+
+    def __init__(self, path: str | os.PathLike[str], epochs: int = 1) -> None:
+        if epochs < 1:
+            raise ValueError(f"SaveEvery: epochs must be 1 or more, got {epochs}")
+        self.path = Path(path)
+        self.epochs = epochs
+
+    def on_epoch_end(self, run: Run, record: Record) -> None:
+        if run.epoch % self.epochs == 0 or run.epoch == run.epochs or run.stop:
+            save_run(self.path, run)
+
+
+def save_run(path: str | os.PathLike[str], run: Run) -> None:
+    """Write the checkpoint of a run as it stands."""
+    save(path, run.model, **run.about)

@@ -1,0 +1,248 @@
+"""`fit`: train a model on data for some epochs, with all that is usually wanted around it.
+
+    history = fit(model, train, epochs=5, validate=test, lr=0.05, seed=0)
+
+Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinynet.data import Compose, DataLoader, Normalize
+from tinynet.errors import DataError
+from tinynet.nn import Module
+from tinynet.nn import functional as F
+from tinynet.optim import Optimizer
+from tinynet.random import manual_seed
+from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run
+from tinynet.training.history import History, Record
+from tinynet.training.loop import (
+    DEFAULT_METRICS,
+    Loss,
+    as_batches,
+    evaluate,
+    is_dataset,
+    naming_divergence,
+    train_epoch,
+)
+from tinynet.training.metrics import Metrics
+from tinynet.training.progress import progress_callback
+from tinynet.training.setup import make_optimizer, make_schedule
+
+Images = Callable[..., np.ndarray]
+"""A function of a batch of images (N, C, H, W), such as those of `tinynet.data`."""
+
+
+def fit(
+    model: Module,
+    train: Any,
+    epochs: int,
+    *,
+    validate: Any = None,
+    batch_size: int | None = None,
+    transform: Images | None = None,
+    augment: Images | None = None,
+    optimizer: Optimizer | str = "sgd",
+    lr: float | None = None,
+    weight_decay: float = 0.0,
+    schedule: Any = "onecycle",
+    loss: Loss = F.cross_entropy,
+    metrics: Metrics = DEFAULT_METRICS,
+    clip_grad_norm: float | None = None,
+    seed: int | None = None,
+    callbacks: Iterable[Callback] = (),
+    early_stopping: EarlyStopping | int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    about: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+) -> History:
+    """Train `model` in place and return what happened, one record an epoch.
+
+    train, validate: a dataset or a DataLoader each. Of a dataset a loader is made: batch_size
+    (64), shuffled for training; transform is applied to the images of both, augment before it to
+    those of training.
+
+    optimizer: a name (see `make_optimizer`; lr and weight_decay go with it) or an Optimizer.
+    schedule: a name (see `make_schedule`), a scheduler of that optimizer, or None.
+    loss: a function of (output, target) that returns the mean over the batch.
+    metrics: functions of (output, target) by name; {} for none. clip_grad_norm: the largest norm
+    of the gradient. seed: fixes the order of the examples, augmentation and dropout; without it
+    they follow `tinynet.manual_seed`.
+
+    callbacks: see `Callback`. early_stopping: an EarlyStopping, or its patience in epochs.
+    checkpoint: a file that always holds the best epoch's model. about: more that checkpoints
+    should say of the model, such as its name; see `save`. progress: None for a bar on a terminal
+    and lines elsewhere, False for silence, True for the bar.
+
+    The model is left in evaluation mode. Raises DivergenceError if the loss or a weight becomes
+    NaN or infinite; files written for earlier epochs are whole and stay.
+    """
+    if epochs < 1:
+        raise ValueError(f"fit: epochs must be 1 or more, got {epochs}")
+    if seed is not None:
+        manual_seed(seed)
+    batches = _training_batches(train, batch_size, transform, augment, seed)
+    if isinstance(optimizer, str):
+        optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
+    elif lr is not None or weight_decay:
+        raise ValueError("fit: lr and weight_decay are for an optimizer by name; yours has its own")
+    run = Run(
+        model,
+        optimizer,
+        make_schedule(schedule, optimizer, epochs * _length(batches)),
+        batches,
+        _validation_batches(validate, batches, transform),
+        loss,
+        metrics,
+        epochs,
+        clip_grad_norm,
+        {**about_data(train, transform), **(about or {})},
+    )
+    extra: list[Callback] = [progress_callback(progress)]
+    if checkpoint is not None:
+        extra.append(BestModel(checkpoint))
+    if isinstance(early_stopping, int):
+        early_stopping = EarlyStopping(early_stopping)
+    if early_stopping is not None:
+        extra.append(early_stopping)
+    return train_run(run, [*extra, *callbacks])
+
+
+def train_run(run: Run, callbacks: Iterable[Callback]) -> History:
+    """Go through the epochs of a run, from where it stands to its end."""
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        callback.on_train_begin(run)
+    try:
+        while run.epoch < run.epochs and not run.stop:
+            record = _one_epoch(run, callbacks)
+            run.history.append(record)
+            for callback in callbacks:
+                callback.on_epoch_end(run, record)
+    finally:
+        run.model.eval()
+        for callback in callbacks:
+            callback.on_train_end(run)
+    return run.history
+
+
+def _one_epoch(run: Run, callbacks: list[Callback]) -> Record:
+    """Train and validate for one epoch; its record."""
+
+    def after_step(means: Record) -> None:
+        run.step += 1
+        run.schedule.after_step()
+        for callback in callbacks:
+            callback.on_step_end(run, means)
+
+    start = time.perf_counter()
+    run.epoch += 1
+    for callback in callbacks:
+        callback.on_epoch_begin(run)
+    first = run.step
+    trained = train_epoch(
+        run.model,
+        run.train,
+        run.optimizer,
+        run.loss,
+        metrics=run.metrics,
+        clip_grad_norm=run.clip_grad_norm,
+        epoch=run.epoch,
+        after_step=after_step,
+    )
+    lr = trained.pop("lr")
+    record: Record = {"epoch": run.epoch, **trained}
+    with naming_divergence(run.optimizer, run.epoch, run.step - first):
+        _check_weights(run.model)
+        if run.validate is not None:
+            measured = evaluate(run.model, run.validate, run.loss, metrics=run.metrics)
+            record |= {f"validation_{name}": value for name, value in measured.items()}
+    run.schedule.after_epoch(record)
+    return {**record, "lr": lr, "seconds": time.perf_counter() - start}
+
+
+def _check_weights(model: Module) -> None:
+    """Raise FloatingPointError if the last step of the epoch made a weight NaN or infinite."""
+    for name, parameter in model.named_parameters():
+        if not np.isfinite(parameter.data).all():
+            raise FloatingPointError(f"the weights of {name} are no finite numbers any more")
+
+
+def _training_batches(
+    train: Any,
+    batch_size: int | None,
+    transform: Images | None,
+    augment: Images | None,
+    seed: int | None,
+) -> Any:
+    if not is_dataset(train):
+        if batch_size is not None or augment is not None:
+            raise ValueError(
+                "fit: batch_size and augment are for a dataset; this DataLoader has its own"
+            )
+        batches = as_batches(train, 1)
+        if _length(batches) == 0:
+            size = getattr(batches, "batch_size", "any size")
+            raise DataError(f"fit: the training data gives no batch of {size}")
+        return batches
+    if len(train) == 0:
+        raise DataError("fit: the training data is empty")
+    steps = [step for step in (augment, transform) if step is not None]
+    return DataLoader(
+        train,
+        64 if batch_size is None else batch_size,
+        shuffle=True,
+        seed=seed,
+        transform=Compose(steps) if steps else None,
+    )
+
+
+def _validation_batches(validate: Any, train: Any, transform: Images | None) -> Any:
+    if validate is None:
+        return None
+    if not is_dataset(validate):
+        return as_batches(validate, 1)
+    if transform is None and getattr(train, "transform", None) is not None:
+        raise ValueError(
+            "fit: the training images are transformed by their DataLoader, those of validate= "
+            "would not be. Pass transform=, or make validate a DataLoader too."
+        )
+    return as_batches(validate, 256, transform)
+
+
+def _length(batches: Any) -> int:
+    if not hasattr(batches, "__len__"):
+        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
+    return len(batches)
+
+
+def about_data(train: Any, transform: Images | None) -> dict[str, Any]:
+    """What a checkpoint should know of the training data: classes, normalisation, image shape."""
+    dataset = train if is_dataset(train) else getattr(train, "dataset", None)
+    about: dict[str, Any] = {}
+    if dataset is not None and getattr(dataset, "classes", None) is not None:
+        about["classes"] = dataset.classes
+    if dataset is not None and len(dataset):
+        example = dataset[0]
+        image = example[0] if isinstance(example, tuple) else example
+        about["input_shape"] = np.shape(image)
+    normalize = find_normalize(
+        transform if is_dataset(train) else getattr(train, "transform", None)
+    )
+    if normalize is not None:
+        about |= {"mean": normalize.mean, "std": normalize.std}
+    return about
+
+
+def find_normalize(transform: Any) -> Normalize | None:
+    """The Normalize in a transform, if there is one."""
+    if isinstance(transform, Compose):
+        found = [find_normalize(step) for step in transform.transforms]
+        return next((step for step in found if step is not None), None)
+    return transform if isinstance(transform, Normalize) else None

@@ -1,0 +1,66 @@
+"""History: what happened, one dict an epoch; a list, so it prints, slices and dumps as one."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+Record: TypeAlias = "dict[str, float]"
+
+
+class History(list[Record]):
+    """One record an epoch: epoch (from 1), loss, accuracy and other metrics, lr, seconds.
+
+    With validation data also validation_loss, validation_accuracy and so on. The training loss
+    and metrics are means over the epoch, taken while the model was changing; those of validation
+    are of the model at the end of the epoch. lr: the learning rate of the epoch's last step.
+
+    >>> history = History([{"epoch": 1, "loss": 0.9}, {"epoch": 2, "loss": 0.4}])
+    >>> history.column("loss"), history.best("loss")
+    ([0.9, 0.4], {'epoch': 2, 'loss': 0.4})
+    """
+
+    def column(self, name: str) -> list[float]:
+        """One quantity over the epochs. Raises KeyError that lists the quantities there are."""
+        self._check(name)
+        return [record[name] for record in self]
+
+    def best(self, name: str = "validation_accuracy") -> Record:
+        """The record of the best epoch: the first with the highest value, or the lowest loss."""
+        self._check(name)
+        sign = -1 if lower_is_better(name) else 1
+        return max(self, key=lambda record: sign * record[name])
+
+    def _check(self, name: str) -> None:
+        known = list(self[0]) if self else []
+        if name not in known:
+            raise KeyError(f"the history has no {name!r}; it has {', '.join(known) or 'no epoch'}")
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether a small value is a good one: so for losses and errors, not for other metrics."""
+    return name.endswith(("loss", "error"))
+
+
+def describe(record: Record, epochs: int) -> str:
+    """A record as one line.
+
+    >>> describe({"epoch": 3, "loss": 0.25, "accuracy": 0.913, "lr": 0.1, "seconds": 1.5}, 12)
+    'epoch  3/12  loss 0.2500  accuracy 91.30 %  lr 0.1  1.5 s'
+    """
+    parts = [f"epoch {int(record['epoch']):>{len(str(epochs))}}/{epochs}"]
+    parts += [
+        format_value(name, value)
+        for name, value in record.items()
+        if name not in ("epoch", "lr", "seconds")
+    ]
+    if "lr" in record:
+        parts.append(f"lr {record['lr']:.3g}")
+    return "  ".join([*parts, f"{record['seconds']:.1f} s"])
+
+
+def format_value(name: str, value: float) -> str:
+    """`loss 0.2500`, or for shares `accuracy 91.30 %`."""
+    label = name.replace("_", " ")
+    if "accuracy" in name:
+        return f"{label} {100 * value:.2f} %"
+    return f"{label} {value:.4f}"

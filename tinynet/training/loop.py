@@ -1,0 +1,223 @@
+"""The loop itself, in three functions that also serve on their own.
+
+`train_epoch` shows every batch to the model once and improves it after each; `evaluate` measures
+a model, `predict` asks it. `fit` is little more than these in turn, epoch after epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from tinynet.autograd import no_grad
+from tinynet.data import DataLoader
+from tinynet.errors import DataError
+from tinynet.nn import Module
+from tinynet.nn import functional as F
+from tinynet.nn.utils import clip_grad_norm_
+from tinynet.optim import Optimizer
+from tinynet.tensor import Tensor
+from tinynet.training.history import Record
+from tinynet.training.metrics import Means, Metrics, accuracy
+
+Batches: TypeAlias = Iterable[Any]
+"""Whatever yields (x, target) pairs of tensors: a DataLoader, a list, a generator."""
+
+
+class SizedBatches(Protocol):
+    """Batches that can be counted before they are seen, and gone through again and again."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
+
+
+Loss: TypeAlias = Callable[[Any, Any], Tensor]
+"""A function of the model's output and the target: the mean over the batch, one number."""
+
+DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
+
+
+class DivergenceError(FloatingPointError):
+    """Training that ran away: a loss or a weight is no finite number any more.
+
+    epoch and step (both from 1; step within the epoch) say where.
+    """
+
+    def __init__(self, message: str, epoch: int, step: int) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.step = step
+
+
+def train_epoch(
+    model: Module,
+    batches: Batches,
+    optimizer: Optimizer,
+    loss: Loss = F.cross_entropy,
+    *,
+    metrics: Metrics = DEFAULT_METRICS,
+    clip_grad_norm: float | None = None,
+    epoch: int = 1,
+    after_step: Callable[[Record], None] | None = None,
+) -> Record:
+    """Improve the model by one optimizer step for each batch (x, target).
+
+    Returns the means of the loss and the metrics over the examples, taken while the model was
+    changing, and `lr`, the learning rate of the last step. clip_grad_norm: the largest norm that
+    the gradient of all parameters together may have. after_step(means so far) is called after
+    each step. epoch: the number to name in errors.
+
+    Raises DivergenceError, before the step is made, if the loss is no finite number; DataError
+    if there is no batch.
+    """
+    model.train()
+    means = Means()
+    lr = 0.0
+    for step, (x, target) in enumerate(batches, 1):
+        with naming_divergence(optimizer, epoch, step):
+            output = model(x)
+            cost = loss(output, target)
+            value = _finite(cost)
+            optimizer.zero_grad()
+            cost.backward()
+            if clip_grad_norm is not None:
+                clip_grad_norm_(model.parameters(), clip_grad_norm)
+            lr = float(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+
+        means.add(len(x), {"loss": value, **_measured(metrics, output, target)})
+        if after_step is not None:
+            after_step(means.values())
+    if not means.count:
+        raise DataError("train_epoch: there is no batch to train on")
+    return {**means.values(), "lr": lr}
+
+
+def evaluate(
+    model: Module,
+    data: Any,
+    loss: Loss = F.cross_entropy,
+    *,
+    metrics: Metrics = DEFAULT_METRICS,
+    batch_size: int = 256,
+    transform: Callable[..., np.ndarray] | None = None,
+) -> Record:
+    """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
+
+    data: batches (a DataLoader, ...), or a dataset, of which batches are made with `batch_size`
+    and `transform`. The model's modes are afterwards as before. Raises DataError for no data.
+    """
+    means = Means()
+    with evaluating(model):
+        for x, target in as_batches(data, batch_size, transform):
+            output = model(x)
+            values = {"loss": float(loss(output, target)), **_measured(metrics, output, target)}
+            means.add(len(x), values)
+    if not means.count:
+        raise DataError("evaluate: there is no example to measure the model on")
+    return means.values()
+
+
+def predict(
+    model: Module,
+    data: Any,
+    *,
+    batch_size: int = 256,
+    transform: Callable[..., np.ndarray] | None = None,
+) -> np.ndarray:
+    """The model's outputs for all of `data`, as one array (N, ...), in evaluation mode.
+
+    data: an array or tensor of inputs (N, ...), a dataset, or batches, of which the first part
+    is taken. For class probabilities apply softmax, for classes `.argmax(1)`.
+    Raises DataError for no data.
+    """
+    if isinstance(data, (np.ndarray, Tensor)):
+        from tinynet.data import ArrayDataset
+
+        data = ArrayDataset(np.asarray(data))
+    outputs = []
+    with evaluating(model):
+        for batch in as_batches(data, batch_size, transform):
+            x = batch[0] if isinstance(batch, (tuple, list)) else batch
+            outputs.append(np.ascontiguousarray(model(x).data))
+    if not outputs:
+        raise DataError("predict: there is no example to predict")
+    return np.concatenate(outputs)
+
+
+@contextlib.contextmanager
+def evaluating(model: Module) -> Iterator[Module]:
+    """The model in evaluation mode and nothing recorded; every module's mode is put back after.
+
+    with evaluating(model):
+        scores = model(x)
+    """
+    modes = [(module, module.training) for _, module in model.named_modules()]
+    model.eval()
+    try:
+        with no_grad():
+            yield model
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def as_batches(
+    data: Any, batch_size: int, transform: Callable[..., np.ndarray] | None = None
+) -> Batches:
+    """Batches in order: those of `data` if it is a loader, else made from the dataset.
+
+    A dataset is what has `__getitem__` and a length; a list or tuple counts as ready batches.
+    """
+    if is_dataset(data):
+        return DataLoader(data, batch_size, transform=transform)
+    if transform is not None:
+        raise ValueError("transform is for datasets; these batches are made already")
+    if not isinstance(data, Iterable):
+        raise TypeError(f"expected a dataset or batches (x, target), got {type(data).__name__}")
+    return data
+
+
+def is_dataset(data: Any) -> bool:
+    """Whether `data` holds single examples, to be picked by index, and not batches."""
+    return (
+        not isinstance(data, (DataLoader, list, tuple))
+        and hasattr(data, "__getitem__")
+        and hasattr(data, "__len__")
+    )
+
+
+def _measured(metrics: Metrics, output: Tensor, target: Tensor) -> Record:
+    return {name: float(metric(output.data, target.data)) for name, metric in metrics.items()}
+
+
+def _finite(cost: Tensor) -> float:
+    value = float(cost)
+    if not math.isfinite(value):
+        raise FloatingPointError(f"the loss is {value}")
+    return value
+
+
+@contextlib.contextmanager
+def naming_divergence(optimizer: Optimizer, epoch: int, step: int) -> Iterator[None]:
+    """Add to a FloatingPointError from inside when it happened and what helps as a rule.
+
+    NumPy's warnings about overflow are silent inside: what overflows ends in such an error.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except FloatingPointError as error:
+        lr = float(optimizer.param_groups[0]["lr"])
+        raise DivergenceError(
+            f"training ran away in epoch {epoch}, step {step}: {error}. The learning rate is "
+            f"{lr:.4g}; try a tenth of it, or limit the gradient with clip_grad_norm=1.0. If it "
+            "is the very first step, look for NaN or unscaled values in the data.",
+            epoch,
+            step,
+        ) from error

@@ -1,0 +1,116 @@
+"""Recipes: which model, and which settings, for which data, when the user says nothing.
+
+Found by trying, with the seeds 0, 1 and 2; `tinynet train` starts from them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinynet import models
+from tinynet.data import (
+    Compose,
+    Cutout,
+    RandomHorizontalFlip,
+    RandomRotate,
+    RandomShift,
+    ToFloat,
+)
+from tinynet.errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model's name and how to train it. augment: as for `make_augment`."""
+
+    model: str
+    epochs: int
+    batch_size: int
+    lr: float
+    optimizer: str = "sgd"
+    schedule: str = "onecycle"
+    weight_decay: float = 0.0
+    augment: tuple[str, ...] = ()
+
+
+DIGITS = Recipe("digits_cnn", epochs=12, batch_size=32, lr=0.1)
+GREY = Recipe("lenet5", epochs=5, batch_size=64, lr=0.05)
+COLOUR = Recipe(
+    "resnet8", epochs=10, batch_size=64, lr=0.1, weight_decay=5e-4, augment=("shift", "flip")
+)
+
+
+def recipe_for(shape: Sequence[int]) -> Recipe:
+    """The recipe for images of a shape (C, H, W): tiny ones, grey ones of 28 or 32, all others.
+
+    >>> recipe_for((1, 8, 8)).model, recipe_for((1, 28, 28)).model, recipe_for((3, 96, 96)).model
+    ('digits_cnn', 'lenet5', 'resnet8')
+    """
+    channels, height, width = shape
+    if max(height, width) < 16:
+        return DIGITS
+    if channels == 1 and (height, width) in ((28, 28), (32, 32)):
+        return GREY
+    return COLOUR
+
+
+def usual_shape(model: str) -> tuple[int, int, int]:
+    """The shape (C, H, W) of the images that a known model is made for by default.
+
+    >>> usual_shape("lenet5")
+    (1, 28, 28)
+    """
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(getattr(models, model)).parameters.items()
+    }
+    side = defaults["image_size"]
+    height, width = (side, side) if isinstance(side, int) else side
+    return (defaults["in_channels"], height, width)
+
+
+def _shift(amount: float | None, side: int) -> Any:
+    return RandomShift(max(1, side // 8) if amount is None else int(amount))
+
+
+def _rotate(amount: float | None, side: int) -> Any:
+    return RandomRotate(10.0 if amount is None else amount)
+
+
+def _cutout(amount: float | None, side: int) -> Any:
+    return Cutout(max(1, side // 4) if amount is None else int(amount))
+
+
+def _flip(amount: float | None, side: int) -> Any:
+    return RandomHorizontalFlip(0.5 if amount is None else amount)
+
+
+AUGMENTATIONS: dict[str, Callable[[float | None, int], Any]] = {
+    "shift": _shift,
+    "rotate": _rotate,
+    "flip": _flip,
+    "cutout": _cutout,
+}
+
+
+def make_augment(names: Sequence[str], side: int) -> Compose | None:
+    """Random changes of the training images, each NAME or NAME:AMOUNT, in the order given.
+
+    shift:PIXELS (an eighth of the side), rotate:DEGREES (10), flip:PROBABILITY (0.5; mirrors left
+    and right), cutout:PIXELS (a quarter of the side). side: the images' height. None for no names.
+    Raises ValueError for an unknown name or an impossible amount.
+    """
+    steps: list[Any] = []
+    for text in names:
+        name, colon, amount = text.partition(":")
+        if name not in AUGMENTATIONS:
+            raise unknown_name("augmentation", name, AUGMENTATIONS)
+        try:
+            value = float(amount) if colon else None
+        except ValueError:
+            raise ValueError(f"augmentation {text!r}: {amount!r} is no number") from None
+        steps.append(AUGMENTATIONS[name](value, side))
+    return Compose([ToFloat(), *steps]) if steps else None
