@@ -23,7 +23,7 @@ import inspect
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import numpy as np
@@ -44,9 +44,12 @@ P = ParamSpec("P")
 clock = itertools.count(1)  # numbers nodes and in-place changes, in the order they happen
 
 
+Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], None]"
+
+
 class _ThreadState(threading.local):
     recording = True
-    observer: Callable[[str, tuple[Any, ...], dict[str, Any], Variable], None] | None = None
+    observer: Observer | None = None
 
 
 state = _ThreadState()
@@ -70,15 +73,18 @@ class Node:
     """One recorded call of an operation.
 
     edges: (pull, target, shape, dtype) for each input that requires a gradient, or None once
-    the backward pass has consumed them. retained: the tensor that asked for `retain_grad()`.
+    the backward pass has consumed them; pull makes the gradient, shape and dtype are those of
+    the input, target is the node that made it or, for a leaf, the tensor itself.
+    view: the output may share memory with an input. number: the moment of the call.
+    retained: the tensor that asked for `retain_grad()`.
     """
 
     __slots__ = ("__weakref__", "edges", "name", "number", "retained", "view")
 
-    def __init__(self, name: str, edges: list[Any], view: bool) -> None:
+    def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
         self.number = next(clock)
-        self.edges: list[tuple[Pull, Node | Variable, tuple[int, ...], np.dtype[Any]]] | None = edges
+        self.edges: list[Edge] | None = edges
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
 
@@ -86,10 +92,12 @@ class Node:
         return f"<Node {self.number}: {self.name}>"
 
 
+Edge: TypeAlias = tuple[Pull, Node | Variable, tuple[int, ...], np.dtype[Any]]
+
 registry: dict[str, Callable[..., Tensor]] = {}
 """Every differentiable operation by its qualified name, such as `tinynet.ops.conv.conv2d`."""
 
-_tensor_class: type[Variable] = Variable
+_tensor_class: Any = Variable
 
 
 def set_tensor_class(tensor_class: type[Variable]) -> None:
@@ -100,12 +108,12 @@ def set_tensor_class(tensor_class: type[Variable]) -> None:
 
 def wrap(data: Array, node: Node | None = None) -> Tensor:
     """A tensor around `data`, without any check or copy."""
-    y: Any = _tensor_class.__new__(_tensor_class)
+    y: Tensor = _tensor_class.__new__(_tensor_class)
     y.data = data if type(data) is np.ndarray else np.asarray(data)
     y.grad = None
     y.node = node
     y.requires_grad = node is not None
-    return y  # type: ignore[no-any-return]
+    return y
 
 
 @overload
@@ -145,57 +153,82 @@ def differentiable(function: Any = None, *, view: bool = False) -> Any:
 
 def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
     name = body.__name__
+    qualified_name = f"{body.__module__}.{name}"
 
     @functools.wraps(body)
     def operation(*args: Any, **settings: Any) -> Tensor:
-        for value in settings.values():
-            if isinstance(value, Variable):
-                args, settings = _by_position(body, args, settings)
-                break
+        if settings and any(isinstance(value, Variable) for value in settings.values()):
+            args, settings = _by_position(body, args, settings)
         arrays: list[Any] = []
-        tracked = False
+        tracked: list[tuple[int, Any]] = []  # place and tensor of inputs that want a gradient
         for value in args:
             if isinstance(value, Variable):
-                arrays.append(value.data)
                 if value.requires_grad:
-                    tracked = True
+                    tracked.append((len(arrays), value))
                     if value.node is not None and _last_change > value.node.number:
                         _check_not_stale(value, name)
-            elif isinstance(value, float):
-                arrays.append(float(value))  # np.float64 is a float: a scalar never promotes
+                arrays.append(value.data)
+            elif isinstance(value, np.generic):
+                arrays.append(value.item())  # NumPy's scalars promote no more than Python's
             else:
                 arrays.append(value)
         try:
-            y, *pulls = body(*arrays, **settings)
+            result = body(*arrays, **settings)
         except ValueError as error:
-            raise _explained(error, name, arrays) from error
+            explained = explained_error(error, name, arrays)
+            if explained is None:
+                raise
+            raise explained from error
+        if type(result) is not tuple:
+            raise TypeError(
+                f"{name}: an operation returns a tuple (y, dx, ...), not {result!r:.60}"
+            )
+        y = result[0]
         node = None
         if tracked and state.recording:
-            edges = []
-            for value, pull in zip(args, pulls):  # noqa: B905 (settings come after the inputs)
-                if isinstance(value, Variable) and value.requires_grad:
-                    data = value.data
-                    edges.append((pull, value.node or value, data.shape, data.dtype))
-            if edges:
+            edges: list[Edge] = []
+            for place, x in tracked:
+                pull = result[place + 1] if place + 1 < len(result) else None
+                if pull is None:
+                    raise RuntimeError(_no_gradient(name, place))
+                edges.append((pull, x.node or x, x.data.shape, x.data.dtype))
+            if y is arrays[0]:
+                node, y = Node(name, edges, True), y.view()
+            else:
                 node = Node(name, edges, view)
         output = wrap(y, node)
         if state.observer is not None:
-            state.observer(f"{body.__module__}.{name}", args, settings, output)
+            state.observer(qualified_name, args, settings, output)
         return output
 
     operation.forward = body  # type: ignore[attr-defined]
-    registry[f"{body.__module__}.{name}"] = operation
+    registry[qualified_name] = operation
     return operation
 
 
-def _explained(error: ValueError, name: str, arrays: list[Any]) -> ValueError:
-    """NumPy's complaint about broadcasting, with the operation and the shapes named."""
-    if "broadcast" not in str(error) or isinstance(error, ShapeError):
-        return error
-    shapes = " and ".join(str(x.shape) for x in arrays if isinstance(x, np.ndarray))
-    return ShapeError(
-        f"{name}: shapes {shapes} do not broadcast; aligned at the right, each pair of sizes must "
-        "be equal or contain a 1. `reshape` or `unsqueeze` can insert the axis that is missing."
+def explained_error(error: ValueError, name: str, arrays: Sequence[Any]) -> ShapeError | None:
+    """NumPy's complaint about an axis or about broadcasting, with operation and shapes named."""
+    if isinstance(error, ShapeError):
+        return None
+    shapes = [x.shape for x in arrays if isinstance(x, np.ndarray)]
+    if isinstance(error, np.exceptions.AxisError) and error.axis is not None:
+        return ShapeError(
+            f"{name}: axis {error.axis} does not exist in shape {shapes[0]}; "
+            f"its axes are {-len(shapes[0])} to {len(shapes[0]) - 1}"
+        )
+    if "broadcast" in str(error):
+        return ShapeError(
+            f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; aligned at the "
+            "right, each pair of sizes must be equal or contain a 1. `reshape` or `unsqueeze` can "
+            "insert the axis that is missing."
+        )
+    return None
+
+
+def _no_gradient(name: str, place: int) -> str:
+    return (
+        f"{name}: input {place} requires a gradient, but the operation has none for it. "
+        "Pass `.detach()` of that tensor, which is then a constant."
     )
 
 
@@ -211,53 +244,69 @@ def _by_position(
 def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
     """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
 
-    The gradients of all leaves are written at the end, so an error leaves every `.grad` as it
-    was. Each node's edges are dropped as they are consumed, unless `retain_graph`.
+    Adds to the `.grad` of every leaf, and does so at the very end: an error leaves each as it
+    was. A node's edges are dropped as they are consumed, unless `retain_graph`.
     """
     gradients: dict[Node | Variable, Array] = {root.node or root: dy}
-    owned: set[Node | Variable] = set()  # targets whose gradient is an array of their own
-    given: set[int] = {id(dy)}
-    queue = [(-root.node.number, root.node)] if root.node else []
+    own: set[Node | Variable] = set()  # targets whose gradient is an array that no one else has
+    kept: list[tuple[Variable, Array]] = []  # what becomes the .grad of which tensor
+    queue = [(-root.node.number, root.node)] if root.node else []  # the newest comes first
     while queue:
         _, node = heapq.heappop(queue)
-        dy = gradients.pop(node)
-        if node.edges is None:
-            raise RuntimeError(
-                f"backward() a second time through {node.name!r}, whose saved values are freed. "
-                "Run the forward pass again, or pass retain_graph=True to the first backward()."
-            )
-        if _last_change > node.number:
-            _check_saved_values(node)
-        if node.retained is not None:
-            _write_grad(node.retained(), np.array(dy))
-        for pull, target, shape, dtype in node.edges:
-            gradient = pull(dy)
-            if type(gradient) is not np.ndarray or gradient.shape != shape:
-                gradient = sum_to_shape(gradient, shape, node.name, pull)
-            if gradient.dtype != dtype:
-                gradient = gradient.astype(dtype)
-            if target in gradients:
-                if target in owned:
-                    gradients[target] += gradient
-                else:
-                    gradients[target] = gradients[target] + gradient
-                    owned.add(target)
-                continue
-            gradients[target] = gradient
-            if gradient.base is None and id(gradient) not in given:
-                owned.add(target)
-            given.add(id(gradient))
+        if node.retained is not None and (tensor := node.retained()) is not None:
+            kept.append((tensor, np.array(gradients[node])))
+        _pull_back(node, gradients.pop(node), gradients, own, queue, retain_graph)
+    leaves: Any = gradients.items()  # every node is consumed by now
+    kept.extend((x, dx if x in own else np.array(dx)) for x, dx in leaves)
+    sums = [(x, wrap(dx if x.grad is None else x.grad.data + dx)) for x, dx in kept]
+    for x, total in sums:
+        x.grad = total
+
+
+def _pull_back(
+    node: Node,
+    dy: Array,
+    gradients: dict[Node | Variable, Array],
+    own: set[Node | Variable],
+    queue: list[tuple[int, Node]],
+    retain_graph: bool,
+) -> None:
+    """Turn `dy` of one node's output into gradients of its inputs, added up in `gradients`.
+
+    A function of its own so that the node's closures and dy die when it returns.
+    """
+    edges = node.edges
+    if edges is None:
+        raise RuntimeError(
+            f"backward() a second time through {node.name!r}, whose saved values are freed. "
+            "Run the forward pass again, or pass retain_graph=True to the first backward()."
+        )
+    if _last_change > node.number:
+        _check_saved_values(node)
+    if not retain_graph:
+        node.edges = None
+    for pull, target, shape, dtype in edges:
+        dx = pull(dy)
+        if type(dx) is not np.ndarray or dx.shape != shape:
+            dx = sum_to_shape(dx, shape, node.name, pull)
+        if dx.dtype != dtype:
+            dx = dx.astype(dtype)
+        if target not in gradients:
+            gradients[target] = dx
             if type(target) is Node:
                 heapq.heappush(queue, (-target.number, target))
-        if not retain_graph:
-            node.edges = None
-    for leaf, gradient in gradients.items():
-        _write_grad(leaf, gradient if leaf in owned else np.array(gradient))
+            elif _is_fresh(dx, dy, pull):
+                own.add(target)
+        elif target in own:
+            gradients[target] += dx
+        else:
+            gradients[target] = np.asarray(gradients[target] + dx)  # 0 axes add up to a scalar
+            own.add(target)
 
 
-def _write_grad(tensor: Any, gradient: Array) -> None:
-    if tensor is not None:
-        tensor.grad = wrap(gradient if tensor.grad is None else tensor.grad.data + gradient)
+def _is_fresh(dx: np.ndarray, dy: Array, pull: Pull) -> bool:
+    """Whether `pull` made the array dx: it is no view, not dy, and not a value that it keeps."""
+    return dx.base is None and dx is not dy and all(dx is not x for x in saved_arrays(pull))
 
 
 def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, pull: Pull) -> np.ndarray:
@@ -266,7 +315,9 @@ def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, pull: Pull)
     A value used in several places gets the sum of their gradients (multivariate chain rule).
     Raises ShapeError if `shape` does not broadcast to the gradient's shape.
     """
-    gradient = np.asarray(gradient)
+    gradient = full = np.asarray(gradient)
+    if full.shape == shape:
+        return full
     lead = gradient.ndim - len(shape)
     if lead < 0 or any(size not in (1, gradient.shape[lead + i]) for i, size in enumerate(shape)):
         which = getattr(pull, "__name__", "gradient")
@@ -286,6 +337,9 @@ class _GradMode(contextlib.ContextDecorator):
 
     def __init__(self) -> None:
         self._before: list[bool] = []
+
+    def _recreate_cm(self) -> _GradMode:  # a decorated function may run in several threads
+        return type(self)()
 
     def __enter__(self) -> None:
         self._before.append(state.recording)
@@ -320,9 +374,7 @@ def is_grad_enabled() -> bool:
 
 
 @contextlib.contextmanager
-def observe(
-    observer: Callable[[str, tuple[Any, ...], dict[str, Any], Variable], None],
-) -> Iterator[None]:
+def observe(observer: Observer) -> Iterator[None]:
     """Call `observer(op, args, settings, output)` after each operation of this thread."""
     before = state.observer
     state.observer = observer
@@ -372,7 +424,10 @@ def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
             yield value
         elif isinstance(value, (tuple, list)):
             pending.extend(value)
+        elif isinstance(value, dict):
+            pending.extend(value.values())
         else:
+            pending.extend(getattr(value, "__defaults__", None) or ())
             for cell in getattr(value, "__closure__", None) or ():
                 with contextlib.suppress(ValueError):  # a cell that is still empty
                     pending.append(cell.cell_contents)
@@ -394,7 +449,8 @@ def _check_not_stale(value: Variable, name: str) -> None:
     node = value.node
     if node is not None and _changed_since(value.data, node.number):
         raise RuntimeError(
-            f"{name}: its input of shape {value.data.shape}, made by {node.name!r}, shares memory "
-            "with a tensor that was changed in place since; the gradient would be wrong. "
-            f"Compute it again after the change, or take a copy first (`.clone()`)."
+            f"{name}: the memory of its input of shape {value.data.shape}, made by {node.name!r}, "
+            "was changed in place since, through a tensor that shares it or inside no_grad(); the "
+            "gradient would be wrong. Compute the input again after the change, or change a copy "
+            "(`.clone()`)."
         )

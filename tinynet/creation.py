@@ -7,6 +7,7 @@ which `tinynet.manual_seed` seeds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,53 +36,89 @@ def from_numpy(array: np.ndarray) -> Tensor:
 
 
 def full(
-    *shape: Any, fill_value: float, dtype: DTypeLike | None = None, requires_grad: bool = False
+    shape: int | Sequence[int],
+    fill_value: float,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor filled with one number: `full((2, 3), fill_value=7)`, float32 unless given."""
-    return Tensor(np.full(normalized_shape(shape), fill_value, dtype or float32), requires_grad)
+    """A tensor filled with one number; without `dtype` a float makes float32, an int int64.
+
+    >>> full((2, 3), 7.0)
+    Tensor([[7., 7., 7.],
+            [7., 7., 7.]])
+    """
+    value = as_array(fill_value, dtype)
+    return Tensor(np.full(normalized_shape((shape,)), value, value.dtype), requires_grad)
 
 
-def zeros(*shape: Any, dtype: DTypeLike = float32, requires_grad: bool = False) -> Tensor:
-    """A tensor filled with 0."""
-    return Tensor(np.zeros(normalized_shape(shape), dtype), requires_grad)
+def zeros(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor filled with 0: `zeros(2, 3)` or `zeros((2, 3))`."""
+    return Tensor(np.zeros(normalized_shape(shape), dtype or float32), requires_grad)
 
 
-def ones(*shape: Any, dtype: DTypeLike = float32, requires_grad: bool = False) -> Tensor:
-    """A tensor filled with 1."""
-    return Tensor(np.ones(normalized_shape(shape), dtype), requires_grad)
+def ones(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor filled with 1: `ones(2, 3)` or `ones((2, 3))`."""
+    return Tensor(np.ones(normalized_shape(shape), dtype or float32), requires_grad)
 
 
-def zeros_like(like: Tensor, requires_grad: bool = False) -> Tensor:
-    """Zeros of the shape, dtype and memory order of another tensor."""
-    return Tensor(np.zeros_like(like.data), requires_grad)
+def zeros_like(
+    like: Tensor | np.ndarray, dtype: DTypeLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Zeros of the shape, dtype (unless given) and memory order of another tensor."""
+    return Tensor(np.zeros_like(as_array(like), dtype), requires_grad)
 
 
-def ones_like(like: Tensor, requires_grad: bool = False) -> Tensor:
-    """Ones of the shape, dtype and memory order of another tensor."""
-    return Tensor(np.ones_like(like.data), requires_grad)
+def ones_like(
+    like: Tensor | np.ndarray, dtype: DTypeLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Ones of the shape, dtype (unless given) and memory order of another tensor."""
+    return Tensor(np.ones_like(as_array(like), dtype), requires_grad)
 
 
-def full_like(like: Tensor, fill_value: float, requires_grad: bool = False) -> Tensor:
-    """One number in the shape, dtype and memory order of another tensor."""
-    return Tensor(np.full_like(like.data, fill_value), requires_grad)
+def full_like(
+    like: Tensor | np.ndarray,
+    fill_value: float,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """One number in the shape, dtype (unless given) and memory order of another tensor."""
+    return Tensor(np.full_like(as_array(like), fill_value, dtype), requires_grad)
 
 
 def arange(
-    start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Numbers from `start` (0 if only one bound is given) up to, not including, `stop`."""
-    values = np.arange(start, dtype=dtype) if stop is None else np.arange(start, stop, step, dtype)
-    return Tensor(values.astype(float32) if dtype is None and values.dtype.kind == "f" else values)
+    """Numbers from `start` (0 if only one bound is given) up to, not including, `stop`.
+
+    int64 if all are ints, else float32. Raises ValueError for a step of 0.
+
+    >>> arange(2, 10, 3)
+    Tensor([2, 5, 8])
+    """
+    start, stop = (0, start) if stop is None else (start, stop)
+    if step == 0:
+        raise ValueError("arange: the step must not be 0")
+    if dtype is None and any(isinstance(x, float) for x in (start, stop, step)):
+        dtype = float32
+    return Tensor(np.arange(start, stop, step).astype(dtype or np.int64), requires_grad)
 
 
-def linspace(start: float, stop: float, steps: int, dtype: DTypeLike = float32) -> Tensor:
+def linspace(
+    start: float, stop: float, steps: int, dtype: DTypeLike = float32, requires_grad: bool = False
+) -> Tensor:
     """`steps` evenly spaced numbers from `start` to `stop`, both included."""
-    return Tensor(np.linspace(start, stop, steps, dtype=dtype))
+    return Tensor(np.linspace(start, stop, steps, dtype=dtype), requires_grad)
 
 
-def eye(n: int, m: int | None = None, dtype: DTypeLike = float32) -> Tensor:
+def eye(
+    n: int, m: int | None = None, dtype: DTypeLike = float32, requires_grad: bool = False
+) -> Tensor:
     """The n x m matrix with ones on the diagonal (m = n if not given)."""
-    return Tensor(np.eye(n, m, dtype=dtype))
+    return Tensor(np.eye(n, m, dtype=dtype), requires_grad)
 
 
 def randn(
@@ -102,19 +139,21 @@ def rand(
     rng: np.random.Generator | None = None,
 ) -> Tensor:
     """Uniformly distributed numbers from 0 up to, not including, 1."""
-    values = default_rng(rng).random(normalized_shape(shape), dtype=np.float32)
+    drawn = np.float64 if np.dtype(dtype) == np.float64 else np.float32  # rounding would make 1
+    values = default_rng(rng).random(normalized_shape(shape), dtype=drawn)
     return Tensor(np.asarray(values, dtype), requires_grad)
 
 
 def randint(
     low: int,
     high: int,
-    shape: tuple[int, ...],
+    shape: int | Sequence[int],
     dtype: DTypeLike = np.int64,
     rng: np.random.Generator | None = None,
 ) -> Tensor:
     """Uniformly distributed ints from `low` up to, not including, `high`."""
-    return Tensor(default_rng(rng).integers(low, high, shape, dtype=dtype))  # type: ignore[arg-type]
+    values = default_rng(rng).integers(low, high, normalized_shape((shape,)))
+    return Tensor(np.asarray(values, dtype))
 
 
 def randperm(n: int, rng: np.random.Generator | None = None) -> Tensor:

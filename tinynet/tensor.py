@@ -20,8 +20,8 @@ from numpy.typing import DTypeLike
 from tinynet import autograd, ops
 from tinynet.autograd import Variable
 from tinynet.errors import ShapeError
-from tinynet.ops.reduction import axes_of
-from tinynet.ops.shape import normalized_shape
+from tinynet.ops.reduction import Axis, axes_of
+from tinynet.ops.shape import flatten, normalized_shape
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -29,7 +29,7 @@ int64 = np.dtype(np.int64)
 uint8 = np.dtype(np.uint8)
 bool_ = np.dtype(np.bool_)
 
-Axis: TypeAlias = int | tuple[int, ...] | None
+AxisLike: TypeAlias = int | tuple[int, ...] | list[int] | None
 Operand: TypeAlias = "Tensor | np.ndarray | float | int | bool"
 
 
@@ -147,8 +147,7 @@ class Tensor(Variable):
             notes.append("requires_grad=True")
         return f"{type(self).__name__}({', '.join(notes)})"
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # == compares elements, so identity is the key
 
     # ----- gradients --------------------------------------------------------------------------
 
@@ -249,26 +248,31 @@ class Tensor(Variable):
         return self.astype(int64)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False and dtype is not None and np.dtype(dtype) != self.dtype:
-            raise ValueError(f"a {self.dtype} tensor cannot become {np.dtype(dtype)} without a copy")
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
-        """NumPy's own functions on tensors: those that tinynet has are recorded."""
-        if method == "__call__" and not settings and ufunc.__name__ in _UFUNCS:
-            return _UFUNCS[ufunc.__name__](*inputs)
-        if any(isinstance(x, Variable) and x.requires_grad for x in inputs):
-            raise TypeError(
-                f"np.{ufunc.__name__} cannot be recorded on a tensor that requires a gradient; "
-                "use an operation of tinynet, or .detach() to leave the graph"
-            )
+        """NumPy's elementwise functions: `array * tensor` and `np.exp(tensor)` are recorded."""
+        recorded = _UFUNCS.get(ufunc.__name__)
+        if recorded is not None and method == "__call__" and not settings:
+            return recorded(*inputs)
         if any(isinstance(x, Variable) for x in settings.get("out", ())):
             raise TypeError(f"np.{ufunc.__name__}: out= must be an ndarray, not a tensor")
-        arrays = [x.data if isinstance(x, Variable) else x for x in inputs]
-        result = getattr(ufunc, method)(*arrays, **settings)
-        if "out" in settings:
-            return result
-        return Tensor(result) if isinstance(result, (np.ndarray, np.generic)) else result
+        return _unrecorded(f"np.{ufunc.__name__}", getattr(ufunc, method), inputs, settings)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, settings: dict[str, Any]
+    ) -> Any:
+        """NumPy's other functions: `np.sum(tensor)` is `tensor.sum()`, and so on.
+
+        A function that tinynet does not have works on the arrays; it refuses tensors that
+        require a gradient, since the gradient would be lost without a word.
+        """
+        name = function.__name__
+        if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*args, **settings)
+        if name in _METHODS and args and isinstance(args[0], Tensor):
+            return getattr(args[0], name)(*args[1:], **settings)
+        return _unrecorded(f"np.{name}", function, args, settings)
 
     def __bool__(self) -> bool:
         if self.numel() != 1:
@@ -288,6 +292,9 @@ class Tensor(Variable):
         if self.dtype.kind not in "iub" or self.numel() != 1:
             raise TypeError(f"only a single integer can be an index, not {self.dtype} {self.shape}")
         return int(self.data)
+
+    def __contains__(self, item: Operand) -> bool:
+        return bool((self.data == _arrays(item)).any())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
@@ -354,39 +361,54 @@ class Tensor(Variable):
         return autograd.wrap(~self.data)
 
     def __and__(self, other: Operand) -> Tensor:
-        return autograd.wrap(self.data & _value(other))
+        return _plain("&", operator.and_, self, other)
+
+    def __rand__(self, other: Operand) -> Tensor:
+        return _plain("&", operator.and_, other, self)
 
     def __or__(self, other: Operand) -> Tensor:
-        return autograd.wrap(self.data | _value(other))
+        return _plain("|", operator.or_, self, other)
+
+    def __ror__(self, other: Operand) -> Tensor:
+        return _plain("|", operator.or_, other, self)
 
     def __xor__(self, other: Operand) -> Tensor:
-        return autograd.wrap(self.data ^ _value(other))
+        return _plain("^", operator.xor, self, other)
+
+    def __rxor__(self, other: Operand) -> Tensor:
+        return _plain("^", operator.xor, other, self)
 
     def __floordiv__(self, other: Operand) -> Tensor:
-        return autograd.wrap(self.data // _value(other))
+        return _plain("//", operator.floordiv, *_pair(self, other))
+
+    def __rfloordiv__(self, other: Operand) -> Tensor:
+        return _plain("//", operator.floordiv, *_pair(other, self))
 
     def __mod__(self, other: Operand) -> Tensor:
-        return autograd.wrap(self.data % _value(other))
+        return _plain("%", operator.mod, *_pair(self, other))
+
+    def __rmod__(self, other: Operand) -> Tensor:
+        return _plain("%", operator.mod, *_pair(other, self))
 
     # ----- comparison: bool tensors, never recorded -------------------------------------------
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return autograd.wrap(self.data == _value(other))
+        return _plain("==", operator.eq, self, other)
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return autograd.wrap(self.data != _value(other))
+        return _plain("!=", operator.ne, self, other)
 
-    def __lt__(self, other: Operand) -> Tensor:
-        return autograd.wrap(self.data < _value(other))
+    def __lt__(self, other: Operand) -> Tensor:  # type: ignore[misc]
+        return _plain("<", operator.lt, self, other)
 
-    def __le__(self, other: Operand) -> Tensor:
-        return autograd.wrap(self.data <= _value(other))
+    def __le__(self, other: Operand) -> Tensor:  # type: ignore[misc]
+        return _plain("<=", operator.le, self, other)
 
-    def __gt__(self, other: Operand) -> Tensor:
-        return autograd.wrap(self.data > _value(other))
+    def __gt__(self, other: Operand) -> Tensor:  # type: ignore[misc]
+        return _plain(">", operator.gt, self, other)
 
-    def __ge__(self, other: Operand) -> Tensor:
-        return autograd.wrap(self.data >= _value(other))
+    def __ge__(self, other: Operand) -> Tensor:  # type: ignore[misc]
+        return _plain(">=", operator.ge, self, other)
 
     # ----- in place ---------------------------------------------------------------------------
 
@@ -406,8 +428,14 @@ class Tensor(Variable):
         return self._become("**=", operator.pow, other)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        index = _plain_index(index)
-        self._become("[...] =", lambda x, new: ops.setitem(x, new, index), _tensor(value))
+        index = _arrays(index)
+        value = value if isinstance(value, Variable) else as_array(value)
+        tracked = self.requires_grad or getattr(value, "requires_grad", False)
+        if tracked and autograd.state.recording:
+            self._become("[...] =", lambda x, new: ops.setitem(x, new, index), value)
+        else:
+            self.data[index] = _arrays(value)
+            autograd.note_change(self.data)
 
     def zero_(self) -> Tensor:
         """Set every element to 0, in place."""
@@ -415,36 +443,54 @@ class Tensor(Variable):
 
     def fill_(self, value: Operand) -> Tensor:
         """Set every element to a number, in place."""
-        return self._become("fill_", lambda x, new: _tensor(new).expand(*x.shape), value)
+        self[...] = value
+        return self
 
     def copy_(self, source: Operand) -> Tensor:
         """Take over the values of `source`, which may broadcast, in place."""
-        return self._become("copy_", lambda x, new: _tensor(new).expand(*x.shape), source)
+        self[...] = source
+        return self
 
     def _become(self, name: str, op: Callable[[Any, Any], Tensor], other: Any) -> Tensor:
         """Overwrite the memory with `op(self, other)`, and take over that result's node.
 
         While recording, the operation works on a copy of the old values, so that its own
-        gradient can still use them.
+        gradient can still use them. What older nodes kept of this memory is found to be
+        overwritten when their turn comes in the backward pass (`autograd.note_change`).
         """
-        old = self
-        if autograd.state.recording:
+        old: Any = self
+        recording = autograd.state.recording
+        if recording and (self.requires_grad or getattr(other, "requires_grad", False)):
             self._check_may_change(name)
-            if self.requires_grad or getattr(other, "requires_grad", False):
-                old = autograd.wrap(self.data.copy(order="K"), self.node)
+            old = autograd.wrap(self.data.copy(order="K"), self.node)
         result = op(old, old if other is self else other)
         if result.shape != self.shape:
             raise ShapeError(
                 f"{name}: the result has shape {result.shape}, the tensor to hold it {self.shape}"
             )
-        np.copyto(self.data, result.data, casting="same_kind")
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"{name}: the result has dtype {result.dtype}, which a tensor of dtype "
+                f"{self.dtype} cannot hold; write `x = x + ...` in place of `x += ...`"
+            )
+        if result.node is not None:
+            self._check_not_shared(name, result.node)
+        if result.dtype != self.dtype:
+            result = result.astype(self.dtype)
+        self.data[...] = result.data
         autograd.note_change(self.data)
-        if autograd.state.recording:
-            result = result.astype(self.dtype) if result.requires_grad else result
-            self.node, self.requires_grad = result.node, result.requires_grad
-            if self.node is not None:
-                self.node.number = next(autograd.clock)  # made by this very change
+        if recording:
+            self._take_over(result)
         return self
+
+    def _take_over(self, result: Tensor) -> None:
+        """Become the output of `result`'s node, as if that node had been made just now."""
+        retained = self.node is not None and self.node.retained is not None
+        self.node, self.requires_grad = result.node, result.requires_grad
+        if self.node is not None:
+            self.node.number = next(autograd.clock)  # later than the change it stands for
+        if retained:
+            self.retain_grad()
 
     def _check_may_change(self, name: str) -> None:
         if self.requires_grad and self.node is None:
@@ -453,12 +499,22 @@ class Tensor(Variable):
                 "a value that is gone. Update parameters inside `with tinynet.no_grad():`, or "
                 "write `y = x + ...`."
             )
-        if self.node is not None and self.node.view:
+        if self.data.base is not None and (self.node is None or self.node.view):
+            maker = "a view" if self.node is None else f"the result of {self.node.name!r}"
             raise RuntimeError(
-                f"{name} on the result of {self.node.name!r}, which shares memory with another "
-                "tensor of the graph. Assign through that tensor (`x[0] = ...`), or take a copy "
-                "first (`.clone()`)."
+                f"{name} on {maker}, which shares memory with another array, whose gradient would "
+                "be wrong. Assign through the whole tensor (`x[0] = ...`), or take a copy first "
+                "(`.clone()`)."
             )
+
+    def _check_not_shared(self, name: str, node: autograd.Node) -> None:
+        """The right-hand side may not need, for its gradient, the memory to be overwritten."""
+        for pull, *_ in node.edges or ():
+            if any(np.may_share_memory(x, self.data) for x in autograd.saved_arrays(pull)):
+                raise RuntimeError(
+                    f"{name}: the value on the right shares memory with the tensor, and the "
+                    "gradient needs it unchanged. Write `x = x * ...` in place of `x *= ...`."
+                )
 
     # ----- elementwise ------------------------------------------------------------------------
 
@@ -487,7 +543,9 @@ class Tensor(Variable):
         return self @ other
 
     def dot(self, other: Tensor | np.ndarray) -> Tensor:
-        """self @ other, NumPy's name."""
+        """self @ other for vectors and matrices, NumPy's name."""
+        if self.ndim > 2 or np.ndim(_arrays(other)) > 2:
+            raise ShapeError("dot: takes vectors and matrices; use `@` where batches multiply")
         return self @ other
 
     def neg(self) -> Tensor:
@@ -514,11 +572,11 @@ class Tensor(Variable):
         """Absolute value of each element."""
         return ops.abs(self)
 
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+    def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:  # noqa: A002
         """Limit each element to the interval from `min` to `max`; None is no bound."""
-        return ops.clip(self, _optional(min), _optional(max))
+        return ops.clip(self, min, max)
 
-    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
+    def clamp(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:  # noqa: A002
         """`clip` by PyTorch's name."""
         return self.clip(min, max)
 
@@ -542,14 +600,42 @@ class Tensor(Variable):
         """max(x, 0) of each element."""
         return ops.relu(self)
 
+    def leaky_relu(self, negative_slope: builtins.float = 0.01) -> Tensor:
+        """x where x > 0, else negative_slope * x."""
+        return ops.leaky_relu(self, negative_slope)
+
+    def elu(self, alpha: builtins.float = 1.0) -> Tensor:
+        """x where x > 0, else alpha * (e^x - 1)."""
+        return ops.elu(self, alpha)
+
+    def gelu(self, approximate: str = "none") -> Tensor:
+        """x times the normal distribution function of x."""
+        return ops.gelu(self, approximate)
+
+    def silu(self) -> Tensor:
+        """x * sigmoid(x) of each element."""
+        return ops.silu(self)
+
+    def softplus(self, beta: builtins.float = 1.0) -> Tensor:
+        """log(1 + e^(beta x)) / beta of each element."""
+        return ops.softplus(self, beta)
+
+    def sign(self) -> Tensor:
+        """-1, 0 or 1; its gradient is 0 wherever it has one, so it is not recorded."""
+        return autograd.wrap(np.sign(self.data))
+
+    def masked_fill(self, mask: Tensor | np.ndarray, value: builtins.float) -> Tensor:
+        """`value` where the bool tensor `mask` holds, else the element itself."""
+        return ops.where(mask, value, self)
+
     # ----- reductions -------------------------------------------------------------------------
 
     def sum(
         self,
-        axis: Axis = None,
+        axis: AxisLike = None,
         keepdims: bool = False,
         *,
-        dim: Axis = None,
+        dim: AxisLike = None,
         keepdim: bool = False,
     ) -> Tensor:
         """Sum over `axis` (all axes if None)."""
@@ -557,10 +643,10 @@ class Tensor(Variable):
 
     def mean(
         self,
-        axis: Axis = None,
+        axis: AxisLike = None,
         keepdims: bool = False,
         *,
-        dim: Axis = None,
+        dim: AxisLike = None,
         keepdim: bool = False,
     ) -> Tensor:
         """Mean over `axis` (all axes if None)."""
@@ -568,11 +654,11 @@ class Tensor(Variable):
 
     def var(
         self,
-        axis: Axis = None,
+        axis: AxisLike = None,
         ddof: int = 0,
         keepdims: bool = False,
         *,
-        dim: Axis = None,
+        dim: AxisLike = None,
         keepdim: bool = False,
         correction: int | None = None,
     ) -> Tensor:
@@ -585,11 +671,11 @@ class Tensor(Variable):
 
     def std(
         self,
-        axis: Axis = None,
+        axis: AxisLike = None,
         ddof: int = 0,
         keepdims: bool = False,
         *,
-        dim: Axis = None,
+        dim: AxisLike = None,
         keepdim: bool = False,
         correction: int | None = None,
     ) -> Tensor:
@@ -599,10 +685,10 @@ class Tensor(Variable):
 
     def max(
         self,
-        axis: Axis = None,
+        axis: AxisLike = None,
         keepdims: bool = False,
         *,
-        dim: Axis = None,
+        dim: AxisLike = None,
         keepdim: bool = False,
     ) -> Tensor:
         """The largest element over `axis` (values alone, as in NumPy; `argmax` gives places)."""
@@ -610,10 +696,10 @@ class Tensor(Variable):
 
     def min(
         self,
-        axis: Axis = None,
+        axis: AxisLike = None,
         keepdims: bool = False,
         *,
-        dim: Axis = None,
+        dim: AxisLike = None,
         keepdim: bool = False,
     ) -> Tensor:
         """The smallest element over `axis` (values alone, as in NumPy)."""
@@ -631,13 +717,13 @@ class Tensor(Variable):
         """The order that sorts the elements along `axis`; an integer tensor."""
         return autograd.wrap(self.data.argsort(axis, kind="stable"))
 
-    def any(self, axis: Axis = None) -> Tensor:
+    def any(self, axis: AxisLike = None, keepdims: bool = False, *, dim: AxisLike = None) -> Tensor:
         """Whether some element is not 0; a bool tensor."""
-        return autograd.wrap(self.data.any(axis))
+        return autograd.wrap(self.data.any(_axis(axis, dim), keepdims=keepdims))
 
-    def all(self, axis: Axis = None) -> Tensor:
+    def all(self, axis: AxisLike = None, keepdims: bool = False, *, dim: AxisLike = None) -> Tensor:
         """Whether no element is 0; a bool tensor."""
-        return autograd.wrap(self.data.all(axis))
+        return autograd.wrap(self.data.all(_axis(axis, dim), keepdims=keepdims))
 
     def cumsum(self, axis: int = 0, *, dim: int | None = None) -> Tensor:
         """Running sum along `axis`."""
@@ -645,10 +731,10 @@ class Tensor(Variable):
 
     def logsumexp(
         self,
-        dim: Axis = None,
+        dim: AxisLike = None,
         keepdim: bool = False,
         *,
-        axis: Axis = None,
+        axis: AxisLike = None,
         keepdims: bool = False,
     ) -> Tensor:
         """log(sum(e^x)) over `dim`, without overflow."""
@@ -674,26 +760,21 @@ class Tensor(Variable):
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """Merge the axes from `start_dim` to `end_dim` into one."""
-        if self.ndim == 0:
-            return self.reshape(1)
-        axes_of("flatten", self.data, (start_dim, end_dim))
-        start, end = start_dim % self.ndim, end_dim % self.ndim
-        if start > end:
-            raise ShapeError(f"flatten: start_dim={start_dim} lies after end_dim={end_dim}")
-        merged = int(np.prod(self.shape[start : end + 1]))
-        return self.reshape(*self.shape[:start], merged, *self.shape[end + 1 :])
+        return flatten(self, start_dim, end_dim)
 
     def ravel(self) -> Tensor:
         """All elements along one axis."""
         return self.reshape(-1)
 
     def transpose(self, *axes: Any) -> Tensor:
-        """Without arguments the axes in reverse; two axes are swapped (PyTorch's reading);
-        any other number must name every axis and permutes them (NumPy's reading)."""
-        dims = normalized_shape(axes)
-        if not dims:
+        """Swap or permute axes.
+
+        `transpose()` reverses them; `transpose(0, 2)` swaps two (PyTorch's reading); a tuple, or
+        more than two axes, gives the order of all of them (NumPy's reading).
+        """
+        if not axes or axes == (None,):
             return self.T
-        return self.swapaxes(*dims) if len(dims) == 2 else ops.permute(self, dims)
+        return self.swapaxes(*axes) if len(axes) == 2 else self.permute(*axes)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Swap two axes."""
@@ -702,6 +783,10 @@ class Tensor(Variable):
         order[axis1], order[axis2] = order[axis2], order[axis1]
         return ops.permute(self, order)
 
+    def t(self) -> Tensor:
+        """A matrix with rows and columns swapped, as in PyTorch."""
+        return self.T
+
     def permute(self, *dims: Any) -> Tensor:
         """Axes in another order: `permute(0, 2, 1)`."""
         return ops.permute(self, normalized_shape(dims))
@@ -709,14 +794,14 @@ class Tensor(Variable):
     @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
         """Axes in reverse order."""
-        return ops.permute(self, tuple(range(self.ndim))[::-1])
+        return ops.permute(self, range(self.ndim - 1, -1, -1))
 
     @property
     def mT(self) -> Tensor:  # noqa: N802 (NumPy's name)
         """The last two axes swapped."""
         return self.swapaxes(-1, -2)
 
-    def squeeze(self, axis: Axis = None, *, dim: Axis = None) -> Tensor:
+    def squeeze(self, axis: AxisLike = None, *, dim: AxisLike = None) -> Tensor:
         """Drop axes of size 1: all, or those named."""
         return ops.squeeze(self, _axis(axis, dim))
 
@@ -740,11 +825,23 @@ class Tensor(Variable):
         """Cut into pieces of a size, or of the sizes in a list, along an axis."""
         return ops.split(self, split_size, dim)
 
+    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+        """Cut into at most `chunks` pieces of equal size along an axis; the last may be smaller."""
+        if chunks < 1:
+            raise ShapeError(f"chunk: chunks must be at least 1, got {chunks}")
+        axes_of("chunk", self.data, dim)
+        return self.split(builtins.max(1, -(-self.shape[dim] // chunks)), dim)
+
+    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
+        """The slices along an axis, without that axis."""
+        pieces = self.split(1, dim) if self.shape[dim] else ()
+        return tuple(piece.squeeze(dim) for piece in pieces)
+
     def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, _plain_index(index))
+        return ops.getitem(self, _arrays(index))
 
 
-_UFUNCS = {
+_UFUNCS: dict[str, Callable[..., Tensor]] = {  # numpy's elementwise functions, by name
     "add": lambda x, y: ops.add(*_pair(x, y)),
     "subtract": lambda x, y: ops.sub(*_pair(x, y)),
     "multiply": lambda x, y: ops.mul(*_pair(x, y)),
@@ -761,47 +858,101 @@ _UFUNCS = {
     "tanh": ops.tanh,
     "square": lambda x: ops.mul(x, x),
 }
+_METHODS = {  # numpy's other functions that are methods here: np.sum(t, axis=1) is t.sum(axis=1)
+    *("sum", "mean", "var", "std", "max", "min", "argmax", "argmin", "any", "all", "cumsum"),
+    *("reshape", "ravel", "transpose", "swapaxes", "squeeze", "broadcast_to", "clip", "dot"),
+}
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "concatenate": lambda arrays, axis=0: ops.cat(arrays, axis),
+    "stack": lambda arrays, axis=0: ops.stack(arrays, axis),
+    "expand_dims": lambda a, axis: ops.unsqueeze(a, axis),
+    "flip": lambda m, axis=None: ops.flip(m, axis),
+    "where": lambda condition, x, y: ops.where(condition, x, y),
+}
+_CONSTANTS = {"np.zeros_like", "np.ones_like", "np.full_like", "np.empty_like"}
+
+
+def _unrecorded(
+    name: str, function: Callable[..., Any], inputs: Any, settings: dict[str, Any] | None = None
+) -> Any:
+    """The result of `function` on the arrays of the tensors; it is not part of the graph.
+
+    Raises TypeError for a float result of inputs that require a gradient: it would be lost.
+    """
+    arrays = _arrays(inputs)
+    try:
+        result = function(*arrays, **_arrays(settings or {}))
+    except ValueError as error:
+        explained = autograd.explained_error(error, name, arrays)
+        if explained is None:
+            raise
+        raise explained from error
+    if not isinstance(result, (np.ndarray, np.generic)):
+        return result
+    if (
+        autograd.state.recording
+        and result.dtype.kind == "f"
+        and name not in _CONSTANTS
+        and _is_tracked(inputs)
+    ):
+        raise TypeError(
+            f"{name} cannot be recorded on a tensor that requires a gradient; use an operation "
+            "of tinynet, or .detach() to leave the graph"
+        )
+    return autograd.wrap(result)
+
+
+def _plain(name: str, function: Callable[[Any, Any], Any], x: Any, y: Any) -> Tensor:
+    """An operator without a gradient, such as a comparison."""
+    result: Tensor = _unrecorded(name, function, (x, y))
+    return result
+
+
+def _is_tracked(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return any(_is_tracked(item) for item in value)
+    return isinstance(value, Variable) and value.requires_grad
+
+
+def _arrays(value: Any) -> Any:
+    """The same value with an array in place of each tensor, also within tuples and lists."""
+    if isinstance(value, Variable):
+        return value.data
+    if isinstance(value, np.generic):
+        return value.item()  # NumPy's scalars promote no more than Python's
+    if type(value) in (tuple, list):
+        return type(value)(_arrays(item) for item in value)
+    if type(value) is dict:
+        return {key: _arrays(item) for key, item in value.items()}
+    return value
 
 
 def _tensor(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else Tensor(value)
 
 
-def _value(value: Any) -> Any:
-    """The array under a tensor; numbers and arrays stay what they are."""
-    return value.data if isinstance(value, Variable) else value
-
-
-def _optional(bound: Any) -> Any:
-    return None if bound is None else _value(bound)
-
-
 def _pair(x: Any, y: Any) -> tuple[Any, Any]:
     """The operands of a binary operation, made ready for NumPy's rules of promotion."""
+    if isinstance(x, Variable) and isinstance(y, Variable):
+        return x, y
     return _operand(x, y), _operand(y, x)
 
 
 def _operand(value: Any, other: Any) -> Any:
+    """A tensor, array or number. An int tensor beside a float becomes float32, the default."""
     if isinstance(value, Variable):
         if isinstance(other, float) and value.data.dtype.kind != "f":
-            return Tensor(value.data.astype(float32))  # an int tensor and a float: the default
+            return autograd.wrap(value.data.astype(float32))
         return value
-    if isinstance(value, np.generic):
-        return value.item()  # NumPy's scalars never promote either
-    if isinstance(value, (np.ndarray, int, float)):
+    if isinstance(value, (float, int, np.ndarray, np.generic)):
         return value
     return as_array(value)
 
 
-def _plain_index(index: Any) -> Any:
-    """An index with the arrays of its tensors."""
-    if isinstance(index, tuple):
-        return tuple(_plain_index(part) for part in index)
-    return index.data if isinstance(index, Variable) else index
-
-
-def _axis(axis: Axis, dim: Axis) -> Axis:
-    return axis if dim is None else dim
+def _axis(axis: Any, dim: Any) -> Axis:
+    """The one that is given of `axis` (NumPy's name) and `dim` (PyTorch's), a list as a tuple."""
+    given = axis if dim is None else dim
+    return tuple(given) if isinstance(given, list) else given
 
 
 def _single_axis(name: str, x: np.ndarray, axis: int | None, dim: int | None) -> int | None:

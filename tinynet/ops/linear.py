@@ -7,6 +7,8 @@ dW = X^T dY. The shapes leave no other choice.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinynet.autograd import Array, differentiable
@@ -30,7 +32,7 @@ def matmul(x: Array, w: Array) -> Op:
             "equal the last but one of the second"
         )
     y = x @ w
-    rows, columns = x.ndim > 1, w.ndim > 1
+    rows, columns, one_matrix = x.ndim > 1, w.ndim > 1, w.ndim == 2
 
     def as_matrix(dy: Array) -> Array:
         """dy with the axes back that a vector's product dropped."""
@@ -44,12 +46,17 @@ def matmul(x: Array, w: Array) -> Op:
 
     def dw(dy: Array) -> Array:
         left = x if rows else x[None, :]
-        if w.ndim == 2:  # one product over all batches in place of a batch of products
-            return left.reshape(-1, left.shape[-1]).T @ dy.reshape(-1, dy.shape[-1])
+        if one_matrix:  # one product over all batches in place of a batch of products
+            return _rows(left).T @ _rows(as_matrix(dy))
         d = left.swapaxes(-1, -2) @ as_matrix(dy)
-        return d if columns else d[..., 0].reshape(-1, d.shape[-2]).sum(0)
+        return d if columns else d[..., 0]
 
     return y, dx, dw
+
+
+def _rows(x: Array) -> Array:
+    """All but the last axis as one: (..., I) -> (N, I)."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 @differentiable
@@ -80,11 +87,9 @@ def linear(x: Array, w: Array, b: Array = None) -> Op:
         return (w.T @ dy.T).T if batch_last else dy @ w
 
     def dw(dy: Array) -> Array:
-        return dy.reshape(-1, dy.shape[-1]).T @ x.reshape(-1, x.shape[-1])
+        return _rows(dy).T @ _rows(x)
 
     def db(dy: Array) -> Array:
         return dy.sum(axis=tuple(range(dy.ndim - 1)))
 
     return y, dx, dw, db
-
-

@@ -3,10 +3,12 @@
 The gradient of a reduction is spread back over the elements that were reduced. `_spread` puts
 the reduced axes back so that NumPy's broadcasting can do the spreading.
 
-axis: None for all axes, an int, or a tuple of ints, as in NumPy.
+axis: None for all axes, an int, or a tuple of ints, as in NumPy. A wrong one is a ShapeError.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -26,47 +28,52 @@ def axes_of(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
         if not -x.ndim <= a < x.ndim:
             raise ShapeError(
                 f"{name}: axis {a} does not exist in shape {x.shape}; "
-                f"it has axes {-x.ndim} to {x.ndim - 1}"
+                f"its axes are {-x.ndim} to {x.ndim - 1}"
             )
     return tuple(sorted({a % x.ndim for a in wanted}))
 
 
-def _spread(reduced: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+def _spread(reduced: Array, axis: Axis, keepdims: bool) -> Array:
     """A reduced array with its reduced axes of size 1, ready to broadcast."""
-    return reduced if keepdims else np.expand_dims(reduced, axes)
+    return reduced if keepdims or axis is None else np.expand_dims(reduced, axis)
 
 
-def _count(x: Array, axes: tuple[int, ...]) -> int:
-    return int(np.prod([x.shape[a] for a in axes], dtype=int))
+def _count(name: str, x: Array, axis: Axis) -> int:
+    """How many elements of x make one element of its reduction."""
+    if axis is None:
+        return int(x.size)
+    return math.prod(x.shape[a] for a in axes_of(name, x, axis))
 
 
-def _check_not_empty(name: str, x: Array, axes: tuple[int, ...]) -> None:
-    if _count(x, axes) == 0:
+def _check_not_empty(name: str, x: Array, axis: Axis) -> None:
+    if x.size == 0 and _count(name, x, axis) == 0:
         raise ShapeError(
-            f"{name}: nothing to reduce, shape {x.shape} has no element along axis {axes}"
+            f"{name}: nothing to reduce, shape {x.shape} has no element along axis {axis}"
         )
 
 
 @differentiable
-def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001
-    """Sum over `axis`. Gradient: each element gets dy, dx = dy spread over the axes."""
-    axes = axes_of("sum", x, axis)
+def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
+    """Sum over `axis`; over no element at all it is 0.
+
+    Gradient: y grows as much as any of its elements does, so dx = dy, spread over the axes.
+    Shapes: x (N, C), axis=1 -> y (N), with keepdims (N, 1). Keeps nothing.
+    """
     shape = x.shape
-    y = x.sum(axis=axes, keepdims=keepdims)
-    return y, lambda dy: np.broadcast_to(_spread(dy, axes, keepdims), shape)
+    y = x.sum(axis=axis, keepdims=keepdims)
+    return y, lambda dy: np.broadcast_to(_spread(dy, axis, keepdims), shape)
 
 
 @differentiable
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
-    """Mean over the n elements along `axis`. Gradient: dx = dy / n, spread. Integers give floats.
+    """Mean over the n elements along `axis`, y = sum(x) / n. Integers give floats.
 
-    Raises ShapeError if n = 0.
+    Gradient: dx = dy / n, spread over the axes. Keeps nothing. Raises ShapeError if n = 0.
     """
-    axes = axes_of("mean", x, axis)
-    _check_not_empty("mean", x, axes)
-    shape, n = x.shape, _count(x, axes)
-    y = x.mean(axis=axes, keepdims=keepdims)
-    return y, lambda dy: np.broadcast_to(_spread(dy / n, axes, keepdims), shape)
+    shape, n = x.shape, _count("mean", x, axis)
+    _check_not_empty("mean", x, axis)
+    y = x.sum(axis=axis, keepdims=keepdims) / n
+    return y, lambda dy: np.broadcast_to(_spread(dy / n, axis, keepdims), shape)
 
 
 @differentiable
@@ -77,10 +84,9 @@ def var(x: Array, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> O
     Gradient: dx = dy * 2 (x - m) / (n - ddof). The part through m is the sum of x - m, which is
     0. Keeps x - m. Raises ShapeError if n <= ddof.
     """
-    axes = axes_of("var", x, axis)
-    centred, free = _centred("var", x, axes, ddof)
-    y = (centred * centred).sum(axis=axes, keepdims=keepdims) / free
-    return y, lambda dy: _spread(dy, axes, keepdims) * (2 / free) * centred
+    centred, free = _centred("var", x, axis, ddof)
+    y = (centred * centred).sum(axis=axis, keepdims=keepdims) / free
+    return y, lambda dy: _spread(dy, axis, keepdims) * (2 / free) * centred
 
 
 @differentiable
@@ -88,64 +94,61 @@ def std(x: Array, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> O
     """Standard deviation, y = sqrt(var(x)); see `var` for ddof.
 
     Gradient: dx = dy * (x - m) / ((n - ddof) y), from (sqrt v)' = 1 / (2 sqrt v). At y = 0, a
-    kink, it is 0. Keeps x - m and y.
+    kink, it is 0. Keeps x - m and y. Raises ShapeError if n <= ddof.
     """
-    axes = axes_of("std", x, axis)
-    centred, free = _centred("std", x, axes, ddof)
-    y = np.sqrt((centred * centred).sum(axis=axes, keepdims=keepdims) / free)
+    centred, free = _centred("std", x, axis, ddof)
+    y = np.sqrt((centred * centred).sum(axis=axis, keepdims=keepdims) / free)
 
     def dx(dy: Array) -> Array:
         slope = dy / (np.where(y == 0, 1, y) * free)  # x - m is 0 wherever y is
-        return _spread(slope, axes, keepdims) * centred
+        return _spread(slope, axis, keepdims) * centred
 
     return y, dx
 
 
-def _centred(name: str, x: Array, axes: tuple[int, ...], ddof: int) -> tuple[Array, int]:
+def _centred(name: str, x: Array, axis: Axis, ddof: int) -> tuple[Array, int]:
     """x minus its mean, and the degrees of freedom n - ddof."""
-    n = _count(x, axes)
+    n = _count(name, x, axis)
     if n - ddof <= 0:
         raise ShapeError(
-            f"{name}: {n} elements along axis {axes} of shape {x.shape} with ddof={ddof} leave "
+            f"{name}: {n} elements along axis {axis} of shape {x.shape} with ddof={ddof} leave "
             f"{n - ddof} degrees of freedom; it takes at least {ddof + 1} elements"
         )
-    return x - x.mean(axis=axes, keepdims=True), n - ddof
+    return x - x.sum(axis=axis, keepdims=True) / n, n - ddof
 
 
 @differentiable
-def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001
-    """The largest element along `axis`. Gradient: dy goes to the winner, the first one at a tie.
+def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
+    """The largest element along `axis`.
 
-    Keeps the winners' places. Raises ShapeError if there is no element.
+    Gradient: only the winner is felt, so dy goes to it; at a tie to the first in memory order of
+    the shape. Keeps x. Raises ShapeError if there is no element.
     """
-    return _extreme("max", np.argmax, x, axis, keepdims)
+    _check_not_empty("max", x, axis)
+    y = x.max(axis=axis, keepdims=keepdims)
+    return y, lambda dy: _to_winner(np.argmax, x, axis, dy)
 
 
 @differentiable
-def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001
+def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
     """The smallest element along `axis`. Gradient: dy goes to the first winner, as for `max`."""
-    return _extreme("min", np.argmin, x, axis, keepdims)
+    _check_not_empty("min", x, axis)
+    y = x.min(axis=axis, keepdims=keepdims)
+    return y, lambda dy: _to_winner(np.argmin, x, axis, dy)
 
 
-def _extreme(name: str, arg: Array, x: Array, axis: Axis, keepdims: bool) -> Op:
-    axes = axes_of(name, x, axis)
-    _check_not_empty(name, x, axes)
-    kept = [a for a in range(x.ndim) if a not in axes]
-    last = x.transpose(*kept, *axes)  # reduced axes last
-    rows = last.reshape(*last.shape[: len(kept)], -1)  # (..., reduced)
-    winner = np.expand_dims(arg(rows, axis=-1), -1)
-    y = np.take_along_axis(rows, winner, -1)[..., 0]
-    shape, spread_shape, rows_shape = x.shape, last.shape, rows.shape
-    back = np.argsort([*kept, *axes])
-
-    def dx(dy: Array) -> Array:
-        if keepdims:
-            dy = dy.reshape([shape[a] for a in kept])
-        drows = np.zeros(rows_shape, dy.dtype)
-        np.put_along_axis(drows, winner, np.expand_dims(dy, -1), -1)
-        return drows.reshape(spread_shape).transpose(back)
-
-    return _spread(y, axes, False) if keepdims else y, dx
+def _to_winner(arg: Array, x: Array, axis: Axis, dy: Array) -> Array:
+    """Zeros in the shape of x with each element of dy at the place that `arg` finds."""
+    reduced = axes_of("max", x, axis)
+    kept = tuple(a for a in range(x.ndim) if a not in reduced)
+    order = kept + reduced
+    last = x.transpose(order)  # (kept..., reduced...)
+    outer = last.shape[: len(kept)]
+    n = math.prod(last.shape[len(kept) :])
+    winner = np.expand_dims(arg(last.reshape(*outer, n), axis=-1), -1)  # (kept..., 1)
+    dx = np.zeros((*outer, n), dy.dtype)
+    np.put_along_axis(dx, winner, dy.reshape(*outer, 1), -1)
+    return dx.reshape(last.shape).transpose(np.argsort(order))
 
 
 @differentiable
@@ -153,9 +156,9 @@ def cumsum(x: Array, axis: int = 0) -> Op:
     """Running sum along `axis`, y_i = x_0 + ... + x_i.
 
     Gradient: x_i is in every y_j with j >= i, so dx is the running sum of dy from the end.
+    Keeps nothing.
     """
-    axes_of("cumsum", x, axis)
-    return np.cumsum(x, axis), lambda dy: np.flip(np.cumsum(np.flip(dy, axis), axis), axis)
+    return x.cumsum(axis), lambda dy: np.flip(np.flip(dy, axis).cumsum(axis), axis)
 
 
 @differentiable
@@ -164,15 +167,15 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
 
     Gradient: dx = dy * softmax(x), since d/dx_i log(sum e^x) = e^x_i / sum(e^x).
     Computed as m + log(sum(e^(x - m))) with m the maximum, so nothing overflows. Keeps x and y.
+    Raises ShapeError if there is no element.
     """
-    axes = axes_of("logsumexp", x, axis)
-    _check_not_empty("logsumexp", x, axes)
-    top = x.max(axis=axes, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0)
+    _check_not_empty("logsumexp", x, axis)
+    top = x.max(axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)  # inf - inf would be NaN
     with np.errstate(divide="ignore"):  # log(0) = -inf where every x is -inf
-        y_kept = np.log(np.exp(x - top).sum(axis=axes, keepdims=True)) + top
-    y = y_kept if keepdims else y_kept.squeeze(axes)
-    return y, lambda dy: _spread(dy, axes, keepdims) * np.exp(x - y_kept)
+        y_kept = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    y = y_kept if keepdims else y_kept.squeeze(axes_of("logsumexp", x, axis))
+    return y, lambda dy: _spread(dy, axis, keepdims) * np.exp(x - y_kept)
 
 
 @differentiable
@@ -182,9 +185,8 @@ def softmax(x: Array, axis: int = -1) -> Op:
     Gradient: dy_j/dx_i = y_j ([i = j] - y_i), so dx = y * (dy - sum(dy * y)).
     The maximum is taken off first, so nothing overflows. Keeps y.
     """
-    axes_of("softmax", x, axis)
-    y = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
-    y /= y.sum(axis=axis, keepdims=True)
+    e = np.exp(_below_zero(x, axis))
+    y = e / e.sum(axis=axis, keepdims=True)
     return y, lambda dy: y * (dy - (dy * y).sum(axis=axis, keepdims=True))
 
 
@@ -194,7 +196,11 @@ def log_softmax(x: Array, axis: int = -1) -> Op:
 
     Gradient: dx = dy - softmax(x) * sum(dy), with softmax(x) = e^y. Keeps y.
     """
-    axes_of("log_softmax", x, axis)
-    y = x - x.max(axis=axis, keepdims=True, initial=-np.inf)
-    y = y - np.log(np.exp(y).sum(axis=axis, keepdims=True))
+    x = _below_zero(x, axis)
+    y = x - np.log(np.exp(x).sum(axis=axis, keepdims=True))
     return y, lambda dy: dy - np.exp(y) * dy.sum(axis=axis, keepdims=True)
+
+
+def _below_zero(x: Array, axis: int) -> Array:
+    """x minus its maximum along `axis`, which changes no softmax."""
+    return x - x.max(axis=axis, keepdims=True) if x.size else x

@@ -7,13 +7,19 @@ Where NumPy gives a view, so does the operation.
 
 from __future__ import annotations
 
+import builtins
+import math
 import operator
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
 
 Op = tuple[Array, ...]
 
@@ -22,7 +28,8 @@ Op = tuple[Array, ...]
 def reshape(x: Array, shape: Sequence[int]) -> Op:
     """The same elements in another shape; one size may be -1 and is inferred.
 
-    Gradient: dx is dy in the old shape. Raises ShapeError if the number of elements differs.
+    Gradient: dx is dy in the old shape. Keeps nothing. Raises ShapeError if the number of
+    elements differs.
     """
     old = x.shape
     try:
@@ -34,20 +41,39 @@ def reshape(x: Array, shape: Sequence[int]) -> Op:
     return y, lambda dy: dy.reshape(old)
 
 
+def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Merge the axes from `start_dim` to `end_dim` into one: a reshape, and so is its gradient.
+
+    Shapes: x (N, C, H, W), start_dim=1 -> (N, C*H*W). Raises ShapeError for a wrong axis.
+    """
+    shape = x.shape
+    if not shape:
+        return reshape(x, (1,))
+    for dim in (start_dim, end_dim):
+        if not -len(shape) <= dim < len(shape):
+            raise ShapeError(f"flatten: axis {dim} does not exist in shape {shape}")
+    start, end = start_dim % len(shape), end_dim % len(shape)
+    if start > end:
+        raise ShapeError(f"flatten: start_dim={start_dim} lies after end_dim={end_dim}")
+    merged = math.prod(shape[start : end + 1])
+    return reshape(x, (*shape[:start], merged, *shape[end + 1 :]))
+
+
 @differentiable(view=True)
 def permute(x: Array, dims: Sequence[int]) -> Op:
     """Axes in another order: axis i of y is axis dims[i] of x.
 
     Gradient: the inverse permutation of dy. Raises ShapeError if dims is no permutation.
     """
-    order = [d % x.ndim if -x.ndim <= d < x.ndim else d for d in dims]
-    if sorted(order) != list(range(x.ndim)):
+    ndim = x.ndim
+    try:
+        y = x.transpose(dims)
+    except ValueError as error:
         raise ShapeError(
-            f"permute: dims {tuple(dims)} must name each of the {x.ndim} axes of shape "
-            f"{x.shape} once, such as {tuple(range(x.ndim))[::-1]}"
-        )
-    inverse = np.argsort(order)
-    return x.transpose(order), lambda dy: dy.transpose(inverse)
+            f"permute: dims {tuple(dims)} must name each of the {ndim} axes of shape "
+            f"{x.shape} once, such as {tuple(range(ndim))[::-1]}"
+        ) from error
+    return y, lambda dy: dy.transpose(np.argsort([d % ndim for d in dims]))
 
 
 @differentiable(view=True)
@@ -57,14 +83,12 @@ def expand(x: Array, shape: Sequence[int]) -> Op:
     Gradient: the sum of dy over the repeated axes. Raises ShapeError if x cannot be stretched so.
     """
     lead = len(shape) - x.ndim
-    target = tuple(
-        x.shape[i - lead] if size == -1 and i >= lead else size for i, size in enumerate(shape)
-    )
+    target = [x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape)]
     try:
         y = np.broadcast_to(x, target)
     except ValueError as error:
         raise ShapeError(
-            f"expand: shape {x.shape} cannot be stretched to {tuple(shape)}; only axes of size 1 can"
+            f"expand: shape {x.shape} cannot be stretched to {tuple(shape)}; only a size 1 can"
         ) from error
     return y, lambda dy: dy  # summed back to the shape of x by @differentiable
 
@@ -85,7 +109,10 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> Op:
 
 @differentiable(view=True)
 def unsqueeze(x: Array, axis: int) -> Op:
-    """Insert an axis of size 1 before place `axis` of the result. Gradient: dy in the old shape."""
+    """Insert an axis of size 1, which becomes axis `axis` of y. Gradient: dy in the old shape.
+
+    Raises ShapeError if the result has no such axis.
+    """
     old = x.shape
     if not -x.ndim - 1 <= axis <= x.ndim:
         raise ShapeError(
@@ -99,56 +126,61 @@ def unsqueeze(x: Array, axis: int) -> Op:
 def _cat(*xs: Array, dim: int = 0) -> Op:
     """See `cat`."""
     y = np.concatenate(xs, axis=dim)
-    ends = np.cumsum([x.shape[dim] for x in xs])
     before = (slice(None),) * (dim % y.ndim)
+    pulls = []
+    start = 0
+    for x in xs:
+        part = (*before, slice(start, start + x.shape[dim]))
+        pulls.append(lambda dy, part=part: dy[part])
+        start += x.shape[dim]
+    return (y, *pulls)
 
-    def part(i: int, size: int) -> Array:
-        index = (*before, slice(ends[i] - size, ends[i]))
-        return lambda dy: dy[index]
 
-    return (y, *[part(i, x.shape[dim]) for i, x in enumerate(xs)])
-
-
-def cat(tensors: Sequence[Array], dim: int = 0) -> Array:
-    """Join along an existing axis. Gradient: each input gets its slice of dy.
+def cat(tensors: Sequence[Array], dim: int = 0) -> Tensor:
+    """Join along an existing axis. Gradient: each input gets its slice of dy. Keeps nothing.
 
     Raises ShapeError if the shapes differ on another axis, ValueError if there is nothing to join.
     """
-    shapes = _shapes("cat", tensors)
-    first = shapes[0]
+    first, *others = _shapes("cat", tensors)
     if not -len(first) <= dim < len(first):
         raise ShapeError(f"cat: axis {dim} does not exist in shape {first}")
-    for shape in shapes:
-        rest = [size for i, size in enumerate(shape) if i != dim % len(first)]
-        if rest != [size for i, size in enumerate(first) if i != dim % len(first)]:
+    axis = dim % len(first)
+    for shape in others:
+        if shape[:axis] != first[:axis] or shape[axis + 1 :] != first[axis + 1 :]:
             raise ShapeError(
                 f"cat along axis {dim}: all other sizes must agree, got {first} and {shape}"
             )
     return _cat(*tensors, dim=dim)
 
 
-def stack(tensors: Sequence[Array], dim: int = 0) -> Array:
-    """Join along a new axis: `cat` of the inputs with an axis of size 1 inserted at `dim`."""
-    shapes = _shapes("stack", tensors)
-    for shape in shapes:
-        if shape != shapes[0]:
-            raise ShapeError(f"stack: all shapes must be equal, got {shapes[0]} and {shape}")
+def stack(tensors: Sequence[Array], dim: int = 0) -> Tensor:
+    """Join along a new axis: `cat` of the inputs with an axis of size 1 inserted at `dim`.
+
+    Raises ShapeError if the shapes differ, ValueError if there is nothing to join.
+    """
+    first, *others = _shapes("stack", tensors)
+    for shape in others:
+        if shape != first:
+            raise ShapeError(f"stack: all shapes must be equal, got {first} and {shape}")
     return cat([unsqueeze(x, dim) for x in tensors], dim=dim)
 
 
 def _shapes(name: str, tensors: Sequence[Array]) -> list[tuple[int, ...]]:
     if len(tensors) == 0:
         raise ValueError(f"{name}: needs at least one tensor, got an empty list")
-    return [np.shape(getattr(x, "data", x)) for x in tensors]
+    return [tuple(x.shape) for x in tensors]
 
 
-def split(x: Array, split_size: int | Sequence[int], dim: int = 0) -> tuple[Array, ...]:
+def split(x: Array, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Cut into pieces along an axis: pieces of `split_size` (the last may be smaller), or of
     the sizes in a list. Each piece is an indexing of x, and so is its gradient.
 
-    Raises ShapeError if the listed sizes do not add up to the axis.
+    Raises ShapeError if there is no such axis, or the listed sizes do not add up to its size.
     """
-    ndim, size = len(x.shape), x.shape[dim]
+    ndim = len(x.shape)
+    if not -ndim <= dim < ndim:
+        raise ShapeError(f"split: axis {dim} does not exist in shape {x.shape}")
+    size = x.shape[dim]
     if isinstance(split_size, int):
         if split_size <= 0:
             raise ShapeError(f"split: split_size must be at least 1, got {split_size}")
@@ -156,19 +188,14 @@ def split(x: Array, split_size: int | Sequence[int], dim: int = 0) -> tuple[Arra
         sizes = [split_size] * whole + [rest] * (rest > 0 or size == 0)
     else:
         sizes = list(split_size)
-        if builtin_sum(sizes) != size:
+        if builtins.sum(sizes) != size or builtins.min(sizes, default=0) < 0:
             raise ShapeError(
-                f"split: sizes {sizes} add up to {builtin_sum(sizes)}, but axis {dim} of shape "
-                f"{tuple(x.shape)} has {size}"
+                f"split: sizes {sizes} add up to {builtins.sum(sizes)}, but axis {dim} of shape "
+                f"{tuple(x.shape)} has {size}; none may be negative"
             )
     before = (slice(None),) * (dim % ndim)
-    ends = np.cumsum(sizes)
-    return tuple(
-        getitem(x, (*before, slice(int(end) - n, int(end)))) for n, end in zip(sizes, ends, strict=True)
-    )
-
-
-builtin_sum = sum
+    ends = [builtins.sum(sizes[: i + 1]) for i in range(len(sizes))]
+    return tuple(getitem(x, (*before, slice(end - n, end))) for n, end in zip(sizes, ends))
 
 
 @differentiable
@@ -178,18 +205,21 @@ def pad(x: Array, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Op:
     Gradient: the part of dy that lies over x; the border is constant. Raises ShapeError for a
     negative width or a wrong number of pairs.
     """
-    if len(widths) != x.ndim or builtin_sum(w < 0 for pair in widths for w in pair):
+    if len(widths) != x.ndim or any(w < 0 for pair in widths for w in pair):
         raise ShapeError(
             f"pad: needs a pair of widths >= 0 for each of the {x.ndim} axes of shape {x.shape}, "
             f"got {widths}"
         )
-    inner = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True))
+    inner = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape))
     return np.pad(x, widths, constant_values=value), lambda dy: dy[inner]
 
 
 @differentiable(view=True)
-def flip(x: Array, dims: int | tuple[int, ...]) -> Op:
-    """Reverse the order along the axes `dims`. Gradient: dy flipped back."""
+def flip(x: Array, dims: int | tuple[int, ...] | None = None) -> Op:
+    """Reverse the order along the axes `dims` (None: all). Gradient: dy flipped back.
+
+    Raises ShapeError if there is no such axis.
+    """
     try:
         y = np.flip(x, dims)
     except ValueError as error:
@@ -203,8 +233,7 @@ def _is_basic(index: Array) -> bool:
     return all(
         part is None
         or part is Ellipsis
-        or isinstance(part, (slice, int, np.integer))
-        and not isinstance(part, bool)
+        or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool))
         for part in parts
     )
 
@@ -261,7 +290,7 @@ def setitem(x: Array, value: Array, index: Array) -> Op:
 def astype(x: Array, dtype: np.dtype[np.generic]) -> Op:
     """The same values in another dtype. Gradient: dy in the dtype of x."""
     old = x.dtype
-    return x.astype(dtype), lambda dy: dy.astype(old)
+    return x.astype(dtype), lambda dy: dy.astype(old)  # a copy, as in NumPy
 
 
 @differentiable
@@ -270,10 +299,10 @@ def clone(x: Array) -> Op:
     return x.copy(order="K"), lambda dy: dy
 
 
-def normalized_shape(shape: tuple[object, ...]) -> tuple[int, ...]:
+def normalized_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
     """The sizes of a call that takes `(2, 3)` or `2, 3`; TypeError names what is no int."""
     sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
     try:
-        return tuple(operator.index(size) for size in sizes)  # type: ignore[arg-type]
+        return tuple(map(operator.index, sizes))
     except TypeError:
         raise TypeError(f"a shape is made of ints, got {tuple(sizes)}") from None
