@@ -3,8 +3,8 @@
 Each function takes PyTorch's argument names and calls the operation of `tinynet.ops` that does
 the work. There is no mathematics here: formulas and gradients stand in tinynet/ops.
 
-x: a Tensor or ndarray. A function that is asked for nothing random gives the same result for the
-same input; `dropout` draws from `rng`, or from the generator that `tinynet.manual_seed` seeds.
+Inputs, targets and weights are Tensors or ndarrays. PyTorch's arguments `inplace`, `size_average`
+and `reduce` do not exist here: the first has no meaning, the others are long deprecated there.
 """
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
@@ -188,7 +188,7 @@ def layer_norm(
 
 
 def dropout(
-    input: Data, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None
+    input: Data, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | None = None
 ) -> Tensor:
     """Each element 0 with probability p, else x / (1 - p); with training=False the input itself."""
     return ops.dropout(input, p, training, rng)

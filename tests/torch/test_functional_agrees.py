@@ -1,0 +1,198 @@
+"""`tinynet.nn.functional` has PyTorch's names, arguments, values and gradients."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet.nn import functional as F
+
+pytest.importorskip("torch.nn")  # without PyTorch, "torch" alone is the folder of this file
+import torch  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
+rng = np.random.default_rng(9)
+NAMES = sorted(
+    name
+    for name, value in vars(F).items()
+    if inspect.isfunction(value) and value.__module__ == F.__name__ and name[0] != "_"
+)
+# in PyTorch alone: deprecated, without meaning here, or weights that newer versions added
+TORCH_ONLY = {
+    "size_average", "reduce", "inplace", "_stacklevel", "dtype", "threshold", "divisor_override",
+    "return_indices",
+}  # fmt: skip
+
+
+def torch_parameters(name):
+    """The parameters of PyTorch's function and their defaults, as text."""
+    function = getattr(torch.nn.functional, "_max_pool2d" if name == "max_pool2d" else name)
+    try:
+        found = inspect.signature(function).parameters.values()
+        return [(p.name, p.default) for p in found]
+    except ValueError:  # built in: its documentation begins with the signature
+        text = re.search(r"\((.*?)\)", function.__doc__).group(1)
+        parts = [part.strip().partition("=") for part in text.split(",")]
+        return [
+            (name.strip(), eval(default) if equal else inspect.Parameter.empty)
+            for name, equal, default in parts
+        ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_arguments_have_pytorchs_names_order_and_defaults(name):
+    ours = [
+        (p.name, p.default)
+        for p in inspect.signature(getattr(F, name)).parameters.values()
+        if p.kind is not p.KEYWORD_ONLY
+    ]
+    theirs = [p for p in torch_parameters(name) if p[0] not in TORCH_ONLY][: len(ours)]
+    assert [p[0] for p in ours] == [p[0] for p in theirs]
+    for (argument, mine), (_, default) in zip(ours, theirs):
+        if (name, argument) in {("softmax", "dim"), ("log_softmax", "dim")}:
+            continue  # without dim PyTorch guesses and warns; here it is required
+        if (name, argument) == ("pad", "value"):
+            default = 0.0  # PyTorch's None stands for 0
+        assert mine == default, argument
+
+
+def image(*shape):
+    """Numbers without ties."""
+    return rng.permutation(int(np.prod(shape))).reshape(shape) * 0.1 - 2
+
+
+CASES = [
+    *[
+        (name, {"input": rng.standard_normal((3, 4)) * 2}, settings)
+        for name, settings in [
+            ("relu", {}),
+            ("leaky_relu", {}),
+            ("leaky_relu", {"negative_slope": 0.3}),
+            ("elu", {}),
+            ("elu", {"alpha": 0.7}),
+            ("gelu", {}),
+            ("gelu", {"approximate": "tanh"}),
+            ("silu", {}),
+            ("softplus", {}),
+            ("softplus", {"beta": 2.5}),
+            ("sigmoid", {}),
+            ("tanh", {}),
+            ("softmax", {"dim": 0}),
+            ("softmax", {"dim": -1}),
+            ("log_softmax", {"dim": 0}),
+        ]
+    ],
+    (
+        "linear",
+        {
+            "input": rng.standard_normal((2, 3, 4)),
+            "weight": rng.standard_normal((5, 4)),
+            "bias": rng.standard_normal(5),
+        },
+        {},
+    ),
+    *[
+        (
+            "conv2d",
+            {
+                "input": rng.standard_normal((2, 4, 6, 7)),
+                "weight": rng.standard_normal((6, 4 // settings.get("groups", 1), 3, 2)),
+                "bias": rng.standard_normal(6),
+            },
+            settings,
+        )
+        for settings in [
+            {},
+            {"stride": 2, "padding": 1, "dilation": (2, 1)},
+            {"groups": 2, "padding": (0, 2)},
+            {"padding": "same"},
+            {"padding": "valid"},
+        ]
+    ],
+    *[
+        (
+            "conv_transpose2d",
+            {
+                "input": rng.standard_normal((2, 4, 4, 5)),
+                "weight": rng.standard_normal((4, 3, 3, 2)),
+                "bias": rng.standard_normal(3 * settings.get("groups", 1)),
+            },
+            settings,
+        )
+        for settings in [
+            {},
+            {"stride": 2, "padding": 1, "output_padding": 1},
+            {"groups": 2, "dilation": (2, 1), "stride": (1, 2), "output_padding": (0, 1)},
+        ]
+    ],
+    *[
+        ("max_pool2d", {"input": image(2, 3, 7, 6)}, settings)
+        for settings in [
+            {"kernel_size": 2},
+            {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+            {"kernel_size": 2, "stride": 1, "dilation": (2, 3)},
+        ]
+    ],
+    *[
+        ("avg_pool2d", {"input": image(2, 3, 7, 6)}, settings)
+        for settings in [
+            {"kernel_size": 2},
+            {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+            {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
+        ]
+    ],
+    ("adaptive_avg_pool2d", {"input": image(2, 3, 7, 6)}, {"output_size": (3, 4)}),
+    ("adaptive_avg_pool2d", {"input": image(2, 3, 7, 6)}, {"output_size": (None, 1)}),
+    *[
+        ("pad", {"input": rng.standard_normal((2, 3, 5, 4))}, settings)
+        for settings in [
+            {"pad": (1, 2)},
+            {"pad": (1, 0, 0, 3), "value": 1.5},
+            {"pad": (0, 1, 2, 0, 1, 1, 0, 2)},
+            {"pad": (3, 1, 2, 4), "mode": "reflect"},
+            {"pad": (3, 6, 2, 5), "mode": "replicate"},
+            {"pad": (4, 1, 0, 5), "mode": "circular"},
+        ]
+    ],
+    ("dropout", {"input": rng.standard_normal((3, 4))}, {"training": False}),
+    ("dropout", {"input": rng.standard_normal((3, 4))}, {"p": 0.0}),
+    ("dropout", {"input": rng.standard_normal((3, 4))}, {"p": 1.0}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "settings"), CASES, ids=[f"{name}-{s}" for name, _, s in CASES]
+)
+def test_values_and_gradients_agree(name, inputs, settings):
+    mine = {k: tinynet.tensor(x, requires_grad=True) for k, x in inputs.items()}
+    theirs = {k: torch.tensor(x, requires_grad=True) for k, x in inputs.items()}
+    y = getattr(F, name)(**mine, **settings)
+    expected = getattr(torch.nn.functional, name)(**theirs, **settings)
+    np.testing.assert_allclose(y.numpy(), expected.detach().numpy(), rtol=1e-6, atol=1e-9)
+    dy = rng.standard_normal(y.shape)
+    y.backward(dy)
+    expected.backward(torch.tensor(dy))
+    for key in inputs:
+        np.testing.assert_allclose(
+            mine[key].grad.numpy(), theirs[key].grad.numpy(), rtol=1e-6, atol=1e-9, err_msg=key
+        )
+
+
+@pytest.mark.parametrize("num_classes", [-1, 7])
+def test_one_hot(num_classes):
+    labels = rng.integers(0, 5, (3, 4))
+    expected = torch.nn.functional.one_hot(torch.tensor(labels), num_classes)
+    y = F.one_hot(labels, num_classes)
+    assert y.dtype == np.int64
+    assert y.tolist() == expected.tolist()
+
+
+def test_losses_and_normalisation_are_compared_in_a_file_of_their_own():
+    here = {name for name, _, _ in CASES} | {"one_hot"}
+    source = Path(__file__).with_name("test_losses_and_norms.py").read_text()
+    assert [name for name in NAMES if name not in here and f'"{name}"' not in source] == []

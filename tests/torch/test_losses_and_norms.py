@@ -1,0 +1,197 @@
+"""Losses and normalisation agree with PyTorch in value and in every gradient, for every option.
+
+Each row is called by keyword on both sides, in float64, with a random output gradient.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet.nn import functional as F
+
+pytest.importorskip("torch.nn")  # without PyTorch, "torch" alone is the folder of this file
+import torch  # noqa: E402
+
+rng = np.random.default_rng(8)
+REDUCTIONS = ("mean", "sum", "none")
+W = np.array([0.5, 2.0, 1.3, 0.8])
+
+
+def both(name, inputs, settings):
+    """[(value, {input: gradient})] of tinynet and of PyTorch; float inputs get gradients.
+
+    Arrays among the settings become tensors without a gradient.
+    """
+    results = []
+    dy = None
+    for library, function, make in (
+        ("tinynet", getattr(F, name), tinynet.tensor),
+        ("torch", getattr(torch.nn.functional, name), torch.tensor),
+    ):
+        tensors = {k: make(v, requires_grad=v.dtype.kind == "f") for k, v in inputs.items()}
+        others = {k: make(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
+        y = function(**tensors, **others)
+        if dy is None:
+            dy = rng.standard_normal(tuple(y.shape))
+        y.backward(dy if library == "tinynet" else torch.tensor(dy))
+        arrays = {k: t.grad.numpy() for k, t in tensors.items() if t.requires_grad}
+        changed = {k: t.numpy() for k, t in others.items() if hasattr(t, "numpy")}
+        results.append((y.detach().numpy(), arrays, changed))
+    return results
+
+
+def assert_agree(name, inputs, settings):
+    (y, grads, state), (expected_y, expected_grads, expected_state) = both(name, inputs, settings)
+    np.testing.assert_allclose(y, expected_y, rtol=1e-8, atol=1e-12)
+    assert grads.keys() == expected_grads.keys()
+    for key in grads:
+        np.testing.assert_allclose(
+            grads[key], expected_grads[key], rtol=1e-8, atol=1e-12, err_msg=key
+        )
+    for key in state:
+        np.testing.assert_allclose(state[key], expected_state[key], rtol=1e-8, err_msg=key)
+
+
+SHAPES = [((4,), ()), ((6, 4), (6,)), ((2, 4, 5), (2, 5)), ((2, 4, 3, 2), (2, 3, 2))]
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("smoothing", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("weight", [None, W])
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+def test_cross_entropy_of_labels(shapes, weight, smoothing, reduction):
+    x, labels = rng.standard_normal(shapes[0]), rng.integers(0, 4, shapes[1])
+    for ignore_index in (-100, int(labels.max())) if labels.min() < labels.max() else (-100,):
+        assert_agree(
+            "cross_entropy",
+            {"input": x, "target": labels},
+            {
+                "weight": weight,
+                "ignore_index": ignore_index,
+                "label_smoothing": smoothing,
+                "reduction": reduction,
+            },
+        )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weight", [None, W])
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+def test_cross_entropy_of_probabilities(shapes, weight, smoothing, reduction):
+    x, target = rng.standard_normal(shapes[0]), rng.random(shapes[0])
+    assert_agree(
+        "cross_entropy",
+        {"input": x, "target": target},
+        {"weight": weight, "label_smoothing": smoothing, "reduction": reduction},
+    )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("ignore_index", [-100, -1])
+@pytest.mark.parametrize("weight", [None, W])
+@pytest.mark.parametrize("shapes", SHAPES[1:], ids=str)
+def test_nll_loss(shapes, weight, ignore_index, reduction):
+    x, labels = rng.standard_normal(shapes[0]), rng.integers(0, 4, shapes[1])
+    labels[0] = labels[0] if ignore_index == -100 else ignore_index
+    assert_agree(
+        "nll_loss",
+        {"input": x, "target": labels},
+        {"weight": weight, "ignore_index": ignore_index, "reduction": reduction},
+    )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("mse_loss", {}),
+        ("l1_loss", {}),
+        ("smooth_l1_loss", {}),
+        ("smooth_l1_loss", {"beta": 0.3}),
+        ("smooth_l1_loss", {"beta": 0}),
+        ("huber_loss", {}),
+        ("huber_loss", {"delta": 0.3}),
+    ],
+)
+def test_losses_of_differences(name, settings, reduction):
+    x, target = rng.standard_normal((2, 5, 4))
+    x[0] = target[0]  # the kink, or the flat point
+    assert_agree(name, {"input": x, "target": target}, {"reduction": reduction, **settings})
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weight", [None, W, rng.random((5, 1))])
+@pytest.mark.parametrize("pos_weight", [None, W])
+def test_binary_cross_entropy_with_logits(pos_weight, weight, reduction):
+    x, target = rng.standard_normal((5, 4)) * 5, rng.random((5, 4))
+    assert_agree(
+        "binary_cross_entropy_with_logits",
+        {"input": x, "target": target},
+        {"weight": weight, "pos_weight": pos_weight, "reduction": reduction},
+    )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weight", [None, W])
+def test_binary_cross_entropy(weight, reduction):
+    assert_agree(
+        "binary_cross_entropy",
+        {"input": rng.uniform(0.01, 0.99, (5, 4)), "target": rng.random((5, 4))},
+        {"weight": weight, "reduction": reduction},
+    )
+
+
+def test_binary_cross_entropy_at_certainty():
+    settings = {"target": np.array([1.0, 0.0, 0.0, 1.0])}
+    assert_agree("binary_cross_entropy", {"input": np.array([0.0, 1.0, 0.0, 1.0])}, settings)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    ("training", "momentum", "eps"), [(True, 0.1, 1e-5), (True, 0.7, 0.1), (False, 0.1, 1e-3)]
+)
+@pytest.mark.parametrize("affine", list(itertools.product([True, False], repeat=2)))
+@pytest.mark.parametrize("shape", [(5, 4), (3, 4, 5), (3, 4, 2, 5)], ids=str)
+def test_batch_norm(shape, affine, training, momentum, eps, order):
+    inputs = {"input": np.asarray(rng.standard_normal(shape) * 2 + 1, order=order)}
+    for name, there in zip(("weight", "bias"), affine):
+        if there:
+            inputs[name] = rng.standard_normal(4)
+    settings = {
+        "running_mean": rng.standard_normal(4),
+        "running_var": rng.uniform(0.5, 2, 4),
+        "training": training,
+        "momentum": momentum,
+        "eps": eps,
+    }
+    assert_agree("batch_norm", inputs, settings)
+
+
+@pytest.mark.parametrize("sizes", [(4,), (3, 4), (2, 3, 4)])
+@pytest.mark.parametrize("affine", list(itertools.product([True, False], repeat=2)))
+def test_layer_norm(affine, sizes):
+    inputs = {"input": rng.standard_normal((5, 2, 3, 4)) * 2 + 1}
+    for name, there in zip(("weight", "bias"), affine):
+        if there:
+            inputs[name] = rng.standard_normal(sizes)
+    assert_agree("layer_norm", inputs, {"normalized_shape": sizes, "eps": 1e-3})
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4])
+@pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy_with_logits"])
+def test_large_float32_logits(name, size):
+    x = (rng.standard_normal((6, 4)) * size).astype(np.float32)
+    target = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 0, 1]]
+    (y, grads, _), (expected_y, expected_grads, _) = both(
+        name, {"input": x, "target": target}, {"reduction": "none"}
+    )
+    assert y.dtype == np.float32
+    assert np.isfinite(y).all()
+    np.testing.assert_allclose(y, expected_y, rtol=1e-6, atol=1e-6)
+    for key in grads:
+        np.testing.assert_allclose(grads[key], expected_grads[key], rtol=1e-6, atol=1e-6)
