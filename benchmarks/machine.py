@@ -1,0 +1,95 @@
+"""What a figure was measured on: processor, versions, and the state of the project."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import ROOT
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def describe() -> dict[str, str]:
+    """Machine and versions, what is not installed left out."""
+    import numpy as np
+
+    config: Any = np.show_config(mode="dicts")
+    blas = config["Build Dependencies"]["blas"]
+    found = {
+        "processor": _processor(),
+        "cores": str(cores()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "Python": platform.python_version(),
+        "NumPy": f"{np.__version__} with {blas['name']} {blas['version']}",
+    }
+    for label, package in (("PyTorch", "torch"), ("Numba", "numba"), ("SciPy", "scipy")):
+        try:
+            found[label] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {**found, "tinynet": f"{tinynet_version()} ({commit()})"}
+
+
+def tinynet_version() -> str:
+    """The version of the tinynet that is measured."""
+    import tinynet
+
+    return str(tinynet.__version__)
+
+
+def commit() -> str:
+    """The commit that is checked out, with a + if files differ from it; "no git" without one."""
+    try:
+        found = _git("rev-parse", "--short", "HEAD")
+        return found + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "no git"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    """The processor's name, with its family and model where the name says little."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    entries = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    facts: dict[str, str] = {}
+    for name, value in entries:
+        facts.setdefault(name.strip(), value.strip())
+    name = facts.get("model name", platform.machine())
+    if "cpu family" in facts:
+        name += f" (family {facts['cpu family']}, model {facts.get('model', '?')})"
+    return name
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process ever had in use, in MB (10^6 bytes).
+
+    Linux's VmHWM is of this program alone; getrusage also remembers the process it was forked
+    from, so it is only the fallback.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    except OSError:
+        pass
+    import resource
+
+    unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
