@@ -86,9 +86,7 @@ TABLE = [
     Row("elementwise.softplus", (normal(3, 4),), {"beta": 2.5}),
     Row("elementwise.log", (positive(3, 4),)),
     Row("elementwise.sqrt", (positive(3, 4),)),
-    *[
-        Row(f"elementwise.{op}", (distinct(3, 4),)) for op in ("abs", "relu", "leaky_relu", "elu")
-    ],
+    *[Row(f"elementwise.{op}", (distinct(3, 4),)) for op in ("abs", "relu", "leaky_relu", "elu")],
     Row("elementwise.leaky_relu", (distinct(3, 4),), {"negative_slope": 0.3}),
     Row("elementwise.elu", (distinct(3, 4),), {"alpha": 0.7}),
     Row("elementwise.maximum", (distinct(3, 4), distinct(4) + 0.03)),

@@ -57,10 +57,16 @@ def in_order(x, order):
 ORDERS = ["contiguous", "batch last", "channels last", "strided", "read-only"]
 
 
-@pytest.fixture(params=kernels.available(), autouse=True)
-def kernel_set(request):
+@pytest.fixture(
+    params=["numpy, plain", "numpy, row by row", *kernels.available()[1:]], autouse=True
+)
+def kernel_set(request, monkeypatch):
+    """Each set, and in the NumPy set each of its two plans whatever the size."""
+    name, _, plan = request.param.partition(", ")
+    if plan:
+        monkeypatch.setattr(kernels.numpy_kernels, "ROWS_FROM", 0 if "row" in plan else 10**9)
     before = kernels.current.name
-    kernels.use(request.param)
+    kernels.use(name)
     yield request.param
     kernels.use(before)
 
@@ -121,13 +127,13 @@ def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
 
     whole = results()
     monkeypatch.setattr(kernels.numpy_kernels, "BLOCK_BYTES", 20_000)
+    monkeypatch.setattr(kernels.rows, "BLOCK_BYTES", 5_000)
+    monkeypatch.setattr(kernels.rows, "SMALL_PRODUCT", 5_000)
     for blocks, one in zip(results(), whole, strict=True):
         close(blocks, one)
 
 
-GRID = list(
-    itertools.product([4, 7], [1, 2, 3], [1, 2, 3], [(0, 0), (1, 1), (0, 2)], [1, 2])
-)
+GRID = list(itertools.product([4, 7], [1, 2, 3], [1, 2, 3], [(0, 0), (1, 1), (0, 2)], [1, 2]))
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride", "padding", "dilation"), GRID)

@@ -159,9 +159,7 @@ def _check(
     for name, x in targets.items():
         analytic = np.zeros(x.shape) if x.grad is None else x.grad.data
         moves = _moves(x, mode, rng)
-        _compare(
-            report, name, x, analytic, moves, loss, eps or STEP, rtol or 1e-5, atol, rounding
-        )
+        _compare(report, name, x, analytic, moves, loss, eps or STEP, rtol or 1e-5, atol, rounding)
     return report
 
 

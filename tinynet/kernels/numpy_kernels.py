@@ -15,15 +15,21 @@ least N neighbouring numbers. For a batch of one it is the plain (C, H, W).
 
 The unfolded windows are KH*KW times larger than the image, so they are made and used block by
 block, in a buffer of at most BLOCK_BYTES that stays in the processor's cache.
+
+For batches `rows.py` has a faster plan, to which the convolutions here hand over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
+from tinynet.kernels import rows
 from tinynet.kernels.geometry import Padding, Pair, output_size, windows
 
 BLOCK_BYTES = 1 << 21
+ROWS_FROM = 256  # row by row where a row of the output has so many elements, over the batch
 
 
 def batch_last(x: np.ndarray) -> np.ndarray:
@@ -55,18 +61,25 @@ def row_blocks(rows: int, bytes_per_row: int) -> list[slice]:
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
-def _unfold_blocks(views, dtype, groups):  # type: ignore[no-untyped-def]
-    """Yield (rows, cols) for blocks of output rows: cols (G, C/G*KH*KW, rows*OW*N)."""
+def _row_by_row(row_length: int, dilation: Pair, groups: int) -> bool:
+    """Whether `rows.py` takes this convolution."""
+    return row_length >= ROWS_FROM and dilation == (1, 1) and groups == 1
+
+
+def _unfold_blocks(
+    views: np.ndarray, dtype: np.dtype[np.generic], groups: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (block, cols) for blocks of output rows: cols (G, C/G*KH*KW, rows*OW*N)."""
     C, KH, KW, OH, OW, N = views.shape
     blocks = row_blocks(OH, C * KH * KW * OW * N * dtype.itemsize)
     buffer = None
-    for rows in blocks:
-        count = rows.stop - rows.start
+    for block in blocks:
+        count = block.stop - block.start
         shape = (C, KH, KW, count, OW, N)
         if buffer is None or buffer.shape != shape:
             buffer = np.empty(shape, dtype)
-        np.copyto(buffer, views[:, :, :, rows])
-        yield rows, buffer.reshape(groups, C // groups * KH * KW, count * OW * N)
+        np.copyto(buffer, views[:, :, :, block])
+        yield block, buffer.reshape(groups, C // groups * KH * KW, count * OW * N)
 
 
 def conv2d(
@@ -81,13 +94,16 @@ def conv2d(
     """Convolution. x (N, C, H, W), w (O, C/G, KH, KW), b (O) or None -> y (N, O, OH, OW)."""
     dtype = np.result_type(x, w)
     N, O = x.shape[0], w.shape[0]
+    OH, OW = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    if _row_by_row(N * OW, dilation, groups):
+        image = np.ascontiguousarray(batch_last(x), dtype)
+        return batch_first(rows.conv2d(image, w.astype(dtype, copy=False), b, stride, padding))
     views = windows(padded(batch_last(x), padding), w.shape[2:], stride, dilation)
-    OH, OW = views.shape[3:5]
     y = np.empty((O, OH, OW, N), dtype)
     y_groups = y.reshape(groups, O // groups, OH * OW * N)
     filters = w.reshape(groups, O // groups, -1)
-    for rows, cols in _unfold_blocks(views, dtype, groups):
-        place = slice(rows.start * OW * N, rows.stop * OW * N)
+    for block, cols in _unfold_blocks(views, dtype, groups):
+        place = slice(block.start * OW * N, block.stop * OW * N)
         np.matmul(filters, cols, out=y_groups[:, :, place])
     if b is not None:
         y += b[:, None, None, None]
@@ -107,12 +123,16 @@ def conv2d_dw(
     dtype = np.result_type(x, dy)
     N, O, OH, OW = dy.shape
     C = x.shape[1]
+    if _row_by_row(N * OW, dilation, groups):
+        image = np.ascontiguousarray(batch_last(x), dtype)
+        slope = np.ascontiguousarray(batch_last(dy), dtype)
+        return rows.conv2d_dw(slope, image, kernel, stride, padding)
     views = windows(padded(batch_last(x), padding), kernel, stride, dilation)
     views = views[:, :, :, :OH, :OW]
     dy_groups = np.ascontiguousarray(batch_last(dy)).reshape(groups, O // groups, OH * OW * N)
     dw = np.zeros((groups, C // groups * kernel[0] * kernel[1], O // groups), dtype)
-    for rows, cols in _unfold_blocks(views, dtype, groups):
-        place = slice(rows.start * OW * N, rows.stop * OW * N)
+    for block, cols in _unfold_blocks(views, dtype, groups):
+        place = slice(block.start * OW * N, block.stop * OW * N)
         dw += cols @ dy_groups[:, :, place].transpose(0, 2, 1)
     return np.ascontiguousarray(dw.transpose(0, 2, 1)).reshape(O, C // groups, *kernel)
 
@@ -130,17 +150,22 @@ def conv2d_dx(
     dtype = np.result_type(w, dy)
     N, O, OH, OW = dy.shape
     C, KH, KW = w.shape[1] * groups, w.shape[2], w.shape[3]
+    if _row_by_row(N * OW, dilation, groups) and stride == (1, 1):
+        slope = np.ascontiguousarray(batch_last(dy), dtype)
+        return batch_first(rows.conv2d_dx(slope, w.astype(dtype, copy=False), size, padding))
     (top, bottom), (left, right) = padding
     dx = np.zeros((C, size[0] + top + bottom, size[1] + left + right, N), dtype)
     targets = windows(dx, (KH, KW), stride, dilation)
     dy_groups = np.ascontiguousarray(batch_last(dy)).reshape(groups, O // groups, OH * OW * N)
     filters = np.ascontiguousarray(w.reshape(groups, O // groups, -1).transpose(0, 2, 1))
-    for rows in row_blocks(OH, C * KH * KW * OW * N * dtype.itemsize):
-        place = slice(rows.start * OW * N, rows.stop * OW * N)
-        dcols = (filters @ dy_groups[:, :, place]).reshape(C, KH, KW, rows.stop - rows.start, OW, N)
+    for block in row_blocks(OH, C * KH * KW * OW * N * dtype.itemsize):
+        place = slice(block.start * OW * N, block.stop * OW * N)
+        dcols = (filters @ dy_groups[:, :, place]).reshape(
+            C, KH, KW, block.stop - block.start, OW, N
+        )
         for i in range(KH):
             for j in range(KW):  # one tap after the other: within a tap no pixel repeats
-                targets[:, i, j, rows, :OW] += dcols[:, i, j]
+                targets[:, i, j, block, :OW] += dcols[:, i, j]
     return batch_first(dx[:, top : top + size[0], left : left + size[1]])
 
 
@@ -177,7 +202,7 @@ def max_pool2d_dx(
     )
 
 
-def _winners_share(dy, taps, y):  # type: ignore[no-untyped-def]
+def _winners_share(dy: np.ndarray, taps: list[np.ndarray], y: np.ndarray) -> Iterator[np.ndarray]:
     """For each tap: dy where this tap is the first to equal the maximum, else 0."""
     free = np.ones(y.shape, bool)  # windows whose winner is still to be found
     for tap in taps:
@@ -212,7 +237,15 @@ def _taps(
     return [views[:, i, j] for i in range(kernel[0]) for j in range(kernel[1])]
 
 
-def _scatter_taps(shares, dy, size, kernel, stride, padding, dilation):  # type: ignore[no-untyped-def]
+def _scatter_taps(
+    shares: Iterable[np.ndarray],
+    dy: np.ndarray,
+    size: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> np.ndarray:
     """Add each tap's share back to the pixels that the tap saw; -> dx (N, C, *size)."""
     N, C, OH, OW = dy.shape
     (top, bottom), (left, right) = padding

@@ -161,7 +161,9 @@ def _edges(
             after = max(m, (places - 1) * s + span(k, d) - length - m)
         edges.append((m, after))
     plain = ((margin[0], margin[0]), (margin[1], margin[1]))
-    check_fits(op, (size[0], size[1]), kernel, stride, tuple(edges) if ceil_mode else plain, dilation)  # type: ignore[arg-type]
+    check_fits(
+        op, (size[0], size[1]), kernel, stride, tuple(edges) if ceil_mode else plain, dilation
+    )  # type: ignore[arg-type]
     return edges[0], edges[1]
 
 
