@@ -13,7 +13,7 @@ import tinynet
 from tinynet.nn import functional as F
 
 pytest.importorskip("torch.nn")  # without PyTorch, "torch" alone is the folder of this file
-import torch  # noqa: E402
+import torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
 rng = np.random.default_rng(9)

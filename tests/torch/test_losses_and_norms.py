@@ -14,7 +14,7 @@ import tinynet
 from tinynet.nn import functional as F
 
 pytest.importorskip("torch.nn")  # without PyTorch, "torch" alone is the folder of this file
-import torch  # noqa: E402
+import torch
 
 rng = np.random.default_rng(8)
 REDUCTIONS = ("mean", "sum", "none")

@@ -1,0 +1,743 @@
+"""One table of wrong uses: each raises the error that fits, with the words that help.
+
+The words are whole pieces of the message: the operation, the sizes involved, the cure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import nn
+from tinynet.errors import DataError, ShapeError
+from tinynet.nn import functional as F
+
+nan, inf = np.nan, np.inf
+
+
+def zeros(*shape, dtype=np.float32):
+    return np.zeros(shape, dtype)
+
+
+def labels(*values):
+    return np.array(values)
+
+
+def with_value(shape, value, *places):
+    x = zeros(*shape)
+    for place in places:
+        x[place] = value
+    return x
+
+
+@dataclass
+class Wrong:
+    """`call(*args, **settings)` raises exactly `error`, and its message contains `words`."""
+
+    call: Any
+    args: tuple
+    error: type
+    words: tuple[str, ...]
+    settings: dict
+
+    def __str__(self):
+        return f"{getattr(self.call, '__name__', type(self.call).__name__)}: {self.words[0]}"
+
+
+def wrong(call, *args, error, words, **settings):
+    return Wrong(call, args, error, (words,) if isinstance(words, str) else tuple(words), settings)
+
+
+CROSS_ENTROPY = [
+    wrong(
+        F.cross_entropy,
+        zeros(4, 10),
+        labels(0, 9, 3, 12),
+        error=DataError,
+        words=[
+            "cross_entropy: label 12 at index (3,) is out of range",
+            "shape (4, 10) has 10 classes, so labels go from 0 to 9.",
+            "at least 13 outputs",
+        ],
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(4, 10),
+        labels(0, -1, 3, 2),
+        error=DataError,
+        words=["label -1 at index (1,)", "set ignore_index to leave a label out"],
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(3, 2),
+        labels(1, 2, 1),
+        error=DataError,
+        words=["label 2 at index (1,)", "labels that start at 1 need `target - 1`"],
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(2, 3, 2, 2),
+        np.array([[[0, 1], [2, 0]], [[0, 0], [5, 0]]]),
+        error=DataError,
+        words="label 5 at index (1, 1, 0)",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(3, 2),
+        labels(-100, 1, 2),
+        error=DataError,
+        words="label 2 at index (2,)",
+    ),
+    wrong(
+        F.nll_loss,
+        zeros(3, 2),
+        labels(0, 1, 2),
+        error=DataError,
+        words="nll_loss: label 2 at index (2,) is out of range",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(4, 10),
+        zeros(4),
+        error=TypeError,
+        words="cross_entropy: labels must be integers, got float32; convert with target.long()",
+    ),
+    wrong(
+        F.nll_loss,
+        zeros(2, 10),
+        np.array([True, False]),
+        error=TypeError,
+        words="nll_loss: labels must be integers, got bool",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(2, 3),
+        np.eye(3, dtype=int)[:2],
+        error=TypeError,
+        words=[
+            "the target has the shape (2, 3) of the input, but is int64",
+            "target.float()",
+            "target.argmax(1)",
+        ],
+    ),
+    wrong(
+        F.nll_loss,
+        zeros(2, 3),
+        np.eye(3)[:2],
+        error=TypeError,
+        words=["nll_loss: the target has the shape (2, 3)", "labels come from target.argmax(1)"],
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(32, 10),
+        np.zeros(64, int),
+        error=ShapeError,
+        words=[
+            "for an input of shape (32, 10) the labels must have shape (32,)",
+            "got (64,); there are 32 examples, but 64 labels",
+        ],
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(4, 10),
+        np.zeros((4, 1), int),
+        error=ShapeError,
+        words="got (4, 1); use target.reshape(4,)",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(4, 10),
+        np.zeros((4, 9)),
+        error=ShapeError,
+        words="or be probabilities of shape (4, 10), got (4, 9)",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(),
+        labels(0),
+        error=ShapeError,
+        words="the input must have shape (N, C), (N, C, ...) or (C)",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(3, 0),
+        labels(0, 0, 0),
+        error=ShapeError,
+        words="with C classes, at least 1, got (3, 0)",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(2, 3),
+        labels(0, 1),
+        zeros(4),
+        error=ShapeError,
+        words="class weights have shape (4,); the input of shape (2, 3) has 3 classes",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(2, 3),
+        labels(0, 1),
+        label_smoothing=1.5,
+        error=ValueError,
+        words="cross_entropy: label_smoothing must be from 0 to 1, got 1.5",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(2, 3),
+        labels(0, 1),
+        reduction="avg",
+        error=ValueError,
+        words="unknown reduction of cross_entropy 'avg'. Known: mean, sum, none",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(2, 3, dtype=int),
+        labels(0, 1),
+        error=TypeError,
+        words="cross_entropy: the input has dtype int64, it takes floats; convert with x.float()",
+    ),
+]
+
+EMPTY = [
+    *[
+        wrong(
+            loss,
+            zeros(0, 3),
+            target,
+            error=ShapeError,
+            words=[
+                f"{loss.__name__}: the mean over an empty batch is undefined",
+                "use reduction='sum'",
+            ],
+        )
+        for loss, target in [
+            (F.cross_entropy, np.zeros(0, int)),
+            (F.cross_entropy, zeros(0, 3)),
+            (F.nll_loss, np.zeros(0, int)),
+            (F.mse_loss, zeros(0, 3)),
+            (F.l1_loss, zeros(0, 3)),
+            (F.smooth_l1_loss, zeros(0, 3)),
+            (F.huber_loss, zeros(0, 3)),
+            (F.binary_cross_entropy, zeros(0, 3)),
+            (F.binary_cross_entropy_with_logits, zeros(0, 3)),
+        ]
+    ],
+    *[
+        wrong(
+            loss,
+            zeros(2, 3),
+            labels(7, 7),
+            ignore_index=7,
+            error=DataError,
+            words=f"{loss.__name__}: none of the 2 labels counts",
+        )
+        for loss in (F.cross_entropy, F.nll_loss)
+    ],
+    wrong(
+        F.cross_entropy,
+        zeros(2, 3),
+        labels(1, 1),
+        np.array([1, 0, 1]),
+        error=DataError,
+        words="each is ignore_index or has a class weight of 0",
+    ),
+]
+
+CURE = "use a smaller learning rate, or nn.utils.clip_grad_norm_"
+NOT_FINITE = [
+    wrong(
+        F.cross_entropy,
+        with_value((4, 3), nan, (1, 2), (3, 0)),
+        labels(0, 1, 2, 0),
+        error=FloatingPointError,
+        words=[
+            "cross_entropy: 2 of 12 values of the input (shape (4, 3)) are NaN, the first at "
+            "index (1, 2)",
+            CURE,
+            "log of 0",
+        ],
+    ),
+    wrong(
+        F.cross_entropy,
+        with_value((2, 3), inf, (1, 2)),
+        labels(0, 1),
+        error=FloatingPointError,
+        words="1 of 6 values of the input (shape (2, 3)) are infinite, the first at index (1, 2)",
+    ),
+    wrong(
+        F.cross_entropy,
+        zeros(2, 3),
+        with_value((2, 3), nan, (0, 1)),
+        error=FloatingPointError,
+        words="1 of 6 values of the target",
+    ),
+    wrong(
+        F.cross_entropy,
+        with_value((2, 3), nan, (1, 0)),
+        labels(0, 1),
+        label_smoothing=0.1,
+        reduction="none",
+        error=FloatingPointError,
+        words="cross_entropy: 1 of 6 values of the input",
+    ),
+    wrong(
+        F.nll_loss,
+        with_value((2, 3), nan, (1, 1)),
+        labels(0, 1),
+        error=FloatingPointError,
+        words="nll_loss: 1 of 6 values of the input",
+    ),
+    *[
+        wrong(
+            loss,
+            *arguments,
+            reduction=reduction,
+            error=FloatingPointError,
+            words=[f"{loss.__name__}: 1 of 6 values of the {which} (shape (2, 3)) are NaN", CURE],
+        )
+        for loss in (
+            F.mse_loss,
+            F.l1_loss,
+            F.smooth_l1_loss,
+            F.huber_loss,
+            F.binary_cross_entropy,
+            F.binary_cross_entropy_with_logits,
+        )
+        for which, arguments in [
+            ("input", (with_value((2, 3), nan, (0, 1)), zeros(2, 3))),
+            ("target", (zeros(2, 3), with_value((2, 3), nan, (0, 1)))),
+        ]
+        for reduction in ("mean", "none")
+    ],
+]
+
+OTHER_LOSSES = [
+    wrong(
+        F.mse_loss,
+        zeros(4, 1),
+        zeros(4),
+        error=ShapeError,
+        words=[
+            "mse_loss: the input has shape (4, 1) and the target (4,); they must be equal",
+            "use target.reshape(4, 1)",
+        ],
+    ),
+    wrong(
+        F.binary_cross_entropy_with_logits,
+        zeros(4, 3),
+        zeros(4),
+        error=ShapeError,
+        words="the input has shape (4, 3) and the target (4,); they must be equal",
+    ),
+    wrong(
+        F.mse_loss,
+        zeros(3, dtype=np.uint8),
+        zeros(3),
+        error=TypeError,
+        words="mse_loss: the input has dtype uint8, it takes floats",
+    ),
+    wrong(
+        F.l1_loss,
+        zeros(3),
+        zeros(3),
+        reduction="men",
+        error=ValueError,
+        words="unknown reduction of l1_loss 'men'; did you mean 'mean'? Known: mean, sum, none",
+    ),
+    wrong(
+        F.smooth_l1_loss,
+        zeros(3),
+        zeros(3),
+        beta=-1,
+        error=ValueError,
+        words="smooth_l1_loss: beta must be 0 or more, got -1",
+    ),
+    wrong(
+        F.huber_loss,
+        zeros(3),
+        zeros(3),
+        delta=0,
+        error=ValueError,
+        words="huber_loss: delta must be more than 0, got 0",
+    ),
+    wrong(
+        F.binary_cross_entropy_with_logits,
+        zeros(4, 3),
+        zeros(4, 3),
+        pos_weight=zeros(4),
+        error=ShapeError,
+        words="pos_weight has shape (4,), which does not broadcast over the input of shape (4, 3)",
+    ),
+    wrong(
+        F.binary_cross_entropy,
+        zeros(4, 3),
+        zeros(4, 3),
+        weight=zeros(4),
+        error=ShapeError,
+        words="binary_cross_entropy: weight has shape (4,)",
+    ),
+    wrong(
+        F.binary_cross_entropy,
+        with_value((2, 3), 1.5, (1, 1)),
+        zeros(2, 3),
+        error=DataError,
+        words=["from 0 to 1, but 1.5 is among them", "binary_cross_entropy_with_logits"],
+    ),
+]
+
+NORMALISATION = [
+    wrong(
+        F.batch_norm,
+        zeros(1, 3),
+        None,
+        None,
+        training=True,
+        error=ShapeError,
+        words=[
+            "batch_norm: Expected more than 1 value per channel when training",
+            "got input size (1, 3)",
+            "drop_last=True",
+            "model.eval()",
+        ],
+    ),
+    wrong(
+        F.batch_norm,
+        zeros(0, 3, 4, 4),
+        None,
+        None,
+        training=True,
+        error=ShapeError,
+        words="got input size (0, 3, 4, 4)",
+    ),
+    wrong(
+        F.batch_norm,
+        zeros(3),
+        None,
+        None,
+        training=True,
+        error=ShapeError,
+        words="must have shape (N, C), (N, C, L) or (N, C, H, W), got (3,)",
+    ),
+    wrong(
+        F.batch_norm,
+        zeros(2, 3, 4, 4),
+        zeros(4),
+        zeros(4),
+        error=ShapeError,
+        words="3 channels (shape (2, 3, 4, 4)), running_mean has shape (4,) and must have (3,)",
+    ),
+    wrong(
+        F.batch_norm,
+        zeros(2, 3),
+        None,
+        None,
+        weight=zeros(5),
+        training=True,
+        error=ShapeError,
+        words=["weight has shape (5,)", "Use num_features=3"],
+    ),
+    wrong(
+        F.batch_norm,
+        zeros(2, 3),
+        None,
+        None,
+        error=ValueError,
+        words="batch_norm: evaluation (training=False) needs running_mean and running_var",
+    ),
+    wrong(
+        F.batch_norm,
+        zeros(2, 3, 4, 4, dtype=np.uint8),
+        None,
+        None,
+        training=True,
+        error=TypeError,
+        words=["batch_norm: the input has dtype uint8", "x.float() / 255"],
+    ),
+    wrong(
+        F.layer_norm,
+        zeros(2, 3),
+        4,
+        error=ShapeError,
+        words=["layer_norm: normalized_shape=(4,)", "shape is (2, 3); use normalized_shape=(3,)"],
+    ),
+    wrong(
+        F.layer_norm,
+        zeros(3),
+        (2, 3),
+        error=ShapeError,
+        words="normalized_shape=(2, 3) must name the last sizes",
+    ),
+    wrong(
+        F.layer_norm,
+        zeros(2, 0),
+        0,
+        error=ShapeError,
+        words="none of them 0",
+    ),
+    wrong(
+        F.layer_norm,
+        zeros(2, 3),
+        (),
+        error=ShapeError,
+        words="use normalized_shape=(3,)",
+    ),
+    wrong(
+        F.layer_norm,
+        zeros(2, 3),
+        3,
+        zeros(2),
+        error=ShapeError,
+        words="layer_norm: weight has shape (2,), it must have (3,)",
+    ),
+    wrong(
+        F.layer_norm,
+        zeros(2, 3, dtype=int),
+        3,
+        error=TypeError,
+        words="layer_norm: the input has dtype int64",
+    ),
+    wrong(
+        F.dropout,
+        zeros(3),
+        1.5,
+        error=ValueError,
+        words="dropout: p is the probability to drop, from 0 to 1, got 1.5",
+    ),
+    wrong(
+        F.dropout,
+        zeros(3, dtype=int),
+        error=TypeError,
+        words="dropout: the input has dtype int64",
+    ),
+]
+
+IMAGES = [
+    wrong(
+        F.conv2d,
+        zeros(1, 3, 8, 8),
+        zeros(4, 1, 3, 3),
+        error=ShapeError,
+        words=[
+            "conv2d: the input has 3 channels (shape (1, 3, 8, 8))",
+            "takes 1. Use in_channels=3",
+            "x.permute(0, 3, 1, 2)",
+        ],
+    ),
+    wrong(
+        F.conv2d,
+        zeros(1, 3, 2, 2),
+        zeros(4, 3, 5, 5),
+        padding=1,
+        error=ShapeError,
+        words=[
+            "conv2d: a window of 5x5",
+            "padded image of 4x4 (input 2x2)",
+            "1 more padding",
+        ],
+    ),
+    wrong(
+        F.conv2d,
+        zeros(1, 3, 8, 8),
+        zeros(4, 3, 3, 3),
+        stride=0,
+        error=ShapeError,
+        words="conv2d: stride must be at least 1, got 0",
+    ),
+    wrong(
+        F.conv2d,
+        zeros(1, 3, 8, 8),
+        zeros(4, 3, 3, 3),
+        padding=(0, -1),
+        error=ShapeError,
+        words="conv2d: padding must be at least 0, got (0, -1)",
+    ),
+    wrong(
+        F.conv2d,
+        zeros(1, 3, 8, 8),
+        zeros(4, 3, 3, 3),
+        padding="full",
+        error=ValueError,
+        words="padding must be an int, a pair, 'same' or 'valid', got 'full'",
+    ),
+    wrong(
+        F.conv2d,
+        zeros(3, 8, 8),
+        zeros(4, 3, 3, 3),
+        error=ShapeError,
+        words=["must have shape (N, C, H, W), got (3, 8, 8)", "x.unsqueeze(0)"],
+    ),
+    wrong(
+        F.conv2d,
+        zeros(1, 3, 8, 8),
+        zeros(4, 3, 3, 3),
+        zeros(3),
+        error=ShapeError,
+        words="conv2d: the bias has shape (3,), 4 filters need (4,)",
+    ),
+    *[
+        wrong(
+            call,
+            zeros(1, 3, 8, 8, dtype=np.uint8),
+            *args,
+            error=TypeError,
+            words=[f"{call.__name__}: the input has dtype uint8", "x.float() / 255"],
+        )
+        for call, args in [
+            (F.conv2d, (zeros(4, 3, 3, 3),)),
+            (F.conv_transpose2d, (zeros(3, 4, 3, 3),)),
+            (F.max_pool2d, (2,)),
+            (F.avg_pool2d, (2,)),
+            (F.adaptive_avg_pool2d, (2,)),
+        ]
+    ],
+    *[
+        wrong(
+            call,
+            zeros(1, 3, 8, 8),
+            kernel_size=2,
+            error=ShapeError,
+            words=f"{call.__name__}: {argument} must be at least {least}, got {value}",
+            **{argument: value},
+        )
+        for call in (F.max_pool2d, F.avg_pool2d)
+        for argument, value, least in [("stride", 0, 1), ("padding", -1, 0)]
+    ],
+    wrong(
+        F.max_pool2d,
+        zeros(1, 1, 4, 4),
+        5,
+        error=ShapeError,
+        words="max_pool2d: a window of 5x5 (kernel 5x5, dilation 1x1) does not fit",
+    ),
+    wrong(
+        F.linear,
+        zeros(32, 400),
+        zeros(10, 256),
+        error=ShapeError,
+        words=["linear: the input has 400 features", "(10, 256) takes 256"],
+    ),
+]
+
+SHAPES = [
+    wrong(
+        F.pad,
+        zeros(2, 3),
+        (1, 2, 3),
+        error=ShapeError,
+        words=["pad: needs (left, right, top, bottom, ...)", "got (1, 2, 3)"],
+    ),
+    wrong(
+        F.pad,
+        zeros(2, 3),
+        (1,) * 6,
+        error=ShapeError,
+        words="at most 4 for shape (2, 3)",
+    ),
+    wrong(
+        F.pad,
+        zeros(2, 3),
+        (-1, 0),
+        error=ShapeError,
+        words=["got (-1, 0)", "x[:, 1:-1] cuts off"],
+    ),
+    wrong(
+        F.pad,
+        zeros(2, 3),
+        (3, 0),
+        mode="reflect",
+        error=ShapeError,
+        words="mode='reflect' can add at most 2 elements at each end of axis 1, which has 3",
+    ),
+    wrong(
+        F.pad,
+        zeros(2, 3),
+        (0, 4),
+        mode="circular",
+        error=ShapeError,
+        words="mode='circular' can add at most 3 elements",
+    ),
+    wrong(
+        F.pad,
+        zeros(2, 0),
+        (0, 1),
+        mode="replicate",
+        error=ShapeError,
+        words="mode='replicate' can add at most 0 elements",
+    ),
+    wrong(
+        F.pad,
+        zeros(2, 3),
+        (1, 1),
+        mode="mirror",
+        error=ValueError,
+        words="unknown mode of pad 'mirror'",
+    ),
+    wrong(
+        F.one_hot,
+        labels(0, 3),
+        3,
+        error=DataError,
+        words="one_hot: label 3 is out of range for num_classes=3; labels go from 0 to 2",
+    ),
+    wrong(F.one_hot, labels(-1, 3), error=DataError, words="label -1 is out of range"),
+    wrong(F.one_hot, zeros(2), error=TypeError, words="one_hot: labels must be integers"),
+    wrong(F.one_hot, np.zeros(0, int), error=ShapeError, words="pass num_classes"),
+    wrong(
+        F.softmax,
+        zeros(2, 3),
+        dim=2,
+        error=ShapeError,
+        words="softmax: axis 2 does not exist in shape (2, 3)",
+    ),
+    wrong(
+        F.gelu,
+        zeros(2),
+        approximate="erf",
+        error=ValueError,
+        words="gelu: approximate must be 'none' or 'tanh', got 'erf'",
+    ),
+]
+
+TABLE = CROSS_ENTROPY + EMPTY + NOT_FINITE + OTHER_LOSSES + NORMALISATION + IMAGES + SHAPES
+
+
+@pytest.mark.parametrize("case", TABLE, ids=str)
+def test_wrong_use_gives_a_helpful_error(case):
+    with pytest.raises(case.error) as caught:
+        case.call(*case.args, **case.settings)
+    assert caught.type is case.error
+    for words in case.words:
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("case", TABLE, ids=str)
+def test_wrong_use_is_noticed_with_tensors_that_require_gradients_too(case):
+    args = [
+        tinynet.Tensor(x, requires_grad=x.dtype.kind == "f") if isinstance(x, np.ndarray) else x
+        for x in case.args
+    ]
+    with pytest.raises(case.error) as caught:
+        case.call(*args, **case.settings)
+    assert case.words[0] in str(caught.value)
+
+
+def test_a_rejected_batch_leaves_the_running_statistics_alone():
+    mean, var = np.zeros(3), np.ones(3)
+    with pytest.raises(ShapeError):
+        F.batch_norm(zeros(1, 3), mean, var, training=True)
+    with pytest.raises(ShapeError):
+        F.batch_norm(zeros(4, 3) + 1, mean, var, bias=zeros(2), training=True)
+    assert mean.tolist() == [0] * 3
+    assert var.tolist() == [1] * 3
+
+
+def test_an_error_inside_a_model_names_the_layer():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(7, 2))
+    with pytest.raises(ShapeError, match=r"in_features=7.*144"):
+        model(tinynet.zeros(1, 3, 8, 8))
+    with pytest.raises(TypeError, match="uint8"):
+        model(tinynet.zeros(1, 3, 8, 8, dtype=np.uint8))
