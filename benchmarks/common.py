@@ -66,6 +66,15 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
 
 
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    """The option --data-dir."""
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="the folder that has mnist/ (default: $TINYNET_DATA, else ~/.cache/tinynet)",
+    )
+
+
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """The option --threads."""
     parser.add_argument(

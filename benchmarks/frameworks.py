@@ -20,6 +20,7 @@ class Framework:
 
     tensor: an array, which images (N, C, H, W) enter in the memory layout that is measured.
     place: a model, likewise. inference: a context in which no gradients are recorded.
+    seed: fixes the initial weights.
     """
 
     nn: ModuleType
@@ -28,6 +29,7 @@ class Framework:
     tensor: Callable[[np.ndarray], Any]
     place: Callable[[Any], Any]
     inference: Callable[[], AbstractContextManager[Any]]
+    seed: Callable[[int], Any]
 
 
 def load(framework: str, variant: str, threads: int) -> Framework:
@@ -42,7 +44,13 @@ def _tinynet(kernel_set: str, threads: int) -> Framework:
     kernels.use(kernel_set)
     tinynet.set_num_threads(threads)
     return Framework(
-        nn, nn.functional, optim, tinynet.from_numpy, lambda model: model, tinynet.no_grad
+        nn,
+        nn.functional,
+        optim,
+        tinynet.from_numpy,
+        lambda model: model,
+        tinynet.no_grad,
+        tinynet.manual_seed,
     )
 
 
@@ -63,6 +71,7 @@ def _torch(layout: str, threads: int) -> Framework:
         tensor,
         lambda model: model.to(memory_format=memory_format),
         torch.inference_mode,
+        torch.manual_seed,
     )
 
 

@@ -1,0 +1,87 @@
+"""One forward pass without gradients, tinynet beside PyTorch.
+
+examples:
+  python -m benchmarks.inference
+  python -m benchmarks.inference --nets lenet --batch 1,32,1024
+  python -m benchmarks.inference --nets vgg16 --vgg16-batch 8
+
+VGG-16 sees images of 3x224x224; its activations take some 60 MB an image, so it has batch sizes
+of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from benchmarks import common, comparison, frameworks
+from benchmarks.nets import NETS
+
+SHOWN = ("lenet", "small", "mnist", "vgg", "vgg16")
+
+
+def make_step(
+    framework: str, variant: str, threads: int, net: str, batch: int
+) -> Callable[[], None]:
+    """The forward pass of one case, made inside the worker."""
+    loaded = frameworks.load(framework, variant, threads)
+    known = NETS[net]
+    model = loaded.place(known.build(loaded.nn))
+    model.eval()
+    images, _ = frameworks.random_batches(1, batch, known.image, known.classes)[0]
+    x = loaded.tensor(images)
+
+    def step() -> None:
+        with loaded.inference():
+            model(x)
+
+    return step
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = common.new_parser(__doc__)
+    parser.add_argument(
+        "--nets",
+        type=common.names("net", SHOWN),
+        default=["lenet", "vgg16"],
+        metavar="LIST",
+        help=f"of {', '.join(SHOWN)} (default: lenet,vgg16)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=common.sizes,
+        default=[1, 128],
+        metavar="LIST",
+        help="batch sizes of all but vgg16 (default 1,128)",
+    )
+    parser.add_argument(
+        "--vgg16-batch",
+        type=common.sizes,
+        default=[1],
+        metavar="LIST",
+        help="batch sizes of vgg16 (default 1)",
+    )
+    common.add_contestants(parser)
+    common.add_rounds(parser, rounds=6, seconds=0.5)
+    common.add_json(parser)
+    args = parser.parse_args(argv)
+    contestants = common.resolve_contestants(parser, args)
+    cases = [
+        comparison.run_case(
+            f"{net} {batch}",
+            batch,
+            "benchmarks.inference:make_step",
+            contestants,
+            {"net": net, "batch": batch},
+            args.rounds,
+            args.seconds,
+        )
+        for net in args.nets
+        for batch in (args.vgg16_batch if net == "vgg16" else args.batch)
+    ]
+    print(comparison.report(cases))
+    common.write_json(args.json, comparison.record(cases))
+
+
+if __name__ == "__main__":
+    main()
