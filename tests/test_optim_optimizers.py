@@ -1,0 +1,592 @@
+"""Optimizers: steps in place, parameter groups, saving and loading, and what they refuse."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinynet
+from tinynet import CheckpointError, ShapeError, optim
+from tinynet.optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from tinynet.optim import optimizer as optimizer_module
+
+# every optimizer with every kind of state
+VARIANTS = [
+    (SGD, {"lr": 0.1}),
+    (SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+    (SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "maximize": True}),
+    (Adam, {"weight_decay": 0.1}),
+    (Adam, {"amsgrad": True, "maximize": True}),
+    (AdamW, {"amsgrad": True}),
+    (RMSprop, {"weight_decay": 0.1}),
+    (RMSprop, {"centered": True, "momentum": 0.9, "maximize": True}),
+    (Adadelta, {"weight_decay": 0.1}),
+    (Adagrad, {"lr_decay": 0.1, "initial_accumulator_value": 0.2}),
+]
+all_variants = pytest.mark.parametrize(("kind", "settings"), VARIANTS)
+
+
+def parameter(shape=(3, 4), dtype=np.float32, seed=0):
+    values = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    return tinynet.tensor(values, requires_grad=True)
+
+
+def give_gradient(p, seed):
+    values = np.random.default_rng(seed).standard_normal(p.shape).astype(p.dtype)
+    p.grad = tinynet.tensor(values)
+
+
+def train(optimizer, params, steps, start=0):
+    for step in range(start, start + steps):
+        for i, p in enumerate(params):
+            give_gradient(p, 100 * step + i)
+        optimizer.step()
+
+
+# ----- the step -------------------------------------------------------------------------------
+
+
+@all_variants
+def test_parameters_change_in_place(kind, settings):
+    p = parameter()
+    memory, view, before = p.data, p.data[1:], p.data.copy()
+    train(kind([p], **settings), [p], 2)
+    assert p.data is memory
+    assert (p.data != before).all()
+    np.testing.assert_array_equal(view, p.data[1:])
+    assert p.requires_grad
+    assert p.is_leaf
+
+
+@all_variants
+def test_float32_stays_float32(kind, settings):
+    p = parameter()
+    scalars = {
+        name: np.float64(value) if type(value) is float else value
+        for name, value in settings.items()
+    }
+    optimizer = kind([p], **scalars)
+    optimizer.param_groups[0]["lr"] = np.float64(0.01)
+    train(optimizer, [p], 2)
+    arrays = [value for value in optimizer.state[p].values() if isinstance(value, np.ndarray)]
+    assert p.dtype == np.float32
+    assert all(array.dtype == np.float32 for array in arrays)
+    q = parameter()
+    plain = kind([q], **settings)
+    plain.param_groups[0]["lr"] = 0.01
+    train(plain, [q], 2)
+    np.testing.assert_array_equal(p.data, q.data)
+
+
+@all_variants
+def test_gradients_are_read_only_to_the_step(kind, settings):
+    p = parameter()
+    give_gradient(p, 1)
+    p.grad.data.flags.writeable = False
+    kept = p.grad.data.copy()
+    kind([p], **settings).step()
+    np.testing.assert_array_equal(p.grad.data, kept)
+
+
+def strided(values, order):
+    """The same values with another order in memory."""
+    if order == "gaps":
+        wide = np.zeros((*values.shape[:-1], 2 * values.shape[-1]), values.dtype)
+        wide[..., ::2] = values
+        return wide[..., ::2]
+    if order == "reversed":
+        return np.ascontiguousarray(values[::-1])[::-1]
+    return np.ascontiguousarray(values.transpose(order)).transpose(np.argsort(order))
+
+
+@all_variants
+@pytest.mark.parametrize("block", [5, 24, 10**6])
+@pytest.mark.parametrize("order", [(2, 1, 0), (1, 2, 0), "gaps", "reversed"])
+def test_memory_order_and_blocks_do_not_change_the_result(
+    kind, settings, order, block, monkeypatch
+):
+    reference = parameter((4, 3, 6), np.float64)
+    train(kind([reference], **settings), [reference], 3)
+    monkeypatch.setattr(optimizer_module, "BLOCK", block)
+    p = parameter((4, 3, 6), np.float64)
+    p.data = strided(p.data, order)
+    optimizer = kind([p], **settings)
+    for step in range(3):
+        give_gradient(p, 100 * step)
+        p.grad.data = strided(p.grad.data, (0, 2, 1) if step else order)
+        optimizer.step()
+    np.testing.assert_array_equal(p.data, reference.data)
+
+
+@given(
+    shape=st.lists(st.integers(1, 6), min_size=1, max_size=4).map(tuple),
+    limit=st.integers(1, 50),
+)
+@settings(max_examples=100, deadline=None)
+def test_blocks_cover_each_element_once_and_stay_small(shape, limit):
+    counts = np.zeros(shape, int)
+    for index in optimizer_module._blocks(shape, limit):
+        counts[index] += 1
+        assert np.size(counts[index]) <= limit
+    assert (counts == 1).all()
+
+
+@all_variants
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,)])
+def test_scalars_and_empty_parameters_can_be_trained(kind, settings, shape):
+    p = parameter(shape)
+    before = p.data.copy()
+    train(kind([p], **settings), [p], 3)
+    assert type(p.data) is np.ndarray
+    assert p.shape == shape
+    assert (p.data != before).all()
+
+
+def test_parameters_without_a_gradient_are_left_alone():
+    p, q = parameter(), parameter()
+    optimizer = Adam([p, q])
+    give_gradient(p, 1)
+    before = q.data.copy()
+    optimizer.step()
+    np.testing.assert_array_equal(q.data, before)
+    assert q not in optimizer.state
+    give_gradient(q, 2)
+    optimizer.step()
+    assert (optimizer.state[p]["step"], optimizer.state[q]["step"]) == (2, 1)
+
+
+def test_a_step_between_forward_and_backward_is_noticed():
+    p = parameter()
+    loss = (p * p).sum()
+    give_gradient(p, 1)
+    SGD([p], lr=0.1).step()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_steps_record_nothing():
+    p = parameter()
+    (p * p).sum().backward()
+    SGD([p], lr=0.1).step()
+    assert p.node is None
+    assert not p.grad.requires_grad
+
+
+def test_step_size_by_hand():
+    p = tinynet.tensor([1.0, -2.0], requires_grad=True, dtype=tinynet.float64)
+    optimizer = SGD([p], lr=0.1, momentum=0.5, weight_decay=0.2)
+    p.grad = tinynet.tensor(np.array([0.8, 0.4]))
+    optimizer.step()  # g = (1, 0), b = g
+    np.testing.assert_allclose(p.data, [0.9, -2.0], rtol=1e-15)
+    p.grad = tinynet.tensor(np.array([0.82, 0.4]))
+    optimizer.step()  # g = (1, 0), b = (1.5, 0)
+    np.testing.assert_allclose(p.data, [0.75, -2.0], rtol=1e-15)
+
+
+def test_first_adam_step_has_the_length_of_the_learning_rate():
+    p = parameter(dtype=np.float64)
+    before = p.data.copy()
+    give_gradient(p, 1)
+    Adam([p], lr=0.01, eps=0).step()
+    np.testing.assert_allclose(p.data, before - 0.01 * np.sign(p.grad.data), rtol=1e-12)
+
+
+def test_centered_rmsprop_with_a_constant_gradient_stays_finite():
+    p = tinynet.tensor(np.full(50, 1.0), requires_grad=True)
+    optimizer = RMSprop([p], lr=1e-12, alpha=0.1, centered=True)
+    for _ in range(60):
+        p.grad = tinynet.tensor(np.linspace(0.1, 7.3, 50))
+        optimizer.step()
+    assert np.isfinite(p.data).all()
+
+
+@all_variants
+def test_a_step_toward_lower_loss(kind, settings):
+    p = parameter(dtype=np.float64)
+    sign = -1 if settings.get("maximize") else 1
+    optimizer = kind([p], **settings)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = sign * (p * p).sum()
+        loss.backward()
+        losses.append(sign * loss.item())
+        optimizer.step()
+    assert losses[-1] < losses[0]
+
+
+def test_closure_is_run_with_gradients_and_its_loss_returned():
+    p = tinynet.tensor([2.0], requires_grad=True)
+    optimizer = SGD([p], lr=0.25)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    with tinynet.no_grad():
+        assert optimizer.step(closure).item() == 4.0
+    assert p.data.tolist() == [1.0]
+
+
+def test_scratch_memory_is_bounded_and_reused(monkeypatch):
+    monkeypatch.setattr(optimizer_module, "BLOCK", 64)
+    params = [parameter((50, 7)), parameter((3,)), parameter((9, 9), np.float64)]
+    optimizer = Adam(params)
+    train(optimizer, params, 2)
+    memory = dict(optimizer._memory)
+    train(optimizer, params, 2, start=2)
+    assert memory.keys() == optimizer._memory.keys() == {"f", "d"}
+    assert all(optimizer._memory[key] is memory[key] for key in memory)
+    assert all(array.shape[1] <= 64 for array in memory.values())
+
+
+def test_a_dropped_optimizer_is_freed_without_the_garbage_collector():
+    p = parameter((20, 20))
+    optimizer = Adam([p])
+    train(optimizer, [p], 1)
+    alive = weakref.ref(optimizer)
+    gc.disable()
+    try:
+        del optimizer
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+# ----- zero_grad, groups, repr ----------------------------------------------------------------
+
+
+def test_zero_grad_forgets_or_fills():
+    p = parameter()
+    optimizer = SGD([p])
+    give_gradient(p, 1)
+    kept = p.grad.data
+    optimizer.zero_grad(set_to_none=False)
+    assert p.grad.data is kept
+    assert not kept.any()
+    optimizer.zero_grad()
+    assert p.grad is None
+    optimizer.zero_grad(set_to_none=False)
+    assert p.grad is None
+
+
+def test_groups_have_their_own_settings():
+    p, q = parameter(), parameter(seed=1)
+    before = p.data.copy(), q.data.copy()
+    optimizer = SGD([{"params": [p]}, {"params": iter([q]), "lr": 0.5, "name": "head"}], lr=0.1)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.5]
+    give_gradient(p, 1)
+    give_gradient(q, 2)
+    optimizer.step()
+    np.testing.assert_allclose(p.data, before[0] - 0.1 * p.grad.data, rtol=1e-6)
+    np.testing.assert_allclose(q.data, before[1] - 0.5 * q.grad.data, rtol=1e-6)
+    assert "group 1 (head): 1 tensors, 12 values; lr=0.5" in repr(optimizer)
+
+
+def test_a_group_can_be_added_later():
+    p, q = parameter(), parameter()
+    optimizer = Adam([p], lr=0.1)
+    train(optimizer, [p], 1)
+    optimizer.add_param_group({"params": q, "lr": 0.01})
+    before = q.data.copy()
+    train(optimizer, [p, q], 1)
+    assert (q.data != before).all()
+    with pytest.raises(ValueError, match="there twice"):
+        optimizer.add_param_group({"params": [p]})
+    assert len(optimizer.param_groups) == 2
+
+
+def test_an_optimizer_of_ones_own_is_a_few_lines():
+    class Plain(Optimizer):
+        def __init__(self, params, lr):
+            super().__init__(params, {"lr": lr})
+
+        def update(self, p, g, state, settings, t, u):
+            p -= settings["lr"] * g
+
+    p, q = parameter(), parameter()
+    train(Plain([p], 0.1), [p], 3)
+    train(SGD([q], 0.1), [q], 3)
+    np.testing.assert_allclose(p.data, q.data, rtol=1e-6)
+    give_gradient(p, 0)
+    with pytest.raises(NotImplementedError, match="Optimizer must define update"):
+        Optimizer([p], {"lr": 0.1}).step()
+
+
+# ----- saving and loading ---------------------------------------------------------------------
+
+
+@all_variants
+def test_resume_is_equal_to_the_bit(kind, settings):
+    def build():
+        params = [parameter((3, 4)), parameter((2, 5), seed=1), parameter((2,), np.float64, 2)]
+        params[0].data = strided(params[0].data, (1, 0))
+        groups = [{"params": params[:2]}, {"params": params[2:], "lr": 0.02}]
+        return params, kind(groups, **settings)
+
+    params, optimizer = build()
+    train(optimizer, params[:2], 3)  # the third joins later
+    saved, values = optimizer.state_dict(), [p.data.copy() for p in params]
+    train(optimizer, params, 3, start=3)
+
+    resumed, other = build()
+    for p, value in zip(resumed, values, strict=True):
+        p.data[...] = value
+    other.load_state_dict(saved)
+    train(other, resumed, 3, start=3)
+    for p, q in zip(params, resumed, strict=True):
+        assert p.data.tobytes() == q.data.tobytes()
+
+
+@all_variants
+def test_state_survives_json_beside_arrays(kind, settings):
+    params = [parameter(), parameter((2,), seed=1)]
+    optimizer = kind([{"params": params[:1], "name": "body"}, {"params": params[1:]}], **settings)
+    optim.lr_scheduler.StepLR(optimizer, 2)
+    train(optimizer, params, 2)
+    saved = optimizer.state_dict()
+    arrays = {}
+    for i, entry in saved["state"].items():
+        for key, value in entry.items():
+            assert type(value) in (int, np.ndarray)
+            if isinstance(value, np.ndarray):
+                arrays[f"{i}.{key}"] = value
+    plain = json.loads(json.dumps(saved, default=lambda array: "array", allow_nan=False))
+    for name, value in arrays.items():
+        i, key = name.split(".")
+        plain["state"][i][key] = value
+    other = kind([{"params": params[:1], "name": "body"}, {"params": params[1:]}], **settings)
+    other.load_state_dict(plain)
+    again = other.state_dict()
+    assert again["param_groups"] == saved["param_groups"]
+    assert again["state"].keys() == saved["state"].keys()
+    for i, entry in saved["state"].items():
+        for key, value in entry.items():
+            np.testing.assert_array_equal(again["state"][i][key], value)
+
+
+def test_state_dict_is_a_copy():
+    p = parameter()
+    optimizer = SGD([p], lr=0.1, momentum=0.9)
+    train(optimizer, [p], 1)
+    saved = optimizer.state_dict()
+    kept = copy.deepcopy(saved)
+    other = SGD([p], lr=0.1, momentum=0.9)
+    other.load_state_dict(saved)
+    train(optimizer, [p], 1)
+    train(other, [p], 1)
+    buffer = kept["state"][0]["momentum_buffer"]
+    np.testing.assert_array_equal(saved["state"][0]["momentum_buffer"], buffer)
+    assert saved["param_groups"] == kept["param_groups"]
+
+
+def test_loading_brings_back_changed_settings():
+    p = parameter()
+    optimizer = Adam([p], lr=0.1, betas=(0.5, 0.6))
+    optimizer.param_groups[0]["lr"] = np.float32(0.25)
+    other = Adam([p])
+    other.load_state_dict(json.loads(json.dumps(optimizer.state_dict())))
+    assert other.param_groups[0]["lr"] == 0.25
+    assert other.param_groups[0]["betas"] == (0.5, 0.6)
+    assert other.param_groups[0]["params"][0] is p
+
+
+def damaged(change):
+    """An optimizer with three steps behind it, and a state of it changed by `change`."""
+    params = [parameter(), parameter((2,), seed=1)]
+    optimizer = Adam([{"params": params[:1]}, {"params": params[1:], "lr": 0.5}])
+    train(optimizer, params, 3)
+    state = optimizer.state_dict()
+    change(state)
+    return optimizer, state
+
+
+DAMAGE = [
+    (lambda s: s.pop("state"), "this one is a dict with the keys 'param_groups'"),
+    (lambda s: s.update(extra=1), "keys 'state' and 'param_groups'"),
+    (lambda s: s.update(state=[]), "the saved state is []"),
+    (lambda s: s["param_groups"].pop(), "are 1 groups, the optimizer has 2"),
+    (lambda s: s.update(param_groups=None), "param_groups are None, the optimizer has 2"),
+    (lambda s: s["param_groups"].__setitem__(0, 5), "param_groups[0] is 5, no dict"),
+    (lambda s: s["param_groups"][1].update(params=[1, 2]), "this group has 1, numbered from 1"),
+    (lambda s: s["param_groups"][1].update(params=np.arange(2)), "no dict with a list 'params'"),
+    (lambda s: s["param_groups"][1].pop("betas"), "lacks betas"),
+    (lambda s: s["param_groups"][1].update(momentum=0.9), "unknown Adam setting 'momentum'"),
+    (lambda s: s["param_groups"][1].update(lr=-1.0), "param_groups[1]: Adam(lr=-1.0)"),
+    (lambda s: s["param_groups"][1].update(lr="x"), "Adam(lr='x')"),
+    (lambda s: s["param_groups"][1].update(lr=float("nan")), "Adam(lr=nan)"),
+    (lambda s: s["param_groups"][1].update(betas=[0.9, 2]), "betas[1]"),
+    (lambda s: s["param_groups"][1].update(initial_lr=[1]), "Adam(lr=[1])"),
+    (lambda s: s["state"].update({7: {}}), "state[7] belongs to no parameter"),
+    (lambda s: s["state"].update({"1": s["state"][1]}), "state['1'] belongs to no parameter"),
+    (lambda s: s["state"].update({"9" * 5000: {}}), "belongs to no parameter"),
+    (lambda s: s["state"].update(x={}), "state['x'] belongs to no parameter"),
+    (lambda s: s["state"].update({0.5: {}}), "state[0.5] belongs to no parameter"),
+    (lambda s: s["state"].update({1: 3}), "state[1] is 3; it must have step, exp_avg"),
+    (lambda s: s["state"][1].pop("exp_avg"), "state[1] is a dict with the keys 'step'"),
+    (lambda s: s["state"][1].pop("step"), "it must have step, exp_avg, exp_avg_sq"),
+    (lambda s: s["state"][1].update(step=2.5), "['step'] is 2.5"),
+    (lambda s: s["state"][1].update(step=-1), "['step'] is -1"),
+    (lambda s: s["state"][1].update(step=True), "['step'] is True"),
+    (
+        lambda s: s["state"][1].update(momentum_buffer=np.zeros(2)),
+        "unknown entry 'momentum_buffer'",
+    ),
+    (
+        lambda s: s["state"][1].update(exp_avg=np.zeros(3, np.float32)),
+        "state[1]['exp_avg'] is an array of shape (3,) and dtype float32; parameter 1 needs an "
+        "array of shape (2,) and dtype float32",
+    ),
+    (lambda s: s["state"][1].update(exp_avg=np.zeros(2)), "dtype float64; parameter 1 needs"),
+    (lambda s: s["state"][1].update(exp_avg=[0.0, 0.0]), "is [0.0, 0.0]; parameter 1 needs"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), DAMAGE)
+def test_a_damaged_state_is_refused_and_nothing_is_changed(change, message):
+    optimizer, state = damaged(change)
+    before = optimizer.state_dict()
+    arrays = {p: dict(entry) for p, entry in optimizer.state.items()}
+    with pytest.raises(CheckpointError) as error:
+        optimizer.load_state_dict(state)
+    assert message in str(error.value)
+    assert optimizer.state_dict()["param_groups"] == before["param_groups"]
+    for p, entry in arrays.items():
+        assert all(optimizer.state[p][key] is value for key, value in entry.items())
+
+
+def test_state_of_another_optimizer_is_refused():
+    p = parameter()
+    with pytest.raises(CheckpointError, match=r"this one is \[1, 2\]"):
+        SGD([p]).load_state_dict([1, 2])
+    with pytest.raises(CheckpointError, match="another optimizer than SGD"):
+        SGD([p]).load_state_dict(Adam([p]).state_dict())
+
+
+# ----- bad input ------------------------------------------------------------------------------
+
+
+class Model:
+    def parameters(self):
+        return iter([parameter()])
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        (lambda: [], ValueError, "list of parameters is empty"),
+        (lambda: iter(()), ValueError, r"call model.parameters\(\) again"),
+        (lambda: [{"params": []}], ValueError, "list of parameters is empty"),
+        (Model, TypeError, r"pass model.parameters\(\)"),
+        (lambda: Model().parameters, TypeError, r"got a function; call it"),
+        (parameter, TypeError, r"pass \[tensor\]"),
+        (lambda: {parameter()}, TypeError, "fixed order, not a set"),
+        (lambda: {"w": parameter()}, TypeError, "fixed order, not a dict"),
+        (lambda: 3, TypeError, "not a int"),
+        (lambda: [("w", parameter())], TypeError, "not model.named_parameters"),
+        (lambda: [np.ones(3)], TypeError, r"tinynet.tensor\(array, requires_grad=True\)"),
+        (lambda: [parameter(), {"params": []}], TypeError, "either tensors or groups"),
+        (lambda: [tinynet.ones(2)], ValueError, r"params\[0\] of shape \(2,\) does not require"),
+        (lambda: [parameter() * 2], ValueError, "is the result of 'mul'"),
+        (lambda: [{"lr": 0.1}], TypeError, "a dict with the key 'params'"),
+        (lambda: [{"params": [parameter()], "lrr": 1}], ValueError, "did you mean 'lr'"),
+    ],
+)
+def test_bad_parameters_are_refused(params, error, message):
+    with pytest.raises(error, match=message):
+        SGD(params(), lr=0.1)
+
+
+def test_a_parameter_given_twice_is_refused():
+    p = parameter()
+    with pytest.raises(ValueError, match=r"params\[1\] of shape \(3, 4\) is there twice"):
+        SGD([p, p])
+    with pytest.raises(ValueError, match="there twice"):
+        SGD([{"params": [p]}, {"params": [p]}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "error", "message"),
+    [
+        (
+            SGD,
+            {"lr": -0.1},
+            ValueError,
+            r"SGD\(lr=-0.1\): lr must be a finite number of at least 0",
+        ),
+        (SGD, {"lr": float("nan")}, ValueError, r"SGD\(lr=nan\)"),
+        (SGD, {"lr": float("inf")}, ValueError, r"SGD\(lr=inf\)"),
+        (SGD, {"lr": "0.1"}, TypeError, "write it without quotes"),
+        (SGD, {"lr": tinynet.ones(1)}, TypeError, r"t.item\(\)"),
+        (SGD, {"lr": True}, TypeError, "plain number, not bool"),
+        (SGD, {"momentum": -0.5}, ValueError, r"momentum=-0.5.*between 0 and 1"),
+        (SGD, {"momentum": 9}, ValueError, r"momentum=9.*between 0 and 1"),
+        (SGD, {"dampening": 2}, ValueError, r"dampening=2.*between 0 and 1"),
+        (SGD, {"weight_decay": -1}, ValueError, r"weight_decay=-1"),
+        (SGD, {"nesterov": True}, ValueError, r"nesterov=True, momentum=0.0.*momentum=0.9"),
+        (
+            SGD,
+            {"nesterov": True, "momentum": 0.9, "dampening": 0.1},
+            ValueError,
+            "needs a momentum, such as momentum=0.9, and dampening=0",
+        ),
+        (SGD, {"nesterov": 1, "momentum": 0.9}, TypeError, "must be True or False"),
+        (Adam, {"betas": (0.9, 1.0)}, ValueError, r"betas\[1\]=1.0.*between 0 and 1, 1 excluded"),
+        (Adam, {"betas": (-0.1, 0.9)}, ValueError, r"betas\[0\]=-0.1"),
+        (Adam, {"betas": 0.9}, TypeError, r"two numbers, as \(0.9, 0.999\)"),
+        (Adam, {"betas": (0.9,)}, TypeError, "two numbers"),
+        (AdamW, {"eps": -1e-8}, ValueError, r"AdamW\(eps=-1e-08\)"),
+        (RMSprop, {"alpha": 1.5}, ValueError, r"alpha=1.5"),
+        (Adadelta, {"rho": -1}, ValueError, r"rho=-1"),
+        (Adagrad, {"lr_decay": -1}, ValueError, r"lr_decay=-1"),
+    ],
+)
+def test_bad_settings_are_refused(kind, settings, error, message):
+    with pytest.raises(error, match=message):
+        kind([parameter()], **settings)
+    with pytest.raises(error, match=message):
+        kind([{"params": parameter(), **settings}])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (
+            lambda p: setattr(p, "grad", tinynet.ones(4)),
+            ShapeError,
+            r"\(3, 4\) has a .grad .*\(4,\)",
+        ),
+        (lambda p: setattr(p, "grad", np.ones((3, 4))), TypeError, "it must be a Tensor"),
+        (lambda p: setattr(p.data.flags, "writeable", False), ValueError, "memory .* read-only"),
+    ],
+)
+def test_a_bad_gradient_is_refused_before_any_parameter_changes(spoil, error, message):
+    params = [parameter(), parameter()]
+    optimizer = SGD(params, lr=0.1, momentum=0.9)
+    for p in params:
+        give_gradient(p, 1)
+    spoil(params[1])
+    before = params[0].data.copy()
+    with pytest.raises(error, match=message):
+        optimizer.step()
+    np.testing.assert_array_equal(params[0].data, before)
+    assert not optimizer.state
+
+
+def test_a_gradient_of_another_precision_is_taken_over():
+    p, q = parameter(), parameter()
+    wide = np.random.default_rng(5).standard_normal(p.shape)
+    p.grad, q.grad = tinynet.tensor(wide), tinynet.tensor(wide.astype(np.float32))
+    for one in (p, q):
+        Adam([one], maximize=True, weight_decay=0.1).step()
+    assert p.dtype == np.float32
+    np.testing.assert_allclose(p.data, q.data, rtol=1e-5)

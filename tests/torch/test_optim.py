@@ -1,0 +1,281 @@
+"""Optimizers and schedules take the same way as PyTorch's: 50 steps in float64, and whole lives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import optim
+
+torch = pytest.importorskip("torch")
+
+OPTIMIZERS = [
+    ("SGD", {}),
+    ("SGD", {"lr": 0.05}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.3}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1}),
+    ("SGD", {"lr": 0.001, "momentum": 0.5, "maximize": True, "weight_decay": 0.2}),
+    ("Adam", {}),
+    ("Adam", {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3}),
+    ("Adam", {"lr": 0.05, "weight_decay": 0.1}),
+    ("Adam", {"lr": 0.05, "amsgrad": True}),
+    ("Adam", {"lr": 0.05, "amsgrad": True, "maximize": True, "weight_decay": 0.1}),
+    ("Adam", {"lr": 0.05, "betas": (0.0, 0.5)}),
+    ("AdamW", {}),
+    ("AdamW", {"lr": 0.05, "weight_decay": 0.5, "betas": (0.7, 0.9)}),
+    ("AdamW", {"lr": 0.05, "weight_decay": 0.5, "amsgrad": True, "maximize": True}),
+    ("RMSprop", {}),
+    ("RMSprop", {"lr": 0.02, "alpha": 0.8, "eps": 1e-4, "weight_decay": 0.1}),
+    ("RMSprop", {"lr": 0.02, "momentum": 0.9}),
+    ("RMSprop", {"lr": 0.02, "alpha": 0.9, "centered": True}),
+    ("RMSprop", {"lr": 0.02, "centered": True, "momentum": 0.5, "weight_decay": 0.1}),
+    ("RMSprop", {"lr": 0.002, "maximize": True}),
+    ("Adadelta", {}),
+    ("Adadelta", {"lr": 0.5, "rho": 0.7, "eps": 1e-3, "weight_decay": 0.1}),
+    ("Adadelta", {"maximize": True}),
+    ("Adagrad", {}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "eps": 1e-4}),
+    ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.5, "maximize": True}),
+]
+
+SECOND_GROUP = {  # settings of a second group that differ from those of the first
+    "SGD": {"lr": 0.01, "momentum": 0.4, "nesterov": False, "dampening": 0.1},
+    "Adam": {"lr": 0.02, "betas": (0.6, 0.7), "weight_decay": 0.3},
+    "AdamW": {"lr": 0.02, "amsgrad": True},
+    "RMSprop": {"lr": 0.005, "centered": True, "momentum": 0.3},
+    "Adadelta": {"lr": 0.3, "rho": 0.5},
+    "Adagrad": {"lr": 0.3, "lr_decay": 0.5},
+}
+
+SHAPES = [(3, 4), (4,), (), (2, 3, 2, 2)]
+
+
+def same_problem(rng):
+    """The same parameters and targets for both frameworks; the last parameter joins late."""
+    starts = [rng.standard_normal(shape) for shape in SHAPES]
+    targets = [rng.standard_normal(shape) for shape in SHAPES]
+    ours = [tinynet.tensor(np.array(start), requires_grad=True) for start in starts]
+    theirs = [torch.tensor(start, requires_grad=True) for start in starts]
+    return ours, theirs, targets
+
+
+def loss_of(params, targets, step, tensor):
+    """Curved, with a different slope at each step; the last parameter is used from step 5 on."""
+    total = 0.0
+    for i, (p, target) in enumerate(zip(params, targets, strict=True)):
+        if i == len(params) - 1 and (step < 5 or step % 3 == 0):
+            continue
+        difference = p - tensor(target)
+        total = total + ((1 + np.sin(step + i)) * difference * difference).sum()
+        total = total + (difference * difference * difference * difference).sum() * 0.01
+    return total
+
+
+def run_both(name, settings, ours, theirs, targets, groups, steps=50, each_step=None):
+    """Optimize in both frameworks side by side and compare after each step."""
+    first = getattr(optim, name)(groups(ours), **settings)
+    second = getattr(torch.optim, name)(groups(theirs), **settings)
+    schedules = each_step(first, second) if each_step else ()
+    for step in range(steps):
+        first.zero_grad()
+        second.zero_grad()
+        loss_of(ours, targets, step, lambda t: tinynet.tensor(t)).backward()
+        loss_of(theirs, targets, step, lambda t: torch.tensor(t)).backward()
+        first.step()
+        second.step()
+        for schedule in schedules:
+            schedule.step()
+        for p, q in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-8, atol=1e-8)
+    moved = [np.abs(p.data - target).max() for p, target in zip(ours, targets, strict=True)]
+    assert np.isfinite(moved).all()
+
+
+@pytest.mark.parametrize(("name", "settings"), OPTIMIZERS)
+def test_trajectory_is_pytorchs(name, settings):
+    ours, theirs, targets = same_problem(np.random.default_rng(0))
+    before = [p.data.copy() for p in ours]
+    run_both(name, settings, ours, theirs, targets, lambda params: params)
+    assert all((p.data != old).any() for p, old in zip(ours, before, strict=True))
+
+
+@pytest.mark.parametrize(("name", "settings"), OPTIMIZERS)
+def test_trajectory_of_two_groups_is_pytorchs(name, settings):
+    ours, theirs, targets = same_problem(np.random.default_rng(1))
+    second = {**SECOND_GROUP[name]}
+    if settings.get("nesterov"):
+        second["dampening"] = 0
+
+    def groups(params):
+        return [{"params": params[:2]}, {"params": params[2:], **second}]
+
+    run_both(name, settings, ours, theirs, targets, groups)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
+def test_trajectory_under_one_cycle_is_pytorchs(name):
+    ours, theirs, targets = same_problem(np.random.default_rng(2))
+
+    def one_cycle(first, second):
+        return (
+            optim.lr_scheduler.OneCycleLR(first, 0.02, total_steps=60),
+            torch.optim.lr_scheduler.OneCycleLR(second, 0.02, total_steps=60),
+        )
+
+    settings = {"momentum": 0.9} if name == "RMSprop" else {}
+    run_both(name, settings, ours, theirs, targets, lambda p: p, each_step=one_cycle)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adadelta", "Adagrad"])
+def test_defaults_are_pytorchs(name):
+    ours = getattr(optim, name)([tinynet.ones(1, requires_grad=True)]).defaults
+    theirs = getattr(torch.optim, name)([torch.ones(1, requires_grad=True)]).defaults
+    assert ours == {key: theirs[key] for key in ours}
+    rest = set(theirs) - set(ours)
+    implementation = {"foreach", "fused", "capturable", "differentiable"}
+    assert rest <= implementation | {"decoupled_weight_decay"}
+
+
+@pytest.mark.parametrize(("name", "settings"), [OPTIMIZERS[3], OPTIMIZERS[11], OPTIMIZERS[21]])
+def test_state_has_pytorchs_names_and_values(name, settings):
+    ours, theirs, targets = same_problem(np.random.default_rng(3))
+    first, second = (
+        getattr(optim, name)(ours, **settings),
+        getattr(torch.optim, name)(theirs, **settings),
+    )
+    for step in range(4, 8):
+        first.zero_grad()
+        second.zero_grad()
+        loss_of(ours, targets, step, lambda t: tinynet.tensor(t)).backward()
+        loss_of(theirs, targets, step, lambda t: torch.tensor(t)).backward()
+        first.step()
+        second.step()
+    theirs_state = second.state_dict()["state"]
+    ours_state = first.state_dict()["state"]
+    assert ours_state.keys() == theirs_state.keys()
+    for i, entry in ours_state.items():
+        assert entry.keys() | {"step"} == theirs_state[i].keys() | {"step"}
+        for key in theirs_state[i]:
+            np.testing.assert_allclose(entry[key], np.asarray(theirs_state[i][key]), rtol=1e-10)
+
+
+def both_optimizers(kind="SGD", **settings):
+    """An optimizer with two groups in each framework."""
+    pair = []
+    for framework, tensors in ((optim, tinynet), (torch.optim, torch)):
+        first, second = (tensors.ones(1, requires_grad=True) for _ in range(2))
+        groups = [{"params": [first]}, {"params": [second], "lr": 0.03}]
+        pair.append(getattr(framework, kind)(groups, lr=0.5, **settings))
+    return pair
+
+
+def life(optimizer, schedule, steps, metrics=None):
+    """The learning rates and momenta of both groups at each step."""
+    sequence = []
+    for n in range(steps):
+        row = []
+        for group, last in zip(optimizer.param_groups, schedule.get_last_lr(), strict=True):
+            assert group["lr"] == last
+            row += [group["lr"], group.get("momentum", 0), group.get("betas", (0,))[0]]
+        sequence.append(row)
+        optimizer.step()
+        if metrics is None:
+            schedule.step()
+        else:
+            schedule.step(metrics[n])
+    return sequence
+
+
+SCHEDULES = [
+    ("StepLR", {"step_size": 3}, 20),
+    ("StepLR", {"step_size": 1, "gamma": 0.9}, 20),
+    ("MultiStepLR", {"milestones": [2, 5, 5, 11], "gamma": 0.5}, 15),
+    ("MultiStepLR", {"milestones": [7, 3]}, 10),
+    ("ExponentialLR", {"gamma": 0.93}, 40),
+    ("CosineAnnealingLR", {"T_max": 10}, 11),
+    ("CosineAnnealingLR", {"T_max": 7, "eta_min": 0.01}, 40),
+    ("LinearLR", {}, 10),
+    ("LinearLR", {"start_factor": 0.1, "end_factor": 0.7, "total_iters": 8}, 12),
+    ("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": 8}, 12),
+    ("ConstantLR", {}, 10),
+    ("ConstantLR", {"factor": 0.25, "total_iters": 3}, 6),
+    ("LambdaLR", {"lr_lambda": lambda n: 0.95**n}, 20),
+    ("LambdaLR", {"lr_lambda": [lambda n: 0.95**n, lambda n: 1 / (n + 1)]}, 20),
+    ("OneCycleLR", {"max_lr": 0.8, "total_steps": 37}, 37),
+    ("OneCycleLR", {"max_lr": [0.8, 0.2], "epochs": 5, "steps_per_epoch": 6}, 30),
+    ("OneCycleLR", {"max_lr": 0.8, "total_steps": 37, "three_phase": True}, 37),
+    ("OneCycleLR", {"max_lr": 0.8, "total_steps": 40, "anneal_strategy": "linear"}, 40),
+    (
+        "OneCycleLR",
+        {"max_lr": 1.0, "total_steps": 31, "three_phase": True, "anneal_strategy": "linear"},
+        31,
+    ),
+    ("OneCycleLR", {"max_lr": 0.8, "total_steps": 20, "pct_start": 0.0}, 20),
+    ("OneCycleLR", {"max_lr": 0.8, "total_steps": 20, "pct_start": 0.9}, 20),
+    ("OneCycleLR", {"max_lr": 0.8, "total_steps": 20, "cycle_momentum": False}, 20),
+    (
+        "OneCycleLR",
+        {
+            "max_lr": 0.8,
+            "total_steps": 23,
+            "base_momentum": [0.5, 0.6],
+            "max_momentum": 0.99,
+            "div_factor": 10.0,
+            "final_div_factor": 50.0,
+        },
+        23,
+    ),
+]
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.parametrize(("name", "settings", "steps"), SCHEDULES)
+def test_schedule_is_pytorchs(name, settings, steps, kind):
+    sequences = []
+    for module, optimizer in zip((optim, torch.optim), both_optimizers(kind), strict=True):
+        schedule = getattr(module.lr_scheduler, name)(optimizer, **settings)
+        sequences.append(life(optimizer, schedule, steps))
+    np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-11, atol=1e-15)
+    assert len({tuple(row) for row in sequences[0]}) > 1
+
+
+def test_sequential_schedule_is_pytorchs():
+    sequences = []
+    for module, optimizer in zip((optim, torch.optim), both_optimizers(), strict=True):
+        schedules = module.lr_scheduler
+        warm_up = schedules.LinearLR(optimizer, start_factor=0.1, total_iters=5)
+        cosine = schedules.CosineAnnealingLR(optimizer, T_max=9, eta_min=0.001)
+        last = schedules.ExponentialLR(optimizer, gamma=0.8)
+        sequence = schedules.SequentialLR(optimizer, [warm_up, cosine, last], milestones=[5, 14])
+        sequences.append(life(optimizer, sequence, 25))
+    np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"factor": 0.5, "patience": 2},
+        {"factor": 0.5, "patience": 0, "cooldown": 2},
+        {"factor": 0.5, "patience": 1, "mode": "max"},
+        {"factor": 0.3, "patience": 1, "threshold": 0.2, "threshold_mode": "abs"},
+        {"factor": 0.3, "patience": 1, "threshold": 0.2, "threshold_mode": "rel"},
+        {"factor": 0.3, "patience": 1, "mode": "max", "threshold": 0.1, "threshold_mode": "abs"},
+        {"factor": 0.1, "patience": 0, "min_lr": [0.1, 0.001]},
+        {"factor": 0.1, "patience": 0, "min_lr": 0.02, "eps": 0.01},
+    ],
+)
+def test_plateau_is_pytorchs(settings):
+    rng = np.random.default_rng(4)
+    metrics = [float(m) for m in np.linspace(2, 0.5, 40) + 0.5 * rng.standard_normal(40)]
+    metrics[7] = float("nan")
+    metrics[9] = float("inf") if settings.get("mode") != "max" else float("-inf")
+    sequences = []
+    for module, optimizer in zip((optim, torch.optim), both_optimizers(), strict=True):
+        schedule = module.lr_scheduler.ReduceLROnPlateau(optimizer, **settings)
+        sequences.append(life(optimizer, schedule, 40, metrics))
+    np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-12)
+    assert len({tuple(row) for row in sequences[0]}) > 1
