@@ -47,7 +47,7 @@ x = tinynet.randn(256, 2, rng=rng)
 target = (x[:, 0] * x[:, 1] > 0).long()
 model = nn.Sequential(nn.Linear(2, 16), Mish(), nn.Linear(16, 2))
 optimizer = optim.Adam(model.parameters(), lr=0.02)
-for step in range(200):
+for _ in range(200):
     loss = F.cross_entropy(model(x), target)
     optimizer.zero_grad()
     loss.backward()

@@ -46,7 +46,7 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
 
 def conv2d_gradients(dy, x, w, stride, padding, dilation, groups):
     """(dx, dw): the same seven loops; each product x * w of the forward pass meets its dy."""
-    N, O, C = x.shape[0], w.shape[0], w.shape[1]
+    O, C = w.shape[:2]
     H, W = x.shape[2:]
     padded = pad(x, padding)
     dx, dw = np.zeros_like(padded), np.zeros_like(w)

@@ -13,10 +13,11 @@ import pytest
 import reference
 
 from tinynet import kernels
+from tinynet.kernels import rows
 
 NO_PADDING = ((0, 0), (0, 0))
 
-# (stride, padding, dilation, groups) for an input of 4 channels and 6 filters
+# stride, padding, dilation and groups, for an input of 4 channels and 6 filters
 CONVOLUTIONS = [
     ((1, 1), NO_PADDING, (1, 1), 1),
     ((1, 1), ((1, 1), (1, 1)), (1, 1), 1),
@@ -27,7 +28,7 @@ CONVOLUTIONS = [
     ((1, 1), ((1, 1), (1, 1)), (1, 1), 2),
     ((2, 2), ((1, 1), (0, 1)), (2, 2), 2),
 ]
-# (kernel, stride, padding, dilation)
+# kernel, stride, padding and dilation
 POOLS = [
     ((2, 2), (2, 2), NO_PADDING, (1, 1)),
     ((3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1)),
@@ -86,7 +87,7 @@ def close(actual, expected):
 @pytest.mark.parametrize("kernel", KERNEL_SIZES)
 @pytest.mark.parametrize("case", CONVOLUTIONS)
 def test_convolution_and_its_gradients_are_what_the_loops_say(case, kernel, dtype, rng):
-    stride, padding, dilation, groups = case
+    groups = case[-1]
     x = rng.standard_normal((2, 4, 7, 8)).astype(dtype)
     w = rng.standard_normal((6, 4 // groups, *kernel)).astype(dtype)
     b = rng.standard_normal(6).astype(dtype)
@@ -127,8 +128,8 @@ def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
 
     whole = results()
     monkeypatch.setattr(kernels.numpy_kernels, "BLOCK_BYTES", 20_000)
-    monkeypatch.setattr(kernels.rows, "BLOCK_BYTES", 5_000)
-    monkeypatch.setattr(kernels.rows, "SMALL_PRODUCT", 5_000)
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 5_000)
+    monkeypatch.setattr(rows, "SMALL_PRODUCT", 5_000)
     for blocks, one in zip(results(), whole, strict=True):
         close(blocks, one)
 
@@ -224,8 +225,7 @@ def test_override_puts_a_function_in_place_and_takes_it_away_again():
 
 
 def test_unknown_kernels_and_sets_are_named_with_the_nearest():
-    with pytest.raises(ValueError, match="did you mean 'conv2d'"):
-        with kernels.override(conv2=None):
-            pass
+    with pytest.raises(ValueError, match="did you mean 'conv2d'"), kernels.override(conv2=None):
+        pass
     with pytest.raises(ValueError, match="unknown kernel set 'nunpy'; did you mean 'numpy'"):
         kernels.use("nunpy")

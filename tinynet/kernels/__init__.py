@@ -35,7 +35,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tinynet.errors import unknown_name
-from tinynet.kernels import numpy_kernels, rows, threads
+from tinynet.kernels import numpy_kernels
 
 NAMES = (
     "conv2d",

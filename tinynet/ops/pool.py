@@ -115,7 +115,7 @@ def _both_axes(x: np.ndarray, A: np.ndarray, B: np.ndarray) -> np.ndarray:
     N, C, H, W = x.shape
     rows = A @ x.transpose(1, 2, 3, 0).reshape(C, H, W * N)  # (C, OH, W*N)
     both = B @ rows.reshape(C, len(A), W, N)  # (C, OH, OW, N)
-    return both.transpose(3, 0, 1, 2)
+    return np.asarray(both.transpose(3, 0, 1, 2))
 
 
 def _averaging(length: int, parts: int, dtype: np.dtype[np.generic]) -> np.ndarray:
@@ -150,7 +150,7 @@ def _edges(
     ceil_mode: bool,
 ) -> Padding:
     """Padding as ((top, bottom), (left, right)); ceil_mode enlarges it after the end."""
-    edges = []
+    edges: list[Pair] = []
     for length, k, s, m, d in zip(size, kernel, stride, margin, dilation):
         after = m
         if ceil_mode:
@@ -160,11 +160,9 @@ def _edges(
                 places -= 1  # the last window would start in the padding after the image
             after = max(m, (places - 1) * s + span(k, d) - length - m)
         edges.append((m, after))
-    plain = ((margin[0], margin[0]), (margin[1], margin[1]))
-    check_fits(
-        op, (size[0], size[1]), kernel, stride, tuple(edges) if ceil_mode else plain, dilation
-    )  # type: ignore[arg-type]
-    return edges[0], edges[1]
+    padding: Padding = (edges[0], edges[1])
+    check_fits(op, (size[0], size[1]), kernel, stride, padding, dilation)
+    return padding
 
 
 def _count(
