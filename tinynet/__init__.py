@@ -5,8 +5,17 @@
 >>> (x * x).sum().backward()
 >>> x.grad
 Tensor([2., 4., 6.])
+
+What is where: `tinynet.nn` (layers), `tinynet.nn.functional`, `tinynet.optim`, `tinynet.data`,
+`tinynet.models`, `tinynet.training` (fit), `tinynet.kernels`; the operations are here, by name.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tinynet import nn, optim
 from tinynet.autograd import differentiable, enable_grad, is_grad_enabled, no_grad
 from tinynet.creation import (
     arange,
@@ -26,8 +35,30 @@ from tinynet.creation import (
     zeros_like,
 )
 from tinynet.errors import CheckpointError, DataError, ShapeError
+from tinynet.gradcheck import gradcheck, gradcheck_model
+from tinynet.kernels.threads import get_num_threads, set_num_threads
+from tinynet.nn.summary import summary
 from tinynet.ops import *  # noqa: F403
 from tinynet.random import manual_seed
 from tinynet.tensor import Tensor, bool_, float32, float64, int64, uint8
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tinynet import data, models, training
+    from tinynet.training import load, save
+
+_LATER = {"data": "", "models": "", "training": "", "load": "training", "save": "training"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the parts that a program may not need when it first names them."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
+    if not _LATER[name]:
+        return importlib.import_module(f"tinynet.{name}")
+    return getattr(importlib.import_module(f"tinynet.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LATER])
