@@ -152,8 +152,8 @@ def differentiable(function: Any = None, *, view: bool = False) -> Any:
 
 
 def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
-    name = body.__name__
-    qualified_name = f"{body.__module__}.{name}"
+    name = body.__name__.lstrip("_")
+    qualified_name = f"{body.__module__}.{body.__name__}"
 
     @functools.wraps(body)
     def operation(*args: Any, **settings: Any) -> Tensor:
@@ -175,10 +175,8 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
         try:
             result = body(*arrays, **settings)
         except ValueError as error:
-            explained = explained_error(error, name, arrays)
-            if explained is None:
-                raise
-            raise explained from error
+            explain(error, name, arrays)
+            raise
         if type(result) is not tuple:
             raise TypeError(
                 f"{name}: an operation returns a tuple (y, dx, ...), not {result!r:.60}"
@@ -206,23 +204,22 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
     return operation
 
 
-def explained_error(error: ValueError, name: str, arrays: Sequence[Any]) -> ShapeError | None:
-    """NumPy's complaint about an axis or about broadcasting, with operation and shapes named."""
-    if isinstance(error, ShapeError):
-        return None
+def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
+    """Raise NumPy's complaint about an axis or broadcasting again, with operation and shapes."""
     shapes = [x.shape for x in arrays if isinstance(x, np.ndarray)]
+    if isinstance(error, ShapeError) or not shapes:
+        return
     if isinstance(error, np.exceptions.AxisError) and error.axis is not None:
-        return ShapeError(
+        raise ShapeError(
             f"{name}: axis {error.axis} does not exist in shape {shapes[0]}; "
             f"its axes are {-len(shapes[0])} to {len(shapes[0]) - 1}"
-        )
+        ) from error
     if "broadcast" in str(error):
-        return ShapeError(
+        raise ShapeError(
             f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; aligned at the "
             "right, each pair of sizes must be equal or contain a 1. `reshape` or `unsqueeze` can "
             "insert the axis that is missing."
-        )
-    return None
+        ) from error
 
 
 def _no_gradient(name: str, place: int) -> str:
@@ -335,7 +332,11 @@ class _GradMode(contextlib.ContextDecorator):
 
     recording: bool
 
-    def __init__(self) -> None:
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        mode = super().__new__(cls)
+        return mode if function is None else mode(function)  # a decorator without parentheses
+
+    def __init__(self, function: Callable[..., Any] | None = None) -> None:
         self._before: list[bool] = []
 
     def _recreate_cm(self) -> _GradMode:  # a decorated function may run in several threads

@@ -142,7 +142,7 @@ class Tensor(Variable):
         if self.numel() == 0 or self.numel() > 200:
             notes.append(f"shape={self.shape}")
         if self.node is not None:
-            notes.append(f"op={self.node.name.lstrip('_')}")
+            notes.append(f"op={self.node.name}")
         elif self.requires_grad:
             notes.append("requires_grad=True")
         return f"{type(self).__name__}({', '.join(notes)})"
@@ -485,12 +485,11 @@ class Tensor(Variable):
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
-        retained = self.node is not None and self.node.retained is not None
+        if self.node is not None and result.node is not None:
+            self.node.retained, result.node.retained = None, self.node.retained
         self.node, self.requires_grad = result.node, result.requires_grad
         if self.node is not None:
             self.node.number = next(autograd.clock)  # later than the change it stands for
-        if retained:
-            self.retain_grad()
 
     def _check_may_change(self, name: str) -> None:
         if self.requires_grad and self.node is None:
@@ -574,7 +573,8 @@ class Tensor(Variable):
 
     def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:  # noqa: A002
         """Limit each element to the interval from `min` to `max`; None is no bound."""
-        return ops.clip(self, min, max)
+        x = _operand(_operand(self, min), max)
+        return ops.clip(x, min, max)
 
     def clamp(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:  # noqa: A002
         """`clip` by PyTorch's name."""
@@ -719,11 +719,13 @@ class Tensor(Variable):
 
     def any(self, axis: AxisLike = None, keepdims: bool = False, *, dim: AxisLike = None) -> Tensor:
         """Whether some element is not 0; a bool tensor."""
-        return autograd.wrap(self.data.any(_axis(axis, dim), keepdims=keepdims))
+        axes = axes_of("any", self.data, _axis(axis, dim))
+        return autograd.wrap(self.data.any(axes, keepdims=keepdims))
 
     def all(self, axis: AxisLike = None, keepdims: bool = False, *, dim: AxisLike = None) -> Tensor:
         """Whether no element is 0; a bool tensor."""
-        return autograd.wrap(self.data.all(_axis(axis, dim), keepdims=keepdims))
+        axes = axes_of("all", self.data, _axis(axis, dim))
+        return autograd.wrap(self.data.all(axes, keepdims=keepdims))
 
     def cumsum(self, axis: int = 0, *, dim: int | None = None) -> Tensor:
         """Running sum along `axis`."""
@@ -883,10 +885,8 @@ def _unrecorded(
     try:
         result = function(*arrays, **_arrays(settings or {}))
     except ValueError as error:
-        explained = autograd.explained_error(error, name, arrays)
-        if explained is None:
-            raise
-        raise explained from error
+        autograd.explain(error, name, arrays)
+        raise
     if not isinstance(result, (np.ndarray, np.generic)):
         return result
     if (

@@ -43,11 +43,13 @@ def mul(x: Array, y: Array) -> Op:
 
 @differentiable
 def div(x: Array, y: Array) -> Op:
-    """Quotient, z = x / y. Gradients: dx = dz / y, and dy = -dz * x / y^2, from (1/y)' = -1/y^2.
+    """Quotient, z = x / y. Integers give floats.
 
-    Integers give floats. Keeps both inputs.
+    Gradients: dx = dz / y; dy = -dz * x / y^2 = -dz * z / y, from (1/y)' = -1/y^2. The second
+    form squares nothing, so nothing overflows. Keeps y and z.
     """
-    return x / y, lambda dz: dz / y, lambda dz: -dz * x / (y * y)
+    z = x / y
+    return z, lambda dz: dz / y, lambda dz: -dz * z / y
 
 
 @differentiable
@@ -147,19 +149,12 @@ def _share(wins: Array, ties: Array, like: Array) -> Array:
 def clip(x: Array, low: Array = None, high: Array = None) -> Op:
     """Limit to an interval, y = min(max(x, low), high); a bound of None is no bound.
 
-    Gradient: dx = dy where low <= x <= high (both ends belong to it), else 0. Keeps x.
+    Gradient: dx = dy where low <= x <= high (both ends belong to it), else 0. Keeps x and y.
     The bounds are numbers or arrays and get no gradient.
     """
-
-    def dx(dy: Array) -> Array:
-        inside = np.ones(x.shape, bool)
-        if low is not None:
-            inside = inside & (x >= low)
-        if high is not None:
-            inside = inside & (x <= high)
-        return dy * inside
-
-    return np.clip(x, low, high), dx
+    y = x if low is None else np.maximum(x, low)
+    y = y if high is None else np.minimum(y, high)
+    return y, lambda dy: dy * (x == y)  # what the limits did not change
 
 
 @differentiable
@@ -177,7 +172,14 @@ def where(condition: Array, x: Array, y: Array) -> Tensor:
 
     Gradients: dx = dz where the condition holds, else 0; dy the other way round. The condition
     gets none. Keeps the condition.
+
+    >>> import tinynet
+    >>> x = tinynet.tensor([-2.0, 3.0])
+    >>> tinynet.where(x > 0, x, 0.0)
+    Tensor([0., 3.])
     """
+    if isinstance(x, (float, int)) and isinstance(y, (float, int)) and isinstance(x + y, float):
+        x = np.asarray(x, np.float32)  # two Python floats make the default dtype
     return _where(x, y, condition)
 
 

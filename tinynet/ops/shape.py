@@ -47,16 +47,17 @@ def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     Shapes: x (N, C, H, W), start_dim=1 -> (N, C*H*W). Raises ShapeError for a wrong axis.
     """
     shape = x.shape
-    if not shape:
+    ndim = len(shape)
+    if ndim == 0:
         return reshape(x, (1,))
-    for dim in (start_dim, end_dim):
-        if not -len(shape) <= dim < len(shape):
-            raise ShapeError(f"flatten: axis {dim} does not exist in shape {shape}")
-    start, end = start_dim % len(shape), end_dim % len(shape)
-    if start > end:
-        raise ShapeError(f"flatten: start_dim={start_dim} lies after end_dim={end_dim}")
-    merged = math.prod(shape[start : end + 1])
-    return reshape(x, (*shape[:start], merged, *shape[end + 1 :]))
+    start = start_dim + ndim if start_dim < 0 else start_dim
+    end = end_dim + ndim if end_dim < 0 else end_dim
+    if not 0 <= start <= end < ndim:
+        raise ShapeError(
+            f"flatten: start_dim={start_dim} and end_dim={end_dim} must name axes of shape {shape} "
+            "in this order"
+        )
+    return reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 @differentiable(view=True)
@@ -125,7 +126,14 @@ def unsqueeze(x: Array, axis: int) -> Op:
 @differentiable
 def _cat(*xs: Array, dim: int = 0) -> Op:
     """See `cat`."""
-    y = np.concatenate(xs, axis=dim)
+    try:
+        y = np.concatenate(xs, axis=dim)
+    except ValueError as error:
+        shapes = ", ".join(str(x.shape) for x in xs)
+        raise ShapeError(
+            f"cat along axis {dim}: the inputs must have this axis, and equal sizes on all other "
+            f"axes; got shapes {shapes}"
+        ) from error
     before = (slice(None),) * (dim % y.ndim)
     pulls = []
     start = 0
@@ -139,17 +147,11 @@ def _cat(*xs: Array, dim: int = 0) -> Op:
 def cat(tensors: Sequence[Array], dim: int = 0) -> Tensor:
     """Join along an existing axis. Gradient: each input gets its slice of dy. Keeps nothing.
 
-    Raises ShapeError if the shapes differ on another axis, ValueError if there is nothing to join.
+    Shapes: (N, C), (M, C), dim=0 -> (N+M, C). Raises ShapeError if the shapes differ on another
+    axis, ValueError if there is nothing to join.
     """
-    first, *others = _shapes("cat", tensors)
-    if not -len(first) <= dim < len(first):
-        raise ShapeError(f"cat: axis {dim} does not exist in shape {first}")
-    axis = dim % len(first)
-    for shape in others:
-        if shape[:axis] != first[:axis] or shape[axis + 1 :] != first[axis + 1 :]:
-            raise ShapeError(
-                f"cat along axis {dim}: all other sizes must agree, got {first} and {shape}"
-            )
+    if len(tensors) == 0:
+        raise ValueError("cat: needs at least one tensor, got an empty list")
     return _cat(*tensors, dim=dim)
 
 
@@ -158,17 +160,12 @@ def stack(tensors: Sequence[Array], dim: int = 0) -> Tensor:
 
     Raises ShapeError if the shapes differ, ValueError if there is nothing to join.
     """
-    first, *others = _shapes("stack", tensors)
-    for shape in others:
-        if shape != first:
-            raise ShapeError(f"stack: all shapes must be equal, got {first} and {shape}")
-    return cat([unsqueeze(x, dim) for x in tensors], dim=dim)
-
-
-def _shapes(name: str, tensors: Sequence[Array]) -> list[tuple[int, ...]]:
     if len(tensors) == 0:
-        raise ValueError(f"{name}: needs at least one tensor, got an empty list")
-    return [tuple(x.shape) for x in tensors]
+        raise ValueError("stack: needs at least one tensor, got an empty list")
+    shapes = [tuple(x.shape) for x in tensors]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ShapeError(f"stack: all shapes must be equal, got {', '.join(map(str, shapes))}")
+    return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 
 def split(x: Array, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
