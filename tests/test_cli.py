@@ -1,0 +1,353 @@
+"""The command line, run in this process: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, models
+from tinynet.cli import main
+from tinynet.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, checkpoint, confusion_matrix
+
+COMMANDS = ("train", "evaluate", "predict", "summary", "gradcheck", "data")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, so that runs/ is a new one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TINYNET_DATA", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(here: Path) -> str:
+    """A data set of 8x8 images of two classes that any model learns: bright left, bright right."""
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    x = rng.integers(0, 60, (80, 1, 8, 8))
+    x[y == 0, :, :, :4] += 150
+    x[y == 1, :, :, 4:] += 150
+    np.savez(here / "tiny.npz", x=x.astype(np.uint8), y=y, classes=np.array(["left", "right"]))
+    return "npz:tiny.npz"
+
+
+@pytest.fixture
+def trained(tiny: str, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A finished run."""
+    assert main(["train", "--data", tiny, "--epochs", "3", "--out", "runs/tiny"]) == 0
+    capsys.readouterr()
+    return Path("runs/tiny")
+
+
+def picture(path: Path, bright: str) -> str:
+    """Write a 16x16 RGB image with a bright side, and return its path."""
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.full((16, 16, 3), 20, np.uint8)
+    pixels[:, slice(8) if bright == "left" else slice(8, 16)] = 200
+    image.fromarray(pixels).save(path)
+    return str(path)
+
+
+def test_training_saves_a_model_and_says_what_to_do_next(tiny, capsys):
+    assert main(["train", "--data", tiny, "--epochs", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "64 training, 16 test images of 1x8x8, 2 classes" in out
+    assert out.count("epoch ") == 3
+    assert "test accuracy 100.00 % on 16 images" in out
+    assert "tinynet predict runs/tiny-digits_cnn IMAGE.png" in out
+    stored = checkpoint.read("runs/tiny-digits_cnn/last.npz")
+    assert (stored.name, stored.classes) == ("digits_cnn", ("left", "right"))
+    assert stored.input_shape == (1, 8, 8)
+
+
+def test_json_has_settings_history_accuracy_and_seconds(tiny, here):
+    options = ["--epochs", "2", "--lr", "0.01", "--seed", "7", "--augment", "shift:1"]
+    assert main(["train", "--data", tiny, "--json", "result.json", *options]) == 0
+    result = json.loads((here / "result.json").read_text())
+    assert {"settings", "history", "test_accuracy", "seconds"} <= set(result)
+    settings = result["settings"]
+    assert (settings["lr"], settings["seed"], settings["epochs"]) == (0.01, 7, 2)
+    assert (settings["data"], settings["augment"]) == (tiny, ["shift:1"])
+    assert [record["epoch"] for record in result["history"]] == [1, 2]
+    assert result["test_accuracy"] == result["history"][-1]["validation_accuracy"]
+    assert result["seconds"] > 0
+    assert json.loads((here / "runs/tiny-digits_cnn/run.json").read_text()) == result
+
+
+def test_the_same_seed_gives_the_same_file(tiny):
+    def weights(out: str, *options: str) -> bytes:
+        assert main(["train", "--data", tiny, "--epochs", "1", "--out", out, *options]) == 0
+        return (Path(out) / "last.npz").read_bytes()
+
+    augment = ("--augment", "rotate:20", "--augment", "cutout:2")
+    assert weights("a", *augment) == weights("b", *augment)
+    assert weights("a", *augment) != weights("c", "--seed", "1", *augment)
+
+
+def test_validation_images_choose_the_model_and_the_test_stays_unseen(tiny, capsys):
+    options = ["--epochs", "6", "--validation", "0.25", "--patience", "2", "--out", "out"]
+    assert main(["train", "--data", tiny, *options]) == 0
+    assert "48 training, 16 validation, 16 test images" in capsys.readouterr().out
+    assert Path("out/best.npz").is_file()
+    result = json.loads(Path("out/run.json").read_text())
+    assert 3 <= len(result["history"]) <= 6
+
+
+def test_a_new_run_removes_the_best_model_of_an_older_one(tiny):
+    common = ["train", "--data", tiny, "--epochs", "1", "--out", "out"]
+    assert main([*common, "--validation", "0.25"]) == 0
+    assert main(common) == 0
+    assert not Path("out/best.npz").exists()
+
+
+@pytest.mark.parametrize("model", ["digits_cnn", "resnet8"])
+def test_models_are_made_for_the_images_of_a_folder(here, model, capsys):
+    for side in ("left", "right"):
+        (here / "photos" / side).mkdir(parents=True)
+        for i in range(10):
+            picture(here / "photos" / side / f"{i}.png", side)
+    options = ["--data", "folder:photos", "--epochs", "1", "--batch-size", "4", "--model", model]
+    assert main(["train", *options]) == 0
+    stored = checkpoint.read(f"runs/photos-{model}/last.npz")
+    assert stored.arguments == {"num_classes": 2, "in_channels": 3, "image_size": [16, 16]}
+    stored.build()
+    assert "16 training, 4 test images of 3x16x16, 2 classes" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow in a kernel's helper threads
+def test_a_run_that_diverges_is_one_line_and_exit_code_1(tiny, capsys):
+    options = ["--lr", "1e30", "--epochs", "3", "--json", "result.json"]
+    assert main(["train", "--data", tiny, *options]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("tinynet train: error: training ran away in epoch 1")
+    assert err.count("\n") == 1
+    assert not Path("result.json").exists()
+    with pytest.raises(FloatingPointError):
+        main(["train", "--data", tiny, *options, "--debug"])
+
+
+def test_evaluate_shows_every_class_and_the_confusion_matrix(trained, capsys):
+    assert main(["evaluate", str(trained), "--json", "result.json"]) == 0
+    out = capsys.readouterr().out
+    assert "test accuracy 100.00 %" in out
+    assert "left  100.0%       8" in out
+    result = json.loads(Path("result.json").read_text())
+    assert result["confusion_matrix"] == [[8, 0], [0, 8]]
+    stored = checkpoint.read(trained / "last.npz")
+    assert tuple(result["classes"]) == stored.classes
+    assert main(["evaluate", "--split", "train"]) == 0  # the newest run
+    assert "64 train images" in capsys.readouterr().out
+
+
+def test_evaluate_agrees_with_a_plain_calculation(tiny, capsys):
+    assert main(["train", "--data", "digits", "--epochs", "1", "--out", "d"]) == 0
+    assert main(["evaluate", "d", "--json", "d.json"]) == 0
+    stored = checkpoint.read("d/last.npz")
+    test = data.load("digits", "test")
+    model = stored.build().eval()
+    with tinynet.no_grad():
+        scores = model(tinynet.tensor(stored.preprocessing()(test.images)))
+    expected = confusion_matrix(scores, test.labels).tolist()
+    assert json.loads(Path("d.json").read_text())["confusion_matrix"] == expected
+    trained = json.loads(Path("d/run.json").read_text())
+    assert trained["test_accuracy"] == pytest.approx(np.trace(expected) / 360)
+
+
+def test_evaluate_refuses_data_with_other_classes(trained, capsys):
+    assert main(["evaluate", str(trained), "--data", "digits"]) == 1
+    assert "the model knows the classes left, right; digits has 0, 1" in capsys.readouterr().err
+
+
+def test_predict_names_the_class_of_each_image(trained, here, capsys):
+    left, right = picture(here / "a.png", "left"), picture(here / "b.png", "right")
+    assert main(["predict", str(trained), left, right, "--json", "out.json", "--top", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{left}  left ")
+    assert lines[1].startswith(f"{right}  right ")
+    result = json.loads(Path("out.json").read_text())
+    assert [row["class"] for row in result] == ["left", "right"]
+    assert sum(result[0]["probabilities"].values()) == pytest.approx(1)
+    assert main(["predict", left, "--invert"]) == 0  # dark left is bright right; newest run
+    assert capsys.readouterr().out.startswith(f"{left}  right ")
+
+
+def test_predict_names_the_broken_image(trained, here, capsys):
+    pytest.importorskip("PIL")
+    (here / "broken.png").write_bytes(b"\x89PNG nonsense")
+    assert main(["predict", str(trained), "broken.png"]) == 1
+    assert "broken.png: cannot be read as an image" in capsys.readouterr().err
+    assert main(["predict", str(trained)]) == 2
+    assert "add the images" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_an_error_and_not_a_crash(trained, capsys):
+    path = trained / "last.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    assert main(["evaluate", str(trained)]) == 1
+    assert "last.npz" in capsys.readouterr().err
+
+
+def test_a_damaged_data_file_is_an_error_and_not_a_crash(here, capsys):
+    (here / "cut.npz").write_bytes(b"PK\x03\x04 and no more")
+    assert main(["train", "--data", "npz:cut.npz"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("tinynet train: error: cut.npz")
+    assert not Path("runs").exists()
+
+
+def test_an_out_folder_that_cannot_be_made_fails_before_training(tiny, here, capsys):
+    (here / "file").write_text("in the way")
+    assert main(["train", "--data", tiny, "--out", "file/run"]) == 1
+    out, err = capsys.readouterr()
+    assert "epoch" not in out
+    assert "file" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--data", "mnits"], "unknown data set 'mnits'; did you mean 'mnist'? Known: "),
+        (["train", "--model", "lenet"], "unknown model 'lenet'; did you mean 'lenet5'? Known: "),
+        (["train", "--optimizer", "sdg"], "did you mean 'sgd'? Known: sgd, adam"),
+        (["train", "--schedule", "cosin"], "did you mean 'cosine'? Known: onecycle"),
+        (["train", "--augment", "shfit:2"], "did you mean 'shift'? Known: shift"),
+        (["train", "--augment", "shift:far"], "'far' is no number"),
+        (["train", "--augment", "flip:3"], "p is a probability"),
+        (["train", "--epochs", "0"], "'0' is no whole number of 1 or more"),
+        (["train", "--epochs", "ten"], "'ten' is no whole number"),
+        (["train", "--lr", "0"], "it must be greater than 0"),
+        (["train", "--lr", "nan"], "'nan' is no number of 0 or more"),
+        (["train", "--validation", "1.5"], "'1.5' is no share; 0.1 means a tenth"),
+        (["train", "--patience", "3"], "--patience needs --validation"),
+        (["train", "--speed"], "unrecognized arguments: --speed"),
+        (["trian"], "invalid choice: 'trian'"),
+        (["evaluate"], "there is no run in runs/; make one with `tinynet train`"),
+        (["evaluate", "nowhere"], "nowhere does not exist"),
+        (["predict"], "required: [RUN] IMAGE"),
+        (["summary", "vgg"], "did you mean 'vgg"),
+        (["summary", "lenet5", "--shape", "28x28"], "'28x28' is no CxHxW, such as 3x32x32"),
+        (["gradcheck", "--model", "lenet"], "did you mean 'lenet5'?"),
+        (["data", "mnits"], "did you mean 'mnist'?"),
+    ],
+)
+def test_wrong_arguments_have_exit_code_2_and_say_what_is_right(here, capsys, arguments, words):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert words in err
+    assert out == ""
+    assert "Traceback" not in err
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(command, capsys):
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "examples:" in out
+    assert f"  tinynet {command}" in out
+
+
+def test_without_a_command_the_overview_is_shown(capsys):
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n    {command}" in out for command in COMMANDS)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tinynet {tinynet.__version__}\n"
+
+
+def test_the_help_of_train_knows_every_name(capsys):
+    main(["train", "--help"])
+    out = " ".join(capsys.readouterr().out.replace("-\n", "-").split()).replace("- ", "-")
+    for names in (models.names(), OPTIMIZERS, SCHEDULES, AUGMENTATIONS, data.KNOWN):
+        assert [name for name in names if name not in out] == []
+
+
+def test_summary_prints_layers_and_parameters(capsys):
+    assert main(["summary", "lenet5"]) == 0
+    assert "61,706" in capsys.readouterr().out
+    assert main(["summary", "digits_cnn", "--shape", "3x16x12", "--classes", "5"]) == 0
+    out = capsys.readouterr().out
+    assert "1x3x16x12" in out
+    assert "1x5 " in out
+
+
+def test_gradcheck_agrees_for_the_default_model(here, capsys):
+    assert main(["gradcheck", "--shape", "1x4x4", "--json", "report.json"]) == 0
+    assert "agree" in capsys.readouterr().out
+    assert json.loads(Path("report.json").read_text())["ok"] is True
+
+
+def test_gradcheck_fails_for_a_wrong_gradient(capsys, monkeypatch):
+    from tinynet.nn import ReLU
+
+    @tinynet.differentiable
+    def wrong(x):
+        return np.maximum(x, 0), lambda dy: 2 * dy * (x > 0)
+
+    try:
+        monkeypatch.setattr(ReLU, "forward", lambda self, x: wrong(x))
+        assert main(["gradcheck", "--shape", "1x4x4"]) == 1
+        assert "WRONG" in capsys.readouterr().out
+    finally:
+        registry = tinynet.autograd.registry
+        registry.pop(next(name for name in registry if name.endswith(".wrong")))
+
+
+def test_data_lists_every_set_and_where_it_belongs(here, capsys):
+    assert main(["data", "--data-dir", "there"]) == 0
+    out = capsys.readouterr().out
+    for name in data.KNOWN:
+        assert f"\n{name} " in f"\n{out}"
+    assert "not in there/mnist; get it: tinynet data mnist" in out
+    assert "comes with tinynet" in out
+
+
+def test_data_says_where_a_set_is(here, capsys):
+    assert main(["data", "digits"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("digits: is in ")
+    assert "tinynet train --data digits" in out
+
+
+def test_ctrl_c_is_exit_code_130(tiny, capsys, monkeypatch):
+    import tinynet.training
+
+    def interrupted(*args, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tinynet.training, "fit", interrupted)
+    assert main(["train", "--data", tiny]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_python_dash_m_tinynet_is_the_command_line():
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tinynet", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    version = run("--version")
+    assert (version.returncode, version.stdout) == (0, f"tinynet {tinynet.__version__}\n")
+    wrong = run("summary", "lenet")
+    assert wrong.returncode == 2
+    assert "did you mean 'lenet5'?" in wrong.stderr
+
+
+def test_help_imports_no_model_and_no_data():
+    code = (
+        "import sys; from tinynet.cli import make_parser; make_parser().format_help();"
+        "print([m for m in ('tinynet.training', 'tinynet.data', 'tqdm') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
