@@ -112,6 +112,8 @@ def ratio_summary(cases: list[Case]) -> dict[str, dict[str, Any]]:
     return found
 
 
+QUIET = 0.05  # up to this share of the cores others may take
+
 LEGEND = (
     "ratio: PyTorch's better memory layout (*) over tinynet, taken within each round, the median "
     "over the rounds; above 1 tinynet is faster. memory: tinynet's peak over PyTorch's. "
@@ -129,7 +131,21 @@ def report(cases: list[Case]) -> str:
             f"(geometric mean of {found['cases']} cases); "
             f"worst case {found['worst']:.2f} ({found['worst_case']}).",
         ]
+    others = disturbance(cases)
+    if others > QUIET:
+        lines += [
+            "",
+            f"**The machine was not quiet**: other processes took {100 * others:.0f} % of its "
+            "cores meanwhile, from which frameworks whose threads spin suffer most. Measure again.",
+        ]
     return "\n".join(lines)
+
+
+def disturbance(cases: list[Case]) -> float:
+    """The part of all cores that other processes took, the mean over all turns."""
+    return statistics.mean(
+        share for case in cases for result in case.results.values() for share in result.others
+    )
 
 
 def record(cases: list[Case]) -> dict[str, Any]:
@@ -138,4 +154,5 @@ def record(cases: list[Case]) -> dict[str, Any]:
         "machine": machine.describe(),
         "cases": [case.to_dict() for case in cases],
         "summary": ratio_summary(cases),
+        "taken_by_others": disturbance(cases),
     }

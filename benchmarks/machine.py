@@ -6,10 +6,11 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import ROOT
+from benchmarks.common import ROOT, table
 
 
 def cores() -> int:
@@ -38,6 +39,11 @@ def describe() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {**found, "tinynet": f"{tinynet_version()} ({commit()})"}
+
+
+def table_of_facts() -> str:
+    """Machine and versions as a Markdown table."""
+    return table(["measured on", ""], describe().items(), left=2)
 
 
 def tinynet_version() -> str:
@@ -93,3 +99,34 @@ def peak_memory_mb() -> float:
 
     unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+class Disturbance:
+    """How much of the machine other processes took while this one worked.
+
+    From the moment of its creation to `share()`: the part of all cores, 0 to 1, that was busy
+    with something else, or None where there is no /proc/stat.
+    """
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+        self.before = _busy_elsewhere()
+
+    def share(self) -> float | None:
+        """The part of all cores that others took since the start."""
+        now = _busy_elsewhere()
+        if now is None or self.before is None:
+            return None
+        available = (time.perf_counter() - self.start) * (os.cpu_count() or 1)
+        return min(1.0, max(0.0, (now - self.before) / available))
+
+
+def _busy_elsewhere() -> float | None:
+    """Seconds of work since the machine started that were not this process's."""
+    try:
+        line = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0]
+    except OSError:
+        return None
+    user, nice, system, _idle, _wait, irq, soft_irq, steal = map(int, line.split()[1:9])
+    ticks = user + nice + system + irq + soft_irq + steal
+    return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()

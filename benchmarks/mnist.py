@@ -27,21 +27,29 @@ Batches = Callable[[], Iterator[Any]]
 def mnist_folder(data_dir: str | None) -> str:
     """The folder with MNIST's four files; downloads what is missing."""
     from tinynet.data import download
+    from tinynet.errors import DataError
 
-    return str(Path(download("mnist", data_dir)).resolve())
+    try:
+        return str(download("mnist", data_dir).resolve())
+    except DataError as error:
+        raise SystemExit(f"MNIST is needed: {error}") from None
 
 
 def read_idx(folder: str, name: str) -> np.ndarray:
     """An IDX file, gzipped or not, as an array of bytes."""
     path = Path(folder) / name
-    content = path.read_bytes() if path.exists() else gzip.open(f"{path}.gz").read()
+    content = (
+        path.read_bytes()
+        if path.exists()
+        else gzip.decompress(path.with_name(f"{name}.gz").read_bytes())
+    )
     sizes = np.frombuffer(content, ">i4", content[3], offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * len(sizes)).reshape(sizes)
 
 
 def tinynet_batches(folder: str, split: str, images: int, seed: int) -> Batches:
     """tinynet's DataLoader over the first `images` of MNIST, shuffled for training."""
-    from tinynet.data import DataLoader, Normalize, Subset, load
+    from tinynet.data import Compose, DataLoader, Normalize, Subset, ToFloat, load
 
     dataset = load("mnist", split, root=str(Path(folder).parent))
     loader = DataLoader(
@@ -49,7 +57,7 @@ def tinynet_batches(folder: str, split: str, images: int, seed: int) -> Batches:
         BATCH,
         shuffle=split == "train",
         seed=seed,
-        transform=Normalize(MEAN, STD),
+        transform=Compose([ToFloat(), Normalize(MEAN, STD)]),
     )
     return lambda: iter(loader)
 
@@ -78,7 +86,7 @@ def torch_batches(
 
     def epoch() -> Iterator[Any]:
         order = torch.randperm(len(x)) if split == "train" else torch.arange(len(x))
-        for chosen in order.split(BATCH):
+        for chosen in torch.split(order, BATCH):
             yield x[chosen], labels[chosen]
 
     return epoch

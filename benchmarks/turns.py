@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, note
-from benchmarks.machine import peak_memory_mb
+from benchmarks.machine import Disturbance, peak_memory_mb
 
 PAUSE = 0.02  # seconds after a turn; then every thread must be found asleep
 PATIENCE = 3.0  # seconds until a worker that does not fall asleep is reported
@@ -53,8 +53,9 @@ def serve(task: str, settings: dict[str, Any]) -> None:
     first = time.perf_counter()
     reply(setup_s=made - start, first_ms=1000 * (first - made), peak_mb=peak_memory_mb())
     for line in sys.stdin:
+        disturbance = Disturbance()
         ms = timed(step, **json.loads(line))
-        reply(ms=ms, peak_mb=peak_memory_mb())
+        reply(ms=ms, peak_mb=peak_memory_mb(), others=disturbance.share() or 0.0)
 
 
 def timed(step: Callable[[], Any], seconds: float) -> float:
@@ -83,9 +84,14 @@ def timed(step: Callable[[], Any], seconds: float) -> float:
 
 @dataclass
 class Result:
-    """What a worker was measured at. ms: a step, one for each round."""
+    """What a worker was measured at.
+
+    ms: a step, one for each round. others: the part of all cores that other processes took
+    meanwhile, likewise.
+    """
 
     ms: list[float] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
     setup_s: float = 0.0
     first_ms: float = 0.0
     peak_mb: float = 0.0
@@ -121,6 +127,7 @@ class Worker:
         self.process.stdin.flush()
         answer = self._answer()
         self.result.ms.append(answer["ms"])
+        self.result.others.append(answer["others"])
         self.result.peak_mb = answer["peak_mb"]
 
     def close(self) -> None:
