@@ -194,7 +194,7 @@ def _compare(
 ) -> None:
     """Try every move of one input, and add what disagrees to the report."""
     wrong: list[Failure] = []
-    total = 0
+    total, largest_error, largest_slope = 0, 0.0, 0.0
     for index, direction in moves:
         total += 1
         slope = float((analytic * direction).sum())
@@ -209,13 +209,13 @@ def _compare(
             if error <= allowed:
                 break
         size = max(abs(slope), abs(numeric))
-        relative = error / size if size else 0.0
-        if error <= allowed:
-            if error > 100 * rounding / step:
-                report.worst = max(report.worst, relative)
+        largest_slope = max(largest_slope, size)
+        if error > allowed:
+            wrong.append(Failure(report.op, name, index, slope, numeric, error / size, 0, 0))
         else:
-            wrong.append(Failure(report.op, name, index, slope, numeric, relative, 0, 0))
+            largest_error = max(largest_error, error)
     report.checked[name] = total
+    report.worst = max(report.worst, largest_error / (largest_slope or 1.0))
     if wrong:
         worst = max(wrong, key=lambda failure: abs(failure.analytic - failure.numeric))
         worst.count, worst.total = len(wrong), total

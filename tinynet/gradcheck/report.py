@@ -43,8 +43,8 @@ class Failure:
 class Report:
     """The result of a gradient check. `bool(report)` is true when every gradient agrees.
 
-    checked: how many numbers were compared for each input. worst: the largest relative error
-    among those that agree, 0 if none were compared.
+    checked: how many numbers were compared for each input. worst: the largest error among those
+    that agree, relative to the largest element of the gradient it is in.
     """
 
     op: str
