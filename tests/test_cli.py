@@ -319,15 +319,21 @@ def test_data_says_where_a_set_is(here, capsys):
     assert "tinynet train --data digits" in out
 
 
-def test_ctrl_c_is_exit_code_130(tiny, capsys, monkeypatch):
-    import tinynet.training
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_ctrl_c_is_exit_code_130_and_says_what_is_saved(tiny, capsys, monkeypatch, epoch):
+    from tinynet.training import SaveEvery
 
-    def interrupted(*args, **settings):
-        raise KeyboardInterrupt
+    def press(self, run):
+        if run.epoch == epoch:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(tinynet.training, "fit", interrupted)
-    assert main(["train", "--data", tiny]) == 130
-    assert "interrupted" in capsys.readouterr().err
+    monkeypatch.setattr(SaveEvery, "on_epoch_begin", press)
+    assert main(["train", "--data", tiny, "--out", "out"]) == 130
+    last = Path("out/last.npz")
+    kept = f"the last whole epoch is in {last}" if epoch > 1 else "nothing was saved yet"
+    assert f"interrupted; {kept}" in capsys.readouterr().err
+    assert last.exists() == (epoch > 1)
+    assert not Path("out/run.json").exists()
 
 
 def test_python_dash_m_tinynet_is_the_command_line():

@@ -75,8 +75,8 @@ def _guarded(args: argparse.Namespace) -> int:
     """Run the command; an error becomes one line on stderr and an exit code."""
     try:
         return int(COMMANDS[args.command].run(args))
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'interrupted'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read our output has stopped, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

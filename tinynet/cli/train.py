@@ -135,7 +135,12 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     plan = _plan(args)
     _announce(plan)
-    transform, history = _train(plan, args.patience)
+    try:
+        transform, history = _train(plan, args.patience)
+    except KeyboardInterrupt:
+        saved = plan.out / LAST
+        kept = f"the last whole epoch is in {saved}" if saved.exists() else "nothing was saved yet"
+        raise KeyboardInterrupt(f"interrupted; {kept}") from None
     tested = evaluate(plan.model, plan.test, transform=transform)
     seconds = time.perf_counter() - start
 
@@ -183,6 +188,8 @@ def _plan(args: argparse.Namespace) -> Plan:
     }
     out = args.out or RUNS / f"{_file_name(args.data)}-{name}"
     out.mkdir(parents=True, exist_ok=True)  # fails now, and not after the training
+    for file in (LAST, BEST, RECORD):
+        (out / file).unlink(missing_ok=True)  # of an earlier run, which this one replaces
 
     manual_seed(args.seed)
     arguments = {
@@ -230,7 +237,6 @@ def _train(plan: Plan, patience: int | None) -> tuple[Any, History]:
     settings = plan.settings
     transform = standardize(plan.train)
     callbacks: list[Callback] = [SaveEvery(plan.out / LAST)]
-    (plan.out / BEST).unlink(missing_ok=True)  # of an earlier run in the same folder
     if plan.validation is not None:
         callbacks.append(BestModel(plan.out / BEST, restore=True))
     if patience is not None:

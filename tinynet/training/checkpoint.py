@@ -100,7 +100,7 @@ def save(
     needs to be given the model. The rest is as in `Checkpoint`. Raises OSError where the file
     cannot be written; what was there before is then untouched.
 
-    >>> tinynet.save("digits.npz", model, name="digits_cnn")  # doctest: +SKIP
+        tinynet.save("digits.npz", model, name="digits_cnn", arguments={"num_classes": 10})
     """
     members = {f"model/{key}": value for key, value in model.state_dict().items()}
     about = {
@@ -118,7 +118,7 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Module:
     Raises CheckpointError, before `model` is touched, for a file that is no checkpoint, is
     damaged, or does not fit.
 
-    >>> model = tinynet.load("digits.npz")  # doctest: +SKIP
+        model = tinynet.load("digits.npz")
     """
     checkpoint = read(path)
     if model is None:

@@ -21,7 +21,7 @@ from tinynet.nn import functional as F
 from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
 from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run
-from tinynet.training.history import History, Record
+from tinynet.training.history import VALIDATION, History, Record
 from tinynet.training.loop import (
     DEFAULT_METRICS,
     Loss,
@@ -162,7 +162,7 @@ def _one_epoch(run: Run, callbacks: list[Callback]) -> Record:
         _check_weights(run.model)
         if run.validate is not None:
             measured = evaluate(run.model, run.validate, run.loss, metrics=run.metrics)
-            record |= {f"validation_{name}": value for name, value in measured.items()}
+            record |= {f"{VALIDATION}{name}": value for name, value in measured.items()}
     run.schedule.after_epoch(record)
     return {**record, "lr": lr, "seconds": time.perf_counter() - start}
 

@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 Record: TypeAlias = "dict[str, float]"
 
+VALIDATION = "validation_"  # what is measured on validation data has this before its name
+
 
 class History(list[Record]):
     """One record an epoch: epoch (from 1), loss, accuracy and other metrics, lr, seconds.
@@ -44,23 +46,33 @@ def lower_is_better(name: str) -> bool:
 def describe(record: Record, epochs: int) -> str:
     """A record as one line.
 
-    >>> describe({"epoch": 3, "loss": 0.25, "accuracy": 0.913, "lr": 0.1, "seconds": 1.5}, 12)
-    'epoch  3/12  loss 0.2500  accuracy 91.30 %  lr 0.1  1.5 s'
+    >>> record = {"epoch": 3, "loss": 0.25, "accuracy": 0.913, "lr": 0.1, "seconds": 1.5}
+    >>> describe(record, 12)
+    'epoch  3/12  loss 0.2500  accuracy 91.30 %  1.5 s'
     """
-    parts = [f"epoch {int(record['epoch']):>{len(str(epochs))}}/{epochs}"]
-    parts += [
-        format_value(name, value)
-        for name, value in record.items()
-        if name not in ("epoch", "lr", "seconds")
+    epoch = f"epoch {int(record['epoch']):>{len(str(epochs))}}/{epochs}"
+    measured = {k: v for k, v in record.items() if k not in ("epoch", "lr", "seconds")}
+    return f"{epoch}  {format_values(measured)}  {record['seconds']:.1f} s"
+
+
+def format_values(values: Record) -> str:
+    """Losses and metrics on a line; the word validation stands once, before those it is true of.
+
+    >>> format_values({"loss": 0.1, "validation_loss": 0.2, "validation_accuracy": 0.9})
+    'loss 0.1000  validation loss 0.2000  accuracy 90.00 %'
+    """
+    trained = [format_value(k, v) for k, v in values.items() if not k.startswith(VALIDATION)]
+    validated = [
+        format_value(k.removeprefix(VALIDATION), v)
+        for k, v in values.items()
+        if k.startswith(VALIDATION)
     ]
-    if "lr" in record:
-        parts.append(f"lr {record['lr']:.3g}")
-    return "  ".join([*parts, f"{record['seconds']:.1f} s"])
+    if validated:
+        trained.append("validation " + "  ".join(validated))
+    return "  ".join(trained)
 
 
 def format_value(name: str, value: float) -> str:
     """`loss 0.2500`, or for shares `accuracy 91.30 %`."""
     label = name.replace("_", " ")
-    if "accuracy" in name:
-        return f"{label} {100 * value:.2f} %"
-    return f"{label} {value:.4f}"
+    return f"{label} {100 * value:.2f} %" if "accuracy" in name else f"{label} {value:.4f}"

@@ -1,4 +1,4 @@
-"""Progress: a tqdm bar an epoch on a terminal, one line an epoch everywhere else."""
+"""Progress: one line after each epoch, and on a terminal a tqdm bar while it runs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 from typing import Any
 
 from tinynet.training.callbacks import Callback, Run
-from tinynet.training.history import Record, describe, format_value
+from tinynet.training.history import Record, describe, format_values
 
 
 def progress_callback(progress: bool | None) -> Callback:
     """What `fit(progress=...)` asks for: None looks whether stderr is a terminal, False is silent.
 
-    True gives the bar even where there is no terminal (in a notebook, say).
+    True shows the bar even where there is no terminal (in a notebook, say).
     """
     if progress is False:
         return Callback()
@@ -26,8 +26,8 @@ class EpochLine(Callback):
         print(describe(record, run.epochs), flush=True)
 
 
-class EpochBar(Callback):
-    """Shows the batches of each epoch go by, with the running loss and metrics, on stderr."""
+class EpochBar(EpochLine):
+    """Shows the batches go by on stderr, with the running loss and metrics; then the line."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -35,24 +35,23 @@ class EpochBar(Callback):
     def on_epoch_begin(self, run: Run) -> None:
         from tqdm import tqdm
 
-        width = len(str(run.epochs))
-        title = f"epoch {run.epoch:>{width}}/{run.epochs}"
-        self._bar = tqdm(total=len(run.train), desc=title, unit="batch", dynamic_ncols=True)
+        title = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}"
+        self._bar = tqdm(
+            total=len(run.train), desc=title, unit="batch", dynamic_ncols=True, leave=False
+        )
 
     def on_step_end(self, run: Run, means: Record) -> None:
-        self._bar.set_postfix_str(_values(means), refresh=False)
+        self._bar.set_postfix_str(format_values(means), refresh=False)
         self._bar.update()
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        self._bar.set_postfix_str(_values(record))
-        self.on_train_end(run)
+        self._close()
+        super().on_epoch_end(run, record)
 
     def on_train_end(self, run: Run) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _values(record: Record) -> str:
-    hidden = ("epoch", "lr", "seconds")
-    return ", ".join(format_value(name, v) for name, v in record.items() if name not in hidden)
