@@ -347,7 +347,7 @@ class Module:
         try:
             target = np.dtype(dtype)
         except TypeError:
-            target = None
+            target = np.dtype(object)
         if target not in (float32, float64):
             raise TypeError(
                 f"{type(self).__name__}.to: dtype must be tinynet.float32 or tinynet.float64, got "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinynet.nn import checks
+from tinynet.nn import checks, init
 from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
@@ -23,6 +23,8 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         layer = type(self).__name__
@@ -33,8 +35,11 @@ class _BatchNorm(Module):
         )
         self.affine = affine
         self.track_running_stats = track_running_stats
-        self.weight = Parameter(np.ones(self.num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(self.num_features, np.float32)) if affine else None
+        self.weight = self.bias = None
+        if affine:
+            self.weight = Parameter(np.ones(self.num_features, np.float32))
+            if bias:
+                self.bias = Parameter(np.zeros(self.num_features, np.float32))
         self.running_mean: Tensor | None
         self.running_var: Tensor | None
         self.num_batches_tracked: Tensor | None
@@ -54,14 +59,15 @@ class _BatchNorm(Module):
             (self.num_batches_tracked, 0),
         ):
             if buffer is not None:
-                buffer.data.fill(value)
+                init.constant_(buffer, value)
 
     def reset_parameters(self) -> None:
         """Weight 1, bias 0, and running statistics as at first."""
         self.reset_running_stats()
-        if self.weight is not None and self.bias is not None:
-            self.weight.data.fill(1)
-            self.bias.data.fill(0)
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
 
     def _check_axes(self, x: Tensor) -> None:
         raise NotImplementedError
@@ -95,7 +101,8 @@ class _BatchNorm(Module):
         """All settings."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 
@@ -106,9 +113,9 @@ class BatchNorm1d(_BatchNorm):
     are those of each channel over N (and L): of the batch in training, the running ones in
     `eval()`. Needs more than one value a channel in training.
 
-    Parameters, if affine: weight (C), 1 at first, bias (C), 0 at first. Buffers: running_mean
-    (C), running_var (C) with the unbiased variance, num_batches_tracked (). After each batch in
-    training: running = (1 - momentum) running + momentum new; momentum=None: the plain mean of
+    Parameters, if affine: weight (C), 1 at first, and (if `bias`) bias (C), 0 at first. Buffers:
+    running_mean (C), running_var (C) with the unbiased variance, num_batches_tracked (). After
+    each batch in training: running = (1 - momentum) running + momentum new; momentum=None: the plain mean of
     all batches. Source: Ioffe & Szegedy 2015, "Batch normalization".
     """
 
@@ -189,5 +196,7 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """All settings."""
-        shown = f"{self.normalized_shape}, eps={self.eps}"
-        return f"{shown}, elementwise_affine={self.elementwise_affine}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinynet.errors import ShapeError
 from tinynet.nn.module import Module
+from tinynet.ops.shape import flatten
 from tinynet.tensor import Tensor
 
 
@@ -22,7 +23,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(self.start_dim, self.end_dim)
+        return flatten(x, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """The axes."""

@@ -1,0 +1,338 @@
+"""Layers: arguments are checked, wrong inputs are explained, randomness is in the caller's hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import nn
+from tinynet.errors import ShapeError
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+# ----- arguments ------------------------------------------------------------------------------
+
+WRONG_ARGUMENTS = [
+    (lambda: nn.Linear(0, 3), ValueError, "Linear: in_features must be at least 1, got 0"),
+    (lambda: nn.Linear(3, 2.5), TypeError, "Linear: out_features must be a whole number, got 2.5"),
+    (lambda: nn.Linear(3, True), TypeError, "out_features must be a whole number, got True"),
+    (lambda: nn.Conv2d(0, 3, 3), ValueError, "Conv2d: in_channels must be at least 1, got 0"),
+    (lambda: nn.Conv2d(1, 3, 0), ValueError, "Conv2d: kernel_size must be at least 1, got 0"),
+    (lambda: nn.Conv2d(1, 3, (3, 3, 3)), ValueError, "kernel_size must be one number or a pair"),
+    (lambda: nn.Conv2d(1, 3, 3, stride=0), ValueError, "stride must be at least 1, got 0"),
+    (lambda: nn.Conv2d(1, 3, 3, padding=-1), ValueError, "padding must be at least 0, got -1"),
+    (lambda: nn.Conv2d(1, 3, 3, padding="full"), ValueError, "one of 'same', 'valid', got 'full'"),
+    (
+        lambda: nn.Conv2d(1, 3, 3, stride=2, padding="same"),
+        ValueError,
+        r"padding='same' needs stride=1, got stride=\(2, 2\)",
+    ),
+    (lambda: nn.Conv2d(1, 3, 3, dilation=0), ValueError, "dilation must be at least 1, got 0"),
+    (
+        lambda: nn.Conv2d(6, 4, 3, groups=4),
+        ValueError,
+        "groups=4 must divide in_channels=6; the divisors of 6 are 1, 2, 3, 6",
+    ),
+    (lambda: nn.Conv2d(4, 6, 3, groups=4), ValueError, "groups=4 must divide out_channels=6"),
+    (
+        lambda: nn.ConvTranspose2d(1, 1, 3, stride=2, output_padding=2),
+        ValueError,
+        r"output_padding=\(2, 2\) must be smaller than stride=\(2, 2\)",
+    ),
+    (lambda: nn.MaxPool2d(2, padding=2), ValueError, "padding=2 must be at most half of kernel"),
+    (lambda: nn.MaxPool2d(2, stride=0), ValueError, "MaxPool2d: stride must be at least 1, got 0"),
+    (lambda: nn.AvgPool2d((2, 0)), ValueError, "AvgPool2d: kernel_size must be at least 1, got 0"),
+    (lambda: nn.AdaptiveAvgPool2d(0), ValueError, "output_size must be at least 1, got 0"),
+    (lambda: nn.AdaptiveAvgPool2d((1, 2, 3)), ValueError, "output_size must be one number or a"),
+    (lambda: nn.BatchNorm2d(-1), ValueError, "BatchNorm2d: num_features must be at least 1"),
+    (lambda: nn.BatchNorm1d(2, eps=0), ValueError, "BatchNorm1d: eps must be larger than 0"),
+    (lambda: nn.BatchNorm1d(2, momentum=2), ValueError, "momentum must lie between 0 and 1, got 2"),
+    (lambda: nn.LayerNorm(()), ValueError, "LayerNorm: normalized_shape must name at least one"),
+    (lambda: nn.Dropout(1.5), ValueError, "Dropout: p must lie between 0 and 1, got 1.5"),
+    (lambda: nn.Dropout(float("nan")), ValueError, "Dropout: p must lie between 0 and 1, got nan"),
+    (lambda: nn.GELU("fast"), ValueError, "GELU: approximate must be one of 'none', 'tanh'"),
+    (lambda: nn.Softplus(0), ValueError, "Softplus: beta must be larger than 0, got 0"),
+    (lambda: nn.MSELoss("average"), ValueError, "MSELoss: reduction must be one of 'mean', 'sum'"),
+    (
+        lambda: nn.CrossEntropyLoss(label_smoothing=2),
+        ValueError,
+        "CrossEntropyLoss: label_smoothing must lie between 0 and 1, got 2",
+    ),
+    (lambda: nn.Sequential(nn.ReLU), TypeError, r"item 0 is the class ReLU, .* `ReLU\(...\)`"),
+    (lambda: nn.Sequential(np.tanh), TypeError, "item 0 must be a layer .*, got ufunc"),
+    (lambda: nn.ModuleList([3]), TypeError, "'0' must be a layer .*, got int"),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "words"), WRONG_ARGUMENTS)
+def test_a_wrong_argument_is_refused_when_the_layer_is_made(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_numpy_integers_are_sizes_too():
+    assert nn.Linear(np.int64(3), np.int32(2)).weight.shape == (2, 3)
+
+
+# ----- inputs ---------------------------------------------------------------------------------
+
+WRONG_INPUTS = [
+    (
+        nn.Linear(256, 10),
+        (32, 400),
+        r"Linear\(in_features=256\): the input has 400 features \(N=32\). Use in_features=400.",
+    ),
+    (
+        nn.Linear(400, 10),
+        (2, 16, 5, 5),
+        r"5 features \(shape \(2, 16, 5, 5\)\). Put nn.Flatten\(\) before it: 16x5x5 = 400.",
+    ),
+    (nn.Linear(7, 10), (2, 16, 5, 5), r"Put nn.Flatten\(\) before it and use in_features=400, or"),
+    (nn.Linear(7, 10), (), r"the input has 0 features \(shape \(\)\). Give it \(N, in_features\)."),
+    (
+        nn.Conv2d(3, 8, 3),
+        (2, 1, 8, 8),
+        r"Conv2d\(in_channels=3\): the input has 1 channel \(N=2, images 8x8\). Use in_channels=1.",
+    ),
+    (nn.Conv2d(3, 8, 3), (2, 8, 8, 3), r"Channels come second: `x.permute\(0, 3, 1, 2\)`"),
+    (nn.Conv2d(3, 8, 3), (3, 8, 8), r"4 axes .* it has 3 .* Add the axis of the batch: `x.unsq"),
+    (nn.Conv2d(1, 8, 3), (5, 8, 8), r"Add the axis of the channel: `x.unsqueeze\(1\)`."),
+    (nn.Conv2d(1, 8, 3), (64,), r"Give it images of shape \(N, C, H, W\)."),
+    (nn.Conv2d(1, 8, 9), (2, 1, 8, 8), "conv2d: .*9x9.*8x8"),
+    (nn.ConvTranspose2d(3, 8, 3), (2, 1, 8, 8), r"ConvTranspose2d\(in_channels=3\): the input has"),
+    (nn.MaxPool2d(9), (2, 1, 8, 8), "max_pool2d: .*9x9.*8x8"),
+    (nn.BatchNorm2d(4), (2, 3, 8, 8), r"BatchNorm2d\(num_features=4\): .* Use num_features=3."),
+    (nn.BatchNorm1d(4), (2, 3), r"BatchNorm1d\(num_features=4\): .* 3 features \(N=2\). Use num_"),
+    (nn.BatchNorm1d(4), (2, 4, 8, 8), r"Use BatchNorm2d for images \(N, C, H, W\)."),
+    (nn.BatchNorm1d(4), (1, 4), "more than 1 value per channel"),
+    (nn.LayerNorm((5, 6)), (2, 6, 5), r"the input ends in \(6, 5\) .* Use normalized_shape=\(6, 5"),
+    (nn.Unflatten(1, (3, 4)), (2, 13), r"reshape: 26 elements of shape \(2, 13\)"),
+    (nn.Unflatten(3, (3, 4)), (2, 13), r"Unflatten\(dim=3\): the input has shape \(2, 13\)"),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "words"), WRONG_INPUTS)
+def test_a_wrong_input_says_what_is_wrong_and_what_to_type(layer, shape, words):
+    with pytest.raises(ShapeError, match=words) as caught:
+        layer(tinynet.ones(shape))
+    assert str(caught.value).endswith(f"raised in {type(layer).__name__}")
+
+
+def test_sequential_tells_which_layer_made_the_input():
+    model = nn.Sequential(nn.Conv2d(1, 16, 4), nn.Flatten(), nn.Linear(256, 10))
+    with pytest.raises(ShapeError) as caught:
+        model(tinynet.ones(32, 1, 8, 8))
+    assert str(caught.value) == (
+        "Linear(in_features=256): the input has 400 features (N=32, after Flatten of 16x5x5). "
+        "Use in_features=400.\n  raised in layer '2' (Linear)"
+    )
+
+
+def test_the_layer_before_is_found_across_nested_sequentials():
+    model = nn.Sequential(
+        {
+            "features": nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()),
+            "head": nn.Sequential(nn.Flatten(), nn.Linear(9, 3)),
+            "tail": nn.Sequential(nn.Linear(4, 1)),
+        }
+    )
+    with pytest.raises(ShapeError, match=r"after Flatten of 2x2x2\).*\n.*layer 'head.1'"):
+        model(tinynet.ones(3, 1, 4, 4))
+    model.head[1] = nn.Linear(8, 3)
+    with pytest.raises(ShapeError, match=r"after Sequential of 2x2x2\).*\n.*layer 'tail.0'"):
+        model(tinynet.ones(3, 1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Linear(4, 2), (3, 4)),
+        (nn.Conv2d(1, 2, 3), (2, 1, 4, 4)),
+        (nn.ConvTranspose2d(1, 2, 3), (2, 1, 4, 4)),
+        (nn.MaxPool2d(2), (2, 1, 4, 4)),
+        (nn.AvgPool2d(2), (2, 1, 4, 4)),
+        (nn.BatchNorm2d(1), (2, 1, 4, 4)),
+        (nn.LayerNorm(4), (3, 4)),
+    ],
+)
+def test_images_of_integers_are_refused(layer, shape):
+    with pytest.raises(TypeError, match=r"uint8.*float"):
+        layer(tinynet.zeros(shape, dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "out"),
+    [
+        (nn.Linear(4, 2), (0, 4), (0, 2)),
+        (nn.Conv2d(3, 5, 3, padding=1), (0, 3, 6, 6), (0, 5, 6, 6)),
+        (nn.ConvTranspose2d(3, 5, 2, stride=2), (0, 3, 6, 6), (0, 5, 12, 12)),
+        (nn.MaxPool2d(2), (0, 3, 6, 6), (0, 3, 3, 3)),
+        (nn.AvgPool2d(2), (0, 3, 6, 6), (0, 3, 3, 3)),
+        (nn.AdaptiveAvgPool2d(1), (0, 3, 6, 6), (0, 3, 1, 1)),
+        (nn.LayerNorm(4), (0, 4), (0, 4)),
+        (nn.BatchNorm2d(3).eval(), (0, 3, 6, 6), (0, 3, 6, 6)),
+        (nn.Flatten(), (0, 3, 6, 6), (0, 108)),
+        (nn.Dropout(), (0, 3), (0, 3)),
+        (nn.GELU(), (0, 3), (0, 3)),
+    ],
+)
+def test_an_empty_batch_flows_through(layer, shape, out):
+    x = tinynet.zeros(shape, requires_grad=True)
+    y = layer(x)
+    assert y.shape == out
+    y.sum().backward()
+    assert x.grad.shape == shape
+
+
+# ----- shapes and behaviour -------------------------------------------------------------------
+
+
+def test_flatten_and_unflatten_undo_each_other():
+    x = tinynet.randn(2, 3, 4, 5, rng=rng())
+    flat = nn.Flatten()(x)
+    assert flat.shape == (2, 60)
+    assert nn.Flatten(0, 1)(x).shape == (6, 4, 5)
+    np.testing.assert_array_equal(nn.Unflatten(-1, (3, -1, 5))(flat).numpy(), x.numpy())
+
+
+def test_flatten_takes_an_array_too():
+    assert nn.Flatten()(np.zeros((2, 3, 4), np.float32)).shape == (2, 12)
+
+
+def test_identity_takes_any_arguments_and_gives_back_its_input():
+    x = tinynet.ones(2)
+    assert nn.Identity(54, unused=True)(x) is x
+
+
+def test_same_padding_keeps_the_size_for_even_kernels_and_dilation():
+    x = tinynet.ones(1, 1, 9, 7)
+    assert nn.Conv2d(1, 2, (4, 3), padding="same", dilation=2)(x).shape == (1, 2, 9, 7)
+    assert nn.Conv2d(1, 2, 3, padding="valid")(x).shape == (1, 2, 7, 5)
+
+
+def test_dropout_drops_a_share_p_in_training_and_nothing_in_eval():
+    layer = nn.Dropout(0.25, rng=rng())
+    x = tinynet.ones(100, 100)
+    y = layer(x).numpy()
+    assert abs((y == 0).mean() - 0.25) < 0.02
+    np.testing.assert_allclose(np.unique(y), [0, 1 / 0.75], rtol=1e-6)
+    np.testing.assert_array_equal(layer.eval()(x).numpy(), x.numpy())
+
+
+def test_dropout_draws_from_the_generator_that_it_was_given():
+    x = tinynet.ones(8, 8)
+    first, second = (nn.Dropout(0.5, rng=rng(3))(x).numpy() for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_batch_norm_moves_its_running_statistics_only_in_training():
+    layer = nn.BatchNorm2d(2)
+    x = tinynet.randn(4, 2, 3, 3, rng=rng())
+    y = layer(x).numpy()
+    np.testing.assert_allclose(y.mean((0, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(y.var((0, 2, 3)), 1, atol=1e-4)
+    mean, var = x.numpy().mean((0, 2, 3)), x.numpy().var((0, 2, 3), ddof=1)
+    np.testing.assert_allclose(layer.running_mean.numpy(), 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.running_var.numpy(), 0.9 + 0.1 * var, rtol=1e-5)
+    state = layer.state_dict()
+    layer.eval()(x)
+    assert layer.num_batches_tracked.item() == 1
+    np.testing.assert_array_equal(layer.state_dict()["running_mean"], state["running_mean"])
+    layer.reset_running_stats()
+    assert layer.num_batches_tracked.item() == 0
+    assert layer.running_var.tolist() == [1, 1]
+
+
+def test_losses_reduce_as_told():
+    x, t = tinynet.tensor([1.0, 4.0]), tinynet.tensor([0.0, 0.0])
+    assert nn.MSELoss()(x, t).item() == 8.5
+    assert nn.L1Loss("sum")(x, t).item() == 5
+    assert nn.SmoothL1Loss(reduction="none", beta=2)(x, t).tolist() == [0.25, 3]
+    assert repr(nn.L1Loss("sum")) == "L1Loss(reduction='sum')"
+
+
+def test_the_weight_of_a_loss_is_a_buffer():
+    loss = nn.CrossEntropyLoss(weight=np.array([1.0, 2.0], np.float32))
+    assert list(loss.state_dict()) == ["weight"]
+    assert list(loss.parameters()) == []
+    assert loss.double().weight.dtype == tinynet.float64
+
+
+# ----- randomness -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rng: nn.Linear(5, 4, rng=rng),
+        lambda rng: nn.Conv2d(2, 4, 3, rng=rng),
+        lambda rng: nn.ConvTranspose2d(2, 4, 3, rng=rng),
+    ],
+)
+def test_the_same_generator_gives_the_same_layer_and_manual_seed_is_the_default(make):
+    first, second, other = make(rng(1)), make(rng(1)), make(rng(2))
+    np.testing.assert_array_equal(first.weight.numpy(), second.weight.numpy())
+    np.testing.assert_array_equal(first.bias.numpy(), second.bias.numpy())
+    assert (first.weight.numpy() != other.weight.numpy()).any()
+    tinynet.manual_seed(1)
+    np.testing.assert_array_equal(make(None).weight.numpy(), first.weight.numpy())
+    first.reset_parameters(rng(2))
+    np.testing.assert_array_equal(first.weight.numpy(), other.weight.numpy())
+
+
+# ----- containers -----------------------------------------------------------------------------
+
+
+def test_sequential_is_indexed_sliced_and_extended():
+    a, b, c = nn.ReLU(), nn.Tanh(), nn.Sigmoid()
+    model = nn.Sequential(a, b).append(c)
+    assert len(model) == 3
+    assert list(model) == [a, b, c]
+    assert (model[0], model[-1]) == (a, c)
+    tail = model[1:]
+    assert isinstance(tail, nn.Sequential)
+    assert [name for name, _ in tail.named_children()] == ["1", "2"]
+    assert tail[0] is b
+    tail.append(a)
+    assert [name for name, _ in tail.named_children()] == ["1", "2", "3"]
+    model[1] = nn.ELU()
+    assert isinstance(model[1], nn.ELU)
+    with pytest.raises(IndexError, match=r"Sequential has 3 layers, there is no \[3\]"):
+        model[3]
+
+
+def test_an_empty_sequential_gives_back_its_input():
+    x = tinynet.ones(2)
+    assert nn.Sequential()(x) is x
+
+
+def test_sequential_takes_a_dict_of_names():
+    model = nn.Sequential({"first": nn.Linear(2, 3), "second": nn.ReLU()})
+    assert list(model.state_dict()) == ["first.weight", "first.bias"]
+    assert model.first.out_features == 3
+
+
+def test_module_list_is_a_list():
+    layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+    layers.extend([nn.ReLU()])
+    assert len(layers) == 4
+    assert isinstance(layers[:2], nn.ModuleList)
+    assert len(list(layers.parameters())) == 6
+
+
+def test_module_dict_is_a_dict():
+    heads = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.ReLU()})
+    assert list(heads) == ["a", "b"] == list(heads.keys())
+    assert "a" in heads
+    assert [name for name, _ in heads.items()] == ["a", "b"]
+    assert heads["b"] is list(heads.values())[1]
+    heads["c"] = nn.Tanh()
+    del heads["a"]
+    assert len(heads) == 2
+    assert list(heads.parameters()) == []
+    with pytest.raises(KeyError, match="no layer 'z' here; there are: b, c"):
+        heads["z"]

@@ -1,0 +1,378 @@
+"""Module: what it finds, in which order, under which names; modes, hooks, state."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import nn
+from tinynet.errors import CheckpointError, ShapeError
+
+
+class Net(nn.Module):
+    """Two layers, a parameter of its own and a buffer, on purpose in mixed order."""
+
+    def __init__(self, rng=None):
+        super().__init__()
+        self.hidden = nn.Linear(4, 3, rng=rng)
+        self.scale = nn.Parameter(np.ones(3, np.float32))
+        self.register_buffer("shift", np.zeros(3, np.float32))
+        self.blocks = nn.ModuleList([nn.Linear(3, 3), nn.BatchNorm1d(3)])
+        self.note = "not a member"
+
+    def forward(self, x):
+        h = self.hidden(x) * self.scale + self.shift
+        for block in self.blocks:
+            h = block(h)
+        return h
+
+
+# ----- what is found --------------------------------------------------------------------------
+
+
+def test_parameters_are_named_own_first_then_children_in_assignment_order():
+    assert [name for name, _ in Net().named_parameters()] == [
+        "scale", "hidden.weight", "hidden.bias", "blocks.0.weight", "blocks.0.bias",
+        "blocks.1.weight", "blocks.1.bias",
+    ]  # fmt: skip
+
+
+def test_modules_and_children_are_found_by_path():
+    net = Net()
+    assert [name for name, _ in net.named_modules()] == [
+        "", "hidden", "blocks", "blocks.0", "blocks.1",
+    ]  # fmt: skip
+    assert [name for name, _ in net.named_children()] == ["hidden", "blocks"]
+    assert list(net.children()) == [net.hidden, net.blocks]
+    assert net.get_submodule("blocks.1") is net.blocks[1]
+    assert net.get_submodule("") is net
+    assert net.get_parameter("blocks.0.weight") is net.blocks[0].weight
+
+
+def test_an_unknown_path_lists_the_names_there():
+    with pytest.raises(ValueError, match=r"'block'; did you mean 'blocks'\? Known: hidden, blocks"):
+        Net().get_submodule("block.0")
+    with pytest.raises(ValueError, match="unknown parameter 'wieght'; did you mean 'weight'"):
+        Net().get_parameter("hidden.wieght")
+
+
+def test_buffers_are_found_and_kept_apart_from_parameters():
+    names = [name for name, _ in Net().named_buffers()]
+    assert names == [
+        "shift", "blocks.1.running_mean", "blocks.1.running_var", "blocks.1.num_batches_tracked",
+    ]  # fmt: skip
+
+
+def test_a_shared_layer_is_counted_once_but_saved_under_both_names():
+    layer = nn.Linear(2, 2)
+    model = nn.Sequential(layer, nn.ReLU(), layer)
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+    both = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    assert both == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert list(model.state_dict()) == both
+
+
+def test_none_takes_a_member_out_and_a_new_one_puts_it_back():
+    layer = nn.Linear(2, 2)
+    layer.bias = None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    layer.bias = nn.Parameter(np.zeros(2, np.float32))
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+    del layer.bias
+    assert not hasattr(layer, "bias")
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+
+
+def test_a_plain_tensor_that_requires_grad_is_an_attribute_and_no_parameter():
+    layer = nn.Module()
+    layer.t = tinynet.ones(2, requires_grad=True)
+    assert list(layer.parameters()) == []
+
+
+def test_register_parameter_and_add_module_take_names_from_outside():
+    module = nn.Module()
+    module.register_parameter("w", nn.Parameter([1.0]))
+    module.register_parameter("b", None)
+    module.add_module("0", nn.Identity())
+    assert [name for name, _ in module.named_parameters()] == ["w"]
+    assert [name for name, _ in module.named_children()] == ["0"]
+    with pytest.raises(TypeError, match=r"'w' must be a Parameter or None, got Tensor; write"):
+        module.register_parameter("w", tinynet.ones(1))
+    with pytest.raises(TypeError, match=r"'act' is the class ReLU, not a layer; make one: `ReLU"):
+        module.add_module("act", nn.ReLU)
+
+
+# ----- mistakes -------------------------------------------------------------------------------
+
+
+def test_forgetting_super_init_is_a_clear_error():
+    class Forgetful(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(1, 1)
+
+    with pytest.raises(RuntimeError, match=r"Forgetful: call `super\(\).__init__\(\)` first"):
+        Forgetful()
+
+
+def test_a_parameter_cannot_silently_become_something_else():
+    layer = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"Linear.weight is a parameter and cannot become Tensor"):
+        layer.weight = tinynet.ones(2, 2)
+    net = Net()
+    with pytest.raises(TypeError, match=r"Net.hidden is a module and cannot become function"):
+        net.hidden = lambda x: x
+    net.shift = tinynet.ones(3)  # a buffer may become another tensor
+    assert net.state_dict()["shift"].tolist() == [1, 1, 1]
+
+
+def test_a_list_of_layers_is_refused_because_it_hides_them():
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [nn.Linear(1, 1)]
+
+    with pytest.raises(TypeError, match=r"self.layers = nn.ModuleList\(\[...\]\)"):
+        Listed()
+
+
+def test_a_list_of_layers_that_are_found_elsewhere_is_fine():
+    net = Net()
+    net.order = [net.hidden, net.blocks[0]]
+    net.hidden_from_training = (nn.Linear(1, 1),)
+    assert len(list(net.parameters())) == 7
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "forward", "parameters", "training"])
+def test_names_that_would_break_the_module_are_refused(name):
+    with pytest.raises(ValueError, match="cannot be named"):
+        nn.Module().add_module(name, nn.Identity())
+
+
+def test_a_module_without_forward_says_so():
+    class Empty(nn.Module):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Empty needs a method `forward"):
+        Empty()(1)
+
+
+# ----- modes ----------------------------------------------------------------------------------
+
+
+def test_train_and_eval_reach_every_module():
+    net = Net()
+    assert net.eval() is net
+    assert not any(module.training for module in net.modules())
+    net.train()
+    assert all(module.training for module in net.modules())
+
+
+def test_freezing_and_zero_grad_reach_every_parameter():
+    net = Net()
+    net(tinynet.ones(5, 4)).sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+    net.zero_grad(set_to_none=False)
+    assert all((p.grad.data == 0).all() for p in net.parameters())
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+    net.requires_grad_(False)
+    assert not net(tinynet.ones(5, 4)).requires_grad
+
+
+def test_dtype_changes_in_place_and_leaves_integers():
+    net = Net()
+    before = list(net.parameters())
+    net(tinynet.ones(5, 4)).sum().backward()
+    assert net.double() is net
+    assert list(net.parameters()) == before
+    assert {p.dtype for p in net.parameters()} == {tinynet.float64}
+    assert {p.grad.dtype for p in net.parameters()} == {tinynet.float64}
+    assert net.shift.dtype == tinynet.float64
+    assert net.blocks[1].num_batches_tracked.dtype == tinynet.int64
+    assert net(tinynet.ones(5, 4, dtype=tinynet.float64)).dtype == tinynet.float64
+    assert {p.dtype for p in net.float().parameters()} == {tinynet.float32}
+    assert {p.dtype for p in net.astype(np.float64).parameters()} == {tinynet.float64}
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, "cuda"])
+def test_other_dtypes_and_devices_are_refused(dtype):
+    with pytest.raises(TypeError, match=r"Net.to: dtype must be tinynet.float32 or"):
+        Net().to(dtype)
+
+
+def test_apply_visits_children_before_parents():
+    seen = []
+    nn.Sequential(nn.ReLU(), nn.Sequential(nn.Tanh())).apply(
+        lambda module: seen.append(type(module).__name__)
+    )
+    assert seen == ["ReLU", "Tanh", "Sequential", "Sequential"]
+
+
+def test_copies_and_pickles_are_independent_and_keep_shared_parameters():
+    net = Net()
+    net.tied = net.hidden
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert twin.tied is twin.hidden
+        assert twin.tied is not net.tied
+        assert isinstance(twin.hidden.weight, nn.Parameter)
+        twin.hidden.weight.data[:] = 7
+        assert not (net.hidden.weight.data == 7).any()
+        assert list(twin.state_dict()) == list(net.state_dict())
+
+
+# ----- hooks ----------------------------------------------------------------------------------
+
+
+def test_forward_hooks_see_and_may_replace_the_output():
+    layer = nn.ReLU()
+    seen = []
+    looking = layer.register_forward_hook(lambda m, args, y: seen.append((m, args[0], y)))
+    doubling = layer.register_forward_hook(lambda m, args, y: y * 2)
+    x = tinynet.tensor([-1.0, 3.0])
+    assert layer(x).tolist() == [0, 6]
+    assert seen[0][0] is layer
+    assert seen[0][1] is x
+    assert seen[0][2].tolist() == [0, 3]
+    doubling.remove()
+    doubling.remove()
+    assert layer(x).tolist() == [0, 3]
+    looking.remove()
+    assert len(seen) == 2
+
+
+def test_pre_hooks_may_replace_the_input_and_handles_are_context_managers():
+    layer = nn.ReLU()
+    x = tinynet.tensor([-1.0, 3.0])
+    with layer.register_forward_pre_hook(lambda m, args: -args[0]):
+        assert layer(x).tolist() == [1, 0]
+    with layer.register_forward_pre_hook(lambda m, args: (args[0] + 1,)):
+        assert layer(x).tolist() == [0, 4]
+    assert layer(x).tolist() == [0, 3]
+
+
+# ----- state ----------------------------------------------------------------------------------
+
+
+def test_state_dict_is_a_copy_in_pytorchs_order():
+    net = Net()
+    state = net.state_dict()
+    assert list(state) == [
+        "scale", "shift", "hidden.weight", "hidden.bias", "blocks.0.weight", "blocks.0.bias",
+        "blocks.1.weight", "blocks.1.bias", "blocks.1.running_mean", "blocks.1.running_var",
+        "blocks.1.num_batches_tracked",
+    ]  # fmt: skip
+    state["scale"][:] = 9
+    assert net.scale.tolist() == [1, 1, 1]
+
+
+def test_a_transient_buffer_is_not_saved():
+    module = nn.Module()
+    module.register_buffer("kept", [1.0])
+    module.register_buffer("grid", [2.0], persistent=False)
+    assert list(module.state_dict()) == ["kept"]
+    assert [name for name, _ in module.named_buffers()] == ["kept", "grid"]
+
+
+def test_a_state_goes_into_another_model_and_its_memory_stays():
+    source, target = Net(np.random.default_rng(1)), Net(np.random.default_rng(2))
+    source(tinynet.randn(5, 4, rng=np.random.default_rng(0)))
+    memory = target.hidden.weight.data
+    result = target.load_state_dict(source.state_dict())
+    assert result == ([], [], [])
+    assert target.hidden.weight.data is memory
+    for name, array in target.state_dict().items():
+        np.testing.assert_array_equal(array, source.state_dict()[name])
+
+
+def test_other_float_dtypes_are_converted_on_loading():
+    net = nn.Linear(2, 1)
+    net.load_state_dict({"weight": np.array([[1.5, 2.5]]), "bias": tinynet.tensor([0.5])})
+    assert net.weight.dtype == tinynet.float32
+    assert net.weight.tolist() == [[1.5, 2.5]]
+
+
+def test_a_wrong_state_is_refused_with_the_whole_list_and_nothing_is_written():
+    net = Net()
+    before = net.state_dict()
+    wrong = {**before, "scale": np.full(3, 5.0), "hidden.weight": np.zeros((3, 5))}
+    wrong["blocks.1.num_batches_tracked"] = np.array(1.5)
+    del wrong["hidden.bias"], wrong["blocks.0.bias"]
+    wrong["extra.weight"] = np.zeros(1)
+    with pytest.raises(CheckpointError) as caught:
+        net.load_state_dict(wrong)
+    message = str(caught.value)
+    assert "does not fit this Net; nothing was loaded" in message
+    assert "missing (2): hidden.bias, blocks.0.bias" in message
+    assert "unexpected (1): extra.weight" in message
+    assert "hidden.weight: the model has shape (3, 4), the state (3, 5)" in message
+    assert "num_batches_tracked: the model has dtype int64, the state float64" in message
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_loading_without_strict_takes_what_fits_and_returns_the_rest():
+    net = Net()
+    state = {"scale": np.full(3, 5.0), "hidden.weight": np.zeros((3, 5)), "extra": np.zeros(1)}
+    result = net.load_state_dict(state, strict=False)
+    assert net.scale.tolist() == [5, 5, 5]
+    assert "hidden.bias" in result.missing_keys
+    assert result.unexpected_keys == ["extra"]
+    assert result.mismatched == ["hidden.weight: the model has shape (3, 4), the state (3, 5)"]
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros((1, 2), np.int64), np.zeros((1, 2), complex), np.array([["a", "b"]])]
+)
+def test_values_that_are_no_floats_are_not_loaded_into_floats(values):
+    with pytest.raises(CheckpointError, match="weight: the model has dtype float32, the state"):
+        nn.Linear(2, 1, bias=False).load_state_dict({"weight": values})
+
+
+def test_loading_makes_an_older_graph_stale_rather_than_wrong():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    loss = net(tinynet.ones(1, 2)).sum()
+    net.load_state_dict(net.state_dict())
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+# ----- errors and text ------------------------------------------------------------------------
+
+
+def test_a_shape_error_names_the_path_of_the_layer():
+    net = Net()
+    with pytest.raises(ShapeError) as caught:
+        net(tinynet.ones(5, 6))
+    assert str(caught.value).endswith("raised in layer 'hidden' (Linear)")
+    assert caught.value.layers == [("hidden", "Linear"), ("", "Net")]
+
+
+def test_the_path_goes_through_containers_that_are_not_called_themselves():
+    net = Net()
+    net.hidden = nn.Linear(4, 2)
+    net.scale = nn.Parameter(np.ones(2, np.float32))
+    net.shift = None
+    net.forward = lambda x: net.blocks[0](net.hidden(x))
+    with pytest.raises(ShapeError, match=r"raised in layer 'blocks.0' \(Linear\)"):
+        net(tinynet.ones(5, 4))
+
+
+def test_a_layer_alone_is_named_by_its_class():
+    with pytest.raises(ShapeError, match="raised in Linear$"):
+        nn.Linear(2, 3)(tinynet.ones(1, 5))
+
+
+def test_repr_shows_the_tree():
+    model = nn.Sequential({"a": nn.Linear(2, 3, bias=False), "b": nn.Sequential(nn.ReLU())})
+    assert repr(model) == (
+        "Sequential(\n"
+        "  (a): Linear(in_features=2, out_features=3, bias=False)\n"
+        "  (b): Sequential(\n"
+        "    (0): ReLU()\n"
+        "  )\n"
+        ")"
+    )
