@@ -36,6 +36,7 @@ from typing import Any
 
 from tinynet.errors import unknown_name
 from tinynet.kernels import numpy_kernels
+from tinynet.kernels.memory import keep_freed_memory
 
 NAMES = (
     "conv2d",
@@ -85,3 +86,4 @@ def override(**functions: Callable[..., Any]) -> Iterator[None]:
 
 
 use(os.environ.get("TINYNET_KERNELS", "numpy"))
+keep_freed_memory()
