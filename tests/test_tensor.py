@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import tinynet
 from tinynet import ShapeError, Tensor, ops
+from tinynet.ops.elementwise import _erf as erf
 
 
 def leaf(*values, dtype=np.float64):
@@ -759,10 +761,19 @@ def test_a_view_is_not_changed_in_place():
     for view in (x[0:1], x.reshape(2, 1), x.unsqueeze(0), x.flip(0), x.T):
         with pytest.raises(RuntimeError, match=f"result of '{view.node.name}'.*clone"):
             view += 1
-    picked = x[[0, 0]]  # a copy, so it may change
-    picked += 1
-    assert picked.tolist() == [2.0, 2.0]
+    with pytest.raises(RuntimeError, match=r"x\[0\] = x\[0\] \+"):
+        x[:1] *= 2
     assert x.tolist() == [1.0, 2.0]
+
+
+def test_what_looks_like_a_view_but_is_a_copy_may_change():
+    x = tinynet.ones(2, 3, requires_grad=True) * 1
+    for copied in (x[[0, 0]], x[:, [0, 1]], x[x > 0], x.T.reshape(6), x[0, 0]):
+        copied += 1
+        assert (copied.data == 2).all()
+    assert (x.data == 1).all()
+    x[x > 0] *= 3
+    assert (x.data == 3).all()
 
 
 def test_a_row_of_a_plain_buffer_takes_no_tracked_value():
@@ -817,3 +828,94 @@ def test_in_place_keeps_the_wish_for_a_gradient():
     y *= 3
     (y * 5).backward()
     assert y.grad.item() == 5
+
+
+# ----- numbers ----------------------------------------------------------------------------------
+
+EXTREMES = np.array([-1e4, -750, -100, -30, -1e-4, 0, 1e-4, 30, 100, 750, 1e4])
+STABLE = "sigmoid tanh softplus softmax log_softmax logsumexp silu gelu elu relu"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_activations_are_finite_up_to_ten_thousand(dtype):
+    for name in STABLE.split():
+        x = tinynet.tensor(EXTREMES.astype(dtype), requires_grad=True)
+        y = getattr(x, name)()  # warnings are errors here
+        y.sum().backward()
+        assert np.isfinite(y.data).all(), name
+        assert np.isfinite(x.grad.data).all(), name
+    x = tinynet.tensor(EXTREMES.astype(dtype), requires_grad=True)
+    x.gelu("tanh").sum().backward()
+    assert np.isfinite(x.grad.data).all()
+
+
+def test_activations_keep_their_limits_far_out():
+    x = tinynet.tensor([-1e4, 1e4])
+    assert x.sigmoid().tolist() == [0, 1]
+    assert x.softplus().tolist() == [0, 1e4]
+    assert x.silu().tolist() == x.gelu().tolist() == x.gelu("tanh").tolist() == [0, 1e4]
+    assert x.elu().tolist() == [-1, 1e4]
+    assert x.softmax().tolist() == [0, 1]
+    assert x.log_softmax().tolist() == [-2e4, 0]
+    assert x.logsumexp().item() == 1e4
+
+
+def test_sigmoid_keeps_its_relative_precision_near_zero():
+    x = tinynet.tensor([-20.0, -50.0, -80.0])
+    np.testing.assert_allclose(x.sigmoid().data, np.exp(x.data.astype(np.float64)), rtol=1e-6)
+
+
+def test_logsumexp_and_softmax_of_infinities():
+    x = tinynet.tensor([-np.inf, 0.0, -np.inf])
+    assert x.logsumexp().item() == 0
+    assert x.softmax().tolist() == [0, 1, 0]
+    assert tinynet.tensor([-np.inf, -np.inf]).logsumexp().item() == -np.inf
+
+
+def test_the_error_function_under_gelu_is_exact_to_rounding():
+    x = np.concatenate([np.linspace(-7, 7, 2001), [0.46875, -0.46875, np.inf, -np.inf, 1e-300]])
+    expected = [math.erf(v) for v in x]
+    np.testing.assert_allclose(erf(x), expected, rtol=1e-15, atol=3e-16)
+    assert np.isnan(erf(np.array([np.nan]))).all()
+    assert erf(np.float32([0.3])).dtype == np.float32
+
+
+def test_memory_order_makes_no_difference():
+    rng = np.random.default_rng(4)
+    values = rng.standard_normal((4, 6, 5))
+    orders = {
+        "fortran": np.asfortranarray(values),
+        "last axis first": values.transpose(2, 0, 1).copy().transpose(1, 2, 0),
+        "strided": np.repeat(values, 2, axis=1)[:, ::2],
+        "backwards": values[:, ::-1].copy()[:, ::-1],
+    }
+    dy = rng.standard_normal((4, 6, 5))
+    for method in (
+        *("exp", "tanh", "sigmoid", "relu", "gelu", "softmax", "clone", "elu", "cumsum"),
+        lambda x: x.max(1, keepdims=True).expand(4, 6, 5),
+        lambda x: (x.sum((0, 2), keepdims=True) * x.var(1, keepdims=True)).expand(4, 6, 5),
+        lambda x: x.reshape(5, 24).reshape(4, 6, 5),
+        lambda x: x[[3, 1, 1, 0]],
+        lambda x: x @ np.eye(5),
+        lambda x: ops.linear(x, np.eye(5)),
+    ):
+        results = []
+        for array in (values, *orders.values()):
+            x = Tensor(array, requires_grad=True)
+            y = getattr(x, method)() if isinstance(method, str) else method(x)
+            y.backward(np.asfortranarray(dy))
+            results.append((y.data, x.grad.data))
+        for y, dx in results[1:]:
+            np.testing.assert_allclose(y, results[0][0], rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(dx, results[0][1], rtol=1e-12, atol=1e-14)
+
+
+def test_linear_keeps_a_batch_that_lies_last():
+    w = f32(4, 3).requires_grad_()
+    x = Tensor(np.asfortranarray(f32(5, 3).data), requires_grad=True)
+    y = ops.linear(x, w, tinynet.ones(4))
+    assert y.data.flags.f_contiguous
+    y.sum().backward()
+    np.testing.assert_allclose(y.data, x.data @ w.data.T + 1, rtol=1e-6)
+    np.testing.assert_allclose(x.grad.data, np.tile(w.data.sum(0), (5, 1)), rtol=1e-6)
+    np.testing.assert_allclose(w.grad.data, np.tile(x.data.sum(0), (4, 1)), rtol=1e-6)

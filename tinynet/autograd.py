@@ -75,7 +75,7 @@ class Node:
     edges: (pull, target, shape, dtype) for each input that requires a gradient, or None once
     the backward pass has consumed them; pull makes the gradient, shape and dtype are those of
     the input, target is the node that made it or, for a leaf, the tensor itself.
-    view: the output may share memory with an input. number: the moment of the call.
+    view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
     """
 
@@ -135,7 +135,8 @@ def differentiable(function: Any = None, *, view: bool = False) -> Any:
     it is summed back to the shape of x here. What the backward pass needs, the nested functions
     keep as local variables. A gradient that nobody asked for is never computed.
 
-    view: the output may share memory with the first input (reshape, transpose, ...).
+    view: the output may share memory with the first input (reshape, transpose, ...). Whether it
+    does is looked at each time, and a tensor that does is not changed in place.
 
     >>> import numpy as np, tinynet
     >>> @tinynet.differentiable
@@ -191,9 +192,10 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                     raise RuntimeError(_no_gradient(name, place))
                 edges.append((pull, x.node or x, x.data.shape, x.data.dtype))
             if y is arrays[0]:
-                node, y = Node(name, edges, True), y.view()
+                y = y.view()  # so that the two tensors can be told apart
+                node = Node(name, edges, True)
             else:
-                node = Node(name, edges, view)
+                node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
         output = wrap(y, node)
         if state.observer is not None:
             state.observer(qualified_name, args, settings, output)

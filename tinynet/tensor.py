@@ -498,12 +498,12 @@ class Tensor(Variable):
                 "a value that is gone. Update parameters inside `with tinynet.no_grad():`, or "
                 "write `y = x + ...`."
             )
-        if self.data.base is not None and (self.node is None or self.node.view):
+        if self.data.base is not None if self.node is None else self.node.view:
             maker = "a view" if self.node is None else f"the result of {self.node.name!r}"
             raise RuntimeError(
                 f"{name} on {maker}, which shares memory with another array, whose gradient would "
-                "be wrong. Assign through the whole tensor (`x[0] = ...`), or take a copy first "
-                "(`.clone()`)."
+                "be wrong. Assign through the whole tensor (`x[0] = x[0] + ...`), or take a copy "
+                "first (`.clone()`)."
             )
 
     def _check_not_shared(self, name: str, node: autograd.Node) -> None:

@@ -1,0 +1,283 @@
+"""Values and gradients of Tensor's operations agree with PyTorch's in float64.
+
+Each row of the table is one function that runs on tensors of either library (`lib` is the
+library), or a pair of functions where the two spell it differently.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import ops
+
+torch = pytest.importorskip("torch")
+rng = np.random.default_rng(11)
+
+
+def normal(*shape):
+    return rng.standard_normal(shape) * 2
+
+
+def positive(*shape):
+    return rng.uniform(0.2, 3, shape)
+
+
+def with_ties(*shape):
+    return np.round(rng.standard_normal(shape))
+
+
+def both(function, *inputs, id):  # noqa: A002
+    return pytest.param(function, function, inputs, id=id)
+
+
+def each(ours, theirs, *inputs, id):  # noqa: A002
+    return pytest.param(ours, theirs, inputs, id=id)
+
+
+def axes_rows():
+    """Reductions over every kind of axis, with and without keepdim."""
+    for name in ("sum", "mean", "logsumexp"):
+        for dim in (0, 1, -1, (0, 2), (-1, 0, 1)):
+            for keepdim in (False, True):
+                yield both(
+                    lambda x, n=name, d=dim, k=keepdim: getattr(x, n)(dim=d, keepdim=k),
+                    normal(3, 4, 2),
+                    id=f"{name} {dim} {keepdim}",
+                )
+    for name in ("var", "std"):
+        for dim in (0, -1, (0, 2)):
+            for correction in (0, 1, 2):
+                yield both(
+                    lambda x, n=name, d=dim, c=correction: getattr(x, n)(dim=d, correction=c),
+                    normal(3, 4, 5),
+                    id=f"{name} {dim} correction {correction}",
+                )
+        yield both(
+            lambda x, n=name: getattr(x, n)(dim=1, correction=0, keepdim=True),
+            normal(3, 4),
+            id=f"{name} keepdim",
+        )
+        yield both(lambda x, n=name: getattr(x, n)(correction=0), normal(3, 4), id=f"{name} all")
+    for name in ("max", "min"):
+        for dim in (0, 1, -1):
+            for keepdim in (False, True):
+                yield each(
+                    lambda x, n=name, d=dim, k=keepdim: getattr(x, n)(dim=d, keepdim=k),
+                    lambda x, n=name, d=dim, k=keepdim: getattr(x, n)(dim=d, keepdim=k).values,
+                    normal(3, 4, 2),
+                    id=f"{name} {dim} {keepdim}",
+                )
+        yield both(lambda x, n=name: getattr(x, n)(), normal(3, 4), id=f"{name} all")
+        yield each(
+            lambda x, n=name: getattr(x, n)((0, 2)),
+            lambda x, n=name: getattr(torch, f"a{n}")(x, (0, 2)),
+            normal(3, 4, 2),
+            id=f"{name} of two axes",
+        )
+    yield both(lambda x: x.sum(), normal(3, 4), id="sum all")
+    yield both(lambda x: x.mean(), normal(3, 4), id="mean all")
+    for name in ("softmax", "log_softmax", "cumsum"):
+        for dim in (0, 1, -1):
+            yield both(
+                lambda x, n=name, d=dim: getattr(x, n)(dim=d), normal(3, 4, 2), id=f"{name} {dim}"
+            )
+
+
+def activation_rows():
+    functional = torch.nn.functional
+    settings = {
+        "leaky_relu": [{}, {"negative_slope": 0.2}],
+        "elu": [{}, {"alpha": 0.7}],
+        "gelu": [{}, {"approximate": "tanh"}],
+        "silu": [{}],
+        "softplus": [{}, {"beta": 2.0}],
+    }
+    for name, choices in settings.items():
+        for choice in choices:
+            yield each(
+                lambda x, n=name, c=choice: getattr(x, n)(**c),
+                lambda x, n=name, c=choice: getattr(functional, n)(x, **c),
+                np.concatenate([normal(20), [0.0, -15.0, 15.0]]),
+                id=f"{name} {choice}",
+            )
+
+
+def broadcast_rows():
+    functions = {
+        "+": lambda x, y: x + y,
+        "-": lambda x, y: x - y,
+        "*": lambda x, y: x * y,
+        "/": lambda x, y: x / y,
+        "**": lambda x, y: x**y,
+        "maximum": lambda x, y: x.maximum(y),
+        "minimum": lambda x, y: x.minimum(y),
+    }
+    shapes = [((3, 4), (3, 4)), ((3, 4), (4,)), ((2, 1, 3), (4, 1)), ((), (2, 3)), ((1,), (3, 1))]
+    for name, function in functions.items():
+        for a, b in shapes:
+            yield both(function, positive(*a), positive(*b), id=f"{name} {a} {b}")
+    for name in ("maximum", "minimum"):
+        yield both(functions[name], with_ties(5, 6), with_ties(5, 6), id=f"{name} with ties")
+
+
+def matmul_rows():
+    for a, b in [
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 2)),
+        ((2, 3), (3, 4)),
+        ((5, 2, 3), (3, 4)),
+        ((5, 2, 3), (5, 3, 4)),
+        ((2, 3), (5, 3, 4)),
+        ((2, 1, 2, 3), (5, 3, 4)),
+        ((3,), (5, 3, 4)),
+        ((5, 2, 3), (3,)),
+        ((6, 5, 2, 3), (3,)),
+        ((3,), (6, 5, 3, 4)),
+        ((2, 0), (0, 3)),
+        ((0, 3), (3, 2)),
+    ]:
+        yield both(lambda x, w: x @ w, normal(*a), normal(*b), id=f"{a} @ {b}")
+
+
+def index_rows():
+    rows, columns = np.array([0, 2, 0]), np.array([1, 1, 1])
+    mask = rng.random((3, 4)) > 0.5
+    indices = {
+        "int": 1,
+        "slice": (slice(None), slice(1, None, 2)),
+        "none": (None, 2),
+        "ellipsis": (..., 0),
+        "repeats": rows,
+        "pairs with repeats": (rows, columns),
+        "slice and repeats": (slice(1, 3), rows),
+        "slice and array": (slice(1, 3), np.array([3, 0])),
+        "mask": mask,
+    }
+    for name, index in indices.items():
+        yield both(lambda x, i=index: x[i], normal(3, 4), id=f"index {name}")
+
+        def assign(x, value, i=index):
+            y = x * 1
+            y[i] = value
+            return y
+
+        if "repeats" not in name:  # PyTorch sends a gradient to values that were overwritten too
+            yield both(
+                assign, normal(3, 4), normal(*np.zeros((3, 4))[index].shape), id=f"set {name}"
+            )
+
+
+TABLE = [
+    both(lambda x: -x, normal(3, 4), id="neg"),
+    both(lambda x: x.exp(), normal(3, 4), id="exp"),
+    both(lambda x: x.log(), positive(3, 4), id="log"),
+    both(lambda x: x.sqrt(), positive(3, 4), id="sqrt"),
+    both(lambda x: x.square(), normal(3, 4), id="square"),
+    both(lambda x: abs(x), with_ties(5, 6), id="abs with zeros"),
+    both(lambda x: x.sigmoid(), normal(3, 4) * 10, id="sigmoid"),
+    both(lambda x: x.tanh(), normal(3, 4), id="tanh"),
+    both(lambda x: x.relu(), with_ties(5, 6), id="relu with zeros"),
+    *[both(lambda x, p=p: x**p, positive(3, 4), id=f"x ** {p}") for p in (2, 3, 0.5, -1, -1.5, 1)],
+    both(lambda x: x**0, with_ties(3, 4), id="x ** 0 with zeros"),
+    both(lambda x: x**2, with_ties(5, 6), id="x ** 2 with zeros"),
+    both(lambda p: 2**p, normal(3, 4), id="2 ** p"),
+    both(lambda x: 3 - 2 / x + 1, positive(3, 4), id="scalars on the left"),
+    both(lambda x: x.clip(-1, 1), with_ties(5, 6), id="clip with ties"),
+    both(lambda x: x.clip(min=0.5), normal(3, 4), id="clip below"),
+    both(lambda x: x.clamp(max=0.5), normal(3, 4), id="clip above"),
+    each(
+        lambda x, y: tinynet.where(x > y, x, y * 2),
+        lambda x, y: torch.where(x > y, x, y * 2),
+        *(normal(3, 4), normal(4)),
+        id="where",
+    ),
+    both(lambda x: x.masked_fill(x > 0, 3.0), normal(3, 4), id="masked_fill"),
+    *activation_rows(),
+    *broadcast_rows(),
+    *axes_rows(),
+    *matmul_rows(),
+    *index_rows(),
+    each(
+        ops.linear,
+        torch.nn.functional.linear,
+        *(normal(5, 2, 3), normal(4, 3), normal(4)),
+        id="linear",
+    ),
+    each(ops.linear, torch.nn.functional.linear, normal(5, 3), normal(4, 3), id="linear no bias"),
+    each(ops.linear, torch.nn.functional.linear, normal(3), normal(4, 3), id="linear of a vector"),
+    both(lambda x: x.reshape(2, -1).flatten(), normal(3, 4), id="reshape"),
+    both(lambda x: x.flatten(1, 2), normal(2, 3, 4, 2), id="flatten"),
+    both(lambda x: x.permute(2, 0, 1), normal(2, 3, 4), id="permute"),
+    both(lambda x: x.permute(-1, 0, -2), normal(2, 3, 4), id="permute negative"),
+    both(lambda x: x.transpose(0, 2), normal(2, 3, 4), id="transpose"),
+    both(lambda x: x.mT, normal(2, 3, 4), id="mT"),
+    both(lambda x: x.expand(4, 2, -1), normal(2, 1), id="expand"),
+    both(lambda x: x.squeeze(), normal(2, 1, 3, 1), id="squeeze"),
+    both(lambda x: x.squeeze(1).unsqueeze(-1), normal(2, 1, 3), id="squeeze one"),
+    both(lambda x: x.flip(0, 2), normal(2, 3, 4), id="flip"),
+    both(lambda x: x.chunk(2, 1)[0] * 2 + x.chunk(2, 1)[1], normal(3, 4), id="chunk"),
+    both(lambda x: x.unbind(1)[2] * x.unbind(1)[0], normal(2, 3), id="unbind"),
+    both(lambda x: x.split(2, 1)[1] * 3, normal(2, 5), id="split"),
+    both(lambda x: x.split([1, 4], 1)[1] * 3, normal(2, 5), id="split sizes"),
+    each(
+        lambda x, y, z: tinynet.cat([x, y, z, x], dim=-1),
+        lambda x, y, z: torch.cat([x, y, z, x], dim=-1),
+        *(normal(2, 3), normal(2, 1), normal(2, 0)),
+        id="cat",
+    ),
+    each(
+        lambda x, y: tinynet.stack([x, y, x], dim=1),
+        lambda x, y: torch.stack([x, y, x], dim=1),
+        *(normal(2, 3), normal(2, 3)),
+        id="stack",
+    ),
+    each(
+        lambda x: ops.pad(x, [(1, 0), (2, 3)], value=1.5),
+        lambda x: torch.nn.functional.pad(x, (2, 3, 1, 0), value=1.5),
+        normal(2, 3),
+        id="pad",
+    ),
+    both(lambda x: x.clone() * x.detach(), normal(3), id="clone and detach"),
+    each(
+        lambda x: x.astype(np.float32).astype(np.float64) * 1,
+        lambda x: x.float().double() * 1,
+        normal(3),
+        id="astype",
+    ),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "inputs"), TABLE)
+def test_values_and_gradients_agree(ours, theirs, inputs):
+    xs = [tinynet.tensor(x, requires_grad=True) for x in inputs]
+    ts = [torch.tensor(x, requires_grad=True) for x in inputs]
+    y, t = ours(*xs), theirs(*ts)
+    assert y.shape == tuple(t.shape)
+    np.testing.assert_allclose(y.data, t.detach().numpy(), rtol=1e-9, atol=1e-9)
+    dy = np.asarray(np.random.default_rng(5).standard_normal(y.shape))
+    y.backward(dy)
+    t.backward(torch.from_numpy(dy))
+    for x, s in zip(xs, ts):
+        np.testing.assert_allclose(x.grad.data, s.grad.numpy(), rtol=1e-8, atol=1e-9)
+
+
+def test_in_place_chains_agree():
+    def chain(x, w):
+        y = x * 2
+        y += w
+        y *= y + 1
+        y[0] = w * w
+        y[y > 3] *= 3
+        y /= 4
+        return (y * x).sum()
+
+    inputs = normal(3, 4), normal(4)
+    xs = [tinynet.tensor(x, requires_grad=True) for x in inputs]
+    ts = [torch.tensor(x, requires_grad=True) for x in inputs]
+    chain(*xs).backward()
+    chain(*ts).backward()
+    for x, s in zip(xs, ts):
+        np.testing.assert_allclose(x.grad.data, s.grad.numpy(), rtol=1e-10)
