@@ -1,0 +1,237 @@
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, disallow-untyped-decorators=False
+"""Vector code for the inner loops: what a loop over NumPy elements cannot tell the compiler.
+
+A matrix product is fast when a *tile* of the result stays in registers while the sum runs: each
+number that is loaded then serves a whole row or column of the tile. A compiler does not find
+tiles in a triple loop, so these functions write them down, as instructions on vectors of LANES
+neighbouring elements (64 bytes: one AVX-512 register, two of AVX2, four of NEON).
+
+Each is a Numba intrinsic: the Python code below runs while a kernel is compiled, its `for` loops
+unroll, and what it emits through `Emitter` becomes part of the compiled kernel. Arrays are given
+flat, with the index at which to start; integers that shape the code (T, V, ...) are constants.
+
+One thread reaches 98-111 GFLOP/s with `multiply_tile(8, 3)`; OpenBLAS 96-98 on the same core.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+VECTOR_BYTES = 64
+
+WORD = ir.IntType(64)
+ADDITION = ("reassoc", "nsz", "contract")  # sums may be reordered; NaN and infinity stay right
+
+
+class Emitter:
+    """Writes vector instructions for arrays of one dtype at the builder's place."""
+
+    def __init__(self, context, builder, dtype):
+        self.context, self.builder = context, builder
+        self.size = dtype.bitwidth // 8
+        self.lanes = VECTOR_BYTES // self.size
+        self.scalar = context.get_value_type(dtype)
+        self.vector = ir.VectorType(self.scalar, self.lanes)
+        kind = f"v{self.lanes}f{dtype.bitwidth}"
+        self._fma = self._intrinsic("llvm.fma." + kind, self.vector, [self.vector] * 3)
+        self._sum = self._intrinsic(
+            "llvm.vector.reduce.fadd." + kind, self.scalar, [self.scalar, self.vector]
+        )
+
+    def _intrinsic(self, name, result, arguments):
+        signature = ir.FunctionType(result, arguments)
+        return cgutils.get_or_insert_function(self.builder.module, signature, name)
+
+    def pointer(self, array_type, array, index):
+        """The address of array[index]."""
+        data = self.context.make_array(array_type)(self.context, self.builder, array).data
+        return self.builder.gep(data, [index])
+
+    def times(self, index, factor):
+        """index * factor, for a factor known now."""
+        return self.builder.mul(index, ir.Constant(WORD, factor))
+
+    def load(self, pointer, index=None):
+        """LANES elements from pointer[index] on."""
+        place = pointer if index is None else self.builder.gep(pointer, [index])
+        value = self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()))
+        value.align = self.size
+        return value
+
+    def store(self, value, pointer, index=None):
+        """Write LANES elements from pointer[index] on."""
+        place = pointer if index is None else self.builder.gep(pointer, [index])
+        store = self.builder.store(value, self.builder.bitcast(place, self.vector.as_pointer()))
+        store.align = self.size
+
+    def element(self, pointer, index):
+        """The one element pointer[index], for an index known now."""
+        return self.builder.load(self.builder.gep(pointer, [ir.Constant(WORD, index)]))
+
+    def splat(self, scalar):
+        """The same element in every lane."""
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def zero(self):
+        """A vector of zeros."""
+        return ir.Constant(self.vector, None)
+
+    def fma(self, x, y, z):
+        """x * y + z, rounded once."""
+        return self.builder.call(self._fma, [x, y, z])
+
+    def sum(self, x):
+        """The sum of the lanes of x."""
+        total = self.builder.call(self._sum, [ir.Constant(self.scalar, -0.0), x])
+        total.fastmath.update(ADDITION)
+        return total
+
+    def loop(self, count, start, body):
+        """Run body(k, values) -> new values for k = 0 .. count - 1, at least once.
+
+        The values live in registers. Returns those after the last turn.
+        """
+        entry = self.builder.block
+        here = self.builder.append_basic_block("loop")
+        after = self.builder.append_basic_block("after")
+        self.builder.branch(here)
+        self.builder.position_at_end(here)
+        k = self.builder.phi(WORD)
+        k.add_incoming(ir.Constant(WORD, 0), entry)
+        values = []
+        for value in start:
+            phi = self.builder.phi(value.type)
+            phi.add_incoming(value, entry)
+            values.append(phi)
+        results = body(k, values)
+        last = self.builder.block  # the body may have loops of its own
+        following = self.builder.add(k, ir.Constant(WORD, 1))
+        k.add_incoming(following, last)
+        for phi, result in zip(values, results):
+            phi.add_incoming(result, last)
+        self.builder.cbranch(self.builder.icmp_signed("<", following, count), here, after)
+        self.builder.position_at_end(after)
+        return results
+
+
+def _signature(arguments, arrays):
+    """void(...), where all but the named arrays are machine integers."""
+    kinds = [
+        value if name in arrays or isinstance(value, types.IntegerLiteral) else types.intp
+        for name, value in arguments.items()
+    ]
+    return types.void(*kinds)
+
+
+@intrinsic(prefer_literal=True)
+def multiply_tile(
+    typing, T, V, x, x0, x_step, offsets, K, w, w0, b, b0, y, y0, y_pitch, y_step
+):
+    """T filters at V vectors of places, the sum over K taps held in T x V registers.
+
+    y[y0 + t*y_pitch + v*y_step + lane] = b[b0 + t]
+        + sum over k of w[w0 + k*T + t] * x[x0 + offsets[k] + v*x_step + lane]
+    """
+    T, V = T.literal_value, V.literal_value
+    i = types.intp
+    signature = types.void(
+        types.literal(T), types.literal(V), x, i, i, offsets, i, w, i, b, i, y, i, i, i
+    )
+
+    def emit(context, builder, signature, args):
+        e = Emitter(context, builder, x.dtype)
+        _, _, x_, x0, x_step, offsets_, K, w_, w0, b_, b0, y_, y0, y_pitch, y_step = args
+        image, filters = e.pointer(x, x_, x0), e.pointer(w, w_, w0)
+        shifts = e.pointer(offsets, offsets_, ir.Constant(WORD, 0))
+        bias, result = e.pointer(b, b_, b0), e.pointer(y, y_, y0)
+
+        def add_tap(k, sums):
+            place = builder.gep(image, [builder.load(builder.gep(shifts, [k]))])
+            pixels = [e.load(place, e.times(x_step, v)) for v in range(V)]
+            column = builder.gep(filters, [e.times(k, T)])
+            added = []
+            for t in range(T):
+                weight = e.splat(e.element(column, t))
+                added += [e.fma(pixels[v], weight, sums[t * V + v]) for v in range(V)]
+            return added
+
+        start = [e.splat(e.element(bias, t)) for t in range(T) for _ in range(V)]
+        sums = e.loop(K, start, add_tap)
+        for t in range(T):
+            for v in range(V):
+                place = builder.add(e.times(y_pitch, t), e.times(y_step, v))
+                e.store(sums[t * V + v], result, place)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic(prefer_literal=True)
+def dot_tile(
+    typing, T, V, x, x0, x_pitch, offsets, k0, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, K
+):
+    """T filters against V taps: T x V inner products of runs of pixels, added to dw.
+
+    dw[dw0 + t*K + v] += sum over r < runs, s < length*LANES of
+        dy[dy0 + t*dy_plane + r*dy_pitch + s] * x[x0 + offsets[k0 + v] + r*x_pitch + s]
+    """
+    T, V = T.literal_value, V.literal_value
+    i = types.intp
+    signature = types.void(
+        types.literal(T), types.literal(V), x, i, i, offsets, i, dy, i, i, i, i, i, dw, i, i
+    )
+
+    def emit(context, builder, signature, args):
+        e = Emitter(context, builder, x.dtype)
+        _, _, x_, x0, x_pitch, offsets_, k0, dy_, dy0, dy_plane, dy_pitch, *rest = args
+        runs, length, dw_, dw0, K = rest
+        image, slopes, result = e.pointer(x, x_, x0), e.pointer(dy, dy_, dy0), e.pointer(dw, dw_, dw0)
+        shifts = e.pointer(offsets, offsets_, k0)
+        taps = [builder.gep(image, [e.element(shifts, v)]) for v in range(V)]
+        filters = [builder.gep(slopes, [e.times(dy_plane, t)]) for t in range(T)]
+
+        def add_run(r, sums):
+            pixel_row, slope_row = builder.mul(r, x_pitch), builder.mul(r, dy_pitch)
+
+            def add_vector(s, sums):
+                s = e.times(s, e.lanes)
+                slopes = [e.load(place, builder.add(slope_row, s)) for place in filters]
+                pixels = [e.load(place, builder.add(pixel_row, s)) for place in taps]
+                pairs = [(slope, pixel) for slope in slopes for pixel in pixels]
+                return [e.fma(*pair, total) for pair, total in zip(pairs, sums)]
+
+            return e.loop(length, sums, add_vector)
+
+        sums = e.loop(runs, [e.zero()] * (T * V), add_run)
+        for t in range(T):
+            for v in range(V):
+                index = builder.add(e.times(K, t), ir.Constant(WORD, v))
+                place = builder.gep(result, [index])
+                builder.store(builder.fadd(builder.load(place), e.sum(sums[t * V + v])), place)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic
+def copy_vector(typing, source, i, target, j):
+    """target[j : j + LANES] = source[i : i + LANES]."""
+
+    def emit(context, builder, signature, args):
+        e = Emitter(context, builder, source.dtype)
+        e.store(e.load(e.pointer(source, args[0], args[1])), e.pointer(target, args[2], args[3]))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp), emit
+
+
+def lanes(dtype: np.dtype) -> int:
+    """How many elements a vector holds."""
+    return VECTOR_BYTES // dtype.itemsize
