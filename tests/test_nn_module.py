@@ -362,7 +362,7 @@ def test_the_path_goes_through_containers_that_are_not_called_themselves():
 
 
 def test_a_layer_alone_is_named_by_its_class():
-    with pytest.raises(ShapeError, match="raised in Linear$"):
+    with pytest.raises(ShapeError, match=r"raised in Linear$"):
         nn.Linear(2, 3)(tinynet.ones(1, 5))
 
 

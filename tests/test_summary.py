@@ -132,3 +132,10 @@ def test_the_table_is_data_too():
 
 def test_a_float64_model_gets_a_float64_input():
     assert summary(nn.Sequential(nn.Linear(2, 3)).double(), (2,)).activation_bytes == 24
+
+
+def test_vgg16_sees_an_image_of_224_pixels():
+    table = summary(models.vgg16(rng=np.random.default_rng(0)), (3, 224, 224))
+    assert table.total_parameters == 138_357_544
+    assert table.total_multiply_adds == 15_470_264_320
+    assert table.rows[-1].output_shape == (1, 1000)

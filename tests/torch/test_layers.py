@@ -16,7 +16,7 @@ from tinynet import models, nn
 from tinynet.nn import utils
 
 pytest.importorskip("torch.nn")  # without PyTorch, "torch" alone is the folder of this file
-import torch  # noqa: E402
+import torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
 

@@ -115,8 +115,8 @@ class BatchNorm1d(_BatchNorm):
 
     Parameters, if affine: weight (C), 1 at first, and (if `bias`) bias (C), 0 at first. Buffers:
     running_mean (C), running_var (C) with the unbiased variance, num_batches_tracked (). After
-    each batch in training: running = (1 - momentum) running + momentum new; momentum=None: the plain mean of
-    all batches. Source: Ioffe & Szegedy 2015, "Batch normalization".
+    each batch in training: running = (1 - momentum) running + momentum new; momentum=None: the
+    plain mean of all batches. Source: Ioffe & Szegedy 2015, "Batch normalization".
     """
 
     def _check_axes(self, x: Tensor) -> None:
