@@ -1,0 +1,51 @@
+"""What the README shows runs, and what it names is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_code_of_the_readme_runs_from_top_to_bottom(capsys):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    printed = capsys.readouterr().out
+    assert "swish: gradients of x agree" in printed
+    assert "Conv2d" in printed
+
+
+def test_the_map_of_the_house_is_true():
+    house = README.split("## The map of the house")[1].split("## Installing")[0]
+    block = re.search(r"```\n(.*?)```", house, re.DOTALL).group(1)
+    folder = ROOT
+    named = set()
+    for line in block.splitlines():
+        name = line.split()[0]
+        if not line.startswith(" "):
+            folder = ROOT / name
+            assert folder.is_dir(), name
+        elif line.startswith("  ") and not line.startswith("   "):
+            named.add(name.rstrip("/"))
+            assert (folder / name).exists(), name
+    hidden = {"__init__.py", "__main__.py", "__pycache__", "py.typed", "errors.py", "random.py"}
+    parts = {part.name for part in (ROOT / "tinynet").iterdir()}
+    assert parts - hidden == named
+
+
+def test_links_of_the_readme_lead_somewhere():
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    assert targets
+    for target in targets:
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.py")), ids=lambda p: p.name)
+def test_examples_are_short_and_say_how_to_run_them(example):
+    text = example.read_text(encoding="utf-8")
+    assert text.count("\n") < 80
+    assert f"python examples/{example.name}" in text.split('"""')[1]
