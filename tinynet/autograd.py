@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import numpy as np
 
-from tinynet.errors import ShapeError
+from tinynet.errors import ShapeError, no_such_axis
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -212,10 +212,7 @@ def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
     if isinstance(error, ShapeError) or not shapes:
         return
     if isinstance(error, np.exceptions.AxisError) and error.axis is not None:
-        raise ShapeError(
-            f"{name}: axis {error.axis} does not exist in shape {shapes[0]}; "
-            f"its axes are {-len(shapes[0])} to {len(shapes[0]) - 1}"
-        ) from error
+        raise no_such_axis(name, error.axis, shapes[0]) from error
     if "broadcast" in str(error):
         raise ShapeError(
             f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; aligned at the "

@@ -30,6 +30,16 @@ class ShapeError(ValueError):
         return f"{self.message}\n  raised in {where}"
 
 
+def no_such_axis(name: str, axis: int, shape: tuple[int, ...]) -> ShapeError:
+    """The error for an axis that a shape does not have, with those that it has.
+
+    >>> print(no_such_axis("sum", 2, (3, 4)))
+    sum: axis 2 does not exist in shape (3, 4); its axes are -2 to 1
+    """
+    axes = f"its axes are {-len(shape)} to {len(shape) - 1}" if shape else "it has none"
+    return ShapeError(f"{name}: axis {axis} does not exist in shape {shape}; {axes}")
+
+
 class DataError(ValueError):
     """A data file or a batch that is not what it claims to be."""
 

@@ -12,7 +12,7 @@ import builtins
 import operator
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -115,6 +115,12 @@ class Tensor(Variable):
     def dim(self) -> int:
         """Number of axes, as in PyTorch."""
         return self.data.ndim
+
+    @overload
+    def size(self, dim: None = None) -> tuple[int, ...]: ...
+
+    @overload
+    def size(self, dim: int) -> int: ...
 
     def size(self, dim: int | None = None) -> int | tuple[int, ...]:
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
@@ -456,7 +462,8 @@ class Tensor(Variable):
 
         While recording, the operation works on a copy of the old values, so that its own
         gradient can still use them. What older nodes kept of this memory is found to be
-        overwritten when their turn comes in the backward pass (`autograd.note_change`).
+        overwritten when their turn comes in the backward pass (`autograd.note_change`). A view
+        that was taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
         recording = autograd.state.recording
@@ -498,7 +505,8 @@ class Tensor(Variable):
                 "a value that is gone. Update parameters inside `with tinynet.no_grad():`, or "
                 "write `y = x + ...`."
             )
-        if self.data.base is not None if self.node is None else self.node.view:
+        is_view = self.data.base is not None if self.node is None else self.node.view
+        if is_view:
             maker = "a view" if self.node is None else f"the result of {self.node.name!r}"
             raise RuntimeError(
                 f"{name} on {maker}, which shares memory with another array, whose gradient would "

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from tinynet.autograd import Array, differentiable
-from tinynet.errors import ShapeError
+from tinynet.errors import ShapeError, no_such_axis
 
 Op = tuple[Array, ...]
 Axis = int | tuple[int, ...] | None
@@ -26,10 +26,7 @@ def axes_of(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
     wanted = axis if isinstance(axis, tuple) else (axis,)
     for a in wanted:
         if not -x.ndim <= a < x.ndim:
-            raise ShapeError(
-                f"{name}: axis {a} does not exist in shape {x.shape}; "
-                f"its axes are {-x.ndim} to {x.ndim - 1}"
-            )
+            raise no_such_axis(name, a, x.shape)
     return tuple(sorted({a % x.ndim for a in wanted}))
 
 

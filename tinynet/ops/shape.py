@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet.autograd import Array, differentiable
-from tinynet.errors import ShapeError
+from tinynet.errors import ShapeError, no_such_axis
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -176,7 +176,7 @@ def split(x: Array, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tens
     """
     ndim = len(x.shape)
     if not -ndim <= dim < ndim:
-        raise ShapeError(f"split: axis {dim} does not exist in shape {x.shape}")
+        raise no_such_axis("split", dim, x.shape)
     size = x.shape[dim]
     if isinstance(split_size, int):
         if split_size <= 0:
