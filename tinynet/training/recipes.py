@@ -1,6 +1,7 @@
 """Recipes: which model, and which settings, for which data, when the user says nothing.
 
-Found by trying, with the seeds 0, 1 and 2; `tinynet train` starts from them.
+`tinynet train` starts from them. Those for digits were chosen on parts held out from the training
+images, not on the test images.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Recipe:
     augment: tuple[str, ...] = ()
 
 
-DIGITS = Recipe("digits_cnn", epochs=12, batch_size=32, lr=0.1)
+DIGITS = Recipe(
+    "digits_cnn", epochs=15, batch_size=32, lr=0.05, weight_decay=5e-4, augment=("rotate",)
+)
 GREY = Recipe("lenet5", epochs=5, batch_size=64, lr=0.05)
 COLOUR = Recipe(
     "resnet8", epochs=10, batch_size=64, lr=0.1, weight_decay=5e-4, augment=("shift", "flip")
