@@ -158,8 +158,10 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
 
     @functools.wraps(body)
     def operation(*args: Any, **settings: Any) -> Tensor:
-        if settings and any(isinstance(value, Variable) for value in settings.values()):
-            args, settings = _by_position(body, args, settings)
+        for value in settings.values():
+            if isinstance(value, Variable):
+                args, settings = _by_position(body, args, settings)
+                break
         arrays: list[Any] = []
         tracked: list[tuple[int, Any]] = []  # place and tensor of inputs that want a gradient
         for value in args:
