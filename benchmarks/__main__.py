@@ -15,7 +15,6 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks import common, comparison, history, machine, overhead, roofline, train_step
 from benchmarks.common import ROOT, note
@@ -89,17 +88,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def write(page: str, cases: list[comparison.Case]) -> None:
     """RESULTS.md, and where there was a peer a line of history."""
     RESULTS.write_text(page, encoding="utf-8")
-    note(f"written: {_shown(RESULTS)}")
+    note(f"written: {RESULTS}")
     run = history.new_run(cases)
     if run["ratios"]:
         history.append(HISTORY, run)
-        note(f"added a line to {_shown(HISTORY)}")
-        for case, (last, best) in history.slower_cases(history.read(HISTORY)).items():
-            note(f"slower: {case} {last:.2f}, the best on this machine was {best:.2f}")
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+        note(f"one more line: {HISTORY}")
+        for line in history.slower_lines(history.read(HISTORY)):
+            note(line)
 
 
 if __name__ == "__main__":

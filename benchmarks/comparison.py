@@ -38,8 +38,10 @@ class Case:
 
     def ratio(self, kernel_set: str) -> float | None:
         """Median over the rounds of PyTorch's better layout over tinynet; None without PyTorch."""
-        ratios = round_ratios(self.ours()[kernel_set].ms, [peer.ms for peer in self.peers()])
-        return statistics.median(ratios) if self.peers() else None
+        peers = [peer.ms for peer in self.peers()]
+        if not peers:
+            return None
+        return statistics.median(round_ratios(self.ours()[kernel_set].ms, peers))
 
     def memory_ratio(self, kernel_set: str) -> float | None:
         """tinynet's peak memory over that of PyTorch's better layout."""
@@ -85,7 +87,7 @@ def comparison_table(cases: Iterable[Case]) -> str:
                     case.name,
                     label + (" *" if result is best else ""),
                     short(result.median_ms),
-                    f"{1000 * case.images / result.median_ms:,.0f}",
+                    _per_second(1000 * case.images / result.median_ms),
                     short(result.first_ms),
                     f"{result.peak_mb:.0f}",
                     short(case.ratio(variant)) if mine else "",
@@ -94,6 +96,10 @@ def comparison_table(cases: Iterable[Case]) -> str:
             )
     header = ["case", "contestant", "ms", "images/s", "first ms", "peak MB", "ratio", "memory"]
     return table(header, rows, left=2)
+
+
+def _per_second(images: float) -> str:
+    return f"{images:,.0f}" if images >= 100 else short(images)
 
 
 def ratio_summary(cases: list[Case]) -> dict[str, dict[str, Any]]:
@@ -122,8 +128,10 @@ LEGEND = (
 
 
 def report(cases: list[Case]) -> str:
-    """The table, the legend and the summary, as Markdown."""
+    """The table, the legend, the summary, and a warning if others used the machine; Markdown."""
     lines = [comparison_table(cases), "", LEGEND]
+    if not cases[0].peers():
+        lines.append("PyTorch did not take part, so there are no ratios.")
     for kernel_set, found in ratio_summary(cases).items():
         lines += [
             "",

@@ -79,7 +79,12 @@ def report(runs: list[Run]) -> str:
     cases = list(dict.fromkeys(case for run in shown for case in run["ratios"]))
     rows = [[case, *(short(run["ratios"].get(case)) for run in shown)] for case in cases]
     header = ["PyTorch / tinynet", *(f"{run['date'][:10]} {run['commit']}" for run in shown)]
-    lines = [table(header, rows)]
-    for case, (last, best) in slower_cases(runs).items():
-        lines.append(f"slower: {case} {last:.2f}, the best on this machine was {best:.2f}")
-    return "\n".join(lines)
+    return "\n".join([table(header, rows), *slower_lines(runs)])
+
+
+def slower_lines(runs: list[Run]) -> list[str]:
+    """`slower_cases` in words."""
+    return [
+        f"slower: {case} {last:.2f}, the best on this machine was {best:.2f}"
+        for case, (last, best) in slower_cases(runs).items()
+    ]

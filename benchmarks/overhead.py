@@ -39,24 +39,20 @@ def operations() -> dict[str, tuple[Call, Call, Call]]:
 
     a = np.linspace(0.1, 0.9, 4, dtype=np.float32).reshape(2, 2)
     c, x = tinynet.tensor(a), tinynet.tensor(a, requires_grad=True)
-    bodies: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-        "x + x": (lambda t: t + t, lambda t: t + t),
-        "x * x": (lambda t: t * t, lambda t: t * t),
-        "x @ x": (lambda t: t @ t, lambda t: t @ t),
-        "exp": (np.exp, tinynet.exp),
-        "relu": (lambda t: np.maximum(t, 0), tinynet.relu),
-        "sum": (lambda t: t.sum(), lambda t: t.sum()),
-        "reshape": (lambda t: t.reshape(4), lambda t: t.reshape(4)),
-        "transpose": (lambda t: t.T, lambda t: t.T),
-    }
+
+    def three(bare: Callable[[Any], Any], op: Callable[[Any], Any]) -> tuple[Call, Call, Call]:
+        return lambda: bare(a), lambda: op(c), lambda: op(x)
+
     return {
-        name: (
-            lambda bare=bare: bare(a),
-            lambda op=op: op(c),
-            lambda op=op: op(x),
-        )
-        for name, (bare, op) in bodies.items()
-    }  # type: ignore[misc]
+        "x + x": three(lambda t: t + t, lambda t: t + t),
+        "x * x": three(lambda t: t * t, lambda t: t * t),
+        "x @ x": three(lambda t: t @ t, lambda t: t @ t),
+        "exp": three(np.exp, tinynet.exp),
+        "relu": three(lambda t: np.maximum(t, 0), tinynet.relu),
+        "sum": three(lambda t: t.sum(), lambda t: t.sum()),
+        "reshape": three(lambda t: t.reshape(4), lambda t: t.reshape(4)),
+        "transpose": three(lambda t: t.T, lambda t: t.T),
+    }
 
 
 def microseconds(call: Call, count: int = CALLS) -> float:

@@ -140,6 +140,7 @@ class Worker:
         line = self.process.stdout.readline()
         if not line:
             code = self.process.wait()
+            self.close()
             raise SystemExit(f"{self.label}: its process ended with exit code {code}, see above")
         self._wait_until_asleep()
         answer: dict[str, float] = json.loads(line)
