@@ -90,6 +90,7 @@ def plot(curves: Curves, path: Path) -> None:
         raise SystemExit('--plot needs matplotlib: pip install "tinynet-cnn[plot]"') from error
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import NullLocator
 
     figure, panels = pyplot.subplots(
         1, len(curves), figsize=(3.4 * len(curves), 3.4), squeeze=False, layout="constrained"
@@ -99,7 +100,7 @@ def plot(curves: Curves, path: Path) -> None:
             panel.plot(SIZES[quantity], times, "o-", markersize=3, label=label)
         panel.set(xscale="log", yscale="log", xlabel=quantity, ylabel="ms a step")
         panel.set_xticks(SIZES[quantity], [str(n) for n in SIZES[quantity]], fontsize=6)
-        panel.minorticks_off()
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.grid(alpha=0.3)
     panels[0][0].legend(fontsize=7)
     figure.savefig(path, dpi=120)
