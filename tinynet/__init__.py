@@ -39,10 +39,21 @@ from tinynet.gradcheck import gradcheck, gradcheck_model
 from tinynet.kernels.threads import get_num_threads, set_num_threads
 from tinynet.nn.summary import summary
 from tinynet.ops import *  # noqa: F403
+from tinynet.ops import __all__ as _operations
 from tinynet.random import manual_seed
 from tinynet.tensor import Tensor, bool_, float32, float64, int64, uint8
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointError", "DataError", "ShapeError", "Tensor", "arange", "bool_", "data",
+    "differentiable", "enable_grad", "eye", "float32", "float64", "from_numpy", "full",
+    "full_like", "get_num_threads", "gradcheck", "gradcheck_model", "int64", "is_grad_enabled",
+    "linspace", "load", "manual_seed", "models", "nn", "no_grad", "ones", "ones_like", "optim",
+    "rand", "randint", "randn", "randperm", "save", "set_num_threads", "summary", "tensor",
+    "training", "uint8", "zeros", "zeros_like",
+]  # fmt: skip
+__all__ += _operations
 
 if TYPE_CHECKING:
     from tinynet import data, models, training

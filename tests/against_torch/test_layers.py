@@ -15,7 +15,7 @@ import tinynet
 from tinynet import models, nn
 from tinynet.nn import utils
 
-pytest.importorskip("torch.nn")  # without PyTorch, "torch" alone is the folder of this file
+pytest.importorskip("torch")
 import torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
