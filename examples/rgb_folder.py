@@ -1,6 +1,6 @@
 """Train on a folder of colour images: PATH/CLASS/*.png. Needs Pillow (the extra `images`).
 
-    python examples/rgb_folder.py [PATH] [--size 32] [--epochs 6]
+    python examples/rgb_folder.py [PATH] [--size 32] [--epochs 8]
 
 Without PATH a folder is made first: circles, squares and triangles of random colour, size and
 place on noisy ground. Colour says nothing about the class, so the network has to learn the shape.
@@ -37,7 +37,7 @@ def draw(kind, rng, side=32):
     return image
 
 
-def make_folder(folder, count=120):
+def make_folder(folder, count=160):
     """Write `count` images of each shape to folder/SHAPE/NUMBER.png."""
     rng = np.random.default_rng(0)
     for kind in ("circle", "square", "triangle"):
@@ -50,7 +50,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("path", nargs="?", help="a folder with a folder of images for each class")
     parser.add_argument("--size", type=int, default=32, help="images are resized to this")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=8)
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -66,7 +66,7 @@ def main():
     model = models.resnet8(num_classes=len(train.classes), in_channels=train.images.shape[1])
     transform = data.standardize(train)
     augment = data.Compose([data.RandomHorizontalFlip(), data.RandomShift(args.size // 8)])
-    options = {"batch_size": 32, "lr": 0.1, "transform": transform, "augment": augment}
+    options = {"batch_size": 32, "lr": 0.05, "transform": transform, "augment": augment}
     fit(model, train, args.epochs, **options, seed=0)
 
     tested = evaluate(model, test, transform=transform)
