@@ -1,66 +1,113 @@
-# mypy: disallow-untyped-calls=False
-"""The kernels compiled by Numba."""
+"""The kernels compiled by Numba, with the same signatures as the NumPy ones.
+
+Four files, each one idea:
+
+    tiles.py      vector code: a tile of a matrix product that stays in registers
+    direct.py     convolution as that product, over windows that are never unfolded
+    winograd.py   3x3 convolution with a quarter of the multiplications
+    pooling.py    pooling in plain loops
+
+Here the arrays get into order, (C, H, W, N) and contiguous, the way is chosen, and the work is
+shared out: the compiled functions let go of the interpreter's lock, so `threads.run` runs them
+side by side. A thread computes the same blocks in every run, so the bits are the same too.
+
+What is not covered goes to the NumPy kernels: groups, strides of a convolution, integers, empty
+arrays, padding wider than the window in `conv2d_dx`.
+"""
 
 from __future__ import annotations
 
-import numba
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from tinynet.kernels import numpy_kernels
+from tinynet.kernels import numpy_kernels, threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, span
-from tinynet.kernels.numba_kernels import direct, pooling
+from tinynet.kernels.numba_kernels import direct, pooling, winograd
+from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
-BLOCK_BYTES = 1 << 18  # of padded image that one thread holds; half of a small L2 cache
-SERIAL_FLOPS = 2_000_000  # below this, waking a second thread costs more than it saves
-
-NO_BIAS: dict[tuple[int, np.dtype], np.ndarray] = {}
+BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in a second-level cache of 1 MB
+SERIAL_FLOPS = 4_000_000  # about 50 us; below this, waking a thread costs more than it saves
+SERIAL_BYTES = 1 << 19  # the same for pooling
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def lying(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """x (N, C, H, W) as a contiguous array (C, H, W, N)."""
-    return np.ascontiguousarray(batch_last(x), dtype)
+    """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable.
+
+    Numba compiles anew for read-only arrays, so these are copied; the kernels write to no input.
+    """
+    x = np.ascontiguousarray(batch_last(x), dtype)
+    return x if x.flags.writeable else x.copy()
+
+
+def share_out(work: Callable[[int, int, int], Any], tasks: int, serial: bool) -> int:
+    """Run work(part, first, last) over 0 .. tasks - 1, a share for each thread; -> parts."""
+    parts = 1 if serial else min(threads.get_num_threads(), tasks)
+    if parts == 1:
+        work(0, 0, tasks)
+    else:
+        ends = [tasks * part // parts for part in range(parts + 1)]
+        threads.run(lambda part: work(part, ends[part], ends[part + 1]), range(parts))
+    return parts
 
 
 def _covers(dtype: np.dtype, stride: Pair, padding: Padding, groups: int, *sizes: int) -> bool:
     """Whether the compiled convolution does this case."""
     return (
-        dtype in (np.float32, np.float64)
+        dtype in FLOATS
         and stride == (1, 1)
         and groups == 1
-        and min(*padding[0], *padding[1], *sizes) >= 0
+        and min(*padding[0], *padding[1]) >= 0
         and 0 not in sizes
     )
 
 
-def _shares(N: int, C: int, OH: int, width: int, reach: int, flops: int, dtype: np.dtype) -> tuple[int, int, int]:
-    """(parts, tasks, rows): how many threads, how many tasks of how many rows of outputs."""
-    B = min(N, 64 // dtype.itemsize)
+def _rows_per_task(N: int, C: int, OH: int, width: int, reach: int, dtype: np.dtype) -> int:
+    """Rows of outputs of a block of images whose padded pixels fit into BLOCK_BYTES."""
+    B = min(N, lanes(dtype))
+    fitting = max(1, BLOCK_BYTES // (C * width * B * dtype.itemsize) - reach + 1)
     blocks = -(-N // B)
-    threads = numba.get_num_threads() if flops >= SERIAL_FLOPS else 1
-    rows = max(1, BLOCK_BYTES // (C * width * B * dtype.itemsize) - reach + 1)
-    strips = max(-(-OH // rows), -(-threads // blocks))
-    rows = -(-OH // strips)
-    tasks = blocks * -(-OH // rows)
-    return min(threads, tasks), tasks, rows
+    strips = max(-(-OH // fitting), -(-2 * threads.get_num_threads() // blocks))
+    return -(-OH // strips)
 
 
-def _correlate(x, w, b, padding, dilation, size, dtype):  # type: ignore[no-untyped-def]
-    """x (C, H, W, N), w (O, C, KH, KW) -> y (O, *size, N)."""
+def _correlate(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    padding: Padding,
+    dilation: Pair,
+    size: Pair,
+    dtype: np.dtype,
+) -> np.ndarray:
+    """x (C, H, W, N), w (O, C, KH, KW) -> y (N, O, *size)."""
     C, _, W, N = x.shape
-    O, _, KH, KW = w.shape
+    O, kernel = w.shape[0], w.shape[2:]
     y = np.empty((O, *size, N), dtype)
-    width = W + sum(padding[1])
-    parts, tasks, rows = _shares(
-        N, C, size[0], width, span(KH, dilation[0]), 2 * y.size * w.size // O, dtype
-    )
-    filters = direct.pack_filters(np.ascontiguousarray(w, dtype).reshape(O, -1))
-    bias = np.zeros(O, dtype) if b is None else np.ascontiguousarray(b, dtype)
-    case = rows, x, filters, bias, (KH, KW), dilation, (padding[0][0], padding[1][0]), width, y
-    if parts == 1:
-        direct.correlate_part(0, tasks, *case)
+    bias = np.zeros(O, dtype) if b is None else np.array(b, dtype)
+    corner = padding[0][0], padding[1][0]
+    serial = 2 * y.size * C * kernel[0] * kernel[1] < SERIAL_FLOPS
+    if winograd.pays(N, C, O, kernel, dilation, size, dtype):
+        filters = winograd.transform_filters(w)
+
+        def work(part: int, first: int, last: int) -> None:
+            winograd.correlate_part(first, last, x, filters, bias, corner, y)
+
+        share_out(work, winograd.tasks(N, size, 1), serial)
     else:
-        direct.correlate_parts(parts, tasks, *case)
+        filters = direct.pack_filters(np.array(w, dtype, order="C").reshape(O, -1))
+        width = W + sum(padding[1])
+        rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype)
+
+        def work(part: int, first: int, last: int) -> None:
+            direct.correlate_part(
+                first, last, rows, x, filters, bias, kernel, dilation, corner, width, y
+            )
+
+        share_out(work, -(-N // lanes(dtype)) * -(-size[0] // rows), serial)
     return batch_first(y)
 
 
@@ -119,30 +166,46 @@ def conv2d_dw(
         return numpy_kernels.conv2d_dw(dy, x, kernel, stride, padding, dilation, groups)
     N, C, _, W = x.shape
     O, K = dy.shape[1], C * kernel[0] * kernel[1]
-    width = W + sum(padding[1])
-    parts, tasks, rows = _shares(
-        N, C, dy.shape[2], width, span(kernel[0], dilation[0]), 2 * dy.size * K, dtype
-    )
-    dw = np.zeros((parts, O * K), dtype)
+    x, dy = lying(x, dtype), lying(dy, dtype)
+    size = dy.shape[1:3]
     corner = padding[0][0], padding[1][0]
-    case = rows, lying(x, dtype), lying(dy, dtype), kernel, dilation, corner, width
-    if parts == 1:
-        direct.weight_gradient_part(0, tasks, *case, dw[0])
-    else:
-        direct.weight_gradient_parts(parts, tasks, *case, dw)
-    return dw.sum(0).reshape(O, C, *kernel)
+    serial = 2 * dy.size * K < SERIAL_FLOPS
+    if winograd.pays(N, C, O, kernel, dilation, size, dtype):
+        rows = winograd.rows_per_task(size)
+        sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), dtype)
+
+        def work(part: int, first: int, last: int) -> None:
+            winograd.weight_gradient_part(first, last, rows, x, dy, corner, sums[part])
+
+        parts = share_out(work, winograd.tasks(N, size, rows), serial)
+        return winograd.transform_weights(sums[:parts].sum(0), O, C)
+    width = W + sum(padding[1])
+    rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype)
+    dw = np.zeros((threads.get_num_threads(), O * K), dtype)
+
+    def work(part: int, first: int, last: int) -> None:
+        direct.weight_gradient_part(
+            first, last, rows, x, dy, kernel, dilation, corner, width, dw[part]
+        )
+
+    parts = share_out(work, -(-N // lanes(dtype)) * -(-size[0] // rows), serial)
+    return dw[:parts].sum(0).reshape(O, C, *kernel)
 
 
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
     """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
-    if x.dtype not in (np.float32, np.float64):
+    if x.dtype not in FLOATS or 0 in x.shape:
         return numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
     size = output_size(x.shape[2:], kernel, stride, padding, dilation)
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
-    corner = padding[0][0], padding[1][0]
-    pooling.max_channels(lying(x, x.dtype), y, kernel, stride, corner, dilation)
+    x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
+
+    def work(part: int, first: int, last: int) -> None:
+        pooling.maxima(first, last, x, y, kernel, stride, corner, dilation)
+
+    share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
 
 
@@ -156,24 +219,30 @@ def max_pool2d_dx(
     dilation: Pair,
 ) -> np.ndarray:
     """Gradient of the input: dy goes to the first element of each window that equals y."""
-    if x.dtype not in (np.float32, np.float64) or dy.dtype != x.dtype:
+    if x.dtype not in FLOATS or dy.dtype != x.dtype or 0 in x.shape:
         return numpy_kernels.max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
-    N, C, H, W = x.shape
-    dx = np.empty((C, H, W, N), x.dtype)
-    corner = padding[0][0], padding[1][0]
-    arrays = lying(dy, x.dtype), lying(x, x.dtype), lying(y, x.dtype), dx
-    pooling.max_channels_dx(*arrays, kernel, stride, corner, dilation)
+    x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
+    dx, corner = np.empty_like(x), (padding[0][0], padding[1][0])
+
+    def work(part: int, first: int, last: int) -> None:
+        pooling.maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation)
+
+    share_out(work, len(x), x.nbytes < SERIAL_BYTES)
     return batch_first(dx)
 
 
 def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> np.ndarray:
     """The sum of each window. (N, C, H, W) -> (N, C, OH, OW)."""
-    if x.dtype not in (np.float32, np.float64):
+    if x.dtype not in FLOATS or 0 in x.shape:
         return numpy_kernels.sum_pool2d(x, kernel, stride, padding)
     size = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
-    corner = padding[0][0], padding[1][0]
-    pooling.sum_channels(lying(x, x.dtype), y, kernel, stride, corner)
+    x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
+
+    def work(part: int, first: int, last: int) -> None:
+        pooling.sums(first, last, x, y, kernel, stride, corner)
+
+    share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
 
 
@@ -181,9 +250,14 @@ def sum_pool2d_dx(
     dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
 ) -> np.ndarray:
     """Gradient of the input: each element gets the dy of every window it is in."""
-    if dy.dtype not in (np.float32, np.float64):
+    if dy.dtype not in FLOATS or 0 in dy.shape:
         return numpy_kernels.sum_pool2d_dx(dy, size, kernel, stride, padding)
-    dx = np.empty((dy.shape[1], *size, dy.shape[0]), dy.dtype)
+    dy = lying(dy, dy.dtype)
+    dx = np.empty((dy.shape[0], *size, dy.shape[3]), dy.dtype)
     corner = padding[0][0], padding[1][0]
-    pooling.sum_channels_dx(lying(dy, dy.dtype), dx, kernel, stride, corner)
+
+    def work(part: int, first: int, last: int) -> None:
+        pooling.sums_dx(first, last, dy, dx, kernel, stride, corner)
+
+    share_out(work, len(dx), dx.nbytes < SERIAL_BYTES)
     return batch_first(dx)

@@ -16,7 +16,7 @@ pixels and rows; what it computes for the columns between two rows of outputs is
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from tinynet.kernels.numba_kernels.tiles import copy_vector, dot_tile, multiply_tile
 
@@ -130,7 +130,7 @@ def pack_filters(w):
     return packed
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def correlate_part(first, last, rows, x, w, b, kernel, dilation, corner, width, y):
     """Tasks first .. last - 1 of a convolution; a task is `rows` rows of outputs of B images.
 
@@ -167,14 +167,6 @@ def correlate_part(first, last, rows, x, w, b, kernel, dilation, corner, width, 
                     flat[place + s] = junk[start + s]
 
 
-@njit(cache=True, parallel=True)
-def correlate_parts(parts, tasks, rows, x, w, b, kernel, dilation, corner, width, y):
-    """All tasks, a share for each thread."""
-    for part in prange(parts):
-        first, last = part * tasks // parts, (part + 1) * tasks // parts
-        correlate_part(first, last, rows, x, w, b, kernel, dilation, corner, width, y)
-
-
 def _dot_columns(V):
     """The kernel that adds the inner products of all filters with V taps."""
 
@@ -201,7 +193,7 @@ def _dot_columns(V):
 _dot_six, _dot_three, _dot_one = _dot_columns(6), _dot_columns(3), _dot_columns(1)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def weight_gradient_part(first, last, rows, x, dy, kernel, dilation, corner, width, dw):
     """Add the share of tasks first .. last - 1 to dw (O * C*KH*KW); tasks as in a convolution.
 
@@ -256,11 +248,3 @@ def weight_gradient_part(first, last, rows, x, dy, kernel, dilation, corner, wid
             k += 1
 
 
-@njit(cache=True, parallel=True)
-def weight_gradient_parts(parts, tasks, rows, x, dy, kernel, dilation, corner, width, dw):
-    """All tasks, a share for each thread, which adds to its own row of dw (parts, O*K)."""
-    for part in prange(parts):
-        first, last = part * tasks // parts, (part + 1) * tasks // parts
-        weight_gradient_part(
-            first, last, rows, x, dy, kernel, dilation, corner, width, dw[part]
-        )

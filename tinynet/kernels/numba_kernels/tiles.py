@@ -24,7 +24,6 @@ from numba.extending import intrinsic
 VECTOR_BYTES = 64
 
 WORD = ir.IntType(64)
-ADDITION = ("reassoc", "nsz", "contract")  # sums may be reordered; NaN and infinity stay right
 
 
 class Emitter:
@@ -38,9 +37,6 @@ class Emitter:
         self.vector = ir.VectorType(self.scalar, self.lanes)
         kind = f"v{self.lanes}f{dtype.bitwidth}"
         self._fma = self._intrinsic("llvm.fma." + kind, self.vector, [self.vector] * 3)
-        self._sum = self._intrinsic(
-            "llvm.vector.reduce.fadd." + kind, self.scalar, [self.scalar, self.vector]
-        )
 
     def _intrinsic(self, name, result, arguments):
         signature = ir.FunctionType(result, arguments)
@@ -83,14 +79,55 @@ class Emitter:
         """A vector of zeros."""
         return ir.Constant(self.vector, None)
 
+    def constant(self, factor):
+        """A number known now, in every lane."""
+        return ir.Constant(self.vector, [float(factor)] * self.lanes)
+
     def fma(self, x, y, z):
         """x * y + z, rounded once."""
         return self.builder.call(self._fma, [x, y, z])
 
-    def sum(self, x):
-        """The sum of the lanes of x."""
-        total = self.builder.call(self._sum, [ir.Constant(self.scalar, -0.0), x])
-        total.fastmath.update(ADDITION)
+    def totals(self, vectors):
+        """The sum over the lanes of each vector, as a list of scalars.
+
+        Neighbours are added pairwise: of two vectors the even lanes plus the odd ones make one
+        vector, whose halves belong to the two. After log2(LANES) rounds each lane is a total.
+        """
+        pairs = [range(start, 2 * self.lanes, 2) for start in (0, 1)]
+        even, odd = (ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(p)) for p in pairs)
+        scalars = []
+        for first in range(0, len(vectors), self.lanes):
+            group = vectors[first : first + self.lanes]
+            count = len(group)
+            for _ in range(self.lanes.bit_length() - 1):
+                if len(group) % 2:
+                    group.append(self.zero())
+                group = [
+                    self.builder.fadd(
+                        self.builder.shuffle_vector(x, y, even),
+                        self.builder.shuffle_vector(x, y, odd),
+                    )
+                    for x, y in zip(group[::2], group[1::2])
+                ]
+            for lane in range(count):
+                place = ir.Constant(ir.IntType(32), lane)
+                scalars.append(self.builder.extract_element(group[0], place))
+        return scalars
+
+    def combination(self, factors, vectors):
+        """The sum of factors times vectors, for factors known now; at least one is not 0."""
+        total = None
+        for factor, vector in zip(factors, vectors):
+            if factor == 0:
+                continue
+            if total is None:
+                total = self.builder.fmul(vector, self.constant(factor)) if factor != 1 else vector
+            elif factor == 1:
+                total = self.builder.fadd(total, vector)
+            elif factor == -1:
+                total = self.builder.fsub(total, vector)
+            else:
+                total = self.fma(vector, self.constant(factor), total)
         return total
 
     def loop(self, count, start, body):
@@ -209,12 +246,12 @@ def dot_tile(
 
             return e.loop(length, sums, add_vector)
 
-        sums = e.loop(runs, [e.zero()] * (T * V), add_run)
+        sums = e.totals(e.loop(runs, [e.zero()] * (T * V), add_run))
         for t in range(T):
             for v in range(V):
                 index = builder.add(e.times(K, t), ir.Constant(WORD, v))
                 place = builder.gep(result, [index])
-                builder.store(builder.fadd(builder.load(place), e.sum(sums[t * V + v])), place)
+                builder.store(builder.fadd(builder.load(place), sums[t * V + v]), place)
         return context.get_dummy_value()
 
     return signature, emit
@@ -235,3 +272,37 @@ def copy_vector(typing, source, i, target, j):
 def lanes(dtype: np.dtype) -> int:
     """How many elements a vector holds."""
     return VECTOR_BYTES // dtype.itemsize
+
+
+def sandwich(A):
+    """An intrinsic for tiles of pixels: Y = A X A^T, lane by lane, with A a constant matrix.
+
+    X[r, s] is the vector at x[x0 + r*x_row + s*x_pixel], Y likewise in y; b[b0] is added to Y.
+    """
+
+    @intrinsic
+    def transform(typing, x, x0, x_row, x_pixel, y, y0, y_row, y_pixel, b, b0):
+        i = types.intp
+        signature = types.void(x, i, i, i, y, i, i, i, b, i)
+
+        def emit(context, builder, signature, args):
+            e = Emitter(context, builder, x.dtype)
+            x_, x0, x_row, x_pixel, y_, y0, y_row, y_pixel, b_, b0 = args
+            source, target = e.pointer(x, x_, x0), e.pointer(y, y_, y0)
+            bias = e.splat(builder.load(e.pointer(b, b_, b0)))
+            many, few = range(len(A[0])), range(len(A))
+
+            def at(r, row, s, pixel):
+                return builder.add(e.times(row, r), e.times(pixel, s))
+
+            X = [[e.load(source, at(r, x_row, s, x_pixel)) for s in many] for r in many]
+            AX = [[e.combination(A[r], [X[k][s] for k in many]) for s in many] for r in few]
+            for r in few:
+                for s in few:
+                    total = builder.fadd(e.combination(A[s], AX[r]), bias)
+                    e.store(total, target, at(r, y_row, s, y_pixel))
+            return context.get_dummy_value()
+
+        return signature, emit
+
+    return transform
