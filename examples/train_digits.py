@@ -1,6 +1,6 @@
 """Train a small CNN on handwritten digits in a few seconds, and look at what it gets wrong.
 
-python examples/train_digits.py [--epochs 15] [--seed 0]
+python examples/train_digits.py [--epochs 8] [--seed 0]
 """
 
 import argparse
@@ -19,7 +19,7 @@ def show(image):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 

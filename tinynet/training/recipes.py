@@ -38,7 +38,7 @@ class Recipe:
 
 
 DIGITS = Recipe(
-    "digits_cnn", epochs=15, batch_size=32, lr=0.05, weight_decay=5e-4, augment=("rotate",)
+    "digits_cnn", epochs=8, batch_size=32, lr=0.05, weight_decay=5e-4, augment=("rotate",)
 )
 GREY = Recipe("lenet5", epochs=5, batch_size=64, lr=0.05)
 COLOUR = Recipe(
