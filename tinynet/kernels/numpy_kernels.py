@@ -63,7 +63,7 @@ def row_blocks(rows: int, bytes_per_row: int) -> list[slice]:
 
 def _row_by_row(row_length: int, dilation: Pair, groups: int) -> bool:
     """Whether `rows.py` takes this convolution."""
-    return row_length >= ROWS_FROM and dilation == (1, 1) and groups == 1
+    return row_length >= max(1, ROWS_FROM) and dilation == (1, 1) and groups == 1
 
 
 def _unfold_blocks(

@@ -24,51 +24,41 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from tinynet.kernels import threads
 from tinynet.kernels.geometry import Padding, Pair, output_size
 
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 21
+PARALLEL_FROM = 20_000_000  # multiplications below which waking a thread costs more than it saves
 SMALL_PRODUCT = 1_000_000  # multiplications up to which OpenBLAS skips its packing of operands
 
 Block = tuple[slice, slice]
 """(output rows, output columns)."""
 
 
-def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """out = a @ b, in pieces of few columns where the product of the pieces is faster.
-
-    a (M, K), b (K, P), out (M, P).
-    """
-    M, K = a.shape
-    P = b.shape[1]
+def pieces(M: int, K: int, P: int) -> list[slice]:
+    """Columns of a product (M, K) (K, P) to compute at a time, where small products are faster."""
     step = SMALL_PRODUCT // max(1, M * K)
     if step >= P or step < 200:
-        np.matmul(a, b, out=out)
-        return
-    pieces = -(-P // step)
-    step = -(-P // pieces)
-    for start in range(0, P, step):
-        piece = slice(start, start + step)
-        np.matmul(a, b[:, piece], out=out[:, piece])
+        return [slice(0, P)]
+    step = -(-P // -(-P // step))
+    return [slice(start, start + step) for start in range(0, P, step)]
 
 
-def cut(rows: int, columns: int, N: int, bytes_per_place: int, halo: int) -> list[Block]:
-    """Blocks of output places whose unfolded rows fit into BLOCK_BYTES, at least one a thread.
+def cut(rows: int, columns: int, N: int, bytes_per_place: int, halo: int, work: int) -> list[Block]:
+    """Blocks of output places whose arrays fit into BLOCK_BYTES.
 
     A block as high as the image needs no row twice, so the width is cut first, down to products
-    of 512 columns, and the height only then.
+    of 512 columns, and the height only then. halo: rows that a block needs beyond its own.
+    work: multiplications in all; if they are many, there is a block for each thread at least.
     """
-    parts = threads.get_num_threads()
-    high = rows + halo
-    wide = max(1, BLOCK_BYTES // max(1, high * bytes_per_place))
-    wide = min(columns, max(wide, -(-512 // max(1, N))))
-    wide = min(wide, -(-columns // parts)) if wide * N >= 1024 or columns == wide else wide
-    strips = -(-columns // wide)
+    wide = max(BLOCK_BYTES // max(1, (rows + halo) * bytes_per_place), -(-512 // max(1, N)))
+    parts = threads.get_num_threads() if work >= PARALLEL_FROM else 1
+    strips = max(-(-columns // wide), min(parts, columns))
     wide = -(-columns // strips)
     high = max(1, BLOCK_BYTES // max(1, wide * bytes_per_place) - halo)
-    layers = -(-rows // high)
-    high = -(-rows // layers)
+    high = -(-rows // -(-rows // high))
     return [
         (slice(p, min(p + high, rows)), slice(q, min(q + wide, columns)))
         for q in range(0, columns, wide)
@@ -79,7 +69,7 @@ def cut(rows: int, columns: int, N: int, bytes_per_place: int, halo: int) -> lis
 def unfold_width(
     x: np.ndarray, rows: slice, columns: slice, KW: int, stride: int, left: int
 ) -> np.ndarray:
-    """cols (rows, C*KW, columns*N) of an image x (C, H, W, N) padded by `left` columns."""
+    """cols (rows*C*KW, columns*N) of an image x (C, H, W, N) padded by `left` columns."""
     C, _, W, N = x.shape
     count = columns.stop - columns.start
     cols = np.empty((rows.stop - rows.start, C, KW, count, N), x.dtype)
@@ -94,25 +84,50 @@ def unfold_width(
         if end > first:
             seen = slice(first * stride + shift, (end - 1) * stride + shift + 1, stride)
             target[:, :, first - columns.start : end - columns.start] = source[:, :, seen]
-    return cols.reshape(rows.stop - rows.start, C * KW, count * N)
+    return cols.reshape(len(cols) * C * KW, count * N)
 
 
 class _Plan:
-    """Which rows of the image the windows of each output row see."""
+    """Which rows of the image the windows of each output row see, in a block of output rows.
 
-    def __init__(self, H: int, KH: int, stride: int, top: int) -> None:
-        self.H, self.KH, self.stride, self.top = H, KH, stride, top
+    seen: the image rows that the block's windows reach. Row i of a window that starts at row
+    `start` of the image is outside of it for i < first or i >= end; such rows are left out.
+    """
 
-    def taps(self, p: int) -> tuple[int, int, int]:
-        """(first tap, end tap, image row of tap 0) of output row p."""
-        start = p * self.stride - self.top
-        return max(0, -start), max(0, min(self.KH, self.H - start)), start
+    def __init__(self, output: slice, H: int, KH: int, stride: int, top: int) -> None:
+        self.output, self.H, self.KH, self.stride, self.top = output, H, KH, stride, top
+        first = min(H, max(0, output.start * stride - top))
+        last = min(H, (output.stop - 1) * stride - top + KH)
+        self.seen = slice(first, max(first, last))
 
-    def rows(self, output: slice) -> slice:
-        """The image rows that a block of output rows sees."""
-        first = max(0, output.start * self.stride - self.top)
-        last = (output.stop - 1) * self.stride - self.top + self.KH
-        return slice(min(first, self.H), max(min(first, self.H), min(self.H, last)))
+    def groups(self) -> list[tuple[slice, int, int, int]]:
+        """(output rows, first, end, place of row `first` among those seen): all rows whose
+        windows are whole in one group, each other row in one of its own."""
+        whole = range(-(-self.top // self.stride), (self.H - self.KH + self.top) // self.stride + 1)
+        start = min(max(whole.start, self.output.start), self.output.stop)
+        stop = max(start, min(whole.stop, self.output.stop))
+        alone = [*range(self.output.start, start), *range(stop, self.output.stop)]
+        groups = [slice(p, p + 1) for p in alone] + [slice(start, stop)] * (stop > start)
+        found = []
+        for rows in groups:
+            row = rows.start * self.stride - self.top
+            first, end = max(0, -row), max(0, min(self.KH, self.H - row))
+            found.append((rows, first, max(first, end), row + first - self.seen.start))
+        return found
+
+    def windows(self, flat: np.ndarray, height: int, group: tuple[slice, int, int, int]) -> Any:
+        """The matrices (rows of the group, (end - first) * height, P) of unfolded rows.
+
+        flat (rows seen * height, P), contiguous. They overlap: a view, no element is copied.
+        """
+        rows, first, end, place = group
+        down, across = flat.strides
+        return as_strided(
+            flat[place * height :],
+            (rows.stop - rows.start, (end - first) * height, flat.shape[1]),
+            (self.stride * height * down, down, across),
+            writeable=False,
+        )
 
 
 def conv2d(
@@ -122,29 +137,25 @@ def conv2d(
     C, H, W, N = x.shape
     O, _, KH, KW = w.shape
     OH, OW = output_size((H, W), (KH, KW), stride, padding, (1, 1))
-    plan = _Plan(H, KH, stride[0], padding[0][0])
     filters = w.transpose(0, 2, 1, 3).reshape(O, KH * C * KW)
     y = np.empty((O, OH, OW * N), x.dtype)
 
     def work(block: Block) -> None:
         output, columns = block
-        rows = plan.rows(output)
-        cols = unfold_width(x, rows, columns, KW, stride[1], padding[1][0]).reshape(
-            (rows.stop - rows.start) * C * KW, -1
-        )
-        place = slice(columns.start * N, columns.stop * N)
-        for p in range(output.start, output.stop):
-            first, end, start = plan.taps(p)
-            start = (start - rows.start) * C * KW
-            multiply(
-                filters[:, first * C * KW : end * C * KW],
-                cols[start + first * C * KW : start + end * C * KW],
-                y[:, p, place],
-            )
+        plan = _Plan(output, H, KH, stride[0], padding[0][0])
+        cols = unfold_width(x, plan.seen, columns, KW, stride[1], padding[1][0])
+        y_rows = y[:, :, columns.start * N : columns.stop * N].transpose(1, 0, 2)  # (OH, O, P)
+        for group in plan.groups():
+            rows, first, end, _ = group
+            seen = plan.windows(cols, C * KW, group)
+            used = filters[:, first * C * KW : end * C * KW]
+            for piece in pieces(O, seen.shape[1], seen.shape[2]):
+                np.matmul(used, seen[:, :, piece], out=y_rows[rows, :, piece])
         if b is not None:
-            y[:, output, place] += b[:, None, None]
+            y_rows[output] += b[:, None]
 
-    threads.run(work, cut(OH, OW, N, C * KW * N * x.itemsize, KH - 1))
+    bytes_per_place = (C * KW + O) * N * x.itemsize
+    threads.run(work, cut(OH, OW, N, bytes_per_place, KH - 1, w.size * OH * OW * N))
     return y.reshape(O, OH, OW, N)
 
 
@@ -155,25 +166,25 @@ def conv2d_dw(
     C, H, _, N = x.shape
     O, OH, OW, _ = dy.shape
     KH, KW = kernel
-    plan = _Plan(H, KH, stride[0], padding[0][0])
-    dy = dy.reshape(O, OH, OW * N)
+    dy_rows = dy.reshape(O, OH, OW * N).transpose(1, 2, 0)  # (OH, OW*N, O)
 
     def work(block: Block) -> np.ndarray:
         output, columns = block
-        rows = plan.rows(output)
-        cols = unfold_width(x, rows, columns, KW, stride[1], padding[1][0]).reshape(
-            (rows.stop - rows.start) * C * KW, -1
-        )
-        place = slice(columns.start * N, columns.stop * N)
+        plan = _Plan(output, H, KH, stride[0], padding[0][0])
+        cols = unfold_width(x, plan.seen, columns, KW, stride[1], padding[1][0])
+        slopes = dy_rows[:, columns.start * N : columns.stop * N]
         dfilters = np.zeros((KH * C * KW, O), x.dtype)
-        for p in range(output.start, output.stop):
-            first, end, start = plan.taps(p)
-            start = (start - rows.start) * C * KW
-            seen = cols[start + first * C * KW : start + end * C * KW]
-            dfilters[first * C * KW : end * C * KW] += seen @ dy[:, p, place].T
+        for group in plan.groups():
+            rows, first, end, _ = group
+            seen = plan.windows(cols, C * KW, group)
+            for piece in pieces(O, seen.shape[1], seen.shape[2]):
+                products = seen[:, :, piece] @ slopes[rows, piece]
+                dfilters[first * C * KW : end * C * KW] += products.sum(0)
         return dfilters
 
-    parts = threads.run(work, cut(OH, OW, N, C * KW * N * x.itemsize, KH - 1))
+    bytes_per_place = (C * KW + O) * N * x.itemsize
+    multiplications = O * C * KH * KW * OH * OW * N
+    parts = threads.run(work, cut(OH, OW, N, bytes_per_place, KH - 1, multiplications))
     dfilters: Any = sum(parts[1:], parts[0])
     return np.ascontiguousarray(dfilters.reshape(KH, C, KW, O).transpose(3, 1, 0, 2))
 
@@ -184,35 +195,29 @@ def conv2d_dx(dy: np.ndarray, w: np.ndarray, size: Pair, padding: Padding) -> np
     _, C, KH, KW = w.shape
     H, W = size
     top, left = padding[0][0], padding[1][0]
-    # tap a of a row of x meets dy's row (row + top - KH + 1 + a) through kernel row KH - 1 - a
+    # row r of x meets dy's rows r + top - KH + 1 + a, for a = 0 ... KH - 1, by kernel row KH-1-a
     filters = w[:, :, ::-1].transpose(1, 3, 2, 0).reshape(C * KW, KH * O)
-    plan = _Plan(OH, KH, 1, KH - 1 - top)
     dx = np.zeros((C, H, W, N), dy.dtype)
 
     def work(block: Block) -> None:
         output, _ = block
-        rows = plan.rows(output)
-        met = dy[:, rows].transpose(1, 0, 2, 3).reshape((rows.stop - rows.start) * O, OW * N)
+        plan = _Plan(output, OH, KH, 1, KH - 1 - top)
+        met = dy[:, plan.seen].transpose(1, 0, 2, 3)  # (rows, O, OW, N)
+        met = np.ascontiguousarray(met).reshape(len(met) * O, OW * N)
         dcols = np.empty((output.stop - output.start, C * KW, OW * N), dy.dtype)
-        for r in range(output.start, output.stop):
-            first, end, start = plan.taps(r)
-            start = (start - rows.start) * O
-            multiply(
-                filters[:, first * O : end * O],
-                met[start + first * O : start + end * O],
-                dcols[r - output.start],
-            )
+        for group in plan.groups():
+            rows, first, end, _ = group
+            here = slice(rows.start - output.start, rows.stop - output.start)
+            seen = plan.windows(met, O, group)
+            used = filters[:, first * O : end * O]
+            for piece in pieces(C * KW, seen.shape[1], seen.shape[2]):
+                np.matmul(used, seen[:, :, piece], out=dcols[here, :, piece])
         shares = dcols.reshape(len(dcols), C, KW, OW, N).transpose(2, 1, 0, 3, 4)  # (KW, C, ...)
         for j in range(KW):
             first, end = max(0, left - j), max(0, min(OW, W + left - j))  # the q inside the image
             if end > first:
                 dx[:, output, first + j - left : end + j - left] += shares[j, :, :, first:end]
 
-    threads.run(work, _cut_rows(H, C * KW * OW * N * dy.itemsize))
+    bytes_per_row = (C * KW + O) * OW * N * dy.itemsize
+    threads.run(work, cut(H, 1, OW * N, bytes_per_row, KH - 1, w.size * OH * OW * N))
     return dx
-
-
-def _cut_rows(rows: int, bytes_per_row: int) -> list[Block]:
-    """Blocks of whole rows that fit into BLOCK_BYTES, at least one a thread."""
-    step = max(1, min(BLOCK_BYTES // max(1, bytes_per_row), -(-rows // threads.get_num_threads())))
-    return [(slice(p, min(p + step, rows)), slice(0)) for p in range(0, rows, step)]
