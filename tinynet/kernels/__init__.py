@@ -34,6 +34,8 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from tinynet.errors import unknown_name
 from tinynet.kernels import numpy_kernels
 from tinynet.kernels.memory import keep_freed_memory
@@ -83,6 +85,14 @@ def override(**functions: Callable[..., Any]) -> Iterator[None]:
     finally:
         for name, function in before.items():
             setattr(current, name, function)
+
+
+def laid_out(x: np.ndarray) -> np.ndarray:
+    """x (N, C, H, W) in the memory order that the kernels work in, batch last; a copy if need be.
+
+    What is computed by kernels lies so already; a batch of images from elsewhere does not.
+    """
+    return np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
 
 
 use(os.environ.get("TINYNET_KERNELS", "numpy"))

@@ -174,8 +174,8 @@ def max_pool2d(
 ) -> np.ndarray:
     """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
     taps = _taps(x, kernel, stride, padding, dilation, -np.inf)
-    y = taps[0].copy()
-    for tap in taps[1:]:
+    y = taps[0].copy() if len(taps) == 1 else np.maximum(taps[0], taps[1])
+    for tap in taps[2:]:
         np.maximum(y, tap, out=y)
     return batch_first(y)
 
@@ -191,25 +191,22 @@ def max_pool2d_dx(
 ) -> np.ndarray:
     """Gradient of the input: dy goes to the first element of each window that equals y."""
     taps = _taps(x, kernel, stride, padding, dilation, -np.inf)
-    return _scatter_taps(
-        _winners_share(batch_last(dy), taps, batch_last(y)),
-        dy,
-        x.shape[2:],
-        kernel,
-        stride,
-        padding,
-        dilation,
-    )
+    shares = _winners(taps, batch_last(y))
+    return _scatter_taps(shares, dy, x.shape[2:], kernel, stride, padding, dilation)
 
 
-def _winners_share(dy: np.ndarray, taps: list[np.ndarray], y: np.ndarray) -> Iterator[np.ndarray]:
-    """For each tap: dy where this tap is the first to equal the maximum, else 0."""
-    free = np.ones(y.shape, bool)  # windows whose winner is still to be found
-    for tap in taps:
+def _winners(taps: list[np.ndarray], y: np.ndarray) -> Iterator[np.ndarray]:
+    """For each tap: where it is the first to equal the maximum, as booleans."""
+    free = None  # windows whose winner is still to be found
+    for tap in taps[:-1]:
         wins = tap == y
-        wins &= free
-        free ^= wins
-        yield dy * wins
+        if free is None:
+            free = ~wins
+        else:
+            wins &= free
+            free ^= wins
+        yield wins
+    yield taps[-1] == y if free is None else free  # what is left was won by the last
 
 
 def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> np.ndarray:
@@ -225,7 +222,8 @@ def sum_pool2d_dx(
     dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
 ) -> np.ndarray:
     """Gradient of the input: each element gets the dy of every window it is in."""
-    shares = (batch_last(dy) for _ in range(kernel[0] * kernel[1]))
+    everyone = np.ones((), bool)
+    shares = (everyone for _ in range(kernel[0] * kernel[1]))
     return _scatter_taps(shares, dy, size, kernel, stride, padding, (1, 1))
 
 
@@ -246,12 +244,23 @@ def _scatter_taps(
     padding: Padding,
     dilation: Pair,
 ) -> np.ndarray:
-    """Add each tap's share back to the pixels that the tap saw; -> dx (N, C, *size)."""
+    """Give each tap's share of dy back to the pixels that the tap saw; -> dx (N, C, *size).
+
+    shares: for each tap, where in dy (C, OH, OW, N) it takes part, as booleans.
+    """
     N, C, OH, OW = dy.shape
     (top, bottom), (left, right) = padding
-    dx = np.zeros((C, size[0] + top + bottom, size[1] + left + right, N), dy.dtype)
+    padded_size = (size[0] + top + bottom, size[1] + left + right)
+    apart = stride[0] >= kernel[0] and stride[1] >= kernel[1] and dilation == (1, 1)
+    full = apart and stride == kernel and padded_size == (OH * kernel[0], OW * kernel[1])
+    dx = (np.empty if full else np.zeros)((C, *padded_size, N), dy.dtype)
     targets = windows(dx, kernel, stride, dilation)
     places = ((i, j) for i in range(kernel[0]) for j in range(kernel[1]))
+    slope = batch_last(dy)
     for (i, j), share in zip(places, shares):
-        targets[:, i, j, :OH, :OW] += share
+        target = targets[:, i, j, :OH, :OW]
+        if apart:  # no pixel is in two windows, so there is nothing to add to
+            np.multiply(slope, share, out=target)
+        else:
+            target += slope * share
     return batch_first(dx[:, top : top + size[0], left : left + size[1]])

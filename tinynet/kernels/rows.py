@@ -24,13 +24,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from tinynet.kernels import threads
-from tinynet.kernels.geometry import Padding, Pair, output_size
+from tinynet.kernels.geometry import Padding, Pair, output_size, strided
 
 BLOCK_BYTES = 1 << 21
-PARALLEL_FROM = 20_000_000  # multiplications below which waking a thread costs more than it saves
+PARALLEL_FROM = 60_000_000  # multiplications below which waking a thread costs more than it saves
 SMALL_PRODUCT = 1_000_000  # multiplications up to which OpenBLAS skips its packing of operands
 
 Block = tuple[slice, slice]
@@ -122,11 +121,10 @@ class _Plan:
         """
         rows, first, end, place = group
         down, across = flat.strides
-        return as_strided(
+        return strided(
             flat[place * height :],
             (rows.stop - rows.start, (end - first) * height, flat.shape[1]),
             (self.stride * height * down, down, across),
-            writeable=False,
         )
 
 

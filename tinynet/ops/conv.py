@@ -60,6 +60,7 @@ def conv2d(
     kernel, size = w.shape[2:], x.shape[2:]
     edges = _edges(padding, kernel, stride, dilation)
     check_fits("conv2d", size, kernel, stride, edges, dilation)
+    x = kernels.laid_out(x)  # once for both passes
     y = kernels.current.conv2d(x, w, b, stride, edges, dilation, groups)
 
     def dx(dy: Array) -> Array:
