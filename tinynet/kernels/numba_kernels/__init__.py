@@ -139,7 +139,7 @@ def conv2d_dx(
 ) -> np.ndarray:
     """Gradient of the input. dy (N, O, OH, OW), w (O, C/G, KH, KW) -> dx (N, C, *size)."""
     dtype = np.result_type(w, dy)
-    back = tuple(
+    back: Any = tuple(
         (span(k, d) - 1 - before, length + before - dy_length)
         for k, d, (before, _), length, dy_length in zip(
             w.shape[2:], dilation, padding, size, dy.shape[2:]
@@ -164,39 +164,59 @@ def conv2d_dw(
     dtype = np.result_type(x, dy)
     if not _covers(dtype, stride, padding, groups, *x.shape, *dy.shape, *kernel):
         return numpy_kernels.conv2d_dw(dy, x, kernel, stride, padding, dilation, groups)
-    N, C, _, W = x.shape
-    O, K = dy.shape[1], C * kernel[0] * kernel[1]
+    C, O = x.shape[1], dy.shape[1]
+    size = dy.shape[2:]
     x, dy = lying(x, dtype), lying(dy, dtype)
-    size = dy.shape[1:3]
     corner = padding[0][0], padding[1][0]
-    serial = 2 * dy.size * K < SERIAL_FLOPS
-    if winograd.pays(N, C, O, kernel, dilation, size, dtype):
-        rows = winograd.rows_per_task(size)
-        sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), dtype)
+    if winograd.pays(x.shape[3], C, O, kernel, dilation, size, dtype):
+        return _winograd_dw(dy, x, corner)
+    return _direct_dw(dy, x, kernel, dilation, corner, x.shape[2] + sum(padding[1]))
 
-        def work(part: int, first: int, last: int) -> None:
-            winograd.weight_gradient_part(first, last, rows, x, dy, corner, sums[part])
 
-        parts = share_out(work, winograd.tasks(N, size, rows), serial)
-        return winograd.transform_weights(sums[:parts].sum(0), O, C)
-    width = W + sum(padding[1])
-    rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype)
-    dw = np.zeros((threads.get_num_threads(), O * K), dtype)
+def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
+    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, 3, 3)."""
+    C, O, N, size = len(x), len(dy), x.shape[3], dy.shape[1:3]
+    rows = winograd.rows_per_task(size)
+    sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), x.dtype)
+
+    def work(part: int, first: int, last: int) -> None:
+        winograd.weight_gradient_part(first, last, rows, x, dy, corner, sums[part])
+
+    serial = 18 * dy.size * C < SERIAL_FLOPS
+    parts = share_out(work, winograd.tasks(N, size, rows), serial)
+    return winograd.transform_weights(sums[:parts].sum(0), O, C)
+
+
+def _direct_dw(
+    dy: np.ndarray, x: np.ndarray, kernel: Pair, dilation: Pair, corner: Pair, width: int
+) -> np.ndarray:
+    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, *kernel); width: of the padded image."""
+    C, O, N, OH = len(x), len(dy), x.shape[3], dy.shape[1]
+    K = C * kernel[0] * kernel[1]
+    rows = _rows_per_task(N, C, OH, width, span(kernel[0], dilation[0]), x.dtype)
+    sums = np.zeros((threads.get_num_threads(), O * K), x.dtype)
 
     def work(part: int, first: int, last: int) -> None:
         direct.weight_gradient_part(
-            first, last, rows, x, dy, kernel, dilation, corner, width, dw[part]
+            first, last, rows, x, dy, kernel, dilation, corner, width, sums[part]
         )
 
-    parts = share_out(work, -(-N // lanes(dtype)) * -(-size[0] // rows), serial)
-    return dw[:parts].sum(0).reshape(O, C, *kernel)
+    serial = 2 * dy.size * K < SERIAL_FLOPS
+    parts = share_out(work, -(-N // lanes(x.dtype)) * -(-OH // rows), serial)
+    dw: np.ndarray = sums[:parts].sum(0).reshape(O, C, *kernel)
+    return dw
+
+
+def _pools(x: np.ndarray, dtype: np.dtype) -> bool:
+    """Whether the compiled pooling does this case and is faster: not for a few images."""
+    return dtype in FLOATS and dtype == x.dtype and 0 not in x.shape and len(x) >= lanes(dtype)
 
 
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
     """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
-    if x.dtype not in FLOATS or 0 in x.shape:
+    if not _pools(x, x.dtype):
         return numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
     size = output_size(x.shape[2:], kernel, stride, padding, dilation)
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
@@ -219,7 +239,7 @@ def max_pool2d_dx(
     dilation: Pair,
 ) -> np.ndarray:
     """Gradient of the input: dy goes to the first element of each window that equals y."""
-    if x.dtype not in FLOATS or dy.dtype != x.dtype or 0 in x.shape:
+    if not _pools(x, dy.dtype):
         return numpy_kernels.max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
     x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
     dx, corner = np.empty_like(x), (padding[0][0], padding[1][0])
@@ -233,7 +253,7 @@ def max_pool2d_dx(
 
 def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> np.ndarray:
     """The sum of each window. (N, C, H, W) -> (N, C, OH, OW)."""
-    if x.dtype not in FLOATS or 0 in x.shape:
+    if not _pools(x, x.dtype):
         return numpy_kernels.sum_pool2d(x, kernel, stride, padding)
     size = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
@@ -250,7 +270,7 @@ def sum_pool2d_dx(
     dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
 ) -> np.ndarray:
     """Gradient of the input: each element gets the dy of every window it is in."""
-    if dy.dtype not in FLOATS or 0 in dy.shape:
+    if not _pools(dy, dy.dtype):
         return numpy_kernels.sum_pool2d_dx(dy, size, kernel, stride, padding)
     dy = lying(dy, dy.dtype)
     dx = np.empty((dy.shape[0], *size, dy.shape[3]), dy.dtype)

@@ -1,8 +1,8 @@
-# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, disallow-untyped-decorators=False
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 """Pooling in loops: each window is read once.
 
 All arrays lie (C, H, W, N) and contiguous; the innermost loop runs over the images, so every
-step works on neighbouring numbers. Padding is never made: a tap outside the image is skipped,
+step works on neighbouring numbers. Padding is never made: taps outside the image are left out,
 which is what -inf in a maximum and 0 in a sum amount to. The forward pass is shared out by rows
 of outputs, numbered channel by channel; the backward pass by channels, since windows may overlap.
 """
@@ -13,6 +13,13 @@ import numpy as np
 from numba import njit
 
 
+@njit(cache=True)
+def _inside(start, kernel, dilation, length):
+    """(first, end) of the taps of a window at `start` that lie in an axis of `length`."""
+    first = max(0, -(start // dilation))
+    return first, max(first, min(kernel, -((start - length) // dilation)))
+
+
 @njit(cache=True, nogil=True)
 def maxima(first, last, x, y, kernel, stride, corner, dilation):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of windows of x (C, H, W, N)."""
@@ -20,18 +27,19 @@ def maxima(first, last, x, y, kernel, stride, corner, dilation):
     _, OH, OW, _ = y.shape
     for row in range(first, last):
         c, p = row // OH, row % OH
+        top = p * stride[0] - corner[0]
+        i0, i1 = _inside(top, kernel[0], dilation[0], H)
         for q in range(OW):
-            best = y[c, p, q]
-            best[:] = -np.inf
-            for i in range(kernel[0]):
-                for j in range(kernel[1]):
-                    h = p * stride[0] + i * dilation[0] - corner[0]
-                    w = q * stride[1] + j * dilation[1] - corner[1]
-                    if 0 <= h < H and 0 <= w < W:
-                        seen = x[c, h, w]
-                        for n in range(N):  # NaN compares false, and is the maximum, as in NumPy
-                            keep = seen[n] <= best[n] or best[n] != best[n]
-                            best[n] = best[n] if keep else seen[n]
+            left = q * stride[1] - corner[1]
+            j0, j1 = _inside(left, kernel[1], dilation[1], W)
+            for n in range(N):
+                y[c, p, q, n] = -np.inf
+            for i in range(i0, i1):
+                for j in range(j0, j1):
+                    h, w = top + i * dilation[0], left + j * dilation[1]
+                    for n in range(N):  # NaN compares false, and is the maximum, as in NumPy
+                        seen, best = x[c, h, w, n], y[c, p, q, n]
+                        y[c, p, q, n] = best if seen <= best or best != best else seen
 
 
 @njit(cache=True, nogil=True)
@@ -41,22 +49,29 @@ def maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation):
     _, OH, OW, _ = y.shape
     zero = dx.dtype.type(0)
     rest = np.empty(N, dx.dtype)  # dy of the windows whose winner is still to be found
-    dx[first:last] = 0
+    covered = (
+        stride == kernel and OH * stride[0] >= H + corner[0] and OW * stride[1] >= W + corner[1]
+    )
+    once = covered and dilation == (1, 1)  # every pixel is in one window: no sums, no zeros before
+    if not once:
+        dx[first:last] = 0
     for c in range(first, last):
         for p in range(OH):
+            top = p * stride[0] - corner[0]
+            i0, i1 = _inside(top, kernel[0], dilation[0], H)
             for q in range(OW):
-                rest[:] = dy[c, p, q]
-                best = y[c, p, q]
-                for i in range(kernel[0]):
-                    for j in range(kernel[1]):
-                        h = p * stride[0] + i * dilation[0] - corner[0]
-                        w = q * stride[1] + j * dilation[1] - corner[1]
-                        if 0 <= h < H and 0 <= w < W:
-                            seen, share = x[c, h, w], dx[c, h, w]
-                            for n in range(N):
-                                wins = seen[n] == best[n]
-                                share[n] += rest[n] if wins else zero
-                                rest[n] = zero if wins else rest[n]
+                left = q * stride[1] - corner[1]
+                j0, j1 = _inside(left, kernel[1], dilation[1], W)
+                for n in range(N):
+                    rest[n] = dy[c, p, q, n]
+                for i in range(i0, i1):
+                    for j in range(j0, j1):
+                        h, w = top + i * dilation[0], left + j * dilation[1]
+                        for n in range(N):
+                            wins = x[c, h, w, n] == y[c, p, q, n]
+                            before = zero if once else dx[c, h, w, n]
+                            dx[c, h, w, n] = before + (rest[n] if wins else zero)
+                            rest[n] = zero if wins else rest[n]
 
 
 @njit(cache=True, nogil=True)
@@ -66,16 +81,17 @@ def sums(first, last, x, y, kernel, stride, corner):
     _, OH, OW, _ = y.shape
     for row in range(first, last):
         c, p = row // OH, row % OH
+        top = p * stride[0] - corner[0]
+        i0, i1 = _inside(top, kernel[0], 1, H)
         for q in range(OW):
-            total = y[c, p, q]
-            total[:] = 0
-            for i in range(kernel[0]):
-                for j in range(kernel[1]):
-                    h, w = p * stride[0] + i - corner[0], q * stride[1] + j - corner[1]
-                    if 0 <= h < H and 0 <= w < W:
-                        seen = x[c, h, w]
-                        for n in range(N):
-                            total[n] += seen[n]
+            left = q * stride[1] - corner[1]
+            j0, j1 = _inside(left, kernel[1], 1, W)
+            for n in range(N):
+                y[c, p, q, n] = 0
+            for i in range(i0, i1):
+                for j in range(j0, j1):
+                    for n in range(N):
+                        y[c, p, q, n] += x[c, top + i, left + j, n]
 
 
 @njit(cache=True, nogil=True)
@@ -86,12 +102,12 @@ def sums_dx(first, last, dy, dx, kernel, stride, corner):
     dx[first:last] = 0
     for c in range(first, last):
         for p in range(OH):
+            top = p * stride[0] - corner[0]
+            i0, i1 = _inside(top, kernel[0], 1, H)
             for q in range(OW):
-                slope = dy[c, p, q]
-                for i in range(kernel[0]):
-                    for j in range(kernel[1]):
-                        h, w = p * stride[0] + i - corner[0], q * stride[1] + j - corner[1]
-                        if 0 <= h < H and 0 <= w < W:
-                            share = dx[c, h, w]
-                            for n in range(N):
-                                share[n] += slope[n]
+                left = q * stride[1] - corner[1]
+                j0, j1 = _inside(left, kernel[1], 1, W)
+                for i in range(i0, i1):
+                    for j in range(j0, j1):
+                        for n in range(N):
+                            dx[c, top + i, left + j, n] += dy[c, p, q, n]

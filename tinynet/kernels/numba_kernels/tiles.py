@@ -1,4 +1,4 @@
-# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, disallow-untyped-decorators=False
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 """Vector code for the inner loops: what a loop over NumPy elements cannot tell the compiler.
 
 A matrix product is fast when a *tile* of the result stays in registers while the sum runs: each
@@ -158,19 +158,8 @@ class Emitter:
         return results
 
 
-def _signature(arguments, arrays):
-    """void(...), where all but the named arrays are machine integers."""
-    kinds = [
-        value if name in arrays or isinstance(value, types.IntegerLiteral) else types.intp
-        for name, value in arguments.items()
-    ]
-    return types.void(*kinds)
-
-
 @intrinsic(prefer_literal=True)
-def multiply_tile(
-    typing, T, V, x, x0, x_step, offsets, K, w, w0, b, b0, y, y0, y_pitch, y_step
-):
+def multiply_tile(typing, T, V, x, x0, x_step, offsets, K, w, w0, b, b0, y, y0, y_pitch, y_step):
     """T filters at V vectors of places, the sum over K taps held in T x V registers.
 
     y[y0 + t*y_pitch + v*y_step + lane] = b[b0 + t]
@@ -229,7 +218,11 @@ def dot_tile(
         e = Emitter(context, builder, x.dtype)
         _, _, x_, x0, x_pitch, offsets_, k0, dy_, dy0, dy_plane, dy_pitch, *rest = args
         runs, length, dw_, dw0, K = rest
-        image, slopes, result = e.pointer(x, x_, x0), e.pointer(dy, dy_, dy0), e.pointer(dw, dw_, dw0)
+        image, slopes, result = (
+            e.pointer(x, x_, x0),
+            e.pointer(dy, dy_, dy0),
+            e.pointer(dw, dw_, dw0),
+        )
         shifts = e.pointer(offsets, offsets_, k0)
         taps = [builder.gep(image, [e.element(shifts, v)]) for v in range(V)]
         filters = [builder.gep(slopes, [e.times(dy_plane, t)]) for t in range(T)]

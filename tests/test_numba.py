@@ -1,0 +1,219 @@
+"""What is particular to the Numba kernels; tests/test_kernels.py holds them against the loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from tinynet.kernels import numba_kernels, numpy_kernels, threads
+from tinynet.kernels.numba_kernels import direct, tiles, winograd
+
+ONE = (1, 1)
+
+
+def padding(p):
+    return (p, p), (p, p)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def two_threads():
+    before = threads.get_num_threads()
+    threads.set_num_threads(2)
+    yield
+    threads.set_num_threads(before)
+
+
+def normal(rng, *shape, dtype=np.float32):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def worst(actual, expected):
+    """The largest error as a share of the largest element."""
+    return np.abs(actual - expected).max() / np.abs(expected).max()
+
+
+def close(actual, expected):
+    """Equal but for the order in which a pixel of several windows is added up."""
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-6)
+
+
+# (N, C, O, side, kernel, padding): the layers of LeNet-5 and of small VGG nets, scaled down,
+# and batches around the number of lanes
+LAYERS = [
+    (1, 1, 6, 28, 5, 2),
+    (1, 32, 8, 9, 3, 1),
+    (7, 3, 5, 8, 3, 1),
+    (16, 6, 16, 14, 5, 0),
+    (16, 8, 8, 9, 3, 1),
+    (19, 16, 24, 10, 3, 0),
+    (33, 8, 16, 14, 3, 1),
+    (40, 3, 7, 6, 2, 1),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_both_sets_agree_to_rounding_on_layers_of_nets(layer, rng):
+    N, C, O, side, kernel, p = layer
+    x, w, b = normal(rng, N, C, side, side), normal(rng, O, C, kernel, kernel), normal(rng, O)
+    case = ONE, padding(p), ONE, 1
+    y = numba_kernels.conv2d(x, w, b, *case)
+    exact = [x.astype(np.float64), w.astype(np.float64)]
+    assert worst(y, numpy_kernels.conv2d(*exact, b.astype(np.float64), *case)) < 2e-6
+    dy = normal(rng, *y.shape)
+    dx = numba_kernels.conv2d_dx(dy, w, (side, side), *case)
+    dw = numba_kernels.conv2d_dw(dy, x, (kernel, kernel), *case)
+    slope = dy.astype(np.float64)
+    assert worst(dx, numpy_kernels.conv2d_dx(slope, exact[1], (side, side), *case)) < 2e-6
+    assert worst(dw, numpy_kernels.conv2d_dw(slope, exact[0], (kernel, kernel), *case)) < 2e-6
+    for z in (y, dx):
+        assert z.transpose(1, 2, 3, 0).flags.c_contiguous
+        assert z.dtype == np.float32
+
+
+def test_winograd_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
+    N, C, O, side = 16, 32, 32, 16
+    x, w = normal(rng, C, side, side, N), normal(rng, O, C, 3, 3)
+    b = np.zeros(O, np.float32)
+    case = ONE, padding(1), ONE, 1
+    exact = numpy_kernels.conv2d(
+        x.transpose(3, 0, 1, 2).astype(np.float64), w.astype(np.float64), None, *case
+    ).transpose(1, 2, 3, 0)
+    size = (side, side)
+    assert winograd.pays(N, C, O, (3, 3), ONE, size, x.dtype)
+    fast, plain = np.empty((2, O, side, side, N), np.float32)
+    filters = winograd.transform_filters(w)
+    winograd.correlate_part(0, winograd.tasks(N, size, 1), x, filters, b, ONE, fast)
+    filters = direct.pack_filters(w.reshape(O, -1))
+    direct.correlate_part(0, 1, side, x, filters, b, (3, 3), ONE, ONE, side + 2, plain)
+    error, plain_error = (np.sqrt(((y - exact) ** 2).mean()) for y in (fast, plain))
+    assert 0 < error < 3 * plain_error
+
+
+def test_winograd_matrices_filter_exactly_in_one_dimension(rng):
+    d, g = rng.standard_normal(winograd.S), rng.standard_normal(3)
+    y = winograd.A_T @ ((winograd.G @ g) * (winograd.B_T @ d))
+    np.testing.assert_allclose(y, np.correlate(d, g, "valid"), atol=1e-13)
+
+
+@pytest.mark.parametrize("layer", [(19, 16, 24, 10, 3, 0), (64, 6, 16, 14, 5, 0)])
+def test_repeated_runs_give_the_same_bits_on_two_threads(layer, rng, two_threads):
+    N, C, O, side, kernel, p = layer
+    x, w = normal(rng, N, C, side, side), normal(rng, O, C, kernel, kernel)
+    case = ONE, padding(p), ONE, 1
+
+    def bits():
+        y = numba_kernels.conv2d(x, w, None, *case)
+        dx = numba_kernels.conv2d_dx(y, w, (side, side), *case)
+        dw = numba_kernels.conv2d_dw(y, x, (kernel, kernel), *case)
+        pooled = numba_kernels.max_pool2d(y, (2, 2), (2, 2), padding(0), ONE)
+        return [z.tobytes() for z in (y, dx, dw, pooled)]
+
+    first = bits()
+    for _ in range(5):
+        assert bits() == first
+
+
+def test_every_share_of_the_work_is_done_once(monkeypatch):
+    monkeypatch.setattr(threads, "_count", 3)
+    done = []
+    parts = numba_kernels.share_out(
+        lambda part, first, last: done.append((part, first, last)), 8, serial=False
+    )
+    assert parts == 3
+    assert sorted(done) == [(0, 0, 2), (1, 2, 5), (2, 5, 8)]
+    assert numba_kernels.share_out(lambda *share: done.append(share), 8, serial=True) == 1
+    assert done[-1] == (0, 0, 8)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "arguments"),
+    [
+        ("conv2d", ((2, 2), padding(1), ONE, 1)),
+        ("conv2d", (ONE, padding(1), ONE, 2)),
+    ],
+)
+def test_what_is_not_covered_is_handed_to_numpy(kernel, arguments, rng, monkeypatch):
+    x, w = normal(rng, 2, 4, 6, 6), normal(rng, 4, 4 // arguments[-1], 3, 3)
+    monkeypatch.setattr(numpy_kernels, "conv2d", lambda *args: "NumPy's")
+    monkeypatch.setattr(numpy_kernels, "conv2d_dx", lambda *args: "NumPy's")
+    monkeypatch.setattr(numpy_kernels, "conv2d_dw", lambda *args: "NumPy's")
+    assert numba_kernels.conv2d(x, w, None, *arguments) == "NumPy's"
+    assert numba_kernels.conv2d_dx(x, w, (6, 6), *arguments) == "NumPy's"
+    assert numba_kernels.conv2d_dw(x, x, (3, 3), *arguments) == "NumPy's"
+
+
+def test_pooling_of_half_precision_is_handed_to_numpy(rng):
+    x = normal(rng, 20, 2, 4, 4).astype(np.float16)
+    y = numba_kernels.max_pool2d(x, (2, 2), (2, 2), padding(0), ONE)
+    assert y.dtype == np.float16
+    assert (y == x.reshape(20, 2, 2, 2, 2, 2).max((3, 5))).all()
+
+
+POOLS = [
+    ((2, 2), (2, 2), padding(0), ONE),
+    ((3, 3), (2, 2), padding(1), ONE),
+    ((2, 2), (2, 2), ((0, 1), (0, 1)), ONE),
+    ((2, 2), (3, 3), padding(0), ONE),
+    ((2, 2), (2, 2), padding(1), (2, 1)),
+]
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("side", [8, 9])
+def test_pooling_of_many_images_is_the_same_in_both_sets(pool, side, rng):
+    x = np.maximum(normal(rng, 40, 3, side, side), 0)  # many ties at 0
+    y = numpy_kernels.max_pool2d(x, *pool)
+    assert (numba_kernels.max_pool2d(x, *pool) == y).all()
+    dy = normal(rng, *y.shape)
+    close(
+        numba_kernels.max_pool2d_dx(dy, x, y, *pool), numpy_kernels.max_pool2d_dx(dy, x, y, *pool)
+    )
+    if pool[3] == ONE:
+        arguments = dy, (side, side), *pool[:3]
+        close(numba_kernels.sum_pool2d(x, *pool[:3]), numpy_kernels.sum_pool2d(x, *pool[:3]))
+        close(numba_kernels.sum_pool2d_dx(*arguments), numpy_kernels.sum_pool2d_dx(*arguments))
+
+
+def test_max_pool_passes_nan_and_infinity_on(rng):
+    x = normal(rng, 16, 1, 4, 4)
+    x[3, 0, 1, 1], x[4, 0, 2, 2], x[5] = np.nan, np.inf, -np.inf
+    y = numba_kernels.max_pool2d(x, (2, 2), (2, 2), padding(0), ONE)
+    np.testing.assert_array_equal(y, numpy_kernels.max_pool2d(x, (2, 2), (2, 2), padding(0), ONE))
+    dy = np.full_like(y, np.inf)
+    dx = numba_kernels.max_pool2d_dx(dy, x, y, (2, 2), (2, 2), padding(0), ONE)
+    assert not np.isnan(dx).any()
+    assert np.isinf(dx).sum() == y.size - np.isnan(y).sum()
+
+
+@pytest.mark.parametrize("N", [3, 20])
+def test_nan_and_infinity_stay_in_the_outputs_whose_windows_hold_them(N, rng):
+    x, w = normal(rng, N, 4, 7, 7), normal(rng, 6, 4, 3, 3)
+    x[1, 2, 0, 0], x[2, 0, 6, 6] = np.nan, np.inf
+    y = numba_kernels.conv2d(x, w, None, ONE, padding(1), ONE, 1)
+    odd = ~np.isfinite(y)
+    expected = np.zeros_like(odd)
+    expected[1, :, :2, :2] = expected[2, :, 5:, 5:] = True
+    assert (odd == expected).all()
+
+
+def test_read_only_arrays_compile_nothing_new(rng):
+    x, w = normal(rng, 16, 2, 6, 6), normal(rng, 3, 2, 3, 3)
+    case = ONE, padding(1), ONE, 1
+    y = numba_kernels.conv2d(x, w, None, *case)
+    compiled = len(direct.correlate_part.signatures)
+    x = np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+    x.flags.writeable = w.flags.writeable = False
+    assert (numba_kernels.conv2d(x, w, None, *case) == y).all()
+    assert len(direct.correlate_part.signatures) == compiled
+
+
+def test_tiles_hold_as_many_elements_as_a_vector_of_64_bytes():
+    assert tiles.lanes(np.dtype(np.float32)) == 16
+    assert tiles.lanes(np.dtype(np.float64)) == 8
