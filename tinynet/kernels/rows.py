@@ -29,7 +29,6 @@ from tinynet.kernels import threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, strided
 
 BLOCK_BYTES = 1 << 21
-PARALLEL_FROM = 60_000_000  # multiplications below which waking a thread costs more than it saves
 SMALL_PRODUCT = 1_000_000  # multiplications up to which OpenBLAS skips its packing of operands
 
 Block = tuple[slice, slice]
@@ -53,7 +52,7 @@ def cut(rows: int, columns: int, N: int, bytes_per_place: int, halo: int, work: 
     work: multiplications in all; if they are many, there is a block for each thread at least.
     """
     wide = max(BLOCK_BYTES // max(1, (rows + halo) * bytes_per_place), -(-512 // max(1, N)))
-    parts = threads.get_num_threads() if work >= PARALLEL_FROM else 1
+    parts = threads.get_num_threads() if work >= threads.PARALLEL_FROM else 1
     strips = max(-(-columns // wide), min(parts, columns))
     wide = -(-columns // strips)
     high = max(1, BLOCK_BYTES // max(1, wide * bytes_per_place) - halo)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
+from tinynet.kernels.threads import matmul as matmul_2d
 
 Op = tuple[Array, ...]
 
@@ -79,17 +80,22 @@ def linear(x: Array, w: Array, b: Array = None) -> Op:
             f"{w.shape[:1]}"
         )
     batch_last = x.ndim == 2 and x.flags.f_contiguous and not x.flags.c_contiguous
-    y = (w @ x.T).T if batch_last else x @ w.T
+    y = matmul_2d(w, x.T).T if batch_last else _product(x, w.T)
     if b is not None:
         y = np.add(y, b, out=y if y.dtype == b.dtype else None)
 
     def dx(dy: Array) -> Array:
-        return (w.T @ dy.T).T if batch_last else dy @ w
+        return matmul_2d(w.T, dy.T).T if batch_last else _product(dy, w)
 
     def dw(dy: Array) -> Array:
-        return _rows(dy).T @ _rows(x)
+        return matmul_2d(_rows(dy).T, _rows(x))
 
     def db(dy: Array) -> Array:
         return dy.sum(axis=tuple(range(dy.ndim - 1)))
 
     return y, dx, dw, db
+
+
+def _product(x: Array, w: Array) -> Array:
+    """x (..., K) times w (K, P), by the threads if both are matrices."""
+    return matmul_2d(x, w) if x.ndim == 2 else x @ w
