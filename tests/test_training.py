@@ -9,7 +9,7 @@ import pytest
 import tqdm
 
 import tinynet
-from tinynet import data, nn, optim
+from tinynet import data, models, nn, optim
 from tinynet.errors import DataError
 from tinynet.nn import functional as F
 from tinynet.training import (
@@ -23,7 +23,9 @@ from tinynet.training import (
     evaluate,
     evaluating,
     fit,
+    make_augment,
     predict,
+    recipe_for,
     train_epoch,
 )
 
@@ -487,3 +489,27 @@ def test_no_data_is_an_error(few):
     model = small_model()
     with pytest.raises(DataError, match="no batch to train on"):
         train_epoch(model, [], optim.SGD(model.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("shape", "model", "flips"),
+    [
+        ((1, 8, 8), "digits_cnn", False),
+        ((1, 28, 28), "lenet5", False),
+        ((1, 32, 32), "lenet5", False),
+        ((1, 40, 40), "digits_cnn", False),
+        ((3, 32, 32), "digits_cnn", True),
+        ((3, 224, 224), "resnet8", True),
+        ((1, 224, 160), "resnet8", False),
+    ],
+)
+def test_the_recipe_suits_the_images(shape, model, flips):
+    recipe = recipe_for(shape)
+    assert recipe.model == model
+    assert ("flip" in recipe.augment) == flips
+    arguments = {"num_classes": 3, "in_channels": shape[0], "image_size": shape[1:]}
+    network = models.build(recipe.model, **arguments).eval()
+    images = np.zeros((2, *shape), np.uint8)
+    augment = make_augment(recipe.augment, shape[1])
+    x = images.astype(np.float32) if augment is None else augment(images)
+    assert network(x).shape == (2, 3)

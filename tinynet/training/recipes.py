@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tinynet import models
@@ -40,24 +40,28 @@ class Recipe:
 DIGITS = Recipe(
     "digits_cnn", epochs=8, batch_size=32, lr=0.05, weight_decay=5e-4, augment=("rotate",)
 )
-GREY = Recipe("lenet5", epochs=5, batch_size=64, lr=0.05)
-COLOUR = Recipe(
-    "resnet8", epochs=10, batch_size=64, lr=0.1, weight_decay=5e-4, augment=("shift", "flip")
+GREY_28 = Recipe("lenet5", epochs=5, batch_size=64, lr=0.05)
+SMALL = Recipe(
+    "digits_cnn", epochs=10, batch_size=32, lr=0.05, weight_decay=5e-4, augment=("shift", "flip")
 )
+LARGE = replace(SMALL, model="resnet8")  # whose size does not grow with the image
 
 
 def recipe_for(shape: Sequence[int]) -> Recipe:
-    """The recipe for images of a shape (C, H, W): tiny ones, grey ones of 28 or 32, all others.
+    """The recipe for images of a shape (C, H, W).
+
+    Grey images are taken for writing, which is not mirrored; coloured ones for photographs.
 
     >>> recipe_for((1, 8, 8)).model, recipe_for((1, 28, 28)).model, recipe_for((3, 96, 96)).model
     ('digits_cnn', 'lenet5', 'resnet8')
     """
     channels, height, width = shape
-    if max(height, width) < 16:
+    if channels == 1 and max(height, width) < 16:
         return DIGITS
     if channels == 1 and (height, width) in ((28, 28), (32, 32)):
-        return GREY
-    return COLOUR
+        return GREY_28
+    recipe = SMALL if height * width <= 64 * 64 else LARGE
+    return replace(recipe, augment=("shift",)) if channels == 1 else recipe
 
 
 def usual_shape(model: str) -> tuple[int, int, int]:
