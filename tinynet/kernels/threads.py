@@ -155,8 +155,8 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b of two matrices, cut along its longer side if it is large."""
     M, P = a.shape[0], b.shape[1]
     if M * a.shape[1] * P < PARALLEL_FROM or _count == 1:
-        return a @ b
-    product = np.empty((M, P), np.result_type(a, b))
+        return np.asarray(a @ b)
+    product: np.ndarray = np.empty((M, P), np.result_type(a, b))
     size = max(M, P)
     parts = [slice(size * i // _count, size * (i + 1) // _count) for i in range(_count)]
 
