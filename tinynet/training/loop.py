@@ -215,7 +215,8 @@ def naming_divergence(optimizer: Optimizer, epoch: int, step: int) -> Iterator[N
     except FloatingPointError as error:
         lr = float(optimizer.param_groups[0]["lr"])
         raise DivergenceError(
-            f"training ran away in epoch {epoch}, step {step}: {error}. The learning rate is "
+            f"training ran away in epoch {epoch}, step {step}: {str(error).rstrip('.')}. "
+            "The learning rate is "
             f"{lr:.4g}; try a tenth of it, or limit the gradient with clip_grad_norm=1.0. If it "
             "is the very first step, look for NaN or unscaled values in the data.",
             epoch,
