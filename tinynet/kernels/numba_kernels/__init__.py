@@ -7,12 +7,26 @@ Four files, each one idea:
     winograd.py   3x3 convolution with a quarter of the multiplications
     pooling.py    pooling in plain loops
 
-Here the arrays get into order, (C, H, W, N) and contiguous, the way is chosen, and the work is
-shared out: the compiled functions let go of the interpreter's lock, so `threads.run` runs them
-side by side. A thread computes the same blocks in every run, so the bits are the same too.
+What each step brought: processor time of PyTorch's training step divided by ours, one thread,
+batch 128 (LeNet-5; "mnist", two layers of 3x3 with 32 and 64 channels; "vgg", four):
 
-What is not covered goes to the NumPy kernels: groups, strides of a convolution, integers, empty
-arrays, padding wider than the window in `conv2d_dx`.
+                                      LeNet-5   mnist    vgg
+    NumPy kernels                        1.44    0.93   0.73
+    tiles, no unfolding (direct.py)      1.91    1.11   1.00
+    + Winograd F(4x4, 3x3)               2.15    1.46   1.65
+
+The direct tiles run at 80 to 90 GFLOP/s a thread within a step, of 96 to 98 that OpenBLAS reaches.
+What is left on LeNet-5 is 4.5 ms of tiles in 7.3; on the others the transforms, and elementwise
+operations that no kernel does.
+
+What is not covered goes to the NumPy kernels: groups, strides of a convolution, dtypes other than
+float32 and float64, empty arrays, in `conv2d_dx` padding wider than the window, and pooling of
+fewer images than a vector has lanes, where NumPy's rows are longer than the loops' here.
+
+Compiling everything for one dtype takes about 13 s of processor time, once: the code is cached on
+disk beside the source, or where NUMBA_CACHE_DIR says. Numba looks at the time of change of the file
+that holds a compiled function, not of those it calls into: after editing tiles.py by hand, empty
+`__pycache__`. No fast-math flag is set; sums are reordered only where the code says so.
 """
 
 from __future__ import annotations
