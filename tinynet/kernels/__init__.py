@@ -13,7 +13,8 @@ A set of kernels is a module with these functions, all on arrays of shape (N, C,
 with size, kernel, stride and dilation pairs (vertical, horizontal), and padding
 ((top, bottom), (left, right)). The order of the elements in memory is the kernels' own affair.
 
-The operations call `current.conv2d(...)` and so on. `use` chooses a set; `override` puts single
+The operations call `current.conv2d(...)` and so on. The Numba set is used by itself where Numba is
+installed; `use`, or TINYNET_KERNELS in the environment, chooses by hand. `override` puts single
 functions in their place:
 
 >>> from tinynet import kernels
@@ -29,7 +30,11 @@ called
 from __future__ import annotations
 
 import contextlib
+import functools
+import glob
+import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -55,17 +60,56 @@ current: Any = SimpleNamespace()
 
 
 def available() -> list[str]:
-    """Names of the kernel sets that can be used here."""
-    return ["numpy"]
+    """Names of the kernel sets that can be used here: "numpy", and "numba" if it is installed."""
+    return ["numpy", "numba"] if importlib.util.find_spec("numba") else ["numpy"]
 
 
 def use(name: str) -> None:
-    """Choose the kernel set for the whole process: "numpy". ValueError for an unknown name."""
+    """Choose the kernel set for the whole process, "numpy" or "numba".
+
+    Numba is loaded at the first call of a kernel. Raises ValueError for an unknown name, or for
+    "numba" where it is not installed.
+    """
     if name not in available():
+        if name == "numba":
+            raise ValueError('the Numba kernels need an extra: pip install "tinynet-cnn[fast]"')
         raise unknown_name("kernel set", name, available())
     for kernel in NAMES:
-        setattr(current, kernel, getattr(numpy_kernels, kernel))
+        setattr(current, kernel, _on_first_call(kernel) if name == "numba" else plain(kernel))
     current.name = name
+
+
+def plain(kernel: str) -> Callable[..., Any]:
+    """The NumPy kernel of a name."""
+    return getattr(numpy_kernels, kernel)  # type: ignore[no-any-return]
+
+
+def _on_first_call(kernel: str) -> Callable[..., Any]:
+    """Stands for a Numba kernel until it is called: then all of them are loaded."""
+
+    def load_and_call(*args: Any) -> Any:
+        compiled = _load_numba()
+        for name in NAMES:
+            if getattr(getattr(current, name), "__name__", "") == "load_and_call":
+                setattr(current, name, getattr(compiled, name))
+        return getattr(compiled, kernel)(*args)
+
+    return load_and_call
+
+
+@functools.cache
+def _load_numba() -> Any:
+    """The module of Numba kernels; says so if its functions still have to be compiled."""
+    from tinynet.kernels import numba_kernels
+
+    folder = os.environ.get("NUMBA_CACHE_DIR") or os.path.dirname(numba_kernels.__file__)
+    if not glob.glob(os.path.join(glob.escape(folder), "**", "*.nbi"), recursive=True):
+        print(
+            "tinynet: compiling the Numba kernels as they are needed, once on this machine "
+            "(about 15 seconds in all)",
+            file=sys.stderr,
+        )
+    return numba_kernels
 
 
 @contextlib.contextmanager
@@ -95,5 +139,5 @@ def laid_out(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
 
 
-use(os.environ.get("TINYNET_KERNELS", "numpy"))
+use(os.environ.get("TINYNET_KERNELS") or available()[-1])
 keep_freed_memory()

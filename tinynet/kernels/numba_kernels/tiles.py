@@ -16,7 +16,7 @@ One thread reaches 98-111 GFLOP/s with `multiply_tile(8, 3)`; OpenBLAS 96-98 on 
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
