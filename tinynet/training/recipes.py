@@ -80,7 +80,7 @@ def usual_shape(model: str) -> tuple[int, int, int]:
 
 
 def _shift(amount: float | None, side: int) -> Any:
-    return RandomShift(max(1, side // 8) if amount is None else int(amount))
+    return RandomShift(max(1, side // 16) if amount is None else int(amount))
 
 
 def _rotate(amount: float | None, side: int) -> Any:
@@ -106,7 +106,7 @@ AUGMENTATIONS: dict[str, Callable[[float | None, int], Any]] = {
 def make_augment(names: Sequence[str], side: int) -> Compose | None:
     """Random changes of the training images, each NAME or NAME:AMOUNT, in the order given.
 
-    shift:PIXELS (an eighth of the side), rotate:DEGREES (10), flip:PROBABILITY (0.5; mirrors left
+    shift:PIXELS (a sixteenth of the side), rotate:DEGREES (10), flip:PROBABILITY (0.5; mirrors left
     and right), cutout:PIXELS (a quarter of the side). side: the images' height. None for no names.
     Raises ValueError for an unknown name or an impossible amount.
     """
