@@ -122,7 +122,6 @@ def test_models_are_made_for_the_images_of_a_folder(here, model, capsys):
     assert "16 training, 4 test images of 3x16x16, 2 classes" in capsys.readouterr().out
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow in a kernel's helper threads
 def test_a_run_that_diverges_is_one_line_and_exit_code_1(tiny, capsys):
     options = ["--lr", "1e30", "--epochs", "3", "--json", "result.json"]
     assert main(["train", "--data", tiny, *options]) == 1

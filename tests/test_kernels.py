@@ -13,7 +13,7 @@ import pytest
 import reference
 
 from tinynet import kernels
-from tinynet.kernels import rows
+from tinynet.kernels import rows, threads
 
 NO_PADDING = ((0, 0), (0, 0))
 
@@ -229,3 +229,32 @@ def test_unknown_kernels_and_sets_are_named_with_the_nearest():
         pass
     with pytest.raises(ValueError, match="unknown kernel set 'nunpy'; did you mean 'numpy'"):
         kernels.use("nunpy")
+
+
+@pytest.mark.parametrize("order", [*ORDERS, "mixed"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (16, 9, 33, 31), (9, 16, 90, 90)])
+def test_relu_and_its_gradient_are_what_the_formula_says(shape, dtype, order, rng):
+    x, dy = rng.standard_normal((2, *shape)).astype(dtype)
+    x[0, 0] = 0  # the kink
+    y, dx = x * (x > 0), dy * (x > 0)
+    if order == "mixed":
+        x, dy = in_order(x, "batch last"), in_order(dy, "contiguous")
+    else:
+        x, dy = in_order(x, order), in_order(dy, order)
+    close(kernels.current.relu(x), y)
+    close(kernels.current.relu_dx(dy, kernels.current.relu(x)), dx)
+
+
+def test_relu_lets_nan_through():
+    x = np.full(100_000, np.nan, np.float32)
+    assert np.isnan(kernels.current.relu(x)).all()
+
+
+def test_threads_follow_the_error_state_of_their_caller(monkeypatch):
+    monkeypatch.setattr(threads, "_count", 2)
+    huge = np.full(1000, 1e38, np.float32)
+    with np.errstate(over="ignore"):
+        threads.run(lambda i: huge * huge, range(4))
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        threads.run(lambda i: huge * huge, range(4))

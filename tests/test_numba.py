@@ -217,3 +217,16 @@ def test_read_only_arrays_compile_nothing_new(rng):
 def test_tiles_hold_as_many_elements_as_a_vector_of_64_bytes():
     assert tiles.lanes(np.dtype(np.float32)) == 16
     assert tiles.lanes(np.dtype(np.float64)) == 8
+
+
+@pytest.mark.parametrize("side", range(3, 12))
+def test_nothing_beyond_the_image_is_read(side, rng):
+    """Freed memory full of NaN is what the next buffers are made of; none may come through."""
+    x, dy = rng.standard_normal((2, 1, 4, side, side)).astype(np.float32)
+    w = rng.standard_normal((4, 4, 3, 3)).astype(np.float32)
+    case = (ONE, padding(1), ONE, 1)
+    for size in 2 ** np.arange(4, 16):
+        np.full(size, np.nan, np.float32)
+    assert np.isfinite(numba_kernels.conv2d_dw(dy, x, (3, 3), *case)).all()
+    assert np.isfinite(numba_kernels.conv2d(x, w, None, *case)).all()
+    assert np.isfinite(numba_kernels.conv2d_dx(dy, w, (side, side), *case)).all()

@@ -9,6 +9,8 @@ A set of kernels is a module with these functions, all on arrays of shape (N, C,
     max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation) -> dx
     sum_pool2d(x, kernel, stride, padding) -> y
     sum_pool2d_dx(dy, size, kernel, stride, padding) -> dx
+    relu(x) -> y                                              (any shape)
+    relu_dx(dy, y) -> dx
 
 with size, kernel, stride and dilation pairs (vertical, horizontal), and padding
 ((top, bottom), (left, right)). The order of the elements in memory is the kernels' own affair.
@@ -53,6 +55,8 @@ NAMES = (
     "max_pool2d_dx",
     "sum_pool2d",
     "sum_pool2d_dx",
+    "relu",
+    "relu_dx",
 )
 
 current: Any = SimpleNamespace()

@@ -26,6 +26,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tinynet.kernels import rows
+from tinynet.kernels.activation import relu as relu
+from tinynet.kernels.activation import relu_dx as relu_dx
 from tinynet.kernels.geometry import Padding, Pair, output_size, windows
 
 BLOCK_BYTES = 1 << 21

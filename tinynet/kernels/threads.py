@@ -14,6 +14,7 @@ from run to run; only the cutting into blocks depends on the number of threads.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import glob
@@ -142,7 +143,8 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
     single_blas_thread()
     helpers = _workers[: count - 1]
     for helper, first, end in zip(helpers, ends, ends[1:]):
-        helper.begin(functools.partial(share, first, end))
+        context = contextvars.copy_context()  # carries np.errstate over to the thread
+        helper.begin(functools.partial(context.run, share, first, end))
     try:
         share(0, ends[0])
     finally:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 
 if TYPE_CHECKING:
@@ -215,8 +216,8 @@ def relu(x: Array) -> Op:
     Gradient: dx = dy * [x > 0]; at the kink x = 0 it is 0.
     Shapes: x (...) -> y (...). Keeps y, not x.
     """
-    y = np.maximum(x, 0)
-    return y, lambda dy: dy * (y > 0)
+    y = kernels.current.relu(x)
+    return y, lambda dy: kernels.current.relu_dx(dy, y)
 
 
 @differentiable

@@ -1,11 +1,12 @@
 """The kernels compiled by Numba, with the same signatures as the NumPy ones.
 
-Four files, each one idea:
+Five files, each one idea:
 
     tiles.py      vector code: a tile of a matrix product that stays in registers
     direct.py     convolution as that product, over windows that are never unfolded
     winograd.py   3x3 convolution with a quarter of the multiplications
     pooling.py    pooling in plain loops
+    activation.py ReLU in one pass
 
 What each step brought: processor time of PyTorch's training step divided by ours, one thread,
 batch 128 (LeNet-5; "mnist", two layers of 3x3 with 32 and 64 channels; "vgg", four):
@@ -36,9 +37,10 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.kernels import activation as numpy_activation
 from tinynet.kernels import numpy_kernels, threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, span
-from tinynet.kernels.numba_kernels import direct, pooling, winograd
+from tinynet.kernels.numba_kernels import activation, direct, pooling, winograd
 from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
@@ -295,3 +297,34 @@ def sum_pool2d_dx(
 
     share_out(work, len(dx), dx.nbytes < SERIAL_BYTES)
     return batch_first(dx)
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    """max(x, 0), in the memory order of x."""
+    y = np.empty_like(x)
+    flat = _vectors(x, y)
+    if flat is None:
+        return numpy_kernels.relu(x)
+    numpy_activation.share_out(
+        lambda part: activation.rectify(flat[0][part], flat[1][part]), x.size
+    )
+    return y
+
+
+def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """dy where y > 0, else 0."""
+    dx = np.empty_like(y)
+    flat = _vectors(dy, y, dx)
+    if flat is None:
+        return numpy_kernels.relu_dx(dy, y)
+    numpy_activation.share_out(
+        lambda part: activation.rectify_dx(flat[0][part], flat[1][part], flat[2][part]), y.size
+    )
+    return dx
+
+
+def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
+    """Flat views for the compiled loops, or None for what NumPy does as well or better."""
+    long = arrays[0].size > numpy_activation.PIECE and arrays[0].dtype in FLOATS
+    writeable = all(x.flags.writeable for x in arrays)
+    return numpy_activation.flat_views(*arrays) if long and writeable else None

@@ -206,7 +206,8 @@ def weight_gradient_part(first, last, rows, x, dy, kernel, dilation, corner, wid
     B = min(LANES, N)
     reach = rows + (kernel[0] - 1) * dilation[0]
     row, plane = width * B, reach * width * B
-    block = np.zeros(C * plane + LANES, x.dtype)
+    # a run across rows ends up to a vector, and the last tap begins up to a window, further on
+    block = np.zeros(C * plane + LANES + (kernel[1] - 1) * dilation[1] * B, x.dtype)
     offsets = tap_offsets(C, kernel[0], kernel[1], plane, row * dilation[0], B * dilation[1])
     K = offsets.size
     columns = OW if B == LANES else width  # a run across rows meets zeros between them

@@ -1,0 +1,22 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+"""ReLU in loops: one pass, no mask. The vectors are those of tinynet/kernels/activation.py."""
+
+from __future__ import annotations
+
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def rectify(x, y):
+    """y = max(x, 0) over vectors; NaN stays NaN, as in NumPy."""
+    zero = x.dtype.type(0)
+    for i in range(len(x)):
+        y[i] = zero if x[i] <= zero else x[i]
+
+
+@njit(cache=True, nogil=True)
+def rectify_dx(dy, y, dx):
+    """dx = dy where y > 0, else 0, over vectors."""
+    zero = dx.dtype.type(0)
+    for i in range(len(y)):
+        dx[i] = dy[i] if y[i] > zero else zero
