@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinynet import nn, optim
+from tinynet import nn
 from tinynet.autograd import differentiable, enable_grad, is_grad_enabled, no_grad
 from tinynet.creation import (
     arange,
@@ -37,7 +37,6 @@ from tinynet.creation import (
 from tinynet.errors import CheckpointError, DataError, ShapeError
 from tinynet.gradcheck import gradcheck, gradcheck_model
 from tinynet.kernels.threads import get_num_threads, set_num_threads
-from tinynet.nn.summary import summary
 from tinynet.ops import *  # noqa: F403
 from tinynet.ops import __all__ as _operations
 from tinynet.random import manual_seed
@@ -56,10 +55,19 @@ __all__ = [
 __all__ += _operations
 
 if TYPE_CHECKING:
-    from tinynet import data, models, training
+    from tinynet import data, models, optim, training
+    from tinynet.nn.summary import summary
     from tinynet.training import load, save
 
-_LATER = {"data": "", "models": "", "training": "", "load": "training", "save": "training"}
+_LATER = {
+    "data": "",
+    "models": "",
+    "optim": "",
+    "training": "",
+    "load": "training",
+    "save": "training",
+    "summary": "nn.summary",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import heapq
-import inspect
 import itertools
 import threading
 import weakref
@@ -234,6 +233,8 @@ def _by_position(
     body: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same call with its tensors given by position, which is where the inputs are found."""
+    import inspect  # seldom needed, and slow to load
+
     bound = inspect.signature(body).bind(*args, **settings)
     bound.apply_defaults()
     return bound.args, bound.kwargs

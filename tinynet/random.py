@@ -13,8 +13,7 @@ import numpy as np
 
 
 class _ThreadGenerator(threading.local):
-    def __init__(self) -> None:
-        self.generator = np.random.default_rng()
+    generator: np.random.Generator | None = None  # made when first needed
 
 
 _state = _ThreadGenerator()
@@ -32,10 +31,14 @@ def manual_seed(seed: int) -> np.random.Generator:
     """
     if seed < 0:
         raise ValueError(f"manual_seed: the seed must be 0 or more, got {seed}")
-    _state.generator = np.random.default_rng(seed)
-    return _state.generator
+    generator = _state.generator = np.random.default_rng(seed)
+    return generator
 
 
 def default_rng(rng: np.random.Generator | None = None) -> np.random.Generator:
     """`rng` itself if given, else this thread's default generator."""
-    return _state.generator if rng is None else rng
+    if rng is not None:
+        return rng
+    if _state.generator is None:
+        _state.generator = np.random.default_rng()
+    return _state.generator

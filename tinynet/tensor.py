@@ -317,24 +317,32 @@ class Tensor(Variable):
     # ----- arithmetic -------------------------------------------------------------------------
 
     def __add__(self, other: Operand) -> Tensor:
+        if isinstance(other, Variable):
+            return ops.add(self, other)
         return ops.add(*_pair(self, other))
 
     def __radd__(self, other: Operand) -> Tensor:
         return ops.add(*_pair(other, self))
 
     def __sub__(self, other: Operand) -> Tensor:
+        if isinstance(other, Variable):
+            return ops.sub(self, other)
         return ops.sub(*_pair(self, other))
 
     def __rsub__(self, other: Operand) -> Tensor:
         return ops.sub(*_pair(other, self))
 
     def __mul__(self, other: Operand) -> Tensor:
+        if isinstance(other, Variable):
+            return ops.mul(self, other)
         return ops.mul(*_pair(self, other))
 
     def __rmul__(self, other: Operand) -> Tensor:
         return ops.mul(*_pair(other, self))
 
     def __truediv__(self, other: Operand) -> Tensor:
+        if isinstance(other, Variable):
+            return ops.div(self, other)
         return ops.div(*_pair(self, other))
 
     def __rtruediv__(self, other: Operand) -> Tensor:

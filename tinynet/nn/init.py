@@ -16,7 +16,7 @@ Numbers are drawn in the dtype of the tensor.
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
 T = TypeVar("T", bound=Tensor)
-Rng = np.random.Generator | None
+Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
 _GAINS = {
     "linear": 1.0,
