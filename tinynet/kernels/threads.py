@@ -156,6 +156,8 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b of two matrices, cut along its longer side if it is large."""
     M, P = a.shape[0], b.shape[1]
+    if a.shape[1] == 1:  # one image's weight gradient: 0.12 ms where BLAS takes 1.3 (128 x 9216)
+        return np.asarray(a * b)
     if M * a.shape[1] * P < PARALLEL_FROM or _count == 1:
         return np.asarray(a @ b)
     product: np.ndarray = np.empty((M, P), np.result_type(a, b))

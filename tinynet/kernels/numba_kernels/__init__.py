@@ -45,8 +45,8 @@ from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
 BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in a second-level cache of 1 MB
-SERIAL_FLOPS = 4_000_000  # about 50 us; below this, waking a thread costs more than it saves
-SERIAL_BYTES = 1 << 19  # the same for pooling
+SERIAL_FLOPS = 20_000_000  # below this, waking a thread costs more than it saves
+SERIAL_BYTES = 1 << 21  # the same for pooling
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
