@@ -40,6 +40,8 @@ Pull: TypeAlias = Callable[[Array], Array]
 
 P = ParamSpec("P")
 
+NumPyScalar = np.generic  # a name of this module: shorter to look up on every call
+
 clock = itertools.count(1)  # numbers nodes and in-place changes, in the order they happen
 
 
@@ -170,7 +172,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                     if value.node is not None and _last_change > value.node.number:
                         _check_not_stale(value, name)
                 arrays.append(value.data)
-            elif isinstance(value, np.generic):
+            elif isinstance(value, NumPyScalar):
                 arrays.append(value.item())  # NumPy's scalars promote no more than Python's
             else:
                 arrays.append(value)

@@ -6,7 +6,6 @@ message names the operation, the value that is wrong, the sizes involved and wha
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -54,6 +53,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     >>> print(unknown_name("model", "lenet", ["lenet5", "vgg16"]))
     unknown model 'lenet'; did you mean 'lenet5'? Known: lenet5, vgg16
     """
+    import difflib  # only needed for an error, and slow to load
+
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."

@@ -211,7 +211,7 @@ def _compare(
         size = max(abs(slope), abs(numeric))
         largest_slope = max(largest_slope, size)
         if error > allowed:
-            wrong.append(Failure(report.op, name, index, slope, numeric, error / size, 0, 0))
+            wrong.append(Failure(report.op, name, index, slope, numeric))
         else:
             largest_error = max(largest_error, error)
     report.checked[name] = total

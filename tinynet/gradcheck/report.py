@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -10,7 +9,6 @@ class GradientError(AssertionError):
     """Raised by `Report.raise_for_failures()`; its text is the report."""
 
 
-@dataclass
 class Failure:
     """One input whose gradient is wrong.
 
@@ -20,14 +18,21 @@ class Failure:
     of the two. count, total: how many elements (or directions) disagree, of how many tried.
     """
 
-    op: str
-    input: str
-    index: tuple[int, ...] | None
-    analytic: float
-    numeric: float
-    relative_error: float
-    count: int
-    total: int
+    def __init__(
+        self,
+        op: str,
+        input: str,  # noqa: A002 (the field's name)
+        index: tuple[int, ...] | None,
+        analytic: float,
+        numeric: float,
+    ) -> None:
+        self.op = op
+        self.input = input
+        self.index = index
+        self.analytic = analytic
+        self.numeric = numeric
+        self.relative_error = abs(analytic - numeric) / max(abs(analytic), abs(numeric))
+        self.count = self.total = 1
 
     def __str__(self) -> str:
         where = "along a random direction" if self.index is None else f"at index {self.index}"
@@ -39,7 +44,6 @@ class Failure:
         )
 
 
-@dataclass
 class Report:
     """The result of a gradient check. `bool(report)` is true when every gradient agrees.
 
@@ -47,10 +51,11 @@ class Report:
     that agree, relative to the largest element of the gradient it is in.
     """
 
-    op: str
-    checked: dict[str, int] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
-    worst: float = 0.0
+    def __init__(self, op: str) -> None:
+        self.op = op
+        self.checked: dict[str, int] = {}
+        self.failures: list[Failure] = []
+        self.worst = 0.0
 
     def __bool__(self) -> bool:
         return not self.failures
@@ -77,4 +82,5 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
-        return {"ok": bool(self), **asdict(self)}
+        failures = [vars(failure) for failure in self.failures]
+        return {"ok": bool(self), **vars(self), "failures": failures}

@@ -33,6 +33,8 @@ def matmul(x: Array, w: Array) -> Op:
             "equal the last but one of the second"
         )
     y = x @ w
+    if x.ndim == 2 == w.ndim:
+        return y, lambda dy: dy @ w.T, lambda dy: x.T @ dy
     rows, columns, one_matrix = x.ndim > 1, w.ndim > 1, w.ndim == 2
 
     def as_matrix(dy: Array) -> Array:
