@@ -21,16 +21,17 @@ For batches `rows.py` has a faster plan, to which the convolutions here hand ove
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from tinynet.kernels import rows
+from tinynet.kernels import rows, threads
 from tinynet.kernels.activation import relu as relu
 from tinynet.kernels.activation import relu_dx as relu_dx
 from tinynet.kernels.geometry import Padding, Pair, output_size, windows
 
 BLOCK_BYTES = 1 << 21
+PARALLEL_FROM = 1 << 21  # elements of a pool below which waking a thread costs more than it saves
 ROWS_FROM = 256  # row by row where a row of the output has so many elements, over the batch
 
 
@@ -175,11 +176,7 @@ def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
     """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
-    taps = _taps(x, kernel, stride, padding, dilation, -np.inf)
-    y = taps[0].copy() if len(taps) == 1 else np.maximum(taps[0], taps[1])
-    for tap in taps[2:]:
-        np.maximum(y, tap, out=y)
-    return batch_first(y)
+    return _reduce_taps(np.maximum, _taps(x, kernel, stride, padding, dilation, -np.inf))
 
 
 def max_pool2d_dx(
@@ -193,40 +190,34 @@ def max_pool2d_dx(
 ) -> np.ndarray:
     """Gradient of the input: dy goes to the first element of each window that equals y."""
     taps = _taps(x, kernel, stride, padding, dilation, -np.inf)
-    shares = _winners(taps, batch_last(y))
-    return _scatter_taps(shares, dy, x.shape[2:], kernel, stride, padding, dilation)
+    y = batch_last(y)
 
+    def winners(channels: slice) -> Iterator[np.ndarray]:
+        free = None  # windows whose winner is still to be found
+        for tap in taps[:-1]:
+            wins = tap[channels] == y[channels]
+            if free is None:
+                free = ~wins
+            else:
+                wins &= free
+                free ^= wins
+            yield wins
+        yield taps[-1][channels] == y[channels] if free is None else free  # the last takes the rest
 
-def _winners(taps: list[np.ndarray], y: np.ndarray) -> Iterator[np.ndarray]:
-    """For each tap: where it is the first to equal the maximum, as booleans."""
-    free = None  # windows whose winner is still to be found
-    for tap in taps[:-1]:
-        wins = tap == y
-        if free is None:
-            free = ~wins
-        else:
-            wins &= free
-            free ^= wins
-        yield wins
-    yield taps[-1] == y if free is None else free  # what is left was won by the last
+    return _scatter_taps(winners, dy, x.shape[2:], kernel, stride, padding, dilation)
 
 
 def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> np.ndarray:
     """The sum of each window. (N, C, H, W) -> (N, C, OH, OW)."""
-    taps = _taps(x, kernel, stride, padding, (1, 1), 0.0)
-    y = taps[0].copy()
-    for tap in taps[1:]:
-        y += tap
-    return batch_first(y)
+    return _reduce_taps(np.add, _taps(x, kernel, stride, padding, (1, 1), 0.0))
 
 
 def sum_pool2d_dx(
     dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
 ) -> np.ndarray:
     """Gradient of the input: each element gets the dy of every window it is in."""
-    everyone = np.ones((), bool)
-    shares = (everyone for _ in range(kernel[0] * kernel[1]))
-    return _scatter_taps(shares, dy, size, kernel, stride, padding, (1, 1))
+    everyone = [np.ones((), bool)] * (kernel[0] * kernel[1])
+    return _scatter_taps(lambda channels: everyone, dy, size, kernel, stride, padding, (1, 1))
 
 
 def _taps(
@@ -237,8 +228,30 @@ def _taps(
     return [views[:, i, j] for i in range(kernel[0]) for j in range(kernel[1])]
 
 
+def _channel_slices(C: int, elements: int) -> list[slice]:
+    """All channels, or a share of them for each thread where there are many elements."""
+    parts = min(threads.get_num_threads(), C) if elements >= PARALLEL_FROM else 1
+    return [slice(C * i // parts, C * (i + 1) // parts) for i in range(parts)]
+
+
+def _reduce_taps(combine: np.ufunc, taps: list[np.ndarray]) -> np.ndarray:
+    """The taps combined, tap by tap; -> y (N, C, OH, OW)."""
+    y = np.empty(taps[0].shape, taps[0].dtype)
+
+    def work(channels: slice) -> None:
+        first, *rest = (tap[channels] for tap in taps)
+        if not rest:
+            y[channels] = first
+        for tap in rest:
+            combine(first, tap, out=y[channels])
+            first = y[channels]
+
+    threads.run(work, _channel_slices(len(y), y.size * len(taps)))
+    return batch_first(y)
+
+
 def _scatter_taps(
-    shares: Iterable[np.ndarray],
+    shares: Callable[[slice], Iterable[np.ndarray]],
     dy: np.ndarray,
     size: Pair,
     kernel: Pair,
@@ -248,7 +261,7 @@ def _scatter_taps(
 ) -> np.ndarray:
     """Give each tap's share of dy back to the pixels that the tap saw; -> dx (N, C, *size).
 
-    shares: for each tap, where in dy (C, OH, OW, N) it takes part, as booleans.
+    shares: for a slice of channels, where in dy (C, OH, OW, N) each tap takes part, as booleans.
     """
     N, C, OH, OW = dy.shape
     (top, bottom), (left, right) = padding
@@ -257,12 +270,16 @@ def _scatter_taps(
     full = apart and stride == kernel and padded_size == (OH * kernel[0], OW * kernel[1])
     dx = (np.empty if full else np.zeros)((C, *padded_size, N), dy.dtype)
     targets = windows(dx, kernel, stride, dilation)
-    places = ((i, j) for i in range(kernel[0]) for j in range(kernel[1]))
-    slope = batch_last(dy)
-    for (i, j), share in zip(places, shares):
-        target = targets[:, i, j, :OH, :OW]
-        if apart:  # no pixel is in two windows, so there is nothing to add to
-            np.multiply(slope, share, out=target)
-        else:
-            target += slope * share
+    slopes = batch_last(dy)
+
+    def work(channels: slice) -> None:
+        places = ((i, j) for i in range(kernel[0]) for j in range(kernel[1]))
+        for (i, j), share in zip(places, shares(channels)):
+            target = targets[channels, i, j, :OH, :OW]
+            if apart:  # no pixel is in two windows, so there is nothing to add to
+                np.multiply(slopes[channels], share, out=target)
+            else:
+                target += slopes[channels] * share
+
+    threads.run(work, _channel_slices(C, dx.size))
     return batch_first(dx[:, top : top + size[0], left : left + size[1]])

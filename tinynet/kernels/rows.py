@@ -152,7 +152,9 @@ def conv2d(
             y_rows[output] += b[:, None]
 
     bytes_per_place = (C * KW + O) * N * x.itemsize
-    threads.run(work, cut(OH, OW, N, bytes_per_place, KH - 1, w.size * OH * OW * N))
+    multiplications = w.size * OH * OW * N
+    blocks = cut(OH, OW, N, bytes_per_place, KH - 1, multiplications)
+    threads.run(work, blocks, multiplications)
     return y.reshape(O, OH, OW, N)
 
 
@@ -181,7 +183,8 @@ def conv2d_dw(
 
     bytes_per_place = (C * KW + O) * N * x.itemsize
     multiplications = O * C * KH * KW * OH * OW * N
-    parts = threads.run(work, cut(OH, OW, N, bytes_per_place, KH - 1, multiplications))
+    blocks = cut(OH, OW, N, bytes_per_place, KH - 1, multiplications)
+    parts = threads.run(work, blocks, multiplications)
     dfilters: Any = sum(parts[1:], parts[0])
     return np.ascontiguousarray(dfilters.reshape(KH, C, KW, O).transpose(3, 1, 0, 2))
 
@@ -216,5 +219,7 @@ def conv2d_dx(dy: np.ndarray, w: np.ndarray, size: Pair, padding: Padding) -> np
                 dx[:, output, first + j - left : end + j - left] += shares[j, :, :, first:end]
 
     bytes_per_row = (C * KW + O) * OW * N * dy.itemsize
-    threads.run(work, cut(H, 1, OW * N, bytes_per_row, KH - 1, w.size * OH * OW * N))
+    multiplications = w.size * OH * OW * N
+    blocks = cut(H, 1, OW * N, bytes_per_row, KH - 1, multiplications)
+    threads.run(work, blocks, multiplications)
     return dx

@@ -119,9 +119,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_workers)
 
 
-def run(work: Callable[[T], R], blocks: Sequence[T]) -> list[R]:
-    """[work(block) for block in blocks], with the blocks shared among the threads, in order."""
-    count = min(_count, len(blocks))
+def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None = None) -> list[R]:
+    """[work(block) for block in blocks], with the blocks shared among the threads, in order.
+
+    multiplications: how many there are in all; if too few to pay, the caller computes alone.
+    """
+    few = multiplications is not None and multiplications < PARALLEL_FROM
+    count = 1 if few else min(_count, len(blocks))
     if count == 1 or not _busy.acquire(blocking=False):
         return [work(block) for block in blocks]
     try:
