@@ -8,17 +8,9 @@ Five files, each one idea:
     pooling.py    pooling in plain loops
     activation.py ReLU in one pass
 
-What each step brought: processor time of PyTorch's training step divided by ours, one thread,
-batch 128 (LeNet-5; "mnist", two layers of 3x3 with 32 and 64 channels; "vgg", four):
-
-                                      LeNet-5   mnist    vgg
-    NumPy kernels                        1.44    0.93   0.73
-    tiles, no unfolding (direct.py)      1.91    1.11   1.00
-    + Winograd F(4x4, 3x3)               2.15    1.46   1.65
-
-The direct tiles run at 80 to 90 GFLOP/s a thread within a step, of 96 to 98 that OpenBLAS reaches.
-What is left on LeNet-5 is 4.5 ms of tiles in 7.3; on the others the transforms, and elementwise
-operations that no kernel does.
+What it brings stands in benchmarks/RESULTS.md (`make bench`), case by case, beside PyTorch and the
+NumPy kernels. The direct tiles run at 80 to 90 GFLOP/s a thread within a step, of 96 to 98 that
+OpenBLAS reaches (`python -m benchmarks.roofline`).
 
 What is not covered goes to the NumPy kernels: groups, strides of a convolution, dtypes other than
 float32 and float64, empty arrays, in `conv2d_dx` padding wider than the window, and pooling of
