@@ -7,11 +7,13 @@ rounding or not at all, which makes it the sharpest test of a backward pass.
 from __future__ import annotations
 
 import itertools
+from threading import Event
 
 import numpy as np
 import pytest
 import reference
 
+import tinynet
 from tinynet import kernels
 from tinynet.kernels import rows, threads
 
@@ -249,6 +251,28 @@ def test_relu_and_its_gradient_are_what_the_formula_says(shape, dtype, order, rn
 def test_relu_lets_nan_through():
     x = np.full(100_000, np.nan, np.float32)
     assert np.isnan(kernels.current.relu(x)).all()
+
+
+def test_an_interrupt_while_waiting_for_threads_leaves_later_calls_right(monkeypatch):
+    monkeypatch.setattr(threads, "_count", 2)
+    release = Event()
+
+    def interrupted(worker):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads._Worker, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            threads.run(lambda i: i and release.wait(10), range(2))
+    try:  # the helper of the interrupted call is still busy; this call must not wait for it
+        assert threads.run(lambda i: i * i, range(4)) == [0, 1, 4, 9]
+    finally:
+        release.set()
+
+
+def test_relu_takes_a_number():
+    assert tinynet.relu(-3.0).item() == 0
+    assert tinynet.relu(2).item() == 2
 
 
 def test_threads_follow_the_error_state_of_their_caller(monkeypatch):

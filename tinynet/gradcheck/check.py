@@ -17,6 +17,7 @@ So a disagreement counts only if it persists while h shrinks.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ import numpy as np
 
 from tinynet import autograd
 from tinynet.gradcheck.report import Failure, Report
+from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
@@ -102,10 +104,6 @@ def gradcheck_model(
     output itself is checked. A copy of the model is checked, in the mode (training or
     evaluation) it is in. Options as for `gradcheck`. Failures name the parameter's path.
     """
-    import copy
-
-    from tinynet.nn import functional as F
-
     x, *rest = batch if isinstance(batch, (tuple, list)) else (batch,)
     twin = copy.deepcopy(model).double()
     for parameter in twin.parameters():

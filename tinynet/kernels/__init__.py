@@ -79,13 +79,9 @@ def use(name: str) -> None:
             raise ValueError('the Numba kernels need an extra: pip install "tinynet-cnn[fast]"')
         raise unknown_name("kernel set", name, available())
     for kernel in NAMES:
-        setattr(current, kernel, _on_first_call(kernel) if name == "numba" else plain(kernel))
+        plain = getattr(numpy_kernels, kernel)
+        setattr(current, kernel, _on_first_call(kernel) if name == "numba" else plain)
     current.name = name
-
-
-def plain(kernel: str) -> Callable[..., Any]:
-    """The NumPy kernel of a name."""
-    return getattr(numpy_kernels, kernel)  # type: ignore[no-any-return]
 
 
 def _on_first_call(kernel: str) -> Callable[..., Any]:

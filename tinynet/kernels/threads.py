@@ -97,11 +97,11 @@ class _Worker:
         self._task = task
         self._start.release()
 
-    def wait(self) -> None:
+    def wait(self) -> BaseException | None:
+        """Wait for the end of the task; the error that ended it, if one did."""
         self._done.acquire()
         error, self._error, self._task = self._error, None, lambda: None
-        if error is not None:
-            raise error
+        return error
 
 
 _workers: list[_Worker] = []
@@ -152,9 +152,21 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
     try:
         share(0, ends[0])
     finally:
-        for helper in helpers:
-            helper.wait()
+        errors = _wait_for_all(helpers)
+    for error in errors:
+        if error is not None:
+            raise error
     return results
+
+
+def _wait_for_all(helpers: list[_Worker]) -> list[BaseException | None]:
+    try:
+        return [helper.wait() for helper in helpers]
+    except (
+        BaseException
+    ):  # Ctrl-C while waiting: these are still at work, the next call needs others
+        _workers.clear()
+        raise
 
 
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:

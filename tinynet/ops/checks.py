@@ -1,4 +1,4 @@
-"""What normalisation and losses ask of their inputs before they compute anything."""
+"""What operations ask of their inputs before they compute anything."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def relu(x: Array) -> Op:
     Gradient: dx = dy * [x > 0]; at the kink x = 0 it is 0.
     Shapes: x (...) -> y (...). Keeps y, not x.
     """
-    y = kernels.current.relu(x)
+    y = kernels.current.relu(np.asarray(x))
     return y, lambda dy: kernels.current.relu_dx(dy, y)
 
 

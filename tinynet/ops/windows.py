@@ -10,6 +10,7 @@ import numpy as np
 
 from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import Padding, Pair, output_size, span
+from tinynet.ops.checks import check_float
 
 IntPair: TypeAlias = int | Sequence[int]
 
@@ -33,11 +34,7 @@ def check_image(op: str, x: np.ndarray) -> None:
     if x.ndim != 4:
         hint = "; add the batch axis with x.unsqueeze(0)" if x.ndim == 3 else ""
         raise ShapeError(f"{op}: the input must have shape (N, C, H, W), got {x.shape}{hint}")
-    if x.dtype.kind != "f":
-        raise TypeError(
-            f"{op}: the input has dtype {x.dtype}, it takes floats; convert with x.float(), and "
-            "scale images of 0 to 255 with x.float() / 255"
-        )
+    check_float(op, x)
 
 
 def check_fits(
