@@ -131,7 +131,6 @@ def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
     whole = results()
     monkeypatch.setattr(kernels.numpy_kernels, "BLOCK_BYTES", 20_000)
     monkeypatch.setattr(rows, "BLOCK_BYTES", 5_000)
-    monkeypatch.setattr(rows, "SMALL_PRODUCT", 5_000)
     for blocks, one in zip(results(), whole, strict=True):
         close(blocks, one)
 
@@ -261,7 +260,7 @@ def test_an_interrupt_while_waiting_for_threads_leaves_later_calls_right(monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(threads._Worker, "wait", interrupted)
+        patch.setattr(threads.Worker, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             threads.run(lambda i: i and release.wait(10), range(2))
     try:  # the helper of the interrupted call is still busy; this call must not wait for it

@@ -13,7 +13,7 @@ import numpy as np
 from tinynet.kernels import threads
 
 PIECE = 1 << 16  # elements at a time
-PARALLEL_FROM = 1 << 20  # elements below which waking a thread costs more than it saves
+PARALLEL_FROM = 1 << 18  # elements below which handing over costs more than it saves
 
 
 def flat_views(*arrays: np.ndarray) -> list[np.ndarray] | None:

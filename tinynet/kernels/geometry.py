@@ -35,12 +35,14 @@ def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilati
     )
 
 
-def strided(x: np.ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
-    """A view of a contiguous array with another shape and other strides, from its first element.
+def strided(
+    x: np.ndarray, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0
+) -> np.ndarray:
+    """A view of a contiguous array with another shape and other strides, from byte `offset` on.
 
     As numpy's as_strided, at a tenth of its cost.
     """
-    return np.ndarray(shape, x.dtype, x, 0, strides)
+    return np.ndarray(shape, x.dtype, x, offset, strides)
 
 
 def windows(x: np.ndarray, kernel: Pair, stride: Pair, dilation: Pair) -> np.ndarray:

@@ -31,7 +31,7 @@ from tinynet.kernels.activation import relu_dx as relu_dx
 from tinynet.kernels.geometry import Padding, Pair, output_size, windows
 
 BLOCK_BYTES = 1 << 21
-PARALLEL_FROM = 1 << 21  # elements of a pool below which waking a thread costs more than it saves
+PARALLEL_FROM = 1 << 19  # elements of a pool below which handing over costs more than it saves
 ROWS_FROM = 256  # row by row where a row of the output has so many elements, over the batch
 
 

@@ -10,11 +10,13 @@ after the other in cols, so they are, without any further copy, one matrix with 
 
     y[:, p] = w (O, KH*C*KW)  cols[p*stride : p*stride + KH] (KH*C*KW, OW*N)
 
-(Cho, Brand, "MEC: memory-efficient convolution", arXiv:1706.06873.) Rows of padding above and
-below are no zeros to multiply: there the product just has fewer terms. The weight's gradient
+(Cho, Brand, "MEC: memory-efficient convolution", arXiv:1706.06873.) The weight's gradient
 multiplies the same matrices with dy. The input's gradient turns the plan round: the KH rows of dy
 that a row of x met are one matrix already, their product with w is unfolded along the width
-alone, and KW shifted additions fold it.
+alone, and a sum over KW shifted views folds it.
+
+The threads share the blocks. A block is few calls, each of them long: between two calls a thread
+needs the interpreter's lock, and to find it taken costs as much as a small product.
 
 Here stride is (SH, SW); dilation is 1 and there is one group: others go to the plain kernels.
 """
@@ -29,19 +31,9 @@ from tinynet.kernels import threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, strided
 
 BLOCK_BYTES = 1 << 21
-SMALL_PRODUCT = 1_000_000  # multiplications up to which OpenBLAS skips its packing of operands
 
 Block = tuple[slice, slice]
 """(output rows, output columns)."""
-
-
-def pieces(M: int, K: int, P: int) -> list[slice]:
-    """Columns of a product (M, K) (K, P) to compute at a time, where small products are faster."""
-    step = SMALL_PRODUCT // max(1, M * K)
-    if step >= P or step < 200:
-        return [slice(0, P)]
-    step = -(-P // -(-P // step))
-    return [slice(start, start + step) for start in range(0, P, step)]
 
 
 def cut(rows: int, columns: int, N: int, bytes_per_place: int, halo: int, work: int) -> list[Block]:
@@ -64,67 +56,53 @@ def cut(rows: int, columns: int, N: int, bytes_per_place: int, halo: int, work: 
     ]
 
 
-def unfold_width(
-    x: np.ndarray, rows: slice, columns: slice, KW: int, stride: int, left: int
-) -> np.ndarray:
-    """cols (rows*C*KW, columns*N) of an image x (C, H, W, N) padded by `left` columns."""
-    C, _, W, N = x.shape
-    count = columns.stop - columns.start
-    cols = np.empty((rows.stop - rows.start, C, KW, count, N), x.dtype)
-    source = x[:, rows].transpose(1, 0, 2, 3)  # (rows, C, W, N)
-    for j in range(KW):
-        shift = j - left  # output column q sees column q*stride + shift, if it exists
-        first = min(max(columns.start, -(shift // stride)), columns.stop)
-        end = max(first, min(columns.stop, (W - 1 - shift) // stride + 1))
-        target = cols[:, :, j]
-        target[:, :, : first - columns.start] = 0
-        target[:, :, end - columns.start :] = 0
-        if end > first:
-            seen = slice(first * stride + shift, (end - 1) * stride + shift + 1, stride)
-            target[:, :, first - columns.start : end - columns.start] = source[:, :, seen]
-    return cols.reshape(len(cols) * C * KW, count * N)
+def cutout(
+    x: np.ndarray, top: int, height: int, left: int, width: int
+) -> tuple[np.ndarray, int]:
+    """x[:, top : top + height, left : left + width], with zeros where that is outside of x.
 
-
-class _Plan:
-    """Which rows of the image the windows of each output row see, in a block of output rows.
-
-    seen: the image rows that the block's windows reach. Row i of a window that starts at row
-    `start` of the image is outside of it for i < first or i >= end; such rows are left out.
+    x (C, H, W, N) contiguous -> (a contiguous array that holds it, at how many bytes in it).
     """
+    C, H, W, N = x.shape
+    first, last = max(0, top), min(H, top + height)
+    start, end = max(0, left), min(W, left + width)
+    if last - first == height and end - start == width:
+        return x, first * x.strides[1] + start * x.strides[2]
+    y = np.zeros((C, height, width, N), x.dtype)
+    if last > first and end > start:
+        y[:, first - top : last - top, start - left : end - left] = x[:, first:last, start:end]
+    return y, 0
 
-    def __init__(self, output: slice, H: int, KH: int, stride: int, top: int) -> None:
-        self.output, self.H, self.KH, self.stride, self.top = output, H, KH, stride, top
-        first = min(H, max(0, output.start * stride - top))
-        last = min(H, (output.stop - 1) * stride - top + KH)
-        self.seen = slice(first, max(first, last))
 
-    def groups(self) -> list[tuple[slice, int, int, int]]:
-        """(output rows, first, end, place of row `first` among those seen): all rows whose
-        windows are whole in one group, each other row in one of its own."""
-        whole = range(-(-self.top // self.stride), (self.H - self.KH + self.top) // self.stride + 1)
-        start = min(max(whole.start, self.output.start), self.output.stop)
-        stop = max(start, min(whole.stop, self.output.stop))
-        alone = [*range(self.output.start, start), *range(stop, self.output.stop)]
-        groups = [slice(p, p + 1) for p in alone] + [slice(start, stop)] * (stop > start)
-        found = []
-        for rows in groups:
-            row = rows.start * self.stride - self.top
-            first, end = max(0, -row), max(0, min(self.KH, self.H - row))
-            found.append((rows, first, max(first, end), row + first - self.seen.start))
-        return found
+def unfold_width(
+    x: np.ndarray, block: Block, kernel: Pair, stride: Pair, padding: Padding
+) -> np.ndarray:
+    """The rows that a block of output places sees, unfolded along the width.
 
-    def windows(self, flat: np.ndarray, height: int, group: tuple[slice, int, int, int]) -> Any:
-        """The matrices (rows of the group, (end - first) * height, P) of unfolded rows.
+    x (C, H, W, N) -> cols (rows seen, C*KW, columns*N).
+    """
+    rows, columns = block
+    (KH, KW), (SH, SW) = kernel, stride
+    height = (rows.stop - rows.start - 1) * SH + KH
+    count = columns.stop - columns.start
+    top, left = rows.start * SH - padding[0][0], columns.start * SW - padding[1][0]
+    image, place = cutout(x, top, height, left, (count - 1) * SW + KW)
+    C, _, _, N = image.shape
+    c, h, w, n = image.strides
+    cols = np.empty((height, C, KW, count, N), x.dtype)
+    cols[...] = strided(image, cols.shape, (h, c, w, w * SW, n), place)
+    return cols.reshape(height, C * KW, count * N)
 
-        flat (rows seen * height, P), contiguous. They overlap: a view, no element is copied.
-        """
-        rows, first, end, place = group
-        down, across = flat.strides
-        return strided(
-            flat[place * height :],
-            (rows.stop - rows.start, (end - first) * height, flat.shape[1]),
-            (self.stride * height * down, down, across),
-        )
+
+def stacked(cols: np.ndarray, first: int, count: int, height: int, stride: int) -> np.ndarray:
+    """`height` rows of cols (rows, K, P) as one matrix for each output row: (count, height*K, P).
+
+    The first matrix starts at row `first`, each next one `stride` rows on. They overlap: a view,
+    no element is copied.
+    """
+    _, K, P = cols.shape
+    row, down, across = cols.strides
+    return strided(cols, (count, height * K, P), (stride * row, down, across), first * row)
 
 
 def conv2d(
@@ -138,18 +116,12 @@ def conv2d(
     y = np.empty((O, OH, OW * N), x.dtype)
 
     def work(block: Block) -> None:
-        output, columns = block
-        plan = _Plan(output, H, KH, stride[0], padding[0][0])
-        cols = unfold_width(x, plan.seen, columns, KW, stride[1], padding[1][0])
-        y_rows = y[:, :, columns.start * N : columns.stop * N].transpose(1, 0, 2)  # (OH, O, P)
-        for group in plan.groups():
-            rows, first, end, _ = group
-            seen = plan.windows(cols, C * KW, group)
-            used = filters[:, first * C * KW : end * C * KW]
-            for piece in pieces(O, seen.shape[1], seen.shape[2]):
-                np.matmul(used, seen[:, :, piece], out=y_rows[rows, :, piece])
+        rows, columns = block
+        cols = unfold_width(x, block, (KH, KW), stride, padding)
+        y_rows = y[:, rows, columns.start * N : columns.stop * N].transpose(1, 0, 2)  # (OH, O, P)
+        np.matmul(filters, stacked(cols, 0, len(y_rows), KH, stride[0]), out=y_rows)
         if b is not None:
-            y_rows[output] += b[:, None]
+            y_rows += b[:, None]
 
     bytes_per_place = (C * KW + O) * N * x.itemsize
     multiplications = w.size * OH * OW * N
@@ -162,24 +134,18 @@ def conv2d_dw(
     dy: np.ndarray, x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding
 ) -> np.ndarray:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, KW)."""
-    C, H, _, N = x.shape
+    C, _, _, N = x.shape
     O, OH, OW, _ = dy.shape
     KH, KW = kernel
     dy_rows = dy.reshape(O, OH, OW * N).transpose(1, 2, 0)  # (OH, OW*N, O)
 
     def work(block: Block) -> np.ndarray:
-        output, columns = block
-        plan = _Plan(output, H, KH, stride[0], padding[0][0])
-        cols = unfold_width(x, plan.seen, columns, KW, stride[1], padding[1][0])
-        slopes = dy_rows[:, columns.start * N : columns.stop * N]
-        dfilters = np.zeros((KH * C * KW, O), x.dtype)
-        for group in plan.groups():
-            rows, first, end, _ = group
-            seen = plan.windows(cols, C * KW, group)
-            for piece in pieces(O, seen.shape[1], seen.shape[2]):
-                products = seen[:, :, piece] @ slopes[rows, piece]
-                dfilters[first * C * KW : end * C * KW] += products.sum(0)
-        return dfilters
+        rows, columns = block
+        cols = unfold_width(x, block, kernel, stride, padding)
+        slopes = dy_rows[rows, columns.start * N : columns.stop * N]
+        products = stacked(cols, 0, len(slopes), KH, stride[0]) @ slopes  # (OH, KH*C*KW, O)
+        total: np.ndarray = products.sum(0)
+        return total
 
     bytes_per_place = (C * KW + O) * N * x.itemsize
     multiplications = O * C * KH * KW * OH * OW * N
@@ -189,34 +155,58 @@ def conv2d_dw(
     return np.ascontiguousarray(dfilters.reshape(KH, C, KW, O).transpose(3, 1, 0, 2))
 
 
+def met_groups(rows: slice, H: int, KH: int, top: int) -> list[tuple[slice, int, int]]:
+    """(rows, first, end): what each row r of `rows` meets of an image of H rows.
+
+    Of r - top + 0 ... KH - 1 only the rows r - top + first ... end - 1 exist. All rows that meet
+    KH are one group, each other row that meets any is one of its own.
+    """
+    whole = slice(min(max(rows.start, top), rows.stop), min(rows.stop, H - KH + top + 1))
+    groups = [(whole, 0, KH)] if whole.stop > whole.start else []
+    for r in range(rows.start, rows.stop):
+        first, end = max(0, top - r), min(KH, H + top - r)
+        if first < end < KH or 0 < first < end:
+            groups.append((slice(r, r + 1), first, end))
+    return groups
+
+
 def conv2d_dx(dy: np.ndarray, w: np.ndarray, size: Pair, padding: Padding) -> np.ndarray:
     """dy (O, OH, OW, N), w (O, C, KH, KW), stride 1 -> dx (C, H, W, N)."""
     O, OH, OW, N = dy.shape
     _, C, KH, KW = w.shape
     H, W = size
-    top, left = padding[0][0], padding[1][0]
-    # row r of x meets dy's rows r + top - KH + 1 + a, for a = 0 ... KH - 1, by kernel row KH-1-a
+    top, left = KH - 1 - padding[0][0], KW - 1 - padding[1][0]
+    # row r of x meets dy's rows r - top + a, for a = 0 ... KH - 1, by kernel row KH-1-a
     filters = w[:, :, ::-1].transpose(1, 3, 2, 0).reshape(C * KW, KH * O)
-    dx = np.zeros((C, H, W, N), dy.dtype)
+    dx = np.empty((C, H, W, N), dy.dtype)
 
     def work(block: Block) -> None:
-        output, _ = block
-        plan = _Plan(output, OH, KH, 1, KH - 1 - top)
-        met = dy[:, plan.seen].transpose(1, 0, 2, 3)  # (rows, O, OW, N)
-        met = np.ascontiguousarray(met).reshape(len(met) * O, OW * N)
-        dcols = np.empty((output.stop - output.start, C * KW, OW * N), dy.dtype)
-        for group in plan.groups():
-            rows, first, end, _ = group
-            here = slice(rows.start - output.start, rows.stop - output.start)
-            seen = plan.windows(met, O, group)
-            used = filters[:, first * O : end * O]
-            for piece in pieces(C * KW, seen.shape[1], seen.shape[2]):
-                np.matmul(used, seen[:, :, piece], out=dcols[here, :, piece])
-        shares = dcols.reshape(len(dcols), C, KW, OW, N).transpose(2, 1, 0, 3, 4)  # (KW, C, ...)
-        for j in range(KW):
-            first, end = max(0, left - j), max(0, min(OW, W + left - j))  # the q inside the image
-            if end > first:
-                dx[:, output, first + j - left : end + j - left] += shares[j, :, :, first:end]
+        rows, _ = block
+        groups = met_groups(rows, OH, KH, top)
+        seen = slice(max(0, rows.start - top), min(OH, rows.stop - top + KH - 1))
+        met = unfold_width(dy, (seen, slice(0, OW)), (1, 1), (1, 1), ((0, 0), (0, 0)))
+        # dcols[r, (c, j), q] is a share of pixel q + j of an image padded so that every j fits
+        before, after = max(0, left), max(0, W - OW - left + KW - 1)
+        dcols = np.empty((rows.stop - rows.start, C * KW, (before + OW + after) * N), dy.dtype)
+        if sum(group.stop - group.start for group, _, _ in groups) < len(dcols):
+            dcols[:] = 0  # padding so wide that some rows met nothing
+        dcols[:, :, : before * N] = 0
+        dcols[:, :, (before + OW) * N :] = 0
+        inside = dcols[:, :, before * N : (before + OW) * N]
+        for group, first, end in groups:
+            here = slice(group.start - rows.start, group.stop - rows.start)
+            start, count = group.start - top + first - seen.start, group.stop - group.start
+            shown = stacked(met, start, count, end - first, 1)
+            np.matmul(filters[:, first * O : end * O], shown, out=inside[here])
+        shares = dcols.reshape(-1, C, KW, before + OW + after, N).transpose(2, 1, 0, 3, 4)
+        start = before - left + KW - 1
+        shifted = [share[:, :, start - j : start - j + W] for j, share in enumerate(shares)]
+        if KW == 1:
+            dx[:, rows] = shifted[0]
+            return
+        np.add(shifted[0], shifted[1], out=dx[:, rows])
+        for share in shifted[2:]:
+            dx[:, rows] += share
 
     bytes_per_row = (C * KW + O) * OW * N * dy.itemsize
     multiplications = w.size * OH * OW * N

@@ -25,6 +25,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinynet.kernels.workers import Worker, forget_after_fork
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -38,7 +40,7 @@ def _cores() -> int:
 
 _count = _cores()
 
-PARALLEL_FROM = 60_000_000  # multiplications below which waking a thread costs more than it saves
+PARALLEL_FROM = 10_000_000  # multiplications below which handing over costs more than it saves
 
 
 def get_num_threads() -> int:
@@ -75,36 +77,7 @@ def single_blas_thread() -> None:
                         setter(1)
 
 
-class _Worker:
-    """A thread that sleeps until it is handed something to do."""
-
-    def __init__(self) -> None:
-        self._start, self._done = threading.Semaphore(0), threading.Semaphore(0)
-        self._task: Callable[[], None] = lambda: None
-        self._error: BaseException | None = None
-        threading.Thread(target=self._live, daemon=True, name="tinynet-kernel").start()
-
-    def _live(self) -> None:
-        while True:
-            self._start.acquire()
-            try:
-                self._task()
-            except BaseException as error:
-                self._error = error
-            self._done.release()
-
-    def begin(self, task: Callable[[], None]) -> None:
-        self._task = task
-        self._start.release()
-
-    def wait(self) -> BaseException | None:
-        """Wait for the end of the task; the error that ended it, if one did."""
-        self._done.acquire()
-        error, self._error, self._task = self._error, None, lambda: None
-        return error
-
-
-_workers: list[_Worker] = []
+_workers: list[Worker] = []
 _busy = threading.Lock()  # one caller at a time has the workers; another computes alone
 
 
@@ -113,6 +86,7 @@ def _forget_workers() -> None:
     global _busy
     _workers.clear()
     _busy = threading.Lock()
+    forget_after_fork()
 
 
 if hasattr(os, "register_at_fork"):
@@ -136,7 +110,7 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
 
 def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> list[R]:
     while len(_workers) < count - 1:
-        _workers.append(_Worker())
+        _workers.append(Worker())
     results: list[Any] = [None] * len(blocks)
     ends = [len(blocks) * (i + 1) // count for i in range(count)]
 
@@ -159,7 +133,7 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
     return results
 
 
-def _wait_for_all(helpers: list[_Worker]) -> list[BaseException | None]:
+def _wait_for_all(helpers: list[Worker]) -> list[BaseException | None]:
     try:
         return [helper.wait() for helper in helpers]
     except (

@@ -130,6 +130,10 @@ class Module:
         """
         return RemovableHandle(self._initialised("_forward_pre_hooks"), hook)
 
+    def has_hooks(self) -> bool:
+        """Whether a hook is registered here."""
+        return bool(self._forward_hooks or self._forward_pre_hooks)
+
     # ----- members ----------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
