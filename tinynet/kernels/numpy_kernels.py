@@ -22,15 +22,19 @@ For batches `rows.py` has a faster plan, to which the convolutions here hand ove
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from tinynet.kernels import rows, threads
 from tinynet.kernels.activation import relu as relu
 from tinynet.kernels.activation import relu_dx as relu_dx
-from tinynet.kernels.geometry import Padding, Pair, output_size, windows
+from tinynet.kernels.geometry import Padding, Pair, output_size, span, strided, windows
+
+R = TypeVar("R")
 
 BLOCK_BYTES = 1 << 21
+CONV_PARALLEL_FROM = 4_000_000  # multiplications, likewise, of what is done here
 PARALLEL_FROM = 1 << 19  # elements of a pool below which handing over costs more than it saves
 ROWS_FROM = 256  # row by row where a row of the output has so many elements, over the batch
 
@@ -58,31 +62,44 @@ def padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
     return y
 
 
-def row_blocks(rows: int, bytes_per_row: int) -> list[slice]:
-    """Cut output rows into blocks whose unfolded windows fit into BLOCK_BYTES."""
-    step = max(1, BLOCK_BYTES // max(1, bytes_per_row))
-    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
-
-
 def _row_by_row(row_length: int, dilation: Pair, groups: int) -> bool:
     """Whether `rows.py` takes this convolution."""
     return row_length >= max(1, ROWS_FROM) and dilation == (1, 1) and groups == 1
 
 
-def _unfold_blocks(
-    views: np.ndarray, dtype: np.dtype[np.generic], groups: int
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (block, cols) for blocks of output rows: cols (G, C/G*KH*KW, rows*OW*N)."""
-    C, KH, KW, OH, OW, N = views.shape
-    blocks = row_blocks(OH, C * KH * KW * OW * N * dtype.itemsize)
-    buffer = None
-    for block in blocks:
-        count = block.stop - block.start
-        shape = (C, KH, KW, count, OW, N)
-        if buffer is None or buffer.shape != shape:
-            buffer = np.empty(shape, dtype)
-        np.copyto(buffer, views[:, :, :, block])
-        yield block, buffer.reshape(groups, C // groups * KH * KW, count * OW * N)
+def _share_rows(
+    work: Callable[[slice], R], OH: int, bytes_per_row: int, multiplications: int
+) -> list[R]:
+    """[work(block of output rows), ...]: blocks that fit into BLOCK_BYTES, shared by the threads."""
+    parts = threads.get_num_threads() if multiplications >= CONV_PARALLEL_FROM else 1
+    count = max(-(-OH * bytes_per_row // max(1, BLOCK_BYTES)), parts)
+    step = max(1, -(-OH // count))
+    blocks = [slice(p, min(p + step, OH)) for p in range(0, OH, step)]
+    return threads.run(work, blocks) if parts > 1 else [work(block) for block in blocks]
+
+
+def _unfold(
+    x: np.ndarray,
+    block: slice,
+    OW: int,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    """The windows of a block of output rows as columns. x (C, H, W, N) -> (G, C/G*KH*KW, P)."""
+    (KH, KW), count = kernel, block.stop - block.start
+    top, left = block.start * stride[0] - padding[0][0], -padding[1][0]
+    height = (count - 1) * stride[0] + span(KH, dilation[0])
+    width = (OW - 1) * stride[1] + span(KW, dilation[1])
+    image, place = rows.cutout(x, top, height, left, width)
+    C, _, _, N = image.shape
+    c, h, w, n = image.strides
+    cols = np.empty((C, KH, KW, count, OW, N), x.dtype)
+    steps = (c, h * dilation[0], w * dilation[1], h * stride[0], w * stride[1], n)
+    cols[...] = strided(image, cols.shape, steps, place)
+    return cols.reshape(groups, C // groups * KH * KW, count * OW * N)
 
 
 def conv2d(
@@ -97,20 +114,24 @@ def conv2d(
     """Convolution. x (N, C, H, W), w (O, C/G, KH, KW), b (O) or None -> y (N, O, OH, OW)."""
     dtype = np.result_type(x, w)
     N, O = x.shape[0], w.shape[0]
-    OH, OW = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    kernel = w.shape[2:]
+    OH, OW = output_size(x.shape[2:], kernel, stride, padding, dilation)
+    image = np.ascontiguousarray(batch_last(x), dtype)
     if _row_by_row(N * OW, dilation, groups):
-        image = np.ascontiguousarray(batch_last(x), dtype)
         return batch_first(rows.conv2d(image, w.astype(dtype, copy=False), b, stride, padding))
-    views = windows(padded(batch_last(x), padding), w.shape[2:], stride, dilation)
-    y = np.empty((O, OH, OW, N), dtype)
-    y_groups = y.reshape(groups, O // groups, OH * OW * N)
+    y = np.empty((groups, O // groups, OH * OW * N), dtype)
     filters = w.reshape(groups, O // groups, -1)
-    for block, cols in _unfold_blocks(views, dtype, groups):
-        place = slice(block.start * OW * N, block.stop * OW * N)
-        np.matmul(filters, cols, out=y_groups[:, :, place])
-    if b is not None:
-        y += b[:, None, None, None]
-    return batch_first(y)
+    bias = None if b is None else b.reshape(groups, O // groups, 1)
+
+    def work(block: slice) -> None:
+        cols = _unfold(image, block, OW, kernel, stride, padding, dilation, groups)
+        part = y[:, :, block.start * OW * N : block.stop * OW * N]
+        np.matmul(filters, cols, out=part)
+        if bias is not None:
+            part += bias
+
+    _share_rows(work, OH, w[0].size * groups * OW * N * dtype.itemsize, w.size * OH * OW * N)
+    return batch_first(y.reshape(O, OH, OW, N))
 
 
 def conv2d_dw(
@@ -125,19 +146,22 @@ def conv2d_dw(
     """Gradient of the weight. dy (N, O, OH, OW), x (N, C, H, W) -> dw (O, C/G, KH, KW)."""
     dtype = np.result_type(x, dy)
     N, O, OH, OW = dy.shape
-    C = x.shape[1]
+    C, K = x.shape[1], x.shape[1] // groups * kernel[0] * kernel[1]
+    image = np.ascontiguousarray(batch_last(x), dtype)
+    slope = np.ascontiguousarray(batch_last(dy), dtype)
     if _row_by_row(N * OW, dilation, groups):
-        image = np.ascontiguousarray(batch_last(x), dtype)
-        slope = np.ascontiguousarray(batch_last(dy), dtype)
         return rows.conv2d_dw(slope, image, kernel, stride, padding)
-    views = windows(padded(batch_last(x), padding), kernel, stride, dilation)
-    views = views[:, :, :, :OH, :OW]
-    dy_groups = np.ascontiguousarray(batch_last(dy)).reshape(groups, O // groups, OH * OW * N)
-    dw = np.zeros((groups, C // groups * kernel[0] * kernel[1], O // groups), dtype)
-    for block, cols in _unfold_blocks(views, dtype, groups):
-        place = slice(block.start * OW * N, block.stop * OW * N)
-        dw += cols @ dy_groups[:, :, place].transpose(0, 2, 1)
-    return np.ascontiguousarray(dw.transpose(0, 2, 1)).reshape(O, C // groups, *kernel)
+    slopes = slope.reshape(groups, O // groups, OH * OW * N).transpose(0, 2, 1)
+
+    def work(block: slice) -> np.ndarray:
+        cols = _unfold(image, block, OW, kernel, stride, padding, dilation, groups)
+        share: np.ndarray = cols @ slopes[:, block.start * OW * N : block.stop * OW * N]
+        return share  # (G, K, O/G)
+
+    bytes_per_row = K * groups * OW * N * dtype.itemsize
+    first, *rest = _share_rows(work, OH, bytes_per_row, K * O * OH * OW * N)
+    dw = sum(rest, first).transpose(0, 2, 1)
+    return np.ascontiguousarray(dw).reshape(O, C // groups, *kernel)
 
 
 def conv2d_dx(
@@ -153,23 +177,45 @@ def conv2d_dx(
     dtype = np.result_type(w, dy)
     N, O, OH, OW = dy.shape
     C, KH, KW = w.shape[1] * groups, w.shape[2], w.shape[3]
-    if _row_by_row(N * OW, dilation, groups) and stride == (1, 1):
-        slope = np.ascontiguousarray(batch_last(dy), dtype)
-        return batch_first(rows.conv2d_dx(slope, w.astype(dtype, copy=False), size, padding))
+    if stride == (1, 1):
+        if _row_by_row(N * OW, dilation, groups):
+            slope = np.ascontiguousarray(batch_last(dy), dtype)
+            return batch_first(rows.conv2d_dx(slope, w.astype(dtype, copy=False), size, padding))
+        around = _padding_back(dy.shape[2:], (KH, KW), size, padding, dilation)
+        turned = w.reshape(groups, O // groups, C // groups, KH, KW)[..., ::-1, ::-1]
+        turned = turned.swapaxes(1, 2).reshape(C, O // groups, KH, KW)
+        return conv2d(dy, turned, None, (1, 1), around, dilation, groups)
     (top, bottom), (left, right) = padding
     dx = np.zeros((C, size[0] + top + bottom, size[1] + left + right, N), dtype)
     targets = windows(dx, (KH, KW), stride, dilation)
-    dy_groups = np.ascontiguousarray(batch_last(dy)).reshape(groups, O // groups, OH * OW * N)
+    slopes = np.ascontiguousarray(batch_last(dy)).reshape(groups, O // groups, OH * OW * N)
     filters = np.ascontiguousarray(w.reshape(groups, O // groups, -1).transpose(0, 2, 1))
-    for block in row_blocks(OH, C * KH * KW * OW * N * dtype.itemsize):
-        place = slice(block.start * OW * N, block.stop * OW * N)
-        dcols = (filters @ dy_groups[:, :, place]).reshape(
-            C, KH, KW, block.stop - block.start, OW, N
+    step = max(1, BLOCK_BYTES // max(1, C * KH * KW * OW * N * dtype.itemsize))
+    for p in range(0, OH, step):
+        end = min(p + step, OH)
+        dcols = (filters @ slopes[:, :, p * OW * N : end * OW * N]).reshape(
+            C, KH, KW, end - p, OW, N
         )
         for i in range(KH):
             for j in range(KW):  # one tap after the other: within a tap no pixel repeats
-                targets[:, i, j, block, :OW] += dcols[:, i, j]
+                targets[:, i, j, p:end, :OW] += dcols[:, i, j]
     return batch_first(dx[:, top : top + size[0], left : left + size[1]])
+
+
+def _padding_back(
+    dy_size: Pair, kernel: Pair, size: Pair, padding: Padding, dilation: Pair
+) -> Padding:
+    """The padding with which sliding the turned kernel over dy gives dx, at stride 1.
+
+    What the window reached beyond a pixel before, it must reach beyond dy now. Negative where the
+    image was padded by more than the window: there dy is cut.
+    """
+    top, left = (span(k, d) - 1 - before for k, d, (before, _) in zip(kernel, dilation, padding))
+    bottom, right = (
+        length + before - dy_length
+        for length, (before, _), dy_length in zip(size, padding, dy_size)
+    )
+    return (top, bottom), (left, right)
 
 
 def max_pool2d(
