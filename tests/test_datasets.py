@@ -619,7 +619,10 @@ def test_own_images_become_channels_first(tmp_path, given, got):
         ({"x": np.zeros((2, 3)), "y": [0.5, 1]}, r"y is float64\[2\], expected integer labels"),
         ({"x": np.zeros((2, 3)), "y": [0, -1]}, "label -1 of row 1, expected 0 or more"),
         ({"x": np.zeros((2, 3)), "y": [0, 2], "classes": ["a", "b"]}, "label 2 .* 0 to 1"),
-        ({"x": np.zeros((2, 3)), "y": [0, 1], "classes": [1, 2]}, "classes must be"),
+        (
+            {"x": np.zeros((2, 3)), "y": [0, 1], "classes": [1, 2]},
+            r"classes is int64\[2\], expected",
+        ),
         ({"x": np.zeros((2, 3), int), "y": [0, 1]}, "x is int64, expected uint8"),
         ({"x": np.zeros(2), "y": [0, 1]}, r"x has shape \(2,\)"),
         ({"x": [[0.0], [np.nan]], "y": [0, 1]}, "row 1 has a NaN"),
@@ -642,7 +645,7 @@ def test_own_arrays_that_do_not_fit_are_refused_by_name(tmp_path, arrays, messag
 
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.array([{}, []], dtype=object), y=[0, 1])
-    with pytest.raises(DataError, match=r"x\.npy: pickled objects are refused"):
+    with pytest.raises(DataError, match=r"x\.npy: offset \d+: pickled objects are refused"):
         load(f"npz:{tmp_path}/a.npz")
 
 
@@ -653,7 +656,10 @@ def test_a_header_that_promises_more_than_is_there_allocates_nothing(tmp_path):
     )
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x.npy", header.getvalue() + bytes(64))
-    with pytest.raises(DataError, match=r"= \d+ bytes, but 64 follow it at offset 128"):
+        archive.writestr("y.npy", b"")
+    with pytest.raises(
+        DataError, match=r"offset 128: 64 bytes of elements, expected 2251799813685248"
+    ):
         load(f"npz:{tmp_path}/a.npz")
 
 
@@ -669,7 +675,10 @@ def test_damaged_npz_files_are_data_errors(tmp_path):
             load(f"npz:{path}")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", b"not an array")
-    with pytest.raises(DataError, match=r"x\.npy: offset 0: not an \.npy array"):
+        archive.writestr("y.npy", b"")
+    with pytest.raises(
+        DataError, match=r"x\.npy: offset 0: b'not an', expected .*not an \.npy array"
+    ):
         load(f"npz:{path}")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x\u00e9.npy", b"")
@@ -681,5 +690,5 @@ def test_damaged_npz_files_are_data_errors(tmp_path):
 def test_class_names_that_are_no_text_are_a_data_error(tmp_path):
     names = np.frombuffer(b"\xff\xff\xff\x7f" * 2, "<U1")
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 3)), y=[0, 1], classes=names)
-    with pytest.raises(DataError, match="classes holds what is no text"):
+    with pytest.raises(DataError, match=r"classes\.npy: offset 128: .*Unicode scalar"):
         load(f"npz:{tmp_path}/a.npz")

@@ -19,6 +19,7 @@ from typing import BinaryIO
 from tinynet.errors import DataError
 
 CHUNK = 1 << 20
+GZIP = b"\x1f\x8b"  # how a gzip file starts
 TIMEOUT = 30.0  # seconds without a byte before a mirror is given up
 
 
@@ -97,7 +98,7 @@ def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
             os.replace(part, target)
             return target
         except (OSError, HTTPException, ValueError) as error:  # DataError, bad address
-            failures.append(f"  {address}\n    {_reason(error)}")
+            failures.append(f"  {address}\n    {reason(error)}")
         finally:
             with contextlib.suppress(OSError):
                 part.unlink()
@@ -111,22 +112,40 @@ def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
     )
 
 
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """The file, open for reading. Raises DataError where there is none or it cannot be opened."""
+    try:
+        return open(path, "rb")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
+
+
 def read_content(path: Path, limit: int) -> bytearray:
     """The content of a file, decompressed if it is gzip, and never more than `limit` bytes.
 
     Raises DataError with the file and the offset for a longer, cut off or damaged file.
     """
+    with open_file(path) as stream:
+        return read_stream(stream, path, limit)
+
+
+def read_stream(stream: BinaryIO, source: str | Path, limit: int) -> bytearray:
+    """`read_content` of an open file. source: the file, for messages."""
     content = bytearray()
     try:
-        with _open(path) as stream:
-            while chunk := stream.read(min(CHUNK, limit + 1 - len(content))):
-                content += chunk
+        packed = stream.read(2) == GZIP
+        stream.seek(0)
+        unpacked = gzip.GzipFile(fileobj=stream) if packed else stream
+        while chunk := unpacked.read(min(CHUNK, limit + 1 - len(content))):
+            content += chunk
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path}: cannot be read after byte {len(content)} of its content: {_reason(error)}"
+            f"{source}: cannot be read after byte {len(content)} of its content: {reason(error)}"
         ) from error
     if len(content) > limit:
-        raise DataError(f"{path}: the content goes on after offset {limit}, where it should end")
+        raise DataError(f"{source}: the content goes on after offset {limit}, where it should end")
     return content
 
 
@@ -193,16 +212,6 @@ def _fetch(address: str, part: Path, limit: int) -> None:
         os.fsync(stream.fileno())
 
 
-def _open(path: Path) -> BinaryIO:
-    """The file, decompressed while it is read if it starts as gzip does."""
-    stream = path.open("rb")
-    magic = stream.read(2)
-    stream.seek(0)
-    if magic == b"\x1f\x8b":
-        stream.close()
-        return gzip.open(path, "rb")  # type: ignore[return-value]
-    return stream
-
-
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What an error says, or at least its name."""
     return str(error) or type(error).__name__

@@ -7,11 +7,20 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from tinynet.data.dataset import ArrayDataset, stratified_indices
-from tinynet.data.files import RemoteFile, check_content, data_root, find, obtain, read_checked
+from tinynet.data.files import (
+    RemoteFile,
+    check_content,
+    data_root,
+    find,
+    obtain,
+    open_file,
+    read_checked,
+)
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import pair_idx, parse_cifar10, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
@@ -141,12 +150,20 @@ def read_members(archive: Path, wanted: Sequence[RemoteFile]) -> list[bytearray]
 
     Nothing is unpacked to the disk. Raises DataError that names the archive and the member.
     """
+    with open_file(archive) as stream:
+        return read_tar(stream, archive, wanted)
+
+
+def read_tar(
+    packed: BinaryIO, archive: str | Path, wanted: Sequence[RemoteFile]
+) -> list[bytearray]:
+    """`read_members` of an open file. archive: the file, for messages."""
     import tarfile
 
     contents: dict[str, bytearray] = {}
     sizes = {file.name: file.size for file in wanted}
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with tarfile.open(fileobj=packed, mode="r:gz") as tar:
             for member in tar:
                 name = member.name.rpartition("/")[2]
                 stream = tar.extractfile(member) if member.isreg() and name in sizes else None
