@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, stratified_indices
-from tinynet.data.files import (
-    RemoteFile,
-    check_content,
-    data_root,
-    find,
-    obtain,
-    open_file,
-    read_checked,
-)
+from tinynet.data.files import data_root, find, obtain, read_checked
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import pair_idx, parse_cifar10, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
@@ -28,6 +19,7 @@ from tinynet.data.npz import arrays_from_npz, read_npz
 from tinynet.errors import DataError, unknown_name
 
 SPLITS = ("train", "test")
+TAR_HEADERS = 1 << 20  # bytes of an unpacked archive that are not the files wanted of it
 HELD_OUT = 0.2  # the part of every class that is the test split where there is none
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -129,7 +121,8 @@ def _read_cifar10(known: KnownSet, split: str, root: Path) -> Pair:
     else:
         assert known.archive is not None
         path = obtain(known.archive, root / known.folder, known.mirrors)
-        contents = read_members(path, wanted)
+        whole = sum(file.size for file in known.files) + TAR_HEADERS
+        contents = read_members(path, wanted, whole)
     parts = [parse_cifar10(c, file.name) for c, file in zip(contents, wanted, strict=True)]
     images, labels = zip(*parts, strict=True)
     return np.concatenate(images), np.concatenate(labels)
@@ -143,41 +136,6 @@ READERS: dict[str, Callable[[KnownSet, str, Path], Pair]] = {
     "kmnist": _read_mnist,
     "cifar10": _read_cifar10,
 }
-
-
-def read_members(archive: Path, wanted: Sequence[RemoteFile]) -> list[bytearray]:
-    """The contents of files in a .tar.gz, in the order of `wanted`, each checked.
-
-    Nothing is unpacked to the disk. Raises DataError that names the archive and the member.
-    """
-    with open_file(archive) as stream:
-        return read_tar(stream, archive, wanted)
-
-
-def read_tar(
-    packed: BinaryIO, archive: str | Path, wanted: Sequence[RemoteFile]
-) -> list[bytearray]:
-    """`read_members` of an open file. archive: the file, for messages."""
-    import tarfile
-
-    contents: dict[str, bytearray] = {}
-    sizes = {file.name: file.size for file in wanted}
-    try:
-        with tarfile.open(fileobj=packed, mode="r:gz") as tar:
-            for member in tar:
-                name = member.name.rpartition("/")[2]
-                stream = tar.extractfile(member) if member.isreg() and name in sizes else None
-                if stream is not None:
-                    contents[name] = bytearray(stream.read(sizes[name] + 1))
-                if len(contents) == len(wanted):
-                    break
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise DataError(f"{archive}: not a whole .tar.gz archive: {error}") from error
-    for file in wanted:
-        if file.name not in contents:
-            raise DataError(f"{archive}: lacks {file.name}")
-        check_content(file, contents[file.name], f"{archive}: {file.name}")
-    return [contents[file.name] for file in wanted]
 
 
 def _load_folder(path: str, split: str) -> ArrayDataset:
