@@ -321,12 +321,17 @@ def test_state_of_another_loader_is_refused_and_changes_nothing():
     for change, message in (
         ({"batch_size": 4}, "batch_size 4, but here it is 5"),
         ({"length": 9}, "length 9, but here it is 10"),
+        ({"shuffle": True}, "shuffle True, but here it is False"),
+        ({"drop_last": True}, "drop_last True, but here it is False"),
         ({"position": 3}, "impossible state"),
+        ({"position": "1"}, "impossible state"),
+        ({"position": 1.0}, "impossible state"),
+        ({"seed": None}, "impossible state"),
         ({"seed": -1}, "impossible state"),
     ):
         with pytest.raises(ValueError, match=message):
             loader.load_state_dict({**own, "epoch": 7, **change})
-    with pytest.raises(ValueError, match="lacks epoch, position"):
+    with pytest.raises(ValueError, match="lacks epoch, position, shuffle, drop_last"):
         loader.load_state_dict({"seed": 0, "batch_size": 5, "length": 10})
     assert loader.state_dict() == own
 

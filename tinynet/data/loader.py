@@ -113,8 +113,8 @@ class DataLoader:
             return array.astype(np.int64, copy=False)
         return array
 
-    def state_dict(self) -> dict[str, int]:
-        """Where the loader stands: plain integers, enough to go on with the very next batch.
+    def state_dict(self) -> dict[str, int | bool]:
+        """Where the loader stands: plain numbers, enough to go on with the very next batch.
 
         Taken while a batch is worked on, the state counts that batch as done.
         """
@@ -124,28 +124,31 @@ class DataLoader:
             "position": self._position,
             "batch_size": self.batch_size,
             "length": len(self.dataset),
+            "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
         }
 
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
+    def load_state_dict(self, state: Mapping[str, int | bool]) -> None:
         """Go on from `state`: the next `iter(loader)` yields the rest of that epoch.
 
-        Raises ValueError if the state is of another batch size or number of examples, or lacks
-        an entry; the loader is unchanged then.
+        Raises ValueError if the state is of another batch size, number of examples, shuffle or
+        drop_last, or lacks an entry; the loader is unchanged then.
         """
         own = self.state_dict()
         missing = [name for name in own if name not in state]
         if missing:
             raise ValueError(f"DataLoader: the state lacks {', '.join(missing)}")
-        for name in ("batch_size", "length"):
+        for name in ("batch_size", "length", "shuffle", "drop_last"):
             if state[name] != own[name]:
                 raise ValueError(
                     f"DataLoader: the state was taken with {name} {state[name]}, but here it is "
                     f"{own[name]}; make the loader as it was to go on in the middle of an epoch"
                 )
-        if not (0 <= state["position"] <= len(self) and min(state["seed"], state["epoch"]) >= 0):
+        seed, epoch, position = (state[name] for name in ("seed", "epoch", "position"))
+        whole = all(type(n) is int and n >= 0 for n in (seed, epoch, position))
+        if not whole or position > len(self):
             raise ValueError(f"DataLoader: impossible state {dict(state)}")
-        self.seed = int(state["seed"])
-        self._epoch, self._position = int(state["epoch"]), int(state["position"])
+        self.seed, self._epoch, self._position = seed, epoch, position
         self._resuming = True
 
     def __repr__(self) -> str:
