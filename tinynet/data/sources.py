@@ -11,10 +11,11 @@ import numpy as np
 
 from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, stratified_indices
-from tinynet.data.files import data_root, find, obtain, read_checked
+from tinynet.data.files import data_root, find, read_checked
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import pair_idx, parse_cifar10, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
+from tinynet.data.mirrors import obtain
 from tinynet.data.npz import arrays_from_npz, read_npz
 from tinynet.errors import DataError, unknown_name
 
