@@ -423,6 +423,14 @@ def test_cifar10_is_downloaded_as_one_archive(tmp_path, small_cifar10, server, m
         load("cifar10", "train", root=tmp_path / "other")
 
 
+def test_a_failed_download_names_what_else_is_missing(tmp_path, small_mnist):
+    missing = "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
+    with pytest.raises(
+        DataError, match=rf"no mirror is known(.|\n)*Also missing there: {missing}\."
+    ):
+        load("mnist", root=tmp_path)
+
+
 def test_the_own_mirror_is_tried_first(tmp_path, small_mnist, server, monkeypatch):
     for name, content in CONTENTS.items():
         server.pages[f"/school/mnist/{name}.gz"] = gz(content)

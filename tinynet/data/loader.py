@@ -2,7 +2,9 @@
 
 Nothing random is carried from batch to batch. The order of an epoch comes from a generator seeded
 with (seed, epoch), the augmentation of a batch from one seeded with (seed, epoch, batch), so the
-whole state is three integers and a run can go on in the middle of an epoch.
+whole state is three integers and a run can go on in the middle of an epoch. While a batch is made
+that generator is also tinynet's default one: what draws from `tinynet.random.default_rng()` in a
+dataset's `__getitem__` is the same again too. NumPy's global generator is not fixed by the loader.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 
 from tinynet.data.dataset import Examples, take
 from tinynet.data.transforms import apply_transform
-from tinynet.random import default_rng
+from tinynet.random import default_rng, use_rng
 from tinynet.tensor import Tensor
 
 ORDER, CHANCE = 0, 1  # the two uses of randomness in an epoch, kept apart in their seeds
@@ -97,9 +99,10 @@ class DataLoader:
         return np.random.default_rng([self.seed, *key])
 
     def _batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        arrays = take(self.dataset, indices, rng)
-        if self.transform is not None:
-            arrays = (apply_transform(self.transform, arrays[0], rng), *arrays[1:])
+        with use_rng(rng):  # for a __getitem__ that draws from the default generator
+            arrays = take(self.dataset, indices, rng)
+            if self.transform is not None:
+                arrays = (apply_transform(self.transform, arrays[0], rng), *arrays[1:])
         return tuple(Tensor(self._converted(a)) for a in arrays)
 
     def _converted(self, array: np.ndarray) -> np.ndarray:

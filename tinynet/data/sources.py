@@ -11,11 +11,11 @@ import numpy as np
 
 from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, stratified_indices
-from tinynet.data.files import data_root, find, read_checked
+from tinynet.data.files import RemoteFile, data_root, find, read_checked
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import pair_idx, parse_cifar10, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
-from tinynet.data.mirrors import obtain
+from tinynet.data.mirrors import UnwritableError, obtain
 from tinynet.data.npz import arrays_from_npz, read_npz
 from tinynet.errors import DataError, unknown_name
 
@@ -69,7 +69,7 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> Path:
         return digits_file().parent
     folder = data_root(root) / known.folder
     for file in known.missing(root):
-        obtain(file, folder, known.mirrors)
+        _obtain(file, known, data_root(root))
     return folder
 
 
@@ -89,6 +89,19 @@ def _known(name: str) -> KnownSet:
     return KNOWN[name]
 
 
+def _obtain(file: RemoteFile, known: KnownSet, root: Path) -> Path:
+    """The path of a file of a known set, downloaded if need be."""
+    try:
+        return obtain(file, root / known.folder, known.mirrors)
+    except UnwritableError:
+        raise
+    except DataError as error:
+        others = [other.name for other in known.missing(root) if other is not file]
+        if not others:
+            raise
+        raise DataError(f"{error}\nAlso missing there: {', '.join(others)}.") from error
+
+
 def _read_digits(known: KnownSet, split: str, root: Path) -> Pair:
     stored = read_npz(digits_file())
     levels = np.round(np.arange(17) * 255 / 16).astype(np.uint8)  # stored 0..16, loaded 0..255
@@ -104,7 +117,7 @@ def _read_digits(known: KnownSet, split: str, root: Path) -> Pair:
 
 def _read_mnist(known: KnownSet, split: str, root: Path) -> Pair:
     files = known.files[:2] if split == "train" else known.files[2:]
-    paths = [obtain(file, root / known.folder, known.mirrors) for file in files]
+    paths = [_obtain(file, known, root) for file in files]
     contents = [read_checked(file, path) for file, path in zip(files, paths, strict=True)]
     images = parse_idx(contents[0], paths[0], ndim=3)
     labels = parse_idx(contents[1], paths[1], ndim=1)
@@ -121,7 +134,7 @@ def _read_cifar10(known: KnownSet, split: str, root: Path) -> Pair:
         contents = [read_checked(file, path) for file, path in zip(wanted, paths, strict=True)]
     else:
         assert known.archive is not None
-        path = obtain(known.archive, root / known.folder, known.mirrors)
+        path = _obtain(known.archive, known, root)
         whole = sum(file.size for file in known.files) + TAR_HEADERS
         contents = read_members(path, wanted, whole)
     parts = [parse_cifar10(c, file.name) for c, file in zip(contents, wanted, strict=True)]
