@@ -142,8 +142,9 @@ def _check_size(image: Any, stream: BinaryIO) -> None:
 
 def _told(error: Exception) -> str:
     """The reason, without the address of a stream that Pillow names."""
-    kinds = f"expected one of {' '.join(FORMATS)}"
-    return kinds if type(error).__name__ == "UnidentifiedImageError" else reason(error)
+    if type(error).__name__ == "UnidentifiedImageError":
+        return f"it is none of {', '.join(FORMATS)}"
+    return reason(error)
 
 
 def _as_grey_or_rgb(image: Any, pillow: ModuleType) -> Any:

@@ -71,9 +71,10 @@ def arrays_from_stream(
         splits = {}
         for split, (x_name, y_name) in pairs.items():
             x = _checked_inputs(members[x_name](), f"{source}: {x_name}")
-            y = _checked_targets(members[y_name](), f"{source}: {y_name}", count)
-            if len(x) != len(y):
+            y = members[y_name]()
+            if y.ndim and len(x) != len(y):
                 raise DataError(f"{source}: {x_name} has {len(x)} rows, but {y_name} has {len(y)}")
+            y = _checked_targets(y, f"{source}: {y_name}", count)
             splits[split] = (x, y)
     shapes = [x.shape[1:] for x, _ in splits.values()]
     if shapes[0] != shapes[-1]:
