@@ -44,6 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=common.at_least(0), default=0, metavar="S", help="other inputs (default 0)"
     )
+    parser.add_argument(
+        "--first",
+        type=common.at_least(0),
+        default=0,
+        metavar="I",
+        help="start at input I: a long run can be made in pieces (default 0)",
+    )
     parser.add_argument("--only", type=common.at_least(0), metavar="I", help="run input I alone")
     parser.add_argument(
         "--findings",
@@ -60,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = list(TARGETS) if "all" in args.parsers else args.parsers
     if args.only is not None:
         return max(_run_one(name, args.seed, args.only) for name in chosen)
-    reports = [_run(name, args.inputs, args.seed) for name in chosen]
+    reports = [_run(name, args.inputs, args.seed, args.first) for name in chosen]
     print(table(reports))
     if args.json is not None:
         args.json.write_text(json.dumps([_figures(r) for r in reports], indent=2) + "\n")
@@ -93,12 +100,12 @@ def table(reports: Sequence[Report]) -> str:
     )
 
 
-def _run(name: str, inputs: int, seed: int) -> Report:
+def _run(name: str, inputs: int, seed: int, first: int) -> Report:
     with (
         _libraries_silenced() as terminal,
         tqdm(total=inputs, desc=name, unit="", leave=False, disable=None, file=terminal) as bar,
     ):
-        return fuzz(name, TARGETS[name], inputs, seed, progress=lambda index: bar.update())
+        return fuzz(name, TARGETS[name], inputs, seed, first, progress=lambda index: bar.update())
 
 
 @contextlib.contextmanager

@@ -100,10 +100,11 @@ def fuzz(
     target: Target,
     inputs: int,
     seed: int = 0,
+    first: int = 0,
     most_findings: int = 10,
     progress: Callable[[int], Any] = lambda index: None,
 ) -> Report:
-    """Feed `inputs` inputs to a target. Stops early at `most_findings` findings.
+    """Feed `inputs` inputs, from number `first` on, to a target; stops early at `most_findings`.
 
     The valid inputs go first: each must be accepted, or there is nothing to start from.
     """
@@ -112,7 +113,7 @@ def fuzz(
         target.run(data)
     report = Report(name)
     start = time.perf_counter()
-    for index in range(inputs):
+    for index in range(first, first + inputs):
         data = made[index]
         counted = index % COUNT_EVERY == 0
         began = time.perf_counter()

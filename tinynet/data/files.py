@@ -17,6 +17,7 @@ from typing import BinaryIO
 from tinynet.errors import DataError
 
 CHUNK = 1 << 20
+CURE = " Delete it, and it is downloaded again."
 GZIP = b"\x1f\x8b"  # how a gzip file starts
 
 
@@ -103,7 +104,11 @@ def read_stream(stream: BinaryIO, source: str | Path, limit: int) -> bytearray:
 
 def read_checked(file: RemoteFile, path: Path) -> bytearray:
     """The decompressed content of a published file; DataError if it is not that content."""
-    content = read_content(path, file.size)
+    try:
+        content = read_content(path, file.size)
+    except DataError as error:
+        told = f"{error}; the published {file.name} has {file.size} bytes of content.{CURE}"
+        raise DataError(told) from error
     check_content(file, content, path)
     return content
 
@@ -112,7 +117,7 @@ def check_content(
     file: RemoteFile,
     content: bytes | bytearray,
     source: str | Path,
-    cure: str = " Delete it, and it is downloaded again.",
+    cure: str = CURE,
 ) -> None:
     """Raise DataError unless `content`, found in `source`, is that of the published file."""
     if len(content) != file.size:
