@@ -391,6 +391,16 @@ def test_a_damaged_cifar10_archive_is_a_data_error(tmp_path, small_cifar10):
         load("cifar10", root=tmp_path)
 
 
+def test_a_member_that_claims_more_than_there_can_be_is_refused_at_once(tmp_path, small_cifar10):
+    path = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
+    path.parent.mkdir()
+    info = tarfile.TarInfo("x")
+    info.size = 1 << 62
+    path.write_bytes(gz(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048)))
+    with pytest.raises(DataError, match=r"at offset \d+ .* 'x' claims 4611686018427387904 bytes"):
+        load("cifar10", root=tmp_path)
+
+
 # ----- downloads ----------------------------------------------------------------------------------
 
 

@@ -45,6 +45,17 @@ def test_planted_faults_are_found():
     assert report.accepted + report.refused + len(report.findings) >= report.inputs == 5000
 
 
+def test_an_endless_loop_is_found(monkeypatch):
+    monkeypatch.setattr("benchmarks.fuzz.harness.LONGEST", 0.05)
+
+    def loop(data: bytes) -> None:
+        while data != b"ABC":
+            pass
+
+    report = fuzz("loop", Target(loop, lambda: [b"ABC"], DataError), inputs=50, most_findings=1)
+    assert "Endless: still at it after 0.05 seconds" in report.findings[0].what
+
+
 def test_a_subclass_of_the_allowed_error_is_not_allowed():
     def decode(data: bytes) -> str:
         return data.decode("ascii")  # UnicodeDecodeError is a ValueError

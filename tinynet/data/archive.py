@@ -34,6 +34,8 @@ def read_tar(
     try:
         with tarfile.open(fileobj=unpacked, mode="r|") as tar:  # type: ignore[call-overload]
             for member in tar:
+                if member.size > limit:  # tarfile would skip that much, a block at a time
+                    raise ValueError(f"{member.name!r} claims {member.size} bytes")
                 name = member.name.rpartition("/")[2]
                 content = tar.extractfile(member) if member.isreg() and name in sizes else None
                 if content is not None:
