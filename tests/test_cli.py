@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,21 @@ def test_models_are_made_for_the_images_of_a_folder(here, model, capsys):
     assert stored.arguments == {"num_classes": 2, "in_channels": 3, "image_size": [16, 16]}
     stored.build()
     assert "16 training, 4 test images of 3x16x16, 2 classes" in capsys.readouterr().out
+
+
+def test_the_class_names_of_a_folder_are_sorted_stored_and_said_by_predict(here, capsys):
+    for folder, side in (("zebra", "left"), ("café au lait", "right"), ("Anna", "left")):
+        (here / "photos" / folder).mkdir(parents=True)
+        for i in range(5):
+            picture(here / "photos" / folder / f"{i}.png", side)
+    options = ["--data", "folder:photos?size=8", "--epochs", "1", "--out", "run"]
+    assert main(["train", *options]) == 0
+    assert checkpoint.read("run/last.npz").classes == ("Anna", "café au lait", "zebra")
+    capsys.readouterr()
+    assert main(["predict", "run", "photos/café au lait/1.png"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("photos/café au lait/1.png  ")
+    assert {"Anna", "café au lait", "zebra"} == set(re.findall(r"  (\D+?) [\d.]+ %", said))
 
 
 def test_a_run_that_diverges_is_one_line_and_exit_code_1(tiny, capsys):
