@@ -174,7 +174,8 @@ class detect_anomaly(contextlib.ContextDecorator):  # noqa: N801 (PyTorch's name
     the line of the user's code that called it and the range of each operand; for the backward
     pass also the argument whose gradient it is, and layer and line are those of the forward pass,
     if that ran inside too. NumPy's own warnings of overflow, division by zero and invalid values
-    are silent inside. Training takes about twice as long, and some more memory.
+    are silent inside. A training step of LeNet-5
+    takes about a seventh longer, and the inputs of all operations stay in memory until backward.
 
     >>> import tinynet
     >>> x = tinynet.tensor([0.0, 4.0], requires_grad=True)
@@ -238,8 +239,8 @@ class _Watch:
         edges = node.edges
         if edges is not None:
             node.edges = [
-                (self._checked(node, place, pull), *others)
-                for place, (pull, *others) in enumerate(edges)
+                (self._checked(node, place, pull), target, shape, dtype)
+                for place, (pull, target, shape, dtype) in enumerate(edges)
             ]
         try:
             autograd.pull_back(node, dy, *rest)

@@ -6,6 +6,7 @@ program that asks nothing pays nothing.
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import sys
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ def layer_path(modules: tuple[Module, ...]) -> str:
     if not modules:
         return ""
     path: list[str] = []
-    for outer, inner in zip(modules, modules[1:]):
+    for outer, inner in itertools.pairwise(modules):
         path += [name for name, module in outer.named_modules() if module is inner and name][:1]
     kind = type(modules[-1]).__name__
     return f"{'.'.join(path)} ({kind})" if path else kind

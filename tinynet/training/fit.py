@@ -82,7 +82,7 @@ def fit(
     checkpoint: a file that always holds the best epoch's model. about: more that checkpoints
     should say of the model, such as its name; see `save`. progress: None for a bar on a terminal
     and lines elsewhere, False for silence, True for the bar. detect_anomaly: look at every result
-    and gradient, which takes about twice as long, so that a DivergenceError comes at the very
+    and gradient, which takes a little longer, so that a DivergenceError comes at the very
     operation that went bad and names it; see `tinynet.detect_anomaly`.
 
     The model is left in evaluation mode. Raises DivergenceError if the loss or a weight becomes
