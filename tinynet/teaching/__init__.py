@@ -5,3 +5,8 @@ print(tinynet.explain(loss, model.conv1.weight, (0, 0, 1, 1)))
 """
 
 from __future__ import annotations
+
+from tinynet.teaching.doctor import doctor
+from tinynet.teaching.report import Finding, Report
+
+__all__ = ["Finding", "Report", "doctor"]
