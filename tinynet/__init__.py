@@ -58,7 +58,8 @@ if TYPE_CHECKING:
     from tinynet import data, models, optim, training
     from tinynet.anomaly import detect_anomaly
     from tinynet.nn.summary import summary
-    from tinynet.teaching import doctor, explain
+    from tinynet.teaching.doctor import doctor
+    from tinynet.teaching.explain import explain
     from tinynet.training import load, save
 
 _LATER = {

@@ -285,7 +285,7 @@ def pull_back(
             "Run the forward pass again, or pass retain_graph=True to the first backward()."
         )
     if _last_change > node.number:
-        _check_saved_values(node)
+        check_saved_values(node)
     if not retain_graph:
         node.edges = None
     for pull, target, shape, dtype in edges:
@@ -440,7 +440,7 @@ def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
                     pending.append(cell.cell_contents)
 
 
-def _check_saved_values(node: Node) -> None:
+def check_saved_values(node: Node) -> None:
     for pull, _, _, _ in node.edges or ():
         for array in saved_arrays(pull):
             if _changed_since(array, node.number):

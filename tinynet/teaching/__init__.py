@@ -7,6 +7,7 @@ print(tinynet.explain(loss, model.conv1.weight, (0, 0, 1, 1)))
 from __future__ import annotations
 
 from tinynet.teaching.doctor import doctor
+from tinynet.teaching.explain import Explanation, explain
 from tinynet.teaching.report import Finding, Report
 
-__all__ = ["Finding", "Report", "doctor"]
+__all__ = ["Explanation", "Finding", "Report", "doctor", "explain"]

@@ -21,7 +21,10 @@ from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
 
 ROSE = 1.5
-"""A loss that after the last steps is more than this times the first runs away."""
+"""A loss that ends above this times the first has run away. It may be there in between: a net with
+batch norm goes up to ten times its first loss and is back in eight steps."""
+PATIENCE = 3
+"""How many times the steps are made before a loss that rose is given up."""
 MOVED = 1e-3
 """A loss that changed by less than this share of itself has not moved."""
 FELL = 0.9
@@ -195,19 +198,22 @@ def has_fallen(losses: list[float]) -> bool:
 def probe(case: Case, optimizer: Optimizer, factor: float) -> list[float]:
     """The losses before and after each step, at the optimizer's rates times `factor`.
 
-    On copies of everything. Ends early where the loss is no finite number any more.
+    On copies of everything. Ends early where the loss is no finite number any more, and goes on
+    for up to PATIENCE times the steps where it rose and is not back.
     """
     losses = []
     with trying(case, optimizer), np.errstate(all="ignore"):
         for group in optimizer.param_groups:
             group["lr"] = group["lr"] * factor
-        for step in range(case.probe_steps + 1):
+        for step in range(PATIENCE * case.probe_steps + 1):
             try:
                 loss = case.loss(case.model(Tensor(case.input.copy())), _target(case))
                 losses.append(loss.item())
             except FloatingPointError:  # the loss refuses NaN
                 losses.append(math.nan)
-            if not math.isfinite(losses[-1]) or step == case.probe_steps:
+            if not math.isfinite(losses[-1]):
+                break
+            if step >= case.probe_steps and not runs_away(losses):
                 break
             optimizer.zero_grad()
             loss.backward()
