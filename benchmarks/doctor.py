@@ -7,8 +7,9 @@ examples:
 
 A finding here is a false alarm, and the exit code 1. Each model gets a batch of random images with
 the optimizer settings of its family; VGG without batch norm takes a learning rate of 0.005, since
-at 0.05 it does run away. MNIST and the like are looked at if their files are there, and folders
-of images that are given with --folder. VGG at 224x224 takes minutes and 3 GiB of memory.
+at 0.05 from the start it does run away. MNIST and the like are looked at if their files are there,
+and folders of images that are given with --folder. VGG at 224x224 takes minutes and 3 GiB of
+memory.
 """
 
 from __future__ import annotations

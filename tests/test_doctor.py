@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -477,6 +478,27 @@ def test_a_mistake_is_found_alone_with_its_evidence_and_its_cure(make, name, evi
     assert name in str(report)
 
 
+def test_the_documentation_tells_of_every_finding():
+    text = (Path(__file__).parents[1] / "docs" / "debugging.md").read_text(encoding="utf-8")
+    told = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert told == {name for _, name, _, _ in BROKEN} | {"backward-fails"}
+
+
+def failing_backward():
+    @tinynet.differentiable
+    def twice(x):
+        return 2 * x, lambda dy: dy[0]
+
+    return net(), batch(), {"loss": lambda y, t: F.cross_entropy(twice(y), t)}
+
+
+def test_a_gradient_of_ones_own_that_fails_is_told():
+    model, given, others = failing_backward()
+    report = tinynet.doctor(model, given, **others)
+    assert report.names() == ["backward-fails"]
+    assert "twice: the gradient" in report["backward-fails"].evidence
+
+
 def test_every_mistake_has_a_training_without_it_that_is_healthy():
     for make in (net, cnn):
         model = make()
@@ -511,6 +533,7 @@ def test_several_mistakes_do_not_hide_each_other_and_errors_come_first():
     }
     assert [finding.severity for finding in report] == ["error"] * 5 + ["warning"]
     assert len(report) == 6
+    assert "not tried yet: the learning rate" in str(report)
     plain = json.loads(json.dumps(report.to_dict()))
     assert plain["ok"] is False
     assert plain["findings"][0]["name"] == report.names()[0]

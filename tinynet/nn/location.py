@@ -28,7 +28,8 @@ class Line(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        where = f"{self.file}, line {self.number}"
+        file, here = Path(self.file), Path.cwd()
+        where = f"{file.relative_to(here) if here in file.parents else file}, line {self.number}"
         return f"{where}: {self.text}" if self.text else where
 
 

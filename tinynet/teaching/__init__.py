@@ -6,8 +6,9 @@ print(tinynet.explain(loss, model.conv1.weight, (0, 0, 1, 1)))
 
 from __future__ import annotations
 
+from tinynet.teaching.derivation import Explanation
 from tinynet.teaching.doctor import doctor
-from tinynet.teaching.explain import Explanation, explain
+from tinynet.teaching.explain import explain
 from tinynet.teaching.report import Finding, Report
 
 __all__ = ["Explanation", "Finding", "Report", "doctor", "explain"]

@@ -42,8 +42,9 @@ CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "loss at the start": model_checks.check_first_loss,
     "parameters of the optimizer": learning_checks.check_optimizer,
     "zero_grad": learning_checks.check_zero_grad,
-    "learning rate": learning_checks.check_learning_rate,
 }
+LAST = {"learning rate": learning_checks.check_learning_rate}
+"""Looked for only where nothing else is an error: with it repaired, another rate is right."""
 
 
 def doctor(
@@ -83,12 +84,17 @@ def doctor(
         raise ValueError("doctor: with step= give its optimizer= too, so that it can be put back")
     x, target = _first_batch(batch)
     case = Case(model, x, target, loss, optimizer, step, probe_steps)
-    report = Report(_described(case), checks=list(CHECKS))
+    report = Report(_described(case), checks=[*CHECKS, *LAST])
     for check in CHECKS.values():
         report.findings += check(case)
     report.findings.sort(key=lambda finding: finding.severity != ERROR)
     if case.trial.loss is not None:
         report.notes.append(f"loss of this batch: {case.trial.loss:.4g}")
+    if not any(finding.severity == ERROR for finding in report):
+        for check in LAST.values():
+            report.findings += check(case)
+    elif optimizer is not None and probe_steps:
+        report.notes.append("not tried yet: the learning rate, since the errors come before it")
     return report
 
 

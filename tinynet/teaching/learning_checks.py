@@ -150,8 +150,7 @@ def check_learning_rate(case: Case) -> Iterator[Finding]:
     losses = probe(case, optimizer, 1.0)
     first, last, lr = losses[0], losses[-1], max(rates)
     if runs_away(losses):
-        slower = {lr * k: probe(case, optimizer, k) for k in (0.1, 0.01, 0.001)}
-        yield _too_high(lr, losses, slower)
+        yield _too_high(case, optimizer, lr, losses)
     elif abs(last - first) < MOVED * abs(first):
         for factor in (1e1, 1e2, 1e3, 1e4, 1e5, 1e6):
             faster = probe(case, optimizer, factor)
@@ -167,19 +166,23 @@ def check_learning_rate(case: Case) -> Iterator[Finding]:
                 return
 
 
-def _too_high(lr: float, losses: list[float], slower: dict[float, list[float]]) -> Finding:
+def _too_high(case: Case, optimizer: Optimizer, lr: float, losses: list[float]) -> Finding:
     worst = next((loss for loss in losses if not math.isfinite(loss)), max(losses))
-    working = next((rate for rate, tried in slower.items() if not runs_away(tried)), None)
-    beside = cure = ""
-    if working is not None:
-        beside = f"; at lr={working:g} it goes from {losses[0]:.4g} to {slower[working][-1]:.4g}"
-        cure = f"try lr={working:g}"
+    evidence = (
+        f"at lr={lr:g} the loss of this batch goes from {losses[0]:.4g} to {worst:.4g} within "
+        f"{len(losses) - 1} steps"
+    )
+    for factor in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+        slower = probe(case, optimizer, factor)
+        if not runs_away(slower):
+            working = f"lr={lr * factor:g}"
+            evidence += f"; at {working} it goes from {slower[0]:.4g} to {slower[-1]:.4g}"
+            return Finding("learning-rate-too-high", ERROR, evidence, f"try {working}")
     return Finding(
         "learning-rate-too-high",
         ERROR,
-        f"at lr={lr:g} the loss of this batch goes from {losses[0]:.4g} to {worst:.4g} within "
-        f"{len(losses) - 1} steps{beside}",
-        cure or "try a thousandth of it, and scale the inputs; the loss runs away at all rates",
+        f"{evidence}, and runs away at a millionth of it too",
+        "scale the inputs, build the model anew, then look again",
     )
 
 
