@@ -51,6 +51,7 @@ Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], 
 class _ThreadState(threading.local):
     recording = True
     observer: Observer | None = None
+    pull_back: Callable[..., None] | None = None  # what stands in for `pull_back`, if anything
 
 
 state = _ThreadState()
@@ -252,11 +253,12 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
     own: set[Node | Variable] = set()  # targets whose gradient is an array that no one else has
     kept: list[tuple[Variable, Array]] = []  # what becomes the .grad of which tensor
     queue = [(-root.node.number, root.node)] if root.node else []  # the newest comes first
+    pull = state.pull_back or pull_back
     while queue:
         _, node = heapq.heappop(queue)
         if node.retained is not None and (tensor := node.retained()) is not None:
             kept.append((tensor, np.array(gradients[node])))
-        _pull_back(node, gradients.pop(node), gradients, own, queue, retain_graph)
+        pull(node, gradients.pop(node), gradients, own, queue, retain_graph)
     leaves: Any = gradients.items()  # every node is consumed by now
     kept.extend((x, dx if x in own else np.array(dx)) for x, dx in leaves)
     sums = [(x, wrap(dx if x.grad is None else x.grad.data + dx)) for x, dx in kept]
@@ -264,7 +266,7 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
         x.grad = total
 
 
-def _pull_back(
+def pull_back(
     node: Node,
     dy: Array,
     gradients: dict[Node | Variable, Array],
@@ -283,7 +285,7 @@ def _pull_back(
             "Run the forward pass again, or pass retain_graph=True to the first backward()."
         )
     if _last_change > node.number:
-        _check_saved_values(node)
+        check_saved_values(node)
     if not retain_graph:
         node.edges = None
     for pull, target, shape, dtype in edges:
@@ -438,7 +440,7 @@ def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
                     pending.append(cell.cell_contents)
 
 
-def _check_saved_values(node: Node) -> None:
+def check_saved_values(node: Node) -> None:
     for pull, _, _, _ in node.edges or ():
         for array in saved_arrays(pull):
             if _changed_since(array, node.number):

@@ -1,4 +1,5 @@
-"""The command line: `tinynet train`, `evaluate`, `predict`, `summary`, `gradcheck`, `data`.
+"""The command line: `tinynet train`, `evaluate`, `predict`, `summary`, `gradcheck`, `doctor`,
+`data`.
 
 Each command is a module here with the same three things: `HELP`, one line for the overview;
 `add_arguments(parser)`; and `run(args)`, which does the work and returns the exit code. What a
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from tinynet import __version__
-from tinynet.cli import data, evaluate, gradcheck, predict, summary, train
+from tinynet.cli import data, doctor, evaluate, gradcheck, predict, summary, train
 from tinynet.cli.options import BadArgument
 
 COMMANDS: dict[str, ModuleType] = {
@@ -25,6 +26,7 @@ COMMANDS: dict[str, ModuleType] = {
     "predict": predict,
     "summary": summary,
     "gradcheck": gradcheck,
+    "doctor": doctor,
     "data": data,
 }
 

@@ -107,6 +107,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="fixes everything random: the same seed gives the same run (default 0)",
     )
+    model.add_argument(
+        "--detect-anomaly",
+        action="store_true",
+        help="stop at the first operation that gives NaN or infinity, and name it (slower)",
+    )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--out", type=Path, metavar="DIR", help=f"save the model here (default: {RUNS}/DATA-MODEL)"
@@ -136,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     plan = _plan(args)
     _announce(plan)
     try:
-        transform, history = _train(plan, args.patience)
+        transform, history = _train(plan, args.patience, args.detect_anomaly)
     except KeyboardInterrupt:
         saved = plan.out / LAST
         kept = f"the last whole epoch is in {saved}" if saved.exists() else "nothing was saved yet"
@@ -229,7 +234,7 @@ def _check_names(args: argparse.Namespace, models: Any, optimizers: Any, schedul
         raise BadArgument("--patience needs --validation SHARE: the test images decide nothing")
 
 
-def _train(plan: Plan, patience: int | None) -> tuple[Any, History]:
+def _train(plan: Plan, patience: int | None, detect_anomaly: bool = False) -> tuple[Any, History]:
     """Train the model of the plan, saving it on the way; the transform used and the history."""
     from tinynet.data import standardize
     from tinynet.training import BestModel, Callback, EarlyStopping, SaveEvery, fit, make_augment
@@ -255,6 +260,7 @@ def _train(plan: Plan, patience: int | None) -> tuple[Any, History]:
         schedule=settings["schedule"],
         seed=settings["seed"],
         callbacks=callbacks,
+        detect_anomaly=detect_anomaly,
         about={"name": settings["model"], "arguments": plan.model_arguments},
     )
     return transform, history

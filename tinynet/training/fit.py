@@ -7,6 +7,7 @@ Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet import anomaly
 from tinynet.data import Compose, DataLoader, Normalize
 from tinynet.errors import DataError
 from tinynet.nn import Module
@@ -61,6 +63,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     about: Mapping[str, Any] | None = None,
     progress: bool | None = None,
+    detect_anomaly: bool = False,
 ) -> History:
     """Train `model` in place and return what happened, one record an epoch.
 
@@ -78,7 +81,9 @@ def fit(
     callbacks: see `Callback`. early_stopping: an EarlyStopping, or its patience in epochs.
     checkpoint: a file that always holds the best epoch's model. about: more that checkpoints
     should say of the model, such as its name; see `save`. progress: None for a bar on a terminal
-    and lines elsewhere, False for silence, True for the bar.
+    and lines elsewhere, False for silence, True for the bar. detect_anomaly: look at every result
+    and gradient, which takes a little longer, so that a DivergenceError comes at the very
+    operation that went bad and names it; see `tinynet.detect_anomaly`.
 
     The model is left in evaluation mode. Raises DivergenceError if the loss or a weight becomes
     NaN or infinite; files written for earlier epochs are whole and stay.
@@ -111,7 +116,8 @@ def fit(
         early_stopping = EarlyStopping(early_stopping)
     if early_stopping is not None:
         extra.append(early_stopping)
-    return train_run(run, [*extra, *callbacks])
+    with anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext():
+        return train_run(run, [*extra, *callbacks])
 
 
 def train_run(run: Run, callbacks: Iterable[Callback]) -> History:

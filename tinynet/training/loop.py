@@ -7,12 +7,14 @@ a model, `predict` asks it. `fit` is little more than these in turn, epoch after
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from tinynet.anomaly import AnomalyError, first_anomaly
 from tinynet.autograd import no_grad
 from tinynet.data import DataLoader
 from tinynet.errors import DataError
@@ -45,13 +47,17 @@ DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
 class DivergenceError(FloatingPointError):
     """Training that ran away: a loss or a weight is no finite number any more.
 
-    epoch and step (both from 1; step within the epoch) say where.
+    epoch and step (both from 1; step within the epoch) say where. anomaly: the first operation
+    that yielded NaN or infinity, where it could be found.
     """
 
-    def __init__(self, message: str, epoch: int, step: int) -> None:
+    def __init__(
+        self, message: str, epoch: int, step: int, anomaly: AnomalyError | None = None
+    ) -> None:
         super().__init__(message)
         self.epoch = epoch
         self.step = step
+        self.anomaly = anomaly
 
 
 def train_epoch(
@@ -79,7 +85,8 @@ def train_epoch(
     means = Means()
     lr = 0.0
     for step, (x, target) in enumerate(batches, 1):
-        with naming_divergence(optimizer, epoch, step):
+        find = functools.partial(first_anomaly, model, x, target, loss)
+        with naming_divergence(optimizer, epoch, step, find):
             output = model(x)
             cost = loss(output, target)
             value = _finite(cost)
@@ -204,9 +211,15 @@ def _finite(cost: Tensor) -> float:
 
 
 @contextlib.contextmanager
-def naming_divergence(optimizer: Optimizer, epoch: int, step: int) -> Iterator[None]:
+def naming_divergence(
+    optimizer: Optimizer,
+    epoch: int,
+    step: int,
+    find: Callable[[], AnomalyError | None] = lambda: None,
+) -> Iterator[None]:
     """Add to a FloatingPointError from inside when it happened and what helps as a rule.
 
+    find: looks for the operation where it began, and is called only then.
     NumPy's warnings about overflow are silent inside: what overflows ends in such an error.
     """
     try:
@@ -214,11 +227,15 @@ def naming_divergence(optimizer: Optimizer, epoch: int, step: int) -> Iterator[N
             yield
     except FloatingPointError as error:
         lr = float(optimizer.param_groups[0]["lr"])
+        anomaly = error if isinstance(error, AnomalyError) else find()
+        reason = "an operation went bad" if anomaly is error else str(error).rstrip(".")
         raise DivergenceError(
-            f"training ran away in epoch {epoch}, step {step}: {str(error).rstrip('.')}. "
+            f"training ran away in epoch {epoch}, step {step}: {reason}. "
             "The learning rate is "
             f"{lr:.4g}; try a tenth of it, or limit the gradient with clip_grad_norm=1.0. If it "
-            "is the very first step, look for NaN or unscaled values in the data.",
+            "is the very first step, look for NaN or unscaled values in the data."
+            + (f"\nWhere it began: {anomaly}" if anomaly else ""),
             epoch,
             step,
+            anomaly,
         ) from error
