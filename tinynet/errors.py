@@ -12,13 +12,15 @@ from collections.abc import Iterable
 class ShapeError(ValueError):
     """Shapes that do not fit together. Modules add the path of the layer as it passes them.
 
-    `layers` lists (name of the child, class of the child) from the innermost layer outwards.
+    layers: (name of the child, class of the child) from the innermost layer outwards.
+    trail: lines with the layers that ran before, and the shape that each gave.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
         self.layers: list[tuple[str, str]] = []
+        self.trail: list[str] = []
 
     def __str__(self) -> str:
         if not self.layers:
@@ -26,7 +28,9 @@ class ShapeError(ValueError):
         path = ".".join(name for name, _ in reversed(self.layers) if name)
         kind = self.layers[0][1]
         where = f"layer {path!r} ({kind})" if path else kind
-        return f"{self.message}\n  raised in {where}"
+        way = "".join(f"\n    {line}" for line in self.trail)
+        shapes = f"\n  shapes on the way there:{way}" if way else ""
+        return f"{self.message}\n  raised in {where}{shapes}"
 
 
 def no_such_axis(name: str, axis: int, shape: tuple[int, ...]) -> ShapeError:
