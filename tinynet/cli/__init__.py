@@ -1,4 +1,4 @@
-"""The command line: `tinynet train`, `evaluate`, `predict`, `summary`, `gradcheck`, `data`.
+"""The command line: `tinynet train`, `evaluate`, `predict`, `summary`, `gradcheck`, `lab`, `data`.
 
 Each command is a module here with the same three things: `HELP`, one line for the overview;
 `add_arguments(parser)`; and `run(args)`, which does the work and returns the exit code. What a
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from tinynet import __version__
-from tinynet.cli import data, evaluate, gradcheck, predict, summary, train
+from tinynet.cli import data, evaluate, gradcheck, lab, predict, summary, train
 from tinynet.cli.options import BadArgument
 
 COMMANDS: dict[str, ModuleType] = {
@@ -25,6 +25,7 @@ COMMANDS: dict[str, ModuleType] = {
     "predict": predict,
     "summary": summary,
     "gradcheck": gradcheck,
+    "lab": lab,
     "data": data,
 }
 
