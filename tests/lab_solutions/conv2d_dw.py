@@ -4,7 +4,7 @@ import numpy as np
 
 
 def conv2d_dw(dy, x, kernel, stride, padding, dilation, groups):
-    """For each (i, j): the product of dy with what the windows see there, over images and places."""
+    """For each (i, j): dy times what the windows see there, over images and places."""
     x = np.pad(x, ((0, 0), (0, 0), *padding))
     N, O, OH, OW = dy.shape
     C = x.shape[1] // groups

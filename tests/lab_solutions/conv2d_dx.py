@@ -4,7 +4,7 @@ import numpy as np
 
 
 def conv2d_dx(dy, w, size, stride, padding, dilation, groups):
-    """For each (i, j): what w[:, :, i, j] makes of dy, added to the pixels that windows saw there."""
+    """For each (i, j): dy, mapped by w[:, :, i, j], added to the pixels that windows saw there."""
     (top, bottom), (left, right) = padding
     N, O, OH, OW = dy.shape
     C, KH, KW = w.shape[1:]

@@ -29,8 +29,10 @@ def wrong_kind(name: str, actual: Any, expected: np.ndarray) -> str:
     if actual.shape != expected.shape:
         return f"{name} has shape {actual.shape}, it must be {expected.shape}"
     if expected.ndim and actual.dtype != expected.dtype:
-        cure = f"make it with `np.zeros(shape, {expected.dtype})`, in the dtype of the input"
-        return f"{name} has dtype {actual.dtype} for inputs of {expected.dtype}: {cure}"
+        return (
+            f"{name} has dtype {actual.dtype} for inputs of {expected.dtype}; make it in the dtype "
+            "of the input, as in `np.zeros(shape, x.dtype)`"
+        )
     return ""
 
 

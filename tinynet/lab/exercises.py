@@ -257,12 +257,14 @@ def _built_in_loss(name: str) -> Callable[..., Any]:
 
 
 def _built_in_step(name: str) -> Callable[..., Any]:
+    optimizers: dict[int, SGD] = {}  # by the parameter's array: made once, stepped often
+
     def call(p: Any, g: Any, b: Any, lr: float, momentum: float) -> None:
-        parameter = Tensor(p, requires_grad=True)
-        parameter.grad = Tensor(g)
-        optimizer = SGD([parameter], lr=lr, momentum=momentum)
-        optimizer.state[parameter] = {"step": 1, "momentum_buffer": b}
-        optimizer.step()
+        if id(p) not in optimizers:
+            parameter = Tensor(p.copy(), requires_grad=True)
+            parameter.grad = Tensor(g)
+            optimizers[id(p)] = SGD([parameter], lr=lr, momentum=momentum)
+        optimizers[id(p)].step()
 
     return call
 

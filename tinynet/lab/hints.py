@@ -1,6 +1,6 @@
 """The usual mistakes, as functions that make them: an answer that equals one is recognised.
 
-For each function of an exercise: (what it says to the learner, what the mistake computes).
+For each output of each function: (what it says to the learner, what the mistake computes).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ Mistake = tuple[str, Callable[..., Any]]
 
 UPSIDE_DOWN = "the kernel is turned by 180 degrees; deep learning's convolution does not turn it"
 TRANSPOSED = "rows and columns of the kernel are swapped"
+SUMMED = "a pixel that several windows see must get the sum: `+=`, not `=`"
 WRONG_SIDE = "padding is ((top, bottom), (left, right)); yours has the two of a pair swapped"
 
 
@@ -47,6 +48,17 @@ def _dx_overwritten(
     return dx[:, :, top : top + H, left : left + W]
 
 
+def _dx_overwritten_by_places(dy: Array, w: Array, **settings: Any) -> Array:
+    """The same, by one whose outer loops are the kernel's places (i, j)."""
+    dx = np.zeros_like(reference.conv2d_dx(dy, w, **settings))
+    for i, j in np.ndindex(*w.shape[2:]):
+        place = np.zeros_like(w)
+        place[:, :, i, j] = 1
+        reached = reference.conv2d_dx(np.ones_like(dy), place, **settings) > 0
+        dx[reached] = reference.conv2d_dx(dy, w * place, **settings)[reached]
+    return dx
+
+
 def _dx_of_ties(
     dy: Array, x: Array, y: Array, kernel: Any, stride: Any, padding: Any, dilation: Any
 ) -> Array:
@@ -67,22 +79,23 @@ def _softmax(x: Array) -> Array:
 
 
 MISTAKES: dict[str, list[Mistake]] = {
-    "conv2d": [
+    "conv2d, y": [
         (UPSIDE_DOWN, lambda w, **a: reference.conv2d(w=_turned(w), **a)),
         (TRANSPOSED, lambda w, **a: reference.conv2d(w=w.swapaxes(2, 3), **a)),
         ("the bias b is not added", lambda b, **a: reference.conv2d(b=None, **a)),
         (WRONG_SIDE, lambda padding, **a: reference.conv2d(padding=_swapped(padding), **a)),
     ],
-    "conv2d_dx": [
+    "conv2d_dx, dx": [
         (UPSIDE_DOWN, lambda w, **a: reference.conv2d_dx(w=_turned(w), **a)),
         (TRANSPOSED, lambda w, **a: reference.conv2d_dx(w=w.swapaxes(2, 3), **a)),
-        ("a pixel that several windows see must get the sum: `+=`, not `=`", _dx_overwritten),
+        (SUMMED, _dx_overwritten),
+        (SUMMED, _dx_overwritten_by_places),
         (
             "the padding is cut off at the wrong side: keep dx[:, :, top:top+H, left:left+W]",
             lambda padding, **a: reference.conv2d_dx(padding=_swapped(padding), **a),
         ),
     ],
-    "conv2d_dw": [
+    "conv2d_dw, dw": [
         (UPSIDE_DOWN, lambda **a: _turned(reference.conv2d_dw(**a))),
         (TRANSPOSED, lambda **a: reference.conv2d_dw(**a).swapaxes(2, 3)),
         (
@@ -99,7 +112,7 @@ MISTAKES: dict[str, list[Mistake]] = {
         ),
         (WRONG_SIDE, lambda padding, **a: reference.conv2d_dw(padding=_swapped(padding), **a)),
     ],
-    "max_pool2d": [
+    "max_pool2d, y": [
         (
             "padding counts as 0; it must count as -inf",
             lambda x, padding, **a: reference.max_pool2d(
@@ -113,30 +126,30 @@ MISTAKES: dict[str, list[Mistake]] = {
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
         (WRONG_SIDE, lambda padding, **a: reference.max_pool2d(padding=_swapped(padding), **a)),
     ],
-    "max_pool2d_dx": [
+    "max_pool2d_dx, dx": [
         ("of elements that tie, only the first may get dy", _dx_of_ties),
         (
             "the window's gradient is spread over all its elements; only the largest moves y",
             lambda dy, x, y, **a: _dx_of_ties(dy, np.zeros_like(x), np.zeros_like(y), **a),
         ),
     ],
-    "relu": [
+    "relu, y": [
         ("it is the absolute value", lambda x: np.abs(x)),
         ("x comes back unchanged", lambda x: x),
     ],
-    "relu_dx": [
+    "relu_dx, dx": [
         ("at y = 0 the gradient is 0: compare with >, not >=", lambda dy, y: dy * (y >= 0)),
         ("dy is multiplied by y; it passes unchanged where y > 0", lambda dy, y: dy * y),
         ("the mask is returned; multiply it by dy", lambda dy, y: (y > 0).astype(dy.dtype)),
     ],
-    "cross_entropy": [
+    "cross_entropy, loss": [
         (
             "it is the sum over the batch; the loss is the mean",
             lambda x, target: reference.cross_entropy(x, target) * len(x),
         ),
         ("the sign is wrong", lambda x, target: -reference.cross_entropy(x, target)),
     ],
-    "cross_entropy_dx": [
+    "cross_entropy_dx, dx": [
         (
             "it lacks the 1/N of the mean over the batch",
             lambda x, target: reference.cross_entropy_dx(x, target) * len(x),
@@ -147,7 +160,7 @@ MISTAKES: dict[str, list[Mistake]] = {
         ),
         ("it is softmax(x) alone", lambda x, target: _softmax(x)),
     ],
-    "sgd": [
+    "sgd, new p": [
         (
             "the step goes uphill: p - lr * b",
             lambda p, g, b, lr, momentum: p + lr * (momentum * b + g),
@@ -165,18 +178,32 @@ MISTAKES: dict[str, list[Mistake]] = {
             lambda p, g, b, lr, momentum: p - lr * b,
         ),
     ],
+    "sgd, new b": [
+        (
+            "lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
+            lambda p, g, b, lr, momentum: momentum * b + lr * g,
+        ),
+        (
+            "g is not multiplied by (1 - momentum)",
+            lambda p, g, b, lr, momentum: momentum * b + (1 - momentum) * g,
+        ),
+        ("the old buffer comes back", lambda p, g, b, lr, momentum: b),
+    ],
 }
 
 
-def hint(function: str, arguments: dict[str, Any], actual: np.ndarray, expected: np.ndarray) -> str:
-    """The mistake that gives exactly this wrong answer, in words; empty if none is known to."""
-    return next(_recognised(function, arguments, actual, expected), "")
+def hint(output: str, arguments: dict[str, Any], actual: np.ndarray, expected: np.ndarray) -> str:
+    """The mistake that gives exactly this wrong answer, in words; empty if none is known to.
+
+    output: the function and what it returns, such as "conv2d, y".
+    """
+    return next(_recognised(output, arguments, actual, expected), "")
 
 
 def _recognised(
-    function: str, arguments: dict[str, Any], actual: np.ndarray, expected: np.ndarray
+    output: str, arguments: dict[str, Any], actual: np.ndarray, expected: np.ndarray
 ) -> Iterator[str]:
-    for words, mistake in MISTAKES[function]:
+    for words, mistake in MISTAKES[output]:
         try:
             wrong = mistake(**arguments)
         except (ValueError, IndexError):  # the mistake is impossible here

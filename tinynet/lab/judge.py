@@ -46,8 +46,8 @@ def judge(
             begin("loading")
             functions = load(path, exercise)
             begin("grid")
-            _grid(exercise, path, functions, report, note)
-            tell(line("grid", f"right in all {report.cases} cases"))
+            _grid(exercise, path, functions, report, tell, note)
+            tell(line("grid", f"all {report.cases} cases are right"))
             begin("gradient")
             _gradient(exercise, path, functions, report)
             tell(line("gradient", report.gradient))
@@ -77,12 +77,12 @@ def _place(report: Report) -> str:
 @contextlib.contextmanager
 def _kernel_set() -> Iterator[None]:
     """The NumPy kernels, unless the environment asks for others: nothing to load or compile."""
-    before = kernels.current.name
+    before = dict(vars(kernels.current))
     kernels.use(os.environ.get("TINYNET_KERNELS") or "numpy")
     try:
         yield
     finally:
-        kernels.use(before)
+        vars(kernels.current).update(before)
 
 
 def _grid(
@@ -90,6 +90,7 @@ def _grid(
     path: Path,
     functions: Functions,
     report: Report,
+    tell: Callable[[str], object],
     note: Callable[[Report], object],
 ) -> None:
     cases = list(exercise.cases())
@@ -98,6 +99,7 @@ def _grid(
         try:
             check_case(path, functions[case.function], case)
         except Problem as problem:
+            tell(line("grid", f"{report.passed} of {report.cases} cases are right"))
             which = f"{case.function}, " if len(exercise.functions) > 1 else ""
             where = f"case {number} of {len(cases)} ({which}{case.about})"
             raise Problem(f"{where}: {problem}", problem.detail) from problem

@@ -120,14 +120,16 @@ def milliseconds(seconds: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """A ratio with two or three digits.
+    """A ratio with two or three digits; a small one as a fraction.
 
-    >>> ratio(1523.4), ratio(2.345), ratio(0.00312)
-    ('1,523x', '2.3x', '0.0031x')
+    >>> ratio(1523.4), ratio(2.345), ratio(0.312), ratio(0.00005)
+    ('1,523x', '2.3x', '0.31x', '1/20,000')
     """
     if value >= 100:
         return f"{value:,.0f}x"
-    return f"{value:.1f}x" if value >= 1 else f"{value:.2g}x"
+    if value >= 0.01:
+        return f"{value:.1f}x" if value >= 1 else f"{value:.2g}x"
+    return f"1/{1 / value:,.0f}"
 
 
 def percent(share: float) -> str:
@@ -144,7 +146,7 @@ def percent(share: float) -> str:
 
 def class_table(reports: Sequence[Report]) -> str:
     """One row for each submission, and under it what is wrong with those that are."""
-    head = ("file", "result", "grid", "gradient", "vs loops", "vs built-in", "accuracy")
+    head = ("file", "result", "grid", "gradient", "vs loops", "vs built-in", "accuracy", "built-in")
     rows = [head, *(_row(report) for report in reports)]
     lines = aligned(rows, left=2)
     lines.insert(1, "-" * max(map(len, lines)))
@@ -170,4 +172,5 @@ def _row(report: Report) -> tuple[str, ...]:
         ratio(at_end.against_loops) if at_end else "-",
         ratio(at_end.against_built_in) if at_end else "-",
         percent(report.trial.accuracy) if report.trial else "-",
+        percent(report.trial.built_in) if report.trial else "-",
     )

@@ -76,21 +76,23 @@ def load(path: Path, exercise: Exercise) -> Functions:
     return {name: vars(module)[name] for name in exercise.functions}
 
 
-def guarded(path: Path, when: str, call: Callable[[], Any]) -> Any:
-    """The result of `call`; what it raises, SystemExit too, becomes a Problem with the line."""
+def guarded(path: Path, when: str, call: Callable[[], Any], inputs: str = "") -> Any:
+    """The result of `call`; what it raises, SystemExit too, becomes a Problem with the line.
+
+    when: in a few words. inputs: what it was called with, as lines.
+    """
+    given = f"\n\nthe inputs:\n{inputs}" if inputs else ""
     try:
         return call()
     except SystemExit as error:
-        raise Problem(f"calls exit() {when}", _where(path, error)) from error
+        raise Problem(f"calls exit() {when}", _where(path, error) + given) from error
     except Problem:
         raise
     except Exception as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         where = f" in line {frames[-1].lineno}" if frames else ""
-        raise Problem(
-            f"{type(error).__name__}{where}: {_message(error)}",
-            f"{when}\n{_where(path, error)}".strip(),
-        ) from error
+        line = f"{type(error).__name__}{where}: {_message(error)}"
+        raise Problem(line, (_where(path, error) + given).strip("\n")) from error
 
 
 def _where(path: Path, error: BaseException) -> str:
@@ -111,7 +113,7 @@ def check_case(path: Path, function: Callable[..., Any], case: Case) -> None:
     expected = _answers(getattr(reference, case.function)(**case.arguments), 1)
     before = copy.deepcopy(case.arguments)
     detail = "\n".join(describe(name, value) for name, value in before.items())
-    actual = guarded(path, f"with\n{detail}", lambda: function(*case.arguments.values()))
+    actual = guarded(path, "when called", lambda: function(*case.arguments.values()), detail)
     for name, value in case.arguments.items():
         if isinstance(value, np.ndarray) and not np.array_equal(value, before[name]):
             raise Problem(
@@ -133,14 +135,13 @@ def _check_answer(case: Case, name: str, actual: Any, expected: Any, detail: str
     array = np.asarray(actual)
     if not unlike(array, expected).any():
         return
-    guess = hint(case.function, case.arguments, array, expected) if name != "new b" else ""
+    guess = hint(f"{case.function}, {name}", case.arguments, array, expected)
     if expected.ndim == 0:
         difference = f"{name} is {number(float(array))}, it must be {number(float(expected))}"
     else:
         difference = side_by_side(name, array, expected)
-    lines = [difference, *([f"a guess: {guess}"] if guess else []), f"\nthe inputs:\n{detail}"]
     wrong = f"wrong values of {name}"
-    raise Problem(f"{wrong}: {guess}" if guess else wrong, "\n".join(lines))
+    raise Problem(f"{wrong}: {guess}" if guess else wrong, f"{difference}\n\nthe inputs:\n{detail}")
 
 
 def _check_state(
@@ -149,16 +150,16 @@ def _check_state(
     """Raise Problem if another call changes the first result, or is answered differently."""
     kept = copy.deepcopy(first)
     other = _others(case.arguments)
-    guarded(path, "called with other numbers", lambda: function(*other.values()))
+    guarded(path, "when called with other numbers", lambda: function(*other.values()))
+    if not all(np.array_equal(old, copied) for old, copied in zip(first, kept)):
+        raise Problem(
+            f"a later call of {case.function} changes the array that an earlier one returned; "
+            "make a new array in each call"
+        )
     again = _answers(
-        guarded(path, "called again", lambda: function(*case.arguments.values())), len(first)
+        guarded(path, "when called again", lambda: function(*case.arguments.values())), len(first)
     )
-    for old, copied, new in zip(first, kept, again):
-        if not np.array_equal(old, copied):
-            raise Problem(
-                f"a later call of {case.function} changes the array that an earlier one returned; "
-                "make a new array in each call"
-            )
+    for old, new in zip(first, again):
         if np.shape(new) != np.shape(old) or unlike(np.asarray(new), np.asarray(old)).any():
             raise Problem(
                 f"{case.function} keeps state: the same inputs give another result the next time"
