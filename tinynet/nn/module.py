@@ -122,6 +122,7 @@ class Module:
         error.__dict__["module"] = self
         if trail.outermost():
             error.trail = trail.retrace(self, args, kwargs, error)
+            del error.__dict__["module"]
 
     def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
         """Call `hook(module, args, output)` after each forward pass.
