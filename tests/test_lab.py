@@ -157,6 +157,12 @@ WRONG = [
         with_change("OH, OW), x.dtype)", "OH, OW))"),
         r"case 17 of 18 \(float32\): y has dtype float64 for inputs of float32",
     ),
+    (
+        with_change(
+            "    x = np.pad(", "    real, stride = stride, (1, 1)\n    x = np.pad("
+        ).replace("// stride[a] + 1 for", "// real[a] + 1 for"),
+        r"case 10 of 18 \(stride 2\): wrong values of y: the stride is ignored",
+    ),
     (with_change("y += (", "y -= ("), r"wrong values of y: yours is -1 times what is expected"),
     (with_change("y += (", "0 * ("), r"wrong values of y: everything is 0"),
     (

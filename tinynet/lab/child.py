@@ -7,6 +7,7 @@ knows where a process was that never came back.
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -19,11 +20,17 @@ from tinynet.training.files import write_json
 LARGEST_FILE = 64 << 20  # bytes that a submission may write
 
 
-def main(name: str, path: str, result: str, memory: str, train_seconds: str) -> None:
-    """Judge the file and write the report to `result`. memory: in MB, on top of what there is."""
+def main(
+    name: str, path: str, result: str, seconds: str, memory: str, train_seconds: str
+) -> None:
+    """Judge the file and write the report to `result`.
+
+    seconds: of processor time; the parent's clock is the real limit, and this one for a child
+    whose parent was killed. memory: in MB, on top of what there is.
+    """
     set_num_threads(1)
     exercise = find(name)
-    limit(int(memory) << 20)
+    limit(math.ceil(float(seconds)), int(memory) << 20)
     file = Path(result)
 
     def note(report: Report) -> None:
@@ -32,13 +39,14 @@ def main(name: str, path: str, result: str, memory: str, train_seconds: str) -> 
     judge(exercise, Path(path), train_seconds=float(train_seconds), note=note)
 
 
-def limit(memory: int) -> None:
-    """Bound the memory and the size of files, where the system can do that."""
+def limit(seconds: int, memory: int) -> None:
+    """Bound processor time, memory and the size of files, where the system can do that."""
     try:
         import resource
     except ImportError:  # Windows
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     used = address_space()
     if used:

@@ -58,7 +58,7 @@ def _judge_apart(
         work = Path(scratch, "work")  # so that what it writes does not lie in the class's folder
         work.mkdir()
         command = [sys.executable, "-m", "tinynet.lab.child", exercise.name, str(path)]
-        command += [str(result), str(memory), str(train_seconds)]
+        command += [str(result), str(timeout), str(memory), str(train_seconds)]
         process = subprocess.Popen(
             command,
             cwd=work,

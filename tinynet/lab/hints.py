@@ -16,6 +16,8 @@ from tinynet.lab.reference import Array
 
 Mistake = tuple[str, Callable[..., Any]]
 
+NO_STRIDE = "the stride is ignored: window (p, q) begins at (p*stride[0], q*stride[1])"
+NO_DILATION = "the dilation is ignored: the elements of a window are that far apart"
 UPSIDE_DOWN = "the kernel is turned by 180 degrees; deep learning's convolution does not turn it"
 TRANSPOSED = "rows and columns of the kernel are swapped"
 SUMMED = "a pixel that several windows see must get the sum: `+=`, not `=`"
@@ -73,6 +75,16 @@ def _dx_of_ties(
     return dx[:, :, top : top + x.shape[2], left : left + x.shape[3]]
 
 
+def _as_if(function: Callable[..., Array], **settings: Any) -> Callable[..., Array]:
+    """The function with other settings, its answer cut to the size of the right one."""
+
+    def mistake(**arguments: Any) -> Array:
+        OH, OW = function(**arguments).shape[2:]
+        return function(**{**arguments, **settings})[:, :, :OH, :OW]
+
+    return mistake
+
+
 def _softmax(x: Array) -> Array:
     e = np.exp(x - x.max(1, keepdims=True))
     return np.asarray(e / e.sum(1, keepdims=True))
@@ -82,6 +94,8 @@ MISTAKES: dict[str, list[Mistake]] = {
     "conv2d, y": [
         (UPSIDE_DOWN, lambda w, **a: reference.conv2d(w=_turned(w), **a)),
         (TRANSPOSED, lambda w, **a: reference.conv2d(w=w.swapaxes(2, 3), **a)),
+        (NO_STRIDE, _as_if(reference.conv2d, stride=(1, 1))),
+        (NO_DILATION, _as_if(reference.conv2d, dilation=(1, 1))),
         ("the bias b is not added", lambda b, **a: reference.conv2d(b=None, **a)),
         (WRONG_SIDE, lambda padding, **a: reference.conv2d(padding=_swapped(padding), **a)),
     ],
@@ -123,6 +137,8 @@ MISTAKES: dict[str, list[Mistake]] = {
             "the result starts from 0; a window of negative numbers has a negative maximum",
             lambda **a: np.maximum(reference.max_pool2d(**a), 0),
         ),
+        (NO_STRIDE, _as_if(reference.max_pool2d, stride=(1, 1))),
+        (NO_DILATION, _as_if(reference.max_pool2d, dilation=(1, 1))),
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
         (WRONG_SIDE, lambda padding, **a: reference.max_pool2d(padding=_swapped(padding), **a)),
     ],
