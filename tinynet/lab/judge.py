@@ -95,6 +95,7 @@ def _grid(
 ) -> None:
     cases = list(exercise.cases())
     report.cases = len(cases)
+    note(report)
     for number, case in enumerate(cases, start=1):
         try:
             check_case(path, functions[case.function], case)
