@@ -386,6 +386,22 @@ def test_the_message_shows_every_shape_up_to_the_layer_that_refused():
     )
 
 
+def test_layers_stand_as_they_are_written_in_whatever_order_they_are_computed():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Linear(7, 3))
+    assert message_of(lambda: model(zeros(5, 1, 8, 8))) == (
+        "Linear(in_features=7): the input has 3 features (shape (5, 2, 3, 3), after MaxPool2d of "
+        "2x6x6). Put nn.Flatten() before it and use in_features=18, or use in_features=3 to map "
+        "the last axis alone.\n"
+        "  raised in layer '3' (Linear)\n"
+        "  shapes on the way there:\n"
+        "    input                     5x1x8x8\n"
+        "    0      Conv2d(1, 2, 3x3)  5x2x6x6\n"
+        "    1      ReLU               5x2x6x6\n"
+        "    2      MaxPool2d          5x2x3x3\n"
+        "    3      Linear(7, 3)       5x2x3x3  <- refused"
+    )
+
+
 def test_functions_between_the_layers_are_on_the_way_too(capsys):
     assert message_of(lambda: Net()(zeros(2, 1, 28, 28))).partition("there:\n")[2] == (
         "    input                               2x1x28x28\n"

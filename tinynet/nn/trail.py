@@ -21,6 +21,7 @@ import numpy as np
 from tinynet import autograd
 from tinynet.autograd import Variable
 from tinynet.errors import ShapeError
+from tinynet.nn.checks import InputError
 from tinynet.nn.module import Module
 from tinynet.nn.summary import aligned, shape_text, title
 from tinynet.random import default_rng
@@ -53,10 +54,18 @@ def retrace(
         try:
             model.forward(*args, **kwargs)
         except Exception as again:
-            ended_alike = isinstance(again, ShapeError) and again.message == error.message
-        else:
-            ended_alike = False
-    return walk.lines(args) if ended_alike else []
+            if isinstance(again, ShapeError) and _core(again) == _core(error):
+                error.message = again.message  # which names the layer before as it is written
+                return walk.lines(args)
+    return []
+
+
+def _core(error: ShapeError) -> str:
+    """The message without what came before, for layers may be computed in another order.
+
+    A Sequential computes a max-pool before a ReLU, unless they have hooks, as in the second run.
+    """
+    return error.problem if isinstance(error, InputError) else error.message
 
 
 class _Walk:
