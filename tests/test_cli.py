@@ -16,7 +16,7 @@ from tinynet import data, models
 from tinynet.cli import main
 from tinynet.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, checkpoint, confusion_matrix
 
-COMMANDS = ("train", "evaluate", "predict", "summary", "gradcheck", "data")
+COMMANDS = ("train", "evaluate", "predict", "summary", "gradcheck", "lab", "data")
 
 
 @pytest.fixture

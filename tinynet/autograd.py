@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import numpy as np
 
-from tinynet.errors import ShapeError, no_such_axis
+from tinynet.errors import ShapeError, no_broadcast, no_such_axis
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -218,11 +218,7 @@ def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
     if isinstance(error, np.exceptions.AxisError) and error.axis is not None:
         raise no_such_axis(name, error.axis, shapes[0]) from error
     if "broadcast" in str(error):
-        raise ShapeError(
-            f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; aligned at the "
-            "right, each pair of sizes must be equal or contain a 1. `reshape` or `unsqueeze` can "
-            "insert the axis that is missing."
-        ) from error
+        raise no_broadcast(name, shapes) from error
 
 
 def _no_gradient(name: str, place: int) -> str:

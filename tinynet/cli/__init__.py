@@ -1,5 +1,4 @@
-"""The command line: `tinynet train`, `evaluate`, `predict`, `summary`, `gradcheck`, `doctor`,
-`data`.
+"""The command line: `tinynet train`, `evaluate`, `gradcheck`, `doctor`, `lab` and so on.
 
 Each command is a module here with the same three things: `HELP`, one line for the overview;
 `add_arguments(parser)`; and `run(args)`, which does the work and returns the exit code. What a
@@ -17,7 +16,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from tinynet import __version__
-from tinynet.cli import data, doctor, evaluate, gradcheck, predict, summary, train
+from tinynet.cli import data, doctor, evaluate, gradcheck, lab, predict, summary, train
 from tinynet.cli.options import BadArgument
 
 COMMANDS: dict[str, ModuleType] = {
@@ -27,6 +26,7 @@ COMMANDS: dict[str, ModuleType] = {
     "summary": summary,
     "gradcheck": gradcheck,
     "doctor": doctor,
+    "lab": lab,
     "data": data,
 }
 

@@ -98,7 +98,7 @@ class Module:
         try:
             y = self.forward(*args, **kwargs)
         except ShapeError as error:
-            self._tell_path(error)
+            self._tell_path(error, args, kwargs)
             raise
         if self._forward_hooks:
             for hook in tuple(self._forward_hooks.values()):
@@ -107,14 +107,22 @@ class Module:
                     y = changed
         return y
 
-    def _tell_path(self, error: ShapeError) -> None:
-        """Add this module to the path in the error, and name the child that it came through."""
+    def _tell_path(self, error: ShapeError, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Add this module to the path in the error, and name the child that it came through.
+
+        The outermost module adds the shapes on the way there.
+        """
+        from tinynet.nn import trail  # only needed for an error
+
         child = error.__dict__.get("module")
         if child is not None:
             name = next((name for name, module in self.named_modules() if module is child), "")
             error.layers[-1] = (name, error.layers[-1][1])
         error.layers.append(("", type(self).__name__))
         error.__dict__["module"] = self
+        if trail.outermost():
+            error.trail = trail.retrace(self, args, kwargs, error)
+            del error.__dict__["module"]
 
     def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
         """Call `hook(module, args, output)` after each forward pass.
