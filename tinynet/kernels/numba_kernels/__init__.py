@@ -43,11 +43,16 @@ FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def lying(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable.
+    """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable."""
+    return plain(batch_last(x), dtype)
 
-    Numba compiles anew for read-only arrays, so these are copied; the kernels write to no input.
+
+def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """x, contiguous and writeable: Numba compiles anew for read-only arrays, so these are copied.
+
+    The kernels write to no input.
     """
-    x = np.ascontiguousarray(batch_last(x), dtype)
+    x = np.ascontiguousarray(x, dtype)
     return x if x.flags.writeable else x.copy()
 
 
@@ -85,37 +90,38 @@ def _rows_per_task(N: int, C: int, OH: int, width: int, reach: int, dtype: np.dt
 def _correlate(
     x: np.ndarray,
     w: np.ndarray,
+    turned: bool,
     b: np.ndarray | None,
     padding: Padding,
     dilation: Pair,
     size: Pair,
     dtype: np.dtype,
 ) -> np.ndarray:
-    """x (C, H, W, N), w (O, C, KH, KW) -> y (N, O, *size)."""
+    """x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW) -> y (N, O, *size)."""
     C, _, W, N = x.shape
-    O, kernel = w.shape[0], w.shape[2:]
+    O, kernel = w.shape[turned], w.shape[2:]
+    w = plain(w, dtype)
     y = np.empty((O, *size, N), dtype)
-    bias = np.zeros(O, dtype) if b is None else np.array(b, dtype)
+    bias = np.zeros(O, dtype) if b is None else plain(b, dtype)
     corner = padding[0][0], padding[1][0]
-    serial = 2 * y.size * C * kernel[0] * kernel[1] < SERIAL_FLOPS
     if winograd.pays(N, C, O, kernel, dilation, size, dtype):
-        filters = winograd.transform_filters(w)
+        columns = winograd.chunk(C, 1, size)[1]
 
         def work(part: int, first: int, last: int) -> None:
-            winograd.correlate_part(first, last, x, filters, bias, corner, y)
+            winograd.correlate_part(first, last, columns, x, w, turned, bias, corner, y)
 
-        share_out(work, winograd.tasks(N, size, 1), serial)
+        tasks = winograd.tasks(N, size, (1, columns))
     else:
-        filters = direct.pack_filters(np.array(w, dtype, order="C").reshape(O, -1))
         width = W + sum(padding[1])
         rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype)
 
         def work(part: int, first: int, last: int) -> None:
             direct.correlate_part(
-                first, last, rows, x, filters, bias, kernel, dilation, corner, width, y
+                first, last, rows, x, w, turned, bias, dilation, corner, width, y
             )
 
-        share_out(work, -(-N // lanes(dtype)) * -(-size[0] // rows), serial)
+        tasks = -(-N // lanes(dtype)) * -(-size[0] // rows)
+    share_out(work, tasks, 2 * y.size * C * kernel[0] * kernel[1] < SERIAL_FLOPS)
     return batch_first(y)
 
 
@@ -133,7 +139,7 @@ def conv2d(
     size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
     if not _covers(dtype, stride, padding, groups, *x.shape, *w.shape, *size):
         return numpy_kernels.conv2d(x, w, b, stride, padding, dilation, groups)
-    return _correlate(lying(x, dtype), w, b, padding, dilation, size, dtype)
+    return _correlate(lying(x, dtype), w, False, b, padding, dilation, size, dtype)
 
 
 def conv2d_dx(
@@ -155,8 +161,7 @@ def conv2d_dx(
     )
     if not _covers(dtype, stride, back, groups, *dy.shape, *w.shape, *size):
         return numpy_kernels.conv2d_dx(dy, w, size, stride, padding, dilation, groups)
-    turned = w[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-    return _correlate(lying(dy, dtype), turned, None, back, dilation, size, dtype)
+    return _correlate(lying(dy, dtype), w, True, None, back, dilation, size, dtype)
 
 
 def conv2d_dw(
@@ -184,15 +189,16 @@ def conv2d_dw(
 def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, 3, 3)."""
     C, O, N, size = len(x), len(dy), x.shape[3], dy.shape[1:3]
-    rows = winograd.rows_per_task(size)
+    rows, columns = winograd.chunk((C + O) // 2, 4, size)
     sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), x.dtype)
 
     def work(part: int, first: int, last: int) -> None:
-        winograd.weight_gradient_part(first, last, rows, x, dy, corner, sums[part])
+        winograd.weight_gradient_part(first, last, rows, columns, x, dy, corner, sums[part])
 
     serial = 18 * dy.size * C < SERIAL_FLOPS
-    parts = share_out(work, winograd.tasks(N, size, rows), serial)
-    return winograd.transform_weights(sums[:parts].sum(0), O, C)
+    parts = share_out(work, winograd.tasks(N, size, (rows, columns)), serial)
+    dw: np.ndarray = winograd.transform_weights(sums[:parts].sum(0), O, C)
+    return dw
 
 
 def _direct_dw(
@@ -211,8 +217,7 @@ def _direct_dw(
 
     serial = 2 * dy.size * K < SERIAL_FLOPS
     parts = share_out(work, -(-N // lanes(x.dtype)) * -(-OH // rows), serial)
-    dw: np.ndarray = sums[:parts].sum(0).reshape(O, C, *kernel)
-    return dw
+    return np.ascontiguousarray(sums[:parts].sum(0).reshape(K, O).T).reshape(O, C, *kernel)
 
 
 def _pools(x: np.ndarray, dtype: np.dtype) -> bool:
