@@ -105,7 +105,7 @@ def _correlate(
     bias = np.zeros(O, dtype) if b is None else plain(b, dtype)
     corner = padding[0][0], padding[1][0]
     if winograd.pays(N, C, O, kernel, dilation, size, dtype):
-        columns = winograd.chunk(C, 1, size)[1]
+        columns = winograd.chunk(C, 4, size)[1]
 
         def work(part: int, first: int, last: int) -> None:
             winograd.correlate_part(first, last, columns, x, w, turned, bias, corner, y)

@@ -216,12 +216,12 @@ def correlate_part(first, last, columns, x, w, turned, b, corner, y):
     across = -(-wide // columns)
     filters = transform_filters(w, turned)
     pitch = C * columns * B + B
-    sums_pitch = FILTERS * columns * B + B
+    sums_pitch = O * columns * B + B
     block = np.empty(C * S * (M * columns + S - M) * B, x.dtype)
     planes = np.empty(PLANES * pitch, x.dtype)
     sums = np.empty(PLANES * sums_pitch, x.dtype)
     edge = np.empty(M * M * B, x.dtype)
-    zeros = np.zeros(FILTERS, x.dtype)
+    zeros = np.zeros(O, x.dtype)
     offsets = np.arange(C) * (columns * B)
     flat = y.reshape(y.size)
     for task in range(first, last):
@@ -232,29 +232,24 @@ def correlate_part(first, last, columns, x, w, turned, b, corner, y):
             x, n0, p - corner[0], M * q0 - corner[1], tiles, zeros, block,
             planes, pitch, 0, columns,
         )  # fmt: skip
-        o = 0
-        while o < O:
-            height = tile_height(O - o)
-            for plane in range(PLANES):
-                multiply_run(
-                    planes, plane * pitch, B, offsets, filters, (plane * O + o) * C,
-                    zeros[:height], tiles, sums, plane * sums_pitch, columns * B, B,
-                )  # fmt: skip
-            for t in range(height):
-                for tile in range(tiles):
-                    x0, q = (t * columns + tile) * B, M * (q0 + tile)
-                    place = (((o + t) * OH + p) * OW + q) * N + n0
-                    if p + M <= OH and q + M <= OW:
-                        _outputs_out(
-                            sums, x0, S * sums_pitch, sums_pitch,
-                            flat, place, OW * N, N, b, o + t,
-                        )  # fmt: skip
-                        continue
-                    _outputs_out(sums, x0, S * sums_pitch, sums_pitch, edge, 0, M * B, B, b, o + t)
-                    for r in range(min(M, OH - p)):
-                        for s in range(min(M, OW - q)):
-                            copy_line(edge, (r * M + s) * B, flat, place + (r * OW + s) * N)
-            o += height
+        for plane in range(PLANES):
+            multiply_run(
+                planes, plane * pitch, B, offsets, filters, plane * O * C, zeros,
+                tiles, sums, plane * sums_pitch, columns * B, B,
+            )  # fmt: skip
+        for o in range(O):
+            for tile in range(tiles):
+                x0, q = (o * columns + tile) * B, M * (q0 + tile)
+                place = ((o * OH + p) * OW + q) * N + n0
+                if p + M <= OH and q + M <= OW:
+                    _outputs_out(
+                        sums, x0, S * sums_pitch, sums_pitch, flat, place, OW * N, N, b, o
+                    )
+                    continue
+                _outputs_out(sums, x0, S * sums_pitch, sums_pitch, edge, 0, M * B, B, b, o)
+                for r in range(min(M, OH - p)):
+                    for s in range(min(M, OW - q)):
+                        copy_line(edge, (r * M + s) * B, flat, place + (r * OW + s) * N)
 
 
 @njit(cache=True, nogil=True)
