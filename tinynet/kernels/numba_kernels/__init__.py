@@ -32,13 +32,13 @@ import numpy as np
 from tinynet.kernels import activation as numpy_activation
 from tinynet.kernels import numpy_kernels, threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, span
-from tinynet.kernels.numba_kernels import activation, direct, pooling, winograd
+from tinynet.kernels.numba_kernels import activation, direct, pooling, team, winograd
 from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
 BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in a second-level cache of 1 MB
-SERIAL_FLOPS = 20_000_000  # below this, waking a thread costs more than it saves
-SERIAL_BYTES = 1 << 21  # the same for pooling
+SERIAL_FLOPS = 4_000_000  # below this, a second thread costs more than it saves
+SERIAL_BYTES = 1 << 19  # the same for pooling and ReLU
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -56,14 +56,11 @@ def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return x if x.flags.writeable else x.copy()
 
 
-def share_out(work: Callable[[int, int, int], Any], tasks: int, serial: bool) -> int:
-    """Run work(part, first, last) over 0 .. tasks - 1, a share for each thread; -> parts."""
+def share_out(work: Callable[..., Any], tasks: int, serial: bool) -> int:
+    """Run work(bell, part, first, last) over 0 .. tasks - 1, a share for each thread; -> parts."""
     parts = 1 if serial else min(threads.get_num_threads(), tasks)
-    if parts == 1:
-        work(0, 0, tasks)
-    else:
-        ends = [tasks * part // parts for part in range(parts + 1)]
-        threads.run(lambda part: work(part, ends[part], ends[part + 1]), range(parts))
+    ends = [tasks * part // parts for part in range(parts + 1)]
+    team.run(lambda bell, part: work(bell, part, ends[part], ends[part + 1]), parts)
     return parts
 
 
@@ -107,17 +104,17 @@ def _correlate(
     if winograd.pays(N, C, O, kernel, dilation, size, dtype):
         columns = winograd.chunk(C, 4, size)[1]
 
-        def work(part: int, first: int, last: int) -> None:
-            winograd.correlate_part(first, last, columns, x, w, turned, bias, corner, y)
+        def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+            winograd.correlate_part(bell, first, last, columns, x, w, turned, bias, corner, y)
 
         tasks = winograd.tasks(N, size, (1, columns))
     else:
         width = W + sum(padding[1])
         rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype)
 
-        def work(part: int, first: int, last: int) -> None:
+        def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
             direct.correlate_part(
-                first, last, rows, x, w, turned, bias, dilation, corner, width, y
+                bell, first, last, rows, x, w, turned, bias, dilation, corner, width, y
             )
 
         tasks = -(-N // lanes(dtype)) * -(-size[0] // rows)
@@ -192,8 +189,8 @@ def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
     rows, columns = winograd.chunk((C + O) // 2, 4, size)
     sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), x.dtype)
 
-    def work(part: int, first: int, last: int) -> None:
-        winograd.weight_gradient_part(first, last, rows, columns, x, dy, corner, sums[part])
+    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+        winograd.weight_gradient_part(bell, first, last, rows, columns, x, dy, corner, sums[part])
 
     serial = 18 * dy.size * C < SERIAL_FLOPS
     parts = share_out(work, winograd.tasks(N, size, (rows, columns)), serial)
@@ -210,9 +207,9 @@ def _direct_dw(
     rows = _rows_per_task(N, C, OH, width, span(kernel[0], dilation[0]), x.dtype)
     sums = np.zeros((threads.get_num_threads(), O * K), x.dtype)
 
-    def work(part: int, first: int, last: int) -> None:
+    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
         direct.weight_gradient_part(
-            first, last, rows, x, dy, kernel, dilation, corner, width, sums[part]
+            bell, first, last, rows, x, dy, kernel, dilation, corner, width, sums[part]
         )
 
     serial = 2 * dy.size * K < SERIAL_FLOPS
@@ -235,8 +232,8 @@ def max_pool2d(
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
     x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
-    def work(part: int, first: int, last: int) -> None:
-        pooling.maxima(first, last, x, y, kernel, stride, corner, dilation)
+    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+        pooling.maxima(bell, first, last, x, y, kernel, stride, corner, dilation)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
@@ -257,8 +254,8 @@ def max_pool2d_dx(
     x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
     dx, corner = np.empty_like(x), (padding[0][0], padding[1][0])
 
-    def work(part: int, first: int, last: int) -> None:
-        pooling.maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation)
+    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+        pooling.maxima_dx(bell, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
 
     share_out(work, len(x), x.nbytes < SERIAL_BYTES)
     return batch_first(dx)
@@ -272,8 +269,8 @@ def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> n
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
     x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
-    def work(part: int, first: int, last: int) -> None:
-        pooling.sums(first, last, x, y, kernel, stride, corner)
+    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+        pooling.sums(bell, first, last, x, y, kernel, stride, corner)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
@@ -289,8 +286,8 @@ def sum_pool2d_dx(
     dx = np.empty((dy.shape[0], *size, dy.shape[3]), dy.dtype)
     corner = padding[0][0], padding[1][0]
 
-    def work(part: int, first: int, last: int) -> None:
-        pooling.sums_dx(first, last, dy, dx, kernel, stride, corner)
+    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+        pooling.sums_dx(bell, first, last, dy, dx, kernel, stride, corner)
 
     share_out(work, len(dx), dx.nbytes < SERIAL_BYTES)
     return batch_first(dx)
@@ -302,9 +299,7 @@ def relu(x: np.ndarray) -> np.ndarray:
     flat = _vectors(x, y)
     if flat is None:
         return numpy_kernels.relu(x)
-    numpy_activation.share_out(
-        lambda part: activation.rectify(flat[0][part], flat[1][part]), x.size
-    )
+    _share_vectors(activation.rectify, flat)
     return y
 
 
@@ -314,9 +309,7 @@ def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     flat = _vectors(dy, y, dx)
     if flat is None:
         return numpy_kernels.relu_dx(dy, y)
-    numpy_activation.share_out(
-        lambda part: activation.rectify_dx(flat[0][part], flat[1][part], flat[2][part]), y.size
-    )
+    _share_vectors(activation.rectify_dx, flat)
     return dx
 
 
@@ -325,3 +318,12 @@ def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
     long = arrays[0].size > numpy_activation.PIECE and arrays[0].dtype in FLOATS
     writeable = all(x.flags.writeable for x in arrays)
     return numpy_activation.flat_views(*arrays) if long and writeable else None
+
+
+def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> None:
+    """Run a kernel on pieces of the vectors, one for each thread if they are long."""
+
+    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+        kernel(bell, *(vector[first:last] for vector in vectors))
+
+    share_out(work, vectors[0].size, vectors[0].nbytes < SERIAL_BYTES)

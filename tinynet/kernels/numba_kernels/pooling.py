@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tinynet.kernels.numba_kernels.team import announce
+
 
 @njit(cache=True)
 def _inside(start, kernel, dilation, length):
@@ -21,8 +23,9 @@ def _inside(start, kernel, dilation, length):
 
 
 @njit(cache=True, nogil=True)
-def maxima(first, last, x, y, kernel, stride, corner, dilation):
+def maxima(bell, first, last, x, y, kernel, stride, corner, dilation):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of windows of x (C, H, W, N)."""
+    announce(bell)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
     for row in range(first, last):
@@ -43,8 +46,9 @@ def maxima(first, last, x, y, kernel, stride, corner, dilation):
 
 
 @njit(cache=True, nogil=True)
-def maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation):
+def maxima_dx(bell, first, last, dy, x, y, dx, kernel, stride, corner, dilation):
     """Channels first .. last - 1 of dx: each dy goes to the first tap that equals y."""
+    announce(bell)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
     zero = dx.dtype.type(0)
@@ -75,8 +79,9 @@ def maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation):
 
 
 @njit(cache=True, nogil=True)
-def sums(first, last, x, y, kernel, stride, corner):
+def sums(bell, first, last, x, y, kernel, stride, corner):
     """Rows first .. last - 1 of y (C, OH, OW, N), the sums of windows of x (C, H, W, N)."""
+    announce(bell)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
     for row in range(first, last):
@@ -95,8 +100,9 @@ def sums(first, last, x, y, kernel, stride, corner):
 
 
 @njit(cache=True, nogil=True)
-def sums_dx(first, last, dy, dx, kernel, stride, corner):
+def sums_dx(bell, first, last, dy, dx, kernel, stride, corner):
     """Channels first .. last - 1 of dx: each element gets the dy of every window it is in."""
+    announce(bell)
     _, H, W, N = dx.shape
     _, OH, OW, _ = dy.shape
     dx[first:last] = 0
