@@ -39,6 +39,7 @@ from tinynet.kernels.numpy_kernels import batch_first, batch_last
 BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in a second-level cache of 1 MB
 SERIAL_FLOPS = 4_000_000  # below this, a second thread costs more than it saves
 SERIAL_BYTES = 1 << 19  # the same for pooling and ReLU
+FEW_PIXELS = 1 << 13  # up to this, pooling of fewer images than a line holds has a gain
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -217,23 +218,37 @@ def _direct_dw(
     return np.ascontiguousarray(sums[:parts].sum(0).reshape(K, O).T).reshape(O, C, *kernel)
 
 
-def _pools(x: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether the compiled pooling does this case and is faster: not for a few images."""
-    return dtype in FLOATS and dtype == x.dtype and 0 not in x.shape and len(x) >= lanes(dtype)
+def _pools(x: np.ndarray, dtype: np.dtype, few: bool) -> bool:
+    """Whether the compiled pooling does this case and is faster; few: for few images too."""
+    return (
+        dtype in FLOATS
+        and dtype == x.dtype
+        and 0 not in x.shape
+        and (few or len(x) >= lanes(dtype))
+    )
+
+
+def _halves(size: tuple[int, ...], half: tuple[int, ...], kernel: Pair, stride: Pair) -> bool:
+    """Whether a pool takes each pixel once, in blocks of 2x2."""
+    return kernel == stride == (2, 2) and size == (2 * half[0], 2 * half[1])
 
 
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
     """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
-    if not _pools(x, x.dtype):
-        return numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
     size = output_size(x.shape[2:], kernel, stride, padding, dilation)
+    halves = _halves(x.shape[2:], size, kernel, stride)
+    if not _pools(x, x.dtype, halves):
+        return numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
     x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
     def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
-        pooling.maxima(bell, first, last, x, y, kernel, stride, corner, dilation)
+        if halves:
+            pooling.halve(bell, first, last, x, y)
+        else:
+            pooling.maxima(bell, first, last, x, y, kernel, stride, corner, dilation)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
@@ -249,21 +264,25 @@ def max_pool2d_dx(
     dilation: Pair,
 ) -> np.ndarray:
     """Gradient of the input: dy goes to the first element of each window that equals y."""
-    if not _pools(x, dy.dtype):
+    halves = _halves(x.shape[2:], y.shape[2:], kernel, stride)
+    if not _pools(x, dy.dtype, halves and x.size <= FEW_PIXELS):
         return numpy_kernels.max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
     x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
     dx, corner = np.empty_like(x), (padding[0][0], padding[1][0])
 
     def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
-        pooling.maxima_dx(bell, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
+        if halves:
+            pooling.halve_dx(bell, first, last, dy, x, y, dx)
+        else:
+            pooling.maxima_dx(bell, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
 
-    share_out(work, len(x), x.nbytes < SERIAL_BYTES)
+    share_out(work, y[:, :, 0, 0].size if halves else len(x), x.nbytes < SERIAL_BYTES)
     return batch_first(dx)
 
 
 def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> np.ndarray:
     """The sum of each window. (N, C, H, W) -> (N, C, OH, OW)."""
-    if not _pools(x, x.dtype):
+    if not _pools(x, x.dtype, few=False):
         return numpy_kernels.sum_pool2d(x, kernel, stride, padding)
     size = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
@@ -280,7 +299,7 @@ def sum_pool2d_dx(
     dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
 ) -> np.ndarray:
     """Gradient of the input: each element gets the dy of every window it is in."""
-    if not _pools(dy, dy.dtype):
+    if not _pools(dy, dy.dtype, few=False):
         return numpy_kernels.sum_pool2d_dx(dy, size, kernel, stride, padding)
     dy = lying(dy, dy.dtype)
     dx = np.empty((dy.shape[0], *size, dy.shape[3]), dy.dtype)

@@ -313,6 +313,30 @@ def copy_line(typing, source, i, target, j):
     return types.void(source, types.intp, target, types.intp), emit
 
 
+@intrinsic
+def share_line(typing, x, a, b, c, d, y, dy, j, dx):
+    """Of the lines of x at a, b, c, d the first that equals y[j ...] gets dy[j ...] in dx.
+
+    The others get 0, lane by lane. In a loop over elements LLVM would have to prove that dx
+    overlaps none of the inputs before it may use vectors.
+    """
+
+    def emit(context, builder, signature, args):
+        e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
+        x_, *places, y_, dy_, j, dx_ = args
+        for start in range(0, LINE_BYTES // e.size, e.lanes):
+            here = [builder.add(place, ir.Constant(WORD, start)) for place in (*places, j)]
+            best, rest = e.load(e.pointer(y, y_, here[-1])), e.load(e.pointer(dy, dy_, here[-1]))
+            for place in here[:-1]:
+                wins = builder.fcmp_ordered("==", e.load(e.pointer(x, x_, place)), best)
+                e.store(builder.select(wins, rest, e.zero()), e.pointer(dx, dx_, place))
+                rest = builder.select(wins, e.zero(), rest)
+        return context.get_dummy_value()
+
+    i = types.intp
+    return types.void(x, i, i, i, i, y, dy, i, dx), emit
+
+
 def lanes(dtype: np.dtype) -> int:
     """How many elements a line holds: the images that are worked on together."""
     return LINE_BYTES // dtype.itemsize
