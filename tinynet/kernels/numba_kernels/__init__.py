@@ -1,20 +1,25 @@
 """The kernels compiled by Numba, with the same signatures as the NumPy ones.
 
-Five files, each one idea:
+Six files, each one idea:
 
     tiles.py      vector code: a tile of a matrix product that stays in registers
     direct.py     convolution as that product, over windows that are never unfolded
     winograd.py   3x3 convolution with a quarter of the multiplications
     pooling.py    pooling in plain loops
     activation.py ReLU in one pass
+    team.py       threads that begin within microseconds
 
 What it brings stands in benchmarks/RESULTS.md (`make bench`), case by case, beside PyTorch and the
-NumPy kernels. The direct tiles run at 80 to 90 GFLOP/s a thread within a step, of 96 to 98 that
-OpenBLAS reaches (`python -m benchmarks.roofline`).
+NumPy kernels.
 
 What is not covered goes to the NumPy kernels: groups, strides of a convolution, dtypes other than
 float32 and float64, empty arrays, in `conv2d_dx` padding wider than the window, and pooling of
-fewer images than a vector has lanes, where NumPy's rows are longer than the loops' here.
+fewer images than a line holds lanes, except blocks of 2x2: NumPy's rows are longer than the loops'
+here.
+
+Buffers: what a thread holds at a time is a block of padded images (BLOCK_BYTES, or one row of
+outputs where that is more), in `winograd` the planes (LINES_IN_PLANES, or four tiles of every
+channel), and its share of the weight's gradient.
 
 Compiling everything for one dtype takes about 13 s of processor time, once: the code is cached on
 disk beside the source, or where NUMBA_CACHE_DIR says. Numba looks at the time of change of the file
@@ -36,7 +41,7 @@ from tinynet.kernels.numba_kernels import activation, direct, pooling, team, win
 from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
-BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in a second-level cache of 1 MB
+BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in its second-level cache
 SERIAL_FLOPS = 4_000_000  # below this, a second thread costs more than it saves
 SERIAL_BYTES = 1 << 19  # the same for pooling and ReLU
 FEW_PIXELS = 1 << 13  # up to this, pooling of fewer images than a line holds has a gain

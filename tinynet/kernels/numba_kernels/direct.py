@@ -180,13 +180,13 @@ def correlate_part(bell, first, last, rows, x, w, turned, b, dilation, corner, w
     filters = pack_filters(w, turned)
     flat = y.reshape(y.size)
     run = -(-((rows - 1) * row + OW * B) // lanes)  # lines, where they run across rows
-    junk = np.empty(O * run * lanes if B < lanes else 0, x.dtype)
+    junk = np.empty(O * run * lanes if lanes > B else 0, x.dtype)
     strips = -(-OH // rows)
     for task in range(first, last):
         n0, p0 = min(task // strips * B, N - B), task % strips * rows
         count = min(rows, OH - p0)
         pack_block(x, n0, B, p0 - corner[0], reach, -corner[1], width, block)
-        if B == lanes:
+        if lanes == B:
             for p in range(count):
                 place = (p0 + p) * OW * N + n0
                 multiply_run(
@@ -241,9 +241,7 @@ def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, len
     length //= REGISTER_BYTES // x.itemsize
     k = 0
     while k + DOT_TAPS <= K:
-        _dot_many(
-            x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O
-        )
+        _dot_many(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O)
         k += DOT_TAPS
     while k + 3 <= K:
         _dot_three(
@@ -271,7 +269,7 @@ def weight_gradient_part(bell, first, last, rows, x, dy, kernel, dilation, corne
     # a run across rows ends up to a line, and the last tap begins up to a window, further on
     block = np.zeros(C * plane + lanes + (kernel[1] - 1) * dilation[1] * B, x.dtype)
     offsets = tap_offsets(C, kernel[0], kernel[1], plane, row * dilation[0], B * dilation[1])
-    columns = OW if B == lanes else width  # a run across rows meets zeros between them
+    columns = OW if lanes == B else width  # a run across rows meets zeros between them
     slopes_plane = -(-rows * columns * B // lanes) * lanes
     slopes = np.zeros(O * slopes_plane, x.dtype)
     flat = dy.reshape(dy.size)
@@ -287,7 +285,7 @@ def weight_gradient_part(bell, first, last, rows, x, dy, kernel, dilation, corne
                 place = ((o * OH + p0 + p) * OW) * N + n0
                 if p >= count:
                     slopes[start : start + columns * B] = 0
-                elif B == lanes:
+                elif lanes == B:
                     for q in range(OW):
                         copy_line(flat, place + q * N, slopes, start + q * B)
                         for n in range(repeated):
@@ -295,7 +293,7 @@ def weight_gradient_part(bell, first, last, rows, x, dy, kernel, dilation, corne
                 else:
                     for s in range(OW * B):
                         slopes[start + s] = flat[place + s]
-        runs, length = (count, OW * B) if B == lanes else (1, slopes_plane)
+        runs, length = (count, OW * B) if lanes == B else (1, slopes_plane)
         add_products(
             block, 0, row, offsets, slopes, 0, slopes_plane, columns * B, runs, length, dw, 0, O
         )

