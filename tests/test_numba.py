@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from threading import Event
-
 import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
 from tinynet.kernels import numba_kernels, numpy_kernels, threads
-from tinynet.kernels.numba_kernels import direct, team, tiles, winograd
+from tinynet.kernels.numba_kernels import direct, tiles, winograd
 
 ONE = (1, 1)
 
@@ -92,10 +89,9 @@ def test_winograd_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
     assert winograd.pays(N, C, O, (3, 3), ONE, size, x.dtype)
     fast, plain = np.empty((2, O, side, side, N), np.float32)
     columns = winograd.chunk(C, 4, size)[1]
-    bell = np.zeros(1, np.int64)
     tasks = winograd.tasks(N, size, (1, columns))
-    winograd.correlate_part(bell, 0, tasks, columns, x, w, False, b, ONE, fast)
-    direct.correlate_part(bell, 0, 1, side, x, w, False, b, ONE, ONE, side + 2, plain)
+    winograd.correlate_part(0, tasks, columns, x, w, False, b, ONE, fast)
+    direct.correlate_part(0, 1, side, x, w, False, b, ONE, ONE, side + 2, plain)
     error, plain_error = (np.sqrt(((y - exact) ** 2).mean()) for y in (fast, plain))
     assert 0 < error < 3 * plain_error
 
@@ -128,80 +124,12 @@ def test_every_share_of_the_work_is_done_once(monkeypatch):
     monkeypatch.setattr(threads, "_count", 3)
     done = []
     parts = numba_kernels.share_out(
-        lambda bell, part, first, last: done.append((part, first, last)), 8, serial=False
+        lambda part, first, last: done.append((part, first, last)), 8, serial=False
     )
     assert parts == 3
     assert sorted(done) == [(0, 0, 2), (1, 2, 5), (2, 5, 8)]
-    assert numba_kernels.share_out(lambda bell, *share: done.append(share), 8, serial=True) == 1
+    assert numba_kernels.share_out(lambda *share: done.append(share), 8, serial=True) == 1
     assert done[-1] == (0, 0, 8)
-
-
-def test_an_error_in_the_share_of_a_helper_reaches_the_caller():
-    def work(bell, part):
-        if part:
-            raise MemoryError(f"part {part}")
-
-    for _ in range(3):
-        with pytest.raises(MemoryError, match="part 1"):
-            team.run(work, 2)
-    done = []
-    team.run(lambda bell, part: done.append(part), 3)
-    assert sorted(done) == [0, 1, 2]
-
-
-def test_an_error_of_the_caller_leaves_the_helpers_ready():
-    def work(bell, part):
-        if not part:
-            raise ValueError("mine")
-
-    with pytest.raises(ValueError, match="mine"):
-        team.run(work, 2)
-    done = []
-    team.run(lambda bell, part: done.append(part), 2)
-    assert sorted(done) == [0, 1]
-
-
-def test_an_interrupt_while_waiting_for_helpers_leaves_later_calls_right(monkeypatch):
-    release = Event()
-
-    def interrupted(helper, call):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(team._Helper, "wait", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            team.run(lambda bell, part: part and release.wait(10), 2)
-    done = []
-    try:  # the helper of the interrupted call is still busy; this call must not wait for it
-        team.run(lambda bell, part: done.append(part), 2)
-    finally:
-        release.set()
-    assert sorted(done) == [0, 1]
-
-
-def test_helpers_that_fell_asleep_are_woken_and_slow_ones_are_waited_for():
-    done = []
-
-    def slow(bell, part):
-        if part:
-            time.sleep(0.02)
-        done.append(part)
-
-    for _ in range(3):
-        team.run(slow, 2)
-        time.sleep(0.02)
-    assert sorted(done) == [0, 0, 0, 1, 1, 1]
-
-
-def test_a_kernel_called_while_the_helpers_are_busy_does_all_parts_itself():
-    done = []
-
-    def work(bell, part):
-        if not part:
-            team.run(lambda bell, part: done.append(part), 2)
-
-    team.run(work, 2)
-    assert done == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """The kernels compiled by Numba, with the same signatures as the NumPy ones.
 
-Six files, each one idea:
+Five files, each one idea:
 
     tiles.py      vector code: a tile of a matrix product that stays in registers
     direct.py     convolution as that product, over windows that are never unfolded
     winograd.py   3x3 convolution with a quarter of the multiplications
     pooling.py    pooling in plain loops
     activation.py ReLU in one pass
-    team.py       threads that begin within microseconds
 
 What it brings stands in benchmarks/RESULTS.md (`make bench`), case by case, beside PyTorch and the
 NumPy kernels.
@@ -37,7 +36,7 @@ import numpy as np
 from tinynet.kernels import activation as numpy_activation
 from tinynet.kernels import numpy_kernels, threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, span
-from tinynet.kernels.numba_kernels import activation, direct, pooling, team, winograd
+from tinynet.kernels.numba_kernels import activation, direct, pooling, winograd
 from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
@@ -62,11 +61,14 @@ def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return x if x.flags.writeable else x.copy()
 
 
-def share_out(work: Callable[..., Any], tasks: int, serial: bool) -> int:
-    """Run work(bell, part, first, last) over 0 .. tasks - 1, a share for each thread; -> parts."""
+def share_out(work: Callable[[int, int, int], Any], tasks: int, serial: bool) -> int:
+    """Run work(part, first, last) over 0 .. tasks - 1, a share for each thread; -> parts."""
     parts = 1 if serial else min(threads.get_num_threads(), tasks)
-    ends = [tasks * part // parts for part in range(parts + 1)]
-    team.run(lambda bell, part: work(bell, part, ends[part], ends[part + 1]), parts)
+    if parts == 1:
+        work(0, 0, tasks)
+    else:
+        ends = [tasks * part // parts for part in range(parts + 1)]
+        threads.run(lambda part: work(part, ends[part], ends[part + 1]), range(parts))
     return parts
 
 
@@ -110,18 +112,16 @@ def _correlate(
     if winograd.pays(N, C, O, kernel, dilation, size, dtype):
         columns = winograd.chunk(C, 4, size)[1]
 
-        def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
-            winograd.correlate_part(bell, first, last, columns, x, w, turned, bias, corner, y)
+        def work(part: int, first: int, last: int) -> None:
+            winograd.correlate_part(first, last, columns, x, w, turned, bias, corner, y)
 
         tasks = winograd.tasks(N, size, (1, columns))
     else:
         width = W + sum(padding[1])
         rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype)
 
-        def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
-            direct.correlate_part(
-                bell, first, last, rows, x, w, turned, bias, dilation, corner, width, y
-            )
+        def work(part: int, first: int, last: int) -> None:
+            direct.correlate_part(first, last, rows, x, w, turned, bias, dilation, corner, width, y)
 
         tasks = -(-N // lanes(dtype)) * -(-size[0] // rows)
     share_out(work, tasks, 2 * y.size * C * kernel[0] * kernel[1] < SERIAL_FLOPS)
@@ -195,8 +195,8 @@ def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
     rows, columns = winograd.chunk((C + O) // 2, 4, size)
     sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), x.dtype)
 
-    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
-        winograd.weight_gradient_part(bell, first, last, rows, columns, x, dy, corner, sums[part])
+    def work(part: int, first: int, last: int) -> None:
+        winograd.weight_gradient_part(first, last, rows, columns, x, dy, corner, sums[part])
 
     serial = 18 * dy.size * C < SERIAL_FLOPS
     parts = share_out(work, winograd.tasks(N, size, (rows, columns)), serial)
@@ -213,9 +213,9 @@ def _direct_dw(
     rows = _rows_per_task(N, C, OH, width, span(kernel[0], dilation[0]), x.dtype)
     sums = np.zeros((threads.get_num_threads(), O * K), x.dtype)
 
-    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+    def work(part: int, first: int, last: int) -> None:
         direct.weight_gradient_part(
-            bell, first, last, rows, x, dy, kernel, dilation, corner, width, sums[part]
+            first, last, rows, x, dy, kernel, dilation, corner, width, sums[part]
         )
 
     serial = 2 * dy.size * K < SERIAL_FLOPS
@@ -249,11 +249,11 @@ def max_pool2d(
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
     x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
-    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+    def work(part: int, first: int, last: int) -> None:
         if halves:
-            pooling.halve(bell, first, last, x, y)
+            pooling.halve(first, last, x, y)
         else:
-            pooling.maxima(bell, first, last, x, y, kernel, stride, corner, dilation)
+            pooling.maxima(first, last, x, y, kernel, stride, corner, dilation)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
@@ -275,11 +275,11 @@ def max_pool2d_dx(
     x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
     dx, corner = np.empty_like(x), (padding[0][0], padding[1][0])
 
-    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
+    def work(part: int, first: int, last: int) -> None:
         if halves:
-            pooling.halve_dx(bell, first, last, dy, x, y, dx)
+            pooling.halve_dx(first, last, dy, x, y, dx)
         else:
-            pooling.maxima_dx(bell, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
+            pooling.maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation)
 
     share_out(work, y[:, :, 0, 0].size if halves else len(x), x.nbytes < SERIAL_BYTES)
     return batch_first(dx)
@@ -293,8 +293,8 @@ def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> n
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
     x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
-    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
-        pooling.sums(bell, first, last, x, y, kernel, stride, corner)
+    def work(part: int, first: int, last: int) -> None:
+        pooling.sums(first, last, x, y, kernel, stride, corner)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
@@ -310,8 +310,8 @@ def sum_pool2d_dx(
     dx = np.empty((dy.shape[0], *size, dy.shape[3]), dy.dtype)
     corner = padding[0][0], padding[1][0]
 
-    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
-        pooling.sums_dx(bell, first, last, dy, dx, kernel, stride, corner)
+    def work(part: int, first: int, last: int) -> None:
+        pooling.sums_dx(first, last, dy, dx, kernel, stride, corner)
 
     share_out(work, len(dx), dx.nbytes < SERIAL_BYTES)
     return batch_first(dx)
@@ -347,7 +347,7 @@ def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
 def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> None:
     """Run a kernel on pieces of the vectors, one for each thread if they are long."""
 
-    def work(bell: np.ndarray, part: int, first: int, last: int) -> None:
-        kernel(bell, *(vector[first:last] for vector in vectors))
+    def work(part: int, first: int, last: int) -> None:
+        kernel(*(vector[first:last] for vector in vectors))
 
     share_out(work, vectors[0].size, vectors[0].nbytes < SERIAL_BYTES)

@@ -5,22 +5,18 @@ from __future__ import annotations
 
 from numba import njit
 
-from tinynet.kernels.numba_kernels.team import announce
-
 
 @njit(cache=True, nogil=True)
-def rectify(bell, x, y):
+def rectify(x, y):
     """y = max(x, 0) over vectors; NaN stays NaN, as in NumPy."""
-    announce(bell)
     zero = x.dtype.type(0)
     for i in range(len(x)):
         y[i] = zero if x[i] <= zero else x[i]
 
 
 @njit(cache=True, nogil=True)
-def rectify_dx(bell, dy, y, dx):
+def rectify_dx(dy, y, dx):
     """dx = dy where y > 0, else 0, over vectors."""
-    announce(bell)
     zero = dx.dtype.type(0)
     for i in range(len(y)):
         dx[i] = dy[i] if y[i] > zero else zero

@@ -19,7 +19,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tinynet.kernels.numba_kernels.team import announce
 from tinynet.kernels.numba_kernels.tiles import (
     LINE_BYTES,
     SHAPE,
@@ -161,13 +160,12 @@ def multiply_run(x, x0, x_step, offsets, w, w0, b, lines, y, y0, y_pitch, y_step
 
 
 @njit(cache=True, nogil=True)
-def correlate_part(bell, first, last, rows, x, w, turned, b, dilation, corner, width, y):
+def correlate_part(first, last, rows, x, w, turned, b, dilation, corner, width, y):
     """Tasks first .. last - 1 of a convolution; a task is `rows` rows of outputs of B images.
 
     x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW), y (O, OH, OW, N), all contiguous.
     corner: padding (top, left). width: of the padded image.
     """
-    announce(bell)
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = y.shape
     KH, KW = w.shape[2], w.shape[3]
@@ -254,12 +252,11 @@ def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, len
 
 
 @njit(cache=True, nogil=True)
-def weight_gradient_part(bell, first, last, rows, x, dy, kernel, dilation, corner, width, dw):
+def weight_gradient_part(first, last, rows, x, dy, kernel, dilation, corner, width, dw):
     """Add the share of tasks first .. last - 1 to dw (C*KH*KW * O); tasks as in a convolution.
 
     x (C, H, W, N), dy (O, OH, OW, N), contiguous.
     """
-    announce(bell)
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = dy.shape
     lanes = LINE_BYTES // x.itemsize

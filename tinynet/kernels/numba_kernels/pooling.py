@@ -18,7 +18,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tinynet.kernels.numba_kernels.team import announce
 from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, share_line
 
 
@@ -36,12 +35,11 @@ def _larger(x, y):
 
 
 @njit(cache=True, nogil=True)
-def halve(bell, first, last, x, y):
+def halve(first, last, x, y):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of the 2x2 blocks of x.
 
     Four rows of pixels are read side by side: no window, no intermediate result in memory.
     """
-    announce(bell)
     N, OW = y.shape[3], y.shape[2]
     source, target = x.reshape(x.size), y.reshape(y.size)
     length = 2 * OW * N
@@ -63,9 +61,8 @@ def halve(bell, first, last, x, y):
 
 
 @njit(cache=True, nogil=True)
-def halve_dx(bell, first, last, dy, x, y, dx):
+def halve_dx(first, last, dy, x, y, dx):
     """Rows first .. last - 1 of y: their dy goes to the first of the 2x2 block that equals y."""
-    announce(bell)
     N, OW = y.shape[3], y.shape[2]
     zero = dx.dtype.type(0)
     pixels, best, slopes = x.reshape(x.size), y.reshape(y.size), dy.reshape(dy.size)
@@ -91,9 +88,8 @@ def halve_dx(bell, first, last, dy, x, y, dx):
 
 
 @njit(cache=True, nogil=True)
-def maxima(bell, first, last, x, y, kernel, stride, corner, dilation):
+def maxima(first, last, x, y, kernel, stride, corner, dilation):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of windows of x (C, H, W, N)."""
-    announce(bell)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
     for row in range(first, last):
@@ -114,9 +110,8 @@ def maxima(bell, first, last, x, y, kernel, stride, corner, dilation):
 
 
 @njit(cache=True, nogil=True)
-def maxima_dx(bell, first, last, dy, x, y, dx, kernel, stride, corner, dilation):
+def maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation):
     """Channels first .. last - 1 of dx: each dy goes to the first tap that equals y."""
-    announce(bell)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
     zero = dx.dtype.type(0)
@@ -147,9 +142,8 @@ def maxima_dx(bell, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
 
 
 @njit(cache=True, nogil=True)
-def sums(bell, first, last, x, y, kernel, stride, corner):
+def sums(first, last, x, y, kernel, stride, corner):
     """Rows first .. last - 1 of y (C, OH, OW, N), the sums of windows of x (C, H, W, N)."""
-    announce(bell)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
     for row in range(first, last):
@@ -168,9 +162,8 @@ def sums(bell, first, last, x, y, kernel, stride, corner):
 
 
 @njit(cache=True, nogil=True)
-def sums_dx(bell, first, last, dy, dx, kernel, stride, corner):
+def sums_dx(first, last, dy, dx, kernel, stride, corner):
     """Channels first .. last - 1 of dx: each element gets the dy of every window it is in."""
-    announce(bell)
     _, H, W, N = dx.shape
     _, OH, OW, _ = dy.shape
     dx[first:last] = 0

@@ -47,7 +47,6 @@ from tinynet.kernels.numba_kernels.direct import (
     pack_block,
     tile_height,
 )
-from tinynet.kernels.numba_kernels.team import announce
 from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, SHAPE, copy_line, lanes, sandwich
 
 M = 4  # outputs along the side of a tile
@@ -210,12 +209,11 @@ def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, 
 
 
 @njit(cache=True, nogil=True)
-def correlate_part(bell, first, last, columns, x, w, turned, b, corner, y):
+def correlate_part(first, last, columns, x, w, turned, b, corner, y):
     """Tasks first .. last - 1 of a 3x3 convolution; a task is a row of `columns` tiles of B images.
 
     x (C, H, W, N), w (O, C, 3, 3) or, turned, (C, O, 3, 3), y (O, OH, OW, N), contiguous.
     """
-    announce(bell)
     C, _, _, N = x.shape
     O, OH, OW, _ = y.shape
     B = LINE_BYTES // x.itemsize
@@ -258,12 +256,11 @@ def correlate_part(bell, first, last, columns, x, w, turned, b, corner, y):
 
 
 @njit(cache=True, nogil=True)
-def weight_gradient_part(bell, first, last, rows, columns, x, dy, corner, sums):
+def weight_gradient_part(first, last, rows, columns, x, dy, corner, sums):
     """Add the share of tasks first .. last - 1 to sums (36 * C*O).
 
     A task is `rows` rows of `columns` tiles of B images. x (C, H, W, N), dy (O, OH, OW, N).
     """
-    announce(bell)
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = dy.shape
     B = LINE_BYTES // x.itemsize
