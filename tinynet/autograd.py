@@ -51,6 +51,7 @@ Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], 
 class _ThreadState(threading.local):
     recording = True
     observer: Observer | None = None
+    operation: Any = None  # the one that the observer is being told of
 
 
 state = _ThreadState()
@@ -201,6 +202,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
         output = wrap(y, node)
         if state.observer is not None:
+            state.operation = operation
             state.observer(qualified_name, args, settings, output)
         return output
 
