@@ -28,6 +28,7 @@ import numpy as np
 
 from tinynet.gradcheck.kinks import Branch, crossed
 
+EPS = float(np.finfo(np.float64).eps)
 STEPS = (1e-3, 3e-5, 1e-6, 3e-8)
 WIDE_STEPS = (1e-1, 3e-2, 1e-2, *STEPS)
 ROUNDING = 4.0  # how many times eps |u y| the rounding of a sum may be
@@ -49,20 +50,21 @@ class Slope:
     """A slope along one direction, measured with one step.
 
     analytic, numeric: as the backward pass and as differences say. uncertainty: how far numeric
-    may be off, by rounding and truncation. left, right: the one-sided slopes; gap: their distance
-    in excess of what rounding and truncation explain. row: the slope of every element of y, and
+    may be off, by rounding and truncation. low, high: the sums of the smaller and of the larger
+    one-sided slope of each element of y; gap: their distance in excess of what rounding and
+    truncation explain. row: the slope of every element of y, and
     size: sum |u row|, which is not small by cancellation. change: the share of the elements of y
     that differ between the points. crossed: the operations whose branch changes within the step.
     """
 
     __slots__ = (
-        "analytic", "change", "crossed", "gap", "left", "numeric", "right", "row", "size", "step",
+        "analytic", "change", "crossed", "gap", "high", "low", "numeric", "row", "size", "step",
         "uncertainty",
     )  # fmt: skip
 
     def __init__(self, step: float) -> None:
         self.step = step
-        self.analytic = self.numeric = self.left = self.right = self.gap = 0.0
+        self.analytic = self.numeric = self.low = self.high = self.gap = 0.0
         self.uncertainty = self.size = self.change = 0.0
         self.row = np.zeros(0)
         self.crossed: set[str] = set()
@@ -74,14 +76,14 @@ class Slope:
 
 class Base(NamedTuple):
     """A point where slopes are measured: f, x, its outcome there, the output gradient u, and the
-    gradient that is claimed. eps: the rounding unit of f's arithmetic."""
+    gradient that is claimed. rounding: how far each element of y may be off, see `roundings`."""
 
     f: Function
     x: np.ndarray
     outcome: Outcome
     u: np.ndarray
     gradient: np.ndarray
-    eps: float
+    rounding: np.ndarray
 
 
 def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
@@ -99,28 +101,32 @@ def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
     slope.analytic = float((base.gradient * moved).sum())
     slope.row = d4
     slope.numeric = float((u * d4).sum())
-    slope.right = float((u * (4 * (above - y) - (far_above - y))).sum()) / (2 * h)
-    slope.left = float((u * (4 * (y - below) - (y - far_below))).sum()) / (2 * h)
+    right = u * (4 * (above - y) - (far_above - y)) / (2 * h)
+    left = u * (4 * (y - below) - (y - far_below)) / (2 * h)
+    slope.low, slope.high = (
+        float(np.minimum(left, right).sum()),
+        float(np.maximum(left, right).sum()),
+    )
     slope.size = float(np.abs(u * d4).sum())
     slope.change = float((above != below).mean()) if y.size else 0.0
-    largest = np.maximum(np.abs(above), np.abs(below))
-    rounding = ROUNDING * base.eps * float((np.abs(u) * largest).sum()) / h
-    rounding += ROUNDING * base.eps * float(np.abs(base.gradient * moved).sum())
+    rounding = ROUNDING * float((np.abs(u) * base.rounding).sum()) / h
+    rounding += ROUNDING * EPS * float(np.abs(base.gradient * moved).sum())
     bend = float(np.abs(u * (d4 - near)).sum())
     slope.uncertainty = rounding + bend * min(1.0, 10 * bend / (slope.size or 1.0))
-    slope.gap = max(0.0, abs(slope.right - slope.left) - 5 * rounding - 10 * bend)
+    slope.gap = max(0.0, slope.high - slope.low - 10 * rounding - 10 * bend)
     for outcome in outcomes:
         slope.crossed |= crossed(base.outcome.branches, outcome.branches)
     return slope
 
 
 class Verdict:
-    """What came of one direction: "agrees", "zero", "wrong", "kink" or "coarse".
+    """What came of one direction: "agrees", "zero", "wrong", "kink", "outside" or "coarse".
 
     "zero" agrees too, but both slopes are 0 as far as can be told, so little was said. "kink":
-    x sits on one, and the gradient lies between the one-sided slopes. "coarse": the rounding is
-    larger than the slope. slope: the best measurement. spread: for a disagreement, the scatter of its repetitions.
-    sweep: (step, error, scatter) at each rung, if it was measured all over.
+    x sits on one, and the gradient lies between the one-sided slopes; "outside": it does not,
+    which is wrong for one operation but can happen where several kinks meet. "coarse": the
+    rounding is larger than the slope. slope: the best measurement. spread: for a disagreement,
+    the scatter of its repetitions. sweep: (step, error, scatter) at each rung that was tried.
     """
 
     __slots__ = ("kind", "slope", "spread", "sweep")
@@ -159,35 +165,44 @@ def judge(base: Base, v: np.ndarray, limits: Limits) -> Verdict:
             continue
         if best is None or slope.uncertainty < best.uncertainty:
             best = slope
-        if best.uncertainty <= KNOWN_WELL * best.size:
+        if best.uncertainty <= KNOWN_WELL * best.size or best.size == best.analytic == 0:
             break
     if best is None:
         if straddling is None:
             return Verdict("coarse", Slope(limits.steps[-1]), np.inf)
         return _between_sides(straddling, limits)
-    if abs(best.error) <= limits.allowed(best):
-        if best.size <= 3 * best.uncertainty:
-            return Verdict("zero", best)
-        return Verdict("coarse" if best.uncertainty > TOO_COARSE * best.size else "agrees", best)
     if best.gap > 0.01 * best.size:
         closer = measure(base, v, best.step / 10)
         if closer is not None and closer.gap > 0.5 * best.gap:
             return _between_sides(best, limits)
+    if abs(best.error) <= limits.allowed(best):
+        if best.size <= 3 * best.uncertainty:
+            told = base.rounding.max(initial=0.0) < 1e-10 or not base.gradient.any()
+            return Verdict("zero" if told else "coarse", best)
+        return Verdict("coarse" if best.uncertainty > TOO_COARSE * best.size else "agrees", best)
     return _sweep(base, v, limits, best)
 
 
 def _between_sides(slope: Slope, limits: Limits) -> Verdict:
     """On a kink, any slope from the left one to the right one will do."""
-    low, high = sorted((slope.left, slope.right))
-    slack = 10 * slope.uncertainty + limits.allowed(slope) + 1e-6 * (high - low)
-    if low - slack <= slope.analytic <= high + slack:
+    slack = 10 * slope.uncertainty + limits.allowed(slope) + 1e-6 * (slope.high - slope.low)
+    if slope.low - slack <= slope.analytic <= slope.high + slack:
         return Verdict("kink", slope)
-    slope.numeric = low if slope.analytic < low else high
-    return Verdict("wrong", slope)
+    return Verdict("outside", slope)
 
 
 def _sweep(base: Base, v: np.ndarray, limits: Limits, first: Slope) -> Verdict:
-    """A disagreement, measured at every step three times: does it persist?"""
+    """A disagreement, measured at other steps: does it persist?
+
+    Once at each step will do if the errors are plainly the same; else three times each.
+    """
+    others = [measure(base, v, h) for h in limits.steps if h != first.step]
+    plain = [s for s in others if s is not None and not s.crossed and s.gap <= 0.01 * s.size]
+    if len(plain) >= 2 and all(
+        abs(s.error - first.error) < 0.01 * abs(first.error) - s.uncertainty for s in plain[:2]
+    ):
+        rungs = sorted([first, *plain[:2]], key=lambda s: -s.step)
+        return Verdict("wrong", first, 0.0, [(s.step, s.error, s.uncertainty) for s in rungs])
     steps = limits.steps if limits.steps != STEPS else WIDE_STEPS
     best, best_error, best_doubt = first, first.error, np.inf
     sweep: list[tuple[float, float, float]] = []
@@ -215,16 +230,35 @@ def _sweep(base: Base, v: np.ndarray, limits: Limits, first: Slope) -> Verdict:
     return Verdict(kind, best, best_doubt, sweep)
 
 
-def rounding_unit(f: Function, x: np.ndarray, rng: np.random.Generator) -> float:
-    """The eps of f's arithmetic: float32's if its values at a random float64 point are float32's.
+def roundings(outcome: Outcome, shaken: Sequence[np.ndarray], moved: np.ndarray) -> np.ndarray:
+    """How far rounding may put each element of y off.
 
-    f may get float64 and round to float32 inside; then its results have 24 bits only.
+    shaken: y where each input is changed in its last bits, which shows what rounding inside f
+    does, where terms cancel too. moved: y at a random point; if its values have no more than
+    float32's 24 bits, f rounds to float32, and the last bits of a float64 shake nothing.
     """
-    y = f(x + 1e-3 * rng.standard_normal(x.shape)).y
-    moved = y[(y != 0) & np.isfinite(y) & (y != np.round(y))]
+    y = np.abs(outcome.y)
+    values = moved[(moved != 0) & np.isfinite(moved) & (moved != np.round(moved))]
     with np.errstate(over="ignore", under="ignore"):
-        single = moved.size > 0 and bool((moved.astype(np.float32) == moved).all())
-    return float(np.finfo(np.float32 if single else np.float64).eps)
+        single = values.size > 0 and bool((values.astype(np.float32) == values).all())
+    found = (np.finfo(np.float32).eps if single else EPS) * y
+    for other in shaken:
+        found = np.maximum(found, np.abs(other - outcome.y))
+    return np.asarray(np.where(np.isfinite(found), found, EPS * y))
+
+
+def shaken(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """x with random last bits."""
+    return np.asarray(x * (1 + 2 * EPS * rng.integers(-1, 2, x.shape)))
+
+
+def base_of(f: Function, x: np.ndarray, u: np.ndarray, gradient: np.ndarray) -> Base:
+    """A point at which the slopes of a function of one array are measured."""
+    rng = np.random.default_rng(0)
+    here = f(x)
+    bits = [f(shaken(x, rng)).y for _ in range(2)]
+    moved = f(x + 1e-3 * rng.standard_normal(x.shape)).y
+    return Base(f, x, here, u, gradient, roundings(here, bits, moved))
 
 
 class Elements(NamedTuple):
@@ -266,7 +300,7 @@ def by_element(base: Base, step: float) -> Elements:
         numeric[i], noise[i] = slope.numeric, slope.uncertainty
         low[i] = high[i] = slope.numeric
         if slope.crossed or slope.gap > 0.01 * slope.size:
-            low[i], high[i] = sorted((slope.left, slope.right))
+            low[i], high[i] = slope.low, slope.high
         jacobian[i] = slope.row.reshape(-1)
     numeric, noise, low, high = (part.reshape(x.shape) for part in (numeric, noise, low, high))
     return Elements(numeric, noise, low, high, jacobian)

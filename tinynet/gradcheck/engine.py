@@ -26,7 +26,8 @@ from tinynet.gradcheck.differences import (
     Outcome,
     Verdict,
     judge,
-    rounding_unit,
+    roundings,
+    shaken,
 )
 from tinynet.gradcheck.locate import Search
 from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
@@ -65,7 +66,8 @@ def check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
     wrong = comparison.wrong
     if wrong:
         report.failures += search.explain(wrong, gradients)
-        return report
+        if report.failures:
+            return report
     _look_at_zeros(subject, report, verdicts)
     if first.y.size == 1:
         _look_behind_a_sum(subject, report, search)
@@ -95,16 +97,12 @@ class _Comparison:
 
     def run(self, report: Report) -> dict[str, list[Verdict]]:
         """Compare along every direction, and add up in the report what was found."""
-        eps = None
+        rounding = self._rounding()
         verdicts: dict[str, list[Verdict]] = {}
         coarse: dict[str, float] = {}
         for name, x in self.subject.targets.items():
             f = self.subject.function_of(name)
-            if eps is None:
-                eps = rounding_unit(f, x.data, self.rng)
-                if eps > 1e-10:
-                    self.limits = _wider(self.limits)
-            base = Base(f, x.data, self.first, self.u, self.gradients[name], eps)
+            base = Base(f, x.data, self.first, self.u, self.gradients[name], rounding)
             verdicts[name] = []
             for v in directions(x.data, self.mode, self.rng):
                 verdicts[name].append(judge(base, v, self.limits))
@@ -116,12 +114,26 @@ class _Comparison:
         self._tell_precision(report, verdicts, coarse)
         return verdicts
 
+    def _rounding(self) -> np.ndarray:
+        """The rounding of the result; where it is coarse, larger steps are tried as well."""
+        targets = self.subject.targets
+        results = []
+        for _ in range(2):
+            with self.subject.at({name: shaken(x.data, self.rng) for name, x in targets.items()}):
+                results.append(self.subject.outcome().y)
+        with self.subject.at(self.subject.nearby(self.rng, 1e-3)):
+            moved = self.subject.outcome().y
+        rounding = roundings(self.first, results, moved)
+        if self.limits.steps == STEPS and (rounding > 1e-10 * np.abs(self.first.y)).any():
+            self.limits = self.limits._replace(steps=WIDE_STEPS)
+        return rounding
+
     def _add(self, report: Report, name: str, verdicts: list[Verdict]) -> None:
         report.checked[name] = report.checked.get(name, 0) + len(verdicts)
-        report.skipped_kinks += sum(v.kind == "kink" for v in verdicts)
+        report.skipped_kinks += sum(v.kind in ("kink", "outside") for v in verdicts)
         for verdict in verdicts:
             slope = verdict.slope
-            if verdict.kind == "wrong":
+            if verdict.kind in ("wrong", "outside"):
                 self.wrong[name] = verdict
             elif verdict.kind == "agrees":
                 report.worst = max(report.worst, abs(slope.error) / slope.size)
@@ -181,10 +193,6 @@ def directions(x: np.ndarray, mode: str, rng: np.random.Generator) -> Iterator[n
             yield v / max(1.0, np.sqrt(x.size) / 4)
 
 
-def _wider(limits: Limits) -> Limits:
-    return limits._replace(steps=WIDE_STEPS) if limits.steps == STEPS else limits
-
-
 def _visit(subject: Subject, values: dict[str, np.ndarray]) -> None:
     """Run the function at other values; whether it can be computed there does not matter."""
     before = {name: x.data.copy() for name, x in subject.targets.items()}
@@ -223,13 +231,20 @@ def _without_graph(
         )
     u = rng.standard_normal(first.shape)
     search = Search(subject, u, Limits(), elsewhere, 0)
-    report.failures += [search.detached(name) for name in subject.targets]
+    for name in subject.targets:
+        failure = search.detached(name)
+        failure.cause = failure.cause or "detached from the graph"
+        failure.evidence = failure.evidence or (
+            f"the result moves with {name}, but was computed without the graph: with NumPy on "
+            ".data, or inside no_grad()"
+        )
+        report.failures.append(failure)
     return report
 
 
 def _tell_kinks(report: Report, name: str, verdicts: list[Verdict], first: Outcome) -> None:
     """Note where an input sits on a kink, and which rule applies there."""
-    on_kink = [verdict for verdict in verdicts if verdict.kind == "kink"]
+    on_kink = [verdict for verdict in verdicts if verdict.kind in ("kink", "outside")]
     if not on_kink:
         return
     ops = sorted(set().union(*(verdict.slope.crossed for verdict in on_kink)))
@@ -247,7 +262,7 @@ def _tell_kinks(report: Report, name: str, verdicts: list[Verdict], first: Outco
 def _kinky(verdicts: dict[str, list[Verdict]]) -> bool:
     """Whether too many of some input's numbers lie on kinks for the comparison to mean much."""
     return any(
-        sum(verdict.kind == "kink" for verdict in found) > TOO_MANY_KINKS * len(found)
+        sum(verdict.kind in ("kink", "outside") for verdict in found) > TOO_MANY_KINKS * len(found)
         for found in verdicts.values()
     )
 
@@ -272,7 +287,8 @@ def _try_nearby(
             if comparison.wrong:
                 search = Search(subject, u, limits, {}, 0)
                 report.failures += search.explain(comparison.wrong, gradients)
-                return
+                if report.failures:
+                    return
             if not _kinky(verdicts):
                 report.notes.append(
                     "as this is too many, the check was repeated at a random point nearby, off "

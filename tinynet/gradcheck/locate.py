@@ -17,13 +17,31 @@ import numpy as np
 
 from tinynet.autograd import Node
 from tinynet.gradcheck.causes import diagnose
-from tinynet.gradcheck.differences import Base, Elements, Limits, Slope, Verdict, by_element, judge
+from tinynet.gradcheck.differences import (
+    Base,
+    Elements,
+    Limits,
+    Slope,
+    Verdict,
+    base_of,
+    by_element,
+    judge,
+)
 from tinynet.gradcheck.fault import Fault
 from tinynet.gradcheck.replay import LARGE, NotRepeatableError, Replay, smaller
 from tinynet.gradcheck.report import Failure
 from tinynet.gradcheck.sanity import equal, layer_of, same
 from tinynet.gradcheck.subject import Subject
-from tinynet.gradcheck.trace import Call, IncidentError, Trace, Walk, record, walk_back
+from tinynet.gradcheck.trace import (
+    DY_OVERWRITTEN,
+    Call,
+    IncidentError,
+    Trace,
+    Walk,
+    pulled,
+    record,
+    walk_back,
+)
 
 TRIES = 3  # random directions for each argument of an operation
 
@@ -51,7 +69,11 @@ class Search:
     # ----- ways in ------------------------------------------------------------------------------
 
     def explain(self, wrong: dict[str, Verdict], gradients: dict[str, np.ndarray]) -> list[Failure]:
-        """The failures behind slopes of targets that are wrong."""
+        """The failures behind slopes of targets that are wrong.
+
+        Where several kinks meet, a slope outside the one-sided ones need not be wrong: such a
+        target fails only if an operation does.
+        """
         trace, walk = self._record()
         found = self._incidents(walk)
         blamed = {(incident.call, incident.place) for incident in walk.incidents}
@@ -175,14 +197,17 @@ class Search:
 
         for v in directions(base.x, "directions" if base.x.size > 4 else "elements", self.rng):
             verdict = judge(base, v, self.limits)
-            if verdict.kind == "wrong":
+            if verdict.kind in ("wrong", "outside"):
                 return verdict
         return None
 
     def _measured(
         self, replay: Replay, call: Call, place: int, base: Base, verdict: Verdict, is_last: bool
-    ) -> Failure:
-        """The failure of one argument: its elements, the worst of them, and the cause."""
+    ) -> Failure | None:
+        """The failure of one argument: its elements, the worst of them, and the cause.
+
+        None if the direction lay outside the slopes of several kinks, but no element does.
+        """
         failure = self._failure(call, place)
         failure.sweep = verdict.sweep
         failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
@@ -196,9 +221,13 @@ class Search:
         if replay.is_large(place):
             replay, base, note = self._reduced(replay, place, base)
         if replay.is_large(place):
+            if verdict.kind == "outside":
+                return None
             failure.cause, failure.evidence = memory or ("", failure.persistence())
             return failure
         elements = replay.elements(place, base, min(verdict.slope.step, 1e-3))
+        if verdict.kind == "outside" and not elements.wrong(base.gradient, self.limits).any():
+            return None
         index = _fill(failure, elements, base.gradient, self.limits)
         if not is_last and failure.input in self.subject.targets:
             self._as_seen_from_outside(failure, index)
@@ -241,12 +270,10 @@ class Search:
         call = replay.call
         others = {}
         for other, x in enumerate(call.args):
-            if other != place and isinstance(x, np.ndarray) and x.dtype.kind == "f":
-                there = Base(
-                    replay.forward(other), x, base.outcome, base.u, np.zeros(x.shape), base.eps
-                )
-                if x.size <= LARGE // 3:
-                    others[other] = by_element(there, 1e-4).numeric
+            is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"
+            if is_float and other != place and x.size <= LARGE // 3:
+                there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
+                others[other] = by_element(there, 1e-4).numeric
         return Fault(
             op=call.name,
             forward=call.body,
@@ -283,7 +310,7 @@ class Search:
         there = self._first_seen(call, place)
         if there is not None and there.shape == base.x.shape and not same(there, base.x):
             f = replay.forward(place)
-            verdict = judge(Base(f, there, f(there), base.u, base.gradient, base.eps), v, Limits())
+            verdict = judge(base_of(f, there, base.u, base.gradient), v, Limits())
             if verdict.kind == "agrees":
                 return (
                     "state carried from call to call",
@@ -313,8 +340,7 @@ class Search:
         v[index] = 1.0
         f = self.subject.function_of(failure.input)
         gradient = self.subject.gradients(self.u)[1][failure.input]
-        eps = float(np.finfo(np.float64).eps)
-        verdict = judge(Base(f, x.data, f(x.data), self.u, gradient, eps), v, self.limits)
+        verdict = judge(base_of(f, x.data, self.u, gradient), v, self.limits)
         if verdict.kind == "wrong":
             failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
 
@@ -331,11 +357,13 @@ class Search:
         """Say which targets each failure spoils, and explain those that none does."""
         explained: set[str] = set()
         for call, place, failure in found:
-            failure.affected = [name for name in self._upstream(call, place) if name in wrong]
+            places = call.pulls if failure.cause == DY_OVERWRITTEN else (place,)
+            upstream = dict.fromkeys(name for p in places for name in self._upstream(call, p))
+            failure.affected = [name for name in upstream if name in wrong]
             explained.update(failure.affected)
         failures = [failure for _, _, failure in found]
         for name in wrong:
-            if name not in explained:
+            if name not in explained and wrong[name].kind == "wrong":
                 failures.append(self._between(trace, walk, name, wrong[name], gradients[name]))
         return failures
 
@@ -358,9 +386,12 @@ class Search:
         self, trace: Trace, walk: Walk, name: str, verdict: Verdict, gradient: np.ndarray
     ) -> Failure:
         """Each operation is right and the whole is wrong: what is lost between them?"""
+        stale = self._stale(trace, walk)
+        if stale is not None:
+            return _with_slope(stale, verdict, name)
         detached = self.detached(name)
         if detached.cause:
-            return _with_slope(detached, verdict)
+            return _with_slope(detached, verdict, name)
         x = self.subject.targets[name]
         total = walk.leaves.get(id(x), np.zeros(x.shape))
         if not _close(total, gradient):
@@ -389,6 +420,25 @@ class Search:
             )
         return self._whole(name, verdict, gradient)
 
+    def _stale(self, trace: Trace, walk: Walk) -> Failure | None:
+        """An operation whose recorded backward is not the one that its values give."""
+        for call in trace.calls:
+            dy = walk.gradients.get(call.node) if call.node is not None else None
+            for place in call.pulls if dy is not None else ():
+                try:
+                    fresh = Replay(call).backward(place, np.asarray(dy, np.float64))
+                except (NotRepeatableError, IncidentError):
+                    continue
+                if not _close(fresh, walk.pulled.get((call, place), fresh)):
+                    return self._failure(
+                        call,
+                        place,
+                        "state carried from call to call",
+                        f"the backward of {call.name} gives another gradient once {call.name} was "
+                        "called again with other values: keep its values in local variables",
+                    )
+        return None
+
     def _is_opaque(self, call: Call) -> bool:
         if not call.pulls:
             return False
@@ -406,8 +456,7 @@ class Search:
         x = self.subject.targets[name].data
         if x.size <= LARGE:
             f = self.subject.function_of(name)
-            eps = float(np.finfo(np.float64).eps)
-            base = Base(f, x, f(x), self.u, gradient, eps)
+            base = base_of(f, x, self.u, gradient)
             elements = by_element(base, min(verdict.slope.step, 1e-3))
             _fill(failure, elements, gradient, self.limits)
         failure.evidence = (
@@ -448,11 +497,11 @@ class Search:
         return Failure(self.subject.name, name)
 
 
-def _with_slope(failure: Failure, verdict: Verdict) -> Failure:
+def _with_slope(failure: Failure, verdict: Verdict, name: str = "") -> Failure:
     slope: Slope = verdict.slope
     failure.analytic, failure.numeric, failure.sweep = slope.analytic, slope.numeric, verdict.sweep
     failure.worst = failure.relative_error
-    failure.affected = [failure.input]
+    failure.affected = [name or failure.input]
     return failure
 
 

@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 
 from tinynet.gradcheck import kinks
-from tinynet.gradcheck.differences import Base, Elements, Function, Outcome, by_element
+from tinynet.gradcheck.differences import (
+    EPS,
+    Base,
+    Elements,
+    Function,
+    Outcome,
+    base_of,
+    by_element,
+)
 from tinynet.gradcheck.trace import Call, IncidentError, copied, pulled
 
 LARGE = 1500  # elements of an argument above which a smaller case is looked for
@@ -88,8 +96,7 @@ class Replay:
     def base(self, place: int, dy: np.ndarray) -> Base:
         """The point at which the slopes of one argument are measured."""
         f, x = self.forward(place), self.call.args[place]
-        eps = float(np.finfo(np.float64).eps)
-        return Base(f, x, f(x), dy, self.backward(place, dy), eps)
+        return base_of(f, x, dy, self.backward(place, dy))
 
     def elements(self, place: int, base: Base, step: float) -> Elements:
         """The numeric gradient by elements: by complex steps where they are valid."""
@@ -103,7 +110,7 @@ class Replay:
         if (np.abs(exact - found.numeric) > 10 * found.noise).any():
             return found
         size = (np.abs(jacobian) @ np.abs(base.u).reshape(-1)).reshape(base.x.shape)
-        return Elements(exact, 8 * base.eps * size, exact, exact, jacobian)
+        return Elements(exact, 8 * EPS * size, exact, exact, jacobian)
 
     def _complex_steps(self, place: int) -> np.ndarray | None:
         """The Jacobian from f(x + ih) = f(x) + ih f'(x): no difference, so nothing cancels."""

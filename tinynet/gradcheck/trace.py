@@ -118,6 +118,9 @@ def record(run: Callable[[], Any], model: Module | None = None) -> Trace:
     return trace
 
 
+DY_OVERWRITTEN = "the output gradient is overwritten in place"
+
+
 class IncidentError(Exception):
     """Something that went wrong on the walk back, told in words: cause and evidence."""
 
@@ -127,10 +130,12 @@ class IncidentError(Exception):
 
 
 class Walk:
-    """The way back: the gradient that reached each call's output, and each leaf; incidents."""
+    """The way back: the gradient that reached each call's output, what each closure made of it,
+    the sums at the leaves, and incidents."""
 
     def __init__(self) -> None:
         self.gradients: dict[Node, np.ndarray] = {}
+        self.pulled: dict[tuple[Call, int], np.ndarray] = {}
         self.leaves: dict[int, np.ndarray] = {}
         self.incidents: list[IncidentError] = []
 
@@ -147,7 +152,7 @@ def walk_back(trace: Trace, u: np.ndarray) -> Walk:
         walk.incidents.extend(_overwritten(call))
         for place, source in call.sources():
             try:
-                dx = pulled(call, place, call.pulls[place], dy)
+                dx = walk.pulled[call, place] = pulled(call, place, call.pulls[place], dy)
             except IncidentError as incident:
                 walk.incidents.append(incident)
                 continue
@@ -174,7 +179,7 @@ def pulled(call: Call, place: int, pull: Pull, dy: np.ndarray) -> np.ndarray:
         raise IncidentError(
             call,
             place,
-            "the output gradient is overwritten in place",
+            DY_OVERWRITTEN,
             "the backward changes dy itself, which others need too; write `dx = dy * ...`, "
             "or change a copy",
         )
