@@ -14,10 +14,10 @@ class Planted:
     """A wrong backward pass.
 
     op: the body of an operation, `(y, dx, dw, ...)`; its name is what a check should name.
-    inputs: float64 arrays. settings: the rest of its arguments. argument: whose gradient is
-    wrong. cause: the mistake that was made, in the words of the diagnosis; it was written down
-    with the fault. build: for a fault that hides in a model, makes the model (float64) around the
-    operation; `argument` may then also be the path of the parameter, `path`.
+    inputs: float64 arrays; for a model its batch. settings: the rest of the arguments.
+    argument: whose gradient is wrong, "" where it is the function as a whole.
+    cause: the mistake that was made, written down with the fault.
+    build: for a fault that hides in a model, makes the model and its loss.
     """
 
     def __init__(
@@ -27,8 +27,7 @@ class Planted:
         settings: dict[str, Any],
         argument: str,
         cause: str,
-        build: Callable[[], Any] | None = None,
-        path: str = "",
+        build: Callable[[], tuple[Any, Any]] | None = None,
     ) -> None:
         self.op = op
         self.inputs = list(inputs)
@@ -36,7 +35,6 @@ class Planted:
         self.argument = argument
         self.cause = cause
         self.build = build
-        self.path = path
 
     @property
     def name(self) -> str:

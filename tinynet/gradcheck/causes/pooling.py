@@ -30,7 +30,7 @@ def suspects(clues: Clues) -> Iterator[Suspect]:
         x, y, dy = lift(clues.x), lift(clues.y), lift(clues.dy)
         if x is None or y is None or dy is None or x.shape[:2] != y.shape[:2] or not y.size:
             continue
-        for found in _pools(x, y, dy, clues.settings):
+        for found in _pools(clues, x, y, dy):
             for suspect in found:
                 yield suspect._replace(gradient=suspect.gradient.reshape(shape))
             return
@@ -80,13 +80,14 @@ def _homogeneous(clues: Clues) -> bool:
 
 
 def _pools(
-    x: np.ndarray, y: np.ndarray, dy: np.ndarray, settings: dict[str, Any]
+    clues: Clues, x: np.ndarray, y: np.ndarray, dy: np.ndarray
 ) -> Iterator[Iterator[Suspect]]:
     """The mistakes of the pool that the numbers fit."""
     size, places = (x.shape[2], x.shape[3]), (y.shape[2], y.shape[3])
     at = (places[0] // 2, places[1] // 2)
     value = y[(0, 0, *at)]
     of_max = bool(np.isin(y, x).all())
+    settings = clues.settings
     for kernel in _kernels(size, settings):
         canvas = sliding.Canvas(x, kernel, -np.inf)
         found = sliding.geometries(size, places, kernel, settings)
@@ -94,7 +95,7 @@ def _pools(
             one = canvas.window(kernel, geometry, *at)[0]  # one place tells most of them off
             if of_max:
                 if one.max() == value and _fits_max(x, y, kernel, geometry):
-                    yield _of_max(x, y, dy, kernel, geometry)
+                    yield _of_max(clues.analytic, x, y, dy, kernel, geometry)
                     return
                 continue
             one = np.where(np.isfinite(one), one, 0.0).sum()
@@ -194,6 +195,7 @@ def _either(counts: list[int]) -> str:
 
 
 def _of_max(
+    analytic: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
     dy: np.ndarray,
@@ -221,6 +223,8 @@ def _of_max(
     def at_winner(winner: np.ndarray, geometry: Geometry = geometry) -> np.ndarray:
         return spread(np.stack([winner == at for at in range(KH * KW)]), dy, geometry)
 
+    if alike(at_winner(first).reshape(analytic.shape), analytic):
+        return  # right by the rule, whatever differences say of a tie
     ties = int((wins.sum(0) > 1).sum())
     if ties:
         most = int(wins.sum(0).max())
