@@ -38,7 +38,6 @@ from tinynet.gradcheck.trace import (
     IncidentError,
     Trace,
     Walk,
-    pulled,
     record,
     walk_back,
 )

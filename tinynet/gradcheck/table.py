@@ -6,6 +6,7 @@ The values keep away from kinks and ties by more than the steps of a check.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,7 @@ class Row:
             return self.operation(*inputs, **self.fresh_settings())
 
         fn.__name__ = str(self)
+        fn.__signature__ = inspect.signature(self.operation)  # type: ignore[attr-defined]
         return fn
 
     def __str__(self) -> str:
