@@ -1,4 +1,4 @@
-"""What goes wrong beside the numbers: errors, shapes, dtypes, chance, memory, values overwritten."""
+"""What goes wrong beside the numbers: errors, shapes, dtypes, chance, memory, overwriting."""
 
 from __future__ import annotations
 
