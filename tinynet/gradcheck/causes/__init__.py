@@ -16,6 +16,7 @@ called: a convolution is recognised by its numbers.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -28,7 +29,7 @@ from tinynet.gradcheck.causes import (
     pooling,
     scaling,
 )
-from tinynet.gradcheck.causes.clues import Clues, Suspect
+from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect
 from tinynet.gradcheck.fault import Fault
 
 FAMILIES: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
@@ -72,9 +73,10 @@ def diagnose(fault: Fault) -> tuple[str, str] | None:
 def _fitting(family: Callable[[Clues], Iterator[Suspect]], clues: Clues) -> dict[str, str]:
     """The evidence by cause, for the family's suspects that explain the gradient."""
     found: dict[str, str] = {}
-    for suspect in family(clues):
-        if suspect.cause not in found and clues.explains(suspect):
-            found[suspect.cause] = suspect.evidence
+    with contextlib.suppress(ElsewhereError):  # what the others of this family need, fails
+        for suspect in family(clues):
+            if suspect.cause not in found and clues.explains(suspect):
+                found[suspect.cause] = suspect.evidence
     return found
 
 

@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tinynet.gradcheck.causes import uses
-from tinynet.gradcheck.causes.clues import Clues, Suspect, differences, subsets
+from tinynet.gradcheck.causes.clues import (
+    Clues,
+    ElsewhereError,
+    Suspect,
+    differences,
+    subsets,
+)
 
 Axes = tuple[int, ...]
 
@@ -247,5 +253,5 @@ def _along(clues: Clues, run: Callable[..., np.ndarray]) -> np.ndarray | None:
     still = np.array(clues.x, dtype=np.float64)
     try:
         return differences(lambda moved: float((clues.dy * run(moved, still)).sum()), still.copy())
-    except Exception:  # whatever a function does with an array that is not quite plain
+    except ElsewhereError:
         return None

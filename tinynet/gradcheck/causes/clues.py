@@ -21,6 +21,10 @@ LARGEST_JACOBIAN = 4_000_000  # elements: 32 MB
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
 
 
+class ElsewhereError(Exception):
+    """The function cannot be run in other circumstances than those it was called in."""
+
+
 class Suspect(NamedTuple):
     """A mistake, and the gradient that it would give.
 
@@ -102,7 +106,10 @@ class Clues:
     def output(
         self, args: dict[int, Any] | None = None, settings: dict[str, Any] | None = None
     ) -> np.ndarray:
-        """The function's output, with some arguments (by place) or settings changed."""
+        """The function's output, with some arguments (by place) or settings changed.
+
+        Raises ElsewhereError where the function fails, or gives an output of another shape.
+        """
         given = [fresh(value) for value in self.fault.args]
         chosen = {name: fresh(value) for name, value in self.fault.settings.items()}
         for name, value in (settings or {}).items():
@@ -113,7 +120,13 @@ class Clues:
                 chosen[name] = value
         for place, value in (args or {}).items():
             given[place] = value
-        return output_of(self.fault.forward(*given, **chosen))
+        try:
+            y = output_of(self.fault.forward(*given, **chosen))
+        except Exception as error:  # whatever it raises for values that it was not called with
+            raise ElsewhereError from error
+        if y.shape != self.y.shape:
+            raise ElsewhereError
+        return y
 
     def gradient(
         self,

@@ -113,7 +113,7 @@ def uses_of(run: Callable[[np.ndarray], Any], x: np.ndarray) -> list[str] | None
     count = _Count(-1)
     try:
         run(Watched.of(x.copy(), x.copy(), count))
-    except Exception:  # whatever a function does with an array that is not quite plain
+    except Exception:  # the array is not quite plain, and the function may mind
         return None
     return count.names
 
