@@ -97,16 +97,16 @@ def by_torch(fault: Any) -> Result:
     forward, inputs = torch_function(fault)
     tensors = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in inputs]
     start = time.perf_counter()
-    message = ""
+    caught, message = False, "(nothing)"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.autograd.gradcheck(forward, tensors)
     except Exception as error:  # gradcheck's own, or what the backward pass raises
-        message = str(error)
+        caught, message = True, str(error).strip()
     seconds = time.perf_counter() - start
-    return Result(bool(message), bool(message) and _torch_names(fault, message), False, seconds,
-                  message.strip().split("\n")[0])  # fmt: skip
+    named = caught and _torch_names(fault, message)
+    return Result(caught, named, False, seconds, message.split("\n")[0])
 
 
 def _torch_names(fault: Any, message: str) -> bool:
@@ -165,11 +165,12 @@ def _model(fault: Any) -> tuple[Forward, list[np.ndarray]]:
 
     def forward(*values: np.ndarray) -> Any:
         for parameter, value in zip(parameters, values):
-            parameter.data, parameter.grad = value.copy(), None
+            parameter.data = value.copy()
         y = loss(model(x), target)
 
         def pull(dy: np.ndarray) -> list[np.ndarray]:
-            y.backward(dy)
+            model.zero_grad()
+            y.backward(dy, retain_graph=True)  # PyTorch's check goes back several times
             return [np.zeros(p.shape) if p.grad is None else p.grad.data for p in parameters]
 
         return y.data, pull
@@ -185,7 +186,10 @@ Row = tuple[Any, Result, "Result | None"]
 
 
 def measure(faults: Sequence[Any], with_torch: bool) -> list[Row]:
-    """Check every fault with both."""
+    """Check every fault with both, once what they load at the first call is there."""
+    by_tinynet(faults[0])
+    if with_torch:
+        by_torch(faults[0])
     return [(fault, by_tinynet(fault), by_torch(fault) if with_torch else None) for fault in faults]
 
 

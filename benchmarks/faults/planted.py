@@ -39,12 +39,12 @@ class Planted:
     @property
     def name(self) -> str:
         """The operation with its sizes and settings."""
-        if self.build is not None:
-            return f"{self.op.__name__} in {self.build.__name__}"
         shapes = ", ".join("x".join(map(str, x.shape)) or "()" for x in self.inputs)
         settings = "".join(
             f", {name}={value}" for name, value in self.settings.items() if np.ndim(value) < 2
         )
+        if self.build is not None:
+            return f"{self.op.__name__} in {self.build.__name__}{settings}"
         return f"{self.op.__name__}({shapes}{settings})"
 
 

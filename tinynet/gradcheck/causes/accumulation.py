@@ -252,6 +252,6 @@ def of_uses(clues: Clues) -> Iterator[Suspect]:
 def _along(clues: Clues, run: Callable[..., np.ndarray]) -> np.ndarray | None:
     still = np.array(clues.x, dtype=np.float64)
     try:
-        return differences(lambda moved: float((clues.dy * run(moved, still)).sum()), still.copy())
+        return differences(lambda moved: float((clues.dy * run(moved, still)).sum()), still)
     except ElsewhereError:
         return None

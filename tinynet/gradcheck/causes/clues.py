@@ -137,7 +137,7 @@ class Clues:
         """dL/dx by central differences for L = sum(dy * y), in changed circumstances."""
         args = dict(args or {})
         place = self.fault.place
-        start = np.array(args.pop(place, self.x), dtype=np.float64)
+        start = np.asarray(args.pop(place, self.x))
 
         def loss(x: np.ndarray) -> float:
             return float((dy * self.output({**args, place: x}, settings)).sum())
@@ -150,7 +150,7 @@ class Clues:
         if self.x.size * self.y.size > LARGEST_JACOBIAN:
             return None
         place = self.fault.place
-        x = np.array(self.x, dtype=np.float64)
+        x = np.array(self.x, dtype=np.float64, order="C")  # so that flat is a view of it
         flat = x.reshape(-1)
         J = np.empty((x.size, self.y.size))
         for i, value in enumerate(flat):
@@ -242,6 +242,7 @@ def output_of(result: Any) -> np.ndarray:
 
 def differences(loss: Any, x: np.ndarray) -> np.ndarray:
     """The gradient of a scalar function by central differences."""
+    x = np.array(x, dtype=np.float64, order="C")  # so that flat is a view of it
     flat = x.reshape(-1)
     slope = np.empty(x.size)
     for i, value in enumerate(flat):

@@ -157,8 +157,12 @@ def geometries(
         )
         for a in (0, 1)
     ]
-    pairs = itertools.product(*per_axis)
-    for vertical, horizontal in sorted(pairs, key=lambda pair: pair[0] != pair[1]):
+
+    def order(pair: tuple[tuple[int, int, int], ...]) -> tuple[int, bool]:
+        disagrees = sum(_unlikely(found, settings, a)[0] for a, found in enumerate(pair))
+        return disagrees, pair[0] != pair[1]
+
+    for vertical, horizontal in sorted(itertools.product(*per_axis), key=order):
         yield Geometry(*zip(vertical, horizontal))  # type: ignore[arg-type]
 
 
