@@ -372,3 +372,86 @@ def test_help_imports_no_model_and_no_data():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+MY_OP = """
+import numpy as np
+import tinynet
+
+
+@tinynet.differentiable
+def my_dense(x, w, b):
+    return x @ w + b, lambda dy: dy @ w.T, lambda dy: 2 * x.T @ dy, lambda dy: dy.sum(0)
+
+
+@tinynet.differentiable
+def my_pool(x, k):
+    N, C, H, W = x.shape
+    tiles = x[:, :, : H // k * k, : W // k * k].reshape(N, C, H // k, k, W // k, k)
+
+    def dx(dy):
+        dx = np.zeros_like(x)
+        share = np.repeat(np.repeat(dy, k, 2), k, 3) / k**2
+        dx[:, :, : H // k * k, : W // k * k] = share
+        return dx
+
+    return tiles.mean((3, 5)), dx
+
+
+def conv2d_dx(dy, w, size, stride, padding, dilation, groups):
+    dx = tinynet.kernels.numpy_kernels.conv2d_dx(dy, w, size, stride, padding, dilation, groups)
+    return -dx
+
+
+def composed(x):
+    return (x * 2).tanh()
+"""
+
+
+@pytest.fixture
+def my_op(here):
+    Path("my_op.py").write_text(MY_OP)
+    return "my_op.py"
+
+
+def test_gradcheck_finds_inputs_for_an_operation_in_a_file_and_names_what_is_wrong(my_op, capsys):
+    assert main(["gradcheck", "--file", f"{my_op}:my_dense"]) == 1
+    assert "my_dense, argument w" in capsys.readouterr().out
+    for name in ("my_pool", "composed"):
+        assert main(["gradcheck", "--file", f"{my_op}:{name}"]) == 0
+        assert "agree" in capsys.readouterr().out
+
+
+def test_gradcheck_puts_a_kernel_of_the_users_in_place(my_op, capsys):
+    assert main(["gradcheck", "--file", f"{my_op}:conv2d_dx"]) == 1
+    out = capsys.readouterr().out
+    assert "conv2d, argument x" in out
+    assert "conv2d_dx was put in place of the kernel conv2d_dx" in out
+
+
+def test_gradcheck_takes_the_inputs_that_a_file_gives(my_op, capsys):
+    cases = '[(np.ones((1, 1, 4, 4)), 2), {"x": np.eye(6)[None, None], "k": 3}]'
+    Path(my_op).write_text(f'{MY_OP}\n\nINPUTS = {{"my_pool": {cases}}}\n')
+    assert main(["gradcheck", "--file", f"{my_op}:my_pool", "--json"]) == 0
+    reports = json.loads(capsys.readouterr().out)["reports"]
+    assert [report["op"] for report in reports] == [
+        "my_pool(1x1x4x4, INPUTS[0])", "my_pool(1x1x6x6, INPUTS[1])",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("none.py", "there is no file none.py"),
+        ("my_op.py:my_dens", "did you mean 'my_dense'?"),
+        ("broken.py", "broken.py, line 2: "),
+        ("empty.py", "has no operation: put @tinynet.differentiable above"),
+        ("odd.py:odd", "no inputs were found that it takes"),
+    ],
+)
+def test_gradcheck_says_what_is_wrong_with_a_file(my_op, capsys, target, words):
+    Path("broken.py").write_text("x = 1\ny = (\n")
+    Path("empty.py").write_text("x = 1\n")
+    Path("odd.py").write_text("def odd(mapping, zebra):\n    return mapping[zebra]['a'], None\n")
+    assert main(["gradcheck", "--file", target]) == 2
+    assert words in capsys.readouterr().err

@@ -52,6 +52,7 @@ class _ThreadState(threading.local):
     recording = True
     observer: Observer | None = None
     pull_back: Callable[..., None] | None = None  # what stands in for `pull_back`, if anything
+    operation: Any = None  # the one that the observer is being told of
 
 
 state = _ThreadState()
@@ -202,6 +203,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
         output = wrap(y, node)
         if state.observer is not None:
+            state.operation = operation
             state.observer(qualified_name, args, settings, output)
         return output
 
