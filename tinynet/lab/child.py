@@ -20,9 +20,7 @@ from tinynet.training.files import write_json
 LARGEST_FILE = 64 << 20  # bytes that a submission may write
 
 
-def main(
-    name: str, path: str, result: str, seconds: str, memory: str, train_seconds: str
-) -> None:
+def main(name: str, path: str, result: str, seconds: str, memory: str, train_seconds: str) -> None:
     """Judge the file and write the report to `result`.
 
     seconds: of processor time; the parent's clock is the real limit, and this one for a child
