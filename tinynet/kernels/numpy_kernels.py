@@ -181,7 +181,7 @@ def conv2d_dx(
     bytes_per_row = C * KH * KW * OW * N * dtype.itemsize
     for block in _row_blocks(OH, bytes_per_row):
         dcols = filters @ slopes[:, :, block.start * OW * N : block.stop * OW * N]
-        dcols = dcols.reshape(C, KH, KW, -1, OW, N)
+        dcols = dcols.reshape(C, KH, KW, block.stop - block.start, OW, N)
         for i in range(KH):
             for j in range(KW):  # one tap after the other: within a tap no pixel repeats
                 targets[:, i, j, block, :OW] += dcols[:, i, j]
