@@ -135,15 +135,15 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
     for helper, first, end in zip(helpers, ends, ends[1:]):
         context = contextvars.copy_context()  # carries np.errstate over to the thread
         helper.begin(functools.partial(context.run, share, first, end))
-    start = time.perf_counter()
+    began = time.perf_counter()
     try:
         share(0, ends[0])
     finally:
         done = time.perf_counter()
         errors = _wait_for_all(helpers)
-        end = time.perf_counter()
-        if end - done > 2 * (done - start) + LATE:
-            _alone_until = end + ALONE
+        now = time.perf_counter()
+        if now - done > 2 * (done - began) + LATE:
+            _alone_until = now + ALONE
     for error in errors:
         if error is not None:
             raise error
