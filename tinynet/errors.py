@@ -6,11 +6,13 @@ message names the operation, the value that is wrong, the sizes involved and wha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from typing import Any
 
 
-class ShapeError(ValueError):
-    """Shapes that do not fit together. Modules add the path of the layer as it passes them.
+class _InLayer(Exception):  # noqa: N818 (what it is is for its subclasses to say)
+    """An error to which modules add the path of the layer as it passes them.
 
     `layers` lists (name of the child, class of the child) from the innermost layer outwards.
     """
@@ -27,6 +29,40 @@ class ShapeError(ValueError):
         kind = self.layers[0][1]
         where = f"layer {path!r} ({kind})" if path else kind
         return f"{self.message}\n  raised in {where}"
+
+
+class ShapeError(_InLayer, ValueError):
+    """Shapes that do not fit together, and the layer in which they met."""
+
+
+class OutOfMemoryError(_InLayer, MemoryError):
+    """There was not enough memory, and for which layer.
+
+    asked: the bytes of the array that could not be had; None if that is not known.
+    operation, parameter: for the backward pass, the operation it went through, and a parameter
+    of the layer that the operation belongs to, or that comes before it.
+    """
+
+    asked: int | None = None
+    operation: str = ""
+    parameter: Any = None
+
+    @classmethod
+    def of(cls, error: MemoryError) -> OutOfMemoryError:
+        """`error` itself if it is one already, else one that says how much was asked for.
+
+        >>> str(OutOfMemoryError.of(MemoryError()))
+        'out of memory'
+        """
+        if isinstance(error, cls):
+            return error
+        shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)
+        if shape is None or dtype is None:
+            return cls("out of memory")
+        asked = math.prod(shape) * dtype.itemsize
+        located = cls(f"out of memory: {asked:,} bytes for an array of {dtype} {tuple(shape)}")
+        located.asked = asked
+        return located
 
 
 def no_such_axis(name: str, axis: int, shape: tuple[int, ...]) -> ShapeError:

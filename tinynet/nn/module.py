@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinynet import autograd
-from tinynet.errors import CheckpointError, ShapeError, unknown_name
+from tinynet.errors import CheckpointError, OutOfMemoryError, ShapeError, unknown_name
 from tinynet.nn.parameter import Parameter
 from tinynet.tensor import Tensor, float32, float64
 
@@ -100,6 +100,10 @@ class Module:
         except ShapeError as error:
             self._tell_path(error)
             raise
+        except MemoryError as error:
+            located = OutOfMemoryError.of(error)
+            self._tell_path(located)
+            raise located from error.__cause__
         if self._forward_hooks:
             for hook in tuple(self._forward_hooks.values()):
                 changed = hook(self, args, y)
@@ -107,7 +111,7 @@ class Module:
                     y = changed
         return y
 
-    def _tell_path(self, error: ShapeError) -> None:
+    def _tell_path(self, error: ShapeError | OutOfMemoryError) -> None:
         """Add this module to the path in the error, and name the child that it came through."""
         child = error.__dict__.get("module")
         if child is not None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -45,13 +47,33 @@ DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
 class DivergenceError(FloatingPointError):
     """Training that ran away: a loss or a weight is no finite number any more.
 
-    epoch and step (both from 1; step within the epoch) say where.
+    epoch and step (both from 1; step within the epoch) say where. kept: the checkpoint that was
+    written last before it, if there is one.
     """
+
+    kept: Path | None = None
 
     def __init__(self, message: str, epoch: int, step: int) -> None:
         super().__init__(message)
         self.epoch = epoch
         self.step = step
+
+    def __str__(self) -> str:
+        kept = "" if self.kept is None else f" The last good checkpoint is {self.kept}."
+        return super().__str__() + kept
+
+
+@dataclass
+class EpochSoFar:
+    """Where an epoch stands: its steps so far, and the means over their examples.
+
+    loss, lr: the loss and the learning rate of the last step.
+    """
+
+    steps: int = 0
+    loss: float = math.nan
+    lr: float = 0.0
+    means: Means = field(default_factory=Means)
 
 
 def train_epoch(
@@ -64,38 +86,40 @@ def train_epoch(
     clip_grad_norm: float | None = None,
     epoch: int = 1,
     after_step: Callable[[Record], None] | None = None,
+    so_far: EpochSoFar | None = None,
 ) -> Record:
     """Improve the model by one optimizer step for each batch (x, target).
 
     Returns the means of the loss and the metrics over the examples, taken while the model was
     changing, and `lr`, the learning rate of the last step. clip_grad_norm: the largest norm that
     the gradient of all parameters together may have. after_step(means so far) is called after
-    each step. epoch: the number to name in errors.
+    each step. epoch: the number to name in errors. so_far: kept up to date; one that has steps in
+    it is of an epoch that was interrupted, of which `batches` are the rest.
 
     Raises DivergenceError, before the step is made, if the loss is no finite number; DataError
     if there is no batch.
     """
     model.train()
-    means = Means()
-    lr = 0.0
-    for step, (x, target) in enumerate(batches, 1):
-        with naming_divergence(optimizer, epoch, step):
+    so_far = so_far or EpochSoFar()
+    for x, target in batches:
+        with naming_divergence(optimizer, epoch, so_far.steps + 1):
             output = model(x)
             cost = loss(output, target)
-            value = _finite(cost)
+            so_far.loss = _finite(cost)
             optimizer.zero_grad()
             cost.backward()
             if clip_grad_norm is not None:
                 clip_grad_norm_(model.parameters(), clip_grad_norm)
-            lr = float(optimizer.param_groups[0]["lr"])
+            so_far.lr = float(optimizer.param_groups[0]["lr"])
             optimizer.step()
 
-        means.add(len(x), {"loss": value, **_measured(metrics, output, target)})
+        so_far.steps += 1
+        so_far.means.add(len(x), {"loss": so_far.loss, **_measured(metrics, output, target)})
         if after_step is not None:
-            after_step(means.values())
-    if not means.count:
+            after_step(so_far.means.values())
+    if not so_far.steps:
         raise DataError("train_epoch: there is no batch to train on")
-    return {**means.values(), "lr": lr}
+    return {**so_far.means.values(), "lr": so_far.lr}
 
 
 def evaluate(
@@ -201,6 +225,13 @@ def _finite(cost: Tensor) -> float:
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}")
     return value
+
+
+def check_weights(model: Module) -> None:
+    """Raise FloatingPointError if the last step made a weight NaN or infinite."""
+    for name, parameter in model.named_parameters():
+        if not np.isfinite(parameter.data).all():
+            raise FloatingPointError(f"the weights of {name} are no finite numbers any more")
 
 
 @contextlib.contextmanager
