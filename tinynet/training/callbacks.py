@@ -87,7 +87,8 @@ class Callback:
     """Base class: derive from it and write the methods you need.
 
     One that remembers something from step to step also writes `state_dict` and
-    `load_state_dict`, so that an interrupted run goes on as if it had not been.
+    `load_state_dict`, so that an interrupted run goes on as if it had not been; in a list of
+    callbacks it stands before those that write checkpoints.
     """
 
     def on_train_begin(self, run: Run) -> None:
@@ -193,11 +194,7 @@ class EarlyStopping(Callback):
         self.best_epoch = int(state["best_epoch"])
 
 
-class Saver(Callback):
-    """Base of the callbacks that write checkpoints: they come last, when all else is up to date."""
-
-
-class BestModel(Saver):
+class BestModel(Callback):
     """Keeps the weights of the best epoch: in a file, in memory, or both.
 
     path: the checkpoint to write whenever an epoch was the best so far. restore: put the best
@@ -242,7 +239,7 @@ class BestModel(Saver):
         self.epoch, self.weights = int(state["epoch"]), state["weights"]
 
 
-class SaveEvery(Saver):
+class SaveEvery(Callback):
     """Writes the checkpoint `path` after every `epochs` epochs, and after the last one."""
 
     def __init__(self, path: str | os.PathLike[str], epochs: int = 1) -> None:

@@ -21,7 +21,7 @@ from tinynet.nn import Module
 from tinynet.nn import functional as F
 from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
-from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run, Saver
+from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run
 from tinynet.training.checkpoint import Checkpoint, read
 from tinynet.training.files import remove_stale
 from tinynet.training.folder import BEST, LAST, RunFolder, clear
@@ -162,7 +162,7 @@ def _prepare(
 
 def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None = None) -> History:
     """Go through the epochs of a run, from where it stands, or from `start`, to its end."""
-    run.callbacks = sorted(callbacks, key=lambda callback: isinstance(callback, Saver))
+    run.callbacks = list(callbacks)
     try:
         for callback in run.callbacks:
             callback.on_train_begin(run)

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from tinynet.training.archive import read_manifest
-from tinynet.training.callbacks import Run, Saver, save_run
+from tinynet.training.callbacks import Callback, Run, save_run
 from tinynet.training.files import remove_stale
 from tinynet.training.history import VALIDATION, Record
 from tinynet.training.signals import NAMES, Interrupted, StopSignals
@@ -19,7 +19,7 @@ from tinynet.training.signals import NAMES, Interrupted, StopSignals
 LAST, BEST, EPOCH = "last.npz", "best.npz", "epoch-{:04d}.npz"
 
 
-class RunFolder(Saver):
+class RunFolder(Callback):
     """Keeps a run in `folder`, and saves and stops it at Ctrl-C or SIGTERM.
 
     last.npz is written after every epoch, after every `save_every` steps, and when the run is
