@@ -114,19 +114,14 @@ def save(
     """Write the model's weights, and what is known about it, to `path`; atomically.
 
     name, arguments: what `tinynet.models.build` makes the model again from; without them `load`
-    needs to be given the model. The rest is as in `Checkpoint`; a .safetensors file holds weights,
-    name and arguments alone. Raises OSError where the file cannot be written; what was there
-    before is then untouched.
+    needs to be given the model. The rest is as in `Checkpoint`; a .safetensors file has no run.
+    Raises OSError where the file cannot be written; what was there before is then untouched.
 
         tinynet.save("digits.npz", model, name="digits_cnn", arguments={"num_classes": 10})
     """
     if isinstance(path, Module):
         raise TypeError("save: the path comes first: tinynet.save(path, model)")
-    if safetensors.is_safetensors(path):
-        safetensors.write(path, model.state_dict(), name, arguments)
-        return
-    members = {MODEL + key: value for key, value in model.state_dict().items()}
-    packed: dict[str, np.ndarray] = {}
+    weights = model.state_dict()
     about = {
         "model": {"name": name, "arguments": dict(arguments or {}), "class": type(model).__name__},
         "classes": None if classes is None else [str(c) for c in classes],
@@ -134,8 +129,13 @@ def save(
         "input_shape": None if input_shape is None else [int(n) for n in input_shape],
         "settings": settings,
         "chosen_by": chosen_by,
-        "run": pack(run, "run", packed),
     }
+    if safetensors.is_safetensors(path):
+        safetensors.write(path, weights, about)
+        return
+    members = {MODEL + key: value for key, value in weights.items()}
+    packed: dict[str, np.ndarray] = {}
+    about["run"] = pack(run, "run", packed)
     write_archive(path, {**members, **packed}, about)
 
 
@@ -174,9 +174,19 @@ def load(
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Everything in a checkpoint, checked. Raises CheckpointError that names what is wrong."""
     if safetensors.is_safetensors(path):
-        return Checkpoint(*safetensors.read(path))
+        weights, about = safetensors.read(path)
+        return _checkpoint(path, weights, about, {}) if about else Checkpoint(weights)
     members, about = read_archive(path)
     weights = {k.removeprefix(MODEL): v for k, v in members.items() if k.startswith(MODEL)}
+    return _checkpoint(path, weights, about, members)
+
+
+def _checkpoint(
+    path: str | os.PathLike[str],
+    weights: dict[str, np.ndarray],
+    about: Mapping[str, Any],
+    members: Mapping[str, np.ndarray],
+) -> Checkpoint:
     try:
         model, normal = about["model"], about["normalization"]
         return Checkpoint(
@@ -189,8 +199,8 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
             input_shape=_sequence(int, about["input_shape"]),
             settings=_optional(dict, about["settings"]),
             chosen_by=_optional(str, about["chosen_by"]),
-            versions={str(k): str(v) for k, v in about["versions"].items()},
-            run=_optional(dict, unpack(about["run"], members)),
+            versions={str(k): str(v) for k, v in about.get("versions", {}).items()},
+            run=_optional(dict, unpack(about.get("run"), members)),
         )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {MANIFEST}: {error}") from error

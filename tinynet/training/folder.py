@@ -14,7 +14,7 @@ from tinynet.training.archive import read_manifest
 from tinynet.training.callbacks import Callback, Run, save_run
 from tinynet.training.files import remove_stale
 from tinynet.training.history import VALIDATION, Record
-from tinynet.training.signals import NAMES, Interrupted, StopSignals
+from tinynet.training.signals import Interrupted, StopSignals
 
 LAST, BEST, EPOCH = "last.npz", "best.npz", "epoch-{:04d}.npz"
 
@@ -53,24 +53,27 @@ class RunFolder(Callback):
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if self.keep_every is not None and run.epoch % self.keep_every == 0:
-            save_run(self.folder / EPOCH.format(run.epoch), run)
+            self._write(self.folder / EPOCH.format(run.epoch), run)
         self._save(run)
 
     def on_train_end(self, run: Run) -> None:
         self.signals.release()
 
     def _save(self, run: Run) -> None:
-        save_run(self.folder / LAST, run)
+        self._write(self.folder / LAST, run)
         if self.signals.caught and not run.finished():
-            name = NAMES[self.signals.caught]
             place = f"epoch {run.epoch}"
             if run.so_far.steps:
                 place += f", step {run.so_far.steps} of {len(run.train)}"
-            raise Interrupted(
-                f"stopped by {name} after {place}; saved in {self.folder / LAST}. "
-                f"Go on with fit(..., out={str(self.folder)!r}, resume=True).",
-                self.signals.caught,
-            )
+            raise Interrupted(self.signals.caught, place, run.saved)
+
+    def _write(self, path: Path, run: Run) -> None:
+        try:
+            save_run(path, run)
+        except OSError as error:
+            last = self.folder / LAST
+            kept = f"; what was saved before is whole: {last}" if last.is_file() else ""
+            raise type(error)(error.errno, f"{error.strerror}{kept}") from error
 
 
 def clear(folder: str | os.PathLike[str]) -> None:

@@ -5,20 +5,32 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 STOPPING = b"\nstopping once this step, or validation, is done and saved; once more stops at once\n"
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop, has saved, and has stopped. `signal`: by which signal."""
+    """Training was stopped by a signal.
 
-    def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
+    signal: its number. place: how far the training came. saved: the checkpoint that was written
+    then; None if it was stopped at once, without saving.
+    """
+
+    def __init__(self, number: int, place: str = "", saved: Path | None = None) -> None:
+        super().__init__(number, place, saved)
         self.signal = number
+        self.place = place
+        self.saved = saved
+
+    def __str__(self) -> str:
+        if self.saved is None:
+            return f"stopped at once by {NAMES[self.signal]}"
+        return f"stopped by {NAMES[self.signal]} after {self.place}; saved in {self.saved}"
 
 
 class StopSignals:
@@ -46,7 +58,7 @@ class StopSignals:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.caught:
             self.release()
-            raise Interrupted(f"stopped at once by {NAMES[signal.Signals(number)]}", number)
+            raise Interrupted(number)
         self.caught = number
         # Not print: the signal may have come in the middle of one.
         os.write(2, STOPPING)
