@@ -185,7 +185,7 @@ class _Reader:
         content = bytearray(info.file_size)
         try:
             with self.zip.open(info) as member:
-                count = io.BufferedIOBase.readinto(member, content)
+                count = member.readinto(content)  # type: ignore[attr-defined]
                 rest = member.read(1)  # at its end zipfile compares the CRC-32
         except Exception as error:  # as above; it names the fault, sometimes not the member
             self.refuse(f"{info.filename}: damaged: {error}", error)

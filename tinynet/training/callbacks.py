@@ -262,5 +262,9 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
     """
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
         check_weights(run.model)
-    save(path, run.model, run=capture(run), chosen_by=chosen_by, **run.about)
+    try:
+        save(path, run.model, run=capture(run), chosen_by=chosen_by, **run.about)
+    except OSError as error:
+        kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
+        raise type(error)(error.errno, f"{error.strerror}{kept}") from error
     run.saved = Path(path)

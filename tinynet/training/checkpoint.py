@@ -44,7 +44,7 @@ class Checkpoint:
     settings: what `tinynet train` was asked to do. chosen_by: the quantity, such as
     validation_accuracy, by which this was the best epoch; None for any other. run: the state of
     the run, see `state`; None
-    for a model alone.
+    for a model alone. path: the file.
     """
 
     weights: dict[str, np.ndarray]
@@ -58,6 +58,7 @@ class Checkpoint:
     chosen_by: str | None = None
     versions: dict[str, str] | None = None
     run: dict[str, Any] | None = None
+    path: Path | None = None
 
     def preprocessing(self) -> Compose | None:
         """What turns images of bytes into the model's input; None if that is not recorded."""
@@ -201,6 +202,7 @@ def _checkpoint(
             chosen_by=_optional(str, about["chosen_by"]),
             versions={str(k): str(v) for k, v in about.get("versions", {}).items()},
             run=_optional(dict, unpack(about.get("run"), members)),
+            path=Path(path),
         )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {MANIFEST}: {error}") from error

@@ -168,6 +168,7 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
             callback.on_train_begin(run)
         if start is not None:
             restore(run, start)
+            run.saved = start.path
         while not run.finished():
             record = _one_epoch(run)
             for callback in run.callbacks:

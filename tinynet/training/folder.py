@@ -53,27 +53,19 @@ class RunFolder(Callback):
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if self.keep_every is not None and run.epoch % self.keep_every == 0:
-            self._write(self.folder / EPOCH.format(run.epoch), run)
+            save_run(self.folder / EPOCH.format(run.epoch), run)
         self._save(run)
 
     def on_train_end(self, run: Run) -> None:
         self.signals.release()
 
     def _save(self, run: Run) -> None:
-        self._write(self.folder / LAST, run)
+        save_run(self.folder / LAST, run)
         if self.signals.caught and not run.finished():
             place = f"epoch {run.epoch}"
             if run.so_far.steps:
                 place += f", step {run.so_far.steps} of {len(run.train)}"
             raise Interrupted(self.signals.caught, place, run.saved)
-
-    def _write(self, path: Path, run: Run) -> None:
-        try:
-            save_run(path, run)
-        except OSError as error:
-            last = self.folder / LAST
-            kept = f"; what was saved before is whole: {last}" if last.is_file() else ""
-            raise type(error)(error.errno, f"{error.strerror}{kept}") from error
 
 
 def clear(folder: str | os.PathLike[str]) -> None:

@@ -38,7 +38,7 @@ def write(
     Raises ImportError without the extra, OSError where the file cannot be written.
     """
     metadata = {"format": "pt", OWN: json.dumps(about, allow_nan=False)}  # pt: PyTorch looks for it
-    content = _library().save({k: np.ascontiguousarray(w) for k, w in weights.items()}, metadata)
+    content = _library().save({k: np.asarray(w, order="C") for k, w in weights.items()}, metadata)
     with atomic_write(path) as stream:
         stream.write(content)
 

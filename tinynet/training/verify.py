@@ -51,6 +51,8 @@ class Verdict:
 
     def __str__(self) -> str:
         steps = f"{self.last - self.first + 1:,} steps"
+        if self.same and self.last < self.first:
+            return "no step was replayed: the record ends where the replay was to start"
         if self.same:
             return (
                 f"the same to the bit: the losses of {steps}, the records of {self.epochs} "
