@@ -40,12 +40,18 @@ class OutOfMemoryError(_InLayer, MemoryError):
 
     asked: the bytes of the array that could not be had; None if that is not known.
     operation, parameter: for the backward pass, the operation it went through, and a parameter
-    of the layer that the operation belongs to, or that comes before it.
+    of the layer that the operation belongs to, or that comes before it. batch_size: one that
+    fits, as far as is known.
     """
 
     asked: int | None = None
     operation: str = ""
     parameter: Any = None
+    batch_size: int | None = None
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return super().__str__() + (f"\n  {self.advice}" if self.advice else "")
 
     @classmethod
     def of(cls, error: MemoryError) -> OutOfMemoryError:

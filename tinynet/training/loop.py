@@ -7,6 +7,7 @@ a model, `predict` asks it. `fit` is little more than these in turn, epoch after
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 from tinynet.training.history import Record
+from tinynet.training.memory import naming_memory
 from tinynet.training.metrics import Means, Metrics, accuracy
 
 Batches: TypeAlias = Iterable[Any]
@@ -97,17 +99,17 @@ def train_epoch(
     it is of an epoch that was interrupted, of which `batches` are the rest.
 
     Raises DivergenceError, before the step is made, if the loss is no finite number; DataError
-    if there is no batch.
+    if there is no batch; OutOfMemoryError, with a batch size that fits, for one that does not.
     """
     model.train()
     so_far = so_far or EpochSoFar()
     for x, target in batches:
-        with naming_divergence(optimizer, epoch, so_far.steps + 1):
-            output = model(x)
-            cost = loss(output, target)
-            so_far.loss = _finite(cost)
-            optimizer.zero_grad()
-            cost.backward()
+        attempt = functools.partial(_gradient, model, loss, optimizer, x, target)
+        with (
+            naming_divergence(optimizer, epoch, so_far.steps + 1),
+            naming_memory(model, attempt, len(x)),
+        ):
+            output, so_far.loss = attempt()
             if clip_grad_norm is not None:
                 clip_grad_norm_(model.parameters(), clip_grad_norm)
             so_far.lr = float(optimizer.param_groups[0]["lr"])
@@ -120,6 +122,20 @@ def train_epoch(
     if not so_far.steps:
         raise DataError("train_epoch: there is no batch to train on")
     return {**so_far.means.values(), "lr": so_far.lr}
+
+
+def _gradient(
+    model: Module, loss: Loss, optimizer: Optimizer, x: Any, target: Any, count: int | None = None
+) -> tuple[Tensor, float]:
+    """Output and loss of a batch, or of its first `count` examples; the gradient in the weights."""
+    if count is not None:
+        x, target = x[:count], target[:count]
+    output = model(x)
+    cost = loss(output, target)
+    value = _finite(cost)
+    optimizer.zero_grad()
+    cost.backward()
+    return output, value
 
 
 def evaluate(
@@ -139,12 +155,19 @@ def evaluate(
     means = Means()
     with evaluating(model):
         for x, target in as_batches(data, batch_size, transform):
-            output = model(x)
+            with naming_memory(model, functools.partial(_scores, model, x), len(x)):
+                output = model(x)
             values = {"loss": float(loss(output, target)), **_measured(metrics, output, target)}
             means.add(len(x), values)
     if not means.count:
         raise DataError("evaluate: there is no example to measure the model on")
     return means.values()
+
+
+def _scores(model: Module, x: Any, count: int) -> Tensor:
+    """What the model says of the first `count` examples."""
+    y: Tensor = model(x[:count])
+    return y
 
 
 def predict(
@@ -168,7 +191,8 @@ def predict(
     with evaluating(model):
         for batch in as_batches(data, batch_size, transform):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
-            outputs.append(np.ascontiguousarray(model(x).data))
+            with naming_memory(model, functools.partial(_scores, model, x), len(x)):
+                outputs.append(np.ascontiguousarray(model(x).data))
     if not outputs:
         raise DataError("predict: there is no example to predict")
     return np.concatenate(outputs)

@@ -47,7 +47,8 @@ class StopSignals:
         """Take over the signals."""
         if threading.current_thread() is threading.main_thread():
             for number in NAMES:
-                self._before[number] = signal.signal(number, self._handle)
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                    self._before[number] = signal.signal(number, self._handle)
 
     def release(self) -> None:
         """Give them back to whoever had them before."""
