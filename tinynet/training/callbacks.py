@@ -68,7 +68,7 @@ class Run:
     step: int = 0
     stop: str = ""
     saved: Path | None = None
-    _start: float = 0.0
+    _start: float = field(default_factory=time.perf_counter)
 
     def finished(self) -> bool:
         """Whether nothing is left to be done."""

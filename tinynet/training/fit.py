@@ -136,7 +136,7 @@ def fit(
     if out is not None:
         if not any(isinstance(callback, BestModel) for callback in extra):
             extra.append(BestModel(Path(out) / BEST))
-        extra.append(RunFolder(out, keep_every, save_every))
+        extra.append(RunFolder(out, keep_every, save_every, resumed=start is not None))
     elif keep_every is not None or save_every is not None:
         raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
     return train_run(run, extra, start)

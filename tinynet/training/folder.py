@@ -22,8 +22,8 @@ LAST, BEST, EPOCH = "last.npz", "best.npz", "epoch-{:04d}.npz"
 class RunFolder(Callback):
     """Keeps a run in `folder`, and saves and stops it at Ctrl-C or SIGTERM.
 
-    last.npz is written after every epoch, after every `save_every` steps, and when the run is
-    stopped; a copy of its own after every `keep_every` epochs.
+    last.npz is written at the start (unless `resumed`), after every epoch, after every
+    `save_every` steps, and when the run is stopped; one of its own after every `keep_every` epochs.
 
     Raises Interrupted, which is a KeyboardInterrupt, once a stopped run is saved; OSError where
     that fails, with what was saved last left as it was.
@@ -34,6 +34,7 @@ class RunFolder(Callback):
         folder: str | os.PathLike[str],
         keep_every: int | None = None,
         save_every: int | None = None,
+        resumed: bool = False,
     ) -> None:
         for name, value in (("keep_every", keep_every), ("save_every", save_every)):
             if value is not None and value < 1:
@@ -41,9 +42,12 @@ class RunFolder(Callback):
         self.folder = Path(folder)
         self.keep_every = keep_every
         self.save_every = save_every
+        self.resumed = resumed
         self.signals = StopSignals()
 
     def on_train_begin(self, run: Run) -> None:
+        if not self.resumed:  # fails now, and not after the first epoch
+            save_run(self.folder / LAST, run)
         self.signals.listen()
 
     def on_step_end(self, run: Run, means: Record) -> None:
@@ -71,6 +75,8 @@ class RunFolder(Callback):
 def clear(folder: str | os.PathLike[str]) -> None:
     """Remove what an earlier run left in a folder; what else is in it stays."""
     folder = Path(folder)
+    if not folder.is_dir():
+        return
     remove_stale(folder)
     for path in (folder / LAST, folder / BEST, *folder.glob("epoch-[0-9]*.npz")):
         path.unlink(missing_ok=True)
