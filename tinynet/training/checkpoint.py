@@ -89,10 +89,10 @@ class Checkpoint:
 def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
     """One number for all weights of a state_dict: equal if and only if they are, to the bit.
 
-    The SHA-256 over name, dtype, shape and elements of each, in order.
+    The SHA-256 over name, dtype, shape and elements of each, in the order of their names.
     """
     digest = hashlib.sha256()
-    for name, array in weights.items():
+    for name, array in sorted(weights.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

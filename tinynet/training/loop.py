@@ -25,7 +25,7 @@ from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 from tinynet.training.history import Record
-from tinynet.training.memory import naming_memory
+from tinynet.training.memory import within_memory
 from tinynet.training.metrics import Means, Metrics, accuracy
 
 Batches: TypeAlias = Iterable[Any]
@@ -105,11 +105,8 @@ def train_epoch(
     so_far = so_far or EpochSoFar()
     for x, target in batches:
         attempt = functools.partial(_gradient, model, loss, optimizer, x, target)
-        with (
-            naming_divergence(optimizer, epoch, so_far.steps + 1),
-            naming_memory(model, attempt, len(x)),
-        ):
-            output, so_far.loss = attempt()
+        with naming_divergence(optimizer, epoch, so_far.steps + 1):
+            output, so_far.loss = within_memory(model, attempt, len(x))
             if clip_grad_norm is not None:
                 clip_grad_norm_(model.parameters(), clip_grad_norm)
             so_far.lr = float(optimizer.param_groups[0]["lr"])
@@ -125,7 +122,7 @@ def train_epoch(
 
 
 def _gradient(
-    model: Module, loss: Loss, optimizer: Optimizer, x: Any, target: Any, count: int | None = None
+    model: Module, loss: Loss, optimizer: Optimizer, x: Any, target: Any, count: int | None
 ) -> tuple[Tensor, float]:
     """Output and loss of a batch, or of its first `count` examples; the gradient in the weights."""
     if count is not None:
@@ -155,8 +152,7 @@ def evaluate(
     means = Means()
     with evaluating(model):
         for x, target in as_batches(data, batch_size, transform):
-            with naming_memory(model, functools.partial(_scores, model, x), len(x)):
-                output = model(x)
+            output = within_memory(model, functools.partial(_scores, model, x), len(x))
             values = {"loss": float(loss(output, target)), **_measured(metrics, output, target)}
             means.add(len(x), values)
     if not means.count:
@@ -164,9 +160,9 @@ def evaluate(
     return means.values()
 
 
-def _scores(model: Module, x: Any, count: int) -> Tensor:
-    """What the model says of the first `count` examples."""
-    y: Tensor = model(x[:count])
+def _scores(model: Module, x: Any, count: int | None) -> Tensor:
+    """What the model says of a batch, or of its first `count` examples."""
+    y: Tensor = model(x if count is None else x[:count])
     return y
 
 
@@ -191,8 +187,8 @@ def predict(
     with evaluating(model):
         for batch in as_batches(data, batch_size, transform):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
-            with naming_memory(model, functools.partial(_scores, model, x), len(x)):
-                outputs.append(np.ascontiguousarray(model(x).data))
+            scores = within_memory(model, functools.partial(_scores, model, x), len(x))
+            outputs.append(np.ascontiguousarray(scores.data))
     if not outputs:
         raise DataError("predict: there is no example to predict")
     return np.concatenate(outputs)

@@ -1,58 +1,86 @@
 """Out of memory: the layer, the bytes it asked for, and a batch size that fits.
 
-When a batch was too large, a step with two and with four of its examples is measured; what
-remains free then says how many would do. The arrays of the failed step are let go first, so the
-program can go on, with smaller batches.
+When a batch was too large, the same is done with a few of its examples and with twice as many, and
+measured; what is free then says how many would do. The arrays of the failed step are let go first,
+so the program can go on, with smaller batches.
 """
 
 from __future__ import annotations
 
 import contextlib
-import traceback
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from tinynet import autograd
 from tinynet.errors import OutOfMemoryError
 from tinynet.nn import Module
 
 SHARE = 0.8  # of what is free: memory has gaps, and other programs want some too
 
+T = TypeVar("T")
+Attempt = Callable[[int | None], T]
+"""What needs the memory: with all examples of a batch (None), or with its first few."""
 
-@contextlib.contextmanager
-def naming_memory(model: Module, attempt: Callable[[int], Any], size: int) -> Iterator[None]:
-    """Make of a MemoryError from inside one that says what could not be had, and what helps.
 
-    attempt(n): does the same with the first n examples of the batch, which has `size`.
+def within_memory(model: Module, attempt: Attempt[T], size: int) -> T:
+    """attempt(None), on a batch of `size` examples.
+
+    Raises OutOfMemoryError that says which layer could not have how many bytes, and how many
+    examples would fit.
     """
     try:
-        yield
+        return attempt(None)
     except MemoryError as error:
         problem = OutOfMemoryError.of(error)
-        _let_go(problem)
-        _name_layer(problem, model)
-        problem.batch_size = fitting_batch(model, attempt, size)
-        problem.advice = _advice(problem.batch_size, size)
-        raise problem from None
+    # Outside the handler, and without tracebacks, nothing holds the arrays of the attempt.
+    problem.__traceback__ = problem.__cause__ = problem.__context__ = None
+    before = model.state_dict()
+    try:
+        if problem.parameter is not None:
+            _name_layer(problem, model, attempt)
+        problem.batch_size = fitting_batch(attempt, size)
+    except Exception:  # whatever it is, it must not hide the first error
+        problem.batch_size = None
+    finally:
+        model.load_state_dict(before)  # batch norm has seen these examples
+    problem.advice = _advice(problem.batch_size, size)
+    raise problem
 
 
-def _let_go(error: BaseException | None) -> None:
-    """Free what the frames that the error went through keep."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+def _name_layer(problem: OutOfMemoryError, model: Module, attempt: Attempt[Any]) -> None:
+    """Find the layer of an operation whose backward pass failed.
 
+    A small forward pass tells which layer calls which operations, in order. The one that is looked
+    for is the first of its name from the layer of the parameter on that is known to be near.
+    """
+    calls: list[tuple[str, Module, str]] = []  # path of the layer, layer, operation
+    running: list[tuple[str, Module]] = []
 
-def _name_layer(problem: OutOfMemoryError, model: Module) -> None:
-    """Find the layer of an error from the backward pass, by its parameter."""
-    if problem.layers or problem.parameter is None:
-        return
-    for path, module in model.named_modules():
-        if any(p is problem.parameter for p in module.parameters(recurse=False)):
+    def note(op: str, args: Any, settings: Any, output: Any) -> None:
+        if running:
+            calls.append((*running[-1], op.rpartition(".")[2].lstrip("_")))
+
+    with contextlib.ExitStack() as stack:
+        for path, module in model.named_modules():
+            enter = _appending(running, (path, module))
+            stack.enter_context(module.register_forward_pre_hook(enter))
+            stack.enter_context(module.register_forward_hook(lambda *_: running.pop() and None))
+        stack.enter_context(autograd.observe(note))
+        attempt(2)
+    near = False
+    for path, module, operation in calls:
+        near = near or any(p is problem.parameter for p in module.parameters(recurse=False))
+        if near and operation == problem.operation:
             problem.layers = [(path, type(module).__name__)]
-            problem.message += f", in the backward pass of {problem.operation}"
+            break
+    problem.message += f", in the backward pass of {problem.operation}"
     problem.parameter = None
+
+
+def _appending(items: list[T], item: T) -> Callable[..., None]:
+    return lambda *_: items.append(item)
 
 
 def _advice(fits: int | None, size: int) -> str:
@@ -65,25 +93,27 @@ def _advice(fits: int | None, size: int) -> str:
     return f"with a batch of {size}; a batch of {fits} should fit{left}"
 
 
-def fitting_batch(model: Module, attempt: Callable[[int], Any], size: int) -> int | None:
+def fitting_batch(attempt: Attempt[Any], size: int) -> int | None:
     """How many examples fit into what is free; None if that cannot be found out."""
     free = free_memory()
-    if free is None or size < 2:
+    if free is None:
         return None
-    before = model.state_dict()
-    few, more = (1, 2) if size < 4 else (2, 4)
-    try:
-        small, large = _peak(attempt, few), _peak(attempt, more)
-    except Exception:  # whatever it is, it must not hide the first error
-        return None
-    finally:
-        model.load_state_dict(before)  # batch norm has seen these examples
-    each = max(1, (large - small) // (more - few))
+    few = max(1, size // 32)  # too few, and what does not grow with the batch hides what does
+    while True:
+        try:
+            attempt(few)  # whatever is made once, is made now
+            small, large = _peak(attempt, few), _peak(attempt, 2 * few)
+            break
+        except MemoryError:
+            if few == 1:
+                return 0
+            few = max(1, few // 8)
+    each = max(1, (large - small) // few)
     fixed = max(0, small - few * each)
     return max(0, min(size - 1, int((SHARE * free - fixed) // each)))
 
 
-def _peak(attempt: Callable[[int], Any], count: int) -> int:
+def _peak(attempt: Attempt[Any], count: int) -> int:
     """The most memory that arrays take during an attempt, in bytes."""
     tracing = tracemalloc.is_tracing()
     if not tracing:
