@@ -8,6 +8,7 @@ it, so that `tinynet verify` can say what has changed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import platform
 from collections.abc import Mapping
@@ -23,20 +24,31 @@ from tinynet.training.archive import versions
 
 def environment() -> dict[str, str]:
     """Versions, kernel set, threads, BLAS, processor and system of this process."""
-    config: Any = np.show_config(mode="dicts")
-    blas = config["Build Dependencies"]["blas"]
     found = {
         **versions(),
         "kernels": str(kernels.current.name),
         "threads": str(get_num_threads()),
-        "BLAS": f"{blas.get('name', '?')} {blas.get('version', '?')}",
+        "BLAS": _blas(),
         "processor": processor(),
         "system": f"{platform.system()} {platform.machine()}",
     }
     if kernels.current.name == "numba":
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found["numba"] = importlib.metadata.version("numba")
+        found["numba"] = _numba()
     return found
+
+
+@functools.cache
+def _numba() -> str:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("numba")
+    return "?"
+
+
+@functools.cache
+def _blas() -> str:
+    config: Any = np.show_config(mode="dicts")
+    blas = config["Build Dependencies"]["blas"]
+    return f"{blas.get('name', '?')} {blas.get('version', '?')}"
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -53,6 +65,7 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     ]
 
 
+@functools.cache
 def processor() -> str:
     """The processor's name, with its family and model where the name says little."""
     try:

@@ -1,0 +1,8 @@
+"""The table of all targets by name."""
+
+from __future__ import annotations
+
+from benchmarks.fuzz import checkpoint
+from benchmarks.fuzz.harness import Target
+
+TARGETS: dict[str, Target] = {**checkpoint.TARGETS}
