@@ -172,7 +172,7 @@ def train_plan(
 
     start: when the command began, by `time.perf_counter`.
     """
-    from tinynet.training import evaluate, weights_sha256
+    from tinynet.training import DivergenceError, evaluate, weights_sha256
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
 
@@ -183,6 +183,9 @@ def train_plan(
         history = _train(plan, out, resume)
     except KeyboardInterrupt as stop:
         raise _interrupted(stop, out) from None
+    except DivergenceError as error:
+        write_json(out / RECORD, {**record, "diverged": str(error)})
+        raise
     tested = evaluate(plan.model, plan.test, transform=plan.transform)
     record |= {
         "history": history,
@@ -230,7 +233,8 @@ def _refuse_to_overwrite(out: Path) -> None:
     record = out / RECORD
     if (out / LAST).is_file() and record.is_file():
         try:
-            finished = "test_accuracy" in json.loads(record.read_text(encoding="utf-8"))
+            content = json.loads(record.read_text(encoding="utf-8"))
+            finished = "test_accuracy" in content or "diverged" in content
         except ValueError:
             finished = False
         if not finished:
