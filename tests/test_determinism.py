@@ -108,6 +108,25 @@ def test_what_ran_before_in_the_process_plays_no_part():
     assert sha256_of(trained(5)) == first
 
 
+def test_the_first_use_of_the_threads_changes_nothing():
+    """It holds the BLAS to one thread for good, and so would change the steps after it."""
+    code = TRAIN.replace("fit(model", "first = model.state_dict()\nfit(model") + (
+        "from tinynet.kernels.threads import run\n"
+        "run(lambda i: i, [0, 1])\n"
+        "model.load_state_dict(first)\n"
+        "fit(model, few, 2, lr=0.05, seed=0, batch_size=32, augment=data.RandomShift(1),\n"
+        "    transform=data.ToFloat(), progress=False)\n"
+        "print(weights_sha256(model.state_dict()))\n"
+    )
+    root = str(Path(__file__).parents[1])
+    variables = {**os.environ, "PYTHONPATH": root, "TINYNET_KERNELS": "numpy"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == lines[2]
+
+
 def test_with_any_number_of_threads_a_run_is_the_same_from_time_to_time():
     before = get_num_threads()
     try:

@@ -34,7 +34,8 @@ images = np.zeros((N, 1, 12, 12), np.uint8)
 some = data.ArrayDataset(images, np.arange(N) % 3)
 few = data.ArrayDataset(images[:256], np.arange(256) % 3)
 training.fit(net(), few, 1, batch_size=128, seed=0, progress=False)  # all is loaded
-np.ones((1000, 1000)) @ np.ones((1000, 1000))  # OpenBLAS takes its buffers, or would exit later
+tinynet.set_num_threads(tinynet.get_num_threads())  # OpenBLAS is loaded and takes its buffers,
+np.ones((1000, 1000)) @ np.ones((1000, 1000))  # which it could not do without under the limit
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + 90_000_000
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
