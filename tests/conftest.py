@@ -1,0 +1,17 @@
+"""Fixtures that several files of tests use."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A local server that serves what a test puts into its `pages`, reached without a proxy."""
+    from misbehaving_server import Server
+
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "TINYNET_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    server = Server()
+    yield server
+    server.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from tinynet.cli import main
 from tinynet.cli.options import find_checkpoint
 from tinynet.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, checkpoint, confusion_matrix
 
-COMMANDS = ("train", "evaluate", "predict", "summary", "gradcheck", "data")
+COMMANDS = ("train", "evaluate", "predict", "summary", "gradcheck", "lab", "data")
 
 
 @pytest.fixture
@@ -125,12 +126,27 @@ def test_models_are_made_for_the_images_of_a_folder(here, model, capsys):
     assert "16 training, 4 test images of 3x16x16, 2 classes" in capsys.readouterr().out
 
 
+def test_the_class_names_of_a_folder_are_sorted_stored_and_said_by_predict(here, capsys):
+    for folder, side in (("zebra", "left"), ("café au lait", "right"), ("Anna", "left")):
+        (here / "photos" / folder).mkdir(parents=True)
+        for i in range(5):
+            picture(here / "photos" / folder / f"{i}.png", side)
+    options = ["--data", "folder:photos?size=8", "--epochs", "1", "--out", "run"]
+    assert main(["train", *options]) == 0
+    assert checkpoint.read("run/last.npz").classes == ("Anna", "café au lait", "zebra")
+    capsys.readouterr()
+    assert main(["predict", "run", "photos/café au lait/1.png"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("photos/café au lait/1.png  ")
+    assert {"Anna", "café au lait", "zebra"} == set(re.findall(r"  (\D+?) [\d.]+ %", said))
+
+
 def test_a_run_that_diverges_is_one_line_and_exit_code_1(tiny, capsys):
     options = ["--lr", "1e30", "--epochs", "3", "--json", "result.json"]
     assert main(["train", "--data", tiny, *options]) == 1
     err = capsys.readouterr().err
     assert err.startswith("tinynet train: error: training ran away in epoch 1")
-    assert err.count("\n") == 1
+    assert err.endswith("The last good checkpoint is runs/tiny-digits_cnn/last.npz.\n")
     assert not Path("result.json").exists()
     with pytest.raises(FloatingPointError):  # in the same folder: such a run is not worth keeping
         main(["train", "--data", tiny, *options, "--debug"])
@@ -359,3 +375,86 @@ def test_help_imports_no_model_and_no_data():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+MY_OP = """
+import numpy as np
+import tinynet
+
+
+@tinynet.differentiable
+def my_dense(x, w, b):
+    return x @ w + b, lambda dy: dy @ w.T, lambda dy: 2 * x.T @ dy, lambda dy: dy.sum(0)
+
+
+@tinynet.differentiable
+def my_pool(x, k):
+    N, C, H, W = x.shape
+    tiles = x[:, :, : H // k * k, : W // k * k].reshape(N, C, H // k, k, W // k, k)
+
+    def dx(dy):
+        dx = np.zeros_like(x)
+        share = np.repeat(np.repeat(dy, k, 2), k, 3) / k**2
+        dx[:, :, : H // k * k, : W // k * k] = share
+        return dx
+
+    return tiles.mean((3, 5)), dx
+
+
+def conv2d_dx(dy, w, size, stride, padding, dilation, groups):
+    dx = tinynet.kernels.numpy_kernels.conv2d_dx(dy, w, size, stride, padding, dilation, groups)
+    return -dx
+
+
+def composed(x):
+    return (x * 2).tanh()
+"""
+
+
+@pytest.fixture
+def my_op(here):
+    Path("my_op.py").write_text(MY_OP)
+    return "my_op.py"
+
+
+def test_gradcheck_finds_inputs_for_an_operation_in_a_file_and_names_what_is_wrong(my_op, capsys):
+    assert main(["gradcheck", "--file", f"{my_op}:my_dense"]) == 1
+    assert "my_dense, argument w" in capsys.readouterr().out
+    for name in ("my_pool", "composed"):
+        assert main(["gradcheck", "--file", f"{my_op}:{name}"]) == 0
+        assert "agree" in capsys.readouterr().out
+
+
+def test_gradcheck_puts_a_kernel_of_the_users_in_place(my_op, capsys):
+    assert main(["gradcheck", "--file", f"{my_op}:conv2d_dx"]) == 1
+    out = capsys.readouterr().out
+    assert "conv2d, argument x" in out
+    assert "conv2d_dx was put in place of the kernel conv2d_dx" in out
+
+
+def test_gradcheck_takes_the_inputs_that_a_file_gives(my_op, capsys):
+    cases = '[(np.ones((1, 1, 4, 4)), 2), {"x": np.eye(6)[None, None], "k": 3}]'
+    Path(my_op).write_text(f'{MY_OP}\n\nINPUTS = {{"my_pool": {cases}}}\n')
+    assert main(["gradcheck", "--file", f"{my_op}:my_pool", "--json"]) == 0
+    reports = json.loads(capsys.readouterr().out)["reports"]
+    assert [report["op"] for report in reports] == [
+        "my_pool(1x1x4x4, INPUTS[0])", "my_pool(1x1x6x6, INPUTS[1])",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("none.py", "there is no file none.py"),
+        ("my_op.py:my_dens", "did you mean 'my_dense'?"),
+        ("broken.py", "broken.py, line 2: "),
+        ("empty.py", "has no operation: put @tinynet.differentiable above"),
+        ("odd.py:odd", "no inputs were found that it takes"),
+    ],
+)
+def test_gradcheck_says_what_is_wrong_with_a_file(my_op, capsys, target, words):
+    Path("broken.py").write_text("x = 1\ny = (\n")
+    Path("empty.py").write_text("x = 1\n")
+    Path("odd.py").write_text("def odd(mapping, zebra):\n    return mapping[zebra]['a'], None\n")
+    assert main(["gradcheck", "--file", target]) == 2
+    assert words in capsys.readouterr().err

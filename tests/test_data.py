@@ -14,6 +14,7 @@ from tinynet.data import (
     DataLoader,
     Dataset,
     Normalize,
+    RandomRotate,
     RandomShift,
     Subset,
     ToFloat,
@@ -24,6 +25,7 @@ from tinynet.data import (
     stratified_split,
 )
 from tinynet.errors import DataError
+from tinynet.random import default_rng
 
 
 def make_dataset(n: int = 10, classes: int = 2) -> ArrayDataset:
@@ -281,6 +283,29 @@ def test_augmentation_depends_on_the_seed_alone():
     assert not np.array_equal(epoch(1), epoch(2))
 
 
+def test_chance_in_getitem_depends_on_the_seed_alone_and_takes_nothing_from_the_model():
+    class Noisy(Squares):
+        def __getitem__(self, index):
+            return default_rng().random(3), index
+
+    def epoch(**settings):
+        return [x.data.tolist() for x, _ in DataLoader(Noisy(), 2, seed=3, **settings)]
+
+    tinynet.manual_seed(1)
+    first = epoch()
+    after = default_rng().random()
+    tinynet.manual_seed(1)
+    assert default_rng().random() == after
+    assert epoch() == first
+    loader = DataLoader(Noisy(), 2, seed=3)
+    batches = iter(loader)
+    next(batches)
+    state = loader.state_dict()
+    resumed = DataLoader(Noisy(), 2)
+    resumed.load_state_dict(state)
+    assert [x.data.tolist() for x, _ in resumed] == first[1:]
+
+
 # ----- the loader: state --------------------------------------------------------------------------
 
 
@@ -307,6 +332,36 @@ def test_a_loader_goes_on_in_the_middle_of_an_epoch():
     np.testing.assert_array_equal(np.concatenate(after), np.concatenate(reference[2]))
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_from_every_batch_of_every_epoch_the_rest_comes_out_the_same(shuffle, drop_last):
+    def make(seed):
+        transform = Compose([ToFloat(), RandomShift(1), RandomRotate(20)])
+        return DataLoader(
+            make_dataset(11),
+            4,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            seed=seed,
+            transform=transform,
+        )
+
+    def rest(loader, epochs):
+        return [(x.data.tobytes(), y.data.tolist()) for _ in range(epochs) for x, y in loader]
+
+    whole = rest(make(5), 3)
+    loader, given = make(5), 0
+    for epoch in range(3):
+        for _ in loader:
+            given += 1
+            resumed = make(6)
+            resumed.load_state_dict(json.loads(json.dumps(loader.state_dict())))
+            assert rest(resumed, 3 - epoch) == whole[given:]
+    between = make(6)
+    between.load_state_dict(loader.state_dict())  # after the last epoch: a fourth follows
+    assert rest(between, 1) == rest(loader, 1)
+
+
 def test_state_of_a_last_batch_leaves_nothing_of_the_epoch():
     loader = DataLoader(make_dataset(), batch_size=5, shuffle=True, seed=0)
     states = [loader.state_dict() for _ in loader]
@@ -321,12 +376,17 @@ def test_state_of_another_loader_is_refused_and_changes_nothing():
     for change, message in (
         ({"batch_size": 4}, "batch_size 4, but here it is 5"),
         ({"length": 9}, "length 9, but here it is 10"),
+        ({"shuffle": True}, "shuffle True, but here it is False"),
+        ({"drop_last": True}, "drop_last True, but here it is False"),
         ({"position": 3}, "impossible state"),
+        ({"position": "1"}, "impossible state"),
+        ({"position": 1.0}, "impossible state"),
+        ({"seed": None}, "impossible state"),
         ({"seed": -1}, "impossible state"),
     ):
         with pytest.raises(ValueError, match=message):
             loader.load_state_dict({**own, "epoch": 7, **change})
-    with pytest.raises(ValueError, match="lacks epoch, position"):
+    with pytest.raises(ValueError, match="lacks epoch, position, shuffle, drop_last"):
         loader.load_state_dict({"seed": 0, "batch_size": 5, "length": 10})
     assert loader.state_dict() == own
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
-import http.server
 import importlib.util
 import io
 import os
 import struct
 import tarfile
-import threading
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +19,7 @@ import pytest
 
 import tinynet.data.known as known_sets
 from tinynet.data import KNOWN, download, load
-from tinynet.data.files import RemoteFile, data_root, find, obtain, read_content
+from tinynet.data.files import RemoteFile, data_root, find, read_content
 from tinynet.data.idx import parse_cifar10, parse_idx
 from tinynet.data.npz import read_npz
 from tinynet.data.sources import digits_file
@@ -116,59 +114,6 @@ def small_cifar10(monkeypatch):
     )
     monkeypatch.setitem(known_sets.KNOWN, "cifar10", small)
     return small
-
-
-class Server:
-    """A local server: `pages` maps a path to a body, or to a status code. Counts what is asked."""
-
-    def __init__(self) -> None:
-        self.pages: dict[str, bytes | int] = {}
-        self.asked: list[str] = []
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.asked.append(self.path)
-                page = server.pages.get(self.path, 404)
-                if isinstance(page, int):
-                    if page == 302:
-                        self.send_response(302)
-                        self.send_header("Location", self.path)
-                        self.end_headers()
-                    else:
-                        self.send_error(page)
-                    return
-                cut = self.path.startswith("/cut/")
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(page) * (2 if cut else 1)))
-                self.end_headers()
-                self.wfile.write(page)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
-
-
-@pytest.fixture
-def server(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    server = Server()
-    yield server
-    server.close()
-
-
-CONTENT = idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
-FILE = RemoteFile("a-idx3-ubyte.gz", len(CONTENT), sha256(CONTENT))
 
 
 # ----- names and splits ---------------------------------------------------------------------------
@@ -340,6 +285,9 @@ def test_a_gzip_bomb_is_read_no_further_than_the_expected_size(tmp_path):
         read_content(path, 1000)
 
 
+CONTENT = idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+
+
 # ----- parsers ------------------------------------------------------------------------------------
 
 
@@ -443,6 +391,16 @@ def test_a_damaged_cifar10_archive_is_a_data_error(tmp_path, small_cifar10):
         load("cifar10", root=tmp_path)
 
 
+def test_a_member_that_claims_more_than_there_can_be_is_refused_at_once(tmp_path, small_cifar10):
+    path = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
+    path.parent.mkdir()
+    info = tarfile.TarInfo("x")
+    info.size = 1 << 62
+    path.write_bytes(gz(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048)))
+    with pytest.raises(DataError, match=r"at offset \d+ .* 'x' claims 4611686018427387904 bytes"):
+        load("cifar10", root=tmp_path)
+
+
 # ----- downloads ----------------------------------------------------------------------------------
 
 
@@ -475,65 +433,12 @@ def test_cifar10_is_downloaded_as_one_archive(tmp_path, small_cifar10, server, m
         load("cifar10", "train", root=tmp_path / "other")
 
 
-def test_mirrors_are_tried_in_order_until_one_has_the_file_right(tmp_path, server):
-    name = FILE.name
-    server.pages |= {
-        f"/forbidden/{name}": 403,
-        f"/broken/{name}": 500,
-        f"/loop/{name}": 302,
-        f"/wrong/{name}": gz(CONTENT[:-1] + b"?"),
-        f"/short/{name}": gz(CONTENT[:-1]),
-        f"/long/{name}": gz(CONTENT + b"?"),
-        f"/page/{name}": b"<html>not here</html>",
-        f"/cut/{name}": gz(CONTENT),
-        f"/right/{name}": gz(CONTENT),
-        f"/never/{name}": gz(CONTENT),
-    }
-    kinds = ["missing", *(path.split("/")[1] for path in server.pages)]
-    path = obtain(FILE, tmp_path, [f"{server.url}/{kind}/" for kind in kinds])
-    assert read_content(path, 1000) == CONTENT
-    assert server.asked[-1] == f"/right/{name}"
-    assert [p.name for p in tmp_path.iterdir()] == [name]
-
-
-def test_a_failed_download_says_what_was_tried_and_what_to_do(tmp_path, server):
-    name = FILE.name
-    server.pages |= {
-        f"/forbidden/{name}": 403,
-        f"/wrong/{name}": gz(CONTENT[:-1] + b"?"),
-        f"/cut/{name}": gz(CONTENT),
-        f"/huge/{name}": bytes(3_000_000),
-    }
-    closed = "http://127.0.0.1:9/"  # nothing listens there
-    senseless = "no-scheme/"
-    kinds = ("forbidden", "wrong", "cut", "huge", "missing")
-    with pytest.raises(DataError) as caught:
-        obtain(
-            FILE, tmp_path / "mnist", [closed, senseless, *(f"{server.url}/{k}/" for k in kinds)]
-        )
-    message = str(caught.value)
-    for part in (
-        f"{closed}{name}",
-        "refused",
-        "unknown url type",
-        f"{server.url}/forbidden/{name}",
-        "HTTP Error 403",
-        "HTTP Error 404",
-        "not the published",
-        "cut off after",
-        "longer than",
-        f"put it, gzipped or not, at\n  {tmp_path / 'mnist' / name}",
-        "TINYNET_DATA",
+def test_a_failed_download_names_what_else_is_missing(tmp_path, small_mnist):
+    missing = "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
+    with pytest.raises(
+        DataError, match=rf"no mirror is known(.|\n)*Also missing there: {missing}\."
     ):
-        assert part in message
-    assert list((tmp_path / "mnist").iterdir()) == []
-
-
-def test_a_file_that_cannot_be_written_is_a_data_error(tmp_path, server):
-    server.pages[f"/{FILE.name}"] = gz(CONTENT)
-    (tmp_path / "mnist").write_text("a file where the folder should be")
-    with pytest.raises(DataError, match=r"File exists|Not a directory"):
-        obtain(FILE, tmp_path / "mnist", [f"{server.url}/"])
+        load("mnist", root=tmp_path)
 
 
 def test_the_own_mirror_is_tried_first(tmp_path, small_mnist, server, monkeypatch):
@@ -544,19 +449,9 @@ def test_the_own_mirror_is_tried_first(tmp_path, small_mnist, server, monkeypatc
     assert server.asked[0].startswith("/school/mnist/t10k-images")
 
 
-def test_a_file_known_by_its_published_hash_is_checked_when_downloaded(tmp_path, server):
-    body = gz(CONTENT)
-    file = RemoteFile(FILE.name, len(CONTENT), download_sha256=sha256(body))
-    server.pages[f"/{FILE.name}"] = body
-    server.pages[f"/again/{FILE.name}"] = gzip.compress(CONTENT, compresslevel=1, mtime=5)
-    with pytest.raises(DataError, match=f"expected {sha256(body)}"):
-        obtain(file, tmp_path, [f"{server.url}/again/"])
-    assert obtain(file, tmp_path, [f"{server.url}/"]) == tmp_path / FILE.name
-
-
 def test_a_folder_in_the_place_of_a_file_is_not_found(tmp_path):
     (tmp_path / "a-idx3-ubyte").mkdir()
-    assert find(tmp_path, FILE.name) is None
+    assert find(tmp_path, "a-idx3-ubyte.gz") is None
 
 
 # ----- npz ----------------------------------------------------------------------------------------
@@ -619,7 +514,10 @@ def test_own_images_become_channels_first(tmp_path, given, got):
         ({"x": np.zeros((2, 3)), "y": [0.5, 1]}, r"y is float64\[2\], expected integer labels"),
         ({"x": np.zeros((2, 3)), "y": [0, -1]}, "label -1 of row 1, expected 0 or more"),
         ({"x": np.zeros((2, 3)), "y": [0, 2], "classes": ["a", "b"]}, "label 2 .* 0 to 1"),
-        ({"x": np.zeros((2, 3)), "y": [0, 1], "classes": [1, 2]}, "classes must be"),
+        (
+            {"x": np.zeros((2, 3)), "y": [0, 1], "classes": [1, 2]},
+            r"classes is int64\[2\], expected",
+        ),
         ({"x": np.zeros((2, 3), int), "y": [0, 1]}, "x is int64, expected uint8"),
         ({"x": np.zeros(2), "y": [0, 1]}, r"x has shape \(2,\)"),
         ({"x": [[0.0], [np.nan]], "y": [0, 1]}, "row 1 has a NaN"),
@@ -642,7 +540,7 @@ def test_own_arrays_that_do_not_fit_are_refused_by_name(tmp_path, arrays, messag
 
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.array([{}, []], dtype=object), y=[0, 1])
-    with pytest.raises(DataError, match=r"x\.npy: pickled objects are refused"):
+    with pytest.raises(DataError, match=r"x\.npy: offset \d+: pickled objects are refused"):
         load(f"npz:{tmp_path}/a.npz")
 
 
@@ -653,7 +551,10 @@ def test_a_header_that_promises_more_than_is_there_allocates_nothing(tmp_path):
     )
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x.npy", header.getvalue() + bytes(64))
-    with pytest.raises(DataError, match=r"= \d+ bytes, but 64 follow it at offset 128"):
+        archive.writestr("y.npy", b"")
+    with pytest.raises(
+        DataError, match=r"offset 128: 64 bytes of elements, expected 2251799813685248"
+    ):
         load(f"npz:{tmp_path}/a.npz")
 
 
@@ -669,7 +570,10 @@ def test_damaged_npz_files_are_data_errors(tmp_path):
             load(f"npz:{path}")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", b"not an array")
-    with pytest.raises(DataError, match=r"x\.npy: offset 0: not an \.npy array"):
+        archive.writestr("y.npy", b"")
+    with pytest.raises(
+        DataError, match=r"x\.npy: offset 0: b'not an', expected .*not an \.npy array"
+    ):
         load(f"npz:{path}")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x\u00e9.npy", b"")
@@ -681,5 +585,5 @@ def test_damaged_npz_files_are_data_errors(tmp_path):
 def test_class_names_that_are_no_text_are_a_data_error(tmp_path):
     names = np.frombuffer(b"\xff\xff\xff\x7f" * 2, "<U1")
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 3)), y=[0, 1], classes=names)
-    with pytest.raises(DataError, match="classes holds what is no text"):
+    with pytest.raises(DataError, match=r"classes\.npy: offset 128: .*Unicode scalar"):
         load(f"npz:{tmp_path}/a.npz")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -203,3 +205,70 @@ def test_without_pillow_the_extra_is_named(classes, monkeypatch):
     folder._pillow.cache_clear()
     with pytest.raises(ImportError, match=r'pip install "tinynet-cnn\[images\]"'):
         load(f"folder:{classes}")
+
+
+def png_claiming(width, height, data=b""):
+    """A PNG of which the header claims a size; the pixels are `data`."""
+
+    def chunk(kind, content):
+        crc = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + crc
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def test_a_size_that_the_file_cannot_hold_is_refused_before_it_is_allocated(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_claiming(5000, 5000, zlib.compress(bytes(100))))
+    with pytest.raises(DataError, match=r"a\.png: .*5000x5000 pixels, more than the \d+ bytes"):
+        read_image(path)
+    path.write_bytes(png_claiming(1_000_000, 1_000_000))
+    with pytest.raises(DataError, match=r"a\.png: .*decompression bomb"):
+        read_image(path)
+
+
+def test_a_blank_page_is_no_bomb(tmp_path):
+    Image.new("1", (2480, 3508), 1).save(tmp_path / "a.png", optimize=True)
+    assert (tmp_path / "a.png").stat().st_size < 5000
+    assert read_image(tmp_path / "a.png", size=8).tolist() == [[[255] * 8] * 8]
+
+
+def test_only_image_formats_are_tried_whatever_the_name(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(DataError, match=r"a\.png: cannot be read as an image: it is none of PNG"):
+        read_image(tmp_path / "a.png")
+    put(tmp_path / "b.gif", grey(7), format="PNG")  # mislabelled, and read as what it is
+    assert read_image(tmp_path / "b.gif").tolist() == [[[7] * 6] * 4]
+
+
+def test_pixels_beyond_sixteen_bits_are_refused(tmp_path):
+    for value in (-1, 65536):
+        Image.fromarray(np.full((2, 2), value, np.int32)).save(tmp_path / "a.tif")
+        with pytest.raises(DataError, match=rf"a\.tif: .*{value} to {value}, expected 0 to 65535"):
+            read_image(tmp_path / "a.tif")
+    Image.fromarray(np.full((2, 2), 65535, np.int32)).save(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif").tolist() == [[[255, 255], [255, 255]]]
+
+
+def test_transparent_sixteen_bit_grey_shows_white(tmp_path):
+    Image.fromarray(np.array([[0, 257]], np.uint16)).save(tmp_path / "a.png", transparency=257)
+    assert read_image(tmp_path / "a.png").tolist() == [[[0, 255]]]
+
+
+def test_sixteen_bit_colour_keeps_its_upper_eight(tmp_path):
+    data = zlib.compress(b"\0" + struct.pack(">3H", 0x1234, 0xABCD, 0xFFFF))
+    path = tmp_path / "a.png"
+    whole = bytearray(png_claiming(1, 1, data))
+    whole[24:26] = 16, 2  # bits, colour type
+    whole[29:33] = struct.pack(">I", zlib.crc32(bytes(whole[12:29])))
+    path.write_bytes(whole)
+    assert read_image(path)[:, 0, 0].tolist() == [0x12, 0xAB, 0xFF]
+
+
+def test_a_folder_of_different_sizes_is_refused_before_all_of_it_is_allocated(classes):
+    put(classes / "cat" / "0.png", np.zeros((3000, 3000), np.uint8))  # 9 MB, and 20 of them
+    with pytest.raises(DataError, match=r"1\.png is 6x4 pixels, but .*0\.png is 3000x3000"):
+        load_folder(classes, test_fraction=0)

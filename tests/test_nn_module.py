@@ -347,7 +347,7 @@ def test_a_shape_error_names_the_path_of_the_layer():
     net = Net()
     with pytest.raises(ShapeError) as caught:
         net(tinynet.ones(5, 6))
-    assert str(caught.value).endswith("raised in layer 'hidden' (Linear)")
+    assert "\n  raised in layer 'hidden' (Linear)\n" in str(caught.value)
     assert caught.value.layers == [("hidden", "Linear"), ("", "Net")]
 
 

@@ -88,10 +88,10 @@ def test_winograd_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
     size = (side, side)
     assert winograd.pays(N, C, O, (3, 3), ONE, size, x.dtype)
     fast, plain = np.empty((2, O, side, side, N), np.float32)
-    filters = winograd.transform_filters(w)
-    winograd.correlate_part(0, winograd.tasks(N, size, 1), x, filters, b, ONE, fast)
-    filters = direct.pack_filters(w.reshape(O, -1))
-    direct.correlate_part(0, 1, side, x, filters, b, (3, 3), ONE, ONE, side + 2, plain)
+    columns = winograd.chunk(C, 4, size)[1]
+    tasks = winograd.tasks(N, size, (1, columns))
+    winograd.correlate_part(0, tasks, columns, x, w, False, b, ONE, fast)
+    direct.correlate_part(0, 1, side, x, w, False, b, ONE, ONE, side + 2, plain)
     error, plain_error = (np.sqrt(((y - exact) ** 2).mean()) for y in (fast, plain))
     assert 0 < error < 3 * plain_error
 

@@ -45,18 +45,22 @@ from tinynet.tensor import Tensor, bool_, float32, float64, int64, uint8
 __version__ = "0.1.0"
 
 __all__ = [
-    "CheckpointError", "DataError", "OutOfMemoryError", "ShapeError", "Tensor", "arange", "bool_",
-    "data", "differentiable", "enable_grad", "eye", "float32", "float64", "from_numpy", "full",
-    "full_like", "get_num_threads", "gradcheck", "gradcheck_model", "int64", "is_grad_enabled",
-    "linspace", "load", "manual_seed", "models", "nn", "no_grad", "ones", "ones_like", "optim",
-    "rand", "randint", "randn", "randperm", "save", "set_num_threads", "summary", "tensor",
-    "training", "uint8", "zeros", "zeros_like",
+    "CheckpointError", "DataError", "OutOfMemoryError", "ShapeError", "Tensor", "arange",
+    "bool_", "data", "detect_anomaly", "differentiable", "doctor", "enable_grad", "explain",
+    "eye", "float32", "float64", "from_numpy", "full", "full_like", "get_num_threads",
+    "gradcheck", "gradcheck_model", "int64", "is_grad_enabled", "linspace", "load",
+    "manual_seed", "models", "nn", "no_grad", "ones", "ones_like", "optim", "rand", "randint",
+    "randn", "randperm", "save", "set_num_threads", "summary", "tensor", "training", "uint8",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _operations
 
 if TYPE_CHECKING:
     from tinynet import data, models, optim, training
+    from tinynet.anomaly import detect_anomaly
     from tinynet.nn.summary import summary
+    from tinynet.teaching.doctor import doctor
+    from tinynet.teaching.explain import explain
     from tinynet.training import load, save
 
 _LATER = {
@@ -64,6 +68,9 @@ _LATER = {
     "models": "",
     "optim": "",
     "training": "",
+    "detect_anomaly": "anomaly",
+    "doctor": "teaching",
+    "explain": "teaching",
     "load": "training",
     "save": "training",
     "summary": "nn.summary",

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import numpy as np
 
-from tinynet.errors import OutOfMemoryError, ShapeError, no_such_axis
+from tinynet.errors import OutOfMemoryError, ShapeError, no_broadcast, no_such_axis
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -51,6 +51,8 @@ Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], 
 class _ThreadState(threading.local):
     recording = True
     observer: Observer | None = None
+    pull_back: Callable[..., None] | None = None  # what stands in for `pull_back`, if anything
+    operation: Any = None  # the one that the observer is being told of
 
 
 state = _ThreadState()
@@ -201,6 +203,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
         output = wrap(y, node)
         if state.observer is not None:
+            state.operation = operation
             state.observer(qualified_name, args, settings, output)
         return output
 
@@ -217,11 +220,7 @@ def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
     if isinstance(error, np.exceptions.AxisError) and error.axis is not None:
         raise no_such_axis(name, error.axis, shapes[0]) from error
     if "broadcast" in str(error):
-        raise ShapeError(
-            f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; aligned at the "
-            "right, each pair of sizes must be equal or contain a 1. `reshape` or `unsqueeze` can "
-            "insert the axis that is missing."
-        ) from error
+        raise no_broadcast(name, shapes) from error
 
 
 def _no_gradient(name: str, place: int) -> str:
@@ -252,11 +251,12 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
     own: set[Node | Variable] = set()  # targets whose gradient is an array that no one else has
     kept: list[tuple[Variable, Array]] = []  # what becomes the .grad of which tensor
     queue = [(-root.node.number, root.node)] if root.node else []  # the newest comes first
+    pull = state.pull_back or pull_back
     while queue:
         _, node = heapq.heappop(queue)
         if node.retained is not None and (tensor := node.retained()) is not None:
             kept.append((tensor, np.array(gradients[node])))
-        _pull_back(node, gradients.pop(node), gradients, own, queue, retain_graph)
+        pull(node, gradients.pop(node), gradients, own, queue, retain_graph)
     leaves: Any = gradients.items()  # every node is consumed by now
     kept.extend((x, dx if x in own else np.array(dx)) for x, dx in leaves)
     sums = [(x, wrap(dx if x.grad is None else x.grad.data + dx)) for x, dx in kept]
@@ -264,7 +264,7 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
         x.grad = total
 
 
-def _pull_back(
+def pull_back(
     node: Node,
     dy: Array,
     gradients: dict[Node | Variable, Array],
@@ -283,7 +283,7 @@ def _pull_back(
             "Run the forward pass again, or pass retain_graph=True to the first backward()."
         )
     if _last_change > node.number:
-        _check_saved_values(node)
+        check_saved_values(node)
     if not retain_graph:
         node.edges = None
     for pull, target, shape, dtype in edges:
@@ -455,7 +455,7 @@ def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
                     pending.append(cell.cell_contents)
 
 
-def _check_saved_values(node: Node) -> None:
+def check_saved_values(node: Node) -> None:
     for pull, _, _, _ in node.edges or ():
         for array in saved_arrays(pull):
             if _changed_since(array, node.number):

@@ -7,20 +7,22 @@ message names the operation, the value that is wrong, the sizes involved and wha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
 class _InLayer(Exception):  # noqa: N818 (what it is is for its subclasses to say)
     """An error to which modules add the path of the layer as it passes them.
 
-    `layers` lists (name of the child, class of the child) from the innermost layer outwards.
+    layers: (name of the child, class of the child) from the innermost layer outwards.
+    trail: lines with the layers that ran before, and the shape that each gave.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
         self.layers: list[tuple[str, str]] = []
+        self.trail: list[str] = []
 
     def __str__(self) -> str:
         if not self.layers:
@@ -28,7 +30,9 @@ class _InLayer(Exception):  # noqa: N818 (what it is is for its subclasses to sa
         path = ".".join(name for name, _ in reversed(self.layers) if name)
         kind = self.layers[0][1]
         where = f"layer {path!r} ({kind})" if path else kind
-        return f"{self.message}\n  raised in {where}"
+        way = "".join(f"\n    {line}" for line in self.trail)
+        shapes = f"\n  shapes on the way there:{way}" if way else ""
+        return f"{self.message}\n  raised in {where}{shapes}"
 
 
 class ShapeError(_InLayer, ValueError):
@@ -79,6 +83,36 @@ def no_such_axis(name: str, axis: int, shape: tuple[int, ...]) -> ShapeError:
     """
     axes = f"its axes are {-len(shape)} to {len(shape) - 1}" if shape else "it has none"
     return ShapeError(f"{name}: axis {axis} does not exist in shape {shape}; {axes}")
+
+
+def no_broadcast(name: str, shapes: Sequence[tuple[int, ...]]) -> ShapeError:
+    """The error for shapes that do not broadcast: which sizes clash, and what would fit.
+
+    >>> print(no_broadcast("add", [(4, 3), (4,)]))
+    add: shapes (4, 3) and (4,) do not broadcast: at axis -1 the sizes are 3 and 4, and neither is
+    1. Use .unsqueeze(1) on the one of shape (4,), which makes it (4, 1).
+    """
+    text = f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast"
+    for axis in range(-1, -max(map(len, shapes)) - 1, -1):
+        sizes = dict.fromkeys(s[axis] for s in shapes if len(s) >= -axis and s[axis] != 1)
+        if len(sizes) > 1:
+            listed = " and ".join(map(str, sizes))
+            text += f": at axis {axis} the sizes are {listed}, and neither is 1"
+            break
+    return ShapeError(f"{text}. {_fitting(shapes)}")
+
+
+def _fitting(shapes: Sequence[tuple[int, ...]]) -> str:
+    """How an axis of size 1 makes two shapes broadcast, or the rule where none does."""
+    if len(shapes) == 2 and len(shapes[0]) != len(shapes[1]):
+        short, long = sorted(shapes, key=len)
+        for place in range(len(short), 0, -1):
+            wider = (*short[:place], 1, *short[place:])
+            if all(a == b or 1 in (a, b) for a, b in zip(reversed(wider), reversed(long))):
+                return (
+                    f"Use .unsqueeze({place}) on the one of shape {short}, which makes it {wider}."
+                )
+    return "Aligned at the right, each pair of sizes must be equal or contain a 1."
 
 
 class DataError(ValueError):

@@ -7,7 +7,9 @@ not disturb each other; a new thread starts unseeded.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -42,3 +44,20 @@ def default_rng(rng: np.random.Generator | None = None) -> np.random.Generator:
     if _state.generator is None:
         _state.generator = np.random.default_rng()
     return _state.generator
+
+
+@contextlib.contextmanager
+def use_rng(rng: np.random.Generator) -> Iterator[None]:
+    """Within the block `rng` is this thread's default generator.
+
+    >>> with use_rng(np.random.default_rng(7)):
+    ...     a = default_rng().random()
+    >>> a == np.random.default_rng(7).random()
+    True
+    """
+    before = _state.generator
+    _state.generator = rng
+    try:
+        yield
+    finally:
+        _state.generator = before

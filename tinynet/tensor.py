@@ -193,7 +193,8 @@ class Tensor(Variable):
             dy = as_array(grad).astype(self.dtype, copy=False)
             if dy.shape != self.shape:
                 raise ShapeError(
-                    f"backward(grad): the gradient has shape {dy.shape}, the tensor {self.shape}"
+                    f"backward(grad): the gradient has shape {dy.shape}, the tensor {self.shape}; "
+                    "they must be equal, as in backward(tinynet.ones_like(y))"
                 )
         autograd.backward(self, dy, retain_graph)
 
@@ -448,7 +449,15 @@ class Tensor(Variable):
         if tracked and autograd.state.recording:
             self._become("[...] =", lambda x, new: ops.setitem(x, new, index), value)
         else:
-            self.data[index] = _arrays(value)
+            try:
+                self.data[index] = _arrays(value)
+            except ValueError as error:
+                place, given = self.data[index].shape, np.shape(_arrays(value))
+                raise ShapeError(
+                    f"x[...] = value: the place has shape {place}, the value {given}, which does "
+                    "not broadcast to it"
+                    + (f"; use value.reshape{place}" if np.prod(place) == np.prod(given) else "")
+                ) from error
             autograd.note_change(self.data)
 
     def zero_(self) -> Tensor:
@@ -481,7 +490,8 @@ class Tensor(Variable):
         result = op(old, old if other is self else other)
         if result.shape != self.shape:
             raise ShapeError(
-                f"{name}: the result has shape {result.shape}, the tensor to hold it {self.shape}"
+                f"{name}: the result has shape {result.shape}, the tensor to hold it {self.shape}; "
+                "write `x = x + ...` in place of `x += ...`"
             )
         if not np.can_cast(result.dtype, self.dtype, "same_kind"):
             raise TypeError(
@@ -560,7 +570,10 @@ class Tensor(Variable):
     def dot(self, other: Tensor | np.ndarray) -> Tensor:
         """self @ other for vectors and matrices, NumPy's name."""
         if self.ndim > 2 or np.ndim(_arrays(other)) > 2:
-            raise ShapeError("dot: takes vectors and matrices; use `@` where batches multiply")
+            raise ShapeError(
+                f"dot: takes vectors and matrices, got shapes {self.shape} and "
+                f"{np.shape(_arrays(other))}; use `@` where batches multiply"
+            )
         return self @ other
 
     def neg(self) -> Tensor:

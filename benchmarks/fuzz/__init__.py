@@ -4,7 +4,7 @@
 
 A target is a reader that works on bytes in memory, valid inputs to start from, and the one
 exception that it may raise. `harness` feeds it inputs that are nearly right and checks that nothing
-else is raised and that nothing is allocated beyond twice the honest size; `mutate` makes the
-inputs; `data` and further modules hold the targets. Input i of a seed is always the same, so what
-was found once is found again.
+else is raised, that nothing is allocated beyond twice the honest size, and that it comes to an end;
+`mutate` makes the inputs; `data`, `images` and further modules hold the targets. Input i of a seed
+is always the same, so what was found once is found again.
 """

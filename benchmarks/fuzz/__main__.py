@@ -6,8 +6,8 @@ examples:
   python -m benchmarks.fuzz all --inputs 10000       every reader, shortly
   python -m benchmarks.fuzz npz --seed 3 --only 4711 one input again, with its traceback
 
-Exits with 1 if an input raised anything but the allowed exception, or took memory beyond twice its
-honest size; such inputs are written to --findings.
+Exits with 1 if an input raised anything but the allowed exception, took memory beyond twice its
+honest size, or did not come to an end; such inputs are written to --findings.
 """
 
 from __future__ import annotations
@@ -146,7 +146,6 @@ def _figures(report: Report) -> dict[str, object]:
         "findings": [[f.index, f.what] for f in report.findings],
         "memory_counted": report.counted,
         "worst_allocation": report.worst_allocation,
-        "slowest_seconds": report.slowest,
         "seconds": report.seconds,
     }
 

@@ -8,11 +8,13 @@ by tracemalloc; what libraries allocate behind their backs shows in the process'
 
 from __future__ import annotations
 
+import contextlib
 import random
+import signal
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from benchmarks.fuzz.mutate import mutate
 ALLOWANCE = 1 << 18  # bytes that a reader may use: buffers, the windows of zlib, messages
 ADDRESS_ALLOWANCE = 1 << 25  # bytes of address space: the C library reserves in large pieces
 COUNT_EVERY = 50  # memory is counted for each 50th input; counting slows everything down
+
+LONGEST = 10  # seconds of computing for one input; a reader that needs them is in an endless loop
 
 Mutate = Callable[[bytes], bytes]
 
@@ -48,6 +52,10 @@ class Target:
     tokens: Sequence[bytes] = ()
 
 
+class Endless(BaseException):
+    """An input takes too long."""
+
+
 @dataclass
 class Finding:
     """An input that did what no input may do."""
@@ -66,7 +74,6 @@ class Report:
     accepted: int = 0
     counted: int = 0
     worst_allocation: float = 0.0
-    slowest: float = 0.0
     seconds: float = 0.0
     places: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
@@ -113,21 +120,37 @@ def fuzz(
         target.run(data)
     report = Report(name)
     start = time.perf_counter()
-    for index in range(first, first + inputs):
-        data = made[index]
-        counted = index % COUNT_EVERY == 0
-        began = time.perf_counter()
-        what = _counted(target, data, report) if counted else _outcome(target, data, report)[0]
-        if not counted:  # counting takes longer than reading
-            report.slowest = max(report.slowest, time.perf_counter() - began)
-        report.inputs += 1
-        if what is not None:
-            report.findings.append(Finding(index, data, what))
-            if len(report.findings) >= most_findings:
-                break
-        progress(index)
+    with _stopwatch() as restart:
+        for index in range(first, first + inputs):
+            data = made[index]
+            restart()
+            if index % COUNT_EVERY:
+                what, _ = _outcome(target, data, report)
+            else:
+                what = _counted(target, data, report)
+            report.inputs += 1
+            if what is not None:
+                report.findings.append(Finding(index, data, what))
+                if len(report.findings) >= most_findings:
+                    break
+            progress(index)
     report.seconds = time.perf_counter() - start
     return report
+
+
+@contextlib.contextmanager
+def _stopwatch() -> Iterator[Callable[[], Any]]:
+    """A function that starts the time of an input; when it is over, the input raises Endless."""
+
+    def over(*args: object) -> None:
+        raise Endless(f"still at it after {LONGEST} seconds")
+
+    before = signal.signal(signal.SIGPROF, over)
+    try:
+        yield lambda: signal.setitimer(signal.ITIMER_PROF, LONGEST)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _counted(target: Target, data: bytes, report: Report) -> str | None:
@@ -163,7 +186,7 @@ def _outcome(target: Target, data: bytes, report: Report) -> tuple[str | None, i
     """(what is wrong or None, bytes of the arrays that were made)."""
     try:
         size = _nbytes(target.run(data))
-    except Exception as error:
+    except (Exception, Endless) as error:
         if type(error) is target.allowed:
             report.places[_place(error)] += 1
             return None, 0

@@ -1,4 +1,4 @@
-"""The command line: `tinynet train`, `resume`, `verify`, `evaluate`, `predict` and so on.
+"""The command line: `tinynet train`, `resume`, `verify`, `evaluate`, `gradcheck`, `lab` and so on.
 
 Each command is a module here with the same three things: `HELP`, one line for the overview;
 `add_arguments(parser)`; and `run(args)`, which does the work and returns the exit code. What a
@@ -19,9 +19,11 @@ from types import ModuleType
 from tinynet import __version__
 from tinynet.cli import (
     data,
+    doctor,
     evaluate,
     export,
     gradcheck,
+    lab,
     predict,
     resume,
     summary,
@@ -39,6 +41,8 @@ COMMANDS: dict[str, ModuleType] = {
     "export": export,
     "summary": summary,
     "gradcheck": gradcheck,
+    "doctor": doctor,
+    "lab": lab,
     "data": data,
 }
 

@@ -1,26 +1,41 @@
-"""Check the gradients of a model against finite differences, parameter by parameter.
+"""Check gradients against finite differences, and say what is wrong: operation, argument, cause.
 
 examples:
-  tinynet gradcheck                      the small CNN for digits
-  tinynet gradcheck --model lenet5
+  tinynet gradcheck                            the small CNN for digits
+  tinynet gradcheck --model lenet5             every parameter of a model
+  tinynet gradcheck --file my_op.py:my_conv    an operation of yours
+  tinynet gradcheck --all                      every operation of tinynet
 
-The model is converted to float64 and fed a batch of random images. The loss is then computed with
-each parameter moved a little up and down, and its slope compared with what backward() says.
-Exit code 1 if they differ.
+--file takes a function under @tinynet.differentiable, or one that stands in for a kernel, such as
+conv2d_dw(dy, x, kernel, stride, padding, dilation, groups). Without :NAME every operation in the
+file is checked. Inputs are guessed from the names of the parameters (x, w, b, stride, padding,
+kernel_size, target, ...); INPUTS = (x, w, 2) in the file gives them.
+Exit code 1 if a gradient is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import add_json, choose, image_shape, whole_number
+from tinynet.cli.options import BadArgument, choose, image_shape, whole_number
 
-HELP = "check a model's gradients against finite differences"
+if TYPE_CHECKING:
+    from tinynet.gradcheck import Report
+
+HELP = "check the gradients of a model or an operation, and say what is wrong"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `tinynet gradcheck`."""
-    parser.add_argument("--model", default="digits_cnn", metavar="NAME", help="default: digits_cnn")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--model", metavar="NAME", help="a model (default: digits_cnn)")
+    what.add_argument("--file", metavar="FILE[:NAME]", help="an operation in a Python file")
+    what.add_argument("--all", action="store_true", help="every operation of tinynet")
     parser.add_argument(
         "--shape", type=image_shape, metavar="CxHxW", help="of one image, such as 3x32x32"
     )
@@ -29,26 +44,98 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="fixes weights, images and directions (default 0)",
+        help="fixes weights, inputs and directions (default 0)",
     )
-    add_json(parser, "the report")
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        type=Path,
+        nargs="?",
+        const=Path("-"),
+        help="write the report to FILE as JSON; without FILE print it instead of the text",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Check and print the report."""
+    if args.shape is not None and (args.file or args.all):
+        raise BadArgument("--shape is the shape of a model's images; it goes with --model")
+    if args.file:
+        from tinynet.cli.user_file import check_file
+
+        reports, notes = check_file(args.file, args.seed)
+    elif args.all:
+        return _all(args)
+    else:
+        reports, notes = [_model(args)], []
+    data = [report.to_dict() for report in reports]
+    _finish(
+        args, reports, notes, data[0] if len(data) == 1 else {"ok": all(reports), "reports": data}
+    )
+    return 0 if reports and all(reports) else 1
+
+
+def _model(args: argparse.Namespace) -> Report:
     from tinynet import models
     from tinynet.creation import randint, randn
     from tinynet.gradcheck import gradcheck_model
     from tinynet.random import manual_seed
     from tinynet.training import usual_shape
-    from tinynet.training.files import write_json
 
-    name = choose("model", args.model, models.names())
+    name = choose("model", args.model or "digits_cnn", models.names())
     shape = args.shape or usual_shape(name)
     manual_seed(args.seed)
     model = models.build(name, num_classes=10, in_channels=shape[0], image_size=shape[1:])
     report = gradcheck_model(model, (randn(4, *shape), randint(0, 10, (4,))), seed=args.seed)
-    print(report)
+    report.op = name
+    return report
+
+
+def _all(args: argparse.Namespace) -> int:
+    """Every row of the table of operations: a line for each operation, and the reports of those
+    that are wrong."""
+    import numpy as np
+
+    from tinynet.creation import tensor
+    from tinynet.gradcheck import gradcheck
+    from tinynet.gradcheck.table import table
+
+    start = time.perf_counter()
+    by_op: dict[str, list[Report]] = {}
+    for row in table(np.random.default_rng(args.seed)):
+        inputs = [tensor(x) for x in row.inputs]
+        report = gradcheck(row.function(), inputs, seed=args.seed)
+        by_op.setdefault(row.op.rpartition(".")[2].lstrip("_"), []).append(report)
+    reports = [report for found in by_op.values() for report in found]
+    lines = [
+        f"{op:34s} {len(found):3d} {'case ' if len(found) == 1 else 'cases'}   "
+        + ("agree" if all(found) else "WRONG")
+        for op, found in by_op.items()
+    ]
+    wrong = [report for report in reports if not report]
+    verdict = f"{len(wrong)} are WRONG" if wrong else "all gradients agree"
+    lines.append(
+        f"{len(by_op)} operations, {len(reports)} cases: {verdict} "
+        f"({time.perf_counter() - start:.1f} s)"
+    )
+    data = {"ok": not wrong, "reports": [report.to_dict() for report in reports]}
+    _finish(args, wrong, lines, data)
+    return 1 if wrong else 0
+
+
+def _finish(
+    args: argparse.Namespace, reports: list[Report], notes: list[str], data: dict[str, Any]
+) -> None:
+    """Print the text, or the JSON in its place; write the JSON to a file if asked for."""
+    from tinynet.training.files import write_json
+
+    if args.json == Path("-"):
+        json.dump(data, sys.stdout, indent=2)
+        print()
+        return
+    for report in reports:
+        print(report)
+    for note in notes:
+        print(note)
     if args.json is not None:
-        write_json(args.json, report.to_dict())
-    return 0 if report else 1
+        write_json(args.json, data)

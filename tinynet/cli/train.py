@@ -115,6 +115,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="fixes everything random: the same seed gives the same run (default 0)",
     )
+    model.add_argument(
+        "--detect-anomaly",
+        action="store_true",
+        help="stop at the first operation that gives NaN or infinity, and name it (slower)",
+    )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--out",
@@ -162,11 +167,17 @@ def run(args: argparse.Namespace) -> int:
         settings = settings_to_resume(args, recorded)
     elif not args.restart:
         _refuse_to_overwrite(out)
-    return train_plan(make_plan(settings, train, test), out, args.resume, start, args.json)
+    plan = make_plan(settings, train, test)
+    return train_plan(plan, out, args.resume, start, args.json, args.detect_anomaly)
 
 
 def train_plan(
-    plan: Plan, out: Path, resume: bool, start: float, json_file: Path | None = None
+    plan: Plan,
+    out: Path,
+    resume: bool,
+    start: float,
+    json_file: Path | None = None,
+    detect_anomaly: bool = False,
 ) -> int:
     """Train what is planned, from its start or from where it was left; test it, save it.
 
@@ -180,7 +191,7 @@ def train_plan(
     write_json(out / RECORD, record)  # fails now, and not after the training
     _announce(plan, out / LAST if resume and (out / LAST).is_file() else None)
     try:
-        history = _train(plan, out, resume)
+        history = _train(plan, out, resume, detect_anomaly)
     except KeyboardInterrupt as stop:
         raise _interrupted(stop, out) from None
     except DivergenceError as error:
@@ -201,7 +212,7 @@ def train_plan(
     return 0
 
 
-def _train(plan: Plan, out: Path, resume: bool) -> History:
+def _train(plan: Plan, out: Path, resume: bool, detect_anomaly: bool) -> History:
     from tinynet.training import BestModel, Callback, EarlyStopping, fit
 
     settings = plan.settings
@@ -216,6 +227,7 @@ def _train(plan: Plan, out: Path, resume: bool) -> History:
         plan.model,
         **plan.fit_options(),
         callbacks=callbacks,
+        detect_anomaly=detect_anomaly,
         out=out,
         keep_every=settings["keep_every"],
         save_every=settings["save_every"],

@@ -7,8 +7,9 @@
     for images, labels in loader: ...
 
 What is where: `dataset` (datasets and splits), `loader`, `transforms`, `statistics`, `known` (the
-table of data sets), `sources` (`load`), `files` (finding, downloading, checking), and a reader
-for each format: `idx` (MNIST, CIFAR-10), `npz`, `folder`.
+table of data sets), `sources` (`load`), `files` (finding and checking), `mirrors` (downloading),
+and a reader for each format: `idx` (MNIST, CIFAR-10), `archive` (.tar.gz), `npz`, `folder`.
+docs/data.md tells what is checked on the way.
 """
 
 from __future__ import annotations

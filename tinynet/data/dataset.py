@@ -77,7 +77,10 @@ class ArrayDataset(Dataset):
         self.arrays: Arrays = tuple(_as_column(a) for a in arrays)
         lengths = [len(a) for a in self.arrays]
         if len(set(lengths)) > 1:
-            raise ValueError(f"ArrayDataset: the arrays must be equally long, got {lengths}")
+            raise ValueError(
+                f"ArrayDataset: the arrays must be equally long, got {lengths}; "
+                f"array[:{min(lengths)}] would cut each to the shortest"
+            )
         self.classes = None if classes is None else tuple(classes)
         self.transform = transform
 

@@ -12,18 +12,23 @@ applied. Of an animation the first frame counts.
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from tinynet.data.dataset import ArrayDataset, stratified_indices
+from tinynet.data.files import open_file, reason
 from tinynet.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others are not tried
+FREE_PIXELS = 1 << 20  # an image of that many may be as small a file as it likes
+PIXELS_PER_BYTE = 8 * 1032  # one bit a pixel, and deflate's best: no PNG, JPEG or GIF has more
 TEST_FOLDERS = ("test", "val", "valid", "validation")
 LAYOUT = "expected PATH/train/CLASS/*.png and PATH/test/CLASS/*.png, or PATH/CLASS/*.png"
 GREY_MODES = ("1", "L", "LA", "La")  # and those that start with I: 16 or 32 bits
@@ -79,48 +84,83 @@ def read_images(files: Sequence[Path], size: int | tuple[int, int] | None = None
     """
     if not files:
         raise DataError("no images to read")
-    colour = False
-    for i, file in enumerate(files):
-        pixels = read_image(file, size)
-        if i == 0:
-            images = np.empty((len(files), 3, *pixels.shape[1:]), np.uint8)
-        if pixels.shape[1:] != images.shape[2:]:
-            (h, w), (H, W) = pixels.shape[1:], images.shape[2:]
+    images = []
+    for file in files:
+        images.append(read_image(file, size))
+        (h, w), (H, W) = images[-1].shape[1:], images[0].shape[1:]
+        if (h, w) != (H, W):
             raise DataError(
                 f"{file} is {w}x{h} pixels, but {files[0]} is {W}x{H} (width x height). Resize "
                 f"all to one size: folder:PATH?size={H}, or {H}x{W} for height x width."
             )
-        images[i] = pixels  # grey fills all three
-        colour = colour or len(pixels) == 3
-    return images if colour else images[:, :1].copy()
+    C = max(len(image) for image in images)
+    x = np.empty((len(files), C, H, W), np.uint8)
+    for i, image in enumerate(images):
+        x[i] = image  # grey fills all three
+    return x
 
 
 def read_image(file: str | Path, size: int | tuple[int, int] | None = None) -> np.ndarray:
     """One image as uint8 (C, H, W), C 1 for grey and 3 for colour, resized to `size` if given."""
+    with open_file(file) as stream:
+        return decode_image(stream, file, size)
+
+
+def decode_image(
+    stream: BinaryIO, source: str | Path, size: int | tuple[int, int] | None = None
+) -> np.ndarray:
+    """`read_image` of an open file. source: the file, for messages."""
     pillow = _pillow()
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of what it then raises
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            with pillow.open(file) as opened:
+            with pillow.open(stream, formats=FORMATS) as opened:
+                _check_size(opened, stream)
                 image = _as_grey_or_rgb(_upright(opened), pillow)
+        if size is not None:
+            height, width = (size, size) if isinstance(size, int) else size
+            image = image.resize((width, height), pillow.Resampling.BILINEAR)
+        pixels = np.asarray(image, dtype=np.uint8)
     except Exception as error:  # Pillow's decoders raise whatever they run into
-        raise DataError(f"{file}: cannot be read as an image: {error}") from error
-    if size is not None:
-        height, width = (size, size) if isinstance(size, int) else size
-        image = image.resize((width, height), pillow.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.uint8)
+        raise DataError(f"{source}: cannot be read as an image: {_told(error)}") from error
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _check_size(image: Any, stream: BinaryIO) -> None:
+    """Refuse a size that the bytes of the file cannot hold, before it is allocated."""
+    place = stream.tell()
+    length = stream.seek(0, os.SEEK_END)
+    stream.seek(place)
+    pixels = image.width * image.height
+    if pixels > max(FREE_PIXELS, PIXELS_PER_BYTE * length):
+        raise ValueError(
+            f"its header says {image.width}x{image.height} pixels, more than the {length} bytes "
+            f"of the file can hold"
+        )
+
+
+def _told(error: Exception) -> str:
+    """The reason, without the address of a stream that Pillow names."""
+    if type(error).__name__ == "UnidentifiedImageError":
+        return f"it is none of {', '.join(FORMATS)}"
+    return reason(error)
 
 
 def _as_grey_or_rgb(image: Any, pillow: ModuleType) -> Any:
     """The image in mode L or RGB."""
+    transparent = image.info.get("transparency")
     if image.mode == "F":
         raise ValueError("its pixels are floats, of which the range is unknown")
     if image.mode.startswith("I"):
-        wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        wide = np.asarray(image).astype(np.int32)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise ValueError(f"its pixels are {wide.min()} to {wide.max()}, expected 0 to 65535")
+        if isinstance(transparent, int):
+            wide[wide == transparent] = 65535
         return pillow.fromarray(((wide + 128) // 257).astype(np.uint8))
     grey = image.mode in GREY_MODES
-    if image.mode[-1] in "Aa" or "transparency" in image.info:
+    if image.mode[-1] in "Aa" or transparent is not None:
         image = image.convert("RGBA")
         white = pillow.new("RGBA", image.size, (255, 255, 255, 255))
         image = pillow.alpha_composite(white, image)

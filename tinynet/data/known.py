@@ -181,6 +181,7 @@ KNOWN: dict[str, KnownSet] = {
             files=KMNIST_FILES,
             mirrors=(
                 "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+                "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/KMNIST/",
                 "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
             ),
         ),
@@ -211,6 +212,7 @@ KNOWN: dict[str, KnownSet] = {
             mirrors=(
                 "https://www.cs.toronto.edu/~kriz/",
                 "https://cave.cs.toronto.edu/kriz/",
+                "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
             ),
         ),
     )

@@ -2,7 +2,9 @@
 
 Nothing random is carried from batch to batch. The order of an epoch comes from a generator seeded
 with (seed, epoch), the augmentation of a batch from one seeded with (seed, epoch, batch), so the
-whole state is three integers and a run can go on in the middle of an epoch.
+whole state is three integers and a run can go on in the middle of an epoch. While a batch is made
+that generator is also tinynet's default one: what draws from `tinynet.random.default_rng()` in a
+dataset's `__getitem__` is the same again too. NumPy's global generator is not fixed by the loader.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 
 from tinynet.data.dataset import Examples, take
 from tinynet.data.transforms import apply_transform
-from tinynet.random import default_rng
+from tinynet.random import default_rng, use_rng
 from tinynet.tensor import Tensor
 
 ORDER, CHANCE = 0, 1  # the two uses of randomness in an epoch, kept apart in their seeds
@@ -97,9 +99,10 @@ class DataLoader:
         return np.random.default_rng([self.seed, *key])
 
     def _batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        arrays = take(self.dataset, indices, rng)
-        if self.transform is not None:
-            arrays = (apply_transform(self.transform, arrays[0], rng), *arrays[1:])
+        with use_rng(rng):  # for a __getitem__ that draws from the default generator
+            arrays = take(self.dataset, indices, rng)
+            if self.transform is not None:
+                arrays = (apply_transform(self.transform, arrays[0], rng), *arrays[1:])
         return tuple(Tensor(self._converted(a)) for a in arrays)
 
     def _converted(self, array: np.ndarray) -> np.ndarray:
@@ -113,8 +116,8 @@ class DataLoader:
             return array.astype(np.int64, copy=False)
         return array
 
-    def state_dict(self) -> dict[str, int]:
-        """Where the loader stands: plain integers, enough to go on with the very next batch.
+    def state_dict(self) -> dict[str, int | bool]:
+        """Where the loader stands: plain numbers, enough to go on with the very next batch.
 
         Taken while a batch is worked on, the state counts that batch as done.
         """
@@ -124,28 +127,31 @@ class DataLoader:
             "position": self._position,
             "batch_size": self.batch_size,
             "length": len(self.dataset),
+            "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
         }
 
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
+    def load_state_dict(self, state: Mapping[str, int | bool]) -> None:
         """Go on from `state`: the next `iter(loader)` yields the rest of that epoch.
 
-        Raises ValueError if the state is of another batch size or number of examples, or lacks
-        an entry; the loader is unchanged then.
+        Raises ValueError if the state is of another batch size, number of examples, shuffle or
+        drop_last, or lacks an entry; the loader is unchanged then.
         """
         own = self.state_dict()
         missing = [name for name in own if name not in state]
         if missing:
             raise ValueError(f"DataLoader: the state lacks {', '.join(missing)}")
-        for name in ("batch_size", "length"):
+        for name in ("batch_size", "length", "shuffle", "drop_last"):
             if state[name] != own[name]:
                 raise ValueError(
                     f"DataLoader: the state was taken with {name} {state[name]}, but here it is "
                     f"{own[name]}; make the loader as it was to go on in the middle of an epoch"
                 )
-        if not (0 <= state["position"] <= len(self) and min(state["seed"], state["epoch"]) >= 0):
+        seed, epoch, position = (state[name] for name in ("seed", "epoch", "position"))
+        whole = all(type(n) is int and n >= 0 for n in (seed, epoch, position))
+        if not whole or position > len(self):
             raise ValueError(f"DataLoader: impossible state {dict(state)}")
-        self.seed = int(state["seed"])
-        self._epoch, self._position = int(state["epoch"]), int(state["position"])
+        self.seed, self._epoch, self._position = seed, epoch, position
         self._resuming = True
 
     def __repr__(self) -> str:

@@ -1,46 +1,47 @@
 """`.npz` files: a user's own arrays, and the digits that come with tinynet.
 
-An .npz file is a zip of .npy members. NumPy's reader allocates what a member's header asks for;
-this one checks the header against the bytes that are there first, and refuses pickles.
+An .npz file is a zip of .npy members. The directory of the zip, the header of each member and the
+bytes that are there must agree before an array is made; pickles are refused. Members that nobody
+asked for are not read.
 """
 
 from __future__ import annotations
 
-import io
-import math
+import contextlib
+import functools
+import itertools
+import os
+import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 
+from tinynet.data.files import open_file, reason
 from tinynet.errors import DataError
+from tinynet.npy import check_size, read_array, read_header
 
 CHUNK = 1 << 20
+SPLIT_KEYS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
+WHOLE_KEYS = {"all": ("x", "y")}
 KEYS = "x_train, y_train, x_test, y_test, or x and y; optional: classes"
+DIRECTORY_LIMIT = 1 << 16  # bytes of the zip's directory; a member takes about 100
+DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for at most
+
+Splits = dict[str, tuple[np.ndarray, np.ndarray]]
+Members = dict[str, Callable[[], np.ndarray]]
 
 
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """Every array of an .npz file by name. Raises DataError for anything but plain arrays."""
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {
-                info.filename.removesuffix(".npy"): _read_member(archive, info, path)
-                for info in archive.infolist()
-            }
-    except (OSError, EOFError, UnicodeError, zlib.error, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a whole .npz file: {error}") from error
-    except (NotImplementedError, RuntimeError) as error:  # compression, encryption
-        raise DataError(f"{path}: not an .npz file that NumPy wrote: {error}") from error
+    with open_file(path) as stream, _members(stream, path) as members:
+        return {name: read() for name, read in members.items()}
 
 
-def arrays_from_npz(
-    path: str | Path,
-) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], tuple[str, ...] | None]:
+def arrays_from_npz(path: str | Path) -> tuple[Splits, tuple[str, ...] | None]:
     """A user's arrays by split and the names of the classes, if the file has them.
 
     Keys: x_train, y_train, x_test, y_test; or x and y, returned under "all". Images may be
@@ -50,67 +51,123 @@ def arrays_from_npz(
 
     Raises DataError that names the array.
     """
-    arrays = read_npz(path)
-    if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
-        pairs = {split: (f"x_{split}", f"y_{split}") for split in ("train", "test")}
-    elif {"x", "y"} <= arrays.keys():
-        pairs = {"all": ("x", "y")}
-    else:
-        have = ", ".join(arrays) or "nothing"
-        raise DataError(f"{path}: holds {have}; expected the arrays {KEYS}")
-    classes = _class_names(arrays.get("classes"), path)
-    count = None if classes is None else len(classes)
-    splits = {}
-    for split, (x_name, y_name) in pairs.items():
-        x = _checked_inputs(arrays[x_name], f"{path}: {x_name}")
-        y = _checked_targets(arrays[y_name], f"{path}: {y_name}", count)
-        if len(x) != len(y):
-            raise DataError(f"{path}: {x_name} has {len(x)} rows, but {y_name} has {len(y)}")
-        splits[split] = (x, y)
-    shapes = {x.shape[1:] for x, _ in splits.values()}
-    if len(shapes) > 1:
-        raise DataError(f"{path}: x_train and x_test have rows of different shapes, {shapes}")
+    with open_file(path) as stream:
+        return arrays_from_stream(stream, path)
+
+
+def arrays_from_stream(
+    stream: BinaryIO, source: str | Path
+) -> tuple[Splits, tuple[str, ...] | None]:
+    """`arrays_from_npz` of an open file. source: the file, for messages."""
+    with _members(stream, source) as members:
+        if members.keys() >= {name for pair in SPLIT_KEYS.values() for name in pair}:
+            pairs = SPLIT_KEYS
+        elif members.keys() >= set(WHOLE_KEYS["all"]):
+            pairs = WHOLE_KEYS
+        else:
+            raise DataError(f"{source}: holds {_listed(members)}; expected the arrays {KEYS}")
+        classes = _class_names(members["classes"](), source) if "classes" in members else None
+        count = None if classes is None else len(classes)
+        splits = {}
+        for split, (x_name, y_name) in pairs.items():
+            x = _checked_inputs(members[x_name](), f"{source}: {x_name}")
+            y = members[y_name]()
+            if y.ndim and len(x) != len(y):
+                raise DataError(f"{source}: {x_name} has {len(x)} rows, but {y_name} has {len(y)}")
+            y = _checked_targets(y, f"{source}: {y_name}", count)
+            splits[split] = (x, y)
+    shapes = [x.shape[1:] for x, _ in splits.values()]
+    if shapes[0] != shapes[-1]:
+        raise DataError(
+            f"{source}: x_train and x_test have rows of different shapes, {shapes[0]} and "
+            f"{shapes[1]}"
+        )
     return splits, classes
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.ndarray:
-    where = f"{path}: {info.filename}"
-    content = bytearray()
+@contextlib.contextmanager
+def _members(stream: BinaryIO, source: str | Path) -> Iterator[Members]:
+    """A function for each array of an .npz file that reads it; whatever goes wrong, a DataError."""
+    try:
+        size = _check_directory(stream, source)
+        with zipfile.ZipFile(stream) as archive:
+            members: Members = {}
+            for info in archive.infolist():
+                name = info.filename.removesuffix(".npy")
+                where = f"{source}: {_printable(info.filename)}"
+                if name in members:
+                    raise DataError(f"{where}: is there twice, expected once")
+                members[name] = functools.partial(_read_member, archive, info, where, size)
+            yield members
+    except DataError:
+        raise
+    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, struct.error) as error:
+        raise DataError(f"{source}: not a whole .npz file: {reason(error)}") from error
+    except (NotImplementedError, RuntimeError, OverflowError) as error:  # odd zip features
+        raise DataError(f"{source}: not an .npz file that NumPy wrote: {reason(error)}") from error
+
+
+def _check_directory(stream: BinaryIO, source: str | Path) -> int:
+    """The size of the file, once it ends as a zip does, with a directory that is not absurd.
+
+    Each entry of the directory, 46 bytes or more, becomes an object ten times as large.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(size - 98, 0))
+    tail = stream.read(98)  # end record of zip64 (56), its locator (20), end record (22)
+    if tail[-22:-18] != b"PK\5\6":
+        raise DataError(
+            f"{source}: not a whole .npz file: offset {max(size - 22, 0)}: expected the end of a "
+            f"zip file, 50 4b 05 06, but there is {tail[-22:-18].hex(' ') or 'nothing'}"
+        )
+    length = int.from_bytes(tail[-10:-6], "little")
+    if tail[-42:-38] == b"PK\6\7":
+        length = int.from_bytes(tail[-58:-50], "little")
+    if length > min(DIRECTORY_LIMIT, size):
+        raise DataError(
+            f"{source}: not a whole .npz file: offset {size - 10}: a directory of {length} bytes, "
+            f"expected {min(DIRECTORY_LIMIT, size)} at most"
+        )
+    return size
+
+
+def _read_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, size: int
+) -> np.ndarray:
+    """The array in a member of a zip file of `size` bytes."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+        raise DataError(f"{where}: is encrypted or packed in a way that NumPy does not use")
+    packed = info.compress_type == zipfile.ZIP_DEFLATED
+    if info.file_size > min(info.compress_size, size) * (DEFLATE_LIMIT if packed else 1):
+        raise DataError(
+            f"{where}: offset {info.header_offset}: the directory says {info.file_size} bytes, "
+            f"more than the {min(info.compress_size, size)} bytes there can hold"
+        )
     with archive.open(info) as stream:
+        content = bytearray(stream.read(CHUNK))
+        with _as_data_error():
+            check_size(read_header(content, where), info.file_size, where)
         while chunk := stream.read(CHUNK):
             content += chunk
-    header = io.BytesIO(content[:65536])  # the header of a plain array is far shorter
+    with _as_data_error():
+        return read_array(content, where)
+
+
+@contextlib.contextmanager
+def _as_data_error() -> Iterator[None]:
     try:
-        version = np.lib.format.read_magic(header)
-        if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(header)
-        else:
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(header)
-    except Exception as error:  # NumPy parses the header as a Python literal: many errors
-        raise DataError(f"{where}: offset 0: not an .npy array: {error}") from error
-    if dtype.hasobject:
-        raise DataError(f"{where}: pickled objects are refused; save plain numbers")
-    if dtype.names is not None or dtype.subdtype is not None or not dtype.itemsize:
-        raise DataError(f"{where}: dtype {dtype} is not a plain one")
-    start, count = header.tell(), math.prod(shape)
-    if min(shape, default=0) < 0 or count * dtype.itemsize != len(content) - start:
-        raise DataError(
-            f"{where}: the header says {shape} of {dtype} = {count * dtype.itemsize} bytes, but "
-            f"{len(content) - start} follow it at offset {start}"
-        )
-    array = np.frombuffer(content, dtype, offset=start)
-    return array.reshape(shape, order="F" if fortran else "C")
+        yield
+    except ValueError as error:
+        raise DataError(str(error)) from error
 
 
-def _class_names(array: Any, path: str | Path) -> tuple[str, ...] | None:
-    if array is None:
-        return None
+def _class_names(array: np.ndarray, source: str | Path) -> tuple[str, ...]:
     if array.ndim != 1 or array.dtype.kind != "U":
-        raise DataError(f"{path}: classes must be a one-dimensional array of strings")
-    try:
-        return tuple(str(name) for name in array)
-    except (ValueError, SystemError) as error:  # numbers that are no characters
-        raise DataError(f"{path}: classes holds what is no text: {error}") from error
+        raise DataError(
+            f"{source}: classes is {array.dtype}{list(array.shape)}, expected a one-dimensional "
+            "array of strings"
+        )
+    return tuple(str(name) for name in array)
 
 
 def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
@@ -118,11 +175,15 @@ def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
         raise DataError(
             f"{where} has shape {x.shape}, expected (N, H, W), (N, C, H, W), (N, H, W, C) or (N, F)"
         )
+    if not x.size:
+        raise DataError(f"{where} has shape {x.shape}: it is empty")
     if x.dtype.kind == "f":
-        x = x.astype(np.float32, copy=False)
-        strange = ~np.isfinite(x)
-        if strange.any():
-            raise DataError(f"{where}: row {np.argwhere(strange)[0][0]} has a NaN or an infinity")
+        with np.errstate(over="ignore"):
+            x = x.astype(np.float32, copy=False)
+        finite = np.isfinite(x)
+        if not finite.all():
+            row = int(finite.reshape(len(x), -1).all(axis=1).argmin())
+            raise DataError(f"{where}: row {row} has a NaN, an infinity, or is beyond float32")
     elif x.dtype != np.uint8:
         raise DataError(f"{where} is {x.dtype}, expected uint8 (0..255) or floats")
     if x.ndim == 3:
@@ -137,11 +198,18 @@ def _checked_targets(y: np.ndarray, where: str, num_classes: int | None) -> np.n
         y = y[:, 0]
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise DataError(f"{where} is {y.dtype}{list(y.shape)}, expected integer labels (N,)")
-    y = y.astype(np.int64)
     highest = np.iinfo(np.int64).max if num_classes is None else num_classes - 1
-    wrong = np.flatnonzero((y < 0) | (y > highest))
-    if len(wrong):
-        i = int(wrong[0])
+    if len(y) and (int(y.min()) < 0 or int(y.max()) > highest):
+        i = int(((y < 0) | (y > highest)).argmax())
         limit = "0 or more" if num_classes is None else f"0 to {highest}"
         raise DataError(f"{where}: label {y[i]} of row {i}, expected {limit}")
-    return y
+    return y.astype(np.int64)
+
+
+def _listed(names: Collection[str]) -> str:
+    listed = ", ".join(_printable(name) for name in itertools.islice(names, 8))
+    return (listed or "nothing") + (", ..." if len(names) > 8 else "")
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else ascii(name)

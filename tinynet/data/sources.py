@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, stratified_indices
-from tinynet.data.files import RemoteFile, check_content, data_root, find, obtain, read_checked
+from tinynet.data.files import RemoteFile, data_root, find, read_checked
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import pair_idx, parse_cifar10, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
+from tinynet.data.mirrors import UnwritableError, obtain
 from tinynet.data.npz import arrays_from_npz, read_npz
 from tinynet.errors import DataError, unknown_name
 
 SPLITS = ("train", "test")
+TAR_HEADERS = 1 << 20  # bytes of an unpacked archive that are not the files wanted of it
 HELD_OUT = 0.2  # the part of every class that is the test split where there is none
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -67,7 +69,7 @@ def download(name: str, root: str | os.PathLike[str] | None = None) -> Path:
         return digits_file().parent
     folder = data_root(root) / known.folder
     for file in known.missing(root):
-        obtain(file, folder, known.mirrors)
+        _obtain(file, known, data_root(root))
     return folder
 
 
@@ -87,6 +89,19 @@ def _known(name: str) -> KnownSet:
     return KNOWN[name]
 
 
+def _obtain(file: RemoteFile, known: KnownSet, root: Path) -> Path:
+    """The path of a file of a known set, downloaded if need be."""
+    try:
+        return obtain(file, root / known.folder, known.mirrors)
+    except UnwritableError:
+        raise
+    except DataError as error:
+        others = [other.name for other in known.missing(root) if other is not file]
+        if not others:
+            raise
+        raise DataError(f"{error}\nAlso missing there: {', '.join(others)}.") from error
+
+
 def _read_digits(known: KnownSet, split: str, root: Path) -> Pair:
     stored = read_npz(digits_file())
     levels = np.round(np.arange(17) * 255 / 16).astype(np.uint8)  # stored 0..16, loaded 0..255
@@ -102,7 +117,7 @@ def _read_digits(known: KnownSet, split: str, root: Path) -> Pair:
 
 def _read_mnist(known: KnownSet, split: str, root: Path) -> Pair:
     files = known.files[:2] if split == "train" else known.files[2:]
-    paths = [obtain(file, root / known.folder, known.mirrors) for file in files]
+    paths = [_obtain(file, known, root) for file in files]
     contents = [read_checked(file, path) for file, path in zip(files, paths, strict=True)]
     images = parse_idx(contents[0], paths[0], ndim=3)
     labels = parse_idx(contents[1], paths[1], ndim=1)
@@ -119,8 +134,9 @@ def _read_cifar10(known: KnownSet, split: str, root: Path) -> Pair:
         contents = [read_checked(file, path) for file, path in zip(wanted, paths, strict=True)]
     else:
         assert known.archive is not None
-        path = obtain(known.archive, root / known.folder, known.mirrors)
-        contents = read_members(path, wanted)
+        path = _obtain(known.archive, known, root)
+        whole = sum(file.size for file in known.files) + TAR_HEADERS
+        contents = read_members(path, wanted, whole)
     parts = [parse_cifar10(c, file.name) for c, file in zip(contents, wanted, strict=True)]
     images, labels = zip(*parts, strict=True)
     return np.concatenate(images), np.concatenate(labels)
@@ -134,33 +150,6 @@ READERS: dict[str, Callable[[KnownSet, str, Path], Pair]] = {
     "kmnist": _read_mnist,
     "cifar10": _read_cifar10,
 }
-
-
-def read_members(archive: Path, wanted: Sequence[RemoteFile]) -> list[bytearray]:
-    """The contents of files in a .tar.gz, in the order of `wanted`, each checked.
-
-    Nothing is unpacked to the disk. Raises DataError that names the archive and the member.
-    """
-    import tarfile
-
-    contents: dict[str, bytearray] = {}
-    sizes = {file.name: file.size for file in wanted}
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                name = member.name.rpartition("/")[2]
-                stream = tar.extractfile(member) if member.isreg() and name in sizes else None
-                if stream is not None:
-                    contents[name] = bytearray(stream.read(sizes[name] + 1))
-                if len(contents) == len(wanted):
-                    break
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise DataError(f"{archive}: not a whole .tar.gz archive: {error}") from error
-    for file in wanted:
-        if file.name not in contents:
-            raise DataError(f"{archive}: lacks {file.name}")
-        check_content(file, contents[file.name], f"{archive}: {file.name}")
-    return [contents[file.name] for file in wanted]
 
 
 def _load_folder(path: str, split: str) -> ArrayDataset:

@@ -1,6 +1,8 @@
-"""Checking gradients against finite differences, and saying where they are wrong."""
+"""Checking gradients against finite differences, and saying where and why they are wrong."""
 
 from tinynet.gradcheck.check import gradcheck, gradcheck_model
-from tinynet.gradcheck.report import Failure, GradientError, Report
+from tinynet.gradcheck.report import EmptyCheckError, Failure, GradientError, Report
 
-__all__ = ["Failure", "GradientError", "Report", "gradcheck", "gradcheck_model"]
+__all__ = [
+    "EmptyCheckError", "Failure", "GradientError", "Report", "gradcheck", "gradcheck_model",
+]  # fmt: skip

@@ -1,38 +1,25 @@
 """The gradient check: the derivative by hand against the derivative by trying.
 
 For a function y = f(x) and a random output gradient u, the loss L(x) = sum(u * f(x)) has the
-gradient that `backward(u)` computes. Moving one element of x by h both ways gives the same
-number by trying (central difference):
-
-    dL/dx_i = (L(x + h e_i) - L(x - h e_i)) / 2h + O(h^2)
-
-A random u matters: with u = 1 the gradient of a softmax's sum is 0, and every mistake passes.
-An input with many elements is moved along random directions v instead, against <dL/dx, v>.
-
-How far apart the two may be follows from the arithmetic. The difference of two losses carries
-the rounding of their terms, about eps * sum|u * y|, and dividing by 2h magnifies it. A wrong
-gradient stays wrong for every h; an h that straddles a kink (of ReLU, of max-pooling) does not.
-So a disagreement counts only if it persists while h shrinks.
+gradient that `backward(u)` computes. Moving x a little gives the same number by trying (a finite
+difference). `engine.py` tells the course of a check, `differences.py` how slopes are measured,
+`locate.py` how a wrong one is traced to an operation.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinynet import autograd
-from tinynet.gradcheck.report import Failure, Report
+from tinynet.gradcheck.report import EmptyCheckError, Report
 from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
-STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # balances truncation and rounding
-SHRINK = (1.0, 0.1, 0.01)
-FULL_CHECK_LIMIT = 500  # inputs with more elements are checked along directions
-DIRECTIONS = 8
+MODES = ("auto", "elements", "directions")
 
 
 def gradcheck(
@@ -45,45 +32,51 @@ def gradcheck(
     atol: float | None = None,
     seed: int = 0,
 ) -> Report:
-    """Compare the gradients of `fn` with central differences, in float64.
+    """Compare the gradients of `fn` with finite differences, and say what is wrong.
 
     fn: takes the inputs, returns a tensor. inputs: a tensor or array, or a sequence of them;
     those that require a gradient are checked, or all floats if none does. Everything is copied
     to float64, so the caller's tensors stay as they are.
-    mode: "elements" moves every element, "directions" moves along random directions, "auto"
-    takes elements for inputs of up to 500. eps: the step, relative to max(1, |x|), by default
-    6e-6. rtol: the relative error allowed, 1e-5. atol: the absolute error allowed; by default
-    it follows from the rounding of the loss. seed: for the output gradient and the directions.
+    mode: "elements" moves every element by itself, "directions" moves all of them along random
+    directions, "auto" takes elements for inputs of up to 32. Both find an element that is wrong;
+    which ones are wrong is looked for if something is.
+    eps: the first step that is tried, relative to max(1, |x|); by default 1e-3, and smaller where
+    the function needs it. rtol: the relative error allowed, 1e-8. atol: the absolute error
+    allowed; by default it follows from the rounding that was measured. seed: for the output
+    gradient and the directions.
 
-    Returns a Report, true when all is well. Raises ValueError if the check would say nothing:
-    no float input, no dependence on the inputs, or another result on every call.
+    Returns a Report, true when all is well; a wrong gradient, a backward that raises, a function
+    that is not repeatable are failures in it. Raises EmptyCheckError, a ValueError, if the check
+    would say nothing, ValueError if the result is not finite or mode is unknown, TypeError if fn
+    does not return a tensor; an error of fn itself passes through.
 
     >>> import tinynet
-    >>> report = gradcheck(lambda x: (x * x).sum(), tinynet.tensor([1.0, 2.0, 3.0]))
+    >>> report = gradcheck(lambda x: x * x, tinynet.tensor([1.0, 2.0, 3.0]))
     >>> bool(report)
     True
     >>> @tinynet.differentiable
     ... def cube(x):
     ...     return x**3, lambda dy: dy * 2 * x**2
-    >>> report = gradcheck(cube, tinynet.tensor([1.0, -2.0]))
-    >>> report.failures[0].index, round(report.failures[0].analytic / report.failures[0].numeric, 3)
-    ((1,), 0.667)
+    >>> (failure,) = gradcheck(cube, tinynet.tensor([1.0, -2.0])).failures
+    >>> failure.op, failure.input, failure.index, round(failure.analytic / failure.numeric, 3)
+    ('cube', 'x', (1,), 0.667)
     """
-    if mode not in ("auto", "elements", "directions"):
-        raise ValueError(f"gradcheck: mode must be auto, elements or directions, got {mode!r}")
+    _check_mode(mode)
     values = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     tensors = [_as_float64(value) for value in values]
     chosen = [getattr(value, "requires_grad", False) for value in values]
     if not any(chosen):
         chosen = [isinstance(t, Tensor) and t.dtype.kind == "f" for t in tensors]
-    targets = {_name(fn, i): t for i, t in enumerate(tensors) if chosen[i]}
+    names = _names(fn, len(tensors))
+    targets = {names[i]: t for i, t in enumerate(tensors) if chosen[i]}
     if not targets:
-        raise ValueError("gradcheck: no input is a float tensor, so there is nothing to check")
-    for tensor in targets.values():
-        tensor.requires_grad_()
-    op = getattr(fn, "__name__", type(fn).__name__)
-    rng = np.random.default_rng(seed)
-    return _check(lambda: fn(*tensors), targets, op, mode, eps, rtol, atol, rng)
+        raise EmptyCheckError(
+            "gradcheck: no input is a float tensor, so there is nothing to check; "
+            f"got {', '.join(_kind(value) for value in values) or 'none'}"
+        )
+    model = fn if isinstance(fn, Module) else None
+    name = getattr(fn, "__name__", type(fn).__name__)
+    return _checked(name, lambda: fn(*tensors), targets, model, mode, eps, rtol, atol, seed)
 
 
 def gradcheck_model(
@@ -102,141 +95,62 @@ def gradcheck_model(
     batch: the input, or a pair (input, target). loss: takes the model's output and the target
     (cross-entropy if a target is given), or the output alone; without loss and target the
     output itself is checked. A copy of the model is checked, in the mode (training or
-    evaluation) it is in. Options as for `gradcheck`. Failures name the parameter's path.
+    evaluation) it is in. Options, result and errors as for `gradcheck`. A failure names the
+    operation, the path of its layer, and the paths of the parameters that are wrong.
     """
+    _check_mode(mode)
     x, *rest = batch if isinstance(batch, (tuple, list)) else (batch,)
     twin = copy.deepcopy(model).double()
-    for parameter in twin.parameters():
+    targets: dict[str, Tensor] = dict(twin.named_parameters())
+    if not targets:
+        raise EmptyCheckError(
+            f"gradcheck_model: {type(model).__name__} has no parameters; check its layers with "
+            "gradcheck(layer, inputs)"
+        )
+    for parameter in targets.values():
         parameter.grad = None
-    start = {name: buffer.copy() for name, buffer in _buffers(twin)}
+    buffers = [(buffer, buffer.data.copy()) for _, buffer in twin.named_buffers()]
     x = _as_float64(x)
+    rest = [_as_float64(value) for value in rest]
 
-    def evaluate() -> Tensor:
-        for name, buffer in _buffers(twin):
-            buffer[...] = start[name]  # running statistics must not carry from call to call
+    def run() -> Any:
+        for buffer, start in buffers:
+            buffer.data[...] = start  # running statistics must not carry from call to call
         y = twin(x)
         if rest:
             return (loss or F.cross_entropy)(y, *rest)
         return loss(y) if loss is not None else y
 
-    targets: dict[str, Tensor] = dict(twin.named_parameters())
-    rng = np.random.default_rng(seed)
-    return _check(evaluate, targets, type(model).__name__, mode, eps, rtol, atol, rng)
+    name = type(model).__name__
+    return _checked(name, run, targets, twin, mode, eps, rtol, atol, seed)
 
 
-def _check(
-    evaluate: Callable[[], Tensor],
+def _checked(
+    name: str,
+    run: Callable[[], Any],
     targets: dict[str, Tensor],
-    op: str,
+    model: Module | None,
     mode: str,
     eps: float | None,
     rtol: float | None,
     atol: float | None,
-    rng: np.random.Generator,
+    seed: int,
 ) -> Report:
-    """Compare the gradient of each target of `evaluate` with differences."""
-    y = evaluate()
-    if not y.requires_grad:
-        raise ValueError(f"gradcheck: the result of {op} does not depend on {', '.join(targets)}")
-    if not np.array_equal(y.data, evaluate().data, equal_nan=True):
-        raise ValueError(
-            f"gradcheck: {op} gives another result on each call, so differences mean nothing. Fix "
-            "its randomness: an rng seeded inside the function, or dropout in eval mode."
-        )
-    if not np.isfinite(y.data).all():
-        raise ValueError(f"gradcheck: the result of {op} has NaN or infinite values")
-    u = rng.standard_normal(y.shape)
-    y.backward(u)
+    # here, so that `import tinynet` does not load what only a check needs
+    from tinynet.gradcheck.differences import STEPS, Limits
+    from tinynet.gradcheck.engine import check
+    from tinynet.gradcheck.subject import Subject
 
-    def loss() -> float:
-        with autograd.no_grad():
-            return float((u * evaluate().data).sum())
-
-    rounding = float(np.finfo(np.float64).eps * (np.abs(u * y.data).sum() + 1e-30))
-    report = Report(op)
-    for name, x in targets.items():
-        analytic = np.zeros(x.shape) if x.grad is None else x.grad.data
-        moves = _moves(x, mode, rng)
-        _compare(report, name, x, analytic, moves, loss, eps or STEP, rtol or 1e-5, atol, rounding)
-    return report
+    for tensor in targets.values():
+        tensor.requires_grad_()
+    steps = STEPS if eps is None else (eps, eps / 10, eps / 100)
+    limits = Limits(steps, 1e-8 if rtol is None else rtol, atol)
+    return check(Subject(name, run, targets, model), mode, limits, seed)
 
 
-Move = tuple[tuple[int, ...] | None, np.ndarray]
-"""(index of the element that moves, or None; the direction)."""
-
-
-def _moves(x: Tensor, mode: str, rng: np.random.Generator) -> Iterator[Move]:
-    """The directions to try: every unit vector, or a few random ones."""
-    if mode == "elements" or (mode == "auto" and x.numel() <= FULL_CHECK_LIMIT):
-        for index in np.ndindex(x.shape):
-            direction = np.zeros(x.shape)
-            direction[index] = 1.0
-            yield index, direction
-    else:
-        for _ in range(DIRECTIONS):
-            direction = rng.standard_normal(x.shape)
-            yield None, direction / np.linalg.norm(direction)
-
-
-def _compare(
-    report: Report,
-    name: str,
-    x: Tensor,
-    analytic: np.ndarray,
-    moves: Iterator[Move],
-    loss: Callable[[], float],
-    eps: float,
-    rtol: float,
-    atol: float | None,
-    rounding: float,
-) -> None:
-    """Try every move of one input, and add what disagrees to the report."""
-    wrong: list[Failure] = []
-    total, largest_error, largest_slope = 0, 0.0, 0.0
-    for index, direction in moves:
-        total += 1
-        slope = float((analytic * direction).sum())
-        scale = max(1.0, float(np.abs(x.data[index]))) if index is not None else 1.0
-        for shrink in SHRINK:
-            h = eps * scale * shrink
-            numeric, step = _central_difference(x, direction, h, loss)
-            allowed = (100 * rounding / step if atol is None else atol) + rtol * max(
-                abs(slope), abs(numeric)
-            )
-            error = abs(slope - numeric)
-            if error <= allowed:
-                break
-        size = max(abs(slope), abs(numeric))
-        largest_slope = max(largest_slope, size)
-        if error > allowed:
-            wrong.append(Failure(report.op, name, index, slope, numeric))
-        else:
-            largest_error = max(largest_error, error)
-    report.checked[name] = total
-    report.worst = max(report.worst, largest_error / (largest_slope or 1.0))
-    if wrong:
-        worst = max(wrong, key=lambda failure: abs(failure.analytic - failure.numeric))
-        worst.count, worst.total = len(wrong), total
-        report.failures.append(worst)
-
-
-def _central_difference(
-    x: Tensor, direction: np.ndarray, h: float, loss: Callable[[], float]
-) -> tuple[float, float]:
-    """The slope of the loss along `direction`, and the step that was really taken.
-
-    x + h is rounded, so the step is measured: (x + h) - (x - h) for the elements that move.
-    """
-    start = x.data
-    try:
-        x.data = above = start + h * direction
-        loss_above = loss()
-        x.data = below = start - h * direction
-        loss_below = loss()
-    finally:
-        x.data = start
-    realised = float(((above - below) * direction).sum() / (direction * direction).sum())
-    return (loss_above - loss_below) / realised, realised
+def _check_mode(mode: str) -> None:
+    if mode not in MODES:
+        raise ValueError(f"gradcheck: mode must be auto, elements or directions, got {mode!r}")
 
 
 def _as_float64(value: Any) -> Any:
@@ -248,21 +162,22 @@ def _as_float64(value: Any) -> Any:
     return value
 
 
-def _buffers(model: Module) -> Sequence[tuple[str, np.ndarray]]:
-    return [
-        (name, buffer.data if isinstance(buffer, Tensor) else buffer)
-        for name, buffer in model.named_buffers()
-    ]
+def _kind(value: Any) -> str:
+    dtype = getattr(value, "dtype", None)
+    return type(value).__name__ + (f" of {dtype}" if dtype is not None else "")
 
 
-def _name(fn: Callable[..., Any], position: int) -> str:
-    """The name of an argument of `fn`, or `input i`."""
+def _names(fn: Callable[..., Any], count: int) -> list[str]:
+    """The names of the arguments of `fn`, or `input i` where it has none."""
     import inspect
 
+    target = fn.forward if isinstance(fn, Module) else fn
+    names: Sequence[str] = ()
     try:
-        parameters = list(inspect.signature(fn).parameters.values())
+        parameters = inspect.signature(target).parameters.values()
+        names = [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
     except (TypeError, ValueError):
-        return f"input {position}"
-    if position < len(parameters) and parameters[position].kind in (0, 1):
-        return parameters[position].name
-    return f"input {position}"
+        pass
+    return [names[i] if i < len(names) else f"input {i}" for i in range(count)]

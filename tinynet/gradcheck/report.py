@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -9,70 +10,154 @@ class GradientError(AssertionError):
     """Raised by `Report.raise_for_failures()`; its text is the report."""
 
 
-class Failure:
-    """One input whose gradient is wrong.
+class EmptyCheckError(ValueError):
+    """A check that would compare nothing, or 0 with 0. Its text says why, and what to do."""
 
-    input: its name, or the path of a parameter. index: the element that is off the most; None
-    if a whole random direction was tried. analytic, numeric: the gradient there as the backward
-    pass and as finite differences give it. relative_error: |analytic - numeric| over the larger
-    of the two. count, total: how many elements (or directions) disagree, of how many tried.
+
+class Failure:
+    """One wrong gradient: of which operation, for which argument, by how much, and why.
+
+    op: the operation, such as "conv2d". argument: the name of its parameter, such as "w".
+    input: what the argument is to the caller: the name of an input, or the path of a parameter
+    such as "features.0.weight"; the same as `argument` for a value inside the function.
+    layer: the path of the layer in the model, with its class, empty outside a model.
+    index: the element that is off the most; None if no single one stands out. analytic, numeric:
+    the gradient there as the backward pass and as differences give it. relative_error:
+    |analytic - numeric| over the larger of the two. count, total: how many elements are wrong, of
+    how many. worst: the largest relative error of all of them. cause, evidence: the mistake in
+    words and what shows it; "" where none is known. affected: inputs that are wrong because of
+    it. sweep: (step, error, scatter) for a range of steps.
     """
+
+    __slots__ = (
+        "affected", "analytic", "argument", "cause", "count", "evidence", "index", "input", "layer",
+        "numeric", "op", "sweep", "total", "worst",
+    )  # fmt: skip
 
     def __init__(
         self,
         op: str,
         input: str,  # noqa: A002 (the field's name)
-        index: tuple[int, ...] | None,
-        analytic: float,
-        numeric: float,
+        *,
+        argument: str = "",
+        layer: str = "",
+        index: tuple[int, ...] | None = None,
+        analytic: float = 0.0,
+        numeric: float = 0.0,
+        cause: str = "",
+        evidence: str = "",
     ) -> None:
         self.op = op
         self.input = input
+        self.argument = argument or input
+        self.layer = layer
         self.index = index
         self.analytic = analytic
         self.numeric = numeric
-        self.relative_error = abs(analytic - numeric) / max(abs(analytic), abs(numeric))
-        self.count = self.total = 1
+        self.count = self.total = 0
+        self.worst = self.relative_error
+        self.cause = cause
+        self.evidence = evidence
+        self.affected: list[str] = []
+        self.sweep: list[tuple[float, float, float]] = []
+
+    @property
+    def relative_error(self) -> float:
+        """|analytic - numeric| over the larger of the two."""
+        size = max(abs(self.analytic), abs(self.numeric))
+        return abs(self.analytic - self.numeric) / size if size else 0.0
 
     def __str__(self) -> str:
-        where = "along a random direction" if self.index is None else f"at index {self.index}"
-        tried = "directions" if self.index is None else "elements"
+        where = f", in layer {self.layer}" if self.layer else ""
+        what = f"argument {self.argument}" if self.argument else "the whole"
+        if self.input != self.argument:
+            what += f" ({self.input})"
+        lines = [f"{self.op}, {what}{where}"]
+        if self.total:
+            lines.append(f"  wrong     {self.count} of {self.total} elements")
+        if self.index is not None:
+            place = "[" + ", ".join(map(str, self.index)) + "]"
+            lines.append(
+                f"  worst     at {place}: backward gives {self.analytic:.6g}, differences give "
+                f"{self.numeric:.6g} (relative error {self.relative_error:.2g})"
+            )
+        elif self.analytic != self.numeric:
+            lines.append(
+                f"  slope     along a random direction: backward gives {self.analytic:.6g}, "
+                f"differences give {self.numeric:.6g} (relative error {self.relative_error:.2g})"
+            )
+        lines.append(f"  cause     {self.cause or 'none of the usual mistakes fits'}")
+        if self.evidence:
+            lines.append(f"  evidence  {self.evidence}")
+        if self.sweep and not self.evidence:
+            lines.append(f"  evidence  {self.persistence()}")
+        others = [name for name in self.affected if name != self.input]
+        if others:
+            lines.append(f"  affects   {_listed(others)}")
+        return "\n".join(lines)
+
+    def persistence(self) -> str:
+        """The sweep in words: over which steps the error stays the same."""
+        same = [h for h, error, scatter in self.sweep if abs(error) > 5 * scatter]
+        if not same:
+            return ""
         return (
-            f"{self.op}: the gradient of {self.input} is wrong for {self.count} of {self.total} "
-            f"{tried}; worst {where}: analytic {self.analytic:.6g}, numeric {self.numeric:.6g}, "
-            f"relative error {self.relative_error:.2g}"
+            f"the error is the same for steps from {max(same):.0e} down to {min(same):.0e}: "
+            "neither truncation, which would shrink with the step, nor round-off, which would grow"
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The failure as plain data, ready for JSON."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {**fields, "relative_error": self.relative_error}
 
 
 class Report:
     """The result of a gradient check. `bool(report)` is true when every gradient agrees.
 
-    checked: how many numbers were compared for each input. worst: the largest error among those
-    that agree, relative to the largest element of the gradient it is in.
+    op: what was checked. checked: how many numbers were compared for each input. failures: what
+    is wrong. skipped_kinks: how many of the numbers lie on a kink, where only bounds hold.
+    notes: what a reader should know of a check that passed, in sentences. worst: the largest
+    error among those that agree, relative to the slope.
     """
+
+    __slots__ = ("checked", "failures", "notes", "op", "skipped_kinks", "worst")
 
     def __init__(self, op: str) -> None:
         self.op = op
         self.checked: dict[str, int] = {}
         self.failures: list[Failure] = []
+        self.skipped_kinks = 0
+        self.notes: list[str] = []
         self.worst = 0.0
 
     def __bool__(self) -> bool:
         return not self.failures
 
+    def __repr__(self) -> str:
+        return f"<Report: {self.summary()}>"
+
     def __str__(self) -> str:
-        return "\n".join([self.summary(), *(f"  {failure}" for failure in self.failures)])
+        lines = [self.summary()]
+        for failure in self.failures:
+            lines.extend("  " + line for line in str(failure).splitlines())
+        lines.extend(f"  note: {note}" for note in self.notes)
+        return "\n".join(lines)
 
     def summary(self) -> str:
         """The outcome in one line."""
         count = sum(self.checked.values())
-        inputs = ", ".join(self.checked)
+        kinks = f", {self.skipped_kinks} on a kink" if self.skipped_kinks else ""
         if self.failures:
-            wrong = ", ".join(failure.input for failure in self.failures)
-            return f"{self.op}: WRONG gradient of {wrong} ({count} numbers compared)"
+            wrong = dict.fromkeys(
+                name
+                for failure in self.failures
+                for name in failure.affected or [failure.input or failure.op]
+            )
+            return f"{self.op}: WRONG gradient of {_listed(list(wrong))}"
         return (
-            f"{self.op}: gradients of {inputs} agree "
-            f"({count} numbers compared, largest relative error {self.worst:.1e})"
+            f"{self.op}: gradients of {_listed(list(self.checked))} agree "
+            f"({count} numbers compared{kinks}, largest relative error {self.worst:.1e})"
         )
 
     def raise_for_failures(self) -> None:
@@ -82,5 +167,19 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
-        failures = [vars(failure) for failure in self.failures]
-        return {"ok": bool(self), **vars(self), "failures": failures}
+        return {
+            "ok": bool(self),
+            "op": self.op,
+            "checked": self.checked,
+            "failures": [failure.to_dict() for failure in self.failures],
+            "skipped_kinks": self.skipped_kinks,
+            "notes": self.notes,
+            "worst": self.worst,
+        }
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names with commas; of a long list the first ones and the number of the others."""
+    if len(names) <= 12:
+        return ", ".join(names)
+    return ", ".join(names[:10]) + f" and {len(names) - 10} others"

@@ -22,7 +22,6 @@ For batches `rows.py` has a faster plan, to which the convolutions here hand ove
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
 
 import numpy as np
 
@@ -31,10 +30,7 @@ from tinynet.kernels.activation import relu as relu
 from tinynet.kernels.activation import relu_dx as relu_dx
 from tinynet.kernels.geometry import Padding, Pair, output_size, span, strided, windows
 
-R = TypeVar("R")
-
 BLOCK_BYTES = 1 << 21
-CONV_PARALLEL_FROM = 4_000_000  # multiplications, likewise, of what is done here
 PARALLEL_FROM = 1 << 19  # elements of a pool below which handing over costs more than it saves
 ROWS_FROM = 256  # row by row where a row of the output has so many elements, over the batch
 
@@ -67,15 +63,11 @@ def _row_by_row(row_length: int, dilation: Pair, groups: int) -> bool:
     return row_length >= max(1, ROWS_FROM) and dilation == (1, 1) and groups == 1
 
 
-def _share_rows(
-    work: Callable[[slice], R], OH: int, bytes_per_row: int, multiplications: int
-) -> list[R]:
-    """[work(block of output rows), ...]: blocks that fit into BLOCK_BYTES, shared by the threads."""
-    parts = threads.get_num_threads() if multiplications >= CONV_PARALLEL_FROM else 1
-    count = max(-(-OH * bytes_per_row // max(1, BLOCK_BYTES)), parts)
-    step = max(1, -(-OH // count))
-    blocks = [slice(p, min(p + step, OH)) for p in range(0, OH, step)]
-    return threads.run(work, blocks) if parts > 1 else [work(block) for block in blocks]
+def _row_blocks(OH: int, bytes_per_row: int) -> list[slice]:
+    """Blocks of output rows whose windows fit into BLOCK_BYTES."""
+    threads.single_blas_thread()
+    step = max(1, BLOCK_BYTES // max(1, bytes_per_row))
+    return [slice(p, min(p + step, OH)) for p in range(0, OH, step)]
 
 
 def _unfold(
@@ -123,14 +115,13 @@ def conv2d(
     filters = w.reshape(groups, O // groups, -1)
     bias = None if b is None else b.reshape(groups, O // groups, 1)
 
-    def work(block: slice) -> None:
+    bytes_per_row = w[0].size * groups * OW * N * dtype.itemsize
+    for block in _row_blocks(OH, bytes_per_row):
         cols = _unfold(image, block, OW, kernel, stride, padding, dilation, groups)
         part = y[:, :, block.start * OW * N : block.stop * OW * N]
         np.matmul(filters, cols, out=part)
         if bias is not None:
             part += bias
-
-    _share_rows(work, OH, w[0].size * groups * OW * N * dtype.itemsize, w.size * OH * OW * N)
     return batch_first(y.reshape(O, OH, OW, N))
 
 
@@ -153,15 +144,12 @@ def conv2d_dw(
         return rows.conv2d_dw(slope, image, kernel, stride, padding)
     slopes = slope.reshape(groups, O // groups, OH * OW * N).transpose(0, 2, 1)
 
-    def work(block: slice) -> np.ndarray:
-        cols = _unfold(image, block, OW, kernel, stride, padding, dilation, groups)
-        share: np.ndarray = cols @ slopes[:, block.start * OW * N : block.stop * OW * N]
-        return share  # (G, K, O/G)
-
+    dw = np.zeros((groups, K, O // groups), dtype)
     bytes_per_row = K * groups * OW * N * dtype.itemsize
-    first, *rest = _share_rows(work, OH, bytes_per_row, K * O * OH * OW * N)
-    dw = sum(rest, first).transpose(0, 2, 1)
-    return np.ascontiguousarray(dw).reshape(O, C // groups, *kernel)
+    for block in _row_blocks(OH, bytes_per_row):
+        cols = _unfold(image, block, OW, kernel, stride, padding, dilation, groups)
+        dw += cols @ slopes[:, block.start * OW * N : block.stop * OW * N]
+    return np.ascontiguousarray(dw.transpose(0, 2, 1)).reshape(O, C // groups, *kernel)
 
 
 def conv2d_dx(
@@ -190,15 +178,13 @@ def conv2d_dx(
     targets = windows(dx, (KH, KW), stride, dilation)
     slopes = np.ascontiguousarray(batch_last(dy)).reshape(groups, O // groups, OH * OW * N)
     filters = np.ascontiguousarray(w.reshape(groups, O // groups, -1).transpose(0, 2, 1))
-    step = max(1, BLOCK_BYTES // max(1, C * KH * KW * OW * N * dtype.itemsize))
-    for p in range(0, OH, step):
-        end = min(p + step, OH)
-        dcols = (filters @ slopes[:, :, p * OW * N : end * OW * N]).reshape(
-            C, KH, KW, end - p, OW, N
-        )
+    bytes_per_row = C * KH * KW * OW * N * dtype.itemsize
+    for block in _row_blocks(OH, bytes_per_row):
+        dcols = filters @ slopes[:, :, block.start * OW * N : block.stop * OW * N]
+        dcols = dcols.reshape(C, KH, KW, -1, OW, N)
         for i in range(KH):
             for j in range(KW):  # one tap after the other: within a tap no pixel repeats
-                targets[:, i, j, p:end, :OW] += dcols[:, i, j]
+                targets[:, i, j, block, :OW] += dcols[:, i, j]
     return batch_first(dx[:, top : top + size[0], left : left + size[1]])
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from tinynet.kernels import threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, strided
 
-BLOCK_BYTES = 1 << 21
+BLOCK_BYTES = 1 << 22
 
 Block = tuple[slice, slice]
 """(output rows, output columns)."""
@@ -56,9 +56,7 @@ def cut(rows: int, columns: int, N: int, bytes_per_place: int, halo: int, work: 
     ]
 
 
-def cutout(
-    x: np.ndarray, top: int, height: int, left: int, width: int
-) -> tuple[np.ndarray, int]:
+def cutout(x: np.ndarray, top: int, height: int, left: int, width: int) -> tuple[np.ndarray, int]:
     """x[:, top : top + height, left : left + width], with zeros where that is outside of x.
 
     x (C, H, W, N) contiguous -> (a contiguous array that holds it, at how many bytes in it).

@@ -4,8 +4,8 @@ A kernel cuts its work into blocks that a few Python threads share, each with it
 one BLAS thread: so unfolding and adding run in parallel too, not the product alone. NumPy
 releases the interpreter's lock inside each of its calls. BLAS threads of its own would only be in
 the way: after each product they spin on the processor for a while, waiting for the next (a step
-of the vgg net at batch 32: 57 ms, with BLAS at two threads beside ours 97 ms). So the first `run`
-with several threads sets BLAS to one thread for good; `matmul` here cuts a large product itself.
+of the vgg net at batch 32: 57 ms, with BLAS at two threads beside ours 97 ms). So the first kernel
+sets BLAS to one thread for good; `matmul` here cuts a large product itself.
 
 Which thread computes a block never changes what is computed, so results are the same to the bit
 from run to run; only the cutting into blocks depends on the number of threads.
@@ -40,6 +40,8 @@ def _cores() -> int:
 
 _count = _cores()
 
+MATMUL_PARALLEL_FROM = 4_000_000  # likewise, for a single product
+OUTER_PARALLEL_FROM = 500_000  # likewise, for the product of a column and a row
 PARALLEL_FROM = 10_000_000  # multiplications below which handing over costs more than it saves
 
 
@@ -98,6 +100,7 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
 
     multiplications: how many there are in all; if too few to pay, the caller computes alone.
     """
+    single_blas_thread()
     few = multiplications is not None and multiplications < PARALLEL_FROM
     count = 1 if few else min(_count, len(blocks))
     if count == 1 or not _busy.acquire(blocking=False):
@@ -118,7 +121,6 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
         for i in range(first, end):
             results[i] = work(blocks[i])
 
-    single_blas_thread()
     helpers = _workers[: count - 1]
     for helper, first, end in zip(helpers, ends, ends[1:]):
         context = contextvars.copy_context()  # carries np.errstate over to the thread
@@ -146,19 +148,23 @@ def _wait_for_all(helpers: list[Worker]) -> list[BaseException | None]:
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b of two matrices, cut along its longer side if it is large."""
     M, P = a.shape[0], b.shape[1]
-    if a.shape[1] == 1:  # one image's weight gradient: 0.12 ms where BLAS takes 1.3 (128 x 9216)
-        return np.asarray(a * b)
-    if M * a.shape[1] * P < PARALLEL_FROM or _count == 1:
-        return np.asarray(a @ b)
+    outer = (
+        a.shape[1] == 1
+    )  # one image's weight gradient: 0.12 ms where BLAS takes 1.3 (128 x 9216)
+    multiply = np.multiply if outer else np.matmul
+    few = M * P < OUTER_PARALLEL_FROM if outer else M * a.shape[1] * P < MATMUL_PARALLEL_FROM
+    if few or _count == 1:
+        single_blas_thread()
+        return np.asarray(multiply(a, b))
     product: np.ndarray = np.empty((M, P), np.result_type(a, b))
     size = max(M, P)
     parts = [slice(size * i // _count, size * (i + 1) // _count) for i in range(_count)]
 
     def work(part: slice) -> None:
         if P >= M:
-            np.matmul(a, b[:, part], out=product[:, part])
+            multiply(a, b[:, part], out=product[:, part])
         else:
-            np.matmul(a[part], b, out=product[part])
+            multiply(a[part], b, out=product[part])
 
     run(work, parts)
     return product

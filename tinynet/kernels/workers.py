@@ -121,6 +121,7 @@ class _Watchman:
         self._started = False
 
     def watch(self, worker: Worker) -> None:
+        """From now on send this worker to sleep when it is idle."""
         with self._change:
             self._awake.append(worker)
             if len(self._awake) > 1:

@@ -73,9 +73,10 @@ def _in_order_of_work(layers: Iterable[Module]) -> list[Module]:
     """
     ordered = list(layers)
     for i in range(len(ordered) - 1):
-        if type(ordered[i]) is ReLU and type(ordered[i + 1]) is MaxPool2d:
-            if not any(layer.has_hooks() for layer in ordered[i : i + 2]):
-                ordered[i : i + 2] = ordered[i + 1], ordered[i]
+        layer, after = ordered[i : i + 2]
+        pair = type(layer) is ReLU and type(after) is MaxPool2d
+        if pair and not layer.has_hooks() and not after.has_hooks():
+            ordered[i : i + 2] = after, layer
     return ordered
 
 

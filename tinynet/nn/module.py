@@ -99,6 +99,7 @@ class Module:
             y = self.forward(*args, **kwargs)
         except ShapeError as error:
             self._tell_path(error)
+            self._tell_shapes(error, args, kwargs)
             raise
         except MemoryError as error:
             located = OutOfMemoryError.of(error)
@@ -119,6 +120,16 @@ class Module:
             error.layers[-1] = (name, error.layers[-1][1])
         error.layers.append(("", type(self).__name__))
         error.__dict__["module"] = self
+
+    def _tell_shapes(
+        self, error: ShapeError, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """If this is the outermost module, add the shapes on the way to the error."""
+        from tinynet.nn import trail  # only needed for an error
+
+        if trail.outermost():
+            error.trail = trail.retrace(self, args, kwargs, error)
+            del error.__dict__["module"]
 
     def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
         """Call `hook(module, args, output)` after each forward pass.

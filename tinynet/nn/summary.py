@@ -59,7 +59,7 @@ class Summary:
             (
                 row.name,
                 row.layer,
-                _shape(row.output_shape),
+                shape_text(row.output_shape),
                 _grouped(row.parameters),
                 _grouped(row.multiply_adds),
                 _bytes(row.activation_bytes),
@@ -67,7 +67,7 @@ class Summary:
             for row in self.rows
         ]
         head = ("name", "layer", "output", "parameters", "multiply-adds", "activations")
-        start = ("", "input", _shape(self.input_shape), "", "", "")
+        start = ("", "input", shape_text(self.input_shape), "", "", "")
         foot = (
             "total",
             self.model,
@@ -76,7 +76,7 @@ class Summary:
             _grouped(self.total_multiply_adds),
             _bytes(self.activation_bytes),
         )
-        lines = _aligned([head, start, *cells, foot])
+        lines = aligned([head, start, *cells, foot])
         rule = "-" * max(map(len, lines))
         frozen = self.total_parameters - self.trainable_parameters
         notes = [
@@ -161,7 +161,7 @@ class _Walk:
         return [row for row in self.rows if row.layer]
 
     def enter(self, module: Module, args: tuple[Any, ...]) -> None:
-        row = Row(self.names[id(module)], _title(module), ())
+        row = Row(self.names[id(module)], title(module), ())
         for parameter in module.parameters(recurse=False):
             if id(parameter) not in self.counted:
                 self.counted.add(id(parameter))
@@ -198,19 +198,20 @@ def multiply_adds(op: str, args: tuple[Any, ...], output: Any) -> int:
     return 0
 
 
-def _title(module: Module) -> str:
+def title(module: Module) -> str:
     """Class and the settings without names, such as `Conv2d(3, 64, 3x3)`."""
     name = type(module).__name__
     sizes = [getattr(module, key, None) for key in ("in_channels", "out_channels")]
     if None not in sizes:
-        kernel = _shape(getattr(module, "kernel_size", ()))
+        kernel = shape_text(getattr(module, "kernel_size", ()))
         return f"{name}({sizes[0]}, {sizes[1]}, {kernel})"
     if hasattr(module, "in_features") and hasattr(module, "out_features"):
         return f"{name}({module.in_features}, {module.out_features})"
     return name
 
 
-def _shape(shape: Sequence[int]) -> str:
+def shape_text(shape: Sequence[int]) -> str:
+    """Sizes as people write them: 32x1x28x28."""
     return "x".join(map(str, shape))
 
 
@@ -234,12 +235,12 @@ def _bytes(number: int) -> str:
     return f"{number / size:.1f} {unit}"
 
 
-def _aligned(table: list[tuple[str, ...]]) -> list[str]:
-    """Lines with columns of equal width: names to the left, numbers to the right."""
+def aligned(table: Sequence[tuple[str, ...]], left: int = 2) -> list[str]:
+    """Lines with columns of equal width: the first `left` to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*table)]
     lines = []
     for cells in table:
-        left = [cell.ljust(width) for cell, width in zip(cells[:2], widths)]
-        right = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:])]
-        lines.append("  ".join(left + right).rstrip())
+        begin = [cell.ljust(width) for cell, width in zip(cells[:left], widths)]
+        end = [cell.rjust(width) for cell, width in zip(cells[left:], widths[left:])]
+        lines.append("  ".join(begin + end).rstrip())
     return lines

@@ -53,7 +53,10 @@ def conv2d(
     """
     check_image("conv2d", x)
     if w.ndim != 4:
-        raise ShapeError(f"conv2d: the weight must have shape (O, C/groups, KH, KW), got {w.shape}")
+        raise ShapeError(
+            f"conv2d: the weight must have shape (O, C/groups, KH, KW), got {w.shape}; for an "
+            f"input of shape {x.shape} such as (8, {x.shape[1]}, 3, 3)"
+        )
     _check_channels("conv2d", x.shape, w.shape, groups)
     _check_bias("conv2d", b, w.shape[0])
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
@@ -103,6 +106,7 @@ def conv_transpose2d(
         raise ShapeError(
             f"{op}: the weight must have shape (C, O/groups, KH, KW) with C the {x.shape[1]} "
             f"channels of the input {x.shape} and divisible by groups={groups}, got {w.shape}"
+            + ("; use w.swapaxes(0, 1)" if x.shape[1] in w.shape[1:2] else "")
         )
     O = w.shape[1] * groups
     _check_bias(op, b, O)
@@ -111,7 +115,7 @@ def conv_transpose2d(
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
         raise ShapeError(
             f"{op}: output_padding={output_padding} must be smaller than stride {stride} or "
-            f"dilation {dilation}"
+            f"dilation {dilation}. Use output_padding={max(*stride, *dilation) - 1} or less."
         )
     kernel = w.shape[2:]
     edges: Padding = ((margin[0], margin[0]), (margin[1], margin[1]))
@@ -122,7 +126,8 @@ def conv_transpose2d(
     if min(size) < 1:
         raise ShapeError(
             f"{op}: padding={padding} leaves an output of {size[0]}x{size[1]} from an input of "
-            f"{x.shape[2]}x{x.shape[3]}; use less padding"
+            f"{x.shape[2]}x{x.shape[3]}; use padding="
+            f"{min(m + (n - 1) // 2 for m, n in zip(margin, size))} or less"
         )
     y = kernels.current.conv2d_dx(x, w, size, stride, edges, dilation, groups)
     if b is not None:
@@ -144,7 +149,8 @@ def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int
     if groups < 1 or O % groups or C % groups:
         raise ShapeError(
             f"{op}: groups={groups} must divide the {C} channels of the input {x} and the {O} "
-            f"filters of the weight {w}"
+            f"filters of the weight {w}; "
+            f"{', '.join(str(g) for g in range(1, C + 1) if C % g == O % g == 0)} would"
         )
     if w[1] * groups != C:
         raise ShapeError(
@@ -156,7 +162,8 @@ def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int
 
 def _check_bias(op: str, b: np.ndarray | None, O: int) -> None:
     if b is not None and b.shape != (O,):
-        raise ShapeError(f"{op}: the bias has shape {b.shape}, {O} filters need ({O},)")
+        cure = f": b.reshape({O})" if b.size == O else ""
+        raise ShapeError(f"{op}: the bias has shape {b.shape}, {O} filters need ({O},){cure}")
 
 
 def _edges(padding: IntPair | str, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:
@@ -164,9 +171,12 @@ def _edges(padding: IntPair | str, kernel: Pair, stride: Pair, dilation: Pair) -
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":
-        if stride != (1, 1):
-            raise ShapeError(f"conv2d: padding='same' needs stride 1, got stride={stride}")
         high, wide = (span(k, d) - 1 for k, d in zip(kernel, dilation))
+        if stride != (1, 1):
+            raise ShapeError(
+                f"conv2d: padding='same' needs stride 1, got stride={stride}. Use "
+                f"padding={(high // 2, wide // 2)} with this stride."
+            )
         return (high // 2, high - high // 2), (wide // 2, wide - wide // 2)
     if isinstance(padding, str):
         raise ValueError(

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from tinynet.autograd import Array, differentiable
-from tinynet.errors import ShapeError
+from tinynet.errors import ShapeError, no_broadcast
 from tinynet.kernels.threads import matmul as matmul_2d
 
 Op = tuple[Array, ...]
@@ -28,11 +28,14 @@ def matmul(x: Array, w: Array) -> Op:
     Keeps both inputs. Raises ShapeError if the inner sizes differ.
     """
     if x.ndim == 0 or w.ndim == 0 or x.shape[-1] != w.shape[-2 if w.ndim > 1 else 0]:
-        raise ShapeError(
-            f"matmul: shapes {x.shape} and {w.shape} do not fit; the last size of the first must "
-            "equal the last but one of the second"
-        )
-    y = x @ w
+        raise _no_product(x.shape, w.shape)
+    try:
+        y = x @ w
+    except ValueError as error:
+        raise no_broadcast(
+            f"matmul: the axes before the last two of {x.shape} and {w.shape}",
+            [x.shape[:-2], w.shape[:-2]],
+        ) from error
     if x.ndim == 2 == w.ndim:
         return y, lambda dy: dy @ w.T, lambda dy: x.T @ dy
     rows, columns, one_matrix = x.ndim > 1, w.ndim > 1, w.ndim == 2
@@ -57,6 +60,21 @@ def matmul(x: Array, w: Array) -> Op:
     return y, dx, dw
 
 
+def _no_product(x: tuple[int, ...], w: tuple[int, ...]) -> ShapeError:
+    """The error for inner sizes that differ, with the transpose or the shape that fits."""
+    if not x or not w:
+        return ShapeError(f"matmul: shapes {x} and {w}: a single value multiplies with `*`, not @")
+    cure = f"The second must have shape ({x[-1]}, ...)."
+    if len(w) > 1 and w[-1] == x[-1]:
+        cure = f"Transpose the second: `x @ w.mT` multiplies by {(*w[:-2], w[-1], w[-2])}."
+    elif len(x) > 1 and x[-2] == w[-2 if len(w) > 1 else 0]:
+        cure = f"Transpose the first: `x.mT @ w` multiplies {(*x[:-2], x[-1], x[-2])}."
+    return ShapeError(
+        f"matmul: shapes {x} and {w} do not fit; the last size of the first ({x[-1]}) must equal "
+        f"the last but one of the second ({w[-2 if len(w) > 1 else 0]}). {cure}"
+    )
+
+
 def _rows(x: Array) -> Array:
     """All but the last axis as one: (..., I) -> (N, I)."""
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
@@ -74,12 +92,13 @@ def linear(x: Array, w: Array, b: Array = None) -> Op:
     if x.ndim == 0 or w.ndim != 2 or x.shape[-1] != w.shape[1]:
         raise ShapeError(
             f"linear: the input has {x.shape[-1] if x.ndim else 'no'} features (shape {x.shape}), "
-            f"the weight of shape {w.shape} takes {w.shape[-1]}"
+            f"the weight of shape {w.shape} takes {w.shape[-1] if w.ndim else 'none'}. "
+            + _fitting_weight(x.shape, w.shape)
         )
     if b is not None and b.shape != w.shape[:1]:
         raise ShapeError(
             f"linear: the bias has shape {b.shape}, the weight of shape {w.shape} needs "
-            f"{w.shape[:1]}"
+            f"{w.shape[:1]}" + (f": b.reshape({w.shape[0]})" if b.size == w.shape[0] else "")
         )
     batch_last = x.ndim == 2 and x.flags.f_contiguous and not x.flags.c_contiguous
     y = matmul_2d(w, x.T).T if batch_last else _product(x, w.T)
@@ -96,6 +115,13 @@ def linear(x: Array, w: Array, b: Array = None) -> Op:
         return dy.sum(axis=tuple(range(dy.ndim - 1)))
 
     return y, dx, dw, db
+
+
+def _fitting_weight(x: tuple[int, ...], w: tuple[int, ...]) -> str:
+    """The weight that would fit an input of shape x."""
+    if len(w) == 2 and x and w[0] == x[-1]:
+        return f"The weight is (O, I), so use w.T, of shape {w[::-1]}."
+    return f"Use a weight of shape ({w[0] if w else 'O'}, {x[-1] if x else 'I'})."
 
 
 def _product(x: Array, w: Array) -> Array:

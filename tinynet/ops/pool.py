@@ -135,7 +135,8 @@ def _arguments(
     if any(2 * m > k for m, k in zip(margin, kernel)):
         raise ShapeError(
             f"{op}: padding={padding} must be at most half of kernel_size={kernel_size}, or "
-            "windows would hold padding alone"
+            "windows would hold padding alone. "
+            f"Use padding={tuple(k // 2 for k in kernel)} or less."
         )
     return kernel, steps, margin
 

@@ -35,10 +35,25 @@ def reshape(x: Array, shape: Sequence[int]) -> Op:
     try:
         y = x.reshape(shape)
     except ValueError as error:
-        raise ShapeError(
-            f"reshape: {x.size} elements of shape {old} do not fit into shape {tuple(shape)}"
-        ) from error
+        raise _no_reshape(old, tuple(shape)) from error
     return y, lambda dy: dy.reshape(old)
+
+
+def _no_reshape(old: tuple[int, ...], new: tuple[int, ...]) -> ShapeError:
+    """The error for a number of elements that differs, with a shape that takes them."""
+    size, known = math.prod(old), math.prod(n for n in new if n != -1)
+    cure = f"It takes {known}."
+    if new.count(-1) > 1:
+        cure = "Only one size may be -1."
+    elif -1 in new:
+        cure = f"{size} is no multiple of {known}, so no size fits in place of -1."
+    elif len(old) > 1 and new[:1] == old[:1]:
+        cure += f" Use {(old[0], -1)} to flatten all axes but the first."
+    elif new and size % (math.prod(new[:-1]) or 1) == 0 and 0 not in new:
+        cure += f" Use {(*new[:-1], size // math.prod(new[:-1]))}, or -1 for one size."
+    return ShapeError(
+        f"reshape: {size} elements of shape {old} do not fit into shape {new}. {cure}"
+    )
 
 
 def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -55,7 +70,7 @@ def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if not 0 <= start <= end < ndim:
         raise ShapeError(
             f"flatten: start_dim={start_dim} and end_dim={end_dim} must name axes of shape {shape} "
-            "in this order"
+            f"in this order; its axes are {-ndim} to {ndim - 1}. Use end_dim=-1 for the last."
         )
     return reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
@@ -89,9 +104,19 @@ def expand(x: Array, shape: Sequence[int]) -> Op:
         y = np.broadcast_to(x, target)
     except ValueError as error:
         raise ShapeError(
-            f"expand: shape {x.shape} cannot be stretched to {tuple(shape)}; only a size 1 can"
+            f"expand: shape {x.shape} cannot be stretched to {tuple(shape)}; only a size 1 can. "
+            f"Use {_stretched(x.shape, shape)}, or repeat the elements with cat."
         ) from error
     return y, lambda dy: dy  # summed back to the shape of x by @differentiable
+
+
+def _stretched(old: tuple[int, ...], wanted: Sequence[int]) -> tuple[int, ...]:
+    """The shape nearest to `wanted` that `old` can be stretched to."""
+    new = list(wanted)
+    new = [1] * (len(old) - len(new)) + new
+    for i in range(1, len(old) + 1):
+        new[-i] = new[-i] if old[-i] == 1 else old[-i]
+    return tuple(new)
 
 
 @differentiable(view=True)
@@ -104,7 +129,9 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> Op:
     try:
         y = x.squeeze(axis)
     except ValueError as error:
-        raise ShapeError(f"squeeze: axis {axis} of shape {old} is not of size 1") from error
+        ones = [i for i, size in enumerate(old) if size == 1]
+        has = f"the axes of size 1 are {ones}" if ones else "no axis is"
+        raise ShapeError(f"squeeze: axis {axis} of shape {old} is not of size 1; {has}") from error
     return y, lambda dy: dy.reshape(old)
 
 
@@ -132,7 +159,7 @@ def _cat(*xs: Array, dim: int = 0) -> Op:
         shapes = ", ".join(str(x.shape) for x in xs)
         raise ShapeError(
             f"cat along axis {dim}: the inputs must have this axis, and equal sizes on all other "
-            f"axes; got shapes {shapes}"
+            f"axes; got shapes {shapes}. {_cat_cure([x.shape for x in xs])}"
         ) from error
     before = (slice(None),) * (dim % y.ndim)
     pulls = []
@@ -142,6 +169,16 @@ def _cat(*xs: Array, dim: int = 0) -> Op:
         pulls.append(lambda dy, part=part: dy[part])
         start += x.shape[dim]
     return (y, *pulls)
+
+
+def _cat_cure(shapes: list[tuple[int, ...]]) -> str:
+    """Along which axis inputs of these shapes can be joined, if there is one."""
+    if any(len(shape) != len(shapes[0]) for shape in shapes):
+        return "Give all of them equally many axes: .unsqueeze(axis) adds one of size 1."
+    unlike = [i for i, sizes in enumerate(zip(*shapes)) if len(set(sizes)) > 1]
+    if len(unlike) == 1:
+        return f"They differ at axis {unlike[0]}: use dim={unlike[0]}."
+    return f"They differ at the axes {unlike}." if unlike else f"Use dim=0 to {len(shapes[0]) - 1}."
 
 
 def cat(tensors: Sequence[Array], dim: int = 0) -> Tensor:
@@ -164,7 +201,10 @@ def stack(tensors: Sequence[Array], dim: int = 0) -> Tensor:
         raise ValueError("stack: needs at least one tensor, got an empty list")
     shapes = [tuple(x.shape) for x in tensors]
     if any(shape != shapes[0] for shape in shapes):
-        raise ShapeError(f"stack: all shapes must be equal, got {', '.join(map(str, shapes))}")
+        raise ShapeError(
+            f"stack: all shapes must be equal, got {', '.join(map(str, shapes))}. `cat` joins "
+            "along an axis that is there already."
+        )
     return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 
@@ -186,9 +226,11 @@ def split(x: Array, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tens
     else:
         sizes = list(split_size)
         if builtins.sum(sizes) != size or builtins.min(sizes, default=0) < 0:
+            rest = size - builtins.sum(sizes)
+            cure = f". Use {[*sizes, rest]}." if rest > 0 else "; none may be negative"
             raise ShapeError(
                 f"split: sizes {sizes} add up to {builtins.sum(sizes)}, but axis {dim} of shape "
-                f"{tuple(x.shape)} has {size}; none may be negative"
+                f"{tuple(x.shape)} has {size}{cure}"
             )
     before = (slice(None),) * (dim % ndim)
     ends = [builtins.sum(sizes[: i + 1]) for i in range(len(sizes))]

@@ -20,6 +20,7 @@ import numpy as np
 
 from tinynet.autograd import Variable, enable_grad, note_change
 from tinynet.errors import CheckpointError, ShapeError, unknown_name
+from tinynet.kernels import threads
 from tinynet.optim.checks import Check
 from tinynet.tensor import Tensor
 
@@ -74,8 +75,8 @@ class Optimizer:
         self.defaults = {name: self._checked(name, value) for name, value in defaults.items()}
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        self._memory: dict[str, np.ndarray] = {}
-        self._views: dict[tuple[tuple[int, ...], str], tuple[np.ndarray, ...]] = {}
+        self._memory: dict[tuple[str, int], np.ndarray] = {}
+        self._views: dict[tuple[str, int], dict[tuple[int, ...], tuple[np.ndarray, ...]]] = {}
         for group in self._as_groups(params):
             self.add_param_group(group)
 
@@ -286,17 +287,42 @@ class Optimizer:
         if x.size <= BLOCK:
             self._update_block(x, g, used, settings)
         else:
-            for index in _blocks(x.shape, BLOCK):
-                part = {name: used[name][index] for name in names}
-                part["step"] = used["step"]
-                self._update_block(x[index], g[index], part, settings)
+            self._update_blocks(x, g, used, settings, names)
         note_change(p.data)
 
+    def _update_blocks(
+        self,
+        x: np.ndarray,
+        g: np.ndarray,
+        state: dict[str, Any],
+        settings: dict[str, Any],
+        names: tuple[str, ...],
+    ) -> None:
+        """A large parameter, block by block, so that a block stays in the cache for its formula.
+
+        The threads share the blocks: it is memory that limits, and two cores move more of it.
+        """
+        blocks = list(_blocks(x.shape, BLOCK))
+        count = min(threads.get_num_threads(), len(blocks))
+
+        def work(share: int) -> None:
+            for index in blocks[share::count]:
+                part = {name: state[name][index] for name in names}
+                part["step"] = state["step"]
+                self._update_block(x[index], g[index], part, settings, share)
+
+        threads.run(work, range(count))
+
     def _update_block(
-        self, x: np.ndarray, g: np.ndarray, state: dict[str, Any], settings: dict[str, Any]
+        self,
+        x: np.ndarray,
+        g: np.ndarray,
+        state: dict[str, Any],
+        settings: dict[str, Any],
+        share: int = 0,
     ) -> None:
         """`maximize` and weight decay, the same for all, and then the subclass's formula."""
-        t, u, d = self._scratch(x.shape, x.dtype)
+        t, u, d = self._scratch(x.shape, x.dtype, share)
         if settings.get("maximize"):
             g = np.negative(g, out=d, casting="same_kind")
         weight_decay = settings.get("weight_decay")
@@ -307,17 +333,20 @@ class Optimizer:
             g = np.add(g, t, out=d, casting="same_kind")
         self.update(x, g, state, settings, t, u)
 
-    def _scratch(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[np.ndarray, ...]:
-        """Three arrays of uninitialised memory, the same memory for all shapes."""
-        views = self._views.get((shape, dtype.char))
+    def _scratch(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], share: int
+    ) -> tuple[np.ndarray, ...]:
+        """Three arrays of uninitialised memory, for each share the same memory for all shapes."""
+        owner = (dtype.char, share)
+        views = self._views.setdefault(owner, {}).get(shape)
         if views is None:
             size = math.prod(shape)
-            memory = self._memory.get(dtype.char)
+            memory = self._memory.get(owner)
             if memory is None or memory.shape[1] < size:
-                memory = self._memory[dtype.char] = np.empty((3, size), dtype)
-                self._views = {key: v for key, v in self._views.items() if key[1] != dtype.char}
+                memory = self._memory[owner] = np.empty((3, size), dtype)
+                self._views[owner] = {}
             views = tuple(row[:size].reshape(shape) for row in memory)
-            self._views[shape, dtype.char] = views
+            self._views[owner][shape] = views
         return views
 
     # ----- saving and loading -----------------------------------------------------------------

@@ -7,6 +7,7 @@ Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet import anomaly
 from tinynet.data import Compose, DataLoader, Normalize
 from tinynet.errors import DataError
 from tinynet.nn import Module
@@ -73,6 +75,7 @@ def fit(
     resume: bool | str | os.PathLike[str] = False,
     about: Mapping[str, Any] | None = None,
     progress: bool | None = None,
+    detect_anomaly: bool = False,
 ) -> History:
     """Train `model` in place and return what happened, one record an epoch.
 
@@ -90,7 +93,9 @@ def fit(
     callbacks: see `Callback`. early_stopping: an EarlyStopping, or its patience in epochs.
     checkpoint: a file that always holds the best epoch's model. about: more that checkpoints
     should say of the model, such as its name; see `save`. progress: None for a bar on a terminal
-    and lines elsewhere, False for silence, True for the bar.
+    and lines elsewhere, False for silence, True for the bar. detect_anomaly: look at every result
+    and gradient, which takes a little longer, so that a DivergenceError comes at the very
+    operation that went bad and names it; see `tinynet.detect_anomaly`.
 
     out: a folder that keeps the run: last.npz after every epoch, and after every `save_every`
     steps; best.npz; and with keep_every=k epoch-0010.npz and so on after every k-th epoch. Ctrl-C
@@ -139,7 +144,8 @@ def fit(
         extra.append(RunFolder(out, keep_every, save_every, resumed=start is not None))
     elif keep_every is not None or save_every is not None:
         raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
-    return train_run(run, extra, start)
+    with anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext():
+        return train_run(run, extra, start)
 
 
 def _prepare(

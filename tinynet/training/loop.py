@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from tinynet.anomaly import AnomalyError, first_anomaly
 from tinynet.autograd import no_grad
 from tinynet.data import DataLoader
 from tinynet.errors import DataError
@@ -50,19 +51,23 @@ DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
 class DivergenceError(FloatingPointError):
     """Training that ran away: a loss or a weight is no finite number any more.
 
-    epoch and step (both from 1; step within the epoch) say where. kept: the checkpoint that was
-    written last before it, if there is one.
+    epoch and step (both from 1; step within the epoch) say where. anomaly: the first operation
+    that yielded NaN or infinity, where it could be found. kept: the checkpoint that was written
+    last before it, if there is one.
     """
 
     kept: Path | None = None
 
-    def __init__(self, message: str, epoch: int, step: int) -> None:
+    def __init__(
+        self, message: str, epoch: int, step: int, anomaly: AnomalyError | None = None
+    ) -> None:
         super().__init__(message)
         self.epoch = epoch
         self.step = step
+        self.anomaly = anomaly
 
     def __str__(self) -> str:
-        kept = "" if self.kept is None else f" The last good checkpoint is {self.kept}."
+        kept = "" if self.kept is None else f"\nThe last good checkpoint is {self.kept}."
         return super().__str__() + kept
 
 
@@ -107,7 +112,8 @@ def train_epoch(
     so_far = so_far or EpochSoFar()
     for x, target in batches:
         attempt = functools.partial(_gradient, model, loss, optimizer, x, target)
-        with naming_divergence(optimizer, epoch, so_far.steps + 1):
+        find = functools.partial(first_anomaly, model, x, target, loss)
+        with naming_divergence(optimizer, epoch, so_far.steps + 1, find):
             output, so_far.loss = within_memory(model, attempt, len(x))
             if clip_grad_norm is not None:
                 clip_grad_norm_(model.parameters(), clip_grad_norm)
@@ -258,9 +264,15 @@ def check_weights(model: Module) -> None:
 
 
 @contextlib.contextmanager
-def naming_divergence(optimizer: Optimizer, epoch: int, step: int) -> Iterator[None]:
+def naming_divergence(
+    optimizer: Optimizer,
+    epoch: int,
+    step: int,
+    find: Callable[[], AnomalyError | None] = lambda: None,
+) -> Iterator[None]:
     """Add to a FloatingPointError from inside when it happened and what helps as a rule.
 
+    find: looks for the operation where it began, and is called only then.
     NumPy's warnings about overflow are silent inside: what overflows ends in such an error.
     """
     try:
@@ -268,11 +280,15 @@ def naming_divergence(optimizer: Optimizer, epoch: int, step: int) -> Iterator[N
             yield
     except FloatingPointError as error:
         lr = float(optimizer.param_groups[0]["lr"])
+        anomaly = error if isinstance(error, AnomalyError) else find()
+        reason = "an operation went bad" if anomaly is error else str(error).rstrip(".")
         raise DivergenceError(
-            f"training ran away in epoch {epoch}, step {step}: {str(error).rstrip('.')}. "
+            f"training ran away in epoch {epoch}, step {step}: {reason}. "
             "The learning rate is "
             f"{lr:.4g}; try a tenth of it, or limit the gradient with clip_grad_norm=1.0. If it "
-            "is the very first step, look for NaN or unscaled values in the data.",
+            "is the very first step, look for NaN or unscaled values in the data."
+            + (f"\nWhere it began: {anomaly}" if anomaly else ""),
             epoch,
             step,
+            anomaly,
         ) from error

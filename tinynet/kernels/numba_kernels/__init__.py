@@ -9,12 +9,16 @@ Five files, each one idea:
     activation.py ReLU in one pass
 
 What it brings stands in benchmarks/RESULTS.md (`make bench`), case by case, beside PyTorch and the
-NumPy kernels. The direct tiles run at 80 to 90 GFLOP/s a thread within a step, of 96 to 98 that
-OpenBLAS reaches (`python -m benchmarks.roofline`).
+NumPy kernels.
 
 What is not covered goes to the NumPy kernels: groups, strides of a convolution, dtypes other than
 float32 and float64, empty arrays, in `conv2d_dx` padding wider than the window, and pooling of
-fewer images than a vector has lanes, where NumPy's rows are longer than the loops' here.
+fewer images than a line holds lanes, except blocks of 2x2: NumPy's rows are longer than the loops'
+here.
+
+Buffers: what a thread holds at a time is a block of padded images (BLOCK_BYTES, or one row of
+outputs where that is more), in `winograd` the planes (LINES_IN_PLANES, or four tiles of every
+channel), and its share of the weight's gradient.
 
 Compiling everything for one dtype takes about 13 s of processor time, once: the code is cached on
 disk beside the source, or where NUMBA_CACHE_DIR says. Numba looks at the time of change of the file
@@ -36,18 +40,24 @@ from tinynet.kernels.numba_kernels import activation, direct, pooling, winograd
 from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
-BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in a second-level cache of 1 MB
-SERIAL_FLOPS = 20_000_000  # below this, waking a thread costs more than it saves
-SERIAL_BYTES = 1 << 21  # the same for pooling
+BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in its second-level cache
+SERIAL_FLOPS = 4_000_000  # below this, a second thread costs more than it saves
+SERIAL_BYTES = 1 << 19  # the same for pooling and ReLU
+FEW_PIXELS = 1 << 13  # up to this, pooling of fewer images than a line holds has a gain
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def lying(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable.
+    """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable."""
+    return plain(batch_last(x), dtype)
 
-    Numba compiles anew for read-only arrays, so these are copied; the kernels write to no input.
+
+def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """x, contiguous and writeable: Numba compiles anew for read-only arrays, so these are copied.
+
+    The kernels write to no input.
     """
-    x = np.ascontiguousarray(batch_last(x), dtype)
+    x = np.ascontiguousarray(x, dtype)
     return x if x.flags.writeable else x.copy()
 
 
@@ -85,37 +95,36 @@ def _rows_per_task(N: int, C: int, OH: int, width: int, reach: int, dtype: np.dt
 def _correlate(
     x: np.ndarray,
     w: np.ndarray,
+    turned: bool,
     b: np.ndarray | None,
     padding: Padding,
     dilation: Pair,
     size: Pair,
     dtype: np.dtype,
 ) -> np.ndarray:
-    """x (C, H, W, N), w (O, C, KH, KW) -> y (N, O, *size)."""
+    """x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW) -> y (N, O, *size)."""
     C, _, W, N = x.shape
-    O, kernel = w.shape[0], w.shape[2:]
+    O, kernel = w.shape[turned], w.shape[2:]
+    w = plain(w, dtype)
     y = np.empty((O, *size, N), dtype)
-    bias = np.zeros(O, dtype) if b is None else np.array(b, dtype)
+    bias = np.zeros(O, dtype) if b is None else plain(b, dtype)
     corner = padding[0][0], padding[1][0]
-    serial = 2 * y.size * C * kernel[0] * kernel[1] < SERIAL_FLOPS
     if winograd.pays(N, C, O, kernel, dilation, size, dtype):
-        filters = winograd.transform_filters(w)
+        columns = winograd.chunk(C, 4, size)[1]
 
         def work(part: int, first: int, last: int) -> None:
-            winograd.correlate_part(first, last, x, filters, bias, corner, y)
+            winograd.correlate_part(first, last, columns, x, w, turned, bias, corner, y)
 
-        share_out(work, winograd.tasks(N, size, 1), serial)
+        tasks = winograd.tasks(N, size, (1, columns))
     else:
-        filters = direct.pack_filters(np.array(w, dtype, order="C").reshape(O, -1))
         width = W + sum(padding[1])
         rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype)
 
         def work(part: int, first: int, last: int) -> None:
-            direct.correlate_part(
-                first, last, rows, x, filters, bias, kernel, dilation, corner, width, y
-            )
+            direct.correlate_part(first, last, rows, x, w, turned, bias, dilation, corner, width, y)
 
-        share_out(work, -(-N // lanes(dtype)) * -(-size[0] // rows), serial)
+        tasks = -(-N // lanes(dtype)) * -(-size[0] // rows)
+    share_out(work, tasks, 2 * y.size * C * kernel[0] * kernel[1] < SERIAL_FLOPS)
     return batch_first(y)
 
 
@@ -133,7 +142,7 @@ def conv2d(
     size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
     if not _covers(dtype, stride, padding, groups, *x.shape, *w.shape, *size):
         return numpy_kernels.conv2d(x, w, b, stride, padding, dilation, groups)
-    return _correlate(lying(x, dtype), w, b, padding, dilation, size, dtype)
+    return _correlate(lying(x, dtype), w, False, b, padding, dilation, size, dtype)
 
 
 def conv2d_dx(
@@ -155,8 +164,7 @@ def conv2d_dx(
     )
     if not _covers(dtype, stride, back, groups, *dy.shape, *w.shape, *size):
         return numpy_kernels.conv2d_dx(dy, w, size, stride, padding, dilation, groups)
-    turned = w[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-    return _correlate(lying(dy, dtype), turned, None, back, dilation, size, dtype)
+    return _correlate(lying(dy, dtype), w, True, None, back, dilation, size, dtype)
 
 
 def conv2d_dw(
@@ -184,15 +192,16 @@ def conv2d_dw(
 def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, 3, 3)."""
     C, O, N, size = len(x), len(dy), x.shape[3], dy.shape[1:3]
-    rows = winograd.rows_per_task(size)
+    rows, columns = winograd.chunk((C + O) // 2, 4, size)
     sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), x.dtype)
 
     def work(part: int, first: int, last: int) -> None:
-        winograd.weight_gradient_part(first, last, rows, x, dy, corner, sums[part])
+        winograd.weight_gradient_part(first, last, rows, columns, x, dy, corner, sums[part])
 
     serial = 18 * dy.size * C < SERIAL_FLOPS
-    parts = share_out(work, winograd.tasks(N, size, rows), serial)
-    return winograd.transform_weights(sums[:parts].sum(0), O, C)
+    parts = share_out(work, winograd.tasks(N, size, (rows, columns)), serial)
+    dw: np.ndarray = winograd.transform_weights(sums[:parts].sum(0), O, C)
+    return dw
 
 
 def _direct_dw(
@@ -211,27 +220,40 @@ def _direct_dw(
 
     serial = 2 * dy.size * K < SERIAL_FLOPS
     parts = share_out(work, -(-N // lanes(x.dtype)) * -(-OH // rows), serial)
-    dw: np.ndarray = sums[:parts].sum(0).reshape(O, C, *kernel)
-    return dw
+    return np.ascontiguousarray(sums[:parts].sum(0).reshape(K, O).T).reshape(O, C, *kernel)
 
 
-def _pools(x: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether the compiled pooling does this case and is faster: not for a few images."""
-    return dtype in FLOATS and dtype == x.dtype and 0 not in x.shape and len(x) >= lanes(dtype)
+def _pools(x: np.ndarray, dtype: np.dtype, few: bool) -> bool:
+    """Whether the compiled pooling does this case and is faster; few: for few images too."""
+    return (
+        dtype in FLOATS
+        and dtype == x.dtype
+        and 0 not in x.shape
+        and (few or len(x) >= lanes(dtype))
+    )
+
+
+def _halves(size: tuple[int, ...], half: tuple[int, ...], kernel: Pair, stride: Pair) -> bool:
+    """Whether a pool takes each pixel once, in blocks of 2x2."""
+    return kernel == stride == (2, 2) and size == (2 * half[0], 2 * half[1])
 
 
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
     """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
-    if not _pools(x, x.dtype):
-        return numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
     size = output_size(x.shape[2:], kernel, stride, padding, dilation)
+    halves = _halves(x.shape[2:], size, kernel, stride)
+    if not _pools(x, x.dtype, halves):
+        return numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
     x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
     def work(part: int, first: int, last: int) -> None:
-        pooling.maxima(first, last, x, y, kernel, stride, corner, dilation)
+        if halves:
+            pooling.halve(first, last, x, y)
+        else:
+            pooling.maxima(first, last, x, y, kernel, stride, corner, dilation)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
@@ -247,21 +269,25 @@ def max_pool2d_dx(
     dilation: Pair,
 ) -> np.ndarray:
     """Gradient of the input: dy goes to the first element of each window that equals y."""
-    if not _pools(x, dy.dtype):
+    halves = _halves(x.shape[2:], y.shape[2:], kernel, stride)
+    if not _pools(x, dy.dtype, halves and x.size <= FEW_PIXELS):
         return numpy_kernels.max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
     x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
     dx, corner = np.empty_like(x), (padding[0][0], padding[1][0])
 
     def work(part: int, first: int, last: int) -> None:
-        pooling.maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation)
+        if halves:
+            pooling.halve_dx(first, last, dy, x, y, dx)
+        else:
+            pooling.maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation)
 
-    share_out(work, len(x), x.nbytes < SERIAL_BYTES)
+    share_out(work, y[:, :, 0, 0].size if halves else len(x), x.nbytes < SERIAL_BYTES)
     return batch_first(dx)
 
 
 def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> np.ndarray:
     """The sum of each window. (N, C, H, W) -> (N, C, OH, OW)."""
-    if not _pools(x, x.dtype):
+    if not _pools(x, x.dtype, few=False):
         return numpy_kernels.sum_pool2d(x, kernel, stride, padding)
     size = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
@@ -278,7 +304,7 @@ def sum_pool2d_dx(
     dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
 ) -> np.ndarray:
     """Gradient of the input: each element gets the dy of every window it is in."""
-    if not _pools(dy, dy.dtype):
+    if not _pools(dy, dy.dtype, few=False):
         return numpy_kernels.sum_pool2d_dx(dy, size, kernel, stride, padding)
     dy = lying(dy, dy.dtype)
     dx = np.empty((dy.shape[0], *size, dy.shape[3]), dy.dtype)
@@ -297,9 +323,7 @@ def relu(x: np.ndarray) -> np.ndarray:
     flat = _vectors(x, y)
     if flat is None:
         return numpy_kernels.relu(x)
-    numpy_activation.share_out(
-        lambda part: activation.rectify(flat[0][part], flat[1][part]), x.size
-    )
+    _share_vectors(activation.rectify, flat)
     return y
 
 
@@ -309,9 +333,7 @@ def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     flat = _vectors(dy, y, dx)
     if flat is None:
         return numpy_kernels.relu_dx(dy, y)
-    numpy_activation.share_out(
-        lambda part: activation.rectify_dx(flat[0][part], flat[1][part], flat[2][part]), y.size
-    )
+    _share_vectors(activation.rectify_dx, flat)
     return dx
 
 
@@ -320,3 +342,12 @@ def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
     long = arrays[0].size > numpy_activation.PIECE and arrays[0].dtype in FLOATS
     writeable = all(x.flags.writeable for x in arrays)
     return numpy_activation.flat_views(*arrays) if long and writeable else None
+
+
+def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> None:
+    """Run a kernel on pieces of the vectors, one for each thread if they are long."""
+
+    def work(part: int, first: int, last: int) -> None:
+        kernel(*(vector[first:last] for vector in vectors))
+
+    share_out(work, vectors[0].size, vectors[0].nbytes < SERIAL_BYTES)

@@ -9,8 +9,8 @@ that lies flat in memory, tap (c, i, j) of every window is the same image shifte
 
 so a row of the unfolded matrix is a place to start reading. The image is padded and copied in
 blocks of B images and a few rows, (C, rows, W + padding, B) in memory, which stay in the cache
-while every filter passes over them. B is the number of lanes of a vector, and a vector holds one
-pixel of B images. With fewer images than lanes B = N, and a vector runs on into the next
+while every filter passes over them. B is the number of lanes of a line, and a line holds one
+pixel of B images. With fewer images than lanes B = N, and a line runs on into the next
 pixels and rows; what it computes for the columns between two rows of outputs is thrown away.
 """
 
@@ -19,10 +19,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tinynet.kernels.numba_kernels.tiles import copy_vector, dot_tile, multiply_tile
+from tinynet.kernels.numba_kernels.tiles import (
+    LINE_BYTES,
+    SHAPE,
+    copy_line,
+    dot_tile,
+    multiply_tile,
+)
 
-FILTERS = 8  # filters and vectors of places in a tile: 24 sums in 32 registers
-VECTORS = 3
+FILTERS, LINES = SHAPE.filters, SHAPE.lines
+REGISTER_BYTES, DOT_FILTERS, DOT_TAPS = SHAPE.register_bytes, SHAPE.dot_filters, SHAPE.dot_taps
 
 
 @njit(cache=True)
@@ -37,132 +43,158 @@ def tap_offsets(C, KH, KW, plane, row, pixel):
 
 
 @njit(cache=True)
-def pack_block(x, n0, B, first, rows, left, width, vector, block):
-    """block (C, rows, width, B) = image rows first, first + 1, ... of B images, zeros around.
+def pack_block(x, n0, B, top, rows, left, width, block):
+    """block (C, rows, width, B) = the images n0 .. n0 + B - 1 from row `top` and column `left` on.
 
-    x (C, H, W, N). Column `left` of the block is column 0 of the image; rows outside are zeros.
+    x (C, H, W, N); what lies outside of the image is zero.
     """
     C, H, W, N = x.shape
     flat = x.reshape(x.size)
+    first = min(max(0, -left), width)  # columns first .. end - 1 of the block are in the image
+    end = max(first, min(width, W - left))
     for c in range(C):
         for r in range(rows):
-            h = first + r
+            h = top + r
             start = (c * rows + r) * width * B
             if h < 0 or h >= H:
                 block[start : start + width * B] = 0
                 continue
-            block[start : start + left * B] = 0
-            inner = start + left * B
-            source = (c * H + h) * W * N + n0
-            if vector:
-                for q in range(W):
-                    copy_vector(flat, source + q * N, block, inner + q * B)
-            else:
-                for s in range(W * B):
+            block[start : start + first * B] = 0
+            inner = start + first * B
+            source = ((c * H + h) * W + left + first) * N + n0
+            if B * x.itemsize == LINE_BYTES:
+                for q in range(end - first):
+                    copy_line(flat, source + q * N, block, inner + q * B)
+            else:  # B = N
+                for s in range((end - first) * B):
                     block[inner + s] = flat[source + s]
-            block[inner + W * B : start + width * B] = 0
-
-
-def _column_of_tiles(V):
-    """The kernel that computes all filters at V vectors of places."""
-
-    @njit(cache=True)
-    def multiply(x, x0, x_step, offsets, w, b, y, y0, y_pitch, y_step):
-        """w (O*K) as `pack_filters` lays it; see `multiply_tile` for the rest."""
-        K, O = offsets.size, b.size
-        o = 0
-        while o + FILTERS <= O:
-            multiply_tile(
-                FILTERS, V, x, x0, x_step, offsets, K, w, o * K, b, o,
-                y, y0 + o * y_pitch, y_pitch, y_step,
-            )  # fmt: skip
-            o += FILTERS
-        if o + 4 <= O:
-            multiply_tile(
-                4, V, x, x0, x_step, offsets, K, w, o * K, b, o,
-                y, y0 + o * y_pitch, y_pitch, y_step,
-            )  # fmt: skip
-            o += 4
-        if o + 2 <= O:
-            multiply_tile(
-                2, V, x, x0, x_step, offsets, K, w, o * K, b, o,
-                y, y0 + o * y_pitch, y_pitch, y_step,
-            )  # fmt: skip
-            o += 2
-        if o < O:
-            multiply_tile(
-                1, V, x, x0, x_step, offsets, K, w, o * K, b, o,
-                y, y0 + o * y_pitch, y_pitch, y_step,
-            )  # fmt: skip
-
-    return multiply
-
-
-_three_vectors, _one_vector = _column_of_tiles(VECTORS), _column_of_tiles(1)
+            block[start + end * B : start + width * B] = 0
 
 
 @njit(cache=True)
-def multiply_run(x, x0, x_step, offsets, w, b, vectors, y, y0, y_pitch, y_step):
-    """All filters at a run of `vectors` vectors of places."""
-    v = 0
-    while v + VECTORS <= vectors:
-        place = y0 + v * y_step
-        _three_vectors(x, x0 + v * x_step, x_step, offsets, w, b, y, place, y_pitch, y_step)
-        v += VECTORS
-    while v < vectors:
-        place = y0 + v * y_step
-        _one_vector(x, x0 + v * x_step, x_step, offsets, w, b, y, place, y_pitch, y_step)
-        v += 1
+def tile_height(rest):
+    """Filters of the next tile, of `rest` that are left: as many as fit, but 4 + 4 for 6 + 2."""
+    if rest >= FILTERS and rest != FILTERS + 2:
+        return FILTERS
+    if rest >= 4 and FILTERS >= 4:
+        return 4
+    return 2 if rest >= 2 else 1
 
 
 @njit(cache=True)
-def pack_filters(w):
-    """w (O, K) -> flat: 8 filters side by side, tap by tap, then the next 8; 4, 2, 1 at the end."""
-    O, K = w.shape
-    packed = np.empty(O * K, w.dtype)
-    o, height = 0, FILTERS
+def pack_filters(w, turned):
+    """w (O, C, KH, KW) -> flat (O*C*KH*KW): the filters of a tile side by side, tap by tap.
+
+    turned: the filters of the input's gradient, w[c, o, KH-1-i, KW-1-j] in place of w[o, c, i, j].
+    """
+    O, C, KH, KW = w.shape
+    if turned:
+        O, C = C, O
+    packed = np.empty(w.size, w.dtype)
+    o, place = 0, 0
     while o < O:
-        while o + height > O:
-            height //= 2
-        for k in range(K):
-            for t in range(height):
-                packed[o * K + k * height + t] = w[o + t, k]
+        height = tile_height(O - o)
+        for c in range(C):
+            for i in range(KH):
+                for j in range(KW):
+                    for t in range(height):
+                        packed[place + t] = (
+                            w[c, o + t, KH - 1 - i, KW - 1 - j] if turned else w[o + t, c, i, j]
+                        )
+                    place += height
         o += height
     return packed
 
 
+def _column_of_tiles(V):
+    """The kernel that computes all filters at V lines of places."""
+
+    @njit(cache=True)
+    def multiply(x, x0, x_step, offsets, w, w0, b, y, y0, y_pitch, y_step):
+        """w (O*K) from w0 on as `pack_filters` lays it; see `multiply_tile` for the rest."""
+        K, O = offsets.size, b.size
+        o = 0
+        while o < O:
+            height = tile_height(O - o)
+            if height == FILTERS:
+                multiply_tile(
+                    FILTERS, V, x, x0, x_step, offsets, K, w, w0 + o * K, b, o,
+                    y, y0 + o * y_pitch, y_pitch, y_step,
+                )  # fmt: skip
+            elif height == 4:
+                multiply_tile(
+                    4, V, x, x0, x_step, offsets, K, w, w0 + o * K, b, o,
+                    y, y0 + o * y_pitch, y_pitch, y_step,
+                )  # fmt: skip
+            elif height == 2:
+                multiply_tile(
+                    2, V, x, x0, x_step, offsets, K, w, w0 + o * K, b, o,
+                    y, y0 + o * y_pitch, y_pitch, y_step,
+                )  # fmt: skip
+            else:
+                multiply_tile(
+                    1, V, x, x0, x_step, offsets, K, w, w0 + o * K, b, o,
+                    y, y0 + o * y_pitch, y_pitch, y_step,
+                )  # fmt: skip
+            o += height
+
+    return multiply
+
+
+_one_line = _column_of_tiles(1)
+_some_lines = _one_line if LINES == 1 else _column_of_tiles(LINES)
+
+
+@njit(cache=True)
+def multiply_run(x, x0, x_step, offsets, w, w0, b, lines, y, y0, y_pitch, y_step):
+    """All filters at a run of `lines` lines of places."""
+    v = 0
+    while v + LINES <= lines:
+        place = y0 + v * y_step
+        _some_lines(x, x0 + v * x_step, x_step, offsets, w, w0, b, y, place, y_pitch, y_step)
+        v += LINES
+    while v < lines:
+        place = y0 + v * y_step
+        _one_line(x, x0 + v * x_step, x_step, offsets, w, w0, b, y, place, y_pitch, y_step)
+        v += 1
+
+
 @njit(cache=True, nogil=True)
-def correlate_part(first, last, rows, x, w, b, kernel, dilation, corner, width, y):
+def correlate_part(first, last, rows, x, w, turned, b, dilation, corner, width, y):
     """Tasks first .. last - 1 of a convolution; a task is `rows` rows of outputs of B images.
 
-    x (C, H, W, N), w flat from `pack_filters`, y (O, OH, OW, N), all contiguous.
+    x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW), y (O, OH, OW, N), all contiguous.
     corner: padding (top, left). width: of the padded image.
     """
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = y.shape
-    LANES = 64 // x.itemsize
-    B = min(LANES, N)
-    reach = rows + (kernel[0] - 1) * dilation[0]
+    KH, KW = w.shape[2], w.shape[3]
+    lanes = LINE_BYTES // x.itemsize
+    B = min(lanes, N)
+    reach = rows + (KH - 1) * dilation[0]
     row, plane = width * B, reach * width * B
-    block = np.empty(C * plane + LANES, x.dtype)
-    offsets = tap_offsets(C, kernel[0], kernel[1], plane, row * dilation[0], B * dilation[1])
+    block = np.empty(C * plane + lanes, x.dtype)
+    offsets = tap_offsets(C, KH, KW, plane, row * dilation[0], B * dilation[1])
+    filters = pack_filters(w, turned)
     flat = y.reshape(y.size)
-    run = -(-((rows - 1) * row + OW * B) // LANES)  # vectors, where they run across rows
-    junk = np.empty(O * run * LANES if B < LANES else 0, x.dtype)
+    run = -(-((rows - 1) * row + OW * B) // lanes)  # lines, where they run across rows
+    junk = np.empty(O * run * lanes if lanes > B else 0, x.dtype)
     strips = -(-OH // rows)
     for task in range(first, last):
         n0, p0 = min(task // strips * B, N - B), task % strips * rows
         count = min(rows, OH - p0)
-        pack_block(x, n0, B, p0 - corner[0], reach, corner[1], width, B == LANES, block)
-        if B == LANES:
+        pack_block(x, n0, B, p0 - corner[0], reach, -corner[1], width, block)
+        if lanes == B:
             for p in range(count):
                 place = (p0 + p) * OW * N + n0
-                multiply_run(block, p * row, B, offsets, w, b, OW, flat, place, OH * OW * N, N)
+                multiply_run(
+                    block, p * row, B, offsets, filters, 0, b, OW, flat, place, OH * OW * N, N
+                )
             continue
-        multiply_run(block, 0, LANES, offsets, w, b, run, junk, 0, run * LANES, LANES)
+        multiply_run(block, 0, lanes, offsets, filters, 0, b, run, junk, 0, run * lanes, lanes)
         for o in range(O):
             for p in range(count):
-                start = o * run * LANES + p * row
+                start = o * run * lanes + p * row
                 place = ((o * OH + p0 + p) * OW) * N
                 for s in range(OW * N):
                     flat[place + s] = junk[start + s]
@@ -172,46 +204,70 @@ def _dot_columns(V):
     """The kernel that adds the inner products of all filters with V taps."""
 
     @njit(cache=True)
-    def add(x, x_pitch, offsets, k, dy, dy_plane, dy_pitch, runs, length, dw, O):
-        K = offsets.size
+    def add(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
         o = 0
-        while o + 4 <= O:
+        while o + DOT_FILTERS <= O:
             dot_tile(
-                4, V, x, 0, x_pitch, offsets, k, dy, o * dy_plane, dy_plane, dy_pitch,
-                runs, length, dw, o * K + k, K,
+                DOT_FILTERS, V, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
+                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
             )  # fmt: skip
-            o += 4
+            o += DOT_FILTERS
+        if o + 2 <= O:
+            dot_tile(
+                2, V, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
+                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
+            )  # fmt: skip
+            o += 2
         while o < O:
             dot_tile(
-                1, V, x, 0, x_pitch, offsets, k, dy, o * dy_plane, dy_plane, dy_pitch,
-                runs, length, dw, o * K + k, K,
+                1, V, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
+                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
             )  # fmt: skip
             o += 1
 
     return add
 
 
-_dot_six, _dot_three, _dot_one = _dot_columns(6), _dot_columns(3), _dot_columns(1)
+_dot_three, _dot_one = _dot_columns(3), _dot_columns(1)
+_dot_many = _dot_three if DOT_TAPS == 3 else _dot_columns(DOT_TAPS)
+
+
+@njit(cache=True)
+def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
+    """Add the inner products of all filters with all taps; see `dot_tile`, length in elements."""
+    K = offsets.size
+    length //= REGISTER_BYTES // x.itemsize
+    k = 0
+    while k + DOT_TAPS <= K:
+        _dot_many(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O)
+        k += DOT_TAPS
+    while k + 3 <= K:
+        _dot_three(
+            x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O
+        )
+        k += 3
+    while k < K:
+        _dot_one(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O)
+        k += 1
 
 
 @njit(cache=True, nogil=True)
 def weight_gradient_part(first, last, rows, x, dy, kernel, dilation, corner, width, dw):
-    """Add the share of tasks first .. last - 1 to dw (O * C*KH*KW); tasks as in a convolution.
+    """Add the share of tasks first .. last - 1 to dw (C*KH*KW * O); tasks as in a convolution.
 
     x (C, H, W, N), dy (O, OH, OW, N), contiguous.
     """
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = dy.shape
-    LANES = 64 // x.itemsize
-    B = min(LANES, N)
+    lanes = LINE_BYTES // x.itemsize
+    B = min(lanes, N)
     reach = rows + (kernel[0] - 1) * dilation[0]
     row, plane = width * B, reach * width * B
-    # a run across rows ends up to a vector, and the last tap begins up to a window, further on
-    block = np.zeros(C * plane + LANES + (kernel[1] - 1) * dilation[1] * B, x.dtype)
+    # a run across rows ends up to a line, and the last tap begins up to a window, further on
+    block = np.zeros(C * plane + lanes + (kernel[1] - 1) * dilation[1] * B, x.dtype)
     offsets = tap_offsets(C, kernel[0], kernel[1], plane, row * dilation[0], B * dilation[1])
-    K = offsets.size
-    columns = OW if B == LANES else width  # a run across rows meets zeros between them
-    slopes_plane = -(-rows * columns * B // LANES) * LANES
+    columns = OW if lanes == B else width  # a run across rows meets zeros between them
+    slopes_plane = -(-rows * columns * B // lanes) * lanes
     slopes = np.zeros(O * slopes_plane, x.dtype)
     flat = dy.reshape(dy.size)
     strips = -(-OH // rows)
@@ -219,34 +275,22 @@ def weight_gradient_part(first, last, rows, x, dy, kernel, dilation, corner, wid
         n0, p0 = min(task // strips * B, N - B), task % strips * rows
         count = min(rows, OH - p0)
         repeated = task // strips * B - n0  # images that the block before has counted
-        pack_block(x, n0, B, p0 - corner[0], reach, corner[1], width, B == LANES, block)
+        pack_block(x, n0, B, p0 - corner[0], reach, -corner[1], width, block)
         for o in range(O):
             for p in range(rows):
                 start = o * slopes_plane + p * columns * B
                 place = ((o * OH + p0 + p) * OW) * N + n0
                 if p >= count:
                     slopes[start : start + columns * B] = 0
-                elif B == LANES:
+                elif lanes == B:
                     for q in range(OW):
-                        copy_vector(flat, place + q * N, slopes, start + q * B)
+                        copy_line(flat, place + q * N, slopes, start + q * B)
                         for n in range(repeated):
                             slopes[start + q * B + n] = 0
                 else:
                     for s in range(OW * B):
                         slopes[start + s] = flat[place + s]
-        if B == LANES:
-            runs, length = count, OW
-        else:
-            runs, length = 1, slopes_plane // LANES
-        k = 0
-        while k + 6 <= K:
-            _dot_six(block, row, offsets, k, slopes, slopes_plane, columns * B, runs, length, dw, O)
-            k += 6
-        while k + 3 <= K:
-            _dot_three(
-                block, row, offsets, k, slopes, slopes_plane, columns * B, runs, length, dw, O
-            )
-            k += 3
-        while k < K:
-            _dot_one(block, row, offsets, k, slopes, slopes_plane, columns * B, runs, length, dw, O)
-            k += 1
+        runs, length = (count, OW * B) if lanes == B else (1, slopes_plane)
+        add_products(
+            block, 0, row, offsets, slopes, 0, slopes_plane, columns * B, runs, length, dw, 0, O
+        )

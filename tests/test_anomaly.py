@@ -1,0 +1,220 @@
+"""detect_anomaly: the first operation that yields NaN or infinity is named, with its place."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, nn, training
+from tinynet.anomaly import AnomalyError, first_anomaly
+from tinynet.cli import main
+from tinynet.nn import functional as F
+
+
+class Logarithm(nn.Module):
+    def forward(self, x):
+        return x.log()  # the guilty line
+
+
+def net_with_a_logarithm():
+    tinynet.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), Logarithm())
+    return nn.Sequential({"body": body, "flatten": nn.Flatten(), "out": nn.Linear(8, 3)})
+
+
+@contextlib.contextmanager
+def anomaly():
+    with pytest.raises(AnomalyError) as caught, tinynet.detect_anomaly():
+        yield caught
+
+
+def test_forward_names_operation_layer_line_and_range_of_each_operand():
+    with anomaly() as caught:
+        net_with_a_logarithm()(tinynet.randn(2, 1, 4, 4))
+    error = caught.value
+    assert (error.op, error.backward, error.layer) == ("log", False, "body.2 (Logarithm)")
+    assert error.line.file == __file__
+    assert error.line.text == "return x.log()  # the guilty line"
+    (x,) = error.operands
+    assert (x.name, x.shape, x.dtype, x.low, x.nan, x.inf) == (
+        "x",
+        (2, 2, 2, 2),
+        "float32",
+        0,
+        0,
+        0,
+    )
+    assert error.inf > 0
+    assert f"the result of log has {error.inf} Inf among its 16 values" in str(error)
+    assert "in layer body.2 (Logarithm)" in str(error)
+
+
+def test_the_first_bad_operation_is_named_and_not_the_last():
+    x = tinynet.tensor([1.0, -1.0], requires_grad=True)
+    with anomaly() as caught:
+        (x.log() * 2 + 1).exp().sum()
+    assert caught.value.op == "log"
+    assert (caught.value.nan, caught.value.inf, caught.value.index) == (1, 0, (1,))
+
+
+def test_backward_names_the_argument_and_the_line_of_the_forward_call():
+    x = tinynet.tensor([1.0, 1.0], requires_grad=True)
+    y = tinynet.tensor([2.0, 0.0], requires_grad=True)
+    with anomaly() as caught:
+        power = x * y**0.5  # finite, but its slope at 0 is not
+        power.sum().backward()
+    error = caught.value
+    assert (error.op, error.backward, error.argument, error.index) == ("pow", True, "x", (1,))
+    assert error.line.text.startswith("power = x * y**0.5")
+    assert [operand.name for operand in error.operands] == ["dy, the gradient of its result", "x"]
+    assert "the gradient of pow for x has 1 Inf" in str(error)
+    assert x.grad is None
+    assert y.grad is None
+
+
+def test_a_forward_pass_from_outside_is_checked_backward_too():
+    x = tinynet.tensor([0.0], requires_grad=True)
+    y = x.sqrt().sum()
+    with anomaly() as caught:
+        y.backward()
+    assert caught.value.op == "sqrt"
+    assert "ran outside of detect_anomaly()" in str(caught.value)
+
+
+def test_a_parameter_that_was_bad_before_is_told_from_bad_data():
+    layer = nn.Linear(2, 2)
+    layer.weight.data[0, 0] = np.nan
+    with anomaly() as caught:
+        layer(tinynet.ones(3, 2))
+    assert "w is a parameter and was bad before" in str(caught.value)
+    with anomaly() as caught:
+        nn.Linear(2, 2)(tinynet.tensor([[np.inf, 1.0]]))
+    assert "x was bad before this operation" in str(caught.value)
+    assert "check the data" in str(caught.value)
+
+
+def test_batch_norm_statistics_that_the_call_itself_spoiled_are_not_blamed():
+    with anomaly() as caught:
+        nn.BatchNorm1d(2)(tinynet.full((4, 2), 3e38))
+    assert [operand.name for operand in caught.value.operands] == ["x", "w", "b"]
+    assert "was bad before" not in str(caught.value)
+
+
+def test_integers_and_finite_values_pass_and_gradients_are_those_without_it():
+    def gradients():
+        tinynet.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+        loss = F.cross_entropy(model(tinynet.randn(4, 1, 4, 4)), tinynet.tensor([0, 1, 2, 0]))
+        loss.backward(retain_graph=True)
+        loss.backward()
+        return [p.grad.numpy() for p in model.parameters()]
+
+    plain = gradients()
+    with tinynet.detect_anomaly():
+        tinynet.tensor([1, 2]) + 1
+        watched = gradients()
+    for one, other in zip(plain, watched, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_changed_values_are_still_found_in_a_watched_backward_pass():
+    x = tinynet.tensor([1.0, 2.0], requires_grad=True)
+    with tinynet.detect_anomaly():
+        y = x.exp()
+        loss = (y * y).sum()
+        with tinynet.no_grad():
+            y += 1
+        with pytest.raises(RuntimeError, match="changed in place"):
+            loss.backward()
+
+
+def test_nothing_is_left_switched_on_and_observers_inside_are_heard():
+    state = tinynet.autograd.state
+    seen = []
+    with tinynet.autograd.observe(lambda op, *_: seen.append(op)):
+        with contextlib.suppress(AnomalyError), tinynet.detect_anomaly():
+            tinynet.tensor([0.0]).log()
+        with tinynet.detect_anomaly(), tinynet.detect_anomaly():
+            tinynet.tensor([1.0]).exp()
+    assert [op.rpartition(".")[2] for op in seen] == ["log", "exp"]
+    assert state.observer is None
+    assert state.pull_back is None
+
+
+def test_it_is_a_decorator_too():
+    @tinynet.detect_anomaly
+    def bare(x):
+        return x.log()
+
+    @tinynet.detect_anomaly()
+    def called(x):
+        return x.log()
+
+    for function in (bare, called, bare):
+        assert function(tinynet.tensor([1.0])).item() == 0
+        with pytest.raises(AnomalyError, match="log"):
+            function(tinynet.tensor([0.0]))
+
+
+def test_first_anomaly_leaves_the_model_as_it_was():
+    tinynet.manual_seed(0)
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5), Logarithm(), nn.Linear(3, 2))
+    x, target = tinynet.randn(4, 3), tinynet.tensor([0, 1, 0, 1])
+    before = model.state_dict()
+    arrays = [tensor.data for tensor in model.parameters()]
+    chance = tinynet.random.default_rng().bit_generator.state
+    error = first_anomaly(model, x, target, F.cross_entropy)
+    assert error.layer == "2 (Logarithm)"
+    assert tinynet.random.default_rng().bit_generator.state == chance
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    assert all(tensor.data is array for tensor, array in zip(model.parameters(), arrays))
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert first_anomaly(nn.Linear(3, 2), x, target, F.cross_entropy) is None
+    assert first_anomaly(nn.Linear(9, 2), x, target, F.cross_entropy) is None  # it fails otherwise
+
+
+def images(bad=False):
+    x = np.random.default_rng(0).standard_normal((64, 1, 4, 4)).astype(np.float32)
+    if bad:
+        x[40, 0, 1, 2] = np.nan
+    return data.DataLoader(data.ArrayDataset(x, np.arange(64) % 3), 32)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_loss_that_is_nan_says_which_step_and_which_operation(watched):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    with pytest.raises(training.DivergenceError) as caught:
+        training.fit(model, images(bad=True), 1, progress=False, detect_anomaly=watched)
+    error = caught.value
+    assert (error.epoch, error.step) == (1, 2)
+    assert (error.anomaly.op, error.anomaly.layer) == ("conv2d", "0 (Conv2d)")
+    assert error.anomaly.index[0] == 8  # the 40th image is the 8th of the second batch
+    assert "epoch 1, step 2" in str(error)
+    assert "Where it began: the result of conv2d has" in str(error)
+    assert tinynet.autograd.state.observer is None
+
+
+def test_watched_training_finds_the_gradient_where_the_loss_was_still_finite():
+    class Root(nn.Module):
+        def forward(self, x):
+            return (x * 0).sqrt() + x
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3), Root())
+    with pytest.raises(training.DivergenceError) as caught:
+        training.fit(model, images(), 1, progress=False, detect_anomaly=True)
+    anomaly = caught.value.anomaly
+    assert (anomaly.op, anomaly.argument, anomaly.layer) == ("sqrt", "x", "2 (Root)")
+    assert caught.value.step == 1
+
+
+def test_train_detect_anomaly_on_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--epochs", "1", "--lr", "1e25", "--detect-anomaly"]) == 1
+    said = capsys.readouterr().err
+    assert "training ran away in epoch 1, step" in said
+    assert "Where it began: the result of" in said
+    assert "called in" not in said  # no line of a user's

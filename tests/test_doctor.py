@@ -1,0 +1,759 @@
+"""The doctor: each mistake is found and told with its cure, a healthy training passes, and nothing
+that was looked at is changed."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, models, nn, optim
+from tinynet.cli import main
+from tinynet.nn import functional as F
+from tinynet.training import make_optimizer, usual_shape
+
+N, C = 16, 3
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    tinynet.manual_seed(0)
+
+
+def net(*last):
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, C), *last)
+
+
+def cnn():
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, C)
+    )
+
+
+def batch():
+    return tinynet.randn(N, 4), tinynet.randint(0, C, (N,))
+
+
+def images():
+    return tinynet.randn(N, 2, 4, 4), tinynet.randint(0, C, (N,))
+
+
+def sgd(model, lr=0.05):
+    return optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+
+
+# ----- one minimal broken example for each finding: (model, batch, other arguments) -------------
+
+
+def ints():
+    x, target = batch()
+    return net(), ((x * 3).astype(tinynet.int64), target), {}
+
+
+def bytes_of_images():
+    x, target = images()
+    return cnn(), ((x.data * 40 + 128).clip(0, 255).astype(np.uint8), target), {}
+
+
+def doubles():
+    x, target = batch()
+    return net(), (x.double(), target), {}
+
+
+def nan_input():
+    x, target = batch()
+    x.data[5, 2] = np.nan
+    return net(), (x, target), {}
+
+
+def unscaled():
+    x, target = images()
+    return cnn(), ((x * 40 + 128).clip(0, 255), target), {}
+
+
+def scaled_twice():
+    x, target = images()
+    return cnn(), (x * 0.001, target), {}
+
+
+def channels_last():
+    x, target = images()
+    return cnn(), (x.permute(0, 2, 3, 1), target), {}
+
+
+def no_channels():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, C))
+    return model, (tinynet.randn(N, 4, 4), tinynet.randint(0, C, (N,))), {}
+
+
+def blank():
+    x, target = images()
+    x.data[:] = 0.5
+    return cnn(), (x, target), {}
+
+
+def one_blank():
+    x, target = images()
+    x.data[3] = 0
+    return cnn(), (x, target), {}
+
+
+def repeated():
+    x, target = images()
+    x.data[8:], target.data[8:] = x.data[:8], target.data[:8]
+    return cnn(), (x, target), {}
+
+
+def torn():
+    x, target = images()
+    x.data[9] = x.data[4]
+    target.data[9], target.data[4] = 1, 2
+    return cnn(), (x, target), {}
+
+
+def fewer_targets():
+    x, target = batch()
+    return net(), (x, target[:-1]), {}
+
+
+def from_one():
+    x, target = batch()
+    return net(), (x, target + 1), {}
+
+
+def negative():
+    x, target = batch()
+    target.data[3] = -1
+    return net(), (x, target), {}
+
+
+def too_many_classes():
+    x, target = batch()
+    target.data[3] = C + 4
+    return net(), (x, target), {}
+
+
+def sorted_batch():
+    x, target = batch()
+    target.data[:] = 2
+    return net(), (x, target), {}
+
+
+def float_labels():
+    x, target = batch()
+    return net(), (x, target.float()), {}
+
+
+def nan_weights():
+    model = net()
+    model[2].weight.data[0, 0] = np.inf
+    return model, batch(), {"optimizer": sgd(model)}
+
+
+def frozen():
+    model = net()
+    model[0].requires_grad_(False)
+    return model, batch(), {}
+
+
+def asleep():
+    return net(nn.Dropout(0.5)).eval(), batch(), {}
+
+
+def asleep_in_part():
+    model = cnn()
+    model[1].eval()
+    return model, images(), {}
+
+
+def drops_all():
+    return nn.Sequential(nn.Linear(4, 8), nn.Dropout(1.0), nn.Linear(8, C)), batch(), {}
+
+
+def batch_of_one():
+    x, target = images()
+    return cnn(), (x[:1], target[:1]), {}
+
+
+def rows_of_one():
+    x, target = batch()
+    return (
+        nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, C)),
+        (x[:1], target[:1]),
+        {},
+    )
+
+
+def wrong_size():
+    return nn.Sequential(nn.Linear(4, 8), nn.Linear(9, C)), batch(), {}
+
+
+def failing_loss():
+    return net(), batch(), {"loss": F.mse_loss}
+
+
+def loss_of_each():
+    return net(), batch(), {"loss": lambda y, t: F.cross_entropy(y, t, reduction="none")}
+
+
+def detached_loss():
+    return net(), batch(), {"loss": lambda y, t: F.cross_entropy(y.detach(), t)}
+
+
+class Unused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.used = nn.Linear(4, C)
+        self.forgotten = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.used(x)
+
+
+def unused():
+    return Unused(), batch(), {}
+
+
+class Cut(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(4, 8)
+        self.head = nn.Linear(8, C)
+
+    def forward(self, x):
+        return self.head(self.body(x).detach())
+
+
+def cut():
+    return Cut(), batch(), {}
+
+
+def dead():
+    model = net()
+    model[0].bias.data[:] = -100
+    return model, batch(), {}
+
+
+def zeros():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, C))
+    model[2].weight.data[:] = 0
+    return model, batch(), {}
+
+
+def nll_of_scores():
+    return net(), batch(), {"loss": F.nll_loss}
+
+
+def softmax_first():
+    return net(nn.Softmax(1)), batch(), {}
+
+
+def log_softmax_first():
+    return net(nn.LogSoftmax(1)), batch(), {}
+
+
+def relu_first():
+    return net(nn.ReLU()), batch(), {}
+
+
+def infinite_loss():
+    return (
+        net(),
+        batch(),
+        {"loss": lambda y, t: F.cross_entropy(y, t) + (y.sum() * 0).exp().log().log()},
+    )
+
+
+def sure_of_itself():
+    model = net()
+    model[2].weight.data *= 200
+    return model, batch(), {}
+
+
+def misses():
+    model = net()
+    return model, batch(), {"optimizer": sgd(model[0])}
+
+
+def of_another():
+    return net(), batch(), {"optimizer": sgd(net())}
+
+
+def foreign():
+    model, other = net(), nn.Linear(3, 3)
+    return (
+        model,
+        batch(),
+        {"optimizer": optim.SGD([*model.parameters(), *other.parameters()], lr=0.1)},
+    )
+
+
+def left_over():
+    model = net()
+    x, target = batch()
+    F.cross_entropy(model(x), target).backward()
+    return model, (x, target), {}
+
+
+def stepping(model, optimizer, forget):
+    def step(x, target):
+        loss = F.cross_entropy(model(x), target)
+        if forget != "zero_grad":
+            optimizer.zero_grad()
+        loss.backward()
+        if forget != "step":
+            optimizer.step()
+
+    return step
+
+
+def never_zeroed():
+    model = net()
+    optimizer = sgd(model)
+    return model, batch(), {"optimizer": optimizer, "step": stepping(model, optimizer, "zero_grad")}
+
+
+def never_stepped():
+    model = net()
+    optimizer = sgd(model)
+    return model, batch(), {"optimizer": optimizer, "step": stepping(model, optimizer, "step")}
+
+
+def no_rate():
+    model = net()
+    return model, batch(), {"optimizer": optim.SGD(model.parameters(), lr=0)}
+
+
+def rate_too_high():
+    model = net()
+    return model, batch(), {"optimizer": sgd(model, 1000)}
+
+
+def rate_too_low():
+    model = net()
+    return model, batch(), {"optimizer": sgd(model, 1e-7)}
+
+
+BROKEN = [
+    (ints, "inputs-not-float", "dtype int64", "x.float()"),
+    (bytes_of_images, "inputs-not-float", "dtype uint8, and they run from", "x.float() / 255"),
+    (
+        doubles,
+        "inputs-of-another-dtype",
+        "dtype float64, the parameters float32",
+        "tinynet.float32",
+    ),
+    (nan_input, "inputs-not-finite", "1 of 64 input values", "find where they come from"),
+    (
+        unscaled,
+        "inputs-not-scaled",
+        "mean 127 and standard deviation 40",
+        "data.standardize(train)",
+    ),
+    (scaled_twice, "inputs-not-scaled", "divided by 255 twice?", "(x - "),
+    (
+        channels_last,
+        "channels-last",
+        "(16, 4, 4, 2), which looks like (N, H, W, C)",
+        "x.permute(0, 3, 1, 2)",
+    ),
+    (no_channels, "no-channel-axis", "(16, 4, 4), which looks like (N, H, W)", "x.unsqueeze(1)"),
+    (blank, "inputs-constant", "16 of 16 examples are constant", "scaling that wipes everything"),
+    (one_blank, "inputs-constant", "1 of 16 examples are constant", "as it comes from the loader"),
+    (repeated, "inputs-duplicated", "only 8 of the 16 examples differ", "how the batch is drawn"),
+    (
+        torn,
+        "same-input-different-labels",
+        "4 and 9 are equal, but their labels are 2 and 1",
+        "shuffled together",
+    ),
+    (fewer_targets, "batch-sizes-differ", "16 inputs, but 15 targets", "in the same order"),
+    (from_one, "labels-out-of-range", "run from 1 to 3", "target - 1"),
+    (
+        negative,
+        "labels-out-of-range",
+        "1 of 16 labels are outside 0 to 2, the lowest is -1",
+        "-100",
+    ),
+    (
+        too_many_classes,
+        "too-few-outputs",
+        "3 outputs, classes 0 to 2, but the labels go up to 7",
+        "at least 8",
+    ),
+    (sorted_batch, "one-class-in-the-batch", "all 16 labels of the batch are 2", "shuffle=True"),
+    (
+        float_labels,
+        "labels-not-integers",
+        "the targets are float32 of shape (16,), for 3 outputs",
+        "astype(tinynet.int64)",
+    ),
+    (nan_weights, "weights-not-finite", "infinity in 2.weight", "build the model anew"),
+    (frozen, "frozen-parameters", "2 of 4 parameters (40 of 67 numbers)", "requires_grad_()"),
+    (asleep, "evaluation-mode", "3 (Dropout)", "model.train()"),
+    (asleep_in_part, "evaluation-mode", "1 (BatchNorm2d)", "model.train()"),
+    (drops_all, "dropout-drops-all", "it is 1 in 1", "p=0.5"),
+    (
+        batch_of_one,
+        "batch-norm-with-batch-of-1",
+        "has 1 example, and 1 normalises",
+        "drop_last=True",
+    ),
+    (rows_of_one, "batch-norm-with-batch-of-1", "has 1 example, and 1 normalises", "nn.LayerNorm"),
+    (wrong_size, "forward-fails", "Use in_features=8", "the message says"),
+    (failing_loss, "loss-fails", "the loss raises ShapeError: mse_loss", "the message says"),
+    (loss_of_each, "loss-not-a-number", "shape (16,)", "loss.mean()"),
+    (detached_loss, "loss-depends-on-nothing", "depends on no parameter", ".detach()"),
+    (
+        unused,
+        "no-gradient",
+        "forgotten.weight, forgotten.bias: their layers do not run",
+        "call the layers",
+    ),
+    (cut, "no-gradient", "body.weight, body.bias, although their layers run", ".detach()"),
+    (dead, "dead-relu", "8 of 8 units in 1 (ReLU)", "nn.LeakyReLU"),
+    (zeros, "zero-gradient", "0.weight, 0.bias", "weights that are all 0"),
+    (nll_of_scores, "nll-loss-of-scores", "takes log-probabilities", "log_softmax before it"),
+    (softmax_first, "softmax-before-cross-entropy", "made by 3 (Softmax)", "leave the softmax out"),
+    (log_softmax_first, "log-softmax-before-cross-entropy", "made by 3 (LogSoftmax)", "nll_loss"),
+    (
+        relu_first,
+        "activation-before-cross-entropy",
+        "come out of relu by 3 (ReLU)",
+        "last linear layer",
+    ),
+    (infinite_loss, "loss-not-finite", "the loss of this batch is -inf", "detect_anomaly"),
+    (sure_of_itself, "first-loss-too-high", "log(3) = 1.1", "weights of the last layer"),
+    (
+        misses,
+        "optimizer-misses-parameters",
+        "2 of 4 parameters are not in the optimizer",
+        "model.parameters()",
+    ),
+    (of_another, "optimizer-of-another-model", "none of the 4 tensors", "after the model"),
+    (
+        foreign,
+        "optimizer-with-foreign-parameters",
+        "2 tensors of the optimizer are not in this model, of shapes (3, 3), (3,)",
+        "model.parameters() alone",
+    ),
+    (
+        left_over,
+        "forgotten-zero-grad",
+        "4 parameters still have the gradient",
+        "optimizer.zero_grad()",
+    ),
+    (never_zeroed, "forgotten-zero-grad", "plus that of the second", "optimizer.zero_grad()"),
+    (never_stepped, "step-changes-nothing", "left every parameter as it was", "optimizer.step()"),
+    (no_rate, "learning-rate-zero", "the learning rate is 0", "lr"),
+    (
+        rate_too_high,
+        "learning-rate-too-high",
+        "at lr=1000 the loss of this batch goes from",
+        "try lr=",
+    ),
+    (
+        rate_too_low,
+        "learning-rate-too-low",
+        "at lr=1e-07, 10 steps on this batch change the loss",
+        "try lr=",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "evidence", "cure"), BROKEN, ids=lambda v: getattr(v, "__name__", None)
+)
+def test_a_mistake_is_found_alone_with_its_evidence_and_its_cure(make, name, evidence, cure):
+    model, given, others = make()
+    report = tinynet.doctor(model, given, **others)
+    assert report.names() == [name]
+    assert not report
+    assert evidence in report[name].evidence
+    assert cure in report[name].cure
+    assert name in str(report)
+
+
+def test_the_documentation_tells_of_every_finding():
+    text = (Path(__file__).parents[1] / "docs" / "debugging.md").read_text(encoding="utf-8")
+    told = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert told == {name for _, name, _, _ in BROKEN} | {"backward-fails"}
+
+
+def failing_backward():
+    @tinynet.differentiable
+    def twice(x):
+        return 2 * x, lambda dy: dy[0]
+
+    return net(), batch(), {"loss": lambda y, t: F.cross_entropy(twice(y), t)}
+
+
+def test_a_gradient_of_ones_own_that_fails_is_told():
+    model, given, others = failing_backward()
+    report = tinynet.doctor(model, given, **others)
+    assert report.names() == ["backward-fails"]
+    assert "twice: the gradient" in report["backward-fails"].evidence
+
+
+def test_every_mistake_has_a_training_without_it_that_is_healthy():
+    for make in (net, cnn):
+        model = make()
+        optimizer = sgd(model)
+        given = batch() if make is net else images()
+        step = stepping(model, optimizer, "")
+        report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
+        assert report.names() == []
+        assert report
+        assert "healthy, none of 18 checks found anything" in str(report)
+
+
+def test_several_mistakes_do_not_hide_each_other_and_errors_come_first():
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.ReLU(),
+        nn.Dropout(0.1),
+        nn.Flatten(),
+        nn.Linear(16, 2),
+        nn.Softmax(1),
+    )
+    model[2].eval()
+    x = (tinynet.randn(N, 4, 4).data * 40 + 128).clip(0, 255).astype(np.uint8)
+    report = tinynet.doctor(model, (x, tinynet.randint(0, C, (N,))), optimizer=sgd(model[4]))
+    assert set(report.names()) == {
+        "inputs-not-float",
+        "no-channel-axis",
+        "too-few-outputs",
+        "softmax-before-cross-entropy",
+        "optimizer-misses-parameters",
+        "evaluation-mode",
+    }
+    assert [finding.severity for finding in report] == ["error"] * 5 + ["warning"]
+    assert len(report) == 6
+    assert "not tried yet: the learning rate" in str(report)
+    plain = json.loads(json.dumps(report.to_dict()))
+    assert plain["ok"] is False
+    assert plain["findings"][0]["name"] == report.names()[0]
+    with pytest.raises(KeyError, match="there are: inputs-not-float"):
+        report["no such"]
+
+
+# ----- healthy -----------------------------------------------------------------------------------
+
+
+def first_batch(name, size=32):
+    train = data.load(name, "train")
+    return data.DataLoader(train, size, shuffle=True, seed=0, transform=data.standardize(train))
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if not name.startswith("vgg")])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_models_that_come_along_are_healthy(name, optimizer):
+    """The VGG family, which takes seconds to build: `python -m benchmarks.doctor`."""
+    shape = usual_shape(name)
+    model = models.build(name, num_classes=10, in_channels=shape[0])
+    given = tinynet.randn(4, *shape), tinynet.randint(0, 10, (4,))
+    chosen = make_optimizer(optimizer, model.parameters())
+    assert tinynet.doctor(model, given, optimizer=chosen, probe_steps=3).names() == []
+
+
+@pytest.mark.parametrize("name", ["digits", "digits-last360"])
+@pytest.mark.parametrize("model", ["digits_cnn", "resnet8"])
+def test_the_digits_that_come_along_are_healthy(name, model):
+    built = models.build(model, in_channels=1, image_size=8)
+    optimizer = make_optimizer("sgd", built.parameters())
+    assert tinynet.doctor(built, first_batch(name), optimizer=optimizer).names() == []
+
+
+def test_mnist_is_healthy():
+    if data.KNOWN["mnist"].missing():
+        pytest.skip("MNIST is not in $TINYNET_DATA")
+    for name in ("lenet5", "digits_cnn"):
+        model = models.build(name, in_channels=1, image_size=28)
+        optimizer = make_optimizer("sgd", model.parameters())
+        assert tinynet.doctor(model, first_batch("mnist"), optimizer=optimizer).names() == []
+
+
+def test_a_trained_model_is_healthy_but_for_its_mode():
+    from tinynet import training
+
+    model = models.build("digits_cnn")
+    training.fit(model, first_batch("digits", 64), 1, seed=0, progress=False)
+    report = tinynet.doctor(model, first_batch("digits"))
+    assert report.names() == ["evaluation-mode", "forgotten-zero-grad"]
+    model.train()
+    model.zero_grad()
+    assert tinynet.doctor(model, first_batch("digits")).names() == []
+
+
+# ----- nothing is changed ------------------------------------------------------------------------
+
+
+class Restless(nn.Module):
+    """Counts its calls, draws from every generator, keeps what it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+        self.last = None
+        self.rng = np.random.default_rng(5)
+
+    def forward(self, x):
+        self.calls += 1
+        self.last = x
+        noise = self.rng.standard_normal() + np.random.standard_normal() + random.random()
+        return x + 1e-6 * float(noise)
+
+
+def everything(model, optimizer, loader, x, target):
+    """All that could have been changed: arrays by identity and content, and states."""
+    found = {}
+    for kind, tensors in (
+        ("parameter", model.named_parameters()),
+        ("buffer", model.named_buffers()),
+        ("batch", [("x", x), ("target", target)]),
+    ):
+        for name, tensor in tensors:
+            grad = tensor.grad
+            found[kind, name] = (
+                id(tensor), id(tensor.data), tensor.data.tobytes(), tensor.data.strides,
+                id(grad), None if grad is None else grad.data.tobytes(), tensor.requires_grad,
+            )  # fmt: skip
+    for name, module in model.named_modules():
+        state = dict(module.__dict__)
+        found["module", name] = {key: id(value) for key, value in state.items()}
+        if isinstance(module, Restless):
+            found["rng"] = module.rng.bit_generator.state
+            assert (module.calls, module.last) == (0, None)
+    found["optimizer"] = {
+        (i, key): value.tobytes() if isinstance(value, np.ndarray) else value
+        for i, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+    found["groups"] = optimizer.state_dict()["param_groups"]
+    found["state arrays"] = [
+        id(v)
+        for state in optimizer.state.values()
+        for v in state.values()
+        if isinstance(v, np.ndarray)
+    ]
+    found["loader"] = loader.state_dict()
+    found["chance"] = (
+        tinynet.random.default_rng().bit_generator.state, random.getstate(),
+        [str(part) for part in np.random.get_state()],
+    )  # fmt: skip
+    found["recording"] = tinynet.is_grad_enabled(), tinynet.autograd.state.observer
+    return found
+
+
+@pytest.mark.parametrize("make", ["sgd", "adam"])
+def test_model_optimizer_generators_and_data_are_left_as_they_were_to_the_bit(make):
+    model = nn.Sequential(
+        Restless(), nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2),
+        nn.Flatten(), nn.Linear(16, C),
+    )  # fmt: skip
+    other = nn.Linear(2, 2)
+    optimizer = make_optimizer(make, [*model.parameters(), *other.parameters()])
+    step = stepping(model, optimizer, "")
+    x, target = images()
+    step(x, target)  # so that the optimizer has a state, and parameters a gradient
+    other.weight.grad = tinynet.ones(2, 2)
+    model[0].calls, model[0].last = 0, None
+    loader = data.DataLoader(data.ArrayDataset(x.data, target.data), 8, shuffle=True, seed=3)
+    next(iter(loader))
+    before = everything(model, optimizer, loader, x, target), other.weight.data.tobytes()
+    tinynet.doctor(model, (x, target), optimizer=optimizer, step=step)
+    tinynet.doctor(model, loader, optimizer=optimizer)
+    with tinynet.no_grad():
+        tinynet.doctor(model, loader, optimizer=optimizer)
+    after = everything(model, optimizer, loader, x, target), other.weight.data.tobytes()
+    assert before == after
+    step(x, target)  # and it goes on as if nothing had been
+
+
+def test_a_model_that_fails_is_left_as_it_was_too():
+    model, given, _ = wrong_size()
+    before = model.state_dict()
+    tinynet.doctor(model, given, optimizer=sgd(model))
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_generator_that_nobody_seeded_stays_unmade(monkeypatch):
+    monkeypatch.setattr(tinynet.random._state, "generator", None)
+    model = nn.Sequential(nn.Linear(4, C, rng=np.random.default_rng(0)), nn.Dropout(0.5))
+    x = np.random.default_rng(0).standard_normal((N, 4)).astype(np.float32)
+    tinynet.doctor(model, (x, np.arange(N) % C))
+    assert tinynet.random._state.generator is None
+
+
+# ----- arguments ---------------------------------------------------------------------------------
+
+
+def test_wrong_arguments_are_told():
+    model = net()
+    with pytest.raises(TypeError, match="the model must be a Module, got function"):
+        tinynet.doctor(net, batch())
+    with pytest.raises(TypeError, match=r"must be \(x, target\) or a DataLoader, got int"):
+        tinynet.doctor(model, 3)
+    with pytest.raises(ValueError, match="give its optimizer= too"):
+        tinynet.doctor(model, batch(), step=lambda x, t: None)
+    with pytest.raises(ValueError, match="the batch is empty"):
+        tinynet.doctor(model, (np.zeros((0, 4)), np.zeros(0, int)))
+    with pytest.raises(ValueError, match="no batch to look at"):
+        tinynet.doctor(model, [])
+
+
+def test_regression_with_its_own_loss_is_healthy():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    x = tinynet.randn(N, 4)
+    report = tinynet.doctor(
+        model, (x, x.sum(1, keepdims=True)), loss=F.mse_loss, optimizer=sgd(model)
+    )
+    assert report.names() == []
+
+
+# ----- the command line ---------------------------------------------------------------------------
+
+MY_TRAIN = """
+import tinynet
+from tinynet import nn, optim
+
+def make():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(1))
+    batch = tinynet.randn(16, 4), tinynet.randint(0, 3, (16,))
+    return model, batch, optim.SGD(model.parameters(), lr=0.05)
+
+def wrong():
+    return 3
+"""
+
+
+def test_the_command_line_looks_at_a_file_of_ones_own(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_train.py").write_text(MY_TRAIN)
+    assert main(["doctor", "--file", "my_train.py:make", "--json", "report.json"]) == 1
+    assert "error: softmax-before-cross-entropy" in capsys.readouterr().out
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert [finding["name"] for finding in found["findings"]] == ["softmax-before-cross-entropy"]
+    for arguments, code, message in (
+        (["my_train.py:mak"], 2, "no function 'mak'; it has make, wrong"),
+        (["my_train.py"], 2, "no FILE.py:FUNCTION"),
+        (["other.py:make"], 2, "there is no file other.py"),
+        (["my_train.py:wrong"], 1, "returned int; return a dict with model and batch"),
+        (["my_train.py:make", "--lr", "1"], 2, "--lr is for known models"),
+    ):
+        assert main(["doctor", "--file", *arguments]) == code
+        assert message in capsys.readouterr().err
+
+
+def test_the_command_line_finds_the_defaults_healthy_and_a_wild_rate_not(capsys):
+    assert main(["doctor"]) == 0
+    assert "doctor: healthy" in capsys.readouterr().out
+    assert main(["doctor", "--lr", "1e4", "--optimizer", "sgd", "--model", "resnet8"]) == 1
+    assert "learning-rate-too-high" in capsys.readouterr().out
+    assert main(["doctor", "--model", "lenet"]) == 2
+    assert "did you mean 'lenet5'" in capsys.readouterr().err

@@ -1,0 +1,275 @@
+"""The diagnosis by itself: what each suspect sees, and that nothing is named without proof."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from faults_by_hand import fault
+
+from benchmarks.faults import convolution as c
+from benchmarks.faults import elementwise as e
+from benchmarks.faults import normalisation as n
+from benchmarks.faults import pooling as p
+from tinynet.gradcheck.causes import diagnose, sliding
+from tinynet.gradcheck.causes.clues import Clues
+from tinynet.gradcheck.causes.uses import uses_of
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+CONV = {"stride": 2, "padding": 1}
+
+
+def conv_inputs(rng):
+    return [rng.standard_normal(s) for s in [(2, 3, 7, 7), (2, 3, 3, 3), (2,)]]
+
+
+def right_conv(x, w, b, stride, padding):
+    return c.with_wrong_dx(
+        lambda dy: c.right_dx(dy, x, w, stride, padding), x, w, b, stride, padding
+    )
+
+
+def right_max_pool(x, kernel_size, stride):
+    def dx(dy):
+        dx = np.zeros_like(x)
+        for row, column, at in p.windows(x, kernel_size, stride):
+            mask = p.winners(x, at, None, row, column)
+            dx[at] += mask * dy[..., row, column, None, None]
+        return dx
+
+    return p.pooled(x, kernel_size, stride, np.max), dx
+
+
+def right_softmax(x):
+    y = n.softmax(x)
+    return y, lambda dy: y * (dy - (dy * y).sum(-1, keepdims=True))
+
+
+def right_batch_norm(x, w, b, eps):
+    axes = n.over_batch(x)
+
+    def dx(dy, u, s, h):
+        dh = dy * n.column(w, x)
+        return s * (dh - dh.mean(axes, keepdims=True) - h * (dh * h).mean(axes, keepdims=True))
+
+    return n.batch_norm(dx, x, w, b, eps, 0)
+
+
+def right_linear(x, w, b):
+    return x @ w.T + b, lambda dy: dy @ w, lambda dy: dy.T @ x, lambda dy: dy.sum(0)
+
+
+def right_tanh(x):
+    y = np.tanh(x)
+    return y, lambda dy: dy * (1 - y * y)
+
+
+RIGHT = [
+    (right_conv, [(2, 2, 5, 5), (2, 2, 3, 3), (2,)], CONV, "x"),
+    (right_conv, [(2, 3, 7, 7), (2, 3, 3, 3), (2,)], CONV, "w"),
+    (right_conv, [(2, 3, 7, 7), (2, 3, 3, 3), (2,)], CONV, "b"),
+    (right_max_pool, [(2, 1, 5, 5)], {"kernel_size": 3, "stride": 2}, "x"),
+    (right_softmax, [(3, 4)], {}, "x"),
+    (right_batch_norm, [(3, 2, 4, 3), (2,), (2,)], {"eps": 1e-5}, "x"),
+    (right_linear, [(4, 3), (3, 3), (3,)], {}, "x"),
+    (right_linear, [(4, 3), (3, 3), (3,)], {}, "w"),
+    (right_tanh, [(3, 4)], {}, "x"),
+]
+NAMES = [f"{body.__name__} {argument}" for body, _, _, argument in RIGHT]
+
+
+def garbage_like(gradient, rng):
+    yield rng.standard_normal(gradient.shape)
+    yield gradient + rng.standard_normal(gradient.shape) * 0.1
+    one_wrong = gradient.copy()
+    one_wrong.flat[gradient.size // 2] += 0.5
+    yield one_wrong
+    yield gradient * rng.uniform(0.5, 2, gradient.shape)
+    yield gradient + 0.1
+
+
+@pytest.mark.parametrize("row", RIGHT, ids=NAMES)
+def test_garbage_gets_no_name(row, rng):
+    body, shapes, settings, argument = row
+    inputs = [rng.standard_normal(shape) for shape in shapes]
+    right = fault(body, inputs, settings, argument)
+    for wrong in garbage_like(right.numeric, rng):
+        right.analytic, right.pull = wrong, None
+        assert diagnose(right) is None
+
+
+@pytest.mark.parametrize("row", RIGHT, ids=NAMES)
+def test_a_right_gradient_gets_no_name(row, rng):
+    body, shapes, settings, argument = row
+    inputs = [rng.standard_normal(shape) for shape in shapes]
+    right = fault(body, inputs, settings, argument)
+    assert np.allclose(right.analytic, right.numeric, atol=1e-6)
+    found = diagnose(right)
+    assert found is None, found
+
+
+def test_a_mistake_that_explains_all_but_one_element_is_not_named(rng):
+    inputs = conv_inputs(rng)
+    wrong = fault(c.conv_dw_flipped, inputs, CONV, "w")
+    assert diagnose(wrong)[0] == "kernel gradient flipped"
+    wrong.analytic[0, 1, 2, 0] += 1e-3
+    assert diagnose(wrong) is None
+
+
+def test_a_name_means_nothing_and_settings_may_be_hidden(rng):
+    """The convolution is recognised by its numbers, whatever it is called and told."""
+
+    def thing(image, kernel):
+        return c.conv_without_stride(image, kernel, np.zeros(2), 2, 1)[:3]
+
+    x, w, _ = conv_inputs(rng)
+    cause, evidence = diagnose(fault(thing, [x, w], argument="image"))
+    assert cause == "stride ignored"
+    assert "with stride (1, 1); the function has (2, 2)" in evidence
+
+
+def test_the_evidence_has_the_numbers(rng):
+    inputs = conv_inputs(rng)
+
+    def scaled(x, w, b, stride, padding):
+        y, dx, dw, db = right_conv(x, w, b, stride, padding)
+        return y, dx, lambda dy: dw(dy) * (dy.shape[2] * dy.shape[3]), db
+
+    assert diagnose(fault(scaled, inputs, CONV, "w")) == (
+        "constant factor",
+        "analytic = 16 x numeric; 16 = OH*OW (all 54 elements)",
+    )
+    cause, evidence = diagnose(fault(c.conv_not_cropped, inputs, CONV))
+    assert cause == "padding cropped at the wrong side"
+    assert "shifted by (1, 1): padding (0, 0) for (1, 1)" in evidence
+    cause, evidence = diagnose(fault(e.swish, [rng.standard_normal((3, 4))]))
+    assert evidence == (
+        "x enters the result in 2 ways (negative, multiply); analytic = the sum without negative "
+        "(all 12 elements)"
+    )
+
+
+def test_two_mistakes_that_give_the_same_gradient_are_both_named(rng):
+    """With as many examples as features, the mean over either divides by the same number."""
+
+    def rows_mean(x):
+        return x.mean(1), lambda dy: np.repeat(dy[:, None], 2, 1) / 2 / 2
+
+    def shifted_or_flipped(x):  # of two elements, a roll is a flip
+        return x * np.array([2.0, 3.0]), lambda dy: (dy * np.array([2.0, 3.0]))[..., ::-1]
+
+    x = rng.standard_normal((3, 2))
+    cause, evidence = diagnose(fault(shifted_or_flipped, [x]))
+    assert cause.startswith("either ")
+    assert " or " in cause
+    assert "; or " in evidence
+    assert diagnose(fault(rows_mean, [x]))[0] == "average divided by the wrong count"
+
+
+def test_one_number_is_not_a_constant_factor_of_another(rng):
+    def scale(x, w):
+        return x * w, lambda dy: dy * w, lambda dy: np.asarray((dy * x).sum() * 0.7341)
+
+    assert (
+        diagnose(fault(scale, [rng.standard_normal((3, 2)), np.array(1.3)], argument="w")) is None
+    )
+
+
+def test_few_elements_are_looked_at_with_another_output_gradient(rng):
+    """A gradient of one element that happens to be twice the right one is no factor of 2."""
+
+    def total(x):
+        y, dy_then = x * 2, np.random.default_rng(0).standard_normal(1)
+        return y, lambda dy: 4 * dy_then + 0.3 * (dy - dy_then)
+
+    wrong = fault(total, [np.array([1.5])])
+    assert np.allclose(wrong.analytic, 2 * wrong.numeric)
+    assert diagnose(wrong) is None
+
+
+def test_kinks_without_a_numeric_gradient_do_not_hide_the_mistake(rng):
+    wrong = fault(e.relu_without_mask, [rng.standard_normal((4, 5))])
+    wrong.numeric[0, 0], wrong.noise[0, 0] = np.nan, np.inf
+    assert diagnose(wrong)[0] == "output gradient returned unchanged"
+
+
+@pytest.mark.parametrize(
+    ("body", "shapes", "argument"),
+    [
+        (e.linear_transposed, [(4, 5), (5, 5), (5,)], "x"),
+        (e.swish, [(3, 4)], "x"),
+        (e.batched_product, [(3, 2, 4), (4, 2)], "w"),
+    ],
+)
+def test_the_order_in_memory_makes_no_difference(body, shapes, argument, rng):
+    inputs = [np.asfortranarray(rng.standard_normal(shape)) for shape in shapes]
+    ordered = [np.ascontiguousarray(x) for x in inputs]
+    found = diagnose(fault(body, inputs, argument=argument))
+    assert found == diagnose(fault(body, ordered, argument=argument))
+    assert found is not None
+
+
+def test_a_function_that_changes_its_arguments_or_fails_elsewhere_is_diagnosed_all_the_same(rng):
+    def touchy(x, w):
+        if not x.any() or np.array_equal(w, w.T):
+            raise ValueError("not here")
+        y = x @ w
+        saved = x.copy()
+        x += 1  # what happens to the copy that the diagnosis hands out is no one's affair
+        return y, lambda dy: dy @ w, lambda dy: saved.T @ dy
+
+    x, w = rng.standard_normal((2, 3)), rng.standard_normal((3, 3))
+    wrong = fault(lambda x, w: touchy(x.copy(), w), [x, w])
+    wrong.forward = touchy
+    assert diagnose(wrong)[0] == "transposed weight"
+
+
+# ----- what the suspects stand on -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 1)])
+@pytest.mark.parametrize("dilation", [(1, 1), (1, 2)])
+def test_the_three_sides_of_the_convolution_are_one_form(groups, stride, dilation, rng):
+    geometry = sliding.Geometry(stride, (1, 2), dilation)
+    x, w = rng.standard_normal((2, 4, 6, 7)), rng.standard_normal((6, 4 // groups, 3, 2))
+    group_of = sliding.filters_of_group(6, groups)
+    places = ((6 + 2 - dilation[0] * 2 - 1) // stride[0] + 1, (7 + 4 - dilation[1] - 1) + 1)
+    y = sliding.gather(x, w, places, geometry, group_of)
+    dy = rng.standard_normal(y.shape)
+    form = (dy * y).sum()
+    assert (sliding.scatter(dy, w, (6, 7), geometry, 4, group_of) * x).sum() == pytest.approx(form)
+    assert (sliding.weigh(x, dy, w.shape, geometry, group_of) * w).sum() == pytest.approx(form)
+    if groups == 1 and dilation == (1, 1) and stride == (1, 1):
+        padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (2, 2)))
+        assert np.allclose(y, c.forward(padded, w, np.zeros(6), 1, 0))
+
+
+def test_geometries_are_found_from_the_sizes_and_those_of_the_settings_come_first():
+    said = {"stride": 2, "padding": (1, 0)}
+    first = next(sliding.geometries((7, 6), (4, 2), (3, 3), said))
+    assert first == sliding.Geometry((2, 2), (1, 0), (1, 1))
+    for geometry in sliding.geometries((7, 6), (4, 2), (3, 3), {}):
+        (sh, _), (top, _), (dh, _) = geometry
+        assert 3 * sh + dh * 2 + 1 <= 7 + 2 * top + max(sh, dh * 2 + 1)
+
+
+def test_uses_are_seen_through_views_methods_and_functions(rng):
+    x = rng.standard_normal((3, 4))
+    seen = uses_of(lambda x: x.T @ x + x.reshape(4, 3).sum() + np.concatenate([x, x]).max(), x)
+    assert seen == ["matmul", "matmul", "sum", "concatenate", "concatenate"]
+    assert uses_of(lambda x: x[0] * x[1] - np.mean(x[2]), x) == ["multiply", "multiply", "mean"]
+    assert uses_of(lambda x: 1 / 0, x) is None
+
+
+def test_the_jacobian_is_left_out_where_it_would_be_large(rng, monkeypatch):
+    monkeypatch.setattr(sys.modules[Clues.__module__], "LARGEST_JACOBIAN", 10)
+    wrong = fault(c.my_conv, conv_inputs(rng), CONV)
+    assert Clues(wrong).jacobian is None
+    assert diagnose(wrong)[0] == "kernel not flipped"  # known in closed form

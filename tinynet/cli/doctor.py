@@ -1,0 +1,152 @@
+"""Look at a training before it starts, and say what is wrong with it.
+
+examples:
+  tinynet doctor                                 what `tinynet train` would train
+  tinynet doctor --model vgg11 --data cifar10 --lr 0.05
+  tinynet doctor --file my_train.py:make         a training of your own
+
+make() is a function without arguments in your file. It returns what `tinynet.doctor` takes: a
+dict with model and batch, and if you like loss, optimizer and step; or the same as a tuple
+(model, batch, optimizer). The batch is a pair (x, target) or a DataLoader. Nothing is trained:
+everything is tried on copies. Exit code 1 if there is a finding.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from tinynet.cli.options import (
+    BadArgument,
+    add_data_dir,
+    add_json,
+    choose,
+    positive,
+    whole_number,
+)
+
+HELP = "find what is wrong with a training before it starts"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `tinynet doctor`."""
+    parser.add_argument(
+        "--file", metavar="FILE:FUNCTION", help="your own training, such as my_train.py:make"
+    )
+    parser.add_argument("--data", metavar="NAME", help="as for `tinynet train` (default: digits)")
+    add_data_dir(parser)
+    parser.add_argument("--model", metavar="NAME", help="as for `tinynet train`")
+    parser.add_argument(
+        "--batch-size", type=whole_number(1), metavar="N", help="images in the batch"
+    )
+    parser.add_argument("--optimizer", metavar="NAME", help="as for `tinynet train`")
+    parser.add_argument("--lr", type=positive, metavar="X", help="the learning rate to try")
+    parser.add_argument(
+        "--steps",
+        type=whole_number(0),
+        default=10,
+        metavar="N",
+        help="steps to try the learning rate for (default 10; 0 leaves it out)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="fixes weights and batch (default 0)",
+    )
+    add_json(parser, "the report")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, and print the report."""
+    from tinynet.random import manual_seed
+    from tinynet.teaching import doctor
+    from tinynet.training.files import write_json
+
+    manual_seed(args.seed)
+    given = _from_file(args) if args.file else _known(args)
+    report = doctor(**given, probe_steps=args.steps)
+    print(report)
+    if args.json is not None:
+        write_json(args.json, report.to_dict())
+    return 0 if report else 1
+
+
+def _from_file(args: argparse.Namespace) -> dict[str, Any]:
+    """What the user's own function returns, as arguments of `doctor`."""
+    for name in ("data", "model", "batch_size", "optimizer", "lr"):
+        if getattr(args, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise BadArgument(f"{option} is for known models; {args.file} brings its own")
+    made = load_function(args.file)()
+    if isinstance(made, tuple) and 2 <= len(made) <= 3:
+        made = dict(zip(("model", "batch", "optimizer"), made))
+    known = {"model", "batch", "loss", "optimizer", "step"}
+    if not isinstance(made, dict) or not {"model", "batch"} <= set(made) <= known:
+        what = f"a dict with {', '.join(made)}" if isinstance(made, dict) else type(made).__name__
+        raise ValueError(
+            f"{args.file} returned {what}; return a dict with model and batch, and if you like "
+            "loss, optimizer and step, or a tuple (model, batch, optimizer)"
+        )
+    return made
+
+
+def load_function(place: str) -> Any:
+    """The function at FILE:FUNCTION; BadArgument where there is none."""
+    import runpy
+    import sys
+    from pathlib import Path
+
+    file, colon, name = place.rpartition(":")
+    if not colon or not file.endswith(".py") or not name.isidentifier():
+        raise BadArgument(f"{place!r} is no FILE.py:FUNCTION, such as my_train.py:make")
+    path = Path(file)
+    if not path.is_file():
+        raise BadArgument(f"there is no file {file}")
+    sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside it
+    found = runpy.run_path(str(path), run_name=path.stem)
+    if not callable(found.get(name)):
+        functions = [n for n, value in found.items() if callable(value) and n[:1] != "_"]
+        raise BadArgument(f"{file} has no function {name!r}; it has {', '.join(functions)}")
+    return found[name]
+
+
+def _known(args: argparse.Namespace) -> dict[str, Any]:
+    """A known model, a batch of known data and an optimizer, as `tinynet train` has them."""
+    from tinynet import data, models
+    from tinynet.data import KNOWN
+    from tinynet.training import OPTIMIZERS, make_optimizer, recipe_for
+
+    name = args.data or "digits"
+    if not name.startswith(("folder:", "npz:")):
+        choose("data set", name, (*KNOWN, "folder:PATH", "npz:PATH"))
+    for kind, chosen, known in (
+        ("model", args.model, models.names()),
+        ("optimizer", args.optimizer, OPTIMIZERS),
+    ):
+        if chosen is not None:
+            choose(kind, chosen, known)
+    train = data.load(name, "train", root=args.data_dir)
+    shape = train.images.shape[1:]
+    if len(shape) != 3:
+        raise ValueError(f"{name}: `tinynet doctor` takes images, these are rows of {shape}")
+    recipe = recipe_for(shape)
+    optimizer = args.optimizer or recipe.optimizer
+    lr = args.lr or (recipe.lr if optimizer == recipe.optimizer else None)
+    classes = len(train.classes) if train.classes is not None else 1 + int(train.labels.max())
+    model = models.build(
+        args.model or recipe.model, num_classes=classes, in_channels=shape[0], image_size=shape[1:]
+    )
+    loader = data.DataLoader(
+        train,
+        args.batch_size or recipe.batch_size,
+        shuffle=True,
+        seed=args.seed,
+        transform=data.standardize(train),
+    )
+    return {
+        "model": model,
+        "batch": loader,
+        "optimizer": make_optimizer(optimizer, model.parameters(), lr, recipe.weight_decay),
+    }

@@ -1,0 +1,165 @@
+"""Write parts of tinynet yourself, and see whether they are right, and how fast.
+
+examples:
+  tinynet lab                              the exercises
+  tinynet lab conv2d --start my_conv.py    a file to begin with: formula, shapes, hints
+  tinynet lab conv2d my_conv.py            is it right? how fast? does the digits net learn with it?
+  tinynet lab conv2d submissions/          a table of all the files in a folder
+
+A file is held against plain loops over a grid of small cases (the first that fails is shown), its
+gradient is checked against finite differences, it is timed beside the loops and the built-in
+kernels, and then the digits net is trained with it. In a folder each file runs in a process of
+its own, with a time limit and a memory limit. Exit code 0 only if all are right.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinynet.cli.options import BadArgument, add_json, choose, number, positive, whole_number
+
+if TYPE_CHECKING:
+    from tinynet.lab import Exercise
+
+HELP = "exercises: write a convolution (or ReLU, a loss, ...) of your own and have it judged"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `tinynet lab`."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the exercise; without it: a list")
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="FILE or FOLDER",
+        help="your solution, or a folder of solutions",
+    )
+    parser.add_argument(
+        "--start",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="FILE",
+        help="write a file to begin with (default: my_NAME.py); never overwrites one",
+    )
+    parser.add_argument(
+        "--train-seconds",
+        type=number,
+        metavar="S",
+        help="about how long the training run may take; 0 leaves it out (default 15)",
+    )
+    limits = parser.add_argument_group("limits for each file of a folder")
+    limits.add_argument("--timeout", type=positive, metavar="S", help="seconds (default 120)")
+    limits.add_argument(
+        "--memory",
+        type=whole_number(1),
+        metavar="MB",
+        help="memory on top of what tinynet itself needs (default 1024)",
+    )
+    add_json(parser, "the report")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the exercises, begin one, or judge solutions."""
+    if args.name is None:
+        return _overview()
+    from tinynet.lab import EXERCISES, write_starter
+
+    exercise = EXERCISES[choose("exercise", args.name, EXERCISES)]
+    if args.start is not None:
+        if args.path is not None:
+            raise BadArgument(f"--start writes a new file; to judge {args.path}, leave it out")
+        path = args.start if args.start != Path() else Path(f"my_{exercise.name}.py")
+        write_starter(exercise, path)
+        print(
+            f"{path} is there: open it, read how it works, write "
+            f"{' and '.join(f'`{name}`' for name in exercise.functions)}. Then\n\n"
+            f"  tinynet lab {exercise.name} {path}"
+        )
+        return 0
+    if args.path is None:
+        raise BadArgument(
+            f"which file? Begin one with `tinynet lab {exercise.name} --start`, then run "
+            f"`tinynet lab {exercise.name} my_{exercise.name}.py`"
+        )
+    if args.path.is_dir():
+        return _judge_folder(exercise, args)
+    if not args.path.is_file():
+        raise BadArgument(
+            f"there is no {args.path}; begin it with `tinynet lab {exercise.name} --start "
+            f"{args.path}`"
+        )
+    return _judge_file(exercise, args)
+
+
+def _overview() -> int:
+    from tinynet.lab import EXERCISES
+
+    print("The exercises, from the easiest to the hardest:\n")
+    for exercise in EXERCISES.values():
+        print(f"  {exercise.name:<15}{exercise.about}")
+    print(
+        "\nBegin one:   tinynet lab relu --start       writes my_relu.py\n"
+        "Judge it:    tinynet lab relu my_relu.py\n"
+        "A class:     tinynet lab relu FOLDER         a table of all files in the folder"
+    )
+    return 0
+
+
+def _settings(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The options that were given; the others keep the defaults of the functions."""
+    given = {name: getattr(args, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _judge_file(exercise: Exercise, args: argparse.Namespace) -> int:
+    from tinynet.lab import judge
+    from tinynet.training.files import write_json
+
+    for option in ("timeout", "memory"):
+        if getattr(args, option) is not None:
+            raise BadArgument(f"--{option} is for a folder: a single file runs in this process")
+    print(f"{exercise.name}: {exercise.about}, by {args.path}\n", flush=True)
+    report = judge(
+        exercise,
+        args.path,
+        tell=lambda text: print(text, flush=True),
+        **_settings(args, "train_seconds"),
+    )
+    if args.json is not None:
+        write_json(args.json, report.to_dict())
+    if report.ok:
+        print("\nAll is right.")
+        return 0
+    print(f"\nNot yet right. {report.problem}")
+    if report.detail:
+        print("\n" + "\n".join(f"  {line}".rstrip() for line in report.detail.splitlines()))
+    return 1
+
+
+def _judge_folder(exercise: Exercise, args: argparse.Namespace) -> int:
+    import sys
+
+    from tinynet.lab import judge_folder
+    from tinynet.lab.folder import submissions
+    from tinynet.lab.report import class_table
+    from tinynet.training.files import write_json
+
+    count = len(submissions(args.path))
+    if not count:
+        raise BadArgument(f"there is no .py file in {args.path}")
+    reports = []
+    settings = _settings(args, "timeout", "memory", "train_seconds")
+    for report in judge_folder(exercise, args.path, **settings):
+        reports.append(report)
+        outcome = "right" if report.ok else "WRONG"
+        print(f"{len(reports)} of {count}: {report.file}: {outcome}", file=sys.stderr, flush=True)
+    print(class_table(reports))
+    if args.json is not None:
+        write_json(
+            args.json,
+            {"exercise": exercise.name, "submissions": [report.to_dict() for report in reports]},
+        )
+    return 0 if all(report.ok for report in reports) else 1

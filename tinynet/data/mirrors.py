@@ -1,0 +1,306 @@
+"""Downloads: from the first mirror that has the file right, continued where they broke off.
+
+What arrives goes to `NAME.part`, is checked against the published SHA-256, reaches the disk, and is
+renamed to NAME; nobody ever finds half a file there. The `.part` is also the lock: whoever
+downloads has it locked, the others wait and then find the file. The system frees the lock of a
+process that was killed, and the next one goes on with its `.part`.
+
+A mirror that refuses (403, 404, a redirect loop) or has the wrong content is left for the next. One
+that breaks off, is slow or overloaded is tried again, a little later each time, from where it broke
+off. Proxies are those of the environment (http_proxy, https_proxy, no_proxy).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from tinynet.data.files import CHUNK, RemoteFile, check_download, find, reason
+from tinynet.errors import DataError
+
+TIMEOUT = 20.0  # seconds to connect, and without a byte, before a mirror is given up
+SLOW_AFTER, SLOW_RATE = 60.0, 1024  # after so many seconds, fewer bytes a second are too slow
+ATTEMPTS = 4  # at each mirror
+BACK_OFF = 1.0  # seconds before the second attempt; twice as long before each further one
+PASSING = (408, 425, 429)  # HTTP errors that may be gone in a moment, as may those from 500 on
+
+POLL = 0.2  # seconds between two looks at a lock
+
+sleep, clock = time.sleep, time.monotonic  # the tests put others here
+
+
+class CutOffError(OSError):
+    """The connection ended before the file did."""
+
+
+class UnwritableError(DataError):
+    """The file cannot be written here, whatever the mirror."""
+
+
+def obtain(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
+    """The path of a file that is in `folder` already, or is downloaded into it.
+
+    $TINYNET_MIRROR, the address of a folder with the same layout (`mnist/train-...gz`), is tried
+    before the `mirrors`. Raises DataError that says what was tried and what to do by hand.
+    """
+    found = find(folder, file.name)
+    if found is not None:
+        return found
+    own = os.environ.get("TINYNET_MIRROR")
+    if own:
+        mirrors = (f"{own.rstrip('/')}/{folder.name}/", *mirrors)
+    return download(file, folder, mirrors)
+
+
+def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
+    """Download a file from the first of `mirrors` that has it right; put it there atomically."""
+    target = folder / file.name
+    failures = []
+    with _locked_part(file, folder) as part:
+        if part is None:  # another process was faster
+            return find(folder, file.name) or target
+        for k, mirror in enumerate(mirrors):
+            # Mirrors pack differently: the part that is there may be of the first one, or of none.
+            resume = k == 0 or file.download_sha256 is not None
+            try:
+                _fetch(mirror + file.name, file, part, resume)
+                _put_in_place(part, target)
+                return target
+            except UnwritableError:
+                raise
+            except (OSError, ValueError, _http_exception()) as error:  # DataError, bad address
+                failures.append(f"  {mirror + file.name}\n    {_told(error)}")
+    tried = "\n".join(failures) or "  (no mirror is known)"
+    raise DataError(
+        f"cannot download {file.name}. Tried:\n{tried}\n"
+        f"Without a network, get the file elsewhere and put it, gzipped or not, at\n"
+        f"  {target}\n"
+        f"or let root=, --data-dir or TINYNET_DATA name a folder that has "
+        f"{folder.name}/{file.name}."
+    )
+
+
+# ----- one mirror ---------------------------------------------------------------------------------
+
+
+def _fetch(address: str, file: RemoteFile, part: FileIO, resume: bool) -> None:
+    """Fill `part` with what `address` serves, checked. resume: go on with what is in `part`."""
+    limit = file.size + CHUNK
+    for attempt in range(1, ATTEMPTS + 1):
+        start = part.seek(0, os.SEEK_END) if resume else 0
+        try:
+            _receive(address, part, start if start <= limit else 0, limit)
+            check_download(file, Path(str(part.name)))
+            return
+        except UnwritableError:
+            raise
+        except DataError:
+            part.truncate(0)
+            if not start or attempt == ATTEMPTS:
+                raise
+            resume = False  # what was there was of something else: once more from the beginning
+        except Exception as error:
+            if attempt == ATTEMPTS or not _passing(error):
+                raise
+            resume = True
+            sleep(BACK_OFF * 2 ** (attempt - 1))
+
+
+def _receive(address: str, part: FileIO, start: int, limit: int) -> None:
+    """Write what `address` serves from byte `start` on to `part`, with a progress bar.
+
+    A server that does not go on at `start` sends all, which is written from the beginning.
+    """
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    headers = {"User-Agent": "tinynet", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    try:
+        response = urlopen(Request(address, headers=headers), timeout=TIMEOUT)
+    except HTTPError as error:
+        with error:
+            if error.code == 416 and start:  # nothing comes after `start`: the check will tell
+                return
+            raise
+    with response:
+        received = start if _goes_on(response, start) else 0
+        length = response.headers.get("Content-Length") or ""
+        total = received + int(length) if length.isdecimal() else None
+        with _writing(part.name):
+            part.truncate(received)
+            part.seek(received)
+        for chunk in _chunks(response, received, total, address.rpartition("/")[2]):
+            received += len(chunk)
+            if received > limit:
+                raise DataError(f"longer than {limit} bytes")
+            _write(part, chunk)
+    if total is not None and received != total:
+        raise CutOffError(f"cut off after {received} of {total} bytes")
+
+
+def _chunks(response: Any, received: int, total: int | None, name: str) -> Iterator[bytes]:
+    """What a server sends, as it comes, with a progress bar. Raises TimeoutError if it is slow."""
+    from tqdm import tqdm
+
+    begin, count = clock(), 0
+    with tqdm(
+        total=total,
+        initial=received,
+        unit="B",
+        unit_scale=True,
+        desc=name,
+        leave=False,
+        disable=None,
+    ) as bar:
+        while chunk := response.read1(1 << 16):
+            yield chunk
+            bar.update(len(chunk))
+            count += len(chunk)
+            seconds = clock() - begin
+            if seconds > SLOW_AFTER and count < SLOW_RATE * seconds:
+                raise TimeoutError(f"too slow: {count} bytes in {seconds:.0f} seconds")
+
+
+def _goes_on(response: Any, start: int) -> bool:
+    """Whether an answer begins at byte `start`; False if it is the whole file."""
+    if response.status != 206:
+        return False
+    stated = response.headers.get("Content-Range") or ""
+    match = re.match(r"bytes (\d+)-", stated)
+    if match is None or int(match[1]) != start:
+        raise DataError(f"asked for the bytes from {start} on, but the answer is {stated!r}")
+    return True
+
+
+def _passing(error: BaseException) -> bool:
+    """Whether an error may be gone in a moment: a broken or slow connection, a busy server."""
+    from urllib.error import HTTPError, URLError
+
+    if isinstance(error, HTTPError):
+        return error.code in PASSING or error.code >= 500
+    if isinstance(error, URLError):  # no connection: no such host, refused, no network
+        return False
+    return isinstance(error, (TimeoutError, ConnectionError, CutOffError, _http_exception()))
+
+
+def _told(error: BaseException) -> str:
+    """The reason in one line."""
+    inner = getattr(error, "reason", None)  # of a URLError; of an HTTPError it is a string
+    told = inner.strerror if isinstance(inner, OSError) else None
+    told = " ".join((told or reason(error)).split())
+    return f"{told} (tried {ATTEMPTS} times)" if _passing(error) else told
+
+
+def _http_exception() -> type[Exception]:
+    from http.client import HTTPException  # here, because the network modules are slow to import
+
+    return HTTPException
+
+
+# ----- the disk -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _locked_part(file: RemoteFile, folder: Path) -> Iterator[FileIO | None]:
+    """`NAME.part`, open and locked; None if the file is there once the lock is free.
+
+    A part with something in it stays for the next time.
+    """
+    path = folder / f"{file.name}.part"
+    while True:
+        with _writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            part = open(path, "r+b", buffering=0, opener=_open_or_make)  # noqa: SIM115
+        with part:
+            _lock(part, file.name)
+            there = find(folder, file.name) is not None
+            if not there and not _is_at(part, path):
+                continue  # whoever had it gave up and deleted it: make a new one
+            try:
+                yield None if there else part
+            finally:
+                with contextlib.suppress(OSError, ValueError):  # closed: it was put in place
+                    if _is_at(part, path) and not part.seek(0, os.SEEK_END):
+                        path.unlink()
+            return
+
+
+def _open_or_make(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o666)
+
+
+def _lock(part: FileIO, name: str) -> None:
+    """Wait until this process alone has `part` locked."""
+    waiting = False
+    while not _try_lock(part):
+        if not waiting:
+            print(f"another process is downloading {name}; waiting for it", file=sys.stderr)
+        waiting = True
+        time.sleep(POLL)
+
+
+def _try_lock(part: FileIO) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            part.seek(1 << 40)  # a byte that nobody reads or writes
+            msvcrt.locking(part.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_at(part: FileIO, path: Path) -> bool:
+    """Whether `part` is the file that is found at `path` now."""
+    try:
+        return os.path.samestat(os.fstat(part.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _write(part: FileIO, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    with _writing(part.name):
+        while rest:
+            rest = rest[part.write(rest) :]
+
+
+def _put_in_place(part: FileIO, target: Path) -> None:
+    """Rename `part` to `target`, once its content and then the rename have reached the disk."""
+    with _writing(target):
+        os.fsync(part.fileno())
+        if sys.platform == "win32":
+            part.close()  # an open file cannot be renamed there
+        os.replace(part.name, target)
+        if sys.platform != "win32":
+            descriptor = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _writing(path: str | Path) -> Iterator[None]:
+    """Raise UnwritableError for what goes wrong while `path` is written."""
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableError(
+            f"{path}: cannot be written: {error.strerror or reason(error)}. Let root=, --data-dir "
+            "or TINYNET_DATA name a folder where there is room and leave to write."
+        ) from error

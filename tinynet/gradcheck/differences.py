@@ -1,0 +1,306 @@
+"""Slopes by trying: finite differences that know how far they can be trusted.
+
+Along a direction v, L(t) = sum(u * f(x + t v)) is a function of one number. From the four points
+-2h, -h, h, 2h two differences follow,
+
+    D2 = (L(h) - L(-h)) / 2h                                     = L' + O(h^2)
+    D4 = (8 (L(h) - L(-h)) - (L(2h) - L(-2h))) / 12h             = L' + O(h^4)
+
+and, with L(0), a slope from the right and one from the left. They say four things at once: D4 is
+the slope; |D4 - D2| bounds the truncation; a gap between left and right that truncation cannot
+explain is a kink at x; and the rounding is that of f's values, eps |u y| / h.
+
+No h is best for all functions, so h goes down a ladder until the slope is known well. A slope
+that disagrees is measured again all over the ladder, three times at each rung: round-off shows as
+scatter, truncation as a drift with h, a kink as a jump, and a wrong gradient as the same error at
+every step. Only the last is a fault.
+
+The step is the one that was realised: x + h is rounded, and the analytic slope is taken along
+the difference of the points as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinynet.gradcheck.kinks import Branch, crossed
+
+EPS = float(np.finfo(np.float64).eps)
+STEPS = (1e-3, 3e-5, 1e-6, 3e-8)
+WIDE_STEPS = (1e-1, 3e-2, 1e-2, *STEPS)
+ROUNDING = 4.0  # how many times eps |u y| the rounding of a sum may be
+KNOWN_WELL = 1e-8  # a slope is known well when its uncertainty is this share of its size
+TOO_COARSE = 0.1  # and cannot be judged when it is this share
+
+
+class Outcome(NamedTuple):
+    """One run of a function: its values, and the branches it took."""
+
+    y: np.ndarray
+    branches: list[Branch]
+
+
+Function = Callable[[np.ndarray], Outcome]
+
+
+class Slope:
+    """A slope along one direction, measured with one step.
+
+    analytic, numeric: as the backward pass and as differences say. uncertainty: how far numeric
+    may be off, by rounding and truncation. low, high: the sums of the smaller and of the larger
+    one-sided slope of each element of y; gap: their distance in excess of what rounding and
+    truncation explain. row: the slope of every element of y, and
+    size: sum |u row|, which is not small by cancellation. change: the share of the elements of y
+    that differ between the points. crossed: the operations whose branch changes within the step.
+    """
+
+    __slots__ = (
+        "analytic", "change", "crossed", "gap", "high", "low", "numeric", "row", "size", "step",
+        "uncertainty",
+    )  # fmt: skip
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+        self.analytic = self.numeric = self.low = self.high = self.gap = 0.0
+        self.uncertainty = self.size = self.change = 0.0
+        self.row = np.zeros(0)
+        self.crossed: set[str] = set()
+
+    @property
+    def error(self) -> float:
+        return self.analytic - self.numeric
+
+
+class Base(NamedTuple):
+    """A point where slopes are measured: f, x, its outcome there, the output gradient u, and the
+    gradient that is claimed. rounding: how far each element of y may be off, see `roundings`."""
+
+    f: Function
+    x: np.ndarray
+    outcome: Outcome
+    u: np.ndarray
+    gradient: np.ndarray
+    rounding: np.ndarray
+
+
+def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
+    """The slope along v with step h; None where the function is not finite there."""
+    points = [base.x + k * h * v for k in (-2, -1, 1, 2)]
+    outcomes = [base.f(point) for point in points]
+    far_below, below, above, far_above = (outcome.y for outcome in outcomes)
+    if not all(np.isfinite(outcome.y).all() for outcome in outcomes):
+        return None
+    u, y = base.u, base.outcome.y
+    slope = Slope(h)
+    near = (above - below) / (2 * h)
+    d4 = (8 * (above - below) - (far_above - far_below)) / (12 * h)
+    moved = (8 * (points[2] - points[1]) - (points[3] - points[0])) / (12 * h)
+    slope.analytic = float((base.gradient * moved).sum())
+    slope.row = d4
+    slope.numeric = float((u * d4).sum())
+    right = u * (4 * (above - y) - (far_above - y)) / (2 * h)
+    left = u * (4 * (y - below) - (y - far_below)) / (2 * h)
+    slope.low, slope.high = (
+        float(np.minimum(left, right).sum()),
+        float(np.maximum(left, right).sum()),
+    )
+    slope.size = float(np.abs(u * d4).sum())
+    slope.change = float((above != below).mean()) if y.size else 0.0
+    rounding = ROUNDING * float((np.abs(u) * base.rounding).sum()) / h
+    rounding += ROUNDING * EPS * float(np.abs(base.gradient * moved).sum())
+    bend = float(np.abs(u * (d4 - near)).sum())
+    slope.uncertainty = rounding + bend * min(1.0, 10 * bend / (slope.size or 1.0))
+    slope.gap = max(0.0, slope.high - slope.low - 10 * rounding - 10 * bend)
+    for outcome in outcomes:
+        slope.crossed |= crossed(base.outcome.branches, outcome.branches)
+    return slope
+
+
+class Verdict:
+    """What came of one direction: "agrees", "zero", "wrong", "kink", "outside" or "coarse".
+
+    "zero" agrees too, but both slopes are 0 as far as can be told, so little was said. "kink":
+    x sits on one, and the gradient lies between the one-sided slopes; "outside": it does not,
+    which is wrong for one operation but can happen where several kinks meet. "coarse": the
+    rounding is larger than the slope. slope: the best measurement. spread: for a disagreement,
+    the scatter of its repetitions. sweep: (step, error, scatter) at each rung that was tried.
+    """
+
+    __slots__ = ("kind", "slope", "spread", "sweep")
+
+    def __init__(
+        self, kind: str, slope: Slope, spread: float = 0.0, sweep: Sequence[Any] = ()
+    ) -> None:
+        self.kind = kind
+        self.slope = slope
+        self.spread = spread
+        self.sweep = list(sweep)
+
+
+class Limits(NamedTuple):
+    """What the caller allows: the steps of the ladder, and tolerances; None follows the noise."""
+
+    steps: tuple[float, ...] = STEPS
+    rtol: float = 1e-8
+    atol: float | None = None
+
+    def allowed(self, slope: Slope) -> float:
+        size = max(abs(slope.analytic), abs(slope.numeric))
+        return (slope.uncertainty if self.atol is None else self.atol) + self.rtol * size
+
+
+def judge(base: Base, v: np.ndarray, limits: Limits) -> Verdict:
+    """Measure the slope along v, and say whether the gradient agrees with it."""
+    best: Slope | None = None
+    straddling: Slope | None = None
+    for h in limits.steps:
+        slope = measure(base, v, h)
+        if slope is None:
+            continue
+        if slope.crossed:
+            straddling = slope
+            continue
+        if best is None or slope.uncertainty < best.uncertainty:
+            best = slope
+        if best.uncertainty <= KNOWN_WELL * best.size or best.size == best.analytic == 0:
+            break
+    if best is None:
+        if straddling is None:
+            return Verdict("coarse", Slope(limits.steps[-1]), np.inf)
+        return _between_sides(straddling, limits)
+    if best.gap > 0.01 * best.size:
+        closer = measure(base, v, best.step / 10)
+        if closer is not None and closer.gap > 0.5 * best.gap:
+            return _between_sides(best, limits)
+    if abs(best.error) <= limits.allowed(best):
+        if best.size <= 3 * best.uncertainty:
+            told = base.rounding.max(initial=0.0) < 1e-10 or not base.gradient.any()
+            return Verdict("zero" if told else "coarse", best)
+        return Verdict("coarse" if best.uncertainty > TOO_COARSE * best.size else "agrees", best)
+    return _sweep(base, v, limits, best)
+
+
+def _between_sides(slope: Slope, limits: Limits) -> Verdict:
+    """On a kink, any slope from the left one to the right one will do."""
+    slack = 10 * slope.uncertainty + limits.allowed(slope) + 1e-6 * (slope.high - slope.low)
+    if slope.low - slack <= slope.analytic <= slope.high + slack:
+        return Verdict("kink", slope)
+    return Verdict("outside", slope)
+
+
+def _sweep(base: Base, v: np.ndarray, limits: Limits, first: Slope) -> Verdict:
+    """A disagreement, measured at other steps: does it persist?
+
+    Once at each step will do if the errors are plainly the same; else three times each.
+    """
+    others = [measure(base, v, h) for h in limits.steps if h != first.step]
+    plain = [s for s in others if s is not None and not s.crossed and s.gap <= 0.01 * s.size]
+    if len(plain) >= 2 and all(
+        abs(s.error - first.error) < 0.01 * abs(first.error) - s.uncertainty for s in plain[:2]
+    ):
+        rungs = sorted([first, *plain[:2]], key=lambda s: -s.step)
+        return Verdict("wrong", first, 0.0, [(s.step, s.error, s.uncertainty) for s in rungs])
+    steps = limits.steps if limits.steps != STEPS else WIDE_STEPS
+    best, best_error, best_doubt = first, first.error, np.inf
+    sweep: list[tuple[float, float, float]] = []
+    largest_change = 0.0
+    for h in steps:
+        slopes = [measure(base, v, h * factor) for factor in (1.0, 0.83, 0.69)]
+        known = [slope for slope in slopes if slope is not None and not slope.crossed]
+        if len(known) < 2:
+            continue
+        errors = [slope.error for slope in known]
+        error, scatter = float(np.mean(errors)), max(errors) - min(errors)
+        doubt = scatter + known[0].uncertainty
+        if known[0].change < 0.5 * largest_change and sweep:
+            # so small a step may be swallowed by rounding: is this not the bottom of a staircase?
+            doubt += abs(error - sweep[-1][1]) + sweep[-1][2]
+        largest_change = max(largest_change, known[0].change)
+        sweep.append((h, error, scatter))
+        if doubt < best_doubt:
+            best, best_error, best_doubt = known[0], error, doubt
+    if abs(best_error) > 5 * best_doubt and abs(best.error) > limits.allowed(best):
+        return Verdict("wrong", best, best_doubt, sweep)
+    scale = max(best.size, abs(best.analytic))
+    kind = "coarse" if best_doubt > TOO_COARSE * scale else "agrees"
+    best.uncertainty = max(best.uncertainty, best_doubt)
+    return Verdict(kind, best, best_doubt, sweep)
+
+
+def roundings(outcome: Outcome, shaken: Sequence[np.ndarray], moved: np.ndarray) -> np.ndarray:
+    """How far rounding may put each element of y off.
+
+    shaken: y where each input is changed in its last bits, which shows what rounding inside f
+    does, where terms cancel too. moved: y at a random point; if its values have no more than
+    float32's 24 bits, f rounds to float32, and the last bits of a float64 shake nothing.
+    """
+    y = np.abs(outcome.y)
+    values = moved[(moved != 0) & np.isfinite(moved) & (moved != np.round(moved))]
+    with np.errstate(over="ignore", under="ignore"):
+        single = values.size > 0 and bool((values.astype(np.float32) == values).all())
+    found = (np.finfo(np.float32).eps if single else EPS) * y
+    for other in shaken:
+        found = np.maximum(found, np.abs(other - outcome.y))
+    return np.asarray(np.where(np.isfinite(found), found, EPS * y))
+
+
+def shaken(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """x with random last bits."""
+    return np.asarray(x * (1 + 2 * EPS * rng.integers(-1, 2, x.shape)))
+
+
+def base_of(f: Function, x: np.ndarray, u: np.ndarray, gradient: np.ndarray) -> Base:
+    """A point at which the slopes of a function of one array are measured."""
+    rng = np.random.default_rng(0)
+    here = f(x)
+    bits = [f(shaken(x, rng)).y for _ in range(2)]
+    moved = f(x + 1e-3 * rng.standard_normal(x.shape)).y
+    return Base(f, x, here, u, gradient, roundings(here, bits, moved))
+
+
+class Elements(NamedTuple):
+    """The numeric gradient of every element of x, in the shape of x.
+
+    noise: how far numeric may be off. low, high: the one-sided slopes where x sits on a kink,
+    elsewhere both are numeric. jacobian: (elements of x, elements of y).
+    """
+
+    numeric: np.ndarray
+    noise: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    jacobian: np.ndarray
+
+    def wrong(self, analytic: np.ndarray, limits: Limits) -> np.ndarray:
+        """Where an analytic gradient disagrees, as booleans."""
+        allowed = self.noise if limits.atol is None else limits.atol
+        allowed = allowed + limits.rtol * np.maximum(np.abs(analytic), np.abs(self.numeric))
+        return np.asarray((analytic < self.low - allowed) | (analytic > self.high + allowed))
+
+
+def by_element(base: Base, step: float) -> Elements:
+    """Measure the slope of every element, each with the first step that crosses no kink."""
+    x, size = base.x, base.x.size
+    numeric, noise, low, high = np.zeros((4, size))
+    jacobian = np.zeros((size, base.u.size))
+    for i in range(size):
+        v = np.zeros(size)
+        v[i] = 1.0
+        scale = step * max(1.0, abs(float(x.reshape(-1)[i])))
+        for h in (scale, 0.03 * scale, 1e-3 * scale):
+            slope = measure(base, v.reshape(x.shape), h)
+            if slope is not None and not slope.crossed:
+                break
+        if slope is None:
+            low[i], high[i], noise[i] = -np.inf, np.inf, np.inf
+            continue
+        numeric[i], noise[i] = slope.numeric, slope.uncertainty
+        low[i] = high[i] = slope.numeric
+        if slope.crossed or slope.gap > 0.01 * slope.size:
+            low[i], high[i] = slope.low, slope.high
+        jacobian[i] = slope.row.reshape(-1)
+    numeric, noise, low, high = (part.reshape(x.shape) for part in (numeric, noise, low, high))
+    return Elements(numeric, noise, low, high, jacobian)

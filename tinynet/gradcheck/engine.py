@@ -1,0 +1,333 @@
+"""The course of a check: from one cheap direction to the guilty operation.
+
+1. The function must give the same result twice, and must not change its input.
+2. The backward pass gives the gradients of sum(u * y) for random weights u. (With u = 1 the sum
+   of a softmax has gradient 0, and every mistake passes.)
+3. Each input moves along a random direction, and the slope is compared. An element that is wrong
+   shows in almost every direction, so this is all that a right gradient costs.
+4. If a slope disagrees, `locate.py` finds out where.
+5. At the end the gradients are computed once more: a function that remembers something from call
+   to call gives others now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinynet.gradcheck import kinks, sanity
+from tinynet.gradcheck.differences import (
+    STEPS,
+    WIDE_STEPS,
+    Base,
+    Limits,
+    Outcome,
+    Verdict,
+    judge,
+    roundings,
+    shaken,
+)
+from tinynet.gradcheck.locate import Search
+from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
+from tinynet.gradcheck.subject import Subject
+from tinynet.gradcheck.trace import record
+
+FULL_CHECK_LIMIT = 32  # inputs with more elements are moved along directions
+DIRECTIONS = 2
+TOO_MANY_KINKS = 0.1  # the share of the numbers on kinks from which other points are tried
+
+
+def check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
+    """Check the gradient of every target of the subject."""
+    report = Report(subject.name)
+    rng = np.random.default_rng(seed)
+    elsewhere = subject.nearby(rng, 0.1)
+    _visit(subject, elsewhere)  # what a function keeps of its first call should not be this input
+    first = subject.outcome()
+    _refuse_values(subject, first.y)
+    if failure := sanity.unstable(subject, first.y):
+        report.failures.append(failure)
+        return report
+    y = subject.run()
+    if not y.requires_grad:
+        return _without_graph(subject, report, first.y, elsewhere, rng)
+    _visit(subject, elsewhere)  # nor should what it keeps of its last call
+    u = rng.standard_normal(first.y.shape)
+    search = Search(subject, u, limits, elsewhere, seed)
+    try:
+        gradients = subject.pull_back(y, u)
+    except Exception as error:
+        report.failures += search.raised(error)
+        return report
+    comparison = _Comparison(subject, first, u, gradients, mode, limits, rng)
+    verdicts = comparison.run(report)
+    wrong = comparison.wrong
+    if wrong:
+        report.failures += search.explain(wrong, gradients)
+        if report.failures:
+            return report
+    _look_at_zeros(subject, report, verdicts)
+    if first.y.size == 1:
+        _look_behind_a_sum(subject, report, search)
+    if _kinky(verdicts):
+        _try_nearby(subject, report, mode, limits, rng)
+    if not report.failures:
+        report.failures += search.remembered(first.y, gradients)
+    return report
+
+
+class _Comparison:
+    """The slopes of all targets at one point."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        first: Outcome,
+        u: np.ndarray,
+        gradients: dict[str, np.ndarray],
+        mode: str,
+        limits: Limits,
+        rng: np.random.Generator,
+    ) -> None:
+        self.subject, self.first, self.u = subject, first, u
+        self.gradients, self.mode, self.limits, self.rng = gradients, mode, limits, rng
+        self.wrong: dict[str, Verdict] = {}
+
+    def run(self, report: Report) -> dict[str, list[Verdict]]:
+        """Compare along every direction, and add up in the report what was found."""
+        rounding = self._rounding()
+        verdicts: dict[str, list[Verdict]] = {}
+        coarse: dict[str, float] = {}
+        for name, x in self.subject.targets.items():
+            f = self.subject.function_of(name)
+            base = Base(f, x.data, self.first, self.u, self.gradients[name], rounding)
+            verdicts[name] = []
+            for v in directions(x.data, self.mode, self.rng):
+                verdicts[name].append(judge(base, v, self.limits))
+                if verdicts[name][-1].kind == "wrong":
+                    break  # the elements are looked at where the mistake is made
+            self._add(report, name, verdicts[name])
+            doubt = [v.slope.uncertainty / v.slope.size for v in verdicts[name] if v.slope.size]
+            coarse[name] = max(doubt, default=0.0)
+        self._tell_precision(report, verdicts, coarse)
+        return verdicts
+
+    def _rounding(self) -> np.ndarray:
+        """The rounding of the result; where it is coarse, larger steps are tried as well."""
+        targets = self.subject.targets
+        results = []
+        for _ in range(2):
+            with self.subject.at({name: shaken(x.data, self.rng) for name, x in targets.items()}):
+                results.append(self.subject.outcome().y)
+        with self.subject.at(self.subject.nearby(self.rng, 1e-3)):
+            moved = self.subject.outcome().y
+        rounding = roundings(self.first, results, moved)
+        if self.limits.steps == STEPS and (rounding > 1e-10 * np.abs(self.first.y)).any():
+            self.limits = self.limits._replace(steps=WIDE_STEPS)
+        return rounding
+
+    def _add(self, report: Report, name: str, verdicts: list[Verdict]) -> None:
+        report.checked[name] = report.checked.get(name, 0) + len(verdicts)
+        report.skipped_kinks += sum(v.kind in ("kink", "outside") for v in verdicts)
+        for verdict in verdicts:
+            slope = verdict.slope
+            if verdict.kind in ("wrong", "outside"):
+                self.wrong[name] = verdict
+            elif verdict.kind == "agrees":
+                report.worst = max(report.worst, abs(slope.error) / slope.size)
+        _tell_kinks(report, name, verdicts, self.first)
+
+    def _tell_precision(
+        self, report: Report, verdicts: dict[str, list[Verdict]], coarse: dict[str, float]
+    ) -> None:
+        """Say what the rounding of the function leaves to be told; refuse if that is nothing."""
+        if self.wrong:
+            return
+        blurred = [
+            name
+            for name, found in verdicts.items()
+            if found and all(v.kind == "coarse" for v in found)
+        ]
+        if blurred and len(blurred) == len(verdicts):
+            raise EmptyCheckError(
+                f"gradcheck: {self.subject.name} rounds so coarsely that differences say nothing: "
+                f"their rounding is larger than the slopes of {', '.join(blurred)}. Is something "
+                "rounded to float32 or to whole numbers inside? Compute in float64, or scale the "
+                "inputs so that the result changes more."
+            )
+        for name in blurred:
+            report.notes.append(
+                f"{name}: nothing could be told, the rounding of the function is larger than the "
+                "slope"
+            )
+        known = [coarse[name] for name in verdicts if name not in blurred]
+        if known and max(known) > 1e-5:
+            report.notes.append(
+                "the function rounds inside (to float32?): slopes are known to a relative "
+                f"{max(known):.0e}, a mistake smaller than that would not be seen"
+            )
+
+
+def directions(x: np.ndarray, mode: str, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The directions to try: every element by itself, or all of them at random.
+
+    Where x has equal elements, another direction moves equal ones equally: it keeps their ties,
+    and so shows a gradient that counts tied elements twice.
+    """
+    scale = np.maximum(1.0, np.abs(x))
+    if mode == "elements" or (mode == "auto" and x.size <= FULL_CHECK_LIMIT):
+        for i in range(x.size):
+            v = np.zeros(x.size)
+            v[i] = scale.flat[i]
+            yield v.reshape(x.shape)
+    else:
+        for _ in range(DIRECTIONS):
+            v = rng.standard_normal(x.shape) * scale
+            yield v / max(1.0, np.sqrt(x.size) / 4)
+    if 1 < x.size <= 100_000:
+        values, group = np.unique(x, return_inverse=True)
+        if len(values) < x.size:
+            v = rng.standard_normal(len(values))[group.reshape(x.shape)]
+            yield v / max(1.0, np.sqrt(x.size) / 4)
+
+
+def _visit(subject: Subject, values: dict[str, np.ndarray]) -> None:
+    """Run the function at other values; whether it can be computed there does not matter."""
+    before = {name: x.data.copy() for name, x in subject.targets.items()}
+    with contextlib.suppress(Exception), subject.at(values):
+        subject.outcome()
+    for name, x in subject.targets.items():
+        x.data = before[name]
+
+
+def _refuse_values(subject: Subject, y: np.ndarray) -> None:
+    if y.size == 0:
+        raise EmptyCheckError(f"gradcheck: the result of {subject.name} has no elements")
+    if not np.isfinite(y).all():
+        raise ValueError(
+            f"gradcheck: the result of {subject.name} has NaN or infinite values, in "
+            f"{int((~np.isfinite(y)).sum())} of {y.size} elements; choose inputs at which it is "
+            "finite"
+        )
+
+
+def _without_graph(
+    subject: Subject,
+    report: Report,
+    first: np.ndarray,
+    elsewhere: dict[str, np.ndarray],
+    rng: np.random.Generator,
+) -> Report:
+    """No gradient can arrive: because nothing depends on the inputs, or because a path is cut."""
+    names = ", ".join(subject.targets)
+    with subject.at(elsewhere):
+        moved = not sanity.same(first, subject.outcome().y)
+    if not moved:
+        raise EmptyCheckError(
+            f"gradcheck: the result of {subject.name} does not depend on {names}: no gradient "
+            "reaches them, and moving them changes nothing"
+        )
+    u = rng.standard_normal(first.shape)
+    search = Search(subject, u, Limits(), elsewhere, 0)
+    for name in subject.targets:
+        failure = search.detached(name)
+        failure.cause = failure.cause or "detached from the graph"
+        failure.evidence = failure.evidence or (
+            f"the result moves with {name}, but was computed without the graph: with NumPy on "
+            ".data, or inside no_grad()"
+        )
+        report.failures.append(failure)
+    return report
+
+
+def _tell_kinks(report: Report, name: str, verdicts: list[Verdict], first: Outcome) -> None:
+    """Note where an input sits on a kink, and which rule applies there."""
+    on_kink = [verdict for verdict in verdicts if verdict.kind in ("kink", "outside")]
+    if not on_kink:
+        return
+    ops = sorted(set().union(*(verdict.slope.crossed for verdict in on_kink)))
+    ties = {op: sum(b.ties for b in first.branches if b.op == op) for op in ops}
+    what = "; ".join(
+        f"{kinks.rule(op)}" + (f" (so for {ties[op]} values here)" if ties.get(op) else "")
+        for op in ops
+    )
+    report.notes.append(
+        f"{name} sits on a kink in {len(on_kink)} of {len(verdicts)} numbers; there the gradient "
+        "was held against the slopes from either side" + (f". {what}" if what else "")
+    )
+
+
+def _kinky(verdicts: dict[str, list[Verdict]]) -> bool:
+    """Whether too many of some input's numbers lie on kinks for the comparison to mean much."""
+    return any(
+        sum(verdict.kind in ("kink", "outside") for verdict in found) > TOO_MANY_KINKS * len(found)
+        for found in verdicts.values()
+    )
+
+
+def _try_nearby(
+    subject: Subject, report: Report, mode: str, limits: Limits, rng: np.random.Generator
+) -> None:
+    """Check again at a random point nearby, away from the kinks; three points are tried."""
+    for share in (0.01, 0.03, 0.1):
+        with subject.at(subject.nearby(rng, share)):
+            try:
+                first = subject.outcome()
+                u = rng.standard_normal(first.y.shape)
+                gradients = subject.gradients(u)[1]
+            except (ValueError, ArithmeticError):
+                continue
+            if not np.isfinite(first.y).all():
+                continue
+            there = Report(subject.name)
+            comparison = _Comparison(subject, first, u, gradients, mode, limits, rng)
+            verdicts = comparison.run(there)
+            if comparison.wrong:
+                search = Search(subject, u, limits, {}, 0)
+                report.failures += search.explain(comparison.wrong, gradients)
+                if report.failures:
+                    return
+            if not _kinky(verdicts):
+                report.notes.append(
+                    "as this is too many, the check was repeated at a random point nearby, off "
+                    f"the kinks: {sum(there.checked.values())} numbers agree there"
+                )
+                return
+    raise EmptyCheckError(
+        f"gradcheck: {subject.name} sits on kinks here and nearby, where it has no derivative to "
+        "compare with. Choose inputs without ties, and away from the kinks."
+    )
+
+
+def _look_at_zeros(subject: Subject, report: Report, verdicts: dict[str, list[Verdict]]) -> None:
+    """Refuse, or note, what could be wrong without being seen because its slope is 0."""
+    zero = [
+        name for name, found in verdicts.items() if found and all(v.kind == "zero" for v in found)
+    ]
+    if not zero:
+        return
+    sanity.refuse_zero(subject, record(subject.run, subject.model), zero)
+    for name in zero:
+        report.notes.append(
+            f"{name}: moving it changes nothing, and its gradient is 0, as it must be; more could "
+            "not be compared"
+        )
+
+
+def _look_behind_a_sum(subject: Subject, report: Report, search: Search) -> None:
+    """A plain sum sends back equal numbers, which hide mistakes: give each operation others."""
+    trace = record(subject.run, subject.model)
+    if not sanity.plain_sum(trace) or len(trace.calls) < 2:
+        return
+    hidden: list[Failure] = search.operations(trace)
+    report.failures += hidden
+    report.notes.append(
+        "the result is a plain sum, which sends the same gradient to every element"
+        + (
+            ": this hid a mistake, which random output gradients show"
+            if hidden
+            else "; so each operation was also checked by itself with random output gradients"
+        )
+    )

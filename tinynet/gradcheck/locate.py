@@ -1,0 +1,539 @@
+"""From a wrong slope of the whole to the operation, the argument, the elements and the mistake.
+
+The run is recorded, and each operation between the input and the result is checked by itself, on
+the values that flowed through it: a random gradient of its output goes through its own backward,
+and is held against differences of its own forward. What is wrong there is measured element by
+element and given to the diagnosis. If every operation is right and the whole is still wrong, the
+mistake lies between them: a value overwritten in place, a path that the graph does not know of, a
+sum that was not taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import numpy as np
+
+from tinynet.autograd import Node
+from tinynet.gradcheck.causes import diagnose
+from tinynet.gradcheck.differences import (
+    Base,
+    Elements,
+    Limits,
+    Slope,
+    Verdict,
+    base_of,
+    by_element,
+    judge,
+)
+from tinynet.gradcheck.fault import Fault
+from tinynet.gradcheck.replay import LARGE, NotRepeatableError, Replay, smaller
+from tinynet.gradcheck.report import Failure
+from tinynet.gradcheck.sanity import equal, layer_of, same
+from tinynet.gradcheck.subject import Subject
+from tinynet.gradcheck.trace import (
+    DY_OVERWRITTEN,
+    Call,
+    IncidentError,
+    Trace,
+    Walk,
+    record,
+    walk_back,
+)
+
+TRIES = 3  # random directions for each argument of an operation
+
+
+class Search:
+    """The search for what is wrong with one subject.
+
+    u: the gradient of the result. elsewhere: values of the targets at which the function was run
+    before, which it should have forgotten.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        u: np.ndarray,
+        limits: Limits,
+        elsewhere: dict[str, np.ndarray],
+        seed: int,
+    ) -> None:
+        self.subject, self.u, self.limits, self.elsewhere = subject, u, limits, elsewhere
+        self.rng = np.random.default_rng([seed, 1])
+        self.known: dict[tuple[object, int, str], Failure] = {}
+        self.producers: dict[Node, Call] = {}  # of the recorded run
+
+    # ----- ways in ------------------------------------------------------------------------------
+
+    def explain(self, wrong: dict[str, Verdict], gradients: dict[str, np.ndarray]) -> list[Failure]:
+        """The failures behind slopes of targets that are wrong.
+
+        Where several kinks meet, a slope outside the one-sided ones need not be wrong: such a
+        target fails only if an operation does.
+        """
+        trace, walk = self._record()
+        found = self._incidents(walk)
+        blamed = {(incident.call, incident.place) for incident in walk.incidents}
+        wanted = trace.leading_to({id(self.subject.targets[name]) for name in wrong})
+        for call in trace.calls:
+            if call.node in wanted and call.node in walk.gradients:
+                for place in call.pulls:
+                    if (call, place) not in blamed:
+                        failure = self._operation(trace, call, place, walk)
+                        if failure is not None:
+                            found.append((call, place, failure))
+        return self._assigned(trace, walk, found, wrong, gradients)
+
+    def raised(self, error: Exception) -> list[Failure]:
+        """The failures behind an error of the backward pass."""
+        walk = self._record()[1]
+        found = self._incidents(walk)
+        for call, place, failure in found:
+            failure.affected = self._upstream(call, place)
+        if found:
+            return [failure for _, _, failure in found]
+        return [
+            Failure(
+                self.subject.name,
+                "",
+                cause="the backward raises an error",
+                evidence=f"{type(error).__name__}: {error}",
+            )
+        ]
+
+    def operations(self, trace: Trace) -> list[Failure]:
+        """Check every operation of a run by itself, with random output gradients."""
+        self.producers = trace.by_node()
+        walk = walk_back(trace, self.u)
+        wanted = trace.leading_to({id(x) for x in self.subject.targets.values()})
+        found = []
+        for call in trace.calls:
+            for place in call.pulls if call.node in wanted else ():
+                failure = self._operation(trace, call, place, walk)
+                if failure is not None:
+                    failure.affected = self._upstream(call, place)
+                    found.append(failure)
+        return found
+
+    def remembered(self, first: np.ndarray, gradients: dict[str, np.ndarray]) -> list[Failure]:
+        """The failure if the same call now gives something else than it did at the beginning."""
+        y, again = self.subject.gradients(self.u)
+        changed = [name for name in again if not _close(again[name], gradients[name])]
+        if same(first, y.data) and not changed:
+            return []
+        what = f"the gradient of {', '.join(changed)}" if changed else "the result"
+        return [
+            Failure(
+                self.subject.name,
+                changed[0] if changed else "",
+                cause="state carried from call to call",
+                evidence=f"after calls with other inputs, {what} at the same input is another",
+            )
+        ]
+
+    # ----- operations ---------------------------------------------------------------------------
+
+    def _record(self) -> tuple[Trace, Walk]:
+        trace = record(self.subject.run, self.subject.model)
+        self.producers = trace.by_node()
+        if self.elsewhere:  # a backward that reads what the last call left must not find this one
+            with self.subject.at(self.elsewhere), contextlib.suppress(ValueError, ArithmeticError):
+                self.subject.outcome()
+        with np.errstate(all="ignore"):
+            return trace, walk_back(trace, self.u)
+
+    def _incidents(self, walk: Walk) -> list[tuple[Call, int, Failure]]:
+        return [(i.call, i.place, self._told(i)) for i in walk.incidents]
+
+    def _told(self, incident: IncidentError) -> Failure:
+        call, place = incident.call, incident.place
+        return self._failure(call, place, cause=incident.cause, evidence=incident.evidence)
+
+    def _failure(self, call: Call, place: int, cause: str = "", evidence: str = "") -> Failure:
+        argument = call.names[place] if place < len(call.names) else f"input {place}"
+        return Failure(
+            call.name,
+            self._target(call, place) or argument,
+            argument=argument,
+            layer=layer_of(call),
+            cause=cause,
+            evidence=evidence,
+        )
+
+    def _target(self, call: Call, place: int) -> str:
+        """The name of the target that is this argument; "" for a value in between."""
+        tensor = call.tensors.get(place)
+        return next((name for name, x in self.subject.targets.items() if x is tensor), "")
+
+    def _operation(self, trace: Trace, call: Call, place: int, walk: Walk) -> Failure | None:
+        """Check one argument of one call by itself."""
+        if call.name == "astype":
+            return None
+        is_last = call.node is trace.output.node
+        try:
+            replay = Replay(call)
+            if place not in replay.call.pulls:
+                return None
+            dys = [self.u if is_last else self.rng.standard_normal(call.y.shape)]
+            if not is_last and call.node in walk.gradients:
+                dys.append(np.asarray(walk.gradients[call.node], np.float64))
+            for dy in dys:
+                base = replay.base(place, dy)
+                verdict = self._wrong(base)
+                if verdict is not None:
+                    return self._measured(replay, call, place, base, verdict, is_last)
+        except NotRepeatableError:
+            return None
+        except IncidentError as incident:
+            return self._told(incident)
+        return None
+
+    def _wrong(self, base: Base) -> Verdict | None:
+        """The verdict along the first direction that disagrees."""
+        from tinynet.gradcheck.engine import directions
+
+        for v in directions(base.x, "directions" if base.x.size > 4 else "elements", self.rng):
+            verdict = judge(base, v, self.limits)
+            if verdict.kind in ("wrong", "outside"):
+                return verdict
+        return None
+
+    def _measured(
+        self, replay: Replay, call: Call, place: int, base: Base, verdict: Verdict, is_last: bool
+    ) -> Failure | None:
+        """The failure of one argument: its elements, the worst of them, and the cause.
+
+        None if the direction lay outside the slopes of several kinks, but no element does.
+        """
+        failure = self._failure(call, place)
+        failure.sweep = verdict.sweep
+        failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
+        memory = self._state(replay, place, base)
+        key = (
+            getattr(call.body, "__code__", call.body),
+            place,
+            str(sorted(map(str, call.settings.items()))),
+        )
+        note = ""
+        if replay.is_large(place):
+            replay, base, note = self._reduced(replay, place, base)
+        if replay.is_large(place):
+            if verdict.kind == "outside":
+                return None
+            failure.cause, failure.evidence = memory or ("", failure.persistence())
+            return failure
+        elements = replay.elements(place, base, min(verdict.slope.step, 1e-3))
+        if verdict.kind == "outside" and not elements.wrong(base.gradient, self.limits).any():
+            return None
+        index = _fill(failure, elements, base.gradient, self.limits)
+        if not is_last and failure.input in self.subject.targets:
+            self._as_seen_from_outside(failure, index)
+        if memory:
+            failure.cause, failure.evidence = memory
+        elif key in self.known:
+            failure.cause, failure.evidence = self.known[key].cause, self.known[key].evidence
+        else:
+            fault = self._fault(replay, place, base, elements)
+            failure.cause, failure.evidence = diagnose(fault) or ("", "")
+            self.known[key] = failure
+        if note and failure.evidence:
+            failure.evidence += note
+        return failure
+
+    def _reduced(self, replay: Replay, place: int, base: Base) -> tuple[Replay, Base, str]:
+        """A smaller case of the same call that is still wrong, if there is one."""
+        best, best_base, note = replay, base, ""
+        progress = True
+        while progress and best.is_large(place):
+            progress = False
+            for call in smaller(best.call):
+                try:
+                    replay = Replay(call)
+                    base = replay.base(place, self.rng.standard_normal(call.y.shape))
+                except (NotRepeatableError, IncidentError):
+                    continue
+                if call.y.size and self._wrong(base) is not None:
+                    best, best_base, progress = replay, base, True
+                    shapes = ", ".join(
+                        f"{name} {arg.shape}"
+                        for name, arg in zip(call.names, call.args)
+                        if isinstance(arg, np.ndarray)
+                    )
+                    note = f" (on a smaller case of it: {shapes})"
+                    break
+        return best, best_base, note
+
+    def _fault(self, replay: Replay, place: int, base: Base, elements: Elements) -> Fault:
+        call = replay.call
+        others = {}
+        for other, x in enumerate(call.args):
+            is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"
+            if is_float and other != place and x.size <= LARGE // 3:
+                there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
+                others[other] = by_element(there, 1e-4).numeric
+        return Fault(
+            op=call.name,
+            forward=call.body,
+            args=call.args,
+            settings=call.settings,
+            names=call.names,
+            place=place,
+            dy=base.u,
+            y=call.y,
+            analytic=base.gradient,
+            numeric=elements.numeric,
+            noise=elements.noise,
+            others=others,
+            pull=lambda dy: replay.backward(place, dy),
+            numeric_for=_linear(elements, base.x.shape),
+        )
+
+    def _state(self, replay: Replay, place: int, base: Base) -> tuple[str, str] | None:
+        """Whether the backward depends on other calls of the operation than its own."""
+        call = replay.call
+        other = call.args[place] * 1.1 + 0.01
+        try:
+            replay.forward(place)(other)
+            after = replay.backward(place, base.u)
+        except (IncidentError, ValueError, ArithmeticError):
+            return None
+        if not _close(after, base.gradient):
+            return (
+                "state carried from call to call",
+                "the gradient is another after the operation was called again with other values: "
+                "the backward must keep its values in local variables",
+            )
+        v = self.rng.standard_normal(base.x.shape)
+        there = self._first_seen(call, place)
+        if there is not None and there.shape == base.x.shape and not same(there, base.x):
+            f = replay.forward(place)
+            verdict = judge(base_of(f, there, base.u, base.gradient), v, Limits())
+            if verdict.kind == "agrees":
+                return (
+                    "state carried from call to call",
+                    "the gradient is that of the first call's values: something is remembered "
+                    "that each call has to compute anew",
+                )
+        return None
+
+    def _first_seen(self, call: Call, place: int) -> np.ndarray | None:
+        """What this argument was when the function ran for the first time, elsewhere."""
+        if not self.elsewhere:
+            return None
+        with self.subject.at(self.elsewhere):
+            try:
+                trace = record(self.subject.run, self.subject.model)
+            except (ValueError, ArithmeticError):
+                return None
+        twin = next((c for c in trace.calls if c.op == call.op and c.layer == call.layer), None)
+        return None if twin is None else np.asarray(twin.args[place], np.float64)
+
+    def _as_seen_from_outside(self, failure: Failure, index: tuple[int, ...]) -> None:
+        """Give the element's numbers as the caller sees them: in `.grad`, for the whole."""
+        x = self.subject.targets[failure.input]
+        if len(index) != x.ndim:
+            return
+        v = np.zeros(x.shape)
+        v[index] = 1.0
+        f = self.subject.function_of(failure.input)
+        gradient = self.subject.gradients(self.u)[1][failure.input]
+        verdict = judge(base_of(f, x.data, self.u, gradient), v, self.limits)
+        if verdict.kind == "wrong":
+            failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
+
+    # ----- between the operations ---------------------------------------------------------------
+
+    def _assigned(
+        self,
+        trace: Trace,
+        walk: Walk,
+        found: list[tuple[Call, int, Failure]],
+        wrong: dict[str, Verdict],
+        gradients: dict[str, np.ndarray],
+    ) -> list[Failure]:
+        """Say which targets each failure spoils, and explain those that none does."""
+        explained: set[str] = set()
+        for call, place, failure in found:
+            places = call.pulls if failure.cause == DY_OVERWRITTEN else (place,)
+            upstream = dict.fromkeys(name for p in places for name in self._upstream(call, p))
+            failure.affected = [name for name in upstream if name in wrong]
+            explained.update(failure.affected)
+        failures = [failure for _, _, failure in found]
+        for name in wrong:
+            if name not in explained and wrong[name].kind == "wrong":
+                failures.append(self._between(trace, walk, name, wrong[name], gradients[name]))
+        return failures
+
+    def _upstream(self, call: Call, place: int) -> list[str]:
+        """The targets that flow into an argument of a call."""
+        names = {id(x): name for name, x in self.subject.targets.items()}
+        reached: set[int] = set()
+        source = dict(call.sources()).get(place)
+        pending = [source] if source is not None else []
+        while pending:
+            item = pending.pop()
+            if id(item) in reached:
+                continue
+            reached.add(id(item))
+            if isinstance(item, Node) and item in self.producers:
+                pending.extend(source for _, source in self.producers[item].sources())
+        return [name for key, name in names.items() if key in reached]
+
+    def _between(
+        self, trace: Trace, walk: Walk, name: str, verdict: Verdict, gradient: np.ndarray
+    ) -> Failure:
+        """Each operation is right and the whole is wrong: what is lost between them?"""
+        stale = self._stale(trace, walk)
+        if stale is not None:
+            return _with_slope(stale, verdict, name)
+        detached = self.detached(name)
+        if detached.cause:
+            return _with_slope(detached, verdict, name)
+        x = self.subject.targets[name]
+        total = walk.leaves.get(id(x), np.zeros(x.shape))
+        if not _close(total, gradient):
+            return _with_slope(
+                Failure(
+                    self.subject.name,
+                    name,
+                    cause="missing accumulation",
+                    evidence="what the operations send back adds up to something else than .grad",
+                ),
+                verdict,
+            )
+        opaque = [call for call in trace.calls if self._is_opaque(call)]
+        if opaque:
+            names = ", ".join(dict.fromkeys(call.name for call in opaque))
+            call = opaque[0]
+            return _with_slope(
+                Failure(
+                    call.name,
+                    name,
+                    layer=layer_of(call),
+                    evidence=f"the other operations are right; {names} could not be run again by "
+                    "itself",
+                ),
+                verdict,
+            )
+        return self._whole(name, verdict, gradient)
+
+    def _stale(self, trace: Trace, walk: Walk) -> Failure | None:
+        """An operation whose recorded backward is not the one that its values give."""
+        for call in trace.calls:
+            dy = walk.gradients.get(call.node) if call.node is not None else None
+            for place in call.pulls if dy is not None else ():
+                try:
+                    fresh = Replay(call).backward(place, np.asarray(dy, np.float64))
+                except (NotRepeatableError, IncidentError):
+                    continue
+                if not _close(fresh, walk.pulled.get((call, place), fresh)):
+                    return self._failure(
+                        call,
+                        place,
+                        "state carried from call to call",
+                        f"the backward of {call.name} gives another gradient once {call.name} was "
+                        "called again with other values: keep its values in local variables",
+                    )
+        return None
+
+    def _is_opaque(self, call: Call) -> bool:
+        if not call.pulls:
+            return False
+        try:
+            Replay(call)
+        except NotRepeatableError:
+            return True
+        except IncidentError:
+            return False
+        return False
+
+    def _whole(self, name: str, verdict: Verdict, gradient: np.ndarray) -> Failure:
+        """The failure of the function as a whole, with its elements if they are not too many."""
+        failure = _with_slope(Failure(self.subject.name, name), verdict)
+        x = self.subject.targets[name].data
+        if x.size <= LARGE:
+            f = self.subject.function_of(name)
+            base = base_of(f, x, self.u, gradient)
+            elements = by_element(base, min(verdict.slope.step, 1e-3))
+            _fill(failure, elements, gradient, self.limits)
+        failure.evidence = (
+            "each operation is right by itself, on the values that flowed through it; the mistake "
+            "lies between them"
+        )
+        return failure
+
+    def detached(self, name: str) -> Failure:
+        """The first operation that gets a value which moves with the target unknown to the graph.
+
+        Its cause is empty if there is none.
+        """
+        x = self.subject.targets[name]
+        moved = x.data * 1.001 + 1e-3
+        here = record(self.subject.run, self.subject.model)
+        with self.subject.at({name: moved}):
+            there = record(self.subject.run, self.subject.model)
+        owners = {id(tensor) for tensor in self.subject.targets.values()}
+        for a, b in zip(here.calls, there.calls):
+            if a.op != b.op:
+                break
+            for place, (one, two) in enumerate(zip(a.args, b.args)):
+                known = place in a.pulls and (
+                    a.tensors[place].node is not None or id(a.tensors[place]) in owners
+                )
+                if not known and place < len(a.names) and not equal(one, two):
+                    return Failure(
+                        a.name,
+                        name,
+                        argument=a.names[place],
+                        layer=layer_of(a),
+                        cause="detached from the graph",
+                        evidence=f"the argument {a.names[place]} of {a.name} moves with {name}, "
+                        "but is a constant to the graph: .detach(), .data, .item() or NumPy was "
+                        "used on the way",
+                    )
+        return Failure(self.subject.name, name)
+
+
+def _with_slope(failure: Failure, verdict: Verdict, name: str = "") -> Failure:
+    slope: Slope = verdict.slope
+    failure.analytic, failure.numeric, failure.sweep = slope.analytic, slope.numeric, verdict.sweep
+    failure.worst = failure.relative_error
+    failure.affected = [name or failure.input]
+    return failure
+
+
+def _fill(
+    failure: Failure, elements: Elements, analytic: np.ndarray, limits: Limits
+) -> tuple[int, ...]:
+    """Write into a failure which elements are wrong; returns the index of the worst."""
+    wrong = elements.wrong(analytic, limits)
+    difference = np.abs(analytic - elements.numeric)
+    if not wrong.any():  # ties: each element is possible by itself, all together are not
+        wrong = difference > 10 * elements.noise + 1e-6 * np.abs(analytic)
+    if not wrong.any():
+        return ()
+    place = np.unravel_index(int(np.argmax(np.where(wrong, difference, -1))), analytic.shape)
+    index = tuple(int(i) for i in place)
+    size = np.maximum(np.abs(analytic), np.abs(elements.numeric))
+    failure.index = index
+    failure.analytic, failure.numeric = float(analytic[index]), float(elements.numeric[index])
+    failure.count, failure.total = int(wrong.sum()), wrong.size
+    failure.worst = float((difference[wrong] / size[wrong]).max())
+    return index
+
+
+def _linear(elements: Elements, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+    """The numeric gradient for any output gradient, from the Jacobian."""
+
+    def numeric_for(dy: np.ndarray) -> np.ndarray:
+        return np.asarray((elements.jacobian @ dy.reshape(-1)).reshape(shape))
+
+    return numeric_for
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two gradients are equal but for rounding."""
+    scale = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=0, atol=1e-9 * scale))

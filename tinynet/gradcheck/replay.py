@@ -1,0 +1,175 @@
+"""One recorded call of an operation, played again by itself: forward, backward, differences.
+
+The body of the operation runs on float64 copies of the values that really flowed through it, so a
+replay depends on nothing that happened before or after, and a step costs one operation and not
+the whole model.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinynet.gradcheck import kinks
+from tinynet.gradcheck.differences import (
+    EPS,
+    Base,
+    Elements,
+    Function,
+    Outcome,
+    base_of,
+    by_element,
+)
+from tinynet.gradcheck.trace import Call, IncidentError, copied, pulled
+
+LARGE = 1500  # elements of an argument above which a smaller case is looked for
+JACOBIAN = 4_000_000  # and elements of its Jacobian
+COMPLEX_STEP = 1e-30
+SMOOTH = {
+    "add", "sub", "mul", "div", "neg", "exp", "log", "sqrt", "tanh", "sigmoid", "silu", "pow",
+    "sum", "mean", "matmul", "linear", "cumsum",
+}  # fmt: skip
+"""Operations whose bodies compute the analytic continuation when given complex numbers."""
+
+
+class NotRepeatableError(Exception):
+    """The body does not give the recorded result again."""
+
+
+class Replay:
+    """The body of a call on float64 copies of its arguments.
+
+    call: a twin of the recorded call with these arguments. Raises NotRepeatableError if the body
+    gives something else than what was recorded, and IncidentError if it overwrites its arguments.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.call = twin = copy.copy(call)
+        twin.args = tuple(_float64(arg) for arg in call.args)
+        before = tuple(copied(arg) for arg in twin.args)
+        try:
+            with np.errstate(all="ignore"):
+                y, *pulls = twin.body(*twin.args, **_fresh(twin.settings))
+        except Exception as error:
+            raise NotRepeatableError(str(error)) from error
+        for place, (arg, was) in enumerate(zip(twin.args, before)):
+            if place in call.pulls and not np.array_equal(arg, was, equal_nan=True):
+                raise IncidentError(
+                    call,
+                    place,
+                    "a saved value is overwritten in place",
+                    f"the forward pass changes its argument {call.names[place]}; write "
+                    "`x = x + ...` in place of `x += ...`",
+                )
+        twin.y = np.array(y, np.float64)
+        scale = float(np.abs(twin.y).max(initial=1e-300))
+        if twin.y.shape != call.y.shape or not np.allclose(
+            twin.y, call.y, rtol=1e-3, atol=1e-4 * scale, equal_nan=True
+        ):
+            raise NotRepeatableError("another result")
+        twin.pulls = {
+            place: pulls[place] for place in call.pulls if place < len(pulls) and pulls[place]
+        }
+
+    def forward(self, place: int) -> Function:
+        """The result as a function of one argument."""
+        call = self.call
+
+        def f(x: np.ndarray) -> Outcome:
+            args = (*call.args[:place], x, *call.args[place + 1 :])
+            with np.errstate(all="ignore"):
+                y = call.body(*args, **_fresh(call.settings))[0]
+            branch = kinks.branch(call.op, call.names, args, call.settings)
+            return Outcome(np.asarray(y, np.float64), [] if branch is None else [branch])
+
+        return f
+
+    def backward(self, place: int, dy: np.ndarray) -> np.ndarray:
+        """What the operation's own backward makes of dy; IncidentError if that is no gradient."""
+        with np.errstate(all="ignore"):
+            return pulled(self.call, place, self.call.pulls[place], dy)
+
+    def base(self, place: int, dy: np.ndarray) -> Base:
+        """The point at which the slopes of one argument are measured."""
+        f, x = self.forward(place), self.call.args[place]
+        return base_of(f, x, dy, self.backward(place, dy))
+
+    def elements(self, place: int, base: Base, step: float) -> Elements:
+        """The numeric gradient by elements: by complex steps where they are valid."""
+        found = by_element(base, step)
+        if self.call.name not in SMOOTH or not self.call.op.startswith("tinynet.ops."):
+            return found
+        jacobian = self._complex_steps(place)
+        if jacobian is None:
+            return found
+        exact = (jacobian @ base.u.reshape(-1)).reshape(base.x.shape)
+        if (np.abs(exact - found.numeric) > 10 * found.noise).any():
+            return found
+        size = (np.abs(jacobian) @ np.abs(base.u).reshape(-1)).reshape(base.x.shape)
+        return Elements(exact, 8 * EPS * size, exact, exact, jacobian)
+
+    def _complex_steps(self, place: int) -> np.ndarray | None:
+        """The Jacobian from f(x + ih) = f(x) + ih f'(x): no difference, so nothing cancels."""
+        call, x = self.call, self.call.args[place]
+        jacobian = np.zeros((x.size, call.y.size))
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("error")
+                for i in range(x.size):
+                    moved = x.astype(complex)
+                    moved.flat[i] += COMPLEX_STEP * 1j
+                    args = (*call.args[:place], moved, *call.args[place + 1 :])
+                    y = np.asarray(call.body(*args, **call.settings)[0])
+                    jacobian[i] = y.imag.reshape(-1) / COMPLEX_STEP
+        except Exception:  # whatever it is, the body is not made for complex numbers
+            return None
+        return jacobian if np.isfinite(jacobian).all() else None
+
+    def is_large(self, place: int) -> bool:
+        """Whether the numeric gradient by elements would take long."""
+        size = self.call.args[place].size
+        return bool(size > LARGE or size * self.call.y.size > JACOBIAN)
+
+
+def smaller(call: Call) -> Iterator[Call]:
+    """The same call with equal sizes cut down together, the largest first.
+
+    Every axis of one size, in all array arguments, is cut to the same few places, so that sizes
+    which have to agree still do. The body says whether it can work on what is left.
+    """
+    arrays = [arg for arg in call.args if isinstance(arg, np.ndarray)]
+    sizes = sorted({size for array in arrays for size in array.shape if size > 2}, reverse=True)
+    for size in sizes:
+        for less in (2, 3, 4, 6, 8, 12, 16):
+            if less >= size:
+                break
+            twin = copy.copy(call)
+            twin.args = tuple(_cut(arg, size, less) for arg in call.args)
+            twin.settings = {key: _cut(value, size, less) for key, value in call.settings.items()}
+            try:
+                with np.errstate(all="ignore"):
+                    twin.y = np.array(twin.body(*twin.args, **_fresh(twin.settings))[0])
+            except Exception:  # whatever it complains of, these sizes do not fit
+                continue
+            yield twin
+
+
+def _cut(value: Any, size: int, less: int) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    return value[tuple(slice(less if n == size else n) for n in value.shape)].copy()
+
+
+def _float64(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return value.astype(np.float64, order="K")
+    return copied(value)
+
+
+def _fresh(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings whose generators start anew, so that each run draws the same."""
+    return {key: copied(value) for key, value in settings.items()}

@@ -1,0 +1,241 @@
+"""One table: every operation of tinynet, with inputs and settings at which it can be checked.
+
+`tinynet gradcheck --all` and the tests run through it; an operation without a row fails the tests.
+The values keep away from kinks and ties by more than the steps of a check.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinynet import autograd
+from tinynet.tensor import Tensor
+
+
+class Row:
+    """`op(*inputs, **settings)`, checked with respect to every input.
+
+    op: such as "conv.conv2d". A setting that is a function is called for each use: it makes a
+    fresh generator.
+    """
+
+    __slots__ = ("inputs", "op", "settings")
+
+    def __init__(self, op: str, inputs: tuple[np.ndarray, ...], settings: Any = None) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.settings = settings or {}
+
+    @property
+    def operation(self) -> Callable[..., Tensor]:
+        return autograd.registry[f"tinynet.ops.{self.op}"]
+
+    def fresh_settings(self) -> dict[str, Any]:
+        return {k: v() if callable(v) else v for k, v in self.settings.items()}
+
+    def function(self) -> Callable[..., Tensor]:
+        """The operation with its settings, as a function of the inputs alone."""
+
+        def fn(*inputs: Any) -> Tensor:
+            return self.operation(*inputs, **self.fresh_settings())
+
+        fn.__name__ = str(self)
+        fn.__signature__ = inspect.signature(self.operation)  # type: ignore[attr-defined]
+        return fn
+
+    def __str__(self) -> str:
+        shapes = ",".join("x".join(map(str, x.shape)) for x in self.inputs)
+        settings = ",".join(f"{k}={v}" for k, v in self.settings.items() if _is_short(v))
+        return f"{self.op.rpartition('.')[2]}({shapes};{settings})"
+
+
+def _is_short(value: Any) -> bool:
+    return not callable(value) and np.ndim(value) < 2
+
+
+def table(rng: np.random.Generator) -> list[Row]:
+    """The rows, with values drawn by `rng`."""
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape)
+
+    def positive(*shape: int) -> np.ndarray:
+        return rng.uniform(0.5, 2.0, shape)
+
+    def distinct(*shape: int) -> np.ndarray:
+        """Numbers at least 0.05 apart, and as far from 0: no ties, no kink at 0."""
+        count = int(np.prod(shape))
+        return (rng.permutation(count) - count // 2 + 0.5).reshape(shape) * 0.1
+
+    def conv(*shapes: tuple[int, ...], **settings: Any) -> Row:
+        return Row("conv.conv2d", tuple(normal(*shape) for shape in shapes), settings)
+
+    def transposed(*shapes: tuple[int, ...], **settings: Any) -> Row:
+        return Row("conv.conv_transpose2d", tuple(normal(*shape) for shape in shapes), settings)
+
+    labels = np.array([0, 2, 1, 2])
+    weightings: list[dict[str, Any]] = [
+        {},
+        {"reduction": "sum", "class_weight": positive(3)},
+        {"reduction": "none", "ignore_index": 2},
+        {"class_weight": positive(3), "ignore_index": 0},
+    ]
+
+    return [
+        # elementwise, with broadcasting
+        *[
+            Row(f"elementwise.{op}", inputs)
+            for op in ("add", "sub", "mul")
+            for inputs in [
+                (normal(3, 4), normal(3, 4)),
+                (normal(3, 4), normal(4)),
+                (normal(2, 1, 3), normal(4, 1)),
+            ]
+        ],
+        Row("elementwise.div", (normal(3, 4), positive(4))),
+        Row("elementwise.pow", (positive(3, 4), normal(4))),
+        Row("elementwise.pow", (normal(3, 4),), {"exponent": 3}),
+        *[
+            Row(f"elementwise.{op}", (normal(3, 4),))
+            for op in ("neg", "exp", "tanh", "sigmoid", "silu", "softplus", "gelu")
+        ],
+        Row("elementwise.gelu", (normal(3, 4),), {"approximate": "tanh"}),
+        Row("elementwise.softplus", (normal(3, 4),), {"beta": 2.5}),
+        Row("elementwise.log", (positive(3, 4),)),
+        Row("elementwise.sqrt", (positive(3, 4),)),
+        *[
+            Row(f"elementwise.{op}", (distinct(3, 4),))
+            for op in ("abs", "relu", "leaky_relu", "elu")
+        ],
+        Row("elementwise.leaky_relu", (distinct(3, 4),), {"negative_slope": 0.3}),
+        Row("elementwise.elu", (distinct(3, 4),), {"alpha": 0.7}),
+        Row("elementwise.maximum", (distinct(3, 4), distinct(4) + 0.03)),
+        Row("elementwise.minimum", (distinct(3, 4), distinct(4) + 0.03)),
+        Row("elementwise.clip", (distinct(3, 4),), {"low": -0.32, "high": 0.41}),
+        Row("elementwise.clip", (distinct(3, 4),), {"high": 0.2}),
+        Row("elementwise._where", (normal(3, 4), normal(4)), {"condition": normal(3, 1) > 0}),
+        # reductions
+        *[
+            Row(f"reduction.{op}", (distinct(3, 4, 2),), settings)
+            for op in ("sum", "mean", "max", "min", "var", "std", "logsumexp")
+            for settings in [{}, {"axis": 1}, {"axis": (0, -1), "keepdims": True}]
+        ],
+        Row("reduction.var", (normal(3, 4),), {"axis": 1, "ddof": 1}),
+        Row("reduction.std", (normal(3, 4),), {"axis": 0, "ddof": 1}),
+        Row("reduction.cumsum", (normal(3, 4),), {"axis": 1}),
+        Row("reduction.softmax", (normal(3, 4),)),
+        Row("reduction.softmax", (normal(3, 4, 2),), {"axis": 1}),
+        Row("reduction.log_softmax", (normal(3, 4),)),
+        Row("reduction.log_softmax", (normal(3, 4, 2),), {"axis": 1}),
+        # shape
+        Row("shape.reshape", (normal(3, 4),), {"shape": (2, -1)}),
+        Row("shape.permute", (normal(3, 4, 2),), {"dims": (2, 0, 1)}),
+        Row("shape.expand", (normal(3, 1),), {"shape": (2, 3, 4)}),
+        Row("shape.squeeze", (normal(3, 1, 2),), {"axis": 1}),
+        Row("shape.unsqueeze", (normal(3, 2),), {"axis": 1}),
+        Row("shape._cat", (normal(3, 2), normal(3, 4)), {"dim": 1}),
+        Row("shape.pad", (normal(3, 2),), {"widths": [(1, 0), (2, 1)], "value": 1.5}),
+        Row("shape.flip", (normal(3, 4),), {"dims": (0, 1)}),
+        Row("shape.getitem", (normal(4, 5),), {"index": (slice(1, None, 2), -1)}),
+        Row("shape.getitem", (normal(4, 5),), {"index": np.array([0, 2, 2, 0])}),
+        Row("shape.getitem", (normal(4, 5),), {"index": normal(4, 5) > 0}),
+        Row("shape.setitem", (normal(4, 5), normal(5)), {"index": 2}),
+        Row("shape.setitem", (normal(4, 5), normal(3, 5)), {"index": np.array([0, 2, 0])}),
+        Row("shape.setitem", (normal(4), np.array(0.5)), {"index": normal(4) > 0}),
+        Row("shape.astype", (normal(3),), {"dtype": np.dtype(np.float64)}),
+        Row("shape.clone", (normal(3, 2),)),
+        # products
+        Row("linear.matmul", (normal(3, 4), normal(4, 2))),
+        Row("linear.matmul", (normal(2, 3, 4), normal(4, 2))),
+        Row("linear.matmul", (normal(3, 4), normal(5, 4, 2))),
+        Row("linear.matmul", (normal(2, 1, 3, 4), normal(5, 4, 2))),
+        Row("linear.matmul", (normal(4), normal(4))),
+        Row("linear.matmul", (normal(4), normal(2, 4, 3))),
+        Row("linear.matmul", (normal(2, 3, 4), normal(4))),
+        Row("linear.linear", (normal(3, 4), normal(2, 4), normal(2))),
+        Row("linear.linear", (normal(2, 3, 4), normal(2, 4))),
+        # convolution
+        conv((2, 3, 6, 7), (4, 3, 3, 3), (4,)),
+        conv((2, 3, 6, 7), (4, 3, 3, 3), stride=2, padding=1),
+        conv((2, 4, 6, 7), (4, 2, 3, 2), (4,), stride=(2, 1), padding=(0, 2), groups=2),
+        conv((2, 2, 7, 7), (3, 2, 3, 3), dilation=2, padding=2),
+        conv((2, 2, 5, 6), (3, 2, 2, 3), padding="same"),
+        conv((2, 4, 5, 5), (4, 1, 3, 3), groups=4, padding="valid"),
+        transposed((2, 3, 4, 3), (3, 2, 3, 3), (2,)),
+        transposed((2, 3, 4, 3), (3, 2, 3, 3), stride=2, padding=1, output_padding=1),
+        transposed((2, 4, 3, 3), (4, 2, 2, 3), (4,), groups=2, stride=(2, 1), dilation=(1, 2)),
+        # pooling
+        *[
+            Row("pool.max_pool2d", (distinct(2, 2, 6, 7),), settings)
+            for settings in [
+                {"kernel_size": 2},
+                {"kernel_size": 3, "stride": 2, "padding": 1},
+                {"kernel_size": (2, 3), "stride": (1, 2), "dilation": (2, 1)},
+                {"kernel_size": 3, "stride": 2, "ceil_mode": True},
+            ]
+        ],
+        *[
+            Row("pool.avg_pool2d", (normal(2, 2, 6, 7),), settings)
+            for settings in [
+                {"kernel_size": 2},
+                {"kernel_size": 3, "stride": 2, "padding": 1},
+                {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
+                {"kernel_size": (2, 3), "stride": 3, "ceil_mode": True},
+            ]
+        ],
+        Row("pool.adaptive_avg_pool2d", (normal(2, 2, 6, 7),), {"output_size": (3, 2)}),
+        Row("pool.adaptive_avg_pool2d", (normal(2, 2, 6, 7),), {"output_size": 1}),
+        # normalisation and dropout
+        *[
+            Row("norm.batch_norm", (normal(*shape), normal(3), normal(3)), {"training": True})
+            for shape in [(5, 3), (4, 3, 3, 2)]
+        ],
+        Row("norm.batch_norm", (normal(4, 3, 3, 2),), {"training": True, "eps": 0.1}),
+        Row(
+            "norm.batch_norm",
+            (normal(4, 3, 3, 2), normal(3), normal(3)),
+            {"training": False, "running_mean": normal(3), "running_var": positive(3)},
+        ),
+        Row("norm.layer_norm", (normal(3, 4), normal(4), normal(4)), {"normalized_shape": 4}),
+        Row("norm.layer_norm", (normal(2, 3, 4),), {"normalized_shape": (3, 4)}),
+        Row(
+            "random._dropout", (normal(3, 4),), {"p": 0.4, "rng": lambda: np.random.default_rng(5)}
+        ),
+        # losses
+        *[
+            Row(f"loss.{op}", (x,), {"target": labels, **settings})
+            for op, x in [("cross_entropy", normal(4, 3)), ("nll_loss", normal(4, 3))]
+            for settings in weightings
+        ],
+        Row(
+            "loss.cross_entropy",
+            (normal(4, 3),),
+            {"target": labels, "label_smoothing": 0.2, "class_weight": positive(3)},
+        ),
+        Row("loss.cross_entropy", (normal(2, 3, 4),), {"target": np.array([labels, labels])}),
+        Row("loss.cross_entropy", (normal(2, 3), rng.dirichlet([1, 1, 1], 2))),
+        *[
+            Row(
+                f"loss.{op}",
+                (distinct(3, 4), distinct(3, 4) * 0.9 + 0.23),
+                {"reduction": reduction},
+            )
+            for op in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+            for reduction in ("mean", "sum", "none")
+        ],
+        Row("loss.smooth_l1_loss", (normal(3, 4), normal(3, 4)), {"beta": 0.37}),
+        Row("loss.huber_loss", (normal(3, 4), normal(3, 4)), {"delta": 0.37}),
+        *[
+            Row(
+                "loss.binary_cross_entropy_with_logits",
+                (normal(3, 4), rng.random((3, 4))),
+                settings,
+            )
+            for settings in [{}, {"weight": positive(4), "pos_weight": positive(4)}]
+        ],
+        Row("loss.binary_cross_entropy", (rng.uniform(0.1, 0.9, (3, 4)), rng.random((3, 4)))),
+    ]

@@ -1,0 +1,272 @@
+"""One run of a function with everything that flowed through it, and one walk back.
+
+`record` writes down each call of an operation: its arguments and its result (copied, so that a
+later change in place shows), its body, the closures that are its backward pass, and the layer of
+the model it was called in. `walk_back` does what `Tensor.backward` does, but looks at everything
+that passes: what each closure returns, and whether something was overwritten on the way.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from tinynet import autograd
+from tinynet.autograd import Node, Pull, Variable
+from tinynet.nn.module import Module
+from tinynet.tensor import Tensor
+
+
+class Call:
+    """One call of an operation, as it was recorded.
+
+    op: the qualified name; name: the plain one. body: the operation's function on arrays. names:
+    the names of its parameters. args, settings: what it was called with, arrays copied. tensors:
+    the tensors among the arguments, by place. pulls: by place, the backward of each input that
+    requires a gradient. y: the result, copied. saved: the arrays that the backward keeps, each
+    with a copy. layer: path and class of the layer, both empty outside a model.
+    """
+
+    __slots__ = (
+        "args", "body", "layer", "name", "names", "node", "op", "pulls", "saved", "settings",
+        "tensors", "y",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        op: str,
+        body: Callable[..., Any],
+        args: tuple[Any, ...],
+        settings: dict[str, Any],
+        output: Tensor,
+        layer: tuple[str, str],
+    ) -> None:
+        self.op, self.body, self.layer = op, body, layer
+        self.name = op.rpartition(".")[2].lstrip("_")
+        self.names = parameter_names(body, len(args))
+        self.tensors = {i: arg for i, arg in enumerate(args) if isinstance(arg, Variable)}
+        self.args = tuple(copied(plain(arg)) for arg in args)
+        self.settings = {key: copied(plain(value)) for key, value in settings.items()}
+        self.y = output.data.copy()
+        self.node: Node | None = output.node
+        places = [i for i, x in self.tensors.items() if x.requires_grad]
+        edges = output.node.edges if output.node is not None else None
+        self.pulls: dict[int, Pull] = {i: edge[0] for i, edge in zip(places, edges or ())}
+        self.saved = [
+            (array, array.copy())
+            for pull in self.pulls.values()
+            for array in autograd.saved_arrays(pull)
+        ]
+
+    def sources(self) -> Iterator[tuple[int, Node | Variable]]:
+        """By place, the node or leaf that each gradient goes to."""
+        for place in self.pulls:
+            tensor = self.tensors[place]
+            yield place, tensor.node or tensor
+
+
+class Trace:
+    """The calls of one run in order, its result, and the tensor of the result."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.output: Any = None
+
+    def by_node(self) -> dict[Node, Call]:
+        return {call.node: call for call in self.calls if call.node is not None}
+
+    def leading_to(self, targets: set[int]) -> set[Node]:
+        """The nodes between the leaves with these ids and the output."""
+        reached: set[Node] = set()
+        for call in self.calls:
+            if call.node is not None and any(
+                source in reached if isinstance(source, Node) else id(source) in targets
+                for _, source in call.sources()
+            ):
+                reached.add(call.node)
+        return reached
+
+
+def record(run: Callable[[], Any], model: Module | None = None) -> Trace:
+    """Run a function and record every operation."""
+    trace = Trace()
+    running: list[tuple[str, str]] = []
+
+    def observer(op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Tensor) -> None:
+        layer = running[-1] if running else ("", "")
+        body = getattr(autograd.state.operation, "forward", None)
+        assert body is not None
+        trace.calls.append(Call(op, body, args, settings, output, layer))
+
+    with ExitStack() as stack:
+        for path, module in model.named_modules() if model is not None else ():
+
+            def enter(module: Module, args: Any, path: str = path) -> None:
+                running.append((path, type(module).__name__))
+
+            def leave(module: Module, args: Any, output: Any) -> None:
+                running.pop()
+
+            stack.enter_context(module.register_forward_pre_hook(enter))
+            stack.enter_context(module.register_forward_hook(leave))
+        stack.enter_context(autograd.observe(observer))
+        trace.output = run()
+    return trace
+
+
+DY_OVERWRITTEN = "the output gradient is overwritten in place"
+
+
+class IncidentError(Exception):
+    """Something that went wrong on the walk back, told in words: cause and evidence."""
+
+    def __init__(self, call: Call, place: int, cause: str, evidence: str) -> None:
+        super().__init__(cause)
+        self.call, self.place, self.cause, self.evidence = call, place, cause, evidence
+
+
+class Walk:
+    """The way back: the gradient that reached each call's output, what each closure made of it,
+    the sums at the leaves, and incidents."""
+
+    def __init__(self) -> None:
+        self.gradients: dict[Node, np.ndarray] = {}
+        self.pulled: dict[tuple[Call, int], np.ndarray] = {}
+        self.leaves: dict[int, np.ndarray] = {}
+        self.incidents: list[IncidentError] = []
+
+
+def walk_back(trace: Trace, u: np.ndarray) -> Walk:
+    """Send u back from the output. A closure that fails is noted, and its gradient left out."""
+    walk = Walk()
+    if trace.output.node is not None:
+        walk.gradients[trace.output.node] = u.copy()
+    for call in reversed(trace.calls):
+        dy = walk.gradients.get(call.node) if call.node is not None else None
+        if dy is None:
+            continue
+        walk.incidents.extend(_overwritten(call))
+        for place, source in call.sources():
+            try:
+                dx = walk.pulled[call, place] = pulled(call, place, call.pulls[place], dy)
+            except IncidentError as incident:
+                walk.incidents.append(incident)
+                continue
+            if isinstance(source, Node):
+                before = walk.gradients.get(source)
+                walk.gradients[source] = dx.copy() if before is None else before + dx
+            else:
+                key = id(source)
+                walk.leaves[key] = walk.leaves[key] + dx if key in walk.leaves else dx.copy()
+    return walk
+
+
+def pulled(call: Call, place: int, pull: Pull, dy: np.ndarray) -> np.ndarray:
+    """What a closure makes of dy, in the shape of its input; IncidentError if it is no gradient."""
+    x = np.asarray(call.args[place])
+    given = dy.copy()
+    try:
+        dx = pull(given)
+    except Exception as error:
+        raise IncidentError(
+            call, place, "the backward raises an error", f"{type(error).__name__}: {error}"
+        ) from error
+    if not np.array_equal(given, dy, equal_nan=True):
+        raise IncidentError(
+            call,
+            place,
+            DY_OVERWRITTEN,
+            "the backward changes dy itself, which others need too; write `dx = dy * ...`, "
+            "or change a copy",
+        )
+    if dx is None:
+        raise IncidentError(
+            call, place, "no gradient", "the backward returns None: a return is missing"
+        )
+    array = np.asarray(dx)
+    if array.dtype.kind not in "fiub" or (array.ndim and array.dtype != x.dtype):
+        raise IncidentError(
+            call,
+            place,
+            "wrong dtype",
+            f"the backward returns {array.dtype} for an input of {x.dtype}; take the dtype of dy",
+        )
+    try:
+        return autograd.sum_to_shape(array, x.shape, call.name, pull).astype(x.dtype)
+    except ValueError:
+        raise IncidentError(
+            call,
+            place,
+            "wrong shape",
+            f"the backward returns shape {array.shape} for an input of shape {x.shape}"
+            + _shape_hint(array.shape, x.shape),
+        ) from None
+
+
+def _shape_hint(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    if len(given) > 1 and sorted(given) == sorted(wanted):
+        return ": the same sizes in another order, so a transpose is missing or one too many"
+    if np.prod(given, dtype=int) == np.prod(wanted, dtype=int):
+        return ": as many elements, so a reshape is missing"
+    if len(given) == len(wanted):
+        larger = [i for i, (g, w) in enumerate(zip(given, wanted)) if g > w]
+        smaller = [i for i, (g, w) in enumerate(zip(given, wanted)) if g < w]
+        if larger and not smaller:
+            return f": too large along axis {larger[0]}; is a padding not cropped?"
+        if smaller and not larger:
+            return f": too small along axis {smaller[0]}"
+    return ""
+
+
+def _overwritten(call: Call) -> Iterator[IncidentError]:
+    """An incident for the first array that the backward keeps and that has changed since."""
+    for array, before in call.saved:
+        if array.shape == before.shape and not np.array_equal(array, before, equal_nan=True):
+            changed = int((array != before).sum())
+            named = [
+                (place, call.names[place])
+                for place, arg in enumerate(call.args)
+                if isinstance(arg, np.ndarray)
+                and arg.shape == before.shape
+                and np.array_equal(arg, before, equal_nan=True)
+            ]
+            what = f"its argument {named[0][1]}" if named else "an array"
+            yield IncidentError(
+                call,
+                named[0][0] if named else next(iter(call.pulls)),
+                "a saved value is overwritten in place",
+                f"{what} of shape {before.shape}, which the backward needs, has changed in "
+                f"{changed} of {before.size} elements since the forward pass",
+            )
+            return
+
+
+def plain(value: Any) -> Any:
+    """What the body of an operation gets for an argument: the array of a tensor."""
+    if isinstance(value, Variable):
+        return value.data
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def copied(value: Any) -> Any:
+    """A copy of an array in the same memory order, or of a generator; anything else itself."""
+    if isinstance(value, np.ndarray):
+        return value.copy(order="K")
+    return copy.deepcopy(value) if isinstance(value, np.random.Generator) else value
+
+
+def parameter_names(body: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """The names of the first `count` arguments of an operation's body."""
+    import inspect  # seldom needed, and slow to load
+
+    names: list[str] = []
+    for parameter in inspect.signature(body).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            names.extend(f"{parameter.name}[{i}]" for i in range(count - len(names)))
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+    return tuple(names[:count])

@@ -1,0 +1,66 @@
+"""The process that judges one submission of a folder: `python -m tinynet.lab.child`.
+
+Its limits hold for itself alone: a submission that takes all memory, or ends its process, takes
+nobody with it. The report so far is written at the beginning of each stage, so that the parent
+knows where a process was that never came back.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+from tinynet.kernels.threads import set_num_threads
+from tinynet.lab.exercises import find
+from tinynet.lab.judge import judge
+from tinynet.lab.report import Report
+from tinynet.training.files import write_json
+
+LARGEST_FILE = 64 << 20  # bytes that a submission may write
+
+
+def main(name: str, path: str, result: str, seconds: str, memory: str, train_seconds: str) -> None:
+    """Judge the file and write the report to `result`.
+
+    seconds: of processor time; the parent's clock is the real limit, and this one for a child
+    whose parent was killed. memory: in MB, on top of what there is.
+    """
+    set_num_threads(1)
+    exercise = find(name)
+    limit(math.ceil(float(seconds)), int(memory) << 20)
+    file = Path(result)
+
+    def note(report: Report) -> None:
+        write_json(file, report.to_dict())
+
+    judge(exercise, Path(path), train_seconds=float(train_seconds), note=note)
+
+
+def limit(seconds: int, memory: int) -> None:
+    """Bound processor time, memory and the size of files, where the system can do that."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    used = address_space()
+    if used:
+        resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
+
+
+def address_space() -> int:
+    """Bytes of memory that this process has mapped; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return 0
+    import resource
+
+    return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,128 @@
+"""Judging every submission in a folder, each in a process of its own with its own limits."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import tinynet
+from tinynet.lab.exercises import Exercise
+from tinynet.lab.judge import TRAIN_SECONDS
+from tinynet.lab.report import Report, from_dict
+
+TIMEOUT = 120.0
+MEMORY = 1024
+
+
+def submissions(folder: Path) -> list[Path]:
+    """The Python files in a folder and below it, sorted; hidden ones and caches left out."""
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not any(part.startswith((".", "__")) for part in parts):
+            found.append(path)
+    return found
+
+
+def judge_folder(
+    exercise: Exercise,
+    folder: Path,
+    *,
+    timeout: float = TIMEOUT,
+    memory: int = MEMORY,
+    train_seconds: float = TRAIN_SECONDS,
+) -> Iterator[Report]:
+    """The reports of a folder's submissions, one after the other, so that timings are fair.
+
+    timeout: seconds for each, all stages together. memory: MB for each on top of tinynet's own.
+    The limits are against accidents, not against malice: a submission is code that runs.
+    """
+    for path in submissions(folder):
+        report = _judge_apart(exercise, path.resolve(), timeout, memory, train_seconds)
+        report.file = str(path.relative_to(folder))
+        yield report
+
+
+def _judge_apart(
+    exercise: Exercise, path: Path, timeout: float, memory: int, train_seconds: float
+) -> Report:
+    with tempfile.TemporaryDirectory(prefix="tinynet-lab-") as scratch:
+        result = Path(scratch, "report.json")
+        work = Path(scratch, "work")  # so that what it writes does not lie in the class's folder
+        work.mkdir()
+        command = [sys.executable, "-m", "tinynet.lab.child", exercise.name, str(path)]
+        command += [str(result), str(timeout), str(memory), str(train_seconds)]
+        process = subprocess.Popen(
+            command,
+            cwd=work,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            code: int | None = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            _end(process)
+        report = Report(exercise.name, str(path))
+        if result.exists():
+            report = from_dict(json.loads(result.read_text(encoding="utf-8")))
+    if code is None:
+        report.problem = f"took longer than {timeout:g} s; stopped {_where(report)}"
+    elif not report.problem and report.stage != "done":
+        report.problem = f"{_how(code)} {_where(report)}"
+    return report
+
+
+def _environment() -> dict[str, str]:
+    """One thread, no files left behind, and the same tinynet as here."""
+    home = str(Path(tinynet.__file__).parent.parent)
+    paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {
+        **os.environ,
+        **one,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process if it still runs, and whatever it has started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
+            os.killpg(process.pid, signal.SIGKILL)
+    elif process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+def _where(report: Report) -> str:
+    at = {
+        "loading": "while the file was loaded",
+        "grid": f"in case {report.passed + 1} of the grid",
+        "gradient": "in the gradient check",
+        "speed": "while it was timed",
+        "training": "in training",
+    }
+    return at.get(report.stage, "at the end")
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"ended its process (exit code {code})"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"crashed its process ({name})"

@@ -1,0 +1,215 @@
+"""The cases an exercise is held against: small, from the simplest to all at once.
+
+The values are small whole numbers, so that a case that fails can be followed by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinynet.kernels import laid_out
+from tinynet.kernels.geometry import Padding, Pair
+from tinynet.lab import reference
+
+NONE: Padding = ((0, 0), (0, 0))
+ONE: Padding = ((1, 1), (1, 1))
+Arguments = dict[str, Any]
+
+
+@dataclass
+class Case:
+    """One call: the function's name, what is new about it, and its arguments by name."""
+
+    function: str
+    about: str
+    arguments: Arguments
+
+
+# ----- convolution --------------------------------------------------------------------------------
+
+
+@dataclass
+class Convolution:
+    """The setting of one case of a convolution: x (N, C, H, W), w (O, C/groups, KH, KW)."""
+
+    about: str
+    x: tuple[int, int, int, int]
+    w: tuple[int, int, int, int]
+    stride: Pair = (1, 1)
+    padding: Padding = NONE
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    bias: bool = False
+    dtype: str = "float64"
+    batch_last: bool = False
+
+
+CONVOLUTIONS = [
+    Convolution("one image, one channel, one 2x2 kernel", (1, 1, 3, 3), (1, 1, 2, 2)),
+    Convolution("a 3x3 kernel", (1, 1, 4, 4), (1, 1, 3, 3)),
+    Convolution("two images", (2, 1, 3, 3), (1, 1, 2, 2)),
+    Convolution("several input channels", (1, 2, 3, 3), (1, 2, 2, 2)),
+    Convolution("several kernels", (1, 2, 3, 3), (3, 2, 2, 2)),
+    Convolution("a bias", (1, 1, 3, 3), (2, 1, 2, 2), bias=True),
+    Convolution("oblong image and kernel", (1, 1, 3, 5), (1, 1, 2, 3)),
+    Convolution("padding", (1, 1, 3, 3), (1, 1, 3, 3), padding=ONE),
+    Convolution("uneven padding", (1, 1, 3, 3), (1, 1, 2, 2), padding=((0, 2), (1, 0))),
+    Convolution("stride 2", (1, 1, 4, 4), (1, 1, 2, 2), stride=(2, 2)),
+    Convolution("stride (2, 1)", (1, 1, 4, 4), (1, 1, 3, 2), stride=(2, 1)),
+    Convolution("a stride that leaves a rest", (1, 1, 4, 6), (1, 1, 3, 3), stride=(2, 2)),
+    Convolution("dilation 2", (1, 1, 5, 5), (1, 1, 2, 2), dilation=(2, 2)),
+    Convolution("dilation (1, 2)", (1, 1, 4, 5), (1, 1, 2, 3), dilation=(1, 2)),
+    Convolution("two groups", (1, 4, 3, 3), (2, 2, 2, 2), groups=2),
+    Convolution(
+        "all of it", (2, 4, 5, 6), (6, 2, 3, 2), (2, 1), ((1, 0), (1, 2)), (1, 2), 2, bias=True
+    ),
+    Convolution("float32", (2, 2, 4, 4), (2, 2, 3, 3), padding=ONE, dtype="float32"),
+    Convolution("the batch last in memory", (2, 2, 4, 4), (2, 2, 3, 3), batch_last=True),
+]
+
+
+def convolutions(function: str) -> Iterator[Case]:
+    """Cases of `conv2d`, `conv2d_dx` or `conv2d_dw`."""
+    rng = np.random.default_rng(0)
+    for s in CONVOLUTIONS:
+        if s.bias and s.about == "a bias" and function != "conv2d":
+            continue  # the gradients of x and w do not see it
+        x, w = (whole_numbers(rng, shape, s.dtype) for shape in (s.x, s.w))
+        case = s.stride, s.padding, s.dilation, s.groups
+        settings = dict(zip(("stride", "padding", "dilation", "groups"), case))
+        y = reference.conv2d(x, w, None, *case)
+        dy = whole_numbers(rng, y.shape, s.dtype)
+        if s.batch_last:
+            x, dy = laid_out(x), laid_out(dy)
+        arguments: dict[str, Arguments] = {
+            "conv2d": {
+                "x": x,
+                "w": w,
+                "b": whole_numbers(rng, s.w[:1], s.dtype) if s.bias else None,
+            },
+            "conv2d_dx": {"dy": dy, "w": w, "size": s.x[2:]},
+            "conv2d_dw": {"dy": dy, "x": x, "kernel": s.w[2:]},
+        }
+        yield Case(function, s.about, arguments[function] | settings)
+
+
+# ----- pooling ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Pool:
+    """The setting of one case of max-pooling. values: what the image is made of."""
+
+    about: str
+    x: tuple[int, int, int, int]
+    kernel: Pair = (2, 2)
+    stride: Pair = (2, 2)
+    padding: Padding = NONE
+    dilation: Pair = (1, 1)
+    values: str = "distinct"
+    dtype: str = "float64"
+    batch_last: bool = False
+
+
+POOLS = [
+    Pool("one window", (1, 1, 2, 2)),
+    Pool("four windows", (1, 1, 4, 4)),
+    Pool("images and channels", (2, 2, 2, 4)),
+    Pool("negative numbers alone", (1, 1, 4, 4), values="negative"),
+    Pool("an oblong window", (1, 1, 4, 3), (2, 3), (2, 3)),
+    Pool("windows that overlap", (1, 1, 4, 4), (3, 3), (1, 1)),
+    Pool("a rest that no window sees", (1, 1, 5, 5)),
+    Pool("padding", (1, 1, 4, 4), (3, 3), (2, 2), ONE),
+    Pool("padding around negative numbers", (1, 1, 4, 4), (3, 3), (2, 2), ONE, values="negative"),
+    Pool("uneven padding", (1, 1, 3, 3), padding=((0, 1), (1, 0)), values="negative"),
+    Pool("dilation 2", (1, 1, 4, 4), stride=(1, 1), dilation=(2, 2)),
+    Pool("elements that tie", (1, 1, 4, 4), (3, 3), (1, 1), values="ties"),
+    Pool("all of it", (2, 3, 6, 7), (3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2), "ties"),
+    Pool("float32", (2, 2, 4, 4), dtype="float32"),
+    Pool("the batch last in memory", (2, 2, 4, 4), values="ties", batch_last=True),
+]
+
+
+def pools(function: str) -> Iterator[Case]:
+    """Cases of `max_pool2d` or `max_pool2d_dx`."""
+    rng = np.random.default_rng(0)
+    for s in POOLS:
+        if s.values == "ties":
+            x = rng.integers(0, 2, s.x).astype(s.dtype)
+        else:
+            x = rng.permutation(int(np.prod(s.x))).reshape(s.x).astype(s.dtype)
+            x -= x.max() + 1 if s.values == "negative" else x.size // 2
+        case = s.kernel, s.stride, s.padding, s.dilation
+        settings = dict(zip(("kernel", "stride", "padding", "dilation"), case))
+        y = reference.max_pool2d(x, *case)
+        dy = whole_numbers(rng, y.shape, s.dtype)
+        if s.batch_last:
+            x, dy = laid_out(x), laid_out(dy)
+        gradient = {"dy": dy, "x": x, "y": y} if function == "max_pool2d_dx" else {"x": x}
+        yield Case(function, s.about, gradient | settings)
+
+
+# ----- elementwise, loss, step --------------------------------------------------------------------
+
+SHAPES = [
+    ("a vector", (4,), "float64"),
+    ("a matrix", (3, 4), "float64"),
+    ("images", (2, 2, 3, 3), "float64"),
+    ("float32", (3, 4), "float32"),
+]
+
+
+def relus() -> Iterator[Case]:
+    """Cases of `relu` and `relu_dx`; about every fifth number is 0, the kink."""
+    rng = np.random.default_rng(0)
+    for about, shape, dtype in SHAPES:
+        x = whole_numbers(rng, shape, dtype, zeros=True)
+        yield Case("relu", about, {"x": x})
+        dy = whole_numbers(rng, shape, dtype)
+        yield Case("relu_dx", about, {"dy": dy, "y": reference.relu(x)})
+    images = whole_numbers(rng, (2, 2, 3, 3), "float64", zeros=True)
+    yield Case("relu", "the batch last in memory", {"x": laid_out(images)})
+
+
+def cross_entropies() -> Iterator[Case]:
+    """Cases of `cross_entropy` and `cross_entropy_dx`."""
+    rng = np.random.default_rng(0)
+    for about, shape, scale, dtype in [
+        ("one example, two classes", (1, 2), 1, "float64"),
+        ("one example, five classes", (1, 5), 1, "float64"),
+        ("four examples", (4, 3), 1, "float64"),
+        ("as many examples as classes", (3, 3), 1, "float64"),
+        ("scores in the hundreds, whose e^x is infinite", (3, 4), 300, "float64"),
+        ("float32", (4, 10), 1, "float32"),
+    ]:
+        x = whole_numbers(rng, shape, dtype) * scale
+        for function in ("cross_entropy", "cross_entropy_dx"):
+            yield Case(function, about, {"x": x, "target": rng.integers(0, shape[1], shape[0])})
+
+
+def steps() -> Iterator[Case]:
+    """Cases of `sgd`."""
+    rng = np.random.default_rng(0)
+    for about, shape, momentum, first, dtype in [
+        ("no momentum", (3,), 0.0, True, "float64"),
+        ("the first step with momentum: b is 0", (3,), 0.5, True, "float64"),
+        ("a later step", (3,), 0.5, False, "float64"),
+        ("a matrix", (2, 3), 0.75, False, "float64"),
+        ("a convolution's weight", (2, 2, 3, 3), 0.5, False, "float64"),
+        ("float32", (3,), 0.5, False, "float32"),
+    ]:
+        p, g, b = (whole_numbers(rng, shape, dtype) for _ in range(3))
+        b *= not first
+        yield Case("sgd", about, {"p": p, "g": g, "b": b, "lr": 0.25, "momentum": momentum})
+
+
+def whole_numbers(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: str, zeros: bool = False
+) -> np.ndarray:
+    """Whole numbers from -3 to 3 as floats, 0 among them only if `zeros`."""
+    values = [-3, -2, -1, 1, 2, 3, *([0] if zeros else [])]
+    return rng.choice(np.array(values, dtype), shape)

@@ -1,0 +1,176 @@
+"""What became of a submission: read by its author as text, by a teacher as one row of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tinynet.lab.speed import Timing
+from tinynet.lab.trial import Trial
+from tinynet.nn.summary import aligned
+
+STAGES = ("loading", "grid", "gradient", "speed", "training", "done")
+NOT_APPLICABLE = "nothing to check: a step has no gradient"
+
+
+@dataclass
+class Report:
+    """One submission.
+
+    stage: where it stands, or where it stopped. problem: one line that says what is wrong, empty
+    if nothing is. detail: more about it. passed, cases: of the grid. gradient: what the gradient
+    checks say. timings, trial: empty and None where they were not reached, or not wanted.
+    """
+
+    exercise: str
+    file: str
+    stage: str = "loading"
+    problem: str = ""
+    detail: str = ""
+    passed: int = 0
+    cases: int = 0
+    gradient: str = ""
+    timings: list[Timing] = field(default_factory=list)
+    trial: Trial | None = None
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether all went well, to the end."""
+        return self.stage == "done" and not self.problem
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, ready for JSON."""
+        return {
+            "ok": self.ok,
+            **asdict(self),
+            "timings": [
+                {
+                    **asdict(timing),
+                    "against_loops": timing.against_loops,
+                    "against_built_in": timing.against_built_in,
+                }
+                for timing in self.timings
+            ],
+            "trial": None if self.trial is None else self.trial.to_dict(),
+        }
+
+
+def from_dict(record: dict[str, Any]) -> Report:
+    """The report that `to_dict` made the record of."""
+    own = {name: value for name, value in record.items() if name != "ok"}
+    derived = ("against_loops", "against_built_in")
+    own["timings"] = [
+        Timing(**{name: value for name, value in timing.items() if name not in derived})
+        for timing in record["timings"]
+    ]
+    if record["trial"] is not None:
+        trial = {name: value for name, value in record["trial"].items() if name != "ok"}
+        own["trial"] = Trial(**trial)
+    return Report(**own)
+
+
+# ----- one submission -----------------------------------------------------------------------------
+
+
+def line(title: str, text: str) -> str:
+    """One step's outcome, under a title that stands in a column."""
+    return f"{title:<10}{text}"
+
+
+def speed_table(timings: Sequence[Timing]) -> str:
+    """Milliseconds a call, and ratios; above 1 the submission is faster."""
+    several = len({timing.function for timing in timings}) > 1
+    rows = [("", "the loops", "yours", "built-in", "loops/yours", "built-in/yours")]
+    for timing in timings:
+        name = f"{timing.function}, {timing.about}" if several else timing.about
+        about = "~" if timing.estimated else ""
+        rows.append(
+            (
+                name,
+                about + milliseconds(timing.loops),
+                about + milliseconds(timing.yours) if _slow(timing) else milliseconds(timing.yours),
+                milliseconds(timing.built_in),
+                ratio(timing.against_loops),
+                ratio(timing.against_built_in),
+            )
+        )
+    table = aligned(rows, left=1)
+    note = "  (milliseconds a call"
+    note += "; ~ estimated from the smaller size)" if any(t.estimated for t in timings) else ")"
+    return "\n".join([*("  " + row for row in table), note])
+
+
+def _slow(timing: Timing) -> bool:
+    """Whether the submission too is among what was not waited for."""
+    from tinynet.lab.speed import TOO_LONG
+
+    return timing.estimated and timing.yours > TOO_LONG
+
+
+def milliseconds(seconds: float) -> str:
+    """Milliseconds with three digits.
+
+    >>> milliseconds(0.0000312), milliseconds(0.0123), milliseconds(6.5)
+    ('0.0312', '12.3', '6,500')
+    """
+    ms = 1000 * seconds
+    return f"{ms:,.0f}" if ms >= 100 else f"{ms:#.3g}"
+
+
+def ratio(value: float) -> str:
+    """A ratio with two or three digits; a small one as a fraction.
+
+    >>> ratio(1523.4), ratio(2.345), ratio(0.312), ratio(0.00005)
+    ('1,523x', '2.3x', '0.31x', '1/20,000')
+    """
+    if value >= 100:
+        return f"{value:,.0f}x"
+    if value >= 0.01:
+        return f"{value:.1f}x" if value >= 1 else f"{value:.2g}x"
+    return f"1/{1 / value:,.0f}"
+
+
+def percent(share: float) -> str:
+    """An accuracy as people write it.
+
+    >>> percent(0.98611)
+    '98.6 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
+# ----- many submissions ---------------------------------------------------------------------------
+
+
+def class_table(reports: Sequence[Report]) -> str:
+    """One row for each submission, and under it what is wrong with those that are."""
+    head = ("file", "result", "grid", "gradient", "vs loops", "vs built-in", "accuracy", "built-in")
+    rows = [head, *(_row(report) for report in reports)]
+    lines = aligned(rows, left=2)
+    lines.insert(1, "-" * max(map(len, lines)))
+    wrong = [report for report in reports if not report.ok]
+    right = len(reports) - len(wrong)
+    lines += ["", f"{right} of {len(reports)} are right."]
+    width = max((len(report.file) for report in wrong), default=0)
+    lines += [f"  {report.file:<{width}}  {report.problem}" for report in wrong]
+    return "\n".join(lines)
+
+
+def _row(report: Report) -> tuple[str, ...]:
+    at_end = report.timings[-1] if report.timings else None
+    reached = STAGES.index(report.stage)
+    gradient = "-"
+    if report.gradient != NOT_APPLICABLE and reached >= STAGES.index("gradient"):
+        gradient = "right" if reached > STAGES.index("gradient") else "wrong"
+    return (
+        report.file,
+        "right" if report.ok else "WRONG",
+        f"{report.passed}/{report.cases}" if report.cases else "-",
+        gradient,
+        ratio(at_end.against_loops) if at_end else "-",
+        ratio(at_end.against_built_in) if at_end else "-",
+        percent(report.trial.accuracy) if report.trial else "-",
+        percent(report.trial.built_in) if report.trial else "-",
+    )

@@ -1,0 +1,76 @@
+"""How long a submission takes beside the plain loops and beside tinynet's own function."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tinynet.lab import reference
+from tinynet.lab.exercises import Exercise, Functions, Load
+
+ENOUGH = 0.1  # seconds that a function is called again and again, to find its best
+TOO_LONG = 2.0  # seconds above which one call is not waited for, but estimated
+
+
+@dataclass
+class Timing:
+    """Seconds a call at one size, the best of several; estimated: from the smaller size."""
+
+    function: str
+    about: str
+    loops: float
+    yours: float
+    built_in: float
+    estimated: bool = False  # what the loops or the submission take was not waited for
+
+    @property
+    def against_loops(self) -> float:
+        """How many times as fast as the loops."""
+        return self.loops / self.yours
+
+    @property
+    def against_built_in(self) -> float:
+        """The share of the built-in function's speed."""
+        return self.built_in / self.yours
+
+
+def time_all(exercise: Exercise, functions: Functions) -> list[Timing]:
+    """The timings of every size, for each function from small to large."""
+    timings: list[Timing] = []
+    last: dict[str, tuple[Load, Timing]] = {}
+    for load in exercise.loads():
+        per_unit: tuple[float | None, float | None] = (None, None)
+        if load.function in last:
+            smaller, timing = last[load.function]
+            per_unit = timing.loops / smaller.work, timing.yours / smaller.work
+        loops = getattr(reference, load.function)
+        slow, slow_guessed = _seconds(loops, load, per_unit[0])
+        own, own_guessed = _seconds(functions[load.function], load, per_unit[1])
+        quick, _ = _seconds(exercise.built_in(load.function), load, None, by_name=True)
+        timing = Timing(load.function, load.about, slow, own, quick, slow_guessed or own_guessed)
+        last[load.function] = load, timing
+        timings.append(timing)
+    return timings
+
+
+def _seconds(
+    function: Callable[..., Any], load: Load, per_unit: float | None, by_name: bool = False
+) -> tuple[float, bool]:
+    """Seconds of the best call, and whether they are an estimate from the time per unit of work."""
+    if per_unit is not None and per_unit * load.work > TOO_LONG:
+        return per_unit * load.work, True
+    best, total = float("inf"), 0.0
+    if by_name:  # tinynet's own: warm up what is loaded or compiled when first called
+        function(**load.arguments)
+    while True:
+        start = time.perf_counter()
+        if by_name:
+            function(**load.arguments)
+        else:
+            function(*load.arguments.values())
+        seconds = time.perf_counter() - start
+        best, total = min(best, seconds), total + seconds
+        if total >= ENOUGH:
+            return best, False

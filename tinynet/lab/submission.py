@@ -1,0 +1,183 @@
+"""A submission: a Python file, the functions it defines, and calls that trust nothing.
+
+`Problem` is raised for whatever a submission does wrong, and tells it in two forms: one line for
+a teacher's table, and the details for whoever wrote the function.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinynet.lab import reference
+from tinynet.lab.compare import describe, number, side_by_side, unlike, wrong_kind
+from tinynet.lab.exercises import Exercise, Functions
+from tinynet.lab.grid import Arguments, Case
+from tinynet.lab.hints import hint
+
+OUTPUTS = {
+    "conv2d": ("y",),
+    "conv2d_dx": ("dx",),
+    "conv2d_dw": ("dw",),
+    "max_pool2d": ("y",),
+    "max_pool2d_dx": ("dx",),
+    "relu": ("y",),
+    "relu_dx": ("dx",),
+    "cross_entropy": ("loss",),
+    "cross_entropy_dx": ("dx",),
+    "sgd": ("new p", "new b"),
+}
+"""What each function returns."""
+
+
+class Problem(Exception):  # noqa: N818 (it is no error of tinynet)
+    """What is wrong with a submission: `str` is one line, `detail` what helps to find it."""
+
+    def __init__(self, line: str, detail: str = "") -> None:
+        super().__init__(line)
+        self.detail = detail
+
+
+def load(path: Path, exercise: Exercise) -> Functions:
+    """The functions that an exercise asks for, from the file. Raises Problem if it has none."""
+    module = ModuleType(f"submission_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # at the end: a file named random.py must not hide Python's own
+    try:
+        source = path.read_text(encoding="utf-8")
+        code = compile(source, str(path), "exec")
+    except (SyntaxError, ValueError) as error:  # ValueError: no UTF-8, or a null character
+        line = getattr(error, "lineno", None)
+        where = f" in line {line}" if line else ""
+        text = "".join(traceback.format_exception_only(error)).strip()
+        raise Problem(f"{type(error).__name__}{where}: {_message(error)}", text) from error
+    guarded(path, "while the file is loaded", lambda: exec(code, module.__dict__))
+    missing = [name for name in exercise.functions if not callable(vars(module).get(name))]
+    if missing:
+        own = [
+            name
+            for name, value in vars(module).items()
+            if getattr(value, "__module__", None) == module.__name__
+        ]
+        raise Problem(
+            f"it defines no function `{missing[0]}`"
+            + (f"; it defines {', '.join(own)}" if own else "")
+        )
+    return {name: vars(module)[name] for name in exercise.functions}
+
+
+def guarded(path: Path, when: str, call: Callable[[], Any], inputs: str = "") -> Any:
+    """The result of `call`; what it raises, SystemExit too, becomes a Problem with the line.
+
+    when: in a few words. inputs: what it was called with, as lines.
+    """
+    given = f"\n\nthe inputs:\n{inputs}" if inputs else ""
+    try:
+        return call()
+    except SystemExit as error:
+        raise Problem(f"calls exit() {when}", _where(path, error) + given) from error
+    except Problem:
+        raise
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        where = f" in line {frames[-1].lineno}" if frames else ""
+        line = f"{type(error).__name__}{where}: {_message(error)}"
+        raise Problem(line, (_where(path, error) + given).strip("\n")) from error
+
+
+def _where(path: Path, error: BaseException) -> str:
+    """The lines of the submission that led to the error, as Python shows them."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    return "".join(traceback.format_list(frames)).rstrip()
+
+
+def _message(error: BaseException) -> str:
+    """An exception's message, in one line."""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return " ".join(text.split())[:200] or "no message"
+
+
+def check_case(path: Path, function: Callable[..., Any], case: Case) -> None:
+    """Raise Problem unless `function` answers the case as the loops do, and leaves no trace."""
+    names = OUTPUTS[case.function]
+    expected = _answers(getattr(reference, case.function)(**case.arguments), 1)
+    before = copy.deepcopy(case.arguments)
+    detail = "\n".join(describe(name, value) for name, value in before.items())
+    actual = guarded(path, "when called", lambda: function(*case.arguments.values()), detail)
+    for name, value in case.arguments.items():
+        if isinstance(value, np.ndarray) and not np.array_equal(value, before[name]):
+            raise Problem(
+                f"{case.function} changes its input {name} in place; work on {name}.copy()", detail
+            )
+    given = _answers(actual, len(names))
+    if len(given) != len(names):
+        values = "one value" if len(given) == 1 else f"{len(given)} values"
+        raise Problem(f"{case.function} returns {values}, it must return {' and '.join(names)}")
+    for name, one, right in zip(names, given, expected):
+        _check_answer(case, name, one, right, detail)
+    _check_state(path, function, case, given)
+
+
+def _check_answer(case: Case, name: str, actual: Any, expected: Any, detail: str) -> None:
+    kind = wrong_kind(name, actual, expected)
+    if kind:
+        raise Problem(kind, detail)
+    array = np.asarray(actual)
+    if not unlike(array, expected).any():
+        return
+    guess = hint(f"{case.function}, {name}", case.arguments, array, expected)
+    if expected.ndim == 0:
+        difference = f"{name} is {number(float(array))}, it must be {number(float(expected))}"
+    else:
+        difference = side_by_side(name, array, expected)
+    wrong = f"wrong values of {name}"
+    raise Problem(f"{wrong}: {guess}" if guess else wrong, f"{difference}\n\nthe inputs:\n{detail}")
+
+
+def _check_state(
+    path: Path, function: Callable[..., Any], case: Case, first: tuple[Any, ...]
+) -> None:
+    """Raise Problem if another call changes the first result, or is answered differently."""
+    kept = copy.deepcopy(first)
+    other = _others(case.arguments)
+    guarded(path, "when called with other numbers", lambda: function(*other.values()))
+    if not all(np.array_equal(old, copied) for old, copied in zip(first, kept)):
+        raise Problem(
+            f"a later call of {case.function} changes the array that an earlier one returned; "
+            "make a new array in each call"
+        )
+    again = _answers(
+        guarded(path, "when called again", lambda: function(*case.arguments.values())), len(first)
+    )
+    for old, new in zip(first, again):
+        if np.shape(new) != np.shape(old) or unlike(np.asarray(new), np.asarray(old)).any():
+            raise Problem(
+                f"{case.function} keeps state: the same inputs give another result the next time"
+            )
+
+
+def _others(arguments: Arguments) -> Arguments:
+    """The same shapes with other numbers: every float array the other way round, and doubled."""
+    return {
+        name: 2 * value[::-1].copy()
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        else value
+        for name, value in arguments.items()
+    }
+
+
+def _answers(value: Any, count: int) -> tuple[Any, ...]:
+    """What a function returned, as a tuple; a single value is a tuple of one."""
+    if isinstance(value, tuple) and (count > 1 or len(value) > 1):
+        return value
+    return (value,)

@@ -1,0 +1,250 @@
+"""explain: where one element of a gradient comes from, with the numbers that are in it.
+
+    loss = F.cross_entropy(model(x), target)
+    print(tinynet.explain(loss, model.conv1.weight, (0, 0, 1, 1), model=model))
+
+The chain rule says that the gradient of an element is a sum over all elements that are computed
+from it: how much the loss feels each of those, times how much each of those feels the element.
+Each step here is one such sum, over the uses of one element; the step after it explains the
+largest of its terms in the same way, up to the loss. `columns` finds the factors, `derivation`
+writes it all down.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet import autograd
+from tinynet.autograd import Node
+from tinynet.nn import Module
+from tinynet.teaching import columns
+from tinynet.teaching.columns import Edge, Index
+from tinynet.teaching.derivation import Explanation, Step, Term
+from tinynet.tensor import Tensor
+
+
+def explain(
+    loss: Tensor,
+    parameter: Tensor | str,
+    index: int | Sequence[int] = (),
+    *,
+    model: Module | None = None,
+    most: int = 5,
+) -> Explanation:
+    """Where the gradient of one element comes from: d loss / d parameter[index], term by term.
+
+    loss: a single number with its graph, before `backward()` (or after one with
+    retain_graph=True); nothing is consumed and no `.grad` is changed. parameter: a tensor that
+    the loss was computed from, or, with a model, its path such as "conv1.weight". index: of the
+    element. model: gives names to parameters and layers. most: how many terms of each sum to show.
+
+    The sum of the terms, `.terms` and the rest, is `.value`, and equals what backward() writes
+    to `parameter.grad[index]`, to rounding. Local derivatives are exact for the operations that
+    come with tinynet; for others the sum may be split into larger parts.
+
+    Raises ValueError where the loss is no single number or does not depend on the parameter,
+    IndexError for an index that does not exist, RuntimeError where the graph is used up.
+
+    >>> import tinynet
+    >>> w = tinynet.tensor([2.0, 3.0], requires_grad=True)
+    >>> x = tinynet.tensor([[1.0, -1.0], [0.5, 2.0]])
+    >>> print(tinynet.explain((x * w).relu().sum(), w, 1))
+    d loss / d parameter[1] = 2      (loss = 9, parameter[1] = 3)
+    <BLANKLINE>
+    1. parameter[1] goes to mul[1, 1] alone: 1 * 2 = 2
+         mul: z = x y, dz/dx = y
+    <BLANKLINE>
+    2. mul[1, 1] goes to relu[1, 1] alone: 1 * 1 = 1
+         relu: y = max(x, 0), dy/dx = 1 where x > 0, else 0
+    <BLANKLINE>
+    3. relu[1, 1] goes to sum alone: 1 * 1 = 1
+         sum: y = sum of x, dy/dx = 1
+    <BLANKLINE>
+    Along the largest terms alone, from the loss down (factors of 1 left out): 2 = 2, of 2 in all.
+    """
+    name, tensor = _named(parameter, model)
+    place = _checked_index(name, tensor, index)
+    if loss.data.size != 1:
+        raise ValueError(
+            f"explain: the loss must be a single number, this tensor has shape {loss.shape}; take "
+            "its sum or mean first"
+        )
+    graph = _Graph(loss, tensor, name, model)
+    value = float(graph.gradients[tensor][place])
+    steps = []
+    target: Any = tensor
+    while True:
+        step, target, following = graph.step(target, place, most)
+        steps.append(step)
+        if target is None or target is loss.node:
+            break
+        place = following
+    return Explanation(
+        name, steps[0].index, float(tensor.data[steps[0].index]), loss.item(), value, steps
+    )
+
+
+class _Graph:
+    """The part of a graph between the loss and a tensor, with the gradient of every node in it."""
+
+    def __init__(self, loss: Tensor, tensor: Tensor, name: str, model: Module | None) -> None:
+        nodes = _nodes(loss)
+        reaching: set[Any] = {tensor.node or tensor}
+        self.nodes: list[Node] = []  # from the oldest to the newest
+        for node in nodes:
+            if any(target in reaching for _, target, _, _ in node.edges or ()):
+                reaching.add(node)
+                self.nodes.append(node)
+        if loss.node is None or loss.node not in reaching or loss.node is tensor.node:
+            raise ValueError(
+                f"explain: the loss does not depend on {name}. Is it a parameter of this model, "
+                "does it require a gradient, and is nothing detached on the way?"
+            )
+        self.gradients: dict[Any, np.ndarray] = {loss.node: np.ones_like(loss.data)}
+        self.uses: dict[Any, list[tuple[Node, Edge]]] = {}
+        for node in reversed(self.nodes):
+            if node is tensor.node or node not in self.gradients:
+                continue
+            for pull, target, shape, dtype in node.edges or ():
+                if target in reaching:
+                    dx = np.asarray(pull(self.gradients[node]))
+                    dx = autograd.sum_to_shape(dx, shape, node.name, pull).astype(dtype)
+                    before = self.gradients.get(target)
+                    self.gradients[target] = dx if before is None else np.asarray(before + dx)
+                    self.uses.setdefault(target, []).append((node, Edge(node.name, pull, shape)))
+        if tensor.node is not None:  # what was asked for is a result itself
+            self.gradients[tensor] = self.gradients[tensor.node]
+            self.uses[tensor] = self.uses[tensor.node]
+        self.names = _names(self.nodes, model)
+        self.names[tensor] = name
+
+    def step(self, target: Any, place: Index, most: int) -> tuple[Step, Node | None, Index]:
+        """The sum for one element, and which element to explain next."""
+        found: list[tuple[Node, Any, float | None, float | None, float]] = []
+        uses, count, total = [], 0, 0.0
+        for node, edge in self.uses[target]:
+            dy = self.gradients[node]
+            column = columns.column(edge, dy, place)
+            what = column[1] if column else ""
+            uses.append((self.names[node], node.name, what))
+            if column is None:
+                parts = columns.refined(edge, dy, place)
+                count += len(parts)
+                total += sum(value for _, value in parts)
+                found += [(node, *_part(region, value, dy)) for region, value in parts]
+            else:
+                products = column[0].astype(np.float64) * dy
+                count += int(np.count_nonzero(products))
+                total += float(products.sum())
+                for index in _largest(products, most):
+                    factors = float(dy[index]), float(column[0][index])
+                    found.append((node, index, *factors, float(products[index])))
+        found.sort(key=lambda part: -abs(part[4]))
+        shown = found[:most]
+        terms = [Term(self.names[node], *rest) for node, *rest in shown]
+        step = Step(
+            self.names[target],
+            place,
+            float(self.gradients[target][place]),
+            uses,
+            terms,
+            count - len(terms),
+            total - sum(term.value for term in terms) if count > len(terms) else 0.0,
+            self._note(target, place),
+        )
+        if not shown or shown[0][2] is None:
+            return step, None, ()
+        return step, shown[0][0], shown[0][1]
+
+    def _note(self, target: Any, place: Index) -> str:
+        """The numbers inside cross-entropy, which a single factor would hide."""
+        for node, edge in self.uses[target]:
+            v = columns.kept(edge.pull)
+            if node.name == "cross_entropy" and {"e", "s", "places"} <= set(v) and len(place) == 2:
+                p = float((v["e"] / v["s"])[place])
+                label = int(v["places"][1][place[0]])
+                hit = int(label == place[1])
+                value = float(self.gradients[target][place])
+                share = f" / {(p - hit) / value:.4g} = {value:.4g}" if value else ""
+                return (
+                    f"softmax gives class {place[1]} of example {place[0]} {p:.4g}, and the label "
+                    f"of the example is {label}: ({p:.4g} - {hit}){share}"
+                )
+        return ""
+
+
+def _nodes(loss: Tensor) -> list[Node]:
+    """All nodes of the graph of the loss, from the oldest to the newest."""
+    found: set[Node] = set()
+    pending = [loss.node] if loss.node is not None else []
+    while pending:
+        node = pending.pop()
+        if node in found:
+            continue
+        if node.edges is None:
+            raise RuntimeError(
+                f"explain: the graph is used up at {node.name!r}. Call explain() before "
+                "loss.backward(), or use loss.backward(retain_graph=True)."
+            )
+        autograd.check_saved_values(node)
+        found.add(node)
+        pending += [target for _, target, _, _ in node.edges if isinstance(target, Node)]
+    return sorted(found, key=lambda node: node.number)
+
+
+def _names(nodes: list[Node], model: Module | None) -> dict[Any, str]:
+    """A name for the result of each node: of the layer whose parameters it uses, or of the op."""
+    owners: dict[int, str] = {}
+    names: dict[Any, str] = {}
+    for path, parameter in model.named_parameters() if model is not None else ():
+        owners[id(parameter)] = path.rpartition(".")[0] or type(model).__name__
+        names[parameter] = path
+    counts: dict[str, int] = {}
+    for node in nodes:
+        layer = next(
+            (owners[id(t)] for _, t, _, _ in node.edges or () if id(t) in owners), node.name
+        )
+        counts[layer] = counts.get(layer, 0) + 1
+        names[node] = layer if counts[layer] == 1 else f"{layer}#{counts[layer]}"
+    return names
+
+
+def _named(parameter: Tensor | str, model: Module | None) -> tuple[str, Tensor]:
+    if isinstance(parameter, str):
+        if model is None:
+            raise ValueError(f"explain: to find {parameter!r} by its name, pass model= too")
+        return parameter, model.get_parameter(parameter)
+    for path, own in model.named_parameters() if model is not None else ():
+        if own is parameter:
+            return path, parameter
+    return "parameter", parameter
+
+
+def _checked_index(name: str, tensor: Tensor, index: int | Sequence[int]) -> Index:
+    place = tuple(map(operator.index, index if isinstance(index, Sequence) else (index,)))
+    if len(place) != tensor.ndim or any(
+        not -size <= i < size for i, size in zip(place, tensor.shape)
+    ):
+        raise IndexError(f"explain: {name} has shape {tensor.shape}, in which there is no {place}")
+    return tuple(i % size for i, size in zip(place, tensor.shape))
+
+
+def _part(region: columns.Region, value: float, dy: np.ndarray) -> tuple[Any, ...]:
+    """A part of a refined sum as (index, upstream, local, value)."""
+    if any(s.stop - s.start > 1 for s in region):
+        shown = tuple(s.start if s.stop - s.start == 1 else s for s in region)
+        return shown, None, None, value
+    index = tuple(s.start for s in region)
+    return index, float(dy[index]), value / float(dy[index]), value
+
+
+def _largest(products: np.ndarray, most: int) -> list[Index]:
+    flat = np.abs(products).ravel()
+    chosen = np.argsort(-flat, kind="stable")[:most]
+    return [
+        tuple(int(i) for i in np.unravel_index(n, products.shape)) for n in chosen if flat[n] > 0
+    ]

@@ -1,0 +1,106 @@
+"""What the doctor says: findings, each with its evidence and its cure, and the report of them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+ERROR, WARNING = "error", "warning"
+
+
+@dataclass
+class Finding:
+    """One thing that is wrong.
+
+    name: what, in a word or a few, joined by hyphens. severity: "error" where training cannot
+    work as it stands, "warning" where it works badly or it might be on purpose. evidence: what
+    was seen, with numbers. cure: what to type.
+    """
+
+    name: str
+    severity: str
+    evidence: str
+    cure: str
+
+    def __str__(self) -> str:
+        lines = [f"{self.severity}: {self.name}"]
+        for title, text in (("seen", self.evidence), ("cure", self.cure)):
+            lines += _wrapped(f"  {title}  ", text)
+        return "\n".join(lines)
+
+
+@dataclass
+class Report:
+    """All that the doctor found; true when that is nothing.
+
+    model: what was looked at. findings: errors before warnings. checks: the names of all checks
+    that were made. notes: measurements worth knowing, such as the loss at the start.
+    """
+
+    model: str
+    findings: list[Finding] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return not self.findings
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __getitem__(self, name: str) -> Finding:
+        """The finding of that name; KeyError with the names that there are."""
+        for finding in self.findings:
+            if finding.name == name:
+                return finding
+        names = ", ".join(finding.name for finding in self.findings) or "none"
+        raise KeyError(f"no finding {name!r}; there are: {names}")
+
+    def names(self) -> list[str]:
+        """The names of the findings."""
+        return [finding.name for finding in self.findings]
+
+    def __str__(self) -> str:
+        count = len(self.findings)
+        verdict = f"{count} finding{'s' * (count != 1)}"
+        if not count:
+            verdict = f"healthy, none of {len(self.checks)} checks found anything"
+        lines = [f"doctor: {verdict}", *_wrapped("  looked at ", self.model)]
+        for finding in self.findings:
+            lines += ["", str(finding)]
+        if self.notes:
+            lines += ["", *(line for note in self.notes for line in _wrapped("  ", note))]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, ready for JSON."""
+        return {"ok": bool(self), **asdict(self)}
+
+
+def _wrapped(start: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width=96,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """Names for a sentence: the first few, and how many more.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
