@@ -141,11 +141,13 @@ def test_the_class_names_of_a_folder_are_sorted_stored_and_said_by_predict(here,
     assert {"Anna", "café au lait", "zebra"} == set(re.findall(r"  (\D+?) [\d.]+ %", said))
 
 
-def test_a_run_that_diverges_is_one_line_and_exit_code_1(tiny, capsys):
+def test_a_run_that_diverges_says_where_it_began_and_exits_with_1(tiny, capsys):
     options = ["--lr", "1e30", "--epochs", "3", "--json", "result.json"]
     assert main(["train", "--data", tiny, *options]) == 1
     err = capsys.readouterr().err
     assert err.startswith("tinynet train: error: training ran away in epoch 1")
+    assert "Where it began: " in err
+    assert "Traceback" not in err
     assert err.endswith("The last good checkpoint is runs/tiny-digits_cnn/last.npz.\n")
     assert not Path("result.json").exists()
     with pytest.raises(FloatingPointError):  # in the same folder: such a run is not worth keeping

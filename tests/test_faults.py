@@ -185,6 +185,8 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
     few = data.load("digits", "train")
     few = data.ArrayDataset(few.images[:64], few.labels[:64])
     options = {"batch_size": 16, "seed": 0, "progress": False, "save_every": 1}
-    with pytest.raises(FloatingPointError, match=r"(?s)epoch 1, step 3: .*last good checkpoint is "):
+    with pytest.raises(
+        FloatingPointError, match=r"(?s)epoch 1, step 3: .*last good checkpoint is "
+    ):
         fit(make_model(), few, 2, out=tmp_path, callbacks=[Poison()], **options)
     is_whole_after(tmp_path, 2)
