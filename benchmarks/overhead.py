@@ -94,6 +94,25 @@ def backward_cost(rounds: int) -> float:
     return min(times)
 
 
+def handing_over(rounds: int) -> dict[str, float]:
+    """Microseconds until the threads have done nothing together: awake, and after a long sleep."""
+    from tinynet.kernels import threads
+
+    def once() -> float:
+        start = time.perf_counter()
+        threads.run(lambda part: None, range(threads.get_num_threads()))
+        return 1e6 * (time.perf_counter() - start)
+
+    asleep = []
+    for _ in range(rounds):
+        time.sleep(0.05)
+        asleep.append(once())
+    return {
+        "awake": statistics.median(once() for _ in range(100 * rounds)),
+        "asleep": statistics.median(asleep),
+    }
+
+
 def import_times(rounds: int) -> dict[str, float]:
     """Milliseconds of a fresh process that imports a library, beyond one that imports nothing."""
     libraries = ["", "numpy", "tinynet"]
@@ -142,6 +161,7 @@ def measure(contestants: dict[str, dict[str, Any]], rounds: int) -> dict[str, An
     return {
         "operations_us": operation_costs(rounds),
         "backward_us_per_node": backward_cost(rounds),
+        "handing_over_us": handing_over(rounds),
         "import_ms": import_times(rounds),
         "first_steps": first_steps(contestants),
     }
@@ -166,6 +186,7 @@ def report(figures: dict[str, Any]) -> str:
         for label, step in figures["first_steps"].items()
     ]
     worst = max(overheads, key=lambda name: overheads[name])
+    handed = figures["handing_over_us"]
     return "\n".join(
         [
             table(["operation, microseconds", "bare", "plain", "recorded", "overhead"], operations),
@@ -173,6 +194,9 @@ def report(figures: dict[str, Any]) -> str:
             f"A recorded operation costs {statistics.median(overheads.values()):.2f} microseconds "
             f"more than bare NumPy (median; the most: {overheads[worst]:.2f}, {worst}). "
             f"The backward pass takes {figures['backward_us_per_node']:.2f} a node.",
+            "",
+            f"To hand work to the threads and wait for it costs {handed['awake']:.0f} microseconds "
+            f"while they are awake, {handed['asleep']:.0f} once they sleep (medians).",
             "",
             table(["import, fresh process", "ms"], imports),
             "",

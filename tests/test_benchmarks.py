@@ -178,6 +178,7 @@ def test_overhead_is_what_recording_adds_to_the_bare_expression():
     figures = {
         "operations_us": {"exp": {"bare": 1.0, "plain": 2.0, "recorded": 3.5}},
         "backward_us_per_node": 0.9,
+        "handing_over_us": {"awake": 20.0, "asleep": 150.0},
         "import_ms": {"numpy": 70.0},
         "first_steps": {"tinynet numpy": {"setup_s": 0.1, "first_ms": 20, "later_ms": 8}},
     }

@@ -7,7 +7,7 @@ rounding or not at all, which makes it the sharpest test of a backward pass.
 from __future__ import annotations
 
 import itertools
-from threading import Event
+from threading import Event, get_ident
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ import reference
 import tinynet
 from tinynet import kernels
 from tinynet.kernels import rows, threads
+from tinynet.kernels.workers import CAN_SPIN, Worker
 
 NO_PADDING = ((0, 0), (0, 0))
 
@@ -256,6 +257,7 @@ def test_relu_lets_nan_through():
 
 def test_an_interrupt_while_waiting_for_threads_leaves_later_calls_right(monkeypatch):
     monkeypatch.setattr(threads, "_count", 2)
+    monkeypatch.setattr(threads, "_alone_until", 0.0)
     release = Event()
 
     def interrupted(worker):
@@ -278,8 +280,37 @@ def test_relu_takes_a_number():
 
 def test_threads_follow_the_error_state_of_their_caller(monkeypatch):
     monkeypatch.setattr(threads, "_count", 2)
+    monkeypatch.setattr(threads, "_alone_until", 0.0)
     huge = np.full(1000, 1e38, np.float32)
     with np.errstate(over="ignore"):
         threads.run(lambda i: huge * huge, range(4))
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
         threads.run(lambda i: huge * huge, range(4))
+
+
+def test_after_a_helper_came_late_callers_compute_alone_for_a_while(monkeypatch):
+    monkeypatch.setattr(threads, "_count", 2)
+    monkeypatch.setattr(threads, "_alone_until", 0.0)
+    monkeypatch.setattr(threads, "LATE", -1e9)  # whoever helps is late
+    monkeypatch.setattr(threads, "ALONE", 1e9)
+    assert len(set(threads.run(lambda i: get_ident(), range(2)))) == 2
+    assert threads.run(lambda i: get_ident(), range(2)) == [get_ident()] * 2
+
+
+def test_a_worker_that_went_to_sleep_works_again():
+    worker = Worker()
+    seen = []
+    for number in range(3):
+        worker.begin(lambda number=number: seen.append(number))
+        assert worker.wait() is None
+        while CAN_SPIN and not worker.rest():  # as the watchman does, twice
+            pass
+    assert seen == [0, 1, 2]
+
+
+def test_the_error_of_a_worker_is_handed_over_once():
+    worker = Worker()
+    worker.begin(lambda: 1 / 0)
+    assert isinstance(worker.wait(), ZeroDivisionError)
+    worker.begin(lambda: None)
+    assert worker.wait() is None

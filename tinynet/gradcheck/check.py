@@ -59,7 +59,7 @@ def gradcheck(
     ...     return x**3, lambda dy: dy * 2 * x**2
     >>> (failure,) = gradcheck(cube, tinynet.tensor([1.0, -2.0])).failures
     >>> failure.op, failure.input, failure.index, round(failure.analytic / failure.numeric, 3)
-    ('cube', 'x', (1,), 0.667)
+    ('cube', 'x', (0,), 0.667)
     """
     _check_mode(mode)
     values = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]

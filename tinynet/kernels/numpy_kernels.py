@@ -181,7 +181,7 @@ def conv2d_dx(
     bytes_per_row = C * KH * KW * OW * N * dtype.itemsize
     for block in _row_blocks(OH, bytes_per_row):
         dcols = filters @ slopes[:, :, block.start * OW * N : block.stop * OW * N]
-        dcols = dcols.reshape(C, KH, KW, -1, OW, N)
+        dcols = dcols.reshape(C, KH, KW, block.stop - block.start, OW, N)
         for i in range(KH):
             for j in range(KW):  # one tap after the other: within a tap no pixel repeats
                 targets[:, i, j, block, :OW] += dcols[:, i, j]
@@ -225,16 +225,17 @@ def max_pool2d_dx(
     y = batch_last(y)
 
     def winners(channels: slice) -> Iterator[np.ndarray]:
+        largest = y[channels]
         free = None  # windows whose winner is still to be found
         for tap in taps[:-1]:
-            wins = tap[channels] == y[channels]
+            wins = tap[channels] == largest
             if free is None:
                 free = ~wins
             else:
                 wins &= free
                 free ^= wins
             yield wins
-        yield taps[-1][channels] == y[channels] if free is None else free  # the last takes the rest
+        yield taps[-1][channels] == largest if free is None else free  # the last takes the rest
 
     return _scatter_taps(winners, dy, x.shape[2:], kernel, stride, padding, dilation)
 
@@ -271,12 +272,13 @@ def _reduce_taps(combine: np.ufunc, taps: list[np.ndarray]) -> np.ndarray:
     y = np.empty(taps[0].shape, taps[0].dtype)
 
     def work(channels: slice) -> None:
-        first, *rest = (tap[channels] for tap in taps)
-        if not rest:
-            y[channels] = first
-        for tap in rest:
-            combine(first, tap, out=y[channels])
-            first = y[channels]
+        total = y[channels]
+        if len(taps) == 1:
+            total[...] = taps[0][channels]
+            return
+        combine(taps[0][channels], taps[1][channels], out=total)
+        for tap in taps[2:]:
+            combine(total, tap[channels], out=total)
 
     threads.run(work, _channel_slices(len(y), y.size * len(taps)))
     return batch_first(y)
@@ -305,13 +307,13 @@ def _scatter_taps(
     slopes = batch_last(dy)
 
     def work(channels: slice) -> None:
-        places = ((i, j) for i in range(kernel[0]) for j in range(kernel[1]))
-        for (i, j), share in zip(places, shares(channels)):
-            target = targets[channels, i, j, :OH, :OW]
+        given = slopes[channels]
+        for tap, share in enumerate(shares(channels)):
+            target = targets[channels, tap // kernel[1], tap % kernel[1], :OH, :OW]
             if apart:  # no pixel is in two windows, so there is nothing to add to
-                np.multiply(slopes[channels], share, out=target)
+                np.multiply(given, share, out=target)
             else:
-                target += slopes[channels] * share
+                target += given * share
 
     threads.run(work, _channel_slices(C, dx.size))
     return batch_first(dx[:, top : top + size[0], left : left + size[1]])

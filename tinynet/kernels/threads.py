@@ -7,6 +7,9 @@ the way: after each product they spin on the processor for a while, waiting for 
 of the vgg net at batch 32: 57 ms, with BLAS at two threads beside ours 97 ms). So the first kernel
 sets BLAS to one thread for good; `matmul` here cuts a large product itself.
 
+On a processor that others are using a helper may have to wait for its turn, and its caller waits
+with it: then the caller computes alone for a while (LATE, ALONE).
+
 Which thread computes a block never changes what is computed, so results are the same to the bit
 from run to run; only the cutting into blocks depends on the number of threads.
 """
@@ -20,6 +23,7 @@ import functools
 import glob
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -43,6 +47,10 @@ _count = _cores()
 MATMUL_PARALLEL_FROM = 4_000_000  # likewise, for a single product
 OUTER_PARALLEL_FROM = 500_000  # likewise, for the product of a column and a row
 PARALLEL_FROM = 10_000_000  # multiplications below which handing over costs more than it saves
+
+
+LATE = 0.002  # seconds that a helper may need beyond twice its caller's time
+ALONE = 0.5  # seconds that callers compute alone after a helper came late
 
 
 def get_num_threads() -> int:
@@ -81,6 +89,7 @@ def single_blas_thread() -> None:
 
 _workers: list[Worker] = []
 _busy = threading.Lock()  # one caller at a time has the workers; another computes alone
+_alone_until = 0.0
 
 
 def _forget_workers() -> None:
@@ -103,7 +112,7 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
     single_blas_thread()
     few = multiplications is not None and multiplications < PARALLEL_FROM
     count = 1 if few else min(_count, len(blocks))
-    if count == 1 or not _busy.acquire(blocking=False):
+    if count == 1 or time.perf_counter() < _alone_until or not _busy.acquire(blocking=False):
         return [work(block) for block in blocks]
     try:
         return _run_together(work, blocks, count)
@@ -112,6 +121,7 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
 
 
 def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> list[R]:
+    global _alone_until
     while len(_workers) < count - 1:
         _workers.append(Worker())
     results: list[Any] = [None] * len(blocks)
@@ -125,10 +135,15 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
     for helper, first, end in zip(helpers, ends, ends[1:]):
         context = contextvars.copy_context()  # carries np.errstate over to the thread
         helper.begin(functools.partial(context.run, share, first, end))
+    start = time.perf_counter()
     try:
         share(0, ends[0])
     finally:
+        done = time.perf_counter()
         errors = _wait_for_all(helpers)
+        end = time.perf_counter()
+        if end - done > 2 * (done - start) + LATE:
+            _alone_until = end + ALONE
     for error in errors:
         if error is not None:
             raise error

@@ -87,6 +87,8 @@ class Worker:
     def rest(self) -> bool:
         """Send it to sleep if it had nothing to do since the last call; whether it sleeps."""
         with self._change:
+            if not self._awake:
+                return True
             if self._busy or not self._idle:
                 self._idle = True
                 return False

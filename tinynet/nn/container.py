@@ -72,11 +72,12 @@ def _in_order_of_work(layers: Iterable[Module]) -> list[Module]:
     ReLU to do. A layer with hooks, or of a subclass, stays where it is.
     """
     ordered = list(layers)
-    for i in range(len(ordered) - 1):
-        layer, after = ordered[i : i + 2]
-        pair = type(layer) is ReLU and type(after) is MaxPool2d
-        if pair and not layer.has_hooks() and not after.has_hooks():
-            ordered[i : i + 2] = after, layer
+    for i, layer in enumerate(ordered):
+        if type(layer) is not MaxPool2d or i == 0:
+            continue
+        before = ordered[i - 1]
+        if type(before) is ReLU and not before.has_hooks() and not layer.has_hooks():
+            ordered[i - 1 : i + 1] = layer, before
     return ordered
 
 
