@@ -14,6 +14,7 @@ import pytest
 import tinynet
 from tinynet import data, models
 from tinynet.cli import main
+from tinynet.cli.options import find_checkpoint
 from tinynet.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, checkpoint, confusion_matrix
 
 COMMANDS = ("train", "evaluate", "predict", "summary", "gradcheck", "lab", "data")
@@ -83,10 +84,10 @@ def test_json_has_settings_history_accuracy_and_seconds(tiny, here):
     assert json.loads((here / "runs/tiny-digits_cnn/run.json").read_text()) == result
 
 
-def test_the_same_seed_gives_the_same_file(tiny):
-    def weights(out: str, *options: str) -> bytes:
+def test_the_same_seed_gives_the_same_weights(tiny):
+    def weights(out: str, *options: str) -> str:
         assert main(["train", "--data", tiny, "--epochs", "1", "--out", out, *options]) == 0
-        return (Path(out) / "last.npz").read_bytes()
+        return checkpoint.read(Path(out) / "last.npz").sha256()
 
     augment = ("--augment", "rotate:20", "--augment", "cutout:2")
     assert weights("a", *augment) == weights("b", *augment)
@@ -102,11 +103,13 @@ def test_validation_images_choose_the_model_and_the_test_stays_unseen(tiny, caps
     assert 3 <= len(result["history"]) <= 6
 
 
-def test_a_new_run_removes_the_best_model_of_an_older_one(tiny):
+def test_the_best_is_used_only_where_held_out_images_chose_it(tiny):
     common = ["train", "--data", tiny, "--epochs", "1", "--out", "out"]
     assert main([*common, "--validation", "0.25"]) == 0
+    assert find_checkpoint("out") == Path("out/best.npz")
     assert main(common) == 0
-    assert not Path("out/best.npz").exists()
+    assert checkpoint.read("out/best.npz").chosen_by == "loss"
+    assert find_checkpoint("out") == Path("out/last.npz")
 
 
 @pytest.mark.parametrize("model", ["digits_cnn", "resnet8"])
@@ -145,9 +148,11 @@ def test_a_run_that_diverges_says_where_it_began_and_exits_with_1(tiny, capsys):
     assert err.startswith("tinynet train: error: training ran away in epoch 1")
     assert "Where it began: " in err
     assert "Traceback" not in err
+    assert err.endswith("The last good checkpoint is runs/tiny-digits_cnn/last.npz.\n")
     assert not Path("result.json").exists()
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(FloatingPointError):  # in the same folder: such a run is not worth keeping
         main(["train", "--data", tiny, *options, "--debug"])
+    assert "ran away" in json.loads(Path("runs/tiny-digits_cnn/run.json").read_text())["diverged"]
 
 
 def test_evaluate_shows_every_class_and_the_confusion_matrix(trained, capsys):
@@ -336,20 +341,19 @@ def test_data_says_where_a_set_is(here, capsys):
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_ctrl_c_is_exit_code_130_and_says_what_is_saved(tiny, capsys, monkeypatch, epoch):
-    from tinynet.training import SaveEvery
+def test_ctrl_c_at_once_is_exit_code_130_and_says_what_is_saved(tiny, capsys, monkeypatch, epoch):
+    from tinynet.training import BestModel
 
     def press(self, run):
         if run.epoch == epoch:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(SaveEvery, "on_epoch_begin", press)
+    monkeypatch.setattr(BestModel, "on_epoch_begin", press)
     assert main(["train", "--data", tiny, "--out", "out"]) == 130
-    last = Path("out/last.npz")
-    kept = f"the last whole epoch is in {last}" if epoch > 1 else "nothing was saved yet"
-    assert f"interrupted; {kept}" in capsys.readouterr().err
-    assert last.exists() == (epoch > 1)
-    assert not Path("out/run.json").exists()
+    error = capsys.readouterr().err
+    assert "interrupted; out/last.npz is as it was saved last" in error
+    assert error.endswith("go on with\n  tinynet resume out\n")
+    assert checkpoint.read("out/last.npz").run["epoch"] == epoch - 1
 
 
 def test_python_dash_m_tinynet_is_the_command_line():

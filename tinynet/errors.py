@@ -6,11 +6,13 @@ message names the operation, the value that is wrong, the sizes involved and wha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
-class ShapeError(ValueError):
-    """Shapes that do not fit together. Modules add the path of the layer as it passes them.
+class _InLayer(Exception):  # noqa: N818 (what it is is for its subclasses to say)
+    """An error to which modules add the path of the layer as it passes them.
 
     layers: (name of the child, class of the child) from the innermost layer outwards.
     trail: lines with the layers that ran before, and the shape that each gave.
@@ -31,6 +33,46 @@ class ShapeError(ValueError):
         way = "".join(f"\n    {line}" for line in self.trail)
         shapes = f"\n  shapes on the way there:{way}" if way else ""
         return f"{self.message}\n  raised in {where}{shapes}"
+
+
+class ShapeError(_InLayer, ValueError):
+    """Shapes that do not fit together, and the layer in which they met."""
+
+
+class OutOfMemoryError(_InLayer, MemoryError):
+    """There was not enough memory, and for which layer.
+
+    asked: the bytes of the array that could not be had; None if that is not known.
+    operation, parameter: for the backward pass, the operation it went through, and a parameter
+    of the layer that the operation belongs to, or that comes before it. batch_size: one that
+    fits, as far as is known.
+    """
+
+    asked: int | None = None
+    operation: str = ""
+    parameter: Any = None
+    batch_size: int | None = None
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return super().__str__() + (f"\n  {self.advice}" if self.advice else "")
+
+    @classmethod
+    def of(cls, error: MemoryError) -> OutOfMemoryError:
+        """`error` itself if it is one already, else one that says how much was asked for.
+
+        >>> str(OutOfMemoryError.of(MemoryError()))
+        'out of memory'
+        """
+        if isinstance(error, cls):
+            return error
+        shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)
+        if shape is None or dtype is None:
+            return cls("out of memory")
+        asked = math.prod(shape) * dtype.itemsize
+        located = cls(f"out of memory: {asked:,} bytes for an array of {dtype} {tuple(shape)}")
+        located.asked = asked
+        return located
 
 
 def no_such_axis(name: str, axis: int, shape: tuple[int, ...]) -> ShapeError:

@@ -1,28 +1,44 @@
-"""The command line: `tinynet train`, `evaluate`, `gradcheck`, `doctor`, `lab` and so on.
+"""The command line: `tinynet train`, `resume`, `verify`, `evaluate`, `gradcheck`, `lab` and so on.
 
 Each command is a module here with the same three things: `HELP`, one line for the overview;
 `add_arguments(parser)`; and `run(args)`, which does the work and returns the exit code. What a
 command needs is imported in `run`, so that `--help` is quick.
 
-Exit codes: 0 all went well, 1 the run failed, 2 the arguments are wrong, 130 Ctrl-C.
+Exit codes: 0 all went well, 1 the run failed, 2 the arguments are wrong, 130 Ctrl-C, 143 SIGTERM.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
 from tinynet import __version__
-from tinynet.cli import data, doctor, evaluate, gradcheck, lab, predict, summary, train
+from tinynet.cli import (
+    data,
+    doctor,
+    evaluate,
+    export,
+    gradcheck,
+    lab,
+    predict,
+    resume,
+    summary,
+    train,
+    verify,
+)
 from tinynet.cli.options import BadArgument
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,
+    "resume": resume,
+    "verify": verify,
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
     "summary": summary,
     "gradcheck": gradcheck,
     "doctor": doctor,
@@ -79,7 +95,7 @@ def _guarded(args: argparse.Namespace) -> int:
         return int(COMMANDS[args.command].run(args))
     except KeyboardInterrupt as stop:
         print(f"\n{stop or 'interrupted'}", file=sys.stderr)
-        return 130
+        return 128 + int(getattr(stop, "signal", signal.SIGINT))
     except BrokenPipeError:  # whoever read our output has stopped, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -93,7 +109,9 @@ def _guarded(args: argparse.Namespace) -> int:
 def _one_line(error: Exception) -> str:
     """What went wrong: the message alone for errors that are made for reading."""
     if isinstance(error, MemoryError):
-        return f"out of memory: {error}. A smaller --batch-size needs less."
+        return f"{error or 'out of memory'}\nA smaller --batch-size needs less."
+    if isinstance(error, OSError) and error.filename is None and error.strerror:
+        return error.strerror
     if isinstance(error, (ValueError, OSError, ImportError, ArithmeticError)) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error} (--debug shows where)"

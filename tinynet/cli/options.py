@@ -11,7 +11,8 @@ from typing import TypeAlias
 from tinynet.errors import unknown_name
 
 RUNS = Path("runs")
-LAST, BEST, RECORD = "last.npz", "best.npz", "run.json"
+LAST, BEST, RECORD = "last.npz", "best.npz", "run.json"  # as in tinynet.training.folder
+WEIGHTS = (".npz", ".safetensors")
 
 Arguments: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
 
@@ -93,11 +94,12 @@ def is_run(path: Path) -> bool:
     """Whether `path` is a checkpoint, or a folder with checkpoints of `tinynet train` in it."""
     if path.is_dir():
         return (path / LAST).is_file() or (path / BEST).is_file()
-    return path.suffix == ".npz"
+    return path.suffix in WEIGHTS
 
 
 def find_checkpoint(run: str | Path | None) -> Path:
-    """The checkpoint in a run's folder (the best, else the last), or of the newest run.
+    """The checkpoint in a run's folder (the best on validation data, else the last), or of the
+    newest run.
 
     Raises BadArgument where there is none.
     """
@@ -119,4 +121,6 @@ def find_checkpoint(run: str | Path | None) -> Path:
 def _checkpoint_in(path: Path) -> Path:
     if not path.is_dir():
         return path
-    return path / BEST if (path / BEST).is_file() else path / LAST
+    from tinynet.training.folder import chosen
+
+    return chosen(path)

@@ -9,13 +9,17 @@ examples:
 
 What is not given is chosen to suit the data. Every epoch prints its losses; those called
 validation are of the test images, unless --validation holds out training images for it.
+
+Ctrl-C once saves the run and stops; `tinynet resume DIR` goes on, to the bit. Ctrl-C twice stops
+at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,16 +31,23 @@ from tinynet.cli.options import (
     BadArgument,
     add_data_dir,
     add_json,
-    choose,
     number,
     positive,
     share,
     whole_number,
 )
+from tinynet.cli.plan import (
+    DATA,
+    Plan,
+    check_names,
+    load_data,
+    make_plan,
+    new_settings,
+    recorded_settings,
+    settings_to_resume,
+)
 
 if TYPE_CHECKING:
-    from tinynet.data import ArrayDataset, Dataset
-    from tinynet.nn import Module
     from tinynet.training import History
 
 HELP = "train a model, test it and save it"
@@ -47,7 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data",
-        default="digits",
         metavar="NAME",
         help="digits (the default), digits-last360, mnist, fashion-mnist, kmnist, cifar10, "
         "folder:PATH for images in class folders, npz:PATH for arrays",
@@ -63,7 +73,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--validation",
         type=share,
-        default=0.0,
         metavar="SHARE",
         help="hold out this share of the training images, such as 0.1; the test images then stay "
         "unseen to the end, and the model that is best on the held-out ones is kept",
@@ -103,7 +112,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--seed",
         type=whole_number(0),
-        default=0,
         metavar="N",
         help="fixes everything random: the same seed gives the same run (default 0)",
     )
@@ -114,162 +122,159 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--out", type=Path, metavar="DIR", help=f"save the model here (default: {RUNS}/DATA-MODEL)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help=f"keep the run here: {LAST} after every epoch, {BEST} (default: {RUNS}/DATA-MODEL)",
+    )
+    output.add_argument(
+        "--keep-every",
+        type=whole_number(1),
+        metavar="K",
+        help="keep a checkpoint of its own after every K-th epoch: epoch-0010.npz and so on",
+    )
+    output.add_argument(
+        "--save-every",
+        type=whole_number(1),
+        metavar="STEPS",
+        help=f"write {LAST} after every so many steps too",
+    )
+    again = output.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run that was interrupted there; it comes out as if it never had been",
+    )
+    again.add_argument(
+        "--restart", action="store_true", help="begin anew in place of a run that was interrupted"
     )
     add_json(output, "settings, history, test accuracy and seconds")
 
 
-@dataclass
-class Plan:
-    """Everything that is decided before training starts."""
-
-    settings: dict[str, Any]
-    out: Path
-    train: Dataset
-    validation: Dataset | None
-    test: ArrayDataset
-    model: Module
-    model_arguments: dict[str, Any]
-
-
 def run(args: argparse.Namespace) -> int:
     """Train, test, save and say what to do next."""
-    from tinynet.training import evaluate
+    start = time.perf_counter()
+    check_names(args)
+    out: Path | None = args.out
+    recorded = recorded_settings(out) if out is not None and args.resume else None
+    name = args.data or (recorded["data"] if recorded else DATA)
+    train, test = load_data(name, args.data_dir)
+    settings = new_settings(args, train)
+    if out is None:
+        out = RUNS / f"{_file_name(name)}-{settings['model']}"
+        recorded = recorded_settings(out) if args.resume else None
+    if recorded is not None:
+        settings = settings_to_resume(args, recorded)
+    elif not args.restart:
+        _refuse_to_overwrite(out)
+    plan = make_plan(settings, train, test)
+    return train_plan(plan, out, args.resume, start, args.json, args.detect_anomaly)
+
+
+def train_plan(
+    plan: Plan,
+    out: Path,
+    resume: bool,
+    start: float,
+    json_file: Path | None = None,
+    detect_anomaly: bool = False,
+) -> int:
+    """Train what is planned, from its start or from where it was left; test it, save it.
+
+    start: when the command began, by `time.perf_counter`.
+    """
+    from tinynet.training import DivergenceError, evaluate, weights_sha256
+    from tinynet.training.environment import environment
     from tinynet.training.files import write_json
 
-    start = time.perf_counter()
-    plan = _plan(args)
-    _announce(plan)
+    record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
+    write_json(out / RECORD, record)  # fails now, and not after the training
+    _announce(plan, out / LAST if resume and (out / LAST).is_file() else None)
     try:
-        transform, history = _train(plan, args.patience, args.detect_anomaly)
-    except KeyboardInterrupt:
-        saved = plan.out / LAST
-        kept = f"the last whole epoch is in {saved}" if saved.exists() else "nothing was saved yet"
-        raise KeyboardInterrupt(f"interrupted; {kept}") from None
-    tested = evaluate(plan.model, plan.test, transform=transform)
-    seconds = time.perf_counter() - start
-
-    record = {
-        "settings": plan.settings,
+        history = _train(plan, out, resume, detect_anomaly)
+    except KeyboardInterrupt as stop:
+        raise _interrupted(stop, out) from None
+    except DivergenceError as error:
+        write_json(out / RECORD, {**record, "diverged": str(error)})
+        raise
+    tested = evaluate(plan.model, plan.test, transform=plan.transform)
+    record |= {
         "history": history,
         "test_accuracy": tested["accuracy"],
         "test_loss": tested["loss"],
-        "seconds": seconds,
+        "seconds": max(time.perf_counter() - start, sum(history.column("seconds"))),
+        "weights_sha256": weights_sha256(plan.model.state_dict()),
     }
-    write_json(plan.out / RECORD, record)
-    if args.json is not None:
-        write_json(args.json, record)
-    _conclude(plan, tested["accuracy"], seconds)
+    write_json(out / RECORD, record)
+    if json_file is not None:
+        write_json(json_file, record)
+    _conclude(plan, out, record)
     return 0
 
 
-def _plan(args: argparse.Namespace) -> Plan:
-    """Load the data, fill in what was not given, and build the model."""
-    from tinynet import data, models
-    from tinynet.random import manual_seed
-    from tinynet.training import OPTIMIZERS, SCHEDULES, recipe_for
-
-    _check_names(args, models.names(), OPTIMIZERS, SCHEDULES)
-    train, test = (data.load(args.data, split, root=args.data_dir) for split in ("train", "test"))
-    shape = train.images.shape[1:]
-    if len(shape) != 3:
-        raise ValueError(f"{args.data}: `tinynet train` is for images, these are rows of {shape}")
-    recipe = recipe_for(shape)
-    optimizer = args.optimizer or recipe.optimizer
-    own_lr = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
-    name = args.model or recipe.model
-    settings = {
-        "data": args.data,
-        "model": name,
-        "epochs": args.epochs or recipe.epochs,
-        "batch_size": args.batch_size or recipe.batch_size,
-        "optimizer": optimizer,
-        "lr": args.lr or own_lr,
-        "weight_decay": recipe.weight_decay if args.weight_decay is None else args.weight_decay,
-        "schedule": args.schedule or recipe.schedule,
-        "augment": [a for a in args.augment or recipe.augment if a != "none"],
-        "validation": args.validation,
-        "seed": args.seed,
-    }
-    out = args.out or RUNS / f"{_file_name(args.data)}-{name}"
-    out.mkdir(parents=True, exist_ok=True)  # fails now, and not after the training
-    for file in (LAST, BEST, RECORD):
-        (out / file).unlink(missing_ok=True)  # of an earlier run, which this one replaces
-
-    manual_seed(args.seed)
-    arguments = {
-        "num_classes": _num_classes(train, test),
-        "in_channels": shape[0],
-        "image_size": shape[1:],
-    }
-    model = models.build(name, **arguments)
-    validation = None
-    chosen: Any = train
-    if args.validation:
-        chosen, validation = data.stratified_split(
-            train, [1 - args.validation, args.validation], seed=args.seed
-        )
-    return Plan(settings, out, chosen, validation, test, model, arguments)
-
-
-def _check_names(args: argparse.Namespace, models: Any, optimizers: Any, schedules: Any) -> None:
-    """Raise BadArgument for names that do not exist, before anything is loaded."""
-    from tinynet.data import KNOWN
-    from tinynet.training import make_augment
-
-    if not args.data.startswith(("folder:", "npz:")):
-        choose("data set", args.data, (*KNOWN, "folder:PATH", "npz:PATH"))
-    for kind, name, known in (
-        ("model", args.model, models),
-        ("optimizer", args.optimizer, optimizers),
-        ("schedule", args.schedule, schedules),
-    ):
-        if name is not None:
-            choose(kind, name, known)
-    try:
-        make_augment([name for name in args.augment or () if name != "none"], side=32)
-    except ValueError as error:
-        raise BadArgument(str(error)) from error
-    if args.patience and not args.validation:
-        raise BadArgument("--patience needs --validation SHARE: the test images decide nothing")
-
-
-def _train(plan: Plan, patience: int | None, detect_anomaly: bool = False) -> tuple[Any, History]:
-    """Train the model of the plan, saving it on the way; the transform used and the history."""
-    from tinynet.data import standardize
-    from tinynet.training import BestModel, Callback, EarlyStopping, SaveEvery, fit, make_augment
+def _train(plan: Plan, out: Path, resume: bool, detect_anomaly: bool) -> History:
+    from tinynet.training import BestModel, Callback, EarlyStopping, fit
 
     settings = plan.settings
-    transform = standardize(plan.train)
-    callbacks: list[Callback] = [SaveEvery(plan.out / LAST)]
-    if plan.validation is not None:
-        callbacks.append(BestModel(plan.out / BEST, restore=True))
-    if patience is not None:
-        callbacks.append(EarlyStopping(patience))
-    history = fit(
+    callbacks: list[Callback] = []
+    if settings["patience"] is not None:
+        callbacks.append(EarlyStopping(settings["patience"]))
+    if plan.validation is None:
+        callbacks.append(BestModel(out / BEST, monitor="loss"))  # the test images decide nothing
+    else:
+        callbacks.append(BestModel(out / BEST, restore=True))
+    return fit(
         plan.model,
-        plan.train,
-        settings["epochs"],
-        validate=plan.test if plan.validation is None else plan.validation,
-        batch_size=settings["batch_size"],
-        transform=transform,
-        augment=make_augment(settings["augment"], plan.test.images.shape[2]),
-        optimizer=settings["optimizer"],
-        lr=settings["lr"],
-        weight_decay=settings["weight_decay"],
-        schedule=settings["schedule"],
-        seed=settings["seed"],
+        **plan.fit_options(),
         callbacks=callbacks,
         detect_anomaly=detect_anomaly,
-        about={"name": settings["model"], "arguments": plan.model_arguments},
+        out=out,
+        keep_every=settings["keep_every"],
+        save_every=settings["save_every"],
+        resume=resume,
+        about={
+            "name": settings["model"],
+            "arguments": plan.model_arguments,
+            "settings": settings,
+        },
     )
-    return transform, history
 
 
-def _num_classes(train: ArrayDataset, test: ArrayDataset) -> int:
-    if train.classes is not None:
-        return len(train.classes)
-    return 1 + int(max(train.labels.max(), test.labels.max()))
+def _refuse_to_overwrite(out: Path) -> None:
+    """Raise BadArgument if a run lies there that was interrupted: it may be all there is of it."""
+    record = out / RECORD
+    if (out / LAST).is_file() and record.is_file():
+        try:
+            content = json.loads(record.read_text(encoding="utf-8"))
+            finished = "test_accuracy" in content or "diverged" in content
+        except ValueError:
+            finished = False
+        if not finished:
+            raise BadArgument(
+                f"{out} holds a run that was not finished. Go on with it: tinynet resume {out}. "
+                "Or begin anew in its place with --restart, or elsewhere with --out DIR"
+            )
+
+
+class Stopped(KeyboardInterrupt):
+    """A training that a signal ended, in words for the command line."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.signal = number
+
+
+def _interrupted(stop: KeyboardInterrupt, out: Path) -> KeyboardInterrupt:
+    """The same, with the command that goes on."""
+    from tinynet.training import Interrupted
+
+    how = str(stop) or "interrupted"
+    cure = f"go on with\n  tinynet resume {out}"
+    if not isinstance(stop, Interrupted) or stop.saved is None:
+        saved = (out / LAST).is_file()
+        how += f"; {out / LAST} is as it was saved last" if saved else "; nothing was saved yet"
+    number = stop.signal if isinstance(stop, Interrupted) else signal.SIGINT
+    return Stopped(f"{how}\n{cure}", number)
 
 
 def _file_name(data: str) -> str:
@@ -278,7 +283,7 @@ def _file_name(data: str) -> str:
     return Path(path).resolve().stem if path else data
 
 
-def _announce(plan: Plan) -> None:
+def _announce(plan: Plan, last: Path | None) -> None:
     s = plan.settings
     shape = "x".join(str(n) for n in plan.test.images.shape[1:])
     held_out = "" if plan.validation is None else f", {len(plan.validation)} validation"
@@ -289,18 +294,20 @@ def _announce(plan: Plan) -> None:
         f"of {shape}, {plan.model_arguments['num_classes']} classes\n"
         f"model  {s['model']}, {parameters:,} parameters\n"
         f"train  {s['epochs']} epochs, batches of {s['batch_size']}, {s['optimizer']}, "
-        f"lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
+        f"lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}"
+        + (f"\nresume from {last}" if last else ""),
         flush=True,
     )
 
 
-def _conclude(plan: Plan, accuracy: float, seconds: float) -> None:
+def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
     print(
-        f"\ntest accuracy {100 * accuracy:.2f} % on {len(plan.test)} images, "
-        f"{seconds:.1f} seconds; saved in {plan.out}\n\n"
+        f"\ntest accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} images, "
+        f"{record['seconds']:.1f} seconds; saved in {out}\n\n"
         f"next:\n"
-        f"  tinynet evaluate {plan.out}              which classes are mistaken for which\n"
-        f"  tinynet predict {plan.out} IMAGE.png     what it sees in images of yours\n"
-        f"  tinynet summary {plan.settings['model']:<{len(str(plan.out))}}               "
+        f"  tinynet evaluate {out}              which classes are mistaken for which\n"
+        f"  tinynet predict {out} IMAGE.png     what it sees in images of yours\n"
+        f"  tinynet verify {out}                whether it comes out the same once more\n"
+        f"  tinynet summary {plan.settings['model']:<{len(str(out))}}               "
         f"its layers, shapes and sizes"
     )

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinynet import autograd
-from tinynet.errors import CheckpointError, ShapeError, unknown_name
+from tinynet.errors import CheckpointError, OutOfMemoryError, ShapeError, unknown_name
 from tinynet.nn.parameter import Parameter
 from tinynet.tensor import Tensor, float32, float64
 
@@ -98,8 +98,13 @@ class Module:
         try:
             y = self.forward(*args, **kwargs)
         except ShapeError as error:
-            self._tell_path(error, args, kwargs)
+            self._tell_path(error)
+            self._tell_shapes(error, args, kwargs)
             raise
+        except MemoryError as error:
+            located = OutOfMemoryError.of(error)
+            self._tell_path(located)
+            raise located from error.__cause__
         if self._forward_hooks:
             for hook in tuple(self._forward_hooks.values()):
                 changed = hook(self, args, y)
@@ -107,19 +112,21 @@ class Module:
                     y = changed
         return y
 
-    def _tell_path(self, error: ShapeError, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Add this module to the path in the error, and name the child that it came through.
-
-        The outermost module adds the shapes on the way there.
-        """
-        from tinynet.nn import trail  # only needed for an error
-
+    def _tell_path(self, error: ShapeError | OutOfMemoryError) -> None:
+        """Add this module to the path in the error, and name the child that it came through."""
         child = error.__dict__.get("module")
         if child is not None:
             name = next((name for name, module in self.named_modules() if module is child), "")
             error.layers[-1] = (name, error.layers[-1][1])
         error.layers.append(("", type(self).__name__))
         error.__dict__["module"] = self
+
+    def _tell_shapes(
+        self, error: ShapeError, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """If this is the outermost module, add the shapes on the way to the error."""
+        from tinynet.nn import trail  # only needed for an error
+
         if trail.outermost():
             error.trail = trail.retrace(self, args, kwargs, error)
             del error.__dict__["module"]

@@ -160,7 +160,7 @@ def _undone(model: Module) -> Iterator[None]:
 def outermost() -> bool:
     """Whether no module is being called around the one whose error handling asks."""
     call = Module.__call__.__code__
-    caller: Any = sys._getframe(3)  # above this function, _tell_path and __call__
+    caller: Any = sys._getframe(3)  # above this function, _tell_shapes and __call__
     while caller is not None:
         if caller.f_code is call:
             return False

@@ -4,14 +4,15 @@
 
 What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `callbacks` (early
 stopping, best model, your own), `metrics`, `history`, `progress`, `setup` (optimizers and
-schedules by name), `recipes` (defaults for known data), `checkpoint` (models in files), `files`
-(atomic writing).
+schedules by name), `recipes` (defaults for known data), `checkpoint` (models and runs in files),
+`state` (all that a run depends on), `folder` (what is kept of a run), `verify` (a run once more,
+compared), `signals` (Ctrl-C), `archive`, `tree`, `safetensors` and `files` (how it is written).
 """
 
 from __future__ import annotations
 
 from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run, SaveEvery
-from tinynet.training.checkpoint import Checkpoint, load, save
+from tinynet.training.checkpoint import Checkpoint, load, save, weights_sha256
 from tinynet.training.fit import fit
 from tinynet.training.history import History
 from tinynet.training.loop import DivergenceError, evaluate, evaluating, predict, train_epoch
@@ -30,6 +31,7 @@ from tinynet.training.setup import (
     make_optimizer,
     make_schedule,
 )
+from tinynet.training.signals import Interrupted
 
 __all__ = [
     "AUGMENTATIONS",
@@ -41,6 +43,7 @@ __all__ = [
     "DivergenceError",
     "EarlyStopping",
     "History",
+    "Interrupted",
     "Means",
     "Recipe",
     "Run",
@@ -62,4 +65,5 @@ __all__ = [
     "top_k_accuracy",
     "train_epoch",
     "usual_shape",
+    "weights_sha256",
 ]

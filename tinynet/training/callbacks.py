@@ -13,6 +13,8 @@ everything and may set `run.stop` to end the training after the epoch.
 from __future__ import annotations
 
 import os
+import time
+from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,17 @@ from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.training.checkpoint import save
 from tinynet.training.history import History, Record, format_value, lower_is_better
-from tinynet.training.loop import Batches, Loss, SizedBatches
+from tinynet.training.loop import (
+    Batches,
+    EpochSoFar,
+    Loss,
+    SizedBatches,
+    check_weights,
+    naming_divergence,
+)
 from tinynet.training.metrics import Metrics
 from tinynet.training.setup import Schedule
+from tinynet.training.state import capture
 
 
 @dataclass
@@ -33,8 +43,10 @@ class Run:
     """Where a training stands.
 
     epoch: the number of the epoch under way, from 1. step: the optimizer steps done so far, over
-    all epochs. about: what a checkpoint should know besides the weights (class names,
-    normalisation, ...). stop: set it to a reason, and training ends after this epoch.
+    all epochs. so_far: where the epoch under way stands; without steps between two epochs. losses:
+    the loss of every step. about: what a checkpoint should know besides the weights (class names,
+    normalisation, ...). stop: set it to a reason, and training ends after this epoch. saved: the
+    checkpoint that was written last.
     """
 
     model: Module
@@ -46,21 +58,44 @@ class Run:
     metrics: Metrics
     epochs: int
     clip_grad_norm: float | None = None
+    seed: int | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    callbacks: list[Callback] = field(default_factory=list)
     history: History = field(default_factory=History)
+    losses: array[float] = field(default_factory=lambda: array("d"))
+    so_far: EpochSoFar = field(default_factory=EpochSoFar)
     epoch: int = 0
     step: int = 0
     stop: str = ""
+    saved: Path | None = None
+    _start: float = field(default_factory=time.perf_counter)
+
+    def finished(self) -> bool:
+        """Whether nothing is left to be done."""
+        return not self.so_far.steps and (self.epoch >= self.epochs or bool(self.stop))
+
+    def start_clock(self, seconds: float = 0.0) -> None:
+        """Begin to count the seconds of an epoch, of which some may have passed before."""
+        self._start = time.perf_counter() - seconds
+
+    def seconds(self) -> float:
+        """How long the epoch under way has taken; without the time that a run lay interrupted."""
+        return time.perf_counter() - self._start
 
 
 class Callback:
-    """Base class: derive from it and write the methods you need."""
+    """Base class: derive from it and write the methods you need.
+
+    One that remembers something from step to step also writes `state_dict` and
+    `load_state_dict`, so that an interrupted run goes on as if it had not been; in a list of
+    callbacks it stands before those that write checkpoints.
+    """
 
     def on_train_begin(self, run: Run) -> None:
-        """Before the first epoch."""
+        """Before the first epoch, and before a saved state is put back."""
 
     def on_epoch_begin(self, run: Run) -> None:
-        """Before the first batch of an epoch; `run.epoch` is its number."""
+        """Before the first batch of an epoch, or of its rest; `run.epoch` is its number."""
 
     def on_step_end(self, run: Run, means: Record) -> None:
         """After each optimizer step; `means` are those of the epoch so far."""
@@ -70,6 +105,13 @@ class Callback:
 
     def on_train_end(self, run: Run) -> None:
         """At the end, also when training ends with an error."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is to be remembered over an interruption: numbers, texts, arrays, lists, dicts."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
 
 
 class Best:
@@ -84,6 +126,15 @@ class Best:
         self.min_delta = min_delta
         self.value: float | None = None
         self.name = ""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value and its name."""
+        return {"value": self.value, "name": self.name}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        self.value = None if state["value"] is None else float(state["value"])
+        self.name = str(state["name"])
 
     def improved(self, record: Record) -> bool:
         """Whether this record is the best so far. Raises KeyError if it lacks the quantity."""
@@ -135,6 +186,13 @@ class EarlyStopping(Callback):
                 f"({format_value(self.best.name, self.best.value)})"
             )
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best.state_dict(), "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best.load_state_dict(state["best"])
+        self.best_epoch = int(state["best_epoch"])
+
 
 class BestModel(Callback):
     """Keeps the weights of the best epoch: in a file, in memory, or both.
@@ -167,11 +225,18 @@ class BestModel(Callback):
         if self.restore:
             self.weights = run.model.state_dict()
         if self.path is not None:
-            save_run(self.path, run)
+            save_run(self.path, run, chosen_by=self.best.name)
 
     def on_train_end(self, run: Run) -> None:
         if self.weights is not None:
             run.model.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best.state_dict(), "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best.load_state_dict(state["best"])
+        self.epoch, self.weights = int(state["epoch"]), state["weights"]
 
 
 class SaveEvery(Callback):
@@ -188,6 +253,18 @@ class SaveEvery(Callback):
             save_run(self.path, run)
 
 
-def save_run(path: str | os.PathLike[str], run: Run) -> None:
-    """Write the checkpoint of a run as it stands."""
-    save(path, run.model, **run.about)
+def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = None) -> None:
+    """Write the checkpoint of a run as it stands, with all that it needs to go on.
+
+    chosen_by: the quantity by which this is the best epoch.
+
+    Raises DivergenceError, and writes nothing, if a weight is no finite number.
+    """
+    with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
+        check_weights(run.model)
+    try:
+        save(path, run.model, run=capture(run), chosen_by=chosen_by, **run.about)
+    except OSError as error:
+        kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
+        raise type(error)(error.errno, f"{error.strerror}{kept}") from error
+    run.saved = Path(path)

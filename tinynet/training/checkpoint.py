@@ -1,46 +1,37 @@
-"""Checkpoints: a model in one file, which cannot run code and is always whole.
+"""Checkpoints: a model, and the run that trains it, in one file that cannot run code.
 
-A checkpoint is a zip file that `numpy.load(path, allow_pickle=False)` reads as well:
+    tinynet.save("model.npz", model)
+    model = tinynet.load("model.npz", model)
 
-    manifest.json                     what is in it, which model it is, who wrote it
-    model/features.0.weight.npy       one member for each parameter and buffer
-    ...
+The file is an archive (see `archive`) of the model's parameters and buffers, `model/...`, and
+where a run wrote it also of the run's state, `run/...` (see `state`). Its manifest has the
+model's name and arguments, and what is needed to use it on an image: class names, normalisation,
+image shape. A name that ends in .safetensors makes a file of that format, see `safetensors`.
 
-The manifest lists dtype, shape and SHA-256 of every member, the model's name and arguments, and
-what is needed to use it on an image: class names, normalisation, image shape. Nothing in the file
-is believed: reading checks every member against the manifest before the model is touched.
+Whatever is read is checked as a whole before a model is touched.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import math
 import os
-import platform
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
-import tinynet
 from tinynet import models
 from tinynet.data import Compose, Normalize, ToFloat
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
-from tinynet.training.files import atomic_write
+from tinynet.nn.module import LoadResult
+from tinynet.training import safetensors
+from tinynet.training.archive import MANIFEST, read_archive, write_archive
+from tinynet.training.tree import pack, unpack
 
-FORMAT = "tinynet checkpoint"
-VERSION = 1
-MANIFEST = "manifest.json"
-MANIFEST_LIMIT = 1 << 24  # bytes; the manifest of VGG-19 has 8,000
-HEADER_LIMIT = 1 << 16  # bytes before the data of an .npy member; plain arrays have 128
-WHEN = (1980, 1, 1, 0, 0, 0)  # every member's date: equal weights give equal files
+MODEL = "model/"
 
 
 @dataclass(frozen=True)
@@ -50,6 +41,10 @@ class Checkpoint:
     weights: the model's state_dict. name, arguments: how `tinynet.models.build` makes the model;
     None for a model that is not one of those. classes: a name for each label. mean, std: what the
     images, as floats from 0 to 1, were normalised with, per channel. input_shape: (C, H, W).
+    settings: what `tinynet train` was asked to do. chosen_by: the quantity, such as
+    validation_accuracy, by which this was the best epoch; None for any other. run: the state of
+    the run, see `state`; None
+    for a model alone. path: the file.
     """
 
     weights: dict[str, np.ndarray]
@@ -59,7 +54,11 @@ class Checkpoint:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     input_shape: tuple[int, ...] | None = None
+    settings: dict[str, Any] | None = None
+    chosen_by: str | None = None
     versions: dict[str, str] | None = None
+    run: dict[str, Any] | None = None
+    path: Path | None = None
 
     def preprocessing(self) -> Compose | None:
         """What turns images of bytes into the model's input; None if that is not recorded."""
@@ -82,6 +81,22 @@ class Checkpoint:
         model.load_state_dict(self.weights)
         return model
 
+    def sha256(self) -> str:
+        """The SHA-256 of the weights, see `weights_sha256`."""
+        return weights_sha256(self.weights)
+
+
+def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
+    """One number for all weights of a state_dict: equal if and only if they are, to the bit.
+
+    The SHA-256 over name, dtype, shape and elements of each, in the order of their names.
+    """
+    digest = hashlib.sha256()
+    for name, array in sorted(weights.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
 
 def save(
     path: str | os.PathLike[str],
@@ -93,27 +108,55 @@ def save(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     input_shape: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    chosen_by: str | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the model's weights, and what is known about it, to `path`; atomically.
 
     name, arguments: what `tinynet.models.build` makes the model again from; without them `load`
-    needs to be given the model. The rest is as in `Checkpoint`. Raises OSError where the file
-    cannot be written; what was there before is then untouched.
+    needs to be given the model. The rest is as in `Checkpoint`; a .safetensors file has no run.
+    Raises OSError where the file cannot be written; what was there before is then untouched.
 
         tinynet.save("digits.npz", model, name="digits_cnn", arguments={"num_classes": 10})
     """
-    members = {f"model/{key}": value for key, value in model.state_dict().items()}
+    if isinstance(path, Module):
+        raise TypeError("save: the path comes first: tinynet.save(path, model)")
+    weights = model.state_dict()
     about = {
         "model": {"name": name, "arguments": dict(arguments or {}), "class": type(model).__name__},
         "classes": None if classes is None else [str(c) for c in classes],
         "normalization": None if mean is None or std is None else _normalization(mean, std),
         "input_shape": None if input_shape is None else [int(n) for n in input_shape],
+        "settings": settings,
+        "chosen_by": chosen_by,
     }
-    write_archive(path, members, about)
+    if safetensors.is_safetensors(path):
+        safetensors.write(path, weights, about)
+        return
+    members = {MODEL + key: value for key, value in weights.items()}
+    packed: dict[str, np.ndarray] = {}
+    about["run"] = pack(run, "run", packed)
+    write_archive(path, {**members, **packed}, about)
 
 
-def load(path: str | os.PathLike[str], model: Module | None = None) -> Module:
+@overload
+def load(
+    path: str | os.PathLike[str], model: Module | None = None, strict: Literal[True] = True
+) -> Module: ...
+
+
+@overload
+def load(path: str | os.PathLike[str], model: Module, strict: Literal[False]) -> LoadResult: ...
+
+
+def load(
+    path: str | os.PathLike[str], model: Module | None = None, strict: bool = True
+) -> Module | LoadResult:
     """The model in a checkpoint, built anew, or `model` with the weights of the checkpoint.
+
+    With strict=False what fits into `model` is loaded, and the list of the rest is returned:
+    missing_keys, unexpected_keys, and mismatched with the reasons.
 
     Raises CheckpointError, before `model` is touched, for a file that is no checkpoint, is
     damaged, or does not fit.
@@ -122,15 +165,29 @@ def load(path: str | os.PathLike[str], model: Module | None = None) -> Module:
     """
     checkpoint = read(path)
     if model is None:
+        if not strict:
+            raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
         return checkpoint.build()
-    model.load_state_dict(checkpoint.weights)
-    return model
+    result = model.load_state_dict(checkpoint.weights, strict)
+    return model if strict else result
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Everything in a checkpoint, checked. Raises CheckpointError that names what is wrong."""
+    if safetensors.is_safetensors(path):
+        weights, about = safetensors.read(path)
+        return _checkpoint(path, weights, about, {}) if about else Checkpoint(weights)
     members, about = read_archive(path)
-    weights = {key.removeprefix("model/"): value for key, value in members.items()}
+    weights = {k.removeprefix(MODEL): v for k, v in members.items() if k.startswith(MODEL)}
+    return _checkpoint(path, weights, about, members)
+
+
+def _checkpoint(
+    path: str | os.PathLike[str],
+    weights: dict[str, np.ndarray],
+    about: Mapping[str, Any],
+    members: Mapping[str, np.ndarray],
+) -> Checkpoint:
     try:
         model, normal = about["model"], about["normalization"]
         return Checkpoint(
@@ -141,149 +198,21 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
             mean=_sequence(float, normal["mean"]) if normal else None,
             std=_sequence(float, normal["std"]) if normal else None,
             input_shape=_sequence(int, about["input_shape"]),
-            versions={str(k): str(v) for k, v in about["versions"].items()},
+            settings=_optional(dict, about["settings"]),
+            chosen_by=_optional(str, about["chosen_by"]),
+            versions={str(k): str(v) for k, v in about.get("versions", {}).items()},
+            run=_optional(dict, unpack(about.get("run"), members)),
+            path=Path(path),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {MANIFEST}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: {MANIFEST}: not as tinynet writes it: {error!r}") from error
 
 
-# ----- the archive: named arrays and a manifest ----------------------------------------------
-
-
-def write_archive(
-    path: str | os.PathLike[str], members: Mapping[str, np.ndarray], about: Mapping[str, Any]
-) -> None:
-    """Write arrays and a manifest with `about` in it as one zip file, atomically."""
-    contents = {}
-    listing = {}
-    for key, array in members.items():
-        stream = io.BytesIO()
-        np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
-        contents[key] = stream.getvalue()
-        listing[key] = {
-            "dtype": array.dtype.str,
-            "shape": list(array.shape),
-            "sha256": hashlib.sha256(contents[key]).hexdigest(),
-        }
-    manifest = {
-        "format": FORMAT,
-        "version": VERSION,
-        "versions": {
-            "tinynet": tinynet.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-        **about,
-        "members": listing,
-    }
-    text = json.dumps(manifest, indent=1, allow_nan=False)
-    with atomic_write(path) as stream_out, zipfile.ZipFile(stream_out, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(MANIFEST, WHEN), text)
-        for key, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(f"{key}.npy", WHEN), content)
-
-
-def read_archive(
-    path: str | os.PathLike[str],
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the manifest of an archive, every one checked against the manifest."""
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = _infos(archive, path)
-            manifest = _read_manifest(archive, infos, path)
-            return _read_members(archive, infos, manifest["members"], path), manifest
-    except CheckpointError:
-        raise
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError) as error:
-        raise CheckpointError(f"{path}: damaged, or no checkpoint: {error}") from error
-    except (NotImplementedError, RuntimeError, OverflowError) as error:  # odd zips, encryption
-        raise CheckpointError(f"{path}: not a zip file that tinynet wrote: {error}") from error
-
-
-def _infos(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    infos: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        if info.filename in infos:
-            raise CheckpointError(f"{path}: the member {info.filename} is there twice")
-        if info.compress_type != zipfile.ZIP_STORED:
-            raise CheckpointError(f"{path}: {info.filename} is compressed; tinynet never does that")
-        infos[info.filename] = info
-    return infos
-
-
-def _read_manifest(
-    archive: zipfile.ZipFile, infos: Mapping[str, zipfile.ZipInfo], path: Path
-) -> dict[str, Any]:
-    info = infos.get(MANIFEST)
-    if info is None:
-        raise CheckpointError(f"{path}: has no {MANIFEST}, so tinynet did not write it")
-    if info.file_size > MANIFEST_LIMIT:
-        raise CheckpointError(f"{path}: {MANIFEST} has {info.file_size} bytes, which is absurd")
-    try:
-        manifest = json.loads(archive.read(info))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {MANIFEST} is not JSON: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: {MANIFEST} does not say that this is a {FORMAT}")
-    if manifest.get("version") != VERSION:
-        raise CheckpointError(
-            f"{path}: is of version {manifest.get('version')!r}, this tinynet reads {VERSION}; "
-            "a newer tinynet may have written it: pip install --upgrade tinynet-cnn"
-        )
-    if not isinstance(manifest.get("members"), dict):
-        raise CheckpointError(f"{path}: {MANIFEST} does not list the members")
-    return manifest
-
-
-def _read_members(
-    archive: zipfile.ZipFile,
-    infos: Mapping[str, zipfile.ZipInfo],
-    listing: Mapping[str, Any],
-    path: Path,
-) -> dict[str, np.ndarray]:
-    expected = {f"{key}.npy" for key in listing}
-    found = set(infos) - {MANIFEST}
-    if missing := sorted(expected - found):
-        raise CheckpointError(f"{path}: lacks {', '.join(missing)}")
-    if strange := sorted(found - expected):
-        raise CheckpointError(f"{path}: {MANIFEST} does not list {', '.join(strange)}")
-    return {
-        key: _read_member(archive, infos[f"{key}.npy"], entry, f"{path}: {key}.npy")
-        for key, entry in listing.items()
-    }
-
-
-def _read_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, entry: Any, where: str
-) -> np.ndarray:
-    try:
-        dtype, shape = np.dtype(entry["dtype"]), tuple(int(n) for n in entry["shape"])
-        digest = entry["sha256"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{where}: {MANIFEST} does not describe it: {error!r}") from error
-    if dtype.kind not in "fiub" or min(shape, default=0) < 0:
-        raise CheckpointError(f"{where}: {dtype} {shape} is no array of numbers")
-    size = math.prod(shape) * dtype.itemsize
-    if not size < info.file_size <= size + HEADER_LIMIT:
-        raise CheckpointError(
-            f"{where}: has {info.file_size} bytes, but {shape} of {dtype} are {size}"
-        )
-    content = archive.read(info)
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise CheckpointError(f"{where}: damaged: its SHA-256 is not the one in {MANIFEST}")
-    # The header may lie, so it is compared with the manifest before anything is allocated by it.
-    header = io.BytesIO(content[: len(content) - size])
-    try:
-        np.lib.format.read_magic(header)
-        stated = np.lib.format.read_array_header_1_0(header)
-    except Exception as error:  # NumPy parses the header as a Python literal: many errors
-        raise CheckpointError(f"{where}: not an .npy array: {error}") from error
-    if stated != (shape, False, dtype) or header.read():
-        raise CheckpointError(f"{where}: its header says {stated}, {MANIFEST} {shape} of {dtype}")
-    return np.frombuffer(bytearray(content[len(content) - size :]), dtype).reshape(shape)
+def is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether the name of a file is that of a checkpoint."""
+    return Path(path).suffix == ".npz" or safetensors.is_safetensors(path)
 
 
 def _normalization(mean: Sequence[float], std: Sequence[float]) -> dict[str, list[float]]:

@@ -8,33 +8,66 @@ either the old content or the new.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+PART = ".part"
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes the place of `path` when the block ends well.
+    """Open a file for writing (and reading back) that replaces `path` when the block ends well.
 
     If the block raises, `path` is as it was and the temporary file is gone. Missing folders on
-    the way to it are made. Raises OSError where the disk is full or the folder read-only.
+    the way to it are made. Raises OSError that names `path` where the disk is full, the folder
+    read-only, or the disk does not confirm that it has the content.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{target.name}.{os.getpid()}{PART}")
     try:
-        with part.open("wb") as stream:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w+b") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(part, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise type(error)(error.errno, f"cannot write {target}: {reason}") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()  # still there only if something went wrong
-    _sync_folder(target.parent)
+
+
+def remove_stale(folder: str | os.PathLike[str]) -> list[Path]:
+    """Remove the temporary files of processes that died while they wrote into `folder`.
+
+    Returns them. Those of processes that still live are left alone.
+    """
+    stale = [path for path in Path(folder).glob(f".*{PART}") if not _writer_lives(path)]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return stale
+
+
+def _writer_lives(part: Path) -> bool:
+    pid = part.name.removesuffix(PART).rpartition(".")[2]
+    if not pid.isdecimal():
+        return True  # not one of ours
+    if int(pid) == os.getpid():
+        return False  # a process before this one had the same number
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it lives and belongs to somebody else
+        return True
+    return True
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
@@ -51,5 +84,8 @@ def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot sync folders
+            raise
     finally:
         os.close(descriptor)

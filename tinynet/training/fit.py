@@ -8,9 +8,10 @@ Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,17 @@ from tinynet.nn import functional as F
 from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
 from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run
+from tinynet.training.checkpoint import Checkpoint, read
+from tinynet.training.files import remove_stale
+from tinynet.training.folder import BEST, LAST, RunFolder, clear
 from tinynet.training.history import VALIDATION, History, Record
 from tinynet.training.loop import (
     DEFAULT_METRICS,
+    DivergenceError,
+    EpochSoFar,
     Loss,
     as_batches,
+    check_weights,
     evaluate,
     is_dataset,
     naming_divergence,
@@ -36,6 +43,7 @@ from tinynet.training.loop import (
 from tinynet.training.metrics import Metrics
 from tinynet.training.progress import progress_callback
 from tinynet.training.setup import make_optimizer, make_schedule
+from tinynet.training.state import restore
 
 Images = Callable[..., np.ndarray]
 """A function of a batch of images (N, C, H, W), such as those of `tinynet.data`."""
@@ -61,6 +69,10 @@ def fit(
     callbacks: Iterable[Callback] = (),
     early_stopping: EarlyStopping | int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    keep_every: int | None = None,
+    save_every: int | None = None,
+    resume: bool | str | os.PathLike[str] = False,
     about: Mapping[str, Any] | None = None,
     progress: bool | None = None,
     detect_anomaly: bool = False,
@@ -85,8 +97,15 @@ def fit(
     and gradient, which takes a little longer, so that a DivergenceError comes at the very
     operation that went bad and names it; see `tinynet.detect_anomaly`.
 
+    out: a folder that keeps the run: last.npz after every epoch, and after every `save_every`
+    steps; best.npz; and with keep_every=k epoch-0010.npz and so on after every k-th epoch. Ctrl-C
+    or SIGTERM then saves before it stops. resume: go on from last.npz in `out` if it is there
+    (or from the checkpoint given), with the same arguments as before: weights and history come
+    out as if the run had never stopped, to the bit.
+
     The model is left in evaluation mode. Raises DivergenceError if the loss or a weight becomes
-    NaN or infinite; files written for earlier epochs are whole and stay.
+    NaN or infinite; files written for earlier epochs are whole and stay. Raises CheckpointError
+    for a checkpoint that is damaged or of another run, and OSError where none can be written.
     """
     if epochs < 1:
         raise ValueError(f"fit: epochs must be 1 or more, got {epochs}")
@@ -107,77 +126,114 @@ def fit(
         metrics,
         epochs,
         clip_grad_norm,
+        seed,
         {**about_data(train, transform), **(about or {})},
     )
     extra: list[Callback] = [progress_callback(progress)]
-    if checkpoint is not None:
-        extra.append(BestModel(checkpoint))
     if isinstance(early_stopping, int):
         early_stopping = EarlyStopping(early_stopping)
     if early_stopping is not None:
         extra.append(early_stopping)
+    extra.extend(callbacks)
+    if checkpoint is not None:
+        extra.append(BestModel(checkpoint))
+    start = _prepare(out, resume)
+    if out is not None:
+        if not any(isinstance(callback, BestModel) for callback in extra):
+            extra.append(BestModel(Path(out) / BEST))
+        extra.append(RunFolder(out, keep_every, save_every, resumed=start is not None))
+    elif keep_every is not None or save_every is not None:
+        raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
     with anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext():
-        return train_run(run, [*extra, *callbacks])
+        return train_run(run, extra, start)
 
 
-def train_run(run: Run, callbacks: Iterable[Callback]) -> History:
-    """Go through the epochs of a run, from where it stands to its end."""
-    callbacks = list(callbacks)
-    for callback in callbacks:
-        callback.on_train_begin(run)
+def _prepare(
+    out: str | os.PathLike[str] | None, resume: bool | str | os.PathLike[str]
+) -> Checkpoint | None:
+    """The checkpoint to go on from, if any; without one, `out` is cleared for a new run."""
+    if not isinstance(resume, bool):
+        return read(resume)
+    if out is None:
+        if resume:
+            raise ValueError("fit: resume=True goes on with the run in a folder: pass out=")
+        return None
+    last = Path(out) / LAST
+    if resume and last.exists():
+        remove_stale(out)
+        return read(last)
+    clear(out)
+    return None
+
+
+def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None = None) -> History:
+    """Go through the epochs of a run, from where it stands, or from `start`, to its end."""
+    run.callbacks = list(callbacks)
     try:
-        while run.epoch < run.epochs and not run.stop:
-            record = _one_epoch(run, callbacks)
-            run.history.append(record)
-            for callback in callbacks:
+        for callback in run.callbacks:
+            callback.on_train_begin(run)
+        if start is not None:
+            restore(run, start)
+            run.saved = start.path
+        while not run.finished():
+            record = _one_epoch(run)
+            for callback in run.callbacks:
                 callback.on_epoch_end(run, record)
+    except DivergenceError as error:
+        error.kept = run.saved
+        raise
     finally:
         run.model.eval()
-        for callback in callbacks:
+        for callback in run.callbacks:
             callback.on_train_end(run)
     return run.history
 
 
-def _one_epoch(run: Run, callbacks: list[Callback]) -> Record:
-    """Train and validate for one epoch; its record."""
+def _one_epoch(run: Run) -> Record:
+    """Train and validate for one epoch, or the rest of one; its record, also in the history."""
 
     def after_step(means: Record) -> None:
         run.step += 1
+        run.losses.append(run.so_far.loss)
         run.schedule.after_step()
-        for callback in callbacks:
+        for callback in run.callbacks:
             callback.on_step_end(run, means)
 
-    start = time.perf_counter()
-    run.epoch += 1
-    for callback in callbacks:
+    if not run.so_far.steps:
+        run.start_clock()
+        run.epoch += 1
+    for callback in run.callbacks:
         callback.on_epoch_begin(run)
-    first = run.step
     trained = train_epoch(
         run.model,
-        run.train,
+        _rest(run.train, run.so_far.steps),
         run.optimizer,
         run.loss,
         metrics=run.metrics,
         clip_grad_norm=run.clip_grad_norm,
         epoch=run.epoch,
         after_step=after_step,
+        so_far=run.so_far,
     )
     lr = trained.pop("lr")
     record: Record = {"epoch": run.epoch, **trained}
-    with naming_divergence(run.optimizer, run.epoch, run.step - first):
-        _check_weights(run.model)
+    with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
+        check_weights(run.model)
         if run.validate is not None:
             measured = evaluate(run.model, run.validate, run.loss, metrics=run.metrics)
             record |= {f"{VALIDATION}{name}": value for name, value in measured.items()}
     run.schedule.after_epoch(record)
-    return {**record, "lr": lr, "seconds": time.perf_counter() - start}
+    record |= {"lr": lr, "seconds": run.seconds()}
+    run.history.append(record)
+    run.so_far = EpochSoFar()
+    return record
 
 
-def _check_weights(model: Module) -> None:
-    """Raise FloatingPointError if the last step of the epoch made a weight NaN or infinite."""
-    for name, parameter in model.named_parameters():
-        if not np.isfinite(parameter.data).all():
-            raise FloatingPointError(f"the weights of {name} are no finite numbers any more")
+def _rest(batches: Any, done: int) -> Any:
+    """The batches of an epoch of which `done` were seen; a loader that was told knows itself."""
+    if hasattr(batches, "load_state_dict"):
+        return batches
+    return itertools.islice(batches, done, None)
 
 
 def _training_batches(

@@ -10,6 +10,8 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -18,12 +20,14 @@ from tinynet.anomaly import AnomalyError, first_anomaly
 from tinynet.autograd import no_grad
 from tinynet.data import DataLoader
 from tinynet.errors import DataError
+from tinynet.kernels.threads import single_blas_thread
 from tinynet.nn import Module
 from tinynet.nn import functional as F
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 from tinynet.training.history import Record
+from tinynet.training.memory import within_memory
 from tinynet.training.metrics import Means, Metrics, accuracy
 
 Batches: TypeAlias = Iterable[Any]
@@ -48,8 +52,11 @@ class DivergenceError(FloatingPointError):
     """Training that ran away: a loss or a weight is no finite number any more.
 
     epoch and step (both from 1; step within the epoch) say where. anomaly: the first operation
-    that yielded NaN or infinity, where it could be found.
+    that yielded NaN or infinity, where it could be found. kept: the checkpoint that was written
+    last before it, if there is one.
     """
+
+    kept: Path | None = None
 
     def __init__(
         self, message: str, epoch: int, step: int, anomaly: AnomalyError | None = None
@@ -58,6 +65,23 @@ class DivergenceError(FloatingPointError):
         self.epoch = epoch
         self.step = step
         self.anomaly = anomaly
+
+    def __str__(self) -> str:
+        kept = "" if self.kept is None else f"\nThe last good checkpoint is {self.kept}."
+        return super().__str__() + kept
+
+
+@dataclass
+class EpochSoFar:
+    """Where an epoch stands: its steps so far, and the means over their examples.
+
+    loss, lr: the loss and the learning rate of the last step.
+    """
+
+    steps: int = 0
+    loss: float = math.nan
+    lr: float = 0.0
+    means: Means = field(default_factory=Means)
 
 
 def train_epoch(
@@ -70,39 +94,53 @@ def train_epoch(
     clip_grad_norm: float | None = None,
     epoch: int = 1,
     after_step: Callable[[Record], None] | None = None,
+    so_far: EpochSoFar | None = None,
 ) -> Record:
     """Improve the model by one optimizer step for each batch (x, target).
 
     Returns the means of the loss and the metrics over the examples, taken while the model was
     changing, and `lr`, the learning rate of the last step. clip_grad_norm: the largest norm that
     the gradient of all parameters together may have. after_step(means so far) is called after
-    each step. epoch: the number to name in errors.
+    each step. epoch: the number to name in errors. so_far: kept up to date; one that has steps in
+    it is of an epoch that was interrupted, of which `batches` are the rest.
 
     Raises DivergenceError, before the step is made, if the loss is no finite number; DataError
-    if there is no batch.
+    if there is no batch; OutOfMemoryError, with a batch size that fits, for one that does not.
     """
+    single_blas_thread()  # from the first step on: a switch in the middle would change roundings
     model.train()
-    means = Means()
-    lr = 0.0
-    for step, (x, target) in enumerate(batches, 1):
+    so_far = so_far or EpochSoFar()
+    for x, target in batches:
+        attempt = functools.partial(_gradient, model, loss, optimizer, x, target)
         find = functools.partial(first_anomaly, model, x, target, loss)
-        with naming_divergence(optimizer, epoch, step, find):
-            output = model(x)
-            cost = loss(output, target)
-            value = _finite(cost)
-            optimizer.zero_grad()
-            cost.backward()
+        with naming_divergence(optimizer, epoch, so_far.steps + 1, find):
+            output, so_far.loss = within_memory(model, attempt, len(x))
             if clip_grad_norm is not None:
                 clip_grad_norm_(model.parameters(), clip_grad_norm)
-            lr = float(optimizer.param_groups[0]["lr"])
+            so_far.lr = float(optimizer.param_groups[0]["lr"])
             optimizer.step()
 
-        means.add(len(x), {"loss": value, **_measured(metrics, output, target)})
+        so_far.steps += 1
+        so_far.means.add(len(x), {"loss": so_far.loss, **_measured(metrics, output, target)})
         if after_step is not None:
-            after_step(means.values())
-    if not means.count:
+            after_step(so_far.means.values())
+    if not so_far.steps:
         raise DataError("train_epoch: there is no batch to train on")
-    return {**means.values(), "lr": lr}
+    return {**so_far.means.values(), "lr": so_far.lr}
+
+
+def _gradient(
+    model: Module, loss: Loss, optimizer: Optimizer, x: Any, target: Any, count: int | None
+) -> tuple[Tensor, float]:
+    """Output and loss of a batch, or of its first `count` examples; the gradient in the weights."""
+    if count is not None:
+        x, target = x[:count], target[:count]
+    output = model(x)
+    cost = loss(output, target)
+    value = _finite(cost)
+    optimizer.zero_grad()
+    cost.backward()
+    return output, value
 
 
 def evaluate(
@@ -119,15 +157,22 @@ def evaluate(
     data: batches (a DataLoader, ...), or a dataset, of which batches are made with `batch_size`
     and `transform`. The model's modes are afterwards as before. Raises DataError for no data.
     """
+    single_blas_thread()  # as in train_epoch
     means = Means()
     with evaluating(model):
         for x, target in as_batches(data, batch_size, transform):
-            output = model(x)
+            output = within_memory(model, functools.partial(_scores, model, x), len(x))
             values = {"loss": float(loss(output, target)), **_measured(metrics, output, target)}
             means.add(len(x), values)
     if not means.count:
         raise DataError("evaluate: there is no example to measure the model on")
     return means.values()
+
+
+def _scores(model: Module, x: Any, count: int | None) -> Tensor:
+    """What the model says of a batch, or of its first `count` examples."""
+    y: Tensor = model(x if count is None else x[:count])
+    return y
 
 
 def predict(
@@ -151,7 +196,8 @@ def predict(
     with evaluating(model):
         for batch in as_batches(data, batch_size, transform):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
-            outputs.append(np.ascontiguousarray(model(x).data))
+            scores = within_memory(model, functools.partial(_scores, model, x), len(x))
+            outputs.append(np.ascontiguousarray(scores.data))
     if not outputs:
         raise DataError("predict: there is no example to predict")
     return np.concatenate(outputs)
@@ -208,6 +254,13 @@ def _finite(cost: Tensor) -> float:
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}")
     return value
+
+
+def check_weights(model: Module) -> None:
+    """Raise FloatingPointError if the last step made a weight NaN or infinite."""
+    for name, parameter in model.named_parameters():
+        if not np.isfinite(parameter.data).all():
+            raise FloatingPointError(f"the weights of {name} are no finite numbers any more")
 
 
 @contextlib.contextmanager

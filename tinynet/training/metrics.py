@@ -90,7 +90,7 @@ def _checked(name: str, output: Any, target: Any) -> tuple[np.ndarray, np.ndarra
 
 
 class Means:
-    """Running means over examples, for the loss and every metric.
+    """Running means over examples, for the loss and every metric: their sums, and the count.
 
     >>> means = Means()
     >>> means.add(2, {"loss": 1.0}); means.add(1, {"loss": 4.0})
@@ -100,14 +100,14 @@ class Means:
 
     def __init__(self) -> None:
         self.count = 0
-        self._sums: dict[str, float] = {}
+        self.sums: dict[str, float] = {}
 
     def add(self, count: int, values: Mapping[str, float]) -> None:
         """Add the means over `count` examples."""
         self.count += count
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + count * value
+            self.sums[name] = self.sums.get(name, 0.0) + count * value
 
     def values(self) -> dict[str, float]:
         """The mean of each over all examples so far; nothing at all if there were none."""
-        return {name: total / self.count for name, total in self._sums.items()}
+        return {name: total / self.count for name, total in self.sums.items()}

@@ -37,7 +37,12 @@ class EpochBar(EpochLine):
 
         title = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}"
         self._bar = tqdm(
-            total=len(run.train), desc=title, unit="batch", dynamic_ncols=True, leave=False
+            total=len(run.train),
+            initial=run.so_far.steps,
+            desc=title,
+            unit="batch",
+            dynamic_ncols=True,
+            leave=False,
         )
 
     def on_step_end(self, run: Run, means: Record) -> None:

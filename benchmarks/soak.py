@@ -1,0 +1,205 @@
+"""Train for 100,000 steps and see whether anything grows: memory, open files, the time of a step.
+
+    python -m benchmarks.soak --json soak.json --plot soak.png
+
+A small convolutional net with batch normalisation and dropout is trained by `fit` on the digits,
+augmented, with a checkpoint every thousand steps and at the end of each pass over the data. Once
+in a while the resident memory, the open files and the processor time of the steps since are noted.
+Memory is flat if the slope of a line through its second half is within its noise: the standard
+error of a slope through such values, times 3, or 1 byte a step for the record of the losses.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinynet
+from benchmarks import common, machine
+from tinynet import data, nn
+from tinynet.training import Callback, fit
+
+LOSS_BYTES = 8  # what fit keeps of each step
+PARTS = 20  # into which the steps are cut to compare speeds
+
+
+@dataclass
+class Samples:
+    """What was noted: the step, resident bytes, open files, processor seconds a step since."""
+
+    steps: list[int] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+class Watch(Callback):
+    """Notes memory, files and time after every `every` steps."""
+
+    def __init__(self, every: int, samples: Samples) -> None:
+        self.every, self.samples = every, samples
+
+    def on_train_begin(self, run: Any) -> None:
+        self.start = time.perf_counter()
+
+    def on_step_end(self, run: Any, means: Any) -> None:
+        if run.step % self.every:
+            return
+        passed = time.perf_counter() - self.start
+        self.samples.steps.append(run.step)
+        self.samples.resident.append(resident_bytes())
+        self.samples.files.append(len(os.listdir("/proc/self/fd")))
+        self.samples.seconds.append(passed / self.every)
+        self.start = time.perf_counter()
+
+
+@dataclass
+class Verdict:
+    """The figures. slope: bytes a step in the second half, error: its standard error."""
+
+    steps: int
+    slope: float
+    error: float
+    first_bytes: int
+    last_bytes: int
+    files_at_start: int
+    files_at_end: int
+    speed_ratio: float
+
+    @property
+    def flat(self) -> bool:
+        """Whether memory grows by no more than its noise and the record of the losses."""
+        return self.slope <= LOSS_BYTES + 3 * self.error
+
+    def __str__(self) -> str:
+        return (
+            f"{self.steps:,} steps\n"
+            f"resident memory: {self.first_bytes / 1e6:.1f} MB in the middle, "
+            f"{self.last_bytes / 1e6:.1f} MB at the end; slope {self.slope:.2f} +- "
+            f"{self.error:.2f} bytes a step, of which the record of the losses is {LOSS_BYTES}\n"
+            f"open files: {self.files_at_start} at the start, {self.files_at_end} at the end\n"
+            f"time of a step at the end against the start: {100 * (self.speed_ratio - 1):+.1f} %"
+        )
+
+
+def resident_bytes() -> int:
+    """The memory that this process has in use, in bytes. Linux only."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def soak(steps: int, folder: Path) -> Samples:
+    """Train for `steps` steps."""
+    tinynet.manual_seed(0)
+    images = data.load("digits", "train")
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.1),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    )
+    loader = data.DataLoader(
+        images,
+        32,
+        shuffle=True,
+        drop_last=True,
+        seed=0,
+        transform=data.Compose([data.RandomShift(1), data.ToFloat()]),
+    )
+    samples = Samples()
+    gc.collect()
+    fit(
+        model,
+        loader,
+        math.ceil(steps / len(loader)),
+        lr=0.01,
+        schedule=None,
+        seed=0,
+        callbacks=[Watch(max(1, steps // 400), samples)],
+        out=folder,
+        save_every=1000,
+        progress=False,
+    )
+    return samples
+
+
+def judge(samples: Samples) -> Verdict:
+    """The figures of a soak."""
+    half = len(samples.steps) // 2
+    x = np.array(samples.steps[half:], float)
+    y = np.array(samples.resident[half:], float)
+    x -= x.mean()
+    spread = float((x * x).sum())
+    slope = float((x * y).sum()) / spread
+    rest = y - y.mean() - slope * x
+    error = math.sqrt(float((rest * rest).sum()) / max(1, len(x) - 2) / spread)
+    part = max(1, len(samples.seconds) // PARTS)
+    start = statistics.median(samples.seconds[part : 2 * part])  # the first part warms up
+    end = statistics.median(samples.seconds[-part:])
+    return Verdict(
+        samples.steps[-1],
+        slope,
+        error,
+        samples.resident[half],
+        samples.resident[-1],
+        samples.files[0],
+        samples.files[-1],
+        end / start,
+    )
+
+
+def plot(samples: Samples, path: Path) -> None:
+    """Memory and the time of a step against the step."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (memory, speed) = pyplot.subplots(2, 1, sharex=True, figsize=(8, 5))
+    memory.plot(samples.steps, np.array(samples.resident) / 1e6)
+    memory.set(ylabel="resident memory, MB", ylim=(0, None))
+    speed.plot(samples.steps, np.array(samples.seconds) * 1e3, linewidth=0.8)
+    speed.set(ylabel="time of a step, ms", xlabel="step", ylim=(0, None))
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Soak, judge, print; 1 if memory or files grew."""
+    parser = common.new_parser(__doc__)
+    parser.add_argument(
+        "--steps", type=common.at_least(400), default=100_000, help="(default 100000)"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw memory and speed")
+    common.add_json(parser)
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        samples = soak(args.steps, Path(folder))
+    verdict = judge(samples)
+    print(verdict)
+    if args.json is not None:
+        figures = {"machine": machine.describe(), **asdict(verdict), "samples": asdict(samples)}
+        args.json.write_text(json.dumps(figures) + "\n")
+    if args.plot is not None:
+        plot(samples, args.plot)
+    return 0 if verdict.flat and verdict.files_at_end <= verdict.files_at_start else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Disks that are full, locked or broken: what was saved last stays whole, and the error says so."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, nn
+from tinynet.cli import main
+from tinynet.training import Callback, checkpoint, fit
+from tinynet.training.files import atomic_write, remove_stale
+
+resource = pytest.importorskip("resource")
+
+
+def make_model() -> nn.Sequential:
+    tinynet.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 100), nn.ReLU(), nn.Linear(100, 10))
+
+
+class At(Callback):
+    """Does something once, after a step."""
+
+    def __init__(self, step: int, action) -> None:
+        self.step, self.action = step, action
+
+    def on_step_end(self, run, means):
+        if run.step == self.step:
+            self.action()
+
+
+def train(out: Path, step: int = 0, action=None, resume: bool = False) -> None:
+    few = data.load("digits", "train")
+    few = data.ArrayDataset(few.images[:64], few.labels[:64])
+    options = {"batch_size": 16, "lr": 0.05, "seed": 0, "progress": False, "save_every": 1}
+    fit(make_model(), few, 2, out=out, resume=resume, callbacks=[At(step, action)], **options)
+
+
+def is_whole_after(out: Path, steps: int) -> None:
+    """The last checkpoint loads and is of that step; no half-written file lies about."""
+    assert checkpoint.read(out / "last.npz").run["step"] == steps
+    assert [path.name for path in out.iterdir() if path.suffix != ".npz"] == []
+
+
+@contextlib.contextmanager
+def restored_limit():
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 100, 5_000, 20_000, 49_000])
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, room):
+    """A limit on the size of files fails a write where a full disk does: somewhere within."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+
+    def fill():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+
+    with restored_limit(), pytest.raises(OSError, match=r"cannot write .*last\.npz: .*too large"):
+        train(tmp_path, 3, fill)
+    assert (tmp_path / "last.npz").stat().st_size > room
+    is_whole_after(tmp_path, 2)
+    train(tmp_path, resume=True)
+    is_whole_after(tmp_path, 8)
+
+
+def broken(error: int, place: str, monkeypatch: pytest.MonkeyPatch):
+    """An action after which a call of the operating system fails."""
+
+    def fail(*args, **kwargs):
+        raise OSError(error, os.strerror(error))
+
+    return lambda: monkeypatch.setattr(os, place, fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "place"),
+    [
+        (errno.EIO, "fsync"),
+        (errno.ENOSPC, "fsync"),
+        (errno.EROFS, "replace"),
+        (errno.EDQUOT, "replace"),
+    ],
+)
+def test_a_failing_sync_or_rename_leaves_the_last_checkpoint_whole(
+    tmp_path, monkeypatch, error, place
+):
+    with pytest.raises(OSError, match=r"cannot write .*last\.npz") as caught:
+        train(tmp_path, 4, broken(error, place, monkeypatch))
+    assert caught.value.errno == error
+    assert os.strerror(error) in str(caught.value)
+    assert f"the checkpoint before it is whole: {tmp_path / 'last.npz'}" in str(caught.value)
+    monkeypatch.undo()
+    is_whole_after(tmp_path, 3)
+    train(tmp_path, resume=True)
+    is_whole_after(tmp_path, 8)
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_the_first_step(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    steps = []
+    with pytest.raises(OSError, match=r"cannot write .*last\.npz: Not a directory"):
+        train(tmp_path / "file" / "run", 1, lambda: steps.append(1))
+    opened = Path.open
+
+    def read_only(self, mode="r", *args, **kwargs):
+        if "w" in mode:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return opened(self, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", read_only)
+    with pytest.raises(PermissionError, match=r"cannot write .*last\.npz: Permission denied"):
+        train(tmp_path / "run", 1, lambda: steps.append(1))
+    assert steps == []
+
+
+def test_the_command_line_says_what_happened_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    assert main(["train", "--out", "file/run", "--epochs", "1"]) == 1
+    error = capsys.readouterr().err
+    assert error == "tinynet train: error: cannot write file/run/run.json: Not a directory\n"
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "model.npz"
+    checkpoint.save(path, make_model())
+    before = path.read_bytes()
+    broken(errno.ENOSPC, "fsync", monkeypatch)()
+    with pytest.raises(OSError, match=r"cannot write .*model\.npz: No space left"):
+        checkpoint.save(path, nn.Linear(3, 3))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
+
+
+def test_a_file_system_that_cannot_sync_folders_is_no_fault(tmp_path, monkeypatch):
+    synced = os.fsync
+
+    def sync(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        synced(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    checkpoint.save(tmp_path / "model.npz", make_model())
+    checkpoint.read(tmp_path / "model.npz")
+
+
+def test_the_files_of_dead_writers_are_removed_and_those_of_the_living_stay(tmp_path):
+    dead, living = tmp_path / f".a.npz.{2**22 + 1}.part", tmp_path / f".a.npz.{os.getppid()}.part"
+    own, strange = tmp_path / f".a.npz.{os.getpid()}.part", tmp_path / ".notes.part"
+    for path in (dead, living, own, strange):
+        path.write_bytes(b"half")
+    assert sorted(remove_stale(tmp_path)) == sorted([dead, own])
+    assert sorted(tmp_path.iterdir()) == sorted([living, strange])
+
+
+def test_what_atomic_write_gives_can_be_read_back_before_it_is_in_place(tmp_path):
+    with atomic_write(tmp_path / "x") as stream:
+        stream.write(b"abc")
+        stream.seek(0)
+        assert stream.read() == b"abc"
+        assert not (tmp_path / "x").exists()
+    assert (tmp_path / "x").read_bytes() == b"abc"
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
+    def poison(run):
+        run.model[1].weight.data[0, 0] = np.nan
+
+    class Poison(Callback):
+        def on_step_end(self, run, means):
+            if run.step == 3:
+                poison(run)
+
+    few = data.load("digits", "train")
+    few = data.ArrayDataset(few.images[:64], few.labels[:64])
+    options = {"batch_size": 16, "seed": 0, "progress": False, "save_every": 1}
+    with pytest.raises(
+        FloatingPointError, match=r"(?s)epoch 1, step 3: .*last good checkpoint is "
+    ):
+        fit(make_model(), few, 2, out=tmp_path, callbacks=[Poison()], **options)
+    is_whole_after(tmp_path, 2)

@@ -1,0 +1,265 @@
+"""A run that was interrupted goes on to the bit as if it had not been."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, nn, optim
+from tinynet.errors import CheckpointError
+from tinynet.optim import lr_scheduler
+from tinynet.training import (
+    OPTIMIZERS,
+    SCHEDULES,
+    BestModel,
+    Callback,
+    EarlyStopping,
+    checkpoint,
+    fit,
+)
+
+EPOCHS, BATCH = 3, 8
+
+
+class Dead(Exception):  # noqa: N818
+    """Stands for a kill: nothing is done any more after it, as RunFolder saves only at signals."""
+
+
+class DieAt(Callback):
+    """Ends training after a step of the whole run."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, run, means):
+        if run.step == self.step:
+            raise Dead
+
+
+class Jitter(data.Transform):
+    """An augmentation with a generator of its own, and with Python's and NumPy's global ones."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.Generator(np.random.Philox(5))
+
+    def apply(self, x, rng):
+        noise = self.rng.random() + random.random() + np.random.rand() + rng.random()
+        return x + np.float32(0.01 * noise)
+
+
+@pytest.fixture(scope="module")
+def few() -> data.ArrayDataset:
+    train = data.load("digits", "train")
+    return data.ArrayDataset(train.images[:52], train.labels[:52], classes=train.classes)
+
+
+def make_model() -> nn.Sequential:
+    tinynet.manual_seed(3)
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Flatten(),
+        nn.Dropout(0.1, rng=np.random.Generator(np.random.MT19937(1))),
+        nn.Linear(108, 10),
+    )
+
+
+def train(few, out: Path, die_at: int = 0, resume: bool = True, **options):
+    """A run with everything that has a state; history and the run's last checkpoint."""
+    random.seed(1)
+    np.random.seed(1)
+    model = make_model()
+    if callable(options.get("optimizer")):
+        options["optimizer"] = options["optimizer"](model.parameters())
+        options["schedule"] = options["schedule"](options["optimizer"])
+    fit(
+        model,
+        few,
+        EPOCHS,
+        **{"validate": few, "seed": 1, "early_stopping": 2, **options},
+        batch_size=BATCH,
+        augment=data.Compose([data.ToFloat(), data.RandomShift(1), Jitter()]),
+        transform=data.ToFloat(),
+        callbacks=[DieAt(die_at)],
+        progress=False,
+        out=out,
+        save_every=4,
+        resume=resume,
+    )
+    return model
+
+
+def outcome(out: Path):
+    stored = checkpoint.read(out / "last.npz")
+    history = [{k: v for k, v in r.items() if k != "seconds"} for r in stored.run["history"]]
+    return stored.sha256(), history, stored.run["losses"].tolist(), stored.run["random"]["default"]
+
+
+def dies_and_goes_on(few, folder: Path, **options) -> None:
+    """Compare a run that is interrupted several times with one that is not."""
+    train(few, folder / "whole", **options)
+    for step in (1, 9, 14):  # 7 steps an epoch, saved after every 4 and every 7
+        with pytest.raises(Dead):
+            train(few, folder / "cut", die_at=step, **options)
+    train(few, folder / "cut", **options)
+    assert outcome(folder / "cut") == outcome(folder / "whole")
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_goes_on_to_the_bit(few, tmp_path, optimizer):
+    dies_and_goes_on(few, tmp_path, optimizer=optimizer)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_named_schedule_goes_on_to_the_bit(few, tmp_path, schedule):
+    dies_and_goes_on(few, tmp_path, schedule=schedule, clip_grad_norm=1.0)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda o: lr_scheduler.StepLR(o, 1, 0.5),
+        lambda o: lr_scheduler.LambdaLR(o, lambda n: 1 / (1 + n)),
+        lambda o: lr_scheduler.MultiStepLR(o, [1, 2], 0.5),
+        lambda o: lr_scheduler.ConstantLR(o, 0.5, 2),
+        lambda o: lr_scheduler.LinearLR(o, 0.5, 1.0, 2),
+        lambda o: lr_scheduler.ExponentialLR(o, 0.5),
+        lambda o: lr_scheduler.CosineAnnealingLR(o, 3),
+        lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=21, three_phase=True),
+        lambda o: lr_scheduler.ReduceLROnPlateau(o, patience=0, threshold=0.5),
+        lambda o: lr_scheduler.SequentialLR(
+            o, [lr_scheduler.LinearLR(o, 0.5), lr_scheduler.ExponentialLR(o, 0.5)], [1]
+        ),
+    ],
+    ids=lambda make: make.__code__.co_names[1],
+)
+def test_every_scheduler_goes_on_to_the_bit(few, tmp_path, schedule):
+    def sgd(parameters):
+        return optim.SGD(parameters, lr=0.05, momentum=0.9)
+
+    dies_and_goes_on(few, tmp_path, optimizer=sgd, schedule=schedule)
+
+
+def test_without_a_seed_a_run_goes_on_to_the_bit_too(few, tmp_path):
+    dies_and_goes_on(few, tmp_path, seed=None)
+
+
+def test_plain_batches_go_on_where_they_were(few, tmp_path):
+    batches = list(data.DataLoader(few, BATCH))
+
+    def run(out, die_at=0):
+        model = make_model()
+        options = {"progress": False, "out": tmp_path / out, "resume": True, "save_every": 1}
+        fit(model, batches, 2, lr=0.01, seed=1, callbacks=[DieAt(die_at)], **options)
+
+    run("whole")
+    for step in (3, 9):
+        with pytest.raises(Dead):
+            run("cut", step)
+    run("cut")
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_a_finished_run_is_not_trained_again(few, tmp_path):
+    train(few, tmp_path / "a")
+    before = (tmp_path / "a/last.npz").read_bytes()
+    model = train(few, tmp_path / "a", die_at=1)
+    assert (tmp_path / "a/last.npz").read_bytes() == before
+    assert checkpoint.read(tmp_path / "a/last.npz").sha256() == (
+        checkpoint.weights_sha256(model.state_dict())
+    )
+
+
+def test_the_folder_keeps_the_last_the_best_and_every_kth(few, tmp_path):
+    options = {"lr": 0.01, "seed": 0, "progress": False, "validate": few}
+    fit(make_model(), few, 5, out=tmp_path, keep_every=2, **options)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["best.npz", "epoch-0002.npz", "epoch-0004.npz", "last.npz"]
+    runs = {name: checkpoint.read(tmp_path / name).run for name in names}
+    assert [runs[n]["epoch"] for n in ("epoch-0002.npz", "epoch-0004.npz", "last.npz")] == [2, 4, 5]
+    best = max(runs["last.npz"]["history"], key=lambda r: r["validation_accuracy"])
+    assert runs["best.npz"]["epoch"] == best["epoch"]
+    assert checkpoint.read(tmp_path / "best.npz").chosen_by == "validation_accuracy"
+
+
+def test_a_run_goes_on_from_any_kept_checkpoint(few, tmp_path):
+    options = {"lr": 0.01, "seed": 0, "progress": False, "batch_size": BATCH}
+    fit(make_model(), few, 4, out=tmp_path, keep_every=2, **options)
+    again = make_model()
+    history = fit(again, few, 4, resume=tmp_path / "epoch-0002.npz", **options)
+    last = checkpoint.read(tmp_path / "last.npz")
+    assert checkpoint.weights_sha256(again.state_dict()) == last.sha256()
+    assert history.column("loss") == [record["loss"] for record in last.run["history"]]
+
+
+def test_the_best_weights_are_restored_after_an_interruption_too(few, tmp_path):
+    def run(out, die_at=0):
+        model = make_model()
+        callbacks = [
+            DieAt(die_at),
+            EarlyStopping(9),
+            BestModel(tmp_path / f"{out}.npz", monitor="epoch", restore=True),
+        ]
+        options = {"progress": False, "out": tmp_path / out, "resume": True, "seed": 1}
+        fit(model, few, 3, lr=0.01, batch_size=BATCH, callbacks=callbacks, **options)
+        return checkpoint.weights_sha256(model.state_dict())
+
+    whole = run("whole")
+    with pytest.raises(Dead):
+        run("cut", 16)
+    assert run("cut") == whole == checkpoint.read(tmp_path / "cut.npz").sha256()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"optimizer": "adam"}, "trained with SGD, not Adam"),
+        ({"schedule": "cosine"}, "schedule OneCycleLR, this one has CosineAnnealingLR"),
+        ({"epochs": 5}, "set up for 2 epochs"),
+        ({"batch_size": 10}, "batch_size"),
+        ({"model": nn.Sequential(nn.Flatten(), nn.Linear(64, 10))}, "does not fit|parameters"),
+        (
+            {"model": nn.Sequential(nn.Dropout(rng=np.random.default_rng(0)), make_model())},
+            "random",
+        ),
+    ],
+)
+def test_another_run_is_not_resumed_and_nothing_is_touched(few, tmp_path, changes, words):
+    options = {"epochs": 2, "lr": 0.01, "seed": 0, "progress": False, "batch_size": BATCH}
+    fit(make_model(), few, out=tmp_path, **options)
+    model = changes.pop("model", None) or make_model()
+    before = model.state_dict()
+    with pytest.raises(CheckpointError, match=words):
+        fit(model, few, out=tmp_path, resume=True, **{**options, **changes})
+    assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_damaged_checkpoint_is_not_resumed(few, tmp_path):
+    options = {"lr": 0.01, "seed": 0, "progress": False}
+    fit(make_model(), few, 1, out=tmp_path, **options)
+    content = bytearray((tmp_path / "last.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "last.npz").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"last\.npz: .*damaged"):
+        fit(make_model(), few, 1, out=tmp_path, resume=True, **options)
+
+
+def test_resume_and_keep_need_a_folder(few):
+    with pytest.raises(ValueError, match="pass out="):
+        fit(make_model(), few, 1, resume=True)
+    with pytest.raises(ValueError, match="pass out="):
+        fit(make_model(), few, 1, save_every=3)
+    with pytest.raises(ValueError, match="save_every must be 1 or more"):
+        fit(make_model(), few, 1, save_every=0, out="x")
+
+
+def test_a_model_alone_cannot_be_resumed(few, tmp_path):
+    checkpoint.save(tmp_path / "model.npz", make_model())
+    with pytest.raises(CheckpointError, match="holds a model, but no run"):
+        fit(make_model(), few, 1, resume=tmp_path / "model.npz", progress=False)

@@ -1,0 +1,48 @@
+"""Write a trained model's weights as .safetensors, for other frameworks, or as a checkpoint alone.
+
+examples:
+  tinynet export runs/mnist-lenet5 lenet5.safetensors
+  tinynet export lenet5.safetensors lenet5.npz
+
+The names of the weights are PyTorch's. What tinynet needs to use the model (its name, classes,
+normalisation) goes with it; the state of the run does not. Needs safetensors:
+pip install "tinynet-cnn[safetensors]"
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tinynet.cli.options import WEIGHTS, BadArgument, find_checkpoint
+
+HELP = "write the weights as .safetensors, or as a checkpoint without the run"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `tinynet export`."""
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or a file of weights")
+    parser.add_argument("file", type=Path, metavar="FILE", help="ends in .safetensors or .npz")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the one, write the other."""
+    from tinynet.training import checkpoint
+
+    if args.file.suffix not in WEIGHTS:
+        raise BadArgument(f"{args.file}: its name must end in {' or '.join(WEIGHTS)}")
+    path = find_checkpoint(args.run)
+    stored = checkpoint.read(path)
+    checkpoint.save(
+        args.file,
+        stored.build(),
+        name=stored.name,
+        arguments=stored.arguments,
+        classes=stored.classes,
+        mean=stored.mean,
+        std=stored.std,
+        input_shape=stored.input_shape,
+    )
+    count = sum(weights.size for weights in stored.weights.values())
+    print(f"{path} -> {args.file}: {len(stored.weights)} arrays, {count:,} numbers")
+    return 0

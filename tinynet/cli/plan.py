@@ -1,0 +1,202 @@
+"""What `tinynet train` is going to do: settings, and the data and the model made by them.
+
+The settings are plain values, all that decides a run besides the data. They are written into
+every checkpoint, so that `resume` and `verify` can do the same again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinynet.cli.options import LAST, RECORD, BadArgument, choose
+
+if TYPE_CHECKING:
+    from tinynet.data import ArrayDataset, Dataset
+    from tinynet.nn import Module
+
+DATA, SEED, VALIDATION = "digits", 0, 0.0  # what the options are that were not given
+KEEPING = ("keep_every", "save_every")  # settings that do not change what is computed
+SETTINGS = (
+    "data", "data_sha256", "model", "epochs", "batch_size", "optimizer", "lr", "weight_decay",
+    "schedule", "augment", "validation", "patience", "seed", *KEEPING,
+)  # fmt: skip
+
+
+@dataclass
+class Plan:
+    """Everything that is decided before training starts. transform: of all images."""
+
+    settings: dict[str, Any]
+    train: Dataset
+    validation: Dataset | None
+    test: ArrayDataset
+    model: Module
+    model_arguments: dict[str, Any]
+    transform: Any
+
+    def fit_options(self) -> dict[str, Any]:
+        """The arguments of `fit` that decide what is computed."""
+        from tinynet.training import make_augment
+
+        settings = self.settings
+        return {
+            "train": self.train,
+            "epochs": settings["epochs"],
+            "validate": self.test if self.validation is None else self.validation,
+            "batch_size": settings["batch_size"],
+            "transform": self.transform,
+            "augment": make_augment(settings["augment"], self.test.images.shape[2]),
+            "optimizer": settings["optimizer"],
+            "lr": settings["lr"],
+            "weight_decay": settings["weight_decay"],
+            "schedule": settings["schedule"],
+            "seed": settings["seed"],
+        }
+
+
+def load_data(name: str, data_dir: str | None) -> tuple[ArrayDataset, ArrayDataset]:
+    """The training and the test images of a data set."""
+    from tinynet import data
+
+    train, test = (data.load(name, split, root=data_dir) for split in ("train", "test"))
+    if train.images.ndim != 4:
+        raise ValueError(
+            f"{name}: `tinynet train` is for images, these are rows of {train.images.shape[1:]}"
+        )
+    return train, test
+
+
+def check_names(args: argparse.Namespace) -> None:
+    """Raise BadArgument for names that do not exist, before anything is loaded."""
+    from tinynet import models
+    from tinynet.data import KNOWN
+    from tinynet.training import OPTIMIZERS, SCHEDULES, make_augment
+
+    if args.data is not None and not args.data.startswith(("folder:", "npz:")):
+        choose("data set", args.data, (*KNOWN, "folder:PATH", "npz:PATH"))
+    for kind, name, known in (
+        ("model", args.model, models.names()),
+        ("optimizer", args.optimizer, OPTIMIZERS),
+        ("schedule", args.schedule, SCHEDULES),
+    ):
+        if name is not None:
+            choose(kind, name, known)
+    try:
+        make_augment(_augmentations(args.augment or ()), side=32)
+    except ValueError as error:
+        raise BadArgument(str(error)) from error
+    if args.patience and not args.validation:
+        raise BadArgument("--patience needs --validation SHARE: the test images decide nothing")
+
+
+def new_settings(args: argparse.Namespace, train: ArrayDataset) -> dict[str, Any]:
+    """The settings of a new run: what was asked for, and the recipe for such images."""
+    from tinynet.training import OPTIMIZERS, recipe_for
+
+    recipe = recipe_for(train.images.shape[1:])
+    optimizer = args.optimizer or recipe.optimizer
+    own_lr = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
+    return {
+        "data": args.data or DATA,
+        "data_sha256": fingerprint(train),
+        "model": args.model or recipe.model,
+        "epochs": args.epochs or recipe.epochs,
+        "batch_size": args.batch_size or recipe.batch_size,
+        "optimizer": optimizer,
+        "lr": args.lr or own_lr,
+        "weight_decay": recipe.weight_decay if args.weight_decay is None else args.weight_decay,
+        "schedule": args.schedule or recipe.schedule,
+        "augment": _augmentations(args.augment or recipe.augment),
+        "validation": args.validation or VALIDATION,
+        "patience": args.patience,
+        "seed": SEED if args.seed is None else args.seed,
+        "keep_every": args.keep_every,
+        "save_every": args.save_every,
+    }
+
+
+def recorded_settings(out: Path) -> dict[str, Any] | None:
+    """The settings of the run in a folder; None if there is no run.
+
+    Raises ValueError where there is one whose settings are not known.
+    """
+    from tinynet.training.archive import read_manifest
+
+    if (out / LAST).is_file():
+        settings = read_manifest(out / LAST).get("settings")
+    elif (out / RECORD).is_file():
+        settings = json.loads((out / RECORD).read_text(encoding="utf-8"))["settings"]
+    else:
+        return None
+    if not isinstance(settings, dict) or not set(SETTINGS) <= set(settings):
+        raise ValueError(
+            f"{out} holds a run of `fit`, or of an older tinynet; go on with it from Python: "
+            f"fit(..., out={str(out)!r}, resume=True)"
+        )
+    return settings
+
+
+def settings_to_resume(args: argparse.Namespace, recorded: dict[str, Any]) -> dict[str, Any]:
+    """The recorded settings. BadArgument if another value was asked for one of them."""
+    augment = None if args.augment is None else _augmentations(args.augment)
+    for name, now in {**vars(args), "augment": augment}.items():
+        if name in SETTINGS and name not in KEEPING and now not in (None, recorded[name]):
+            raise BadArgument(
+                f"--{name.replace('_', '-')} {now}: the run to resume has {recorded[name]}. A "
+                "resumed run goes on with its own settings: leave the option out, or begin "
+                "another run with another --out"
+            )
+    keeping = {name: vars(args).get(name) or recorded[name] for name in KEEPING}
+    return {**recorded, **keeping}
+
+
+def make_plan(settings: dict[str, Any], train: ArrayDataset, test: ArrayDataset) -> Plan:
+    """Data and model as the settings say. The model's weights depend on the seed alone."""
+    from tinynet import data, models
+    from tinynet.random import manual_seed
+
+    if fingerprint(train) != settings["data_sha256"]:
+        raise ValueError(
+            f"{settings['data']}: the training images are no longer those that the run began with"
+        )
+    manual_seed(settings["seed"])
+    shape = train.images.shape[1:]
+    arguments = {
+        "num_classes": _num_classes(train, test),
+        "in_channels": shape[0],
+        "image_size": shape[1:],
+    }
+    model = models.build(settings["model"], **arguments)
+    chosen: Any = train
+    validation = None
+    if settings["validation"]:
+        chosen, validation = data.stratified_split(
+            train, [1 - settings["validation"], settings["validation"]], seed=settings["seed"]
+        )
+    return Plan(settings, chosen, validation, test, model, arguments, data.standardize(chosen))
+
+
+def fingerprint(dataset: ArrayDataset) -> str:
+    """The SHA-256 of images and labels."""
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for array in dataset.arrays:
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _augmentations(names: Any) -> list[str]:
+    return [name for name in names if name != "none"]
+
+
+def _num_classes(train: ArrayDataset, test: ArrayDataset) -> int:
+    if train.classes is not None:
+        return len(train.classes)
+    return 1 + int(max(train.labels.max(), test.labels.max()))

@@ -1,0 +1,58 @@
+"""Do a run once more and say whether every loss and the weights come out the same, to the bit.
+
+examples:
+  tinynet verify runs/digits-digits_cnn
+  tinynet verify runs/mnist --from runs/mnist/epoch-0004.npz    only what came after that epoch
+
+Nothing is written into the folder of the run. The exit code is 1 if something differs; the answer
+then names what is no longer as it was: versions, kernels, threads, processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from tinynet.cli.options import LAST, BadArgument, add_data_dir, add_json
+from tinynet.cli.plan import load_data, make_plan, recorded_settings
+
+HELP = "do a run once more and compare it, to the bit"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `tinynet verify`."""
+    parser.add_argument("run", type=Path, metavar="DIR", help="the folder of the run, its --out")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="start from this checkpoint of the run (default: from the seed)",
+    )
+    add_data_dir(parser)
+    add_json(parser, "what was compared and found")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay and print the verdict; 0 if all is the same, else 1."""
+    from tinynet.training.files import write_json
+    from tinynet.training.verify import verify
+
+    settings = recorded_settings(args.run)
+    if settings is None or not (args.run / LAST).is_file():
+        raise BadArgument(f"there is no run with a {LAST} in {args.run}")
+    plan = make_plan(settings, *load_data(settings["data"], args.data_dir))
+    where = args.start or f"seed {settings['seed']}"
+    print(f"replay of {args.run / LAST} from {where}", flush=True)
+    verdict = verify(
+        args.run / LAST,
+        plan.model,
+        **plan.fit_options(),
+        start=args.start,
+        tell=lambda line: print(line, flush=True),
+    )
+    print(f"\n{verdict}")
+    if args.json is not None:
+        write_json(args.json, {"same": verdict.same, **dataclasses.asdict(verdict)})
+    return 0 if verdict.same else 1

@@ -1,0 +1,82 @@
+"""What a run ran on, as far as its numbers depend on it.
+
+The same seed gives the same weights to the bit where all of this is the same; where it is not,
+the last digits of a sum may differ, and training makes more of them. A run's checkpoints carry
+it, so that `tinynet verify` can say what has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinynet import kernels
+from tinynet.kernels.threads import get_num_threads
+from tinynet.training.archive import versions
+
+
+def environment() -> dict[str, str]:
+    """Versions, kernel set, threads, BLAS, processor and system of this process."""
+    found = {
+        **versions(),
+        "kernels": str(kernels.current.name),
+        "threads": str(get_num_threads()),
+        "BLAS": _blas(),
+        "processor": processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    if kernels.current.name == "numba":
+        found["numba"] = _numba()
+    return found
+
+
+@functools.cache
+def _numba() -> str:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("numba")
+    return "?"
+
+
+@functools.cache
+def _blas() -> str:
+    config: Any = np.show_config(mode="dicts")
+    blas = config["Build Dependencies"]["blas"]
+    return f"{blas.get('name', '?')} {blas.get('version', '?')}"
+
+
+def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What is no longer as it was, one line each.
+
+    >>> differences({"threads": "2", "kernels": "numpy"}, {"threads": "4", "kernels": "numpy"})
+    ['threads: 2 then, 4 now']
+    """
+    names = [*then, *(name for name in now if name not in then)]
+    return [
+        f"{name}: {then.get(name, 'none')} then, {now.get(name, 'none')} now"
+        for name in names
+        if then.get(name) != now.get(name)
+    ]
+
+
+@functools.cache
+def processor() -> str:
+    """The processor's name, with its family and model where the name says little."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    entries = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    facts: dict[str, str] = {}
+    for name, value in entries:
+        facts.setdefault(name.strip(), value.strip())
+    name = facts.get("model name", platform.machine())
+    if "cpu family" in facts:
+        name += f" (family {facts['cpu family']}, model {facts.get('model', '?')})"
+    return name

@@ -1,0 +1,227 @@
+"""The state of a run: all that the next step depends on, and nothing else.
+
+`capture` takes it after any optimizer step, `restore` puts it back into a run that was set up in
+the same way, and the run goes on as if it had never stopped, to the bit:
+
+    optimizer, schedule     their state_dict
+    random                  every generator: tinynet's (of this thread), those that layers,
+                            transforms and data sets hold, Python's and NumPy's global ones
+    data, validation        where the loaders stand
+    epoch, step, so_far     the place in the run and in the epoch, the means over the epoch so far
+    history, losses         what was recorded: one record an epoch, one loss a step
+    callbacks               what each callback remembers
+    environment             what it all ran on
+
+The weights are beside it in the checkpoint.
+"""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinynet.errors import CheckpointError
+from tinynet.random import default_rng
+from tinynet.training.environment import environment
+from tinynet.training.history import Record
+from tinynet.training.loop import EpochSoFar
+
+if TYPE_CHECKING:
+    from tinynet.training.callbacks import Callback, Run
+    from tinynet.training.checkpoint import Checkpoint
+
+
+def capture(run: Run) -> dict[str, Any]:
+    """The state of a run, as nested dicts and lists of numbers, texts and arrays."""
+    scheduler = run.schedule.scheduler
+    return {
+        "epochs": run.epochs,
+        "epoch": run.epoch,
+        "step": run.step,
+        "stop": run.stop,
+        "seed": run.seed,
+        "seconds": run.seconds(),
+        "so_far": {
+            "steps": run.so_far.steps,
+            "loss": run.so_far.loss,
+            "lr": run.so_far.lr,
+            "count": run.so_far.means.count,
+            "sums": dict(run.so_far.means.sums),
+        },
+        "history": [dict(record) for record in run.history],
+        "losses": np.array(run.losses, np.float64),
+        "optimizer": {"class": type(run.optimizer).__name__, "state": run.optimizer.state_dict()},
+        "schedule": None
+        if scheduler is None
+        else {"class": type(scheduler).__name__, "state": scheduler.state_dict()},
+        "data": _loader_state(run.train),
+        "validation": _loader_state(run.validate),
+        "random": {
+            **{name: rng.bit_generator.state for name, rng in generators(run).items()},
+            **_global_generators(),
+        },
+        "callbacks": [[type(c).__name__, c.state_dict()] for c in run.callbacks],
+        "environment": environment(),
+    }
+
+
+def restore(run: Run, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's weights and state into a run that was set up as the first one was.
+
+    Raises CheckpointError that names what does not fit; everything is then as it was before.
+    """
+    weights, state = checkpoint.weights, checkpoint.run
+    if state is None:
+        raise CheckpointError("cannot resume: this checkpoint holds a model, but no run")
+    before = run.model.state_dict(), capture(run)
+    try:
+        _apply(run, weights, state)
+    except Exception as error:  # an archive can be whole and its content nonsense
+        _apply(run, *before)
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"cannot resume: the run's state is damaged: {error!r}") from error
+
+
+def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+    _check_alike(run, state)
+    run.optimizer.load_state_dict(state["optimizer"]["state"])
+    if run.schedule.scheduler is not None:
+        run.schedule.scheduler.load_state_dict(state["schedule"]["state"])
+    for loader, saved in ((run.train, state["data"]), (run.validate, state["validation"])):
+        if saved is not None:
+            _load_loader(loader, saved)
+    _load_generators(run, state["random"])
+    run.history[:] = [_record(record) for record in state["history"]]
+    run.losses = array("d", state["losses"].astype(np.float64))
+    run.epoch, run.step = _count(state["epoch"]), _count(state["step"])
+    run.stop = str(state["stop"])
+    run.seed = None if state["seed"] is None else _count(state["seed"])
+    run.start_clock(float(state["seconds"]))
+    run.so_far = _so_far(state["so_far"])
+    _load_callbacks(run.callbacks, state["callbacks"])
+    run.model.load_state_dict(weights)  # the last: it checks everything before it writes
+
+
+def _check_alike(run: Run, state: dict[str, Any]) -> None:
+    """Raise CheckpointError where the run was set up in another way than the saved one."""
+    name = type(run.optimizer).__name__
+    if state["optimizer"]["class"] != name:
+        raise CheckpointError(
+            f"cannot resume: the run was trained with {state['optimizer']['class']}, not {name}"
+        )
+    scheduler = run.schedule.scheduler
+    own = None if scheduler is None else type(scheduler).__name__
+    saved = None if state["schedule"] is None else state["schedule"]["class"]
+    if own != saved:
+        raise CheckpointError(
+            f"cannot resume: the run had the schedule {saved}, this one has {own}"
+        )
+    if own is not None and run.schedule.every_step and state["epochs"] != run.epochs:
+        raise CheckpointError(
+            f"cannot resume: the run was set up for {state['epochs']} epochs, which its learning "
+            f"rates follow; not for {run.epochs}"
+        )
+    if len(state["losses"]) != state["step"] or len(state["history"]) > state["epoch"]:
+        raise CheckpointError("cannot resume: the run's steps and records do not fit together")
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise CheckpointError(f"cannot resume: {value!r:.40} is no count")
+    return value
+
+
+def _record(saved: dict[str, Any]) -> Record:
+    if not all(type(value) in (int, float) for value in saved.values()):
+        raise CheckpointError(f"cannot resume: {saved!r:.60} is no record of an epoch")
+    return dict(saved)
+
+
+def _so_far(saved: dict[str, Any]) -> EpochSoFar:
+    so_far = EpochSoFar(_count(saved["steps"]), float(saved["loss"]), float(saved["lr"]))
+    so_far.means.count = _count(saved["count"])
+    so_far.means.sums = {str(k): float(v) for k, v in saved["sums"].items()}
+    return so_far
+
+
+def _load_callbacks(callbacks: list[Callback], saved: list[Any]) -> None:
+    """Give each callback the state that the one of its class had; a new one starts afresh."""
+    left = list(saved)
+    for callback in callbacks:
+        name = type(callback).__name__
+        found = next((entry for entry in left if entry[0] == name), None)
+        if found is not None:
+            left.remove(found)
+            callback.load_state_dict(found[1])
+
+
+# ----- loaders --------------------------------------------------------------------------------
+
+
+def _loader_state(loader: Any) -> dict[str, Any] | None:
+    return dict(loader.state_dict()) if hasattr(loader, "state_dict") else None
+
+
+def _load_loader(loader: Any, saved: Any) -> None:
+    if not hasattr(loader, "load_state_dict"):
+        raise CheckpointError(
+            f"cannot resume: the run had a DataLoader where now is a {type(loader).__name__}"
+        )
+    try:
+        loader.load_state_dict(saved)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"cannot resume: {error}") from error
+
+
+# ----- generators -----------------------------------------------------------------------------
+
+
+def generators(run: Run) -> dict[str, np.random.Generator]:
+    """Every generator that a run draws from, by where it was found."""
+    found = {"default": default_rng()}
+    for path, module in run.model.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, np.random.Generator):
+                found[f"model/{path}.{name}"] = value
+    found.update(_inside(run.train, "train"))
+    found.update(_inside(run.validate, "validate"))
+    return found
+
+
+def _inside(value: Any, path: str) -> Iterator[tuple[str, np.random.Generator]]:
+    """The generators that a loader, its data set and its transforms hold as attributes."""
+    for name, item in getattr(value, "__dict__", {}).items():
+        if isinstance(item, np.random.Generator):
+            yield f"{path}/{name}", item
+        elif name in ("dataset", "transform"):
+            yield from _inside(item, f"{path}/{name}")
+        elif name == "transforms":  # of a Compose
+            for i, step in enumerate(item):
+                yield from _inside(step, f"{path}/{name}/{i}")
+
+
+def _global_generators() -> dict[str, Any]:
+    version, words, gauss = random.getstate()
+    return {
+        "python": {"version": version, "words": np.array(words, np.uint32), "gauss": gauss},
+        "numpy": np.random.get_state(legacy=False),
+    }
+
+
+def _load_generators(run: Run, saved: dict[str, Any]) -> None:
+    own = generators(run)
+    if missing := sorted(own.keys() ^ (saved.keys() - {"python", "numpy"})):
+        raise CheckpointError(
+            f"cannot resume: the run had other random generators: {', '.join(missing)}"
+        )
+    for name, rng in own.items():
+        rng.bit_generator.state = saved[name]
+    python = saved["python"]
+    words = tuple(int(word) for word in python["words"])
+    random.setstate((python["version"], words, python["gauss"]))
+    np.random.set_state(saved["numpy"])

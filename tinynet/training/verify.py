@@ -1,0 +1,169 @@
+"""A run once more, compared with its record: does it give the same, to the bit?
+
+    verdict = verify("runs/digits/last.npz", model, train, 8, validate=test, lr=0.05, seed=0)
+    print(verdict)
+
+The arguments after the checkpoint are those of `fit`, with the model as it was at first. The loss
+of every step, the record of every epoch and the weights at the end are compared; where they
+differ, the verdict says from which step on, and what is no longer as it was when the run was made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinynet.errors import CheckpointError
+from tinynet.nn import Module
+from tinynet.training.callbacks import Callback, Run
+from tinynet.training.checkpoint import Checkpoint, read, weights_sha256
+from tinynet.training.environment import differences, environment
+from tinynet.training.fit import fit
+from tinynet.training.history import Record, describe
+
+
+@dataclass
+class Verdict:
+    """What a replay found.
+
+    first, last: the steps that were compared, from 1. epochs: how many records. differs_at: the
+    first step whose loss came out different, with both losses; None if all are the same.
+    records: the epochs whose records differ, seconds aside. recorded, replayed: the SHA-256 of the
+    weights. changed: what was different about the machine, see `environment`.
+    """
+
+    first: int
+    last: int
+    epochs: int
+    differs_at: tuple[int, float, float] | None
+    records: list[int]
+    recorded: str
+    replayed: str
+    changed: list[str] = field(default_factory=list)
+
+    @property
+    def same(self) -> bool:
+        """Whether everything came out the same."""
+        return self.differs_at is None and not self.records and self.recorded == self.replayed
+
+    def __str__(self) -> str:
+        steps = f"{self.last - self.first + 1:,} steps"
+        if self.same and self.last < self.first:
+            return "no step was replayed: the record ends where the replay was to start"
+        if self.same:
+            return (
+                f"the same to the bit: the losses of {steps}, the records of {self.epochs} "
+                f"epochs, and the weights (SHA-256 {self.recorded})"
+            )
+        lines = []
+        if self.differs_at is not None:
+            step, then, now = self.differs_at
+            lines.append(f"from step {step:,} on it differs: the loss was {then!r}, is {now!r}")
+        elif self.records:
+            lines.append(f"the losses of {steps} are the same")
+        if self.records:
+            lines.append(f"the records of these epochs differ: {', '.join(map(str, self.records))}")
+        lines.append(
+            f"the weights {'are the same' if self.recorded == self.replayed else 'differ'}: "
+            f"SHA-256 {self.recorded[:16]}... then, {self.replayed[:16]}... now"
+        )
+        if self.changed:
+            lines.append("what is not as it was:")
+            lines.extend(f"  {line}" for line in self.changed)
+        else:
+            lines.append(
+                "versions, kernels, threads and processor are as they were: so the code, the "
+                "data or the settings are not"
+            )
+        return "\n".join(lines)
+
+
+def verify(
+    path: str | os.PathLike[str],
+    model: Module,
+    train: Any,
+    epochs: int,
+    *,
+    start: str | os.PathLike[str] | None = None,
+    tell: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Verdict:
+    """Train again as `fit(model, train, epochs, **options)` and compare with the checkpoint `path`.
+
+    start: a checkpoint of the run to start from; without it the run is replayed from its
+    beginning. It goes as far as `path` does. tell: called with a line after every epoch.
+    Raises CheckpointError if `path` has no record of a run, or `start` comes after it.
+    """
+    recorded = read(path)
+    replay = Replay(recorded, tell)
+    options = {**options, "callbacks": [replay, *options.get("callbacks", ())], "progress": False}
+    with contextlib.suppress(_Replayed):
+        fit(model, train, epochs, resume=False if start is None else start, **options)
+    return replay.verdict(model)
+
+
+class _Replayed(Exception):  # noqa: N818 (it is no error)
+    """The replay has come as far as the record."""
+
+
+class Replay(Callback):
+    """Compares a run with the record of another, step by step, and ends it where that ends."""
+
+    def __init__(self, recorded: Checkpoint, tell: Callable[[str], None] | None = None) -> None:
+        if recorded.run is None:
+            raise CheckpointError("cannot verify: this checkpoint holds a model, but no run")
+        self.recorded = recorded
+        self.losses: list[float] = [float(loss) for loss in recorded.run["losses"]]
+        self.history: list[Record] = recorded.run["history"]
+        self.tell = tell or (lambda line: None)
+        self.first: int | None = None
+        self.differs_at: tuple[int, float, float] | None = None
+        self.epochs = 0
+        self.records: list[int] = []
+
+    def on_epoch_begin(self, run: Run) -> None:
+        if self.first is not None:
+            return
+        self.first = run.step + 1
+        if run.step > len(self.losses):
+            raise CheckpointError(
+                f"cannot verify: the start is after step {run.step}, the record ends with step "
+                f"{len(self.losses)}"
+            )
+
+    def on_step_end(self, run: Run, means: Record) -> None:
+        then, now = self.losses[run.step - 1], run.losses[-1]
+        if then != now and self.differs_at is None:
+            self.differs_at = (run.step, then, now)
+        if run.step == len(self.losses) and len(self.history) < run.epoch:
+            raise _Replayed  # the record ends in the middle of this epoch
+
+    def on_epoch_end(self, run: Run, record: Record) -> None:
+        same = _without_time(self.history[run.epoch - 1]) == _without_time(record)
+        self.epochs += 1
+        if not same:
+            self.records.append(run.epoch)
+        self.tell(f"{describe(record, run.epochs)}  {'the same' if same else 'DIFFERENT'}")
+        if run.step == len(self.losses):
+            raise _Replayed
+
+    def verdict(self, model: Module) -> Verdict:
+        """What was found, once the replay is over."""
+        assert self.recorded.run is not None
+        return Verdict(
+            self.first or len(self.losses) + 1,
+            len(self.losses),
+            self.epochs,
+            self.differs_at,
+            self.records,
+            self.recorded.sha256(),
+            weights_sha256(model.state_dict()),
+            differences(self.recorded.run["environment"], environment()),
+        )
+
+
+def _without_time(record: Record) -> Record:
+    return {name: value for name, value in record.items() if name != "seconds"}
