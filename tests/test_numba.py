@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
 from tinynet.kernels import numba_kernels, numpy_kernels, threads
-from tinynet.kernels.numba_kernels import direct, tiles, winograd
+from tinynet.kernels.numba_kernels import compiled, direct, shape, tiles, winograd
 
 ONE = (1, 1)
 
@@ -230,3 +234,50 @@ def test_nothing_beyond_the_image_is_read(side, rng):
     assert np.isfinite(numba_kernels.conv2d_dw(dy, x, (3, 3), *case)).all()
     assert np.isfinite(numba_kernels.conv2d(x, w, None, *case)).all()
     assert np.isfinite(numba_kernels.conv2d_dx(dy, w, (side, side), *case)).all()
+
+
+@pytest.mark.parametrize("name", [name for name, own in shape.SHAPES.items() if own != shape.SHAPE])
+def test_the_tiles_of_other_processors_give_the_same_results(name):
+    """The layers and pools above once more; what is compiled for it is kept on disk."""
+    chosen = "layers or many_images or beyond_the_image or stay_in_the_outputs"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", __file__]
+    environment = {**os.environ, "TINYNET_TILES": name}
+    done = subprocess.run([*command, "-k", chosen], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "passed" in done.stdout
+
+
+def test_an_unknown_name_of_tiles_is_refused(monkeypatch):
+    monkeypatch.setenv("TINYNET_TILES", "mmx")
+    with pytest.raises(ValueError, match="'mmx'; known are avx512, avx2, neon, sse2"):
+        shape._shape()
+
+
+def test_the_cache_on_disk_tells_shapes_and_sources_apart(monkeypatch):
+    cache = direct.correlate_part._cache
+    codegen = direct.correlate_part.targetctx.codegen()
+    own = cache._index_key((), codegen)
+    assert cache._index_key((), codegen) == own
+    for name, other in shape.SHAPES.items():
+        monkeypatch.setattr(compiled, "SHAPE", other)
+        assert (cache._index_key((), codegen) == own) == (shape.SHAPES[name] == shape.SHAPE)
+    monkeypatch.setattr(compiled, "SHAPE", shape.SHAPE)
+    monkeypatch.setattr(compiled, "_sources", lambda: "an edited file")
+    assert cache._index_key((), codegen) != own
+
+
+def test_code_from_the_cache_needs_no_compiler():
+    """Neither SciPy's BLAS nor Numba's library is loaded when every function is on the disk."""
+    script = (
+        "import sys, numpy as np, tinynet\n"
+        "x = tinynet.tensor(np.ones((16, 2, 6, 6), np.float32))\n"
+        "tinynet.conv2d(x, tinynet.ones(3, 2, 3, 3), padding=1)\n"
+        "print(*(name in sys.modules for name in ('numba', 'numba.np.arraymath', 'scipy.linalg')))"
+    )
+    environment = {**os.environ, "TINYNET_KERNELS": "numba"}
+    for _ in range(2):  # the first may have to compile
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    assert done.stdout.split() == ["True", "False", "False"]

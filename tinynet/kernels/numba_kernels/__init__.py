@@ -1,7 +1,9 @@
 """The kernels compiled by Numba, with the same signatures as the NumPy ones.
 
-Five files, each one idea:
+Seven files, each one idea:
 
+    shape.py      how large the tiles are on this processor
+    compiled.py   the decorator that compiles and keeps the result on disk
     tiles.py      vector code: a tile of a matrix product that stays in registers
     direct.py     convolution as that product, over windows that are never unfolded
     winograd.py   3x3 convolution with a quarter of the multiplications
@@ -20,10 +22,9 @@ Buffers: what a thread holds at a time is a block of padded images (BLOCK_BYTES,
 outputs where that is more), in `winograd` the planes (LINES_IN_PLANES, or four tiles of every
 channel), and its share of the weight's gradient.
 
-Compiling everything for one dtype takes about 13 s of processor time, once: the code is cached on
-disk beside the source, or where NUMBA_CACHE_DIR says. Numba looks at the time of change of the file
-that holds a compiled function, not of those it calls into: after editing tiles.py by hand, empty
-`__pycache__`. No fast-math flag is set; sums are reordered only where the code says so.
+Compiled code is cached on disk beside the source, or where NUMBA_CACHE_DIR says, by processor,
+shape of the tiles and contents of these files. No fast-math flag is set; sums are reordered only
+where the code says so.
 """
 
 from __future__ import annotations

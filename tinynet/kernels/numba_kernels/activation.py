@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from numba import njit
+from tinynet.kernels.numba_kernels.compiled import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def rectify(x, y):
     """y = max(x, 0) over vectors; NaN stays NaN, as in NumPy."""
     zero = x.dtype.type(0)
@@ -14,7 +14,7 @@ def rectify(x, y):
         y[i] = zero if x[i] <= zero else x[i]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def rectify_dx(dy, y, dx):
     """dx = dy where y > 0, else 0, over vectors."""
     zero = dx.dtype.type(0)

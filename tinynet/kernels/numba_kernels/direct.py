@@ -17,11 +17,11 @@ pixels and rows; what it computes for the columns between two rows of outputs is
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from tinynet.kernels.numba_kernels.compiled import compiled
+from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.tiles import (
     LINE_BYTES,
-    SHAPE,
     copy_line,
     dot_tile,
     multiply_tile,
@@ -31,7 +31,7 @@ FILTERS, LINES = SHAPE.filters, SHAPE.lines
 REGISTER_BYTES, DOT_FILTERS, DOT_TAPS = SHAPE.register_bytes, SHAPE.dot_filters, SHAPE.dot_taps
 
 
-@njit(cache=True)
+@compiled
 def tap_offsets(C, KH, KW, plane, row, pixel):
     """offsets (C*KH*KW) of the taps in a padded block of images."""
     offsets = np.empty(C * KH * KW, np.int64)
@@ -42,7 +42,7 @@ def tap_offsets(C, KH, KW, plane, row, pixel):
     return offsets
 
 
-@njit(cache=True)
+@compiled
 def pack_block(x, n0, B, top, rows, left, width, block):
     """block (C, rows, width, B) = the images n0 .. n0 + B - 1 from row `top` and column `left` on.
 
@@ -71,7 +71,7 @@ def pack_block(x, n0, B, top, rows, left, width, block):
             block[start + end * B : start + width * B] = 0
 
 
-@njit(cache=True)
+@compiled
 def tile_height(rest):
     """Filters of the next tile, of `rest` that are left: as many as fit, but 4 + 4 for 6 + 2."""
     if rest >= FILTERS and rest != FILTERS + 2:
@@ -81,7 +81,7 @@ def tile_height(rest):
     return 2 if rest >= 2 else 1
 
 
-@njit(cache=True)
+@compiled
 def pack_filters(w, turned):
     """w (O, C, KH, KW) -> flat (O*C*KH*KW): the filters of a tile side by side, tap by tap.
 
@@ -109,7 +109,7 @@ def pack_filters(w, turned):
 def _column_of_tiles(V):
     """The kernel that computes all filters at V lines of places."""
 
-    @njit(cache=True)
+    @compiled
     def multiply(x, x0, x_step, offsets, w, w0, b, y, y0, y_pitch, y_step):
         """w (O*K) from w0 on as `pack_filters` lays it; see `multiply_tile` for the rest."""
         K, O = offsets.size, b.size
@@ -145,7 +145,7 @@ _one_line = _column_of_tiles(1)
 _some_lines = _one_line if LINES == 1 else _column_of_tiles(LINES)
 
 
-@njit(cache=True)
+@compiled
 def multiply_run(x, x0, x_step, offsets, w, w0, b, lines, y, y0, y_pitch, y_step):
     """All filters at a run of `lines` lines of places."""
     v = 0
@@ -159,7 +159,7 @@ def multiply_run(x, x0, x_step, offsets, w, w0, b, lines, y, y0, y_pitch, y_step
         v += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def correlate_part(first, last, rows, x, w, turned, b, dilation, corner, width, y):
     """Tasks first .. last - 1 of a convolution; a task is `rows` rows of outputs of B images.
 
@@ -203,7 +203,7 @@ def correlate_part(first, last, rows, x, w, turned, b, dilation, corner, width, 
 def _dot_columns(V):
     """The kernel that adds the inner products of all filters with V taps."""
 
-    @njit(cache=True)
+    @compiled
     def add(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
         o = 0
         while o + DOT_FILTERS <= O:
@@ -232,7 +232,7 @@ _dot_three, _dot_one = _dot_columns(3), _dot_columns(1)
 _dot_many = _dot_three if DOT_TAPS == 3 else _dot_columns(DOT_TAPS)
 
 
-@njit(cache=True)
+@compiled
 def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
     """Add the inner products of all filters with all taps; see `dot_tile`, length in elements."""
     K = offsets.size
@@ -251,7 +251,7 @@ def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, len
         k += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def weight_gradient_part(first, last, rows, x, dy, kernel, dilation, corner, width, dw):
     """Add the share of tasks first .. last - 1 to dw (C*KH*KW * O); tasks as in a convolution.
 

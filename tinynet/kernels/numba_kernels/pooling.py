@@ -16,25 +16,25 @@ and 1.25 to 1.8).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from tinynet.kernels.numba_kernels.compiled import compiled
 from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, share_line
 
 
-@njit(cache=True)
+@compiled
 def _inside(start, kernel, dilation, length):
     """(first, end) of the taps of a window at `start` that lie in an axis of `length`."""
     first = max(0, -(start // dilation))
     return first, max(first, min(kernel, -((start - length) // dilation)))
 
 
-@njit(cache=True)
+@compiled
 def _larger(x, y):
     """The larger of the two; NaN if one is, as in NumPy."""
     return y if x <= y or y != y else x
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def halve(first, last, x, y):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of the 2x2 blocks of x.
 
@@ -60,7 +60,7 @@ def halve(first, last, x, y):
                 best[n] = _larger(_larger(a[n], b[n]), _larger(c[n], d[n]))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def halve_dx(first, last, dy, x, y, dx):
     """Rows first .. last - 1 of y: their dy goes to the first of the 2x2 block that equals y."""
     N, OW = y.shape[3], y.shape[2]
@@ -87,7 +87,7 @@ def halve_dx(first, last, dy, x, y, dx):
                 n += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def maxima(first, last, x, y, kernel, stride, corner, dilation):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of windows of x (C, H, W, N)."""
     _, H, W, N = x.shape
@@ -109,7 +109,7 @@ def maxima(first, last, x, y, kernel, stride, corner, dilation):
                         y[c, p, q, n] = best if seen <= best or best != best else seen
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation):
     """Channels first .. last - 1 of dx: each dy goes to the first tap that equals y."""
     _, H, W, N = x.shape
@@ -141,7 +141,7 @@ def maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation):
                             rest[n] = zero if wins else rest[n]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sums(first, last, x, y, kernel, stride, corner):
     """Rows first .. last - 1 of y (C, OH, OW, N), the sums of windows of x (C, H, W, N)."""
     _, H, W, N = x.shape
@@ -161,7 +161,7 @@ def sums(first, last, x, y, kernel, stride, corner):
                         y[c, p, q, n] += x[c, top + i, left + j, n]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sums_dx(first, last, dy, dx, kernel, stride, corner):
     """Channels first .. last - 1 of dx: each element gets the dy of every window it is in."""
     _, H, W, N = dx.shape

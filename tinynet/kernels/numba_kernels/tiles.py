@@ -25,44 +25,17 @@ constants.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils
 from numba.extending import intrinsic
+
+from tinynet.kernels.numba_kernels.shape import SHAPE
 
 LINE_BYTES = 64
 
 WORD = ir.IntType(64)
-
-
-class Shape(NamedTuple):
-    """Bytes of a register; filters and lines of `multiply_tile`, filters and taps of `dot_tile`."""
-
-    register_bytes: int
-    filters: int
-    lines: int
-    dot_filters: int
-    dot_taps: int
-
-
-def _shape() -> Shape:
-    """The tiles that fit the registers of this processor, or of the one Numba is told to serve."""
-    named: str | None = config.CPU_FEATURES  # type: ignore[attr-defined]
-    features = named if named is not None else llvm.get_host_cpu_features().flatten()
-    if "+avx512f" in features:
-        return Shape(64, 8, 3, 4, 6)  # 24 sums in 32 registers
-    if "+avx2" in features:
-        return Shape(32, 6, 1, 4, 3)  # 12 sums in 16
-    if "+neon" in features:
-        return Shape(16, 6, 1, 4, 6)  # 24 sums in 32
-    return Shape(16, 2, 1, 4, 3)  # 8 and 12 sums in 16
-
-
-SHAPE = _shape()
 
 
 class Emitter:

@@ -37,9 +37,9 @@ ACM Transactions on Embedded Computing Systems 21 (2022), doi:10.1145/3524069.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from tinynet.kernels.geometry import Pair
+from tinynet.kernels.numba_kernels.compiled import compiled
 from tinynet.kernels.numba_kernels.direct import (
     FILTERS,
     add_products,
@@ -47,7 +47,8 @@ from tinynet.kernels.numba_kernels.direct import (
     pack_block,
     tile_height,
 )
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, SHAPE, copy_line, lanes, sandwich
+from tinynet.kernels.numba_kernels.shape import SHAPE
+from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, copy_line, lanes, sandwich
 
 M = 4  # outputs along the side of a tile
 S = M + 2  # pixels along its side
@@ -111,7 +112,7 @@ def tasks(N: int, size: Pair, chunk: Pair) -> int:
     return -(-N // lanes(np.dtype(np.float32))) * rows * columns
 
 
-@njit(cache=True)
+@compiled
 def transform_filters(w, turned):
     """w (O, C, 3, 3), or turned as in `pack_filters`, -> flat (36, O*C), in its order."""
     O, C = (w.shape[1], w.shape[0]) if turned else (w.shape[0], w.shape[1])
@@ -145,7 +146,7 @@ def transform_filters(w, turned):
     return packed.reshape(packed.size)
 
 
-@njit(cache=True)
+@compiled
 def transform_weights(sums, O, C):
     """sums (36 * C*O) in the planes -> dw (O, C, 3, 3), G^T sums G."""
     planes = sums.reshape((S, S, C, O))
@@ -169,7 +170,7 @@ def transform_weights(sums, O, C):
     return dw
 
 
-@njit(cache=True)
+@compiled
 def _transform_pixels(x, n0, top, left, tiles, zero, block, planes, pitch, start, length):
     """planes (36, pitch), each (C, length, B): a row of tiles, from row `top` and column `left` on.
 
@@ -187,7 +188,7 @@ def _transform_pixels(x, n0, top, left, tiles, zero, block, planes, pitch, start
             )  # fmt: skip
 
 
-@njit(cache=True)
+@compiled
 def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, start, length):
     """planes (36, pitch), each (O, length, B): a row of tiles of dy, from (p, q) on.
 
@@ -208,7 +209,7 @@ def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, 
             )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def correlate_part(first, last, columns, x, w, turned, b, corner, y):
     """Tasks first .. last - 1 of a 3x3 convolution; a task is a row of `columns` tiles of B images.
 
@@ -255,7 +256,7 @@ def correlate_part(first, last, columns, x, w, turned, b, corner, y):
                         copy_line(edge, (r * M + s) * B, flat, place + (r * OW + s) * N)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def weight_gradient_part(first, last, rows, columns, x, dy, corner, sums):
     """Add the share of tasks first .. last - 1 to sums (36 * C*O).
 

@@ -1,0 +1,55 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-subclassing-any
+"""`compiled`, the decorator of every Numba function here: `njit` with a cache of our own.
+
+Numba's cache on disk tells entries apart by the processor and the function's own code. The code
+here depends on more: the shape of the tiles, and the files of the functions that are called. So
+both are part of the key.
+
+Before it looks into its cache, Numba also loads all that it might need in order to compile: NumPy's
+functions, lists, dictionaries, random numbers, SciPy where it is installed. What is read from the
+disk needs none of it, and most processes read everything. So it is loaded when there is
+something to compile.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
+
+from tinynet.kernels.numba_kernels.shape import SHAPE
+
+
+@functools.cache
+def _sources() -> str:
+    """A digest of the files of this package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class KernelCache(FunctionCache):
+    """Numba's cache of a function, with a longer key, and without the compiler until it is due."""
+
+    def load_overload(self, sig, target_context):
+        """The compiled function of this signature from the disk, or None."""
+        rtsys.initialize(target_context)  # memory management, which the compiled code calls
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+    def _index_key(self, sig, codegen):
+        return (*super()._index_key(sig, codegen), SHAPE, _sources())
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile at the first call with new types, or read from the disk; runs without the GIL."""
+    dispatcher: Any = njit(nogil=True)(function)
+    dispatcher._cache = KernelCache(function)
+    return dispatcher
