@@ -43,8 +43,7 @@ def check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
     """Check the gradient of every target of the subject."""
     report = Report(subject.name)
     rng = np.random.default_rng(seed)
-    elsewhere = subject.nearby(rng, 0.1)
-    _visit(subject, elsewhere)  # what a function keeps of its first call should not be this input
+    elsewhere = _far_away(subject, rng)  # what a function keeps of its first call is not this input
     first = subject.outcome()
     _refuse_values(subject, first.y)
     if failure := sanity.unstable(subject, first.y):
@@ -193,13 +192,29 @@ def directions(x: np.ndarray, mode: str, rng: np.random.Generator) -> Iterator[n
             yield v / max(1.0, np.sqrt(x.size) / 4)
 
 
-def _visit(subject: Subject, values: dict[str, np.ndarray]) -> None:
-    """Run the function at other values; whether it can be computed there does not matter."""
+def _visit(subject: Subject, values: dict[str, np.ndarray]) -> bool:
+    """Run the function at other values; whether it can be computed there."""
     before = {name: x.data.copy() for name, x in subject.targets.items()}
+    computed = False
     with contextlib.suppress(Exception), subject.at(values):
         subject.outcome()
+        computed = True
     for name, x in subject.targets.items():
         x.data = before[name]
+    return computed
+
+
+def _far_away(subject: Subject, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Visit a point and return it: with all signs turned, so that masks and winners are others.
+
+    A function that raises there, as it is not defined for such values, is run nearby.
+    """
+    nearby = subject.nearby(rng, 0.1)
+    mirrored = {name: -x for name, x in nearby.items()}
+    if _visit(subject, mirrored):
+        return mirrored
+    _visit(subject, nearby)
+    return nearby
 
 
 def _refuse_values(subject: Subject, y: np.ndarray) -> None:

@@ -139,7 +139,7 @@ class Search:
         trace = record(self.subject.run, self.subject.model)
         self.producers = trace.by_node()
         if self.elsewhere:  # a backward that reads what the last call left must not find this one
-            with self.subject.at(self.elsewhere), contextlib.suppress(ValueError, ArithmeticError):
+            with self.subject.at(self.elsewhere), contextlib.suppress(Exception):
                 self.subject.outcome()
         with np.errstate(all="ignore"):
             return trace, walk_back(trace, self.u)
@@ -293,18 +293,18 @@ class Search:
     def _state(self, replay: Replay, place: int, base: Base) -> tuple[str, str] | None:
         """Whether the backward depends on other calls of the operation than its own."""
         call = replay.call
-        other = call.args[place] * 1.1 + 0.01
-        try:
-            replay.forward(place)(other)
-            after = replay.backward(place, base.u)
-        except (IncidentError, ValueError, ArithmeticError):
-            return None
-        if not _close(after, base.gradient):
-            return (
-                "state carried from call to call",
-                "the gradient is another after the operation was called again with other values: "
-                "the backward must keep its values in local variables",
-            )
+        for factor in (-1.1, 1.1):  # with its signs turned, if the operation is defined there
+            try:
+                replay.forward(place)(factor * call.args[place] + 0.01)
+                after = replay.backward(place, base.u)
+            except Exception:  # whatever a function raises for values that it was not made for
+                continue
+            if not _close(after, base.gradient):
+                return (
+                    "state carried from call to call",
+                    "the gradient is another after the operation was called again with other "
+                    "values: the backward must keep its values in local variables",
+                )
         v = self.rng.standard_normal(base.x.shape)
         there = self._first_seen(call, place)
         if there is not None and there.shape == base.x.shape and not same(there, base.x):

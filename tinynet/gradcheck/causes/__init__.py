@@ -12,6 +12,7 @@ called: a convolution is recognised by its numbers.
     pooling.py        ties, winners, the divisor of the mean
     normalisation.py  softmax, statistics treated as constants
     accumulation.py   sums that are missing or run over the wrong axis, uses that are forgotten
+    scratch.py        a saved value that the forward pass overwrites: seen by running it again
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tinynet.gradcheck.causes import (
     normalisation,
     pooling,
     scaling,
+    scratch,
 )
 from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect
 from tinynet.gradcheck.fault import Fault
@@ -67,7 +69,7 @@ def diagnose(fault: Fault) -> tuple[str, str] | None:
                 found = _confirmed(family, fault, found)
             if found:
                 return _verdict(found, fault.analytic.size)
-    return None
+        return scratch.overwritten(Clues(fault))
 
 
 def _fitting(family: Callable[[Clues], Iterator[Suspect]], clues: Clues) -> dict[str, str]:
