@@ -1,6 +1,6 @@
 """False alarms of the gradient check: the whole table of operations, with many seeds.
 
-    python -m benchmarks.gradcheck_false_alarms [--seeds 200]
+    python -m benchmarks.gradcheck_false_alarms [--seeds 200] [--slowest 10]
 
 Each seed draws new inputs for every row of `tinynet.gradcheck.table`, a new output gradient and
 new directions. All of these gradients are right, so every failure, and every check that is
@@ -19,9 +19,10 @@ from tinynet.gradcheck import gradcheck
 from tinynet.gradcheck.table import table
 
 
-def alarms(seed: int) -> tuple[list[str], list[float], int]:
-    """(what was called wrong, seconds of each check, numbers on kinks) of one seed."""
-    found, seconds, kinks = [], [], 0
+def alarms(seed: int) -> tuple[list[str], dict[str, float], int]:
+    """(what was called wrong, seconds of each row's check, numbers on kinks) of one seed."""
+    found, kinks = [], 0
+    seconds: dict[str, float] = {}
     for row in table(np.random.default_rng(seed)):
         inputs = [tinynet.Tensor(x) for x in row.inputs]
         start = time.perf_counter()
@@ -30,7 +31,7 @@ def alarms(seed: int) -> tuple[list[str], list[float], int]:
         except ValueError as error:
             found.append(f"seed {seed}: {row}: {error}")
             continue
-        seconds.append(time.perf_counter() - start)
+        seconds[str(row)] = time.perf_counter() - start
         kinks += report.skipped_kinks
         if not report:
             found.append(f"seed {seed}: {report}")
@@ -40,16 +41,26 @@ def alarms(seed: int) -> tuple[list[str], list[float], int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=200, metavar="N", help="default: 200")
-    count = parser.parse_args().seeds
+    parser.add_argument(
+        "--slowest", type=int, default=0, metavar="N", help="print the rows that take longest"
+    )
+    options = parser.parse_args()
+    count = options.seeds
     found: list[str] = []
     seconds: list[float] = []
+    by_row: dict[str, list[float]] = {}
     kinks = 0
     for seed in range(count):
         wrong, took, on_kinks = alarms(seed)
         found += wrong
-        seconds += took
+        seconds += took.values()
+        for row, one in took.items():
+            by_row.setdefault(row, []).append(one)
         kinks += on_kinks
     print("\n".join(found), end="\n" if found else "")
+    medians = {row: 1e3 * float(np.median(times)) for row, times in by_row.items()}
+    for row in sorted(medians, key=lambda row: -medians[row])[: options.slowest]:
+        print(f"{medians[row]:6.1f} ms in the median  {row}")
     median, slow = 1e3 * np.median(seconds), 1e3 * np.quantile(seconds, 0.99)
     print(
         f"{len(found)} false alarms in {len(seconds)} checks of {len(seconds) // count} rows, "

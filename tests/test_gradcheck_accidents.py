@@ -152,6 +152,30 @@ def test_a_backward_that_uses_the_values_of_another_call_is_named(kept):
     assert failure.cause == "state carried from call to call"
 
 
+@pytest.mark.parametrize("kept", ["first", "last"])
+def test_a_mask_of_another_call_is_named_though_small_steps_do_not_change_it(kept):
+    memory = {}
+
+    @tinynet.differentiable
+    def relu(x):
+        if kept == "last" or not memory:
+            memory["mask"] = x > 0
+        return np.maximum(x, 0), lambda dy: dy * memory["mask"]
+
+    failure = only(gradcheck(relu, rng.standard_normal((4, 4))))
+    assert (failure.op, failure.argument) == ("relu", "x")
+    assert failure.cause == "state carried from call to call"
+
+
+def test_a_function_that_minds_other_signs_is_checked_all_the_same():
+    @tinynet.differentiable
+    def root(x):
+        assert (x > 0).all()
+        return np.sqrt(x), lambda dy: dy / (2 * np.sqrt(x))
+
+    assert gradcheck(root, np.array([1.0, 2.0, 3.0]))
+
+
 def test_an_error_of_the_function_itself_passes_through():
     def fn(x):
         raise RuntimeError("my own mistake")

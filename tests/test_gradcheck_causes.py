@@ -71,9 +71,9 @@ def right_tanh(x):
 
 
 RIGHT = [
-    (right_conv, [(2, 2, 5, 5), (2, 2, 3, 3), (2,)], CONV, "x"),
-    (right_conv, [(2, 3, 7, 7), (2, 3, 3, 3), (2,)], CONV, "w"),
-    (right_conv, [(2, 3, 7, 7), (2, 3, 3, 3), (2,)], CONV, "b"),
+    (right_conv, [(2, 2, 3, 4), (2, 2, 3, 2), (2,)], CONV, "x"),
+    (right_conv, [(2, 2, 5, 4), (2, 2, 3, 2), (2,)], CONV, "w"),
+    (right_conv, [(2, 2, 5, 4), (2, 2, 3, 2), (2,)], CONV, "b"),
     (right_max_pool, [(2, 1, 5, 5)], {"kernel_size": 3, "stride": 2}, "x"),
     (right_softmax, [(3, 4)], {}, "x"),
     (right_batch_norm, [(3, 2, 4, 3), (2,), (2,)], {"eps": 1e-5}, "x"),
@@ -228,6 +228,29 @@ def test_a_function_that_changes_its_arguments_or_fails_elsewhere_is_diagnosed_a
     wrong = fault(lambda x, w: touchy(x.copy(), w), [x, w])
     wrong.forward = touchy
     assert diagnose(wrong)[0] == "transposed weight"
+
+
+def test_a_saved_value_that_is_used_as_scratch_is_named_with_its_line(rng):
+    def sigmoid(x):
+        y = 1 / (1 + np.exp(-x))
+        result = y.copy()
+        np.subtract(y, 1, out=y)
+        return result, lambda dy: dy * y * (1 - y)
+
+    cause, evidence = diagnose(fault(sigmoid, [rng.standard_normal((3, 4))]))
+    assert cause == "a saved value is overwritten in place"
+    assert "`np.subtract(y, 1, out=y)`" in evidence
+
+
+def test_a_saved_value_that_is_built_up_in_place_is_not_blamed_for_a_wrong_formula(rng):
+    def running_tanh(x):
+        y = np.zeros_like(x)
+        y += x
+        y += 0.1 * x * x
+        np.tanh(y, out=y)
+        return y.copy(), lambda dy: dy * (1 - y**4) * (1 + 0.3 * x)
+
+    assert diagnose(fault(running_tanh, [rng.standard_normal((3, 4))])) is None
 
 
 # ----- what the suspects stand on -----------------------------------------------------------------
