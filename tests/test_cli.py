@@ -445,6 +445,29 @@ def test_gradcheck_takes_the_inputs_that_a_file_gives(my_op, capsys):
 
 
 @pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ("tinynet.softmax(x, 1).sum()", 1, "sums up a softmax"),
+        ("tinynet.batch_norm(x, training=True).sum()", 1, "sums up a batch_norm"),
+        ("(x.tanh() * x).sum()", 0, "checked by itself with random output gradients"),
+        ("tinynet.ones(3)", 1, "does not depend on x"),
+        ("x.astype(np.float32) * 1e-3 + 1000", 1, "rounds so coarsely"),
+        ("tinynet.dropout(x, 0.5)", 1, "non-deterministic function"),
+    ],
+)
+def test_gradcheck_takes_functions_of_tensors_and_says_what_says_nothing(
+    tmp_path, capsys, body, code, words
+):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        f"import numpy as np\nimport tinynet\n\ndef fn(x):\n    return {body}\n\n"
+        "INPUTS = (np.random.default_rng(0).standard_normal((5, 3)),)\n"
+    )
+    assert main(["gradcheck", "--file", f"{file}:fn"]) == code
+    assert words in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
     ("target", "words"),
     [
         ("none.py", "there is no file none.py"),

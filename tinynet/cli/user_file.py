@@ -113,7 +113,7 @@ def _check(module: ModuleType, name: str, function: Callable[..., Any], seed: in
     wrapped = autograd.differentiable(function)
     try:
         reports, notes = _check_function(module, name, wrapped, function, seed)
-    except (BadArgument, TypeError):
+    except (BadArgument, TypeError, AttributeError):  # a function of tensors, not of arrays
         return _check_function(module, name, function, function, seed)
     return reports, [
         *notes,
@@ -169,8 +169,10 @@ def _check_case(
     fn.__name__ = f"{name}({', '.join(filter(None, (shapes, case.title)))})"
     args = [_as_tensor(arg) for arg in case.args]
     if hasattr(operation, "forward"):
-        pulls = body(*case.args, **case.settings)[1:]
-        for arg, pull in zip(args, pulls):
+        result = body(*case.args, **case.settings)
+        if not isinstance(result, tuple):
+            raise TypeError(f"{name} does not return (y, dx, ...)")
+        for arg, pull in zip(args, result[1:]):
             if isinstance(arg, Tensor) and pull is not None:
                 arg.requires_grad_()
     report = gradcheck(fn, args, seed=seed)

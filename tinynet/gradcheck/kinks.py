@@ -93,9 +93,8 @@ def _distance(bound: Bound, *limits: float) -> Signature:
 
 def _winners(columns: np.ndarray) -> Signature:
     """columns (..., n): the place of the largest of n, and how many rows have it twice."""
-    place = columns.argmax(-1)
-    largest = np.take_along_axis(columns, place[..., None], -1)
-    return place, int(((columns == largest).sum(-1) > 1).sum())
+    largest = columns.max(-1, keepdims=True)
+    return columns.argmax(-1), int(((columns == largest).sum(-1) > 1).sum())
 
 
 def _reduced(bound: Bound, sign: int) -> Signature:
