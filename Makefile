@@ -23,7 +23,7 @@ train: $(BIN)/tinynet  ## train a small CNN on handwritten digits
 	$(BIN)/tinynet train
 
 test: $(BIN)/pytest  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(BIN)/pytest  ## look for mistakes in style and in the direction of imports
 	$(BIN)/ruff check .
