@@ -288,11 +288,22 @@ def test_threads_follow_the_error_state_of_their_caller(monkeypatch):
         threads.run(lambda i: huge * huge, range(4))
 
 
+def begin_awake(begin):
+    """`Worker.begin` that says of every worker that it was awake."""
+
+    def wrapped(worker, task):
+        begin(worker, task)
+        return True
+
+    return wrapped
+
+
 def test_after_a_helper_came_late_callers_compute_alone_for_a_while(monkeypatch):
     monkeypatch.setattr(threads, "_count", 2)
     monkeypatch.setattr(threads, "_alone_until", 0.0)
+    monkeypatch.setattr(threads, "_alone", 1e9)
     monkeypatch.setattr(threads, "LATE", -1e9)  # whoever helps is late
-    monkeypatch.setattr(threads, "ALONE", 1e9)
+    monkeypatch.setattr(threads.Worker, "begin", begin_awake(threads.Worker.begin))
     assert len(set(threads.run(lambda i: get_ident(), range(2)))) == 2
     assert threads.run(lambda i: get_ident(), range(2)) == [get_ident()] * 2
 
@@ -301,7 +312,7 @@ def test_a_worker_that_went_to_sleep_works_again():
     worker = Worker()
     seen = []
     for number in range(3):
-        worker.begin(lambda number=number: seen.append(number))
+        assert not worker.begin(lambda number=number: seen.append(number))
         assert worker.wait() is None
         while CAN_SPIN and not worker.rest():  # as the watchman does, twice
             pass

@@ -49,8 +49,8 @@ OUTER_PARALLEL_FROM = 500_000  # likewise, for the product of a column and a row
 PARALLEL_FROM = 10_000_000  # multiplications below which handing over costs more than it saves
 
 
-LATE = 0.002  # seconds that a helper may need beyond twice its caller's time
-ALONE = 0.5  # seconds that callers compute alone after a helper came late
+LATE = 0.002  # seconds that a helper that was awake may need beyond twice its caller's time
+ALONE = (0.05, 1.0)  # seconds that callers compute alone after that: doubled while it goes on so
 
 
 def get_num_threads() -> int:
@@ -89,7 +89,7 @@ def single_blas_thread() -> None:
 
 _workers: list[Worker] = []
 _busy = threading.Lock()  # one caller at a time has the workers; another computes alone
-_alone_until = 0.0
+_alone_until, _alone = 0.0, ALONE[0]
 
 
 def _forget_workers() -> None:
@@ -121,7 +121,7 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
 
 
 def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> list[R]:
-    global _alone_until
+    global _alone_until, _alone
     while len(_workers) < count - 1:
         _workers.append(Worker())
     results: list[Any] = [None] * len(blocks)
@@ -132,9 +132,10 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
             results[i] = work(blocks[i])
 
     helpers = _workers[: count - 1]
+    awake = True
     for helper, first, end in zip(helpers, ends, ends[1:]):
         context = contextvars.copy_context()  # carries np.errstate over to the thread
-        helper.begin(functools.partial(context.run, share, first, end))
+        awake &= helper.begin(functools.partial(context.run, share, first, end))
     began = time.perf_counter()
     try:
         share(0, ends[0])
@@ -142,8 +143,10 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
         done = time.perf_counter()
         errors = _wait_for_all(helpers)
         now = time.perf_counter()
-        if now - done > 2 * (done - began) + LATE:
-            _alone_until = now + ALONE
+        late = awake and now - done > 2 * (done - began) + LATE
+        if late:
+            _alone_until = now + _alone
+        _alone = min(max(_alone * (2 if late else 0.99), ALONE[0]), ALONE[1])
     for error in errors:
         if error is not None:
             raise error

@@ -66,17 +66,18 @@ class Worker:
         self._start, self._done, self._wake = Signal(), Signal(), SleepingSignal()
         threading.Thread(target=self._live, daemon=True, name="tinynet-kernel").start()
 
-    def begin(self, task: Callable[[], None]) -> None:
-        """Hand over a task. The one before must have been waited for."""
+    def begin(self, task: Callable[[], None]) -> bool:
+        """Hand over a task; whether it was awake. The task before must have been waited for."""
         with self._change:
             self._task, self._busy, self._idle = task, True, False
             if self._awake:
                 self._start.set()
-                return
+                return True
             self._awake = CAN_SPIN
             self._wake.set()
         if CAN_SPIN:
             _watchman.watch(self)
+        return False
 
     def wait(self) -> BaseException | None:
         """Wait for the end of the task; the error that ended it, if one did."""
