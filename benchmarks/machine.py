@@ -24,10 +24,12 @@ def describe() -> dict[str, str]:
     """Machine and versions, what is not installed left out."""
     import numpy as np
 
+    from tinynet.training.environment import processor  # not in the worker processes of others
+
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
     found = {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": str(cores()),
         "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
@@ -65,22 +67,6 @@ def commit() -> str:
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def _processor() -> str:
-    """The processor's name, with its family and model where the name says little."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    entries = (line.split(":", 1) for line in text.splitlines() if ":" in line)
-    facts: dict[str, str] = {}
-    for name, value in entries:
-        facts.setdefault(name.strip(), value.strip())
-    name = facts.get("model name", platform.machine())
-    if "cpu family" in facts:
-        name += f" (family {facts['cpu family']}, model {facts.get('model', '?')})"
-    return name
 
 
 def peak_memory_mb() -> float:

@@ -94,18 +94,14 @@ def _from_file(args: argparse.Namespace) -> dict[str, Any]:
 
 def load_function(place: str) -> Any:
     """The function at FILE:FUNCTION; BadArgument where there is none."""
-    import runpy
-    import sys
     from pathlib import Path
+
+    from tinynet.cli.user_file import load
 
     file, colon, name = place.rpartition(":")
     if not colon or not file.endswith(".py") or not name.isidentifier():
         raise BadArgument(f"{place!r} is no FILE.py:FUNCTION, such as my_train.py:make")
-    path = Path(file)
-    if not path.is_file():
-        raise BadArgument(f"there is no file {file}")
-    sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside it
-    found = runpy.run_path(str(path), run_name=path.stem)
+    found = vars(load(Path(file)))
     if not callable(found.get(name)):
         functions = [n for n, value in found.items() if callable(value) and n[:1] != "_"]
         raise BadArgument(f"{file} has no function {name!r}; it has {', '.join(functions)}")
