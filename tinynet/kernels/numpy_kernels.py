@@ -16,6 +16,9 @@ least N neighbouring numbers. For a batch of one it is the plain (C, H, W).
 The unfolded windows are KH*KW times larger than the image, so they are made and used block by
 block, in a buffer of at most BLOCK_BYTES that stays in the processor's cache.
 
+At stride 1 dx needs no scatter: each pixel gathers the windows that saw it, which is a convolution
+of dy with the filters turned by 180 degrees.
+
 For batches `rows.py` has a faster plan, to which the convolutions here hand over.
 """
 
