@@ -6,6 +6,7 @@ content, because mirrors compress the same content differently.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -151,3 +152,17 @@ def check_download(file: RemoteFile, part: Path) -> None:
 def reason(error: BaseException) -> str:
     """What an error says, or at least its name."""
     return str(error) or type(error).__name__
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the rename itself reach the disk, where the system can do that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot sync folders
+            raise
+    finally:
+        os.close(descriptor)

@@ -22,7 +22,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from tinynet.data.files import CHUNK, RemoteFile, check_download, find, reason
+from tinynet.data.files import CHUNK, RemoteFile, check_download, find, reason, sync_folder
 from tinynet.errors import DataError
 
 TIMEOUT = 20.0  # seconds to connect, and without a byte, before a mirror is given up
@@ -286,12 +286,7 @@ def _put_in_place(part: FileIO, target: Path) -> None:
         if sys.platform == "win32":
             part.close()  # an open file cannot be renamed there
         os.replace(part.name, target)
-        if sys.platform != "win32":
-            descriptor = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        sync_folder(target.parent)
 
 
 @contextlib.contextmanager
