@@ -21,6 +21,7 @@ from tinynet.training import (
     checkpoint,
     fit,
 )
+from tinynet.training.history import from_columns
 
 EPOCHS, BATCH = 3, 8
 
@@ -97,7 +98,8 @@ def train(few, out: Path, die_at: int = 0, resume: bool = True, **options):
 
 def outcome(out: Path):
     stored = checkpoint.read(out / "last.npz")
-    history = [{k: v for k, v in r.items() if k != "seconds"} for r in stored.run["history"]]
+    records = from_columns(stored.run["history"])
+    history = [{k: v for k, v in r.items() if k != "seconds"} for r in records]
     return stored.sha256(), history, stored.run["losses"].tolist(), stored.run["random"]["default"]
 
 
@@ -183,7 +185,7 @@ def test_the_folder_keeps_the_last_the_best_and_every_kth(few, tmp_path):
     assert names == ["best.npz", "epoch-0002.npz", "epoch-0004.npz", "last.npz"]
     runs = {name: checkpoint.read(tmp_path / name).run for name in names}
     assert [runs[n]["epoch"] for n in ("epoch-0002.npz", "epoch-0004.npz", "last.npz")] == [2, 4, 5]
-    best = max(runs["last.npz"]["history"], key=lambda r: r["validation_accuracy"])
+    best = max(from_columns(runs["last.npz"]["history"]), key=lambda r: r["validation_accuracy"])
     assert runs["best.npz"]["epoch"] == best["epoch"]
     assert checkpoint.read(tmp_path / "best.npz").chosen_by == "validation_accuracy"
 
@@ -195,7 +197,7 @@ def test_a_run_goes_on_from_any_kept_checkpoint(few, tmp_path):
     history = fit(again, few, 4, resume=tmp_path / "epoch-0002.npz", **options)
     last = checkpoint.read(tmp_path / "last.npz")
     assert checkpoint.weights_sha256(again.state_dict()) == last.sha256()
-    assert history.column("loss") == [record["loss"] for record in last.run["history"]]
+    assert history.column("loss") == last.run["history"][0]["loss"].tolist()
 
 
 def test_the_best_weights_are_restored_after_an_interruption_too(few, tmp_path):

@@ -107,7 +107,7 @@ def test_verify_writes_nothing_into_the_folder(run):
 def test_a_loss_that_differs_is_named_by_its_step(run, capsys):
     def change(state):
         state["losses"][12] += 1e-9
-        state["history"][1]["accuracy"] = 0.123
+        state["history"][0]["accuracy"][1] = 0.123
 
     rewrite(run, change)
     with kernels_of("numpy"):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
 
 Record: TypeAlias = "dict[str, float]"
 
@@ -36,6 +40,33 @@ class History(list[Record]):
         known = list(self[0]) if self else []
         if name not in known:
             raise KeyError(f"the history has no {name!r}; it has {', '.join(known) or 'no epoch'}")
+
+
+def to_columns(records: Iterable[Record]) -> list[dict[str, np.ndarray]]:
+    """The records as a checkpoint keeps them: an array for each quantity, over the epochs.
+
+    Records of other quantities than the ones before them begin a dict of their own.
+
+    >>> to_columns([{"epoch": 1, "loss": 0.9}, {"epoch": 2, "loss": 0.4}])
+    [{'epoch': array([1, 2]), 'loss': array([0.9, 0.4])}]
+    """
+    groups = ((names, list(group)) for names, group in itertools.groupby(records, key=tuple))
+    return [{name: np.array([r[name] for r in group]) for name in names} for names, group in groups]
+
+
+def from_columns(groups: Iterable[Mapping[str, Any]]) -> list[Record]:
+    """The records again; a single number stands for one epoch.
+
+    Raises ValueError for what are no numbers, or columns of different lengths.
+    """
+    records: list[Record] = []
+    for group in groups:
+        columns = [np.atleast_1d(values) for values in group.values()]
+        if any(column.ndim > 1 or column.dtype.kind not in "iuf" for column in columns):
+            raise ValueError(f"{dict(group)!r:.60} are no records of epochs")
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        records += [dict(zip(group, row)) for row in rows]
+    return records
 
 
 def lower_is_better(name: str) -> bool:

@@ -27,7 +27,7 @@ import numpy as np
 from tinynet.errors import CheckpointError
 from tinynet.random import default_rng
 from tinynet.training.environment import environment
-from tinynet.training.history import Record
+from tinynet.training.history import from_columns, to_columns
 from tinynet.training.loop import EpochSoFar
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def capture(run: Run) -> dict[str, Any]:
             "count": run.so_far.means.count,
             "sums": dict(run.so_far.means.sums),
         },
-        "history": [dict(record) for record in run.history],
+        "history": to_columns(run.history),
         "losses": np.array(run.losses, np.float64),
         "optimizer": {"class": type(run.optimizer).__name__, "state": run.optimizer.state_dict()},
         "schedule": None
@@ -89,6 +89,9 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
 
 def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
     _check_alike(run, state)
+    history = from_columns(state["history"])
+    if len(state["losses"]) != state["step"] or len(history) > state["epoch"]:
+        raise CheckpointError("cannot resume: the run's steps and records do not fit together")
     run.optimizer.load_state_dict(state["optimizer"]["state"])
     if run.schedule.scheduler is not None:
         run.schedule.scheduler.load_state_dict(state["schedule"]["state"])
@@ -96,7 +99,7 @@ def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> N
         if saved is not None:
             _load_loader(loader, saved)
     _load_generators(run, state["random"])
-    run.history[:] = [_record(record) for record in state["history"]]
+    run.history[:] = history
     run.losses = array("d", state["losses"].astype(np.float64))
     run.epoch, run.step = _count(state["epoch"]), _count(state["step"])
     run.stop = str(state["stop"])
@@ -126,20 +129,12 @@ def _check_alike(run: Run, state: dict[str, Any]) -> None:
             f"cannot resume: the run was set up for {state['epochs']} epochs, which its learning "
             f"rates follow; not for {run.epochs}"
         )
-    if len(state["losses"]) != state["step"] or len(state["history"]) > state["epoch"]:
-        raise CheckpointError("cannot resume: the run's steps and records do not fit together")
 
 
 def _count(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise CheckpointError(f"cannot resume: {value!r:.40} is no count")
     return value
-
-
-def _record(saved: dict[str, Any]) -> Record:
-    if not all(type(value) in (int, float) for value in saved.values()):
-        raise CheckpointError(f"cannot resume: {saved!r:.60} is no record of an epoch")
-    return dict(saved)
 
 
 def _so_far(saved: dict[str, Any]) -> EpochSoFar:

@@ -22,7 +22,7 @@ from tinynet.training.callbacks import Callback, Run
 from tinynet.training.checkpoint import Checkpoint, read, weights_sha256
 from tinynet.training.environment import differences, environment
 from tinynet.training.fit import fit
-from tinynet.training.history import Record, describe
+from tinynet.training.history import Record, describe, from_columns
 
 
 @dataclass
@@ -116,8 +116,13 @@ class Replay(Callback):
         if recorded.run is None:
             raise CheckpointError("cannot verify: this checkpoint holds a model, but no run")
         self.recorded = recorded
-        self.losses: list[float] = [float(loss) for loss in recorded.run["losses"]]
-        self.history: list[Record] = recorded.run["history"]
+        try:
+            self.losses = [float(loss) for loss in recorded.run["losses"]]
+            self.history = from_columns(recorded.run["history"])
+        except Exception as error:  # an archive can be whole and its content nonsense
+            raise CheckpointError(
+                f"cannot verify: the run's state is damaged: {error!r}"
+            ) from error
         self.tell = tell or (lambda line: None)
         self.first: int | None = None
         self.differs_at: tuple[int, float, float] | None = None
