@@ -21,6 +21,7 @@ import contextvars
 import ctypes
 import functools
 import glob
+import itertools
 import os
 import threading
 import time
@@ -47,10 +48,11 @@ _count = _cores()
 MATMUL_PARALLEL_FROM = 4_000_000  # likewise, for a single product
 OUTER_PARALLEL_FROM = 500_000  # likewise, for the product of a column and a row
 PARALLEL_FROM = 10_000_000  # multiplications below which handing over costs more than it saves
-
-
 LATE = 0.002  # seconds that a helper that was awake may need beyond twice its caller's time
 ALONE = (0.05, 1.0)  # seconds that callers compute alone after that: doubled while it goes on so
+
+NOBODY = np.empty((0, 4), np.int64)
+"""The team of a compiled kernel that has no helpers."""
 
 
 def get_num_threads() -> int:
@@ -112,18 +114,8 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
     single_blas_thread()
     few = multiplications is not None and multiplications < PARALLEL_FROM
     count = 1 if few else min(_count, len(blocks))
-    if count == 1 or time.perf_counter() < _alone_until or not _busy.acquire(blocking=False):
+    if count == 1 or not _workers_free():
         return [work(block) for block in blocks]
-    try:
-        return _run_together(work, blocks, count)
-    finally:
-        _busy.release()
-
-
-def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> list[R]:
-    global _alone_until, _alone
-    while len(_workers) < count - 1:
-        _workers.append(Worker())
     results: list[Any] = [None] * len(blocks)
     ends = [len(blocks) * (i + 1) // count for i in range(count)]
 
@@ -131,14 +123,74 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
         for i in range(first, end):
             results[i] = work(blocks[i])
 
-    helpers = _workers[: count - 1]
-    awake = True
-    for helper, first, end in zip(helpers, ends, ends[1:]):
-        context = contextvars.copy_context()  # carries np.errstate over to the thread
-        awake &= helper.begin(functools.partial(context.run, share, first, end))
+    tasks = [  # a context carries np.errstate over to the thread
+        functools.partial(contextvars.copy_context().run, share, first, end)
+        for first, end in itertools.pairwise(ends)
+    ]
+    try:
+        helpers = _helpers(len(tasks))
+        awake = [helper.begin(task) for helper, task in zip(helpers, tasks)]
+        _first_share(lambda: share(0, ends[0]), helpers, all(awake))
+    finally:
+        _busy.release()
+    return results
+
+
+def run_compiled(work: Callable[[int, np.ndarray], object], parts: int) -> None:
+    """work(part, team) for each part, by a thread each, for work that is one compiled call.
+
+    team: for the helpers that are awake, what the caller's call needs to start them and to wait
+    for them, see `numba_kernels.team`; for the helpers' own calls there is nobody to start.
+    """
+    if parts == 1 or not _workers_free():
+        for part in range(parts):
+            work(part, NOBODY)
+        return
+    try:
+        helpers = _helpers(parts - 1)
+        awake = [
+            helper.begin(functools.partial(work, part, NOBODY), later=True)
+            for part, helper in enumerate(helpers, 1)
+        ]
+        ready = [helper for helper, is_awake in zip(helpers, awake) if is_awake]
+        team = np.array(
+            [(h.start.address, h.done.address, h.start.free, 0) for h in ready], np.int64
+        )
+        team = team if ready else NOBODY
+
+        def first_share() -> None:
+            try:
+                work(0, team)
+            finally:
+                for helper, started in zip(ready, team[:, -1]):
+                    if not started:  # an error on the way into the kernel
+                        helper.start.set()
+
+        _first_share(first_share, helpers, all(awake))
+    finally:
+        _busy.release()
+
+
+def _workers_free() -> bool:
+    """Whether the caller gets the workers; it then has to release `_busy`."""
+    return time.perf_counter() >= _alone_until and _busy.acquire(blocking=False)
+
+
+def _helpers(count: int) -> list[Worker]:
+    while len(_workers) < count:
+        _workers.append(Worker())
+    return _workers[:count]
+
+
+def _first_share(share: Callable[[], None], helpers: list[Worker], awake: bool) -> None:
+    """The caller's own share; then wait for the helpers, and raise what went wrong in theirs.
+
+    awake: whether all of them were, so that one that is late is so because of others.
+    """
+    global _alone_until, _alone
     began = time.perf_counter()
     try:
-        share(0, ends[0])
+        share()
     finally:
         done = time.perf_counter()
         errors = _wait_for_all(helpers)
@@ -150,7 +202,6 @@ def _run_together(work: Callable[[T], R], blocks: Sequence[T], count: int) -> li
     for error in errors:
         if error is not None:
             raise error
-    return results
 
 
 def _wait_for_all(helpers: list[Worker]) -> list[BaseException | None]:

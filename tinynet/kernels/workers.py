@@ -35,12 +35,19 @@ class SleepingSignal:
 
 
 class SpinningSignal:
-    """The same flag; waiting is spinning."""
+    """The same flag; waiting is spinning.
+
+    Compiled code sets it by writing `free` to `address`, and sees there that it is set.
+    """
+
+    address: int
+    free: int
 
     def __init__(self) -> None:
         self._line = (ctypes.c_int * 64)()  # a spin lock alone on its lines of the cache
         place = ctypes.byref(self._line, 128)
         _held.pthread_spin_init(place, 0)
+        self.address, self.free = ctypes.addressof(self._line) + 128, self._line[32]
         _held.pthread_spin_lock(place)
         lock, unlock = _free.pthread_spin_lock, _held.pthread_spin_unlock
         self.wait: Callable[[], Any] = lambda: lock(place)
@@ -63,15 +70,19 @@ class Worker:
         self._error: BaseException | None = None
         self._change = threading.Lock()  # around what `begin` and `rest` both look at
         self._awake = self._to_sleep = self._busy = self._idle = False
-        self._start, self._done, self._wake = Signal(), Signal(), SleepingSignal()
+        self.start, self.done, self._wake = Signal(), Signal(), SleepingSignal()
         threading.Thread(target=self._live, daemon=True, name="tinynet-kernel").start()
 
-    def begin(self, task: Callable[[], None]) -> bool:
-        """Hand over a task; whether it was awake. The task before must have been waited for."""
+    def begin(self, task: Callable[[], None], later: bool = False) -> bool:
+        """Hand over a task; whether it was awake. The task before must have been waited for.
+
+        later: if it is awake, it starts when `start` is set, not now.
+        """
         with self._change:
             self._task, self._busy, self._idle = task, True, False
             if self._awake:
-                self._start.set()
+                if not later:
+                    self.start.set()
                 return True
             self._awake = CAN_SPIN
             self._wake.set()
@@ -81,7 +92,7 @@ class Worker:
 
     def wait(self) -> BaseException | None:
         """Wait for the end of the task; the error that ended it, if one did."""
-        self._done.wait()
+        self.done.wait()
         error, self._error = self._error, None
         return error
 
@@ -94,7 +105,7 @@ class Worker:
                 self._idle = True
                 return False
             self._awake, self._to_sleep = False, True
-            self._start.set()
+            self.start.set()
             return True
 
     def _live(self) -> None:
@@ -106,9 +117,9 @@ class Worker:
                 self._error = error
             self._task = lambda: None
             self._busy = False
-            self._done.set()
+            self.done.set()
             if CAN_SPIN:
-                self._start.wait()
+                self.start.wait()
             if self._to_sleep or not CAN_SPIN:
                 self._to_sleep = False
                 self._wake.wait()

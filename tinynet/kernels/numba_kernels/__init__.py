@@ -1,9 +1,10 @@
 """The kernels compiled by Numba, with the same signatures as the NumPy ones.
 
-Seven files, each one idea:
+Eight files, each one idea:
 
     shape.py      how large the tiles are on this processor
     compiled.py   the decorator that compiles and keeps the result on disk
+    team.py       how a kernel starts the threads that share it, and waits for them
     tiles.py      vector code: a tile of a matrix product that stays in registers
     direct.py     convolution as that product, over windows that are never unfolded
     winograd.py   3x3 convolution with a quarter of the multiplications
@@ -42,8 +43,8 @@ from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
 BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in its second-level cache
-SERIAL_FLOPS = 4_000_000  # below this, a second thread costs more than it saves
-SERIAL_BYTES = 1 << 19  # the same for pooling and ReLU
+SERIAL_FLOPS = 1_000_000  # below this, a second thread costs more than it saves
+SERIAL_BYTES = 1 << 17  # the same for pooling and ReLU
 FEW_PIXELS = 1 << 13  # up to this, pooling of fewer images than a line holds has a gain
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -62,14 +63,14 @@ def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return x if x.flags.writeable else x.copy()
 
 
-def share_out(work: Callable[[int, int, int], Any], tasks: int, serial: bool) -> int:
-    """Run work(part, first, last) over 0 .. tasks - 1, a share for each thread; -> parts."""
+def share_out(work: Callable[[Any, int, int, int], Any], tasks: int, serial: bool) -> int:
+    """Run work(team, part, first, last) over 0 .. tasks - 1, a share for each thread; -> parts."""
     parts = 1 if serial else min(threads.get_num_threads(), tasks)
     if parts == 1:
-        work(0, 0, tasks)
+        work(threads.NOBODY, 0, 0, tasks)
     else:
         ends = [tasks * part // parts for part in range(parts + 1)]
-        threads.run(lambda part: work(part, ends[part], ends[part + 1]), range(parts))
+        threads.run_compiled(lambda part, team: work(team, part, ends[part], ends[part + 1]), parts)
     return parts
 
 
@@ -89,7 +90,7 @@ def _rows_per_task(N: int, C: int, OH: int, width: int, reach: int, dtype: np.dt
     B = min(N, lanes(dtype))
     fitting = max(1, BLOCK_BYTES // (C * width * B * dtype.itemsize) - reach + 1)
     blocks = -(-N // B)
-    strips = max(-(-OH // fitting), -(-2 * threads.get_num_threads() // blocks))
+    strips = max(-(-OH // fitting), -(-threads.get_num_threads() // blocks))
     return -(-OH // strips)
 
 
@@ -113,16 +114,18 @@ def _correlate(
     if winograd.pays(N, C, O, kernel, dilation, size, dtype):
         columns = winograd.chunk(C, 4, size)[1]
 
-        def work(part: int, first: int, last: int) -> None:
-            winograd.correlate_part(first, last, columns, x, w, turned, bias, corner, y)
+        def work(team: Any, part: int, first: int, last: int) -> None:
+            winograd.correlate_part(team, first, last, columns, x, w, turned, bias, corner, y)
 
         tasks = winograd.tasks(N, size, (1, columns))
     else:
         width = W + sum(padding[1])
         rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype)
 
-        def work(part: int, first: int, last: int) -> None:
-            direct.correlate_part(first, last, rows, x, w, turned, bias, dilation, corner, width, y)
+        def work(team: Any, part: int, first: int, last: int) -> None:
+            direct.correlate_part(
+                team, first, last, rows, x, w, turned, bias, dilation, corner, width, y
+            )
 
         tasks = -(-N // lanes(dtype)) * -(-size[0] // rows)
     share_out(work, tasks, 2 * y.size * C * kernel[0] * kernel[1] < SERIAL_FLOPS)
@@ -196,8 +199,8 @@ def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
     rows, columns = winograd.chunk((C + O) // 2, 4, size)
     sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), x.dtype)
 
-    def work(part: int, first: int, last: int) -> None:
-        winograd.weight_gradient_part(first, last, rows, columns, x, dy, corner, sums[part])
+    def work(team: Any, part: int, first: int, last: int) -> None:
+        winograd.weight_gradient_part(team, first, last, rows, columns, x, dy, corner, sums[part])
 
     serial = 18 * dy.size * C < SERIAL_FLOPS
     parts = share_out(work, winograd.tasks(N, size, (rows, columns)), serial)
@@ -214,9 +217,9 @@ def _direct_dw(
     rows = _rows_per_task(N, C, OH, width, span(kernel[0], dilation[0]), x.dtype)
     sums = np.zeros((threads.get_num_threads(), O * K), x.dtype)
 
-    def work(part: int, first: int, last: int) -> None:
+    def work(team: Any, part: int, first: int, last: int) -> None:
         direct.weight_gradient_part(
-            first, last, rows, x, dy, kernel, dilation, corner, width, sums[part]
+            team, first, last, rows, x, dy, kernel, dilation, corner, width, sums[part]
         )
 
     serial = 2 * dy.size * K < SERIAL_FLOPS
@@ -250,11 +253,11 @@ def max_pool2d(
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
     x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
-    def work(part: int, first: int, last: int) -> None:
+    def work(team: Any, part: int, first: int, last: int) -> None:
         if halves:
-            pooling.halve(first, last, x, y)
+            pooling.halve(team, first, last, x, y)
         else:
-            pooling.maxima(first, last, x, y, kernel, stride, corner, dilation)
+            pooling.maxima(team, first, last, x, y, kernel, stride, corner, dilation)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
@@ -276,11 +279,11 @@ def max_pool2d_dx(
     x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
     dx, corner = np.empty_like(x), (padding[0][0], padding[1][0])
 
-    def work(part: int, first: int, last: int) -> None:
+    def work(team: Any, part: int, first: int, last: int) -> None:
         if halves:
-            pooling.halve_dx(first, last, dy, x, y, dx)
+            pooling.halve_dx(team, first, last, dy, x, y, dx)
         else:
-            pooling.maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation)
+            pooling.maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
 
     share_out(work, y[:, :, 0, 0].size if halves else len(x), x.nbytes < SERIAL_BYTES)
     return batch_first(dx)
@@ -294,8 +297,8 @@ def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> n
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
     x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
-    def work(part: int, first: int, last: int) -> None:
-        pooling.sums(first, last, x, y, kernel, stride, corner)
+    def work(team: Any, part: int, first: int, last: int) -> None:
+        pooling.sums(team, first, last, x, y, kernel, stride, corner)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
     return batch_first(y)
@@ -311,8 +314,8 @@ def sum_pool2d_dx(
     dx = np.empty((dy.shape[0], *size, dy.shape[3]), dy.dtype)
     corner = padding[0][0], padding[1][0]
 
-    def work(part: int, first: int, last: int) -> None:
-        pooling.sums_dx(first, last, dy, dx, kernel, stride, corner)
+    def work(team: Any, part: int, first: int, last: int) -> None:
+        pooling.sums_dx(team, first, last, dy, dx, kernel, stride, corner)
 
     share_out(work, len(dx), dx.nbytes < SERIAL_BYTES)
     return batch_first(dx)
@@ -348,7 +351,7 @@ def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
 def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> None:
     """Run a kernel on pieces of the vectors, one for each thread if they are long."""
 
-    def work(part: int, first: int, last: int) -> None:
-        kernel(*(vector[first:last] for vector in vectors))
+    def work(team: Any, part: int, first: int, last: int) -> None:
+        kernel(team, *(vector[first:last] for vector in vectors))
 
     share_out(work, vectors[0].size, vectors[0].nbytes < SERIAL_BYTES)

@@ -20,6 +20,7 @@ import numpy as np
 
 from tinynet.kernels.numba_kernels.compiled import compiled
 from tinynet.kernels.numba_kernels.shape import SHAPE
+from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import (
     LINE_BYTES,
     copy_line,
@@ -160,12 +161,13 @@ def multiply_run(x, x0, x_step, offsets, w, w0, b, lines, y, y0, y_pitch, y_step
 
 
 @compiled
-def correlate_part(first, last, rows, x, w, turned, b, dilation, corner, width, y):
+def correlate_part(team, first, last, rows, x, w, turned, b, dilation, corner, width, y):
     """Tasks first .. last - 1 of a convolution; a task is `rows` rows of outputs of B images.
 
     x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW), y (O, OH, OW, N), all contiguous.
     corner: padding (top, left). width: of the padded image.
     """
+    begin(team)
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = y.shape
     KH, KW = w.shape[2], w.shape[3]
@@ -198,6 +200,7 @@ def correlate_part(first, last, rows, x, w, turned, b, dilation, corner, width, 
                 place = ((o * OH + p0 + p) * OW) * N
                 for s in range(OW * N):
                     flat[place + s] = junk[start + s]
+    finish(team)
 
 
 def _dot_columns(V):
@@ -252,11 +255,12 @@ def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, len
 
 
 @compiled
-def weight_gradient_part(first, last, rows, x, dy, kernel, dilation, corner, width, dw):
+def weight_gradient_part(team, first, last, rows, x, dy, kernel, dilation, corner, width, dw):
     """Add the share of tasks first .. last - 1 to dw (C*KH*KW * O); tasks as in a convolution.
 
     x (C, H, W, N), dy (O, OH, OW, N), contiguous.
     """
+    begin(team)
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = dy.shape
     lanes = LINE_BYTES // x.itemsize
@@ -294,3 +298,4 @@ def weight_gradient_part(first, last, rows, x, dy, kernel, dilation, corner, wid
         add_products(
             block, 0, row, offsets, slopes, 0, slopes_plane, columns * B, runs, length, dw, 0, O
         )
+    finish(team)

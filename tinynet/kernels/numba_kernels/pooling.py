@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.kernels.numba_kernels.compiled import compiled
+from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, share_line
 
 
@@ -35,11 +36,12 @@ def _larger(x, y):
 
 
 @compiled
-def halve(first, last, x, y):
+def halve(team, first, last, x, y):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of the 2x2 blocks of x.
 
     Four rows of pixels are read side by side: no window, no intermediate result in memory.
     """
+    begin(team)
     N, OW = y.shape[3], y.shape[2]
     source, target = x.reshape(x.size), y.reshape(y.size)
     length = 2 * OW * N
@@ -58,11 +60,13 @@ def halve(first, last, x, y):
             best = out[q * N : (q + 1) * N]
             for n in range(N):
                 best[n] = _larger(_larger(a[n], b[n]), _larger(c[n], d[n]))
+    finish(team)
 
 
 @compiled
-def halve_dx(first, last, dy, x, y, dx):
+def halve_dx(team, first, last, dy, x, y, dx):
     """Rows first .. last - 1 of y: their dy goes to the first of the 2x2 block that equals y."""
+    begin(team)
     N, OW = y.shape[3], y.shape[2]
     zero = dx.dtype.type(0)
     pixels, best, slopes = x.reshape(x.size), y.reshape(y.size), dy.reshape(dy.size)
@@ -85,11 +89,13 @@ def halve_dx(first, last, dy, x, y, dx):
                     target[place + n] = rest if wins else zero
                     rest = zero if wins else rest
                 n += 1
+    finish(team)
 
 
 @compiled
-def maxima(first, last, x, y, kernel, stride, corner, dilation):
+def maxima(team, first, last, x, y, kernel, stride, corner, dilation):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of windows of x (C, H, W, N)."""
+    begin(team)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
     for row in range(first, last):
@@ -107,11 +113,13 @@ def maxima(first, last, x, y, kernel, stride, corner, dilation):
                     for n in range(N):  # NaN compares false, and is the maximum, as in NumPy
                         seen, best = x[c, h, w, n], y[c, p, q, n]
                         y[c, p, q, n] = best if seen <= best or best != best else seen
+    finish(team)
 
 
 @compiled
-def maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation):
+def maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation):
     """Channels first .. last - 1 of dx: each dy goes to the first tap that equals y."""
+    begin(team)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
     zero = dx.dtype.type(0)
@@ -139,11 +147,13 @@ def maxima_dx(first, last, dy, x, y, dx, kernel, stride, corner, dilation):
                             before = zero if once else dx[c, h, w, n]
                             dx[c, h, w, n] = before + (rest[n] if wins else zero)
                             rest[n] = zero if wins else rest[n]
+    finish(team)
 
 
 @compiled
-def sums(first, last, x, y, kernel, stride, corner):
+def sums(team, first, last, x, y, kernel, stride, corner):
     """Rows first .. last - 1 of y (C, OH, OW, N), the sums of windows of x (C, H, W, N)."""
+    begin(team)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
     for row in range(first, last):
@@ -159,11 +169,13 @@ def sums(first, last, x, y, kernel, stride, corner):
                 for j in range(j0, j1):
                     for n in range(N):
                         y[c, p, q, n] += x[c, top + i, left + j, n]
+    finish(team)
 
 
 @compiled
-def sums_dx(first, last, dy, dx, kernel, stride, corner):
+def sums_dx(team, first, last, dy, dx, kernel, stride, corner):
     """Channels first .. last - 1 of dx: each element gets the dy of every window it is in."""
+    begin(team)
     _, H, W, N = dx.shape
     _, OH, OW, _ = dy.shape
     dx[first:last] = 0
@@ -178,3 +190,4 @@ def sums_dx(first, last, dy, dx, kernel, stride, corner):
                     for j in range(j0, j1):
                         for n in range(N):
                             dx[c, top + i, left + j, n] += dy[c, p, q, n]
+    finish(team)

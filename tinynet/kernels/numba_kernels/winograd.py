@@ -48,6 +48,7 @@ from tinynet.kernels.numba_kernels.direct import (
     tile_height,
 )
 from tinynet.kernels.numba_kernels.shape import SHAPE
+from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, copy_line, lanes, sandwich
 
 M = 4  # outputs along the side of a tile
@@ -210,11 +211,12 @@ def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, 
 
 
 @compiled
-def correlate_part(first, last, columns, x, w, turned, b, corner, y):
+def correlate_part(team, first, last, columns, x, w, turned, b, corner, y):
     """Tasks first .. last - 1 of a 3x3 convolution; a task is a row of `columns` tiles of B images.
 
     x (C, H, W, N), w (O, C, 3, 3) or, turned, (C, O, 3, 3), y (O, OH, OW, N), contiguous.
     """
+    begin(team)
     C, _, _, N = x.shape
     O, OH, OW, _ = y.shape
     B = LINE_BYTES // x.itemsize
@@ -254,14 +256,16 @@ def correlate_part(first, last, columns, x, w, turned, b, corner, y):
                 for r in range(min(M, OH - p)):
                     for s in range(min(M, OW - q)):
                         copy_line(edge, (r * M + s) * B, flat, place + (r * OW + s) * N)
+    finish(team)
 
 
 @compiled
-def weight_gradient_part(first, last, rows, columns, x, dy, corner, sums):
+def weight_gradient_part(team, first, last, rows, columns, x, dy, corner, sums):
     """Add the share of tasks first .. last - 1 to sums (36 * C*O).
 
     A task is `rows` rows of `columns` tiles of B images. x (C, H, W, N), dy (O, OH, OW, N).
     """
+    begin(team)
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = dy.shape
     B = LINE_BYTES // x.itemsize
@@ -291,3 +295,4 @@ def weight_gradient_part(first, last, rows, columns, x, dy, corner, sums):
                 planes, plane * pitch, 0, offsets, slopes, plane * slopes_pitch, length * B, 0,
                 1, length * B, sums, plane * O * C, O,
             )  # fmt: skip
+    finish(team)
