@@ -128,11 +128,11 @@ def test_every_share_of_the_work_is_done_once(monkeypatch):
     monkeypatch.setattr(threads, "_count", 3)
     done = []
     parts = numba_kernels.share_out(
-        lambda part, first, last: done.append((part, first, last)), 8, serial=False
+        lambda team, part, first, last: done.append((part, first, last)), 8, serial=False
     )
     assert parts == 3
     assert sorted(done) == [(0, 0, 2), (1, 2, 5), (2, 5, 8)]
-    assert numba_kernels.share_out(lambda *share: done.append(share), 8, serial=True) == 1
+    assert numba_kernels.share_out(lambda team, *share: done.append(share), 8, serial=True) == 1
     assert done[-1] == (0, 0, 8)
 
 
@@ -147,7 +147,7 @@ def test_what_is_not_covered_is_handed_to_numpy(kernel, arguments, rng, monkeypa
     x, w = normal(rng, 2, 4, 6, 6), normal(rng, 4, 4 // arguments[-1], 3, 3)
     monkeypatch.setattr(numpy_kernels, "conv2d", lambda *args: "NumPy's")
     monkeypatch.setattr(numpy_kernels, "conv2d_dx", lambda *args: "NumPy's")
-    monkeypatch.setattr(numpy_kernels, "conv2d_dw", lambda *args: "NumPy's")
+    monkeypatch.setattr(numpy_kernels, "conv2d_dw_db", lambda *args: ["NumPy's"])
     assert numba_kernels.conv2d(x, w, None, *arguments) == "NumPy's"
     assert numba_kernels.conv2d_dx(x, w, (6, 6), *arguments) == "NumPy's"
     assert numba_kernels.conv2d_dw(x, x, (3, 3), *arguments) == "NumPy's"

@@ -12,6 +12,12 @@ A set of kernels is a module with these functions, all on arrays of shape (N, C,
     relu(x) -> y                                              (any shape)
     relu_dx(dy, y) -> dx
 
+and three that say the same in another way, so that a set can do it with less work:
+
+    conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups) -> dw, db
+    max_pool2d_kept(x, kernel, stride, padding, dilation) -> y, kept
+    max_pool2d_kept_dx(dy, kept, size, kernel, stride, padding, dilation) -> dx
+
 with size, kernel, stride and dilation pairs (vertical, horizontal), and padding
 ((top, bottom), (left, right)). The order of the elements in memory is the kernels' own affair.
 
@@ -45,14 +51,18 @@ import numpy as np
 
 from tinynet.errors import unknown_name
 from tinynet.kernels import numpy_kernels
+from tinynet.kernels.geometry import Padding, Pair
 from tinynet.kernels.memory import keep_freed_memory
 
 NAMES = (
     "conv2d",
     "conv2d_dx",
     "conv2d_dw",
+    "conv2d_dw_db",
     "max_pool2d",
     "max_pool2d_dx",
+    "max_pool2d_kept",
+    "max_pool2d_kept_dx",
     "sum_pool2d",
     "sum_pool2d_dx",
     "relu",
@@ -61,6 +71,49 @@ NAMES = (
 
 current: Any = SimpleNamespace()
 """The kernels in use, as attributes. The same for all threads."""
+
+
+def conv2d_dw_db(
+    dy: np.ndarray,
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients of weight and bias, of the kernel `conv2d_dw` and a sum."""
+    dw = current.conv2d_dw(dy, x, kernel, stride, padding, dilation, groups)
+    return dw, dy.sum((0, 2, 3))
+
+
+def max_pool2d_kept(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> tuple[np.ndarray, Any]:
+    """The kernel `max_pool2d`, and what its gradient needs: x and y."""
+    y = current.max_pool2d(x, kernel, stride, padding, dilation)
+    return y, (x, y)
+
+
+def max_pool2d_kept_dx(
+    dy: np.ndarray,
+    kept: Any,
+    size: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> np.ndarray:
+    """The kernel `max_pool2d_dx`."""
+    dx: np.ndarray = current.max_pool2d_dx(dy, *kept, kernel, stride, padding, dilation)
+    return dx
+
+
+_DERIVED: dict[str, dict[str, Callable[..., Any]]] = {
+    "conv2d_dw": {"conv2d_dw_db": conv2d_dw_db},
+    "max_pool2d": {"max_pool2d_kept": max_pool2d_kept, "max_pool2d_kept_dx": max_pool2d_kept_dx},
+}
+_DERIVED["max_pool2d_dx"] = _DERIVED["max_pool2d"]
 
 
 def available() -> list[str]:
@@ -79,7 +132,7 @@ def use(name: str) -> None:
             raise ValueError('the Numba kernels need an extra: pip install "tinynet-cnn[fast]"')
         raise unknown_name("kernel set", name, available())
     for kernel in NAMES:
-        plain = getattr(numpy_kernels, kernel)
+        plain = getattr(numpy_kernels, kernel, globals().get(kernel))
         setattr(current, kernel, _on_first_call(kernel) if name == "numba" else plain)
     current.name = name
 
@@ -121,6 +174,8 @@ def override(**functions: Callable[..., Any]) -> Iterator[None]:
     for name in functions:
         if name not in NAMES:
             raise unknown_name("kernel", name, NAMES)
+    for name in tuple(functions):
+        functions = {**_DERIVED.get(name, {}), **functions}
     before = {name: getattr(current, name) for name in functions}
     for name, function in functions.items():
         setattr(current, name, function)

@@ -138,13 +138,26 @@ def conv2d_dw(
     groups: int,
 ) -> np.ndarray:
     """Gradient of the weight. dy (N, O, OH, OW), x (N, C, H, W) -> dw (O, C/G, KH, KW)."""
+    return conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups)[0]
+
+
+def conv2d_dw_db(
+    dy: np.ndarray,
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients of the weight and of the bias (O): dy is summed while it is in the cache."""
     dtype = np.result_type(x, dy)
     N, O, OH, OW = dy.shape
     C, K = x.shape[1], x.shape[1] // groups * kernel[0] * kernel[1]
     image = np.ascontiguousarray(batch_last(x), dtype)
     slope = np.ascontiguousarray(batch_last(dy), dtype)
     if _row_by_row(N * OW, dilation, groups):
-        return rows.conv2d_dw(slope, image, kernel, stride, padding)
+        return rows.conv2d_dw_db(slope, image, kernel, stride, padding)
     slopes = slope.reshape(groups, O // groups, OH * OW * N).transpose(0, 2, 1)
 
     dw = np.zeros((groups, K, O // groups), dtype)
@@ -152,7 +165,8 @@ def conv2d_dw(
     for block in _row_blocks(OH, bytes_per_row):
         cols = _unfold(image, block, OW, kernel, stride, padding, dilation, groups)
         dw += cols @ slopes[:, block.start * OW * N : block.stop * OW * N]
-    return np.ascontiguousarray(dw.transpose(0, 2, 1)).reshape(O, C // groups, *kernel)
+    dw = np.ascontiguousarray(dw.transpose(0, 2, 1)).reshape(O, C // groups, *kernel)
+    return dw, slope.sum((1, 2, 3))
 
 
 def conv2d_dx(

@@ -23,7 +23,7 @@ Here stride is (SH, SW); dilation is 1 and there is one group: others go to the 
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 import numpy as np
 
@@ -128,29 +128,28 @@ def conv2d(
     return y.reshape(O, OH, OW, N)
 
 
-def conv2d_dw(
+def conv2d_dw_db(
     dy: np.ndarray, x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding
-) -> np.ndarray:
-    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, KW)."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, KW), db (O)."""
     C, _, _, N = x.shape
     O, OH, OW, _ = dy.shape
     KH, KW = kernel
     dy_rows = dy.reshape(O, OH, OW * N).transpose(1, 2, 0)  # (OH, OW*N, O)
 
-    def work(block: Block) -> np.ndarray:
+    def work(block: Block) -> tuple[np.ndarray, np.ndarray]:
         rows, columns = block
         cols = unfold_width(x, block, kernel, stride, padding)
         slopes = dy_rows[rows, columns.start * N : columns.stop * N]
         products = stacked(cols, 0, len(slopes), KH, stride[0]) @ slopes  # (OH, KH*C*KW, O)
-        total: np.ndarray = products.sum(0)
-        return total
+        return products.sum(0), slopes.sum((0, 1))
 
     bytes_per_place = (C * KW + O) * N * x.itemsize
     multiplications = O * C * KH * KW * OH * OW * N
     blocks = cut(OH, OW, N, bytes_per_place, KH - 1, multiplications)
     parts = threads.run(work, blocks, multiplications)
-    dfilters: Any = sum(parts[1:], parts[0])
-    return np.ascontiguousarray(dfilters.reshape(KH, C, KW, O).transpose(3, 1, 0, 2))
+    dfilters, db = (functools.reduce(np.add, sums) for sums in zip(*parts))
+    return np.ascontiguousarray(dfilters.reshape(KH, C, KW, O).transpose(3, 1, 0, 2)), db
 
 
 def met_groups(rows: slice, H: int, KH: int, top: int) -> list[tuple[slice, int, int]]:

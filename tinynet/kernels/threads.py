@@ -136,7 +136,7 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
     return results
 
 
-def run_compiled(work: Callable[[int, np.ndarray], object], parts: int) -> None:
+def run_compiled(work: Callable[[int, np.ndarray], None], parts: int) -> None:
     """work(part, team) for each part, by a thread each, for work that is one compiled call.
 
     team: for the helpers that are awake, what the caller's call needs to start them and to wait

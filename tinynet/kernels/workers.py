@@ -28,6 +28,8 @@ WATCH = 0.005
 class SleepingSignal:
     """A flag that one thread waits for and another sets; waiting is sleeping."""
 
+    address = free = 0  # as in SpinningSignal; nothing to see here
+
     def __init__(self) -> None:
         lock = threading.Lock()
         lock.acquire()

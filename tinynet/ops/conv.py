@@ -12,6 +12,9 @@ in each argument has the other two as its gradient. So three kernels (`conv2d`, 
 
 from __future__ import annotations
 
+import weakref
+from typing import Any
+
 import numpy as np
 
 from tinynet import kernels
@@ -69,10 +72,20 @@ def conv2d(
     def dx(dy: Array) -> Array:
         return kernels.current.conv2d_dx(dy, w, size, stride, edges, dilation, groups)
 
-    def dw(dy: Array) -> Array:
-        return kernels.current.conv2d_dw(dy, x, kernel, stride, edges, dilation, groups)
+    beside: list[Any] = []  # the dy that dw saw last, and its db, which comes with dw
 
-    return y, dx, dw, lambda dy: dy.sum((0, 2, 3))
+    def dw(dy: Array) -> Array:
+        if b is None:
+            return kernels.current.conv2d_dw(dy, x, kernel, stride, edges, dilation, groups)
+        dw, db = kernels.current.conv2d_dw_db(dy, x, kernel, stride, edges, dilation, groups)
+        beside[:] = [(weakref.ref(dy), db)]
+        return dw
+
+    def db(dy: Array) -> Array:
+        seen, db = beside.pop() if beside else (None, None)
+        return db if seen is not None and seen() is dy else dy.sum((0, 2, 3))
+
+    return y, dx, dw, db
 
 
 @differentiable

@@ -34,17 +34,19 @@ def max_pool2d(
 
     Gradient: moving the winner by h moves y by h, moving another moves nothing. So dx adds each
     dy to the place of the winner of its window; of several that tie, the first in reading order
-    takes it. Keeps x and y. Raises ShapeError where sizes do not fit, TypeError for integers.
+    takes it. Keeps x and y, or the numbers of the winners. Raises ShapeError where sizes do not
+    fit, TypeError for integers.
     """
     op = "max_pool2d"
     check_image(op, x)
     kernel, stride, margin = _arguments(op, kernel_size, stride, padding)
     dilation = pair(op, "dilation", dilation, 1)
     edges = _edges(op, x.shape[2:], kernel, stride, margin, dilation, ceil_mode)
-    y = kernels.current.max_pool2d(x, kernel, stride, edges, dilation)
+    y, kept = kernels.current.max_pool2d_kept(x, kernel, stride, edges, dilation)
+    size, back = x.shape[2:], kernels.current.max_pool2d_kept_dx
 
     def dx(dy: Array) -> Array:
-        return kernels.current.max_pool2d_dx(dy, x, y, kernel, stride, edges, dilation)
+        return back(dy, kept, size, kernel, stride, edges, dilation)
 
     return y, dx
 

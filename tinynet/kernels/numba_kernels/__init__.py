@@ -45,7 +45,6 @@ from tinynet.kernels.numpy_kernels import batch_first, batch_last
 BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in its second-level cache
 SERIAL_FLOPS = 1_000_000  # below this, a second thread costs more than it saves
 SERIAL_BYTES = 1 << 17  # the same for pooling and ReLU
-FEW_PIXELS = 1 << 13  # up to this, pooling of fewer images than a line holds has a gain
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -181,26 +180,46 @@ def conv2d_dw(
     groups: int,
 ) -> np.ndarray:
     """Gradient of the weight. dy (N, O, OH, OW), x (N, C, H, W) -> dw (O, C/G, KH, KW)."""
+    return conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups)[0]
+
+
+def conv2d_dw_db(
+    dy: np.ndarray,
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients of the weight and of the bias (O): dy is summed while it is in the cache."""
     dtype = np.result_type(x, dy)
     if not _covers(dtype, stride, padding, groups, *x.shape, *dy.shape, *kernel):
-        return numpy_kernels.conv2d_dw(dy, x, kernel, stride, padding, dilation, groups)
-    C, O = x.shape[1], dy.shape[1]
-    size = dy.shape[2:]
-    x, dy = lying(x, dtype), lying(dy, dtype)
+        return numpy_kernels.conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups)
+    C, O, size = x.shape[1], dy.shape[1], dy.shape[2:]
+    image, slope = lying(x, dtype), lying(dy, dtype)
     corner = padding[0][0], padding[1][0]
-    if winograd.pays(x.shape[3], C, O, kernel, dilation, size, dtype):
-        return _winograd_dw(dy, x, corner)
-    return _direct_dw(dy, x, kernel, dilation, corner, x.shape[2] + sum(padding[1]))
+    lane_sums = np.zeros((threads.get_num_threads(), O * lanes(dtype)), dtype)
+    if winograd.pays(len(x), C, O, kernel, dilation, size, dtype):
+        dw = _winograd_dw(slope, image, corner, lane_sums)
+    else:
+        width = x.shape[3] + sum(padding[1])
+        dw = _direct_dw(slope, image, kernel, dilation, corner, width, lane_sums)
+    if len(x) < lanes(dtype):
+        return dw, dy.sum((0, 2, 3))
+    return dw, lane_sums.sum(0).reshape(O, -1).sum(1)
 
 
-def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
+def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair, lane_sums: np.ndarray) -> np.ndarray:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, 3, 3)."""
     C, O, N, size = len(x), len(dy), x.shape[3], dy.shape[1:3]
     rows, columns = winograd.chunk((C + O) // 2, 4, size)
     sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), x.dtype)
 
     def work(team: Any, part: int, first: int, last: int) -> None:
-        winograd.weight_gradient_part(team, first, last, rows, columns, x, dy, corner, sums[part])
+        winograd.weight_gradient_part(
+            team, first, last, rows, columns, x, dy, corner, sums[part], lane_sums[part]
+        )
 
     serial = 18 * dy.size * C < SERIAL_FLOPS
     parts = share_out(work, winograd.tasks(N, size, (rows, columns)), serial)
@@ -209,7 +228,13 @@ def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
 
 
 def _direct_dw(
-    dy: np.ndarray, x: np.ndarray, kernel: Pair, dilation: Pair, corner: Pair, width: int
+    dy: np.ndarray,
+    x: np.ndarray,
+    kernel: Pair,
+    dilation: Pair,
+    corner: Pair,
+    width: int,
+    lane_sums: np.ndarray,
 ) -> np.ndarray:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, *kernel); width: of the padded image."""
     C, O, N, OH = len(x), len(dy), x.shape[3], dy.shape[1]
@@ -219,8 +244,9 @@ def _direct_dw(
 
     def work(team: Any, part: int, first: int, last: int) -> None:
         direct.weight_gradient_part(
-            team, first, last, rows, x, dy, kernel, dilation, corner, width, sums[part]
-        )
+            team, first, last, rows, x, dy, kernel, dilation, corner, width,
+            sums[part], lane_sums[part],
+        )  # fmt: skip
 
     serial = 2 * dy.size * K < SERIAL_FLOPS
     parts = share_out(work, -(-N // lanes(x.dtype)) * -(-OH // rows), serial)
@@ -246,21 +272,53 @@ def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
     """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
+    return max_pool2d_kept(x, kernel, stride, padding, dilation)[0]
+
+
+def max_pool2d_kept(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> tuple[np.ndarray, Any]:
+    """The maxima y, and for the gradient the winners' numbers (blocks of 2x2), or (x, y)."""
     size = output_size(x.shape[2:], kernel, stride, padding, dilation)
-    halves = _halves(x.shape[2:], size, kernel, stride)
+    halves = kernel == stride == (2, 2) and x.shape[2:] == (2 * size[0], 2 * size[1])
     if not _pools(x, x.dtype, halves):
-        return numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
+        y = numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
+        return y, (x, y)
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
-    x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
+    winners = np.empty(y.shape if halves else 0, np.uint8)
+    image, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
     def work(team: Any, part: int, first: int, last: int) -> None:
         if halves:
-            pooling.halve(team, first, last, x, y)
+            pooling.halve(team, first, last, image, y, winners)
         else:
-            pooling.maxima(team, first, last, x, y, kernel, stride, corner, dilation)
+            pooling.maxima(team, first, last, image, y, kernel, stride, corner, dilation)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
-    return batch_first(y)
+    return batch_first(y), winners if halves else (x, batch_first(y))
+
+
+def max_pool2d_kept_dx(
+    dy: np.ndarray,
+    kept: Any,
+    size: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> np.ndarray:
+    """Gradient of the input (N, C, *size), from what `max_pool2d_kept` kept."""
+    if isinstance(kept, tuple):
+        x, y = kept
+        return max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
+    slopes = lying(dy, dy.dtype)
+    dx = np.empty((len(slopes), *size, slopes.shape[3]), dy.dtype)
+
+    def work(team: Any, part: int, first: int, last: int) -> None:
+        pooling.halve_dx(team, first, last, slopes, kept, dx)
+
+    share_out(work, slopes.shape[0] * slopes.shape[1], dx.nbytes < SERIAL_BYTES)
+    return batch_first(dx)
 
 
 def max_pool2d_dx(
@@ -273,19 +331,15 @@ def max_pool2d_dx(
     dilation: Pair,
 ) -> np.ndarray:
     """Gradient of the input: dy goes to the first element of each window that equals y."""
-    halves = _halves(x.shape[2:], y.shape[2:], kernel, stride)
-    if not _pools(x, dy.dtype, halves and x.size <= FEW_PIXELS):
+    if not _pools(x, dy.dtype, few=False):
         return numpy_kernels.max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
     x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
     dx, corner = np.empty_like(x), (padding[0][0], padding[1][0])
 
     def work(team: Any, part: int, first: int, last: int) -> None:
-        if halves:
-            pooling.halve_dx(team, first, last, dy, x, y, dx)
-        else:
-            pooling.maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
+        pooling.maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
 
-    share_out(work, y[:, :, 0, 0].size if halves else len(x), x.nbytes < SERIAL_BYTES)
+    share_out(work, len(x), x.nbytes < SERIAL_BYTES)
     return batch_first(dx)
 
 

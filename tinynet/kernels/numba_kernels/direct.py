@@ -23,6 +23,7 @@ from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import (
     LINE_BYTES,
+    add_line,
     copy_line,
     dot_tile,
     multiply_tile,
@@ -255,10 +256,11 @@ def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, len
 
 
 @compiled
-def weight_gradient_part(team, first, last, rows, x, dy, kernel, dilation, corner, width, dw):
+def weight_gradient_part(team, first, last, rows, x, dy, kernel, dilation, corner, width, dw, db):
     """Add the share of tasks first .. last - 1 to dw (C*KH*KW * O); tasks as in a convolution.
 
-    x (C, H, W, N), dy (O, OH, OW, N), contiguous.
+    x (C, H, W, N), dy (O, OH, OW, N), contiguous. db (O, B): sums of dy, lane by lane, likewise;
+    left alone if there are fewer images than lanes.
     """
     begin(team)
     C, N = x.shape[0], x.shape[3]
@@ -291,6 +293,7 @@ def weight_gradient_part(team, first, last, rows, x, dy, kernel, dilation, corne
                         copy_line(flat, place + q * N, slopes, start + q * B)
                         for n in range(repeated):
                             slopes[start + q * B + n] = 0
+                        add_line(slopes, start + q * B, db, o * B)
                 else:
                     for s in range(OW * B):
                         slopes[start + s] = flat[place + s]

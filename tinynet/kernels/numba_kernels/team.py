@@ -1,4 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: disable-error-code=call-arg
 """Starting a helper, and waiting for it, from inside compiled code.
 
 Two Python threads that share a kernel meet at the interpreter's lock twice: a helper that is

@@ -287,27 +287,78 @@ def copy_line(typing, source, i, target, j):
 
 
 @intrinsic
-def share_line(typing, x, a, b, c, d, y, dy, j, dx):
-    """Of the lines of x at a, b, c, d the first that equals y[j ...] gets dy[j ...] in dx.
+def halve_line(typing, x, a, b, c, d, y, winners, j):
+    """Lane by lane the largest of the lines of x at a, b, c, d, and which it was: 0, 1, 2 or 3.
 
-    The others get 0, lane by lane. In a loop over elements LLVM would have to prove that dx
-    overlaps none of the inputs before it may use vectors.
+    Into y[j ...] and winners[j ...]. Of equal ones the first; NaN if one is, as in NumPy. A loop
+    over elements leaves it to LLVM to prove that y overlaps no input, and to mix two widths.
     """
 
     def emit(context, builder, signature, args):
         e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
-        x_, *places, y_, dy_, j, dx_ = args
+        x_, *places, y_, winners_, j = args
+        byte = ir.VectorType(ir.IntType(8), e.lanes)
+
+        def number(k):
+            return ir.Constant(byte, [k] * e.lanes)
+
+        def larger(one, other):
+            """The other where it is larger or NaN; a value comes with its number."""
+            wins = builder.or_(
+                builder.fcmp_ordered(">", other[0], one[0]),
+                builder.fcmp_unordered("uno", other[0], other[0]),
+            )
+            return [builder.select(wins, late, early) for early, late in zip(one, other)]
+
         for start in range(0, LINE_BYTES // e.size, e.lanes):
             here = [builder.add(place, ir.Constant(WORD, start)) for place in (*places, j)]
-            best, rest = e.load(e.pointer(y, y_, here[-1])), e.load(e.pointer(dy, dy_, here[-1]))
-            for place in here[:-1]:
-                wins = builder.fcmp_ordered("==", e.load(e.pointer(x, x_, place)), best)
-                e.store(builder.select(wins, rest, e.zero()), e.pointer(dx, dx_, place))
-                rest = builder.select(wins, e.zero(), rest)
+            taps = [
+                (e.load(e.pointer(x, x_, place)), number(k)) for k, place in enumerate(here[:-1])
+            ]
+            best, winner = larger(larger(*taps[:2]), larger(*taps[2:]))
+            e.store(best, e.pointer(y, y_, here[-1]))
+            place = builder.bitcast(e.pointer(winners, winners_, here[-1]), byte.as_pointer())
+            builder.store(winner, place).align = 1
         return context.get_dummy_value()
 
     i = types.intp
-    return types.void(x, i, i, i, i, y, dy, i, dx), emit
+    return types.void(x, i, i, i, i, y, winners, i), emit
+
+
+@intrinsic
+def share_line(typing, dy, winners, j, dx, a, b, c, d):
+    """dy[j ...] to the winners among the lines of dx at a, b, c, d, 0 to the others."""
+
+    def emit(context, builder, signature, args):
+        e = Emitter(context, builder, dx.dtype, SHAPE.register_bytes)
+        dy_, winners_, j, dx_, *places = args
+        byte = ir.VectorType(ir.IntType(8), e.lanes)
+        for start in range(0, LINE_BYTES // e.size, e.lanes):
+            here = [builder.add(place, ir.Constant(WORD, start)) for place in (*places, j)]
+            share = e.load(e.pointer(dy, dy_, here[-1]))
+            place = builder.bitcast(e.pointer(winners, winners_, here[-1]), byte.as_pointer())
+            winner = builder.load(place)
+            winner.align = 1
+            for k, place in enumerate(here[:-1]):
+                wins = builder.icmp_unsigned("==", winner, ir.Constant(byte, [k] * e.lanes))
+                e.store(builder.select(wins, share, e.zero()), e.pointer(dx, dx_, place))
+        return context.get_dummy_value()
+
+    i = types.intp
+    return types.void(dy, winners, i, dx, i, i, i, i), emit
+
+
+@intrinsic
+def add_line(typing, x, i, total, j):
+    """total[j : j + lanes] += x[i : i + lanes]."""
+
+    def emit(context, builder, signature, args):
+        e = Emitter(context, builder, x.dtype, LINE_BYTES)
+        place = e.pointer(total, args[2], args[3])
+        e.store(builder.fadd(e.load(place), e.load(e.pointer(x, args[0], args[1]))), place)
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp, total, types.intp), emit
 
 
 def lanes(dtype: np.dtype) -> int:

@@ -49,7 +49,7 @@ from tinynet.kernels.numba_kernels.direct import (
 )
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, copy_line, lanes, sandwich
+from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, add_line, copy_line, lanes, sandwich
 
 M = 4  # outputs along the side of a tile
 S = M + 2  # pixels along its side
@@ -190,10 +190,11 @@ def _transform_pixels(x, n0, top, left, tiles, zero, block, planes, pitch, start
 
 
 @compiled
-def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, start, length):
+def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, start, length, db):
     """planes (36, pitch), each (O, length, B): a row of tiles of dy, from (p, q) on.
 
-    The first `counted` images are taken as zeros. Places as for pixels.
+    The first `counted` images are taken as zeros. Places as for pixels. db (O, B): the sums of
+    dy, lane by lane, are added to it.
     """
     O = len(dy)
     B = LINE_BYTES // dy.itemsize
@@ -203,6 +204,8 @@ def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, 
         for place in range(0, O * M * width * B, B):
             block[place : place + counted] = 0
     for o in range(O):
+        for place in range(o * M * width * B, (o + 1) * M * width * B, B):
+            add_line(block, place, db, o * B)
         for q in range(tiles):
             _slopes_in(
                 block, (o * width + q) * M * B, width * B, B,
@@ -260,8 +263,8 @@ def correlate_part(team, first, last, columns, x, w, turned, b, corner, y):
 
 
 @compiled
-def weight_gradient_part(team, first, last, rows, columns, x, dy, corner, sums):
-    """Add the share of tasks first .. last - 1 to sums (36 * C*O).
+def weight_gradient_part(team, first, last, rows, columns, x, dy, corner, sums, db):
+    """Add the share of tasks first .. last - 1 to sums (36 * C*O), and of dy to db (O, B).
 
     A task is `rows` rows of `columns` tiles of B images. x (C, H, W, N), dy (O, OH, OW, N).
     """
@@ -288,7 +291,7 @@ def weight_gradient_part(team, first, last, rows, columns, x, dy, corner, sums):
             )  # fmt: skip
             _transform_slopes(  # without the images that the block before has counted
                 dy, n0, p, q, images - n0, columns, zeros, block,
-                slopes, slopes_pitch, r * columns, length,
+                slopes, slopes_pitch, r * columns, length, db,
             )  # fmt: skip
         for plane in range(PLANES):
             add_products(
