@@ -595,3 +595,50 @@ def test_a_gradient_of_another_precision_is_taken_over():
         Adam([one], maximize=True, weight_decay=0.1).step()
     assert p.dtype == np.float32
     np.testing.assert_allclose(p.data, q.data, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [lambda p: SGD(p, lr=0.1, momentum=0.9), Adam])
+def test_small_parameters_are_stepped_together_with_the_same_result(make, monkeypatch):
+    def trained():
+        shapes = [(3,), (2, 5), (), (200, 50)]  # the last is too large
+        params = [parameter(shape) for shape in shapes] + [parameter((4,), np.float64)]
+        optimizer = make(params)
+        train(optimizer, params, 5)
+        return optimizer, params
+
+    optimizer, together = trained()
+    assert optimizer._bundles[0].others == [3, 4]
+    monkeypatch.setattr(type(optimizer), "elementwise", False)
+    optimizer, alone = trained()
+    assert optimizer._bundles == {}
+    assert [p.data.tobytes() for p in together] == [p.data.tobytes() for p in alone]
+
+
+def test_what_is_remembered_of_bundled_parameters_can_be_replaced_and_copied():
+    params = [parameter((3,)), parameter((4,))]
+    optimizer = SGD(params, lr=0.1, momentum=0.9)
+    train(optimizer, params, 3)
+    saved = optimizer.state_dict()
+    other_params = [p.detach().clone().requires_grad_() for p in params]
+    other = SGD(other_params, lr=0.1, momentum=0.9)
+    other.load_state_dict(saved)
+    copied_params, copied = copy.deepcopy((params, optimizer))
+    for o, ps in ((optimizer, params), (other, other_params), (copied, copied_params)):
+        train(o, ps, 3, start=3)
+    values = [p.data.tobytes() for p in params]
+    assert [p.data.tobytes() for p in other_params] == values
+    assert [p.data.tobytes() for p in copied_params] == values
+
+
+def test_a_formula_that_looks_at_whole_parameters_gets_them_one_by_one():
+    class Normalised(SGD):
+        def update(self, p, g, state, settings, t, u):
+            p -= settings["lr"] * g / np.linalg.norm(g)
+
+    params = [parameter((3,)), parameter((4,))]
+    before = [p.data.copy() for p in params]
+    optimizer = Normalised(params, lr=1.0)
+    train(optimizer, params, 1)
+    for p, old in zip(params, before):
+        assert np.linalg.norm(p.data - old) == pytest.approx(1, rel=1e-5)
+    assert optimizer._bundles == {}

@@ -299,7 +299,7 @@ def pull_back(
             gradients[target] = dx
             if type(target) is Node:
                 heapq.heappush(queue, (-target.number, target))
-            elif _is_fresh(dx, dy, pull):
+            elif dx.size > SMALL and _is_fresh(dx, dy, pull):
                 own.add(target)
         elif target in own:
             gradients[target] += dx
@@ -320,6 +320,10 @@ def _out_of_memory(error: MemoryError, name: str, edges: Iterable[Edge]) -> OutO
             break
         pending = [target for node in pending for _, target, _, _ in node.edges or ()]
     return located
+
+
+SMALL = 1 << 12
+"""Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
 
 
 def _is_fresh(dx: np.ndarray, dy: Array, pull: Pull) -> bool:
@@ -426,7 +430,11 @@ def note_change(array: np.ndarray) -> None:
     owner = _owner(array)
     key = id(owner)
     _last_change = next(clock)
-    _changes[key] = (_last_change, weakref.ref(owner, lambda _: _changes.pop(key, None)))
+    known = _changes.get(key)
+    reference = known[1] if known else None
+    if reference is None or reference() is not owner:
+        reference = weakref.ref(owner, lambda _: _changes.pop(key, None))
+    _changes[key] = (_last_change, reference)
 
 
 def _changed_since(array: np.ndarray, moment: int) -> bool:

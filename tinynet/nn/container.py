@@ -72,11 +72,10 @@ def _in_order_of_work(layers: Iterable[Module]) -> list[Module]:
     ReLU to do. A layer with hooks, or of a subclass, stays where it is.
     """
     ordered = list(layers)
-    for i, layer in enumerate(ordered):
-        if type(layer) is not MaxPool2d or i == 0:
-            continue
-        before = ordered[i - 1]
-        if type(before) is ReLU and not before.has_hooks() and not layer.has_hooks():
+    for i in range(1, len(ordered)):
+        before, layer = ordered[i - 1], ordered[i]
+        swap = type(layer) is MaxPool2d and type(before) is ReLU
+        if swap and not before.has_hooks() and not layer.has_hooks():
             ordered[i - 1 : i + 1] = layer, before
     return ordered
 

@@ -60,9 +60,9 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing must be from 0 to 1, got {label_smoothing}")
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is looked into at the end
-        z = x - x.max(axis=axis, keepdims=True)
+        z = x - np.maximum.reduce(x, axis, keepdims=True)
     e = np.exp(z)
-    s = e.sum(axis=axis, keepdims=True)  # (N, 1, ...)
+    s = np.add.reduce(e, axis, keepdims=True)  # (N, 1, ...)
 
     soft = target.dtype.kind == "f" and target.shape == x.shape
     if soft or label_smoothing:

@@ -17,6 +17,10 @@ IntPair: TypeAlias = int | Sequence[int]
 
 def pair(op: str, argument: str, value: IntPair, least: int) -> Pair:
     """`value` or `(vertical, horizontal)` as a pair of ints that are at least `least`."""
+    if isinstance(value, tuple) and len(value) == 2:  # as layers keep it
+        first, second = value
+        if type(first) is int is type(second) and min(first, second) >= least:
+            return first, second
     values = value if isinstance(value, Sequence) else (value, value)
     try:
         first, second = (operator.index(v) for v in values)

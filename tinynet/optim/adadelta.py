@@ -33,6 +33,7 @@ class Adadelta(Optimizer):
         "weight_decay": at_least_zero,
         "maximize": flag,
     }
+    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
 
     def __init__(

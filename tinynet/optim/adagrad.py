@@ -33,6 +33,7 @@ class Adagrad(Optimizer):
         "eps": at_least_zero,
         "maximize": flag,
     }
+    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("sum",)
 
     def __init__(

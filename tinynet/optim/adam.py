@@ -37,6 +37,7 @@ class Adam(Optimizer):
         "amsgrad": flag,
         "maximize": flag,
     }
+    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     optional_state: ClassVar[tuple[str, ...]] = ("max_exp_avg_sq",)
 

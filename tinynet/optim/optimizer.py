@@ -7,7 +7,7 @@ in `state[parameter]`, in the parameter's dtype and memory order.
 
 Large arrays are updated in blocks that fit the processor's cache, with scratch memory that is
 allocated once: an update is limited by memory traffic, and so reads each array from memory once
-although its formula is a dozen NumPy calls.
+although its formula is a dozen NumPy calls. Small ones are updated together, see `bundle`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from tinynet.autograd import Variable, enable_grad, note_change
 from tinynet.errors import CheckpointError, ShapeError, unknown_name
 from tinynet.kernels import threads
+from tinynet.optim.bundle import Bundle, Pairs
 from tinynet.optim.checks import Check
 from tinynet.tensor import Tensor
 
@@ -70,6 +71,9 @@ class Optimizer:
     """Arrays remembered under some settings only, see `remembered`."""
     decoupled_weight_decay: ClassVar[bool] = False
     """Whether weight decay shrinks the parameter itself, not through the gradient."""
+    elementwise: ClassVar[bool] = False
+    """Whether `update`, defined in this class, treats each number alone: then small parameters
+    are given to it together, as one."""
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = {name: self._checked(name, value) for name, value in defaults.items()}
@@ -77,6 +81,9 @@ class Optimizer:
         self.state: dict[Tensor, dict[str, Any]] = {}
         self._memory: dict[tuple[str, int], np.ndarray] = {}
         self._views: dict[tuple[str, int], dict[tuple[int, ...], tuple[np.ndarray, ...]]] = {}
+        writer = next(c for c in type(self).__mro__ if "update" in vars(c))
+        self._together = bool(vars(writer).get("elementwise"))
+        self._bundles: dict[int, Bundle] = {}
         for group in self._as_groups(params):
             self.add_param_group(group)
 
@@ -229,10 +236,10 @@ class Optimizer:
             [(p, self._gradient(p)) for p in group["params"] if p.grad is not None]
             for group in self.param_groups
         ]
-        for group, pairs in zip(self.param_groups, work, strict=True):
+        for number, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
             settings = {name: _plain(value) for name, value in group.items() if name != "params"}
             names = self.remembered(settings)
-            for p, g in pairs:
+            for p, g in self._step_small(number, pairs, settings, names):
                 self._step_one(p, g, settings, names)
         return loss
 
@@ -266,6 +273,25 @@ class Optimizer:
                 "p.data = p.data.copy()"
             )
         return g
+
+    def _step_small(
+        self, number: int, pairs: Pairs, settings: dict[str, Any], names: tuple[str, ...]
+    ) -> Pairs:
+        """Step the small parameters of group `number` together; -> the others."""
+        if not self._together:
+            return pairs
+        bundle = self._bundles.get(number)
+        if bundle is None or not bundle.fits(pairs, self.state, names):
+            bundle = self._bundles[number] = Bundle(pairs, self.state, names, BLOCK)
+        if bundle.state is None:
+            return pairs
+        bundle.gather(pairs)
+        bundle.state["step"] += 1
+        self._update_block(bundle.x, bundle.g, bundle.state, settings)
+        bundle.scatter()
+        for x in bundle.flat:
+            note_change(x)
+        return [pairs[i] for i in bundle.others]
 
     def _step_one(
         self, p: Tensor, g: np.ndarray, settings: dict[str, Any], names: tuple[str, ...]

@@ -38,6 +38,7 @@ class RMSprop(Optimizer):
         "centered": flag,
         "maximize": flag,
     }
+    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg",)
     optional_state: ClassVar[tuple[str, ...]] = ("grad_avg", "momentum_buffer")
 

@@ -46,6 +46,7 @@ class SGD(Optimizer):
         "nesterov": flag,
         "maximize": flag,
     }
+    elementwise: ClassVar[bool] = True
     optional_state: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
 
     def __init__(

@@ -199,14 +199,15 @@ def conv2d_dw_db(
     C, O, size = x.shape[1], dy.shape[1], dy.shape[2:]
     image, slope = lying(x, dtype), lying(dy, dtype)
     corner = padding[0][0], padding[1][0]
-    lane_sums = np.zeros((threads.get_num_threads(), O * lanes(dtype)), dtype)
+    summed = len(x) >= lanes(dtype)
+    lane_sums = np.zeros((threads.get_num_threads(), O * lanes(dtype) if summed else 0), dtype)
     if winograd.pays(len(x), C, O, kernel, dilation, size, dtype):
         dw = _winograd_dw(slope, image, corner, lane_sums)
     else:
         width = x.shape[3] + sum(padding[1])
         dw = _direct_dw(slope, image, kernel, dilation, corner, width, lane_sums)
-    if len(x) < lanes(dtype):
-        return dw, dy.sum((0, 2, 3))
+    if not summed:
+        return dw, slope.reshape(O, -1).sum(1)
     return dw, lane_sums.sum(0).reshape(O, -1).sum(1)
 
 
@@ -250,7 +251,8 @@ def _direct_dw(
 
     serial = 2 * dy.size * K < SERIAL_FLOPS
     parts = share_out(work, -(-N // lanes(x.dtype)) * -(-OH // rows), serial)
-    return np.ascontiguousarray(sums[:parts].sum(0).reshape(K, O).T).reshape(O, C, *kernel)
+    total = sums[0] if parts == 1 else sums[:parts].sum(0)
+    return np.ascontiguousarray(total.reshape(K, O).T).reshape(O, C, *kernel)
 
 
 def _pools(x: np.ndarray, dtype: np.dtype, few: bool) -> bool:
