@@ -84,12 +84,17 @@ def _covers(dtype: np.dtype, stride: Pair, padding: Padding, groups: int, *sizes
     )
 
 
-def _rows_per_task(N: int, C: int, OH: int, width: int, reach: int, dtype: np.dtype) -> int:
-    """Rows of outputs of a block of images whose padded pixels fit into BLOCK_BYTES."""
+def _rows_per_task(
+    N: int, C: int, OH: int, width: int, reach: int, dtype: np.dtype, parts: int
+) -> int:
+    """Rows of outputs of a block of images whose padded pixels fit into BLOCK_BYTES.
+
+    parts: tasks that there have to be at least, if there are so many rows.
+    """
     B = min(N, lanes(dtype))
     fitting = max(1, BLOCK_BYTES // (C * width * B * dtype.itemsize) - reach + 1)
     blocks = -(-N // B)
-    strips = max(-(-OH // fitting), -(-threads.get_num_threads() // blocks))
+    strips = max(-(-OH // fitting), -(-parts // blocks))
     return -(-OH // strips)
 
 
@@ -118,15 +123,20 @@ def _correlate(
 
         tasks = winograd.tasks(N, size, (1, columns))
     else:
-        width = W + sum(padding[1])
-        rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype)
+        width, few = W + sum(padding[1]), lanes(dtype) > N
+        parts = 1 if few else threads.get_num_threads()
+        rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype, parts)
+        strips = -(-N // lanes(dtype)) * -(-size[0] // rows)
+        tasks = O if few else strips  # of few images the threads share the filters
 
         def work(team: Any, part: int, first: int, last: int) -> None:
+            own = slice(first, last) if few else slice(0, O)
+            first, last = (0, strips) if few else (first, last)
             direct.correlate_part(
-                team, first, last, rows, x, w, turned, bias, dilation, corner, width, y
-            )
+                team, first, last, rows, x, w, turned, own.start, bias[own], dilation, corner,
+                width, y[own],
+            )  # fmt: skip
 
-        tasks = -(-N // lanes(dtype)) * -(-size[0] // rows)
     share_out(work, tasks, 2 * y.size * C * kernel[0] * kernel[1] < SERIAL_FLOPS)
     return batch_first(y)
 
@@ -240,7 +250,24 @@ def _direct_dw(
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, *kernel); width: of the padded image."""
     C, O, N, OH = len(x), len(dy), x.shape[3], dy.shape[1]
     K = C * kernel[0] * kernel[1]
-    rows = _rows_per_task(N, C, OH, width, span(kernel[0], dilation[0]), x.dtype)
+    few = lanes(x.dtype) > N  # too few to sum up in each of the threads: they share the filters
+    parts = 1 if few else threads.get_num_threads()
+    rows = _rows_per_task(N, C, OH, width, span(kernel[0], dilation[0]), x.dtype, parts)
+    serial = 2 * dy.size * K < SERIAL_FLOPS
+    tasks = -(-N // lanes(x.dtype)) * -(-OH // rows)
+    if few:
+        dw = np.empty((O, K), x.dtype)
+
+        def some_filters(team: Any, part: int, first: int, last: int) -> None:
+            total = np.zeros(K * (last - first), x.dtype)
+            direct.weight_gradient_part(
+                team, 0, tasks, rows, x, dy[first:last], kernel, dilation, corner, width,
+                total, lane_sums[0],
+            )  # fmt: skip
+            dw[first:last] = total.reshape(K, -1).T
+
+        share_out(some_filters, O, serial)
+        return dw.reshape(O, C, *kernel)
     sums = np.zeros((threads.get_num_threads(), O * K), x.dtype)
 
     def work(team: Any, part: int, first: int, last: int) -> None:
@@ -249,8 +276,7 @@ def _direct_dw(
             sums[part], lane_sums[part],
         )  # fmt: skip
 
-    serial = 2 * dy.size * K < SERIAL_FLOPS
-    parts = share_out(work, -(-N // lanes(x.dtype)) * -(-OH // rows), serial)
+    parts = share_out(work, tasks, serial)
     total = sums[0] if parts == 1 else sums[:parts].sum(0)
     return np.ascontiguousarray(total.reshape(K, O).T).reshape(O, C, *kernel)
 

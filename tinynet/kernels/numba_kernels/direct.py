@@ -84,26 +84,29 @@ def tile_height(rest):
 
 
 @compiled
-def pack_filters(w, turned):
-    """w (O, C, KH, KW) -> flat (O*C*KH*KW): the filters of a tile side by side, tap by tap.
+def pack_filters(w, turned, o0, count):
+    """Filters o0 .. o0 + count - 1 of w (O, C, KH, KW) -> flat (count*C*KH*KW).
 
+    The filters of a tile lie side by side, tap by tap.
     turned: the filters of the input's gradient, w[c, o, KH-1-i, KW-1-j] in place of w[o, c, i, j].
     """
     O, C, KH, KW = w.shape
     if turned:
         O, C = C, O
-    packed = np.empty(w.size, w.dtype)
-    o, place = 0, 0
-    while o < O:
-        height = tile_height(O - o)
-        for c in range(C):
-            for i in range(KH):
-                for j in range(KW):
-                    for t in range(height):
-                        packed[place + t] = (
-                            w[c, o + t, KH - 1 - i, KW - 1 - j] if turned else w[o + t, c, i, j]
-                        )
-                    place += height
+    taps = KH * KW
+    packed, flat = np.empty(count * C * taps, w.dtype), w.reshape(w.size)
+    o = 0
+    while o < count:
+        height = tile_height(count - o)
+        for t in range(height):  # filter by filter, which reads neighbours
+            place = o * C * taps + t
+            for c in range(C):
+                first, step = ((o0 + o + t) * C + c) * taps, 1
+                if turned:  # from the last tap to the first
+                    first, step = (c * O + o0 + o + t + 1) * taps - 1, -1
+                for k in range(taps):
+                    packed[place + k * height] = flat[first + k * step]
+                place += taps * height
         o += height
     return packed
 
@@ -162,11 +165,12 @@ def multiply_run(x, x0, x_step, offsets, w, w0, b, lines, y, y0, y_pitch, y_step
 
 
 @compiled
-def correlate_part(team, first, last, rows, x, w, turned, b, dilation, corner, width, y):
+def correlate_part(team, first, last, rows, x, w, turned, o0, b, dilation, corner, width, y):
     """Tasks first .. last - 1 of a convolution; a task is `rows` rows of outputs of B images.
 
-    x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW), y (O, OH, OW, N), all contiguous.
-    corner: padding (top, left). width: of the padded image.
+    x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW), all contiguous. y (count, OH, OW,
+    N) and b (count): those of the filters from o0 on. corner: padding (top, left). width: of the
+    padded image.
     """
     begin(team)
     C, N = x.shape[0], x.shape[3]
@@ -178,7 +182,7 @@ def correlate_part(team, first, last, rows, x, w, turned, b, dilation, corner, w
     row, plane = width * B, reach * width * B
     block = np.empty(C * plane + lanes, x.dtype)
     offsets = tap_offsets(C, KH, KW, plane, row * dilation[0], B * dilation[1])
-    filters = pack_filters(w, turned)
+    filters = pack_filters(w, turned, o0, O)
     flat = y.reshape(y.size)
     run = -(-((rows - 1) * row + OW * B) // lanes)  # lines, where they run across rows
     junk = np.empty(O * run * lanes if lanes > B else 0, x.dtype)
