@@ -44,7 +44,7 @@ from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
 BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in its second-level cache
 SERIAL_FLOPS = 1_000_000  # below this, a second thread costs more than it saves
-SERIAL_BYTES = 1 << 17  # the same for pooling and ReLU
+SERIAL_BYTES = 1 << 18  # the same for pooling and ReLU
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 

@@ -19,8 +19,18 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.kernels.numba_kernels.compiled import compiled
+from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, halve_line, share_line
+from tinynet.kernels.numba_kernels.tiles import (
+    LINE_BYTES,
+    choose,
+    halve_line,
+    halve_pairs,
+    share_line,
+    share_pairs,
+)
+
+REGISTER_BYTES = SHAPE.register_bytes
 
 
 @compiled
@@ -33,7 +43,7 @@ def _inside(start, kernel, dilation, length):
 @compiled
 def _larger(x, y):
     """Whether y is larger than x, or NaN."""
-    return y > x or y != y
+    return (y > x) | (y != y)
 
 
 @compiled
@@ -45,25 +55,29 @@ def halve(team, first, last, x, y, winners):
     begin(team)
     N, OW = y.shape[3], y.shape[2]
     pixels, best, places = x.reshape(x.size), y.reshape(y.size), winners.reshape(winners.size)
-    length, lanes = 2 * OW * N, LINE_BYTES // x.itemsize
+    length, lanes, blocks = 2 * OW * N, LINE_BYTES // x.itemsize, REGISTER_BYTES // x.itemsize
     for row in range(first, last):
-        for q in range(OW):
-            a = 2 * row * length + 2 * q * N
+        q = 0
+        while q < OW:
+            q = min(q, OW - blocks) if N == 1 and blocks <= OW else q  # some twice, at the end
+            a, here, n = 2 * row * length + 2 * q * N, (row * OW + q) * N, 0
+            if N == 1 and blocks <= OW:
+                halve_pairs(pixels, a, a + length, best, places, here)
+                q += blocks
+                continue
             b, c, d = a + N, a + length, a + length + N
-            here = (row * OW + q) * N
-            n = 0
             while n + lanes <= N:
                 halve_line(pixels, a + n, b + n, c + n, d + n, best, places, here + n)
                 n += lanes
             while n < N:
-                right, below = _larger(pixels[a + n], pixels[b + n]), np.uint8(2)
-                upper = pixels[b + n] if right else pixels[a + n]
-                lower_right = _larger(pixels[c + n], pixels[d + n])
-                lower = pixels[d + n] if lower_right else pixels[c + n]
-                wins = _larger(upper, lower)
-                best[here + n] = lower if wins else upper
-                places[here + n] = below + lower_right if wins else np.uint8(right)
+                winner, largest = np.uint8(0), pixels[a + n]
+                for k, place in enumerate((b, c, d)):
+                    wins = _larger(largest, pixels[place + n])
+                    winner = choose(wins, np.uint8(k + 1), winner)
+                    largest = choose(wins, pixels[place + n], largest)
+                best[here + n], places[here + n] = largest, winner
                 n += 1
+            q += 1
     finish(team)
 
 
@@ -74,23 +88,25 @@ def halve_dx(team, first, last, dy, winners, dx):
     N, OW = dy.shape[3], dy.shape[2]
     zero = dx.dtype.type(0)
     slopes, places, target = dy.reshape(dy.size), winners.reshape(winners.size), dx.reshape(dx.size)
-    length, lanes = 2 * OW * N, LINE_BYTES // dx.itemsize
+    length, lanes, blocks = 2 * OW * N, LINE_BYTES // dx.itemsize, REGISTER_BYTES // dx.itemsize
     for row in range(first, last):
-        for q in range(OW):
-            a = 2 * row * length + 2 * q * N
+        q = 0
+        while q < OW:
+            q = min(q, OW - blocks) if N == 1 and blocks <= OW else q
+            a, here, n = 2 * row * length + 2 * q * N, (row * OW + q) * N, 0
+            if N == 1 and blocks <= OW:
+                share_pairs(slopes, places, here, target, a, a + length)
+                q += blocks
+                continue
             b, c, d = a + N, a + length, a + length + N
-            here = (row * OW + q) * N
-            n = 0
             while n + lanes <= N:
                 share_line(slopes, places, here + n, target, a + n, b + n, c + n, d + n)
                 n += lanes
             while n < N:
-                share, winner = slopes[here + n], places[here + n]
-                target[a + n] = share if winner == 0 else zero
-                target[b + n] = share if winner == 1 else zero
-                target[c + n] = share if winner == 2 else zero
-                target[d + n] = share if winner == 3 else zero
+                for k, place in enumerate((a, b, c, d)):
+                    target[place + n] = choose(places[here + n] == k, slopes[here + n], zero)
                 n += 1
+            q += 1
     finish(team)
 
 
