@@ -69,6 +69,8 @@ NAMES = (
     "relu_dx",
 )
 
+ALIKE = 1024
+
 current: Any = SimpleNamespace()
 """The kernels in use, as attributes. The same for all threads."""
 
@@ -189,9 +191,17 @@ def override(**functions: Callable[..., Any]) -> Iterator[None]:
 def laid_out(x: np.ndarray) -> np.ndarray:
     """x (N, C, H, W) in the memory order that the kernels work in, batch last; a copy if need be.
 
-    What is computed by kernels lies so already; a batch of images from elsewhere does not.
+    What is computed by kernels lies so already; a batch of images from elsewhere does not. Images
+    a multiple of ALIKE bytes apart go eight at a time: the same pixel of more of them would have
+    the same few places in the processor's cache (128 x 3x32x32: 1.4 -> 0.4 ms, Zen 3).
     """
-    return np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+    images = x.transpose(1, 2, 3, 0)
+    if images.flags.c_contiguous or x.strides[0] % ALIKE:
+        return np.ascontiguousarray(images).transpose(3, 0, 1, 2)
+    y = np.empty(images.shape, x.dtype)
+    for n in range(0, len(x), 8):
+        y[..., n : n + 8] = images[..., n : n + 8]
+    return y.transpose(3, 0, 1, 2)
 
 
 use(os.environ.get("TINYNET_KERNELS") or available()[-1])
