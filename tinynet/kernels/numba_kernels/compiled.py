@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-subclassing-any
-"""`compiled`, the decorator of every Numba function here: `njit` with a cache of our own.
+"""`compiled` and `inner`, the decorators of Numba functions here: `njit` with a cache of our own.
 
 Numba's cache on disk tells entries apart by the processor and the function's own code. The code
 here depends on more: the shape of the tiles, and the files of the functions that are called. So
@@ -50,6 +50,16 @@ class KernelCache(FunctionCache):
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile at the first call with new types, or read from the disk; runs without the GIL."""
-    dispatcher: Any = njit(nogil=True)(function)
+    return _compiled(function, callable_from_python=True)
+
+
+def inner(function: Callable[..., Any]) -> Any:
+    """The same for a function that only compiled code calls: a fifth of compiling is saved."""
+    return _compiled(function, callable_from_python=False)
+
+
+def _compiled(function: Callable[..., Any], callable_from_python: bool) -> Any:
+    options: dict[str, Any] = {"no_cfunc_wrapper": True, "no_cpython_wrapper": not callable_from_python}
+    dispatcher: Any = njit(nogil=True, **options)(function)
     dispatcher._cache = KernelCache(function)
     return dispatcher

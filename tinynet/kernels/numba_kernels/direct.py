@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.kernels.numba_kernels.compiled import compiled
+from tinynet.kernels.numba_kernels.compiled import compiled, inner
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import (
@@ -33,7 +33,7 @@ FILTERS, LINES = SHAPE.filters, SHAPE.lines
 REGISTER_BYTES, DOT_FILTERS, DOT_TAPS = SHAPE.register_bytes, SHAPE.dot_filters, SHAPE.dot_taps
 
 
-@compiled
+@inner
 def tap_offsets(C, KH, KW, plane, row, pixel):
     """offsets (C*KH*KW) of the taps in a padded block of images."""
     offsets = np.empty(C * KH * KW, np.int64)
@@ -44,7 +44,7 @@ def tap_offsets(C, KH, KW, plane, row, pixel):
     return offsets
 
 
-@compiled
+@inner
 def pack_block(x, n0, B, top, rows, left, width, block):
     """block (C, rows, width, B) = the images n0 .. n0 + B - 1 from row `top` and column `left` on.
 
@@ -73,7 +73,7 @@ def pack_block(x, n0, B, top, rows, left, width, block):
             block[start + end * B : start + width * B] = 0
 
 
-@compiled
+@inner
 def tile_height(rest):
     """Filters of the next tile, of `rest` that are left: as many as fit, but 4 + 4 for 6 + 2."""
     if rest >= FILTERS and rest != FILTERS + 2:
@@ -83,7 +83,7 @@ def tile_height(rest):
     return 2 if rest >= 2 else 1
 
 
-@compiled
+@inner
 def pack_filters(w, turned, o0, count):
     """Filters o0 .. o0 + count - 1 of w (O, C, KH, KW) -> flat (count*C*KH*KW).
 
@@ -114,7 +114,7 @@ def pack_filters(w, turned, o0, count):
 def _column_of_tiles(V):
     """The kernel that computes all filters at V lines of places."""
 
-    @compiled
+    @inner
     def multiply(x, x0, x_step, offsets, w, w0, b, y, y0, y_pitch, y_step):
         """w (O*K) from w0 on as `pack_filters` lays it; see `multiply_tile` for the rest."""
         K, O = offsets.size, b.size
@@ -150,7 +150,7 @@ _one_line = _column_of_tiles(1)
 _some_lines = _one_line if LINES == 1 else _column_of_tiles(LINES)
 
 
-@compiled
+@inner
 def multiply_run(x, x0, x_step, offsets, w, w0, b, lines, y, y0, y_pitch, y_step):
     """All filters at a run of `lines` lines of places."""
     v = 0
@@ -211,7 +211,7 @@ def correlate_part(team, first, last, rows, x, w, turned, o0, b, dilation, corne
 def _dot_columns(V):
     """The kernel that adds the inner products of all filters with V taps."""
 
-    @compiled
+    @inner
     def add(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
         o = 0
         while o + DOT_FILTERS <= O:
@@ -240,7 +240,7 @@ _dot_three, _dot_one = _dot_columns(3), _dot_columns(1)
 _dot_many = _dot_three if DOT_TAPS == 3 else _dot_columns(DOT_TAPS)
 
 
-@compiled
+@inner
 def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
     """Add the inner products of all filters with all taps; see `dot_tile`, length in elements."""
     K = offsets.size

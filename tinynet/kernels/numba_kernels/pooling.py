@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.kernels.numba_kernels.compiled import compiled
+from tinynet.kernels.numba_kernels.compiled import compiled, inner
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import (
@@ -33,14 +33,14 @@ from tinynet.kernels.numba_kernels.tiles import (
 REGISTER_BYTES = SHAPE.register_bytes
 
 
-@compiled
+@inner
 def _inside(start, kernel, dilation, length):
     """(first, end) of the taps of a window at `start` that lie in an axis of `length`."""
     first = max(0, -(start // dilation))
     return first, max(first, min(kernel, -((start - length) // dilation)))
 
 
-@compiled
+@inner
 def _larger(x, y):
     """Whether y is larger than x, or NaN."""
     return (y > x) | (y != y)

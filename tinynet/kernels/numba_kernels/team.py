@@ -8,7 +8,7 @@ wants it while the helper is on the way out. Who finds the lock taken sleeps, an
 50 microseconds and more (Zen 3, a virtual machine). So the caller's kernel starts the helpers in
 its first line, when the lock is free, and waits for them in its last, before it needs it again:
 
-    @compiled
+    @inner
     def kernel(team, first, last, ...):
         begin(team)
         ...
@@ -29,7 +29,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tinynet.kernels.numba_kernels.compiled import compiled
+from tinynet.kernels.numba_kernels.compiled import inner
 
 PATIENCE = 1 << 16  # looks at a helper that is not done, 1 to 3 ms; the interpreter then waits on
 SETTLE = 64  # pauses after that, about 1 microsecond, in which the helper lets go of the lock
@@ -80,7 +80,7 @@ def pause(typing):
     return types.void(), emit
 
 
-@compiled
+@inner
 def begin(team):
     """Start the helpers."""
     for i in range(len(team)):
@@ -88,7 +88,7 @@ def begin(team):
         write_word(team[i, START], team[i, FREE])
 
 
-@compiled
+@inner
 def finish(team):
     """Wait until the helpers are done."""
     for i in range(len(team)):

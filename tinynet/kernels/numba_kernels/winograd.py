@@ -39,7 +39,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.kernels.geometry import Pair
-from tinynet.kernels.numba_kernels.compiled import compiled
+from tinynet.kernels.numba_kernels.compiled import compiled, inner
 from tinynet.kernels.numba_kernels.direct import (
     FILTERS,
     add_products,
@@ -113,7 +113,7 @@ def tasks(N: int, size: Pair, chunk: Pair) -> int:
     return -(-N // lanes(np.dtype(np.float32))) * rows * columns
 
 
-@compiled
+@inner
 def transform_filters(w, turned):
     """w (O, C, 3, 3), or turned as in `pack_filters`, -> flat (36, O*C), in its order."""
     O, C = (w.shape[1], w.shape[0]) if turned else (w.shape[0], w.shape[1])
@@ -171,7 +171,7 @@ def transform_weights(sums, O, C):
     return dw
 
 
-@compiled
+@inner
 def _transform_pixels(x, n0, top, left, tiles, zero, block, planes, pitch, start, length):
     """planes (36, pitch), each (C, length, B): a row of tiles, from row `top` and column `left` on.
 
@@ -189,7 +189,7 @@ def _transform_pixels(x, n0, top, left, tiles, zero, block, planes, pitch, start
             )  # fmt: skip
 
 
-@compiled
+@inner
 def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, start, length, db):
     """planes (36, pitch), each (O, length, B): a row of tiles of dy, from (p, q) on.
 
