@@ -328,8 +328,10 @@ class Optimizer:
 
         The threads share the blocks: it is memory that limits, and two cores move more of it.
         """
-        blocks = list(_blocks(x.shape, BLOCK))
-        count = min(threads.get_num_threads(), len(blocks))
+        count = threads.get_num_threads()
+        rounds = -(-x.size // (BLOCK * count))
+        blocks = list(_blocks(x.shape, max(1, x.size // (rounds * count))))
+        count = min(count, len(blocks))
 
         def work(share: int) -> None:
             for index in blocks[share::count]:
