@@ -108,7 +108,11 @@ def _noting_kernels(calls: list[Call]) -> Iterator[None]:
 
         return noted
 
-    watched = {name: noting(name, getattr(kernels.current, name)) for name in kernels.NAMES}
+    watched = {}
+    for name in kernels.NAMES + kernels.COMBINED:
+        kernel = getattr(kernels.current, name)
+        if kernel is not getattr(kernels, name, None):  # else it only calls others of these
+            watched[name] = noting(name, kernel)
     with kernels.override(**watched):
         yield
 
@@ -142,14 +146,15 @@ def _shape(name: str, args: tuple[Any, ...]) -> str:
     return " ".join(str(a.shape) for a in arrays[: 2 if name.startswith("conv") else 1])
 
 
-def _multiply_adds(name: str, args: tuple[Any, ...], result: np.ndarray) -> int:
+def _multiply_adds(name: str, args: tuple[Any, ...], result: Any) -> int:
     """Those of the definition: each output place meets every weight of each filter."""
     if name == "conv2d":
         return int(result.size * args[1][0].size)
     if name == "conv2d_dx":
         return int(args[0].size * args[1][0].size)
-    if name == "conv2d_dw":
-        return int(args[0].size * result[0].size)
+    if name.startswith("conv2d_dw"):
+        dw = result if name == "conv2d_dw" else result[0]
+        return int(args[0].size * dw[0].size)
     return 0
 
 

@@ -243,7 +243,7 @@ def test_the_roofline_counts_the_multiply_adds_of_the_definition(monkeypatch):
     by_name = [(call.name, call.multiply_adds) for call in calls]
     first, second = 2 * 6 * 28 * 28 * 25, 2 * 16 * 10 * 10 * 6 * 25
     assert [work for name, work in by_name if name == "conv2d"] == [first, second]
-    assert [work for name, work in by_name if name == "conv2d_dw"] == [second, first]
+    assert [work for name, work in by_name if name == "conv2d_dw_db"] == [second, first]
     assert [work for name, work in by_name if name == "conv2d_dx"] == [second]  # not of the image
     assert [work for name, work in by_name if name == "linear"] == [96_000, 20_160, 1_680]
     assert "everything else" in roofline.net_table(calls, whole, peak=100.0)

@@ -52,7 +52,7 @@ def samples_of(bytes_a_step: float, seconds) -> Samples:
     rng = np.random.default_rng(0)
     steps = list(range(250, 100_001, 250))
     resident = [int(5e7 + bytes_a_step * s + rng.normal(0, 4096)) for s in steps]
-    return Samples(steps, resident, [5] * len(steps), [seconds(s) for s in steps])
+    return Samples(steps, resident, [0] * len(steps), [5] * len(steps), [seconds(s) for s in steps])
 
 
 def test_the_soak_sees_a_leak_and_a_slowing_down():

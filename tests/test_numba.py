@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("numba")
 
 from tinynet.kernels import numba_kernels, numpy_kernels, threads
-from tinynet.kernels.numba_kernels import compiled, direct, shape, tiles, winograd
+from tinynet.kernels.numba_kernels import activation, compiled, direct, shape, tiles, winograd
 
 ONE = (1, 1)
 
@@ -281,3 +281,73 @@ def test_code_from_the_cache_needs_no_compiler():
             env=environment, capture_output=True, text=True, check=True,
         )  # fmt: skip
     assert done.stdout.split() == ["True", "False", "False"]
+
+
+# ----- teams: kernels that start their helpers themselves -----------------------------------------
+
+
+@pytest.fixture
+def awake(two_threads):
+    """The worker spins, so that it is the kernel that has to start it."""
+    done = []
+    for _ in range(200):
+        threads.run_compiled(lambda part, team: done.append((part, len(team))), 2)
+        if done[-2:].count((0, 1)):
+            return
+    pytest.skip("a worker does not spin here, or is never awake")
+
+
+def test_a_kernel_starts_its_helper_and_waits_for_it(awake):
+    x = np.arange(1 << 16, dtype=np.float32) - 1000
+    for _ in range(300):
+        y = np.zeros_like(x)
+        halves = [slice(0, 1 << 15), slice(1 << 15, 1 << 16)]
+
+        def work(part, team, y=y, halves=halves):
+            activation.rectify(team, x[halves[part]], y[halves[part]])
+
+        threads.run_compiled(work, 2)
+        assert (y == np.maximum(x, 0)).all()
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_an_error_in_a_share_is_raised_and_the_helper_works_again(wrong, awake):
+    def work(part, team):
+        if part == wrong:
+            raise RuntimeError(f"in share {part}")
+        activation.rectify(team, np.ones(4, np.float32), np.ones(4, np.float32))
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match=f"in share {wrong}"):
+            threads.run_compiled(work, 2)
+    shares = []
+    threads.run_compiled(lambda part, team: shares.append(part), 2)
+    assert sorted(shares) == [0, 1]
+
+
+def test_the_bias_gradient_beside_the_weights_is_the_sum_of_dy(rng):
+    for N in (1, 5, 16, 19, 40):  # below, at and between whole lines, where a block is repeated
+        for C, side, kernel in ((2, 9, 3), (2, 9, 5), (16, 12, 3)):
+            x, dy = normal(rng, N, C, side, side), normal(rng, N, 9, side, side)
+            case = (kernel, kernel), ONE, padding(kernel // 2), ONE, 1
+            dw, db = numba_kernels.conv2d_dw_db(dy, x, *case)
+            expected = numpy_kernels.conv2d_dw_db(dy, x, *case)
+            np.testing.assert_allclose(dw, expected[0], rtol=1e-3, atol=1e-2)
+            np.testing.assert_allclose(db, dy.sum((0, 2, 3)), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("N", [1, 3, 16, 21])
+@pytest.mark.parametrize("side", [2, 6, 14, 16, 20, 36])
+def test_the_winners_of_blocks_get_all_of_dy(N, side, rng):
+    x = np.round(normal(rng, N, 3, side, side), 1)  # with ties
+    x[0, 1, 0, 0], x[0, 2, 1, 1] = np.nan, -np.inf
+    case = (2, 2), (2, 2), padding(0), ONE
+    y, kept = numba_kernels.max_pool2d_kept(x, *case)
+    assert kept.dtype == np.uint8
+    np.testing.assert_array_equal(y, numpy_kernels.max_pool2d(x, *case))
+    dy = normal(rng, *y.shape)
+    dx = numba_kernels.max_pool2d_kept_dx(dy, kept, (side, side), *case)
+    expected = numpy_kernels.max_pool2d_dx(dy, x, y, *case)
+    expected[0, 1, :2, :2] = dx[0, 1, :2, :2]  # of a window with NaN NumPy's winner is any
+    np.testing.assert_array_equal(dx, expected)
+    assert sorted(dx[0, 1, :2, :2].ravel())[-1] == max(dy[0, 1, 0, 0], 0)

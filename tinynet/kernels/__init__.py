@@ -58,16 +58,14 @@ NAMES = (
     "conv2d",
     "conv2d_dx",
     "conv2d_dw",
-    "conv2d_dw_db",
     "max_pool2d",
     "max_pool2d_dx",
-    "max_pool2d_kept",
-    "max_pool2d_kept_dx",
     "sum_pool2d",
     "sum_pool2d_dx",
     "relu",
     "relu_dx",
 )
+COMBINED = ("conv2d_dw_db", "max_pool2d_kept", "max_pool2d_kept_dx")
 
 ALIKE = 1024
 
@@ -133,7 +131,7 @@ def use(name: str) -> None:
         if name == "numba":
             raise ValueError('the Numba kernels need an extra: pip install "tinynet-cnn[fast]"')
         raise unknown_name("kernel set", name, available())
-    for kernel in NAMES:
+    for kernel in NAMES + COMBINED:
         plain = getattr(numpy_kernels, kernel, globals().get(kernel))
         setattr(current, kernel, _on_first_call(kernel) if name == "numba" else plain)
     current.name = name
@@ -144,7 +142,7 @@ def _on_first_call(kernel: str) -> Callable[..., Any]:
 
     def load_and_call(*args: Any) -> Any:
         compiled = _load_numba()
-        for name in NAMES:
+        for name in NAMES + COMBINED:
             if getattr(getattr(current, name), "__name__", "") == "load_and_call":
                 setattr(current, name, getattr(compiled, name))
         return getattr(compiled, kernel)(*args)
@@ -174,7 +172,7 @@ def override(**functions: Callable[..., Any]) -> Iterator[None]:
     Raises ValueError for a name that is no kernel's.
     """
     for name in functions:
-        if name not in NAMES:
+        if name not in NAMES + COMBINED:
             raise unknown_name("kernel", name, NAMES)
     for name in tuple(functions):
         functions = {**_DERIVED.get(name, {}), **functions}

@@ -59,7 +59,10 @@ def inner(function: Callable[..., Any]) -> Any:
 
 
 def _compiled(function: Callable[..., Any], callable_from_python: bool) -> Any:
-    options: dict[str, Any] = {"no_cfunc_wrapper": True, "no_cpython_wrapper": not callable_from_python}
+    options: dict[str, Any] = {
+        "no_cfunc_wrapper": True,
+        "no_cpython_wrapper": not callable_from_python,
+    }
     dispatcher: Any = njit(nogil=True, **options)(function)
     dispatcher._cache = KernelCache(function)
     return dispatcher

