@@ -5,9 +5,11 @@
 A small convolutional net with batch normalisation and dropout is trained by `fit` on the digits,
 augmented, twenty times over in an epoch (898 steps), with a checkpoint every thousand steps and
 after each epoch. Once in a while the resident memory, what the run has on record (the losses, the
-history), the open files and the time of a step since are noted. Memory is flat if the slope of a
-line through the second half, beyond what is on record, is within its noise: three times its
-standard error.
+history), the open files and the time of a step since are noted. Memory is flat if in the second
+half, beyond what is on record, it grows by no more than three times the noise of its slope. The
+slope is the median of those between any two samples (Theil, Sen): the heap grows in jumps, and
+one jump is no trend. Speeds are those of the fastest samples of the first and of the last quarter,
+since others may use the machine too.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ import gc
 import json
 import math
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -33,7 +34,7 @@ from tinynet import data, nn
 from tinynet.training import Callback, fit
 
 TIMES = 20  # how often an epoch goes over the digits
-PARTS = 20  # into which the steps are cut to compare speeds
+WARM_UP, PART = 0.05, 0.25  # of the samples: left out, and compared at the start and at the end
 
 
 @dataclass
@@ -72,8 +73,8 @@ class Watch(Callback):
 class Verdict:
     """The figures.
 
-    slope: bytes a step in the second half, without what is on record; error: its standard error.
-    recorded: the slope of that.
+    slope: bytes a step in the second half, without what is on record; error: its standard error, by
+    the median deviation. recorded: the slope of what is on record.
     """
 
     steps: int
@@ -109,10 +110,14 @@ def resident_bytes() -> int:
 
 
 def recorded_bytes(run: Any) -> int:
-    """The bytes of a run's losses and history, and of the copy of the losses while it is saved."""
-    losses = run.losses.buffer_info()[1] * run.losses.itemsize
+    """The bytes of a run's losses and history.
+
+    The losses are there three times at the worst: as a list, as the shorter list that it outgrew,
+    and as the copy that is written into a checkpoint.
+    """
+    losses = 2 * sys.getsizeof(run.losses) + len(run.losses) * run.losses.itemsize
     history = sum(sys.getsizeof(r) + sum(map(sys.getsizeof, r.values())) for r in run.history)
-    return int(2 * losses + history)
+    return int(losses + history)
 
 
 def soak(steps: int, folder: Path) -> Samples:
@@ -161,16 +166,17 @@ def judge(samples: Samples) -> Verdict:
     recorded = np.array(samples.recorded[half:], float)
     y = np.array(samples.resident[half:], float) - recorded
     x -= x.mean()
-    spread = float((x * x).sum())
-    slope = float((x * y).sum()) / spread
-    rest = y - y.mean() - slope * x
-    error = math.sqrt(float((rest * rest).sum()) / max(1, len(x) - 2) / spread)
-    part = max(1, len(samples.seconds) // PARTS)
-    start = statistics.median(samples.seconds[part : 2 * part])  # the first part warms up
-    end = statistics.median(samples.seconds[-part:])
+    slope = median_slope(x, y)
+    rest = y - slope * x
+    deviation = 1.4826 * float(
+        np.median(abs(rest - np.median(rest)))
+    )  # as of a normal distribution
+    error = deviation / math.sqrt(float((x * x).sum()))
+    first, part = (max(1, int(share * len(samples.seconds))) for share in (WARM_UP, PART))
+    start, end = min(samples.seconds[first : first + part]), min(samples.seconds[-part:])
     return Verdict(
         samples.steps[-1],
-        float((x * recorded).sum()) / spread,
+        median_slope(x, recorded),
         slope,
         error,
         samples.resident[half],
@@ -179,6 +185,12 @@ def judge(samples: Samples) -> Verdict:
         samples.files[-1],
         end / start,
     )
+
+
+def median_slope(x: np.ndarray, y: np.ndarray) -> float:
+    """The median of the slopes between any two points."""
+    i, j = np.triu_indices(len(x), 1)
+    return float(np.median((y[j] - y[i]) / (x[j] - x[i])))
 
 
 def plot(samples: Samples, path: Path) -> None:
@@ -190,8 +202,8 @@ def plot(samples: Samples, path: Path) -> None:
 
     figure, (memory, speed) = pyplot.subplots(2, 1, sharex=True, figsize=(8, 5))
     memory.plot(samples.steps, np.array(samples.resident) / 1e6)
-    memory.set(ylabel="resident memory, MB", ylim=(0, None))
-    speed.plot(samples.steps, np.array(samples.seconds) * 1e3, linewidth=0.8)
+    memory.set(ylabel="resident memory, MB", ylim=(0, 1.1e-6 * max(samples.resident)))
+    speed.plot(samples.steps[1:], np.array(samples.seconds[1:]) * 1e3, linewidth=0.8)
     speed.set(ylabel="time of a step, ms", xlabel="step", ylim=(0, None))
     figure.tight_layout()
     figure.savefig(path, dpi=110)
