@@ -21,7 +21,7 @@ from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import Padding, Pair, span
-from tinynet.ops.windows import IntPair, check_fits, check_image, pair
+from tinynet.ops.windows import IntPair, check_fits, check_image, once, pair
 
 Op = tuple[Array, ...]
 
@@ -60,12 +60,9 @@ def conv2d(
             f"conv2d: the weight must have shape (O, C/groups, KH, KW), got {w.shape}; for an "
             f"input of shape {x.shape} such as (8, {x.shape[1]}, 3, 3)"
         )
-    _check_channels("conv2d", x.shape, w.shape, groups)
     _check_bias("conv2d", b, w.shape[0])
-    stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
+    stride, dilation, edges = _places(x.shape, w.shape, stride, padding, dilation, groups)
     kernel, size = w.shape[2:], x.shape[2:]
-    edges = _edges(padding, kernel, stride, dilation)
-    check_fits("conv2d", size, kernel, stride, edges, dilation)
     x = kernels.laid_out(x)  # once for both passes
     y = kernels.current.conv2d(x, w, b, stride, edges, dilation, groups)
 
@@ -155,6 +152,23 @@ def conv_transpose2d(
         return kernels.current.conv2d_dw(x, dy, kernel, stride, edges, dilation, groups)
 
     return y, dx, dw, lambda dy: dy.sum((0, 2, 3))
+
+
+@once
+def _places(
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    stride: IntPair,
+    padding: IntPair | str,
+    dilation: IntPair,
+    groups: int,
+) -> tuple[Pair, Pair, Padding]:
+    """(stride, dilation, padding) of a convolution of these shapes, once they are checked."""
+    _check_channels("conv2d", x, w, groups)
+    stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
+    edges = _edges(padding, (w[2], w[3]), stride, dilation)
+    check_fits("conv2d", (x[2], x[3]), (w[2], w[3]), stride, edges, dilation)
+    return stride, dilation, edges
 
 
 def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int) -> None:

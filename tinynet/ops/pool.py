@@ -12,7 +12,7 @@ from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import Padding, Pair, span
-from tinynet.ops.windows import IntPair, check_fits, check_image, pair
+from tinynet.ops.windows import IntPair, check_fits, check_image, once, pair
 
 Op = tuple[Array, ...]
 
@@ -37,11 +37,10 @@ def max_pool2d(
     takes it. Keeps x and y, or the numbers of the winners. Raises ShapeError where sizes do not
     fit, TypeError for integers.
     """
-    op = "max_pool2d"
-    check_image(op, x)
-    kernel, stride, margin = _arguments(op, kernel_size, stride, padding)
-    dilation = pair(op, "dilation", dilation, 1)
-    edges = _edges(op, x.shape[2:], kernel, stride, margin, dilation, ceil_mode)
+    check_image("max_pool2d", x)
+    kernel, stride, dilation, edges = _max_places(
+        x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode
+    )
     y, kept = kernels.current.max_pool2d_kept(x, kernel, stride, edges, dilation)
     size, back = x.shape[2:], kernels.current.max_pool2d_kept_dx
 
@@ -126,6 +125,22 @@ def _averaging(length: int, parts: int, dtype: np.dtype[np.generic]) -> np.ndarr
     first, end = p * length // parts, -(-(p + 1) * length // parts)
     places = np.arange(length)
     return ((places >= first) & (places < end)).astype(dtype) / (end - first).astype(dtype)
+
+
+@once
+def _max_places(
+    size: Pair,
+    kernel_size: IntPair,
+    stride: IntPair | None,
+    padding: IntPair,
+    dilation: IntPair,
+    ceil_mode: bool,
+) -> tuple[Pair, Pair, Pair, Padding]:
+    """(kernel, stride, dilation, padding) of a max-pool, once they are checked."""
+    kernel, stride, margin = _arguments("max_pool2d", kernel_size, stride, padding)
+    dilation = pair("max_pool2d", "dilation", dilation, 1)
+    edges = _edges("max_pool2d", size, kernel, stride, margin, dilation, ceil_mode)
+    return kernel, stride, dilation, edges
 
 
 def _arguments(

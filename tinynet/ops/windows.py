@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import operator
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from tinynet.kernels.geometry import Padding, Pair, output_size, span
 from tinynet.ops.checks import check_float
 
 IntPair: TypeAlias = int | Sequence[int]
+R = TypeVar("R")
 
 
 def pair(op: str, argument: str, value: IntPair, least: int) -> Pair:
@@ -31,6 +33,24 @@ def pair(op: str, argument: str, value: IntPair, least: int) -> Pair:
     if min(first, second) < least:
         raise ShapeError(f"{op}: {argument} must be at least {least}, got {value!r}")
     return first, second
+
+
+def once(function: Callable[..., R]) -> Callable[..., R]:
+    """The function with its last results at hand, for arguments that come again in every step.
+
+    Arguments that cannot be remembered (lists) and errors are worked out each time.
+    """
+    remembered = functools.lru_cache(maxsize=512, typed=True)(function)
+
+    @functools.wraps(function)
+    def at_hand(*arguments: Any) -> R:
+        try:
+            hash(arguments)
+        except TypeError:
+            return function(*arguments)
+        return remembered(*arguments)
+
+    return at_hand
 
 
 def check_image(op: str, x: np.ndarray) -> None:
