@@ -138,6 +138,7 @@ def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
         close(blocks, one)
 
 
+LARGE_WINDOWS = [(k, k, NO_PADDING) for k in [(3, 3), (7, 8), (2, 8), (6, 5)]]  # one call sums them
 GRID = list(itertools.product([4, 7], [1, 2, 3], [1, 2, 3], [(0, 0), (1, 1), (0, 2)], [1, 2]))
 
 
@@ -181,7 +182,7 @@ def test_max_pool_sends_ties_to_the_first_winner(case, rng):
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("case", [case[:3] for case in POOLS[:5]])
+@pytest.mark.parametrize("case", [case[:3] for case in POOLS[:5]] + LARGE_WINDOWS)
 def test_sum_pool_is_what_the_loops_say_and_its_gradient_adjoint(case, dtype, order, rng):
     x = rng.standard_normal((3, 2, 7, 8)).astype(dtype)
     y = reference.sum_pool2d(x, *case)

@@ -35,6 +35,7 @@ from tinynet.kernels.geometry import Padding, Pair, output_size, span, strided, 
 
 BLOCK_BYTES = 1 << 21
 PARALLEL_FROM = 1 << 19  # elements of a pool below which handing over costs more than it saves
+TAPS_BY_CALL = 8  # of a window: larger sums are made in one call, if the windows lie side by side
 ROWS_FROM = 256  # row by row where a row of the output has so many elements, over the batch
 
 
@@ -259,6 +260,8 @@ def max_pool2d_dx(
 
 def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> np.ndarray:
     """The sum of each window. (N, C, H, W) -> (N, C, OH, OW)."""
+    if _in_blocks(kernel, stride, padding):
+        return batch_first(_blocks(np.ascontiguousarray(batch_last(x)), kernel).sum((2, 4)))
     return _reduce_taps(np.add, _taps(x, kernel, stride, padding, (1, 1), 0.0))
 
 
@@ -266,8 +269,25 @@ def sum_pool2d_dx(
     dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
 ) -> np.ndarray:
     """Gradient of the input: each element gets the dy of every window it is in."""
+    if _in_blocks(kernel, stride, padding):
+        slopes = batch_last(dy)
+        dx = np.zeros((len(slopes), *size, slopes.shape[3]), dy.dtype)
+        _blocks(dx, kernel)[...] = slopes[:, :, None, :, None]
+        return batch_first(dx)
     everyone = [np.ones((), bool)] * (kernel[0] * kernel[1])
     return _scatter_taps(lambda channels: everyone, dy, size, kernel, stride, padding, (1, 1))
+
+
+def _in_blocks(kernel: Pair, stride: Pair, padding: Padding) -> bool:
+    """Whether the windows lie side by side and are so large that a call for each tap is slow."""
+    return stride == kernel and padding == ((0, 0), (0, 0)) and kernel[0] * kernel[1] > TAPS_BY_CALL
+
+
+def _blocks(x: np.ndarray, kernel: Pair) -> np.ndarray:
+    """x (C, H, W, N), contiguous, as windows that lie side by side: (C, OH, KH, OW, KW, N)."""
+    C, H, W, N = x.shape
+    (KH, KW), (c, h, w, n) = kernel, x.strides
+    return strided(x, (C, H // KH, KH, W // KW, KW, N), (c, h * KH, h, w * KW, w, n))
 
 
 def _taps(
