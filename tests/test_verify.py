@@ -159,3 +159,20 @@ def test_the_environment_names_what_numbers_depend_on():
     assert differences(found, {**found, "threads": "99"}) == [
         f"threads: {found['threads']} then, 99 now"
     ]
+
+
+def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_another(run, capsys):
+    finished = checkpoint.read(run / "last.npz").sha256()
+    (run / "best.npz").unlink()
+    content = bytearray((run / "last.npz").read_bytes())
+    content[len(content) // 3] ^= 1
+    (run / "last.npz").write_bytes(content)
+    with kernels_of("numpy"):
+        assert main(["resume", "run"]) == 1
+        said = capsys.readouterr().err
+        assert "damaged" in said
+        kept = max(run.glob("epoch-*.npz"))
+        assert f"tinynet resume run --from {kept}" in said
+        assert main(["resume", "run", "--from", str(kept)]) == 0
+        assert main(["verify", "run"]) == 0
+    assert checkpoint.read(run / "last.npz").sha256() == finished

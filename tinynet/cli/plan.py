@@ -120,15 +120,15 @@ def new_settings(args: argparse.Namespace, train: ArrayDataset) -> dict[str, Any
     }
 
 
-def recorded_settings(out: Path) -> dict[str, Any] | None:
-    """The settings of the run in a folder; None if there is no run.
+def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | None:
+    """The settings of the run in a folder, or of its checkpoint `start`; None if there is no run.
 
     Raises ValueError where there is one whose settings are not known.
     """
     from tinynet.training.archive import read_manifest
 
-    if (out / LAST).is_file():
-        settings = read_manifest(out / LAST).get("settings")
+    if start is not None or (out / LAST).is_file():
+        settings = read_manifest(start or out / LAST).get("settings")
     elif (out / RECORD).is_file():
         settings = json.loads((out / RECORD).read_text(encoding="utf-8"))["settings"]
     else:

@@ -3,6 +3,7 @@
 examples:
   tinynet resume runs/digits-digits_cnn
   tinynet train --data mnist --out runs/a --resume      begins it if there is none yet
+  tinynet resume runs/a --from runs/a/best.npz          if the last checkpoint was damaged
 
 A run that was stopped before anything was saved begins anew, with its own settings.
 """
@@ -13,9 +14,10 @@ import argparse
 import time
 from pathlib import Path
 
-from tinynet.cli.options import BadArgument, add_data_dir, add_json
+from tinynet.cli.options import LAST, BadArgument, add_data_dir, add_json
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
 from tinynet.cli.train import train_plan
+from tinynet.errors import CheckpointError
 
 HELP = "go on with a run that was interrupted"
 
@@ -23,15 +25,36 @@ HELP = "go on with a run that was interrupted"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `tinynet resume`."""
     parser.add_argument("run", type=Path, metavar="DIR", help="the folder of the run, its --out")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="go on from this checkpoint of the run (default: the last)",
+    )
     add_data_dir(parser)
     add_json(parser, "settings, history, test accuracy and seconds")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train what is left."""
-    start = time.perf_counter()
-    settings = recorded_settings(args.run)
-    if settings is None:
-        raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
-    train, test = load_data(settings["data"], args.data_dir)
-    return train_plan(make_plan(settings, train, test), args.run, True, start, args.json)
+    began = time.perf_counter()
+    try:
+        settings = recorded_settings(args.run, args.start)
+        if settings is None:
+            raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
+        train, test = load_data(settings["data"], args.data_dir)
+        plan = make_plan(settings, train, test)
+        return train_plan(plan, args.run, args.start or True, began, args.json)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{_others(args.run, args.start)}") from error
+
+
+def _others(folder: Path, start: Path | None) -> str:
+    """How to go on from another checkpoint of the run, the newest first, if there is one."""
+    used = start or folder / LAST
+    others = [path for path in folder.glob("*.npz") if path.name != used.name]
+    if not others:
+        return ""
+    newest = max(others, key=lambda path: path.stat().st_mtime)
+    return f"\ngo on from another checkpoint of the run:\n  tinynet resume {folder} --from {newest}"

@@ -174,14 +174,15 @@ def run(args: argparse.Namespace) -> int:
 def train_plan(
     plan: Plan,
     out: Path,
-    resume: bool,
+    resume: bool | Path,
     start: float,
     json_file: Path | None = None,
     detect_anomaly: bool = False,
 ) -> int:
     """Train what is planned, from its start or from where it was left; test it, save it.
 
-    start: when the command began, by `time.perf_counter`.
+    resume: whether to go on with what is in `out`, or the checkpoint to go on from. start: when the
+    command began, by `time.perf_counter`.
     """
     from tinynet.training import DivergenceError, evaluate, weights_sha256
     from tinynet.training.environment import environment
@@ -189,7 +190,8 @@ def train_plan(
 
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
     write_json(out / RECORD, record)  # fails now, and not after the training
-    _announce(plan, out / LAST if resume and (out / LAST).is_file() else None)
+    last = resume if isinstance(resume, Path) else out / LAST
+    _announce(plan, last if resume and last.is_file() else None)
     try:
         history = _train(plan, out, resume, detect_anomaly)
     except KeyboardInterrupt as stop:
@@ -212,7 +214,7 @@ def train_plan(
     return 0
 
 
-def _train(plan: Plan, out: Path, resume: bool, detect_anomaly: bool) -> History:
+def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> History:
     from tinynet.training import BestModel, Callback, EarlyStopping, fit
 
     settings = plan.settings

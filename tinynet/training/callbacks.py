@@ -94,6 +94,9 @@ class Callback:
     def on_train_begin(self, run: Run) -> None:
         """Before the first epoch, and before a saved state is put back."""
 
+    def on_resume(self, run: Run) -> None:
+        """After the state of a checkpoint was put back, if there is one."""
+
     def on_epoch_begin(self, run: Run) -> None:
         """Before the first batch of an epoch, or of its rest; `run.epoch` is its number."""
 

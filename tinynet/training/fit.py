@@ -100,8 +100,8 @@ def fit(
     out: a folder that keeps the run: last.npz after every epoch, and after every `save_every`
     steps; best.npz; and with keep_every=k epoch-0010.npz and so on after every k-th epoch. Ctrl-C
     or SIGTERM then saves before it stops. resume: go on from last.npz in `out` if it is there
-    (or from the checkpoint given), with the same arguments as before: weights and history come
-    out as if the run had never stopped, to the bit.
+    (or from the checkpoint given, which then is the last), with the same arguments as before:
+    weights and history come out as if the run had never stopped, to the bit.
 
     The model is left in evaluation mode. Raises DivergenceError if the loss or a weight becomes
     NaN or infinite; files written for earlier epochs are whole and stay. Raises CheckpointError
@@ -175,6 +175,8 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
         if start is not None:
             restore(run, start)
             run.saved = start.path
+            for callback in run.callbacks:
+                callback.on_resume(run)
         while not run.finished():
             record = _one_epoch(run)
             for callback in run.callbacks:

@@ -50,6 +50,11 @@ class RunFolder(Callback):
             save_run(self.folder / LAST, run)
         self.signals.listen()
 
+    def on_resume(self, run: Run) -> None:
+        last = self.folder / LAST
+        if run.saved is None or run.saved.resolve() != last.resolve():
+            save_run(last, run)  # it went on from another checkpoint
+
     def on_step_end(self, run: Run, means: Record) -> None:
         due = self.save_every is not None and run.step % self.save_every == 0
         if due or self.signals.caught:
