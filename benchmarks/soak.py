@@ -168,9 +168,8 @@ def judge(samples: Samples) -> Verdict:
     x -= x.mean()
     slope = median_slope(x, y)
     rest = y - slope * x
-    deviation = 1.4826 * float(
-        np.median(abs(rest - np.median(rest)))
-    )  # as of a normal distribution
+    from_middle = abs(rest - np.median(rest))
+    deviation = 1.4826 * float(np.median(from_middle))  # as of a normal distribution
     error = deviation / math.sqrt(float((x * x).sum()))
     first, part = (max(1, int(share * len(samples.seconds))) for share in (WARM_UP, PART))
     start, end = min(samples.seconds[first : first + part]), min(samples.seconds[-part:])

@@ -65,9 +65,11 @@ NAMES = (
     "relu",
     "relu_dx",
 )
+"""What a set of kernels has."""
 COMBINED = ("conv2d_dw_db", "max_pool2d_kept", "max_pool2d_kept_dx")
 
 ALIKE = 1024
+"""Bytes; see `laid_out`."""
 
 current: Any = SimpleNamespace()
 """The kernels in use, as attributes. The same for all threads."""

@@ -1,4 +1,4 @@
-"""One switch for every thread: `set_num_threads`, and `run`, which spreads work over them.
+"""One switch for every thread: `set_num_threads`; `run` and `run_compiled` spread work over them.
 
 A kernel cuts its work into blocks that a few Python threads share, each with its own products on
 one BLAS thread: so unfolding and adding run in parallel too, not the product alone. NumPy

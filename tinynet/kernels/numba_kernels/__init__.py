@@ -1,6 +1,6 @@
 """The kernels compiled by Numba, with the same signatures as the NumPy ones.
 
-Eight files, each one idea:
+Nine files, each one idea:
 
     shape.py      how large the tiles are on this processor
     compiled.py   the decorator that compiles and keeps the result on disk
@@ -8,6 +8,7 @@ Eight files, each one idea:
     tiles.py      vector code: a tile of a matrix product that stays in registers
     direct.py     convolution as that product, over windows that are never unfolded
     winograd.py   3x3 convolution with a quarter of the multiplications
+    blocks.py     vector code for the pool that every small net has, 2x2
     pooling.py    pooling in plain loops
     activation.py ReLU in one pass
 
