@@ -19,7 +19,8 @@ block, in a buffer of at most BLOCK_BYTES that stays in the processor's cache.
 At stride 1 dx needs no scatter: each pixel gathers the windows that saw it, which is a convolution
 of dy with the filters turned by 180 degrees.
 
-For batches `rows.py` has a faster plan, to which the convolutions here hand over.
+For batches `rows.py` has a faster plan, for a single image `flat.py`: the convolutions here hand
+over to them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from tinynet.kernels import rows, threads
+from tinynet.kernels import flat, rows, threads
 from tinynet.kernels.activation import relu as relu
 from tinynet.kernels.activation import relu_dx as relu_dx
 from tinynet.kernels.geometry import Padding, Pair, output_size, span, strided, windows
@@ -115,6 +116,9 @@ def conv2d(
     image = np.ascontiguousarray(batch_last(x), dtype)
     if _row_by_row(N * OW, dilation, groups):
         return batch_first(rows.conv2d(image, w.astype(dtype, copy=False), b, stride, padding))
+    if flat.covers(x, O, kernel, stride, padding, dilation, groups):
+        filters = w.astype(dtype, copy=False).reshape(O, -1)
+        return flat.conv2d(image[..., 0], filters, b, kernel, padding, dilation)[None]
     y = np.empty((groups, O // groups, OH * OW * N), dtype)
     filters = w.reshape(groups, O // groups, -1)
     bias = None if b is None else b.reshape(groups, O // groups, 1)
@@ -159,6 +163,8 @@ def conv2d_dw_db(
     slope = np.ascontiguousarray(batch_last(dy), dtype)
     if _row_by_row(N * OW, dilation, groups):
         return rows.conv2d_dw_db(slope, image, kernel, stride, padding)
+    if flat.covers(x, O, kernel, stride, padding, dilation, groups):
+        return flat.conv2d_dw_db(slope[..., 0], image[..., 0], kernel, padding, dilation)
     slopes = slope.reshape(groups, O // groups, OH * OW * N).transpose(0, 2, 1)
 
     dw = np.zeros((groups, K, O // groups), dtype)
@@ -188,6 +194,10 @@ def conv2d_dx(
             slope = np.ascontiguousarray(batch_last(dy), dtype)
             return batch_first(rows.conv2d_dx(slope, w.astype(dtype, copy=False), size, padding))
         around = _padding_back(dy.shape[2:], (KH, KW), size, padding, dilation)
+        if flat.covers(dy, C, (KH, KW), stride, around, dilation, groups):
+            slope = np.ascontiguousarray(batch_last(dy), dtype)[..., 0]
+            filters = w.astype(dtype, copy=False).swapaxes(0, 1).reshape(C, -1)
+            return flat.conv2d(slope, filters, None, (KH, KW), around, dilation, turned=True)[None]
         turned = w.reshape(groups, O // groups, C // groups, KH, KW)[..., ::-1, ::-1]
         turned = turned.swapaxes(1, 2).reshape(C, O // groups, KH, KW)
         return conv2d(dy, turned, None, (1, 1), around, dilation, groups)
