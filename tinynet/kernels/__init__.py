@@ -196,7 +196,9 @@ def laid_out(x: np.ndarray) -> np.ndarray:
     the same few places in the processor's cache (128 x 3x32x32: 1.4 -> 0.4 ms, Zen 3).
     """
     images = x.transpose(1, 2, 3, 0)
-    if images.flags.c_contiguous or x.strides[0] % ALIKE:
+    if images.flags.c_contiguous:
+        return x
+    if x.strides[0] % ALIKE:
         return np.ascontiguousarray(images).transpose(3, 0, 1, 2)
     y = np.empty(images.shape, x.dtype)
     for n in range(0, len(x), 8):

@@ -5,7 +5,7 @@ window moves runs of OW numbers only. So the padded image is taken as one flat r
 channel. A tap of the kernel sees it from another place on, and what all windows see of it is one
 run, from the first window to the last:
 
-    cols[(c, i, j), p*wide + q] = image[c, (p + i*DH)*wide + q + j*DW]       wide: of the padding too
+    cols[(c, i, j), p*wide + q] = image[c, (p + i*DH)*wide + q + j*DW]        (wide: W padded)
 
 The columns between two rows of outputs, wide - OW of each, are computed for nothing and left out
 when the bias is added.
@@ -14,6 +14,8 @@ Here x is (C, H, W), the stride is 1, and there is one group: others go to the p
 """
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 
@@ -24,13 +26,20 @@ COLUMNS = 1 << 19  # numbers that the taps of an image may be, which are not cut
 USELESS = 256  # filters times columns for nothing in a row: beyond it they cost what the runs save
 
 
+@functools.lru_cache(1024)
 def covers(
-    x: np.ndarray, O: int, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
+    shape: tuple[int, ...],
+    O: int,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
 ) -> bool:
     """Whether this plan takes a convolution of x (N, C, H, W) to O channels."""
-    if len(x) != 1 or stride != (1, 1) or groups != 1 or min(*padding[0], *padding[1]) < 0:
+    N, C, H, W = shape
+    if N != 1 or stride != (1, 1) or groups != 1 or min(*padding[0], *padding[1]) < 0:
         return False
-    _, C, H, W = x.shape
     places = (H + sum(padding[0])) * (W + sum(padding[1]))
     useless = O * (kernel[1] - 1) * dilation[1]
     return useless <= USELESS and C * kernel[0] * kernel[1] * places <= COLUMNS
@@ -69,7 +78,7 @@ def conv2d(
     dilation: Pair,
     turned: bool = False,
 ) -> np.ndarray:
-    """x (C, H, W), filters (O, C*KH*KW) -> y (O, OH, OW). turned: the taps of each from the last."""
+    """x (C, H, W), filters (O, C*KH*KW) -> y (O, OH, OW). turned: as in `unfold`."""
     OH, OW = output_size(x.shape[1:], kernel, (1, 1), padding, dilation)
     cols, wide = unfold(x, kernel, padding, dilation, turned)
     O, run = len(filters), cols.shape[1]

@@ -10,6 +10,8 @@ places, `stride` apart.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 Pair = tuple[int, int]
@@ -27,6 +29,7 @@ def output_length(length: int, kernel: int, stride: int, padding: Pair, dilation
     return (length + padding[0] + padding[1] - span(kernel, dilation)) // stride + 1
 
 
+@functools.lru_cache(1024)  # a net asks for the same few in every step
 def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Pair:
     """(OH, OW) of windows sliding over an image of `size` (H, W)."""
     return (

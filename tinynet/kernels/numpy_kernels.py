@@ -116,7 +116,7 @@ def conv2d(
     image = np.ascontiguousarray(batch_last(x), dtype)
     if _row_by_row(N * OW, dilation, groups):
         return batch_first(rows.conv2d(image, w.astype(dtype, copy=False), b, stride, padding))
-    if flat.covers(x, O, kernel, stride, padding, dilation, groups):
+    if flat.covers(x.shape, O, kernel, stride, padding, dilation, groups):
         filters = w.astype(dtype, copy=False).reshape(O, -1)
         return flat.conv2d(image[..., 0], filters, b, kernel, padding, dilation)[None]
     y = np.empty((groups, O // groups, OH * OW * N), dtype)
@@ -163,7 +163,7 @@ def conv2d_dw_db(
     slope = np.ascontiguousarray(batch_last(dy), dtype)
     if _row_by_row(N * OW, dilation, groups):
         return rows.conv2d_dw_db(slope, image, kernel, stride, padding)
-    if flat.covers(x, O, kernel, stride, padding, dilation, groups):
+    if flat.covers(x.shape, O, kernel, stride, padding, dilation, groups):
         return flat.conv2d_dw_db(slope[..., 0], image[..., 0], kernel, padding, dilation)
     slopes = slope.reshape(groups, O // groups, OH * OW * N).transpose(0, 2, 1)
 
@@ -194,7 +194,7 @@ def conv2d_dx(
             slope = np.ascontiguousarray(batch_last(dy), dtype)
             return batch_first(rows.conv2d_dx(slope, w.astype(dtype, copy=False), size, padding))
         around = _padding_back(dy.shape[2:], (KH, KW), size, padding, dilation)
-        if flat.covers(dy, C, (KH, KW), stride, around, dilation, groups):
+        if flat.covers(dy.shape, C, (KH, KW), stride, around, dilation, groups):
             slope = np.ascontiguousarray(batch_last(dy), dtype)[..., 0]
             filters = w.astype(dtype, copy=False).swapaxes(0, 1).reshape(C, -1)
             return flat.conv2d(slope, filters, None, (KH, KW), around, dilation, turned=True)[None]
@@ -274,9 +274,7 @@ def max_pool2d_dx(
     return _scatter_taps(winners, dy, x.shape[2:], kernel, stride, padding, dilation)
 
 
-def _quarters(
-    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
-) -> bool:
+def _quarters(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> bool:
     """Whether this is a pool of 2x2 of one image, which takes each pixel once.
 
     Its columns are then compared before its rows: the longer runs make up for the more numbers.

@@ -410,6 +410,8 @@ def _labels(
         raise _no_labels(op, target, x, axis)
     if target.size == 0:
         return target, None
+    if ignore_index < 0 and np.maximum.reduce(_unsigned(target), None) < C:
+        return target, None
     lowest, highest = int(target.min()), int(target.max())
     kept = None
     if lowest <= ignore_index <= highest:
@@ -426,6 +428,11 @@ def _labels(
             f"{highest + 1} outputs in the last layer, or set ignore_index to leave a label out."
         )
     return target, kept
+
+
+def _unsigned(labels: np.ndarray) -> np.ndarray:
+    """The labels with negative ones as very large ones, so that one look finds both."""
+    return labels.view(f"u{labels.itemsize}")
 
 
 def _no_labels(op: str, target: np.ndarray, x: np.ndarray, axis: int) -> Exception:

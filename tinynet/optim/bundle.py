@@ -84,8 +84,11 @@ class Bundle:
             return True
         step = self.state["step"]
         for state, views in self.own:
-            if state["step"] != step or any(state[name] is not views[name] for name in names):
+            if state["step"] != step:
                 return False
+            for name in names:
+                if state[name] is not views[name]:
+                    return False
         return True
 
     def gather(self, pairs: Pairs) -> None:
