@@ -89,9 +89,10 @@ def close(actual, expected):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kernel", KERNEL_SIZES)
 @pytest.mark.parametrize("case", CONVOLUTIONS)
-def test_convolution_and_its_gradients_are_what_the_loops_say(case, kernel, dtype, rng):
+@pytest.mark.parametrize("images", [1, 2])
+def test_convolution_and_its_gradients_are_what_the_loops_say(images, case, kernel, dtype, rng):
     groups = case[-1]
-    x = rng.standard_normal((2, 4, 7, 8)).astype(dtype)
+    x = rng.standard_normal((images, 4, 7, 8)).astype(dtype)
     w = rng.standard_normal((6, 4 // groups, *kernel)).astype(dtype)
     b = rng.standard_normal(6).astype(dtype)
     y = reference.conv2d(x, w, b, *case)
@@ -105,9 +106,10 @@ def test_convolution_and_its_gradients_are_what_the_loops_say(case, kernel, dtyp
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_convolution_takes_any_memory_order(order, rng):
-    case = ((2, 1), ((1, 0), (1, 1)), (1, 1), 1)
-    x, w = rng.standard_normal((5, 3, 6, 7)), rng.standard_normal((4, 3, 3, 2))
+@pytest.mark.parametrize(("images", "stride"), [(5, (2, 1)), (1, (1, 1))])
+def test_convolution_takes_any_memory_order(order, images, stride, rng):
+    case = (stride, ((1, 0), (1, 1)), (1, 1), 1)
+    x, w = rng.standard_normal((images, 3, 6, 7)), rng.standard_normal((4, 3, 3, 2))
     y = reference.conv2d(x, w, None, *case)
     dy = rng.standard_normal(y.shape)
     dx = reference.conv2d_dx(dy, w, x.shape[2:], *case)
@@ -160,8 +162,9 @@ def test_windows_and_their_scatter_are_adjoint(size, kernel, stride, padding, di
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("case", POOLS)
-def test_max_pool_and_its_gradient_are_what_the_loops_say(case, dtype, order, rng):
-    x = rng.standard_normal((3, 2, 7, 8)).astype(dtype)
+@pytest.mark.parametrize(("images", "height"), [(3, 7), (1, 8)])
+def test_max_pool_and_its_gradient_are_what_the_loops_say(images, height, case, dtype, order, rng):
+    x = rng.standard_normal((images, 2, height, 8)).astype(dtype)
     y = reference.max_pool2d(x, *case)
     dy = rng.standard_normal(y.shape).astype(dtype)
     expected = reference.max_pool2d_dx(dy, x, y, *case)
@@ -172,8 +175,9 @@ def test_max_pool_and_its_gradient_are_what_the_loops_say(case, dtype, order, rn
 
 
 @pytest.mark.parametrize("case", POOLS)
-def test_max_pool_sends_ties_to_the_first_winner(case, rng):
-    x = rng.integers(0, 2, (3, 2, 7, 8)).astype(np.float64)  # ties in nearly every window
+@pytest.mark.parametrize(("images", "height"), [(3, 7), (1, 8)])
+def test_max_pool_sends_ties_to_the_first_winner(images, height, case, rng):
+    x = rng.integers(0, 2, (images, 2, height, 8)).astype(np.float64)  # ties nearly everywhere
     y = reference.max_pool2d(x, *case)
     dy = rng.standard_normal(y.shape)
     actual = kernels.current.max_pool2d_dx(dy, x, y, *case)
