@@ -87,7 +87,9 @@ def conv2d(
     y = products.reshape(O, OH, wide)[:, :, :OW]
     if b is None:
         return np.ascontiguousarray(y)
-    return np.add(y, b[:, None, None], out=np.empty((O, OH, OW), x.dtype))
+    biased = np.empty((O, OH, OW), x.dtype)
+    np.add(y, b[:, None, None], out=biased)
+    return biased
 
 
 def conv2d_dw_db(

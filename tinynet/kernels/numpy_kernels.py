@@ -117,8 +117,8 @@ def conv2d(
     if _row_by_row(N * OW, dilation, groups):
         return batch_first(rows.conv2d(image, w.astype(dtype, copy=False), b, stride, padding))
     if flat.covers(x.shape, O, kernel, stride, padding, dilation, groups):
-        filters = w.astype(dtype, copy=False).reshape(O, -1)
-        return flat.conv2d(image[..., 0], filters, b, kernel, padding, dilation)[None]
+        rows_of_w = w.astype(dtype, copy=False).reshape(O, -1)
+        return flat.conv2d(image[..., 0], rows_of_w, b, kernel, padding, dilation)[None]
     y = np.empty((groups, O // groups, OH * OW * N), dtype)
     filters = w.reshape(groups, O // groups, -1)
     bias = None if b is None else b.reshape(groups, O // groups, 1)

@@ -39,7 +39,7 @@ import numpy as np
 from tinynet.kernels import activation as numpy_activation
 from tinynet.kernels import numpy_kernels, threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, span
-from tinynet.kernels.numba_kernels import activation, direct, pooling, winograd
+from tinynet.kernels.numba_kernels import activation, direct, pooling, winograd, winograd_few
 from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
@@ -123,6 +123,17 @@ def _correlate(
             winograd.correlate_part(team, first, last, columns, x, w, turned, bias, corner, y)
 
         tasks = winograd.tasks(N, size, (1, columns))
+    elif winograd_few.pays(N, C, O, kernel, dilation, size, dtype):
+        strips, rows, by_filters = winograd_few.plan(C, O, N, size, threads.get_num_threads())
+
+        def work(team: Any, part: int, first: int, last: int) -> None:
+            own = slice(first, last) if by_filters else slice(0, O)
+            first, last = (0, strips) if by_filters else (first, last)
+            winograd_few.correlate_few(
+                team, first, last, rows, x, w, turned, own.start, bias[own], corner, y[own]
+            )
+
+        tasks = O if by_filters else strips
     else:
         width, few = W + sum(padding[1]), lanes(dtype) > N
         parts = 1 if few else threads.get_num_threads()
@@ -214,6 +225,8 @@ def conv2d_dw_db(
     lane_sums = np.zeros((threads.get_num_threads(), O * lanes(dtype) if summed else 0), dtype)
     if winograd.pays(len(x), C, O, kernel, dilation, size, dtype):
         dw = _winograd_dw(slope, image, corner, lane_sums)
+    elif winograd_few.pays(len(x), C, O, kernel, dilation, size, dtype):
+        dw = _winograd_few_dw(slope, image, corner)
     else:
         width = x.shape[3] + sum(padding[1])
         dw = _direct_dw(slope, image, kernel, dilation, corner, width, lane_sums)
@@ -236,6 +249,19 @@ def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair, lane_sums: np.ndar
     serial = 18 * dy.size * C < SERIAL_FLOPS
     parts = share_out(work, winograd.tasks(N, size, (rows, columns)), serial)
     dw: np.ndarray = winograd.transform_weights(sums[:parts].sum(0), O, C)
+    return dw
+
+
+def _winograd_few_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
+    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, 3, 3); the threads share the channels of x."""
+    C, O, N, size = len(x), len(dy), x.shape[3], dy.shape[1:3]
+    rows = winograd_few.rows_in_task(C // threads.get_num_threads() + O, N, size, 1)
+    dw = np.empty((O, C, 3, 3), x.dtype)
+
+    def work(team: Any, part: int, first: int, last: int) -> None:
+        winograd_few.weight_gradient_few(team, first, rows, x[first:last], dy, corner, dw)
+
+    share_out(work, C, 18 * dy.size * C < SERIAL_FLOPS)
     return dw
 
 

@@ -19,15 +19,10 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
+from tinynet.kernels.numba_kernels.copies import add_line, clear_run, copy_line, copy_run
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import (
-    LINE_BYTES,
-    add_line,
-    copy_line,
-    dot_tile,
-    multiply_tile,
-)
+from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, dot_tile, multiply_tile
 
 FILTERS, LINES = SHAPE.filters, SHAPE.lines
 REGISTER_BYTES, DOT_FILTERS, DOT_TAPS = SHAPE.register_bytes, SHAPE.dot_filters, SHAPE.dot_taps
@@ -59,18 +54,17 @@ def pack_block(x, n0, B, top, rows, left, width, block):
             h = top + r
             start = (c * rows + r) * width * B
             if h < 0 or h >= H:
-                block[start : start + width * B] = 0
+                clear_run(block, start, width * B)
                 continue
-            block[start : start + first * B] = 0
+            clear_run(block, start, first * B)
             inner = start + first * B
             source = ((c * H + h) * W + left + first) * N + n0
             if B * x.itemsize == LINE_BYTES:
                 for q in range(end - first):
                     copy_line(flat, source + q * N, block, inner + q * B)
             else:  # B = N
-                for s in range((end - first) * B):
-                    block[inner + s] = flat[source + s]
-            block[start + end * B : start + width * B] = 0
+                copy_run(flat, source, block, inner, (end - first) * B)
+            clear_run(block, start + end * B, (width - end) * B)
 
 
 @inner
@@ -115,30 +109,34 @@ def _column_of_tiles(V):
     """The kernel that computes all filters at V lines of places."""
 
     @inner
-    def multiply(x, x0, x_step, offsets, w, w0, b, y, y0, y_pitch, y_step):
-        """w (O*K) from w0 on as `pack_filters` lays it; see `multiply_tile` for the rest."""
+    def multiply(x, x0, x_step, offsets, w, w0, w_step, b, y, y0, y_pitch, y_step):
+        """w (O*K) from w0 on as `pack_filters` lays it, or with w_step > 0 as (K, w_step).
+
+        See `multiply_tile` for the rest.
+        """
         K, O = offsets.size, b.size
         o = 0
         while o < O:
             height = tile_height(O - o)
+            column, step = (w0 + o, w_step) if w_step else (w0 + o * K, height)
             if height == FILTERS:
                 multiply_tile(
-                    FILTERS, V, x, x0, x_step, offsets, K, w, w0 + o * K, b, o,
+                    FILTERS, V, x, x0, x_step, offsets, K, w, column, step, b, o,
                     y, y0 + o * y_pitch, y_pitch, y_step,
                 )  # fmt: skip
             elif height == 4:
                 multiply_tile(
-                    4, V, x, x0, x_step, offsets, K, w, w0 + o * K, b, o,
+                    4, V, x, x0, x_step, offsets, K, w, column, step, b, o,
                     y, y0 + o * y_pitch, y_pitch, y_step,
                 )  # fmt: skip
             elif height == 2:
                 multiply_tile(
-                    2, V, x, x0, x_step, offsets, K, w, w0 + o * K, b, o,
+                    2, V, x, x0, x_step, offsets, K, w, column, step, b, o,
                     y, y0 + o * y_pitch, y_pitch, y_step,
                 )  # fmt: skip
             else:
                 multiply_tile(
-                    1, V, x, x0, x_step, offsets, K, w, w0 + o * K, b, o,
+                    1, V, x, x0, x_step, offsets, K, w, column, step, b, o,
                     y, y0 + o * y_pitch, y_pitch, y_step,
                 )  # fmt: skip
             o += height
@@ -151,16 +149,16 @@ _some_lines = _one_line if LINES == 1 else _column_of_tiles(LINES)
 
 
 @inner
-def multiply_run(x, x0, x_step, offsets, w, w0, b, lines, y, y0, y_pitch, y_step):
-    """All filters at a run of `lines` lines of places."""
+def multiply_run(x, x0, x_step, offsets, w, w0, w_step, b, lines, y, y0, y_pitch, y_step):
+    """All filters at a run of `lines` lines of places; see `multiply`."""
     v = 0
     while v + LINES <= lines:
-        place = y0 + v * y_step
-        _some_lines(x, x0 + v * x_step, x_step, offsets, w, w0, b, y, place, y_pitch, y_step)
+        here, place = x0 + v * x_step, y0 + v * y_step
+        _some_lines(x, here, x_step, offsets, w, w0, w_step, b, y, place, y_pitch, y_step)
         v += LINES
     while v < lines:
-        place = y0 + v * y_step
-        _one_line(x, x0 + v * x_step, x_step, offsets, w, w0, b, y, place, y_pitch, y_step)
+        here, place = x0 + v * x_step, y0 + v * y_step
+        _one_line(x, here, x_step, offsets, w, w0, w_step, b, y, place, y_pitch, y_step)
         v += 1
 
 
@@ -195,16 +193,15 @@ def correlate_part(team, first, last, rows, x, w, turned, o0, b, dilation, corne
             for p in range(count):
                 place = (p0 + p) * OW * N + n0
                 multiply_run(
-                    block, p * row, B, offsets, filters, 0, b, OW, flat, place, OH * OW * N, N
+                    block, p * row, B, offsets, filters, 0, 0, b, OW, flat, place, OH * OW * N, N
                 )
             continue
-        multiply_run(block, 0, lanes, offsets, filters, 0, b, run, junk, 0, run * lanes, lanes)
+        multiply_run(block, 0, lanes, offsets, filters, 0, 0, b, run, junk, 0, run * lanes, lanes)
         for o in range(O):
             for p in range(count):
                 start = o * run * lanes + p * row
                 place = ((o * OH + p0 + p) * OW) * N
-                for s in range(OW * N):
-                    flat[place + s] = junk[start + s]
+                copy_run(junk, start, flat, place, OW * N)
     finish(team)
 
 
@@ -291,7 +288,7 @@ def weight_gradient_part(team, first, last, rows, x, dy, kernel, dilation, corne
                 start = o * slopes_plane + p * columns * B
                 place = ((o * OH + p0 + p) * OW) * N + n0
                 if p >= count:
-                    slopes[start : start + columns * B] = 0
+                    clear_run(slopes, start, columns * B)
                 elif lanes == B:
                     for q in range(OW):
                         copy_line(flat, place + q * N, slopes, start + q * B)
@@ -299,8 +296,7 @@ def weight_gradient_part(team, first, last, rows, x, dy, kernel, dilation, corne
                             slopes[start + q * B + n] = 0
                         add_line(slopes, start + q * B, db, o * B)
                 else:
-                    for s in range(OW * B):
-                        slopes[start + s] = flat[place + s]
+                    copy_run(flat, place, slopes, start, OW * B)
         runs, length = (count, OW * B) if lanes == B else (1, slopes_plane)
         add_products(
             block, 0, row, offsets, slopes, 0, slopes_plane, columns * B, runs, length, dw, 0, O

@@ -185,21 +185,23 @@ class Emitter:
 
 
 @intrinsic(prefer_literal=True)
-def multiply_tile(typing, T, V, x, x0, x_step, offsets, K, w, w0, b, b0, y, y0, y_pitch, y_step):
+def multiply_tile(
+    typing, T, V, x, x0, x_step, offsets, K, w, w0, w_step, b, b0, y, y0, y_pitch, y_step
+):
     """T filters at V lines of places, the sum over K taps held in T x V registers.
 
     y[y0 + t*y_pitch + v*y_step + lane] = b[b0 + t]
-        + sum over k of w[w0 + k*T + t] * x[x0 + offsets[k] + v*x_step + lane]
+        + sum over k of w[w0 + k*w_step + t] * x[x0 + offsets[k] + v*x_step + lane]
     """
     T, V = T.literal_value, V.literal_value
     i = types.intp
     signature = types.void(
-        types.literal(T), types.literal(V), x, i, i, offsets, i, w, i, b, i, y, i, i, i
+        types.literal(T), types.literal(V), x, i, i, offsets, i, w, i, i, b, i, y, i, i, i
     )
 
     def emit(context, builder, signature, args):
         e = Emitter(context, builder, x.dtype, LINE_BYTES)
-        _, _, x_, x0, x_step, offsets_, K, w_, w0, b_, b0, y_, y0, y_pitch, y_step = args
+        _, _, x_, x0, x_step, offsets_, K, w_, w0, w_step, b_, b0, y_, y0, y_pitch, y_step = args
         image, filters = e.pointer(x, x_, x0), e.pointer(w, w_, w0)
         shifts = e.pointer(offsets, offsets_, ir.Constant(WORD, 0))
         bias, result = e.pointer(b, b_, b0), e.pointer(y, y_, y0)
@@ -207,7 +209,7 @@ def multiply_tile(typing, T, V, x, x0, x_step, offsets, K, w, w0, b, b0, y, y0, 
         def add_tap(k, sums):
             place = builder.gep(image, [builder.load(builder.gep(shifts, [k]))])
             pixels = [e.load(place, e.times(x_step, v)) for v in range(V)]
-            column = builder.gep(filters, [e.times(k, T)])
+            column = builder.gep(filters, [builder.mul(k, w_step)])
             added = []
             for t in range(T):
                 weight = e.splat(e.element(column, t))
@@ -272,31 +274,6 @@ def dot_tile(
         return context.get_dummy_value()
 
     return signature, emit
-
-
-@intrinsic
-def copy_line(typing, source, i, target, j):
-    """target[j : j + lanes] = source[i : i + lanes]."""
-
-    def emit(context, builder, signature, args):
-        e = Emitter(context, builder, source.dtype, LINE_BYTES)
-        e.store(e.load(e.pointer(source, args[0], args[1])), e.pointer(target, args[2], args[3]))
-        return context.get_dummy_value()
-
-    return types.void(source, types.intp, target, types.intp), emit
-
-
-@intrinsic
-def add_line(typing, x, i, total, j):
-    """total[j : j + lanes] += x[i : i + lanes]."""
-
-    def emit(context, builder, signature, args):
-        e = Emitter(context, builder, x.dtype, LINE_BYTES)
-        place = e.pointer(total, args[2], args[3])
-        e.store(builder.fadd(e.load(place), e.load(e.pointer(x, args[0], args[1]))), place)
-        return context.get_dummy_value()
-
-    return types.void(x, types.intp, total, types.intp), emit
 
 
 def lanes(dtype: np.dtype) -> int:

@@ -40,6 +40,7 @@ import numpy as np
 
 from tinynet.kernels.geometry import Pair
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
+from tinynet.kernels.numba_kernels.copies import add_line, copy_line
 from tinynet.kernels.numba_kernels.direct import (
     FILTERS,
     add_products,
@@ -49,7 +50,7 @@ from tinynet.kernels.numba_kernels.direct import (
 )
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, add_line, copy_line, lanes, sandwich
+from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, lanes, sandwich
 
 M = 4  # outputs along the side of a tile
 S = M + 2  # pixels along its side
@@ -78,9 +79,9 @@ def _minimal_filtering() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 A_T, G, B_T = _minimal_filtering()
-_pixels_in = sandwich(B_T)
-_slopes_in = sandwich(A_T.T)
-_outputs_out = sandwich(A_T)
+pixels_in = sandwich(B_T)
+slopes_in = sandwich(A_T.T)
+outputs_out = sandwich(A_T)
 
 
 def pays(N: int, C: int, O: int, kernel: Pair, dilation: Pair, size: Pair, dtype: np.dtype) -> bool:
@@ -114,20 +115,24 @@ def tasks(N: int, size: Pair, chunk: Pair) -> int:
 
 
 @inner
-def transform_filters(w, turned):
-    """w (O, C, 3, 3), or turned as in `pack_filters`, -> flat (36, O*C), in its order."""
-    O, C = (w.shape[1], w.shape[0]) if turned else (w.shape[0], w.shape[1])
-    packed = np.empty((PLANES, O * C), w.dtype)
+def transform_filters(w, turned, o0, count):
+    """Filters o0 .. o0 + count - 1 of w (O, C, 3, 3), turned as in `pack_filters` if so.
+
+    -> flat (36, count*C), in its order.
+    """
+    C = w.shape[0] if turned else w.shape[1]
+    packed = np.empty((PLANES, count * C), w.dtype)
     taps, halves = np.empty((3, 3, FILTERS * C)), np.empty((S, 3, FILTERS * C))
     o = 0
-    while o < O:
-        height = tile_height(O - o)
+    while o < count:
+        height = tile_height(count - o)
         for c in range(C):
             for t in range(height):
+                f = o0 + o + t
                 for i in range(3):
                     for j in range(3):
                         taps[i, j, c * height + t] = (
-                            w[c, o + t, 2 - i, 2 - j] if turned else w[o + t, c, i, j]
+                            w[c, f, 2 - i, 2 - j] if turned else w[f, c, i, j]
                         )
         for r in range(S):
             for j in range(3):
@@ -147,13 +152,12 @@ def transform_filters(w, turned):
     return packed.reshape(packed.size)
 
 
-@compiled
-def transform_weights(sums, O, C):
-    """sums (36 * C*O) in the planes -> dw (O, C, 3, 3), G^T sums G."""
-    planes = sums.reshape((S, S, C, O))
-    dw = np.empty((O, C, 3, 3), sums.dtype)
+@inner
+def weights_back(planes, dw, c0):
+    """dw (O, C, 3, 3) of the channels from c0 on = G^T planes G; planes (S, S, channels, >= O)."""
+    O = len(dw)
     halves = np.empty((3, S, O))
-    for c in range(C):
+    for c in range(planes.shape[2]):
         for i in range(3):
             for s in range(S):
                 for o in range(O):
@@ -161,13 +165,20 @@ def transform_weights(sums, O, C):
                     for r in range(S):
                         total += G[r, i] * planes[r, s, c, o]
                     halves[i, s, o] = total
-        for o in range(O):
-            for i in range(3):
-                for j in range(3):
+        for i in range(3):
+            for j in range(3):
+                for o in range(O):
                     total = 0.0
                     for s in range(S):
                         total += halves[i, s, o] * G[s, j]
-                    dw[o, c, i, j] = total
+                    dw[o, c0 + c, i, j] = total
+
+
+@compiled
+def transform_weights(sums, O, C):
+    """sums (36 * C*O) in the planes -> dw (O, C, 3, 3), G^T sums G."""
+    dw = np.empty((O, C, 3, 3), sums.dtype)
+    weights_back(sums.reshape((S, S, C, O)), dw, 0)
     return dw
 
 
@@ -183,7 +194,7 @@ def _transform_pixels(x, n0, top, left, tiles, zero, block, planes, pitch, start
     pack_block(x, n0, B, top, S, left, width, block)
     for c in range(C):
         for q in range(tiles):
-            _pixels_in(
+            pixels_in(
                 block, (c * S * width + M * q) * B, width * B, B,
                 planes, (c * length + start + q) * B, S * pitch, pitch, zero, 0,
             )  # fmt: skip
@@ -207,7 +218,7 @@ def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, 
         for place in range(o * M * width * B, (o + 1) * M * width * B, B):
             add_line(block, place, db, o * B)
         for q in range(tiles):
-            _slopes_in(
+            slopes_in(
                 block, (o * width + q) * M * B, width * B, B,
                 planes, (o * length + start + q) * B, S * pitch, pitch, zero, 0,
             )  # fmt: skip
@@ -225,7 +236,7 @@ def correlate_part(team, first, last, columns, x, w, turned, b, corner, y):
     B = LINE_BYTES // x.itemsize
     wide, strips = -(-OW // M), -(-OH // M)
     across = -(-wide // columns)
-    filters = transform_filters(w, turned)
+    filters = transform_filters(w, turned, 0, O)
     pitch = C * columns * B + B
     sums_pitch = O * columns * B + B
     block = np.empty(C * S * (M * columns + S - M) * B, x.dtype)
@@ -245,7 +256,7 @@ def correlate_part(team, first, last, columns, x, w, turned, b, corner, y):
         )  # fmt: skip
         for plane in range(PLANES):
             multiply_run(
-                planes, plane * pitch, B, offsets, filters, plane * O * C, zeros,
+                planes, plane * pitch, B, offsets, filters, plane * O * C, 0, zeros,
                 tiles, sums, plane * sums_pitch, columns * B, B,
             )  # fmt: skip
         for o in range(O):
@@ -253,9 +264,9 @@ def correlate_part(team, first, last, columns, x, w, turned, b, corner, y):
                 x0, q = (o * columns + tile) * B, M * (q0 + tile)
                 place = ((o * OH + p) * OW + q) * N + n0
                 if p + M <= OH and q + M <= OW:
-                    _outputs_out(sums, x0, S * sums_pitch, sums_pitch, flat, place, OW * N, N, b, o)
+                    outputs_out(sums, x0, S * sums_pitch, sums_pitch, flat, place, OW * N, N, b, o)
                     continue
-                _outputs_out(sums, x0, S * sums_pitch, sums_pitch, edge, 0, M * B, B, b, o)
+                outputs_out(sums, x0, S * sums_pitch, sums_pitch, edge, 0, M * B, B, b, o)
                 for r in range(min(M, OH - p)):
                     for s in range(min(M, OW - q)):
                         copy_line(edge, (r * M + s) * B, flat, place + (r * OW + s) * N)
