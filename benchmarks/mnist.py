@@ -8,6 +8,8 @@ which collates image by image, is measured beside it by `benchmarks.epoch`.
 from __future__ import annotations
 
 import gzip
+import itertools
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,10 @@ def torch_tensors(framework: Framework, folder: str, split: str, images: int) ->
 def torch_batches(
     framework: Framework, folder: str, split: str, images: int, seed: int, collated: bool = False
 ) -> Batches:
-    """Shuffled batches by indexing whole tensors, or `collated` by PyTorch's DataLoader."""
+    """Shuffled batches by indexing whole tensors, or `collated` by PyTorch's DataLoader.
+
+    Indexed, the images come in the order in which tinynet's DataLoader brings them.
+    """
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -84,8 +89,13 @@ def torch_batches(
         loader = DataLoader(TensorDataset(x, labels), BATCH, shuffle=split == "train")
         return lambda: iter(loader)
 
+    numbers = itertools.count()
+
     def epoch() -> Iterator[Any]:
-        order = torch.randperm(len(x)) if split == "train" else torch.arange(len(x))
+        order = torch.arange(len(x))
+        if split == "train":
+            rng = np.random.default_rng([seed, 0, next(numbers)])
+            order = torch.from_numpy(rng.permutation(len(x)))
         for chosen in torch.split(order, BATCH):
             yield x[chosen], labels[chosen]
 
@@ -93,9 +103,20 @@ def torch_batches(
 
 
 def new_lenet(framework: Framework, seed: int) -> Any:
-    """LeNet-5 with initial weights that the seed decides."""
-    framework.seed(seed)
-    return framework.place(lenet(framework.nn))
+    """LeNet-5 with initial weights that the seed decides, the same in both frameworks.
+
+    They are drawn as either would: uniformly from +-1 / sqrt(inputs of an output).
+    """
+    model = framework.place(lenet(framework.nn))
+    rng = np.random.default_rng(seed)
+    bound, drawn = 0.0, {}
+    for name, values in model.state_dict().items():  # of each layer the weight, then the bias
+        shape = tuple(values.shape)
+        if name.endswith("weight"):
+            bound = math.prod(shape[1:]) ** -0.5
+        drawn[name] = framework.tensor(rng.uniform(-bound, bound, shape).astype(np.float32))
+    model.load_state_dict(drawn)
+    return model
 
 
 def train_epoch(

@@ -5,8 +5,9 @@ examples:
   python -m benchmarks.time_to_accuracy --seeds 2 --accuracy 0.985 --epochs 2
 
 The clock runs for the whole process: start of Python, imports, reading the data, training, and
-the test after every epoch. Net, schedule (one cycle of the learning rate), batch size and data
-are the same; the processes take turns, seed by seed. A process stops at the first test that
+the test after every epoch. Net, initial weights, schedule (one cycle of the learning rate), batch
+size, data and their order are the same, so that speed decides and not luck; what is left of that
+comes from rounding. The processes take turns, seed by seed. A process stops at the first test that
 reaches the accuracy; one that does not within its epochs counts with the seconds that it took,
 and is named.
 """
