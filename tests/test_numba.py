@@ -53,6 +53,9 @@ def close(actual, expected):
 LAYERS = [
     (1, 1, 6, 28, 5, 2),
     (1, 32, 8, 9, 3, 1),
+    (1, 32, 32, 16, 3, 1),
+    (2, 40, 35, 18, 3, 0),
+    (15, 33, 32, 15, 3, 1),
     (7, 3, 5, 8, 3, 1),
     (16, 6, 16, 14, 5, 0),
     (16, 8, 8, 9, 3, 1),
@@ -351,3 +354,19 @@ def test_the_winners_of_blocks_get_all_of_dy(N, side, rng):
     expected[0, 1, :2, :2] = dx[0, 1, :2, :2]  # of a window with NaN NumPy's winner is any
     np.testing.assert_array_equal(dx, expected)
     assert sorted(dx[0, 1, :2, :2].ravel())[-1] == max(dy[0, 1, 0, 0], 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["contiguous", "read-only gradient", "transposed"])
+def test_a_step_of_sgd_gives_numpys_bits(dtype, order, rng):
+    def arrays():
+        rng = np.random.default_rng(0)
+        p, g, b, t = (rng.standard_normal((7, 300)).astype(dtype) for _ in range(4))
+        g.flags.writeable = order != "read-only gradient"
+        return [x.T for x in (p, g, b, t)] if order == "transposed" else [p, g, b, t]
+
+    mine, theirs = arrays(), arrays()
+    for _ in range(3):
+        numba_kernels.momentum_step(*mine, 0.9, 0.01)
+        numpy_kernels.momentum_step(*theirs, 0.9, 0.01)
+    assert np.array_equal(mine[0], theirs[0]) and np.array_equal(mine[2], theirs[2])

@@ -12,11 +12,12 @@ A set of kernels is a module with these functions, all on arrays of shape (N, C,
     relu(x) -> y                                              (any shape)
     relu_dx(dy, y) -> dx
 
-and three that say the same in another way, so that a set can do it with less work:
+and some that a set can do with less work when it does them in one:
 
     conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups) -> dw, db
     max_pool2d_kept(x, kernel, stride, padding, dilation) -> y, kept
     max_pool2d_kept_dx(dy, kept, size, kernel, stride, padding, dilation) -> dx
+    momentum_step(p, g, b, t, momentum, lr)                   (any shape, in place)
 
 with size, kernel, stride and dilation pairs (vertical, horizontal), and padding
 ((top, bottom), (left, right)). The order of the elements in memory is the kernels' own affair.
@@ -66,7 +67,7 @@ NAMES = (
     "relu_dx",
 )
 """What a set of kernels has."""
-COMBINED = ("conv2d_dw_db", "max_pool2d_kept", "max_pool2d_kept_dx")
+COMBINED = ("conv2d_dw_db", "max_pool2d_kept", "max_pool2d_kept_dx", "momentum_step")
 
 ALIKE = 1024
 """Bytes; see `laid_out`."""

@@ -33,6 +33,7 @@ from tinynet.kernels import flat, rows, threads
 from tinynet.kernels.activation import relu as relu
 from tinynet.kernels.activation import relu_dx as relu_dx
 from tinynet.kernels.geometry import Padding, Pair, output_size, span, strided, windows
+from tinynet.kernels.step import momentum_step as momentum_step
 
 BLOCK_BYTES = 1 << 21
 PARALLEL_FROM = 1 << 19  # elements of a pool below which handing over costs more than it saves

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinynet import kernels
 from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
 from tinynet.optim.optimizer import Optimizer, Params
 
@@ -96,6 +97,9 @@ class SGD(Optimizer):
             p -= t
             return
         b = state["momentum_buffer"]
+        if not settings["dampening"] and not settings["nesterov"]:
+            kernels.current.momentum_step(p, g, b, t, momentum, settings["lr"])
+            return
         b *= momentum
         if settings["dampening"] and state["step"] > 1:
             np.multiply(g, 1 - settings["dampening"], out=t, casting="same_kind")

@@ -39,7 +39,7 @@ import numpy as np
 from tinynet.kernels import activation as numpy_activation
 from tinynet.kernels import numpy_kernels, threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, span
-from tinynet.kernels.numba_kernels import activation, direct, pooling, winograd, winograd_few
+from tinynet.kernels.numba_kernels import activation, direct, pooling, step, winograd, winograd_few
 from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
@@ -464,3 +464,14 @@ def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> No
         kernel(team, *(vector[first:last] for vector in vectors))
 
     share_out(work, vectors[0].size, vectors[0].nbytes < SERIAL_BYTES)
+
+
+def momentum_step(
+    p: np.ndarray, g: np.ndarray, b: np.ndarray, t: np.ndarray, momentum: float, lr: float
+) -> None:
+    """b = momentum * b + g, then p = p - lr * b, in place."""
+    alike = p.dtype in FLOATS and p.dtype == g.dtype == b.dtype and g.flags.writeable
+    if not alike or not (p.flags.c_contiguous and g.flags.c_contiguous and b.flags.c_contiguous):
+        return numpy_kernels.momentum_step(p, g, b, t, momentum, lr)
+    number = p.dtype.type
+    step.momentum_step(p.reshape(-1), g.reshape(-1), b.reshape(-1), number(momentum), number(lr))
