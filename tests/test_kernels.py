@@ -330,3 +330,13 @@ def test_the_error_of_a_worker_is_handed_over_once():
     assert isinstance(worker.wait(), ZeroDivisionError)
     worker.begin(lambda: None)
     assert worker.wait() is None
+
+
+@pytest.mark.parametrize("size", [(0, 3), (2, 5), (90, 12_000)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_product_of_a_column_and_a_row(size, dtype, rng):
+    a, b = (rng.standard_normal(n).astype(dtype) for n in size)
+    for vector in (a, a[::-1]):
+        y = kernels.current.outer(vector, b)
+        assert y.dtype == dtype
+        assert np.array_equal(y, vector[:, None] * b)

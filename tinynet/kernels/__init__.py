@@ -17,6 +17,7 @@ and some that a set can do with less work when it does them in one:
     conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups) -> dw, db
     max_pool2d_kept(x, kernel, stride, padding, dilation) -> y, kept
     max_pool2d_kept_dx(dy, kept, size, kernel, stride, padding, dilation) -> dx
+    outer(a, b) -> y                                          (vectors)
     momentum_step(p, g, b, t, momentum, lr)                   (any shape, in place)
 
 with size, kernel, stride and dilation pairs (vertical, horizontal), and padding
@@ -67,7 +68,7 @@ NAMES = (
     "relu_dx",
 )
 """What a set of kernels has."""
-COMBINED = ("conv2d_dw_db", "max_pool2d_kept", "max_pool2d_kept_dx", "momentum_step")
+COMBINED = ("conv2d_dw_db", "max_pool2d_kept", "max_pool2d_kept_dx", "outer", "momentum_step")
 
 ALIKE = 1024
 """Bytes; see `laid_out`."""

@@ -46,7 +46,6 @@ def _cores() -> int:
 _count = _cores()
 
 MATMUL_PARALLEL_FROM = 4_000_000  # likewise, for a single product
-OUTER_PARALLEL_FROM = 500_000  # likewise, for the product of a column and a row
 PARALLEL_FROM = 10_000_000  # multiplications below which handing over costs more than it saves
 LATE = 0.002  # seconds that a helper that was awake may need beyond twice its caller's time
 ALONE = (0.05, 1.0)  # seconds that callers compute alone after that: doubled while it goes on so
@@ -217,23 +216,18 @@ def _wait_for_all(helpers: list[Worker]) -> list[BaseException | None]:
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b of two matrices, cut along its longer side if it is large."""
     M, P = a.shape[0], b.shape[1]
-    outer = (
-        a.shape[1] == 1
-    )  # one image's weight gradient: 0.12 ms where BLAS takes 1.3 (128 x 9216)
-    multiply = np.multiply if outer else np.matmul
-    few = M * P < OUTER_PARALLEL_FROM if outer else M * a.shape[1] * P < MATMUL_PARALLEL_FROM
-    if few or _count == 1:
+    if M * a.shape[1] * P < MATMUL_PARALLEL_FROM or _count == 1:
         single_blas_thread()
-        return np.asarray(multiply(a, b))
+        return np.asarray(a @ b)
     product: np.ndarray = np.empty((M, P), np.result_type(a, b))
     size = max(M, P)
     parts = [slice(size * i // _count, size * (i + 1) // _count) for i in range(_count)]
 
     def work(part: slice) -> None:
         if P >= M:
-            multiply(a, b[:, part], out=product[:, part])
+            np.matmul(a, b[:, part], out=product[:, part])
         else:
-            multiply(a[part], b, out=product[part])
+            np.matmul(a[part], b, out=product[part])
 
     run(work, parts)
     return product

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError, no_broadcast
 from tinynet.kernels.threads import matmul as matmul_2d
@@ -109,7 +110,10 @@ def linear(x: Array, w: Array, b: Array = None) -> Op:
         return matmul_2d(w.T, dy.T).T if batch_last else _product(dy, w)
 
     def dw(dy: Array) -> Array:
-        return matmul_2d(_rows(dy).T, _rows(x))
+        slopes, inputs = _rows(dy), _rows(x)
+        if len(inputs) == 1:
+            return kernels.current.outer(slopes[0], inputs[0])
+        return matmul_2d(slopes.T, inputs)
 
     def db(dy: Array) -> Array:
         return dy.sum(axis=tuple(range(dy.ndim - 1)))

@@ -40,6 +40,7 @@ from tinynet.kernels import activation as numpy_activation
 from tinynet.kernels import numpy_kernels, threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, span
 from tinynet.kernels.numba_kernels import activation, direct, pooling, step, winograd, winograd_few
+from tinynet.kernels.numba_kernels.outer import outer_rows
 from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first, batch_last
 
@@ -475,3 +476,17 @@ def momentum_step(
         return numpy_kernels.momentum_step(p, g, b, t, momentum, lr)
     number = p.dtype.type
     step.momentum_step(p.reshape(-1), g.reshape(-1), b.reshape(-1), number(momentum), number(lr))
+
+
+def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a (M), b (P) -> a_m b_p (M, P)."""
+    if a.dtype != b.dtype or a.dtype not in FLOATS or a.size * b.size < SERIAL_FLOPS:
+        return numpy_kernels.outer(a, b)
+    a, b = plain(a, a.dtype), plain(b, b.dtype)
+    y = np.empty((len(a), len(b)), a.dtype)
+
+    def work(team: Any, part: int, first: int, last: int) -> None:
+        outer_rows(team, a[first:last], b, y[first:last])
+
+    share_out(work, len(a), serial=False)
+    return y
