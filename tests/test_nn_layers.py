@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import nn
+from tinynet import kernels, nn
 from tinynet.errors import ShapeError
 
 
@@ -336,3 +336,34 @@ def test_module_dict_is_a_dict():
     assert list(heads.parameters()) == []
     with pytest.raises(KeyError, match="no layer 'z' here; there are: b, c"):
         heads["z"]
+
+
+@pytest.mark.parametrize("set_of_kernels", kernels.available())
+@pytest.mark.parametrize(("images", "pool"), [(1, {}), (3, {}), (17, {"stride": 3, "padding": 1})])
+def test_relu_and_the_pool_after_it_are_what_they_are_apart(set_of_kernels, images, pool):
+    before = kernels.current.name
+    kernels.use(set_of_kernels)
+    try:
+        values = np.random.default_rng(0).normal(-0.5, 1, (images, 3, 8, 10)).round(1)
+        results = []
+        for layers in ([nn.ReLU(), nn.MaxPool2d(2, **pool)], [nn.MaxPool2d(2, **pool), nn.ReLU()]):
+            x = tinynet.tensor(values, requires_grad=True)
+            y = nn.Sequential(*layers)(x)
+            y.backward(np.random.default_rng(1).standard_normal(y.shape))
+            results.append((y.node.name, y.data, x.grad.data))
+    finally:
+        kernels.use(before)
+    together, apart = results
+    assert (together[0], apart[0]) == ("relu_max_pool2d", "relu")
+    assert (together[1] == 0).any()
+    assert (together[1] > 0).any()
+    np.testing.assert_array_equal(together[1], apart[1])
+    np.testing.assert_array_equal(together[2], apart[2])
+
+
+def test_relu_and_a_pool_with_a_hook_are_computed_apart():
+    seen = []
+    model = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))
+    model[0].register_forward_hook(lambda layer, args, y: seen.append(y.shape) and None)
+    assert model(tinynet.randn(1, 1, 4, 4)).shape == (1, 1, 2, 2)
+    assert seen == [(1, 1, 4, 4)]

@@ -341,16 +341,21 @@ def test_the_bias_gradient_beside_the_weights_is_the_sum_of_dy(rng):
 
 @pytest.mark.parametrize("N", [1, 3, 16, 21])
 @pytest.mark.parametrize("side", [2, 6, 14, 16, 20, 36])
-def test_the_winners_of_blocks_get_all_of_dy(N, side, rng):
+@pytest.mark.parametrize("rectified", [False, True])
+def test_the_winners_of_blocks_get_all_of_dy(N, side, rectified, rng):
     x = np.round(normal(rng, N, 3, side, side), 1)  # with ties
     x[0, 1, 0, 0], x[0, 2, 1, 1] = np.nan, -np.inf
     case = (2, 2), (2, 2), padding(0), ONE
-    y, kept = numba_kernels.max_pool2d_kept(x, *case)
+    if rectified:
+        x -= 1  # so that a third of the windows have nothing above 0
+    y, kept = numba_kernels.max_pool2d_kept(x, *case, rectified)
     assert kept.dtype == np.uint8
-    np.testing.assert_array_equal(y, numpy_kernels.max_pool2d(x, *case))
+    largest = numpy_kernels.max_pool2d(x, *case)
+    np.testing.assert_array_equal(y, np.maximum(largest, 0) if rectified else largest)
     dy = normal(rng, *y.shape)
     dx = numba_kernels.max_pool2d_kept_dx(dy, kept, (side, side), *case)
-    expected = numpy_kernels.max_pool2d_dx(dy, x, y, *case)
+    passed = dy * ~(largest <= 0) if rectified else dy
+    expected = numpy_kernels.max_pool2d_dx(passed, x, largest, *case)
     expected[0, 1, :2, :2] = dx[0, 1, :2, :2]  # of a window with NaN NumPy's winner is any
     np.testing.assert_array_equal(dx, expected)
     assert sorted(dx[0, 1, :2, :2].ravel())[-1] == max(dy[0, 1, 0, 0], 0)
@@ -369,4 +374,5 @@ def test_a_step_of_sgd_gives_numpys_bits(dtype, order, rng):
     for _ in range(3):
         numba_kernels.momentum_step(*mine, 0.9, 0.01)
         numpy_kernels.momentum_step(*theirs, 0.9, 0.01)
-    assert np.array_equal(mine[0], theirs[0]) and np.array_equal(mine[2], theirs[2])
+    assert np.array_equal(mine[0], theirs[0])
+    assert np.array_equal(mine[2], theirs[2])

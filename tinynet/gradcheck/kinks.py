@@ -20,7 +20,6 @@ import numpy as np
 from tinynet.kernels.geometry import windows
 from tinynet.kernels.numpy_kernels import batch_last, padded
 from tinynet.ops import pool, reduction
-from tinynet.ops.windows import pair
 
 Bound = dict[str, Any]
 """The arguments of a call by the names of the parameters; those left out are missing."""
@@ -104,18 +103,31 @@ def _reduced(bound: Bound, sign: int) -> Signature:
     return _winners(sign * last.reshape(*last.shape[: x.ndim - len(axes)], -1))
 
 
-def _max_pool(bound: Bound) -> Signature:
+def _columns(bound: Bound) -> np.ndarray:
+    """The windows of a max-pool, (C, OH, OW, N, KH*KW)."""
     x = bound["x"]
-    kernel, stride, margin = pool._arguments(
-        "max_pool2d", bound["kernel_size"], bound.get("stride"), bound.get("padding", 0)
-    )
-    dilation = pair("max_pool2d", "dilation", bound.get("dilation", 1), 1)
-    edges = pool._edges(
-        "max_pool2d", x.shape[2:], kernel, stride, margin, dilation, bound.get("ceil_mode", False)
+    kernel, stride, dilation, edges = pool._max_places(
+        x.shape[2:],
+        bound["kernel_size"],
+        bound.get("stride"),
+        bound.get("padding", 0),
+        bound.get("dilation", 1),
+        bound.get("ceil_mode", False),
     )
     views = windows(padded(batch_last(x), edges, -np.inf), kernel, stride, dilation)
-    columns = views.transpose(0, 3, 4, 5, 1, 2)  # (C, OH, OW, N, KH, KW)
-    return _winners(columns.reshape(*columns.shape[:4], -1))
+    columns = views.transpose(0, 3, 4, 5, 1, 2)
+    return columns.reshape(*columns.shape[:4], -1)
+
+
+def _max_pool(bound: Bound) -> Signature:
+    return _winners(_columns(bound))
+
+
+def _relu_max_pool(bound: Bound) -> Signature:
+    columns = _columns(bound)
+    winners, ties = _winners(columns)
+    signs, zeros = _signs(columns.max(-1))
+    return np.stack([winners, signs]), ties + zeros
 
 
 def _index(bound: Bound) -> Signature:
@@ -139,6 +151,7 @@ SIGNATURES: dict[str, Callable[[Bound], Signature]] = {
     "max": lambda b: _reduced(b, 1),
     "min": lambda b: _reduced(b, -1),
     "max_pool2d": _max_pool,
+    "relu_max_pool2d": _relu_max_pool,
     "l1_loss": lambda b: _distance(b, 0.0),
     "smooth_l1_loss": lambda b: _distance(b, b.get("beta", 1.0)),
     "huber_loss": lambda b: _distance(b, b.get("delta", 1.0)),
@@ -156,6 +169,8 @@ RULES = {
     "max": "max gives the gradient to the first winner of a tie",
     "min": "min gives the gradient to the first winner of a tie",
     "max_pool2d": "max_pool2d gives the gradient to the first winner of a tied window",
+    "relu_max_pool2d": "relu_max_pool2d gives the gradient to the first winner of a tied window, "
+    "and to nobody where the largest is 0",
     "l1_loss": "l1_loss has gradient 0 where x = target",
     "smooth_l1_loss": "smooth_l1_loss is smooth, but bends where |x - target| = beta",
     "huber_loss": "huber_loss is smooth, but bends where |x - target| = delta",

@@ -15,7 +15,7 @@ A set of kernels is a module with these functions, all on arrays of shape (N, C,
 and some that a set can do with less work when it does them in one:
 
     conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups) -> dw, db
-    max_pool2d_kept(x, kernel, stride, padding, dilation) -> y, kept
+    max_pool2d_kept(x, kernel, stride, padding, dilation, rectified) -> y, kept
     max_pool2d_kept_dx(dy, kept, size, kernel, stride, padding, dilation) -> dx
     outer(a, b) -> y                                          (vectors)
     momentum_step(p, g, b, t, momentum, lr)                   (any shape, in place)
@@ -92,11 +92,17 @@ def conv2d_dw_db(
 
 
 def max_pool2d_kept(
-    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    rectified: bool,
 ) -> tuple[np.ndarray, Any]:
-    """The kernel `max_pool2d`, and what its gradient needs: x and y."""
+    """The kernel `max_pool2d`, then `relu` if rectified, and what the gradient needs."""
     y = current.max_pool2d(x, kernel, stride, padding, dilation)
-    return y, (x, y)
+    z = current.relu(y) if rectified else y
+    return z, (x, y, z)
 
 
 def max_pool2d_kept_dx(
@@ -108,8 +114,11 @@ def max_pool2d_kept_dx(
     padding: Padding,
     dilation: Pair,
 ) -> np.ndarray:
-    """The kernel `max_pool2d_dx`."""
-    dx: np.ndarray = current.max_pool2d_dx(dy, *kept, kernel, stride, padding, dilation)
+    """The kernel `max_pool2d_dx`, after `relu_dx` if it was rectified."""
+    x, y, z = kept
+    if z is not y:
+        dy = current.relu_dx(dy, z)
+    dx: np.ndarray = current.max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
     return dx
 
 
@@ -117,7 +126,7 @@ _DERIVED: dict[str, dict[str, Callable[..., Any]]] = {
     "conv2d_dw": {"conv2d_dw_db": conv2d_dw_db},
     "max_pool2d": {"max_pool2d_kept": max_pool2d_kept, "max_pool2d_kept_dx": max_pool2d_kept_dx},
 }
-_DERIVED["max_pool2d_dx"] = _DERIVED["max_pool2d"]
+_DERIVED.update(dict.fromkeys(("max_pool2d_dx", "relu", "relu_dx"), _DERIVED["max_pool2d"]))
 
 
 def available() -> list[str]:

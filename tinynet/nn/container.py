@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
+from tinynet import autograd
 from tinynet.nn.activation import ReLU
 from tinynet.nn.checks import InputError
 from tinynet.nn.module import Module, not_a_layer
@@ -64,20 +65,25 @@ class _Row(Module):
         return self
 
 
-def _in_order_of_work(layers: Iterable[Module]) -> list[Module]:
-    """The layers in the order in which they are computed: a max-pool before the ReLU ahead of it.
+def _in_order_of_work(layers: Iterable[Module]) -> list[tuple[Module, dict[str, bool]]]:
+    """The layers as they are computed, with arguments: a ReLU and the max-pool after it as one.
 
     max(max(a, 0), max(b, 0)) = max(max(a, b), 0), and both orders have the same gradient: dy goes
     to the winner if that is positive, else to nobody. But after the pool a quarter is left for
-    ReLU to do. A layer with hooks, or of a subclass, stays where it is.
+    ReLU to do, and the pool can do it in passing. A layer with hooks, or of a subclass, stays as
+    it is; one that is observed is computed apart, after the pool.
     """
-    ordered = list(layers)
-    for i in range(1, len(ordered)):
-        before, layer = ordered[i - 1], ordered[i]
-        swap = type(layer) is MaxPool2d and type(before) is ReLU
-        if swap and not before.has_hooks() and not layer.has_hooks():
-            ordered[i - 1 : i + 1] = layer, before
-    return ordered
+    work: list[tuple[Module, dict[str, bool]]] = []
+    for layer in layers:
+        before = work[-1][0] if work else None
+        pair = type(layer) is MaxPool2d and type(before) is ReLU
+        if not pair or before.has_hooks() or layer.has_hooks():  # type: ignore[union-attr]
+            work.append((layer, {}))
+        elif autograd.state.observer is None:
+            work[-1] = layer, {"rectified": True}
+        else:
+            work.insert(-1, (layer, {}))
+    return work
 
 
 class Sequential(_Row):
@@ -86,7 +92,7 @@ class Sequential(_Row):
     Takes layers, or one dict of name: layer. Indexing gives a layer, slicing a Sequential that
     shares its layers and keeps their names.
 
-    A ReLU before a MaxPool2d is computed after it: same output, same gradients, less work.
+    A ReLU and the MaxPool2d after it are computed as one: same output, same gradients, less work.
 
     >>> import tinynet
     >>> from tinynet.nn import Flatten, Linear
@@ -111,9 +117,9 @@ class Sequential(_Row):
         before: tuple[int, ...] = ()
         shape: tuple[int, ...] = ()
         try:
-            for layer in _in_order_of_work(self):
+            for layer, settings in _in_order_of_work(self):
                 shape = getattr(x, "shape", ())
-                x = layer(x)
+                x = layer(x, **settings)
                 previous, before = layer, shape
         except InputError as error:
             if previous is not None and not error.origin and error.shape == shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinynet import ops
 from tinynet.nn import checks
 from tinynet.nn import functional as F
 from tinynet.nn.conv import IntPair
@@ -58,10 +59,10 @@ class MaxPool2d(_Pool):
         super().__init__(kernel_size, stride, padding, ceil_mode)
         self.dilation = checks.int_or_pair("MaxPool2d", "dilation", dilation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        )
+    def forward(self, x: Tensor, rectified: bool = False) -> Tensor:
+        """rectified: with ReLU before it, or after it, which is the same."""
+        pool = ops.relu_max_pool2d if rectified else ops.max_pool2d
+        return pool(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
     def extra_repr(self) -> str:
         """All settings."""

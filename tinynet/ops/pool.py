@@ -37,11 +37,42 @@ def max_pool2d(
     takes it. Keeps x and y, or the numbers of the winners. Raises ShapeError where sizes do not
     fit, TypeError for integers.
     """
+    return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, rectified=False)
+
+
+@differentiable
+def relu_max_pool2d(
+    x: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    ceil_mode: bool = False,
+) -> Op:
+    """ReLU and max_pool2d in one: the largest element of each window, or 0 if that is larger.
+
+    Arguments, shapes and errors as for `max_pool2d`. max(max(a, 0), max(b, 0)) is
+    max(max(a, b), 0), so the order of the two makes no difference.
+
+    Gradient: each dy goes to the winner of its window if that is above 0, else to nobody.
+    """
+    return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, rectified=True)
+
+
+def _max_pool(
+    x: np.ndarray,
+    kernel_size: IntPair,
+    stride: IntPair | None,
+    padding: IntPair,
+    dilation: IntPair,
+    ceil_mode: bool,
+    rectified: bool,
+) -> Op:
     check_image("max_pool2d", x)
     kernel, stride, dilation, edges = _max_places(
         x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode
     )
-    y, kept = kernels.current.max_pool2d_kept(x, kernel, stride, edges, dilation)
+    y, kept = kernels.current.max_pool2d_kept(x, kernel, stride, edges, dilation, rectified)
     size, back = x.shape[2:], kernels.current.max_pool2d_kept_dx
 
     def dx(dy: Array) -> Array:

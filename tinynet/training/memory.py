@@ -72,11 +72,16 @@ def _name_layer(problem: OutOfMemoryError, model: Module, attempt: Attempt[Any])
     near = False
     for path, module, operation in calls:
         near = near or any(p is problem.parameter for p in module.parameters(recurse=False))
-        if near and operation == problem.operation:
+        if near and operation in (problem.operation, _observed(problem.operation)):
             problem.layers = [(path, type(module).__name__)]
             break
     problem.message += f", in the backward pass of {problem.operation}"
     problem.parameter = None
+
+
+def _observed(operation: str | None) -> str:
+    """The name of the pooling that is computed with ReLU in one, unless somebody observes it."""
+    return (operation or "").removeprefix("relu_")
 
 
 def _appending(items: list[T], item: T) -> Callable[..., None]:

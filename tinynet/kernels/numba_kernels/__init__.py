@@ -328,30 +328,43 @@ def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
     """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
-    return max_pool2d_kept(x, kernel, stride, padding, dilation)[0]
+    return max_pool2d_kept(x, kernel, stride, padding, dilation, rectified=False)[0]
 
 
 def max_pool2d_kept(
-    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    rectified: bool,
 ) -> tuple[np.ndarray, Any]:
-    """The maxima y, and for the gradient the winners' numbers (blocks of 2x2), or (x, y)."""
+    """The maxima, or 0 where they are below it and rectified, and what the gradient needs.
+
+    That is, for blocks of 2x2, the winners' numbers; else x, and the maxima before and after ReLU.
+    """
     size = output_size(x.shape[2:], kernel, stride, padding, dilation)
     halves = kernel == stride == (2, 2) and x.shape[2:] == (2 * size[0], 2 * size[1])
     if not _pools(x, x.dtype, halves):
         y = numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
-        return y, (x, y)
+        z = relu(y) if rectified else y
+        return z, (x, y, z)
     y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
     winners = np.empty(y.shape if halves else 0, np.uint8)
     image, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
 
     def work(team: Any, part: int, first: int, last: int) -> None:
         if halves:
-            pooling.halve(team, first, last, image, y, winners)
+            pooling.halve(team, first, last, image, y, winners, rectified)
         else:
             pooling.maxima(team, first, last, image, y, kernel, stride, corner, dilation)
 
     share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
-    return batch_first(y), winners if halves else (x, batch_first(y))
+    if halves:
+        return batch_first(y), winners
+    y = batch_first(y)
+    z = relu(y) if rectified else y
+    return z, (x, y, z)
 
 
 def max_pool2d_kept_dx(
@@ -365,7 +378,8 @@ def max_pool2d_kept_dx(
 ) -> np.ndarray:
     """Gradient of the input (N, C, *size), from what `max_pool2d_kept` kept."""
     if isinstance(kept, tuple):
-        x, y = kept
+        x, y, z = kept
+        dy = dy if z is y else relu_dx(dy, z)
         return max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
     slopes = lying(dy, dy.dtype)
     dx = np.empty((len(slopes), *size, slopes.shape[3]), dy.dtype)

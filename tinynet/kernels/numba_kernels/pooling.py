@@ -47,10 +47,11 @@ def _larger(x, y):
 
 
 @compiled
-def halve(team, first, last, x, y, winners):
+def halve(team, first, last, x, y, winners, rectified):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of the 2x2 blocks of x.
 
     winners (C, OH, OW, N): which of the four it was, in reading order; of equal ones the first.
+    rectified: a maximum that is not above 0 becomes 0, and its winner 4, which is none.
     """
     begin(team)
     N, OW = y.shape[3], y.shape[2]
@@ -62,12 +63,12 @@ def halve(team, first, last, x, y, winners):
             q = min(q, OW - blocks) if N == 1 and blocks <= OW else q  # some twice, at the end
             a, here, n = 2 * row * length + 2 * q * N, (row * OW + q) * N, 0
             if N == 1 and blocks <= OW:
-                halve_pairs(pixels, a, a + length, best, places, here)
+                halve_pairs(pixels, a, a + length, best, places, here, rectified)
                 q += blocks
                 continue
             b, c, d = a + N, a + length, a + length + N
             while n + lanes <= N:
-                halve_line(pixels, a + n, b + n, c + n, d + n, best, places, here + n)
+                halve_line(pixels, a + n, b + n, c + n, d + n, best, places, here + n, rectified)
                 n += lanes
             while n < N:
                 winner, largest = np.uint8(0), pixels[a + n]
@@ -75,6 +76,8 @@ def halve(team, first, last, x, y, winners):
                     wins = _larger(largest, pixels[place + n])
                     winner = choose(wins, np.uint8(k + 1), winner)
                     largest = choose(wins, pixels[place + n], largest)
+                if rectified and largest <= 0:
+                    winner, largest = np.uint8(4), y.dtype.type(0)
                 best[here + n], places[here + n] = largest, winner
                 n += 1
             q += 1
