@@ -238,11 +238,27 @@ def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
     """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
+    return max_pool2d_kept(x, kernel, stride, padding, dilation, rectified=False)[0]
+
+
+def max_pool2d_kept(
+    x: np.ndarray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    rectified: bool,
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, bool]]:
+    """The largest elements y, or 0 where they are below it and rectified; (x, y, rectified)."""
     if _quarters(x, kernel, stride, padding, dilation):
         image = batch_last(x)
         halves = np.maximum(image[:, :, ::2], image[:, :, 1::2])
-        return batch_first(np.maximum(halves[:, ::2], halves[:, 1::2]))
-    return _reduce_taps(np.maximum, _taps(x, kernel, stride, padding, dilation, -np.inf))
+        largest = np.maximum(halves[:, ::2], halves[:, 1::2])
+        y = batch_first(np.maximum(largest, 0, out=largest) if rectified else largest)
+    else:
+        taps = _taps(x, kernel, stride, padding, dilation, -np.inf)
+        y = _reduce_taps(np.maximum, taps, 0 if rectified else None)
+    return y, (x, y, rectified)
 
 
 def max_pool2d_dx(
@@ -255,14 +271,30 @@ def max_pool2d_dx(
     dilation: Pair,
 ) -> np.ndarray:
     """Gradient of the input: dy goes to the first element of each window that equals y."""
+    size = (x.shape[2], x.shape[3])
+    return max_pool2d_kept_dx(dy, (x, y, False), size, kernel, stride, padding, dilation)
+
+
+def max_pool2d_kept_dx(
+    dy: np.ndarray,
+    kept: tuple[np.ndarray, np.ndarray, bool],
+    size: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> np.ndarray:
+    """The same, from what `max_pool2d_kept` kept; where it made 0 of a maximum nobody gets dy."""
+    x, y, rectified = kept
     if _quarters(x, kernel, stride, padding, dilation):
-        return _quarters_dx(batch_last(dy), batch_last(x))
+        passed = dy * (y > 0) if rectified else dy
+        return _quarters_dx(batch_last(passed), batch_last(x))
     taps = _taps(x, kernel, stride, padding, dilation, -np.inf)
     y = batch_last(y)
 
     def winners(channels: slice) -> Iterator[np.ndarray]:
         largest = y[channels]
-        free = None  # windows whose winner is still to be found
+        free = largest > 0 if rectified else None  # windows whose winner is still to be found
         for tap in taps[:-1]:
             wins = tap[channels] == largest
             if free is None:
@@ -273,7 +305,7 @@ def max_pool2d_dx(
             yield wins
         yield taps[-1][channels] == largest if free is None else free  # the last takes the rest
 
-    return _scatter_taps(winners, dy, x.shape[2:], kernel, stride, padding, dilation)
+    return _scatter_taps(winners, dy, size, kernel, stride, padding, dilation)
 
 
 def _quarters(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> bool:
@@ -354,18 +386,22 @@ def _channel_slices(C: int, elements: int) -> list[slice]:
     return [slice(C * i // parts, C * (i + 1) // parts) for i in range(parts)]
 
 
-def _reduce_taps(combine: np.ufunc, taps: list[np.ndarray]) -> np.ndarray:
-    """The taps combined, tap by tap; -> y (N, C, OH, OW)."""
+def _reduce_taps(
+    combine: np.ufunc, taps: list[np.ndarray], last: float | None = None
+) -> np.ndarray:
+    """The taps combined, tap by tap, and at last with a number; -> y (N, C, OH, OW)."""
     y = np.empty(taps[0].shape, taps[0].dtype)
 
     def work(channels: slice) -> None:
         total = y[channels]
         if len(taps) == 1:
             total[...] = taps[0][channels]
-            return
-        combine(taps[0][channels], taps[1][channels], out=total)
+        else:
+            combine(taps[0][channels], taps[1][channels], out=total)
         for tap in taps[2:]:
             combine(total, tap[channels], out=total)
+        if last is not None:
+            combine(total, last, out=total)
 
     threads.run(work, _channel_slices(len(y), y.size * len(taps)))
     return batch_first(y)

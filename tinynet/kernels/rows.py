@@ -15,6 +15,9 @@ multiplies the same matrices with dy. The input's gradient turns the plan round:
 that a row of x met are one matrix already, their product with w is unfolded along the width
 alone, and a sum over KW shifted views folds it.
 
+A row of ones under the pixels, which meets the bias in place of a weight, adds the bias in the
+product, and sums dy up in that of the gradient: no pass over y and dy of their own.
+
 The threads share the blocks. A block is few calls, each of them long: between two calls a thread
 needs the interpreter's lock, and to find it taken costs as much as a small product.
 
@@ -31,6 +34,7 @@ from tinynet.kernels import threads
 from tinynet.kernels.geometry import Padding, Pair, output_size, strided
 
 BLOCK_BYTES = 1 << 22
+ONES_FROM = 8  # rows of cols from which one more, of ones, is cheaper than to add or sum up apart
 
 Block = tuple[slice, slice]
 """(output rows, output columns)."""
@@ -73,11 +77,11 @@ def cutout(x: np.ndarray, top: int, height: int, left: int, width: int) -> tuple
 
 
 def unfold_width(
-    x: np.ndarray, block: Block, kernel: Pair, stride: Pair, padding: Padding
+    x: np.ndarray, block: Block, kernel: Pair, stride: Pair, padding: Padding, ones: int = 0
 ) -> np.ndarray:
     """The rows that a block of output places sees, unfolded along the width.
 
-    x (C, H, W, N) -> cols (rows seen, C*KW, columns*N).
+    x (C, H, W, N) -> cols (rows seen, C*KW + ones, columns*N). ones: how many rows of ones.
     """
     rows, columns = block
     (KH, KW), (SH, SW) = kernel, stride
@@ -87,9 +91,11 @@ def unfold_width(
     image, place = cutout(x, top, height, left, (count - 1) * SW + KW)
     C, _, _, N = image.shape
     c, h, w, n = image.strides
-    cols = np.empty((height, C, KW, count, N), x.dtype)
-    cols[...] = strided(image, cols.shape, (h, c, w, w * SW, n), place)
-    return cols.reshape(height, C * KW, count * N)
+    cols = np.empty((height, C * KW + ones, count * N), x.dtype)
+    cols[:, C * KW :] = 1
+    taps = cols[:, : C * KW].reshape(height, C, KW, count, N)
+    taps[...] = strided(image, taps.shape, (h, c, w, w * SW, n), place)
+    return cols
 
 
 def stacked(cols: np.ndarray, first: int, count: int, height: int, stride: int) -> np.ndarray:
@@ -110,15 +116,20 @@ def conv2d(
     C, H, W, N = x.shape
     O, _, KH, KW = w.shape
     OH, OW = output_size((H, W), (KH, KW), stride, padding, (1, 1))
-    filters = w.transpose(0, 2, 1, 3).reshape(O, KH * C * KW)
+    ones = int(b is not None and C * KW >= ONES_FROM)
+    by_rows = np.zeros((O, KH, C * KW + ones), x.dtype)
+    by_rows[:, :, : C * KW] = w.transpose(0, 2, 1, 3).reshape(O, KH, C * KW)
+    if ones:
+        by_rows[:, 0, -1] = b
+    filters = by_rows.reshape(O, -1)
     y = np.empty((O, OH, OW * N), x.dtype)
 
     def work(block: Block) -> None:
         rows, columns = block
-        cols = unfold_width(x, block, (KH, KW), stride, padding)
+        cols = unfold_width(x, block, (KH, KW), stride, padding, ones)
         y_rows = y[:, rows, columns.start * N : columns.stop * N].transpose(1, 0, 2)  # (OH, O, P)
         np.matmul(filters, stacked(cols, 0, len(y_rows), KH, stride[0]), out=y_rows)
-        if b is not None:
+        if b is not None and not ones:
             y_rows += b[:, None]
 
     bytes_per_place = (C * KW + O) * N * x.itemsize
@@ -135,14 +146,17 @@ def conv2d_dw_db(
     C, _, _, N = x.shape
     O, OH, OW, _ = dy.shape
     KH, KW = kernel
+    ones = int(C * KW >= ONES_FROM)
     dy_rows = dy.reshape(O, OH, OW * N).transpose(1, 2, 0)  # (OH, OW*N, O)
 
     def work(block: Block) -> tuple[np.ndarray, np.ndarray]:
         rows, columns = block
-        cols = unfold_width(x, block, kernel, stride, padding)
+        cols = unfold_width(x, block, kernel, stride, padding, ones)
         slopes = dy_rows[rows, columns.start * N : columns.stop * N]
-        products = stacked(cols, 0, len(slopes), KH, stride[0]) @ slopes  # (OH, KH*C*KW, O)
-        return products.sum(0), slopes.sum((0, 1))
+        products = stacked(cols, 0, len(slopes), KH, stride[0]) @ slopes  # (OH, KH*(C*KW+1), O)
+        dfilters = products.sum(0).reshape(KH, -1, O)
+        db = dfilters[0, -1] if ones else slopes.sum((0, 1))
+        return dfilters[:, : C * KW], db
 
     bytes_per_place = (C * KW + O) * N * x.itemsize
     multiplications = O * C * KH * KW * OH * OW * N
