@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks import common, frameworks, machine, mnist
 from benchmarks.common import ROOT, note, round_ratios, short, table
 
-PEAK_LR = 0.1
+PEAK_LR = 0.2  # so high that 99 % are reached in the last of four epochs, with whatever seed
 
 
 def train_until(

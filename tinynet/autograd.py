@@ -322,7 +322,7 @@ def _out_of_memory(error: MemoryError, name: str, edges: Iterable[Edge]) -> OutO
     return located
 
 
-SMALL = 1 << 12
+SMALL = 1 << 14
 """Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
 
 

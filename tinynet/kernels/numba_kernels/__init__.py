@@ -31,6 +31,7 @@ where the code says so.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,7 @@ def share_out(work: Callable[[Any, int, int, int], Any], tasks: int, serial: boo
     return parts
 
 
+@functools.lru_cache(1024)  # a net asks for the same few in every step
 def _covers(dtype: np.dtype, stride: Pair, padding: Padding, groups: int, *sizes: int) -> bool:
     """Whether the compiled convolution does this case."""
     return (
@@ -86,6 +88,7 @@ def _covers(dtype: np.dtype, stride: Pair, padding: Padding, groups: int, *sizes
     )
 
 
+@functools.lru_cache(1024)
 def _rows_per_task(
     N: int, C: int, OH: int, width: int, reach: int, dtype: np.dtype, parts: int
 ) -> int:

@@ -18,6 +18,8 @@ MEASURED
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from tinynet.kernels.geometry import Pair
@@ -47,6 +49,7 @@ FILTERS_COST = 600
 """What transforming a filter and its pixels costs, in multiplications."""
 
 
+@functools.lru_cache(1024)
 def pays(N: int, C: int, O: int, kernel: Pair, dilation: Pair, size: Pair, dtype: np.dtype) -> bool:
     """Whether a convolution is covered here and saves more than the transforms cost."""
     tiles = -(-size[0] // M) * -(-size[1] // M) * N
@@ -69,6 +72,7 @@ def rows_in_task(channels: int, N: int, size: Pair, parts: int) -> int:
     return -(-tall // strips)
 
 
+@functools.lru_cache(1024)
 def plan(C: int, O: int, N: int, size: Pair, threads: int) -> tuple[int, int, bool]:
     """(strips, rows of tiles in each, whether the threads share the filters and not the strips).
 
