@@ -147,16 +147,18 @@ def conv2d_dw_db(
     O, OH, OW, _ = dy.shape
     KH, KW = kernel
     ones = int(C * KW >= ONES_FROM)
-    dy_rows = dy.reshape(O, OH, OW * N).transpose(1, 2, 0)  # (OH, OW*N, O)
+    planes = dy.reshape(O, OH, OW * N)
 
     def work(block: Block) -> tuple[np.ndarray, np.ndarray]:
         rows, columns = block
         cols = unfold_width(x, block, kernel, stride, padding, ones)
-        slopes = dy_rows[rows, columns.start * N : columns.stop * N]
-        products = stacked(cols, 0, len(slopes), KH, stride[0]) @ slopes  # (OH, KH*(C*KW+1), O)
+        slopes = planes[:, rows, columns.start * N : columns.stop * N]
+        shown = stacked(cols, 0, slopes.shape[1], KH, stride[0])
+        products = shown @ slopes.transpose(1, 2, 0)  # (OH, KH*(C*KW + ones), O)
         dfilters = products.sum(0).reshape(KH, -1, O)
-        db = dfilters[0, -1] if ones else slopes.sum((0, 1))
-        return dfilters[:, : C * KW], db
+        if ones:
+            return dfilters[:, :-1], dfilters[0, -1]
+        return dfilters, (slopes @ np.ones(slopes.shape[2], dy.dtype)).sum(1)  # 4 times sum's speed
 
     bytes_per_place = (C * KW + O) * N * x.itemsize
     multiplications = O * C * KH * KW * OH * OW * N

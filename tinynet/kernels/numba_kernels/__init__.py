@@ -1,16 +1,20 @@
 """The kernels compiled by Numba, with the same signatures as the NumPy ones.
 
-Nine files, each one idea:
+Each file is one idea:
 
-    shape.py      how large the tiles are on this processor
-    compiled.py   the decorator that compiles and keeps the result on disk
-    team.py       how a kernel starts the threads that share it, and waits for them
-    tiles.py      vector code: a tile of a matrix product that stays in registers
-    direct.py     convolution as that product, over windows that are never unfolded
-    winograd.py   3x3 convolution with a quarter of the multiplications
-    blocks.py     vector code for the pool that every small net has, 2x2
-    pooling.py    pooling in plain loops
-    activation.py ReLU in one pass
+    shape.py         how large the tiles are on this processor
+    compiled.py      the decorator that compiles and keeps the result on disk
+    team.py          how a kernel starts the threads that share it, and waits for them
+    tiles.py         vector code: a tile of a matrix product that stays in registers
+    copies.py        lines, runs and tiles of pixels from place to place
+    direct.py        convolution as that product, over windows that are never unfolded
+    winograd.py      3x3 convolution with a quarter of the multiplications
+    winograd_few.py  the same for few images
+    blocks.py        vector code for the pool that every small net has, 2x2
+    pooling.py       pooling in plain loops
+    activation.py    ReLU in one pass
+    outer.py         the product of a column and a row
+    step.py          SGD with momentum in one pass
 
 What it brings stands in benchmarks/RESULTS.md (`make bench`), case by case, beside PyTorch and the
 NumPy kernels.
