@@ -256,7 +256,9 @@ def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair, lane_sums: np.ndar
 
     serial = 18 * dy.size * C < SERIAL_FLOPS
     parts = share_out(work, winograd.tasks(N, size, (rows, columns)), serial)
-    dw: np.ndarray = winograd.transform_weights(sums[:parts].sum(0), O, C)
+    planes = sums[:parts].sum(0).reshape(winograd.S, winograd.S, C, O)
+    dw = np.empty((O, C, 3, 3), x.dtype)
+    winograd.weights_back(planes, dw, 0)
     return dw
 
 

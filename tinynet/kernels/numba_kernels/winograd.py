@@ -41,7 +41,7 @@ import functools
 import numpy as np
 
 from tinynet.kernels.geometry import Pair
-from tinynet.kernels.numba_kernels.compiled import compiled, inner
+from tinynet.kernels.numba_kernels.compiled import compiled, inner, inner_once
 from tinynet.kernels.numba_kernels.copies import add_line, copy_line
 from tinynet.kernels.numba_kernels.direct import (
     FILTERS,
@@ -117,13 +117,15 @@ def tasks(N: int, size: Pair, chunk: Pair) -> int:
     return -(-N // lanes(np.dtype(np.float32))) * rows * columns
 
 
-@inner
+@inner_once
 def transform_filters(w, turned, o0, count):
     """Filters o0 .. o0 + count - 1 of w (O, C, 3, 3), turned as in `pack_filters` if so.
 
     -> flat (36, count*C), in its order.
     """
     C = w.shape[0] if turned else w.shape[1]
+    kernel = w.shape[2]  # 3, and the next line 6; known to the compiler, it would unroll all loops
+    side = kernel + M - 1
     packed = np.empty((PLANES, count * C), w.dtype)
     taps, halves = np.empty((3, 3, FILTERS * C)), np.empty((S, 3, FILTERS * C))
     o = 0
@@ -132,19 +134,19 @@ def transform_filters(w, turned, o0, count):
         for c in range(C):
             for t in range(height):
                 f = o0 + o + t
-                for i in range(3):
-                    for j in range(3):
+                for i in range(kernel):
+                    for j in range(kernel):
                         taps[i, j, c * height + t] = (
                             w[c, f, 2 - i, 2 - j] if turned else w[f, c, i, j]
                         )
-        for r in range(S):
-            for j in range(3):
+        for r in range(side):
+            for j in range(kernel):
                 for k in range(C * height):
                     halves[r, j, k] = (
                         G[r, 0] * taps[0, j, k] + G[r, 1] * taps[1, j, k] + G[r, 2] * taps[2, j, k]
                     )
-        for r in range(S):
-            for s in range(S):
+        for r in range(side):
+            for s in range(side):
                 for k in range(C * height):
                     packed[S * r + s, o * C + k] = (
                         G[s, 0] * halves[r, 0, k]
@@ -155,34 +157,28 @@ def transform_filters(w, turned, o0, count):
     return packed.reshape(packed.size)
 
 
-@inner
+@compiled
 def weights_back(planes, dw, c0):
     """dw (O, C, 3, 3) of the channels from c0 on = G^T planes G; planes (S, S, channels, >= O)."""
-    O = len(dw)
-    halves = np.empty((3, S, O))
+    O, kernel, side = len(dw), dw.shape[2], len(planes)
+    halves, total = np.empty((3, S, O)), np.empty(O)
     for c in range(planes.shape[2]):
-        for i in range(3):
-            for s in range(S):
+        halves[:] = 0
+        for i in range(kernel):
+            for s in range(side):
+                for r in range(side):
+                    factor = G[r, i]
+                    for o in range(O):
+                        halves[i, s, o] += factor * planes[r, s, c, o]
+        for i in range(kernel):
+            for j in range(kernel):
+                total[:] = 0
+                for s in range(side):
+                    factor = G[s, j]
+                    for o in range(O):
+                        total[o] += halves[i, s, o] * factor
                 for o in range(O):
-                    total = 0.0
-                    for r in range(S):
-                        total += G[r, i] * planes[r, s, c, o]
-                    halves[i, s, o] = total
-        for i in range(3):
-            for j in range(3):
-                for o in range(O):
-                    total = 0.0
-                    for s in range(S):
-                        total += halves[i, s, o] * G[s, j]
-                    dw[o, c0 + c, i, j] = total
-
-
-@compiled
-def transform_weights(sums, O, C):
-    """sums (36 * C*O) in the planes -> dw (O, C, 3, 3), G^T sums G."""
-    dw = np.empty((O, C, 3, 3), sums.dtype)
-    weights_back(sums.reshape((S, S, C, O)), dw, 0)
-    return dw
+                    dw[o, c0 + c, i, j] = total[o]
 
 
 @inner

@@ -26,7 +26,7 @@ import functools
 import numpy as np
 
 from tinynet.kernels.geometry import Pair
-from tinynet.kernels.numba_kernels.compiled import compiled, inner
+from tinynet.kernels.numba_kernels.compiled import compiled, inner_once
 from tinynet.kernels.numba_kernels.copies import window_in, window_out
 from tinynet.kernels.numba_kernels.direct import multiply_run, pack_block
 from tinynet.kernels.numba_kernels.team import begin, finish
@@ -87,7 +87,7 @@ def plan(C: int, O: int, N: int, size: Pair, threads: int) -> tuple[int, int, bo
     return -(-tall // rows), rows, by_filters
 
 
-@inner
+@inner_once
 def tile_corners(rows, wide, N, width):
     """Where the tiles of a strip of `rows` rows begin in a plane of images (rows*M + .., width, N).
 
@@ -100,7 +100,7 @@ def tile_corners(rows, wide, N, width):
     return corners
 
 
-@inner
+@inner_once
 def write_part(block, lane, y, o, p, q, n):
     """The outputs (M, M) in a lane of the block go to y (O, OH, OW, N) at (p, q), if inside."""
     _, OH, OW, _ = y.shape
@@ -139,7 +139,7 @@ def correlate_few(team, first, last, rows, x, w, turned, o0, b, corner, y):
         pack_block(x, 0, N, top - corner[0], height, -corner[1], width, strip)
         for c in range(C):
             for v in range(lines):
-                for lane in range(LANES):
+                for lane in range(len(block) // PLANES):  # LANES, but the compiler would unroll it
                     place = c * height * width * N + corners[v * LANES + lane]
                     pixels_of_tile(strip, place, width * N, N, block, lane)
                 pixels_in(
