@@ -7,9 +7,9 @@ examples:
 The clock runs for the whole process: start of Python, imports, reading the data, training, and
 the test after every epoch. Net, initial weights, schedule (one cycle of the learning rate), batch
 size, data and their order are the same, so that speed decides more than luck; what is left of that
-comes from rounding, and can make one stop an epoch before the other. The processes take turns, seed by seed. A process stops at the first test that
-reaches the accuracy; one that does not within its epochs counts with the seconds that it took,
-and is named.
+comes from rounding, and can make one stop an epoch before the other. The processes take turns, seed
+by seed. A process stops at the first test that reaches the accuracy; one that does not within its
+epochs counts with the seconds that it took, and is named.
 """
 
 from __future__ import annotations
