@@ -69,6 +69,7 @@ NAMES = (
 )
 """What a set of kernels has."""
 COMBINED = ("conv2d_dw_db", "max_pool2d_kept", "max_pool2d_kept_dx", "outer", "momentum_step")
+"""What a set does in one, where that is less work."""
 
 ALIKE = 1024
 """Bytes; see `laid_out`."""

@@ -328,11 +328,6 @@ def _pools(x: np.ndarray, dtype: np.dtype, few: bool) -> bool:
     )
 
 
-def _halves(size: tuple[int, ...], half: tuple[int, ...], kernel: Pair, stride: Pair) -> bool:
-    """Whether a pool takes each pixel once, in blocks of 2x2."""
-    return kernel == stride == (2, 2) and size == (2 * half[0], 2 * half[1])
-
-
 def max_pool2d(
     x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> np.ndarray:
