@@ -15,7 +15,7 @@ import reference
 
 import tinynet
 from tinynet import kernels
-from tinynet.kernels import rows, threads
+from tinynet.kernels import rows, threads, winograd
 from tinynet.kernels.workers import CAN_SPIN, Worker
 
 NO_PADDING = ((0, 0), (0, 0))
@@ -62,13 +62,17 @@ ORDERS = ["contiguous", "batch last", "channels last", "strided", "read-only"]
 
 
 @pytest.fixture(
-    params=["numpy, plain", "numpy, row by row", *kernels.available()[1:]], autouse=True
+    params=["numpy, plain", "numpy, by rows", "numpy, winograd", *kernels.available()[1:]],
+    autouse=True,
 )
 def kernel_set(request, monkeypatch):
-    """Each set, and in the NumPy set each of its two plans whatever the size."""
+    """Each set, and in the NumPy set each of its plans whatever the size."""
     name, _, plan = request.param.partition(", ")
     if plan:
-        monkeypatch.setattr(kernels.numpy_kernels, "ROWS_FROM", 0 if "row" in plan else 10**9)
+        monkeypatch.setattr(kernels.numpy_kernels, "ROWS_FROM", 10**9 if plan == "plain" else 0)
+    if plan == "winograd":
+        for least in ("FORWARD", "GRADIENT", "IMAGES"):
+            monkeypatch.setattr(winograd, least, 0)
     before = kernels.current.name
     kernels.use(name)
     yield request.param
@@ -136,6 +140,8 @@ def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
     whole = results()
     monkeypatch.setattr(kernels.numpy_kernels, "BLOCK_BYTES", 20_000)
     monkeypatch.setattr(rows, "BLOCK_BYTES", 5_000)
+    monkeypatch.setattr(winograd, "BLOCK_BYTES", 5_000)
+    monkeypatch.setattr(winograd, "COLUMNS", 3)
     for blocks, one in zip(results(), whole, strict=True):
         close(blocks, one)
 

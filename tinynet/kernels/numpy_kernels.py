@@ -19,8 +19,8 @@ block, in a buffer of at most BLOCK_BYTES that stays in the processor's cache.
 At stride 1 dx needs no scatter: each pixel gathers the windows that saw it, which is a convolution
 of dy with the filters turned by 180 degrees.
 
-For batches `rows.py` has a faster plan, for a single image `flat.py`: the convolutions here hand
-over to them.
+For batches `rows.py` has a faster plan, with many channels `winograd.py`, for a single image
+`flat.py`: the convolutions here hand over to them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from tinynet.kernels import flat, rows, threads
+from tinynet.kernels import flat, rows, threads, winograd
 from tinynet.kernels.activation import relu as relu
 from tinynet.kernels.activation import relu_dx as relu_dx
 from tinynet.kernels.geometry import Padding, Pair, output_size, span, strided, windows
@@ -68,6 +68,11 @@ def padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
 def _row_by_row(row_length: int, dilation: Pair, groups: int) -> bool:
     """Whether `rows.py` takes this convolution."""
     return row_length >= max(1, ROWS_FROM) and dilation == (1, 1) and groups == 1
+
+
+def _corner(padding: Padding) -> Pair:
+    """How far a padding goes above and left of an image."""
+    return padding[0][0], padding[1][0]
 
 
 def _row_blocks(OH: int, bytes_per_row: int) -> list[slice]:
@@ -115,11 +120,13 @@ def conv2d(
     N, O = x.shape[0], w.shape[0]
     kernel = w.shape[2:]
     OH, OW = output_size(x.shape[2:], kernel, stride, padding, dilation)
-    image = np.ascontiguousarray(batch_last(x), dtype)
+    image, w = np.ascontiguousarray(batch_last(x), dtype), w.astype(dtype, copy=False)
     if _row_by_row(N * OW, dilation, groups):
-        return batch_first(rows.conv2d(image, w.astype(dtype, copy=False), b, stride, padding))
+        if winograd.pays(N, x.shape[1], O, kernel, stride, OW, winograd.FORWARD):
+            return batch_first(winograd.conv2d(image, w, b, (OH, OW), _corner(padding)))
+        return batch_first(rows.conv2d(image, w, b, stride, padding))
     if flat.covers(x.shape, O, kernel, stride, padding, dilation, groups):
-        rows_of_w = w.astype(dtype, copy=False).reshape(O, -1)
+        rows_of_w = w.reshape(O, -1)
         return flat.conv2d(image[..., 0], rows_of_w, b, kernel, padding, dilation)[None]
     y = np.empty((groups, O // groups, OH * OW * N), dtype)
     filters = w.reshape(groups, O // groups, -1)
@@ -164,6 +171,8 @@ def conv2d_dw_db(
     image = np.ascontiguousarray(batch_last(x), dtype)
     slope = np.ascontiguousarray(batch_last(dy), dtype)
     if _row_by_row(N * OW, dilation, groups):
+        if winograd.pays(N, C, O, kernel, stride, OW, winograd.GRADIENT):
+            return winograd.conv2d_dw_db(slope, image, kernel[0], _corner(padding))
         return rows.conv2d_dw_db(slope, image, kernel, stride, padding)
     if flat.covers(x.shape, O, kernel, stride, padding, dilation, groups):
         return flat.conv2d_dw_db(slope[..., 0], image[..., 0], kernel, padding, dilation)
@@ -192,13 +201,17 @@ def conv2d_dx(
     N, O, OH, OW = dy.shape
     C, KH, KW = w.shape[1] * groups, w.shape[2], w.shape[3]
     if stride == (1, 1):
+        w = w.astype(dtype, copy=False)
+        around = _padding_back(dy.shape[2:], (KH, KW), size, padding, dilation)
         if _row_by_row(N * OW, dilation, groups):
             slope = np.ascontiguousarray(batch_last(dy), dtype)
-            return batch_first(rows.conv2d_dx(slope, w.astype(dtype, copy=False), size, padding))
-        around = _padding_back(dy.shape[2:], (KH, KW), size, padding, dilation)
+            if winograd.pays(N, C, O, (KH, KW), stride, size[1], winograd.GRADIENT):
+                turned = w.swapaxes(0, 1)[..., ::-1, ::-1]
+                return batch_first(winograd.conv2d(slope, turned, None, size, _corner(around)))
+            return batch_first(rows.conv2d_dx(slope, w, size, padding))
         if flat.covers(dy.shape, C, (KH, KW), stride, around, dilation, groups):
             slope = np.ascontiguousarray(batch_last(dy), dtype)[..., 0]
-            filters = w.astype(dtype, copy=False).swapaxes(0, 1).reshape(C, -1)
+            filters = w.swapaxes(0, 1).reshape(C, -1)
             return flat.conv2d(slope, filters, None, (KH, KW), around, dilation, turned=True)[None]
         turned = w.reshape(groups, O // groups, C // groups, KH, KW)[..., ::-1, ::-1]
         turned = turned.swapaxes(1, 2).reshape(C, O // groups, KH, KW)

@@ -23,14 +23,15 @@ from numba import njit, types
 from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
 
+from tinynet.kernels import winograd
 from tinynet.kernels.numba_kernels.shape import SHAPE
 
 
 @functools.cache
 def _sources() -> str:
-    """A digest of the files of this package."""
+    """A digest of the files of this package, and of the matrices that it compiles in."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(winograd.__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

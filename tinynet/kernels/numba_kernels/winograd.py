@@ -53,34 +53,12 @@ from tinynet.kernels.numba_kernels.direct import (
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, lanes, sandwich
+from tinynet.kernels.winograd import A_T, B_T, G
+from tinynet.kernels.winograd import M as M
+from tinynet.kernels.winograd import S as S
 
-M = 4  # outputs along the side of a tile
-S = M + 2  # pixels along its side
 PLANES = S * S
 LINES_IN_PLANES = 256 if SHAPE.register_bytes == 64 else 128  # of 36 planes: 590 KB and 295 KB
-POINTS = (0, 2**-0.5, -(2**-0.5), 2**0.5, -(2**0.5))
-
-
-def _minimal_filtering() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(A^T, G, B^T) of F(4, 3) in one dimension.
-
-    A filter and a row of outputs are polynomials of degree 2 and 3; their product is known from
-    its values at 5 points and at infinity (the leading coefficient). G and A evaluate, the
-    inverse of evaluation gives the coefficients, and transposing the whole turns the product of
-    polynomials into the sliding of a filter.
-    """
-
-    def evaluate(coefficients: int) -> np.ndarray:
-        powers = [[p**k for k in range(coefficients)] for p in POINTS]
-        return np.array([*powers, [0] * (coefficients - 1) + [1]], np.float64)
-
-    B_T = np.linalg.inv(evaluate(S)).T
-    B_T[abs(B_T) < 1e-12] = 0
-    largest = abs(B_T).max(1, keepdims=True)  # moved into G, so that no plane outgrows the others
-    return evaluate(M).T, evaluate(3) * largest, B_T / largest
-
-
-A_T, G, B_T = _minimal_filtering()
 pixels_in = sandwich(B_T)
 slopes_in = sandwich(A_T.T)
 outputs_out = sandwich(A_T)
