@@ -173,7 +173,7 @@ def _load_numba() -> Any:
     if not glob.glob(os.path.join(glob.escape(folder), "**", "*.nbi"), recursive=True):
         print(
             "tinynet: compiling the Numba kernels as they are needed, once on this machine "
-            "(some 20 to 30 seconds in all)",
+            "(8 to 20 seconds for a net)",
             file=sys.stderr,
         )
     return numba_kernels

@@ -4,6 +4,7 @@ Each file is one idea:
 
     shape.py         how large the tiles are on this processor
     compiled.py      the decorator that compiles and keeps the result on disk
+    ahead.py         a second process that compiles gradients meanwhile
     team.py          how a kernel starts the threads that share it, and waits for them
     tiles.py         vector code: a tile of a matrix product that stays in registers
     copies.py        lines, runs and tiles of pixels from place to place

@@ -24,6 +24,7 @@ from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
 
 from tinynet.kernels import winograd
+from tinynet.kernels.numba_kernels import ahead
 from tinynet.kernels.numba_kernels.shape import SHAPE
 
 
@@ -39,11 +40,20 @@ def _sources() -> str:
 class KernelCache(FunctionCache):
     """Numba's cache of a function, with a longer key, and without the compiler until it is due."""
 
+    name: str | None = None  # of a kernel, such as "direct.correlate_part"
+
     def load_overload(self, sig, target_context):
         """The compiled function of this signature from the disk, or None."""
         rtsys.initialize(target_context)  # memory management, which the compiled code calls
         with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
+            found = self._load_overload(sig, target_context)
+            if found is None and self.name is not None:
+                floats = [
+                    a.dtype for a in sig if isinstance(getattr(a, "dtype", None), types.Float)
+                ]
+                if ahead.missing(self.name, str(floats[0])):
+                    found = self._load_overload(sig, target_context)
+            return found
 
     def _index_key(self, sig, codegen):
         return (*super()._index_key(sig, codegen), SHAPE, _sources())
@@ -81,4 +91,6 @@ def _compiled(function: Callable[..., Any], callable_from_python: bool) -> Any:
     }
     dispatcher: Any = njit(nogil=True, **options)(function)
     dispatcher._cache = KernelCache(function)
+    if callable_from_python:
+        dispatcher._cache.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
     return dispatcher

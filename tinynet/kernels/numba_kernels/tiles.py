@@ -300,10 +300,11 @@ def sandwich(A):
             many, few = range(len(A[0])), range(len(A))
 
             def at(r, row, s, pixel, start):
-                place = builder.add(e.times(row, r), e.times(pixel, s))
-                return builder.add(place, ir.Constant(WORD, start))
+                return builder.add(builder.add(e.times(row, r), e.times(pixel, s)), start)
 
-            for start in range(0, LINE_BYTES // e.size, e.lanes):  # one register after the other
+            registers = ir.Constant(WORD, LINE_BYTES // e.size // e.lanes)
+            with cgutils.for_range(builder, registers) as loop:  # one register after the other
+                start = e.times(loop.index, e.lanes)
                 X = [[e.load(source, at(r, x_row, s, x_pixel, start)) for s in many] for r in many]
                 AX = [[e.combination(A[r], [X[k][s] for k in many]) for s in many] for r in few]
                 for r in few:
