@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.kernels.numba_kernels.blocks import (
+    PAIRS_BYTES,
     choose,
     halve_line,
     halve_pairs,
@@ -26,11 +27,8 @@ from tinynet.kernels.numba_kernels.blocks import (
     share_pairs,
 )
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
-from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import LINE_BYTES
-
-REGISTER_BYTES = SHAPE.register_bytes
 
 
 @inner
@@ -56,7 +54,7 @@ def halve(team, first, last, x, y, winners, rectified):
     begin(team)
     N, OW = y.shape[3], y.shape[2]
     pixels, best, places = x.reshape(x.size), y.reshape(y.size), winners.reshape(winners.size)
-    length, lanes, blocks = 2 * OW * N, LINE_BYTES // x.itemsize, REGISTER_BYTES // x.itemsize
+    length, lanes, blocks = 2 * OW * N, LINE_BYTES // x.itemsize, PAIRS_BYTES // x.itemsize
     for row in range(first, last):
         q = 0
         while q < OW:
@@ -91,7 +89,7 @@ def halve_dx(team, first, last, dy, winners, dx):
     N, OW = dy.shape[3], dy.shape[2]
     zero = dx.dtype.type(0)
     slopes, places, target = dy.reshape(dy.size), winners.reshape(winners.size), dx.reshape(dx.size)
-    length, lanes, blocks = 2 * OW * N, LINE_BYTES // dx.itemsize, REGISTER_BYTES // dx.itemsize
+    length, lanes, blocks = 2 * OW * N, LINE_BYTES // dx.itemsize, PAIRS_BYTES // dx.itemsize
     for row in range(first, last):
         q = 0
         while q < OW:
