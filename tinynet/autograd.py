@@ -424,17 +424,19 @@ def _owner(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def note_change(array: np.ndarray) -> None:
-    """Remember that the memory of `array` was overwritten now."""
+def note_change(*arrays: np.ndarray) -> None:
+    """Remember that the memory of `arrays` was overwritten now."""
     global _last_change
-    owner = _owner(array)
-    key = id(owner)
     _last_change = next(clock)
-    known = _changes.get(key)
-    reference = known[1] if known else None
-    if reference is None or reference() is not owner:
-        reference = weakref.ref(owner, lambda _: _changes.pop(key, None))
-    _changes[key] = (_last_change, reference)
+    for array in arrays:
+        owner = array if array.base is None else _owner(array)
+        key = id(owner)
+        known = _changes.get(key)
+        if known is None or known[1]() is not owner:
+            reference = weakref.ref(owner, lambda _, key=key: _changes.pop(key, None))
+            _changes[key] = (_last_change, reference)
+        else:
+            _changes[key] = (_last_change, known[1])
 
 
 def _changed_since(array: np.ndarray, moment: int) -> bool:

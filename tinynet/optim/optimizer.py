@@ -237,7 +237,11 @@ class Optimizer:
             for group in self.param_groups
         ]
         for number, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
-            settings = {name: _plain(value) for name, value in group.items() if name != "params"}
+            settings = {
+                name: value if type(value) in (float, int, bool) else _plain(value)
+                for name, value in group.items()
+                if name != "params"
+            }
             names = self.remembered(settings)
             for p, g in self._step_small(number, pairs, settings, names):
                 self._step_one(p, g, settings, names)
@@ -289,8 +293,7 @@ class Optimizer:
         bundle.state["step"] += 1
         self._update_block(bundle.x, bundle.g, bundle.state, settings)
         bundle.scatter()
-        for x in bundle.flat:
-            note_change(x)
+        note_change(*bundle.flat)
         return [pairs[i] for i in bundle.others]
 
     def _step_one(
@@ -389,7 +392,11 @@ class Optimizer:
         groups, position = [], 0
         for group in self.param_groups:
             count = len(group["params"])
-            settings = {name: _plain(value) for name, value in group.items() if name != "params"}
+            settings = {
+                name: value if type(value) in (float, int, bool) else _plain(value)
+                for name, value in group.items()
+                if name != "params"
+            }
             groups.append({**settings, "params": list(range(position, position + count))})
             position += count
         state = {

@@ -58,7 +58,7 @@ FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 def lying(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable."""
-    return plain(batch_last(x), dtype)
+    return plain(x.transpose(1, 2, 3, 0), dtype)
 
 
 def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -66,6 +66,9 @@ def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
     The kernels write to no input.
     """
+    flags = x.flags
+    if flags.c_contiguous and flags.writeable and x.dtype == dtype:
+        return x
     x = np.ascontiguousarray(x, dtype)
     return x if x.flags.writeable else x.copy()
 
@@ -240,7 +243,7 @@ def conv2d_dw_db(
         width = x.shape[3] + sum(padding[1])
         dw = _direct_dw(slope, image, kernel, dilation, corner, width, lane_sums)
     if not summed:
-        return dw, slope.reshape(O, -1).sum(1)
+        return dw, np.add.reduce(slope.reshape(O, -1), 1)
     return dw, lane_sums.sum(0).reshape(O, -1).sum(1)
 
 
