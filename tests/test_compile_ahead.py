@@ -33,7 +33,7 @@ class Pipe:
     """A helper without a process: takes any request, and answers what the test says."""
 
     def __init__(self, answers=()):
-        self.stdin, self.stdout = io.StringIO(), iter(answers)
+        self.stdin, self.stdout = io.StringIO(), io.StringIO("".join(answers))
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 def lying(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable."""
-    return plain(x.transpose(1, 2, 3, 0), dtype)
+    return plain(batch_last(x), dtype)
 
 
 def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:

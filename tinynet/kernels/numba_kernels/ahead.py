@@ -17,6 +17,8 @@ two virtual processors).
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import subprocess
 import sys
@@ -73,6 +75,7 @@ class Helper:
         self.owner = os.getpid()
         self.asked: list[str] = []
         self.process: subprocess.Popen[str] | None = None
+        atexit.register(self.leave)
 
     def ask(self, request: str) -> None:
         """Have it compile what `request`, a kernel and a dtype, says."""
@@ -82,7 +85,7 @@ class Helper:
             assert self.process.stdin is not None
             print(request, file=self.process.stdin, flush=True)
         except OSError:  # it may not be started, or has ended: then the next request starts another
-            self.process, self.asked = None, []
+            self.leave()
 
     def finish(self, request: str) -> bool:
         """Wait until it is done with `request`; -> whether it was asked for it."""
@@ -94,8 +97,15 @@ class Helper:
             self.asked = [other for other in self.asked if other != line.rstrip("\n")]
             if request not in self.asked:
                 return True
-        self.process, self.asked = None, []  # it has ended
+        self.leave()  # it has ended
         return True
+
+    def leave(self) -> None:
+        """Ask nothing more of it: it ends with what it is at."""
+        for pipe in (self.process.stdin, self.process.stdout) if self.process else ():
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
+        self.process, self.asked = None, []
 
     def _start(self) -> subprocess.Popen[str]:
         places = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
