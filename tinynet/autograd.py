@@ -424,6 +424,10 @@ def _owner(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def _forget(key: int) -> Callable[[Any], Any]:
+    return lambda reference: _changes.pop(key, None)
+
+
 def note_change(*arrays: np.ndarray) -> None:
     """Remember that the memory of `arrays` was overwritten now."""
     global _last_change
@@ -433,8 +437,7 @@ def note_change(*arrays: np.ndarray) -> None:
         key = id(owner)
         known = _changes.get(key)
         if known is None or known[1]() is not owner:
-            reference = weakref.ref(owner, lambda _, key=key: _changes.pop(key, None))
-            _changes[key] = (_last_change, reference)
+            _changes[key] = (_last_change, weakref.ref(owner, _forget(key)))
         else:
             _changes[key] = (_last_change, known[1])
 

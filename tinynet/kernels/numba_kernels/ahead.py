@@ -102,9 +102,11 @@ class Helper:
 
     def leave(self) -> None:
         """Ask nothing more of it: it ends with what it is at."""
-        for pipe in (self.process.stdin, self.process.stdout) if self.process else ():
-            with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+        if self.process is not None:
+            for pipe in (self.process.stdin, self.process.stdout):
+                with contextlib.suppress(OSError):
+                    pipe.close()  # type: ignore[union-attr]
+            self.process.returncode = 0  # so that nobody is warned of a process still at work
         self.process, self.asked = None, []
 
     def _start(self) -> subprocess.Popen[str]:
