@@ -40,6 +40,13 @@ def tap_offsets(C, KH, KW, plane, row, pixel):
 
 
 @inner
+def inside(start, kernel, dilation, length):
+    """(first, end) of the taps of a window at `start` that lie in an axis of `length`."""
+    first = max(0, -(start // dilation))
+    return first, max(first, min(kernel, -((start - length) // dilation)))
+
+
+@inner
 def pack_block(x, n0, B, top, rows, left, width, block):
     """block (C, rows, width, B) = the images n0 .. n0 + B - 1 from row `top` and column `left` on.
 
@@ -81,7 +88,8 @@ def tile_height(rest):
 def pack_filters(w, turned, o0, count):
     """Filters o0 .. o0 + count - 1 of w (O, C, KH, KW) -> flat (count*C*KH*KW).
 
-    The filters of a tile lie side by side, tap by tap.
+    The filters of a tile lie side by side, tap by tap: row by row, then channel by channel, so
+    that the taps of some rows of the kernel are one run.
     turned: the filters of the input's gradient, w[c, o, KH-1-i, KW-1-j] in place of w[o, c, i, j].
     """
     O, C, KH, KW = w.shape
@@ -93,14 +101,14 @@ def pack_filters(w, turned, o0, count):
     while o < count:
         height = tile_height(count - o)
         for t in range(height):  # filter by filter, which reads neighbours
-            place = o * C * taps + t
             for c in range(C):
                 first, step = ((o0 + o + t) * C + c) * taps, 1
                 if turned:  # from the last tap to the first
                     first, step = (c * O + o0 + o + t + 1) * taps - 1, -1
-                for k in range(taps):
-                    packed[place + k * height] = flat[first + k * step]
-                place += taps * height
+                for i in range(KH):
+                    place = o * C * taps + (i * C + c) * KW * height + t
+                    for j in range(KW):
+                        packed[place + j * height] = flat[first + (i * KW + j) * step]
         o += height
     return packed
 
@@ -109,34 +117,37 @@ def _column_of_tiles(V):
     """The kernel that computes all filters at V lines of places."""
 
     @inner
-    def multiply(x, x0, x_step, offsets, w, w0, w_step, b, y, y0, y_pitch, y_step):
-        """w (O*K) from w0 on as `pack_filters` lays it, or with w_step > 0 as (K, w_step).
+    def multiply(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, y, y0, y_pitch, y_step):
+        """Taps k0 .. k0 + K - 1 of w (O*taps) as `pack_filters` lays it, from w0 on.
 
-        See `multiply_tile` for the rest.
+        Or, with w_step > 0, of w as (taps, w_step). See `multiply_tile` for the rest.
         """
-        K, O = offsets.size, b.size
+        O = b.size
         o = 0
         while o < O:
             height = tile_height(O - o)
-            column, step = (w0 + o, w_step) if w_step else (w0 + o * K, height)
+            column, step = w0 + o, w_step
+            if not w_step:
+                column, step = w0 + o * offsets.size, height
+            column += k0 * step
             if height == FILTERS:
                 multiply_tile(
-                    FILTERS, V, x, x0, x_step, offsets, K, w, column, step, b, o,
+                    FILTERS, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
                     y, y0 + o * y_pitch, y_pitch, y_step,
                 )  # fmt: skip
             elif height == 4:
                 multiply_tile(
-                    4, V, x, x0, x_step, offsets, K, w, column, step, b, o,
+                    4, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
                     y, y0 + o * y_pitch, y_pitch, y_step,
                 )  # fmt: skip
             elif height == 2:
                 multiply_tile(
-                    2, V, x, x0, x_step, offsets, K, w, column, step, b, o,
+                    2, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
                     y, y0 + o * y_pitch, y_pitch, y_step,
                 )  # fmt: skip
             else:
                 multiply_tile(
-                    1, V, x, x0, x_step, offsets, K, w, column, step, b, o,
+                    1, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
                     y, y0 + o * y_pitch, y_pitch, y_step,
                 )  # fmt: skip
             o += height
@@ -149,16 +160,16 @@ _some_lines = _one_line if LINES == 1 else _column_of_tiles(LINES)
 
 
 @inner
-def multiply_run(x, x0, x_step, offsets, w, w0, w_step, b, lines, y, y0, y_pitch, y_step):
+def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, y_pitch, y_step):
     """All filters at a run of `lines` lines of places; see `multiply`."""
     v = 0
     while v + LINES <= lines:
         here, place = x0 + v * x_step, y0 + v * y_step
-        _some_lines(x, here, x_step, offsets, w, w0, w_step, b, y, place, y_pitch, y_step)
+        _some_lines(x, here, x_step, offsets, k0, K, w, w0, w_step, b, y, place, y_pitch, y_step)
         v += LINES
     while v < lines:
         here, place = x0 + v * x_step, y0 + v * y_step
-        _one_line(x, here, x_step, offsets, w, w0, w_step, b, y, place, y_pitch, y_step)
+        _one_line(x, here, x_step, offsets, k0, K, w, w0, w_step, b, y, place, y_pitch, y_step)
         v += 1
 
 
@@ -171,7 +182,7 @@ def correlate_part(team, first, last, rows, x, w, turned, o0, b, dilation, corne
     padded image.
     """
     begin(team)
-    C, N = x.shape[0], x.shape[3]
+    C, H, _, N = x.shape
     O, OH, OW, _ = y.shape
     KH, KW = w.shape[2], w.shape[3]
     lanes = LINE_BYTES // x.itemsize
@@ -179,7 +190,8 @@ def correlate_part(team, first, last, rows, x, w, turned, o0, b, dilation, corne
     reach = rows + (KH - 1) * dilation[0]
     row, plane = width * B, reach * width * B
     block = np.empty(C * plane + lanes, x.dtype)
-    offsets = tap_offsets(C, KH, KW, plane, row * dilation[0], B * dilation[1])
+    # the kernel's rows first: it is taken for KH channels of C rows
+    offsets = tap_offsets(KH, C, KW, row * dilation[0], plane, B * dilation[1])
     filters = pack_filters(w, turned, o0, O)
     flat = y.reshape(y.size)
     run = -(-((rows - 1) * row + OW * B) // lanes)  # lines, where they run across rows
@@ -192,11 +204,18 @@ def correlate_part(team, first, last, rows, x, w, turned, o0, b, dilation, corne
         if lanes == B:
             for p in range(count):
                 place = (p0 + p) * OW * N + n0
+                i0, i1 = inside(p0 + p - corner[0], KH, dilation[0], H)
+                if i0 == i1:  # the window stands outside: it sees zeros
+                    i0, i1 = 0, KH
                 multiply_run(
-                    block, p * row, B, offsets, filters, 0, 0, b, OW, flat, place, OH * OW * N, N
-                )
+                    block, p * row, B, offsets, i0 * C * KW, (i1 - i0) * C * KW, filters, 0, 0, b,
+                    OW, flat, place, OH * OW * N, N,
+                )  # fmt: skip
             continue
-        multiply_run(block, 0, lanes, offsets, filters, 0, 0, b, run, junk, 0, run * lanes, lanes)
+        multiply_run(
+            block, 0, lanes, offsets, 0, offsets.size, filters, 0, 0, b, run, junk, 0, run * lanes,
+            lanes,
+        )  # fmt: skip
         for o in range(O):
             for p in range(count):
                 start = o * run * lanes + p * row

@@ -27,15 +27,9 @@ from tinynet.kernels.numba_kernels.blocks import (
     share_pairs,
 )
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
+from tinynet.kernels.numba_kernels.direct import inside
 from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import LINE_BYTES
-
-
-@inner
-def _inside(start, kernel, dilation, length):
-    """(first, end) of the taps of a window at `start` that lie in an axis of `length`."""
-    first = max(0, -(start // dilation))
-    return first, max(first, min(kernel, -((start - length) // dilation)))
 
 
 @inner
@@ -120,10 +114,10 @@ def maxima(team, first, last, x, y, kernel, stride, corner, dilation):
     for row in range(first, last):
         c, p = row // OH, row % OH
         top = p * stride[0] - corner[0]
-        i0, i1 = _inside(top, kernel[0], dilation[0], H)
+        i0, i1 = inside(top, kernel[0], dilation[0], H)
         for q in range(OW):
             left = q * stride[1] - corner[1]
-            j0, j1 = _inside(left, kernel[1], dilation[1], W)
+            j0, j1 = inside(left, kernel[1], dilation[1], W)
             for n in range(N):
                 y[c, p, q, n] = -np.inf
             for i in range(i0, i1):
@@ -152,10 +146,10 @@ def maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
     for c in range(first, last):
         for p in range(OH):
             top = p * stride[0] - corner[0]
-            i0, i1 = _inside(top, kernel[0], dilation[0], H)
+            i0, i1 = inside(top, kernel[0], dilation[0], H)
             for q in range(OW):
                 left = q * stride[1] - corner[1]
-                j0, j1 = _inside(left, kernel[1], dilation[1], W)
+                j0, j1 = inside(left, kernel[1], dilation[1], W)
                 for n in range(N):
                     rest[n] = dy[c, p, q, n]
                 for i in range(i0, i1):
@@ -178,10 +172,10 @@ def sums(team, first, last, x, y, kernel, stride, corner):
     for row in range(first, last):
         c, p = row // OH, row % OH
         top = p * stride[0] - corner[0]
-        i0, i1 = _inside(top, kernel[0], 1, H)
+        i0, i1 = inside(top, kernel[0], 1, H)
         for q in range(OW):
             left = q * stride[1] - corner[1]
-            j0, j1 = _inside(left, kernel[1], 1, W)
+            j0, j1 = inside(left, kernel[1], 1, W)
             for n in range(N):
                 y[c, p, q, n] = 0
             for i in range(i0, i1):
@@ -201,10 +195,10 @@ def sums_dx(team, first, last, dy, dx, kernel, stride, corner):
     for c in range(first, last):
         for p in range(OH):
             top = p * stride[0] - corner[0]
-            i0, i1 = _inside(top, kernel[0], 1, H)
+            i0, i1 = inside(top, kernel[0], 1, H)
             for q in range(OW):
                 left = q * stride[1] - corner[1]
-                j0, j1 = _inside(left, kernel[1], 1, W)
+                j0, j1 = inside(left, kernel[1], 1, W)
                 for i in range(i0, i1):
                     for j in range(j0, j1):
                         for n in range(N):

@@ -186,24 +186,25 @@ class Emitter:
 
 @intrinsic(prefer_literal=True)
 def multiply_tile(
-    typing, T, V, x, x0, x_step, offsets, K, w, w0, w_step, b, b0, y, y0, y_pitch, y_step
+    typing, T, V, x, x0, x_step, offsets, k0, K, w, w0, w_step, b, b0, y, y0, y_pitch, y_step
 ):
-    """T filters at V lines of places, the sum over K taps held in T x V registers.
+    """T filters at V lines of places, the sum over K taps (at least 1) held in T x V registers.
 
     y[y0 + t*y_pitch + v*y_step + lane] = b[b0 + t]
-        + sum over k of w[w0 + k*w_step + t] * x[x0 + offsets[k] + v*x_step + lane]
+        + sum over k of w[w0 + k*w_step + t] * x[x0 + offsets[k0 + k] + v*x_step + lane]
     """
     T, V = T.literal_value, V.literal_value
     i = types.intp
     signature = types.void(
-        types.literal(T), types.literal(V), x, i, i, offsets, i, w, i, i, b, i, y, i, i, i
+        types.literal(T), types.literal(V), x, i, i, offsets, i, i, w, i, i, b, i, y, i, i, i
     )
 
     def emit(context, builder, signature, args):
         e = Emitter(context, builder, x.dtype, LINE_BYTES)
-        _, _, x_, x0, x_step, offsets_, K, w_, w0, w_step, b_, b0, y_, y0, y_pitch, y_step = args
+        _, _, x_, x0, x_step, offsets_, k0, K, w_, w0, w_step, b_, b0, y_, *places = args
+        y0, y_pitch, y_step = places
         image, filters = e.pointer(x, x_, x0), e.pointer(w, w_, w0)
-        shifts = e.pointer(offsets, offsets_, ir.Constant(WORD, 0))
+        shifts = e.pointer(offsets, offsets_, k0)
         bias, result = e.pointer(b, b_, b0), e.pointer(y, y_, y0)
 
         def add_tap(k, values):

@@ -233,7 +233,7 @@ def correlate_part(team, first, last, columns, x, w, turned, b, corner, y):
         )  # fmt: skip
         for plane in range(PLANES):
             multiply_run(
-                planes, plane * pitch, B, offsets, filters, plane * O * C, 0, zeros,
+                planes, plane * pitch, B, offsets, 0, C, filters, plane * O * C, 0, zeros,
                 tiles, sums, plane * sums_pitch, columns * B, B,
             )  # fmt: skip
         for o in range(O):

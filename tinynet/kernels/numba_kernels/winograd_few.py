@@ -148,7 +148,7 @@ def correlate_few(team, first, last, rows, x, w, turned, o0, b, corner, y):
                 )  # fmt: skip
         for plane in range(PLANES):
             multiply_run(
-                planes, plane * pitch, LANES, offsets, filters, plane * O * C, 0, zeros,
+                planes, plane * pitch, LANES, offsets, 0, C, filters, plane * O * C, 0, zeros,
                 lines, sums, plane * sums_pitch, lines * LANES, LANES,
             )  # fmt: skip
         for o in range(O):
@@ -210,8 +210,8 @@ def weight_gradient_few(team, c0, rows, x, dy, corner, dw):
         for plane in range(PLANES):
             target, place = (product, 0) if top else (sums, plane * size)
             multiply_run(
-                slopes, plane * slopes_pitch, LANES, offsets, planes, plane * pitch, x_pitch, zeros,
-                dy_pitch // LANES, target, place, dy_pitch, LANES,
+                slopes, plane * slopes_pitch, LANES, offsets, 0, offsets.size, planes,
+                plane * pitch, x_pitch, zeros, dy_pitch // LANES, target, place, dy_pitch, LANES,
             )  # fmt: skip
             if top:
                 for k in range(size):
