@@ -237,11 +237,7 @@ class Optimizer:
             for group in self.param_groups
         ]
         for number, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
-            settings = {
-                name: value if type(value) in (float, int, bool) else _plain(value)
-                for name, value in group.items()
-                if name != "params"
-            }
+            settings = {name: _plain(value) for name, value in group.items() if name != "params"}
             names = self.remembered(settings)
             for p, g in self._step_small(number, pairs, settings, names):
                 self._step_one(p, g, settings, names)
@@ -392,11 +388,7 @@ class Optimizer:
         groups, position = [], 0
         for group in self.param_groups:
             count = len(group["params"])
-            settings = {
-                name: value if type(value) in (float, int, bool) else _plain(value)
-                for name, value in group.items()
-                if name != "params"
-            }
+            settings = {name: _plain(value) for name, value in group.items() if name != "params"}
             groups.append({**settings, "params": list(range(position, position + count))})
             position += count
         state = {
@@ -525,6 +517,8 @@ class Optimizer:
 
 def _plain(value: Any) -> Any:
     """A setting as a plain Python number: NumPy's scalars would promote float32 to float64."""
+    if type(value) in (float, int, bool):
+        return value
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, (tuple, list)):
