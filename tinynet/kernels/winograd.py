@@ -100,7 +100,6 @@ def cut(rows: int, columns: int, N: int, halo: int, bytes_per_place: int) -> lis
     Unless one row of LEAST_COLUMNS products does not. halo: rows that a block sees beyond its
     own. bytes_per_place: of the planes of a tile, for all of the batch.
     """
-
     tiles = -(-columns // M)
     wide = -(-COLUMNS // N)
     if (ROWS + halo) * wide * bytes_per_place > BLOCK_BYTES:
@@ -162,7 +161,7 @@ def add_tiles(outputs: np.ndarray, b: np.ndarray, y: np.ndarray, top: int, left:
 def conv2d(
     x: np.ndarray, filters: np.ndarray, b: np.ndarray | None, size: Pair, corner: Pair
 ) -> np.ndarray:
-    """x (C, H, W, N), filters (O, C, KH, 3) -> y (O, *size, N).
+    """x (C, H, W, N), filters (O, C, KH, 3), b (O) or None -> y (O, *size, N).
 
     corner: the padding above and left of x.
     """
@@ -195,7 +194,7 @@ def conv2d(
 def conv2d_dw_db(
     dy: np.ndarray, x: np.ndarray, KH: int, corner: Pair
 ) -> tuple[np.ndarray, np.ndarray]:
-    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, 3), db (O).
+    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, 3), db (O). corner: as in `conv2d`.
 
     The planes lie channel by channel here: then what a row of the kernel met is one long run of
     each channel, and a product sums over all rows of the block.

@@ -11,8 +11,8 @@ The helper computes a gradient of a few zeros by the same functions as everybody
 compiled is what will be asked for. It ends when its caller does, or when nothing is asked of it
 for a while.
 
-A step of vgg at batch 128 the first time: 26 -> 17 s, at batch 1 24 -> 15, LeNet-5 11 -> 8 (Zen 3,
-two virtual processors).
+A step of vgg at batch 1 the first time: 24 -> 14 to 17 s, of LeNet-5 11 -> 8 to 10 (Zen 3, two
+virtual processors).
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ Speed against `direct` with AVX-512, one thread, batch 128: 1.9 to 2.6 times (32
 38 -> 17 ms, 64 at 16x16 27 -> 10 ms), the weight gradient 1.5 to 2 times. F(2x2, 3x3) reached 1.4
 to 1.8. Asking for the lines of the outputs ahead (prefetch) made it slower: 19 -> 33 ms.
 
+The matrices are those of one dimension in `tinynet/kernels/winograd.py`, which derives them.
+
 Sources: Lavin, Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308;
 points: Alam et al., "Winograd convolution for deep neural networks: efficient point selection",
 ACM Transactions on Embedded Computing Systems 21 (2022), doi:10.1145/3524069.
