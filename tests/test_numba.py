@@ -99,7 +99,9 @@ def test_winograd_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
     columns = winograd.chunk(C, 4, size)[1]
     tasks = winograd.tasks(N, size, (1, columns))
     winograd.correlate_part(threads.NOBODY, 0, tasks, columns, x, w, False, b, ONE, fast)
-    direct.correlate_part(threads.NOBODY, 0, 1, side, x, w, False, 0, b, ONE, ONE, side + 2, plain)
+    direct.correlate_part(
+        threads.NOBODY, 0, 1, 0, O, side, x, w, False, b, ONE, ONE, side + 2, plain
+    )
     error, plain_error = (np.sqrt(((y - exact) ** 2).mean()) for y in (fast, plain))
     assert 0 < error < 3 * plain_error
 

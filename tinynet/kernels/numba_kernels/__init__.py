@@ -7,10 +7,12 @@ Each file is one idea:
     ahead.py         a second process that compiles gradients meanwhile
     team.py          how a kernel starts the threads that share it, and waits for them
     tiles.py         vector code: a tile of a matrix product that stays in registers
+    sharing.py       arrays as a kernel takes them, and its work shared among the threads
     copies.py        lines, runs and tiles of pixels from place to place
     direct.py        convolution as that product, over windows that are never unfolded
     winograd.py      3x3 convolution with a quarter of the multiplications
     winograd_few.py  the same for few images
+    convolution.py   which of the three does a convolution, decided once for its shapes
     blocks.py        vector code for the pool that every small net has, 2x2
     pooling.py       pooling in plain loops
     activation.py    ReLU in one pass
@@ -43,283 +45,19 @@ from typing import Any
 import numpy as np
 
 from tinynet.kernels import activation as numpy_activation
-from tinynet.kernels import numpy_kernels, threads
-from tinynet.kernels.geometry import Padding, Pair, output_size, span
-from tinynet.kernels.numba_kernels import activation, direct, pooling, step, winograd, winograd_few
+from tinynet.kernels import numpy_kernels
+from tinynet.kernels.geometry import Padding, Pair, output_size
+from tinynet.kernels.numba_kernels import activation, pooling, step
+from tinynet.kernels.numba_kernels.convolution import conv2d as conv2d
+from tinynet.kernels.numba_kernels.convolution import conv2d_dw as conv2d_dw
+from tinynet.kernels.numba_kernels.convolution import conv2d_dw_db as conv2d_dw_db
+from tinynet.kernels.numba_kernels.convolution import conv2d_dx as conv2d_dx
 from tinynet.kernels.numba_kernels.outer import outer_rows
+from tinynet.kernels.numba_kernels.sharing import FLOATS, SERIAL_FLOPS, lying, plain, share_out
 from tinynet.kernels.numba_kernels.tiles import lanes
-from tinynet.kernels.numpy_kernels import batch_first, batch_last
+from tinynet.kernels.numpy_kernels import batch_first
 
-BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in its second-level cache
-SERIAL_FLOPS = 1_000_000  # below this, a second thread costs more than it saves
-SERIAL_BYTES = 1 << 18  # the same for pooling and ReLU
-FLOATS = np.dtype(np.float32), np.dtype(np.float64)
-
-
-def lying(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable."""
-    return plain(batch_last(x), dtype)
-
-
-def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """x, contiguous and writeable: Numba compiles anew for read-only arrays, so these are copied.
-
-    The kernels write to no input.
-    """
-    flags = x.flags
-    if flags.c_contiguous and flags.writeable and x.dtype == dtype:
-        return x
-    x = np.ascontiguousarray(x, dtype)
-    return x if x.flags.writeable else x.copy()
-
-
-def share_out(work: Callable[[Any, int, int, int], Any], tasks: int, serial: bool) -> int:
-    """Run work(team, part, first, last) over 0 .. tasks - 1, a share for each thread; -> parts."""
-    parts = 1 if serial else min(threads.get_num_threads(), tasks)
-    if parts == 1:
-        work(threads.NOBODY, 0, 0, tasks)
-    else:
-        ends = [tasks * part // parts for part in range(parts + 1)]
-        threads.run_compiled(lambda part, team: work(team, part, ends[part], ends[part + 1]), parts)
-    return parts
-
-
-@functools.lru_cache(1024)  # a net asks for the same few in every step
-def _covers(dtype: np.dtype, stride: Pair, padding: Padding, groups: int, *sizes: int) -> bool:
-    """Whether the compiled convolution does this case."""
-    return (
-        dtype in FLOATS
-        and stride == (1, 1)
-        and groups == 1
-        and min(*padding[0], *padding[1]) >= 0
-        and 0 not in sizes
-    )
-
-
-@functools.lru_cache(1024)
-def _rows_per_task(
-    N: int, C: int, OH: int, width: int, reach: int, dtype: np.dtype, parts: int
-) -> int:
-    """Rows of outputs of a block of images whose padded pixels fit into BLOCK_BYTES.
-
-    parts: tasks that there have to be at least, if there are so many rows.
-    """
-    B = min(N, lanes(dtype))
-    fitting = max(1, BLOCK_BYTES // (C * width * B * dtype.itemsize) - reach + 1)
-    blocks = -(-N // B)
-    strips = max(-(-OH // fitting), -(-parts // blocks))
-    return -(-OH // strips)
-
-
-def _correlate(
-    x: np.ndarray,
-    w: np.ndarray,
-    turned: bool,
-    b: np.ndarray | None,
-    padding: Padding,
-    dilation: Pair,
-    size: Pair,
-    dtype: np.dtype,
-) -> np.ndarray:
-    """x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW) -> y (N, O, *size)."""
-    C, _, W, N = x.shape
-    O, kernel = w.shape[turned], w.shape[2:]
-    w = plain(w, dtype)
-    y = np.empty((O, *size, N), dtype)
-    bias = np.zeros(O, dtype) if b is None else plain(b, dtype)
-    corner = padding[0][0], padding[1][0]
-    if winograd.pays(N, C, O, kernel, dilation, size, dtype):
-        columns = winograd.chunk(C, 4, size)[1]
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            winograd.correlate_part(team, first, last, columns, x, w, turned, bias, corner, y)
-
-        tasks = winograd.tasks(N, size, (1, columns))
-    elif winograd_few.pays(N, C, O, kernel, dilation, size, dtype):
-        strips, rows, by_filters = winograd_few.plan(C, O, N, size, threads.get_num_threads())
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            own = slice(first, last) if by_filters else slice(0, O)
-            first, last = (0, strips) if by_filters else (first, last)
-            winograd_few.correlate_few(
-                team, first, last, rows, x, w, turned, own.start, bias[own], corner, y[own]
-            )
-
-        tasks = O if by_filters else strips
-    else:
-        width, few = W + sum(padding[1]), lanes(dtype) > N
-        parts = 1 if few else threads.get_num_threads()
-        rows = _rows_per_task(N, C, size[0], width, span(kernel[0], dilation[0]), dtype, parts)
-        strips = -(-N // lanes(dtype)) * -(-size[0] // rows)
-        tasks = O if few else strips  # of few images the threads share the filters
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            own = slice(first, last) if few else slice(0, O)
-            first, last = (0, strips) if few else (first, last)
-            direct.correlate_part(
-                team, first, last, rows, x, w, turned, own.start, bias[own], dilation, corner,
-                width, y[own],
-            )  # fmt: skip
-
-    share_out(work, tasks, 2 * y.size * C * kernel[0] * kernel[1] < SERIAL_FLOPS)
-    return batch_first(y)
-
-
-def conv2d(
-    x: np.ndarray,
-    w: np.ndarray,
-    b: np.ndarray | None,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-) -> np.ndarray:
-    """Convolution. x (N, C, H, W), w (O, C/G, KH, KW), b (O) or None -> y (N, O, OH, OW)."""
-    dtype = np.result_type(x, w)
-    size = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    if not _covers(dtype, stride, padding, groups, *x.shape, *w.shape, *size):
-        return numpy_kernels.conv2d(x, w, b, stride, padding, dilation, groups)
-    return _correlate(lying(x, dtype), w, False, b, padding, dilation, size, dtype)
-
-
-def conv2d_dx(
-    dy: np.ndarray,
-    w: np.ndarray,
-    size: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-) -> np.ndarray:
-    """Gradient of the input. dy (N, O, OH, OW), w (O, C/G, KH, KW) -> dx (N, C, *size)."""
-    dtype = np.result_type(w, dy)
-    back: Any = tuple(
-        (span(k, d) - 1 - before, length + before - dy_length)
-        for k, d, (before, _), length, dy_length in zip(
-            w.shape[2:], dilation, padding, size, dy.shape[2:]
-        )
-    )
-    if not _covers(dtype, stride, back, groups, *dy.shape, *w.shape, *size):
-        return numpy_kernels.conv2d_dx(dy, w, size, stride, padding, dilation, groups)
-    return _correlate(lying(dy, dtype), w, True, None, back, dilation, size, dtype)
-
-
-def conv2d_dw(
-    dy: np.ndarray,
-    x: np.ndarray,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-) -> np.ndarray:
-    """Gradient of the weight. dy (N, O, OH, OW), x (N, C, H, W) -> dw (O, C/G, KH, KW)."""
-    return conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups)[0]
-
-
-def conv2d_dw_db(
-    dy: np.ndarray,
-    x: np.ndarray,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gradients of the weight and of the bias (O): dy is summed while it is in the cache."""
-    dtype = np.result_type(x, dy)
-    if not _covers(dtype, stride, padding, groups, *x.shape, *dy.shape, *kernel):
-        return numpy_kernels.conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups)
-    C, O, size = x.shape[1], dy.shape[1], dy.shape[2:]
-    image, slope = lying(x, dtype), lying(dy, dtype)
-    corner = padding[0][0], padding[1][0]
-    summed = len(x) >= lanes(dtype)
-    lane_sums = np.zeros((threads.get_num_threads(), O * lanes(dtype) if summed else 0), dtype)
-    if winograd.pays(len(x), C, O, kernel, dilation, size, dtype):
-        dw = _winograd_dw(slope, image, corner, lane_sums)
-    elif winograd_few.pays(len(x), C, O, kernel, dilation, size, dtype):
-        dw = _winograd_few_dw(slope, image, corner)
-    else:
-        width = x.shape[3] + sum(padding[1])
-        dw = _direct_dw(slope, image, kernel, dilation, corner, width, lane_sums)
-    if not summed:
-        return dw, np.add.reduce(slope.reshape(O, -1), 1)
-    return dw, lane_sums.sum(0).reshape(O, -1).sum(1)
-
-
-def _winograd_dw(dy: np.ndarray, x: np.ndarray, corner: Pair, lane_sums: np.ndarray) -> np.ndarray:
-    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, 3, 3)."""
-    C, O, N, size = len(x), len(dy), x.shape[3], dy.shape[1:3]
-    rows, columns = winograd.chunk((C + O) // 2, 4, size)
-    sums = np.zeros((threads.get_num_threads(), winograd.PLANES * O * C), x.dtype)
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        winograd.weight_gradient_part(
-            team, first, last, rows, columns, x, dy, corner, sums[part], lane_sums[part]
-        )
-
-    serial = 18 * dy.size * C < SERIAL_FLOPS
-    parts = share_out(work, winograd.tasks(N, size, (rows, columns)), serial)
-    planes = sums[:parts].sum(0).reshape(winograd.S, winograd.S, C, O)
-    dw = np.empty((O, C, 3, 3), x.dtype)
-    winograd.weights_back(planes, dw, 0)
-    return dw
-
-
-def _winograd_few_dw(dy: np.ndarray, x: np.ndarray, corner: Pair) -> np.ndarray:
-    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, 3, 3); the threads share the channels of x."""
-    C, O, N, size = len(x), len(dy), x.shape[3], dy.shape[1:3]
-    rows = winograd_few.rows_in_task(C // threads.get_num_threads() + O, N, size, 1)
-    dw = np.empty((O, C, 3, 3), x.dtype)
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        winograd_few.weight_gradient_few(team, first, rows, x[first:last], dy, corner, dw)
-
-    share_out(work, C, 18 * dy.size * C < SERIAL_FLOPS)
-    return dw
-
-
-def _direct_dw(
-    dy: np.ndarray,
-    x: np.ndarray,
-    kernel: Pair,
-    dilation: Pair,
-    corner: Pair,
-    width: int,
-    lane_sums: np.ndarray,
-) -> np.ndarray:
-    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, *kernel); width: of the padded image."""
-    C, O, N, OH = len(x), len(dy), x.shape[3], dy.shape[1]
-    K = C * kernel[0] * kernel[1]
-    few = lanes(x.dtype) > N  # too few to sum up in each of the threads: they share the filters
-    parts = 1 if few else threads.get_num_threads()
-    rows = _rows_per_task(N, C, OH, width, span(kernel[0], dilation[0]), x.dtype, parts)
-    serial = 2 * dy.size * K < SERIAL_FLOPS
-    tasks = -(-N // lanes(x.dtype)) * -(-OH // rows)
-    if few:
-        dw = np.empty((O, K), x.dtype)
-
-        def some_filters(team: Any, part: int, first: int, last: int) -> None:
-            total = np.zeros(K * (last - first), x.dtype)
-            direct.weight_gradient_part(
-                team, 0, tasks, rows, x, dy[first:last], kernel, dilation, corner, width,
-                total, lane_sums[0],
-            )  # fmt: skip
-            dw[first:last] = total.reshape(K, -1).T
-
-        share_out(some_filters, O, serial)
-        return dw.reshape(O, C, *kernel)
-    sums = np.zeros((threads.get_num_threads(), O * K), x.dtype)
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        direct.weight_gradient_part(
-            team, first, last, rows, x, dy, kernel, dilation, corner, width,
-            sums[part], lane_sums[part],
-        )  # fmt: skip
-
-    parts = share_out(work, tasks, serial)
-    total = sums[0] if parts == 1 else sums[:parts].sum(0)
-    return np.ascontiguousarray(total.reshape(K, O).T).reshape(O, C, *kernel)
+SERIAL_BYTES = 1 << 18  # of pooling and ReLU, below which a second thread costs more than it saves
 
 
 def _pools(x: np.ndarray, dtype: np.dtype, few: bool) -> bool:

@@ -174,14 +174,14 @@ def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, 
 
 
 @compiled
-def correlate_part(team, first, last, rows, x, w, turned, o0, b, dilation, corner, width, y):
-    """Tasks first .. last - 1 of a convolution; a task is `rows` rows of outputs of B images.
+def correlate_part(team, first, last, o0, o1, rows, x, w, turned, b, dilation, corner, width, y):
+    """Tasks first .. last - 1 of filters o0 .. o1 - 1; a task is `rows` rows of outputs of B images.
 
-    x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW), all contiguous. y (count, OH, OW,
-    N) and b (count): those of the filters from o0 on. corner: padding (top, left). width: of the
-    padded image.
+    x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW), b (O), y (O, OH, OW, N), all
+    contiguous. corner: padding (top, left). width: of the padded image.
     """
     begin(team)
+    y, b = y[o0:o1], b[o0:o1]
     C, H, _, N = x.shape
     O, OH, OW, _ = y.shape
     KH, KW = w.shape[2], w.shape[3]
@@ -276,17 +276,25 @@ def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, len
 
 
 @compiled
-def weight_gradient_part(team, first, last, rows, x, dy, kernel, dilation, corner, width, dw, db):
-    """Add the share of tasks first .. last - 1 to dw (C*KH*KW * O); tasks as in a convolution.
+def weight_gradient_part(
+    team, first, last, o0, o1, rows, x, dy, kernel, dilation, corner, width, dw, db
+):
+    """The share of tasks first .. last - 1 in the gradients of filters o0 .. o1 - 1.
 
-    x (C, H, W, N), dy (O, OH, OW, N), contiguous. db (O, B): sums of dy, lane by lane, likewise;
-    left alone if there are fewer images than lanes.
+    x (C, H, W, N), dy (O, OH, OW, N), contiguous; tasks as in a convolution. With fewer images
+    than lanes, dw (O * C*KH*KW) and db (O) are written. Otherwise o0 = 0 and o1 = O, and what the
+    tasks bring is added to dw (C*KH*KW * O), and to db (O * B), lane by lane.
     """
     begin(team)
     C, N = x.shape[0], x.shape[3]
+    dy = dy[o0:o1]
     O, OH, OW, _ = dy.shape
     lanes = LINE_BYTES // x.itemsize
     B = min(lanes, N)
+    K = C * kernel[0] * kernel[1]
+    few = lanes > B
+    sums = np.zeros(O * K, x.dtype) if few else dw
+    lane_sums = np.zeros(O * lanes, x.dtype) if few else db
     reach = rows + (kernel[0] - 1) * dilation[0]
     row, plane = width * B, reach * width * B
     # a run across rows ends up to a line, and the last tap begins up to a window, further on
@@ -313,11 +321,21 @@ def weight_gradient_part(team, first, last, rows, x, dy, kernel, dilation, corne
                         copy_line(flat, place + q * N, slopes, start + q * B)
                         for n in range(repeated):
                             slopes[start + q * B + n] = 0
-                        add_line(slopes, start + q * B, db, o * B)
+                        add_line(slopes, start + q * B, lane_sums, o * B)
                 else:
                     copy_run(flat, place, slopes, start, OW * B)
+            for v in range(slopes_plane // lanes if few else 0):
+                add_line(slopes, o * slopes_plane + v * lanes, lane_sums, o * lanes)
         runs, length = (count, OW * B) if lanes == B else (1, slopes_plane)
         add_products(
-            block, 0, row, offsets, slopes, 0, slopes_plane, columns * B, runs, length, dw, 0, O
+            block, 0, row, offsets, slopes, 0, slopes_plane, columns * B, runs, length, sums, 0, O
         )
+    if few:
+        for o in range(O):
+            for k in range(K):
+                dw[(o0 + o) * K + k] = sums[k * O + o]
+            total = lane_sums[o * lanes]
+            for lane in range(1, lanes):
+                total += lane_sums[o * lanes + lane]
+            db[o0 + o] = total
     finish(team)
