@@ -19,6 +19,7 @@ and some that a set can do with less work when it does them in one:
     max_pool2d_kept_dx(dy, kept, size, kernel, stride, padding, dilation) -> dx
     outer(a, b) -> y                                          (vectors)
     momentum_step(p, g, b, t, momentum, lr)                   (any shape, in place)
+    label_losses(x, labels, axis) -> losses, p                (cross entropy; classes along axis)
 
 with size, kernel, stride and dilation pairs (vertical, horizontal), and padding
 ((top, bottom), (left, right)). The order of the elements in memory is the kernels' own affair.
@@ -68,7 +69,14 @@ NAMES = (
     "relu_dx",
 )
 """What a set of kernels has."""
-COMBINED = ("conv2d_dw_db", "max_pool2d_kept", "max_pool2d_kept_dx", "outer", "momentum_step")
+COMBINED = (
+    "conv2d_dw_db",
+    "max_pool2d_kept",
+    "max_pool2d_kept_dx",
+    "outer",
+    "momentum_step",
+    "label_losses",
+)
 """What a set does in one, where that is less work."""
 
 ALIKE = 1024

@@ -15,8 +15,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import DataError, ShapeError, unknown_name
+from tinynet.kernels.labels import places
 from tinynet.ops.checks import check_finite, check_float
 
 Op = tuple[Array, ...]
@@ -49,7 +51,7 @@ def cross_entropy(
     -sum_k m_k log p_k, with m = w t, has dx_c = dy (p_c sum_k m_k - m_c). For a plain label that
     is dy (softmax(x) - onehot), divided by N for the mean. Of probabilities,
     dtarget_c = -dy (1 - e) w_c log p_c.
-    The maximum is taken off x first, so nothing overflows. Keeps e^(x - max) and its sum.
+    The maximum is taken off x first, so nothing overflows. Keeps p.
     Raises ShapeError where shapes do not fit or a mean is over nothing, DataError for labels that
     are no class, TypeError for wrong dtypes, FloatingPointError for NaN in the input.
     """
@@ -59,27 +61,19 @@ def cross_entropy(
     w = _class_weights(op, class_weight, x, axis)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing must be from 0 to 1, got {label_smoothing}")
-    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is looked into at the end
-        z = x - np.maximum.reduce(x, axis, keepdims=True)
-    e = np.exp(z)
-    s = np.add.reduce(e, axis, keepdims=True)  # (N, 1, ...)
-
     soft = target.dtype.kind == "f" and target.shape == x.shape
     if soft or label_smoothing:
-        return _soft_cross_entropy(
-            x, z - np.log(s), target, w, axis, ignore_index, reduction, label_smoothing
-        )
+        return _soft_cross_entropy(x, target, w, axis, ignore_index, reduction, label_smoothing)
     labels, kept = _labels(op, target, x, axis, ignore_index)
     row, number = _row_weights(labels, kept, w)
-    places = _places(labels)
-    losses = np.log(s).squeeze(axis) - z[places]  # (N, ...)
+    losses, p = kernels.current.label_losses(x, labels, axis)  # (N, ...) and (N, C, ...)
     y, share = _reduced(op, _weighted(losses, row), reduction, number)
     check_finite(op, y, input=x)
 
     def dx(dy: Array) -> Array:
         d = _weighted(share(dy), row)  # () or (N, ...)
-        dx = e * (_beside_classes(d, axis) / s)
-        dx[places] -= d
+        dx = p * _beside_classes(d, axis)
+        dx[places(labels)] -= d
         return dx
 
     return y, dx
@@ -87,7 +81,6 @@ def cross_entropy(
 
 def _soft_cross_entropy(
     x: np.ndarray,
-    log_p: np.ndarray,
     target: np.ndarray,
     w: np.ndarray | None,
     axis: int,
@@ -97,6 +90,9 @@ def _soft_cross_entropy(
 ) -> Op:
     """-sum_c m_c log p_c with m = w t, for a target t that is a distribution over the classes."""
     C = x.shape[axis]
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is looked into at the end
+        z = x - np.maximum.reduce(x, axis, keepdims=True)
+    log_p = z - np.log(np.add.reduce(np.exp(z), axis, keepdims=True))
     kept = None
     number: float = x.size // C
     if target.dtype.kind == "f" and target.shape == x.shape:
@@ -105,7 +101,7 @@ def _soft_cross_entropy(
         labels, kept = _labels("cross_entropy", target, x, axis, ignore_index)
         number = _row_weights(labels, kept, w)[1]
         t = np.zeros_like(x)
-        t[_places(labels)] = 1
+        t[places(labels)] = 1
     m = ((1 - label_smoothing) * t + label_smoothing / C) * (1 if w is None else w)  # (N, C, ...)
     if kept is not None:
         m *= np.expand_dims(kept, axis)
@@ -146,13 +142,13 @@ def nll_loss(
     w = _class_weights(op, class_weight, x, axis)
     labels, kept = _labels(op, np.asarray(target), x, axis, ignore_index)
     row, number = _row_weights(labels, kept, w)
-    places = _places(labels)
-    y, share = _reduced(op, _weighted(-x[places], row), reduction, number)
+    own = places(labels)
+    y, share = _reduced(op, _weighted(-x[own], row), reduction, number)
     check_finite(op, y, input=x)
 
     def dx(dy: Array) -> Array:
         dx = np.zeros_like(x)
-        dx[places] = -_weighted(share(dy), row)
+        dx[own] = -_weighted(share(dy), row)
         return dx
 
     return y, dx
@@ -471,14 +467,6 @@ def _row_weights(
     row = w.ravel()[labels]
     row = row if kept is None else row * kept
     return row, float(row.sum())
-
-
-def _places(labels: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The index of each label's own element in an array (N, C, ...): n, label, and the rest."""
-    if labels.ndim == 1:
-        return np.arange(len(labels)), labels
-    grid = np.indices(labels.shape, sparse=True)
-    return (*grid[:1], labels, *grid[1:])
 
 
 def _same_shape(op: str, x: Array, target: Array) -> tuple[np.ndarray, np.ndarray]:

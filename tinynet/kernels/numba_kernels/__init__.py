@@ -18,6 +18,7 @@ Each file is one idea:
     activation.py    ReLU in one pass
     outer.py         the product of a column and a row
     step.py          SGD with momentum in one pass
+    labels.py        cross entropy with labels in one pass
 
 What it brings stands in benchmarks/RESULTS.md (`make bench`), case by case, beside PyTorch and the
 NumPy kernels.
@@ -48,6 +49,7 @@ from tinynet.kernels import activation as numpy_activation
 from tinynet.kernels import numpy_kernels
 from tinynet.kernels.geometry import Padding, Pair, output_size
 from tinynet.kernels.numba_kernels import activation, pooling, step
+from tinynet.kernels.numba_kernels import labels as compiled_labels
 from tinynet.kernels.numba_kernels.convolution import conv2d as conv2d
 from tinynet.kernels.numba_kernels.convolution import conv2d_dw as conv2d_dw
 from tinynet.kernels.numba_kernels.convolution import conv2d_dw_db as conv2d_dw_db
@@ -57,6 +59,7 @@ from tinynet.kernels.numba_kernels.sharing import FLOATS, SERIAL_FLOPS, lying, p
 from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numpy_kernels import batch_first
 
+INT = np.dtype(np.int64)
 SERIAL_BYTES = 1 << 18  # of pooling and ReLU, below which a second thread costs more than it saves
 
 
@@ -250,3 +253,15 @@ def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     share_out(work, len(a), serial=False)
     return y
+
+
+def label_losses(x: np.ndarray, labels: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """-log p of each label (N), and p = softmax(x) along the classes. x (N, C), labels (N)."""
+    rows, columns = x.flags.c_contiguous, x.flags.f_contiguous
+    if x.ndim != 2 or x.dtype not in FLOATS or not (x.flags.writeable and (rows or columns)):
+        return numpy_kernels.label_losses(x, labels, axis)
+    (N, C), p, losses = x.shape, np.empty_like(x), np.empty(len(x), x.dtype)
+    steps = (C, C, 1) if rows else (1, C, N)
+    flat, share = (x.reshape(-1), p.reshape(-1)) if rows else (x.T.reshape(-1), p.T.reshape(-1))
+    compiled_labels.label_losses(flat, *steps, plain(labels, INT), losses, share)
+    return losses, p

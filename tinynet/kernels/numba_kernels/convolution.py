@@ -257,9 +257,7 @@ def _weight_plan(
     if winograd_few.pays(*case):
         return _winograd_few_dw(N, C, O, (OH, OW), corner, serial, dtype, count)
     few = lanes(dtype) > N  # too few to sum up in each of the threads: they share the filters
-    rows = _rows_per_task(
-        N, C, OH, width, span(kernel[0], dilation[0]), dtype, 1 if few else count
-    )
+    rows = _rows_per_task(N, C, OH, width, span(kernel[0], dilation[0]), dtype, 1 if few else count)
     tasks, K = -(-N // lanes(dtype)) * -(-OH // rows), C * kernel[0] * kernel[1]
 
     def some_filters(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -276,7 +274,10 @@ def _weight_plan(
 
     def some_tasks(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         slope, image = lying(dy, dtype), lying(x, dtype)
-        sums, lane_sums = np.zeros((count, K * O), dtype), np.zeros((count, O * lanes(dtype)), dtype)
+        sums, lane_sums = (
+            np.zeros((count, K * O), dtype),
+            np.zeros((count, O * lanes(dtype)), dtype),
+        )
         parts = share_out(
             lambda team, part, first, last: direct.weight_gradient_part(
                 team, first, last, 0, O, rows, image, slope, kernel, dilation, corner, width,
