@@ -413,7 +413,7 @@ def observe(observer: Observer) -> Iterator[None]:
 # Changes in place. A closure that kept an array is wrong once the array is overwritten. Changes
 # are rare, so an operation pays one comparison of integers, and only a change makes backward look.
 
-_changes: dict[int, tuple[int, Any]] = {}  # id of the owner -> (moment, weak reference to it)
+_changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak reference to it]
 _last_change = 0
 
 
@@ -428,22 +428,41 @@ def _forget(key: int) -> Callable[[Any], Any]:
     return lambda reference: _changes.pop(key, None)
 
 
-def note_change(*arrays: np.ndarray) -> None:
-    """Remember that the memory of `arrays` was overwritten now."""
+def _record(array: np.ndarray) -> list[Any]:
+    """The entry in `_changes` for the memory under `array`."""
+    owner = array if array.base is None else _owner(array)
+    key = id(owner)
+    known = _changes.get(key)
+    if known is None or known[1]() is not owner:
+        known = _changes[key] = [0, weakref.ref(owner, _forget(key))]
+    return known
+
+
+def note_change(array: np.ndarray) -> None:
+    """Remember that the memory of `array` was overwritten now."""
     global _last_change
-    _last_change = next(clock)
-    for array in arrays:
-        owner = array if array.base is None else _owner(array)
-        key = id(owner)
-        known = _changes.get(key)
-        if known is None or known[1]() is not owner:
-            _changes[key] = (_last_change, weakref.ref(owner, _forget(key)))
-        else:
-            _changes[key] = (_last_change, known[1])
+    record = _record(array)
+    _last_change = record[0] = next(clock)
+
+
+class ChangedTogether:
+    """Arrays that are overwritten at one time, again and again: `note()` is their `note_change`."""
+
+    def __init__(self, arrays: Sequence[np.ndarray]) -> None:
+        self._arrays = arrays  # alive, so that their records are
+        self._records = [_record(array) for array in arrays]
+
+    def note(self) -> None:
+        """Remember that the memory of all of them was overwritten now."""
+        global _last_change
+        _last_change = now = next(clock)
+        for record in self._records:
+            record[0] = now
 
 
 def _changed_since(array: np.ndarray, moment: int) -> bool:
-    return _changes.get(id(_owner(array)), (0, None))[0] > moment
+    record = _changes.get(id(_owner(array)))
+    return record is not None and record[0] > moment
 
 
 def saved_arrays(pull: Any) -> Iterator[np.ndarray]:

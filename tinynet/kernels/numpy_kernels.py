@@ -33,8 +33,8 @@ from tinynet.kernels import flat, rows, threads, winograd
 from tinynet.kernels.activation import relu as relu
 from tinynet.kernels.activation import relu_dx as relu_dx
 from tinynet.kernels.geometry import Padding, Pair, output_size, span, strided, windows
-from tinynet.kernels.outer import outer as outer
 from tinynet.kernels.labels import label_losses as label_losses
+from tinynet.kernels.outer import outer as outer
 from tinynet.kernels.step import momentum_step as momentum_step
 
 BLOCK_BYTES = 1 << 21

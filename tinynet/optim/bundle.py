@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinynet.autograd import ChangedTogether
 from tinynet.tensor import Tensor
 
 SMALL = 1 << 13
@@ -46,6 +47,7 @@ class Bundle:
         self.g = np.empty_like(self.x)
         self.flat = [x.reshape(-1) for _, x, _, _ in rows]
         self.parts = [self.x[place] for place in places]
+        self._changed = ChangedTogether(self.flat)
         self.state = {"step": rows[0][3]["step"]}
         self.own: list[tuple[dict[str, Any], dict[str, np.ndarray]]] = []
         for name in names:
@@ -94,10 +96,11 @@ class Bundle:
     def gather(self, pairs: Pairs) -> None:
         """Lay parameters and gradients side by side."""
         np.concatenate(self.flat, out=self.x)
-        np.concatenate([pairs[i][1].reshape(-1) for i in self.inside], out=self.g)
+        np.concatenate([pairs[i][1] for i in self.inside], axis=None, out=self.g)
 
     def scatter(self) -> None:
-        """Copy the parameters back, and count the step."""
+        """Copy the parameters back, note that they changed, and count the step."""
         for flat, part, (state, _) in zip(self.flat, self.parts, self.own):
             flat[:] = part
             state["step"] += 1
+        self._changed.note()

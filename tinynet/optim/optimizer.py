@@ -232,10 +232,7 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        work = [
-            [(p, self._gradient(p)) for p in group["params"] if p.grad is not None]
-            for group in self.param_groups
-        ]
+        work = [self._pairs(group["params"]) for group in self.param_groups]
         for number, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
             settings = {name: _plain(value) for name, value in group.items() if name != "params"}
             names = self.remembered(settings)
@@ -253,26 +250,35 @@ class Optimizer:
                     p.grad.data.fill(0)
                     note_change(p.grad.data)
 
-    def _gradient(self, p: Tensor) -> np.ndarray:
-        """The gradient's array, once it is known that the step can be made."""
+    def _pairs(self, params: list[Tensor]) -> Pairs:
+        """Each parameter with its gradient's array, once it is known that the step can be made."""
+        pairs = []
+        for p in params:
+            grad, x = p.grad, p.data
+            if grad is None:
+                continue
+            if not isinstance(grad, Variable) or grad.data.shape != x.shape:
+                raise self._bad_gradient(p)
+            if not x.flags.writeable:
+                raise ValueError(
+                    f"{type(self).__name__}: the memory of a parameter of shape {p.shape} is "
+                    "read-only, so it cannot be trained; give it memory of its own: "
+                    "p.data = p.data.copy()"
+                )
+            pairs.append((p, grad.data))
+        return pairs
+
+    def _bad_gradient(self, p: Tensor) -> Exception:
+        """The error for a .grad that is no tensor, or of another shape."""
         if not isinstance(p.grad, Variable):
-            raise TypeError(
+            return TypeError(
                 f"{type(self).__name__}: the .grad of a parameter of shape {p.shape} is a "
                 f"{type(p.grad).__name__}; it must be a Tensor: tinynet.tensor(gradient)"
             )
-        g = p.grad.data
-        if g.shape != p.data.shape:
-            raise ShapeError(
-                f"{type(self).__name__}: a parameter of shape {p.shape} has a .grad of shape "
-                f"{g.shape}; they must be equal. Was p.data replaced after backward()?"
-            )
-        if not p.data.flags.writeable:
-            raise ValueError(
-                f"{type(self).__name__}: the memory of a parameter of shape {p.shape} is "
-                "read-only, so it cannot be trained; give it memory of its own: "
-                "p.data = p.data.copy()"
-            )
-        return g
+        return ShapeError(
+            f"{type(self).__name__}: a parameter of shape {p.shape} has a .grad of shape "
+            f"{p.grad.shape}; they must be equal. Was p.data replaced after backward()?"
+        )
 
     def _step_small(
         self, number: int, pairs: Pairs, settings: dict[str, Any], names: tuple[str, ...]
@@ -289,7 +295,6 @@ class Optimizer:
         bundle.state["step"] += 1
         self._update_block(bundle.x, bundle.g, bundle.state, settings)
         bundle.scatter()
-        note_change(*bundle.flat)
         return [pairs[i] for i in bundle.others]
 
     def _step_one(

@@ -39,7 +39,6 @@ where the code says so.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 

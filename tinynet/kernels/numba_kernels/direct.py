@@ -175,7 +175,7 @@ def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, 
 
 @compiled
 def correlate_part(team, first, last, o0, o1, rows, x, w, turned, b, dilation, corner, width, y):
-    """Tasks first .. last - 1 of filters o0 .. o1 - 1; a task is `rows` rows of outputs of B images.
+    """Tasks first .. last - 1 of filters o0 .. o1 - 1; a task is `rows` output rows of B images.
 
     x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW), b (O), y (O, OH, OW, N), all
     contiguous. corner: padding (top, left). width: of the padded image.

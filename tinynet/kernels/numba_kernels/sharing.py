@@ -1,4 +1,4 @@
-"""What every compiled kernel needs around it: arrays as it takes them, and its share of the work."""
+"""What every compiled kernel needs around it: arrays as it takes them, and threads to share it."""
 
 from __future__ import annotations
 
