@@ -7,8 +7,7 @@ run, from the first window to the last:
 
     cols[(c, i, j), p*wide + q] = image[c, (p + i*DH)*wide + q + j*DW]        (wide: W padded)
 
-The columns between two rows of outputs, wide - OW of each, are computed for nothing and left out
-when the bias is added.
+The columns between two rows of outputs, wide - OW of each, are computed for nothing and left out.
 
 Here x is (C, H, W), the stride is 1, and there is one group: others go to the plain kernels.
 """
@@ -16,6 +15,7 @@ Here x is (C, H, W), the stride is 1, and there is one group: others go to the p
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,21 @@ COLUMNS = 1 << 19  # numbers that the taps of an image may be, which are not cut
 USELESS = 256  # filters times columns for nothing in a row: beyond it they cost what the runs save
 
 
+class Plan(NamedTuple):
+    """All that follows from the shapes of a convolution. A net asks for the same in every step."""
+
+    padded: tuple[int, int, int] | None  # shape of the image with its border, None without one
+    inside: tuple[slice, slice, slice]  # where the image is in it
+    shape: tuple[int, int, int, int]  # (C, KH, KW, length of a run)
+    steps: tuple[int, int, int, int]  # from channel to channel, tap to tap, ..., in bytes
+    first: int  # where the first tap begins, in bytes
+    kernel: Pair
+    size: Pair  # (OH, OW)
+    wide: int
+
+
 @functools.lru_cache(1024)
-def covers(
+def plan(
     shape: tuple[int, ...],
     O: int,
     kernel: Pair,
@@ -35,72 +48,71 @@ def covers(
     padding: Padding,
     dilation: Pair,
     groups: int,
-) -> bool:
-    """Whether this plan takes a convolution of x (N, C, H, W) to O channels."""
+    dtype: np.dtype,
+    turned: bool = False,
+) -> Plan | None:
+    """The plan of a convolution of x (N, C, H, W) to O channels, None if it is not done here.
+
+    turned: the taps from the last on, as the gradient of the input needs them.
+    """
     N, C, H, W = shape
-    if N != 1 or stride != (1, 1) or groups != 1 or min(*padding[0], *padding[1]) < 0:
-        return False
-    places = (H + sum(padding[0])) * (W + sum(padding[1]))
-    useless = O * (kernel[1] - 1) * dilation[1]
-    return useless <= USELESS and C * kernel[0] * kernel[1] * places <= COLUMNS
-
-
-def unfold(
-    x: np.ndarray, kernel: Pair, padding: Padding, dilation: Pair, turned: bool = False
-) -> tuple[np.ndarray, int]:
-    """x (C, H, W) -> cols (C*KH*KW, (OH - 1)*wide + OW), wide. turned: from the last tap on."""
-    threads.single_blas_thread()
-    C, H, W = x.shape
     (KH, KW), (DH, DW) = kernel, dilation
     (top, bottom), (left, right) = padding
-    OH, OW = output_size((H, W), kernel, (1, 1), padding, dilation)
-    wide = W + left + right
-    image = x
-    if top or bottom or left or right:
-        image = np.zeros((C, H + top + bottom, wide), x.dtype)
-        image[:, top : top + H, left : left + W] = x
-    c, h, w = image.strides
-    cols = np.empty((C, KH, KW, (OH - 1) * wide + OW), x.dtype)
-    down, across, first = h * DH, w * DW, 0
+    if N != 1 or stride != (1, 1) or groups != 1 or min(top, bottom, left, right) < 0:
+        return None
+    high, wide = H + top + bottom, W + left + right
+    if O * (KW - 1) * DW > USELESS or C * KH * KW * high * wide > COLUMNS:
+        return None
+    threads.single_blas_thread()
+    OH, OW = output_size((H, W), kernel, stride, padding, dilation)
+    border = top or bottom or left or right
+    w = dtype.itemsize
+    down, across, first = wide * w * DH, w * DW, 0
     if turned:
         first = (KH - 1) * down + (KW - 1) * across
         down, across = -down, -across
-    cols[...] = strided(image, cols.shape, (c, down, across, w), first)
-    return cols.reshape(C * KH * KW, -1), wide
+    return Plan(
+        padded=(C, high, wide) if border else None,
+        inside=(slice(None), slice(top, top + H), slice(left, left + W)),
+        shape=(C, KH, KW, (OH - 1) * wide + OW),
+        steps=(high * wide * w, down, across, w),
+        first=first,
+        kernel=kernel,
+        size=(OH, OW),
+        wide=wide,
+    )
 
 
-def conv2d(
-    x: np.ndarray,
-    filters: np.ndarray,
-    b: np.ndarray | None,
-    kernel: Pair,
-    padding: Padding,
-    dilation: Pair,
-    turned: bool = False,
-) -> np.ndarray:
-    """x (C, H, W), filters (O, C*KH*KW) -> y (O, OH, OW). turned: as in `unfold`."""
-    OH, OW = output_size(x.shape[1:], kernel, (1, 1), padding, dilation)
-    cols, wide = unfold(x, kernel, padding, dilation, turned)
-    O, run = len(filters), cols.shape[1]
-    products = np.empty((O, OH * wide), x.dtype)
+def unfold(plan: Plan, x: np.ndarray) -> np.ndarray:
+    """x (C, H, W), contiguous -> cols (C*KH*KW, (OH - 1)*wide + OW)."""
+    image = x
+    if plan.padded:
+        image = np.zeros(plan.padded, x.dtype)
+        image[plan.inside] = x
+    C, KH, KW, run = plan.shape
+    cols = np.empty(plan.shape, x.dtype)
+    cols[...] = strided(image, plan.shape, plan.steps, plan.first)
+    return cols.reshape(C * KH * KW, run)
+
+
+def conv2d(plan: Plan, x: np.ndarray, filters: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+    """x (C, H, W), contiguous, filters (O, C*KH*KW) -> y (O, OH, OW)."""
+    cols = unfold(plan, x)
+    (OH, OW), O, run = plan.size, len(filters), plan.shape[3]
+    products = np.empty((O, OH * plan.wide), x.dtype)
     np.matmul(filters, cols, out=products[:, :run])
-    y = products.reshape(O, OH, wide)[:, :, :OW]
-    if b is None:
-        return np.ascontiguousarray(y)
-    biased = np.empty((O, OH, OW), x.dtype)
-    np.add(y, b[:, None, None], out=biased)
-    return biased
+    if b is not None:
+        products += b[:, None]
+    return np.ascontiguousarray(products.reshape(O, OH, plan.wide)[:, :, :OW])
 
 
-def conv2d_dw_db(
-    dy: np.ndarray, x: np.ndarray, kernel: Pair, padding: Padding, dilation: Pair
-) -> tuple[np.ndarray, np.ndarray]:
-    """dy (O, OH, OW), x (C, H, W) -> dw (O, C, KH, KW), db (O)."""
+def conv2d_dw_db(plan: Plan, dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """dy (O, OH, OW), x (C, H, W), both contiguous -> dw (O, C, KH, KW), db (O)."""
     O, OH, OW = dy.shape
-    cols, wide = unfold(x, kernel, padding, dilation)
+    cols = unfold(plan, x)
     slopes = dy
-    if wide > OW:
-        slopes = np.zeros((O, OH, wide), dy.dtype)
+    if plan.wide > OW:
+        slopes = np.zeros((O, OH, plan.wide), dy.dtype)
         slopes[:, :, :OW] = dy
-    dw = slopes.reshape(O, -1)[:, : cols.shape[1]] @ cols.T
-    return dw.reshape(O, len(x), *kernel), dy.reshape(O, -1).sum(1)
+    dw = slopes.reshape(O, -1)[:, : plan.shape[3]] @ cols.T
+    return dw.reshape(O, len(x), *plan.kernel), np.add.reduce(dy.reshape(O, -1), 1)

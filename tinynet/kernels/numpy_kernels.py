@@ -25,6 +25,7 @@ For batches `rows.py` has a faster plan, with many channels `winograd.py`, for a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -51,6 +52,11 @@ def batch_last(x: np.ndarray) -> np.ndarray:
 def batch_first(x: np.ndarray) -> np.ndarray:
     """The view (N, C, H, W) of a (C, H, W, N) array."""
     return x.transpose(3, 0, 1, 2)
+
+
+def common_dtype(a: np.ndarray, b: np.ndarray) -> np.dtype:
+    """The dtype in which both are multiplied."""
+    return a.dtype if a.dtype is b.dtype else np.result_type(a, b)
 
 
 def padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
@@ -117,18 +123,17 @@ def conv2d(
     groups: int,
 ) -> np.ndarray:
     """Convolution. x (N, C, H, W), w (O, C/G, KH, KW), b (O) or None -> y (N, O, OH, OW)."""
-    dtype = np.result_type(x, w)
+    dtype = common_dtype(x, w)
     N, O = x.shape[0], w.shape[0]
     kernel = w.shape[2:]
-    OH, OW = output_size(x.shape[2:], kernel, stride, padding, dilation)
     image, w = np.ascontiguousarray(batch_last(x), dtype), w.astype(dtype, copy=False)
+    if plan := flat.plan(x.shape, O, kernel, stride, padding, dilation, groups, dtype):
+        return flat.conv2d(plan, image[..., 0], w.reshape(O, -1), b)[None]
+    OH, OW = output_size(x.shape[2:], kernel, stride, padding, dilation)
     if _row_by_row(N * OW, dilation, groups):
         if winograd.pays(N, x.shape[1], O, kernel, stride, OW, winograd.FORWARD):
             return batch_first(winograd.conv2d(image, w, b, (OH, OW), _corner(padding)))
         return batch_first(rows.conv2d(image, w, b, stride, padding))
-    if flat.covers(x.shape, O, kernel, stride, padding, dilation, groups):
-        rows_of_w = w.reshape(O, -1)
-        return flat.conv2d(image[..., 0], rows_of_w, b, kernel, padding, dilation)[None]
     y = np.empty((groups, O // groups, OH * OW * N), dtype)
     filters = w.reshape(groups, O // groups, -1)
     bias = None if b is None else b.reshape(groups, O // groups, 1)
@@ -166,17 +171,17 @@ def conv2d_dw_db(
     groups: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gradients of the weight and of the bias (O): dy is summed while it is in the cache."""
-    dtype = np.result_type(x, dy)
+    dtype = common_dtype(x, dy)
     N, O, OH, OW = dy.shape
     C, K = x.shape[1], x.shape[1] // groups * kernel[0] * kernel[1]
     image = np.ascontiguousarray(batch_last(x), dtype)
     slope = np.ascontiguousarray(batch_last(dy), dtype)
+    if plan := flat.plan(x.shape, O, kernel, stride, padding, dilation, groups, dtype):
+        return flat.conv2d_dw_db(plan, slope[..., 0], image[..., 0])
     if _row_by_row(N * OW, dilation, groups):
         if winograd.pays(N, C, O, kernel, stride, OW, winograd.GRADIENT):
             return winograd.conv2d_dw_db(slope, image, kernel[0], _corner(padding))
         return rows.conv2d_dw_db(slope, image, kernel, stride, padding)
-    if flat.covers(x.shape, O, kernel, stride, padding, dilation, groups):
-        return flat.conv2d_dw_db(slope[..., 0], image[..., 0], kernel, padding, dilation)
     slopes = slope.reshape(groups, O // groups, OH * OW * N).transpose(0, 2, 1)
 
     dw = np.zeros((groups, K, O // groups), dtype)
@@ -198,22 +203,22 @@ def conv2d_dx(
     groups: int,
 ) -> np.ndarray:
     """Gradient of the input. dy (N, O, OH, OW), w (O, C/G, KH, KW) -> dx (N, C, *size)."""
-    dtype = np.result_type(w, dy)
+    dtype = common_dtype(w, dy)
     N, O, OH, OW = dy.shape
     C, KH, KW = w.shape[1] * groups, w.shape[2], w.shape[3]
     if stride == (1, 1):
         w = w.astype(dtype, copy=False)
-        around = _padding_back(dy.shape[2:], (KH, KW), size, padding, dilation)
+        around = _padding_back((OH, OW), (KH, KW), size, padding, dilation)
+        case = (KH, KW), stride, around, dilation, groups, dtype
+        if plan := flat.plan(dy.shape, C, *case, turned=True):
+            slope = np.ascontiguousarray(batch_last(dy), dtype)[..., 0]
+            return flat.conv2d(plan, slope, w.swapaxes(0, 1).reshape(C, -1), None)[None]
         if _row_by_row(N * OW, dilation, groups):
             slope = np.ascontiguousarray(batch_last(dy), dtype)
             if winograd.pays(N, C, O, (KH, KW), stride, size[1], winograd.GRADIENT):
                 turned = w.swapaxes(0, 1)[..., ::-1, ::-1]
                 return batch_first(winograd.conv2d(slope, turned, None, size, _corner(around)))
             return batch_first(rows.conv2d_dx(slope, w, size, padding))
-        if flat.covers(dy.shape, C, (KH, KW), stride, around, dilation, groups):
-            slope = np.ascontiguousarray(batch_last(dy), dtype)[..., 0]
-            filters = w.swapaxes(0, 1).reshape(C, -1)
-            return flat.conv2d(slope, filters, None, (KH, KW), around, dilation, turned=True)[None]
         turned = w.reshape(groups, O // groups, C // groups, KH, KW)[..., ::-1, ::-1]
         turned = turned.swapaxes(1, 2).reshape(C, O // groups, KH, KW)
         return conv2d(dy, turned, None, (1, 1), around, dilation, groups)
@@ -232,6 +237,7 @@ def conv2d_dx(
     return batch_first(dx[:, top : top + size[0], left : left + size[1]])
 
 
+@functools.lru_cache(1024)
 def _padding_back(
     dy_size: Pair, kernel: Pair, size: Pair, padding: Padding, dilation: Pair
 ) -> Padding:

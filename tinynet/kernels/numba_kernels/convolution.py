@@ -20,7 +20,7 @@ from tinynet.kernels.geometry import Padding, Pair, output_size, span
 from tinynet.kernels.numba_kernels import direct, winograd, winograd_few
 from tinynet.kernels.numba_kernels.sharing import FLOATS, SERIAL_FLOPS, lying, plain, share_out
 from tinynet.kernels.numba_kernels.tiles import lanes
-from tinynet.kernels.numpy_kernels import batch_first
+from tinynet.kernels.numpy_kernels import batch_first, common_dtype
 
 BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in its second-level cache
 PLANS = 1024  # that are remembered
@@ -42,7 +42,7 @@ def conv2d(
     groups: int,
 ) -> np.ndarray:
     """Convolution. x (N, C, H, W), w (O, C/G, KH, KW), b (O) or None -> y (N, O, OH, OW)."""
-    dtype, count = _dtype(x, w), threads.get_num_threads()
+    dtype, count = common_dtype(x, w), threads.get_num_threads()
     plan = _forward_plan(x.shape, w.shape, dtype, stride, padding, dilation, groups, count)
     if plan is None:
         return numpy_kernels.conv2d(x, w, b, stride, padding, dilation, groups)
@@ -59,7 +59,7 @@ def conv2d_dx(
     groups: int,
 ) -> np.ndarray:
     """Gradient of the input. dy (N, O, OH, OW), w (O, C/G, KH, KW) -> dx (N, C, *size)."""
-    dtype, count = _dtype(dy, w), threads.get_num_threads()
+    dtype, count = common_dtype(dy, w), threads.get_num_threads()
     plan = _backward_plan(dy.shape, w.shape, size, dtype, stride, padding, dilation, groups, count)
     if plan is None:
         return numpy_kernels.conv2d_dx(dy, w, size, stride, padding, dilation, groups)
@@ -89,15 +89,11 @@ def conv2d_dw_db(
     groups: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gradients of the weight and of the bias (O): dy is summed while it is in the cache."""
-    dtype, count = _dtype(dy, x), threads.get_num_threads()
+    dtype, count = common_dtype(dy, x), threads.get_num_threads()
     plan = _weight_plan(dy.shape, x.shape, kernel, dtype, stride, padding, dilation, groups, count)
     if plan is None:
         return numpy_kernels.conv2d_dw_db(dy, x, kernel, stride, padding, dilation, groups)
     return plan(dy, x)
-
-
-def _dtype(a: np.ndarray, b: np.ndarray) -> np.dtype:
-    return a.dtype if a.dtype is b.dtype else np.result_type(a, b)
 
 
 # ----- plans --------------------------------------------------------------------------------------
