@@ -66,6 +66,15 @@ LAYERS = [
 ]
 
 
+@pytest.mark.parametrize(("kernel", "p", "dilation"), [(5, 4, 1), (3, 6, 2), (3, 9, 1), (2, 0, 3)])
+def test_columns_of_the_kernel_outside_of_the_image_change_nothing(kernel, p, dilation, rng):
+    x, w, b = normal(rng, 17, 3, 5, 5), normal(rng, 7, 3, kernel, kernel), normal(rng, 7)
+    case = ONE, padding(p), (dilation, dilation), 1
+    y = numba_kernels.conv2d(x, w, b, *case)
+    exact = [z.astype(np.float64) for z in (x, w, b)]
+    assert worst(y, numpy_kernels.conv2d(*exact, *case)) < 2e-6
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_both_sets_agree_to_rounding_on_layers_of_nets(layer, rng):
     N, C, O, side, kernel, p = layer

@@ -100,9 +100,10 @@ def conv2d(plan: Plan, x: np.ndarray, filters: np.ndarray, b: np.ndarray | None)
     cols = unfold(plan, x)
     (OH, OW), O, run = plan.size, len(filters), plan.shape[3]
     products = np.empty((O, OH * plan.wide), x.dtype)
-    np.matmul(filters, cols, out=products[:, :run])
+    computed = products[:, :run]  # the columns after the last window stay as they are
+    np.matmul(filters, cols, out=computed)
     if b is not None:
-        products += b[:, None]
+        computed += b[:, None]
     return np.ascontiguousarray(products.reshape(O, OH, plan.wide)[:, :, :OW])
 
 

@@ -84,9 +84,33 @@ def tile_height(rest):
     return 2 if rest >= 2 else 1
 
 
+@inner
+def column_runs(OW, left, KW, dilation, W):
+    """Runs of columns of outputs that see the same columns of the kernel inside the image.
+
+    -> rows (first, end, j0, j1): columns first .. end - 1 of the outputs see j0 .. j1 - 1. What a
+    few border columns would save is not worth the shorter runs: then it is one run that sees all.
+    """
+    runs = np.empty((OW, 4), np.int64)
+    count = seen = 0
+    for q in range(OW):
+        j0, j1 = inside(q - left, KW, dilation, W)
+        if j0 == j1:  # the window stands outside: it sees zeros
+            j0, j1 = 0, KW
+        seen += j1 - j0
+        if count == 0 or runs[count - 1, 2] != j0 or runs[count - 1, 3] != j1:
+            runs[count, 0], runs[count, 2], runs[count, 3] = q, j0, j1
+            count += 1
+        runs[count - 1, 1] = q + 1
+    if 10 * seen > 9 * OW * KW:
+        runs[0, 0], runs[0, 1], runs[0, 2], runs[0, 3] = 0, OW, 0, KW
+        count = 1
+    return runs[:count]
+
+
 @inner_once
-def pack_filters(w, turned, o0, count):
-    """Filters o0 .. o0 + count - 1 of w (O, C, KH, KW) -> flat (count*C*KH*KW).
+def pack_filters(w, turned, o0, count, j0, j1, packed, start):
+    """Columns j0 .. j1 - 1 of filters o0 .. o0 + count - 1 of w (O, C, KH, KW), from `start` on.
 
     The filters of a tile lie side by side, tap by tap: row by row, then channel by channel, so
     that the taps of some rows of the kernel are one run.
@@ -95,8 +119,8 @@ def pack_filters(w, turned, o0, count):
     O, C, KH, KW = w.shape
     if turned:
         O, C = C, O
-    taps = KH * KW
-    packed, flat = np.empty(count * C * taps, w.dtype), w.reshape(w.size)
+    taps, wide = KH * KW, j1 - j0
+    flat = w.reshape(w.size)
     o = 0
     while o < count:
         height = tile_height(count - o)
@@ -106,11 +130,10 @@ def pack_filters(w, turned, o0, count):
                 if turned:  # from the last tap to the first
                     first, step = (c * O + o0 + o + t + 1) * taps - 1, -1
                 for i in range(KH):
-                    place = o * C * taps + (i * C + c) * KW * height + t
-                    for j in range(KW):
-                        packed[place + j * height] = flat[first + (i * KW + j) * step]
+                    place = start + o * C * KH * wide + (i * C + c) * wide * height + t
+                    for j in range(wide):
+                        packed[place + j * height] = flat[first + (i * KW + j0 + j) * step]
         o += height
-    return packed
 
 
 def _column_of_tiles(V):
@@ -190,9 +213,23 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, turned, b, dilation, c
     reach = rows + (KH - 1) * dilation[0]
     row, plane = width * B, reach * width * B
     block = np.empty(C * plane + lanes, x.dtype)
-    # the kernel's rows first: it is taken for KH channels of C rows
-    offsets = tap_offsets(KH, C, KW, row * dilation[0], plane, B * dilation[1])
-    filters = pack_filters(w, turned, o0, O)
+    runs = column_runs(OW, corner[1], KW, dilation[1], x.shape[2])
+    if lanes > B:  # a line has pixels of several columns
+        runs = runs[:1]
+        runs[0, 0], runs[0, 1], runs[0, 2], runs[0, 3] = 0, OW, 0, KW
+    taps = 0
+    for r in range(len(runs)):
+        taps += KH * C * (runs[r, 3] - runs[r, 2])
+    offsets, filters = np.empty(taps, np.int64), np.empty(O * taps, x.dtype)
+    k = 0
+    for r in range(len(runs)):
+        j0, j1 = runs[r, 2], runs[r, 3]
+        # the kernel's rows first: it is taken for KH channels of C rows
+        own = tap_offsets(KH, C, j1 - j0, row * dilation[0], plane, B * dilation[1])
+        for i in range(own.size):
+            offsets[k + i] = own[i]
+        pack_filters(w, turned, o0, O, j0, j1, filters, O * k)
+        k += own.size
     flat = y.reshape(y.size)
     run = -(-((rows - 1) * row + OW * B) // lanes)  # lines, where they run across rows
     junk = np.empty(O * run * lanes if lanes > B else 0, x.dtype)
@@ -207,10 +244,16 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, turned, b, dilation, c
                 i0, i1 = inside(p0 + p - corner[0], KH, dilation[0], H)
                 if i0 == i1:  # the window stands outside: it sees zeros
                     i0, i1 = 0, KH
-                multiply_run(
-                    block, p * row, B, offsets, i0 * C * KW, (i1 - i0) * C * KW, filters, 0, 0, b,
-                    OW, flat, place, OH * OW * N, N,
-                )  # fmt: skip
+                k = 0
+                for r in range(len(runs)):
+                    q, end, j0, j1 = runs[r, 0], runs[r, 1], runs[r, 2], runs[r, 3]
+                    in_row, start = C * (j1 - j0), p * row + (q + j0 * dilation[1]) * B
+                    own = offsets[k : k + KH * in_row]
+                    multiply_run(
+                        block, start, B, own, i0 * in_row, (i1 - i0) * in_row, filters, O * k, 0,
+                        b, end - q, flat, place + q * N, OH * OW * N, N,
+                    )  # fmt: skip
+                    k += own.size
             continue
         multiply_run(
             block, 0, lanes, offsets, 0, offsets.size, filters, 0, 0, b, run, junk, 0, run * lanes,
