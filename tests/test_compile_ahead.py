@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("numba")
 from numba import typeof
 
+import tinynet
 from tinynet.kernels import threads
 from tinynet.kernels.numba_kernels import activation, ahead, direct, pooling, winograd, winograd_few
 
@@ -124,8 +125,16 @@ def test_one_thread_asks_nobody(helper, monkeypatch):
 
 
 def test_a_step_on_an_empty_disk_finds_what_the_helper_compiled(tmp_path):
-    """For real: processes, a fresh cache; ReLU, for it is compiled fastest."""
+    """For real: processes, a fresh cache; ReLU, for it is compiled fastest.
+
+    The folder it runs in has another tinynet, which the script does not import, nor may the helper.
+    """
+    if sys.version_info >= (3, 11):  # before, the folder always comes first
+        (tmp_path / "tinynet").mkdir()
+        (tmp_path / "tinynet" / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    root = os.path.dirname(os.path.dirname(tinynet.__file__))
     script = (
+        f"import sys; sys.path[0] = {root!r}\n"
         "import numpy as np\n"
         "from tinynet.kernels import numba_kernels as k, threads\n"
         "from tinynet.kernels.numba_kernels import activation, ahead\n"
@@ -138,7 +147,7 @@ def test_a_step_on_an_empty_disk_finds_what_the_helper_compiled(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}, cwd=tmp_path,
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["1", "1", "None"]

@@ -113,7 +113,11 @@ class Helper:
         places = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
         return subprocess.Popen(
             [sys.executable, "-m", __name__],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, places)),
+                "PYTHONSAFEPATH": "1",  # another tinynet in the working folder is not meant
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -214,7 +214,8 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, turned, b, dilation, c
     row, plane = width * B, reach * width * B
     block = np.empty(C * plane + lanes, x.dtype)
     runs = column_runs(OW, corner[1], KW, dilation[1], x.shape[2])
-    if lanes > B:  # a line has pixels of several columns
+    whole = lanes == B
+    if not whole:  # a line has pixels of several columns
         runs = runs[:1]
         runs[0, 0], runs[0, 1], runs[0, 2], runs[0, 3] = 0, OW, 0, KW
     taps = 0
@@ -232,34 +233,31 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, turned, b, dilation, c
         k += own.size
     flat = y.reshape(y.size)
     run = -(-((rows - 1) * row + OW * B) // lanes)  # lines, where they run across rows
-    junk = np.empty(O * run * lanes if lanes > B else 0, x.dtype)
+    junk = np.empty(0 if whole else O * run * lanes, x.dtype)
+    target, step, pitch, y_step = flat, B, OH * OW * N, N
+    if not whole:
+        target, step, pitch, y_step = junk, lanes, run * lanes, lanes
     strips = -(-OH // rows)
     for task in range(first, last):
         n0, p0 = min(task // strips * B, N - B), task % strips * rows
         count = min(rows, OH - p0)
         pack_block(x, n0, B, p0 - corner[0], reach, -corner[1], width, block)
-        if lanes == B:
-            for p in range(count):
-                place = (p0 + p) * OW * N + n0
-                i0, i1 = inside(p0 + p - corner[0], KH, dilation[0], H)
-                if i0 == i1:  # the window stands outside: it sees zeros
-                    i0, i1 = 0, KH
-                k = 0
-                for r in range(len(runs)):
-                    q, end, j0, j1 = runs[r, 0], runs[r, 1], runs[r, 2], runs[r, 3]
-                    in_row, start = C * (j1 - j0), p * row + (q + j0 * dilation[1]) * B
-                    own = offsets[k : k + KH * in_row]
-                    multiply_run(
-                        block, start, B, own, i0 * in_row, (i1 - i0) * in_row, filters, O * k, 0,
-                        b, end - q, flat, place + q * N, OH * OW * N, N,
-                    )  # fmt: skip
-                    k += own.size
-            continue
-        multiply_run(
-            block, 0, lanes, offsets, 0, offsets.size, filters, 0, 0, b, run, junk, 0, run * lanes,
-            lanes,
-        )  # fmt: skip
-        for o in range(O):
+        for p in range(count if whole else 1):
+            i0, i1 = inside(p0 + p - corner[0], KH, dilation[0], H) if whole else (0, KH)
+            if i0 == i1:  # the window stands outside: it sees zeros
+                i0, i1 = 0, KH
+            k = 0
+            for r in range(len(runs)):
+                q, end, j0, j1 = runs[r, 0], runs[r, 1], runs[r, 2], runs[r, 3]
+                in_row, start = C * (j1 - j0), p * row + (q + j0 * dilation[1]) * B
+                own = offsets[k : k + KH * in_row]
+                lines, place = (end - q, ((p0 + p) * OW + q) * N + n0) if whole else (run, 0)
+                multiply_run(
+                    block, start, step, own, i0 * in_row, (i1 - i0) * in_row, filters, O * k, 0, b,
+                    lines, target, place, pitch, y_step,
+                )  # fmt: skip
+                k += own.size
+        for o in range(0 if whole else O):
             for p in range(count):
                 start = o * run * lanes + p * row
                 place = ((o * OH + p0 + p) * OW) * N

@@ -242,10 +242,13 @@ def correlate_part(team, first, last, columns, x, w, turned, b, corner, y):
             for tile in range(tiles):
                 x0, q = (o * columns + tile) * B, M * (q0 + tile)
                 place = ((o * OH + p) * OW + q) * N + n0
-                if p + M <= OH and q + M <= OW:
-                    outputs_out(sums, x0, S * sums_pitch, sums_pitch, flat, place, OW * N, N, b, o)
+                target, start, row, pixel = flat, place, OW * N, N
+                whole = p + M <= OH and q + M <= OW
+                if not whole:
+                    target, start, row, pixel = edge, 0, M * B, B
+                outputs_out(sums, x0, S * sums_pitch, sums_pitch, target, start, row, pixel, b, o)
+                if whole:
                     continue
-                outputs_out(sums, x0, S * sums_pitch, sums_pitch, edge, 0, M * B, B, b, o)
                 for r in range(min(M, OH - p)):
                     for s in range(min(M, OW - q)):
                         copy_line(edge, (r * M + s) * B, flat, place + (r * OW + s) * N)
