@@ -28,8 +28,12 @@ def flat_views(*arrays: np.ndarray) -> list[np.ndarray] | None:
 
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0), in the memory order of x."""
+    y: np.ndarray
+    if x.size <= PIECE:
+        y = np.maximum(x, 0)
+        return y
     y = np.empty_like(x)
-    flat = flat_views(x, y) if x.size > PIECE else None
+    flat = flat_views(x, y)
     if flat is None:
         np.maximum(x, 0, out=y)
         return y
@@ -39,8 +43,12 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """dy where y > 0, else 0."""
+    dx: np.ndarray
+    if y.size <= PIECE and dy.dtype is y.dtype:
+        dx = dy * (y > 0)
+        return dx
     dx = np.empty_like(y, np.result_type(dy, y))
-    flat = flat_views(dy, y, dx) if y.size > PIECE else None
+    flat = flat_views(dy, y, dx)
     if flat is None:
         np.multiply(dy, y > 0, out=dx)
         return dx

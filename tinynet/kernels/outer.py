@@ -15,8 +15,12 @@ PARALLEL_FROM = 500_000  # elements below which handing over costs more than it 
 
 def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a (M), b (P) -> a_m b_p (M, P)."""
+    y: np.ndarray
+    if a.size * b.size < PARALLEL_FROM:
+        y = a[:, None] * b
+        return y
     y = np.empty((len(a), len(b)), np.result_type(a, b))
-    count = min(threads.get_num_threads(), len(a)) if y.size >= PARALLEL_FROM else 1
+    count = min(threads.get_num_threads(), len(a))
     parts = [slice(len(a) * i // count, len(a) * (i + 1) // count) for i in range(count)]
     threads.run(lambda part: np.multiply(a[part, None], b, out=y[part]), parts)
     return y

@@ -65,6 +65,10 @@ class _Row(Module):
         return self
 
 
+NO_SETTINGS: dict[str, bool] = {}
+RECTIFIED = {"rectified": True}
+
+
 def _in_order_of_work(layers: Iterable[Module]) -> list[tuple[Module, dict[str, bool]]]:
     """The layers as they are computed, with arguments: a ReLU and the max-pool after it as one.
 
@@ -74,15 +78,16 @@ def _in_order_of_work(layers: Iterable[Module]) -> list[tuple[Module, dict[str, 
     it is; one that is observed is computed apart, after the pool.
     """
     work: list[tuple[Module, dict[str, bool]]] = []
+    before: Module | None = None
     for layer in layers:
-        before = work[-1][0] if work else None
         pair = type(layer) is MaxPool2d and type(before) is ReLU
         if not pair or before.has_hooks() or layer.has_hooks():  # type: ignore[union-attr]
-            work.append((layer, {}))
+            work.append((layer, NO_SETTINGS))
         elif autograd.state.observer is None:
-            work[-1] = layer, {"rectified": True}
+            work[-1] = layer, RECTIFIED
         else:
-            work.insert(-1, (layer, {}))
+            work.insert(-1, (layer, NO_SETTINGS))
+        before = layer
     return work
 
 

@@ -116,7 +116,8 @@ def linear(x: Array, w: Array, b: Array = None) -> Op:
         return matmul_2d(slopes.T, inputs)
 
     def db(dy: Array) -> Array:
-        return dy.sum(axis=tuple(range(dy.ndim - 1)))
+        slopes = _rows(dy)
+        return slopes[0] if len(slopes) == 1 else np.add.reduce(slopes, 0)
 
     return y, dx, dw, db
 

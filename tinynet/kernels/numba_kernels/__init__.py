@@ -195,6 +195,8 @@ def sum_pool2d_dx(
 
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0), in the memory order of x."""
+    if x.size <= numpy_activation.PIECE:
+        return numpy_kernels.relu(x)
     y = np.empty_like(x)
     flat = _vectors(x, y)
     if flat is None:
@@ -205,6 +207,8 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """dy where y > 0, else 0."""
+    if y.size <= numpy_activation.PIECE:
+        return numpy_kernels.relu_dx(dy, y)
     dx = np.empty_like(y)
     flat = _vectors(dy, y, dx)
     if flat is None:
@@ -215,9 +219,8 @@ def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
     """Flat views for the compiled loops, or None for what NumPy does as well or better."""
-    long = arrays[0].size > numpy_activation.PIECE and arrays[0].dtype in FLOATS
-    writeable = all(x.flags.writeable for x in arrays)
-    return numpy_activation.flat_views(*arrays) if long and writeable else None
+    covered = arrays[0].dtype in FLOATS and all(x.flags.writeable for x in arrays)
+    return numpy_activation.flat_views(*arrays) if covered else None
 
 
 def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> None:
