@@ -66,6 +66,17 @@ LAYERS = [
 ]
 
 
+def test_what_is_kept_of_a_kernel_names_all_that_is_in_it():
+    binding = pytest.importorskip("llvmlite.binding")
+    whole = binding.parse_assembly(
+        'declare void @elsewhere()\n@"a.number" = global i32 7\n'
+        'define i32 @"f$1"(i32 %x) { ret i32 %x }\ndefine void @g() { ret void }'
+    )
+    names = binding.parse_bitcode(compiled._names_alone(whole.as_bitcode()))
+    assert [(f.name, f.is_declaration) for f in names.functions] == [("f$1", False), ("g", False)]
+    assert [v.name for v in names.global_variables] == ["a.number"]
+
+
 @pytest.mark.parametrize(("kernel", "p", "dilation"), [(5, 4, 1), (3, 6, 2), (3, 9, 1), (2, 0, 3)])
 def test_columns_of_the_kernel_outside_of_the_image_change_nothing(kernel, p, dilation, rng):
     x, w, b = normal(rng, 17, 3, 5, 5), normal(rng, 7, 3, kernel, kernel), normal(rng, 7)

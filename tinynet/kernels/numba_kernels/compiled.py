@@ -8,7 +8,8 @@ both are part of the key.
 Before it looks into its cache, Numba also loads all that it might need in order to compile: NumPy's
 functions, lists, dictionaries, random numbers, SciPy where it is installed. What is read from the
 disk needs none of it, and most processes read everything. So it is loaded when there is
-something to compile.
+something to compile. For the same reason a kernel, which no compiled code calls, is kept without
+the bitcode that Numba would need to build it into others, and would read each time.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from llvmlite import binding
 from numba import njit, types
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.runtime.nrt import rtsys
 
 from tinynet.kernels import winograd
@@ -37,7 +39,7 @@ def _sources() -> str:
     return digest.hexdigest()
 
 
-class KernelCache(FunctionCache):
+class InnerCache(FunctionCache):
     """Numba's cache of a function, with a longer key, and without the compiler until it is due."""
 
     name: str | None = None  # of a kernel, such as "direct.correlate_part"
@@ -59,13 +61,41 @@ class KernelCache(FunctionCache):
         return (*super()._index_key(sig, codegen), SHAPE, _sources())
 
 
+class WithoutBitcode(CompileResultCacheImpl):
+    """How a kernel is written to the disk: as machine code, and the names of what is in it."""
+
+    def reduce(self, cres):
+        (name, kind, (machine_code, bitcode)), *others = super().reduce(cres)
+        return ((name, kind, (machine_code, _names_alone(bitcode))), *others)
+
+
+def _names_alone(bitcode: bytes) -> bytes:
+    """A module that defines the same names, with nothing behind them."""
+    module = binding.parse_bitcode(bitcode)
+    functions = (f.name for f in module.functions if not f.is_declaration)
+    variables = (v.name for v in module.global_variables if not v.is_declaration)
+    lines = [f'define void @"{name}"() {{ ret void }}' for name in functions]
+    lines += [f'@"{name}" = global i8 0' for name in variables]
+    named: bytes = binding.parse_assembly("\n".join(lines)).as_bitcode()
+    return named
+
+
+class KernelCache(InnerCache):
+    """The same for a kernel."""
+
+    _impl_class: Any = WithoutBitcode
+
+
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile at the first call with new types, or read from the disk; runs without the GIL."""
+    """A kernel: compiled at the first call with new types, or read from the disk; without the GIL.
+
+    Compiled code does not call it; what both call is an `inner` function, and a kernel around it.
+    """
     return _compiled(function, callable_from_python=True)
 
 
 def inner(function: Callable[..., Any]) -> Any:
-    """The same for a function that only compiled code calls: a fifth of compiling is saved."""
+    """A function that only compiled code calls: a fifth of compiling is saved."""
     return _compiled(function, callable_from_python=False)
 
 
@@ -90,7 +120,7 @@ def _compiled(function: Callable[..., Any], callable_from_python: bool) -> Any:
         "no_cpython_wrapper": not callable_from_python,
     }
     dispatcher: Any = njit(nogil=True, **options)(function)
-    dispatcher._cache = KernelCache(function)
+    dispatcher._cache = (KernelCache if callable_from_python else InnerCache)(function)
     if callable_from_python:
         dispatcher._cache.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
     return dispatcher

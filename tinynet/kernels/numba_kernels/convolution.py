@@ -314,7 +314,7 @@ def _winograd_dw(
         )
         planes = sums[:parts].sum(0).reshape(winograd.S, winograd.S, C, O)
         dw = np.empty((O, C, 3, 3), dtype)
-        winograd.weights_back(planes, dw, 0)
+        winograd.weights_out(planes, dw)
         return dw, _bias_gradient(lane_sums, O)
 
     return gradients

@@ -137,7 +137,7 @@ def transform_filters(w, turned, o0, count):
     return packed.reshape(packed.size)
 
 
-@compiled
+@inner
 def weights_back(planes, dw, c0):
     """dw (O, C, 3, 3) of the channels from c0 on = G^T planes G; planes (S, S, channels, >= O)."""
     O, kernel, side = len(dw), dw.shape[2], len(planes)
@@ -159,6 +159,12 @@ def weights_back(planes, dw, c0):
                         total[o] += halves[i, s, o] * factor
                 for o in range(O):
                     dw[o, c0 + c, i, j] = total[o]
+
+
+@compiled
+def weights_out(planes, dw):
+    """dw (O, C, 3, 3) = G^T planes G; planes (S, S, C, O)."""
+    weights_back(planes, dw, 0)
 
 
 @inner
