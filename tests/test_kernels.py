@@ -7,6 +7,7 @@ rounding or not at all, which makes it the sharpest test of a backward pass.
 from __future__ import annotations
 
 import itertools
+import math
 from threading import Event, get_ident
 
 import numpy as np
@@ -362,3 +363,38 @@ def test_the_product_of_a_column_and_a_row(size, dtype, rng):
         y = kernels.current.outer(vector, b)
         assert y.dtype == dtype
         assert np.array_equal(y, vector[:, None] * b)
+
+
+def label_losses_by_loops(x, labels):
+    """The definition, example by example: -log p of the label, and p."""
+    losses, shares = np.empty(len(x)), np.empty(x.shape)
+    for n, row in enumerate(x.astype(np.float64)):
+        powers = [math.exp(value - max(row)) for value in row]
+        for c, power in enumerate(powers):
+            shares[n, c] = power / sum(powers)
+        losses[n] = -math.log(shares[n, labels[n]])
+    return losses.astype(x.dtype), shares.astype(x.dtype)
+
+
+@pytest.mark.parametrize("order", ["contiguous", "batch last", "strided", "read-only"])
+@pytest.mark.parametrize("integer", [np.int64, np.uint8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 10), (5, 1), (33, 7)])
+def test_losses_of_labels_are_what_the_loops_say(shape, dtype, integer, order, rng):
+    x = (5 * rng.standard_normal(shape)).astype(dtype)
+    labels = rng.integers(0, shape[1], shape[0]).astype(integer)
+    expected = label_losses_by_loops(x, labels)
+    x = in_order(x[:, :, None, None], order)[..., 0, 0]
+    before = x.copy()
+    losses, shares = kernels.current.label_losses(x, labels, 1)
+    close(losses, expected[0])
+    close(shares, expected[1])
+    assert np.array_equal(x, before)
+
+
+def test_the_loss_of_what_is_no_number_is_none_either(rng):
+    x = rng.standard_normal((4, 3)).astype(np.float32)
+    x[0, 1], x[1, 2], x[2] = np.nan, np.inf, -np.inf
+    losses, _ = kernels.current.label_losses(x, np.zeros(4, np.int64), 1)
+    assert np.isnan(losses[:3]).all()
+    assert np.isfinite(losses[3])
