@@ -164,9 +164,9 @@ class _Graph:
         """The numbers inside cross-entropy, which a single factor would hide."""
         for node, edge in self.uses[target]:
             v = columns.kept(edge.pull)
-            if node.name == "cross_entropy" and {"e", "s", "places"} <= set(v) and len(place) == 2:
-                p = float((v["e"] / v["s"])[place])
-                label = int(v["places"][1][place[0]])
+            if node.name == "cross_entropy" and {"p", "labels"} <= set(v) and len(place) == 2:
+                p = float(v["p"][place])
+                label = int(v["labels"][place[0]])
                 hit = int(label == place[1])
                 value = float(self.gradients[target][place])
                 share = f" / {(p - hit) / value:.4g} = {value:.4g}" if value else ""
