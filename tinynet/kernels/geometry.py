@@ -38,6 +38,23 @@ def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilati
     )
 
 
+@functools.lru_cache(1024)
+def padding_back(
+    dy_size: Pair, kernel: Pair, size: Pair, padding: Padding, dilation: Pair
+) -> Padding:
+    """The padding with which sliding the turned kernel over dy gives dx, at stride 1.
+
+    What the window reached beyond a pixel before, it must reach beyond dy now. Negative where the
+    image was padded by more than the window: there dy is cut.
+    """
+    top, left = (span(k, d) - 1 - before for k, d, (before, _) in zip(kernel, dilation, padding))
+    bottom, right = (
+        length + before - dy_length
+        for length, (before, _), dy_length in zip(size, padding, dy_size)
+    )
+    return (top, bottom), (left, right)
+
+
 def strided(
     x: np.ndarray, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0
 ) -> np.ndarray:

@@ -25,7 +25,6 @@ For batches `rows.py` has a faster plan, with many channels `winograd.py`, for a
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -33,7 +32,15 @@ import numpy as np
 from tinynet.kernels import flat, rows, threads, winograd
 from tinynet.kernels.activation import relu as relu
 from tinynet.kernels.activation import relu_dx as relu_dx
-from tinynet.kernels.geometry import Padding, Pair, output_size, span, strided, windows
+from tinynet.kernels.geometry import (
+    Padding,
+    Pair,
+    output_size,
+    padding_back,
+    span,
+    strided,
+    windows,
+)
 from tinynet.kernels.labels import label_losses as label_losses
 from tinynet.kernels.outer import outer as outer
 from tinynet.kernels.step import momentum_step as momentum_step
@@ -208,7 +215,7 @@ def conv2d_dx(
     C, KH, KW = w.shape[1] * groups, w.shape[2], w.shape[3]
     if stride == (1, 1):
         w = w.astype(dtype, copy=False)
-        around = _padding_back((OH, OW), (KH, KW), size, padding, dilation)
+        around = padding_back((OH, OW), (KH, KW), size, padding, dilation)
         case = (KH, KW), stride, around, dilation, groups, dtype
         if plan := flat.plan(dy.shape, C, *case, turned=True):
             slope = np.ascontiguousarray(batch_last(dy), dtype)[..., 0]
@@ -235,23 +242,6 @@ def conv2d_dx(
             for j in range(KW):  # one tap after the other: within a tap no pixel repeats
                 targets[:, i, j, block, :OW] += dcols[:, i, j]
     return batch_first(dx[:, top : top + size[0], left : left + size[1]])
-
-
-@functools.lru_cache(1024)
-def _padding_back(
-    dy_size: Pair, kernel: Pair, size: Pair, padding: Padding, dilation: Pair
-) -> Padding:
-    """The padding with which sliding the turned kernel over dy gives dx, at stride 1.
-
-    What the window reached beyond a pixel before, it must reach beyond dy now. Negative where the
-    image was padded by more than the window: there dy is cut.
-    """
-    top, left = (span(k, d) - 1 - before for k, d, (before, _) in zip(kernel, dilation, padding))
-    bottom, right = (
-        length + before - dy_length
-        for length, (before, _), dy_length in zip(size, padding, dy_size)
-    )
-    return (top, bottom), (left, right)
 
 
 def max_pool2d(

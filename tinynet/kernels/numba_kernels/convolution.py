@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet.kernels import numpy_kernels, threads
-from tinynet.kernels.geometry import Padding, Pair, output_size, span
+from tinynet.kernels.geometry import Padding, Pair, output_size, padding_back, span
 from tinynet.kernels.numba_kernels import direct, winograd, winograd_few
 from tinynet.kernels.numba_kernels.sharing import FLOATS, SERIAL_FLOPS, lying, plain, share_out
 from tinynet.kernels.numba_kernels.tiles import lanes
@@ -141,10 +141,7 @@ def _backward_plan(
     count: int,
 ) -> Correlation | None:
     """The plan of the input's gradient: dy correlated with the filters turned around."""
-    back: Any = tuple(
-        (span(k, d) - 1 - before, length + before - dy_length)
-        for k, d, (before, _), length, dy_length in zip(w[2:], dilation, padding, size, dy[2:])
-    )
+    back = padding_back((dy[2], dy[3]), (w[2], w[3]), size, padding, dilation)
     if not _covers(dtype, stride, back, groups, *dy, *w, *size):
         return None
     return _correlation(dy, w, True, back, dilation, size, dtype, count)
@@ -270,10 +267,8 @@ def _weight_plan(
 
     def some_tasks(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         slope, image = lying(dy, dtype), lying(x, dtype)
-        sums, lane_sums = (
-            np.zeros((count, K * O), dtype),
-            np.zeros((count, O * lanes(dtype)), dtype),
-        )
+        sums = np.zeros((count, K * O), dtype)
+        lane_sums = np.zeros((count, O * lanes(dtype)), dtype)
         parts = share_out(
             lambda team, part, first, last: direct.weight_gradient_part(
                 team, first, last, 0, O, rows, image, slope, kernel, dilation, corner, width,

@@ -85,11 +85,12 @@ def tile_height(rest):
 
 
 @inner
-def column_runs(OW, left, KW, dilation, W):
+def column_runs(OW, left, KW, dilation, W, cut):
     """Runs of columns of outputs that see the same columns of the kernel inside the image.
 
     -> rows (first, end, j0, j1): columns first .. end - 1 of the outputs see j0 .. j1 - 1. What a
-    few border columns would save is not worth the shorter runs: then it is one run that sees all.
+    few border columns would save is not worth the shorter runs: then, or if they may not be cut
+    (not `cut`), it is one run that sees all.
     """
     runs = np.empty((OW, 4), np.int64)
     count = seen = 0
@@ -102,7 +103,7 @@ def column_runs(OW, left, KW, dilation, W):
             runs[count, 0], runs[count, 2], runs[count, 3] = q, j0, j1
             count += 1
         runs[count - 1, 1] = q + 1
-    if 10 * seen > 9 * OW * KW:
+    if not cut or 10 * seen > 9 * OW * KW:
         runs[0, 0], runs[0, 1], runs[0, 2], runs[0, 3] = 0, OW, 0, KW
         count = 1
     return runs[:count]
@@ -213,11 +214,8 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, turned, b, dilation, c
     reach = rows + (KH - 1) * dilation[0]
     row, plane = width * B, reach * width * B
     block = np.empty(C * plane + lanes, x.dtype)
-    runs = column_runs(OW, corner[1], KW, dilation[1], x.shape[2])
-    whole = lanes == B
-    if not whole:  # a line has pixels of several columns
-        runs = runs[:1]
-        runs[0, 0], runs[0, 1], runs[0, 2], runs[0, 3] = 0, OW, 0, KW
+    whole = lanes == B  # else a line has pixels of several columns
+    runs = column_runs(OW, corner[1], KW, dilation[1], x.shape[2], whole)
     taps = 0
     for r in range(len(runs)):
         taps += KH * C * (runs[r, 3] - runs[r, 2])

@@ -38,8 +38,6 @@ ACM Transactions on Embedded Computing Systems 21 (2022), doi:10.1145/3524069.
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from tinynet.kernels.geometry import Pair
@@ -66,7 +64,6 @@ slopes_in = sandwich(A_T.T)
 outputs_out = sandwich(A_T)
 
 
-@functools.lru_cache(1024)
 def pays(N: int, C: int, O: int, kernel: Pair, dilation: Pair, size: Pair, dtype: np.dtype) -> bool:
     """Whether a convolution is covered here and saves more than the transforms cost."""
     tiles = -(-size[0] // M) * -(-size[1] // M)

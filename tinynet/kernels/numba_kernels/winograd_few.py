@@ -21,8 +21,6 @@ One image, two Zen 3 threads, against `direct`, in microseconds:
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from tinynet.kernels.geometry import Pair
@@ -52,7 +50,6 @@ FILTERS_COST = 600
 """What transforming a filter and its pixels costs, in multiplications."""
 
 
-@functools.lru_cache(1024)
 def pays(N: int, C: int, O: int, kernel: Pair, dilation: Pair, size: Pair, dtype: np.dtype) -> bool:
     """Whether a convolution is covered here and saves more than the transforms cost."""
     tiles = -(-size[0] // M) * -(-size[1] // M) * N
@@ -75,7 +72,6 @@ def rows_in_task(channels: int, N: int, size: Pair, parts: int) -> int:
     return -(-tall // strips)
 
 
-@functools.lru_cache(1024)
 def plan(C: int, O: int, N: int, size: Pair, threads: int) -> tuple[int, int, bool]:
     """(strips, rows of tiles in each, whether the threads share the filters and not the strips).
 
