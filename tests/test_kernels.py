@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from threading import Event, get_ident
 
 import numpy as np
 import pytest
@@ -16,8 +15,7 @@ import reference
 
 import tinynet
 from tinynet import kernels
-from tinynet.kernels import rows, threads, winograd
-from tinynet.kernels.workers import CAN_SPIN, Worker
+from tinynet.kernels import rows, winograd
 
 NO_PADDING = ((0, 0), (0, 0))
 
@@ -283,76 +281,9 @@ def test_relu_lets_nan_through():
     assert np.isnan(kernels.current.relu(x)).all()
 
 
-def test_an_interrupt_while_waiting_for_threads_leaves_later_calls_right(monkeypatch):
-    monkeypatch.setattr(threads, "_count", 2)
-    monkeypatch.setattr(threads, "_alone_until", 0.0)
-    release = Event()
-
-    def interrupted(worker):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threads.Worker, "wait", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            threads.run(lambda i: i and release.wait(10), range(2))
-    try:  # the helper of the interrupted call is still busy; this call must not wait for it
-        assert threads.run(lambda i: i * i, range(4)) == [0, 1, 4, 9]
-    finally:
-        release.set()
-
-
 def test_relu_takes_a_number():
     assert tinynet.relu(-3.0).item() == 0
     assert tinynet.relu(2).item() == 2
-
-
-def test_threads_follow_the_error_state_of_their_caller(monkeypatch):
-    monkeypatch.setattr(threads, "_count", 2)
-    monkeypatch.setattr(threads, "_alone_until", 0.0)
-    huge = np.full(1000, 1e38, np.float32)
-    with np.errstate(over="ignore"):
-        threads.run(lambda i: huge * huge, range(4))
-    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        threads.run(lambda i: huge * huge, range(4))
-
-
-def begin_awake(begin):
-    """`Worker.begin` that says of every worker that it was awake."""
-
-    def wrapped(worker, task):
-        begin(worker, task)
-        return True
-
-    return wrapped
-
-
-def test_after_a_helper_came_late_callers_compute_alone_for_a_while(monkeypatch):
-    monkeypatch.setattr(threads, "_count", 2)
-    monkeypatch.setattr(threads, "_alone_until", 0.0)
-    monkeypatch.setattr(threads, "_alone", 1e9)
-    monkeypatch.setattr(threads, "LATE", -1e9)  # whoever helps is late
-    monkeypatch.setattr(threads.Worker, "begin", begin_awake(threads.Worker.begin))
-    assert len(set(threads.run(lambda i: get_ident(), range(2)))) == 2
-    assert threads.run(lambda i: get_ident(), range(2)) == [get_ident()] * 2
-
-
-def test_a_worker_that_went_to_sleep_works_again():
-    worker = Worker()
-    seen = []
-    for number in range(3):
-        assert not worker.begin(lambda number=number: seen.append(number))
-        assert worker.wait() is None
-        while CAN_SPIN and not worker.rest():  # as the watchman does, twice
-            pass
-    assert seen == [0, 1, 2]
-
-
-def test_the_error_of_a_worker_is_handed_over_once():
-    worker = Worker()
-    worker.begin(lambda: 1 / 0)
-    assert isinstance(worker.wait(), ZeroDivisionError)
-    worker.begin(lambda: None)
-    assert worker.wait() is None
 
 
 @pytest.mark.parametrize("size", [(0, 3), (2, 5), (90, 12_000)])

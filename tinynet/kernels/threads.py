@@ -23,14 +23,17 @@ import functools
 import glob
 import itertools
 import os
+import sys
 import threading
 import time
+import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
-from tinynet.kernels.workers import Worker, forget_after_fork
+from tinynet.kernels.workers import Pool, Worker
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,10 +64,10 @@ def get_num_threads() -> int:
 
 def set_num_threads(count: int) -> None:
     """Use `count` threads in the kernels. ValueError if it is below 1."""
-    global _count
+    global _count, _most
     if count < 1:
         raise ValueError(f"set_num_threads: needs at least 1 thread, got {count}")
-    _count = count
+    _count, _most = count, sys.maxsize
     single_blas_thread()
 
 
@@ -88,21 +91,59 @@ def single_blas_thread() -> None:
                         setter(1)
 
 
-_workers: list[Worker] = []
-_busy = threading.Lock()  # one caller at a time has the workers; another computes alone
+_spare: list[Pool] = []  # the pool, while nobody computes with it
+_taken: Callable[[], Pool | None] = lambda: None  # the pool, as long as somebody has it
+_most = sys.maxsize  # helpers that may be started on this machine
 _alone_until, _alone = 0.0, ALONE[0]
 
 
-def _forget_workers() -> None:
+def _forget_pools() -> None:
     """A forked child has none of its parent's threads."""
-    global _busy
-    _workers.clear()
-    _busy = threading.Lock()
-    forget_after_fork()
+    global _taken
+    _spare.clear()
+    _taken = lambda: None  # noqa: E731
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_workers)
+    os.register_at_fork(after_in_child=_forget_pools)
+
+
+def _take(count: int) -> Pool | None:
+    """The pool, with up to `count` helpers, for this caller alone; None if it computes alone.
+
+    It comes back by `_give_back`, and only after a call that went well: an error or an interrupt
+    leaves it to whoever holds it, and the next caller gets a new one.
+    """
+    global _taken, _most
+    count = min(count, _most)
+    if count < 1 or time.perf_counter() < _alone_until:
+        return None
+    pool = None
+    try:
+        pool = _spare.pop()
+    except IndexError:
+        holder = _taken()
+        if holder is not None and holder.owner != threading.get_ident():
+            return None  # another thread is computing with it
+    try:
+        pool = pool or Pool()
+        pool.owner = threading.get_ident()
+        _taken = weakref.ref(pool)
+        pool.grow(count)
+    except RuntimeError as error:
+        _most = len(pool.workers) if pool else 0
+        warnings.warn(
+            f"{error}: this process may have no more threads. tinynet goes on computing with "
+            f"{_most + 1} in place of {_count}, a little slower.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return pool if pool and pool.workers else None
+
+
+def _give_back(pool: Pool) -> None:
+    if not _spare:
+        _spare.append(pool)
 
 
 def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None = None) -> list[R]:
@@ -112,9 +153,10 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
     """
     single_blas_thread()
     few = multiplications is not None and multiplications < PARALLEL_FROM
-    count = 1 if few else min(_count, len(blocks))
-    if count == 1 or not _workers_free():
+    pool = None if few else _take(min(_count, len(blocks)) - 1)
+    if pool is None:
         return [work(block) for block in blocks]
+    count = min(len(pool.workers) + 1, _count, len(blocks))
     results: list[Any] = [None] * len(blocks)
     ends = [len(blocks) * (i + 1) // count for i in range(count)]
 
@@ -126,12 +168,8 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
         functools.partial(contextvars.copy_context().run, share, first, end)
         for first, end in itertools.pairwise(ends)
     ]
-    try:
-        helpers = _helpers(len(tasks))
-        awake = [helper.begin(task) for helper, task in zip(helpers, tasks)]
-        _first_share(lambda: share(0, ends[0]), helpers, all(awake))
-    finally:
-        _busy.release()
+    _see_to_late_helpers(pool.share(lambda awake: share(0, ends[0]), tasks))
+    _give_back(pool)
     return results
 
 
@@ -141,76 +179,39 @@ def run_compiled(work: Callable[[int, np.ndarray], None], parts: int) -> None:
     team: for the helpers that are awake, what the caller's call needs to start them and to wait
     for them, see `numba_kernels.team`; for the helpers' own calls there is nobody to start.
     """
-    if parts == 1 or not _workers_free():
-        for part in range(parts):
-            work(part, NOBODY)
-        return
-    try:
-        helpers = _helpers(parts - 1)
-        awake = [
-            helper.begin(functools.partial(work, part, NOBODY), later=True)
-            for part, helper in enumerate(helpers, 1)
-        ]
-        ready = [helper for helper, is_awake in zip(helpers, awake) if is_awake]
-        team = np.array(
-            [(h.start.address, h.done.address, h.start.free, 0) for h in ready], np.int64
-        )
-        team = team if ready else NOBODY
+    pool = _take(parts - 1)
+    helped = min(len(pool.workers), parts - 1) if pool else 0
 
-        def first_share() -> None:
-            try:
-                work(0, team)
-            finally:
-                for helper, started in zip(ready, team[:, -1]):
-                    if not started:  # an error on the way into the kernel
-                        helper.start.set()
+    def first_share(awake: Sequence[Worker]) -> None:
+        team = NOBODY
+        if awake:
+            rows = [(w.start.address, w.done.address, w.start.free, 0) for w in awake]
+            team = np.array(rows, np.int64)
+        work(0, team)
+        for worker, started in zip(awake, team[:, -1]):
+            if not started:  # by a call without a kernel
+                worker.start.set()
 
-        _first_share(first_share, helpers, all(awake))
-    finally:
-        _busy.release()
+    if pool is None:
+        work(0, NOBODY)
+    else:
+        tasks = [functools.partial(work, part, NOBODY) for part in range(1, helped + 1)]
+        _see_to_late_helpers(pool.share(first_share, tasks, later=True))
+        _give_back(pool)
+    for part in range(helped + 1, parts):
+        work(part, NOBODY)
 
 
-def _workers_free() -> bool:
-    """Whether the caller gets the workers; it then has to release `_busy`."""
-    return time.perf_counter() >= _alone_until and _busy.acquire(blocking=False)
+def _see_to_late_helpers(times: tuple[float, float] | None) -> None:
+    """Let callers compute alone for a while if a helper was late that was awake.
 
-
-def _helpers(count: int) -> list[Worker]:
-    while len(_workers) < count:
-        _workers.append(Worker())
-    return _workers[:count]
-
-
-def _first_share(share: Callable[[], None], helpers: list[Worker], awake: bool) -> None:
-    """The caller's own share; then wait for the helpers, and raise what went wrong in theirs.
-
-    awake: whether all of them were, so that one that is late is so because of others.
+    times: seconds of the caller's own share, and of its waiting.
     """
     global _alone_until, _alone
-    began = time.perf_counter()
-    try:
-        share()
-    finally:
-        done = time.perf_counter()
-        errors = _wait_for_all(helpers)
-        now = time.perf_counter()
-        late = awake and now - done > 2 * (done - began) + LATE
-        if late:
-            _alone_until = now + _alone
-        _alone = min(max(_alone * (2 if late else 0.99), ALONE[0]), ALONE[1])
-    for error in errors:
-        if error is not None:
-            raise error
-
-
-def _wait_for_all(helpers: list[Worker]) -> list[BaseException | None]:
-    try:
-        return [helper.wait() for helper in helpers]
-    except (
-        BaseException
-    ):  # Ctrl-C while waiting: these are still at work, the next call needs others
-        _workers.clear()
-        raise
+    late = times is not None and times[1] > 2 * times[0] + LATE
+    if late:
+        _alone_until = time.perf_counter() + _alone
+    _alone = min(max(_alone * (2 if late else 0.99), ALONE[0]), ALONE[1])
 
 
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
