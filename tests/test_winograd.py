@@ -25,7 +25,7 @@ def test_matrices_filter_exactly(rng):
     np.testing.assert_allclose(y, np.correlate(d, g, "valid"), atol=1e-13)
 
 
-def test_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
+def test_errs_by_less_than_two_millionths_of_what_it_computes(rng):
     N, C, O, side = 32, 64, 64, 13
     x, w, dy = normal(rng, N, C, side, side), normal(rng, O, C, 3, 3), normal(rng, N, O, side, side)
     x, dy = (z.transpose(1, 2, 3, 0).copy().transpose(3, 0, 1, 2) for z in (x, dy))
@@ -42,9 +42,8 @@ def test_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
 
     exact = results(np.float64, 10**9)
     for fast, plain, z in zip(results(np.float32, 0), results(np.float32, 10**9), exact):
-        error, plain_error = (np.sqrt(((y - z) ** 2).mean()) for y in (fast, plain))
-        assert error != plain_error  # two plans indeed
-        assert error < 3 * plain_error
+        assert not np.array_equal(fast, plain)  # two plans indeed
+        assert np.sqrt(((fast - z) ** 2).mean()) < 2e-6 * np.sqrt((z**2).mean())
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

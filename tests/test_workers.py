@@ -1,4 +1,4 @@
-"""The kernels' threads: whatever interrupts a call, and however few there may be, the next is right."""
+"""The kernels' threads: whatever interrupts a call, however few there may be, the next is right."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def trained(seed: int) -> str:
 
 
 def run_to_line(at: tuple[str, int, str, int] | None, work) -> dict[tuple[str, int, str], int]:
-    """Run `work`, interrupted at the n-th pass of a line of the threads' code: (file, line, kind, n).
+    """Run `work`, interrupted at a line of the threads' code: (file, line, kind, n-th pass).
 
     -> how often each line was passed.
     """

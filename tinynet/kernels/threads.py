@@ -92,7 +92,7 @@ def single_blas_thread() -> None:
 
 
 _spare: list[Pool] = []  # the pool, while nobody computes with it
-_taken: Callable[[], Pool | None] = lambda: None  # the pool, as long as somebody has it
+_taken: weakref.ref[Pool] | None = None  # the pool, as long as somebody has it
 _most = sys.maxsize  # helpers that may be started on this machine
 _alone_until, _alone = 0.0, ALONE[0]
 
@@ -101,7 +101,7 @@ def _forget_pools() -> None:
     """A forked child has none of its parent's threads."""
     global _taken
     _spare.clear()
-    _taken = lambda: None  # noqa: E731
+    _taken = None
 
 
 if hasattr(os, "register_at_fork"):
@@ -122,7 +122,7 @@ def _take(count: int) -> Pool | None:
     try:
         pool = _spare.pop()
     except IndexError:
-        holder = _taken()
+        holder = _taken() if _taken else None
         if holder is not None and holder.owner != threading.get_ident():
             return None  # another thread is computing with it
     try:

@@ -21,6 +21,7 @@ drops the pool; the next caller makes a new one.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
 import threading
@@ -43,10 +44,8 @@ class SleepingSignal:
 
     def set(self) -> None:
         """Let the one that waits go on, or the next one that comes."""
-        try:
+        with contextlib.suppress(RuntimeError):  # it is set already
             self._lock.release()
-        except RuntimeError:  # it is set already
-            pass
 
 
 class SpinningSignal:
