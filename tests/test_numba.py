@@ -66,17 +66,6 @@ LAYERS = [
 ]
 
 
-def test_what_is_kept_of_a_kernel_names_all_that_is_in_it():
-    binding = pytest.importorskip("llvmlite.binding")
-    whole = binding.parse_assembly(
-        'declare void @elsewhere()\n@"a.number" = global i32 7\n'
-        'define i32 @"f$1"(i32 %x) { ret i32 %x }\ndefine void @g() { ret void }'
-    )
-    names = binding.parse_bitcode(compiled._names_alone(whole.as_bitcode()))
-    assert [(f.name, f.is_declaration) for f in names.functions] == [("f$1", False), ("g", False)]
-    assert [v.name for v in names.global_variables] == ["a.number"]
-
-
 @pytest.mark.parametrize(("kernel", "p", "dilation"), [(5, 4, 1), (3, 6, 2), (3, 9, 1), (2, 0, 3)])
 def test_columns_of_the_kernel_outside_of_the_image_change_nothing(kernel, p, dilation, rng):
     x, w, b = normal(rng, 17, 3, 5, 5), normal(rng, 7, 3, kernel, kernel), normal(rng, 7)
@@ -273,34 +262,86 @@ def test_an_unknown_name_of_tiles_is_refused(monkeypatch):
         shape._shape()
 
 
-def test_the_cache_on_disk_tells_shapes_and_sources_apart(monkeypatch):
-    cache = direct.correlate_part._cache
-    codegen = direct.correlate_part.targetctx.codegen()
-    own = cache._index_key((), codegen)
-    assert cache._index_key((), codegen) == own
-    for name, other in shape.SHAPES.items():
-        monkeypatch.setattr(compiled, "SHAPE", other)
-        assert (cache._index_key((), codegen) == own) == (shape.SHAPES[name] == shape.SHAPE)
-    monkeypatch.setattr(compiled, "SHAPE", shape.SHAPE)
-    monkeypatch.setattr(compiled, "_sources", lambda: "an edited file")
-    assert cache._index_key((), codegen) != own
+CONVOLVE = """
+import numpy as np, tinynet
+from tinynet import kernels
+x, w = np.random.default_rng(0).standard_normal((2, 16, 16, 6, 6)).astype(np.float32)
+y = tinynet.conv2d(x, w[..., :3, :3], padding=1).data
+kernels.use("numpy")
+assert np.allclose(y, tinynet.conv2d(x, w[..., :3, :3], padding=1).data, atol=1e-3)
+print("FINE")
+"""
 
 
-def test_code_from_the_cache_needs_no_compiler():
-    """Neither SciPy's BLAS nor Numba's library is loaded when every function is on the disk."""
-    script = (
-        "import sys, numpy as np, tinynet\n"
-        "x = tinynet.tensor(np.ones((16, 2, 6, 6), np.float32))\n"
-        "tinynet.conv2d(x, tinynet.ones(3, 2, 3, 3), padding=1)\n"
-        "print(*(name in sys.modules for name in ('numba', 'numba.np.arraymath', 'scipy.linalg')))"
-    )
-    environment = {**os.environ, "TINYNET_KERNELS": "numba"}
-    for _ in range(2):  # the first may have to compile
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            env=environment, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    assert done.stdout.split() == ["True", "False", "False"]
+def in_a_process(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TINYNET_KERNELS": "numba", **environment},
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_compiled_code_of_other_sources_or_tiles_lies_in_another_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiled.config, "CACHE_DIR", str(tmp_path))
+    find = compiled.cache_folder.__wrapped__
+    folders = {find(), find()}
+    assert len(folders) == 1
+    for other in set(shape.SHAPES.values()) - {shape.SHAPE}:
+        with monkeypatch.context() as patch:
+            patch.setattr(compiled, "SHAPE", other)
+            folders.add(find())
+    monkeypatch.setattr(compiled.winograd, "__file__", compiled.__file__)
+    folders.add(find())
+    assert len(folders) == 1 + len(set(shape.SHAPES.values()))
+    assert all(os.path.isdir(folder) for folder in folders)
+
+
+def test_code_from_the_cache_is_not_compiled_and_a_process_that_compiles_says_so(tmp_path):
+    for said in (True, False):
+        done = in_a_process(CONVOLVE, NUMBA_CACHE_DIR=str(tmp_path))
+        assert done.stdout == "FINE\n", done.stderr
+        assert ("tinynet: compiling" in done.stderr) == said
+
+
+NOWHERE = """
+import os, tempfile
+def full(*args, **kwargs): raise OSError(28, "No space left on device")
+%s = full
+"""
+
+
+@pytest.mark.parametrize("fails", ["tempfile.TemporaryFile", "os.mkdir"])
+def test_where_compiled_code_cannot_be_kept_every_process_compiles(fails, tmp_path):
+    variables = {"NUMBA_CACHE_DIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    done = in_a_process(NOWHERE % fails + CONVOLVE, **variables)
+    assert done.stdout == "FINE\n", done.stderr
+    assert "cannot be kept on disk ([Errno 28] No space left on device)" in done.stderr
+    assert not list(tmp_path.rglob("*.nb*"))
+
+
+def test_an_installation_that_may_not_be_written_to_is_cached_for_the_user(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiled.config, "CACHE_DIR", str(tmp_path / "a file" / "below"))
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = compiled.cache_folder.__wrapped__()
+    assert folder.startswith(str(tmp_path / "cache" / "tinynet"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"NUMBA_DISABLE_JIT": "1", "TINYNET_KERNELS": ""}, ""),
+        ({"NUMBA_DISABLE_JIT": "1"}, "NUMBA_DISABLE_JIT"),
+        ({"PYTHONPATH": "BROKEN"}, "cannot be used, so NumPy computes: needs another NumPy"),
+    ],
+)
+def test_where_numba_cannot_be_used_numpy_computes(environment, says, tmp_path):
+    (tmp_path / "numba.py").write_text("raise ImportError('needs another NumPy')")
+    environment = {k: v.replace("BROKEN", str(tmp_path)) for k, v in environment.items()}
+    done = in_a_process(CONVOLVE, **environment)
+    assert done.stdout == "FINE\n", done.stderr
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
 
 
 # ----- teams: kernels that start their helpers themselves -----------------------------------------

@@ -41,11 +41,9 @@ called
 from __future__ import annotations
 
 import contextlib
-import functools
-import glob
 import importlib.util
 import os
-import sys
+import warnings
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -78,6 +76,11 @@ COMBINED = (
     "label_losses",
 )
 """What a set does in one, where that is less work."""
+
+NO_NUMBA = (
+    'the Numba kernels need an extra, pip install "tinynet-cnn[fast]", and a compiler that '
+    "NUMBA_DISABLE_JIT in the environment does not switch off"
+)
 
 ALIKE = 1024
 """Bytes; see `laid_out`."""
@@ -139,8 +142,14 @@ _DERIVED.update(dict.fromkeys(("max_pool2d_dx", "relu", "relu_dx"), _DERIVED["ma
 
 
 def available() -> list[str]:
-    """Names of the kernel sets that can be used here: "numpy", and "numba" if it is installed."""
-    return ["numpy", "numba"] if importlib.util.find_spec("numba") else ["numpy"]
+    """Names of the kernel sets that can be used here.
+
+    "numpy", and "numba" where it is installed and its compiler not switched off.
+    """
+    switched_off = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+    return (
+        ["numpy", "numba"] if importlib.util.find_spec("numba") and not switched_off else ["numpy"]
+    )
 
 
 def use(name: str) -> None:
@@ -151,7 +160,7 @@ def use(name: str) -> None:
     """
     if name not in available():
         if name == "numba":
-            raise ValueError('the Numba kernels need an extra: pip install "tinynet-cnn[fast]"')
+            raise ValueError(NO_NUMBA)
         raise unknown_name("kernel set", name, available())
     for kernel in NAMES + COMBINED:
         plain = getattr(numpy_kernels, kernel, globals().get(kernel))
@@ -163,28 +172,22 @@ def _on_first_call(kernel: str) -> Callable[..., Any]:
     """Stands for a Numba kernel until it is called: then all of them are loaded."""
 
     def load_and_call(*args: Any) -> Any:
-        compiled = _load_numba()
+        try:
+            from tinynet.kernels import numba_kernels as loaded
+        except Exception as error:  # another version of NumPy or LLVM than it was built for
+            warnings.warn(
+                f"Numba is installed but cannot be used, so NumPy computes: {error}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            use("numpy")
+            return getattr(current, kernel)(*args)
         for name in NAMES + COMBINED:
             if getattr(getattr(current, name), "__name__", "") == "load_and_call":
-                setattr(current, name, getattr(compiled, name))
-        return getattr(compiled, kernel)(*args)
+                setattr(current, name, getattr(loaded, name))
+        return getattr(loaded, kernel)(*args)
 
     return load_and_call
-
-
-@functools.cache
-def _load_numba() -> Any:
-    """The module of Numba kernels; says so if its functions still have to be compiled."""
-    from tinynet.kernels import numba_kernels
-
-    folder = os.environ.get("NUMBA_CACHE_DIR") or os.path.dirname(numba_kernels.__file__)
-    if not glob.glob(os.path.join(glob.escape(folder), "**", "*.nbi"), recursive=True):
-        print(
-            "tinynet: compiling the Numba kernels as they are needed, once on this machine "
-            "(8 to 20 seconds for a net)",
-            file=sys.stderr,
-        )
-    return numba_kernels
 
 
 @contextlib.contextmanager
@@ -226,5 +229,9 @@ def laid_out(x: np.ndarray) -> np.ndarray:
     return y.transpose(3, 0, 1, 2)
 
 
-use(os.environ.get("TINYNET_KERNELS") or available()[-1])
+chosen = os.environ.get("TINYNET_KERNELS") or available()[-1]
+if chosen == "numba" and "numba" not in available():
+    warnings.warn(f"{NO_NUMBA}. Until then NumPy computes.", RuntimeWarning, stacklevel=2)
+    chosen = "numpy"
+use(chosen)
 keep_freed_memory()

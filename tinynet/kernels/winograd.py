@@ -26,7 +26,7 @@ The transforms move memory, and it takes channels to make up for them: with 32 t
 gains, the gradients only with 64 (`docs/kernels.md` has the figures).
 
 Error: the usual points 0, 1, -1, 2, -2 lose two bits. With 0, +-1/sqrt(2), +-sqrt(2) it is 1.4 to
-2.4 times that of the direct sum (root of the mean square, 32 to 128 channels, float32); the largest
+3.1 times that of the direct sum (root of the mean square, 32 to 128 channels, float32); the largest
 is 7e-7 to 1.2e-6 of the largest output, against 3e-7 to 7e-7 (tests/test_winograd.py).
 
 Sources: Winograd, "Arithmetic complexity of computations" (SIAM, 1980); Lavin, Gray, "Fast

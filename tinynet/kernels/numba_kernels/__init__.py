@@ -4,7 +4,6 @@ Each file is one idea:
 
     shape.py         how large the tiles are on this processor
     compiled.py      the decorator that compiles and keeps the result on disk
-    ahead.py         a second process that compiles gradients meanwhile
     team.py          how a kernel starts the threads that share it, and waits for them
     tiles.py         vector code: a tile of a matrix product that stays in registers
     sharing.py       arrays as a kernel takes them, and its work shared among the threads
@@ -32,9 +31,8 @@ Buffers: what a thread holds at a time is a block of padded images (BLOCK_BYTES,
 outputs where that is more), in `winograd` the planes (LINES_IN_PLANES, or four tiles of every
 channel), and its share of the weight's gradient.
 
-Compiled code is cached on disk beside the source, or where NUMBA_CACHE_DIR says, by processor,
-shape of the tiles and contents of these files. No fast-math flag is set; sums are reordered only
-where the code says so.
+Compiled code is kept on disk (`compiled.py` says where). No fast-math flag is set; sums are
+reordered only where the code says so.
 """
 
 from __future__ import annotations

@@ -1,89 +1,60 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-subclassing-any
-"""The decorators of Numba functions here: `njit` with a cache of our own.
+"""The decorators of Numba functions here: `njit`, with a folder for what it keeps on disk.
 
-Numba's cache on disk tells entries apart by the processor and the function's own code. The code
-here depends on more: the shape of the tiles, and the files of the functions that are called. So
-both are part of the key.
-
-Before it looks into its cache, Numba also loads all that it might need in order to compile: NumPy's
-functions, lists, dictionaries, random numbers, SciPy where it is installed. What is read from the
-disk needs none of it, and most processes read everything. So it is loaded when there is
-something to compile. For the same reason a kernel, which no compiled code calls, is kept without
-the bitcode that Numba would need to build it into others, and would read each time.
+Numba tells what it has kept apart by the processor and the function's own file. The code here
+depends on more: the shape of the tiles, and the files of the functions that are called. So the
+folder's name is a digest of both. It lies where NUMBA_CACHE_DIR says, else beside the source, else
+(an installation that may not be written to) in the user's cache; where there is no such place, or
+no room, every process compiles for itself.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import os
+import sys
+import tempfile
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llvmlite import binding
-from numba import njit, types
-from numba.core.caching import CompileResultCacheImpl, FunctionCache
-from numba.core.runtime.nrt import rtsys
+import numba
+from numba import types
+from numba.core import event
 
 from tinynet.kernels import winograd
-from tinynet.kernels.numba_kernels import ahead
 from tinynet.kernels.numba_kernels.shape import SHAPE
+
+config: Any = numba.config
+ROOM = 1 << 20  # bytes that must be free where compiled code is kept
 
 
 @functools.cache
-def _sources() -> str:
-    """A digest of the files of this package, and of the matrices that it compiles in."""
-    digest = hashlib.sha256()
+def cache_folder() -> str | None:
+    """Where compiled code of these sources and tiles is kept; None if nowhere."""
+    digest = hashlib.sha256(repr(SHAPE).encode())
     for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(winograd.__file__)):
         digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-class InnerCache(FunctionCache):
-    """Numba's cache of a function, with a longer key, and without the compiler until it is due."""
-
-    name: str | None = None  # of a kernel, such as "direct.correlate_part"
-
-    def load_overload(self, sig, target_context):
-        """The compiled function of this signature from the disk, or None."""
-        rtsys.initialize(target_context)  # memory management, which the compiled code calls
-        with self._guard_against_spurious_io_errors():
-            found = self._load_overload(sig, target_context)
-            if found is None and self.name is not None:
-                floats = [
-                    a.dtype for a in sig if isinstance(getattr(a, "dtype", None), types.Float)
-                ]
-                if ahead.missing(self.name, str(floats[0])):
-                    found = self._load_overload(sig, target_context)
-            return found
-
-    def _index_key(self, sig, codegen):
-        return (*super()._index_key(sig, codegen), SHAPE, _sources())
-
-
-class WithoutBitcode(CompileResultCacheImpl):
-    """How a kernel is written to the disk: as machine code, and the names of what is in it."""
-
-    def reduce(self, cres):
-        (name, kind, (machine_code, bitcode)), *others = super().reduce(cres)
-        return ((name, kind, (machine_code, _names_alone(bitcode))), *others)
-
-
-def _names_alone(bitcode: bytes) -> bytes:
-    """A module that defines the same names, with nothing behind them."""
-    module = binding.parse_bitcode(bitcode)
-    functions = (f.name for f in module.functions if not f.is_declaration)
-    variables = (v.name for v in module.global_variables if not v.is_declaration)
-    lines = [f'define void @"{name}"() {{ ret void }}' for name in functions]
-    lines += [f'@"{name}" = global i8 0' for name in variables]
-    named: bytes = binding.parse_assembly("\n".join(lines)).as_bitcode()
-    return named
-
-
-class KernelCache(InnerCache):
-    """The same for a kernel."""
-
-    _impl_class: Any = WithoutBitcode
+    own, users = Path(__file__).parent / "__pycache__", os.environ.get("XDG_CACHE_HOME")
+    for place in (config.CACHE_DIR or own, Path(users or "~/.cache").expanduser() / "tinynet"):
+        folder = Path(place) / f"tinynet-{digest.hexdigest()[:16]}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(ROOM))
+            return str(folder)
+        except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+            reason = error
+    warnings.warn(
+        f"the Numba kernels cannot be kept on disk ({reason}), so this process compiles them for "
+        "itself. Let NUMBA_CACHE_DIR name a folder that may be written to.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return None
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -91,12 +62,12 @@ def compiled(function: Callable[..., Any]) -> Any:
 
     Compiled code does not call it; what both call is an `inner` function, and a kernel around it.
     """
-    return _compiled(function, callable_from_python=True)
+    return _compiled(function, no_cpython_wrapper=False)
 
 
 def inner(function: Callable[..., Any]) -> Any:
     """A function that only compiled code calls: a fifth of compiling is saved."""
-    return _compiled(function, callable_from_python=False)
+    return _compiled(function, no_cpython_wrapper=True)
 
 
 def inner_once(function: Callable[..., Any]) -> Any:
@@ -114,13 +85,38 @@ def inner_once(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
-def _compiled(function: Callable[..., Any], callable_from_python: bool) -> Any:
-    options: dict[str, Any] = {
-        "no_cfunc_wrapper": True,
-        "no_cpython_wrapper": not callable_from_python,
-    }
-    dispatcher: Any = njit(nogil=True, **options)(function)
-    dispatcher._cache = (KernelCache if callable_from_python else InnerCache)(function)
-    if callable_from_python:
-        dispatcher._cache.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-    return dispatcher
+def _compiled(function: Callable[..., Any], no_cpython_wrapper: bool) -> Any:
+    folder = cache_folder()
+    options: dict[str, Any] = {"no_cfunc_wrapper": True, "no_cpython_wrapper": no_cpython_wrapper}
+    of_the_user, config.CACHE_DIR = config.CACHE_DIR, folder or ""
+    try:
+        return numba.njit(nogil=True, cache=folder is not None, **options)(function)
+    finally:
+        config.CACHE_DIR = of_the_user
+
+
+class _Notice(event.Listener):
+    """Says once in a process that it compiles, when that has taken a second."""
+
+    def __init__(self) -> None:
+        self._began: list[float] = []
+        self._seconds = 0.0
+
+    def on_start(self, happening: Any) -> None:
+        self._began.append(time.perf_counter())
+
+    def on_end(self, happening: Any) -> None:
+        seconds = time.perf_counter() - self._began.pop()
+        own = happening.data["dispatcher"].py_func.__module__.startswith(__package__)
+        if self._began or not own or self._seconds > 1:  # within another, a user's, or said
+            return
+        self._seconds += seconds
+        if self._seconds > 1 and sys.stderr is not None:
+            print(
+                "tinynet: compiling the Numba kernels as they are needed, once on this machine "
+                "(10 to 25 seconds for a net)",
+                file=sys.stderr,
+            )
+
+
+event.register("numba:compile", _Notice())
