@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ def _noting_kernels(calls: list[Call]) -> Iterator[None]:
     from tinynet import kernels
 
     def noting(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(kernel)
         def noted(*args: Any) -> Any:
             result = kernel(*args)
             calls.append(

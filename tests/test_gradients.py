@@ -39,6 +39,22 @@ def test_float32_stays_float32_forward_and_backward(row):
     assert all(x.grad.dtype == np.float32 for x in inputs)
 
 
+@pytest.mark.parametrize("order", [np.ascontiguousarray, another_order])
+@pytest.mark.parametrize("row", TABLE, ids=str)
+def test_an_operation_changes_nothing_that_it_is_given(row, order):
+    for dtype in (np.float32, np.float64):
+        inputs = [order(x.astype(dtype)) if x.ndim else x.astype(dtype) for x in row.inputs]
+        y, *gradients = row.operation.forward(*inputs, **row.fresh_settings())
+        dy = np.asarray(np.random.default_rng(0).standard_normal(np.shape(y)), dtype)
+        before = [x.copy() for x in (*inputs, np.asarray(y), dy)]
+        for gradient in gradients[: len(inputs)]:
+            gradient(dy)
+        for x, same in zip((*inputs, np.asarray(y), dy), before):
+            assert np.array_equal(x, same, equal_nan=True)
+        for x, original in zip(inputs, row.inputs):
+            assert np.array_equal(x, original.astype(dtype))
+
+
 def test_every_registered_operation_has_a_row():
     covered = {f"tinynet.ops.{row.op}" for row in TABLE}
     ours = {name for name in autograd.registry if name.startswith("tinynet.ops.")}

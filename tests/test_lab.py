@@ -87,7 +87,7 @@ def test_a_training_run_uses_the_function_that_was_handed_in():
         calls.clear()
         if name == "conv2d_dx":  # the small net has no layer before its convolution
             with exercise.in_place(functions, None):
-                assert kernels.current.conv2d_dx is functions["conv2d_dx"]
+                assert kernels.current.conv2d_dx.__wrapped__ is functions["conv2d_dx"]
             continue
         trial.run(exercise, functions, plan)
         assert set(calls) == set(exercise.functions)

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 import numpy as np
 
 from tinynet.errors import OutOfMemoryError, ShapeError, no_broadcast, no_such_axis
+from tinynet.kernels.guard import body_on_views, is_foreign
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -136,7 +137,8 @@ def differentiable(function: Any = None, *, view: bool = False) -> Any:
     `(y, dx, dw, ...)`: the output, and for each of its first inputs a function that turns the
     gradient of the output, dy, into the gradient of that input. dx may have the broadcast shape:
     it is summed back to the shape of x here. What the backward pass needs, the nested functions
-    keep as local variables. A gradient that nobody asked for is never computed.
+    keep as local variables. A gradient that nobody asked for is never computed. No array that
+    comes in, dy included, is written to: others use it too.
 
     view: the output may share memory with the first input (reshape, transpose, ...). Whether it
     does is looked at each time, and a tensor that does is not changed in place.
@@ -158,6 +160,7 @@ def differentiable(function: Any = None, *, view: bool = False) -> Any:
 def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
     name = body.__name__.lstrip("_")
     qualified_name = f"{body.__module__}.{body.__name__}"
+    run = body_on_views(body, name) if is_foreign(body) else body
 
     @functools.wraps(body)
     def operation(*args: Any, **settings: Any) -> Tensor:
@@ -179,7 +182,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             else:
                 arrays.append(value)
         try:
-            result = body(*arrays, **settings)
+            result = run(*arrays, **settings)
         except ValueError as error:
             explain(error, name, arrays)
             raise

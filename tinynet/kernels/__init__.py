@@ -53,6 +53,7 @@ import numpy as np
 from tinynet.errors import unknown_name
 from tinynet.kernels import numpy_kernels
 from tinynet.kernels.geometry import Padding, Pair
+from tinynet.kernels.guard import is_foreign, on_views
 from tinynet.kernels.memory import keep_freed_memory
 
 NAMES = (
@@ -194,12 +195,15 @@ def _on_first_call(kernel: str) -> Callable[..., Any]:
 def override(**functions: Callable[..., Any]) -> Iterator[None]:
     """Put functions in place of the kernels of the same names, within a `with` block.
 
-    Raises ValueError for a name that is no kernel's.
+    They get read-only arrays, but for `momentum_step`, which works in place. Raises ValueError
+    for a name that is no kernel's.
     """
     for name in functions:
         if name not in NAMES + COMBINED:
             raise unknown_name("kernel", name, NAMES)
-    for name in tuple(functions):
+    for name, function in tuple(functions.items()):
+        if name != "momentum_step" and is_foreign(function):
+            functions[name] = on_views(function, name)
         functions = {**_DERIVED.get(name, {}), **functions}
     before = {name: getattr(current, name) for name in functions}
     for name, function in functions.items():

@@ -1,0 +1,123 @@
+"""What an operation or kernel of the user is given, it cannot change: others use it too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import kernels, nn
+from tinynet.nn import functional as F
+
+X = np.array([1.0, -1.0], np.float32)
+
+
+def masked(dy, x):
+    dy[x <= 0] = 0
+    return dy
+
+
+WRITES = {  # what a gradient may do to dy
+    "an assignment": masked,
+    "an operator": lambda dy, x: dy.__imul__(x > 0),
+    "a ufunc's out": lambda dy, x: np.multiply(dy, x > 0, out=dy),
+    "a view": lambda dy, x: masked(dy.reshape(-1), x),
+    "a method": lambda dy, x: dy.sort() or dy,
+    "fill": lambda dy, x: dy.fill(0) or dy,
+    "copyto": lambda dy, x: np.copyto(dy, 0, where=x <= 0) or dy,
+    "put": lambda dy, x: np.put(dy, [0], 0) or dy,
+}
+READS = {
+    "where": lambda dy, x: np.where(x > 0, dy, 0),
+    "a copy": lambda dy, x: masked(dy.copy(), x),
+    "dy itself": lambda dy, x: dy,
+}
+
+
+def my_relu(gradient):
+    @tinynet.differentiable
+    def my_relu(x):
+        def dx(dy):
+            return gradient(dy, x)
+
+        return np.maximum(x, 0), dx
+
+    return my_relu
+
+
+@pytest.mark.parametrize("how", WRITES)
+@pytest.mark.parametrize("then", [lambda y: y * 1.0, lambda y: y, lambda y: y.sum()])
+def test_a_gradient_that_writes_into_dy_is_named_and_changes_nothing(how, then):
+    x, w = (tinynet.tensor(X, requires_grad=True) for _ in range(2))
+    y = then(my_relu(WRITES[how])(x) + w)
+    g = np.full(y.shape, 2, np.float32)
+    with pytest.raises(RuntimeError, match="my_relu: its gradient dx writes into an array"):
+        y.backward(g)
+    assert (g == 2).all()
+    assert x.grad is None
+    assert w.grad is None
+
+
+@pytest.mark.parametrize("how", READS)
+def test_a_gradient_that_makes_its_own_is_left_in_peace(how):
+    x, w = (tinynet.tensor(X, requires_grad=True) for _ in range(2))
+    ((my_relu(READS[how])(x) + w) * 1.0).backward(np.ones(2, np.float32))
+    assert w.grad.tolist() == [1, 1]
+    assert x.grad.tolist() == [1, 1 if how == "dy itself" else 0]
+    x.grad += 1  # what comes back belongs to the caller
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda x: np.maximum(x, 0, out=x),
+        lambda x: x.__imul__(2),
+        lambda x: x.T.fill(0),
+        lambda x, scale=None: np.multiply(scale, 2, out=scale),
+    ],
+)
+def test_a_forward_pass_that_writes_into_its_input_is_named(body):
+    def my_operation(x, scale=None):
+        body(x) if scale is None else body(x, scale)
+        return x.copy(), lambda dy: dy
+
+    operation = tinynet.differentiable(my_operation)
+    t, array = tinynet.tensor(X, requires_grad=True), X.copy()
+    for x in (t, array):
+        with pytest.raises(RuntimeError, match="my_operation writes into an array"):
+            operation(x, scale=array) if "scale" in body.__code__.co_varnames else operation(x)
+    assert t.tolist() == X.tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("view", [False, True])
+@pytest.mark.parametrize(
+    "result", [lambda x: x, lambda x: x[:1], lambda x: np.broadcast_to(x, (3, 2))]
+)
+def test_what_an_operation_returns_can_be_changed(result, view):
+    def part(x):
+        return result(x), lambda dy: np.zeros_like(x)
+
+    x = tinynet.tensor(X)
+    y = tinynet.differentiable(view=view)(part)(x)
+    y += 1
+    assert x.tolist() == X.tolist()
+
+
+@pytest.mark.parametrize("name", kernels.available())
+@pytest.mark.parametrize("kernel", ["relu", "relu_dx", "conv2d", "conv2d_dw", "sum_pool2d_dx"])
+def test_a_kernel_of_the_user_that_writes_into_an_array_is_named(kernel, name):
+    def mine(*arrays):
+        arrays[0][...] = 0
+
+    before = kernels.current.name
+    kernels.use(name)
+    try:
+        model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AvgPool2d(2))
+        x = tinynet.randn(2, 1, 6, 6)
+        with (
+            kernels.override(**{kernel: mine}),
+            pytest.raises(RuntimeError, match=f"{kernel} writes into an array"),
+        ):
+            F.mse_loss(model(x), tinynet.zeros(2, 2, 2, 2)).backward()
+    finally:
+        kernels.use(before)
