@@ -606,6 +606,25 @@ IMAGES = [
         for call in (F.max_pool2d, F.avg_pool2d)
         for argument, value, least in [("stride", 0, 1), ("padding", -1, 0)]
     ],
+    *[
+        wrong(
+            call,
+            zeros(1, 1, 4, 4),
+            *rest,
+            error=ShapeError,
+            words=f"{call.__name__}: {argument} must be at most 2147483647, got {value}",
+            **{argument: value},
+        )
+        for call, rest, arguments in [
+            (F.conv2d, (zeros(1, 1, 1, 1),), ("stride", "padding", "dilation")),
+            (F.conv_transpose2d, (zeros(1, 1, 1, 1),), ("stride", "padding", "dilation")),
+            (F.max_pool2d, (1,), ("stride", "padding", "dilation")),
+            (F.max_pool2d, (), ("kernel_size",)),
+            (F.avg_pool2d, (1,), ("stride", "padding")),
+        ]
+        for argument in arguments
+        for value in (2**31, 2**63, 10**30)
+    ],
     wrong(
         F.max_pool2d,
         zeros(1, 1, 4, 4),

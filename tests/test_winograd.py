@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tinynet import kernels
 from tinynet.kernels import numpy_kernels, rows, threads, winograd
 
 SAME = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
@@ -97,3 +98,39 @@ def test_agrees_with_rows_far_outside_of_the_image(rng):
     cut_away = winograd.conv2d(x, w, None, (4, 4), (-1, -1))  # as a gradient of wide padding does
     inner = rows.conv2d(np.ascontiguousarray(x[:, 1:, 1:]), w, None, (1, 1), ((0, 0), (0, 0)))
     np.testing.assert_allclose(cut_away, inner, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", kernels.available())
+@pytest.mark.parametrize("shape", [(4, 32, 32, 28), (32, 64, 64, 17), (64, 33, 40, 12)])
+def test_an_odd_pixel_reaches_no_further_than_the_documents_say(shape, name, rng):
+    """As `tinynet.conv2d` and docs/kernels.md tell: 4 pixels, a millionth of its products."""
+    N, C, O, side = shape
+    x, w = normal(rng, N, C, side, side), normal(rng, O, C, 3, 3)
+    dy = normal(rng, N, O, side, side)
+    before = kernels.current.name
+    kernels.use(name)
+    try:
+
+        def both(x, dy):
+            kernel_set = kernels.current
+            y = kernel_set.conv2d(x, w, None, *SAME)
+            return y, kernel_set.conv2d_dx(dy, w, (side, side), *SAME)
+
+        usual = both(x, dy)
+        for value in (np.nan, np.inf, 1e8):
+            odd_x, odd_dy = x.copy(), dy.copy()
+            odd_x[1, 0, 7, 7] = odd_dy[1, 0, 7, 7] = value
+            with np.errstate(invalid="ignore"):  # inf - inf
+                odd = both(odd_x, odd_dy)
+            for z, z_usual in zip(odd, usual):
+                far = np.ones(z.shape, bool)
+                far[1, :, 3:12, 3:12] = False
+                np.testing.assert_array_equal(z[far], z_usual[far])
+                far[1] = True
+                far[1, :, 6:9, 6:9] = False
+                if value == 1e8:
+                    assert np.abs(z - z_usual)[far].max() <= 1e-6 * value * np.abs(w).max()
+                else:
+                    assert not np.isfinite(z[1, :, 6:9, 6:9]).any()
+    finally:
+        kernels.use(before)

@@ -16,12 +16,15 @@ from tinynet.ops.checks import check_float
 IntPair: TypeAlias = int | Sequence[int]
 R = TypeVar("R")
 
+MOST = 2**31 - 1
+"""The largest argument: places in memory are then far from what 64 bits can count."""
+
 
 def pair(op: str, argument: str, value: IntPair, least: int) -> Pair:
-    """`value` or `(vertical, horizontal)` as a pair of ints that are at least `least`."""
+    """`value` or `(vertical, horizontal)` as a pair of ints from `least` to MOST."""
     if isinstance(value, tuple) and len(value) == 2:  # as layers keep it
         first, second = value
-        if type(first) is int is type(second) and min(first, second) >= least:
+        if type(first) is int is type(second) and least <= min(value) <= max(value) <= MOST:
             return first, second
     values = value if isinstance(value, Sequence) else (value, value)
     try:
@@ -32,6 +35,8 @@ def pair(op: str, argument: str, value: IntPair, least: int) -> Pair:
         ) from None
     if min(first, second) < least:
         raise ShapeError(f"{op}: {argument} must be at least {least}, got {value!r}")
+    if max(first, second) > MOST:
+        raise ShapeError(f"{op}: {argument} must be at most {MOST}, got {value!r}")
     return first, second
 
 
