@@ -40,13 +40,12 @@ called
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import glob
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,6 +55,7 @@ from tinynet.errors import unknown_name
 from tinynet.kernels import numpy_kernels
 from tinynet.kernels.geometry import Padding, Pair
 from tinynet.kernels.memory import keep_freed_memory
+from tinynet.scope import Scope
 
 NAMES = (
     "conv2d",
@@ -187,25 +187,30 @@ def _load_numba() -> Any:
     return numba_kernels
 
 
-@contextlib.contextmanager
-def override(**functions: Callable[..., Any]) -> Iterator[None]:
+class override(Scope):  # noqa: N801 (written like a function)
     """Put functions in place of the kernels of the same names, within a `with` block.
 
     Raises ValueError for a name that is no kernel's.
     """
-    for name in functions:
-        if name not in NAMES + COMBINED:
-            raise unknown_name("kernel", name, NAMES)
-    for name in tuple(functions):
-        functions = {**_DERIVED.get(name, {}), **functions}
-    before = {name: getattr(current, name) for name in functions}
-    for name, function in functions.items():
-        setattr(current, name, function)
-    try:
-        yield
-    finally:
-        for name, function in before.items():
-            setattr(current, name, function)
+
+    def __init__(self, **functions: Callable[..., Any]) -> None:
+        for name in functions:
+            if name not in NAMES + COMBINED:
+                raise unknown_name("kernel", name, NAMES)
+        for name in tuple(functions):
+            functions = {**_DERIVED.get(name, {}), **functions}
+        self._functions = functions
+        self._before: list[dict[str, Callable[..., Any]]] = []
+
+    def again(self) -> override:
+        return override(**self._functions)
+
+    def __enter__(self) -> None:
+        self._before.append({name: getattr(current, name) for name in self._functions})
+        vars(current).update(self._functions)
+
+    def __exit__(self, *error: object) -> None:
+        vars(current).update(self._before.pop())
 
 
 def laid_out(x: np.ndarray) -> np.ndarray:
