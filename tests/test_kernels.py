@@ -205,6 +205,43 @@ def test_max_pool_sends_ties_to_the_first_winner(images, height, case, rng):
     close(actual, reference.max_pool2d_dx(dy, x, y, *case))
 
 
+@pytest.mark.parametrize("case", POOLS)
+@pytest.mark.parametrize(("images", "height"), [(3, 7), (1, 8), (20, 8)])
+@pytest.mark.parametrize("values", [(0, np.nan), (-np.inf, 1), (-np.inf, np.inf, np.nan, -1, 0, 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_dy_of_a_max_pool_goes_to_one_pixel_the_first_nan_or_the_first_of_the_largest(
+    values, images, height, case, dtype, rng
+):
+    x = rng.choice(np.array(values, dtype), (images, 2, height, 8))
+    y = reference.max_pool2d(x, *case)
+    dy = rng.uniform(1, 2, y.shape).astype(dtype)
+    expected = reference.max_pool2d_dx(dy, x, y, *case)
+    assert expected.sum() == pytest.approx(dy.sum(), rel=1e-5)
+    current = kernels.current
+    actual, kept = current.max_pool2d_kept(x, *case, False)
+    np.testing.assert_array_equal(actual, y)
+    close(current.max_pool2d_dx(dy, x, actual, *case), expected)
+    close(current.max_pool2d_kept_dx(dy, kept, x.shape[2:], *case), expected)
+
+    positive = reference.relu(y)
+    expected = reference.max_pool2d_dx(reference.relu_dx(dy, positive), x, y, *case)
+    actual, kept = current.max_pool2d_kept(x, *case, True)
+    np.testing.assert_array_equal(actual, positive)
+    close(current.max_pool2d_kept_dx(dy, kept, x.shape[2:], *case), expected)
+
+
+@pytest.mark.parametrize("size", [5, 1 << 17, 1 << 19])
+def test_relu_passes_nan_and_its_gradient_on(size):
+    x = np.zeros(size, np.float32)
+    x[:3] = np.nan, -np.inf, np.inf
+    y = kernels.current.relu(x)
+    np.testing.assert_array_equal(y[:4], [np.nan, 0, np.inf, 0])
+    dx = kernels.current.relu_dx(np.ones_like(x), y)
+    assert dx[:4].tolist() == [1, 0, 1, 0]
+    np.testing.assert_array_equal(reference.relu(x[:5]), y[:5])
+    np.testing.assert_array_equal(reference.relu_dx(np.ones_like(x[:5]), y[:5]), dx[:5])
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("case", [case[:3] for case in POOLS[:5]] + LARGE_WINDOWS)

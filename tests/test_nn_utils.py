@@ -49,20 +49,110 @@ def test_other_norms(p, norm):
     assert clip_grad_norm_(parameters([3.0], [-4.0]), 100, p).item() == pytest.approx(norm)
 
 
-def test_nothing_to_clip_gives_norm_zero():
+def test_without_gradients_there_is_nothing_to_clip():
     assert clip_grad_norm_([nn.Parameter([1.0])], 1).item() == 0
-    assert clip_grad_norm_([], 1, math.inf).item() == 0
 
 
-def test_a_norm_that_is_not_finite_shows():
-    (p,) = parameters([math.nan, 1.0])
-    with pytest.raises(RuntimeError, match="the norm of the gradients is nan"):
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_norm_that_is_not_finite_shows(bad):
+    (p,) = parameters([bad, 1.0])
+    with pytest.raises(RuntimeError, match=f"the norm of the gradients is {bad}"):
         clip_grad_norm_(p, 1, error_if_nonfinite=True)
     assert p.grad.numpy()[1] == 1
-    assert math.isnan(clip_grad_norm_(p, 1).item())
+    np.testing.assert_array_equal(clip_grad_norm_(p, 1).item(), bad)
     assert np.isnan(p.grad.numpy()).all()
-    (p,) = parameters([math.inf, 1.0])
-    assert clip_grad_norm_(p, 1).item() == math.inf
+
+
+HUGE = float(np.finfo(np.float32).max)
+
+
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3, 30, math.inf])
+@pytest.mark.parametrize("size", [1e-44, 1e-40, 1e-30, 1e-20, 1e-3, 1e15, 1e20, 1e30, HUGE])
+def test_the_norm_of_gradients_of_any_size_is_right_and_they_keep_their_direction(size, p):
+    ps = parameters([3 * size / 4, 0.0], np.full((100, 3), size))
+    before = np.concatenate([q.grad.data.ravel() for q in ps]).astype(np.float64)
+    norm = np.abs(before).max() * np.linalg.norm(before / np.abs(before).max(), p)
+    found = clip_grad_norm_(ps, 1.0, p)
+    assert found.item() == pytest.approx(norm, rel=1e-5, abs=1e-45)
+    after = np.concatenate([q.grad.data.ravel() for q in ps])
+    np.testing.assert_allclose(after, before * min(1, 1 / (norm + 1e-6)), rtol=1e-5)
+
+
+def test_a_norm_of_float64_may_be_larger_than_its_square_can():
+    p = nn.Parameter(np.zeros(2))
+    p.grad = tinynet.tensor(np.array([3e200, 4e200]))
+    assert clip_grad_norm_(p, 1.0).item() == pytest.approx(5e200)
+    np.testing.assert_allclose(p.grad.data, [0.6, 0.8])
+    p.grad.data[:] = 1.7e308  # here the norm itself is too large
+    assert clip_grad_norm_(p, 1.0).item() == math.inf
+    assert np.isnan(p.grad.data).all()
+
+
+def test_clipping_heeds_no_seterr():
+    (p,) = parameters([1e30, 1e-30])
+    with np.errstate(all="raise"):
+        clip_grad_norm_(p, 1.0)
+    assert p.grad.tolist() == [1, 0]
+
+
+def clip_norm(ps):
+    clip_grad_norm_(ps, 1.0)
+
+
+def clip_value(ps):
+    clip_grad_value_(ps, 1.0)
+
+
+def to_vector(ps):
+    parameters_to_vector(ps)
+
+
+def from_vector(ps):
+    vector_to_parameters(tinynet.zeros(0), ps)
+
+
+def optimize(ps):
+    tinynet.optim.SGD(ps, lr=1.0)
+
+
+@pytest.mark.parametrize("use", [clip_norm, clip_value, to_vector, from_vector, optimize])
+def test_what_is_no_list_of_parameters_is_refused_with_what_to_pass(use):
+    model = nn.Linear(2, 1)
+    used = model.parameters()
+    list(used)
+    for wrong, error, words in (
+        (used, ValueError, "generator was used up before: call model.parameters() again"),
+        ([], ValueError, "the list of parameters is empty"),
+        (model, TypeError, "pass model.parameters()"),
+        (model.parameters, TypeError, "call it: model.parameters()"),
+        (model.named_parameters(), TypeError, "not model.named_parameters()"),
+        (model.state_dict(), TypeError, "must be a list or an iterator"),
+        ([model.weight.data], TypeError, "is a ndarray, no tensor"),
+        (None, TypeError, "not a NoneType"),
+    ):
+        with pytest.raises(error) as raised:
+            use(wrong)
+        assert words in str(raised.value)
+
+
+def test_a_parameter_or_a_gradient_that_comes_twice_is_scaled_once():
+    (p,) = parameters([3.0, 4.0])
+    assert clip_grad_norm_([p, p], 1.0).item() == 5
+    np.testing.assert_allclose(p.grad.data, [0.6, 0.8], rtol=1e-5)
+    p, other = parameters([3.0, 4.0], [0.0, 0.0])
+    other.grad = p.grad
+    assert clip_grad_norm_([p, other], math.sqrt(0.5)).item() == pytest.approx(math.sqrt(50))
+    np.testing.assert_allclose(p.grad.data, [0.3, 0.4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("clip", [clip_norm, clip_value])
+def test_clipping_a_gradient_that_an_operation_has_kept_shows_in_its_backward_pass(clip):
+    (p,) = parameters([3.0, 4.0])
+    x = tinynet.ones(2, requires_grad=True)
+    y = (x * p.grad).sum()
+    clip(p)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
 
 
 def test_clip_value_limits_each_element():
@@ -71,18 +161,28 @@ def test_clip_value_limits_each_element():
     assert p.grad.tolist() == [[-1, 0.5], [1, -0.5]]
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: clip_grad_norm_([], -1), "max_norm must be 0 or more, got -1"),
-        (lambda: clip_grad_norm_([], 1, 0), "norm_type must be larger than 0, got 0"),
-        (lambda: clip_grad_value_([], -1), "clip_value must be 0 or more, got -1"),
-        (lambda: parameters_to_vector([]), "there are no parameters"),
-    ],
-)
-def test_wrong_arguments_are_refused(call, words):
-    with pytest.raises(ValueError, match=words):
-        call()
+@pytest.mark.parametrize("value", [-1, math.nan, -math.inf, np.float32(-1)])
+def test_a_limit_below_zero_or_nan_is_refused(value):
+    p = parameters([1.0])
+    for call, name in (
+        (lambda: clip_grad_norm_(p, value), "clip_grad_norm_: max_norm"),
+        (lambda: clip_grad_norm_(p, 1, value), "clip_grad_norm_: norm_type"),
+        (lambda: clip_grad_value_(p, value), "clip_grad_value_: clip_value"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be 0 or more, got {value}"):
+            call()
+    with pytest.raises(ValueError, match="norm_type must be more than 0"):
+        clip_grad_norm_(p, 1, 0)
+    with pytest.raises(TypeError, match="max_norm must be a number, got '1'"):
+        clip_grad_norm_(p, "1")
+
+
+@pytest.mark.parametrize(("limit", "left"), [(0, 0), (math.inf, 3)])
+def test_a_limit_of_zero_stops_all_and_an_infinite_one_measures(limit, left):
+    (p,) = parameters([3.0])
+    assert clip_grad_norm_(p, limit).item() == 3
+    clip_grad_value_(p, limit)
+    assert p.grad.tolist() == [left]
 
 
 def test_parameters_go_to_a_vector_and_back():

@@ -202,7 +202,7 @@ def test_max_pool_passes_nan_and_infinity_on(rng):
     dy = np.full_like(y, np.inf)
     dx = numba_kernels.max_pool2d_dx(dy, x, y, (2, 2), (2, 2), padding(0), ONE)
     assert not np.isnan(dx).any()
-    assert np.isinf(dx).sum() == y.size - np.isnan(y).sum()
+    assert np.isinf(dx).sum() == y.size
 
 
 @pytest.mark.parametrize("N", [3, 20])
@@ -414,9 +414,8 @@ def test_the_winners_of_blocks_get_all_of_dy(N, side, rectified, rng):
     dx = numba_kernels.max_pool2d_kept_dx(dy, kept, (side, side), *case)
     passed = dy * ~(largest <= 0) if rectified else dy
     expected = numpy_kernels.max_pool2d_dx(passed, x, largest, *case)
-    expected[0, 1, :2, :2] = dx[0, 1, :2, :2]  # of a window with NaN NumPy's winner is any
     np.testing.assert_array_equal(dx, expected)
-    assert sorted(dx[0, 1, :2, :2].ravel())[-1] == max(dy[0, 1, 0, 0], 0)
+    assert dx[0, 1, 0, 0] == dy[0, 1, 0, 0]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

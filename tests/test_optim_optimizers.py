@@ -642,3 +642,61 @@ def test_a_formula_that_looks_at_whole_parameters_gets_them_one_by_one():
     for p, old in zip(params, before):
         assert np.linalg.norm(p.data - old) == pytest.approx(1, rel=1e-5)
     assert optimizer._bundles == {}
+
+
+# ----- gradients too large and too small ------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW, RMSprop, Adagrad, Adadelta])
+@pytest.mark.parametrize(
+    ("shape", "others"), [((3,), []), ((3,), [(4,)]), ((200, 50), [(4,)]), ((1500, 800), [])]
+)
+@pytest.mark.parametrize(("dtype", "large"), [(np.float32, 1e20), (np.float64, -1e200)])
+def test_a_gradient_whose_square_overflows_is_refused_before_it_is_remembered(
+    kind, shape, others, dtype, large
+):
+    params = [parameter(s, dtype) for s in (*others, shape)]
+    twins = [p.detach().clone().requires_grad_() for p in params]
+    optimizer, twin = kind(params, lr=0.1), kind(twins, lr=0.1)
+    for o, ps in ((optimizer, params), (twin, twins)):
+        train(o, ps, 2)
+    for p in params[:-1]:
+        p.grad = None
+    params[-1].grad.data.flat[1] = large
+    before = params[-1].data.copy()
+    with pytest.raises(FloatingPointError, match="clip_grad_norm_") as error:
+        optimizer.step()
+    assert f"{kind.__name__}: overflow" in str(error.value)
+    assert f"lr=0.1 and gradients of up to {abs(large):.3g} (that of parameter " in str(error.value)
+    if params[-1].numel() <= optimizer_module.BLOCK:
+        decay = 1 - 0.1 * 0.01 if kind is AdamW else 1  # which comes first
+        np.testing.assert_array_equal(params[-1].data, before * dtype(decay))
+        params[-1].grad = twins[-1].grad
+        for o in (optimizer, twin):
+            for p in params[:-1] + twins[:-1]:
+                p.grad = None
+            o.step()
+        np.testing.assert_allclose(params[-1].data, twins[-1].data, rtol=1e-2, atol=1e-2)
+
+
+def test_the_error_for_an_overflow_names_the_largest_gradient_of_all_groups():
+    body, head = parameter((3,)), parameter((2, 2))
+    optimizer = Adam([{"params": [body]}, {"params": [head], "lr": 0.5}])
+    body.grad, head.grad = tinynet.full((3,), 1e3), tinynet.full((2, 2), -3e30)
+    with pytest.raises(FloatingPointError, match=r"3e\+30 \(that of parameter 1, of shape \(2, 2"):
+        optimizer.step()
+
+
+@all_variants
+@pytest.mark.parametrize("size", [1e-45, 1e-38, 1e-25, 1e17])
+@pytest.mark.parametrize("shape", [(3,), (1500, 800)])
+def test_a_gradient_of_any_size_that_fits_gives_a_finite_step_whatever_seterr_says(
+    kind, settings, size, shape
+):
+    p, other = parameter(shape), parameter((2,))
+    optimizer = kind([p, other], **settings)
+    for g in (size, 1.0):
+        p.grad, other.grad = tinynet.full(shape, g), tinynet.ones(2)
+        with np.errstate(all="raise"):
+            optimizer.step()
+    assert np.isfinite(p.data).all()

@@ -190,6 +190,27 @@ def test_plateau_with_nothing_but_nan_reduces():
     assert schedule.get_last_lr() == [0.1, 0.2 * 0.1]
 
 
+@pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
+@pytest.mark.parametrize("best", [-50.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 50.0])
+@pytest.mark.parametrize(("mode", "up"), [("min", -1), ("max", 1)])
+def test_plateau_counts_an_improvement_of_more_than_the_threshold_whatever_the_sign(
+    mode, up, best, threshold_mode
+):
+    margin = 0.1 * (abs(best) if threshold_mode == "rel" else 1)
+    no_better = [best, best + up * 0.9 * margin, best - up * margin, best - up, math.nan]
+    for metric, better in [
+        *((m, False) for m in (*no_better, math.inf, -math.inf)),
+        (best + up * (1.1 * margin + 1e-6), True),
+    ]:
+        schedule = ReduceLROnPlateau(
+            build_optimizer(), mode, threshold=0.1, threshold_mode=threshold_mode, patience=0
+        )
+        schedule.step(best)
+        schedule.step(metric)
+        assert schedule.best == (metric if better else best)
+        assert (schedule.get_last_lr()[0] == 1.0) is better
+
+
 def test_one_cycle_ends_at_its_lowest_rate_and_says_when_it_is_over():
     optimizer = build_optimizer()
     schedule = OneCycleLR(optimizer, 2.0, total_steps=10)

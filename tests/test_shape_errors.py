@@ -214,6 +214,15 @@ OPERATIONS = [
         "max_pool2d: padding=2 must be at most half of kernel_size=(4, 3), ... Use padding=(2, 1)",
     ),
     (
+        lambda: F.max_pool2d(zeros(1, 1, 2, 4), (2, 1), 1, (1, 0), (3, 1)),
+        "max_pool2d: with kernel_size=(2, 1), padding=(1, 0) and dilation=(3, 1) some windows over "
+        "the image of 2x4 would hold padding alone, along axis 2. ... a smaller dilation",
+    ),
+    (
+        lambda: F.avg_pool2d(zeros(1, 1, 4, 0), 2, padding=1),
+        "avg_pool2d: ... the image of 4x0 would hold padding alone, along axis 3.",
+    ),
+    (
         lambda: F.avg_pool2d(zeros(3, 8, 8), 2),
         "avg_pool2d: the input must have shape (N, C, H, W), got (3, 8, 8); ... x.unsqueeze(0)",
     ),

@@ -16,7 +16,7 @@ import functools
 import inspect
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from tinynet.nn.location import Line, layer_path, running_modules, user_line
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.untouched import untouched
+from tinynet.scope import Scope
 from tinynet.tensor import Tensor
 
 MOVED_IN_TRAINING = ("running_mean", "running_var")  # arguments that batch_norm overwrites
@@ -167,7 +168,7 @@ class _Call:
         return [Operand.of(*given) for given in self.inputs]
 
 
-class detect_anomaly(contextlib.ContextDecorator):  # noqa: N801 (PyTorch's name)
+class detect_anomaly(Scope):  # noqa: N801 (PyTorch's name)
     """Raise AnomalyError at the first operation inside that yields NaN or infinity.
 
     A context manager and a decorator, for this thread. The error names the operation, the layer,
@@ -193,8 +194,9 @@ class detect_anomaly(contextlib.ContextDecorator):  # noqa: N801 (PyTorch's name
         made = super().__new__(cls)
         return made if function is None else cls()(function)  # a decorator without parentheses
 
-    def _recreate_cm(self) -> detect_anomaly:  # a decorated function may run in several threads
-        return type(self)()
+    def again(self) -> Scope:
+        scope: Scope = type(self)()
+        return scope
 
     def __enter__(self) -> None:
         stack = contextlib.ExitStack()
@@ -210,11 +212,15 @@ class detect_anomaly(contextlib.ContextDecorator):  # noqa: N801 (PyTorch's name
 
 
 class _Watch:
-    """Looks at every result of an operation and at every gradient."""
+    """Looks at every result of an operation and at every gradient.
+
+    calls: those of all watches, as a graph may be made in one block and used in another.
+    """
+
+    calls: ClassVar[weakref.WeakKeyDictionary[autograd.Node, _Call]] = weakref.WeakKeyDictionary()
 
     def __init__(self, before: autograd.Observer | None) -> None:
         self.before = before
-        self.calls: weakref.WeakKeyDictionary[autograd.Node, _Call] = weakref.WeakKeyDictionary()
 
     def forward(
         self, op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Tensor

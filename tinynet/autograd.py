@@ -29,6 +29,7 @@ import numpy as np
 
 from tinynet.errors import OutOfMemoryError, ShapeError, no_broadcast, no_such_axis
 from tinynet.kernels.guard import body_on_views, is_foreign
+from tinynet.scope import Scope
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -355,7 +356,7 @@ def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, pull: Pull)
     return np.asarray(summed.reshape(shape))
 
 
-class _GradMode(contextlib.ContextDecorator):
+class _GradMode(Scope):
     """Base of `no_grad` and `enable_grad`; both nest, serve as decorators and are per thread."""
 
     recording: bool
@@ -367,8 +368,9 @@ class _GradMode(contextlib.ContextDecorator):
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
         self._before: list[bool] = []
 
-    def _recreate_cm(self) -> _GradMode:  # a decorated function may run in several threads
-        return type(self)()
+    def again(self) -> Scope:
+        mode: Scope = type(self)()
+        return mode
 
     def __enter__(self) -> None:
         self._before.append(state.recording)
@@ -379,7 +381,7 @@ class _GradMode(contextlib.ContextDecorator):
 
 
 class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
-    """Record nothing inside: `with no_grad(): ...`, or as a decorator.
+    """Record nothing inside: `with no_grad(): ...`, or above a function, generators included.
 
     >>> import tinynet
     >>> x = tinynet.ones(2, requires_grad=True)

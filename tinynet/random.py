@@ -7,11 +7,11 @@ not disturb each other; a new thread starts unseeded.
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator
 
 import numpy as np
+
+from tinynet.scope import Scope
 
 
 class _ThreadGenerator(threading.local):
@@ -46,8 +46,7 @@ def default_rng(rng: np.random.Generator | None = None) -> np.random.Generator:
     return _state.generator
 
 
-@contextlib.contextmanager
-def use_rng(rng: np.random.Generator) -> Iterator[None]:
+class use_rng(Scope):  # noqa: N801 (written like a function)
     """Within the block `rng` is this thread's default generator.
 
     >>> with use_rng(np.random.default_rng(7)):
@@ -55,9 +54,17 @@ def use_rng(rng: np.random.Generator) -> Iterator[None]:
     >>> a == np.random.default_rng(7).random()
     True
     """
-    before = _state.generator
-    _state.generator = rng
-    try:
-        yield
-    finally:
-        _state.generator = before
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._before: list[np.random.Generator | None] = []
+
+    def again(self) -> use_rng:
+        return use_rng(self._rng)
+
+    def __enter__(self) -> None:
+        self._before.append(_state.generator)
+        _state.generator = self._rng
+
+    def __exit__(self, *error: object) -> None:
+        _state.generator = self._before.pop()

@@ -40,11 +40,10 @@ called
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,6 +54,7 @@ from tinynet.kernels import numpy_kernels
 from tinynet.kernels.geometry import Padding, Pair
 from tinynet.kernels.guard import is_foreign, on_views
 from tinynet.kernels.memory import keep_freed_memory
+from tinynet.scope import Scope
 
 NAMES = (
     "conv2d",
@@ -191,28 +191,32 @@ def _on_first_call(kernel: str) -> Callable[..., Any]:
     return load_and_call
 
 
-@contextlib.contextmanager
-def override(**functions: Callable[..., Any]) -> Iterator[None]:
+class override(Scope):  # noqa: N801 (written like a function)
     """Put functions in place of the kernels of the same names, within a `with` block.
 
     They get read-only arrays, but for `momentum_step`, which works in place. Raises ValueError
     for a name that is no kernel's.
     """
-    for name in functions:
-        if name not in NAMES + COMBINED:
-            raise unknown_name("kernel", name, NAMES)
-    for name, function in tuple(functions.items()):
-        if name != "momentum_step" and is_foreign(function):
-            functions[name] = on_views(function, name)
-        functions = {**_DERIVED.get(name, {}), **functions}
-    before = {name: getattr(current, name) for name in functions}
-    for name, function in functions.items():
-        setattr(current, name, function)
-    try:
-        yield
-    finally:
-        for name, function in before.items():
-            setattr(current, name, function)
+
+    def __init__(self, **functions: Callable[..., Any]) -> None:
+        for name, function in tuple(functions.items()):
+            if name not in NAMES + COMBINED:
+                raise unknown_name("kernel", name, NAMES)
+            if name != "momentum_step" and is_foreign(function):
+                functions[name] = on_views(function, name)
+            functions = {**_DERIVED.get(name, {}), **functions}
+        self._functions = functions
+        self._before: list[dict[str, Callable[..., Any]]] = []
+
+    def again(self) -> override:
+        return override(**self._functions)
+
+    def __enter__(self) -> None:
+        self._before.append({name: getattr(current, name) for name in self._functions})
+        vars(current).update(self._functions)
+
+    def __exit__(self, *error: object) -> None:
+        vars(current).update(self._before.pop())
 
 
 def laid_out(x: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """ReLU and its gradient in one pass over memory, shared by the threads where it is long.
 
-Both are bound by memory, not by arithmetic. `dy * (y > 0)` on a whole array writes a mask and
+Both are bound by memory, not by arithmetic. `dy * (y != 0)` on a whole array writes a mask and
 reads it back; cut into pieces that fit into the cache, the mask never leaves it.
 """
 
@@ -42,21 +42,21 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 
 def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """dy where y > 0, else 0."""
+    """dy where y, a result of `relu`, is not 0: where it is positive or NaN."""
     dx: np.ndarray
     if y.size <= PIECE and dy.dtype is y.dtype:
-        dx = dy * (y > 0)
+        dx = dy * (y != 0)
         return dx
     dx = np.empty_like(y, np.result_type(dy, y))
     flat = flat_views(dy, y, dx)
     if flat is None:
-        np.multiply(dy, y > 0, out=dx)
+        np.multiply(dy, y != 0, out=dx)
         return dx
 
     def work(part: slice) -> None:
         for start in range(part.start, part.stop, PIECE):
             piece = slice(start, min(start + PIECE, part.stop))
-            np.multiply(flat[0][piece], flat[1][piece] > 0, out=flat[2][piece])
+            np.multiply(flat[0][piece], flat[1][piece] != 0, out=flat[2][piece])
 
     share_out(work, y.size)
     return dx

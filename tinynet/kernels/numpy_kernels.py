@@ -25,6 +25,7 @@ For batches `rows.py` has a faster plan, with many channels `winograd.py`, for a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -280,7 +281,7 @@ def max_pool2d_dx(
     padding: Padding,
     dilation: Pair,
 ) -> np.ndarray:
-    """Gradient of the input: dy goes to the first element of each window that equals y."""
+    """Gradient of the input: dy goes to the first of each window that equals y, or is NaN."""
     size = (x.shape[2], x.shape[3])
     return max_pool2d_kept_dx(dy, (x, y, False), size, kernel, stride, padding, dilation)
 
@@ -296,24 +297,28 @@ def max_pool2d_kept_dx(
 ) -> np.ndarray:
     """The same, from what `max_pool2d_kept` kept; where it made 0 of a maximum nobody gets dy."""
     x, y, rectified = kept
+    with_nan = math.isnan(np.maximum.reduce(y, None, initial=-math.inf))
     if _quarters(x, kernel, stride, padding, dilation):
-        passed = dy * (y > 0) if rectified else dy
-        return _quarters_dx(batch_last(passed), batch_last(x))
-    taps = _taps(x, kernel, stride, padding, dilation, -np.inf)
+        passed = dy * (y != 0) if rectified else dy
+        return _quarters_dx(batch_last(passed), batch_last(x), with_nan)
+    taps = _taps(x, kernel, stride, padding, dilation, np.nan)  # padding equals no maximum
+    nans = _taps(np.isnan(x), kernel, stride, padding, dilation, False) if with_nan else None
     y = batch_last(y)
 
     def winners(channels: slice) -> Iterator[np.ndarray]:
         largest = y[channels]
-        free = largest > 0 if rectified else None  # windows whose winner is still to be found
-        for tap in taps[:-1]:
+        free = largest != 0 if rectified else None  # windows whose winner is still to be found
+        for k, tap in enumerate(taps[:-1]):
             wins = tap[channels] == largest
+            if nans is not None:
+                wins |= nans[k][channels]
             if free is None:
                 free = ~wins
             else:
                 wins &= free
                 free ^= wins
             yield wins
-        yield taps[-1][channels] == largest if free is None else free  # the last takes the rest
+        yield np.ones((), bool) if free is None else free  # the last takes the rest
 
     return _scatter_taps(winners, dy, size, kernel, stride, padding, dilation)
 
@@ -332,18 +337,23 @@ def _quarters(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilat
     )
 
 
-def _quarters_dx(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _quarters_dx(dy: np.ndarray, x: np.ndarray, with_nan: bool) -> np.ndarray:
     """dy (C, OH, OW, 1), x (C, H, W, 1) -> dx (1, C, H, W).
 
     Of a row, then of two rows, the first wins a tie, so it is the first of the window. What the
     winner does not get the other gets: all or nothing.
     """
+
+    def wins(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        larger = first >= second
+        return larger | np.isnan(first) if with_nan else larger
+
     left, right = x[:, :, ::2], x[:, :, 1::2]
     halves = np.maximum(left, right)
     dhalves, dx = np.empty(halves.shape, dy.dtype), np.empty(x.shape, dy.dtype)
     for given, first_wins, first, second in (
-        (dy, halves[:, ::2] >= halves[:, 1::2], dhalves[:, ::2], dhalves[:, 1::2]),
-        (dhalves, left >= right, dx[:, :, ::2], dx[:, :, 1::2]),
+        (dy, wins(halves[:, ::2], halves[:, 1::2]), dhalves[:, ::2], dhalves[:, 1::2]),
+        (dhalves, wins(left, right), dx[:, :, ::2], dx[:, :, 1::2]),
     ):
         np.multiply(given, first_wins, out=first)
         np.subtract(given, first, out=second)

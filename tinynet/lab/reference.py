@@ -139,18 +139,25 @@ def max_pool2d_dx(
 def winners(
     x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> tuple[Array, Array]:
-    """(y, places): the largest element of each window, and where the first such stands in x."""
+    """(y, places): the largest element of each window, and where the first such stands in x.
+
+    A NaN is larger than every number.
+    """
     OH, OW = output_size(x, kernel, stride, padding, dilation)
-    padded = pad(x, padding, -np.inf)
     y = np.full((*x.shape[:2], OH, OW), -np.inf, x.dtype)
-    places = np.zeros((*y.shape, 2), int)
+    places = np.full((*y.shape, 2), -1)
     for n, c, p, q in np.ndindex(y.shape):
         for i in range(kernel[0]):
             for j in range(kernel[1]):
-                row, column = p * stride[0] + i * dilation[0], q * stride[1] + j * dilation[1]
-                if padded[n, c, row, column] > y[n, c, p, q]:
-                    y[n, c, p, q] = padded[n, c, row, column]
-                    places[n, c, p, q] = row - padding[0][0], column - padding[1][0]
+                row = p * stride[0] + i * dilation[0] - padding[0][0]
+                column = q * stride[1] + j * dilation[1] - padding[1][0]
+                if not (0 <= row < x.shape[2] and 0 <= column < x.shape[3]):
+                    continue  # padding
+                best, pixel = y[n, c, p, q], x[n, c, row, column]
+                first_nan = np.isnan(pixel) and not np.isnan(best)
+                if places[n, c, p, q, 0] < 0 or pixel > best or first_nan:
+                    y[n, c, p, q] = pixel
+                    places[n, c, p, q] = row, column
     return y, places
 
 
@@ -170,19 +177,19 @@ def sum_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Padding) -> Array:
 
 
 def relu(x: Array) -> Array:
-    """x where it is positive, else 0."""
+    """x where it is positive or NaN, else 0."""
     y = np.zeros(x.shape, x.dtype)
     for index in np.ndindex(x.shape):
-        if x[index] > 0:
+        if not x[index] <= 0:
             y[index] = x[index]
     return y
 
 
 def relu_dx(dy: Array, y: Array) -> Array:
-    """dy where the output y is positive, else 0."""
+    """dy where the output y is not 0."""
     dx = np.zeros(y.shape, dy.dtype)
     for index in np.ndindex(y.shape):
-        if y[index] > 0:
+        if y[index] != 0:
             dx[index] = dy[index]
     return dx
 

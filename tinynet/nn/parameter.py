@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from tinynet.tensor import Tensor
 
@@ -21,3 +24,47 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)
+
+
+def parameter_list(owner: str, params: Any) -> list[Any]:
+    """The parameters as a list. TypeError for what is no list of them, ValueError if it is empty.
+
+    owner: who asks, for the error.
+    """
+    if callable(getattr(params, "parameters", None)):
+        raise TypeError(
+            f"{owner}: got the model ({type(params).__name__}) in place of its parameters; "
+            "pass model.parameters()"
+        )
+    if isinstance(params, Tensor):
+        raise TypeError(f"{owner}: the parameters must come in a list; pass [tensor]")
+    if callable(params):
+        raise TypeError(f"{owner}: got a function; call it: model.parameters()")
+    if isinstance(params, (dict, set, frozenset, str)) or not isinstance(params, Iterable):
+        raise TypeError(
+            f"{owner}: the parameters must be a list or an iterator with a fixed order, "
+            f"not a {type(params).__name__}; pass model.parameters() or a list of tensors"
+        )
+    items = list(params)
+    if not items:
+        raise ValueError(
+            f"{owner}: the list of parameters is empty. Either the model has none, or the "
+            "generator was used up before: call model.parameters() again, or keep "
+            "list(model.parameters())."
+        )
+    return items
+
+
+def check_tensors(owner: str, params: list[Any]) -> None:
+    """TypeError for the first of a list of parameters that is no tensor."""
+    for i, p in enumerate(params):
+        if isinstance(p, Tensor):
+            continue
+        hint = ""
+        if isinstance(p, tuple):
+            hint = "; pass model.parameters(), not model.named_parameters()"
+        elif isinstance(p, dict):
+            hint = "; a list holds either tensors or groups, not both"
+        elif isinstance(p, np.ndarray):
+            hint = "; wrap it: tinynet.tensor(array, requires_grad=True)"
+        raise TypeError(f"{owner}: params[{i}] is a {type(p).__name__}, no tensor{hint}")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from tinynet import autograd
 from tinynet.errors import ShapeError
+from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.tensor import Tensor
+
+TINY = 1e-37
+"""Below it float32 holds fewer digits."""
 
 
 def clip_grad_norm_(
@@ -20,48 +26,52 @@ def clip_grad_norm_(
 ) -> Tensor:
     """Scale all gradients down together so that their joint norm is at most `max_norm`.
 
-    The norm is that of all gradients as one vector (norm_type: 2, another p, or infinity); their
-    direction stays. Returns the norm before clipping, as a tensor without axes. Parameters
-    without a gradient are left out. Source: Pascanu et al. 2013, "On the difficulty of training
-    recurrent neural networks".
+    The norm is that of all gradients as one vector (norm_type: 2, another p, or infinity), as
+    float64 where float32 is too small; their direction stays. Returns the norm before clipping,
+    as a tensor without axes. Parameters without a gradient are left out, and one that is given
+    twice counts once. Source: Pascanu et al. 2013, "On the difficulty of training recurrent
+    neural networks".
 
-    Raises RuntimeError for a norm that is NaN or infinite if `error_if_nonfinite`; without it
-    such gradients become NaN, which training notices.
+    Raises TypeError for what is no list of parameters, ValueError for an empty one; RuntimeError
+    for a norm that is NaN or infinite if `error_if_nonfinite`; without it all gradients become
+    NaN then, which training notices.
     """
-    gradients = _gradients(parameters)
-    if max_norm < 0:
-        raise ValueError(f"clip_grad_norm_: max_norm must be 0 or more, got {max_norm}")
-    if not norm_type > 0:
-        raise ValueError(f"clip_grad_norm_: norm_type must be larger than 0, got {norm_type}")
-    norm = _norm(np.array([_norm(g, norm_type) for g in gradients]), norm_type)
-    if error_if_nonfinite and not math.isfinite(norm):
-        raise RuntimeError(
-            f"clip_grad_norm_: the norm of the gradients is {norm}; look for a NaN in the input, "
-            "or use a smaller learning rate"
-        )
-    scale = max_norm / (norm + 1e-6)
-    if not scale >= 1:  # NaN too, so that it is not hidden
-        with np.errstate(invalid="ignore"):
-            for g in gradients:
-                g *= scale
-    dtype = np.result_type(*gradients) if gradients else np.float32
-    return Tensor(np.asarray(norm, dtype))
+    gradients = _gradients("clip_grad_norm_", parameters)
+    max_norm = _limit("clip_grad_norm_", "max_norm", max_norm)
+    norm_type = _limit("clip_grad_norm_", "norm_type", norm_type)
+    if norm_type == 0:
+        raise ValueError("clip_grad_norm_: norm_type must be more than 0")
+    with np.errstate(all="ignore"):
+        norm = _norm(np.array([_norm(g, norm_type) for g in gradients]), norm_type)
+        if error_if_nonfinite and not math.isfinite(norm):
+            raise RuntimeError(
+                f"clip_grad_norm_: the norm of the gradients is {norm}; look for a NaN in the "
+                "input, or use a smaller learning rate"
+            )
+        scale = max_norm / (norm + 1e-6) if math.isfinite(norm) else math.nan
+        if not scale >= 1:
+            for g in {id(g): g for g in gradients}.values():
+                if scale > TINY:
+                    g *= scale
+                else:
+                    np.multiply(g, scale, out=g, dtype=np.float64, casting="same_kind")
+                autograd.note_change(g)
+    dtypes = {g.dtype for g in gradients} or {np.dtype(np.float32)}
+    return Tensor(np.asarray(norm, np.result_type(np.min_scalar_type(norm), *dtypes)))
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Limit each element of each gradient to the interval from -clip_value to clip_value."""
-    if clip_value < 0:
-        raise ValueError(f"clip_grad_value_: clip_value must be 0 or more, got {clip_value}")
-    for g in _gradients(parameters):
+    clip_value = _limit("clip_grad_value_", "clip_value", clip_value)
+    for g in _gradients("clip_grad_value_", parameters):
         np.clip(g, -clip_value, clip_value, out=g)
+        autograd.note_change(g)
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All values one after the other, as a copy of shape (total number of elements)."""
-    arrays = [p.data.reshape(-1) for p in parameters]
-    if not arrays:
-        raise ValueError("parameters_to_vector: there are no parameters")
-    return Tensor(np.concatenate(arrays))
+    listed = _listed("parameters_to_vector", parameters)
+    return Tensor(np.concatenate([p.data.reshape(-1) for p in listed]))
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
@@ -69,7 +79,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
 
     Raises ShapeError, before anything is written, if the number of elements is another.
     """
-    targets = list(parameters)
+    targets = _listed("vector_to_parameters", parameters)
     total = sum(p.numel() for p in targets)
     if vec.shape != (total,):
         raise ShapeError(
@@ -83,11 +93,43 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         start += p.numel()
 
 
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
+def _limit(owner: str, name: str, value: float) -> float:
+    """The value as a float, once it is known to be a number of at least 0."""
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{owner}: {name} must be a number, got {value!r:.60}")
+    if not value >= 0:
+        raise ValueError(f"{owner}: {name} must be 0 or more, got {value}")
+    return float(value)
+
+
+def _listed(owner: str, parameters: Any) -> list[Tensor]:
+    """The parameters as a list, once it is known that each is a tensor."""
+    listed = parameter_list(owner, parameters)
+    check_tensors(owner, listed)
+    return listed
+
+
+def _gradients(owner: str, parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
+    """The gradients of the parameters that have one, each parameter once."""
     each = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [p.grad.data for p in each if p.grad is not None]
+    once = {id(p): p for p in _listed(owner, each)}
+    return [p.grad.data for p in once.values() if p.grad is not None]
 
 
 def _norm(values: np.ndarray, p: float) -> float:
-    """(sum |v|^p)^(1/p), or max |v|, over all elements in whatever order they lie."""
-    return float(np.linalg.norm(values.ravel("K"), p)) if values.size else 0.0
+    """(sum |v|^p)^(1/p), or max |v|, over all elements in whatever order they lie.
+
+    A sum too large or too small for the dtype is made again of |v| / max |v|, in float64.
+    """
+    v = values.ravel("K")
+    if not v.size:
+        return 0.0
+    if p == 2:
+        total = float(np.dot(v, v))
+        if TINY * 1e18 < total < math.inf:  # what underflows is less than a rounding of it
+            return math.sqrt(total)
+    largest = float(np.abs(v).max())
+    if p == math.inf or not 0 < largest < math.inf:
+        return largest
+    ratios = np.abs(v, dtype=np.float64) / largest
+    return float(largest * (ratios**p).sum() ** (1 / p))

@@ -213,7 +213,7 @@ def tanh(x: Array) -> Op:
 def relu(x: Array) -> Op:
     """Rectified linear unit, y = max(x, 0).
 
-    Gradient: dx = dy * [x > 0]; at the kink x = 0 it is 0.
+    Gradient: dx = dy * [x > 0], which is dy * [y != 0]; at the kink x = 0 it is 0.
     Shapes: x (...) -> y (...). Keeps y, not x.
     """
     y = kernels.current.relu(np.asarray(x))

@@ -34,8 +34,9 @@ def max_pool2d(
 
     Gradient: moving the winner by h moves y by h, moving another moves nothing. So dx adds each
     dy to the place of the winner of its window; of several that tie, the first in reading order
-    takes it. Keeps x and y, or the numbers of the winners. Raises ShapeError where sizes do not
-    fit, TypeError for integers.
+    takes it; so does the first NaN. Padding never does. Keeps x and y, or the numbers of the
+    winners. Raises ShapeError where sizes do not fit or a window holds padding alone, TypeError
+    for integers.
     """
     return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, rectified=False)
 
@@ -210,7 +211,17 @@ def _edges(
             after = max(m, (places - 1) * s + span(k, d) - length - m)
         edges.append((m, after))
     padding: Padding = (edges[0], edges[1])
-    check_fits(op, (size[0], size[1]), kernel, stride, padding, dilation)
+    places = check_fits(op, (size[0], size[1]), kernel, stride, padding, dilation)
+    for axis, (L, k, s, m, d) in enumerate(zip(size, kernel, stride, margin, dilation)):
+        if m and (d > 1 or L == 0):  # else each window reaches the image
+            window = np.arange(places[axis])[:, None] * s - m + np.arange(k) * d
+            if not ((window >= 0) & (window < L)).any(axis=1).all():
+                raise ShapeError(
+                    f"{op}: with kernel_size={kernel}, padding={margin} and dilation={dilation} "
+                    f"some windows over the image of {size[0]}x{size[1]} would hold padding alone, "
+                    f"along axis {axis + 2}. Use no padding there, a smaller dilation, or a larger "
+                    "image."
+                )
     return padding
 
 

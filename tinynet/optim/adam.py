@@ -76,13 +76,13 @@ class Adam(Optimizer):
     ) -> None:
         beta1, beta2 = settings["betas"]
         m, v = state["exp_avg"], state["exp_avg_sq"]
-        np.subtract(g, m, out=t, casting="same_kind")
-        t *= 1 - beta1
-        m += t
-        np.multiply(g, g, out=t, casting="same_kind")
+        np.multiply(g, g, out=t, casting="same_kind")  # first: if it overflows, nothing is changed
         t *= 1 - beta2
         v *= beta2
         v += t
+        np.subtract(g, m, out=t, casting="same_kind")
+        t *= 1 - beta1
+        m += t
         if settings["amsgrad"]:
             largest = state["max_exp_avg_sq"]
             v = np.maximum(largest, v, out=largest)

@@ -634,9 +634,10 @@ class ReduceLROnPlateau(_Schedule):
     """lr = lr * factor whenever a metric has not improved for more than `patience` steps.
 
     Call `step(metric)` after each validation. mode: "min" for a loss, "max" for an accuracy. An
-    improvement is a metric better than the best by `threshold`, relative ("rel") or absolute
-    ("abs"); NaN is none. cooldown: steps to wait after a reduction before counting again.
-    min_lr: a lower bound, for all groups or each. eps: smaller reductions are not made.
+    improvement is a metric better than the best by more than `threshold`, relative to the size
+    of the best ("rel") or absolute ("abs"); NaN and infinity are none. cooldown: steps to wait
+    after a reduction before counting again. min_lr: a lower bound, for all groups or each. eps:
+    smaller reductions are not made.
 
     >>> import tinynet
     >>> from tinynet.optim import SGD
@@ -709,9 +710,9 @@ class ReduceLROnPlateau(_Schedule):
         self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def _is_better(self, metric: float) -> bool:
-        if self.best is None:
+        if self.best is None or not math.isfinite(metric):
             return math.isfinite(metric)
-        margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1.0)
+        margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
         if self.mode == "min":
             return metric < self.best - margin
         return metric > self.best + margin

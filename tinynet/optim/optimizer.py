@@ -21,6 +21,7 @@ import numpy as np
 from tinynet.autograd import Variable, enable_grad, note_change
 from tinynet.errors import CheckpointError, ShapeError, unknown_name
 from tinynet.kernels import threads
+from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.optim.bundle import Bundle, Pairs
 from tinynet.optim.checks import Check
 from tinynet.tensor import Tensor
@@ -130,54 +131,21 @@ class Optimizer:
             )
         settings = self._checked_settings(param_group)
         params = param_group["params"]
-        params = [params] if isinstance(params, Variable) else self._as_list(params)
+        params = [params] if isinstance(params, Variable) else parameter_list(name, params)
         self._check_params(params)
         self.param_groups.append({"params": params, **settings})
 
     def _as_groups(self, params: Any) -> list[dict[str, Any]]:
-        items = self._as_list(params)
+        items = parameter_list(type(self).__name__, params)
         if items and all(isinstance(item, dict) for item in items):
             return items
         return [{"params": items}]
 
-    def _as_list(self, params: Any) -> list[Any]:
-        name = type(self).__name__
-        if callable(getattr(params, "parameters", None)):
-            raise TypeError(
-                f"{name}: got the model ({type(params).__name__}) in place of its parameters; "
-                "pass model.parameters()"
-            )
-        if isinstance(params, Variable):
-            raise TypeError(f"{name}: the parameters must come in a list; pass [tensor]")
-        if callable(params):
-            raise TypeError(f"{name}: got a function; call it: model.parameters()")
-        if isinstance(params, (dict, set, frozenset, str)) or not isinstance(params, Iterable):
-            raise TypeError(
-                f"{name}: the parameters must be a list or an iterator with a fixed order, "
-                f"not a {type(params).__name__}; pass model.parameters() or a list of tensors"
-            )
-        items = list(params)
-        if not items:
-            raise ValueError(
-                f"{name}: the list of parameters is empty. Either the model has none, or the "
-                "generator was used up before: call model.parameters() again, or keep "
-                "list(model.parameters())."
-            )
-        return items
-
     def _check_params(self, params: list[Any]) -> None:
         name = type(self).__name__
+        check_tensors(name, params)
         known = {id(p) for group in self.param_groups for p in group["params"]}
         for i, p in enumerate(params):
-            if not isinstance(p, Tensor):
-                hint = ""
-                if isinstance(p, tuple):
-                    hint = "; pass model.parameters(), not model.named_parameters()"
-                elif isinstance(p, dict):
-                    hint = "; a list holds either tensors or groups, not both"
-                elif isinstance(p, np.ndarray):
-                    hint = "; wrap it: tinynet.tensor(array, requires_grad=True)"
-                raise TypeError(f"{name}: params[{i}] is a {type(p).__name__}, no tensor{hint}")
             if p.node is not None:
                 raise ValueError(
                     f"{name}: params[{i}] of shape {p.shape} is the result of {p.node.name!r}, so "
@@ -226,19 +194,42 @@ class Optimizer:
 
         Parameters whose `.grad` is None are left alone. closure: computes the loss and its
         gradients anew before the step; its result is returned. All gradients are looked at
-        before the first parameter is changed. Raises ShapeError for a gradient of another shape.
+        before the first parameter is changed. Raises ShapeError for a gradient of another shape;
+        FloatingPointError for what is too large, such as the square of a gradient of 1e20 in
+        float32: the parameters before it have moved by then. What is too small counts as 0.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
         work = [self._pairs(group["params"]) for group in self.param_groups]
-        for number, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
-            settings = {name: _plain(value) for name, value in group.items() if name != "params"}
-            names = self.remembered(settings)
-            for p, g in self._step_small(number, pairs, settings, names):
-                self._step_one(p, g, settings, names)
+        try:
+            with np.errstate(over="raise", under="ignore"):
+                for number, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
+                    settings = {k: _plain(value) for k, value in group.items() if k != "params"}
+                    names = self.remembered(settings)
+                    for p, g in self._step_small(number, pairs, settings, names):
+                        self._step_one(p, g, settings, names)
+        except FloatingPointError as error:
+            if "overflow" not in str(error):
+                raise
+            raise self._too_large(error) from error
         return loss
+
+    def _too_large(self, error: FloatingPointError) -> FloatingPointError:
+        """The error for a number that overflows: where the gradient is largest, and what helps."""
+        sizes = [
+            (float(np.abs(p.grad.data).max()), -i, p.shape)
+            for i, p in enumerate(self._all_params())
+            if p.grad is not None and p.grad.numel()
+        ]
+        size, i, shape = max(sizes)
+        return FloatingPointError(
+            f"{type(self).__name__}: {error}, with lr={self.param_groups[0].get('lr')} and "
+            f"gradients of up to {size:.3g} (that of parameter {-i}, of shape {shape}). Limit "
+            "them before the step, nn.utils.clip_grad_norm_(model.parameters(), 1.0), or scale "
+            "inputs and targets to about 1."
+        )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters; set_to_none=False fills them with zeros."""

@@ -146,7 +146,7 @@ def max_pool2d_dx(
     padding: Padding,
     dilation: Pair,
 ) -> np.ndarray:
-    """Gradient of the input: dy goes to the first element of each window that equals y."""
+    """Gradient of the input: dy goes to the first of each window that equals y, or is NaN."""
     if not _pools(x, dy.dtype, few=False):
         return numpy_kernels.max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
     x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
@@ -204,7 +204,7 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 
 def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """dy where y > 0, else 0."""
+    """dy where y, a result of `relu`, is not 0: where it is positive or NaN."""
     if y.size <= numpy_activation.PIECE:
         return numpy_kernels.relu_dx(dy, y)
     dx = np.empty_like(y)

@@ -19,9 +19,9 @@ def rectify(team, x, y):
 
 @compiled
 def rectify_dx(team, dy, y, dx):
-    """dx = dy where y > 0, else 0, over vectors."""
+    """dx = dy where y, which is never below 0, is not 0, over vectors."""
     begin(team)
     zero = dx.dtype.type(0)
     for i in range(len(y)):
-        dx[i] = dy[i] if y[i] > zero else zero
+        dx[i] = dy[i] if y[i] != zero else zero
     finish(team)

@@ -32,14 +32,14 @@ def _bytes_at(e, array_type, array, index):
 def _largest(e, taps):
     """The largest of four vectors, lane by lane, and its number from 0 to 3.
 
-    Of equal ones it is the first; NaN if one of them is.
+    Of equal ones it is the first; NaN if one of them is, and then the first NaN.
     """
     builder, numbers = e.builder, _numbers(e)
 
     def larger(one, other):
-        wins = builder.or_(
-            builder.fcmp_ordered(">", other[0], one[0]),
-            builder.fcmp_unordered("uno", other[0], other[0]),
+        wins = builder.and_(  # unordered: or one of them is NaN
+            builder.fcmp_unordered(">", other[0], one[0]),
+            builder.fcmp_ordered("ord", one[0], one[0]),
         )
         return [builder.select(wins, late, early) for early, late in zip(one, other)]
 

@@ -34,15 +34,16 @@ from tinynet.kernels.numba_kernels.tiles import LINE_BYTES
 
 @inner
 def _larger(x, y):
-    """Whether y is larger than x, or NaN."""
-    return (y > x) | (y != y)
+    """Whether y is larger than x, or the first to be NaN."""
+    return ((y > x) | (y != y)) & (x == x)
 
 
 @compiled
 def halve(team, first, last, x, y, winners, rectified):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of the 2x2 blocks of x.
 
-    winners (C, OH, OW, N): which of the four it was, in reading order; of equal ones the first.
+    winners (C, OH, OW, N): which of the four it was, in reading order; of equal ones, or of NaN,
+    the first.
     rectified: a maximum that is not above 0 becomes 0, and its winner 4, which is none.
     """
     begin(team)
@@ -131,7 +132,7 @@ def maxima(team, first, last, x, y, kernel, stride, corner, dilation):
 
 @compiled
 def maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation):
-    """Channels first .. last - 1 of dx: each dy goes to the first tap that equals y."""
+    """Channels first .. last - 1 of dx: each dy goes to the first tap that equals y, or is NaN."""
     begin(team)
     _, H, W, N = x.shape
     _, OH, OW, _ = y.shape
@@ -156,7 +157,8 @@ def maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
                     for j in range(j0, j1):
                         h, w = top + i * dilation[0], left + j * dilation[1]
                         for n in range(N):
-                            wins = x[c, h, w, n] == y[c, p, q, n]
+                            seen = x[c, h, w, n]
+                            wins = (seen == y[c, p, q, n]) | (seen != seen)
                             before = zero if once else dx[c, h, w, n]
                             dx[c, h, w, n] = before + (rest[n] if wins else zero)
                             rest[n] = zero if wins else rest[n]
