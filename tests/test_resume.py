@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from pathlib import Path
 
@@ -58,6 +59,12 @@ def few() -> data.ArrayDataset:
     return data.ArrayDataset(train.images[:52], train.labels[:52], classes=train.classes)
 
 
+@functools.cache
+def held() -> data.ArrayDataset:
+    test = data.load("digits", "test")
+    return data.ArrayDataset(test.images[:40], test.labels[:40])
+
+
 def make_model() -> nn.Sequential:
     tinynet.manual_seed(3)
     return nn.Sequential(
@@ -83,7 +90,7 @@ def train(few, out: Path, die_at: int = 0, resume: bool = True, **options):
         model,
         few,
         EPOCHS,
-        **{"validate": few, "seed": 1, "early_stopping": 2, **options},
+        **{"validate": held(), "seed": 1, "early_stopping": 2, **options},
         batch_size=BATCH,
         augment=data.Compose([data.ToFloat(), data.RandomShift(1), Jitter()]),
         transform=data.ToFloat(),
@@ -179,7 +186,7 @@ def test_a_finished_run_is_not_trained_again(few, tmp_path):
 
 
 def test_the_folder_keeps_the_last_the_best_and_every_kth(few, tmp_path):
-    options = {"lr": 0.01, "seed": 0, "progress": False, "validate": few}
+    options = {"lr": 0.01, "seed": 0, "progress": False, "validate": held()}
     fit(make_model(), few, 5, out=tmp_path, keep_every=2, **options)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["best.npz", "epoch-0002.npz", "epoch-0004.npz", "last.npz"]
@@ -206,7 +213,7 @@ def test_the_best_weights_are_restored_after_an_interruption_too(few, tmp_path):
         callbacks = [
             DieAt(die_at),
             EarlyStopping(9),
-            BestModel(tmp_path / f"{out}.npz", monitor="epoch", restore=True),
+            BestModel(tmp_path / f"{out}.npz", monitor="epoch", mode="max", restore=True),
         ]
         options = {"progress": False, "out": tmp_path / out, "resume": True, "seed": 1}
         fit(model, few, 3, lr=0.01, batch_size=BATCH, callbacks=callbacks, **options)
