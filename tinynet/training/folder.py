@@ -174,7 +174,8 @@ def _unlock(file: int, path: Path) -> None:
         if sys.platform == "win32" or os.path.samestat(os.fstat(file), path.stat()):
             path.unlink()
     if sys.platform != "win32":  # only now: another would lock a file that nobody finds
-        fcntl.flock(file, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):  # explicitly, for a fork may have the file open too
+            fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)
 
 

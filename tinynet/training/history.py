@@ -129,8 +129,8 @@ def monitored(names: Sequence[str], record: Record) -> str:
     name = next((name for name in names if name in record), None)
     if name is None:
         raise KeyError(
-            f"cannot monitor {' or '.join(names)}: the records have {', '.join(record)}. "
-            "What starts with validation_ needs validate=."
+            f"cannot monitor {' or '.join(names)}: the records have {', '.join(record)}. Choose "
+            "among them with monitor=; what starts with validation_ needs validate=."
         )
     return name
 
