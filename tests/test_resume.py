@@ -149,10 +149,54 @@ def test_every_named_schedule_goes_on_to_the_bit(few, tmp_path, schedule):
     ids=lambda make: make.__code__.co_names[1],
 )
 def test_every_scheduler_goes_on_to_the_bit(few, tmp_path, schedule):
-    def sgd(parameters):
-        return optim.SGD(parameters, lr=0.05, momentum=0.9)
+    dies_and_goes_on(few, tmp_path, optimizer=momentum, schedule=schedule)
 
-    dies_and_goes_on(few, tmp_path, optimizer=sgd, schedule=schedule)
+
+CHOSEN = {
+    "plateau": {
+        "schedule": lambda o: lr_scheduler.ReduceLROnPlateau(o, "max", patience=0, threshold=0.9),
+        "monitor": "validation_accuracy",
+    },
+    "batches": {
+        "schedule": lambda o: lr_scheduler.SequentialLR(
+            o, [lr_scheduler.LinearLR(o, 0.5), lr_scheduler.CosineAnnealingLR(o, 11)], [10]
+        ),
+        "step": "batch",
+    },
+    "epochs": {"schedule": lambda o: lr_scheduler.OneCycleLR(o, 0.1, 3), "step": "epoch"},
+}
+
+
+def momentum(parameters):
+    return optim.SGD(parameters, lr=0.05, momentum=0.9)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_what_a_schedule_looks_at_and_when_it_steps_goes_on_to_the_bit(few, tmp_path, name):
+    stopping = EarlyStopping(2, "validation_accuracy", restore=True)
+    options = {"optimizer": momentum, "early_stopping": stopping}
+    dies_and_goes_on(few, tmp_path, **options, **CHOSEN[name])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        ("plateau", {"monitor": "accuracy"}, "looks at validation_accuracy .*; now .* accuracy"),
+        ("batches", {"step": "epoch"}, "after every batch; now .* after every epoch"),
+        (
+            "epochs",
+            {"early_stopping": EarlyStopping(2, "energy", mode="min")},
+            "EarlyStopping watched .*validation_loss.* now .*energy",
+        ),
+    ],
+)
+def test_a_run_that_looked_at_something_else_is_not_resumed(few, tmp_path, before, now, words):
+    options = {"optimizer": momentum, **CHOSEN[before]}
+    train(few, tmp_path, **options)
+    kept = (tmp_path / "last.npz").read_bytes()
+    with pytest.raises(CheckpointError, match=words):
+        train(few, tmp_path, **{**options, **now})
+    assert (tmp_path / "last.npz").read_bytes() == kept
 
 
 def test_without_a_seed_a_run_goes_on_to_the_bit_too(few, tmp_path):

@@ -208,7 +208,7 @@ def options_for(make, **more):
         ),
         (
             options_for(lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=3)),
-            r"OneCycleLR\(total_steps=3\) is to take 6 steps, .*total_steps=6, or pass step='epoch'",
+            r"OneCycleLR\(total_steps=3\) is to take 6 steps, .*=6, or pass step='epoch'",
         ),
         (
             options_for(lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=2), step="epoch"),

@@ -164,10 +164,7 @@ def test_the_command_line_refuses_a_folder_in_use(tmp_path, monkeypatch, capsys,
     images = np.random.default_rng(0).integers(0, 255, (40, 1, 8, 8)).astype(np.uint8)
     np.savez("tiny.npz", x=images, y=np.arange(40) % 2)
     begin = ["train", "--data", "npz:tiny.npz", "--epochs", "1", "--out", "run"]
-    if command[0] == "resume":
-        line = ["resume", "run"]
-    else:
-        line = [*begin, *command[1:]]
+    line = ["resume", "run"] if command[0] == "resume" else [*begin, *command[1:]]
     assert main(begin) == 0
     Path("run/run.json").write_text(
         Path("run/run.json").read_text().replace("test_accuracy", "so_far")

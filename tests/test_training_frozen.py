@@ -267,7 +267,7 @@ def test_every_optimizer_by_name_leaves_frozen_parameters_as_they_are(optimizer)
 
 def test_where_all_is_frozen_there_is_nothing_to_learn():
     model = net().requires_grad_(False)
-    with pytest.raises(ValueError, match="all 8 parameters are frozen.*requires_grad_"):
+    with pytest.raises(ValueError, match=r"all 8 parameters are frozen.*requires_grad_"):
         train(model)
     with pytest.raises(ValueError, match="all 8 parameters are frozen"):
         make_optimizer("adam", model.parameters())

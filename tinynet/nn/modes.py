@@ -17,27 +17,27 @@ from tinynet import autograd
 if TYPE_CHECKING:
     from tinynet.nn.module import Module
 
-TRAINING, EVALUATION, ASLEEP = "training", "evaluation", "asleep"
+TRAINING, EVALUATION, ASLEEP = 1, 0, -1
 
-_here: ContextVar[dict[int, str] | None] = ContextVar("modes of this thread alone", default=None)
+_here: ContextVar[dict[int, int] | None] = ContextVar("modes of this thread alone", default=None)
 
 
-def mode_of(module: Module) -> str:
+def mode_of(module: Module) -> int:
     """TRAINING, EVALUATION or ASLEEP."""
     here = _here.get()
     if here is not None and id(module) in here:
         return here[id(module)]
-    mode: str = module.__dict__.get("_mode", TRAINING)
+    mode: int = module.__dict__.get("training", TRAINING)
     return mode
 
 
-def set_mode(module: Module, mode: str) -> None:
+def set_mode(module: Module, mode: int) -> None:
     """Put this module alone into a mode."""
     here = _here.get()
     if here is not None and id(module) in here:
         here[id(module)] = mode
     else:
-        module.__dict__["_mode"] = mode
+        module.__dict__["training"] = mode
 
 
 def follow(module: Module, training: bool) -> None:
