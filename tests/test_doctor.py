@@ -583,9 +583,8 @@ def test_a_trained_model_is_healthy_but_for_its_mode():
     model = models.build("digits_cnn")
     training.fit(model, first_batch("digits", 64), 1, seed=0, progress=False)
     report = tinynet.doctor(model, first_batch("digits"))
-    assert report.names() == ["evaluation-mode", "forgotten-zero-grad"]
+    assert report.names() == ["evaluation-mode"]
     model.train()
-    model.zero_grad()
     assert tinynet.doctor(model, first_batch("digits")).names() == []
 
 

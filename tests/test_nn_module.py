@@ -171,6 +171,28 @@ def test_train_and_eval_reach_every_module():
     assert all(module.training for module in net.modules())
 
 
+def test_modes_are_copied_and_pickled_and_may_be_set():
+    net = Net()
+    net.hidden.eval()
+    net.blocks.training = False
+    modes = [module.training for module in net.modules()]
+    assert modes.count(False) == 2
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert [module.training for module in twin.modules()] == modes
+        twin.train()
+        assert [module.training for module in net.modules()] == modes
+
+
+def test_train_and_eval_of_ones_own_are_heard_in_every_part():
+    class Still(nn.Linear):
+        def train(self, mode=True):
+            return super().train(False)
+
+    net = nn.Sequential(nn.Sequential(Still(2, 2), nn.ReLU()))
+    net.train()
+    assert [module.training for module in net.modules()] == [True, True, False, True]
+
+
 def test_freezing_and_zero_grad_reach_every_parameter():
     net = Net()
     net(tinynet.ones(5, 4)).sum().backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from pathlib import Path
 
@@ -58,6 +59,12 @@ def few() -> data.ArrayDataset:
     return data.ArrayDataset(train.images[:52], train.labels[:52], classes=train.classes)
 
 
+@functools.cache
+def held() -> data.ArrayDataset:
+    test = data.load("digits", "test")
+    return data.ArrayDataset(test.images[:40], test.labels[:40])
+
+
 def make_model() -> nn.Sequential:
     tinynet.manual_seed(3)
     return nn.Sequential(
@@ -83,7 +90,7 @@ def train(few, out: Path, die_at: int = 0, resume: bool = True, **options):
         model,
         few,
         EPOCHS,
-        **{"validate": few, "seed": 1, "early_stopping": 2, **options},
+        **{"validate": held(), "seed": 1, "early_stopping": 2, **options},
         batch_size=BATCH,
         augment=data.Compose([data.ToFloat(), data.RandomShift(1), Jitter()]),
         transform=data.ToFloat(),
@@ -142,10 +149,54 @@ def test_every_named_schedule_goes_on_to_the_bit(few, tmp_path, schedule):
     ids=lambda make: make.__code__.co_names[1],
 )
 def test_every_scheduler_goes_on_to_the_bit(few, tmp_path, schedule):
-    def sgd(parameters):
-        return optim.SGD(parameters, lr=0.05, momentum=0.9)
+    dies_and_goes_on(few, tmp_path, optimizer=momentum, schedule=schedule)
 
-    dies_and_goes_on(few, tmp_path, optimizer=sgd, schedule=schedule)
+
+CHOSEN = {
+    "plateau": {
+        "schedule": lambda o: lr_scheduler.ReduceLROnPlateau(o, "max", patience=0, threshold=0.9),
+        "monitor": "validation_accuracy",
+    },
+    "batches": {
+        "schedule": lambda o: lr_scheduler.SequentialLR(
+            o, [lr_scheduler.LinearLR(o, 0.5), lr_scheduler.CosineAnnealingLR(o, 11)], [10]
+        ),
+        "step": "batch",
+    },
+    "epochs": {"schedule": lambda o: lr_scheduler.OneCycleLR(o, 0.1, 3), "step": "epoch"},
+}
+
+
+def momentum(parameters):
+    return optim.SGD(parameters, lr=0.05, momentum=0.9)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_what_a_schedule_looks_at_and_when_it_steps_goes_on_to_the_bit(few, tmp_path, name):
+    stopping = EarlyStopping(2, "validation_accuracy", restore=True)
+    options = {"optimizer": momentum, "early_stopping": stopping}
+    dies_and_goes_on(few, tmp_path, **options, **CHOSEN[name])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        ("plateau", {"monitor": "accuracy"}, "looks at validation_accuracy .*; now .* accuracy"),
+        ("batches", {"step": "epoch"}, "after every batch; now .* after every epoch"),
+        (
+            "epochs",
+            {"early_stopping": EarlyStopping(2, "energy", mode="min")},
+            "EarlyStopping watched .*validation_loss.* now .*energy",
+        ),
+    ],
+)
+def test_a_run_that_looked_at_something_else_is_not_resumed(few, tmp_path, before, now, words):
+    options = {"optimizer": momentum, **CHOSEN[before]}
+    train(few, tmp_path, **options)
+    kept = (tmp_path / "last.npz").read_bytes()
+    with pytest.raises(CheckpointError, match=words):
+        train(few, tmp_path, **{**options, **now})
+    assert (tmp_path / "last.npz").read_bytes() == kept
 
 
 def test_without_a_seed_a_run_goes_on_to_the_bit_too(few, tmp_path):
@@ -179,7 +230,7 @@ def test_a_finished_run_is_not_trained_again(few, tmp_path):
 
 
 def test_the_folder_keeps_the_last_the_best_and_every_kth(few, tmp_path):
-    options = {"lr": 0.01, "seed": 0, "progress": False, "validate": few}
+    options = {"lr": 0.01, "seed": 0, "progress": False, "validate": held()}
     fit(make_model(), few, 5, out=tmp_path, keep_every=2, **options)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["best.npz", "epoch-0002.npz", "epoch-0004.npz", "last.npz"]
@@ -206,7 +257,7 @@ def test_the_best_weights_are_restored_after_an_interruption_too(few, tmp_path):
         callbacks = [
             DieAt(die_at),
             EarlyStopping(9),
-            BestModel(tmp_path / f"{out}.npz", monitor="epoch", restore=True),
+            BestModel(tmp_path / f"{out}.npz", monitor="epoch", mode="max", restore=True),
         ]
         options = {"progress": False, "out": tmp_path / out, "resume": True, "seed": 1}
         fit(model, few, 3, lr=0.01, batch_size=BATCH, callbacks=callbacks, **options)

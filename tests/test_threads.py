@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import data, kernels, nn
+from tinynet import data, kernels, nn, optim
 from tinynet.random import default_rng
-from tinynet.training import fit, weights_sha256
+from tinynet.training import Callback, evaluating, fit, predict, weights_sha256
 
 
 def together(*works: Callable[[], object]) -> list[object]:
@@ -105,3 +105,73 @@ def test_a_new_thread_starts_unseeded():
     tinynet.manual_seed(7)
     draws = together(lambda: default_rng().random(), lambda: default_rng().random())
     assert len({*draws, default_rng().random()}) == 3
+
+
+# ----- one model in several threads -----------------------------------------------------------
+
+
+def shared() -> nn.Sequential:
+    rng = np.random.default_rng(0)
+    return nn.Sequential(nn.Linear(8, 8, rng=rng), nn.BatchNorm1d(8), nn.Dropout(0.5))
+
+
+def test_evaluation_mode_holds_in_its_own_thread_alone():
+    model, inside, seen = shared(), threading.Event(), threading.Event()
+    model[1].eval()
+
+    def evaluates() -> list[bool]:
+        with evaluating(model):
+            inside.set()
+            assert seen.wait(60)
+            return [module.training for module in model.modules()]
+
+    def looks() -> list[bool]:
+        assert inside.wait(60)
+        modes = [module.training for module in model.modules()]
+        seen.set()
+        return modes
+
+    assert together(evaluates, looks) == [[False] * 4, [True, True, False, True]]
+
+
+def test_one_model_predicts_in_several_threads_while_another_trains_it():
+    """In turns, step by step: each thread is in the middle of its work while the others are."""
+    model, steps = shared(), 5
+    model[1].eval()
+    x = np.random.default_rng(1).standard_normal((16, 8)).astype(np.float32)
+    rows = data.ArrayDataset(x, np.zeros(16, np.int64))
+    expected = predict(model, x)
+    turn = threading.Barrier(3)
+
+    class Slow(data.Dataset):
+        def __len__(self) -> int:
+            return steps
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            turn.wait(60)
+            return x[index]
+
+    class Wait(Callback):
+        def on_step_end(self, run, means):
+            assert [m.training for m in run.model] == [True, False, True]
+            turn.wait(60)
+
+    def trains() -> object:
+        batches = [next(iter(data.DataLoader(rows, 16)))] * steps
+        optimizer = optim.SGD(model.parameters(), lr=0.0)
+        return fit(
+            model,
+            batches,
+            1,
+            optimizer=optimizer,
+            callbacks=[Wait()],
+            schedule=None,
+            progress=False,
+        )
+
+    def predicts() -> object:
+        return predict(model, Slow(), batch_size=1)
+
+    _, *predicted = together(trains, predicts, predicts)
+    for scores in predicted:
+        np.testing.assert_allclose(scores, expected[:steps], rtol=1e-5, atol=1e-6)

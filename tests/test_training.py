@@ -19,6 +19,7 @@ from tinynet.training import (
     EarlyStopping,
     History,
     SaveEvery,
+    accuracy,
     checkpoint,
     evaluate,
     evaluating,
@@ -46,6 +47,12 @@ def few(digits: tuple[data.ArrayDataset, data.ArrayDataset]) -> data.ArrayDatase
     return data.ArrayDataset(train.images[:200], train.labels[:200], classes=train.classes)
 
 
+@pytest.fixture(scope="module")
+def held(digits: tuple[data.ArrayDataset, data.ArrayDataset]) -> data.ArrayDataset:
+    test = digits[1]
+    return data.ArrayDataset(test.images[:50], test.labels[:50], classes=test.classes)
+
+
 def weights_of(model: nn.Module) -> np.ndarray:
     return np.concatenate([w.ravel() for w in model.state_dict().values()])
 
@@ -59,8 +66,8 @@ def test_fit_learns_the_digits(digits):
     assert history[-1]["loss"] < history[0]["loss"] / 3
 
 
-def test_history_has_one_record_an_epoch_with_every_quantity(few):
-    history = fit(small_model(), few, 3, validate=few, lr=0.05, seed=0, progress=False)
+def test_history_has_one_record_an_epoch_with_every_quantity(few, held):
+    history = fit(small_model(), few, 3, validate=held, lr=0.05, seed=0, progress=False)
     assert isinstance(history, History)
     assert isinstance(history, list)
     assert history.column("epoch") == [1, 2, 3]
@@ -89,10 +96,10 @@ def test_the_recorded_loss_is_the_mean_over_examples_not_over_batches():
     assert evaluate(frozen, batches, F.mse_loss, metrics={})["loss"] == pytest.approx(expected)
 
 
-def test_validation_measures_the_model_at_the_end_of_the_epoch(few):
+def test_validation_measures_the_model_at_the_end_of_the_epoch(few, held):
     model = small_model()
-    history = fit(model, few, 2, validate=few, lr=0.05, seed=0, progress=False)
-    assert evaluate(model, few)["loss"] == pytest.approx(history[-1]["validation_loss"])
+    history = fit(model, few, 2, validate=held, lr=0.05, seed=0, progress=False)
+    assert evaluate(model, held)["loss"] == pytest.approx(history[-1]["validation_loss"])
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_bit(few):
@@ -115,7 +122,7 @@ def test_without_a_seed_manual_seed_decides(few):
     assert np.array_equal(trained(3), trained(3))
 
 
-def test_fit_takes_loaders_and_a_ready_optimizer_and_scheduler(few):
+def test_fit_takes_loaders_and_a_ready_optimizer_and_scheduler(few, held):
     loader = data.DataLoader(few, 20, shuffle=True, seed=0)
     model = small_model()
     optimizer = optim.SGD(model.parameters(), lr=0.1)
@@ -124,7 +131,7 @@ def test_fit_takes_loaders_and_a_ready_optimizer_and_scheduler(few):
         model,
         loader,
         3,
-        validate=data.DataLoader(few, 50),
+        validate=data.DataLoader(held, 50),
         optimizer=optimizer,
         schedule=scheduler,
         progress=False,
@@ -161,12 +168,12 @@ def test_every_schedule_covers_the_whole_training(few, schedule):
     assert max(history.column("lr")) <= 0.1
 
 
-def test_plateau_scheduler_follows_the_validation_loss(few):
+def test_plateau_scheduler_follows_the_validation_loss(few, held):
     model = small_model()
     optimizer = optim.SGD(model.parameters(), lr=1e-5)
     scheduler = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=0.5)
     options = {"optimizer": optimizer, "schedule": scheduler, "progress": False}
-    history = fit(model, few, 3, validate=few, **options)
+    history = fit(model, few, 3, validate=held, **options)
     assert history.column("lr") == pytest.approx([1e-5, 1e-5, 1e-6])
 
 
@@ -286,13 +293,13 @@ def test_a_callback_can_stop_the_training(few):
     assert len(fit(small_model(), few, 9, callbacks=[StopAfterTwo()], progress=False)) == 2
 
 
-def test_early_stopping_waits_for_patience_epochs(few):
+def test_early_stopping_waits_for_patience_epochs(few, held):
     model = small_model()
     optimizer = optim.SGD(model.parameters(), lr=0.0)  # no epoch is better than the first
     options = {"optimizer": optimizer, "schedule": None, "progress": False}
-    assert len(fit(model, few, 20, validate=few, early_stopping=3, **options)) == 4
+    assert len(fit(model, few, 20, validate=held, early_stopping=3, **options)) == 4
     rule = EarlyStopping(2, monitor="validation_accuracy")
-    assert len(fit(model, few, 20, validate=few, early_stopping=rule, **options)) == 3
+    assert len(fit(model, few, 20, validate=held, early_stopping=rule, **options)) == 3
 
 
 def test_early_stopping_does_not_stop_while_the_loss_falls(few):
@@ -323,15 +330,15 @@ class Spoil(Callback):
                 parameter.data[...] = 0
 
 
-def test_the_best_epoch_is_saved_and_restored(few, tmp_path):
+def test_the_best_epoch_is_saved_and_restored(few, held, tmp_path):
     model, path = small_model(), tmp_path / "best.npz"
-    options = {"lr": 0.02, "schedule": None, "seed": 0, "progress": False}
+    options = {"lr": 0.2, "schedule": None, "seed": 0, "progress": False}
     best = BestModel(restore=True)
     callbacks = [Spoil(), best]
-    history = fit(model, few, 4, validate=few, checkpoint=path, callbacks=callbacks, **options)
+    history = fit(model, few, 4, validate=held, checkpoint=path, callbacks=callbacks, **options)
     top = history.best("validation_accuracy")
     assert top["epoch"] == best.epoch == 2
-    assert evaluate(model, few)["accuracy"] == top["validation_accuracy"]
+    assert evaluate(model, held)["accuracy"] == top["validation_accuracy"]
     stored = checkpoint.read(path)
     assert stored.classes == few.classes
     assert stored.input_shape == (1, 8, 8)
@@ -376,7 +383,7 @@ def test_evaluating_puts_every_mode_back():
     assert model.training
 
 
-def test_fit_trains_in_training_mode_and_leaves_evaluation_mode(few):
+def test_fit_trains_in_training_mode_and_leaves_evaluation_mode(few, held):
     modes = []
 
     class Look(Callback):
@@ -384,7 +391,7 @@ def test_fit_trains_in_training_mode_and_leaves_evaluation_mode(few):
             modes.append(run.model.training)
 
     model = small_model()
-    fit(model, few, 2, validate=few, callbacks=[Look()], progress=False)
+    fit(model, few, 2, validate=held, callbacks=[Look()], progress=False)
     assert set(modes) == {True}
     assert not model.training
 
@@ -401,27 +408,36 @@ def test_predict_takes_arrays_tensors_datasets_and_batches(few):
         )
 
 
-def test_metrics_of_ones_own_are_averaged_and_recorded(few):
+def test_metrics_of_ones_own_are_averaged_and_recorded(few, held):
     metrics = {"first_score": lambda output, target: float(np.mean(output[:, 0]))}
     model = small_model()
-    history = fit(model, few, 1, validate=few, metrics=metrics, progress=False)
-    scores = predict(model, few)
+    history = fit(model, few, 1, validate=held, metrics=metrics, progress=False)
+    scores = predict(model, held)
     assert history[0]["validation_first_score"] == pytest.approx(scores[:, 0].mean(), rel=1e-4)
     assert "accuracy" not in history[0]
 
 
-def test_regression_without_metrics(few):
+def test_regression_needs_no_word_on_metrics():
     x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
     model = nn.Linear(1, 1)
     dataset = data.ArrayDataset(x, 3 * x + 1)
-    fit(model, dataset, 30, batch_size=8, loss=F.mse_loss, metrics={}, lr=0.05, progress=False)
+    history = fit(model, dataset, 30, batch_size=8, loss=F.mse_loss, lr=0.05, progress=False)
     assert float(model.weight.data[0, 0]) == pytest.approx(3, abs=0.05)
+    assert list(history[0]) == ["epoch", "loss", "lr", "seconds"]
     with pytest.raises(tinynet.ShapeError, match=r"metrics=\{\}"):
-        fit(model, dataset, 1, loss=F.mse_loss, progress=False)
+        fit(model, dataset, 1, loss=F.mse_loss, metrics={"accuracy": accuracy}, progress=False)
 
 
-def test_lines_are_printed_where_there_is_no_terminal(few, capsys):
-    fit(small_model(), few, 2, validate=few, seed=0)
+def test_labels_of_every_pixel_need_no_word_on_metrics():
+    x = np.random.default_rng(0).random((32, 1, 6, 6)).astype(np.float32)
+    pixels = data.ArrayDataset(x, (x[:, 0] > 0.5).astype(np.int64))
+    model = nn.Conv2d(1, 2, 1)
+    fit(model, pixels, 30, batch_size=8, lr=0.5, seed=0, progress=False)
+    assert evaluate(model, pixels)["accuracy"] > 0.95
+
+
+def test_lines_are_printed_where_there_is_no_terminal(few, held, capsys):
+    fit(small_model(), few, 2, validate=held, seed=0)
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert len(lines) == 2
@@ -431,10 +447,10 @@ def test_lines_are_printed_where_there_is_no_terminal(few, capsys):
     assert err == ""
 
 
-def test_the_bar_shows_loss_and_accuracy_on_stderr(few, capsys, monkeypatch):
+def test_the_bar_shows_loss_and_accuracy_on_stderr(few, held, capsys, monkeypatch):
     every_step = functools.partial(tqdm.tqdm, mininterval=0, miniters=1)
     monkeypatch.setattr(tqdm, "tqdm", every_step)
-    fit(small_model(), few, 2, validate=few, seed=0, progress=True)
+    fit(small_model(), few, 2, validate=held, seed=0, progress=True)
     out, err = capsys.readouterr()
     assert [line[:9] for line in out.splitlines()] == ["epoch 1/2", "epoch 2/2"]
     assert "epoch 2/2" in err
@@ -465,7 +481,7 @@ def test_wrong_arguments_are_named(few, change, error, words):
         fit(small_model(), few, **arguments)
 
 
-def test_arguments_that_a_loader_or_an_optimizer_already_has_are_refused(few):
+def test_arguments_that_a_loader_or_an_optimizer_already_has_are_refused(few, held):
     loader = data.DataLoader(few, 32, transform=data.standardize(few))
     model = small_model()
     with pytest.raises(ValueError, match="batch_size and augment are for a dataset"):
@@ -473,7 +489,7 @@ def test_arguments_that_a_loader_or_an_optimizer_already_has_are_refused(few):
     with pytest.raises(ValueError, match="lr and weight_decay are for an optimizer by name"):
         fit(model, few, 1, optimizer=optim.SGD(model.parameters()), lr=0.1, progress=False)
     with pytest.raises(ValueError, match="those of validate= would not be"):
-        fit(model, loader, 1, validate=few, progress=False)
+        fit(model, loader, 1, validate=held, progress=False)
 
 
 def test_no_data_is_an_error(few):

@@ -50,7 +50,7 @@ class Plan:
             "validate": self.test if self.validation is None else self.validation,
             "batch_size": settings["batch_size"],
             "transform": self.transform,
-            "augment": make_augment(settings["augment"], self.test.images.shape[2]),
+            "augment": make_augment(settings["augment"], self.test.images.shape[2:]),
             "optimizer": settings["optimizer"],
             "lr": settings["lr"],
             "weight_decay": settings["weight_decay"],
@@ -87,7 +87,7 @@ def check_names(args: argparse.Namespace) -> None:
         if name is not None:
             choose(kind, name, known)
     try:
-        make_augment(_augmentations(args.augment or ()), side=32)
+        make_augment(_augmentations(args.augment or ()), side=2**31)  # whatever the images are
     except ValueError as error:
         raise BadArgument(str(error)) from error
     if args.patience and not args.validation:
@@ -159,13 +159,15 @@ def make_plan(settings: dict[str, Any], train: ArrayDataset, test: ArrayDataset)
     """Data and model as the settings say. The model's weights depend on the seed alone."""
     from tinynet import data, models
     from tinynet.random import manual_seed
+    from tinynet.training import make_augment
 
     if fingerprint(train) != settings["data_sha256"]:
         raise ValueError(
             f"{settings['data']}: the training images are no longer those that the run began with"
         )
-    manual_seed(settings["seed"])
     shape = train.images.shape[1:]
+    make_augment(settings["augment"], shape[1:])  # fails now for what leaves nothing of an image
+    manual_seed(settings["seed"])
     arguments = {
         "num_classes": _num_classes(train, test),
         "in_channels": shape[0],

@@ -68,7 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME[:AMOUNT]",
         help="change the training images at random: shift:PIXELS, rotate:DEGREES, "
-        "flip:PROBABILITY, cutout:PIXELS, or none; may be given several times",
+        "flip:PROBABILITY, cutout:PIXELS, or none; may be given several times. By default grey "
+        "images below 16x16 are rotated, others shifted, and mirrored too where they are in "
+        "colour; grey ones of 28x28 or 32x32 stay as they are",
     )
     data.add_argument(
         "--validation",
@@ -93,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--optimizer",
         metavar="NAME",
-        help="sgd (with momentum 0.9), adam, adamw, rmsprop, adagrad or adadelta",
+        help="sgd (with Nesterov momentum 0.9), adam, adamw, rmsprop, adagrad or adadelta",
     )
     model.add_argument(
         "--schedule",
@@ -182,8 +184,23 @@ def train_plan(
     """Train what is planned, from its start or from where it was left; test it, save it.
 
     resume: whether to go on with what is in `out`, or the checkpoint to go on from. start: when the
-    command began, by `time.perf_counter`.
+    command began, by `time.perf_counter`. Raises BlockingIOError, with nothing written, where
+    another training is at work in `out`.
     """
+    from tinynet.training.folder import locked
+
+    with locked(out):
+        return _train_plan(plan, out, resume, start, json_file, detect_anomaly)
+
+
+def _train_plan(
+    plan: Plan,
+    out: Path,
+    resume: bool | Path,
+    start: float,
+    json_file: Path | None,
+    detect_anomaly: bool,
+) -> int:
     from tinynet.training import DivergenceError, evaluate, weights_sha256
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
@@ -243,7 +260,12 @@ def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> 
 
 
 def _refuse_to_overwrite(out: Path) -> None:
-    """Raise BadArgument if a run lies there that was interrupted: it may be all there is of it."""
+    """Raise BadArgument if a run lies there that was interrupted: it may be all there is of it.
+
+    Raises BlockingIOError if it is still running.
+    """
+    from tinynet.training.folder import locked
+
     record = out / RECORD
     if (out / LAST).is_file() and record.is_file():
         try:
@@ -252,6 +274,8 @@ def _refuse_to_overwrite(out: Path) -> None:
         except ValueError:
             finished = False
         if not finished:
+            with locked(out):
+                pass
             raise BadArgument(
                 f"{out} holds a run that was not finished. Go on with it: tinynet resume {out}. "
                 "Or begin anew in its place with --restart, or elsewhere with --out DIR"

@@ -13,7 +13,12 @@ import operator
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from tinynet.errors import ShapeError
+
+LARGE, SMALL = 5.0, 0.01
+"""Inputs are expected to have a standard deviation between these, and a mean below the first."""
 
 
 class InputError(ShapeError):
@@ -51,6 +56,15 @@ def check_float(layer: str, x: Any) -> None:
             f"{layer}: the input has dtype {x.dtype} (shape {x.shape}), layers compute with "
             "floats. Convert it first: `x.float()`, or `x.float() / 255` for images of bytes."
         )
+
+
+def badly_scaled(x: np.ndarray) -> bool:
+    """Whether the finite values are far from the scale that initial weights are made for."""
+    values = x[np.isfinite(x)]
+    if not values.size:
+        return False
+    std = values.std(dtype=np.float64)
+    return bool(std > LARGE or abs(values.mean(dtype=np.float64)) > LARGE or 0 < std < SMALL)
 
 
 def check_images(layer: str, argument: str, channels: int, x: Any) -> None:

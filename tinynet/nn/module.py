@@ -26,6 +26,7 @@ from numpy.typing import DTypeLike
 
 from tinynet import autograd
 from tinynet.errors import CheckpointError, OutOfMemoryError, ShapeError, unknown_name
+from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
 from tinynet.tensor import Tensor, float32, float64
 
@@ -70,18 +71,14 @@ class RemovableHandle:
 
 
 class Module:
-    """Base of all layers and models: subclass it, set layers as attributes, define `forward`.
+    """Base of all layers and models: subclass it, set layers as attributes, define `forward`."""
 
-    training: whether layers such as Dropout and BatchNorm behave as in training; see `train`.
-    """
-
-    training: bool = True
     _members: Mapping[str, str] = MappingProxyType({})
     _forward_hooks: Mapping[int, ForwardHook] = MappingProxyType({})
     _forward_pre_hooks: Mapping[int, PreHook] = MappingProxyType({})
 
     def __init__(self) -> None:
-        self.__dict__.update(training=True, _members={}, _forward_hooks={}, _forward_pre_hooks={})
+        self.__dict__.update(_members={}, _forward_hooks={}, _forward_pre_hooks={})
 
     # ----- calling ----------------------------------------------------------------------------
 
@@ -337,10 +334,25 @@ class Module:
 
     # ----- modes ------------------------------------------------------------------------------
 
+    @property
+    def training(self) -> bool:
+        """Whether layers such as Dropout and BatchNorm behave as in training; see `train`."""
+        return mode_of(self) == TRAINING
+
+    @training.setter
+    def training(self, training: bool) -> None:
+        if training != self.training:
+            set_mode(self, TRAINING if training else ASLEEP)
+
     def train(self: Self, mode: bool = True) -> Self:
-        """Behave as in training (mode=False: as in use), the sub-modules too."""
-        for module in self.modules():
-            module.training = mode
+        """Behave as in training (mode=False: as in use), the sub-modules too.
+
+        A layer put into evaluation mode by itself, and not with the whole model, is left in it by
+        `fit`; only `train` on it, or on what holds it, wakes it up.
+        """
+        set_mode(self, TRAINING if mode else ASLEEP)
+        for child in self.children():
+            follow(child, mode)
         return self
 
     def eval(self: Self) -> Self:

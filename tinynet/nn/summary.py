@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd
+from tinynet.nn.modes import evaluating
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor, float32
 
@@ -146,18 +147,12 @@ class _Walk:
 
     def run(self, x: Tensor) -> list[Row]:
         """The rows that are worth showing, in the order in which the calls began."""
-        modes = [(module, module.training) for module in self.model.modules()]
         with ExitStack() as stack:
-            for module, _ in modes:
+            for module in self.model.modules():
                 stack.enter_context(module.register_forward_pre_hook(self.enter))
                 stack.enter_context(module.register_forward_hook(self.leave))
-            stack.enter_context(autograd.no_grad())
             stack.enter_context(autograd.observe(self.count))
-            try:
-                self.model.eval()(x)
-            finally:
-                for module, training in modes:
-                    module.training = training
+            stack.enter_context(evaluating(self.model))(x)
         return [row for row in self.rows if row.layer]
 
     def enter(self, module: Module, args: tuple[Any, ...]) -> None:

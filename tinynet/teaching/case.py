@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd, nn
+from tinynet.nn.checks import badly_scaled
 from tinynet.nn.location import layer_path, running_modules
 from tinynet.nn.untouched import untouched
 from tinynet.optim import Optimizer
@@ -22,8 +23,6 @@ from tinynet.tensor import Tensor
 
 CLASS_LOSSES = ("cross_entropy", "nll_loss")
 IGNORED = -100  # the label that stands for "does not count"
-LARGE, SMALL = 5.0, 0.01
-"""Inputs are expected to have a standard deviation between these, and a mean below the first."""
 
 
 @dataclass
@@ -114,15 +113,6 @@ def usable_input(case: Case) -> np.ndarray:
     x = x.astype(next((p.dtype for p in case.parameters.values()), np.float32))
     cure = layout_cure(case.model, x)
     return x if cure is None else cure[1](x)
-
-
-def badly_scaled(x: np.ndarray) -> bool:
-    """Whether the finite values are far from the scale that initial weights are made for."""
-    values = x[np.isfinite(x)]
-    if not values.size:
-        return False
-    std = values.std(dtype=np.float64)
-    return bool(std > LARGE or abs(values.mean(dtype=np.float64)) > LARGE or 0 < std < SMALL)
 
 
 def layout_cure(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.teaching.case import IGNORED, SMALL, Case, badly_scaled, layout_cure
+from tinynet.nn.checks import SMALL, badly_scaled
+from tinynet.teaching.case import IGNORED, Case, layout_cure
 from tinynet.teaching.report import ERROR, WARNING, Finding
 
 

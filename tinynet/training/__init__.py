@@ -11,11 +11,12 @@ compared), `signals` (Ctrl-C), `archive`, `tree`, `safetensors` and `files` (how
 
 from __future__ import annotations
 
+from tinynet.nn.modes import evaluating
 from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run, SaveEvery
 from tinynet.training.checkpoint import Checkpoint, load, save, weights_sha256
 from tinynet.training.fit import fit
 from tinynet.training.history import History
-from tinynet.training.loop import DivergenceError, evaluate, evaluating, predict, train_epoch
+from tinynet.training.loop import DivergenceError, evaluate, predict, train_epoch
 from tinynet.training.metrics import (
     Means,
     accuracy,

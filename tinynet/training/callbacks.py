@@ -12,19 +12,23 @@ everything and may set `run.stop` to end the training after the epoch.
 
 from __future__ import annotations
 
+import math
 import os
 import time
+import warnings
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinynet.errors import CheckpointError
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.training.checkpoint import save
-from tinynet.training.history import History, Record, format_value, lower_is_better
+from tinynet.training.history import History, Record, better_is, format_value, monitored
 from tinynet.training.loop import (
     Batches,
     EpochSoFar,
@@ -46,7 +50,8 @@ class Run:
     all epochs. so_far: where the epoch under way stands; without steps between two epochs. losses:
     the loss of every step. about: what a checkpoint should know besides the weights (class names,
     normalisation, ...). stop: set it to a reason, and training ends after this epoch. saved: the
-    checkpoint that was written last.
+    checkpoint that was written last. resumed: whether it went on from a checkpoint. notes: lines
+    for the user to read before the first epoch.
     """
 
     model: Module
@@ -68,6 +73,8 @@ class Run:
     step: int = 0
     stop: str = ""
     saved: Path | None = None
+    resumed: bool = False
+    notes: list[str] = field(default_factory=list)
     _start: float = field(default_factory=time.perf_counter)
 
     def finished(self) -> bool:
@@ -117,129 +124,128 @@ class Callback:
         """Put back what `state_dict` gave."""
 
 
-class Best:
-    """Keeps the best value of one quantity of the records.
+class _Best(Callback):
+    """What EarlyStopping and BestModel share: which epoch was the best so far, and its weights."""
 
-    monitor: its name, or several names, of which the first that the records have counts.
-    min_delta: by how much a value must be better than the best to count as better.
-    """
-
-    def __init__(self, monitor: str | tuple[str, ...], min_delta: float = 0.0) -> None:
-        self.names = (monitor,) if isinstance(monitor, str) else monitor
+    def __init__(
+        self,
+        monitor: str | Sequence[str],
+        mode: str | None,
+        restore: bool,
+        min_delta: float = 0.0,
+    ) -> None:
+        if not min_delta >= 0:
+            raise ValueError(f"{type(self).__name__}: min_delta must be 0 or more, got {min_delta}")
+        self.monitor = (monitor,) if isinstance(monitor, str) else tuple(monitor)
+        self.directions = {name: better_is(name, mode) for name in self.monitor}
+        self.restore = restore
         self.min_delta = min_delta
-        self.value: float | None = None
+        self._begin()
+
+    def _begin(self) -> None:
         self.name = ""
+        self.epoch = 0
+        self.value: float | None = None
+        self.weights: dict[str, np.ndarray] | None = None
 
-    def state_dict(self) -> dict[str, Any]:
-        """The best value and its name."""
-        return {"value": self.value, "name": self.name}
+    def on_train_begin(self, run: Run) -> None:
+        self._begin()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` gave."""
-        self.value = None if state["value"] is None else float(state["value"])
-        self.name = str(state["name"])
+    def improved(self, run: Run, record: Record) -> bool:
+        """Whether this epoch is the best so far, of which then is taken note.
 
-    def improved(self, record: Record) -> bool:
-        """Whether this record is the best so far. Raises KeyError if it lacks the quantity."""
-        if not self.name:
-            self.name = next((name for name in self.names if name in record), "")
-        if self.name not in record:
-            raise KeyError(
-                f"cannot monitor {' or '.join(self.names)}: the records have {', '.join(record)}. "
-                "What starts with validation_ needs validate=."
-            )
-        value = record[self.name]
-        sign = 1 if lower_is_better(self.name) else -1
-        if self.value is not None and sign * (self.value - value) <= self.min_delta:
+        NaN is no better than anything. Raises KeyError if the record lacks the quantity.
+        """
+        self.name = monitored((self.name,) if self.name else self.monitor, record)
+        value, sign = record[self.name], 1 if self.directions[self.name] == "max" else -1
+        if math.isnan(value) or (
+            self.value is not None and not sign * (value - self.value) > self.min_delta
+        ):
             return False
-        self.value = value
+        self.value, self.epoch = value, run.epoch
+        if self.restore:
+            self.weights = run.model.state_dict()
         return True
 
+    def on_train_end(self, run: Run) -> None:
+        if self.weights is not None:
+            run.model.load_state_dict(self.weights)
+        elif self.restore and self.name:
+            warnings.warn(
+                f"{type(self).__name__}: {self.name} was NaN in every epoch, so none was the best; "
+                "the model has the weights of the last",
+                stacklevel=2,
+            )
 
-class EarlyStopping(Callback):
+    def state_dict(self) -> dict[str, Any]:
+        best = {"value": self.value, "name": self.name}
+        watches = dict(self.directions)
+        return {"best": best, "epoch": self.epoch, "weights": self.weights, "watches": watches}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state["watches"] != self.directions:
+            raise CheckpointError(
+                f"cannot resume: {type(self).__name__} watched {state['watches']} in the run, now "
+                f"{self.directions}"
+            )
+        value = state["best"]["value"]
+        self.value = None if value is None else float(value)
+        self.name = str(state["best"]["name"])
+        self.epoch, self.weights = int(state["epoch"]), state["weights"]
+
+
+class EarlyStopping(_Best):
     """Stops once there was no better epoch for `patience` epochs.
 
-    monitor: the quantity to watch, by default the validation loss, or without validation data the
-    loss. min_delta: what is better by no more than this counts as no better.
+    monitor: the quantity to watch, or several, of which the first that there is counts; by default
+    the validation loss, or without validation data the loss. min_delta: what is better by no more
+    than this counts as no better. mode: "min" or "max", what is better; without it the name of the
+    quantity decides. restore: put the weights of the best epoch back into the model at the end.
     """
 
     def __init__(
         self,
         patience: int = 5,
-        monitor: str | tuple[str, ...] = ("validation_loss", "loss"),
+        monitor: str | Sequence[str] = ("validation_loss", "loss"),
         min_delta: float = 0.0,
+        mode: str | None = None,
+        restore: bool = False,
     ) -> None:
-        if patience < 1:
+        if isinstance(patience, bool) or not patience >= 1:
             raise ValueError(f"EarlyStopping: patience must be 1 epoch or more, got {patience}")
+        super().__init__(monitor, mode, restore, min_delta)
         self.patience = patience
-        self.monitor = monitor
-        self.min_delta = min_delta
-
-    def on_train_begin(self, run: Run) -> None:
-        self.best = Best(self.monitor, self.min_delta)
-        self.best_epoch = 0
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        if self.best.improved(record):
-            self.best_epoch = run.epoch
-        elif run.epoch - self.best_epoch >= self.patience:
-            assert self.best.value is not None
-            run.stop = (
-                f"no better epoch since epoch {self.best_epoch} "
-                f"({format_value(self.best.name, self.best.value)})"
-            )
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best.state_dict(), "best_epoch": self.best_epoch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best.load_state_dict(state["best"])
-        self.best_epoch = int(state["best_epoch"])
+        if not self.improved(run, record) and run.epoch - self.epoch >= self.patience:
+            run.stop = f"{self.name} was NaN in every epoch"
+            if self.value is not None:
+                best = format_value(self.name, self.value)
+                run.stop = f"no better epoch since epoch {self.epoch} ({best})"
 
 
-class BestModel(Callback):
+class BestModel(_Best):
     """Keeps the weights of the best epoch: in a file, in memory, or both.
 
     path: the checkpoint to write whenever an epoch was the best so far. restore: put the best
     weights back into the model at the end. monitor: the quantity to watch, by default the
-    validation accuracy, the validation loss or the loss, whichever there is first.
+    validation accuracy, the validation loss or the loss, whichever there is first. mode: "min" or
+    "max", what is best; without it the name of the quantity decides.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,
-        monitor: str | tuple[str, ...] = ("validation_accuracy", "validation_loss", "loss"),
+        monitor: str | Sequence[str] = ("validation_accuracy", "validation_loss", "loss"),
         restore: bool = False,
+        mode: str | None = None,
     ) -> None:
+        super().__init__(monitor, mode, restore)
         self.path = None if path is None else Path(path)
-        self.monitor = monitor
-        self.restore = restore
-        self.epoch = 0
-        self.weights: dict[str, np.ndarray] | None = None
-
-    def on_train_begin(self, run: Run) -> None:
-        self.best = Best(self.monitor)
-        self.epoch, self.weights = 0, None
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        if not self.best.improved(record):
-            return
-        self.epoch = run.epoch
-        if self.restore:
-            self.weights = run.model.state_dict()
-        if self.path is not None:
-            save_run(self.path, run, chosen_by=self.best.name)
-
-    def on_train_end(self, run: Run) -> None:
-        if self.weights is not None:
-            run.model.load_state_dict(self.weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best.state_dict(), "epoch": self.epoch, "weights": self.weights}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best.load_state_dict(state["best"])
-        self.epoch, self.weights = int(state["epoch"]), state["weights"]
+        if self.improved(run, record) and self.path is not None:
+            save_run(self.path, run, chosen_by=self.name)
 
 
 class SaveEvery(Callback):

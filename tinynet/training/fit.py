@@ -10,23 +10,26 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinynet import anomaly
-from tinynet.data import Compose, DataLoader, Normalize
+from tinynet.data import ArrayDataset, Compose, DataLoader, Normalize, Subset
 from tinynet.errors import DataError
 from tinynet.nn import Module
 from tinynet.nn import functional as F
+from tinynet.nn.checks import badly_scaled
+from tinynet.nn.modes import asleep, follow, train_the_awake
 from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
 from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run
 from tinynet.training.checkpoint import Checkpoint, read
 from tinynet.training.files import remove_stale
-from tinynet.training.folder import BEST, LAST, RunFolder, clear
+from tinynet.training.folder import BEST, LAST, RunFolder, clear, locked
 from tinynet.training.history import VALIDATION, History, Record
 from tinynet.training.loop import (
     DEFAULT_METRICS,
@@ -38,6 +41,7 @@ from tinynet.training.loop import (
     evaluate,
     is_dataset,
     naming_divergence,
+    parameters_of,
     train_epoch,
 )
 from tinynet.training.metrics import Metrics
@@ -62,6 +66,8 @@ def fit(
     lr: float | None = None,
     weight_decay: float = 0.0,
     schedule: Any = "onecycle",
+    step: str | None = None,
+    monitor: str | None = None,
     loss: Loss = F.cross_entropy,
     metrics: Metrics = DEFAULT_METRICS,
     clip_grad_norm: float | None = None,
@@ -84,13 +90,21 @@ def fit(
     those of training.
 
     optimizer: a name (see `make_optimizer`; lr and weight_decay go with it) or an Optimizer.
-    schedule: a name (see `make_schedule`), a scheduler of that optimizer, or None.
-    loss: a function of (output, target) that returns the mean over the batch.
-    metrics: functions of (output, target) by name; {} for none. clip_grad_norm: the largest norm
-    of the gradient. seed: fixes the order of the examples, augmentation and dropout; without it
-    they follow `tinynet.manual_seed`.
+    What is frozen (requires_grad=False) stays so, and so do layers that were put into evaluation
+    mode by themselves (`layer.eval()`); all others are trained.
 
-    callbacks: see `Callback`. early_stopping: an EarlyStopping, or its patience in epochs.
+    schedule: a name (see `make_schedule`), a scheduler of that optimizer, or None. A scheduler
+    takes a step after every epoch, OneCycleLR after every batch; step="batch" or "epoch" says
+    which. ReduceLROnPlateau looks at monitor, such as "validation_accuracy"; by default at the
+    validation loss, with mode="max" at the validation accuracy.
+
+    loss: a function of (output, target) that returns the mean over the batch.
+    metrics: functions of (output, target) by name; {} for none; by default the accuracy, where the
+    targets are class labels. clip_grad_norm: the largest norm of the gradient. seed: fixes the
+    order of the examples, augmentation and dropout; without it they follow `tinynet.manual_seed`.
+
+    callbacks: see `Callback`. early_stopping: an EarlyStopping (with restore=True the best weights
+    are put back at the end), or its patience in epochs.
     checkpoint: a file that always holds the best epoch's model. about: more that checkpoints
     should say of the model, such as its name; see `save`. progress: None for a bar on a terminal
     and lines elsewhere, False for silence, True for the bar. detect_anomaly: look at every result
@@ -103,9 +117,10 @@ def fit(
     (or from the checkpoint given, which then is the last), with the same arguments as before:
     weights and history come out as if the run had never stopped, to the bit.
 
-    The model is left in evaluation mode. Raises DivergenceError if the loss or a weight becomes
-    NaN or infinite; files written for earlier epochs are whole and stay. Raises CheckpointError
-    for a checkpoint that is damaged or of another run, and OSError where none can be written.
+    The model is left in evaluation mode, without gradients. Raises DivergenceError if the loss or
+    a weight becomes NaN or infinite; files written for earlier epochs are whole and stay. Raises
+    CheckpointError for a checkpoint that is damaged or of another run, OSError where none can be
+    written, and BlockingIOError where another training is at work in `out`.
     """
     if epochs < 1:
         raise ValueError(f"fit: epochs must be 1 or more, got {epochs}")
@@ -116,12 +131,13 @@ def fit(
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
     elif lr is not None or weight_decay:
         raise ValueError("fit: lr and weight_decay are for an optimizer by name; yours has its own")
+    _check_learns(model, optimizer)
     run = Run(
         model,
         optimizer,
-        make_schedule(schedule, optimizer, epochs * _length(batches)),
+        make_schedule(schedule, optimizer, epochs * _length(batches), epochs, step, monitor),
         batches,
-        _validation_batches(validate, batches, transform),
+        _validation_batches(validate, train, transform, augment),
         loss,
         metrics,
         epochs,
@@ -129,6 +145,8 @@ def fit(
         seed,
         {**about_data(train, transform), **(about or {})},
     )
+    if schedule is not None and not isinstance(schedule, str):
+        run.notes.append(str(run.schedule))
     extra: list[Callback] = [progress_callback(progress)]
     if isinstance(early_stopping, int):
         early_stopping = EarlyStopping(early_stopping)
@@ -137,15 +155,42 @@ def fit(
     extra.extend(callbacks)
     if checkpoint is not None:
         extra.append(BestModel(checkpoint))
-    start = _prepare(out, resume)
     if out is not None:
         if not any(isinstance(callback, BestModel) for callback in extra):
             extra.append(BestModel(Path(out) / BEST))
-        extra.append(RunFolder(out, keep_every, save_every, resumed=start is not None))
+        extra.append(RunFolder(out, keep_every, save_every))
     elif keep_every is not None or save_every is not None:
         raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
-    with anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext():
-        return train_run(run, extra, start)
+    with (
+        contextlib.nullcontext() if out is None else locked(out),
+        anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext(),
+    ):
+        return train_run(run, extra, _prepare(out, resume))
+
+
+def _check_learns(model: Module, optimizer: Optimizer) -> None:
+    """Raise ValueError if no step will change the model."""
+    held = {id(p) for p in parameters_of(optimizer)}
+    if not any(p.requires_grad and id(p) in held for p in model.parameters()):
+        raise ValueError(
+            "fit: the optimizer holds no parameter of the model that learns. Build it on this "
+            "model's parameters(), and leave some of them unfrozen (requires_grad)"
+        )
+
+
+def _tell_what_stays(run: Run) -> None:
+    """A note of the layers in evaluation mode, a warning of what moves although it is frozen."""
+    if layers := asleep(run.model):
+        run.notes.append(f"in evaluation mode stay {', '.join(layers)}")
+    for path, layer in run.model.named_modules():
+        own = list(layer.parameters(recurse=False))
+        moves = layer.training and getattr(layer, "running_mean", None) is not None
+        if own and moves and not any(p.requires_grad for p in own):
+            warnings.warn(
+                f"fit: the parameters of {path} ({type(layer).__name__}) are frozen, but not its "
+                "running statistics; .eval() on the layer keeps them too",
+                stacklevel=4,
+            )
 
 
 def _prepare(
@@ -169,6 +214,9 @@ def _prepare(
 def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None = None) -> History:
     """Go through the epochs of a run, from where it stands, or from `start`, to its end."""
     run.callbacks = list(callbacks)
+    run.resumed = start is not None
+    train_the_awake(run.model)
+    _tell_what_stays(run)
     try:
         for callback in run.callbacks:
             callback.on_train_begin(run)
@@ -181,11 +229,12 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
             record = _one_epoch(run)
             for callback in run.callbacks:
                 callback.on_epoch_end(run, record)
+        run.model.zero_grad()
     except DivergenceError as error:
         error.kept = run.saved
         raise
     finally:
-        run.model.eval()
+        follow(run.model, False)
         for callback in run.callbacks:
             callback.on_train_end(run)
     return run.history
@@ -208,7 +257,7 @@ def _one_epoch(run: Run) -> Record:
         callback.on_epoch_begin(run)
     trained = train_epoch(
         run.model,
-        _rest(run.train, run.so_far.steps),
+        _rest(run.train, run.so_far.steps) if run.step else _looked_at(run.train),
         run.optimizer,
         run.loss,
         metrics=run.metrics,
@@ -267,17 +316,64 @@ def _training_batches(
     )
 
 
-def _validation_batches(validate: Any, train: Any, transform: Images | None) -> Any:
+def _looked_at(batches: Any) -> Iterator[Any]:
+    """The same batches, with a warning if the first has inputs that nets hardly learn from."""
+    for i, batch in enumerate(batches):
+        x = getattr(batch[0], "data", None) if isinstance(batch, (tuple, list)) else None
+        if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and badly_scaled(x):
+            warnings.warn(
+                f"fit: the inputs of the first batch run from {x.min():.4g} to {x.max():.4g} "
+                f"(standard deviation {x.std(dtype=np.float64):.3g}), and layers are initialised "
+                "for inputs of about unit scale: divide bytes by 255, or pass "
+                "transform=data.standardize(train)",
+                stacklevel=2,
+            )
+        yield batch
+
+
+def _validation_batches(
+    validate: Any, train: Any, transform: Images | None, augment: Images | None
+) -> Any:
     if validate is None:
         return None
+    if _overlap(train, validate):
+        warnings.warn(
+            "fit: validation is on training data, and says nothing of examples not seen; hold "
+            "some out: data.random_split(train, [0.9, 0.1])",
+            stacklevel=3,
+        )
     if not is_dataset(validate):
         return as_batches(validate, 1)
-    if transform is None and getattr(train, "transform", None) is not None:
+    done = ""
+    if not is_dataset(train) and getattr(train, "transform", None) is not None:
+        done = "transformed by their DataLoader"
+    elif find_normalize(augment) is not None:
+        done = "normalised by augment="
+    if done and transform is None:
         raise ValueError(
-            "fit: the training images are transformed by their DataLoader, those of validate= "
-            "would not be. Pass transform=, or make validate a DataLoader too."
+            f"fit: the training images are {done}, those of validate= would not be. "
+            "Pass transform=, or make validate a DataLoader too."
         )
     return as_batches(validate, 256, transform)
+
+
+def _overlap(train: Any, validate: Any) -> bool:
+    """Whether examples are certain to be in both, as far as the data sets show it."""
+    (one, rows), (other, others) = _source(train), _source(validate)
+    if one is other:
+        return np.intersect1d(rows, others).size > 0
+    if isinstance(one, ArrayDataset) and isinstance(other, ArrayDataset):
+        return np.array_equal(one.images, other.images)
+    return False
+
+
+def _source(data: Any) -> tuple[Any, np.ndarray]:
+    """The data set under a loader and subsets of it, and which of its examples are taken."""
+    data = data if is_dataset(data) else getattr(data, "dataset", data)
+    rows = np.arange(len(data) if is_dataset(data) else 1)
+    while isinstance(data, Subset):
+        data, rows = data.dataset, data.indices[rows]
+    return data, rows
 
 
 def _length(batches: Any) -> int:

@@ -3,11 +3,18 @@
 last.npz          the run as it stood when it was last saved: what `resume` goes on from
 best.npz          as it stood after its best epoch
 epoch-0010.npz    after every k-th epoch, with keep_every=k
+.lock             while a training is at work in the folder
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from tinynet.training.archive import read_manifest
@@ -16,13 +23,23 @@ from tinynet.training.files import remove_stale
 from tinynet.training.history import VALIDATION, Record
 from tinynet.training.signals import Interrupted, StopSignals
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 LAST, BEST, EPOCH = "last.npz", "best.npz", "epoch-{:04d}.npz"
+LOCK = ".lock"
+
+_held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar(
+    "folders that this thread has locked, by process", default=frozenset()
+)
 
 
 class RunFolder(Callback):
     """Keeps a run in `folder`, and saves and stops it at Ctrl-C or SIGTERM.
 
-    last.npz is written at the start (unless `resumed`), after every epoch, after every
+    last.npz is written at the start (of a run that is not resumed), after every epoch, after every
     `save_every` steps, and when the run is stopped; one of its own after every `keep_every` epochs.
 
     Raises Interrupted, which is a KeyboardInterrupt, once a stopped run is saved; OSError where
@@ -34,7 +51,6 @@ class RunFolder(Callback):
         folder: str | os.PathLike[str],
         keep_every: int | None = None,
         save_every: int | None = None,
-        resumed: bool = False,
     ) -> None:
         for name, value in (("keep_every", keep_every), ("save_every", save_every)):
             if value is not None and value < 1:
@@ -42,11 +58,10 @@ class RunFolder(Callback):
         self.folder = Path(folder)
         self.keep_every = keep_every
         self.save_every = save_every
-        self.resumed = resumed
         self.signals = StopSignals()
 
     def on_train_begin(self, run: Run) -> None:
-        if not self.resumed:  # fails now, and not after the first epoch
+        if not run.resumed:  # fails now, and not after the first epoch
             save_run(self.folder / LAST, run)
         self.signals.listen()
 
@@ -75,6 +90,93 @@ class RunFolder(Callback):
             if run.so_far.steps:
                 place += f", step {run.so_far.steps} of {len(run.train)}"
             raise Interrupted(self.signals.caught, place, run.saved)
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """The folder, which is made if need be, for this training alone.
+
+    The operating system holds the lock, so it ends with the process, whatever that dies of. Where
+    this thread holds it already, nothing is done. Raises BlockingIOError that names the other
+    process, OSError where the folder cannot be written.
+    """
+    own = (os.getpid(), Path(folder).resolve())
+    before = _held.get()
+    if own in before:
+        yield
+        return
+    file = _lock(Path(folder))
+    try:
+        _held.set(before | {own})
+        yield
+    finally:
+        _held.set(before)
+        if own[0] == os.getpid():  # and not a fork of it
+            _unlock(file, Path(folder) / LOCK)
+
+
+def _lock(folder: Path) -> int:
+    """An open and locked file in the folder, in which the number of this process stands."""
+    path = folder / LOCK
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise type(error)(error.errno, f"cannot write {path}: {error.strerror}") from error
+        try:
+            _take(file, folder)
+            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+                with contextlib.suppress(OSError):  # the number is only for the error of others
+                    os.truncate(file, 0)
+                    os.write(file, str(os.getpid()).encode())
+                return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)  # whoever had the lock before has removed the file meanwhile
+
+
+def _take(file: int, folder: Path) -> None:
+    """Lock an open file, or raise BlockingIOError if another has."""
+    try:
+        if sys.platform == "win32":
+            os.lseek(file, 1 << 30, os.SEEK_SET)  # a byte far off, so that others can read
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            os.lseek(file, 0, os.SEEK_SET)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            warnings.warn(
+                f"{folder} cannot be locked ({error.strerror}); take care that no other training "
+                "runs in it",
+                stacklevel=2,
+            )
+            return
+        os.lseek(file, 0, os.SEEK_SET)
+        owner = os.read(file, 20).decode(errors="replace")
+        process = f"process {owner}" if owner.isdecimal() else "another process"
+        if owner == str(os.getpid()):
+            process += ", this one"
+        raise BlockingIOError(
+            errno.EWOULDBLOCK,
+            f"{folder} is in use: another training is running there ({process}). Wait until it "
+            "ends, or train in another folder (out=, --out)",
+        ) from None
+
+
+def _unlock(file: int, path: Path) -> None:
+    """Release the lock and remove its file, which no system but Windows minds to be open."""
+    if sys.platform == "win32":
+        os.close(file)
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32" or os.path.samestat(os.fstat(file), path.stat()):
+            path.unlink()
+    if sys.platform != "win32":  # only now: another would lock a file that nobody finds
+        with contextlib.suppress(OSError):  # explicitly, for a fork may have the file open too
+            fcntl.flock(file, fcntl.LOCK_UN)
+        os.close(file)
 
 
 def clear(folder: str | os.PathLike[str]) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+import math
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from tinynet.errors import unknown_name
 
 Record: TypeAlias = "dict[str, float]"
 
@@ -30,11 +35,18 @@ class History(list[Record]):
         self._check(name)
         return [record[name] for record in self]
 
-    def best(self, name: str = "validation_accuracy") -> Record:
-        """The record of the best epoch: the first with the highest value, or the lowest loss."""
+    def best(self, name: str = "validation_accuracy", mode: str | None = None) -> Record:
+        """The record of the best epoch, the first of several; an epoch of NaN is none.
+
+        mode: "max" or "min", what is best; see `better_is` for what it is without. Raises
+        KeyError that lists the quantities there are, ValueError where all are NaN.
+        """
         self._check(name)
-        sign = -1 if lower_is_better(name) else 1
-        return max(self, key=lambda record: sign * record[name])
+        best = max if better_is(name, mode) == "max" else min
+        numbers = [r for r in self if not math.isnan(r.get(name, math.nan))]
+        if not numbers:
+            raise ValueError(f"the history has no best epoch: {name} is NaN in all of them")
+        return best(numbers, key=lambda record: record[name])
 
     def _check(self, name: str) -> None:
         known = list(self[0]) if self else []
@@ -69,9 +81,58 @@ def from_columns(groups: Iterable[Mapping[str, Any]]) -> list[Record]:
     return records
 
 
-def lower_is_better(name: str) -> bool:
-    """Whether a small value is a good one: so for losses and errors, not for other metrics."""
-    return name.endswith(("loss", "error"))
+def better_is(name: str, mode: str | None = None) -> str:
+    """Which value of a quantity is the better one: "min", the lower, or "max", the higher.
+
+    mode: what the user says of it; without that the name decides. Of a name that says nothing a
+    warning asks, and "max" is taken.
+
+    >>> better_is("validation_error_rate"), better_is("top5"), better_is("energy", mode="min")
+    ('min', 'max', 'min')
+    """
+    if mode is not None:
+        if mode not in ("min", "max"):
+            raise unknown_name("mode", mode, ["min", "max"])
+        return mode
+    known = known_direction(name)
+    if known is None:
+        warnings.warn(
+            f"is a high value of {name} a good one or a bad one? It is taken for good; say which "
+            "with mode='max' or mode='min'",
+            stacklevel=3,
+        )
+    return known or "max"
+
+
+LOW = re.compile(
+    r".*(loss|losses|errors?|mse|mae|mape|perplexity|entropy|divergence|distance|deviation|cost)"
+    r"|nll|ppl|bce|ce|kld?|hinge|huber|brier|ece|wer|cer|fpr|fnr"
+)
+HIGH = re.compile(
+    r".*(accuracy|precision|recall|score|correlation|similarity|sensitivity|specificity|likelihood)"
+    r"|acc|top\d*|f\d|auc|auroc|ap|map|m?iou|dice|jaccard|r2|psnr|ssim|kappa|mcc|tpr|tnr"
+)
+
+
+def known_direction(name: str) -> str | None:
+    """What the name of a quantity says of it: "min", "max", or None for nothing."""
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    if any(word.startswith(("neg", "minus")) for word in words):
+        return None  # a loss turned round, or named so from the first
+    if any(LOW.fullmatch(word) for word in words):
+        return "min"
+    return "max" if any(HIGH.fullmatch(word) for word in words) else None
+
+
+def monitored(names: Sequence[str], record: Record) -> str:
+    """The first of these quantities that a record has. Raises KeyError that lists what it has."""
+    name = next((name for name in names if name in record), None)
+    if name is None:
+        raise KeyError(
+            f"cannot monitor {' or '.join(names)}: the records have {', '.join(record)}. Choose "
+            "among them with monitor=; what starts with validation_ needs validate=."
+        )
+    return name
 
 
 def describe(record: Record, epochs: int) -> str:

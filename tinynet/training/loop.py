@@ -17,18 +17,18 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from tinynet.anomaly import AnomalyError, first_anomaly
-from tinynet.autograd import no_grad
 from tinynet.data import DataLoader
 from tinynet.errors import DataError
 from tinynet.kernels.threads import single_blas_thread
 from tinynet.nn import Module
 from tinynet.nn import functional as F
+from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 from tinynet.training.history import Record
 from tinynet.training.memory import within_memory
-from tinynet.training.metrics import Means, Metrics, accuracy
+from tinynet.training.metrics import Means, Metrics, accuracy, are_classes
 
 Batches: TypeAlias = Iterable[Any]
 """Whatever yields (x, target) pairs of tensors: a DataLoader, a list, a generator."""
@@ -46,6 +46,7 @@ Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
 
 DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
+"""Where nobody said which: accuracy for class labels, and nothing for other targets."""
 
 
 class DivergenceError(FloatingPointError):
@@ -100,15 +101,16 @@ def train_epoch(
 
     Returns the means of the loss and the metrics over the examples, taken while the model was
     changing, and `lr`, the learning rate of the last step. clip_grad_norm: the largest norm that
-    the gradient of all parameters together may have. after_step(means so far) is called after
+    the gradient of all that the optimizer moves may have. after_step(means so far) is called after
     each step. epoch: the number to name in errors. so_far: kept up to date; one that has steps in
-    it is of an epoch that was interrupted, of which `batches` are the rest.
+    it is of an epoch that was interrupted, of which `batches` are the rest. Layers that were put
+    into evaluation mode by themselves stay in it.
 
     Raises DivergenceError, before the step is made, if the loss is no finite number; DataError
     if there is no batch; OutOfMemoryError, with a batch size that fits, for one that does not.
     """
     single_blas_thread()  # from the first step on: a switch in the middle would change roundings
-    model.train()
+    train_the_awake(model)
     so_far = so_far or EpochSoFar()
     for x, target in batches:
         attempt = functools.partial(_gradient, model, loss, optimizer, x, target)
@@ -116,7 +118,7 @@ def train_epoch(
         with naming_divergence(optimizer, epoch, so_far.steps + 1, find):
             output, so_far.loss = within_memory(model, attempt, len(x))
             if clip_grad_norm is not None:
-                clip_grad_norm_(model.parameters(), clip_grad_norm)
+                clip_grad_norm_(parameters_of(optimizer), clip_grad_norm)
             so_far.lr = float(optimizer.param_groups[0]["lr"])
             optimizer.step()
 
@@ -155,7 +157,7 @@ def evaluate(
     """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
 
     data: batches (a DataLoader, ...), or a dataset, of which batches are made with `batch_size`
-    and `transform`. The model's modes are afterwards as before. Raises DataError for no data.
+    and `transform`. Raises DataError for no data.
     """
     single_blas_thread()  # as in train_epoch
     means = Means()
@@ -203,23 +205,6 @@ def predict(
     return np.concatenate(outputs)
 
 
-@contextlib.contextmanager
-def evaluating(model: Module) -> Iterator[Module]:
-    """The model in evaluation mode and nothing recorded; every module's mode is put back after.
-
-    with evaluating(model):
-        scores = model(x)
-    """
-    modes = [(module, module.training) for _, module in model.named_modules()]
-    model.eval()
-    try:
-        with no_grad():
-            yield model
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
 def as_batches(
     data: Any, batch_size: int, transform: Callable[..., np.ndarray] | None = None
 ) -> Batches:
@@ -245,7 +230,14 @@ def is_dataset(data: Any) -> bool:
     )
 
 
+def parameters_of(optimizer: Optimizer) -> list[Tensor]:
+    """All that an optimizer moves."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
 def _measured(metrics: Metrics, output: Tensor, target: Tensor) -> Record:
+    if metrics is DEFAULT_METRICS and not are_classes(output, target):
+        return {}
     return {name: float(metric(output.data, target.data)) for name, metric in metrics.items()}
 
 

@@ -44,7 +44,8 @@ def within_memory(model: Module, attempt: Attempt[T], size: int) -> T:
     except Exception:  # whatever it is, it must not hide the first error
         problem.batch_size = None
     finally:
-        model.load_state_dict(before)  # batch norm has seen these examples
+        if model.training:  # and batch norm has seen these examples
+            model.load_state_dict(before)
     problem.advice = _advice(problem.batch_size, size)
     raise problem
 

@@ -17,18 +17,33 @@ from tinynet.errors import ShapeError
 Metric: TypeAlias = Callable[[Any, Any], float]
 Metrics: TypeAlias = Mapping[str, Metric]
 
+IGNORED = -100  # the label that cross_entropy leaves out
+
 
 def accuracy(output: Any, target: Any) -> float:
-    """The share of examples whose highest score is that of the right class.
+    """The share of examples, or pixels, whose highest score is that of the right class.
 
-    output: scores (N, K) of K classes. target: labels (N,), integers. An empty batch gives 0.
+    output: scores (N, K) of K classes, or (N, K, H, W). target: labels (N,) or (N, H, W),
+    integers; those of -100 do not count, as in cross_entropy. Nothing to count gives 0.
     Raises ShapeError for other shapes.
 
     >>> accuracy([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 0, 0])
     0.6666666666666666
     """
-    scores, labels = _checked("accuracy", output, target)
+    scores, labels = np.asarray(output), np.asarray(target)
+    if scores.ndim > 2 and are_classes(scores, labels):
+        scores, labels = np.moveaxis(scores, 1, -1).reshape(-1, scores.shape[1]), labels.ravel()
+    if scores.shape[:1] == labels.shape and (labels == IGNORED).any():
+        scores, labels = scores[labels != IGNORED], labels[labels != IGNORED]
+    scores, labels = _checked("accuracy", scores, labels)
     return float(np.mean(scores.argmax(1) == labels)) if len(labels) else 0.0
+
+
+def are_classes(output: Any, target: Any) -> bool:
+    """Whether these are scores (N, K, ...) and class labels (N, ...) for them, integers."""
+    scores, labels = np.asarray(output), np.asarray(target)
+    shape = scores.shape[:1] + scores.shape[2:]
+    return scores.ndim > 1 < scores.shape[1] and labels.shape == shape and labels.dtype.kind in "iu"
 
 
 def top_k_accuracy(output: Any, target: Any, k: int = 5) -> float:

@@ -16,11 +16,21 @@ def progress_callback(progress: bool | None) -> Callback:
     """
     if progress is False:
         return Callback()
+    if sys.stderr is None:  # in a service, or a program without a window of text
+        return EpochLine()
     return EpochBar() if progress or sys.stderr.isatty() else EpochLine()
 
 
 class EpochLine(Callback):
-    """Prints one line after each epoch to standard output."""
+    """Prints one line after each epoch to standard output, and why it ended early."""
+
+    def on_train_begin(self, run: Run) -> None:
+        for note in run.notes:
+            print(note, flush=True)
+
+    def on_train_end(self, run: Run) -> None:
+        if run.stop:
+            print(f"stopped: {run.stop}", flush=True)
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         print(describe(record, run.epochs), flush=True)
@@ -55,6 +65,7 @@ class EpochBar(EpochLine):
 
     def on_train_end(self, run: Run) -> None:
         self._close()
+        super().on_train_end(run)
 
     def _close(self) -> None:
         if self._bar is not None:

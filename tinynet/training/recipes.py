@@ -7,6 +7,7 @@ images, not on the test images.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -103,21 +104,42 @@ AUGMENTATIONS: dict[str, Callable[[float | None, int], Any]] = {
 }
 
 
-def make_augment(names: Sequence[str], side: int) -> Compose | None:
+IN_PIXELS = ("shift", "cutout")
+
+
+def make_augment(names: Sequence[str], side: int | Sequence[int]) -> Compose | None:
     """Random changes of the training images, each NAME or NAME:AMOUNT, in the order given.
 
     shift:PIXELS (a sixteenth of the side), rotate:DEGREES (10), flip:PROBABILITY (0.5; mirrors left
-    and right), cutout:PIXELS (a quarter of the side). side: the images' height. None for no names.
-    Raises ValueError for an unknown name or an impossible amount.
+    and right), cutout:PIXELS (a quarter of the side). side: the images' height, or (height, width).
+    None for no names. Raises ValueError for an unknown name or an impossible amount, such as one
+    that leaves nothing of the image.
     """
+    sides = [side] if isinstance(side, int) else list(side)
     steps: list[Any] = []
     for text in names:
         name, colon, amount = text.partition(":")
         if name not in AUGMENTATIONS:
             raise unknown_name("augmentation", name, AUGMENTATIONS)
-        try:
-            value = float(amount) if colon else None
-        except ValueError:
-            raise ValueError(f"augmentation {text!r}: {amount!r} is no number") from None
-        steps.append(AUGMENTATIONS[name](value, side))
+        value = _number(text, amount) if colon else None
+        if name in IN_PIXELS and value is not None:
+            if value != int(value):
+                raise ValueError(f"augmentation {text!r}: {amount} is no whole number of pixels")
+            if value >= min(sides):
+                size = "x".join(map(str, sides * 2 if len(sides) == 1 else sides))
+                raise ValueError(
+                    f"augmentation {text!r}: as large as the image, of {size} pixels, nothing "
+                    f"of which may be left; at most {min(sides) - 1}"
+                )
+        steps.append(AUGMENTATIONS[name](value, sides[0]))
     return Compose([ToFloat(), *steps]) if steps else None
+
+
+def _number(text: str, amount: str) -> float:
+    try:
+        value = float(amount)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"augmentation {text!r}: {amount!r} is no number")
+    return value

@@ -1,14 +1,16 @@
 """Optimizers and schedules by name, with defaults that are right for a small CNN.
 
     optimizer = make_optimizer("sgd", model.parameters(), lr=0.05)
-    schedule = make_schedule("onecycle", optimizer, steps=epochs * len(loader))
+    schedule = make_schedule("onecycle", optimizer, epochs, len(loader))
 
 Schedules made here follow the course of the whole training: they advance with every step. A
-scheduler that a user brings advances with every epoch, as is the custom, but for OneCycleLR.
+scheduler that a user brings advances with every epoch, as is the custom, but for OneCycleLR, or
+as `make_schedule(step=...)` says.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +18,9 @@ from typing import Any
 from tinynet import optim
 from tinynet.errors import unknown_name
 from tinynet.optim import Optimizer, lr_scheduler
-from tinynet.training.history import Record
+from tinynet.training.history import VALIDATION, Record, known_direction, monitored
+
+BATCH, EPOCH = "batch", "epoch"  # after which a scheduler can take a step
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,21 @@ def make_optimizer(
     """An optimizer by name: sgd (with Nesterov momentum 0.9), adam, adamw, rmsprop, adagrad,
     adadelta.
 
-    lr: the learning rate; each has a default. Raises ValueError for an unknown name.
+    parameters: those that are frozen (requires_grad=False) are left out. lr: the learning rate;
+    each has a default. Raises ValueError for an unknown name, and where all are frozen.
     """
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
     known = OPTIMIZERS[name]
     rate = known.lr if lr is None else lr
-    return known.make(list(parameters), lr=rate, weight_decay=weight_decay, **known.settings)
+    given = list(parameters)
+    learning = [p for p in given if getattr(p, "requires_grad", True)]
+    if given and not learning:
+        raise ValueError(
+            f"{name}: all {len(given)} parameters are frozen, so there is nothing to learn; thaw "
+            "what is to learn: model.requires_grad_()"
+        )
+    return known.make(learning, lr=rate, weight_decay=weight_decay, **known.settings)
 
 
 def _one_cycle(optimizer: Optimizer, steps: int) -> Any:
@@ -85,35 +97,134 @@ SCHEDULES: dict[str, Callable[[Optimizer, int], Any]] = {
 
 @dataclass
 class Schedule:
-    """A learning-rate scheduler (or None) and when it advances: every step or every epoch."""
+    """A learning-rate scheduler (or None), and when it advances: after every batch or every epoch.
+
+    monitor: what ReduceLROnPlateau looks at, the first of these that there is.
+    """
 
     scheduler: Any
-    every_step: bool
+    step: str = EPOCH
+    monitor: tuple[str, ...] = ()
 
     def after_step(self) -> None:
         """To be called after each optimizer step."""
-        if self.scheduler is not None and self.every_step:
+        if self.scheduler is not None and self.step == BATCH:
             self.scheduler.step()
 
     def after_epoch(self, record: Record) -> None:
-        """To be called after each epoch, with its record."""
-        if self.scheduler is None or self.every_step:
+        """To be called after each epoch, with its record. Raises KeyError if that lacks monitor."""
+        if self.scheduler is None or self.step == BATCH:
             return
-        if isinstance(self.scheduler, lr_scheduler.ReduceLROnPlateau):
-            self.scheduler.step(record.get("validation_loss", record["loss"]))
+        if self.monitor:
+            self.scheduler.step(record[monitored(self.monitor, record)])
         else:
             self.scheduler.step()
 
+    def __str__(self) -> str:
+        text = f"{type(self.scheduler).__name__} takes a step after every {self.step}"
+        if self.monitor:
+            text += f", and looks at {' or '.join(self.monitor)} (mode {self.scheduler.mode})"
+        return text
 
-def make_schedule(schedule: Any, optimizer: Optimizer, steps: int) -> Schedule:
-    """A schedule by name over `steps` optimizer steps, or around a user's own scheduler.
+
+def make_schedule(
+    schedule: Any,
+    optimizer: Optimizer,
+    steps: int,
+    epochs: int | None = None,
+    step: str | None = None,
+    monitor: str | None = None,
+) -> Schedule:
+    """A schedule by name over `steps` optimizer steps, or around a scheduler of the user's.
 
     onecycle: up to the learning rate, then down to nearly 0; cosine and linear: down to 0;
     step: a tenth after half of the steps, a hundredth after three quarters; constant, or None: as
-    it is. Raises ValueError for an unknown name.
+    it is. These advance with every batch.
+
+    A scheduler advances after every epoch, OneCycleLR after every batch; step="batch" or "epoch"
+    says otherwise. ReduceLROnPlateau looks at `monitor`, by default the validation loss (mode
+    "max": the validation accuracy), or without validation data that of training.
+
+    Raises ValueError for an unknown name, and for what contradicts: a scheduler of another
+    optimizer, one that cannot take as many steps, a loss that is to rise. Warns of one that
+    counts further than there are `epochs`, and so may have been meant to count batches.
     """
-    if isinstance(schedule, str):
-        if schedule not in SCHEDULES:
+    if step not in (None, BATCH, EPOCH):
+        raise unknown_name("step", step, [BATCH, EPOCH])
+    plateau = isinstance(schedule, lr_scheduler.ReduceLROnPlateau)
+    if monitor is not None and not plateau:
+        raise ValueError(
+            f"fit: monitor={monitor!r} is for the schedule ReduceLROnPlateau; EarlyStopping and "
+            "BestModel have a monitor= of their own"
+        )
+    if schedule is None or isinstance(schedule, str):
+        if schedule is not None and schedule not in SCHEDULES:
             raise unknown_name("schedule", schedule, SCHEDULES)
-        return Schedule(SCHEDULES[schedule](optimizer, steps), every_step=True)
-    return Schedule(schedule, every_step=isinstance(schedule, lr_scheduler.OneCycleLR))
+        if step == EPOCH:
+            raise ValueError(
+                f"fit: step='epoch' is for a scheduler of yours; the schedule {schedule!r} "
+                "advances with every batch"
+            )
+        make = SCHEDULES[schedule or "constant"]
+        return Schedule(make(optimizer, steps), BATCH)
+    if isinstance(schedule, type) or not callable(getattr(schedule, "step", None)):
+        raise TypeError(f"fit: schedule must be a name, a scheduler or None, got {schedule!r:.80}")
+    kind = type(schedule).__name__
+    if getattr(schedule, "optimizer", optimizer) is not optimizer:
+        raise ValueError(
+            f"fit: this {kind} was built on another optimizer than the one that trains; pass "
+            "that one too: optimizer="
+        )
+    if plateau:
+        if step == BATCH:
+            raise ValueError(f"fit: {kind} looks at what is measured once an epoch: step='epoch'")
+        return Schedule(schedule, EPOCH, _plateau_monitor(schedule, monitor))
+    chosen = step or (BATCH if _is_one_cycle(schedule) else EPOCH)
+    if epochs is not None:
+        _check_counts(schedule, chosen, steps if chosen == BATCH else epochs, epochs)
+        if step is None and chosen == EPOCH and _counts_to(schedule) > epochs:
+            warnings.warn(
+                f"fit: {kind} takes a step after every epoch, so {epochs}, but counts to "
+                f"{_counts_to(schedule)}. If it counts batches, pass step='batch'; if it is right "
+                "as it is, step='epoch'",
+                stacklevel=3,
+            )
+    return Schedule(schedule, chosen)
+
+
+def _plateau_monitor(schedule: Any, monitor: str | None) -> tuple[str, ...]:
+    """What a ReduceLROnPlateau looks at; ValueError if that is to go the other way."""
+    if monitor is None:
+        name = "accuracy" if schedule.mode == "max" else "loss"
+        return (VALIDATION + name, name)
+    if known_direction(monitor) not in (None, schedule.mode):
+        raise ValueError(
+            f"fit: ReduceLROnPlateau(mode={schedule.mode!r}) with monitor={monitor!r}: that is "
+            f"better the other way. Build it with mode={known_direction(monitor)!r}"
+        )
+    return (monitor,)
+
+
+def _is_one_cycle(schedule: Any) -> bool:
+    inner = getattr(schedule, "schedulers", [])
+    return isinstance(schedule, lr_scheduler.OneCycleLR) or any(map(_is_one_cycle, inner))
+
+
+def _check_counts(schedule: Any, step: str, steps: int, epochs: int) -> None:
+    """Raise ValueError if a OneCycleLR ends before the training does."""
+    total = getattr(schedule, "total_steps", None)
+    if total is not None and total - schedule.last_epoch < steps:
+        raise ValueError(
+            f"fit: {type(schedule).__name__}(total_steps={total}) is to take {steps} steps, one "
+            f"after every {step}: build it with total_steps={steps}"
+            + (", or pass step='epoch'" if step == BATCH and total == epochs else "")
+        )
+
+
+def _counts_to(schedule: Any) -> int:
+    """The number of steps at which a scheduler is where it was going to, as far as is known."""
+    milestones: list[int] = [0, *getattr(schedule, "milestones", [])]
+    if getattr(schedule, "schedulers", []):
+        return milestones[-1] + _counts_to(schedule.schedulers[-1])
+    names = ("T_max", "total_iters", "total_steps", "step_size")
+    return max(milestones[-1], *(int(getattr(schedule, name, 0)) for name in names))

@@ -10,6 +10,7 @@ the same way, and the run goes on as if it had never stopped, to the bit:
     epoch, step, so_far     the place in the run and in the epoch, the means over the epoch so far
     history, losses         what was recorded: one record an epoch, one loss a step
     callbacks               what each callback remembers
+    still                   the layers kept in evaluation mode, the parameters that are frozen
     environment             what it all ran on
 
 The weights are beside it in the checkpoint.
@@ -25,10 +26,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet.errors import CheckpointError
+from tinynet.nn.modes import asleep
 from tinynet.random import default_rng
 from tinynet.training.environment import environment
 from tinynet.training.history import from_columns, to_columns
 from tinynet.training.loop import EpochSoFar
+from tinynet.training.setup import BATCH
 
 if TYPE_CHECKING:
     from tinynet.training.callbacks import Callback, Run
@@ -57,7 +60,12 @@ def capture(run: Run) -> dict[str, Any]:
         "optimizer": {"class": type(run.optimizer).__name__, "state": run.optimizer.state_dict()},
         "schedule": None
         if scheduler is None
-        else {"class": type(scheduler).__name__, "state": scheduler.state_dict()},
+        else {
+            "class": type(scheduler).__name__,
+            "does": str(run.schedule),
+            "state": scheduler.state_dict(),
+        },
+        "still": _still(run),
         "data": _loader_state(run.train),
         "validation": _loader_state(run.validate),
         "random": {
@@ -124,11 +132,32 @@ def _check_alike(run: Run, state: dict[str, Any]) -> None:
         raise CheckpointError(
             f"cannot resume: the run had the schedule {saved}, this one has {own}"
         )
-    if own is not None and run.schedule.every_step and state["epochs"] != run.epochs:
-        raise CheckpointError(
-            f"cannot resume: the run was set up for {state['epochs']} epochs, which its learning "
-            f"rates follow; not for {run.epochs}"
-        )
+    if own is not None:
+        does = str(run.schedule)
+        if state["schedule"].get("does", does) != does:
+            raise CheckpointError(
+                f"cannot resume: in the run {state['schedule']['does']}; now {does}"
+            )
+        if run.schedule.step == BATCH and state["epochs"] != run.epochs:
+            raise CheckpointError(
+                f"cannot resume: the run was set up for {state['epochs']} epochs, which its "
+                f"learning rates follow; not for {run.epochs}"
+            )
+    now = _still(run)
+    for kind, names in state.get("still", now).items():
+        if names != now[kind]:
+            raise CheckpointError(
+                f"cannot resume: the run had {kind}: {', '.join(names) or 'nothing'}; now: "
+                f"{', '.join(now[kind]) or 'nothing'}"
+            )
+
+
+def _still(run: Run) -> dict[str, list[str]]:
+    """What of the model does not learn, by what the user did with it."""
+    return {
+        "in evaluation mode": list(asleep(run.model)),
+        "frozen": [name for name, p in run.model.named_parameters() if not p.requires_grad],
+    }
 
 
 def _count(value: Any) -> int:

@@ -1,0 +1,190 @@
+"""A folder is for one training at a time: two threads or processes, fit and the command line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinynet import data, nn
+from tinynet.cli import main
+from tinynet.training import Callback, checkpoint, fit
+from tinynet.training.folder import LOCK, locked
+
+HOLD = """
+import sys
+from tinynet.training.folder import locked
+with locked(sys.argv[1]):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def train(out: Path, *callbacks: Callback, **options):
+    rng = np.random.default_rng(0)
+    rows = data.ArrayDataset(rng.standard_normal((40, 4)).astype(np.float32), np.arange(40) % 3)
+    model = nn.Linear(4, 3, rng=rng)
+    options = {"batch_size": 10, "lr": 0.1, "seed": 0, "progress": False, **options}
+    return fit(model, rows, 2, out=out, callbacks=callbacks, **options)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that holds the lock of tmp_path/run, once it holds a run."""
+    folder = tmp_path / "run"
+    train(folder)
+    root = str(Path(__file__).parents[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert process.stdout.readline() == b"locked\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"resume": True}, {"resume": "best.npz"}], ids=["anew", "resumed", "from"]
+)
+def test_another_process_in_the_folder_is_named_and_nothing_is_touched(tmp_path, other, options):
+    folder = tmp_path / "run"
+    if options.get("resume") == "best.npz":
+        options = {"resume": folder / "best.npz"}
+    before = content(folder)
+    words = rf"run is in use: another training is running there \(process {other.pid}\)"
+    with pytest.raises(BlockingIOError, match=words) as caught:
+        train(folder, **options)
+    assert caught.value.errno == errno.EWOULDBLOCK
+    assert content(folder) == before
+    train(tmp_path / "elsewhere", **options)
+
+
+def test_a_link_to_the_folder_is_the_folder(tmp_path, other):
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    with pytest.raises(BlockingIOError):
+        train(tmp_path / "link")
+
+
+@pytest.mark.parametrize("end", ["well", "killed"])
+def test_the_folder_is_free_once_the_process_has_ended(tmp_path, other, end):
+    folder = tmp_path / "run"
+    if end == "killed":
+        other.send_signal(signal.SIGKILL)
+    other.communicate()
+    assert (folder / LOCK).exists() == (end == "killed")
+    train(folder, resume=True)
+    assert sorted(content(folder)) == ["best.npz", "last.npz"]
+
+
+def test_of_two_threads_one_trains_and_the_other_is_refused(tmp_path):
+    started, done = threading.Event(), threading.Event()
+
+    class Wait(Callback):
+        def on_step_end(self, run, means):
+            started.set()
+            assert done.wait(60)
+
+    first = threading.Thread(target=lambda: train(tmp_path / "run", Wait()))
+    first.start()
+    try:
+        assert started.wait(60)
+        with pytest.raises(BlockingIOError, match=rf"\(process {os.getpid()}, this one\)"):
+            train(tmp_path / "run")
+    finally:
+        done.set()
+        first.join()
+    assert checkpoint.read(tmp_path / "run" / "last.npz").run["epoch"] == 2
+    train(tmp_path / "run")
+
+
+class Fail(Callback):
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def on_step_end(self, run, means):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_training_that_fails_frees_the_folder(tmp_path, error):
+    with pytest.raises(error):
+        train(tmp_path, Fail(error))
+    assert LOCK not in content(tmp_path)
+    train(tmp_path)
+
+
+def test_a_lock_file_removed_by_its_owner_locks_nobody_out(tmp_path, monkeypatch):
+    """Between opening and locking it: then the lock is of a file that others do not find."""
+    opened = os.open
+
+    def removed_once(path, *args):
+        file = opened(path, *args)
+        if Path(path).name == LOCK:
+            monkeypatch.setattr(os, "open", opened)
+            Path(path).unlink()
+        return file
+
+    monkeypatch.setattr(os, "open", removed_once)
+    with locked(tmp_path):
+        assert (tmp_path / LOCK).read_text() == str(os.getpid())
+    assert content(tmp_path) == {}
+
+
+def test_where_files_cannot_be_locked_a_warning_says_so(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def unsupported(*args):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.warns(UserWarning, match="cannot be locked.*no other training"):
+        train(tmp_path)
+    assert sorted(content(tmp_path)) == ["best.npz", "last.npz"]
+
+
+@pytest.mark.parametrize(
+    "command", [["train", "--restart"], ["train"], ["train", "--resume"], ["resume"]]
+)
+def test_the_command_line_refuses_a_folder_in_use(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 255, (40, 1, 8, 8)).astype(np.uint8)
+    np.savez("tiny.npz", x=images, y=np.arange(40) % 2)
+    begin = ["train", "--data", "npz:tiny.npz", "--epochs", "1", "--out", "run"]
+    line = ["resume", "run"] if command[0] == "resume" else [*begin, *command[1:]]
+    assert main(begin) == 0
+    Path("run/run.json").write_text(
+        Path("run/run.json").read_text().replace("test_accuracy", "so_far")
+    )  # as of a run that is not finished
+    before = content(tmp_path / "run")
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with locked("run"):
+            held.set()
+            done.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert held.wait(60)
+        assert main(line) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"tinynet {line[0]}: error: run is in use: another training")
+        assert {**content(tmp_path / "run"), LOCK: b""} == {**before, LOCK: b""}
+    finally:
+        done.set()
+        holder.join()
