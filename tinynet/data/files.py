@@ -10,6 +10,7 @@ import errno
 import gzip
 import hashlib
 import os
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,13 +68,26 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """The file, open for reading. Raises DataError where there is none or it cannot be opened."""
+    """A file from outside, open for reading.
+
+    Raises DataError where there is none, or it cannot be opened, or is a folder, a pipe, a device
+    or a socket: to read these may take forever.
+    """
     try:
+        check_regular(path)
         return open(path, "rb")
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Raise OSError unless there is a regular file, or a link to one, at `path`."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
+        raise OSError(errno.EINVAL, f"it is {what}, not a file", str(path))
 
 
 def read_content(path: Path, limit: int) -> bytearray:
