@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
@@ -73,6 +74,14 @@ def image_shape(text: str) -> tuple[int, ...]:
     if len(sizes) != 3 or not all(n.isdecimal() and int(n) for n in sizes):
         raise argparse.ArgumentTypeError(f"{text!r} is no CxHxW, such as 3x32x32")
     return tuple(int(n) for n in sizes)
+
+
+def data_name(text: str) -> str:
+    """An argparse type: a data set's name; the path in one is made absolute, to be found again."""
+    kind, _, path = text.partition(":")
+    if kind in ("folder", "npz") and path:
+        return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
+    return text
 
 
 def add_data_dir(parser: Arguments) -> None:

@@ -296,8 +296,11 @@ def _kind(path: Path) -> str:
 
 
 def _listed(left: Counter[str]) -> str:
-    listed = ", ".join(f"{count} {kind}" for kind, count in left.most_common(8))
-    return listed + ", ..." * (len(left) > 8)
+    ranked = sorted(left.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{count} {kind}" for kind, count in ranked[:8]]
+    if more := sum(count for _, count in ranked[8:]):
+        parts.append(f"{more} more")
+    return ", ".join(parts)
 
 
 def _no_images(folder: Path, left: Counter[str]) -> str:

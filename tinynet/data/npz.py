@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -233,14 +233,16 @@ def _checked_targets(y: np.ndarray, where: str) -> np.ndarray:
         return _as_text(y)
     if y.dtype.kind == "b":
         return y.astype(np.int64)
-    wrong = ~((y >= 0) & (y < 2**63))
+    whole: Any = True
     if y.dtype.kind == "f":
-        wrong |= y != np.floor(y)
+        y = y.astype(np.float64, copy=False)
+        whole = y == np.floor(y)
+    wrong = ~((y >= 0) & (y < 2**63) & whole)
     if wrong.any():
         i = int(wrong.argmax())
         cure = "; y.astype(np.int64) cuts fractions off" if y.dtype.kind == "f" else ""
         raise DataError(
-            f"{where}: label {y[i]} of row {i}, expected a whole number from 0 on{cure}"
+            f"{where}: label {y[i]} of row {i}, expected a whole number, 0 or more{cure}"
         )
     return y.astype(np.int64)
 
