@@ -3,6 +3,8 @@
     PATH/train/cat/1.png  PATH/test/cat/7.png      a train and a test folder, or
     PATH/cat/1.png        PATH/dog/2.png           class folders, of which a part is held out
 
+What else lies there is not read, and counted in a warning.
+
 How pixels are read: grey images (8 or 16 bit, or black and white) have one channel, all others
 (RGB, palette, CMYK, ...) three; in a folder with both, grey is repeated in all three. 16-bit grey
 0..65535 becomes 0..255. What is transparent shows white. A rotation noted by the camera (EXIF) is
