@@ -210,6 +210,15 @@ def test_predict_names_the_broken_image(trained, here, capsys):
     assert "add the images" in capsys.readouterr().err
 
 
+def test_a_warning_is_one_line_and_comes_once(here):
+    x, y = np.zeros((60, 1, 8, 8), np.uint8), np.arange(60) % 3
+    np.savez(here / "more.npz", x=x, y=y, z=y)
+    command = [sys.executable, "-m", "tinynet", "train", "--data", "npz:more.npz", "--epochs", "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stderr == f"tinynet: warning: {here / 'more.npz'}: not read: z\n"
+
+
 def test_a_run_finds_its_data_from_another_folder(trained, here, monkeypatch, capsys):
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")

@@ -618,7 +618,7 @@ X, Y = np.zeros((12, 2)), np.arange(12) % 3
 SAID = [  # what is in a file, and what is said of it
     (
         {"x": X, "y": Y + 1},
-        r"a.npz \(train\): no example of 0 among 4 classes; the labels start at 1",
+        r"a.npz \(train\): no example of 0 among 4 classes; all labels are 1 or more: save y - 1$",
     ),
     ({"x": X, "y": 2 * Y}, r"\(train\): no example of 1, 3 among 5 classes$"),
     ({"x": X, "y": Y, "classes": ["a", "b", "c", "d"]}, "no example of d among 4 classes$"),

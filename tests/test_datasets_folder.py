@@ -193,6 +193,14 @@ def test_what_is_not_read_is_counted(classes, files, told):
     assert len(dataset) == 20
 
 
+def test_a_warning_names_the_line_that_loads(classes):
+    (classes / "notes.txt").touch()
+    for read in (lambda: load_folder(classes), lambda: load(f"folder:{classes}")):
+        with pytest.warns(UserWarning, match="not read") as warned:
+            read()
+        assert warned[0].filename == __file__
+
+
 @pytest.mark.parametrize(
     "name", ["a.jfif", "b.JPE", "c.pbm", "d.PNM", "e.TIFF", "deep/er/0.png", "0.png/0.png"]
 )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 import operator
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from tinynet.data.files import warn
 from tinynet.data.transforms import apply_transform
 from tinynet.errors import DataError
 from tinynet.random import default_rng
@@ -314,24 +314,26 @@ def hold_out(
 
 
 def warn_of_empty(
-    where: str, labels: np.ndarray, count: int, names: Sequence[str] | None = None
+    where: str,
+    labels: np.ndarray,
+    count: int,
+    names: Sequence[str] | None = None,
+    cure: str = "",
 ) -> None:
     """Warn of those of `count` classes that have no example, and of a class that is alone.
 
-    where: the data, for the message. names: those of the classes.
+    where: the data, for the message. names: those of the classes. cure: what to do about it.
     """
     there = set(np.unique(labels).tolist())
     missing = list(itertools.islice((k for k in range(count) if k not in there), 9))
     if missing:
         listed = ", ".join(names[k] if names else str(k) for k in missing[:8])
-        told = f"no example of {listed}{', ...' * (len(missing) > 8)} among {count} classes"
-        if names is None and 0 not in there:
-            told += f"; the labels start at {min(there, default=0)}, the first class is 0"
+        told = f"no example of {listed}{', ...' * (len(missing) > 8)} among {count} classes{cure}"
     elif count == 1:
         told = "all examples are of one class, so there is nothing to learn"
     else:
         return
-    warnings.warn(f"{where}: {told}", stacklevel=4)
+    warn(f"{where}: {told}")
 
 
 def labels_of(dataset: Examples) -> np.ndarray:

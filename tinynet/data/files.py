@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import inspect
 import os
 import stat
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +163,14 @@ def check_download(file: RemoteFile, part: Path) -> None:
     if not file.is_archive:
         with open_file(part) as stream:
             check_content(file, read_stream(stream, source, file.size), source, cure="")
+
+
+def warn(message: str) -> None:
+    """Warn with the line that called `tinynet.data`, whatever lies between."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("tinynet.data"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level + 1)
 
 
 def reason(error: BaseException) -> str:

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
-from tinynet.data.files import open_file, reason
+from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
 
 SUFFIXES = (
@@ -90,7 +90,7 @@ def list_images(
             raise DataError(f"{test}: {sorted(unknown)} are no classes of {train}")
         files, labels = _files_of(chosen, classes, left, all_needed=split == "train")
     if left:
-        warnings.warn(f"{folder}: not read: {_listed(left)}", stacklevel=4)
+        warn(f"{folder}: not read: {_listed(left)}")
     return files, labels, classes
 
 

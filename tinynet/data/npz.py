@@ -12,7 +12,6 @@ import functools
 import itertools
 import os
 import struct
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tinynet.data.files import open_file, reason
+from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
 from tinynet.npy import check_size, read_array, read_header
 
@@ -82,7 +81,7 @@ def arrays_from_stream(
         splits = {split: (splits[split][0], y) for split, y in zip(splits, labels)}
         unread = members.keys() - {"classes", *itertools.chain(*pairs.values())}
     if unread:
-        warnings.warn(f"{source}: not read: {_listed(sorted(unread))}", stacklevel=5)
+        warn(f"{source}: not read: {_listed(sorted(unread))}")
     shapes = [x.shape[1:] for x, _ in splits.values()]
     if shapes[0] != shapes[-1]:
         raise DataError(

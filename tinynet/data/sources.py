@@ -180,5 +180,7 @@ def _load_npz(path: str, split: str) -> ArrayDataset:
         images, labels = splits["all"]
         part = hold_out(labels, HELD_OUT, 0, path)[SPLITS.index(split)]
         images, labels = images[part], labels[part]
-    warn_of_empty(f"npz:{path} ({split})", labels, count, classes)
+    first = min(int(y.min()) for _, y in splits.values())
+    cure = f"; all labels are {first} or more: save y - {first}" if first and not classes else ""
+    warn_of_empty(f"npz:{path} ({split})", labels, count, classes, cure)
     return ArrayDataset(images, labels, classes=classes)
