@@ -219,7 +219,7 @@ def test_links_to_files_and_classes_are_followed_others_are_not(classes, tmp_pat
     (classes / "cat/loop").symlink_to(classes / "cat")
     (classes / "all").symlink_to(classes)
     (classes / "self").symlink_to(classes / "self")
-    told = "1 link that leads back, 1 linked folder, 1 self"
+    told = "2 linked folder, 1 self"
     with pytest.warns(UserWarning, match=f"not read: {told}$"):
         dataset = load_folder(classes, test_fraction=0)
     assert dataset.classes == ("cat", "dog", "owl")
@@ -263,6 +263,11 @@ def test_a_pipe_among_the_images_is_named_and_not_waited_for(classes):
     (classes / "dog/99.png").symlink_to("nowhere")
     with pytest.raises(DataError, match=r"99\.png: there is no such file"):
         load_folder(classes, test_fraction=0)
+
+
+def test_a_split_that_there_is_not_is_refused(classes):
+    with pytest.raises(ValueError, match="unknown split 'trian'; did you mean 'train'"):
+        load_folder(classes, "trian")
 
 
 # ----- sizes --------------------------------------------------------------------------------------

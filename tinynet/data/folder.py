@@ -27,7 +27,7 @@ import numpy as np
 
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import open_file, reason, warn
-from tinynet.errors import DataError
+from tinynet.errors import DataError, unknown_name
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp",
@@ -38,6 +38,7 @@ FREE_PIXELS = 1 << 20  # an image of that many may be as small a file as it like
 PIXELS_PER_BYTE = 8 * 1032  # one bit a pixel, and deflate's best: no PNG, JPEG or GIF has more
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "eval", "evaluation", "val", "valid", "validation", "dev")  # by rank
+OUTSIDE = "image outside the class folders"
 JUNK = ("__macosx", "@eadir", "__pycache__", "$recycle.bin", "system volume information")
 LAYOUT = "expected PATH/train/CLASS/*.png and PATH/test/CLASS/*.png, or PATH/CLASS/*.png"
 GREY_MODES = ("1", "L", "LA", "La")  # and those that start with I: 16 or 32 bits
@@ -59,6 +60,8 @@ def load_folder(
     Warns of what is there and not read, and of classes without an image. Raises DataError that
     names the folder or the image, ImportError without Pillow.
     """
+    if split not in ("train", "test"):
+        raise unknown_name("split", split, ("train", "test"))
     folder = Path(path)
     files, labels, classes = list_images(folder, split, test_fraction, seed)
     warn_of_empty(f"{folder} ({split})", labels, len(classes), classes)
@@ -203,17 +206,13 @@ def _pillow() -> ModuleType:
 
 def _folders(folder: Path, left: Counter[str]) -> list[Path]:
     """The folders in a folder, sorted; what else is there is counted in `left`."""
+    here = folder.resolve()
     folders: list[Path] = []
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if path.is_dir() and not _is_junk(path.name):
-            if folder.resolve().is_relative_to(path.resolve()):
-                left["link that leads back"] += 1
-            else:
-                folders.append(path)
-        elif path.suffix.lower() in SUFFIXES and not _is_junk(path.name):
-            left["image outside the class folders"] += 1
-        else:
+        if _is_junk(path.name) or not path.is_dir() or here.is_relative_to(path.resolve()):
             left[_kind(path)] += 1
+        else:
+            folders.append(path)
     if len({path.resolve() for path in folders}) < len(folders):
         raise DataError(f"{folder}: two of its folders are links to the same images")
     return folders
@@ -239,7 +238,7 @@ def _parts(folder: Path, inside: Sequence[Path]) -> tuple[Path, Path] | None:
 def _holds_folders_alone(folder: Path) -> bool:
     """Whether there are folders, and no images beside them, in a folder."""
     left: Counter[str] = Counter()
-    return bool(_folders(folder, left)) and "image outside the class folders" not in left
+    return bool(_folders(folder, left)) and OUTSIDE not in left
 
 
 def _classes(folder: Path, inside: Sequence[Path]) -> tuple[str, ...]:
@@ -271,13 +270,10 @@ def _images(folder: Path, left: Counter[str]) -> list[Path]:
     """The images in a folder and in the folders in it; what is no image is counted in `left`."""
     images: list[Path] = []
     for path in folder.iterdir():
-        if _is_junk(path.name):
+        if _is_junk(path.name) or (path.is_dir() and path.is_symlink()):  # it may lead back
             left[_kind(path)] += 1
         elif path.is_dir():
-            if path.is_symlink():  # it may lead anywhere, and back
-                left["linked folder"] += 1
-            else:
-                images += _images(path, left)
+            images += _images(path, left)
         elif path.suffix.lower() in SUFFIXES:
             images.append(path)
         else:
@@ -292,9 +288,16 @@ def _is_junk(name: str) -> bool:
 
 def _kind(path: Path) -> str:
     """What is counted together of the things that are not read."""
+    suffix = path.suffix.lower()
     if path.name.startswith("._"):
         return "._*"  # what macOS puts beside files
-    return path.name if _is_junk(path.name) or not path.suffix else f"*{path.suffix.lower()}"
+    if _is_junk(path.name):
+        return path.name
+    if path.is_dir():
+        return "linked folder"
+    if suffix in SUFFIXES:
+        return OUTSIDE
+    return f"*{suffix}" if suffix else path.name
 
 
 def _listed(left: Counter[str]) -> str:
