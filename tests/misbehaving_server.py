@@ -27,6 +27,8 @@ class Request(http.server.BaseHTTPRequestHandler):
         else:
             page(self)
 
+    do_CONNECT = do_GET  # noqa: N815
+
     def start(self) -> int:
         """The first byte that is asked for."""
         match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
@@ -122,6 +124,17 @@ def silent(content: bytes, sent: int, go_on: threading.Event | None = None) -> P
         (go_on or request.closing).wait(30)
         if go_on is not None:
             request.wfile.write(content[max(start, sent) :])
+
+    return page
+
+
+def endless(first: bytes, then: bytes) -> Page:
+    """Answers with bytes of its own, head and all, the last of them again and again."""
+
+    def page(request: Request) -> None:
+        request.wfile.write(first)
+        while not request.closing.wait(0.01):
+            request.wfile.write(then)
 
     return page
 

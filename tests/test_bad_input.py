@@ -61,7 +61,7 @@ CROSS_ENTROPY = [
         words=[
             "cross_entropy: label 12 at index (3,) is out of range",
             "shape (4, 10) has 10 classes, so labels go from 0 to 9.",
-            "at least 13 outputs",
+            "at least 13 outputs in the last layer; ignore_index=12 leaves this label out",
         ],
     ),
     wrong(
@@ -69,7 +69,10 @@ CROSS_ENTROPY = [
         zeros(4, 10),
         labels(0, -1, 3, 2),
         error=DataError,
-        words=["label -1 at index (1,)", "set ignore_index to leave a label out"],
+        words=[
+            "label -1 at index (1,)",
+            "has 10 classes, so labels go from 0 to 9. ignore_index=-1 leaves this label out",
+        ],
     ),
     wrong(
         F.cross_entropy,
@@ -120,7 +123,7 @@ CROSS_ENTROPY = [
         error=TypeError,
         words=[
             "the target has the shape (2, 3) of the input, but is int64",
-            "target.float()",
+            "target.float() or, of an array, target.astype(np.float32)",
             "target.argmax(1)",
         ],
     ),
@@ -760,3 +763,8 @@ def test_an_error_inside_a_model_names_the_layer():
         model(tinynet.zeros(1, 3, 8, 8))
     with pytest.raises(TypeError, match="uint8"):
         model(tinynet.zeros(1, 3, 8, 8, dtype=np.uint8))
+
+
+def test_labels_that_are_text_are_to_be_numbered():
+    with pytest.raises(TypeError, match=r"got <U3; number the classes: .* np\.unique\(target"):
+        F.cross_entropy(zeros(2, 10), ["cat", "dog"])

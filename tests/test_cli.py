@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_json_has_settings_history_accuracy_and_seconds(tiny, here):
     assert {"settings", "history", "test_accuracy", "seconds"} <= set(result)
     settings = result["settings"]
     assert (settings["lr"], settings["seed"], settings["epochs"]) == (0.01, 7, 2)
-    assert (settings["data"], settings["augment"]) == (tiny, ["shift:1"])
+    assert (settings["data"], settings["augment"]) == (f"npz:{here}/tiny.npz", ["shift:1"])
     assert [record["epoch"] for record in result["history"]] == [1, 2]
     assert result["test_accuracy"] == result["history"][-1]["validation_accuracy"]
     assert result["seconds"] > 0
@@ -209,6 +210,39 @@ def test_predict_names_the_broken_image(trained, here, capsys):
     assert "add the images" in capsys.readouterr().err
 
 
+def test_a_warning_is_one_line_and_comes_once(here):
+    x, y = np.zeros((60, 1, 8, 8), np.uint8), np.arange(60) % 3
+    np.savez(here / "more.npz", x=x, y=y, z=y)
+    command = [sys.executable, "-m", "tinynet", "train", "--data", "npz:more.npz", "--epochs", "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stderr == f"tinynet: warning: {here / 'more.npz'}: not read: z\n"
+
+
+def test_a_run_finds_its_data_from_another_folder(trained, here, monkeypatch, capsys):
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    assert main(["evaluate", str(here / trained)]) == 0
+    assert "test accuracy 100.00 %" in capsys.readouterr().out
+
+
+def test_what_is_no_file_is_neither_read_nor_replaced(trained, here, capsys):
+    os.mkfifo(here / "pipe")
+    told = "it is a pipe, a device or a socket, not a file"
+    for command in (
+        ["train", "--data", "npz:pipe"],
+        ["predict", str(trained), "pipe"],
+        ["evaluate", str(trained), "--json", "pipe"],
+    ):
+        assert main(command) == 1
+        assert told in capsys.readouterr().err
+    assert (here / "pipe").is_fifo()
+    (trained / "run.json").unlink()
+    os.mkfifo(trained / "run.json")
+    assert main(["evaluate", str(trained)]) == 2
+    assert "run.json does not say what" in capsys.readouterr().err
+
+
 def test_a_damaged_checkpoint_is_an_error_and_not_a_crash(trained, capsys):
     path = trained / "last.npz"
     content = bytearray(path.read_bytes())
@@ -222,7 +256,7 @@ def test_a_damaged_data_file_is_an_error_and_not_a_crash(here, capsys):
     (here / "cut.npz").write_bytes(b"PK\x03\x04 and no more")
     assert main(["train", "--data", "npz:cut.npz"]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("tinynet train: error: cut.npz")
+    assert err.startswith(f"tinynet train: error: {here / 'cut.npz'}")
     assert not Path("runs").exists()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import namedtuple
 
 import numpy as np
 import pytest
 
 import tinynet
+from tinynet import nn, training
 from tinynet.data import (
     ArrayDataset,
     Compose,
@@ -25,6 +27,7 @@ from tinynet.data import (
     stratified_split,
 )
 from tinynet.errors import DataError
+from tinynet.nn import functional as F
 from tinynet.random import default_rng
 
 
@@ -105,6 +108,15 @@ def test_subset_picks_in_its_own_order_and_nests():
     assert subset[1][1] == 1
 
 
+def test_subset_takes_a_mask_and_refuses_what_is_no_index():
+    dataset = make_dataset(4)
+    assert Subset(dataset, dataset.labels == 1).indices.tolist() == [1, 3]
+    assert len(Subset(dataset, [])) == 0
+    for wrong, got in (([0.7, 1.0], "2 of float64"), ([True], "1 of bool"), (["1"], "1 of <U1")):
+        with pytest.raises(TypeError, match=f"whole numbers, or 4 bools, .* got {got}"):
+            Subset(dataset, wrong)
+
+
 def test_subset_refuses_an_index_outside():
     with pytest.raises(IndexError, match=r"index 10 is outside .* 10 examples \(0 to 9\)"):
         Subset(make_dataset(), [0, 10])
@@ -113,12 +125,27 @@ def test_subset_refuses_an_index_outside():
 def test_collate_names_the_part_whose_shapes_differ():
     with pytest.raises(ValueError, match=r"part 1 .* \(2,\), \(3,\)"):
         collate([(0, np.zeros(2)), (0, np.zeros(3))])
+    with pytest.raises(ValueError, match=r"cannot stack examples of \[1, 2\] parts"):
+        collate([(0, 1), (0,)])
+    with pytest.raises(ValueError, match=r"part 0 .* return \(a, b, label\) and not"):
+        collate([((np.zeros(2), np.zeros(3)), 0)])
 
 
 # ----- splits -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lengths", [[7, 3], [0.7, 0.3]])
+SEVEN_AND_THREE = [
+    [7, 3],
+    [0.7, 0.3],
+    [7.0, 3.0],
+    (7, np.float32(3)),
+    np.array([7, 3]),
+    np.array([0.7, 0.3], np.float32),
+    [0.7, 0.2999999],
+]
+
+
+@pytest.mark.parametrize("lengths", SEVEN_AND_THREE, ids=str)
 def test_random_split_parts_cover_the_dataset_without_overlap(lengths):
     parts = random_split(make_dataset(), lengths, seed=3)
     assert [len(p) for p in parts] == [7, 3]
@@ -140,11 +167,40 @@ def test_random_split_is_fixed_by_seed_rng_or_manual_seed():
         split(seed=1, rng=np.random.default_rng(1))
 
 
-def test_splits_refuse_lengths_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"sum to the 10 examples .* sums to 9"):
-        random_split(make_dataset(), [5, 4])
-    with pytest.raises(ValueError, match="0 or more"):
-        stratified_split(make_dataset(), [11, -1])
+BAD_LENGTHS = [
+    ([5, 4], r"counts that sum to the 10 examples .* or fractions .* \[5, 4\] sums to 9$"),
+    ([5.0, 4.0], r"\[5, 4\] sums to 9$"),
+    ([0.5, 0.4], r"\[0.5, 0.4\] sums to 0.9$"),
+    ([0.999998, 1e-9], r"sums to 0.99999800"),
+    ([5, 5.5], r"sums to 10.5$"),
+    ([np.inf, 1], r"sums to inf$"),
+    ([11, -1], r"must be 0 or more, got \[11, -1\]"),
+    ([np.float64(1.5), np.float64(-0.5)], r"0 or more, got \[1.5, -0.5\]"),
+    ([np.nan, 1], r"0 or more, got \[nan, 1\]"),
+    ([1, np.nan], r"0 or more, got \[1, nan\]"),
+    ([], r"0 or more, got \[\]"),
+    ([0.05, 0.95], r"a split of 10 examples into \[0.05, 0.95\] leaves the part of 0.05 empty"),
+    ([0.95, 0.05], r"leaves the part of 0.05 empty; bring more examples, or give counts"),
+    ([1 / 12] * 12, "leaves the part of 0.08333333333333333 empty"),
+]
+
+
+@pytest.mark.parametrize("split", [random_split, stratified_split])
+@pytest.mark.parametrize(("lengths", "told"), BAD_LENGTHS)
+def test_splits_refuse_lengths_that_do_not_fit(split, lengths, told):
+    with pytest.raises(ValueError, match=told):
+        split(make_dataset(), lengths)
+
+
+@pytest.mark.parametrize("lengths", [0.8, None, [None], ["most", "rest"]])
+def test_splits_refuse_what_is_no_list_of_numbers(lengths):
+    with pytest.raises(TypeError, match=r"a list of counts or fractions, such as \[0.8, 0.2\]"):
+        random_split(make_dataset(), lengths)
+
+
+def test_a_part_that_is_empty_on_purpose_is_empty():
+    for lengths in ([10, 0], [1.0, 0.0], [1, 0]):
+        assert [len(part) for part in random_split(make_dataset(), lengths)] == [10, 0]
 
 
 def test_stratified_split_gives_every_part_the_same_mix():
@@ -161,6 +217,9 @@ def test_stratified_split_gives_every_part_the_same_mix():
 def test_stratified_split_needs_labels():
     with pytest.raises(ValueError, match="Squares has no attribute `labels`"):
         stratified_split(Squares(), [4, 1])
+    masks = ArrayDataset(np.zeros((5, 2)), np.zeros((5, 2), int))
+    with pytest.raises(ValueError, match=r"each of the 5 examples, got labels of shape \(5, 2\)"):
+        stratified_split(masks, [4, 1])
 
 
 # ----- the loader: what comes out -----------------------------------------------------------------
@@ -180,6 +239,84 @@ def test_loader_converts_floats_to_its_dtype_and_keeps_bools():
     assert x.dtype == np.float64
     assert flags.dtype == np.bool_
     assert next(iter(DataLoader(dataset)))[0].dtype == np.float32
+
+
+class Listed(Dataset):
+    """The examples of another dataset, one by one, as namedtuples: what `collate` stacks."""
+
+    Example = namedtuple("Example", "image target more")
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        return self.Example(*self.dataset[index])
+
+
+TARGETS = {
+    "one-hot bytes": (np.eye(3, dtype=np.uint8)[[0, 2, 1]], np.int64),
+    "masks of bytes": (np.full((3, 1, 2, 2), 255, np.uint8), np.int64),
+    "bytes": (np.array([0, 200, 255], np.uint8), np.int64),
+    "small integers": (np.full((3, 4), -7, np.int8), np.int64),
+    "wide bytes": (np.full((3, 4), 40_000, np.uint16), np.int64),
+    "bools": (np.eye(3, dtype=bool), np.bool_),
+    "floats": (np.full((3, 2), 300.0), np.float32),
+    "halves": (np.full((3, 2), 300.0, np.float16), np.float32),
+}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda d: d, lambda d: Subset(d, [0, 1, 2]), Listed, lambda d: Subset(Listed(d), [0, 1, 2])],
+    ids=["arrays", "subset", "one by one", "subset of one by one"],
+)
+@pytest.mark.parametrize("transform", [None, ToFloat(), lambda x: x], ids=["none", "float", "same"])
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_first_array_is_images_and_the_others_keep_their_values(name, transform, wrap):
+    target, dtype = TARGETS[name]
+    dataset = ArrayDataset(np.full((3, 1, 2, 2), 51, np.uint8), target, target)
+    loader = DataLoader(wrap(dataset), 3, transform=transform)
+    for x, *others in loader:
+        np.testing.assert_allclose(x.data, 0.2, rtol=1e-6)
+        for y in others:
+            assert y.dtype == dtype
+            np.testing.assert_array_equal(y.data, target)
+
+
+def test_training_measuring_and_predicting_see_the_same_images_and_targets():
+    x = np.random.default_rng(0).integers(0, 256, (8, 1, 4, 4), np.uint8)
+    dataset = ArrayDataset(x, (x > 127).astype(np.uint8))
+    model = nn.Conv2d(1, 1, 1, rng=np.random.default_rng(0))
+    options = {"loss": F.binary_cross_entropy_with_logits, "metrics": {}}
+    scores = training.predict(model, dataset)
+    np.testing.assert_array_equal(training.predict(model, x), scores)
+    expected = float(options["loss"](tinynet.tensor(scores), (x > 127).astype(np.float32)))
+    assert training.evaluate(model, dataset, **options)["loss"] == pytest.approx(expected)
+    assert training.evaluate(model, DataLoader(dataset, 4), **options)["loss"] == pytest.approx(
+        expected
+    )
+    record = training.fit(model, dataset, 1, validate=dataset, lr=1e-9, progress=False, **options)
+    assert record[0]["loss"] == pytest.approx(expected)
+    assert record[0]["validation_loss"] == pytest.approx(expected)
+
+
+NO_NUMBERS = [
+    ({"image": 1, "label": 2}, r"part 0 .* is dict .* return .*\(example\['image'\], example"),
+    ((np.zeros(2), {"label": 2}), r"part 1 of the examples is dict \(dtype object\)"),
+    ((np.zeros(2), "cat"), r"part 1 .* is str_ \(dtype <U3\).*np\.unique\(labels"),
+    ((np.zeros(2), None), r"part 1 of the examples is NoneType .* Make numbers of it"),
+    ((np.zeros(2), 1j), r"part 1 of the examples is complex128"),
+    ((np.zeros(2), np.datetime64("2020-01-01")), r"part 1 of the examples is datetime64"),
+]
+
+
+@pytest.mark.parametrize(("example", "told"), NO_NUMBERS)
+def test_loader_names_a_part_of_which_no_tensor_can_be_made(example, told):
+    with pytest.raises(TypeError, match=f"(?i){told}"):
+        next(iter(DataLoader([example] * 4, 2)))
 
 
 def test_loader_applies_its_transform_before_converting():
@@ -218,13 +355,34 @@ def test_loader_length_is_the_number_of_its_batches(n, drop_last, sizes):
     assert len(loader) == len(sizes)
 
 
-def test_loader_refuses_bad_arguments():
-    with pytest.raises(ValueError, match="batch_size must be 1 or more, got 0"):
-        DataLoader(make_dataset(), batch_size=0)
-    with pytest.raises(ValueError, match="not both"):
-        DataLoader(make_dataset(), seed=1, rng=np.random.default_rng())
-    with pytest.raises(ValueError, match="seed must be 0 or more"):
-        DataLoader(make_dataset(), seed=-1)
+BAD_OPTIONS = [
+    ({"batch_size": 0}, ValueError, "batch_size must be 1 or more, got 0"),
+    ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number, got 2.0"),
+    ({"batch_size": None}, TypeError, "batch_size must be a whole number, got None"),
+    ({"batch_size": "64"}, TypeError, "batch_size must be a whole number, got '64'"),
+    ({"seed": 1, "rng": np.random.default_rng()}, ValueError, "not both"),
+    ({"seed": -1}, ValueError, "seed must be 0 or more"),
+    ({"seed": 1.5}, TypeError, "seed must be a whole number, got 1.5"),
+    ({"dtype": np.int64}, TypeError, "dtype is that of the floats, got int64"),
+    ({"num_workers": 2}, TypeError, "no num_workers: batches are made in this process"),
+    ({"pin_memory": True}, TypeError, "no pin_memory: batches are made in this process"),
+    ({"collate_fn": list}, TypeError, "no collate_fn: override `take` of your Dataset"),
+    ({"sampler": [1]}, TypeError, r"no sampler: .* DataLoader\(Subset\(dataset, indices\)\)"),
+    ({"generator": None}, TypeError, "no generator: give rng="),
+    ({"batchsize": 2}, TypeError, "unknown option .* 'batchsize'; did you mean 'batch_size'"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "told"), BAD_OPTIONS)
+def test_loader_refuses_bad_arguments(options, error, told):
+    with pytest.raises(error, match=told):
+        DataLoader(make_dataset(), **options)
+
+
+def test_loader_takes_numbers_of_numpy():
+    loader = DataLoader(make_dataset(), np.int64(4), seed=np.uint8(3))
+    assert [len(x) for x, _ in loader] == [4, 4, 2]
+    assert json.loads(json.dumps(loader.state_dict()))["batch_size"] == 4
 
 
 # ----- the loader: order --------------------------------------------------------------------------

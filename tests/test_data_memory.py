@@ -81,7 +81,8 @@ def test_npz_takes_twice_what_is_in_it_or_comes_out_of_it(tmp_path, save, x):
     path = tmp_path / "a.npz"
     labels = np.arange(len(x)) % 10
     save(path, x_train=x, y_train=labels, x_test=x[:10], y_test=labels[:10], more=x)
-    train, most = peak(load, f"npz:{path}")
+    with pytest.warns(UserWarning, match="not read: more"):
+        train, most = peak(load, f"npz:{path}")
     assert len(train) == len(x)
     assert most <= 2 * max(x.nbytes, train.images.nbytes) + FIXED
 

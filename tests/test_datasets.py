@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import socket
 import struct
 import tarfile
 import zipfile
@@ -18,7 +19,8 @@ import numpy as np
 import pytest
 
 import tinynet.data.known as known_sets
-from tinynet.data import KNOWN, download, load
+from tinynet.data import KNOWN, download, load, read_image
+from tinynet.data.archive import read_members
 from tinynet.data.files import RemoteFile, data_root, find, read_content
 from tinynet.data.idx import parse_cifar10, parse_idx
 from tinynet.data.npz import read_npz
@@ -464,13 +466,13 @@ def test_own_arrays_load_by_split(tmp_path):
         tmp_path / "a.npz",
         x_train=x[:4],
         y_train=y[:4],
-        x_test=x[4:],
-        y_test=y[4:, None],
+        x_test=x[3:],
+        y_test=y[3:, None],
         classes=np.array(["a", "b", "c"]),
     )
     train, test = (load(f"npz:{tmp_path}/a.npz", split) for split in ("train", "test"))
     np.testing.assert_array_equal(train.images, x[:4, None])
-    np.testing.assert_array_equal(test.labels, [1, 2])
+    np.testing.assert_array_equal(test.labels, [0, 1, 2])
     assert train.classes == ("a", "b", "c")
 
 
@@ -499,7 +501,7 @@ def test_own_arrays_without_a_test_part_hold_out_a_fifth_of_every_class(tmp_path
 )
 def test_own_images_become_channels_first(tmp_path, given, got):
     x = np.asfortranarray(np.random.default_rng(0).random(given))
-    np.savez(tmp_path / "a.npz", x_train=x, y_train=[0] * 4, x_test=x, y_test=[1] * 4)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=[0, 1] * 2, x_test=x, y_test=[1, 0] * 2)
     images = load(f"npz:{tmp_path}/a.npz").images
     assert images.shape == got
     if given[-1] == 3 and given != got:
@@ -511,9 +513,35 @@ def test_own_images_become_channels_first(tmp_path, given, got):
     [
         ({"a": [1]}, "holds a; expected the arrays x_train"),
         ({"x": np.zeros((2, 3)), "y": [0]}, "x has 2 rows, but y has 1"),
-        ({"x": np.zeros((2, 3)), "y": [0.5, 1]}, r"y is float64\[2\], expected integer labels"),
-        ({"x": np.zeros((2, 3)), "y": [0, -1]}, "label -1 of row 1, expected 0 or more"),
-        ({"x": np.zeros((2, 3)), "y": [0, 2], "classes": ["a", "b"]}, "label 2 .* 0 to 1"),
+        ({"x_train": np.zeros((2, 3)), "y_train": [0, 1]}, "holds x_train, y_train; expected"),
+        ({"arr_0": [1], "arr_1": [1]}, r"as you save them: np.savez\(path, x=x, y=y\)"),
+        ({"x": np.zeros((2, 3)), "y": [0, 1, 2]}, "x has 2 rows, but y has 3"),
+        ({"x": np.zeros((2, 3)), "y": [1, 0.5]}, r"label 0.5 of row 1, .*y\.astype\(np\.int64\)"),
+        ({"x": np.zeros((2, 3)), "y": [1, np.nan]}, "label nan of row 1, expected a whole number"),
+        ({"x": np.zeros((2, 3)), "y": [np.inf, 1]}, "label inf of row 0, expected a whole number"),
+        ({"x": np.zeros((2, 3)), "y": [0, -1]}, "label -1 of row 1, expected a whole number, 0 or"),
+        ({"x": np.zeros((1, 3)), "y": np.array([2**63], np.uint64)}, "label 9223372036854775808"),
+        ({"x": np.zeros((2, 3)), "y": [1j, 0]}, r"y is complex128\[2\], expected labels \(N,\)$"),
+        ({"x": np.zeros((2, 3)), "y": np.eye(2)}, r"y is float64\[2, 2\], .* y\.argmax\(1\)"),
+        ({"x": np.zeros((2, 3)), "y": 3}, r"y is int64\[\], expected labels"),
+        (
+            {"x": np.zeros((2, 3)), "y": [0, 2], "classes": ["a", "b"]},
+            "label 2 of row 1, expected 0 to 1: there are 2 names in classes",
+        ),
+        (
+            {"x": np.zeros((2, 3)), "y": ["a", "c"], "classes": ["a", "b"]},
+            "y: c is not among the classes",
+        ),
+        ({"x": np.zeros((2, 3)), "y": [0, 1], "classes": ["a", "a"]}, "has a name twice: a, a"),
+        (
+            {
+                "x_train": np.zeros((1, 3)),
+                "y_train": ["a"],
+                "x_test": np.zeros((1, 3)),
+                "y_test": [0],
+            },
+            "y_train and .*y_test: one is text, the other numbers",
+        ),
         (
             {"x": np.zeros((2, 3)), "y": [0, 1], "classes": [1, 2]},
             r"classes is int64\[2\], expected",
@@ -536,6 +564,143 @@ def test_own_arrays_that_do_not_fit_are_refused_by_name(tmp_path, arrays, messag
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=message):
         load(f"npz:{tmp_path}/a.npz")
+
+
+CATS = np.array(["cat", "ant", "dog"] * 10)
+LABELS = {  # labels as they are saved, and what they become
+    "text": (CATS, ("ant", "cat", "dog"), [1, 0, 2]),
+    "bytes": (CATS.astype("S"), ("ant", "cat", "dog"), [1, 0, 2]),
+    "text in a column": (CATS[:, None], ("ant", "cat", "dog"), [1, 0, 2]),
+    "whole floats": (np.arange(30) % 3.0, None, [0, 1, 2]),
+    "whole halves": ((np.arange(30) % 3).astype(np.float16), None, [0, 1, 2]),
+    "a column": (np.arange(30)[:, None] % 3, None, [0, 1, 2]),
+    "bytes of numbers": ((np.arange(30) % 3).astype(np.uint8), None, [0, 1, 2]),
+    "big-endian": ((np.arange(30) % 3).astype(">i2"), None, [0, 1, 2]),
+    "bools": (np.arange(30) % 3 == 1, None, [0, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_labels_are_numbered_whatever_they_are_saved_as(tmp_path, label):
+    y, classes, numbers = LABELS[label]
+    x = np.arange(30, dtype=np.float32)[:, None]
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    for split in ("train", "test"):
+        dataset = load(f"npz:{tmp_path}/a.npz", split)
+        assert dataset.classes == classes
+        assert dataset.labels.dtype == np.int64
+        rows = dataset.images[:, 0].astype(int)
+        np.testing.assert_array_equal(dataset.labels, np.array(numbers)[rows % 3])
+
+
+def test_the_order_of_classes_given_counts_for_labels_that_are_text(tmp_path):
+    names = np.array([b"dog", b"cat", b"ant"])
+    np.savez(tmp_path / "a.npz", x=np.zeros((30, 1)), y=CATS, classes=names)
+    dataset = load(f"npz:{tmp_path}/a.npz")
+    assert dataset.classes == ("dog", "cat", "ant")
+    assert np.bincount(dataset.labels).tolist() == [8, 8, 8]
+
+
+@pytest.mark.parametrize("names", ["images_{} labels_{}", "X_{} Y_{}", "{}_images {}_labels"])
+def test_the_arrays_are_found_under_other_names(tmp_path, names):
+    x = np.random.default_rng(0).integers(0, 256, (4, 5, 5), np.uint8)
+    arrays = {}
+    for split in ("train", "test"):
+        x_name, y_name = names.format(split, split).split()
+        arrays |= {x_name: x, y_name: [0, 1, 0, 1]}
+    np.savez(tmp_path / "a.npz", **arrays)
+    np.testing.assert_array_equal(load(f"npz:{tmp_path}/a.npz").images, x[:, None])
+    np.savez(tmp_path / "a.npz", Images=np.repeat(x, 3, 0), labels=[0, 1] * 6)
+    assert load(f"npz:{tmp_path}/a.npz").images.shape == (10, 1, 5, 5)
+
+
+X, Y = np.zeros((12, 2)), np.arange(12) % 3
+SAID = [  # what is in a file, and what is said of it
+    (
+        {"x": X, "y": Y + 1},
+        r"a.npz \(train\): no example of 0 among 4 classes; all labels are 1 or more: save y - 1$",
+    ),
+    ({"x": X, "y": 2 * Y}, r"\(train\): no example of 1, 3 among 5 classes$"),
+    ({"x": X, "y": Y, "classes": ["a", "b", "c", "d"]}, "no example of d among 4 classes$"),
+    ({"x": X, "y": 20 * Y}, "no example of 1, 2, 3, 4, 5, 6, 7, 8, ... among 41 classes"),
+    (
+        {"x": X, "y": 2**62 * (Y > 0)},
+        r"no example of 1, .*, \.\.\. among 4611686018427387905 classes",
+    ),
+    ({"x": X, "y": 0 * Y}, "all examples are of one class"),
+    ({"x": X, "y": np.full(12, "cat")}, "all examples are of one class"),
+    ({"x": X, "y": Y, "z": Y, "x_val": X}, "a.npz: not read: x_val, z$"),
+    ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "a.npz: not read: x_train, y_train$"),
+    (
+        {"x_train": X, "y_train": 0 * Y, "x_test": X, "y_test": Y},
+        r"\(train\): no example of 1, 2 among 3 classes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arrays", "told"), SAID)
+def test_classes_without_an_example_and_arrays_not_read_are_said(tmp_path, arrays, told):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.warns(UserWarning, match=told):
+        load(f"npz:{tmp_path}/a.npz")
+
+
+def test_a_test_part_that_lacks_a_class_is_said_and_one_that_is_empty_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, y=[0] * 8 + [1] * 4)
+    load(f"npz:{tmp_path}/a.npz", "test")
+    np.savez(tmp_path / "a.npz", x=X, y=[0] * 11 + [1])
+    with pytest.warns(UserWarning, match=r"\((train|test)\): no example of 1 among 2 classes"):
+        [load(f"npz:{tmp_path}/a.npz", split) for split in ("train", "test")]
+    np.savez(tmp_path / "a.npz", x=X[:2], y=[0, 1])
+    with pytest.raises(DataError, match=r"a\.npz: no test part .* 2 examples .* 0.2 empty"):
+        load(f"npz:{tmp_path}/a.npz")
+
+
+# ----- what is no file ----------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["pipe", "socket", "device", "folder"])
+def no_file(request, tmp_path, monkeypatch):
+    """A function that puts something at a path that is no regular file."""
+    monkeypatch.chdir(tmp_path)  # the path of a socket has to be short
+
+    def put(path: Path) -> str:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if request.param == "pipe":
+            os.mkfifo(path)
+        elif request.param == "socket":
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path.relative_to(tmp_path)))
+        elif request.param == "device":
+            path.symlink_to("/dev/zero")
+        else:
+            path.mkdir()
+            return "it is a folder, not a file"
+        return "it is a pipe, a device or a socket, not a file"
+
+    return put
+
+
+def test_arrays_and_images_that_are_no_file_are_refused(tmp_path, no_file):
+    told = no_file(tmp_path / "a.npz")
+    with pytest.raises(DataError, match=f"a.npz: cannot be opened: {told}"):
+        load(f"npz:{tmp_path}/a.npz")
+    told = no_file(tmp_path / "a.png")
+    with pytest.raises(DataError, match=f"a.png: cannot be opened: {told}"):
+        read_image(tmp_path / "a.png")
+    with pytest.raises(DataError, match=f"cannot be opened: {told}"):
+        read_members(tmp_path / "a.png", [], 1000)
+    with pytest.raises(DataError, match=f"cannot be opened: {told}"):
+        read_content(tmp_path / "a.png", 1000)
+
+
+def test_published_files_that_are_no_file_are_not_found(tmp_path, no_file, small_mnist):
+    no_file(tmp_path / "mnist" / "train-images-idx3-ubyte.gz")
+    with pytest.raises(DataError, match="cannot download train-images"):
+        load("mnist", root=tmp_path)
+    no_file(tmp_path / "mnist" / "t10k-images-idx3-ubyte.gz.part")
+    with pytest.raises(DataError, match="t10k-images"):
+        load("mnist", "test", root=tmp_path)
 
 
 def test_pickled_arrays_are_refused(tmp_path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
+import os
+import re
 import struct
 import zlib
 
@@ -49,7 +52,8 @@ def test_train_and_test_folders_are_the_splits(tmp_path):
     (tmp_path / "train/.hidden").mkdir()
     (tmp_path / "test/a").mkdir()
     put(tmp_path / "test/a/x.png", rgb(0, 0, 0))
-    train = load(f"folder:{tmp_path}", "train")
+    with pytest.warns(UserWarning, match=r"not read: 1 \*\.txt, 1 \.hidden$"):
+        train = load(f"folder:{tmp_path}", "train")
     assert train.classes == ("a", "b")
     assert train.images.shape == (3, 3, 4, 6)
     assert train.images.dtype == np.uint8
@@ -76,17 +80,194 @@ def test_layouts_that_are_none_are_explained(tmp_path):
         load(f"folder:{tmp_path / 'nowhere'}")
     with pytest.raises(DataError, match="has no class folders, but two or more are needed"):
         load(f"folder:{tmp_path}")
+    put(tmp_path / "a/1.png", grey(0))
+    with pytest.raises(DataError, match="has one class folder, 'a', but two"):
+        load(f"folder:{tmp_path}")
+    (tmp_path / "a").rename(tmp_path / "c")
+    put(tmp_path / "c/b/1.png", grey(0))
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/1.avif").touch()
+    told = r"d: has no images \(\.png .*\); not read: 1 \*\.avif"
+    with pytest.raises(DataError, match=told):
+        load(f"folder:{tmp_path}")
+
+
+def test_classes_of_the_test_folder_are_those_of_the_train_folder(tmp_path):
     put(tmp_path / "train/a/1.png", grey(0))
-    with pytest.raises(DataError, match="has one class folder, 'train'"):
-        load(f"folder:{tmp_path}")
     put(tmp_path / "train/b/1.png", grey(0))
-    (tmp_path / "train/c").mkdir()
     put(tmp_path / "test/a/1.png", grey(0))
+    for there in (True, False):  # an empty folder, or none
+        if there:
+            (tmp_path / "test/b").mkdir()
+        else:
+            (tmp_path / "test/b").rmdir()
+        with pytest.warns(UserWarning, match=r"\(test\): no example of b among 2 classes"):
+            assert load(f"folder:{tmp_path}", "test").labels.tolist() == [0]
     put(tmp_path / "test/d/1.png", grey(0))
-    with pytest.raises(DataError, match=r"train/c: has no images"):
-        load(f"folder:{tmp_path}")
     with pytest.raises(DataError, match=r"test: \['d'\] are no classes of .*train"):
         load(f"folder:{tmp_path}", "test")
+
+
+PARTS = [  # the folders of a data set, and which of them are the train and the test part
+    ("train,test", "train", "test"),
+    ("training,testing", "training", "testing"),
+    ("Train,Test", "Train", "Test"),
+    ("TRAIN,VAL", "TRAIN", "VAL"),
+    ("train,eval", "train", "eval"),
+    ("train,dev", "train", "dev"),
+    ("Training,validation", "Training", "validation"),
+    ("training_set,test_set", "training_set", "test_set"),
+    ("train-images,Test Data", "train-images", "Test Data"),
+    ("train,valid,test", "train", "test"),
+    ("Training,validation,test,more", "Training", "test"),
+]
+
+
+@pytest.mark.parametrize(("folders", "train", "test"), PARTS)
+def test_the_parts_of_a_data_set_are_known_by_their_names(tmp_path, folders, train, test):
+    names = folders.split(",")
+    for value, part in enumerate(names):
+        for name in ("cat", "dog"):
+            put(tmp_path / part / name / "1.png", grey(value))
+    for split, part in (("train", train), ("test", test)):
+        others = [f"1 folder {name}" for name in sorted(names) if name not in (train, test)]
+        expected = pytest.warns(UserWarning, match=f"not read: {', '.join(others)}$")
+        with expected if others else contextlib.nullcontext():
+            dataset = load_folder(tmp_path, split)
+        assert dataset.classes == ("cat", "dog")
+        assert dataset.images[:, 0, 0, 0].tolist() == [names.index(part)] * 2
+
+
+@pytest.mark.parametrize(
+    "folders", ["train", "test", "val test", "train unseen", "train Training test", "test more"]
+)
+def test_folders_that_look_like_parts_are_not_taken_for_classes(tmp_path, folders):
+    for part in folders.split():
+        for name in ("cat", "dog"):
+            put(tmp_path / part / name / "1.png", grey(0))
+    with pytest.raises(DataError, match=r"must be parts of the data and no classes.*PATH/train"):
+        load_folder(tmp_path)
+
+
+def test_images_beside_the_class_folders_of_a_part_have_no_class(tmp_path):
+    put(tmp_path / "train/1.png", grey(0))
+    put(tmp_path / "test/1.png", grey(0))
+    with pytest.raises(DataError, match="train: has no class folders"):
+        load_folder(tmp_path)
+    for name in ("cat", "dog"):
+        put(tmp_path / "train" / name / "1.png", grey(0))
+    with pytest.raises(DataError, match=r"test: .*not read: 1 image outside the class"):
+        load_folder(tmp_path, "test")
+
+
+def test_a_class_may_have_the_name_of_a_part(tmp_path):
+    for name in ("bus", "train", "_other"):
+        for i in range(5):
+            put(tmp_path / name / f"{i}.png", grey(0))
+    assert load_folder(tmp_path).classes == ("_other", "bus", "train")
+
+
+NOT_READ = [  # files that are there too, and what is said of them
+    ("cat/.ipynb_checkpoints/0-checkpoint.png", "1 .ipynb_checkpoints"),
+    (".git/a/0.png", "1 .git"),
+    ("__MACOSX/cat/._0.png", "1 __MACOSX"),
+    ("cat/._0.png dog/._0.png", "2 ._*"),
+    (".DS_Store cat/.DS_Store", "2 .DS_Store"),
+    ("cat/Thumbs.db Thumbs.db", "2 *.db"),
+    ("cat/@eaDir/0.png/thumb.jpg", "1 @eaDir"),
+    ("cat/a.avif dog/b.AVIF dog/c.heic", "2 *.avif, 1 *.heic"),
+    ("cat/README labels.csv", "1 *.csv, 1 README"),
+    ("0.png", "1 image outside the class folders"),
+    ("cat/a.png.bak", "1 *.bak"),
+    (" ".join(f"cat/x.{c}" for c in "abcdefghijk"), "1 *.h, 3 more"),
+]
+
+
+@pytest.mark.parametrize(("files", "told"), NOT_READ)
+def test_what_is_not_read_is_counted(classes, files, told):
+    for file in files.split():
+        put(classes / file, grey(7), format="PNG")
+    with pytest.warns(UserWarning, match=f"not read: .*{re.escape(told)}$"):
+        dataset = load_folder(classes, test_fraction=0)
+    assert dataset.classes == ("cat", "dog")
+    assert len(dataset) == 20
+
+
+def test_a_warning_names_the_line_that_loads(classes):
+    (classes / "notes.txt").touch()
+    for read in (lambda: load_folder(classes), lambda: load(f"folder:{classes}")):
+        with pytest.warns(UserWarning, match="not read") as warned:
+            read()
+        assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jfif", "b.JPE", "c.pbm", "d.PNM", "e.TIFF", "deep/er/0.png", "0.png/0.png"]
+)
+def test_images_are_known_by_their_suffix_at_any_depth(classes, name):
+    formats = {".jfif": "JPEG", ".jpe": "JPEG", ".pbm": "PPM", ".pnm": "PPM"}
+    (classes / "cat/0.png").unlink()
+    put(classes / "cat" / name, grey(50), format=formats.get((classes / name).suffix.lower()))
+    assert len(load_folder(classes, test_fraction=0)) == 20
+
+
+def test_links_to_files_and_classes_are_followed_others_are_not(classes, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    put(elsewhere / "owl/0.png", grey(1))
+    (classes / "owl").symlink_to(elsewhere / "owl")
+    (classes / "cat/link.png").symlink_to(classes / "dog/0.png")
+    (classes / "cat/loop").symlink_to(classes / "cat")
+    (classes / "all").symlink_to(classes)
+    (classes / "self").symlink_to(classes / "self")
+    told = "2 linked folder, 1 self"
+    with pytest.warns(UserWarning, match=f"not read: {told}$"):
+        dataset = load_folder(classes, test_fraction=0)
+    assert dataset.classes == ("cat", "dog", "owl")
+    assert np.bincount(dataset.labels).tolist() == [11, 10, 1]
+    (classes / "Dog").symlink_to(classes / "dog")
+    with pytest.raises(DataError, match="two of its folders are links to the same images"):
+        load_folder(classes)
+
+
+def test_a_train_and_a_test_folder_that_are_the_same_are_refused(tmp_path):
+    put(tmp_path / "train/a/0.png", grey(0))
+    put(tmp_path / "train/b/0.png", grey(0))
+    (tmp_path / "test").symlink_to(tmp_path / "train")
+    with pytest.raises(DataError, match="links to the same images"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_class_too_small_to_be_split_is_said(tmp_path, count):
+    for name, n in (("cat", 12), ("dog", count)):
+        for i in range(n):
+            put(tmp_path / name / f"{i}.png", grey(0))
+    told = r"\((train|test)\): no example of dog among 2 classes"
+    with pytest.warns(UserWarning, match=told):
+        parts = [load_folder(tmp_path, split) for split in ("train", "test")]
+    assert sum(map(len, parts)) == 12 + count
+
+
+def test_a_folder_too_small_to_be_split_is_refused(tmp_path):
+    for name in ("cat", "dog"):
+        put(tmp_path / name / "0.png", grey(0))
+    with pytest.raises(DataError, match="no test part can be held out: a split of 2 examples"):
+        load_folder(tmp_path)
+
+
+def test_a_pipe_among_the_images_is_named_and_not_waited_for(classes):
+    os.mkfifo(classes / "dog/99.png")
+    with pytest.raises(DataError, match=r"99\.png: cannot be opened: it is a pipe"):
+        load_folder(classes, test_fraction=0)
+    (classes / "dog/99.png").unlink()
+    (classes / "dog/99.png").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"99\.png: there is no such file"):
+        load_folder(classes, test_fraction=0)
+
+
+def test_a_split_that_there_is_not_is_refused(classes):
+    with pytest.raises(ValueError, match="unknown split 'trian'; did you mean 'train'"):
+        load_folder(classes, "trian")
 
 
 # ----- sizes --------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import urllib.request
 
 import misbehaving_server as does
 import pytest
@@ -151,11 +150,7 @@ def test_a_file_known_by_its_published_hash_is_held_to_it(get):
 def test_the_proxy_of_the_environment_is_used(tmp_path, server, monkeypatch):
     server.pages[f"http://mirror.invalid/{NAME}"] = BODY
     monkeypatch.setenv("http_proxy", server.url)
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it was made for another environment
-    try:
-        obtain(FILE, tmp_path, ["http://mirror.invalid/"])
-    finally:
-        urllib.request._opener = None
+    obtain(FILE, tmp_path, ["http://mirror.invalid/"])
     assert server.asked == [f"http://mirror.invalid/{NAME}"]
 
 
@@ -184,8 +179,58 @@ def test_a_silent_server_times_out_and_is_asked_for_the_rest(get, server, monkey
 def test_a_server_that_trickles_is_too_slow(get, monkeypatch):
     now = iter(range(0, 10**6, 100))
     monkeypatch.setattr(downloads, "clock", lambda: next(now))
+    monkeypatch.setattr(downloads, "TIMEOUT", 10**6)
     with pytest.raises(DataError, match=r"too slow: \d+ bytes in \d+ seconds \(tried 4 times\)"):
         get(does.without_length(BODY[:50]))
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {  # what comes first, and what then comes again and again
+    "status line": (b"HTTP/1.1 ", b"2"),
+    "header line": (b"HTTP/1.1 200 OK\r\nX: ", b"A"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: A\r\n"),
+    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "100 Continue with headers": (b"", b"HTTP/1.1 100 Continue\r\nX: A\r\n\r\n"),
+    "size of a chunk": (CHUNKED, b"0"),
+    "size of the second chunk": (CHUNKED + b"1\r\n?\r\n", b"0"),
+    "extension of a chunk": (CHUNKED + b"1;", b"a"),
+    "trailers": (CHUNKED + b"0\r\n", b"X: A\r\n"),
+    "body of a redirect": (b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", b"A"),
+}
+
+
+GIVEN_UP = "nothing of the file|got more than|timed out"
+
+
+@pytest.mark.parametrize("many", [1, 10_000])
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_server_that_talks_without_end_is_given_up(get, monkeypatch, what, many):
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
+    monkeypatch.setattr(downloads, "ATTEMPTS", 1)
+    first, then = ENDLESS[what]
+    with pytest.raises(DataError, match=GIVEN_UP):
+        get(does.endless(first, then * many))
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: "])
+def test_a_proxy_that_talks_without_end_is_given_up(tmp_path, server, monkeypatch, first):
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
+    monkeypatch.setenv("https_proxy", server.url)
+    server.pages["mirror.invalid:443"] = does.endless(first, b"A: A\r\n")
+    with pytest.raises(DataError, match=GIVEN_UP):
+        obtain(FILE, tmp_path, ["https://mirror.invalid/"])
+
+
+def test_redirects_without_end_are_given_up(get, server):
+    for k in range(30):
+        server.pages[f"/from/{k}"] = does.redirect(f"/from/{k + 1}")
+    assert get(does.redirect("/from/0"), BODY) == CONTENT
+    assert len(server.log) < 15
+
+
+def test_addresses_that_are_no_http_are_refused(tmp_path):
+    with pytest.raises(DataError, match="unknown url type: ftp"):
+        obtain(FILE, tmp_path, ["ftp://127.0.0.1:9/"])
 
 
 def test_a_server_without_range_sends_all_again(get, server):

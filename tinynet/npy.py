@@ -186,7 +186,9 @@ def _dtype(text: str) -> np.dtype:
     if text[0] not in "\"'":
         raise ValueError(f"dtype {_short(text)}, expected one such as '<f4'")
     if "O" in descr:
-        raise ValueError("pickled objects are refused: they can run code; save plain numbers")
+        raise ValueError(
+            "pickled objects are refused: they can run code; save numbers, or text by astype(str)"
+        )
     if not _PLAIN.fullmatch(descr):
         raise ValueError(f"dtype {_short(text)}, expected numbers or text, such as '<f4' or '|u1'")
     try:

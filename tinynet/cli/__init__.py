@@ -24,6 +24,7 @@ from tinynet.cli import (
     export,
     gradcheck,
     lab,
+    options,
     predict,
     resume,
     summary,
@@ -92,7 +93,8 @@ def make_parser() -> argparse.ArgumentParser:
 def _guarded(args: argparse.Namespace) -> int:
     """Run the command; an error becomes one line on stderr and an exit code."""
     try:
-        return int(COMMANDS[args.command].run(args))
+        with options.plain_warnings():
+            return int(COMMANDS[args.command].run(args))
     except KeyboardInterrupt as stop:
         print(f"\n{stop or 'interrupted'}", file=sys.stderr)
         return 128 + int(getattr(stop, "signal", signal.SIGINT))

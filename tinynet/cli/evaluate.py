@@ -75,9 +75,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _data_of(checkpoint: Path) -> str:
     """The data set that the run beside this checkpoint was trained on."""
+    from tinynet.data.files import open_file
+
     record = checkpoint.parent / RECORD
     try:
-        return str(json.loads(record.read_text())["settings"]["data"])
+        with open_file(record) as stream:
+            return str(json.load(stream)["settings"]["data"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadArgument(
             f"{record} does not say what {checkpoint.name} was trained on: add --data NAME"

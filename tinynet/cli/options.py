@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
-from collections.abc import Callable, Iterable
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tinynet.errors import unknown_name
 
@@ -75,6 +79,14 @@ def image_shape(text: str) -> tuple[int, ...]:
     return tuple(int(n) for n in sizes)
 
 
+def data_name(text: str) -> str:
+    """An argparse type: a data set's name; the path in one is made absolute, to be found again."""
+    kind, _, path = text.partition(":")
+    if kind in ("folder", "npz") and path:
+        return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
+    return text
+
+
 def add_data_dir(parser: Arguments) -> None:
     """The option --data-dir."""
     parser.add_argument(
@@ -95,6 +107,21 @@ def is_run(path: Path) -> bool:
     if path.is_dir():
         return (path / LAST).is_file() or (path / BEST).is_file()
     return path.suffix in WEIGHTS
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Inside, a warning is one line on stderr, and the same one comes once."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, *where: Any, **more: Any) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            print(f"tinynet: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def find_checkpoint(run: str | Path | None) -> Path:

@@ -31,6 +31,7 @@ from tinynet.cli.options import (
     BadArgument,
     add_data_dir,
     add_json,
+    data_name,
     number,
     positive,
     share,
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data",
+        type=data_name,
         metavar="NAME",
         help="digits (the default), digits-last360, mnist, fashion-mnist, kmnist, cifar10, "
         "folder:PATH for images in class folders, npz:PATH for arrays",

@@ -7,13 +7,17 @@ examples are stacked one by one.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from tinynet.data.files import warn
 from tinynet.data.transforms import apply_transform
+from tinynet.errors import DataError
 from tinynet.random import default_rng
 
 Arrays = tuple[np.ndarray, ...]
@@ -119,12 +123,21 @@ class ArrayDataset(Dataset):
 class Subset(Dataset):
     """The examples of `dataset` at `indices`, in that order. The data is not copied.
 
-    Raises IndexError for an index outside the dataset.
+    indices: whole numbers, or a bool for every example of the dataset. Raises IndexError for an
+    index outside the dataset, TypeError for other numbers.
     """
 
     def __init__(self, dataset: Examples, indices: Any) -> None:
         self.dataset = dataset
-        self.indices = np.asarray(indices, dtype=np.int64).reshape(-1)
+        chosen = np.asarray(indices).reshape(-1)
+        if chosen.dtype == np.bool_ and len(chosen) == len(dataset):
+            chosen = np.flatnonzero(chosen)
+        elif chosen.size and chosen.dtype.kind not in "iu":
+            raise TypeError(
+                f"Subset: indices must be whole numbers, or {len(dataset)} bools, one for each "
+                f"example; got {len(chosen)} of {chosen.dtype}"
+            )
+        self.indices = chosen.astype(np.int64)
         outside = (self.indices < 0) | (self.indices >= len(dataset))
         if outside.any():
             raise IndexError(
@@ -165,16 +178,25 @@ def take(dataset: Examples, indices: np.ndarray, rng: np.random.Generator | None
 def collate(examples: Sequence[Any]) -> Arrays:
     """Stack examples, each a tuple of things of equal shapes, into a tuple of arrays.
 
-    Raises ValueError where the shapes differ from one example to the next.
+    Raises ValueError where the shapes, or the numbers of parts, differ among the examples.
 
     >>> collate([(np.zeros(2), 0), (np.ones(2), 1)])
     (array([[0., 0.],
            [1., 1.]]), array([0, 1]))
     """
     rows = [e if isinstance(e, (tuple, list)) else (e,) for e in examples]
+    counts = sorted({len(row) for row in rows})
+    if len(counts) > 1:
+        raise ValueError(f"cannot stack examples of {counts} parts into one batch")
     columns = []
-    for k, parts in enumerate(zip(*rows, strict=True)):
-        arrays = [np.asarray(part) for part in parts]
+    for k, parts in enumerate(zip(*rows)):
+        try:
+            arrays = [np.asarray(part) for part in parts]
+        except ValueError as error:
+            raise ValueError(
+                f"part {k} of an example holds things of different shapes itself; make them parts "
+                "of their own: return (a, b, label) and not ((a, b), label)"
+            ) from error
         shapes = {a.shape for a in arrays}
         if len(shapes) > 1:
             raise ValueError(
@@ -193,8 +215,9 @@ def random_split(
 ) -> list[Subset]:
     """Split a dataset at random into parts that do not overlap.
 
-    lengths: counts that sum to `len(dataset)`, or fractions that sum to 1. seed or rng fixes the
-    split; without them the default generator of tinynet is used.
+    lengths: counts that sum to `len(dataset)`, or fractions that sum to 1, each of them enough
+    for one example. seed or rng fixes the split; without them the default generator of tinynet is
+    used.
 
     >>> train, held_out = random_split(ArrayDataset(np.arange(10)), [0.8, 0.2], seed=1)
     >>> len(train), len(held_out)
@@ -217,6 +240,11 @@ def stratified_split(
     ArrayDataset. Within a part the examples keep their order.
     """
     labels = labels_of(dataset)
+    if labels.shape != (len(dataset),):
+        raise ValueError(
+            f"stratified_split needs one label for each of the {len(dataset)} examples, got "
+            f"labels of shape {labels.shape}; use random_split"
+        )
     parts = stratified_indices(labels, lengths, _generator(seed, rng))
     return [Subset(dataset, part) for part in parts]
 
@@ -243,18 +271,69 @@ def part_sizes(total: int, lengths: Sequence[float]) -> list[int]:
     >>> part_sizes(10, [0.75, 0.25])
     [8, 2]
     """
-    if not lengths or min(lengths) < 0:
-        raise ValueError(f"the parts of a split must be 0 or more, got {list(lengths)}")
-    if all(isinstance(n, (int, np.integer)) for n in lengths) and sum(lengths) == total:
-        return [int(n) for n in lengths]
-    if abs(sum(lengths) - 1) < 1e-6:
-        edges = [round(total * share) for share in np.cumsum(lengths)]
-        edges[-1] = total
-        return [int(n) for n in np.diff([0, *edges])]
-    raise ValueError(
-        f"the parts of a split must sum to the {total} examples of the dataset or, as "
-        f"fractions, to 1; {list(lengths)} sums to {sum(lengths)}"
-    )
+    try:
+        shares = [int(n) if float(n).is_integer() else float(n) for n in lengths]
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"a split takes a list of counts or fractions, such as [0.8, 0.2]; got {lengths!r}"
+        ) from error
+    if not shares or not all(n >= 0 for n in shares):
+        raise ValueError(f"the parts of a split must be 0 or more, got {shares}")
+    counts = [n for n in shares if isinstance(n, int)]
+    if len(counts) == len(shares) and sum(counts) == total:
+        return counts
+    if not abs(sum(shares) - 1) < 1e-6:
+        raise ValueError(
+            f"the parts of a split must be counts that sum to the {total} examples of the dataset "
+            f"or fractions that sum to 1; {shares} sums to {sum(shares)}"
+        )
+    edges = [round(total * share) for share in np.cumsum(shares)]
+    edges[-1] = total
+    counts = [int(n) for n in np.diff([0, *edges])]
+    for share, n in zip(shares, counts):
+        if share and not n:
+            raise ValueError(
+                f"a split of {total} examples into {shares} leaves the part of {share} empty; "
+                f"bring more examples, or give counts that sum to {total}"
+            )
+    return counts
+
+
+def hold_out(
+    labels: np.ndarray, share: float, seed: int, where: str | Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of a training and a test part, of which `share` of every class is the latter.
+
+    where: whose labels they are. Raises DataError if there are too few for two parts.
+    """
+    try:
+        train, test = stratified_indices(labels, [1 - share, share], np.random.default_rng(seed))
+    except ValueError as error:
+        raise DataError(f"{where}: no test part can be held out: {error}") from error
+    return train, test
+
+
+def warn_of_empty(
+    where: str,
+    labels: np.ndarray,
+    count: int,
+    names: Sequence[str] | None = None,
+    cure: str = "",
+) -> None:
+    """Warn of those of `count` classes that have no example, and of a class that is alone.
+
+    where: the data, for the message. names: those of the classes. cure: what to do about it.
+    """
+    there = set(np.unique(labels).tolist())
+    missing = list(itertools.islice((k for k in range(count) if k not in there), 9))
+    if missing:
+        listed = ", ".join(names[k] if names else str(k) for k in missing[:8])
+        told = f"no example of {listed}{', ...' * (len(missing) > 8)} among {count} classes{cure}"
+    elif count == 1:
+        told = "all examples are of one class, so there is nothing to learn"
+    else:
+        return
+    warn(f"{where}: {told}")
 
 
 def labels_of(dataset: Examples) -> np.ndarray:

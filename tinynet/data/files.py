@@ -9,7 +9,10 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import inspect
 import os
+import stat
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,13 +70,26 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """The file, open for reading. Raises DataError where there is none or it cannot be opened."""
+    """A file from outside, open for reading.
+
+    Raises DataError where there is none, or it cannot be opened, or is a folder, a pipe, a device
+    or a socket: to read these may take forever.
+    """
     try:
+        check_regular(path)
         return open(path, "rb")
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Raise OSError unless there is a regular file, or a link to one, at `path`."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
+        raise OSError(errno.EINVAL, f"it is {what}, not a file", str(path))
 
 
 def read_content(path: Path, limit: int) -> bytearray:
@@ -147,6 +163,14 @@ def check_download(file: RemoteFile, part: Path) -> None:
     if not file.is_archive:
         with open_file(part) as stream:
             check_content(file, read_stream(stream, source, file.size), source, cure="")
+
+
+def warn(message: str) -> None:
+    """Warn with the line that called `tinynet.data`, whatever lies between."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("tinynet.data"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level + 1)
 
 
 def reason(error: BaseException) -> str:

@@ -3,6 +3,8 @@
     PATH/train/cat/1.png  PATH/test/cat/7.png      a train and a test folder, or
     PATH/cat/1.png        PATH/dog/2.png           class folders, of which a part is held out
 
+What else lies there is not read, and counted in a warning.
+
 How pixels are read: grey images (8 or 16 bit, or black and white) have one channel, all others
 (RGB, palette, CMYK, ...) three; in a folder with both, grey is repeated in all three. 16-bit grey
 0..65535 becomes 0..255. What is transparent shows white. A rotation noted by the camera (EXIF) is
@@ -13,7 +15,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -21,15 +25,21 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tinynet.data.dataset import ArrayDataset, stratified_indices
-from tinynet.data.files import open_file, reason
-from tinynet.errors import DataError
+from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
+from tinynet.data.files import open_file, reason, warn
+from tinynet.errors import DataError, unknown_name
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp",
+    ".pbm", ".pgm", ".ppm", ".pnm",
+)  # fmt: skip
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others are not tried
 FREE_PIXELS = 1 << 20  # an image of that many may be as small a file as it likes
 PIXELS_PER_BYTE = 8 * 1032  # one bit a pixel, and deflate's best: no PNG, JPEG or GIF has more
-TEST_FOLDERS = ("test", "val", "valid", "validation")
+TRAIN = ("train", "training")
+TEST = ("test", "testing", "eval", "evaluation", "val", "valid", "validation", "dev")  # by rank
+OUTSIDE = "image outside the class folders"
+JUNK = ("__macosx", "@eadir", "__pycache__", "$recycle.bin", "system volume information")
 LAYOUT = "expected PATH/train/CLASS/*.png and PATH/test/CLASS/*.png, or PATH/CLASS/*.png"
 GREY_MODES = ("1", "L", "LA", "La")  # and those that start with I: 16 or 32 bits
 
@@ -47,10 +57,14 @@ def load_folder(
     without it all images must be equally large. test_fraction, seed: where PATH has no test
     folder, that part of each class is held out, chosen by the seed; always the same files.
 
-    Raises DataError that names the folder or the image, ImportError without Pillow.
+    Warns of what is there and not read, and of classes without an image. Raises DataError that
+    names the folder or the image, ImportError without Pillow.
     """
+    if split not in ("train", "test"):
+        raise unknown_name("split", split, ("train", "test"))
     folder = Path(path)
     files, labels, classes = list_images(folder, split, test_fraction, seed)
+    warn_of_empty(f"{folder} ({split})", labels, len(classes), classes)
     return ArrayDataset(read_images(files, size), labels, classes=classes)
 
 
@@ -60,21 +74,27 @@ def list_images(
     """The files of a split, their labels (N,) and the class names."""
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; {LAYOUT}")
-    test_folders = [folder / name for name in TEST_FOLDERS if (folder / name).is_dir()]
-    if (folder / "train").is_dir() and test_folders:
-        classes = _class_folders(folder / "train")
-        chosen = folder / "train" if split == "train" else test_folders[0]
-        unknown = set(_class_folders(chosen)) - set(classes)
-        if unknown:
-            raise DataError(f"{chosen}: {sorted(unknown)} are no classes of {folder / 'train'}")
-        files, labels = _files_of(chosen, classes)
-        return files, labels, classes
-    classes = _class_folders(folder)
-    files, labels = _files_of(folder, classes)
-    shares = [1 - test_fraction, test_fraction]
-    parts = stratified_indices(labels, shares, np.random.default_rng(seed))
-    part = parts[0 if split == "train" else 1]
-    return [files[i] for i in part], labels[part], classes
+    left: Counter[str] = Counter()
+    inside = _folders(folder, left)
+    parts = _parts(folder, inside)
+    if parts is None:
+        classes = _classes(folder, inside)
+        files, labels = _files_of(folder, classes, left)
+        part = hold_out(labels, test_fraction, seed, folder)[0 if split == "train" else 1]
+        files, labels = [files[i] for i in part], labels[part]
+    else:
+        train, test = parts
+        left.update(f"folder {path.name}" for path in inside if path not in parts)
+        chosen = train if split == "train" else test
+        found = {path: _folders(path, left if path == chosen else Counter()) for path in parts}
+        classes = _classes(train, found[train])
+        unknown = {path.name for path in found[test]} - set(classes)
+        if unknown and split != "train":
+            raise DataError(f"{test}: {sorted(unknown)} are no classes of {train}")
+        files, labels = _files_of(chosen, classes, left, all_needed=split == "train")
+    if left:
+        warn(f"{folder}: not read: {_listed(left)}")
+    return files, labels, classes
 
 
 def read_images(files: Sequence[Path], size: int | tuple[int, int] | None = None) -> np.ndarray:
@@ -184,23 +204,110 @@ def _pillow() -> ModuleType:
     return Image
 
 
-def _class_folders(folder: Path) -> tuple[str, ...]:
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._")
+def _folders(folder: Path, left: Counter[str]) -> list[Path]:
+    """The folders in a folder, sorted; what else is there is counted in `left`."""
+    here = folder.resolve()
+    folders: list[Path] = []
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if _is_junk(path.name) or not path.is_dir() or here.is_relative_to(path.resolve()):
+            left[_kind(path)] += 1
+        else:
+            folders.append(path)
+    if len({path.resolve() for path in folders}) < len(folders):
+        raise DataError(f"{folder}: two of its folders are links to the same images")
+    return folders
+
+
+def _parts(folder: Path, inside: Sequence[Path]) -> tuple[Path, Path] | None:
+    """The train and the test folder among the folders in a folder, or None if they are classes."""
+    words = [re.sub(r"[ _-]*(set|data|images|split)$", "", path.name.casefold()) for path in inside]
+    train = [path for path, word in zip(inside, words) if word in TRAIN]
+    test = [path for name in TEST for path, word in zip(inside, words) if word == name]
+    if len(train) == 1 and test:
+        return train[0], test[0]
+    both = [*train, *test]
+    if both and (len(both) == len(inside) or any(map(_holds_folders_alone, both)) or train[1:]):
+        names = " and ".join(path.name for path in both)
+        raise DataError(
+            f"{folder}: {names} must be parts of the data and no classes, but there is not one "
+            f"train folder ({', '.join(TRAIN)}) with a test folder ({', '.join(TEST)}); {LAYOUT}"
+        )
+    return None
+
+
+def _holds_folders_alone(folder: Path) -> bool:
+    """Whether there are folders, and no images beside them, in a folder."""
+    left: Counter[str] = Counter()
+    return bool(_folders(folder, left)) and OUTSIDE not in left
+
+
+def _classes(folder: Path, inside: Sequence[Path]) -> tuple[str, ...]:
+    names = tuple(path.name for path in inside)
     if len(names) < 2:
         found = f"one class folder, {names[0]!r}" if names else "no class folders"
         raise DataError(f"{folder}: has {found}, but two or more are needed; {LAYOUT}")
-    return tuple(names)
+    return names
 
 
-def _files_of(folder: Path, classes: Sequence[str]) -> tuple[list[Path], np.ndarray]:
+def _files_of(
+    folder: Path, classes: Sequence[str], left: Counter[str], all_needed: bool = True
+) -> tuple[list[Path], np.ndarray]:
     """The images of every class, sorted by class and name, and their labels."""
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        inside = (folder / name).rglob("*")
-        images = sorted(p for p in inside if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
-        if not images and (folder / name).is_dir():
-            raise DataError(f"{folder / name}: has no images ({' '.join(SUFFIXES)})")
+        images = sorted(_images(folder / name, left)) if (folder / name).is_dir() else []
+        if not images and all_needed:
+            raise DataError(_no_images(folder / name, left))
         files += images
         labels += [label] * len(images)
+    if not files:
+        raise DataError(_no_images(folder, left))
     return files, np.array(labels, np.int64)
+
+
+def _images(folder: Path, left: Counter[str]) -> list[Path]:
+    """The images in a folder and in the folders in it; what is no image is counted in `left`."""
+    images: list[Path] = []
+    for path in folder.iterdir():
+        if _is_junk(path.name) or (path.is_dir() and path.is_symlink()):  # it may lead back
+            left[_kind(path)] += 1
+        elif path.is_dir():
+            images += _images(path, left)
+        elif path.suffix.lower() in SUFFIXES:
+            images.append(path)
+        else:
+            left[_kind(path)] += 1
+    return images
+
+
+def _is_junk(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that systems make by themselves."""
+    return name.startswith(".") or name.casefold() in JUNK
+
+
+def _kind(path: Path) -> str:
+    """What is counted together of the things that are not read."""
+    suffix = path.suffix.lower()
+    if path.name.startswith("._"):
+        return "._*"  # what macOS puts beside files
+    if _is_junk(path.name):
+        return path.name
+    if path.is_dir():
+        return "linked folder"
+    if suffix in SUFFIXES:
+        return OUTSIDE
+    return f"*{suffix}" if suffix else path.name
+
+
+def _listed(left: Counter[str]) -> str:
+    ranked = sorted(left.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{count} {kind}" for kind, count in ranked[:8]]
+    if more := sum(count for _, count in ranked[8:]):
+        parts.append(f"{more} more")
+    return ", ".join(parts)
+
+
+def _no_images(folder: Path, left: Counter[str]) -> str:
+    there = f"; not read: {_listed(left)}" if left else ""
+    return f"{folder}: has no images ({' '.join(SUFFIXES)}){there}"

@@ -16,10 +16,21 @@ import numpy as np
 
 from tinynet.data.dataset import Examples, take
 from tinynet.data.transforms import apply_transform
+from tinynet.errors import unknown_name
 from tinynet.random import default_rng, use_rng
 from tinynet.tensor import Tensor
 
 ORDER, CHANCE = 0, 1  # the two uses of randomness in an epoch, kept apart in their seeds
+OWN = ("batch_size", "shuffle", "drop_last", "seed", "rng", "transform", "dtype")
+OF_PYTORCH = {
+    "batches are made in this process, as docs/data.md explains; leave it out": (
+        "num_workers", "pin_memory", "prefetch_factor", "persistent_workers", "worker_init_fn",
+        "timeout", "multiprocessing_context", "pin_memory_device", "in_order",
+    ),
+    "override `take` of your Dataset, which makes a whole batch": ("collate_fn",),
+    "an order of your own is DataLoader(Subset(dataset, indices))": ("sampler", "batch_sampler"),
+    "give rng=, a NumPy generator, or seed=": ("generator",),
+}  # fmt: skip
 
 
 class DataLoader:
@@ -30,8 +41,9 @@ class DataLoader:
     without it a seed is drawn from rng, or else from tinynet's default generator, which
     `tinynet.manual_seed` fixes. transform: applied to the first array (N, C, H, W) of each batch.
 
-    Images of bytes come out as float32 in [0, 1] unless a transform made floats of them; other
-    floats come out as `dtype`, integers as int64.
+    The first array is the images: bytes (uint8) come out as floats in [0, 1], unless a transform
+    made floats of them before. The others are targets and keep their values, bytes too. Floats
+    come out as `dtype`, integers as int64, bools as they are.
 
     Every `iter(loader)` starts an epoch of its own: the one after the last that was begun.
 
@@ -51,20 +63,23 @@ class DataLoader:
         rng: np.random.Generator | None = None,
         transform: Callable[..., np.ndarray] | None = None,
         dtype: Any = np.float32,
+        **others: Any,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"DataLoader: batch_size must be 1 or more, got {batch_size}")
+        for name in others:
+            raise _no_option(name)
         if seed is not None and rng is not None:
             raise ValueError("DataLoader: give seed or rng, not both")
-        if seed is not None and seed < 0:
-            raise ValueError(f"DataLoader: the seed must be 0 or more, got {seed}")
         self.dataset = dataset
-        self.batch_size = batch_size
+        self.batch_size = _whole("batch_size", batch_size, 1)
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.seed = int(default_rng(rng).integers(2**63)) if seed is None else int(seed)
+        self.seed = (
+            int(default_rng(rng).integers(2**63)) if seed is None else _whole("seed", seed, 0)
+        )
         self.transform = transform
         self.dtype = np.dtype(dtype)
+        if self.dtype.kind != "f":
+            raise TypeError(f"DataLoader: dtype is that of the floats, got {self.dtype}")
         self._epoch = 0
         self._position = 0  # batches handed out in this epoch
         self._resuming = False
@@ -103,17 +118,20 @@ class DataLoader:
             arrays = take(self.dataset, indices, rng)
             if self.transform is not None:
                 arrays = (apply_transform(self.transform, arrays[0], rng), *arrays[1:])
-        return tuple(Tensor(self._converted(a)) for a in arrays)
+        return tuple(Tensor(self._converted(k, array)) for k, array in enumerate(arrays))
 
-    def _converted(self, array: np.ndarray) -> np.ndarray:
+    def _converted(self, place: int, array: np.ndarray) -> np.ndarray:
+        """What becomes of the array at a place of the batch: 0 is the images, then targets."""
         kind = array.dtype.kind
-        if array.dtype == np.uint8 and array.ndim > 1:
+        if place == 0 and array.dtype == np.uint8 and array.ndim > 1:
             scaled: np.ndarray = np.multiply(array, self.dtype.type(1 / 255), dtype=self.dtype)
             return scaled
         if kind == "f":
             return array.astype(self.dtype, copy=False)
         if kind in "iu":
             return array.astype(np.int64, copy=False)
+        if kind != "b":
+            raise _no_numbers(place, array)
         return array
 
     def state_dict(self) -> dict[str, int | bool]:
@@ -159,3 +177,34 @@ class DataLoader:
             f"DataLoader({self.dataset!r}, batch_size={self.batch_size}, shuffle={self.shuffle}, "
             f"drop_last={self.drop_last}, seed={self.seed}, transform={self.transform!r})"
         )
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    """`value` as an int; an error that names it unless it is a whole number from `least` on."""
+    if not isinstance(value, (int, np.integer)):
+        raise TypeError(f"DataLoader: {name} must be a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"DataLoader: {name} must be {least} or more, got {value}")
+    return int(value)
+
+
+def _no_option(name: str) -> TypeError:
+    """The error for an option that the loader does not have, with what to do instead."""
+    for cure, names in OF_PYTORCH.items():
+        if name in names:
+            return TypeError(f"DataLoader has no {name}: {cure}")
+    return TypeError(str(unknown_name("option of DataLoader", name, OWN)))
+
+
+def _no_numbers(place: int, array: np.ndarray) -> TypeError:
+    """The error for a part of the examples of which no tensor can be made."""
+    kind = type(array.flat[0]).__name__ if array.size else "nothing"
+    cure = "Make numbers of it in the dataset"
+    if kind == "dict":
+        cure = "Return a tuple in __getitem__, such as (example['image'], example['label'])"
+    elif array.dtype.kind in "US":
+        cure = "Number the classes: names, labels = np.unique(labels, return_inverse=True)"
+    return TypeError(
+        f"DataLoader: part {place} of the examples is {kind} (dtype {array.dtype}), of which no "
+        f"tensor can be made. {cure}."
+    )

@@ -13,6 +13,8 @@ off. Proxies are those of the environment (http_proxy, https_proxy, no_proxy).
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import os
 import re
 import sys
@@ -25,7 +27,8 @@ from typing import Any
 from tinynet.data.files import CHUNK, RemoteFile, check_download, find, reason, sync_folder
 from tinynet.errors import DataError
 
-TIMEOUT = 20.0  # seconds to connect, and without a byte, before a mirror is given up
+TIMEOUT = 20.0  # seconds to connect, for the head of an answer, and without a byte of the file
+TALK = 1 << 20  # bytes that are not of the file, in a head or between two chunks
 SLOW_AFTER, SLOW_RATE = 60.0, 1024  # after so many seconds, fewer bytes a second are too slow
 ATTEMPTS = 4  # at each mirror
 BACK_OFF = 1.0  # seconds before the second attempt; twice as long before each further one
@@ -119,13 +122,14 @@ def _receive(address: str, part: FileIO, start: int, limit: int) -> None:
     A server that does not go on at `start` sends all, which is written from the beginning.
     """
     from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
+    from urllib.request import Request
 
     headers = {"User-Agent": "tinynet", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        response = urlopen(Request(address, headers=headers), timeout=TIMEOUT)
+        patience = _Patience()
+        response = _opener(patience).open(Request(address, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
         with error:
             if error.code == 416 and start:  # nothing comes after `start`: the check will tell
@@ -138,7 +142,7 @@ def _receive(address: str, part: FileIO, start: int, limit: int) -> None:
         with _writing(part.name):
             part.truncate(received)
             part.seek(received)
-        for chunk in _chunks(response, received, total, address.rpartition("/")[2]):
+        for chunk in _chunks(response, patience, received, total, address.rpartition("/")[2]):
             received += len(chunk)
             if received > limit:
                 raise DataError(f"longer than {limit} bytes")
@@ -147,7 +151,84 @@ def _receive(address: str, part: FileIO, start: int, limit: int) -> None:
         raise CutOffError(f"cut off after {received} of {total} bytes")
 
 
-def _chunks(response: Any, received: int, total: int | None, name: str) -> Iterator[bytes]:
+class _Patience:
+    """How long a server may talk, and how much it may say, before something of the file comes."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Start anew: something came."""
+        self.end, self.left = clock() + TIMEOUT, TALK
+
+    def spend(self, count: int) -> None:
+        """Count bytes that a server sent. Raises TimeoutError, or ValueError for too many."""
+        self.left -= count
+        if self.left < 0:
+            raise ValueError(f"the server sends {TALK} bytes and nothing of the file")
+        if clock() > self.end:
+            raise TimeoutError(f"{TIMEOUT:g} seconds, and nothing of the file came")
+
+
+class _Watched(io.RawIOBase):
+    """A connection whose every read is counted: bytes that drip in are no way to hold us up."""
+
+    def __init__(self, raw: io.RawIOBase, patience: _Patience) -> None:
+        self.raw = raw
+        self.patience = patience
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = self.raw.readinto(buffer)
+        self.patience.spend(count or 0)
+        return count
+
+    def close(self) -> None:
+        self.raw.close()
+        super().close()
+
+
+def _opener(patience: _Patience) -> Any:
+    """What opens addresses, by way of redirects and the environment's proxies, and is watched.
+
+    All that is read, the answer of a proxy too, goes through `_Watched`.
+    """
+    from http import client
+    from urllib import request
+
+    class Answer(client.HTTPResponse):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            patience.renew()
+            self.fp = io.BufferedReader(_Watched(self.fp.detach(), patience))
+
+    def connect(kind: Any, host: str, **settings: Any) -> Any:
+        connection = kind(host, **settings)
+        connection.response_class = Answer
+        return connection
+
+    class Http(request.HTTPHandler):
+        def http_open(self, req: Any) -> Any:
+            return self.do_open(functools.partial(connect, client.HTTPConnection), req)
+
+    class Https(request.HTTPSHandler):
+        def https_open(self, req: Any) -> Any:
+            return self.do_open(functools.partial(connect, client.HTTPSConnection), req)
+
+    opener = request.OpenerDirector()  # not build_opener: no FTP, which nothing would watch
+    for handler in (
+        request.ProxyHandler, request.UnknownHandler, Http, Https, request.FileHandler,
+        request.HTTPDefaultErrorHandler, request.HTTPRedirectHandler, request.HTTPErrorProcessor,
+    ):  # fmt: skip
+        opener.add_handler(handler())
+    return opener
+
+
+def _chunks(
+    response: Any, patience: _Patience, received: int, total: int | None, name: str
+) -> Iterator[bytes]:
     """What a server sends, as it comes, with a progress bar. Raises TimeoutError if it is slow."""
     from tqdm import tqdm
 
@@ -161,7 +242,11 @@ def _chunks(response: Any, received: int, total: int | None, name: str) -> Itera
         leave=False,
         disable=None,
     ) as bar:
-        while chunk := response.read1(1 << 16):
+        while True:
+            patience.renew()
+            chunk = response.read1(1 << 16)
+            if not chunk:
+                break
             yield chunk
             bar.update(len(chunk))
             count += len(chunk)

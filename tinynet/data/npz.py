@@ -14,20 +14,23 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from tinynet.data.files import open_file, reason
+from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
 from tinynet.npy import check_size, read_array, read_header
 
 CHUNK = 1 << 20
-SPLIT_KEYS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
-WHOLE_KEYS = {"all": ("x", "y")}
-KEYS = "x_train, y_train, x_test, y_test, or x and y; optional: classes"
+NAMES = (("x", "y"), ("images", "labels"))
+FORMS = ("{0}_{1}", "{1}_{0}")  # of a name and a split
+KEYS = (
+    "x_train, y_train, x_test, y_test, or x and y (or images and labels: images_train, ...); "
+    "optional: classes. Name them as you save them: np.savez(path, x=x, y=y)"
+)
 DIRECTORY_LIMIT = 1 << 16  # bytes of the zip's directory; a member takes about 100
 DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for at most
 
@@ -44,12 +47,14 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 def arrays_from_npz(path: str | Path) -> tuple[Splits, tuple[str, ...] | None]:
     """A user's arrays by split and the names of the classes, if the file has them.
 
-    Keys: x_train, y_train, x_test, y_test; or x and y, returned under "all". Images may be
-    (N, H, W), (N, C, H, W) or (N, H, W, C) with C of 1, 3 or 4, uint8 or floats; they are
-    returned as (N, C, H, W). Arrays (N, F) of features are left as they are. Labels: integers
-    (N,) from 0. classes: the names in the order of the labels.
+    Keys: x_train, y_train, x_test, y_test; or x and y, returned under "all"; images and labels
+    are other names for x and y, and case does not matter. Images may be (N, H, W), (N, C, H, W)
+    or (N, H, W, C) with C of 1, 3 or 4, uint8 or floats; they are returned as (N, C, H, W).
+    Arrays (N, F) of features are left as they are. Labels: whole numbers (N,) from 0, or text,
+    which is numbered. classes: the names in the order of the labels; of labels that are text, by
+    default, all there are, sorted.
 
-    Raises DataError that names the array.
+    Raises DataError that names the array, and warns of arrays that are not read.
     """
     with open_file(path) as stream:
         return arrays_from_stream(stream, path)
@@ -60,22 +65,23 @@ def arrays_from_stream(
 ) -> tuple[Splits, tuple[str, ...] | None]:
     """`arrays_from_npz` of an open file. source: the file, for messages."""
     with _members(stream, source) as members:
-        if members.keys() >= {name for pair in SPLIT_KEYS.values() for name in pair}:
-            pairs = SPLIT_KEYS
-        elif members.keys() >= set(WHOLE_KEYS["all"]):
-            pairs = WHOLE_KEYS
-        else:
+        pairs = _pairs(members)
+        if not pairs:
             raise DataError(f"{source}: holds {_listed(members)}; expected the arrays {KEYS}")
         classes = _class_names(members["classes"](), source) if "classes" in members else None
-        count = None if classes is None else len(classes)
         splits = {}
         for split, (x_name, y_name) in pairs.items():
             x = _checked_inputs(members[x_name](), f"{source}: {x_name}")
             y = members[y_name]()
             if y.ndim and len(x) != len(y):
                 raise DataError(f"{source}: {x_name} has {len(x)} rows, but {y_name} has {len(y)}")
-            y = _checked_targets(y, f"{source}: {y_name}", count)
-            splits[split] = (x, y)
+            splits[split] = (x, _checked_targets(y, f"{source}: {y_name}"))
+        places = [f"{source}: {y_name}" for _, y_name in pairs.values()]
+        labels, classes = _numbered([y for _, y in splits.values()], places, classes)
+        splits = {split: (splits[split][0], y) for split, y in zip(splits, labels)}
+        unread = members.keys() - {"classes", *itertools.chain(*pairs.values())}
+    if unread:
+        warn(f"{source}: not read: {_listed(sorted(unread))}")
     shapes = [x.shape[1:] for x, _ in splits.values()]
     if shapes[0] != shapes[-1]:
         raise DataError(
@@ -161,13 +167,35 @@ def _as_data_error() -> Iterator[None]:
         raise DataError(str(error)) from error
 
 
+def _pairs(names: Collection[str]) -> dict[str, tuple[str, str]]:
+    """The names of inputs and labels for each split, as they stand in the file."""
+    known = {name.casefold(): name for name in names} | {name: name for name in names}
+    for form in FORMS:
+        for pair in NAMES:
+            of = {split: [form.format(name, split) for name in pair] for split in ("train", "test")}
+            if known.keys() >= {name for wanted in of.values() for name in wanted}:
+                return {split: (known[x], known[y]) for split, (x, y) in of.items()}
+    return next(({"all": (known[x], known[y])} for x, y in NAMES if known.keys() >= {x, y}), {})
+
+
 def _class_names(array: np.ndarray, source: str | Path) -> tuple[str, ...]:
-    if array.ndim != 1 or array.dtype.kind != "U":
+    names = _as_text(array)
+    if names.ndim != 1 or names.dtype.kind != "U":
         raise DataError(
             f"{source}: classes is {array.dtype}{list(array.shape)}, expected a one-dimensional "
             "array of strings"
         )
-    return tuple(str(name) for name in array)
+    if len(np.unique(names)) < len(names):
+        raise DataError(f"{source}: classes has a name twice: {_listed(names.tolist())}")
+    return tuple(names.tolist())
+
+
+def _as_text(array: np.ndarray) -> np.ndarray:
+    """The array, with bytes read as UTF-8."""
+    if array.dtype.kind != "S":
+        return array
+    text: np.ndarray = np.strings.decode(array, "utf-8", "replace")
+    return text
 
 
 def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
@@ -193,17 +221,57 @@ def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
     return x
 
 
-def _checked_targets(y: np.ndarray, where: str, num_classes: int | None) -> np.ndarray:
+def _checked_targets(y: np.ndarray, where: str) -> np.ndarray:
+    """Labels (N,) as they stand in the file, as int64 or as text."""
     if y.ndim == 2 and y.shape[1] == 1:  # Keras stores labels so
         y = y[:, 0]
-    if y.ndim != 1 or y.dtype.kind not in "iu":
-        raise DataError(f"{where} is {y.dtype}{list(y.shape)}, expected integer labels (N,)")
-    highest = np.iinfo(np.int64).max if num_classes is None else num_classes - 1
-    if len(y) and (int(y.min()) < 0 or int(y.max()) > highest):
-        i = int(((y < 0) | (y > highest)).argmax())
-        limit = "0 or more" if num_classes is None else f"0 to {highest}"
-        raise DataError(f"{where}: label {y[i]} of row {i}, expected {limit}")
+    if y.ndim != 1 or y.dtype.kind not in "biufSU":
+        cure = "; of a column for each class take y.argmax(1)" if y.ndim == 2 else ""
+        raise DataError(f"{where} is {y.dtype}{list(y.shape)}, expected labels (N,){cure}")
+    if y.dtype.kind in "SU":
+        return _as_text(y)
+    if y.dtype.kind == "b":
+        return y.astype(np.int64)
+    whole: Any = True
+    if y.dtype.kind == "f":
+        y = y.astype(np.float64, copy=False)
+        whole = y == np.floor(y)
+    wrong = ~((y >= 0) & (y < 2**63) & whole)
+    if wrong.any():
+        i = int(wrong.argmax())
+        cure = "; y.astype(np.int64) cuts fractions off" if y.dtype.kind == "f" else ""
+        raise DataError(
+            f"{where}: label {y[i]} of row {i}, expected a whole number, 0 or more{cure}"
+        )
     return y.astype(np.int64)
+
+
+def _numbered(
+    labels: list[np.ndarray], places: Sequence[str], classes: tuple[str, ...] | None
+) -> tuple[list[np.ndarray], tuple[str, ...] | None]:
+    """The labels of all splits as int64, checked against the classes, and the classes.
+
+    Where the labels are text and no classes are given, these are the texts, sorted.
+    """
+    text = [y.dtype.kind == "U" for y in labels]
+    if any(text):
+        if not all(text):
+            raise DataError(f"{' and '.join(places)}: one is text, the other numbers")
+        names = np.unique(np.concatenate([np.unique(y) for y in labels]))
+        classes = tuple(names.tolist()) if classes is None else classes
+        numbers = {name: k for k, name in enumerate(classes)}
+        if strange := [name for name in names.tolist() if name not in numbers]:
+            raise DataError(f"{places[0]}: {_listed(strange)} is not among the classes")
+        order = np.array([numbers[name] for name in names.tolist()])
+        labels = [order[np.searchsorted(names, y)] for y in labels]
+    for y, where in zip(labels, places):
+        if classes is not None and len(y) and int(y.max()) >= len(classes):
+            i = int((y >= len(classes)).argmax())
+            raise DataError(
+                f"{where}: label {y[i]} of row {i}, expected 0 to {len(classes) - 1}: there are "
+                f"{len(classes)} names in classes"
+            )
+    return labels, classes
 
 
 def _listed(names: Collection[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tinynet.data.archive import read_members
-from tinynet.data.dataset import ArrayDataset, stratified_indices
+from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import RemoteFile, data_root, find, read_checked
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import pair_idx, parse_cifar10, parse_idx
@@ -173,9 +173,14 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 def _load_npz(path: str, split: str) -> ArrayDataset:
     splits, classes = arrays_from_npz(Path(path).expanduser())
+    count = 1 + max(int(y.max()) for _, y in splits.values()) if classes is None else len(classes)
     if split in splits:
-        return ArrayDataset(*splits[split], classes=classes)
-    images, labels = splits["all"]
-    parts = stratified_indices(labels, [1 - HELD_OUT, HELD_OUT], np.random.default_rng(0))
-    chosen = parts[SPLITS.index(split)]
-    return ArrayDataset(images[chosen], labels[chosen], classes=classes)
+        images, labels = splits[split]
+    else:
+        images, labels = splits["all"]
+        part = hold_out(labels, HELD_OUT, 0, path)[SPLITS.index(split)]
+        images, labels = images[part], labels[part]
+    first = min(int(y.min()) for _, y in splits.values())
+    cure = f"; all labels are {first} or more: save y - {first}" if first and not classes else ""
+    warn_of_empty(f"npz:{path} ({split})", labels, count, classes, cure)
+    return ArrayDataset(images, labels, classes=classes)

@@ -418,10 +418,12 @@ def _labels(
         wrong = np.argwhere((target < 0) | (target >= C))[0]
         value, first = int(target[tuple(wrong)]), tuple(int(i) for i in wrong)
         hint = "; labels that start at 1 need `target - 1`" if (lowest, highest) == (1, C) else ""
+        cure = f"ignore_index={value} leaves this label out"
+        if value >= C:
+            cure = f"Use at least {highest + 1} outputs in the last layer; {cure}"
         raise DataError(
             f"{op}: label {value} at index {first} is out of range: the input of shape {x.shape} "
-            f"has {C} classes, so labels go from 0 to {C - 1}{hint}. Use at least "
-            f"{highest + 1} outputs in the last layer, or set ignore_index to leave a label out."
+            f"has {C} classes, so labels go from 0 to {C - 1}{hint}. {cure}."
         )
     return target, kept
 
@@ -438,14 +440,18 @@ def _no_labels(op: str, target: np.ndarray, x: np.ndarray, axis: int) -> Excepti
     if target.shape == x.shape:
         cure = "labels come from target.argmax(1)"
         if soft:
-            cure = f"probabilities of each class must be floats, target.float(); {cure}"
+            cure = (
+                "probabilities of each class must be floats, target.float() or, of an array, "
+                f"target.astype(np.float32); {cure}"
+            )
         return TypeError(
             f"{op}: the target has the shape {x.shape} of the input, but is {target.dtype}; {cure}"
         )
     if target.shape == wanted:
-        return TypeError(
-            f"{op}: labels must be integers, got {target.dtype}; convert with target.long()"
-        )
+        cure = "convert with target.long()"
+        if target.dtype.kind not in "bf":
+            cure = "number the classes: names, target = np.unique(target, return_inverse=True)"
+        return TypeError(f"{op}: labels must be integers, got {target.dtype}; {cure}")
     hint = ""
     if target.size == np.prod(wanted, dtype=int):
         hint = f"; use target.reshape{wanted}"

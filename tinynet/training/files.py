@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tinynet.data.files import sync_folder
+from tinynet.data.files import check_regular, sync_folder
 
 PART = ".part"
 
@@ -25,11 +25,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     If the block raises, `path` is as it was and the temporary file is gone. Missing folders on
     the way to it are made. Raises OSError that names `path` where the disk is full, the folder
-    read-only, or the disk does not confirm that it has the content.
+    read-only, or the disk does not confirm that it has the content; and where `path` is a folder,
+    a pipe or a device, which nothing replaces.
     """
     target = Path(path)
     part = target.with_name(f".{target.name}.{os.getpid()}{PART}")
     try:
+        if target.exists():
+            check_regular(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         with part.open("w+b") as stream:
             yield stream
