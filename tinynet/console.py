@@ -42,9 +42,14 @@ def visible(text: str, stream: Any = None, keep: str = "") -> str:
 def say(*lines: str, error: bool = False) -> None:
     """Print each of `lines` as one line, to standard output or standard error, if there is one."""
     stream = sys.stderr if error else sys.stdout
-    if stream is not None:
+    if not is_gone(stream):
         stream.write("".join(f"{visible(line, stream)}\n" for line in lines))
         getattr(stream, "flush", lambda: None)()
+
+
+def is_gone(stream: Any) -> bool:
+    """Whether there is no such stream, as in services and programs without a console."""
+    return stream is None or bool(getattr(stream, "closed", False))
 
 
 def is_terminal(stream: Any) -> bool:
@@ -64,8 +69,7 @@ class Console:
     """
 
     def __init__(self, stream: Any) -> None:
-        gone = stream is None or getattr(stream, "closed", False)
-        self._stream = None if gone else stream
+        self._stream = None if is_gone(stream) else stream
         self.lost: Exception | None = None
 
     def write(self, text: str) -> int:
@@ -86,6 +90,7 @@ class Console:
         try:
             getattr(self._stream, method, lambda *_: None)(*text)
         except (OSError, ValueError) as error:  # ValueError: it was closed
+            assert self._stream is not None
             with contextlib.suppress(Exception):  # else Python tries once more, at its end
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             self._stream = None

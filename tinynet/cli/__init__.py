@@ -18,7 +18,7 @@ import signal
 import traceback
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tinynet import __version__
 from tinynet.cli import (
@@ -90,6 +90,10 @@ def _run(argv: Sequence[str] | None) -> tuple[int, str | None]:
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.color = False  # from Python 3.14 on it would colour the help
+
     def error(self, message: str) -> NoReturn:
         super().error(visible(message))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     accuracy = float(matrix.trace() / matrix.sum())
     names = dataset.classes or tuple(str(k) for k in range(len(matrix)))
     say(f"{path} ({stored.name}) on {name}, {len(dataset)} {args.split} images", "")
-    say(*_table(matrix, [visible(name) for name in names]))
+    say(*_table(matrix, [visible(name, sys.stdout) for name in names]))
     say("", f"{args.split} accuracy {100 * accuracy:.2f} %")
     if args.json is not None:
         result = {

@@ -13,6 +13,7 @@ from tinynet.errors import unknown_name
 RUNS = Path("runs")
 LAST, BEST, RECORD = "last.npz", "best.npz", "run.json"  # as in tinynet.training.folder
 WEIGHTS = (".npz", ".safetensors")
+FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".h5", ".keras", ".onnx")  # told what to do
 
 Arguments: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
 
@@ -100,10 +101,10 @@ def add_json(parser: Arguments, what: str) -> None:
 
 
 def is_run(path: Path) -> bool:
-    """Whether `path` is a checkpoint, or a folder with checkpoints of `tinynet train` in it."""
+    """Whether `path` is meant as a checkpoint, or is a folder with some of `tinynet train`."""
     if path.is_dir():
         return (path / LAST).is_file() or (path / BEST).is_file()
-    return path.suffix in WEIGHTS
+    return path.suffix.lower() in WEIGHTS + FOREIGN
 
 
 def find_checkpoint(run: str | Path | None) -> Path:

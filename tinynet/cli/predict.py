@@ -69,6 +69,10 @@ def run(args: argparse.Namespace) -> int:
     scores = predict(model, 255 - x if args.invert else x, transform=stored.preprocessing())
     probabilities = _softmax(scores)  # (N, K)
     names = stored.classes or tuple(str(k) for k in range(scores.shape[1]))
+    if len(names) != scores.shape[1]:
+        raise ValueError(
+            f"this checkpoint names {len(names)} classes, its model has {scores.shape[1]}"
+        )
     for image, row in zip(images, probabilities):
         best = row.argsort()[::-1][: args.top]
         say(f"{image}  " + "  ".join(f"{names[k]} {100 * row[k]:.1f} %" for k in best))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 
 from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json
 from tinynet.cli.plan import load_data, make_plan, recorded_settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tinynet.console import is_terminal, say, visible
+from tinynet.console import is_gone, is_terminal, say, visible
 from tinynet.training.callbacks import Callback, Run
 from tinynet.training.history import Record, describe, format_values
 
@@ -13,12 +13,11 @@ from tinynet.training.history import Record, describe, format_values
 def progress_callback(progress: bool | None) -> Callback:
     """What `fit(progress=...)` asks for: None looks whether stderr is a terminal, False is silent.
 
-    True shows the bar even where there is no terminal (in a notebook, say), if there is a stderr:
-    services and programs without a console have none.
+    True shows the bar even where there is no terminal (in a notebook, say), if there is a stderr.
     """
     if progress is False:
         return Callback()
-    bar = is_terminal(sys.stderr) if progress is None else sys.stderr is not None
+    bar = is_terminal(sys.stderr) if progress is None else not is_gone(sys.stderr)
     return EpochBar() if bar else EpochLine()
 
 
