@@ -17,6 +17,7 @@ import tinynet
 from tinynet import data, models, nn
 from tinynet.cli import main
 from tinynet.console import Console, is_terminal, say, visible
+from tinynet.errors import DataError
 from tinynet.training import checkpoint, fit
 
 NAMES = (
@@ -160,6 +161,31 @@ def test_predict_refuses_names_that_are_not_those_of_the_models_classes(here, ca
     )  # fmt: skip
     assert main(["predict", "w.npz", "a.png"]) == 1
     assert "names 2 classes, its model has 10" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DataError("cannot download. Tried:\n  HTTP Error 404: \x1b[2J\x9b\u202e"),
+        OSError(errno.EIO, "\x1b[2J\u202e", "name\x1b[2J"),
+        RuntimeError("\x1b[2J\u202e"),
+        KeyboardInterrupt("\x1b[2J\u202e"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_an_error_quotes_is_shown_and_begins_no_line(tmp_path, monkeypatch, capsys, error):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr("tinynet.data.download", fail)
+    assert main(["data", "digits"]) in (1, 130)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert r"\x1b[2J" in err
+    assert [c for c in OBEYED if c in err] == []
+    assert all(
+        line.startswith(("  ", "tinynet data: ", "\\x1b[2J")) for line in err.split("\n") if line
+    )
 
 
 def test_warnings_and_tracebacks_go_through_the_console_too(here, monkeypatch, capsys):

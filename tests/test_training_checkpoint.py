@@ -166,6 +166,8 @@ def test_what_fits_is_loaded_and_the_rest_returned(path):
 def test_the_path_comes_first(tmp_path):
     with pytest.raises(TypeError, match=r"tinynet\.save\(path, model\)"):
         checkpoint.save(make_model(), tmp_path / "model.npz")
+    with pytest.raises(TypeError, match=r"tinynet\.load\(path, model\)"):
+        checkpoint.load(make_model(), tmp_path / "model.npz")
 
 
 def test_the_sha256_of_the_weights_tells_one_bit(path):

@@ -168,11 +168,14 @@ def load(
     With strict=False what fits into `model` is loaded, and the list of the rest is returned:
     missing_keys, unexpected_keys, and mismatched with the reasons.
 
-    Raises CheckpointError, before `model` is touched, for a file that is no checkpoint, is
-    damaged, or does not fit.
+    Raises CheckpointError, before `model` is touched, for a file that is no checkpoint (with the
+    way from there, for those that other frameworks write), is damaged, or does not fit. A model
+    that is built is no larger than the file.
 
         model = tinynet.load("digits.npz")
     """
+    if isinstance(path, Module):
+        raise TypeError("load: the path comes first: tinynet.load(path, model)")
     checkpoint = read(path)
     if model is None:
         if not strict:
