@@ -49,7 +49,7 @@ def timed(function):
 
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("--picture", help="write the maps to this PNG (needs matplotlib)")
+parser.add_argument("--picture", help="write the maps to this PNG (needs the extra plot)")
 picture = parser.parse_args().picture
 
 digit = data.load("digits", "test").images[0, 0] / 255  # 8x8

@@ -7,6 +7,7 @@ place on noisy ground. Colour says nothing about the class, so the network has t
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,13 +17,15 @@ import tinynet
 from tinynet import data, models
 from tinynet.training import evaluate, fit
 
+try:
+    from PIL import Image, ImageDraw
+except ImportError:
+    sys.exit('this example needs Pillow: pip install "tinynet-cnn[images]"')
+
 
 def draw(kind, rng, side=32):
     """One picture of a shape, as a Pillow image."""
-    from PIL import Image, ImageDraw
-
-    ground = rng.integers(0, 90, (side, side, 3), dtype=np.uint8)
-    image = Image.fromarray(ground)
+    image = Image.fromarray(rng.integers(0, 90, (side, side, 3), dtype=np.uint8))
     radius = int(rng.integers(6, 11))
     x, y = rng.integers(radius, side - radius, 2).tolist()
     colour = tuple(rng.integers(110, 256, 3).tolist())
@@ -68,11 +71,8 @@ def main():
     augment = data.Compose([data.RandomHorizontalFlip(), data.RandomShift(args.size // 8)])
     options = {"batch_size": 32, "lr": 0.05, "transform": transform, "augment": augment}
     fit(model, train, args.epochs, **options, seed=0)
-
     tested = evaluate(model, test, transform=transform)
-    print(
-        f"test accuracy {tested['accuracy']:.2%}; guessing would give {1 / len(train.classes):.0%}"
-    )
+    print(f"test accuracy {tested['accuracy']:.2%}; by guessing {1 / len(train.classes):.0%}")
 
 
 if __name__ == "__main__":

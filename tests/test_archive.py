@@ -165,7 +165,7 @@ def test_bytes_added_are_refused(path, where):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m.pop("manifest.json"), "no manifest.json"),
+        (lambda m: m.pop("manifest.json"), "has no manifest.json"),
         (lambda m: m.update({"manifest.json": b"{"}), "not JSON"),
         (lambda m: m.update({"manifest.json": b"[" * 100_000}), "not JSON"),
         (lambda m: m.update({"manifest.json": b'{"a": 1, "a": 2}'}), "there twice"),
@@ -223,7 +223,7 @@ def test_members_that_overlap_are_refused(path):
     content = path.read_bytes()
     entries = b""
     for i in range(500):
-        name = f"model/{i:03d}.npy".encode()
+        name = f"model/{i:03d}.npy".encode() if i else b"manifest.json"
         size = infos[0].file_size.to_bytes(4, "little")
         entries += (
             b"PK\x01\x02\x14\x03\x14\x00" + bytes(8) + bytes(4) + size + size
@@ -247,13 +247,13 @@ def test_an_archive_that_another_program_rewrote_is_refused(path):
 
 
 def test_a_folder_or_nothing_is_refused(tmp_path):
-    for path in (tmp_path, tmp_path / "none.npz"):
-        with pytest.raises(CheckpointError, match="there is no such file"):
+    for path, words in ((tmp_path, "is a folder"), (tmp_path / "none.npz", "no such file")):
+        with pytest.raises(CheckpointError, match=words):
             read_archive(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"PK\x05\x06" + bytes(18), b"\x00" * 5000])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "x.npz").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"x\.npz: (damaged|has no manifest)"):
+    with pytest.raises(CheckpointError, match=r"x\.npz: (damaged, or no checkpoint|no checkpoint)"):
         read_archive(tmp_path / "x.npz")

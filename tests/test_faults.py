@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinynet
-from tinynet import data, nn
+from tinynet import data, models, nn
 from tinynet.cli import main
 from tinynet.training import Callback, checkpoint, fit
-from tinynet.training.files import atomic_write, remove_stale
+from tinynet.training.files import DAY, HOST, atomic_write, remove_stale, write_json
 
 resource = pytest.importorskip("resource")
 
@@ -155,13 +160,67 @@ def test_a_file_system_that_cannot_sync_folders_is_no_fault(tmp_path, monkeypatc
     checkpoint.read(tmp_path / "model.npz")
 
 
-def test_the_files_of_dead_writers_are_removed_and_those_of_the_living_stay(tmp_path):
-    dead, living = tmp_path / f".a.npz.{2**22 + 1}.part", tmp_path / f".a.npz.{os.getppid()}.part"
-    own, strange = tmp_path / f".a.npz.{os.getpid()}.part", tmp_path / ".notes.part"
-    for path in (dead, living, own, strange):
-        path.write_bytes(b"half")
-    assert sorted(remove_stale(tmp_path)) == sorted([dead, own])
-    assert sorted(tmp_path.iterdir()) == sorted([living, strange])
+LIVING, NOBODY = os.getppid(), 2**22 + 1  # numbers of processes; Linux gives none beyond 2**22
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "removed"),
+    [
+        (f".a.npz.{NOBODY}-0@{HOST}.part", 0, True),
+        (f".a.npz.{LIVING}-0@{HOST}.part", 0, False),
+        (f".a.npz.{LIVING}-0@{HOST}.part", 2 * DAY, True),  # another process by now
+        (f".a.npz.{os.getpid()}-9@{HOST}.part", 0, True),  # a process before had the same number
+        (f".a.npz.{NOBODY}-0@another.host.part", 0, False),
+        (f".a.npz.{os.getpid()}-9@another.host.part", 0, False),
+        (f".a.npz.{NOBODY}-0@another.host.part", 2 * DAY, True),
+        (f".a.npz.{NOBODY}.part", 0, True),  # as tinynet wrote it before
+        (f".a.npz.{LIVING}.part", 0, False),
+        (".notes.part", 2 * DAY, False),
+        (".a.b-c@d.part", 2 * DAY, False),
+        (f"a.npz.{NOBODY}-0@{HOST}.part", 2 * DAY, False),
+    ],
+)
+def test_the_files_of_dead_writers_go_with_the_next_write_and_no_others(
+    tmp_path, name, age, removed
+):
+    part = tmp_path / name
+    part.write_bytes(b"half")
+    then = time.time() - age
+    os.utime(part, (then, then))
+    write_json(tmp_path / "other.json", 1)
+    assert part.exists() != removed
+    assert remove_stale(tmp_path) == []
+
+
+def test_what_a_killed_export_left_is_gone_after_the_next(tmp_path):
+    tinynet.save(tmp_path / "a.npz", models.build("digits_cnn"), name="digits_cnn")
+    dying = Path(__file__).with_name("dying.py")
+    export = ["export", str(tmp_path / "a.npz"), str(tmp_path / "out" / "w.npz")]
+    command = [sys.executable, str(dying), "replace", "1", *export]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    for _ in range(2):
+        killed = subprocess.run(command, env=environment, capture_output=True, timeout=60)
+        assert killed.returncode == -signal.SIGKILL
+        assert len(list((tmp_path / "out").iterdir())) == 1  # of the second alone
+    tinynet.save(tmp_path / "out" / "w.npz", make_model())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["w.npz"]
+
+
+def test_writes_to_one_place_at_the_same_time_leave_each_other_alone(tmp_path):
+    with atomic_write(tmp_path / "x") as first:
+        first.write(b"first")
+        with atomic_write(tmp_path / "x") as second:
+            second.write(b"second")
+        assert (tmp_path / "x").read_bytes() == b"second"
+        write_json(tmp_path / "y", 1)
+    assert (tmp_path / "x").read_bytes() == b"first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
+
+
+def test_a_long_name_can_be_written(tmp_path):
+    for name in ("n" * 250 + ".npz", "\u4e2d" * 80 + ".npz"):
+        write_json(tmp_path / name, 1)
+        assert json.loads((tmp_path / name).read_text()) == 1
 
 
 def test_what_atomic_write_gives_can_be_read_back_before_it_is_in_place(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -352,6 +353,111 @@ def test_loading_without_strict_takes_what_fits_and_returns_the_rest():
 def test_values_that_are_no_floats_are_not_loaded_into_floats(values):
     with pytest.raises(CheckpointError, match="weight: the model has dtype float32, the state"):
         nn.Linear(2, 1, bias=False).load_state_dict({"weight": values})
+
+
+class Foreign:
+    """A tensor of another framework, which NumPy takes only when it is detached."""
+
+    def __init__(self, values, refuses: str = "call detach() first") -> None:
+        self.values, self.refuses = np.asarray(values, np.float32), refuses
+
+    def detach(self) -> Foreign:
+        return Foreign(self.values, "" if self.refuses.startswith("call") else self.refuses)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        if self.refuses:
+            raise RuntimeError(self.refuses)
+        return self.values
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        Foreign([[1, 2]]),
+        [[1.0, 2.0]],
+        np.array([[1, 2]], np.float16),
+        np.array([[1, 2]], ">f8"),
+        tinynet.tensor([[1.0, 2.0]], requires_grad=True),
+    ],
+    ids=["another framework's", "list", "float16", "big-endian", "with a gradient"],
+)
+def test_whatever_numpy_takes_is_loaded(values):
+    net = nn.Linear(2, 1, bias=False)
+    net.load_state_dict({"weight": values})
+    assert net.weight.tolist() == [[1, 2]]
+
+
+def test_torch_parameters_are_loaded_and_bfloat16_is_told_the_way():
+    torch = pytest.importorskip("torch")
+    peer, net = torch.nn.Linear(2, 1), nn.Linear(2, 1)
+    net.load_state_dict(dict(peer.named_parameters()))
+    assert net.weight.tolist() == peer.weight.tolist()
+    with pytest.raises(CheckpointError, match=r"BFloat16\); pass an array: .*\.float\(\)\.numpy"):
+        net.load_state_dict(peer.bfloat16().state_dict())
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (Foreign([[1, 2]], "no gpu"), r"NumPy cannot take it \(no gpu\); pass an array: tensor"),
+        ([[1.0, 2.0], [3.0]], r"NumPy cannot take it \(.*inhomogeneous"),
+        (3.0, r"the model has shape \(1, 2\), the state \(\)"),
+        (None, r"the model has shape \(1, 2\), the state \(\)"),
+        (np.array([[1, 1e39]]), "1e.39 is too large for the model's dtype float32"),
+    ],
+)
+def test_values_that_cannot_be_taken_are_refused_and_nothing_is_written(values, words):
+    net = nn.Linear(2, 1)
+    before = net.state_dict()
+    with pytest.raises(CheckpointError, match=f"weight: {words}"):
+        net.load_state_dict({"bias": np.ones(1), "weight": values})
+    assert all(np.array_equal(before[name], value) for name, value in net.state_dict().items())
+
+
+def test_integers_that_do_not_fit_are_refused():
+    module = nn.Module()
+    module.register_buffer("count", np.zeros((), np.int32))
+    module.load_state_dict({"count": np.int64(7)})
+    with pytest.raises(
+        CheckpointError, match="4294967296 is too large for the model's dtype int32"
+    ):
+        module.load_state_dict({"count": np.int64(1 << 32)})
+    assert module.count.item() == 7
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (nn.Linear(2, 1), r"a Linear is no state_dict; pass its \.state_dict\(\)"),
+        ([("weight", 1)], "a list is no state_dict; pass a dict of arrays by name"),
+        (nn.Linear(2, 1).named_parameters(), "a generator is no state_dict; pass a dict"),
+        ("w.npz", r"to read a file use tinynet\.load\(path, model\)"),
+        (Path("w.npz"), r"to read a file use tinynet\.load\(path, model\)"),
+        (None, "a NoneType is no state_dict"),
+    ],
+)
+def test_what_is_no_state_is_refused_with_the_cure(state, words):
+    with pytest.raises(TypeError, match=words):
+        nn.Linear(2, 1).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "words"),
+    [
+        (lambda s: {"epoch": 3, "state_dict": s}, r"one level down: pass state\['state_dict'\]"),
+        (lambda s: {"module." + k: v for k, v in s.items()}, r"removeprefix\('module\.'\)"),
+        (lambda s: {"model/" + k: v for k, v in s.items()}, r"removeprefix\('model/'\)"),
+        (lambda s: {"net": {"module." + k: v for k, v in s.items()}}, r"pass state\['net'\]"),
+        (lambda s: {1: 2}, r"unexpected \(1\): 1\nBuild the model"),
+        (lambda s: {}, r"missing \(2\): weight, bias\nBuild the model"),
+    ],
+)
+def test_a_state_in_a_wrapping_is_recognised(wrap, words):
+    net = nn.Linear(2, 1)
+    with pytest.raises(CheckpointError, match=words):
+        net.load_state_dict(wrap(net.state_dict()))
+    with pytest.raises(CheckpointError, match="unexpected"):
+        nn.Sequential().load_state_dict({"a": {"b": 1}})
 
 
 def test_loading_makes_an_older_graph_stale_rather_than_wrong():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,7 +36,7 @@ def test_the_map_of_the_house_is_true():
             named.add(name.rstrip("/"))
             assert (folder / name).exists(), name
     hidden = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
-    hidden |= {"errors.py", "npy.py", "random.py"}
+    hidden |= {"console.py", "errors.py", "npy.py", "random.py"}
     parts = {part.name for part in (ROOT / "tinynet").iterdir()}
     assert parts - hidden == named
 
@@ -43,6 +46,17 @@ def test_links_of_the_readme_lead_somewhere():
     assert targets
     for target in targets:
         assert (ROOT / target).exists(), target
+
+
+def test_an_example_names_the_extra_that_it_needs():
+    example = ROOT / "examples" / "rgb_folder.py"
+    code = f"import runpy, sys; sys.modules['PIL'] = None; runpy.run_path({str(example)!r})"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr == 'this example needs Pillow: pip install "tinynet-cnn[images]"\n'
 
 
 @pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.py")), ids=lambda p: p.name)

@@ -77,12 +77,38 @@ def test_pytorch_loads_it_and_gives_the_same_output(path):
     assert np.array_equal(model[0].weight.numpy(), peer[0].weight.detach().numpy())
 
 
-def test_what_numpy_has_not_is_refused(tmp_path):
-    (tmp_path / "x.safetensors").write_bytes(
-        build(entry(dtype="BF16", data_offsets=[0, 4]), bytes(4))
-    )
-    with pytest.raises(CheckpointError, match=r"x\.safetensors: damaged, or not \.safetensors"):
+NUMBERS = [0.0, -0.0, 1.0, -1.25, 3.0e38, -1e-40, np.inf, -np.inf, np.nan]
+
+
+@pytest.mark.parametrize("shape", [(9,), (3, 3), (1,), (), (0, 4)])
+def test_bfloat16_is_read_as_float32_to_the_bit(tmp_path, shape):
+    bits = np.array(NUMBERS, np.float32).view(np.uint32) >> 16
+    bits = bits[: int(np.prod(shape))].astype("<u2").reshape(shape)
+    header = {"a": {"dtype": "BF16", "shape": shape, "data_offsets": [0, bits.nbytes]}}
+    (tmp_path / "x.safetensors").write_bytes(build(header, bits.tobytes()))
+    read = checkpoint.read(tmp_path / "x.safetensors").weights["a"]
+    assert (read.dtype, read.shape, read.flags.writeable) == (np.float32, shape, True)
+    assert np.array_equal(read.view(np.uint32) >> 16, bits)
+    assert not (read.view(np.uint32) & 0xFFFF).any()
+
+
+@pytest.mark.parametrize(("word", "dtype"), [("F16", "<f2"), ("BF16", "<u2"), ("F64", "<f8")])
+def test_floats_of_other_widths_go_into_a_model(tmp_path, word, dtype):
+    ours = np.array([1.5, -2.0], np.float32)
+    raw = (ours.view(np.uint32) >> 16 if word == "BF16" else ours).astype(dtype).tobytes()
+    header = {"x": {"dtype": word, "shape": [2], "data_offsets": [0, len(raw)]}}
+    (tmp_path / "x.safetensors").write_bytes(build(header, raw))
+    model = nn.Module()
+    model.x = nn.Parameter(np.zeros(2, np.float32))
+    assert tinynet.load(tmp_path / "x.safetensors", model).x.tolist() == [1.5, -2.0]
+
+
+@pytest.mark.parametrize("word", ["F8_E4M3", "F8_E5M2", "F4", "C64", "SOMETHING_NEW"])
+def test_what_numpy_has_not_is_named_with_the_cure_and_is_not_called_damaged(tmp_path, word):
+    (tmp_path / "x.safetensors").write_bytes(build(entry(dtype=word), bytes(8)))
+    with pytest.raises(CheckpointError, match=rf"0\.bias is of {word}.* float32") as caught:
         checkpoint.read(tmp_path / "x.safetensors")
+    assert "damaged" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -64,6 +65,21 @@ def test_once_saves_after_the_step_and_stops(tmp_path, number, capfd):
     train(tmp_path / "whole")
     last, whole = (checkpoint.read(p / "last.npz") for p in (tmp_path, tmp_path / "whole"))
     assert last.sha256() == whole.sha256()
+
+
+@pytest.mark.parametrize("reader", ["gone", "none"])
+def test_it_saves_and_stops_where_nobody_reads_what_it_says(tmp_path, monkeypatch, reader):
+    """`tinynet train 2>&1 | tee log`: Ctrl-C ends tee first."""
+
+    def write(descriptor, text):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(os, "write", write)
+    if reader == "none":
+        monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(Interrupted, match="after epoch 2, step 2 of 5; saved"):
+        train(tmp_path, Send(7, signal.SIGINT))
+    assert checkpoint.read(tmp_path / "last.npz").run["step"] == 7
 
 
 def test_between_epochs_it_stops_after_the_epoch(tmp_path):

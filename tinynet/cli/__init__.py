@@ -4,17 +4,21 @@ Each command is a module here with the same three things: `HELP`, one line for t
 `add_arguments(parser)`; and `run(args)`, which does the work and returns the exit code. What a
 command needs is imported in `run`, so that `--help` is quick.
 
-Exit codes: 0 all went well, 1 the run failed, 2 the arguments are wrong, 130 Ctrl-C, 143 SIGTERM.
+All that reaches the terminal goes through a Console. A line with names of others in it is printed
+with `say`, in which they end no line.
+
+Exit codes: 0 all went well, 1 the run failed, or its output could not be written, 2 the arguments
+are wrong, 130 Ctrl-C, 143 SIGTERM.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import signal
-import sys
+import traceback
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any, NoReturn
 
 from tinynet import __version__
 from tinynet.cli import (
@@ -32,6 +36,7 @@ from tinynet.cli import (
     verify,
 )
 from tinynet.cli.options import BadArgument
+from tinynet.console import console, say, visible
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,
@@ -46,6 +51,8 @@ COMMANDS: dict[str, ModuleType] = {
     "lab": lab,
     "data": data,
 }
+WITH_FILES = ("train", "resume", "export")
+"""What these are asked for is in their files, and not in what they print."""
 
 OVERVIEW = """\
 tinynet: train, use and understand small convolutional networks.
@@ -58,20 +65,43 @@ Start with
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, without the program's name; returns the exit code."""
+    with console() as out:
+        try:
+            code, command = _run(argv)
+            out.flush()
+        except BrokenPipeError:  # whoever read our output has stopped, as `head` does
+            return 1
+        if out.lost is not None:
+            say(f"tinynet: standard output cannot be written: {out.lost}", error=True)
+            return code or int(command not in WITH_FILES)
+        return code
+
+
+def _run(argv: Sequence[str] | None) -> tuple[int, str | None]:
+    """The exit code, and the command that was run."""
     parser = make_parser()
     try:
         args = parser.parse_args(argv)
     except SystemExit as stop:  # argparse has printed the help or what is wrong
-        return stop.code if isinstance(stop.code, int) else 2
+        return (stop.code if isinstance(stop.code, int) else 2), None
     if args.command is None:
         parser.print_help()
-        return 0
-    return _guarded(args)
+        return 0, None
+    return _guarded(args), args.command
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.color = False  # from Python 3.14 on it would colour the help
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tinynet", description=OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"tinynet {__version__}")
@@ -96,19 +126,20 @@ def _guarded(args: argparse.Namespace) -> int:
         with options.plain_warnings():
             return int(COMMANDS[args.command].run(args))
     except KeyboardInterrupt as stop:
-        print(f"\n{stop or 'interrupted'}", file=sys.stderr)
+        say("", *(str(stop) or "interrupted").split("\n"), error=True)
         return 128 + int(getattr(stop, "signal", signal.SIGINT))
-    except BrokenPipeError:  # whoever read our output has stopped, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if args.debug:
-            raise
-        print(f"tinynet {args.command}: error: {_one_line(error)}", file=sys.stderr)
+            traceback.print_exc()
+        else:  # what a name of others holds may go on in a new line, and is seen to
+            first, *more = f"tinynet {args.command}: error: {_told(error)}".split("\n")
+            say(first, *(f"  {line}" for line in more), error=True)
         return 2 if isinstance(error, BadArgument) else 1
 
 
-def _one_line(error: Exception) -> str:
+def _told(error: Exception) -> str:
     """What went wrong: the message alone for errors that are made for reading."""
     if isinstance(error, MemoryError):
         return f"{error or 'out of memory'}\nA smaller --batch-size needs less."

@@ -12,8 +12,10 @@ and PATH/test/CLASS/*.png; npz:PATH takes a file with the arrays x_train, y_trai
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from tinynet.cli.options import add_data_dir, choose
+from tinynet.console import say
 
 HELP = "list the data sets, or download one"
 
@@ -34,13 +36,13 @@ def run(args: argparse.Namespace) -> int:
     known = KNOWN[choose("data set", args.name, KNOWN)]
     there = not known.missing(args.data_dir)
     folder = download(known.name, args.data_dir)
-    print(f"{known.name}: {'is' if there else 'downloaded, now'} in {folder}")
+    say(f"{known.name}: {'is' if there else 'downloaded, now'} in {folder}")
     print(f"{known.title}. Licence: {known.licence}. Source: {known.source}")
-    print(f"\nnext:\n  tinynet train --data {known.name}{_data_dir_option(args.data_dir)}")
+    say("", "next:", f"  tinynet train --data {known.name}{_data_dir_option(args.data_dir)}")
     return 0
 
 
-def _list(data_dir: str | None) -> None:
+def _list(data_dir: Path | None) -> None:
     from tinynet.data import KNOWN
     from tinynet.data.files import data_root
 
@@ -53,12 +55,12 @@ def _list(data_dir: str | None) -> None:
             print(f"{'':15} comes with tinynet")
         elif missing:
             size = sum(file.size for file in missing) / 1e6
-            print(f"{'':15} not in {root / known.folder}; get it: tinynet data {known.name}")
+            say(f"{'':15} not in {root / known.folder}; get it: tinynet data {known.name}")
             print(f"{'':15} ({size:.0f} MB {'packed' if known.archive else 'unpacked'})")
         else:
-            print(f"{'':15} in {root / known.folder}")
+            say(f"{'':15} in {root / known.folder}")
     print("\nYour own: --data folder:PATH (PATH/CLASS/*.png), --data npz:PATH (x_train, ...)")
 
 
-def _data_dir_option(data_dir: str | None) -> str:
+def _data_dir_option(data_dir: Path | None) -> str:
     return "" if data_dir is None else f" --data-dir {data_dir}"

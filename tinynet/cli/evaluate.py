@@ -10,10 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import RECORD, BadArgument, add_data_dir, add_json, find_checkpoint
+from tinynet.cli.options import (
+    RECORD,
+    BadArgument,
+    a_path,
+    add_data_dir,
+    add_json,
+    find_checkpoint,
+)
+from tinynet.console import say, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         nargs="?",
+        type=a_path,
         metavar="RUN",
         help="the folder that `tinynet train` wrote, or a checkpoint (default: the newest run)",
     )
@@ -57,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
     matrix = confusion_matrix(scores, dataset.labels)
     accuracy = float(matrix.trace() / matrix.sum())
     names = dataset.classes or tuple(str(k) for k in range(len(matrix)))
-    print(f"{path} ({stored.name}) on {name}, {len(dataset)} {args.split} images\n")
-    print(_table(matrix, names))
-    print(f"\n{args.split} accuracy {100 * accuracy:.2f} %")
+    say(f"{path} ({stored.name}) on {name}, {len(dataset)} {args.split} images", "")
+    say(*_table(matrix, [visible(name, sys.stdout) for name in names]))
+    say("", f"{args.split} accuracy {100 * accuracy:.2f} %")
     if args.json is not None:
         result = {
             "checkpoint": str(path),
@@ -94,16 +104,14 @@ def _check_classes(own: Any, others: Any, name: str) -> None:
         )
 
 
-def _table(matrix: np.ndarray, names: tuple[str, ...]) -> str:
+def _table(matrix: np.ndarray, names: list[str]) -> list[str]:
     """Accuracy by class, and the confusion matrix beside it where it fits."""
     wide = max(len(name) for name in names)
     cell = max(4, len(str(matrix.max())) + 1)
-    header = f"{'':{wide}}  right  images"
     fits = len(names) <= WIDEST
+    lines = [f"{'':{wide}}  right  images" + "   taken for" * fits]
     if fits:
-        header += "   taken for\n" + " " * (wide + 15)
-        header += "".join(f"{name[: cell - 1]:>{cell}}" for name in names)
-    lines = [header]
+        lines.append(" " * (wide + 15) + "".join(f"{name[: cell - 1]:>{cell}}" for name in names))
     for k, name in enumerate(names):
         count = int(matrix[k].sum())
         right = f"{100 * matrix[k, k] / count:5.1f}%" if count else "     -"
@@ -111,4 +119,4 @@ def _table(matrix: np.ndarray, names: tuple[str, ...]) -> str:
         if fits:
             line += "".join(f"{n if n else '.':>{cell}}" for n in matrix[k])
         lines.append(line)
-    return "\n".join(lines)
+    return lines

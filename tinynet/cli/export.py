@@ -12,17 +12,19 @@ pip install "tinynet-cnn[safetensors]"
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from tinynet.cli.options import WEIGHTS, BadArgument, find_checkpoint
+from tinynet.cli.options import WEIGHTS, BadArgument, a_path, find_checkpoint
+from tinynet.console import say
 
 HELP = "write the weights as .safetensors, or as a checkpoint without the run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `tinynet export`."""
-    parser.add_argument("run", metavar="RUN", help="the folder of a run, or a file of weights")
-    parser.add_argument("file", type=Path, metavar="FILE", help="ends in .safetensors or .npz")
+    parser.add_argument(
+        "run", type=a_path, metavar="RUN", help="the folder of a run, or a file of weights"
+    )
+    parser.add_argument("file", type=a_path, metavar="FILE", help="ends in .safetensors or .npz")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,5 +46,5 @@ def run(args: argparse.Namespace) -> int:
         input_shape=stored.input_shape,
     )
     count = sum(weights.size for weights in stored.weights.values())
-    print(f"{path} -> {args.file}: {len(stored.weights)} arrays, {count:,} numbers")
+    say(f"{path} -> {args.file}: {len(stored.weights)} arrays, {count:,} numbers")
     return 0

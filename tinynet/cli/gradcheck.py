@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import BadArgument, choose, image_shape, whole_number
+from tinynet.cli.options import BadArgument, a_path, choose, image_shape, whole_number
 
 if TYPE_CHECKING:
     from tinynet.gradcheck import Report
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         metavar="FILE",
-        type=Path,
+        type=a_path,
         nargs="?",
         const=Path("-"),
         help="write the report to FILE as JSON; without FILE print it instead of the text",

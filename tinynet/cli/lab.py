@@ -18,7 +18,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import BadArgument, add_json, choose, number, positive, whole_number
+from tinynet.cli.options import (
+    BadArgument,
+    a_path,
+    add_json,
+    choose,
+    number,
+    positive,
+    whole_number,
+)
+from tinynet.console import say
 
 if TYPE_CHECKING:
     from tinynet.lab import Exercise
@@ -32,14 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path",
         nargs="?",
-        type=Path,
+        type=a_path,
         metavar="FILE or FOLDER",
         help="your solution, or a folder of solutions",
     )
     parser.add_argument(
         "--start",
         nargs="?",
-        type=Path,
+        type=a_path,
         const=Path(),
         metavar="FILE",
         help="write a file to begin with (default: my_NAME.py); never overwrites one",
@@ -73,10 +82,11 @@ def run(args: argparse.Namespace) -> int:
             raise BadArgument(f"--start writes a new file; to judge {args.path}, leave it out")
         path = args.start if args.start != Path() else Path(f"my_{exercise.name}.py")
         write_starter(exercise, path)
-        print(
+        say(
             f"{path} is there: open it, read how it works, write "
-            f"{' and '.join(f'`{name}`' for name in exercise.functions)}. Then\n\n"
-            f"  tinynet lab {exercise.name} {path}"
+            f"{' and '.join(f'`{name}`' for name in exercise.functions)}. Then",
+            "",
+            f"  tinynet lab {exercise.name} {path}",
         )
         return 0
     if args.path is None:
@@ -121,7 +131,7 @@ def _judge_file(exercise: Exercise, args: argparse.Namespace) -> int:
     for option in ("timeout", "memory"):
         if getattr(args, option) is not None:
             raise BadArgument(f"--{option} is for a folder: a single file runs in this process")
-    print(f"{exercise.name}: {exercise.about}, by {args.path}\n", flush=True)
+    say(f"{exercise.name}: {exercise.about}, by {args.path}", "")
     report = judge(
         exercise,
         args.path,
@@ -140,8 +150,6 @@ def _judge_file(exercise: Exercise, args: argparse.Namespace) -> int:
 
 
 def _judge_folder(exercise: Exercise, args: argparse.Namespace) -> int:
-    import sys
-
     from tinynet.lab import judge_folder
     from tinynet.lab.folder import submissions
     from tinynet.lab.report import class_table
@@ -155,7 +163,7 @@ def _judge_folder(exercise: Exercise, args: argparse.Namespace) -> int:
     for report in judge_folder(exercise, args.path, **settings):
         reports.append(report)
         outcome = "right" if report.ok else "WRONG"
-        print(f"{len(reports)} of {count}: {report.file}: {outcome}", file=sys.stderr, flush=True)
+        say(f"{len(reports)} of {count}: {report.file}: {outcome}", error=True)
     print(class_table(reports))
     if args.json is not None:
         write_json(

@@ -17,6 +17,7 @@ from tinynet.errors import unknown_name
 RUNS = Path("runs")
 LAST, BEST, RECORD = "last.npz", "best.npz", "run.json"  # as in tinynet.training.folder
 WEIGHTS = (".npz", ".safetensors")
+FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".h5", ".keras", ".onnx")  # told what to do
 
 Arguments: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
 
@@ -71,6 +72,14 @@ def share(text: str) -> float:
     return value
 
 
+def a_path(text: str) -> Path:
+    """An argparse type: the path of a file or a folder; an empty text, which Path takes for the
+    current folder, is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path; the current folder is .")
+    return Path(text)
+
+
 def image_shape(text: str) -> tuple[int, ...]:
     """An argparse type: CxHxW, three whole numbers of 1 or more."""
     sizes = text.lower().split("x")
@@ -91,6 +100,7 @@ def add_data_dir(parser: Arguments) -> None:
     """The option --data-dir."""
     parser.add_argument(
         "--data-dir",
+        type=a_path,
         metavar="DIR",
         help="the folder with mnist/, cifar10/ and so on (default: $TINYNET_DATA, "
         "else ~/.cache/tinynet); what is missing there is downloaded to it",
@@ -99,14 +109,14 @@ def add_data_dir(parser: Arguments) -> None:
 
 def add_json(parser: Arguments, what: str) -> None:
     """The option --json."""
-    parser.add_argument("--json", metavar="FILE", type=Path, help=f"write {what} to FILE as JSON")
+    parser.add_argument("--json", metavar="FILE", type=a_path, help=f"write {what} to FILE as JSON")
 
 
 def is_run(path: Path) -> bool:
-    """Whether `path` is a checkpoint, or a folder with checkpoints of `tinynet train` in it."""
+    """Whether `path` is meant as a checkpoint, or is a folder with some of `tinynet train`."""
     if path.is_dir():
         return (path / LAST).is_file() or (path / BEST).is_file()
-    return path.suffix in WEIGHTS
+    return path.suffix.lower() in WEIGHTS + FOREIGN
 
 
 @contextlib.contextmanager

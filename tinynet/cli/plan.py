@@ -59,7 +59,7 @@ class Plan:
         }
 
 
-def load_data(name: str, data_dir: str | None) -> tuple[ArrayDataset, ArrayDataset]:
+def load_data(name: str, data_dir: Path | None) -> tuple[ArrayDataset, ArrayDataset]:
     """The training and the test images of a data set."""
     from tinynet import data
 

@@ -15,7 +15,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import BadArgument, add_json, find_checkpoint, is_run, whole_number
+from tinynet.cli.options import (
+    BadArgument,
+    a_path,
+    add_json,
+    find_checkpoint,
+    is_run,
+    whole_number,
+)
+from tinynet.console import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths",
         nargs="+",
+        type=a_path,
         metavar="[RUN] IMAGE",
         help="image files; before them, if it is not the newest in runs/, the folder that "
         "`tinynet train` wrote, or a checkpoint .npz",
@@ -48,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from tinynet.training import checkpoint, predict
     from tinynet.training.files import write_json
 
-    images = [Path(path) for path in args.paths]
+    images = list(args.paths)
     run_path = images.pop(0) if is_run(images[0]) else None
     if not images:
         raise BadArgument(f"{run_path} is a model; add the images: tinynet predict RUN IMAGE...")
@@ -60,9 +69,13 @@ def run(args: argparse.Namespace) -> int:
     scores = predict(model, 255 - x if args.invert else x, transform=stored.preprocessing())
     probabilities = _softmax(scores)  # (N, K)
     names = stored.classes or tuple(str(k) for k in range(scores.shape[1]))
+    if len(names) != scores.shape[1]:
+        raise ValueError(
+            f"this checkpoint names {len(names)} classes, its model has {scores.shape[1]}"
+        )
     for image, row in zip(images, probabilities):
         best = row.argsort()[::-1][: args.top]
-        print(f"{image}  " + "  ".join(f"{names[k]} {100 * row[k]:.1f} %" for k in best))
+        say(f"{image}  " + "  ".join(f"{names[k]} {100 * row[k]:.1f} %" for k in best))
     if args.json is not None:
         write_json(args.json, _as_json(images, names, probabilities))
     return 0

@@ -14,7 +14,7 @@ import argparse
 import time
 from pathlib import Path
 
-from tinynet.cli.options import LAST, BadArgument, add_data_dir, add_json
+from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
 from tinynet.cli.train import train_plan
 from tinynet.errors import CheckpointError
@@ -24,11 +24,11 @@ HELP = "go on with a run that was interrupted"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `tinynet resume`."""
-    parser.add_argument("run", type=Path, metavar="DIR", help="the folder of the run, its --out")
+    parser.add_argument("run", type=a_path, metavar="DIR", help="the folder of the run, its --out")
     parser.add_argument(
         "--from",
         dest="start",
-        type=Path,
+        type=a_path,
         metavar="CHECKPOINT",
         help="go on from this checkpoint of the run (default: the last)",
     )

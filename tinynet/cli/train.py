@@ -29,6 +29,7 @@ from tinynet.cli.options import (
     RECORD,
     RUNS,
     BadArgument,
+    a_path,
     add_data_dir,
     add_json,
     data_name,
@@ -47,6 +48,7 @@ from tinynet.cli.plan import (
     recorded_settings,
     settings_to_resume,
 )
+from tinynet.console import say
 
 if TYPE_CHECKING:
     from tinynet.training import History
@@ -127,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument(
         "--out",
-        type=Path,
+        type=a_path,
         metavar="DIR",
         help=f"keep the run here: {LAST} after every epoch, {BEST} (default: {RUNS}/DATA-MODEL)",
     )
@@ -317,25 +319,26 @@ def _announce(plan: Plan, last: Path | None) -> None:
     held_out = "" if plan.validation is None else f", {len(plan.validation)} validation"
     parameters = sum(p.data.size for p in plan.model.parameters())
     augment = "".join(f", {name}" for name in s["augment"])
-    print(
+    say(
         f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
-        f"of {shape}, {plan.model_arguments['num_classes']} classes\n"
-        f"model  {s['model']}, {parameters:,} parameters\n"
+        f"of {shape}, {plan.model_arguments['num_classes']} classes",
+        f"model  {s['model']}, {parameters:,} parameters",
         f"train  {s['epochs']} epochs, batches of {s['batch_size']}, {s['optimizer']}, "
-        f"lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}"
-        + (f"\nresume from {last}" if last else ""),
-        flush=True,
+        f"lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
+        *([f"resume from {last}"] if last else []),
     )
 
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
-    print(
-        f"\ntest accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} images, "
-        f"{record['seconds']:.1f} seconds; saved in {out}\n\n"
-        f"next:\n"
-        f"  tinynet evaluate {out}              which classes are mistaken for which\n"
-        f"  tinynet predict {out} IMAGE.png     what it sees in images of yours\n"
-        f"  tinynet verify {out}                whether it comes out the same once more\n"
+    say(
+        "",
+        f"test accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} images, "
+        f"{record['seconds']:.1f} seconds; saved in {out}",
+        "",
+        "next:",
+        f"  tinynet evaluate {out}              which classes are mistaken for which",
+        f"  tinynet predict {out} IMAGE.png     what it sees in images of yours",
+        f"  tinynet verify {out}                whether it comes out the same once more",
         f"  tinynet summary {plan.settings['model']:<{len(str(out))}}               "
-        f"its layers, shapes and sizes"
+        f"its layers, shapes and sizes",
     )

@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 
-from tinynet.cli.options import LAST, BadArgument, add_data_dir, add_json
+from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
+from tinynet.console import say
 
 HELP = "do a run once more and compare it, to the bit"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `tinynet verify`."""
-    parser.add_argument("run", type=Path, metavar="DIR", help="the folder of the run, its --out")
+    parser.add_argument("run", type=a_path, metavar="DIR", help="the folder of the run, its --out")
     parser.add_argument(
         "--from",
         dest="start",
-        type=Path,
+        type=a_path,
         metavar="CHECKPOINT",
         help="start from this checkpoint of the run (default: from the seed)",
     )
@@ -44,13 +44,13 @@ def run(args: argparse.Namespace) -> int:
         raise BadArgument(f"there is no run with a {LAST} in {args.run}")
     plan = make_plan(settings, *load_data(settings["data"], args.data_dir))
     where = args.start or f"seed {settings['seed']}"
-    print(f"replay of {args.run / LAST} from {where}", flush=True)
+    say(f"replay of {args.run / LAST} from {where}")
     verdict = verify(
         args.run / LAST,
         plan.model,
         **plan.fit_options(),
         start=args.start,
-        tell=lambda line: print(line, flush=True),
+        tell=say,
     )
     print(f"\n{verdict}")
     if args.json is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tinynet.console import visible
 from tinynet.lab.speed import Timing
 from tinynet.lab.trial import Trial
 from tinynet.nn.summary import aligned
@@ -153,8 +154,8 @@ def class_table(reports: Sequence[Report]) -> str:
     wrong = [report for report in reports if not report.ok]
     right = len(reports) - len(wrong)
     lines += ["", f"{right} of {len(reports)} are right."]
-    width = max((len(report.file) for report in wrong), default=0)
-    lines += [f"  {report.file:<{width}}  {report.problem}" for report in wrong]
+    width = max((len(visible(report.file)) for report in wrong), default=0)
+    lines += [f"  {visible(report.file):<{width}}  {report.problem}" for report in wrong]
     return "\n".join(lines)
 
 
@@ -165,7 +166,7 @@ def _row(report: Report) -> tuple[str, ...]:
     if report.gradient != NOT_APPLICABLE and reached >= STAGES.index("gradient"):
         gradient = "right" if reached > STAGES.index("gradient") else "wrong"
     return (
-        report.file,
+        visible(report.file),
         "right" if report.ok else "WRONG",
         f"{report.passed}/{report.cases}" if report.cases else "-",
         gradient,

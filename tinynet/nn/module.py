@@ -28,6 +28,7 @@ from tinynet import autograd
 from tinynet.errors import CheckpointError, OutOfMemoryError, ShapeError, unknown_name
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
+from tinynet.nn.states import check_mapping, hint, taken
 from tinynet.tensor import Tensor, float32, float64
 
 Self = TypeVar("Self", bound="Module")
@@ -420,25 +421,25 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Take over the values of a state_dict, in place.
 
-        state: arrays or tensors by path. Another float dtype is converted, as is another integer
-        dtype. Everything is checked before anything is written: a model is never half loaded.
+        state: arrays or tensors (of any framework that NumPy takes) by path. Another float dtype
+        is converted, as is another integer dtype. Everything is checked before anything is
+        written: a model is never half loaded.
 
         Raises CheckpointError with the whole list of what is missing, unexpected, or does not
         fit. With strict=False what fits is loaded, and the rest is returned.
         """
+        check_mapping(state)
         own = dict(self._named_state())
         missing = [name for name in own if name not in state]
-        unexpected = [name for name in state if name not in own]
+        unexpected = [str(name) for name in state if name not in own]
         mismatched: list[str] = []
         fitting: list[tuple[Tensor, np.ndarray]] = []
         for name, tensor in own.items():
             if name in state:
-                array = np.asarray(state[name])
-                reason = _misfit(tensor.data, array)
-                if reason:
-                    mismatched.append(f"{name}: {reason}")
-                else:
-                    fitting.append((tensor, array))
+                try:
+                    fitting.append((tensor, taken(state, name, tensor.data)))
+                except ValueError as error:
+                    mismatched.append(f"{name}: {error}")
         if strict and (missing or unexpected or mismatched):
             raise CheckpointError(
                 f"load_state_dict: the state does not fit this {type(self).__name__}; "
@@ -446,11 +447,12 @@ class Module:
                 + _listed("missing", missing)
                 + _listed("unexpected", unexpected)
                 + _listed("does not fit", mismatched)
+                + hint(own, state)
                 + "\nBuild the model with the arguments it was saved with, or pass strict=False "
                 "to load what fits."
             )
         for tensor, array in fitting:
-            np.copyto(tensor.data, array, casting="same_kind")
+            np.copyto(tensor.data, array)
             autograd.note_change(tensor.data)
         return LoadResult(missing, unexpected, mismatched)
 
@@ -478,16 +480,6 @@ def not_a_layer(value: object) -> str:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _misfit(own: np.ndarray, given: np.ndarray) -> str:
-    """Why `given` cannot be written into `own`; empty if it can."""
-    if own.shape != given.shape:
-        return f"the model has shape {own.shape}, the state {given.shape}"
-    kinds = "f" if own.dtype.kind == "f" else "iub"
-    if given.dtype.kind not in kinds or not np.can_cast(given.dtype, own.dtype, "same_kind"):
-        return f"the model has dtype {own.dtype}, the state {given.dtype}"
-    return ""
 
 
 def _listed(title: str, names: list[str]) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
+from tinynet.errors import CheckpointError
 from tinynet.tensor import Tensor
+
+_room: ContextVar[int | None] = ContextVar("room", default=None)
 
 
 class Parameter(Tensor):
@@ -24,6 +29,25 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)
+        room = _room.get()
+        if room is not None:
+            if self.data.size > room:
+                raise CheckpointError(f"a parameter of shape {self.shape} is larger than the file")
+            _room.set(room - self.data.size)
+
+
+@contextlib.contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """Within it, parameters hold no more than so many numbers altogether; else CheckpointError.
+
+    A model that a file describes is made so: the file decides how large it is. Layers make a
+    parameter before they fill it, so what is refused has taken no memory yet.
+    """
+    token = _room.set(numbers)
+    try:
+        yield
+    finally:
+        _room.reset(token)
 
 
 def parameter_list(owner: str, params: Any) -> list[Any]:

@@ -32,6 +32,7 @@ import tinynet
 from tinynet import npy
 from tinynet.errors import CheckpointError
 from tinynet.training.files import atomic_write
+from tinynet.training.foreign import fault
 
 FORMAT = "tinynet checkpoint"
 VERSION = 2
@@ -134,11 +135,19 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
         return reader.manifest()
 
 
-@contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[_Reader]:
+def existing(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that can be read. Raises CheckpointError where there is none."""
     path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder; give the file in it, such as last.npz")
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file")
+    return path
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[_Reader]:
+    path = existing(path)
     try:
         with path.open("rb") as stream:
             yield _Reader(path, stream)
@@ -156,7 +165,7 @@ class _Reader:
         try:
             self.zip = zipfile.ZipFile(stream)
         except Exception as error:  # zipfile lets errors of many kinds out of a bad directory
-            self.refuse(f"damaged, or no checkpoint: {error}", error)
+            self.refuse(fault(path, "no checkpoint", error), error)
         self.infos = self._infos()
 
     def refuse(self, fault: str, cause: BaseException | None = None) -> NoReturn:
@@ -164,6 +173,10 @@ class _Reader:
 
     def _infos(self) -> dict[str, zipfile.ZipInfo]:
         """The members by name, once it is known that they fit into the file."""
+        if MANIFEST not in self.zip.namelist():
+            told = f"no checkpoint, it has no {MANIFEST}"
+            members = self.zip.namelist()
+            self.refuse(fault(self.path, told, "tinynet did not write it", members))
         infos: dict[str, zipfile.ZipInfo] = {}
         for info in self.zip.infolist():
             name = info.filename
@@ -194,9 +207,7 @@ class _Reader:
         return content
 
     def manifest(self) -> dict[str, Any]:
-        info = self.infos.get(MANIFEST)
-        if info is None:
-            self.refuse(f"has no {MANIFEST}, so tinynet did not write it")
+        info = self.infos[MANIFEST]
         if info.file_size > MANIFEST_LIMIT:
             self.refuse(f"{MANIFEST} has {info.file_size} bytes, which is absurd")
         content = self.content(info)

@@ -14,6 +14,7 @@ Whatever is read is checked as a whole before a model is touched.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +28,15 @@ from tinynet.data import Compose, Normalize, ToFloat
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
 from tinynet.nn.module import LoadResult
+from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
 from tinynet.training.archive import MANIFEST, read_archive, write_archive
+from tinynet.training.foreign import is_zip
 from tinynet.training.tree import pack, unpack
 
 MODEL = "model/"
+SLACK = 1 << 20  # numbers by which a model may outgrow its file, so that it is said what misfits
+LARGEST_IMAGE = 1 << 26  # numbers, such as 4,700 x 4,700 pixels in colour
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,16 @@ class Checkpoint:
                 "this checkpoint holds the weights of a model of your own: make the model "
                 "yourself and pass it, tinynet.load(path, model)"
             )
+        held = sum(array.size for array in self.weights.values())
         try:
-            arguments = {k: _tuples(v) for k, v in (self.arguments or {}).items()}
-            model = models.build(self.name, **arguments)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"cannot build the model of this checkpoint: {error}") from error
+            with at_most(held + SLACK):
+                arguments = {k: _tuples(v) for k, v in (self.arguments or {}).items()}
+                model = models.build(self.name, **arguments)
+        except Exception as error:  # of any kind, MemoryError too: the arguments may be anything
+            raise CheckpointError(
+                f"cannot build the model of this checkpoint, {self.name:.40} with {held:,} "
+                f"numbers: {error!s:.300}"
+            ) from error
         model.load_state_dict(self.weights)
         return model
 
@@ -158,11 +168,14 @@ def load(
     With strict=False what fits into `model` is loaded, and the list of the rest is returned:
     missing_keys, unexpected_keys, and mismatched with the reasons.
 
-    Raises CheckpointError, before `model` is touched, for a file that is no checkpoint, is
-    damaged, or does not fit.
+    Raises CheckpointError, before `model` is touched, for a file that is no checkpoint (with the
+    way from there, for those that other frameworks write), is damaged, or does not fit. A model
+    that is built is no larger than the file.
 
         model = tinynet.load("digits.npz")
     """
+    if isinstance(path, Module):
+        raise TypeError("load: the path comes first: tinynet.load(path, model)")
     checkpoint = read(path)
     if model is None:
         if not strict:
@@ -174,7 +187,7 @@ def load(
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Everything in a checkpoint, checked. Raises CheckpointError that names what is wrong."""
-    if safetensors.is_safetensors(path):
+    if safetensors.is_safetensors(path) and not is_zip(Path(path)):
         weights, about = safetensors.read(path)
         return _checkpoint(path, weights, about, {}) if about else Checkpoint(weights)
     members, about = read_archive(path)
@@ -197,7 +210,7 @@ def _checkpoint(
             classes=_sequence(str, about["classes"]),
             mean=_sequence(float, normal["mean"]) if normal else None,
             std=_sequence(float, normal["std"]) if normal else None,
-            input_shape=_sequence(int, about["input_shape"]),
+            input_shape=_image_shape(about["input_shape"]),
             settings=_optional(dict, about["settings"]),
             chosen_by=_optional(str, about["chosen_by"]),
             versions={str(k): str(v) for k, v in about.get("versions", {}).items()},
@@ -227,6 +240,13 @@ def _optional(kind: type, value: Any) -> Any:
 
 def _sequence(kind: type, values: Any) -> Any:
     return None if values is None else tuple(kind(value) for value in values)
+
+
+def _image_shape(sizes: Any) -> Any:
+    shape = _sequence(int, sizes)
+    if shape and (min(shape) < 1 or math.prod(shape) > LARGEST_IMAGE):
+        raise ValueError(f"no image has the shape {shape!r:.80}")
+    return shape
 
 
 def _tuples(value: Any) -> Any:

@@ -8,32 +8,45 @@ either the old content or the new.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import platform
+import re
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tinynet.data.files import check_regular, sync_folder
 
-PART = ".part"
+HOST = platform.node()
+DAY = 24 * 60 * 60  # seconds; no write takes that long
+_PART = re.compile(r"\..+\.(\d+)(?:-\d+@(.*))?\.part")  # of which process, and of which machine
+_counted = itertools.count()
+_writing: set[Path] = set()  # the temporary files of this process
 
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing (and reading back) that replaces `path` when the block ends well.
 
-    If the block raises, `path` is as it was and the temporary file is gone. Missing folders on
-    the way to it are made. Raises OSError that names `path` where the disk is full, the folder
+    If the block raises, `path` is as it was and the temporary file is gone; that of a process
+    that was killed goes with the next write into the folder, see `remove_stale`. Missing folders
+    on the way to it are made. Raises OSError that names `path` where the disk is full, the folder
     read-only, or the disk does not confirm that it has the content; and where `path` is a folder,
     a pipe or a device, which nothing replaces.
     """
     target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}{PART}")
+    name = f".{target.name[:40]}.{os.getpid()}-{next(_counted)}@{HOST}.part"
+    part = target.with_name(name).absolute()
+    _writing.add(part)
     try:
         if target.exists():
             check_regular(target)
         target.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(target.parent)
         with part.open("w+b") as stream:
             yield stream
             stream.flush()
@@ -46,27 +59,38 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink()  # still there only if something went wrong
+        _writing.discard(part)
 
 
 def remove_stale(folder: str | os.PathLike[str]) -> list[Path]:
     """Remove the temporary files of processes that died while they wrote into `folder`.
 
-    Returns them. Those of processes that still live are left alone.
+    Returns them. Those of processes that still live are left alone, and for a day those of which
+    that is not known here: of other machines, on a disk that several share, and under Windows.
     """
-    stale = [path for path in Path(folder).glob(f".*{PART}") if not _writer_lives(path)]
+    stale = [path for path in Path(folder).glob(".*.part") if not _writer_lives(path)]
     for path in stale:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
     return stale
 
 
 def _writer_lives(part: Path) -> bool:
-    pid = part.name.removesuffix(PART).rpartition(".")[2]
-    if not pid.isdecimal():
-        return True  # not one of ours
-    if int(pid) == os.getpid():
+    match = _PART.fullmatch(part.name)
+    if match is None or part.absolute() in _writing:
+        return True  # not one of ours, or just being written
+    try:
+        if time.time() - part.stat().st_mtime > DAY:
+            return False  # its number may be that of another process by now
+    except OSError:
+        return True  # it is gone, or in place
+    pid, host = int(match[1]), match[2]
+    if host not in (None, HOST) or sys.platform == "win32":  # there os.kill would end it
+        return True
+    if pid == os.getpid():
         return False  # a process before this one had the same number
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # it lives and belongs to somebody else

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from tinynet.console import is_gone, is_terminal, say, visible
 from tinynet.training.callbacks import Callback, Run
 from tinynet.training.history import Record, describe, format_values
 
@@ -12,13 +13,12 @@ from tinynet.training.history import Record, describe, format_values
 def progress_callback(progress: bool | None) -> Callback:
     """What `fit(progress=...)` asks for: None looks whether stderr is a terminal, False is silent.
 
-    True shows the bar even where there is no terminal (in a notebook, say).
+    True shows the bar even where there is no terminal (in a notebook, say), if there is a stderr.
     """
     if progress is False:
         return Callback()
-    if sys.stderr is None:  # in a service, or a program without a window of text
-        return EpochLine()
-    return EpochBar() if progress or sys.stderr.isatty() else EpochLine()
+    bar = is_terminal(sys.stderr) if progress is None else not is_gone(sys.stderr)
+    return EpochBar() if bar else EpochLine()
 
 
 class EpochLine(Callback):
@@ -26,14 +26,14 @@ class EpochLine(Callback):
 
     def on_train_begin(self, run: Run) -> None:
         for note in run.notes:
-            print(note, flush=True)
+            say(note)
 
     def on_train_end(self, run: Run) -> None:
         if run.stop:
-            print(f"stopped: {run.stop}", flush=True)
+            say(f"stopped: {run.stop}")
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        print(describe(record, run.epochs), flush=True)
+        say(describe(record, run.epochs))
 
 
 class EpochBar(EpochLine):
@@ -56,7 +56,7 @@ class EpochBar(EpochLine):
         )
 
     def on_step_end(self, run: Run, means: Record) -> None:
-        self._bar.set_postfix_str(format_values(means), refresh=False)
+        self._bar.set_postfix_str(visible(format_values(means), sys.stderr), refresh=False)
         self._bar.update()
 
     def on_epoch_end(self, run: Run, record: Record) -> None:

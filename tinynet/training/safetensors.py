@@ -18,16 +18,22 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import CheckpointError
+from tinynet.training.archive import existing
 from tinynet.training.files import atomic_write
+from tinynet.training.foreign import fault
 
 SUFFIX = ".safetensors"
 OWN = "tinynet"  # the entry of the metadata that is ours
 HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
+DTYPES = {
+    "BOOL": "?", "U8": "<u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "<i1", "I16": "<i2",
+    "I32": "<i4", "I64": "<i8", "F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
 
 
 def is_safetensors(path: str | os.PathLike[str]) -> bool:
     """Whether a file is of this format, by its name."""
-    return Path(path).suffix == SUFFIX
+    return Path(path).suffix.lower() == SUFFIX
 
 
 def write(
@@ -38,7 +44,8 @@ def write(
     Raises ImportError without the extra, OSError where the file cannot be written.
     """
     metadata = {"format": "pt", OWN: json.dumps(about, allow_nan=False)}  # pt: PyTorch looks for it
-    content = _library().save({k: np.asarray(w, order="C") for k, w in weights.items()}, metadata)
+    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
+    content = _library().numpy.save(arrays, metadata)
     with atomic_write(path) as stream:
         stream.write(content)
 
@@ -46,22 +53,38 @@ def write(
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The weights, and what `write` was told about them; {} for a file of another program.
 
-    Raises CheckpointError for a file that is damaged, or holds what NumPy has not (bfloat16).
+    bfloat16 becomes float32, which has all its values. Raises CheckpointError for a file that is
+    damaged, of another format, or holds what NumPy has not, such as floats of 8 bits.
     """
     library = _library()
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
+    path = existing(path)
     try:
         content = path.read_bytes()
         header = json.loads(content[8 : 8 + _header_length(content)])
-        weights = library.load(content)
-        about = json.loads(header.get("__metadata__", {}).get(OWN, "{}"))
-    except Exception as error:  # of many kinds: the library's own, KeyError for a dtype, ...
-        raise CheckpointError(f"{path}: damaged, or not {SUFFIX}: {error!r}") from error
+        metadata = header.pop("__metadata__", {})
+        other = [f"{n} is of {e['dtype']}" for n, e in header.items() if e["dtype"] not in DTYPES]
+        found = [] if other else library.deserialize(content)
+        weights = {name: _array(**entry) for name, entry in found}
+        about = json.loads(metadata.get(OWN, "{}"))
+    except Exception as error:  # of many kinds: the library's own, KeyError, ...
+        raise CheckpointError(f"{path}: {fault(path, f'not {SUFFIX}', repr(error))}") from error
+    if other:
+        raise CheckpointError(
+            f"{path}: {other[0]:.200}, which tinynet does not read; convert it to float32 where it "
+            "comes from (in PyTorch: tensor.float()), and save it again"
+        )
     if not isinstance(about, dict):
         raise CheckpointError(f"{path}: the metadata {OWN!r} are {about!r:.60}")
-    return {k: weights[k].copy() for k in header if k in weights}, about  # in the file's order
+    return {k: weights[k] for k in header if k in weights}, about  # in the file's order
+
+
+def _array(dtype: str, shape: list[int], data: bytes) -> np.ndarray:
+    array = np.frombuffer(data, DTYPES[dtype]).reshape(shape)
+    if dtype == "BF16":  # the upper half of a float32
+        wide = array.astype(np.uint32)
+        wide <<= 16
+        return wide.view(np.float32)
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def _header_length(content: bytes) -> int:
@@ -73,9 +96,10 @@ def _header_length(content: bytes) -> int:
 
 def _library() -> Any:
     try:
+        import safetensors
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
             f'{SUFFIX} files need an extra: pip install "tinynet-cnn[safetensors]"'
         ) from error
-    return safetensors.numpy
+    return safetensors

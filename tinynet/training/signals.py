@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -61,5 +63,7 @@ class StopSignals:
             self.release()
             raise Interrupted(number)
         self.caught = number
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, STOPPING)
+        # Not print: the signal may have come in the middle of one. Whoever read it may be gone.
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError):
+                os.write(2, STOPPING)
