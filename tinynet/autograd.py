@@ -22,12 +22,12 @@ import heapq
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import numpy as np
 
-from tinynet.errors import OutOfMemoryError, ShapeError, no_broadcast, no_such_axis
+from tinynet.errors import ShapeError, no_broadcast, no_such_axis
 from tinynet.kernels.guard import body_on_views, is_foreign
 from tinynet.scope import Scope
 
@@ -291,14 +291,11 @@ def pull_back(
     if not retain_graph:
         node.edges = None
     for pull, target, shape, dtype in edges:
-        try:
-            dx = pull(dy)
-            if type(dx) is not np.ndarray or dx.shape != shape:
-                dx = sum_to_shape(dx, shape, node.name, pull)
-            if dx.dtype != dtype:
-                dx = dx.astype(dtype)
-        except MemoryError as error:
-            raise _out_of_memory(error, node.name, edges) from error
+        dx = pull(dy)
+        if type(dx) is not np.ndarray or dx.shape != shape:
+            dx = sum_to_shape(dx, shape, node.name, pull)
+        if dx.dtype != dtype:
+            dx = dx.astype(dtype)
         if target not in gradients:
             gradients[target] = dx
             if type(target) is Node:
@@ -310,20 +307,6 @@ def pull_back(
         else:
             gradients[target] = np.asarray(gradients[target] + dx)  # 0 axes add up to a scalar
             own.add(target)
-
-
-def _out_of_memory(error: MemoryError, name: str, edges: Iterable[Edge]) -> OutOfMemoryError:
-    """The error with the operation, and a parameter by which its layer can be found."""
-    located = OutOfMemoryError.of(error)
-    located.operation = name
-    pending: list[Any] = [target for _, target, _, _ in edges]
-    while pending:  # towards the inputs: the operation's own parameters come first
-        leaves = [target for target in pending if type(target) is not Node]
-        if leaves:
-            located.parameter = leaves[0]
-            break
-        pending = [target for node in pending for _, target, _, _ in node.edges or ()]
-    return located
 
 
 SMALL = 1 << 14

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 
 class _InLayer(Exception):  # noqa: N818 (what it is is for its subclasses to say)
@@ -43,15 +42,10 @@ class OutOfMemoryError(_InLayer, MemoryError):
     """There was not enough memory, and for which layer.
 
     asked: the bytes of the array that could not be had; None if that is not known.
-    operation, parameter: for the backward pass, the operation it went through, and a parameter
-    of the layer that the operation belongs to, or that comes before it. batch_size: one that
-    fits, as far as is known.
+    advice: what to do, where the batch is known.
     """
 
     asked: int | None = None
-    operation: str = ""
-    parameter: Any = None
-    batch_size: int | None = None
     advice: str = ""
 
     def __str__(self) -> str:

@@ -27,7 +27,7 @@ from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 from tinynet.training.history import Record
-from tinynet.training.memory import within_memory
+from tinynet.training.memory import naming_memory
 from tinynet.training.metrics import Means, Metrics, accuracy, are_classes
 
 Batches: TypeAlias = Iterable[Any]
@@ -107,16 +107,18 @@ def train_epoch(
     into evaluation mode by themselves stay in it.
 
     Raises DivergenceError, before the step is made, if the loss is no finite number; DataError
-    if there is no batch; OutOfMemoryError, with a batch size that fits, for one that does not.
+    if there is no batch; OutOfMemoryError, which names the layer, for one that is too large.
     """
     single_blas_thread()  # from the first step on: a switch in the middle would change roundings
     train_the_awake(model)
     so_far = so_far or EpochSoFar()
     for x, target in batches:
-        attempt = functools.partial(_gradient, model, loss, optimizer, x, target)
         find = functools.partial(first_anomaly, model, x, target, loss)
-        with naming_divergence(optimizer, epoch, so_far.steps + 1, find):
-            output, so_far.loss = within_memory(model, attempt, len(x))
+        with (
+            naming_divergence(optimizer, epoch, so_far.steps + 1, find),
+            naming_memory(model, len(x)),
+        ):
+            output, so_far.loss = _gradient(model, loss, optimizer, x, target)
             if clip_grad_norm is not None:
                 clip_grad_norm_(parameters_of(optimizer), clip_grad_norm)
             so_far.lr = float(optimizer.param_groups[0]["lr"])
@@ -132,11 +134,9 @@ def train_epoch(
 
 
 def _gradient(
-    model: Module, loss: Loss, optimizer: Optimizer, x: Any, target: Any, count: int | None
+    model: Module, loss: Loss, optimizer: Optimizer, x: Any, target: Any
 ) -> tuple[Tensor, float]:
-    """Output and loss of a batch, or of its first `count` examples; the gradient in the weights."""
-    if count is not None:
-        x, target = x[:count], target[:count]
+    """Output and loss of a batch; its gradient goes into the weights."""
     output = model(x)
     cost = loss(output, target)
     value = _finite(cost)
@@ -163,18 +163,13 @@ def evaluate(
     means = Means()
     with evaluating(model):
         for x, target in as_batches(data, batch_size, transform):
-            output = within_memory(model, functools.partial(_scores, model, x), len(x))
+            with naming_memory(model, len(x)):
+                output = model(x)
             values = {"loss": float(loss(output, target)), **_measured(metrics, output, target)}
             means.add(len(x), values)
     if not means.count:
         raise DataError("evaluate: there is no example to measure the model on")
     return means.values()
-
-
-def _scores(model: Module, x: Any, count: int | None) -> Tensor:
-    """What the model says of a batch, or of its first `count` examples."""
-    y: Tensor = model(x if count is None else x[:count])
-    return y
 
 
 def predict(
@@ -198,7 +193,8 @@ def predict(
     with evaluating(model):
         for batch in as_batches(data, batch_size, transform):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
-            scores = within_memory(model, functools.partial(_scores, model, x), len(x))
+            with naming_memory(model, len(x)):
+                scores = model(x)
             outputs.append(np.ascontiguousarray(scores.data))
     if not outputs:
         raise DataError("predict: there is no example to predict")
