@@ -12,6 +12,7 @@ from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import Padding, Pair, span
+from tinynet.ops.underflow import may_underflow
 from tinynet.ops.windows import IntPair, check_fits, check_image, once, pair
 
 Op = tuple[Array, ...]
@@ -83,6 +84,7 @@ def _max_pool(
 
 
 @differentiable
+@may_underflow
 def avg_pool2d(
     x: Array,
     kernel_size: IntPair,
@@ -120,6 +122,7 @@ def avg_pool2d(
 
 
 @differentiable
+@may_underflow
 def adaptive_avg_pool2d(x: Array, output_size: IntPair | tuple[int | None, int | None]) -> Op:
     """The mean over a grid of output_size regions that cover the image.
 
@@ -211,11 +214,11 @@ def _edges(
             after = max(m, (places - 1) * s + span(k, d) - length - m)
         edges.append((m, after))
     padding: Padding = (edges[0], edges[1])
-    places = check_fits(op, (size[0], size[1]), kernel, stride, padding, dilation)
+    counts = check_fits(op, (size[0], size[1]), kernel, stride, padding, dilation)
     for axis, (L, k, s, m, d) in enumerate(zip(size, kernel, stride, margin, dilation)):
         if m and (d > 1 or L == 0):  # else each window reaches the image
-            window = np.arange(places[axis])[:, None] * s - m + np.arange(k) * d
-            if not ((window >= 0) & (window < L)).any(axis=1).all():
+            taps = np.arange(counts[axis])[:, None] * s - m + np.arange(k) * d
+            if not ((taps >= 0) & (taps < L)).any(axis=1).all():
                 raise ShapeError(
                     f"{op}: with kernel_size={kernel}, padding={margin} and dilation={dilation} "
                     f"some windows over the image of {size[0]}x{size[1]} would hold padding alone, "
