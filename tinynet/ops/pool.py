@@ -6,6 +6,8 @@ stand; the kernels see plain windows over a padded image.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinynet import kernels
@@ -149,9 +151,19 @@ def adaptive_avg_pool2d(x: Array, output_size: IntPair | tuple[int | None, int |
 def _both_axes(x: np.ndarray, A: np.ndarray, B: np.ndarray) -> np.ndarray:
     """A x B^T over the last two axes, as two plain matrix products on batch-last memory."""
     N, C, H, W = x.shape
-    rows = A @ x.transpose(1, 2, 3, 0).reshape(C, H, W * N)  # (C, OH, W*N)
-    both = B @ rows.reshape(C, len(A), W, N)  # (C, OH, OW, N)
-    return np.asarray(both.transpose(3, 0, 1, 2))
+    rows = _product(A, x.transpose(1, 2, 3, 0).reshape(C, H, W * N))  # (C, OH, W*N)
+    both = _product(B, rows.reshape(C * len(A), W, N))  # (C*OH, OW, N)
+    return np.asarray(both.reshape(C, len(A), len(B), N).transpose(3, 0, 1, 2))
+
+
+def _product(A: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A x for each matrix of x; what A has a 0 for plays no part, be it NaN or infinite."""
+    with np.errstate(invalid="ignore"):
+        y = A @ x
+        if not math.isfinite(np.add.reduce(y, None)):
+            for p, row in enumerate(A):
+                y[:, p] = row[row != 0] @ x[:, row != 0]
+    return np.asarray(y)
 
 
 def _averaging(length: int, parts: int, dtype: np.dtype[np.generic]) -> np.ndarray:
