@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 
 import numpy as np
 import pytest
@@ -209,6 +210,14 @@ def test_watched_training_finds_the_gradient_where_the_loss_was_still_finite():
     anomaly = caught.value.anomaly
     assert (anomaly.op, anomaly.argument, anomaly.layer) == ("sqrt", "x", "2 (Root)")
     assert caught.value.step == 1
+
+
+def test_the_error_comes_through_a_pickle_as_from_another_process():
+    with anomaly() as caught:
+        tinynet.zeros(2, requires_grad=True).log()
+    twin = pickle.loads(pickle.dumps(caught.value))
+    assert str(twin) == str(caught.value)
+    assert (twin.op, twin.operands) == (caught.value.op, caught.value.operands)
 
 
 def test_train_detect_anomaly_on_the_command_line(tmp_path, capsys, monkeypatch):

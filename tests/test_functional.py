@@ -109,3 +109,20 @@ def test_functions_record_for_tensors_and_not_for_arrays():
     x = np.ones((2, 3), np.float32)
     assert not F.relu(x).requires_grad
     assert F.relu(tinynet.Tensor(x, requires_grad=True)).requires_grad
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_adaptive_pooling_keeps_what_is_not_finite_to_the_regions_that_hold_it(bad):
+    x = np.arange(70.0).reshape(2, 1, 7, 5)
+    x[0, 0, 2, 1] = bad
+    t = tinynet.tensor(x, requires_grad=True)
+    with np.errstate(all="raise"):
+        y = F.adaptive_avg_pool2d(t, (3, 2))
+    for p, (a, b) in enumerate([(0, 3), (2, 5), (4, 7)]):
+        for q, (c, d) in enumerate([(0, 3), (2, 5)]):
+            np.testing.assert_allclose(y.data[..., p, q], x[..., a:b, c:d].mean((2, 3)))
+    dy = np.ones((2, 1, 3, 2))
+    dy[1, 0, 0, 0] = bad
+    y.backward(dy)
+    spoiled = ~np.isfinite(t.grad.data)
+    assert spoiled.sum() == spoiled[1, 0, :3, :3].sum() == 9

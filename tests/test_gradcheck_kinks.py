@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -82,7 +84,7 @@ def test_every_signature_reads_the_arguments_of_its_operation(op):
     rows = [row for row in table(np.random.default_rng(1)) if row.op.rpartition(".")[2] == op]
     assert rows
     for row in rows:
-        body = row.operation.forward
+        body = inspect.unwrap(row.operation.forward)
         names = body.__code__.co_varnames[: body.__code__.co_argcount]
         branch = kinks.branch(f"tinynet.ops.{row.op}", names, row.inputs, row.settings)
         same = kinks.branch(f"tinynet.ops.{row.op}", names, row.inputs, row.settings)

@@ -208,3 +208,16 @@ def test_normalisation_keeps_float32():
         x.zero_grad()
         y.sum().backward()
         assert x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_variance_that_overflows_makes_nan_and_not_a_quiet_0(training, dtype):
+    x = np.ones((4, 3), dtype)
+    x[0, 0] = 10 * np.sqrt(np.finfo(dtype).max)
+    mean, var = np.zeros(3, dtype), np.array([np.inf, 1, 1], dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = F.batch_norm(x, mean, var, training=training).data
+        z = F.layer_norm(x, 3).data
+    assert np.isnan(y).tolist() == [[True, False, False]] * 4
+    assert np.isnan(z).tolist() == [[True] * 3] + [[False] * 3] * 3

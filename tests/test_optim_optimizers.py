@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import json
+import pickle
 import weakref
 
 import numpy as np
@@ -623,11 +624,15 @@ def test_what_is_remembered_of_bundled_parameters_can_be_replaced_and_copied():
     other = SGD(other_params, lr=0.1, momentum=0.9)
     other.load_state_dict(saved)
     copied_params, copied = copy.deepcopy((params, optimizer))
-    for o, ps in ((optimizer, params), (other, other_params), (copied, copied_params)):
+    pickled_params, pickled = pickle.loads(pickle.dumps((params, optimizer)))
+    for o, ps in (
+        (optimizer, params),
+        (other, other_params),
+        (copied, copied_params),
+        (pickled, pickled_params),
+    ):
         train(o, ps, 3, start=3)
-    values = [p.data.tobytes() for p in params]
-    assert [p.data.tobytes() for p in other_params] == values
-    assert [p.data.tobytes() for p in copied_params] == values
+        assert [p.data.tobytes() for p in ps] == [p.data.tobytes() for p in params]
 
 
 def test_a_formula_that_looks_at_whole_parameters_gets_them_one_by_one():

@@ -267,8 +267,25 @@ def test_leaves_can_be_copied_and_pickled():
         assert other.requires_grad
         assert other.grad.tolist() == [2.0, 4.0]
         assert not np.shares_memory(other.data, x.data)
-    with pytest.raises(RuntimeError, match="leaves"):
-        copy.deepcopy(x * 2)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.copy,
+        copy.deepcopy,
+        pickle.dumps,
+        lambda y: copy.deepcopy([y]),
+        lambda y: pickle.dumps({1: y}),
+    ],
+)
+def test_a_result_that_holds_its_graph_is_neither_copied_nor_pickled_and_says_what_helps(copied):
+    y = leaf(1.0, 2.0) * 2
+    with pytest.raises(RuntimeError, match=r"result of 'mul'.* \.detach\(\).* no_grad\(\)"):
+        copied(y)
+    copied(y.detach())
+    with tinynet.no_grad():
+        copied(leaf(1.0) * 2)
 
 
 # ----- NumPy's protocols ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ cost. Inside, every operation is looked at and its inputs are kept until its gra
 from __future__ import annotations
 
 import contextlib
+import copyreg
 import functools
 import inspect
 import weakref
@@ -110,6 +111,9 @@ class AnomalyError(FloatingPointError):
         lines += [f"  {o.name:<{width}}  {o}" for o in operands]
         lines += _advice(operands, forward_seen)
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> Any:  # from its parts, not from the arguments of __init__
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
 def _advice(operands: list[Operand], forward_seen: bool) -> list[str]:

@@ -12,7 +12,7 @@ import builtins
 import operator
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeAlias, overload
+from typing import Any, ClassVar, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -306,14 +306,25 @@ class Tensor(Variable):
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        self._check_no_graph()
+        return super().__reduce_ex__(protocol)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self.node is not None:
-            raise RuntimeError("only leaves can be deep-copied; use .detach().clone()")
+        self._check_no_graph()
         copy = type(self).__new__(type(self))
         copy.data, copy.node, copy.requires_grad = self.data.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
         memo[id(self)] = copy
         return copy
+
+    def _check_no_graph(self) -> None:
+        if self.node is not None:
+            raise RuntimeError(
+                f"the result of {self.node.name!r} holds the graph that made it, which can be "
+                "neither copied nor pickled. Take .detach() of it, .detach().clone() for memory of "
+                "its own, or compute it inside no_grad()."
+            )
 
     # ----- arithmetic -------------------------------------------------------------------------
 

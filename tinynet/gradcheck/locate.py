@@ -11,6 +11,7 @@ sum that was not taken.
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable
 
 import numpy as np
@@ -212,7 +213,7 @@ class Search:
         failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
         memory = self._state(replay, place, base)
         key = (
-            getattr(call.body, "__code__", call.body),
+            getattr(inspect.unwrap(call.body), "__code__", call.body),
             place,
             str(sorted(map(str, call.settings.items()))),
         )

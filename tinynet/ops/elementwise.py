@@ -14,6 +14,7 @@ import numpy as np
 
 from tinynet import kernels
 from tinynet.autograd import Array, differentiable
+from tinynet.ops.underflow import may_underflow
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -118,13 +119,13 @@ def abs(x: Array) -> Op:  # noqa: A001 (the operation's name)
 def maximum(x: Array, y: Array) -> Op:
     """The larger of two, z = max(x, y).
 
-    Gradients: dz goes to the larger; at a tie each gets half, the mean of the two one-sided
-    derivatives. Keeps both inputs.
+    Gradients: dz goes to the larger, or to a NaN, which is the result; at a tie each gets half,
+    the mean of the two one-sided derivatives. Keeps both inputs.
     """
     return (
         np.maximum(x, y),
-        lambda dz: dz * _share(x > y, x == y, dz),
-        lambda dz: dz * _share(y > x, x == y, dz),
+        lambda dz: dz * _share((x > y) | (x != x), x == y, dz),
+        lambda dz: dz * _share((y > x) | (y != y), x == y, dz),
     )
 
 
@@ -132,12 +133,12 @@ def maximum(x: Array, y: Array) -> Op:
 def minimum(x: Array, y: Array) -> Op:
     """The smaller of two, z = min(x, y).
 
-    Gradients: dz goes to the smaller; at a tie each gets half. Keeps both inputs.
+    Gradients: dz goes to the smaller, or to a NaN; at a tie each gets half. Keeps both inputs.
     """
     return (
         np.minimum(x, y),
-        lambda dz: dz * _share(x < y, x == y, dz),
-        lambda dz: dz * _share(y < x, x == y, dz),
+        lambda dz: dz * _share((x < y) | (x != x), x == y, dz),
+        lambda dz: dz * _share((y < x) | (y != y), x == y, dz),
     )
 
 
@@ -185,6 +186,7 @@ def where(condition: Array, x: Array, y: Array) -> Tensor:
 
 
 @differentiable
+@may_underflow
 def sigmoid(x: Array) -> Op:
     """Logistic function, y = 1 / (1 + e^-x).
 
@@ -200,6 +202,7 @@ def _logistic(x: Array) -> Array:
 
 
 @differentiable
+@may_underflow
 def tanh(x: Array) -> Op:
     """Hyperbolic tangent, y = (e^x - e^-x) / (e^x + e^-x).
 
@@ -221,6 +224,7 @@ def relu(x: Array) -> Op:
 
 
 @differentiable
+@may_underflow
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Op:
     """Rectified linear unit that leaks: y = x where x > 0, else negative_slope * x.
 
@@ -235,6 +239,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Op:
 
 
 @differentiable
+@may_underflow
 def elu(x: Array, alpha: float = 1.0) -> Op:
     """Exponential linear unit: y = x where x > 0, else alpha * (e^x - 1).
 
@@ -247,6 +252,7 @@ def elu(x: Array, alpha: float = 1.0) -> Op:
 
 
 @differentiable
+@may_underflow
 def gelu(x: Array, approximate: str = "none") -> Op:
     """Gaussian error linear unit, y = x * Phi(x), Phi the standard normal distribution function.
 
@@ -258,22 +264,23 @@ def gelu(x: Array, approximate: str = "none") -> Op:
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    near = np.clip(x, -40, 40)  # beyond, Phi is 0 or 1, but x^3 might overflow
     if approximate == "tanh":
         scale = math.sqrt(2 / math.pi)
-        tanh_u = np.tanh(scale * (x + 0.044715 * x * x * x))
+        tanh_u = np.tanh(scale * (near + 0.044715 * near * near * near))
         cdf = 0.5 * (1 + tanh_u)
 
         def dx(dy: Array) -> Array:
-            du = scale * (1 + 3 * 0.044715 * x * x)
-            return dy * (cdf + x * (0.5 * (1 - tanh_u * tanh_u) * du))
+            du = scale * (1 + 3 * 0.044715 * near * near)
+            return dy * (cdf + near * (0.5 * (1 - tanh_u * tanh_u) * du))
 
         return x * cdf, dx
 
     cdf = 0.5 * (1 + _erf(x / math.sqrt(2)))
 
     def dx_exact(dy: Array) -> Array:
-        density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-        return dy * (cdf + x * density)
+        density = np.exp(-0.5 * near * near) / math.sqrt(2 * math.pi)
+        return dy * (cdf + near * density)
 
     return x * cdf, dx_exact
 
@@ -308,6 +315,7 @@ def _erf(x: Array) -> Array:
 
 
 @differentiable
+@may_underflow
 def silu(x: Array) -> Op:
     """Sigmoid linear unit (swish), y = x * s with s = sigmoid(x).
 
@@ -319,6 +327,7 @@ def silu(x: Array) -> Op:
 
 
 @differentiable
+@may_underflow
 def softplus(x: Array, beta: float = 1.0) -> Op:
     """Smooth ReLU, y = log(1 + e^(beta x)) / beta.
 

@@ -20,6 +20,7 @@ from tinynet.autograd import Array, differentiable
 from tinynet.errors import DataError, ShapeError, unknown_name
 from tinynet.kernels.labels import places
 from tinynet.ops.checks import check_finite, check_float
+from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
 
@@ -28,6 +29,7 @@ Op = tuple[Array, ...]
 
 
 @differentiable
+@may_underflow
 def cross_entropy(
     x: Array,
     target: Array,
@@ -125,6 +127,7 @@ def _soft_cross_entropy(
 
 
 @differentiable
+@may_underflow
 def nll_loss(
     x: Array,
     target: Array,
@@ -158,6 +161,7 @@ def nll_loss(
 
 
 @differentiable
+@may_underflow
 def mse_loss(x: Array, target: Array, reduction: str = "mean") -> Op:
     """Squared error, (x - target)^2 for each element.
 
@@ -170,6 +174,7 @@ def mse_loss(x: Array, target: Array, reduction: str = "mean") -> Op:
 
 
 @differentiable
+@may_underflow
 def l1_loss(x: Array, target: Array, reduction: str = "mean") -> Op:
     """Absolute error, |x - target| for each element.
 
@@ -180,6 +185,7 @@ def l1_loss(x: Array, target: Array, reduction: str = "mean") -> Op:
 
 
 @differentiable
+@may_underflow
 def smooth_l1_loss(x: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> Op:
     """Absolute error with its kink rounded off: with d = x - target,
 
@@ -205,6 +211,7 @@ def smooth_l1_loss(x: Array, target: Array, reduction: str = "mean", beta: float
 
 
 @differentiable
+@may_underflow
 def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 1.0) -> Op:
     """Squared error that grows only linearly far out: with d = x - target,
 
@@ -251,6 +258,7 @@ def _of_difference(
 
 
 @differentiable
+@may_underflow
 def binary_cross_entropy_with_logits(
     x: Array, target: Array, weight: Array = None, pos_weight: Array = None, reduction: str = "mean"
 ) -> Op:
@@ -289,6 +297,7 @@ def binary_cross_entropy_with_logits(
 
 
 @differentiable
+@may_underflow
 def binary_cross_entropy(
     x: Array, target: Array, weight: Array = None, reduction: str = "mean"
 ) -> Op:

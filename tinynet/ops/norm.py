@@ -29,11 +29,13 @@ import numpy as np
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
 from tinynet.ops.checks import check_float
+from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
 
 
 @differentiable
+@may_underflow
 def batch_norm(
     x: Array,
     w: Array = None,
@@ -97,7 +99,7 @@ def _normalised_by_batch(
     mean = _channel_sum(x) / n  # (C)
     centred = x - mean.reshape(column)
     var = _channel_sum(centred, centred) / n  # (C)
-    inverse = 1 / np.sqrt(var + eps)  # (C)
+    inverse = _inverse_std(var, eps)  # (C)
     scale = inverse if w is None else inverse * w  # (C)
     y = _affine(centred, scale, b, column)
     if running_mean is not None:
@@ -127,7 +129,7 @@ def _normalised_by_running(
 ) -> Op:
     column = (-1,) + (1,) * (x.ndim - 2)  # (C) -> (C, 1, 1)
     mean = running_mean.astype(x.dtype)  # a copy: training may move the running one before backward
-    inverse = 1 / np.sqrt(running_var.astype(x.dtype) + eps)  # (C)
+    inverse = _inverse_std(running_var.astype(x.dtype), eps)  # (C)
     scale = inverse if w is None else inverse * w  # (C)
     shift = -mean * scale if b is None else b - mean * scale  # (C)
 
@@ -136,6 +138,11 @@ def _normalised_by_running(
 
     y = _affine(x, scale, shift, column)
     return y, lambda dy: dy * scale.reshape(column), dw, lambda dy: _channel_sum(dy)
+
+
+def _inverse_std(var: Array, eps: float) -> Array:
+    """1 / sqrt(var + eps), and NaN where the variance overflowed: 0 would hide it in every y."""
+    return np.where(var < np.inf, 1 / np.sqrt(var + eps), np.nan)
 
 
 def _affine(x: Array, scale: Array, shift: Array, column: tuple[int, ...]) -> Array:
@@ -188,6 +195,7 @@ def _check_per_channel(x: np.ndarray, **vectors: np.ndarray | None) -> None:
 
 
 @differentiable
+@may_underflow
 def layer_norm(
     x: Array,
     w: Array = None,
@@ -214,7 +222,7 @@ def layer_norm(
             raise ShapeError(f"layer_norm: {name} has shape {vector.shape}, it must have {sizes}")
     axes = tuple(range(x.ndim - len(sizes), x.ndim))
     h = x - x.mean(axis=axes, keepdims=True)
-    inverse = 1 / np.sqrt((h * h).mean(axis=axes, keepdims=True) + eps)  # (..., 1)
+    inverse = _inverse_std((h * h).mean(axis=axes, keepdims=True), eps)  # (..., 1)
     h *= inverse
     y = h if w is None else h * w
     y = y if b is None else y + b

@@ -6,12 +6,15 @@ stand; the kernels see plain windows over a padded image.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import Padding, Pair, span
+from tinynet.ops.underflow import may_underflow
 from tinynet.ops.windows import IntPair, check_fits, check_image, once, pair
 
 Op = tuple[Array, ...]
@@ -83,6 +86,7 @@ def _max_pool(
 
 
 @differentiable
+@may_underflow
 def avg_pool2d(
     x: Array,
     kernel_size: IntPair,
@@ -120,6 +124,7 @@ def avg_pool2d(
 
 
 @differentiable
+@may_underflow
 def adaptive_avg_pool2d(x: Array, output_size: IntPair | tuple[int | None, int | None]) -> Op:
     """The mean over a grid of output_size regions that cover the image.
 
@@ -146,9 +151,19 @@ def adaptive_avg_pool2d(x: Array, output_size: IntPair | tuple[int | None, int |
 def _both_axes(x: np.ndarray, A: np.ndarray, B: np.ndarray) -> np.ndarray:
     """A x B^T over the last two axes, as two plain matrix products on batch-last memory."""
     N, C, H, W = x.shape
-    rows = A @ x.transpose(1, 2, 3, 0).reshape(C, H, W * N)  # (C, OH, W*N)
-    both = B @ rows.reshape(C, len(A), W, N)  # (C, OH, OW, N)
-    return np.asarray(both.transpose(3, 0, 1, 2))
+    rows = _product(A, x.transpose(1, 2, 3, 0).reshape(C, H, W * N))  # (C, OH, W*N)
+    both = _product(B, rows.reshape(C * len(A), W, N))  # (C*OH, OW, N)
+    return np.asarray(both.reshape(C, len(A), len(B), N).transpose(3, 0, 1, 2))
+
+
+def _product(A: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A x for each matrix of x; what A has a 0 for plays no part, be it NaN or infinite."""
+    with np.errstate(invalid="ignore"):
+        y = A @ x
+        if not math.isfinite(np.add.reduce(y, None)):
+            for p, row in enumerate(A):
+                y[:, p] = row[row != 0] @ x[:, row != 0]
+    return np.asarray(y)
 
 
 def _averaging(length: int, parts: int, dtype: np.dtype[np.generic]) -> np.ndarray:
@@ -211,11 +226,11 @@ def _edges(
             after = max(m, (places - 1) * s + span(k, d) - length - m)
         edges.append((m, after))
     padding: Padding = (edges[0], edges[1])
-    places = check_fits(op, (size[0], size[1]), kernel, stride, padding, dilation)
+    counts = check_fits(op, (size[0], size[1]), kernel, stride, padding, dilation)
     for axis, (L, k, s, m, d) in enumerate(zip(size, kernel, stride, margin, dilation)):
         if m and (d > 1 or L == 0):  # else each window reaches the image
-            window = np.arange(places[axis])[:, None] * s - m + np.arange(k) * d
-            if not ((window >= 0) & (window < L)).any(axis=1).all():
+            taps = np.arange(counts[axis])[:, None] * s - m + np.arange(k) * d
+            if not ((taps >= 0) & (taps < L)).any(axis=1).all():
                 raise ShapeError(
                     f"{op}: with kernel_size={kernel}, padding={margin} and dilation={dilation} "
                     f"some windows over the image of {size[0]}x{size[1]} would hold padding alone, "

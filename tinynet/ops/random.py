@@ -8,6 +8,7 @@ import numpy as np
 
 from tinynet.autograd import Array, Variable, differentiable, wrap
 from tinynet.ops.checks import check_float
+from tinynet.ops.underflow import may_underflow
 from tinynet.random import default_rng
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def dropout(
 
 
 @differentiable
+@may_underflow
 def _dropout(x: Array, p: float, rng: np.random.Generator) -> Op:
     """See `dropout`; this is the part that drops."""
     check_float("dropout", x)

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError, no_such_axis
+from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
 Axis = int | tuple[int, ...] | None
@@ -62,6 +63,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A00
 
 
 @differentiable
+@may_underflow
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """Mean over the n elements along `axis`, y = sum(x) / n. Integers give floats.
 
@@ -74,6 +76,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
 
 
 @differentiable
+@may_underflow
 def var(x: Array, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Op:
     """Variance, y = sum((x - m)^2) / (n - ddof), m the mean of the n elements along `axis`.
 
@@ -87,6 +90,7 @@ def var(x: Array, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> O
 
 
 @differentiable
+@may_underflow
 def std(x: Array, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Op:
     """Standard deviation, y = sqrt(var(x)); see `var` for ddof.
 
@@ -159,6 +163,7 @@ def cumsum(x: Array, axis: int = 0) -> Op:
 
 
 @differentiable
+@may_underflow
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """y = log(sum(e^x)) along `axis`.
 
@@ -176,6 +181,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
 
 
 @differentiable
+@may_underflow
 def softmax(x: Array, axis: int = -1) -> Op:
     """y_i = e^x_i / sum_j e^x_j along `axis`: positive numbers that add up to 1.
 
@@ -188,6 +194,7 @@ def softmax(x: Array, axis: int = -1) -> Op:
 
 
 @differentiable
+@may_underflow
 def log_softmax(x: Array, axis: int = -1) -> Op:
     """y = x - logsumexp(x) along `axis`: the logarithm of softmax, without its underflow.
 

@@ -10,6 +10,7 @@ what one of them was earlier, the line that changed it is the mistake.
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import sys
 from collections.abc import Callable
@@ -27,7 +28,7 @@ class _Versions:
     """What the arrays among the variables of a function held before each line that changed them."""
 
     def __init__(self, body: Callable[..., Any]) -> None:
-        self.code = getattr(body, "__code__", None)
+        self.code = getattr(inspect.unwrap(body), "__code__", None)
         self.now: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # the array itself, a copy
         self.earlier: dict[int, list[tuple[np.ndarray, int]]] = {}  # a copy, the line after it
         self.line = 0
