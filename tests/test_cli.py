@@ -261,6 +261,12 @@ def test_a_damaged_data_file_is_an_error_and_not_a_crash(here, capsys):
     assert not Path("runs").exists()
 
 
+def test_an_augmentation_that_leaves_nothing_is_refused_and_nothing_written(tiny, here, capsys):
+    assert main(["train", "--data", tiny, "--augment", "shift:100"]) == 1
+    assert "'shift:100': as large as the image, of 8x8 pixels" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
 def test_an_out_folder_that_cannot_be_made_fails_before_training(tiny, here, capsys):
     (here / "file").write_text("in the way")
     assert main(["train", "--data", tiny, "--out", "file/run"]) == 1

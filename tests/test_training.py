@@ -459,6 +459,13 @@ def test_the_bar_shows_loss_and_accuracy_on_stderr(few, held, capsys, monkeypatc
     assert "accuracy " in err
 
 
+def test_without_a_standard_error_lines_are_printed(few, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)  # as under pythonw, or in a service
+    for progress in (None, True):
+        fit(small_model(), few, 1, seed=0, progress=progress)
+        assert capsys.readouterr().out.startswith("epoch 1/1  loss ")
+
+
 def test_silence_is_silent(few, capsys):
     fit(small_model(), few, 1, seed=0, progress=False)
     assert capsys.readouterr() == ("", "")
@@ -529,3 +536,27 @@ def test_the_recipe_suits_the_images(shape, model, flips):
     augment = make_augment(recipe.augment, shape[1])
     x = images.astype(np.float32) if augment is None else augment(images)
     assert network(x).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "words"),
+    [
+        ("shift:8", 8, "as large as the image, of 8x8 pixels.* at most 7"),
+        ("shift:100", (8, 8), "as large as the image, of 8x8 pixels.* at most 7"),
+        ("cutout:8", (28, 8), "as large as the image, of 28x8 pixels.* at most 7"),
+        ("shift:1.5", 8, "1.5 is no whole number of pixels"),
+        ("cutout:inf", 8, "'inf' is no number"),
+        ("rotate:nan", 8, "'nan' is no number"),
+        ("shift:", 8, "'' is no number"),
+        ("shift:-1", 8, "0 or more"),
+        ("flip:2", 8, "p is a probability"),
+    ],
+)
+def test_augmentations_that_make_no_sense_for_the_images_are_refused(text, side, words):
+    with pytest.raises(ValueError, match=words):
+        make_augment([text], side)
+
+
+def test_the_largest_shift_leaves_something_of_every_image():
+    shifted = make_augment(["shift:7"], 8)(np.ones((500, 1, 8, 8), np.float32))
+    assert (shifted.max((1, 2, 3)) > 0).all()

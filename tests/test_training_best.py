@@ -101,7 +101,8 @@ def test_early_stopping_counts_nan_as_no_better():
     stopping = EarlyStopping(2, "validation_accuracy")
     values = [0.5, 0.6, NAN, NAN, 0.9]
     assert len(play(values, "accuracy", early_stopping=stopping)[0]) == 4
-    assert len(play([NAN] * 5, "accuracy", early_stopping=stopping)[0]) == 2
+    with pytest.warns(UserWarning, match="validation_accuracy was NaN in every epoch"):
+        assert len(play([NAN] * 5, "accuracy", early_stopping=stopping)[0]) == 2
 
 
 def test_early_stopping_says_why_and_leaves_the_best_weights_only_if_asked(capsys):
@@ -111,16 +112,19 @@ def test_early_stopping_says_why_and_leaves_the_best_weights_only_if_asked(capsy
         assert play(values, "accuracy", early_stopping=stopping, progress=None)[1] == left
         said = capsys.readouterr().out.splitlines()[-1]
         assert said == "stopped: no better epoch since epoch 2 (validation accuracy 90.00 %)"
-    play([NAN] * 5, "accuracy", early_stopping=EarlyStopping(2, "accuracy"), progress=None)
+    with pytest.warns(UserWarning, match="EarlyStopping: accuracy was NaN in every epoch"):
+        play([NAN] * 5, "accuracy", early_stopping=EarlyStopping(2, "accuracy"), progress=None)
     assert "stopped: accuracy was NaN in every epoch" in capsys.readouterr().out
 
 
-def test_where_every_epoch_is_nan_there_is_no_best():
-    with pytest.warns(
-        UserWarning, match="validation_m was NaN in every epoch.*weights of the last"
-    ):
-        history, left = play([NAN] * 2, "m", BestModel(None, "validation_m", True, mode="max"))
+@pytest.mark.parametrize("kept", [{"restore": True}, {"path": "best.npz"}])
+def test_where_every_epoch_is_nan_there_is_no_best(tmp_path, monkeypatch, kept):
+    monkeypatch.chdir(tmp_path)
+    best = BestModel(monitor="validation_m", mode="max", **kept)
+    with pytest.warns(UserWarning, match="validation_m was NaN in every epoch, so none was"):
+        history, left = play([NAN] * 2, "m", best)
     assert left == [2]
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="no best epoch: validation_m is NaN in all"):
         history.best("validation_m", "max")
 

@@ -42,9 +42,9 @@ def set_mode(module: Module, mode: int) -> None:
 
 def follow(module: Module, training: bool) -> None:
     """`module.train(training)` on behalf of the module above, or of a function."""
-    asleep = mode_of(module) == ASLEEP
+    before = mode_of(module)
     module.train(training)
-    if not training and not asleep:
+    if not training and before != ASLEEP:
         set_mode(module, EVALUATION)
 
 

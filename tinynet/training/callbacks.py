@@ -170,10 +170,10 @@ class _Best(Callback):
     def on_train_end(self, run: Run) -> None:
         if self.weights is not None:
             run.model.load_state_dict(self.weights)
-        elif self.restore and self.name:
+        elif self.value is None and self.name:
             warnings.warn(
-                f"{type(self).__name__}: {self.name} was NaN in every epoch, so none was the best; "
-                "the model has the weights of the last",
+                f"{type(self).__name__}: {self.name} was NaN in every epoch, so none was the best "
+                "and no weights were kept",
                 stacklevel=2,
             )
 
@@ -183,7 +183,7 @@ class _Best(Callback):
         return {"best": best, "epoch": self.epoch, "weights": self.weights, "watches": watches}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state["watches"] != self.directions:
+        if state.get("watches", self.directions) != self.directions:
             raise CheckpointError(
                 f"cannot resume: {type(self).__name__} watched {state['watches']} in the run, now "
                 f"{self.directions}"
