@@ -126,3 +126,14 @@ def test_adaptive_pooling_keeps_what_is_not_finite_to_the_regions_that_hold_it(b
     y.backward(dy)
     spoiled = ~np.isfinite(t.grad.data)
     assert spoiled.sum() == spoiled[1, 0, :3, :3].sum() == 9
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_the_gradient_of_a_maximum_or_minimum_goes_to_the_nan_that_is_its_result(name):
+    x = tinynet.tensor([np.nan, 1.0, 1.0], requires_grad=True)
+    y = tinynet.tensor([1.0, np.nan, 1.0], requires_grad=True)
+    z = getattr(ops, name)(x, y)
+    z.backward(np.ones(3, np.float32))
+    assert np.isnan(z.data).tolist() == [True, True, False]
+    assert x.grad.tolist() == [1, 0, 0.5]
+    assert y.grad.tolist() == [0, 1, 0.5]

@@ -264,13 +264,14 @@ def gelu(x: Array, approximate: str = "none") -> Op:
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    near = np.clip(x, -40, 40)  # beyond, Phi is 0 or 1, but x^3 might overflow
     if approximate == "tanh":
         scale = math.sqrt(2 / math.pi)
+        near = _near(x)
         tanh_u = np.tanh(scale * (near + 0.044715 * near * near * near))
         cdf = 0.5 * (1 + tanh_u)
 
         def dx(dy: Array) -> Array:
+            near = _near(x)
             du = scale * (1 + 3 * 0.044715 * near * near)
             return dy * (cdf + near * (0.5 * (1 - tanh_u * tanh_u) * du))
 
@@ -279,10 +280,16 @@ def gelu(x: Array, approximate: str = "none") -> Op:
     cdf = 0.5 * (1 + _erf(x / math.sqrt(2)))
 
     def dx_exact(dy: Array) -> Array:
+        near = _near(x)
         density = np.exp(-0.5 * near * near) / math.sqrt(2 * math.pi)
         return dy * (cdf + near * density)
 
     return x * cdf, dx_exact
+
+
+def _near(x: Array) -> Array:
+    """x limited to where Phi is not yet 0 or 1 to rounding, so that no power of it overflows."""
+    return np.clip(x, -40, 40)
 
 
 # Coefficients, highest power first: erf(x) = x A(x^2) / B(x^2) where |x| <= 0.46875, and
