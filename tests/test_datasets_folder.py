@@ -81,6 +81,8 @@ def test_layouts_that_are_none_are_explained(tmp_path):
     with pytest.raises(DataError, match="has no class folders, but two or more are needed"):
         load(f"folder:{tmp_path}")
     put(tmp_path / "a/1.png", grey(0))
+    with pytest.raises(DataError, match="it is a file, not a folder; expected PATH/train/CLASS"):
+        load(f"folder:{tmp_path}/a/1.png")
     with pytest.raises(DataError, match="has one class folder, 'a', but two"):
         load(f"folder:{tmp_path}")
     (tmp_path / "a").rename(tmp_path / "c")

@@ -73,7 +73,8 @@ def list_images(
 ) -> tuple[list[Path], np.ndarray, tuple[str, ...]]:
     """The files of a split, their labels (N,) and the class names."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; {LAYOUT}")
+        what = "it is a file, not a folder" if folder.exists() else "there is no such folder"
+        raise DataError(f"{folder}: {what}; {LAYOUT}")
     left: Counter[str] = Counter()
     inside = _folders(folder, left)
     parts = _parts(folder, inside)
