@@ -179,6 +179,7 @@ LIVING, NOBODY = os.getppid(), 2**22 + 1  # numbers of processes; Linux gives no
         (".a.b-c@d.part", 2 * DAY, False),
         (f"a.npz.{NOBODY}-0@{HOST}.part", 2 * DAY, False),
     ],
+    ids=map(str, range(12)),  # names hold numbers of processes, which differ among workers
 )
 def test_the_files_of_dead_writers_go_with_the_next_write_and_no_others(
     tmp_path, name, age, removed
