@@ -89,6 +89,68 @@ def test_only_inputs_that_require_a_gradient_are_checked_if_some_do(rng):
     assert gradcheck(F.linear, [x, w]).checked == {"input": 6, "weight": 12}
 
 
+def test_arrays_may_be_given_one_by_one(rng):
+    x, w = rng.standard_normal((2, 3)), rng.standard_normal((4, 3))
+    assert gradcheck(F.linear, x, w, seed=3, mode="elements").checked == {"input": 6, "weight": 12}
+    assert gradcheck(fn=F.linear, inputs=[x, w]).checked == {"input": 6, "weight": 12}
+
+
+def test_a_target_in_the_place_of_the_loss_is_refused(rng):
+    with pytest.raises(TypeError, match=r"gradcheck_model\(model, \(x, target\)\)"):
+        gradcheck_model(model(), tinynet.randn(4, 1, 6, 6, rng=rng), np.array([0, 1, 2, 1]))
+
+
+def only_float32(mistake):
+    """x * x, whose gradient goes through `mistake` in float32."""
+
+    @tinynet.differentiable
+    def square(x):
+        return x * x, lambda dy: mistake(2 * x * dy) if x.dtype == np.float32 else 2 * x * dy
+
+    return square
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda dx: dx * np.float32(0.5),
+        lambda dx: dx * np.float32(1.001),
+        lambda dx: dx * np.float32(np.nan),
+        lambda dx: dx * 0.5 * np.ones(1),
+        lambda dx: dx * np.float32([[1, 1, -1]]),
+    ],
+)
+def test_a_gradient_that_is_wrong_in_float32_alone_is_named(mistake, dtype, rng):
+    square = only_float32(mistake)
+    for fn in (square, lambda x: square(x.tanh()).exp().sum(1)):
+        (failure,) = gradcheck(fn, rng.standard_normal((4, 3)).astype(dtype)).failures
+        assert (failure.op, failure.argument) == ("square", "x")
+        assert failure.cause == "wrong in float32 alone"
+
+
+def test_a_backward_that_raises_in_float32_alone_is_a_failure(rng):
+    (failure,) = gradcheck(only_float32(lambda dx: dx.reshape(-1)), rng.random((4, 3))).failures
+    assert failure.cause == "the backward raises an error"
+    assert failure.evidence.startswith("in float32: ShapeError")
+
+
+@pytest.mark.parametrize(
+    ("fn", "note"),
+    [
+        (lambda x: ((x + 1e6) - 1e6) ** 2, "in float32 the gradient of x is off by a relative"),
+        (lambda x: (x * 100).exp(), "not checked in float32: ArithmeticError"),
+        (lambda x: tinynet.batch_norm(x + 100, training=True), ""),
+        (lambda x: F.softmax(9 * x, 1), ""),
+        (lambda x: (5 * x).tanh(), ""),
+    ],
+)
+def test_rounding_in_float32_is_no_mistake(fn, note, rng):
+    report = gradcheck(fn, 1 + rng.random((4, 3)))
+    assert report
+    assert note in str(report)
+
+
 def test_the_callers_tensors_stay_as_they_are(rng):
     x = tinynet.randn(3, rng=rng)
     before = x.data.copy()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import numpy as np
 import pytest
 
 import tinynet
-from tinynet import gradcheck
+from tinynet import gradcheck, gradcheck_model, kernels, nn
 from tinynet.nn import functional as F
 
 rng = np.random.default_rng(3)
@@ -66,18 +69,106 @@ def test_a_backward_that_overwrites_dy_is_named():
 
     failure = only(gradcheck(scale, [rng.standard_normal(3), rng.standard_normal(3)]))
     assert failure.cause == "the output gradient is overwritten in place"
-    assert (failure.op, failure.affected) == ("scale", ["w"])
+    assert (failure.op, failure.affected) == ("scale", ["x", "w"])
 
 
-def test_a_forward_that_overwrites_its_input_is_named():
-    @tinynet.differentiable
-    def double(x):
-        x *= 2
-        return x.copy(), lambda dy: 2 * dy
+@tinynet.differentiable
+def relu_in_place(x):
+    np.maximum(x, 0, out=x)
+    return x.copy(), lambda dy: dy * (x > 0)
 
-    failure = only(gradcheck(double, rng.standard_normal(3)))
-    assert (failure.op, failure.input) == ("double", "x")
-    assert failure.cause == "a saved value is overwritten in place"
+
+@tinynet.differentiable
+def double_in_place(x):
+    x *= 2
+    return x.copy(), lambda dy: 2 * dy
+
+
+@tinynet.differentiable
+def square_into_x(x):
+    return x * x, lambda dy: np.multiply(2 * x, dy, out=x)
+
+
+@tinynet.differentiable
+def relu_into_dy(x):
+    def dx(dy):
+        dy[x <= 0] = 0
+        return dy
+
+    return np.maximum(x, 0), dx
+
+
+def clears_negatives(x):
+    x.data[x.data < 0] = 0
+    return x * 2
+
+
+def doubles_a_leaf(x):
+    x *= 2
+    return x.tanh()
+
+
+MIXED = np.array([-1.5, 0.7, -0.2, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("fn", "op", "what", "x"),
+    [
+        (relu_in_place, "relu_in_place", "a saved value", MIXED),
+        (relu_in_place, "relu_in_place", "a saved value", np.abs(MIXED)),
+        (double_in_place, "double_in_place", "a saved value", MIXED),
+        (square_into_x, "square_into_x", "a saved value", MIXED),
+        (lambda x: square_into_x(x.tanh()), "square_into_x", "a saved value", MIXED),
+        (relu_into_dy, "relu_into_dy", "the output gradient", MIXED),
+        (lambda x: relu_into_dy(x.tanh()).exp(), "relu_into_dy", "the output gradient", MIXED),
+    ],
+)
+def test_whatever_writes_into_its_arguments_is_named_though_its_numbers_may_be_right(
+    fn, op, what, x
+):
+    failure = only(gradcheck(fn, x))
+    assert (failure.op, failure.argument) == (op, "x")
+    assert failure.cause == f"{what} is overwritten in place"
+    assert re.search("writes into|changes its argument|read-only", failure.evidence)
+
+
+@pytest.mark.parametrize(
+    ("fn", "op"),
+    [
+        (clears_negatives, "clears_negatives"),
+        (doubles_a_leaf, "doubles_a_leaf"),
+    ],
+)
+def test_a_function_that_changes_its_input_outside_of_an_operation_is_named(fn, op):
+    failure = only(gradcheck(fn, MIXED))
+    assert (failure.op, failure.cause) == (op, "a saved value is overwritten in place")
+
+
+def test_a_function_that_writes_into_an_input_without_a_gradient_is_named():
+    def fn(x, labels):
+        labels[0] = 0
+        return F.cross_entropy(x, labels)
+
+    labels = np.array([1, 2])
+    failure = only(gradcheck(fn, rng.standard_normal((2, 3)), labels))
+    assert (failure.input, failure.cause) == ("labels", "a saved value is overwritten in place")
+    assert labels.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "cause"),
+    [
+        ({"relu": lambda x: np.maximum(x, 0, out=x)}, "a saved value is overwritten in place"),
+        (
+            {"relu_dx": lambda dy, y: np.multiply(dy, y > 0, out=dy)},
+            "the output gradient is overwritten in place",
+        ),
+    ],
+)
+def test_a_kernel_that_writes_into_what_it_is_handed_is_named(kernel, cause):
+    with kernels.override(**kernel):
+        failure = only(gradcheck(tinynet.relu, MIXED))
+    assert (failure.op, failure.argument, failure.cause) == ("relu", "x", cause)
 
 
 def test_a_saved_value_that_is_overwritten_later_is_named():
@@ -107,15 +198,51 @@ def test_a_path_that_the_graph_does_not_know_is_named(fn, op):
     assert (failure.op, failure.input, failure.cause) == (op, "x", "detached from the graph")
 
 
-def test_chance_is_told_from_memory():
-    failure = only(gradcheck(lambda x: F.dropout(x, 0.5), tinynet.ones(30)))
-    assert (failure.op, failure.cause) == ("dropout", "non-deterministic function")
-    assert "default generator" in failure.evidence
+@tinynet.differentiable
+def drop_by_numpy(x):
+    mask = np.random.rand(*x.shape) > 0.5
+    return x * mask, lambda dy: dy * mask
 
+
+@tinynet.differentiable
+def scale_by_python(x):
+    factor = random.uniform(1, 2)
+    return x * factor, lambda dy: dy * factor
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [lambda x: F.dropout(x, 0.5), lambda x: F.dropout(x, 0.05), drop_by_numpy, scale_by_python],
+)
+def test_random_numbers_are_the_same_in_each_run(fn):
+    report = gradcheck(fn, rng.standard_normal(30))
+    assert report
+    assert "they were the same in each run" in str(report)
+
+
+@pytest.mark.parametrize("own", [None, np.random.default_rng(2)], ids=["shared", "its own"])
+def test_dropout_in_training_mode_is_checked_with_one_mask(own):
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5, rng=own), nn.Linear(8, 3))
+    batch = rng.standard_normal((5, 4)), np.array([0, 1, 2, 0, 1])
+    assert gradcheck_model(net, batch)
+
+
+def test_a_mistake_beside_random_numbers_is_named():
+    @tinynet.differentiable
+    def square(x):
+        return x * x, lambda dy: dy * x
+
+    failure = only(gradcheck(lambda x: F.dropout(square(x), 0.3), rng.standard_normal(10)))
+    assert (failure.op, failure.cause) == ("square", "constant factor")
+
+
+def test_chance_that_cannot_be_repeated_is_told_from_memory():
     def noisy(x):
         return x + tinynet.Tensor(np.random.default_rng().standard_normal(30))
 
-    assert only(gradcheck(noisy, np.ones(30))).cause == "non-deterministic function"
+    report = gradcheck(noisy, np.ones(30))
+    assert only(report).cause == "non-deterministic function"
+    assert report.summary() == "noisy: FAILED, non-deterministic function"
 
     calls = []
 

@@ -51,7 +51,9 @@ def test_a_gradient_that_writes_into_dy_is_named_and_changes_nothing(how, then):
     x, w = (tinynet.tensor(X, requires_grad=True) for _ in range(2))
     y = then(my_relu(WRITES[how])(x) + w)
     g = np.full(y.shape, 2, np.float32)
-    with pytest.raises(RuntimeError, match="my_relu: its gradient dx writes into an array"):
+    with pytest.raises(
+        RuntimeError, match="my_relu: its gradient dx writes into dy, which is read-only"
+    ):
         y.backward(g)
     assert (g == 2).all()
     assert x.grad is None
@@ -84,7 +86,10 @@ def test_a_forward_pass_that_writes_into_its_input_is_named(body):
     operation = tinynet.differentiable(my_operation)
     t, array = tinynet.tensor(X, requires_grad=True), X.copy()
     for x in (t, array):
-        with pytest.raises(RuntimeError, match="my_operation writes into an array"):
+        with pytest.raises(
+            RuntimeError,
+            match=r"my_operation writes into (x|an array that it was given), which is read-only",
+        ):
             operation(x, scale=array) if "scale" in body.__code__.co_varnames else operation(x)
     assert t.tolist() == X.tolist() == array.tolist()
 
@@ -116,7 +121,7 @@ def test_a_kernel_of_the_user_that_writes_into_an_array_is_named(kernel, name):
         x = tinynet.randn(2, 1, 6, 6)
         with (
             kernels.override(**{kernel: mine}),
-            pytest.raises(RuntimeError, match=f"{kernel} writes into an array"),
+            pytest.raises(RuntimeError, match=f"{kernel} writes into"),
         ):
             F.mse_loss(model(x), tinynet.zeros(2, 2, 2, 2)).backward()
     finally:

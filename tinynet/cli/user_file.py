@@ -21,6 +21,7 @@ from tinynet.errors import unknown_name
 from tinynet.gradcheck import EmptyCheckError, Report, gradcheck
 from tinynet.gradcheck.inputs import CONVENTION, Case, cases, given
 from tinynet.gradcheck.table import table
+from tinynet.gradcheck.trace import copied
 from tinynet.tensor import Tensor
 
 OPERATIONS_OF = {
@@ -169,7 +170,7 @@ def _check_case(
     fn.__name__ = f"{name}({', '.join(filter(None, (shapes, case.title)))})"
     args = [_as_tensor(arg) for arg in case.args]
     if hasattr(operation, "forward"):
-        result = body(*case.args, **case.settings)
+        result = body(*map(copied, case.args), **case.settings)
         if not isinstance(result, tuple):
             raise TypeError(f"{name} does not return (y, dx, ...)")
         for arg, pull in zip(args, result[1:]):

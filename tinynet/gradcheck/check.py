@@ -25,7 +25,7 @@ MODES = ("auto", "elements", "directions")
 def gradcheck(
     fn: Callable[..., Tensor],
     inputs: Any,
-    *,
+    *more: Any,
     mode: str = "auto",
     eps: float | None = None,
     rtol: float | None = None,
@@ -34,9 +34,9 @@ def gradcheck(
 ) -> Report:
     """Compare the gradients of `fn` with finite differences, and say what is wrong.
 
-    fn: takes the inputs, returns a tensor. inputs: a tensor or array, or a sequence of them;
-    those that require a gradient are checked, or all floats if none does. Everything is copied
-    to float64, so the caller's tensors stay as they are.
+    fn: takes the inputs, returns a tensor. inputs, more: tensors or arrays, one by one or as one
+    sequence; those that require a gradient are checked, or all floats if none does. Everything is
+    copied to float64, so the caller's tensors stay as they are.
     mode: "elements" moves every element by itself, "directions" moves all of them along random
     directions, "auto" takes elements for inputs of up to 32. Both find an element that is wrong;
     which ones are wrong is looked for if something is.
@@ -62,13 +62,14 @@ def gradcheck(
     ('cube', 'x', (0,), 0.667)
     """
     _check_mode(mode)
-    values = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
     tensors = [_as_float64(value) for value in values]
     chosen = [getattr(value, "requires_grad", False) for value in values]
     if not any(chosen):
         chosen = [isinstance(t, Tensor) and t.dtype.kind == "f" for t in tensors]
     names = _names(fn, len(tensors))
-    targets = {names[i]: t for i, t in enumerate(tensors) if chosen[i]}
+    handed = dict(zip(names, tensors))
+    targets = {name: t for (name, t), wanted in zip(handed.items(), chosen) if wanted}
     if not targets:
         raise EmptyCheckError(
             "gradcheck: no input is a float tensor, so there is nothing to check; "
@@ -76,7 +77,7 @@ def gradcheck(
         )
     model = fn if isinstance(fn, Module) else None
     name = getattr(fn, "__name__", type(fn).__name__)
-    return _checked(name, lambda: fn(*tensors), targets, model, mode, eps, rtol, atol, seed)
+    return _checked(name, lambda: fn(*tensors), targets, handed, model, mode, eps, rtol, atol, seed)
 
 
 def gradcheck_model(
@@ -99,6 +100,11 @@ def gradcheck_model(
     operation, the path of its layer, and the paths of the parameters that are wrong.
     """
     _check_mode(mode)
+    if loss is not None and not callable(loss):
+        raise TypeError(
+            f"gradcheck_model: loss must be a function, got {_kind(loss)}; a target goes with its "
+            "input: gradcheck_model(model, (x, target))"
+        )
     x, *rest = batch if isinstance(batch, (tuple, list)) else (batch,)
     twin = copy.deepcopy(model).double()
     targets: dict[str, Tensor] = dict(twin.named_parameters())
@@ -122,13 +128,15 @@ def gradcheck_model(
         return loss(y) if loss is not None else y
 
     name = type(model).__name__
-    return _checked(name, run, targets, twin, mode, eps, rtol, atol, seed)
+    batch = {f"batch[{i}]": value for i, value in enumerate((x, *rest))}
+    return _checked(name, run, targets, batch | targets, twin, mode, eps, rtol, atol, seed)
 
 
 def _checked(
     name: str,
     run: Callable[[], Any],
     targets: dict[str, Tensor],
+    handed: dict[str, Any],
     model: Module | None,
     mode: str,
     eps: float | None,
@@ -145,7 +153,7 @@ def _checked(
         tensor.requires_grad_()
     steps = STEPS if eps is None else (eps, eps / 10, eps / 100)
     limits = Limits(steps, 1e-8 if rtol is None else rtol, atol)
-    return check(Subject(name, run, targets, model), mode, limits, seed)
+    return check(Subject(name, run, targets, handed, model), mode, limits, seed)
 
 
 def _check_mode(mode: str) -> None:
@@ -154,12 +162,13 @@ def _check_mode(mode: str) -> None:
 
 
 def _as_float64(value: Any) -> Any:
-    """A float64 copy of a float tensor or array; anything else as it is."""
-    if isinstance(value, (Tensor, np.ndarray)):
-        data = value.data if isinstance(value, Tensor) else value
-        if data.dtype.kind == "f":
-            return Tensor(data.astype(np.float64, order="K"))
-    return value
+    """A float64 copy of a float tensor or array; a copy of any other; anything else as it is."""
+    data = value.data if isinstance(value, Tensor) else value
+    if not isinstance(data, np.ndarray):
+        return value
+    is_float = data.dtype.kind == "f"
+    data = data.astype(np.float64 if is_float else data.dtype, order="K")
+    return Tensor(data) if is_float or isinstance(value, Tensor) else data
 
 
 def _kind(value: Any) -> str:

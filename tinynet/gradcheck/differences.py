@@ -30,6 +30,7 @@ from tinynet.gradcheck.kinks import Branch, crossed
 
 EPS = float(np.finfo(np.float64).eps)
 STEPS = (1e-3, 3e-5, 1e-6, 3e-8)
+FINE_STEPS = (1e-10, 1e-12, 1e-14)  # for a point that lies as close to where the function ends
 WIDE_STEPS = (1e-1, 3e-2, 1e-2, *STEPS)
 ROUNDING = 4.0  # how many times eps |u y| the rounding of a sum may be
 KNOWN_WELL = 1e-8  # a slope is known well when its uncertainty is this share of its size
@@ -73,10 +74,16 @@ class Slope:
     def error(self) -> float:
         return self.analytic - self.numeric
 
+    def grows(self, wider: Slope, noise: float = 0.0) -> bool:
+        """Whether it is much steeper than with a wider step: it has no limit yet."""
+        here, there = (max(abs(s.low), abs(s.high)) for s in (self, wider))
+        return here > 1.5 * there + noise
+
 
 class Base(NamedTuple):
     """A point where slopes are measured: f, x, its outcome there, the output gradient u, and the
-    gradient that is claimed. rounding: how far each element of y may be off, see `roundings`."""
+    gradient that is claimed. rounding: how far each element of y may be off, see `roundings`.
+    pull: the gradient that is claimed for another u."""
 
     f: Function
     x: np.ndarray
@@ -84,6 +91,7 @@ class Base(NamedTuple):
     u: np.ndarray
     gradient: np.ndarray
     rounding: np.ndarray
+    pull: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
@@ -120,13 +128,14 @@ def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
 
 
 class Verdict:
-    """What came of one direction: "agrees", "zero", "wrong", "kink", "outside" or "coarse".
+    """What came of one direction: one of the following kinds.
 
-    "zero" agrees too, but both slopes are 0 as far as can be told, so little was said. "kink":
-    x sits on one, and the gradient lies between the one-sided slopes; "outside": it does not,
-    which is wrong for one operation but can happen where several kinks meet. "coarse": the
-    rounding is larger than the slope. slope: the best measurement. spread: for a disagreement,
-    the scatter of its repetitions. sweep: (step, error, scatter) at each rung that was tried.
+    "agrees"; "wrong"; "zero": agrees too, but both slopes are 0 as far as can be told, so little
+    was said. "kink": x sits on one, and the gradient lies between the one-sided slopes; "outside":
+    it does not, which is wrong for one operation but can happen where several kinks meet.
+    "coarse": the rounding is larger than the slope. "undefined": nowhere near is the function
+    finite on both sides. slope: the best measurement. spread: for a disagreement, the scatter of
+    its repetitions. sweep: (step, error, scatter) at each rung that was tried.
     """
 
     __slots__ = ("kind", "slope", "spread", "sweep")
@@ -153,26 +162,46 @@ class Limits(NamedTuple):
 
 
 def judge(base: Base, v: np.ndarray, limits: Limits) -> Verdict:
-    """Measure the slope along v, and say whether the gradient agrees with it."""
+    """Measure the slope along v, and say whether the gradient agrees with it.
+
+    Elements of y that stay as they are may round more than the others move: if so, without them.
+    """
+    verdict = _judged(base, v, limits)
+    moves = verdict.slope.row != 0
+    if verdict.kind == "coarse" and base.pull and moves.any() and not moves.all():
+        u = base.u * moves
+        verdict = _judged(base._replace(u=u, gradient=base.pull(u)), v, limits)
+    return verdict
+
+
+def _judged(base: Base, v: np.ndarray, limits: Limits) -> Verdict:
     best: Slope | None = None
     straddling: Slope | None = None
-    for h in limits.steps:
+    growing = False
+    for h in (*limits.steps, *FINE_STEPS):
+        known = best is not None and best.step >= limits.steps[-1] and not growing
+        if h < limits.steps[-1] and (known or straddling):
+            break
         slope = measure(base, v, h)
         if slope is None:
             continue
         if slope.crossed:
             straddling = slope
             continue
-        if best is None or slope.uncertainty < best.uncertainty:
+        grew = growing
+        growing = best is not None and slope.gap > 0.01 * slope.size and slope.grows(best)
+        if best is None or grew or growing or slope.uncertainty < best.uncertainty:
             best = slope
         if best.uncertainty <= KNOWN_WELL * best.size or best.size == best.analytic == 0:
             break
     if best is None:
         if straddling is None:
-            return Verdict("coarse", Slope(limits.steps[-1]), np.inf)
+            return Verdict("undefined", Slope(limits.steps[-1]), np.inf)
         return _between_sides(straddling, limits)
     if best.gap > 0.01 * best.size:
         closer = measure(base, v, best.step / 10)
+        if closer is not None and closer.grows(best):
+            return Verdict("undefined", best)
         if closer is not None and closer.gap > 0.5 * best.gap:
             return _between_sides(best, limits)
     if abs(best.error) <= limits.allowed(best):
@@ -239,8 +268,7 @@ def roundings(outcome: Outcome, shaken: Sequence[np.ndarray], moved: np.ndarray)
     """
     y = np.abs(outcome.y)
     values = moved[(moved != 0) & np.isfinite(moved) & (moved != np.round(moved))]
-    with np.errstate(over="ignore", under="ignore"):
-        single = values.size > 0 and bool((values.astype(np.float32) == values).all())
+    single = values.size > 0 and bool((values.astype(np.float32) == values).all())
     found = (np.finfo(np.float32).eps if single else EPS) * y
     for other in shaken:
         found = np.maximum(found, np.abs(other - outcome.y))
@@ -278,7 +306,8 @@ class Elements(NamedTuple):
         """Where an analytic gradient disagrees, as booleans."""
         allowed = self.noise if limits.atol is None else limits.atol
         allowed = allowed + limits.rtol * np.maximum(np.abs(analytic), np.abs(self.numeric))
-        return np.asarray((analytic < self.low - allowed) | (analytic > self.high + allowed))
+        within = (self.low - allowed <= analytic) & (analytic <= self.high + allowed)
+        return np.asarray(~within)  # NaN is wrong too
 
 
 def by_element(base: Base, step: float) -> Elements:

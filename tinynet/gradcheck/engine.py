@@ -1,24 +1,25 @@
 """The course of a check: from one cheap direction to the guilty operation.
 
-1. The function must give the same result twice, and must not change its input.
+1. The function must give the same result twice, and must not change its input. Where it draws
+   random numbers, each run draws the same.
 2. The backward pass gives the gradients of sum(u * y) for random weights u. (With u = 1 the sum
    of a softmax has gradient 0, and every mistake passes.)
 3. Each input moves along a random direction, and the slope is compared. An element that is wrong
    shows in almost every direction, so this is all that a right gradient costs.
 4. If a slope disagrees, `locate.py` finds out where.
 5. At the end the gradients are computed once more: a function that remembers something from call
-   to call gives others now.
+   to call gives others now. And once in float32, in which nets are trained.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from tinynet.gradcheck import kinks, sanity
 from tinynet.gradcheck.differences import (
+    EPS,
     STEPS,
     WIDE_STEPS,
     Base,
@@ -26,10 +27,12 @@ from tinynet.gradcheck.differences import (
     Outcome,
     Verdict,
     judge,
+    measure,
     roundings,
     shaken,
 )
 from tinynet.gradcheck.locate import Search
+from tinynet.gradcheck.replay import FLOAT32
 from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import record
@@ -39,12 +42,30 @@ DIRECTIONS = 2
 TOO_MANY_KINKS = 0.1  # the share of the numbers on kinks from which other points are tried
 
 
+@np.errstate(all="ignore")
 def check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
     """Check the gradient of every target of the subject."""
+    try:
+        report = _check(subject, mode, limits, seed)
+        if report or not subject.hold_draws():
+            return report
+    except EmptyCheckError:
+        if not subject.hold_draws():
+            raise
+    report = _check(subject, mode, limits, seed)
+    report.notes.append("the function draws random numbers; they were the same in each run")
+    return report
+
+
+def _check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
     report = Report(subject.name)
     rng = np.random.default_rng(seed)
-    elsewhere = _far_away(subject, rng)  # what a function keeps of its first call is not this input
-    first = subject.outcome()
+    try:
+        elsewhere = _far_away(subject, rng)  # what is kept of the first call is not this input
+        first = sanity.watched(subject)
+    except sanity.OverwriteError as error:
+        report.failures.append(error.failure)
+        return report
     _refuse_values(subject, first.y)
     if failure := sanity.unstable(subject, first.y):
         report.failures.append(failure)
@@ -60,6 +81,9 @@ def check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
     except Exception as error:
         report.failures += search.raised(error)
         return report
+    if not all(np.isfinite(gradient).all() for gradient in gradients.values()):
+        report.failures.append(_not_finite(search, first, gradients))
+        return report
     comparison = _Comparison(subject, first, u, gradients, mode, limits, rng)
     verdicts = comparison.run(report)
     wrong = comparison.wrong
@@ -74,7 +98,77 @@ def check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
         _try_nearby(subject, report, mode, limits, rng)
     if not report.failures:
         report.failures += search.remembered(first.y, gradients)
+    if not report.failures:
+        _look_at_float32(search, report, gradients, verdicts)
     return report
+
+
+def _not_finite(search: Search, first: Outcome, gradients: dict[str, np.ndarray]) -> Failure:
+    """The failure of a gradient that is not finite where the function has finite slopes."""
+    subject = search.subject
+    name = next(name for name, gradient in gradients.items() if not np.isfinite(gradient).all())
+    x, gradient = subject.targets[name].data, gradients[name]
+    i = int(np.argmin(np.isfinite(gradient)))
+    v = np.zeros(x.shape)
+    v.flat[i] = max(1.0, abs(x.flat[i]))
+    f, rounding = subject.function_of(name), EPS * np.abs(first.y)
+    base = Base(f, x, first, search.u, np.zeros(x.shape), rounding)
+    far, near = (measure(base, v, h) for h in (1e-5, 1e-7))
+    if far is None or near is None or near.grows(far, 1e9 * rounding.sum()):
+        raise _undefined(subject, name, i)
+    sides = dict.fromkeys(f"{side:.4g}" for side in (near.low, near.high))
+    where = list(map(int, np.unravel_index(i, x.shape)))
+    text = f"at {where} it is {gradient.flat[i]}, differences give {' to '.join(sides)}"
+    return search.not_finite(name, text)
+
+
+def _undefined(subject: Subject, name: str, i: int | None) -> EmptyCheckError:
+    """The refusal of a point without a slope; i: the element, if it is known."""
+    x = subject.targets[name].data
+    if i is not None:
+        name += f"{list(map(int, np.unravel_index(i, x.shape)))} = {x.flat[i]:.6g}"
+    return EmptyCheckError(
+        f"gradcheck: {subject.name} has no finite slope at {name}: on one side the result is NaN "
+        "or infinite, or its slope grows without bound. Choose inputs inside the domain."
+    )
+
+
+def _look_at_float32(
+    search: Search,
+    report: Report,
+    gradients: dict[str, np.ndarray],
+    verdicts: dict[str, list[Verdict]],
+) -> None:
+    """Hold the backward pass in float32 against the one in float64, which agreed."""
+    subject = search.subject
+    try:
+        with subject.in_float32():
+            y = subject.run()
+            if not np.isfinite(y.data).all():
+                raise ArithmeticError("the result is not finite")
+    except Exception as error:
+        report.notes.append(f"not checked in float32: {type(error).__name__}: {error}")
+        return
+    try:
+        single = subject.pull_back(y, search.u)
+    except Exception as error:
+        cause, evidence = "the backward raises an error", f"in float32: {error!r}"
+        report.failures.append(Failure(subject.name, "", cause=cause, evidence=evidence))
+        return
+    off = {
+        name: float(np.abs(single[name] - exact).max() / np.abs(exact).max())
+        for name, exact in gradients.items()
+        if any(verdict.kind == "agrees" for verdict in verdicts[name])
+    }
+    off = {name: error for name, error in off.items() if not error <= FLOAT32}
+    if off:
+        report.failures += search.in_float32(list(off))
+    if off and not report.failures:
+        report.notes.append(
+            f"in float32 the gradient of {', '.join(off)} is off by a relative "
+            f"{max(off.values()):.0e}, but none of an operation by itself: it rounds, or the "
+            "result is another in float32"
+        )
 
 
 class _Comparison:
@@ -93,24 +187,23 @@ class _Comparison:
         self.subject, self.first, self.u = subject, first, u
         self.gradients, self.mode, self.limits, self.rng = gradients, mode, limits, rng
         self.wrong: dict[str, Verdict] = {}
+        self.coarse = False  # whether the function rounds more than float64 does
 
     def run(self, report: Report) -> dict[str, list[Verdict]]:
         """Compare along every direction, and add up in the report what was found."""
         rounding = self._rounding()
         verdicts: dict[str, list[Verdict]] = {}
-        coarse: dict[str, float] = {}
         for name, x in self.subject.targets.items():
             f = self.subject.function_of(name)
-            base = Base(f, x.data, self.first, self.u, self.gradients[name], rounding)
+            pull = self.subject.gradient_of(name)
+            base = Base(f, x.data, self.first, self.u, self.gradients[name], rounding, pull)
             verdicts[name] = []
             for v in directions(x.data, self.mode, self.rng):
                 verdicts[name].append(judge(base, v, self.limits))
                 if verdicts[name][-1].kind == "wrong":
                     break  # the elements are looked at where the mistake is made
             self._add(report, name, verdicts[name])
-            doubt = [v.slope.uncertainty / v.slope.size for v in verdicts[name] if v.slope.size]
-            coarse[name] = max(doubt, default=0.0)
-        self._tell_precision(report, verdicts, coarse)
+        self._tell_precision(report, verdicts)
         return verdicts
 
     def _rounding(self) -> np.ndarray:
@@ -123,6 +216,7 @@ class _Comparison:
         with self.subject.at(self.subject.nearby(self.rng, 1e-3)):
             moved = self.subject.outcome().y
         rounding = roundings(self.first, results, moved)
+        self.coarse = rounding.max() > 1e-10 * np.abs(self.first.y).max()
         if self.limits.steps == STEPS and (rounding > 1e-10 * np.abs(self.first.y)).any():
             self.limits = self.limits._replace(steps=WIDE_STEPS)
         return rounding
@@ -138,34 +232,37 @@ class _Comparison:
                 report.worst = max(report.worst, abs(slope.error) / slope.size)
         _tell_kinks(report, name, verdicts, self.first)
 
-    def _tell_precision(
-        self, report: Report, verdicts: dict[str, list[Verdict]], coarse: dict[str, float]
-    ) -> None:
+    def _tell_precision(self, report: Report, verdicts: dict[str, list[Verdict]]) -> None:
         """Say what the rounding of the function leaves to be told; refuse if that is nothing."""
         if self.wrong:
             return
-        blurred = [
-            name
-            for name, found in verdicts.items()
-            if found and all(v.kind == "coarse" for v in found)
-        ]
-        if blurred and len(blurred) == len(verdicts):
+        kinds = {name: [v.kind for v in found] for name, found in verdicts.items()}
+        for name, found in kinds.items():
+            if "undefined" in found:
+                by_element = len(found) >= self.subject.targets[name].data.size
+                i = found.index("undefined") if by_element else None
+                raise _undefined(self.subject, name, i)
+        if all(set(found) == {"coarse"} for found in kinds.values()):
             raise EmptyCheckError(
-                f"gradcheck: {self.subject.name} rounds so coarsely that differences say nothing: "
-                f"their rounding is larger than the slopes of {', '.join(blurred)}. Is something "
-                "rounded to float32 or to whole numbers inside? Compute in float64, or scale the "
-                "inputs so that the result changes more."
+                f"gradcheck: {self.subject.name} "
+                + ("rounds so coarsely" if self.coarse else "moves so little")
+                + " that differences say nothing: their rounding is larger than the slopes of "
+                f"{', '.join(kinds)}. Is something rounded to float32 or to whole numbers inside? "
+                "Compute in float64, or scale the inputs so that the result changes more."
             )
-        for name in blurred:
+        for name, found in kinds.items():
+            if "coarse" in found:
+                report.notes.append(
+                    f"{name}: nothing could be told of {found.count('coarse')} of {len(found)} "
+                    "numbers, the rounding of the function is larger than their slope"
+                )
+        known = [v.slope for found in verdicts.values() for v in found if v.kind == "agrees"]
+        doubt = max((slope.uncertainty / slope.size for slope in known if slope.size), default=0.0)
+        if doubt > 1e-5:
             report.notes.append(
-                f"{name}: nothing could be told, the rounding of the function is larger than the "
-                "slope"
-            )
-        known = [coarse[name] for name in verdicts if name not in blurred]
-        if known and max(known) > 1e-5:
-            report.notes.append(
-                "the function rounds inside (to float32?): slopes are known to a relative "
-                f"{max(known):.0e}, a mistake smaller than that would not be seen"
+                ("the function rounds inside (to float32?): " if self.coarse else "")
+                + f"slopes are known to a relative {doubt:.0e}, a mistake smaller than that would "
+                "not be seen"
             )
 
 
@@ -194,14 +291,14 @@ def directions(x: np.ndarray, mode: str, rng: np.random.Generator) -> Iterator[n
 
 def _visit(subject: Subject, values: dict[str, np.ndarray]) -> bool:
     """Run the function at other values; whether it can be computed there."""
-    before = {name: x.data.copy() for name, x in subject.targets.items()}
-    computed = False
-    with contextlib.suppress(Exception), subject.at(values):
-        subject.outcome()
-        computed = True
-    for name, x in subject.targets.items():
-        x.data = before[name]
-    return computed
+    try:
+        with subject.at(values):
+            sanity.watched(subject)
+        return True
+    except sanity.OverwriteError:
+        raise
+    except Exception:
+        return False
 
 
 def _far_away(subject: Subject, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -294,7 +391,7 @@ def _try_nearby(
                 gradients = subject.gradients(u)[1]
             except (ValueError, ArithmeticError):
                 continue
-            if not np.isfinite(first.y).all():
+            if not all(np.isfinite(values).all() for values in (first.y, *gradients.values())):
                 continue
             there = Report(subject.name)
             comparison = _Comparison(subject, first, u, gradients, mode, limits, rng)

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.gradcheck.trace import copied
+
 Values = dict[str, Any]
 """The arguments of one call by name."""
 
@@ -74,7 +76,7 @@ def cases(
                 continue
             try:
                 with np.errstate(all="ignore"):
-                    run(*case.args, **case.settings)
+                    run(*map(copied, case.args), **case.settings)
             except Exception as error:
                 reason = reason or f"{type(error).__name__}: {error}"
                 continue

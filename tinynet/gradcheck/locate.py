@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from tinynet.gradcheck.differences import (
     judge,
 )
 from tinynet.gradcheck.fault import Fault
-from tinynet.gradcheck.replay import LARGE, NotRepeatableError, Replay, smaller
+from tinynet.gradcheck.replay import LARGE, NotRepeatableError, Replay, single_alone, smaller
 from tinynet.gradcheck.report import Failure
 from tinynet.gradcheck.sanity import equal, layer_of, same
 from tinynet.gradcheck.subject import Subject
@@ -92,7 +92,7 @@ class Search:
         walk = self._record()[1]
         found = self._incidents(walk)
         for call, place, failure in found:
-            failure.affected = self._upstream(call, place)
+            failure.affected = self._spoilt(call, place, failure)
         if found:
             return [failure for _, _, failure in found]
         return [
@@ -104,6 +104,38 @@ class Search:
             )
         ]
 
+    def not_finite(self, name: str, evidence: str) -> Failure:
+        """The failure of a target's gradient that is not finite, with the operation it begins at.
+
+        evidence: what it is there, and what it should be.
+        """
+        walk = self._record()[1]
+        cause = "the gradient is not finite"
+        for (call, place), dx in walk.pulled.items():
+            dy = walk.gradients[call.node]
+            begins = np.isfinite(dy).all() and not np.isfinite(dx).all()
+            if begins and name in self._upstream(call, [place]):
+                failure = self._failure(call, place, cause, f"{evidence} (for {name})")
+                failure.affected = [name]
+                return failure
+        return Failure(self.subject.name, name, cause=cause, evidence=evidence)
+
+    def in_float32(self, names: list[str]) -> list[Failure]:
+        """The operations behind gradients of these targets that are wrong in float32 alone."""
+        with self.subject.in_float32():
+            trace = record(self.subject.run, self.subject.model)
+        self.producers = trace.by_node()
+        found = []
+        for call in trace.calls:
+            for place in call.pulls:
+                affected = [name for name in self._upstream(call, [place]) if name in names]
+                evidence = affected and single_alone(call, place, self.rng)
+                if evidence:
+                    failure = self._failure(call, place, "wrong in float32 alone", evidence)
+                    failure.affected = affected
+                    found.append(failure)
+        return found
+
     def operations(self, trace: Trace) -> list[Failure]:
         """Check every operation of a run by itself, with random output gradients."""
         self.producers = trace.by_node()
@@ -114,13 +146,16 @@ class Search:
             for place in call.pulls if call.node in wanted else ():
                 failure = self._operation(trace, call, place, walk)
                 if failure is not None:
-                    failure.affected = self._upstream(call, place)
+                    failure.affected = self._upstream(call, [place])
                     found.append(failure)
         return found
 
     def remembered(self, first: np.ndarray, gradients: dict[str, np.ndarray]) -> list[Failure]:
         """The failure if the same call now gives something else than it did at the beginning."""
-        y, again = self.subject.gradients(self.u)
+        try:
+            y, again = self.subject.gradients(self.u)
+        except Exception as error:
+            return self.raised(error)
         changed = [name for name in again if not _close(again[name], gradients[name])]
         if same(first, y.data) and not changed:
             return []
@@ -142,8 +177,7 @@ class Search:
         if self.elsewhere:  # a backward that reads what the last call left must not find this one
             with self.subject.at(self.elsewhere), contextlib.suppress(Exception):
                 self.subject.outcome()
-        with np.errstate(all="ignore"):
-            return trace, walk_back(trace, self.u)
+        return trace, walk_back(trace, self.u)
 
     def _incidents(self, walk: Walk) -> list[tuple[Call, int, Failure]]:
         return [(i.call, i.place, self._told(i)) for i in walk.incidents]
@@ -357,9 +391,8 @@ class Search:
         """Say which targets each failure spoils, and explain those that none does."""
         explained: set[str] = set()
         for call, place, failure in found:
-            places = call.pulls if failure.cause == DY_OVERWRITTEN else (place,)
-            upstream = dict.fromkeys(name for p in places for name in self._upstream(call, p))
-            failure.affected = [name for name in upstream if name in wrong]
+            spoilt = self._spoilt(call, place, failure)
+            failure.affected = [name for name in spoilt if name in wrong]
             explained.update(failure.affected)
         failures = [failure for _, _, failure in found]
         for name in wrong:
@@ -367,12 +400,14 @@ class Search:
                 failures.append(self._between(trace, walk, name, wrong[name], gradients[name]))
         return failures
 
-    def _upstream(self, call: Call, place: int) -> list[str]:
-        """The targets that flow into an argument of a call."""
+    def _spoilt(self, call: Call, place: int, failure: Failure) -> list[str]:
+        return self._upstream(call, call.pulls if failure.cause == DY_OVERWRITTEN else [place])
+
+    def _upstream(self, call: Call, places: Iterable[int]) -> list[str]:
+        """The targets that flow into arguments of a call."""
         names = {id(x): name for name, x in self.subject.targets.items()}
         reached: set[int] = set()
-        source = dict(call.sources()).get(place)
-        pending = [source] if source is not None else []
+        pending = [source for place, source in call.sources() if place in places]
         while pending:
             item = pending.pop()
             if id(item) in reached:
@@ -423,7 +458,7 @@ class Search:
     def _stale(self, trace: Trace, walk: Walk) -> Failure | None:
         """An operation whose recorded backward is not the one that its values give."""
         for call in trace.calls:
-            dy = walk.gradients.get(call.node) if call.node is not None else None
+            dy = walk.gradients.get(call.node)
             for place in call.pulls if dy is not None else ():
                 try:
                     fresh = Replay(call).backward(place, np.asarray(dy, np.float64))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.autograd import sum_to_shape
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import (
     EPS,
@@ -24,11 +25,12 @@ from tinynet.gradcheck.differences import (
     base_of,
     by_element,
 )
-from tinynet.gradcheck.trace import Call, IncidentError, copied, pulled
+from tinynet.gradcheck.trace import OVERWRITTEN, Call, IncidentError, copied, pulled
 
 LARGE = 1500  # elements of an argument above which a smaller case is looked for
 JACOBIAN = 4_000_000  # and elements of its Jacobian
 COMPLEX_STEP = 1e-30
+FLOAT32 = 1e-4  # how far a gradient in float32 may be off, relative to the largest number in it
 SMOOTH = {
     "add", "sub", "mul", "div", "neg", "exp", "log", "sqrt", "tanh", "sigmoid", "silu", "pow",
     "sum", "mean", "matmul", "linear", "cumsum",
@@ -52,8 +54,7 @@ class Replay:
         twin.args = tuple(_float64(arg) for arg in call.args)
         before = tuple(copied(arg) for arg in twin.args)
         try:
-            with np.errstate(all="ignore"):
-                y, *pulls = twin.body(*twin.args, **_fresh(twin.settings))
+            y, *pulls = twin.body(*twin.args, **_fresh(twin.settings))
         except Exception as error:
             raise NotRepeatableError(str(error)) from error
         for place, (arg, was) in enumerate(zip(twin.args, before)):
@@ -61,7 +62,7 @@ class Replay:
                 raise IncidentError(
                     call,
                     place,
-                    "a saved value is overwritten in place",
+                    OVERWRITTEN,
                     f"the forward pass changes its argument {call.names[place]}; write "
                     "`x = x + ...` in place of `x += ...`",
                 )
@@ -81,8 +82,7 @@ class Replay:
 
         def f(x: np.ndarray) -> Outcome:
             args = (*call.args[:place], x, *call.args[place + 1 :])
-            with np.errstate(all="ignore"):
-                y = call.body(*args, **_fresh(call.settings))[0]
+            y = call.body(*args, **_fresh(call.settings))[0]
             branch = kinks.branch(call.op, call.names, args, call.settings)
             return Outcome(np.asarray(y, np.float64), [] if branch is None else [branch])
 
@@ -90,13 +90,13 @@ class Replay:
 
     def backward(self, place: int, dy: np.ndarray) -> np.ndarray:
         """What the operation's own backward makes of dy; IncidentError if that is no gradient."""
-        with np.errstate(all="ignore"):
-            return pulled(self.call, place, self.call.pulls[place], dy)
+        return pulled(self.call, place, self.call.pulls[place], dy)
 
     def base(self, place: int, dy: np.ndarray) -> Base:
         """The point at which the slopes of one argument are measured."""
         f, x = self.forward(place), self.call.args[place]
-        return base_of(f, x, dy, self.backward(place, dy))
+        base = base_of(f, x, dy, self.backward(place, dy))
+        return base._replace(pull=lambda dy: self.backward(place, dy))
 
     def elements(self, place: int, base: Base, step: float) -> Elements:
         """The numeric gradient by elements: by complex steps where they are valid."""
@@ -117,7 +117,7 @@ class Replay:
         call, x = self.call, self.call.args[place]
         jacobian = np.zeros((x.size, call.y.size))
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
+            with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 for i in range(x.size):
                     moved = x.astype(complex)
@@ -133,6 +133,46 @@ class Replay:
         """Whether the numeric gradient by elements would take long."""
         size = self.call.args[place].size
         return bool(size > LARGE or size * self.call.y.size > JACOBIAN)
+
+
+def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
+    """What shows that one gradient of a call is wrong in float32 and not in float64, or "".
+
+    Both are computed from the same float32 values, at several points around: rounding is another
+    at each of them, a mistake stays.
+    """
+    dy = rng.standard_normal(call.y.shape).astype(np.float32)
+    twin = copy.copy(call)
+    errors, allowed = [], []
+    try:
+        for _ in range(6):
+            twin.args = tuple(_moved(arg, rng) for arg in call.args)
+            y, *pulls = twin.body(*twin.args, **_fresh(twin.settings))
+            twin.y, x = np.array(y), twin.args[place]
+            single = sum_to_shape(pulls[place](dy.copy()), x.shape, call.name, pulls[place])
+            exact = Replay(twin).backward(place, dy.astype(np.float64))
+            if not np.isfinite(exact.astype(np.float32)).all():
+                return ""
+            errors.append(single - exact)
+            reach = np.abs(twin.y * dy).sum() / (np.abs(x).max() or np.inf)
+            allowed.append(FLOAT32 * np.abs(exact).max() + 1e-6 * reach)
+    except Exception:  # whatever it is, the call cannot be played again there
+        return ""
+    error = np.abs(errors).min(0)
+    wrong = ~((error <= max(allowed)) | (2 * np.ptp(errors, axis=0) > error))
+    if not wrong.any():
+        return ""
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return (
+        f"at {list(index)} it is {exact[index]:.6g} in float64, which agrees with differences, and "
+        f"{single[index]:.6g} in float32"
+    )
+
+
+def _moved(value: Any, rng: np.random.Generator) -> Any:
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+        return copied(value)
+    return np.asarray(value * (1 + 0.01 * rng.standard_normal(value.shape)), value.dtype)
 
 
 def smaller(call: Call) -> Iterator[Call]:
@@ -151,8 +191,7 @@ def smaller(call: Call) -> Iterator[Call]:
             twin.args = tuple(_cut(arg, size, less) for arg in call.args)
             twin.settings = {key: _cut(value, size, less) for key, value in call.settings.items()}
             try:
-                with np.errstate(all="ignore"):
-                    twin.y = np.array(twin.body(*twin.args, **_fresh(twin.settings))[0])
+                twin.y = np.array(twin.body(*twin.args, **_fresh(twin.settings))[0])
             except Exception:  # whatever it complains of, these sizes do not fit
                 continue
             yield twin

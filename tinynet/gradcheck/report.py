@@ -150,10 +150,10 @@ class Report:
         kinks = f", {self.skipped_kinks} on a kink" if self.skipped_kinks else ""
         if self.failures:
             wrong = dict.fromkeys(
-                name
-                for failure in self.failures
-                for name in failure.affected or [failure.input or failure.op]
+                name for failure in self.failures for name in failure.affected or [failure.input]
             )
+            if "" in wrong:  # of the function as a whole
+                return f"{self.op}: FAILED, {self.failures[0].cause}"
             return f"{self.op}: WRONG gradient of {_listed(list(wrong))}"
         return (
             f"{self.op}: gradients of {_listed(list(self.checked))} agree "

@@ -6,16 +6,28 @@ hides every mistake.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+import re
 from typing import Any
 
 import numpy as np
 
-from tinynet import random
+from tinynet.autograd import registry
+from tinynet.gradcheck.differences import Outcome
+from tinynet.gradcheck.replay import NotRepeatableError, Replay
 from tinynet.gradcheck.report import EmptyCheckError, Failure
 from tinynet.gradcheck.subject import Subject
-from tinynet.gradcheck.trace import Call, Trace, record
+from tinynet.gradcheck.trace import (
+    OVERWRITTEN,
+    Call,
+    IncidentError,
+    Trace,
+    parameter_names,
+    plain,
+    record,
+)
+from tinynet.tensor import Tensor
 
 NORMALISED = {
     "softmax": "the elements of a softmax add up to 1",
@@ -32,68 +44,83 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.allclose(a, b, rtol=0, atol=1e-12 * scale, equal_nan=True))
 
 
+class OverwriteError(Exception):
+    """The function writes into something that it was given; `failure` says where."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.evidence)
+        self.failure = failure
+
+
+def watched(subject: Subject) -> Outcome:
+    """Run the function; OverwriteError if it writes into anything that it was given."""
+    before = {name: plain(x).copy() for name, x in subject.handed.items()}
+    try:
+        outcome = subject.outcome()
+    except (ValueError, RuntimeError) as error:
+        if failure := _refused_write(str(error)):
+            raise OverwriteError(failure) from error
+        raise
+    changed = [n for n, x in subject.handed.items() if not equal(before[n], plain(x))]
+    if not changed:
+        return outcome
+    _put(subject, before)
+    trace = Trace()
+    with contextlib.suppress(RuntimeError):  # `x *= 2` of a leaf is an error where it is recorded
+        trace = record(subject.run, subject.model)
+    _put(subject, before)
+    raise OverwriteError(_input_overwritten(subject, trace, changed[0], before[changed[0]]))
+
+
+def _put(subject: Subject, values: dict[str, np.ndarray]) -> None:
+    for name, x in subject.handed.items():
+        if isinstance(x, Tensor):
+            x.data = values[name].copy()
+        else:
+            x[...] = values[name]
+
+
+def _input_overwritten(subject: Subject, trace: Trace, name: str, value: np.ndarray) -> Failure:
+    """The operation that changes the input `name` when it is played again by itself."""
+    owner = subject.handed[name]
+    for call in trace.calls:
+        call.args = tuple(
+            value if call.tensors.get(i) is owner else arg for i, arg in enumerate(call.args)
+        )
+        try:
+            Replay(call)
+        except NotRepeatableError:
+            continue
+        except IncidentError as incident:
+            failure = Failure(call.name, name, cause=OVERWRITTEN, evidence=incident.evidence)
+            failure.argument, failure.layer = call.names[incident.place], layer_of(call)
+            return failure
+    return Failure(
+        subject.name,
+        name,
+        cause=OVERWRITTEN,
+        evidence=f"the function changes its input {name}; write `x = x + ...` in place of "
+        "`x += ...`",
+    )
+
+
+def _refused_write(text: str) -> Failure | None:
+    """The failure for a write that the engine refused: its text names operation and argument."""
+    op, *words = re.findall(r"\w+", text) or [""]
+    body = next((o.forward for q, o in registry.items() if q.rpartition(".")[2] == op), None)  # type: ignore[attr-defined]
+    if body is None or "read-only" not in text:
+        return None
+    argument = next((name for name in parameter_names(body, 99) if name in words), "")
+    return Failure(op, argument, cause=OVERWRITTEN, evidence=text)
+
+
 def unstable(subject: Subject, first: np.ndarray) -> Failure | None:
     """The failure if the function gives another result for the same input; None if it does not.
 
     first: its result at the present values.
     """
-    before = {name: x.data.copy() for name, x in subject.targets.items()}
-    again = subject.outcome().y
-    changed = [name for name, x in subject.targets.items() if not same(before[name], x.data)]
-    if changed:
-        for name, value in before.items():
-            subject.targets[name].data = value
-        return _input_overwritten(subject, changed[0], before[changed[0]])
-    if same(first, again):
+    if same(first, subject.outcome().y):
         return None
-    return _not_repeatable(subject)
-
-
-def _input_overwritten(subject: Subject, name: str, value: np.ndarray) -> Failure:
-    subject.targets[name].data = value.copy()
-    trace = record(subject.run, subject.model)
-    owner = subject.targets[name]
-    guilty = next(
-        (call for call in trace.calls if any(x is owner for x in call.tensors.values())), None
-    )
-    op, argument, layer = subject.name, "", ""
-    if guilty is not None:
-        place = next(i for i, x in guilty.tensors.items() if x is owner)
-        op, argument, layer = guilty.name, guilty.names[place], layer_of(guilty)
-    subject.targets[name].data = value
-    return Failure(
-        op,
-        name,
-        argument=argument,
-        layer=layer,
-        cause="a saved value is overwritten in place",
-        evidence=f"the forward pass changes its input {name}; write `x = x + ...` in place of "
-        "`x += ...`",
-    )
-
-
-def _not_repeatable(subject: Subject) -> Failure:
-    """Which operation gives another result on each call, and whether by chance or by memory."""
-
-    def seeded() -> np.ndarray:
-        generator = random.default_rng()
-        ours, numpys = generator.bit_generator.state, np.random.get_state()
-        try:
-            return subject.outcome().y
-        finally:
-            generator.bit_generator.state = ours
-            np.random.set_state(numpys)
-
-    if same(seeded(), seeded()):
-        guilty = _first_difference(subject)
-        return _unstable_failure(
-            subject,
-            guilty,
-            "non-deterministic function",
-            "gives another result on each call, but the same after seeding: it draws from the "
-            "default generator. Pass an rng that is made anew inside the function, or check "
-            "dropout in eval mode",
-        )
     guilty = _first_difference(subject)
     results = [subject.outcome().y for _ in range(6)]
     if _systematic(results):
@@ -161,18 +188,24 @@ def plain_sum(trace: Trace) -> bool:
     return last is not None and last.name in ("sum", "mean") and last.y.size == 1
 
 
+def _fed(subject: Subject, trace: Trace, call: Call) -> set[str]:
+    """The targets that flow into the first argument of a call."""
+    source = dict(call.sources()).get(0)
+    targets = subject.targets.items()
+    return {n for n, x in targets if source is x or source in trace.leading_to({id(x)})}
+
+
 def refuse_zero(subject: Subject, trace: Trace, zero: list[str]) -> None:
     """Raise EmptyCheckError where the slopes that were compared are 0 whatever the backward does.
 
     zero: the targets whose slopes are 0.
     """
-    if not zero:
-        return
     names = ", ".join(zero)
-    sums = any(call.name in ("sum", "mean") for call in trace.calls)
-    normalised = [call.name for call in trace.calls if call.name in NORMALISED]
-    if sums and normalised:
-        op = normalised[-1]
+    producers = trace.by_node()
+    last = producers.get(trace.output.node)
+    into = last.tensors[0].node if last is not None and last.name in ("sum", "mean") else None
+    op = producers[into].name if into in producers else ""
+    if op in NORMALISED and _fed(subject, trace, producers[into]) <= set(zero):
         raise EmptyCheckError(
             f"gradcheck: {subject.name} sums up a {op}, and {NORMALISED[op]}, whatever {names} is: "
             "the check would compare 0 with 0. Return the tensor before the sum; gradcheck weighs "
@@ -184,11 +217,3 @@ def refuse_zero(subject: Subject, trace: Trace, zero: list[str]) -> None:
             "check would compare 0 with 0. Choose inputs at which the function does something "
             "(not all on the flat side of a ReLU, not outside a clip)."
         )
-
-
-def depends(f: Callable[[], np.ndarray], first: np.ndarray) -> bool:
-    """Whether another run of f, at other values, gives something else than `first`."""
-    try:
-        return not same(first, f())
-    except (ValueError, ArithmeticError):
-        return True

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import pickle
+import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +16,7 @@ from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import Function, Outcome
 from tinynet.gradcheck.trace import parameter_names, plain
 from tinynet.nn.module import Module
+from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
 _names: dict[str, tuple[str, ...]] = {}  # of the parameters of operations that have kinks
@@ -21,7 +25,8 @@ _names: dict[str, tuple[str, ...]] = {}  # of the parameters of operations that 
 class Subject:
     """A function `run` of the tensors `targets`, whose gradients are to be checked.
 
-    name: how it is called in reports. model: the module whose layers are named in reports.
+    name: how it is called in reports. handed: the tensors and arrays that the function is given,
+    by name. model: the module whose layers are named in reports.
     """
 
     def __init__(
@@ -29,15 +34,21 @@ class Subject:
         name: str,
         run: Callable[[], Any],
         targets: dict[str, Tensor],
+        handed: dict[str, Any],
         model: Module | None = None,
     ) -> None:
         self.name, self.targets, self.model = name, targets, model
+        self.handed: dict[str, Any] = {
+            name: x for name, x in handed.items() if isinstance(x, (Tensor, np.ndarray))
+        }
         self._run = run
+        self._draws: list[tuple[Callable[[Any], None], Any]] = []  # how to set generators back
 
     def run(self) -> Tensor:
         """The function at the present values, recorded. Raises TypeError unless it is a tensor."""
-        with np.errstate(all="ignore"):
-            y = self._run()
+        for set_back, state in self._draws:
+            set_back(state)
+        y = self._run()
         if not isinstance(y, Tensor):
             raise TypeError(
                 f"gradcheck: {self.name} returned {type(y).__name__}, it must return a Tensor; "
@@ -63,6 +74,38 @@ class Subject:
             y = self.run()
         return Outcome(np.array(y.data, np.float64), branches)
 
+    def hold_draws(self) -> bool:
+        """Whether a run draws random numbers; if so, each run draws the same from now on."""
+        if self._draws:
+            return False
+        layers = [vars(layer).values() for layer in self.model.modules()] if self.model else []
+        known = [x for held in layers for x in held if isinstance(x, np.random.Generator)]
+        sources: list[Any] = [(np.random.get_state, np.random.set_state)]
+        sources += [(random.getstate, random.setstate)]
+        for bits in (generator.bit_generator for generator in (default_rng(), *known)):
+            sources += [tuple(functools.partial(f, bits, "state") for f in (getattr, setattr))]
+        before = [get() for get, _ in sources]
+        with contextlib.suppress(Exception):
+            self.outcome()
+        for (get, set_back), state in zip(sources, before):
+            if pickle.dumps(get()) != pickle.dumps(state):
+                self._draws.append((set_back, state))
+        return bool(self._draws)
+
+    @contextlib.contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Within the block all that is handed over, and the model's buffers, are float32."""
+        buffers = self.model.buffers() if self.model else ()
+        tensors = [x for x in (*self.handed.values(), *buffers) if isinstance(x, Tensor)]
+        before = [(x, x.data) for x in tensors if x.data.dtype == np.float64]
+        try:
+            for x, data in before:
+                x.data = data.astype(np.float32, order="K")
+            yield
+        finally:
+            for x, data in before:
+                x.data = data
+
     @contextlib.contextmanager
     def at(self, values: Mapping[str, np.ndarray]) -> Iterator[None]:
         """Within the block, the named targets have other values."""
@@ -84,23 +127,44 @@ class Subject:
 
         return f
 
+    def gradient_of(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
+        """The gradient of one target as a function of u."""
+        return lambda u: self.gradients(u)[1][name]
+
     def gradients(self, u: np.ndarray) -> tuple[Tensor, dict[str, np.ndarray]]:
         """The result, and the gradient of sum(u * result) by the framework's own backward."""
         y = self.run()
         return y, self.pull_back(y, u)
 
     def pull_back(self, y: Tensor, u: np.ndarray) -> dict[str, np.ndarray]:
-        """The gradient of each target for the output gradient u; 0 where none arrives."""
+        """The gradient of each target for the output gradient u; 0 where none arrives.
+
+        Raises RuntimeError if a gradient function writes into what it was handed.
+        """
+
+        def watching(node: autograd.Node, dy: np.ndarray, *rest: Any) -> None:
+            before = dy.tobytes()
+            (usual or autograd.pull_back)(node, dy, *rest)
+            if dy.tobytes() != before:
+                raise RuntimeError(f"a gradient of {node.name} writes into dy")
+
+        usual, autograd.state.pull_back = autograd.state.pull_back, watching
+        before = self._contents()
         try:
-            with np.errstate(all="ignore"):
-                y.backward(u.copy())
+            y.backward(u.astype(y.data.dtype))
+            if self._contents() != before:
+                raise RuntimeError("a gradient writes into an input")
             return {
-                name: np.zeros(x.shape) if x.grad is None else np.array(x.grad.data)
+                name: np.zeros(x.shape) if x.grad is None else np.array(x.grad.data, np.float64)
                 for name, x in self.targets.items()
             }
         finally:
+            autograd.state.pull_back = usual
             for x in self.targets.values():
                 x.grad = None
+
+    def _contents(self) -> list[bytes]:
+        return [plain(x).tobytes() for x in self.handed.values()]
 
     def nearby(self, rng: np.random.Generator, share: float) -> dict[str, np.ndarray]:
         """Other values for all targets: each element changed by about this share of itself."""

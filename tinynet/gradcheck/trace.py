@@ -76,7 +76,7 @@ class Trace:
         self.calls: list[Call] = []
         self.output: Any = None
 
-    def by_node(self) -> dict[Node, Call]:
+    def by_node(self) -> dict[Any, Call]:
         return {call.node: call for call in self.calls if call.node is not None}
 
     def leading_to(self, targets: set[int]) -> set[Node]:
@@ -119,6 +119,7 @@ def record(run: Callable[[], Any], model: Module | None = None) -> Trace:
 
 
 DY_OVERWRITTEN = "the output gradient is overwritten in place"
+OVERWRITTEN = "a saved value is overwritten in place"
 
 
 class IncidentError(Exception):
@@ -134,7 +135,7 @@ class Walk:
     the sums at the leaves, and incidents."""
 
     def __init__(self) -> None:
-        self.gradients: dict[Node, np.ndarray] = {}
+        self.gradients: dict[Any, np.ndarray] = {}
         self.pulled: dict[tuple[Call, int], np.ndarray] = {}
         self.leaves: dict[int, np.ndarray] = {}
         self.incidents: list[IncidentError] = []
@@ -146,7 +147,7 @@ def walk_back(trace: Trace, u: np.ndarray) -> Walk:
     if trace.output.node is not None:
         walk.gradients[trace.output.node] = u.copy()
     for call in reversed(trace.calls):
-        dy = walk.gradients.get(call.node) if call.node is not None else None
+        dy = walk.gradients.get(call.node)
         if dy is None:
             continue
         walk.incidents.extend(_overwritten(call))
@@ -169,20 +170,36 @@ def pulled(call: Call, place: int, pull: Pull, dy: np.ndarray) -> np.ndarray:
     """What a closure makes of dy, in the shape of its input; IncidentError if it is no gradient."""
     x = np.asarray(call.args[place])
     given = dy.copy()
+    inputs = [
+        (i, array)
+        for i, arg in enumerate(call.args)
+        for array in (arg, plain(call.tensors.get(i)))
+        if isinstance(array, np.ndarray)
+    ]
+    before = [array.tobytes() for _, array in inputs]
     try:
         dx = pull(given)
     except Exception as error:
-        raise IncidentError(
-            call, place, "the backward raises an error", f"{type(error).__name__}: {error}"
-        ) from error
-    if not np.array_equal(given, dy, equal_nan=True):
+        cause, text = "the backward raises an error", f"{type(error).__name__}: {error}"
+        if "read-only" in text:  # the engine refused a write
+            cause = DY_OVERWRITTEN if "dy" in text else OVERWRITTEN
+        raise IncidentError(call, place, cause, text) from error
+    if given.tobytes() != dy.tobytes():
         raise IncidentError(
             call,
             place,
             DY_OVERWRITTEN,
-            "the backward changes dy itself, which others need too; write `dx = dy * ...`, "
+            "the backward writes into dy itself, which others need too; write `dx = dy * ...`, "
             "or change a copy",
         )
+    for (i, array), was in zip(inputs, before):
+        if array.tobytes() != was:
+            raise IncidentError(
+                call,
+                place,
+                OVERWRITTEN,
+                f"the backward writes into the argument {call.names[i]}; change a copy",
+            )
     if dx is None:
         raise IncidentError(
             call, place, "no gradient", "the backward returns None: a return is missing"
@@ -238,7 +255,7 @@ def _overwritten(call: Call) -> Iterator[IncidentError]:
             yield IncidentError(
                 call,
                 named[0][0] if named else next(iter(call.pulls)),
-                "a saved value is overwritten in place",
+                OVERWRITTEN,
                 f"{what} of shape {before.shape}, which the backward needs, has changed in "
                 f"{changed} of {before.size} elements since the forward pass",
             )

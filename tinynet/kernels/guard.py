@@ -8,7 +8,9 @@ one the error says so.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -25,17 +27,29 @@ def on_views(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def guarded(*args: Any, **settings: Any) -> Any:
+        args, settings = tuple(map(_view, args)), {k: _view(v) for k, v in settings.items()}
         try:
-            return function(*map(_view, args), **{k: _view(v) for k, v in settings.items()})
+            return function(*args, **settings)
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
             raise RuntimeError(
-                f"{name} writes into an array that it was given, which others use too. Compute a "
-                "new one, such as np.where(x > 0, dy, 0), or change a copy: dy = dy.copy()."
+                f"{name} writes into {_written(function, args, settings)}, which is read-only, "
+                "since others use it too. Compute a new array, such as np.where(x > 0, dy, 0), or "
+                "change a copy: dy = dy.copy()."
             ) from error
 
     return guarded
+
+
+def _written(function: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]) -> str:
+    """The name of the argument of which a copy lets `function` run."""
+    for place, name in zip(range(len(args)), inspect.signature(function).parameters):
+        if isinstance(args[place], np.ndarray):
+            with contextlib.suppress(ValueError):
+                function(*args[:place], args[place].copy(), *args[place + 1 :], **settings)
+                return name
+    return "an array that it was given"
 
 
 def body_on_views(body: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -181,8 +181,7 @@ def _gradient(
     if clues.x.size > MOST_ELEMENTS:
         return None
     try:
-        with np.errstate(all="ignore"):
-            found = clues.gradient(clues.dy, args, settings)
+        found = clues.gradient(clues.dy, args, settings)
     except ElsewhereError:
         return None
     return found if np.isfinite(found).all() else None

@@ -20,6 +20,7 @@ import numpy as np
 
 from tinynet.autograd import saved_arrays
 from tinynet.gradcheck.causes.clues import Clues, fresh
+from tinynet.gradcheck.trace import OVERWRITTEN
 
 KEPT = 8  # earlier contents of one array: more are the steps of a sum that is built up
 
@@ -76,7 +77,7 @@ def overwritten(clues: Clues) -> tuple[str, str] | None:
                 source = linecache.getline(versions.code.co_filename, line).strip()
                 where = f"line {line}" + (f", `{source}`," if source else "")
                 return (
-                    "a saved value is overwritten in place",
+                    OVERWRITTEN,
                     f"{where} changes an array of shape {array.shape} that the backward needs; "
                     "with what it held before that line the gradient is right",
                 )
