@@ -35,8 +35,7 @@ def on_views(function: Callable[..., Any], name: str) -> Callable[..., Any]:
                 raise
             raise RuntimeError(
                 f"{name} writes into {_written(function, args, settings)}, which is read-only, "
-                "since others use it too. Compute a new array, such as np.where(x > 0, dy, 0), or "
-                "change a copy: dy = dy.copy()."
+                "since others use it too. Compute a new array, or change a copy (.copy())."
             ) from error
 
     return guarded
