@@ -552,7 +552,7 @@ def first_batch(name, size=32):
 @pytest.mark.parametrize("name", [name for name in models.names() if not name.startswith("vgg")])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_the_models_that_come_along_are_healthy(name, optimizer):
-    """The VGG family, which takes seconds to build: `python -m benchmarks.doctor`."""
+    """The VGG family, which takes seconds to build: `python -m tests.long.doctor`."""
     shape = usual_shape(name)
     model = models.build(name, num_classes=10, in_channels=shape[0])
     given = tinynet.randn(4, *shape), tinynet.randint(0, 10, (4,))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from faults_by_hand import fault
 
-from benchmarks.faults import convolution as c
-from benchmarks.faults import elementwise as e
-from benchmarks.faults import normalisation as n
-from benchmarks.faults import pooling as p
+from tests.long.faults import convolution as c
+from tests.long.faults import elementwise as e
+from tests.long.faults import normalisation as n
+from tests.long.faults import pooling as p
 from tinynet.gradcheck.causes import diagnose, sliding
 from tinynet.gradcheck.causes.clues import Clues
 from tinynet.gradcheck.causes.uses import uses_of

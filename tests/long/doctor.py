@@ -1,9 +1,9 @@
 """The doctor on healthy trainings: every model at its usual size, every data set that is here.
 
 examples:
-  python -m benchmarks.doctor
-  python -m benchmarks.doctor --models lenet5,resnet20 --no-data
-  TINYNET_DATA=~/data python -m benchmarks.doctor --json figures.json
+  python -m tests.long.doctor
+  python -m tests.long.doctor --models lenet5,resnet20 --no-data
+  TINYNET_DATA=~/data python -m tests.long.doctor --json figures.json
 
 A finding here is a false alarm, and the exit code 1. Each model gets a batch of random images with
 the optimizer settings of its family; VGG without batch norm takes a learning rate of 0.005, since

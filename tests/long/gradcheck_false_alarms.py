@@ -1,6 +1,6 @@
 """False alarms of the gradient check: the whole table of operations, with many seeds.
 
-    python -m benchmarks.gradcheck_false_alarms [--seeds 200] [--slowest 10]
+    python -m tests.long.gradcheck_false_alarms [--seeds 200] [--slowest 10]
 
 Each seed draws new inputs for every row of `tinynet.gradcheck.table`, a new output gradient and
 new directions. All of these gradients are right, so every failure, and every check that is

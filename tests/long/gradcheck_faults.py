@@ -1,12 +1,12 @@
 """How many wrong backward passes are caught, and named: tinynet beside torch.autograd.gradcheck.
 
 examples:
-  python -m benchmarks.gradcheck_faults
-  python -m benchmarks.gradcheck_faults --only conv --show
-  python -m benchmarks.gradcheck_faults --json figures.json
+  python -m tests.long.gradcheck_faults
+  python -m tests.long.gradcheck_faults --only conv --show
+  python -m tests.long.gradcheck_faults --json figures.json
 
 Each fault is an operation in NumPy whose backward pass has one mistake, by itself or deep in a
-model (`benchmarks/faults/`). tinynet checks the operation with `gradcheck`, the model with
+model (`tests/long/faults/`). tinynet checks the operation with `gradcheck`, the model with
 `gradcheck_model`. PyTorch, where it is installed, gets the same NumPy code wrapped in an
 `autograd.Function`: the operation, or the whole model as a function of its parameters.
 
@@ -266,7 +266,7 @@ def share(values: Iterable[bool]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check all faults, print the tables. Exit code 1 if one was not caught."""
-    from benchmarks.faults import ALL
+    from tests.long.faults import ALL
 
     parser = common.new_parser(__doc__)
     parser.add_argument("--only", default="", metavar="TEXT", help="faults with TEXT in their name")

@@ -1,6 +1,6 @@
 """Kill a training process again and again, and see whether anything is ever lost.
 
-    python -m benchmarks.kill_training --kills 200
+    python -m tests.long.kill_training --kills 200
 
 `tinynet train --resume` is started, killed by SIGKILL at a random moment, and started again, until
 the run is done; then the next run, with the next optimizer and schedule, until there were enough

@@ -4,7 +4,7 @@ Each is a forward pass that is right and a backward pass with one mistake, in se
 strides and paddings. `ALL` lists them, those last that hide deep in a model.
 """
 
-from benchmarks.faults import convolution, pooling, normalisation, elementwise, broken, deep  # noqa: F401, I001
-from benchmarks.faults.planted import ALL, Planted
+from tests.long.faults import convolution, pooling, normalisation, elementwise, broken, deep  # noqa: F401, I001
+from tests.long.faults.planted import ALL, Planted
 
 __all__ = ["ALL", "Planted"]

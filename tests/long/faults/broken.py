@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.faults.planted import case, planted
+from tests.long.faults.planted import case, planted
 
 MATRIX = case((3, 4), (4, 2))
 SHAPE = "wrong shape"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.faults.planted import case, planted
+from tests.long.faults.planted import case, planted
 
 PLAIN = case((2, 3, 6, 5), (4, 3, 3, 3), (4,), stride=1, padding=0)
 PADDED = case((2, 2, 5, 6), (3, 2, 3, 3), (3,), stride=1, padding=1)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 import tinynet
-from benchmarks.faults import broken, convolution, elementwise, normalisation, pooling
-from benchmarks.faults.planted import ALL, Body, Planted
+from tests.long.faults import broken, convolution, elementwise, normalisation, pooling
+from tests.long.faults.planted import ALL, Body, Planted
 from tinynet import nn
 
 

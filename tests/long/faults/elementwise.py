@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.faults.planted import case, planted
+from tests.long.faults.planted import case, planted
 
 rng = np.random.default_rng(8)
 POSITIVE = rng.uniform(0.5, 2.0, (3, 4))

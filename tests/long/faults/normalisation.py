@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.faults.planted import case, planted
+from tests.long.faults.planted import case, planted
 
 
 def softmax(x, axis=-1):

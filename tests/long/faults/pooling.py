@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.faults.planted import case, planted
+from tests.long.faults.planted import case, planted
 
 EVEN = case((2, 2, 4, 6), kernel_size=2, stride=2)
 OVERLAPPING = case((2, 1, 5, 5), kernel_size=3, stride=1)

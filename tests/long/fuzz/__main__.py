@@ -1,10 +1,10 @@
 """Feed a reader of files from outside a great many files that are wrong.
 
 examples:
-  python -m benchmarks.fuzz                          what can be fuzzed
-  python -m benchmarks.fuzz npz --inputs 1000000     a million inputs
-  python -m benchmarks.fuzz all --inputs 10000       every reader, shortly
-  python -m benchmarks.fuzz npz --seed 3 --only 4711 one input again, with its traceback
+  python -m tests.long.fuzz                          what can be fuzzed
+  python -m tests.long.fuzz npz --inputs 1000000     a million inputs
+  python -m tests.long.fuzz all --inputs 10000       every reader, shortly
+  python -m tests.long.fuzz npz --seed 3 --only 4711 one input again, with its traceback
 
 Exits with 1 if an input raised anything but the allowed exception, took memory beyond twice its
 honest size, or did not come to an end; such inputs are written to --findings.
@@ -24,8 +24,8 @@ from typing import TextIO
 from tqdm import tqdm
 
 from benchmarks import common
-from benchmarks.fuzz.harness import Inputs, Report, fuzz
-from benchmarks.fuzz.targets import TARGETS
+from tests.long.fuzz.harness import Inputs, Report, fuzz
+from tests.long.fuzz.targets import TARGETS
 
 
 def main(argv: Sequence[str] | None = None) -> int:

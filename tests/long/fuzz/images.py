@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz.harness import Mutate, Target
+from tests.long.fuzz.harness import Mutate, Target
 from tinynet.data.folder import FREE_PIXELS, PIXELS_PER_BYTE, decode_image
 from tinynet.errors import DataError
 
