@@ -50,8 +50,9 @@ def by_tinynet(fault: Any) -> Result:
     start = time.perf_counter()
     try:
         report = _checked(fault)
-    except ValueError as error:  # refused: caught, with a sentence why
-        return Result(True, False, False, time.perf_counter() - start, str(error))
+    except (ValueError, RuntimeError) as error:  # refused, with a sentence why
+        seconds, said = time.perf_counter() - start, str(error)
+        return Result(True, said.startswith(fault.op.__name__), fault.cause in said, seconds, said)
     seconds = time.perf_counter() - start
     failures = report.failures
     named = bool(failures) and all(names(fault, failure) for failure in failures)
