@@ -4,7 +4,12 @@ Each is a forward pass that is right and a backward pass with one mistake, in se
 strides and paddings. `ALL` lists them, those last that hide deep in a model.
 """
 
-from tests.long.faults import convolution, pooling, normalisation, elementwise, broken, deep  # noqa: F401, I001
-from tests.long.faults.planted import ALL, Planted
+from tests.long.faults import table
+from tests.long.faults.deep import DEEP
+from tests.long.faults.planted import Planted, plant
 
-__all__ = ["ALL", "Planted"]
+NUMERIC = plant(table.NUMERIC)
+BROKEN = plant(table.BROKEN, seed=len(NUMERIC))
+ALL = NUMERIC + BROKEN + DEEP
+
+__all__ = ["ALL", "BROKEN", "DEEP", "NUMERIC", "Planted"]
