@@ -133,12 +133,12 @@ def torch_function(fault: Any) -> tuple[Callable[..., Any], list[np.ndarray]]:
     class Wrapped(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, *tensors: Any) -> Any:
-            y, ctx.pull = forward(*(t.detach().numpy() for t in tensors))
+            y, ctx.vjp = forward(*(t.detach().numpy() for t in tensors))
             return torch.from_numpy(np.array(y, dtype=np.float64))
 
         @staticmethod
         def backward(ctx: Any, dy: Any) -> Any:
-            gradients = ctx.pull(np.array(dy.numpy()))
+            gradients = ctx.vjp(np.array(dy.numpy()))
             return tuple(torch.from_numpy(np.array(g)) for g in gradients)
 
     return Wrapped.apply, inputs
@@ -149,8 +149,8 @@ Forward = Callable[..., tuple[np.ndarray, Callable[[np.ndarray], Iterable[np.nda
 
 def _operation(fault: Any) -> tuple[Forward, list[np.ndarray]]:
     def forward(*inputs: np.ndarray) -> Any:
-        y, *pulls = fault.op(*inputs, **fault.settings)
-        return y, lambda dy: [pull(dy) for pull in pulls[: len(inputs)]]
+        y, *vjps = fault.op(*inputs, **fault.settings)
+        return y, lambda dy: [vjp(dy) for vjp in vjps[: len(inputs)]]
 
     return forward, fault.inputs
 
@@ -169,12 +169,12 @@ def _model(fault: Any) -> tuple[Forward, list[np.ndarray]]:
             parameter.data = value.copy()
         y = loss(model(x), target)
 
-        def pull(dy: np.ndarray) -> list[np.ndarray]:
+        def vjp(dy: np.ndarray) -> list[np.ndarray]:
             model.zero_grad()
             y.backward(dy, retain_graph=True)  # PyTorch's check goes back several times
             return [np.zeros(p.shape) if p.grad is None else p.grad.data for p in parameters]
 
-        return y.data, pull
+        return y.data, vjp
 
     return forward, [parameter.data.copy() for parameter in parameters]
 

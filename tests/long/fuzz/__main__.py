@@ -111,15 +111,15 @@ def _run(name: str, inputs: int, seed: int, first: int) -> Report:
 @contextlib.contextmanager
 def _libraries_silenced() -> Iterator[TextIO]:
     """What C libraries write to stderr about every broken image is lost; stderr proper is given."""
-    kept = os.dup(2)
+    stderr = os.dup(2)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
     try:
-        with open(kept, "w", closefd=False) as terminal:
+        with open(stderr, "w", closefd=False) as terminal:
             yield terminal
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(silence)
 
 
