@@ -50,7 +50,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer of {least} or more")
         return int(text)
 
     return parse
@@ -59,6 +59,48 @@ def at_least(least: int) -> Callable[[str], int]:
 def sizes(text: str) -> list[int]:
     """An argparse type: integers of 1 or more, separated by commas."""
     return [at_least(1)(part.strip()) for part in text.split(",")]
+
+
+def add_list(
+    parser: argparse.ArgumentParser, kind: str, known: Iterable[str], default: Iterable[str]
+) -> None:
+    """An option such as --nets: names of a kind, separated by commas."""
+    known, default = list(known), list(default)
+    shown = "all" if default == known else ",".join(default)
+    parser.add_argument(
+        f"--{kind}s",
+        type=names(kind, known),
+        default=default,
+        metavar="LIST",
+        help=f"of {', '.join(known)} (default: {shown})",
+    )
+
+
+def add_batch(
+    parser: argparse.ArgumentParser,
+    default: Sequence[int],
+    option: str = "--batch",
+    what: str = "batch sizes",
+) -> None:
+    """The option --batch."""
+    parser.add_argument(
+        option,
+        type=sizes,
+        default=list(default),
+        metavar="LIST",
+        help=f"{what} (default {','.join(map(str, default))})",
+    )
+
+
+def add_seeds(parser: argparse.ArgumentParser, default: int) -> None:
+    """The option --seeds."""
+    parser.add_argument(
+        "--seeds",
+        type=at_least(1),
+        default=default,
+        metavar="N",
+        help=f"how many seeds, from 0 on (default {default})",
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

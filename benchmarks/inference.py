@@ -40,27 +40,9 @@ def make_step(
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = common.new_parser(__doc__)
-    parser.add_argument(
-        "--nets",
-        type=common.names("net", SHOWN),
-        default=["lenet", "vgg16"],
-        metavar="LIST",
-        help=f"of {', '.join(SHOWN)} (default: lenet,vgg16)",
-    )
-    parser.add_argument(
-        "--batch",
-        type=common.sizes,
-        default=[1, 128],
-        metavar="LIST",
-        help="batch sizes of all but vgg16 (default 1,128)",
-    )
-    parser.add_argument(
-        "--vgg16-batch",
-        type=common.sizes,
-        default=[1],
-        metavar="LIST",
-        help="batch sizes of vgg16 (default 1)",
-    )
+    common.add_list(parser, "net", SHOWN, ["lenet", "vgg16"])
+    common.add_batch(parser, [1, 128], what="batch sizes of all but vgg16")
+    common.add_batch(parser, [1], "--vgg16-batch", "batch sizes of vgg16")
     common.add_contestants(parser)
     common.add_rounds(parser, rounds=6, seconds=0.5)
     common.add_json(parser)

@@ -167,13 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="PATH",
         help="colour images: a folder or a zip file (default: $TINYNET_RGB)",
     )
-    parser.add_argument(
-        "--seeds",
-        type=common.at_least(1),
-        default=3,
-        metavar="N",
-        help="how many seeds, from 0 on (default 3)",
-    )
+    common.add_seeds(parser, 3)
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write the table and the machine to FILE"
     )

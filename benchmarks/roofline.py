@@ -223,20 +223,8 @@ def measure(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that say what is measured."""
     shown = [name for name in NETS if name != "vgg16"]
-    parser.add_argument(
-        "--nets",
-        type=common.names("net", shown),
-        default=shown,
-        metavar="LIST",
-        help=f"of {', '.join(shown)} (default: all)",
-    )
-    parser.add_argument(
-        "--batch",
-        type=common.sizes,
-        default=[128],
-        metavar="LIST",
-        help="batch sizes (default 128)",
-    )
+    common.add_list(parser, "net", shown, shown)
+    common.add_batch(parser, [128])
     common.add_contestants(parser)
 
 

@@ -94,13 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = common.new_parser(__doc__)
     common.add_data_dir(parser)
-    parser.add_argument(
-        "--seeds",
-        type=common.at_least(1),
-        default=5,
-        metavar="N",
-        help="how many seeds, from 0 on (default 5)",
-    )
+    common.add_seeds(parser, 5)
     parser.add_argument(
         "--epochs",
         type=common.at_least(1),

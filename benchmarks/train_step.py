@@ -36,20 +36,8 @@ def make_step(
 
 def add_arguments(parser: argparse.ArgumentParser, seconds: float = 0.5) -> None:
     """The options that say what is measured."""
-    parser.add_argument(
-        "--nets",
-        type=common.names("net", TRAINED),
-        default=list(TRAINED),
-        metavar="LIST",
-        help=f"of {', '.join(TRAINED)} (default: all)",
-    )
-    parser.add_argument(
-        "--batch",
-        type=common.sizes,
-        default=[1, 32, 128],
-        metavar="LIST",
-        help="batch sizes (default 1,32,128)",
-    )
+    common.add_list(parser, "net", TRAINED, TRAINED)
+    common.add_batch(parser, [1, 32, 128])
     common.add_contestants(parser)
     common.add_rounds(parser, rounds=6, seconds=seconds)
 

@@ -13,7 +13,7 @@ from tinynet.gradcheck.fault import Fault
 def differences(forward, args, place, settings, dy):
     """The gradient of sum(dy * y) with respect to args[place], by central differences."""
     x = args[place].astype(np.float64)
-    slope = np.empty(x.shape)
+    gradient = np.empty(x.shape)
     for index in np.ndindex(x.shape):
         losses = []
         for sign in (1, -1):
@@ -21,8 +21,8 @@ def differences(forward, args, place, settings, dy):
             moved[index] += sign * STEP
             given = [moved if i == place else a for i, a in enumerate(args)]
             losses.append((dy * output_of(forward(*given, **settings))).sum())
-        slope[index] = (losses[0] - losses[1]) / (2 * STEP)
-    return slope
+        gradient[index] = (losses[0] - losses[1]) / (2 * STEP)
+    return gradient
 
 
 def fault(body, inputs, settings=None, argument="x", seed=0, analytic=None):
@@ -30,7 +30,7 @@ def fault(body, inputs, settings=None, argument="x", seed=0, analytic=None):
     settings = settings or {}
     names = tuple(inspect.signature(body).parameters)
     place = names.index(argument)
-    y, *pulls = body(*inputs, **settings)
+    y, *vjps = body(*inputs, **settings)
     y = np.asarray(y)
     dy = np.random.default_rng(seed).standard_normal(y.shape)
     numeric = {i: differences(body, inputs, i, settings, dy) for i in range(len(inputs))}
@@ -44,10 +44,10 @@ def fault(body, inputs, settings=None, argument="x", seed=0, analytic=None):
         place=place,
         dy=dy,
         y=y,
-        analytic=np.array(pulls[place](dy) if analytic is None else analytic, dtype=np.float64),
+        analytic=np.array(vjps[place](dy) if analytic is None else analytic, dtype=np.float64),
         numeric=numeric.pop(place),
         noise=np.full(shape, 1e-9 * max(1.0, float(np.abs(y).max()))),
         others=numeric,
-        pull=pulls[place] if analytic is None else None,
+        pull=vjps[place] if analytic is None else None,
         numeric_for=lambda u: differences(body, inputs, place, settings, u),
     )

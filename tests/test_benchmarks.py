@@ -66,10 +66,10 @@ def test_an_unknown_net_names_the_nearest(capsys):
 
 
 @pytest.mark.parametrize("text", ["0", "1,x", "-3", ""])
-def test_batch_sizes_are_whole_numbers_above_0(text, capsys):
+def test_batch_sizes_are_integers_above_0(text, capsys):
     with pytest.raises(SystemExit):
         train_step.main([f"--batch={text}"])
-    assert "is no whole number of 1 or more" in capsys.readouterr().err
+    assert "is not an integer of 1 or more" in capsys.readouterr().err
 
 
 def contestants(**given):

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import kill_training, soak
-from benchmarks.fuzz import checkpoint
-from benchmarks.fuzz.harness import fuzz
-from benchmarks.soak import Samples, judge
+from tests.long import kill_training, soak
+from tests.long.fuzz import checkpoint
+from tests.long.fuzz.harness import fuzz
+from tests.long.soak import Samples, judge
 
 
 def test_runs_survive_kills_at_random_moments(tmp_path, capsys):

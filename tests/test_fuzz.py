@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.fuzz.__main__ import main
-from benchmarks.fuzz.harness import Inputs, Target, fuzz
-from benchmarks.fuzz.targets import TARGETS
+from tests.long.fuzz.__main__ import main
+from tests.long.fuzz.harness import Inputs, Target, fuzz
+from tests.long.fuzz.targets import TARGETS
 from tinynet.errors import DataError
 
 INPUTS = {"image": 1000, "npz": 2000, "archive": 2000}
@@ -48,7 +48,7 @@ def test_planted_faults_are_found():
 
 
 def test_an_endless_loop_is_found(monkeypatch):
-    monkeypatch.setattr("benchmarks.fuzz.harness.LONGEST", 0.05)
+    monkeypatch.setattr("tests.long.fuzz.harness.LONGEST", 0.05)
 
     def loop(data: bytes) -> None:
         while data != b"ABC":

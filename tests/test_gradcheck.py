@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from benchmarks.gradcheck_false_alarms import alarms
+from tests.long.gradcheck_false_alarms import alarms
 from tinynet import gradcheck, gradcheck_model, kernels, models, nn
 from tinynet.gradcheck import GradientError
 from tinynet.nn import functional as F

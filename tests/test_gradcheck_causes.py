@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from faults_by_hand import fault
 
-from benchmarks.faults import convolution as c
-from benchmarks.faults import elementwise as e
-from benchmarks.faults import normalisation as n
-from benchmarks.faults import pooling as p
+from tests.long.faults import ALL
+from tests.long.faults import operations as o
 from tinynet.gradcheck.causes import diagnose, sliding
 from tinynet.gradcheck.causes.clues import Clues
 from tinynet.gradcheck.causes.uses import uses_of
@@ -29,57 +27,21 @@ def conv_inputs(rng):
     return [rng.standard_normal(s) for s in [(2, 3, 7, 7), (2, 3, 3, 3), (2,)]]
 
 
-def right_conv(x, w, b, stride, padding):
-    return c.with_wrong_dx(
-        lambda dy: c.right_dx(dy, x, w, stride, padding), x, w, b, stride, padding
-    )
-
-
-def right_max_pool(x, kernel_size, stride):
-    def dx(dy):
-        dx = np.zeros_like(x)
-        for row, column, at in p.windows(x, kernel_size, stride):
-            mask = p.winners(x, at, None, row, column)
-            dx[at] += mask * dy[..., row, column, None, None]
-        return dx
-
-    return p.pooled(x, kernel_size, stride, np.max), dx
-
-
-def right_softmax(x):
-    y = n.softmax(x)
-    return y, lambda dy: y * (dy - (dy * y).sum(-1, keepdims=True))
-
-
-def right_batch_norm(x, w, b, eps):
-    axes = n.over_batch(x)
-
-    def dx(dy, u, s, h):
-        dh = dy * n.column(w, x)
-        return s * (dh - dh.mean(axes, keepdims=True) - h * (dh * h).mean(axes, keepdims=True))
-
-    return n.batch_norm(dx, x, w, b, eps, 0)
-
-
-def right_linear(x, w, b):
-    return x @ w.T + b, lambda dy: dy @ w, lambda dy: dy.T @ x, lambda dy: dy.sum(0)
-
-
-def right_tanh(x):
-    y = np.tanh(x)
-    return y, lambda dy: dy * (1 - y * y)
+def wrong_op(name):
+    """The planted operation of this name."""
+    return next(fault.op for fault in ALL if fault.op.__name__ == name)
 
 
 RIGHT = [
-    (right_conv, [(2, 2, 3, 4), (2, 2, 3, 2), (2,)], CONV, "x"),
-    (right_conv, [(2, 2, 5, 4), (2, 2, 3, 2), (2,)], CONV, "w"),
-    (right_conv, [(2, 2, 5, 4), (2, 2, 3, 2), (2,)], CONV, "b"),
-    (right_max_pool, [(2, 1, 5, 5)], {"kernel_size": 3, "stride": 2}, "x"),
-    (right_softmax, [(3, 4)], {}, "x"),
-    (right_batch_norm, [(3, 2, 4, 3), (2,), (2,)], {"eps": 1e-5}, "x"),
-    (right_linear, [(4, 3), (3, 3), (3,)], {}, "x"),
-    (right_linear, [(4, 3), (3, 3), (3,)], {}, "w"),
-    (right_tanh, [(3, 4)], {}, "x"),
+    (o.conv, [(2, 2, 3, 4), (2, 2, 3, 2), (2,)], CONV, "x"),
+    (o.conv, [(2, 2, 5, 4), (2, 2, 3, 2), (2,)], CONV, "w"),
+    (o.conv, [(2, 2, 5, 4), (2, 2, 3, 2), (2,)], CONV, "b"),
+    (o.max_pool, [(2, 1, 5, 5)], {"kernel_size": 3, "stride": 2}, "x"),
+    (o.softmax, [(3, 4)], {}, "x"),
+    (o.batch_norm, [(3, 2, 4, 3), (2,), (2,)], {"eps": 1e-5}, "x"),
+    (o.linear, [(4, 3), (3, 3), (3,)], {}, "x"),
+    (o.linear, [(4, 3), (3, 3), (3,)], {}, "w"),
+    (o.tanh, [(3, 4)], {}, "x"),
 ]
 NAMES = [f"{body.__name__} {argument}" for body, _, _, argument in RIGHT]
 
@@ -116,7 +78,7 @@ def test_a_right_gradient_gets_no_name(row, rng):
 
 def test_a_mistake_that_explains_all_but_one_element_is_not_named(rng):
     inputs = conv_inputs(rng)
-    wrong = fault(c.conv_dw_flipped, inputs, CONV, "w")
+    wrong = fault(wrong_op("conv_dw_flipped"), inputs, CONV, "w")
     assert diagnose(wrong)[0] == "kernel gradient flipped"
     wrong.analytic[0, 1, 2, 0] += 1e-3
     assert diagnose(wrong) is None
@@ -126,7 +88,7 @@ def test_a_name_means_nothing_and_settings_may_be_hidden(rng):
     """The convolution is recognised by its numbers, whatever it is called and told."""
 
     def thing(image, kernel):
-        return c.conv_without_stride(image, kernel, np.zeros(2), 2, 1)[:3]
+        return wrong_op("conv_without_stride")(image, kernel, np.zeros(2), 2, 1)[:3]
 
     x, w, _ = conv_inputs(rng)
     cause, evidence = diagnose(fault(thing, [x, w], argument="image"))
@@ -138,17 +100,17 @@ def test_the_evidence_has_the_numbers(rng):
     inputs = conv_inputs(rng)
 
     def scaled(x, w, b, stride, padding):
-        y, dx, dw, db = right_conv(x, w, b, stride, padding)
+        y, dx, dw, db = o.conv(x, w, b, stride, padding)
         return y, dx, lambda dy: dw(dy) * (dy.shape[2] * dy.shape[3]), db
 
     assert diagnose(fault(scaled, inputs, CONV, "w")) == (
         "constant factor",
         "analytic = 16 x numeric; 16 = OH*OW (all 54 elements)",
     )
-    cause, evidence = diagnose(fault(c.conv_not_cropped, inputs, CONV))
+    cause, evidence = diagnose(fault(wrong_op("conv_not_cropped"), inputs, CONV))
     assert cause == "padding cropped at the wrong side"
     assert "shifted by (1, 1): padding (0, 0) for (1, 1)" in evidence
-    cause, evidence = diagnose(fault(e.swish, [rng.standard_normal((3, 4))]))
+    cause, evidence = diagnose(fault(wrong_op("swish"), [rng.standard_normal((3, 4))]))
     assert evidence == (
         "x enters the result in 2 ways (negative, multiply); analytic = the sum without negative "
         "(all 12 elements)"
@@ -194,7 +156,7 @@ def test_few_elements_are_looked_at_with_another_output_gradient(rng):
 
 
 def test_kinks_without_a_numeric_gradient_do_not_hide_the_mistake(rng):
-    wrong = fault(e.relu_without_mask, [rng.standard_normal((4, 5))])
+    wrong = fault(wrong_op("relu_without_mask"), [rng.standard_normal((4, 5))])
     wrong.numeric[0, 0], wrong.noise[0, 0] = np.nan, np.inf
     assert diagnose(wrong)[0] == "output gradient returned unchanged"
 
@@ -202,9 +164,9 @@ def test_kinks_without_a_numeric_gradient_do_not_hide_the_mistake(rng):
 @pytest.mark.parametrize(
     ("body", "shapes", "argument"),
     [
-        (e.linear_transposed, [(4, 5), (5, 5), (5,)], "x"),
-        (e.swish, [(3, 4)], "x"),
-        (e.batched_product, [(3, 2, 4), (4, 2)], "w"),
+        (wrong_op("linear_transposed"), [(4, 5), (5, 5), (5,)], "x"),
+        (wrong_op("swish"), [(3, 4)], "x"),
+        (wrong_op("batched_product"), [(3, 2, 4), (4, 2)], "w"),
     ],
 )
 def test_the_order_in_memory_makes_no_difference(body, shapes, argument, rng):
@@ -271,7 +233,7 @@ def test_the_three_sides_of_the_convolution_are_one_form(groups, stride, dilatio
     assert (sliding.weigh(x, dy, w.shape, geometry, group_of) * w).sum() == pytest.approx(form)
     if groups == 1 and dilation == (1, 1) and stride == (1, 1):
         padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (2, 2)))
-        assert np.allclose(y, c.forward(padded, w, np.zeros(6), 1, 0))
+        assert np.allclose(y, o.conv_y(padded, w, 1, 0))
 
 
 def test_geometries_are_found_from_the_sizes_and_those_of_the_settings_come_first():
@@ -293,6 +255,6 @@ def test_uses_are_seen_through_views_methods_and_functions(rng):
 
 def test_the_jacobian_is_left_out_where_it_would_be_large(rng, monkeypatch):
     monkeypatch.setattr(sys.modules[Clues.__module__], "LARGEST_JACOBIAN", 10)
-    wrong = fault(c.my_conv, conv_inputs(rng), CONV)
+    wrong = fault(wrong_op("my_conv"), conv_inputs(rng), CONV)
     assert Clues(wrong).jacobian is None
     assert diagnose(wrong)[0] == "kernel not flipped"  # known in closed form

@@ -8,14 +8,10 @@ import numpy as np
 import pytest
 from faults_by_hand import fault as by_hand
 
-from benchmarks import gradcheck_faults
-from benchmarks.faults import ALL, broken
-from benchmarks.gradcheck_faults import by_tinynet, causes_of
+from tests.long import gradcheck_faults
+from tests.long.faults import ALL, BROKEN, DEEP, NUMERIC
+from tests.long.gradcheck_faults import by_tinynet, causes_of
 from tinynet.gradcheck.causes import diagnose
-
-NUMERIC = [f for f in ALL if f.build is None and f.op.__module__ != broken.__name__]
-BROKEN = [f for f in ALL if f.build is None and f.op.__module__ == broken.__name__]
-DEEP = [f for f in ALL if f.build is not None]
 
 
 def name(fault):

@@ -1,7 +1,7 @@
 """Killed at any moment, a run loses nothing that was saved, and ends as if nothing had happened.
 
 Each process here is killed by SIGKILL at a moment of its own doing, so nothing depends on time.
-Random moments, and many more of them: `python -m benchmarks.kill_training`.
+Random moments, and many more of them: `python -m tests.long.kill_training`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Feed a reader of files from outside a great many files that are wrong.
 
 examples:
-  python -m benchmarks.fuzz                          what can be fuzzed
-  python -m benchmarks.fuzz npz --inputs 1000000     a million inputs
-  python -m benchmarks.fuzz all --inputs 10000       every reader, shortly
-  python -m benchmarks.fuzz npz --seed 3 --only 4711 one input again, with its traceback
+  python -m tests.long.fuzz                          what can be fuzzed
+  python -m tests.long.fuzz npz --inputs 1000000     a million inputs
+  python -m tests.long.fuzz all --inputs 10000       every reader, shortly
+  python -m tests.long.fuzz npz --seed 3 --only 4711 one input again, with its traceback
 
 Exits with 1 if an input raised anything but the allowed exception, took memory beyond twice its
 honest size, or did not come to an end; such inputs are written to --findings.
@@ -24,8 +24,8 @@ from typing import TextIO
 from tqdm import tqdm
 
 from benchmarks import common
-from benchmarks.fuzz.harness import Inputs, Report, fuzz
-from benchmarks.fuzz.targets import TARGETS
+from tests.long.fuzz.harness import Inputs, Report, fuzz
+from tests.long.fuzz.targets import TARGETS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,15 +111,15 @@ def _run(name: str, inputs: int, seed: int, first: int) -> Report:
 @contextlib.contextmanager
 def _libraries_silenced() -> Iterator[TextIO]:
     """What C libraries write to stderr about every broken image is lost; stderr proper is given."""
-    kept = os.dup(2)
+    stderr = os.dup(2)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
     try:
-        with open(kept, "w", closefd=False) as terminal:
+        with open(stderr, "w", closefd=False) as terminal:
             yield terminal
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(silence)
 
 

@@ -1,13 +1,13 @@
 """The doctor on healthy trainings: every model at its usual size, every data set that is here.
 
 examples:
-  python -m benchmarks.doctor
-  python -m benchmarks.doctor --models lenet5,resnet20 --no-data
-  TINYNET_DATA=~/data python -m benchmarks.doctor --json figures.json
+  python -m tests.long.doctor
+  python -m tests.long.doctor --models lenet5,resnet20 --no-data
+  TINYNET_DATA=~/data python -m tests.long.doctor --json figures.json
 
 A finding here is a false alarm, and the exit code 1. Each model gets a batch of random images with
 the optimizer settings of its family; VGG without batch norm takes a learning rate of 0.005, since
-at 0.05 from the start it does run away. MNIST and the like are looked at if their files are there,
+at 0.05 from the start it does diverge. MNIST and the like are looked at if their files are there,
 and folders of images that are given with --folder. VGG at 224x224 takes minutes and 3 GiB of
 memory.
 """
@@ -64,16 +64,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tinynet.training import make_optimizer
 
     parser = common.new_parser(__doc__)
-    parser.add_argument("--models", default=",".join(models.names()), metavar="A,B,...")
+    common.add_list(parser, "model", models.names(), models.names())
     parser.add_argument("--no-data", action="store_true", help="the models on noise alone")
     parser.add_argument("--folder", action="append", default=[], metavar="PATH[?size=N]")
     common.add_json(parser)
     args = parser.parse_args(argv)
-    names = [name for name in args.models.split(",") if name]
     sets = [] if args.no_data else [*available(), *(f"folder:{path}" for path in args.folder)]
     rows, alarms = [], 0
     tinynet.manual_seed(0)
-    for name, chosen, model, batch in trainings(names, sets):
+    for name, chosen, model, batch in trainings(args.models, sets):
         lr = 0.005 if name.startswith("vgg") else None
         start = time.perf_counter()
         report = tinynet.doctor(

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 import tinynet
-from benchmarks.faults import broken, convolution, elementwise, normalisation, pooling
-from benchmarks.faults.planted import ALL, Body, Planted
+from tests.long.faults.planted import Body, Planted, faulty
+from tests.long.faults.table import BROKEN, NUMERIC
 from tinynet import nn
 
 
@@ -86,10 +86,10 @@ def residual_net(op: Body) -> nn.Module:
     )
 
 
-def hide(
-    op: Body, argument: str, cause: str, net: Callable[..., nn.Module], *shapes, **settings
-) -> None:
-    """Plant an operation in a net, checked on the cross-entropy of a batch of four."""
+def hide(name: str, net: Callable[..., nn.Module], *shapes, **settings) -> Planted:
+    """An operation of the table in a net, checked on the cross-entropy of a batch of four."""
+    _, operation, argument, cause, change, *_ = ROWS[name]
+    op = faulty(name, operation, argument, change)
 
     def build() -> tuple[nn.Module, object]:
         tinynet.manual_seed(11)
@@ -97,41 +97,39 @@ def hide(
 
     build.__name__ = net.__name__
     batch = [np.random.default_rng(3).standard_normal((4, 1, 10, 10)), np.array([0, 2, 1, 2])]
-    ALL.append(Planted(op, batch, settings, argument, cause, build))
+    return Planted(op, batch, settings, argument, cause, build)
 
 
-PLAIN = {"stride": 1, "padding": 1}
-STRIDED = {"stride": 2, "padding": 1}
-c, p, n, e = convolution, pooling, normalisation, elementwise
+ROWS = {row[0]: row for row in NUMERIC + BROKEN}
 
-hide(c.my_conv, "x", "kernel not flipped", third_convolution, **PLAIN)
-hide(c.my_conv, "x", "kernel not flipped", third_convolution, **STRIDED)
-hide(c.conv_transposed_kernel, "x", "kernel spatially transposed", third_convolution, **PLAIN)
-hide(c.conv_swapped_channels, "x", "input and output channels swapped", third_convolution, **PLAIN)
-hide(c.conv_not_cropped, "x", "padding cropped at the wrong side", third_convolution, **PLAIN)
-hide(c.conv_without_stride, "x", "stride ignored", third_convolution, **STRIDED)
-hide(c.conv_overwrites, "x", "missing accumulation", third_convolution, **PLAIN)
-hide(c.conv_dw_flipped, "w", "kernel gradient flipped", third_convolution, **PLAIN)
-hide(c.conv_dw_last_image, "w", "missing sum over an axis", third_convolution, **STRIDED)
-hide(c.conv_dw_over_batch, "w", "constant factor", third_convolution, **PLAIN)
-hide(c.conv_db_mean, "b", "mean used for sum", third_convolution, **PLAIN)
-hide(c.conv_db_first_image, "b", "bias gradient missing an axis", third_convolution, **STRIDED)
-hide(p.max_pool_spread, "x", "max-pool gradient spread over the window", pooled_net,
-     kernel_size=2, stride=2)  # fmt: skip
-hide(p.max_pool_overwrites, "x", "missing accumulation", pooled_net, kernel_size=3, stride=2)
-hide(p.avg_pool_not_divided, "x", "average not divided", pooled_net, kernel_size=2, stride=2)
-hide(n.my_batch_norm, "x", n.CONSTANT, normalised_net, eps=1e-5)
-hide(n.batch_norm_without_scale, "x", "w left out", normalised_net, eps=1e-5)
-hide(n.batch_norm_dw_of_input, "w", "input not normalised in the gradient of the scale",
-     normalised_net, eps=1e-5)  # fmt: skip
-hide(e.linear_transposed, "x", "transposed weight", dense_net, (5, 5), (5,))
-hide(e.linear_dw_mean, "w", "mean used for sum", dense_net, (5, 5), (5,))
-hide(e.linear_db_first, "b", "bias gradient missing an axis", dense_net, (5, 5), (5,))
-hide(e.swish, "x", "missing accumulation", dense_net)
-hide(e.residual, "x", "missing accumulation", dense_net, (5, 5))
-hide(n.my_softmax, "x", n.SOFTMAX, dense_net)
-hide(e.relu_without_mask, "x", "output gradient returned unchanged", dense_net)
-hide(broken.linear_db_per_example, "b", broken.SHAPE, dense_net, (5, 5), (5,))
-hide(broken.sigmoid_in_place, "x", broken.OVERWRITTEN, dense_net)
-hide(broken.relu_on_dy, "x", "the output gradient is overwritten in place", residual_net)
-hide(e.relu_without_mask, "x", "output gradient returned unchanged", residual_net)
+DEEP = [
+    hide("my_conv", third_convolution, stride=1, padding=1),
+    hide("my_conv", third_convolution, stride=2, padding=1),
+    hide("conv_transposed_kernel", third_convolution, stride=1, padding=1),
+    hide("conv_swapped_channels", third_convolution, stride=1, padding=1),
+    hide("conv_not_cropped", third_convolution, stride=1, padding=1),
+    hide("conv_without_stride", third_convolution, stride=2, padding=1),
+    hide("conv_overwrites", third_convolution, stride=1, padding=1),
+    hide("conv_dw_flipped", third_convolution, stride=1, padding=1),
+    hide("conv_dw_last_image", third_convolution, stride=2, padding=1),
+    hide("conv_dw_over_batch", third_convolution, stride=1, padding=1),
+    hide("conv_db_mean", third_convolution, stride=1, padding=1),
+    hide("conv_db_first_image", third_convolution, stride=2, padding=1),
+    hide("max_pool_spread", pooled_net, kernel_size=2, stride=2),
+    hide("max_pool_overwrites", pooled_net, kernel_size=3, stride=2),
+    hide("avg_pool_not_divided", pooled_net, kernel_size=2, stride=2),
+    hide("my_batch_norm", normalised_net, eps=1e-5),
+    hide("batch_norm_without_scale", normalised_net, eps=1e-5),
+    hide("batch_norm_dw_of_input", normalised_net, eps=1e-5),
+    hide("linear_transposed", dense_net, (5, 5), (5,)),
+    hide("linear_dw_mean", dense_net, (5, 5), (5,)),
+    hide("linear_db_first", dense_net, (5, 5), (5,)),
+    hide("swish", dense_net),
+    hide("residual", dense_net, (5, 5)),
+    hide("my_softmax", dense_net),
+    hide("relu_without_mask", dense_net),
+    hide("linear_db_per_example", dense_net, (5, 5), (5,)),
+    hide("sigmoid_in_place", dense_net),
+    hide("relu_on_dy", residual_net),
+    hide("relu_without_mask", residual_net),
+]

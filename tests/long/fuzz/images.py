@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz.harness import Mutate, Target
+from tests.long.fuzz.harness import Mutate, Target
 from tinynet.data.folder import FREE_PIXELS, PIXELS_PER_BYTE, decode_image
 from tinynet.errors import DataError
 
@@ -35,17 +35,17 @@ def image_seeds() -> list[bytes]:
     colour = Image.fromarray(rng.integers(0, 256, (9, 11, 3), np.uint8))
     deep = Image.fromarray(rng.integers(0, 65536, (9, 11)).astype(np.uint16))
     palette = colour.quantize(7)
-    turned = Image.Exif()
-    turned[0x0112] = 6
+    rotated = Image.Exif()
+    rotated[0x0112] = 6
     saved: list[tuple[Any, str, dict[str, Any]]] = [
         (grey, "PNG", {}),
-        (colour, "PNG", {"exif": turned}),
+        (colour, "PNG", {"exif": rotated}),
         (colour.convert("RGBA"), "PNG", {}),
         (grey.convert("LA"), "PNG", {}),
         (palette, "PNG", {"transparency": 1, "bits": 4}),
         (deep, "PNG", {}),
         (grey.convert("1"), "PNG", {}),
-        (colour, "JPEG", {"exif": turned}),
+        (colour, "JPEG", {"exif": rotated}),
         (grey, "JPEG", {"progressive": True}),
         (colour.convert("CMYK"), "JPEG", {}),
         (palette, "GIF", {"transparency": 1}),

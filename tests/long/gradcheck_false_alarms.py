@@ -1,6 +1,6 @@
 """False alarms of the gradient check: the whole table of operations, with many seeds.
 
-    python -m benchmarks.gradcheck_false_alarms [--seeds 200] [--slowest 10]
+    python -m tests.long.gradcheck_false_alarms [--seeds 200] [--slowest 10]
 
 Each seed draws new inputs for every row of `tinynet.gradcheck.table`, a new output gradient and
 new directions. All of these gradients are right, so every failure, and every check that is
@@ -9,12 +9,12 @@ refused, is a false alarm. Exit code 1 if there is one.
 
 from __future__ import annotations
 
-import argparse
 import time
 
 import numpy as np
 
 import tinynet
+from benchmarks import common
 from tinynet.gradcheck import gradcheck
 from tinynet.gradcheck.table import table
 
@@ -39,10 +39,14 @@ def alarms(seed: int) -> tuple[list[str], dict[str, float], int]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=200, metavar="N", help="default: 200")
+    parser = common.new_parser(__doc__)
+    common.add_seeds(parser, 200)
     parser.add_argument(
-        "--slowest", type=int, default=0, metavar="N", help="print the rows that take longest"
+        "--slowest",
+        type=common.at_least(0),
+        default=0,
+        metavar="N",
+        help="print the rows that take longest",
     )
     options = parser.parse_args()
     count = options.seeds

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fuzz.harness import Mutate, Target
+from tests.long.fuzz.harness import Mutate, Target
 from tinynet import data, nn, optim
 from tinynet.errors import CheckpointError
 from tinynet.nn import functional as F

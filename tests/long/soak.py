@@ -1,6 +1,6 @@
 """Train for 100,000 steps and see whether anything grows: memory, open files, the time of a step.
 
-    python -m benchmarks.soak --json soak.json --plot soak.png
+    python -m tests.long.soak --json soak.json --plot soak.png
 
 A small convolutional net with batch normalisation and dropout is trained by `fit` on the digits,
 augmented, twenty times over in an epoch (898 steps), with a checkpoint every thousand steps and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.fuzz import checkpoint, data, images
-from benchmarks.fuzz.harness import Target
+from tests.long.fuzz import checkpoint, data, images
+from tests.long.fuzz.harness import Target
 
 TARGETS: dict[str, Target] = {**data.TARGETS, **images.TARGETS, **checkpoint.TARGETS}

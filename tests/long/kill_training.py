@@ -1,11 +1,11 @@
 """Kill a training process again and again, and see whether anything is ever lost.
 
-    python -m benchmarks.kill_training --kills 200
+    python -m tests.long.kill_training --kills 200
 
 `tinynet train --resume` is started, killed by SIGKILL at a random moment, and started again, until
 the run is done; then the next run, with the next optimizer and schedule, until there were enough
 kills. After every kill the last checkpoint must load. At the end the weights and the history must
-be those of a run that nobody killed, to the bit. The runs have batch normalisation, augmentation,
+be those of a run that nobody killed, bit for bit. The runs have batch normalisation, augmentation,
 momentum, a validation part and a checkpoint after every few steps, so many kills fall into saves.
 """
 
@@ -177,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not found.faults:
         print(
             "after every kill the last checkpoint loaded, and every run ended with the weights "
-            "and the history of its twin that was not killed, to the bit"
+            "and the history of its twin that was not killed, bit for bit"
         )
     if args.json is not None:
         figures = {"machine": machine.describe(), **asdict(found)}

@@ -1,12 +1,12 @@
 """How many wrong backward passes are caught, and named: tinynet beside torch.autograd.gradcheck.
 
 examples:
-  python -m benchmarks.gradcheck_faults
-  python -m benchmarks.gradcheck_faults --only conv --show
-  python -m benchmarks.gradcheck_faults --json figures.json
+  python -m tests.long.gradcheck_faults
+  python -m tests.long.gradcheck_faults --only conv --show
+  python -m tests.long.gradcheck_faults --json figures.json
 
 Each fault is an operation in NumPy whose backward pass has one mistake, by itself or deep in a
-model (`benchmarks/faults/`). tinynet checks the operation with `gradcheck`, the model with
+model (`tests/long/faults/`). tinynet checks the operation with `gradcheck`, the model with
 `gradcheck_model`. PyTorch, where it is installed, gets the same NumPy code wrapped in an
 `autograd.Function`: the operation, or the whole model as a function of its parameters.
 
@@ -50,8 +50,9 @@ def by_tinynet(fault: Any) -> Result:
     start = time.perf_counter()
     try:
         report = _checked(fault)
-    except ValueError as error:  # refused: caught, with a sentence why
-        return Result(True, False, False, time.perf_counter() - start, str(error))
+    except (ValueError, RuntimeError) as error:  # refused, with a sentence why
+        seconds, said = time.perf_counter() - start, str(error)
+        return Result(True, said.startswith(fault.op.__name__), fault.cause in said, seconds, said)
     seconds = time.perf_counter() - start
     failures = report.failures
     named = bool(failures) and all(names(fault, failure) for failure in failures)
@@ -132,12 +133,12 @@ def torch_function(fault: Any) -> tuple[Callable[..., Any], list[np.ndarray]]:
     class Wrapped(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, *tensors: Any) -> Any:
-            y, ctx.pull = forward(*(t.detach().numpy() for t in tensors))
+            y, ctx.vjp = forward(*(t.detach().numpy() for t in tensors))
             return torch.from_numpy(np.array(y, dtype=np.float64))
 
         @staticmethod
         def backward(ctx: Any, dy: Any) -> Any:
-            gradients = ctx.pull(np.array(dy.numpy()))
+            gradients = ctx.vjp(np.array(dy.numpy()))
             return tuple(torch.from_numpy(np.array(g)) for g in gradients)
 
     return Wrapped.apply, inputs
@@ -148,8 +149,8 @@ Forward = Callable[..., tuple[np.ndarray, Callable[[np.ndarray], Iterable[np.nda
 
 def _operation(fault: Any) -> tuple[Forward, list[np.ndarray]]:
     def forward(*inputs: np.ndarray) -> Any:
-        y, *pulls = fault.op(*inputs, **fault.settings)
-        return y, lambda dy: [pull(dy) for pull in pulls[: len(inputs)]]
+        y, *vjps = fault.op(*inputs, **fault.settings)
+        return y, lambda dy: [vjp(dy) for vjp in vjps[: len(inputs)]]
 
     return forward, fault.inputs
 
@@ -168,12 +169,12 @@ def _model(fault: Any) -> tuple[Forward, list[np.ndarray]]:
             parameter.data = value.copy()
         y = loss(model(x), target)
 
-        def pull(dy: np.ndarray) -> list[np.ndarray]:
+        def vjp(dy: np.ndarray) -> list[np.ndarray]:
             model.zero_grad()
             y.backward(dy, retain_graph=True)  # PyTorch's check goes back several times
             return [np.zeros(p.shape) if p.grad is None else p.grad.data for p in parameters]
 
-        return y.data, pull
+        return y.data, vjp
 
     return forward, [parameter.data.copy() for parameter in parameters]
 
@@ -266,7 +267,7 @@ def share(values: Iterable[bool]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check all faults, print the tables. Exit code 1 if one was not caught."""
-    from benchmarks.faults import ALL
+    from tests.long.faults import ALL
 
     parser = common.new_parser(__doc__)
     parser.add_argument("--only", default="", metavar="TEXT", help="faults with TEXT in their name")

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz.mutate import mutate
+from tests.long.fuzz.mutate import mutate
 
 ALLOWANCE = 1 << 18  # bytes that a reader may use: buffers, the windows of zlib, messages
 ADDRESS_ALLOWANCE = 1 << 25  # bytes of address space: the C library reserves in large pieces

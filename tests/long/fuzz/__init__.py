@@ -1,6 +1,6 @@
 """Fuzzing: what the readers of files from outside do with files that are wrong.
 
-    python -m benchmarks.fuzz npz --inputs 1000000
+    python -m tests.long.fuzz npz --inputs 1000000
 
 A target is a reader that works on bytes in memory, valid inputs to start from, and the one
 exception that it may raise. `harness` feeds it inputs that are nearly right and checks that nothing

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz.harness import Mutate, Target
+from tests.long.fuzz.harness import Mutate, Target
 from tinynet.data.archive import read_tar
 from tinynet.data.files import RemoteFile, read_stream
 from tinynet.data.idx import check_labels, parse_cifar10, parse_idx

@@ -1,0 +1,1 @@
+"""The checks of the package: test_*.py with pytest, long/ by hand."""
