@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from tinynet.optim.checks import Check, at_least_zero, flag
-from tinynet.optim.optimizer import Optimizer, Params
+from tinynet.optim.executor import Array, State
+from tinynet.optim.optimizer import Optimizer, Params, Settings
 
 
 class Adagrad(Optimizer):
@@ -57,22 +58,15 @@ class Adagrad(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def initial_state(self, name: str, p: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+    def initial_state(self, name: str, p: Array, settings: Settings) -> Array:
         return np.full_like(p, settings["initial_accumulator_value"])
 
     def update(
-        self,
-        p: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        t: np.ndarray,
-        u: np.ndarray,
+        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
     ) -> None:
         s = state["sum"]
-        np.multiply(g, g, out=t, casting="same_kind")
-        s += t
-        np.sqrt(s, out=t)
+        s += np.multiply(g, g, out=t, casting="same_kind")  # s = s + g**2
+        np.sqrt(s, out=t)  # p = p - lr / (1 + (step - 1) * lr_decay) * g / (sqrt(s) + eps)
         t += settings["eps"]
         np.divide(g, t, out=t, casting="same_kind")
         t *= settings["lr"] / (1 + (state["step"] - 1) * settings["lr_decay"])
