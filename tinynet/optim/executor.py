@@ -72,15 +72,24 @@ class Executor:
     def update(
         self, formula: Formula, p: Array, g: Array, state: State, names: tuple[str, ...]
     ) -> None:
-        """Apply the formula to one parameter, in blocks if it is large.
+        """Apply the formula to one parameter, in blocks if it is large."""
+        if p.size > BLOCK and self.elementwise:
+            saved = [state[name] for name in names]
+            order = _order(p, *saved)
+            if order is not None:
+                rows = [array.transpose(order).reshape(-1) for array in (p, g, *saved)]
+                self._update_blocks(formula, rows, state["step"], names)
+                return
+        formula(p, g, state, self.scratch(p.shape, p.dtype))
+
+    def _update_blocks(
+        self, formula: Formula, rows: list[Array], step: int, names: tuple[str, ...]
+    ) -> None:
+        """p, g and the arrays in the state, all of one dimension, block by block.
 
         The threads share the blocks: it is memory that limits, and two cores move more of it.
         """
-        saved = [state[name] for name in names]
-        if p.size <= BLOCK or not self.elementwise or (order := _order(p, *saved)) is None:
-            formula(p, g, state, self.scratch(p.shape, p.dtype))
-            return
-        x, dx, *saved = (array.transpose(order).reshape(-1) for array in (p, g, *saved))
+        x = rows[0]
         count = threads.get_num_threads()
         rounds = -(-x.size // (BLOCK * count))
         size = -(-x.size // (rounds * count))
@@ -89,11 +98,9 @@ class Executor:
 
         def work(share: int) -> None:
             for start in starts[share::count]:
-                block = slice(start, start + size)
-                part = {name: array[block] for name, array in zip(names, saved, strict=True)}
-                part["step"] = state["step"]
-                scratch = self.scratch(x[block].shape, x.dtype, share)
-                formula(x[block], dx[block], part, scratch)
+                p, g, *saved = (row[start : start + size] for row in rows)
+                state = dict(zip(names, saved, strict=True), step=step)
+                formula(p, g, state, self.scratch(p.shape, p.dtype, share))
 
         threads.run(work, range(count))
 
@@ -139,6 +146,7 @@ class Bundle:
         self.inside = self._alike()
         self.others = [i for i in range(len(pairs)) if i not in self.inside]
         self.own: list[tuple[State, dict[str, Array]]] = []
+        self.state: State = {}
         if not self.inside:
             return
         rows: list[Any] = [self.known[i] for i in self.inside]
@@ -149,7 +157,7 @@ class Bundle:
         self.flat = [x.reshape(-1) for _, x, _, _ in rows]
         self.parts = [self.x[place] for place in places]
         self._changed = ChangedTogether(self.flat)
-        self.state: State = {"step": rows[0][3]["step"]}
+        self.state["step"] = rows[0][3]["step"]
         for name in names:
             self.state[name] = np.concatenate([state[name].reshape(-1) for *_, state in rows])
         for (_, x, _, state), place in zip(rows, places, strict=True):
@@ -179,8 +187,9 @@ class Bundle:
                 return False
             if states.get(p) is not state:
                 return False
+        step = self.state.get("step")
         for state, views in self.own:
-            if state["step"] != self.state["step"]:
+            if state["step"] != step:
                 return False
             for name in names:
                 if state[name] is not views[name]:

@@ -96,8 +96,8 @@ class Optimizer:
 
     def remembered(self, settings: Settings) -> tuple[str, ...]:
         """The names of the arrays that `update` needs in `state` under these settings."""
-        optional = self.optional_state.items()
-        return self.required_state + tuple(name for name, switch in optional if settings[switch])
+        optional = [name for name, switch in self.optional_state.items() if settings[switch]]
+        return (*self.required_state, *optional)
 
     def initial_state(self, name: str, p: Array, settings: Settings) -> Array:
         """The array `name` before the first step: zeros, unless a subclass knows better."""
