@@ -13,6 +13,8 @@ import numbers
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from tinynet.errors import unknown_name
+
 Check: TypeAlias = Callable[[str, str, Any], Any]
 
 
@@ -39,14 +41,13 @@ def number(low: float = 0.0, high: float = math.inf, below_high: bool = False) -
     return check
 
 
-def whole(low: int) -> Check:
-    """A check for a whole number of at least `low`."""
+def integer(low: int) -> Check:
+    """A check for an integer of at least `low`."""
 
     def check(owner: str, name: str, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, numbers.Integral):
             raise TypeError(
-                f"{owner}({name}={value!r}): {name} must be a whole number, "
-                f"not {type(value).__name__}"
+                f"{owner}({name}={value!r}): {name} must be an integer, not {type(value).__name__}"
             )
         if value < low:
             raise ValueError(f"{owner}({name}={value!r}): {name} must be at least {low}")
@@ -66,9 +67,21 @@ def pair(owner: str, name: str, value: Any) -> tuple[float, float]:
     """A check for two decay rates in [0, 1), such as betas=(0.9, 0.999)."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise TypeError(f"{owner}({name}={value!r}): {name} must be two numbers, as (0.9, 0.999)")
-    decay = number(0, 1, below_high=True)
-    return decay(owner, f"{name}[0]", value[0]), decay(owner, f"{name}[1]", value[1])
+    return below_one(owner, f"{name}[0]", value[0]), below_one(owner, f"{name}[1]", value[1])
 
 
+def one_of(*known: str) -> Check:
+    """A check for one of a few names."""
+
+    def check(owner: str, name: str, value: Any) -> str:
+        if value not in known:
+            raise unknown_name(name, value, known)
+        return str(value)
+
+    return check
+
+
+finite = number(-math.inf)
 at_least_zero = number()
+below_one = number(0, 1, below_high=True)
 zero_to_one = number(0, 1)
