@@ -1,13 +1,11 @@
 """Adadelta: steps in the units of the parameter, without a learning rate to choose."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import numpy as np
 
 from tinynet.optim.averages import average_squares
-from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
+from tinynet.optim.checks import AtLeastZero, Flag, ZeroToOne
 from tinynet.optim.executor import Array, State
 from tinynet.optim.optimizer import Optimizer, Params, Settings
 
@@ -28,25 +26,18 @@ class Adadelta(Optimizer):
     between 0 and 1. State of each parameter: `square_avg` (v) and `acc_delta` (a).
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "rho": zero_to_one,
-        "eps": at_least_zero,
-        "weight_decay": at_least_zero,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1.0,
-        rho: float = 0.9,
-        eps: float = 1e-6,
-        weight_decay: float = 0,
+        lr: AtLeastZero = 1.0,
+        rho: ZeroToOne = 0.9,
+        eps: AtLeastZero = 1e-6,
+        weight_decay: AtLeastZero = 0,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,

@@ -1,12 +1,10 @@
 """Adagrad: a learning rate for each element that falls with the gradients it has seen."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import numpy as np
 
-from tinynet.optim.checks import Check, at_least_zero, flag
+from tinynet.optim.checks import AtLeastZero, Flag
 from tinynet.optim.executor import Array, State
 from tinynet.optim.optimizer import Optimizer, Params, Settings
 
@@ -26,27 +24,19 @@ class Adagrad(Optimizer):
     parameter: `sum` (s).
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "lr_decay": at_least_zero,
-        "weight_decay": at_least_zero,
-        "initial_accumulator_value": at_least_zero,
-        "eps": at_least_zero,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("sum",)
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-2,
-        lr_decay: float = 0,
-        weight_decay: float = 0,
-        initial_accumulator_value: float = 0,
-        eps: float = 1e-10,
+        lr: AtLeastZero = 1e-2,
+        lr_decay: AtLeastZero = 0,
+        weight_decay: AtLeastZero = 0,
+        initial_accumulator_value: AtLeastZero = 0,
+        eps: AtLeastZero = 1e-10,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,

@@ -1,14 +1,12 @@
 """Adam and AdamW: steps scaled by running averages of the gradient and of its square."""
 
-from __future__ import annotations
-
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from tinynet.optim.averages import average, average_squares
-from tinynet.optim.checks import Check, at_least_zero, flag, pair
+from tinynet.optim.checks import AtLeastZero, Flag, pair
 from tinynet.optim.executor import Array, State
 from tinynet.optim.optimizer import Optimizer, Params, Settings
 
@@ -31,14 +29,6 @@ class Adam(Optimizer):
     with amsgrad `max_exp_avg_sq`.
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "betas": pair,
-        "eps": at_least_zero,
-        "weight_decay": at_least_zero,
-        "amsgrad": flag,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     optional_state: ClassVar[dict[str, str]] = {"max_exp_avg_sq": "amsgrad"}
@@ -46,13 +36,13 @@ class Adam(Optimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        amsgrad: bool = False,
+        lr: AtLeastZero = 1e-3,
+        betas: Annotated[tuple[float, float], pair] = (0.9, 0.999),
+        eps: AtLeastZero = 1e-8,
+        weight_decay: AtLeastZero = 0,
+        amsgrad: Flag = False,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -98,12 +88,12 @@ class AdamW(Adam):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
+        lr: AtLeastZero = 1e-3,
+        betas: Annotated[tuple[float, float], pair] = (0.9, 0.999),
+        eps: AtLeastZero = 1e-8,
+        weight_decay: AtLeastZero = 1e-2,
+        amsgrad: Flag = False,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

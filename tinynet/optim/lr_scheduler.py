@@ -10,33 +10,30 @@ side do not multiply, as they would in PyTorch: the last one wins. `SequentialLR
 after the other. `ReduceLROnPlateau` alone looks at the training and has a memory.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, SupportsFloat, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, SupportsFloat, TypeAlias
 
 from tinynet.errors import CheckpointError
 from tinynet.optim.checks import (
-    Check,
+    AboveZero,
+    AtLeastZero,
+    Count,
+    Flag,
+    FromOne,
+    ZeroToOne,
     at_least_zero,
     below_one,
-    finite,
-    flag,
+    checks_of,
     integer,
     number,
     one_of,
-    zero_to_one,
 )
 from tinynet.optim.optimizer import Optimizer
-
-Checks: TypeAlias = dict[str, "Check | list[Check]"]
-"""How settings are checked. [check]: the setting is a list with an entry for each group."""
-
-above_zero = number(5e-324)
 
 
 def step_counts(owner: str, name: str, value: Any) -> list[int]:
@@ -54,24 +51,41 @@ def function(owner: str, name: str, value: Any) -> Any:
 
 
 def finite_or_none(owner: str, name: str, value: Any) -> float | None:
-    return None if value is None else finite(owner, name, value)
+    """A check for a metric, None before the first."""
+    return None if value is None else number(-math.inf)(owner, name, value)
+
+
+Factor: TypeAlias = Callable[[int], float]
+Steps: TypeAlias = Annotated[Sequence[int], step_counts]
+PerGroup: TypeAlias = Annotated[float | Sequence[float], [at_least_zero]]
+BelowOnePerGroup: TypeAlias = Annotated[float | Sequence[float], [below_one]]
 
 
 class _Schedule:
     """What all schedules share: the optimizer, checked settings, saving and loading."""
 
-    checks: ClassVar[Checks] = {}
+    checks: ClassVar[dict[str, Any]] = {
+        "last_epoch": integer(0),
+        "_last_lr": [at_least_zero],
+        "base_lrs": [at_least_zero],
+    }
+    """How what is not an argument is checked; the arguments' annotations have their checks."""
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer",)
     """Attributes that are not part of `state_dict()`; all others are numbers, strings or lists."""
 
-    def __init__(self, optimizer: Optimizer, last_epoch: int) -> None:
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        self.optimizer = optimizer
+        self.last_epoch = last_epoch
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        optimizer = self.optimizer
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
                 f"{type(self).__name__}: the first argument is the optimizer, not a "
                 f"{type(optimizer).__name__}"
             )
-        self.optimizer = optimizer
-        self.last_epoch = last_epoch
+        self.last_epoch = integer(-1)(type(self).__name__, "last_epoch", self.last_epoch) + 1
         self._last_lr = [float(group["lr"]) for group in optimizer.param_groups]
         for name, value in vars(self).items():
             setattr(self, name, self._checked(name, value))
@@ -82,12 +96,12 @@ class _Schedule:
 
     def _checked(self, name: str, value: Any) -> Any:
         """A setting, as plain numbers. One for all groups becomes a list with one for each."""
-        common: Checks = {"last_epoch": integer(0), "_last_lr": [at_least_zero]}
-        check = {**common, "base_lrs": [at_least_zero], **self.checks}.get(name)
+        checks = {**checks_of(type(self)), **self.checks}
         owner, groups = type(self).__name__, len(self.optimizer.param_groups)
+        check = checks.get(name) or checks.get(name.removesuffix("s"))
         if not isinstance(check, list):
             return check(owner, name, value) if check else value
-        name = name.removesuffix("s")
+        name = name.removesuffix("s")  # of the argument
         values = value if isinstance(value, (list, tuple)) else [value] * groups
         if len(values) != groups:
             raise ValueError(
@@ -175,10 +189,9 @@ class LRScheduler(_Schedule):
     built on an optimizer notes them there as `initial_lr`, where later ones find them.
     """
 
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        done = integer(-1)(type(self).__name__, "last_epoch", last_epoch) + 1
-        super().__init__(optimizer, done)
-        self.base_lrs = self._initial_lrs(last_epoch)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.base_lrs = self._checked("base_lrs", self._initial_lrs(self.last_epoch - 1))
         self._apply()
 
     def _initial_lrs(self, last_epoch: int) -> list[float]:
@@ -246,13 +259,12 @@ class LambdaLR(LRScheduler):
     [0.25]
     """
 
-    checks: ClassVar[Checks] = {"lr_lambdas": [function]}
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "lr_lambdas")
 
     def __init__(
         self,
         optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
+        lr_lambda: Annotated[Factor | list[Factor], [function]],
         last_epoch: int = -1,
     ) -> None:
         self.lr_lambdas: Any = lr_lambda
@@ -266,108 +278,79 @@ class LambdaLR(LRScheduler):
         ]
 
 
+@dataclass(eq=False, repr=False)
 class StepLR(LRScheduler):
     """lr = base_lr * gamma**(n // step_size) after n steps."""
 
-    checks: ClassVar[Checks] = {"step_size": integer(1), "gamma": at_least_zero}
-
-    def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
-    ) -> None:
-        self.step_size = step_size
-        self.gamma = gamma
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    step_size: FromOne
+    gamma: AtLeastZero = 0.1
+    last_epoch: int = -1
 
     def lr_at(self, n: int, base_lr: float) -> float:
         return base_lr * self.gamma ** (n // self.step_size)
 
 
+@dataclass(eq=False, repr=False)
 class MultiStepLR(LRScheduler):
     """lr = base_lr * gamma**(number of milestones reached) after n steps.
 
     milestones: step counts; one that is given twice counts twice.
     """
 
-    checks: ClassVar[Checks] = {"milestones": step_counts, "gamma": at_least_zero}
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        milestones: Sequence[int],
-        gamma: float = 0.1,
-        last_epoch: int = -1,
-    ) -> None:
-        self.milestones = milestones
-        self.gamma = gamma
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    milestones: Steps
+    gamma: AtLeastZero = 0.1
+    last_epoch: int = -1
 
     def lr_at(self, n: int, base_lr: float) -> float:
         return base_lr * self.gamma ** bisect_right(self.milestones, n)
 
 
+@dataclass(eq=False, repr=False)
 class ConstantLR(LRScheduler):
     """lr = base_lr * factor for the first `total_iters` steps, then base_lr."""
 
-    checks: ClassVar[Checks] = {"factor": zero_to_one, "total_iters": integer(0)}
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        factor: float = 1 / 3,
-        total_iters: int = 5,
-        last_epoch: int = -1,
-    ) -> None:
-        self.factor = factor
-        self.total_iters = total_iters
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    factor: ZeroToOne = 1 / 3
+    total_iters: Count = 5
+    last_epoch: int = -1
 
     def lr_at(self, n: int, base_lr: float) -> float:
         return base_lr * (self.factor if n < self.total_iters else 1.0)
 
 
+@dataclass(eq=False, repr=False)
 class LinearLR(LRScheduler):
     """lr = base_lr * (start_factor + (end_factor - start_factor) * n / total_iters).
 
     After `total_iters` steps the factor stays at end_factor. A warm-up, by default.
     """
 
-    checks: ClassVar[Checks] = {
-        "start_factor": number(5e-324, 1),
-        "end_factor": zero_to_one,
-        "total_iters": integer(1),
-    }
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        start_factor: float = 1 / 3,
-        end_factor: float = 1.0,
-        total_iters: int = 5,
-        last_epoch: int = -1,
-    ) -> None:
-        self.start_factor = start_factor
-        self.end_factor = end_factor
-        self.total_iters = total_iters
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    start_factor: Annotated[float, number(5e-324, 1)] = 1 / 3
+    end_factor: ZeroToOne = 1.0
+    total_iters: FromOne = 5
+    last_epoch: int = -1
 
     def lr_at(self, n: int, base_lr: float) -> float:
         done = min(n, self.total_iters) / self.total_iters
         return base_lr * (self.start_factor + (self.end_factor - self.start_factor) * done)
 
 
+@dataclass(eq=False, repr=False)
 class ExponentialLR(LRScheduler):
     """lr = base_lr * gamma**n after n steps."""
 
-    checks: ClassVar[Checks] = {"gamma": at_least_zero}
-
-    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
-        self.gamma = gamma
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    gamma: AtLeastZero
+    last_epoch: int = -1
 
     def lr_at(self, n: int, base_lr: float) -> float:
         return base_lr * self.gamma**n
 
 
+@dataclass(eq=False, repr=False)
 class CosineAnnealingLR(LRScheduler):
     """lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * n / T_max)) / 2 after n steps.
 
@@ -376,14 +359,10 @@ class CosineAnnealingLR(LRScheduler):
     without the restarts.
     """
 
-    checks: ClassVar[Checks] = {"T_max": integer(1), "eta_min": at_least_zero}
-
-    def __init__(
-        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
-    ) -> None:
-        self.T_max = T_max
-        self.eta_min = eta_min
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    T_max: FromOne
+    eta_min: AtLeastZero = 0.0
+    last_epoch: int = -1
 
     def lr_at(self, n: int, base_lr: float) -> float:
         wave = (1 + math.cos(math.pi * n / self.T_max)) / 2
@@ -407,34 +386,21 @@ class OneCycleLR(LRScheduler):
     Raises RuntimeError at the step after total_steps.
     """
 
-    checks: ClassVar[Checks] = {
-        "total_steps": integer(1),
-        "pct_start": zero_to_one,
-        "anneal_strategy": one_of("cos", "linear"),
-        "cycle_momentum": flag,
-        "div_factor": above_zero,
-        "final_div_factor": above_zero,
-        "three_phase": flag,
-        "max_lrs": [at_least_zero],
-        "base_momentums": [below_one],
-        "max_momentums": [below_one],
-    }
-
     def __init__(
         self,
         optimizer: Optimizer,
-        max_lr: float | Sequence[float],
-        total_steps: int | None = None,
+        max_lr: PerGroup,
+        total_steps: Annotated[int | None, integer(1)] = None,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: float | Sequence[float] = 0.85,
-        max_momentum: float | Sequence[float] = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        three_phase: bool = False,
+        pct_start: ZeroToOne = 0.3,
+        anneal_strategy: Annotated[str, one_of("cos", "linear")] = "cos",
+        cycle_momentum: Flag = True,
+        base_momentum: BelowOnePerGroup = 0.85,
+        max_momentum: BelowOnePerGroup = 0.95,
+        div_factor: AboveZero = 25.0,
+        final_div_factor: AboveZero = 1e4,
+        three_phase: Flag = False,
         last_epoch: int = -1,
     ) -> None:
         if total_steps is None:
@@ -499,12 +465,15 @@ class OneCycleLR(LRScheduler):
 
     def _apply(self) -> None:
         super()._apply()
-        momenta = zip(self.base_momentums, self.max_momentums, strict=True)
-        for group, (low, high) in zip(self.optimizer.param_groups, momenta, strict=True):
+        if not self.cycle_momentum:
+            return
+        for group, low, high in zip(
+            self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True
+        ):
             momentum = self._between(high, low, high, high)
-            if self.cycle_momentum and "betas" in group:
+            if "betas" in group:
                 group["betas"] = (momentum, group["betas"][1])
-            elif self.cycle_momentum:
+            else:
                 group["momentum"] = momentum
 
 
@@ -532,13 +501,11 @@ class SequentialLR(LRScheduler):
 
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "schedulers")
 
-    checks: ClassVar[Checks] = {"milestones": step_counts}
-
     def __init__(
         self,
         optimizer: Optimizer,
         schedulers: Sequence[LRScheduler],
-        milestones: Sequence[int],
+        milestones: Steps,
         last_epoch: int = -1,
     ) -> None:
         self.schedulers = list(schedulers)
@@ -616,15 +583,8 @@ class ReduceLROnPlateau(_Schedule):
     [0.25]
     """
 
-    checks: ClassVar[Checks] = {
-        "mode": one_of("min", "max"),
-        "factor": below_one,
-        "patience": integer(0),
-        "threshold": at_least_zero,
-        "threshold_mode": one_of("rel", "abs"),
-        "cooldown": integer(0),
-        "min_lrs": [at_least_zero],
-        "eps": at_least_zero,
+    checks: ClassVar[dict[str, Any]] = {
+        **_Schedule.checks,
         "best": finite_or_none,
         "num_bad_epochs": integer(0),
         "cooldown_counter": integer(0),
@@ -633,14 +593,14 @@ class ReduceLROnPlateau(_Schedule):
     def __init__(
         self,
         optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_lr: float | Sequence[float] = 0,
-        eps: float = 1e-8,
+        mode: Annotated[str, one_of("min", "max")] = "min",
+        factor: Annotated[float, below_one] = 0.1,
+        patience: Count = 10,
+        threshold: AtLeastZero = 1e-4,
+        threshold_mode: Annotated[str, one_of("rel", "abs")] = "rel",
+        cooldown: Count = 0,
+        min_lr: PerGroup = 0,
+        eps: AtLeastZero = 1e-8,
     ) -> None:
         self.mode = mode
         self.factor = factor
@@ -653,7 +613,7 @@ class ReduceLROnPlateau(_Schedule):
         self.best: float | None = None
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
-        super().__init__(optimizer, last_epoch=0)
+        super().__init__(optimizer)
 
     def step(self, metrics: SupportsFloat) -> None:
         """Look at the metric, a number or a tensor with one element; perhaps reduce the rates."""

@@ -20,7 +20,7 @@ import numpy as np
 from tinynet.autograd import Variable, enable_grad, note_change
 from tinynet.errors import CheckpointError, ShapeError, unknown_name
 from tinynet.nn.parameter import check_tensors, parameter_list
-from tinynet.optim.checks import Check
+from tinynet.optim.checks import checks_of
 from tinynet.optim.executor import Array, Executor, Pairs, State
 from tinynet.tensor import Tensor
 
@@ -36,8 +36,8 @@ class Optimizer:
     `SGD([{"params": body}, {"params": head, "lr": 0.1}], lr=0.01)`. A group may have a `name`.
     defaults: the settings for groups that do not give them.
 
-    A subclass declares how its settings are checked and which arrays it remembers, and writes
-    `update`:
+    A subclass declares which arrays it remembers, and writes `update`. How a setting is checked
+    may stand in the signature: `lr: Annotated[float, at_least_zero]`, see `optim.checks`.
 
     >>> import tinynet
     >>> from tinynet.optim import Optimizer
@@ -58,8 +58,6 @@ class Optimizer:
     a gradient, unknown or impossible settings; TypeError for what is no parameter at all.
     """
 
-    checks: ClassVar[dict[str, Check]] = {}
-    """How each setting is checked."""
     required_state: ClassVar[tuple[str, ...]] = ()
     """Arrays remembered of every parameter."""
     optional_state: ClassVar[dict[str, str]] = {}
@@ -153,7 +151,7 @@ class Optimizer:
             known.add(id(p))
 
     def _checked(self, name: str, value: Any) -> Any:
-        check = self.checks.get(name)
+        check = checks_of(type(self)).get(name)
         return value if check is None else check(type(self).__name__, name, value)
 
     def _checked_settings(self, group: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,11 @@
 """RMSprop: the gradient divided by a running average of its magnitude."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import numpy as np
 
 from tinynet.optim.averages import average, average_squares
-from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
+from tinynet.optim.checks import AtLeastZero, Flag, ZeroToOne
 from tinynet.optim.executor import Array, State
 from tinynet.optim.optimizer import Optimizer, Params, Settings
 
@@ -31,15 +29,6 @@ class RMSprop(Optimizer):
     centered, `momentum_buffer` (b) if momentum is not 0.
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "alpha": zero_to_one,
-        "eps": at_least_zero,
-        "weight_decay": at_least_zero,
-        "momentum": zero_to_one,
-        "centered": flag,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg",)
     optional_state: ClassVar[dict[str, str]] = {
@@ -50,14 +39,14 @@ class RMSprop(Optimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        momentum: float = 0,
-        centered: bool = False,
+        lr: AtLeastZero = 1e-2,
+        alpha: ZeroToOne = 0.99,
+        eps: AtLeastZero = 1e-8,
+        weight_decay: AtLeastZero = 0,
+        momentum: ZeroToOne = 0,
+        centered: Flag = False,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,

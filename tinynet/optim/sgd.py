@@ -1,13 +1,11 @@
 """SGD: stochastic gradient descent, with momentum and Nesterov's momentum."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import numpy as np
 
 from tinynet import kernels
-from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
+from tinynet.optim.checks import AtLeastZero, Flag, ZeroToOne
 from tinynet.optim.executor import Array, State
 from tinynet.optim.optimizer import Optimizer, Params, Settings
 
@@ -40,27 +38,19 @@ class SGD(Optimizer):
     Tensor([0., 0.], requires_grad=True)
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "momentum": zero_to_one,
-        "dampening": zero_to_one,
-        "weight_decay": at_least_zero,
-        "nesterov": flag,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
     optional_state: ClassVar[dict[str, str]] = {"momentum_buffer": "momentum"}
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        momentum: float = 0,
-        dampening: float = 0,
-        weight_decay: float = 0,
-        nesterov: bool = False,
+        lr: AtLeastZero = 1e-3,
+        momentum: ZeroToOne = 0,
+        dampening: ZeroToOne = 0,
+        weight_decay: AtLeastZero = 0,
+        nesterov: Flag = False,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,
