@@ -139,7 +139,7 @@ def test_a_damaged_state_is_refused_and_nothing_is_changed(build, change, messag
         (SCHEDULES["sequential"], "schedulers", [], "has 0 schedules, this has 3"),
         (SCHEDULES["sequential"], "schedulers", None, "lacks the list 'schedulers'"),
         (SCHEDULES["sequential"], "schedulers", [{}, {}, {}], "LinearLR: the saved state must"),
-        (SCHEDULES["sequential"], "milestones", [3], "one milestone less"),
+        (SCHEDULES["sequential"], "milestones", [3], "one milestone fewer"),
         (ReduceLROnPlateau, "best", "good", "best is 'good'"),
         (ReduceLROnPlateau, "mode", "up", "unknown mode 'up'"),
         (ReduceLROnPlateau, "num_bad_epochs", -1, "num_bad_epochs=-1"),
@@ -304,7 +304,7 @@ def test_repr_shows_the_settings():
     optimizer = build_optimizer()
     assert "step_size=3, gamma=0.1" in repr(StepLR(optimizer, 3))
     schedule = SequentialLR(optimizer, [StepLR(optimizer, 3), StepLR(optimizer, 4)], [5])
-    assert repr(schedule).startswith("SequentialLR([StepLR(")
+    assert repr(schedule).startswith("SequentialLR(schedulers=[StepLR(")
     assert "step_size=4" in repr(schedule)
 
 
@@ -318,7 +318,7 @@ def test_repr_shows_the_settings():
             ValueError,
             r"StepLR\(step_size=0\): step_size must be at least 1",
         ),
-        (lambda o: StepLR(o, 2.5), TypeError, "whole number, not float"),
+        (lambda o: StepLR(o, 2.5), TypeError, "an integer, not float"),
         (lambda o: StepLR(o, 2, gamma=-1), ValueError, "gamma=-1"),
         (lambda o: StepLR(o, 2, last_epoch=-2), ValueError, "last_epoch=-2"),
         (lambda o: MultiStepLR(o, 3), TypeError, "list of step counts"),
@@ -330,8 +330,8 @@ def test_repr_shows_the_settings():
         (lambda o: LinearLR(o, end_factor=1.5), ValueError, "end_factor=1.5"),
         (lambda o: LinearLR(o, total_iters=0), ValueError, "total_iters=0"),
         (lambda o: ConstantLR(o, factor=2), ValueError, "factor=2"),
-        (lambda o: LambdaLR(o, [abs]), ValueError, "list of 2, one for each"),
-        (lambda o: LambdaLR(o, 0.5), ValueError, "one function of the step count"),
+        (lambda o: LambdaLR(o, [abs]), ValueError, "1 values for 2 parameter groups"),
+        (lambda o: LambdaLR(o, 0.5), ValueError, "must be a function of the step count"),
         (lambda o: LambdaLR(o, lambda n: -0.5), ValueError, r"lr_lambda\(0\)=-0.5"),
         (lambda o: LambdaLR(o, lambda n: None), TypeError, r"lr_lambda\(0\)=None"),
         (lambda o: OneCycleLR(o, 0.1), ValueError, "give total_steps"),
@@ -354,7 +354,7 @@ def test_repr_shows_the_settings():
             "pass cycle_momentum=False",
         ),
         (lambda o: SequentialLR(o, [], []), ValueError, "0 schedules and 0 milestones"),
-        (lambda o: SequentialLR(o, [StepLR(o, 3)], [3]), ValueError, "one milestone less"),
+        (lambda o: SequentialLR(o, [StepLR(o, 3)], [3]), ValueError, "one milestone fewer"),
         (lambda o: SequentialLR(o, [ReduceLROnPlateau(o)], []), TypeError, "looks at a metric"),
         (lambda o: SequentialLR(o, [o], []), TypeError, r"schedulers\[0\] is a SGD;"),
         (

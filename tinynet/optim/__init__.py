@@ -8,7 +8,8 @@
         optimizer.step()
         scheduler.step()
 
-`optimizer` holds what all share (groups, state, blocks); each formula has a file of its own.
+`optimizer` holds what all share (groups, state, saving), `executor` how a step is carried out fast;
+each formula has a file of its own.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Adadelta: steps in the units of the parameter, without a learning rate to choose."""
 
-from __future__ import annotations
-
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
-from tinynet.optim.optimizer import Optimizer, Params
+from tinynet.optim.averages import average_squares
+from tinynet.optim.checks import AtLeastZero, Flag, ZeroToOne
+from tinynet.optim.executor import Array, State
+from tinynet.optim.optimizer import Optimizer, Params, Settings
 
 
 class Adadelta(Optimizer):
@@ -26,25 +26,18 @@ class Adadelta(Optimizer):
     between 0 and 1. State of each parameter: `square_avg` (v) and `acc_delta` (a).
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "rho": zero_to_one,
-        "eps": at_least_zero,
-        "weight_decay": at_least_zero,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1.0,
-        rho: float = 0.9,
-        eps: float = 1e-6,
-        weight_decay: float = 0,
+        lr: AtLeastZero = 1.0,
+        rho: ZeroToOne = 0.9,
+        eps: AtLeastZero = 1e-6,
+        weight_decay: AtLeastZero = 0,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -56,28 +49,15 @@ class Adadelta(Optimizer):
         super().__init__(params, defaults)
 
     def update(
-        self,
-        p: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        t: np.ndarray,
-        u: np.ndarray,
+        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
     ) -> None:
         rho, eps = settings["rho"], settings["eps"]
         v, a = state["square_avg"], state["acc_delta"]
-        np.multiply(g, g, out=t, casting="same_kind")
-        t *= 1 - rho
-        v *= rho
-        v += t
-        np.add(v, eps, out=t)
+        average_squares(v, g, rho, t)  # v = rho * v + (1 - rho) * g**2
+        np.add(v, eps, out=t)  # d = sqrt(a + eps) / sqrt(v + eps) * g
         np.add(a, eps, out=u)
         u /= t
         np.sqrt(u, out=u)
-        np.multiply(u, g, out=u, casting="same_kind")  # d
-        np.multiply(u, u, out=t)
-        t *= 1 - rho
-        a *= rho
-        a += t
-        u *= settings["lr"]
-        p -= u
+        d = np.multiply(u, g, out=u, casting="same_kind")
+        average_squares(a, d, rho, t)  # a = rho * a + (1 - rho) * d**2
+        p -= np.multiply(d, settings["lr"], out=d)  # p = p - lr * d

@@ -1,13 +1,12 @@
 """Adagrad: a learning rate for each element that falls with the gradients it has seen."""
 
-from __future__ import annotations
-
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from tinynet.optim.checks import Check, at_least_zero, flag
-from tinynet.optim.optimizer import Optimizer, Params
+from tinynet.optim.checks import AtLeastZero, Flag
+from tinynet.optim.executor import Array, State
+from tinynet.optim.optimizer import Optimizer, Params, Settings
 
 
 class Adagrad(Optimizer):
@@ -25,27 +24,19 @@ class Adagrad(Optimizer):
     parameter: `sum` (s).
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "lr_decay": at_least_zero,
-        "weight_decay": at_least_zero,
-        "initial_accumulator_value": at_least_zero,
-        "eps": at_least_zero,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("sum",)
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-2,
-        lr_decay: float = 0,
-        weight_decay: float = 0,
-        initial_accumulator_value: float = 0,
-        eps: float = 1e-10,
+        lr: AtLeastZero = 1e-2,
+        lr_decay: AtLeastZero = 0,
+        weight_decay: AtLeastZero = 0,
+        initial_accumulator_value: AtLeastZero = 0,
+        eps: AtLeastZero = 1e-10,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -57,22 +48,15 @@ class Adagrad(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def initial_state(self, name: str, p: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+    def initial_state(self, name: str, p: Array, settings: Settings) -> Array:
         return np.full_like(p, settings["initial_accumulator_value"])
 
     def update(
-        self,
-        p: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        t: np.ndarray,
-        u: np.ndarray,
+        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
     ) -> None:
         s = state["sum"]
-        np.multiply(g, g, out=t, casting="same_kind")
-        s += t
-        np.sqrt(s, out=t)
+        s += np.multiply(g, g, out=t, casting="same_kind")  # s = s + g**2
+        np.sqrt(s, out=t)  # p = p - lr / (1 + (step - 1) * lr_decay) * g / (sqrt(s) + eps)
         t += settings["eps"]
         np.divide(g, t, out=t, casting="same_kind")
         t *= settings["lr"] / (1 + (state["step"] - 1) * settings["lr_decay"])

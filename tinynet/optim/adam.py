@@ -1,14 +1,14 @@
 """Adam and AdamW: steps scaled by running averages of the gradient and of its square."""
 
-from __future__ import annotations
-
 import math
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from tinynet.optim.checks import Check, at_least_zero, flag, pair
-from tinynet.optim.optimizer import Optimizer, Params
+from tinynet.optim.averages import average, average_squares
+from tinynet.optim.checks import AtLeastZero, Flag, pair
+from tinynet.optim.executor import Array, State
+from tinynet.optim.optimizer import Optimizer, Params, Settings
 
 
 class Adam(Optimizer):
@@ -19,7 +19,7 @@ class Adam(Optimizer):
         v = beta2 * v + (1 - beta2) * g**2           (average of its square)
         p = p - lr * m_hat / (sqrt(v_hat) + eps)
 
-    with m_hat = m / (1 - beta1**step) and v_hat = v / (1 - beta2**step), which undo the pull of
+    with m_hat = m / (1 - beta1**step) and v_hat = v / (1 - beta2**step), which undo the bias of
     the averages towards their start at 0. With amsgrad, v_hat comes from the largest v so far.
     Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2014), arXiv:1412.6980; amsgrad:
     Reddi, Kale and Kumar, "On the Convergence of Adam and Beyond" (2018), arXiv:1904.09237.
@@ -29,28 +29,20 @@ class Adam(Optimizer):
     with amsgrad `max_exp_avg_sq`.
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "betas": pair,
-        "eps": at_least_zero,
-        "weight_decay": at_least_zero,
-        "amsgrad": flag,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
-    optional_state: ClassVar[tuple[str, ...]] = ("max_exp_avg_sq",)
+    optional_state: ClassVar[dict[str, str]] = {"max_exp_avg_sq": "amsgrad"}
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        amsgrad: bool = False,
+        lr: AtLeastZero = 1e-3,
+        betas: Annotated[tuple[float, float], pair] = (0.9, 0.999),
+        eps: AtLeastZero = 1e-8,
+        weight_decay: AtLeastZero = 0,
+        amsgrad: Flag = False,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -62,31 +54,17 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
-        return self.required_state + (self.optional_state if settings["amsgrad"] else ())
-
     def update(
-        self,
-        p: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        t: np.ndarray,
-        u: np.ndarray,
+        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
     ) -> None:
         beta1, beta2 = settings["betas"]
         m, v = state["exp_avg"], state["exp_avg_sq"]
-        np.multiply(g, g, out=t, casting="same_kind")  # first: if it overflows, nothing is changed
-        t *= 1 - beta2
-        v *= beta2
-        v += t
-        np.subtract(g, m, out=t, casting="same_kind")
-        t *= 1 - beta1
-        m += t
+        average_squares(v, g, beta2, t)  # v = beta2 * v + (1 - beta2) * g**2
+        average(m, g, beta1, t)  # m = beta1 * m + (1 - beta1) * g
         if settings["amsgrad"]:
             largest = state["max_exp_avg_sq"]
             v = np.maximum(largest, v, out=largest)
-        # lr * m_hat / (sqrt(v_hat) + eps), with both corrections moved out of the arrays
+        # p = p - lr * m_hat / (sqrt(v_hat) + eps), with both corrections moved out of the arrays
         correction = math.sqrt(1 - beta2 ** state["step"])
         np.sqrt(v, out=t)
         t += settings["eps"] * correction
@@ -110,12 +88,12 @@ class AdamW(Adam):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
+        lr: AtLeastZero = 1e-3,
+        betas: Annotated[tuple[float, float], pair] = (0.9, 0.999),
+        eps: AtLeastZero = 1e-8,
+        weight_decay: AtLeastZero = 1e-2,
+        amsgrad: Flag = False,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

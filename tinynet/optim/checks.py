@@ -1,19 +1,33 @@
 """Checks of settings, shared by optimizers and schedules.
 
+The annotation of a setting names its check: `lr: Annotated[float, at_least_zero]`. In brackets,
+`Annotated[..., [at_least_zero]]`, it is for a list with an entry for each parameter group.
+
 Each check takes (owner, name, value), returns the value as a plain Python number, and raises a
 TypeError for a value of the wrong kind or a ValueError for one out of range, both naming the
 setting as it was typed: `SGD(lr=-0.1): ...`. Plain numbers keep float32 parameters float32, since
 only NumPy's own scalars promote, and they can be written to JSON.
 """
 
-from __future__ import annotations
-
 import math
 import numbers
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
+
+from tinynet.errors import unknown_name
 
 Check: TypeAlias = Callable[[str, str, Any], Any]
+
+
+def checks_of(kind: type) -> dict[str, Any]:
+    """The checks of a class's settings, by name, from the signatures of its `__init__`s."""
+    checks = {}
+    for owner in reversed(kind.__mro__):
+        annotations = getattr(vars(owner).get("__init__"), "__annotations__", {})
+        for name, annotation in annotations.items():
+            if hasattr(annotation, "__metadata__"):
+                checks[name] = annotation.__metadata__[0]
+    return checks
 
 
 def number(low: float = 0.0, high: float = math.inf, below_high: bool = False) -> Check:
@@ -25,7 +39,10 @@ def number(low: float = 0.0, high: float = math.inf, below_high: bool = False) -
                 f"{owner}({name}={value!r}): {name} must be a plain number, "
                 f"not {type(value).__name__}; write it without quotes, and a tensor as t.item()"
             )
-        plain = float(value)
+        try:
+            plain = float(value)
+        except OverflowError:  # an integer beyond all floats
+            plain = math.inf
         too_high = plain >= high if below_high else plain > high
         if not math.isfinite(plain) or plain < low or too_high:
             if high == math.inf:
@@ -39,14 +56,13 @@ def number(low: float = 0.0, high: float = math.inf, below_high: bool = False) -
     return check
 
 
-def whole(low: int) -> Check:
-    """A check for a whole number of at least `low`."""
+def integer(low: int) -> Check:
+    """A check for an integer of at least `low`."""
 
     def check(owner: str, name: str, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, numbers.Integral):
             raise TypeError(
-                f"{owner}({name}={value!r}): {name} must be a whole number, "
-                f"not {type(value).__name__}"
+                f"{owner}({name}={value!r}): {name} must be an integer, not {type(value).__name__}"
             )
         if value < low:
             raise ValueError(f"{owner}({name}={value!r}): {name} must be at least {low}")
@@ -66,9 +82,28 @@ def pair(owner: str, name: str, value: Any) -> tuple[float, float]:
     """A check for two decay rates in [0, 1), such as betas=(0.9, 0.999)."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise TypeError(f"{owner}({name}={value!r}): {name} must be two numbers, as (0.9, 0.999)")
-    decay = number(0, 1, below_high=True)
-    return decay(owner, f"{name}[0]", value[0]), decay(owner, f"{name}[1]", value[1])
+    return below_one(owner, f"{name}[0]", value[0]), below_one(owner, f"{name}[1]", value[1])
+
+
+def one_of(*known: str) -> Check:
+    """A check for one of a few names."""
+
+    def check(owner: str, name: str, value: Any) -> str:
+        if value not in known:
+            raise unknown_name(name, value, known)
+        return str(value)
+
+    return check
 
 
 at_least_zero = number()
+above_zero = number(5e-324)
 zero_to_one = number(0, 1)
+below_one = number(0, 1, below_high=True)
+
+AtLeastZero: TypeAlias = Annotated[float, at_least_zero]
+AboveZero: TypeAlias = Annotated[float, above_zero]
+ZeroToOne: TypeAlias = Annotated[float, zero_to_one]
+Flag: TypeAlias = Annotated[bool, flag]
+Count: TypeAlias = Annotated[int, integer(0)]
+FromOne: TypeAlias = Annotated[int, integer(1)]

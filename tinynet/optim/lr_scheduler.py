@@ -4,52 +4,111 @@ A schedule is built on an optimizer, sets the first learning rate at once, and t
 each `step()`, which comes after `optimizer.step()`. What a step is (a batch, an epoch) is up to
 the loop that calls it; `last_epoch` counts them from 0.
 
-Each schedule is a formula: `get_lr` computes the rate from `base_lrs`, the rates the optimizer
-was built with, and `last_epoch`, never from the rate before. So two schedules that step side by
+Each schedule is a formula: `lr_at` computes the rate after n steps from n and the rate that the
+optimizer was built with, never from the rate before. So two schedules that step side by
 side do not multiply, as they would in PyTorch: the last one wins. `SequentialLR` puts them one
 after the other. `ReduceLROnPlateau` alone looks at the training and has a memory.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import warnings
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, SupportsFloat
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, SupportsFloat, TypeAlias
 
-from tinynet.errors import CheckpointError, unknown_name
-from tinynet.optim.checks import at_least_zero, flag, number, whole, zero_to_one
+from tinynet.errors import CheckpointError
+from tinynet.optim.checks import (
+    AboveZero,
+    AtLeastZero,
+    Count,
+    Flag,
+    FromOne,
+    ZeroToOne,
+    at_least_zero,
+    below_one,
+    checks_of,
+    integer,
+    number,
+    one_of,
+)
 from tinynet.optim.optimizer import Optimizer
 
-above_zero = number(5e-324)
+
+def step_counts(owner: str, name: str, value: Any) -> list[int]:
+    """A check for milestones, -> in rising order."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(f"{owner}({name}={value!r}): give a list of step counts")
+    return sorted(integer(1)(owner, name, step) for step in value)
+
+
+def function(owner: str, name: str, value: Any) -> Any:
+    """A check for a function of the step count."""
+    if not callable(value):
+        raise ValueError(f"{owner}({name}={value!r}): {name} must be a function of the step count")
+    return value
+
+
+def finite_or_none(owner: str, name: str, value: Any) -> float | None:
+    """A check for a metric, None before the first."""
+    return None if value is None else number(-math.inf)(owner, name, value)
+
+
+Factor: TypeAlias = Callable[[int], float]
+Steps: TypeAlias = Annotated[Sequence[int], step_counts]
+PerGroup: TypeAlias = Annotated[float | Sequence[float], [at_least_zero]]
+BelowOnePerGroup: TypeAlias = Annotated[float | Sequence[float], [below_one]]
 
 
 class _Schedule:
-    """What all schedules share: the optimizer, the last learning rates, saving and loading."""
+    """What all schedules share: the optimizer, checked settings, saving and loading."""
 
+    checks: ClassVar[dict[str, Any]] = {
+        "last_epoch": integer(0),
+        "_last_lr": [at_least_zero],
+        "base_lrs": [at_least_zero],
+    }
+    """How what is not an argument is checked; the arguments' annotations have their checks."""
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer",)
     """Attributes that are not part of `state_dict()`; all others are numbers, strings or lists."""
-    may_be_none: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        self.optimizer = optimizer
+        self.last_epoch = last_epoch
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        optimizer = self.optimizer
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
                 f"{type(self).__name__}: the first argument is the optimizer, not a "
                 f"{type(optimizer).__name__}"
             )
-        self.optimizer = optimizer
-        self.last_epoch = 0
+        self.last_epoch = integer(-1)(type(self).__name__, "last_epoch", self.last_epoch) + 1
         self._last_lr = [float(group["lr"]) for group in optimizer.param_groups]
-
-    def check(self) -> None:
-        """Check the settings, here and when loading, and make them plain numbers."""
-        owner = type(self).__name__
-        whole(0)(owner, "last_epoch", self.last_epoch)
         for name, value in vars(self).items():
-            if isinstance(value, list) and name not in ("milestones", *self.unsaved):
-                setattr(self, name, [at_least_zero(owner, name, item) for item in value])
+            setattr(self, name, self._checked(name, value))
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Raise an error if the settings, each fine alone, do not go together."""
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """A setting, as plain numbers. One for all groups becomes a list with one for each."""
+        checks = {**checks_of(type(self)), **self.checks}
+        owner, groups = type(self).__name__, len(self.optimizer.param_groups)
+        check = checks.get(name) or checks.get(name.removesuffix("s"))
+        if not isinstance(check, list):
+            return check(owner, name, value) if check else value
+        name = name.removesuffix("s")  # of the argument
+        values = value if isinstance(value, (list, tuple)) else [value] * groups
+        if len(values) != groups:
+            raise ValueError(
+                f"{owner}({name}={value!r}): {len(values)} values for {groups} parameter groups; "
+                "give one for all, or one for each group"
+            )
+        return [check[0](owner, name, item) for item in values]
 
     def get_last_lr(self) -> list[float]:
         """The learning rate of each group that this schedule set last."""
@@ -66,66 +125,44 @@ class _Schedule:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where the schedule with this `state_dict()` was, with its settings.
 
-        Everything is checked before anything is changed; raises CheckpointError with the entry
-        that does not fit.
+        A schedule that is a formula sets the learning rates too (OneCycleLR also the momentum), so
+        it does not matter whether the optimizer's state is loaded before or after, or before the
+        schedule is built. Everything is checked before anything is changed; raises
+        CheckpointError with the entry that does not fit.
         """
-        self._restore(self._validated(state_dict), state_dict)
+        self._check_groups()
+        self._take(self._validated(state_dict))
+        self._apply()
 
-    def _restore(self, loaded: dict[str, Any], state: dict[str, Any]) -> None:
-        """Take over the values of a state that has been found valid."""
-        vars(self).update(loaded)
+    def _take(self, values: dict[str, Any]) -> None:
+        """Take over the values of a state that was found valid."""
+        vars(self).update(values)
+
+    def _apply(self) -> None:
+        """Set the learning rates."""
 
     def _validated(self, state: Any) -> dict[str, Any]:
-        name = type(self).__name__
-        expected = {key: value for key, value in vars(self).items() if key not in self.unsaved}
+        name, candidate = type(self).__name__, copy.copy(self)
+        expected = [key for key in vars(self) if key not in self.unsaved]
         if not isinstance(state, dict) or set(state) != set(expected):
             found = ", ".join(map(str, state)) if isinstance(state, dict) else repr(state)[:60]
             raise CheckpointError(
                 f"{name}: the saved state must have {', '.join(expected)}; it has {found}. "
                 "Load it into the kind of schedule it was saved from."
             )
-        loaded = {}
         for key, value in state.items():
-            if not self._fits(key, value, expected[key]):
+            try:
+                vars(candidate)[key] = self._checked(key, value)
+            except (TypeError, ValueError) as error:
                 raise CheckpointError(
-                    f"{name}: the saved {key} is {value!r:.60}, which does not fit this schedule, "
-                    f"where it is {expected[key]!r:.60}"
-                )
-            loaded[key] = [*value] if isinstance(value, list) else value
-        candidate = copy.copy(self)
-        vars(candidate).update(loaded)
+                    f"{name}: the saved {key} is {value!r:.60}, which does not fit this schedule: "
+                    f"{error}"
+                ) from error
         try:
-            candidate.check()
-        except (TypeError, ValueError) as error:
+            candidate.check_together()
+        except ValueError as error:
             raise CheckpointError(f"{name}: the saved state cannot be: {error}") from error
-        return {key: vars(candidate)[key] for key in loaded}
-
-    def _fits(self, key: str, value: Any, current: Any) -> bool:
-        if key in self.may_be_none:
-            return value is None or type(value) in (int, float)
-        if isinstance(current, list):  # one number for each group, or milestones
-            same_length = key == "milestones" or (
-                isinstance(value, list) and len(value) == len(current)
-            )
-            return (
-                isinstance(value, list)
-                and same_length
-                and all(type(item) in (int, float) and math.isfinite(item) for item in value)
-            )
-        if type(current) is float:
-            return type(value) in (int, float) and math.isfinite(value)
-        return type(value) is type(current)
-
-    def _for_each_group(self, name: str, value: float | Sequence[float]) -> list[float]:
-        """A setting given once, or once for each group, as a list with one entry a group."""
-        owner, groups = type(self).__name__, len(self.optimizer.param_groups)
-        values = list(value) if isinstance(value, (list, tuple)) else [value] * groups
-        if len(values) != groups:
-            raise ValueError(
-                f"{owner}({name}={value!r}): {len(values)} values for {groups} parameter groups; "
-                "give one number for all, or one for each group"
-            )
-        return [at_least_zero(owner, name, item) for item in values]
+        return {key: vars(candidate)[key] for key in expected}
 
     def _check_groups(self) -> None:
         groups = len(self.optimizer.param_groups)
@@ -136,16 +173,14 @@ class _Schedule:
             )
 
     def __repr__(self) -> str:
-        settings = ", ".join(
-            f"{name}={value!r}"
-            for name, value in vars(self).items()
-            if name not in self.unsaved and name != "_last_lr"
-        )
+        shown = {**vars(self)}
+        del shown["optimizer"], shown["_last_lr"]
+        settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"{type(self).__name__}({settings})"
 
 
 class LRScheduler(_Schedule):
-    """Base of the schedules that are a formula; a subclass writes `get_lr`.
+    """Base of the schedules that are a formula; a subclass writes `lr_at`, or else `get_lr`.
 
     last_epoch: -1 starts anew. A schedule that is to go on after step n without a saved state is
     built with last_epoch=n, on an optimizer whose groups have `initial_lr`, the rate at the start.
@@ -154,11 +189,9 @@ class LRScheduler(_Schedule):
     built on an optimizer notes them there as `initial_lr`, where later ones find them.
     """
 
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        super().__init__(optimizer)
-        self.last_epoch = whole(-1)(type(self).__name__, "last_epoch", last_epoch) + 1
-        self.base_lrs = self._initial_lrs(last_epoch)
-        self.check()
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.base_lrs = self._checked("base_lrs", self._initial_lrs(self.last_epoch - 1))
         self._apply()
 
     def _initial_lrs(self, last_epoch: int) -> list[float]:
@@ -174,9 +207,13 @@ class LRScheduler(_Schedule):
                 )
         return [float(group["initial_lr"]) for group in groups]
 
+    def lr_at(self, n: int, base_lr: float) -> float:
+        """The learning rate after n steps of a group that began with base_lr."""
+        raise NotImplementedError(f"{type(self).__name__} must define get_lr() or lr_at()")
+
     def get_lr(self) -> list[float]:
         """The learning rate of each group at `last_epoch`, computed from `base_lrs`."""
-        raise NotImplementedError(f"{type(self).__name__} must define get_lr()")
+        return [self.lr_at(self.last_epoch, base_lr) for base_lr in self.base_lrs]
 
     def step(self) -> None:
         """Set the learning rates of the next step; called after `optimizer.step()`.
@@ -200,26 +237,11 @@ class LRScheduler(_Schedule):
             self.last_epoch -= 1
             raise
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where the schedule with this `state_dict()` was, with its settings.
-
-        Sets the learning rates (and the momentum that OneCycleLR moves) too, so it does not
-        matter whether the optimizer's state is loaded before or after, or before the schedule is
-        built. Everything is checked before anything is changed; raises CheckpointError with the
-        entry that does not fit.
-        """
-        self._check_groups()
-        super().load_state_dict(state_dict)
-        self._apply()
-
     def _apply(self) -> None:
         rates = self.get_lr()
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
         self._last_lr = rates
-
-    def _scaled(self, factor: float) -> list[float]:
-        return [base * factor for base in self.base_lrs]
 
 
 class LambdaLR(LRScheduler):
@@ -242,140 +264,93 @@ class LambdaLR(LRScheduler):
     def __init__(
         self,
         optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
+        lr_lambda: Annotated[Factor | list[Factor], [function]],
         last_epoch: int = -1,
     ) -> None:
-        several = isinstance(lr_lambda, (list, tuple))
-        groups = len(getattr(optimizer, "param_groups", []))
-        self.lr_lambdas: list[Callable[[int], float]]
-        self.lr_lambdas = list(lr_lambda) if several else [lr_lambda] * groups  # type: ignore
-        if len(self.lr_lambdas) != groups or not all(map(callable, self.lr_lambdas)):
-            raise ValueError(
-                f"LambdaLR(lr_lambda={lr_lambda!r}): give one function of the step count, or a "
-                f"list of {groups}, one for each parameter group"
-            )
+        self.lr_lambdas: Any = lr_lambda
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
         n = self.last_epoch
         return [
-            base * at_least_zero("LambdaLR", f"lr_lambda({n})", factor(n))
-            for base, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)
+            base_lr * at_least_zero("LambdaLR", f"lr_lambda({n})", lr_lambda(n))
+            for base_lr, lr_lambda in zip(self.base_lrs, self.lr_lambdas, strict=True)
         ]
 
 
+@dataclass(eq=False, repr=False)
 class StepLR(LRScheduler):
     """lr = base_lr * gamma**(n // step_size) after n steps."""
 
-    def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
-    ) -> None:
-        self.step_size = step_size
-        self.gamma = gamma
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    step_size: FromOne
+    gamma: AtLeastZero = 0.1
+    last_epoch: int = -1
 
-    def check(self) -> None:
-        super().check()
-        self.step_size = whole(1)("StepLR", "step_size", self.step_size)
-        self.gamma = at_least_zero("StepLR", "gamma", self.gamma)
-
-    def get_lr(self) -> list[float]:
-        return self._scaled(self.gamma ** (self.last_epoch // self.step_size))
+    def lr_at(self, n: int, base_lr: float) -> float:
+        return base_lr * self.gamma ** (n // self.step_size)
 
 
+@dataclass(eq=False, repr=False)
 class MultiStepLR(LRScheduler):
     """lr = base_lr * gamma**(number of milestones reached) after n steps.
 
-    milestones: step counts; one that is there twice counts twice.
+    milestones: step counts; one that is given twice counts twice.
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        milestones: Sequence[int],
-        gamma: float = 0.1,
-        last_epoch: int = -1,
-    ) -> None:
-        self.milestones = _milestones("MultiStepLR", milestones)
-        self.gamma = gamma
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    milestones: Steps
+    gamma: AtLeastZero = 0.1
+    last_epoch: int = -1
 
-    def check(self) -> None:
-        super().check()
-        self.milestones = _milestones("MultiStepLR", self.milestones)
-        self.gamma = at_least_zero("MultiStepLR", "gamma", self.gamma)
-
-    def get_lr(self) -> list[float]:
-        return self._scaled(self.gamma ** bisect_right(self.milestones, self.last_epoch))
+    def lr_at(self, n: int, base_lr: float) -> float:
+        return base_lr * self.gamma ** bisect_right(self.milestones, n)
 
 
+@dataclass(eq=False, repr=False)
 class ConstantLR(LRScheduler):
     """lr = base_lr * factor for the first `total_iters` steps, then base_lr."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        factor: float = 1 / 3,
-        total_iters: int = 5,
-        last_epoch: int = -1,
-    ) -> None:
-        self.factor = factor
-        self.total_iters = total_iters
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    factor: ZeroToOne = 1 / 3
+    total_iters: Count = 5
+    last_epoch: int = -1
 
-    def check(self) -> None:
-        super().check()
-        self.factor = zero_to_one("ConstantLR", "factor", self.factor)
-        self.total_iters = whole(0)("ConstantLR", "total_iters", self.total_iters)
-
-    def get_lr(self) -> list[float]:
-        return self._scaled(self.factor if self.last_epoch < self.total_iters else 1.0)
+    def lr_at(self, n: int, base_lr: float) -> float:
+        return base_lr * (self.factor if n < self.total_iters else 1.0)
 
 
+@dataclass(eq=False, repr=False)
 class LinearLR(LRScheduler):
-    """lr = base_lr * factor, where the factor goes in a straight line from `start_factor` to
-    `end_factor` in `total_iters` steps, and stays there. A warm-up, by default.
+    """lr = base_lr * (start_factor + (end_factor - start_factor) * n / total_iters).
+
+    After `total_iters` steps the factor stays at end_factor. A warm-up, by default.
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        start_factor: float = 1 / 3,
-        end_factor: float = 1.0,
-        total_iters: int = 5,
-        last_epoch: int = -1,
-    ) -> None:
-        self.start_factor = start_factor
-        self.end_factor = end_factor
-        self.total_iters = total_iters
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    start_factor: Annotated[float, number(5e-324, 1)] = 1 / 3
+    end_factor: ZeroToOne = 1.0
+    total_iters: FromOne = 5
+    last_epoch: int = -1
 
-    def check(self) -> None:
-        super().check()
-        self.start_factor = number(5e-324, 1)("LinearLR", "start_factor", self.start_factor)
-        self.end_factor = zero_to_one("LinearLR", "end_factor", self.end_factor)
-        self.total_iters = whole(1)("LinearLR", "total_iters", self.total_iters)
-
-    def get_lr(self) -> list[float]:
-        done = min(self.last_epoch, self.total_iters) / self.total_iters
-        return self._scaled(self.start_factor + (self.end_factor - self.start_factor) * done)
+    def lr_at(self, n: int, base_lr: float) -> float:
+        done = min(n, self.total_iters) / self.total_iters
+        return base_lr * (self.start_factor + (self.end_factor - self.start_factor) * done)
 
 
+@dataclass(eq=False, repr=False)
 class ExponentialLR(LRScheduler):
     """lr = base_lr * gamma**n after n steps."""
 
-    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
-        self.gamma = gamma
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    gamma: AtLeastZero
+    last_epoch: int = -1
 
-    def check(self) -> None:
-        super().check()
-        self.gamma = at_least_zero("ExponentialLR", "gamma", self.gamma)
-
-    def get_lr(self) -> list[float]:
-        return self._scaled(self.gamma**self.last_epoch)
+    def lr_at(self, n: int, base_lr: float) -> float:
+        return base_lr * self.gamma**n
 
 
+@dataclass(eq=False, repr=False)
 class CosineAnnealingLR(LRScheduler):
     """lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * n / T_max)) / 2 after n steps.
 
@@ -384,25 +359,14 @@ class CosineAnnealingLR(LRScheduler):
     without the restarts.
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        T_max: int,
-        eta_min: float = 0.0,
-        last_epoch: int = -1,
-    ) -> None:
-        self.T_max = T_max
-        self.eta_min = eta_min
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    T_max: FromOne
+    eta_min: AtLeastZero = 0.0
+    last_epoch: int = -1
 
-    def check(self) -> None:
-        super().check()
-        self.T_max = whole(1)("CosineAnnealingLR", "T_max", self.T_max)
-        self.eta_min = at_least_zero("CosineAnnealingLR", "eta_min", self.eta_min)
-
-    def get_lr(self) -> list[float]:
-        wave = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
-        return [self.eta_min + (base - self.eta_min) * wave for base in self.base_lrs]
+    def lr_at(self, n: int, base_lr: float) -> float:
+        wave = (1 + math.cos(math.pi * n / self.T_max)) / 2
+        return self.eta_min + (base_lr - self.eta_min) * wave
 
 
 class OneCycleLR(LRScheduler):
@@ -425,30 +389,28 @@ class OneCycleLR(LRScheduler):
     def __init__(
         self,
         optimizer: Optimizer,
-        max_lr: float | Sequence[float],
-        total_steps: int | None = None,
+        max_lr: PerGroup,
+        total_steps: Annotated[int | None, integer(1)] = None,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: float | Sequence[float] = 0.85,
-        max_momentum: float | Sequence[float] = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        three_phase: bool = False,
+        pct_start: ZeroToOne = 0.3,
+        anneal_strategy: Annotated[str, one_of("cos", "linear")] = "cos",
+        cycle_momentum: Flag = True,
+        base_momentum: BelowOnePerGroup = 0.85,
+        max_momentum: BelowOnePerGroup = 0.95,
+        div_factor: AboveZero = 25.0,
+        final_div_factor: AboveZero = 1e4,
+        three_phase: Flag = False,
         last_epoch: int = -1,
     ) -> None:
-        _Schedule.__init__(self, optimizer)
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError(
                     "OneCycleLR: give total_steps, the number of batches in the whole training, "
                     "or both epochs and steps_per_epoch=len(loader)"
                 )
-            total_steps = whole(1)("OneCycleLR", "epochs", epochs) * whole(1)(
-                "OneCycleLR", "steps_per_epoch", steps_per_epoch
-            )
+            total_steps = integer(1)("OneCycleLR", "epochs", epochs)
+            total_steps *= integer(1)("OneCycleLR", "steps_per_epoch", steps_per_epoch)
         self.total_steps = total_steps
         self.pct_start = pct_start
         self.anneal_strategy = anneal_strategy
@@ -456,28 +418,15 @@ class OneCycleLR(LRScheduler):
         self.div_factor = div_factor
         self.final_div_factor = final_div_factor
         self.three_phase = three_phase
-        self.max_lrs = self._for_each_group("max_lr", max_lr)
-        self.base_momentums = self._for_each_group("base_momentum", base_momentum)
-        self.max_momentums = self._for_each_group("max_momentum", max_momentum)
+        self.max_lrs: Any = max_lr
+        self.base_momentums: Any = base_momentum
+        self.max_momentums: Any = max_momentum
         super().__init__(optimizer, last_epoch)
 
     def _initial_lrs(self, last_epoch: int) -> list[float]:
-        self.div_factor = above_zero("OneCycleLR", "div_factor", self.div_factor)
-        return [rate / self.div_factor for rate in self.max_lrs]
+        return [max_lr / self.div_factor for max_lr in self.max_lrs]
 
-    def check(self) -> None:
-        super().check()
-        name = "OneCycleLR"
-        self.total_steps = whole(1)(name, "total_steps", self.total_steps)
-        self.pct_start = zero_to_one(name, "pct_start", self.pct_start)
-        self.cycle_momentum = flag(name, "cycle_momentum", self.cycle_momentum)
-        self.three_phase = flag(name, "three_phase", self.three_phase)
-        self.div_factor = above_zero(name, "div_factor", self.div_factor)
-        self.final_div_factor = above_zero(name, "final_div_factor", self.final_div_factor)
-        if self.anneal_strategy not in ("cos", "linear"):
-            raise unknown_name("anneal_strategy", self.anneal_strategy, ["cos", "linear"])
-        for momentum in (*self.base_momentums, *self.max_momentums):
-            number(0, 1, below_high=True)(name, "base_momentum or max_momentum", momentum)
+    def check_together(self) -> None:
         if self.last_epoch > self.total_steps:
             raise ValueError(
                 f"OneCycleLR(total_steps={self.total_steps}): {self.last_epoch} steps are done"
@@ -488,18 +437,15 @@ class OneCycleLR(LRScheduler):
                 "momentum nor betas to cycle; pass cycle_momentum=False"
             )
 
-    def _position(self) -> tuple[int, float]:
-        """Which phase the step lies in, and how much of it is done, from 0 to 1."""
-        rise = self.pct_start * self.total_steps
+    def _between(self, *corners: float) -> float:
+        """Where a value stands that goes from each of the corners to the next in one phase."""
+        n, rise = self.last_epoch, self.pct_start * self.total_steps
         ends = [rise - 1, 2 * rise - 2] if self.three_phase else [rise - 1]
-        ends.append(self.total_steps - 1)
-        before = (i for i, end in enumerate(ends[:-1]) if self.last_epoch <= end)
-        phase = next(before, len(ends) - 1)
-        start, end = ends[phase - 1] if phase else 0.0, ends[phase]
-        done = (self.last_epoch - start) / (end - start) if end > start else 1.0
-        return phase, min(done, 1.0)
-
-    def _between(self, start: float, end: float, done: float) -> float:
+        phase = bisect_left(ends, n)
+        ends = [0.0, *ends, self.total_steps - 1]
+        first, last = ends[phase : phase + 2]
+        done = min((n - first) / (last - first), 1.0) if last > first else 1.0
+        start, end = corners[phase : phase + 2]
         if self.anneal_strategy == "linear":
             return start + (end - start) * done
         return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
@@ -511,24 +457,20 @@ class OneCycleLR(LRScheduler):
                 f"for total_steps={self.total_steps}. total_steps is the number of batches in "
                 "the whole training: epochs * len(loader)."
             )
-        phase, done = self._position()
         rates = []
-        for base, top in zip(self.base_lrs, self.max_lrs, strict=True):
-            last = base / self.final_div_factor
-            corners = [base, top, base, last] if self.three_phase else [base, top, last]
-            rates.append(self._between(corners[phase], corners[phase + 1], done))
+        for base_lr, max_lr in zip(self.base_lrs, self.max_lrs, strict=True):
+            middle = [base_lr] if self.three_phase else []
+            rates.append(self._between(base_lr, max_lr, *middle, base_lr / self.final_div_factor))
         return rates
 
     def _apply(self) -> None:
         super()._apply()
         if not self.cycle_momentum:
             return
-        phase, done = self._position()
         for group, low, high in zip(
             self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True
         ):
-            corners = [high, low, high, high]
-            momentum = self._between(corners[phase], corners[phase + 1], done)
+            momentum = self._between(high, low, high, high)
             if "betas" in group:
                 group["betas"] = (momentum, group["betas"][1])
             else:
@@ -563,11 +505,14 @@ class SequentialLR(LRScheduler):
         self,
         optimizer: Optimizer,
         schedulers: Sequence[LRScheduler],
-        milestones: Sequence[int],
+        milestones: Steps,
         last_epoch: int = -1,
     ) -> None:
         self.schedulers = list(schedulers)
-        self.milestones = _milestones("SequentialLR", milestones)
+        self.milestones = milestones
+        super().__init__(optimizer, last_epoch)
+
+    def check_together(self) -> None:
         for i, schedule in enumerate(self.schedulers):
             if not isinstance(schedule, LRScheduler):
                 hint = ", which looks at a metric" if isinstance(schedule, _Schedule) else ""
@@ -575,21 +520,16 @@ class SequentialLR(LRScheduler):
                     f"SequentialLR: schedulers[{i}] is a {type(schedule).__name__}{hint}; only "
                     "schedules that are a formula of the step count can be put in sequence"
                 )
-            if schedule.optimizer is not optimizer:
+            if schedule.optimizer is not self.optimizer:
                 raise ValueError(
                     f"SequentialLR: schedulers[{i}] ({type(schedule).__name__}) was built on "
                     "another optimizer; build all of them on the same one"
                 )
-        super().__init__(optimizer, last_epoch)
-
-    def check(self) -> None:
-        super().check()
-        self.milestones = _milestones("SequentialLR", self.milestones)
         if len(self.milestones) != len(self.schedulers) - 1:
             raise ValueError(
                 f"SequentialLR: {len(self.schedulers)} schedules and {len(self.milestones)} "
-                "milestones; there must be one milestone less: the step at which each schedule "
-                "but the first begins"
+                "milestones; there must be one milestone fewer: the step at which each "
+                "schedule but the first begins"
             )
 
     def _apply(self) -> None:
@@ -614,20 +554,14 @@ class SequentialLR(LRScheduler):
                 f"SequentialLR: the saved state has {len(inner)} schedules, this has "
                 f"{len(self.schedulers)}"
             )
-        for schedule, saved in zip(self.schedulers, inner, strict=True):
-            schedule._validated(saved)
-        return super()._validated(own)
+        pairs = zip(self.schedulers, inner, strict=True)
+        inner = [schedule._validated(saved) for schedule, saved in pairs]
+        return {**super()._validated(own), "schedulers": inner}
 
-    def _restore(self, loaded: dict[str, Any], state: dict[str, Any]) -> None:
-        for schedule, saved in zip(self.schedulers, state["schedulers"], strict=True):
-            schedule._restore(schedule._validated(saved), saved)
-        super()._restore(loaded, state)
-
-    def __repr__(self) -> str:
-        inner = ", ".join(map(repr, self.schedulers))
-        return (
-            f"SequentialLR([{inner}], milestones={self.milestones}, last_epoch={self.last_epoch})"
-        )
+    def _take(self, values: dict[str, Any]) -> None:
+        for schedule, own in zip(self.schedulers, values.pop("schedulers"), strict=True):
+            schedule._take(own)
+        super()._take(values)
 
 
 class ReduceLROnPlateau(_Schedule):
@@ -649,46 +583,37 @@ class ReduceLROnPlateau(_Schedule):
     [0.25]
     """
 
-    may_be_none: ClassVar[tuple[str, ...]] = ("best",)
+    checks: ClassVar[dict[str, Any]] = {
+        **_Schedule.checks,
+        "best": finite_or_none,
+        "num_bad_epochs": integer(0),
+        "cooldown_counter": integer(0),
+    }
 
     def __init__(
         self,
         optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_lr: float | Sequence[float] = 0,
-        eps: float = 1e-8,
+        mode: Annotated[str, one_of("min", "max")] = "min",
+        factor: Annotated[float, below_one] = 0.1,
+        patience: Count = 10,
+        threshold: AtLeastZero = 1e-4,
+        threshold_mode: Annotated[str, one_of("rel", "abs")] = "rel",
+        cooldown: Count = 0,
+        min_lr: PerGroup = 0,
+        eps: AtLeastZero = 1e-8,
     ) -> None:
-        super().__init__(optimizer)
         self.mode = mode
         self.factor = factor
         self.patience = patience
         self.threshold = threshold
         self.threshold_mode = threshold_mode
         self.cooldown = cooldown
-        self.min_lrs = self._for_each_group("min_lr", min_lr)
+        self.min_lrs: Any = min_lr
         self.eps = eps
         self.best: float | None = None
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
-        self.check()
-
-    def check(self) -> None:
-        super().check()
-        name = "ReduceLROnPlateau"
-        if self.mode not in ("min", "max"):
-            raise unknown_name("mode", self.mode, ["min", "max"])
-        if self.threshold_mode not in ("rel", "abs"):
-            raise unknown_name("threshold_mode", self.threshold_mode, ["rel", "abs"])
-        self.factor = number(0, 1, below_high=True)(name, "factor", self.factor)
-        self.threshold = at_least_zero(name, "threshold", self.threshold)
-        self.eps = at_least_zero(name, "eps", self.eps)
-        for count in ("patience", "cooldown", "num_bad_epochs", "cooldown_counter"):
-            setattr(self, count, whole(0)(name, count, getattr(self, count)))
+        super().__init__(optimizer)
 
     def step(self, metrics: SupportsFloat) -> None:
         """Look at the metric, a number or a tensor with one element; perhaps reduce the rates."""
@@ -722,10 +647,3 @@ class ReduceLROnPlateau(_Schedule):
             rate = max(float(group["lr"]) * self.factor, lowest)
             if float(group["lr"]) - rate > self.eps:
                 group["lr"] = rate
-
-
-def _milestones(owner: str, milestones: Sequence[int]) -> list[int]:
-    """Step counts in rising order."""
-    if isinstance(milestones, str) or not isinstance(milestones, Sequence):
-        raise TypeError(f"{owner}(milestones={milestones!r}): give a list of step counts")
-    return sorted(whole(1)(owner, "milestones", step) for step in milestones)

@@ -5,33 +5,27 @@ them in place: a parameter's memory stays the same array for life, so views onto
 What an optimizer remembers of a parameter between steps (a velocity, an average of squares) lies
 in `state[parameter]`, in the parameter's dtype and memory order.
 
-Large arrays are updated in blocks that fit the processor's cache, with scratch memory that is
-allocated once: an update is limited by memory traffic, and so reads each array from memory once
-although its formula is a dozen NumPy calls. Small ones are updated together, see `bundle`.
+How large arrays are cut into blocks and small ones put together is up to the `executor`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+import functools
+import itertools
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from tinynet.autograd import Variable, enable_grad, note_change
 from tinynet.errors import CheckpointError, ShapeError, unknown_name
-from tinynet.kernels import threads
 from tinynet.nn.parameter import check_tensors, parameter_list
-from tinynet.optim.bundle import Bundle, Pairs
-from tinynet.optim.checks import Check
+from tinynet.optim.checks import checks_of
+from tinynet.optim.executor import Array, Executor, Pairs, State
 from tinynet.tensor import Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
-
-BLOCK = 512 * 1024
-"""Elements in a block. Measured for 4096x4096 float32 on one core: Adam 29 ms in blocks, 50 ms
-in whole arrays with scratch memory, 119 ms written as a formula; SGD with momentum 13 ms against
-23 ms. Blocks below 64 K elements lose it again to the cost of the calls."""
+Settings: TypeAlias = dict[str, Any]
 
 
 class Optimizer:
@@ -42,8 +36,8 @@ class Optimizer:
     `SGD([{"params": body}, {"params": head, "lr": 0.1}], lr=0.01)`. A group may have a `name`.
     defaults: the settings for groups that do not give them.
 
-    A subclass declares how its settings are checked and which arrays it remembers, and writes
-    `update`:
+    A subclass declares which arrays it remembers, and writes `update`. How a setting is checked
+    may stand in the signature: `lr: Annotated[float, at_least_zero]`, see `optim.checks`.
 
     >>> import tinynet
     >>> from tinynet.optim import Optimizer
@@ -64,59 +58,50 @@ class Optimizer:
     a gradient, unknown or impossible settings; TypeError for what is no parameter at all.
     """
 
-    checks: ClassVar[dict[str, Check]] = {}
-    """How each setting is checked."""
     required_state: ClassVar[tuple[str, ...]] = ()
     """Arrays remembered of every parameter."""
-    optional_state: ClassVar[tuple[str, ...]] = ()
-    """Arrays remembered under some settings only, see `remembered`."""
+    optional_state: ClassVar[dict[str, str]] = {}
+    """Arrays remembered only where a setting is not 0, each with the name of the setting."""
     decoupled_weight_decay: ClassVar[bool] = False
     """Whether weight decay shrinks the parameter itself, not through the gradient."""
     elementwise: ClassVar[bool] = False
     """Whether `update`, defined in this class, treats each number alone: then small parameters
-    are given to it together, as one."""
+    are given to it together, as one, and large ones in blocks."""
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = {name: self._checked(name, value) for name, value in defaults.items()}
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        self._memory: dict[tuple[str, int], np.ndarray] = {}
-        self._views: dict[tuple[str, int], dict[tuple[int, ...], tuple[np.ndarray, ...]]] = {}
         writer = next(c for c in type(self).__mro__ if "update" in vars(c))
-        self._together = bool(vars(writer).get("elementwise"))
-        self._bundles: dict[int, Bundle] = {}
+        self._executor = Executor(bool(vars(writer).get("elementwise")))
         for group in self._as_groups(params):
             self.add_param_group(group)
 
     # ----- what a subclass writes -------------------------------------------------------------
 
     def update(
-        self,
-        p: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        t: np.ndarray,
-        u: np.ndarray,
+        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
     ) -> None:
         """Change the array `p`, and the arrays in `state`, in place by one step along `g`.
 
-        p, g: a parameter and its gradient, or matching blocks of them; g must not be changed.
-        Weight decay and `maximize` are in g already. state: the arrays that `remembered` names,
-        of the shape of p, and `step`, which counts from 1. settings: those of the group, as plain
-        numbers. t, u: scratch arrays of the shape and dtype of p.
+        p, g: a parameter and its gradient, which must not be changed; if the optimizer is
+        `elementwise`, also blocks of them, or several parameters side by side. Weight decay and
+        `maximize` are in g already. state: the arrays that `remembered` names, of the shape of p,
+        and `step`, which counts from 1. settings: those of the group, as plain numbers. t, u:
+        scratch arrays of the shape and dtype of p.
         """
         raise NotImplementedError(f"{type(self).__name__} must define update()")
 
-    def remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
+    def remembered(self, settings: Settings) -> tuple[str, ...]:
         """The names of the arrays that `update` needs in `state` under these settings."""
-        return self.required_state
+        optional = [name for name, switch in self.optional_state.items() if settings[switch]]
+        return (*self.required_state, *optional)
 
-    def initial_state(self, name: str, p: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+    def initial_state(self, name: str, p: Array, settings: Settings) -> Array:
         """The array `name` before the first step: zeros, unless a subclass knows better."""
         return np.zeros_like(p)
 
-    def check_together(self, settings: dict[str, Any]) -> None:
+    def check_together(self, settings: Settings) -> None:
         """Raise ValueError if the settings, each fine alone, do not go together."""
 
     # ----- groups -----------------------------------------------------------------------------
@@ -160,13 +145,13 @@ class Optimizer:
                 )
             if id(p) in known:
                 raise ValueError(
-                    f"{name}: params[{i}] of shape {p.shape} is there twice, so each step would "
+                    f"{name}: params[{i}] of shape {p.shape} is given twice, so each step would "
                     "move it twice. Give each tensor to one group, once."
                 )
             known.add(id(p))
 
     def _checked(self, name: str, value: Any) -> Any:
-        check = self.checks.get(name)
+        check = checks_of(type(self)).get(name)
         return value if check is None else check(type(self).__name__, name, value)
 
     def _checked_settings(self, group: dict[str, Any]) -> dict[str, Any]:
@@ -205,16 +190,41 @@ class Optimizer:
         work = [self._pairs(group["params"]) for group in self.param_groups]
         try:
             with np.errstate(over="raise", under="ignore"):
-                for number, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
-                    settings = {k: _plain(value) for k, value in group.items() if k != "params"}
-                    names = self.remembered(settings)
-                    for p, g in self._step_small(number, pairs, settings, names):
-                        self._step_one(p, g, settings, names)
+                for i, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
+                    self._step_group(i, group, pairs)
         except FloatingPointError as error:
             if "overflow" not in str(error):
                 raise
             raise self._too_large(error) from error
         return loss
+
+    def _step_group(self, i: int, group: dict[str, Any], pairs: Pairs) -> None:
+        settings = {name: _plain(value) for name, value in group.items() if name != "params"}
+        names = self.remembered(settings)
+        formula = functools.partial(self._formula, settings)
+        for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
+            state = self.state.setdefault(p, {"step": 0})
+            for name in names:
+                if name not in state:
+                    state[name] = self.initial_state(name, p.data, settings)
+            state["step"] += 1
+            self._executor.update(formula, p.data, g, state, names)
+            note_change(p.data)
+
+    def _formula(
+        self, settings: Settings, p: Array, g: Array, state: State, scratch: tuple[Array, ...]
+    ) -> None:
+        """`maximize` and weight decay, the same for all, and then the subclass's formula."""
+        t, u, d = scratch
+        if settings.get("maximize"):
+            g = np.negative(g, out=d, casting="same_kind")
+        weight_decay = settings.get("weight_decay")
+        if weight_decay and self.decoupled_weight_decay:
+            p *= 1 - settings["lr"] * weight_decay
+        elif weight_decay:
+            np.multiply(p, weight_decay, out=t)
+            g = np.add(g, t, out=d, casting="same_kind")
+        self.update(p, g, state, settings, t, u)
 
     def _too_large(self, error: FloatingPointError) -> FloatingPointError:
         """The error for a number that overflows: where the gradient is largest, and what helps."""
@@ -271,122 +281,19 @@ class Optimizer:
             f"{p.grad.shape}; they must be equal. Was p.data replaced after backward()?"
         )
 
-    def _step_small(
-        self, number: int, pairs: Pairs, settings: dict[str, Any], names: tuple[str, ...]
-    ) -> Pairs:
-        """Step the small parameters of group `number` together; -> the others."""
-        if not self._together:
-            return pairs
-        bundle = self._bundles.get(number)
-        if bundle is None or not bundle.fits(pairs, self.state, names):
-            bundle = self._bundles[number] = Bundle(pairs, self.state, names, BLOCK)
-        if bundle.state is None:
-            return pairs
-        bundle.gather(pairs)
-        bundle.state["step"] += 1
-        self._update_block(bundle.x, bundle.g, bundle.state, settings)
-        bundle.scatter()
-        return [pairs[i] for i in bundle.others]
-
-    def _step_one(
-        self, p: Tensor, g: np.ndarray, settings: dict[str, Any], names: tuple[str, ...]
-    ) -> None:
-        x = p.data
-        state = self.state.get(p)
-        if state is None:
-            state = self.state[p] = {"step": 0}
-        for name in names:
-            if name not in state:
-                state[name] = self.initial_state(name, x, settings)
-        state["step"] += 1
-        used = state
-        if not x.flags.c_contiguous:
-            axes = np.argsort([-abs(stride) for stride in x.strides], kind="stable")
-            x, g = x.transpose(axes), g.transpose(axes)
-            used = {name: state[name].transpose(axes) for name in names}
-            used["step"] = state["step"]
-        if x.size <= BLOCK:
-            self._update_block(x, g, used, settings)
-        else:
-            self._update_blocks(x, g, used, settings, names)
-        note_change(p.data)
-
-    def _update_blocks(
-        self,
-        x: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        names: tuple[str, ...],
-    ) -> None:
-        """A large parameter, block by block, so that a block stays in the cache for its formula.
-
-        The threads share the blocks: it is memory that limits, and two cores move more of it.
-        """
-        count = threads.get_num_threads()
-        rounds = -(-x.size // (BLOCK * count))
-        blocks = list(_blocks(x.shape, max(1, x.size // (rounds * count))))
-        count = min(count, len(blocks))
-
-        def work(share: int) -> None:
-            for index in blocks[share::count]:
-                part = {name: state[name][index] for name in names}
-                part["step"] = state["step"]
-                self._update_block(x[index], g[index], part, settings, share)
-
-        threads.run(work, range(count))
-
-    def _update_block(
-        self,
-        x: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        share: int = 0,
-    ) -> None:
-        """`maximize` and weight decay, the same for all, and then the subclass's formula."""
-        t, u, d = self._scratch(x.shape, x.dtype, share)
-        if settings.get("maximize"):
-            g = np.negative(g, out=d, casting="same_kind")
-        weight_decay = settings.get("weight_decay")
-        if weight_decay and self.decoupled_weight_decay:
-            x *= 1 - settings["lr"] * weight_decay
-        elif weight_decay:
-            np.multiply(x, weight_decay, out=t)
-            g = np.add(g, t, out=d, casting="same_kind")
-        self.update(x, g, state, settings, t, u)
-
-    def _scratch(
-        self, shape: tuple[int, ...], dtype: np.dtype[Any], share: int
-    ) -> tuple[np.ndarray, ...]:
-        """Three arrays of uninitialised memory, for each share the same memory for all shapes."""
-        owner = (dtype.char, share)
-        views = self._views.setdefault(owner, {}).get(shape)
-        if views is None:
-            size = math.prod(shape)
-            memory = self._memory.get(owner)
-            if memory is None or memory.shape[1] < size:
-                memory = self._memory[owner] = np.empty((3, size), dtype)
-                self._views[owner] = {}
-            views = tuple(row[:size].reshape(shape) for row in memory)
-            self._views[owner][shape] = views
-        return views
-
     # ----- saving and loading -----------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to continue to the bit, as plain dicts of numbers and array copies.
+        """Everything needed to continue bit for bit, as plain dicts of numbers and array copies.
 
         `param_groups` holds the settings of each group, with the positions of its parameters in
         place of the tensors; `state` maps each position to its step count and arrays. A parameter
         that has not been stepped has no entry.
         """
-        groups, position = [], 0
-        for group in self.param_groups:
-            count = len(group["params"])
+        groups = []
+        for group, positions in zip(self.param_groups, self._positions(), strict=True):
             settings = {name: _plain(value) for name, value in group.items() if name != "params"}
-            groups.append({**settings, "params": list(range(position, position + count))})
-            position += count
+            groups.append({**settings, "params": positions})
         state = {
             i: {
                 name: value.copy(order="K") if isinstance(value, np.ndarray) else value
@@ -424,19 +331,17 @@ class Optimizer:
                 f"{name}: the saved param_groups are {found}, the optimizer has "
                 f"{len(self.param_groups)}; build it with the groups it was saved with"
             )
-        loaded, position = [], 0
-        for i, (entry, group) in enumerate(zip(saved, self.param_groups, strict=True)):
+        loaded = []
+        for i, (entry, positions) in enumerate(zip(saved, self._positions(), strict=True)):
             where = f"{name}: saved param_groups[{i}]"
             if not isinstance(entry, dict) or not isinstance(entry.get("params"), list):
                 raise CheckpointError(f"{where} is {_shown(entry)}, no dict with a list 'params'")
-            count = len(group["params"])
-            if entry["params"] != list(range(position, position + count)):
+            if entry["params"] != positions:
                 raise CheckpointError(
-                    f"{where} has params {_shown(entry['params'])}; this group has {count}, "
-                    f"numbered from {position}. Build the optimizer with the same parameters in "
-                    "the same groups and order."
+                    f"{where} has params {_shown(entry['params'])}; this group has "
+                    f"{len(positions)}, numbered from {positions[0]}. Build the optimizer with the "
+                    "same parameters in the same groups and order."
                 )
-            position += count
             missing = [setting for setting in self.defaults if setting not in entry]
             if missing:
                 raise CheckpointError(
@@ -477,7 +382,7 @@ class Optimizer:
             if key == "step":
                 if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
                     raise CheckpointError(
-                        f"{where}['step'] is {_shown(value)}, no whole number from 0 upwards"
+                        f"{where}['step'] is {_shown(value)}, no integer from 0 upwards"
                     )
                 loaded[key] = int(value)
                 continue
@@ -496,6 +401,11 @@ class Optimizer:
 
     def _all_params(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
+
+    def _positions(self) -> list[list[int]]:
+        """Each group's parameters as numbers, which count through all groups."""
+        count = itertools.count()
+        return [[next(count) for _ in group["params"]] for group in self.param_groups]
 
     def __repr__(self) -> str:
         lines = []
@@ -530,16 +440,3 @@ def _shown(value: Any) -> str:
         return f"a dict with the keys {', '.join(map(repr, value)) or '(none)'}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _blocks(shape: tuple[int, ...], limit: int) -> Iterator[tuple[int | slice, ...]]:
-    """Indices that cut an array of this shape, along its first axes, into blocks of `limit`."""
-    row = math.prod(shape[1:])
-    if row <= limit:
-        rows = limit // max(row, 1)
-        for start in range(0, shape[0], rows):
-            yield (slice(start, start + rows),)
-    else:
-        for i in range(shape[0]):
-            for rest in _blocks(shape[1:], limit):
-                yield (i, *rest)

@@ -1,13 +1,13 @@
 """RMSprop: the gradient divided by a running average of its magnitude."""
 
-from __future__ import annotations
-
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
-from tinynet.optim.optimizer import Optimizer, Params
+from tinynet.optim.averages import average, average_squares
+from tinynet.optim.checks import AtLeastZero, Flag, ZeroToOne
+from tinynet.optim.executor import Array, State
+from tinynet.optim.optimizer import Optimizer, Params, Settings
 
 
 class RMSprop(Optimizer):
@@ -29,30 +29,24 @@ class RMSprop(Optimizer):
     centered, `momentum_buffer` (b) if momentum is not 0.
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "alpha": zero_to_one,
-        "eps": at_least_zero,
-        "weight_decay": at_least_zero,
-        "momentum": zero_to_one,
-        "centered": flag,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg",)
-    optional_state: ClassVar[tuple[str, ...]] = ("grad_avg", "momentum_buffer")
+    optional_state: ClassVar[dict[str, str]] = {
+        "grad_avg": "centered",
+        "momentum_buffer": "momentum",
+    }
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        momentum: float = 0,
-        centered: bool = False,
+        lr: AtLeastZero = 1e-2,
+        alpha: ZeroToOne = 0.99,
+        eps: AtLeastZero = 1e-8,
+        weight_decay: AtLeastZero = 0,
+        momentum: ZeroToOne = 0,
+        centered: Flag = False,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -65,43 +59,26 @@ class RMSprop(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
-        names = self.required_state
-        names += ("grad_avg",) if settings["centered"] else ()
-        return names + (("momentum_buffer",) if settings["momentum"] else ())
-
     def update(
-        self,
-        p: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        t: np.ndarray,
-        u: np.ndarray,
+        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
     ) -> None:
         alpha, v = settings["alpha"], state["square_avg"]
-        np.multiply(g, g, out=t, casting="same_kind")
-        t *= 1 - alpha
-        v *= alpha
-        v += t
+        average_squares(v, g, alpha, t)  # v = alpha * v + (1 - alpha) * g**2
         if settings["centered"]:
             a = state["grad_avg"]
-            np.subtract(g, a, out=t, casting="same_kind")
-            t *= 1 - alpha
-            a += t
+            average(a, g, alpha, t)  # a = alpha * a + (1 - alpha) * g
             np.multiply(a, a, out=t)
             np.subtract(v, t, out=t)
-            np.maximum(t, 0, out=t)
-            np.sqrt(t, out=t)
+            np.sqrt(np.maximum(t, 0, out=t), out=t)  # sqrt(v - a**2)
         else:
             np.sqrt(v, out=t)
         t += settings["eps"]
-        np.divide(g, t, out=t, casting="same_kind")
+        s = np.divide(g, t, out=t, casting="same_kind")  # s = g / (sqrt(v - a**2) + eps)
         if settings["momentum"]:
             b = state["momentum_buffer"]
-            b *= settings["momentum"]
-            b += t
+            b *= settings["momentum"]  # b = momentum * b + s
+            b += s
             np.multiply(b, settings["lr"], out=t)
         else:
             t *= settings["lr"]
-        p -= t
+        p -= t  # p = p - lr * b

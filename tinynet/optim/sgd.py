@@ -1,14 +1,13 @@
 """SGD: stochastic gradient descent, with momentum and Nesterov's momentum."""
 
-from __future__ import annotations
-
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from tinynet import kernels
-from tinynet.optim.checks import Check, at_least_zero, flag, zero_to_one
-from tinynet.optim.optimizer import Optimizer, Params
+from tinynet.optim.checks import AtLeastZero, Flag, ZeroToOne
+from tinynet.optim.executor import Array, State
+from tinynet.optim.optimizer import Optimizer, Params, Settings
 
 
 class SGD(Optimizer):
@@ -39,27 +38,19 @@ class SGD(Optimizer):
     Tensor([0., 0.], requires_grad=True)
     """
 
-    checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
-        "momentum": zero_to_one,
-        "dampening": zero_to_one,
-        "weight_decay": at_least_zero,
-        "nesterov": flag,
-        "maximize": flag,
-    }
     elementwise: ClassVar[bool] = True
-    optional_state: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
+    optional_state: ClassVar[dict[str, str]] = {"momentum_buffer": "momentum"}
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        momentum: float = 0,
-        dampening: float = 0,
-        weight_decay: float = 0,
-        nesterov: bool = False,
+        lr: AtLeastZero = 1e-3,
+        momentum: ZeroToOne = 0,
+        dampening: ZeroToOne = 0,
+        weight_decay: AtLeastZero = 0,
+        nesterov: Flag = False,
         *,
-        maximize: bool = False,
+        maximize: Flag = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -71,7 +62,7 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def check_together(self, settings: dict[str, Any]) -> None:
+    def check_together(self, settings: Settings) -> None:
         if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
             raise ValueError(
                 f"SGD(nesterov=True, momentum={settings['momentum']}, "
@@ -79,35 +70,24 @@ class SGD(Optimizer):
                 "momentum=0.9, and dampening=0"
             )
 
-    def remembered(self, settings: dict[str, Any]) -> tuple[str, ...]:
-        return ("momentum_buffer",) if settings["momentum"] else ()
-
     def update(
-        self,
-        p: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        t: np.ndarray,
-        u: np.ndarray,
+        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
     ) -> None:
-        momentum = settings["momentum"]
+        lr, momentum, dampening = settings["lr"], settings["momentum"], settings["dampening"]
         if not momentum:
-            np.multiply(g, settings["lr"], out=t, casting="same_kind")
-            p -= t
+            p -= np.multiply(g, lr, out=t, casting="same_kind")  # p = p - lr * g
             return
         b = state["momentum_buffer"]
-        if not settings["dampening"] and not settings["nesterov"]:
-            kernels.current.momentum_step(p, g, b, t, momentum, settings["lr"])
+        if not dampening and not settings["nesterov"]:  # both lines in one kernel
+            kernels.current.momentum_step(p, g, b, t, momentum, lr)
             return
-        b *= momentum
-        if settings["dampening"] and state["step"] > 1:
-            np.multiply(g, 1 - settings["dampening"], out=t, casting="same_kind")
-            b += t
+        b *= momentum  # b = momentum * b + (1 - dampening) * g
+        if dampening and state["step"] > 1:
+            b += np.multiply(g, 1 - dampening, out=t, casting="same_kind")
         else:
             b += g
-        np.multiply(b, settings["lr"] * (momentum if settings["nesterov"] else 1), out=t)
-        p -= t
-        if settings["nesterov"]:
-            np.multiply(g, settings["lr"], out=t, casting="same_kind")
-            p -= t
+        if settings["nesterov"]:  # p = p - lr * (g + momentum * b)
+            p -= np.multiply(b, lr * momentum, out=t)
+            p -= np.multiply(g, lr, out=t, casting="same_kind")
+        else:  # p = p - lr * b
+            p -= np.multiply(b, lr, out=t)
