@@ -126,3 +126,82 @@ def test_a_kernel_of_the_user_that_writes_into_an_array_is_named(kernel, name):
             F.mse_loss(model(x), tinynet.zeros(2, 2, 2, 2)).backward()
     finally:
         kernels.use(before)
+
+
+def hidden(x, *, w=None):
+    return x * w, lambda dy: dy * w
+
+
+def listed(x, ws):
+    return x * np.asarray(ws[0]), lambda dy: dy
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, w: tinynet.differentiable(hidden)(x, w=w),
+        lambda x, w: tinynet.differentiable(listed)(x, [w]),
+        lambda x, w: tinynet.differentiable(listed)(x, ws=(w,)),
+    ],
+)
+def test_a_tensor_where_it_would_get_no_gradient_is_refused(call):
+    x, w = (tinynet.tensor(X, requires_grad=True) for _ in range(2))
+    with pytest.raises(
+        TypeError, match=r"(hidden|listed): a tensor that requires a gradient is in"
+    ):
+        call(x, w)
+    call(x, w.detach())
+
+
+def test_a_tensor_as_default_is_refused():
+    w = tinynet.tensor(X, requires_grad=True)
+    with pytest.raises(TypeError, match="scaled: a tensor that requires a gradient is in"):
+
+        @tinynet.differentiable
+        def scaled(x, w=w):
+            return x, lambda dy: dy
+
+
+@pytest.mark.parametrize(
+    ("gradients", "says"),
+    [
+        ((5,), "gradient 0 must be a function of dy, got 5"),
+        ((lambda dy: dy, lambda dy: dy), "returns 2 gradients for 1 arguments"),
+    ],
+)
+def test_gradients_that_cannot_be_right_are_refused_at_once(gradients, says):
+    def twice(x):
+        return (x * 2, *gradients)
+
+    with pytest.raises(TypeError, match=f"twice: {says}"):
+        tinynet.differentiable(twice)(tinynet.tensor(X))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda a, w: F.linear(a, w),
+        lambda a, w: w * a,
+        lambda a, w: F.conv2d(a.reshape(1, 1, 1, 2), w.reshape(1, 1, 1, 2)),
+        lambda a, w: F.mse_loss(w, a[None]),
+    ],
+)
+def test_an_array_that_is_used_again_changes_no_gradient(operation):
+    def gradient(change):
+        a = X.copy()
+        w = tinynet.tensor(np.array([[0.3, 0.2]], np.float32), requires_grad=True)
+        y = operation(a, w).sum()
+        if change:
+            a[:] = 7
+        y.backward()
+        return w.grad.tolist()
+
+    assert gradient(change=True) == gradient(change=False)
+
+
+def test_labels_that_are_changed_after_the_loss_change_no_gradient():
+    scores, labels = tinynet.zeros(2, 3, requires_grad=True), np.array([0, 1])
+    loss = F.cross_entropy(scores, labels)
+    labels[:] = 2
+    loss.backward()
+    assert (scores.grad.data[:, 2] > 0).all()

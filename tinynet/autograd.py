@@ -23,6 +23,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import numpy as np
@@ -50,8 +51,11 @@ clock = itertools.count(1)  # numbers nodes and in-place changes, in the order t
 Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], None]"
 
 
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+"""Whether operations are recorded, in each thread and each asynchronous task by itself."""
+
+
 class _ThreadState(threading.local):
-    recording = True
     observer: Observer | None = None
     pull_back: Callable[..., None] | None = None  # what stands in for `pull_back`, if anything
     operation: Any = None  # the one that the observer is being told of
@@ -161,7 +165,10 @@ def differentiable(function: Any = None, *, view: bool = False) -> Any:
 def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
     name = body.__name__.lstrip("_")
     qualified_name = f"{body.__module__}.{body.__name__}"
-    run = body_on_views(body, name) if is_foreign(body) else body
+    foreign = is_foreign(body)
+    if foreign:
+        _check_inputs(name, (getattr(body, "__defaults__", None),), {})
+    run = body_on_views(body, name) if foreign else body
 
     @functools.wraps(body)
     def operation(*args: Any, **settings: Any) -> Tensor:
@@ -169,6 +176,9 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             if isinstance(value, Variable):
                 args, settings = _by_position(body, args, settings)
                 break
+        if foreign:
+            _check_inputs(name, args, settings)
+        records = recording.get()
         arrays: list[Any] = []
         tracked: list[tuple[int, Any]] = []  # place and tensor of inputs that want a gradient
         for value in args:
@@ -180,6 +190,8 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 arrays.append(value.data)
             elif isinstance(value, NumPyScalar):
                 arrays.append(value.item())  # NumPy's scalars promote no more than Python's
+            elif records and type(value) is np.ndarray:
+                arrays.append(value.copy("K"))  # nobody would notice a change of it
             else:
                 arrays.append(value)
         try:
@@ -193,7 +205,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             )
         y = result[0]
         node = None
-        if tracked and state.recording:
+        if tracked and records:
             edges: list[Edge] = []
             for place, x in tracked:
                 pull = result[place + 1] if place + 1 < len(result) else None
@@ -245,6 +257,18 @@ def _by_position(
     return bound.args, bound.kwargs
 
 
+def _check_inputs(name: str, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
+    """TypeError for a tensor that wants a gradient in a place where the operation has none."""
+    lists = [x for x in (*args, *settings.values()) if isinstance(x, (list, tuple))]
+    for value in itertools.chain(settings.values(), *lists):
+        if isinstance(value, Variable) and value.requires_grad:
+            raise TypeError(
+                f"{name}: a tensor that requires a gradient is in a list, a default, or given by "
+                "name alone, where it would get none. Make it an argument of its own, "
+                "before any *, or pass it .detach()ed."
+            )
+
+
 def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
     """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
 
@@ -256,11 +280,12 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
     kept: list[tuple[Variable, Array]] = []  # what becomes the .grad of which tensor
     queue = [(-root.node.number, root.node)] if root.node else []  # the newest comes first
     pull = state.pull_back or pull_back
-    while queue:
-        _, node = heapq.heappop(queue)
-        if node.retained is not None and (tensor := node.retained()) is not None:
-            kept.append((tensor, np.array(gradients[node])))
-        pull(node, gradients.pop(node), gradients, own, queue, retain_graph)
+    with np.errstate(under="ignore"):  # what is too small for its dtype is 0
+        while queue:
+            _, node = heapq.heappop(queue)
+            if node.retained is not None and (tensor := node.retained()) is not None:
+                kept.append((tensor, np.array(gradients[node])))
+            pull(node, gradients.pop(node), gradients, own, queue, retain_graph)
     leaves: Any = gradients.items()  # every node is consumed by now
     kept.extend((x, dx if x in own else np.array(dx)) for x, dx in leaves)
     sums = [(x, wrap(dx if x.grad is None else x.grad.data + dx)) for x, dx in kept]
@@ -340,7 +365,7 @@ def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, pull: Pull)
 
 
 class _GradMode(Scope):
-    """Base of `no_grad` and `enable_grad`; both nest, serve as decorators and are per thread."""
+    """Base of `no_grad` and `enable_grad`, which nest, and serve as decorators."""
 
     recording: bool
 
@@ -356,11 +381,11 @@ class _GradMode(Scope):
         return mode
 
     def __enter__(self) -> None:
-        self._before.append(state.recording)
-        state.recording = self.recording
+        self._before.append(recording.get())
+        recording.set(self.recording)
 
     def __exit__(self, *error: object) -> None:
-        state.recording = self._before.pop()
+        recording.set(self._before.pop())
 
 
 class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
@@ -383,8 +408,8 @@ class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are being recorded in this thread."""
-    return state.recording
+    """Whether operations are being recorded here."""
+    return recording.get()
 
 
 @contextlib.contextmanager

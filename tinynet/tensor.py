@@ -457,7 +457,7 @@ class Tensor(Variable):
         index = _arrays(index)
         value = value if isinstance(value, Variable) else as_array(value)
         tracked = self.requires_grad or getattr(value, "requires_grad", False)
-        if tracked and autograd.state.recording:
+        if tracked and autograd.recording.get():
             self._become("[...] =", lambda x, new: ops.setitem(x, new, index), value)
         else:
             try:
@@ -494,7 +494,7 @@ class Tensor(Variable):
         that was taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
-        recording = autograd.state.recording
+        recording = autograd.recording.get()
         if recording and (self.requires_grad or getattr(other, "requires_grad", False)):
             self._check_may_change(name)
             old = autograd.wrap(self.data.copy(order="K"), self.node)
@@ -930,7 +930,7 @@ def _unrecorded(
     if not isinstance(result, (np.ndarray, np.generic)):
         return result
     if (
-        autograd.state.recording
+        autograd.recording.get()
         and result.dtype.kind == "f"
         and name not in _CONSTANTS
         and _is_tracked(inputs)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,9 @@ def _written(function: Callable[..., Any], args: tuple[Any, ...], settings: dict
 def body_on_views(body: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The same for the body of an operation, which returns (y, dx, ...): y can be written to."""
     guarded = on_views(body, name)
+    parameters = inspect.signature(body).parameters.values()
+    several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    most = math.inf if several else sum(p.kind <= p.POSITIONAL_OR_KEYWORD for p in parameters)
 
     @functools.wraps(body)
     def whole(*args: Any, **settings: Any) -> Any:
@@ -61,6 +65,13 @@ def body_on_views(body: Callable[..., Any], name: str) -> Callable[..., Any]:
         if type(result) is not tuple:
             return result
         y, *gradients = result
+        for place, dx in enumerate(gradients):
+            if dx is not None and not callable(dx):
+                raise TypeError(
+                    f"{name}: gradient {place} must be a function of dy, got {dx!r:.60}"
+                )
+        if len(gradients) > most:
+            raise TypeError(f"{name}: returns {len(gradients)} gradients for {most} arguments")
         if isinstance(y, np.ndarray) and not y.flags.writeable:
             y = y.copy()
         return y, *(dx and on_views(dx, f"{name}: its gradient {_name(dx)}") for dx in gradients)

@@ -50,6 +50,7 @@ _count = _cores()
 
 MATMUL_PARALLEL_FROM = 4_000_000  # likewise, for a single product
 PARALLEL_FROM = 10_000_000  # multiplications below which handing over costs more than it saves
+MOST = 1024  # threads
 LATE = 0.002  # seconds that a helper that was awake may need beyond twice its caller's time
 ALONE = (0.05, 1.0)  # seconds that callers compute alone after that: doubled while it goes on so
 
@@ -63,11 +64,13 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(count: int) -> None:
-    """Use `count` threads in the kernels. ValueError if it is below 1."""
+    """Use `count` threads in the kernels. ValueError if it is not from 1 to MOST."""
     global _count, _most
-    if count < 1:
-        raise ValueError(f"set_num_threads: needs at least 1 thread, got {count}")
-    _count, _most = count, sys.maxsize
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
+        raise TypeError(f"set_num_threads: needs an int, got {count!r}")
+    if not 1 <= count <= MOST:
+        raise ValueError(f"set_num_threads: needs 1 to {MOST} threads, got {count}")
+    _count, _most = int(count), sys.maxsize
     single_blas_thread()
 
 

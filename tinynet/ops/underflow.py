@@ -13,26 +13,17 @@ from typing import ParamSpec
 
 import numpy as np
 
-from tinynet.autograd import Array, Pull
+from tinynet.autograd import Array
 
 P = ParamSpec("P")
 
 
 def may_underflow(body: Callable[P, tuple[Array, ...]]) -> Callable[P, tuple[Array, ...]]:
-    """The operation, and its gradients, with every underflow taken as 0."""
+    """The operation with every underflow taken as 0, as every backward pass takes it."""
 
     @functools.wraps(body)
     def forward(*args: P.args, **settings: P.kwargs) -> tuple[Array, ...]:
         with np.errstate(under="ignore"):
-            y, *pulls = body(*args, **settings)
-        return (y, *map(_quiet, pulls))
+            return body(*args, **settings)
 
     return forward
-
-
-def _quiet(pull: Pull) -> Pull:
-    def quiet(dy: Array) -> Array:
-        with np.errstate(under="ignore"):
-            return pull(dy)
-
-    return quiet

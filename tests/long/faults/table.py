@@ -433,7 +433,7 @@ MEMORY = {"mean": 0.0}
 
 
 def dropout_by_chance(x):
-    scale = 2 * (np.random.default_rng().random(x.shape) >= 0.5  # a generator of its own, with no seed)
+    scale = 2 * (np.random.default_rng().random(x.shape) >= 0.5)  # with no seed
     return x * scale, lambda dy: dy * scale
 
 
