@@ -21,7 +21,7 @@ def not_recording():
 
 
 def wraps(function, inner):
-    return getattr(function, "__wrapped__", None) is inner
+    return inspect.unwrap(function) is inner
 
 
 SCOPES = {
