@@ -247,23 +247,23 @@ def dot_tile(
         e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
         _, _, x_, x0, x_pitch, offsets_, k0, dy_, dy0, dy_plane, dy_pitch, *rest = args
         runs, length, dw_, dw0, O = rest
-        image, slopes, result = (
+        image, given, result = (
             e.pointer(x, x_, x0),
             e.pointer(dy, dy_, dy0),
             e.pointer(dw, dw_, dw0),
         )
         shifts = e.pointer(offsets, offsets_, k0)
         taps = [builder.gep(image, [e.element(shifts, v)]) for v in range(V)]
-        filters = [builder.gep(slopes, [e.times(dy_plane, t)]) for t in range(T)]
+        filters = [builder.gep(given, [e.times(dy_plane, t)]) for t in range(T)]
 
         def add_run(r, sums):
-            pixel_row, slope_row = builder.mul(r, x_pitch), builder.mul(r, dy_pitch)
+            pixel_row, dy_row = builder.mul(r, x_pitch), builder.mul(r, dy_pitch)
 
             def add_vector(s, sums):
                 s = e.times(s, e.lanes)
-                slopes = [e.load(place, builder.add(slope_row, s)) for place in filters]
+                dys = [e.load(place, builder.add(dy_row, s)) for place in filters]
                 pixels = [e.load(place, builder.add(pixel_row, s)) for place in taps]
-                pairs = [(slope, pixel) for slope in slopes for pixel in pixels]
+                pairs = [(dy, pixel) for dy in dys for pixel in pixels]
                 return [e.fma(*pair, total) for pair, total in zip(pairs, sums)]
 
             return e.loop(length, sums, add_vector)
@@ -282,7 +282,7 @@ def lanes(dtype: np.dtype) -> int:
     return LINE_BYTES // dtype.itemsize
 
 
-def sandwich(A):
+def two_sided_transform(A):
     """An intrinsic for tiles of pixels: Y = A X A^T, lane by lane, with A a constant matrix.
 
     X[r, s] is the line at x[x0 + r*x_row + s*x_pixel], Y likewise in y; b[b0] is added to Y.
