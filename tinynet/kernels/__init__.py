@@ -54,26 +54,28 @@ def available() -> list[str]:
     return ["plain", "numpy", "numba"] if numba else ["plain", "numpy"]
 
 
-def use(kernel_set: str | Kernels) -> None:
+def use(kernel_set: str | Kernels) -> str | Kernels:
     """Choose the kernels for the whole process: a set, or the name of one.
 
-    Raises ValueError for an unknown name, or for "numba" where it is not installed.
+    Returns what was chosen before. Raises ValueError for an unknown name, or for "numba" where it
+    is not installed.
     """
     global _chosen
     if isinstance(kernel_set, str) and kernel_set not in available():
         if kernel_set == "numba":
             raise ValueError(NO_NUMBA)
         raise unknown_name("kernel set", kernel_set, available())
-    _chosen = kernel_set
+    before, _chosen = _chosen, kernel_set
     globals().pop("current", None)
+    return before
 
 
 def in_use() -> Kernels:
-    """`current`."""
-    global current
+    """The set `current`, which is loaded when it is first asked for."""
+    global current, _chosen
     if "current" not in globals():
         process.prepare()
-        current = _load(_chosen)
+        _chosen = current = _load(_chosen)
     return current
 
 
@@ -122,20 +124,18 @@ class override(Scope):  # noqa: N801 (written like a function)
             if name != "momentum_step" and is_foreign(function):
                 functions[name] = on_views(function, name)
         self._functions = functions
-        self._before: list[Kernels] = []
+        self._before: list[str | Kernels] = []
 
     def again(self) -> override:
         return override(**self._functions)
 
     def __enter__(self) -> None:
-        before = in_use()
-        changed = copy.copy(before)
+        changed = copy.copy(in_use())
         if self._functions.keys() & {"relu", "relu_dx", "max_pool2d_dx"}:
             for kernel in (Kernels.max_pool2d, Kernels.max_pool2d_dx):
                 vars(changed)[kernel.__name__] = functools.partial(kernel, changed)
         vars(changed).update(self._functions)
-        self._before.append(before)
-        use(changed)
+        self._before.append(use(changed))
 
     def __exit__(self, *error: object) -> None:
         use(self._before.pop())
@@ -145,4 +145,5 @@ _chosen: str | Kernels = os.environ.get("TINYNET_KERNELS") or available()[-1]
 if _chosen == "numba" and "numba" not in available():
     warnings.warn(f"{NO_NUMBA}. Until then NumPy computes.", RuntimeWarning, stacklevel=2)
     _chosen = "numpy"
-use(_chosen)
+if _chosen not in available():
+    raise unknown_name("kernel set", _chosen, available())

@@ -1,128 +1,94 @@
 """Between kernels, which take a Geometry, and functions with the settings written out.
 
 An exercise asks for `conv2d(x, w, b, stride, padding, dilation, groups)` and its like, as the loops
-in `reference.py` have them: all that a learner needs stands in the parameter list. `in_place` puts
-such functions in the place of kernels, and `WrittenOut` calls kernels as such functions are called.
+in `reference.py` have them: all that there is to know stands in the parameter list. `in_place` puts
+such functions in the place of kernels, and `written_out` gives a kernel as such a function.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from tinynet import kernels
 from tinynet.errors import unknown_name
-from tinynet.kernels.geometry import Geometry, Padding, Pair
+from tinynet.kernels.geometry import Geometry
 from tinynet.kernels.guard import is_foreign, on_views
 from tinynet.kernels.plain import Kernels
+from tinynet.lab import reference
 
-
-class WrittenOut:
-    """A set of kernels, called with the settings written out; see `reference.py`."""
-
-    def __init__(self, kernel_set: Kernels) -> None:
-        self.kernels = kernel_set
-
-    def conv2d(
-        self,
-        x: np.ndarray,
-        w: np.ndarray,
-        b: np.ndarray | None,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
-    ) -> np.ndarray:
-        g = Geometry.of(x.shape[2:], w.shape[2:], stride, padding, dilation, groups)
-        return self.kernels.conv2d(x, w, b, g)
-
-    def conv2d_dx(
-        self,
-        dy: np.ndarray,
-        w: np.ndarray,
-        size: Pair,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
-    ) -> np.ndarray:
-        g = Geometry.of(size, w.shape[2:], stride, padding, dilation, groups, dy.shape[2:])
-        return self.kernels.conv2d_dx(dy, w, g)
-
-    def conv2d_dw(
-        self,
-        dy: np.ndarray,
-        x: np.ndarray,
-        kernel: Pair,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
-    ) -> np.ndarray:
-        g = Geometry.of(x.shape[2:], kernel, stride, padding, dilation, groups, dy.shape[2:])
-        return self.kernels.conv2d_dw_db(dy, x, g)[0]
-
-    def max_pool2d(
-        self, x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
-    ) -> np.ndarray:
-        g = Geometry.of(x.shape[2:], kernel, stride, padding, dilation)
-        return self.kernels.max_pool2d(x, g)[0]
-
-    def max_pool2d_dx(
-        self,
-        dy: np.ndarray,
-        x: np.ndarray,
-        y: np.ndarray,
-        kernel: Pair,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-    ) -> np.ndarray:
-        g = Geometry.of(x.shape[2:], kernel, stride, padding, dilation)
-        return self.kernels.max_pool2d_dx(dy, (x, y, False), g)
-
-    def sum_pool2d(
-        self, x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding
-    ) -> np.ndarray:
-        return self.kernels.sum_pool2d(x, Geometry.of(x.shape[2:], kernel, stride, padding))
-
-    def sum_pool2d_dx(
-        self, dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
-    ) -> np.ndarray:
-        return self.kernels.sum_pool2d_dx(dy, Geometry.of(size, kernel, stride, padding))
-
-    def relu(self, x: np.ndarray) -> np.ndarray:
-        return self.kernels.relu(x)
-
-    def relu_dx(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return self.kernels.relu_dx(dy, y)
-
-
-NAMES = [name for name in vars(WrittenOut) if not name.startswith("_")]
+PARAMETERS = {
+    name: list(inspect.signature(getattr(reference, name)).parameters)
+    for name in (
+        "conv2d", "conv2d_dx", "conv2d_dw", "max_pool2d", "max_pool2d_dx", "sum_pool2d",
+        "sum_pool2d_dx", "relu", "relu_dx",
+    )
+}  # fmt: skip
+"""The functions that can be put in the place of kernels, and what they take."""
+SETTINGS = ("size", "kernel", "stride", "padding", "dilation", "groups")
+"""Names of a Geometry's attributes and of parameters."""
 
 
 def in_place(**functions: Callable[..., Any]) -> kernels.override:
     """`kernels.override` for functions with the settings written out.
 
-    Raises ValueError for a name that there is not in `WrittenOut`.
+    Raises ValueError for a name that is not in PARAMETERS.
     """
-    made: dict[str, Callable[..., Any]] = {}
-    for name, function in functions.items():
-        if name not in NAMES:
-            raise unknown_name("kernel", name, NAMES)
-        kernel = {"conv2d_dw": "conv2d_dw_db"}.get(name, name)
-        made[kernel] = _ADAPTERS[kernel](on_views(function, name) if is_foreign(function) else function)
+    made = {}
+    for name, own in functions.items():
+        if name not in PARAMETERS:
+            raise unknown_name("kernel", name, PARAMETERS)
+        kernel = "conv2d_dw_db" if name == "conv2d_dw" else name
+        made[kernel] = _as_kernel(name, on_views(own, name) if is_foreign(own) else own)
     return kernels.override(**made)
 
 
-def _of_conv2d(own: Callable[..., Any]) -> Callable[..., Any]:
-    def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> Any:
-        return own(x, w, b, *_settings(g))
+def _as_kernel(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
+    settings = [parameter for parameter in PARAMETERS[name] if parameter in SETTINGS]
 
-    return conv2d
+    def kernel(*arguments: Any) -> Any:
+        *arrays, g = arguments
+        return own(*arrays, *(getattr(g, setting) for setting in settings))
+
+    def conv2d_dw_db(dy: Any, x: Any, g: Geometry) -> Any:
+        return kernel(dy, x, g), dy.sum((0, 2, 3))
+
+    def max_pool2d(x: Any, g: Geometry, relu: bool = False) -> Any:
+        y = kernel(x, g)
+        y = kernels.current.relu(y) if relu else y
+        return y, (x, y, relu)
+
+    def max_pool2d_dx(dy: Any, saved: Any, g: Geometry) -> Any:
+        x, y, relu = saved
+        if relu:
+            dy, y = kernels.current.relu_dx(dy, y), kernels.current.max_pool2d(x, g)[0]
+        return kernel(dy, x, y, g)
+
+    others = {
+        "conv2d_dw": conv2d_dw_db, "max_pool2d": max_pool2d, "max_pool2d_dx": max_pool2d_dx,
+        "relu": own, "relu_dx": own,
+    }  # fmt: skip
+    return others.get(name, kernel)
 
 
-def _settings(g: Geometry) -> tuple[Any, ...]:
-    return g.stride, g.padding, g.dilation, g.groups
+def written_out(name: str, kernel_set: Kernels | None = None) -> Callable[..., Any]:
+    """A kernel of the set, or of that in use, as a function with the settings written out."""
+    kernel_set = kernel_set or kernels.current
+    own = getattr(kernel_set, "conv2d_dw_db" if name == "conv2d_dw" else name)
+    if name in ("relu", "relu_dx"):
+        return own  # type: ignore[no-any-return]
+
+    def function(*arguments: Any) -> Any:
+        given = dict(zip(PARAMETERS[name], arguments, strict=True))
+        settings = {setting: given.pop(setting) for setting in SETTINGS if setting in given}
+        image, filters = given.get("x"), given.get("w")
+        settings.setdefault("size", None if image is None else image.shape[2:])
+        settings.setdefault("kernel", None if filters is None else filters.shape[2:])
+        g = Geometry.of(**settings)
+        if name == "max_pool2d_dx":
+            return own(given["dy"], (given["x"], given["y"], False), g)
+        result = own(*given.values(), g)
+        return result[0] if name in ("conv2d_dw", "max_pool2d") else result
+
+    return function
