@@ -111,7 +111,7 @@ def train(few, model=None, batch_size=96):
     ("kernel", "layer", "operation"),
     [
         ("conv2d", "'0' (Conv2d)", ""),
-        ("conv2d_dw", "'0' (Conv2d)", "conv2d"),
+        ("conv2d_dw_db", "'0' (Conv2d)", "conv2d"),
         ("relu", "'3' (MaxPool2d)", ""),  # which does the work of the ReLU before it
         ("relu_dx", "'3' (MaxPool2d)", "relu_max_pool2d"),
         ("max_pool2d", "'3' (MaxPool2d)", ""),
@@ -198,7 +198,7 @@ def test_in_a_loop_of_ones_own_the_error_names_layer_and_operation(few, monkeypa
     with failing("conv2d", 50, monkeypatch), pytest.raises(OutOfMemoryError, match=r"'0' .Conv2d"):
         model(x)
     loss = F.cross_entropy(model(x), target)
-    with failing("conv2d_dw", 50, monkeypatch), pytest.raises(OutOfMemoryError) as caught:
+    with failing("conv2d_dw_db", 50, monkeypatch), pytest.raises(OutOfMemoryError) as caught:
         loss.backward()
     assert caught.value.operation == "conv2d"
     assert caught.value.parameter is model[0].weight

@@ -17,16 +17,15 @@ TAPS_BY_CALL = 8  # of a window that is summed tap by tap
 
 def convolution(way: Literal["y", "dx", "dw"], N: int, C: int, O: int, g: Geometry) -> ModuleType:
     """The plan of y, dx or dw of a convolution of N images of C channels by O filters."""
-    if g.dilation != (1, 1) and N != 1 or g.groups != 1:
+    if (g.dilation != (1, 1) and N != 1) or g.groups != 1:
         return blocks  # the others know neither groups nor, but for one image, dilation
     if way == "dx" and g.stride != (1, 1):
         return blocks  # which scatters; at stride 1 dx is a convolution of dy, chosen like others
     row, least = N * g.out[1], winograd.FORWARD if way == "y" else winograd.GRADIENT
     if way == "dx":
         g, C, O = g.back, O, C
-    if N == 1 and g.stride == (1, 1) and min(*g.padding[0], *g.padding[1]) >= 0:
-        if single_image.is_faster(C, O, g):
-            return single_image  # what a tap sees of one image is one run of numbers
+    if N == 1 and single_image.is_faster(C, O, g):
+        return single_image  # what a tap sees of one image is one run of numbers
     if row < max(1, ROWS_FROM) or g.dilation != (1, 1):
         return blocks  # rows so short that a product each is too small
     if winograd.is_faster(N, C, O, g, least):

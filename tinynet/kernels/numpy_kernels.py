@@ -25,9 +25,7 @@ class NumpyKernels(Kernels):
         """x with the batch last in memory."""
         return stored_batch_last(x)
 
-    def conv2d(
-        self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry
-    ) -> np.ndarray:
+    def conv2d(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
         """y (N, O, OH, OW)."""
         dtype = common_dtype(x, w)
         plan = choice.convolution("y", len(x), x.shape[1], len(w), g)

@@ -41,12 +41,10 @@ class Kernels:
 
     # ----- convolution ----------------------------------------------------------------------------
 
-    def conv2d(
-        self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry
-    ) -> np.ndarray:
+    def conv2d(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
         """y[n, o, p, q] = b[o] + the sum of w[o] times the window (p, q) of image n."""
         cols = by_groups(unfold(x, g), g)  # (N, G, C/G*KH*KW, OH*OW)
-        y = filters_of(w, g) @ cols  # (N, G, O/G, OH*OW)
+        y: np.ndarray = filters_of(w, g) @ cols  # (N, G, O/G, OH*OW)
         y = y.reshape(len(x), len(w), *g.out)
         return y if b is None else y + b[:, None, None]
 

@@ -65,7 +65,7 @@ def _as_kernel(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
             dy, y = kernels.current.relu_dx(dy, y), kernels.current.max_pool2d(x, g)[0]
         return kernel(dy, x, y, g)
 
-    others = {
+    others: dict[str, Callable[..., Any]] = {
         "conv2d_dw": conv2d_dw_db, "max_pool2d": max_pool2d, "max_pool2d_dx": max_pool2d_dx,
         "relu": own, "relu_dx": own,
     }  # fmt: skip

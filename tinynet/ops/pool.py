@@ -37,8 +37,8 @@ def max_pool2d(
     Gradient: moving the winner by h moves y by h, moving another moves nothing. So dx adds each
     dy to the place of the winner of its window; of several that tie, the first in reading order
     takes it; so does the first NaN. Padding never does, and with relu nobody where the largest
-    element is not above 0. Keeps x and y, or the numbers of the winners. Raises ShapeError where sizes do not fit or a window holds padding alone, TypeError
-    for integers.
+    element is not above 0. Keeps x and y, or the numbers of the winners. Raises ShapeError where
+    sizes do not fit or a window holds padding alone, TypeError for integers.
     """
     check_image("max_pool2d", x)
     g = max_pool_geometry(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)

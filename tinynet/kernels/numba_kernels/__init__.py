@@ -61,9 +61,7 @@ class NumbaKernels(NumpyKernels):
 
     # ----- convolution ----------------------------------------------------------------------------
 
-    def conv2d(
-        self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry
-    ) -> np.ndarray:
+    def conv2d(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
         """y (N, O, OH, OW)."""
         dtype, count = common_dtype(x, w), threads.get_num_threads()
         plan = convolution.correlation(len(x), x.shape[1], len(w), g, False, dtype, count)

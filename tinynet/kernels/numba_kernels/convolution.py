@@ -15,6 +15,7 @@ import numpy as np
 
 from tinynet.kernels.geometry import Geometry, span
 from tinynet.kernels.layout import batch_first
+from tinynet.kernels.minimal_filtering import S
 from tinynet.kernels.numba_kernels import direct, winograd, winograd_small_batch
 from tinynet.kernels.numba_kernels.sharing import (
     FLOATS,
@@ -145,7 +146,7 @@ def weight_gradient(
                 tasks,
                 serial,
             )  # fmt: skip
-            planes = sums[:parts].sum(0).reshape(winograd.S, winograd.S, C, O)
+            planes = sums[:parts].sum(0).reshape(S, S, C, O)
             dw = np.empty((O, C, 3, 3), dtype)
             winograd.weights_out(planes, dw)
             return dw, bias_gradient(lane_sums, O)

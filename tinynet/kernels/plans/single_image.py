@@ -30,7 +30,12 @@ def is_faster(C: int, O: int, g: Geometry) -> bool:
     """Whether one image of C channels is convolved faster so, for O channels of output."""
     (KH, KW), (high, wide) = g.kernel, g.padded
     useless = O * (KW - 1) * g.dilation[1]
-    return useless <= USELESS and C * KH * KW * high * wide <= COLUMNS
+    return (
+        g.stride == (1, 1)
+        and min(*g.padding[0], *g.padding[1]) >= 0
+        and useless <= USELESS
+        and C * KH * KW * high * wide <= COLUMNS
+    )
 
 
 class Runs(NamedTuple):
@@ -75,7 +80,9 @@ def unfold(x: np.ndarray, g: Geometry, flipped: bool = False) -> np.ndarray:
     return cols.reshape(C * KH * KW, run)
 
 
-def multiply(filters: np.ndarray, cols: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+def multiply(
+    filters: np.ndarray, cols: np.ndarray, b: np.ndarray | None, g: Geometry
+) -> np.ndarray:
     """filters (O, C*KH*KW) times cols, and b -> y (O, OH, OW, 1)."""
     (OH, OW), wide, O = g.out, g.padded[1], len(filters)
     products = np.empty((O, OH * wide), cols.dtype)
