@@ -3,7 +3,7 @@
 
 Intrinsics as in `tiles`. A line holds one pixel of as many images as there are lanes; of a single
 image a short vector holds neighbouring pixels, which are taken apart in pairs. It is short since
-small nets end in maps of 5 or 7 outputs a row: 16 channels of 14x14 52 -> 10 microseconds.
+small nets end in maps of 5 or 7 outputs a row.
 """
 
 from __future__ import annotations

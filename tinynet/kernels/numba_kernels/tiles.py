@@ -9,13 +9,7 @@ There are two lengths of vector. A *line* of 64 bytes is what the cache moves, a
 cut their work into lines, whatever the processor. A *register* holds 64 bytes with AVX-512, 32
 with AVX2, 16 otherwise: LLVM makes several registers of a line. The tiles have as many sums as
 the registers hold beside the numbers that are multiplied; one sum too many, and the compiler
-moves sums to memory and back at each step. One thread of a Zen 3 (AVX2, 16 registers, float32;
-OpenBLAS reaches 75 to 88 GFLOP/s there):
-
-    multiply_tile   8 filters x 3 lines (made for AVX-512)   32 GFLOP/s       6 x 1   75 to 82
-    dot_tile        4 filters x 6 taps in lines              32    4 x 3 in registers 82 to 95
-
-With AVX-512 the 8 x 3 tile reaches 98 to 111 GFLOP/s; OpenBLAS 96 to 98 on the same core.
+moves sums to memory and back at each step.
 
 Each function is a Numba intrinsic: the Python code below runs while a kernel is compiled, its
 `for` loops unroll, and what it emits through `Emitter` becomes part of the compiled kernel. Arrays

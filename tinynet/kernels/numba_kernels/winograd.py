@@ -17,23 +17,12 @@ transposition:
 A task is a few tiles in a row of B images, B the lanes of a line. Its 36 transformed planes stay
 in the second-level cache, one cache line apart from a power of two, since equal distances would
 put all 36 into the same places of it. In each plane all filters are multiplied before the next
-plane: its pixels (8 KB) are then in the first-level cache for every filter. 32 filters on 32
-channels of 32x32, batch 128, one Zen 3 thread: the products 11.8 -> 7.0 ms, which is the speed of
-a large matrix product, all together 24 -> 18.5 ms.
+plane: its pixels (8 KB) are then in the first-level cache for every filter.
 
-Error: the usual points 0, 1, -1, 2, -2 lose two bits. With 0, +-1/sqrt(2), +-sqrt(2) the largest
-error over the outputs of 32 to 64 channels is 5.6e-6 to 7.4e-6, that of the direct sum 5.5e-6 to
-8.1e-6 (outputs of variance 1, float32); that of dw is 8e-7 of the largest element against 5e-7.
+The matrices are those of one dimension, `tinynet/kernels/minimal_filtering.py`. The error stays at
+that of the direct sum.
 
-Speed against `direct` with AVX-512, one thread, batch 128: 1.9 to 2.6 times (32 channels at 32x32
-38 -> 17 ms, 64 at 16x16 27 -> 10 ms), the weight gradient 1.5 to 2 times. F(2x2, 3x3) reached 1.4
-to 1.8. Asking for the lines of the outputs ahead (prefetch) made it slower: 19 -> 33 ms.
-
-The matrices are those of one dimension in `tinynet/kernels/winograd.py`, which derives them.
-
-Sources: Lavin, Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308;
-points: Alam et al., "Winograd convolution for deep neural networks: efficient point selection",
-ACM Transactions on Embedded Computing Systems 21 (2022), doi:10.1145/3524069.
+Source: Lavin, Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308.
 """
 
 from __future__ import annotations

@@ -11,12 +11,6 @@ batch one beside the other: tile t is image t % N of place t // N.
 The gradient of the weight is different. Its sums go over the tiles, of which there may be no more
 than the 16 of one line, too few for inner products. So it is made of outer products: of x and of
 dy the channels lie in the lanes, (tiles, channels), and each number of x meets a line of dy.
-
-One image, two Zen 3 threads, against `direct`, in microseconds:
-
-                              forward        input's gradient   weight's gradient
-    32 -> 32 channels, 32x32  223 -> 148     167 -> 105         173 -> 118
-    64 -> 64 channels, 16x16  234 -> 155     234 -> 159         266 -> 164
 """
 
 from __future__ import annotations
