@@ -294,6 +294,37 @@ def test_override_puts_a_function_in_place_and_takes_it_away_again():
     assert kernels.current.conv2d == original
 
 
+@pytest.mark.parametrize("later", kernels.available())
+def test_what_one_set_saved_is_read_by_it_whichever_is_in_use_then(later, rng):
+    x = tinynet.tensor(rng.standard_normal((20, 2, 4, 4)), requires_grad=True)
+    y = tinynet.max_pool2d(x, 2, relu=True)
+    kernels.use(later)
+    y.sum().backward()
+    expected = reference.relu_dx(np.ones(y.shape), y.data)
+    places = reference.max_pool2d(x.data, (2, 2), (2, 2), NO_PADDING, (1, 1))
+    case = (2, 2), (2, 2), NO_PADDING, (1, 1)
+    close(x.grad.data, reference.max_pool2d_dx(expected, x.data, places, *case))
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_what_is_built_on_a_kernel_in_place_follows(relu, rng):
+    x, g = rng.standard_normal((3, 2, 4, 4)), Geometry.of((4, 4), (2, 2), (2, 2))
+    calls = []
+
+    def my_relu(x):
+        calls.append("relu")
+        return np.maximum(x, 0)
+
+    def my_relu_dx(dy, y):
+        calls.append("relu_dx")
+        return dy * (y > 0)
+
+    with kernels.override(relu=my_relu, relu_dx=my_relu_dx):
+        y, saved = kernels.current.max_pool2d(x, g, relu)
+        kernels.current.max_pool2d_dx(y, saved, g)
+    assert calls == (["relu", "relu_dx"] if relu else [])
+
+
 def test_unknown_kernels_and_sets_are_named_with_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'conv2d'"), kernels.override(conv2=None):
         pass

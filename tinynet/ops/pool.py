@@ -42,10 +42,11 @@ def max_pool2d(
     """
     check_image("max_pool2d", x)
     g = max_pool_geometry(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
-    y, saved = kernels.current.max_pool2d(x, g, relu)
+    kernel_set = kernels.current  # which reads what it saved, whichever is in use then
+    y, saved = kernel_set.max_pool2d(x, g, relu)
 
     def dx(dy: Array) -> Array:
-        return kernels.current.max_pool2d_dx(dy, saved, g)
+        return kernel_set.max_pool2d_dx(dy, saved, g)
 
     return y, dx
 
