@@ -186,7 +186,7 @@ def resolve_contestants(
         parser.error("--against torch: PyTorch is not installed; pip install torch")
     if args.against is None and not torch_there:
         note("PyTorch is not installed, so tinynet is measured alone; pip install torch")
-    variants = [("tinynet", name) for name in args.kernels or installed]
+    variants = [("tinynet", name) for name in args.kernels or installed[1:]]  # all but plain
     if torch_there and args.against != "nothing":
         variants += [("torch", "contiguous"), ("torch", "channels_last")]
     return {

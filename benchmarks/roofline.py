@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -93,6 +94,7 @@ def kernel_calls(net: str, batch: int, framework: frameworks.Framework) -> tuple
 def _noting_kernels(calls: list[Call]) -> Iterator[None]:
     """Append to `calls` every kernel that is called inside."""
     from tinynet import kernels
+    from tinynet.kernels.plain import Kernels
 
     def noting(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(kernel)
@@ -110,13 +112,15 @@ def _noting_kernels(calls: list[Call]) -> Iterator[None]:
 
         return noted
 
-    watched = {}
-    for name in kernels.NAMES + kernels.COMBINED:
-        kernel = getattr(kernels.current, name)
-        if kernel is not getattr(kernels, name, None):  # else it only calls others of these
-            watched[name] = noting(name, kernel)
-    with kernels.override(**watched):
+    noted_set = copy.copy(kernels.current)
+    for name, kernel in vars(Kernels).items():
+        if callable(kernel) and name != "arranged":
+            vars(noted_set)[name] = noting(name, getattr(kernels.current, name))
+    before = kernels.use(noted_set)
+    try:
         yield
+    finally:
+        kernels.use(before)
 
 
 @contextlib.contextmanager
@@ -154,9 +158,8 @@ def _multiply_adds(name: str, args: tuple[Any, ...], result: Any) -> int:
         return int(result.size * args[1][0].size)
     if name == "conv2d_dx":
         return int(args[0].size * args[1][0].size)
-    if name.startswith("conv2d_dw"):
-        dw = result if name == "conv2d_dw" else result[0]
-        return int(args[0].size * dw[0].size)
+    if name == "conv2d_dw_db":
+        return int(args[0].size * result[0][0].size)
     return 0
 
 

@@ -12,10 +12,13 @@ import math
 import numpy as np
 import pytest
 import reference
+from written import current
 
 import tinynet
 from tinynet import kernels
-from tinynet.kernels import rows, winograd
+from tinynet.kernels import choice
+from tinynet.kernels.geometry import Geometry
+from tinynet.kernels.plans import blocks, rows, winograd
 
 NO_PADDING = ((0, 0), (0, 0))
 
@@ -61,14 +64,14 @@ ORDERS = ["contiguous", "batch last", "channels last", "strided", "read-only"]
 
 
 @pytest.fixture(
-    params=["numpy, plain", "numpy, by rows", "numpy, winograd", *kernels.available()[1:]],
+    params=["plain", "numpy, blocks", "numpy, rows", "numpy, winograd", *kernels.available()[2:]],
     autouse=True,
 )
 def kernel_set(request, monkeypatch):
     """Each set, and in the NumPy set each of its plans whatever the size."""
     name, _, plan = request.param.partition(", ")
     if plan:
-        monkeypatch.setattr(kernels.numpy_kernels, "ROWS_FROM", 10**9 if plan == "plain" else 0)
+        monkeypatch.setattr(choice, "ROWS_FROM", 10**9 if plan == "blocks" else 0)
     if plan == "winograd":
         for least in ("FORWARD", "GRADIENT", "IMAGES"):
             monkeypatch.setattr(winograd, least, 0)
@@ -99,13 +102,13 @@ def test_convolution_and_its_gradients_are_what_the_loops_say(images, case, kern
     w = rng.standard_normal((6, 4 // groups, *kernel)).astype(dtype)
     b = rng.standard_normal(6).astype(dtype)
     y = reference.conv2d(x, w, b, *case)
-    close(kernels.current.conv2d(x, w, b, *case), y)
-    close(kernels.current.conv2d(x, w, None, *case), reference.conv2d(x, w, None, *case))
+    close(current.conv2d(x, w, b, *case), y)
+    close(current.conv2d(x, w, None, *case), reference.conv2d(x, w, None, *case))
     dy = rng.standard_normal(y.shape).astype(dtype)
     size = x.shape[2:]
-    close(kernels.current.conv2d_dx(dy, w, size, *case), reference.conv2d_dx(dy, w, size, *case))
+    close(current.conv2d_dx(dy, w, size, *case), reference.conv2d_dx(dy, w, size, *case))
     dw = reference.conv2d_dw(dy, x, kernel, *case)
-    close(kernels.current.conv2d_dw(dy, x, kernel, *case), dw)
+    close(current.conv2d_dw(dy, x, kernel, *case), dw)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -118,9 +121,9 @@ def test_convolution_takes_any_memory_order(order, images, stride, rng):
     dx = reference.conv2d_dx(dy, w, x.shape[2:], *case)
     dw = reference.conv2d_dw(dy, x, w.shape[2:], *case)
     x, w, dy = in_order(x, order), in_order(w, order), in_order(dy, order)
-    close(kernels.current.conv2d(x, w, None, *case), y)
-    close(kernels.current.conv2d_dx(dy, w, x.shape[2:], *case), dx)
-    close(kernels.current.conv2d_dw(dy, x, w.shape[2:], *case), dw)
+    close(current.conv2d(x, w, None, *case), y)
+    close(current.conv2d_dx(dy, w, x.shape[2:], *case), dx)
+    close(current.conv2d_dw(dy, x, w.shape[2:], *case), dw)
 
 
 def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
@@ -129,7 +132,6 @@ def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
     dy = rng.standard_normal((3, 5, 9, 9))
 
     def results():
-        current = kernels.current
         return (
             current.conv2d(x, w, None, *case),
             current.conv2d_dx(dy, w, (9, 9), *case),
@@ -137,12 +139,12 @@ def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
         )
 
     whole = results()
-    monkeypatch.setattr(kernels.numpy_kernels, "BLOCK_BYTES", 20_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 20_000)
     monkeypatch.setattr(rows, "BLOCK_BYTES", 5_000)
     monkeypatch.setattr(winograd, "BLOCK_BYTES", 5_000)
     monkeypatch.setattr(winograd, "COLUMNS", 3)
-    for blocks, one in zip(results(), whole, strict=True):
-        close(blocks, one)
+    for in_blocks, in_one in zip(results(), whole, strict=True):
+        close(in_blocks, in_one)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -153,10 +155,11 @@ def test_two_rows_of_few_filters_are_what_the_loops_say(filters, height, dtype, 
     x = rng.standard_normal((3, 1, height, 6)).astype(dtype)
     w, b = (rng.standard_normal(s).astype(dtype) for s in ((filters, 1, 5, 5), filters))
     y = reference.conv2d(x, w, b, *case)
-    close(kernels.current.conv2d(x, w, b, *case), y)
-    close(kernels.current.conv2d(x, w, None, *case), reference.conv2d(x, w, None, *case))
+    close(current.conv2d(x, w, b, *case), y)
+    close(current.conv2d(x, w, None, *case), reference.conv2d(x, w, None, *case))
     dy = rng.standard_normal(y.shape).astype(dtype)
-    dw, db = kernels.current.conv2d_dw_db(dy, x, (5, 5), *case)
+    g = Geometry.of(x.shape[2:], (5, 5), *case)
+    dw, db = current.conv2d_dw_db(dy, x, g)
     close(dw, reference.conv2d_dw(dy, x, (5, 5), *case))
     close(db, dy.sum((0, 2, 3)))
 
@@ -171,11 +174,11 @@ def test_windows_and_their_scatter_are_adjoint(size, kernel, stride, padding, di
         pytest.skip("the window does not fit")
     case = ((stride, stride), (padding, padding), (dilation, dilation), 1)
     x, w = rng.standard_normal((2, 3, size, size)), rng.standard_normal((4, 3, kernel, kernel))
-    y = kernels.current.conv2d(x, w, None, *case)
+    y = current.conv2d(x, w, None, *case)
     u = rng.standard_normal(y.shape)
     forward = (y * u).sum()
-    through_x = (x * kernels.current.conv2d_dx(u, w, (size, size), *case)).sum()
-    through_w = (w * kernels.current.conv2d_dw(u, x, (kernel, kernel), *case)).sum()
+    through_x = (x * current.conv2d_dx(u, w, (size, size), *case)).sum()
+    through_w = (w * current.conv2d_dw(u, x, (kernel, kernel), *case)).sum()
     assert through_x == pytest.approx(forward, rel=1e-11, abs=1e-11)
     assert through_w == pytest.approx(forward, rel=1e-11, abs=1e-11)
 
@@ -190,9 +193,9 @@ def test_max_pool_and_its_gradient_are_what_the_loops_say(images, height, case, 
     dy = rng.standard_normal(y.shape).astype(dtype)
     expected = reference.max_pool2d_dx(dy, x, y, *case)
     x, dy = in_order(x, order), in_order(dy, order)
-    actual = kernels.current.max_pool2d(x, *case)
+    actual = current.max_pool2d(x, *case)
     close(actual, y)
-    close(kernels.current.max_pool2d_dx(dy, x, actual, *case), expected)
+    close(current.max_pool2d_dx(dy, x, actual, *case), expected)
 
 
 @pytest.mark.parametrize("case", POOLS)
@@ -201,7 +204,7 @@ def test_max_pool_sends_ties_to_the_first_winner(images, height, case, rng):
     x = rng.integers(0, 2, (images, 2, height, 8)).astype(np.float64)  # ties nearly everywhere
     y = reference.max_pool2d(x, *case)
     dy = rng.standard_normal(y.shape)
-    actual = kernels.current.max_pool2d_dx(dy, x, y, *case)
+    actual = current.max_pool2d_dx(dy, x, y, *case)
     close(actual, reference.max_pool2d_dx(dy, x, y, *case))
 
 
@@ -217,26 +220,27 @@ def test_each_dy_of_a_max_pool_goes_to_one_pixel_the_first_nan_or_the_first_of_t
     dy = rng.uniform(1, 2, y.shape).astype(dtype)
     expected = reference.max_pool2d_dx(dy, x, y, *case)
     assert expected.sum() == pytest.approx(dy.sum(), rel=1e-5)
-    current = kernels.current
-    actual, kept = current.max_pool2d_kept(x, *case, False)
+    g, kernel_set = Geometry.of(x.shape[2:], *case), kernels.current
+    actual, saved = kernel_set.max_pool2d(x, g)
     np.testing.assert_array_equal(actual, y)
-    close(current.max_pool2d_dx(dy, x, actual, *case), expected)
-    close(current.max_pool2d_kept_dx(dy, kept, x.shape[2:], *case), expected)
+    close(kernel_set.max_pool2d_dx(dy, (x, actual, False), g), expected)
+    close(kernel_set.max_pool2d_dx(dy, saved, g), expected)
 
     positive = reference.relu(y)
     expected = reference.max_pool2d_dx(reference.relu_dx(dy, positive), x, y, *case)
-    actual, kept = current.max_pool2d_kept(x, *case, True)
+    actual, saved = kernel_set.max_pool2d(x, g, relu=True)
     np.testing.assert_array_equal(actual, positive)
-    close(current.max_pool2d_kept_dx(dy, kept, x.shape[2:], *case), expected)
+    close(kernel_set.max_pool2d_dx(dy, saved, g), expected)
+    close(kernel_set.max_pool2d_dx(dy, (x, actual, True), g), expected)
 
 
 @pytest.mark.parametrize("size", [5, 1 << 17, 1 << 19])
 def test_relu_passes_nan_and_its_gradient_on(size):
     x = np.zeros(size, np.float32)
     x[:3] = np.nan, -np.inf, np.inf
-    y = kernels.current.relu(x)
+    y = current.relu(x)
     np.testing.assert_array_equal(y[:4], [np.nan, 0, np.inf, 0])
-    dx = kernels.current.relu_dx(np.ones_like(x), y)
+    dx = current.relu_dx(np.ones_like(x), y)
     assert dx[:4].tolist() == [1, 0, 1, 0]
     np.testing.assert_array_equal(reference.relu(x[:5]), y[:5])
     np.testing.assert_array_equal(reference.relu_dx(np.ones_like(x[:5]), y[:5]), dx[:5])
@@ -249,8 +253,8 @@ def test_sum_pool_is_what_the_loops_say_and_its_gradient_adjoint(case, dtype, or
     x = rng.standard_normal((3, 2, 7, 8)).astype(dtype)
     y = reference.sum_pool2d(x, *case)
     u = rng.standard_normal(y.shape).astype(dtype)
-    close(kernels.current.sum_pool2d(in_order(x, order), *case), y)
-    dx = kernels.current.sum_pool2d_dx(in_order(u, order), (7, 8), *case)
+    close(current.sum_pool2d(in_order(x, order), *case), y)
+    dx = current.sum_pool2d_dx(in_order(u, order), (7, 8), *case)
     rel = 1e-11 if dtype == np.float64 else 1e-4
     assert (x * dx).sum() == pytest.approx((y * u).sum(), rel=rel, abs=rel)
 
@@ -258,7 +262,6 @@ def test_sum_pool_is_what_the_loops_say_and_its_gradient_adjoint(case, dtype, or
 def test_empty_batches_flow_through_every_kernel():
     x, w = np.zeros((0, 3, 6, 6), np.float32), np.ones((4, 3, 3, 3), np.float32)
     case = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
-    current = kernels.current
     y = current.conv2d(x, w, np.ones(4, np.float32), *case)
     assert y.shape == (0, 4, 6, 6)
     assert current.conv2d_dx(y, w, (6, 6), *case).shape == x.shape
@@ -275,11 +278,11 @@ def test_kernels_leave_their_inputs_alone(rng):
     x, w = rng.standard_normal((2, 3, 6, 6)), rng.standard_normal((4, 3, 3, 3))
     case = ((1, 1), NO_PADDING, (1, 1), 1)
     before = x.copy(), w.copy()
-    y = kernels.current.conv2d(x, w, None, *case)
-    kernels.current.conv2d_dx(y, w, (6, 6), *case)
-    kernels.current.conv2d_dw(y, x, (3, 3), *case)
-    kernels.current.max_pool2d(x, (2, 2), (2, 2), NO_PADDING, (1, 1))
-    kernels.current.sum_pool2d(x, (1, 1), (1, 1), NO_PADDING)
+    y = current.conv2d(x, w, None, *case)
+    current.conv2d_dx(y, w, (6, 6), *case)
+    current.conv2d_dw(y, x, (3, 3), *case)
+    current.max_pool2d(x, (2, 2), (2, 2), NO_PADDING, (1, 1))
+    current.sum_pool2d(x, (1, 1), (1, 1), NO_PADDING)
     assert (x == before[0]).all()
     assert (w == before[1]).all()
 
@@ -288,7 +291,38 @@ def test_override_puts_a_function_in_place_and_takes_it_away_again():
     original = kernels.current.conv2d
     with kernels.override(conv2d=lambda *args: "mine"):
         assert kernels.current.conv2d() == "mine"
-    assert kernels.current.conv2d is original
+    assert kernels.current.conv2d == original
+
+
+@pytest.mark.parametrize("later", kernels.available())
+def test_what_one_set_saved_is_read_by_it_whichever_is_in_use_then(later, rng):
+    x = tinynet.tensor(rng.standard_normal((20, 2, 4, 4)), requires_grad=True)
+    y = tinynet.max_pool2d(x, 2, relu=True)
+    kernels.use(later)
+    y.sum().backward()
+    expected = reference.relu_dx(np.ones(y.shape), y.data)
+    places = reference.max_pool2d(x.data, (2, 2), (2, 2), NO_PADDING, (1, 1))
+    case = (2, 2), (2, 2), NO_PADDING, (1, 1)
+    close(x.grad.data, reference.max_pool2d_dx(expected, x.data, places, *case))
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_what_is_built_on_a_kernel_in_place_follows(relu, rng):
+    x, g = rng.standard_normal((3, 2, 4, 4)), Geometry.of((4, 4), (2, 2), (2, 2))
+    calls = []
+
+    def my_relu(x):
+        calls.append("relu")
+        return np.maximum(x, 0)
+
+    def my_relu_dx(dy, y):
+        calls.append("relu_dx")
+        return dy * (y > 0)
+
+    with kernels.override(relu=my_relu, relu_dx=my_relu_dx):
+        y, saved = kernels.current.max_pool2d(x, g, relu)
+        kernels.current.max_pool2d_dx(y, saved, g)
+    assert calls == (["relu", "relu_dx"] if relu else [])
 
 
 def test_unknown_kernels_and_sets_are_named_with_the_nearest():
@@ -309,13 +343,13 @@ def test_relu_and_its_gradient_are_what_the_formula_says(shape, dtype, order, rn
         x, dy = in_order(x, "batch last"), in_order(dy, "contiguous")
     else:
         x, dy = in_order(x, order), in_order(dy, order)
-    close(kernels.current.relu(x), y)
-    close(kernels.current.relu_dx(dy, kernels.current.relu(x)), dx)
+    close(current.relu(x), y)
+    close(current.relu_dx(dy, current.relu(x)), dx)
 
 
 def test_relu_lets_nan_through():
     x = np.full(100_000, np.nan, np.float32)
-    assert np.isnan(kernels.current.relu(x)).all()
+    assert np.isnan(current.relu(x)).all()
 
 
 def test_relu_takes_a_number():
@@ -328,7 +362,7 @@ def test_relu_takes_a_number():
 def test_the_product_of_a_column_and_a_row(size, dtype, rng):
     a, b = (rng.standard_normal(n).astype(dtype) for n in size)
     for vector in (a, a[::-1]):
-        y = kernels.current.outer(vector, b)
+        y = current.outer(vector, b)
         assert y.dtype == dtype
         assert np.array_equal(y, vector[:, None] * b)
 
@@ -354,7 +388,7 @@ def test_losses_of_labels_are_what_the_loops_say(shape, dtype, integer, order, r
     expected = label_losses_by_loops(x, labels)
     x = in_order(x[:, :, None, None], order)[..., 0, 0]
     before = x.copy()
-    losses, shares = kernels.current.label_losses(x, labels, 1)
+    losses, shares = current.label_losses(x, labels, 1)
     close(losses, expected[0])
     close(shares, expected[1])
     assert np.array_equal(x, before)
@@ -363,6 +397,6 @@ def test_losses_of_labels_are_what_the_loops_say(shape, dtype, integer, order, r
 def test_the_loss_of_what_is_no_number_is_none_either(rng):
     x = rng.standard_normal((4, 3)).astype(np.float32)
     x[0, 1], x[1, 2], x[2] = np.nan, np.inf, -np.inf
-    losses, _ = kernels.current.label_losses(x, np.zeros(4, np.int64), 1)
+    losses, _ = current.label_losses(x, np.zeros(4, np.int64), 1)
     assert np.isnan(losses[:3]).all()
     assert np.isfinite(losses[3])

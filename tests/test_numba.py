@@ -11,8 +11,23 @@ import pytest
 
 pytest.importorskip("numba")
 
-from tinynet.kernels import numba_kernels, numpy_kernels, threads
-from tinynet.kernels.numba_kernels import activation, compiled, direct, shape, tiles, winograd
+from written import Written
+
+from tinynet.kernels import threads
+from tinynet.kernels.geometry import Geometry
+from tinynet.kernels.numba_kernels import (
+    NumbaKernels,
+    compiled,
+    direct,
+    elementwise,
+    shape,
+    sharing,
+    tiles,
+    winograd,
+)
+from tinynet.kernels.numpy_kernels import NumpyKernels
+
+numba_kernels, numpy_kernels = Written(NumbaKernels()), Written(NumpyKernels())
 
 ONE = (1, 1)
 
@@ -86,9 +101,9 @@ def test_both_sets_agree_to_rounding_on_layers_of_nets(layer, rng):
     dy = normal(rng, *y.shape)
     dx = numba_kernels.conv2d_dx(dy, w, (side, side), *case)
     dw = numba_kernels.conv2d_dw(dy, x, (kernel, kernel), *case)
-    slope = dy.astype(np.float64)
-    assert worst(dx, numpy_kernels.conv2d_dx(slope, exact[1], (side, side), *case)) < 2e-6
-    assert worst(dw, numpy_kernels.conv2d_dw(slope, exact[0], (kernel, kernel), *case)) < 2e-6
+    exact_dy = dy.astype(np.float64)
+    assert worst(dx, numpy_kernels.conv2d_dx(exact_dy, exact[1], (side, side), *case)) < 2e-6
+    assert worst(dw, numpy_kernels.conv2d_dw(exact_dy, exact[0], (kernel, kernel), *case)) < 2e-6
     for z in (y, dx):
         assert z.transpose(1, 2, 3, 0).flags.c_contiguous
         assert z.dtype == np.float32
@@ -103,7 +118,7 @@ def test_winograd_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
         x.transpose(3, 0, 1, 2).astype(np.float64), w.astype(np.float64), None, *case
     ).transpose(1, 2, 3, 0)
     size = (side, side)
-    assert winograd.pays(N, C, O, (3, 3), ONE, size, x.dtype)
+    assert winograd.is_faster(N, C, O, Geometry.of(size, (3, 3), padding=padding(1)), x.dtype)
     fast, plain = np.empty((2, O, side, side, N), np.float32)
     columns = winograd.chunk(C, 4, size)[1]
     tasks = winograd.tasks(N, size, (1, columns))
@@ -136,12 +151,12 @@ def test_repeated_runs_give_the_same_bits_on_two_threads(layer, rng, two_threads
 def test_every_share_of_the_work_is_done_once(monkeypatch):
     monkeypatch.setattr(threads, "_count", 3)
     done = []
-    parts = numba_kernels.share_out(
+    parts = sharing.share_out(
         lambda team, part, first, last: done.append((part, first, last)), 8, serial=False
     )
     assert parts == 3
     assert sorted(done) == [(0, 0, 2), (1, 2, 5), (2, 5, 8)]
-    assert numba_kernels.share_out(lambda team, *share: done.append(share), 8, serial=True) == 1
+    assert sharing.share_out(lambda team, *share: done.append(share), 8, serial=True) == 1
     assert done[-1] == (0, 0, 8)
 
 
@@ -154,11 +169,10 @@ def test_every_share_of_the_work_is_done_once(monkeypatch):
 )
 def test_what_is_not_covered_is_handed_to_numpy(kernel, arguments, rng, monkeypatch):
     x, w = normal(rng, 2, 4, 6, 6), normal(rng, 4, 4 // arguments[-1], 3, 3)
-    monkeypatch.setattr(numpy_kernels, "conv2d", lambda *args: "NumPy's")
-    monkeypatch.setattr(numpy_kernels, "conv2d_dx", lambda *args: "NumPy's")
-    monkeypatch.setattr(numpy_kernels, "conv2d_dw_db", lambda *args: ["NumPy's"])
-    assert numba_kernels.conv2d(x, w, None, *arguments) == "NumPy's"
-    assert numba_kernels.conv2d_dx(x, w, (6, 6), *arguments) == "NumPy's"
+    for kernel in ("conv2d", "conv2d_dx", "conv2d_dw_db"):
+        monkeypatch.setattr(NumpyKernels, kernel, lambda *args: ["NumPy's"])
+    assert numba_kernels.conv2d(x, w, None, *arguments) == ["NumPy's"]
+    assert numba_kernels.conv2d_dx(x, w, (6, 6), *arguments) == ["NumPy's"]
     assert numba_kernels.conv2d_dw(x, x, (3, 3), *arguments) == "NumPy's"
 
 
@@ -290,7 +304,7 @@ def test_compiled_code_of_other_sources_or_tiles_lies_in_another_folder(monkeypa
         with monkeypatch.context() as patch:
             patch.setattr(compiled, "SHAPE", other)
             folders.add(find())
-    monkeypatch.setattr(compiled.winograd, "__file__", compiled.__file__)
+    monkeypatch.setattr(compiled.minimal_filtering, "__file__", compiled.__file__)
     folders.add(find())
     assert len(folders) == 1 + len(set(shape.SHAPES.values()))
     assert all(os.path.isdir(folder) for folder in folders)
@@ -365,7 +379,7 @@ def test_a_kernel_starts_its_helper_and_waits_for_it(awake):
         halves = [slice(0, 1 << 15), slice(1 << 15, 1 << 16)]
 
         def work(part, team, y=y, halves=halves):
-            activation.rectify(team, x[halves[part]], y[halves[part]])
+            elementwise.rectify(team, x[halves[part]], y[halves[part]])
 
         threads.run_compiled(work, 2)
         assert (y == np.maximum(x, 0)).all()
@@ -376,7 +390,7 @@ def test_an_error_in_a_share_is_raised_and_the_helper_works_again(wrong, awake):
     def work(part, team):
         if part == wrong:
             raise RuntimeError(f"in share {part}")
-        activation.rectify(team, np.ones(4, np.float32), np.ones(4, np.float32))
+        elementwise.rectify(team, np.ones(4, np.float32), np.ones(4, np.float32))
 
     for _ in range(3):
         with pytest.raises(RuntimeError, match=f"in share {wrong}"):
@@ -390,29 +404,30 @@ def test_the_bias_gradient_beside_the_weights_is_the_sum_of_dy(rng):
     for N in (1, 5, 16, 19, 40):  # below, at and between whole lines, where a block is repeated
         for C, side, kernel in ((2, 9, 3), (2, 9, 5), (16, 12, 3)):
             x, dy = normal(rng, N, C, side, side), normal(rng, N, 9, side, side)
-            case = (kernel, kernel), ONE, padding(kernel // 2), ONE, 1
-            dw, db = numba_kernels.conv2d_dw_db(dy, x, *case)
-            expected = numpy_kernels.conv2d_dw_db(dy, x, *case)
+            g = Geometry.of((side, side), (kernel, kernel), padding=padding(kernel // 2))
+            dw, db = numba_kernels.conv2d_dw_db(dy, x, g)
+            expected = numpy_kernels.conv2d_dw_db(dy, x, g)
             np.testing.assert_allclose(dw, expected[0], rtol=1e-3, atol=1e-2)
             np.testing.assert_allclose(db, dy.sum((0, 2, 3)), rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("N", [1, 3, 16, 21])
 @pytest.mark.parametrize("side", [2, 6, 14, 16, 20, 36])
-@pytest.mark.parametrize("rectified", [False, True])
-def test_the_winners_of_blocks_get_all_of_dy(N, side, rectified, rng):
+@pytest.mark.parametrize("relu", [False, True])
+def test_the_winners_of_blocks_get_all_of_dy(N, side, relu, rng):
     x = np.round(normal(rng, N, 3, side, side), 1)  # with ties
     x[0, 1, 0, 0], x[0, 2, 1, 1] = np.nan, -np.inf
     case = (2, 2), (2, 2), padding(0), ONE
-    if rectified:
+    if relu:
         x -= 1  # so that a third of the windows have nothing above 0
-    y, kept = numba_kernels.max_pool2d_kept(x, *case, rectified)
-    assert kept.dtype == np.uint8
+    g = Geometry.of((side, side), *case)
+    y, saved = NumbaKernels().max_pool2d(x, g, relu)
+    assert saved.dtype == np.uint8
     largest = numpy_kernels.max_pool2d(x, *case)
-    np.testing.assert_array_equal(y, np.maximum(largest, 0) if rectified else largest)
+    np.testing.assert_array_equal(y, np.maximum(largest, 0) if relu else largest)
     dy = normal(rng, *y.shape)
-    dx = numba_kernels.max_pool2d_kept_dx(dy, kept, (side, side), *case)
-    passed = dy * ~(largest <= 0) if rectified else dy
+    dx = NumbaKernels().max_pool2d_dx(dy, saved, g)
+    passed = dy * ~(largest <= 0) if relu else dy
     expected = numpy_kernels.max_pool2d_dx(passed, x, largest, *case)
     np.testing.assert_array_equal(dx, expected)
     assert dx[0, 1, 0, 0] == dy[0, 1, 0, 0]

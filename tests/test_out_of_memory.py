@@ -55,7 +55,7 @@ def train(few, model=None, batch_size=96):
     ("kernel", "where"),
     [
         ("conv2d", "\n  raised in layer '0' (Conv2d)"),
-        ("conv2d_dw", ", in the backward pass of conv2d\n  raised in layer '0' (Conv2d)"),
+        ("conv2d_dw_db", ", in the backward pass of conv2d\n  raised in layer '0' (Conv2d)"),
         ("max_pool2d", "\n  raised in layer '3' (MaxPool2d)"),
         ("max_pool2d_dx", ", in the backward pass of OP after layer '1' (BatchNorm2d)"),
     ],

@@ -20,15 +20,11 @@ def not_recording():
     return not autograd.is_grad_enabled()
 
 
-def wraps(function, inner):
-    return inspect.unwrap(function) is inner
-
-
 SCOPES = {
     "no_grad": (tinynet.no_grad, not_recording),
     "enable_grad": (tinynet.enable_grad, autograd.is_grad_enabled),
     "detect_anomaly": (tinynet.detect_anomaly, lambda: autograd.state.observer is not None),
-    "override": (lambda: kernels.override(relu=abs), lambda: wraps(kernels.current.relu, abs)),
+    "override": (lambda: kernels.override(relu=abs), lambda: "relu" in vars(kernels.current)),
     "use_rng": (lambda: use_rng(RNG), lambda: default_rng() is RNG),
 }
 

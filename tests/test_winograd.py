@@ -1,12 +1,18 @@
-"""What is particular to `kernels/winograd.py`; tests/test_kernels.py holds it against the loops."""
+"""What is particular to Winograd's filtering; tests/test_kernels.py holds it against the loops."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from written import Written, current
 
 from tinynet import kernels
-from tinynet.kernels import numpy_kernels, rows, threads, winograd
+from tinynet.kernels import minimal_filtering, threads
+from tinynet.kernels.geometry import Geometry
+from tinynet.kernels.numpy_kernels import NumpyKernels
+from tinynet.kernels.plans import rows, winograd
+
+numpy_kernels = Written(NumpyKernels())
 
 SAME = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
 
@@ -22,7 +28,7 @@ def normal(rng, *shape):
 
 def test_matrices_filter_exactly(rng):
     d, g = rng.standard_normal(winograd.S), rng.standard_normal(3)
-    y = winograd.A_T @ ((winograd.G @ g) * (winograd.B_T @ d))
+    y = minimal_filtering.A_T @ ((minimal_filtering.G @ g) * (minimal_filtering.B_T @ d))
     np.testing.assert_allclose(y, np.correlate(d, g, "valid"), atol=1e-13)
 
 
@@ -91,12 +97,13 @@ def test_takes_many_channels_and_images_alone(rng, monkeypatch):
 
 def test_agrees_with_rows_far_outside_of_the_image(rng):
     x, w = rng.standard_normal((2, 6, 7, 5)), rng.standard_normal((3, 2, 2, 3))
-    padding = ((5, 4), (6, 9))
-    y = rows.conv2d(x, w, None, (1, 1), padding)
-    size = y.shape[1:3]
-    np.testing.assert_allclose(winograd.conv2d(x, w, None, size, (5, 6)), y, atol=1e-13)
-    cut_away = winograd.conv2d(x, w, None, (4, 4), (-1, -1))  # as a gradient of wide padding does
-    inner = rows.conv2d(np.ascontiguousarray(x[:, 1:, 1:]), w, None, (1, 1), ((0, 0), (0, 0)))
+    g = Geometry.of((6, 7), (2, 3), padding=((5, 4), (6, 9)))
+    y = rows.conv2d(x, w, None, g)
+    np.testing.assert_allclose(winograd.conv2d(x, w, None, g), y, atol=1e-13)
+    cut = Geometry.of((6, 7), (2, 3), padding=((-1, 0), (-1, 0)))  # a gradient of wide padding
+    cut_away = winograd.conv2d(x, w, None, cut)
+    x = np.ascontiguousarray(x[:, 1:, 1:])
+    inner = rows.conv2d(x, w, None, Geometry.of((5, 6), (2, 3)))
     np.testing.assert_allclose(cut_away, inner, atol=1e-13)
 
 
@@ -112,9 +119,8 @@ def test_an_odd_pixel_reaches_no_further_than_the_documents_say(shape, name, rng
     try:
 
         def both(x, dy):
-            kernel_set = kernels.current
-            y = kernel_set.conv2d(x, w, None, *SAME)
-            return y, kernel_set.conv2d_dx(dy, w, (side, side), *SAME)
+            y = current.conv2d(x, w, None, *SAME)
+            return y, current.conv2d_dx(dy, w, (side, side), *SAME)
 
         usual = both(x, dy)
         for value in (np.nan, np.inf, 1e8):

@@ -142,8 +142,9 @@ def differentiable(function: Any = None, *, view: bool = False) -> Any:
     `(y, dx, dw, ...)`: the output, and for each of its first inputs a function that turns the
     gradient of the output, dy, into the gradient of that input. dx may have the broadcast shape:
     it is summed back to the shape of x here. What the backward pass needs, the nested functions
-    keep as local variables. A gradient that nobody asked for is never computed. No array that
-    comes in, dy included, is written to: others use it too.
+    keep as local variables. A gradient that nobody asked for is never computed; those that come in
+    one pass are given by `together`. No array that comes in, dy included, is written to: others use
+    it too.
 
     view: the output may share memory with the first input (reshape, transpose, ...). Whether it
     does is looked at each time, and a tensor that does is not changed in place.
@@ -226,6 +227,32 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
     operation.forward = body  # type: ignore[attr-defined]
     registry[qualified_name] = operation
     return operation
+
+
+class OneOf:
+    """One of the gradients that a function gives in one pass: see `together`."""
+
+    __slots__ = ("function", "place")
+
+    def __init__(self, function: Callable[[Array], tuple[Array, ...]], place: int) -> None:
+        self.function = function
+        self.place = place
+
+    def __call__(self, dy: Array) -> Array:
+        return self.function(dy)[self.place]
+
+
+def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> list[OneOf]:
+    """What an operation returns for `count` inputs whose gradients come in one pass.
+
+    `function(dy)` gives them all. The backward pass calls it once.
+
+    >>> import tinynet
+    >>> @tinynet.differentiable
+    ... def product(x, w):
+    ...     return x * w, *together(lambda dy: (dy * w, dy * x))
+    """
+    return [OneOf(function, place) for place in range(count)]
 
 
 def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
@@ -315,8 +342,14 @@ def pull_back(
         check_saved_values(node)
     if not retain_graph:
         node.edges = None
+    shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
     for pull, target, shape, dtype in edges:
-        dx = pull(dy)
+        if type(pull) is OneOf:
+            if pull.function not in shared:
+                shared[pull.function] = pull.function(dy)
+            dx = shared[pull.function][pull.place]
+        else:
+            dx = pull(dy)
         if type(dx) is not np.ndarray or dx.shape != shape:
             dx = sum_to_shape(dx, shape, node.name, pull)
         if dx.dtype != dtype:
@@ -489,6 +522,8 @@ def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
         seen.add(id(value))
         if isinstance(value, np.ndarray):
             yield value
+        elif isinstance(value, OneOf):
+            pending.append(value.function)
         elif isinstance(value, (tuple, list)):
             pending.extend(value)
         elif isinstance(value, dict):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd, kernels
+from tinynet import autograd
 from tinynet.cli.options import BadArgument
 from tinynet.creation import tensor
 from tinynet.errors import unknown_name
@@ -22,6 +22,7 @@ from tinynet.gradcheck import EmptyCheckError, Report, gradcheck
 from tinynet.gradcheck.inputs import CONVENTION, Case, cases, given
 from tinynet.gradcheck.table import table
 from tinynet.gradcheck.trace import copied
+from tinynet.lab.adapter import PARAMETERS, in_place
 from tinynet.tensor import Tensor
 
 OPERATIONS_OF = {
@@ -89,8 +90,7 @@ def load(path: Path) -> ModuleType:
 def kernel_of(function: Callable[..., Any]) -> str:
     """The kernel that a function stands in for, by its parameters or its name; "" if none."""
     names = list(inspect.signature(function).parameters)
-    for kernel in sorted(kernels.NAMES, key=len, reverse=True):
-        theirs = list(inspect.signature(getattr(kernels.numpy_kernels, kernel)).parameters)
+    for kernel, theirs in sorted(PARAMETERS.items(), key=lambda item: -len(item[0])):
         if names == theirs and len(names) > 2:
             return kernel
         if len(names) == len(theirs) and function.__name__.endswith(kernel):
@@ -198,7 +198,7 @@ def _check_kernel(function: Callable[..., Any], kernel: str, seed: int) -> Check
     start = OPERATIONS_OF[kernel.removesuffix("_dx").removesuffix("_dw")]
     reports: list[Report] = []
     notes = [f"note: {function.__name__} was put in place of the kernel {kernel}"]
-    with kernels.override(**{kernel: function}):
+    with in_place(**{kernel: function}):
         for row in table(np.random.default_rng(seed)):
             if row.op.startswith(start):
                 try:

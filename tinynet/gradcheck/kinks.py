@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.kernels.geometry import windows
-from tinynet.kernels.numpy_kernels import batch_last, padded
+from tinynet.kernels.plain import unfold
 from tinynet.ops import pool, reduction
 
 Bound = dict[str, Any]
@@ -104,9 +103,9 @@ def _reduced(bound: Bound, sign: int) -> Signature:
 
 
 def _columns(bound: Bound) -> np.ndarray:
-    """The windows of a max-pool, (C, OH, OW, N, KH*KW)."""
+    """The windows of a max-pool, (N, C, OH, OW, KH*KW)."""
     x = bound["x"]
-    kernel, stride, dilation, edges = pool._max_places(
+    g = pool.max_pool_geometry(
         x.shape[2:],
         bound["kernel_size"],
         bound.get("stride"),
@@ -114,9 +113,7 @@ def _columns(bound: Bound) -> np.ndarray:
         bound.get("dilation", 1),
         bound.get("ceil_mode", False),
     )
-    views = windows(padded(batch_last(x), edges, -np.inf), kernel, stride, dilation)
-    columns = views.transpose(0, 3, 4, 5, 1, 2)
-    return columns.reshape(*columns.shape[:4], -1)
+    return np.moveaxis(unfold(x, g, -np.inf), 2, -1)
 
 
 def _max_pool(bound: Bound) -> Signature:

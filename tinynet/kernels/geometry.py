@@ -1,58 +1,105 @@
-"""The arithmetic of sliding windows: sizes, paddings, and the view that lists the windows.
+"""Where sliding windows stand: sizes, paddings, and which pixels each place of the kernel sees.
 
 A window of size K with dilation d spans d(K - 1) + 1 places. Over an axis of length L with
 (before, after) padding it stands at
 
     (L + before + after - d(K - 1) - 1) // stride + 1
 
-places, `stride` apart.
+places, `stride` apart. A *tap* is one place (i, j) of the kernel. All windows together see through
+it one regular piece of the padded image, every stride-th row and column from (i*d, j*d) on.
 """
 
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 
 Pair = tuple[int, int]
+"""(vertical, horizontal)."""
 Padding = tuple[Pair, Pair]
 """((top, bottom), (left, right))."""
+
+ONE: Pair = (1, 1)
+NO_PADDING: Padding = ((0, 0), (0, 0))
+
+
+@dataclass(frozen=True, eq=False)  # `of` gives the same object for the same numbers
+class Geometry:
+    """Windows over an image: what a convolution or a pool is told beside its arrays.
+
+    groups: into which the channels of a convolution are cut. size: (H, W) of the image. out: (OH,
+    OW), at how many places the window stands; below 1 where it does not fit.
+    """
+
+    kernel: Pair
+    stride: Pair
+    padding: Padding
+    dilation: Pair
+    groups: int
+    size: Pair
+    out: Pair
+
+    @staticmethod
+    @functools.lru_cache(4096)  # a net asks for the same few in every step
+    def of(
+        size: Pair,
+        kernel: Pair,
+        stride: Pair = ONE,
+        padding: Padding = NO_PADDING,
+        dilation: Pair = ONE,
+        groups: int = 1,
+        out: Pair | None = None,
+    ) -> Geometry:
+        """The geometry of a window; `out` where it stands at fewer places than it could."""
+        if out is None:
+            axes = zip(size, kernel, stride, padding, dilation)
+            OH, OW = ((L + sum(p) - span(k, d)) // s + 1 for L, k, s, p, d in axes)
+            out = OH, OW
+        return Geometry(kernel, stride, padding, dilation, groups, size, out)
+
+    @functools.cached_property
+    def corner(self) -> Pair:
+        """How far the padding goes above and left of the image."""
+        return self.padding[0][0], self.padding[1][0]
+
+    @functools.cached_property
+    def padded(self) -> Pair:
+        """(height, width) of the image and its padding."""
+        return self.size[0] + sum(self.padding[0]), self.size[1] + sum(self.padding[1])
+
+    @functools.cached_property
+    def taps(self) -> list[tuple[slice, slice]]:
+        """(rows, columns) of the padded image that each tap sees, in reading order."""
+        rows, columns = (
+            [slice(k * d, k * d + (n - 1) * s + 1, s) for k in range(K)]
+            for K, d, n, s in zip(self.kernel, self.dilation, self.out, self.stride)
+        )
+        return [(i, j) for i in rows for j in columns]
+
+    @functools.cached_property
+    def back(self) -> Geometry:
+        """Of the way back at stride 1: sliding the flipped kernel over dy gives dx.
+
+        What the window reached beyond a pixel before, it must reach beyond dy now. The padding is
+        negative where the image was padded by more than the window: there dy is cut.
+        """
+        vertical, horizontal = (
+            (span(k, d) - 1 - before, L + before - n)
+            for k, d, (before, _), L, n in zip(
+                self.kernel, self.dilation, self.padding, self.size, self.out
+            )
+        )
+        padding = vertical, horizontal
+        return Geometry.of(
+            self.out, self.kernel, ONE, padding, self.dilation, self.groups, self.size
+        )
 
 
 def span(kernel: int, dilation: int) -> int:
     """How many places a dilated window covers."""
     return dilation * (kernel - 1) + 1
-
-
-def output_length(length: int, kernel: int, stride: int, padding: Pair, dilation: int) -> int:
-    """At how many places a window stands along one axis; below 1 if it does not fit."""
-    return (length + padding[0] + padding[1] - span(kernel, dilation)) // stride + 1
-
-
-@functools.lru_cache(1024)  # a net asks for the same few in every step
-def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Pair:
-    """(OH, OW) of windows sliding over an image of `size` (H, W)."""
-    return (
-        output_length(size[0], kernel[0], stride[0], padding[0], dilation[0]),
-        output_length(size[1], kernel[1], stride[1], padding[1], dilation[1]),
-    )
-
-
-@functools.lru_cache(1024)
-def padding_back(
-    dy_size: Pair, kernel: Pair, size: Pair, padding: Padding, dilation: Pair
-) -> Padding:
-    """The padding with which sliding the turned kernel over dy gives dx, at stride 1.
-
-    What the window reached beyond a pixel before, it must reach beyond dy now. Negative where the
-    image was padded by more than the window: there dy is cut.
-    """
-    top, left = (span(k, d) - 1 - before for k, d, (before, _) in zip(kernel, dilation, padding))
-    bottom, right = (
-        length + before - dy_length
-        for length, (before, _), dy_length in zip(size, padding, dy_size)
-    )
-    return (top, bottom), (left, right)
 
 
 def strided(
@@ -63,19 +110,3 @@ def strided(
     As numpy's as_strided, at a tenth of its cost.
     """
     return np.ndarray(shape, x.dtype, x, offset, strides)
-
-
-def windows(x: np.ndarray, kernel: Pair, stride: Pair, dilation: Pair) -> np.ndarray:
-    """Every window of a padded, batch-last image as a view: no element is copied.
-
-    x (C, H, W, N), contiguous -> (C, KH, KW, OH, OW, N), where [c, i, j, p, q, n] is
-    x[c, p*stride + i*dilation, q*stride + j*dilation, n].
-    """
-    C, H, W, N = x.shape
-    OH, OW = output_size((H, W), kernel, stride, ((0, 0), (0, 0)), dilation)
-    c, h, w, n = x.strides
-    return strided(
-        x,
-        (C, *kernel, OH, OW, N),
-        (c, h * dilation[0], w * dilation[1], h * stride[0], w * stride[1], n),
-    )

@@ -3,24 +3,20 @@
 A kernel cuts its work into blocks that a few Python threads share, each with its own products on
 one BLAS thread: so unfolding and adding run in parallel too, not the product alone. NumPy
 releases the interpreter's lock inside each of its calls. BLAS threads of its own would only be in
-the way: after each product they spin on the processor for a while, waiting for the next (a step
-of the vgg net at batch 32: 57 ms, with BLAS at two threads beside ours 97 ms). So the first kernel
-sets BLAS to one thread for good; `matmul` here cuts a large product itself.
+the way, so the first kernel sets BLAS to one thread for good (`process.py`); `matmul` here cuts a
+large product itself.
 
 On a processor that others are using a helper may have to wait for its turn, and its caller waits
 with it: then the caller computes alone for a while (LATE, ALONE).
 
-Which thread computes a block never changes what is computed, so results are the same to the bit
-from run to run; only the cutting into blocks depends on the number of threads.
+Which thread computes a block never changes what is computed, so results are the same bit
+for bit from run to run; only the cutting into blocks depends on the number of threads.
 """
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
-import ctypes
 import functools
-import glob
 import itertools
 import os
 import sys
@@ -33,6 +29,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinynet.kernels import process
 from tinynet.kernels.workers import Pool, Worker
 
 T = TypeVar("T")
@@ -71,27 +68,7 @@ def set_num_threads(count: int) -> None:
     if not 1 <= count <= MOST:
         raise ValueError(f"set_num_threads: needs 1 to {MOST} threads, got {count}")
     _count, _most = int(count), sys.maxsize
-    single_blas_thread()
-
-
-@functools.cache
-def single_blas_thread() -> None:
-    """Hold every OpenBLAS that NumPy and SciPy bring with them to one thread.
-
-    Another BLAS (Accelerate, MKL) has no such switch here; it obeys its environment variables.
-    """
-    site = os.path.dirname(os.path.dirname(np.__file__))
-    for package in ("numpy", "scipy"):
-        for path in (
-            *glob.glob(os.path.join(site, f"{package}.libs", "*openblas*")),
-            *glob.glob(os.path.join(site, package, ".dylibs", "*openblas*")),
-        ):
-            with contextlib.suppress(OSError):
-                library = ctypes.CDLL(path)
-                for suffix in ("64_", ""):
-                    setter = getattr(library, f"scipy_openblas_set_num_threads{suffix}", None)
-                    if setter is not None:
-                        setter(1)
+    process.prepare()
 
 
 _spare: list[Pool] = []  # the pool, while nobody computes with it
@@ -154,7 +131,7 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
 
     multiplications: how many there are in all; if too few to pay, the caller computes alone.
     """
-    single_blas_thread()
+    process.prepare()
     few = multiplications is not None and multiplications < PARALLEL_FROM
     pool = None if few else _take(min(_count, len(blocks)) - 1)
     if pool is None:
@@ -221,7 +198,7 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b of two matrices, cut along its longer side if it is large."""
     M, P = a.shape[0], b.shape[1]
     if M * a.shape[1] * P < MATMUL_PARALLEL_FROM or _count == 1:
-        single_blas_thread()
+        process.prepare()
         return np.asarray(a @ b)
     product: np.ndarray = np.empty((M, P), np.result_type(a, b))
     size = max(M, P)

@@ -6,6 +6,7 @@ with it. `tinynet lab` is the command; `judge` and `judge_folder` do its work.
 
     reference.py   the definitions in plain loops
     exercises.py   what is to be written, and how it is put in place
+    adapter.py     between its functions and kernels, which take a Geometry
     grid.py        the cases
     submission.py  loading a file, calling its functions, what can be wrong with an answer
     hints.py       the usual mistakes
@@ -14,6 +15,7 @@ with it. `tinynet lab` is the command; `judge` and `judge_folder` do its work.
     starters/      the files that learners begin with
 """
 
+from tinynet.lab.adapter import in_place
 from tinynet.lab.exercises import EXERCISES, Exercise, find
 from tinynet.lab.folder import judge_folder
 from tinynet.lab.judge import judge
@@ -25,6 +27,7 @@ __all__ = [
     "Exercise",
     "Report",
     "find",
+    "in_place",
     "judge",
     "judge_folder",
     "starter",

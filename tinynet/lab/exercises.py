@@ -1,6 +1,6 @@
 """The exercises: what a file must define, what it is held against, and how it is put to work.
 
-A kernel is put in place by `kernels.override`, so that everything else in tinynet runs on it. A
+A kernel is put in place by `adapter.in_place`, so that everything else in tinynet runs on it. A
 loss and an optimizer's step are not kernels; they are wrapped into an operation and an Optimizer.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 import tinynet
-from tinynet import kernels
 from tinynet.errors import unknown_name
 from tinynet.gradcheck import Report as GradientReport
 from tinynet.gradcheck import gradcheck
 from tinynet.lab import grid, reference
+from tinynet.lab.adapter import in_place, written_out
 from tinynet.lab.grid import Arguments, Case
 from tinynet.nn.module import Module
 from tinynet.optim import SGD
@@ -87,7 +87,7 @@ def _check_convolution(*wanted: int) -> Callable[[Functions], list[GradientRepor
     all_of_it: Arguments = {"groups": 2, "padding": (1, 0), "stride": (2, 1), "dilation": (1, 2)}
 
     def check(functions: Functions) -> list[GradientReport]:
-        with kernels.override(**functions):
+        with in_place(**functions):
             return [
                 gradcheck(
                     lambda x, w, b, s=settings: tinynet.conv2d(x, w, b, **s),
@@ -101,7 +101,7 @@ def _check_convolution(*wanted: int) -> Callable[[Functions], list[GradientRepor
 
 def _check_pool(functions: Functions) -> list[GradientReport]:
     x = np.random.default_rng(0).permutation(60).reshape(1, 2, 5, 6) / 10  # no two within 2h
-    with kernels.override(**functions):
+    with in_place(**functions):
         return [
             gradcheck(lambda x, s=settings: tinynet.max_pool2d(x, **s), Tensor(x))
             for settings in (
@@ -113,7 +113,7 @@ def _check_pool(functions: Functions) -> list[GradientReport]:
 
 def _check_relu(functions: Functions) -> list[GradientReport]:
     x = np.array([[-2.0, -0.5, 0.25], [1.0, 2.0, -1.5]])
-    with kernels.override(**functions):
+    with in_place(**functions):
         return [gradcheck(tinynet.relu, Tensor(x))]
 
 
@@ -128,7 +128,7 @@ def _check_cross_entropy(functions: Functions) -> list[GradientReport]:
 
 @contextlib.contextmanager
 def _as_kernels(functions: Functions, model: Module) -> Iterator[dict[str, Any]]:
-    with kernels.override(**functions):
+    with in_place(**functions):
         yield {}
 
 
@@ -242,7 +242,7 @@ def _step_loads() -> list[Load]:
 
 
 def _kernel(name: str) -> Callable[..., Any]:
-    function: Callable[..., Any] = getattr(kernels.current, name)
+    function = written_out(name)
     return lambda **arguments: function(*arguments.values())
 
 

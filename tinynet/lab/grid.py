@@ -1,6 +1,6 @@
 """The cases an exercise is held against: small, from the simplest to all at once.
 
-The values are small whole numbers, so that a case that fails can be followed by hand.
+The values are small integers, so that a case that fails can be followed by hand.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.kernels import laid_out
 from tinynet.kernels.geometry import Padding, Pair
+from tinynet.kernels.layout import stored_batch_last
 from tinynet.lab import reference
 
 NONE: Padding = ((0, 0), (0, 0))
@@ -78,18 +78,18 @@ def convolutions(function: str) -> Iterator[Case]:
     for s in CONVOLUTIONS:
         if s.bias and s.about == "a bias" and function != "conv2d":
             continue  # the gradients of x and w do not see it
-        x, w = (whole_numbers(rng, shape, s.dtype) for shape in (s.x, s.w))
+        x, w = (integers(rng, shape, s.dtype) for shape in (s.x, s.w))
         case = s.stride, s.padding, s.dilation, s.groups
         settings = dict(zip(("stride", "padding", "dilation", "groups"), case))
         y = reference.conv2d(x, w, None, *case)
-        dy = whole_numbers(rng, y.shape, s.dtype)
+        dy = integers(rng, y.shape, s.dtype)
         if s.batch_last:
-            x, dy = laid_out(x), laid_out(dy)
+            x, dy = stored_batch_last(x), stored_batch_last(dy)
         arguments: dict[str, Arguments] = {
             "conv2d": {
                 "x": x,
                 "w": w,
-                "b": whole_numbers(rng, s.w[:1], s.dtype) if s.bias else None,
+                "b": integers(rng, s.w[:1], s.dtype) if s.bias else None,
             },
             "conv2d_dx": {"dy": dy, "w": w, "size": s.x[2:]},
             "conv2d_dw": {"dy": dy, "x": x, "kernel": s.w[2:]},
@@ -146,9 +146,9 @@ def pools(function: str) -> Iterator[Case]:
         case = s.kernel, s.stride, s.padding, s.dilation
         settings = dict(zip(("kernel", "stride", "padding", "dilation"), case))
         y = reference.max_pool2d(x, *case)
-        dy = whole_numbers(rng, y.shape, s.dtype)
+        dy = integers(rng, y.shape, s.dtype)
         if s.batch_last:
-            x, dy = laid_out(x), laid_out(dy)
+            x, dy = stored_batch_last(x), stored_batch_last(dy)
         gradient = {"dy": dy, "x": x, "y": y} if function == "max_pool2d_dx" else {"x": x}
         yield Case(function, s.about, gradient | settings)
 
@@ -167,12 +167,12 @@ def relus() -> Iterator[Case]:
     """Cases of `relu` and `relu_dx`; about every fifth number is 0, the kink."""
     rng = np.random.default_rng(0)
     for about, shape, dtype in SHAPES:
-        x = whole_numbers(rng, shape, dtype, zeros=True)
+        x = integers(rng, shape, dtype, zeros=True)
         yield Case("relu", about, {"x": x})
-        dy = whole_numbers(rng, shape, dtype)
+        dy = integers(rng, shape, dtype)
         yield Case("relu_dx", about, {"dy": dy, "y": reference.relu(x)})
-    images = whole_numbers(rng, (2, 2, 3, 3), "float64", zeros=True)
-    yield Case("relu", "the batch last in memory", {"x": laid_out(images)})
+    images = integers(rng, (2, 2, 3, 3), "float64", zeros=True)
+    yield Case("relu", "the batch last in memory", {"x": stored_batch_last(images)})
 
 
 def cross_entropies() -> Iterator[Case]:
@@ -186,7 +186,7 @@ def cross_entropies() -> Iterator[Case]:
         ("scores in the hundreds, whose e^x is infinite", (3, 4), 300, "float64"),
         ("float32", (4, 10), 1, "float32"),
     ]:
-        x = whole_numbers(rng, shape, dtype) * scale
+        x = integers(rng, shape, dtype) * scale
         for function in ("cross_entropy", "cross_entropy_dx"):
             yield Case(function, about, {"x": x, "target": rng.integers(0, shape[1], shape[0])})
 
@@ -202,12 +202,12 @@ def steps() -> Iterator[Case]:
         ("a convolution's weight", (2, 2, 3, 3), 0.5, False, "float64"),
         ("float32", (3,), 0.5, False, "float32"),
     ]:
-        p, g, b = (whole_numbers(rng, shape, dtype) for _ in range(3))
+        p, g, b = (integers(rng, shape, dtype) for _ in range(3))
         b *= not first
         yield Case("sgd", about, {"p": p, "g": g, "b": b, "lr": 0.25, "momentum": momentum})
 
 
-def whole_numbers(
+def integers(
     rng: np.random.Generator, shape: tuple[int, ...], dtype: str, zeros: bool = False
 ) -> np.ndarray:
     """Whole numbers from -3 to 3 as floats, 0 among them only if `zeros`."""

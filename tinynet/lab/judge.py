@@ -77,12 +77,11 @@ def _place(report: Report) -> str:
 @contextlib.contextmanager
 def _kernel_set() -> Iterator[None]:
     """The NumPy kernels, unless the environment asks for others: nothing to load or compile."""
-    before = dict(vars(kernels.current))
-    kernels.use(os.environ.get("TINYNET_KERNELS") or "numpy")
+    before = kernels.use(os.environ.get("TINYNET_KERNELS") or "numpy")
     try:
         yield
     finally:
-        vars(kernels.current).update(before)
+        kernels.use(before)
 
 
 def _grid(

@@ -1,7 +1,7 @@
 """The definitions in plain loops, as a reader would write them from the formula.
 
-Slow and obvious: every fast kernel, and every solution of an exercise, is held against these. The
-arguments are the kernels' (see `tinynet.kernels`).
+Slow and obvious: every kernel, and every solution of an exercise, is held against these. Their
+arguments are an exercise's, with the settings of a Geometry written out (see `adapter.py`).
 """
 
 from __future__ import annotations
@@ -171,6 +171,18 @@ def sum_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Padding) -> Array:
             for j in range(kernel[1]):
                 y[n, c, p, q] += padded[n, c, p * stride[0] + i, q * stride[1] + j]
     return y
+
+
+def sum_pool2d_dx(dy: Array, size: Pair, kernel: Pair, stride: Pair, padding: Padding) -> Array:
+    """Each dy goes to every element of its window."""
+    (top, bottom), (left, right) = padding
+    H, W = size
+    dx = np.zeros((*dy.shape[:2], H + top + bottom, W + left + right), dy.dtype)
+    for n, c, p, q in np.ndindex(dy.shape):
+        for i in range(kernel[0]):
+            for j in range(kernel[1]):
+                dx[n, c, p * stride[0] + i, q * stride[1] + j] += dy[n, c, p, q]
+    return dx[:, :, top : top + H, left : left + W]
 
 
 # ----- elementwise, loss, step --------------------------------------------------------------------

@@ -7,21 +7,19 @@ The convolution (cross-correlation, as everywhere in deep learning) is one trili
 seen from three sides. Leave out dy, and what stands beside it is y: the forward pass. Leave out
 w, and it is dw; leave out x, and it is dx. That is all there is to derive: a form that is linear
 in each argument has the other two as its gradient. So three kernels (`conv2d`, `conv2d_dx`,
-`conv2d_dw`) serve the convolution, and the same three in other roles its transpose.
+`conv2d_dw_db`, which gives the bias's gradient too) serve the convolution, and the same three in
+other roles its transpose.
 """
 
 from __future__ import annotations
 
-import weakref
-from typing import Any
-
 import numpy as np
 
 from tinynet import kernels
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, differentiable, together
 from tinynet.errors import ShapeError
-from tinynet.kernels.geometry import Padding, Pair, span
-from tinynet.ops.windows import IntPair, check_fits, check_image, once, pair
+from tinynet.kernels.geometry import Geometry, Padding, Pair, span
+from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
 
 Op = tuple[Array, ...]
 
@@ -64,28 +62,17 @@ def conv2d(
             f"input of shape {x.shape} such as (8, {x.shape[1]}, 3, 3)"
         )
     _check_bias("conv2d", b, w.shape[0])
-    stride, dilation, edges = _places(x.shape, w.shape, stride, padding, dilation, groups)
-    kernel, size = w.shape[2:], x.shape[2:]
-    x = kernels.laid_out(x)  # once for both passes
-    y = kernels.current.conv2d(x, w, b, stride, edges, dilation, groups)
+    g = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
+    x = kernels.current.arranged(x)  # for both passes
+    y = kernels.current.conv2d(x, w, b, g)
 
     def dx(dy: Array) -> Array:
-        return kernels.current.conv2d_dx(dy, w, size, stride, edges, dilation, groups)
+        return kernels.current.conv2d_dx(dy, w, g)
 
-    beside: list[Any] = []  # the dy that dw saw last, and its db, which comes with dw
+    def dw_db(dy: Array) -> tuple[Array, Array]:
+        return kernels.current.conv2d_dw_db(dy, x, g)
 
-    def dw(dy: Array) -> Array:
-        if b is None:
-            return kernels.current.conv2d_dw(dy, x, kernel, stride, edges, dilation, groups)
-        dw, db = kernels.current.conv2d_dw_db(dy, x, kernel, stride, edges, dilation, groups)
-        beside[:] = [(weakref.ref(dy), db)]
-        return dw
-
-    def db(dy: Array) -> Array:
-        seen, db = beside.pop() if beside else (None, None)
-        return db if seen is not None and seen() is dy else dy.sum((0, 2, 3))
-
-    return y, dx, dw, db
+    return y, dx, *together(dw_db)
 
 
 @differentiable
@@ -130,11 +117,9 @@ def conv_transpose2d(
             f"{op}: output_padding={output_padding} must be smaller than stride {stride} or "
             f"dilation {dilation}. Use output_padding={max(*stride, *dilation) - 1} or less."
         )
-    kernel = w.shape[2:]
-    edges: Padding = ((margin[0], margin[0]), (margin[1], margin[1]))
     size: Pair = tuple(
         (n - 1) * s - 2 * m + span(k, d) + e
-        for n, s, m, k, d, e in zip(x.shape[2:], stride, margin, kernel, dilation, extra)
+        for n, s, m, k, d, e in zip(x.shape[2:], stride, margin, w.shape[2:], dilation, extra)
     )  # type: ignore[assignment]
     if min(size) < 1:
         raise ShapeError(
@@ -142,36 +127,38 @@ def conv_transpose2d(
             f"{x.shape[2]}x{x.shape[3]}; use padding="
             f"{min(m + (n - 1) // 2 for m, n in zip(margin, size))} or less"
         )
-    y = kernels.current.conv2d_dx(x, w, size, stride, edges, dilation, groups)
+    edges = (margin[0], margin[0]), (margin[1], margin[1])
+    # the places of x, though output_padding may leave room for more
+    g = Geometry.of(size, w.shape[2:], stride, edges, dilation, groups, out=x.shape[2:])
+    y = kernels.current.conv2d_dx(x, w, g)
     if b is not None:
         y = y + b[:, None, None]
 
-    H, W = x.shape[2:]
-
-    def dx(dy: Array) -> Array:  # rows past H exist if output_padding exceeds the stride
-        return kernels.current.conv2d(dy, w, None, stride, edges, dilation, groups)[:, :, :H, :W]
+    def dx(dy: Array) -> Array:
+        return kernels.current.conv2d(dy, w, None, g)
 
     def dw(dy: Array) -> Array:
-        return kernels.current.conv2d_dw(x, dy, kernel, stride, edges, dilation, groups)
+        return kernels.current.conv2d_dw_db(x, dy, g)[0]
 
     return y, dx, dw, lambda dy: dy.sum((0, 2, 3))
 
 
-@once
-def _places(
+@memoized
+def _geometry(
     x: tuple[int, ...],
     w: tuple[int, ...],
     stride: IntPair,
     padding: IntPair | str,
     dilation: IntPair,
     groups: int,
-) -> tuple[Pair, Pair, Padding]:
-    """(stride, dilation, padding) of a convolution of these shapes, once they are checked."""
+) -> Geometry:
+    """The geometry of a convolution of these shapes, its settings checked."""
     _check_channels("conv2d", x, w, groups)
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
     edges = _edges(padding, (w[2], w[3]), stride, dilation)
-    check_fits("conv2d", (x[2], x[3]), (w[2], w[3]), stride, edges, dilation)
-    return stride, dilation, edges
+    g = Geometry.of((x[2], x[3]), (w[2], w[3]), stride, edges, dilation, groups)
+    check_fits("conv2d", g)
+    return g
 
 
 def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int) -> None:

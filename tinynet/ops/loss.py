@@ -18,7 +18,7 @@ import numpy as np
 from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import DataError, ShapeError, unknown_name
-from tinynet.kernels.labels import places
+from tinynet.kernels.layout import places
 from tinynet.ops.checks import check_finite, check_float
 from tinynet.ops.underflow import may_underflow
 

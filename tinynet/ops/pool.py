@@ -13,9 +13,9 @@ import numpy as np
 from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
-from tinynet.kernels.geometry import Padding, Pair, span
+from tinynet.kernels.geometry import ONE, Geometry, Pair, span
 from tinynet.ops.underflow import may_underflow
-from tinynet.ops.windows import IntPair, check_fits, check_image, once, pair
+from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
 
 Op = tuple[Array, ...]
 
@@ -28,20 +28,30 @@ def max_pool2d(
     padding: IntPair = 0,
     dilation: IntPair = 1,
     ceil_mode: bool = False,
+    relu: bool = False,
 ) -> Op:
     """The largest element of each window; padding counts as -inf.
 
     Shapes: x (N, C, H, W) -> y (N, C, OH, OW), sizes as for `conv2d`. stride: kernel_size if
     None. padding: at most half the window. ceil_mode: also windows that reach beyond the end,
     if they start inside the image or its padding before it.
+    relu: as `relu(x)` before, in one operation: max(max(a, 0), max(b, 0)) is max(max(a, b), 0).
 
     Gradient: moving the winner by h moves y by h, moving another moves nothing. So dx adds each
     dy to the place of the winner of its window; of several that tie, the first in reading order
-    takes it; so does the first NaN. Padding never does. Keeps x and y, or the numbers of the
-    winners. Raises ShapeError where sizes do not fit or a window holds padding alone, TypeError
-    for integers.
+    takes it; so does the first NaN. Padding never does, and with relu nobody where the largest
+    element is not above 0. Keeps x and y, or the numbers of the winners. Raises ShapeError where
+    sizes do not fit or a window holds padding alone, TypeError for integers.
     """
-    return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, rectified=False)
+    check_image("max_pool2d", x)
+    g = max_pool_geometry(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    kernel_set = kernels.current  # which reads what it saved, whichever is in use then
+    y, saved = kernel_set.max_pool2d(x, g, relu)
+
+    def dx(dy: Array) -> Array:
+        return kernel_set.max_pool2d_dx(dy, saved, g)
+
+    return y, dx
 
 
 @differentiable
@@ -53,36 +63,9 @@ def relu_max_pool2d(
     dilation: IntPair = 1,
     ceil_mode: bool = False,
 ) -> Op:
-    """ReLU and max_pool2d in one: the largest element of each window, or 0 if that is larger.
-
-    Arguments, shapes and errors as for `max_pool2d`. max(max(a, 0), max(b, 0)) is
-    max(max(a, b), 0), so the order of the two makes no difference.
-
-    Gradient: each dy goes to the winner of its window if that is above 0, else to nobody.
-    """
-    return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, rectified=True)
-
-
-def _max_pool(
-    x: np.ndarray,
-    kernel_size: IntPair,
-    stride: IntPair | None,
-    padding: IntPair,
-    dilation: IntPair,
-    ceil_mode: bool,
-    rectified: bool,
-) -> Op:
-    check_image("max_pool2d", x)
-    kernel, stride, dilation, edges = _max_places(
-        x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode
-    )
-    y, kept = kernels.current.max_pool2d_kept(x, kernel, stride, edges, dilation, rectified)
-    size, back = x.shape[2:], kernels.current.max_pool2d_kept_dx
-
-    def dx(dy: Array) -> Array:
-        return back(dy, kept, size, kernel, stride, edges, dilation)
-
-    return y, dx
+    """`max_pool2d` with relu."""
+    pool = max_pool2d.forward  # type: ignore[attr-defined]
+    return pool(x, kernel_size, stride, padding, dilation, ceil_mode, relu=True)  # type: ignore[no-any-return]
 
 
 @differentiable
@@ -107,18 +90,14 @@ def avg_pool2d(
     op = "avg_pool2d"
     check_image(op, x)
     kernel, stride, margin = _arguments(op, kernel_size, stride, padding)
-    size = x.shape[2:]
-    edges = _edges(op, size, kernel, stride, margin, (1, 1), ceil_mode)
-    counts = [
-        _count(size[axis], kernel[axis], stride[axis], margin[axis], edges[axis], count_include_pad)
-        for axis in (0, 1)
-    ]
+    g = _geometry(op, x.shape[2:], kernel, stride, margin, ONE, ceil_mode)
+    counts = [_count(g, axis, margin[axis], count_include_pad) for axis in (0, 1)]
     share = (1.0 / np.outer(*counts)).astype(x.dtype)  # (OH, OW)
-    y = kernels.current.sum_pool2d(x, kernel, stride, edges)
+    y = kernels.current.sum_pool2d(x, g)
     y *= share
 
     def dx(dy: Array) -> Array:
-        return kernels.current.sum_pool2d_dx(dy * share, size, kernel, stride, edges)
+        return kernels.current.sum_pool2d_dx(dy * share, g)
 
     return y, dx
 
@@ -174,20 +153,19 @@ def _averaging(length: int, parts: int, dtype: np.dtype[np.generic]) -> np.ndarr
     return ((places >= first) & (places < end)).astype(dtype) / (end - first).astype(dtype)
 
 
-@once
-def _max_places(
+@memoized
+def max_pool_geometry(
     size: Pair,
     kernel_size: IntPair,
     stride: IntPair | None,
     padding: IntPair,
     dilation: IntPair,
     ceil_mode: bool,
-) -> tuple[Pair, Pair, Pair, Padding]:
-    """(kernel, stride, dilation, padding) of a max-pool, once they are checked."""
+) -> Geometry:
+    """The geometry of a max-pool, its settings checked."""
     kernel, stride, margin = _arguments("max_pool2d", kernel_size, stride, padding)
     dilation = pair("max_pool2d", "dilation", dilation, 1)
-    edges = _edges("max_pool2d", size, kernel, stride, margin, dilation, ceil_mode)
-    return kernel, stride, dilation, edges
+    return _geometry("max_pool2d", size, kernel, stride, margin, dilation, ceil_mode)
 
 
 def _arguments(
@@ -205,16 +183,16 @@ def _arguments(
     return kernel, steps, margin
 
 
-def _edges(
+def _geometry(
     op: str,
-    size: tuple[int, ...],
+    size: Pair,
     kernel: Pair,
     stride: Pair,
     margin: Pair,
     dilation: Pair,
     ceil_mode: bool,
-) -> Padding:
-    """Padding as ((top, bottom), (left, right)); ceil_mode enlarges it after the end."""
+) -> Geometry:
+    """The geometry of a pool; ceil_mode enlarges the padding after the end."""
     edges: list[Pair] = []
     for length, k, s, m, d in zip(size, kernel, stride, margin, dilation):
         after = m
@@ -225,27 +203,25 @@ def _edges(
                 places -= 1  # the last window would start in the padding after the image
             after = max(m, (places - 1) * s + span(k, d) - length - m)
         edges.append((m, after))
-    padding: Padding = (edges[0], edges[1])
-    counts = check_fits(op, (size[0], size[1]), kernel, stride, padding, dilation)
+    g = Geometry.of((size[0], size[1]), kernel, stride, (edges[0], edges[1]), dilation)
+    check_fits(op, g)
     for axis, (L, k, s, m, d) in enumerate(zip(size, kernel, stride, margin, dilation)):
         if m and (d > 1 or L == 0):  # else each window reaches the image
-            taps = np.arange(counts[axis])[:, None] * s - m + np.arange(k) * d
-            if not ((taps >= 0) & (taps < L)).any(axis=1).all():
+            window = np.arange(g.out[axis])[:, None] * s - m + np.arange(k) * d
+            if not ((window >= 0) & (window < L)).any(axis=1).all():
                 raise ShapeError(
                     f"{op}: with kernel_size={kernel}, padding={margin} and dilation={dilation} "
                     f"some windows over the image of {size[0]}x{size[1]} would hold padding alone, "
                     f"along axis {axis + 2}. Use no padding there, a smaller dilation, or a larger "
                     "image."
                 )
-    return padding
+    return g
 
 
-def _count(
-    length: int, kernel: int, stride: int, margin: int, edges: Pair, include_pad: bool
-) -> np.ndarray:
+def _count(g: Geometry, axis: int, margin: int, include_pad: bool) -> np.ndarray:
     """How many elements of each window along one axis take part in the mean."""
-    places = (length + sum(edges) - kernel) // stride + 1
-    start = np.arange(places) * stride - margin
+    length, kernel = g.size[axis], g.kernel[axis]
+    start = np.arange(g.out[axis]) * g.stride[axis] - margin
     end = np.minimum(start + kernel, length + margin)
     if include_pad:
         return end - start

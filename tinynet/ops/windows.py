@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from tinynet.errors import ShapeError
-from tinynet.kernels.geometry import Padding, Pair, output_size, span
+from tinynet.kernels.geometry import Geometry, Pair, span
 from tinynet.ops.checks import check_float
 
 IntPair: TypeAlias = int | Sequence[int]
@@ -40,7 +40,7 @@ def pair(op: str, argument: str, value: IntPair, least: int) -> Pair:
     return first, second
 
 
-def once(function: Callable[..., R]) -> Callable[..., R]:
+def memoized(function: Callable[..., R]) -> Callable[..., R]:
     """The function with its last results at hand, for arguments that come again in every step.
 
     Arguments that cannot be remembered (lists) and errors are worked out each time.
@@ -66,20 +66,14 @@ def check_image(op: str, x: np.ndarray) -> None:
     check_float(op, x)
 
 
-def check_fits(
-    op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
-) -> Pair:
-    """The output size (OH, OW); ShapeError if the kernel is larger than the padded image."""
-    OH, OW = output_size(size, kernel, stride, padding, dilation)
-    if OH < 1 or OW < 1:
-        (top, bottom), (left, right) = padding
-        image = (size[0] + top + bottom, size[1] + left + right)
-        window = (span(kernel[0], dilation[0]), span(kernel[1], dilation[1]))
-        short = max(0, window[0] - image[0]), max(0, window[1] - image[1])
+def check_fits(op: str, g: Geometry) -> None:
+    """ShapeError if the window is larger than the padded image."""
+    if min(g.out) < 1:
+        window = span(g.kernel[0], g.dilation[0]), span(g.kernel[1], g.dilation[1])
+        short = max(0, window[0] - g.padded[0]), max(0, window[1] - g.padded[1])
         raise ShapeError(
-            f"{op}: a window of {window[0]}x{window[1]} (kernel {kernel[0]}x{kernel[1]}, dilation "
-            f"{dilation[0]}x{dilation[1]}) does not fit into the padded image of "
-            f"{image[0]}x{image[1]} (input {size[0]}x{size[1]}). Use a smaller kernel, a larger "
-            f"image, or {max(-(-s // 2) for s in short)} more padding."
+            f"{op}: a window of {window[0]}x{window[1]} (kernel {g.kernel[0]}x{g.kernel[1]}, "
+            f"dilation {g.dilation[0]}x{g.dilation[1]}) does not fit into the padded image of "
+            f"{g.padded[0]}x{g.padded[1]} (input {g.size[0]}x{g.size[1]}). Use a smaller kernel, a "
+            f"larger image, or {max(-(-s // 2) for s in short)} more padding."
         )
-    return OH, OW

@@ -116,15 +116,14 @@ def _linear_in_input(edge: Edge, dy: np.ndarray, k: Index, *_: Any) -> Guesses:
     """An operation that is linear in the input, applied to the input's unit vector."""
     v = kept(edge.pull)
     e = edge.unit(k, dy.dtype)
-    conv = [v.get(name) for name in ("stride", "edges", "dilation", "groups")]
     if edge.op == "conv2d" and "w" in v:
-        yield kernels.current.conv2d(e, v["w"], None, *conv), WEIGHT
+        yield kernels.current.conv2d(e, v["w"], None, v["g"]), WEIGHT
     elif edge.op == "conv2d" and "x" in v:
-        yield kernels.current.conv2d(v["x"], e, None, *conv), PIXEL
+        yield kernels.current.conv2d(v["x"], e, None, v["g"]), PIXEL
     elif edge.op == "conv_transpose2d" and "w" in v:
-        yield kernels.current.conv2d_dx(e, v["w"], dy.shape[2:], *conv), WEIGHT
+        yield kernels.current.conv2d_dx(e, v["w"], v["g"]), WEIGHT
     elif edge.op == "conv_transpose2d" and "x" in v:
-        yield kernels.current.conv2d_dx(v["x"], e, dy.shape[2:], *conv), PIXEL
+        yield kernels.current.conv2d_dx(v["x"], e, v["g"]), PIXEL
     elif edge.op == "linear" and "w" in v:
         yield e @ v["w"].T, WEIGHT
     elif edge.op == "linear" and "x" in v:
@@ -137,8 +136,7 @@ def _linear_in_input(edge: Edge, dy: np.ndarray, k: Index, *_: Any) -> Guesses:
         w = np.broadcast_to(v["w"], dy.shape)
         yield edge.full(e / w[k]) * w, ""
     elif edge.op == "avg_pool2d":
-        window = [v[name] for name in ("kernel", "stride", "edges")]
-        yield kernels.current.sum_pool2d(e, *window) * v["share"], ""
+        yield kernels.current.sum_pool2d(e, v["g"]) * v["share"], ""
 
 
 WEIGHT = "the weight through which it goes"
@@ -219,7 +217,7 @@ def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Region, float]]:
 def kept(pull: Any) -> dict[str, Any]:
     """The variables that a gradient function keeps, those of functions inside it too, by name."""
     found: dict[str, Any] = {}
-    pending, seen = [pull], set()
+    pending, seen = [getattr(pull, "function", pull)], set()
     while pending:
         function = pending.pop()
         if id(function) in seen or not hasattr(function, "__code__"):

@@ -19,7 +19,7 @@ import numpy as np
 from tinynet.anomaly import AnomalyError, first_anomaly
 from tinynet.data import DataLoader
 from tinynet.errors import DataError
-from tinynet.kernels.threads import single_blas_thread
+from tinynet.kernels import process
 from tinynet.nn import Module
 from tinynet.nn import functional as F
 from tinynet.nn.modes import evaluating, train_the_awake
@@ -109,7 +109,7 @@ def train_epoch(
     Raises DivergenceError, before the step is made, if the loss is no finite number; DataError
     if there is no batch; OutOfMemoryError, which names the layer, for one that is too large.
     """
-    single_blas_thread()  # from the first step on: a switch in the middle would change roundings
+    process.prepare()  # from the first step on: a switch in the middle would change roundings
     train_the_awake(model)
     so_far = so_far or EpochSoFar()
     for x, target in batches:
@@ -159,7 +159,7 @@ def evaluate(
     data: batches (a DataLoader, ...), or a dataset, of which batches are made with `batch_size`
     and `transform`. Raises DataError for no data.
     """
-    single_blas_thread()  # as in train_epoch
+    process.prepare()  # as in train_epoch
     means = Means()
     with evaluating(model):
         for x, target in as_batches(data, batch_size, transform):

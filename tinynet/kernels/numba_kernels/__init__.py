@@ -1,31 +1,24 @@
-"""The kernels compiled by Numba, with the same signatures as the NumPy ones.
+"""The kernels compiled by Numba.
 
 Each file is one idea:
 
-    shape.py         how large the tiles are on this processor
-    compiled.py      the decorator that compiles and keeps the result on disk
-    team.py          how a kernel starts the threads that share it, and waits for them
-    tiles.py         vector code: a tile of a matrix product that stays in registers
-    sharing.py       arrays as a kernel takes them, and its work shared among the threads
-    copies.py        lines, runs and tiles of pixels from place to place
-    direct.py        convolution as that product, over windows that are never unfolded
-    winograd.py      3x3 convolution with a quarter of the multiplications
-    winograd_few.py  the same for few images
-    convolution.py   which of the three does a convolution, decided once for its shapes
-    blocks.py        vector code for the pool that every small net has, 2x2
-    pooling.py       pooling in plain loops
-    activation.py    ReLU in one pass
-    outer.py         the product of a column and a row
-    step.py          SGD with momentum in one pass
-    labels.py        cross entropy with labels in one pass
+    shape.py                 how large the tiles are on this processor
+    compiled.py              the decorator that compiles and keeps the result on disk
+    team.py                  how a kernel starts the threads that share it, and waits for them
+    tiles.py                 vector code: a tile of a matrix product that stays in registers
+    sharing.py               arrays as a kernel takes them, and its work shared among the threads
+    copies.py                lines, runs and tiles of pixels from place to place
+    direct.py                convolution as that product, over windows that are never unfolded
+    winograd.py              3x3 convolution with a quarter of the multiplications
+    winograd_small_batch.py  the same for small batches
+    convolution.py           which of the three does a convolution, decided once for its shapes
+    blocks_2x2.py            vector code for the pool that every small net has, 2x2
+    pooling.py               pooling in plain loops
+    elementwise.py           ReLU, outer product, SGD with momentum and cross entropy in one pass
 
-What it brings stands in benchmarks/RESULTS.md (`make bench`), case by case, beside PyTorch and the
-NumPy kernels.
-
-What is not covered goes to the NumPy kernels: groups, strides of a convolution, dtypes other than
-float32 and float64, empty arrays, in `conv2d_dx` padding wider than the window, and pooling of
-fewer images than a line holds lanes, except blocks of 2x2: NumPy's rows are longer than the loops'
-here.
+What is not covered is the NumPy set's: groups, strides of a convolution, dtypes other than float32
+and float64, empty arrays, in `conv2d_dx` padding wider than the window, and pooling of fewer
+images than a line holds lanes, except blocks of 2x2: NumPy's rows are longer than the loops' here.
 
 Buffers: what a thread holds at a time is a block of padded images (BLOCK_BYTES, or one row of
 outputs where that is more), in `winograd` the planes (LINES_IN_PLANES, or four tiles of every
@@ -42,183 +35,211 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.kernels import activation as numpy_activation
-from tinynet.kernels import numpy_kernels
-from tinynet.kernels.geometry import Padding, Pair, output_size
-from tinynet.kernels.numba_kernels import activation, pooling, step
-from tinynet.kernels.numba_kernels import labels as compiled_labels
-from tinynet.kernels.numba_kernels.convolution import conv2d as conv2d
-from tinynet.kernels.numba_kernels.convolution import conv2d_dw as conv2d_dw
-from tinynet.kernels.numba_kernels.convolution import conv2d_dw_db as conv2d_dw_db
-from tinynet.kernels.numba_kernels.convolution import conv2d_dx as conv2d_dx
-from tinynet.kernels.numba_kernels.outer import outer_rows
-from tinynet.kernels.numba_kernels.sharing import FLOATS, SERIAL_FLOPS, lying, plain, share_out
+from tinynet.kernels import threads
+from tinynet.kernels.geometry import Geometry
+from tinynet.kernels.layout import as_vectors, batch_first, common_dtype
+from tinynet.kernels.numba_kernels import convolution, elementwise, pooling
+from tinynet.kernels.numba_kernels.sharing import (
+    FLOATS,
+    SERIAL_FLOPS,
+    batch_last_array,
+    share_out,
+    writeable,
+)
 from tinynet.kernels.numba_kernels.tiles import lanes
-from tinynet.kernels.numpy_kernels import batch_first
+from tinynet.kernels.numpy_kernels import NumpyKernels
 
 INT = np.dtype(np.int64)
 SERIAL_BYTES = 1 << 18  # of pooling and ReLU, below which a second thread costs more than it saves
+VECTORS_FROM = 1 << 16  # elements below which NumPy's one call is as good
 
 
-def _pools(x: np.ndarray, dtype: np.dtype, few: bool) -> bool:
-    """Whether the compiled pooling does this case and is faster; few: for few images too."""
+class NumbaKernels(NumpyKernels):
+    """The compiled kernels, and for what they do not cover NumPy's."""
+
+    name = "numba"
+
+    # ----- convolution ----------------------------------------------------------------------------
+
+    def conv2d(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+        """y (N, O, OH, OW)."""
+        dtype, count = common_dtype(x, w), threads.get_num_threads()
+        plan = convolution.correlation(len(x), x.shape[1], len(w), g, False, dtype, count)
+        return plan(x, w, b) if plan else super().conv2d(x, w, b, g)
+
+    def conv2d_dx(self, dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+        """dx (N, C, H, W): dy correlated with the flipped filters."""
+        dtype, count = common_dtype(dy, w), threads.get_num_threads()
+        plan = None
+        if g.stride == (1, 1):
+            back = len(dy), len(w), w.shape[1], g.back
+            plan = convolution.correlation(*back, True, dtype, count)
+        return plan(dy, w, None) if plan else super().conv2d_dx(dy, w, g)
+
+    def conv2d_dw_db(
+        self, dy: np.ndarray, x: np.ndarray, g: Geometry
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """dw (O, C/G, KH, KW) and db (O): dy is summed while it is in the cache."""
+        dtype, count = common_dtype(dy, x), threads.get_num_threads()
+        plan = convolution.weight_gradient(len(x), x.shape[1], dy.shape[1], g, dtype, count)
+        return plan(dy, x) if plan else super().conv2d_dw_db(dy, x, g)
+
+    # ----- pooling --------------------------------------------------------------------------------
+
+    def max_pool2d(self, x: np.ndarray, g: Geometry, relu: bool = False) -> tuple[np.ndarray, Any]:
+        """y (N, C, OH, OW), and for blocks of 2x2 the winners' numbers, else (x, y, relu)."""
+        blocks = g.kernel == g.stride == (2, 2) and g.size == (2 * g.out[0], 2 * g.out[1])
+        if not _pools(x, x.dtype, small_batch=blocks):
+            return super().max_pool2d(x, g, relu)
+        image = batch_last_array(x, x.dtype)
+        y = np.empty((len(image), *g.out, len(x)), x.dtype)
+        winners = np.empty(y.shape if blocks else 0, np.uint8)
+
+        def work(team: Any, part: int, first: int, last: int) -> None:
+            if blocks:
+                pooling.pool_2x2(team, first, last, image, y, winners, relu)
+            else:
+                pooling.maxima(team, first, last, image, y, *_window(g), g.dilation)
+
+        share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
+        if blocks:
+            return batch_first(y), winners
+        largest = self.relu(batch_first(y)) if relu else batch_first(y)
+        return largest, (x, largest, relu)
+
+    def max_pool2d_dx(self, dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
+        """dx (N, C, H, W)."""
+        if isinstance(saved, tuple):
+            x, y, relu = saved
+            if not _pools(x, dy.dtype):
+                return super().max_pool2d_dx(dy, saved, g)
+            image, largest = batch_last_array(x, x.dtype), batch_last_array(y, x.dtype)
+            given = batch_last_array(self.relu_dx(dy, y) if relu else dy, x.dtype)
+            dx = np.empty_like(image)
+            tasks = len(image)
+        else:
+            given = batch_last_array(dy, dy.dtype)
+            dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
+            tasks = given.shape[0] * given.shape[1]
+
+        def work(team: Any, part: int, first: int, last: int) -> None:
+            if isinstance(saved, tuple):
+                arrays = given, image, largest, dx
+                pooling.maxima_dx(team, first, last, *arrays, *_window(g), g.dilation)
+            else:
+                pooling.pool_2x2_dx(team, first, last, given, saved, dx)
+
+        share_out(work, tasks, dx.nbytes < SERIAL_BYTES)
+        return batch_first(dx)
+
+    def sum_pool2d(self, x: np.ndarray, g: Geometry) -> np.ndarray:
+        """y (N, C, OH, OW)."""
+        if not _pools(x, x.dtype):
+            return super().sum_pool2d(x, g)
+        image = batch_last_array(x, x.dtype)
+        y = np.empty((len(image), *g.out, len(x)), x.dtype)
+
+        def work(team: Any, part: int, first: int, last: int) -> None:
+            pooling.sums(team, first, last, image, y, *_window(g))
+
+        share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
+        return batch_first(y)
+
+    def sum_pool2d_dx(self, dy: np.ndarray, g: Geometry) -> np.ndarray:
+        """dx (N, C, H, W)."""
+        if not _pools(dy, dy.dtype):
+            return super().sum_pool2d_dx(dy, g)
+        given = batch_last_array(dy, dy.dtype)
+        dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
+
+        def work(team: Any, part: int, first: int, last: int) -> None:
+            pooling.sums_dx(team, first, last, given, dx, *_window(g))
+
+        share_out(work, len(dx), dx.nbytes < SERIAL_BYTES)
+        return batch_first(dx)
+
+    # ----- elementwise, vectors -------------------------------------------------------------------
+
+    def relu(self, x: np.ndarray) -> np.ndarray:
+        """max(x, 0), in the memory order of x."""
+        y = np.empty_like(x) if x.size > VECTORS_FROM else None
+        vectors = None if y is None else _vectors(x, y)
+        if y is None or vectors is None:
+            return super().relu(x)
+        _share_vectors(elementwise.rectify, vectors)
+        return y
+
+    def relu_dx(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """dy where y is not 0."""
+        dx = np.empty_like(y) if y.size > VECTORS_FROM else None
+        vectors = None if dx is None else _vectors(dy, y, dx)
+        if dx is None or vectors is None:
+            return super().relu_dx(dy, y)
+        _share_vectors(elementwise.rectify_dx, vectors)
+        return dx
+
+    def outer(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """a_m b_p (M, P)."""
+        if a.dtype != b.dtype or a.dtype not in FLOATS or a.size * b.size < SERIAL_FLOPS:
+            return super().outer(a, b)
+        a, b = writeable(a, a.dtype), writeable(b, b.dtype)
+        y = np.empty((len(a), len(b)), a.dtype)
+
+        def work(team: Any, part: int, first: int, last: int) -> None:
+            elementwise.outer_rows(team, a[first:last], b, y[first:last])
+
+        share_out(work, len(a), serial=False)
+        return y
+
+    def momentum_step(
+        self,
+        p: np.ndarray,
+        g: np.ndarray,
+        b: np.ndarray,
+        t: np.ndarray,
+        momentum: float,
+        lr: float,
+    ) -> None:
+        """b = momentum * b + g, then p = p - lr * b, in place."""
+        alike = p.dtype in FLOATS and p.dtype == g.dtype == b.dtype and g.flags.writeable
+        if not alike or not all(x.flags.c_contiguous for x in (p, g, b)):
+            return super().momentum_step(p, g, b, t, momentum, lr)
+        number, vectors = p.dtype.type, [x.reshape(-1) for x in (p, g, b)]
+        elementwise.momentum_step(*vectors, number(momentum), number(lr))
+
+    def label_losses(
+        self, x: np.ndarray, labels: np.ndarray, axis: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """-log p of each label, and p = softmax(x) along `axis`."""
+        rows, columns = x.flags.c_contiguous, x.flags.f_contiguous
+        if x.ndim != 2 or x.dtype not in FLOATS or not (x.flags.writeable and (rows or columns)):
+            return super().label_losses(x, labels, axis)
+        (N, C), p, losses = x.shape, np.empty_like(x), np.empty(len(x), x.dtype)
+        steps = (C, C, 1) if rows else (1, C, N)
+        scores, shares = (z.reshape(-1) if rows else z.T.reshape(-1) for z in (x, p))
+        elementwise.label_losses(scores, *steps, writeable(labels, INT), losses, shares)
+        return losses, p
+
+
+def _pools(x: np.ndarray, dtype: np.dtype, small_batch: bool = False) -> bool:
+    """Whether the compiled pooling does this case and is faster; small_batch: for such too."""
     return (
         dtype in FLOATS
         and dtype == x.dtype
         and 0 not in x.shape
-        and (few or len(x) >= lanes(dtype))
+        and (small_batch or len(x) >= lanes(dtype))
     )
 
 
-def max_pool2d(
-    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
-) -> np.ndarray:
-    """The largest element of each window; padding counts as -inf. (N, C, H, W) -> (.., OH, OW)."""
-    return max_pool2d_kept(x, kernel, stride, padding, dilation, rectified=False)[0]
-
-
-def max_pool2d_kept(
-    x: np.ndarray,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    rectified: bool,
-) -> tuple[np.ndarray, Any]:
-    """The maxima, or 0 where they are below it and rectified, and what the gradient needs.
-
-    That is, for blocks of 2x2, the winners' numbers; else x, and the maxima before and after ReLU.
-    """
-    size = output_size(x.shape[2:], kernel, stride, padding, dilation)
-    halves = kernel == stride == (2, 2) and x.shape[2:] == (2 * size[0], 2 * size[1])
-    if not _pools(x, x.dtype, halves):
-        y = numpy_kernels.max_pool2d(x, kernel, stride, padding, dilation)
-        z = relu(y) if rectified else y
-        return z, (x, y, z)
-    y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
-    winners = np.empty(y.shape if halves else 0, np.uint8)
-    image, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        if halves:
-            pooling.halve(team, first, last, image, y, winners, rectified)
-        else:
-            pooling.maxima(team, first, last, image, y, kernel, stride, corner, dilation)
-
-    share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
-    if halves:
-        return batch_first(y), winners
-    y = batch_first(y)
-    z = relu(y) if rectified else y
-    return z, (x, y, z)
-
-
-def max_pool2d_kept_dx(
-    dy: np.ndarray,
-    kept: Any,
-    size: Pair,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-) -> np.ndarray:
-    """Gradient of the input (N, C, *size), from what `max_pool2d_kept` kept."""
-    if isinstance(kept, tuple):
-        x, y, z = kept
-        dy = dy if z is y else relu_dx(dy, z)
-        return max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
-    slopes = lying(dy, dy.dtype)
-    dx = np.empty((len(slopes), *size, slopes.shape[3]), dy.dtype)
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        pooling.halve_dx(team, first, last, slopes, kept, dx)
-
-    share_out(work, slopes.shape[0] * slopes.shape[1], dx.nbytes < SERIAL_BYTES)
-    return batch_first(dx)
-
-
-def max_pool2d_dx(
-    dy: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-) -> np.ndarray:
-    """Gradient of the input: dy goes to the first of each window that equals y, or is NaN."""
-    if not _pools(x, dy.dtype, few=False):
-        return numpy_kernels.max_pool2d_dx(dy, x, y, kernel, stride, padding, dilation)
-    x, y, dy = lying(x, x.dtype), lying(y, x.dtype), lying(dy, x.dtype)
-    dx, corner = np.empty_like(x), (padding[0][0], padding[1][0])
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        pooling.maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
-
-    share_out(work, len(x), x.nbytes < SERIAL_BYTES)
-    return batch_first(dx)
-
-
-def sum_pool2d(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding) -> np.ndarray:
-    """The sum of each window. (N, C, H, W) -> (N, C, OH, OW)."""
-    if not _pools(x, x.dtype, few=False):
-        return numpy_kernels.sum_pool2d(x, kernel, stride, padding)
-    size = output_size(x.shape[2:], kernel, stride, padding, (1, 1))
-    y = np.empty((x.shape[1], *size, x.shape[0]), x.dtype)
-    x, corner = lying(x, x.dtype), (padding[0][0], padding[1][0])
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        pooling.sums(team, first, last, x, y, kernel, stride, corner)
-
-    share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
-    return batch_first(y)
-
-
-def sum_pool2d_dx(
-    dy: np.ndarray, size: Pair, kernel: Pair, stride: Pair, padding: Padding
-) -> np.ndarray:
-    """Gradient of the input: each element gets the dy of every window it is in."""
-    if not _pools(dy, dy.dtype, few=False):
-        return numpy_kernels.sum_pool2d_dx(dy, size, kernel, stride, padding)
-    dy = lying(dy, dy.dtype)
-    dx = np.empty((dy.shape[0], *size, dy.shape[3]), dy.dtype)
-    corner = padding[0][0], padding[1][0]
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        pooling.sums_dx(team, first, last, dy, dx, kernel, stride, corner)
-
-    share_out(work, len(dx), dx.nbytes < SERIAL_BYTES)
-    return batch_first(dx)
-
-
-def relu(x: np.ndarray) -> np.ndarray:
-    """max(x, 0), in the memory order of x."""
-    if x.size <= numpy_activation.PIECE:
-        return numpy_kernels.relu(x)
-    y = np.empty_like(x)
-    flat = _vectors(x, y)
-    if flat is None:
-        return numpy_kernels.relu(x)
-    _share_vectors(activation.rectify, flat)
-    return y
-
-
-def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """dy where y, a result of `relu`, is not 0: where it is positive or NaN."""
-    if y.size <= numpy_activation.PIECE:
-        return numpy_kernels.relu_dx(dy, y)
-    dx = np.empty_like(y)
-    flat = _vectors(dy, y, dx)
-    if flat is None:
-        return numpy_kernels.relu_dx(dy, y)
-    _share_vectors(activation.rectify_dx, flat)
-    return dx
+def _window(g: Geometry) -> tuple[Any, ...]:
+    """A geometry as the pooling loops take it."""
+    return g.kernel, g.stride, g.corner
 
 
 def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
-    """Flat views for the compiled loops, or None for what NumPy does as well or better."""
+    """The arrays as vectors for the compiled loops, or None for what NumPy does as well."""
     covered = arrays[0].dtype in FLOATS and all(x.flags.writeable for x in arrays)
-    return numpy_activation.flat_views(*arrays) if covered else None
+    return as_vectors(*arrays) if covered else None
 
 
 def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> None:
@@ -228,40 +249,3 @@ def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> No
         kernel(team, *(vector[first:last] for vector in vectors))
 
     share_out(work, vectors[0].size, vectors[0].nbytes < SERIAL_BYTES)
-
-
-def momentum_step(
-    p: np.ndarray, g: np.ndarray, b: np.ndarray, t: np.ndarray, momentum: float, lr: float
-) -> None:
-    """b = momentum * b + g, then p = p - lr * b, in place."""
-    alike = p.dtype in FLOATS and p.dtype == g.dtype == b.dtype and g.flags.writeable
-    if not alike or not (p.flags.c_contiguous and g.flags.c_contiguous and b.flags.c_contiguous):
-        return numpy_kernels.momentum_step(p, g, b, t, momentum, lr)
-    number = p.dtype.type
-    step.momentum_step(p.reshape(-1), g.reshape(-1), b.reshape(-1), number(momentum), number(lr))
-
-
-def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a (M), b (P) -> a_m b_p (M, P)."""
-    if a.dtype != b.dtype or a.dtype not in FLOATS or a.size * b.size < SERIAL_FLOPS:
-        return numpy_kernels.outer(a, b)
-    a, b = plain(a, a.dtype), plain(b, b.dtype)
-    y = np.empty((len(a), len(b)), a.dtype)
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        outer_rows(team, a[first:last], b, y[first:last])
-
-    share_out(work, len(a), serial=False)
-    return y
-
-
-def label_losses(x: np.ndarray, labels: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """-log p of each label (N), and p = softmax(x) along the classes. x (N, C), labels (N)."""
-    rows, columns = x.flags.c_contiguous, x.flags.f_contiguous
-    if x.ndim != 2 or x.dtype not in FLOATS or not (x.flags.writeable and (rows or columns)):
-        return numpy_kernels.label_losses(x, labels, axis)
-    (N, C), p, losses = x.shape, np.empty_like(x), np.empty(len(x), x.dtype)
-    steps = (C, C, 1) if rows else (1, C, N)
-    flat, share = (x.reshape(-1), p.reshape(-1)) if rows else (x.T.reshape(-1), p.T.reshape(-1))
-    compiled_labels.label_losses(flat, *steps, plain(labels, INT), losses, share)
-    return losses, p

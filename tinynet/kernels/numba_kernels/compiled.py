@@ -25,7 +25,7 @@ import numba
 from numba import types
 from numba.core import event
 
-from tinynet.kernels import winograd
+from tinynet.kernels import minimal_filtering
 from tinynet.kernels.numba_kernels.shape import SHAPE
 
 config: Any = numba.config
@@ -36,7 +36,7 @@ ROOM = 1 << 20  # bytes that must be free where compiled code is kept
 def cache_folder() -> str | None:
     """Where compiled code of these sources and tiles is kept; None if nowhere."""
     digest = hashlib.sha256(repr(SHAPE).encode())
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(winograd.__file__)):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(minimal_filtering.__file__)):
         digest.update(path.read_bytes())
     own, users = Path(__file__).parent / "__pycache__", os.environ.get("XDG_CACHE_HOME")
     for place in (config.CACHE_DIR or own, Path(users or "~/.cache").expanduser() / "tinynet"):

@@ -2,8 +2,7 @@
 """Moving numbers from place to place: lines, runs, and the pixels of a tile.
 
 A loop over NumPy elements in Numba asks of each index whether it counts from the end, which hides
-from the compiler that neighbours are copied. These intrinsics (see `tiles.py`) do not ask. To put
-a border of zeros around 32 channels of 32x32 took 38 microseconds, now 14 (Zen 3).
+from the compiler that neighbours are copied. These intrinsics (see `tiles.py`) do not ask.
 """
 
 from __future__ import annotations

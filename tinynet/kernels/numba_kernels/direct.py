@@ -110,15 +110,15 @@ def column_runs(OW, left, KW, dilation, W, cut):
 
 
 @inner_once
-def pack_filters(w, turned, o0, count, j0, j1, packed, start):
+def pack_filters(w, flipped, o0, count, j0, j1, packed, start):
     """Columns j0 .. j1 - 1 of filters o0 .. o0 + count - 1 of w (O, C, KH, KW), from `start` on.
 
     The filters of a tile lie side by side, tap by tap: row by row, then channel by channel, so
     that the taps of some rows of the kernel are one run.
-    turned: the filters of the input's gradient, w[c, o, KH-1-i, KW-1-j] in place of w[o, c, i, j].
+    flipped: the filters of the input's gradient, w[c, o, KH-1-i, KW-1-j] in place of w[o, c, i, j].
     """
     O, C, KH, KW = w.shape
-    if turned:
+    if flipped:
         O, C = C, O
     taps, wide = KH * KW, j1 - j0
     flat = w.reshape(w.size)
@@ -128,7 +128,7 @@ def pack_filters(w, turned, o0, count, j0, j1, packed, start):
         for t in range(height):  # filter by filter, which reads neighbours
             for c in range(C):
                 first, step = ((o0 + o + t) * C + c) * taps, 1
-                if turned:  # from the last tap to the first
+                if flipped:  # from the last tap to the first
                     first, step = (c * O + o0 + o + t + 1) * taps - 1, -1
                 for i in range(KH):
                     place = start + o * C * KH * wide + (i * C + c) * wide * height + t
@@ -198,10 +198,10 @@ def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, 
 
 
 @compiled
-def correlate_part(team, first, last, o0, o1, rows, x, w, turned, b, dilation, corner, width, y):
+def correlate_part(team, first, last, o0, o1, rows, x, w, flipped, b, dilation, corner, width, y):
     """Tasks first .. last - 1 of filters o0 .. o1 - 1; a task is `rows` output rows of B images.
 
-    x (C, H, W, N), w (O, C, KH, KW) or, turned, (C, O, KH, KW), b (O), y (O, OH, OW, N), all
+    x (C, H, W, N), w (O, C, KH, KW) or, flipped, (C, O, KH, KW), b (O), y (O, OH, OW, N), all
     contiguous. corner: padding (top, left). width: of the padded image.
     """
     begin(team)
@@ -227,7 +227,7 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, turned, b, dilation, c
         own = tap_offsets(KH, C, j1 - j0, row * dilation[0], plane, B * dilation[1])
         for i in range(own.size):
             offsets[k + i] = own[i]
-        pack_filters(w, turned, o0, O, j0, j1, filters, O * k)
+        pack_filters(w, flipped, o0, O, j0, j1, filters, O * k)
         k += own.size
     flat = y.reshape(y.size)
     run = -(-((rows - 1) * row + OW * B) // lanes)  # lines, where they run across rows
@@ -331,17 +331,17 @@ def weight_gradient_part(
     lanes = LINE_BYTES // x.itemsize
     B = min(lanes, N)
     K = C * kernel[0] * kernel[1]
-    few = lanes > B
-    sums = np.zeros(O * K, x.dtype) if few else dw
-    lane_sums = np.zeros(O * lanes, x.dtype) if few else db
+    small_batch = lanes > B
+    sums = np.zeros(O * K, x.dtype) if small_batch else dw
+    lane_sums = np.zeros(O * lanes, x.dtype) if small_batch else db
     reach = rows + (kernel[0] - 1) * dilation[0]
     row, plane = width * B, reach * width * B
     # a run across rows ends up to a line, and the last tap begins up to a window, further on
     block = np.zeros(C * plane + lanes + (kernel[1] - 1) * dilation[1] * B, x.dtype)
     offsets = tap_offsets(C, kernel[0], kernel[1], plane, row * dilation[0], B * dilation[1])
     columns = OW if lanes == B else width  # a run across rows meets zeros between them
-    slopes_plane = -(-rows * columns * B // lanes) * lanes
-    slopes = np.zeros(O * slopes_plane, x.dtype)
+    dy_plane = -(-rows * columns * B // lanes) * lanes
+    dy_block = np.zeros(O * dy_plane, x.dtype)
     flat = dy.reshape(dy.size)
     strips = -(-OH // rows)
     for task in range(first, last):
@@ -351,25 +351,25 @@ def weight_gradient_part(
         pack_block(x, n0, B, p0 - corner[0], reach, -corner[1], width, block)
         for o in range(O):
             for p in range(rows):
-                start = o * slopes_plane + p * columns * B
+                start = o * dy_plane + p * columns * B
                 place = ((o * OH + p0 + p) * OW) * N + n0
                 if p >= count:
-                    clear_run(slopes, start, columns * B)
+                    clear_run(dy_block, start, columns * B)
                 elif lanes == B:
                     for q in range(OW):
-                        copy_line(flat, place + q * N, slopes, start + q * B)
+                        copy_line(flat, place + q * N, dy_block, start + q * B)
                         for n in range(repeated):
-                            slopes[start + q * B + n] = 0
-                        add_line(slopes, start + q * B, lane_sums, o * B)
+                            dy_block[start + q * B + n] = 0
+                        add_line(dy_block, start + q * B, lane_sums, o * B)
                 else:
-                    copy_run(flat, place, slopes, start, OW * B)
-            for v in range(slopes_plane // lanes if few else 0):
-                add_line(slopes, o * slopes_plane + v * lanes, lane_sums, o * lanes)
-        runs, length = (count, OW * B) if lanes == B else (1, slopes_plane)
+                    copy_run(flat, place, dy_block, start, OW * B)
+            for v in range(dy_plane // lanes if small_batch else 0):
+                add_line(dy_block, o * dy_plane + v * lanes, lane_sums, o * lanes)
+        runs, length = (count, OW * B) if lanes == B else (1, dy_plane)
         add_products(
-            block, 0, row, offsets, slopes, 0, slopes_plane, columns * B, runs, length, sums, 0, O
+            block, 0, row, offsets, dy_block, 0, dy_plane, columns * B, runs, length, sums, 0, O
         )
-    if few:
+    if small_batch:
         for o in range(O):
             for k in range(K):
                 dw[(o0 + o) * K + k] = sums[k * O + o]

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from tinynet.kernels import threads
-from tinynet.kernels.numpy_kernels import batch_last
+from tinynet.kernels.layout import batch_last
 
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 SERIAL_FLOPS = 1_000_000  # below this, a second thread costs more than it saves
 
 
-def lying(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def batch_last_array(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable."""
-    return plain(batch_last(x), dtype)
+    return writeable(batch_last(x), dtype)
 
 
-def plain(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def writeable(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """x, contiguous and writeable: Numba compiles anew for read-only arrays, so these are copied.
 
     The kernels write to no input.

@@ -14,8 +14,7 @@ its first line, when the lock is free, and waits for them in its last, before it
         ...
         finish(team)
 
-32 filters on 32 channels of 32x32, one image, each half 148 microseconds of work: from 297 in all
-to 241. A helper's own call gets the empty team. `threads.run_compiled` makes teams: a row
+A helper's own call gets the empty team. `threads.run_compiled` makes teams: a row
 for each helper is (start, done, free, started), addresses of two words of 32 bits, the value
 that sets them, and a place for `begin` to note that it was there.
 """

@@ -9,13 +9,7 @@ There are two lengths of vector. A *line* of 64 bytes is what the cache moves, a
 cut their work into lines, whatever the processor. A *register* holds 64 bytes with AVX-512, 32
 with AVX2, 16 otherwise: LLVM makes several registers of a line. The tiles have as many sums as
 the registers hold beside the numbers that are multiplied; one sum too many, and the compiler
-moves sums to memory and back at each step. One thread of a Zen 3 (AVX2, 16 registers, float32;
-OpenBLAS reaches 75 to 88 GFLOP/s there):
-
-    multiply_tile   8 filters x 3 lines (made for AVX-512)   32 GFLOP/s       6 x 1   75 to 82
-    dot_tile        4 filters x 6 taps in lines              32    4 x 3 in registers 82 to 95
-
-With AVX-512 the 8 x 3 tile reaches 98 to 111 GFLOP/s; OpenBLAS 96 to 98 on the same core.
+moves sums to memory and back at each step.
 
 Each function is a Numba intrinsic: the Python code below runs while a kernel is compiled, its
 `for` loops unroll, and what it emits through `Emitter` becomes part of the compiled kernel. Arrays
@@ -247,23 +241,23 @@ def dot_tile(
         e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
         _, _, x_, x0, x_pitch, offsets_, k0, dy_, dy0, dy_plane, dy_pitch, *rest = args
         runs, length, dw_, dw0, O = rest
-        image, slopes, result = (
+        image, given, result = (
             e.pointer(x, x_, x0),
             e.pointer(dy, dy_, dy0),
             e.pointer(dw, dw_, dw0),
         )
         shifts = e.pointer(offsets, offsets_, k0)
         taps = [builder.gep(image, [e.element(shifts, v)]) for v in range(V)]
-        filters = [builder.gep(slopes, [e.times(dy_plane, t)]) for t in range(T)]
+        filters = [builder.gep(given, [e.times(dy_plane, t)]) for t in range(T)]
 
         def add_run(r, sums):
-            pixel_row, slope_row = builder.mul(r, x_pitch), builder.mul(r, dy_pitch)
+            pixel_row, dy_row = builder.mul(r, x_pitch), builder.mul(r, dy_pitch)
 
             def add_vector(s, sums):
                 s = e.times(s, e.lanes)
-                slopes = [e.load(place, builder.add(slope_row, s)) for place in filters]
+                dys = [e.load(place, builder.add(dy_row, s)) for place in filters]
                 pixels = [e.load(place, builder.add(pixel_row, s)) for place in taps]
-                pairs = [(slope, pixel) for slope in slopes for pixel in pixels]
+                pairs = [(dy, pixel) for dy in dys for pixel in pixels]
                 return [e.fma(*pair, total) for pair, total in zip(pairs, sums)]
 
             return e.loop(length, sums, add_vector)
@@ -282,7 +276,7 @@ def lanes(dtype: np.dtype) -> int:
     return LINE_BYTES // dtype.itemsize
 
 
-def sandwich(A):
+def two_sided_transform(A):
     """An intrinsic for tiles of pixels: Y = A X A^T, lane by lane, with A a constant matrix.
 
     X[r, s] is the line at x[x0 + r*x_row + s*x_pixel], Y likewise in y; b[b0] is added to Y.

@@ -17,30 +17,20 @@ transposition:
 A task is a few tiles in a row of B images, B the lanes of a line. Its 36 transformed planes stay
 in the second-level cache, one cache line apart from a power of two, since equal distances would
 put all 36 into the same places of it. In each plane all filters are multiplied before the next
-plane: its pixels (8 KB) are then in the first-level cache for every filter. 32 filters on 32
-channels of 32x32, batch 128, one Zen 3 thread: the products 11.8 -> 7.0 ms, which is the speed of
-a large matrix product, all together 24 -> 18.5 ms.
+plane: its pixels (8 KB) are then in the first-level cache for every filter.
 
-Error: the usual points 0, 1, -1, 2, -2 lose two bits. With 0, +-1/sqrt(2), +-sqrt(2) the largest
-error over the outputs of 32 to 64 channels is 5.6e-6 to 7.4e-6, that of the direct sum 5.5e-6 to
-8.1e-6 (outputs of variance 1, float32); that of dw is 8e-7 of the largest element against 5e-7.
+The matrices are those of one dimension, `tinynet/kernels/minimal_filtering.py`. The error stays at
+that of the direct sum.
 
-Speed against `direct` with AVX-512, one thread, batch 128: 1.9 to 2.6 times (32 channels at 32x32
-38 -> 17 ms, 64 at 16x16 27 -> 10 ms), the weight gradient 1.5 to 2 times. F(2x2, 3x3) reached 1.4
-to 1.8. Asking for the lines of the outputs ahead (prefetch) made it slower: 19 -> 33 ms.
-
-The matrices are those of one dimension in `tinynet/kernels/winograd.py`, which derives them.
-
-Sources: Lavin, Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308;
-points: Alam et al., "Winograd convolution for deep neural networks: efficient point selection",
-ACM Transactions on Embedded Computing Systems 21 (2022), doi:10.1145/3524069.
+Source: Lavin, Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tinynet.kernels.geometry import Pair
+from tinynet.kernels.geometry import Geometry, Pair
+from tinynet.kernels.minimal_filtering import A_T, B_T, G, M, S
 from tinynet.kernels.numba_kernels.compiled import compiled, inner, inner_once
 from tinynet.kernels.numba_kernels.copies import add_line, copy_line
 from tinynet.kernels.numba_kernels.direct import (
@@ -52,28 +42,25 @@ from tinynet.kernels.numba_kernels.direct import (
 )
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, lanes, sandwich
-from tinynet.kernels.winograd import A_T, B_T, G
-from tinynet.kernels.winograd import M as M
-from tinynet.kernels.winograd import S as S
+from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, lanes, two_sided_transform
 
 PLANES = S * S
 LINES_IN_PLANES = 256 if SHAPE.register_bytes == 64 else 128  # of 36 planes: 590 KB and 295 KB
-pixels_in = sandwich(B_T)
-slopes_in = sandwich(A_T.T)
-outputs_out = sandwich(A_T)
+pixels_in = two_sided_transform(B_T)
+dy_in = two_sided_transform(A_T.T)
+outputs_out = two_sided_transform(A_T)
 
 
-def pays(N: int, C: int, O: int, kernel: Pair, dilation: Pair, size: Pair, dtype: np.dtype) -> bool:
+def is_faster(N: int, C: int, O: int, g: Geometry, dtype: np.dtype) -> bool:
     """Whether a convolution is covered here and saves more than the transforms cost."""
-    tiles = -(-size[0] // M) * -(-size[1] // M)
+    tiles = -(-g.out[0] // M) * -(-g.out[1] // M)
     return (
-        kernel == (3, 3)
-        and dilation == (1, 1)
+        g.kernel == (3, 3)
+        and g.dilation == (1, 1)
         and dtype == np.float32
         and lanes(dtype) <= N
         and min(C, O) >= 8
-        and PLANES * tiles <= 5 * size[0] * size[1]  # products, of the 9 an output needs
+        and PLANES * tiles <= 5 * g.out[0] * g.out[1]  # products, of the 9 an output needs
     )
 
 
@@ -95,12 +82,12 @@ def tasks(N: int, size: Pair, chunk: Pair) -> int:
 
 
 @inner_once
-def transform_filters(w, turned, o0, count):
-    """Filters o0 .. o0 + count - 1 of w (O, C, 3, 3), turned as in `pack_filters` if so.
+def transform_filters(w, flipped, o0, count):
+    """Filters o0 .. o0 + count - 1 of w (O, C, 3, 3), flipped as in `pack_filters` if so.
 
     -> flat (36, count*C), in its order.
     """
-    C = w.shape[0] if turned else w.shape[1]
+    C = w.shape[0] if flipped else w.shape[1]
     kernel = w.shape[2]  # 3, and the next line 6; known to the compiler, it would unroll all loops
     side = kernel + M - 1
     packed = np.empty((PLANES, count * C), w.dtype)
@@ -114,7 +101,7 @@ def transform_filters(w, turned, o0, count):
                 for i in range(kernel):
                     for j in range(kernel):
                         taps[i, j, c * height + t] = (
-                            w[c, f, 2 - i, 2 - j] if turned else w[f, c, i, j]
+                            w[c, f, 2 - i, 2 - j] if flipped else w[f, c, i, j]
                         )
         for r in range(side):
             for j in range(kernel):
@@ -183,7 +170,7 @@ def _transform_pixels(x, n0, top, left, tiles, zero, block, planes, pitch, start
 
 
 @inner
-def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, start, length, db):
+def _transform_dy(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, start, length, db):
     """planes (36, pitch), each (O, length, B): a row of tiles of dy, from (p, q) on.
 
     The first `counted` images are taken as zeros. Places as for pixels. db (O, B): the sums of
@@ -200,17 +187,17 @@ def _transform_slopes(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, 
         for place in range(o * M * width * B, (o + 1) * M * width * B, B):
             add_line(block, place, db, o * B)
         for q in range(tiles):
-            slopes_in(
+            dy_in(
                 block, (o * width + q) * M * B, width * B, B,
                 planes, (o * length + start + q) * B, S * pitch, pitch, zero, 0,
             )  # fmt: skip
 
 
 @compiled
-def correlate_part(team, first, last, columns, x, w, turned, b, corner, y):
+def correlate_part(team, first, last, columns, x, w, flipped, b, corner, y):
     """Tasks first .. last - 1 of a 3x3 convolution; a task is a row of `columns` tiles of B images.
 
-    x (C, H, W, N), w (O, C, 3, 3) or, turned, (C, O, 3, 3), y (O, OH, OW, N), contiguous.
+    x (C, H, W, N), w (O, C, 3, 3) or, flipped, (C, O, 3, 3), y (O, OH, OW, N), contiguous.
     """
     begin(team)
     C, _, _, N = x.shape
@@ -218,7 +205,7 @@ def correlate_part(team, first, last, columns, x, w, turned, b, corner, y):
     B = LINE_BYTES // x.itemsize
     wide, strips = -(-OW // M), -(-OH // M)
     across = -(-wide // columns)
-    filters = transform_filters(w, turned, 0, O)
+    filters = transform_filters(w, flipped, 0, O)
     pitch = C * columns * B + B
     sums_pitch = O * columns * B + B
     block = np.empty(C * S * (M * columns + S - M) * B, x.dtype)
@@ -270,9 +257,9 @@ def weight_gradient_part(team, first, last, rows, columns, x, dy, corner, sums, 
     B = LINE_BYTES // x.itemsize
     strips, across = -(-OH // (M * rows)), -(-OW // (M * columns))
     length = rows * columns
-    pitch, slopes_pitch = C * length * B + B, O * length * B + B
+    pitch, dy_pitch = C * length * B + B, O * length * B + B
     block = np.empty(max(C * S * (M * columns + S - M), O * M * M * columns) * B, x.dtype)
-    planes, slopes = np.empty(PLANES * pitch, x.dtype), np.empty(PLANES * slopes_pitch, x.dtype)
+    planes, dy_planes = np.empty(PLANES * pitch, x.dtype), np.empty(PLANES * dy_pitch, x.dtype)
     zeros = np.zeros(1, x.dtype)
     offsets = np.arange(C) * (length * B)
     for task in range(first, last):
@@ -285,13 +272,13 @@ def weight_gradient_part(team, first, last, rows, columns, x, dy, corner, sums, 
                 x, n0, p - corner[0], q - corner[1], columns, zeros, block,
                 planes, pitch, r * columns, length,
             )  # fmt: skip
-            _transform_slopes(  # without the images that the block before has counted
+            _transform_dy(  # without the images that the block before has counted
                 dy, n0, p, q, images - n0, columns, zeros, block,
-                slopes, slopes_pitch, r * columns, length, db,
+                dy_planes, dy_pitch, r * columns, length, db,
             )  # fmt: skip
         for plane in range(PLANES):
             add_products(
-                planes, plane * pitch, 0, offsets, slopes, plane * slopes_pitch, length * B, 0,
+                planes, plane * pitch, 0, offsets, dy_planes, plane * dy_pitch, length * B, 0,
                 1, length * B, sums, plane * O * C, O,
             )  # fmt: skip
     finish(team)

@@ -20,19 +20,17 @@ Everything is bilinear, so the gradient of the weight follows by transposition:
 
     dg = G^T [ sum over places of (A dy) * (B^T d) ]
 
-and that of the input is the same convolution of dy by the filters turned round.
+and that of the input is the same convolution of dy by the flipped filters.
 
 The transforms move memory, and it takes channels to make up for them: with 32 the forward pass
 gains, the gradients only with 64 (`docs/kernels.md` has the figures).
 
-Error: the usual points 0, 1, -1, 2, -2 lose two bits. With 0, +-1/sqrt(2), +-sqrt(2) it is 1.4 to
-3.1 times that of the direct sum (root of the mean square, 32 to 128 channels, float32); the largest
-is 7e-7 to 1.2e-6 of the largest output, against 3e-7 to 7e-7 (tests/test_winograd.py).
+The points, the matrices and their error are those of `minimal_filtering.py`.
 
 Sources: Winograd, "Arithmetic complexity of computations" (SIAM, 1980); Lavin, Gray, "Fast
-algorithms for convolutional neural networks", arXiv:1509.09308; points: Alam et al., "Winograd
-convolution for deep neural networks: efficient point selection", ACM Transactions on Embedded
-Computing Systems 21 (2022), doi:10.1145/3524069.
+algorithms for convolutional neural networks", arXiv:1509.09308.
+
+Arrays are (C, H, W, N) and contiguous. The stride and the dilation are 1, and there is one group.
 """
 
 from __future__ import annotations
@@ -42,11 +40,9 @@ import functools
 import numpy as np
 
 from tinynet.kernels import threads
-from tinynet.kernels.geometry import Pair, strided
+from tinynet.kernels.geometry import Geometry, strided
+from tinynet.kernels.minimal_filtering import A_T, B_T, G, M, S
 
-M = 4  # outputs of a tile
-S = M + 2  # pixels that it sees
-POINTS = (0, 2**-0.5, -(2**-0.5), 2**0.5, -(2**0.5))
 BLOCK_BYTES = 1 << 22
 COLUMNS = 256  # of a product
 LEAST_COLUMNS = 128  # fewer make it slow
@@ -58,36 +54,15 @@ Block = tuple[slice, slice]
 """(output rows, tiles of M output columns)."""
 
 
-def minimal_filtering() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(A^T, G, B^T) of F(4, 3).
-
-    A filter and a row of outputs are polynomials of degree 2 and 3; their product is known from
-    its values at 5 points and at infinity (the leading coefficient). G and A evaluate, the
-    inverse of evaluation gives the coefficients, and transposing the whole turns the product of
-    polynomials into the sliding of a filter.
-    """
-
-    def evaluate(coefficients: int) -> np.ndarray:
-        powers = [[p**k for k in range(coefficients)] for p in POINTS]
-        return np.array([*powers, [0] * (coefficients - 1) + [1]], np.float64)
-
-    B_T = np.linalg.inv(evaluate(S)).T
-    B_T[abs(B_T) < 1e-12] = 0
-    largest = abs(B_T).max(1, keepdims=True)  # moved into G, so that no plane outgrows the others
-    return evaluate(M).T, evaluate(3) * largest, B_T / largest
-
-
-A_T, G, B_T = minimal_filtering()
-
-
-def pays(N: int, C: int, O: int, kernel: Pair, stride: Pair, columns: int, least: int) -> bool:
+def is_faster(N: int, C: int, O: int, g: Geometry, least: int) -> bool:
     """Whether a convolution that `rows.py` covers is faster here.
 
-    columns: of the outputs. least: the channels and filters it takes, FORWARD or GRADIENT.
+    least: the channels and filters it takes, FORWARD or GRADIENT.
     """
+    columns = g.out[1]
     return (
-        kernel[1] == 3
-        and stride == (1, 1)
+        g.kernel[1] == 3
+        and g.stride == (1, 1)
         and N >= IMAGES
         and min(C, O) >= least
         and S * -(-columns // M) <= 2 * columns  # products, of the 3 that an output needs
@@ -158,17 +133,11 @@ def add_tiles(outputs: np.ndarray, b: np.ndarray, y: np.ndarray, top: int, left:
         np.add(outputs[:, :, within, : rest.shape[2]], b.reshape(-1, 1, 1, 1), out=rest)
 
 
-def conv2d(
-    x: np.ndarray, filters: np.ndarray, b: np.ndarray | None, size: Pair, corner: Pair
-) -> np.ndarray:
-    """x (C, H, W, N), filters (O, C, KH, 3), b (O) or None -> y (O, *size, N).
-
-    corner: the padding above and left of x.
-    """
+def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+    """x (C, H, W, N), w (O, C, KH, 3), b (O) or None -> y (O, OH, OW, N)."""
     C, _, _, N = x.shape
-    O, _, KH, _ = filters.shape
-    OH, OW = size
-    U = np.tensordot(G.astype(x.dtype), filters, (1, 3)).swapaxes(2, 3).reshape(S, 1, O, KH * C)
+    (O, _, KH, _), (OH, OW) = w.shape, g.out
+    U = np.tensordot(G.astype(x.dtype), w, (1, 3)).swapaxes(2, 3).reshape(S, 1, O, KH * C)
     pixels_in, outputs_out = B_T.astype(x.dtype), A_T.astype(x.dtype)
     bias = np.zeros(1, x.dtype) if b is None else b
     y = np.empty((O, OH, OW, N), x.dtype)
@@ -177,7 +146,7 @@ def conv2d(
         rows, tiles = block
         count, T = rows.stop - rows.start, tiles.stop - tiles.start
         height, P = count + KH - 1, T * N
-        top, left = rows.start - corner[0], M * tiles.start - corner[1]
+        top, left = rows.start - g.corner[0], M * tiles.start - g.corner[1]
         seen = np.empty((S, height, C, T, N), x.dtype)
         by_tiles(x, top, left, seen.swapaxes(1, 2))
         V = (pixels_in @ seen.reshape(S, -1)).reshape(S, height, C * P)
@@ -187,33 +156,36 @@ def conv2d(
         add_tiles(outputs, bias, y, rows.start, M * tiles.start)
 
     blocks = cut(OH, OW, N, KH - 1, S * max(C, O) * N * x.itemsize)
-    threads.run(work, blocks, filters.size * OH * OW * N)
+    threads.run(work, blocks, w.size * OH * OW * N)
     return y
 
 
-def conv2d_dw_db(
-    dy: np.ndarray, x: np.ndarray, KH: int, corner: Pair
-) -> tuple[np.ndarray, np.ndarray]:
-    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, 3), db (O). corner: as in `conv2d`.
+def conv2d_dx(dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+    """dy (O, OH, OW, N), w (O, C, KH, 3) -> dx (C, H, W, N)."""
+    return conv2d(dy, w.swapaxes(0, 1)[..., ::-1, ::-1], None, g.back)
+
+
+def conv2d_dw_db(dy: np.ndarray, x: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, 3), db (O).
 
     The planes lie channel by channel here: then what a row of the kernel met is one long run of
     each channel, and a product sums over all rows of the block.
     """
     C, _, _, N = x.shape
-    O, OH, OW, _ = dy.shape
-    pixels_in, slopes_in = B_T.astype(x.dtype), np.ascontiguousarray(A_T.T, x.dtype)
+    (O, OH, OW, _), KH = dy.shape, g.kernel[0]
+    pixels_in, dy_in = B_T.astype(x.dtype), np.ascontiguousarray(A_T.T, x.dtype)
 
     def work(block: Block) -> tuple[np.ndarray, np.ndarray]:
         rows, tiles = block
         count, T = rows.stop - rows.start, tiles.stop - tiles.start
         height, P = count + KH - 1, T * N
-        top, left = rows.start - corner[0], M * tiles.start - corner[1]
+        top, left = rows.start - g.corner[0], M * tiles.start - g.corner[1]
         seen = np.empty((S, C, height, T, N), x.dtype)
         by_tiles(x, top, left, seen)
         V = (pixels_in @ seen.reshape(S, -1)).reshape(S, C, height * P)
         given = np.empty((M, O, count, T, N), dy.dtype)
         by_tiles(dy, rows.start, M * tiles.start, given)
-        D = (slopes_in @ given.reshape(M, -1)).reshape(S, 1, O, count * P)
+        D = (dy_in @ given.reshape(M, -1)).reshape(S, 1, O, count * P)
         k, c, p = V.strides
         met = strided(V, (S, KH, C, count * P), (k, P * p, c, p))
         db = given.reshape(M, O, count * P) @ np.ones(count * P, dy.dtype)

@@ -3,7 +3,7 @@
 
 Intrinsics as in `tiles`. A line holds one pixel of as many images as there are lanes; of a single
 image a short vector holds neighbouring pixels, which are taken apart in pairs. It is short since
-small nets end in maps of 5 or 7 outputs a row: 16 channels of 14x14 52 -> 10 microseconds.
+small nets end in maps of 5 or 7 outputs a row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PAIRS_BYTES = 16  # of outputs of one image at a time
 
 
 def _numbers(e):
-    """A type for as many whole numbers as a register holds elements, and of their width."""
+    """A type for as many integers as a register holds elements, and of their width."""
     return ir.VectorType(ir.IntType(8 * e.size), e.lanes)
 
 
@@ -47,13 +47,13 @@ def _largest(e, taps):
     return larger(larger(*numbered[:2]), larger(*numbered[2:]))
 
 
-def _put_largest(e, taps, y_type, y, winners_type, winners, j, rectified):
+def _put_largest(e, taps, y_type, y, winners_type, winners, j, relu):
     best, winner = _largest(e, taps)
     flag = ir.VectorType(ir.IntType(1), e.lanes)
     undefined = ir.Constant(flag, ir.Undefined)
-    first = e.builder.insert_element(undefined, rectified, ir.Constant(ir.IntType(32), 0))
-    rectified = e.shuffle(first, undefined, [0] * e.lanes)
-    loses = e.builder.and_(rectified, e.builder.fcmp_ordered("<=", best, e.zero()))
+    first = e.builder.insert_element(undefined, relu, ir.Constant(ir.IntType(32), 0))
+    relu = e.shuffle(first, undefined, [0] * e.lanes)
+    loses = e.builder.and_(relu, e.builder.fcmp_ordered("<=", best, e.zero()))
     best = e.builder.select(loses, e.zero(), best)
     winner = e.builder.select(loses, ir.Constant(_numbers(e), [4] * e.lanes), winner)
     e.store(best, e.pointer(y_type, y, j))
@@ -73,20 +73,20 @@ def _shares(e, dy_type, dy, winners_type, winners, j):
 
 
 @intrinsic
-def halve_line(typing, x, a, b, c, d, y, winners, j, rectified):
+def pool_line(typing, x, a, b, c, d, y, winners, j, relu):
     """Lane by lane the largest of the lines of x at a, b, c, d, and which it was: 0, 1, 2 or 3.
 
-    Into y[j ...] and winners[j ...]; rectified as in `pooling.halve`. In a loop over elements LLVM
+    Into y[j ...] and winners[j ...]; relu as in `pooling.pool_2x2`. In a loop over elements LLVM
     would have to prove that y overlaps no input, and to mix two widths.
     """
 
     def emit(context, builder, signature, args):
         e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
-        x_, *places, y_, winners_, j, rectified = args
+        x_, *places, y_, winners_, j, relu = args
         for start in range(0, LINE_BYTES // e.size, e.lanes):
             here = [builder.add(place, ir.Constant(WORD, start)) for place in (*places, j)]
             taps = [e.load(e.pointer(x, x_, place)) for place in here[:-1]]
-            _put_largest(e, taps, y, y_, winners, winners_, here[-1], rectified)
+            _put_largest(e, taps, y, y_, winners, winners_, here[-1], relu)
         return context.get_dummy_value()
 
     i = types.intp
@@ -112,18 +112,18 @@ def share_line(typing, dy, winners, j, dx, a, b, c, d):
 
 
 @intrinsic
-def halve_pairs(typing, x, upper, lower, y, winners, j, rectified):
-    """As `halve_line`, for neighbouring blocks of one image, whose pixels lie in pairs."""
+def pool_pairs(typing, x, upper, lower, y, winners, j, relu):
+    """As `pool_line`, for neighbouring blocks of one image, whose pixels lie in pairs."""
 
     def emit(context, builder, signature, args):
         e = Emitter(context, builder, x.dtype, PAIRS_BYTES)
-        x_, upper, lower, y_, winners_, j, rectified = args
+        x_, upper, lower, y_, winners_, j, relu = args
         taps = []
         for row in (upper, lower):
             place = e.pointer(x, x_, row)
             pair = e.load(place), e.load(place, ir.Constant(WORD, e.lanes))
             taps += [e.shuffle(*pair, range(first, 2 * e.lanes, 2)) for first in (0, 1)]
-        _put_largest(e, taps, y, y_, winners, winners_, j, rectified)
+        _put_largest(e, taps, y, y_, winners, winners_, j, relu)
         return context.get_dummy_value()
 
     i = types.intp

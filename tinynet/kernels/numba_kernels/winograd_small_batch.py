@@ -11,19 +11,14 @@ batch one beside the other: tile t is image t % N of place t // N.
 The gradient of the weight is different. Its sums go over the tiles, of which there may be no more
 than the 16 of one line, too few for inner products. So it is made of outer products: of x and of
 dy the channels lie in the lanes, (tiles, channels), and each number of x meets a line of dy.
-
-One image, two Zen 3 threads, against `direct`, in microseconds:
-
-                              forward        input's gradient   weight's gradient
-    32 -> 32 channels, 32x32  223 -> 148     167 -> 105         173 -> 118
-    64 -> 64 channels, 16x16  234 -> 155     234 -> 159         266 -> 164
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tinynet.kernels.geometry import Pair
+from tinynet.kernels.geometry import Geometry, Pair
+from tinynet.kernels.minimal_filtering import M, S
 from tinynet.kernels.numba_kernels.compiled import compiled, inner_once
 from tinynet.kernels.numba_kernels.copies import window_in, window_out
 from tinynet.kernels.numba_kernels.direct import multiply_run, pack_block
@@ -32,35 +27,33 @@ from tinynet.kernels.numba_kernels.tiles import lanes
 from tinynet.kernels.numba_kernels.winograd import (
     LINES_IN_PLANES,
     PLANES,
-    M,
-    S,
+    dy_in,
     outputs_out,
     pixels_in,
-    slopes_in,
     transform_filters,
     weights_back,
 )
 
 LANES = lanes(np.dtype(np.float32))
 
-pixels_of_tile, slopes_of_tile, outputs_of_tile = window_in(S), window_in(M), window_out(M)
+pixels_of_tile, dy_of_tile, outputs_of_tile = window_in(S), window_in(M), window_out(M)
 
 
 FILTERS_COST = 600
 """What transforming a filter and its pixels costs, in multiplications."""
 
 
-def pays(N: int, C: int, O: int, kernel: Pair, dilation: Pair, size: Pair, dtype: np.dtype) -> bool:
+def is_faster(N: int, C: int, O: int, g: Geometry, dtype: np.dtype) -> bool:
     """Whether a convolution is covered here and saves more than the transforms cost."""
-    tiles = -(-size[0] // M) * -(-size[1] // M) * N
+    tiles = -(-g.out[0] // M) * -(-g.out[1] // M) * N
     products = PLANES * LANES * -(-tiles // LANES)
     return (
-        kernel == (3, 3)
-        and dilation == (1, 1)
+        g.kernel == (3, 3)
+        and g.dilation == (1, 1)
         and dtype == np.float32
         and N < LANES
         and min(C, O) >= 32
-        and products + FILTERS_COST <= 7 * N * size[0] * size[1]  # of the 9 an output needs
+        and products + FILTERS_COST <= 7 * N * g.out[0] * g.out[1]  # of the 9 an output needs
     )
 
 
@@ -106,10 +99,10 @@ def write_part(block, lane, y, o, p, q, n):
 
 
 @compiled
-def correlate_few(team, first, last, rows, x, w, turned, o0, b, corner, y):
+def correlate_part(team, first, last, rows, x, w, flipped, o0, b, corner, y):
     """Tasks first .. last - 1 of a 3x3 convolution; a task is a strip of `rows` rows of tiles.
 
-    x (C, H, W, N), w (O, C, 3, 3) or, turned, (C, O, 3, 3), all contiguous. y (count, OH, OW, N)
+    x (C, H, W, N), w (O, C, 3, 3) or, flipped, (C, O, 3, 3), all contiguous. y (count, OH, OW, N)
     and b (count): those of the filters from o0 on.
     """
     begin(team)
@@ -119,7 +112,7 @@ def correlate_few(team, first, last, rows, x, w, turned, o0, b, corner, y):
     width, height = M * wide + S - M, M * rows + S - M
     corners, ends = tile_corners(rows, wide, N, width), tile_corners(rows, wide, N, OW)
     lines = len(corners) // LANES
-    filters = transform_filters(w, turned, o0, O)
+    filters = transform_filters(w, flipped, o0, O)
     strip = np.empty(C * height * width * N, x.dtype)
     pitch, sums_pitch = C * lines * LANES + LANES, O * lines * LANES + LANES
     planes, sums = np.empty(PLANES * pitch, x.dtype), np.empty(PLANES * sums_pitch, x.dtype)
@@ -162,7 +155,7 @@ def correlate_few(team, first, last, rows, x, w, turned, o0, b, corner, y):
 
 
 @compiled
-def weight_gradient_few(team, c0, rows, x, dy, corner, dw):
+def weight_gradient_part(team, c0, rows, x, dy, corner, dw):
     """dw (O, channels, 3, 3) of those channels that x has, from c0 on; `rows` rows of tiles a time.
 
     x (C, H, W, N), dy (O, OH, OW, N), contiguous.
@@ -176,8 +169,11 @@ def weight_gradient_few(team, c0, rows, x, dy, corner, dw):
     count = rows * wide * N
     strip = np.empty(max(C * height * width, O * M * rows * M * wide) * N, x.dtype)
     x_pitch, dy_pitch = -(-C // LANES) * LANES, -(-O // LANES) * LANES  # of a tile
-    pitch, slopes_pitch = count * x_pitch + LANES, count * dy_pitch + LANES
-    planes, slopes = np.empty(PLANES * pitch, x.dtype), np.empty(PLANES * slopes_pitch, x.dtype)
+    pitch, dy_planes_pitch = count * x_pitch + LANES, count * dy_pitch + LANES
+    planes, dy_planes = (
+        np.empty(PLANES * pitch, x.dtype),
+        np.empty(PLANES * dy_planes_pitch, x.dtype),
+    )
     block, zeros = np.zeros(PLANES * LANES, x.dtype), np.zeros(C, x.dtype)
     size = C * dy_pitch  # of a plane of dw
     sums, product = np.empty(PLANES * size, x.dtype), np.empty(size, x.dtype)
@@ -198,15 +194,15 @@ def weight_gradient_few(team, c0, rows, x, dy, corner, dw):
             for o in range(0, O, LANES):
                 for lane in range(min(LANES, O - o)):
                     place = (o + lane) * M * rows * M * wide * N + ends[t]
-                    slopes_of_tile(strip, place, M * wide * N, N, block, lane)
-                slopes_in(
+                    dy_of_tile(strip, place, M * wide * N, N, block, lane)
+                dy_in(
                     block, 0, M * LANES, LANES,
-                    slopes, t * dy_pitch + o, S * slopes_pitch, slopes_pitch, zeros, 0,
+                    dy_planes, t * dy_pitch + o, S * dy_planes_pitch, dy_planes_pitch, zeros, 0,
                 )  # fmt: skip
         for plane in range(PLANES):
             target, place = (product, 0) if top else (sums, plane * size)
             multiply_run(
-                slopes, plane * slopes_pitch, LANES, offsets, 0, offsets.size, planes,
+                dy_planes, plane * dy_planes_pitch, LANES, offsets, 0, offsets.size, planes,
                 plane * pitch, x_pitch, zeros, dy_pitch // LANES, target, place, dy_pitch, LANES,
             )  # fmt: skip
             if top:

@@ -11,7 +11,7 @@ after the other in cols, so they are, without any further copy, one matrix with 
     y[:, p] = w (O, KH*C*KW)  cols[p*stride : p*stride + KH] (KH*C*KW, OW*N)
 
 (Cho, Brand, "MEC: memory-efficient convolution", arXiv:1706.06873.) The weight's gradient
-multiplies the same matrices with dy. The input's gradient turns the plan round: the KH rows of dy
+multiplies the same matrices with dy. The input's gradient reverses the plan: the KH rows of dy
 that a row of x met are one matrix already, their product with w is unfolded along the width
 alone, and a sum over KW shifted views folds it.
 
@@ -21,7 +21,8 @@ product, and sums dy up in that of the gradient: no pass over y and dy of their 
 The threads share the blocks. A block is few calls, each of them long: between two calls a thread
 needs the interpreter's lock, and to find it taken costs as much as a small product.
 
-Here stride is (SH, SW); dilation is 1 and there is one group: others go to the plain kernels.
+Arrays are (C, H, W, N) and contiguous. The dilation is 1 and there is one group; in `conv2d_dx` the
+stride is 1 too.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import functools
 import numpy as np
 
 from tinynet.kernels import threads
-from tinynet.kernels.geometry import Padding, Pair, output_size, strided
+from tinynet.kernels.geometry import ONE, Geometry, strided
 
 BLOCK_BYTES = 1 << 22
 ONES_FROM = 8  # rows of cols from which one more, of ones, is cheaper than to add or sum up apart
@@ -76,18 +77,16 @@ def cutout(x: np.ndarray, top: int, height: int, left: int, width: int) -> tuple
     return y, 0
 
 
-def unfold_width(
-    x: np.ndarray, block: Block, kernel: Pair, stride: Pair, padding: Padding, ones: int = 0
-) -> np.ndarray:
+def unfold_width(x: np.ndarray, block: Block, g: Geometry, ones: int = 0) -> np.ndarray:
     """The rows that a block of output places sees, unfolded along the width.
 
     x (C, H, W, N) -> cols (rows seen, C*KW + ones, columns*N). ones: how many rows of ones.
     """
     rows, columns = block
-    (KH, KW), (SH, SW) = kernel, stride
+    (KH, KW), (SH, SW) = g.kernel, g.stride
     height = (rows.stop - rows.start - 1) * SH + KH
     count = columns.stop - columns.start
-    top, left = rows.start * SH - padding[0][0], columns.start * SW - padding[1][0]
+    top, left = rows.start * SH - g.corner[0], columns.start * SW - g.corner[1]
     image, place = cutout(x, top, height, left, (count - 1) * SW + KW)
     C, _, _, N = image.shape
     c, h, w, n = image.strides
@@ -109,22 +108,19 @@ def stacked(cols: np.ndarray, first: int, count: int, height: int, stride: int) 
     return strided(cols, (count, height * K, P), (stride * row, down, across), first * row)
 
 
-def in_pairs(O: int, C: int, kernel: Pair, stride: Pair, rows: slice) -> bool:
+def in_pairs(O: int, C: int, g: Geometry, rows: slice) -> bool:
     """Whether two rows of outputs are made by one product, of each filter here and a row down.
 
     With 5 rows it multiplies a fifth more, but by 10 to 14 filters, where 5 to 7 are slow.
     """
-    few = 4 < O < 8 and C * kernel[1] < ONES_FROM and kernel[0] >= 5
-    return few and stride == (1, 1) and (rows.stop - rows.start) % 2 == 0
+    few = 4 < O < 8 and C * g.kernel[1] < ONES_FROM and g.kernel[0] >= 5
+    return few and g.stride == (1, 1) and (rows.stop - rows.start) % 2 == 0
 
 
-def conv2d(
-    x: np.ndarray, w: np.ndarray, b: np.ndarray | None, stride: Pair, padding: Padding
-) -> np.ndarray:
+def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
     """x (C, H, W, N), w (O, C, KH, KW) -> y (O, OH, OW, N)."""
-    C, H, W, N = x.shape
-    O, _, KH, KW = w.shape
-    OH, OW = output_size((H, W), (KH, KW), stride, padding, (1, 1))
+    C, _, _, N = x.shape
+    (O, _, KH, KW), (OH, OW) = w.shape, g.out
     ones = int(b is not None and C * KW >= ONES_FROM)
     by_rows = np.zeros((O, KH, C * KW + ones), x.dtype)
     by_rows[:, :, : C * KW] = w.transpose(0, 2, 1, 3).reshape(O, KH, C * KW)
@@ -135,16 +131,16 @@ def conv2d(
 
     def work(block: Block) -> None:
         rows, columns = block
-        cols = unfold_width(x, block, (KH, KW), stride, padding, ones)
+        cols = unfold_width(x, block, g, ones)
         y_rows = y[:, rows, columns.start * N : columns.stop * N].transpose(1, 0, 2)  # (OH, O, P)
         count = len(y_rows)
-        if in_pairs(O, C, (KH, KW), stride, rows):
+        if in_pairs(O, C, g, rows):
             pairs = np.zeros((2, O, KH + 1, C * KW), x.dtype)
             pairs[0, :, :-1] = pairs[1, :, 1:] = by_rows
             products = pairs.reshape(2 * O, -1) @ stacked(cols, 0, count // 2, KH + 1, 2)
             np.add(products.reshape(y_rows.shape), 0 if b is None else b[:, None], out=y_rows)
             return
-        np.matmul(filters, stacked(cols, 0, count, KH, stride[0]), out=y_rows)
+        np.matmul(filters, stacked(cols, 0, count, KH, g.stride[0]), out=y_rows)
         if b is not None and not ones:
             y_rows += b[:, None]
 
@@ -155,32 +151,29 @@ def conv2d(
     return y.reshape(O, OH, OW, N)
 
 
-def conv2d_dw_db(
-    dy: np.ndarray, x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding
-) -> tuple[np.ndarray, np.ndarray]:
+def conv2d_dw_db(dy: np.ndarray, x: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, KW), db (O)."""
     C, _, _, N = x.shape
-    O, OH, OW, _ = dy.shape
-    KH, KW = kernel
+    (O, OH, OW, _), (KH, KW) = dy.shape, g.kernel
     ones = int(C * KW >= ONES_FROM)
     planes = dy.reshape(O, OH, OW * N)
 
     def work(block: Block) -> tuple[np.ndarray, np.ndarray]:
         rows, columns = block
-        cols = unfold_width(x, block, kernel, stride, padding, ones)
-        slopes = planes[:, rows, columns.start * N : columns.stop * N]
-        count = slopes.shape[1]
-        if in_pairs(O, C, kernel, stride, rows):
-            pairs = np.ascontiguousarray(slopes.transpose(1, 0, 2)).reshape(count // 2, 2 * O, -1)
+        cols = unfold_width(x, block, g, ones)
+        dy_rows = planes[:, rows, columns.start * N : columns.stop * N]
+        count = dy_rows.shape[1]
+        if in_pairs(O, C, g, rows):
+            pairs = np.ascontiguousarray(dy_rows.transpose(1, 0, 2)).reshape(count // 2, 2 * O, -1)
             products = stacked(cols, 0, count // 2, KH + 1, 2) @ pairs.transpose(0, 2, 1)
             both = products.sum(0).reshape(KH + 1, C * KW, 2, O)
             dfilters = both[:-1, :, 0] + both[1:, :, 1]
         else:  # (OH, KH*(C*KW + ones), O)
-            products = stacked(cols, 0, count, KH, stride[0]) @ slopes.transpose(1, 2, 0)
+            products = stacked(cols, 0, count, KH, g.stride[0]) @ dy_rows.transpose(1, 2, 0)
             dfilters = products.sum(0).reshape(KH, -1, O)
         if ones:
             return dfilters[:, :-1], dfilters[0, -1]
-        return dfilters, (slopes @ np.ones(slopes.shape[2], dy.dtype)).sum(1)  # 4 times sum's speed
+        return dfilters, (dy_rows @ np.ones(dy_rows.shape[2], dy.dtype)).sum(1)  # faster than sum
 
     bytes_per_place = (C * KW + O) * N * x.itemsize
     multiplications = O * C * KH * KW * OH * OW * N
@@ -205,12 +198,10 @@ def met_groups(rows: slice, H: int, KH: int, top: int) -> list[tuple[slice, int,
     return groups
 
 
-def conv2d_dx(dy: np.ndarray, w: np.ndarray, size: Pair, padding: Padding) -> np.ndarray:
-    """dy (O, OH, OW, N), w (O, C, KH, KW), stride 1 -> dx (C, H, W, N)."""
+def conv2d_dx(dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+    """dy (O, OH, OW, N), w (O, C, KH, KW) -> dx (C, H, W, N)."""
     O, OH, OW, N = dy.shape
-    _, C, KH, KW = w.shape
-    H, W = size
-    top, left = KH - 1 - padding[0][0], KW - 1 - padding[1][0]
+    (_, C, KH, KW), (H, W), (top, left) = w.shape, g.size, g.back.corner
     # row r of x meets dy's rows r - top + a, for a = 0 ... KH - 1, by kernel row KH-1-a
     filters = w[:, :, ::-1].transpose(1, 3, 2, 0).reshape(C * KW, KH * O)
     dx = np.empty((C, H, W, N), dy.dtype)
@@ -219,7 +210,7 @@ def conv2d_dx(dy: np.ndarray, w: np.ndarray, size: Pair, padding: Padding) -> np
         rows, _ = block
         groups = met_groups(rows, OH, KH, top)
         seen = slice(max(0, rows.start - top), min(OH, rows.stop - top + KH - 1))
-        met = unfold_width(dy, (seen, slice(0, OW)), (1, 1), (1, 1), ((0, 0), (0, 0)))
+        met = unfold_width(dy, (seen, slice(0, OW)), Geometry.of(g.out, ONE))
         # dcols[r, (c, j), q] is a share of pixel q + j of an image padded so that every j fits
         before, after = max(0, left), max(0, W - OW - left + KW - 1)
         dcols = np.empty((rows.stop - rows.start, C * KW, (before + OW + after) * N), dy.dtype)

@@ -1,0 +1,73 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+"""Kernels in one pass over vectors: ReLU, outer product, SGD with momentum, cross entropy.
+
+NumPy passes over the same numbers two to twelve times, call by call; here each is read and written
+once.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tinynet.kernels.numba_kernels.compiled import compiled
+from tinynet.kernels.numba_kernels.team import begin, finish
+
+
+@compiled
+def rectify(team, x, y):
+    """y = max(x, 0) over vectors; NaN stays NaN, as in NumPy."""
+    begin(team)
+    zero = x.dtype.type(0)
+    for i in range(len(x)):
+        y[i] = zero if x[i] <= zero else x[i]
+    finish(team)
+
+
+@compiled
+def rectify_dx(team, dy, y, dx):
+    """dx = dy where y, which is never below 0, is not 0, over vectors."""
+    begin(team)
+    zero = dx.dtype.type(0)
+    for i in range(len(y)):
+        dx[i] = dy[i] if y[i] != zero else zero
+    finish(team)
+
+
+@compiled
+def outer_rows(team, a, b, y):
+    """y (M, P) = a_m b_p."""
+    begin(team)
+    for i in range(len(a)):
+        factor = a[i]
+        for j in range(len(b)):
+            y[i, j] = factor * b[j]
+    finish(team)
+
+
+@compiled
+def momentum_step(p, g, b, momentum, lr):
+    """b = momentum * b + g, then p = p - lr * b, over vectors; rounded as NumPy rounds it."""
+    for i in range(len(p)):
+        velocity = momentum * b[i] + g[i]
+        b[i] = velocity
+        p[i] -= lr * velocity
+
+
+@compiled
+def label_losses(x, n_step, C, c_step, labels, losses, p):
+    """losses (N) = -log p of each label, p = softmax; x and p vectors, [n*n_step + c*c_step]."""
+    for n in range(len(labels)):
+        first = n * n_step
+        top = x[first]
+        for c in range(1, C):
+            number = x[first + c * c_step]
+            if number > top or number != number:  # NaN stays
+                top = number
+        total = 0.0
+        for c in range(C):
+            place = first + c * c_step
+            p[place] = math.exp(x[place] - top)
+            total += p[place]
+        losses[n] = math.log(total) - (x[first + labels[n] * c_step] - top)
+        for c in range(C):
+            p[first + c * c_step] /= total
