@@ -33,10 +33,15 @@ def convolution(way: Literal["y", "dx", "dw"], N: int, C: int, O: int, g: Geomet
     return rows  # long rows: a KH-th of the unfolding
 
 
+def is_2x2(g: Geometry) -> bool:
+    """Whether the windows are 2x2 blocks of neighbours that take each pixel once."""
+    window = g.kernel == g.stride == (2, 2) and g.dilation == (1, 1)
+    return window and g.size == g.padded == (2 * g.out[0], 2 * g.out[1])
+
+
 def max_pool(N: int, g: Geometry) -> ModuleType:
     """The plan of a max-pool of N images."""
-    window = g.kernel == g.stride == (2, 2) and g.dilation == (1, 1)
-    if N == 1 and window and g.size == g.padded == (2 * g.out[0], 2 * g.out[1]):
+    if N == 1 and is_2x2(g):
         return pool_2x2  # runs of one image are short: half as many as in `pools`
     return pools
 

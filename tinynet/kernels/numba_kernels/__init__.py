@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.kernels import threads
+from tinynet.kernels.choice import is_2x2
 from tinynet.kernels.geometry import Geometry
 from tinynet.kernels.layout import as_vectors, batch_first, common_dtype
 from tinynet.kernels.numba_kernels import convolution, elementwise, pooling
@@ -88,7 +89,7 @@ class NumbaKernels(NumpyKernels):
 
     def max_pool2d(self, x: np.ndarray, g: Geometry, relu: bool = False) -> tuple[np.ndarray, Any]:
         """y (N, C, OH, OW), and for blocks of 2x2 the winners' numbers, else (x, y, relu)."""
-        blocks = g.kernel == g.stride == (2, 2) and g.size == (2 * g.out[0], 2 * g.out[1])
+        blocks = is_2x2(g)
         if not _pools(x, x.dtype, small_batch=blocks):
             return super().max_pool2d(x, g, relu)
         image = batch_last_array(x, x.dtype)
