@@ -151,6 +151,31 @@ OTHER_LOSSES = [
      "unknown reduction of l1_loss 'men'; did you mean 'mean'? Known: mean, sum, none"),
     (F.smooth_l1_loss, given(zeros(3), zeros(3), beta=-1), ValueError,
      "smooth_l1_loss: beta must be 0 or more, got -1"),
+    *[
+        (loss, given(np.full(2, 0.5, np.float32), np.array([target, 0.0])), DataError,
+         f"{loss.__name__}: the target holds probabilities from 0 to 1, but {target:g} is among")
+        for loss in (F.binary_cross_entropy, F.binary_cross_entropy_with_logits)
+        for target in (200, -1, 2, inf)
+    ],
+    *[
+        (F.cross_entropy, given(zeros(2, 3), labels(0, 1), weight=np.array([weight, 1, 1])),
+         ValueError, f"cross_entropy: each class weight must be 0 or more, got {weight:g}")
+        for weight in (-1, nan)
+    ],
+    *[
+        (F.binary_cross_entropy_with_logits, given(zeros(2), zeros(2), **{name: np.array([-1.0, 1])}),
+         ValueError, f"each {name} must be 0 or more, got -1")
+        for name in ("weight", "pos_weight")
+    ],
+    (F.huber_loss, given(zeros(3), zeros(3), delta=nan), ValueError, "more than 0, got nan"),
+    *[
+        (call, given(zeros(1, 2, 3, 3), zeros(*weight)), ShapeError,
+         f"{call.__name__}: the weight must have shape", str(weight))
+        for call in (F.conv2d, F.conv_transpose2d)
+        for weight in [(2, 2, 0, 3), (2, 2, 3, 0), (0, 2, 3, 3)]
+    ],
+    (F.conv2d, given(zeros(1, 1, 3, 3), zeros(1, 1, 1, 1), 1.0), ShapeError,
+     "the bias has shape (), 1 filters need (1,): b.reshape(1)"),
     (F.huber_loss, given(zeros(3), zeros(3), delta=0), ValueError,
      "huber_loss: delta must be more than 0, got 0"),
     (F.binary_cross_entropy_with_logits, given(zeros(4, 3), zeros(4, 3), pos_weight=zeros(4)),

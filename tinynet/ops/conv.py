@@ -56,7 +56,7 @@ def conv2d(
     Raises ShapeError where channels, groups or sizes do not fit, TypeError for integers.
     """
     check_image("conv2d", x)
-    if w.ndim != 4:
+    if w.ndim != 4 or 0 in w.shape:
         raise ShapeError(
             f"conv2d: the weight must have shape (O, C/groups, KH, KW), got {w.shape}; for an "
             f"input of shape {x.shape} such as (8, {x.shape[1]}, 3, 3)"
@@ -102,7 +102,8 @@ def conv_transpose2d(
     """
     op = "conv_transpose2d"
     check_image(op, x)
-    if w.ndim != 4 or x.shape[1] != w.shape[0] or groups < 1 or w.shape[0] % groups:
+    fits = w.ndim == 4 and 0 not in w.shape and x.shape[1] == w.shape[0]
+    if not fits or groups < 1 or w.shape[0] % groups:
         raise ShapeError(
             f"{op}: the weight must have shape (C, O/groups, KH, KW) with C the {x.shape[1]} "
             f"channels of the input {x.shape} and divisible by groups={groups}, got {w.shape}"
@@ -177,10 +178,10 @@ def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int
         )
 
 
-def _check_bias(op: str, b: np.ndarray | None, O: int) -> None:
-    if b is not None and b.shape != (O,):
-        cure = f": b.reshape({O})" if b.size == O else ""
-        raise ShapeError(f"{op}: the bias has shape {b.shape}, {O} filters need ({O},){cure}")
+def _check_bias(op: str, b: Array, O: int) -> None:
+    if b is not None and np.shape(b) != (O,):
+        cure = f": b.reshape({O})" if np.size(b) == O else ""
+        raise ShapeError(f"{op}: the bias has shape {np.shape(b)}, {O} filters need ({O},){cure}")
 
 
 def _edges(padding: IntPair | str, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:

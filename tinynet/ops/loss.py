@@ -220,7 +220,7 @@ def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 
     errors are those of `mse_loss`; ValueError for a delta that is not positive.
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
-    if delta <= 0:
+    if not delta > 0:
         raise ValueError(f"huber_loss: delta must be more than 0, got {delta}")
 
     def value(d: Array) -> Array:
@@ -274,10 +274,12 @@ def binary_cross_entropy_with_logits(
     Gradients: softplus(-x)' = -sigmoid(-x) gives dx = dy w ((1 - t) - (1 + (q - 1) t)
     sigmoid(-x)), for q = 1 simply dy w (p - t); dtarget = dy w ((q - 1) softplus(-x) - x).
     Keeps x, target and softplus(-x). Raises ShapeError where shapes do not fit or a mean is over
-    nothing, TypeError for integers in x, FloatingPointError for NaN.
+    nothing, DataError for a target outside 0 to 1, TypeError for integers in x,
+    FloatingPointError for NaN.
     """
     op = "binary_cross_entropy_with_logits"
     x, target = _same_shape(op, x, target)
+    _check_probabilities(op, "target", target, NO_ANSWERS)
     w = _weights_over(op, "weight", weight, x)
     q = _weights_over(op, "pos_weight", pos_weight, x)
     surplus = q - 1
@@ -315,12 +317,10 @@ def binary_cross_entropy(
     op = "binary_cross_entropy"
     x, target = _same_shape(op, x, target)
     w = _weights_over(op, "weight", weight, x)
-    outside = (x < 0) | (x > 1)
-    if outside.any():
-        raise DataError(
-            f"{op}: the input holds probabilities from 0 to 1, but {x[outside][0]} is among them; "
-            "apply sigmoid first, or give logits to binary_cross_entropy_with_logits"
-        )
+    _check_probabilities(
+        op, "input", x, "apply sigmoid first, or give logits to binary_cross_entropy_with_logits"
+    )
+    _check_probabilities(op, "target", target, NO_ANSWERS)
     with np.errstate(divide="ignore"):  # log(0) = -inf, raised to -100
         log_yes = np.maximum(np.log(x), -100)
         log_no = np.maximum(np.log1p(-x), -100)
@@ -400,6 +400,7 @@ def _class_weights(op: str, weight: Array, x: np.ndarray, axis: int) -> np.ndarr
             f"{op}: the class weights have shape {w.shape}; the input of shape {x.shape} has "
             f"{C} classes, so they must have ({C},)"
         )
+    _check_weights(op, "each class weight", w)
     return w.reshape(C, *(1,) * (x.ndim - axis - 1))
 
 
@@ -499,6 +500,26 @@ def _same_shape(op: str, x: Array, target: Array) -> tuple[np.ndarray, np.ndarra
     return x, target if target.dtype.kind == "f" else target.astype(x.dtype)
 
 
+NO_ANSWERS = "a mask of 0 and 255 is divided by 255, answers of -1 and 1 become (t + 1) / 2"
+SLACK = 0.01  # of probabilities, which a gradient check moves a little
+
+
+def _check_probabilities(op: str, name: str, values: np.ndarray, cure: str) -> None:
+    """DataError unless the values lie between 0 and 1. NaN is left to `check_finite`."""
+    outside = (values < -SLACK) | (values > 1 + SLACK)
+    if outside.any():
+        raise DataError(
+            f"{op}: the {name} holds probabilities from 0 to 1, but {values[outside][0]:g} is "
+            f"among them; {cure}"
+        )
+
+
+def _check_weights(op: str, name: str, w: np.ndarray) -> None:
+    """ValueError for a weight that is negative or NaN."""
+    if not (w >= 0).all():
+        raise ValueError(f"{op}: {name} must be 0 or more, got {w[~(w >= 0)][0]:g}")
+
+
 def _weights_over(op: str, name: str, weight: Array, x: np.ndarray) -> np.ndarray:
     """Weights that broadcast over x; 1 for None."""
     w = np.ones((), x.dtype) if weight is None else np.asarray(weight, x.dtype)
@@ -509,4 +530,5 @@ def _weights_over(op: str, name: str, weight: Array, x: np.ndarray) -> np.ndarra
             f"{op}: {name} has shape {w.shape}, which does not broadcast over the input of shape "
             f"{x.shape}"
         ) from None
+    _check_weights(op, f"each {name}", w)
     return w
