@@ -1,4 +1,4 @@
-"""Windows that nobody thought of: each kernel set against `plain`, on geometries drawn at random."""
+"""Windows that nobody thought of: each kernel set against `plain`, on random geometries."""
 
 from __future__ import annotations
 
