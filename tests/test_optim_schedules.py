@@ -95,10 +95,10 @@ def test_state_dict_is_a_copy(build):
     optimizer = build_optimizer()
     schedule = build(optimizer)
     saved = schedule.state_dict()
-    kept = copy.deepcopy(saved)
+    before = copy.deepcopy(saved)
     life(optimizer, schedule, 3)
-    assert saved == kept
-    assert schedule.state_dict() != kept
+    assert saved == before
+    assert schedule.state_dict() != before
 
 
 @all_schedules
@@ -316,7 +316,7 @@ def test_repr_shows_the_settings():
         (
             lambda o: StepLR(o, 0),
             ValueError,
-            r"StepLR\(step_size=0\): step_size must be at least 1",
+            r"StepLR\(step_size=0\): step_size must",
         ),
         (lambda o: StepLR(o, 2.5), TypeError, "an integer, not float"),
         (lambda o: StepLR(o, 2, gamma=-1), ValueError, "gamma=-1"),
@@ -339,29 +339,17 @@ def test_repr_shows_the_settings():
         (lambda o: OneCycleLR(o, 0.1, 0), ValueError, "total_steps=0"),
         (lambda o: OneCycleLR(o, 0.1, epochs=0, steps_per_epoch=3), ValueError, "epochs=0"),
         (lambda o: OneCycleLR(o, 0.1, 9, pct_start=30), ValueError, "pct_start=30"),
-        (
-            lambda o: OneCycleLR(o, 0.1, 9, anneal_strategy="cosine"),
-            ValueError,
-            "did you mean 'cos'",
-        ),
+        (lambda o: OneCycleLR(o, 1, 9, anneal_strategy="cosine"), ValueError, "did you mean 'cos'"),
         (lambda o: OneCycleLR(o, [0.1], 9), ValueError, "1 values for 2 parameter groups"),
         (lambda o: OneCycleLR(o, -0.1, 9), ValueError, "max_lr=-0.1"),
         (lambda o: OneCycleLR(o, 0.1, 9, div_factor=0), ValueError, "div_factor=0"),
         (lambda o: OneCycleLR(o, 0.1, 9, max_momentum=1.5), ValueError, "max_momentum"),
-        (
-            lambda o: OneCycleLR(build_optimizer(Adadelta), 0.1, 9),
-            ValueError,
-            "pass cycle_momentum=False",
-        ),
+        (lambda o: OneCycleLR(build_optimizer(Adadelta), 1, 9), ValueError, "cycle_momentum=False"),
         (lambda o: SequentialLR(o, [], []), ValueError, "0 schedules and 0 milestones"),
         (lambda o: SequentialLR(o, [StepLR(o, 3)], [3]), ValueError, "one milestone fewer"),
         (lambda o: SequentialLR(o, [ReduceLROnPlateau(o)], []), TypeError, "looks at a metric"),
         (lambda o: SequentialLR(o, [o], []), TypeError, r"schedulers\[0\] is a SGD;"),
-        (
-            lambda o: SequentialLR(o, [StepLR(build_optimizer(), 3)], []),
-            ValueError,
-            "on another optimizer",
-        ),
+        (lambda o: SequentialLR(o, [StepLR(build_optimizer(), 3)], []), ValueError, "on another"),
         (lambda o: ReduceLROnPlateau(o, mode="mim"), ValueError, "did you mean 'min'"),
         (lambda o: ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "Known: rel, abs"),
         (lambda o: ReduceLROnPlateau(o, factor=1.0), ValueError, "factor=1.0"),
