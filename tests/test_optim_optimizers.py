@@ -587,7 +587,10 @@ def test_what_is_remembered_of_bundled_parameters_can_be_replaced_and_copied():
         assert [p.data.tobytes() for p in ps] == [p.data.tobytes() for p in params]
 
 
-def test_a_formula_that_looks_at_whole_parameters_gets_them_one_by_one():
+@pytest.mark.parametrize("block", [2, executor.BLOCK])
+def test_a_formula_that_looks_at_whole_parameters_gets_them_one_by_one(block, monkeypatch):
+    monkeypatch.setattr(executor, "BLOCK", block)
+
     class Normalised(SGD):
         def update(self, p, g, state, settings, t, u):
             p -= settings["lr"] * g / np.linalg.norm(g)

@@ -286,11 +286,21 @@ def test_a_group_added_after_the_schedule_is_refused():
         schedules[0].load_state_dict(schedules[0].state_dict())
 
 
-def test_a_schedule_of_ones_own_is_a_few_lines():
-    class InverseSquareRoot(LRScheduler):
-        def get_lr(self):
-            return [base / math.sqrt(1 + self.last_epoch) for base in self.base_lrs]
+class InverseSquareRoot(LRScheduler):
+    def lr_at(self, n, base_lr):
+        return base_lr / math.sqrt(1 + n)
 
+
+class Slowed(LRScheduler):
+    def __init__(self, optimizer, by=2):
+        self.by = by
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        return [base_lr / math.sqrt(1 + self.last_epoch) ** self.by for base_lr in self.base_lrs]
+
+
+def test_a_schedule_of_ones_own_is_a_few_lines():
     optimizer = build_optimizer()
     schedule = InverseSquareRoot(optimizer)
     life(optimizer, schedule, 3)
@@ -298,6 +308,15 @@ def test_a_schedule_of_ones_own_is_a_few_lines():
     assert repr(schedule) == "InverseSquareRoot(last_epoch=3, base_lrs=[1.0, 0.2])"
     with pytest.raises(NotImplementedError, match="LRScheduler must define get_lr"):
         LRScheduler(optimizer)
+
+
+def test_settings_of_ones_own_schedule_are_saved_and_keep_their_type():
+    schedule = Slowed(build_optimizer(), by=2)
+    saved = schedule.state_dict()
+    schedule.load_state_dict({**saved, "by": 4, "last_epoch": 3})
+    assert schedule.get_last_lr() == [1 / 16, 0.2 / 16]
+    with pytest.raises(CheckpointError, match=r"the saved by is 'x', .*: it is 4"):
+        schedule.load_state_dict({**saved, "by": "x"})
 
 
 def test_repr_shows_the_settings():
