@@ -6,6 +6,7 @@ import copy
 import gc
 import json
 import pickle
+import re
 import weakref
 
 import numpy as np
@@ -52,15 +53,22 @@ def train(optimizer, params, steps, start=0):
 
 
 @all_variants
-def test_parameters_change_in_place(kind, settings):
+def test_parameters_change_in_place_and_gradients_do_not(kind, settings):
     p = parameter()
     memory, view, before = p.data, p.data[1:], p.data.copy()
-    train(kind([p], **settings), [p], 2)
+    optimizer = kind([p], **settings)
+    for seed in range(2):
+        give_gradient(p, seed)
+        p.grad.data.flags.writeable = False
+        gradient = p.grad.data.copy()
+        optimizer.step()
+        np.testing.assert_array_equal(p.grad.data, gradient)
     assert p.data is memory
     assert (p.data != before).all()
     np.testing.assert_array_equal(view, p.data[1:])
     assert p.requires_grad
     assert p.is_leaf
+    assert not p.grad.requires_grad
 
 
 @all_variants
@@ -81,16 +89,6 @@ def test_float32_stays_float32(kind, settings):
     plain.param_groups[0]["lr"] = 0.01
     train(plain, [q], 2)
     np.testing.assert_array_equal(p.data, q.data)
-
-
-@all_variants
-def test_gradients_are_read_only_to_the_step(kind, settings):
-    p = parameter()
-    give_gradient(p, 1)
-    p.grad.data.flags.writeable = False
-    kept = p.grad.data.copy()
-    kind([p], **settings).step()
-    np.testing.assert_array_equal(p.grad.data, kept)
 
 
 def strided(values, order):
@@ -154,14 +152,6 @@ def test_a_step_between_forward_and_backward_is_noticed():
     SGD([p], lr=0.1).step()
     with pytest.raises(RuntimeError, match="changed in place"):
         loss.backward()
-
-
-def test_steps_record_nothing():
-    p = parameter()
-    (p * p).sum().backward()
-    SGD([p], lr=0.1).step()
-    assert p.node is None
-    assert not p.grad.requires_grad
 
 
 def test_step_size_by_hand():
@@ -259,10 +249,10 @@ def test_zero_grad_forgets_or_fills():
     p = parameter()
     optimizer = SGD([p])
     give_gradient(p, 1)
-    kept = p.grad.data
+    gradient = p.grad.data
     optimizer.zero_grad(set_to_none=False)
-    assert p.grad.data is kept
-    assert not kept.any()
+    assert p.grad.data is gradient
+    assert not gradient.any()
     optimizer.zero_grad()
     assert p.grad is None
     optimizer.zero_grad(set_to_none=False)
@@ -316,7 +306,7 @@ def test_an_optimizer_of_ones_own_is_a_few_lines():
 
 
 @all_variants
-def test_resume_is_equal_to_the_bit(kind, settings):
+def test_resume_is_equal_bit_for_bit(kind, settings):
     def build():
         params = [parameter((3, 4)), parameter((2, 5), seed=1), parameter((2,), np.float64, 2)]
         params[0].data = strided(params[0].data, (1, 0))
@@ -344,24 +334,17 @@ def test_state_survives_json_beside_arrays(kind, settings):
     optim.lr_scheduler.StepLR(optimizer, 2)
     train(optimizer, params, 2)
     saved = optimizer.state_dict()
-    arrays = {}
-    for i, entry in saved["state"].items():
-        for key, value in entry.items():
-            assert type(value) in (int, np.ndarray)
-            if isinstance(value, np.ndarray):
-                arrays[f"{i}.{key}"] = value
-    plain = json.loads(json.dumps(saved, default=lambda array: "array", allow_nan=False))
-    for name, value in arrays.items():
-        i, key = name.split(".")
-        plain["state"][i][key] = value
+    arrays = []
+
+    def aside(array):
+        arrays.append(array)
+        return {"array": len(arrays) - 1}
+
+    text = json.dumps(saved, default=aside, allow_nan=False)
+    plain = json.loads(text, object_hook=lambda d: arrays[d["array"]] if "array" in d else d)
     other = kind([{"params": params[:1], "name": "body"}, {"params": params[1:]}], **settings)
     other.load_state_dict(plain)
-    again = other.state_dict()
-    assert again["param_groups"] == saved["param_groups"]
-    assert again["state"].keys() == saved["state"].keys()
-    for i, entry in saved["state"].items():
-        for key, value in entry.items():
-            np.testing.assert_array_equal(again["state"][i][key], value)
+    np.testing.assert_equal(other.state_dict(), saved)
 
 
 def test_state_dict_is_a_copy():
@@ -369,14 +352,14 @@ def test_state_dict_is_a_copy():
     optimizer = SGD([p], lr=0.1, momentum=0.9)
     train(optimizer, [p], 1)
     saved = optimizer.state_dict()
-    kept = copy.deepcopy(saved)
+    before = copy.deepcopy(saved)
     other = SGD([p], lr=0.1, momentum=0.9)
     other.load_state_dict(saved)
     train(optimizer, [p], 1)
     train(other, [p], 1)
-    buffer = kept["state"][0]["momentum_buffer"]
+    buffer = before["state"][0]["momentum_buffer"]
     np.testing.assert_array_equal(saved["state"][0]["momentum_buffer"], buffer)
-    assert saved["param_groups"] == kept["param_groups"]
+    assert saved["param_groups"] == before["param_groups"]
 
 
 def test_loading_brings_back_changed_settings():
@@ -427,15 +410,9 @@ DAMAGE = [
     (lambda s: s["state"][1].update(step=2.5), "['step'] is 2.5"),
     (lambda s: s["state"][1].update(step=-1), "['step'] is -1"),
     (lambda s: s["state"][1].update(step=True), "['step'] is True"),
-    (
-        lambda s: s["state"][1].update(momentum_buffer=np.zeros(2)),
-        "unknown entry 'momentum_buffer'",
-    ),
-    (
-        lambda s: s["state"][1].update(exp_avg=np.zeros(3, np.float32)),
-        "state[1]['exp_avg'] is an array of shape (3,) and dtype float32; parameter 1 needs an "
-        "array of shape (2,) and dtype float32",
-    ),
+    (lambda s: s["state"][1].update(momentum_buffer=np.zeros(2)), "entry 'momentum_buffer'"),
+    (lambda s: s["state"][1].update(exp_avg=np.zeros(3)), "is an array of shape (3,) and dtype"),
+    (lambda s: s["state"][1].update(exp_avg=np.zeros(3)), "needs an array of shape (2,) and dtype"),
     (lambda s: s["state"][1].update(exp_avg=np.zeros(2)), "dtype float64; parameter 1 needs"),
     (lambda s: s["state"][1].update(exp_avg=[0.0, 0.0]), "is [0.0, 0.0]; parameter 1 needs"),
 ]
@@ -489,6 +466,8 @@ class Model:
         (lambda: [parameter() * 2], ValueError, "is the result of 'mul'"),
         (lambda: [{"lr": 0.1}], TypeError, "a dict with the key 'params'"),
         (lambda: [{"params": [parameter()], "lrr": 1}], ValueError, "did you mean 'lr'"),
+        (lambda: 2 * [parameter()], ValueError, r"params\[1\] of shape \(3, 4\) is given twice"),
+        (lambda: [{"params": p} for p in 2 * [parameter()]], ValueError, "given twice"),
     ],
 )
 def test_bad_parameters_are_refused(params, error, message):
@@ -496,51 +475,37 @@ def test_bad_parameters_are_refused(params, error, message):
         SGD(params(), lr=0.1)
 
 
-def test_a_parameter_given_twice_is_refused():
-    p = parameter()
-    with pytest.raises(ValueError, match=r"params\[1\] of shape \(3, 4\) is given twice"):
-        SGD([p, p])
-    with pytest.raises(ValueError, match="given twice"):
-        SGD([{"params": [p]}, {"params": [p]}])
+NESTEROV = {"nesterov": True, "momentum": 0.9}
+BAD_SETTINGS = [
+    (SGD, {"lr": -0.1}, r"SGD\(lr=-0.1\): lr must be a finite number of at least 0"),
+    (SGD, {"lr": float("nan")}, r"SGD\(lr=nan\)"),
+    (SGD, {"lr": float("inf")}, r"SGD\(lr=inf\)"),
+    (SGD, {"lr": 10**400}, r"lr must be a finite number"),
+    (SGD, {"lr": "0.1"}, "write it without quotes"),
+    (SGD, {"lr": tinynet.ones(1)}, r"t.item\(\)"),
+    (SGD, {"lr": True}, "plain number, not bool"),
+    (SGD, {"momentum": -0.5}, r"momentum=-0.5.*between 0 and 1"),
+    (SGD, {"momentum": 9}, r"momentum=9.*between 0 and 1"),
+    (SGD, {"dampening": 2}, r"dampening=2.*between 0 and 1"),
+    (SGD, {"weight_decay": -1}, r"weight_decay=-1"),
+    (SGD, {"nesterov": True}, r"nesterov=True, momentum=0.0.*momentum=0.9"),
+    (SGD, {**NESTEROV, "dampening": 0.1}, "momentum, such as momentum=0.9, and dampening=0"),
+    (SGD, {**NESTEROV, "nesterov": 1}, "must be True or False"),
+    (Adam, {"betas": (0.9, 1.0)}, r"betas\[1\]=1.0.*between 0 and 1, 1 excluded"),
+    (Adam, {"betas": (-0.1, 0.9)}, r"betas\[0\]=-0.1"),
+    (Adam, {"betas": 0.9}, r"two numbers, as \(0.9, 0.999\)"),
+    (Adam, {"betas": (0.9,)}, "two numbers"),
+    (AdamW, {"eps": -1e-8}, r"AdamW\(eps=-1e-08\)"),
+    (RMSprop, {"alpha": 1.5}, r"alpha=1.5"),
+    (Adadelta, {"rho": -1}, r"rho=-1"),
+    (Adagrad, {"lr_decay": -1}, r"lr_decay=-1"),
+]
+WRONG_TYPE = "quotes|item|not bool|True or False|two numbers"
 
 
-@pytest.mark.parametrize(
-    ("kind", "settings", "error", "message"),
-    [
-        (
-            SGD,
-            {"lr": -0.1},
-            ValueError,
-            r"SGD\(lr=-0.1\): lr must be a finite number of at least 0",
-        ),
-        (SGD, {"lr": float("nan")}, ValueError, r"SGD\(lr=nan\)"),
-        (SGD, {"lr": float("inf")}, ValueError, r"SGD\(lr=inf\)"),
-        (SGD, {"lr": "0.1"}, TypeError, "write it without quotes"),
-        (SGD, {"lr": tinynet.ones(1)}, TypeError, r"t.item\(\)"),
-        (SGD, {"lr": True}, TypeError, "plain number, not bool"),
-        (SGD, {"momentum": -0.5}, ValueError, r"momentum=-0.5.*between 0 and 1"),
-        (SGD, {"momentum": 9}, ValueError, r"momentum=9.*between 0 and 1"),
-        (SGD, {"dampening": 2}, ValueError, r"dampening=2.*between 0 and 1"),
-        (SGD, {"weight_decay": -1}, ValueError, r"weight_decay=-1"),
-        (SGD, {"nesterov": True}, ValueError, r"nesterov=True, momentum=0.0.*momentum=0.9"),
-        (
-            SGD,
-            {"nesterov": True, "momentum": 0.9, "dampening": 0.1},
-            ValueError,
-            "needs a momentum, such as momentum=0.9, and dampening=0",
-        ),
-        (SGD, {"nesterov": 1, "momentum": 0.9}, TypeError, "must be True or False"),
-        (Adam, {"betas": (0.9, 1.0)}, ValueError, r"betas\[1\]=1.0.*between 0 and 1, 1 excluded"),
-        (Adam, {"betas": (-0.1, 0.9)}, ValueError, r"betas\[0\]=-0.1"),
-        (Adam, {"betas": 0.9}, TypeError, r"two numbers, as \(0.9, 0.999\)"),
-        (Adam, {"betas": (0.9,)}, TypeError, "two numbers"),
-        (AdamW, {"eps": -1e-8}, ValueError, r"AdamW\(eps=-1e-08\)"),
-        (RMSprop, {"alpha": 1.5}, ValueError, r"alpha=1.5"),
-        (Adadelta, {"rho": -1}, ValueError, r"rho=-1"),
-        (Adagrad, {"lr_decay": -1}, ValueError, r"lr_decay=-1"),
-    ],
-)
-def test_bad_settings_are_refused(kind, settings, error, message):
+@pytest.mark.parametrize(("kind", "settings", "message"), BAD_SETTINGS)
+def test_bad_settings_are_refused(kind, settings, message):
+    error = TypeError if re.search(WRONG_TYPE, message) else ValueError
     with pytest.raises(error, match=message):
         kind([parameter()], **settings)
     with pytest.raises(error, match=message):
@@ -550,11 +515,7 @@ def test_bad_settings_are_refused(kind, settings, error, message):
 @pytest.mark.parametrize(
     ("spoil", "error", "message"),
     [
-        (
-            lambda p: setattr(p, "grad", tinynet.ones(4)),
-            ShapeError,
-            r"\(3, 4\) has a .grad .*\(4,\)",
-        ),
+        (lambda p: setattr(p, "grad", tinynet.ones(4)), ShapeError, r"\(3, 4\) has .*\(4,\)"),
         (lambda p: setattr(p, "grad", np.ones((3, 4))), TypeError, "it must be a Tensor"),
         (lambda p: setattr(p.data.flags, "writeable", False), ValueError, "memory .* read-only"),
     ],
@@ -619,7 +580,10 @@ def test_what_is_remembered_of_bundled_parameters_can_be_replaced_and_copied():
         assert [p.data.tobytes() for p in ps] == [p.data.tobytes() for p in params]
 
 
-def test_a_formula_that_looks_at_whole_parameters_gets_them_one_by_one():
+@pytest.mark.parametrize("block", [2, executor.BLOCK])
+def test_a_formula_that_looks_at_whole_parameters_gets_them_one_by_one(block, monkeypatch):
+    monkeypatch.setattr(executor, "BLOCK", block)
+
     class Normalised(SGD):
         def update(self, p, g, state, settings, t, u):
             p -= settings["lr"] * g / np.linalg.norm(g)

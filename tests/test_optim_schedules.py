@@ -95,10 +95,10 @@ def test_state_dict_is_a_copy(build):
     optimizer = build_optimizer()
     schedule = build(optimizer)
     saved = schedule.state_dict()
-    kept = copy.deepcopy(saved)
+    before = copy.deepcopy(saved)
     life(optimizer, schedule, 3)
-    assert saved == kept
-    assert schedule.state_dict() != kept
+    assert saved == before
+    assert schedule.state_dict() != before
 
 
 @all_schedules
@@ -286,11 +286,21 @@ def test_a_group_added_after_the_schedule_is_refused():
         schedules[0].load_state_dict(schedules[0].state_dict())
 
 
-def test_a_schedule_of_ones_own_is_a_few_lines():
-    class InverseSquareRoot(LRScheduler):
-        def get_lr(self):
-            return [base / math.sqrt(1 + self.last_epoch) for base in self.base_lrs]
+class InverseSquareRoot(LRScheduler):
+    def lr_at(self, n, base_lr):
+        return base_lr / math.sqrt(1 + n)
 
+
+class Slowed(LRScheduler):
+    def __init__(self, optimizer, by=2):
+        self.by = by
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        return [base_lr / math.sqrt(1 + self.last_epoch) ** self.by for base_lr in self.base_lrs]
+
+
+def test_a_schedule_of_ones_own_is_a_few_lines():
     optimizer = build_optimizer()
     schedule = InverseSquareRoot(optimizer)
     life(optimizer, schedule, 3)
@@ -298,6 +308,15 @@ def test_a_schedule_of_ones_own_is_a_few_lines():
     assert repr(schedule) == "InverseSquareRoot(last_epoch=3, base_lrs=[1.0, 0.2])"
     with pytest.raises(NotImplementedError, match="LRScheduler must define get_lr"):
         LRScheduler(optimizer)
+
+
+def test_settings_of_ones_own_schedule_are_saved_and_keep_their_type():
+    schedule = Slowed(build_optimizer(), by=2)
+    saved = schedule.state_dict()
+    schedule.load_state_dict({**saved, "by": 4, "last_epoch": 3})
+    assert schedule.get_last_lr() == [1 / 16, 0.2 / 16]
+    with pytest.raises(CheckpointError, match=r"the saved by is 'x', .*: it is 4"):
+        schedule.load_state_dict({**saved, "by": "x"})
 
 
 def test_repr_shows_the_settings():
@@ -316,7 +335,7 @@ def test_repr_shows_the_settings():
         (
             lambda o: StepLR(o, 0),
             ValueError,
-            r"StepLR\(step_size=0\): step_size must be at least 1",
+            r"StepLR\(step_size=0\): step_size must",
         ),
         (lambda o: StepLR(o, 2.5), TypeError, "an integer, not float"),
         (lambda o: StepLR(o, 2, gamma=-1), ValueError, "gamma=-1"),
@@ -339,29 +358,17 @@ def test_repr_shows_the_settings():
         (lambda o: OneCycleLR(o, 0.1, 0), ValueError, "total_steps=0"),
         (lambda o: OneCycleLR(o, 0.1, epochs=0, steps_per_epoch=3), ValueError, "epochs=0"),
         (lambda o: OneCycleLR(o, 0.1, 9, pct_start=30), ValueError, "pct_start=30"),
-        (
-            lambda o: OneCycleLR(o, 0.1, 9, anneal_strategy="cosine"),
-            ValueError,
-            "did you mean 'cos'",
-        ),
+        (lambda o: OneCycleLR(o, 1, 9, anneal_strategy="cosine"), ValueError, "did you mean 'cos'"),
         (lambda o: OneCycleLR(o, [0.1], 9), ValueError, "1 values for 2 parameter groups"),
         (lambda o: OneCycleLR(o, -0.1, 9), ValueError, "max_lr=-0.1"),
         (lambda o: OneCycleLR(o, 0.1, 9, div_factor=0), ValueError, "div_factor=0"),
         (lambda o: OneCycleLR(o, 0.1, 9, max_momentum=1.5), ValueError, "max_momentum"),
-        (
-            lambda o: OneCycleLR(build_optimizer(Adadelta), 0.1, 9),
-            ValueError,
-            "pass cycle_momentum=False",
-        ),
+        (lambda o: OneCycleLR(build_optimizer(Adadelta), 1, 9), ValueError, "cycle_momentum=False"),
         (lambda o: SequentialLR(o, [], []), ValueError, "0 schedules and 0 milestones"),
         (lambda o: SequentialLR(o, [StepLR(o, 3)], [3]), ValueError, "one milestone fewer"),
         (lambda o: SequentialLR(o, [ReduceLROnPlateau(o)], []), TypeError, "looks at a metric"),
         (lambda o: SequentialLR(o, [o], []), TypeError, r"schedulers\[0\] is a SGD;"),
-        (
-            lambda o: SequentialLR(o, [StepLR(build_optimizer(), 3)], []),
-            ValueError,
-            "on another optimizer",
-        ),
+        (lambda o: SequentialLR(o, [StepLR(build_optimizer(), 3)], []), ValueError, "on another"),
         (lambda o: ReduceLROnPlateau(o, mode="mim"), ValueError, "did you mean 'min'"),
         (lambda o: ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "Known: rel, abs"),
         (lambda o: ReduceLROnPlateau(o, factor=1.0), ValueError, "factor=1.0"),

@@ -25,8 +25,9 @@ def checks_of(kind: type) -> dict[str, Any]:
     for owner in reversed(kind.__mro__):
         annotations = getattr(vars(owner).get("__init__"), "__annotations__", {})
         for name, annotation in annotations.items():
-            if hasattr(annotation, "__metadata__"):
-                checks[name] = annotation.__metadata__[0]
+            for check in getattr(annotation, "__metadata__", ()):
+                if callable(check) or isinstance(check, list):
+                    checks[name] = check
     return checks
 
 

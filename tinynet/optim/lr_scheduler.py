@@ -96,9 +96,8 @@ class _Schedule:
 
     def _checked(self, name: str, value: Any) -> Any:
         """A setting, as plain numbers. One for all groups becomes a list with one for each."""
-        checks = {**checks_of(type(self)), **self.checks}
+        check = self._check_of(name)
         owner, groups = type(self).__name__, len(self.optimizer.param_groups)
-        check = checks.get(name) or checks.get(name.removesuffix("s"))
         if not isinstance(check, list):
             return check(owner, name, value) if check else value
         name = name.removesuffix("s")  # of the argument
@@ -109,6 +108,11 @@ class _Schedule:
                 "give one for all, or one for each group"
             )
         return [check[0](owner, name, item) for item in values]
+
+    def _check_of(self, name: str) -> Any:
+        """The check of an attribute: it is named as the argument, or in the plural."""
+        checks = {**checks_of(type(self)), **self.checks}
+        return checks.get(name) or checks.get(name.removesuffix("s"))
 
     def get_last_lr(self) -> list[float]:
         """The learning rate of each group that this schedule set last."""
@@ -152,6 +156,8 @@ class _Schedule:
             )
         for key, value in state.items():
             try:
+                if self._check_of(key) is None and type(value) is not type(vars(self)[key]):
+                    raise TypeError(f"it is {vars(self)[key]!r:.60}")
                 vars(candidate)[key] = self._checked(key, value)
             except (TypeError, ValueError) as error:
                 raise CheckpointError(
@@ -620,14 +626,12 @@ class ReduceLROnPlateau(_Schedule):
         self._check_groups()
         metric = float(metrics)
         self.last_epoch += 1
-        if self._is_better(metric):
+        better, waiting = self._is_better(metric), self.cooldown_counter > 0
+        if better:
             self.best = metric
-            self.num_bad_epochs = 0
-        else:
-            self.num_bad_epochs += 1
-        if self.cooldown_counter > 0:
+        if waiting:
             self.cooldown_counter -= 1
-            self.num_bad_epochs = 0
+        self.num_bad_epochs = 0 if better or waiting else self.num_bad_epochs + 1
         if self.num_bad_epochs > self.patience:
             self._reduce()
             self.cooldown_counter = self.cooldown

@@ -243,13 +243,12 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters; set_to_none=False fills them with zeros."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                if set_to_none:
-                    p.grad = None
-                elif p.grad is not None:
-                    p.grad.data.fill(0)
-                    note_change(p.grad.data)
+        for p in self._all_params():
+            if set_to_none:
+                p.grad = None
+            elif p.grad is not None:
+                p.grad.data.fill(0)
+                note_change(p.grad.data)
 
     def _pairs(self, params: list[Tensor]) -> Pairs:
         """Each parameter with its gradient's array, once it is known that the step can be made."""
