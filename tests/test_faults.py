@@ -160,30 +160,31 @@ def test_a_file_system_that_cannot_sync_folders_is_no_fault(tmp_path, monkeypatc
     checkpoint.read(tmp_path / "model.npz")
 
 
-LIVING, NOBODY = os.getppid(), 2**22 + 1  # numbers of processes; Linux gives none beyond 2**22
+# numbers of processes; Linux gives none beyond 2**22
+WRITERS = {"host": HOST, "own": os.getpid(), "living": os.getppid(), "nobody": 2**22 + 1}
 
 
 @pytest.mark.parametrize(
     ("name", "age", "removed"),
     [
-        (f".a.npz.{NOBODY}-0@{HOST}.part", 0, True),
-        (f".a.npz.{LIVING}-0@{HOST}.part", 0, False),
-        (f".a.npz.{LIVING}-0@{HOST}.part", 2 * DAY, True),  # another process by now
-        (f".a.npz.{os.getpid()}-9@{HOST}.part", 0, True),  # a process before had the same number
-        (f".a.npz.{NOBODY}-0@another.host.part", 0, False),
-        (f".a.npz.{os.getpid()}-9@another.host.part", 0, False),
-        (f".a.npz.{NOBODY}-0@another.host.part", 2 * DAY, True),
-        (f".a.npz.{NOBODY}.part", 0, True),  # as tinynet wrote it before
-        (f".a.npz.{LIVING}.part", 0, False),
+        (".a.npz.{nobody}-0@{host}.part", 0, True),
+        (".a.npz.{living}-0@{host}.part", 0, False),
+        (".a.npz.{living}-0@{host}.part", 2 * DAY, True),  # another process by now
+        (".a.npz.{own}-9@{host}.part", 0, True),  # a process before had the same number
+        (".a.npz.{nobody}-0@another.host.part", 0, False),
+        (".a.npz.{own}-9@another.host.part", 0, False),
+        (".a.npz.{nobody}-0@another.host.part", 2 * DAY, True),
+        (".a.npz.{nobody}.part", 0, True),  # as tinynet wrote it before
+        (".a.npz.{living}.part", 0, False),
         (".notes.part", 2 * DAY, False),
         (".a.b-c@d.part", 2 * DAY, False),
-        (f"a.npz.{NOBODY}-0@{HOST}.part", 2 * DAY, False),
+        ("a.npz.{nobody}-0@{host}.part", 2 * DAY, False),
     ],
 )
 def test_the_files_of_dead_writers_go_with_the_next_write_and_no_others(
     tmp_path, name, age, removed
 ):
-    part = tmp_path / name
+    part = tmp_path / name.format(**WRITERS)
     part.write_bytes(b"half")
     then = time.time() - age
     os.utime(part, (then, then))
