@@ -164,7 +164,8 @@ OTHER_LOSSES = [
     ],
     *[
         (F.binary_cross_entropy_with_logits,
-         given(zeros(2), zeros(2), **{name: np.array([-1.0, 1])}), ValueError, f"each {name} must be 0 or more, got -1")
+         given(zeros(2), zeros(2), **{name: np.array([-1.0, 1])}), ValueError,
+         f"each {name} must be 0 or more, got -1")
         for name in ("weight", "pos_weight")
     ],
     (F.huber_loss, given(zeros(3), zeros(3), delta=nan), ValueError, "more than 0, got nan"),

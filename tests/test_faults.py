@@ -180,7 +180,6 @@ WHO = {"LIVING": os.getppid(), "OWN": os.getpid(), "NOBODY": 2**22 + 1, "HERE": 
         (".a.b-c@d.part", 2 * DAY, False),
         ("a.npz.{NOBODY}-0@{HERE}.part", 2 * DAY, False),
     ],
-    ids=map(str, range(12)),  # names hold numbers of processes, which differ among workers
 )
 def test_the_files_of_dead_writers_go_with_the_next_write_and_no_others(
     tmp_path, name, age, removed
