@@ -75,10 +75,12 @@ def kernel_set(request, monkeypatch):
     if plan == "winograd":
         for least in ("FORWARD", "GRADIENT", "IMAGES"):
             monkeypatch.setattr(winograd, least, 0)
+    choice.convolution.cache_clear()
     before = kernels.current.name
     kernels.use(name)
     yield request.param
     kernels.use(before)
+    choice.convolution.cache_clear()
 
 
 @pytest.fixture

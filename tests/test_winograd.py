@@ -7,7 +7,7 @@ import pytest
 from written import Written, current
 
 from tinynet import kernels
-from tinynet.kernels import minimal_filtering, threads
+from tinynet.kernels import choice, minimal_filtering, threads
 from tinynet.kernels.geometry import Geometry
 from tinynet.kernels.numpy_kernels import NumpyKernels
 from tinynet.kernels.plans import rows, winograd
@@ -20,6 +20,12 @@ SAME = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def forgotten_choices():
+    yield
+    choice.convolution.cache_clear()
 
 
 def normal(rng, *shape):
@@ -40,6 +46,7 @@ def test_errs_by_less_than_two_millionths_of_what_it_computes(rng):
     def results(dtype, winograd_from):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(winograd, "IMAGES", winograd_from)
+            choice.convolution.cache_clear()
             x_, w_, dy_ = (z.astype(dtype) for z in (x, w, dy))
             return (
                 numpy_kernels.conv2d(x_, w_, None, *SAME),

@@ -5,6 +5,7 @@ What a choice brings in milliseconds stands in docs/kernels.md.
 
 from __future__ import annotations
 
+import functools
 from types import ModuleType
 from typing import Literal
 
@@ -15,6 +16,7 @@ ROWS_FROM = 256  # elements of a row of outputs, over the batch, from which `row
 TAPS_BY_CALL = 8  # of a window that is summed tap by tap
 
 
+@functools.lru_cache(1024)  # a net asks for the same few in every step
 def convolution(way: Literal["y", "dx", "dw"], N: int, C: int, O: int, g: Geometry) -> ModuleType:
     """The plan of y, dx or dw of a convolution of N images of C channels by O filters."""
     if (g.dilation != (1, 1) and N != 1) or g.groups != 1:

@@ -203,10 +203,10 @@ class NumbaKernels(NumpyKernels):
     ) -> None:
         """b = momentum * b + g, then p = p - lr * b, in place."""
         alike = p.dtype in FLOATS and p.dtype == g.dtype == b.dtype and g.flags.writeable
-        if not alike or not all(x.flags.c_contiguous for x in (p, g, b)):
+        if not (alike and p.flags.c_contiguous and g.flags.c_contiguous and b.flags.c_contiguous):
             return super().momentum_step(p, g, b, t, momentum, lr)
-        number, vectors = p.dtype.type, [x.reshape(-1) for x in (p, g, b)]
-        elementwise.momentum_step(*vectors, number(momentum), number(lr))
+        p, g, b, number = p.reshape(-1), g.reshape(-1), b.reshape(-1), p.dtype.type
+        elementwise.momentum_step(p, g, b, number(momentum), number(lr))
 
     def label_losses(
         self, x: np.ndarray, labels: np.ndarray, axis: int
