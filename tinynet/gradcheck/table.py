@@ -170,8 +170,8 @@ def table(rng: np.random.Generator) -> list[Row]:
         transposed((2, 4, 3, 3), (4, 2, 2, 3), (4,), groups=2, stride=(2, 1), dilation=(1, 2)),
         # pooling
         *[
-            Row(f"pool.{op}", (distinct(2, 2, 6, 7),), settings)
-            for op in ("max_pool2d", "relu_max_pool2d")
+            Row("pool.max_pool2d", (distinct(2, 2, 6, 7),), {**settings, "relu": relu})
+            for relu in (False, True)
             for settings in [
                 {"kernel_size": 2},
                 {"kernel_size": 3, "stride": 2, "padding": 1},

@@ -10,6 +10,7 @@ from tinynet.nn import checks, init
 from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
+from tinynet.nn.shapes import sizes
 from tinynet.tensor import Tensor
 
 
@@ -60,7 +61,7 @@ class Linear(Module):
         if x.ndim == 2:
             facts = [f"N={x.shape[0]}"]
         elif x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features:
-            cure = f"Put nn.Flatten() before it: {checks.sizes(x.shape[1:])} = {self.in_features}."
+            cure = f"Put nn.Flatten() before it: {sizes(x.shape[1:])} = {self.in_features}."
         elif x.ndim == 4:
             flat = math.prod(x.shape[1:])
             cure = (

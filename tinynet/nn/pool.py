@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from tinynet import ops
-from tinynet.nn import checks
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tinynet import autograd, ops
+from tinynet.autograd import Array, differentiable
+from tinynet.nn import checks, trail
 from tinynet.nn import functional as F
+from tinynet.nn.activation import ReLU
 from tinynet.nn.conv import IntPair
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
@@ -59,10 +65,17 @@ class MaxPool2d(_Pool):
         super().__init__(kernel_size, stride, padding, ceil_mode)
         self.dilation = checks.int_or_pair("MaxPool2d", "dilation", dilation)
 
-    def forward(self, x: Tensor, rectified: bool = False) -> Tensor:
-        """rectified: with ReLU before it, or after it, which is the same."""
-        pool = ops.relu_max_pool2d if rectified else ops.max_pool2d
-        return pool(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """relu: the input comes from a ReLU that leaves its work to the pool, see `fused`."""
+        return ops.max_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            relu,
+        )
 
     def extra_repr(self) -> str:
         """All settings."""
@@ -131,3 +144,36 @@ class AdaptiveAvgPool2d(Module):
     def extra_repr(self) -> str:
         """The size of the output."""
         return f"output_size={self.output_size}"
+
+
+def fused(layers: Iterable[Module]) -> Iterator[Callable[[Any], Any]]:
+    """What to call for these layers, in their order: a ReLU leaves its work to a max-pool after it.
+
+    max(max(a, 0), max(b, 0)) = max(max(a, b), 0), and the gradient is the same: dy goes to the
+    winner if that is positive, else to nobody. But after the pool a quarter is left for ReLU to
+    do, and the pool can do it in passing. Where somebody looks, by hooks or as an observer, each
+    layer does its own work, and so does one of a subclass.
+    """
+    row = list(layers)
+    joined = False
+    for layer, after in zip(row, [*row[1:], None]):
+        step: Any = functools.partial(layer, relu=True) if joined else layer
+        joined = (
+            type(layer) is ReLU
+            and type(after) is MaxPool2d
+            and not (layer.has_hooks() or after.has_hooks() or autograd.state.observer)
+        )
+        yield functools.partial(_left_to_the_pool, layer) if joined else step
+
+
+def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
+    """A call of the ReLU that computes nothing; in the graph it stands before the pool."""
+    if trail.here.calls is not None:
+        trail.here.calls.append((relu, x.shape, x.shape))
+    return _relu(x) if autograd.state.recording else x
+
+
+@differentiable(view=True)
+def _relu(x: Array) -> tuple[Array, ...]:
+    """The node of a ReLU whose work the pool does, forward and backward."""
+    return x, lambda dy: dy

@@ -28,55 +28,26 @@ def max_pool2d(
     padding: IntPair = 0,
     dilation: IntPair = 1,
     ceil_mode: bool = False,
+    relu: bool = False,
 ) -> Op:
     """The largest element of each window; padding counts as -inf.
 
     Shapes: x (N, C, H, W) -> y (N, C, OH, OW), sizes as for `conv2d`. stride: kernel_size if
     None. padding: at most half the window. ceil_mode: also windows that reach beyond the end,
     if they start inside the image or its padding before it.
+    relu: as `relu(x)` before, in one operation: max(max(a, 0), max(b, 0)) is max(max(a, b), 0).
 
     Gradient: moving the winner by h moves y by h, moving another moves nothing. So dx adds each
     dy to the place of the winner of its window; of several that tie, the first in reading order
-    takes it; so does the first NaN. Padding never does. Keeps x and y, or the numbers of the
-    winners. Raises ShapeError where sizes do not fit or a window holds padding alone, TypeError
-    for integers.
+    takes it; so does the first NaN. Padding never does, and with relu nobody where the largest
+    element is not above 0. Keeps x and y, or the numbers of the winners. Raises ShapeError where
+    sizes do not fit or a window holds padding alone, TypeError for integers.
     """
-    return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, rectified=False)
-
-
-@differentiable
-def relu_max_pool2d(
-    x: Array,
-    kernel_size: IntPair,
-    stride: IntPair | None = None,
-    padding: IntPair = 0,
-    dilation: IntPair = 1,
-    ceil_mode: bool = False,
-) -> Op:
-    """ReLU and max_pool2d in one: the largest element of each window, or 0 if that is larger.
-
-    Arguments, shapes and errors as for `max_pool2d`. max(max(a, 0), max(b, 0)) is
-    max(max(a, b), 0), so the order of the two makes no difference.
-
-    Gradient: each dy goes to the winner of its window if that is above 0, else to nobody.
-    """
-    return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, rectified=True)
-
-
-def _max_pool(
-    x: np.ndarray,
-    kernel_size: IntPair,
-    stride: IntPair | None,
-    padding: IntPair,
-    dilation: IntPair,
-    ceil_mode: bool,
-    rectified: bool,
-) -> Op:
     check_image("max_pool2d", x)
     kernel, stride, dilation, edges = _max_places(
         x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode
     )
-    y, kept = kernels.current.max_pool2d_kept(x, kernel, stride, edges, dilation, rectified)
+    y, kept = kernels.current.max_pool2d_kept(x, kernel, stride, edges, dilation, relu)
     size, back = x.shape[2:], kernels.current.max_pool2d_kept_dx
 
     def dx(dy: Array) -> Array:
