@@ -22,7 +22,8 @@ class _Row(Module):
         return len(self._names())
 
     def __iter__(self) -> Iterator[Module]:
-        return self.children()
+        held = map(self.__dict__.get, tuple(self._members))
+        return (value for value in held if isinstance(value, Module))
 
     @overload
     def __getitem__(self, index: int) -> Module: ...
@@ -87,7 +88,7 @@ class Sequential(_Row):
             self.add_module(str(place), item)
 
     def forward(self, x: Any) -> Any:
-        for layer in fused(self):
+        for layer in fused(iter(self)):
             x = layer(x)
         return x
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from tinynet import ops
 from tinynet.nn import checks, init
-from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.shapes import sizes
@@ -49,7 +49,7 @@ class Linear(Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1:] != (self.in_features,) or x.dtype.kind != "f":
             self._refuse(x)
-        return F.linear(x, self.weight, self.bias)
+        return ops.linear(x, self.weight, self.bias)
 
     def _refuse(self, x: Tensor) -> None:
         title = f"Linear(in_features={self.in_features})"

@@ -17,7 +17,6 @@ names and kinds in the order of assignment, and everything else here is a walk o
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -31,6 +30,7 @@ from tinynet.nn import trail
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.states import check_mapping, hint, taken
+from tinynet.nn.trail import here
 from tinynet.tensor import Tensor, float32, float64
 
 Self = TypeVar("Self", bound="Module")
@@ -95,10 +95,10 @@ class Module:
                 changed = pre_hook(self, args)
                 if changed is not None:
                     args = changed if isinstance(changed, tuple) else (changed,)
-        calls = trail.here.calls
+        calls = here.calls
         outermost = calls is None
         if calls is None:
-            calls = trail.here.calls = deque(maxlen=trail.MOST)
+            calls = here.calls = []
         try:
             y = self.forward(*args, **kwargs)
         except ShapeError as error:
@@ -110,13 +110,16 @@ class Module:
             raise located from error.__cause__
         finally:
             if outermost:
-                trail.here.calls = None
+                here.calls = None
         if self._forward_hooks:
             for hook in tuple(self._forward_hooks.values()):
                 changed = hook(self, args, y)
                 if changed is not None:
                     y = changed
-        calls.append((self, trail.shape_of(args), trail.shape_of(y)))
+        try:
+            calls.append((self, args[0].data.shape, y.data.shape))
+        except (AttributeError, IndexError):  # no tensors
+            calls.append((self, trail.shape_of(args), trail.shape_of(y)))
         return y
 
     def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:

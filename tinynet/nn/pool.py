@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tinynet import autograd, ops
 from tinynet.autograd import Array, differentiable
-from tinynet.nn import checks, trail
-from tinynet.nn import functional as F
+from tinynet.nn import checks
 from tinynet.nn.activation import ReLU
 from tinynet.nn.conv import IntPair
 from tinynet.nn.module import Module
+from tinynet.nn.trail import here
 from tinynet.tensor import Tensor
 
 
@@ -104,7 +104,7 @@ class AvgPool2d(_Pool):
         self.count_include_pad = count_include_pad
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(
+        return ops.avg_pool2d(
             x,
             self.kernel_size,
             self.stride,
@@ -139,37 +139,39 @@ class AdaptiveAvgPool2d(Module):
         self.output_size = output_size
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(x, self.output_size)
+        return ops.adaptive_avg_pool2d(x, self.output_size)
 
     def extra_repr(self) -> str:
         """The size of the output."""
         return f"output_size={self.output_size}"
 
 
-def fused(layers: Iterable[Module]) -> Iterator[Callable[[Any], Any]]:
-    """What to call for these layers, in their order: a ReLU leaves its work to a max-pool after it.
+def fused(layers: Iterator[Module]) -> Iterator[Callable[[Any], Any]]:
+    """What to call for layers in a row: each, but a ReLU leaves its work to a max-pool after it.
 
     max(max(a, 0), max(b, 0)) = max(max(a, b), 0), and the gradient is the same: dy goes to the
     winner if that is positive, else to nobody. But after the pool a quarter is left for ReLU to
     do, and the pool can do it in passing. Where somebody looks, by hooks or as an observer, each
     layer does its own work, and so does one of a subclass.
     """
-    row = list(layers)
-    joined = False
-    for layer, after in zip(row, [*row[1:], None]):
-        step: Any = functools.partial(layer, relu=True) if joined else layer
-        joined = (
-            type(layer) is ReLU
-            and type(after) is MaxPool2d
-            and not (layer.has_hooks() or after.has_hooks() or autograd.state.observer)
-        )
+    joined = False  # whether `layer` has left its work to the one after it
+    layer = next(layers, None)
+    while layer is not None:
+        after = next(layers, None)
+        step: Callable[[Any], Any] = functools.partial(layer, relu=True) if joined else layer
+        joined = type(layer) is ReLU and type(after) is MaxPool2d and _nobody_looks(layer, after)
         yield functools.partial(_left_to_the_pool, layer) if joined else step
+        layer = after
+
+
+def _nobody_looks(*layers: Module) -> bool:
+    return autograd.state.observer is None and not any(layer.has_hooks() for layer in layers)
 
 
 def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
     """A call of the ReLU that computes nothing; in the graph it stands before the pool."""
-    if trail.here.calls is not None:
-        trail.here.calls.append((relu, x.shape, x.shape))
+    if here.calls is not None:
+        here.calls.append((relu, x.shape, x.shape))
     return _relu(x) if autograd.state.recording else x
 
 

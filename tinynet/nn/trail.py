@@ -7,8 +7,7 @@ call around it lasts. Only an error reads them.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -20,22 +19,25 @@ from tinynet.nn.shapes import aligned, sizes, title
 if TYPE_CHECKING:
     from tinynet.nn.module import Module
 
-MOST = 1000  # calls that are remembered, the last ones
 FOLD_FROM = 24  # rows from which those that keep the shape are counted, not listed
 
-Shape = tuple[int, ...] | None
+Shape: TypeAlias = tuple[int, ...] | None
 """None where there is no tensor."""
 
-Row = tuple[str, str, Shape]
+Call: TypeAlias = "tuple[Module, Shape, Shape]"
+"""A layer, and the shapes that came in and went out."""
+
+Row: TypeAlias = tuple[str, str, Shape]
 """(path of the layer, what it is, shape of its output)."""
 
 
 class _Here(threading.local):
-    calls: deque[tuple[Module, Shape, Shape]] | None = None
+    """calls: those that are done within the outermost one, which is under way in this thread."""
+
+    calls: list[Call] | None = None
 
 
 here = _Here()
-"""calls: those that are done within the outermost call of this thread, and their shapes."""
 
 
 def shape_of(value: Any) -> Shape:
@@ -51,7 +53,7 @@ def locate(
     error: ShapeError | OutOfMemoryError,
     module: Module,
     args: tuple[Any, ...],
-    calls: deque[tuple[Module, Shape, Shape]],
+    calls: list[Call],
     outermost: bool,
 ) -> None:
     """Tell the error that it passes `module`, which was called with `args`."""
@@ -76,9 +78,7 @@ def _maker(args: tuple[Any, ...]) -> str:
     return f"{node.name}(...) " if node is not None else ""
 
 
-def _lines(
-    error: ShapeError, model: Module, calls: deque[tuple[Module, Shape, Shape]]
-) -> list[str]:
+def _lines(error: ShapeError, model: Module, calls: list[Call]) -> list[str]:
     """The way from the input to where the error was raised.
 
     A shape that no layer was seen to give was made by a function between the layers.
