@@ -25,7 +25,7 @@ from tinynet import autograd
 from tinynet.nn.location import Line, layer_path, running_modules, user_line
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
-from tinynet.nn.untouched import untouched
+from tinynet.nn.preserving import preserving
 from tinynet.scope import Scope
 from tinynet.tensor import Tensor
 
@@ -296,7 +296,7 @@ def first_anomaly(
     anomaly that depends on the mask may not come again.
     """
     try:
-        with untouched(model), detect_anomaly():
+        with preserving(model), detect_anomaly():
             loss(model(x), target).backward()
     except AnomalyError as error:
         return error

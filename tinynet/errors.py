@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class _InLayer(Exception):  # noqa: N818 (what it is is for its subclasses to say)
@@ -15,6 +16,7 @@ class _InLayer(Exception):  # noqa: N818 (what it is is for its subclasses to sa
 
     layers: (name of the child, class of the child) from the innermost layer outwards.
     trail: lines with the layers that ran before, and the shape that each gave.
+    passed: what `nn.trail` notes until the error has left the outermost module.
     """
 
     def __init__(self, message: str) -> None:
@@ -22,6 +24,7 @@ class _InLayer(Exception):  # noqa: N818 (what it is is for its subclasses to sa
         self.message = message
         self.layers: list[tuple[str, str]] = []
         self.trail: list[str] = []
+        self.passed: list[Any] = []
 
     def __str__(self) -> str:
         if not self.layers:

@@ -117,12 +117,10 @@ def _columns(bound: Bound) -> np.ndarray:
 
 
 def _max_pool(bound: Bound) -> Signature:
-    return _winners(_columns(bound))
-
-
-def _relu_max_pool(bound: Bound) -> Signature:
     columns = _columns(bound)
     winners, ties = _winners(columns)
+    if not bound.get("relu"):
+        return winners, ties
     signs, zeros = _signs(columns.max(-1))
     return np.stack([winners, signs]), ties + zeros
 
@@ -148,7 +146,6 @@ SIGNATURES: dict[str, Callable[[Bound], Signature]] = {
     "max": lambda b: _reduced(b, 1),
     "min": lambda b: _reduced(b, -1),
     "max_pool2d": _max_pool,
-    "relu_max_pool2d": _relu_max_pool,
     "l1_loss": lambda b: _distance(b, 0.0),
     "smooth_l1_loss": lambda b: _distance(b, b.get("beta", 1.0)),
     "huber_loss": lambda b: _distance(b, b.get("delta", 1.0)),
@@ -166,8 +163,6 @@ RULES = {
     "max": "max gives the gradient to the first winner of a tie",
     "min": "min gives the gradient to the first winner of a tie",
     "max_pool2d": "max_pool2d gives the gradient to the first winner of a tied window",
-    "relu_max_pool2d": "relu_max_pool2d gives the gradient to the first winner of a tied window, "
-    "and to nobody where the largest is 0",
     "l1_loss": "l1_loss has gradient 0 where x = target",
     "smooth_l1_loss": "smooth_l1_loss is smooth, but bends where |x - target| = beta",
     "huber_loss": "huber_loss is smooth, but bends where |x - target| = delta",

@@ -15,6 +15,13 @@ import numpy as np
 from tinynet import autograd
 from tinynet.tensor import Tensor
 
+POOLS: list[dict[str, Any]] = [
+    {"kernel_size": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": (2, 3), "stride": (1, 2), "dilation": (2, 1)},
+    {"kernel_size": 3, "stride": 2, "ceil_mode": True},
+]
+
 
 class Row:
     """`op(*inputs, **settings)`, checked with respect to every input.
@@ -170,14 +177,9 @@ def table(rng: np.random.Generator) -> list[Row]:
         transposed((2, 4, 3, 3), (4, 2, 2, 3), (4,), groups=2, stride=(2, 1), dilation=(1, 2)),
         # pooling
         *[
-            Row(f"pool.{op}", (distinct(2, 2, 6, 7),), settings)
-            for op in ("max_pool2d", "relu_max_pool2d")
-            for settings in [
-                {"kernel_size": 2},
-                {"kernel_size": 3, "stride": 2, "padding": 1},
-                {"kernel_size": (2, 3), "stride": (1, 2), "dilation": (2, 1)},
-                {"kernel_size": 3, "stride": 2, "ceil_mode": True},
-            ]
+            Row("pool.max_pool2d", (distinct(2, 2, 6, 7),), {"relu": relu, **windows})
+            for relu in (False, True)
+            for windows in POOLS
         ],
         *[
             Row("pool.avg_pool2d", (normal(2, 2, 6, 7),), settings)

@@ -9,7 +9,7 @@ from typing import Any
 from tinynet.console import visible
 from tinynet.lab.speed import Timing
 from tinynet.lab.trial import Trial
-from tinynet.nn.summary import aligned
+from tinynet.nn.shapes import aligned
 
 STAGES = ("loading", "grid", "gradient", "speed", "training", "done")
 NOT_APPLICABLE = "nothing to check: a step has no gradient"

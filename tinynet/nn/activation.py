@@ -6,8 +6,8 @@ argument `inplace` exists, it is accepted for PyTorch's sake; the result is alwa
 
 from __future__ import annotations
 
+from tinynet import ops
 from tinynet.nn import checks
-from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
@@ -20,7 +20,7 @@ class ReLU(Module):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x)
+        return ops.relu(x)
 
 
 class LeakyReLU(Module):
@@ -32,7 +32,7 @@ class LeakyReLU(Module):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x, self.negative_slope)
+        return ops.leaky_relu(x, self.negative_slope)
 
     def extra_repr(self) -> str:
         """The slope."""
@@ -48,7 +48,7 @@ class ELU(Module):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.elu(x, self.alpha)
+        return ops.elu(x, self.alpha)
 
     def extra_repr(self) -> str:
         """The factor."""
@@ -66,7 +66,7 @@ class GELU(Module):
         self.approximate = checks.one_of("GELU", "approximate", approximate, ("none", "tanh"))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.gelu(x, self.approximate)
+        return ops.gelu(x, self.approximate)
 
     def extra_repr(self) -> str:
         """Which form."""
@@ -81,21 +81,21 @@ class SiLU(Module):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.silu(x)
+        return ops.silu(x)
 
 
 class Sigmoid(Module):
     """1 / (1 + e^-x) of each number."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.sigmoid(x)
+        return ops.sigmoid(x)
 
 
 class Tanh(Module):
     """Hyperbolic tangent of each number."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.tanh(x)
+        return ops.tanh(x)
 
 
 class Softplus(Module):
@@ -106,7 +106,7 @@ class Softplus(Module):
         self.beta = checks.positive("Softplus", "beta", beta)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.softplus(x, self.beta)
+        return ops.softplus(x, self.beta)
 
     def extra_repr(self) -> str:
         """The sharpness."""
@@ -124,7 +124,7 @@ class Softmax(Module):
         self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.softmax(x, self.dim)
+        return ops.softmax(x, self.dim)
 
     def extra_repr(self) -> str:
         """The axis."""
@@ -139,7 +139,7 @@ class LogSoftmax(Module):
         self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.log_softmax(x, self.dim)
+        return ops.log_softmax(x, self.dim)
 
     def extra_repr(self) -> str:
         """The axis."""

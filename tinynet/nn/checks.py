@@ -10,12 +10,12 @@ has three parts, so that a container which knows more can add to the middle one:
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from tinynet.errors import ShapeError
+from tinynet.nn.shapes import sizes
 
 LARGE, SMALL = 5.0, 0.01
 """Inputs are expected to have a standard deviation between these, and a mean below the first."""
@@ -26,22 +26,17 @@ class InputError(ShapeError):
 
     def __init__(self, problem: str, facts: list[str], cure: str, shape: tuple[int, ...]) -> None:
         self.problem, self.facts, self.cure, self.shape = problem, facts, cure, shape
-        self.origin = ""
         super().__init__(self._compose())
 
-    def came_after(self, layer: object, shape: tuple[int, ...]) -> None:
+    def came_after(self, layer: object, shape: tuple[int, ...] | None) -> None:
         """Tell which layer made the input, and from what shape."""
-        self.origin = f"after {type(layer).__name__} of {sizes(shape[1:])}"
-        self.message = self._compose()
+        if shape is not None:
+            origin = sizes(shape[1:]) or "a single value"
+            self.facts.append(f"after {type(layer).__name__} of {origin}")
+            self.message = self._compose()
 
     def _compose(self) -> str:
-        facts = ", ".join([*self.facts, self.origin] if self.origin else self.facts)
-        return f"{self.problem} ({facts}). {self.cure}"
-
-
-def sizes(shape: Iterable[int]) -> str:
-    """Sizes as people write them: 16x5x5."""
-    return "x".join(str(size) for size in shape) or "a single value"
+        return f"{self.problem} ({', '.join(self.facts)}). {self.cure}"
 
 
 def count(number: int, noun: str) -> str:

@@ -6,11 +6,8 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
-from tinynet import autograd
-from tinynet.nn.activation import ReLU
-from tinynet.nn.checks import InputError
 from tinynet.nn.module import Module, not_a_layer
-from tinynet.nn.pool import MaxPool2d
+from tinynet.nn.pool import fused
 
 Self = TypeVar("Self", bound="_Row")
 
@@ -25,7 +22,8 @@ class _Row(Module):
         return len(self._names())
 
     def __iter__(self) -> Iterator[Module]:
-        return self.children()
+        held = map(self.__dict__.get, tuple(self._members))
+        return (value for value in held if isinstance(value, Module))
 
     @overload
     def __getitem__(self, index: int) -> Module: ...
@@ -65,39 +63,11 @@ class _Row(Module):
         return self
 
 
-NO_SETTINGS: dict[str, bool] = {}
-RECTIFIED = {"rectified": True}
-
-
-def _in_order_of_work(layers: Iterable[Module]) -> list[tuple[Module, dict[str, bool]]]:
-    """The layers as they are computed, with arguments: a ReLU and the max-pool after it as one.
-
-    max(max(a, 0), max(b, 0)) = max(max(a, b), 0), and both orders have the same gradient: dy goes
-    to the winner if that is positive, else to nobody. But after the pool a quarter is left for
-    ReLU to do, and the pool can do it in passing. A layer with hooks, or of a subclass, stays as
-    it is; one that is observed is computed apart, after the pool.
-    """
-    work: list[tuple[Module, dict[str, bool]]] = []
-    before: Module | None = None
-    for layer in layers:
-        pair = type(layer) is MaxPool2d and type(before) is ReLU
-        if not pair or before.has_hooks() or layer.has_hooks():  # type: ignore[union-attr]
-            work.append((layer, NO_SETTINGS))
-        elif autograd.state.observer is None:
-            work[-1] = layer, RECTIFIED
-        else:
-            work.insert(-1, (layer, NO_SETTINGS))
-        before = layer
-    return work
-
-
 class Sequential(_Row):
     """Layers in a row, each of which gets what the one before gave.
 
     Takes layers, or one dict of name: layer. Indexing gives a layer, slicing a Sequential that
     shares its layers and keeps their names.
-
-    A ReLU and the MaxPool2d after it are computed as one: same output, same gradients, less work.
 
     >>> import tinynet
     >>> from tinynet.nn import Flatten, Linear
@@ -118,18 +88,8 @@ class Sequential(_Row):
             self.add_module(str(place), item)
 
     def forward(self, x: Any) -> Any:
-        previous: Module | None = None
-        before: tuple[int, ...] = ()
-        shape: tuple[int, ...] = ()
-        try:
-            for layer, settings in _in_order_of_work(self):
-                shape = getattr(x, "shape", ())
-                x = layer(x, **settings)
-                previous, before = layer, shape
-        except InputError as error:
-            if previous is not None and not error.origin and error.shape == shape:
-                error.came_after(previous, before)
-            raise
+        for layer in fused(iter(self)):
+            x = layer(x)
         return x
 
     def _part(self, named: list[tuple[str, Module]]) -> Module:

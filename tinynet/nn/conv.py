@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet import ops
 from tinynet.nn import checks, init
-from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.tensor import Tensor
@@ -124,7 +124,7 @@ class Conv2d(_Conv):
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)
-        return F.conv2d(
+        return ops.conv2d(
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
@@ -180,7 +180,7 @@ class ConvTranspose2d(_Conv):
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)
-        return F.conv_transpose2d(
+        return ops.conv_transpose2d(
             x,
             self.weight,
             self.bias,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinynet import ops
 from tinynet.nn import checks
-from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
@@ -29,7 +29,7 @@ class Dropout(Module):
         self.rng = rng
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, self.training, rng=self.rng)
+        return ops.dropout(x, self.p, self.training, self.rng)
 
     def extra_repr(self) -> str:
         """The probability."""

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from tinynet import ops
 from tinynet.nn import checks, init
-from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
+from tinynet.nn.shapes import sizes
 from tinynet.tensor import Tensor
 
 
@@ -48,7 +49,7 @@ class Linear(Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1:] != (self.in_features,) or x.dtype.kind != "f":
             self._refuse(x)
-        return F.linear(x, self.weight, self.bias)
+        return ops.linear(x, self.weight, self.bias)
 
     def _refuse(self, x: Tensor) -> None:
         title = f"Linear(in_features={self.in_features})"
@@ -60,7 +61,7 @@ class Linear(Module):
         if x.ndim == 2:
             facts = [f"N={x.shape[0]}"]
         elif x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features:
-            cure = f"Put nn.Flatten() before it: {checks.sizes(x.shape[1:])} = {self.in_features}."
+            cure = f"Put nn.Flatten() before it: {sizes(x.shape[1:])} = {self.in_features}."
         elif x.ndim == 4:
             flat = math.prod(x.shape[1:])
             cure = (

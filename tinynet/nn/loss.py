@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinynet import ops
 from tinynet.nn import checks
-from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
@@ -54,13 +54,13 @@ class CrossEntropyLoss(_Loss):
         )
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002 (PyTorch's name)
-        return F.cross_entropy(
+        return ops.cross_entropy(
             input,
             target,
             self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
+            self.ignore_index,
+            self.reduction,
+            self.label_smoothing,
         )
 
 
@@ -80,23 +80,21 @@ class NLLLoss(_Loss):
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
-        return F.nll_loss(
-            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
-        )
+        return ops.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
 
 
 class MSELoss(_Loss):
     """The square of the difference. Shapes: input and target alike."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
-        return F.mse_loss(input, target, reduction=self.reduction)
+        return ops.mse_loss(input, target, self.reduction)
 
 
 class L1Loss(_Loss):
     """The absolute difference. Shapes: input and target alike."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
-        return F.l1_loss(input, target, reduction=self.reduction)
+        return ops.l1_loss(input, target, self.reduction)
 
 
 class SmoothL1Loss(_Loss):
@@ -110,7 +108,7 @@ class SmoothL1Loss(_Loss):
         self.beta = checks.within("SmoothL1Loss", "beta", beta, 0, float("inf"))
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
-        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+        return ops.smooth_l1_loss(input, target, self.reduction, self.beta)
 
 
 class BCEWithLogitsLoss(_Loss):
@@ -129,6 +127,6 @@ class BCEWithLogitsLoss(_Loss):
         self.register_buffer("pos_weight", pos_weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
-        return F.binary_cross_entropy_with_logits(
-            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
+        return ops.binary_cross_entropy_with_logits(
+            input, target, self.weight, self.pos_weight, self.reduction
         )

@@ -26,9 +26,11 @@ from numpy.typing import DTypeLike
 
 from tinynet import autograd
 from tinynet.errors import CheckpointError, OutOfMemoryError, ShapeError, unknown_name
+from tinynet.nn import trail
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.states import check_mapping, hint, taken
+from tinynet.nn.trail import here
 from tinynet.tensor import Tensor, float32, float64
 
 Self = TypeVar("Self", bound="Module")
@@ -93,41 +95,32 @@ class Module:
                 changed = pre_hook(self, args)
                 if changed is not None:
                     args = changed if isinstance(changed, tuple) else (changed,)
+        calls = here.calls
+        outermost = calls is None
+        if calls is None:
+            calls = here.calls = []
         try:
             y = self.forward(*args, **kwargs)
         except ShapeError as error:
-            self._tell_path(error)
-            self._tell_shapes(error, args, kwargs)
+            trail.locate(error, self, args, calls, outermost)
             raise
         except MemoryError as error:
             located = OutOfMemoryError.of(error)
-            self._tell_path(located)
+            trail.locate(located, self, args, calls, outermost)
             raise located from error.__cause__
+        finally:
+            if outermost:
+                here.calls = None
         if self._forward_hooks:
             for hook in tuple(self._forward_hooks.values()):
                 changed = hook(self, args, y)
                 if changed is not None:
                     y = changed
+        try:
+            calls.append((self, args[0].data.shape, y.data.shape))
+        except (AttributeError, IndexError):  # no tensors
+            calls.append((self, trail.shape_of(args), trail.shape_of(y)))
         return y
-
-    def _tell_path(self, error: ShapeError | OutOfMemoryError) -> None:
-        """Add this module to the path in the error, and name the child that it came through."""
-        child = error.__dict__.get("module")
-        if child is not None:
-            name = next((name for name, module in self.named_modules() if module is child), "")
-            error.layers[-1] = (name, error.layers[-1][1])
-        error.layers.append(("", type(self).__name__))
-        error.__dict__["module"] = self
-
-    def _tell_shapes(
-        self, error: ShapeError, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        """If this is the outermost module, add the shapes on the way to the error."""
-        from tinynet.nn import trail  # only needed for an error
-
-        if trail.outermost():
-            error.trail = trail.retrace(self, args, kwargs, error)
-            del error.__dict__["module"]
 
     def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
         """Call `hook(module, args, output)` after each forward pass.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinynet import ops
 from tinynet.nn import checks, init
-from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.tensor import Tensor
@@ -75,12 +75,12 @@ class _BatchNorm(Module):
     def forward(self, x: Tensor) -> Tensor:
         self._check_axes(x)
         by_batch = self.training or self.running_mean is None
-        y = F.batch_norm(
+        y = ops.batch_norm(
             x,
-            self.running_mean,
-            self.running_var,
             self.weight,
             self.bias,
+            self.running_mean,
+            self.running_var,
             by_batch,
             self._share_of_new() if self.training else 0.0,
             self.eps,
@@ -192,7 +192,7 @@ class LayerNorm(Module):
                 f"Use normalized_shape={last}.",
                 x.shape,
             )
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return ops.layer_norm(x, self.weight, self.bias, self.normalized_shape, self.eps)
 
     def extra_repr(self) -> str:
         """All settings."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from tinynet import ops
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tinynet import autograd, ops
+from tinynet.autograd import Array, differentiable
 from tinynet.nn import checks
-from tinynet.nn import functional as F
+from tinynet.nn.activation import ReLU
 from tinynet.nn.conv import IntPair
 from tinynet.nn.module import Module
+from tinynet.nn.trail import here
 from tinynet.tensor import Tensor
 
 
@@ -59,10 +65,17 @@ class MaxPool2d(_Pool):
         super().__init__(kernel_size, stride, padding, ceil_mode)
         self.dilation = checks.int_or_pair("MaxPool2d", "dilation", dilation)
 
-    def forward(self, x: Tensor, rectified: bool = False) -> Tensor:
-        """rectified: with ReLU before it, or after it, which is the same."""
-        pool = ops.relu_max_pool2d if rectified else ops.max_pool2d
-        return pool(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """relu: the input comes from a ReLU that leaves its work to the pool, see `fused`."""
+        return ops.max_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            relu,
+        )
 
     def extra_repr(self) -> str:
         """All settings."""
@@ -91,7 +104,7 @@ class AvgPool2d(_Pool):
         self.count_include_pad = count_include_pad
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(
+        return ops.avg_pool2d(
             x,
             self.kernel_size,
             self.stride,
@@ -126,8 +139,43 @@ class AdaptiveAvgPool2d(Module):
         self.output_size = output_size
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(x, self.output_size)
+        return ops.adaptive_avg_pool2d(x, self.output_size)
 
     def extra_repr(self) -> str:
         """The size of the output."""
         return f"output_size={self.output_size}"
+
+
+def fused(layers: Iterator[Module]) -> Iterator[Callable[[Any], Any]]:
+    """What to call for layers in a row: each, but a ReLU leaves its work to a max-pool after it.
+
+    max(max(a, 0), max(b, 0)) = max(max(a, b), 0), and the gradient is the same: dy goes to the
+    winner if that is positive, else to nobody. But after the pool a quarter is left for ReLU to
+    do, and the pool can do it in passing. Where somebody looks, by hooks or as an observer, each
+    layer does its own work, and so does one of a subclass.
+    """
+    joined = False  # whether `layer` has left its work to the one after it
+    layer = next(layers, None)
+    while layer is not None:
+        after = next(layers, None)
+        step: Callable[[Any], Any] = functools.partial(layer, relu=True) if joined else layer
+        joined = type(layer) is ReLU and type(after) is MaxPool2d and _nobody_looks(layer, after)
+        yield functools.partial(_left_to_the_pool, layer) if joined else step
+        layer = after
+
+
+def _nobody_looks(*layers: Module) -> bool:
+    return autograd.state.observer is None and not any(layer.has_hooks() for layer in layers)
+
+
+def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
+    """A call of the ReLU that computes nothing; in the graph it stands before the pool."""
+    if here.calls is not None:
+        here.calls.append((relu, x.shape, x.shape))
+    return _relu(x) if autograd.recording.get() else x
+
+
+@differentiable(view=True)
+def _relu(x: Array) -> tuple[Array, ...]:
+    """The node of a ReLU whose work the pool does, forward and backward."""
+    return x, lambda dy: dy

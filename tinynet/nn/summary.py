@@ -18,6 +18,7 @@ import numpy as np
 from tinynet import autograd
 from tinynet.nn.modes import evaluating
 from tinynet.nn.module import Module
+from tinynet.nn.shapes import aligned, sizes, title
 from tinynet.tensor import Tensor, float32
 
 
@@ -60,7 +61,7 @@ class Summary:
             (
                 row.name,
                 row.layer,
-                shape_text(row.output_shape),
+                sizes(row.output_shape),
                 _grouped(row.parameters),
                 _grouped(row.multiply_adds),
                 _bytes(row.activation_bytes),
@@ -68,7 +69,7 @@ class Summary:
             for row in self.rows
         ]
         head = ("name", "layer", "output", "parameters", "multiply-adds", "activations")
-        start = ("", "input", shape_text(self.input_shape), "", "", "")
+        start = ("", "input", sizes(self.input_shape), "", "", "")
         foot = (
             "total",
             self.model,
@@ -193,23 +194,6 @@ def multiply_adds(op: str, args: tuple[Any, ...], output: Any) -> int:
     return 0
 
 
-def title(module: Module) -> str:
-    """Class and the settings without names, such as `Conv2d(3, 64, 3x3)`."""
-    name = type(module).__name__
-    sizes = [getattr(module, key, None) for key in ("in_channels", "out_channels")]
-    if None not in sizes:
-        kernel = shape_text(getattr(module, "kernel_size", ()))
-        return f"{name}({sizes[0]}, {sizes[1]}, {kernel})"
-    if hasattr(module, "in_features") and hasattr(module, "out_features"):
-        return f"{name}({module.in_features}, {module.out_features})"
-    return name
-
-
-def shape_text(shape: Sequence[int]) -> str:
-    """Sizes as people write them: 32x1x28x28."""
-    return "x".join(map(str, shape))
-
-
 def _grouped(number: int) -> str:
     return f"{number:,}"
 
@@ -228,14 +212,3 @@ def _bytes(number: int) -> str:
         if number < 1000 * size or unit == "GiB":
             break
     return f"{number / size:.1f} {unit}"
-
-
-def aligned(table: Sequence[tuple[str, ...]], left: int = 2) -> list[str]:
-    """Lines with columns of equal width: the first `left` to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*table)]
-    lines = []
-    for cells in table:
-        begin = [cell.ljust(width) for cell, width in zip(cells[:left], widths)]
-        end = [cell.rjust(width) for cell, width in zip(cells[left:], widths[left:])]
-        lines.append("  ".join(begin + end).rstrip())
-    return lines

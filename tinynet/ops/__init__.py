@@ -37,7 +37,7 @@ from tinynet.ops.loss import (
     smooth_l1_loss,
 )
 from tinynet.ops.norm import batch_norm, layer_norm
-from tinynet.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d, relu_max_pool2d
+from tinynet.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from tinynet.ops.random import dropout
 from tinynet.ops.reduction import (
     cumsum,
@@ -117,7 +117,6 @@ __all__ = [
     "permute",
     "pow",
     "relu",
-    "relu_max_pool2d",
     "reshape",
     "setitem",
     "sigmoid",

@@ -55,20 +55,6 @@ def max_pool2d(
 
 
 @differentiable
-def relu_max_pool2d(
-    x: Array,
-    kernel_size: IntPair,
-    stride: IntPair | None = None,
-    padding: IntPair = 0,
-    dilation: IntPair = 1,
-    ceil_mode: bool = False,
-) -> Op:
-    """`max_pool2d` with relu."""
-    pool = max_pool2d.forward  # type: ignore[attr-defined]
-    return pool(x, kernel_size, stride, padding, dilation, ceil_mode, relu=True)  # type: ignore[no-any-return]
-
-
-@differentiable
 @may_underflow
 def avg_pool2d(
     x: Array,

@@ -17,7 +17,7 @@ import numpy as np
 from tinynet import autograd, nn
 from tinynet.nn.checks import badly_scaled
 from tinynet.nn.location import layer_path, running_modules
-from tinynet.nn.untouched import untouched
+from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 
@@ -138,7 +138,7 @@ def run_trial(case: Case) -> Trial:
     trial = Trial(stage="forward")
     notes = _Notes(trial)
     with (
-        untouched(case.model),
+        preserving(case.model),
         np.errstate(all="ignore"),
         autograd.observe(notes.note),
         autograd.enable_grad(),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd
-from tinynet.nn.untouched import untouched
+from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.teaching.case import Case
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -233,7 +233,7 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
     attributes = dict(optimizer.__dict__)
     own = {id(p) for p in case.parameters.values()}
     others = [(p, p.data, p.grad) for p in _params(optimizer) if id(p) not in own]
-    with untouched(case.model), autograd.enable_grad():
+    with preserving(case.model), autograd.enable_grad():
         try:
             for p, array, _ in others:
                 p.data, p.grad = array.copy(order="K"), None
@@ -255,7 +255,7 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
 
 def _gradient(case: Case) -> list[np.ndarray | None]:
     """The gradient at the weights as they stand, and nothing changed by computing it."""
-    with untouched(case.model):
+    with preserving(case.model):
         case.loss(case.model(Tensor(case.input.copy())), _target(case)).backward()
         return [
             None if p.grad is None else p.grad.data

@@ -13,7 +13,7 @@ from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 
 MOSTLY_DEAD = 0.75
 """A share of dead units in one ReLU. At initialisation half is usual at most: in VGG, whose last
-units all see nearly the same, 0.47 was the highest of all models here (`benchmarks.doctor`)."""
+units all see nearly the same, 0.47 was the highest of all models here (`tests.long.doctor`)."""
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 

@@ -46,7 +46,6 @@ RULES = {
     "permute": "y = x with its axes in another order, dy/dx = 1",
     "pow": "y = x^p, dy/dx = p x^(p - 1)",
     "relu": "y = max(x, 0), dy/dx = 1 where x > 0, else 0",
-    "relu_max_pool2d": "y = max(the largest x of a window, 0), dy/dx = 1 for it if above 0, else 0",
     "reshape": "y = x in another shape, dy/dx = 1",
     "sigmoid": "y = 1 / (1 + e^-x), dy/dx = y (1 - y)",
     "silu": "y = x sigmoid(x)",

@@ -1,7 +1,7 @@
-"""untouched: try something with a model, and leave no trace.
+"""preserving: try something with a model, and leave no trace.
 
 Forward passes move running statistics and draw from generators, backward passes add to gradients,
-steps move weights. Inside `with untouched(model): ...` all of that happens to copies: the arrays,
+steps move weights. Inside `with preserving(model): ...` all of that happens to copies: the arrays,
 the gradients, the modes and the generators are afterwards the very same objects with the very
 same content as before.
 """
@@ -22,8 +22,8 @@ from tinynet.tensor import Tensor
 
 
 @contextlib.contextmanager
-def untouched(model: Module) -> Iterator[Module]:
-    """The model, which is afterwards to the last bit what it was before.
+def preserving(model: Module) -> Iterator[Module]:
+    """The model, which is afterwards bit for bit what it was before.
 
     Inside, its parameters and buffers hold copies of their arrays and no gradients, and chance
     comes from copies of the generators: tinynet's for this thread and any that a layer holds,
