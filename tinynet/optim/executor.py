@@ -74,10 +74,8 @@ class Executor:
     ) -> None:
         """Apply the formula to one parameter, in blocks if it is large."""
         if p.size > BLOCK and self.elementwise:
-            saved = [state[name] for name in names]
-            order = _order(p, *saved)
-            if order is not None:
-                rows = [array.transpose(order).reshape(-1) for array in (p, g, *saved)]
+            rows = _rows(p, g, *(state[name] for name in names))
+            if rows is not None:
                 self._update_blocks(formula, rows, state["step"], names)
                 return
         formula(p, g, state, self.scratch(p.shape, p.dtype))
@@ -120,11 +118,15 @@ class Executor:
         return views
 
 
-def _order(*arrays: Array) -> list[int] | None:
-    """The order of axes in which each array is one row of memory; None if there is none."""
-    strides = arrays[0].strides
-    order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
-    return order if all(a.transpose(order).flags.c_contiguous for a in arrays) else None
+def _rows(p: Array, g: Array, *saved: Array) -> list[Array] | None:
+    """The arrays as one row each, in p's order in memory; None if p or what is saved has gaps."""
+    arrays = [p, g, *saved]
+    if not p.flags.c_contiguous:
+        order = np.argsort([-stride for stride in p.strides], kind="stable")
+        arrays = [array.transpose(order) for array in arrays]
+    if not all(array.flags.c_contiguous for array in (arrays[0], *arrays[2:])):
+        return None
+    return [array.reshape(-1) for array in arrays]
 
 
 class Bundle:
