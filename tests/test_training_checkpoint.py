@@ -192,30 +192,32 @@ def npy_file() -> bytes:
 
 
 SAVE = r"safetensors\.torch\.save_file\(torch\.load\('.*w'"
+FOREIGN = {
+    "torch": (zipped("w/data.pkl", "w/version", "w/data/0"), f"torch.save, a pickle.*{SAVE}"),
+    "pickle": (pickle.dumps({"weight": 1}, 2), f"a pickle, as torch.save.*{SAVE}"),
+    "pickle 5": (pickle.dumps({"weight": 1}, 5), f"a pickle, as torch.save.*{SAVE}"),
+    "savez": (zipped("a.npy"), r"np.savez; use model\.load_state_dict\(dict\(np.load"),
+    "keras": (zipped("config.json", "model.weights.h5"), "of Keras; .*load_state_dict"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5, as Keras.*h5py.*load_state_dict"),
+    "onnx": (b"\x08\x07\x12\x07pytorch" + bytes(99), "ONNX.*load_state_dict"),
+    "gguf": (b"GGUF" + bytes(99), "GGUF"),
+    "npy": (npy_file(), "one array.*np.load.*load_state_dict"),
+    "gzip": (gzip.compress(b"model"), "packed with gzip; unpack it first"),
+    "empty": (b"", "it is empty"),
+    "lfs": (
+        b"version https://git-lfs.github.com/spec/v1\noid",
+        "begins with 'version https://git-l",
+    ),
+    "html": (b"<!DOCTYPE html>\r\n<html>", "text that begins with '<!DOCTYPE html> <html>'"),
+}
 
 
 @pytest.mark.parametrize("suffix", ["", ".npz", ".safetensors"])
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (zipped("w/data.pkl", "w/version", "w/data/0"), f"torch.save, a pickle.*{SAVE}"),
-        (pickle.dumps({"weight": 1}, 2), f"a pickle, as torch.save.*{SAVE}"),
-        (pickle.dumps({"weight": 1}, 5), f"a pickle, as torch.save.*{SAVE}"),
-        (zipped("weight.npy", "bias.npy"), r"np.savez; use model\.load_state_dict\(dict\(np.load"),
-        (zipped("config.json", "model.weights.h5"), "of Keras; .*load_state_dict"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5, as Keras.*h5py.*load_state_dict"),
-        (b"\x08\x07\x12\x07pytorch" + bytes(99), "ONNX.*load_state_dict"),
-        (b"GGUF" + bytes(99), "GGUF"),
-        (npy_file(), "one array.*np.load.*load_state_dict"),
-        (gzip.compress(b"model", mtime=0), "packed with gzip; unpack it first"),
-        (b"", "it is empty"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "text that begins with 'version htt"),
-        (b"<!DOCTYPE html>\r\n<html>", "text that begins with '<!DOCTYPE html> <html>'"),
-    ],
-)
-def test_files_of_other_programs_are_known_and_told_the_way(tmp_path, content, words, suffix):
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_files_of_other_programs_are_known_and_told_the_way(tmp_path, kind, suffix):
     if suffix == ".safetensors":
         pytest.importorskip("safetensors")
+    content, words = FOREIGN[kind]
     path = tmp_path / f"w{suffix}"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=words.replace("w'", f"w{suffix}'")) as caught:
