@@ -637,3 +637,41 @@ def test_a_gradient_retained_is_an_array_of_its_own():
     h.sum().backward()
     h.grad += 1
     assert x.grad.tolist() == [1, 1]
+
+
+def shared_product(calls):
+    def both(dy):
+        calls.append(dy)
+        return dy * 3, dy * 2
+
+    @tinynet.differentiable
+    def product(x, w):
+        return x * w, *autograd.together(both)
+
+    return product
+
+
+@pytest.mark.parametrize("wanted", [(True, True), (True, False), (False, True)])
+def test_gradients_that_come_together_are_computed_by_one_call(wanted):
+    calls = []
+    x, w = (tinynet.tensor([value], requires_grad=yes) for value, yes in zip((2.0, 3.0), wanted))
+    y = shared_product(calls)(x, w)
+    for times in (1, 2):
+        y.backward(np.ones(1, np.float32), retain_graph=True)
+        assert len(calls) == times
+    grads = [None if t.grad is None else t.grad.item() for t in (x, w)]
+    assert grads == [2 * g if yes else None for g, yes in zip((3, 2), wanted)]
+
+
+def test_gradients_that_come_together_may_not_write_into_dy():
+    def both(dy):
+        dy *= 2
+        return dy, dy
+
+    @tinynet.differentiable
+    def total(x, w):
+        return x + w, *autograd.together(both)
+
+    x, w = (tinynet.ones(1, requires_grad=True) for _ in range(2))
+    with pytest.raises(RuntimeError, match="the gradient both writes into an array"):
+        total(x, w).sum().backward()

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 import numpy as np
 
 from tinynet.errors import ShapeError, no_broadcast, no_such_axis
-from tinynet.kernels.guard import body_on_views, is_foreign
+from tinynet.kernels.guard import body_on_views, is_foreign, on_views
 from tinynet.scope import Scope
 
 if TYPE_CHECKING:
@@ -252,6 +252,8 @@ def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> 
     ... def product(x, w):
     ...     return x * w, *together(lambda dy: (dy * w, dy * x))
     """
+    if is_foreign(function):
+        function = on_views(function, f"the gradient {getattr(function, '__name__', 'dx')}")
     return [OneOf(function, place) for place in range(count)]
 
 

@@ -74,14 +74,16 @@ def body_on_views(body: Callable[..., Any], name: str) -> Callable[..., Any]:
             raise TypeError(f"{name}: returns {len(gradients)} gradients for {most} arguments")
         if isinstance(y, np.ndarray) and not y.flags.writeable:
             y = y.copy()
-        return y, *(dx and on_views(dx, f"{name}: its gradient {_name(dx)}") for dx in gradients)
+        return y, *(_gradient_on_views(dx, name) for dx in gradients)
 
     return whole
 
 
-def _name(dx: Callable[..., Any]) -> str:
-    name = getattr(dx, "__name__", "dx")
-    return "dx" if name == "<lambda>" else name
+def _gradient_on_views(dx: Callable[..., Any] | None, operation: str) -> Any:
+    if dx is None or not is_foreign(dx):
+        return dx
+    name = getattr(dx, "__name__", "dx").replace("<lambda>", "dx")
+    return on_views(dx, f"{operation}: its gradient {name}")
 
 
 def _view(value: Any) -> Any:
