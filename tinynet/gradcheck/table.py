@@ -71,6 +71,13 @@ def table(rng: np.random.Generator) -> list[Row]:
         count = int(np.prod(shape))
         return (rng.permutation(count) - count // 2 + 0.5).reshape(shape) * 0.1
 
+    pools: list[dict[str, Any]] = [
+        {"kernel_size": 2},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": (2, 3), "stride": (1, 2), "dilation": (2, 1)},
+        {"kernel_size": 3, "stride": 2, "ceil_mode": True},
+    ]
+
     def conv(*shapes: tuple[int, ...], **settings: Any) -> Row:
         return Row("conv.conv2d", tuple(normal(*shape) for shape in shapes), settings)
 
@@ -170,14 +177,9 @@ def table(rng: np.random.Generator) -> list[Row]:
         transposed((2, 4, 3, 3), (4, 2, 2, 3), (4,), groups=2, stride=(2, 1), dilation=(1, 2)),
         # pooling
         *[
-            Row("pool.max_pool2d", (distinct(2, 2, 6, 7),), {**settings, "relu": relu})
+            Row("pool.max_pool2d", (distinct(2, 2, 6, 7),), dict(settings, relu=relu))
             for relu in (False, True)
-            for settings in [
-                {"kernel_size": 2},
-                {"kernel_size": 3, "stride": 2, "padding": 1},
-                {"kernel_size": (2, 3), "stride": (1, 2), "dilation": (2, 1)},
-                {"kernel_size": 3, "stride": 2, "ceil_mode": True},
-            ]
+            for settings in pools
         ],
         *[
             Row("pool.avg_pool2d", (normal(2, 2, 6, 7),), settings)

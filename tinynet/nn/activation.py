@@ -7,8 +7,9 @@ argument `inplace` exists, it is accepted for PyTorch's sake; the result is alwa
 from __future__ import annotations
 
 from tinynet import ops
-from tinynet.nn import checks
 from tinynet.nn.module import Module
+from tinynet.ops.checks import one_of, positive
+from tinynet.ops.elementwise import GELU_FORMS
 from tinynet.tensor import Tensor
 
 
@@ -63,7 +64,7 @@ class GELU(Module):
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
-        self.approximate = checks.one_of("GELU", "approximate", approximate, ("none", "tanh"))
+        self.approximate = one_of("GELU", "approximate", approximate, GELU_FORMS)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.gelu(x, self.approximate)
@@ -103,7 +104,7 @@ class Softplus(Module):
 
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
-        self.beta = checks.positive("Softplus", "beta", beta)
+        self.beta = positive("Softplus", "beta", beta)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.softplus(x, self.beta)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet import ops
-from tinynet.nn import checks
 from tinynet.nn.module import Module
+from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
 
 
@@ -24,7 +24,8 @@ class Dropout(Module):
         self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None
     ) -> None:
         super().__init__()
-        self.p = checks.within("Dropout", "p", p, 0, 1)
+        check_probability("Dropout", p)
+        self.p = float(p)
         self.inplace = inplace
         self.rng = rng
 

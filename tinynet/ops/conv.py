@@ -125,11 +125,7 @@ def conv_transpose2d(
     _check_bias(op, b, O)
     stride, dilation = pair(op, "stride", stride, 1), pair(op, "dilation", dilation, 1)
     margin, extra = pair(op, "padding", padding, 0), pair(op, "output_padding", output_padding, 0)
-    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
-        raise ShapeError(
-            f"{op}: output_padding={output_padding} must be smaller than stride {stride} or "
-            f"dilation {dilation}. Use output_padding={max(*stride, *dilation) - 1} or less."
-        )
+    check_output_padding(op, output_padding, extra, stride, dilation)
     kernel = w.shape[2:]
     edges: Padding = ((margin[0], margin[0]), (margin[1], margin[1]))
     size: Pair = tuple(
@@ -157,6 +153,17 @@ def conv_transpose2d(
     return y, dx, dw, lambda dy: dy.sum((0, 2, 3))
 
 
+def check_output_padding(
+    op: str, output_padding: IntPair, extra: Pair, stride: Pair, dilation: Pair
+) -> None:
+    """ShapeError unless it is smaller than stride or dilation; extra: the same as a pair."""
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
+        raise ShapeError(
+            f"{op}: output_padding={output_padding} must be smaller than stride {stride} or "
+            f"dilation {dilation}. Use output_padding={max(*stride, *dilation) - 1} or less."
+        )
+
+
 @once
 def _places(
     x: tuple[int, ...],
@@ -169,7 +176,7 @@ def _places(
     """(stride, dilation, padding) of a convolution of these shapes, once they are checked."""
     _check_channels("conv2d", x, w, groups)
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
-    edges = _edges(padding, (w[2], w[3]), stride, dilation)
+    edges = conv_padding(padding, (w[2], w[3]), stride, dilation)
     check_fits("conv2d", (x[2], x[3]), (w[2], w[3]), stride, edges, dilation)
     return stride, dilation, edges
 
@@ -196,8 +203,8 @@ def _check_bias(op: str, b: np.ndarray | None, O: int) -> None:
         raise ShapeError(f"{op}: the bias has shape {b.shape}, {O} filters need ({O},){cure}")
 
 
-def _edges(padding: IntPair | str, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:
-    """Padding as ((top, bottom), (left, right))."""
+def conv_padding(padding: IntPair | str, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:
+    """Padding as ((top, bottom), (left, right)); ShapeError where "same" does not go."""
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":

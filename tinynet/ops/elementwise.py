@@ -14,12 +14,14 @@ import numpy as np
 
 from tinynet import kernels
 from tinynet.autograd import Array, differentiable
+from tinynet.ops.checks import one_of
 from tinynet.ops.underflow import may_underflow
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 Op = tuple[Array, ...]
+GELU_FORMS = ("none", "tanh")
 
 
 @differentiable
@@ -262,8 +264,7 @@ def gelu(x: Array, approximate: str = "none") -> Op:
     Raises ValueError for another `approximate`.
     Source: Hendrycks, Gimpel, arXiv:1606.08415.
     """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    one_of("gelu", "approximate", approximate, GELU_FORMS)
     if approximate == "tanh":
         scale = math.sqrt(2 / math.pi)
         near = _near(x)

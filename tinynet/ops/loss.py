@@ -11,6 +11,7 @@ first place where a training gone wrong shows, and the last before it reaches ev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -19,10 +20,11 @@ from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import DataError, ShapeError, unknown_name
 from tinynet.kernels.labels import places
-from tinynet.ops.checks import check_finite, check_float
+from tinynet.ops.checks import check_finite, check_float, positive, within
 from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
+REDUCTIONS = ("mean", "sum", "none")
 
 
 # ----- classes ------------------------------------------------------------------------------------
@@ -61,8 +63,7 @@ def cross_entropy(
     target = np.asarray(target)
     axis = _class_axis(op, x)
     w = _class_weights(op, class_weight, x, axis)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{op}: label_smoothing must be from 0 to 1, got {label_smoothing}")
+    within(op, "label_smoothing", label_smoothing, 0, 1)
     soft = target.dtype.kind == "f" and target.shape == x.shape
     if soft or label_smoothing:
         return _soft_cross_entropy(x, target, w, axis, ignore_index, reduction, label_smoothing)
@@ -194,8 +195,7 @@ def smooth_l1_loss(x: Array, target: Array, reduction: str = "mean", beta: float
     dtarget = -dx. Shapes, what is kept and errors are those of `mse_loss`; ValueError for a
     negative beta. Source: Girshick, "Fast R-CNN", arXiv:1504.08083.
     """
-    if beta < 0:
-        raise ValueError(f"smooth_l1_loss: beta must be 0 or more, got {beta}")
+    within("smooth_l1_loss", "beta", beta, 0, math.inf)
     if beta == 0:
         return _of_difference("smooth_l1_loss", x, target, reduction, np.abs, np.sign)
 
@@ -220,8 +220,7 @@ def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 
     errors are those of `mse_loss`; ValueError for a delta that is not positive.
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
-    if delta <= 0:
-        raise ValueError(f"huber_loss: delta must be more than 0, got {delta}")
+    positive("huber_loss", "delta", delta)
 
     def value(d: Array) -> Array:
         size = np.abs(d)
@@ -350,8 +349,7 @@ def _reduced(
         return losses, lambda dy: dy
     if reduction == "sum":
         return losses.sum(), lambda dy: dy
-    if reduction != "mean":
-        raise unknown_name(f"reduction of {op}", reduction, ("mean", "sum", "none"))
+    check_reduction(op, reduction)
     n = losses.size if number is None else number
     if losses.size == 0:
         raise ShapeError(
@@ -365,6 +363,12 @@ def _reduced(
             "reduction='sum', which gives 0."
         )
     return losses.sum() / n, lambda dy: dy / n
+
+
+def check_reduction(owner: str, reduction: str) -> None:
+    """ValueError unless it is one of the three."""
+    if reduction not in REDUCTIONS:
+        raise unknown_name(f"reduction of {owner}", reduction, REDUCTIONS)
 
 
 def _weighted(values: Array, row: np.ndarray | None) -> Array:

@@ -77,7 +77,7 @@ def avg_pool2d(
     """
     op = "avg_pool2d"
     check_image(op, x)
-    kernel, stride, margin = _arguments(op, kernel_size, stride, padding)
+    kernel, stride, margin = pool_arguments(op, kernel_size, stride, padding)
     size = x.shape[2:]
     edges = _edges(op, size, kernel, stride, margin, (1, 1), ceil_mode)
     counts = [
@@ -155,15 +155,16 @@ def _max_places(
     ceil_mode: bool,
 ) -> tuple[Pair, Pair, Pair, Padding]:
     """(kernel, stride, dilation, padding) of a max-pool, once they are checked."""
-    kernel, stride, margin = _arguments("max_pool2d", kernel_size, stride, padding)
+    kernel, stride, margin = pool_arguments("max_pool2d", kernel_size, stride, padding)
     dilation = pair("max_pool2d", "dilation", dilation, 1)
     edges = _edges("max_pool2d", size, kernel, stride, margin, dilation, ceil_mode)
     return kernel, stride, dilation, edges
 
 
-def _arguments(
+def pool_arguments(
     op: str, kernel_size: IntPair, stride: IntPair | None, padding: IntPair
 ) -> tuple[Pair, Pair, Pair]:
+    """(kernel, stride, padding) as pairs; ShapeError for a padding above half of the kernel."""
     kernel = pair(op, "kernel_size", kernel_size, 1)
     steps = kernel if stride is None else pair(op, "stride", stride, 1)
     margin = pair(op, "padding", padding, 0)
