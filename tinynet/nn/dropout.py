@@ -20,6 +20,8 @@ class Dropout(Module):
     overfitting". Raises ValueError for p outside 0 to 1.
     """
 
+    _shown = ("p",)
+
     def __init__(
         self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None
     ) -> None:
@@ -31,7 +33,3 @@ class Dropout(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.dropout(x, self.p, self.training, self.rng)
-
-    def extra_repr(self) -> str:
-        """The probability."""
-        return f"p={self.p}"

@@ -17,9 +17,9 @@ names and kinds in the order of assignment, and everything else here is a walk o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -41,6 +41,7 @@ PARAMETER, BUFFER, TRANSIENT, MODULE = "parameter", "buffer", "transient buffer"
 class Module:
     """Base of all layers and models: subclass it, set layers as attributes, define `forward`."""
 
+    _shown: ClassVar[Sequence[str]] = ()  # the settings that `repr` shows
     _members: Mapping[str, str] = MappingProxyType({})
     _forward_hooks: Mapping[int, ForwardHook] = MappingProxyType({})
     _forward_pre_hooks: Mapping[int, PreHook] = MappingProxyType({})
@@ -387,7 +388,7 @@ class Module:
 
     def extra_repr(self) -> str:
         """The settings to show in `repr`, such as "in_features=2, out_features=3"."""
-        return ""
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
 
     def __repr__(self) -> str:
         lines = [f"({name}): {child!r}" for name, child in self.named_children()]

@@ -51,6 +51,8 @@ class MaxPool2d(_Pool):
               [13., 15.]]]])
     """
 
+    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
     def __init__(
         self,
         kernel_size: IntPair,
@@ -74,13 +76,6 @@ class MaxPool2d(_Pool):
             relu,
         )
 
-    def extra_repr(self) -> str:
-        """All settings."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
-        )
-
 
 class AvgPool2d(_Pool):
     """The mean of each window; padding counts as 0.
@@ -88,6 +83,8 @@ class AvgPool2d(_Pool):
     Shapes as for MaxPool2d without dilation. count_include_pad: whether padding is counted in
     the number that the sum is divided by.
     """
+
+    _shown = ("kernel_size", "stride", "padding")
 
     def __init__(
         self,
@@ -110,10 +107,6 @@ class AvgPool2d(_Pool):
             self.count_include_pad,
         )
 
-    def extra_repr(self) -> str:
-        """Window, step and margin."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
 
 class AdaptiveAvgPool2d(Module):
     """The mean over as many windows as the output has places, whatever the size of the image.
@@ -121,6 +114,8 @@ class AdaptiveAvgPool2d(Module):
     Shapes: x (N, C, H, W) -> y (N, C, *output_size). output_size: a number or a pair; None in a
     pair keeps the size of the input. `AdaptiveAvgPool2d(1)` is the mean over the whole image.
     """
+
+    _shown = ("output_size",)
 
     def __init__(self, output_size: int | tuple[int | None, int | None]) -> None:
         super().__init__()
@@ -130,10 +125,6 @@ class AdaptiveAvgPool2d(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.adaptive_avg_pool2d(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        """The size of the output."""
-        return f"output_size={self.output_size}"
 
 
 def fused(layers: Iterator[Module]) -> Iterator[Callable[[Any], Any]]:

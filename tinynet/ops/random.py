@@ -1,4 +1,4 @@
-"""Operations with chance in them. The dice are always a generator that is passed in."""
+"""Random operations. What they draw comes from a generator that is passed in."""
 
 from __future__ import annotations
 

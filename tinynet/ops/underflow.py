@@ -1,7 +1,7 @@
 """Numbers too small for their dtype, which count as 0.
 
 `np.seterr(under="raise")` would stop at e^-1000, though 0 is what a sigmoid needs there. So the
-activations, losses and normalisations, whose insides are nobody's business, are `may_underflow`;
+activations, losses and normalisations, whose intermediate values nobody sees, are `may_underflow`;
 arithmetic (`*`, `exp`, ...) does as NumPy is told. Overflow and division by 0 are heeded in both.
 """
 
@@ -24,15 +24,15 @@ def may_underflow(body: Callable[P, tuple[Array, ...]]) -> Callable[P, tuple[Arr
     @functools.wraps(body)
     def forward(*args: P.args, **settings: P.kwargs) -> tuple[Array, ...]:
         with np.errstate(under="ignore"):
-            y, *pulls = body(*args, **settings)
-        return (y, *map(_quiet, pulls))
+            y, *vjps = body(*args, **settings)
+        return (y, *map(_quiet, vjps))
 
     return forward
 
 
-def _quiet(pull: Pull) -> Pull:
+def _quiet(vjp: Pull) -> Pull:
     def quiet(dy: Array) -> Array:
         with np.errstate(under="ignore"):
-            return pull(dy)
+            return vjp(dy)
 
     return quiet
