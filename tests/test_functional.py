@@ -138,3 +138,8 @@ def test_the_gradient_of_a_maximum_or_minimum_goes_to_the_nan_that_is_its_result
     assert np.isnan(z.data).tolist() == [True, True, False]
     assert x.grad.tolist() == [1, 0, 0.5]
     assert y.grad.tolist() == [0, 1, 0.5]
+
+
+def test_a_function_is_the_same_under_both_names():
+    assert [name for name in F.__all__ if getattr(tinynet, name) is not getattr(F, name)] == []
+    assert sorted(FUNCTIONS) == sorted(F.__all__)

@@ -8,6 +8,7 @@ import pytest
 import tinynet
 from tinynet import autograd, kernels, nn
 from tinynet.errors import ShapeError
+from tinynet.nn import functional as F
 
 
 def rng(seed=0):
@@ -18,18 +19,18 @@ def rng(seed=0):
 
 WRONG_ARGUMENTS = [
     (lambda: nn.Linear(0, 3), ValueError, "Linear: in_features must be at least 1, got 0"),
-    (lambda: nn.Linear(3, 2.5), TypeError, "Linear: out_features must be a whole number, got 2.5"),
-    (lambda: nn.Linear(3, True), TypeError, "out_features must be a whole number, got True"),
+    (lambda: nn.Linear(3, 2.5), TypeError, "Linear: out_features must be an integer, got 2.5"),
+    (lambda: nn.Linear(3, True), TypeError, "out_features must be an integer, got True"),
     (lambda: nn.Conv2d(0, 3, 3), ValueError, "Conv2d: in_channels must be at least 1, got 0"),
     (lambda: nn.Conv2d(1, 3, 0), ValueError, "Conv2d: kernel_size must be at least 1, got 0"),
-    (lambda: nn.Conv2d(1, 3, (3, 3, 3)), ValueError, "kernel_size must be one number or a pair"),
+    (lambda: nn.Conv2d(1, 3, (3, 3, 3)), TypeError, "kernel_size must be an int or a pair of"),
     (lambda: nn.Conv2d(1, 3, 3, stride=0), ValueError, "stride must be at least 1, got 0"),
     (lambda: nn.Conv2d(1, 3, 3, padding=-1), ValueError, "padding must be at least 0, got -1"),
-    (lambda: nn.Conv2d(1, 3, 3, padding="full"), ValueError, "one of 'same', 'valid', got 'full'"),
+    (lambda: nn.Conv2d(1, 3, 3, padding="full"), ValueError, "'same' or 'valid', got 'full'"),
     (
         lambda: nn.Conv2d(1, 3, 3, stride=2, padding="same"),
         ValueError,
-        r"padding='same' needs stride=1, got stride=\(2, 2\)",
+        r"padding='same' needs stride 1, got stride=\(2, 2\)",
     ),
     (lambda: nn.Conv2d(1, 3, 3, dilation=0), ValueError, "dilation must be at least 1, got 0"),
     (
@@ -41,31 +42,67 @@ WRONG_ARGUMENTS = [
     (
         lambda: nn.ConvTranspose2d(1, 1, 3, stride=2, output_padding=2),
         ValueError,
-        r"output_padding=\(2, 2\) must be smaller than stride=\(2, 2\)",
+        r"output_padding=2 must be smaller than stride \(2, 2\)",
     ),
     (lambda: nn.MaxPool2d(2, padding=2), ValueError, "padding=2 must be at most half of kernel"),
     (lambda: nn.MaxPool2d(2, stride=0), ValueError, "MaxPool2d: stride must be at least 1, got 0"),
-    (lambda: nn.AvgPool2d((2, 0)), ValueError, "AvgPool2d: kernel_size must be at least 1, got 0"),
-    (lambda: nn.AdaptiveAvgPool2d(0), ValueError, "output_size must be at least 1, got 0"),
-    (lambda: nn.AdaptiveAvgPool2d((1, 2, 3)), ValueError, "output_size must be one number or a"),
+    (lambda: nn.AvgPool2d((2, 0)), ValueError, r"AvgPool2d: kernel_size must be at least 1, got"),
+    (lambda: nn.AdaptiveAvgPool2d(0), ValueError, r"output_size must be at least 1, got \[0, 0\]"),
+    (lambda: nn.AdaptiveAvgPool2d((1, 2, 3)), TypeError, "output_size must be an int or a"),
     (lambda: nn.BatchNorm2d(-1), ValueError, "BatchNorm2d: num_features must be at least 1"),
-    (lambda: nn.BatchNorm1d(2, eps=0), ValueError, "BatchNorm1d: eps must be larger than 0"),
-    (lambda: nn.BatchNorm1d(2, momentum=2), ValueError, "momentum must lie between 0 and 1, got 2"),
+    (lambda: nn.BatchNorm1d(2, eps=0), ValueError, "BatchNorm1d: eps must be more than 0"),
+    (lambda: nn.BatchNorm1d(2, momentum=2), ValueError, "momentum must be from 0 to 1, got 2"),
     (lambda: nn.LayerNorm(()), ValueError, "LayerNorm: normalized_shape must name at least one"),
-    (lambda: nn.Dropout(1.5), ValueError, "Dropout: p must lie between 0 and 1, got 1.5"),
-    (lambda: nn.Dropout(float("nan")), ValueError, "Dropout: p must lie between 0 and 1, got nan"),
-    (lambda: nn.GELU("fast"), ValueError, "GELU: approximate must be one of 'none', 'tanh'"),
-    (lambda: nn.Softplus(0), ValueError, "Softplus: beta must be larger than 0, got 0"),
-    (lambda: nn.MSELoss("average"), ValueError, "MSELoss: reduction must be one of 'mean', 'sum'"),
+    (lambda: nn.Dropout(1.5), ValueError, "Dropout: p is the probability to drop, from 0 to 1"),
+    (lambda: nn.Dropout(float("nan")), ValueError, "from 0 to 1, got nan"),
+    (lambda: nn.GELU("fast"), ValueError, "GELU: approximate must be 'none' or 'tanh'"),
+    (lambda: nn.Softplus(0), ValueError, "Softplus: beta must be more than 0, got 0"),
+    (lambda: nn.MSELoss("average"), ValueError, "unknown reduction of MSELoss 'average'"),
     (
         lambda: nn.CrossEntropyLoss(label_smoothing=2),
         ValueError,
-        "CrossEntropyLoss: label_smoothing must lie between 0 and 1, got 2",
+        "CrossEntropyLoss: label_smoothing must be from 0 to 1, got 2",
     ),
     (lambda: nn.Sequential(nn.ReLU), TypeError, r"item 0 is the class ReLU, .* `ReLU\(...\)`"),
     (lambda: nn.Sequential(np.tanh), TypeError, "item 0 must be a layer .*, got ufunc"),
     (lambda: nn.ModuleList([3]), TypeError, "'0' must be a layer .*, got int"),
 ]
+
+
+SAME_MISTAKES = [
+    (lambda: nn.Conv2d(1, 1, 1, stride=0), lambda x, w: F.conv2d(x, w, stride=0)),
+    (lambda: nn.Conv2d(1, 1, 1, stride=1.5), lambda x, w: F.conv2d(x, w, stride=1.5)),
+    (lambda: nn.Conv2d(1, 1, 1, dilation=(1,)), lambda x, w: F.conv2d(x, w, dilation=(1,))),
+    (lambda: nn.Conv2d(1, 1, 1, padding="full"), lambda x, w: F.conv2d(x, w, padding="full")),
+    (
+        lambda: nn.Conv2d(1, 1, 1, stride=2, padding="same"),
+        lambda x, w: F.conv2d(x, w, stride=2, padding="same"),
+    ),
+    (lambda: nn.Conv2d(1, 1, 1, groups=2), lambda x, w: F.conv2d(x, w, groups=2)),
+    (
+        lambda: nn.ConvTranspose2d(1, 1, 1, output_padding=1),
+        lambda x, w: F.conv_transpose2d(x, w, output_padding=1),
+    ),
+    (lambda: nn.MaxPool2d(0), lambda x, w: F.max_pool2d(x, 0)),
+    (lambda: nn.MaxPool2d(2, padding=2), lambda x, w: F.max_pool2d(x, 2, padding=2)),
+    (lambda: nn.AvgPool2d("2"), lambda x, w: F.avg_pool2d(x, "2")),
+    (lambda: nn.AdaptiveAvgPool2d(0), lambda x, w: F.adaptive_avg_pool2d(x, 0)),
+    (lambda: nn.LayerNorm(()), lambda x, w: F.layer_norm(x, ())),
+    (lambda: nn.Dropout(2), lambda x, w: F.dropout(x, 2)),
+    (lambda: nn.GELU("fast"), lambda x, w: F.gelu(x, "fast")),
+    (lambda: nn.L1Loss("all"), lambda x, w: F.l1_loss(x, x, "all")),
+    (lambda: nn.SmoothL1Loss(beta=-1), lambda x, w: F.smooth_l1_loss(x, x, beta=-1)),
+]
+
+
+@pytest.mark.parametrize(("layer", "function"), SAME_MISTAKES)
+def test_a_mistake_raises_one_type_in_a_layer_and_in_its_function(layer, function):
+    errors = []
+    for call in (layer, lambda: function(tinynet.ones(1, 1, 4, 4), tinynet.ones(1, 1, 1, 1))):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            call()
+        errors.append(caught.type)
+    assert errors[0] is errors[1]
 
 
 @pytest.mark.parametrize(("make", "error", "words"), WRONG_ARGUMENTS)

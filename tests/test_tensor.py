@@ -11,7 +11,7 @@ import pytest
 
 import tinynet
 from tinynet import ShapeError, Tensor, ops
-from tinynet.ops.elementwise import _erf as erf
+from tinynet.ops.erf import erf
 
 
 def leaf(*values, dtype=np.float64):

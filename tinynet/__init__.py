@@ -37,23 +37,24 @@ from tinynet.creation import (
 from tinynet.errors import CheckpointError, DataError, OutOfMemoryError, ShapeError
 from tinynet.gradcheck import gradcheck, gradcheck_model
 from tinynet.kernels.threads import get_num_threads, set_num_threads
+from tinynet.nn.functional import *  # noqa: F403
+from tinynet.nn.functional import __all__ as _functions
 from tinynet.ops import *  # noqa: F403
 from tinynet.ops import __all__ as _operations
 from tinynet.random import manual_seed
 from tinynet.tensor import Tensor, bool_, float32, float64, int64, uint8
-
-__version__ = "0.1.0"
+from tinynet.version import __version__
 
 __all__ = [
-    "CheckpointError", "DataError", "OutOfMemoryError", "ShapeError", "Tensor", "arange",
-    "bool_", "data", "detect_anomaly", "differentiable", "doctor", "enable_grad", "explain",
-    "eye", "float32", "float64", "from_numpy", "full", "full_like", "get_num_threads",
-    "gradcheck", "gradcheck_model", "int64", "is_grad_enabled", "linspace", "load",
-    "manual_seed", "models", "nn", "no_grad", "ones", "ones_like", "optim", "rand", "randint",
-    "randn", "randperm", "save", "set_num_threads", "summary", "tensor", "training", "uint8",
-    "zeros", "zeros_like",
+    "CheckpointError", "DataError", "OutOfMemoryError", "ShapeError", "Tensor", "__version__",
+    "arange", "bool_", "data", "detect_anomaly", "differentiable", "doctor", "enable_grad",
+    "explain", "eye", "float32", "float64", "from_numpy", "full", "full_like", "get_num_threads",
+    "gradcheck", "gradcheck_model", "int64", "is_grad_enabled", "linspace", "load", "manual_seed",
+    "models", "nn", "no_grad", "ones", "ones_like", "optim", "rand", "randint", "randn",
+    "randperm", "save", "set_num_threads", "summary", "tensor", "training", "uint8", "zeros",
+    "zeros_like",
 ]  # fmt: skip
-__all__ += _operations
+__all__ += _functions + _operations
 
 if TYPE_CHECKING:
     from tinynet import data, models, optim, training

@@ -1,14 +1,15 @@
 """Tensor: an array that remembers how it was made.
 
 A Tensor holds an ndarray (`.data`), perhaps its gradient (`.grad`), and the graph node that made
-it. Every method here is one line that calls an operation of `tinynet.ops`; the operations and
-their gradients are the place to read on. Method names are NumPy's and PyTorch's: `axis` and
+it. Every method here is an operation of `tinynet.ops`, or a line that calls one; the operations
+and their gradients are the place to read on. Method names are NumPy's and PyTorch's: `axis` and
 `dim`, `keepdims` and `keepdim` mean the same.
 """
 
 from __future__ import annotations
 
 import builtins
+import functools
 import operator
 import weakref
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from tinynet import autograd, ops
 from tinynet.autograd import Variable
 from tinynet.errors import ShapeError
 from tinynet.ops.reduction import Axis, axes_of
-from tinynet.ops.shape import flatten, normalized_shape
+from tinynet.ops.shape import normalized_shape
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -59,6 +60,44 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
             "integer or bool. Convert first, such as `array.astype(np.float32)`."
         )
     return array
+
+
+Operator: TypeAlias = "Callable[[Any, Operand], Tensor]"
+
+
+def _binary(op: Callable[[Any, Any], Tensor]) -> tuple[Operator, Operator]:
+    """The operator with the tensor on the left, and the one with it on the right."""
+
+    @functools.wraps(op)
+    def left(self: Any, other: Operand) -> Tensor:
+        if isinstance(other, Variable):
+            return op(self, other)
+        return op(*_pair(self, other))
+
+    def right(self: Any, other: Operand) -> Tensor:
+        return op(*_pair(other, self))
+
+    return left, right
+
+
+def _constant(name: str, function: Callable[[Any, Any], Any]) -> Operator:
+    """An operator without a gradient, such as a comparison."""
+
+    def constant(self: Any, other: Any) -> Tensor:
+        result: Tensor = _unrecorded(name, function, (self, other))
+        return result
+
+    return constant
+
+
+def _in_place(name: str, function: Callable[[Any, Any], Tensor]) -> Operator:
+    """An operator that overwrites the tensor on its left."""
+
+    def in_place(self: Any, other: Operand) -> Tensor:
+        changed: Tensor = self._become(name, function, other)
+        return changed
+
+    return in_place
 
 
 class Tensor(Variable):
@@ -211,9 +250,7 @@ class Tensor(Variable):
         """The same memory, without the record."""
         return autograd.wrap(self.data)
 
-    def clone(self) -> Tensor:
-        """A copy with memory of its own, recorded."""
-        return ops.clone(self)
+    clone = ops.clone
 
     # ----- conversion -------------------------------------------------------------------------
 
@@ -328,130 +365,45 @@ class Tensor(Variable):
 
     # ----- arithmetic -------------------------------------------------------------------------
 
-    def __add__(self, other: Operand) -> Tensor:
-        if isinstance(other, Variable):
-            return ops.add(self, other)
-        return ops.add(*_pair(self, other))
-
-    def __radd__(self, other: Operand) -> Tensor:
-        return ops.add(*_pair(other, self))
-
-    def __sub__(self, other: Operand) -> Tensor:
-        if isinstance(other, Variable):
-            return ops.sub(self, other)
-        return ops.sub(*_pair(self, other))
-
-    def __rsub__(self, other: Operand) -> Tensor:
-        return ops.sub(*_pair(other, self))
-
-    def __mul__(self, other: Operand) -> Tensor:
-        if isinstance(other, Variable):
-            return ops.mul(self, other)
-        return ops.mul(*_pair(self, other))
-
-    def __rmul__(self, other: Operand) -> Tensor:
-        return ops.mul(*_pair(other, self))
-
-    def __truediv__(self, other: Operand) -> Tensor:
-        if isinstance(other, Variable):
-            return ops.div(self, other)
-        return ops.div(*_pair(self, other))
-
-    def __rtruediv__(self, other: Operand) -> Tensor:
-        return ops.div(*_pair(other, self))
-
-    def __pow__(self, exponent: Operand) -> Tensor:
-        return ops.pow(*_pair(self, exponent))
-
-    def __rpow__(self, base: Operand) -> Tensor:
-        return ops.pow(*_pair(base, self))
-
-    def __matmul__(self, other: Tensor | np.ndarray) -> Tensor:
-        return ops.matmul(*_pair(self, other))
-
-    def __rmatmul__(self, other: Tensor | np.ndarray) -> Tensor:
-        return ops.matmul(*_pair(other, self))
-
-    def __neg__(self) -> Tensor:
-        return ops.neg(self)
+    __add__, __radd__ = _binary(ops.add)
+    __sub__, __rsub__ = _binary(ops.sub)
+    __mul__, __rmul__ = _binary(ops.mul)
+    __truediv__, __rtruediv__ = _binary(ops.div)
+    __pow__, __rpow__ = _binary(ops.pow)
+    __matmul__, __rmatmul__ = _binary(ops.matmul)
+    __neg__ = ops.neg
+    __abs__ = ops.abs
 
     def __pos__(self) -> Tensor:
         return self
-
-    def __abs__(self) -> Tensor:
-        return ops.abs(self)
 
     def __invert__(self) -> Tensor:
         if self.dtype.kind == "f":
             raise TypeError(f"~ is for bool and integer tensors, this one has dtype {self.dtype}")
         return autograd.wrap(~self.data)
 
-    def __and__(self, other: Operand) -> Tensor:
-        return _plain("&", operator.and_, self, other)
-
-    def __rand__(self, other: Operand) -> Tensor:
-        return _plain("&", operator.and_, other, self)
-
-    def __or__(self, other: Operand) -> Tensor:
-        return _plain("|", operator.or_, self, other)
-
-    def __ror__(self, other: Operand) -> Tensor:
-        return _plain("|", operator.or_, other, self)
-
-    def __xor__(self, other: Operand) -> Tensor:
-        return _plain("^", operator.xor, self, other)
-
-    def __rxor__(self, other: Operand) -> Tensor:
-        return _plain("^", operator.xor, other, self)
-
-    def __floordiv__(self, other: Operand) -> Tensor:
-        return _plain("//", operator.floordiv, *_pair(self, other))
-
-    def __rfloordiv__(self, other: Operand) -> Tensor:
-        return _plain("//", operator.floordiv, *_pair(other, self))
-
-    def __mod__(self, other: Operand) -> Tensor:
-        return _plain("%", operator.mod, *_pair(self, other))
-
-    def __rmod__(self, other: Operand) -> Tensor:
-        return _plain("%", operator.mod, *_pair(other, self))
+    __and__, __rand__ = _binary(_constant("&", operator.and_))
+    __or__, __ror__ = _binary(_constant("|", operator.or_))
+    __xor__, __rxor__ = _binary(_constant("^", operator.xor))
+    __floordiv__, __rfloordiv__ = _binary(_constant("//", operator.floordiv))
+    __mod__, __rmod__ = _binary(_constant("%", operator.mod))
 
     # ----- comparison: bool tensors, never recorded -------------------------------------------
 
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return _plain("==", operator.eq, self, other)
-
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return _plain("!=", operator.ne, self, other)
-
-    def __lt__(self, other: Operand) -> Tensor:  # type: ignore[misc]
-        return _plain("<", operator.lt, self, other)
-
-    def __le__(self, other: Operand) -> Tensor:  # type: ignore[misc]
-        return _plain("<=", operator.le, self, other)
-
-    def __gt__(self, other: Operand) -> Tensor:  # type: ignore[misc]
-        return _plain(">", operator.gt, self, other)
-
-    def __ge__(self, other: Operand) -> Tensor:  # type: ignore[misc]
-        return _plain(">=", operator.ge, self, other)
+    __eq__ = _constant("==", operator.eq)  # type: ignore[assignment]
+    __ne__ = _constant("!=", operator.ne)  # type: ignore[assignment]
+    __lt__ = _constant("<", operator.lt)
+    __le__ = _constant("<=", operator.le)
+    __gt__ = _constant(">", operator.gt)
+    __ge__ = _constant(">=", operator.ge)
 
     # ----- in place ---------------------------------------------------------------------------
 
-    def __iadd__(self, other: Operand) -> Tensor:
-        return self._become("+=", operator.add, other)
-
-    def __isub__(self, other: Operand) -> Tensor:
-        return self._become("-=", operator.sub, other)
-
-    def __imul__(self, other: Operand) -> Tensor:
-        return self._become("*=", operator.mul, other)
-
-    def __itruediv__(self, other: Operand) -> Tensor:
-        return self._become("/=", operator.truediv, other)
-
-    def __ipow__(self, other: Operand) -> Tensor:  # type: ignore[misc]
-        return self._become("**=", operator.pow, other)
+    __iadd__ = _in_place("+=", operator.add)
+    __isub__ = _in_place("-=", operator.sub)
+    __imul__ = _in_place("*=", operator.mul)
+    __itruediv__ = _in_place("/=", operator.truediv)
+    __ipow__ = _in_place("**=", operator.pow)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index = _arrays(index)
@@ -554,29 +506,14 @@ class Tensor(Variable):
 
     # ----- elementwise ------------------------------------------------------------------------
 
-    def add(self, other: Operand) -> Tensor:
-        """self + other."""
-        return self + other
-
-    def sub(self, other: Operand) -> Tensor:
-        """self - other."""
-        return self - other
-
-    def mul(self, other: Operand) -> Tensor:
-        """self * other."""
-        return self * other
-
-    def div(self, other: Operand) -> Tensor:
-        """self / other."""
-        return self / other
-
-    def pow(self, exponent: Operand) -> Tensor:
-        """self ** exponent."""
-        return self**exponent
-
-    def matmul(self, other: Tensor | np.ndarray) -> Tensor:
-        """self @ other."""
-        return self @ other
+    add = __add__
+    sub = __sub__
+    mul = __mul__
+    div = __truediv__
+    pow = __pow__
+    matmul = __matmul__
+    maximum = _binary(ops.maximum)[0]
+    minimum = _binary(ops.minimum)[0]
 
     def dot(self, other: Tensor | np.ndarray) -> Tensor:
         """self @ other for vectors and matrices, NumPy's name."""
@@ -587,29 +524,16 @@ class Tensor(Variable):
             )
         return self @ other
 
-    def neg(self) -> Tensor:
-        """-self."""
-        return ops.neg(self)
-
-    def exp(self) -> Tensor:
-        """e to the power of each element."""
-        return ops.exp(self)
-
-    def log(self) -> Tensor:
-        """Natural logarithm of each element."""
-        return ops.log(self)
-
-    def sqrt(self) -> Tensor:
-        """Square root of each element."""
-        return ops.sqrt(self)
+    neg = ops.neg
+    exp = ops.exp
+    log = ops.log
+    sqrt = ops.sqrt
 
     def square(self) -> Tensor:
         """Each element times itself."""
         return ops.mul(self, self)
 
-    def abs(self) -> Tensor:
-        """Absolute value of each element."""
-        return ops.abs(self)
+    abs = ops.abs
 
     def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:  # noqa: A002
         """Limit each element to the interval from `min` to `max`; None is no bound."""
@@ -620,45 +544,14 @@ class Tensor(Variable):
         """`clip` by PyTorch's name."""
         return self.clip(min, max)
 
-    def maximum(self, other: Operand) -> Tensor:
-        """The larger of each pair of elements."""
-        return ops.maximum(*_pair(self, other))
-
-    def minimum(self, other: Operand) -> Tensor:
-        """The smaller of each pair of elements."""
-        return ops.minimum(*_pair(self, other))
-
-    def tanh(self) -> Tensor:
-        """Hyperbolic tangent of each element."""
-        return ops.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        """1 / (1 + e^-x) of each element."""
-        return ops.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        """max(x, 0) of each element."""
-        return ops.relu(self)
-
-    def leaky_relu(self, negative_slope: builtins.float = 0.01) -> Tensor:
-        """x where x > 0, else negative_slope * x."""
-        return ops.leaky_relu(self, negative_slope)
-
-    def elu(self, alpha: builtins.float = 1.0) -> Tensor:
-        """x where x > 0, else alpha * (e^x - 1)."""
-        return ops.elu(self, alpha)
-
-    def gelu(self, approximate: str = "none") -> Tensor:
-        """x times the normal distribution function of x."""
-        return ops.gelu(self, approximate)
-
-    def silu(self) -> Tensor:
-        """x * sigmoid(x) of each element."""
-        return ops.silu(self)
-
-    def softplus(self, beta: builtins.float = 1.0) -> Tensor:
-        """log(1 + e^(beta x)) / beta of each element."""
-        return ops.softplus(self, beta)
+    tanh = ops.tanh
+    sigmoid = ops.sigmoid
+    relu = ops.relu
+    leaky_relu = ops.leaky_relu
+    elu = ops.elu
+    gelu = ops.gelu
+    silu = ops.silu
+    softplus = ops.softplus
 
     def sign(self) -> Tensor:
         """-1, 0 or 1; its gradient is 0 wherever it has one, so it is not recorded."""
@@ -800,9 +693,7 @@ class Tensor(Variable):
         """`reshape` by PyTorch's name (copies if the memory order demands it)."""
         return self.reshape(*shape)
 
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-        """Merge the axes from `start_dim` to `end_dim` into one."""
-        return flatten(self, start_dim, end_dim)
+    flatten = ops.flatten
 
     def ravel(self) -> Tensor:
         """All elements along one axis."""
@@ -863,9 +754,7 @@ class Tensor(Variable):
         """Reverse the order along the axes given."""
         return ops.flip(self, normalized_shape(dims))
 
-    def split(self, split_size: int | list[int], dim: int = 0) -> tuple[Tensor, ...]:
-        """Cut into pieces of a size, or of the sizes in a list, along an axis."""
-        return ops.split(self, split_size, dim)
+    split = ops.split
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         """Cut into at most `chunks` pieces of equal size along an axis; the last may be smaller."""
@@ -942,12 +831,6 @@ def _unrecorded(
     return autograd.wrap(result)
 
 
-def _plain(name: str, function: Callable[[Any, Any], Any], x: Any, y: Any) -> Tensor:
-    """An operator without a gradient, such as a comparison."""
-    result: Tensor = _unrecorded(name, function, (x, y))
-    return result
-
-
 def _is_tracked(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
         return any(_is_tracked(item) for item in value)
@@ -965,10 +848,6 @@ def _arrays(value: Any) -> Any:
     if type(value) is dict:
         return {key: _arrays(item) for key, item in value.items()}
     return value
-
-
-def _tensor(value: Any) -> Tensor:
-    return value if isinstance(value, Tensor) else Tensor(value)
 
 
 def _pair(x: Any, y: Any) -> tuple[Any, Any]:

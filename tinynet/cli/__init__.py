@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from tinynet import __version__
 from tinynet.cli import (
     data,
     doctor,
@@ -37,6 +36,7 @@ from tinynet.cli import (
 )
 from tinynet.cli.options import BadArgument
 from tinynet.console import console, say, visible
+from tinynet.version import __version__
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import tinynet
+from tinynet import ops
 from tinynet.errors import unknown_name
 from tinynet.gradcheck import Report as GradientReport
 from tinynet.gradcheck import gradcheck
@@ -247,7 +248,7 @@ def _kernel(name: str) -> Callable[..., Any]:
 
 
 def _built_in_loss(name: str) -> Callable[..., Any]:
-    body = tinynet.cross_entropy.forward  # type: ignore[attr-defined]
+    body = ops.cross_entropy.forward  # type: ignore[attr-defined]
 
     def call(x: Any, target: Any) -> Any:
         y, dx = body(x, target)

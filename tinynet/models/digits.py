@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet import nn
-from tinynet.nn import checks
+from tinynet.ops.windows import pair
 
 
 def digits_cnn(
@@ -26,7 +26,7 @@ def digits_cnn(
     image_size: H and W, at least 4; 28x28 images make it 54,778 parameters.
     rng: draws the initial values. Raises ValueError for an image that is too small.
     """
-    H, W = checks.pair("digits_cnn", "image_size", image_size, least=4)
+    H, W = pair("digits_cnn", "image_size", image_size, 4)
     return nn.Sequential(
         {
             "conv1": nn.Conv2d(in_channels, 16, kernel_size=3, padding=1, bias=False, rng=rng),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet import nn
-from tinynet.nn import checks
+from tinynet.ops.windows import pair
 
 
 def lenet5(
@@ -27,7 +27,7 @@ def lenet5(
     smaller ones get a margin of 2 from the padding of the first convolution.
     rng: draws the initial values. Raises ValueError for an image that is too small.
     """
-    H, W = checks.pair("lenet5", "image_size", image_size, least=12)
+    H, W = pair("lenet5", "image_size", image_size, 12)
     margin = 2 if min(H, W) < 32 else 0
 
     def after(size: int) -> int:

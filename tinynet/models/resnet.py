@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet import nn, ops
-from tinynet.nn import checks
+from tinynet.ops.windows import pair
 from tinynet.tensor import Tensor
 
 ImageSize = int | tuple[int, int]
@@ -73,7 +73,7 @@ def _stage(n: int, in_channels: int, out_channels: int, stride: int, rng: Rng) -
 def _resnet(
     name: str, n: int, num_classes: int, in_channels: int, image_size: ImageSize, rng: Rng
 ) -> nn.Sequential:
-    checks.pair(name, "image_size", image_size, least=4)
+    pair(name, "image_size", image_size, 4)
     return nn.Sequential(
         {
             "conv1": _conv3x3(in_channels, 16, 1, rng),

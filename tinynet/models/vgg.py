@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet import nn
-from tinynet.nn import checks
+from tinynet.ops.windows import pair
 
 WIDTHS = (64, 128, 256, 512, 512)
 DEPTHS = {  # number of convolutions before each of the five poolings
@@ -32,7 +32,7 @@ def _vgg(
     dropout: float,
     rng: Rng,
 ) -> nn.Sequential:
-    H, W = checks.pair(name, "image_size", image_size, least=32)
+    H, W = pair(name, "image_size", image_size, 32)
     features: list[nn.Module] = []
     channels = in_channels
     for width, depth in zip(WIDTHS, DEPTHS[name]):

@@ -7,8 +7,9 @@ argument `inplace` exists, it is accepted for PyTorch's sake; the result is alwa
 from __future__ import annotations
 
 from tinynet import ops
-from tinynet.nn import checks
 from tinynet.nn.module import Module
+from tinynet.ops.checks import one_of, positive
+from tinynet.ops.elementwise import GELU_FORMS
 from tinynet.tensor import Tensor
 
 
@@ -26,6 +27,8 @@ class ReLU(Module):
 class LeakyReLU(Module):
     """x where x > 0, negative_slope x elsewhere."""
 
+    _shown = ("negative_slope",)
+
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
         self.negative_slope = negative_slope
@@ -34,13 +37,11 @@ class LeakyReLU(Module):
     def forward(self, x: Tensor) -> Tensor:
         return ops.leaky_relu(x, self.negative_slope)
 
-    def extra_repr(self) -> str:
-        """The slope."""
-        return f"negative_slope={self.negative_slope}"
-
 
 class ELU(Module):
     """x where x > 0, alpha (e^x - 1) elsewhere (Clevert et al. 2015)."""
+
+    _shown = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -50,10 +51,6 @@ class ELU(Module):
     def forward(self, x: Tensor) -> Tensor:
         return ops.elu(x, self.alpha)
 
-    def extra_repr(self) -> str:
-        """The factor."""
-        return f"alpha={self.alpha}"
-
 
 class GELU(Module):
     """x times the probability that a standard normal is below x (Hendrycks & Gimpel 2016).
@@ -61,16 +58,14 @@ class GELU(Module):
     approximate: "none" for the exact function, "tanh" for the approximation of the paper.
     """
 
+    _shown = ("approximate",)
+
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
-        self.approximate = checks.one_of("GELU", "approximate", approximate, ("none", "tanh"))
+        self.approximate = one_of("GELU", "approximate", approximate, GELU_FORMS)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.gelu(x, self.approximate)
-
-    def extra_repr(self) -> str:
-        """Which form."""
-        return f"approximate={self.approximate!r}"
 
 
 class SiLU(Module):
@@ -101,16 +96,14 @@ class Tanh(Module):
 class Softplus(Module):
     """log(1 + e^(beta x)) / beta, a smooth ReLU."""
 
+    _shown = ("beta",)
+
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
-        self.beta = checks.positive("Softplus", "beta", beta)
+        self.beta = positive("Softplus", "beta", beta)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.softplus(x, self.beta)
-
-    def extra_repr(self) -> str:
-        """The sharpness."""
-        return f"beta={self.beta}"
 
 
 class Softmax(Module):
@@ -119,6 +112,8 @@ class Softmax(Module):
     Not before CrossEntropyLoss, which takes the raw scores.
     """
 
+    _shown = ("dim",)
+
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -126,13 +121,11 @@ class Softmax(Module):
     def forward(self, x: Tensor) -> Tensor:
         return ops.softmax(x, self.dim)
 
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
-
 
 class LogSoftmax(Module):
     """The logarithm of Softmax, computed without overflow; what NLLLoss takes."""
+
+    _shown = ("dim",)
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -140,7 +133,3 @@ class LogSoftmax(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.log_softmax(x, self.dim)
-
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"

@@ -13,6 +13,9 @@ from tinynet import ops
 from tinynet.nn import checks, init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
+from tinynet.ops.checks import integer
+from tinynet.ops.conv import check_output_padding, conv_padding
+from tinynet.ops.windows import pair
 from tinynet.tensor import Tensor
 
 IntPair = int | tuple[int, int]
@@ -35,13 +38,13 @@ class _Conv(Module):
     ) -> None:
         super().__init__()
         layer = type(self).__name__
-        self.in_channels = checks.whole(layer, "in_channels", in_channels)
-        self.out_channels = checks.whole(layer, "out_channels", out_channels)
-        self.kernel_size = checks.pair(layer, "kernel_size", kernel_size)
-        self.stride = checks.pair(layer, "stride", stride)
-        self.dilation = checks.pair(layer, "dilation", dilation)
-        self.groups = checks.whole(layer, "groups", groups)
-        checks.divides(
+        self.in_channels = integer(layer, "in_channels", in_channels)
+        self.out_channels = integer(layer, "out_channels", out_channels)
+        self.kernel_size = pair(layer, "kernel_size", kernel_size, 1)
+        self.stride = pair(layer, "stride", stride, 1)
+        self.dilation = pair(layer, "dilation", dilation, 1)
+        self.groups = integer(layer, "groups", groups)
+        checks.check_groups(
             layer, self.groups, in_channels=self.in_channels, out_channels=self.out_channels
         )
 
@@ -108,19 +111,11 @@ class Conv2d(_Conv):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
-        self.padding = self._checked_padding(padding)
-        self._make_parameters((self.out_channels, self.in_channels // self.groups), bias, rng)
-
-    def _checked_padding(self, padding: IntPair | str) -> tuple[int, int] | str:
+        self.padding = padding
         if not isinstance(padding, str):
-            return checks.pair("Conv2d", "padding", padding, least=0)
-        checks.one_of("Conv2d", "padding", padding, ("same", "valid"))
-        if padding == "same" and self.stride != (1, 1):
-            raise ValueError(
-                f"Conv2d: padding='same' needs stride=1, got stride={self.stride}; with a stride, "
-                "give the padding as a number, such as kernel_size // 2"
-            )
-        return padding
+            self.padding = pair("Conv2d", "padding", padding, 0)
+        conv_padding(self.padding, self.kernel_size, self.stride, self.dilation)  # refuses
+        self._make_parameters((self.out_channels, self.in_channels // self.groups), bias, rng)
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)
@@ -166,16 +161,10 @@ class ConvTranspose2d(_Conv):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
-        self.padding = checks.pair("ConvTranspose2d", "padding", padding, least=0)
-        self.output_padding = checks.pair(
-            "ConvTranspose2d", "output_padding", output_padding, least=0
-        )
-        for extra, stride_, dilation_ in zip(self.output_padding, self.stride, self.dilation):
-            if extra >= max(stride_, dilation_):
-                raise ValueError(
-                    f"ConvTranspose2d: output_padding={self.output_padding} must be smaller than "
-                    f"stride={self.stride} or dilation={self.dilation}"
-                )
+        layer = "ConvTranspose2d"
+        self.padding = pair(layer, "padding", padding, 0)
+        self.output_padding = pair(layer, "output_padding", output_padding, 0)
+        check_output_padding(layer, output_padding, self.output_padding, self.stride, self.dilation)
         self._make_parameters((self.in_channels, self.out_channels // self.groups), bias, rng)
 
     def forward(self, x: Tensor) -> Tensor:

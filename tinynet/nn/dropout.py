@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet import ops
-from tinynet.nn import checks
 from tinynet.nn.module import Module
+from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
 
 
@@ -20,17 +20,16 @@ class Dropout(Module):
     overfitting". Raises ValueError for p outside 0 to 1.
     """
 
+    _shown = ("p",)
+
     def __init__(
         self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None
     ) -> None:
         super().__init__()
-        self.p = checks.within("Dropout", "p", p, 0, 1)
+        check_probability("Dropout", p)
+        self.p = float(p)
         self.inplace = inplace
         self.rng = rng
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.dropout(x, self.p, self.training, self.rng)
-
-    def extra_repr(self) -> str:
-        """The probability."""
-        return f"p={self.p}"

@@ -21,6 +21,14 @@ from tinynet.autograd import wrap
 from tinynet.errors import DataError, ShapeError, unknown_name
 from tinynet.tensor import Tensor, as_array
 
+__all__ = [
+    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "conv2d", "conv_transpose2d", "cross_entropy", "dropout",
+    "elu", "gelu", "huber_loss", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax",
+    "max_pool2d", "mse_loss", "nll_loss", "one_hot", "pad", "relu", "sigmoid", "silu",
+    "smooth_l1_loss", "softmax", "softplus", "tanh",
+]  # fmt: skip
+
 Data: TypeAlias = Tensor | np.ndarray
 IntPair: TypeAlias = int | Sequence[int]
 
@@ -72,7 +80,7 @@ def tanh(input: Data) -> Tensor:
     return ops.tanh(input)
 
 
-def softmax(input: Data, dim: int) -> Tensor:
+def softmax(input: Data, dim: int = -1) -> Tensor:
     """Probabilities e^x / sum(e^x) along `dim`.
 
     >>> softmax(np.array([[0.0, 0.0]]), dim=1)
@@ -81,7 +89,7 @@ def softmax(input: Data, dim: int) -> Tensor:
     return ops.softmax(input, dim)
 
 
-def log_softmax(input: Data, dim: int) -> Tensor:
+def log_softmax(input: Data, dim: int = -1) -> Tensor:
     """log(softmax(x)) along `dim`, without its underflow."""
     return ops.log_softmax(input, dim)
 

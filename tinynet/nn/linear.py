@@ -11,6 +11,7 @@ from tinynet.nn import checks, init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.shapes import sizes
+from tinynet.ops.checks import check_float, integer
 from tinynet.tensor import Tensor
 
 
@@ -36,8 +37,8 @@ class Linear(Module):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.in_features = checks.whole("Linear", "in_features", in_features)
-        self.out_features = checks.whole("Linear", "out_features", out_features)
+        self.in_features = integer("Linear", "in_features", in_features)
+        self.out_features = integer("Linear", "out_features", out_features)
         self.weight = Parameter(np.empty((self.out_features, self.in_features), np.float32))
         self.bias = Parameter(np.empty(self.out_features, np.float32)) if bias else None
         self.reset_parameters(rng)
@@ -54,7 +55,7 @@ class Linear(Module):
     def _refuse(self, x: Tensor) -> None:
         title = f"Linear(in_features={self.in_features})"
         if x.shape[-1:] == (self.in_features,):
-            checks.check_float(title, x)
+            check_float(title, x)
         features = x.shape[-1] if x.shape else 0
         facts = [f"shape {x.shape}"]
         cure = f"Use in_features={features}." if features else "Give it (N, in_features)."

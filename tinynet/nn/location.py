@@ -1,7 +1,7 @@
 """Where a program is: which layer of which model is running, and which line of the user called it.
 
 Both are read off Python's own stack when somebody asks, so that a layer keeps no record and a
-program that asks nothing pays nothing.
+program that asks nothing has no cost.
 """
 
 from __future__ import annotations

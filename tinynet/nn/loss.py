@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet import ops
-from tinynet.nn import checks
 from tinynet.nn.module import Module
+from tinynet.ops.checks import within
+from tinynet.ops.loss import check_reduction
 from tinynet.tensor import Tensor
-
-REDUCTIONS = ("mean", "sum", "none")
 
 
 class _Loss(Module):
@@ -21,7 +20,8 @@ class _Loss(Module):
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        self.reduction = checks.one_of(type(self).__name__, "reduction", reduction, REDUCTIONS)
+        check_reduction(type(self).__name__, reduction)
+        self.reduction = reduction
 
     def extra_repr(self) -> str:
         """The reduction, if it is not the usual one."""
@@ -49,9 +49,7 @@ class CrossEntropyLoss(_Loss):
         super().__init__(reduction)
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
-        self.label_smoothing = checks.within(
-            "CrossEntropyLoss", "label_smoothing", label_smoothing, 0, 1
-        )
+        self.label_smoothing = within("CrossEntropyLoss", "label_smoothing", label_smoothing, 0, 1)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002 (PyTorch's name)
         return ops.cross_entropy(
@@ -105,7 +103,7 @@ class SmoothL1Loss(_Loss):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.beta = checks.within("SmoothL1Loss", "beta", beta, 0, float("inf"))
+        self.beta = within("SmoothL1Loss", "beta", beta, 0, float("inf"))
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         return ops.smooth_l1_loss(input, target, self.reduction, self.beta)

@@ -59,11 +59,11 @@ def asleep(model: Module) -> dict[str, Module]:
 
 def train_the_awake(model: Module) -> None:
     """`model.train()`, but layers that are asleep, and all below them, stay as they are."""
-    kept = [
+    before = [
         (module, mode_of(module)) for layer in asleep(model).values() for module in layer.modules()
     ]
     follow(model, True)
-    for module, mode in kept:
+    for module, mode in before:
         set_mode(module, mode)
 
 
@@ -78,7 +78,7 @@ def evaluating(model: Module) -> Iterator[Module]:
             scores = model(x)
     """
     before = _here.get()
-    modules = list(model.modules())  # kept: an id is of no other object as long as this lives
+    modules = list(model.modules())  # an id is of no other object as long as this lives
     try:
         _here.set({**(before or {}), **{id(module): mode_of(module) for module in modules}})
         model.eval()

@@ -17,65 +17,31 @@ names and kinds in the order of assignment, and everything else here is a walk o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinynet import autograd
-from tinynet.errors import CheckpointError, OutOfMemoryError, ShapeError, unknown_name
+from tinynet.errors import ShapeError, unknown_name
 from tinynet.nn import trail
+from tinynet.nn.hooks import ForwardHook, PreHook, RemovableHandle
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
-from tinynet.nn.states import check_mapping, hint, taken
+from tinynet.nn.states import LoadResult, load
 from tinynet.nn.trail import here
 from tinynet.tensor import Tensor, float32, float64
 
 Self = TypeVar("Self", bound="Module")
-ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
-PreHook = Callable[["Module", tuple[Any, ...]], Any]
 
 PARAMETER, BUFFER, TRANSIENT, MODULE = "parameter", "buffer", "transient buffer", "module"
-
-
-class LoadResult(NamedTuple):
-    """What `load_state_dict(strict=False)` left out: names, and for `mismatched` the reasons."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-    mismatched: list[str]
-
-
-class RemovableHandle:
-    """Takes a hook off again: `handle.remove()`, or `with module.register_...(hook): ...`."""
-
-    _numbers = itertools.count()
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self._hooks, self._number = hooks, next(self._numbers)
-        hooks[self._number] = hook
-
-    def remove(self) -> None:
-        """Take the hook off; a second time does nothing."""
-        self._hooks.pop(self._number, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.remove()
 
 
 class Module:
     """Base of all layers and models: subclass it, set layers as attributes, define `forward`."""
 
+    _shown: ClassVar[Sequence[str]] = ()  # the settings that `repr` shows
     _members: Mapping[str, str] = MappingProxyType({})
     _forward_hooks: Mapping[int, ForwardHook] = MappingProxyType({})
     _forward_pre_hooks: Mapping[int, PreHook] = MappingProxyType({})
@@ -101,13 +67,8 @@ class Module:
             calls = here.calls = []
         try:
             y = self.forward(*args, **kwargs)
-        except ShapeError as error:
-            trail.locate(error, self, args, calls, outermost)
-            raise
-        except MemoryError as error:
-            located = OutOfMemoryError.of(error)
-            trail.locate(located, self, args, calls, outermost)
-            raise located from error.__cause__
+        except (ShapeError, MemoryError) as error:
+            raise trail.located(error, self, args, calls, outermost) from error.__cause__
         finally:
             if outermost:
                 here.calls = None
@@ -421,39 +382,13 @@ class Module:
         Raises CheckpointError with the whole list of what is missing, unexpected, or does not
         fit. With strict=False what fits is loaded, and the rest is returned.
         """
-        check_mapping(state)
-        own = dict(self._named_state())
-        missing = [name for name in own if name not in state]
-        unexpected = [str(name) for name in state if name not in own]
-        mismatched: list[str] = []
-        fitting: list[tuple[Tensor, np.ndarray]] = []
-        for name, tensor in own.items():
-            if name in state:
-                try:
-                    fitting.append((tensor, taken(state, name, tensor.data)))
-                except ValueError as error:
-                    mismatched.append(f"{name}: {error}")
-        if strict and (missing or unexpected or mismatched):
-            raise CheckpointError(
-                f"load_state_dict: the state does not fit this {type(self).__name__}; "
-                "nothing was loaded"
-                + _listed("missing", missing)
-                + _listed("unexpected", unexpected)
-                + _listed("does not fit", mismatched)
-                + hint(own, state)
-                + "\nBuild the model with the arguments it was saved with, or pass strict=False "
-                "to load what fits."
-            )
-        for tensor, array in fitting:
-            np.copyto(tensor.data, array)
-            autograd.note_change(tensor.data)
-        return LoadResult(missing, unexpected, mismatched)
+        return load(type(self).__name__, dict(self._named_state()), state, strict)
 
     # ----- text -------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
         """The settings to show in `repr`, such as "in_features=2, out_features=3"."""
-        return ""
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
 
     def __repr__(self) -> str:
         lines = [f"({name}): {child!r}" for name, child in self.named_children()]
@@ -473,7 +408,3 @@ def not_a_layer(value: object) -> str:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _listed(title: str, names: list[str]) -> str:
-    return f"\n  {title} ({len(names)}): " + ", ".join(names) if names else ""

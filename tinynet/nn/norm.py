@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinynet import ops
+from tinynet.errors import ShapeError
 from tinynet.nn import checks, init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
+from tinynet.ops.checks import integer, positive, within
 from tinynet.tensor import Tensor
 
 
@@ -28,11 +30,9 @@ class _BatchNorm(Module):
     ) -> None:
         super().__init__()
         layer = type(self).__name__
-        self.num_features = checks.whole(layer, "num_features", num_features)
-        self.eps = checks.positive(layer, "eps", eps)
-        self.momentum = (
-            None if momentum is None else checks.within(layer, "momentum", momentum, 0, 1)
-        )
+        self.num_features = integer(layer, "num_features", num_features)
+        self.eps = positive(layer, "eps", eps)
+        self.momentum = None if momentum is None else within(layer, "momentum", momentum, 0, 1)
         self.affine = affine
         self.track_running_stats = track_running_stats
         self.weight = self.bias = None
@@ -171,11 +171,11 @@ class LayerNorm(Module):
         super().__init__()
         sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         if not sizes:
-            raise ValueError("LayerNorm: normalized_shape must name at least one size, got ()")
+            raise ShapeError("LayerNorm: normalized_shape must name at least one size, got ()")
         self.normalized_shape = tuple(
-            checks.whole("LayerNorm", "normalized_shape", size) for size in sizes
+            integer("LayerNorm", "normalized_shape", size) for size in sizes
         )
-        self.eps = checks.positive("LayerNorm", "eps", eps)
+        self.eps = positive("LayerNorm", "eps", eps)
         self.elementwise_affine = elementwise_affine
         self.weight = self.bias = None
         if elementwise_affine:

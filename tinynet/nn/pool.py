@@ -8,11 +8,12 @@ from typing import Any
 
 from tinynet import autograd, ops
 from tinynet.autograd import Array, differentiable
-from tinynet.nn import checks
 from tinynet.nn.activation import ReLU
 from tinynet.nn.conv import IntPair
 from tinynet.nn.module import Module
 from tinynet.nn.trail import here
+from tinynet.ops.pool import pool_arguments
+from tinynet.ops.windows import pair
 from tinynet.tensor import Tensor
 
 
@@ -23,20 +24,16 @@ class _Pool(Module):
         self, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, ceil_mode: bool
     ) -> None:
         super().__init__()
-        layer = type(self).__name__
-        self.kernel_size = checks.int_or_pair(layer, "kernel_size", kernel_size)
-        self.stride = checks.int_or_pair(
-            layer, "stride", self.kernel_size if stride is None else stride
-        )
-        self.padding = checks.int_or_pair(layer, "padding", padding, least=0)
+        kernel, step, margin = pool_arguments(type(self).__name__, kernel_size, stride, padding)
+        self.kernel_size = _as_given(kernel_size, kernel)
+        self.stride = _as_given(kernel_size if stride is None else stride, step)
+        self.padding = _as_given(padding, margin)
         self.ceil_mode = ceil_mode
-        kernel = checks.pair(layer, "kernel_size", self.kernel_size)
-        margin = checks.pair(layer, "padding", self.padding, least=0)
-        if any(2 * m > k for m, k in zip(margin, kernel)):
-            raise ValueError(
-                f"{layer}: padding={padding} must be at most half of kernel_size={kernel_size}, "
-                "or a window would hold nothing but padding"
-            )
+
+
+def _as_given(value: IntPair, both: tuple[int, int]) -> IntPair:
+    """A pair, or the one number that was given."""
+    return both if isinstance(value, (tuple, list)) else both[0]
 
 
 class MaxPool2d(_Pool):
@@ -54,6 +51,8 @@ class MaxPool2d(_Pool):
               [13., 15.]]]])
     """
 
+    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
     def __init__(
         self,
         kernel_size: IntPair,
@@ -63,7 +62,7 @@ class MaxPool2d(_Pool):
         ceil_mode: bool = False,
     ) -> None:
         super().__init__(kernel_size, stride, padding, ceil_mode)
-        self.dilation = checks.int_or_pair("MaxPool2d", "dilation", dilation)
+        self.dilation = _as_given(dilation, pair("MaxPool2d", "dilation", dilation, 1))
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         """relu: the input comes from a ReLU that leaves its work to the pool, see `fused`."""
@@ -77,13 +76,6 @@ class MaxPool2d(_Pool):
             relu,
         )
 
-    def extra_repr(self) -> str:
-        """All settings."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
-        )
-
 
 class AvgPool2d(_Pool):
     """The mean of each window; padding counts as 0.
@@ -91,6 +83,8 @@ class AvgPool2d(_Pool):
     Shapes as for MaxPool2d without dilation. count_include_pad: whether padding is counted in
     the number that the sum is divided by.
     """
+
+    _shown = ("kernel_size", "stride", "padding")
 
     def __init__(
         self,
@@ -113,10 +107,6 @@ class AvgPool2d(_Pool):
             self.count_include_pad,
         )
 
-    def extra_repr(self) -> str:
-        """Window, step and margin."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
 
 class AdaptiveAvgPool2d(Module):
     """The mean over as many windows as the output has places, whatever the size of the image.
@@ -125,25 +115,16 @@ class AdaptiveAvgPool2d(Module):
     pair keeps the size of the input. `AdaptiveAvgPool2d(1)` is the mean over the whole image.
     """
 
+    _shown = ("output_size",)
+
     def __init__(self, output_size: int | tuple[int | None, int | None]) -> None:
         super().__init__()
-        both = output_size if isinstance(output_size, (tuple, list)) else (output_size,)
-        for size in both:
-            if size is not None:
-                checks.whole("AdaptiveAvgPool2d", "output_size", size)
-        if len(both) > 2:
-            raise ValueError(
-                "AdaptiveAvgPool2d: output_size must be one number or a pair (vertical, "
-                f"horizontal), got {output_size!r}"
-            )
+        both = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+        pair("AdaptiveAvgPool2d", "output_size", [1 if n is None else n for n in both], 1)
         self.output_size = output_size
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.adaptive_avg_pool2d(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        """The size of the output."""
-        return f"output_size={self.output_size}"
 
 
 def fused(layers: Iterator[Module]) -> Iterator[Callable[[Any], Any]]:

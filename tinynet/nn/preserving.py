@@ -25,8 +25,8 @@ from tinynet.tensor import Tensor
 def preserving(model: Module) -> Iterator[Module]:
     """The model, which is afterwards bit for bit what it was before.
 
-    Inside, its parameters and buffers hold copies of their arrays and no gradients, and chance
-    comes from copies of the generators: tinynet's for this thread and any that a layer holds,
+    Inside, its parameters and buffers hold copies of their arrays and no gradients, and what is
+    drawn comes from copies of the generators: tinynet's for this thread and any that a layer holds,
     besides those of NumPy and Python. Attributes that a layer sets are set back; what it changes
     inside a list or dict of its own stays changed.
     """
@@ -41,7 +41,7 @@ def preserving(model: Module) -> Iterator[Module]:
             for name, value in before.items():
                 if isinstance(value, np.random.Generator):
                     module.__dict__[name] = copy.deepcopy(value)
-        with same_chance():
+        with preserving_generators():
             yield model
     finally:
         for module, before, members in attributes:
@@ -55,7 +55,7 @@ def preserving(model: Module) -> Iterator[Module]:
 
 
 @contextlib.contextmanager
-def same_chance() -> Iterator[None]:
+def preserving_generators() -> Iterator[None]:
     """What is drawn inside from the default generators is as if it had not been drawn."""
     state = tinynet_random._state
     own, of_numpy, of_python = state.generator, np.random.get_state(), random.getstate()

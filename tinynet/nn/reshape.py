@@ -18,6 +18,8 @@ class Flatten(Module):
     No memory is copied where the order of the elements allows it.
     """
 
+    _shown = ("start_dim", "end_dim")
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim = start_dim
@@ -26,10 +28,6 @@ class Flatten(Module):
     def forward(self, x: Tensor) -> Tensor:
         return flatten(x, self.start_dim, self.end_dim)
 
-    def extra_repr(self) -> str:
-        """The axes."""
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
 
 class Unflatten(Module):
     """Splits the axis `dim` into several: (N, C H W) -> (N, C, H, W).
@@ -37,6 +35,8 @@ class Unflatten(Module):
     unflattened_size: the new sizes; one may be -1 and is inferred.
     Raises ShapeError if they do not multiply to the old size.
     """
+
+    _shown = ("dim", "unflattened_size")
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
@@ -59,10 +59,6 @@ class Unflatten(Module):
                 f"{known}. Use sizes whose product is {x.shape[dim]}."
             )
         return x.reshape(*x.shape[:dim], *self.unflattened_size, *x.shape[dim + 1 :])
-
-    def extra_repr(self) -> str:
-        """The axis and its sizes."""
-        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
 class Identity(Module):

@@ -1,14 +1,62 @@
-"""What is given to `load_state_dict`: entries of any origin as arrays, and why they do not fit."""
+"""What `load_state_dict` does: takes arrays of any origin, or says why they do not fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinynet import autograd
+from tinynet.errors import CheckpointError
+from tinynet.tensor import Tensor
 
-def check_mapping(state: Any) -> None:
+
+class LoadResult(NamedTuple):
+    """What `load_state_dict(strict=False)` left out: names, and for `mismatched` the reasons."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+    mismatched: list[str]
+
+
+def load(
+    owner: str, own: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool
+) -> LoadResult:
+    """Write the values of `state` into the tensors `own` of a module; see `load_state_dict`."""
+    _check_mapping(state)
+    missing = [name for name in own if name not in state]
+    unexpected = [str(name) for name in state if name not in own]
+    mismatched: list[str] = []
+    fitting: list[tuple[Tensor, np.ndarray]] = []
+    for name, tensor in own.items():
+        if name in state:
+            try:
+                fitting.append((tensor, _taken(state, name, tensor.data)))
+            except ValueError as error:
+                mismatched.append(f"{name}: {error}")
+    if strict and (missing or unexpected or mismatched):
+        raise CheckpointError(
+            f"load_state_dict: the state does not fit this {owner}; "
+            "nothing was loaded"
+            + _listed("missing", missing)
+            + _listed("unexpected", unexpected)
+            + _listed("does not fit", mismatched)
+            + _hint(own, state)
+            + "\nBuild the model with the arguments it was saved with, or pass strict=False "
+            "to load what fits."
+        )
+    for tensor, array in fitting:
+        np.copyto(tensor.data, array)
+        autograd.note_change(tensor.data)
+    return LoadResult(missing, unexpected, mismatched)
+
+
+def _listed(title: str, names: list[str]) -> str:
+    return f"\n  {title} ({len(names)}): " + ", ".join(names) if names else ""
+
+
+def _check_mapping(state: Any) -> None:
     """TypeError, with the cure, for what is no mapping."""
     if isinstance(state, Mapping):
         return
@@ -20,7 +68,7 @@ def check_mapping(state: Any) -> None:
     raise TypeError(f"load_state_dict: a {type(state).__name__} is no state_dict; {cure}")
 
 
-def taken(state: Mapping[str, Any], name: str, own: np.ndarray) -> np.ndarray:
+def _taken(state: Mapping[str, Any], name: str, own: np.ndarray) -> np.ndarray:
     """An entry as an array of the shape and dtype of `own`. ValueError says why it cannot be one.
 
     Tensors of other frameworks are taken too, and need not be detached.
@@ -47,7 +95,7 @@ def taken(state: Mapping[str, Any], name: str, own: np.ndarray) -> np.ndarray:
     return cast
 
 
-def hint(own: Iterable[str], state: Mapping[str, Any]) -> str:
+def _hint(own: Iterable[str], state: Mapping[str, Any]) -> str:
     """Where the names that were looked for seem to be, as a line; empty if that is not known."""
     names = list(own) or [""]
     ours = [str(name) for name in state if str(name).endswith(names[0])]

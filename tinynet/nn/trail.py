@@ -49,27 +49,29 @@ def shape_of(value: Any) -> Shape:
     return None
 
 
-def locate(
-    error: ShapeError | OutOfMemoryError,
+def located(
+    error: ShapeError | MemoryError,
     module: Module,
     args: tuple[Any, ...],
     calls: list[Call],
     outermost: bool,
-) -> None:
-    """Tell the error that it passes `module`, which was called with `args`."""
-    if not error.passed:
-        if isinstance(error, InputError) and calls and calls[-1][2] == error.shape:
-            error.came_after(*calls[-1][:2])
+) -> ShapeError | OutOfMemoryError:
+    """The error, which now knows that it passes `module`, called with `args`."""
+    told = error if isinstance(error, ShapeError) else OutOfMemoryError.of(error)
+    if not told.passed:
+        if isinstance(told, InputError) and calls and calls[-1][2] == told.shape:
+            told.came_after(*calls[-1][:2])
     else:
-        inner = error.passed[-1][0]
+        inner = told.passed[-1][0]
         name = next((name for name, child in module.named_modules() if child is inner), "")
-        error.layers[-1] = (name, error.layers[-1][1])
-    error.layers.append(("", type(module).__name__))
-    error.passed.append((module, shape_of(args), _maker(args)))
+        told.layers[-1] = (name, told.layers[-1][1])
+    told.layers.append(("", type(module).__name__))
+    told.passed.append((module, shape_of(args), _maker(args)))
     if outermost:
-        if isinstance(error, ShapeError) and not _is_leaf(module):
-            error.trail = _lines(error, module, calls)
-        error.passed.clear()
+        if isinstance(told, ShapeError) and not _is_leaf(module):
+            told.trail = _lines(told, module, calls)
+        told.passed.clear()
+    return told
 
 
 def _maker(args: tuple[Any, ...]) -> str:

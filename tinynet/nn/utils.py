@@ -112,8 +112,8 @@ def _listed(owner: str, parameters: Any) -> list[Tensor]:
 def _gradients(owner: str, parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
     """The gradients of the parameters that have one, each parameter once."""
     each = [parameters] if isinstance(parameters, Tensor) else parameters
-    once = {id(p): p for p in _listed(owner, each)}
-    return [p.grad.data for p in once.values() if p.grad is not None]
+    distinct = {id(p): p for p in _listed(owner, each)}
+    return [p.grad.data for p in distinct.values() if p.grad is not None]
 
 
 def _norm(values: np.ndarray, p: float) -> float:

@@ -1,13 +1,20 @@
-"""What operations ask of their inputs before they compute anything."""
+"""What operations, and the layers made of them, ask of their inputs and settings.
+
+owner: the operation or the layer, for the message.
+"""
 
 from __future__ import annotations
 
 import math
+import operator
+from typing import Any
 
 import numpy as np
 
+from tinynet.errors import ShapeError
 
-def check_float(op: str, x: np.ndarray) -> None:
+
+def check_float(op: str, x: Any) -> None:
     """TypeError unless the elements of x are floats."""
     if x.dtype.kind != "f":
         raise TypeError(
@@ -41,3 +48,39 @@ def _complain(op: str, name: str, values: np.ndarray, bad: np.ndarray, what: str
             "diverged (use a smaller learning rate, or nn.utils.clip_grad_norm_), or something "
             "before it took the log of 0, divided by 0 or read such data."
         )
+
+
+def integer(owner: str, name: str, value: Any, least: int = 1) -> int:
+    """`value` as an int of at least `least`; TypeError or ShapeError otherwise."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{owner}: {name} must be an integer, got {value!r}") from None
+    if number < least:
+        raise ShapeError(f"{owner}: {name} must be at least {least}, got {number}")
+    return number
+
+
+def within(owner: str, name: str, value: Any, low: float, high: float) -> float:
+    """`value` if low <= value <= high; ValueError otherwise."""
+    if not low <= value <= high:
+        limits = f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
+        raise ValueError(f"{owner}: {name} must be {limits}, got {value!r}")
+    return float(value)
+
+
+def positive(owner: str, name: str, value: Any) -> float:
+    """`value` if it is larger than 0; ValueError otherwise."""
+    if not value > 0:
+        raise ValueError(f"{owner}: {name} must be more than 0, got {value!r}")
+    return float(value)
+
+
+def one_of(owner: str, name: str, value: Any, known: tuple[str, ...]) -> str:
+    """`value` if it is one of the words in `known`; ValueError otherwise."""
+    if value not in known:
+        words = " or ".join(repr(word) for word in known)
+        raise ValueError(f"{owner}: {name} must be {words}, got {value!r}")
+    return str(value)

@@ -113,11 +113,7 @@ def conv_transpose2d(
     _check_bias(op, b, O)
     stride, dilation = pair(op, "stride", stride, 1), pair(op, "dilation", dilation, 1)
     margin, extra = pair(op, "padding", padding, 0), pair(op, "output_padding", output_padding, 0)
-    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
-        raise ShapeError(
-            f"{op}: output_padding={output_padding} must be smaller than stride {stride} or "
-            f"dilation {dilation}. Use output_padding={max(*stride, *dilation) - 1} or less."
-        )
+    check_output_padding(op, output_padding, extra, stride, dilation)
     size: Pair = tuple(
         (n - 1) * s - 2 * m + span(k, d) + e
         for n, s, m, k, d, e in zip(x.shape[2:], stride, margin, w.shape[2:], dilation, extra)
@@ -144,6 +140,17 @@ def conv_transpose2d(
     return y, dx, dw, lambda dy: dy.sum((0, 2, 3))
 
 
+def check_output_padding(
+    op: str, output_padding: IntPair, extra: Pair, stride: Pair, dilation: Pair
+) -> None:
+    """ShapeError unless it is smaller than stride or dilation; extra: the same as a pair."""
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
+        raise ShapeError(
+            f"{op}: output_padding={output_padding} must be smaller than stride {stride} or "
+            f"dilation {dilation}. Use output_padding={max(*stride, *dilation) - 1} or less."
+        )
+
+
 @memoized
 def _geometry(
     x: tuple[int, ...],
@@ -156,7 +163,7 @@ def _geometry(
     """The geometry of a convolution of these shapes, its settings checked."""
     _check_channels("conv2d", x, w, groups)
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
-    edges = _edges(padding, (w[2], w[3]), stride, dilation)
+    edges = conv_padding(padding, (w[2], w[3]), stride, dilation)
     g = Geometry.of((x[2], x[3]), (w[2], w[3]), stride, edges, dilation, groups)
     check_fits("conv2d", g)
     return g
@@ -184,8 +191,8 @@ def _check_bias(op: str, b: Array, O: int) -> None:
         raise ShapeError(f"{op}: the bias has shape {np.shape(b)}, {O} filters need ({O},){cure}")
 
 
-def _edges(padding: IntPair | str, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:
-    """Padding as ((top, bottom), (left, right))."""
+def conv_padding(padding: IntPair | str, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:
+    """Padding as ((top, bottom), (left, right)); ShapeError where "same" does not go."""
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":

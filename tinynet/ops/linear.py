@@ -87,7 +87,7 @@ def linear(x: Array, w: Array, b: Array = None) -> Op:
 
     Shapes: x (..., I), w (O, I), b (O) or None -> y (..., O).
     Gradients: dx = dy w; dw = dy^T x, summed over all leading axes; db = dy, likewise.
-    A batch that lies transposed in memory (batch last) gives a result that lies so too.
+    A batch-last input gives a batch-last result.
     Keeps x and w. Raises ShapeError if the sizes of x and w differ.
     """
     if x.ndim == 0 or w.ndim != 2 or x.shape[-1] != w.shape[1]:
@@ -110,14 +110,14 @@ def linear(x: Array, w: Array, b: Array = None) -> Op:
         return matmul_2d(w.T, dy.T).T if batch_last else _product(dy, w)
 
     def dw(dy: Array) -> Array:
-        slopes, inputs = _rows(dy), _rows(x)
+        dy, inputs = _rows(dy), _rows(x)
         if len(inputs) == 1:
-            return kernels.current.outer(slopes[0], inputs[0])
-        return matmul_2d(slopes.T, inputs)
+            return kernels.current.outer(dy[0], inputs[0])
+        return matmul_2d(dy.T, inputs)
 
     def db(dy: Array) -> Array:
-        slopes = _rows(dy)
-        return slopes[0] if len(slopes) == 1 else np.add.reduce(slopes, 0)
+        dy = _rows(dy)
+        return dy[0] if len(dy) == 1 else np.add.reduce(dy, 0)
 
     return y, dx, dw, db
 

@@ -11,6 +11,7 @@ first place where a training gone wrong shows, and the last before it reaches ev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -19,10 +20,11 @@ from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import DataError, ShapeError, unknown_name
 from tinynet.kernels.layout import places
-from tinynet.ops.checks import check_finite, check_float
+from tinynet.ops.checks import check_finite, check_float, positive, within
 from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
+REDUCTIONS = ("mean", "sum", "none")
 
 
 # ----- classes ------------------------------------------------------------------------------------
@@ -61,13 +63,12 @@ def cross_entropy(
     target = np.asarray(target)
     axis = _class_axis(op, x)
     w = _class_weights(op, class_weight, x, axis)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{op}: label_smoothing must be from 0 to 1, got {label_smoothing}")
+    within(op, "label_smoothing", label_smoothing, 0, 1)
     soft = target.dtype.kind == "f" and target.shape == x.shape
     if soft or label_smoothing:
         return _soft_cross_entropy(x, target, w, axis, ignore_index, reduction, label_smoothing)
-    labels, kept = _labels(op, target, x, axis, ignore_index)
-    row, number = _row_weights(labels, kept, w)
+    labels, counted = _labels(op, target, x, axis, ignore_index)
+    row, number = _row_weights(labels, counted, w)
     losses, p = kernels.current.label_losses(x, labels, axis)  # (N, ...) and (N, C, ...)
     y, share = _reduced(op, _weighted(losses, row), reduction, number)
     check_finite(op, y, input=x)
@@ -95,18 +96,18 @@ def _soft_cross_entropy(
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is looked into at the end
         z = x - np.maximum.reduce(x, axis, keepdims=True)
     log_p = z - np.log(np.add.reduce(np.exp(z), axis, keepdims=True))
-    kept = None
+    counted = None
     number: float = x.size // C
     if target.dtype.kind == "f" and target.shape == x.shape:
         t = target
     else:  # smoothed labels
-        labels, kept = _labels("cross_entropy", target, x, axis, ignore_index)
-        number = _row_weights(labels, kept, w)[1]
+        labels, counted = _labels("cross_entropy", target, x, axis, ignore_index)
+        number = _row_weights(labels, counted, w)[1]
         t = np.zeros_like(x)
         t[places(labels)] = 1
     m = ((1 - label_smoothing) * t + label_smoothing / C) * (1 if w is None else w)  # (N, C, ...)
-    if kept is not None:
-        m *= np.expand_dims(kept, axis)
+    if counted is not None:
+        m *= np.expand_dims(counted, axis)
     with np.errstate(invalid="ignore"):  # 0 * -inf is NaN, which is looked into next
         losses = -(m * log_p).sum(axis=axis)  # (N, ...)
     y, share = _reduced("cross_entropy", losses, reduction, number)
@@ -143,8 +144,8 @@ def nll_loss(
     op = "nll_loss"
     axis = _class_axis(op, x)
     w = _class_weights(op, class_weight, x, axis)
-    labels, kept = _labels(op, np.asarray(target), x, axis, ignore_index)
-    row, number = _row_weights(labels, kept, w)
+    labels, counted = _labels(op, np.asarray(target), x, axis, ignore_index)
+    row, number = _row_weights(labels, counted, w)
     own = places(labels)
     y, share = _reduced(op, _weighted(-x[own], row), reduction, number)
     check_finite(op, y, input=x)
@@ -190,12 +191,11 @@ def smooth_l1_loss(x: Array, target: Array, reduction: str = "mean", beta: float
     """Absolute error with its kink rounded off: with d = x - target,
 
     d^2 / (2 beta) where |d| < beta, else |d| - beta / 2. For beta = 0 it is `l1_loss`.
-    Gradients: dx = dy d / beta, limited to -1 and 1; value and slope both meet at |d| = beta.
+    Gradients: dx = dy d / beta, limited to -1 and 1; value and derivative both meet at |d| = beta.
     dtarget = -dx. Shapes, what is kept and errors are those of `mse_loss`; ValueError for a
     negative beta. Source: Girshick, "Fast R-CNN", arXiv:1504.08083.
     """
-    if beta < 0:
-        raise ValueError(f"smooth_l1_loss: beta must be 0 or more, got {beta}")
+    within("smooth_l1_loss", "beta", beta, 0, math.inf)
     if beta == 0:
         return _of_difference("smooth_l1_loss", x, target, reduction, np.abs, np.sign)
 
@@ -204,10 +204,10 @@ def smooth_l1_loss(x: Array, target: Array, reduction: str = "mean", beta: float
         inner = np.minimum(size, beta)
         return inner * (size - 0.5 * inner) / beta  # (size - beta/2) where size > beta
 
-    def slope(d: Array) -> Array:
+    def derivative(d: Array) -> Array:
         return np.clip(d / beta, -1, 1)
 
-    return _of_difference("smooth_l1_loss", x, target, reduction, value, slope)
+    return _of_difference("smooth_l1_loss", x, target, reduction, value, derivative)
 
 
 @differentiable
@@ -220,18 +220,17 @@ def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 
     errors are those of `mse_loss`; ValueError for a delta that is not positive.
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
-    if not delta > 0:
-        raise ValueError(f"huber_loss: delta must be more than 0, got {delta}")
+    positive("huber_loss", "delta", delta)
 
     def value(d: Array) -> Array:
         size = np.abs(d)
         inner = np.minimum(size, delta)
         return inner * (size - 0.5 * inner)
 
-    def slope(d: Array) -> Array:
+    def derivative(d: Array) -> Array:
         return np.clip(d, -delta, delta)
 
-    return _of_difference("huber_loss", x, target, reduction, value, slope)
+    return _of_difference("huber_loss", x, target, reduction, value, derivative)
 
 
 def _of_difference(
@@ -240,7 +239,7 @@ def _of_difference(
     target: Array,
     reduction: str,
     value: Callable[[Array], Array],
-    slope: Callable[[Array], Array],
+    derivative: Callable[[Array], Array],
 ) -> Op:
     """The loss f(x - target) from f and its derivative: dx = share(dy) f', dtarget = -dx."""
     x, target = _same_shape(op, x, target)
@@ -249,7 +248,7 @@ def _of_difference(
     check_finite(op, y, input=x, target=target)
 
     def dx(dy: Array) -> Array:
-        return share(dy) * slope(d)
+        return share(dy) * derivative(d)
 
     return y, dx, lambda dy: -dx(dy)
 
@@ -350,8 +349,7 @@ def _reduced(
         return losses, lambda dy: dy
     if reduction == "sum":
         return losses.sum(), lambda dy: dy
-    if reduction != "mean":
-        raise unknown_name(f"reduction of {op}", reduction, ("mean", "sum", "none"))
+    check_reduction(op, reduction)
     n = losses.size if number is None else number
     if losses.size == 0:
         raise ShapeError(
@@ -365,6 +363,12 @@ def _reduced(
             "reduction='sum', which gives 0."
         )
     return losses.sum() / n, lambda dy: dy / n
+
+
+def check_reduction(owner: str, reduction: str) -> None:
+    """ValueError unless it is one of the three."""
+    if reduction not in REDUCTIONS:
+        raise unknown_name(f"reduction of {owner}", reduction, REDUCTIONS)
 
 
 def _weighted(values: Array, row: np.ndarray | None) -> Array:
@@ -407,7 +411,7 @@ def _class_weights(op: str, weight: Array, x: np.ndarray, axis: int) -> np.ndarr
 def _labels(
     op: str, target: np.ndarray, x: np.ndarray, axis: int, ignore_index: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """(labels, kept): labels fit for indexing, 0 where ignored; kept is None if none is ignored.
+    """(labels, counted): labels fit for indexing, 0 where ignored; counted: None if all count.
 
     Raises TypeError, ShapeError or DataError for what are no labels of the classes of x.
     """
@@ -419,10 +423,10 @@ def _labels(
     if ignore_index < 0 and np.maximum.reduce(_unsigned(target), None) < C:
         return target, None
     lowest, highest = int(target.min()), int(target.max())
-    kept = None
+    counted = None
     if lowest <= ignore_index <= highest:
-        kept = target != ignore_index
-        target = np.where(kept, target, 0)
+        counted = target != ignore_index
+        target = np.where(counted, target, 0)
         lowest, highest = int(target.min()), int(target.max())
     if lowest < 0 or highest >= C:
         wrong = np.argwhere((target < 0) | (target >= C))[0]
@@ -435,7 +439,7 @@ def _labels(
             f"{op}: label {value} at index {first} is out of range: the input of shape {x.shape} "
             f"has {C} classes, so labels go from 0 to {C - 1}{hint}. {cure}."
         )
-    return target, kept
+    return target, counted
 
 
 def _unsigned(labels: np.ndarray) -> np.ndarray:
@@ -475,13 +479,13 @@ def _no_labels(op: str, target: np.ndarray, x: np.ndarray, axis: int) -> Excepti
 
 
 def _row_weights(
-    labels: np.ndarray, kept: np.ndarray | None, w: np.ndarray | None
+    labels: np.ndarray, counted: np.ndarray | None, w: np.ndarray | None
 ) -> tuple[np.ndarray | None, float]:
     """The weight of each label (None if all are 1), and their sum, by which the mean divides."""
     if w is None:
-        return kept, labels.size if kept is None else int(kept.sum())
+        return counted, labels.size if counted is None else int(counted.sum())
     row = w.ravel()[labels]
-    row = row if kept is None else row * kept
+    row = row if counted is None else row * counted
     return row, float(row.sum())
 
 

@@ -75,7 +75,7 @@ def avg_pool2d(
     """
     op = "avg_pool2d"
     check_image(op, x)
-    kernel, stride, margin = _arguments(op, kernel_size, stride, padding)
+    kernel, stride, margin = pool_arguments(op, kernel_size, stride, padding)
     g = _geometry(op, x.shape[2:], kernel, stride, margin, ONE, ceil_mode)
     counts = [_count(g, axis, margin[axis], count_include_pad) for axis in (0, 1)]
     share = (1.0 / np.outer(*counts)).astype(x.dtype)  # (OH, OW)
@@ -149,14 +149,15 @@ def max_pool_geometry(
     ceil_mode: bool,
 ) -> Geometry:
     """The geometry of a max-pool, its settings checked."""
-    kernel, stride, margin = _arguments("max_pool2d", kernel_size, stride, padding)
+    kernel, stride, margin = pool_arguments("max_pool2d", kernel_size, stride, padding)
     dilation = pair("max_pool2d", "dilation", dilation, 1)
     return _geometry("max_pool2d", size, kernel, stride, margin, dilation, ceil_mode)
 
 
-def _arguments(
+def pool_arguments(
     op: str, kernel_size: IntPair, stride: IntPair | None, padding: IntPair
 ) -> tuple[Pair, Pair, Pair]:
+    """(kernel, stride, padding) as pairs; ShapeError for a padding above half of the kernel."""
     kernel = pair(op, "kernel_size", kernel_size, 1)
     steps = kernel if stride is None else pair(op, "stride", stride, 1)
     margin = pair(op, "padding", padding, 0)

@@ -1,4 +1,4 @@
-"""Operations with chance in them. The dice are always a generator that is passed in."""
+"""Random operations. What they draw comes from a generator that is passed in."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 Op = tuple[Array, ...]
 
 
+def check_probability(owner: str, p: float) -> None:
+    """ValueError unless 0 <= p <= 1."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{owner}: p is the probability to drop, from 0 to 1, got {p}")
+
+
 def dropout(
     x: Array, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None
 ) -> Tensor:
@@ -32,8 +38,7 @@ def dropout(
     Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout", JMLR 15, 2014.
     Raises ValueError for p outside 0 to 1, TypeError for integers.
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p is the probability to drop, from 0 to 1, got {p}")
+    check_probability("dropout", p)
     if training and p > 0:
         return _dropout(x, p, default_rng(rng))
     return x if isinstance(x, Variable) else wrap(x)  # type: ignore[return-value]

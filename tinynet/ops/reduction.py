@@ -101,8 +101,8 @@ def std(x: Array, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> O
     y = np.sqrt((centred * centred).sum(axis=axis, keepdims=keepdims) / free)
 
     def dx(dy: Array) -> Array:
-        slope = dy / (np.where(y == 0, 1, y) * free)  # x - m is 0 wherever y is
-        return _spread(slope, axis, keepdims) * centred
+        share = dy / (np.where(y == 0, 1, y) * free)  # x - m is 0 wherever y is
+        return _spread(share, axis, keepdims) * centred
 
     return y, dx
 
@@ -141,12 +141,12 @@ def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A00
 def _to_winner(arg: Array, x: Array, axis: Axis, dy: Array) -> Array:
     """Zeros in the shape of x with each element of dy at the place that `arg` finds."""
     reduced = axes_of("max", x, axis)
-    kept = tuple(a for a in range(x.ndim) if a not in reduced)
-    order = kept + reduced
-    last = x.transpose(order)  # (kept..., reduced...)
-    outer = last.shape[: len(kept)]
-    n = math.prod(last.shape[len(kept) :])
-    winner = np.expand_dims(arg(last.reshape(*outer, n), axis=-1), -1)  # (kept..., 1)
+    rest = tuple(a for a in range(x.ndim) if a not in reduced)
+    order = rest + reduced
+    last = x.transpose(order)  # (rest..., reduced...)
+    outer = last.shape[: len(rest)]
+    n = math.prod(last.shape[len(rest) :])
+    winner = np.expand_dims(arg(last.reshape(*outer, n), axis=-1), -1)  # (rest..., 1)
     dx = np.zeros((*outer, n), dy.dtype)
     np.put_along_axis(dx, winner, dy.reshape(*outer, 1), -1)
     return dx.reshape(last.shape).transpose(np.argsort(order))

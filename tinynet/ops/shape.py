@@ -162,13 +162,13 @@ def _cat(*xs: Array, dim: int = 0) -> Op:
             f"axes; got shapes {shapes}. {_cat_cure([x.shape for x in xs])}"
         ) from error
     before = (slice(None),) * (dim % y.ndim)
-    pulls = []
+    vjps = []
     start = 0
     for x in xs:
         part = (*before, slice(start, start + x.shape[dim]))
-        pulls.append(lambda dy, part=part: dy[part])
+        vjps.append(lambda dy, part=part: dy[part])
         start += x.shape[dim]
-    return (y, *pulls)
+    return (y, *vjps)
 
 
 def _cat_cure(shapes: list[tuple[int, ...]]) -> str:

@@ -28,11 +28,11 @@ from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-import tinynet
 from tinynet import npy
 from tinynet.errors import CheckpointError
 from tinynet.training.files import atomic_write
 from tinynet.training.foreign import fault
+from tinynet.version import __version__
 
 FORMAT = "tinynet checkpoint"
 VERSION = 2
@@ -73,7 +73,7 @@ def write_archive(
 def versions() -> dict[str, str]:
     """The versions that wrote a file."""
     return {
-        "tinynet": tinynet.__version__,
+        "tinynet": __version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
     }

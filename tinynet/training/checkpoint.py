@@ -27,8 +27,8 @@ from tinynet import models
 from tinynet.data import Compose, Normalize, ToFloat
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
-from tinynet.nn.module import LoadResult
 from tinynet.nn.parameter import at_most
+from tinynet.nn.states import LoadResult
 from tinynet.training import safetensors
 from tinynet.training.archive import MANIFEST, read_archive, write_archive
 from tinynet.training.foreign import is_zip
