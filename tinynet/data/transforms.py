@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import ShapeError
+from tinynet.errors import ShapeError, check_function
 from tinynet.random import default_rng
 
 
@@ -24,6 +24,13 @@ def apply_transform(
 ) -> np.ndarray:
     """Apply a Transform, which takes the generator, or a plain function of the batch alone."""
     return transform(x, rng) if isinstance(transform, Transform) else transform(x)
+
+
+def check_transform(owner: str, name: str, value: Any) -> Any:
+    """`value` itself. Raises TypeError unless it is a transform, a function of the batch or None."""
+    if value is not None:
+        check_function(owner, name, value, "data.ToFloat()")
+    return value
 
 
 class Transform:
@@ -63,6 +70,8 @@ class Compose(Transform):
 
     def __init__(self, transforms: Sequence[Callable[..., np.ndarray]]) -> None:
         self.transforms = list(transforms)
+        for transform in self.transforms:
+            check_function("Compose", "each of them", transform, "ToFloat()")
 
     def check(self, x: np.ndarray) -> None:
         """Each transform checks what reaches it."""

@@ -49,7 +49,7 @@ class Run:
     epoch: the number of the epoch under way, from 1. step: the optimizer steps done so far, over
     all epochs. so_far: where the epoch under way stands; without steps between two epochs. losses:
     the loss of every step. about: what a checkpoint should know besides the weights (class names,
-    normalisation, ...). stop: set it to a reason, and training ends after this epoch. saved: the
+    normalisation, ...). arguments: what `fit` was given, in words. stop: set it to a reason, and training ends after this epoch. saved: the
     checkpoint that was written last. resumed: whether it went on from a checkpoint. notes: lines
     for the user to read before the first epoch.
     """
@@ -65,6 +65,7 @@ class Run:
     clip_grad_norm: float | None = None
     seed: int | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, str] = field(default_factory=dict)
     callbacks: list[Callback] = field(default_factory=list)
     history: History = field(default_factory=History)
     losses: array[float] = field(default_factory=lambda: array("d"))

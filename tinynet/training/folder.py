@@ -52,9 +52,6 @@ class RunFolder(Callback):
         keep_every: int | None = None,
         save_every: int | None = None,
     ) -> None:
-        for name, value in (("keep_every", keep_every), ("save_every", save_every)):
-            if value is not None and value < 1:
-                raise ValueError(f"fit: {name} must be 1 or more, got {value}")
         self.folder = Path(folder)
         self.keep_every = keep_every
         self.save_every = save_every
