@@ -477,7 +477,7 @@ def test_silence_is_silent(few, capsys):
         ({"epochs": 0}, ValueError, "epochs must be 1 or more, got 0"),
         ({"optimizer": "sdg"}, ValueError, "did you mean 'sgd'"),
         ({"schedule": "onecicle"}, ValueError, "did you mean 'onecycle'"),
-        ({"early_stopping": 0}, ValueError, "patience must be 1 epoch or more, got 0"),
+        ({"early_stopping": 0}, ValueError, "patience must be 1 or more, got 0"),
         ({"batch_size": 0}, ValueError, "batch_size must be 1 or more"),
         ({"validate": 3}, TypeError, "expected a dataset or batches"),
     ],

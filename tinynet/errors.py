@@ -149,7 +149,7 @@ def whole_number(owner: str, name: str, value: Any, least: int = 0) -> int:
 def check_function(owner: str, name: str, value: Any, example: str) -> None:
     """Raise TypeError unless `value` can be called; a class is none, but what it makes may be."""
     if isinstance(value, type) or not callable(value):
-        made = f"; make one of the class: {value.__name__}()" if isinstance(value, type) else ""
+        made = f"; make one of the class: {value.__name__}(...)" if isinstance(value, type) else ""
         raise TypeError(
             f"{owner}: {name} must be a function, such as {example}; got {value!r:.60}{made}"
         )

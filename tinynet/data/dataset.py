@@ -170,7 +170,7 @@ class Subset(Dataset):
 
 def take(dataset: Examples, indices: np.ndarray, rng: np.random.Generator | None = None) -> Arrays:
     """The examples at `indices` (B,) of any dataset as a tuple of arrays of B rows each."""
-    if isinstance(dataset, Batched):
+    if isinstance(dataset, Batched) and not hasattr(dataset, "dtype"):  # which an array has
         return dataset.take(indices, rng)
     return collate([dataset[int(i)] for i in indices])
 

@@ -31,7 +31,7 @@ from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run
 from tinynet.training.checkpoint import Checkpoint, read
 from tinynet.training.files import remove_stale
 from tinynet.training.folder import BEST, LAST, RunFolder, clear, locked
-from tinynet.training.history import VALIDATION, History, Record
+from tinynet.training.history import History, Record
 from tinynet.training.loop import (
     DEFAULT_METRICS,
     DivergenceError,
@@ -45,7 +45,7 @@ from tinynet.training.loop import (
     parameters_of,
     train_epoch,
 )
-from tinynet.training.metrics import Metrics
+from tinynet.training.metrics import VALIDATION, Metrics
 from tinynet.training.progress import progress_callback
 from tinynet.training.setup import make_optimizer, make_schedule
 from tinynet.training.state import restore
@@ -126,6 +126,7 @@ def fit(
     """
     given = dict(locals())
     check_arguments(given)
+    epochs, seed = int(epochs), None if seed is None else int(seed)
     if seed is not None:
         manual_seed(seed)
     batches = _training_batches(train, batch_size, transform, augment, seed)

@@ -20,7 +20,8 @@ from pathlib import Path
 from tinynet.training.archive import read_manifest
 from tinynet.training.callbacks import Callback, Run, save_run
 from tinynet.training.files import remove_stale
-from tinynet.training.history import VALIDATION, Record
+from tinynet.training.history import Record
+from tinynet.training.metrics import VALIDATION
 from tinynet.training.signals import Interrupted, StopSignals
 
 if sys.platform == "win32":

@@ -111,11 +111,11 @@ def train_epoch(
     """Improve the model by one optimizer step for each batch (x, target).
 
     Returns the means of the loss and the metrics over the examples that count (see `evaluate`),
-    taken while the model was changing, and `lr`, the learning rate of the last step. clip_grad_norm: the largest norm that
-    the gradient of all that the optimizer moves may have. after_step(means so far) is called after
-    each step. epoch: the number to name in errors. so_far: kept up to date; one that has steps in
-    it is of an epoch that was interrupted, of which `batches` are the rest. Layers that were put
-    into evaluation mode by themselves stay in it.
+    taken while the model was changing, and `lr`, the learning rate of the last step.
+    clip_grad_norm: the largest norm that the gradient of all that the optimizer moves may have.
+    after_step(means so far) is called after each step. epoch: the number to name in errors. so_far:
+    kept up to date; one that has steps in it is of an epoch that was interrupted, of which
+    `batches` are the rest. Layers that were put into evaluation mode by themselves stay in it.
 
     Raises DivergenceError, before the step is made, if the loss is no finite number; ValueError if
     it does not depend on the weights; DataError if there is no batch, or one that is no pair;

@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinynet import nn
 from tinynet.errors import ShapeError, check_function
+from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
 
 Metric: TypeAlias = Callable[[Any, Any], float]
@@ -134,6 +136,8 @@ def as_number(what: str, value: Any) -> float:
     except (TypeError, ValueError, RuntimeError):
         shape = getattr(value, "shape", None)
         got = repr(value)[:60] if shape is None else f"{type(value).__name__} of shape {shape}"
+        if isinstance(value, (tuple, list)):
+            got = f"{type(value).__name__} of {len(value)}"
         cure = ": take its mean, .mean()" if shape else ""
         raise TypeError(f"{what} must return one number, got {got}{cure}") from None
 
@@ -141,20 +145,22 @@ def as_number(what: str, value: Any) -> float:
 def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
     """How much a batch of `size` weighs in a mean: by what the mean over it was divided.
 
-    For class labels that is how many are not -100. With `loss` it is as that loss counts, where
-    it tells: `ignore_index` and the `weight` of the classes are attributes of CrossEntropyLoss
-    and NLLLoss, and keywords of a functools.partial.
+    For class labels that is how many are not -100. A `loss` that is CrossEntropyLoss or NLLLoss, or
+    a functools.partial of their functions, counts by its `ignore_index` and class `weight`.
     """
     output, target = (x.data if isinstance(x, Tensor) else x for x in (output, target))
     if not (isinstance(output, np.ndarray) and are_classes(output, target)):
         return size
     labels = np.asarray(target)
-    settings = getattr(loss, "keywords", {})
-    ignored = settings.get("ignore_index", getattr(loss, "ignore_index", IGNORED))
-    weight = settings.get("weight", getattr(loss, "weight", None))
-    kept = labels[labels != ignored]
+    settings: dict[str, Any] = {}
+    if isinstance(loss, functools.partial) and loss.func in (F.cross_entropy, F.nll_loss):
+        settings = loss.keywords
+    elif isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)):
+        settings = {"ignore_index": loss.ignore_index, "weight": loss.weight}
+    kept = labels[labels != settings.get("ignore_index", IGNORED)]
+    weight = settings.get("weight")
     if weight is None:
-        return kept.size
+        return len(kept)
     return float(np.asarray(weight, np.float64)[kept].sum())
 
 
@@ -174,7 +180,7 @@ class Means:
     def add(self, count: float, values: Mapping[str, float]) -> None:
         """Add means over `count` examples; those over none are nothing."""
         for name, value in values.items() if count else ():
-            self.counts[name] = self.counts.get(name, 0) + count
+            self.counts[name] = self.counts.get(name, 0.0) + count
             self.sums[name] = self.sums.get(name, 0.0) + count * value
 
     def values(self) -> dict[str, float]:

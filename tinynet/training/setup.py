@@ -18,7 +18,8 @@ from typing import Any
 from tinynet import optim
 from tinynet.errors import unknown_name
 from tinynet.optim import Optimizer, lr_scheduler
-from tinynet.training.history import VALIDATION, Record, known_direction, monitored
+from tinynet.training.history import Record, known_direction, monitored
+from tinynet.training.metrics import VALIDATION
 
 BATCH, EPOCH = "batch", "epoch"  # after which a scheduler can take a step
 
@@ -186,8 +187,9 @@ def make_schedule(
         if step is None and _counts_to(schedule) > taken:
             warnings.warn(
                 f"fit: {kind} takes a step after every {chosen}, so {taken}, but counts to "
-                f"{_counts_to(schedule)}. If it counts {other}{'e' * (other == BATCH)}s, pass "
-                f"step={other!r}; if it is right as it is, step={chosen!r}",
+                f"{_counts_to(schedule)}, where it does not come. If it counts "
+                f"{'batches' if other == BATCH else 'epochs'}, pass step={other!r}; if it is right "
+                f"as it is, step={chosen!r}",
                 stacklevel=3,
             )
     return Schedule(schedule, chosen)

@@ -177,7 +177,8 @@ def _count(value: Any) -> int:
 def _so_far(saved: dict[str, Any]) -> EpochSoFar:
     so_far = EpochSoFar(_count(saved["steps"]), float(saved["loss"]), float(saved["lr"]))
     so_far.means.sums = {str(k): float(v) for k, v in saved["sums"].items()}
-    so_far.means.counts = {k: _count(saved["counts"][k]) for k in so_far.means.sums}
+    counts = saved["counts"] if "counts" in saved else dict.fromkeys(saved["sums"], saved["count"])
+    so_far.means.counts = {k: float(counts[k]) for k in so_far.means.sums}
     return so_far
 
 
