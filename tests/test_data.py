@@ -298,7 +298,10 @@ def test_training_measuring_and_predicting_see_the_same_images_and_targets():
     assert training.evaluate(model, DataLoader(dataset, 4), **options)["loss"] == pytest.approx(
         expected
     )
-    record = training.fit(model, dataset, 1, validate=dataset, lr=1e-9, progress=False, **options)
+    with pytest.warns(UserWarning, match="validation is on training data"):
+        record = training.fit(
+            model, dataset, 1, validate=dataset, lr=1e-9, progress=False, **options
+        )
     assert record[0]["loss"] == pytest.approx(expected)
     assert record[0]["validation_loss"] == pytest.approx(expected)
 

@@ -549,7 +549,7 @@ def test_the_recipe_suits_the_images(shape, model, flips):
         ("rotate:nan", 8, "'nan' is no number"),
         ("shift:", 8, "'' is no number"),
         ("shift:-1", 8, "0 or more"),
-        ("flip:2", 8, "p is a probability"),
+        ("flip:2", 8, "p must be a number from 0 to 1"),
     ],
 )
 def test_augmentations_that_make_no_sense_for_the_images_are_refused(text, side, words):

@@ -147,7 +147,7 @@ def test_flip_mirrors_about_p_of_the_images():
     assert (flipped | kept).all()
     assert 250 < flipped.sum() < 350
     np.testing.assert_array_equal(RandomHorizontalFlip(1)(x, rng()), x[..., ::-1])
-    with pytest.raises(ValueError, match="probability"):
+    with pytest.raises(ValueError, match="p must be a number from 0 to 1"):
         RandomHorizontalFlip(1.5)
 
 

@@ -152,7 +152,7 @@ def _told(function: Any) -> str:
     code = getattr(function, "__code__", None)
     if "<lambda>" in text and code is not None:
         constants = [repr(c) for c in code.co_consts if isinstance(c, (int, float, str))]
-        text = f"a lambda of {', '.join([*code.co_names, *constants])}"
+        text = f"a lambda of {', '.join([*code.co_names, *constants]) or 'no names'}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
