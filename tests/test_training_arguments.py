@@ -229,6 +229,7 @@ OTHER_LABELS = np.where(np.arange(60) == 3, 2, Y)
             {"train": data.ArrayDataset(X, Y, transform=np.abs)},
             "train was .*, now it is .*absolute",
         ),
+        ({"train": data.DataLoader(TRAIN, 64, seed=2)}, "train was .*, now it is .*, seed 2"),
         ({"validate": data.ArrayDataset(-X, Y)}, "validate was none in the run"),
         (
             {"optimizer": lambda p: optim.SGD(p, lr=0.1, momentum=0.5, nesterov=True), "lr": None},

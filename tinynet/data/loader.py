@@ -73,6 +73,7 @@ class DataLoader:
         self.batch_size = whole_number("DataLoader", "batch_size", batch_size, 1)
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self.seed_given = seed is not None  # and so is a part of what a run was asked for
         if seed is None:
             seed = int(default_rng(rng).integers(2**63))
         self.seed = whole_number("DataLoader", "seed", seed)

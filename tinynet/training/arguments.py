@@ -176,5 +176,7 @@ def _data_told(data: Any) -> str:
         digest = zlib.crc32(told, digest)
     inner = [getattr(d, "transform", None) for d in {id(d): d for d in (data, dataset)}.values()]
     with_ = "".join(f", {_told(t)}" for t in inner if t is not None)
+    if getattr(data, "seed_given", False):
+        with_ += f", seed {data.seed}"
     size = f" of {len(rows)}" if is_dataset(dataset) else ""
     return f"{type(dataset).__name__}{size}, CRC {digest:08x}{with_}"
