@@ -189,6 +189,13 @@ def test_means_do_not_depend_on_the_batch_size(case):
             assert trained == pytest.approx({**whole, "lr": 0.0}, rel=1e-5)
 
 
+def test_a_label_that_is_no_class_is_told_by_the_loss():
+    loss = nn.CrossEntropyLoss([1.0, 5.0, 20.0])
+    for label in (3, -1):
+        with pytest.raises(DataError, match="label"):
+            evaluate(nn.Linear(4, 3), data.ArrayDataset(X, np.full(60, label)), loss)
+
+
 def test_pixels_that_do_not_count_are_not_counted():
     labels = np.arange(2 * 3 * 4).reshape(2, 3, 4) % 3
     labels[1, :2] = -100

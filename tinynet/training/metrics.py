@@ -161,7 +161,7 @@ def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
     weight = settings.get("weight")
     if weight is None:
         return len(kept)
-    return float(np.asarray(weight, np.float64)[kept].sum())
+    return float(np.take(np.asarray(weight, np.float64), kept, mode="clip").sum())
 
 
 class Means:
