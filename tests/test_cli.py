@@ -284,7 +284,7 @@ def test_an_out_folder_that_cannot_be_made_fails_before_training(tiny, here, cap
         (["train", "--schedule", "cosin"], "did you mean 'cosine'? Known: onecycle"),
         (["train", "--augment", "shfit:2"], "did you mean 'shift'? Known: shift"),
         (["train", "--augment", "shift:far"], "'far' is no number"),
-        (["train", "--augment", "flip:3"], "p is a probability"),
+        (["train", "--augment", "flip:3"], "p must be a number from 0 to 1"),
         (["train", "--epochs", "0"], "'0' is no whole number of 1 or more"),
         (["train", "--epochs", "ten"], "'ten' is no whole number"),
         (["train", "--lr", "0"], "it must be greater than 0"),

@@ -192,10 +192,33 @@ def test_splits_refuse_lengths_that_do_not_fit(split, lengths, told):
         split(make_dataset(), lengths)
 
 
-@pytest.mark.parametrize("lengths", [0.8, None, [None], ["most", "rest"]])
+@pytest.mark.parametrize("lengths", [0.8, None, [None], ["most", "rest"], ["5", 5], "55"])
 def test_splits_refuse_what_is_no_list_of_numbers(lengths):
     with pytest.raises(TypeError, match=r"a list of counts or fractions, such as \[0.8, 0.2\]"):
         random_split(make_dataset(), lengths)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_a_seed_is_a_whole_number_wherever_it_is_given(seed):
+    for use in (
+        lambda: random_split(make_dataset(), [5, 5], seed),
+        lambda: stratified_split(make_dataset(), [5, 5], seed),
+        lambda: DataLoader(make_dataset(), seed=seed),
+        lambda: tinynet.manual_seed(seed),
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"seed must be .*, got"):
+            use()
+
+
+@pytest.mark.parametrize("wrong", [3, "x", ToFloat, [ToFloat()]])
+def test_what_is_no_transform_is_refused_where_it_is_given(wrong):
+    for use in (
+        lambda: DataLoader(make_dataset(), transform=wrong),
+        lambda: ArrayDataset(np.zeros(3), transform=wrong),
+        lambda: Compose([ToFloat(), wrong]),
+    ):
+        with pytest.raises(TypeError, match=r"must be a function, such as .*ToFloat\(\); got"):
+            use()
 
 
 def test_a_part_that_is_empty_on_purpose_is_empty():
@@ -298,7 +321,10 @@ def test_training_measuring_and_predicting_see_the_same_images_and_targets():
     assert training.evaluate(model, DataLoader(dataset, 4), **options)["loss"] == pytest.approx(
         expected
     )
-    record = training.fit(model, dataset, 1, validate=dataset, lr=1e-9, progress=False, **options)
+    with pytest.warns(UserWarning, match="validation is on training data"):
+        record = training.fit(
+            model, dataset, 1, validate=dataset, lr=1e-9, progress=False, **options
+        )
     assert record[0]["loss"] == pytest.approx(expected)
     assert record[0]["validation_loss"] == pytest.approx(expected)
 

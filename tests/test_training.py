@@ -477,7 +477,7 @@ def test_silence_is_silent(few, capsys):
         ({"epochs": 0}, ValueError, "epochs must be 1 or more, got 0"),
         ({"optimizer": "sdg"}, ValueError, "did you mean 'sgd'"),
         ({"schedule": "onecicle"}, ValueError, "did you mean 'onecycle'"),
-        ({"early_stopping": 0}, ValueError, "patience must be 1 epoch or more, got 0"),
+        ({"early_stopping": 0}, ValueError, "patience must be 1 or more, got 0"),
         ({"batch_size": 0}, ValueError, "batch_size must be 1 or more"),
         ({"validate": 3}, TypeError, "expected a dataset or batches"),
     ],
@@ -549,7 +549,7 @@ def test_the_recipe_suits_the_images(shape, model, flips):
         ("rotate:nan", 8, "'nan' is no number"),
         ("shift:", 8, "'' is no number"),
         ("shift:-1", 8, "0 or more"),
-        ("flip:2", 8, "p is a probability"),
+        ("flip:2", 8, "p must be a number from 0 to 1"),
     ],
 )
 def test_augmentations_that_make_no_sense_for_the_images_are_refused(text, side, words):

@@ -66,6 +66,7 @@ def play(values, name, *callbacks, **options):
         *((name, "max") for name in ("accuracy", "acc", "top5", "top_k_accuracy", "f1", "mIoU")),
         *((name, "max") for name in ("AUC", "precision", "recall", "r2", "psnr", "dice_score")),
         *((name, None) for name in ("m", "epoch", "lr", "speed", "neg_mse", "negative_log_loss")),
+        *((name, None) for name in ("inaccuracy", "accuracy_drop", "loss_reduction", "unlikely")),
         *((name, None) for name in ("lossless", "gap", "variance", "performance")),
     ],
 )
@@ -149,14 +150,16 @@ def test_a_name_that_says_nothing_asks_for_the_mode(ask):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: EarlyStopping(True), "patience must be 1 epoch or more, got True"),
-        (lambda: EarlyStopping(NAN), "patience must be 1 epoch or more, got nan"),
-        (lambda: EarlyStopping(min_delta=-1), "min_delta must be 0 or more, got -1"),
-        (lambda: EarlyStopping(min_delta=NAN), "min_delta must be 0 or more, got nan"),
+        (lambda: EarlyStopping(True), "patience must be a whole number, got True"),
+        (lambda: EarlyStopping(NAN), "patience must be a whole number, got nan"),
+        (lambda: EarlyStopping(0), "patience must be 1 or more, got 0"),
+        (lambda: EarlyStopping(min_delta=-1), r"\(min_delta=-1\): .* finite number of at least 0"),
+        (lambda: EarlyStopping(min_delta=NAN), r"\(min_delta=nan\): .* finite number"),
+        (lambda: EarlyStopping(min_delta="0"), "min_delta must be a plain number"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(make, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((TypeError, ValueError), match=words):
         make()
 
 
@@ -289,11 +292,18 @@ def test_a_scheduler_steps_after_every_epoch_or_after_every_batch(make, step, ra
     ],
 )
 def test_a_scheduler_that_counts_further_than_the_epochs_is_asked_what_it_counts(make, count):
-    words = f"after every epoch, so 3, but counts to {count}. If it counts batches, .*'batch'"
+    words = f"after every epoch, so 3, but counts to {count},.* If it counts batches, .*'batch'"
     with pytest.warns(UserWarning, match=words):
         play([0.1, 0.2, 0.3], "accuracy", **options_for(make))
     for step in ("epoch", "batch"):
         play([0.1, 0.2, 0.3], "accuracy", **options_for(make, step=step))
+
+
+def test_a_cycle_that_does_not_come_down_within_the_training_is_told():
+    options = options_for(lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=50), batch_size=10)
+    with pytest.warns(UserWarning, match="every batch, so 6, but counts to 50, where it does not"):
+        play([0.1, 0.2, 0.3], "accuracy", **options)
+    play([0.1, 0.2, 0.3], "accuracy", **options, step="batch")
 
 
 def test_fit_says_when_a_scheduler_steps_and_what_it_looks_at(capsys):

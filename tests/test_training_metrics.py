@@ -47,6 +47,24 @@ def test_metrics_refuse_what_they_cannot_judge(metric):
         metric(SCORES, np.array([0, 1, 2, 3]))
 
 
+@pytest.mark.parametrize("metric", [accuracy, top_k(1), confusion_matrix])
+def test_metrics_leave_out_labels_of_minus_100_and_take_pixels(metric):
+    labels = np.array([*LABELS, -100, -100])
+    scores = np.concatenate([SCORES, np.full((2, 3), np.nan)])  # what does not count may be NaN
+    np.testing.assert_array_equal(metric(scores, labels), metric(SCORES, LABELS))
+    pixels = SCORES.T[None, :, :, None]  # (1, K, N, 1)
+    np.testing.assert_array_equal(metric(pixels, LABELS[None, :, None]), metric(SCORES, LABELS))
+
+
+@pytest.mark.parametrize("metric", [accuracy, top_k(1), top_k(3), confusion_matrix])
+def test_a_score_that_is_nan_is_neither_right_nor_wrong(metric):
+    scores = SCORES.copy()
+    scores[1:3, 0] = np.nan
+    with pytest.raises(FloatingPointError, match="2 of 4 examples have NaN"):
+        metric(scores, LABELS)
+    metric(np.where(np.isnan(scores), -np.inf, scores), LABELS)
+
+
 def test_means_weigh_batches_by_their_size():
     means = Means()
     assert means.values() == {}

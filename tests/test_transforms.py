@@ -147,7 +147,7 @@ def test_flip_mirrors_about_p_of_the_images():
     assert (flipped | kept).all()
     assert 250 < flipped.sum() < 350
     np.testing.assert_array_equal(RandomHorizontalFlip(1)(x, rng()), x[..., ::-1])
-    with pytest.raises(ValueError, match="probability"):
+    with pytest.raises(ValueError, match="p must be a number from 0 to 1"):
         RandomHorizontalFlip(1.5)
 
 
@@ -242,3 +242,12 @@ def test_own_transforms_derive_from_transform():
         Noise()(x.astype(np.uint8), rng(0))
     with pytest.raises(NotImplementedError, match=r"Transform needs apply"):
         Transform()(x, rng(0))
+
+
+@pytest.mark.parametrize(
+    "kind", [RandomShift, RandomCrop, RandomHorizontalFlip, RandomRotate, Cutout]
+)
+@pytest.mark.parametrize("amount", ["2", None, -1, np.nan, True, [1, 2, 3]])
+def test_an_amount_that_is_no_number_is_named(kind, amount):
+    with pytest.raises((TypeError, ValueError), match=rf"{kind.__name__}: \w+ must be .*, got"):
+        kind(amount)

@@ -7,6 +7,7 @@ message names the operation, the value that is wrong, the sizes involved and wha
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -132,3 +133,25 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
+
+
+def whole_number(owner: str, name: str, value: Any, least: int = 0) -> int:
+    """`value` as an int; an error that names it unless it is a whole number from `least` on.
+
+    >>> whole_number("fit", "epochs", 3)
+    3
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{owner}: {name} must be a whole number, got {value!r:.60}")
+    if value < least:
+        raise ValueError(f"{owner}: {name} must be {least} or more, got {value}")
+    return int(value)
+
+
+def check_function(owner: str, name: str, value: Any, example: str) -> None:
+    """Raise TypeError unless `value` can be called; a class is none, but what it makes may be."""
+    if isinstance(value, type) or not callable(value):
+        made = f"; make one of the class: {value.__name__}(...)" if isinstance(value, type) else ""
+        raise TypeError(
+            f"{owner}: {name} must be a function, such as {example}; got {value!r:.60}{made}"
+        )

@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 
+from tinynet.errors import whole_number
 from tinynet.scope import Scope
 
 
@@ -24,16 +25,15 @@ _state = _ThreadGenerator()
 def manual_seed(seed: int) -> np.random.Generator:
     """Seed this thread's default generator and return it.
 
-    Raises ValueError for a negative seed.
+    Raises TypeError for what is no whole number, ValueError for a negative one.
 
     >>> from tinynet.random import default_rng
     >>> _ = manual_seed(7); a = default_rng().random()
     >>> _ = manual_seed(7); a == default_rng().random()
     True
     """
-    if seed < 0:
-        raise ValueError(f"manual_seed: the seed must be 0 or more, got {seed}")
-    generator = _state.generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(whole_number("manual_seed", "seed", seed))
+    _state.generator = generator
     return generator
 
 

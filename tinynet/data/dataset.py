@@ -16,8 +16,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from tinynet.data.files import warn
-from tinynet.data.transforms import apply_transform
-from tinynet.errors import DataError
+from tinynet.data.transforms import apply_transform, check_transform
+from tinynet.errors import DataError, whole_number
 from tinynet.random import default_rng
 
 Arrays = tuple[np.ndarray, ...]
@@ -86,7 +86,7 @@ class ArrayDataset(Dataset):
                 f"array[:{min(lengths)}] would cut each to the shortest"
             )
         self.classes = None if classes is None else tuple(classes)
-        self.transform = transform
+        self.transform = check_transform("ArrayDataset", "transform", transform)
 
     @property
     def images(self) -> np.ndarray:
@@ -170,7 +170,7 @@ class Subset(Dataset):
 
 def take(dataset: Examples, indices: np.ndarray, rng: np.random.Generator | None = None) -> Arrays:
     """The examples at `indices` (B,) of any dataset as a tuple of arrays of B rows each."""
-    if isinstance(dataset, Batched):
+    if isinstance(dataset, Batched) and not hasattr(dataset, "dtype"):  # which an array has
         return dataset.take(indices, rng)
     return collate([dataset[int(i)] for i in indices])
 
@@ -272,8 +272,9 @@ def part_sizes(total: int, lengths: Sequence[float]) -> list[int]:
     [8, 2]
     """
     try:
-        shares = [int(n) if float(n).is_integer() else float(n) for n in lengths]
-    except (TypeError, ValueError) as error:
+        numbers = [float(n + 0.0) for n in lengths]  # which no text is
+        shares = [int(n) if n.is_integer() else n for n in numbers]
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(
             f"a split takes a list of counts or fractions, such as [0.8, 0.2]; got {lengths!r}"
         ) from error
@@ -350,7 +351,9 @@ def labels_of(dataset: Examples) -> np.ndarray:
 def _generator(seed: int | None, rng: np.random.Generator | None) -> np.random.Generator:
     if seed is not None and rng is not None:
         raise ValueError("give seed or rng, not both")
-    return default_rng(rng) if seed is None else np.random.default_rng(seed)
+    if seed is None:
+        return default_rng(rng)
+    return np.random.default_rng(whole_number("split", "seed", seed))
 
 
 def _as_column(array: Any) -> np.ndarray:

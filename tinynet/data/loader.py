@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.data.dataset import Examples, take
-from tinynet.data.transforms import apply_transform
-from tinynet.errors import unknown_name
+from tinynet.data.transforms import apply_transform, check_transform
+from tinynet.errors import unknown_name, whole_number
 from tinynet.random import default_rng, use_rng
 from tinynet.tensor import Tensor
 
@@ -70,13 +70,14 @@ class DataLoader:
         if seed is not None and rng is not None:
             raise ValueError("DataLoader: give seed or rng, not both")
         self.dataset = dataset
-        self.batch_size = _whole("batch_size", batch_size, 1)
+        self.batch_size = whole_number("DataLoader", "batch_size", batch_size, 1)
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.seed = (
-            int(default_rng(rng).integers(2**63)) if seed is None else _whole("seed", seed, 0)
-        )
-        self.transform = transform
+        self.seed_given = seed is not None  # and so is a part of what a run was asked for
+        if seed is None:
+            seed = int(default_rng(rng).integers(2**63))
+        self.seed = whole_number("DataLoader", "seed", seed)
+        self.transform = check_transform("DataLoader", "transform", transform)
         self.dtype = np.dtype(dtype)
         if self.dtype.kind != "f":
             raise TypeError(f"DataLoader: dtype is that of the floats, got {self.dtype}")
@@ -177,15 +178,6 @@ class DataLoader:
             f"DataLoader({self.dataset!r}, batch_size={self.batch_size}, shuffle={self.shuffle}, "
             f"drop_last={self.drop_last}, seed={self.seed}, transform={self.transform!r})"
         )
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    """`value` as an int; an error that names it unless it is a whole number from `least` on."""
-    if not isinstance(value, (int, np.integer)):
-        raise TypeError(f"DataLoader: {name} must be a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"DataLoader: {name} must be {least} or more, got {value}")
-    return int(value)
 
 
 def _no_option(name: str) -> TypeError:

@@ -10,12 +10,14 @@ value 0 is still black:
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinynet.errors import ShapeError
+from tinynet.errors import ShapeError, check_function, whole_number
 from tinynet.random import default_rng
 
 
@@ -24,6 +26,13 @@ def apply_transform(
 ) -> np.ndarray:
     """Apply a Transform, which takes the generator, or a plain function of the batch alone."""
     return transform(x, rng) if isinstance(transform, Transform) else transform(x)
+
+
+def check_transform(owner: str, name: str, value: Any) -> Any:
+    """`value` itself. Raises TypeError unless it is a function of the batch, or None."""
+    if value is not None:
+        check_function(owner, name, value, "data.ToFloat()")
+    return value
 
 
 class Transform:
@@ -63,6 +72,8 @@ class Compose(Transform):
 
     def __init__(self, transforms: Sequence[Callable[..., np.ndarray]]) -> None:
         self.transforms = list(transforms)
+        for transform in self.transforms:
+            check_function("Compose", "each of them", transform, "ToFloat()")
 
     def check(self, x: np.ndarray) -> None:
         """Each transform checks what reaches it."""
@@ -134,14 +145,9 @@ class RandomCrop(Transform):
     """
 
     def __init__(self, size: int | tuple[int, int], padding: int = 0, fill: float = 0) -> None:
-        height, width = (size, size) if isinstance(size, int) else size
-        if min(height, width) < 1 or padding < 0:
-            raise ValueError(
-                f"RandomCrop: size must be 1 or more and padding 0 or more, "
-                f"got size={size}, padding={padding}"
-            )
-        self.size = (height, width)
-        self.padding = padding
+        height, width = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)
+        self.size = tuple(whole_number("RandomCrop", "size", n, 1) for n in (height, width))
+        self.padding = whole_number("RandomCrop", "padding", padding)
         self.fill = fill
 
     def check(self, x: np.ndarray) -> None:
@@ -167,9 +173,7 @@ class RandomShift(Transform):
     """Move each image by up to `pixels` up or down and left or right; `fill` where nothing was."""
 
     def __init__(self, pixels: int, fill: float = 0) -> None:
-        if pixels < 0:
-            raise ValueError(f"RandomShift: pixels must be 0 or more, got {pixels}")
-        self.pixels = pixels
+        self.pixels = whole_number("RandomShift", "pixels", pixels)
         self.fill = fill
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -180,7 +184,7 @@ class RandomHorizontalFlip(Transform):
     """Mirror each image left to right with probability `p`."""
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = _probability("RandomHorizontalFlip", p)
+        self.p = _number("RandomHorizontalFlip", "p", p, 1)
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         chosen = rng.random(len(x)) < self.p
@@ -199,9 +203,7 @@ class RandomRotate(Transform):
     needs_float = True
 
     def __init__(self, degrees: float, fill: float = 0) -> None:
-        if degrees < 0:
-            raise ValueError(f"RandomRotate: degrees must be 0 or more, got {degrees}")
-        self.degrees = degrees
+        self.degrees = _number("RandomRotate", "degrees", degrees)
         self.fill = fill
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -216,9 +218,7 @@ class Cutout(Transform):
     """
 
     def __init__(self, size: int, fill: float = 0) -> None:
-        if size < 1:
-            raise ValueError(f"Cutout: size must be 1 or more, got {size}")
-        self.size = size
+        self.size = whole_number("Cutout", "size", size, 1)
         self.fill = fill
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -272,10 +272,13 @@ def _inside(center: np.ndarray, size: int, length: int) -> np.ndarray:
     return inside
 
 
-def _probability(name: str, p: float) -> float:
-    if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p is a probability from 0 to 1, got {p}")
-    return p
+def _number(owner: str, name: str, value: float, most: float = math.inf) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{owner}: {name} must be a number, got {value!r:.60}")
+    if not (0 <= value <= most and math.isfinite(value)):
+        upper = "or more" if most == math.inf else f"to {most}"
+        raise ValueError(f"{owner}: {name} must be a number from 0 {upper}, got {value}")
+    return value
 
 
 def _short(value: Any) -> str:

@@ -2,11 +2,12 @@
 
     history = fit(model, train, epochs=5, validate=test, lr=0.05, seed=0)
 
-What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `callbacks` (early
-stopping, best model, your own), `metrics`, `history`, `progress`, `setup` (optimizers and
-schedules by name), `recipes` (defaults for known data), `checkpoint` (models and runs in files),
-`state` (all that a run depends on), `folder` (what is kept of a run), `verify` (a run once more,
-compared), `signals` (Ctrl-C), `archive`, `tree`, `safetensors` and `files` (how it is written).
+What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `arguments` (what it
+was given: checked, and told in a few words), `callbacks` (early stopping, best model, your own),
+`metrics`, `history`, `progress`, `setup` (optimizers and schedules by name), `recipes` (defaults
+for known data), `checkpoint` (models and runs in files), `state` (all that a run depends on),
+`folder` (what is kept of a run), `verify` (a run once more, compared), `signals` (Ctrl-C),
+`archive`, `tree`, `safetensors` and `files` (how it is written).
 """
 
 from __future__ import annotations

@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import CheckpointError
+from tinynet.errors import CheckpointError, whole_number
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
+from tinynet.optim.checks import at_least_zero
 from tinynet.training.checkpoint import save
 from tinynet.training.history import History, Record, better_is, format_value, monitored
 from tinynet.training.loop import (
@@ -49,9 +50,9 @@ class Run:
     epoch: the number of the epoch under way, from 1. step: the optimizer steps done so far, over
     all epochs. so_far: where the epoch under way stands; without steps between two epochs. losses:
     the loss of every step. about: what a checkpoint should know besides the weights (class names,
-    normalisation, ...). stop: set it to a reason, and training ends after this epoch. saved: the
-    checkpoint that was written last. resumed: whether it went on from a checkpoint. notes: lines
-    for the user to read before the first epoch.
+    normalisation, ...). arguments: what `fit` was given, in words. stop: set it to a reason, and
+    training ends after this epoch. saved: the checkpoint that was written last. resumed: whether it
+    went on from a checkpoint. notes: lines for the user to read before the first epoch.
     """
 
     model: Module
@@ -65,6 +66,7 @@ class Run:
     clip_grad_norm: float | None = None
     seed: int | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, str] = field(default_factory=dict)
     callbacks: list[Callback] = field(default_factory=list)
     history: History = field(default_factory=History)
     losses: array[float] = field(default_factory=lambda: array("d"))
@@ -134,12 +136,10 @@ class _Best(Callback):
         restore: bool,
         min_delta: float = 0.0,
     ) -> None:
-        if not min_delta >= 0:
-            raise ValueError(f"{type(self).__name__}: min_delta must be 0 or more, got {min_delta}")
         self.monitor = (monitor,) if isinstance(monitor, str) else tuple(monitor)
         self.directions = {name: better_is(name, mode) for name in self.monitor}
         self.restore = restore
-        self.min_delta = min_delta
+        self.min_delta = at_least_zero(type(self).__name__, "min_delta", min_delta)
         self._begin()
 
     def _begin(self) -> None:
@@ -211,10 +211,8 @@ class EarlyStopping(_Best):
         mode: str | None = None,
         restore: bool = False,
     ) -> None:
-        if isinstance(patience, bool) or not patience >= 1:
-            raise ValueError(f"EarlyStopping: patience must be 1 epoch or more, got {patience}")
+        self.patience = whole_number("EarlyStopping", "patience", patience, 1)
         super().__init__(monitor, mode, restore, min_delta)
-        self.patience = patience
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if not self.improved(run, record) and run.epoch - self.epoch >= self.patience:
@@ -252,10 +250,8 @@ class SaveEvery(Callback):
     """Writes the checkpoint `path` after every `epochs` epochs, and after the last one."""
 
     def __init__(self, path: str | os.PathLike[str], epochs: int = 1) -> None:
-        if epochs < 1:
-            raise ValueError(f"SaveEvery: epochs must be 1 or more, got {epochs}")
         self.path = Path(path)
-        self.epochs = epochs
+        self.epochs = whole_number("SaveEvery", "epochs", epochs, 1)
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if run.epoch % self.epochs == 0 or run.epoch == run.epochs or run.stop:

@@ -11,14 +11,14 @@ import contextlib
 import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinynet import anomaly
-from tinynet.data import ArrayDataset, Compose, DataLoader, Normalize, Subset
+from tinynet.data import ArrayDataset, Compose, DataLoader, Normalize
 from tinynet.errors import DataError
 from tinynet.nn import Module
 from tinynet.nn import functional as F
@@ -26,11 +26,12 @@ from tinynet.nn.checks import badly_scaled
 from tinynet.nn.modes import asleep, follow, train_the_awake
 from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
+from tinynet.training.arguments import check_arguments, description, source
 from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run
 from tinynet.training.checkpoint import Checkpoint, read
 from tinynet.training.files import remove_stale
 from tinynet.training.folder import BEST, LAST, RunFolder, clear, locked
-from tinynet.training.history import VALIDATION, History, Record
+from tinynet.training.history import History, Record
 from tinynet.training.loop import (
     DEFAULT_METRICS,
     DivergenceError,
@@ -44,7 +45,7 @@ from tinynet.training.loop import (
     parameters_of,
     train_epoch,
 )
-from tinynet.training.metrics import Metrics
+from tinynet.training.metrics import VALIDATION, Metrics
 from tinynet.training.progress import progress_callback
 from tinynet.training.setup import make_optimizer, make_schedule
 from tinynet.training.state import restore
@@ -72,7 +73,7 @@ def fit(
     metrics: Metrics = DEFAULT_METRICS,
     clip_grad_norm: float | None = None,
     seed: int | None = None,
-    callbacks: Iterable[Callback] = (),
+    callbacks: Sequence[Callback] = (),
     early_stopping: EarlyStopping | int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -114,16 +115,18 @@ def fit(
     out: a folder that keeps the run: last.npz after every epoch, and after every `save_every`
     steps; best.npz; and with keep_every=k epoch-0010.npz and so on after every k-th epoch. Ctrl-C
     or SIGTERM then saves before it stops. resume: go on from last.npz in `out` if it is there
-    (or from the checkpoint given, which then is the last), with the same arguments as before:
-    weights and history come out as if the run had never stopped, to the bit.
+    (or from the checkpoint given, which then is the last), with the same arguments as before (else
+    CheckpointError names the one that differs): weights and history come out as if the run had
+    never stopped, to the bit.
 
     The model is left in evaluation mode, without gradients. Raises DivergenceError if the loss or
     a weight becomes NaN or infinite; files written for earlier epochs are whole and stay. Raises
     CheckpointError for a checkpoint that is damaged or of another run, OSError where none can be
     written, and BlockingIOError where another training is at work in `out`.
     """
-    if epochs < 1:
-        raise ValueError(f"fit: epochs must be 1 or more, got {epochs}")
+    given = dict(locals())
+    check_arguments(given)
+    epochs, seed = int(epochs), None if seed is None else int(seed)
     if seed is not None:
         manual_seed(seed)
     batches = _training_batches(train, batch_size, transform, augment, seed)
@@ -132,6 +135,7 @@ def fit(
     elif lr is not None or weight_decay:
         raise ValueError("fit: lr and weight_decay are for an optimizer by name; yours has its own")
     _check_learns(model, optimizer)
+    arguments = description(given, optimizer)
     run = Run(
         model,
         optimizer,
@@ -144,11 +148,12 @@ def fit(
         clip_grad_norm,
         seed,
         {**about_data(train, transform), **(about or {})},
+        arguments,
     )
     if schedule is not None and not isinstance(schedule, str):
         run.notes.append(str(run.schedule))
     extra: list[Callback] = [progress_callback(progress)]
-    if isinstance(early_stopping, int):
+    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         early_stopping = EarlyStopping(early_stopping)
     if early_stopping is not None:
         extra.append(early_stopping)
@@ -297,7 +302,8 @@ def _training_batches(
     if not is_dataset(train):
         if batch_size is not None or augment is not None:
             raise ValueError(
-                "fit: batch_size and augment are for a dataset; this DataLoader has its own"
+                "fit: batch_size and augment are for a dataset; train is a "
+                f"{type(train).__name__}, with batches made already"
             )
         batches = as_batches(train, 1)
         if _length(batches) == 0:
@@ -359,21 +365,12 @@ def _validation_batches(
 
 def _overlap(train: Any, validate: Any) -> bool:
     """Whether examples are certain to be in both, as far as the data sets show it."""
-    (one, rows), (other, others) = _source(train), _source(validate)
+    (one, rows), (other, others) = source(train), source(validate)
     if one is other:
         return np.intersect1d(rows, others).size > 0
     if isinstance(one, ArrayDataset) and isinstance(other, ArrayDataset):
         return np.array_equal(one.images, other.images)
     return False
-
-
-def _source(data: Any) -> tuple[Any, np.ndarray]:
-    """The data set under a loader and subsets of it, and which of its examples are taken."""
-    data = data if is_dataset(data) else getattr(data, "dataset", data)
-    rows = np.arange(len(data) if is_dataset(data) else 1)
-    while isinstance(data, Subset):
-        data, rows = data.dataset, data.indices[rows]
-    return data, rows
 
 
 def _length(batches: Any) -> int:

@@ -20,7 +20,8 @@ from pathlib import Path
 from tinynet.training.archive import read_manifest
 from tinynet.training.callbacks import Callback, Run, save_run
 from tinynet.training.files import remove_stale
-from tinynet.training.history import VALIDATION, Record
+from tinynet.training.history import Record
+from tinynet.training.metrics import VALIDATION
 from tinynet.training.signals import Interrupted, StopSignals
 
 if sys.platform == "win32":
@@ -52,9 +53,6 @@ class RunFolder(Callback):
         keep_every: int | None = None,
         save_every: int | None = None,
     ) -> None:
-        for name, value in (("keep_every", keep_every), ("save_every", save_every)):
-            if value is not None and value < 1:
-                raise ValueError(f"fit: {name} must be 1 or more, got {value}")
         self.folder = Path(folder)
         self.keep_every = keep_every
         self.save_every = save_every

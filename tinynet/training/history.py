@@ -12,10 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet.errors import unknown_name
+from tinynet.training.metrics import VALIDATION
 
 Record: TypeAlias = "dict[str, float]"
-
-VALIDATION = "validation_"  # what is measured on validation data has this before its name
 
 
 class History(list[Record]):
@@ -105,20 +104,26 @@ def better_is(name: str, mode: str | None = None) -> str:
 
 
 LOW = re.compile(
-    r".*(loss|losses|errors?|mse|mae|mape|perplexity|entropy|divergence|distance|deviation|cost)"
-    r"|nll|ppl|bce|ce|kld?|hinge|huber|brier|ece|wer|cer|fpr|fnr"
+    r"((log|cross)?(loss|losses|entropy))|errors?|r?msl?e|mae|mape|perplexity|divergence|distance"
+    r"|deviation|costs?|nll|ppl|bce|ce|kld?|hinge|huber|brier|ece|wer|cer|fpr|fnr"
 )
 HIGH = re.compile(
-    r".*(accuracy|precision|recall|score|correlation|similarity|sensitivity|specificity|likelihood)"
+    r"accuracy|precision|recall|score|correlation|similarity|sensitivity|specificity|likelihood"
     r"|acc|top\d*|f\d|auc|auroc|ap|map|m?iou|dice|jaccard|r2|psnr|ssim|kappa|mcc|tpr|tnr"
+)
+TURNED = re.compile(
+    r"neg|minus|inverse|(reduc|improve|chang|decr|differ|drop)|(non|not|gap|gains?|delta|fall)$"
 )
 
 
 def known_direction(name: str) -> str | None:
-    """What the name of a quantity says of it: "min", "max", or None for nothing."""
-    words = re.split(r"[^a-z0-9]+", name.lower())
-    if any(word.startswith(("neg", "minus")) for word in words):
-        return None  # a loss turned round, or named so from the first
+    """What the name of a quantity says of it: "min", "max", or None for nothing.
+
+    Whole words count, those of camelCase too.
+    """
+    words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower())
+    if any(TURNED.match(word) for word in words):
+        return None  # a loss turned round, or how far an accuracy fell
     if any(LOW.fullmatch(word) for word in words):
         return "min"
     return "max" if any(HIGH.fullmatch(word) for word in words) else None

@@ -28,7 +28,15 @@ from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 from tinynet.training.history import Record
 from tinynet.training.memory import naming_memory
-from tinynet.training.metrics import Means, Metrics, accuracy, are_classes
+from tinynet.training.metrics import (
+    Means,
+    Metrics,
+    accuracy,
+    are_classes,
+    as_number,
+    check_metrics,
+    counted,
+)
 
 Batches: TypeAlias = Iterable[Any]
 """Whatever yields (x, target) pairs of tensors: a DataLoader, a list, a generator."""
@@ -67,6 +75,9 @@ class DivergenceError(FloatingPointError):
         self.step = step
         self.anomaly = anomaly
 
+    def __reduce__(self) -> Any:  # from all the arguments of __init__, for other processes
+        return type(self), (*self.args, self.epoch, self.step, self.anomaly), vars(self)
+
     def __str__(self) -> str:
         kept = "" if self.kept is None else f"\nThe last good checkpoint is {self.kept}."
         return super().__str__() + kept
@@ -74,7 +85,7 @@ class DivergenceError(FloatingPointError):
 
 @dataclass
 class EpochSoFar:
-    """Where an epoch stands: its steps so far, and the means over their examples.
+    """Where an epoch stands: its steps so far, and the means over what counts in them.
 
     loss, lr: the loss and the learning rate of the last step.
     """
@@ -99,20 +110,22 @@ def train_epoch(
 ) -> Record:
     """Improve the model by one optimizer step for each batch (x, target).
 
-    Returns the means of the loss and the metrics over the examples, taken while the model was
-    changing, and `lr`, the learning rate of the last step. clip_grad_norm: the largest norm that
-    the gradient of all that the optimizer moves may have. after_step(means so far) is called after
-    each step. epoch: the number to name in errors. so_far: kept up to date; one that has steps in
-    it is of an epoch that was interrupted, of which `batches` are the rest. Layers that were put
-    into evaluation mode by themselves stay in it.
+    Returns the means of the loss and the metrics over the examples that count (see `evaluate`),
+    taken while the model was changing, and `lr`, the learning rate of the last step.
+    clip_grad_norm: the largest norm that the gradient of all that the optimizer moves may have.
+    after_step(means so far) is called after each step. epoch: the number to name in errors. so_far:
+    kept up to date; one that has steps in it is of an epoch that was interrupted, of which
+    `batches` are the rest. Layers that were put into evaluation mode by themselves stay in it.
 
-    Raises DivergenceError, before the step is made, if the loss is no finite number; DataError
-    if there is no batch; OutOfMemoryError, which names the layer, for one that is too large.
+    Raises DivergenceError, before the step is made, if the loss is no finite number; ValueError if
+    it does not depend on the weights; DataError if there is no batch, or one that is no pair;
+    OutOfMemoryError, which names the layer, for one that is too large.
     """
+    check_metrics(metrics)
     process.prepare()  # from the first step on: a switch in the middle would change roundings
     train_the_awake(model)
     so_far = so_far or EpochSoFar()
-    for x, target in batches:
+    for x, target in _pairs(batches):
         find = functools.partial(first_anomaly, model, x, target, loss)
         with (
             naming_divergence(optimizer, epoch, so_far.steps + 1, find),
@@ -125,7 +138,8 @@ def train_epoch(
             optimizer.step()
 
         so_far.steps += 1
-        so_far.means.add(len(x), {"loss": so_far.loss, **_measured(metrics, output, target)})
+        so_far.means.add(counted(len(x), output, target, loss), {"loss": so_far.loss})
+        so_far.means.add(counted(len(x), output, target), _measured(metrics, output, target))
         if after_step is not None:
             after_step(so_far.means.values())
     if not so_far.steps:
@@ -139,9 +153,18 @@ def _gradient(
     """Output and loss of a batch; its gradient goes into the weights."""
     output = model(x)
     cost = loss(output, target)
-    value = _finite(cost)
+    value = as_number("loss", cost)
+    if not isinstance(cost, Tensor):
+        raise TypeError(f"loss returned {cost!r:.60}, no tensor: compute it with tensors alone")
+    if not math.isfinite(value):
+        raise FloatingPointError(f"the loss is {value}")
     optimizer.zero_grad()
     cost.backward()
+    if all(p.grad is None for p in parameters_of(optimizer)):
+        raise ValueError(
+            "no gradient of the loss reaches what the optimizer moves, so nothing is learnt: "
+            "compute the loss from the model's output, with tensors alone"
+        )
     return output, value
 
 
@@ -157,17 +180,23 @@ def evaluate(
     """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
 
     data: batches (a DataLoader, ...), or a dataset, of which batches are made with `batch_size`
-    and `transform`. Raises DataError for no data.
+    and `transform`. What the loss and a metric return for a batch is weighted by the number of its
+    examples, or of class labels by how many are not -100; the loss so that the mean is that over
+    all of `data` at once for CrossEntropyLoss and NLLLoss, too, and for a functools.partial of
+    theirs, with their `weight` and `ignore_index`. A loss of yours that divides by something else
+    has a mean that depends on the batch size. Raises DataError for no data.
     """
+    check_metrics(metrics)
     process.prepare()  # as in train_epoch
     means = Means()
     with evaluating(model):
-        for x, target in as_batches(data, batch_size, transform):
+        for x, target in _pairs(as_batches(data, batch_size, transform)):
             with naming_memory(model, len(x)):
                 output = model(x)
-            values = {"loss": float(loss(output, target)), **_measured(metrics, output, target)}
-            means.add(len(x), values)
-    if not means.count:
+            if count := counted(len(x), output, target, loss):
+                means.add(count, {"loss": as_number("loss", loss(output, target))})
+            means.add(counted(len(x), output, target), _measured(metrics, output, target))
+    if not means.counts:
         raise DataError("evaluate: there is no example to measure the model on")
     return means.values()
 
@@ -226,6 +255,27 @@ def is_dataset(data: Any) -> bool:
     )
 
 
+def _pairs(batches: Batches) -> Iterator[tuple[Any, Any]]:
+    """The batches, each of them (x, target). Raises DataError for another."""
+    for batch in batches:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise not_a_pair("a batch", batch)
+        x, target = batch
+        yield x, target
+
+
+def not_a_pair(what: str, value: Any) -> DataError:
+    """The error for an example or a batch that is not (x, target)."""
+    shape = getattr(value, "shape", None)
+    got = f"{type(value).__name__} " + (f"of shape {tuple(shape)}" if shape is not None else "")
+    if isinstance(value, (tuple, list)):
+        got = f"{len(value)} part{'s' * (len(value) != 1)}"
+    return DataError(
+        f"{what} must be a pair (x, target), got {got.strip()}. Of arrays X and Y make "
+        "data.ArrayDataset(X, Y); a dataset returns (x, target) in __getitem__"
+    )
+
+
 def parameters_of(optimizer: Optimizer) -> list[Tensor]:
     """All that an optimizer moves."""
     return [p for group in optimizer.param_groups for p in group["params"]]
@@ -234,14 +284,10 @@ def parameters_of(optimizer: Optimizer) -> list[Tensor]:
 def _measured(metrics: Metrics, output: Tensor, target: Tensor) -> Record:
     if metrics is DEFAULT_METRICS and not are_classes(output, target):
         return {}
-    return {name: float(metric(output.data, target.data)) for name, metric in metrics.items()}
-
-
-def _finite(cost: Tensor) -> float:
-    value = float(cost)
-    if not math.isfinite(value):
-        raise FloatingPointError(f"the loss is {value}")
-    return value
+    return {
+        name: as_number(f"the metric {name!r}", metric(output.data, target.data))
+        for name, metric in metrics.items()
+    }
 
 
 def check_weights(model: Module) -> None:
@@ -261,10 +307,11 @@ def naming_divergence(
     """Add to a FloatingPointError from inside when it happened and what helps as a rule.
 
     find: looks for the operation where it began, and is called only then.
-    NumPy's warnings about overflow are silent inside: what overflows ends in such an error.
+    NumPy's warnings are silent inside: what overflows ends in such an error, and what underflows
+    is 0.
     """
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             yield
     except FloatingPointError as error:
         lr = float(optimizer.param_groups[0]["lr"])

@@ -1,7 +1,7 @@
 """Metrics: numbers for people to read, computed from the model's scores outside the graph.
 
 A metric is any function `(output, target) -> float` that is a mean over the examples. `Means`
-adds up such means, batch by batch, weighted by the size of the batch.
+adds up such means, batch by batch, weighted by how many examples count in the batch (`counted`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet.errors import ShapeError
+from tinynet import nn
+from tinynet.errors import ShapeError, check_function
+from tinynet.nn import functional as F
+from tinynet.tensor import Tensor
 
 Metric: TypeAlias = Callable[[Any, Any], float]
 Metrics: TypeAlias = Mapping[str, Metric]
 
+VALIDATION = "validation_"  # what is measured on validation data has this before its name
+TAKEN = ("loss", "epoch", "lr", "seconds")  # what else a record of the history holds
 IGNORED = -100  # the label that cross_entropy leaves out
 
 
@@ -25,17 +30,12 @@ def accuracy(output: Any, target: Any) -> float:
 
     output: scores (N, K) of K classes, or (N, K, H, W). target: labels (N,) or (N, H, W),
     integers; those of -100 do not count, as in cross_entropy. Nothing to count gives 0.
-    Raises ShapeError for other shapes.
+    Raises ShapeError for other shapes, FloatingPointError for scores that are NaN.
 
     >>> accuracy([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 0, 0])
     0.6666666666666666
     """
-    scores, labels = np.asarray(output), np.asarray(target)
-    if scores.ndim > 2 and are_classes(scores, labels):
-        scores, labels = np.moveaxis(scores, 1, -1).reshape(-1, scores.shape[1]), labels.ravel()
-    if scores.shape[:1] == labels.shape and (labels == IGNORED).any():
-        scores, labels = scores[labels != IGNORED], labels[labels != IGNORED]
-    scores, labels = _checked("accuracy", scores, labels)
+    scores, labels = _checked("accuracy", output, target)
     return float(np.mean(scores.argmax(1) == labels)) if len(labels) else 0.0
 
 
@@ -49,8 +49,8 @@ def are_classes(output: Any, target: Any) -> bool:
 def top_k_accuracy(output: Any, target: Any, k: int = 5) -> float:
     """The share of examples whose right class is among the k highest scores.
 
-    Classes that score the same as the right one count as lower. output (N, K), target (N,).
-    Raises ShapeError for other shapes, ValueError unless 1 <= k <= K.
+    Classes that score the same as the right one count as lower. Output, target and errors as for
+    `accuracy`. Raises ValueError unless 1 <= k <= K.
 
     >>> top_k_accuracy([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], [1, 2], k=2)
     0.5
@@ -73,7 +73,7 @@ def top_k(k: int) -> Metric:
 def confusion_matrix(output: Any, target: Any) -> np.ndarray:
     """How often each class was taken for each other: int64 (K, K), rows are the true classes.
 
-    output: scores (N, K). target: labels (N,). Row i, column j counts the examples of class i
+    Output, target and errors are as for `accuracy`. Row i, column j counts the examples of class i
     whose highest score was class j, so the diagonal counts what is right.
 
     >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 0, 0])
@@ -87,8 +87,12 @@ def confusion_matrix(output: Any, target: Any) -> np.ndarray:
 
 
 def _checked(name: str, output: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and labels as arrays, or the error that says what they should be."""
+    """Scores (N, K) and labels (N,) that count, or the error that says what they should be."""
     scores, labels = np.asarray(output), np.asarray(target)
+    if scores.ndim > 2 and are_classes(scores, labels):
+        scores, labels = np.moveaxis(scores, 1, -1).reshape(-1, scores.shape[1]), labels.ravel()
+    if scores.shape[:1] == labels.shape and (labels == IGNORED).any():
+        scores, labels = scores[labels != IGNORED], labels[labels != IGNORED]
     if scores.ndim != 2 or labels.ndim != 1 or len(scores) != len(labels):
         raise ShapeError(
             f"{name}: takes scores (N, classes) and labels (N,), got {scores.shape} and "
@@ -101,11 +105,67 @@ def _checked(name: str, output: Any, target: Any) -> tuple[np.ndarray, np.ndarra
             f"{name}: labels run from {labels.min()} to {labels.max()}, but the scores are for "
             f"the classes 0 to {scores.shape[1] - 1}"
         )
+    if scores.dtype.kind == "f" and np.isnan(scores).any():
+        rows = int(np.isnan(scores).any(1).sum())
+        raise FloatingPointError(f"{name}: {rows} of {len(scores)} examples have NaN for a score")
     return scores, labels
 
 
+def check_metrics(metrics: Any) -> None:
+    """Raise TypeError unless these are functions by name, ValueError for a name that is taken."""
+    if not isinstance(metrics, Mapping):
+        raise TypeError(
+            "metrics must be a dict of functions by name, such as {'top5': training.top_k(5)}, or "
+            f"{{}} for none; got {metrics!r:.60}"
+        )
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or name in TAKEN or name.startswith(VALIDATION):
+            raise ValueError(
+                f"metrics: {name!r} cannot be the name of a metric. Take any text but "
+                f"{', '.join(TAKEN)} and what begins with {VALIDATION}"
+            )
+        check_function("metrics", repr(name), metric, "training.accuracy")
+
+
+def as_number(what: str, value: Any) -> float:
+    """What the loss or a metric returned, as a float; TypeError that names it for no one number."""
+    try:
+        if isinstance(value, (str, bytes)) or np.iscomplexobj(value):
+            raise TypeError(value)
+        return float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError, RuntimeError):
+        shape = getattr(value, "shape", None)
+        got = repr(value)[:60] if shape is None else f"{type(value).__name__} of shape {shape}"
+        if isinstance(value, (tuple, list)):
+            got = f"{type(value).__name__} of {len(value)}"
+        cure = ": take its mean, .mean()" if shape else ""
+        raise TypeError(f"{what} must return one number, got {got}{cure}") from None
+
+
+def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
+    """How much a batch of `size` weighs in a mean: by what the mean over it was divided.
+
+    For class labels that is how many are not -100. A `loss` that is CrossEntropyLoss or NLLLoss, or
+    a functools.partial of their functions, counts by its `ignore_index` and class `weight`.
+    """
+    output, target = (x.data if isinstance(x, Tensor) else x for x in (output, target))
+    if not (isinstance(output, np.ndarray) and are_classes(output, target)):
+        return size
+    labels = np.asarray(target)
+    settings: dict[str, Any] = {}
+    if isinstance(loss, functools.partial) and loss.func in (F.cross_entropy, F.nll_loss):
+        settings = loss.keywords
+    elif isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)):
+        settings = {"ignore_index": loss.ignore_index, "weight": loss.weight}
+    kept = labels[labels != settings.get("ignore_index", IGNORED)]
+    weight = settings.get("weight")
+    if weight is None:
+        return len(kept)
+    return float(np.take(np.asarray(weight, np.float64), kept, mode="clip").sum())
+
+
 class Means:
-    """Running means over examples, for the loss and every metric: their sums, and the count.
+    """Running means, of the loss and every metric: for each the sum, and how many it is over.
 
     >>> means = Means()
     >>> means.add(2, {"loss": 1.0}); means.add(1, {"loss": 4.0})
@@ -114,15 +174,15 @@ class Means:
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.counts: dict[str, float] = {}
         self.sums: dict[str, float] = {}
 
-    def add(self, count: int, values: Mapping[str, float]) -> None:
-        """Add the means over `count` examples."""
-        self.count += count
-        for name, value in values.items():
+    def add(self, count: float, values: Mapping[str, float]) -> None:
+        """Add means over `count` examples; those over none are nothing."""
+        for name, value in values.items() if count else ():
+            self.counts[name] = self.counts.get(name, 0.0) + count
             self.sums[name] = self.sums.get(name, 0.0) + count * value
 
     def values(self) -> dict[str, float]:
         """The mean of each over all examples so far; nothing at all if there were none."""
-        return {name: total / self.count for name, total in self.sums.items()}
+        return {name: total / self.counts[name] for name, total in self.sums.items()}

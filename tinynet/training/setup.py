@@ -18,7 +18,8 @@ from typing import Any
 from tinynet import optim
 from tinynet.errors import unknown_name
 from tinynet.optim import Optimizer, lr_scheduler
-from tinynet.training.history import VALIDATION, Record, known_direction, monitored
+from tinynet.training.history import Record, known_direction, monitored
+from tinynet.training.metrics import VALIDATION
 
 BATCH, EPOCH = "batch", "epoch"  # after which a scheduler can take a step
 
@@ -181,12 +182,14 @@ def make_schedule(
         return Schedule(schedule, EPOCH, _plateau_monitor(schedule, monitor))
     chosen = step or (BATCH if _is_one_cycle(schedule) else EPOCH)
     if epochs is not None:
-        _check_counts(schedule, chosen, steps if chosen == BATCH else epochs, epochs)
-        if step is None and chosen == EPOCH and _counts_to(schedule) > epochs:
+        taken, other = (steps, EPOCH) if chosen == BATCH else (epochs, BATCH)
+        _check_counts(schedule, chosen, taken, epochs)
+        if step is None and _counts_to(schedule) > taken:
             warnings.warn(
-                f"fit: {kind} takes a step after every epoch, so {epochs}, but counts to "
-                f"{_counts_to(schedule)}. If it counts batches, pass step='batch'; if it is right "
-                "as it is, step='epoch'",
+                f"fit: {kind} takes a step after every {chosen}, so {taken}, but counts to "
+                f"{_counts_to(schedule)}, where it does not come. If it counts "
+                f"{'batches' if other == BATCH else 'epochs'}, pass step={other!r}; if it is right "
+                f"as it is, step={chosen!r}",
                 stacklevel=3,
             )
     return Schedule(schedule, chosen)

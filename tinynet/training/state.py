@@ -10,6 +10,7 @@ the same way, and the run goes on as if it had never stopped, to the bit:
     epoch, step, so_far     the place in the run and in the epoch, the means over the epoch so far
     history, losses         what was recorded: one record an epoch, one loss a step
     callbacks               what each callback remembers
+    arguments               what `fit` was given, in words: it must be the same again
     still                   the layers kept in evaluation mode, the parameters that are frozen
     environment             what it all ran on
 
@@ -42,6 +43,7 @@ def capture(run: Run) -> dict[str, Any]:
     """The state of a run, as nested dicts and lists of numbers, texts and arrays."""
     scheduler = run.schedule.scheduler
     return {
+        "arguments": dict(run.arguments),
         "epochs": run.epochs,
         "epoch": run.epoch,
         "step": run.step,
@@ -52,7 +54,7 @@ def capture(run: Run) -> dict[str, Any]:
             "steps": run.so_far.steps,
             "loss": run.so_far.loss,
             "lr": run.so_far.lr,
-            "count": run.so_far.means.count,
+            "counts": dict(run.so_far.means.counts),
             "sums": dict(run.so_far.means.sums),
         },
         "history": to_columns(run.history),
@@ -143,6 +145,12 @@ def _check_alike(run: Run, state: dict[str, Any]) -> None:
                 f"cannot resume: the run was set up for {state['epochs']} epochs, which its "
                 f"learning rates follow; not for {run.epochs}"
             )
+    for name, then in state.get("arguments", run.arguments).items():
+        if run.arguments and then != run.arguments.get(name):
+            raise CheckpointError(
+                f"cannot resume: {name} was {then!s:.120} in the run, now it is "
+                f"{run.arguments.get(name)!s:.120}. Pass what it was, or train anew (resume=False)"
+            )
     now = _still(run)
     for kind, names in state.get("still", now).items():
         if names != now[kind]:
@@ -168,8 +176,9 @@ def _count(value: Any) -> int:
 
 def _so_far(saved: dict[str, Any]) -> EpochSoFar:
     so_far = EpochSoFar(_count(saved["steps"]), float(saved["loss"]), float(saved["lr"]))
-    so_far.means.count = _count(saved["count"])
     so_far.means.sums = {str(k): float(v) for k, v in saved["sums"].items()}
+    counts = saved["counts"] if "counts" in saved else dict.fromkeys(saved["sums"], saved["count"])
+    so_far.means.counts = {k: float(counts[k]) for k in so_far.means.sums}
     return so_far
 
 

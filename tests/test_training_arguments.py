@@ -1,0 +1,292 @@
+"""What `fit` is given, and what it is given back: refused by name, never taken for something else.
+
+A mistake in an argument is told before anything is done, one in what a loss or a metric returned
+at the first batch, and a run goes on with the arguments with which it began.
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, nn, optim
+from tinynet.errors import CheckpointError, DataError
+from tinynet.nn import functional as F
+from tinynet.training import (
+    BestModel,
+    DivergenceError,
+    EarlyStopping,
+    Interrupted,
+    accuracy,
+    evaluate,
+    fit,
+    predict,
+    train_epoch,
+)
+
+X = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
+Y = np.arange(60) % 3
+TRAIN = data.ArrayDataset(X, Y)
+
+
+class Single(data.Dataset):
+    """Examples of one part, as they show only when they are asked for."""
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, index):
+        return X[index]
+
+
+def train(model=None, /, **options):
+    tinynet.manual_seed(0)
+    given = {"train": TRAIN, "epochs": 1, "progress": False, **options}
+    return fit(model or nn.Linear(4, 3), **given)
+
+
+WRONG = {
+    "epochs": (1.5, "2", None, True, 0),
+    "batch_size": (1.5, "3", 0),
+    "seed": ("a", 1.5, -1),
+    "keep_every": (0, "1"),
+    "save_every": (0, "1"),
+    "clip_grad_norm": ("a", [1.0]),
+    "transform": (3, "x", data.ToFloat),
+    "augment": (3, "x", data.RandomShift),
+    "loss": ("mse", None, nn.CrossEntropyLoss),
+    "metrics": ([accuracy], accuracy, None, {"x": 3}, {"x": "accuracy"}, {"x": EarlyStopping}),
+    "optimizer": (optim.SGD, None, 3),
+    "callbacks": (EarlyStopping(), [3], [EarlyStopping], None, "a"),
+    "early_stopping": (1.5, "a", BestModel(), EarlyStopping, True),
+    "checkpoint": (3, b"a"),
+    "out": (3,),
+    "resume": (3, None),
+    "about": (3,),
+    "progress": ("a", 1),
+    "detect_anomaly": (1, "a"),
+    "train": (None, 3, X, tinynet.tensor(X), (X, Y), [X, Y], data.ArrayDataset(X), Single()),
+    "validate": (3, X, (X, Y), data.ArrayDataset(X, X, Y), data.DataLoader(data.ArrayDataset(X))),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(k, v) for k, values in WRONG.items() for v in values])
+def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_done(tmp_path, name, value):
+    kept = tmp_path / "last.npz"
+    kept.write_text("of another run")
+    model = nn.Linear(4, 3)
+    before = model.weight.data.copy()
+    words = (
+        "a batch must be a pair" if isinstance(value, Single) else rf"\b{name}\b|expected a data"
+    )
+    with pytest.raises((TypeError, ValueError), match=words):
+        train(model, **{"out": tmp_path, name: value})
+    np.testing.assert_array_equal(model.weight.data, before)
+    assert kept.exists() or isinstance(value, Single)
+
+
+def test_batches_made_already_are_called_what_they_are():
+    batches = [(tinynet.tensor(X), tinynet.tensor(Y))]
+    with pytest.raises(ValueError, match="train is a list, with batches made already"):
+        train(train=batches, batch_size=3)
+
+
+@pytest.mark.parametrize(
+    "value", [X, Single(), data.ArrayDataset(X, X, Y), [tinynet.tensor(X[:2])]]
+)
+def test_what_is_no_pair_is_named_wherever_batches_are_gone_through(value):
+    model = nn.Linear(4, 3)
+    with pytest.raises(DataError, match=r"must be a pair \(x, target\), got"):
+        evaluate(model, value)
+    batches = value if isinstance(value, list) else data.DataLoader(value, 10)
+    with pytest.raises(DataError, match=r"must be a pair \(x, target\), got"):
+        train_epoch(model, batches, optim.SGD(model.parameters(), lr=0.1))
+    if value is X:
+        np.testing.assert_array_equal(predict(model, batches), predict(model, X))
+
+
+@pytest.mark.parametrize("name", ["loss", "epoch", "lr", "seconds", "validation_loss", 3])
+def test_a_metric_takes_no_name_of_the_record(name):
+    model = nn.Linear(4, 3)
+    for use in (
+        lambda metrics: train(metrics=metrics),
+        lambda metrics: evaluate(model, TRAIN, metrics=metrics),
+        lambda metrics: train_epoch(model, [], optim.SGD(model.parameters()), metrics=metrics),
+    ):
+        with pytest.raises(ValueError, match=f"{name!r} cannot be the name of a metric"):
+            use({name: accuracy})
+
+
+@pytest.mark.parametrize("value", [None, "a", "3", 1j, np.complex64(1), [1.0], (1.0, 2), X, X[0]])
+def test_a_loss_or_metric_that_is_no_one_number_is_named(value):
+    with pytest.raises(TypeError, match=r"the metric 'mine' must return one number, got"):
+        train(metrics={"mine": lambda output, target: value})
+    for measure in (train, lambda loss: evaluate(nn.Linear(4, 3), TRAIN, loss)):
+        with pytest.raises(TypeError, match=r"loss must return one number, got"):
+            measure(loss=lambda output, target: value)
+
+
+@pytest.mark.parametrize("value", [0.5, 1, True, np.float32(2), np.array([3.0]), tinynet.ones(1)])
+def test_any_one_number_will_do_for_a_metric(value):
+    history = train(metrics={"mine": lambda output, target: value})
+    assert history[0]["mine"] == float(np.asarray(value).item())
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "words"),
+    [
+        (lambda o, y: 1.0, TypeError, "loss returned 1.0, no tensor"),
+        (lambda o, y: float(F.cross_entropy(o, y)), TypeError, "no tensor"),
+        (lambda o, y: (o - 1) ** 2, TypeError, r"Tensor of shape \(60, 3\): take its mean"),
+        (lambda o, y: o.detach().sum(), RuntimeError, "does not depend on anything"),
+        (lambda o, y: tinynet.ones(1, requires_grad=True).sum(), ValueError, "nothing is learnt"),
+    ],
+)
+def test_a_loss_that_cannot_train_is_refused(loss, error, words):
+    with pytest.raises(error, match=words):
+        train(loss=loss)
+
+
+# ----- means ----------------------------------------------------------------------------------
+
+
+def masked(part: int) -> np.ndarray:
+    labels = Y.copy()
+    labels[:part] = -100
+    return labels
+
+
+LOSSES = {
+    "labels of -100": (masked(25), F.cross_entropy, {}),
+    "batches with no label that counts": (masked(40), F.cross_entropy, {}),
+    "a layer with weights": (Y, nn.CrossEntropyLoss([1.0, 5.0, 20.0]), {}),
+    "both": (masked(25), nn.CrossEntropyLoss([1.0, 5.0, 20.0], label_smoothing=0.1), {}),
+    "a weight of 0": (Y, nn.CrossEntropyLoss([1.0, 0.0, 0.0]), {}),
+    "another label that is left out": (Y, nn.CrossEntropyLoss(ignore_index=1), {}),
+    "a partial": (Y, functools.partial(F.cross_entropy, weight=[1, 5, 20]), {}),
+    "another partial": (Y, functools.partial(F.cross_entropy, ignore_index=2), {}),
+    "numbers": (X[:, :3], F.mse_loss, {"metrics": {}}),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_means_do_not_depend_on_the_batch_size(case):
+    labels, loss, options = LOSSES[case]
+    model, dataset = nn.Linear(4, 3, rng=np.random.default_rng(0)), data.ArrayDataset(X, labels)
+    whole = {"loss": float(loss(model(X), tinynet.tensor(labels)))}
+    if not options:
+        whole["accuracy"] = accuracy(predict(model, X), labels)
+    for size in (60, 30, 26, 7, 1):
+        measured = evaluate(model, dataset, loss, batch_size=size, **options)
+        assert measured == pytest.approx(whole, rel=1e-5)
+        if case == "labels of -100" and size > 25:
+            still = optim.SGD(model.parameters(), lr=0.0)
+            trained = train_epoch(model, data.DataLoader(dataset, size), still, loss)
+            assert trained == pytest.approx({**whole, "lr": 0.0}, rel=1e-5)
+
+
+def test_a_label_that_is_no_class_is_told_by_the_loss():
+    loss = nn.CrossEntropyLoss([1.0, 5.0, 20.0])
+    for label in (3, -1):
+        with pytest.raises(DataError, match="label"):
+            evaluate(nn.Linear(4, 3), data.ArrayDataset(X, np.full(60, label)), loss)
+
+
+def test_pixels_that_do_not_count_are_not_counted():
+    labels = np.arange(2 * 3 * 4).reshape(2, 3, 4) % 3
+    labels[1, :2] = -100
+    model = nn.Conv2d(1, 3, 1, rng=np.random.default_rng(0))
+    x = np.random.default_rng(1).standard_normal((2, 1, 3, 4)).astype(np.float32)
+    records = [evaluate(model, data.ArrayDataset(x, labels), batch_size=n) for n in (1, 2)]
+    assert records[0] == pytest.approx(records[1], rel=1e-5)
+
+
+# ----- resuming -------------------------------------------------------------------------------
+
+FIRST = {"lr": 0.1, "seed": 1, "epochs": 2, "transform": None, "loss": F.cross_entropy}
+OTHER_LABELS = np.where(np.arange(60) == 3, 2, Y)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"lr": 0.5}, "lr was 0.1 in the run, now it is 0.5"),
+        ({"lr": None}, "lr was 0.1 in the run, now it is 0.05"),
+        ({"weight_decay": 0.1}, "weight_decay was 0.0 in the run, now it is 0.1"),
+        ({"seed": 2}, "seed was 1 in the run, now it is 2"),
+        ({"seed": None}, "seed was 1 in the run, now it is None"),
+        ({"clip_grad_norm": 1.0}, "clip_grad_norm was None in the run, now it is 1.0"),
+        ({"loss": nn.CrossEntropyLoss()}, r"loss was cross_entropy .* is CrossEntropyLoss\(\)"),
+        (
+            {"loss": lambda o, y: F.nll_loss(o, y)},
+            "loss was cross_entropy in the run, now it is a lambda of F, nll",
+        ),
+        ({"metrics": {}}, "metrics was accuracy in the run, now it is none"),
+        ({"transform": lambda x: 2 * x}, "transform was None in the run, now it is a lambda of"),
+        ({"augment": data.RandomShift(1)}, r"augment was None .* RandomShift\(pixels=1, fill=0\)"),
+        ({"early_stopping": 3}, "early_stopping was None in the run, now it is 3"),
+        ({"train": data.ArrayDataset(X + 1, Y)}, "train was ArrayDataset of 60, CRC .*, now"),
+        ({"train": data.ArrayDataset(X, OTHER_LABELS)}, "train was ArrayDataset of 60, CRC"),
+        ({"train": data.Subset(TRAIN, np.arange(60)[::-1])}, "train was ArrayDataset of 60, CRC"),
+        (
+            {"train": data.ArrayDataset(X, Y, transform=np.abs)},
+            "train was .*, now it is .*absolute",
+        ),
+        ({"train": data.DataLoader(TRAIN, 64, seed=2)}, "train was .*, now it is .*, seed 2"),
+        ({"validate": data.ArrayDataset(-X, Y)}, "validate was none in the run"),
+        (
+            {"optimizer": lambda p: optim.SGD(p, lr=0.1, momentum=0.5, nesterov=True), "lr": None},
+            "momentum was 0.9 in the run, now it is 0.5",
+        ),
+    ],
+)
+@pytest.mark.parametrize("done", [1, 2])
+def test_a_run_goes_on_with_the_arguments_of_the_first(tmp_path, change, words, done):
+    train(**FIRST, out=tmp_path, keep_every=1)
+    content = (tmp_path / "last.npz").read_bytes()
+    model = nn.Linear(4, 3)
+    if callable(change.get("optimizer")):
+        change = {**change, "optimizer": change["optimizer"](model.parameters())}
+    before = model.weight.data.copy()
+    start = True if done == 2 else tmp_path / "epoch-0001.npz"
+    with pytest.raises(CheckpointError, match=f"cannot resume: {words}"):
+        train(model, **{**FIRST, **change}, out=tmp_path, resume=start)
+    np.testing.assert_array_equal(model.weight.data, before)
+    assert (tmp_path / "last.npz").read_bytes() == content
+
+
+def test_the_same_arguments_made_anew_are_the_same(tmp_path):
+    def again(resume):
+        model = nn.Linear(4, 3)
+        train(
+            model,
+            train=data.DataLoader(data.Subset(data.ArrayDataset(X.copy(), Y), np.arange(50)), 9),
+            epochs=np.int64(2),
+            seed=np.int64(3),
+            optimizer=optim.Adam(model.parameters(), lr=0.01),
+            loss=lambda output, target: 0.5 * F.cross_entropy(output, target),
+            callbacks=[EarlyStopping(9)],
+            out=tmp_path,
+            resume=resume,
+        )
+        return model.weight.data
+
+    np.testing.assert_array_equal(again(False), again(True))
+
+
+@pytest.mark.parametrize(
+    "error", [DivergenceError("it ran away", 2, 3), Interrupted(2, "epoch 1"), CheckpointError("a")]
+)
+def test_an_error_of_training_reaches_another_process(error):
+    there = pickle.loads(pickle.dumps(error))
+    assert type(there) is type(error)
+    assert (str(there), vars(there)) == (str(error), vars(error))
+
+
+def test_training_goes_on_where_numpy_raises_for_what_underflows():
+    with np.errstate(all="raise"):
+        train(loss=lambda output, target: 1e-30 * (1e-30 * output).square().mean())

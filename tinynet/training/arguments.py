@@ -1,0 +1,182 @@
+"""What `fit` was given: whether each argument is of its kind, and what it was, in a few words.
+
+`check_arguments` is the door: it refuses what is of the wrong kind before anything is done. With
+`description` a run is told in its checkpoints, so that it goes on as it began or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinynet.data import ArrayDataset, Subset
+from tinynet.data.transforms import check_transform
+from tinynet.errors import check_function, whole_number
+from tinynet.nn import Module
+from tinynet.optim import Optimizer
+from tinynet.tensor import Tensor
+from tinynet.training.callbacks import Callback, EarlyStopping
+from tinynet.training.checkpoint import weights_sha256
+from tinynet.training.loop import is_dataset, not_a_pair
+from tinynet.training.metrics import check_metrics
+
+Check: TypeAlias = Callable[[str, Any], object]
+HASHED = 1 << 24  # bytes of each array that are looked at, evenly spaced, to know it again
+
+
+def _a(kinds: Any, words: str) -> Check:
+    """A check for an object of these types."""
+
+    def check(name: str, value: Any) -> None:
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            made = (
+                f"; make one of the class: {value.__name__}(...)" if isinstance(value, type) else ""
+            )
+            raise TypeError(f"fit: {name} must be {words}; got {value!r:.60}{made}")
+
+    return check
+
+
+def _whole(least: int) -> Check:
+    return lambda name, value: whole_number("fit", name, value, least)
+
+
+def _transform(name: str, value: Any) -> None:
+    check_transform("fit", name, value)
+
+
+def _loss(name: str, value: Any) -> None:
+    check_function("fit", name, value, "F.mse_loss, of (output, target)")
+
+
+def _callbacks(name: str, value: Any) -> None:
+    _a((list, tuple), "a list of callbacks, such as [training.EarlyStopping()]")(name, value)
+    for i, callback in enumerate(value):
+        _a((Callback,), "a Callback, such as training.EarlyStopping()")(f"{name}[{i}]", callback)
+
+
+def _data(name: str, value: Any) -> None:
+    """Examples and batches are pairs, as far as that can be seen without touching them."""
+    one, _ = source(value)
+    if isinstance(value, (np.ndarray, Tensor)):
+        raise not_a_pair(f"fit: {name}", value)
+    if isinstance(value, (list, tuple)) and value:
+        if not isinstance(value[0], (list, tuple)) or len(value[0]) != 2:
+            raise not_a_pair(f"fit: a list is taken for batches, and {name}[0]", value[0])
+    elif isinstance(one, ArrayDataset) and len(one.arrays) != 2:
+        raise not_a_pair(f"fit: an example of {name}", one.arrays)
+
+
+PATH = _a((str, os.PathLike), "a path")
+MUST_BE: dict[str, Check] = {
+    "model": _a((Module,), "a Module"),
+    "train": _data,
+    "validate": _data,
+    "epochs": _whole(1),
+    "batch_size": _whole(1),
+    "seed": _whole(0),
+    "keep_every": _whole(1),
+    "save_every": _whole(1),
+    "clip_grad_norm": _a((Real,), "a number, such as 1.0"),
+    "transform": _transform,
+    "augment": _transform,
+    "loss": _loss,
+    "metrics": lambda name, value: check_metrics(value),
+    "optimizer": _a((str, Optimizer), "a name, such as 'sgd', or an optimizer that is made"),
+    "callbacks": _callbacks,
+    "early_stopping": _a((EarlyStopping, Integral), "an EarlyStopping, or its patience in epochs"),
+    "checkpoint": PATH,
+    "out": PATH,
+    "resume": _a((bool, str, os.PathLike), "True, False or the path of a checkpoint"),
+    "about": _a((Mapping,), "a dict"),
+    "progress": _a((bool,), "True, False or None"),
+    "detect_anomaly": _a((bool,), "True or False"),
+}
+NEVER_NONE = ("model", "train", "epochs", "loss", "metrics", "optimizer", "callbacks", "resume")
+
+
+def check_arguments(given: Mapping[str, Any]) -> None:
+    """Raise TypeError or ValueError for the first argument of `fit` that is of the wrong kind."""
+    for name, check in MUST_BE.items():
+        if given[name] is not None or name in NEVER_NONE:
+            check(name, given[name])
+
+
+def source(data: Any) -> tuple[Any, np.ndarray]:
+    """The data set under a loader and subsets of it, and which of its examples are taken."""
+    data = data if is_dataset(data) else getattr(data, "dataset", data)
+    rows = np.arange(len(data) if is_dataset(data) else 1)
+    while isinstance(data, Subset):
+        data, rows = data.dataset, data.indices[rows]
+    return data, rows
+
+
+# ----- a run in words -------------------------------------------------------------------------
+
+
+def description(given: Mapping[str, Any], optimizer: Optimizer) -> dict[str, str]:
+    """What decides on the course of a run, by the argument of `fit` that says it.
+
+    optimizer: as it is before the first step. Data are told by a checksum: of an array, or of 16
+    MiB of it evenly spaced; of a data set of one's own, its kind, length and array `labels` alone.
+    """
+    settings: dict[str, list[Any]] = {}
+    for group in optimizer.param_groups:
+        for name, value in {**group, "lr": group.get("initial_lr", group["lr"])}.items():
+            if name not in ("params", "initial_lr"):
+                settings.setdefault(name, []).append(value)
+    early = given["early_stopping"]
+    return {
+        **{k: ", ".join(map(str, dict.fromkeys(map(str, v)))) for k, v in settings.items()},
+        "seed": str(given["seed"]),
+        "clip_grad_norm": str(given["clip_grad_norm"]),
+        "loss": _told(given["loss"]),
+        "metrics": ", ".join(given["metrics"]) or "none",
+        "early_stopping": str(getattr(early, "patience", early)),
+        **{name: _told(given[name]) for name in ("transform", "augment")},
+        **{name: _data_told(given[name]) for name in ("train", "validate")},
+    }
+
+
+def _told(function: Any) -> str:
+    """A function by its name, one without a name by the names in it; an object as it prints."""
+    text = getattr(function, "__qualname__", None) or repr(function)
+    if isinstance(function, Module) and (state := function.state_dict()):
+        text += f" with SHA-256 {weights_sha256(state)[:8]}"
+    code = getattr(function, "__code__", None)
+    if "<lambda>" in text and code is not None:
+        constants = [repr(c) for c in code.co_consts if isinstance(c, (int, float, str))]
+        text = f"a lambda of {', '.join([*code.co_names, *constants]) or 'no names'}"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+
+
+def _data_told(data: Any) -> str:
+    if data is None:
+        return "none"
+    dataset, rows = source(data)
+    if isinstance(dataset, ArrayDataset):
+        parts: list[Any] = [*dataset.arrays, rows]
+    elif is_dataset(dataset):
+        parts = [getattr(dataset, "__dict__", {}).get("labels"), rows]
+    else:
+        parts = [part for batch in data for part in batch] if isinstance(data, list) else []
+    arrays = [part.data if isinstance(part, Tensor) else part for part in parts]
+    digest = 0
+    for array in arrays:
+        if not isinstance(array, np.ndarray) or array.dtype.hasobject:
+            continue
+        some = array[:: array.nbytes // HASHED + 1] if array.ndim else array
+        told = f"{array.dtype.str} {array.shape}".encode() + some.tobytes()
+        digest = zlib.crc32(told, digest)
+    inner = [getattr(d, "transform", None) for d in {id(d): d for d in (data, dataset)}.values()]
+    with_ = "".join(f", {_told(t)}" for t in inner if t is not None)
+    if getattr(data, "seed_given", False):
+        with_ += f", seed {data.seed}"
+    size = f" of {len(rows)}" if is_dataset(dataset) else ""
+    return f"{type(dataset).__name__}{size}, CRC {digest:08x}{with_}"
