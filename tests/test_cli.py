@@ -228,14 +228,19 @@ def test_a_run_finds_its_data_from_another_folder(trained, here, monkeypatch, ca
 
 
 def test_what_is_no_file_is_neither_read_nor_replaced(trained, here, capsys):
-    os.mkfifo(here / "pipe")
+    for name in ("pipe", "pipe.npz", "pipe.safetensors"):
+        os.mkfifo(here / name)
     told = "it is a pipe, a device or a socket, not a file"
-    for command in (
-        ["train", "--data", "npz:pipe"],
-        ["predict", str(trained), "pipe"],
-        ["evaluate", str(trained), "--json", "pipe"],
+    for code, *command in (
+        (1, "train", "--data", "npz:pipe"),
+        (1, "predict", str(trained), "pipe"),
+        (1, "evaluate", "pipe.npz"),
+        (1, "export", "pipe.safetensors", "copy.npz"),
+        (2, "gradcheck", "--file", "pipe"),
+        (2, "evaluate", str(trained), "--json", "pipe"),
+        (2, "train", "--out", "pipe"),
     ):
-        assert main(command) == 1
+        assert main(command) == code, command
         assert told in capsys.readouterr().err
     assert (here / "pipe").is_fifo()
     (trained / "run.json").unlink()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinynet.cli.options import WEIGHTS, BadArgument, a_path, find_checkpoint
+from tinynet.cli.options import WEIGHTS, BadArgument, a_path, check_output, find_checkpoint
 from tinynet.console import say
 
 HELP = "write the weights as .safetensors, or as a checkpoint without the run"
@@ -32,8 +32,9 @@ def run(args: argparse.Namespace) -> int:
     from tinynet.training import checkpoint
 
     if args.file.suffix not in WEIGHTS:
-        raise BadArgument(f"{args.file}: its name must end in {' or '.join(WEIGHTS)}")
+        raise BadArgument(f"{args.file}: expected NAME{' or NAME'.join(WEIGHTS)}")
     path = find_checkpoint(args.run)
+    check_output(args.file, path)
     stored = checkpoint.read(path)
     checkpoint.save(
         args.file,

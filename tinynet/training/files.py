@@ -8,6 +8,7 @@ either the old content or the new.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -39,6 +40,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     a pipe or a device, which nothing replaces.
     """
     target = Path(path)
+    if not target.name or "\0" in target.name:
+        raise OSError(errno.EINVAL, f"cannot write {str(target)!r}: that is no name of a file")
     name = f".{target.name[:40]}.{os.getpid()}-{next(_counted)}@{HOST}.part"
     part = target.with_name(name).absolute()
     _writing.add(part)

@@ -62,6 +62,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
         content = path.read_bytes()
         header = json.loads(content[8 : 8 + _header_length(content)])
         metadata = header.pop("__metadata__", {})
+        _check_length(8 + _header_length(content), header, len(content))
         other = [f"{n} is of {e['dtype']}" for n, e in header.items() if e["dtype"] not in DTYPES]
         found = [] if other else library.deserialize(content)
         weights = {name: _array(**entry) for name, entry in found}
@@ -85,6 +86,14 @@ def _array(dtype: str, shape: list[int], data: bytes) -> np.ndarray:
         wide <<= 16
         return wide.view(np.float32)
     return array.astype(array.dtype.newbyteorder("="))
+
+
+def _check_length(start: int, header: Mapping[str, Any], length: int) -> None:
+    """Raise ValueError unless the file ends where the last array does."""
+    end = start + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if length != end:
+        what = "cut off" if length < end else f"with {length - end} bytes too many"
+        raise ValueError(f"{what}: it has {length} bytes, and {end} by its header")
 
 
 def _header_length(content: bytes) -> int:
