@@ -32,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
     from tinynet.training import checkpoint
 
     if args.file.suffix not in WEIGHTS:
-        raise BadArgument(f"{args.file}: expected NAME{' or NAME'.join(WEIGHTS)}")
+        raise BadArgument(
+            f"{args.file}: its name must end in {' or '.join(WEIGHTS)}, as m.npz does"
+        )
     path = find_checkpoint(args.run)
     check_output(args.file, path)
     stored = checkpoint.read(path)

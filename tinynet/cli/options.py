@@ -244,6 +244,12 @@ def warn_of_scale(stored: Checkpoint, images: np.ndarray) -> None:
         )
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a run in its folder, the newest last."""
+    found = [path for path in folder.glob("*.npz") if OF_RUN.fullmatch(path.name)]
+    return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
 def is_run(path: Path) -> bool:
     """Whether `path` is meant as a checkpoint, or is a folder with some of `tinynet train`."""
     if path.is_dir():

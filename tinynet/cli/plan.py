@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import LAST, RECORD, BadArgument, choose
+from tinynet.cli.options import LAST, RECORD, BadArgument, checkpoints, choose
 
 if TYPE_CHECKING:
     from tinynet.data import ArrayDataset, Dataset
@@ -131,7 +131,7 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
 
     if start is not None or (out / LAST).is_file():
         settings = read_manifest(start or out / LAST).get("settings")
-    elif kept := sorted(out.glob("*.npz"), key=lambda path: path.stat().st_mtime):
+    elif kept := checkpoints(out):
         raise BadArgument(
             f"{out} has no {LAST}, but {', '.join(path.name for path in kept)}. Go on from there: "
             f"tinynet resume {out} --from {kept[-1]}. Or begin anew: tinynet train --restart"

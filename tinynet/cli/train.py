@@ -33,6 +33,7 @@ from tinynet.cli.options import (
     add_data_dir,
     add_json,
     check_folder,
+    checkpoints,
     data_name,
     number,
     positive,
@@ -275,7 +276,7 @@ def _refuse_to_overwrite(out: Path) -> None:
     from tinynet.training.folder import locked
 
     record = out / RECORD
-    if (out / LAST).is_file() and record.is_file():
+    if checkpoints(out) and record.is_file():
         try:
             content = json.loads(record.read_text(encoding="utf-8"))
             finished = "test_accuracy" in content or "diverged" in content

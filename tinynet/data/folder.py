@@ -169,10 +169,8 @@ def decode_image(
 def _check_size(size: Any) -> None:
     """Raise ValueError unless images can be resized to `size`."""
     pair = size if isinstance(size, (tuple, list)) else (size, size)
-    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in pair)
-    if size is not None and not (
-        len(pair) == 2 and whole and 1 <= min(pair) <= max(pair) <= WIDEST
-    ):
+    fits = [isinstance(n, (int, np.integer)) and n is not True and 1 <= n <= WIDEST for n in pair]
+    if size is not None and fits != [True, True]:
         raise ValueError(
             f"size={size!r}: expected the height and width of an image, or one number for both, "
             f"from 1 to {WIDEST:,}"
@@ -325,7 +323,7 @@ def _files_of(
         labels += [label] * len(images)
     if not files:
         raise DataError(_no_images(folder, left))
-    if len(depths) > 1:
+    if len(depths) > 1 and all_needed:
         where = [f"{'*/' * (n - 2)}*.png in {name}" for n, name in sorted(depths.items())]
         warn(f"{folder}: the images lie at uneven depth: {', '.join(where)}; is each a class?")
     return files, np.array(labels, np.int64)
