@@ -347,6 +347,23 @@ def test_a_reader_who_has_stopped_ends_a_command_without_a_word(here, monkeypatc
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("both", ["", "2>&1"])
+def test_a_reader_who_has_stopped_stops_no_training(here, both):
+    code = "import sys; from tinynet.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = f'"$0" -c "$1" train --data npz:tiny.npz --epochs 2 --out new {both} | true; '
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        ["bash", "-c", command + 'echo "${PIPESTATUS[0]}"', sys.executable, code],
+        env=environment, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout == "0\n"
+    assert ("standard output cannot be written: [Errno 32] Broken pipe" in done.stderr) is (
+        not both
+    )
+    assert "test_accuracy" in Path("new/run.json").read_text()
+
+
 def test_is_terminal_never_raises():
     assert not any(map(is_terminal, (None, closed(), OnlyWrites(), io.StringIO())))
 

@@ -32,11 +32,9 @@ def run(args: argparse.Namespace) -> int:
     from tinynet.training import checkpoint
 
     if args.file.suffix not in WEIGHTS:
-        raise BadArgument(
-            f"{args.file}: its name must end in {' or '.join(WEIGHTS)}, as m.npz does"
-        )
+        raise BadArgument(f"{args.file}: its name must end in {' or '.join(WEIGHTS)}")
     path = find_checkpoint(args.run)
-    check_output(args.file, path)
+    check_output(args.file, path, weights=True)
     stored = checkpoint.read(path)
     checkpoint.save(
         args.file,

@@ -153,16 +153,16 @@ def write_result(file: Path | None, content: Any) -> None:
         write_json(file, content)
 
 
-def check_output(file: Path | None, *inputs: Path | None) -> None:
+def check_output(file: Path | None, *inputs: Path | None, weights: bool = False) -> None:
     """Raise BadArgument, before any work, for a file that a command is asked to write and must not.
 
     It writes new files, in folders that are made if need be, and replaces only what is like them:
     JSON by JSON, weights by weights; nothing that belongs to a run, is read by the same command
-    (`inputs`), or is a folder, a pipe or a device.
+    (`inputs`), or is a folder, a pipe or a device. weights: it writes a model, and not JSON.
     """
     if file is None or file == STDOUT:
         return
-    refused = _why_not(file, *inputs)
+    refused = _in_the_way(file, *inputs) or _is_kept(file, weights)
     if refused:
         raise BadArgument(f"cannot write {file}: {refused}; give another name")
 
@@ -198,13 +198,11 @@ def _in_the_way(file: Path, *inputs: Path | None) -> str:
         return str(getattr(error, "strerror", "") or error)
 
 
-def _why_not(file: Path, *inputs: Path | None) -> str:
-    """Why a result must not be written there; "" if it may be."""
+def _is_kept(file: Path, weights: bool) -> str:
+    """Why what is there, or what the name is for, must stay; "" if it may be replaced."""
     from tinynet.training.archive import read_manifest
 
-    if refused := _in_the_way(file, *inputs):
-        return refused
-    kept, weights = file.resolve(), file.suffix.lower() in WEIGHTS
+    kept = file.resolve()
     beside = [kept.with_name(name) for name in (RECORD, LAST, BEST)]
     if OF_RUN.fullmatch(kept.name) and any(map(Path.is_file, beside)):
         return f"it belongs to the run in {file.parent}"
