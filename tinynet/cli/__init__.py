@@ -147,7 +147,7 @@ def _told(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"{error or 'out of memory'}\nA smaller --batch-size needs less."
     if isinstance(error, FileNotFoundError) and not _has_folder():
-        return "the current folder is no longer there: cd to one that is"
+        return options.GONE
     if isinstance(error, OSError) and error.filename is None and error.strerror:
         return error.strerror
     if isinstance(error, (ValueError, OSError, ImportError, ArithmeticError)) and str(error):

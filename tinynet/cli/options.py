@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import math
 import os
 import re
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from tinynet.training.checkpoint import Checkpoint
 
 RUNS = Path("runs")
+GONE = "the current folder is no longer there: cd to one that is"
 LAST, BEST, RECORD = "last.npz", "best.npz", "run.json"  # as in tinynet.training.folder
 WEIGHTS = (".npz", ".safetensors")
 OF_RUN = re.compile(r"(last|best|epoch-\d+)\.npz|run\.json|\.lock")
@@ -101,7 +101,10 @@ def data_name(text: str) -> str:
     """An argparse type: a data set's name; the path in one is made absolute, to be found again."""
     kind, _, path = text.partition(":")
     if kind in ("folder", "npz") and path:
-        return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
+        try:
+            return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
+        except FileNotFoundError as error:
+            raise argparse.ArgumentTypeError(GONE) from error
     return text
 
 
@@ -145,10 +148,10 @@ def json_alone(file: Path | None) -> Iterator[None]:
 
 def write_result(file: Path | None, content: Any) -> None:
     """What --json asks for: JSON in `file`, or printed for "-"."""
-    from tinynet.training.files import write_json
+    from tinynet.training.files import to_json, write_json
 
     if file == STDOUT:
-        print(json.dumps(content, indent=2, allow_nan=False), file=_printed.get())
+        print(to_json(file, content, 2), file=_printed.get())
     elif file is not None:
         write_json(file, content)
 

@@ -89,7 +89,7 @@ def arrays_from_stream(
             f"{shapes[1]}"
         )
     if "train" in splits:
-        _check_ranges(*(splits[split][0] for split in ("train", "test")), source)
+        _check_ranges(splits["train"][0], splits["test"][0], source)
     return splits, classes
 
 

@@ -32,7 +32,7 @@ import tinynet
 from tinynet import npy
 from tinynet.data.files import check_regular
 from tinynet.errors import CheckpointError
-from tinynet.training.files import atomic_write
+from tinynet.training.files import atomic_write, to_json
 from tinynet.training.foreign import fault
 
 FORMAT = "tinynet checkpoint"
@@ -64,13 +64,7 @@ def write_archive(
                 **about,
                 "members": listing,
             }
-            try:
-                text = json.dumps(manifest, indent=1, allow_nan=False)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"cannot write {path}: settings, arguments and the like must be numbers, "
-                    f"texts, lists and dicts of these, and finite: {error}"
-                ) from error
+            text = to_json(path, manifest, 1)
             archive.writestr(_info(MANIFEST), text)
         digest = _digest(stream)
         stream.seek(-DIGEST, os.SEEK_END)

@@ -101,8 +101,19 @@ def _writer_lives(part: Path) -> bool:
     return True
 
 
+def to_json(path: str | os.PathLike[str], content: Any, indent: int | None = None) -> str:
+    """`content` as JSON, to be written to `path`. Raises ValueError for what JSON lacks, as NaN."""
+    try:
+        return json.dumps(content, indent=indent, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"cannot write {path}: settings, arguments and results must be finite numbers, texts, "
+            f"and lists and dicts of these: {error}"
+        ) from error
+
+
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Write `content` as indented JSON, atomically. Raises ValueError for NaN, which JSON lacks."""
-    text = json.dumps(content, indent=2, allow_nan=False)
+    """Write `content` as indented JSON, atomically. Raises ValueError for what JSON lacks."""
+    text = to_json(path, content, 2)
     with atomic_write(path) as stream:
         stream.write(text.encode() + b"\n")

@@ -19,7 +19,7 @@ import numpy as np
 
 from tinynet.errors import CheckpointError
 from tinynet.training.archive import existing
-from tinynet.training.files import atomic_write
+from tinynet.training.files import atomic_write, to_json
 from tinynet.training.foreign import fault
 
 SUFFIX = ".safetensors"
@@ -43,7 +43,7 @@ def write(
 
     Raises ImportError without the extra, OSError where the file cannot be written.
     """
-    metadata = {"format": "pt", OWN: json.dumps(about, allow_nan=False)}  # pt: PyTorch looks for it
+    metadata = {"format": "pt", OWN: to_json(path, about)}  # pt: PyTorch looks for it
     arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
     content = _library().numpy.save(arrays, metadata)
     with atomic_write(path) as stream:
@@ -68,7 +68,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
         weights = {name: _array(**entry) for name, entry in found}
         about = json.loads(metadata.get(OWN, "{}"))
     except Exception as error:  # of many kinds: the library's own, KeyError, ...
-        raise CheckpointError(f"{path}: {fault(path, f'not {SUFFIX}', repr(error))}") from error
+        told = str(error) if isinstance(error, ValueError) else repr(error)
+        raise CheckpointError(f"{path}: {fault(path, f'not {SUFFIX}', told)}") from error
     if other:
         raise CheckpointError(
             f"{path}: {other[0]:.200}, which tinynet does not read; convert it to float32 where it "
@@ -99,7 +100,7 @@ def _check_length(start: int, header: Mapping[str, Any], length: int) -> None:
 def _header_length(content: bytes) -> int:
     length = int.from_bytes(content[:8], "little")
     if length > min(len(content) - 8, HEADER_LIMIT):
-        raise ValueError(f"offset 0: a header of {length} bytes in a file of {len(content)}")
+        raise ValueError(f"cut off: a header of {length} bytes in a file of {len(content)}")
     return length
 
 
