@@ -6,7 +6,7 @@
 What else lies there is not read, and counted in a warning.
 
 How pixels are read: grey images (8 or 16 bit, or black and white) have one channel, all others
-(RGB, palette, CMYK, ...) three; in a folder with both, grey is repeated in all three. 16-bit grey
+(RGB, palette, CMYK, ...) three; with both, in whatever part, grey is repeated in all. 16-bit grey
 0..65535 becomes 0..255. What is transparent shows white. A rotation noted by the camera (EXIF) is
 applied. Of an animation the first frame counts.
 """
@@ -60,8 +60,9 @@ def load_folder(
     without it all images must be equally large. test_fraction, seed: where PATH has no test
     folder, that part of each class is held out, chosen by the seed; always the same files.
 
-    Warns of what is there and not read, and of classes without an image. Raises DataError that
-    names the folder or the image, ImportError without Pillow.
+    Warns of what is there and not read, of classes without an image, and of images at uneven depth.
+    Raises DataError that names the folder or the image, ValueError for settings that cannot be,
+    ImportError without Pillow.
     """
     if split not in ("train", "test"):
         raise unknown_name("split", split, ("train", "test"))
