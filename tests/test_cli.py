@@ -228,14 +228,18 @@ def test_a_run_finds_its_data_from_another_folder(trained, here, monkeypatch, ca
 
 
 def test_what_is_no_file_is_neither_read_nor_replaced(trained, here, capsys):
-    os.mkfifo(here / "pipe")
+    for name in ("pipe", "pipe.npz", "pipe.safetensors"):
+        os.mkfifo(here / name)
     told = "it is a pipe, a device or a socket, not a file"
-    for command in (
-        ["train", "--data", "npz:pipe"],
-        ["predict", str(trained), "pipe"],
-        ["evaluate", str(trained), "--json", "pipe"],
+    for code, *command in (
+        (1, "train", "--data", "npz:pipe"),
+        (1, "predict", str(trained), "pipe"),
+        (1, "evaluate", "pipe.npz"),
+        (1, "export", "pipe.safetensors", "copy.npz"),
+        (2, "gradcheck", "--file", "pipe"),
+        (2, "evaluate", str(trained), "--json", "pipe"),
     ):
-        assert main(command) == 1
+        assert main(command) == code, command
         assert told in capsys.readouterr().err
     assert (here / "pipe").is_fifo()
     (trained / "run.json").unlink()
@@ -269,10 +273,138 @@ def test_an_augmentation_that_leaves_nothing_is_refused_and_nothing_written(tiny
 
 def test_an_out_folder_that_cannot_be_made_fails_before_training(tiny, here, capsys):
     (here / "file").write_text("in the way")
-    assert main(["train", "--data", tiny, "--out", "file/run"]) == 1
+    (here / "taken/last.npz").mkdir(parents=True)
+    os.mkfifo(here / "pipe")
+    (here / "run").mkdir()
+    (here / "tiny.npz").rename("run/best.npz")
+    for out, told in (
+        ("file", "file is no folder"),
+        ("pipe", "pipe is no folder"),
+        ("file/run", "file is no folder"),
+        ("taken", "last.npz: it is a folder, not a file"),
+        ("run", "best.npz: it is read by this command"),
+    ):
+        assert main(["train", "--data", "npz:run/best.npz", "--out", out]) == 2
+        output, err = capsys.readouterr()
+        assert "epoch" not in output
+        assert told in err
+
+
+NOT_WRITTEN = [  # commands after a run in runs/tiny, and why what they are to write is refused
+    ("evaluate {run} --json {run}/last.npz", "it belongs to the run"),
+    ("evaluate {run} --json {run}/best.npz", "it belongs to the run"),
+    ("verify {run} --json {run}/run.json", "it belongs to the run"),
+    ("resume {run} --json {run}/epoch-0001.npz", "it belongs to the run"),
+    ("train --out new --json new/last.npz", "its name is not that of a JSON file"),
+    ("train --out new --json new/run.json", "its name is not that of a JSON file"),
+    ("train --json picture.png", "a file is there that is not JSON"),
+    ("predict {run} picture.png --json picture.png", "a file is there that is not JSON"),
+    ("predict {run} picture.png --json link", "a file is there that is not JSON"),
+    ("train --data {tiny} --json tiny.npz", "its name is not that of a JSON file"),
+    ("gradcheck --shape 1x4x4 --json .", "it is a folder, not a file"),
+    ("gradcheck --shape 1x4x4 --json picture.png/x", "picture.png is no folder"),
+    ("doctor --json nowhere/../new/x", "there is no folder nowhere/../new"),
+    ("doctor --json {long}", "File name too long"),
+    ("export {run} {run}/last.npz", "it is read by this command"),
+    ("export {run} {run}/best.npz", "it belongs to the run"),
+    ("export {run} {run}/epoch-0009.npz", "it belongs to the run"),
+    ("export {run} moved.npz", "it is a checkpoint of a run"),
+    ("export moved.npz moved.npz", "it is read by this command"),
+    ("export {run} tiny.npz", "a file is there that is no model"),
+    ("export {run} picture.png/x.npz", "picture.png is no folder"),
+]
+
+
+@pytest.mark.parametrize(("command", "told"), NOT_WRITTEN)
+def test_nothing_that_is_read_or_belongs_to_a_run_is_written(trained, here, capsys, command, told):
+    picture(here / "picture.png", "left")
+    (here / "link").symlink_to("picture.png")
+    (here / "moved.npz").write_bytes((trained / "last.npz").read_bytes())
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    words = command.format(run=trained, tiny="npz:tiny.npz", long=300 * "x").split()
+    assert main(words) == 2
     out, err = capsys.readouterr()
-    assert "epoch" not in out
-    assert "file" in err
+    assert told in err
+    assert out == ""
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+    assert not (here / "nowhere").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use stays there")
+def test_a_current_folder_that_is_gone_is_named(trained, here, capsys):
+    (here / "gone").mkdir()
+    os.chdir(here / "gone")
+    (here / "gone").rmdir()
+    for code, command in ((2, ["train", "--data", "npz:tiny.npz"]), (1, ["train"])):
+        assert main(command) == code
+        assert "the current folder is no longer there" in capsys.readouterr().err
+
+
+def test_results_replace_results(trained, here):
+    for _ in range(2):
+        assert main(["evaluate", str(trained), "--json", f"{trained}/evaluated"]) == 0
+        assert main(["export", str(trained), "new/model.npz"]) == 0
+    json.loads((trained / "evaluated").read_text())
+
+
+@pytest.mark.parametrize("command", ["evaluate {run}", "train --epochs 1", "doctor --steps 1"])
+def test_json_alone_is_printed_for_a_hyphen(trained, here, capsys, command):
+    before = sorted(here.iterdir())
+    assert main([*command.format(run=trained).split(), "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)
+    assert err
+    assert sorted(here.iterdir()) == before
+
+
+def test_a_run_without_its_last_checkpoint_is_not_begun_anew_without_a_word(trained, capsys):
+    (trained / "last.npz").rename(trained / "epoch-0003.npz")
+    (trained / "run.json").write_text(
+        json.dumps({"settings": json.loads((trained / "run.json").read_text())["settings"]})
+    )
+    for command in (["resume", str(trained)], ["train", "--out", str(trained), "--resume"]):
+        assert main(command) == 2
+        err = capsys.readouterr().err
+        assert "has no last.npz, but best.npz, epoch-0003.npz. Go on from there: tiny" in err
+    assert main(["train", "--out", str(trained)]) == 2
+    assert "holds a run that was not finished" in capsys.readouterr().err
+    assert main(["resume", str(trained), "--from", f"{trained}/epoch-0003.npz"]) == 0
+
+
+@pytest.mark.parametrize("change", ["classes", "x_test", "y_test"])
+def test_a_run_is_of_class_names_and_test_images_too(here, capsys, change):
+    x, y = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8), np.arange(40) % 2
+    arrays = {"x_train": x[:20], "y_train": y[:20], "classes": ["a", "b"]}
+    arrays |= {"x_test": x[20:], "y_test": y[20:]}
+    np.savez(here / "a.npz", **arrays)
+    assert main(["train", "--data", "npz:a.npz", "--epochs", "1", "--out", "run"]) == 0
+    np.savez(here / "a.npz", **{**arrays, change: arrays[change][::-1]})
+    capsys.readouterr()
+    for command in ("resume", "verify"):
+        assert main([command, "run"]) == 1
+        assert "class names are no longer those that the run began" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("kept", "other"),
+    [("bytes", "wide"), ("floats", "wide"), ("wide", "bytes"), ("wide", "floats")],
+)
+def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsys, kept, other):
+    x, y = np.linspace(0, 1, 40 * 64, dtype=np.float32).reshape(40, 8, 8), np.arange(40) % 2
+    images = {"bytes": (255 * x).astype(np.uint8), "floats": x, "wide": 255 * x}
+    for name, array in images.items():
+        np.savez(here / name, x=array, y=y)
+    assert main(["train", "--data", f"npz:{kept}.npz", "--epochs", "1", "--out", "run"]) == 0
+    image = picture(here / "i.png", "left")  # of bytes
+    for said, *command in (
+        (False, "evaluate", "run"),
+        (True, "evaluate", "run", "--data", f"npz:{other}.npz"),
+        (kept == "wide", "predict", "run", image),
+    ):
+        capsys.readouterr()
+        assert main(command) == 0
+        assert ("the results may be meaningless" in capsys.readouterr().err) is said
 
 
 @pytest.mark.parametrize(

@@ -313,6 +313,14 @@ def test_a_metric_whose_name_a_console_lacks_does_not_end_a_training(monkeypatch
     assert b"gr\\xf6\\xdfe" in written.getvalue()
 
 
+@pytest.mark.parametrize("fault", [errno.EBADF, errno.EPIPE, errno.ENOSPC])
+def test_a_bar_that_cannot_be_shown_does_not_end_a_training(monkeypatch, fault):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", Fails(fault))
+        assert len(fit(model, few(), 2, lr=0.05, progress=True)) == 2
+
+
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -345,6 +353,21 @@ def test_a_reader_who_has_stopped_ends_a_command_without_a_word(here, monkeypatc
         patch.setattr(sys, "stdout", Fails(errno.EPIPE))
         assert main(command) == 1
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("both", ["", "2>&1"])
+def test_a_reader_who_has_stopped_stops_no_training(here, both):
+    code = "import sys; from tinynet.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = f'"$0" -c "$1" train --data npz:tiny.npz --epochs 2 --out new {both} | true; '
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        ["bash", "-c", command + 'echo "${PIPESTATUS[0]}"', sys.executable, code],
+        env=environment, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout == "0\n"
+    assert both or "output cannot be written: [Errno 32] Broken pipe" in done.stderr
+    assert "test_accuracy" in Path("new/run.json").read_text()
 
 
 def test_is_terminal_never_raises():

@@ -162,11 +162,74 @@ def test_images_beside_the_class_folders_of_a_part_have_no_class(tmp_path):
         load_folder(tmp_path, "test")
 
 
-def test_a_class_may_have_the_name_of_a_part(tmp_path):
-    for name in ("bus", "train", "_other"):
+NO_CLASSES = [  # folders of images: the ones that are refused
+    ("cat dog test", "test"),
+    ("cat dog train", "train"),
+    ("cat dog tests", "tests"),
+    ("train1 test1", "test1 and train1"),
+    ("train_2020 test_2020", "test_2020 and train_2020"),
+    ("my_train other holdout", "holdout and my_train"),
+    ("cats_train cats_test", "cats_test and cats_train"),
+    ("tr te", "te and tr"),
+    ("cat dog dev2", "dev2"),
+    ("cat/train dog/train", "train"),
+    ("data/train/cat data/test/cat extra", "test and train"),
+]
+
+
+def put_five(folder, names):
+    for name in names.split():
         for i in range(5):
-            put(tmp_path / name / f"{i}.png", grey(0))
-    assert load_folder(tmp_path).classes == ("_other", "bus", "train")
+            put(folder / name / f"{i}.png", grey(0))
+
+
+@pytest.mark.parametrize(("folders", "refused"), NO_CLASSES)
+def test_a_folder_with_the_name_of_a_part_is_no_class(tmp_path, folders, refused):
+    put_five(tmp_path, folders)
+    with pytest.raises(DataError, match=f": {refused} must be parts .* can be '.*-class'"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "folders", ["_other bus train-class", "bullet_train tabby", "tr te de", "tests_tube contest"]
+)
+def test_a_class_may_have_a_name_with_the_word_of_a_part(tmp_path, folders):
+    put_five(tmp_path, folders)
+    assert load_folder(tmp_path).classes == tuple(sorted(folders.split()))
+
+
+def test_images_at_uneven_depth_are_said(tmp_path):
+    put_five(tmp_path, "cat x/dog")
+    with pytest.warns(UserWarning, match=r"uneven depth: \*.png in cat, \*/\*.png in x; is each"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("parts", ["train/a train/b test/a test/b", "a b"])
+def test_all_parts_have_colour_if_one_has(tmp_path, parts):
+    put_five(tmp_path, parts)
+    files = sorted(tmp_path.rglob("*.png"))
+    assert load_folder(tmp_path).images.shape[1] == 1
+    for file in files:
+        for other in files:
+            put(other, rgb(1, 2, 3) if other == file else grey(7))
+        shapes = [load_folder(tmp_path, split).images.shape[1] for split in ("train", "test")]
+        assert shapes == [3, 3], file
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        *(({"size": size}, r"size=.*from 1 to 10,000") for size in (
+            0, -1, (4,), (4, 4, 4), 4.5, "8", True, 10**6, (8, 0), (8, "8"), [8, None], ()
+        )),
+        *(({"test_fraction": f}, "test_fraction=") for f in ("0.2", -0.1, 1, 1.5, float("nan"))),
+        ({"test_fraction": 0, "split": "test"}, r"\(test\): no images, with test_fraction=0"),
+        *(({"seed": seed}, "seed=") for seed in (-1, "0")),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_of_a_folder_is_named(classes, options, told):
+    with pytest.raises(ValueError, match=told):
+        load_folder(classes, **options)
 
 
 NOT_READ = [  # files that are there too, and what is said of them
@@ -181,6 +244,7 @@ NOT_READ = [  # files that are there too, and what is said of them
     ("cat/README labels.csv", "1 *.csv, 1 README"),
     ("0.png", "1 image outside the class folders"),
     ("cat/a.png.bak", "1 *.bak"),
+    ("cat/dir.png/.nothing", "1 .nothing, 1 empty folder"),
     (" ".join(f"cat/x.{c}" for c in "abcdefghijk"), "1 *.h, 3 more"),
 ]
 

@@ -286,6 +286,13 @@ def test_an_answer_that_begins_elsewhere_is_not_appended(get, part, server, by):
     assert server.ranges == [f"bytes={HALF}-", None]
 
 
+def test_no_password_of_a_mirror_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYNET_MIRROR", "http://me:secret@localhost:x")
+    with pytest.raises(DataError, match=r"http://\*\*\*@localhost:x/set/") as raised:
+        obtain(FILE, tmp_path / "set", ["http://you:secret@127.0.0.1:1/"])
+    assert "secret" not in str(raised.value)
+
+
 def test_the_part_of_one_mirror_is_not_continued_from_another(get, server):
     other = gzip.compress(CONTENT, 9, mtime=7)
     assert get(does.whole(BODY, 100), other) == CONTENT

@@ -145,6 +145,21 @@ def test_a_hostile_file_is_refused_before_the_model_is_touched(tmp_path, content
     assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda b: b[:-1], r"cut off: it has \d+ bytes, and \d+ by its header$"),
+        (lambda b: b[:40], r"cut off: a header of \d+ bytes in a file of 40$"),
+        (lambda b: b + b"12", r"with 2 bytes too many: it has \d+ bytes"),
+        (lambda b: b"", "it is empty$"),
+    ],
+)
+def test_a_file_that_is_too_short_or_too_long_is_told_by_how_much(path, change, told):
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(CheckpointError, match=told):
+        tinynet.load(path, make_model())
+
+
 def test_every_cut_and_every_flip_in_the_header_is_refused_or_does_not_fit(path):
     content = path.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")

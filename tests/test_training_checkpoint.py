@@ -6,6 +6,7 @@ import gzip
 import io
 import itertools
 import json
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -255,6 +256,36 @@ def test_other_files_are_refused(tmp_path):
     np.savez_compressed(tmp_path / "small.npz", x=np.zeros(10**6))
     with pytest.raises(CheckpointError, match=r"np\.load\(.*small\.npz"):
         checkpoint.read(tmp_path / "small.npz")
+
+
+@pytest.mark.parametrize("suffix", ["", ".npz", ".safetensors"])
+def test_what_is_no_file_is_not_read(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"folder{suffix}").mkdir()
+    for name, told in (
+        ("pipe", "it is a pipe, a device or a socket, not a file"),
+        ("folder", "it is a folder, not a file; give the file in it"),
+        ("none", "there is no such file"),
+        ("a\0b", "embedded null"),
+        ("a" * 300, "name too long"),
+    ):
+        with pytest.raises(CheckpointError, match=told):
+            tinynet.load(tmp_path / f"{name}{suffix}", make_model())
+
+
+@pytest.mark.parametrize("name", [".", "", "a\0b"])
+def test_a_name_that_no_file_has_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match=r"cannot write .*: that is no name of a file"):
+        tinynet.save(name, make_model())
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize("value", [object(), float("nan"), {(1, 2): 3}, b"x"])
+def test_settings_that_json_lacks_are_refused_and_nothing_written(tmp_path, suffix, value):
+    with pytest.raises(ValueError, match=rf"cannot write .*m{suffix}: settings, arguments and res"):
+        tinynet.save(tmp_path / f"m{suffix}", make_model(), settings={"a": value})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_atomic_write_shows_nothing_until_the_block_ends(tmp_path):

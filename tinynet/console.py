@@ -65,11 +65,12 @@ class Console:
 
     Lines may end, and a progress bar may begin its line anew. What cannot be written (to a full
     disk, a terminal that is gone) is lost, and so is all that follows; a reader who has stopped
-    raises BrokenPipeError, as always.
+    raises BrokenPipeError, as always, unless the work `goes_on` without one.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, goes_on: bool = False) -> None:
         self._stream = None if is_gone(stream) else stream
+        self.goes_on = goes_on
         self.lost: Exception | None = None
 
     def write(self, text: str) -> int:
@@ -94,7 +95,7 @@ class Console:
             with contextlib.suppress(Exception):  # else Python tries once more, at its end
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             self._stream = None
-            if isinstance(error, BrokenPipeError):
+            if isinstance(error, BrokenPipeError) and not self.goes_on:
                 raise
             self.lost = error
 
@@ -110,7 +111,7 @@ def console() -> Iterator[Console]:
             os.set_inheritable(free, True)
         os.close(free)
     before = sys.stdout, sys.stderr
-    out, err = Console(sys.stdout), Console(sys.stderr)
+    out, err = Console(sys.stdout), Console(sys.stderr, goes_on=True)
     sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
     try:
         yield out

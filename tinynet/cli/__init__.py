@@ -14,6 +14,7 @@ are wrong, 130 Ctrl-C, 143 SIGTERM.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import traceback
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ from tinynet.cli import (
     verify,
 )
 from tinynet.cli.options import BadArgument
-from tinynet.console import console, say, visible
+from tinynet.console import Console, console, say, visible
 from tinynet.version import __version__
 
 COMMANDS: dict[str, ModuleType] = {
@@ -52,7 +53,7 @@ COMMANDS: dict[str, ModuleType] = {
     "data": data,
 }
 WITH_FILES = ("train", "resume", "export")
-"""What these are asked for is in their files, and not in what they print."""
+"""What these are asked for is in their files: they go on where their output cannot be written."""
 
 OVERVIEW = """\
 tinynet: train, use and understand small convolutional networks.
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, without the program's name; returns the exit code."""
     with console() as out:
         try:
-            code, command = _run(argv)
+            code, command = _run(argv, out)
             out.flush()
         except BrokenPipeError:  # whoever read our output has stopped, as `head` does
             return 1
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def _run(argv: Sequence[str] | None) -> tuple[int, str | None]:
+def _run(argv: Sequence[str] | None, out: Console) -> tuple[int, str | None]:
     """The exit code, and the command that was run."""
     parser = make_parser()
     try:
@@ -87,6 +88,7 @@ def _run(argv: Sequence[str] | None) -> tuple[int, str | None]:
     if args.command is None:
         parser.print_help()
         return 0, None
+    out.goes_on = args.command in WITH_FILES
     return _guarded(args), args.command
 
 
@@ -123,7 +125,8 @@ def make_parser() -> argparse.ArgumentParser:
 def _guarded(args: argparse.Namespace) -> int:
     """Run the command; an error becomes one line on stderr and an exit code."""
     try:
-        with options.plain_warnings():
+        options.check_output(getattr(args, "json", None))
+        with options.plain_warnings(), options.json_alone(getattr(args, "json", None)):
             return int(COMMANDS[args.command].run(args))
     except KeyboardInterrupt as stop:
         say("", *(str(stop) or "interrupted").split("\n"), error=True)
@@ -143,8 +146,18 @@ def _told(error: Exception) -> str:
     """What went wrong: the message alone for errors that are made for reading."""
     if isinstance(error, MemoryError):
         return f"{error or 'out of memory'}\nA smaller --batch-size needs less."
+    if isinstance(error, FileNotFoundError) and not _has_folder():
+        return options.GONE
     if isinstance(error, OSError) and error.filename is None and error.strerror:
         return error.strerror
     if isinstance(error, (ValueError, OSError, ImportError, ArithmeticError)) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error} (--debug shows where)"
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True

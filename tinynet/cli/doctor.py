@@ -23,6 +23,7 @@ from tinynet.cli.options import (
     choose,
     positive,
     whole_number,
+    write_result,
 )
 
 HELP = "find what is wrong with a training before it starts"
@@ -62,14 +63,12 @@ def run(args: argparse.Namespace) -> int:
     """Look, and print the report."""
     from tinynet.random import manual_seed
     from tinynet.teaching import doctor
-    from tinynet.training.files import write_json
 
     manual_seed(args.seed)
     given = _from_file(args) if args.file else _known(args)
     report = doctor(**given, probe_steps=args.steps)
     print(report)
-    if args.json is not None:
-        write_json(args.json, report.to_dict())
+    write_result(args.json, report.to_dict())
     return 0 if report else 1
 
 

@@ -21,6 +21,8 @@ from tinynet.cli.options import (
     add_data_dir,
     add_json,
     find_checkpoint,
+    warn_of_scale,
+    write_result,
 )
 from tinynet.console import say, visible
 
@@ -55,7 +57,6 @@ def run(args: argparse.Namespace) -> int:
     """Measure the model and print the table."""
     from tinynet import data
     from tinynet.training import checkpoint, confusion_matrix, predict
-    from tinynet.training.files import write_json
 
     path = find_checkpoint(args.run)
     stored = checkpoint.read(path)
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     name = args.data or _data_of(path)
     dataset = data.load(name, args.split, root=args.data_dir)
     _check_classes(stored.classes, dataset.classes, name)
+    warn_of_scale(stored, dataset.images)
     scores = predict(model, dataset, transform=stored.preprocessing())
     matrix = confusion_matrix(scores, dataset.labels)
     accuracy = float(matrix.trace() / matrix.sum())
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             "classes": list(names),
             "confusion_matrix": matrix.tolist(),
         }
-        write_json(args.json, result)
+        write_result(args.json, result)
     return 0
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinynet.cli.options import WEIGHTS, BadArgument, a_path, find_checkpoint
+from tinynet.cli.options import WEIGHTS, BadArgument, a_path, check_output, find_checkpoint
 from tinynet.console import say
 
 HELP = "write the weights as .safetensors, or as a checkpoint without the run"
@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.file.suffix not in WEIGHTS:
         raise BadArgument(f"{args.file}: its name must end in {' or '.join(WEIGHTS)}")
     path = find_checkpoint(args.run)
+    check_output(args.file, path, weights=True)
     stored = checkpoint.read(path)
     checkpoint.save(
         args.file,

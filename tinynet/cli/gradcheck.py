@@ -16,13 +16,18 @@ Exit code 1 if a gradient is wrong.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import BadArgument, a_path, choose, image_shape, whole_number
+from tinynet.cli.options import (
+    STDOUT,
+    BadArgument,
+    a_path,
+    choose,
+    image_shape,
+    whole_number,
+    write_result,
+)
 
 if TYPE_CHECKING:
     from tinynet.gradcheck import Report
@@ -51,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=a_path,
         nargs="?",
-        const=Path("-"),
+        const=STDOUT,
         help="write the report to FILE as JSON; without FILE print it instead of the text",
     )
 
@@ -127,15 +132,7 @@ def _finish(
     args: argparse.Namespace, reports: list[Report], notes: list[str], data: dict[str, Any]
 ) -> None:
     """Print the text, or the JSON in its place; write the JSON to a file if asked for."""
-    from tinynet.training.files import write_json
-
-    if args.json == Path("-"):
-        json.dump(data, sys.stdout, indent=2)
-        print()
-        return
-    for report in reports:
-        print(report)
-    for note in notes:
-        print(note)
-    if args.json is not None:
-        write_json(args.json, data)
+    if args.json != STDOUT:
+        for text in (*reports, *notes):
+            print(text)
+    write_result(args.json, data)

@@ -26,6 +26,7 @@ from tinynet.cli.options import (
     number,
     positive,
     whole_number,
+    write_result,
 )
 from tinynet.console import say
 
@@ -126,7 +127,6 @@ def _settings(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def _judge_file(exercise: Exercise, args: argparse.Namespace) -> int:
     from tinynet.lab import judge
-    from tinynet.training.files import write_json
 
     for option in ("timeout", "memory"):
         if getattr(args, option) is not None:
@@ -138,8 +138,7 @@ def _judge_file(exercise: Exercise, args: argparse.Namespace) -> int:
         tell=lambda text: print(text, flush=True),
         **_settings(args, "train_seconds"),
     )
-    if args.json is not None:
-        write_json(args.json, report.to_dict())
+    write_result(args.json, report.to_dict())
     if report.ok:
         print("\nAll is right.")
         return 0
@@ -153,7 +152,6 @@ def _judge_folder(exercise: Exercise, args: argparse.Namespace) -> int:
     from tinynet.lab import judge_folder
     from tinynet.lab.folder import submissions
     from tinynet.lab.report import class_table
-    from tinynet.training.files import write_json
 
     count = len(submissions(args.path))
     if not count:
@@ -165,9 +163,8 @@ def _judge_folder(exercise: Exercise, args: argparse.Namespace) -> int:
         outcome = "right" if report.ok else "WRONG"
         say(f"{len(reports)} of {count}: {report.file}: {outcome}", error=True)
     print(class_table(reports))
-    if args.json is not None:
-        write_json(
-            args.json,
-            {"exercise": exercise.name, "submissions": [report.to_dict() for report in reports]},
-        )
+    write_result(
+        args.json,
+        {"exercise": exercise.name, "submissions": [report.to_dict() for report in reports]},
+    )
     return 0 if all(report.ok for report in reports) else 1

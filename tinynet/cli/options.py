@@ -6,17 +6,26 @@ import argparse
 import contextlib
 import math
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from tinynet.errors import unknown_name
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tinynet.training.checkpoint import Checkpoint
+
 RUNS = Path("runs")
+GONE = "the current folder is no longer there: cd to one that is"
 LAST, BEST, RECORD = "last.npz", "best.npz", "run.json"  # as in tinynet.training.folder
 WEIGHTS = (".npz", ".safetensors")
+OF_RUN = re.compile(r"(last|best|epoch-\d+)\.npz|run\.json|\.lock")
 FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".h5", ".keras", ".onnx")  # told what to do
 
 Arguments: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
@@ -92,7 +101,10 @@ def data_name(text: str) -> str:
     """An argparse type: a data set's name; the path in one is made absolute, to be found again."""
     kind, _, path = text.partition(":")
     if kind in ("folder", "npz") and path:
-        return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
+        try:
+            return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
+        except FileNotFoundError as error:
+            raise argparse.ArgumentTypeError(GONE) from error
     return text
 
 
@@ -109,7 +121,134 @@ def add_data_dir(parser: Arguments) -> None:
 
 def add_json(parser: Arguments, what: str) -> None:
     """The option --json."""
-    parser.add_argument("--json", metavar="FILE", type=a_path, help=f"write {what} to FILE as JSON")
+    parser.add_argument(
+        "--json", metavar="FILE", type=a_path, help=f"write {what} to FILE as JSON; - prints it"
+    )
+
+
+STDOUT = Path("-")
+_printed: ContextVar[TextIO | None] = ContextVar(
+    "standard output, for --json - alone", default=None
+)
+
+
+@contextlib.contextmanager
+def json_alone(file: Path | None) -> Iterator[None]:
+    """Inside, what is printed goes to standard error if JSON is to go to standard output."""
+    if file != STDOUT:
+        yield
+        return
+    token = _printed.set(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _printed.reset(token)
+
+
+def write_result(file: Path | None, content: Any) -> None:
+    """What --json asks for: JSON in `file`, or printed for "-"."""
+    from tinynet.training.files import to_json, write_json
+
+    if file == STDOUT:
+        print(to_json(file, content, 2), file=_printed.get())
+    elif file is not None:
+        write_json(file, content)
+
+
+def check_output(file: Path | None, *inputs: Path | None, weights: bool = False) -> None:
+    """Raise BadArgument, before any work, for a file that a command is asked to write and must not.
+
+    It writes new files, in folders that are made if need be, and replaces only what is like them:
+    JSON by JSON, weights by weights; nothing that belongs to a run, is read by the same command
+    (`inputs`), or is a folder, a pipe or a device. weights: it writes a model, and not JSON.
+    """
+    if file is None or file == STDOUT:
+        return
+    refused = _in_the_way(file, *inputs) or _is_kept(file, weights)
+    if refused:
+        raise BadArgument(f"cannot write {file}: {refused}; give another name")
+
+
+def check_folder(out: Path, data: str = "") -> None:
+    """Raise BadArgument, before any work, for a folder in which no run can be kept.
+
+    data: the name of the run's data set, which must not be among the files that it writes.
+    """
+    source = Path(data.partition(":")[2].partition("?")[0] or os.devnull)
+    for name in (LAST, BEST, RECORD):
+        if refused := _in_the_way(out / name, source):
+            raise BadArgument(f"cannot write {out / name}: {refused}; give another folder, --out")
+
+
+def _in_the_way(file: Path, *inputs: Path | None) -> str:
+    """Why no file can be written there, or must not, whatever is in it; "" if it may be."""
+    from tinynet.data.files import check_regular
+
+    try:
+        if there := file.exists():
+            check_regular(file)
+        folder = next(path for path in file.parents if path.exists())
+        if not folder.is_dir():
+            return f"{folder} is no folder"
+        if not os.access(folder, os.W_OK):
+            return f"the folder {folder} is read-only"
+        if folder != file.parent and ".." in file.parts:
+            return f"there is no folder {file.parent}"
+        read = [path for path in inputs if path is not None and path.exists()]
+        return "it is read by this command" if there and any(map(file.samefile, read)) else ""
+    except (OSError, ValueError) as error:  # ValueError: a name that no file has
+        return str(getattr(error, "strerror", "") or error)
+
+
+def _is_kept(file: Path, weights: bool) -> str:
+    """Why what is there, or what the name is for, must stay; "" if it may be replaced."""
+    from tinynet.training.archive import read_manifest
+
+    kept = file.resolve()
+    beside = [kept.with_name(name) for name in (RECORD, LAST, BEST)]
+    if OF_RUN.fullmatch(kept.name) and any(map(Path.is_file, beside)):
+        return f"it belongs to the run in {file.parent}"
+    if not weights:
+        if kept.name == RECORD or kept.suffix.lower() in WEIGHTS + FOREIGN:
+            return "its name is not that of a JSON file"
+        return "a file is there that is not JSON" if file.exists() and not _is_json(file) else ""
+    if file.suffix == ".npz" and file.exists():
+        try:
+            run = read_manifest(file).get("run")
+        except ValueError as error:
+            return f"a file is there that is no model ({error})"
+        return "it is a checkpoint of a run" if run is not None else ""
+    return ""
+
+
+def _is_json(file: Path) -> bool:
+    """Whether a file may be JSON, by its start; what is empty holds nothing to lose."""
+    with file.open("rb") as stream:
+        return re.match(rb"\s*([\[{]|\Z)", stream.read(64)) is not None
+
+
+def warn_of_scale(stored: Checkpoint, images: np.ndarray) -> None:
+    """Warn of images far from the range of those that the model of a checkpoint was trained on."""
+    import numpy as np
+
+    if stored.mean is None or stored.std is None or not images.size:
+        return
+    usual = max(abs(m) + s for m, s in zip(stored.mean, stored.std))
+    of_bytes = images.dtype == np.uint8
+    peak = 1.0 if of_bytes else float(np.abs(images).max())
+    if not usual / 8 <= peak <= 100 * usual:
+        warnings.warn(
+            f"the images reach {peak:.3g}{', for bytes count from 0 to 1' * of_bytes}; those that "
+            f"the model was trained on were around {usual:.3g}: the results may be meaningless",
+            stacklevel=2,
+        )
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a run in its folder, the newest last."""
+    found = [path for path in folder.glob("*.npz") if OF_RUN.fullmatch(path.name)]
+    return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def is_run(path: Path) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import LAST, RECORD, BadArgument, choose
+from tinynet.cli.options import LAST, RECORD, BadArgument, checkpoints, choose
 
 if TYPE_CHECKING:
     from tinynet.data import ArrayDataset, Dataset
@@ -94,7 +94,9 @@ def check_names(args: argparse.Namespace) -> None:
         raise BadArgument("--patience needs --validation SHARE: the test images decide nothing")
 
 
-def new_settings(args: argparse.Namespace, train: ArrayDataset) -> dict[str, Any]:
+def new_settings(
+    args: argparse.Namespace, train: ArrayDataset, test: ArrayDataset
+) -> dict[str, Any]:
     """The settings of a new run: what was asked for, and the recipe for such images."""
     from tinynet.training import OPTIMIZERS, recipe_for
 
@@ -103,7 +105,7 @@ def new_settings(args: argparse.Namespace, train: ArrayDataset) -> dict[str, Any
     own_lr = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
     return {
         "data": args.data or DATA,
-        "data_sha256": fingerprint(train),
+        "data_sha256": fingerprint(train, test),
         "model": args.model or recipe.model,
         "epochs": args.epochs or recipe.epochs,
         "batch_size": args.batch_size or recipe.batch_size,
@@ -129,6 +131,11 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
 
     if start is not None or (out / LAST).is_file():
         settings = read_manifest(start or out / LAST).get("settings")
+    elif kept := checkpoints(out):
+        raise BadArgument(
+            f"{out} has no {LAST}, but {', '.join(path.name for path in kept)}. Go on from there: "
+            f"tinynet resume {out} --from {kept[-1]}. Or begin anew: tinynet train --restart"
+        )
     elif (out / RECORD).is_file():
         settings = json.loads((out / RECORD).read_text(encoding="utf-8"))["settings"]
     else:
@@ -161,9 +168,10 @@ def make_plan(settings: dict[str, Any], train: ArrayDataset, test: ArrayDataset)
     from tinynet.random import manual_seed
     from tinynet.training import make_augment
 
-    if fingerprint(train) != settings["data_sha256"]:
+    if fingerprint(train, test) != settings["data_sha256"]:
         raise ValueError(
-            f"{settings['data']}: the training images are no longer those that the run began with"
+            f"{settings['data']}: the images, labels or class names are no longer those that the "
+            "run began with"
         )
     shape = train.images.shape[1:]
     make_augment(settings["augment"], shape[1:])  # fails now for what leaves nothing of an image
@@ -183,12 +191,12 @@ def make_plan(settings: dict[str, Any], train: ArrayDataset, test: ArrayDataset)
     return Plan(settings, chosen, validation, test, model, arguments, data.standardize(chosen))
 
 
-def fingerprint(dataset: ArrayDataset) -> str:
-    """The SHA-256 of images and labels."""
+def fingerprint(train: ArrayDataset, test: ArrayDataset) -> str:
+    """The SHA-256 of the images and labels of both parts, and the names of the classes."""
     import numpy as np
 
-    digest = hashlib.sha256()
-    for array in dataset.arrays:
+    digest = hashlib.sha256(json.dumps([train.classes, test.classes]).encode())
+    for array in (*train.arrays, *test.arrays):
         digest.update(f"{array.dtype.str} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

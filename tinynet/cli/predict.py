@@ -21,7 +21,9 @@ from tinynet.cli.options import (
     add_json,
     find_checkpoint,
     is_run,
+    warn_of_scale,
     whole_number,
+    write_result,
 )
 from tinynet.console import say
 
@@ -55,7 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the most likely classes of every image."""
     from tinynet.training import checkpoint, predict
-    from tinynet.training.files import write_json
 
     images = list(args.paths)
     run_path = images.pop(0) if is_run(images[0]) else None
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if stored.input_shape is None or len(stored.input_shape) != 3:
         raise ValueError("this checkpoint does not say which shape of image the model takes")
     x = _read(images, stored.input_shape)
+    warn_of_scale(stored, x)
     scores = predict(model, 255 - x if args.invert else x, transform=stored.preprocessing())
     probabilities = _softmax(scores)  # (N, K)
     names = stored.classes or tuple(str(k) for k in range(scores.shape[1]))
@@ -76,8 +78,7 @@ def run(args: argparse.Namespace) -> int:
     for image, row in zip(images, probabilities):
         best = row.argsort()[::-1][: args.top]
         say(f"{image}  " + "  ".join(f"{names[k]} {100 * row[k]:.1f} %" for k in best))
-    if args.json is not None:
-        write_json(args.json, _as_json(images, names, probabilities))
+    write_result(args.json, _as_json(images, names, probabilities))
     return 0
 
 

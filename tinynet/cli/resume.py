@@ -5,7 +5,8 @@ examples:
   tinynet train --data mnist --out runs/a --resume      begins it if there is none yet
   tinynet resume runs/a --from runs/a/best.npz          if the last checkpoint was damaged
 
-A run that was stopped before anything was saved begins anew, with its own settings.
+A run that was stopped before anything was saved begins anew, with its own settings; one whose last
+checkpoint is gone does not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import time
 from pathlib import Path
 
-from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json
+from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json, checkpoints
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
 from tinynet.cli.train import train_plan
 from tinynet.errors import CheckpointError
@@ -53,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
 def _others(folder: Path, start: Path | None) -> str:
     """How to go on from another checkpoint of the run, the newest first, if there is one."""
     used = start or folder / LAST
-    others = [path for path in folder.glob("*.npz") if path.name != used.name]
+    others = [path for path in checkpoints(folder) if path.name != used.name]
     if not others:
         return ""
-    newest = max(others, key=lambda path: path.stat().st_mtime)
-    return f"\ngo on from another checkpoint of the run:\n  tinynet resume {folder} --from {newest}"
+    cure = f"tinynet resume {folder} --from {others[-1]}"
+    return f"\ngo on from another checkpoint of the run:\n  {cure}"

@@ -32,11 +32,14 @@ from tinynet.cli.options import (
     a_path,
     add_data_dir,
     add_json,
+    check_folder,
+    checkpoints,
     data_name,
     number,
     positive,
     share,
     whole_number,
+    write_result,
 )
 from tinynet.cli.plan import (
     DATA,
@@ -162,10 +165,12 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     check_names(args)
     out: Path | None = args.out
+    if out is not None:
+        check_folder(out, args.data or "")
     recorded = recorded_settings(out) if out is not None and args.resume else None
     name = args.data or (recorded["data"] if recorded else DATA)
     train, test = load_data(name, args.data_dir)
-    settings = new_settings(args, train)
+    settings = new_settings(args, train, test)
     if out is None:
         out = RUNS / f"{_file_name(name)}-{settings['model']}"
         recorded = recorded_settings(out) if args.resume else None
@@ -173,6 +178,7 @@ def run(args: argparse.Namespace) -> int:
         settings = settings_to_resume(args, recorded)
     elif not args.restart:
         _refuse_to_overwrite(out)
+    check_folder(out)
     plan = make_plan(settings, train, test)
     return train_plan(plan, out, args.resume, start, args.json, args.detect_anomaly)
 
@@ -229,8 +235,7 @@ def _train_plan(
         "weights_sha256": weights_sha256(plan.model.state_dict()),
     }
     write_json(out / RECORD, record)
-    if json_file is not None:
-        write_json(json_file, record)
+    write_result(json_file, record)
     _conclude(plan, out, record)
     return 0
 
@@ -271,7 +276,7 @@ def _refuse_to_overwrite(out: Path) -> None:
     from tinynet.training.folder import locked
 
     record = out / RECORD
-    if (out / LAST).is_file() and record.is_file():
+    if checkpoints(out) and record.is_file():
         try:
             content = json.loads(record.read_text(encoding="utf-8"))
             finished = "test_accuracy" in content or "diverged" in content

@@ -17,6 +17,7 @@ import numpy as np
 from tinynet import autograd
 from tinynet.cli.options import BadArgument
 from tinynet.creation import tensor
+from tinynet.data.files import check_regular
 from tinynet.errors import unknown_name
 from tinynet.gradcheck import EmptyCheckError, Report, gradcheck
 from tinynet.gradcheck.inputs import CONVENTION, Case, cases, given
@@ -66,8 +67,12 @@ def check_file(target: str, seed: int) -> Checked:
 
 def load(path: Path) -> ModuleType:
     """Run a Python file as a module; BadArgument says what is wrong in which line."""
-    if not path.is_file():
-        raise BadArgument(f"there is no file {path}")
+    try:
+        check_regular(path)
+    except FileNotFoundError as error:
+        raise BadArgument(f"there is no file {path}") from error
+    except (OSError, ValueError) as error:
+        raise BadArgument(f"{path}: {getattr(error, 'strerror', '') or error}") from error
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise BadArgument(f"{path} is no Python file; its name must end in .py")

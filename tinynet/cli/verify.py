@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json
+from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json, write_result
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
 from tinynet.console import say
 
@@ -36,7 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay and print the verdict; 0 if all is the same, else 1."""
-    from tinynet.training.files import write_json
     from tinynet.training.verify import verify
 
     settings = recorded_settings(args.run)
@@ -53,6 +52,5 @@ def run(args: argparse.Namespace) -> int:
         tell=say,
     )
     print(f"\n{verdict}")
-    if args.json is not None:
-        write_json(args.json, {"same": verdict.same, **dataclasses.asdict(verdict)})
+    write_result(args.json, {"same": verdict.same, **dataclasses.asdict(verdict)})
     return 0 if verdict.same else 1

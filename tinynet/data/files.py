@@ -80,8 +80,9 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         return open(path, "rb")
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file has
+        told = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be opened: {told}") from error
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:

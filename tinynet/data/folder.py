@@ -6,7 +6,7 @@
 What else lies there is not read, and counted in a warning.
 
 How pixels are read: grey images (8 or 16 bit, or black and white) have one channel, all others
-(RGB, palette, CMYK, ...) three; in a folder with both, grey is repeated in all three. 16-bit grey
+(RGB, palette, CMYK, ...) three; with both, in whatever part, grey is repeated in all. 16-bit grey
 0..65535 becomes 0..255. What is transparent shows white. A rotation noted by the camera (EXIF) is
 applied. Of an animation the first frame counts.
 """
@@ -34,11 +34,14 @@ SUFFIXES = (
     ".pbm", ".pgm", ".ppm", ".pnm",
 )  # fmt: skip
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others are not tried
+WIDEST = 10_000  # pixels, of what images can be resized to
 FREE_PIXELS = 1 << 20  # an image of that many may be as small a file as it likes
 PIXELS_PER_BYTE = 8 * 1032  # one bit a pixel, and deflate's best: no PNG, JPEG or GIF has more
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "eval", "evaluation", "val", "valid", "validation", "dev")  # by rank
 OUTSIDE = "image outside the class folders"
+PARTS = (*TRAIN, *TEST, "tests", "holdout", "heldout", "unlabeled", "unlabelled")
+SHORT = {"tr", "te", "trn", "tst", "ts"}  # parts where there are two folders, and both are such
 JUNK = ("__macosx", "@eadir", "__pycache__", "$recycle.bin", "system volume information")
 LAYOUT = "expected PATH/train/CLASS/*.png and PATH/test/CLASS/*.png, or PATH/CLASS/*.png"
 GREY_MODES = ("1", "L", "LA", "La")  # and those that start with I: 16 or 32 bits
@@ -57,21 +60,32 @@ def load_folder(
     without it all images must be equally large. test_fraction, seed: where PATH has no test
     folder, that part of each class is held out, chosen by the seed; always the same files.
 
-    Warns of what is there and not read, and of classes without an image. Raises DataError that
-    names the folder or the image, ImportError without Pillow.
+    Warns of what is there and not read, of classes without an image, and of images at uneven depth.
+    Raises DataError that names the folder or the image, ValueError for settings that cannot be,
+    ImportError without Pillow.
     """
     if split not in ("train", "test"):
         raise unknown_name("split", split, ("train", "test"))
     folder = Path(path)
-    files, labels, classes = list_images(folder, split, test_fraction, seed)
+    _check_size(size)
+    if isinstance(test_fraction, (str, bool)) or not 0 <= test_fraction < 1:
+        raise ValueError(f"{folder}: test_fraction={test_fraction!r}: expected 0 or more, below 1")
+    if isinstance(seed, (str, bool)) or seed < 0:
+        raise ValueError(f"{folder}: seed={seed!r}: expected a whole number, 0 or more")
+    files, labels, classes, others = list_images(folder, split, test_fraction, seed)
+    if not files:
+        raise DataError(f"{folder} ({split}): no images, with test_fraction={test_fraction}")
     warn_of_empty(f"{folder} ({split})", labels, len(classes), classes)
-    return ArrayDataset(read_images(files, size), labels, classes=classes)
+    images = read_images(files, size)
+    if images.shape[1] == 1 and any(map(_is_colour, others)):
+        images = np.repeat(images, 3, axis=1)  # as all parts are to have the same channels
+    return ArrayDataset(images, labels, classes=classes)
 
 
 def list_images(
     folder: Path, split: str, test_fraction: float, seed: int
-) -> tuple[list[Path], np.ndarray, tuple[str, ...]]:
-    """The files of a split, their labels (N,) and the class names."""
+) -> tuple[list[Path], np.ndarray, tuple[str, ...], list[Path]]:
+    """The files of a split, their labels (N,), the class names, and the files of the other."""
     if not folder.is_dir():
         what = "it is a file, not a folder" if folder.exists() else "there is no such folder"
         raise DataError(f"{folder}: {what}; {LAYOUT}")
@@ -81,21 +95,25 @@ def list_images(
     if parts is None:
         classes = _classes(folder, inside)
         files, labels = _files_of(folder, classes, left)
-        part = hold_out(labels, test_fraction, seed, folder)[0 if split == "train" else 1]
+        halves = hold_out(labels, test_fraction, seed, folder)
+        part, rest = halves if split == "train" else halves[::-1]
+        others = [files[i] for i in rest]
         files, labels = [files[i] for i in part], labels[part]
     else:
         train, test = parts
+        other = test if split == "train" else train
         left.update(f"folder {path.name}" for path in inside if path not in parts)
         chosen = train if split == "train" else test
+        others = [file for path in _folders(other, Counter()) for file in _images(path, Counter())]
         found = {path: _folders(path, left if path == chosen else Counter()) for path in parts}
         classes = _classes(train, found[train])
         unknown = {path.name for path in found[test]} - set(classes)
         if unknown and split != "train":
             raise DataError(f"{test}: {sorted(unknown)} are no classes of {train}")
         files, labels = _files_of(chosen, classes, left, all_needed=split == "train")
-    if left:
+    if left := +left:
         warn(f"{folder}: not read: {_listed(left)}")
-    return files, labels, classes
+    return files, labels, classes, others
 
 
 def read_images(files: Sequence[Path], size: int | tuple[int, int] | None = None) -> np.ndarray:
@@ -131,16 +149,17 @@ def decode_image(
     stream: BinaryIO, source: str | Path, size: int | tuple[int, int] | None = None
 ) -> np.ndarray:
     """`read_image` of an open file. source: the file, for messages."""
+    _check_size(size)
     pillow = _pillow()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of what it then raises
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
             with pillow.open(stream, formats=FORMATS) as opened:
-                _check_size(opened, stream)
+                _check_length(opened, stream)
                 image = _as_grey_or_rgb(_upright(opened), pillow)
         if size is not None:
-            height, width = (size, size) if isinstance(size, int) else size
+            height, width = size if isinstance(size, (tuple, list)) else (size, size)
             image = image.resize((width, height), pillow.Resampling.BILINEAR)
         pixels = np.asarray(image, dtype=np.uint8)
     except Exception as error:  # Pillow's decoders raise whatever they run into
@@ -148,7 +167,30 @@ def decode_image(
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _check_size(image: Any, stream: BinaryIO) -> None:
+def _check_size(size: Any) -> None:
+    """Raise ValueError unless images can be resized to `size`."""
+    pair = size if isinstance(size, (tuple, list)) else (size, size)
+    fits = [isinstance(n, (int, np.integer)) and n is not True and 1 <= n <= WIDEST for n in pair]
+    if size is not None and fits != [True, True]:
+        raise ValueError(
+            f"size={size!r}: expected the height and width of an image, or one number for both, "
+            f"from 1 to {WIDEST:,}"
+        )
+
+
+def _is_colour(file: Path) -> bool:
+    """Whether an image has colours; of a file that cannot be read whoever reads it will know."""
+    pillow = _pillow()
+    try:
+        with open_file(file) as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with pillow.open(stream, formats=FORMATS) as image:
+                return image.mode not in GREY_MODES and not image.mode.startswith(("I", "F"))
+    except Exception:  # as in decode_image
+        return False
+
+
+def _check_length(image: Any, stream: BinaryIO) -> None:
     """Refuse a size that the bytes of the file cannot hold, before it is allocated."""
     place = stream.tell()
     length = stream.seek(0, os.SEEK_END)
@@ -226,20 +268,35 @@ def _parts(folder: Path, inside: Sequence[Path]) -> tuple[Path, Path] | None:
     test = [path for name in TEST for path, word in zip(inside, words) if word == name]
     if len(train) == 1 and test:
         return train[0], test[0]
-    both = [*train, *test]
-    if both and (len(both) == len(inside) or any(map(_holds_folders_alone, both)) or train[1:]):
-        names = " and ".join(path.name for path in both)
-        raise DataError(
-            f"{folder}: {names} must be parts of the data and no classes, but there is not one "
-            f"train folder ({', '.join(TRAIN)}) with a test folder ({', '.join(TEST)}); {LAYOUT}"
-        )
+    _refuse_parts(folder, [path.name for path in inside])
     return None
 
 
-def _holds_folders_alone(folder: Path) -> bool:
-    """Whether there are folders, and no images beside them, in a folder."""
-    left: Counter[str] = Counter()
-    return bool(_folders(folder, left)) and OUTSIDE not in left
+def _refuse_parts(folder: Path, names: Sequence[str]) -> None:
+    """Raise DataError for folders with the names of parts where those of classes are expected.
+
+    Such are `test`, `val2` or `my train set` alone, `cats_train` beside `cats_test`.
+    """
+    words = {name: _words(name) for name in names}
+    parts = [name for name in names if words[name] and words[name] <= {*PARTS}]
+    mixed = [{word in TRAIN for word in words[name] & {*PARTS}} for name in names]
+    if {True} in mixed and {False} in mixed:
+        parts = [name for name, kinds in zip(names, mixed) if kinds]
+    if len(names) == 2 and all(words[name] and words[name] <= SHORT for name in names):
+        parts = list(names)
+    if parts:
+        raise DataError(
+            f"{folder}: {' and '.join(parts)} must be parts of the data and no classes, but there "
+            f"is not one train folder ({', '.join(TRAIN)}) with a test folder ({', '.join(TEST)}). "
+            f"Rename them; a class such as {parts[0]!r} can be {parts[0] + '-class'!r}. {LAYOUT}"
+        )
+
+
+def _words(name: str) -> set[str]:
+    """The words in a name that may say which part of the data a folder is."""
+    found = re.findall(r"[^\W\d_]+", name.casefold())
+    words = {re.sub(r"(set|data|images|split)$", "", word) for word in found}
+    return words - {"", "my", "the", "new", "old", "all", "raw", "final"}
 
 
 def _classes(folder: Path, inside: Sequence[Path]) -> tuple[str, ...]:
@@ -256,25 +313,35 @@ def _files_of(
     """The images of every class, sorted by class and name, and their labels."""
     files: list[Path] = []
     labels: list[int] = []
+    depths: dict[int, str] = {}
     for label, name in enumerate(classes):
         images = sorted(_images(folder / name, left)) if (folder / name).is_dir() else []
         if not images and all_needed:
             raise DataError(_no_images(folder / name, left))
+        if images:
+            depths.setdefault(min(len(path.relative_to(folder).parts) for path in images), name)
         files += images
         labels += [label] * len(images)
     if not files:
         raise DataError(_no_images(folder, left))
+    if len(depths) > 1 and all_needed:
+        where = [f"{'*/' * (n - 2)}*.png in {name}" for n, name in sorted(depths.items())]
+        warn(f"{folder}: the images lie at uneven depth: {', '.join(where)}; is each a class?")
     return files, np.array(labels, np.int64)
 
 
 def _images(folder: Path, left: Counter[str]) -> list[Path]:
     """The images in a folder and in the folders in it; what is no image is counted in `left`."""
     images: list[Path] = []
-    for path in folder.iterdir():
+    inside = sorted(folder.iterdir())
+    _refuse_parts(folder, [path.name for path in inside if path.is_dir()])
+    for path in inside:
         if _is_junk(path.name) or (path.is_dir() and path.is_symlink()):  # it may lead back
             left[_kind(path)] += 1
         elif path.is_dir():
-            images += _images(path, left)
+            found = _images(path, left)
+            left["empty folder"] += not found
+            images += found
         elif path.suffix.lower() in SUFFIXES:
             images.append(path)
         else:

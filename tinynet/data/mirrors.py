@@ -79,7 +79,8 @@ def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
             except UnwritableError:
                 raise
             except (OSError, ValueError, _http_exception()) as error:  # DataError, bad address
-                failures.append(f"  {mirror + file.name}\n    {_told(error)}")
+                told = f"  {mirror + file.name}\n    {_told(error)}"
+                failures.append(re.sub(r"[^\s/'\"]+@", "***@", told))  # no password
     tried = "\n".join(failures) or "  (no mirror is known)"
     raise DataError(
         f"cannot download {file.name}. Tried:\n{tried}\n"

@@ -88,7 +88,32 @@ def arrays_from_stream(
             f"{source}: x_train and x_test have rows of different shapes, {shapes[0]} and "
             f"{shapes[1]}"
         )
+    if "train" in splits:
+        _check_ranges(splits["train"][0], splits["test"][0], source)
     return splits, classes
+
+
+def _check_ranges(train: np.ndarray, test: np.ndarray, source: str | Path) -> None:
+    """Refuse bytes beside floats of another range, as bytes count from 0 to 1; warn of such floats.
+
+    What is meant to be alike and differs by a factor of 30 was scaled in one part alone.
+    """
+    peaks = [
+        float(x.max()) / 255 if x.dtype == np.uint8 else float(max(x.max(), -x.min()))
+        for x in (train, test)
+    ]
+    if min(peaks) == 0 or max(peaks) < 30 * min(peaks):
+        return
+    told = (
+        f"{source}: x_train ({train.dtype}) reaches {train.max():g}, x_test ({test.dtype}) "
+        f"{test.max():g}"
+    )
+    if train.dtype != test.dtype:
+        raise DataError(
+            f"{told}: uint8 counts from 0 to 1 (divided by 255), floats as they are. Save both as "
+            "one dtype, scaled alike"
+        )
+    warn(f"{told}: is one of them scaled, and not the other?")
 
 
 @contextlib.contextmanager

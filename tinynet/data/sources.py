@@ -174,6 +174,12 @@ def _parse_size(text: str) -> tuple[int, int]:
 def _load_npz(path: str, split: str) -> ArrayDataset:
     splits, classes = arrays_from_npz(Path(path).expanduser())
     count = 1 + max(int(y.max()) for _, y in splits.values()) if classes is None else len(classes)
+    examples = sum(len(y) for _, y in splits.values())
+    if classes is None and count > 1000 + 10 * examples:
+        raise DataError(
+            f"npz:{path}: label {count - 1} of {examples} examples: labels number the classes from "
+            "0; of other numbers take np.unique(y, return_inverse=True)[1]"
+        )
     if split in splits:
         images, labels = splits[split]
     else:

@@ -29,8 +29,9 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 
 from tinynet import npy
+from tinynet.data.files import check_regular
 from tinynet.errors import CheckpointError
-from tinynet.training.files import atomic_write
+from tinynet.training.files import atomic_write, to_json
 from tinynet.training.foreign import fault
 from tinynet.version import __version__
 
@@ -63,7 +64,7 @@ def write_archive(
                 **about,
                 "members": listing,
             }
-            text = json.dumps(manifest, indent=1, allow_nan=False)
+            text = to_json(path, manifest, 1)
             archive.writestr(_info(MANIFEST), text)
         digest = _digest(stream)
         stream.seek(-DIGEST, os.SEEK_END)
@@ -137,12 +138,15 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def existing(path: str | os.PathLike[str]) -> Path:
     """The path of a file that can be read. Raises CheckpointError where there is none."""
-    path = Path(path)
-    if path.is_dir():
-        raise CheckpointError(f"{path}: is a folder; give the file in it, such as last.npz")
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
-    return path
+    try:
+        check_regular(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: there is no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file has
+        cure = "; give the file in it, such as last.npz" if os.path.isdir(path) else ""
+        told = getattr(error, "strerror", None) or str(error)
+        raise CheckpointError(f"{path}: {told}{cure}") from error
+    return Path(path)
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ from tinynet.nn import Module
 from tinynet.nn.parameter import at_most
 from tinynet.nn.states import LoadResult
 from tinynet.training import safetensors
-from tinynet.training.archive import MANIFEST, read_archive, write_archive
+from tinynet.training.archive import MANIFEST, existing, read_archive, write_archive
 from tinynet.training.foreign import is_zip
 from tinynet.training.tree import pack, unpack
 
@@ -187,7 +187,7 @@ def load(
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Everything in a checkpoint, checked. Raises CheckpointError that names what is wrong."""
-    if safetensors.is_safetensors(path) and not is_zip(Path(path)):
+    if safetensors.is_safetensors(path) and not is_zip(existing(path)):
         weights, about = safetensors.read(path)
         return _checkpoint(path, weights, about, {}) if about else Checkpoint(weights)
     members, about = read_archive(path)

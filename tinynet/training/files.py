@@ -8,6 +8,7 @@ either the old content or the new.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -39,6 +40,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     a pipe or a device, which nothing replaces.
     """
     target = Path(path)
+    if not target.name or "\0" in target.name:
+        raise OSError(errno.EINVAL, f"cannot write {str(target)!r}: that is no name of a file")
     name = f".{target.name[:40]}.{os.getpid()}-{next(_counted)}@{HOST}.part"
     part = target.with_name(name).absolute()
     _writing.add(part)
@@ -98,8 +101,19 @@ def _writer_lives(part: Path) -> bool:
     return True
 
 
+def to_json(path: str | os.PathLike[str], content: Any, indent: int | None = None) -> str:
+    """`content` as JSON, to be written to `path`. Raises ValueError for what JSON lacks, as NaN."""
+    try:
+        return json.dumps(content, indent=indent, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"cannot write {path}: settings, arguments and results must be finite numbers, texts, "
+            f"and lists and dicts of these: {error}"
+        ) from error
+
+
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Write `content` as indented JSON, atomically. Raises ValueError for NaN, which JSON lacks."""
-    text = json.dumps(content, indent=2, allow_nan=False)
+    """Write `content` as indented JSON, atomically. Raises ValueError for what JSON lacks."""
+    text = to_json(path, content, 2)
     with atomic_write(path) as stream:
         stream.write(text.encode() + b"\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tinynet.console import is_gone, is_terminal, say, visible
+from tinynet.console import Console, is_gone, is_terminal, say, visible
 from tinynet.training.callbacks import Callback, Run
 from tinynet.training.history import Record, describe, format_values
 
@@ -50,6 +50,7 @@ class EpochBar(EpochLine):
             total=len(run.train),
             initial=run.so_far.steps,
             desc=title,
+            file=Console(sys.stderr, goes_on=True),
             unit="batch",
             dynamic_ncols=True,
             leave=False,

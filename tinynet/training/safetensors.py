@@ -19,7 +19,7 @@ import numpy as np
 
 from tinynet.errors import CheckpointError
 from tinynet.training.archive import existing
-from tinynet.training.files import atomic_write
+from tinynet.training.files import atomic_write, to_json
 from tinynet.training.foreign import fault
 
 SUFFIX = ".safetensors"
@@ -43,7 +43,7 @@ def write(
 
     Raises ImportError without the extra, OSError where the file cannot be written.
     """
-    metadata = {"format": "pt", OWN: json.dumps(about, allow_nan=False)}  # pt: PyTorch looks for it
+    metadata = {"format": "pt", OWN: to_json(path, about)}  # pt: PyTorch looks for it
     arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
     content = _library().numpy.save(arrays, metadata)
     with atomic_write(path) as stream:
@@ -62,12 +62,14 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
         content = path.read_bytes()
         header = json.loads(content[8 : 8 + _header_length(content)])
         metadata = header.pop("__metadata__", {})
+        _check_length(8 + _header_length(content), header, len(content))
         other = [f"{n} is of {e['dtype']}" for n, e in header.items() if e["dtype"] not in DTYPES]
         found = [] if other else library.deserialize(content)
         weights = {name: _array(**entry) for name, entry in found}
         about = json.loads(metadata.get(OWN, "{}"))
     except Exception as error:  # of many kinds: the library's own, KeyError, ...
-        raise CheckpointError(f"{path}: {fault(path, f'not {SUFFIX}', repr(error))}") from error
+        told = str(error) if isinstance(error, ValueError) else repr(error)
+        raise CheckpointError(f"{path}: {fault(path, f'not {SUFFIX}', told)}") from error
     if other:
         raise CheckpointError(
             f"{path}: {other[0]:.200}, which tinynet does not read; convert it to float32 where it "
@@ -87,10 +89,18 @@ def _array(dtype: str, shape: list[int], data: bytes) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="))
 
 
+def _check_length(start: int, header: Mapping[str, Any], length: int) -> None:
+    """Raise ValueError unless the file ends where the last array does."""
+    end = start + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if length != end:
+        what = "cut off" if length < end else f"with {length - end} bytes too many"
+        raise ValueError(f"{what}: it has {length} bytes, and {end} by its header")
+
+
 def _header_length(content: bytes) -> int:
     length = int.from_bytes(content[:8], "little")
     if length > min(len(content) - 8, HEADER_LIMIT):
-        raise ValueError(f"offset 0: a header of {length} bytes in a file of {len(content)}")
+        raise ValueError(f"cut off: a header of {length} bytes in a file of {len(content)}")
     return length
 
 
