@@ -40,7 +40,7 @@ def test_running_statistics_move_in_place_towards_the_unbiased_ones(shape):
     mean, var = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])
     expected_mean = 0.7 * mean + 0.3 * x.mean(other_axes(x))
     expected_var = 0.7 * var + 0.3 * x.var(other_axes(x), ddof=1)
-    F.batch_norm(x, mean, var, training=True, momentum=0.3)
+    F.batch_norm(tinynet.tensor(x, requires_grad=True), mean, var, training=True, momentum=0.3)
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-12)
     np.testing.assert_allclose(var, expected_var, rtol=1e-12)
 

@@ -426,7 +426,7 @@ NUMERIC = CONVOLUTION + POOLS + NORMALISATION + ELEMENTWISE
 SHAPE, RAISES = "wrong shape", "the backward raises an error"
 CHANCE, STATE = "non-deterministic function", "state carried from call to call"
 OVERWRITTEN = "a saved value is overwritten in place"
-WRITES = "writes into an array that it was given"
+WRITES = "a saved value is overwritten in place"
 
 NOISE = np.random.default_rng(0)
 MEMORY = {"mean": 0.0}
