@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tinynet import kernels
+
+if "numba" in kernels.available():
+    from tinynet.kernels.numba_kernels import compiled
+
+    compiled.notice.said = True  # whichever test compiles first would find it on stderr
+
 
 @pytest.fixture
 def server(monkeypatch):

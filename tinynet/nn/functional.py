@@ -181,10 +181,10 @@ def batch_norm(
     training=True normalises by the batch and moves running_mean and running_var (C) in place;
     False normalises by these.
     """
-    running = (  # as tensors, which share memory: plain arrays are copied
+    mean, var = (  # as tensors, which share memory: plain arrays are copied
         wrap(x) if isinstance(x, np.ndarray) else x for x in (running_mean, running_var)
     )
-    return ops.batch_norm(input, weight, bias, *running, training, momentum, eps)
+    return ops.batch_norm(input, weight, bias, mean, var, training, momentum, eps)
 
 
 def layer_norm(

@@ -99,6 +99,7 @@ class _Notice(event.Listener):
     """Says once in a process that it compiles, when that has taken a second."""
 
     def __init__(self) -> None:
+        self.said = False
         self._began: list[float] = []
         self._seconds = 0.0
 
@@ -108,10 +109,11 @@ class _Notice(event.Listener):
     def on_end(self, happening: Any) -> None:
         seconds = time.perf_counter() - self._began.pop()
         own = happening.data["dispatcher"].py_func.__module__.startswith(__package__)
-        if self._began or not own or self._seconds > 1:  # within another, a user's, or said
+        if self._began or not own or self.said:  # within another, or a user's
             return
         self._seconds += seconds
         if self._seconds > 1 and sys.stderr is not None:
+            self.said = True
             print(
                 "tinynet: compiling the Numba kernels as they are needed, once on this machine "
                 "(10 to 25 seconds for a net)",
@@ -119,4 +121,5 @@ class _Notice(event.Listener):
             )
 
 
-event.register("numba:compile", _Notice())
+notice = _Notice()
+event.register("numba:compile", notice)
