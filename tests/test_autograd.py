@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import ShapeError, Tensor, autograd, differentiable
+from tinynet import ShapeError, Tensor, autograd, changes, differentiable
 from tinynet.autograd import Node
 
 
@@ -489,7 +489,7 @@ def test_saved_arrays_are_found_wherever_a_closure_keeps_them():
     def pull(dy, e=e):
         return pair, inner, table, e
 
-    found = {id(x) for x in autograd.saved_arrays(pull)}
+    found = {id(x) for x in changes.saved_arrays(pull)}
     assert found == {id(x) for x in (a, b, c, d, e)}
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import numpy as np
 
+from tinynet import changes
 from tinynet.errors import ShapeError, no_broadcast, no_such_axis
 from tinynet.kernels.guard import body_on_views, is_foreign, on_views
 from tinynet.scope import Scope
@@ -44,9 +45,6 @@ Pull: TypeAlias = Callable[[Array], Array]
 P = ParamSpec("P")
 
 NumPyScalar = np.generic  # a name of this module: shorter to look up on every call
-
-clock = itertools.count(1)  # numbers nodes and in-place changes, in the order they happen
-
 
 Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], None]"
 
@@ -92,7 +90,7 @@ class Node:
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
-        self.number = next(clock)
+        self.number = next(changes.clock)
         self.edges: list[Edge] | None = edges
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
@@ -186,8 +184,8 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             if isinstance(value, Variable):
                 if value.requires_grad:
                     tracked.append((len(arrays), value))
-                    if value.node is not None and _last_change > value.node.number:
-                        _check_not_stale(value, name)
+                    if value.node is not None and changes.last > value.node.number:
+                        changes.check_not_stale(value.data, value.node, name)
                 arrays.append(value.data)
             elif isinstance(value, NumPyScalar):
                 arrays.append(value.item())  # NumPy's scalars promote no more than Python's
@@ -340,8 +338,8 @@ def pull_back(
             f"backward() a second time through {node.name!r}, whose saved values are freed. "
             "Run the forward pass again, or pass retain_graph=True to the first backward()."
         )
-    if _last_change > node.number:
-        check_saved_values(node)
+    if changes.last > node.number:
+        changes.check_saved_values(node)
     if not retain_graph:
         node.edges = None
     shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
@@ -375,7 +373,7 @@ SMALL = 1 << 14
 
 def _is_fresh(dx: np.ndarray, dy: Array, pull: Pull) -> bool:
     """Whether `pull` made the array dx: it is no view, not dy, and not a value that it keeps."""
-    return dx.base is None and dx is not dy and all(dx is not x for x in saved_arrays(pull))
+    return dx.base is None and dx is not dy and all(dx is not x for x in changes.saved_arrays(pull))
 
 
 def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, pull: Pull) -> np.ndarray:
@@ -456,105 +454,3 @@ def observe(observer: Observer) -> Iterator[None]:
         yield
     finally:
         state.observer = before
-
-
-# Changes in place. A closure that kept an array is wrong once the array is overwritten. Changes
-# are rare, so an operation pays one comparison of integers, and only a change makes backward look.
-
-_changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak reference to it]
-_last_change = 0
-
-
-def _owner(array: np.ndarray) -> np.ndarray:
-    """The array that owns the memory under a view."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
-
-
-def _forget(key: int) -> Callable[[Any], Any]:
-    return lambda reference: _changes.pop(key, None)
-
-
-def _record(array: np.ndarray) -> list[Any]:
-    """The entry in `_changes` for the memory under `array`."""
-    owner = array if array.base is None else _owner(array)
-    key = id(owner)
-    known = _changes.get(key)
-    if known is None or known[1]() is not owner:
-        known = _changes[key] = [0, weakref.ref(owner, _forget(key))]
-    return known
-
-
-def note_change(array: np.ndarray) -> None:
-    """Remember that the memory of `array` was overwritten now."""
-    global _last_change
-    record = _record(array)
-    _last_change = record[0] = next(clock)
-
-
-class ChangedTogether:
-    """Arrays that are overwritten at one time, again and again: `note()` is their `note_change`."""
-
-    def __init__(self, arrays: Sequence[np.ndarray]) -> None:
-        self._arrays = arrays  # alive, so that their records are
-        self._records = [_record(array) for array in arrays]
-
-    def note(self) -> None:
-        """Remember that the memory of all of them was overwritten now."""
-        global _last_change
-        _last_change = now = next(clock)
-        for record in self._records:
-            record[0] = now
-
-
-def _changed_since(array: np.ndarray, moment: int) -> bool:
-    record = _changes.get(id(_owner(array)))
-    return record is not None and record[0] > moment
-
-
-def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
-    """The arrays that a closure keeps alive for the backward pass."""
-    pending = [pull]
-    seen = set()
-    while pending:
-        value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, np.ndarray):
-            yield value
-        elif isinstance(value, OneOf):
-            pending.append(value.function)
-        elif isinstance(value, (tuple, list)):
-            pending.extend(value)
-        elif isinstance(value, dict):
-            pending.extend(value.values())
-        else:
-            pending.extend(getattr(value, "__defaults__", None) or ())
-            for cell in getattr(value, "__closure__", None) or ():
-                with contextlib.suppress(ValueError):  # a cell that is still empty
-                    pending.append(cell.cell_contents)
-
-
-def check_saved_values(node: Node) -> None:
-    for pull, _, _, _ in node.edges or ():
-        for array in saved_arrays(pull):
-            if _changed_since(array, node.number):
-                raise RuntimeError(
-                    f"{node.name}: a value of shape {array.shape} that its gradient needs was "
-                    "changed in place after the forward pass. Write `x = x + ...` in place of "
-                    "`x += ...`, or change a copy (`x.clone()`)."
-                )
-
-
-def _check_not_stale(value: Variable, name: str) -> None:
-    """A tensor whose memory was changed, through another tensor, after it was computed."""
-    node = value.node
-    if node is not None and _changed_since(value.data, node.number):
-        raise RuntimeError(
-            f"{name}: the memory of its input of shape {value.data.shape}, made by {node.name!r}, "
-            "was changed in place since, through a tensor that shares it or inside no_grad(); the "
-            "gradient would be wrong. Compute the input again after the change, or change a copy "
-            "(`.clone()`)."
-        )

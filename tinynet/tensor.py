@@ -18,7 +18,7 @@ from typing import Any, ClassVar, SupportsIndex, TypeAlias, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinynet import autograd, ops
+from tinynet import autograd, changes, ops
 from tinynet.autograd import Variable
 from tinynet.errors import ShapeError
 from tinynet.ops.reduction import Axis, axes_of
@@ -421,7 +421,7 @@ class Tensor(Variable):
                     "not broadcast to it"
                     + (f"; use value.reshape{place}" if np.prod(place) == np.prod(given) else "")
                 ) from error
-            autograd.note_change(self.data)
+            changes.note_change(self.data)
 
     def zero_(self) -> Tensor:
         """Set every element to 0, in place."""
@@ -442,7 +442,7 @@ class Tensor(Variable):
 
         While recording, the operation works on a copy of the old values, so that its own
         gradient can still use them. What older nodes kept of this memory is found to be
-        overwritten when their turn comes in the backward pass (`autograd.note_change`). A view
+        overwritten when their turn comes in the backward pass (`changes.note_change`). A view
         that was taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
@@ -466,7 +466,7 @@ class Tensor(Variable):
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
         self.data[...] = result.data
-        autograd.note_change(self.data)
+        changes.note_change(self.data)
         if recording:
             self._take_over(result)
         return self
@@ -477,7 +477,7 @@ class Tensor(Variable):
             self.node.retained, result.node.retained = None, self.node.retained
         self.node, self.requires_grad = result.node, result.requires_grad
         if self.node is not None:
-            self.node.number = next(autograd.clock)  # later than the change it stands for
+            self.node.number = next(changes.clock)  # later than the change it stands for
 
     def _check_may_change(self, name: str) -> None:
         if self.requires_grad and self.node is None:
@@ -498,7 +498,7 @@ class Tensor(Variable):
     def _check_not_shared(self, name: str, node: autograd.Node) -> None:
         """The right-hand side may not need, for its gradient, the memory to be overwritten."""
         for pull, *_ in node.edges or ():
-            if any(np.may_share_memory(x, self.data) for x in autograd.saved_arrays(pull)):
+            if any(np.may_share_memory(x, self.data) for x in changes.saved_arrays(pull)):
                 raise RuntimeError(
                     f"{name}: the value on the right shares memory with the tensor, and the "
                     "gradient needs it unchanged. Write `x = x * ...` in place of `x *= ...`."

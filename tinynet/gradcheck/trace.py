@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import autograd, changes
 from tinynet.autograd import Node, Pull, Variable
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
@@ -59,7 +59,7 @@ class Call:
         self.saved = [
             (array, array.copy())
             for pull in self.pulls.values()
-            for array in autograd.saved_arrays(pull)
+            for array in changes.saved_arrays(pull)
         ]
 
     def sources(self) -> Iterator[tuple[int, Node | Variable]]:

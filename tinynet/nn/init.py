@@ -20,7 +20,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import changes
 from tinynet.errors import ShapeError, unknown_name
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
@@ -97,7 +97,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, rng: Rng = None) -> 
 def constant_(tensor: T, val: float) -> T:
     """The same number everywhere."""
     tensor.data.fill(val)
-    autograd.note_change(tensor.data)
+    changes.note_change(tensor.data)
     return tensor
 
 
@@ -193,5 +193,5 @@ def _blank(tensor: Tensor) -> np.ndarray:
 def _fill(tensor: T, values: np.ndarray) -> T:
     if values is not tensor.data:
         np.copyto(tensor.data, values, casting="same_kind")
-    autograd.note_change(tensor.data)
+    changes.note_change(tensor.data)
     return tensor

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import changes
 from tinynet.errors import CheckpointError
 from tinynet.tensor import Tensor
 
@@ -48,7 +48,7 @@ def load(
         )
     for tensor, array in fitting:
         np.copyto(tensor.data, array)
-        autograd.note_change(tensor.data)
+        changes.note_change(tensor.data)
     return LoadResult(missing, unexpected, mismatched)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import changes
 from tinynet.errors import ShapeError
 from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.tensor import Tensor
@@ -55,7 +55,7 @@ def clip_grad_norm_(
                     g *= scale
                 else:
                     np.multiply(g, scale, out=g, dtype=np.float64, casting="same_kind")
-                autograd.note_change(g)
+                changes.note_change(g)
     dtypes = {g.dtype for g in gradients} or {np.dtype(np.float32)}
     return Tensor(np.asarray(norm, np.result_type(np.min_scalar_type(norm), *dtypes)))
 
@@ -65,7 +65,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     clip_value = _limit("clip_grad_value_", "clip_value", clip_value)
     for g in _gradients("clip_grad_value_", parameters):
         np.clip(g, -clip_value, clip_value, out=g)
-        autograd.note_change(g)
+        changes.note_change(g)
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
@@ -89,7 +89,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     start = 0
     for p in targets:
         np.copyto(p.data, vec.data[start : start + p.numel()].reshape(p.shape))
-        autograd.note_change(p.data)
+        changes.note_change(p.data)
         start += p.numel()
 
 

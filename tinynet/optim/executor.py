@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet.autograd import ChangedTogether
+from tinynet.changes import ChangedTogether
 from tinynet.kernels import threads
 from tinynet.tensor import Tensor
 

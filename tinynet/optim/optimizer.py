@@ -17,7 +17,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from tinynet.autograd import Variable, enable_grad, note_change
+from tinynet.autograd import Variable, enable_grad
+from tinynet.changes import note_change
 from tinynet.errors import CheckpointError, ShapeError, unknown_name
 from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.optim.checks import checks_of

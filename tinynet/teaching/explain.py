@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import autograd, changes
 from tinynet.autograd import Node
 from tinynet.nn import Module
 from tinynet.teaching import columns
@@ -190,7 +190,7 @@ def _nodes(loss: Tensor) -> list[Node]:
                 f"explain: the graph is used up at {node.name!r}. Call explain() before "
                 "loss.backward(), or use loss.backward(retain_graph=True)."
             )
-        autograd.check_saved_values(node)
+        changes.check_saved_values(node)
         found.add(node)
         pending += [target for _, target, _, _ in node.edges if isinstance(target, Node)]
     return sorted(found, key=lambda node: node.number)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.autograd import saved_arrays
+from tinynet.changes import saved_arrays
 from tinynet.gradcheck.causes.clues import Clues, fresh
 from tinynet.gradcheck.trace import OVERWRITTEN
 

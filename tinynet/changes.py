@@ -1,0 +1,118 @@
+"""Arrays changed in place: the clock, and what became stale.
+
+A closure that kept an array is wrong once the array is overwritten. Changes are rare, so an
+operation pays one comparison of integers, and only a change makes the backward pass look.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tinynet.autograd import Node
+
+clock = itertools.count(1)  # numbers nodes and changes, in the order they happen
+last = 0  # the moment of the last change
+
+_changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak reference to it]
+
+
+def _owner(array: np.ndarray) -> np.ndarray:
+    """The array that owns the memory under a view."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _forget(key: int) -> Callable[[Any], Any]:
+    return lambda reference: _changes.pop(key, None)
+
+
+def _record(array: np.ndarray) -> list[Any]:
+    """The entry in `_changes` for the memory under `array`."""
+    owner = array if array.base is None else _owner(array)
+    key = id(owner)
+    known = _changes.get(key)
+    if known is None or known[1]() is not owner:
+        known = _changes[key] = [0, weakref.ref(owner, _forget(key))]
+    return known
+
+
+def note_change(array: np.ndarray) -> None:
+    """Remember that the memory of `array` was overwritten now."""
+    global last
+    record = _record(array)
+    last = record[0] = next(clock)
+
+
+class ChangedTogether:
+    """Arrays that are overwritten at one time, again and again: `note()` is their `note_change`."""
+
+    def __init__(self, arrays: Sequence[np.ndarray]) -> None:
+        self._arrays = arrays  # alive, so that their records are
+        self._records = [_record(array) for array in arrays]
+
+    def note(self) -> None:
+        """Remember that the memory of all of them was overwritten now."""
+        global last
+        last = now = next(clock)
+        for record in self._records:
+            record[0] = now
+
+
+def changed_since(array: np.ndarray, moment: int) -> bool:
+    """Whether the memory of `array` was overwritten after that moment."""
+    record = _changes.get(id(_owner(array)))
+    return record is not None and record[0] > moment
+
+
+def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
+    """The arrays that a closure keeps alive for the backward pass."""
+    pending = [pull]
+    seen = set()
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            pending.extend(value)
+        elif isinstance(value, dict):
+            pending.extend(value.values())
+        else:
+            pending.append(getattr(value, "function", None))  # of a gradient given with others
+            pending.extend(getattr(value, "__defaults__", None) or ())
+            for cell in getattr(value, "__closure__", None) or ():
+                with contextlib.suppress(ValueError):  # a cell that is still empty
+                    pending.append(cell.cell_contents)
+
+
+def check_saved_values(node: Node) -> None:
+    """RuntimeError if a value that the node's gradients need was overwritten since."""
+    for pull, _, _, _ in node.edges or ():
+        for array in saved_arrays(pull):
+            if changed_since(array, node.number):
+                raise RuntimeError(
+                    f"{node.name}: a value of shape {array.shape} that its gradient needs was "
+                    "changed in place after the forward pass. Write `x = x + ...` in place of "
+                    "`x += ...`, or change a copy (`x.clone()`)."
+                )
+
+
+def check_not_stale(array: np.ndarray, node: Node, name: str) -> None:
+    """RuntimeError if the result of `node` was overwritten, through another tensor, since."""
+    if changed_since(array, node.number):
+        raise RuntimeError(
+            f"{name}: the memory of its input of shape {array.shape}, made by {node.name!r}, "
+            "was changed in place since, through a tensor that shares it or inside no_grad(); the "
+            "gradient would be wrong. Compute the input again after the change, or change a copy "
+            "(`.clone()`)."
+        )
