@@ -298,6 +298,8 @@ NOT_WRITTEN = [  # commands after a run in runs/tiny, and why what they are to w
     ("resume {run} --json {run}/epoch-0001.npz", "it belongs to the run"),
     ("train --out new --json new/last.npz", "its name is not that of a JSON file"),
     ("train --out new --json new/run.json", "its name is not that of a JSON file"),
+    ("train --out new --json new/.lock", "its name is not that of a JSON file"),
+    ("train --out new/run --json new", "it is to be a folder"),
     ("train --json picture.png", "a file is there that is not JSON"),
     ("predict {run} picture.png --json picture.png", "a file is there that is not JSON"),
     ("predict {run} picture.png --json link", "a file is there that is not JSON"),

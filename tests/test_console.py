@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 import tinynet
 from tinynet import data, models, nn
@@ -311,6 +312,17 @@ def test_a_metric_whose_name_a_console_lacks_does_not_end_a_training(monkeypatch
         metrics = {"größe": lambda output, target: 1.0}
         fit(model, few(), 1, lr=0.05, progress=True, metrics=metrics)
     assert b"gr\\xf6\\xdfe" in written.getvalue()
+
+
+def test_a_bar_below_another_moves_to_its_line(monkeypatch):
+    stream = io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        for _ in tqdm(range(1)):
+            fit(model, few(), 1, lr=0.05, progress=True)
+    assert "\x1b[A" in stream.getvalue()
+    assert "\\x1b" not in stream.getvalue()
 
 
 @pytest.mark.parametrize("fault", [errno.EBADF, errno.EPIPE, errno.ENOSPC])

@@ -131,9 +131,10 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_first_step(tmp_pa
 def test_the_command_line_says_what_happened_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("in the way")
-    assert main(["train", "--out", "file/run", "--epochs", "1"]) == 1
+    assert main(["train", "--out", "file/run", "--epochs", "1"]) == 2
     error = capsys.readouterr().err
-    assert error == "tinynet train: error: cannot write file/run/.lock: Not a directory\n"
+    told = "cannot write file/run/last.npz: file is no folder; give another folder, --out"
+    assert error == f"tinynet train: error: {told}\n"
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

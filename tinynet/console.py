@@ -65,18 +65,20 @@ class Console:
 
     Lines may end, and a progress bar may begin its line anew. What cannot be written (to a full
     disk, a terminal that is gone) is lost, and so is all that follows; a reader who has stopped
-    raises BrokenPipeError, as always, unless the work `goes_on` without one.
+    raises BrokenPipeError, as always, unless the work `goes_on` without one. keep: controls that
+    stay.
     """
 
-    def __init__(self, stream: Any, goes_on: bool = False) -> None:
+    def __init__(self, stream: Any, goes_on: bool = False, keep: str = "\n\t") -> None:
         self._stream = None if is_gone(stream) else stream
         self.goes_on = goes_on
+        self.keep = keep
         self.lost: Exception | None = None
 
     def write(self, text: str) -> int:
         """Show `text`."""
         again = "\r" if text.startswith("\r") else ""
-        self._try("write", again + visible(text[len(again) :], self._stream, keep="\n\t"))
+        self._try("write", again + visible(text[len(again) :], self._stream, self.keep))
         return len(text)
 
     def flush(self) -> None:

@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from tinynet.training import checkpoint
 
     if args.file.suffix not in WEIGHTS:
-        raise BadArgument(f"{args.file}: its name must end in {' or '.join(WEIGHTS)}")
+        ends = " or ".join(WEIGHTS)
+        raise BadArgument(f"{args.file}: its name must end in {ends}, with more before that")
     path = find_checkpoint(args.run)
     check_output(args.file, path, weights=True)
     stored = checkpoint.read(path)

@@ -170,11 +170,14 @@ def check_output(file: Path | None, *inputs: Path | None, weights: bool = False)
         raise BadArgument(f"cannot write {file}: {refused}; give another name")
 
 
-def check_folder(out: Path, data: str = "") -> None:
+def check_folder(out: Path, data: str = "", json_file: Path | None = None) -> None:
     """Raise BadArgument, before any work, for a folder in which no run can be kept.
 
     data: the name of the run's data set, which must not be among the files that it writes.
+    json_file: where JSON is to go, which must not be this folder.
     """
+    if json_file is not None and out.absolute().is_relative_to(json_file.absolute()):
+        raise BadArgument(f"cannot write {json_file}: it is to be a folder; give another name")
     source = Path(data.partition(":")[2].partition("?")[0] or os.devnull)
     for name in (LAST, BEST, RECORD):
         if refused := _in_the_way(out / name, source):
@@ -210,7 +213,7 @@ def _is_kept(file: Path, weights: bool) -> str:
     if OF_RUN.fullmatch(kept.name) and any(map(Path.is_file, beside)):
         return f"it belongs to the run in {file.parent}"
     if not weights:
-        if kept.name == RECORD or kept.suffix.lower() in WEIGHTS + FOREIGN:
+        if OF_RUN.fullmatch(kept.name) or kept.suffix.lower() in WEIGHTS + FOREIGN:
             return "its name is not that of a JSON file"
         return "a file is there that is not JSON" if file.exists() and not _is_json(file) else ""
     if file.suffix == ".npz" and file.exists():

@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
     check_names(args)
     out: Path | None = args.out
     if out is not None:
-        check_folder(out, args.data or "")
+        check_folder(out, args.data or "", args.json)
     recorded = recorded_settings(out) if out is not None and args.resume else None
     name = args.data or (recorded["data"] if recorded else DATA)
     train, test = load_data(name, args.data_dir)
@@ -178,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
         settings = settings_to_resume(args, recorded)
     elif not args.restart:
         _refuse_to_overwrite(out)
-    check_folder(out)
+    check_folder(out, json_file=args.json)
     plan = make_plan(settings, train, test)
     return train_plan(plan, out, args.resume, start, args.json, args.detect_anomaly)
 

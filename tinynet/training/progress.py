@@ -50,7 +50,7 @@ class EpochBar(EpochLine):
             total=len(run.train),
             initial=run.so_far.steps,
             desc=title,
-            file=Console(sys.stderr, goes_on=True),
+            file=Console(sys.stderr, goes_on=True, keep="\n\t\r\x1b"),  # bars move to their line
             unit="batch",
             dynamic_ncols=True,
             leave=False,
