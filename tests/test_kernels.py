@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -402,3 +406,14 @@ def test_the_loss_of_what_is_no_number_is_none_either(rng):
     losses, _ = current.label_losses(x, np.zeros(4, np.int64), 1)
     assert np.isnan(losses[:3]).all()
     assert np.isfinite(losses[3])
+
+
+def test_an_unknown_set_in_the_environment_is_said_in_a_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "tinynet", "--version"],
+        env={**os.environ, "TINYNET_KERNELS": "nunpy", "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "unknown kernel set 'nunpy'; did you mean 'numpy'?" in done.stderr
+    assert "Traceback" not in done.stderr

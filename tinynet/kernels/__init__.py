@@ -142,8 +142,7 @@ class override(Scope):  # noqa: N801 (written like a function)
 
 
 _chosen: str | Kernels = os.environ.get("TINYNET_KERNELS") or available()[-1]
-if _chosen == "numba" and "numba" not in available():
-    warnings.warn(f"{NO_NUMBA}. Until then NumPy computes.", RuntimeWarning, stacklevel=2)
-    _chosen = "numpy"
 if _chosen not in available():
-    raise unknown_name("kernel set", _chosen, available())
+    _reason = NO_NUMBA if _chosen == "numba" else unknown_name("kernel set", _chosen, available())
+    _chosen = available()[-1]
+    warnings.warn(f"{_reason}. Until then {_chosen} computes.", RuntimeWarning, stacklevel=2)
