@@ -1,7 +1,8 @@
 """The operations under PyTorch's names: `import tinynet.nn.functional as F`.
 
 Each function takes PyTorch's argument names and calls the operation of `tinynet.ops` that does
-the work. There is no mathematics here: formulas and gradients stand in tinynet/ops.
+the work; `tinynet.relu` is `F.relu`, and so on. There is no mathematics here: formulas and
+gradients stand in tinynet/ops.
 
 Inputs, targets and weights are Tensors or ndarrays. PyTorch's arguments `inplace`, `size_average`
 and `reduce` do not exist here: the first has no meaning, the others are long deprecated there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tinynet import autograd, ops
@@ -127,7 +127,7 @@ class AdaptiveAvgPool2d(Module):
         return ops.adaptive_avg_pool2d(x, self.output_size)
 
 
-def fused(layers: Iterator[Module]) -> Iterator[Callable[[Any], Any]]:
+def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
     """What to call for layers in a row: each, but a ReLU leaves its work to a max-pool after it.
 
     max(max(a, 0), max(b, 0)) = max(max(a, b), 0), and the gradient is the same: dy goes to the
@@ -135,18 +135,20 @@ def fused(layers: Iterator[Module]) -> Iterator[Callable[[Any], Any]]:
     do, and the pool can do it in passing. Where somebody looks, by hooks or as an observer, each
     layer does its own work, and so does one of a subclass.
     """
-    joined = False  # whether `layer` has left its work to the one after it
-    layer = next(layers, None)
-    while layer is not None:
-        after = next(layers, None)
-        step: Callable[[Any], Any] = functools.partial(layer, relu=True) if joined else layer
-        joined = type(layer) is ReLU and type(after) is MaxPool2d and _nobody_looks(layer, after)
-        yield functools.partial(_left_to_the_pool, layer) if joined else step
-        layer = after
-
-
-def _nobody_looks(*layers: Module) -> bool:
-    return autograd.state.observer is None and not any(layer.has_hooks() for layer in layers)
+    calls: list[Callable[[Any], Any]] = []
+    before: Module | None = None
+    for layer in layers:
+        if (
+            type(before) is ReLU
+            and type(layer) is MaxPool2d
+            and not (before.has_hooks() or layer.has_hooks() or autograd.state.observer)
+        ):
+            calls[-1] = functools.partial(_left_to_the_pool, before)
+            calls.append(functools.partial(layer, relu=True))
+        else:
+            calls.append(layer)
+        before = layer
+    return calls
 
 
 def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
