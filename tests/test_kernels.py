@@ -409,9 +409,10 @@ def test_the_loss_of_what_is_no_number_is_none_either(rng):
 
 
 def test_an_unknown_set_in_the_environment_is_said_in_a_line():
+    root = str(Path(__file__).parents[1])
     done = subprocess.run(
         [sys.executable, "-m", "tinynet", "--version"],
-        env={**os.environ, "TINYNET_KERNELS": "nunpy", "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "TINYNET_KERNELS": "nunpy", "PYTHONPATH": root},
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0
