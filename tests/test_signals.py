@@ -19,6 +19,14 @@ from tinynet.optim import SGD
 from tinynet.training import Callback, Interrupted, checkpoint, fit
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_as_python_has_it():
+    """A suite that was started in the background finds it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def make_model() -> nn.Sequential:
     tinynet.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
