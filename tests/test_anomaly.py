@@ -224,6 +224,6 @@ def test_train_detect_anomaly_on_the_command_line(tmp_path, capsys, monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--epochs", "1", "--lr", "1e25", "--detect-anomaly"]) == 1
     said = capsys.readouterr().err
-    assert "training ran away in epoch 1, step" in said
+    assert "training diverged in epoch 1, step" in said
     assert "Where it began: the result of" in said
     assert "called in" not in said  # no line of a user's

@@ -206,7 +206,7 @@ def test_an_archive_that_lies_is_refused(path, change, words):
 def test_a_member_that_is_there_twice_is_refused(path):
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("model/0.bias.npy", npy(np.ones(3, np.float32)))
-    refuses(path, r"model/0\.bias\.npy is there twice")
+    refuses(path, r"model/0\.bias\.npy appears twice")
 
 
 def test_a_bomb_is_refused_before_it_goes_off(path):

@@ -146,7 +146,7 @@ def test_a_run_that_diverges_says_where_it_began_and_exits_with_1(tiny, capsys):
     options = ["--lr", "1e30", "--epochs", "3", "--json", "result.json"]
     assert main(["train", "--data", tiny, *options]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("tinynet train: error: training ran away in epoch 1")
+    assert err.startswith("tinynet train: error: training diverged in epoch 1")
     assert "Where it began: " in err
     assert "Traceback" not in err
     assert err.endswith("The last good checkpoint is runs/tiny-digits_cnn/last.npz.\n")
@@ -154,7 +154,7 @@ def test_a_run_that_diverges_says_where_it_began_and_exits_with_1(tiny, capsys):
     # in the same folder: such a run is not worth keeping
     assert main(["train", "--data", tiny, *options, "--debug"]) == 1
     assert "in train_epoch\n" in capsys.readouterr().err
-    assert "ran away" in json.loads(Path("runs/tiny-digits_cnn/run.json").read_text())["diverged"]
+    assert "diverged" in json.loads(Path("runs/tiny-digits_cnn/run.json").read_text())["diverged"]
 
 
 def test_evaluate_shows_every_class_and_the_confusion_matrix(trained, capsys):
@@ -420,8 +420,8 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--augment", "shfit:2"], "did you mean 'shift'? Known: shift"),
         (["train", "--augment", "shift:far"], "'far' is no number"),
         (["train", "--augment", "flip:3"], "p must be a number from 0 to 1"),
-        (["train", "--epochs", "0"], "'0' is no whole number of 1 or more"),
-        (["train", "--epochs", "ten"], "'ten' is no whole number"),
+        (["train", "--epochs", "0"], "'0' is not an integer of 1 or more"),
+        (["train", "--epochs", "ten"], "'ten' is not an integer"),
         (["train", "--lr", "0"], "it must be greater than 0"),
         (["train", "--lr", "nan"], "'nan' is no number of 0 or more"),
         (["train", "--validation", "1.5"], "'1.5' is no share; 0.1 means a tenth"),

@@ -113,7 +113,7 @@ def test_subset_takes_a_mask_and_refuses_what_is_no_index():
     assert Subset(dataset, dataset.labels == 1).indices.tolist() == [1, 3]
     assert len(Subset(dataset, [])) == 0
     for wrong, got in (([0.7, 1.0], "2 of float64"), ([True], "1 of bool"), (["1"], "1 of <U1")):
-        with pytest.raises(TypeError, match=f"whole numbers, or 4 bools, .* got {got}"):
+        with pytest.raises(TypeError, match=f"integers, or 4 bools, .* got {got}"):
             Subset(dataset, wrong)
 
 
@@ -383,12 +383,12 @@ def test_loader_length_is_the_number_of_its_batches(n, drop_last, sizes):
 
 BAD_OPTIONS = [
     ({"batch_size": 0}, ValueError, "batch_size must be 1 or more, got 0"),
-    ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number, got 2.0"),
-    ({"batch_size": None}, TypeError, "batch_size must be a whole number, got None"),
-    ({"batch_size": "64"}, TypeError, "batch_size must be a whole number, got '64'"),
+    ({"batch_size": 2.0}, TypeError, "batch_size must be an integer, got 2.0"),
+    ({"batch_size": None}, TypeError, "batch_size must be an integer, got None"),
+    ({"batch_size": "64"}, TypeError, "batch_size must be an integer, got '64'"),
     ({"seed": 1, "rng": np.random.default_rng()}, ValueError, "not both"),
     ({"seed": -1}, ValueError, "seed must be 0 or more"),
-    ({"seed": 1.5}, TypeError, "seed must be a whole number, got 1.5"),
+    ({"seed": 1.5}, TypeError, "seed must be an integer, got 1.5"),
     ({"dtype": np.int64}, TypeError, "dtype is that of the floats, got int64"),
     ({"num_workers": 2}, TypeError, "no num_workers: batches are made in this process"),
     ({"pin_memory": True}, TypeError, "no pin_memory: batches are made in this process"),

@@ -1,4 +1,4 @@
-"""What is the same to the bit and what is not: each claim of docs/determinism.md is a test here."""
+"""What is the same bit for bit, and what is not: each claim of docs/determinism.md is a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that was interrupted goes on to the bit as if it had not been."""
+"""A run that was interrupted goes on bit for bit as if it had not been."""
 
 from __future__ import annotations
 

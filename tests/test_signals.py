@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once saves and stops, twice stops at once, and the run goes on to the bit."""
+"""Ctrl-C and SIGTERM: once saves and stops, twice stops at once; the run goes on bit for bit."""
 
 from __future__ import annotations
 

@@ -544,7 +544,7 @@ def test_the_recipe_suits_the_images(shape, model, flips):
         ("shift:8", 8, "as large as the image, of 8x8 pixels.* at most 7"),
         ("shift:100", (8, 8), "as large as the image, of 8x8 pixels.* at most 7"),
         ("cutout:8", (28, 8), "as large as the image, of 28x8 pixels.* at most 7"),
-        ("shift:1.5", 8, "1.5 is no whole number of pixels"),
+        ("shift:1.5", 8, "1.5 is not an integer number of pixels"),
         ("cutout:inf", 8, "'inf' is no number"),
         ("rotate:nan", 8, "'nan' is no number"),
         ("shift:", 8, "'' is no number"),

@@ -279,7 +279,7 @@ def test_the_same_arguments_made_anew_are_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "error", [DivergenceError("it ran away", 2, 3), Interrupted(2, "epoch 1"), CheckpointError("a")]
+    "error", [DivergenceError("it diverged", 2, 3), Interrupted(2, "epoch 1"), CheckpointError("a")]
 )
 def test_an_error_of_training_reaches_another_process(error):
     there = pickle.loads(pickle.dumps(error))

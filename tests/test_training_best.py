@@ -150,8 +150,8 @@ def test_a_name_that_says_nothing_asks_for_the_mode(ask):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: EarlyStopping(True), "patience must be a whole number, got True"),
-        (lambda: EarlyStopping(NAN), "patience must be a whole number, got nan"),
+        (lambda: EarlyStopping(True), "patience must be an integer, got True"),
+        (lambda: EarlyStopping(NAN), "patience must be an integer, got nan"),
         (lambda: EarlyStopping(0), "patience must be 1 or more, got 0"),
         (lambda: EarlyStopping(min_delta=-1), r"\(min_delta=-1\): .* finite number of at least 0"),
         (lambda: EarlyStopping(min_delta=NAN), r"\(min_delta=nan\): .* finite number"),

@@ -1,4 +1,4 @@
-"""verify: a run once more; the same to the bit, or where and why not."""
+"""verify: a run once more; the same bit for bit, or where and why not."""
 
 from __future__ import annotations
 

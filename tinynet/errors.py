@@ -135,14 +135,14 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
 
 
-def whole_number(owner: str, name: str, value: Any, least: int = 0) -> int:
-    """`value` as an int; an error that names it unless it is a whole number from `least` on.
+def integer(owner: str, name: str, value: Any, least: int = 0) -> int:
+    """`value` as an int; an error that names it unless it is an integer from `least` on.
 
-    >>> whole_number("fit", "epochs", 3)
+    >>> integer("fit", "epochs", 3)
     3
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{owner}: {name} must be a whole number, got {value!r:.60}")
+        raise TypeError(f"{owner}: {name} must be an integer, got {value!r:.60}")
     if value < least:
         raise ValueError(f"{owner}: {name} must be {least} or more, got {value}")
     return int(value)

@@ -11,7 +11,7 @@ import threading
 
 import numpy as np
 
-from tinynet.errors import whole_number
+from tinynet.errors import integer
 from tinynet.scope import Scope
 
 
@@ -25,14 +25,14 @@ _state = _ThreadGenerator()
 def manual_seed(seed: int) -> np.random.Generator:
     """Seed this thread's default generator and return it.
 
-    Raises TypeError for what is no whole number, ValueError for a negative one.
+    Raises TypeError for what is not an integer, ValueError for a negative one.
 
     >>> from tinynet.random import default_rng
     >>> _ = manual_seed(7); a = default_rng().random()
     >>> _ = manual_seed(7); a == default_rng().random()
     True
     """
-    generator = np.random.default_rng(whole_number("manual_seed", "seed", seed))
+    generator = np.random.default_rng(integer("manual_seed", "seed", seed))
     _state.generator = generator
     return generator
 

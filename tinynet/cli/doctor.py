@@ -21,8 +21,8 @@ from tinynet.cli.options import (
     add_data_dir,
     add_json,
     choose,
+    integer,
     positive,
-    whole_number,
     write_result,
 )
 
@@ -37,21 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="NAME", help="as for `tinynet train` (default: digits)")
     add_data_dir(parser)
     parser.add_argument("--model", metavar="NAME", help="as for `tinynet train`")
-    parser.add_argument(
-        "--batch-size", type=whole_number(1), metavar="N", help="images in the batch"
-    )
+    parser.add_argument("--batch-size", type=integer(1), metavar="N", help="images in the batch")
     parser.add_argument("--optimizer", metavar="NAME", help="as for `tinynet train`")
     parser.add_argument("--lr", type=positive, metavar="X", help="the learning rate to try")
     parser.add_argument(
         "--steps",
-        type=whole_number(0),
+        type=integer(0),
         default=10,
         metavar="N",
         help="steps to try the learning rate for (default 10; 0 leaves it out)",
     )
     parser.add_argument(
         "--seed",
-        type=whole_number(0),
+        type=integer(0),
         default=0,
         metavar="N",
         help="fixes weights and batch (default 0)",

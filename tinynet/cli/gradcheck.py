@@ -25,7 +25,7 @@ from tinynet.cli.options import (
     a_path,
     choose,
     image_shape,
-    whole_number,
+    integer,
     write_result,
 )
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=whole_number(0),
+        type=integer(0),
         default=0,
         metavar="N",
         help="fixes weights, inputs and directions (default 0)",

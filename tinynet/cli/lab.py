@@ -23,9 +23,9 @@ from tinynet.cli.options import (
     a_path,
     add_json,
     choose,
+    integer,
     number,
     positive,
-    whole_number,
     write_result,
 )
 from tinynet.console import say
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--timeout", type=positive, metavar="S", help="seconds (default 120)")
     limits.add_argument(
         "--memory",
-        type=whole_number(1),
+        type=integer(1),
         metavar="MB",
         help="memory on top of what tinynet itself needs (default 1024)",
     )

@@ -43,12 +43,12 @@ def choose(kind: str, name: str, known: Iterable[str]) -> str:
     return name
 
 
-def whole_number(least: int) -> Callable[[str], int]:
+def integer(least: int) -> Callable[[str], int]:
     """An argparse type: an integer of at least `least`."""
 
     def parse(text: str) -> int:
         if not text.lstrip("+-").isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer of {least} or more")
         return int(text)
 
     return parse
@@ -90,7 +90,7 @@ def a_path(text: str) -> Path:
 
 
 def image_shape(text: str) -> tuple[int, ...]:
-    """An argparse type: CxHxW, three whole numbers of 1 or more."""
+    """An argparse type: CxHxW, three integers of 1 or more."""
     sizes = text.lower().split("x")
     if len(sizes) != 3 or not all(n.isdecimal() and int(n) for n in sizes):
         raise argparse.ArgumentTypeError(f"{text!r} is no CxHxW, such as 3x32x32")

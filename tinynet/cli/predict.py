@@ -20,9 +20,9 @@ from tinynet.cli.options import (
     a_path,
     add_json,
     find_checkpoint,
+    integer,
     is_run,
     warn_of_scale,
-    whole_number,
     write_result,
 )
 from tinynet.console import say
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--top",
-        type=whole_number(1),
+        type=integer(1),
         default=3,
         metavar="K",
         help="show the K most likely classes (default 3)",

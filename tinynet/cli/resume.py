@@ -1,4 +1,4 @@
-"""Go on with a run that was interrupted, to the bit as if it never had been.
+"""Go on with a run that was interrupted, bit for bit as if it never had been.
 
 examples:
   tinynet resume runs/digits-digits_cnn

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinynet.cli.options import choose, image_shape, whole_number
+from tinynet.cli.options import choose, image_shape, integer
 
 HELP = "show the layers, shapes and sizes of a model"
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shape", type=image_shape, metavar="CxHxW", help="of one image, such as 3x32x32"
     )
-    parser.add_argument("--classes", type=whole_number(1), metavar="N", help="number of classes")
+    parser.add_argument("--classes", type=integer(1), metavar="N", help="number of classes")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ examples:
 What is not given is chosen to suit the data. Every epoch prints its losses; those called
 validation are of the test images, unless --validation holds out training images for it.
 
-Ctrl-C once saves the run and stops; `tinynet resume DIR` goes on, to the bit. Ctrl-C twice stops
+Ctrl-C once saves the run and stops; `tinynet resume DIR` goes on, bit for bit. Ctrl-C twice stops
 at once.
 """
 
@@ -35,10 +35,10 @@ from tinynet.cli.options import (
     check_folder,
     checkpoints,
     data_name,
+    integer,
     number,
     positive,
     share,
-    whole_number,
     write_result,
 )
 from tinynet.cli.plan import (
@@ -93,11 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="digits_cnn, lenet5, resnet8, resnet20, vgg11, vgg13, vgg16 or vgg19",
     )
     model.add_argument(
-        "--epochs", type=whole_number(1), metavar="N", help="how often every image is seen"
+        "--epochs", type=integer(1), metavar="N", help="how often every image is seen"
     )
-    model.add_argument(
-        "--batch-size", type=whole_number(1), metavar="N", help="images for each step"
-    )
+    model.add_argument("--batch-size", type=integer(1), metavar="N", help="images for each step")
     model.add_argument("--lr", type=positive, metavar="X", help="the (highest) learning rate")
     model.add_argument(
         "--optimizer",
@@ -114,13 +112,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--patience",
-        type=whole_number(1),
+        type=integer(1),
         metavar="N",
         help="stop early after N epochs without a better validation loss (needs --validation)",
     )
     model.add_argument(
         "--seed",
-        type=whole_number(0),
+        type=integer(0),
         metavar="N",
         help="fixes everything random: the same seed gives the same run (default 0)",
     )
@@ -138,13 +136,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     output.add_argument(
         "--keep-every",
-        type=whole_number(1),
+        type=integer(1),
         metavar="K",
         help="keep a checkpoint of its own after every K-th epoch: epoch-0010.npz and so on",
     )
     output.add_argument(
         "--save-every",
-        type=whole_number(1),
+        type=integer(1),
         metavar="STEPS",
         help=f"write {LAST} after every so many steps too",
     )

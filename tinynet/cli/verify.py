@@ -1,4 +1,4 @@
-"""Do a run once more and say whether every loss and the weights come out the same, to the bit.
+"""Do a run once more and say whether every loss and the weights come out the same, bit for bit.
 
 examples:
   tinynet verify runs/digits-digits_cnn
@@ -17,7 +17,7 @@ from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_jso
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
 from tinynet.console import say
 
-HELP = "do a run once more and compare it, to the bit"
+HELP = "do a run once more and compare it, bit for bit"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from tinynet.data.files import warn
 from tinynet.data.transforms import apply_transform, check_transform
-from tinynet.errors import DataError, whole_number
+from tinynet.errors import DataError, integer
 from tinynet.random import default_rng
 
 Arrays = tuple[np.ndarray, ...]
@@ -123,7 +123,7 @@ class ArrayDataset(Dataset):
 class Subset(Dataset):
     """The examples of `dataset` at `indices`, in that order. The data is not copied.
 
-    indices: whole numbers, or a bool for every example of the dataset. Raises IndexError for an
+    indices: integers, or a bool for every example of the dataset. Raises IndexError for an
     index outside the dataset, TypeError for other numbers.
     """
 
@@ -134,7 +134,7 @@ class Subset(Dataset):
             chosen = np.flatnonzero(chosen)
         elif chosen.size and chosen.dtype.kind not in "iu":
             raise TypeError(
-                f"Subset: indices must be whole numbers, or {len(dataset)} bools, one for each "
+                f"Subset: indices must be integers, or {len(dataset)} bools, one for each "
                 f"example; got {len(chosen)} of {chosen.dtype}"
             )
         self.indices = chosen.astype(np.int64)
@@ -353,7 +353,7 @@ def _generator(seed: int | None, rng: np.random.Generator | None) -> np.random.G
         raise ValueError("give seed or rng, not both")
     if seed is None:
         return default_rng(rng)
-    return np.random.default_rng(whole_number("split", "seed", seed))
+    return np.random.default_rng(integer("split", "seed", seed))
 
 
 def _as_column(array: Any) -> np.ndarray:

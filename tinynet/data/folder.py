@@ -71,7 +71,7 @@ def load_folder(
     if isinstance(test_fraction, (str, bool)) or not 0 <= test_fraction < 1:
         raise ValueError(f"{folder}: test_fraction={test_fraction!r}: expected 0 or more, below 1")
     if isinstance(seed, (str, bool)) or seed < 0:
-        raise ValueError(f"{folder}: seed={seed!r}: expected a whole number, 0 or more")
+        raise ValueError(f"{folder}: seed={seed!r}: expected an integer, 0 or more")
     files, labels, classes, others = list_images(folder, split, test_fraction, seed)
     if not files:
         raise DataError(f"{folder} ({split}): no images, with test_fraction={test_fraction}")

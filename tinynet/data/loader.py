@@ -16,7 +16,7 @@ import numpy as np
 
 from tinynet.data.dataset import Examples, take
 from tinynet.data.transforms import apply_transform, check_transform
-from tinynet.errors import unknown_name, whole_number
+from tinynet.errors import integer, unknown_name
 from tinynet.random import default_rng, use_rng
 from tinynet.tensor import Tensor
 
@@ -70,13 +70,13 @@ class DataLoader:
         if seed is not None and rng is not None:
             raise ValueError("DataLoader: give seed or rng, not both")
         self.dataset = dataset
-        self.batch_size = whole_number("DataLoader", "batch_size", batch_size, 1)
+        self.batch_size = integer("DataLoader", "batch_size", batch_size, 1)
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.seed_given = seed is not None  # and so is a part of what a run was asked for
         if seed is None:
             seed = int(default_rng(rng).integers(2**63))
-        self.seed = whole_number("DataLoader", "seed", seed)
+        self.seed = integer("DataLoader", "seed", seed)
         self.transform = check_transform("DataLoader", "transform", transform)
         self.dtype = np.dtype(dtype)
         if self.dtype.kind != "f":

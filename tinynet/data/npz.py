@@ -50,7 +50,7 @@ def arrays_from_npz(path: str | Path) -> tuple[Splits, tuple[str, ...] | None]:
     Keys: x_train, y_train, x_test, y_test; or x and y, returned under "all"; images and labels
     are other names for x and y, and case does not matter. Images may be (N, H, W), (N, C, H, W)
     or (N, H, W, C) with C of 1, 3 or 4, uint8 or floats; they are returned as (N, C, H, W).
-    Arrays (N, F) of features are left as they are. Labels: whole numbers (N,) from 0, or text,
+    Arrays (N, F) of features are left as they are. Labels: integers (N,) from 0, or text,
     which is numbered. classes: the names in the order of the labels; of labels that are text, by
     default, all there are, sorted.
 
@@ -127,7 +127,7 @@ def _members(stream: BinaryIO, source: str | Path) -> Iterator[Members]:
                 name = info.filename.removesuffix(".npy")
                 where = f"{source}: {_printable(info.filename)}"
                 if name in members:
-                    raise DataError(f"{where}: is there twice, expected once")
+                    raise DataError(f"{where}: appears twice, expected once")
                 members[name] = functools.partial(_read_member, archive, info, where, size)
             yield members
     except DataError:
@@ -265,9 +265,7 @@ def _checked_targets(y: np.ndarray, where: str) -> np.ndarray:
     if wrong.any():
         i = int(wrong.argmax())
         cure = "; y.astype(np.int64) cuts fractions off" if y.dtype.kind == "f" else ""
-        raise DataError(
-            f"{where}: label {y[i]} of row {i}, expected a whole number, 0 or more{cure}"
-        )
+        raise DataError(f"{where}: label {y[i]} of row {i}, expected an integer, 0 or more{cure}")
     return y.astype(np.int64)
 
 

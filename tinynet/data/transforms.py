@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import ShapeError, check_function, whole_number
+from tinynet.errors import ShapeError, check_function, integer
 from tinynet.random import default_rng
 
 
@@ -146,8 +146,8 @@ class RandomCrop(Transform):
 
     def __init__(self, size: int | tuple[int, int], padding: int = 0, fill: float = 0) -> None:
         height, width = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size, size)
-        self.size = tuple(whole_number("RandomCrop", "size", n, 1) for n in (height, width))
-        self.padding = whole_number("RandomCrop", "padding", padding)
+        self.size = tuple(integer("RandomCrop", "size", n, 1) for n in (height, width))
+        self.padding = integer("RandomCrop", "padding", padding)
         self.fill = fill
 
     def check(self, x: np.ndarray) -> None:
@@ -173,7 +173,7 @@ class RandomShift(Transform):
     """Move each image by up to `pixels` up or down and left or right; `fill` where nothing was."""
 
     def __init__(self, pixels: int, fill: float = 0) -> None:
-        self.pixels = whole_number("RandomShift", "pixels", pixels)
+        self.pixels = integer("RandomShift", "pixels", pixels)
         self.fill = fill
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -218,7 +218,7 @@ class Cutout(Transform):
     """
 
     def __init__(self, size: int, fill: float = 0) -> None:
-        self.size = whole_number("Cutout", "size", size, 1)
+        self.size = integer("Cutout", "size", size, 1)
         self.fill = fill
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

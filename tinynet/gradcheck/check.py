@@ -1,7 +1,7 @@
-"""The gradient check: the derivative by hand against the derivative by trying.
+"""The gradient check: the derivative by hand against the numerical derivative.
 
 For a function y = f(x) and a random output gradient u, the loss L(x) = sum(u * f(x)) has the
-gradient that `backward(u)` computes. Moving x a little gives the same number by trying (a finite
+gradient that `backward(u)` computes. Moving x a little gives the same number, nearly (a finite
 difference). `engine.py` tells the course of a check, `differences.py` how slopes are measured,
 `locate.py` how a wrong one is traced to an operation.
 """

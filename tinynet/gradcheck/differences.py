@@ -1,4 +1,4 @@
-"""Slopes by trying: finite differences that know how far they can be trusted.
+"""Numerical slopes: finite differences that know how far they can be trusted.
 
 Along a direction v, L(t) = sum(u * f(x + t v)) is a function of one number. From the four points
 -2h, -h, h, 2h two differences follow,

@@ -247,7 +247,7 @@ class _Comparison:
                 f"gradcheck: {self.subject.name} "
                 + ("rounds so coarsely" if self.coarse else "moves so little")
                 + " that differences say nothing: their rounding is larger than the slopes of "
-                f"{', '.join(kinds)}. Is something rounded to float32 or to whole numbers inside? "
+                f"{', '.join(kinds)}. Is something rounded to float32 or to integers inside? "
                 "Compute in float64, or scale the inputs so that the result changes more."
             )
         for name, found in kinds.items():

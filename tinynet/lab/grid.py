@@ -210,6 +210,6 @@ def steps() -> Iterator[Case]:
 def integers(
     rng: np.random.Generator, shape: tuple[int, ...], dtype: str, zeros: bool = False
 ) -> np.ndarray:
-    """Whole numbers from -3 to 3 as floats, 0 among them only if `zeros`."""
+    """Integers from -3 to 3 as floats, 0 among them only if `zeros`."""
     values = [-3, -2, -1, 1, 2, 3, *([0] if zeros else [])]
     return rng.choice(np.array(values, dtype), shape)

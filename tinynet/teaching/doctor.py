@@ -65,7 +65,7 @@ def doctor(
     of (x, target); it is run twice to see whether it forgets `zero_grad` or changes nothing.
 
     Everything is tried on copies: the model, its gradients and modes, the optimizer, the batch
-    and all generators are afterwards as they were, to the bit. (What your own `forward` or `step`
+    and all generators are afterwards as they were, bit for bit. (What your own `forward` or `step`
     writes elsewhere is out of reach.)
 
     Raises TypeError or ValueError for a batch or model that is none; DataError for an empty one.

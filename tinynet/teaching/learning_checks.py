@@ -201,7 +201,7 @@ def has_fallen(losses: list[float]) -> bool:
 def probe(case: Case, optimizer: Optimizer, factor: float) -> list[float]:
     """The losses before and after each step, at the optimizer's rates times `factor`.
 
-    On copies of everything. Ends early where the loss is no finite number any more, and goes on
+    On copies of everything. Ends early where the loss is not finite, and goes on
     for up to PATIENCE times the steps where it rose and is not back.
     """
     losses = []

@@ -185,7 +185,7 @@ class _Reader:
         for info in self.zip.infolist():
             name = info.filename
             if name in infos:
-                self.refuse(f"the member {name} is there twice")
+                self.refuse(f"the member {name} appears twice")
             if _leads_out(name):
                 self.refuse(f"the member {name} has a path that leads out of the archive")
             if info.compress_type != zipfile.ZIP_STORED:
@@ -282,7 +282,7 @@ def _leads_out(name: str) -> bool:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise ValueError("a name is there twice in one object")
+        raise ValueError("a name appears twice in one object")
     return content
 
 

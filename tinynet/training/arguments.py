@@ -17,7 +17,7 @@ import numpy as np
 
 from tinynet.data import ArrayDataset, Subset
 from tinynet.data.transforms import check_transform
-from tinynet.errors import check_function, whole_number
+from tinynet.errors import check_function, integer
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
@@ -44,7 +44,7 @@ def _a(kinds: Any, words: str) -> Check:
 
 
 def _whole(least: int) -> Check:
-    return lambda name, value: whole_number("fit", name, value, least)
+    return lambda name, value: integer("fit", name, value, least)
 
 
 def _transform(name: str, value: Any) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import CheckpointError, whole_number
+from tinynet.errors import CheckpointError, integer
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.optim.checks import at_least_zero
@@ -211,7 +211,7 @@ class EarlyStopping(_Best):
         mode: str | None = None,
         restore: bool = False,
     ) -> None:
-        self.patience = whole_number("EarlyStopping", "patience", patience, 1)
+        self.patience = integer("EarlyStopping", "patience", patience, 1)
         super().__init__(monitor, mode, restore, min_delta)
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
@@ -251,7 +251,7 @@ class SaveEvery(Callback):
 
     def __init__(self, path: str | os.PathLike[str], epochs: int = 1) -> None:
         self.path = Path(path)
-        self.epochs = whole_number("SaveEvery", "epochs", epochs, 1)
+        self.epochs = integer("SaveEvery", "epochs", epochs, 1)
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if run.epoch % self.epochs == 0 or run.epoch == run.epochs or run.stop:
@@ -263,7 +263,7 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
 
     chosen_by: the quantity by which this is the best epoch.
 
-    Raises DivergenceError, and writes nothing, if a weight is no finite number.
+    Raises DivergenceError, and writes nothing, if a weight is not finite.
     """
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
         check_weights(run.model)

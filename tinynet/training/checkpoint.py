@@ -97,7 +97,7 @@ class Checkpoint:
 
 
 def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
-    """One number for all weights of a state_dict: equal if and only if they are, to the bit.
+    """One number for all weights of a state_dict: equal if and only if they are, bit for bit.
 
     The SHA-256 over name, dtype, shape and elements of each, in the order of their names.
     """

@@ -1,6 +1,6 @@
 """What a run ran on, as far as its numbers depend on it.
 
-The same seed gives the same weights to the bit where all of this is the same; where it is not,
+The same seed gives the same weights bit for bit where all of this is the same; where it is not,
 the last digits of a sum may differ, and training makes more of them. A run's checkpoints carry
 it, so that `tinynet verify` can say what has changed.
 """

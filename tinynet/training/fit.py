@@ -117,7 +117,7 @@ def fit(
     or SIGTERM then saves before it stops. resume: go on from last.npz in `out` if it is there
     (or from the checkpoint given, which then is the last), with the same arguments as before (else
     CheckpointError names the one that differs): weights and history come out as if the run had
-    never stopped, to the bit.
+    never stopped, bit for bit.
 
     The model is left in evaluation mode, without gradients. Raises DivergenceError if the loss or
     a weight becomes NaN or infinite; files written for earlier epochs are whole and stay. Raises

@@ -58,7 +58,7 @@ DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
 
 
 class DivergenceError(FloatingPointError):
-    """Training that ran away: a loss or a weight is no finite number any more.
+    """Training that diverged: a loss or a weight is not finite.
 
     epoch and step (both from 1; step within the epoch) say where. anomaly: the first operation
     that yielded NaN or infinity, where it could be found. kept: the checkpoint that was written
@@ -117,7 +117,7 @@ def train_epoch(
     kept up to date; one that has steps in it is of an epoch that was interrupted, of which
     `batches` are the rest. Layers that were put into evaluation mode by themselves stay in it.
 
-    Raises DivergenceError, before the step is made, if the loss is no finite number; ValueError if
+    Raises DivergenceError, before the step is made, if the loss is not finite; ValueError if
     it does not depend on the weights; DataError if there is no batch, or one that is no pair;
     OutOfMemoryError, which names the layer, for one that is too large.
     """
@@ -294,7 +294,7 @@ def check_weights(model: Module) -> None:
     """Raise FloatingPointError if the last step made a weight NaN or infinite."""
     for name, parameter in model.named_parameters():
         if not np.isfinite(parameter.data).all():
-            raise FloatingPointError(f"the weights of {name} are no finite numbers any more")
+            raise FloatingPointError(f"the weights of {name} are not finite")
 
 
 @contextlib.contextmanager
@@ -318,7 +318,7 @@ def naming_divergence(
         anomaly = error if isinstance(error, AnomalyError) else find()
         reason = "an operation went bad" if anomaly is error else str(error).rstrip(".")
         raise DivergenceError(
-            f"training ran away in epoch {epoch}, step {step}: {reason}. "
+            f"training diverged in epoch {epoch}, step {step}: {reason}. "
             "The learning rate is "
             f"{lr:.4g}; try a tenth of it, or limit the gradient with clip_grad_norm=1.0. If it "
             "is the very first step, look for NaN or unscaled values in the data."

@@ -124,7 +124,9 @@ def make_augment(names: Sequence[str], side: int | Sequence[int]) -> Compose | N
         value = _number(text, amount) if colon else None
         if name in IN_PIXELS and value is not None:
             if value != int(value):
-                raise ValueError(f"augmentation {text!r}: {amount} is no whole number of pixels")
+                raise ValueError(
+                    f"augmentation {text!r}: {amount} is not an integer number of pixels"
+                )
             if value >= min(sides):
                 size = "x".join(map(str, sides * 2 if len(sides) == 1 else sides))
                 raise ValueError(

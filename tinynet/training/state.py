@@ -1,7 +1,7 @@
 """The state of a run: all that the next step depends on, and nothing else.
 
 `capture` takes it after any optimizer step, `restore` puts it back into a run that was set up in
-the same way, and the run goes on as if it had never stopped, to the bit:
+the same way, and the run goes on as if it had never stopped, bit for bit:
 
     optimizer, schedule     their state_dict
     random                  every generator: tinynet's (of this thread), those that layers,

@@ -1,4 +1,4 @@
-"""A run once more, compared with its record: does it give the same, to the bit?
+"""A run once more, compared with its record: does it give the same, bit for bit?
 
     verdict = verify("runs/digits/last.npz", model, train, 8, validate=test, lr=0.05, seed=0)
     print(verdict)
@@ -55,7 +55,7 @@ class Verdict:
             return "no step was replayed: the record ends where the replay was to start"
         if self.same:
             return (
-                f"the same to the bit: the losses of {steps}, the records of {self.epochs} "
+                f"the same bit for bit: the losses of {steps}, the records of {self.epochs} "
                 f"epochs, and the weights (SHA-256 {self.recorded})"
             )
         lines = []
