@@ -168,7 +168,7 @@ def test_bytes_added_are_refused(path, where):
         (lambda m: m.pop("manifest.json"), "has no manifest.json"),
         (lambda m: m.update({"manifest.json": b"{"}), "not JSON"),
         (lambda m: m.update({"manifest.json": b"[" * 100_000}), "not JSON"),
-        (lambda m: m.update({"manifest.json": b'{"a": 1, "a": 2}'}), "there twice"),
+        (lambda m: m.update({"manifest.json": b'{"a": 1, "a": 2}'}), "appears twice"),
         (lambda m: m.update({"manifest.json": b'{"a": NaN}'}), "NaN is no number of JSON"),
         (lambda m: m.update({"manifest.json": b"[]"}), "does not say that this is"),
         (lambda m: m.pop("model/0.bias.npy"), r"lacks model/0\.bias\.npy"),
