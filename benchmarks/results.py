@@ -95,7 +95,7 @@ def run_experiment(experiment: Experiment, seeds: int, data_dir: str | None) -> 
 def _train(experiment: Experiment, seed: int, data_dir: str | None) -> dict[str, Any]:
     """One run of `tinynet train`: what it wrote with --json."""
     with tempfile.TemporaryDirectory() as folder:
-        record = Path(folder) / "run.json"
+        record = Path(folder) / "result.json"
         command = [sys.executable, "-m", "tinynet", "train", *experiment.arguments]
         command += ["--seed", str(seed), "--out", folder, "--json", str(record)]
         if data_dir is not None:

@@ -213,7 +213,9 @@ def _is_kept(file: Path, weights: bool) -> str:
     if OF_RUN.fullmatch(kept.name) and any(map(Path.is_file, beside)):
         return f"it belongs to the run in {file.parent}"
     if not weights:
-        if OF_RUN.fullmatch(kept.name) or kept.suffix.lower() in WEIGHTS + FOREIGN:
+        if OF_RUN.fullmatch(kept.name):
+            return "a run keeps a file of its own under that name"
+        if kept.suffix.lower() in WEIGHTS + FOREIGN:
             return "its name is not that of a JSON file"
         return "a file is there that is not JSON" if file.exists() and not _is_json(file) else ""
     if file.suffix == ".npz" and file.exists():
