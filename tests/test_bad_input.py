@@ -157,6 +157,8 @@ OTHER_LOSSES = [
         for loss in (F.binary_cross_entropy, F.binary_cross_entropy_with_logits)
         for target in (200, -1, 2, inf)
     ],
+    (F.cross_entropy, given(zeros(2, 3), np.eye(3)[:2] * 2), DataError,
+     "cross_entropy: the target holds probabilities from 0 to 1, but 2 is among them"),
     *[
         (F.cross_entropy, given(zeros(2, 3), labels(0, 1), weight=np.array([weight, 1, 1])),
          ValueError, f"cross_entropy: each class weight must be 0 or more, got {weight:g}")

@@ -205,3 +205,23 @@ def test_labels_that_are_changed_after_the_loss_change_no_gradient():
     labels[:] = 2
     loss.backward()
     assert (scores.grad.data[:, 2] > 0).all()
+
+
+def test_a_gradient_without_a_return_is_named():
+    def forgetful(x):
+        def dx(dy):
+            dy * 2
+
+        return x * 2, dx
+
+    y = tinynet.differentiable(forgetful)(tinynet.tensor(X, requires_grad=True))
+    with pytest.raises(TypeError, match=r"forgetful: the gradient dx.dy. is None; is a `return`"):
+        y.sum().backward()
+
+
+def test_a_list_of_tensors_that_ends_their_gradient_is_warned_of():
+    x = tinynet.tensor(X, requires_grad=True)
+    loss = (x * x).sum()
+    with pytest.warns(UserWarning, match=r"Use tinynet\.stack"):
+        tinynet.tensor([loss, loss * 2])
+    tinynet.tensor([loss.detach(), tinynet.ones(1)[0]])  # constants anyway

@@ -560,3 +560,9 @@ def test_augmentations_that_make_no_sense_for_the_images_are_refused(text, side,
 def test_the_largest_shift_leaves_something_of_every_image():
     shifted = make_augment(["shift:7"], 8)(np.ones((500, 1, 8, 8), np.float32))
     assert (shifted.max((1, 2, 3)) > 0).all()
+
+
+def test_predicting_from_a_loader_that_shuffles_is_warned_of(few):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with pytest.warns(UserWarning, match="predict: the DataLoader shuffles"):
+        predict(model, data.DataLoader(few, 16, shuffle=True, seed=0))

@@ -314,3 +314,44 @@ def test_fit_says_when_a_scheduler_steps_and_what_it_looks_at(capsys):
     )
     play([0.1], "accuracy", progress=None, **options_for(halving, step="batch"))
     assert "ExponentialLR takes a step after every batch\n" in capsys.readouterr().out
+
+
+# ----- a schedule by name belongs to one training -------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", ["onecycle", "cosine", "linear", "step", "constant"])
+def test_a_second_training_with_the_same_optimizer_begins_at_its_own_rate(schedule):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    x = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32)
+    some = data.ArrayDataset(x, np.arange(64) % 3)
+    rates = []
+    for _ in range(2):
+        options = {"batch_size": 8, "seed": 0, "progress": False}
+        history = fit(model, some, 2, optimizer=optimizer, schedule=schedule, **options)
+        rates.append(history.column("lr"))
+        assert optimizer.param_groups[0]["lr"] == 0.1
+        assert optimizer.param_groups[0]["momentum"] == 0.9
+    assert rates[0] == rates[1]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_cycle_without_room_is_made_at_the_learning_rate(steps):
+    model = nn.Linear(4, 3)
+    before = model.weight.data.copy()
+    x = np.ones((8 * steps, 4), np.float32)
+    some = data.ArrayDataset(x, np.arange(8 * steps) % 3)
+    history = fit(model, some, 1, lr=0.5, batch_size=8, seed=0, progress=False)
+    assert history.column("lr") == [0.5]
+    assert np.abs(model.weight.data - before).max() > 1e-3
+
+
+def test_an_optimizer_made_before_a_layer_was_replaced_is_refused():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    some = data.ArrayDataset(np.ones((8, 4), np.float32), np.arange(8) % 3)
+    model[1] = nn.Linear(8, 3)
+    with pytest.raises(ValueError, match=r"not its 1\.weight, 1\.bias: was a layer replaced"):
+        fit(model, some, 1, optimizer=optimizer, progress=False)
+    some_layers = optim.SGD(model[0].parameters(), lr=0.1)  # as who trains one layer alone means it
+    fit(model, some, 1, optimizer=some_layers, progress=False)

@@ -382,12 +382,14 @@ def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, pull: Pull)
     A value used in several places gets the sum of their gradients (multivariate chain rule).
     Raises ShapeError if `shape` does not broadcast to the gradient's shape.
     """
+    which = getattr(pull, "__name__", "gradient")
+    if gradient is None:
+        raise TypeError(f"{name}: the gradient {which}(dy) is None; is a `return` missing?")
     gradient = full = np.asarray(gradient)
     if full.shape == shape:
         return full
     lead = gradient.ndim - len(shape)
     if lead < 0 or any(size not in (1, gradient.shape[lead + i]) for i, size in enumerate(shape)):
-        which = getattr(pull, "__name__", "gradient")
         raise ShapeError(
             f"{name}: the gradient {which}(dy) has shape {gradient.shape}, but the input it "
             f"belongs to has shape {shape}. Return an array of the input's shape."

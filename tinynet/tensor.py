@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import functools
 import operator
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, SupportsIndex, TypeAlias, overload
@@ -42,6 +43,12 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     if isinstance(data, Variable):
         data = data.data
     if isinstance(data, (list, tuple)) and any(isinstance(item, Variable) for item in data):
+        if any(getattr(item, "node", None) is not None for item in data):
+            warnings.warn(
+                "a tensor made of a list of tensors is a constant: no gradient goes back to them. "
+                "Use tinynet.stack([...]), or .detach() them if that is meant",
+                stacklevel=3,
+            )
         data = [as_array(item) for item in data]
     try:
         array = np.asarray(data, dtype)

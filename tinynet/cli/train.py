@@ -209,7 +209,7 @@ def _train_plan(
     json_file: Path | None,
     detect_anomaly: bool,
 ) -> int:
-    from tinynet.training import DivergenceError, evaluate, weights_sha256
+    from tinynet.training import DivergenceError, accuracy, evaluate, weights_sha256
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
 
@@ -224,7 +224,8 @@ def _train_plan(
     except DivergenceError as error:
         write_json(out / RECORD, {**record, "diverged": str(error)})
         raise
-    tested = evaluate(plan.model, plan.test, transform=plan.transform)
+    metrics = {"accuracy": accuracy}  # also where a net for one class has one output
+    tested = evaluate(plan.model, plan.test, metrics=metrics, transform=plan.transform)
     record |= {
         "history": history,
         "test_accuracy": tested["accuracy"],

@@ -100,6 +100,8 @@ def _soft_cross_entropy(
     number: float = x.size // C
     if target.dtype.kind == "f" and target.shape == x.shape:
         t = target
+        finite = np.where(np.isfinite(t), t, 0)  # others are looked into at the end
+        _check_probabilities("cross_entropy", "target", finite, "divide each row by its sum")
     else:  # smoothed labels
         labels, counted = _labels("cross_entropy", target, x, axis, ignore_index)
         number = _row_weights(labels, counted, w)[1]

@@ -136,6 +136,7 @@ def fit(
         raise ValueError("fit: lr and weight_decay are for an optimizer by name; yours has its own")
     _check_learns(model, optimizer)
     arguments = description(given, optimizer)
+    before = [{**group, "params": None} for group in optimizer.param_groups]
     run = Run(
         model,
         optimizer,
@@ -170,12 +171,29 @@ def fit(
         contextlib.nullcontext() if out is None else locked(out),
         anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext(),
     ):
-        return train_run(run, extra, _prepare(out, resume))
+        try:
+            return train_run(run, extra, _prepare(out, resume))
+        finally:
+            if isinstance(schedule, str):  # its course is this training's alone
+                for group, was in zip(optimizer.param_groups, before):
+                    group.update({name: was[name] for name in MOVED if name in was})
+
+
+MOVED = ("lr", "momentum", "betas")
+"""What a schedule moves in an optimizer's groups."""
 
 
 def _check_learns(model: Module, optimizer: Optimizer) -> None:
-    """Raise ValueError if no step will change the model."""
+    """Raise ValueError if no step will change the model, or a layer that was put in since."""
     held = {id(p) for p in parameters_of(optimizer)}
+    own = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+    left_out = [name for key, name in own.items() if key not in held]
+    if left_out and held & own.keys() and held - {id(p) for p in model.parameters()}:
+        raise ValueError(
+            f"fit: the optimizer holds parameters that are not the model's, and not its "
+            f"{', '.join(left_out[:3])}: was a layer replaced after the optimizer was made? Build "
+            "the optimizer again: optim.SGD(model.parameters(), ...)"
+        )
     if not any(p.requires_grad and id(p) in held for p in model.parameters()):
         raise ValueError(
             "fit: the optimizer holds no parameter of the model that learns. Build it on this "

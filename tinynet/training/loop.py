@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,6 +219,12 @@ def predict(
         from tinynet.data import ArrayDataset
 
         data = ArrayDataset(np.asarray(data))
+    if getattr(data, "shuffle", False):
+        warnings.warn(
+            "predict: the DataLoader shuffles, so nobody knows which row belongs to which example; "
+            "give it shuffle=False, or the dataset alone",
+            stacklevel=2,
+        )
     outputs = []
     with evaluating(model):
         for batch in as_batches(data, batch_size, transform):

@@ -67,6 +67,8 @@ def make_optimizer(
 
 
 def _one_cycle(optimizer: Optimizer, steps: int) -> Any:
+    if steps < 4:
+        return None
     peak = [float(group["lr"]) for group in optimizer.param_groups]
     return lr_scheduler.OneCycleLR(optimizer, max_lr=peak, total_steps=steps, cycle_momentum=False)
 
@@ -138,7 +140,8 @@ def make_schedule(
 ) -> Schedule:
     """A schedule by name over `steps` optimizer steps, or around a scheduler of the user's.
 
-    onecycle: up to the learning rate, then down to nearly 0; cosine and linear: down to 0;
+    onecycle: up to the learning rate, then down to nearly 0 (of fewer than 4 steps, which have no
+    room for it, each at the learning rate); cosine and linear: down to 0;
     step: a tenth after half of the steps, a hundredth after three quarters; constant, or None: as
     it is. These advance with every batch.
 
