@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tinynet import autograd, ops
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array
 from tinynet.nn.activation import ReLU
 from tinynet.nn.conv import IntPair
 from tinynet.nn.module import Module
@@ -155,10 +155,12 @@ def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
     """A call of the ReLU that computes nothing; in the graph it stands before the pool."""
     if here.calls is not None:
         here.calls.append((relu, x.shape, x.shape))
-    return _relu(x) if autograd.recording.get() else x
+    if not (x.requires_grad and autograd.recording.get()):
+        return x
+    edge = (_same, x.node or x, x.data.shape, x.data.dtype)
+    return autograd.wrap(x.data.view(), autograd.Node("relu", [edge], view=True))
 
 
-@differentiable(view=True)
-def _relu(x: Array) -> tuple[Array, ...]:
-    """The node of a ReLU whose work the pool does, forward and backward."""
-    return x, lambda dy: dy
+def _same(dy: Array) -> Array:
+    """The gradient of a ReLU whose work the pool does, forward and backward."""
+    return dy
