@@ -24,6 +24,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from tinynet.console import is_terminal
 from tinynet.data.files import CHUNK, RemoteFile, check_download, find, reason, sync_folder
 from tinynet.errors import DataError
 
@@ -241,7 +242,7 @@ def _chunks(
         unit_scale=True,
         desc=name,
         leave=False,
-        disable=None,
+        disable=not is_terminal(sys.stderr),
     ) as bar:
         while True:
             patience.renew()
