@@ -43,7 +43,7 @@ def _a(kinds: Any, words: str) -> Check:
     return check
 
 
-def _whole(least: int) -> Check:
+def _integer(least: int) -> Check:
     return lambda name, value: integer("fit", name, value, least)
 
 
@@ -78,11 +78,11 @@ MUST_BE: dict[str, Check] = {
     "model": _a((Module,), "a Module"),
     "train": _data,
     "validate": _data,
-    "epochs": _whole(1),
-    "batch_size": _whole(1),
-    "seed": _whole(0),
-    "keep_every": _whole(1),
-    "save_every": _whole(1),
+    "epochs": _integer(1),
+    "batch_size": _integer(1),
+    "seed": _integer(0),
+    "keep_every": _integer(1),
+    "save_every": _integer(1),
     "clip_grad_norm": _a((Real,), "a number, such as 1.0"),
     "transform": _transform,
     "augment": _transform,
