@@ -133,8 +133,8 @@ def _noting_linear(calls: list[Call]) -> Iterator[None]:
     def observer(op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Any) -> None:
         if op != "tinynet.ops.linear.linear":
             return
-        x, w, b = args[0].data, args[1].data, args[2].data
-        dy = np.ones_like(output.data)
+        x, w, b = args[0].array, args[1].array, args[2].array
+        dy = np.ones_like(output.array)
         _, dx, dw, _ = body(x, w, b)
         shape, work = f"{x.shape} {w.shape}", len(x) * w.size
         calls.append(Call("linear", shape, work, lambda: body(x, w, b)))

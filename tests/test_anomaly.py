@@ -87,7 +87,7 @@ def test_a_forward_pass_from_outside_is_checked_backward_too():
 
 def test_a_parameter_that_was_bad_before_is_told_from_bad_data():
     layer = nn.Linear(2, 2)
-    layer.weight.data[0, 0] = np.nan
+    layer.weight.array[0, 0] = np.nan
     with anomaly() as caught:
         layer(tinynet.ones(3, 2))
     assert "w is a parameter and was bad before" in str(caught.value)
@@ -165,14 +165,14 @@ def test_first_anomaly_leaves_the_model_as_it_was():
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5), Logarithm(), nn.Linear(3, 2))
     x, target = tinynet.randn(4, 3), tinynet.tensor([0, 1, 0, 1])
     before = model.state_dict()
-    arrays = [tensor.data for tensor in model.parameters()]
+    arrays = [tensor.array for tensor in model.parameters()]
     chance = tinynet.random.default_rng().bit_generator.state
     error = first_anomaly(model, x, target, F.cross_entropy)
     assert error.layer == "2 (Logarithm)"
     assert tinynet.random.default_rng().bit_generator.state == chance
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
-    assert all(tensor.data is array for tensor, array in zip(model.parameters(), arrays))
+    assert all(tensor.array is array for tensor, array in zip(model.parameters(), arrays))
     assert all(parameter.grad is None for parameter in model.parameters())
     assert first_anomaly(nn.Linear(3, 2), x, target, F.cross_entropy) is None
     assert first_anomaly(nn.Linear(9, 2), x, target, F.cross_entropy) is None  # it fails otherwise

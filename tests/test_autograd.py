@@ -80,7 +80,7 @@ def test_broadcast_gradients_are_summed():
         x.requires_grad_()
         (x * np.arange(6, dtype=np.float32).reshape(2, 3)).sum().backward()
         assert x.grad.shape == shape
-        assert x.grad.data.sum() == 15
+        assert x.grad.array.sum() == 15
 
 
 def test_gradients_add_up_over_calls():
@@ -138,7 +138,7 @@ def test_a_gradient_nobody_asked_for_is_not_computed():
 
 def assert_grads_apart(*leaves):
     """No gradient shares memory with another, nor with any leaf's data; all can be written."""
-    arrays = [x.grad.data for x in leaves] + [x.data for x in leaves]
+    arrays = [x.grad.array for x in leaves] + [x.array for x in leaves]
     for i, a in enumerate(arrays):
         assert a.flags.writeable
         for b in arrays[:i]:
@@ -298,7 +298,7 @@ def test_nothing_is_kept_after_backward(no_gc):
     x = leaf(1.0, 2.0)
     h = x.exp()
     y = (h * h).sum()
-    refs = [weakref.ref(h), weakref.ref(h.data), weakref.ref(h.node), weakref.ref(y.node)]
+    refs = [weakref.ref(h), weakref.ref(h.array), weakref.ref(h.node), weakref.ref(y.node)]
     del h
     y.backward()
     assert refs[0]() is None

@@ -188,8 +188,8 @@ def test_overhead_is_what_recording_adds_to_the_bare_expression():
 
 def test_overhead_compares_the_same_values():
     for bare, plain, recorded in overhead.operations().values():
-        assert np.array_equal(bare(), plain().data)
-        assert np.array_equal(bare(), recorded().data)
+        assert np.array_equal(bare(), plain().array)
+        assert np.array_equal(bare(), recorded().array)
         assert recorded().requires_grad
         assert not plain().requires_grad
 
@@ -224,10 +224,10 @@ def test_a_training_step_changes_every_parameter(net):
     framework = frameworks.load("tinynet", "numpy", 1)
     known = NETS[net]
     model = known.build(nn)
-    before = [p.data.copy() for p in model.parameters()]
+    before = [p.array.copy() for p in model.parameters()]
     batches = frameworks.random_batches(2, 4, known.image, known.classes)
     frameworks.training_step(framework, model, batches)()
-    assert all((p.data != b).any() for p, b in zip(model.parameters(), before))
+    assert all((p.array != b).any() for p, b in zip(model.parameters(), before))
 
 
 def test_a_stack_is_as_deep_as_asked_and_ends_in_ten_classes():

@@ -17,7 +17,7 @@ def test_tensor_copies_and_keeps_the_dtype_of_arrays():
         array = np.ones((2, 3), dtype)
         t = tinynet.tensor(array)
         assert t.dtype == dtype
-        assert not np.shares_memory(t.data, array)
+        assert not np.shares_memory(t.array, array)
 
 
 def test_python_numbers_become_the_default_dtypes():
@@ -32,7 +32,7 @@ def test_python_numbers_become_the_default_dtypes():
 
 def test_tensor_takes_tensors_and_lists_of_them():
     a = tinynet.tensor([1.0, 2.0])
-    assert not np.shares_memory(tinynet.tensor(a).data, a.data)
+    assert not np.shares_memory(tinynet.tensor(a).array, a.array)
     assert tinynet.tensor([a, a * 2]).tolist() == [[1, 2], [2, 4]]
     assert tinynet.tensor([[a[0], 5.0], [a[1], 6.0]]).tolist() == [[1, 5], [2, 6]]
 
@@ -75,8 +75,8 @@ def test_the_likes_take_over_shape_dtype_and_memory_order():
         t = make(x)
         assert t.tolist() == [[value] * 3] * 2
         assert t.dtype == np.float64
-        assert t.data.flags.f_contiguous
-        assert make(x.data).shape == (2, 3)
+        assert t.array.flags.f_contiguous
+        assert make(x.array).shape == (2, 3)
         assert make(x, dtype=np.int64).dtype == np.int64
         assert make(x, requires_grad=True).requires_grad
 
@@ -134,7 +134,7 @@ def test_an_explicit_generator_leaves_the_default_alone():
 
 def test_random_numbers_have_the_distribution_they_claim():
     rng = np.random.default_rng(0)
-    normal, uniform = tinynet.randn(20_000, rng=rng).data, tinynet.rand(20_000, rng=rng).data
+    normal, uniform = tinynet.randn(20_000, rng=rng).array, tinynet.rand(20_000, rng=rng).array
     assert abs(normal.mean()) < 0.03
     assert abs(normal.std() - 1) < 0.03
     assert 0 <= uniform.min() < 0.01

@@ -39,7 +39,7 @@ def make_dataset(n: int = 10, classes: int = 2) -> ArrayDataset:
 
 def ids(loader: DataLoader) -> list[list[int]]:
     """The examples of an epoch of a loader over `make_dataset`, batch by batch."""
-    return [np.rint(x.data[:, 0, 0, 0] * 255).astype(int).tolist() for x, _ in loader]
+    return [np.rint(x.array[:, 0, 0, 0] * 255).astype(int).tolist() for x, _ in loader]
 
 
 def flat_ids(loader: DataLoader) -> list[int]:
@@ -253,7 +253,7 @@ def test_loader_makes_float_images_in_0_1_and_int64_labels():
     assert isinstance(images, tinynet.Tensor)
     assert images.dtype == np.float32
     assert labels.dtype == np.int64
-    np.testing.assert_allclose(images.data[:, 0, 0, 0], np.arange(4) / 255, rtol=1e-6)
+    np.testing.assert_allclose(images.array[:, 0, 0, 0], np.arange(4) / 255, rtol=1e-6)
 
 
 def test_loader_converts_floats_to_its_dtype_and_keeps_bools():
@@ -303,10 +303,10 @@ def test_the_first_array_is_images_and_the_others_keep_their_values(name, transf
     dataset = ArrayDataset(np.full((3, 1, 2, 2), 51, np.uint8), target, target)
     loader = DataLoader(wrap(dataset), 3, transform=transform)
     for x, *others in loader:
-        np.testing.assert_allclose(x.data, 0.2, rtol=1e-6)
+        np.testing.assert_allclose(x.array, 0.2, rtol=1e-6)
         for y in others:
             assert y.dtype == dtype
-            np.testing.assert_array_equal(y.data, target)
+            np.testing.assert_array_equal(y.array, target)
 
 
 def test_training_measuring_and_predicting_see_the_same_images_and_targets():
@@ -352,7 +352,7 @@ def test_loader_applies_its_transform_before_converting():
     (images, _), *rest = loader
     assert not rest
     expected = (np.arange(10) / 255 - 0.5) / 0.25
-    np.testing.assert_allclose(images.data[:, 0, 1, 1], expected, rtol=1e-5)
+    np.testing.assert_allclose(images.array[:, 0, 1, 1], expected, rtol=1e-5)
 
 
 def test_loader_stacks_the_examples_of_other_datasets():
@@ -368,7 +368,7 @@ def test_loader_stacks_the_examples_of_other_datasets():
         assert [len(x) for x, _ in batches] == [2] * (length // 2) + [1]
     (x, y), *_ = DataLoader(Squares(), batch_size=5)
     assert x.dtype == np.float32
-    assert y.data.tolist() == [0, 1, 4, 9, 16]
+    assert y.array.tolist() == [0, 1, 4, 9, 16]
 
 
 @pytest.mark.parametrize(
@@ -461,7 +461,7 @@ def test_augmentation_depends_on_the_seed_alone():
 
     def epoch(seed):
         loader = DataLoader(dataset, 5, shuffle=True, seed=seed, transform=RandomShift(2))
-        return np.concatenate([x.data for x, _ in loader])
+        return np.concatenate([x.array for x, _ in loader])
 
     np.testing.assert_array_equal(epoch(1), epoch(1))
     assert not np.array_equal(epoch(1), epoch(2))
@@ -473,7 +473,7 @@ def test_chance_in_getitem_depends_on_the_seed_alone_and_takes_nothing_from_the_
             return default_rng().random(3), index
 
     def epoch(**settings):
-        return [x.data.tolist() for x, _ in DataLoader(Noisy(), 2, seed=3, **settings)]
+        return [x.array.tolist() for x, _ in DataLoader(Noisy(), 2, seed=3, **settings)]
 
     tinynet.manual_seed(1)
     first = epoch()
@@ -487,7 +487,7 @@ def test_chance_in_getitem_depends_on_the_seed_alone_and_takes_nothing_from_the_
     state = loader.state_dict()
     resumed = DataLoader(Noisy(), 2)
     resumed.load_state_dict(state)
-    assert [x.data.tolist() for x, _ in resumed] == first[1:]
+    assert [x.array.tolist() for x, _ in resumed] == first[1:]
 
 
 # ----- the loader: state --------------------------------------------------------------------------
@@ -500,7 +500,7 @@ def test_a_loader_goes_on_in_the_middle_of_an_epoch():
         )
 
     whole = make(1)
-    reference = [[x.data for x, _ in whole] for _ in range(3)]
+    reference = [[x.array for x, _ in whole] for _ in range(3)]
 
     broken = make(1)
     list(broken)
@@ -510,9 +510,9 @@ def test_a_loader_goes_on_in_the_middle_of_an_epoch():
             break
     resumed = make(2)
     resumed.load_state_dict(state)
-    rest = [x.data for x, _ in resumed]
+    rest = [x.array for x, _ in resumed]
     np.testing.assert_array_equal(np.concatenate(rest), np.concatenate(reference[1][5:]))
-    after = [x.data for x, _ in resumed]
+    after = [x.array for x, _ in resumed]
     np.testing.assert_array_equal(np.concatenate(after), np.concatenate(reference[2]))
 
 
@@ -531,7 +531,7 @@ def test_from_every_batch_of_every_epoch_the_rest_comes_out_the_same(shuffle, dr
         )
 
     def rest(loader, epochs):
-        return [(x.data.tobytes(), y.data.tolist()) for _ in range(epochs) for x, y in loader]
+        return [(x.array.tobytes(), y.array.tolist()) for _ in range(epochs) for x, y in loader]
 
     whole = rest(make(5), 3)
     loader, given = make(5), 0

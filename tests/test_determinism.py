@@ -37,7 +37,7 @@ model = nn.Sequential(
 fit(model, few, 2, lr=0.05, seed=0, batch_size=32, augment=data.RandomShift(1),
     transform=data.ToFloat(), progress=False)
 print(weights_sha256(model.state_dict()))
-print(" ".join(repr(float(w)) for w in model[5].weight.data[0, :20]))
+print(" ".join(repr(float(w)) for w in model[5].weight.array[0, :20]))
 """
 
 
@@ -147,7 +147,7 @@ def test_the_order_of_the_examples_depends_on_seed_and_epoch_alone():
 def test_initial_values_depend_on_the_seed_alone():
     tinynet.manual_seed(2026)
     layer = nn.Linear(3, 2)
-    assert np.allclose(layer.weight.data.ravel(), INITIAL, rtol=0, atol=1e-7)
+    assert np.allclose(layer.weight.array.ravel(), INITIAL, rtol=0, atol=1e-7)
 
 
 def test_looking_at_a_run_does_not_change_it():

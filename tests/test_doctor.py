@@ -108,7 +108,7 @@ def two_layers(between):
 
 
 def bytes_of(x):
-    return (x.data * 40 + 128).clip(0, 255)
+    return (x.array * 40 + 128).clip(0, 255)
 
 
 # Rows: the finding, words of its evidence and of its cure; a minimal example of the mistake: the
@@ -122,7 +122,7 @@ BROKEN = [
     ("inputs-of-another-dtype", "dtype float64, the parameters float32", "tinynet.float32", net,
      lambda: batch(lambda x, t: (x.double(), t))),
     ("inputs-not-finite", "1 of 64 input values", "find where they come from", net,
-     lambda: batch(lambda x, t: np.put(x.data, 22, np.nan))),
+     lambda: batch(lambda x, t: np.put(x.array, 22, np.nan))),
     ("inputs-not-scaled", "mean 127 and standard deviation 40", "data.standardize(train)", cnn,
      lambda: images(lambda x, t: ((x * 40 + 128).clip(0, 255), t))),
     ("inputs-not-scaled", "divided by 255 twice?", "(x - ", cnn,
@@ -133,31 +133,31 @@ BROKEN = [
      lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, C)),
      lambda: images(lambda x, t: (x[:, 0], t))),
     ("inputs-constant", "16 of 16 examples are constant", "scaling that wipes everything", cnn,
-     lambda: images(lambda x, t: x.data.fill(0.5))),
+     lambda: images(lambda x, t: x.array.fill(0.5))),
     ("inputs-constant", "1 of 16 examples are constant", "as it comes from the loader", cnn,
-     lambda: images(lambda x, t: x.data[3].fill(0))),
+     lambda: images(lambda x, t: x.array[3].fill(0))),
     ("inputs-duplicated", "only 8 of the 16 examples differ", "how the batch is drawn", cnn,
      lambda: images(lambda x, t: (x[[*range(8)] * 2], t[[*range(8)] * 2]))),
     ("same-input-different-labels", "4 and 9 are equal, but their labels are 2 and 1",
      "shuffled together", cnn,
      lambda: images(
-         lambda x, t: np.copyto(x.data[9], x.data[4]) or np.put(t.data, [4, 9], [2, 1]))),
+         lambda x, t: np.copyto(x.array[9], x.array[4]) or np.put(t.array, [4, 9], [2, 1]))),
     # targets
     ("batch-sizes-differ", "16 inputs, but 15 targets", "in the same order", net,
      lambda: batch(lambda x, t: (x, t[:-1]))),
     ("labels-out-of-range", "run from 1 to 3", "target - 1", net,
      lambda: batch(lambda x, t: (x, t + 1))),
     ("labels-out-of-range", "1 of 16 labels are outside 0 to 2, the lowest is -1", "-100", net,
-     lambda: batch(lambda x, t: np.put(t.data, 3, -1))),
+     lambda: batch(lambda x, t: np.put(t.array, 3, -1))),
     ("too-few-outputs", "3 outputs, classes 0 to 2, but the labels go up to 7", "at least 8", net,
-     lambda: batch(lambda x, t: np.put(t.data, 3, C + 4))),
+     lambda: batch(lambda x, t: np.put(t.array, 3, C + 4))),
     ("one-class-in-the-batch", "all 16 labels of the batch are 2", "shuffle=True", net,
-     lambda: batch(lambda x, t: t.data.fill(2))),
+     lambda: batch(lambda x, t: t.array.fill(2))),
     ("labels-not-integers", "the targets are float32 of shape (16,), for 3 outputs",
      "astype(tinynet.int64)", net, lambda: batch(lambda x, t: (x, t.float()))),
     # the model
     ("weights-not-finite", "infinity in 2.weight", "build the model anew",
-     lambda: changed(net(), lambda m: np.put(m[2].weight.data, 0, np.inf)), batch,
+     lambda: changed(net(), lambda m: np.put(m[2].weight.array, 0, np.inf)), batch,
      lambda m: {"optimizer": sgd(m)}),
     ("frozen-parameters", "2 of 4 parameters (40 of 67 numbers)", "requires_grad_()",
      lambda: changed(net(), lambda m: m[0].requires_grad_(False)), batch),
@@ -181,9 +181,9 @@ BROKEN = [
      Unused, batch),
     ("no-gradient", "body.weight, body.bias, although their layers run", ".detach()", Cut, batch),
     ("dead-relu", "8 of 8 units in 1 (ReLU)", "nn.LeakyReLU",
-     lambda: changed(net(), lambda m: m[0].bias.data.fill(-100)), batch),
+     lambda: changed(net(), lambda m: m[0].bias.array.fill(-100)), batch),
     ("zero-gradient", "0.weight, 0.bias", "weights that are all 0",
-     lambda: changed(two_layers(nn.Tanh()), lambda m: m[2].weight.data.fill(0)), batch),
+     lambda: changed(two_layers(nn.Tanh()), lambda m: m[2].weight.array.fill(0)), batch),
     ("nll-loss-of-scores", "takes log-probabilities", "log_softmax before it", net, batch,
      lambda m: {"loss": F.nll_loss}),
     ("softmax-before-cross-entropy", "made by 3 (Softmax)", "leave the softmax out",
@@ -195,7 +195,7 @@ BROKEN = [
     ("loss-not-finite", "the loss of this batch is -inf", "detect_anomaly", net, batch,
      lambda m: {"loss": lambda y, t: F.cross_entropy(y, t) + (y.sum() * 0).exp().log().log()}),
     ("first-loss-too-high", "log(3) = 1.1", "weights of the last layer",
-     lambda: changed(net(), lambda m: m[2].weight.data.__imul__(200)), batch),
+     lambda: changed(net(), lambda m: m[2].weight.array.__imul__(200)), batch),
     # the optimizer and the step
     ("optimizer-misses-parameters", "2 of 4 parameters are not in the optimizer",
      "model.parameters()", net, batch, lambda m: {"optimizer": sgd(m[0])}),
@@ -270,7 +270,7 @@ def test_several_mistakes_do_not_hide_each_other_and_errors_come_first():
         nn.Softmax(1),
     )
     model[2].eval()
-    x = (tinynet.randn(N, 4, 4).data * 40 + 128).clip(0, 255).astype(np.uint8)
+    x = (tinynet.randn(N, 4, 4).array * 40 + 128).clip(0, 255).astype(np.uint8)
     report = tinynet.doctor(model, (x, tinynet.randint(0, C, (N,))), optimizer=sgd(model[4]))
     assert set(report.names()) == {
         "inputs-not-float",
@@ -367,8 +367,8 @@ def everything(model, optimizer, loader, x, target):
         for name, tensor in tensors:
             grad = tensor.grad
             found[kind, name] = (
-                id(tensor), id(tensor.data), tensor.data.tobytes(), tensor.data.strides,
-                id(grad), None if grad is None else grad.data.tobytes(), tensor.requires_grad,
+                id(tensor), id(tensor.array), tensor.array.tobytes(), tensor.array.strides,
+                id(grad), None if grad is None else grad.array.tobytes(), tensor.requires_grad,
             )  # fmt: skip
     for name, module in model.named_modules():
         state = dict(module.__dict__)
@@ -410,14 +410,14 @@ def test_model_optimizer_generators_and_data_are_left_as_they_were_bit_for_bit(m
     step(x, target)  # so that the optimizer has a state, and parameters a gradient
     other.weight.grad = tinynet.ones(2, 2)
     model[0].calls, model[0].last = 0, None
-    loader = data.DataLoader(data.ArrayDataset(x.data, target.data), 8, shuffle=True, seed=3)
+    loader = data.DataLoader(data.ArrayDataset(x.array, target.array), 8, shuffle=True, seed=3)
     next(iter(loader))
-    before = everything(model, optimizer, loader, x, target), other.weight.data.tobytes()
+    before = everything(model, optimizer, loader, x, target), other.weight.array.tobytes()
     tinynet.doctor(model, (x, target), optimizer=optimizer, step=step)
     tinynet.doctor(model, loader, optimizer=optimizer)
     with tinynet.no_grad():
         tinynet.doctor(model, loader, optimizer=optimizer)
-    after = everything(model, optimizer, loader, x, target), other.weight.data.tobytes()
+    after = everything(model, optimizer, loader, x, target), other.weight.array.tobytes()
     assert before == after
     step(x, target)  # and it goes on as if nothing had been
 

@@ -27,7 +27,7 @@ def check(loss, parameter, index, **settings):
     explanation = tinynet.explain(loss, parameter, index, **settings)
     assert tensor.grad is None
     loss.backward(retain_graph=True)
-    value = tensor.grad.data[index]
+    value = tensor.grad.array[index]
     tensor.grad = None
     assert explanation.value == pytest.approx(float(value), rel=1e-6, abs=1e-12)
     scale = largest_term(explanation)
@@ -72,7 +72,7 @@ def test_parameters_of_each_layer(name, parameter):
     layer, shape = LAYERS[name]
     generator = np.random.default_rng(1)
     for p in layer.parameters():
-        p.data = generator.standard_normal(p.shape).astype(np.float32)
+        p.array = generator.standard_normal(p.shape).astype(np.float32)
     y = layer(tinynet.randn(*shape))
     loss = (y * tinynet.randn(*y.shape)).sum()
     tensor = getattr(layer, parameter)
@@ -105,7 +105,7 @@ INNER = {
 
 
 def with_weights(layer):
-    layer.weight.data = 1 + np.random.default_rng(2).random(layer.weight.shape, np.float32)
+    layer.weight.array = 1 + np.random.default_rng(2).random(layer.weight.shape, np.float32)
     return layer
 
 
@@ -198,7 +198,7 @@ def test_a_large_sum_of_an_unknown_operation_is_told_in_parts(monkeypatch):
 
 def test_a_dead_path_says_so():
     layer = nn.Linear(2, 3)
-    layer.bias.data[:] = -100
+    layer.bias.array[:] = -100
     explanation = check_zero(
         F.cross_entropy(layer(tinynet.randn(4, 2)).relu(), labels(4)), layer.weight
     )
@@ -219,15 +219,15 @@ def test_a_result_in_the_middle_can_be_asked_for_too():
     h.retain_grad()
     explanation = tinynet.explain(loss, h, (1, 1))
     loss.backward()
-    assert explanation.value == pytest.approx(float(h.grad.data[1, 1]))
+    assert explanation.value == pytest.approx(float(h.grad.array[1, 1]))
 
 
 def test_it_reads_as_a_derivation_with_its_numbers():
     model = nn.Sequential({"fc": nn.Linear(3, 4), "relu": nn.ReLU(), "out": nn.Linear(4, 3)})
-    model.fc.weight.data[:] = np.arange(12).reshape(4, 3) / 10
-    model.out.weight.data[:] = [[0.1, 0.2, -0.3, 0.4], [0, 0, 1, 0], [-1, 0, 0, 0]]
+    model.fc.weight.array[:] = np.arange(12).reshape(4, 3) / 10
+    model.out.weight.array[:] = [[0.1, 0.2, -0.3, 0.4], [0, 0, 1, 0], [-1, 0, 0, 0]]
     for layer in (model.fc, model.out):
-        layer.bias.data[:] = 0
+        layer.bias.array[:] = 0
     x = tinynet.tensor([[1.0, 2.0, 0.5], [0.5, -1.0, 2.0]])
     loss = F.cross_entropy(model(x), tinynet.tensor([0, 2]))
     explanation = tinynet.explain(loss, model.fc.weight, (2, 1), model=model)
@@ -250,7 +250,7 @@ def test_it_reads_as_a_derivation_with_its_numbers():
     assert "label of the example is 0: (0.7668 - 0) / 2 = 0.3834" in text
     assert text.splitlines()[-1].endswith("of 0.7626 in all.")
     loss.backward()
-    assert explanation.value == float(model.fc.weight.grad.data[2, 1])
+    assert explanation.value == float(model.fc.weight.grad.array[2, 1])
 
 
 def test_smaller_terms_are_counted_and_added_up():

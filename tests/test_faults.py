@@ -236,7 +236,7 @@ def test_what_atomic_write_gives_can_be_read_back_before_it_is_in_place(tmp_path
 
 def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
     def poison(run):
-        run.model[1].weight.data[0, 0] = np.nan
+        run.model[1].weight.array[0, 0] = np.nan
 
     class Poison(Callback):
         def on_step_end(self, run, means):

@@ -121,11 +121,11 @@ def test_adaptive_pooling_keeps_what_is_not_finite_to_the_regions_that_hold_it(b
         y = F.adaptive_avg_pool2d(t, (3, 2))
     for p, (a, b) in enumerate([(0, 3), (2, 5), (4, 7)]):
         for q, (c, d) in enumerate([(0, 3), (2, 5)]):
-            np.testing.assert_allclose(y.data[..., p, q], x[..., a:b, c:d].mean((2, 3)))
+            np.testing.assert_allclose(y.array[..., p, q], x[..., a:b, c:d].mean((2, 3)))
     dy = np.ones((2, 1, 3, 2))
     dy[1, 0, 0, 0] = bad
     y.backward(dy)
-    spoiled = ~np.isfinite(t.grad.data)
+    spoiled = ~np.isfinite(t.grad.array)
     assert spoiled.sum() == spoiled[1, 0, :3, :3].sum() == 9
 
 
@@ -135,7 +135,7 @@ def test_the_gradient_of_a_maximum_or_minimum_goes_to_the_nan_that_is_its_result
     y = tinynet.tensor([1.0, np.nan, 1.0], requires_grad=True)
     z = getattr(ops, name)(x, y)
     z.backward(np.ones(3, np.float32))
-    assert np.isnan(z.data).tolist() == [True, True, False]
+    assert np.isnan(z.array).tolist() == [True, True, False]
     assert x.grad.tolist() == [1, 0, 0.5]
     assert y.grad.tolist() == [0, 1, 0.5]
 

@@ -153,12 +153,12 @@ def test_rounding_in_float32_is_no_mistake(fn, note, rng):
 
 def test_the_callers_tensors_stay_as_they_are(rng):
     x = tinynet.randn(3, rng=rng)
-    before = x.data.copy()
+    before = x.array.copy()
     gradcheck(cube, x)
     assert x.dtype == np.float32
     assert not x.requires_grad
     assert x.grad is None
-    assert (x.data == before).all()
+    assert (x.array == before).all()
 
 
 class Scale(nn.Module):

@@ -99,7 +99,7 @@ def relu_into_dy(x):
 
 
 def clears_negatives(x):
-    x.data[x.data < 0] = 0
+    x.array[x.array < 0] = 0
     return x * 2
 
 
@@ -175,7 +175,7 @@ def test_a_saved_value_that_is_overwritten_later_is_named():
     def fn(x):
         y = (x * 2).exp()
         z = y * 3
-        y.data[0] = 0
+        y.array[0] = 0
         return z + 1
 
     failure = only(gradcheck(fn, rng.standard_normal(3)))
@@ -189,7 +189,7 @@ def test_a_saved_value_that_is_overwritten_later_is_named():
     [
         (lambda x: x * x.detach().tanh(), "tanh"),
         (lambda x: x * x.sum().item(), "mul"),
-        (lambda x: x * tinynet.Tensor(np.tanh(x.data)), "mul"),
+        (lambda x: x * tinynet.Tensor(np.tanh(x.array)), "mul"),
         (lambda x: x.detach().tanh(), "tanh"),
     ],
 )

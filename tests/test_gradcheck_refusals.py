@@ -77,7 +77,7 @@ def square_with_a_gap(x):
         (square_with_a_gap, "square_with_a_gap"),
         (lambda x: square_with_a_gap(x.exp()).tanh(), "square_with_a_gap"),
         (lambda x: ((x - x) ** 2).sum().sqrt() + x, "sqrt"),
-        (lambda x: tinynet.where(x.data > 9, (x - 3).sqrt(), x), "sqrt"),
+        (lambda x: tinynet.where(x.array > 9, (x - 3).sqrt(), x), "sqrt"),
     ],
 )
 def test_a_gradient_that_is_not_finite_though_the_slope_is_has_its_operation_named(fn, op):

@@ -204,7 +204,7 @@ def test_labels_that_are_changed_after_the_loss_change_no_gradient():
     loss = F.cross_entropy(scores, labels)
     labels[:] = 2
     loss.backward()
-    assert (scores.grad.data[:, 2] > 0).all()
+    assert (scores.grad.array[:, 2] > 0).all()
 
 
 def test_a_gradient_without_a_return_is_named():

@@ -306,10 +306,10 @@ def test_what_one_set_saved_is_read_by_it_whichever_is_in_use_then(later, rng):
     y = ops.max_pool2d(x, 2, relu=True)
     kernels.use(later)
     y.sum().backward()
-    expected = reference.relu_dx(np.ones(y.shape), y.data)
-    places = reference.max_pool2d(x.data, (2, 2), (2, 2), NO_PADDING, (1, 1))
+    expected = reference.relu_dx(np.ones(y.shape), y.array)
+    places = reference.max_pool2d(x.array, (2, 2), (2, 2), NO_PADDING, (1, 1))
     case = (2, 2), (2, 2), NO_PADDING, (1, 1)
-    close(x.grad.data, reference.max_pool2d_dx(expected, x.data, places, *case))
+    close(x.grad.array, reference.max_pool2d_dx(expected, x.array, places, *case))
 
 
 @pytest.mark.parametrize("relu", [False, True])

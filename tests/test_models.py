@@ -121,7 +121,7 @@ def test_the_shortcut_takes_every_second_pixel_and_fills_new_channels_with_zero(
 
 def test_residual_blocks_start_near_the_identity_of_their_input():
     block = models.resnet.BasicBlock(4, 4, 1, rng()).eval()
-    block.bn2.weight.data[:] = 0
+    block.bn2.weight.array[:] = 0
     x = tinynet.rand(2, 4, 5, 5, rng=rng())
     np.testing.assert_allclose(block(x).numpy(), x.numpy(), rtol=1e-6)
 
@@ -133,14 +133,14 @@ def test_a_model_learns_a_small_batch_by_heart(name):
     x = tinynet.randn(16, 1, 16, 16, rng=generator)
     y = np.arange(16) % 10
     parameters = list(model.parameters())
-    speeds = [np.zeros_like(p.data) for p in parameters]
+    speeds = [np.zeros_like(p.array) for p in parameters]
     for _ in range(60):
         model.zero_grad()
         loss = F.cross_entropy(model(x), y)
         loss.backward()
         for p, v in zip(parameters, speeds):
             v *= 0.9
-            v += p.grad.data
-            p.data -= 0.03 * v
+            v += p.grad.array
+            p.array -= 0.03 * v
     assert loss.item() < 0.1
     assert (model(x).numpy().argmax(1) == y).all()

@@ -387,7 +387,7 @@ def test_relu_and_the_pool_after_it_are_what_they_are_apart(set_of_kernels, imag
             x = tinynet.tensor(values, requires_grad=True)
             y = nn.Sequential(*layers)(x)
             y.backward(np.random.default_rng(1).standard_normal(y.shape))
-            results.append((y.data, x.grad.data))
+            results.append((y.array, x.grad.array))
     finally:
         kernels.use(before)
     together, apart = results
@@ -405,7 +405,7 @@ def test_the_graph_has_relu_and_the_pool_in_their_order():
 
 def test_an_observer_sees_relu_and_the_pool_in_their_order():
     model, seen = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.ReLU()), []
-    with autograd.observe(lambda op, args, settings, y: seen.append((op, (y.data < 0).any()))):
+    with autograd.observe(lambda op, args, settings, y: seen.append((op, (y.array < 0).any()))):
         model(tinynet.randn(2, 1, 4, 4))
     names = [op.rpartition(".")[2] for op, _ in seen]
     assert names == ["relu", "max_pool2d", "relu"]

@@ -199,7 +199,7 @@ def test_freezing_and_zero_grad_reach_every_parameter():
     net(tinynet.ones(5, 4)).sum().backward()
     assert all(p.grad is not None for p in net.parameters())
     net.zero_grad(set_to_none=False)
-    assert all((p.grad.data == 0).all() for p in net.parameters())
+    assert all((p.grad.array == 0).all() for p in net.parameters())
     net.zero_grad()
     assert all(p.grad is None for p in net.parameters())
     net.requires_grad_(False)
@@ -242,8 +242,8 @@ def test_copies_and_pickles_are_independent_and_keep_shared_parameters():
         assert twin.tied is twin.hidden
         assert twin.tied is not net.tied
         assert isinstance(twin.hidden.weight, nn.Parameter)
-        twin.hidden.weight.data[:] = 7
-        assert not (net.hidden.weight.data == 7).any()
+        twin.hidden.weight.array[:] = 7
+        assert not (net.hidden.weight.array == 7).any()
         assert list(twin.state_dict()) == list(net.state_dict())
 
 
@@ -303,10 +303,10 @@ def test_a_transient_buffer_is_not_saved():
 def test_a_state_goes_into_another_model_and_its_memory_stays():
     source, target = Net(np.random.default_rng(1)), Net(np.random.default_rng(2))
     source(tinynet.randn(5, 4, rng=np.random.default_rng(0)))
-    memory = target.hidden.weight.data
+    memory = target.hidden.weight.array
     result = target.load_state_dict(source.state_dict())
     assert result == ([], [], [])
-    assert target.hidden.weight.data is memory
+    assert target.hidden.weight.array is memory
     for name, array in target.state_dict().items():
         np.testing.assert_array_equal(array, source.state_dict()[name])
 

@@ -70,11 +70,11 @@ HUGE = float(np.finfo(np.float32).max)
 @pytest.mark.parametrize("size", [1e-44, 1e-40, 1e-30, 1e-20, 1e-3, 1e15, 1e20, 1e30, HUGE])
 def test_the_norm_of_gradients_of_any_size_is_right_and_they_keep_their_direction(size, p):
     ps = parameters([3 * size / 4, 0.0], np.full((100, 3), size))
-    before = np.concatenate([q.grad.data.ravel() for q in ps]).astype(np.float64)
+    before = np.concatenate([q.grad.array.ravel() for q in ps]).astype(np.float64)
     norm = np.abs(before).max() * np.linalg.norm(before / np.abs(before).max(), p)
     found = clip_grad_norm_(ps, 1.0, p)
     assert found.item() == pytest.approx(norm, rel=1e-5, abs=1e-45)
-    after = np.concatenate([q.grad.data.ravel() for q in ps])
+    after = np.concatenate([q.grad.array.ravel() for q in ps])
     np.testing.assert_allclose(after, before * min(1, 1 / (norm + 1e-6)), rtol=1e-5)
 
 
@@ -82,10 +82,10 @@ def test_a_norm_of_float64_may_be_larger_than_its_square_can():
     p = nn.Parameter(np.zeros(2))
     p.grad = tinynet.tensor(np.array([3e200, 4e200]))
     assert clip_grad_norm_(p, 1.0).item() == pytest.approx(5e200)
-    np.testing.assert_allclose(p.grad.data, [0.6, 0.8])
-    p.grad.data[:] = 1.7e308  # here the norm itself is too large
+    np.testing.assert_allclose(p.grad.array, [0.6, 0.8])
+    p.grad.array[:] = 1.7e308  # here the norm itself is too large
     assert clip_grad_norm_(p, 1.0).item() == math.inf
-    assert np.isnan(p.grad.data).all()
+    assert np.isnan(p.grad.array).all()
 
 
 def test_clipping_heeds_no_seterr():
@@ -127,7 +127,7 @@ def test_what_is_no_list_of_parameters_is_refused_with_what_to_pass(use):
         (model.parameters, TypeError, "call it: model.parameters()"),
         (model.named_parameters(), TypeError, "not model.named_parameters()"),
         (model.state_dict(), TypeError, "must be a list or an iterator"),
-        ([model.weight.data], TypeError, "is a ndarray, no tensor"),
+        ([model.weight.array], TypeError, "is a ndarray, no tensor"),
         (None, TypeError, "not a NoneType"),
     ):
         with pytest.raises(error) as raised:
@@ -138,11 +138,11 @@ def test_what_is_no_list_of_parameters_is_refused_with_what_to_pass(use):
 def test_a_parameter_or_a_gradient_that_comes_twice_is_scaled_once():
     (p,) = parameters([3.0, 4.0])
     assert clip_grad_norm_([p, p], 1.0).item() == 5
-    np.testing.assert_allclose(p.grad.data, [0.6, 0.8], rtol=1e-5)
+    np.testing.assert_allclose(p.grad.array, [0.6, 0.8], rtol=1e-5)
     p, other = parameters([3.0, 4.0], [0.0, 0.0])
     other.grad = p.grad
     assert clip_grad_norm_([p, other], math.sqrt(0.5)).item() == pytest.approx(math.sqrt(50))
-    np.testing.assert_allclose(p.grad.data, [0.3, 0.4], rtol=1e-5)
+    np.testing.assert_allclose(p.grad.array, [0.3, 0.4], rtol=1e-5)
 
 
 @pytest.mark.parametrize("clip", [clip_norm, clip_value])

@@ -217,7 +217,7 @@ def test_a_variance_that_overflows_makes_nan_and_not_a_quiet_0(training, dtype):
     x[0, 0] = 10 * np.sqrt(np.finfo(dtype).max)
     mean, var = np.zeros(3, dtype), np.array([np.inf, 1, 1], dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        y = F.batch_norm(x, mean, var, training=training).data
-        z = F.layer_norm(x, 3).data
+        y = F.batch_norm(x, mean, var, training=training).array
+        z = F.layer_norm(x, 3).array
     assert np.isnan(y).tolist() == [[True, False, False]] * 4
     assert np.isnan(z).tolist() == [[True] * 3] + [[False] * 3] * 3

@@ -280,9 +280,9 @@ CONVOLVE = """
 import numpy as np, tinynet
 from tinynet import kernels
 x, w = np.random.default_rng(0).standard_normal((2, 16, 16, 6, 6)).astype(np.float32)
-y = tinynet.conv2d(x, w[..., :3, :3], padding=1).data
+y = tinynet.conv2d(x, w[..., :3, :3], padding=1).array
 kernels.use("numpy")
-assert np.allclose(y, tinynet.conv2d(x, w[..., :3, :3], padding=1).data, atol=1e-3)
+assert np.allclose(y, tinynet.conv2d(x, w[..., :3, :3], padding=1).array, atol=1e-3)
 print("FINE")
 """
 

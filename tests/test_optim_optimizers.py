@@ -55,17 +55,17 @@ def train(optimizer, params, steps, start=0):
 @all_variants
 def test_parameters_change_in_place_and_gradients_do_not(kind, settings):
     p = parameter()
-    memory, view, before = p.data, p.data[1:], p.data.copy()
+    memory, view, before = p.array, p.array[1:], p.array.copy()
     optimizer = kind([p], **settings)
     for seed in range(2):
         give_gradient(p, seed)
-        p.grad.data.flags.writeable = False
-        gradient = p.grad.data.copy()
+        p.grad.array.flags.writeable = False
+        gradient = p.grad.array.copy()
         optimizer.step()
-        np.testing.assert_array_equal(p.grad.data, gradient)
-    assert p.data is memory
-    assert (p.data != before).all()
-    np.testing.assert_array_equal(view, p.data[1:])
+        np.testing.assert_array_equal(p.grad.array, gradient)
+    assert p.array is memory
+    assert (p.array != before).all()
+    np.testing.assert_array_equal(view, p.array[1:])
     assert p.requires_grad
     assert p.is_leaf
     assert not p.grad.requires_grad
@@ -88,7 +88,7 @@ def test_float32_stays_float32(kind, settings):
     plain = kind([q], **settings)
     plain.param_groups[0]["lr"] = 0.01
     train(plain, [q], 2)
-    np.testing.assert_array_equal(p.data, q.data)
+    np.testing.assert_array_equal(p.array, q.array)
 
 
 def strided(values, order):
@@ -112,33 +112,33 @@ def test_memory_order_and_blocks_do_not_change_the_result(
     train(kind([reference], **settings), [reference], 3)
     monkeypatch.setattr(executor, "BLOCK", block)
     p = parameter((4, 3, 6), np.float64)
-    p.data = strided(p.data, order)
+    p.array = strided(p.array, order)
     optimizer = kind([p], **settings)
     for step in range(3):
         give_gradient(p, 100 * step)
-        p.grad.data = strided(p.grad.data, (0, 2, 1) if step else order)
+        p.grad.array = strided(p.grad.array, (0, 2, 1) if step else order)
         optimizer.step()
-    np.testing.assert_array_equal(p.data, reference.data)
+    np.testing.assert_array_equal(p.array, reference.array)
 
 
 @all_variants
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,)])
 def test_scalars_and_empty_parameters_can_be_trained(kind, settings, shape):
     p = parameter(shape)
-    before = p.data.copy()
+    before = p.array.copy()
     train(kind([p], **settings), [p], 3)
-    assert type(p.data) is np.ndarray
+    assert type(p.array) is np.ndarray
     assert p.shape == shape
-    assert (p.data != before).all()
+    assert (p.array != before).all()
 
 
 def test_parameters_without_a_gradient_are_left_alone():
     p, q = parameter(), parameter()
     optimizer = Adam([p, q])
     give_gradient(p, 1)
-    before = q.data.copy()
+    before = q.array.copy()
     optimizer.step()
-    np.testing.assert_array_equal(q.data, before)
+    np.testing.assert_array_equal(q.array, before)
     assert q not in optimizer.state
     give_gradient(q, 2)
     optimizer.step()
@@ -159,18 +159,18 @@ def test_step_size_by_hand():
     optimizer = SGD([p], lr=0.1, momentum=0.5, weight_decay=0.2)
     p.grad = tinynet.tensor(np.array([0.8, 0.4]))
     optimizer.step()  # g = (1, 0), b = g
-    np.testing.assert_allclose(p.data, [0.9, -2.0], rtol=1e-15)
+    np.testing.assert_allclose(p.array, [0.9, -2.0], rtol=1e-15)
     p.grad = tinynet.tensor(np.array([0.82, 0.4]))
     optimizer.step()  # g = (1, 0), b = (1.5, 0)
-    np.testing.assert_allclose(p.data, [0.75, -2.0], rtol=1e-15)
+    np.testing.assert_allclose(p.array, [0.75, -2.0], rtol=1e-15)
 
 
 def test_first_adam_step_has_the_length_of_the_learning_rate():
     p = parameter(dtype=np.float64)
-    before = p.data.copy()
+    before = p.array.copy()
     give_gradient(p, 1)
     Adam([p], lr=0.01, eps=0).step()
-    np.testing.assert_allclose(p.data, before - 0.01 * np.sign(p.grad.data), rtol=1e-12)
+    np.testing.assert_allclose(p.array, before - 0.01 * np.sign(p.grad.array), rtol=1e-12)
 
 
 def test_centered_rmsprop_with_a_constant_gradient_stays_finite():
@@ -182,7 +182,7 @@ def test_centered_rmsprop_with_a_constant_gradient_stays_finite():
         optimizer.step()
     state = optimizer.state[p]
     assert (state["square_avg"] < state["grad_avg"] ** 2).any()
-    assert np.isfinite(p.data).all()
+    assert np.isfinite(p.array).all()
 
 
 @all_variants
@@ -212,7 +212,7 @@ def test_closure_is_run_with_gradients_and_its_loss_returned():
 
     with tinynet.no_grad():
         assert optimizer.step(closure).item() == 4.0
-    assert p.data.tolist() == [1.0]
+    assert p.array.tolist() == [1.0]
 
 
 def test_scratch_memory_is_bounded_and_reused(monkeypatch):
@@ -249,9 +249,9 @@ def test_zero_grad_forgets_or_fills():
     p = parameter()
     optimizer = SGD([p])
     give_gradient(p, 1)
-    gradient = p.grad.data
+    gradient = p.grad.array
     optimizer.zero_grad(set_to_none=False)
-    assert p.grad.data is gradient
+    assert p.grad.array is gradient
     assert not gradient.any()
     optimizer.zero_grad()
     assert p.grad is None
@@ -261,14 +261,14 @@ def test_zero_grad_forgets_or_fills():
 
 def test_groups_have_their_own_settings():
     p, q = parameter(), parameter(seed=1)
-    before = p.data.copy(), q.data.copy()
+    before = p.array.copy(), q.array.copy()
     optimizer = SGD([{"params": [p]}, {"params": iter([q]), "lr": 0.5, "name": "head"}], lr=0.1)
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.5]
     give_gradient(p, 1)
     give_gradient(q, 2)
     optimizer.step()
-    np.testing.assert_allclose(p.data, before[0] - 0.1 * p.grad.data, rtol=1e-6)
-    np.testing.assert_allclose(q.data, before[1] - 0.5 * q.grad.data, rtol=1e-6)
+    np.testing.assert_allclose(p.array, before[0] - 0.1 * p.grad.array, rtol=1e-6)
+    np.testing.assert_allclose(q.array, before[1] - 0.5 * q.grad.array, rtol=1e-6)
     assert "group 1 (head): 1 tensors, 12 values; lr=0.5" in repr(optimizer)
 
 
@@ -277,9 +277,9 @@ def test_a_group_can_be_added_later():
     optimizer = Adam([p], lr=0.1)
     train(optimizer, [p], 1)
     optimizer.add_param_group({"params": q, "lr": 0.01})
-    before = q.data.copy()
+    before = q.array.copy()
     train(optimizer, [p, q], 1)
-    assert (q.data != before).all()
+    assert (q.array != before).all()
     with pytest.raises(ValueError, match="given twice"):
         optimizer.add_param_group({"params": [p]})
     assert len(optimizer.param_groups) == 2
@@ -296,7 +296,7 @@ def test_an_optimizer_of_ones_own_is_a_few_lines():
     p, q = parameter(), parameter()
     train(Plain([p], 0.1), [p], 3)
     train(SGD([q], 0.1), [q], 3)
-    np.testing.assert_allclose(p.data, q.data, rtol=1e-6)
+    np.testing.assert_allclose(p.array, q.array, rtol=1e-6)
     give_gradient(p, 0)
     with pytest.raises(NotImplementedError, match="Optimizer must define update"):
         Optimizer([p], {"lr": 0.1}).step()
@@ -309,22 +309,22 @@ def test_an_optimizer_of_ones_own_is_a_few_lines():
 def test_resume_is_equal_bit_for_bit(kind, settings):
     def build():
         params = [parameter((3, 4)), parameter((2, 5), seed=1), parameter((2,), np.float64, 2)]
-        params[0].data = strided(params[0].data, (1, 0))
+        params[0].array = strided(params[0].array, (1, 0))
         groups = [{"params": params[:2]}, {"params": params[2:], "lr": 0.02}]
         return params, kind(groups, **settings)
 
     params, optimizer = build()
     train(optimizer, params[:2], 3)  # the third joins later
-    saved, values = optimizer.state_dict(), [p.data.copy() for p in params]
+    saved, values = optimizer.state_dict(), [p.array.copy() for p in params]
     train(optimizer, params, 3, start=3)
 
     resumed, other = build()
     for p, value in zip(resumed, values, strict=True):
-        p.data[...] = value
+        p.array[...] = value
     other.load_state_dict(saved)
     train(other, resumed, 3, start=3)
     for p, q in zip(params, resumed, strict=True):
-        assert p.data.tobytes() == q.data.tobytes()
+        assert p.array.tobytes() == q.array.tobytes()
 
 
 @all_variants
@@ -517,7 +517,7 @@ def test_bad_settings_are_refused(kind, settings, message):
     [
         (lambda p: setattr(p, "grad", tinynet.ones(4)), ShapeError, r"\(3, 4\) has .*\(4,\)"),
         (lambda p: setattr(p, "grad", np.ones((3, 4))), TypeError, "it must be a Tensor"),
-        (lambda p: setattr(p.data.flags, "writeable", False), ValueError, "memory .* read-only"),
+        (lambda p: setattr(p.array.flags, "writeable", False), ValueError, "memory .* read-only"),
     ],
 )
 def test_a_bad_gradient_is_refused_before_any_parameter_changes(spoil, error, message):
@@ -526,10 +526,10 @@ def test_a_bad_gradient_is_refused_before_any_parameter_changes(spoil, error, me
     for p in params:
         give_gradient(p, 1)
     spoil(params[1])
-    before = params[0].data.copy()
+    before = params[0].array.copy()
     with pytest.raises(error, match=message):
         optimizer.step()
-    np.testing.assert_array_equal(params[0].data, before)
+    np.testing.assert_array_equal(params[0].array, before)
     assert not optimizer.state
 
 
@@ -540,7 +540,7 @@ def test_a_gradient_of_another_precision_is_taken_over():
     for one in (p, q):
         Adam([one], maximize=True, weight_decay=0.1).step()
     assert p.dtype == np.float32
-    np.testing.assert_allclose(p.data, q.data, rtol=1e-5)
+    np.testing.assert_allclose(p.array, q.array, rtol=1e-5)
 
 
 @pytest.mark.parametrize("make", [lambda p: SGD(p, lr=0.1, momentum=0.9), Adam])
@@ -557,7 +557,7 @@ def test_small_parameters_are_stepped_together_with_the_same_result(make, monkey
     monkeypatch.setattr(type(optimizer), "elementwise", False)
     optimizer, alone = trained()
     assert optimizer._executor.bundles == {}
-    assert [p.data.tobytes() for p in together] == [p.data.tobytes() for p in alone]
+    assert [p.array.tobytes() for p in together] == [p.array.tobytes() for p in alone]
 
 
 def test_what_is_remembered_of_bundled_parameters_can_be_replaced_and_copied():
@@ -577,7 +577,7 @@ def test_what_is_remembered_of_bundled_parameters_can_be_replaced_and_copied():
         (pickled, pickled_params),
     ):
         train(o, ps, 3, start=3)
-        assert [p.data.tobytes() for p in ps] == [p.data.tobytes() for p in params]
+        assert [p.array.tobytes() for p in ps] == [p.array.tobytes() for p in params]
 
 
 @pytest.mark.parametrize("block", [2, executor.BLOCK])
@@ -589,11 +589,11 @@ def test_a_formula_that_looks_at_whole_parameters_gets_them_one_by_one(block, mo
             p -= settings["lr"] * g / np.linalg.norm(g)
 
     params = [parameter((3,)), parameter((4,))]
-    before = [p.data.copy() for p in params]
+    before = [p.array.copy() for p in params]
     optimizer = Normalised(params, lr=1.0)
     train(optimizer, params, 1)
     for p, old in zip(params, before):
-        assert np.linalg.norm(p.data - old) == pytest.approx(1, rel=1e-5)
+        assert np.linalg.norm(p.array - old) == pytest.approx(1, rel=1e-5)
     assert optimizer._executor.bundles == {}
 
 
@@ -615,21 +615,21 @@ def test_a_gradient_whose_square_overflows_is_refused_before_it_is_remembered(
         train(o, ps, 2)
     for p in params[:-1]:
         p.grad = None
-    params[-1].grad.data.flat[1] = large
-    before = params[-1].data.copy()
+    params[-1].grad.array.flat[1] = large
+    before = params[-1].array.copy()
     with pytest.raises(FloatingPointError, match="clip_grad_norm_") as error:
         optimizer.step()
     assert f"{kind.__name__}: overflow" in str(error.value)
     assert f"lr=0.1 and gradients of up to {abs(large):.3g} (that of parameter " in str(error.value)
     if params[-1].numel() <= executor.BLOCK:
         decay = 1 - 0.1 * 0.01 if kind is AdamW else 1  # which comes first
-        np.testing.assert_array_equal(params[-1].data, before * dtype(decay))
+        np.testing.assert_array_equal(params[-1].array, before * dtype(decay))
         params[-1].grad = twins[-1].grad
         for o in (optimizer, twin):
             for p in params[:-1] + twins[:-1]:
                 p.grad = None
             o.step()
-        np.testing.assert_allclose(params[-1].data, twins[-1].data, rtol=1e-2, atol=1e-2)
+        np.testing.assert_allclose(params[-1].array, twins[-1].array, rtol=1e-2, atol=1e-2)
 
 
 def test_the_error_for_an_overflow_names_the_largest_gradient_of_all_groups():
@@ -652,4 +652,4 @@ def test_a_gradient_of_any_size_that_fits_gives_a_finite_step_whatever_seterr_sa
         p.grad, other.grad = tinynet.full(shape, g), tinynet.ones(2)
         with np.errstate(all="raise"):
             optimizer.step()
-    assert np.isfinite(p.data).all()
+    assert np.isfinite(p.array).all()

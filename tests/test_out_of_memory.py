@@ -87,7 +87,7 @@ def test_nothing_of_the_failed_step_stays_in_memory(few, monkeypatch):
     class Keep(nn.Module):
         def forward(self, x):
             y = x * 1.0
-            alive.append(weakref.ref(y.data))
+            alive.append(weakref.ref(y.array))
             return y
 
     model = nn.Sequential(Keep(), make_model())

@@ -32,7 +32,7 @@ def stepped(gradient):
 def with_weight(shape):
     """A layer whose weight was replaced by one of another shape."""
     layer = nn.Linear(2, 3)
-    layer.weight.data = np.zeros(shape, np.float32)
+    layer.weight.array = np.zeros(shape, np.float32)
     return layer
 
 
@@ -484,7 +484,7 @@ def test_a_layer_alone_has_no_way_to_show():
 def test_an_error_keeps_no_layer_and_no_array_alive():
     model = nn.Sequential(nn.Linear(5, 3), nn.Linear(2, 3))
     x = zeros(2, 5)
-    alive = [weakref.ref(model[1]), weakref.ref(x.data)]
+    alive = [weakref.ref(model[1]), weakref.ref(x.array)]
     with pytest.raises(ShapeError) as caught:
         model(x)
     error = caught.value.with_traceback(None)

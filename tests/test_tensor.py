@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import ShapeError, Tensor, ops
+from tinynet import ShapeError, Tensor, nn, ops
 from tinynet.ops.erf import erf
 
 
@@ -46,15 +46,15 @@ binary = pytest.mark.parametrize("op", BINARY.values(), ids=BINARY)
 @binary
 def test_operators_compute_what_numpy_computes(op):
     x, y = f32(3, 4), f32(4)
-    for left, right in [(x, y), (x, y.data), (x.data, y), (x, 2.0), (2.0, x), (x, 2), (2, x)]:
+    for left, right in [(x, y), (x, y.array), (x.array, y), (x, 2.0), (2.0, x), (x, 2), (2, x)]:
         result = op(left, right)
         expected = op(
-            left.data if isinstance(left, Tensor) else left,
-            right.data if isinstance(right, Tensor) else right,
+            left.array if isinstance(left, Tensor) else left,
+            right.array if isinstance(right, Tensor) else right,
         )
         assert type(result) is Tensor
         assert result.dtype == expected.dtype
-        np.testing.assert_array_equal(result.data, expected)
+        np.testing.assert_array_equal(result.array, expected)
 
 
 @binary
@@ -112,9 +112,9 @@ def test_mixed_dtypes_give_each_input_a_gradient_of_its_own_dtype():
 
 def test_matmul_operator_takes_arrays_on_both_sides():
     a, b = f32(2, 3), f32(3, 4)
-    np.testing.assert_array_equal((a @ b).data, a.data @ b.data)
-    np.testing.assert_array_equal((a.data @ b).data, a.data @ b.data)
-    np.testing.assert_array_equal((a @ b.data).data, a.data @ b.data)
+    np.testing.assert_array_equal((a @ b).array, a.array @ b.array)
+    np.testing.assert_array_equal((a.array @ b).array, a.array @ b.array)
+    np.testing.assert_array_equal((a @ b.array).array, a.array @ b.array)
 
 
 def test_unary_operators():
@@ -130,8 +130,8 @@ def test_unary_operators():
 def test_bool_tensors_combine_with_tensors_arrays_and_bools():
     a, b = tinynet.tensor([True, True, False]), tinynet.tensor([True, False, False])
     assert (a & b).tolist() == [True, False, False]
-    assert (a | b.data).tolist() == [True, True, False]
-    assert (a.data ^ b).tolist() == [False, True, False]
+    assert (a | b.array).tolist() == [True, True, False]
+    assert (a.array ^ b).tolist() == [False, True, False]
     assert (True & a).tolist() == a.tolist()
     assert (True | a).tolist() == [True] * 3
     assert (True ^ a).tolist() == [False, False, True]
@@ -172,11 +172,39 @@ def test_operands_that_are_no_numbers_are_refused():
 # ----- construction -----------------------------------------------------------------------------
 
 
-def test_tensor_shares_memory_with_an_array_and_keeps_its_dtype():
+def test_tensors_copy_what_from_numpy_and_as_tensor_share():
     array = np.ones((2, 3))
-    t = Tensor(array)
-    assert t.data is array
-    assert t.dtype == np.float64
+    for copied in (Tensor(array), tinynet.tensor(array), nn.Parameter(array)):
+        assert not np.shares_memory(copied.array, array)
+        assert copied.dtype == np.float64
+    for shared in (tinynet.from_numpy(array), tinynet.as_tensor(array)):
+        assert shared.array is array
+    t = tinynet.as_tensor(array)
+    assert tinynet.as_tensor(t) is t
+    assert nn.Parameter(t).array is array
+    assert tinynet.as_tensor(array, tinynet.float32).dtype == np.float32
+    with pytest.raises(TypeError, match="takes an ndarray, got a list"):
+        tinynet.from_numpy([1.0])
+
+
+def test_data_is_a_tensor_that_shares_the_memory():
+    w = tinynet.ones(3, requires_grad=True)
+    memory = w.array
+    assert isinstance(w.data, Tensor)
+    assert not w.data.requires_grad
+    (w * w).sum().backward()
+    w.data -= 0.5 * w.grad.data
+    w.grad.data.zero_()
+    assert w.array is memory
+    assert w.tolist() == [0, 0, 0]
+    assert w.grad.tolist() == [0, 0, 0]
+    w.data = np.full(3, 7.0, np.float32)
+    assert w.tolist() == [7, 7, 7]
+    assert w.requires_grad
+    y = w * w
+    w.data *= 2
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
 
 
 def test_only_floats_can_require_a_gradient():
@@ -266,7 +294,7 @@ def test_leaves_can_be_copied_and_pickled():
         assert other.tolist() == [1.0, 2.0]
         assert other.requires_grad
         assert other.grad.tolist() == [2.0, 4.0]
-        assert not np.shares_memory(other.data, x.data)
+        assert not np.shares_memory(other.array, x.array)
 
 
 @pytest.mark.parametrize(
@@ -293,8 +321,8 @@ def test_a_result_that_holds_its_graph_is_neither_copied_nor_pickled_and_says_wh
 
 def test_asarray_gives_the_memory_and_array_a_copy():
     x = f32(3)
-    assert np.asarray(x) is x.data or np.shares_memory(np.asarray(x), x.data)
-    assert not np.shares_memory(np.array(x), x.data)
+    assert np.asarray(x) is x.array or np.shares_memory(np.asarray(x), x.array)
+    assert not np.shares_memory(np.array(x), x.array)
     assert np.asarray(x, np.float64).dtype == np.float64
     with pytest.raises(ValueError, match="copy"):
         np.asarray(x, dtype=np.float64, copy=False)
@@ -314,7 +342,7 @@ def test_an_array_on_the_left_records(name):
 def test_numpys_functions_record(name):
     x = leaf(1.0, 2.0)
     y = getattr(np, name)(x)
-    np.testing.assert_array_equal(y.data, getattr(np, name)(x.data))
+    np.testing.assert_array_equal(y.array, getattr(np, name)(x.array))
     y.sum().backward()
     assert x.grad is not None
 
@@ -369,14 +397,14 @@ def test_axis_and_dim_mean_the_same():
     x = f32(2, 3, 4)
     for name in ("sum", "mean", "var", "std", "max", "min", "logsumexp", "any", "all"):
         method = getattr(x, name)
-        expected = method(axis=1).data
-        np.testing.assert_array_equal(method(dim=1).data, expected)
+        expected = method(axis=1).array
+        np.testing.assert_array_equal(method(dim=1).array, expected)
         assert method(axis=(0, 2)).shape == (3,)
         assert method(dim=[0, 2]).shape == (3,)
         assert method(axis=1, keepdims=True).shape == (2, 1, 4)
     assert x.sum(dim=-1, keepdim=True).shape == (2, 3, 1)
     assert x.argmax(dim=1).shape == x.argmin(axis=1).shape == (2, 4)
-    np.testing.assert_array_equal(x.cumsum(dim=1).data, x.data.cumsum(1))
+    np.testing.assert_array_equal(x.cumsum(dim=1).array, x.array.cumsum(1))
 
 
 def test_an_axis_that_does_not_exist_is_named():
@@ -388,9 +416,9 @@ def test_an_axis_that_does_not_exist_is_named():
 
 def test_variance_divides_by_n_or_as_asked():
     x = f32(5)
-    np.testing.assert_allclose(x.var().data, x.data.var())
-    np.testing.assert_allclose(x.var(correction=1).data, x.data.var(ddof=1))
-    np.testing.assert_allclose(x.std(ddof=1).data, x.data.std(ddof=1))
+    np.testing.assert_allclose(x.var().array, x.array.var())
+    np.testing.assert_allclose(x.var(correction=1).array, x.array.var(ddof=1))
+    np.testing.assert_allclose(x.std(ddof=1).array, x.array.std(ddof=1))
     with pytest.raises(ShapeError, match="degrees of freedom"):
         f32(1).var(ddof=1)
 
@@ -464,7 +492,7 @@ def test_powers_at_zero():
     x, p = leaf(0.0, 0.0, 2.0), leaf(0.0, 2.0, 0.0)
     (x**p).sum().backward()
     assert x.grad.tolist() == [0, 0, 0]
-    np.testing.assert_allclose(p.grad.data, [0, 0, np.log(2)])
+    np.testing.assert_allclose(p.grad.array, [0, 0, np.log(2)])
 
 
 def test_where_with_two_numbers_gives_the_default_dtype():
@@ -474,7 +502,7 @@ def test_where_with_two_numbers_gives_the_default_dtype():
 
 
 def test_integer_softmax_gives_probabilities():
-    np.testing.assert_allclose(tinynet.tensor([1, 1]).softmax().data, [0.5, 0.5])
+    np.testing.assert_allclose(tinynet.tensor([1, 1]).softmax().array, [0.5, 0.5])
 
 
 def test_shape_methods_agree_with_numpy():
@@ -493,7 +521,7 @@ def test_shape_methods_agree_with_numpy():
     assert [part.shape for part in x.split([1, 2], 2)] == [(2, 1, 1), (2, 1, 2)]
     assert [part.shape for part in f32(5).chunk(2)] == [(3,), (2,)]
     assert [part.tolist() for part in tinynet.arange(4).reshape(2, 2).unbind(1)] == [[0, 2], [1, 3]]
-    np.testing.assert_array_equal(x.flip(0, 2).data, np.flip(x.data, (0, 2)))
+    np.testing.assert_array_equal(x.flip(0, 2).array, np.flip(x.array, (0, 2)))
 
 
 @pytest.mark.parametrize(
@@ -562,10 +590,10 @@ def test_masked_fill_and_sign():
 
 def test_detach_shares_memory_and_clone_does_not():
     x = leaf(1.0, 2.0)
-    assert x.detach().data is x.data
+    assert x.detach().array is x.array
     assert not x.detach().requires_grad
     y = x.clone()
-    assert not np.shares_memory(y.data, x.data)
+    assert not np.shares_memory(y.array, x.array)
     assert y.requires_grad
 
 
@@ -598,12 +626,12 @@ indices = pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
 def test_indexing_and_its_gradient(index):
     x = tinynet.tensor(np.arange(12.0).reshape(3, 4), requires_grad=True)
     y = x[index]
-    np.testing.assert_array_equal(y.data, x.data[index])
+    np.testing.assert_array_equal(y.array, x.array[index])
     dy = np.arange(1.0, 1 + y.numel()).reshape(y.shape)
     y.backward(dy)
     expected = np.zeros((3, 4))
     np.add.at(expected, index, dy)
-    np.testing.assert_array_equal(x.grad.data, expected)
+    np.testing.assert_array_equal(x.grad.array, expected)
 
 
 def test_tensors_index_tensors():
@@ -626,20 +654,20 @@ def test_an_index_out_of_range_is_an_index_error():
 @indices
 def test_assignment_and_its_gradient(index):
     x = tinynet.tensor(np.arange(12.0).reshape(3, 4), requires_grad=True)
-    size = x.data[index].size
-    value = tinynet.tensor(100 + np.arange(float(size)).reshape(x.data[index].shape))
+    size = x.array[index].size
+    value = tinynet.tensor(100 + np.arange(float(size)).reshape(x.array[index].shape))
     value.requires_grad_()
     y = x * 1
     y[index] = value
-    expected = x.data.copy()
-    expected[index] = value.data
-    np.testing.assert_array_equal(y.data, expected)
+    expected = x.array.copy()
+    expected[index] = value.array
+    np.testing.assert_array_equal(y.array, expected)
     dy = np.arange(1.0, 13).reshape(3, 4)
     y.backward(dy)
-    np.testing.assert_array_equal(x.grad.data, np.where(expected >= 100, 0, dy))
-    written = np.isin(value.data, expected)  # what a later repeat overwrote is lost
+    np.testing.assert_array_equal(x.grad.array, np.where(expected >= 100, 0, dy))
+    written = np.isin(value.array, expected)  # what a later repeat overwrote is lost
     np.testing.assert_array_equal(
-        value.grad.data, np.where(written, np.broadcast_to(dy[index], value.shape), 0)
+        value.grad.array, np.where(written, np.broadcast_to(dy[index], value.shape), 0)
     )
 
 
@@ -663,13 +691,13 @@ def test_assignment_into_a_tensor_without_gradient_stays_plain():
 
 def test_in_place_operators_change_the_memory():
     x = tinynet.tensor([1.0, 2.0])
-    memory = x.data
+    memory = x.array
     x += 1
     x *= tinynet.tensor([2.0, 3.0])
     x -= np.array([1.0, 1.0], np.float32)
     x /= 2
     x **= 2
-    assert x.data is memory
+    assert x.array is memory
     assert x.tolist() == [2.25, 16.0]
     x.fill_(3)
     x.copy_(tinynet.tensor([7.0]))
@@ -787,10 +815,10 @@ def test_what_looks_like_a_view_but_is_a_copy_may_change():
     x = tinynet.ones(2, 3, requires_grad=True) * 1
     for copied in (x[[0, 0]], x[:, [0, 1]], x[x > 0], x.T.reshape(6), x[0, 0]):
         copied += 1
-        assert (copied.data == 2).all()
-    assert (x.data == 1).all()
+        assert (copied.array == 2).all()
+    assert (x.array == 1).all()
     x[x > 0] *= 3
-    assert (x.data == 3).all()
+    assert (x.array == 3).all()
 
 
 def test_a_row_of_a_plain_buffer_takes_no_tracked_value():
@@ -859,11 +887,11 @@ def test_activations_are_finite_up_to_ten_thousand(dtype):
         x = tinynet.tensor(EXTREMES.astype(dtype), requires_grad=True)
         y = getattr(x, name)()  # warnings are errors here
         y.sum().backward()
-        assert np.isfinite(y.data).all(), name
-        assert np.isfinite(x.grad.data).all(), name
+        assert np.isfinite(y.array).all(), name
+        assert np.isfinite(x.grad.array).all(), name
     x = tinynet.tensor(EXTREMES.astype(dtype), requires_grad=True)
     x.gelu("tanh").sum().backward()
-    assert np.isfinite(x.grad.data).all()
+    assert np.isfinite(x.grad.array).all()
 
 
 def test_activations_keep_their_limits_far_out():
@@ -879,7 +907,7 @@ def test_activations_keep_their_limits_far_out():
 
 def test_sigmoid_keeps_its_relative_precision_near_zero():
     x = tinynet.tensor([-20.0, -50.0, -80.0])
-    np.testing.assert_allclose(x.sigmoid().data, np.exp(x.data.astype(np.float64)), rtol=1e-6)
+    np.testing.assert_allclose(x.sigmoid().array, np.exp(x.array.astype(np.float64)), rtol=1e-6)
 
 
 def test_logsumexp_and_softmax_of_infinities():
@@ -921,7 +949,7 @@ def test_memory_order_makes_no_difference():
             x = Tensor(array, requires_grad=True)
             y = getattr(x, method)() if isinstance(method, str) else method(x)
             y.backward(np.asfortranarray(dy))
-            results.append((y.data, x.grad.data))
+            results.append((y.array, x.grad.array))
         for y, dx in results[1:]:
             np.testing.assert_allclose(y, results[0][0], rtol=1e-12, atol=1e-14)
             np.testing.assert_allclose(dx, results[0][1], rtol=1e-12, atol=1e-14)
@@ -929,10 +957,10 @@ def test_memory_order_makes_no_difference():
 
 def test_linear_keeps_a_batch_that_lies_last():
     w = f32(4, 3).requires_grad_()
-    x = Tensor(np.asfortranarray(f32(5, 3).data), requires_grad=True)
+    x = Tensor(np.asfortranarray(f32(5, 3).array), requires_grad=True)
     y = ops.linear(x, w, tinynet.ones(4))
-    assert y.data.flags.f_contiguous
+    assert y.array.flags.f_contiguous
     y.sum().backward()
-    np.testing.assert_allclose(y.data, x.data @ w.data.T + 1, rtol=1e-6)
-    np.testing.assert_allclose(x.grad.data, np.tile(w.data.sum(0), (5, 1)), rtol=1e-6)
-    np.testing.assert_allclose(w.grad.data, np.tile(x.data.sum(0), (4, 1)), rtol=1e-6)
+    np.testing.assert_allclose(y.array, x.array @ w.array.T + 1, rtol=1e-6)
+    np.testing.assert_allclose(x.grad.array, np.tile(w.array.sum(0), (5, 1)), rtol=1e-6)
+    np.testing.assert_allclose(w.grad.array, np.tile(x.array.sum(0), (4, 1)), rtol=1e-6)

@@ -222,7 +222,7 @@ def test_a_run_that_diverges_leaves_the_last_good_checkpoint(few, tmp_path):
 def test_weights_that_overflow_in_the_last_step_are_noticed_before_saving(few, tmp_path):
     class Overflow(Callback):
         def on_step_end(self, run, means):
-            run.model[1].weight.data[3, 5] = np.inf
+            run.model[1].weight.array[3, 5] = np.inf
 
     options = {"progress": False, "checkpoint": tmp_path / "best.npz", "batch_size": len(few)}
     with pytest.raises(DivergenceError, match=r"epoch 1, step 1: the weights of 1\.weight"):
@@ -327,7 +327,7 @@ class Spoil(Callback):
     def on_step_end(self, run, means):
         if run.epoch >= 3:
             for parameter in run.model.parameters():
-                parameter.data[...] = 0
+                parameter.array[...] = 0
 
 
 def test_the_best_epoch_is_saved_and_restored(few, held, tmp_path):
@@ -422,7 +422,7 @@ def test_regression_needs_no_word_on_metrics():
     model = nn.Linear(1, 1)
     dataset = data.ArrayDataset(x, 3 * x + 1)
     history = fit(model, dataset, 30, batch_size=8, loss=F.mse_loss, lr=0.05, progress=False)
-    assert float(model.weight.data[0, 0]) == pytest.approx(3, abs=0.05)
+    assert float(model.weight.array[0, 0]) == pytest.approx(3, abs=0.05)
     assert list(history[0]) == ["epoch", "loss", "lr", "seconds"]
     with pytest.raises(tinynet.ShapeError, match=r"metrics=\{\}"):
         fit(model, dataset, 1, loss=F.mse_loss, metrics={"accuracy": accuracy}, progress=False)

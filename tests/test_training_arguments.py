@@ -79,13 +79,13 @@ def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_done(tmp_path
     kept = tmp_path / "last.npz"
     kept.write_text("of another run")
     model = nn.Linear(4, 3)
-    before = model.weight.data.copy()
+    before = model.weight.array.copy()
     words = (
         "a batch must be a pair" if isinstance(value, Single) else rf"\b{name}\b|expected a data"
     )
     with pytest.raises((TypeError, ValueError), match=words):
         train(model, **{"out": tmp_path, name: value})
-    np.testing.assert_array_equal(model.weight.data, before)
+    np.testing.assert_array_equal(model.weight.array, before)
     assert kept.exists() or isinstance(value, Single)
 
 
@@ -251,11 +251,11 @@ def test_a_run_goes_on_with_the_arguments_of_the_first(tmp_path, change, words, 
     model = nn.Linear(4, 3)
     if callable(change.get("optimizer")):
         change = {**change, "optimizer": change["optimizer"](model.parameters())}
-    before = model.weight.data.copy()
+    before = model.weight.array.copy()
     start = True if done == 2 else tmp_path / "epoch-0001.npz"
     with pytest.raises(CheckpointError, match=f"cannot resume: {words}"):
         train(model, **{**FIRST, **change}, out=tmp_path, resume=start)
-    np.testing.assert_array_equal(model.weight.data, before)
+    np.testing.assert_array_equal(model.weight.array, before)
     assert (tmp_path / "last.npz").read_bytes() == content
 
 
@@ -273,7 +273,7 @@ def test_the_same_arguments_made_anew_are_the_same(tmp_path):
             out=tmp_path,
             resume=resume,
         )
-        return model.weight.data
+        return model.weight.array
 
     np.testing.assert_array_equal(again(False), again(True))
 

@@ -26,7 +26,7 @@ class Script(Callback):
         self.now = self.values[run.epoch - 1]
 
     def on_epoch_end(self, run, record):
-        self.weights.append(run.model.weight.data.copy())
+        self.weights.append(run.model.weight.array.copy())
 
 
 def play(values, name, *callbacks, **options):
@@ -53,7 +53,7 @@ def play(values, name, *callbacks, **options):
         callbacks=[script, *callbacks],
         **options,
     )
-    left = [i for i, w in enumerate(script.weights, 1) if np.array_equal(w, model.weight.data)]
+    left = [i for i, w in enumerate(script.weights, 1) if np.array_equal(w, model.weight.array)]
     return history, left
 
 
@@ -338,12 +338,12 @@ def test_a_second_training_with_the_same_optimizer_begins_at_its_own_rate(schedu
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_cycle_without_room_is_made_at_the_learning_rate(steps):
     model = nn.Linear(4, 3)
-    before = model.weight.data.copy()
+    before = model.weight.array.copy()
     x = np.ones((8 * steps, 4), np.float32)
     some = data.ArrayDataset(x, np.arange(8 * steps) % 3)
     history = fit(model, some, 1, lr=0.5, batch_size=8, seed=0, progress=False)
     assert history.column("lr") == [0.5]
-    assert np.abs(model.weight.data - before).max() > 1e-3
+    assert np.abs(model.weight.array - before).max() > 1e-3
 
 
 def test_an_optimizer_made_before_a_layer_was_replaced_is_refused():

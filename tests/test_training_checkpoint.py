@@ -93,7 +93,7 @@ def test_a_file_that_asks_for_a_larger_model_gets_none(tmp_path, monkeypatch, na
         fill = getattr(nn.init, kind)
 
         def noted(tensor, *args, fill=fill, **kwargs):
-            filled.append(tensor.data.size)
+            filled.append(tensor.array.size)
             return fill(tensor, *args, **kwargs)
 
         monkeypatch.setattr(nn.init, kind, noted)
@@ -159,7 +159,7 @@ def test_what_fits_is_loaded_and_the_rest_returned(path):
     assert rest.mismatched == [
         "1.weight: the model has shape (4, 4), the state (4,)",
     ]
-    assert np.array_equal(other[0].weight.data, make_model()[0].weight.data)
+    assert np.array_equal(other[0].weight.array, make_model()[0].weight.array)
     with pytest.raises(ValueError, match="strict=False is for a model of yours"):
         checkpoint.load(path, strict=False)
 

@@ -106,9 +106,9 @@ def test_what_becomes_0_stops_no_operation_and_its_result_is_the_same(name, dtyp
         with np.errstate(all=mode):
             y = operation(x)
             y.backward(np.full(y.shape, slope, y.dtype))
-        results.append((y.data, x.grad.data))
-        assert np.isfinite(y.data).all()
-        assert np.isfinite(x.grad.data).all()
+        results.append((y.array, x.grad.array))
+        assert np.isfinite(y.array).all()
+        assert np.isfinite(x.grad.array).all()
     np.testing.assert_array_equal(results[0][0], results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
 
@@ -137,6 +137,6 @@ def test_gelu_and_its_gradient_are_right_far_out(approximate, dtype):
     with np.errstate(all="raise"):
         y = F.gelu(x, approximate)
         y.backward(np.ones(6, dtype))
-    right = x.data > 0
-    np.testing.assert_array_equal(y.data, x.data * right)
-    np.testing.assert_array_equal(x.grad.data, right)
+    right = x.array > 0
+    np.testing.assert_array_equal(y.array, x.array * right)
+    np.testing.assert_array_equal(x.grad.array, right)

@@ -19,6 +19,8 @@ from tinynet import nn
 from tinynet.autograd import differentiable, enable_grad, is_grad_enabled, no_grad
 from tinynet.creation import (
     arange,
+    as_tensor,
+    empty,
     eye,
     from_numpy,
     full,
@@ -47,12 +49,12 @@ from tinynet.version import __version__
 
 __all__ = [
     "CheckpointError", "DataError", "OutOfMemoryError", "ShapeError", "Tensor", "__version__",
-    "arange", "bool_", "data", "detect_anomaly", "differentiable", "doctor", "enable_grad",
-    "explain", "eye", "float32", "float64", "from_numpy", "full", "full_like", "get_num_threads",
-    "gradcheck", "gradcheck_model", "int64", "is_grad_enabled", "linspace", "load", "manual_seed",
-    "models", "nn", "no_grad", "ones", "ones_like", "optim", "rand", "randint", "randn",
-    "randperm", "save", "set_num_threads", "summary", "tensor", "training", "uint8", "zeros",
-    "zeros_like",
+    "arange", "as_tensor", "bool_", "data", "detect_anomaly", "differentiable", "doctor",
+    "empty", "enable_grad", "explain", "eye", "float32", "float64", "from_numpy", "full",
+    "full_like", "get_num_threads", "gradcheck", "gradcheck_model", "int64", "is_grad_enabled",
+    "linspace", "load", "manual_seed", "models", "nn", "no_grad", "ones", "ones_like", "optim",
+    "rand", "randint", "randn", "randperm", "save", "set_num_threads", "summary", "tensor",
+    "training", "uint8", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions + _operations
 

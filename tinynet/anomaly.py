@@ -161,7 +161,7 @@ class _Call:
             if name in MOVED_IN_TRAINING and given.get("training"):
                 continue  # no input but an output
             if isinstance(value, Tensor):
-                self.inputs.append((name, value.data, isinstance(value, Parameter)))
+                self.inputs.append((name, value.array, isinstance(value, Parameter)))
                 if value.requires_grad:
                     self.tracked.append(name)
             elif isinstance(value, np.ndarray):
@@ -232,13 +232,13 @@ class _Watch:
         """The observer of operations."""
         if self.before is not None:
             self.before(op, args, settings, output)
-        bad = is_bad(output.data)
+        bad = is_bad(output.array)
         if output.node is None and not bad:
             return
         call = _Call(op, args, user_line(), running_modules())
         if bad:
             layer = layer_path(call.modules)
-            raise AnomalyError(_short(op), output.data, layer, call.line, call.operands())
+            raise AnomalyError(_short(op), output.array, layer, call.line, call.operands())
         if output.node is not None:
             self.calls[output.node] = call
 

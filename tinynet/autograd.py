@@ -65,12 +65,12 @@ state = _ThreadState()
 class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
-    data: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
+    array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "array", "grad", "node", "requires_grad")
 
-    data: np.ndarray
+    array: np.ndarray
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
@@ -116,7 +116,7 @@ def set_tensor_class(tensor_class: type[Variable]) -> None:
 def wrap(data: Array, node: Node | None = None) -> Tensor:
     """A tensor around `data`, without any check or copy."""
     y: Tensor = _tensor_class.__new__(_tensor_class)
-    y.data = data if type(data) is np.ndarray else np.asarray(data)
+    y.array = data if type(data) is np.ndarray else np.asarray(data)
     y.grad = None
     y.node = node
     y.requires_grad = node is not None
@@ -185,8 +185,8 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 if value.requires_grad:
                     tracked.append((len(arrays), value))
                     if value.node is not None and changes.last > value.node.number:
-                        changes.check_not_stale(value.data, value.node, name)
-                arrays.append(value.data)
+                        changes.check_not_stale(value.array, value.node, name)
+                arrays.append(value.array)
             elif isinstance(value, NumPyScalar):
                 arrays.append(value.item())  # NumPy's scalars promote no more than Python's
             elif records and type(value) is np.ndarray:
@@ -210,7 +210,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 pull = result[place + 1] if place + 1 < len(result) else None
                 if pull is None:
                     raise RuntimeError(_no_gradient(name, place))
-                edges.append((pull, x.node or x, x.data.shape, x.data.dtype))
+                edges.append((pull, x.node or x, x.array.shape, x.array.dtype))
             if y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart
                 node = Node(name, edges, True)
@@ -315,7 +315,7 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
             pull(node, gradients.pop(node), gradients, own, queue, retain_graph)
     leaves: Any = gradients.items()  # every node is consumed by now
     kept.extend((x, dx if x in own else np.array(dx)) for x, dx in leaves)
-    sums = [(x, wrap(dx if x.grad is None else x.grad.data + dx)) for x, dx in kept]
+    sums = [(x, wrap(dx if x.grad is None else x.grad.array + dx)) for x, dx in kept]
     for x, total in sums:
         x.grad = total
 

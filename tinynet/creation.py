@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tinynet.autograd import wrap
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor, as_array, float32
@@ -27,12 +28,34 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     >>> tensor([[1, 2], [3, 4]]) @ tensor([1, 1])
     Tensor([3, 7])
     """
-    return Tensor(np.array(as_array(data, dtype)), requires_grad)
+    return Tensor(data, requires_grad, dtype)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor that shares memory with `array`."""
-    return Tensor(array)
+    """A tensor that shares memory with `array`. Raises TypeError for what is no array."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(
+            f"from_numpy: takes an ndarray, got a {type(array).__name__}; "
+            "tinynet.tensor(...) makes a tensor of lists and numbers"
+        )
+    return wrap(as_array(array))
+
+
+def as_tensor(data: Any, dtype: DTypeLike | None = None) -> Tensor:
+    """`data` itself if it is a tensor of that dtype, else a tensor, sharing memory if it can."""
+    if isinstance(data, Tensor) and dtype in (None, data.dtype):
+        return data
+    return wrap(as_array(data, dtype))
+
+
+def _fresh(array: np.ndarray, requires_grad: bool) -> Tensor:
+    """A tensor around an array that no one else has."""
+    return wrap(array).requires_grad_(requires_grad)
+
+
+def empty(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of a shape whose elements are not set: whatever stood in that memory."""
+    return _fresh(np.empty(normalized_shape(shape), dtype or float32), requires_grad)
 
 
 def full(
@@ -48,31 +71,31 @@ def full(
             [7., 7., 7.]])
     """
     value = as_array(fill_value, dtype)
-    return Tensor(np.full(normalized_shape((shape,)), value, value.dtype), requires_grad)
+    return _fresh(np.full(normalized_shape((shape,)), value, value.dtype), requires_grad)
 
 
 def zeros(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor filled with 0: `zeros(2, 3)` or `zeros((2, 3))`."""
-    return Tensor(np.zeros(normalized_shape(shape), dtype or float32), requires_grad)
+    return _fresh(np.zeros(normalized_shape(shape), dtype or float32), requires_grad)
 
 
 def ones(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor filled with 1: `ones(2, 3)` or `ones((2, 3))`."""
-    return Tensor(np.ones(normalized_shape(shape), dtype or float32), requires_grad)
+    return _fresh(np.ones(normalized_shape(shape), dtype or float32), requires_grad)
 
 
 def zeros_like(
     like: Tensor | np.ndarray, dtype: DTypeLike | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros of the shape, dtype (unless given) and memory order of another tensor."""
-    return Tensor(np.zeros_like(as_array(like), dtype), requires_grad)
+    return _fresh(np.zeros_like(as_array(like), dtype), requires_grad)
 
 
 def ones_like(
     like: Tensor | np.ndarray, dtype: DTypeLike | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones of the shape, dtype (unless given) and memory order of another tensor."""
-    return Tensor(np.ones_like(as_array(like), dtype), requires_grad)
+    return _fresh(np.ones_like(as_array(like), dtype), requires_grad)
 
 
 def full_like(
@@ -82,7 +105,7 @@ def full_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """One number in the shape, dtype (unless given) and memory order of another tensor."""
-    return Tensor(np.full_like(as_array(like), fill_value, dtype), requires_grad)
+    return _fresh(np.full_like(as_array(like), fill_value, dtype), requires_grad)
 
 
 def arange(
@@ -104,21 +127,21 @@ def arange(
         raise ValueError("arange: the step must not be 0")
     if dtype is None and any(isinstance(x, float) for x in (start, stop, step)):
         dtype = float32
-    return Tensor(np.arange(start, stop, step).astype(dtype or np.int64), requires_grad)
+    return _fresh(np.arange(start, stop, step).astype(dtype or np.int64), requires_grad)
 
 
 def linspace(
     start: float, stop: float, steps: int, dtype: DTypeLike = float32, requires_grad: bool = False
 ) -> Tensor:
     """`steps` evenly spaced numbers from `start` to `stop`, both included."""
-    return Tensor(np.linspace(start, stop, steps, dtype=dtype), requires_grad)
+    return _fresh(np.linspace(start, stop, steps, dtype=dtype), requires_grad)
 
 
 def eye(
     n: int, m: int | None = None, dtype: DTypeLike = float32, requires_grad: bool = False
 ) -> Tensor:
     """The n x m matrix with ones on the diagonal (m = n if not given)."""
-    return Tensor(np.eye(n, m, dtype=dtype), requires_grad)
+    return _fresh(np.eye(n, m, dtype=dtype), requires_grad)
 
 
 def randn(
@@ -129,7 +152,7 @@ def randn(
 ) -> Tensor:
     """Normally distributed numbers, mean 0 and variance 1."""
     values = default_rng(rng).standard_normal(normalized_shape(shape))
-    return Tensor(np.asarray(values, dtype), requires_grad)
+    return _fresh(np.asarray(values, dtype), requires_grad)
 
 
 def rand(
@@ -141,7 +164,7 @@ def rand(
     """Uniformly distributed numbers from 0 up to, not including, 1."""
     drawn = np.float64 if np.dtype(dtype) == np.float64 else np.float32  # rounding would make 1
     values = default_rng(rng).random(normalized_shape(shape), dtype=drawn)
-    return Tensor(np.asarray(values, dtype), requires_grad)
+    return _fresh(np.asarray(values, dtype), requires_grad)
 
 
 def randint(
@@ -153,9 +176,9 @@ def randint(
 ) -> Tensor:
     """Uniformly distributed ints from `low` up to, not including, `high`."""
     values = default_rng(rng).integers(low, high, normalized_shape((shape,)))
-    return Tensor(np.asarray(values, dtype))
+    return wrap(np.asarray(values, dtype))
 
 
 def randperm(n: int, rng: np.random.Generator | None = None) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
-    return Tensor(default_rng(rng).permutation(n))
+    return wrap(default_rng(rng).permutation(n))

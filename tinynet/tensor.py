@@ -1,6 +1,6 @@
 """Tensor: an array that remembers how it was made.
 
-A Tensor holds an ndarray (`.data`), perhaps its gradient (`.grad`), and the graph node that made
+A Tensor holds an ndarray (`.array`), perhaps its gradient (`.grad`), and the graph node that made
 it. Every method here is an operation of `tinynet.ops`, or a line that calls one; the operations
 and their gradients are the place to read on. Method names are NumPy's and PyTorch's: `axis` and
 `dim`, `keepdims` and `keepdim` mean the same.
@@ -41,7 +41,7 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     Raises TypeError for what is no array of numbers, and for dtypes that tinynet does not have.
     """
     if isinstance(data, Variable):
-        data = data.data
+        data = data.array
     if isinstance(data, (list, tuple)) and any(isinstance(item, Variable) for item in data):
         if any(getattr(item, "node", None) is not None for item in data):
             warnings.warn(
@@ -110,8 +110,8 @@ def _in_place(name: str, function: Callable[[Any, Any], Tensor]) -> Operator:
 class Tensor(Variable):
     """An n-dimensional array with a record of the operations that made it.
 
-    Tensor(data, requires_grad=False, dtype=None) shares memory with an ndarray of that dtype;
-    `tinynet.tensor(...)` copies. Python floats become float32; arrays keep their dtype.
+    Tensor(data, requires_grad=False, dtype=None) copies; `tinynet.from_numpy` and
+    `tinynet.as_tensor` share memory. Python floats become float32; arrays keep their dtype.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     >>> y = (x * x).sum()
@@ -129,7 +129,7 @@ class Tensor(Variable):
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None
     ) -> None:
-        self.data = as_array(data, dtype)
+        self.array = np.array(as_array(data, dtype))
         self.grad = None
         self.node = None
         self.requires_grad = False
@@ -141,17 +141,26 @@ class Tensor(Variable):
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the axes."""
-        return self.data.shape
+        return self.array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """NumPy dtype of the elements."""
-        return self.data.dtype
+        return self.array.dtype
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self.data.ndim
+        return self.array.ndim
+
+    @property
+    def data(self) -> Tensor:
+        """A tensor that shares the memory and is not recorded; assigning replaces the memory."""
+        return autograd.wrap(self.array)
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.array = as_array(value)
 
     @property
     def is_leaf(self) -> bool:
@@ -160,7 +169,7 @@ class Tensor(Variable):
 
     def dim(self) -> int:
         """Number of axes, as in PyTorch."""
-        return self.data.ndim
+        return self.array.ndim
 
     @overload
     def size(self, dim: None = None) -> tuple[int, ...]: ...
@@ -174,7 +183,7 @@ class Tensor(Variable):
 
     def numel(self) -> int:
         """Number of elements."""
-        return self.data.size
+        return self.array.size
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -187,7 +196,7 @@ class Tensor(Variable):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        values = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=200)
+        values = np.array2string(self.array, separator=", ", prefix="Tensor(", threshold=200)
         notes = [values]
         if self.dtype not in (float32, int64, bool_) or self.numel() == 0:
             notes.append(f"dtype={self.dtype}")
@@ -255,7 +264,7 @@ class Tensor(Variable):
 
     def detach(self) -> Tensor:
         """The same memory, without the record."""
-        return autograd.wrap(self.data)
+        return autograd.wrap(self.array)
 
     clone = ops.clone
 
@@ -263,24 +272,24 @@ class Tensor(Variable):
 
     def numpy(self) -> np.ndarray:
         """The array itself (no copy; changes to it are not recorded)."""
-        return self.data
+        return self.array
 
     def item(self) -> builtins.float | int | bool:
         """The value of a tensor with a single element, as a Python number."""
         if self.numel() != 1:
             raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
-        return self.data.item()  # type: ignore[no-any-return]
+        return self.array.item()  # type: ignore[no-any-return]
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self.data.tolist()
+        return self.array.tolist()
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; the gradient comes back in the old one."""
         target = np.dtype(dtype)
         if target.kind == "f":
             return ops.astype(self, target)
-        return Tensor(self.data.astype(target))
+        return autograd.wrap(self.array.astype(target))
 
     def to(self, dtype: DTypeLike) -> Tensor:
         """`astype` by PyTorch's name."""
@@ -299,7 +308,7 @@ class Tensor(Variable):
         return self.astype(int64)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return np.array(self.array, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         """NumPy's elementwise functions: `array * tensor` and `np.exp(tensor)` are recorded."""
@@ -331,7 +340,7 @@ class Tensor(Variable):
                 f"the truth value of a tensor of shape {self.shape} is ambiguous; "
                 "use .any() or .all()"
             )
-        return bool(self.data)
+        return bool(self.array)
 
     def __float__(self) -> builtins.float:
         return builtins.float(self.item())
@@ -342,10 +351,10 @@ class Tensor(Variable):
     def __index__(self) -> int:
         if self.dtype.kind not in "iub" or self.numel() != 1:
             raise TypeError(f"only a single integer can be an index, not {self.dtype} {self.shape}")
-        return int(self.data)
+        return int(self.array)
 
     def __contains__(self, item: Operand) -> bool:
-        return bool((self.data == _arrays(item)).any())
+        return bool((self.array == _arrays(item)).any())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
@@ -357,7 +366,7 @@ class Tensor(Variable):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         self._check_no_graph()
         copy = type(self).__new__(type(self))
-        copy.data, copy.node, copy.requires_grad = self.data.copy(), None, self.requires_grad
+        copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
         memo[id(self)] = copy
         return copy
@@ -387,7 +396,7 @@ class Tensor(Variable):
     def __invert__(self) -> Tensor:
         if self.dtype.kind == "f":
             raise TypeError(f"~ is for bool and integer tensors, this one has dtype {self.dtype}")
-        return autograd.wrap(~self.data)
+        return autograd.wrap(~self.array)
 
     __and__, __rand__ = _binary(_constant("&", operator.and_))
     __or__, __ror__ = _binary(_constant("|", operator.or_))
@@ -420,15 +429,15 @@ class Tensor(Variable):
             self._become("[...] =", lambda x, new: ops.setitem(x, new, index), value)
         else:
             try:
-                self.data[index] = _arrays(value)
+                self.array[index] = _arrays(value)
             except ValueError as error:
-                place, given = self.data[index].shape, np.shape(_arrays(value))
+                place, given = self.array[index].shape, np.shape(_arrays(value))
                 raise ShapeError(
                     f"x[...] = value: the place has shape {place}, the value {given}, which does "
                     "not broadcast to it"
                     + (f"; use value.reshape{place}" if np.prod(place) == np.prod(given) else "")
                 ) from error
-            changes.note_change(self.data)
+            changes.note_change(self.array)
 
     def zero_(self) -> Tensor:
         """Set every element to 0, in place."""
@@ -456,7 +465,7 @@ class Tensor(Variable):
         recording = autograd.recording.get()
         if recording and (self.requires_grad or getattr(other, "requires_grad", False)):
             self._check_may_change(name)
-            old = autograd.wrap(self.data.copy(order="K"), self.node)
+            old = autograd.wrap(self.array.copy(order="K"), self.node)
         result = op(old, old if other is self else other)
         if result.shape != self.shape:
             raise ShapeError(
@@ -472,8 +481,8 @@ class Tensor(Variable):
             self._check_not_shared(name, result.node)
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
-        self.data[...] = result.data
-        changes.note_change(self.data)
+        self.array[...] = result.array
+        changes.note_change(self.array)
         if recording:
             self._take_over(result)
         return self
@@ -493,7 +502,7 @@ class Tensor(Variable):
                 "a value that is gone. Update parameters inside `with tinynet.no_grad():`, or "
                 "write `y = x + ...`."
             )
-        is_view = self.data.base is not None if self.node is None else self.node.view
+        is_view = self.array.base is not None if self.node is None else self.node.view
         if is_view:
             maker = "a view" if self.node is None else f"the result of {self.node.name!r}"
             raise RuntimeError(
@@ -505,7 +514,7 @@ class Tensor(Variable):
     def _check_not_shared(self, name: str, node: autograd.Node) -> None:
         """The right-hand side may not need, for its gradient, the memory to be overwritten."""
         for pull, *_ in node.edges or ():
-            if any(np.may_share_memory(x, self.data) for x in changes.saved_arrays(pull)):
+            if any(np.may_share_memory(x, self.array) for x in changes.saved_arrays(pull)):
                 raise RuntimeError(
                     f"{name}: the value on the right shares memory with the tensor, and the "
                     "gradient needs it unchanged. Write `x = x * ...` in place of `x *= ...`."
@@ -562,7 +571,7 @@ class Tensor(Variable):
 
     def sign(self) -> Tensor:
         """-1, 0 or 1; its gradient is 0 wherever it has one, so it is not recorded."""
-        return autograd.wrap(np.sign(self.data))
+        return autograd.wrap(np.sign(self.array))
 
     def masked_fill(self, mask: Tensor | np.ndarray, value: builtins.float) -> Tensor:
         """`value` where the bool tensor `mask` holds, else the element itself."""
@@ -647,25 +656,25 @@ class Tensor(Variable):
 
     def argmax(self, axis: int | None = None, *, dim: int | None = None) -> Tensor:
         """Place of the largest element along `axis`, the first at a tie; an integer tensor."""
-        return autograd.wrap(self.data.argmax(_single_axis("argmax", self.data, axis, dim)))
+        return autograd.wrap(self.array.argmax(_single_axis("argmax", self.array, axis, dim)))
 
     def argmin(self, axis: int | None = None, *, dim: int | None = None) -> Tensor:
         """Place of the smallest element along `axis`, the first at a tie; an integer tensor."""
-        return autograd.wrap(self.data.argmin(_single_axis("argmin", self.data, axis, dim)))
+        return autograd.wrap(self.array.argmin(_single_axis("argmin", self.array, axis, dim)))
 
     def argsort(self, axis: int = -1) -> Tensor:
         """The order that sorts the elements along `axis`; an integer tensor."""
-        return autograd.wrap(self.data.argsort(axis, kind="stable"))
+        return autograd.wrap(self.array.argsort(axis, kind="stable"))
 
     def any(self, axis: AxisLike = None, keepdims: bool = False, *, dim: AxisLike = None) -> Tensor:
         """Whether some element is not 0; a bool tensor."""
-        axes = axes_of("any", self.data, _axis(axis, dim))
-        return autograd.wrap(self.data.any(axes, keepdims=keepdims))
+        axes = axes_of("any", self.array, _axis(axis, dim))
+        return autograd.wrap(self.array.any(axes, keepdims=keepdims))
 
     def all(self, axis: AxisLike = None, keepdims: bool = False, *, dim: AxisLike = None) -> Tensor:
         """Whether no element is 0; a bool tensor."""
-        axes = axes_of("all", self.data, _axis(axis, dim))
-        return autograd.wrap(self.data.all(axes, keepdims=keepdims))
+        axes = axes_of("all", self.array, _axis(axis, dim))
+        return autograd.wrap(self.array.all(axes, keepdims=keepdims))
 
     def cumsum(self, axis: int = 0, *, dim: int | None = None) -> Tensor:
         """Running sum along `axis`."""
@@ -718,7 +727,7 @@ class Tensor(Variable):
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Swap two axes."""
-        axes_of("transpose", self.data, (axis1, axis2))
+        axes_of("transpose", self.array, (axis1, axis2))
         order = list(range(self.ndim))
         order[axis1], order[axis2] = order[axis2], order[axis1]
         return ops.permute(self, order)
@@ -767,7 +776,7 @@ class Tensor(Variable):
         """Cut into at most `chunks` pieces of equal size along an axis; the last may be smaller."""
         if chunks < 1:
             raise ShapeError(f"chunk: chunks must be at least 1, got {chunks}")
-        axes_of("chunk", self.data, dim)
+        axes_of("chunk", self.array, dim)
         return self.split(builtins.max(1, -(-self.shape[dim] // chunks)), dim)
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
@@ -847,7 +856,7 @@ def _is_tracked(value: Any) -> bool:
 def _arrays(value: Any) -> Any:
     """The same value with an array in place of each tensor, also within tuples and lists."""
     if isinstance(value, Variable):
-        return value.data
+        return value.array
     if isinstance(value, np.generic):
         return value.item()  # NumPy's scalars promote no more than Python's
     if type(value) in (tuple, list):
@@ -867,8 +876,8 @@ def _pair(x: Any, y: Any) -> tuple[Any, Any]:
 def _operand(value: Any, other: Any) -> Any:
     """A tensor, array or number. An int tensor beside a float becomes float32, the default."""
     if isinstance(value, Variable):
-        if isinstance(other, float) and value.data.dtype.kind != "f":
-            return autograd.wrap(value.data.astype(float32))
+        if isinstance(other, float) and value.array.dtype.kind != "f":
+            return autograd.wrap(value.array.astype(float32))
         return value
     if isinstance(value, (float, int, np.ndarray, np.generic)):
         return value

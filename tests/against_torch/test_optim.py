@@ -88,8 +88,8 @@ def run_both(name, settings, ours, theirs, targets, groups=list, steps=50, sched
         for one in (first, second, *schedules):
             one.step()
         for p, q in zip(ours, theirs, strict=True):
-            np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-8, atol=1e-8)
-    assert all(np.isfinite(p.data).all() for p in ours)
+            np.testing.assert_allclose(p.array, q.detach().numpy(), rtol=1e-8, atol=1e-8)
+    assert all(np.isfinite(p.array).all() for p in ours)
     return first, second
 
 
@@ -97,14 +97,14 @@ def run_both(name, settings, ours, theirs, targets, groups=list, steps=50, sched
 @pytest.mark.parametrize(("name", "settings"), OPTIMIZERS)
 def test_trajectory_is_pytorchs(name, settings, groups):
     ours, theirs, targets = same_problem(np.random.default_rng(groups))
-    before = [p.data.copy() for p in ours]
+    before = [p.array.copy() for p in ours]
     second = {**SECOND_GROUP[name], **({"dampening": 0} if settings.get("nesterov") else {})}
 
     def grouped(params):
         return [{"params": params[:2]}, {"params": params[2:], **second}] if groups == 2 else params
 
     run_both(name, settings, ours, theirs, targets, grouped)
-    assert all((p.data != old).any() for p, old in zip(ours, before, strict=True))
+    assert all((p.array != old).any() for p, old in zip(ours, before, strict=True))
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])

@@ -256,12 +256,12 @@ def test_values_and_gradients_agree(ours, theirs, inputs):
     ts = [torch.tensor(x, requires_grad=True) for x in inputs]
     y, t = ours(*xs), theirs(*ts)
     assert y.shape == tuple(t.shape)
-    np.testing.assert_allclose(y.data, t.detach().numpy(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(y.array, t.detach().numpy(), rtol=1e-9, atol=1e-9)
     dy = np.asarray(np.random.default_rng(5).standard_normal(y.shape))
     y.backward(dy)
     t.backward(torch.from_numpy(dy))
     for x, s in zip(xs, ts):
-        np.testing.assert_allclose(x.grad.data, s.grad.numpy(), rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(x.grad.array, s.grad.numpy(), rtol=1e-8, atol=1e-9)
 
 
 def test_in_place_chains_agree():
@@ -280,4 +280,4 @@ def test_in_place_chains_agree():
     chain(*xs).backward()
     chain(*ts).backward()
     for x, s in zip(xs, ts):
-        np.testing.assert_allclose(x.grad.data, s.grad.numpy(), rtol=1e-10)
+        np.testing.assert_allclose(x.grad.array, s.grad.numpy(), rtol=1e-10)

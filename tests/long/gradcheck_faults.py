@@ -166,17 +166,17 @@ def _model(fault: Any) -> tuple[Forward, list[np.ndarray]]:
 
     def forward(*values: np.ndarray) -> Any:
         for parameter, value in zip(parameters, values):
-            parameter.data = value.copy()
+            parameter.array = value.copy()
         y = loss(model(x), target)
 
         def vjp(dy: np.ndarray) -> list[np.ndarray]:
             model.zero_grad()
             y.backward(dy, retain_graph=True)  # PyTorch's check goes back several times
-            return [np.zeros(p.shape) if p.grad is None else p.grad.data for p in parameters]
+            return [np.zeros(p.shape) if p.grad is None else p.grad.array for p in parameters]
 
-        return y.data, vjp
+        return y.array, vjp
 
-    return forward, [parameter.data.copy() for parameter in parameters]
+    return forward, [parameter.array.copy() for parameter in parameters]
 
 
 # ----- the table ----------------------------------------------------------------------------------

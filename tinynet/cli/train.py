@@ -321,7 +321,7 @@ def _announce(plan: Plan, last: Path | None) -> None:
     s = plan.settings
     shape = "x".join(str(n) for n in plan.test.images.shape[1:])
     held_out = "" if plan.validation is None else f", {len(plan.validation)} validation"
-    parameters = sum(p.data.size for p in plan.model.parameters())
+    parameters = sum(p.array.size for p in plan.model.parameters())
     augment = "".join(f", {name}" for name in s["augment"])
     say(
         f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "

@@ -160,7 +160,7 @@ def _try(operation: Callable[..., Any], body: Callable[..., Any], args: Any, set
             raise TypeError("it does not return (y, dx, ...)")
         y = np.asarray(result[0])
     else:
-        y = operation(*map(_as_tensor, args), **settings).data
+        y = operation(*map(_as_tensor, args), **settings).array
     if not np.isfinite(y).all():
         raise ArithmeticError("the result is not finite")
 
@@ -182,7 +182,9 @@ def _check_case(
             if isinstance(arg, Tensor) and pull is not None:
                 arg.requires_grad_()
     report = gradcheck(fn, args, seed=seed)
-    constants = [i for i, arg in enumerate(args) if isinstance(arg, Tensor) and _is_float(arg.data)]
+    constants = [
+        i for i, arg in enumerate(args) if isinstance(arg, Tensor) and _is_float(arg.array)
+    ]
     missing = [i for i in constants if not args[i].requires_grad]
     if any(arg.requires_grad for arg in args if isinstance(arg, Tensor)) and missing:
         names = list(inspect.signature(body).parameters)

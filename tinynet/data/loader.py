@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.autograd import wrap
 from tinynet.data.dataset import Examples, take
 from tinynet.data.transforms import apply_transform, check_transform
 from tinynet.errors import integer, unknown_name
@@ -119,7 +120,7 @@ class DataLoader:
             arrays = take(self.dataset, indices, rng)
             if self.transform is not None:
                 arrays = (apply_transform(self.transform, arrays[0], rng), *arrays[1:])
-        return tuple(Tensor(self._converted(k, array)) for k, array in enumerate(arrays))
+        return tuple(wrap(self._converted(k, array)) for k, array in enumerate(arrays))
 
     def _converted(self, place: int, array: np.ndarray) -> np.ndarray:
         """What becomes of the array at a place of the batch: 0 is the images, then targets."""

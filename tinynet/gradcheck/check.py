@@ -115,13 +115,13 @@ def gradcheck_model(
         )
     for parameter in targets.values():
         parameter.grad = None
-    buffers = [(buffer, buffer.data.copy()) for _, buffer in twin.named_buffers()]
+    buffers = [(buffer, buffer.array.copy()) for _, buffer in twin.named_buffers()]
     x = _as_float64(x)
     rest = [_as_float64(value) for value in rest]
 
     def run() -> Any:
         for buffer, start in buffers:
-            buffer.data[...] = start  # running statistics must not carry from call to call
+            buffer.array[...] = start  # running statistics must not carry from call to call
         y = twin(x)
         if rest:
             return (loss or F.cross_entropy)(y, *rest)
@@ -163,7 +163,7 @@ def _check_mode(mode: str) -> None:
 
 def _as_float64(value: Any) -> Any:
     """A float64 copy of a float tensor or array; a copy of any other; anything else as it is."""
-    data = value.data if isinstance(value, Tensor) else value
+    data = value.array if isinstance(value, Tensor) else value
     if not isinstance(data, np.ndarray):
         return value
     is_float = data.dtype.kind == "f"

@@ -107,7 +107,7 @@ def _not_finite(search: Search, first: Outcome, gradients: dict[str, np.ndarray]
     """The failure of a gradient that is not finite where the function has finite slopes."""
     subject = search.subject
     name = next(name for name, gradient in gradients.items() if not np.isfinite(gradient).all())
-    x, gradient = subject.targets[name].data, gradients[name]
+    x, gradient = subject.targets[name].array, gradients[name]
     i = int(np.argmin(np.isfinite(gradient)))
     v = np.zeros(x.shape)
     v.flat[i] = max(1.0, abs(x.flat[i]))
@@ -124,7 +124,7 @@ def _not_finite(search: Search, first: Outcome, gradients: dict[str, np.ndarray]
 
 def _undefined(subject: Subject, name: str, i: int | None) -> EmptyCheckError:
     """The refusal of a point without a slope; i: the element, if it is known."""
-    x = subject.targets[name].data
+    x = subject.targets[name].array
     if i is not None:
         name += f"{list(map(int, np.unravel_index(i, x.shape)))} = {x.flat[i]:.6g}"
     return EmptyCheckError(
@@ -144,7 +144,7 @@ def _look_at_float32(
     try:
         with subject.in_float32():
             y = subject.run()
-            if not np.isfinite(y.data).all():
+            if not np.isfinite(y.array).all():
                 raise ArithmeticError("the result is not finite")
     except Exception as error:
         report.notes.append(f"not checked in float32: {type(error).__name__}: {error}")
@@ -196,9 +196,9 @@ class _Comparison:
         for name, x in self.subject.targets.items():
             f = self.subject.function_of(name)
             pull = self.subject.gradient_of(name)
-            base = Base(f, x.data, self.first, self.u, self.gradients[name], rounding, pull)
+            base = Base(f, x.array, self.first, self.u, self.gradients[name], rounding, pull)
             verdicts[name] = []
-            for v in directions(x.data, self.mode, self.rng):
+            for v in directions(x.array, self.mode, self.rng):
                 verdicts[name].append(judge(base, v, self.limits))
                 if verdicts[name][-1].kind == "wrong":
                     break  # the elements are looked at where the mistake is made
@@ -211,7 +211,7 @@ class _Comparison:
         targets = self.subject.targets
         results = []
         for _ in range(2):
-            with self.subject.at({name: shaken(x.data, self.rng) for name, x in targets.items()}):
+            with self.subject.at({name: shaken(x.array, self.rng) for name, x in targets.items()}):
                 results.append(self.subject.outcome().y)
         with self.subject.at(self.subject.nearby(self.rng, 1e-3)):
             moved = self.subject.outcome().y
@@ -239,7 +239,7 @@ class _Comparison:
         kinds = {name: [v.kind for v in found] for name, found in verdicts.items()}
         for name, found in kinds.items():
             if "undefined" in found:
-                by_element = len(found) >= self.subject.targets[name].data.size
+                by_element = len(found) >= self.subject.targets[name].array.size
                 i = found.index("undefined") if by_element else None
                 raise _undefined(self.subject, name, i)
         if all(set(found) == {"coarse"} for found in kinds.values()):

@@ -157,7 +157,7 @@ class Search:
         except Exception as error:
             return self.raised(error)
         changed = [name for name in again if not _close(again[name], gradients[name])]
-        if same(first, y.data) and not changed:
+        if same(first, y.array) and not changed:
             return []
         what = f"the gradient of {', '.join(changed)}" if changed else "the result"
         return [
@@ -374,7 +374,7 @@ class Search:
         v[index] = 1.0
         f = self.subject.function_of(failure.input)
         gradient = self.subject.gradients(self.u)[1][failure.input]
-        verdict = judge(base_of(f, x.data, self.u, gradient), v, self.limits)
+        verdict = judge(base_of(f, x.array, self.u, gradient), v, self.limits)
         if verdict.kind == "wrong":
             failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
 
@@ -488,7 +488,7 @@ class Search:
     def _whole(self, name: str, verdict: Verdict, gradient: np.ndarray) -> Failure:
         """The failure of the function as a whole, with its elements if they are not too many."""
         failure = _with_slope(Failure(self.subject.name, name), verdict)
-        x = self.subject.targets[name].data
+        x = self.subject.targets[name].array
         if x.size <= LARGE:
             f = self.subject.function_of(name)
             base = base_of(f, x, self.u, gradient)
@@ -506,7 +506,7 @@ class Search:
         Its cause is empty if there is none.
         """
         x = self.subject.targets[name]
-        moved = x.data * 1.001 + 1e-3
+        moved = x.array * 1.001 + 1e-3
         here = record(self.subject.run, self.subject.model)
         with self.subject.at({name: moved}):
             there = record(self.subject.run, self.subject.model)

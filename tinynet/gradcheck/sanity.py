@@ -75,7 +75,7 @@ def watched(subject: Subject) -> Outcome:
 def _put(subject: Subject, values: dict[str, np.ndarray]) -> None:
     for name, x in subject.handed.items():
         if isinstance(x, Tensor):
-            x.data = values[name].copy()
+            x.array = values[name].copy()
         else:
             x[...] = values[name]
 

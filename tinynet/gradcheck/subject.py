@@ -72,7 +72,7 @@ class Subject:
 
         with autograd.no_grad(), autograd.observe(observer):
             y = self.run()
-        return Outcome(np.array(y.data, np.float64), branches)
+        return Outcome(np.array(y.array, np.float64), branches)
 
     def hold_draws(self) -> bool:
         """Whether a run draws random numbers; if so, each run draws the same from now on."""
@@ -97,26 +97,26 @@ class Subject:
         """Within the block all that is handed over, and the model's buffers, are float32."""
         buffers = self.model.buffers() if self.model else ()
         tensors = [x for x in (*self.handed.values(), *buffers) if isinstance(x, Tensor)]
-        before = [(x, x.data) for x in tensors if x.data.dtype == np.float64]
+        before = [(x, x.array) for x in tensors if x.array.dtype == np.float64]
         try:
             for x, data in before:
-                x.data = data.astype(np.float32, order="K")
+                x.array = data.astype(np.float32, order="K")
             yield
         finally:
             for x, data in before:
-                x.data = data
+                x.array = data
 
     @contextlib.contextmanager
     def at(self, values: Mapping[str, np.ndarray]) -> Iterator[None]:
         """Within the block, the named targets have other values."""
-        before = {name: self.targets[name].data for name in values}
+        before = {name: self.targets[name].array for name in values}
         try:
             for name, value in values.items():
-                self.targets[name].data = value
+                self.targets[name].array = value
             yield
         finally:
             for name, value in before.items():
-                self.targets[name].data = value
+                self.targets[name].array = value
 
     def function_of(self, name: str) -> Function:
         """The function of one target alone, the others staying as they are."""
@@ -151,11 +151,11 @@ class Subject:
         usual, autograd.state.pull_back = autograd.state.pull_back, watching
         before = self._contents()
         try:
-            y.backward(u.astype(y.data.dtype))
+            y.backward(u.astype(y.array.dtype))
             if self._contents() != before:
                 raise RuntimeError("a gradient writes into an input")
             return {
-                name: np.zeros(x.shape) if x.grad is None else np.array(x.grad.data, np.float64)
+                name: np.zeros(x.shape) if x.grad is None else np.array(x.grad.array, np.float64)
                 for name, x in self.targets.items()
             }
         finally:
@@ -171,5 +171,5 @@ class Subject:
         values = {}
         for name, x in self.targets.items():
             noise = rng.standard_normal(x.shape)
-            values[name] = x.data * (1 + share * noise) + 1e-3 * noise * (x.data == 0)
+            values[name] = x.array * (1 + share * noise) + 1e-3 * noise * (x.array == 0)
         return values

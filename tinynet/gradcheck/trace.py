@@ -51,7 +51,7 @@ class Call:
         self.tensors = {i: arg for i, arg in enumerate(args) if isinstance(arg, Variable)}
         self.args = tuple(copied(plain(arg)) for arg in args)
         self.settings = {key: copied(plain(value)) for key, value in settings.items()}
-        self.y = output.data.copy()
+        self.y = output.array.copy()
         self.node: Node | None = output.node
         places = [i for i, x in self.tensors.items() if x.requires_grad]
         edges = output.node.edges if output.node is not None else None
@@ -265,7 +265,7 @@ def _overwritten(call: Call) -> Iterator[IncidentError]:
 def plain(value: Any) -> Any:
     """What the body of an operation gets for an argument: the array of a tensor."""
     if isinstance(value, Variable):
-        return value.data
+        return value.array
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import ops
+from tinynet.creation import empty
 from tinynet.nn import checks, init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
@@ -55,8 +56,8 @@ class _Conv(Module):
     def _make_parameters(
         self, channels: tuple[int, int], bias: bool, rng: np.random.Generator | None
     ) -> None:
-        self.weight = Parameter(np.empty((*channels, *self.kernel_size), np.float32))
-        self.bias = Parameter(np.empty(self.out_channels, np.float32)) if bias else None
+        self.weight = Parameter(empty(*channels, *self.kernel_size))
+        self.bias = Parameter(empty(self.out_channels)) if bias else None
         self.reset_parameters(rng)
 
     def _check(self, x: Tensor) -> None:

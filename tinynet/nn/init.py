@@ -96,8 +96,8 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, rng: Rng = None) -> 
 
 def constant_(tensor: T, val: float) -> T:
     """The same number everywhere."""
-    tensor.data.fill(val)
-    changes.note_change(tensor.data)
+    tensor.array.fill(val)
+    changes.note_change(tensor.array)
     return tensor
 
 
@@ -186,12 +186,12 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
 
 def _blank(tensor: Tensor) -> np.ndarray:
     """Where random numbers can be drawn: the tensor's own memory if it is in order."""
-    data = tensor.data
+    data = tensor.array
     return data if data.flags.c_contiguous else np.empty(data.shape, data.dtype)
 
 
 def _fill(tensor: T, values: np.ndarray) -> T:
-    if values is not tensor.data:
-        np.copyto(tensor.data, values, casting="same_kind")
-    changes.note_change(tensor.data)
+    if values is not tensor.array:
+        np.copyto(tensor.array, values, casting="same_kind")
+    changes.note_change(tensor.array)
     return tensor

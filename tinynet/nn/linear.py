@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from tinynet import ops
+from tinynet.creation import empty
 from tinynet.nn import checks, init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
@@ -39,8 +40,8 @@ class Linear(Module):
         super().__init__()
         self.in_features = integer("Linear", "in_features", in_features)
         self.out_features = integer("Linear", "out_features", out_features)
-        self.weight = Parameter(np.empty((self.out_features, self.in_features), np.float32))
-        self.bias = Parameter(np.empty(self.out_features, np.float32)) if bias else None
+        self.weight = Parameter(empty(self.out_features, self.in_features))
+        self.bias = Parameter(empty(self.out_features)) if bias else None
         self.reset_parameters(rng)
 
     def reset_parameters(self, rng: np.random.Generator | None = None) -> None:

@@ -78,7 +78,7 @@ class Module:
                 if changed is not None:
                     y = changed
         try:
-            calls.append((self, args[0].data.shape, y.data.shape))
+            calls.append((self, args[0].array.shape, y.array.shape))
         except (AttributeError, IndexError):  # no tensors
             calls.append((self, trail.shape_of(args), trail.shape_of(y)))
         return y
@@ -326,7 +326,7 @@ class Module:
             if set_to_none or parameter.grad is None:
                 parameter.grad = None
             else:
-                parameter.grad.data.fill(0)
+                parameter.grad.array.fill(0)
 
     def to(self: Self, dtype: DTypeLike) -> Self:
         """Convert all float parameters, gradients and buffers to float32 or float64, in place."""
@@ -341,9 +341,9 @@ class Module:
             )
         for tensor in itertools.chain(self.parameters(), self.buffers()):
             if tensor.dtype.kind == "f":
-                tensor.data = tensor.data.astype(target, copy=False)
+                tensor.array = tensor.array.astype(target, copy=False)
                 if tensor.grad is not None:
-                    tensor.grad.data = tensor.grad.data.astype(target, copy=False)
+                    tensor.grad.array = tensor.grad.array.astype(target, copy=False)
         return self
 
     def astype(self: Self, dtype: DTypeLike) -> Self:
@@ -370,7 +370,7 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and persistent buffers by path, under PyTorch's names."""
-        return {name: np.array(tensor.data, order="C") for name, tensor in self._named_state()}
+        return {name: np.array(tensor.array, order="C") for name, tensor in self._named_state()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Take over the values of a state_dict, in place.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinynet import ops
+from tinynet.creation import ones, zeros
 from tinynet.errors import ShapeError
 from tinynet.nn import checks, init
 from tinynet.nn.module import Module
@@ -37,9 +38,9 @@ class _BatchNorm(Module):
         self.track_running_stats = track_running_stats
         self.weight = self.bias = None
         if affine:
-            self.weight = Parameter(np.ones(self.num_features, np.float32))
+            self.weight = Parameter(ones(self.num_features))
             if bias:
-                self.bias = Parameter(np.zeros(self.num_features, np.float32))
+                self.bias = Parameter(zeros(self.num_features))
         self.running_mean: Tensor | None
         self.running_var: Tensor | None
         self.num_batches_tracked: Tensor | None
@@ -86,7 +87,7 @@ class _BatchNorm(Module):
             self.eps,
         )
         if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.data += 1
+            self.num_batches_tracked.array += 1
         return y
 
     def _share_of_new(self) -> float:
@@ -95,7 +96,7 @@ class _BatchNorm(Module):
             return self.momentum
         if self.num_batches_tracked is None:
             return 0.0
-        return 1.0 / (int(self.num_batches_tracked.data) + 1)
+        return 1.0 / (int(self.num_batches_tracked.array) + 1)
 
     def extra_repr(self) -> str:
         """All settings."""
@@ -179,9 +180,9 @@ class LayerNorm(Module):
         self.elementwise_affine = elementwise_affine
         self.weight = self.bias = None
         if elementwise_affine:
-            self.weight = Parameter(np.ones(self.normalized_shape, np.float32))
+            self.weight = Parameter(ones(self.normalized_shape))
             if bias:
-                self.bias = Parameter(np.zeros(self.normalized_shape, np.float32))
+                self.bias = Parameter(zeros(self.normalized_shape))
 
     def forward(self, x: Tensor) -> Tensor:
         last = x.shape[-len(self.normalized_shape) :]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import CheckpointError
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, as_array
 
 _room: ContextVar[int | None] = ContextVar("room", default=None)
 
@@ -18,7 +18,8 @@ _room: ContextVar[int | None] = ContextVar("room", default=None)
 class Parameter(Tensor):
     """A tensor that requires a gradient and that a Module finds when it is set as an attribute.
 
-    data: a tensor, array or list of floats; an ndarray's memory is shared, not copied.
+    data: a tensor, whose memory is shared as in PyTorch, or an array or list of floats, which is
+    copied.
     Raises TypeError for integers, which cannot have a gradient.
 
     >>> Parameter([1.0, 2.0])
@@ -28,12 +29,16 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        super().__init__(data, requires_grad)
+        array = as_array(data)
         room = _room.get()
         if room is not None:
-            if self.data.size > room:
-                raise CheckpointError(f"a parameter of shape {self.shape} is larger than the file")
-            _room.set(room - self.data.size)
+            if array.size > room:
+                raise CheckpointError(f"a parameter of shape {array.shape} is larger than the file")
+            _room.set(room - array.size)
+        self.array = array if isinstance(data, Tensor) else np.array(array)
+        self.grad, self.node = None, None
+        self.requires_grad = False
+        self.requires_grad_(requires_grad)
 
 
 @contextlib.contextmanager

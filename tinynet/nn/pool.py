@@ -157,8 +157,8 @@ def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
         here.calls.append((relu, x.shape, x.shape))
     if not (x.requires_grad and autograd.recording.get()):
         return x
-    edge = (_same, x.node or x, x.data.shape, x.data.dtype)
-    return autograd.wrap(x.data.view(), autograd.Node("relu", [edge], view=True))
+    edge = (_same, x.node or x, x.array.shape, x.array.dtype)
+    return autograd.wrap(x.array.view(), autograd.Node("relu", [edge], view=True))
 
 
 def _same(dy: Array) -> Array:

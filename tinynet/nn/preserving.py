@@ -33,10 +33,10 @@ def preserving(model: Module) -> Iterator[Module]:
     attributes = [
         (module, dict(module.__dict__), dict(module._members)) for module in model.modules()
     ]
-    tensors = [(tensor, tensor.data, tensor.grad) for tensor in _tensors(model)]
+    tensors = [(tensor, tensor.array, tensor.grad) for tensor in _tensors(model)]
     try:
         for tensor, array, _ in tensors:
-            tensor.data, tensor.grad = array.copy(order="K"), None
+            tensor.array, tensor.grad = array.copy(order="K"), None
         for module, before, _ in attributes:
             for name, value in before.items():
                 if isinstance(value, np.random.Generator):
@@ -51,7 +51,7 @@ def preserving(model: Module) -> Iterator[Module]:
                 module._members.clear()
                 module._members.update(members)
         for tensor, array, grad in tensors:
-            tensor.data, tensor.grad = array, grad
+            tensor.array, tensor.grad = array, grad
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ def load(
     for name, tensor in own.items():
         if name in state:
             try:
-                fitting.append((tensor, _taken(state, name, tensor.data)))
+                fitting.append((tensor, _taken(state, name, tensor.array)))
             except ValueError as error:
                 mismatched.append(f"{name}: {error}")
     if strict and (missing or unexpected or mismatched):
@@ -47,8 +47,8 @@ def load(
             "to load what fits."
         )
     for tensor, array in fitting:
-        np.copyto(tensor.data, array)
-        changes.note_change(tensor.data)
+        np.copyto(tensor.array, array)
+        changes.note_change(tensor.array)
     return LoadResult(missing, unexpected, mismatched)
 
 

@@ -132,7 +132,7 @@ def summary(model: Module, input_shape: Sequence[int], batch_size: int = 1) -> S
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
         total_multiply_adds=sum(row.multiply_adds for row in rows),
         activation_bytes=sum(row.activation_bytes for row in rows),
-        parameter_bytes=sum(p.data.nbytes for p in parameters),
+        parameter_bytes=sum(p.array.nbytes for p in parameters),
     )
 
 
@@ -178,19 +178,19 @@ class _Walk:
             return
         row = self.running[-1]
         row.multiply_adds += multiply_adds(op.rpartition(".")[2], args, output)
-        inputs = [x.data for x in args if isinstance(x, Tensor)]
-        if not any(np.may_share_memory(output.data, x) for x in inputs):
-            row.activation_bytes += output.data.nbytes
+        inputs = [x.array for x in args if isinstance(x, Tensor)]
+        if not any(np.may_share_memory(output.array, x) for x in inputs):
+            row.activation_bytes += output.array.nbytes
 
 
 def multiply_adds(op: str, args: tuple[Any, ...], output: Any) -> int:
     """Multiply-adds of one call: for each output element, the length of the sum it is."""
     if op == "conv2d":
-        return int(output.data.size * math.prod(args[1].shape[1:]))
+        return int(output.array.size * math.prod(args[1].shape[1:]))
     if op == "conv_transpose2d":  # each input element goes through the kernel once
-        return int(args[0].data.size * math.prod(args[1].shape[1:]))
+        return int(args[0].array.size * math.prod(args[1].shape[1:]))
     if op in ("linear", "matmul"):
-        return int(output.data.size * args[0].shape[-1])
+        return int(output.array.size * args[0].shape[-1])
     return 0
 
 

@@ -71,7 +71,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All values one after the other, as a copy of shape (total number of elements)."""
     listed = _listed("parameters_to_vector", parameters)
-    return Tensor(np.concatenate([p.data.reshape(-1) for p in listed]))
+    return Tensor(np.concatenate([p.array.reshape(-1) for p in listed]))
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
@@ -88,8 +88,8 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         )
     start = 0
     for p in targets:
-        np.copyto(p.data, vec.data[start : start + p.numel()].reshape(p.shape))
-        changes.note_change(p.data)
+        np.copyto(p.array, vec.array[start : start + p.numel()].reshape(p.shape))
+        changes.note_change(p.array)
         start += p.numel()
 
 
@@ -113,7 +113,7 @@ def _gradients(owner: str, parameters: Tensor | Iterable[Tensor]) -> list[np.nda
     """The gradients of the parameters that have one, each parameter once."""
     each = [parameters] if isinstance(parameters, Tensor) else parameters
     distinct = {id(p): p for p in _listed(owner, each)}
-    return [p.grad.data for p in distinct.values() if p.grad is not None]
+    return [p.grad.array for p in distinct.values() if p.grad is not None]
 
 
 def _norm(values: np.ndarray, p: float) -> float:

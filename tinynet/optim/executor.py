@@ -144,7 +144,7 @@ class Bundle:
 
     def __init__(self, pairs: Pairs, states: dict[Tensor, State], names: tuple[str, ...]) -> None:
         self.names = names
-        self.known = [(p, p.data, g.dtype, states.get(p)) for p, g in pairs]
+        self.known = [(p, p.array, g.dtype, states.get(p)) for p, g in pairs]
         self.inside = self._alike()
         self.others = [i for i in range(len(pairs)) if i not in self.inside]
         self.own: list[tuple[State, dict[str, Array]]] = []
@@ -185,7 +185,7 @@ class Bundle:
         if names != self.names or len(pairs) != len(self.known):
             return False
         for (p, g), (known, x, g_dtype, state) in zip(pairs, self.known):
-            if p is not known or p.data is not x or g.dtype is not g_dtype:
+            if p is not known or p.array is not x or g.dtype is not g_dtype:
                 return False
             if states.get(p) is not state:
                 return False

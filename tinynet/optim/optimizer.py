@@ -207,10 +207,10 @@ class Optimizer:
             state = self.state.setdefault(p, {"step": 0})
             for name in names:
                 if name not in state:
-                    state[name] = self.initial_state(name, p.data, settings)
+                    state[name] = self.initial_state(name, p.array, settings)
             state["step"] += 1
-            self._executor.update(formula, p.data, g, state, names)
-            note_change(p.data)
+            self._executor.update(formula, p.array, g, state, names)
+            note_change(p.array)
 
     def _formula(
         self, settings: Settings, p: Array, g: Array, state: State, scratch: tuple[Array, ...]
@@ -230,7 +230,7 @@ class Optimizer:
     def _too_large(self, error: FloatingPointError) -> FloatingPointError:
         """The error for a number that overflows: where the gradient is largest, and what helps."""
         sizes = [
-            (float(np.abs(p.grad.data).max()), -i, p.shape)
+            (float(np.abs(p.grad.array).max()), -i, p.shape)
             for i, p in enumerate(self._all_params())
             if p.grad is not None and p.grad.numel()
         ]
@@ -248,25 +248,25 @@ class Optimizer:
             if set_to_none:
                 p.grad = None
             elif p.grad is not None:
-                p.grad.data.fill(0)
-                note_change(p.grad.data)
+                p.grad.array.fill(0)
+                note_change(p.grad.array)
 
     def _pairs(self, params: list[Tensor]) -> Pairs:
         """Each parameter with its gradient's array, once it is known that the step can be made."""
         pairs = []
         for p in params:
-            grad, x = p.grad, p.data
+            grad, x = p.grad, p.array
             if grad is None:
                 continue
-            if not isinstance(grad, Variable) or grad.data.shape != x.shape:
+            if not isinstance(grad, Variable) or grad.array.shape != x.shape:
                 raise self._bad_gradient(p)
             if not x.flags.writeable:
                 raise ValueError(
                     f"{type(self).__name__}: the memory of a parameter of shape {p.shape} is "
                     "read-only, so it cannot be trained; give it memory of its own: "
-                    "p.data = p.data.copy()"
+                    "p.data = p.data.clone()"
                 )
-            pairs.append((p, grad.data))
+            pairs.append((p, grad.array))
         return pairs
 
     def _bad_gradient(self, p: Tensor) -> Exception:
@@ -395,7 +395,7 @@ class Optimizer:
                     f"{where}[{key!r}] is {_shown(value)}; parameter {i} "
                     f"needs an array of shape {p.shape} and dtype {p.dtype}"
                 )
-            loaded[key] = np.zeros_like(p.data)  # the parameter's memory order
+            loaded[key] = np.zeros_like(p.array)  # the parameter's memory order
             loaded[key][...] = value
         return loaded
 

@@ -82,7 +82,7 @@ class Case:
     def sound(self) -> bool:
         """Whether parameters and buffers are finite, so that the trial says something."""
         tensors = [*self.parameters.values(), *self.model.buffers()]
-        return all(np.isfinite(t.data).all() for t in tensors if t.dtype.kind == "f")
+        return all(np.isfinite(t.array).all() for t in tensors if t.dtype.kind == "f")
 
     @property
     def float_labels(self) -> bool:
@@ -145,7 +145,7 @@ def run_trial(case: Case) -> Trial:
     ):
         try:
             output = case.model(Tensor(case.input.copy()))
-            trial.output = np.array(output.data)
+            trial.output = np.array(output.array)
             case.trial = trial
             case.labels = usable_labels(case)
             trial.stage = "loss"
@@ -153,7 +153,7 @@ def run_trial(case: Case) -> Trial:
             loss = case.loss(output, target)
             trial.loss_shape = loss.shape
             trial.loss_depends = loss.requires_grad
-            if loss.data.size == 1:
+            if loss.array.size == 1:
                 trial.loss = loss.item()
                 trial.stage = "backward"
                 if loss.requires_grad:
@@ -162,7 +162,7 @@ def run_trial(case: Case) -> Trial:
         except Exception as error:
             trial.error = error
         trial.gradients = {
-            name: None if p.grad is None else p.grad.data for name, p in case.parameters.items()
+            name: None if p.grad is None else p.grad.array for name, p in case.parameters.items()
         }
     return trial
 
@@ -191,11 +191,11 @@ class _Notes:
         modules = running_modules()
         self.trial.ran.update(map(id, modules))
         self.made_by[id(output)] = output, name, layer_path(modules)
-        if name == "relu" and output.data.ndim > 1:
-            self.trial.relus.append(_dead_units(layer_path(modules), output.data))
+        if name == "relu" and output.array.ndim > 1:
+            self.trial.relus.append(_dead_units(layer_path(modules), output.array))
         elif name in CLASS_LOSSES and isinstance(args[0], Tensor):
             self.trial.loss_op = name
-            self.trial.loss_input = args[0].data
+            self.trial.loss_input = args[0].array
             _, maker, layer = self.made_by.get(id(args[0]), (None, "", ""))
             self.trial.before_loss, self.trial.before_loss_layer = maker, layer
 

@@ -109,11 +109,11 @@ def _first_batch(batch: Any) -> tuple[np.ndarray, np.ndarray | None]:
         if batch is None:
             raise DataError("doctor: there is no batch to look at")
     x, target = batch if _is_pair(batch) else (batch, None)
-    x = np.array(x.data if isinstance(x, Tensor) else x)
+    x = np.array(x.array if isinstance(x, Tensor) else x)
     if x.ndim == 0 or len(x) == 0:
         raise DataError(f"doctor: the batch is empty (inputs of shape {x.shape})")
     if target is not None:
-        target = np.array(target.data if isinstance(target, Tensor) else target)
+        target = np.array(target.array if isinstance(target, Tensor) else target)
     return x, target
 
 

@@ -68,7 +68,7 @@ def explain(
     """
     name, tensor = _named(parameter, model)
     place = _checked_index(name, tensor, index)
-    if loss.data.size != 1:
+    if loss.array.size != 1:
         raise ValueError(
             f"explain: the loss must be a single number, this tensor has shape {loss.shape}; take "
             "its sum or mean first"
@@ -84,7 +84,7 @@ def explain(
             break
         place = following
     return Explanation(
-        name, steps[0].index, float(tensor.data[steps[0].index]), loss.item(), value, steps
+        name, steps[0].index, float(tensor.array[steps[0].index]), loss.item(), value, steps
     )
 
 
@@ -104,7 +104,7 @@ class _Graph:
                 f"explain: the loss does not depend on {name}. Is it a parameter of this model, "
                 "does it require a gradient, and is nothing detached on the way?"
             )
-        self.gradients: dict[Any, np.ndarray] = {loss.node: np.ones_like(loss.data)}
+        self.gradients: dict[Any, np.ndarray] = {loss.node: np.ones_like(loss.array)}
         self.uses: dict[Any, list[tuple[Node, Edge]]] = {}
         for node in reversed(self.nodes):
             if node is tensor.node or node not in self.gradients:

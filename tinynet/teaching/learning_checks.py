@@ -72,9 +72,9 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
 def check_zero_grad(case: Case) -> Iterator[Finding]:
     """Gradients that are added to those of the step before."""
     left = {
-        name: float(np.linalg.norm(p.grad.data))
+        name: float(np.linalg.norm(p.grad.array))
         for name, p in case.parameters.items()
-        if p.grad is not None and p.grad.data.any()
+        if p.grad is not None and p.grad.array.any()
     }
     if case.step is not None:
         yield from _check_step(case)
@@ -99,13 +99,13 @@ def _check_step(case: Case) -> Iterator[Finding]:
     with trying(case, optimizer), np.errstate(all="ignore"):
         for p in parameters:
             p.grad = None
-        before = [p.data.copy() for p in parameters]
+        before = [p.array.copy() for p in parameters]
         case.step(Tensor(case.input.copy()), _target(case))
-        moved = any(not np.array_equal(p.data, old) for p, old in zip(parameters, before))
-        first = [None if p.grad is None else np.array(p.grad.data) for p in parameters]
+        moved = any(not np.array_equal(p.array, old) for p, old in zip(parameters, before))
+        first = [None if p.grad is None else np.array(p.grad.array) for p in parameters]
         fresh = _gradient(case)
         case.step(Tensor(case.input.copy()), _target(case))
-        second = [None if p.grad is None else np.array(p.grad.data) for p in parameters]
+        second = [None if p.grad is None else np.array(p.grad.array) for p in parameters]
     if not moved:
         yield Finding(
             "step-changes-nothing",
@@ -232,11 +232,11 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
     """
     attributes = dict(optimizer.__dict__)
     own = {id(p) for p in case.parameters.values()}
-    others = [(p, p.data, p.grad) for p in _params(optimizer) if id(p) not in own]
+    others = [(p, p.array, p.grad) for p in _params(optimizer) if id(p) not in own]
     with preserving(case.model), autograd.enable_grad():
         try:
             for p, array, _ in others:
-                p.data, p.grad = array.copy(order="K"), None
+                p.array, p.grad = array.copy(order="K"), None
             for name, value in attributes.items():
                 if type(value) is dict:
                     optimizer.__dict__[name] = dict(value)
@@ -250,7 +250,7 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
             optimizer.__dict__.clear()
             optimizer.__dict__.update(attributes)
             for p, array, grad in others:
-                p.data, p.grad = array, grad
+                p.array, p.grad = array, grad
 
 
 def _gradient(case: Case) -> list[np.ndarray | None]:
@@ -258,7 +258,7 @@ def _gradient(case: Case) -> list[np.ndarray | None]:
     with preserving(case.model):
         case.loss(case.model(Tensor(case.input.copy())), _target(case)).backward()
         return [
-            None if p.grad is None else p.grad.data
+            None if p.grad is None else p.grad.array
             for p in case.parameters.values()
             if p.requires_grad
         ]

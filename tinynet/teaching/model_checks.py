@@ -24,7 +24,7 @@ def check_weights(case: Case) -> Iterator[Finding]:
     bad = [
         name
         for name, tensor in tensors
-        if tensor.dtype.kind == "f" and not np.isfinite(tensor.data).all()
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor.array).all()
     ]
     if bad:
         yield Finding(

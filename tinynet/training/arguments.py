@@ -166,7 +166,7 @@ def _data_told(data: Any) -> str:
         parts = [getattr(dataset, "__dict__", {}).get("labels"), rows]
     else:
         parts = [part for batch in data for part in batch] if isinstance(data, list) else []
-    arrays = [part.data if isinstance(part, Tensor) else part for part in parts]
+    arrays = [part.array if isinstance(part, Tensor) else part for part in parts]
     digest = 0
     for array in arrays:
         if not isinstance(array, np.ndarray) or array.dtype.hasobject:

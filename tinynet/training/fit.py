@@ -343,7 +343,7 @@ def _training_batches(
 def _looked_at(batches: Any) -> Iterator[Any]:
     """The same batches, with a warning if the first has inputs that nets hardly learn from."""
     for i, batch in enumerate(batches):
-        x = getattr(batch[0], "data", None) if isinstance(batch, (tuple, list)) else None
+        x = getattr(batch[0], "array", None) if isinstance(batch, (tuple, list)) else None
         if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and badly_scaled(x):
             warnings.warn(
                 f"fit: the inputs of the first batch run from {x.min():.4g} to {x.max():.4g} "

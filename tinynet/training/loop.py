@@ -231,7 +231,7 @@ def predict(
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
             with naming_memory(model, len(x)):
                 scores = model(x)
-            outputs.append(np.ascontiguousarray(scores.data))
+            outputs.append(np.ascontiguousarray(scores.array))
     if not outputs:
         raise DataError("predict: there is no example to predict")
     return np.concatenate(outputs)
@@ -292,7 +292,7 @@ def _measured(metrics: Metrics, output: Tensor, target: Tensor) -> Record:
     if metrics is DEFAULT_METRICS and not are_classes(output, target):
         return {}
     return {
-        name: as_number(f"the metric {name!r}", metric(output.data, target.data))
+        name: as_number(f"the metric {name!r}", metric(output.array, target.array))
         for name, metric in metrics.items()
     }
 
@@ -300,7 +300,7 @@ def _measured(metrics: Metrics, output: Tensor, target: Tensor) -> Record:
 def check_weights(model: Module) -> None:
     """Raise FloatingPointError if the last step made a weight NaN or infinite."""
     for name, parameter in model.named_parameters():
-        if not np.isfinite(parameter.data).all():
+        if not np.isfinite(parameter.array).all():
             raise FloatingPointError(f"the weights of {name} are not finite")
 
 

@@ -148,7 +148,7 @@ def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
     For class labels that is how many are not -100. A `loss` that is CrossEntropyLoss or NLLLoss, or
     a functools.partial of their functions, counts by its `ignore_index` and class `weight`.
     """
-    output, target = (x.data if isinstance(x, Tensor) else x for x in (output, target))
+    output, target = (x.array if isinstance(x, Tensor) else x for x in (output, target))
     if not (isinstance(output, np.ndarray) and are_classes(output, target)):
         return size
     labels = np.asarray(target)
