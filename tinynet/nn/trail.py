@@ -43,7 +43,7 @@ here = _Here()
 def shape_of(value: Any) -> Shape:
     """The shape of a tensor or array, or of the first in a tuple or list."""
     if isinstance(value, Variable):
-        value = value.array
+        return value.array.shape
     if isinstance(value, np.ndarray):
         return value.shape
     if isinstance(value, (tuple, list)):
