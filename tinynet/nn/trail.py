@@ -42,10 +42,9 @@ here = _Here()
 
 def shape_of(value: Any) -> Shape:
     """The shape of a tensor or array, or of the first in a tuple or list."""
-    if isinstance(value, Variable):
-        return value.array.shape
-    if isinstance(value, np.ndarray):
-        return value.shape
+    if isinstance(value, (Variable, np.ndarray)):
+        array = value.array if isinstance(value, Variable) else value
+        return array.shape
     if isinstance(value, (tuple, list)):
         return next((shape for shape in map(shape_of, value) if shape is not None), None)
     return None
