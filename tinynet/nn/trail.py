@@ -42,13 +42,32 @@ here = _Here()
 
 def shape_of(value: Any) -> Shape:
     """The shape of a tensor or array, or of the first in a tuple or list."""
-    if isinstance(value, Variable):
-        return value.array.shape
-    if isinstance(value, np.ndarray):
-        return value.shape
+    if isinstance(value, (Variable, np.ndarray)):
+        array = value.array if isinstance(value, Variable) else value
+        return array.shape
     if isinstance(value, (tuple, list)):
         return next((shape for shape in map(shape_of, value) if shape is not None), None)
     return None
+
+
+def follow(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`module.forward(*args, **kwargs)`, noted; an error learns on its way where it was raised."""
+    calls = here.calls
+    outermost = calls is None
+    if calls is None:
+        calls = here.calls = []
+    try:
+        y = module.forward(*args, **kwargs)
+    except (ShapeError, MemoryError) as error:
+        raise located(error, module, args, calls, outermost) from error.__cause__
+    finally:
+        if outermost:
+            here.calls = None
+    try:
+        calls.append((module, args[0].array.shape, y.array.shape))
+    except (AttributeError, IndexError):  # no tensors
+        calls.append((module, shape_of(args), shape_of(y)))
+    return y
 
 
 def located(
