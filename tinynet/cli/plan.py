@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet.cli.options import LAST, RECORD, BadArgument, checkpoints, choose
 
 if TYPE_CHECKING:
-    from tinynet.data import ArrayDataset, Dataset
+    from tinynet.data import ArrayDataset, Subset
     from tinynet.nn import Module
 
 DATA, SEED, VALIDATION = "digits", 0, 0.0  # what the options are that were not given
@@ -32,8 +32,8 @@ class Plan:
     """Everything that is decided before training starts. transform: of all images."""
 
     settings: dict[str, Any]
-    train: Dataset
-    validation: Dataset | None
+    train: ArrayDataset | Subset
+    validation: Subset | None
     test: ArrayDataset
     model: Module
     model_arguments: dict[str, Any]
