@@ -514,7 +514,7 @@ class Tensor(Variable):
     __add__, __radd__ = _binary(ops.add)
     __sub__, __rsub__ = _binary(ops.sub)
     __mul__, __rmul__ = _binary(ops.mul)
-    __truediv__, __rtruediv__ = _binary(ops.div)
+    __truediv__, __rtruediv__ = _binary(pointwise.div)
     __pow__, __rpow__ = _binary(ops.pow)
     __matmul__, __rmatmul__ = _binary(ops.matmul)
     __neg__ = ops.neg
@@ -932,8 +932,12 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # numpy's other functions, wit
     },
     "amax": _along_axis(reduction.max),
     "amin": _along_axis(reduction.min),
-    "var": lambda a, axis=None, **settings: reduction.var(a, axis=axis, **{"ddof": 0, **settings}),
-    "std": lambda a, axis=None, **settings: reduction.std(a, axis=axis, **{"ddof": 0, **settings}),
+    "var": lambda a, axis=None, ddof=0, **settings: reduction.var(
+        a, axis=axis, correction=ddof, **settings
+    ),
+    "std": lambda a, axis=None, ddof=0, **settings: reduction.std(
+        a, axis=axis, correction=ddof, **settings
+    ),
     "cumsum": lambda a, axis=None: ops.cumsum(*((a, axis) if axis is not None else (a.ravel(), 0))),
     "sort": lambda a, axis=-1: reduction.sort(a, axis).values,
     "argsort": lambda a, axis=-1: reduction.argsort(a, axis),

@@ -146,7 +146,7 @@ def norm(
     if isinstance(p, str) and p != "fro":
         raise ValueError(f"norm: p must be a number or 'fro', got {p!r}")
     p = 2.0 if p is None or p == "fro" else float(p)
-    return ops.norm(_as(input, dtype), p, all_dims("norm", input, dim), keepdim)
+    return ops.p_norm(_as(input, dtype), p, all_dims("norm", input, dim), keepdim)
 
 
 def dist(input: Data, other: Data, p: float = 2) -> Tensor:

@@ -85,7 +85,7 @@ from tinynet.ops.reduction import (
     max,
     mean,
     min,
-    norm,
+    p_norm,
     prod,
     softmax,
     std,

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError, no_such_axis
-from tinynet.ops.kinks import winners
+from tinynet.ops.kinks import signs, winners
 from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
@@ -129,7 +129,7 @@ def _centred(name: str, x: Array, axis: Axis, ddof: int) -> tuple[Array, int]:
 @differentiable(
     kinks=winners(
         lambda x, axis=None, *_, **__: _rows(x, axis),
-        "gives the gradient to the first winner of a tie",
+        "shares the gradient out among the winners of a tie",
     ),
     rule="y = the largest x, dy/dx = 1 for it, else 0",
 )
@@ -147,7 +147,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A00
 @differentiable(
     kinks=winners(
         lambda x, axis=None, *_, **__: -_rows(x, axis),
-        "gives the gradient to the first winner of a tie",
+        "shares the gradient out among the winners of a tie",
     ),
     rule="y = the smallest x, dy/dx = 1 for it, else 0",
 )
@@ -169,7 +169,7 @@ def _to_winners(winners: Array, axis: Axis, keepdims: bool, dy: Array) -> Array:
     return winners * share.astype(dy.dtype)
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = product of x, dy/dx = the product of the others")
 def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """Product over `axis`; of no element at all it is 1.
 
@@ -193,7 +193,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     return y, dx
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = product of x up to here, dy/dx = the others' product")
 def cumprod(x: Array, axis: int) -> Op:
     """Running product along `axis`, y_i = x_0 * ... * x_i.
 
@@ -214,9 +214,12 @@ def cumprod(x: Array, axis: int) -> Op:
     return x.cumprod(axis), dx
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, *_, **__: x, "has gradient 0 at x = 0"),
+    rule="y = (sum of |x|^p)^(1/p), dy/dx = sign(x) (|x| / y)^(p - 1)",
+)
 @may_underflow
-def norm(x: Array, p: float = 2.0, axis: Axis = None, keepdims: bool = False) -> Op:
+def p_norm(x: Array, p: float = 2.0, axis: Axis = None, keepdims: bool = False) -> Op:
     """The p-norm over `axis`, y = (sum |x|^p)^(1/p); for p = inf the largest |x|, for -inf the
     smallest, for 0 the number of elements that are not 0.
 
