@@ -137,64 +137,27 @@ def pack_filters(w, flipped, o0, count, j0, j1, packed, start):
         o += height
 
 
-def _column_of_tiles(V):
-    """The kernel that computes all filters at V lines of places."""
+@inner
+def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, y_pitch, y_step):
+    """All filters at a run of `lines` lines of places; see `multiply_tile`.
 
-    @inner
-    def multiply(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, y, y0, y_pitch, y_step):
-        """Taps k0 .. k0 + K - 1 of w (O*taps) as `pack_filters` lays it, from w0 on.
-
-        Or, with w_step > 0, of w as (taps, w_step). See `multiply_tile` for the rest.
-        """
-        O = b.size
-        o = 0
+    Taps k0 .. k0 + K - 1 of w (O*taps) as `pack_filters` lays it, from w0 on. Or, with w_step > 0,
+    of w as (taps, w_step).
+    """
+    O, v = b.size, 0
+    while v < lines:
+        wide, o = LINES if v + LINES <= lines else 1, 0
         while o < O:
             height = tile_height(O - o)
             column, step = w0 + o, w_step
             if not w_step:
                 column, step = w0 + o * offsets.size, height
-            column += k0 * step
-            if height == FILTERS:
-                multiply_tile(
-                    FILTERS, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
-                    y, y0 + o * y_pitch, y_pitch, y_step,
-                )  # fmt: skip
-            elif height == 4:
-                multiply_tile(
-                    4, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
-                    y, y0 + o * y_pitch, y_pitch, y_step,
-                )  # fmt: skip
-            elif height == 2:
-                multiply_tile(
-                    2, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
-                    y, y0 + o * y_pitch, y_pitch, y_step,
-                )  # fmt: skip
-            else:
-                multiply_tile(
-                    1, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
-                    y, y0 + o * y_pitch, y_pitch, y_step,
-                )  # fmt: skip
+            multiply_tile(
+                height, wide, x, x0 + v * x_step, x_step, offsets, k0, K, w, column + k0 * step,
+                step, b, o, y, y0 + v * y_step + o * y_pitch, y_pitch, y_step,
+            )  # fmt: skip
             o += height
-
-    return multiply
-
-
-_one_line = _column_of_tiles(1)
-_some_lines = _one_line if LINES == 1 else _column_of_tiles(LINES)
-
-
-@inner
-def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, y_pitch, y_step):
-    """All filters at a run of `lines` lines of places; see `multiply`."""
-    v = 0
-    while v + LINES <= lines:
-        here, place = x0 + v * x_step, y0 + v * y_step
-        _some_lines(x, here, x_step, offsets, k0, K, w, w0, w_step, b, y, place, y_pitch, y_step)
-        v += LINES
-    while v < lines:
-        here, place = x0 + v * x_step, y0 + v * y_step
-        _one_line(x, here, x_step, offsets, k0, K, w, w0, w_step, b, y, place, y_pitch, y_step)
-        v += 1
+        v += wide
 
 
 @compiled
@@ -263,55 +226,22 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, flipped, b, dilation, 
     finish(team)
 
 
-def _dot_columns(V):
-    """The kernel that adds the inner products of all filters with V taps."""
-
-    @inner
-    def add(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
-        o = 0
-        while o + DOT_FILTERS <= O:
-            dot_tile(
-                DOT_FILTERS, V, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
-                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
-            )  # fmt: skip
-            o += DOT_FILTERS
-        if o + 2 <= O:
-            dot_tile(
-                2, V, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
-                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
-            )  # fmt: skip
-            o += 2
-        while o < O:
-            dot_tile(
-                1, V, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
-                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
-            )  # fmt: skip
-            o += 1
-
-    return add
-
-
-_dot_three, _dot_one = _dot_columns(3), _dot_columns(1)
-_dot_many = _dot_three if DOT_TAPS == 3 else _dot_columns(DOT_TAPS)
-
-
 @inner
 def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
     """Add the inner products of all filters with all taps; see `dot_tile`, length in elements."""
-    K = offsets.size
+    K, k = offsets.size, 0
     length //= REGISTER_BYTES // x.itemsize
-    k = 0
-    while k + DOT_TAPS <= K:
-        _dot_many(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O)
-        k += DOT_TAPS
-    while k + 3 <= K:
-        _dot_three(
-            x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O
-        )
-        k += 3
     while k < K:
-        _dot_one(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O)
-        k += 1
+        wide = DOT_TAPS if k + DOT_TAPS <= K else 3 if k + 3 <= K else 1
+        o = 0
+        while o < O:
+            height = DOT_FILTERS if o + DOT_FILTERS <= O else 2 if o + 2 <= O else 1
+            dot_tile(
+                height, wide, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
+                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
+            )  # fmt: skip
+            o += height
+        k += wide
 
 
 @compiled
