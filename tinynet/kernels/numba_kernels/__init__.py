@@ -13,12 +13,13 @@ Each file is one idea:
     winograd_small_batch.py  the same for small batches
     convolution.py           which of the three does a convolution, decided once for its shapes
     blocks_2x2.py            vector code for the pool that every small net has, 2x2
-    pooling.py               pooling in plain loops
-    elementwise.py           ReLU, outer product, SGD with momentum and cross entropy in one pass
+    pooling.py               max-pooling in plain loops
+    elementwise.py           ReLU, SGD with momentum and cross entropy in one pass
 
 What is not covered is the NumPy set's: groups, strides of a convolution, dtypes other than float32
-and float64, empty arrays, in `conv2d_dx` padding wider than the window, and pooling of fewer
-images than a line holds lanes, except blocks of 2x2: NumPy's rows are longer than the loops' here.
+and float64, empty arrays, in `conv2d_dx` padding wider than the window, pools that sum, and
+max-pooling of fewer images than a line holds lanes, except blocks of 2x2: NumPy's rows are longer
+than the loops' here.
 
 Buffers: what a thread holds at a time is a block of padded images (BLOCK_BYTES, or one row of
 outputs where that is more), in `winograd` the planes (LINES_IN_PLANES, or four tiles of every
@@ -42,7 +43,6 @@ from tinynet.kernels.layout import as_vectors, batch_first, common_dtype
 from tinynet.kernels.numba_kernels import convolution, elementwise, pooling
 from tinynet.kernels.numba_kernels.sharing import (
     FLOATS,
-    SERIAL_FLOPS,
     batch_last_array,
     share_out,
     writeable,
@@ -95,12 +95,13 @@ class NumbaKernels(NumpyKernels):
         image = batch_last_array(x, x.dtype)
         y = np.empty((len(image), *g.out, len(x)), x.dtype)
         winners = np.empty(y.shape if blocks else 0, np.uint8)
+        window = g.kernel, g.stride, g.corner, g.dilation
 
         def work(team: Any, part: int, first: int, last: int) -> None:
             if blocks:
                 pooling.pool_2x2(team, first, last, image, y, winners, relu)
             else:
-                pooling.maxima(team, first, last, image, y, *_window(g), g.dilation)
+                pooling.maxima(team, first, last, image, y, *window)
 
         share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
         if blocks:
@@ -122,41 +123,15 @@ class NumbaKernels(NumpyKernels):
             given = batch_last_array(dy, dy.dtype)
             dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
             tasks = given.shape[0] * given.shape[1]
+        window = g.kernel, g.stride, g.corner, g.dilation
 
         def work(team: Any, part: int, first: int, last: int) -> None:
             if isinstance(saved, tuple):
-                arrays = given, image, largest, dx
-                pooling.maxima_dx(team, first, last, *arrays, *_window(g), g.dilation)
+                pooling.maxima_dx(team, first, last, given, image, largest, dx, *window)
             else:
                 pooling.pool_2x2_dx(team, first, last, given, saved, dx)
 
         share_out(work, tasks, dx.nbytes < SERIAL_BYTES)
-        return batch_first(dx)
-
-    def sum_pool2d(self, x: np.ndarray, g: Geometry) -> np.ndarray:
-        """y (N, C, OH, OW)."""
-        if not _pools(x, x.dtype):
-            return super().sum_pool2d(x, g)
-        image = batch_last_array(x, x.dtype)
-        y = np.empty((len(image), *g.out, len(x)), x.dtype)
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            pooling.sums(team, first, last, image, y, *_window(g))
-
-        share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
-        return batch_first(y)
-
-    def sum_pool2d_dx(self, dy: np.ndarray, g: Geometry) -> np.ndarray:
-        """dx (N, C, H, W)."""
-        if not _pools(dy, dy.dtype):
-            return super().sum_pool2d_dx(dy, g)
-        given = batch_last_array(dy, dy.dtype)
-        dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            pooling.sums_dx(team, first, last, given, dx, *_window(g))
-
-        share_out(work, len(dx), dx.nbytes < SERIAL_BYTES)
         return batch_first(dx)
 
     # ----- elementwise, vectors -------------------------------------------------------------------
@@ -178,19 +153,6 @@ class NumbaKernels(NumpyKernels):
             return super().relu_dx(dy, y)
         _share_vectors(elementwise.rectify_dx, vectors)
         return dx
-
-    def outer(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """a_m b_p (M, P)."""
-        if a.dtype != b.dtype or a.dtype not in FLOATS or a.size * b.size < SERIAL_FLOPS:
-            return super().outer(a, b)
-        a, b = writeable(a, a.dtype), writeable(b, b.dtype)
-        y = np.empty((len(a), len(b)), a.dtype)
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            elementwise.outer_rows(team, a[first:last], b, y[first:last])
-
-        share_out(work, len(a), serial=False)
-        return y
 
     def momentum_step(
         self,
@@ -230,11 +192,6 @@ def _pools(x: np.ndarray, dtype: np.dtype, small_batch: bool = False) -> bool:
         and 0 not in x.shape
         and (small_batch or len(x) >= lanes(dtype))
     )
-
-
-def _window(g: Geometry) -> tuple[Any, ...]:
-    """A geometry as the pooling loops take it."""
-    return g.kernel, g.stride, g.corner
 
 
 def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
