@@ -38,7 +38,7 @@ import numpy as np
 
 from tinynet.kernels import threads
 from tinynet.kernels.choice import is_2x2
-from tinynet.kernels.geometry import Geometry
+from tinynet.kernels.geometry import Array, Geometry
 from tinynet.kernels.layout import as_vectors, batch_first, common_dtype
 from tinynet.kernels.numba_kernels import convolution, elementwise, pooling
 from tinynet.kernels.numba_kernels.sharing import (
@@ -62,13 +62,13 @@ class NumbaKernels(NumpyKernels):
 
     # ----- convolution ----------------------------------------------------------------------------
 
-    def conv2d(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+    def conv2d(self, x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
         """y (N, O, OH, OW)."""
         dtype, count = common_dtype(x, w), threads.get_num_threads()
         plan = convolution.correlation(len(x), x.shape[1], len(w), g, False, dtype, count)
         return plan(x, w, b) if plan else super().conv2d(x, w, b, g)
 
-    def conv2d_dx(self, dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+    def conv2d_dx(self, dy: Array, w: Array, g: Geometry) -> Array:
         """dx (N, C, H, W): dy correlated with the flipped filters."""
         dtype, count = common_dtype(dy, w), threads.get_num_threads()
         plan = None
@@ -77,9 +77,7 @@ class NumbaKernels(NumpyKernels):
             plan = convolution.correlation(*back, True, dtype, count)
         return plan(dy, w, None) if plan else super().conv2d_dx(dy, w, g)
 
-    def conv2d_dw_db(
-        self, dy: np.ndarray, x: np.ndarray, g: Geometry
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def conv2d_dw_db(self, dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
         """dw (O, C/G, KH, KW) and db (O): dy is summed while it is in the cache."""
         dtype, count = common_dtype(dy, x), threads.get_num_threads()
         plan = convolution.weight_gradient(len(x), x.shape[1], dy.shape[1], g, dtype, count)
@@ -87,7 +85,7 @@ class NumbaKernels(NumpyKernels):
 
     # ----- pooling --------------------------------------------------------------------------------
 
-    def max_pool2d(self, x: np.ndarray, g: Geometry, relu: bool = False) -> tuple[np.ndarray, Any]:
+    def max_pool2d(self, x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
         """y (N, C, OH, OW), and for blocks of 2x2 the winners' numbers, else (x, y, relu)."""
         blocks = is_2x2(g)
         if not _pools(x, x.dtype, small_batch=blocks):
@@ -109,7 +107,7 @@ class NumbaKernels(NumpyKernels):
         largest = self.relu(batch_first(y)) if relu else batch_first(y)
         return largest, (x, largest, relu)
 
-    def max_pool2d_dx(self, dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
+    def max_pool2d_dx(self, dy: Array, saved: Any, g: Geometry) -> Array:
         """dx (N, C, H, W)."""
         if isinstance(saved, tuple):
             x, y, relu = saved
@@ -136,7 +134,7 @@ class NumbaKernels(NumpyKernels):
 
     # ----- elementwise, vectors -------------------------------------------------------------------
 
-    def relu(self, x: np.ndarray) -> np.ndarray:
+    def relu(self, x: Array) -> Array:
         """max(x, 0), in the memory order of x."""
         y = np.empty_like(x) if x.size > VECTORS_FROM else None
         vectors = None if y is None else _vectors(x, y)
@@ -145,7 +143,7 @@ class NumbaKernels(NumpyKernels):
         _share_vectors(elementwise.rectify, vectors)
         return y
 
-    def relu_dx(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def relu_dx(self, dy: Array, y: Array) -> Array:
         """dy where y is not 0."""
         dx = np.empty_like(y) if y.size > VECTORS_FROM else None
         vectors = None if dx is None else _vectors(dy, y, dx)
@@ -156,10 +154,10 @@ class NumbaKernels(NumpyKernels):
 
     def momentum_step(
         self,
-        p: np.ndarray,
-        g: np.ndarray,
-        b: np.ndarray,
-        t: np.ndarray,
+        p: Array,
+        g: Array,
+        b: Array,
+        t: Array,
         momentum: float,
         lr: float,
     ) -> None:
@@ -170,9 +168,7 @@ class NumbaKernels(NumpyKernels):
         p, g, b, number = p.reshape(-1), g.reshape(-1), b.reshape(-1), p.dtype.type
         elementwise.momentum_step(p, g, b, number(momentum), number(lr))
 
-    def label_losses(
-        self, x: np.ndarray, labels: np.ndarray, axis: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def label_losses(self, x: Array, labels: Array, axis: int) -> tuple[Array, Array]:
         """-log p of each label, and p = softmax(x) along `axis`."""
         rows, columns = x.flags.c_contiguous, x.flags.f_contiguous
         if x.ndim != 2 or x.dtype not in FLOATS or not (x.flags.writeable and (rows or columns)):
@@ -184,7 +180,7 @@ class NumbaKernels(NumpyKernels):
         return losses, p
 
 
-def _pools(x: np.ndarray, dtype: np.dtype, small_batch: bool = False) -> bool:
+def _pools(x: Array, dtype: np.dtype, small_batch: bool = False) -> bool:
     """Whether the compiled pooling does this case and is faster; small_batch: for such too."""
     return (
         dtype in FLOATS
@@ -194,13 +190,13 @@ def _pools(x: np.ndarray, dtype: np.dtype, small_batch: bool = False) -> bool:
     )
 
 
-def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
+def _vectors(*arrays: Array) -> list[Array] | None:
     """The arrays as vectors for the compiled loops, or None for what NumPy does as well."""
     covered = arrays[0].dtype in FLOATS and all(x.flags.writeable for x in arrays)
     return as_vectors(*arrays) if covered else None
 
 
-def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> None:
+def _share_vectors(kernel: Callable[..., None], vectors: list[Array]) -> None:
     """Run a kernel on pieces of the vectors, one for each thread if they are long."""
 
     def work(team: Any, part: int, first: int, last: int) -> None:

@@ -51,14 +51,14 @@ def vector_code(length):
         @functools.wraps(write)
         def code(typing, *kinds):
             first = next(kind for kind in kinds if isinstance(kind, types.Array))
-            kinds = [types.intp if isinstance(kind, types.Integer) else kind for kind in kinds]
 
             def emit(context, builder, signature, args):
                 e = Emitter(context, builder, first.dtype, length)
                 write(e, *(e.address(*pair) for pair in zip(signature.args, args)))
                 return context.get_dummy_value()
 
-            return types.void(*kinds), emit
+            own = (types.intp if isinstance(kind, types.Integer) else kind for kind in kinds)
+            return types.void(*own), emit
 
         return code
 
