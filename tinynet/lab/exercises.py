@@ -7,6 +7,7 @@ loss and an optimizer's step are not kernels; they are wrapped into an operation
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tinynet import ops
 from tinynet.errors import unknown_name
 from tinynet.gradcheck import Report as GradientReport
 from tinynet.gradcheck import gradcheck
-from tinynet.lab import grid, reference
+from tinynet.lab import grid
 from tinynet.lab.adapter import in_place, written_out
 from tinynet.lab.grid import Arguments, Case
 from tinynet.nn.module import Module
@@ -28,45 +29,6 @@ from tinynet.tensor import Tensor
 
 Functions = dict[str, Callable[..., Any]]
 LR, MOMENTUM = 0.05, 0.9  # of the training runs
-NO_PADDING, ONE = grid.NONE, grid.ONE
-
-
-@dataclass(frozen=True)
-class Load:
-    """One size at which functions are timed. work: passes of the innermost loop."""
-
-    function: str
-    about: str
-    arguments: Arguments
-    work: int
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """One exercise.
-
-    functions: the names that a file must define, the main one first. cases: the grid. loads: the
-    sizes that are timed, small to large for each function. built_in: tinynet's own function for
-    a name. check: gradient checks with the submission's functions, none where there is nothing to
-    derive. in_place: puts them in place of tinynet's for a training run of a model, and gives the
-    arguments of `fit` that it takes.
-    """
-
-    name: str
-    about: str
-    functions: tuple[str, ...]
-    cases: Callable[[], Iterator[Case]]
-    loads: Callable[[], list[Load]]
-    built_in: Callable[[str], Callable[..., Any]]
-    check: Callable[[Functions], list[GradientReport]]
-    in_place: Callable[[Functions, Module], AbstractContextManager[dict[str, Any]]]
-
-
-def find(name: str) -> Exercise:
-    """The exercise of that name. Raises ValueError with the names that there are."""
-    if name not in EXERCISES:
-        raise unknown_name("exercise", name, EXERCISES)
-    return EXERCISES[name]
 
 
 # ----- gradient checks ----------------------------------------------------------------------------
@@ -174,71 +136,6 @@ class OwnSGD(SGD):
         p[...], b[...] = self.own(p.copy(), g.copy(), b.copy(), settings["lr"], MOMENTUM)
 
 
-# ----- sizes that are timed -----------------------------------------------------------------------
-
-
-def _convolution_loads(function: str) -> list[Load]:
-    loads = []
-    for about, x_shape, w_shape in (
-        ("2 images 3x10x10, 4 kernels", (2, 3, 10, 10), (4, 3, 3, 3)),
-        ("32 images 16x8x8, 32 kernels", (32, 16, 8, 8), (32, 16, 3, 3)),
-    ):
-        rng = np.random.default_rng(0)
-        x, w = (rng.standard_normal(shape).astype(np.float32) for shape in (x_shape, w_shape))
-        dy = rng.standard_normal((x_shape[0], w_shape[0], *x_shape[2:])).astype(np.float32)
-        given: dict[str, Arguments] = {
-            "conv2d": {"x": x, "w": w, "b": np.zeros(w_shape[0], np.float32)},
-            "conv2d_dx": {"dy": dy, "w": w, "size": x_shape[2:]},
-            "conv2d_dw": {"dy": dy, "x": x, "kernel": (3, 3)},
-        }
-        settings = {"stride": (1, 1), "padding": ONE, "dilation": (1, 1), "groups": 1}
-        work = dy.size * w[0].size
-        loads.append(Load(function, about, given[function] | settings, work))
-    return loads
-
-
-def _pool_loads(function: str) -> list[Load]:
-    loads = []
-    for shape in ((2, 3, 12, 12), (32, 32, 8, 8)):
-        x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        window = (2, 2), (2, 2), NO_PADDING, (1, 1)
-        settings = dict(zip(("kernel", "stride", "padding", "dilation"), window))
-        y = reference.max_pool2d(x, *window)
-        gradient = {"dy": y, "x": x, "y": y} if function == "max_pool2d_dx" else {"x": x}
-        about = f"{shape[0]} images {'x'.join(map(str, shape[1:]))}, windows 2x2"
-        loads.append(Load(function, about, gradient | settings, x.size))
-    return loads
-
-
-def _relu_loads() -> list[Load]:
-    loads = []
-    for function in ("relu", "relu_dx"):
-        for size in (1000, 50_000):
-            x = np.random.default_rng(0).standard_normal(size).astype(np.float32)
-            arguments = {"x": x} if function == "relu" else {"dy": x, "y": np.maximum(x, 0)}
-            loads.append(Load(function, f"{size:,} numbers", arguments, size))
-    return loads
-
-
-def _cross_entropy_loads() -> list[Load]:
-    loads = []
-    for function in ("cross_entropy", "cross_entropy_dx"):
-        for N in (8, 256):
-            x = np.random.default_rng(0).standard_normal((N, 10)).astype(np.float32)
-            arguments = {"x": x, "target": np.arange(N) % 10}
-            loads.append(Load(function, f"{N} examples, 10 classes", arguments, 10 * N))
-    return loads
-
-
-def _step_loads() -> list[Load]:
-    loads = []
-    for size in (1000, 26_000):
-        p, g, b = np.random.default_rng(0).standard_normal((3, size)).astype(np.float32)
-        arguments = {"p": p, "g": g, "b": b, "lr": LR, "momentum": MOMENTUM}
-        loads.append(Load("sgd", f"{size:,} parameters", arguments, size))
-    return loads
-
-
 # ----- tinynet's own ------------------------------------------------------------------------------
 
 
@@ -272,6 +169,37 @@ def _built_in_step(name: str) -> Callable[..., Any]:
 
 # ----- the table ----------------------------------------------------------------------------------
 
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise.
+
+    functions: the names that a file must define, the main one first. cases: the grid, or with
+    timed=True the sizes that are timed, small to large. check: gradient checks with the
+    submission's functions, none where there is nothing to derive. built_in: tinynet's own function
+    for a name. in_place: puts the submission's in place of tinynet's for a training run of a model,
+    and gives the arguments of `fit` that it takes.
+    """
+
+    name: str
+    about: str
+    functions: tuple[str, ...]
+    cases: Callable[..., Iterator[Case]]
+    check: Callable[[Functions], list[GradientReport]]
+    built_in: Callable[[str], Callable[..., Any]] = _kernel
+    in_place: Callable[[Functions, Module], AbstractContextManager[dict[str, Any]]] = _as_kernels
+
+
+def _kernel_exercise(
+    name: str,
+    about: str,
+    cases: Callable[..., Iterator[Case]],
+    check: Callable[[Functions], list[GradientReport]],
+) -> Exercise:
+    """The exercise of one function, whose cases are among those of several."""
+    return Exercise(name, about, (name,), functools.partial(cases, name), check)
+
+
 EXERCISES = {
     exercise.name: exercise
     for exercise in (
@@ -280,19 +208,15 @@ EXERCISES = {
             "the rectified linear unit and its gradient",
             ("relu", "relu_dx"),
             grid.relus,
-            _relu_loads,
-            _kernel,
             _check_relu,
-            _as_kernels,
         ),
         Exercise(
             "sgd",
             "one step of stochastic gradient descent with momentum",
             ("sgd",),
             grid.steps,
-            _step_loads,
-            _built_in_step,
             lambda functions: [],
+            _built_in_step,
             _as_optimizer,
         ),
         Exercise(
@@ -300,61 +224,44 @@ EXERCISES = {
             "the loss of a classifier, from its scores, and its gradient",
             ("cross_entropy", "cross_entropy_dx"),
             grid.cross_entropies,
-            _cross_entropy_loads,
-            _built_in_loss,
             _check_cross_entropy,
+            _built_in_loss,
             _as_loss,
         ),
-        Exercise(
-            "max_pool2d",
-            "the largest element of each window",
-            ("max_pool2d",),
-            lambda: grid.pools("max_pool2d"),
-            lambda: _pool_loads("max_pool2d"),
-            _kernel,
-            _check_pool,
-            _as_kernels,
+        _kernel_exercise(
+            "max_pool2d", "the largest element of each window", grid.pools, _check_pool
         ),
-        Exercise(
+        _kernel_exercise(
             "max_pool2d_dx",
             "max-pooling's gradient: dy goes to the winner of each window",
-            ("max_pool2d_dx",),
-            lambda: grid.pools("max_pool2d_dx"),
-            lambda: _pool_loads("max_pool2d_dx"),
-            _kernel,
+            grid.pools,
             _check_pool,
-            _as_kernels,
         ),
-        Exercise(
+        _kernel_exercise(
             "conv2d",
             "the convolution: a kernel slides over the image",
-            ("conv2d",),
-            lambda: grid.convolutions("conv2d"),
-            lambda: _convolution_loads("conv2d"),
-            _kernel,
+            grid.convolutions,
             _check_convolution(0, 1, 2),
-            _as_kernels,
         ),
-        Exercise(
+        _kernel_exercise(
             "conv2d_dw",
             "the convolution's gradient of the weight",
-            ("conv2d_dw",),
-            lambda: grid.convolutions("conv2d_dw"),
-            lambda: _convolution_loads("conv2d_dw"),
-            _kernel,
+            grid.convolutions,
             _check_convolution(1),
-            _as_kernels,
         ),
-        Exercise(
+        _kernel_exercise(
             "conv2d_dx",
             "the convolution's gradient of the input",
-            ("conv2d_dx",),
-            lambda: grid.convolutions("conv2d_dx"),
-            lambda: _convolution_loads("conv2d_dx"),
-            _kernel,
+            grid.convolutions,
             _check_convolution(0),
-            _as_kernels,
         ),
     )
 }
 """The exercises by name, from the easiest to the hardest."""
+
+
+def find(name: str) -> Exercise:
+    """The exercise of that name. Raises ValueError with the names that there are."""
+    if name not in EXERCISES:
+        raise unknown_name("exercise", name, EXERCISES)
+    return EXERCISES[name]

@@ -1,6 +1,7 @@
-"""The cases an exercise is held against: small, from the simplest to all at once.
+"""The calls of an exercise: the cases it is held against, and the sizes at which it is timed.
 
-The values are small integers, so that a case that fails can be followed by hand.
+The cases are small, from the simplest to all at once. The values are small integers, so that a case
+that fails can be followed by hand.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ Arguments = dict[str, Any]
 
 @dataclass
 class Case:
-    """One call: the function's name, what is new about it, and its arguments by name."""
+    """One call: the function's name, what is new about it, and its arguments by name.
+
+    work: passes of the innermost loop, where it is to be timed.
+    """
 
     function: str
     about: str
     arguments: Arguments
+    work: int = 0
 
 
 # ----- convolution --------------------------------------------------------------------------------
@@ -71,18 +76,29 @@ CONVOLUTIONS = [
     Convolution("the batch last in memory", (2, 2, 4, 4), (2, 2, 3, 3), batch_last=True),
 ]
 
+TIMED_CONVOLUTIONS = [
+    Convolution(
+        "2 images 3x10x10, 4 kernels", (2, 3, 10, 10), (4, 3, 3, 3), padding=ONE, bias=True,
+        dtype="float32",
+    ),
+    Convolution(
+        "32 images 16x8x8, 32 kernels", (32, 16, 8, 8), (32, 16, 3, 3), padding=ONE, bias=True,
+        dtype="float32",
+    ),
+]  # fmt: skip
 
-def convolutions(function: str) -> Iterator[Case]:
-    """Cases of `conv2d`, `conv2d_dx` or `conv2d_dw`."""
+
+def convolutions(function: str, timed: bool = False) -> Iterator[Case]:
+    """Cases of `conv2d`, `conv2d_dx` or `conv2d_dw`; the sizes that are timed if `timed`."""
     rng = np.random.default_rng(0)
-    for s in CONVOLUTIONS:
+    for s in TIMED_CONVOLUTIONS if timed else CONVOLUTIONS:
         if s.bias and s.about == "a bias" and function != "conv2d":
             continue  # the gradients of x and w do not see it
         x, w = (integers(rng, shape, s.dtype) for shape in (s.x, s.w))
         case = s.stride, s.padding, s.dilation, s.groups
         settings = dict(zip(("stride", "padding", "dilation", "groups"), case))
-        y = reference.conv2d(x, w, None, *case)
-        dy = integers(rng, y.shape, s.dtype)
+        size = reference.output_size(x, s.w[2:], *case[:3])
+        dy = integers(rng, (s.x[0], s.w[0], *size), s.dtype)
         if s.batch_last:
             x, dy = stored_batch_last(x), stored_batch_last(dy)
         arguments: dict[str, Arguments] = {
@@ -94,7 +110,7 @@ def convolutions(function: str) -> Iterator[Case]:
             "conv2d_dx": {"dy": dy, "w": w, "size": s.x[2:]},
             "conv2d_dw": {"dy": dy, "x": x, "kernel": s.w[2:]},
         }
-        yield Case(function, s.about, arguments[function] | settings)
+        yield Case(function, s.about, arguments[function] | settings, dy.size * w[0].size)
 
 
 # ----- pooling ------------------------------------------------------------------------------------
@@ -133,11 +149,16 @@ POOLS = [
     Pool("the batch last in memory", (2, 2, 4, 4), values="ties", batch_last=True),
 ]
 
+TIMED_POOLS = [
+    Pool("2 images 3x12x12, windows 2x2", (2, 3, 12, 12), dtype="float32"),
+    Pool("32 images 32x8x8, windows 2x2", (32, 32, 8, 8), dtype="float32"),
+]
 
-def pools(function: str) -> Iterator[Case]:
-    """Cases of `max_pool2d` or `max_pool2d_dx`."""
+
+def pools(function: str, timed: bool = False) -> Iterator[Case]:
+    """Cases of `max_pool2d` or `max_pool2d_dx`; the sizes that are timed if `timed`."""
     rng = np.random.default_rng(0)
-    for s in POOLS:
+    for s in TIMED_POOLS if timed else POOLS:
         if s.values == "ties":
             x = rng.integers(0, 2, s.x).astype(s.dtype)
         else:
@@ -150,7 +171,7 @@ def pools(function: str) -> Iterator[Case]:
         if s.batch_last:
             x, dy = stored_batch_last(x), stored_batch_last(dy)
         gradient = {"dy": dy, "x": x, "y": y} if function == "max_pool2d_dx" else {"x": x}
-        yield Case(function, s.about, gradient | settings)
+        yield Case(function, s.about, gradient | settings, x.size)
 
 
 # ----- elementwise, loss, step --------------------------------------------------------------------
@@ -161,50 +182,67 @@ SHAPES = [
     ("images", (2, 2, 3, 3), "float64"),
     ("float32", (3, 4), "float32"),
 ]
+TIMED_SHAPES = [("1,000 numbers", (1000,), "float32"), ("50,000 numbers", (50_000,), "float32")]
 
 
-def relus() -> Iterator[Case]:
-    """Cases of `relu` and `relu_dx`; about every fifth number is 0, the kink."""
+def relus(timed: bool = False) -> Iterator[Case]:
+    """Cases of `relu` and `relu_dx`; about every seventh number is 0, the kink."""
     rng = np.random.default_rng(0)
-    for about, shape, dtype in SHAPES:
+    for about, shape, dtype in TIMED_SHAPES if timed else SHAPES:
         x = integers(rng, shape, dtype, zeros=True)
-        yield Case("relu", about, {"x": x})
+        yield Case("relu", about, {"x": x}, x.size)
         dy = integers(rng, shape, dtype)
-        yield Case("relu_dx", about, {"dy": dy, "y": reference.relu(x)})
-    images = integers(rng, (2, 2, 3, 3), "float64", zeros=True)
-    yield Case("relu", "the batch last in memory", {"x": stored_batch_last(images)})
+        yield Case("relu_dx", about, {"dy": dy, "y": reference.relu(x)}, x.size)
+    if not timed:
+        images = integers(rng, (2, 2, 3, 3), "float64", zeros=True)
+        yield Case("relu", "the batch last in memory", {"x": stored_batch_last(images)})
 
 
-def cross_entropies() -> Iterator[Case]:
-    """Cases of `cross_entropy` and `cross_entropy_dx`."""
+SCORES = [
+    ("one example, two classes", (1, 2), 1, "float64"),
+    ("one example, five classes", (1, 5), 1, "float64"),
+    ("four examples", (4, 3), 1, "float64"),
+    ("as many examples as classes", (3, 3), 1, "float64"),
+    ("scores in the hundreds, whose e^x is infinite", (3, 4), 300, "float64"),
+    ("float32", (4, 10), 1, "float32"),
+]
+TIMED_SCORES = [
+    ("8 examples, 10 classes", (8, 10), 1, "float32"),
+    ("256 examples, 10 classes", (256, 10), 1, "float32"),
+]
+
+
+def cross_entropies(timed: bool = False) -> Iterator[Case]:
+    """Cases of `cross_entropy` and `cross_entropy_dx`; the sizes that are timed if `timed`."""
     rng = np.random.default_rng(0)
-    for about, shape, scale, dtype in [
-        ("one example, two classes", (1, 2), 1, "float64"),
-        ("one example, five classes", (1, 5), 1, "float64"),
-        ("four examples", (4, 3), 1, "float64"),
-        ("as many examples as classes", (3, 3), 1, "float64"),
-        ("scores in the hundreds, whose e^x is infinite", (3, 4), 300, "float64"),
-        ("float32", (4, 10), 1, "float32"),
-    ]:
+    for about, shape, scale, dtype in TIMED_SCORES if timed else SCORES:
         x = integers(rng, shape, dtype) * scale
         for function in ("cross_entropy", "cross_entropy_dx"):
-            yield Case(function, about, {"x": x, "target": rng.integers(0, shape[1], shape[0])})
+            target = rng.integers(0, shape[1], shape[0])
+            yield Case(function, about, {"x": x, "target": target}, x.size)
 
 
-def steps() -> Iterator[Case]:
-    """Cases of `sgd`."""
+STEPS = [
+    ("no momentum", (3,), 0.0, True, "float64"),
+    ("the first step with momentum: b is 0", (3,), 0.5, True, "float64"),
+    ("a later step", (3,), 0.5, False, "float64"),
+    ("a matrix", (2, 3), 0.75, False, "float64"),
+    ("a convolution's weight", (2, 2, 3, 3), 0.5, False, "float64"),
+    ("float32", (3,), 0.5, False, "float32"),
+]
+TIMED_STEPS = [
+    ("1,000 parameters", (1000,), 0.5, False, "float32"),
+    ("26,000 parameters", (26_000,), 0.5, False, "float32"),
+]
+
+
+def steps(timed: bool = False) -> Iterator[Case]:
+    """Cases of `sgd`; the sizes that are timed if `timed`."""
     rng = np.random.default_rng(0)
-    for about, shape, momentum, first, dtype in [
-        ("no momentum", (3,), 0.0, True, "float64"),
-        ("the first step with momentum: b is 0", (3,), 0.5, True, "float64"),
-        ("a later step", (3,), 0.5, False, "float64"),
-        ("a matrix", (2, 3), 0.75, False, "float64"),
-        ("a convolution's weight", (2, 2, 3, 3), 0.5, False, "float64"),
-        ("float32", (3,), 0.5, False, "float32"),
-    ]:
+    for about, shape, momentum, first, dtype in TIMED_STEPS if timed else STEPS:
         p, g, b = (integers(rng, shape, dtype) for _ in range(3))
         b *= not first
-        yield Case("sgd", about, {"p": p, "g": g, "b": b, "lr": 0.25, "momentum": momentum})
+        yield Case("sgd", about, {"p": p, "g": g, "b": b, "lr": 0.25, "momentum": momentum}, p.size)
 
 
 def integers(

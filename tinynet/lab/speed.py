@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinynet.lab import reference
-from tinynet.lab.exercises import Exercise, Functions, Load
+from tinynet.lab.exercises import Exercise, Functions
+from tinynet.lab.grid import Case
 
 ENOUGH = 0.1  # seconds that a function is called again and again, to find its best
 TOO_LONG = 2.0  # seconds above which one call is not waited for, but estimated
@@ -39,8 +40,8 @@ class Timing:
 def time_all(exercise: Exercise, functions: Functions) -> list[Timing]:
     """The timings of every size, for each function from small to large."""
     timings: list[Timing] = []
-    last: dict[str, tuple[Load, Timing]] = {}
-    for load in exercise.loads():
+    last: dict[str, tuple[Case, Timing]] = {}
+    for load in sorted(exercise.cases(timed=True), key=lambda load: load.function):
         per_unit: tuple[float | None, float | None] = (None, None)
         if load.function in last:
             smaller, timing = last[load.function]
@@ -56,7 +57,7 @@ def time_all(exercise: Exercise, functions: Functions) -> list[Timing]:
 
 
 def _seconds(
-    function: Callable[..., Any], load: Load, per_unit: float | None, by_name: bool = False
+    function: Callable[..., Any], load: Case, per_unit: float | None, by_name: bool = False
 ) -> tuple[float, bool]:
     """Seconds of the best call, and whether they are an estimate from the time per unit of work."""
     if per_unit is not None and per_unit * load.work > TOO_LONG:
