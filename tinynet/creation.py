@@ -241,7 +241,7 @@ def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
 ) -> Tensor:
-    """`num_samples` places for each row of weights, each with a chance in proportion to its weight."""
+    """`num_samples` places for each row of weights; the chance of each is in proportion to them."""
     weights = as_array(input).astype(np.float64)
     rng = default_rng(generator)
     rows = [

@@ -309,8 +309,11 @@ class Tensor(Variable):
             return ops.astype(self, target)
         return autograd.wrap(self.array.astype(target))
 
-    def to(self, *args: Any, dtype: DTypeLike | None = None, device: Any = None,
-           non_blocking: bool = False, copy: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
+    def to(
+        self, *args: Any, dtype: DTypeLike | None = None, device: Any = None,
+        non_blocking: builtins.bool = False, copy: builtins.bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:  # fmt: skip
         """The tensor in another dtype or, where that is the CPU, on another device.
 
         `to("cpu")`, `to(tinynet.float64)`, `to("cpu", tinynet.float64)` or `to(other)`, whose dtype
@@ -439,7 +442,9 @@ class Tensor(Variable):
     def __dlpack_device__(self) -> Any:
         return self.array.__dlpack_device__()
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: builtins.bool | None = None
+    ) -> np.ndarray:
         return np.array(self.array, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
@@ -493,7 +498,7 @@ class Tensor(Variable):
         self._check_no_graph()
         return super().__reduce_ex__(protocol)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+    def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
         self._check_no_graph()
         copy = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
@@ -653,7 +658,7 @@ class Tensor(Variable):
                     "gradient needs it unchanged. Write `x = x * ...` in place of `x *= ...`."
                 )
 
-    # ----- methods that are functions of `tinynet` too; each is described where it is written -------
+    # ----- methods that are functions of `tinynet` too, each described where it is written ------
 
     add = pointwise.add
     sub = pointwise.sub
@@ -867,29 +872,40 @@ class Tensor(Variable):
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """The element itself where `condition` holds, else that of `other`."""
-        return pointwise.where(condition, self, other)
+        chosen: Tensor = pointwise.where(condition, self, other)
+        return chosen
 
-    # ----- their forms that overwrite the tensor ----------------------------------------------------
+    # ----- their forms that overwrite the tensor ----------------------------------------------
 
-    add_, sub_, mul_, div_ = map(
-        _overwriting, (pointwise.add, pointwise.sub, pointwise.mul, pointwise.div)
-    )
-    pow_, clamp_, neg_, abs_ = map(_overwriting, (pointwise.pow, pointwise.clamp, ops.neg, ops.abs))
+    add_ = _overwriting(pointwise.add)
+    sub_ = _overwriting(pointwise.sub)
+    mul_ = _overwriting(pointwise.mul)
+    div_ = _overwriting(pointwise.div)
+    pow_ = _overwriting(pointwise.pow)
+    clamp_ = _overwriting(pointwise.clamp)
+    neg_ = _overwriting(ops.neg)
+    abs_ = _overwriting(ops.abs)
     clip_ = clamp_
-    exp_, log_, sqrt_, tanh_ = map(_overwriting, (ops.exp, ops.log, ops.sqrt, ops.tanh))
-    sigmoid_, relu_, floor_, round_ = map(
-        _overwriting, (ops.sigmoid, ops.relu, ops.floor, ops.round)
-    )
-    reciprocal_, rsqrt_, square_, lerp_ = map(
-        _overwriting, (ops.reciprocal, ops.rsqrt, pointwise.square, pointwise.lerp)
-    )
-    addcmul_, addcdiv_, masked_fill_ = map(
-        _overwriting, (pointwise.addcmul, pointwise.addcdiv, indexing.masked_fill)
-    )
-    scatter_, scatter_add_, index_add_ = map(
-        _overwriting, (indexing.scatter, indexing.scatter_add, indexing.index_add)
-    )
-    index_fill_, index_copy_ = map(_overwriting, (indexing.index_fill, indexing.index_copy))
+    exp_ = _overwriting(ops.exp)
+    log_ = _overwriting(ops.log)
+    sqrt_ = _overwriting(ops.sqrt)
+    tanh_ = _overwriting(ops.tanh)
+    sigmoid_ = _overwriting(ops.sigmoid)
+    relu_ = _overwriting(ops.relu)
+    floor_ = _overwriting(ops.floor)
+    round_ = _overwriting(ops.round)
+    reciprocal_ = _overwriting(ops.reciprocal)
+    rsqrt_ = _overwriting(ops.rsqrt)
+    square_ = _overwriting(pointwise.square)
+    lerp_ = _overwriting(pointwise.lerp)
+    addcmul_ = _overwriting(pointwise.addcmul)
+    addcdiv_ = _overwriting(pointwise.addcdiv)
+    masked_fill_ = _overwriting(indexing.masked_fill)
+    scatter_ = _overwriting(indexing.scatter)
+    scatter_add_ = _overwriting(indexing.scatter_add)
+    index_add_ = _overwriting(indexing.index_add)
+    index_fill_ = _overwriting(indexing.index_fill)
+    index_copy_ = _overwriting(indexing.index_copy)
 
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, _arrays(index))

@@ -42,7 +42,7 @@ def _check_range(name: str, index: np.ndarray, size: int, dim: int) -> None:
     wrong = index[(index < 0) | (index >= size)]
     if wrong.size:
         raise IndexError(
-            f"{name}: index {wrong.flat[0]} is out of range along axis {dim}, whose size is {size}; "
+            f"{name}: index {wrong.flat[0]} is out of range along axis {dim} of size {size}; "
             f"places go from 0 to {size - 1}"
         )
 

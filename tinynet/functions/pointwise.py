@@ -245,7 +245,7 @@ def nan_to_num(
 
 
 def where(condition: Data, input: Data = None, other: Data = None) -> Any:
-    """input where the bool tensor `condition` holds, else other; alone, `nonzero(as_tuple=True)`."""
+    """input where `condition` holds, else other; without the two, `nonzero(as_tuple=True)`."""
     if input is None and other is None:
         return tuple(wrap(places) for places in np.nonzero(array_of(condition)))
     return ops.where(condition, *meet(input, other))

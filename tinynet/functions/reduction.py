@@ -68,8 +68,8 @@ def prod(
     keepdims: bool = False, dtype: DTypeLike | None = None,
 ) -> Tensor:  # fmt: skip
     """Product over `dim` (all axes if None)."""
-    dim = all_dims("prod", input, given(dim, axis))
-    return ops.prod(_as(input, dtype), dim, keepdim or keepdims)
+    dims = all_dims("prod", input, given(dim, axis))
+    return ops.prod(_as(input, dtype), dims, keepdim or keepdims)
 
 
 def nansum(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -86,8 +86,8 @@ def var(
     correction: 1 if it is not given, as in PyTorch (unbiased=False makes it 0). Called in NumPy's
     way, with `axis=` or as np.var, it is NumPy's `ddof`, 0.
     """
-    return ops.var(input, *_spread_settings("var", input, dim, unbiased, correction, axis, ddof),
-                   keepdim or keepdims)  # fmt: skip
+    dims, taken = _spread_settings("var", input, dim, unbiased, correction, axis, ddof)
+    return ops.var(input, dims, taken, keepdim or keepdims)
 
 
 def std(
@@ -95,13 +95,13 @@ def std(
     correction: float | None = None, axis: Dim = None, keepdims: bool = False, ddof: int = 0,
 ) -> Tensor:  # fmt: skip
     """Standard deviation over `dim`: the square root of `var` with the same arguments."""
-    return ops.std(input, *_spread_settings("std", input, dim, unbiased, correction, axis, ddof),
-                   keepdim or keepdims)  # fmt: skip
+    dims, taken = _spread_settings("std", input, dim, unbiased, correction, axis, ddof)
+    return ops.std(input, dims, taken, keepdim or keepdims)
 
 
 def _spread_settings(
     name: str, input: Data, dim: Any, unbiased: Any, correction: Any, axis: Any, ddof: int
-) -> tuple[tuple[int, ...] | None, float]:
+) -> tuple[tuple[int, ...] | None, Any]:
     """The axes of var or std, and what is taken off n."""
     if isinstance(dim, bool):  # var(unbiased)
         dim, unbiased = None, dim
@@ -441,7 +441,7 @@ def unique(
 ) -> Any:  # fmt: skip
     """The different elements (or slices along `dim`) in order; on request the place of each input
     among them and how often each stands there."""
-    results = np.unique(
+    results: Any = np.unique(  # type: ignore[call-overload]
         array_of(input), return_inverse=return_inverse, return_counts=return_counts, axis=dim
     )
     if not isinstance(results, tuple):

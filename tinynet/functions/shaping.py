@@ -232,7 +232,7 @@ def tensor_split(input: Data, indices_or_sections: Any, dim: int = 0) -> tuple[T
     """Cut along an axis into n pieces of nearly equal size, or before each index of a list."""
     dim = one_dim("tensor_split", input, dim)
     size = input.shape[dim] if input.shape else 0
-    cuts = array_of(indices_or_sections)
+    cuts: Any = array_of(indices_or_sections)
     if cuts.ndim == 0:
         sections = int(cuts)
         if sections < 1:

@@ -19,24 +19,25 @@ The weights are beside it in the checkpoint.
 
 from __future__ import annotations
 
+import os
 import random
 from array import array
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tinynet.errors import CheckpointError
 from tinynet.nn.modes import asleep
 from tinynet.random import default_rng
+from tinynet.training.checkpoint import Checkpoint, save
+from tinynet.training.divergence import check_weights, naming_divergence
 from tinynet.training.environment import environment
 from tinynet.training.history import from_columns, to_columns
 from tinynet.training.loop import EpochSoFar
+from tinynet.training.run import Callback, Run
 from tinynet.training.setup import BATCH
-
-if TYPE_CHECKING:
-    from tinynet.training.callbacks import Callback, Run
-    from tinynet.training.checkpoint import Checkpoint
 
 
 def capture(run: Run) -> dict[str, Any]:
@@ -191,6 +192,23 @@ def _load_callbacks(callbacks: list[Callback], saved: list[Any]) -> None:
         if found is not None:
             left.remove(found)
             callback.load_state_dict(found[1])
+
+
+def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = None) -> None:
+    """Write the checkpoint of a run as it stands, with all that it needs to go on.
+
+    chosen_by: the quantity by which this is the best epoch.
+
+    Raises DivergenceError, and writes nothing, if a weight is not finite.
+    """
+    with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
+        check_weights(run.model)
+    try:
+        save(run.model, path, run=capture(run), chosen_by=chosen_by, **run.about)
+    except OSError as error:
+        kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
+        raise type(error)(error.errno, f"{error.strerror}{kept}") from error
+    run.saved = Path(path)
 
 
 # ----- loaders --------------------------------------------------------------------------------
