@@ -129,11 +129,18 @@ def differentiable(function: Callable[P, tuple[Array, ...]], /) -> Callable[P, T
 
 @overload
 def differentiable(
-    *, view: bool = ...
+    *, view: bool = ..., kinks: Any = ..., smooth: bool = ..., rule: str = ...
 ) -> Callable[[Callable[P, tuple[Array, ...]]], Callable[P, Tensor]]: ...
 
 
-def differentiable(function: Any = None, *, view: bool = False) -> Any:
+def differentiable(
+    function: Any = None,
+    *,
+    view: bool = False,
+    kinks: Any = None,
+    smooth: bool = False,
+    rule: str = "",
+) -> Any:
     """Turn a function on arrays into a differentiable operation on tensors.
 
     `function(x, w, ..., settings)` gets ndarrays in place of tensors and returns
@@ -146,6 +153,9 @@ def differentiable(function: Any = None, *, view: bool = False) -> Any:
 
     view: the output may share memory with the first input (reshape, transpose, ...). Whether it
     does is looked at each time, and a tensor that does is not changed in place.
+    What the operation is known for, it carries as attributes. kinks: where it has no derivative,
+    see `tinynet/ops/kinks.py`. smooth: given complex numbers, the body computes the analytic
+    continuation. rule: formula and derivative in one line.
 
     >>> import numpy as np, tinynet
     >>> @tinynet.differentiable
@@ -156,9 +166,13 @@ def differentiable(function: Any = None, *, view: bool = False) -> Any:
     >>> t.grad
     Tensor([ 2., -6.])
     """
-    if function is None:
-        return lambda function: _operation(function, view)
-    return _operation(function, view)
+
+    def decorated(body: Callable[..., Any]) -> Any:
+        operation: Any = _operation(body, view)
+        operation.kinks, operation.smooth, operation.rule = kinks, smooth, rule
+        return operation
+
+    return decorated if function is None else decorated(function)
 
 
 def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:

@@ -62,9 +62,10 @@ class use_rng(Scope):  # noqa: N801 (written like a function)
     def again(self) -> use_rng:
         return use_rng(self._rng)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> np.random.Generator:
         self._before.append(_state.generator)
         _state.generator = self._rng
+        return self._rng
 
     def __exit__(self, *error: object) -> None:
         _state.generator = self._before.pop()

@@ -21,7 +21,7 @@ the difference of the points as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,8 @@ WIDE_STEPS = (1e-1, 3e-2, 1e-2, *STEPS)
 ROUNDING = 4.0  # how many times eps |u y| the rounding of a sum may be
 KNOWN_WELL = 1e-8  # a slope is known well when its uncertainty is this share of its size
 TOO_COARSE = 0.1  # and cannot be judged when it is this share
+FULL_CHECK_LIMIT = 32  # inputs with more elements are moved along directions
+DIRECTIONS = 2
 
 
 class Outcome(NamedTuple):
@@ -159,6 +161,29 @@ class Limits(NamedTuple):
     def allowed(self, slope: Slope) -> float:
         size = max(abs(slope.analytic), abs(slope.numeric))
         return (slope.uncertainty if self.atol is None else self.atol) + self.rtol * size
+
+
+def directions(x: np.ndarray, mode: str, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The directions to try: every element by itself, or all of them at random.
+
+    Where x has equal elements, another direction moves equal ones equally: it keeps their ties,
+    and so shows a gradient that counts tied elements twice.
+    """
+    scale = np.maximum(1.0, np.abs(x))
+    if mode == "elements" or (mode == "auto" and x.size <= FULL_CHECK_LIMIT):
+        for i in range(x.size):
+            v = np.zeros(x.size)
+            v[i] = scale.flat[i]
+            yield v.reshape(x.shape)
+    else:
+        for _ in range(DIRECTIONS):
+            v = rng.standard_normal(x.shape) * scale
+            yield v / max(1.0, np.sqrt(x.size) / 4)
+    if 1 < x.size <= 100_000:
+        values, group = np.unique(x, return_inverse=True)
+        if len(values) < x.size:
+            v = rng.standard_normal(len(values))[group.reshape(x.shape)]
+            yield v / max(1.0, np.sqrt(x.size) / 4)
 
 
 def judge(base: Base, v: np.ndarray, limits: Limits) -> Verdict:

@@ -13,8 +13,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tinynet.gradcheck import kinks, sanity
@@ -26,6 +24,7 @@ from tinynet.gradcheck.differences import (
     Limits,
     Outcome,
     Verdict,
+    directions,
     judge,
     measure,
     roundings,
@@ -37,8 +36,6 @@ from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import record
 
-FULL_CHECK_LIMIT = 32  # inputs with more elements are moved along directions
-DIRECTIONS = 2
 TOO_MANY_KINKS = 0.1  # the share of the numbers on kinks from which other points are tried
 
 
@@ -266,29 +263,6 @@ class _Comparison:
             )
 
 
-def directions(x: np.ndarray, mode: str, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The directions to try: every element by itself, or all of them at random.
-
-    Where x has equal elements, another direction moves equal ones equally: it keeps their ties,
-    and so shows a gradient that counts tied elements twice.
-    """
-    scale = np.maximum(1.0, np.abs(x))
-    if mode == "elements" or (mode == "auto" and x.size <= FULL_CHECK_LIMIT):
-        for i in range(x.size):
-            v = np.zeros(x.size)
-            v[i] = scale.flat[i]
-            yield v.reshape(x.shape)
-    else:
-        for _ in range(DIRECTIONS):
-            v = rng.standard_normal(x.shape) * scale
-            yield v / max(1.0, np.sqrt(x.size) / 4)
-    if 1 < x.size <= 100_000:
-        values, group = np.unique(x, return_inverse=True)
-        if len(values) < x.size:
-            v = rng.standard_normal(len(values))[group.reshape(x.shape)]
-            yield v / max(1.0, np.sqrt(x.size) / 4)
-
-
 def _visit(subject: Subject, values: dict[str, np.ndarray]) -> bool:
     """Run the function at other values; whether it can be computed there."""
     try:
@@ -360,11 +334,7 @@ def _tell_kinks(report: Report, name: str, verdicts: list[Verdict], first: Outco
     if not on_kink:
         return
     ops = sorted(set().union(*(verdict.slope.crossed for verdict in on_kink)))
-    ties = {op: sum(b.ties for b in first.branches if b.op == op) for op in ops}
-    what = "; ".join(
-        f"{kinks.rule(op)}" + (f" (so for {ties[op]} values here)" if ties.get(op) else "")
-        for op in ops
-    )
+    what = kinks.rules(ops, first.branches)
     report.notes.append(
         f"{name} sits on a kink in {len(on_kink)} of {len(verdicts)} numbers; there the gradient "
         "was held against the slopes from either side" + (f". {what}" if what else "")

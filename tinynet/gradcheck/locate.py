@@ -26,6 +26,7 @@ from tinynet.gradcheck.differences import (
     Verdict,
     base_of,
     by_element,
+    directions,
     judge,
 )
 from tinynet.gradcheck.fault import Fault
@@ -42,8 +43,6 @@ from tinynet.gradcheck.trace import (
     record,
     walk_back,
 )
-
-TRIES = 3  # random directions for each argument of an operation
 
 
 class Search:
@@ -227,8 +226,6 @@ class Search:
 
     def _wrong(self, base: Base) -> Verdict | None:
         """The verdict along the first direction that disagrees."""
-        from tinynet.gradcheck.engine import directions
-
         for v in directions(base.x, "directions" if base.x.size > 4 else "elements", self.rng):
             verdict = judge(base, v, self.limits)
             if verdict.kind in ("wrong", "outside"):

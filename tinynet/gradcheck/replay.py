@@ -31,11 +31,6 @@ LARGE = 1500  # elements of an argument above which a smaller case is looked for
 JACOBIAN = 4_000_000  # and elements of its Jacobian
 COMPLEX_STEP = 1e-30
 FLOAT32 = 1e-4  # how far a gradient in float32 may be off, relative to the largest number in it
-SMOOTH = {
-    "add", "sub", "mul", "div", "neg", "exp", "log", "sqrt", "tanh", "sigmoid", "silu", "pow",
-    "sum", "mean", "matmul", "linear", "cumsum",
-}  # fmt: skip
-"""Operations whose bodies compute the analytic continuation when given complex numbers."""
 
 
 class NotRepeatableError(Exception):
@@ -83,8 +78,9 @@ class Replay:
         def f(x: np.ndarray) -> Outcome:
             args = (*call.args[:place], x, *call.args[place + 1 :])
             y = call.body(*args, **_fresh(call.settings))[0]
-            branch = kinks.branch(call.op, call.names, args, call.settings)
-            return Outcome(np.asarray(y, np.float64), [] if branch is None else [branch])
+            carried = call.operation.kinks
+            branches = [kinks.branch(call.op, carried, args, call.settings)] if carried else []
+            return Outcome(np.asarray(y, np.float64), branches)
 
         return f
 
@@ -101,7 +97,7 @@ class Replay:
     def elements(self, place: int, base: Base, step: float) -> Elements:
         """The numeric gradient by elements: by complex steps where they are valid."""
         found = by_element(base, step)
-        if self.call.name not in SMOOTH or not self.call.op.startswith("tinynet.ops."):
+        if not self.call.operation.smooth:
             return found
         jacobian = self._complex_steps(place)
         if jacobian is None:

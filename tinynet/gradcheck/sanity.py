@@ -29,12 +29,6 @@ from tinynet.gradcheck.trace import (
 )
 from tinynet.tensor import Tensor
 
-NORMALISED = {
-    "softmax": "the elements of a softmax add up to 1",
-    "batch_norm": "batch_norm takes the mean off, so each channel adds up to a constant",
-    "layer_norm": "layer_norm takes the mean off, so each example adds up to a constant",
-}
-
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two results are equal but for rounding; NaN equals NaN."""
@@ -188,11 +182,19 @@ def plain_sum(trace: Trace) -> bool:
     return last is not None and last.name in ("sum", "mean") and last.y.size == 1
 
 
-def _fed(subject: Subject, trace: Trace, call: Call) -> set[str]:
-    """The targets that flow into the first argument of a call."""
-    source = dict(call.sources()).get(0)
-    targets = subject.targets.items()
-    return {n for n, x in targets if source is x or source in trace.leading_to({id(x)})}
+def _constant_sum(subject: Subject, trace: Trace, zero: list[str]) -> str:
+    """The operation whose result is summed up last, if it moves with `zero` and its sum does not.
+
+    "" if there is none, or if the other targets move the sum: it is of use to check those.
+    """
+    last = next((call for call in trace.calls if call.node is trace.output.node), None)
+    if last is None or last.name not in ("sum", "mean") or len(zero) < len(subject.targets):
+        return ""
+    with subject.at({name: subject.targets[name].array * 1.01 + 1e-2 for name in zero}):
+        there = record(subject.run, subject.model).calls
+    moved = [not same(last.args[0], call.args[0]) for call in there if call.name == last.name]
+    summed = trace.by_node().get(last.tensors[0].node)
+    return summed.name if summed is not None and moved and moved[-1] else ""
 
 
 def refuse_zero(subject: Subject, trace: Trace, zero: list[str]) -> None:
@@ -201,15 +203,12 @@ def refuse_zero(subject: Subject, trace: Trace, zero: list[str]) -> None:
     zero: the targets whose slopes are 0.
     """
     names = ", ".join(zero)
-    producers = trace.by_node()
-    last = producers.get(trace.output.node)
-    into = last.tensors[0].node if last is not None and last.name in ("sum", "mean") else None
-    op = producers[into].name if into in producers else ""
-    if op in NORMALISED and _fed(subject, trace, producers[into]) <= set(zero):
+    op = _constant_sum(subject, trace, zero)
+    if op:
         raise EmptyCheckError(
-            f"gradcheck: {subject.name} sums up a {op}, and {NORMALISED[op]}, whatever {names} is: "
-            "the check would compare 0 with 0. Return the tensor before the sum; gradcheck weighs "
-            "its elements with random numbers itself."
+            f"gradcheck: {subject.name} sums up a {op}, whose elements move with {names}, but add "
+            "up to the same: the check would compare 0 with 0. Return the tensor before the sum; "
+            "gradcheck weighs its elements with random numbers itself."
         )
     if len(zero) == len(subject.targets):
         raise EmptyCheckError(

@@ -14,12 +14,10 @@ import numpy as np
 from tinynet import autograd
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import Function, Outcome
-from tinynet.gradcheck.trace import parameter_names, plain
+from tinynet.gradcheck.trace import plain
 from tinynet.nn.module import Module
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
-
-_names: dict[str, tuple[str, ...]] = {}  # of the parameters of operations that have kinks
 
 
 class Subject:
@@ -61,14 +59,9 @@ class Subject:
         branches: list[kinks.Branch] = []
 
         def observer(op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Any) -> None:
-            if op.rpartition(".")[2] not in kinks.SIGNATURES:
-                return
-            if op not in _names:
-                _names[op] = parameter_names(autograd.state.operation.forward, 99)
-            arrays = [plain(arg) for arg in args]
-            branch = kinks.branch(op, _names[op], arrays, settings)
-            if branch is not None:
-                branches.append(branch)
+            operation = autograd.state.operation
+            if operation.kinks is not None:
+                branches.append(kinks.branch(op, operation.kinks, map(plain, args), settings))
 
         with autograd.no_grad(), autograd.observe(observer):
             y = self.run()

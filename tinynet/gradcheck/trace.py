@@ -24,28 +24,29 @@ from tinynet.tensor import Tensor
 class Call:
     """One call of an operation, as it was recorded.
 
-    op: the qualified name; name: the plain one. body: the operation's function on arrays. names:
-    the names of its parameters. args, settings: what it was called with, arrays copied. tensors:
-    the tensors among the arguments, by place. pulls: by place, the backward of each input that
-    requires a gradient. y: the result, copied. saved: the arrays that the backward keeps, each
-    with a copy. layer: path and class of the layer, both empty outside a model.
+    op: the qualified name; name: the plain one. operation: what was called; body: its function on
+    arrays. names: the names of its parameters. args, settings: what it was called with, arrays
+    copied. tensors: the tensors among the arguments, by place. pulls: by place, the backward of
+    each input that requires a gradient. y: the result, copied. saved: the arrays that the backward
+    keeps, each with a copy. layer: path and class of the layer, both empty outside a model.
     """
 
     __slots__ = (
-        "args", "body", "layer", "name", "names", "node", "op", "pulls", "saved", "settings",
-        "tensors", "y",
+        "args", "body", "layer", "name", "names", "node", "op", "operation", "pulls", "saved",
+        "settings", "tensors", "y",
     )  # fmt: skip
 
     def __init__(
         self,
         op: str,
-        body: Callable[..., Any],
+        operation: Any,
         args: tuple[Any, ...],
         settings: dict[str, Any],
         output: Tensor,
         layer: tuple[str, str],
     ) -> None:
-        self.op, self.body, self.layer = op, body, layer
+        self.op, self.operation, self.layer = op, operation, layer
+        self.body = body = operation.forward
         self.name = op.rpartition(".")[2].lstrip("_")
         self.names = parameter_names(body, len(args))
         self.tensors = {i: arg for i, arg in enumerate(args) if isinstance(arg, Variable)}
@@ -98,9 +99,7 @@ def record(run: Callable[[], Any], model: Module | None = None) -> Trace:
 
     def observer(op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Tensor) -> None:
         layer = running[-1] if running else ("", "")
-        body = getattr(autograd.state.operation, "forward", None)
-        assert body is not None
-        trace.calls.append(Call(op, body, args, settings, output, layer))
+        trace.calls.append(Call(op, autograd.state.operation, args, settings, output, layer))
 
     with ExitStack() as stack:
         for path, module in model.named_modules() if model is not None else ():

@@ -6,7 +6,8 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
-from tinynet.nn.module import Module, not_a_layer
+from tinynet.nn.members import not_a_layer
+from tinynet.nn.module import Module
 from tinynet.nn.pool import fused
 
 Self = TypeVar("Self", bound="_Row")

@@ -24,18 +24,16 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinynet.errors import ShapeError, unknown_name
-from tinynet.nn import trail
+from tinynet.errors import unknown_name
+from tinynet.nn import members, trail
 from tinynet.nn.hooks import ForwardHook, PreHook, RemovableHandle
+from tinynet.nn.members import BUFFER, MODULE, PARAMETER, TRANSIENT
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.states import LoadResult, load
-from tinynet.nn.trail import here
 from tinynet.tensor import Tensor, float32, float64
 
 Self = TypeVar("Self", bound="Module")
-
-PARAMETER, BUFFER, TRANSIENT, MODULE = "parameter", "buffer", "transient buffer", "module"
 
 
 class Module:
@@ -56,31 +54,15 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a method `forward(self, x)`")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._forward_pre_hooks:
-            for pre_hook in tuple(self._forward_pre_hooks.values()):
-                changed = pre_hook(self, args)
-                if changed is not None:
-                    args = changed if isinstance(changed, tuple) else (changed,)
-        calls = here.calls
-        outermost = calls is None
-        if calls is None:
-            calls = here.calls = []
-        try:
-            y = self.forward(*args, **kwargs)
-        except (ShapeError, MemoryError) as error:
-            raise trail.located(error, self, args, calls, outermost) from error.__cause__
-        finally:
-            if outermost:
-                here.calls = None
-        if self._forward_hooks:
-            for hook in tuple(self._forward_hooks.values()):
-                changed = hook(self, args, y)
-                if changed is not None:
-                    y = changed
-        try:
-            calls.append((self, args[0].array.shape, y.array.shape))
-        except (AttributeError, IndexError):  # no tensors
-            calls.append((self, trail.shape_of(args), trail.shape_of(y)))
+        for pre_hook in tuple(self._forward_pre_hooks.values()):
+            changed = pre_hook(self, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+        y = trail.follow(self, args, kwargs)  # self.forward(*args, **kwargs)
+        for hook in tuple(self._forward_hooks.values()):
+            changed = hook(self, args, y)
+            if changed is not None:
+                y = changed
         return y
 
     def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
@@ -109,9 +91,9 @@ class Module:
         elif isinstance(value, Module):
             self._register(name, MODULE)
         elif name in self._members:
-            self._check_replacement(name, value)
+            members.check_replacement(self, name, self._members[name], value)
         elif type(value) is list:
-            self._check_list(name, value)
+            members.check_list(self, name, [item for item in value if isinstance(item, Module)])
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -121,50 +103,14 @@ class Module:
 
     def _initialised(self, record: str) -> dict[Any, Any]:
         """One of the dicts that `__init__` makes; a clear error if it never ran."""
-        if record not in self.__dict__:
-            name = type(self).__name__
-            raise RuntimeError(
-                f"{name}: call `super().__init__()` first in {name}.__init__, "
-                "before layers, parameters or hooks are set"
-            )
+        members.check_initialised(self, record)
         return self.__dict__[record]  # type: ignore[no-any-return]
 
     def _register(self, name: str, kind: str) -> None:
-        members = self._initialised("_members")
-        if name not in members:
-            if not name or "." in name:
-                raise ValueError(
-                    f"{type(self).__name__}: a {kind} cannot be named {name!r}; names are not "
-                    "empty and have no dot, which separates the parts of a path"
-                )
-            if hasattr(Module, name) or callable(getattr(type(self), name, None)):
-                raise ValueError(
-                    f"{type(self).__name__}: a {kind} cannot be named {name!r}, which is a method "
-                    f"or attribute of the class; use another name, such as '{name}_'"
-                )
-        members[name] = kind
-
-    def _check_replacement(self, name: str, value: Any) -> None:
-        kind = self._members[name]
-        if value is None or (kind in (BUFFER, TRANSIENT) and isinstance(value, Tensor)):
-            return
-        cure = {PARAMETER: "nn.Parameter(...)", MODULE: "a Module"}.get(kind, "a Tensor")
-        raise TypeError(
-            f"{type(self).__name__}.{name} is a {kind} and cannot become "
-            f"{type(value).__name__}; assign {cure} or None, or `del` it first"
-        )
-
-    def _check_list(self, name: str, value: list[Any]) -> None:
-        """A list of layers hides them: their parameters would never be trained or saved."""
-        if not any(isinstance(item, Module) for item in value):
-            return
-        known = {id(module) for module in self.modules()}
-        if any(isinstance(item, Module) and id(item) not in known for item in value):
-            raise TypeError(
-                f"{type(self).__name__}.{name} is a list of layers, whose parameters would not be "
-                f"found; write `self.{name} = nn.ModuleList([...])` (a tuple keeps them out on "
-                "purpose)"
-            )
+        known = self._initialised("_members")
+        if name not in known:
+            members.check_name(self, name, kind, Module)
+        known[name] = kind
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Set a tensor that is state but is not learned, such as a running mean.
@@ -178,18 +124,14 @@ class Module:
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Set a parameter by name; None keeps the place of one that is left out."""
-        if parameter is not None and not isinstance(parameter, Parameter):
-            raise TypeError(
-                f"{type(self).__name__}: {name!r} must be a Parameter or None, got "
-                f"{type(parameter).__name__}; write `nn.Parameter(...)`"
-            )
+        members.check_kind(self, name, parameter, Parameter)
         self._register(name, PARAMETER)
         object.__setattr__(self, name, parameter)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Set a sub-module by name, which may be a number such as "0"."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__}: {name!r} {not_a_layer(module)}")
+            raise TypeError(f"{type(self).__name__}: {name!r} {members.not_a_layer(module)}")
         self._register(name, MODULE)
         object.__setattr__(self, name, module)
 
@@ -330,20 +272,9 @@ class Module:
 
     def to(self: Self, dtype: DTypeLike) -> Self:
         """Convert all float parameters, gradients and buffers to float32 or float64, in place."""
-        try:
-            target = np.dtype(dtype)
-        except TypeError:
-            target = np.dtype(object)
-        if target not in (float32, float64):
-            raise TypeError(
-                f"{type(self).__name__}.to: dtype must be tinynet.float32 or tinynet.float64, got "
-                f"{dtype!r} (there is no device to move to: tinynet computes on the CPU)"
-            )
+        target = members.float_dtype(f"{type(self).__name__}.to", dtype)
         for tensor in itertools.chain(self.parameters(), self.buffers()):
-            if tensor.dtype.kind == "f":
-                tensor.array = tensor.array.astype(target, copy=False)
-                if tensor.grad is not None:
-                    tensor.grad.array = tensor.grad.array.astype(target, copy=False)
+            members.convert(tensor, target)
         return self
 
     def astype(self: Self, dtype: DTypeLike) -> Self:
@@ -396,14 +327,6 @@ class Module:
             return f"{type(self).__name__}({self.extra_repr()})"
         body = "\n".join([self.extra_repr(), *lines] if self.extra_repr() else lines)
         return f"{type(self).__name__}(\n  " + body.replace("\n", "\n  ") + "\n)"
-
-
-def not_a_layer(value: object) -> str:
-    """Why `value` cannot stand where a layer is expected, and the cure if it is a class."""
-    if isinstance(value, type) and issubclass(value, Module):
-        name = value.__name__
-        return f"is the class {name}, not a layer; make one: `{name}(...)`"
-    return f"must be a layer (a Module), got {type(value).__name__}"
 
 
 def _join(path: str, name: str) -> str:

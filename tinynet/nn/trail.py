@@ -50,6 +50,26 @@ def shape_of(value: Any) -> Shape:
     return None
 
 
+def follow(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`module.forward(*args, **kwargs)`, noted; an error learns on its way where it was raised."""
+    calls = here.calls
+    outermost = calls is None
+    if calls is None:
+        calls = here.calls = []
+    try:
+        y = module.forward(*args, **kwargs)
+    except (ShapeError, MemoryError) as error:
+        raise located(error, module, args, calls, outermost) from error.__cause__
+    finally:
+        if outermost:
+            here.calls = None
+    try:
+        calls.append((module, args[0].array.shape, y.array.shape))
+    except (AttributeError, IndexError):  # no tensors
+        calls.append((module, shape_of(args), shape_of(y)))
+    return y
+
+
 def located(
     error: ShapeError | MemoryError,
     module: Module,

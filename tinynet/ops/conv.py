@@ -24,7 +24,7 @@ from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
 Op = tuple[Array, ...]
 
 
-@differentiable
+@differentiable(rule="y[n,o,p,q] = b[o] + sum of w[o,c,i,j] x[n,c,p+i,q+j] over c, i, j")
 def conv2d(
     x: Array,
     w: Array,
@@ -75,7 +75,7 @@ def conv2d(
     return y, dx, *together(dw_db)
 
 
-@differentiable
+@differentiable(rule="y[n,o,p+i,q+j] += x[n,c,p,q] w[c,o,i,j]")
 def conv_transpose2d(
     x: Array,
     w: Array,

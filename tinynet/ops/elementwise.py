@@ -16,6 +16,7 @@ from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.ops.checks import one_of
 from tinynet.ops.erf import erf
+from tinynet.ops.kinks import choice, signs
 from tinynet.ops.underflow import may_underflow
 
 if TYPE_CHECKING:
@@ -25,19 +26,19 @@ Op = tuple[Array, ...]
 GELU_FORMS = ("none", "tanh")
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = x + z, dy/dx = 1")
 def add(x: Array, y: Array) -> Op:
     """Sum, z = x + y. Gradients: dx = dz, dy = dz. Keeps nothing."""
     return x + y, lambda dz: dz, lambda dz: dz
 
 
-@differentiable
+@differentiable(smooth=True, rule="z = x - y, dz/dx = 1, dz/dy = -1")
 def sub(x: Array, y: Array) -> Op:
     """Difference, z = x - y. Gradients: dx = dz, dy = -dz. Keeps nothing."""
     return x - y, lambda dz: dz, lambda dz: -dz
 
 
-@differentiable
+@differentiable(smooth=True, rule="z = x y, dz/dx = y")
 def mul(x: Array, y: Array) -> Op:
     """Product, z = x * y. Gradients by the product rule: dx = dz * y, dy = dz * x.
 
@@ -46,7 +47,7 @@ def mul(x: Array, y: Array) -> Op:
     return x * y, lambda dz: dz * y, lambda dz: dz * x
 
 
-@differentiable
+@differentiable(smooth=True, rule="z = x / y, dz/dx = 1 / y, dz/dy = -z / y")
 def div(x: Array, y: Array) -> Op:
     """Quotient, z = x / y. Integers give floats.
 
@@ -57,13 +58,13 @@ def div(x: Array, y: Array) -> Op:
     return z, lambda dz: dz / y, lambda dz: -dz * z / y
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = -x, dy/dx = -1")
 def neg(x: Array) -> Op:
     """Negation, y = -x. Gradient: dx = -dy. Keeps nothing."""
     return -x, lambda dy: -dy
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = x^p, dy/dx = p x^(p - 1)")
 def pow(x: Array, exponent: Array) -> Op:  # noqa: A001 (the operation's name)
     """Power, y = x ** p.
 
@@ -86,14 +87,14 @@ def pow(x: Array, exponent: Array) -> Op:  # noqa: A001 (the operation's name)
     return y, dx, dexponent
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = e^x, dy/dx = y")
 def exp(x: Array) -> Op:
     """Exponential, y = e^x. Gradient: dx = dy * y. Keeps y."""
     y = np.exp(x)
     return y, lambda dy: dy * y
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = log x, dy/dx = 1 / x")
 def log(x: Array) -> Op:
     """Natural logarithm, y = log x. Gradient: dx = dy / x. Keeps x.
 
@@ -102,7 +103,7 @@ def log(x: Array) -> Op:
     return np.log(x), lambda dy: dy / x
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = sqrt(x), dy/dx = 1 / (2 y)")
 def sqrt(x: Array) -> Op:
     """Square root, y = sqrt(x). Gradient: dx = dy / (2 y), from x = y^2, 1 = 2 y y'. Keeps y.
 
@@ -112,13 +113,18 @@ def sqrt(x: Array) -> Op:
     return y, lambda dy: dy / (2 * y)
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x: x, "has gradient 0 at x = 0"), rule="y = |x|, dy/dx = sign(x)"
+)
 def abs(x: Array) -> Op:  # noqa: A001 (the operation's name)
     """Absolute value, y = |x|. Gradient: dx = dy * sign(x); at the kink x = 0 it is 0. Keeps x."""
     return np.abs(x), lambda dy: dy * np.sign(x)
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, y: x - y, "gives half of the gradient to each at a tie"),
+    rule="z = the larger of x and y, dz/dx = 1 where it is x, else 0",
+)
 def maximum(x: Array, y: Array) -> Op:
     """The larger of two, z = max(x, y).
 
@@ -132,7 +138,10 @@ def maximum(x: Array, y: Array) -> Op:
     )
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, y: x - y, "gives half of the gradient to each at a tie"),
+    rule="z = the smaller of x and y, dz/dx = 1 where it is x, else 0",
+)
 def minimum(x: Array, y: Array) -> Op:
     """The smaller of two, z = min(x, y).
 
@@ -150,7 +159,15 @@ def _share(wins: Array, ties: Array, like: Array) -> Array:
     return wins.astype(like.dtype) + ties.astype(like.dtype) / 2
 
 
-@differentiable
+@differentiable(
+    kinks=signs(
+        lambda x, *limits, **named: tuple(
+            x - limit for limit in (*limits, *named.values(), -np.inf) if limit is not None
+        ),
+        "lets the gradient pass at its limits",
+    ),
+    rule="y = x between low and high, dy/dx = 1 there, else 0",
+)
 def clip(x: Array, low: Array = None, high: Array = None) -> Op:
     """Limit to an interval, y = min(max(x, low), high); a bound of None is no bound.
 
@@ -162,7 +179,13 @@ def clip(x: Array, low: Array = None, high: Array = None) -> Op:
     return y, lambda dy: dy * (x == y)  # what the limits did not change
 
 
-@differentiable
+@differentiable(
+    kinks=choice(
+        lambda x, y, condition: np.asarray(condition),
+        "follows its condition, which has no gradient",
+    ),
+    rule="y = x where the condition holds, else z; dy/dx = 1 there, else 0",
+)
 def _where(x: Array, y: Array, condition: Array) -> Op:
     """See `where`; the condition comes last because it takes no gradient."""
     return (
@@ -188,7 +211,7 @@ def where(condition: Array, x: Array, y: Array) -> Tensor:
     return _where(x, y, condition)
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = 1 / (1 + e^-x), dy/dx = y (1 - y)")
 @may_underflow
 def sigmoid(x: Array) -> Op:
     """Logistic function, y = 1 / (1 + e^-x).
@@ -204,7 +227,7 @@ def _logistic(x: Array) -> Array:
         return 1 / (1 + np.exp(-x))
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = tanh x, dy/dx = 1 - y^2")
 @may_underflow
 def tanh(x: Array) -> Op:
     """Hyperbolic tangent, y = (e^x - e^-x) / (e^x + e^-x).
@@ -215,7 +238,10 @@ def tanh(x: Array) -> Op:
     return y, lambda dy: dy * (1 - y * y)
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x: x, "has gradient 0 at x = 0"),
+    rule="y = max(x, 0), dy/dx = 1 where x > 0, else 0",
+)
 def relu(x: Array) -> Op:
     """Rectified linear unit, y = max(x, 0).
 
@@ -226,7 +252,10 @@ def relu(x: Array) -> Op:
     return y, lambda dy: kernels.current.relu_dx(dy, y)
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, *_, **__: x, "has gradient negative_slope at x = 0"),
+    rule="y = x where x > 0, else slope x",
+)
 @may_underflow
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Op:
     """Rectified linear unit that leaks: y = x where x > 0, else negative_slope * x.
@@ -241,7 +270,10 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Op:
     )
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, *_, **__: x, "has gradient alpha at x = 0"),
+    rule="y = x where x > 0, else e^x - 1",
+)
 @may_underflow
 def elu(x: Array, alpha: float = 1.0) -> Op:
     """Exponential linear unit: y = x where x > 0, else alpha * (e^x - 1).
@@ -254,7 +286,7 @@ def elu(x: Array, alpha: float = 1.0) -> Op:
     return y, lambda dy: dy * np.where(x > 0, 1, y + alpha).astype(dy.dtype)
 
 
-@differentiable
+@differentiable(rule="y = x Phi(x)")
 @may_underflow
 def gelu(x: Array, approximate: str = "none") -> Op:
     """Gaussian error linear unit, y = x * Phi(x), Phi the standard normal distribution function.
@@ -294,7 +326,7 @@ def _near(x: Array) -> Array:
     return np.clip(x, -40, 40)
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = x sigmoid(x)")
 @may_underflow
 def silu(x: Array) -> Op:
     """Sigmoid linear unit (swish), y = x * s with s = sigmoid(x).
@@ -306,7 +338,7 @@ def silu(x: Array) -> Op:
     return x * s, lambda dy: dy * (s * (1 + x * (1 - s)))
 
 
-@differentiable
+@differentiable(rule="y = log(1 + e^x), dy/dx = sigmoid(x)")
 @may_underflow
 def softplus(x: Array, beta: float = 1.0) -> Op:
     """Smooth ReLU, y = log(1 + e^(beta x)) / beta.

@@ -21,6 +21,7 @@ from tinynet.autograd import Array, differentiable
 from tinynet.errors import DataError, ShapeError, unknown_name
 from tinynet.kernels.layout import places
 from tinynet.ops.checks import check_finite, check_float, positive, within
+from tinynet.ops.kinks import signs
 from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
@@ -30,7 +31,7 @@ REDUCTIONS = ("mean", "sum", "none")
 # ----- classes ------------------------------------------------------------------------------------
 
 
-@differentiable
+@differentiable(rule="L = -log softmax(x)[label], dL/dx = (softmax(x) - [is the label]) / N")
 @may_underflow
 def cross_entropy(
     x: Array,
@@ -129,7 +130,7 @@ def _soft_cross_entropy(
     return y, dx, dtarget
 
 
-@differentiable
+@differentiable(rule="L = -x[label], dL/dx = -1 / N for the label, else 0")
 @may_underflow
 def nll_loss(
     x: Array,
@@ -163,7 +164,7 @@ def nll_loss(
 # ----- numbers ------------------------------------------------------------------------------------
 
 
-@differentiable
+@differentiable(rule="L = (x - t)^2, dL/dx = 2 (x - t) / N")
 @may_underflow
 def mse_loss(x: Array, target: Array, reduction: str = "mean") -> Op:
     """Squared error, (x - target)^2 for each element.
@@ -176,7 +177,10 @@ def mse_loss(x: Array, target: Array, reduction: str = "mean") -> Op:
     return _of_difference("mse_loss", x, target, reduction, np.square, lambda d: 2 * d)
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, target, *_, **__: x - target, "has gradient 0 where x = target"),
+    rule="L = |x - t|, dL/dx = sign(x - t) / N",
+)
 @may_underflow
 def l1_loss(x: Array, target: Array, reduction: str = "mean") -> Op:
     """Absolute error, |x - target| for each element.
@@ -187,7 +191,13 @@ def l1_loss(x: Array, target: Array, reduction: str = "mean") -> Op:
     return _of_difference("l1_loss", x, target, reduction, np.abs, np.sign)
 
 
-@differentiable
+@differentiable(
+    kinks=signs(
+        lambda x, target, reduction="", beta=1.0: (x - target - beta, x - target + beta),
+        "is smooth, but bends where |x - target| = beta",
+    ),
+    rule="L = d^2 / (2 beta) where |d| < beta, else |d| - beta / 2, with d = x - t",
+)
 @may_underflow
 def smooth_l1_loss(x: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> Op:
     """Absolute error with its kink rounded off: with d = x - target,
@@ -212,7 +222,13 @@ def smooth_l1_loss(x: Array, target: Array, reduction: str = "mean", beta: float
     return _of_difference("smooth_l1_loss", x, target, reduction, value, derivative)
 
 
-@differentiable
+@differentiable(
+    kinks=signs(
+        lambda x, target, reduction="", delta=1.0: (x - target - delta, x - target + delta),
+        "is smooth, but bends where |x - target| = delta",
+    ),
+    rule="L = d^2 / 2 where |d| < delta, else delta (|d| - delta / 2), with d = x - t",
+)
 @may_underflow
 def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 1.0) -> Op:
     """Squared error that grows only linearly far out: with d = x - target,
@@ -258,7 +274,7 @@ def _of_difference(
 # ----- yes or no ----------------------------------------------------------------------------------
 
 
-@differentiable
+@differentiable(rule="dL/dx = (sigmoid(x) - t) / N")
 @may_underflow
 def binary_cross_entropy_with_logits(
     x: Array, target: Array, weight: Array = None, pos_weight: Array = None, reduction: str = "mean"
@@ -299,7 +315,7 @@ def binary_cross_entropy_with_logits(
     return y, dx, dtarget
 
 
-@differentiable
+@differentiable(rule="L = -t log x - (1 - t) log(1 - x)")
 @may_underflow
 def binary_cross_entropy(
     x: Array, target: Array, weight: Array = None, reduction: str = "mean"

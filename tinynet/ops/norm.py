@@ -34,7 +34,7 @@ from tinynet.ops.underflow import may_underflow
 Op = tuple[Array, ...]
 
 
-@differentiable
+@differentiable(rule="y = w h + b with h = (x - mean) / sqrt(var + eps), mean and var of the batch")
 @may_underflow
 def batch_norm(
     x: Array,
@@ -194,7 +194,9 @@ def _check_per_channel(x: np.ndarray, **vectors: np.ndarray | None) -> None:
             )
 
 
-@differentiable
+@differentiable(
+    rule="y = w h + b with h = (x - mean) / sqrt(var + eps), mean and var of the example"
+)
 @may_underflow
 def layer_norm(
     x: Array,

@@ -14,13 +14,21 @@ from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import ONE, Geometry, Pair, span
+from tinynet.kernels.plain import unfold
+from tinynet.ops.kinks import Branch, Kinks
 from tinynet.ops.underflow import may_underflow
 from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
 
 Op = tuple[Array, ...]
 
 
-@differentiable
+@differentiable(
+    kinks=Kinks(
+        lambda *args, **settings: _branch(*args, **settings),
+        "gives the gradient to the first winner of a tied window",
+    ),
+    rule="y = the largest x of a window, dy/dx = 1 for it, else 0",
+)
 def max_pool2d(
     x: Array,
     kernel_size: IntPair,
@@ -54,7 +62,7 @@ def max_pool2d(
     return y, dx
 
 
-@differentiable
+@differentiable(rule="y = mean of a window, dy/dx = 1 / its size")
 @may_underflow
 def avg_pool2d(
     x: Array,
@@ -88,7 +96,7 @@ def avg_pool2d(
     return y, dx
 
 
-@differentiable
+@differentiable(rule="y = mean of a region, dy/dx = 1 / its size")
 @may_underflow
 def adaptive_avg_pool2d(x: Array, output_size: IntPair | tuple[int | None, int | None]) -> Op:
     """The mean over a grid of output_size regions that cover the image.
@@ -137,6 +145,25 @@ def _averaging(length: int, parts: int, dtype: np.dtype[np.generic]) -> np.ndarr
     first, end = p * length // parts, -(-(p + 1) * length // parts)
     places = np.arange(length)
     return ((places >= first) & (places < end)).astype(dtype) / (end - first).astype(dtype)
+
+
+def _branch(
+    x: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    ceil_mode: bool = False,
+    relu: bool = False,
+) -> Branch:
+    """The places of the winners of `max_pool2d`, with relu their signs too."""
+    g = max_pool_geometry(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    windows = np.moveaxis(unfold(x, g, -np.inf), 2, -1)  # (N, C, OH, OW, KH*KW)
+    largest = windows.max(-1, keepdims=True)
+    places, ties = windows.argmax(-1), int(((windows == largest).sum(-1) > 1).sum())
+    if not relu:
+        return places, ties
+    return np.stack([places, np.sign(largest[..., 0])]), ties + int((largest == 0).sum())
 
 
 @memoized

@@ -44,7 +44,7 @@ def dropout(
     return x if isinstance(x, Variable) else wrap(x)  # type: ignore[return-value]
 
 
-@differentiable
+@differentiable(rule="y = x / (1 - p) where kept, else 0")
 @may_underflow
 def _dropout(x: Array, p: float, rng: np.random.Generator) -> Op:
     """See `dropout`; this is the part that drops."""

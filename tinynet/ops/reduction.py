@@ -14,6 +14,7 @@ import numpy as np
 
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError, no_such_axis
+from tinynet.ops.kinks import winners
 from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
@@ -43,6 +44,13 @@ def _count(name: str, x: Array, axis: Axis) -> int:
     return math.prod(x.shape[a] for a in axes_of(name, x, axis))
 
 
+def _rows(x: Array, axis: Axis) -> np.ndarray:
+    """x with the axes that are reduced as one, the last."""
+    axes = axes_of("max", x, axis)
+    last = np.moveaxis(x, axes, range(-len(axes), 0))
+    return np.asarray(last.reshape(*last.shape[: x.ndim - len(axes)], -1))
+
+
 def _check_not_empty(name: str, x: Array, axis: Axis) -> None:
     if x.size == 0 and _count(name, x, axis) == 0:
         raise ShapeError(
@@ -50,7 +58,7 @@ def _check_not_empty(name: str, x: Array, axis: Axis) -> None:
         )
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = sum of x, dy/dx = 1")
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
     """Sum over `axis`; over no element at all it is 0.
 
@@ -62,7 +70,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A00
     return y, lambda dy: np.broadcast_to(_spread(dy, axis, keepdims), shape)
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = sum of x / n, dy/dx = 1 / n")
 @may_underflow
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """Mean over the n elements along `axis`, y = sum(x) / n. Integers give floats.
@@ -75,7 +83,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     return y, lambda dy: np.broadcast_to(_spread(dy / n, axis, keepdims), shape)
 
 
-@differentiable
+@differentiable(rule="y = mean of (x - its mean)^2, dy/dx = 2 (x - mean) / n")
 @may_underflow
 def var(x: Array, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Op:
     """Variance, y = sum((x - m)^2) / (n - ddof), m the mean of the n elements along `axis`.
@@ -89,7 +97,7 @@ def var(x: Array, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> O
     return y, lambda dy: _spread(dy, axis, keepdims) * (2 / free) * centred
 
 
-@differentiable
+@differentiable(rule="y = square root of the variance, dy/dx = (x - mean) / (n y)")
 @may_underflow
 def std(x: Array, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Op:
     """Standard deviation, y = sqrt(var(x)); see `var` for ddof.
@@ -118,7 +126,13 @@ def _centred(name: str, x: Array, axis: Axis, ddof: int) -> tuple[Array, int]:
     return x - x.sum(axis=axis, keepdims=True) / n, n - ddof
 
 
-@differentiable
+@differentiable(
+    kinks=winners(
+        lambda x, axis=None, *_, **__: _rows(x, axis),
+        "gives the gradient to the first winner of a tie",
+    ),
+    rule="y = the largest x, dy/dx = 1 for it, else 0",
+)
 def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
     """The largest element along `axis`.
 
@@ -130,7 +144,13 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A00
     return y, lambda dy: _to_winner(np.argmax, x, axis, dy)
 
 
-@differentiable
+@differentiable(
+    kinks=winners(
+        lambda x, axis=None, *_, **__: -_rows(x, axis),
+        "gives the gradient to the first winner of a tie",
+    ),
+    rule="y = the smallest x, dy/dx = 1 for it, else 0",
+)
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
     """The smallest element along `axis`. Gradient: dy goes to the first winner, as for `max`."""
     _check_not_empty("min", x, axis)
@@ -152,7 +172,7 @@ def _to_winner(arg: Array, x: Array, axis: Axis, dy: Array) -> Array:
     return dx.reshape(last.shape).transpose(np.argsort(order))
 
 
-@differentiable
+@differentiable(smooth=True, rule="y = sum of x up to here, dy/dx = 1 for all that come before")
 def cumsum(x: Array, axis: int = 0) -> Op:
     """Running sum along `axis`, y_i = x_0 + ... + x_i.
 
@@ -162,7 +182,7 @@ def cumsum(x: Array, axis: int = 0) -> Op:
     return x.cumsum(axis), lambda dy: np.flip(np.flip(dy, axis).cumsum(axis), axis)
 
 
-@differentiable
+@differentiable(rule="y = log sum e^x, dy/dx = softmax(x)")
 @may_underflow
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """y = log(sum(e^x)) along `axis`.
@@ -180,7 +200,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     return y, lambda dy: _spread(dy, axis, keepdims) * np.exp(x - y_kept)
 
 
-@differentiable
+@differentiable(rule="y = e^x / sum e^x, dy_m/dx_k = y_m ([m = k] - y_k)")
 @may_underflow
 def softmax(x: Array, axis: int = -1) -> Op:
     """y_i = e^x_i / sum_j e^x_j along `axis`: positive numbers that add up to 1.
@@ -193,7 +213,7 @@ def softmax(x: Array, axis: int = -1) -> Op:
     return y, lambda dy: y * (dy - (dy * y).sum(axis=axis, keepdims=True))
 
 
-@differentiable
+@differentiable(rule="y = x - log sum e^x, dy_m/dx_k = [m = k] - softmax(x)_k")
 @may_underflow
 def log_softmax(x: Array, axis: int = -1) -> Op:
     """y = x - logsumexp(x) along `axis`: the logarithm of softmax, without its underflow.

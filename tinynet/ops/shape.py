@@ -17,6 +17,7 @@ import numpy as np
 
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError, no_such_axis
+from tinynet.ops.kinks import choice
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Op = tuple[Array, ...]
 
 
-@differentiable(view=True)
+@differentiable(view=True, rule="y = x in another shape, dy/dx = 1")
 def reshape(x: Array, shape: Sequence[int]) -> Op:
     """The same elements in another shape; one size may be -1 and is inferred.
 
@@ -75,7 +76,7 @@ def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
-@differentiable(view=True)
+@differentiable(view=True, rule="y = x with its axes in another order, dy/dx = 1")
 def permute(x: Array, dims: Sequence[int]) -> Op:
     """Axes in another order: axis i of y is axis dims[i] of x.
 
@@ -92,7 +93,7 @@ def permute(x: Array, dims: Sequence[int]) -> Op:
     return y, lambda dy: dy.transpose(np.argsort([d % ndim for d in dims]))
 
 
-@differentiable(view=True)
+@differentiable(view=True, rule="y = x repeated, dy/dx = 1")
 def expand(x: Array, shape: Sequence[int]) -> Op:
     """Repeat axes of size 1 up to `shape`; -1 keeps a size. No memory is copied.
 
@@ -119,7 +120,7 @@ def _stretched(old: tuple[int, ...], wanted: Sequence[int]) -> tuple[int, ...]:
     return tuple(new)
 
 
-@differentiable(view=True)
+@differentiable(view=True, rule="y = x in another shape, dy/dx = 1")
 def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> Op:
     """Drop axes of size 1: all, or those in `axis`. Gradient: dy in the old shape.
 
@@ -135,7 +136,7 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> Op:
     return y, lambda dy: dy.reshape(old)
 
 
-@differentiable(view=True)
+@differentiable(view=True, rule="y = x in another shape, dy/dx = 1")
 def unsqueeze(x: Array, axis: int) -> Op:
     """Insert an axis of size 1, which becomes axis `axis` of y. Gradient: dy in the old shape.
 
@@ -150,7 +151,7 @@ def unsqueeze(x: Array, axis: int) -> Op:
     return np.expand_dims(x, axis), lambda dy: dy.reshape(old)
 
 
-@differentiable
+@differentiable(rule="y = the inputs one after the other, dy/dx = 1")
 def _cat(*xs: Array, dim: int = 0) -> Op:
     """See `cat`."""
     try:
@@ -237,7 +238,7 @@ def split(x: Array, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tens
     return tuple(getitem(x, (*before, slice(end - n, end))) for n, end in zip(sizes, ends))
 
 
-@differentiable
+@differentiable(rule="y = x with a margin, dy/dx = 1")
 def pad(x: Array, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Op:
     """Surround with a constant: `widths` gives (before, after) for each axis, as in np.pad.
 
@@ -253,7 +254,7 @@ def pad(x: Array, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Op:
     return np.pad(x, widths, constant_values=value), lambda dy: dy[inner]
 
 
-@differentiable(view=True)
+@differentiable(view=True, rule="y = x turned round, dy/dx = 1")
 def flip(x: Array, dims: int | tuple[int, ...] | None = None) -> Op:
     """Reverse the order along the axes `dims` (None: all). Gradient: dy flipped back.
 
@@ -277,7 +278,11 @@ def _is_basic(index: Array) -> bool:
     )
 
 
-@differentiable(view=True)
+@differentiable(
+    view=True,
+    kinks=choice(lambda x, index: _places(index), "takes what its index says"),
+    rule="y = part of x, dy/dx = 1 for what was taken",
+)
 def getitem(x: Array, index: Array) -> Op:
     """y = x[index], by NumPy's rules: ints, slices, None, ..., boolean and integer arrays.
 
@@ -298,7 +303,17 @@ def getitem(x: Array, index: Array) -> Op:
     return y, dx
 
 
-@differentiable
+def _places(index: Array) -> np.ndarray:
+    """The arrays in an index, one after the other."""
+    parts = index if isinstance(index, tuple) else (index,)
+    arrays = [np.ravel(part) for part in parts if isinstance(part, np.ndarray)]
+    return np.concatenate([np.zeros(0, int), *arrays])
+
+
+@differentiable(
+    kinks=choice(lambda x, value, index: _places(index), "puts where its index says"),
+    rule="y = x with a part replaced, dy/dx = 1 for what stayed",
+)
 def setitem(x: Array, value: Array, index: Array) -> Op:
     """y = x with y[index] = value; the record behind `tensor[index] = value`.
 
@@ -325,14 +340,14 @@ def setitem(x: Array, value: Array, index: Array) -> Op:
     return y, dx, dvalue
 
 
-@differentiable
+@differentiable(rule="y = x in another dtype, dy/dx = 1")
 def astype(x: Array, dtype: np.dtype[np.generic]) -> Op:
     """The same values in another dtype. Gradient: dy in the dtype of x."""
     old = x.dtype
     return x.astype(dtype), lambda dy: dy.astype(old)  # a copy, as in NumPy
 
 
-@differentiable
+@differentiable(rule="y = x, dy/dx = 1")
 def clone(x: Array) -> Op:
     """A copy with memory of its own, in the same order. Gradient: dx = dy."""
     return x.copy(order="K"), lambda dy: dy

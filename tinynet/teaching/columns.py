@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet import autograd, kernels
+from tinynet.kernels.geometry import Geometry
 
 Index = tuple[int, ...]
 Region = tuple[slice, ...]
@@ -61,7 +62,7 @@ def column(edge: Edge, dy: np.ndarray, k: Index) -> tuple[np.ndarray, str] | Non
     for guess in GUESSES:
         with contextlib.suppress(Exception):  # of an operation with other variables than expected
             for found, what in guess(edge, dy, k, tests, answers):
-                if _explains(found, tests, answers):
+                if found.shape == dy.shape and _explains(found, tests, answers):
                     return found, what
     return None
 
@@ -112,31 +113,44 @@ def _moved(edge: Edge, dy: np.ndarray, k: Index, *_: Any) -> Guesses:
     yield found, ""
 
 
-def _linear_in_input(edge: Edge, dy: np.ndarray, k: Index, *_: Any) -> Guesses:
-    """An operation that is linear in the input, applied to the input's unit vector."""
-    v = kept(edge.pull)
-    e = edge.unit(k, dy.dtype)
-    if edge.op == "conv2d" and "w" in v:
-        yield kernels.current.conv2d(e, v["w"], None, v["g"]), WEIGHT
-    elif edge.op == "conv2d" and "x" in v:
-        yield kernels.current.conv2d(v["x"], e, None, v["g"]), PIXEL
-    elif edge.op == "conv_transpose2d" and "w" in v:
-        yield kernels.current.conv2d_dx(e, v["w"], v["g"]), WEIGHT
-    elif edge.op == "conv_transpose2d" and "x" in v:
-        yield kernels.current.conv2d_dx(v["x"], e, v["g"]), PIXEL
-    elif edge.op == "linear" and "w" in v:
-        yield e @ v["w"].T, WEIGHT
-    elif edge.op == "linear" and "x" in v:
-        yield v["x"] @ e.T, INPUT
-    elif edge.op == "matmul" and "w" in v:
-        yield e @ v["w"], "the element of the other matrix that it met"
-    elif edge.op == "matmul" and "x" in v:
-        yield v["x"] @ e, "the element of the other matrix that it met"
-    elif edge.op == "layer_norm" and "w" in v and v["w"] is not None:
-        w = np.broadcast_to(v["w"], dy.shape)
-        yield edge.full(e / w[k]) * w, ""
-    elif edge.op == "avg_pool2d":
-        yield kernels.current.sum_pool2d(e, v["g"]) * v["share"], ""
+def _product(edge: Edge, dy: np.ndarray, k: Index, *_: Any) -> Guesses:
+    """An operation that is linear in the input, applied to the input's unit vector.
+
+    It is a product of the input with an array that the gradient keeps. Which product, and on which
+    side the input stands, the test says.
+    """
+    e, saved = edge.unit(k, dy.dtype), saved_values(edge.pull)
+    geometries = [value for value in saved if isinstance(value, Geometry)]
+    for other in (value for value in saved if isinstance(value, np.ndarray)):
+        for left, right in ((e, other), (other, e)):
+            for product in PRODUCTS:
+                with contextlib.suppress(ValueError):  # of shapes that do not fit
+                    yield product(left, right), WEIGHT if left is e else INPUT
+            for g in geometries:
+                for convolution in (_convolved, _transposed):
+                    with contextlib.suppress(ValueError, IndexError):
+                        yield convolution(left, right, g), WEIGHT if left is e else PIXEL
+        for g in geometries:
+            if other.shape == dy.shape[2:]:  # the share of each window in a mean
+                yield kernels.current.sum_pool2d(e, g) * other, ""
+        if 0 < other.ndim <= len(k) and other.shape == edge.shape[-other.ndim :]:
+            w = np.broadcast_to(other, edge.shape)  # a scale behind a projection
+            yield edge.full(e / w[k]) * w, ""
+
+
+PRODUCTS: tuple[Callable[..., Any], ...] = (np.matmul, lambda x, w: x @ w.T)
+
+
+def _convolved(x: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+    if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1] * g.groups:
+        raise ValueError("no convolution")
+    return np.asarray(kernels.current.conv2d(x, w, None, g))
+
+
+def _transposed(x: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+    if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[0]:
+        raise ValueError("no transposed convolution")
+    return np.asarray(kernels.current.conv2d_dx(x, w, g))
 
 
 WEIGHT = "the weight through which it goes"
@@ -155,7 +169,7 @@ def _along_channel(
 ) -> Guesses:
     """A parameter of one channel: a constant, or affine in an array that was kept.
 
-    a and b in dx[c] = sum of dy * (a * kept + b) over the channel are found from two of the tests;
+    a and b in dx[c] = sum of dy * (a * saved + b) over the channel are found from two of the tests;
     that all of them agree is tested like every other guess.
     """
     if len(k) != 1:
@@ -166,8 +180,8 @@ def _along_channel(
         channel = np.zeros(dy.shape)
         channel[(slice(None),) * axis + k] = 1
         yield channel, ""
-        for values in kept_arrays(edge.pull):
-            if values.shape != dy.shape:
+        for values in saved_values(edge.pull):
+            if not isinstance(values, np.ndarray) or values.shape != dy.shape:
                 continue
             part = channel * values
             sums = [[float((r * part).sum()), float((r * channel).sum())] for r in tests[:2]]
@@ -177,7 +191,7 @@ def _along_channel(
 
 GUESSES: tuple[Callable[..., Guesses], ...] = (
     _single_result,
-    _linear_in_input,
+    _product,
     _elementwise,
     _moved,
     _along_channel,
@@ -214,22 +228,17 @@ def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Region, float]]:
     return parts
 
 
-def kept(pull: Any) -> dict[str, Any]:
-    """The variables that a gradient function keeps, those of functions inside it too, by name."""
-    found: dict[str, Any] = {}
+def saved_values(pull: Any) -> list[Any]:
+    """What a gradient function keeps, the functions inside it too."""
+    found: list[Any] = []
     pending, seen = [getattr(pull, "function", pull)], set()
     while pending:
         function = pending.pop()
         if id(function) in seen or not hasattr(function, "__code__"):
             continue
         seen.add(id(function))
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        for cell in function.__closure__ or ():
             with contextlib.suppress(ValueError):  # a cell that is still empty
-                found.setdefault(name, cell.cell_contents)
+                found.append(cell.cell_contents)
                 pending.append(cell.cell_contents)
     return found
-
-
-def kept_arrays(pull: Any) -> list[np.ndarray]:
-    """The arrays among `kept`."""
-    return [value for value in kept(pull).values() if isinstance(value, np.ndarray)]

@@ -7,8 +7,8 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinynet import autograd
 from tinynet.teaching.columns import Index
-from tinynet.teaching.rules import RULES
 
 
 @dataclass
@@ -131,10 +131,11 @@ def _step_lines(number: int, step: Step) -> list[str]:
     """One sum, to read."""
     element = _written(step.name, step.index)
     names = list(dict.fromkeys(use[0] for use in step.uses))
+    rules_of = {q.rpartition(".")[2].lstrip("_"): op.rule for q, op in autograd.registry.items()}  # type: ignore[attr-defined]
     rules = [
-        f"     {op}: {RULES.get(op, 'see its own docstring')}"
-        + (f"; the factor here is {what}" if what else "")
+        f"     {op}: " + "; the factor here is ".join(filter(None, (rules_of.get(op), what)))
         for op, what in dict.fromkeys((op, what) for _, op, what in step.uses)
+        if rules_of.get(op) or what
     ]
     notes = [f"     {step.note}"] if step.note else []
     if not step.terms:

@@ -163,10 +163,11 @@ class _Graph:
     def _note(self, target: Any, place: Index) -> str:
         """The numbers inside cross-entropy, which a single factor would hide."""
         for node, edge in self.uses[target]:
-            v = columns.kept(edge.pull)
-            if node.name == "cross_entropy" and {"p", "labels"} <= set(v) and len(place) == 2:
-                p = float(v["p"][place])
-                label = int(v["labels"][place[0]])
+            saved = [v for v in columns.saved_values(edge.pull) if isinstance(v, np.ndarray)]
+            shares = [v for v in saved if v.shape == edge.shape and v.ndim == 2]
+            labels = [v for v in saved if v.shape == edge.shape[:1] and v.dtype.kind == "i"]
+            if node.name == "cross_entropy" and shares and labels:
+                p, label = float(shares[0][place]), int(labels[0][place[0]])
                 hit = int(label == place[1])
                 value = float(self.gradients[target][place])
                 share = f" / {(p - hit) / value:.4g} = {value:.4g}" if value else ""

@@ -268,7 +268,7 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
         check_weights(run.model)
     try:
-        save(path, run.model, run=capture(run), chosen_by=chosen_by, **run.about)
+        save(run.model, path, run=capture(run), chosen_by=chosen_by, **run.about)
     except OSError as error:
         kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
         raise type(error)(error.errno, f"{error.strerror}{kept}") from error

@@ -112,12 +112,12 @@ def fit(
     and gradient, which takes a little longer, so that a DivergenceError comes at the very
     operation that went bad and names it; see `tinynet.detect_anomaly`.
 
-    out: a folder that keeps the run: last.npz after every epoch, and after every `save_every`
-    steps; best.npz; and with keep_every=k epoch-0010.npz and so on after every k-th epoch. Ctrl-C
-    or SIGTERM then saves before it stops. resume: go on from last.npz in `out` if it is there
-    (or from the checkpoint given, which then is the last), with the same arguments as before (else
-    CheckpointError names the one that differs): weights and history come out as if the run had
-    never stopped, bit for bit.
+    out: a folder that keeps the run: last.safetensors after every epoch, and after every
+    `save_every` steps; best.safetensors; and with keep_every=k epoch-0010.safetensors and so on
+    after every k-th epoch. Ctrl-C or SIGTERM then saves before it stops. resume: go on from the
+    last in `out` if it is there (or from the checkpoint given, which then is the last), with the
+    same arguments as before (else CheckpointError names the one that differs): weights and history
+    come out as if the run had never stopped, bit for bit.
 
     The model is left in evaluation mode, without gradients. Raises DivergenceError if the loss or
     a weight becomes NaN or infinite; files written for earlier epochs are whole and stay. Raises

@@ -1,6 +1,6 @@
 """A run once more, compared with its record: does it give the same, bit for bit?
 
-    verdict = verify("runs/digits/last.npz", model, train, 8, validate=test, lr=0.05, seed=0)
+    verdict = verify("runs/a/last.safetensors", model, train, 8, validate=test, lr=0.05, seed=0)
     print(verdict)
 
 The arguments after the checkpoint are those of `fit`, with the model as it was at first. The loss

@@ -20,8 +20,6 @@ from tinynet.gradcheck.causes.clues import (
     subsets,
 )
 
-Axes = tuple[int, ...]
-
 
 def suspects(clues: Clues) -> Iterator[Suspect]:
     """What a changed dy, and a sum over other axes, would give."""

@@ -1,0 +1,103 @@
+"""What may be a member of a module: kinds, names, and what stands in for what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinynet.tensor import Tensor, float32, float64
+
+if TYPE_CHECKING:
+    from tinynet.nn.module import Module
+
+PARAMETER, BUFFER, TRANSIENT, MODULE = "parameter", "buffer", "transient buffer", "module"
+
+
+def check_initialised(module: Module, record: str) -> None:
+    """RuntimeError if `Module.__init__`, which makes the record, has not run."""
+    if record not in module.__dict__:
+        name = type(module).__name__
+        raise RuntimeError(
+            f"{name}: call `super().__init__()` first in {name}.__init__, "
+            "before layers, parameters or hooks are set"
+        )
+
+
+def check_name(module: Module, name: str, kind: str, base: type[Module]) -> None:
+    """ValueError for a name that no member of a module, a subclass of `base`, may have."""
+    owner = type(module)
+    if not name or "." in name:
+        raise ValueError(
+            f"{owner.__name__}: a {kind} cannot be named {name!r}; names are not "
+            "empty and have no dot, which separates the parts of a path"
+        )
+    if hasattr(base, name) or callable(getattr(owner, name, None)):
+        raise ValueError(
+            f"{owner.__name__}: a {kind} cannot be named {name!r}, which is a method "
+            f"or attribute of the class; use another name, such as '{name}_'"
+        )
+
+
+def check_replacement(module: Module, name: str, kind: str, value: Any) -> None:
+    """TypeError for a value that cannot take the place of a member of this kind."""
+    if value is None or (kind in (BUFFER, TRANSIENT) and isinstance(value, Tensor)):
+        return
+    cure = {PARAMETER: "nn.Parameter(...)", MODULE: "a Module"}.get(kind, "a Tensor")
+    raise TypeError(
+        f"{type(module).__name__}.{name} is a {kind} and cannot become "
+        f"{type(value).__name__}; assign {cure} or None, or `del` it first"
+    )
+
+
+def check_list(module: Module, name: str, layers: Sequence[Module]) -> None:
+    """A list of layers hides them: their parameters would never be trained or saved."""
+    if not layers:
+        return
+    known = {id(part) for part in module.modules()}
+    if any(id(layer) not in known for layer in layers):
+        raise TypeError(
+            f"{type(module).__name__}.{name} is a list of layers, whose parameters would not be "
+            f"found; write `self.{name} = nn.ModuleList([...])` (a tuple keeps them out on "
+            "purpose)"
+        )
+
+
+def check_kind(module: Module, name: str, value: Any, kind: type[Tensor]) -> None:
+    """TypeError for what is neither of the kind of tensor, a Parameter, nor None."""
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(
+            f"{type(module).__name__}: {name!r} must be a {kind.__name__} or None, got "
+            f"{type(value).__name__}; write `nn.{kind.__name__}(...)`"
+        )
+
+
+def not_a_layer(value: object) -> str:
+    """Why `value` cannot stand where a layer is expected, and the cure if it is a class."""
+    if isinstance(value, type) and hasattr(value, "forward"):
+        name = value.__name__
+        return f"is the class {name}, not a layer; make one: `{name}(...)`"
+    return f"must be a layer (a Module), got {type(value).__name__}"
+
+
+def float_dtype(owner: str, dtype: Any) -> np.dtype[Any]:
+    """The dtype, float32 or float64; TypeError for any other, and for a device."""
+    target: np.dtype[Any]
+    try:
+        target = np.dtype(dtype)
+    except TypeError:
+        target = np.dtype(object)
+    if target not in (float32, float64):
+        raise TypeError(
+            f"{owner}: dtype must be tinynet.float32 or tinynet.float64, got "
+            f"{dtype!r} (there is no device to move to: tinynet computes on the CPU)"
+        )
+    return target
+
+
+def convert(tensor: Tensor, dtype: np.dtype[Any]) -> None:
+    """Give a tensor of floats, and its gradient, another dtype, in place."""
+    for x in (tensor, tensor.grad):
+        if x is not None and x.dtype.kind == "f":
+            x.array = x.array.astype(dtype, copy=False)
