@@ -8,6 +8,7 @@ say to have named it. `tests.long.doctor_mistakes` counts what is found.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -90,7 +91,7 @@ def loader(x: np.ndarray, y: np.ndarray, size: int = 32, shuffle: bool = True) -
 
 def mlp(*sizes: int, act: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for a, b in zip(sizes, sizes[1:]):
+    for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b), act()]
     return nn.Sequential(*layers[:-1])
 
@@ -528,7 +529,7 @@ for _name, _words, _order in [
 @mistake(r"not in the optimizer")
 def optimizer_of_the_head_alone() -> Setup:
     model = cnn()
-    return on_digits(model, sgd(model[8]))
+    return on_digits(model, sgd(model[7]))
 
 
 @mistake(r"belongs to this model|after the model")

@@ -42,6 +42,12 @@ class Call(NamedTuple):
         """The operation as a reader finds it, such as `relu in 3 (ReLU)`."""
         return f"{self.op} in {self.layer}" if self.layer else self.op
 
+    @property
+    def is_sum(self) -> bool:
+        """Whether it adds up what it could take the mean of."""
+        given = (*self.args, *self.settings.values())
+        return self.op == "sum" or any(isinstance(x, str) and x == "sum" for x in given)
+
     def setting(self, name: str, place: int, default: Any = None) -> Any:
         """A setting that was given by name, or at a place among the arguments."""
         return self.settings.get(name, self.args[place] if place < len(self.args) else default)
@@ -66,12 +72,12 @@ class Trial:
     ran: set[int] = field(default_factory=set)
     gradients: dict[str, np.ndarray | None] = field(default_factory=dict)
 
-    def note(self, op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Tensor) -> None:
+    def note(self, op: str, args: tuple[Any, ...], given: dict[str, Any], output: Tensor) -> None:
         """The observer of operations."""
         modules = running_modules()
         self.ran.update(map(id, modules))
         name = op.rpartition(".")[2].lstrip("_")
-        self.calls.append(Call(name, layer_path(modules), args, settings, output))
+        self.calls.append(Call(name, layer_path(modules), args, given, output))
 
     def maker(self, tensor: Any) -> Call | None:
         """The operation that made a tensor."""
@@ -111,8 +117,9 @@ class Case:
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
         self.x = np.concatenate([x for x, _ in self.batches])
-        targets = [target for _, target in self.batches]
-        self.target = None if any(t is None for t in targets) else np.concatenate(targets)  # type: ignore[arg-type]
+        targets = [target for _, target in self.batches if target is not None]
+        given = len(targets) == len(self.batches)
+        self.target: np.ndarray | None = np.concatenate(targets) if given else None
         self.trial = Trial()
         self.usable: list[Batch] = []
         self.run_trial()

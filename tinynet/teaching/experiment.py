@@ -21,7 +21,7 @@ batch norm goes up to ten times its first loss and is back in eight steps."""
 
 
 class Run(NamedTuple):
-    """A short training: the loss of all its batches before and after, and the highest on the way."""
+    """A short training: the loss of its batches before and after, and the highest on the way."""
 
     what: str
     first: float

@@ -1,4 +1,4 @@
-"""What the doctor looks for in the model and its loss: how they are made, and what one pass shows."""
+"""What the doctor looks for in the model and its loss, and what one pass over a batch shows."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def check_dead_relus(case: Case) -> Iterator[Finding]:
         for name, gradient in case.trial.gradients.items()
         if gradient is not None and gradient.size and not gradient.any()
     ]
-    if zero and not any(call.setting("p", 1) == 1 for call in _calls(case, "dropout")):
+    if zero and not any(float(call.setting("p", 1, 0.5)) == 1 for call in _calls(case, "dropout")):
         yield Finding(
             "zero-gradient",
             WARNING,
@@ -286,7 +286,11 @@ def check_scores(case: Case) -> Iterator[Finding]:
     if call is None or not isinstance(call.args[0], Tensor):
         return
     x, maker = call.args[0].array, next(trial.back(call.args[0]), None)
-    if x.ndim < 2 or not np.isfinite(x).all() or call.op not in (*BINARY, "cross_entropy", "nll_loss"):
+    if (
+        x.ndim < 2
+        or not np.isfinite(x).all()
+        or call.op not in (*BINARY, "cross_entropy", "nll_loss")
+    ):
         return
     made = f", made by {maker.layer}" if maker is not None and maker.layer else ""
     op = maker.op if maker is not None else ""
@@ -300,6 +304,8 @@ def check_scores(case: Case) -> Iterator[Finding]:
                 "answer gets surer than 0.73",
                 f"leave the {op} out of the model, or use binary_cross_entropy",
             )
+        return
+    if call.op not in ("cross_entropy", "nll_loss"):
         return
     sums, logs = x.sum(axis=1), np.log(np.exp(np.minimum(x, 80)).sum(axis=1))
     distribution = x.min() >= 0 and np.allclose(sums, 1, atol=1e-4)
@@ -343,7 +349,7 @@ def check_scores(case: Case) -> Iterator[Finding]:
 
 
 def check_loss(case: Case) -> Iterator[Finding]:
-    """A loss at the start that is too high, below 0, or made of pairs that do not belong together."""
+    """A loss at the start that is too high, below 0, or of shapes that do not fit."""
     trial, C, call = case.trial, case.classes, case.trial.loss_call
     if trial.loss is None:
         return
@@ -372,7 +378,7 @@ def check_loss(case: Case) -> Iterator[Finding]:
         return
     logs = any(c.op in ("log", "log_softmax") for c in trial.calls) and case.classes
     last = trial.calls[-1].op if trial.calls else ""
-    if trial.loss < 0 and (call is not None and call.op != "nll_loss" or last == "neg" or logs):
+    if trial.loss < 0 and ((call is not None and call.op != "nll_loss") or last == "neg" or logs):
         if not any(check_scores(case)):
             yield Finding(
                 "loss-with-the-wrong-sign",
@@ -385,9 +391,7 @@ def check_loss(case: Case) -> Iterator[Finding]:
     guessing = math.log(C) if C is not None and C > 1 else 0.0
     if call is None or call.op != "cross_entropy" or not guessing:
         return
-    if call.output.size == 1 and call.setting("reduction", 4, "mean") == "sum":
-        return
-    if trial.loss > guessing + max(guessing, 1.5) and trial.output is not None:
+    if not call.is_sum and trial.loss > guessing + max(guessing, 1.5) and trial.output is not None:
         y = trial.output.array
         yield Finding(
             "first-loss-too-high",

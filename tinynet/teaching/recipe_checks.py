@@ -23,7 +23,7 @@ STEADY = 0.6
 BETTER = 0.3
 """How much more of the way a change must cover, to be what was wrong."""
 SLOW = 0.003
-"""A recipe that covers less of the way does not move. SGD at 0.001 without momentum covers 0.005."""
+"""A recipe that covers less does not move. SGD at 0.001 without momentum covers 0.005."""
 LEARNED = 0.93
 """A loss below this share of the first has fallen."""
 TINY = 1e-4
@@ -79,7 +79,7 @@ class Way:
         """The share of the way that a run covered; below 0 where the loss rose."""
         if run is None or not math.isfinite(run.last):
             return -math.inf
-        return (self.first - run.last) / max(self.first - self.best.last, 1e-12)
+        return (run.first - run.last) / max(self.first - self.best.last, 1e-12)
 
     @property
     def learned(self) -> bool:
@@ -132,15 +132,19 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
     if own.diverged or (slower is not None and way.share(own) < 0.5):
         yield _too_high(case, own, way, slower)
     elif way.share(own) < SLOW or not way.learned:
-        rates = (1 / f for f in RATES)
-        faster = _first_that(helps, (train(case, _at(case, f), rate=f) for f in rates))
-        if faster is not None:
+        runs = [way.see(train(case, _at(case, 10.0**k), rate=10.0**k)) for k in range(1, 9)]
+        faster = max(runs, key=way.share)
+        if way.learned and way.share(faster) > way.share(own) + 0.1:
             yield Finding(
                 "learning-rate-too-low",
                 WARNING,
                 f"in {steps} the loss goes {own}; {faster}",
                 f"use a larger learning rate: {faster.what.removeprefix('at ')}",
             )
+            return
+    if way.share(own) < 0.1:
+        anew = train(case, "with new weights", prepare=lambda: start_anew(case.model))
+        yield from _vanished(case, own, anew if anew.last < LEARNED * anew.first else None)
 
 
 def _first_that(good: Callable[[Run], bool], runs: Iterator[Run]) -> Run | None:
@@ -166,7 +170,7 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
         )
     rate = slower.what.removeprefix("at ")
     last = case.trial.calls[-1] if case.trial.calls else None
-    if last is not None and (last.op == "sum" or last.setting("reduction", 2) == "sum"):
+    if last is not None and last.is_sum:
         return Finding(
             "summed-loss",
             ERROR,
@@ -183,25 +187,9 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
     anew = train(case, "with new weights", adam=1e-2, prepare=lambda: start_anew(case.model))
     renewed = anew.last < LEARNED * min(anew.first, way.first)
-    sizes = {
-        name: float(np.sqrt(np.mean(np.square(g, dtype=np.float64))))
-        for name, g in case.trial.gradients.items()
-        if g is not None and g.size
-    }
-    weights = {name: size for name, size in sizes.items() if case.parameters[name].ndim > 1}
-    largest = max(sizes, key=sizes.__getitem__, default="")
-    smallest = min(weights, key=weights.__getitem__, default="")
-    if weights and weights[smallest] < TINY * sizes[largest]:
-        yield Finding(
-            "vanishing-gradients",
-            ERROR,
-            f"the gradient is {weights[smallest]:.1e} on average in {smallest} and "
-            f"{sizes[largest]:.1e} in {largest}: on its way back it vanishes. In {case.steps} "
-            f"steps the loss goes {way.best}" + (f"; {anew}" if renewed else ""),
-            "begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_"
-            if renewed
-            else "use ReLU in place of Sigmoid or Tanh, batch norm between the layers, or fewer",
-        )
+    vanished = list(_vanished(case, way.best, anew if renewed else None))
+    if vanished:
+        yield from vanished
     elif renewed:
         yield Finding(
             "initial-weights",
@@ -218,6 +206,29 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
             f"{way.best}, and no better at other rates; a net that can learn learns these by heart",
             "look for inputs that all look alike to the model, layers that let nothing pass "
             "(pooling to 1x1, saturated units), or a loss that does not fit the targets",
+        )
+
+
+def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
+    """A gradient that is next to nothing in a layer; anew: a run with new weights that learned."""
+    sizes = {
+        name: float(np.sqrt(np.mean(np.square(g, dtype=np.float64))))
+        for name, g in case.trial.gradients.items()
+        if g is not None and g.size
+    }
+    weights = {name: size for name, size in sizes.items() if case.parameters[name].ndim > 1}
+    largest = max(sizes, key=sizes.__getitem__, default="")
+    smallest = min(weights, key=weights.__getitem__, default="")
+    if weights and weights[smallest] < TINY * sizes[largest]:
+        yield Finding(
+            "vanishing-gradients",
+            ERROR,
+            f"the gradient is {weights[smallest]:.1e} on average in {smallest} and "
+            f"{sizes[largest]:.1e} in {largest}: on its way back it vanishes. In {case.steps} "
+            f"steps the loss goes {run}" + (f"; {anew}" if anew else ""),
+            "begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_"
+            if anew
+            else "use ReLU in place of Sigmoid or Tanh, batch norm between the layers, or fewer",
         )
 
 
@@ -273,12 +284,13 @@ def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
 
 def _structured(x: np.ndarray) -> bool:
     """Whether columns hang together more than those of noise do."""
-    x = x[:, x.std(0) > 0]
+    x = x.astype(np.float64)
+    x = x[:, x.std(0) > 1e-6 * np.abs(x).max()][:, :200]
     if x.shape[1] < 2:
         return False
-    squares = np.corrcoef(x[:, :200].T.astype(np.float64)) ** 2
-    apart = squares[~np.eye(len(squares), dtype=bool)]
-    return bool(apart.mean() * (len(x) - 1) > 3)
+    squares = np.square(np.corrcoef(x.T))
+    apart = (squares.sum() - len(squares)) / (squares.size - len(squares))
+    return bool(apart * (len(x) - 1) > 3)
 
 
 def closer_than_chance(x: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> float:
