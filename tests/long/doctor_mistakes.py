@@ -15,18 +15,24 @@ import time
 from collections.abc import Sequence
 
 import tinynet
-from tests.long.doctor_table import HEALTHY, MISTAKES
+from tests.long import doctor_second
+from tests.long.doctor_second import HEALTHY, MISTAKES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Look at every row, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-v", "--verbose", action="store_true", help="print every report")
+    parser.add_argument("--second", action="store_true", help="only the rows of doctor_second")
     parser.add_argument("-k", default="", metavar="REGEX", help="only rows whose name matches")
     args = parser.parse_args(argv)
     found = named = blamed = 0
     slowest = (0.0, "")
     rows = [row for row in MISTAKES if re.search(args.k, row[0])]
+    fine = [row for row in HEALTHY if re.search(args.k, row[0])]
+    if args.second:
+        rows = [row for row in rows if row[2].__module__ == doctor_second.__name__]
+        fine = [row for row in fine if row[1].__module__ == doctor_second.__name__]
     for name, words, make in rows:
         tinynet.manual_seed(0)
         setup = make()
@@ -38,7 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         named += told is not None
         if told is None or args.verbose:
             print(f"{'named' if told else 'MISSED' if report else 'UNNAMED'} {name}\n{report}\n")
-    fine = [row for row in HEALTHY if re.search(args.k, row[0])]
     for name, make in fine:
         tinynet.manual_seed(0)
         setup = make()

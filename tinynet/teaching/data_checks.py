@@ -142,7 +142,7 @@ def check_variety(case: Case) -> Iterator[Finding]:
     """Inputs that say nothing: the same number everywhere, or the same example again and again."""
     x, N = case.x, len(case.x)
     rows = x.reshape(N, -1) if x.size else x.reshape(N, 0)
-    constant = int((rows == rows[:, :1]).all(axis=1).sum()) if rows.shape[1] > 1 else 0
+    constant = int((rows == rows[:, :1]).all(axis=1).sum()) if rows.shape[1] > 3 else 0
     if constant:
         yield Finding(
             "inputs-constant",
@@ -337,6 +337,36 @@ def check_targets(case: Case) -> Iterator[Finding]:
             f"{beyond:.0%} of the targets, which{_range(target)}, are outside of {low:g} to "
             f"{high:g}, all that {last.where()} at the end can give",
             "end the model with its last linear layer, or scale the targets",
+        )
+
+
+def check_leak(case: Case) -> Iterator[Finding]:
+    """A column that is the target in other numbers."""
+    x, t, labels = case.x, case.target, case.labels
+    if (
+        x.ndim != 2
+        or not 2 <= x.shape[1] <= COLUMNS
+        or len(x) < 16
+        or t is None
+        or len(t) != len(x)
+    ):
+        return
+    if labels is not None:
+        t = t.ravel()
+        count = len(np.unique(t))
+        told = [len(np.unique(np.stack([t, c]), axis=1).T) == count for c in x.T]
+        leaks = [k for k, c in enumerate(x.T) if told[k] and np.ptp(c) > 0 and count > 1]
+    else:
+        y = t.reshape(len(t), -1).astype(np.float64)[:, :1]
+        apart = [np.linalg.lstsq(np.stack([c, np.ones(len(c))], 1), y)[1].sum() for c in x.T]
+        leaks = [k for k, rest in enumerate(apart) if 0 < rest < 1e-8 * len(y) * y.var()]
+    if leaks:
+        yield Finding(
+            "label-among-the-inputs",
+            WARNING,
+            f"column x[:, {leaks[0]}] of the inputs is the target in other numbers, in all "
+            f"{len(x)} examples: the model need only copy it, and new examples will not have it",
+            f"leave it out: np.delete(x, {leaks}, 1)",
         )
 
 

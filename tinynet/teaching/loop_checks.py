@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet import nn
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.teaching.case import Case
@@ -15,6 +16,7 @@ from tinynet.teaching.experiment import params_of, trying
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
 
+MODAL = (nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d)
 LOOP = "optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order"
 
 
@@ -62,6 +64,8 @@ class _Watched:
     at_step: the gradients whenever the optimizer stepped, of both runs. fresh: those of the batch
     alone, before each run. moved: whether the first run changed a parameter. left: whether it left
     gradients. wiped: whether zero_grad() took some away in it, before the optimizer stepped.
+    asleep: whether the model was in evaluation mode then. rates: the highest learning rate before
+    the first run and after each. error: what a run raised.
     """
 
     def __init__(self, case: Case, optimizer: Optimizer) -> None:
@@ -69,12 +73,15 @@ class _Watched:
         self.parameters = [p for p in case.parameters.values() if p.requires_grad]
         self.at_step: list[list[np.ndarray]] = []
         self.fresh: list[list[np.ndarray]] = []
-        self.wiped = False
+        self.wiped = self.asleep = self.moved = self.left = False
+        self.rates: list[float] = []
+        self.error: Exception | None = None
         with trying(case, optimizer), np.errstate(all="ignore"):
             step = optimizer.step
 
             def noted(*args: Any, **settings: Any) -> Any:
                 self.at_step.append(self._gradients())
+                self.asleep |= not case.model.training
                 return step(*args, **settings)
 
             optimizer.__dict__.update(step=noted, zero_grad=self._zeroing(optimizer.zero_grad))
@@ -82,11 +89,17 @@ class _Watched:
             for p in self.parameters:
                 p.grad = None
             before = [p.array.copy() for p in self.parameters]
-            self._run()
-            now = [p.array for p in self.parameters]
-            self.moved = not all(map(np.array_equal, now, before))
-            self.left = _norm(self._gradients()) > 0
-            self._run()
+            self.rates.append(max(group["lr"] for group in optimizer.param_groups))
+            try:
+                for run in range(2):
+                    self._run()
+                    self.rates.append(max(group["lr"] for group in optimizer.param_groups))
+                    if run == 0:
+                        now = [p.array for p in self.parameters]
+                        self.moved = not all(map(np.array_equal, now, before))
+                        self.left = _norm(self._gradients()) > 0
+            except Exception as error:
+                self.error = error
 
     def _zeroing(self, zero_grad: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
@@ -117,6 +130,14 @@ def check_step(case: Case) -> Iterator[Finding]:
     if case.step is None or case.optimizer is None or case.trial.error is not None:
         return
     seen = _Watched(case, case.optimizer)
+    if seen.error is not None:
+        yield Finding(
+            "step-fails",
+            ERROR,
+            f"the step raises {type(seen.error).__name__}: {seen.error}",
+            "the message says what to change; is the forward pass within no_grad()?",
+        )
+        return
     if not seen.at_step:
         still = "" if seen.moved else ", which left every parameter as it was"
         yield Finding(
@@ -166,6 +187,25 @@ def check_step(case: Case) -> Iterator[Finding]:
             f"the gradient (norm {size:.3g}) is twice that of the batch ({usual:.3g}): "
             "loss.backward() is called twice",
             f"call {LOOP}",
+        )
+    elif seen.rates[1] < 0.9 * seen.rates[0] and seen.rates[2] < 0.9 * seen.rates[1]:
+        yield Finding(
+            "learning-rate-falls-too-fast",
+            ERROR,
+            f"each step makes the learning rate smaller: {', '.join(f'{r:g}' for r in seen.rates)}",
+            "call schedule.step() once an epoch, not after each batch, or let it fall more slowly",
+        )
+    elif (
+        seen.asleep
+        and case.model.training
+        and any(isinstance(m, MODAL) for m in case.model.modules())
+    ):
+        yield Finding(
+            "evaluation-mode",
+            WARNING,
+            "when optimizer.step() runs, the model is in evaluation mode: dropout does "
+            "nothing, and batch norm uses its running statistics and does not learn them",
+            "call model.train() before training (and model.eval() before measuring)",
         )
     elif size < 0.01 * usual:
         yield Finding(

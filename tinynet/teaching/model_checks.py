@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinynet import nn
+from tinynet.autograd import no_grad
 from tinynet.nn.parameter import Parameter
-from tinynet.teaching.case import BINARY, Call, Case
+from tinynet.nn.preserving import preserving
+from tinynet.teaching.case import BINARY, IGNORED, Call, Case
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
 
@@ -166,6 +168,38 @@ def _is_separable(call: Call, source: Call) -> bool:
     return bool(ones) and call.op == source.op == "conv2d"
 
 
+def check_examples(case: Case) -> Iterator[Finding]:
+    """In evaluation mode a model gives each example an answer of its own, the same every time."""
+    x, output = case.usable[0][0] if case.usable else case.x, case.trial.output
+    if case.trial.error is not None or output is None or len(output) != len(x) or len(x) < 2:
+        return
+    if any(_over_the_batch(case)) or any(check_structure(case)):
+        return  # that is the reason
+    other = x.copy()
+    other[0] = -x[0]
+    with preserving(case.model), no_grad(), np.errstate(all="ignore"):
+        case.model.eval()
+        first, again, changed = (case.model(Tensor(x)).array for x in (x, x, other))
+    if not np.allclose(first, again, equal_nan=True):
+        yield Finding(
+            "random-in-evaluation",
+            ERROR,
+            "in evaluation mode the same batch gets other outputs the second time, by up to "
+            f"{np.abs(first - again).max():.3g}: dropout or noise goes on after model.eval()",
+            "use nn.Dropout, which model.eval() turns off, or F.dropout(x, p, self.training)",
+        )
+    elif not np.allclose(first[1:], changed[1:], rtol=1e-3, atol=1e-4, equal_nan=True):
+        moved = int((np.abs(first - changed).reshape(len(x), -1).max(1)[1:] > 1e-4).sum())
+        yield Finding(
+            "examples-mixed",
+            ERROR,
+            f"when only example 0 changes, so do the outputs of {moved} of the {len(x) - 1} other "
+            "examples: something mixes the examples of a batch",
+            "look at every reshape, transpose, mean and softmax: axis 0, the batch, stays first, "
+            "as in x.reshape(len(x), -1)",
+        )
+
+
 def check_runs(case: Case) -> Iterator[Finding]:
     """Whether forward pass, loss and backward pass work at all."""
     trial = case.trial
@@ -186,7 +220,7 @@ def check_runs(case: Case) -> Iterator[Finding]:
             f"the loss has shape {trial.loss_shape}; a gradient needs a single number",
             "take the mean over the batch: loss.mean(), or reduction='mean'",
         )
-    elif not trial.loss_depends:
+    elif not trial.loss_depends and any(p.requires_grad for p in case.parameters.values()):
         yield Finding(
             "loss-depends-on-nothing",
             ERROR,
@@ -232,7 +266,7 @@ def check_gradients(case: Case) -> Iterator[Finding]:
 
 def check_dead_relus(case: Case) -> Iterator[Finding]:
     """ReLUs whose units give 0 for every example, and so pass no gradient."""
-    if case.x.std() == 0 or any(check_weights(case)):
+    if (case.x == case.x.flat[0]).all() or any(check_weights(case)):
         return  # nothing to be said about units that all see the same, or are all the same
     places, every = [], False
     for call in _calls(case, "relu"):
@@ -251,6 +285,9 @@ def check_dead_relus(case: Case) -> Iterator[Finding]:
             "learning rate, nn.init.kaiming_normal_, batch norm before the ReLU, or nn.LeakyReLU",
         )
         return
+    weights = [p.array for p in case.parameters.values() if p.ndim > 1]
+    if weights and not weights[-1].any():
+        return  # a usual start: the first step moves the last layer, and the others follow
     zero = [
         name
         for name, gradient in case.trial.gradients.items()
@@ -266,22 +303,26 @@ def check_dead_relus(case: Case) -> Iterator[Finding]:
         )
 
 
+def _over_the_batch(case: Case) -> Iterator[Finding]:
+    """A softmax along the examples."""
+    for call in (*_calls(case, "softmax"), *_calls(case, "log_softmax")):
+        x, axis = call.args[0], call.setting("axis", 1, -1)
+        if x.ndim == 2 and axis in (0, -2) and len(x) > 1:
+            yield Finding(
+                "softmax-over-the-batch",
+                ERROR,
+                f"{call.where()} runs over axis 0, the examples of the batch: each column adds up "
+                f"to 1, and the scores of an example depend on the other {len(x) - 1}",
+                "take the axis of the classes: dim=1",
+            )
+
+
 def check_scores(case: Case) -> Iterator[Finding]:
     """What goes into the loss: cross_entropy takes raw scores, nll_loss log-probabilities."""
     trial, call = case.trial, case.trial.loss_call
-    wrong = [
-        c for c in trial.calls
-        if c.op in ("softmax", "log_softmax") and c.args[0].ndim == 2
-        and c.setting("axis", 1, -1) in (0, -2) and len(c.args[0]) > 1
-    ]  # fmt: skip
+    wrong = list(_over_the_batch(case))
     if wrong:
-        yield Finding(
-            "softmax-over-the-batch",
-            ERROR,
-            f"{wrong[0].where()} runs over axis 0, the examples of the batch: each column adds up "
-            f"to 1, and the scores of an example depend on the other {len(wrong[0].args[0]) - 1}",
-            "take the axis of the classes: dim=1",
-        )
+        yield from wrong
         return
     if call is None or not isinstance(call.args[0], Tensor):
         return
@@ -297,7 +338,7 @@ def check_scores(case: Case) -> Iterator[Finding]:
     if call.op in BINARY:
         if call.op == BINARY[1] and op in ("sigmoid", "softmax"):
             yield Finding(
-                f"{op}-before-logits-loss",
+                "probabilities-before-logits-loss",
                 ERROR,
                 f"binary_cross_entropy_with_logits gets probabilities from {op}{made} (from "
                 f"{x.min():.3g} to {x.max():.3g}); it applies the sigmoid itself, so that no "
@@ -388,6 +429,7 @@ def check_loss(case: Case) -> Iterator[Finding]:
                 "turn the sign: the loss must be 0 for right answers and positive for wrong ones",
             )
         return
+    yield from _left_out(case)
     guessing = math.log(C) if C is not None and C > 1 else 0.0
     if call is None or call.op != "cross_entropy" or not guessing:
         return
@@ -402,6 +444,26 @@ def check_loss(case: Case) -> Iterator[Finding]:
             "scale the inputs to standard deviation 1, and make the initial weights smaller, "
             "those of the last layer above all (layers as they come start right)",
         )
+
+
+def _left_out(case: Case) -> Iterator[Finding]:
+    """Classes that the loss does not count, by their weight or as the label to ignore."""
+    call, labels = case.trial.loss_call, case.labels
+    if call is None or call.op not in ("cross_entropy", "nll_loss") or labels is None:
+        return
+    ignored, weight = call.setting("ignore_index", 3, IGNORED), call.setting("class_weight", 2)
+    weights = np.ones(1) if weight is None else np.asarray(getattr(weight, "array", weight))
+    free = np.flatnonzero(weights == 0)
+    for why, classes in ((f"ignore_index={ignored}", [ignored]), ("a weight of 0", free)):
+        count = int(np.isin(labels, classes).sum())
+        if count and case.target is not None and case.target.ndim == 1:
+            yield Finding(
+                "class-left-out",
+                ERROR,
+                f"by {why} the loss leaves out {count} of {labels.size} examples, all of class "
+                f"{listed([str(c) for c in classes])}: the model never learns it",
+                f"ignore a label that is no class, such as {IGNORED}, and give each class a weight",
+            )
 
 
 def _calls(case: Case, op: str) -> list[Call]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinynet import nn
 from tinynet.teaching.case import Case
-from tinynet.teaching.experiment import Run, params_of, train
+from tinynet.teaching.experiment import Run, train
 from tinynet.teaching.report import ERROR, WARNING, Finding
 
 STEADY = 0.6
@@ -28,6 +28,8 @@ LEARNED = 0.93
 """A loss below this share of the first has fallen."""
 TINY = 1e-4
 """The gradient of a layer has vanished that is smaller than this share of the largest."""
+ENOUGH = 20
+"""In fewer steps than this only a rate that is too high shows."""
 RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
 
 
@@ -47,8 +49,25 @@ def check_recipe(case: Case) -> Iterator[Finding]:
     own = None
     if optimizer is not None:
         own = train(case, f"at {_rate_of(case)}", step=case.step)
+    if case.steps < ENOUGH:
+        if own is not None and own.diverged:
+            yield _too_high(case, own, Way(own, []), None)
+        return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others)
+    unrelated = list(_unrelated(case, way)) if case.target is not None else []
+    if unrelated:
+        yield from unrelated
+        return
+    momentum = max((float(g.get("momentum") or 0) for g in _groups(case)), default=0.0)
+    if momentum > 0.99:
+        yield Finding(
+            "momentum-too-high",
+            WARNING,
+            f"with momentum={momentum:g} a gradient moves the weights for {1 / (1 - momentum):.0f} "
+            f"steps, {1 / (1 - momentum):.0f} times as far as its learning rate says",
+            "use momentum=0.9",
+        )
     if own is not None and (own.diverged or way.share(own) < STEADY or not way.learned):
         found = list(_cause(case, own, way))
         yield from found
@@ -56,8 +75,6 @@ def check_recipe(case: Case) -> Iterator[Finding]:
             return
     if not way.learned and not _knows_already(case, way.first):
         yield from _stuck(case, way)
-    elif case.target is not None:
-        yield from _unrelated(case, way)
     case.notes.append(_told(case, own or way.best))
 
 
@@ -116,11 +133,13 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
                 "look for what your step does besides: eval(), no_grad(), clipping, another target",
             )
             return
-    slower = _first_that(helps, (train(case, _at(case, f), rate=f) for f in RATES[:3]))
+    tenth = max((train(case, _at(case, f), rate=f) for f in RATES[:3]), key=way.share)
+    slower = tenth if helps(tenth) else None
     decay = max(float(group.get("weight_decay") or 0) for group in groups)
     if decay:
         free = train(case, "with weight_decay=0", settings={"weight_decay": 0})
-        if helps(free) and way.share(free) > way.share(slower) - 0.1:
+        better = way.share(way.see(free)) > way.share(own) + 0.1
+        if better and way.learned and way.share(free) > way.share(slower) - 0.1:
             yield Finding(
                 "weight-decay-too-large",
                 ERROR,
@@ -156,7 +175,7 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     if slower is None:
         runs = (train(case, _at(case, f), rate=f) for f in RATES)
         slower = _first_that(lambda run: run.last < run.first and run.highest < 2 * run.first, runs)
-    momentum = max(float(group.get("momentum") or 0) for group in case.optimizer.param_groups)
+    momentum = max((float(g.get("momentum") or 0) for g in _groups(case)), default=0.0)
     evidence = f"in {case.steps} steps the loss goes {own}"
     if momentum > 0.95:
         evidence += f"; momentum={momentum:g} makes each step up to {1 / (1 - momentum):.0f} times"
@@ -186,25 +205,19 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
 def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
     anew = train(case, "with new weights", adam=1e-2, prepare=lambda: start_anew(case.model))
-    renewed = anew.last < LEARNED * min(anew.first, way.first)
-    vanished = list(_vanished(case, way.best, anew if renewed else None))
-    if vanished:
-        yield from vanished
-    elif renewed:
-        yield Finding(
-            "initial-weights",
-            ERROR,
-            f"in {case.steps} steps the loss goes {way.best}; {anew}",
-            "begin with the weights that layers come with (layer.reset_parameters()), or "
-            "nn.init.kaiming_normal_(layer.weight)",
-        )
-    else:
+    renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
+    vanished = list(_vanished(case, way.best, renewed))
+    yield from vanished
+    if not vanished:
         yield Finding(
             "does-not-learn",
             ERROR,
             f"in {case.steps} steps on the same {len(case.usable)} batches the loss goes "
-            f"{way.best}, and no better at other rates; a net that can learn learns these by heart",
-            "look for inputs that all look alike to the model, layers that let nothing pass "
+            f"{way.best}, and no better at other rates; a net that can learn learns these by heart"
+            + (f". It goes {renewed}" if renewed else ""),
+            "begin with new weights: layer.reset_parameters()"
+            if renewed
+            else "look for inputs that all look alike to the model, layers that let nothing pass "
             "(pooling to 1x1, saturated units), or a loss that does not fit the targets",
         )
 
@@ -258,7 +271,7 @@ def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
     x = np.concatenate([x for x, _ in case.usable]).reshape(sum(len(x) for x, _ in case.usable), -1)
     target = np.concatenate([t for _, t in case.usable if t is not None])
     rng = np.random.default_rng(0)
-    if len(target) != len(x) or len(x) < 100 or not _structured(x):
+    if len(target) != len(x) or len(x) < 100 or not _structured(x) or np.ptp(target) == 0:
         return
     if closer_than_chance(x, target, rng) > 2.5:
         return
@@ -330,7 +343,5 @@ def _told(case: Case, run: Run) -> str:
     return f"{case.steps} steps on {examples} examples: the loss goes {run}"
 
 
-def optimized(case: Case) -> bool:
-    """Whether the optimizer has any parameter of the model."""
-    own = {id(p) for p in case.parameters.values()}
-    return case.optimizer is None or any(id(p) in own for p in params_of(case.optimizer))
+def _groups(case: Case) -> list[dict[str, Any]]:
+    return [] if case.optimizer is None else case.optimizer.param_groups
