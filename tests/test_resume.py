@@ -318,7 +318,7 @@ def test_resume_and_keep_need_a_folder(few):
         fit(make_model(), few, 1, resume=True)
     with pytest.raises(ValueError, match="pass out="):
         fit(make_model(), few, 1, save_every=3)
-    with pytest.raises(ValueError, match="save_every must be 1 or more"):
+    with pytest.raises(ValueError, match="save_every must be at least 1"):
         fit(make_model(), few, 1, save_every=0, out="x")
 
 
