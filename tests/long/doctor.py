@@ -7,9 +7,9 @@ examples:
 
 A finding here is a false alarm, and the exit code 1. Each model gets a batch of random images with
 the optimizer settings of its family; VGG without batch norm, and digits_cnn on images of 28x28,
-take a learning rate of 0.005, since at 0.05 from the start they do diverge, or end at 10 %. MNIST and the like are looked at if their files are there,
-and folders of images that are given with --folder. VGG at 224x224 takes minutes and 3 GiB of
-memory.
+take a learning rate of 0.005, since at 0.05 from the start they do diverge, or end at 10 %. MNIST
+and the like are looked at if their files are there, and folders of images that are given with
+--folder. VGG at 224x224 takes minutes and 3 GiB of memory.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tinynet.manual_seed(0)
     for name, chosen, model, batch in trainings(args.models, sets):
         deep = name.startswith("vgg")
-        large = name == "digits_cnn" and chosen not in ("digits", "digits-last360")
-        lr, steps = 0.005 if deep or large and "noise" not in chosen else None, 5 if deep else 60
+        large = name == "digits_cnn" and not chosen.startswith(("digits", "noise"))
+        lr, steps = 0.005 if deep or large else None, 5 if deep else 60
         optimizer = make_optimizer("sgd", model.parameters(), lr)
         start = time.perf_counter()
         report = tinynet.doctor(model, batch, optimizer=optimizer, probe_steps=steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -108,7 +109,8 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
     attributes = dict(optimizer.__dict__)
     own = {id(p) for p in case.parameters.values()}
     others = [(p, p.array, p.grad) for p in params_of(optimizer) if id(p) not in own]
-    with preserving(case.model), autograd.enable_grad():
+    with preserving(case.model), autograd.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a schedule in the user's step does not know of this
         try:
             for p, array, _ in others:
                 p.array, p.grad = array.copy(order="K"), None
