@@ -316,22 +316,51 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
     Adds to the `.grad` of every leaf, and does so at the very end: an error leaves each as it
     was. A node's edges are dropped as they are consumed, unless `retain_graph`.
     """
-    gradients: dict[Node | Variable, Array] = {root.node or root: dy}
+    found = pass_back([(root, dy)], retain_graph)
+    sums = [(x, wrap(dx if x.grad is None else x.grad.array + dx)) for x, dx in found]
+    for x, total in sums:
+        x.grad = total
+
+
+def pass_back(
+    roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
+) -> list[tuple[Variable, Array]]:
+    """The gradient of every leaf, and of every tensor that asked for its own, from `roots`."""
+    gradients: dict[Node | Variable, Array] = {}
+    for root, dy in roots:
+        start = root.node or root
+        gradients[start] = gradients[start] + dy if start in gradients else dy
     own: set[Node | Variable] = set()  # targets whose gradient is an array that no one else has
     kept: list[tuple[Variable, Array]] = []  # what becomes the .grad of which tensor
-    queue = [(-root.node.number, root.node)] if root.node else []  # the newest comes first
+    queue = [(-start.number, start) for start in gradients if type(start) is Node]
+    heapq.heapify(queue)  # the newest comes first
     visit_node = state.visit or visit
     with np.errstate(under="ignore"):  # what is too small for its dtype is 0
         while queue:
             _, node = heapq.heappop(queue)
+            dy = gradients.pop(node)
+            if node in hooks:
+                dy = _hooked(node, dy)
             if node.retained is not None and (tensor := node.retained()) is not None:
-                kept.append((tensor, np.array(gradients[node])))
-            visit_node(node, gradients.pop(node), gradients, own, queue, retain_graph)
-    leaves: Any = gradients.items()  # every node is consumed by now
-    kept.extend((x, dx if x in own else np.array(dx)) for x, dx in leaves)
-    sums = [(x, wrap(dx if x.grad is None else x.grad.array + dx)) for x, dx in kept]
-    for x, total in sums:
-        x.grad = total
+                kept.append((tensor, np.array(dy)))
+            visit_node(node, dy, gradients, own, queue, retain_graph)
+    for x, dx in gradients.items():  # leaves: every node is consumed by now
+        dx = _hooked(x, dx) if x in hooks else dx
+        kept.append((x, dx if x in own else np.array(dx)))  # type: ignore[arg-type]
+    return kept
+
+
+hooks: weakref.WeakKeyDictionary[Any, list[Callable[[Any], Any]]] = weakref.WeakKeyDictionary()
+"""What `Tensor.register_hook` was given, by the node (or leaf) whose gradient it sees."""
+
+
+def _hooked(target: Any, dy: Array) -> Array:
+    """The gradient after the hooks of its tensor, each of which may replace it."""
+    for hook in hooks[target]:
+        replaced = hook(wrap(np.array(dy)))
+        if replaced is not None:
+            dy = sum_to_shape(replaced.array, dy.shape, "register_hook", hook)
+    return dy
 
 
 def visit(
@@ -470,3 +499,16 @@ def observe(observer: Observer) -> Iterator[None]:
         yield
     finally:
         state.observer = before
+
+
+def __getattr__(name: str) -> Any:
+    """`grad` and `Function`, which stand on this file, by PyTorch's names."""
+    if name == "grad":
+        from tinynet.derivatives import grad
+
+        return grad
+    if name == "Function":
+        from tinynet.function import Function
+
+        return Function
+    raise AttributeError(f"module 'tinynet.autograd' has no attribute {name!r}")

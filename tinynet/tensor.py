@@ -125,6 +125,18 @@ def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return overwriting
 
 
+class _Handle:
+    """Takes a hook off again."""
+
+    def __init__(self, registered: list[Any], hook: Any) -> None:
+        self._registered, self._hook = registered, hook
+
+    def remove(self) -> None:
+        """Take the hook off; once it is, nothing happens."""
+        if self._hook in self._registered:
+            self._registered.remove(self._hook)
+
+
 class Tensor(Variable):
     """An n-dimensional array with a record of the operations that made it.
 
@@ -275,6 +287,18 @@ class Tensor(Variable):
         """Keep `.grad` of this intermediate result in the next backward pass."""
         if self.node is not None:
             self.node.retained = weakref.ref(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> _Handle:
+        """Call `hook(gradient)` in each backward pass, before the gradient goes on.
+
+        What it returns, unless that is None, takes the gradient's place. `.remove()` of the
+        handle takes the hook off. Raises RuntimeError for a tensor without a gradient.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("register_hook: this tensor does not require a gradient")
+        registered = autograd.hooks.setdefault(self.node or self, [])
+        registered.append(hook)
+        return _Handle(registered, hook)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
