@@ -55,8 +55,19 @@ def test_an_operation_changes_nothing_that_it_is_given(row, order):
             assert np.array_equal(x, original.astype(dtype))
 
 
+STEPS = ("floor", "ceil", "trunc", "round", "sign")
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_have_gradient_zero(name):
+    x = tinynet.tensor([-1.7, -0.5, 0.0, 0.5, 2.2], requires_grad=True)
+    getattr(x, name)().sum().backward()
+    assert x.grad.tolist() == [0] * 5
+
+
 def test_every_registered_operation_has_a_row():
     covered = {f"tinynet.ops.{row.op}" for row in TABLE}
+    covered |= {f"tinynet.ops.elementary.{step}" for step in STEPS}
     ours = {name for name in autograd.registry if name.startswith("tinynet.ops.")}
     assert ours - covered == set()
 

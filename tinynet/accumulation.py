@@ -49,8 +49,8 @@ class Gradients(dict["Node | Variable", np.ndarray]):
 
     def belonging(self, leaf: Variable) -> np.ndarray:
         """The gradient of a leaf in an array that no one else has."""
-        dx: np.ndarray = self[leaf]
-        return dx if leaf in self.own else np.array(dx)
+        dx: np.ndarray = self[leaf] if leaf in self.own else np.array(self[leaf])
+        return dx
 
 
 def _is_fresh(dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
