@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.autograd import Array, Variable, differentiable, no_grad, together, wrap
+from tinynet.autograd import Array, Variable, differentiable, together, wrap
+from tinynet.grad_mode import no_grad
 from tinynet.tensor import Tensor
 
 
@@ -58,6 +59,7 @@ class Function:
     forward: Any
     backward: Any
     setup_context: Any = None
+    _operation: Any = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -66,8 +68,7 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Compute the operation on the arguments and record it."""
-        result: Any = cls._operation(*args)  # type: ignore[attr-defined]
-        return result
+        return cls._operation(*args)
 
 
 def _operation(cls: type[Function]) -> Any:

@@ -19,7 +19,8 @@ from typing import Any, ClassVar, SupportsIndex, TypeAlias, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinynet import autograd, changes, ops
+from tinynet import autograd, calls, changes, grad_mode, ops
+from tinynet.accumulation import hooks
 from tinynet.autograd import Variable
 from tinynet.devices import check_device, get_default_dtype, is_device
 from tinynet.devices import device as Device
@@ -296,9 +297,14 @@ class Tensor(Variable):
         """
         if not self.requires_grad:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
-        registered = autograd.hooks.setdefault(self.node or self, [])
-        registered.append(hook)
-        return _Handle(registered, hook)
+
+        def on_arrays(dy: np.ndarray) -> np.ndarray | None:
+            replaced = hook(autograd.wrap(dy))
+            return None if replaced is None else as_array(replaced)
+
+        registered = hooks.setdefault(self.node or self, [])
+        registered.append(on_arrays)
+        return _Handle(registered, on_arrays)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -584,7 +590,7 @@ class Tensor(Variable):
         index = _arrays(index)
         value = value if isinstance(value, Variable) else as_array(value)
         tracked = self.requires_grad or getattr(value, "requires_grad", False)
-        if tracked and autograd.recording.get():
+        if tracked and grad_mode.recording.get():
             self._become("[...] =", lambda x, new: ops.setitem(x, new, index), value)
         else:
             try:
@@ -623,7 +629,7 @@ class Tensor(Variable):
         that was taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
-        recording = autograd.recording.get()
+        recording = grad_mode.recording.get()
         given = (self, *others, *settings.values())
         if recording and builtins.any(getattr(x, "requires_grad", False) for x in given):
             self._check_may_change(name)
@@ -1015,12 +1021,12 @@ def _unrecorded(
     try:
         result = function(*arrays, **_arrays(settings or {}))
     except ValueError as error:
-        autograd.explain(error, name, arrays)
+        calls.explain(error, name, arrays)
         raise
     if not isinstance(result, (np.ndarray, np.generic)):
         return result
     if (
-        autograd.recording.get()
+        grad_mode.recording.get()
         and result.dtype.kind == "f"
         and name not in _CONSTANTS
         and _is_tracked(inputs)

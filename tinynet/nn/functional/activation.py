@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinynet import autograd, changes, ops
+from tinynet import changes, grad_mode, ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
 from tinynet.nn.functional.arguments import Data, tensor_of
@@ -39,7 +39,7 @@ def _applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: A
     if not inplace:
         return op(input, *settings)
     x = tensor_of(input)
-    if x.node is None and x.requires_grad and autograd.recording.get():
+    if x.node is None and x.requires_grad and grad_mode.recording.get():
         raise RuntimeError(
             "inplace=True would change a leaf that requires a gradient, which would then belong to "
             "a value that is gone; use inplace=False"
