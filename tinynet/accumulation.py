@@ -7,9 +7,8 @@ it is a copy, unless nobody else can have it.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,8 +37,7 @@ class Gradients(dict["Node | Variable", np.ndarray]):
 
     def take(self, target: Node | Variable) -> np.ndarray:
         """The gradient of a target, complete by now, after the hooks of its tensor."""
-        dy = self.pop(target)
-        return hooked(target, dy) if target in hooks else dy
+        return hooked(target, self.pop(target))
 
     def add(self, target: Node | Variable, dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
         """Add dx, what `vjp` made of dy, to the gradient of `target`; whether it is the first."""
@@ -58,18 +56,12 @@ class Gradients(dict["Node | Variable", np.ndarray]):
     def belonging(self, leaf: Variable) -> np.ndarray:
         """The gradient of a leaf in an array that no one else has."""
         dx: np.ndarray = self[leaf] if leaf in self.own else np.array(self[leaf])
-        return hooked(leaf, dx) if leaf in hooks else dx
-
-
-Hook: TypeAlias = Callable[[np.ndarray], "np.ndarray | None"]
-
-hooks: weakref.WeakKeyDictionary[Any, list[Hook]] = weakref.WeakKeyDictionary()
-"""What `Tensor.register_hook` was given, by the node or leaf whose gradient it sees."""
+        return hooked(leaf, dx)
 
 
 def hooked(target: Any, dy: np.ndarray) -> np.ndarray:
-    """The gradient after the hooks of its tensor, each of which may replace it."""
-    for hook in hooks[target]:
+    """The gradient of a node or leaf after its hooks, each of which may replace it."""
+    for hook in getattr(target, "hooks", ()):
         replaced = hook(dy.copy())
         if replaced is not None:
             dy = as_gradient(replaced, dy.shape, dy.dtype, "register_hook", hook)

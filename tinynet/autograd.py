@@ -59,14 +59,16 @@ class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
+    hooks: what `register_hook` was given, not set before; a node has those of its output.
     """
 
-    __slots__ = ("__weakref__", "array", "grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "array", "grad", "hooks", "node", "requires_grad")
 
     array: np.ndarray
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
+    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
 
 
 class Node:
@@ -79,7 +81,9 @@ class Node:
     retained: the tensor that asked for `retain_grad()`.
     """
 
-    __slots__ = ("__weakref__", "edges", "name", "number", "retained", "view")
+    __slots__ = ("__weakref__", "edges", "hooks", "name", "number", "retained", "view")
+
+    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinynet import autograd, calls, changes, grad_mode, ops
-from tinynet.accumulation import hooks
 from tinynet.autograd import Variable
 from tinynet.devices import check_device, get_default_dtype, is_device
 from tinynet.devices import device as Device
@@ -302,7 +301,10 @@ class Tensor(Variable):
             replaced = hook(autograd.wrap(dy))
             return None if replaced is None else as_array(replaced)
 
-        registered = hooks.setdefault(self.node or self, [])
+        owner = self.node or self
+        if not hasattr(owner, "hooks"):
+            owner.hooks = []
+        registered = owner.hooks
         registered.append(on_arrays)
         return _Handle(registered, on_arrays)
 
