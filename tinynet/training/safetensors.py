@@ -134,7 +134,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
                 wide <<= 16
                 array = wide.view(np.float32)
             half = array.dtype == np.float16 and not header.about
-            arrays[name] = array.astype(np.float32 if half else array.dtype.newbyteorder("="))
+            dtype = np.float32 if half else array.dtype.newbyteorder("=")
+            arrays[name] = array.astype(dtype, copy=False)
     return {name: arrays[name] for name in header.entries}, header.about
 
 
