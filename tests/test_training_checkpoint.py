@@ -196,6 +196,14 @@ def test_what_cannot_be_saved_or_loaded_is_told(tmp_path, monkeypatch, call, tol
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_list_that_holds_itself_is_not_saved(tmp_path):
+    endless: list = [1]
+    endless.append({"again": endless})
+    with pytest.raises(ValueError, match=r"1/again/1/again.*nested too deeply, or in itself"):
+        tinynet.save(endless, tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
 OBJECTS = {
     "tensor": tinynet.tensor([[1.0, 2.0]]),
     "array": np.arange(3, dtype=np.int16),

@@ -37,7 +37,7 @@ SUFFIX = ".safetensors"
 VERSION = 3  # of what is said of the arrays; 1 and 2 were zip files
 METADATA, OWN, SUM = "__metadata__", "tinynet", "tinynet.sha256"
 ZEROS = "0" * 64  # where the digits of the header's SHA-256 are to stand
-HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
+HEADER_LIMIT = 1 << 24  # bytes; that of VGG-19 has 10,000
 MAX_DIMENSIONS, MAX_BYTES = 32, 1 << 62
 DTYPES = {
     "BOOL": "|b1", "U8": "|u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "|i1", "I16": "<i2",
@@ -69,7 +69,7 @@ def write(
     text += b" " * (-len(text) % 8)
     if len(text) > HEADER_LIMIT:
         raise ValueError(
-            f"cannot write {path}: {len(text):,} bytes of JSON, the format has room for "
+            f"cannot write {path}: {len(text):,} bytes beside the arrays, there is room for "
             f"{HEADER_LIMIT:,}; put long lists of numbers into arrays"
         )
     with atomic_write(path) as stream:
