@@ -54,12 +54,12 @@ __all__ = [
     "full_like", "get_num_threads", "gradcheck", "gradcheck_model", "int64", "is_grad_enabled",
     "linspace", "load", "manual_seed", "models", "nn", "no_grad", "ones", "ones_like", "optim",
     "rand", "randint", "randn", "randperm", "save", "set_num_threads", "summary", "tensor",
-    "training", "uint8", "utils", "zeros", "zeros_like",
+    "training", "uint8", "utils", "vision", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions + _operations
 
 if TYPE_CHECKING:
-    from tinynet import data, models, optim, training, utils
+    from tinynet import data, models, optim, training, utils, vision
     from tinynet.anomaly import detect_anomaly
     from tinynet.nn.summary import summary
     from tinynet.teaching.doctor import doctor
@@ -72,6 +72,7 @@ _LATER = {
     "optim": "",
     "training": "",
     "utils": "",
+    "vision": "",
     "detect_anomaly": "anomaly",
     "doctor": "teaching",
     "explain": "teaching",

@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet.data import ArrayDataset, Subset
-from tinynet.data.transforms import check_transform
 from tinynet.errors import check_function, integer
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
@@ -25,6 +24,7 @@ from tinynet.training.callbacks import Callback, EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
 from tinynet.training.loop import is_dataset, not_a_pair
 from tinynet.training.metrics import check_metrics
+from tinynet.vision.transforms.base import check_transform
 
 Check: TypeAlias = Callable[[str, Any], object]
 HASHED = 1 << 24  # bytes of each array that are looked at, evenly spaced, to know it again
