@@ -127,10 +127,10 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
 
     Raises ValueError where there is one whose settings are not known.
     """
-    from tinynet.training.archive import read_manifest
+    from tinynet.training.safetensors import read_about
 
     if start is not None or (out / LAST).is_file():
-        settings = read_manifest(start or out / LAST).get("settings")
+        settings = read_about(start or out / LAST).get("settings")
     elif kept := checkpoints(out):
         raise BadArgument(
             f"{out} has no {LAST}, but {', '.join(path.name for path in kept)}. Go on from there: "
