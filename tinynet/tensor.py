@@ -19,7 +19,7 @@ from typing import Any, ClassVar, SupportsIndex, TypeAlias, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinynet import autograd, changes, ops
+from tinynet import autograd, calls, changes, ops
 from tinynet.autograd import Variable
 from tinynet.devices import check_device, get_default_dtype, is_device
 from tinynet.devices import device as Device
@@ -991,7 +991,7 @@ def _unrecorded(
     try:
         result = function(*arrays, **_arrays(settings or {}))
     except ValueError as error:
-        autograd.explain(error, name, arrays)
+        calls.explain(error, name, arrays)
         raise
     if not isinstance(result, (np.ndarray, np.generic)):
         return result
