@@ -64,7 +64,8 @@ def as_gradient(
     """dx in the shape and dtype of the input that it belongs to; see `sum_to_shape`."""
     if type(dx) is not np.ndarray or dx.shape != shape:
         dx = sum_to_shape(dx, shape, name, vjp)
-    return dx if dx.dtype == dtype else dx.astype(dtype)
+    fitting: np.ndarray = dx if dx.dtype == dtype else dx.astype(dtype)
+    return fitting
 
 
 def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> np.ndarray:
