@@ -226,9 +226,9 @@ def test_hooks_see_and_replace_gradients():
     assert len(seen) == 1
     with pytest.raises(RuntimeError, match="does not require a gradient"):
         torch.ones(1).register_hook(print)
+    y = torch.ones(2, requires_grad=True)
+    y.register_hook(lambda grad: torch.ones(3))
     with pytest.raises(ShapeError, match="register_hook"):
-        y = torch.ones(2, requires_grad=True)
-        y.register_hook(lambda grad: torch.ones(3))
         y.sum().backward()
 
 

@@ -84,8 +84,8 @@ __all__ = [
     "linspace", "load", "manual_seed", "models", "mps", "multinomial", "nn", "no_grad",
     "normal", "ones", "ones_like", "optim", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
-    "set_num_threads", "summary", "tensor", "training", "uint8", "utils", "xpu", "zeros",
-    "zeros_like",
+    "set_num_threads", "summary", "tensor", "training", "uint8", "utils", "vision", "xpu",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions + _operations + _composed
 
@@ -93,7 +93,7 @@ __all__ += _functions + _operations + _composed
 autograd.Function, autograd.grad = _Function, _grad  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
-    from tinynet import backends, data, models, optim, training, utils
+    from tinynet import backends, data, models, optim, training, utils, vision
     from tinynet.anomaly import detect_anomaly
     from tinynet.nn.summary import summary
     from tinynet.teaching.doctor import doctor
@@ -107,6 +107,7 @@ _LATER = {
     "optim": "",
     "training": "",
     "utils": "",
+    "vision": "",
     "detect_anomaly": "anomaly",
     "doctor": "teaching",
     "explain": "teaching",

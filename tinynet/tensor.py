@@ -211,9 +211,7 @@ class Tensor(Variable):
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
         return self.shape if dim is None else self.shape[dim]
 
-    def numel(self) -> builtins.int:
-        """Number of elements."""
-        return self.array.size
+    numel = nelement = shaping.numel
 
     def __len__(self) -> builtins.int:
         if self.ndim == 0:
@@ -437,8 +435,6 @@ class Tensor(Variable):
     def element_size(self) -> builtins.int:
         """Bytes of an element."""
         return self.array.itemsize
-
-    nelement = numel
 
     def new_tensor(self, data: Any, **settings: Any) -> Tensor:
         """A tensor of `data` in the dtype of this one."""
