@@ -26,7 +26,8 @@ def pair(op: str, argument: str, value: IntPair, least: int) -> Pair:
         first, second = value
         if type(first) is int is type(second) and least <= min(value) <= max(value) <= MOST:
             return first, second
-    values = value if isinstance(value, Sequence) else (value, value)
+    values = value if isinstance(value, Sequence) else (value,)
+    values = (*values, *values) if len(values) == 1 else values
     try:
         first, second = (operator.index(v) for v in values)
     except (TypeError, ValueError):
