@@ -486,10 +486,10 @@ def test_saved_arrays_are_found_wherever_a_closure_keeps_them():
     inner = lambda: c  # noqa: E731
     pair, table = (a, [b]), {"d": d}
 
-    def pull(dy, e=e):
+    def vjp(dy, e=e):
         return pair, inner, table, e
 
-    found = {id(x) for x in changes.saved_arrays(pull)}
+    found = {id(x) for x in changes.saved_arrays(vjp)}
     assert found == {id(x) for x in (a, b, c, d, e)}
 
 

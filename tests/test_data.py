@@ -368,14 +368,14 @@ def test_loader_length_is_the_number_of_its_batches(n, drop_last, sizes):
 
 
 BAD_OPTIONS = [
-    ({"batch_size": 0}, ValueError, "batch_size must be 1 or more, got 0"),
+    ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
     ({"batch_size": 2.0}, TypeError, "batch_size must be an integer, got 2.0"),
     ({"batch_size": "64"}, TypeError, "batch_size must be an integer, got '64'"),
     ({"seed": 1, "rng": np.random.default_rng()}, ValueError, "not both"),
-    ({"seed": -1}, ValueError, "seed must be 0 or more"),
+    ({"seed": -1}, ValueError, "seed must be at least 0"),
     ({"seed": 1.5}, TypeError, "seed must be an integer, got 1.5"),
     ({"dtype": np.int64}, TypeError, "dtype is that of the floats, got int64"),
-    ({"num_workers": -1}, ValueError, "num_workers must be 0 or more"),
+    ({"num_workers": -1}, ValueError, "num_workers must be at least 0"),
     ({"sampler": [1], "shuffle": True}, ValueError, "give sampler or shuffle, not both"),
     ({"batch_sampler": [[1]], "batch_size": 4}, ValueError, "batch_sampler decides on batch_size"),
     ({"batch_size": None, "drop_last": True}, ValueError, "drop_last needs a batch_size"),

@@ -478,11 +478,11 @@ def test_silence_is_silent(few, capsys):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"epochs": 0}, ValueError, "epochs must be 1 or more, got 0"),
+        ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
         ({"optimizer": "sdg"}, ValueError, "did you mean 'sgd'"),
         ({"schedule": "onecicle"}, ValueError, "did you mean 'onecycle'"),
-        ({"early_stopping": 0}, ValueError, "patience must be 1 or more, got 0"),
-        ({"batch_size": 0}, ValueError, "batch_size must be 1 or more"),
+        ({"early_stopping": 0}, ValueError, "patience must be at least 1, got 0"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"validate": 3}, TypeError, "expected a dataset or batches"),
     ],
 )
@@ -552,7 +552,7 @@ def test_the_recipe_suits_the_images(shape, model, flips):
         ("cutout:inf", 8, "'inf' is no number"),
         ("rotate:nan", 8, "'nan' is no number"),
         ("shift:", 8, "'' is no number"),
-        ("shift:-1", 8, "0 or more"),
+        ("shift:-1", 8, "at least 0"),
         ("flip:2", 8, "p must be a number from 0 to 1"),
     ],
 )

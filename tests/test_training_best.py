@@ -152,7 +152,7 @@ def test_a_name_that_says_nothing_asks_for_the_mode(ask):
     [
         (lambda: EarlyStopping(True), "patience must be an integer, got True"),
         (lambda: EarlyStopping(NAN), "patience must be an integer, got nan"),
-        (lambda: EarlyStopping(0), "patience must be 1 or more, got 0"),
+        (lambda: EarlyStopping(0), "patience must be at least 1, got 0"),
         (lambda: EarlyStopping(min_delta=-1), r"\(min_delta=-1\): .* finite number of at least 0"),
         (lambda: EarlyStopping(min_delta=NAN), r"\(min_delta=nan\): .* finite number"),
         (lambda: EarlyStopping(min_delta="0"), "min_delta must be a plain number"),

@@ -196,8 +196,8 @@ BAD_SAMPLERS = [
     (lambda: WeightedRandomSampler([[1.0]], 2), r"got shape \(1, 1\)"),
     (lambda: WeightedRandomSampler([1, -1], 2), r"0 or more and not all 0; .* \[1.0, -1.0\]"),
     (lambda: WeightedRandomSampler([1, 0], 2, False), "only 1 of the 2 weights are above 0"),
-    (lambda: RandomSampler(range(3), num_samples=0), "num_samples must be 1 or more"),
-    (lambda: BatchSampler(range(3), 0, False), "batch_size must be 1 or more"),
+    (lambda: RandomSampler(range(3), num_samples=0), "num_samples must be at least 1"),
+    (lambda: BatchSampler(range(3), 0, False), "batch_size must be at least 1"),
 ]
 
 

@@ -513,8 +513,8 @@ class Tensor(Variable):
 
     def _check_not_shared(self, name: str, node: autograd.Node) -> None:
         """The right-hand side may not need, for its gradient, the memory to be overwritten."""
-        for pull, *_ in node.edges or ():
-            if any(np.may_share_memory(x, self.array) for x in changes.saved_arrays(pull)):
+        for vjp, *_ in node.edges or ():
+            if any(np.may_share_memory(x, self.array) for x in changes.saved_arrays(vjp)):
                 raise RuntimeError(
                     f"{name}: the value on the right shares memory with the tensor, and the "
                     "gradient needs it unchanged. Write `x = x * ...` in place of `x *= ...`."

@@ -21,13 +21,25 @@ class Fault:
     gradient. dy: the random gradient of the output that was sent back. y: the output.
     analytic: what the backward pass gave. numeric: the same by differences, element by element.
     noise: how far numeric may be off, element by element. others: by place, the numeric gradients
-    of the other float arguments that were computed. pull: the operation's own backward for this
+    of the other float arguments that were computed. vjp: the operation's own backward for this
     argument, None if there is none. numeric_for: the numeric gradient for another dy.
     """
 
     __slots__ = (
-        "analytic", "args", "dy", "forward", "names", "noise", "numeric", "numeric_for", "op",
-        "others", "place", "pull", "settings", "y",
+        "analytic",
+        "args",
+        "dy",
+        "forward",
+        "names",
+        "noise",
+        "numeric",
+        "numeric_for",
+        "op",
+        "others",
+        "place",
+        "settings",
+        "vjp",
+        "y",
     )  # fmt: skip
 
     def __init__(
@@ -45,7 +57,7 @@ class Fault:
         numeric: np.ndarray,
         noise: np.ndarray,
         others: dict[int, np.ndarray],
-        pull: Callable[[np.ndarray], np.ndarray] | None,
+        vjp: Callable[[np.ndarray], np.ndarray] | None,
         numeric_for: Callable[[np.ndarray], np.ndarray],
     ) -> None:
         self.op = op
@@ -60,5 +72,5 @@ class Fault:
         self.numeric = numeric
         self.noise = noise
         self.others = others
-        self.pull = pull
+        self.vjp = vjp
         self.numeric_for = numeric_for

@@ -36,6 +36,7 @@ from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.tree import pack, unpack
 
+KNOWN = ("name", "arguments", "classes", "mean", "std", "input_shape", "settings", "chosen_by")
 SLACK = 1 << 20  # numbers by which a model may outgrow its file, so that it is said what misfits
 LARGEST_IMAGE = 1 << 26  # numbers, such as 4,700 x 4,700 pixels in colour
 
@@ -139,22 +140,16 @@ def save(
         order = isinstance(obj, (str, os.PathLike))
         cure = "the path comes second: tinynet.save(obj, path)" if order else "give a path"
         raise TypeError(f"save: {cure}; got {type(path).__name__} for it")
-    known = (name, arguments, classes, mean, std, input_shape, settings, chosen_by, run)
+    known = dict(
+        zip(KNOWN, (name, arguments, classes, mean, std, input_shape, settings, chosen_by))
+    )
     arrays: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {"versions": versions()}
     if isinstance(obj, Module):
         arrays |= obj.state_dict()
-        kind = type(obj).__name__
-        about |= {
-            "model": {"name": name, "arguments": dict(arguments or {}), "class": kind},
-            "classes": None if classes is None else [str(c) for c in classes],
-            "normalization": None if mean is None or std is None else _normalization(mean, std),
-            "input_shape": None if input_shape is None else [int(n) for n in input_shape],
-            "settings": settings,
-            "chosen_by": chosen_by,
-            "run": pack(run, "run", arrays),
-        }
-    elif any(value is not None for value in known):
+        about |= {key: _known(key, value) for key, value in known.items()}
+        about |= {"class": type(obj).__name__, "run": pack(run, "run", arrays)}
+    elif any(value is not None for value in (run, *known.values())):
         raise TypeError(f"save: name=, classes= and so on are for a model, not a {type(obj)!r}")
     else:
         about["object"] = pack(obj, "", arrays)
@@ -233,18 +228,12 @@ def _checkpoint(
     if not about:  # of another program
         return Checkpoint(arrays, path=Path(path))
     try:
-        run = _optional(dict, unpack(about["run"], arrays))
-        model, normal = about["model"], about["normalization"]
+        run = unpack(about["run"], arrays)
+        if run is not None and not isinstance(run, dict):
+            raise TypeError(f"the run is {run!r:.40}")
         return Checkpoint(
             arrays,
-            name=_optional(str, model["name"]),
-            arguments=dict(model["arguments"]),
-            classes=_sequence(str, about["classes"]),
-            mean=_sequence(float, normal["mean"]) if normal else None,
-            std=_sequence(float, normal["std"]) if normal else None,
-            input_shape=_image_shape(about["input_shape"]),
-            settings=_optional(dict, about["settings"]),
-            chosen_by=_optional(str, about["chosen_by"]),
+            **{key: _known(key, about[key]) for key in KNOWN},
             versions={str(k): str(v) for k, v in about["versions"].items()},
             run=run,
             path=Path(path),
@@ -257,25 +246,18 @@ def _checkpoint(
         ) from error
 
 
-def _normalization(mean: Sequence[float], std: Sequence[float]) -> dict[str, list[float]]:
-    return {"mean": [float(m) for m in mean], "std": [float(s) for s in std]}
-
-
-def _optional(kind: type, value: Any) -> Any:
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{value!r} should be {kind.__name__}")
+def _known(key: str, value: Any) -> Any:
+    """What is known of a model, as it is kept; in files a tuple is a list."""
+    if value is None:
+        return None
+    if key in ("classes", "mean", "std", "input_shape"):
+        kind: Any = {"classes": str, "input_shape": int}.get(key, float)
+        value = tuple(kind(item) for item in value)
+    elif not isinstance(value, Mapping if key in ("arguments", "settings") else str):
+        raise TypeError(f"{key} is {value!r:.60}")
+    if key == "input_shape" and value and (min(value) < 1 or math.prod(value) > LARGEST_IMAGE):
+        raise ValueError(f"no image has the shape {value!r:.80}")
     return value
-
-
-def _sequence(kind: type, values: Any) -> Any:
-    return None if values is None else tuple(kind(value) for value in values)
-
-
-def _image_shape(sizes: Any) -> Any:
-    shape = _sequence(int, sizes)
-    if shape and (min(shape) < 1 or math.prod(shape) > LARGEST_IMAGE):
-        raise ValueError(f"no image has the shape {shape!r:.80}")
-    return shape
 
 
 def _tuples(value: Any) -> Any:

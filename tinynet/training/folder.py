@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
-from tinynet.training.callbacks import Callback, Run, save_run
-from tinynet.training.files import remove_stale
 from tinynet.training.history import Record
 from tinynet.training.metrics import VALIDATION
+from tinynet.training.run import Callback, Run
 from tinynet.training.safetensors import SUFFIX, read_about
 from tinynet.training.signals import Interrupted, StopSignals
+from tinynet.training.state import save_run
 
 if sys.platform == "win32":
     import msvcrt
@@ -180,9 +180,6 @@ def _unlock(file: int, path: Path) -> None:
 def clear(folder: str | os.PathLike[str]) -> None:
     """Remove what an earlier run left in a folder; what else is in it stays."""
     folder = Path(folder)
-    if not folder.is_dir():
-        return
-    remove_stale(folder)
     for path in (folder / LAST, folder / BEST, *folder.glob(f"epoch-[0-9]*{SUFFIX}")):
         path.unlink(missing_ok=True)
 

@@ -18,11 +18,11 @@ from typing import Any
 
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
-from tinynet.training.callbacks import Callback, Run
 from tinynet.training.checkpoint import Checkpoint, read, weights_sha256
 from tinynet.training.environment import differences, environment
 from tinynet.training.fit import fit
 from tinynet.training.history import Record, describe, from_columns
+from tinynet.training.run import Callback, Run
 
 
 @dataclass

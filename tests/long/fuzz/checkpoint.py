@@ -26,8 +26,8 @@ from tinynet import data, nn, optim
 from tinynet.errors import CheckpointError
 from tinynet.nn import functional as F
 from tinynet.training import checkpoint
-from tinynet.training.callbacks import Run
 from tinynet.training.checkpoint import Checkpoint
+from tinynet.training.run import Run
 from tinynet.training.safetensors import DTYPES, OWN, SUM, ZEROS
 from tinynet.training.setup import make_schedule
 from tinynet.training.state import capture, restore

@@ -86,11 +86,11 @@ def _confirmed(
     family: Callable[[Clues], Iterator[Suspect]], fault: Fault, found: dict[str, str]
 ) -> dict[str, str]:
     """Those of the causes found that explain the gradient for another output gradient too."""
-    if fault.pull is None:
+    if fault.vjp is None:
         return found
     dy = np.random.default_rng(1).standard_normal(fault.dy.shape)
     try:
-        analytic = np.asarray(fault.pull(dy), dtype=np.float64).reshape(fault.analytic.shape)
+        analytic = np.asarray(fault.vjp(dy), dtype=np.float64).reshape(fault.analytic.shape)
     except Exception:  # a backward pass that runs only once says nothing more
         return found
     known = {name: getattr(fault, name) for name in Fault.__slots__}
