@@ -24,8 +24,8 @@ class _Lazy(Module):
     axis: ClassVar[int] = 1
 
     def __init__(self, *args: Any, **settings: Any) -> None:
-        some = args[0] if args and self.counts != "num_features" else 1  # any that groups divide
-        self.becomes.__init__(self, settings.get("out_channels", some), *args, **settings)
+        some = args[0] if args and self.counts != "num_features" else 1  # groups divide it
+        self.becomes.__init__(self, settings.get("out_channels", some) or 1, *args, **settings)
         self.made_with = args, settings
         setattr(self, self.counts, 0)
         for _, tensor in self._named_state():

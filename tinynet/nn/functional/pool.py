@@ -125,9 +125,9 @@ def max_unpool2d(
             f"kernel_size={kernel}, stride={steps}, padding={margin}; {tuple(usual)} is"
         )
     H, W = size
-    return as_batch(
-        lambda x: places.max_unpool2d(x, tensor_of(indices).array.reshape(x.shape), (H, W)), input
-    )
+    spots = tensor_of(indices).array
+    spots = spots[None] if spots.ndim == 3 else spots
+    return as_batch(lambda x: places.max_unpool2d(x, spots, (H, W)), input)
 
 
 def avg_pool1d(
