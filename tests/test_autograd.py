@@ -321,7 +321,7 @@ def test_a_graph_without_backward_goes_when_it_is_dropped(no_gc):
 
 def test_no_operation_makes_a_reference_cycle(no_gc):
     x = tinynet.ones(2, 2, requires_grad=True)
-    methods = "exp std var max cumsum logsumexp softmax log_softmax gelu elu T mT clone"
+    methods = "exp std var max prod logsumexp softmax log_softmax gelu elu T mT clone"
     for name in methods.split():
         y = getattr(x, name)
         y = y if isinstance(y, Tensor) else y()
@@ -404,8 +404,8 @@ def test_an_operation_that_returns_no_tuple_is_refused():
 def test_an_input_without_a_gradient_is_refused_rather_than_ignored():
     x, bound = leaf(1.0), leaf(0.5)
     with pytest.raises(RuntimeError, match=r"clip: input 2 requires a gradient.*detach"):
-        x.clip(None, bound)
-    assert x.clip(None, bound.detach()).item() == 0.5
+        tinynet.ops.clip(x, None, bound)
+    assert tinynet.ops.clip(x, None, bound.detach()).item() == 0.5
 
     @differentiable
     def first_only(x, w):
@@ -673,5 +673,5 @@ def test_gradients_that_come_together_may_not_write_into_dy():
         return x + w, *autograd.together(both)
 
     x, w = (tinynet.ones(1, requires_grad=True) for _ in range(2))
-    with pytest.raises(RuntimeError, match="the gradient both writes into"):
+    with pytest.raises(RuntimeError, match="total: its gradient both writes into"):
         total(x, w).sum().backward()

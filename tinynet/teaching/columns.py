@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet import autograd, kernels
+from tinynet import accumulation, autograd, kernels
 from tinynet.kernels.geometry import Geometry
 
 Index = tuple[int, ...]
@@ -45,7 +45,7 @@ class Edge(NamedTuple):
 
     def at(self, dy: np.ndarray, k: Index) -> float:
         """Element k of the gradient of the input."""
-        return float(autograd.sum_to_shape(self.full(dy), self.shape, self.op, self.vjp)[k])
+        return float(accumulation.sum_to_shape(self.full(dy), self.shape, self.op, self.vjp)[k])
 
     def unit(self, k: Index, dtype: Any) -> np.ndarray:
         """The input's unit vector of k."""

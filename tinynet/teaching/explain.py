@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd, changes
+from tinynet import accumulation, changes
 from tinynet.autograd import Node
 from tinynet.nn import Module
 from tinynet.teaching import columns
@@ -112,7 +112,7 @@ class _Graph:
             for vjp, target, shape, dtype in node.edges or ():
                 if target in reaching:
                     dx = np.asarray(vjp(self.gradients[node]))
-                    dx = autograd.sum_to_shape(dx, shape, node.name, vjp).astype(dtype)
+                    dx = accumulation.sum_to_shape(dx, shape, node.name, vjp).astype(dtype)
                     before = self.gradients.get(target)
                     self.gradients[target] = dx if before is None else np.asarray(before + dx)
                     self.uses.setdefault(target, []).append((node, Edge(node.name, vjp, shape)))
