@@ -250,7 +250,7 @@ def table(rng: np.random.Generator) -> list[Row]:
         Row("unfold.unfold", (normal(2, 2, 5, 4),), {"kernel_size": 3, "padding": 1, "stride": 2}),
         Row(
             "unfold.fold",
-            (normal(2, 4, 6),),
+            (normal(2, 4, 5),),
             {"output_size": (4, 6), "kernel_size": 2, "dilation": (3, 1), "stride": (1, 1)},
         ),
         Row("embedding.embedding", (normal(4, 3),), {"indices": np.array([[0, 2, 0], [3, 2, 0]])}),
