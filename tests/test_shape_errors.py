@@ -228,7 +228,7 @@ OPERATIONS = [
     ),
     (
         lambda: F.avg_pool2d(zeros(8, 8), 2),
-        "avg_pool2d: the input must have shape (N, C, H, W) or (C, H, W), got (8, 8); ... x[None, N",
+        "avg_pool2d: the input must have shape (N, C, H, W) or (C, H, W), got (8, 8); ... x[None",
     ),
     (
         lambda: F.adaptive_avg_pool2d(zeros(2, 3, 0, 4), 1),

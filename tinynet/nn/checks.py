@@ -67,6 +67,10 @@ def check_images(
         cure = f"Give it {kind} of shape ({form})."
         if len(shape) == 3 and axes == 2 and shape[0] == channels:
             cure = "Add the axis of the batch: `x.unsqueeze(0)`."
+        elif len(shape) == 2 and layer == "BatchNorm2d":
+            cure = f"For rows (N, C), as after Linear, use BatchNorm1d({channels})."
+        elif len(shape) == 2 and axes == 2 and channels == 1:
+            cure = "Add the axes of batch and channel: `x[None, None]`."
         problem = f"{title}: the input must have {axes + 2} axes ({form}), it has {len(shape)}"
         raise InputError(problem, [f"shape {shape}"], cure, shape)
     found = shape[-axes - 1]
