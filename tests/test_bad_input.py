@@ -342,6 +342,17 @@ def test_an_error_inside_a_model_names_the_layer():
         model(tinynet.zeros(1, 3, 8, 8, dtype=np.uint8))
 
 
+def test_images_without_their_axes_rows_for_images_and_conditions_of_floats():
+    with pytest.raises(ShapeError, match=r"the axes of batch and channel: `x\[None, None\]`"):
+        nn.Conv2d(1, 8, 3)(tinynet.zeros(8, 8))
+    with pytest.raises(ShapeError, match=r"as after Linear, use BatchNorm1d\(16\)"):
+        nn.BatchNorm2d(16)(tinynet.zeros(4, 16))
+    with pytest.raises(TypeError, match="condition is float32, it must be true or false: x > 0"):
+        tinynet.where(tinynet.zeros(3), tinynet.ones(3), tinynet.zeros(3))
+    with pytest.raises(IndexError, match=r"out of bounds .*; the tensor has shape \(3, 4\)"):
+        tinynet.zeros(3, 4)[5]
+
+
 def test_labels_that_are_text_are_to_be_numbered():
     with pytest.raises(TypeError, match=r"got <U3; number the classes: .* np\.unique\(target"):
         F.cross_entropy(zeros(2, 10), ["cat", "dog"])

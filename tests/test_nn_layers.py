@@ -21,6 +21,7 @@ WRONG_ARGUMENTS = [
     (lambda: nn.Linear(0, 3), ValueError, "Linear: in_features must be at least 1, got 0"),
     (lambda: nn.Linear(3, 2.5), TypeError, "Linear: out_features must be an integer, got 2.5"),
     (lambda: nn.Linear(3, True), TypeError, "out_features must be an integer, got True"),
+    (lambda: nn.Linear(128 / 2, 3), TypeError, r"got 64.0; divide with //, or write int\(64.0\)"),
     (lambda: nn.Conv2d(0, 3, 3), ValueError, "Conv2d: in_channels must be at least 1, got 0"),
     (lambda: nn.Conv2d(1, 3, 0), ValueError, "Conv2d: kernel_size must be at least 1, got 0"),
     (lambda: nn.Conv2d(1, 3, (3, 3, 3)), TypeError, "kernel_size must be an int or a pair of"),

@@ -65,6 +65,10 @@ def check_images(layer: str, argument: str, channels: int, x: Any) -> None:
             cure = "Add the axis of the batch: `x.unsqueeze(0)`."
         elif len(shape) == 3 and channels == 1:
             cure = "Add the axis of the channel: `x.unsqueeze(1)`."
+        elif len(shape) == 2 and layer == "BatchNorm2d":
+            cure = f"For rows (N, C), as after Linear, use BatchNorm1d({channels})."
+        elif len(shape) == 2 and channels == 1:
+            cure = "Add the axes of batch and channel: `x[None, None]`."
         problem = f"{title}: the input must have 4 axes (N, C, H, W), it has {len(shape)}"
         raise InputError(problem, [f"shape {shape}"], cure, shape)
     if shape[1] != channels:

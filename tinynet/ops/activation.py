@@ -14,7 +14,7 @@ from tinynet.ops.underflow import may_underflow
 Op = tuple[Array, ...]
 
 
-@differentiable
+@differentiable(rule="y = x between min_val and max_val, dy/dx = 1 there, else 0")
 def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Op:
     """The identity between two limits: y = min(max(x, min_val), max_val).
 
@@ -29,7 +29,7 @@ def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Op:
     return np.clip(x, min_val, max_val), lambda dy: dy * ((x > min_val) & (x < max_val))
 
 
-@differentiable
+@differentiable(rule="y = x / 6 + 1/2 between 0 and 1, dy/dx = 1/6 there, else 0")
 def hardsigmoid(x: Array) -> Op:
     """Sigmoid of three straight pieces: y = min(max(x / 6 + 1/2, 0), 1).
 
@@ -40,7 +40,7 @@ def hardsigmoid(x: Array) -> Op:
     return np.clip(x / 6 + 0.5, 0, 1), lambda dy: dy * ((x > -3) & (x < 3)) / 6
 
 
-@differentiable
+@differentiable(rule="y = x hardsigmoid(x)")
 @may_underflow
 def hardswish(x: Array) -> Op:
     """Swish with a sigmoid of straight pieces: y = x * min(max(x / 6 + 1/2, 0), 1).
@@ -57,7 +57,7 @@ def hardswish(x: Array) -> Op:
     return x * np.clip(x / 6 + 0.5, 0, 1), dx
 
 
-@differentiable
+@differentiable(rule="y = x where |x| > lambd, else 0; dy/dx = 1 there, else 0")
 def hardshrink(x: Array, lambd: float = 0.5) -> Op:
     """What is small becomes 0: y = x where |x| > lambd, else 0.
 
@@ -68,7 +68,7 @@ def hardshrink(x: Array, lambd: float = 0.5) -> Op:
     return x * large, lambda dy: dy * large
 
 
-@differentiable
+@differentiable(rule="y = sign(x) max(|x| - lambd, 0), dy/dx = 1 where |x| > lambd, else 0")
 def softshrink(x: Array, lambd: float = 0.5) -> Op:
     """Everything moves towards 0 by lambd, and no further: y = sign(x) max(|x| - lambd, 0).
 
@@ -82,7 +82,7 @@ def softshrink(x: Array, lambd: float = 0.5) -> Op:
     return (x - np.sign(x) * x.dtype.type(lambd)) * large, lambda dy: dy * large
 
 
-@differentiable
+@differentiable(rule="y = x where x > threshold, else value; dy/dx = 1 there, else 0")
 def threshold(x: Array, threshold: float, value: float) -> Op:
     """y = x where x > threshold, else value.
 
@@ -93,7 +93,7 @@ def threshold(x: Array, threshold: float, value: float) -> Op:
     return np.where(above, x, x.dtype.type(value)), lambda dy: dy * above
 
 
-@differentiable
+@differentiable(rule="y = x tanh(softplus(x))")
 @may_underflow
 def mish(x: Array) -> Op:
     """y = x * t with t = tanh(softplus(x)), softplus(x) = log(1 + e^x).
@@ -113,7 +113,7 @@ def mish(x: Array) -> Op:
     return x * t, dx
 
 
-@differentiable
+@differentiable(rule="y = x where x > 0, else w x")
 @may_underflow
 def prelu(x: Array, w: Array) -> Op:
     """Rectified linear unit with learned slopes: y = x where x > 0, else w x.

@@ -14,7 +14,7 @@ from tinynet.ops.underflow import may_underflow
 Op = tuple[Array, ...]
 
 
-@differentiable
+@differentiable(rule="y = (sum |x|^p)^(1/p), dy/dx = sign(x) (|x| / y)^(p - 1)")
 @may_underflow
 def vector_norm(
     x: Array, p: float = 2.0, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
