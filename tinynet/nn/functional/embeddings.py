@@ -10,7 +10,6 @@ from tinynet import changes
 from tinynet.autograd import wrap
 from tinynet.errors import DataError, ShapeError
 from tinynet.nn.functional.arguments import Data, tensor_of
-from tinynet.ops import embedding as table
 from tinynet.tensor import Tensor, as_array
 
 __all__ = [
@@ -38,13 +37,34 @@ def embedding(
         raise ShapeError(
             f"embedding: padding_idx={padding_idx} is no row of the weight of shape {w.shape}"
         )
+    if w.ndim != 2 or indices.dtype.kind not in "iu":
+        raise TypeError(
+            f"embedding: needs a weight (K, D) and integers, got a weight {w.shape} and indices of "
+            f"{indices.dtype}; convert with x.long()"
+        )
+    wrong = indices[(indices < 0) | (indices >= len(w))]
+    if wrong.size:
+        raise DataError(
+            f"embedding: index {int(wrong[0])} is out of range, the weight of shape {w.shape} has "
+            f"rows 0 to {len(w) - 1}; use num_embeddings={int(wrong.max()) + 1} or more"
+        )
     if max_norm is not None:
         used = np.unique(indices)
         lengths = np.linalg.norm(w.array[used], norm_type, 1)
         long = lengths > max_norm
         w.array[used[long]] *= (max_norm / (lengths[long] + 1e-7))[:, None].astype(w.dtype)
         changes.note_change(w.array)
-    return table.embedding(w, indices, padding_idx, scale_grad_by_freq)
+    y = w[indices]
+    share = np.ones(indices.shape, w.dtype)  # of each place in the gradient
+    if scale_grad_by_freq:
+        _, which, counts = np.unique(indices, return_inverse=True, return_counts=True)
+        share /= counts[which.reshape(indices.shape)]
+    if padding_idx is not None:
+        share[indices == padding_idx % len(w)] = 0
+    if scale_grad_by_freq or padding_idx is not None:
+        part = y * share[..., None]
+        y = part + (y - part).detach()
+    return y
 
 
 def one_hot(tensor: Data, num_classes: int = -1) -> Tensor:
