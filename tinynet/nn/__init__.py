@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tinynet.nn import functional, init, stateless, utils
-from tinynet.nn.container import ModuleDict, ModuleList, Sequential
+from tinynet.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from tinynet.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from tinynet.nn.dropout import Dropout
 from tinynet.nn.linear import Linear
@@ -26,23 +26,19 @@ if TYPE_CHECKING:
     from tinynet.nn.embedding import *  # noqa: F403
     from tinynet.nn.lazy import *  # noqa: F403
     from tinynet.nn.norms import *  # noqa: F403
-    from tinynet.nn.parameters import *  # noqa: F403
     from tinynet.nn.prelu import *  # noqa: F403
 
 __all__ = [
     "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d",
     "Dropout", "Flatten", "Identity", "LayerNorm", "Linear", "MaxPool2d", "Module", "ModuleDict",
-    "ModuleList", "Parameter", "ReLU", "Sequential", "Unflatten", "functional", "init", "utils",
+    "ModuleList", "Parameter", "ParameterDict", "ParameterList", "ReLU", "Sequential",
+    "Unflatten", "functional", "init", "utils",
 ]  # fmt: skip
 
 _LATER = {
-    "embedding": ("Bilinear", "Embedding"),
-    "lazy": (
-        "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyConvTranspose1d",
-        "LazyConvTranspose2d", "LazyLinear",
-    ),
+    "embedding": ("Embedding",),
+    "lazy": ("LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyLinear"),
     "norms": ("GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "RMSNorm"),
-    "parameters": ("ParameterDict", "ParameterList"),
     "prelu": ("PReLU",),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _LATER.items() for name in names}

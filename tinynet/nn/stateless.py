@@ -21,8 +21,7 @@ from tinynet.nn.module import Module
 from tinynet.ops.checks import one_of, positive, within
 from tinynet.ops.elementwise import GELU_FORMS
 from tinynet.ops.loss import check_reduction
-from tinynet.ops.pool import pool_arguments
-from tinynet.ops.windows import pair
+from tinynet.ops.pool import adaptive_size, pool_arguments
 from tinynet.tensor import Tensor
 
 DATA = {
@@ -42,9 +41,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     # pools
     "AdaptiveAvgPool1d": F.adaptive_avg_pool1d, "AdaptiveAvgPool2d": F.adaptive_avg_pool2d,
     "AdaptiveMaxPool1d": F.adaptive_max_pool1d, "AdaptiveMaxPool2d": F.adaptive_max_pool2d,
-    "AvgPool1d": F.avg_pool1d, "AvgPool2d": F.avg_pool2d, "LPPool1d": F.lp_pool1d,
-    "LPPool2d": F.lp_pool2d, "MaxPool1d": F.max_pool1d, "MaxUnpool1d": F.max_unpool1d,
-    "MaxUnpool2d": F.max_unpool2d,
+    "AvgPool1d": F.avg_pool1d, "AvgPool2d": F.avg_pool2d, "MaxPool1d": F.max_pool1d,
+    "MaxUnpool1d": F.max_unpool1d, "MaxUnpool2d": F.max_unpool2d,
     # images
     "Fold": F.fold, "LocalResponseNorm": F.local_response_norm, "PixelShuffle": F.pixel_shuffle,
     "PixelUnshuffle": F.pixel_unshuffle, "Unfold": F.unfold, "Upsample": F.interpolate,
@@ -62,14 +60,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "PairwiseDistance": F.pairwise_distance, "PoissonNLLLoss": F.poisson_nll_loss,
     "SmoothL1Loss": F.smooth_l1_loss, "SoftMarginLoss": F.soft_margin_loss,
     "TripletMarginLoss": F.triplet_margin_loss,
-    "TripletMarginWithDistanceLoss": F.triplet_margin_with_distance_loss,
 }  # fmt: skip
 
 
 def _surrounded(
     input: Any,  # noqa: A002 (PyTorch's name)
     padding: int | Sequence[int],
-    value: float = 0.0,
+    value: float,
     *,
     axes: int,
     mode: str,
@@ -88,23 +85,20 @@ def _surrounded(
 
 
 FUNCTIONS |= {
-    f"{name}Pad{axes}d": functools.partial(_surrounded, axes=axes, mode=mode)
-    for name, mode in (
-        ("Zero", "constant"),
-        ("Constant", "constant"),
-        ("Reflection", "reflect"),
-        ("Replication", "replicate"),
-        ("Circular", "circular"),
+    f"{name}Pad{axes}d": functools.partial(_surrounded, axes=axes, **settings)  # type: ignore[arg-type]
+    for name, settings in (
+        ("Zero", {"mode": "constant", "value": 0.0}),
+        ("Constant", {"mode": "constant"}),
+        ("Reflection", {"mode": "reflect", "value": 0.0}),
+        ("Replication", {"mode": "replicate", "value": 0.0}),
+        ("Circular", {"mode": "circular", "value": 0.0}),
     )
     for axes in (1, 2)
 }
 
 CHECKS: dict[str, Callable[[Any], object]] = {
-    "AdaptiveAvgPool2d": lambda layer: pair(
-        "AdaptiveAvgPool2d",
-        "output_size",
-        [1 if n is None else n for n in np.broadcast_to(layer.output_size, 2)],
-        1,
+    "AdaptiveAvgPool2d": lambda layer: adaptive_size(
+        "AdaptiveAvgPool2d", (1, 1, 1, 1), layer.output_size
     ),
     "AvgPool2d": lambda layer: pool_arguments(
         "AvgPool2d", layer.kernel_size, layer.stride, layer.padding
@@ -177,7 +171,7 @@ def layer(name: str) -> type[Stateless]:
     if "return_indices" in arguments:  # stands before ceil_mode in PyTorch's layers
         settings.sort(key=lambda p: p.name == "ceil_mode")
     members = {
-        "__doc__": getattr(function, "func", function).__doc__,
+        "__doc__": str(getattr(function, "func", function).__doc__).partition(">>>")[0],
         "__module__": "tinynet.nn",
         "__signature__": inspect.Signature(settings),
         "function": staticmethod(function),

@@ -30,8 +30,9 @@ __all__ = [
 def relu(input: Data, inplace: bool = False) -> Tensor:
     """max(x, 0) of each element.
 
-    >>> relu(np.array([-1.0, 0.0, 2.0]))
-    Tensor([0., 0., 2.], dtype=float64)
+    >>> import tinynet
+    >>> relu(tinynet.tensor([-1.0, 0.0, 2.0]))
+    Tensor([0., 0., 2.])
     """
     return applied(ops.relu, inplace, input)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-Rng = np.random.Generator | None
+Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
 
 def dropout(

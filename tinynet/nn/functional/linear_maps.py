@@ -9,13 +9,12 @@ Formulas and gradients stand in tinynet/ops. Where images are batches (N, C, H, 
 from __future__ import annotations
 
 from tinynet import ops
-from tinynet.errors import ShapeError
-from tinynet.nn.functional.arguments import Data, IntPair, as_batch, one_axis, tensor_of
+from tinynet.nn.functional.arguments import Data, IntPair, as_batch, one_axis
 from tinynet.ops import unfold as windows
 from tinynet.tensor import Tensor
 
 __all__ = [
-    "bilinear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "fold", "linear",
+    "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "fold", "linear",
     "unfold",
 ]  # fmt: skip
 
@@ -23,19 +22,6 @@ __all__ = [
 def linear(input: Data, weight: Data, bias: Data | None = None) -> Tensor:
     """x w^T + b: input (..., I), weight (O, I), bias (O) -> (..., O)."""
     return ops.linear(input, weight, bias)
-
-
-def bilinear(input1: Data, input2: Data, weight: Data, bias: Data | None = None) -> Tensor:
-    """x1^T w_o x2 + b_o: inputs (..., I) and (..., J), weight (O, I, J), bias (O) -> (..., O)."""
-    x1, x2, w = tensor_of(input1), tensor_of(input2), tensor_of(weight)
-    if w.ndim != 3 or (*x1.shape, *x2.shape[-1:]) != (*x2.shape[:-1], *w.shape[1:]):
-        raise ShapeError(
-            f"bilinear: inputs of shapes {x1.shape} and {x2.shape} must be alike but for the last "
-            f"axes, and need a weight (O, {x1.shape[-1]}, {x2.shape[-1]}), got {w.shape}"
-        )
-    rows = x1[..., None, None, :] @ w  # (..., O, 1, J)
-    y = (rows.squeeze(-2) * x2.unsqueeze(-2)).sum(-1)
-    return y if bias is None else y + bias
 
 
 def conv2d(

@@ -23,7 +23,7 @@ from tinynet.tensor import Tensor
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-    "avg_pool1d", "avg_pool2d", "lp_pool1d", "lp_pool2d", "max_pool1d", "max_pool2d",
+    "avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d",
     "max_unpool1d", "max_unpool2d",
 ]  # fmt: skip
 
@@ -133,22 +133,8 @@ def adaptive_avg_pool2d(input: Data, output_size: Size) -> Tensor:
     return y
 
 
-def lp_pool2d(
-    input: Data,
-    norm_type: float,
-    kernel_size: IntPair,
-    stride: IntPair | None = None,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """(sum of x^p)^(1/p) of each window, p = norm_type: (N, C, H, W) -> (N, C, OH, OW)."""
-    kernel = pool_arguments("lp_pool2d", kernel_size, stride, 0)[0]
-    mean = avg_pool2d(tensor_of(input) ** norm_type, kernel, stride, 0, ceil_mode)
-    return (mean * (kernel[0] * kernel[1])) ** (1 / norm_type)
-
-
 max_pool1d = one_axis("max_pool1d", max_pool2d)
 max_unpool1d = one_axis("max_unpool1d", max_unpool2d)
 avg_pool1d = one_axis("avg_pool1d", avg_pool2d)
-lp_pool1d = one_axis("lp_pool1d", lp_pool2d)
 adaptive_avg_pool1d = one_axis("adaptive_avg_pool1d", adaptive_avg_pool2d)
 adaptive_max_pool1d = one_axis("adaptive_max_pool1d", adaptive_max_pool2d)
