@@ -56,7 +56,7 @@ def by_tinynet(fault: Any) -> Result:
     seconds = time.perf_counter() - start
     failures = report.failures
     named = bool(failures) and all(names(fault, failure) for failure in failures)
-    cause = named and all(fault.cause in causes_of(failure.cause) for failure in failures)
+    cause = named and all(fault.cause in f"{f.cause} ({f.evidence})" for f in failures)
     said = "; ".join(f"{f.op}, {f.argument}: {f.cause or '-'} ({f.evidence})" for f in failures)
     return Result(bool(failures), named, cause, seconds, said or str(report))
 

@@ -276,14 +276,14 @@ def _visit(subject: Subject, values: dict[str, np.ndarray]) -> bool:
 
 
 def _far_away(subject: Subject, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Visit a point and return it: with all signs turned, so that masks and winners are others.
+    """Visit a point and return it: with some signs turned, so that masks and winners are others.
 
     A function that raises there, as it is not defined for such values, is run nearby.
     """
     nearby = subject.nearby(rng, 0.1)
-    mirrored = {name: -x for name, x in nearby.items()}
-    if _visit(subject, mirrored):
-        return mirrored
+    turned = {name: x * rng.choice([-1.0, 1.0], x.shape) for name, x in nearby.items()}
+    if _visit(subject, turned):
+        return turned
     _visit(subject, nearby)
     return nearby
 

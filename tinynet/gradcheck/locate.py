@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -44,6 +44,8 @@ from tinynet.gradcheck.trace import (
     walk_back,
 )
 
+STATE = "state carried from call to call"
+
 
 class Search:
     """The search for what is wrong with one subject.
@@ -62,7 +64,7 @@ class Search:
     ) -> None:
         self.subject, self.u, self.limits, self.elsewhere = subject, u, limits, elsewhere
         self.rng = np.random.default_rng([seed, 1])
-        self.known: dict[tuple[object, int, str], Failure] = {}
+        self.known: dict[tuple[object, int, str], tuple[str, str]] = {}  # cause, evidence
         self.producers: dict[Node, Call] = {}  # of the recorded run
 
     # ----- ways in ------------------------------------------------------------------------------
@@ -163,7 +165,7 @@ class Search:
             Failure(
                 self.subject.name,
                 changed[0] if changed else "",
-                cause="state carried from call to call",
+                cause=STATE,
                 evidence=f"after calls with other inputs, {what} at the same input is another",
             )
         ]
@@ -225,12 +227,15 @@ class Search:
         return None
 
     def _wrong(self, base: Base) -> Verdict | None:
-        """The verdict along the first direction that disagrees."""
+        """The verdict along the first direction that disagrees, plainly or beside a kink."""
+        beside = None
         for v in directions(base.x, "directions" if base.x.size > 4 else "elements", self.rng):
             verdict = judge(base, v, self.limits)
-            if verdict.kind in ("wrong", "outside"):
+            if verdict.kind == "wrong":
                 return verdict
-        return None
+            if verdict.kind == "outside":
+                beside = beside or verdict
+        return beside
 
     def _measured(
         self, replay: Replay, call: Call, place: int, base: Base, verdict: Verdict, is_last: bool
@@ -242,7 +247,14 @@ class Search:
         failure = self._failure(call, place)
         failure.sweep = verdict.sweep
         failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
-        memory = self._state(replay, place, base)
+        if self._of_the_last_call(replay, place, base):
+            failure.cause, failure.evidence = (
+                STATE,
+                (
+                    "the gradient is another after the operation was called again with other values: "
+                    "the backward must keep its values in local variables"
+                ),
+            )
         key = (
             getattr(inspect.unwrap(call.body), "__code__", call.body),
             place,
@@ -254,7 +266,7 @@ class Search:
         if replay.is_large(place):
             if verdict.kind == "outside":
                 return None
-            failure.cause, failure.evidence = memory or ("", failure.persistence())
+            failure.evidence = failure.evidence or failure.persistence()
             return failure
         elements = replay.elements(place, base, min(verdict.slope.step, 1e-3))
         if verdict.kind == "outside" and not elements.wrong(base.gradient, self.limits).any():
@@ -262,14 +274,21 @@ class Search:
         index = _fill(failure, elements, base.gradient, self.limits)
         if not is_last and failure.input in self.subject.targets:
             self._as_seen_from_outside(failure, index)
-        if memory:
-            failure.cause, failure.evidence = memory
-        elif key in self.known:
-            failure.cause, failure.evidence = self.known[key].cause, self.known[key].evidence
-        else:
+        if not failure.cause and key not in self.known:
             fault = self._fault(replay, place, base, elements)
-            failure.cause, failure.evidence = diagnose(fault) or ("", "")
-            self.known[key] = failure
+            self.known[key] = diagnose(fault) or ("", "")
+        failure.cause, failure.evidence = (
+            failure.cause or self.known[key][0],
+            (failure.evidence or self.known[key][1]),
+        )
+        if not failure.cause and self._of_the_first_call(replay, place, base):
+            failure.cause, failure.evidence = (
+                STATE,
+                (
+                    "the gradient is that of the first call's values, whatever the values are: "
+                    "something is remembered that each call has to compute anew"
+                ),
+            )
         if note and failure.evidence:
             failure.evidence += note
         return failure
@@ -304,7 +323,7 @@ class Search:
             is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"
             if is_float and other != place and x.size <= LARGE // 3:
                 there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
-                others[other] = by_element(there, 1e-4).numeric
+                others[other] = by_element(there, 1e-4).jacobian
         return Fault(
             op=call.name,
             forward=call.body,
@@ -317,14 +336,16 @@ class Search:
             analytic=base.gradient,
             numeric=elements.numeric,
             noise=elements.noise,
+            jacobian=elements.jacobian,
             others=others,
             pull=lambda dy: replay.backward(place, dy),
-            numeric_for=_linear(elements, base.x.shape),
         )
 
-    def _state(self, replay: Replay, place: int, base: Base) -> tuple[str, str] | None:
+    def _of_the_last_call(self, replay: Replay, place: int, base: Base) -> bool:
         """Whether the backward depends on other calls of the operation than its own."""
         call = replay.call
+        if not _close(replay.backward(place, base.u), base.gradient):
+            return False  # it is another each time, whatever was called
         for factor in (-1.1, 1.1):  # with its signs turned, if the operation is defined there
             try:
                 replay.forward(place)(factor * call.args[place] + 0.01)
@@ -332,23 +353,22 @@ class Search:
             except Exception:  # whatever a function raises for values that it was not made for
                 continue
             if not _close(after, base.gradient):
-                return (
-                    "state carried from call to call",
-                    "the gradient is another after the operation was called again with other "
-                    "values: the backward must keep its values in local variables",
-                )
-        v = self.rng.standard_normal(base.x.shape)
-        there = self._first_seen(call, place)
-        if there is not None and there.shape == base.x.shape and not same(there, base.x):
-            f = replay.forward(place)
-            verdict = judge(base_of(f, there, base.u, base.gradient), v, Limits())
-            if verdict.kind == "agrees":
-                return (
-                    "state carried from call to call",
-                    "the gradient is that of the first call's values: something is remembered "
-                    "that each call has to compute anew",
-                )
-        return None
+                return True
+        return False
+
+    def _of_the_first_call(self, replay: Replay, place: int, base: Base) -> bool:
+        """Whether the gradient is that of the first call's values, whatever the values are."""
+        there = self._first_seen(replay.call, place)
+        if there is None or there.shape != base.x.shape or same(there, base.x):
+            return False
+        f, v = replay.forward(place), self.rng.standard_normal(base.x.shape)
+        gradient = base.gradient
+        for _ in range(2):  # of these values and of others in another order
+            if judge(base_of(f, there, base.u, gradient), v, Limits()).kind != "agrees":
+                return False
+            shuffled = self.rng.permutation(base.x.reshape(-1)).reshape(base.x.shape)
+            gradient = replay.moved(place, shuffled).backward(place, base.u)
+        return True
 
     def _first_seen(self, call: Call, place: int) -> np.ndarray | None:
         """What this argument was when the function ran for the first time, elsewhere."""
@@ -465,7 +485,7 @@ class Search:
                     return self._failure(
                         call,
                         place,
-                        "state carried from call to call",
+                        STATE,
                         f"the backward of {call.name} gives another gradient once {call.name} was "
                         "called again with other values: keep its values in local variables",
                     )
@@ -555,15 +575,6 @@ def _fill(
     failure.count, failure.total = int(wrong.sum()), wrong.size
     failure.worst = float((difference[wrong] / size[wrong]).max())
     return index
-
-
-def _linear(elements: Elements, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
-    """The numeric gradient for any output gradient, from the Jacobian."""
-
-    def numeric_for(dy: np.ndarray) -> np.ndarray:
-        return np.asarray((elements.jacobian @ dy.reshape(-1)).reshape(shape))
-
-    return numeric_for
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:
