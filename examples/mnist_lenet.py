@@ -48,12 +48,12 @@ def main():
         lr=0.05,  # the peak of the one-cycle schedule: up in a third of the time, then down to 0
         transform=data.standardize(train),
         seed=args.seed,
-        checkpoint="runs/mnist_lenet.npz",
+        checkpoint="runs/mnist_lenet.safetensors",
     )
     last = history[-1]
     rate = args.epochs * len(train) / sum(history.column("seconds"))
     print(f"\ntest accuracy {last['validation_accuracy']:.2%}, {rate:,.0f} images a second")
-    print("load the best epoch: tinynet.load('runs/mnist_lenet.npz', models.lenet5())")
+    print("load the best epoch: tinynet.load('runs/mnist_lenet.safetensors', models.lenet5())")
     return 0
 
 

@@ -48,6 +48,6 @@ def fault(body, inputs, settings=None, argument="x", seed=0, analytic=None):
         numeric=numeric.pop(place),
         noise=np.full(shape, 1e-9 * max(1.0, float(np.abs(y).max()))),
         others=numeric,
-        pull=vjps[place] if analytic is None else None,
+        vjp=vjps[place] if analytic is None else None,
         numeric_for=lambda u: differences(body, inputs, place, settings, u),
     )

@@ -142,7 +142,7 @@ def test_nothing_is_left_switched_on_and_observers_inside_are_heard():
             tinynet.tensor([1.0]).exp()
     assert [op.rpartition(".")[2] for op in seen] == ["log", "exp"]
     assert state.observer is None
-    assert state.pull_back is None
+    assert state.visit is None
 
 
 def test_it_is_a_decorator_too():

@@ -66,7 +66,7 @@ def test_training_saves_a_model_and_says_what_to_do_next(tiny, capsys):
     assert out.count("epoch ") == 3
     assert "test accuracy 100.00 % on 16 images" in out
     assert "tinynet predict runs/tiny-digits_cnn IMAGE.png" in out
-    stored = checkpoint.read("runs/tiny-digits_cnn/last.npz")
+    stored = checkpoint.read("runs/tiny-digits_cnn/last.safetensors")
     assert (stored.name, stored.classes) == ("digits_cnn", ("left", "right"))
     assert stored.input_shape == (1, 8, 8)
 
@@ -88,7 +88,7 @@ def test_json_has_settings_history_accuracy_and_seconds(tiny, here):
 def test_the_same_seed_gives_the_same_weights(tiny):
     def weights(out: str, *options: str) -> str:
         assert main(["train", "--data", tiny, "--epochs", "1", "--out", out, *options]) == 0
-        return checkpoint.read(Path(out) / "last.npz").sha256()
+        return checkpoint.read(Path(out) / "last.safetensors").sha256()
 
     augment = ("--augment", "rotate:20", "--augment", "cutout:2")
     assert weights("a", *augment) == weights("b", *augment)
@@ -99,7 +99,7 @@ def test_validation_images_choose_the_model_and_the_test_stays_unseen(tiny, caps
     options = ["--epochs", "6", "--validation", "0.25", "--patience", "2", "--out", "out"]
     assert main(["train", "--data", tiny, *options]) == 0
     assert "48 training, 16 validation, 16 test images" in capsys.readouterr().out
-    assert Path("out/best.npz").is_file()
+    assert Path("out/best.safetensors").is_file()
     result = json.loads(Path("out/run.json").read_text())
     assert 3 <= len(result["history"]) <= 6
 
@@ -107,10 +107,10 @@ def test_validation_images_choose_the_model_and_the_test_stays_unseen(tiny, caps
 def test_the_best_is_used_only_where_held_out_images_chose_it(tiny):
     common = ["train", "--data", tiny, "--epochs", "1", "--out", "out"]
     assert main([*common, "--validation", "0.25"]) == 0
-    assert find_checkpoint("out") == Path("out/best.npz")
+    assert find_checkpoint("out") == Path("out/best.safetensors")
     assert main(common) == 0
-    assert checkpoint.read("out/best.npz").chosen_by == "loss"
-    assert find_checkpoint("out") == Path("out/last.npz")
+    assert checkpoint.read("out/best.safetensors").chosen_by == "loss"
+    assert find_checkpoint("out") == Path("out/last.safetensors")
 
 
 @pytest.mark.parametrize("model", ["digits_cnn", "resnet8"])
@@ -121,7 +121,7 @@ def test_models_are_made_for_the_images_of_a_folder(here, model, capsys):
             picture(here / "photos" / side / f"{i}.png", side)
     options = ["--data", "folder:photos", "--epochs", "1", "--batch-size", "4", "--model", model]
     assert main(["train", *options]) == 0
-    stored = checkpoint.read(f"runs/photos-{model}/last.npz")
+    stored = checkpoint.read(f"runs/photos-{model}/last.safetensors")
     assert stored.arguments == {"num_classes": 2, "in_channels": 3, "image_size": [16, 16]}
     stored.build()
     assert "16 training, 4 test images of 3x16x16, 2 classes" in capsys.readouterr().out
@@ -134,7 +134,7 @@ def test_the_class_names_of_a_folder_are_sorted_stored_and_said_by_predict(here,
             picture(here / "photos" / folder / f"{i}.png", side)
     options = ["--data", "folder:photos?size=8", "--epochs", "1", "--out", "run"]
     assert main(["train", *options]) == 0
-    assert checkpoint.read("run/last.npz").classes == ("Anna", "café au lait", "zebra")
+    assert checkpoint.read("run/last.safetensors").classes == ("Anna", "café au lait", "zebra")
     capsys.readouterr()
     assert main(["predict", "run", "photos/café au lait/1.png"]) == 0
     said = capsys.readouterr().out
@@ -149,7 +149,7 @@ def test_a_run_that_diverges_says_where_it_began_and_exits_with_1(tiny, capsys):
     assert err.startswith("tinynet train: error: training diverged in epoch 1")
     assert "Where it began: " in err
     assert "Traceback" not in err
-    assert err.endswith("The last good checkpoint is runs/tiny-digits_cnn/last.npz.\n")
+    assert err.endswith("The last good checkpoint is runs/tiny-digits_cnn/last.safetensors.\n")
     assert not Path("result.json").exists()
     # in the same folder: such a run is not worth keeping
     assert main(["train", "--data", tiny, *options, "--debug"]) == 1
@@ -164,7 +164,7 @@ def test_evaluate_shows_every_class_and_the_confusion_matrix(trained, capsys):
     assert "left  100.0%       8" in out
     result = json.loads(Path("result.json").read_text())
     assert result["confusion_matrix"] == [[8, 0], [0, 8]]
-    stored = checkpoint.read(trained / "last.npz")
+    stored = checkpoint.read(trained / "last.safetensors")
     assert tuple(result["classes"]) == stored.classes
     assert main(["evaluate", "--split", "train"]) == 0  # the newest run
     assert "64 train images" in capsys.readouterr().out
@@ -173,7 +173,7 @@ def test_evaluate_shows_every_class_and_the_confusion_matrix(trained, capsys):
 def test_evaluate_agrees_with_a_plain_calculation(tiny, capsys):
     assert main(["train", "--data", "digits", "--epochs", "1", "--out", "d"]) == 0
     assert main(["evaluate", "d", "--json", "d.json"]) == 0
-    stored = checkpoint.read("d/last.npz")
+    stored = checkpoint.read("d/last.safetensors")
     test = data.load("digits", "test")
     model = stored.build().eval()
     with tinynet.no_grad():
@@ -229,14 +229,14 @@ def test_a_run_finds_its_data_from_another_folder(trained, here, monkeypatch, ca
 
 
 def test_what_is_no_file_is_neither_read_nor_replaced(trained, here, capsys):
-    for name in ("pipe", "pipe.npz", "pipe.safetensors"):
+    for name in ("pipe", "pipe.pt", "pipe.safetensors"):
         os.mkfifo(here / name)
     told = "it is a pipe, a device or a socket, not a file"
     for code, *command in (
         (1, "train", "--data", "npz:pipe"),
         (1, "predict", str(trained), "pipe"),
-        (1, "evaluate", "pipe.npz"),
-        (1, "export", "pipe.safetensors", "copy.npz"),
+        (1, "evaluate", "pipe.pt"),
+        (1, "export", "pipe.safetensors", "copy.safetensors"),
         (2, "gradcheck", "--file", "pipe"),
         (2, "evaluate", str(trained), "--json", "pipe"),
     ):
@@ -250,12 +250,12 @@ def test_what_is_no_file_is_neither_read_nor_replaced(trained, here, capsys):
 
 
 def test_a_damaged_checkpoint_is_an_error_and_not_a_crash(trained, capsys):
-    path = trained / "last.npz"
+    path = trained / "last.safetensors"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
     assert main(["evaluate", str(trained)]) == 1
-    assert "last.npz" in capsys.readouterr().err
+    assert "last.safetensors" in capsys.readouterr().err
 
 
 def test_a_damaged_data_file_is_an_error_and_not_a_crash(here, capsys):
@@ -274,29 +274,32 @@ def test_an_augmentation_that_leaves_nothing_is_refused_and_nothing_written(tiny
 
 def test_an_out_folder_that_cannot_be_made_fails_before_training(tiny, here, capsys):
     (here / "file").write_text("in the way")
-    (here / "taken/last.npz").mkdir(parents=True)
+    (here / "taken/last.safetensors").mkdir(parents=True)
     os.mkfifo(here / "pipe")
     (here / "run").mkdir()
-    (here / "tiny.npz").rename("run/best.npz")
+    (here / "tiny.npz").rename("run/best.safetensors")
     for out, told in (
         ("file", "file is no folder"),
         ("pipe", "pipe is no folder"),
         ("file/run", "file is no folder"),
-        ("taken", "last.npz: it is a folder, not a file"),
-        ("run", "best.npz: it is read by this command"),
+        ("taken", "last.safetensors: it is a folder, not a file"),
+        ("run", "best.safetensors: it is read by this command"),
     ):
-        assert main(["train", "--data", "npz:run/best.npz", "--out", out]) == 2
+        assert main(["train", "--data", "npz:run/best.safetensors", "--out", out]) == 2
         output, err = capsys.readouterr()
         assert "epoch" not in output
         assert told in err
 
 
 NOT_WRITTEN = [  # commands after a run in runs/tiny, and why what they are to write is refused
-    ("evaluate {run} --json {run}/last.npz", "it belongs to the run"),
-    ("evaluate {run} --json {run}/best.npz", "it belongs to the run"),
+    ("evaluate {run} --json {run}/last.safetensors", "it belongs to the run"),
+    ("evaluate {run} --json {run}/best.safetensors", "it belongs to the run"),
     ("verify {run} --json {run}/run.json", "it belongs to the run"),
-    ("resume {run} --json {run}/epoch-0001.npz", "it belongs to the run"),
-    ("train --out new --json new/last.npz", "a run keeps a file of its own under that name"),
+    ("resume {run} --json {run}/epoch-0001.safetensors", "it belongs to the run"),
+    (
+        "train --out new --json new/last.safetensors",
+        "a run keeps a file of its own under that name",
+    ),
     ("train --out new --json new/run.json", "a run keeps a file of its own under that name"),
     ("train --out new --json new/.lock", "a run keeps a file of its own under that name"),
     ("train --out new/run --json new", "it is to be a folder"),
@@ -308,13 +311,13 @@ NOT_WRITTEN = [  # commands after a run in runs/tiny, and why what they are to w
     ("gradcheck --shape 1x4x4 --json picture.png/x", "picture.png is no folder"),
     ("doctor --json nowhere/../new/x", "there is no folder nowhere/../new"),
     ("doctor --json {long}", "File name too long"),
-    ("export {run} {run}/last.npz", "it is read by this command"),
-    ("export {run} {run}/best.npz", "it belongs to the run"),
-    ("export {run} {run}/epoch-0009.npz", "it belongs to the run"),
-    ("export {run} moved.npz", "it is a checkpoint of a run"),
-    ("export moved.npz moved.npz", "it is read by this command"),
-    ("export {run} tiny.npz", "a file is there that is no model"),
-    ("export {run} picture.png/x.npz", "picture.png is no folder"),
+    ("export {run} {run}/last.safetensors", "it is read by this command"),
+    ("export {run} {run}/best.safetensors", "it belongs to the run"),
+    ("export {run} {run}/epoch-0009.safetensors", "it belongs to the run"),
+    ("export {run} moved.safetensors", "it is a checkpoint of a run"),
+    ("export moved.safetensors moved.safetensors", "it is read by this command"),
+    ("export {run} other.safetensors", "a file is there that is no model"),
+    ("export {run} picture.png/x.safetensors", "picture.png is no folder"),
 ]
 
 
@@ -322,7 +325,8 @@ NOT_WRITTEN = [  # commands after a run in runs/tiny, and why what they are to w
 def test_nothing_that_is_read_or_belongs_to_a_run_is_written(trained, here, capsys, command, told):
     picture(here / "picture.png", "left")
     (here / "link").symlink_to("picture.png")
-    (here / "moved.npz").write_bytes((trained / "last.npz").read_bytes())
+    (here / "other.safetensors").write_bytes(b"something else")
+    (here / "moved.safetensors").write_bytes((trained / "last.safetensors").read_bytes())
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     words = command.format(run=trained, tiny="npz:tiny.npz", long=300 * "x").split()
     assert main(words) == 2
@@ -346,7 +350,7 @@ def test_a_current_folder_that_is_gone_is_named(trained, here, capsys):
 def test_results_replace_results(trained, here):
     for _ in range(2):
         assert main(["evaluate", str(trained), "--json", f"{trained}/evaluated"]) == 0
-        assert main(["export", str(trained), "new/model.npz"]) == 0
+        assert main(["export", str(trained), "new/model.safetensors"]) == 0
     json.loads((trained / "evaluated").read_text())
 
 
@@ -361,17 +365,20 @@ def test_json_alone_is_printed_for_a_hyphen(trained, here, capsys, command):
 
 
 def test_a_run_without_its_last_checkpoint_is_not_begun_anew_without_a_word(trained, capsys):
-    (trained / "last.npz").rename(trained / "epoch-0003.npz")
+    (trained / "last.safetensors").rename(trained / "epoch-0003.safetensors")
     (trained / "run.json").write_text(
         json.dumps({"settings": json.loads((trained / "run.json").read_text())["settings"]})
     )
     for command in (["resume", str(trained)], ["train", "--out", str(trained), "--resume"]):
         assert main(command) == 2
         err = capsys.readouterr().err
-        assert "has no last.npz, but best.npz, epoch-0003.npz. Go on from there: tiny" in err
+        assert (
+            "has no last.safetensors, but best.safetensors, epoch-0003.safetensors. Go on from"
+            in err
+        )
     assert main(["train", "--out", str(trained)]) == 2
     assert "holds a run that was not finished" in capsys.readouterr().err
-    assert main(["resume", str(trained), "--from", f"{trained}/epoch-0003.npz"]) == 0
+    assert main(["resume", str(trained), "--from", f"{trained}/epoch-0003.safetensors"]) == 0
 
 
 @pytest.mark.parametrize("change", ["classes", "x_test", "y_test"])
@@ -527,9 +534,9 @@ def test_ctrl_c_at_once_is_exit_code_130_and_says_what_is_saved(tiny, capsys, mo
     monkeypatch.setattr(BestModel, "on_epoch_begin", press)
     assert main(["train", "--data", tiny, "--out", "out"]) == 130
     error = capsys.readouterr().err
-    assert "interrupted; out/last.npz is as it was saved last" in error
+    assert "interrupted; out/last.safetensors is as it was saved last" in error
     assert error.endswith("go on with\n  tinynet resume out\n")
-    assert checkpoint.read("out/last.npz").run["epoch"] == epoch - 1
+    assert checkpoint.read("out/last.safetensors").run["epoch"] == epoch - 1
 
 
 def test_python_dash_m_tinynet_is_the_command_line():

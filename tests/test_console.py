@@ -107,7 +107,7 @@ def test_every_command_shows_names_of_others_on_every_console(here, monkeypatch,
     Path("op.py").write_text("raise ValueError('\\x1b[2J\\u202e')", encoding="utf-8")
     Path("folder").mkdir()
     Path("folder", "a\x1b[2J\n.py").write_text("import \x1b", encoding="utf-8")
-    Path("bad\x1b[2J.npz").write_bytes(b"PK nonsense")
+    Path("bad\x1b[2J.safetensors").write_bytes(b"PK nonsense")
     bad = "no\x1b[2J\u202e\nsuch"
     commands = (
         (0, "train", "--data", "npz:tiny.npz", "--epochs", "1", "--out", "r\x1b\n\u202e"),
@@ -115,9 +115,9 @@ def test_every_command_shows_names_of_others_on_every_console(here, monkeypatch,
         (0, "verify", "r\x1b\n\u202e"),
         (0, "evaluate", "run"),
         (1, "evaluate", "run", "--data", "digits"),  # the error lists the classes
-        (0, "export", "run", "w\x1b\n.npz"),
-        (1, "evaluate", "bad\x1b[2J.npz", "--data", "digits"),
-        (1, "train", "--data", "npz:bad\x1b[2J.npz"),
+        (0, "export", "run", "w\x1b\n.safetensors"),
+        (1, "evaluate", "bad\x1b[2J.safetensors", "--data", "digits"),
+        (1, "train", "--data", "npz:bad\x1b[2J.safetensors"),
         (2, "evaluate", bad),
         (2, "train", f"--{bad}"),
         (2, "train", "--epochs", bad),
@@ -157,10 +157,10 @@ def test_predict_refuses_names_that_are_not_those_of_the_models_classes(here, ca
     pillow = pytest.importorskip("PIL.Image")
     pillow.fromarray(np.zeros((8, 8), np.uint8)).save("a.png")
     tinynet.save(
-        "w.npz", models.build("digits_cnn"), name="digits_cnn", classes=["a", "b"], mean=[0.5],
-        std=[1], input_shape=(1, 8, 8),
+        models.build("digits_cnn"), "w.safetensors", name="digits_cnn", classes=["a", "b"],
+        mean=[0.5], std=[1], input_shape=(1, 8, 8),
     )  # fmt: skip
-    assert main(["predict", "w.npz", "a.png"]) == 1
+    assert main(["predict", "w.safetensors", "a.png"]) == 1
     assert "names 2 classes, its model has 10" in capsys.readouterr().err
 
 
@@ -293,13 +293,13 @@ def test_every_command_works_whatever_the_streams_are(here, monkeypatch, make):
         codes = [
             main(["train", "--data", "npz:tiny.npz", "--epochs", "1", "--out", "new"]),
             main(["evaluate", "run"]),
-            main(["export", "run", "w.npz"]),
+            main(["export", "run", "w.safetensors"]),
             main(["evaluate", "nowhere"]),
             main(["train", "--epochs", "x"]),
             main(["--help"]),
         ]
     assert codes == [0, 0, 0, 2, 2, 0]
-    assert Path("new/last.npz").is_file()
+    assert Path("new/last.safetensors").is_file()
 
 
 def test_a_metric_whose_name_a_console_lacks_does_not_end_a_training(monkeypatch):
@@ -337,7 +337,7 @@ def test_a_bar_that_cannot_be_shown_does_not_end_a_training(monkeypatch, fault):
     ("command", "code"),
     [
         (["train", "--data", "npz:tiny.npz", "--epochs", "1", "--out", "new"], 0),
-        (["export", "run", "w.npz"], 0),
+        (["export", "run", "w.safetensors"], 0),
         (["evaluate", "run"], 1),
         (["evaluate", "--help"], 1),
         (["--version"], 1),
@@ -356,7 +356,7 @@ def test_output_that_cannot_be_written_is_told_and_costs_no_training(
     full = "tinynet: standard output cannot be written: [Errno 28] No space left on device\n"
     assert full in err or code == 2
     if "train" in command:
-        assert Path("new/last.npz").is_file()
+        assert Path("new/last.safetensors").is_file()
 
 
 @pytest.mark.parametrize("command", [["evaluate", "run"], ["summary", "lenet5"], ["lab"]])

@@ -112,7 +112,7 @@ def test_manual_seed_repeats_the_numbers():
         )
     assert drawn[0] == drawn[1]
     assert tinynet.randn(2, 3).tolist() != drawn[0][0]
-    with pytest.raises(ValueError, match="0 or more, got -1"):
+    with pytest.raises(ValueError, match="at least 0, got -1"):
         tinynet.manual_seed(-1)
 
 

@@ -21,7 +21,6 @@ from tinynet.data import (
     Subset,
     ToFloat,
     channel_statistics,
-    collate,
     random_split,
     standardize,
     stratified_split,
@@ -122,15 +121,6 @@ def test_subset_refuses_an_index_outside():
         Subset(make_dataset(), [0, 10])
 
 
-def test_collate_names_the_part_whose_shapes_differ():
-    with pytest.raises(ValueError, match=r"part 1 .* \(2,\), \(3,\)"):
-        collate([(0, np.zeros(2)), (0, np.zeros(3))])
-    with pytest.raises(ValueError, match=r"cannot stack examples of \[1, 2\] parts"):
-        collate([(0, 1), (0,)])
-    with pytest.raises(ValueError, match=r"part 0 .* return \(a, b, label\) and not"):
-        collate([((np.zeros(2), np.zeros(3)), 0)])
-
-
 # ----- splits -------------------------------------------------------------------------------------
 
 
@@ -141,7 +131,6 @@ SEVEN_AND_THREE = [
     (7, np.float32(3)),
     np.array([7, 3]),
     np.array([0.7, 0.3], np.float32),
-    [0.7, 0.2999999],
 ]
 
 
@@ -179,7 +168,6 @@ BAD_LENGTHS = [
     ([np.nan, 1], r"0 or more, got \[nan, 1\]"),
     ([1, np.nan], r"0 or more, got \[1, nan\]"),
     ([], r"0 or more, got \[\]"),
-    ([0.05, 0.95], r"a split of 10 examples into \[0.05, 0.95\] leaves the part of 0.05 empty"),
     ([0.95, 0.05], r"leaves the part of 0.05 empty; bring more examples, or give counts"),
     ([1 / 12] * 12, "leaves the part of 0.08333333333333333 empty"),
 ]
@@ -201,7 +189,7 @@ def test_splits_refuse_what_is_no_list_of_numbers(lengths):
 @pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
 def test_a_seed_is_a_whole_number_wherever_it_is_given(seed):
     for use in (
-        lambda: random_split(make_dataset(), [5, 5], seed),
+        lambda: random_split(make_dataset(), [5, 5], seed=seed),
         lambda: stratified_split(make_dataset(), [5, 5], seed),
         lambda: DataLoader(make_dataset(), seed=seed),
         lambda: tinynet.manual_seed(seed),
@@ -330,12 +318,10 @@ def test_training_measuring_and_predicting_see_the_same_images_and_targets():
 
 
 NO_NUMBERS = [
-    ({"image": 1, "label": 2}, r"part 0 .* is dict .* return .*\(example\['image'\], example"),
-    ((np.zeros(2), {"label": 2}), r"part 1 of the examples is dict \(dtype object\)"),
-    ((np.zeros(2), "cat"), r"part 1 .* is str_ \(dtype <U3\).*np\.unique\(labels"),
-    ((np.zeros(2), None), r"part 1 of the examples is NoneType .* Make numbers of it"),
-    ((np.zeros(2), 1j), r"part 1 of the examples is complex128"),
-    ((np.zeros(2), np.datetime64("2020-01-01")), r"part 1 of the examples is datetime64"),
+    ((np.zeros(2), "cat"), r"part 1 of the examples is text.*np\.unique\(labels"),
+    ((np.zeros(2), None), r"part \[1\] of: .* not of NoneType. Make a number, an array"),
+    ((np.zeros(2), {"a": 1j}), r"part \[1\]\['a'\] of: .* not of complex"),
+    ((np.zeros(2), np.datetime64("2020-01-01")), r"part \[1\] of: .* of datetime64\[D\]"),
 ]
 
 
@@ -361,7 +347,7 @@ def test_loader_stacks_the_examples_of_other_datasets():
             return 3
 
         def __getitem__(self, i):
-            return [i, i + 1], i
+            return np.array([i, i + 1]), i
 
     for dataset, length in ((Squares(), 5), (Bare(), 3)):
         batches = list(DataLoader(dataset, batch_size=2))
@@ -382,19 +368,17 @@ def test_loader_length_is_the_number_of_its_batches(n, drop_last, sizes):
 
 
 BAD_OPTIONS = [
-    ({"batch_size": 0}, ValueError, "batch_size must be 1 or more, got 0"),
+    ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
     ({"batch_size": 2.0}, TypeError, "batch_size must be an integer, got 2.0"),
-    ({"batch_size": None}, TypeError, "batch_size must be an integer, got None"),
     ({"batch_size": "64"}, TypeError, "batch_size must be an integer, got '64'"),
     ({"seed": 1, "rng": np.random.default_rng()}, ValueError, "not both"),
-    ({"seed": -1}, ValueError, "seed must be 0 or more"),
+    ({"seed": -1}, ValueError, "seed must be at least 0"),
     ({"seed": 1.5}, TypeError, "seed must be an integer, got 1.5"),
     ({"dtype": np.int64}, TypeError, "dtype is that of the floats, got int64"),
-    ({"num_workers": 2}, TypeError, "no num_workers: batches are made in this process"),
-    ({"pin_memory": True}, TypeError, "no pin_memory: batches are made in this process"),
-    ({"collate_fn": list}, TypeError, "no collate_fn: override `take` of your Dataset"),
-    ({"sampler": [1]}, TypeError, r"no sampler: .* DataLoader\(Subset\(dataset, indices\)\)"),
-    ({"generator": None}, TypeError, "no generator: give rng="),
+    ({"num_workers": -1}, ValueError, "num_workers must be at least 0"),
+    ({"sampler": [1], "shuffle": True}, ValueError, "give sampler or shuffle, not both"),
+    ({"batch_sampler": [[1]], "batch_size": 4}, ValueError, "batch_sampler decides on batch_size"),
+    ({"batch_size": None, "drop_last": True}, ValueError, "drop_last needs a batch_size"),
     ({"batchsize": 2}, TypeError, "unknown option .* 'batchsize'; did you mean 'batch_size'"),
 ]
 

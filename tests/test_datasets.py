@@ -737,7 +737,7 @@ def test_published_files_that_are_no_file_are_not_found(tmp_path, no_file, small
 
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.array([{}, []], dtype=object), y=[0, 1])
-    with pytest.raises(DataError, match=r"x\.npy: offset \d+: pickled objects are refused"):
+    with pytest.raises(DataError, match=r"x\.npy: not a plain .* pickled objects can run code"):
         load(f"npz:{tmp_path}/a.npz")
 
 
@@ -768,9 +768,7 @@ def test_damaged_npz_files_are_data_errors(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", b"not an array")
         archive.writestr("y.npy", b"")
-    with pytest.raises(
-        DataError, match=r"x\.npy: offset 0: b'not an', expected .*not an \.npy array"
-    ):
+    with pytest.raises(DataError, match=r"x\.npy: not a plain \.npy array: .* got b'not an'"):
         load(f"npz:{path}")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x\u00e9.npy", b"")
@@ -782,5 +780,5 @@ def test_damaged_npz_files_are_data_errors(tmp_path):
 def test_class_names_that_are_no_text_are_a_data_error(tmp_path):
     names = np.frombuffer(b"\xff\xff\xff\x7f" * 2, "<U1")
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 3)), y=[0, 1], classes=names)
-    with pytest.raises(DataError, match=r"classes\.npy: offset 128: .*Unicode scalar"):
+    with pytest.raises(DataError, match=r"classes\.npy: .*Unicode scalar"):
         load(f"npz:{tmp_path}/a.npz")

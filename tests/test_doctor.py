@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import tinynet
+from tests.long.doctor_second import HEALTHY, MISTAKES
+from tests.long.doctor_table import blobs
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
 from tinynet.nn import functional as F
@@ -104,7 +106,7 @@ def forgetting(what):
 
 
 def two_layers(between):
-    return nn.Sequential(nn.Linear(4, 8), between, nn.Linear(8, C))
+    return nn.Sequential(nn.Linear(4, 8), between, nn.Tanh(), nn.Linear(8, C))
 
 
 def bytes_of(x):
@@ -159,12 +161,23 @@ BROKEN = [
     ("weights-not-finite", "infinity in 2.weight", "build the model anew",
      lambda: changed(net(), lambda m: np.put(m[2].weight.array, 0, np.inf)), batch,
      lambda m: {"optimizer": sgd(m)}),
-    ("frozen-parameters", "2 of 4 parameters (40 of 67 numbers)", "requires_grad_()",
-     lambda: changed(net(), lambda m: m[0].requires_grad_(False)), batch),
+    ("frozen-parameters", "4 of 4 parameters (67 of 67 numbers)", "requires_grad_()",
+     lambda: changed(net(), lambda m: m.requires_grad_(False)), batch),
     ("evaluation-mode", "3 (Dropout)", "model.train()", lambda: net(nn.Dropout(0.5)).eval(), batch),
     ("evaluation-mode", "1 (BatchNorm2d)", "model.train()",
      lambda: changed(cnn(), lambda m: m[1].eval()), images),
-    ("dropout-drops-all", "it is 1 in 1", "p=0.5", lambda: two_layers(nn.Dropout(1.0)), batch),
+    ("dropout-too-strong", "it is 1 in dropout in 1 (Dropout)", "p=0.5",
+     lambda: two_layers(nn.Dropout(1.0)), batch),
+    ("dropout-on-the-scores", "dropout in 3 (Dropout) comes last", "before the last linear",
+     lambda: net(nn.Dropout(0.5)), batch),
+    ("weights-all-zero", "every weight of 0.weight is 0", "reset_parameters()",
+     lambda: changed(net(), lambda m: m[0].weight.array.fill(0)), batch),
+    ("weights-all-equal", "the units of 0.weight all have the same", "reset_parameters()",
+     lambda: changed(net(), lambda m: m[0].weight.array.fill(0.3)), batch),
+    ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 1 (Linear)", "nn.ReLU()",
+     lambda: nn.Sequential(nn.Linear(4, 8), nn.Linear(8, C)), batch),
+    ("layer-of-one-unit", "all that linear in 2 (Linear) gets of an example is 1", "more units",
+     lambda: nn.Sequential(nn.Linear(4, 1), nn.Tanh(), nn.Linear(1, C)), batch),
     ("batch-norm-with-batch-of-1", "has 1 example, and 1 normalises", "drop_last=True", cnn,
      lambda: images(lambda x, t: (x[:1], t[:1]))),
     ("batch-norm-with-batch-of-1", "has 1 example, and 1 normalises", "nn.LayerNorm",
@@ -183,18 +196,18 @@ BROKEN = [
     ("dead-relu", "8 of 8 units in 1 (ReLU)", "nn.LeakyReLU",
      lambda: changed(net(), lambda m: m[0].bias.array.fill(-100)), batch),
     ("zero-gradient", "0.weight, 0.bias", "weights that are all 0",
-     lambda: changed(two_layers(nn.Tanh()), lambda m: m[2].weight.array.fill(0)), batch),
+     lambda: changed(two_layers(nn.Tanh()), lambda m: m[0].bias.array.fill(1e3)), batch),
     ("nll-loss-of-scores", "takes log-probabilities", "log_softmax before it", net, batch,
      lambda m: {"loss": F.nll_loss}),
     ("softmax-before-cross-entropy", "made by 3 (Softmax)", "leave the softmax out",
      lambda: net(nn.Softmax(1)), batch),
     ("log-softmax-before-cross-entropy", "made by 3 (LogSoftmax)", "nll_loss",
      lambda: net(nn.LogSoftmax(1)), batch),
-    ("activation-before-cross-entropy", "come out of relu by 3 (ReLU)", "last linear layer",
+    ("activation-before-cross-entropy", "come out of relu, made by 3 (ReLU)", "last linear layer",
      lambda: net(nn.ReLU()), batch),
     ("loss-not-finite", "the loss of this batch is -inf", "detect_anomaly", net, batch,
      lambda m: {"loss": lambda y, t: F.cross_entropy(y, t) + (y.sum() * 0).exp().log().log()}),
-    ("first-loss-too-high", "log(3) = 1.1", "weights of the last layer",
+    ("first-loss-too-high", "log(3) = 1.1", "make the initial weights smaller",
      lambda: changed(net(), lambda m: m[2].weight.array.__imul__(200)), batch),
     # the optimizer and the step
     ("optimizer-misses-parameters", "2 of 4 parameters are not in the optimizer",
@@ -205,19 +218,130 @@ BROKEN = [
      "2 tensors of the optimizer are not in this model, of shapes (3, 3), (3,)",
      "model.parameters() alone", net, batch,
      lambda m: {"optimizer": optim.SGD([*m.parameters(), *nn.Linear(3, 3).parameters()], lr=0.1)}),
-    ("forgotten-zero-grad", "4 parameters still have the gradient", "optimizer.zero_grad()",
-     lambda: changed(net(), lambda m: m(batch()[0]).sum().backward()), batch),
     ("forgotten-zero-grad", "plus that of the second", "optimizer.zero_grad()", net, batch,
      forgetting("zero_grad")),
     ("step-changes-nothing", "left every parameter as it was", "optimizer.step()", net, batch,
      forgetting("step")),
     ("learning-rate-zero", "the learning rate is 0", "lr", net, batch,
      lambda m: {"optimizer": optim.SGD(m.parameters(), lr=0)}),
-    ("learning-rate-too-high", "at lr=1000 the loss of this batch goes from", "try lr=", net, batch,
+    ("learning-rate-too-high", "the loss goes at lr=1000 from", "smaller rate: lr=", net, batch,
      lambda m: {"optimizer": sgd(m, 1000)}),
-    ("learning-rate-too-low", "at lr=1e-07, 10 steps on this batch change the loss", "try lr=", net,
+    ("learning-rate-too-low", "the loss goes at lr=1e-07 from", "larger learning rate: lr=", net,
      batch, lambda m: {"optimizer": sgd(m, 1e-7)}),
 ]  # fmt: skip
+
+
+# Rows: the finding, words of its evidence and of its cure, and a training in `long.doctor_table`.
+TABLED = [
+    ("labels-sorted", "a batch of 32 has labels of 1.1 classes", "shuffle=True", "labels_sorted"),
+    ("labels-sorted", "a batch of 24 has labels of 1.", "shuffle=True", "sorted_list_of_batches"),
+    ("classes-imbalanced", "class 0 has 9", "F.cross_entropy(y, t, weight=...)", "imbalance"),
+    ("classes-imbalanced", "class 1 6.6%", "weigh the classes", "four_percent_of_ones"),
+    ("class-left-out", "by ignore_index=0 the loss leaves out", "-100", "class_0_is_ignored"),
+    ("class-left-out", "by a weight of 0 the loss leaves", "a weight", "a_class_with_weight_0"),
+    ("too-many-outputs", "1000 outputs, but no label", "10 outputs", "a_thousand_outputs"),
+    ("column-constant", "x[:, 2] has the same value", "np.delete(x, [2], 1)", "constant_column"),
+    ("column-of-another-scale", "x[:, 1] has mean 3000", "x[:, 1] = (x[:, 1] - 3000) / 800",
+     "column_of_another_scale"),
+    ("label-among-the-inputs", "column x[:, 4] of the inputs is the target", "np.delete(x, [4], 1)",
+     "label_among_the_columns"),
+    ("validation-shares-examples", "256 of 256 validation", "random_split",
+     "validated_on_the_training_data"),
+    ("inputs-and-targets-unrelated", "no more alike than chance", "x[order], y[order]",
+     "labels_of_other_images"),
+    ("targets-not-scaled", "the targets have mean 2.7", "turn predictions back",
+     "targets_not_scaled"),
+    ("targets-out-of-reach", "sigmoid in 3 (Sigmoid) at the end", "last linear layer",
+     "sigmoid_for_a_regression_beyond_1"),
+    ("targets-broadcast", "takes shapes (32, 1) and (32,)", "target.unsqueeze(1)",
+     "mse_of_a_column_and_a_row"),
+    ("softmax-over-the-batch", "runs over axis 0", "dim=1", "softmax_over_the_batch"),
+    ("probabilities-before-logits-loss", "gets probabilities from sigmoid", "leave the sigmoid out",
+     "sigmoid_before_logits_loss"),
+    ("loss-with-the-wrong-sign", "the loss is -2.", "turn the sign", "negated_loss"),
+    ("examples-mixed", "when only example 0 changes", "x.reshape(len(x), -1)",
+     "reshape_that_mixes_examples"),
+    ("random-in-evaluation", "dropout or noise goes on", "self.training",
+     "dropout_that_never_ends"),
+    ("parameters-not-registered", "4 weights are used that are not in", "nn.ModuleList",
+     "layers_in_a_dict"),
+    ("batch-norm-with-batch-of-1", "the last batch of an epoch has 1", "drop_last=True",
+     "last_batch_of_one_with_batch_norm"),
+    ("vanishing-gradients", "on its way back it vanishes", "nn.init.kaiming_normal_",
+     "weights_of_1e_4"),
+    ("vanishing-gradients", "in 0.weight", "use ReLU in place of Sigmoid", "ten_sigmoids"),
+    ("does-not-learn", "learns these by heart", "look for inputs that all look alike",
+     "the_mean_of_the_image_alone"),
+    ("summed-loss", "the sum over the 32 examples", "loss.mean()", "summed_loss"),
+    ("weight-decay-too-large", "with weight_decay=0.5 the loss goes", "weight_decay=1e-4",
+     "decay_05_mlp"),
+    ("loss-is-maximized", "maximize=True", "leave maximize=True out", "maximize"),
+    ("momentum-too-high", "for 1000 steps", "momentum=0.9", "nesterov_with_momentum_0999"),
+    ("step-without-gradient", "loss.backward() was not called", "in this order", "no_backward"),
+    ("step-without-gradient", "zero_grad() comes between", "in this order",
+     "zero_grad_before_step"),
+    ("step-without-gradient", "loss.backward() comes after it", "in this order",
+     "step_before_backward"),
+    ("backward-twice", "is twice that of the batch", "in this order", "backward_twice"),
+    ("gradient-too-small", "is it clipped", "clip_grad_norm_", "clipped_to_nothing"),
+    ("step-fails", "RuntimeError: backward()", "no_grad", "step_within_no_grad"),
+    ("evaluation-mode", "when optimizer.step() runs", "model.train()", "step_in_evaluation_mode"),
+    ("learning-rate-falls-too-fast", "0.05, 0.005, 0.0005", "once an epoch",
+     "rate_divided_by_ten_each_step"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TABLED, ids=lambda row: f"{row[0]}: {row[1]}")
+def test_a_mistake_in_a_longer_training_is_found_alone(row):
+    name, evidence, cure, setup = row
+    make = next(make for known, _, make in MISTAKES if known == setup)
+    report = tinynet.doctor(**make())
+    assert report.names() == [name]
+    assert evidence.lower() in report[name].evidence.lower()
+    assert cure in report[name].cure
+
+
+def train_otherwise(kind):
+    """Steps of one's own that are wrong in ways of which no table tells."""
+    model = net()
+    x, target = blobs()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    def step(x, target):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), target if kind == "twice" else target * 0)
+        loss.backward()
+        optimizer.step()
+        if kind == "twice":
+            optimizer.step()
+
+    return {"model": model, "batch": (x, target), "optimizer": optimizer, "step": step}
+
+
+def test_steps_that_step_twice_or_learn_something_else():
+    report = tinynet.doctor(**train_otherwise("twice"))
+    assert report.names() == ["optimizer-steps-twice"]
+    assert "2 times in one training step" in report["optimizer-steps-twice"].evidence
+    report = tinynet.doctor(**train_otherwise("other targets"))
+    assert report.names() == ["step-does-not-learn"]
+    assert "with zero_grad, backward and step alone" in report["step-does-not-learn"].evidence
+
+
+def test_targets_that_are_not_finite_or_all_the_same():
+    x, target = tinynet.randn(N, 4), tinynet.randn(N, 1)
+    target.array[3] = np.nan
+    for t, name in ((target, "targets-not-finite"), (target * 0 + 2.5, "targets-constant")):
+        if name == "targets-constant":
+            t.array[:] = 2.5
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+        report = tinynet.doctor(model, (x, t), loss=lambda y, t: ((y - t) ** 2).mean())
+        assert name in report.names()
+
+
+@pytest.mark.parametrize("row", HEALTHY[::3], ids=lambda row: row[0])
+def test_healthy_trainings_are_not_blamed(row):
+    """All of them: `python -m tests.long.doctor_mistakes`."""
+    assert tinynet.doctor(**row[1]()).names() == []
 
 
 @pytest.mark.parametrize("row", BROKEN, ids=lambda row: f"{row[0]}: {row[1]}")
@@ -235,7 +359,11 @@ def test_a_mistake_is_found_alone_with_its_evidence_and_its_cure(row):
 def test_the_documentation_tells_of_every_finding():
     text = (Path(__file__).parents[1] / "docs" / "debugging.md").read_text(encoding="utf-8")
     told = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
-    assert told == {row[0] for row in BROKEN} | {"backward-fails"}
+    assert told == (
+        {row[0] for row in (*BROKEN, *TABLED)}
+        | {"backward-fails", "optimizer-steps-twice", "step-does-not-learn"}
+        | {"targets-not-finite", "targets-constant"}
+    )
 
 
 def test_a_gradient_of_ones_own_that_fails_is_told():
@@ -257,7 +385,7 @@ def test_every_mistake_has_a_training_without_it_that_is_healthy():
         report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
         assert report.names() == []
         assert report
-        assert "healthy, none of 18 checks found anything" in str(report)
+        assert "healthy, none of 24 checks found anything" in str(report)
 
 
 def test_several_mistakes_do_not_hide_each_other_and_errors_come_first():
@@ -282,7 +410,7 @@ def test_several_mistakes_do_not_hide_each_other_and_errors_come_first():
     }
     assert [finding.severity for finding in report] == ["error"] * 5 + ["warning"]
     assert len(report) == 6
-    assert "not tried yet: the learning rate" in str(report)
+    assert "not tried yet: a short training" in str(report)
     plain = json.loads(json.dumps(report.to_dict()))
     assert plain["ok"] is False
     assert plain["findings"][0]["name"] == report.names()[0]
@@ -306,7 +434,7 @@ def test_the_models_that_come_along_are_healthy(name, optimizer):
     model = models.build(name, num_classes=10, in_channels=shape[0])
     given = tinynet.randn(4, *shape), tinynet.randint(0, 10, (4,))
     chosen = make_optimizer(optimizer, model.parameters())
-    assert tinynet.doctor(model, given, optimizer=chosen, probe_steps=3).names() == []
+    assert tinynet.doctor(model, given, optimizer=chosen, probe_steps=20).names() == []
 
 
 @pytest.mark.parametrize("name", ["digits", "digits-last360"])
@@ -320,9 +448,9 @@ def test_the_digits_that_come_along_are_healthy(name, model):
 def test_mnist_is_healthy():
     if data.KNOWN["mnist"].missing():
         pytest.skip("MNIST is not in $TINYNET_DATA")
-    for name in ("lenet5", "digits_cnn"):
+    for name, lr in (("lenet5", 0.05), ("digits_cnn", 0.005)):
         model = models.build(name, in_channels=1, image_size=28)
-        optimizer = make_optimizer("sgd", model.parameters())
+        optimizer = make_optimizer("sgd", model.parameters(), lr)
         assert tinynet.doctor(model, first_batch("mnist"), optimizer=optimizer).names() == []
 
 

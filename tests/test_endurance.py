@@ -29,7 +29,6 @@ def test_wrong_checkpoints_raise_the_allowed_error_alone_and_allocate_little(nam
 
 
 def test_wrong_safetensors_raise_the_allowed_error_alone():
-    pytest.importorskip("safetensors")
     report = fuzz("safetensors", checkpoint.TARGETS["safetensors"], inputs=1500, seed=1)
     assert [(f.index, f.what) for f in report.findings] == []
     assert report.refused > 0

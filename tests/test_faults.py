@@ -49,8 +49,8 @@ def train(out: Path, step: int = 0, action=None, resume: bool = False) -> None:
 
 def is_whole_after(out: Path, steps: int) -> None:
     """The last checkpoint loads and is of that step; no half-written file lies about."""
-    assert checkpoint.read(out / "last.npz").run["step"] == steps
-    assert [path.name for path in out.iterdir() if path.suffix != ".npz"] == []
+    assert checkpoint.read(out / "last.safetensors").run["step"] == steps
+    assert [path.name for path in out.iterdir() if path.suffix != ".safetensors"] == []
 
 
 @contextlib.contextmanager
@@ -70,9 +70,12 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, room):
     def fill():
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
 
-    with restored_limit(), pytest.raises(OSError, match=r"cannot write .*last\.npz: .*too large"):
+    with (
+        restored_limit(),
+        pytest.raises(OSError, match=r"cannot write .*last\.safetensors: .*too large"),
+    ):
         train(tmp_path, 3, fill)
-    assert (tmp_path / "last.npz").stat().st_size > room
+    assert (tmp_path / "last.safetensors").stat().st_size > room
     is_whole_after(tmp_path, 2)
     train(tmp_path, resume=True)
     is_whole_after(tmp_path, 8)
@@ -99,11 +102,13 @@ def broken(error: int, place: str, monkeypatch: pytest.MonkeyPatch):
 def test_a_failing_sync_or_rename_leaves_the_last_checkpoint_whole(
     tmp_path, monkeypatch, error, place
 ):
-    with pytest.raises(OSError, match=r"cannot write .*last\.npz") as caught:
+    with pytest.raises(OSError, match=r"cannot write .*last\.safetensors") as caught:
         train(tmp_path, 4, broken(error, place, monkeypatch))
     assert caught.value.errno == error
     assert os.strerror(error) in str(caught.value)
-    assert f"the checkpoint before it is whole: {tmp_path / 'last.npz'}" in str(caught.value)
+    assert f"the checkpoint before it is whole: {tmp_path / 'last.safetensors'}" in str(
+        caught.value
+    )
     monkeypatch.undo()
     is_whole_after(tmp_path, 3)
     train(tmp_path, resume=True)
@@ -123,7 +128,9 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_first_step(tmp_pa
         return opened(self, mode, *args, **kwargs)
 
     monkeypatch.setattr(Path, "open", read_only)
-    with pytest.raises(PermissionError, match=r"cannot write .*last\.npz: Permission denied"):
+    with pytest.raises(
+        PermissionError, match=r"cannot write .*last\.safetensors: Permission denied"
+    ):
         train(tmp_path / "run", 1, lambda: steps.append(1))
     assert steps == []
 
@@ -133,19 +140,19 @@ def test_the_command_line_says_what_happened_in_one_line(tmp_path, monkeypatch, 
     (tmp_path / "file").write_text("in the way")
     assert main(["train", "--out", "file/run", "--epochs", "1"]) == 2
     error = capsys.readouterr().err
-    told = "cannot write file/run/last.npz: file is no folder; give another folder, --out"
+    told = "cannot write file/run/last.safetensors: file is no folder; give another folder, --out"
     assert error == f"tinynet train: error: {told}\n"
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "model.npz"
-    checkpoint.save(path, make_model())
+    path = tmp_path / "model.safetensors"
+    checkpoint.save(make_model(), path)
     before = path.read_bytes()
     broken(errno.ENOSPC, "fsync", monkeypatch)()
-    with pytest.raises(OSError, match=r"cannot write .*model\.npz: No space left"):
-        checkpoint.save(path, nn.Linear(3, 3))
+    with pytest.raises(OSError, match=r"cannot write .*model\.safetensors: No space left"):
+        checkpoint.save(nn.Linear(3, 3), path)
     assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
 def test_a_file_system_that_cannot_sync_folders_is_no_fault(tmp_path, monkeypatch):
@@ -157,8 +164,8 @@ def test_a_file_system_that_cannot_sync_folders_is_no_fault(tmp_path, monkeypatc
         synced(descriptor)
 
     monkeypatch.setattr(os, "fsync", sync)
-    checkpoint.save(tmp_path / "model.npz", make_model())
-    checkpoint.read(tmp_path / "model.npz")
+    checkpoint.save(make_model(), tmp_path / "model.safetensors")
+    checkpoint.read(tmp_path / "model.safetensors")
 
 
 WHO = {"LIVING": os.getppid(), "OWN": os.getpid(), "NOBODY": 2**22 + 1, "HERE": HOST}
@@ -195,17 +202,17 @@ def test_the_files_of_dead_writers_go_with_the_next_write_and_no_others(
 
 
 def test_what_a_killed_export_left_is_gone_after_the_next(tmp_path):
-    tinynet.save(tmp_path / "a.npz", models.build("digits_cnn"), name="digits_cnn")
+    tinynet.save(models.build("digits_cnn"), tmp_path / "a.safetensors", name="digits_cnn")
     dying = Path(__file__).with_name("dying.py")
-    export = ["export", str(tmp_path / "a.npz"), str(tmp_path / "out" / "w.npz")]
+    export = ["export", str(tmp_path / "a.safetensors"), str(tmp_path / "out" / "w.safetensors")]
     command = [sys.executable, str(dying), "replace", "1", *export]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     for _ in range(2):
         killed = subprocess.run(command, env=environment, capture_output=True, timeout=60)
         assert killed.returncode == -signal.SIGKILL
         assert len(list((tmp_path / "out").iterdir())) == 1  # of the second alone
-    tinynet.save(tmp_path / "out" / "w.npz", make_model())
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["w.npz"]
+    tinynet.save(make_model(), tmp_path / "out" / "w.safetensors")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["w.safetensors"]
 
 
 def test_writes_to_one_place_at_the_same_time_leave_each_other_alone(tmp_path):

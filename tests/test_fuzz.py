@@ -16,8 +16,6 @@ INPUTS = {"image": 1000, "npz": 2000, "archive": 2000}
 def test_wrong_inputs_raise_the_allowed_error_alone_and_allocate_little(name):
     if name == "image":
         pytest.importorskip("PIL", reason="Pillow (the extra `images`) is not installed")
-    if name == "safetensors":
-        pytest.importorskip("safetensors", reason="the extra `safetensors` is not installed")
     report = fuzz(name, TARGETS[name], inputs=INPUTS.get(name, 4000), seed=1)
     assert [(f.index, f.what) for f in report.findings] == []
     assert report.accepted > 0

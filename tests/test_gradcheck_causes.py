@@ -62,7 +62,7 @@ def test_garbage_gets_no_name(row, rng):
     inputs = [rng.standard_normal(shape) for shape in shapes]
     right = fault(body, inputs, settings, argument)
     for wrong in garbage_like(right.numeric, rng):
-        right.analytic, right.pull = wrong, None
+        right.analytic, right.vjp = wrong, None
         assert diagnose(right) is None
 
 

@@ -36,10 +36,10 @@ def test_the_mistake_is_in_the_planted_gradient_alone_and_is_named(fault):
     hand = by_hand(fault.op, fault.inputs, fault.settings, fault.argument)
     gap = np.abs(hand.analytic - hand.numeric).max()
     assert gap > 1e-3
-    _, *pulls = fault.op(*fault.inputs, **fault.settings)
+    _, *vjps = fault.op(*fault.inputs, **fault.settings)
     for place, numeric in hand.others.items():
-        if place < len(pulls):
-            assert np.allclose(pulls[place](hand.dy), numeric, 1e-5, 1e-6)
+        if place < len(vjps):
+            assert np.allclose(vjps[place](hand.dy), numeric, 1e-5, 1e-6)
     found = diagnose(hand)
     assert found is not None
     assert fault.cause in causes_of(found[0]), found

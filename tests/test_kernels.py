@@ -153,23 +153,6 @@ def test_convolution_in_many_blocks_equals_convolution_in_one(rng, monkeypatch):
         close(in_blocks, in_one)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("height", [7, 8])
-@pytest.mark.parametrize("filters", [5, 6, 7])
-def test_two_rows_of_few_filters_are_what_the_loops_say(filters, height, dtype, rng):
-    case = ((1, 1), ((2, 2), (2, 2)), (1, 1), 1)
-    x = rng.standard_normal((3, 1, height, 6)).astype(dtype)
-    w, b = (rng.standard_normal(s).astype(dtype) for s in ((filters, 1, 5, 5), filters))
-    y = reference.conv2d(x, w, b, *case)
-    close(current.conv2d(x, w, b, *case), y)
-    close(current.conv2d(x, w, None, *case), reference.conv2d(x, w, None, *case))
-    dy = rng.standard_normal(y.shape).astype(dtype)
-    g = Geometry.of(x.shape[2:], (5, 5), *case)
-    dw, db = current.conv2d_dw_db(dy, x, g)
-    close(dw, reference.conv2d_dw(dy, x, (5, 5), *case))
-    close(db, dy.sum((0, 2, 3)))
-
-
 LARGE_WINDOWS = [(k, k, NO_PADDING) for k in [(3, 3), (7, 8), (2, 8), (6, 5)]]  # one call sums them
 GRID = list(itertools.product([4, 7], [1, 2, 3], [1, 2, 3], [(0, 0), (1, 1), (0, 2)], [1, 2]))
 

@@ -48,7 +48,7 @@ def kill(moment: str, count: int, out: str) -> None:
 def outcome(out: str) -> tuple[str, list[dict[str, float]], list[float]]:
     """Weights, history and losses of a finished run."""
     record = json.loads(Path(out, "run.json").read_text())
-    stored = checkpoint.read(Path(out, "last.npz"))
+    stored = checkpoint.read(Path(out, "last.safetensors"))
     assert stored.sha256() == record["weights_sha256"]
     history = [{k: v for k, v in r.items() if k != "seconds"} for r in record["history"]]
     return stored.sha256(), history, stored.run["losses"].tolist()
@@ -65,7 +65,7 @@ def test_a_run_killed_at_many_steps_gives_the_same_weights_and_history(here):
     finish("whole")
     for step in (1, 5, 2, 4):  # of each process: it saves after steps 3, 6, ... of the run
         kill("step", step, "killed")
-        checkpoint.read("killed/last.npz")
+        checkpoint.read("killed/last.safetensors")
     finish("killed")
     assert outcome("killed") == outcome("whole")
 
@@ -74,7 +74,7 @@ def test_a_kill_in_the_middle_of_a_save_leaves_a_whole_checkpoint(here):
     finish("whole")
     for moment, count in (("replaced", 4), ("fsync", 5), ("fsync", 8), ("replace", 5)):
         kill(moment, count, "killed")
-        checkpoint.read("killed/last.npz")
+        checkpoint.read("killed/last.safetensors")
     assert list(Path("killed").glob(".*.part"))  # what the dead were writing
     finish("killed")
     assert list(Path("killed").glob(".*.part")) == []

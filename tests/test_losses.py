@@ -57,7 +57,12 @@ def test_cross_entropy_is_its_definition(weighted, ignore_index, smoothing):
     }
     for reduction, value in expected.items():
         y = F.cross_entropy(
-            x, LABELS, w if weighted else None, ignore_index, reduction, label_smoothing=smoothing
+            x,
+            LABELS,
+            w if weighted else None,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=smoothing,
         )
         np.testing.assert_allclose(y.numpy(), value, rtol=1e-12)
 
@@ -128,8 +133,8 @@ def test_nll_loss_of_log_softmax_is_cross_entropy():
     for reduction in ("mean", "sum", "none"):
         x = leaf(rng.standard_normal((5, 3)))
         z = leaf(x.numpy())
-        y = F.cross_entropy(x, LABELS, w, 0, reduction)
-        t = F.nll_loss(F.log_softmax(z, 1), LABELS, w, 0, reduction)
+        y = F.cross_entropy(x, LABELS, w, ignore_index=0, reduction=reduction)
+        t = F.nll_loss(F.log_softmax(z, 1), LABELS, w, ignore_index=0, reduction=reduction)
         np.testing.assert_allclose(y.numpy(), t.numpy(), rtol=1e-12)
         dy = np.ones(y.shape)
         y.backward(dy)
@@ -293,7 +298,7 @@ def test_gradients_of_binary_losses_reach_input_and_target(pos_weight, reduction
         )
 
     def from_probabilities(x, target):
-        return F.binary_cross_entropy(x, target, pos_weight, reduction)
+        return F.binary_cross_entropy(x, target, pos_weight, reduction=reduction)
 
     t = rng.random((4, 3))
     gradcheck(from_logits, (rng.standard_normal((4, 3)), t)).raise_for_failures()

@@ -57,7 +57,7 @@ WRONG_ARGUMENTS = [
     (lambda: nn.Dropout(float("nan")), ValueError, "from 0 to 1, got nan"),
     (lambda: nn.GELU("fast"), ValueError, "GELU: approximate must be 'none' or 'tanh'"),
     (lambda: nn.Softplus(0), ValueError, "Softplus: beta must be more than 0, got 0"),
-    (lambda: nn.MSELoss("average"), ValueError, "unknown reduction of MSELoss 'average'"),
+    (lambda: nn.MSELoss(reduction="average"), ValueError, "unknown reduction of MSELoss 'average'"),
     (
         lambda: nn.CrossEntropyLoss(label_smoothing=2),
         ValueError,
@@ -90,7 +90,10 @@ SAME_MISTAKES = [
     (lambda: nn.LayerNorm(()), lambda x, w: F.layer_norm(x, ())),
     (lambda: nn.Dropout(2), lambda x, w: F.dropout(x, 2)),
     (lambda: nn.GELU("fast"), lambda x, w: F.gelu(x, "fast")),
-    (lambda: nn.L1Loss("all"), lambda x, w: F.l1_loss(x, x, "all")),
+    (
+        lambda: nn.L1Loss(reduction="all"),
+        lambda x, w: F.l1_loss(x, x, reduction="all"),
+    ),
     (lambda: nn.SmoothL1Loss(beta=-1), lambda x, w: F.smooth_l1_loss(x, x, beta=-1)),
 ]
 
@@ -113,6 +116,25 @@ def test_a_wrong_argument_is_refused_when_the_layer_is_made(make, error, words):
 
 def test_numpy_integers_are_sizes_too():
     assert nn.Linear(np.int64(3), np.int32(2)).weight.shape == (2, 3)
+
+
+def test_a_layer_that_is_not_there_says_why():
+    for name, words in [
+        ("LSTM", "has no LSTM: tinynet is for small convolutional nets, and has no recurrent"),
+        ("MultiheadAttention", "has no attention"),
+        ("Conv3d", "has no three-dimensional layers"),
+        ("Conv2D", "unknown layer 'Conv2D'; did you mean 'Conv2d'"),
+    ]:
+        with pytest.raises(AttributeError, match=words):
+            getattr(nn, name)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps"])
+def test_a_layer_on_another_device_is_refused(device):
+    with pytest.raises(ValueError, match=f"PReLU: device='{device}' is not there"):
+        nn.PReLU(device=device)
+    layer = nn.PReLU(device="cpu", dtype=tinynet.float64)
+    assert layer.weight.dtype == tinynet.float64
 
 
 # ----- inputs ---------------------------------------------------------------------------------
@@ -287,9 +309,9 @@ def test_batch_norm_moves_its_running_statistics_only_in_training():
 def test_losses_reduce_as_told():
     x, t = tinynet.tensor([1.0, 4.0]), tinynet.tensor([0.0, 0.0])
     assert nn.MSELoss()(x, t).item() == 8.5
-    assert nn.L1Loss("sum")(x, t).item() == 5
+    assert nn.L1Loss(reduction="sum")(x, t).item() == 5
     assert nn.SmoothL1Loss(reduction="none", beta=2)(x, t).tolist() == [0.25, 3]
-    assert repr(nn.L1Loss("sum")) == "L1Loss(reduction='sum')"
+    assert repr(nn.L1Loss(reduction="sum")) == "L1Loss(reduction='sum')"
 
 
 def test_the_weight_of_a_loss_is_a_buffer():

@@ -431,8 +431,8 @@ def test_integers_that_do_not_fit_are_refused():
         (nn.Linear(2, 1), r"a Linear is no state_dict; pass its \.state_dict\(\)"),
         ([("weight", 1)], "a list is no state_dict; pass a dict of arrays by name"),
         (nn.Linear(2, 1).named_parameters(), "a generator is no state_dict; pass a dict"),
-        ("w.npz", r"to read a file use tinynet\.load\(path, model\)"),
-        (Path("w.npz"), r"to read a file use tinynet\.load\(path, model\)"),
+        ("w.safetensors", r"to read a file use tinynet\.load\(path, model\)"),
+        (Path("w.safetensors"), r"to read a file use tinynet\.load\(path, model\)"),
         (None, "a NoneType is no state_dict"),
     ],
 )

@@ -1,7 +1,8 @@
-"""Weights as .safetensors: out and in, beside PyTorch, and hostile files."""
+"""The file under the checkpoints: beside other programs, and whatever is wrong with one."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from tinynet import models, nn
 from tinynet.cli import main
 from tinynet.errors import CheckpointError
 from tinynet.training import checkpoint
-
-pytest.importorskip("safetensors")
+from tinynet.training.safetensors import ZEROS, read, write
 
 
 def make_model(seed: int = 0) -> nn.Sequential:
@@ -24,7 +24,7 @@ def make_model(seed: int = 0) -> nn.Sequential:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    tinynet.save(tmp_path / "model.safetensors", make_model())
+    tinynet.save(make_model(), tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 
 
@@ -48,7 +48,7 @@ def test_what_is_known_of_the_model_comes_along(tmp_path):
     model = models.build("digits_cnn", num_classes=3)
     known = {"name": "digits_cnn", "arguments": {"num_classes": 3}, "classes": ["a", "b", "ç"]}
     checkpoint.save(
-        tmp_path / "x.safetensors", model, **known, mean=[0.5], std=[2], input_shape=(1, 8, 8)
+        model, tmp_path / "x.safetensors", **known, mean=[0.5], std=[2], input_shape=(1, 8, 8)
     )
     stored = checkpoint.read(tmp_path / "x.safetensors")
     assert (stored.classes, stored.mean, stored.input_shape) == (("a", "b", "ç"), (0.5,), (1, 8, 8))
@@ -130,9 +130,26 @@ def test_what_numpy_has_not_is_named_with_the_cure_and_is_not_called_damaged(tmp
         build(entry(data_offsets=[8, 0]), bytes(8)),
         build(entry(), bytes(80)),
         build({**entry(), "1.bias": entry()["0.bias"]}, bytes(8)),
-        build({**entry(), "__metadata__": {"tinynet": "{"}}, bytes(8)),
-        build({**entry(), "__metadata__": {"tinynet": "[1]"}}, bytes(8)),
-        build({**entry(), "__metadata__": {"tinynet": '{"model": 3}'}}, bytes(8)),
+        build(entry(shape=[True, 2]), bytes(8)),
+        build(entry(shape=[2.0]), bytes(8)),
+        build(entry(shape=5), bytes(8)),
+        build(entry(shape=[2] + [1] * 32), bytes(8)),
+        build(entry(shape=[0, 1 << 62, 1 << 62], data_offsets=[0, 0])),
+        build(entry(shape=[10**4000] * 9), bytes(8)),
+        build(entry(data_offsets=[0]), bytes(8)),
+        build(entry(data_offsets="ab"), bytes(8)),
+        build(entry(data_offsets=[4, 12]), bytes(12)),
+        build(entry(dtype=3), bytes(8)),
+        build(entry(dtype="BOOL", shape=[8]), b"\0\1\2\3\0\0\0\0"),
+        build(
+            json.dumps(entry()).encode()[:-1] + b"," + json.dumps(entry()).encode()[1:], bytes(8)
+        ),
+        build(b'{"a": NaN}'),
+        build(b'{"a": ' + b"[" * 100_000),
+        build(b"\xff\xfe"),
+        build({**entry(), "__metadata__": {"tinynet": "{}"}}, bytes(8)),
+        build({**entry(), "__metadata__": {"tinynet.sha256": ZEROS}}, bytes(8)),
+        build({**entry(), "__metadata__": {"a": 5}}, bytes(8)),
         build({**entry(), "__metadata__": 5}, bytes(8)),
     ],
 )
@@ -160,22 +177,193 @@ def test_a_file_that_is_too_short_or_too_long_is_told_by_how_much(path, change, 
         tinynet.load(path, make_model())
 
 
-def test_every_cut_and_every_flip_in_the_header_is_refused_or_does_not_fit(path):
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A checkpoint of a run."""
+    target = tmp_path / "model.safetensors"
+    tinynet.save(nn.Linear(2, 3), target, run={"losses": np.arange(3.0), "epoch": 1})
+    return target
+
+
+def sealed(text: bytes, arrays: bytes) -> bytes:
+    """A file with this header and the right SHA-256 in it, as an attacker would write it."""
+    found = hashlib.sha256(text).hexdigest().encode()
+    return build(text.replace(ZEROS.encode(), found, 1), arrays)
+
+
+def rewrite(path: Path, change) -> None:
+    """Write a file anew after change(header, what is ours of the metadata), all made right again.
+
+    The change may return other bytes for those of the arrays.
+    """
     content = path.read_bytes()
-    header = 8 + int.from_bytes(content[:8], "little")
-    for length in range(0, len(content), 7):
-        path.write_bytes(content[:length])
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    metadata = header["__metadata__"]
+    own = json.loads(metadata["tinynet"])
+    changed = change(header, own)
+    arrays = changed if isinstance(changed, bytes) else content[start:]
+    metadata.update({"tinynet": json.dumps(own), "tinynet.sha256": ZEROS})
+    path.write_bytes(sealed(json.dumps(header).encode(), arrays))
+
+
+def refuses(path: Path, words: str) -> None:
+    """Reading is refused with these words, and a model that was to be loaded is untouched."""
+    model = nn.Linear(2, 3)
+    before = model.state_dict()
+    with pytest.raises(CheckpointError, match=words):
+        tinynet.load(path, model)
+    assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_arrays_of_every_kind_come_back_to_the_bit_and_aligned(tmp_path):
+    arrays = {
+        "a/bool": np.array([True, False, True]),
+        "f4": np.array([[1.5, -0.0], [np.nan, np.inf]], np.float32),
+        "f2": np.array([0.1], np.float16),
+        "f8": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "scalar": np.array(3, np.int64),
+        "empty": np.zeros((0, 4), np.uint8),
+        "strided": np.arange(9, dtype=np.uint16)[::2],
+    }
+    write(tmp_path / "x", arrays, {"note": "\u00e7"})
+    again, about = read(tmp_path / "x")
+    assert about["note"] == "\u00e7"
+    assert list(again) == list(arrays)
+    for name, array in arrays.items():
+        assert (again[name].dtype, again[name].shape) == (array.dtype, array.shape)
+        assert again[name].tobytes() == array.tobytes()
+        assert again[name].flags.writeable
+    content = (tmp_path / "x").read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    for name, array in arrays.items():
+        assert (start + header[name]["data_offsets"][0]) % array.itemsize == 0
+
+
+def test_large_endian_arrays_come_back_as_the_same_numbers(tmp_path):
+    write(tmp_path / "x", {"a": np.arange(4, dtype=">i2")}, {})
+    assert read(tmp_path / "x")[0]["a"].tolist() == [0, 1, 2, 3]
+
+
+def test_the_library_of_the_format_reads_and_writes_the_same(run):
+    library = pytest.importorskip("safetensors.numpy")
+    found = library.load_file(run)
+    assert sorted(found) == ["bias", "run/losses", "weight"]
+    assert found["run/losses"].tolist() == [0, 1, 2]
+    library.save_file(found, run)
+    arrays, about = read(run)
+    assert about == {}
+    assert all(np.array_equal(arrays[name], value) for name, value in found.items())
+
+
+def test_the_half_precision_of_another_program_is_read_as_float32_and_ours_as_it_was(tmp_path):
+    raw = np.array([0.1, 65504], np.float16)
+    header = {"a": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}}
+    (tmp_path / "theirs").write_bytes(build(header, raw.tobytes()))
+    theirs = tinynet.load(tmp_path / "theirs")["a"]
+    assert (theirs.dtype, theirs.tolist()) == (np.float32, raw.tolist())
+    tinynet.save({"a": raw}, tmp_path / "ours")
+    assert tinynet.load(tmp_path / "ours")["a"].dtype == np.float16
+
+
+def test_every_flipped_byte_is_refused(run):
+    content = bytearray(run.read_bytes())
+    accepted = []
+    for offset in range(len(content)):
+        for mask in (0xFF, 1):
+            content[offset] ^= mask
+            run.write_bytes(content)
+            try:
+                checkpoint.read(run)
+                accepted.append(offset)
+            except CheckpointError:
+                pass
+            content[offset] ^= mask
+    assert accepted == []
+    run.write_bytes(content)
+    checkpoint.read(run)
+
+
+def test_every_flipped_bit_of_an_array_names_the_array(run):
+    content = bytearray(run.read_bytes())
+    start = 8 + int.from_bytes(content[:8], "little")
+    begin, end = json.loads(content[8:start])["weight"]["data_offsets"]
+    for offset in range(start + begin, start + end, 5):
+        content[offset] ^= 1 << offset % 8
+        run.write_bytes(content)
+        refuses(run, "weight: damaged: its SHA-256")
+        content[offset] ^= 1 << offset % 8
+
+
+def test_every_cut_and_every_addition_is_refused(run):
+    content = run.read_bytes()
+    for wrong in (*(content[:length] for length in range(len(content))), b"x" + content):
+        run.write_bytes(wrong)
         with pytest.raises(CheckpointError):
-            checkpoint.read(path)
-    for offset in range(0, header, 3):
-        path.write_bytes(content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :])
-        model = make_model(1)
-        before = model.state_dict()
-        try:
-            tinynet.load(path, model)
-        except CheckpointError:
-            after = model.state_dict()
-            assert all(np.array_equal(before[name], after[name]) for name in before)
+            checkpoint.read(run)
+
+
+def test_a_file_that_another_program_rewrote_with_our_metadata_is_refused(run):
+    library = pytest.importorskip("safetensors.numpy")
+    from safetensors import safe_open
+
+    with safe_open(run, "np") as stream:
+        metadata = stream.metadata()
+    library.save_file(library.load_file(run), run, metadata)
+    refuses(
+        run, r"damaged, or rewritten by another program.*remove 'tinynet' and 'tinynet\.sha256'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda header, own: own.update(version=4), "version 4, this tinynet reads 3.*--upgrade"),
+        (lambda header, own: own.update(version=True), "version True, this tinynet reads 3"),
+        (lambda header, own: own.update(sha256=3), "do not list the arrays"),
+        (lambda header, own: own.pop("sha256"), "do not list the arrays"),
+        (lambda header, own: own["sha256"].pop("bias"), "do not list the arrays"),
+        (lambda header, own: own["sha256"].update(bias=ZEROS), "bias: damaged"),
+        (lambda header, own: header.update(b=header.pop("bias")), "do not list the arrays"),
+        (lambda header, own: header["bias"].update(dtype="I32"), "the state int32"),
+        (lambda header, own: header["bias"].update(shape=[1, 3]), r"the state \(1, 3\)"),
+        (lambda header, own: own.pop("name"), "not as tinynet writes them"),
+        (lambda header, own: own.pop("run"), "not as tinynet writes them"),
+        (lambda header, own: own.update(classes=5), "not as tinynet writes them"),
+        (lambda header, own: own.update(input_shape=[1, 10**5, 10**5]), "no image has the shape"),
+        (lambda header, own: own.update(input_shape=[3, -1, 8]), "no image has the shape"),
+        (lambda header, own: own.update(run=[1]), "not as tinynet writes them"),
+        (lambda header, own: own.update(run={"a": {"$array": "none"}}), r"lacks.*\$array 'none'"),
+        (lambda header, own: own.update(run={"a": {"$array": [1]}}), r"lacks.*\$array \[1\]"),
+        (lambda header, own: own.update(run={"a": {"$float": "1"}}), r"cannot be, \$float '1'"),
+        (lambda header, own: own.update(run={"a": {"$tuple": 1}}), r"cannot be, \$tuple 1"),
+        (lambda header, own: own.update(run={"a": {"$dict": [[[], 1]]}}), r"cannot be, \$dict"),
+        (lambda header, own: own.update(run={"a": {"$code": "x"}}), r"'\$code' is of no kind"),
+        (
+            lambda header, own: own.update(run=[{"$array": "bias"}, {"$array": "bias"}]),
+            r"lacks.*\$array 'bias'",
+        ),
+        (lambda header, own: own.update(object={}), "belongs to nothing in it"),
+        (lambda header, own: own.update(object=[{"$array": "bias"}]), "weight belongs to nothing"),
+        (lambda header, own: bytes(60), "damaged: its SHA-256"),
+    ],
+)
+def test_a_file_that_lies_is_refused(run, change, words):
+    rewrite(run, change)
+    refuses(run, words)
+
+
+def test_an_object_without_weights_is_no_model(tmp_path):
+    tinynet.save([1, 2], tmp_path / "x")
+    refuses(tmp_path / "x", "holds a list, and no weights")
+
+
+def test_more_json_than_there_is_room_for_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("tinynet.training.safetensors.HEADER_LIMIT", 1000)
+    with pytest.raises(ValueError, match="put long lists of numbers into arrays"):
+        tinynet.save({"losses": list(range(1000))}, tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_line_exports_and_uses_it(tmp_path, monkeypatch, capsys):
@@ -183,14 +371,16 @@ def test_the_command_line_exports_and_uses_it(tmp_path, monkeypatch, capsys):
     assert main(["train", "--epochs", "1", "--out", "run"]) == 0
     assert main(["export", "run", "digits.safetensors"]) == 0
     assert (
-        "run/last.npz -> digits.safetensors: 20 arrays, 26,205 numbers" in capsys.readouterr().out
+        "run/last.safetensors -> digits.safetensors: 20 arrays, 26,205 numbers"
+        in capsys.readouterr().out
     )
     accuracies = []
     for model in ("run", "digits.safetensors"):
         assert main(["evaluate", model, "--data", "digits", "--json", "result.json"]) == 0
         accuracies.append(json.loads(Path("result.json").read_text())["accuracy"])
     assert accuracies[0] == accuracies[1]
-    assert main(["export", "digits.safetensors", "again.npz"]) == 0
-    assert checkpoint.read("again.npz").sha256() == checkpoint.read("run/last.npz").sha256()
+    stored = checkpoint.read("digits.safetensors")
+    assert stored.sha256() == checkpoint.read("run/last.safetensors").sha256()
+    assert stored.run is None
     assert main(["export", "run", "digits.pt"]) == 2
-    assert "must end in .npz or .safetensors" in capsys.readouterr().err
+    assert "must end in .safetensors" in capsys.readouterr().err

@@ -136,7 +136,7 @@ OPERATIONS = [
         "transpose: axis 2 does not exist in shape (2, 3); its axes are -2 to 1",
     ),
     (
-        lambda: zeros(2, 1, 3, 1).squeeze(2),
+        lambda: np.squeeze(zeros(2, 1, 3, 1), 2),
         "squeeze: axis 2 of shape (2, 1, 3, 1) is not of size 1; the axes of size 1 are [1, 3]",
     ),
     (
@@ -152,7 +152,7 @@ OPERATIONS = [
         "split: sizes [3, 3] add up to 6, but axis 0 of shape (7, 2) has 7. Use [3, 3, 1].",
     ),
     (
-        lambda: zeros(2, 3, 4).dot(zeros(4)),
+        lambda: np.dot(zeros(2, 3, 4), zeros(4)),
         "dot: takes vectors and matrices, got shapes (2, 3, 4) and (4,); use `@`",
     ),
     (

@@ -65,13 +65,13 @@ def test_once_saves_after_the_step_and_stops(tmp_path, number, capfd):
     assert caught.value.signal == number
     name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
     assert str(caught.value) == (
-        f"stopped by {name} after epoch 2, step 2 of 5; saved in {tmp_path / 'last.npz'}"
+        f"stopped by {name} after epoch 2, step 2 of 5; saved in {tmp_path / 'last.safetensors'}"
     )
     assert "stopping once this step" in capfd.readouterr().err
-    assert checkpoint.read(tmp_path / "last.npz").run["step"] == 7
+    assert checkpoint.read(tmp_path / "last.safetensors").run["step"] == 7
     train(tmp_path)
     train(tmp_path / "whole")
-    last, whole = (checkpoint.read(p / "last.npz") for p in (tmp_path, tmp_path / "whole"))
+    last, whole = (checkpoint.read(p / "last.safetensors") for p in (tmp_path, tmp_path / "whole"))
     assert last.sha256() == whole.sha256()
 
 
@@ -87,13 +87,13 @@ def test_it_saves_and_stops_where_nobody_reads_what_it_says(tmp_path, monkeypatc
         monkeypatch.setattr(sys, "stderr", None)
     with pytest.raises(Interrupted, match="after epoch 2, step 2 of 5; saved"):
         train(tmp_path, Send(7, signal.SIGINT))
-    assert checkpoint.read(tmp_path / "last.npz").run["step"] == 7
+    assert checkpoint.read(tmp_path / "last.safetensors").run["step"] == 7
 
 
 def test_between_epochs_it_stops_after_the_epoch(tmp_path):
     with pytest.raises(Interrupted, match="after epoch 2; saved"):
         train(tmp_path, Send(0, signal.SIGINT, epoch=2))
-    assert checkpoint.read(tmp_path / "last.npz").run["epoch"] == 2
+    assert checkpoint.read(tmp_path / "last.safetensors").run["epoch"] == 2
 
 
 def test_at_the_end_of_the_last_epoch_nothing_is_left_to_stop(tmp_path):
@@ -103,7 +103,9 @@ def test_at_the_end_of_the_last_epoch_nothing_is_left_to_stop(tmp_path):
 def test_twice_stops_at_once_and_leaves_what_was_saved_last(tmp_path):
     with pytest.raises(KeyboardInterrupt, match="stopped at once by Ctrl-C"):
         train(tmp_path, Send(7, signal.SIGTERM, signal.SIGINT))
-    assert checkpoint.read(tmp_path / "last.npz").run["step"] == 5  # the end of the first epoch
+    assert (
+        checkpoint.read(tmp_path / "last.safetensors").run["step"] == 5
+    )  # the end of the first epoch
 
 
 def test_the_signals_are_given_back_afterwards(tmp_path):
@@ -158,7 +160,7 @@ def test_the_command_line_prints_the_command_that_goes_on(
     options = ["--data", "npz:tiny.npz", "--batch-size", "8", "--out", "run"]
     assert main(["train", *options, "--epochs", "2"]) == code
     error = capsys.readouterr().err
-    assert "after epoch 1, step 3 of 4; saved in run/last.npz" in error
+    assert "after epoch 1, step 3 of 4; saved in run/last.safetensors" in error
     assert error.endswith("go on with\n  tinynet resume run\n")
 
     assert main(["train", *options, "--epochs", "2"]) == 2
@@ -166,7 +168,7 @@ def test_the_command_line_prints_the_command_that_goes_on(
     assert main(["train", *options, "--resume", "--epochs", "3"]) == 2
     assert "--epochs 3: the run to resume has 2" in capsys.readouterr().err
     assert main(["resume", "run"]) == 0
-    assert "resume from run/last.npz" in capsys.readouterr().out
+    assert "resume from run/last.safetensors" in capsys.readouterr().out
     resumed = json.loads(Path("run/run.json").read_text())
 
     assert main(["train", *options, "--epochs", "2", "--out", "whole"]) == 0

@@ -210,10 +210,10 @@ class RunAway(Callback):
 
 def test_a_run_that_diverges_leaves_the_last_good_checkpoint(few, tmp_path):
     model = small_model()
-    callbacks = [RunAway(3), SaveEvery(tmp_path / "last.npz")]
+    callbacks = [RunAway(3), SaveEvery(tmp_path / "last.safetensors")]
     with pytest.raises(DivergenceError, match=r"epoch 3, step 2: .*learning rate is 1e\+30"):
         fit(model, few, 5, schedule=None, seed=0, callbacks=callbacks, progress=False)
-    kept = checkpoint.load(tmp_path / "last.npz", small_model(1))
+    kept = checkpoint.load(tmp_path / "last.safetensors", small_model(1))
     again = small_model()
     fit(again, few, 2, schedule=None, seed=0, progress=False)
     assert np.array_equal(weights_of(kept), weights_of(again))
@@ -224,7 +224,11 @@ def test_weights_that_overflow_in_the_last_step_are_noticed_before_saving(few, t
         def on_step_end(self, run, means):
             run.model[1].weight.array[3, 5] = np.inf
 
-    options = {"progress": False, "checkpoint": tmp_path / "best.npz", "batch_size": len(few)}
+    options = {
+        "progress": False,
+        "checkpoint": tmp_path / "best.safetensors",
+        "batch_size": len(few),
+    }
     with pytest.raises(DivergenceError, match=r"epoch 1, step 1: the weights of 1\.weight"):
         fit(small_model(), few, 1, callbacks=[Overflow()], **options)
     assert list(tmp_path.iterdir()) == []
@@ -331,7 +335,7 @@ class Spoil(Callback):
 
 
 def test_the_best_epoch_is_saved_and_restored(few, held, tmp_path):
-    model, path = small_model(), tmp_path / "best.npz"
+    model, path = small_model(), tmp_path / "best.safetensors"
     options = {"lr": 0.2, "schedule": None, "seed": 0, "progress": False}
     best = BestModel(restore=True)
     callbacks = [Spoil(), best]
@@ -348,7 +352,7 @@ def test_the_best_epoch_is_saved_and_restored(few, held, tmp_path):
 
 def test_a_checkpoint_of_fit_knows_the_normalisation(few, tmp_path):
     transform = data.standardize(few)
-    path = tmp_path / "best.npz"
+    path = tmp_path / "best.safetensors"
     fit(small_model(), few, 1, transform=transform, checkpoint=path, progress=False)
     mean, std = data.channel_statistics(few)
     stored = checkpoint.read(path)
@@ -363,10 +367,10 @@ def test_save_every_keeps_the_chosen_epochs_and_the_last(few, tmp_path):
 
     class Look(Callback):
         def on_epoch_end(self, run, record):
-            seen.append((tmp_path / "every.npz").exists())
-            (tmp_path / "every.npz").unlink(missing_ok=True)
+            seen.append((tmp_path / "every.safetensors").exists())
+            (tmp_path / "every.safetensors").unlink(missing_ok=True)
 
-    callbacks = [SaveEvery(tmp_path / "every.npz", epochs=2), Look()]
+    callbacks = [SaveEvery(tmp_path / "every.safetensors", epochs=2), Look()]
     fit(small_model(), few, 5, callbacks=callbacks, progress=False)
     assert seen == [False, True, False, True, True]
 
@@ -474,11 +478,11 @@ def test_silence_is_silent(few, capsys):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"epochs": 0}, ValueError, "epochs must be 1 or more, got 0"),
+        ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
         ({"optimizer": "sdg"}, ValueError, "did you mean 'sgd'"),
         ({"schedule": "onecicle"}, ValueError, "did you mean 'onecycle'"),
-        ({"early_stopping": 0}, ValueError, "patience must be 1 or more, got 0"),
-        ({"batch_size": 0}, ValueError, "batch_size must be 1 or more"),
+        ({"early_stopping": 0}, ValueError, "patience must be at least 1, got 0"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"validate": 3}, TypeError, "expected a dataset or batches"),
     ],
 )
@@ -548,7 +552,7 @@ def test_the_recipe_suits_the_images(shape, model, flips):
         ("cutout:inf", 8, "'inf' is no number"),
         ("rotate:nan", 8, "'nan' is no number"),
         ("shift:", 8, "'' is no number"),
-        ("shift:-1", 8, "0 or more"),
+        ("shift:-1", 8, "at least 0"),
         ("flip:2", 8, "p must be a number from 0 to 1"),
     ],
 )

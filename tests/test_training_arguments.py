@@ -76,7 +76,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("name", "value"), [(k, v) for k, values in WRONG.items() for v in values])
 def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_done(tmp_path, name, value):
-    kept = tmp_path / "last.npz"
+    kept = tmp_path / "last.safetensors"
     kept.write_text("of another run")
     model = nn.Linear(4, 3)
     before = model.weight.array.copy()
@@ -247,16 +247,16 @@ OTHER_LABELS = np.where(np.arange(60) == 3, 2, Y)
 @pytest.mark.parametrize("done", [1, 2])
 def test_a_run_goes_on_with_the_arguments_of_the_first(tmp_path, change, words, done):
     train(**FIRST, out=tmp_path, keep_every=1)
-    content = (tmp_path / "last.npz").read_bytes()
+    content = (tmp_path / "last.safetensors").read_bytes()
     model = nn.Linear(4, 3)
     if callable(change.get("optimizer")):
         change = {**change, "optimizer": change["optimizer"](model.parameters())}
     before = model.weight.array.copy()
-    start = True if done == 2 else tmp_path / "epoch-0001.npz"
+    start = True if done == 2 else tmp_path / "epoch-0001.safetensors"
     with pytest.raises(CheckpointError, match=f"cannot resume: {words}"):
         train(model, **{**FIRST, **change}, out=tmp_path, resume=start)
     np.testing.assert_array_equal(model.weight.array, before)
-    assert (tmp_path / "last.npz").read_bytes() == content
+    assert (tmp_path / "last.safetensors").read_bytes() == content
 
 
 def test_the_same_arguments_made_anew_are_the_same(tmp_path):

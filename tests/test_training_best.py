@@ -91,7 +91,7 @@ def test_a_name_says_which_way_is_better_or_nothing(name, direction):
 )
 def test_the_best_epoch_is_the_same_for_all_who_ask(tmp_path, values, name, mode, best):
     monitor = f"validation_{name}"
-    model = BestModel(tmp_path / "best.npz", monitor, restore=True, mode=mode)
+    model = BestModel(tmp_path / "best.safetensors", monitor, restore=True, mode=mode)
     history, left = play(values, name, model)
     assert left == [model.epoch] == [history.best(monitor, mode)["epoch"]] == [best]
     stopping = EarlyStopping(9, monitor, mode=mode, restore=True)
@@ -118,7 +118,7 @@ def test_early_stopping_says_why_and_leaves_the_best_weights_only_if_asked(capsy
     assert "stopped: accuracy was NaN in every epoch" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kept", [{"restore": True}, {"path": "best.npz"}])
+@pytest.mark.parametrize("kept", [{"restore": True}, {"path": "best.safetensors"}])
 def test_where_every_epoch_is_nan_there_is_no_best(tmp_path, monkeypatch, kept):
     monkeypatch.chdir(tmp_path)
     best = BestModel(monitor="validation_m", mode="max", **kept)
@@ -152,7 +152,7 @@ def test_a_name_that_says_nothing_asks_for_the_mode(ask):
     [
         (lambda: EarlyStopping(True), "patience must be an integer, got True"),
         (lambda: EarlyStopping(NAN), "patience must be an integer, got nan"),
-        (lambda: EarlyStopping(0), "patience must be 1 or more, got 0"),
+        (lambda: EarlyStopping(0), "patience must be at least 1, got 0"),
         (lambda: EarlyStopping(min_delta=-1), r"\(min_delta=-1\): .* finite number of at least 0"),
         (lambda: EarlyStopping(min_delta=NAN), r"\(min_delta=nan\): .* finite number"),
         (lambda: EarlyStopping(min_delta="0"), "min_delta must be a plain number"),

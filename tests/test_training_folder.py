@@ -58,12 +58,14 @@ def other(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"resume": True}, {"resume": "best.npz"}], ids=["anew", "resumed", "from"]
+    "options",
+    [{}, {"resume": True}, {"resume": "best.safetensors"}],
+    ids=["anew", "resumed", "from"],
 )
 def test_another_process_in_the_folder_is_named_and_nothing_is_touched(tmp_path, other, options):
     folder = tmp_path / "run"
-    if options.get("resume") == "best.npz":
-        options = {"resume": folder / "best.npz"}
+    if options.get("resume") == "best.safetensors":
+        options = {"resume": folder / "best.safetensors"}
     before = content(folder)
     words = rf"run is in use: another training is running there \(process {other.pid}\)"
     with pytest.raises(BlockingIOError, match=words) as caught:
@@ -87,7 +89,7 @@ def test_the_folder_is_free_once_the_process_has_ended(tmp_path, other, end):
     other.communicate()
     assert (folder / LOCK).exists() == (end == "killed")
     train(folder, resume=True)
-    assert sorted(content(folder)) == ["best.npz", "last.npz"]
+    assert sorted(content(folder)) == ["best.safetensors", "last.safetensors"]
 
 
 def test_of_two_threads_one_trains_and_the_other_is_refused(tmp_path):
@@ -107,7 +109,7 @@ def test_of_two_threads_one_trains_and_the_other_is_refused(tmp_path):
     finally:
         done.set()
         first.join()
-    assert checkpoint.read(tmp_path / "run" / "last.npz").run["epoch"] == 2
+    assert checkpoint.read(tmp_path / "run" / "last.safetensors").run["epoch"] == 2
     train(tmp_path / "run")
 
 
@@ -153,7 +155,7 @@ def test_where_files_cannot_be_locked_a_warning_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", unsupported)
     with pytest.warns(UserWarning, match="cannot be locked.*no other training"):
         train(tmp_path)
-    assert sorted(content(tmp_path)) == ["best.npz", "last.npz"]
+    assert sorted(content(tmp_path)) == ["best.safetensors", "last.safetensors"]
 
 
 @pytest.mark.parametrize(

@@ -309,12 +309,20 @@ def test_fit_leaves_no_gradient():
 @pytest.mark.parametrize(
     ("then", "now", "words"),
     [
-        (lambda m: m[1].eval(), lambda m: m, "in evaluation mode: 1; now: nothing"),
-        (lambda m: m, lambda m: m[0].eval(), "in evaluation mode: nothing; now: 0"),
+        (
+            lambda m: m[1].eval(),
+            lambda m: m,
+            "in evaluation mode was 1 in the run, now it is nothing",
+        ),
+        (
+            lambda m: m,
+            lambda m: m[0].eval(),
+            "in evaluation mode was nothing in the run, now it is 0",
+        ),
         (
             lambda m: m,
             lambda m: m[3].bias.requires_grad_(False),
-            "had frozen: nothing; now: 3.bias",
+            "frozen was nothing in the run, now it is 3.bias",
         ),
     ],
 )

@@ -124,7 +124,7 @@ def test_crop_of_the_whole_image_changes_nothing_and_larger_is_refused():
     np.testing.assert_array_equal(RandomCrop((7, 5))(x, rng()), x)
     with pytest.raises(ShapeError, match=r"\(8, 8\) is larger .* Use size \(7, 5\) or less"):
         RandomCrop(8)(x, rng())
-    with pytest.raises(ValueError, match="size must be 1 or more"):
+    with pytest.raises(ValueError, match="size must be at least 1"):
         RandomCrop(0)
 
 

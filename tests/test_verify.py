@@ -50,11 +50,11 @@ class kernels_of:  # noqa: N801
 
 def rewrite(run: Path, change) -> None:
     """Change the state in the last checkpoint of a run, and seal it again."""
-    stored = checkpoint.read(run / "last.npz")
+    stored = checkpoint.read(run / "last.safetensors")
     change(stored.run)
     checkpoint.save(
-        run / "last.npz",
         stored.build(),
+        run / "last.safetensors",
         name=stored.name,
         arguments=stored.arguments,
         settings=stored.settings,
@@ -75,7 +75,7 @@ def test_a_run_from_its_seed_is_the_same_to_the_bit(run, capsys):
 
 def test_a_run_from_one_of_its_checkpoints_is_the_same_to_the_bit(run, capsys):
     with kernels_of("numpy"):
-        assert main(["verify", "run", "--from", "run/epoch-0002.npz"]) == 0
+        assert main(["verify", "run", "--from", "run/epoch-0002.safetensors"]) == 0
     assert capsys.readouterr().out.count("  the same\n") == (
         len(json.loads((run / "run.json").read_text())["history"]) - 2
     )
@@ -146,9 +146,9 @@ def test_where_there_is_no_run_it_says_so(run, capsys):
     for command in ("verify", "resume"):
         assert main([command, "nowhere"]) == 2
         assert "there is no run" in capsys.readouterr().err
-    checkpoint.save("model.npz", tinynet.nn.Linear(2, 2))
+    checkpoint.save(tinynet.nn.Linear(2, 2), "model.safetensors")
     with pytest.raises(CheckpointError, match="holds a model, but no run"):
-        verify("model.npz", tinynet.nn.Linear(2, 2), [], 1)
+        verify("model.safetensors", tinynet.nn.Linear(2, 2), [], 1)
 
 
 def test_the_environment_names_what_numbers_depend_on():
@@ -162,17 +162,17 @@ def test_the_environment_names_what_numbers_depend_on():
 
 
 def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_another(run, capsys):
-    finished = checkpoint.read(run / "last.npz").sha256()
-    (run / "best.npz").unlink()
-    content = bytearray((run / "last.npz").read_bytes())
+    finished = checkpoint.read(run / "last.safetensors").sha256()
+    (run / "best.safetensors").unlink()
+    content = bytearray((run / "last.safetensors").read_bytes())
     content[len(content) // 3] ^= 1
-    (run / "last.npz").write_bytes(content)
+    (run / "last.safetensors").write_bytes(content)
     with kernels_of("numpy"):
         assert main(["resume", "run"]) == 1
         said = capsys.readouterr().err
         assert "damaged" in said
-        kept = max(run.glob("epoch-*.npz"))
+        kept = max(run.glob("epoch-*.safetensors"))
         assert f"tinynet resume run --from {kept}" in said
         assert main(["resume", "run", "--from", str(kept)]) == 0
         assert main(["verify", "run"]) == 0
-    assert checkpoint.read(run / "last.npz").sha256() == finished
+    assert checkpoint.read(run / "last.safetensors").sha256() == finished

@@ -20,46 +20,67 @@ from tinynet.autograd import differentiable, enable_grad, is_grad_enabled, no_gr
 from tinynet.creation import (
     arange,
     as_tensor,
+    bernoulli,
     empty,
+    empty_like,
     eye,
+    from_dlpack,
     from_numpy,
     full,
     full_like,
     linspace,
+    multinomial,
+    normal,
     ones,
     ones_like,
     rand,
+    rand_like,
     randint,
     randn,
+    randn_like,
     randperm,
     tensor,
     zeros,
     zeros_like,
 )
+from tinynet.devices import (
+    accelerator,
+    cuda,
+    device,
+    get_default_dtype,
+    mps,
+    set_default_dtype,
+    xpu,
+)
 from tinynet.errors import CheckpointError, DataError, OutOfMemoryError, ShapeError
+from tinynet.functions import *  # noqa: F403
+from tinynet.functions import __all__ as _composed
 from tinynet.gradcheck import gradcheck, gradcheck_model
 from tinynet.kernels.threads import get_num_threads, set_num_threads
 from tinynet.nn.functional import *  # noqa: F403
 from tinynet.nn.functional import __all__ as _functions
 from tinynet.ops import *  # noqa: F403
 from tinynet.ops import __all__ as _operations
-from tinynet.random import manual_seed
-from tinynet.tensor import Tensor, bool_, float32, float64, int64, uint8
+from tinynet.random import Generator, manual_seed
+from tinynet.tensor import Tensor, bool_, float32, float64, int8, int16, int32, int64, uint8
 from tinynet.version import __version__
 
 __all__ = [
-    "CheckpointError", "DataError", "OutOfMemoryError", "ShapeError", "Tensor", "__version__",
-    "arange", "as_tensor", "bool_", "data", "detect_anomaly", "differentiable", "doctor",
-    "empty", "enable_grad", "explain", "eye", "float32", "float64", "from_numpy", "full",
-    "full_like", "get_num_threads", "gradcheck", "gradcheck_model", "int64", "is_grad_enabled",
-    "linspace", "load", "manual_seed", "models", "nn", "no_grad", "ones", "ones_like", "optim",
-    "rand", "randint", "randn", "randperm", "save", "set_num_threads", "summary", "tensor",
-    "training", "uint8", "zeros", "zeros_like",
+    "CheckpointError", "DataError", "Generator", "OutOfMemoryError", "ShapeError", "Tensor",
+    "__version__", "accelerator", "arange", "as_tensor", "backends", "bernoulli", "bool_",
+    "cuda", "data", "detect_anomaly", "device", "differentiable", "doctor", "empty",
+    "empty_like", "enable_grad", "explain", "eye", "float32", "float64", "from_dlpack",
+    "from_numpy", "full", "full_like", "get_default_dtype", "get_num_threads", "gradcheck",
+    "gradcheck_model", "int8", "int16", "int32", "int64", "is_grad_enabled", "linspace", "load",
+    "manual_seed", "models", "mps", "multinomial", "nn", "no_grad", "normal", "ones",
+    "ones_like", "optim", "rand", "rand_like", "randint", "randn", "randn_like", "randperm",
+    "save", "set_default_dtype", "set_num_threads", "summary", "tensor", "training", "uint8",
+    "utils", "xpu", "zeros", "zeros_like",
 ]  # fmt: skip
-__all__ += _functions + _operations
+__all__ += _functions + _operations + _composed
 
 if TYPE_CHECKING:
-    from tinynet import data, models, optim, training
+    from tinynet import backends, data, models, optim, training, utils
     from tinynet.anomaly import detect_anomaly
     from tinynet.nn.summary import summary
     from tinynet.teaching.doctor import doctor
@@ -68,9 +89,11 @@ if TYPE_CHECKING:
 
 _LATER = {
     "data": "",
+    "backends": "",
     "models": "",
     "optim": "",
     "training": "",
+    "utils": "",
     "detect_anomaly": "anomaly",
     "doctor": "teaching",
     "explain": "teaching",

@@ -5,7 +5,7 @@
         loss.backward()
 
 The forward pass is seen through `autograd.observe`, the backward pass through a stand-in for
-`autograd.pull_back`. Outside of the block neither is set, and operations cost what they always
+`autograd.visit`. Outside of the block neither is set, and operations cost what they always
 cost. Inside, every operation is looked at and its inputs are kept until its graph is gone.
 """
 
@@ -207,8 +207,8 @@ class detect_anomaly(Scope):  # noqa: N801 (PyTorch's name)
         stack.enter_context(np.errstate(over="ignore", divide="ignore", invalid="ignore"))
         watch = _Watch(autograd.state.observer)
         stack.enter_context(autograd.observe(watch.forward))
-        stack.callback(setattr, autograd.state, "pull_back", autograd.state.pull_back)
-        autograd.state.pull_back = watch.pull_back
+        stack.callback(setattr, autograd.state, "visit", autograd.state.visit)
+        autograd.state.visit = watch.visit
         self._stacks.append(stack)
 
     def __exit__(self, *error: Any) -> None:
@@ -242,26 +242,26 @@ class _Watch:
         if output.node is not None:
             self.calls[output.node] = call
 
-    def pull_back(
+    def visit(
         self, node: autograd.Node, dy: np.ndarray, *rest: Any
-    ) -> None:  # rest: see autograd.pull_back
-        """`autograd.pull_back` with a look at each gradient that it makes."""
+    ) -> None:  # rest: see autograd.visit
+        """`autograd.visit` with a look at each gradient that it makes."""
         edges = node.edges
         if edges is not None:
             node.edges = [
-                (self._checked(node, place, pull), target, shape, dtype)
-                for place, (pull, target, shape, dtype) in enumerate(edges)
+                (self._checked(node, place, vjp), target, shape, dtype)
+                for place, (vjp, target, shape, dtype) in enumerate(edges)
             ]
         try:
-            autograd.pull_back(node, dy, *rest)
+            autograd.visit(node, dy, *rest)
         finally:
             if node.edges is not None:  # the graph is retained
                 node.edges = edges
 
-    def _checked(self, node: autograd.Node, place: int, pull: autograd.Pull) -> autograd.Pull:
-        @functools.wraps(pull)
+    def _checked(self, node: autograd.Node, place: int, vjp: autograd.VJP) -> autograd.VJP:
+        @functools.wraps(vjp)
         def checked(dy: Any) -> Any:
-            dx = pull(dy)
+            dx = vjp(dy)
             if is_bad(dx):
                 self._complain(node, place, dy, dx)
             return dx

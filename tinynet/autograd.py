@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = Any
 """Inside an op an ndarray; for its callers whatever becomes one: Tensor, ndarray or number."""
 
-Pull: TypeAlias = Callable[[Array], Array]
+VJP: TypeAlias = Callable[[Array], Array]
 """Turns the gradient of an op's output into the gradient of one of its inputs."""
 
 P = ParamSpec("P")
@@ -55,7 +55,7 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 class _ThreadState(threading.local):
     observer: Observer | None = None
-    pull_back: Callable[..., None] | None = None  # what stands in for `pull_back`, if anything
+    visit: Callable[..., None] | None = None  # what stands in for `visit`, if anything
     operation: Any = None  # the one that the observer is being told of
 
 
@@ -79,8 +79,8 @@ class Variable:
 class Node:
     """One recorded call of an operation.
 
-    edges: (pull, target, shape, dtype) for each input that requires a gradient, or None once
-    the backward pass has consumed them; pull makes the gradient, shape and dtype are those of
+    edges: (vjp, target, shape, dtype) for each input that requires a gradient, or None once
+    the backward pass has consumed them; vjp makes the gradient, shape and dtype are those of
     the input, target is the node that made it or, for a leaf, the tensor itself.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
@@ -99,7 +99,7 @@ class Node:
         return f"<Node {self.number}: {self.name}>"
 
 
-Edge: TypeAlias = tuple[Pull, Node | Variable, tuple[int, ...], np.dtype[Any]]
+Edge: TypeAlias = tuple[VJP, Node | Variable, tuple[int, ...], np.dtype[Any]]
 
 registry: dict[str, Callable[..., Tensor]] = {}
 """Every differentiable operation by its qualified name, such as `tinynet.ops.conv.conv2d`."""
@@ -221,10 +221,10 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
         if tracked and records:
             edges: list[Edge] = []
             for place, x in tracked:
-                pull = result[place + 1] if place + 1 < len(result) else None
-                if pull is None:
+                vjp = result[place + 1] if place + 1 < len(result) else None
+                if vjp is None:
                     raise RuntimeError(_no_gradient(name, place))
-                edges.append((pull, x.node or x, x.array.shape, x.array.dtype))
+                edges.append((vjp, x.node or x, x.array.shape, x.array.dtype))
             if y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart
                 node = Node(name, edges, True)
@@ -320,13 +320,13 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
     own: set[Node | Variable] = set()  # targets whose gradient is an array that no one else has
     kept: list[tuple[Variable, Array]] = []  # what becomes the .grad of which tensor
     queue = [(-root.node.number, root.node)] if root.node else []  # the newest comes first
-    pull = state.pull_back or pull_back
+    visit_node = state.visit or visit
     with np.errstate(under="ignore"):  # what is too small for its dtype is 0
         while queue:
             _, node = heapq.heappop(queue)
             if node.retained is not None and (tensor := node.retained()) is not None:
                 kept.append((tensor, np.array(gradients[node])))
-            pull(node, gradients.pop(node), gradients, own, queue, retain_graph)
+            visit_node(node, gradients.pop(node), gradients, own, queue, retain_graph)
     leaves: Any = gradients.items()  # every node is consumed by now
     kept.extend((x, dx if x in own else np.array(dx)) for x, dx in leaves)
     sums = [(x, wrap(dx if x.grad is None else x.grad.array + dx)) for x, dx in kept]
@@ -334,7 +334,7 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
         x.grad = total
 
 
-def pull_back(
+def visit(
     node: Node,
     dy: Array,
     gradients: dict[Node | Variable, Array],
@@ -357,22 +357,22 @@ def pull_back(
     if not retain_graph:
         node.edges = None
     shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
-    for pull, target, shape, dtype in edges:
-        if type(pull) is OneOf:
-            if pull.function not in shared:
-                shared[pull.function] = pull.function(dy)
-            dx = shared[pull.function][pull.place]
+    for vjp, target, shape, dtype in edges:
+        if type(vjp) is OneOf:
+            if vjp.function not in shared:
+                shared[vjp.function] = vjp.function(dy)
+            dx = shared[vjp.function][vjp.place]
         else:
-            dx = pull(dy)
+            dx = vjp(dy)
         if type(dx) is not np.ndarray or dx.shape != shape:
-            dx = sum_to_shape(dx, shape, node.name, pull)
+            dx = sum_to_shape(dx, shape, node.name, vjp)
         if dx.dtype != dtype:
             dx = dx.astype(dtype)
         if target not in gradients:
             gradients[target] = dx
             if type(target) is Node:
                 heapq.heappush(queue, (-target.number, target))
-            elif dx.size > SMALL and _is_fresh(dx, dy, pull):
+            elif dx.size > SMALL and _is_fresh(dx, dy, vjp):
                 own.add(target)
         elif target in own:
             gradients[target] += dx
@@ -385,18 +385,18 @@ SMALL = 1 << 14
 """Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
 
 
-def _is_fresh(dx: np.ndarray, dy: Array, pull: Pull) -> bool:
-    """Whether `pull` made the array dx: it is no view, not dy, and not a value that it keeps."""
-    return dx.base is None and dx is not dy and all(dx is not x for x in changes.saved_arrays(pull))
+def _is_fresh(dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
+    """Whether `vjp` made the array dx: it is no view, not dy, and not a value that it keeps."""
+    return dx.base is None and dx is not dy and all(dx is not x for x in changes.saved_arrays(vjp))
 
 
-def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, pull: Pull) -> np.ndarray:
+def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> np.ndarray:
     """Undo broadcasting: sum `gradient` over the axes along which `shape` was stretched.
 
     A value used in several places gets the sum of their gradients (multivariate chain rule).
     Raises ShapeError if `shape` does not broadcast to the gradient's shape.
     """
-    which = getattr(pull, "__name__", "gradient")
+    which = getattr(vjp, "__name__", "gradient")
     if gradient is None:
         raise TypeError(f"{name}: the gradient {which}(dy) is None; is a `return` missing?")
     gradient = full = np.asarray(gradient)

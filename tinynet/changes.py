@@ -72,9 +72,9 @@ def changed_since(array: np.ndarray, moment: int) -> bool:
     return record is not None and record[0] > moment
 
 
-def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
+def saved_arrays(vjp: Any) -> Iterator[np.ndarray]:
     """The arrays that a closure keeps alive for the backward pass."""
-    pending = [pull]
+    pending = [vjp]
     seen = set()
     while pending:
         value = pending.pop()
@@ -97,8 +97,8 @@ def saved_arrays(pull: Any) -> Iterator[np.ndarray]:
 
 def check_saved_values(node: Node) -> None:
     """RuntimeError if a value that the node's gradients need was overwritten since."""
-    for pull, _, _, _ in node.edges or ():
-        for array in saved_arrays(pull):
+    for vjp, _, _, _ in node.edges or ():
+        for array in saved_arrays(vjp):
             if changed_since(array, node.number):
                 raise RuntimeError(
                     f"{node.name}: a value of shape {array.shape} that its gradient needs was "

@@ -1,8 +1,9 @@
 """Functions that make tensors: from data, filled with a number, or at random.
 
-Floats are float32 unless a dtype is given. `shape` is given as separate sizes or as one tuple.
-Random ones take `rng`, a numpy Generator; without it they use the thread's default generator,
-which `tinynet.manual_seed` seeds.
+Floats are float32 unless a dtype or `tinynet.set_default_dtype` says otherwise. Sizes are given
+one by one or as one tuple. Random ones take `generator`, a `tinynet.Generator` or NumPy's;
+without it they use the thread's default generator, which `tinynet.manual_seed` seeds. `device` may
+name the CPU, where everything is.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinynet.autograd import wrap
+from tinynet.devices import check_device, get_default_dtype
+from tinynet.errors import integer
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
-from tinynet.tensor import Tensor, as_array, float32
+from tinynet.tensor import Tensor, as_array
 
 
-def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor with a copy of `data`: nested lists, numbers, arrays or tensors.
 
     Python floats become float32, ints int64; arrays keep their dtype.
@@ -28,6 +33,7 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     >>> tensor([[1, 2], [3, 4]]) @ tensor([1, 1])
     Tensor([3, 7])
     """
+    check_device(device)
     return Tensor(data, requires_grad, dtype)
 
 
@@ -41,29 +47,29 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return wrap(as_array(array))
 
 
-def as_tensor(data: Any, dtype: DTypeLike | None = None) -> Tensor:
+def as_tensor(data: Any, dtype: DTypeLike | None = None, device: Any = None) -> Tensor:
     """`data` itself if it is a tensor of that dtype, else a tensor, sharing memory if it can."""
+    check_device(device)
     if isinstance(data, Tensor) and dtype in (None, data.dtype):
         return data
     return wrap(as_array(data, dtype))
 
 
-def _fresh(array: np.ndarray, requires_grad: bool) -> Tensor:
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """A tensor that shares memory with an array of any library that speaks DLPack."""
+    return wrap(as_array(np.from_dlpack(ext_tensor)))
+
+
+def _made(array: np.ndarray, device: Any, requires_grad: bool) -> Tensor:
     """A tensor around an array that no one else has."""
+    check_device(device)
     return wrap(array).requires_grad_(requires_grad)
 
 
-def empty(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of a shape whose elements are not set: whatever stood in that memory."""
-    return _fresh(np.empty(normalized_shape(shape), dtype or float32), requires_grad)
-
-
 def full(
-    shape: int | Sequence[int],
-    fill_value: float,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
+    size: int | Sequence[int], fill_value: float, *, dtype: DTypeLike | None = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor filled with one number; without `dtype` a float makes float32, an int int64.
 
     >>> full((2, 3), 7.0)
@@ -71,114 +77,175 @@ def full(
             [7., 7., 7.]])
     """
     value = as_array(fill_value, dtype)
-    return _fresh(np.full(normalized_shape((shape,)), value, value.dtype), requires_grad)
+    return _made(np.full(normalized_shape((size,)), value, value.dtype), device, requires_grad)
 
 
-def zeros(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor filled with 0: `zeros(2, 3)` or `zeros((2, 3))`."""
-    return _fresh(np.zeros(normalized_shape(shape), dtype or float32), requires_grad)
+    array = np.zeros(normalized_shape(size), dtype or get_default_dtype())
+    return _made(array, device, requires_grad)
 
 
-def ones(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor filled with 1: `ones(2, 3)` or `ones((2, 3))`."""
-    return _fresh(np.ones(normalized_shape(shape), dtype or float32), requires_grad)
+    array = np.ones(normalized_shape(size), dtype or get_default_dtype())
+    return _made(array, device, requires_grad)
+
+
+def empty(
+    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of a shape whose elements are not set: whatever stood in that memory."""
+    array = np.empty(normalized_shape(size), dtype or get_default_dtype())
+    return _made(array, device, requires_grad)
 
 
 def zeros_like(
-    like: Tensor | np.ndarray, dtype: DTypeLike | None = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor | np.ndarray, *, dtype: DTypeLike | None = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Zeros of the shape, dtype (unless given) and memory order of another tensor."""
-    return _fresh(np.zeros_like(as_array(like), dtype), requires_grad)
+    return _made(np.zeros_like(as_array(input), dtype), device, requires_grad)
 
 
 def ones_like(
-    like: Tensor | np.ndarray, dtype: DTypeLike | None = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor | np.ndarray, *, dtype: DTypeLike | None = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Ones of the shape, dtype (unless given) and memory order of another tensor."""
-    return _fresh(np.ones_like(as_array(like), dtype), requires_grad)
+    return _made(np.ones_like(as_array(input), dtype), device, requires_grad)
+
+
+def empty_like(
+    input: Tensor | np.ndarray, *, dtype: DTypeLike | None = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """A tensor like another whose elements are not set."""
+    return _made(np.empty_like(as_array(input), dtype), device, requires_grad)
 
 
 def full_like(
-    like: Tensor | np.ndarray,
-    fill_value: float,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
+    input: Tensor | np.ndarray, fill_value: float, *, dtype: DTypeLike | None = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """One number in the shape, dtype (unless given) and memory order of another tensor."""
-    return _fresh(np.full_like(as_array(like), fill_value, dtype), requires_grad)
+    return _made(np.full_like(as_array(input), fill_value, dtype), device, requires_grad)
 
 
 def arange(
-    start: float,
-    stop: float | None = None,
-    step: float = 1,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Numbers from `start` (0 if only one bound is given) up to, not including, `stop`.
+    start: float = 0, end: float | None = None, step: float = 1, *,
+    dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Numbers from `start` (0 if only one bound is given) up to, not including, `end`.
 
     int64 if all are ints, else float32. Raises ValueError for a step of 0.
 
     >>> arange(2, 10, 3)
     Tensor([2, 5, 8])
     """
-    start, stop = (0, start) if stop is None else (start, stop)
+    start, end = (0, start) if end is None else (start, end)
     if step == 0:
         raise ValueError("arange: the step must not be 0")
-    if dtype is None and any(isinstance(x, float) for x in (start, stop, step)):
-        dtype = float32
-    return _fresh(np.arange(start, stop, step).astype(dtype or np.int64), requires_grad)
+    if dtype is None:
+        is_float = any(isinstance(x, float) for x in (start, end, step))
+        dtype = get_default_dtype() if is_float else np.int64
+    return _made(np.arange(start, end, step).astype(dtype), device, requires_grad)
 
 
 def linspace(
-    start: float, stop: float, steps: int, dtype: DTypeLike = float32, requires_grad: bool = False
-) -> Tensor:
-    """`steps` evenly spaced numbers from `start` to `stop`, both included."""
-    return _fresh(np.linspace(start, stop, steps, dtype=dtype), requires_grad)
+    start: float, end: float, steps: int, *, dtype: DTypeLike | None = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`steps` evenly spaced numbers from `start` to `end`, both included."""
+    array = np.linspace(as_array(start), as_array(end), integer("linspace", "steps", steps))
+    return _made(array.astype(dtype or get_default_dtype()), device, requires_grad)
 
 
 def eye(
-    n: int, m: int | None = None, dtype: DTypeLike = float32, requires_grad: bool = False
-) -> Tensor:
+    n: int, m: int | None = None, *, dtype: DTypeLike | None = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """The n x m matrix with ones on the diagonal (m = n if not given)."""
-    return _fresh(np.eye(n, m, dtype=dtype), requires_grad)
+    return _made(np.eye(n, m, dtype=dtype or get_default_dtype()), device, requires_grad)
 
 
 def randn(
-    *shape: Any,
-    dtype: DTypeLike = float32,
-    requires_grad: bool = False,
-    rng: np.random.Generator | None = None,
-) -> Tensor:
-    """Normally distributed numbers, mean 0 and variance 1."""
-    values = default_rng(rng).standard_normal(normalized_shape(shape))
-    return _fresh(np.asarray(values, dtype), requires_grad)
+    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False,
+    generator: Any = None, rng: np.random.Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Normally distributed numbers, mean 0 and variance 1. rng: NumPy's word for `generator`."""
+    values = default_rng(generator or rng).standard_normal(normalized_shape(size))
+    return _made(np.asarray(values, dtype or get_default_dtype()), device, requires_grad)
 
 
 def rand(
-    *shape: Any,
-    dtype: DTypeLike = float32,
-    requires_grad: bool = False,
-    rng: np.random.Generator | None = None,
-) -> Tensor:
+    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False,
+    generator: Any = None, rng: np.random.Generator | None = None,
+) -> Tensor:  # fmt: skip
     """Uniformly distributed numbers from 0 up to, not including, 1."""
-    drawn = np.float64 if np.dtype(dtype) == np.float64 else np.float32  # rounding would make 1
-    values = default_rng(rng).random(normalized_shape(shape), dtype=drawn)
-    return _fresh(np.asarray(values, dtype), requires_grad)
+    dtype = np.dtype(dtype or get_default_dtype())
+    drawn = np.float64 if dtype == np.float64 else np.float32  # rounding would make 1
+    values = default_rng(generator or rng).random(normalized_shape(size), dtype=drawn)
+    return _made(np.asarray(values, dtype), device, requires_grad)
+
+
+def randn_like(input: Tensor, **settings: Any) -> Tensor:
+    """`randn` in the shape and dtype of another tensor."""
+    return randn(input.shape, **{"dtype": input.dtype, **settings})
+
+
+def rand_like(input: Tensor, **settings: Any) -> Tensor:
+    """`rand` in the shape and dtype of another tensor."""
+    return rand(input.shape, **{"dtype": input.dtype, **settings})
 
 
 def randint(
-    low: int,
-    high: int,
-    shape: int | Sequence[int],
-    dtype: DTypeLike = np.int64,
+    low: int, high: Any = None, size: Any = None, *, dtype: DTypeLike = np.int64,
+    device: Any = None, requires_grad: bool = False, generator: Any = None,
     rng: np.random.Generator | None = None,
-) -> Tensor:
-    """Uniformly distributed ints from `low` up to, not including, `high`."""
-    values = default_rng(rng).integers(low, high, normalized_shape((shape,)))
-    return wrap(np.asarray(values, dtype))
+) -> Tensor:  # fmt: skip
+    """Uniformly distributed ints from `low` (0 if only one bound is given) up to `high` - 1."""
+    if size is None:  # randint(high, size)
+        low, high, size = 0, low, high
+    if size is None:
+        raise TypeError("randint: which shape? Write randint(low, high, size), size a tuple")
+    values = default_rng(generator or rng).integers(low, high, normalized_shape((size,)))
+    return _made(np.asarray(values, dtype), device, requires_grad)
 
 
-def randperm(n: int, rng: np.random.Generator | None = None) -> Tensor:
+def randperm(n: int, *, generator: Any = None, rng: np.random.Generator | None = None) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
-    return wrap(default_rng(rng).permutation(n))
+    return wrap(default_rng(generator or rng).permutation(n))
+
+
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None) -> Tensor:
+    """Normally distributed numbers of given mean and deviation: numbers and a size, or tensors."""
+    mean, std = as_array(mean), as_array(std)
+    shape = (
+        np.broadcast_shapes(mean.shape, std.shape) if size is None else normalized_shape((size,))
+    )
+    values = default_rng(generator).normal(mean, std, shape)
+    return wrap(np.asarray(values, np.result_type(mean, std, np.float32)))
+
+
+def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
+    """1 with the probability that each element gives, else 0."""
+    p = as_array(input)
+    return wrap((default_rng(generator).random(p.shape) < p).astype(p.dtype))
+
+
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
+) -> Tensor:
+    """`num_samples` places for each row of weights; the chance of each is in proportion to them."""
+    weights = as_array(input).astype(np.float64)
+    rng = default_rng(generator)
+    rows = [
+        rng.choice(len(row), num_samples, replacement, row / row.sum())
+        for row in weights.reshape(-1, weights.shape[-1])
+    ]
+    return wrap(np.array(rows).reshape(*weights.shape[:-1], num_samples))

@@ -7,7 +7,7 @@ message names the operation, the value that is wrong, the sizes involved and wha
 from __future__ import annotations
 
 import math
-import numbers
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -135,17 +135,23 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
 
 
-def integer(owner: str, name: str, value: Any, least: int = 0) -> int:
-    """`value` as an int; an error that names it unless it is an integer from `least` on.
+def integer(
+    owner: str, name: str, value: Any, least: int = 0, error: type[ValueError] = ValueError
+) -> int:
+    """`value` as an int; TypeError unless it is an integer, `error` unless it is at least `least`.
 
     >>> integer("fit", "epochs", 3)
     3
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{owner}: {name} must be an integer, got {value!r:.60}")
-    if value < least:
-        raise ValueError(f"{owner}: {name} must be {least} or more, got {value}")
-    return int(value)
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{owner}: {name} must be an integer, got {value!r:.60}") from None
+    if number < least:
+        raise error(f"{owner}: {name} must be at least {least}, got {number}")
+    return number
 
 
 def check_function(owner: str, name: str, value: Any, example: str) -> None:

@@ -8,9 +8,11 @@ not disturb each other; a new thread starts unseeded.
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 
+from tinynet.devices import check_device
 from tinynet.errors import integer
 from tinynet.scope import Scope
 
@@ -37,8 +39,26 @@ def manual_seed(seed: int) -> np.random.Generator:
     return generator
 
 
-def default_rng(rng: np.random.Generator | None = None) -> np.random.Generator:
-    """`rng` itself if given, else this thread's default generator."""
+class Generator:
+    """A source of chance of its own, by PyTorch's name: `Generator().manual_seed(7)`.
+
+    It holds a NumPy generator, `.rng`. device: the CPU.
+    """
+
+    def __init__(self, device: Any = "cpu") -> None:
+        check_device(device)
+        self.rng = np.random.default_rng()
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the numbers over from a seed; returns the generator."""
+        self.rng = np.random.default_rng(integer("manual_seed", "seed", seed))
+        return self
+
+
+def default_rng(rng: Generator | np.random.Generator | None = None) -> np.random.Generator:
+    """The NumPy generator that is given or held, else this thread's default generator."""
+    if isinstance(rng, Generator):
+        return rng.rng
     if rng is not None:
         return rng
     if _state.generator is None:
@@ -62,9 +82,10 @@ class use_rng(Scope):  # noqa: N801 (written like a function)
     def again(self) -> use_rng:
         return use_rng(self._rng)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> np.random.Generator:
         self._before.append(_state.generator)
         _state.generator = self._rng
+        return self._rng
 
     def __exit__(self, *error: object) -> None:
         _state.generator = self._before.pop()

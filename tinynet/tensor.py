@@ -21,13 +21,18 @@ from numpy.typing import DTypeLike
 
 from tinynet import autograd, changes, ops
 from tinynet.autograd import Variable
+from tinynet.devices import check_device, get_default_dtype, is_device
+from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
-from tinynet.ops.reduction import Axis, axes_of
+from tinynet.functions import algebra, indexing, pointwise, reduction, shaping
 from tinynet.ops.shape import normalized_shape
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
 int64 = np.dtype(np.int64)
+int32 = np.dtype(np.int32)
+int16 = np.dtype(np.int16)
+int8 = np.dtype(np.int8)
 uint8 = np.dtype(np.uint8)
 bool_ = np.dtype(np.bool_)
 
@@ -60,7 +65,7 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
         isinstance(data, np.generic) and not isinstance(data, float)
     )
     if dtype is None and array.dtype == float64 and not is_array:
-        array = array.astype(float32)
+        array = array.astype(get_default_dtype())
     if array.dtype.kind not in "biu" and array.dtype not in (float32, float64):
         raise TypeError(
             f"tensor: dtype {array.dtype} is not supported; tensors are float32, float64, "
@@ -77,12 +82,12 @@ def _binary(op: Callable[[Any, Any], Tensor]) -> tuple[Operator, Operator]:
 
     @functools.wraps(op)
     def left(self: Any, other: Operand) -> Tensor:
-        if isinstance(other, Variable):
+        if isinstance(other, Variable) and other.array.dtype is self.array.dtype:
             return op(self, other)
-        return op(*_pair(self, other))
+        return op(*pointwise.meet(self, _operand(other)))
 
     def right(self: Any, other: Operand) -> Tensor:
-        return op(*_pair(other, self))
+        return op(*pointwise.meet(_operand(other), self))
 
     return left, right
 
@@ -105,6 +110,19 @@ def _in_place(name: str, function: Callable[[Any, Any], Tensor]) -> Operator:
         return changed
 
     return in_place
+
+
+def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method `name_` that overwrites the tensor with what the method `name` gives."""
+    name = f"{function.__name__}_"
+
+    @functools.wraps(function)
+    def overwriting(self: Any, *args: Any, **settings: Any) -> Tensor:
+        changed: Tensor = self._become(name, function, *args, **settings)
+        return changed
+
+    overwriting.__name__ = overwriting.__qualname__ = name
+    return overwriting
 
 
 class Tensor(Variable):
@@ -149,7 +167,7 @@ class Tensor(Variable):
         return self.array.dtype
 
     @property
-    def ndim(self) -> int:
+    def ndim(self) -> builtins.int:
         """Number of axes."""
         return self.array.ndim
 
@@ -163,11 +181,11 @@ class Tensor(Variable):
         self.array = as_array(value)
 
     @property
-    def is_leaf(self) -> bool:
+    def is_leaf(self) -> builtins.bool:
         """Whether no recorded operation made it."""
         return self.node is None
 
-    def dim(self) -> int:
+    def dim(self) -> builtins.int:
         """Number of axes, as in PyTorch."""
         return self.array.ndim
 
@@ -175,17 +193,17 @@ class Tensor(Variable):
     def size(self, dim: None = None) -> tuple[int, ...]: ...
 
     @overload
-    def size(self, dim: int) -> int: ...
+    def size(self, dim: int) -> builtins.int: ...
 
-    def size(self, dim: int | None = None) -> int | tuple[int, ...]:
+    def size(self, dim: int | None = None) -> builtins.int | tuple[int, ...]:
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
         return self.shape if dim is None else self.shape[dim]
 
-    def numel(self) -> int:
+    def numel(self) -> builtins.int:
         """Number of elements."""
         return self.array.size
 
-    def __len__(self) -> int:
+    def __len__(self) -> builtins.int:
         if self.ndim == 0:
             raise TypeError("len() of a tensor without axes; use .item() for its value")
         return self.shape[0]
@@ -274,7 +292,7 @@ class Tensor(Variable):
         """The array itself (no copy; changes to it are not recorded)."""
         return self.array
 
-    def item(self) -> builtins.float | int | bool:
+    def item(self) -> builtins.float | builtins.int | builtins.bool:
         """The value of a tensor with a single element, as a Python number."""
         if self.numel() != 1:
             raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
@@ -291,23 +309,142 @@ class Tensor(Variable):
             return ops.astype(self, target)
         return autograd.wrap(self.array.astype(target))
 
-    def to(self, dtype: DTypeLike) -> Tensor:
-        """`astype` by PyTorch's name."""
+    def to(
+        self, *args: Any, dtype: DTypeLike | None = None, device: Any = None,
+        non_blocking: builtins.bool = False, copy: builtins.bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:  # fmt: skip
+        """The tensor in another dtype or, where that is the CPU, on another device.
+
+        `to("cpu")`, `to(tinynet.float64)`, `to("cpu", tinynet.float64)` or `to(other)`, whose dtype
+        it takes. Itself where nothing changes, unless `copy`. Raises RuntimeError for a device
+        other than the CPU; non_blocking and memory_format have no effect.
+        """
+        for value in args:
+            if isinstance(value, Variable):
+                dtype = value.array.dtype
+            elif is_device(value):
+                device = value
+            elif not isinstance(value, bool):
+                dtype = value
+        check_device(device)
+        if dtype is None or np.dtype(dtype) == self.dtype:
+            return ops.clone(self) if copy else self
         return self.astype(dtype)
 
-    def float(self) -> Tensor:
+    def cpu(self) -> Tensor:
+        """The tensor itself, which is on the CPU."""
+        return self
+
+    def cuda(self, device: Any = None) -> Tensor:
+        """RuntimeError: tinynet computes on the CPU."""
+        check_device("cuda" if device is None else device)
+        return self
+
+    @property
+    def device(self) -> Device:
+        """The CPU."""
+        return Device("cpu")
+
+    @property
+    def is_cuda(self) -> builtins.bool:
+        """Whether it is on a GPU: no."""
+        return False
+
+    def type(self, dtype: DTypeLike | None = None) -> Any:
+        """The tensor in another dtype; without one the name of its dtype."""
+        return f"tinynet.{self.dtype}" if dtype is None else self.to(dtype=dtype)
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """The tensor in the dtype of another."""
+        return self.to(other)
+
+    def float(self, memory_format: Any = None) -> Tensor:
         """As float32."""
-        return self.astype(float32)
+        return self.to(float32)
 
-    def double(self) -> Tensor:
+    def double(self, memory_format: Any = None) -> Tensor:
         """As float64."""
-        return self.astype(float64)
+        return self.to(float64)
 
-    def long(self) -> Tensor:
+    def long(self, memory_format: Any = None) -> Tensor:
         """As int64."""
-        return self.astype(int64)
+        return self.to(int64)
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+    def int(self, memory_format: Any = None) -> Tensor:
+        """As int32."""
+        return self.to(np.int32)
+
+    def bool(self, memory_format: Any = None) -> Tensor:
+        """As bool: whether an element is not 0."""
+        return self.to(bool_)
+
+    def byte(self, memory_format: Any = None) -> Tensor:
+        """As uint8."""
+        return self.to(uint8)
+
+    def contiguous(self, memory_format: Any = None) -> Tensor:
+        """The same elements in C order: itself if they are."""
+        if self.is_contiguous():
+            return self
+        return ops.reshape(self.flatten(), self.shape) if self.ndim else self
+
+    def is_contiguous(self) -> builtins.bool:
+        """Whether the elements lie in C order."""
+        return self.array.flags.c_contiguous
+
+    def is_floating_point(self) -> builtins.bool:
+        """Whether the elements are floats."""
+        return self.dtype.kind == "f"
+
+    def stride(self, dim: builtins.int | None = None) -> Any:
+        """How many elements further the next one lies along each axis."""
+        steps = tuple(n // self.array.itemsize for n in self.array.strides)
+        return steps if dim is None else steps[dim]
+
+    def element_size(self) -> builtins.int:
+        """Bytes of an element."""
+        return self.array.itemsize
+
+    nelement = numel
+
+    def new_tensor(self, data: Any, **settings: Any) -> Tensor:
+        """A tensor of `data` in the dtype of this one."""
+        return self.new_full(np.shape(_arrays(data)), data, **settings)
+
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: DTypeLike | None = None, device: Any = None,
+        requires_grad: builtins.bool = False,
+    ) -> Tensor:  # fmt: skip
+        """One number in every place, in the dtype of this tensor unless another is given."""
+        check_device(device)
+        array = np.full(normalized_shape((size,)), _arrays(fill_value), dtype or self.dtype)
+        return autograd.wrap(array).requires_grad_(requires_grad)
+
+    def new_zeros(self, *size: Any, **settings: Any) -> Tensor:
+        """Zeros in the dtype of this tensor unless another is given."""
+        return self.new_full(normalized_shape(size), 0, **settings)
+
+    new_empty = new_zeros
+
+    def new_ones(self, *size: Any, **settings: Any) -> Tensor:
+        """Ones in the dtype of this tensor unless another is given."""
+        return self.new_full(normalized_shape(size), 1, **settings)
+
+    def detach_(self) -> Tensor:
+        """Forget the operations that made it."""
+        self.node, self.requires_grad = None, False
+        return self
+
+    def __dlpack__(self, **settings: Any) -> Any:
+        return self.array.__dlpack__(**settings)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: builtins.bool | None = None
+    ) -> np.ndarray:
         return np.array(self.array, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
@@ -330,11 +467,9 @@ class Tensor(Variable):
         name = function.__name__
         if name in _FUNCTIONS:
             return _FUNCTIONS[name](*args, **settings)
-        if name in _METHODS and args and isinstance(args[0], Tensor):
-            return getattr(args[0], name)(*args[1:], **settings)
         return _unrecorded(f"np.{name}", function, args, settings)
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> builtins.bool:
         if self.numel() != 1:
             raise ValueError(
                 f"the truth value of a tensor of shape {self.shape} is ambiguous; "
@@ -345,15 +480,15 @@ class Tensor(Variable):
     def __float__(self) -> builtins.float:
         return builtins.float(self.item())
 
-    def __int__(self) -> int:
+    def __int__(self) -> builtins.int:
         return int(self.item())
 
-    def __index__(self) -> int:
+    def __index__(self) -> builtins.int:
         if self.dtype.kind not in "iub" or self.numel() != 1:
             raise TypeError(f"only a single integer can be an index, not {self.dtype} {self.shape}")
         return int(self.array)
 
-    def __contains__(self, item: Operand) -> bool:
+    def __contains__(self, item: Operand) -> builtins.bool:
         return bool((self.array == _arrays(item)).any())
 
     def __format__(self, spec: str) -> str:
@@ -363,7 +498,7 @@ class Tensor(Variable):
         self._check_no_graph()
         return super().__reduce_ex__(protocol)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+    def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
         self._check_no_graph()
         copy = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
@@ -384,7 +519,7 @@ class Tensor(Variable):
     __add__, __radd__ = _binary(ops.add)
     __sub__, __rsub__ = _binary(ops.sub)
     __mul__, __rmul__ = _binary(ops.mul)
-    __truediv__, __rtruediv__ = _binary(ops.div)
+    __truediv__, __rtruediv__ = _binary(pointwise.div)
     __pow__, __rpow__ = _binary(ops.pow)
     __matmul__, __rmatmul__ = _binary(ops.matmul)
     __neg__ = ops.neg
@@ -453,8 +588,10 @@ class Tensor(Variable):
         self[...] = source
         return self
 
-    def _become(self, name: str, op: Callable[[Any, Any], Tensor], other: Any) -> Tensor:
-        """Overwrite the memory with `op(self, other)`, and take over that result's node.
+    def _become(
+        self, name: str, op: Callable[..., Tensor], *others: Any, **settings: Any
+    ) -> Tensor:
+        """Overwrite the memory with `op(self, *others)`, and take over that result's node.
 
         While recording, the operation works on a copy of the old values, so that its own
         gradient can still use them. What older nodes kept of this memory is found to be
@@ -463,10 +600,11 @@ class Tensor(Variable):
         """
         old: Any = self
         recording = autograd.recording.get()
-        if recording and (self.requires_grad or getattr(other, "requires_grad", False)):
+        given = (self, *others, *settings.values())
+        if recording and builtins.any(getattr(x, "requires_grad", False) for x in given):
             self._check_may_change(name)
             old = autograd.wrap(self.array.copy(order="K"), self.node)
-        result = op(old, old if other is self else other)
+        result = op(old, *(old if other is self else other for other in others), **settings)
         if result.shape != self.shape:
             raise ShapeError(
                 f"{name}: the result has shape {result.shape}, the tensor to hold it {self.shape}; "
@@ -513,54 +651,83 @@ class Tensor(Variable):
 
     def _check_not_shared(self, name: str, node: autograd.Node) -> None:
         """The right-hand side may not need, for its gradient, the memory to be overwritten."""
-        for pull, *_ in node.edges or ():
-            if any(np.may_share_memory(x, self.array) for x in changes.saved_arrays(pull)):
+        for vjp, *_ in node.edges or ():
+            if any(np.may_share_memory(x, self.array) for x in changes.saved_arrays(vjp)):
                 raise RuntimeError(
                     f"{name}: the value on the right shares memory with the tensor, and the "
                     "gradient needs it unchanged. Write `x = x * ...` in place of `x *= ...`."
                 )
 
-    # ----- elementwise ------------------------------------------------------------------------
+    # ----- methods that are functions of `tinynet` too, each described where it is written ------
 
-    add = __add__
-    sub = __sub__
-    mul = __mul__
-    div = __truediv__
-    pow = __pow__
-    matmul = __matmul__
-    maximum = _binary(ops.maximum)[0]
-    minimum = _binary(ops.minimum)[0]
-
-    def dot(self, other: Tensor | np.ndarray) -> Tensor:
-        """self @ other for vectors and matrices, NumPy's name."""
-        if self.ndim > 2 or np.ndim(_arrays(other)) > 2:
-            raise ShapeError(
-                f"dot: takes vectors and matrices, got shapes {self.shape} and "
-                f"{np.shape(_arrays(other))}; use `@` where batches multiply"
-            )
-        return self @ other
-
+    add = pointwise.add
+    sub = pointwise.sub
+    mul = pointwise.mul
+    div = pointwise.div
+    pow = pointwise.pow
+    subtract = pointwise.sub
+    multiply = pointwise.mul
+    divide = pointwise.div
+    true_divide = pointwise.div
+    floor_divide = pointwise.floor_divide
+    float_power = pointwise.float_power
+    remainder = ops.remainder
+    fmod = ops.fmod
+    maximum = pointwise.maximum
+    minimum = pointwise.minimum
+    fmax = pointwise.fmax
+    fmin = pointwise.fmin
+    atan2 = ops.atan2
+    hypot = ops.hypot
+    logaddexp = ops.logaddexp
     neg = ops.neg
-    exp = ops.exp
-    log = ops.log
-    sqrt = ops.sqrt
-
-    def square(self) -> Tensor:
-        """Each element times itself."""
-        return ops.mul(self, self)
-
+    negative = ops.neg
     abs = ops.abs
-
-    def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:  # noqa: A002
-        """Limit each element to the interval from `min` to `max`; None is no bound."""
-        x = _operand(_operand(self, min), max)
-        return ops.clip(x, min, max)
-
-    def clamp(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:  # noqa: A002
-        """`clip` by PyTorch's name."""
-        return self.clip(min, max)
-
+    absolute = ops.abs
+    sign = ops.sign
+    exp = ops.exp
+    exp2 = ops.exp2
+    expm1 = ops.expm1
+    log = ops.log
+    log2 = ops.log2
+    log10 = ops.log10
+    log1p = ops.log1p
+    sqrt = ops.sqrt
+    rsqrt = ops.rsqrt
+    square = pointwise.square
+    reciprocal = ops.reciprocal
+    erf = ops.erf
+    erfc = pointwise.erfc
+    xlogy = ops.xlogy
+    sin = ops.sin
+    cos = ops.cos
+    tan = ops.tan
+    asin = ops.asin
+    acos = ops.acos
+    atan = ops.atan
+    sinh = ops.sinh
+    cosh = ops.cosh
     tanh = ops.tanh
+    asinh = ops.asinh
+    acosh = ops.acosh
+    atanh = ops.atanh
+    floor = ops.floor
+    ceil = ops.ceil
+    trunc = ops.trunc
+    round = ops.round
+    frac = pointwise.frac
+    sinc = pointwise.sinc
+    logit = pointwise.logit
+    lerp = pointwise.lerp
+    deg2rad = pointwise.deg2rad
+    rad2deg = pointwise.rad2deg
+    addcmul = pointwise.addcmul
+    addcdiv = pointwise.addcdiv
+    nan_to_num = pointwise.nan_to_num
+    positive = pointwise.positive
+    clamp = clip = pointwise.clamp
+    clamp_min = pointwise.clamp_min
+    clamp_max = pointwise.clamp_max
     sigmoid = ops.sigmoid
     relu = ops.relu
     leaky_relu = ops.leaky_relu
@@ -569,253 +736,247 @@ class Tensor(Variable):
     silu = ops.silu
     softplus = ops.softplus
 
-    def sign(self) -> Tensor:
-        """-1, 0 or 1; its gradient is 0 wherever it has one, so it is not recorded."""
-        return autograd.wrap(np.sign(self.array))
+    eq = pointwise.eq
+    ne = pointwise.ne
+    lt = pointwise.lt
+    le = pointwise.le
+    gt = pointwise.gt
+    ge = pointwise.ge
+    isnan = pointwise.isnan
+    isinf = pointwise.isinf
+    isfinite = pointwise.isfinite
+    isclose = pointwise.isclose
+    isposinf = pointwise.isposinf
+    isneginf = pointwise.isneginf
+    signbit = pointwise.signbit
+    allclose = pointwise.allclose
+    equal = pointwise.equal
+    logical_not = pointwise.logical_not
+    logical_and = pointwise.logical_and
+    logical_or = pointwise.logical_or
+    logical_xor = pointwise.logical_xor
+    bitwise_not = pointwise.bitwise_not
+    bitwise_and = pointwise.bitwise_and
+    bitwise_or = pointwise.bitwise_or
+    bitwise_xor = pointwise.bitwise_xor
 
-    def masked_fill(self, mask: Tensor | np.ndarray, value: builtins.float) -> Tensor:
-        """`value` where the bool tensor `mask` holds, else the element itself."""
-        return ops.where(mask, value, self)
+    sum = reduction.sum
+    mean = reduction.mean
+    prod = reduction.prod
+    nansum = reduction.nansum
+    var = reduction.var
+    std = reduction.std
+    norm = reduction.norm
+    dist = reduction.dist
+    any = reduction.any
+    all = reduction.all
+    count_nonzero = reduction.count_nonzero
+    logsumexp = reduction.logsumexp
+    max = reduction.max
+    min = reduction.min
+    amax = reduction.amax
+    amin = reduction.amin
+    aminmax = reduction.aminmax
+    argmax = reduction.argmax
+    argmin = reduction.argmin
+    argsort = reduction.argsort
+    sort = reduction.sort
+    msort = reduction.msort
+    topk = reduction.topk
+    kthvalue = reduction.kthvalue
+    median = reduction.median
+    mode = reduction.mode
+    cumsum = reduction.cumsum
+    cumprod = reduction.cumprod
+    cummax = reduction.cummax
+    cummin = reduction.cummin
+    logcumsumexp = reduction.logcumsumexp
+    unique = reduction.unique
+    bincount = reduction.bincount
+    softmax = reduction.softmax
+    log_softmax = reduction.log_softmax
 
-    # ----- reductions -------------------------------------------------------------------------
+    gather = indexing.gather
+    scatter = indexing.scatter
+    scatter_add = indexing.scatter_add
+    take_along_dim = indexing.take_along_dim
+    index_select = indexing.index_select
+    index_add = indexing.index_add
+    index_copy = indexing.index_copy
+    index_fill = indexing.index_fill
+    index_put = indexing.index_put
+    take = indexing.take
+    select = indexing.select
+    narrow = indexing.narrow
+    masked_fill = indexing.masked_fill
+    masked_select = indexing.masked_select
+    masked_scatter = indexing.masked_scatter
+    nonzero = indexing.nonzero
+    argwhere = indexing.argwhere
+    tril = indexing.tril
+    triu = indexing.triu
+    diag = indexing.diag
+    diagonal = indexing.diagonal
+    diag_embed = indexing.diag_embed
+    trace = indexing.trace
 
-    def sum(
-        self,
-        axis: AxisLike = None,
-        keepdims: bool = False,
-        *,
-        dim: AxisLike = None,
-        keepdim: bool = False,
-    ) -> Tensor:
-        """Sum over `axis` (all axes if None)."""
-        return ops.sum(self, _axis(axis, dim), keepdims or keepdim)
-
-    def mean(
-        self,
-        axis: AxisLike = None,
-        keepdims: bool = False,
-        *,
-        dim: AxisLike = None,
-        keepdim: bool = False,
-    ) -> Tensor:
-        """Mean over `axis` (all axes if None)."""
-        return ops.mean(self, _axis(axis, dim), keepdims or keepdim)
-
-    def var(
-        self,
-        axis: AxisLike = None,
-        ddof: int = 0,
-        keepdims: bool = False,
-        *,
-        dim: AxisLike = None,
-        keepdim: bool = False,
-        correction: int | None = None,
-    ) -> Tensor:
-        """Variance over `axis`, the sum of squares divided by n - ddof.
-
-        ddof is 0 as in NumPy; `correction` is PyTorch's name for it (whose default is 1).
-        """
-        ddof = ddof if correction is None else correction
-        return ops.var(self, _axis(axis, dim), ddof, keepdims or keepdim)
-
-    def std(
-        self,
-        axis: AxisLike = None,
-        ddof: int = 0,
-        keepdims: bool = False,
-        *,
-        dim: AxisLike = None,
-        keepdim: bool = False,
-        correction: int | None = None,
-    ) -> Tensor:
-        """Standard deviation over `axis`: the square root of `var` with the same arguments."""
-        ddof = ddof if correction is None else correction
-        return ops.std(self, _axis(axis, dim), ddof, keepdims or keepdim)
-
-    def max(
-        self,
-        axis: AxisLike = None,
-        keepdims: bool = False,
-        *,
-        dim: AxisLike = None,
-        keepdim: bool = False,
-    ) -> Tensor:
-        """The largest element over `axis` (values alone, as in NumPy; `argmax` gives places)."""
-        return ops.max(self, _axis(axis, dim), keepdims or keepdim)
-
-    def min(
-        self,
-        axis: AxisLike = None,
-        keepdims: bool = False,
-        *,
-        dim: AxisLike = None,
-        keepdim: bool = False,
-    ) -> Tensor:
-        """The smallest element over `axis` (values alone, as in NumPy)."""
-        return ops.min(self, _axis(axis, dim), keepdims or keepdim)
-
-    def argmax(self, axis: int | None = None, *, dim: int | None = None) -> Tensor:
-        """Place of the largest element along `axis`, the first at a tie; an integer tensor."""
-        return autograd.wrap(self.array.argmax(_single_axis("argmax", self.array, axis, dim)))
-
-    def argmin(self, axis: int | None = None, *, dim: int | None = None) -> Tensor:
-        """Place of the smallest element along `axis`, the first at a tie; an integer tensor."""
-        return autograd.wrap(self.array.argmin(_single_axis("argmin", self.array, axis, dim)))
-
-    def argsort(self, axis: int = -1) -> Tensor:
-        """The order that sorts the elements along `axis`; an integer tensor."""
-        return autograd.wrap(self.array.argsort(axis, kind="stable"))
-
-    def any(self, axis: AxisLike = None, keepdims: bool = False, *, dim: AxisLike = None) -> Tensor:
-        """Whether some element is not 0; a bool tensor."""
-        axes = axes_of("any", self.array, _axis(axis, dim))
-        return autograd.wrap(self.array.any(axes, keepdims=keepdims))
-
-    def all(self, axis: AxisLike = None, keepdims: bool = False, *, dim: AxisLike = None) -> Tensor:
-        """Whether no element is 0; a bool tensor."""
-        axes = axes_of("all", self.array, _axis(axis, dim))
-        return autograd.wrap(self.array.all(axes, keepdims=keepdims))
-
-    def cumsum(self, axis: int = 0, *, dim: int | None = None) -> Tensor:
-        """Running sum along `axis`."""
-        return ops.cumsum(self, axis if dim is None else dim)
-
-    def logsumexp(
-        self,
-        dim: AxisLike = None,
-        keepdim: bool = False,
-        *,
-        axis: AxisLike = None,
-        keepdims: bool = False,
-    ) -> Tensor:
-        """log(sum(e^x)) over `dim`, without overflow."""
-        return ops.logsumexp(self, _axis(axis, dim), keepdims or keepdim)
-
-    def softmax(self, dim: int = -1) -> Tensor:
-        """e^x / sum(e^x) along `dim`."""
-        return ops.softmax(self, dim)
-
-    def log_softmax(self, dim: int = -1) -> Tensor:
-        """log(softmax(x)) along `dim`, without underflow."""
-        return ops.log_softmax(self, dim)
-
-    # ----- shape ------------------------------------------------------------------------------
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape: `reshape(2, -1)` or `reshape((2, -1))`."""
-        return ops.reshape(self, normalized_shape(shape))
-
-    def view(self, *shape: Any) -> Tensor:
-        """`reshape` by PyTorch's name (copies if the memory order demands it)."""
-        return self.reshape(*shape)
-
+    reshape = view = shaping.reshape  # a view where the memory order allows it, else a copy
+    reshape_as = view_as = shaping.reshape_as
     flatten = ops.flatten
+    unflatten = shaping.unflatten
+    ravel = shaping.ravel
+    permute = shaping.permute
+    transpose = shaping.transpose
+    t = shaping.t
+    movedim = shaping.movedim
+    swapaxes = swapdims = shaping.swapaxes
+    squeeze = shaping.squeeze
+    unsqueeze = ops.unsqueeze
+    expand = broadcast_to = shaping.expand
+    expand_as = shaping.expand_as
+    flip = shaping.flip
+    fliplr = shaping.fliplr
+    flipud = shaping.flipud
+    rot90 = shaping.rot90
+    roll = shaping.roll
+    repeat = shaping.repeat
+    tile = shaping.tile
+    repeat_interleave = shaping.repeat_interleave
+    unfold = shaping.unfold
+    split = shaping.split
+    chunk = shaping.chunk
+    tensor_split = shaping.tensor_split
+    unbind = shaping.unbind
 
-    def ravel(self) -> Tensor:
-        """All elements along one axis."""
-        return self.reshape(-1)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """Swap or permute axes.
-
-        `transpose()` reverses them; `transpose(0, 2)` swaps two (PyTorch's reading); a tuple, or
-        more than two axes, gives the order of all of them (NumPy's reading).
-        """
-        if not axes or axes == (None,):
-            return self.T
-        return self.swapaxes(*axes) if len(axes) == 2 else self.permute(*axes)
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        """Swap two axes."""
-        axes_of("transpose", self.array, (axis1, axis2))
-        order = list(range(self.ndim))
-        order[axis1], order[axis2] = order[axis2], order[axis1]
-        return ops.permute(self, order)
-
-    def t(self) -> Tensor:
-        """A matrix with rows and columns swapped, as in PyTorch."""
-        return self.T
-
-    def permute(self, *dims: Any) -> Tensor:
-        """Axes in another order: `permute(0, 2, 1)`."""
-        return ops.permute(self, normalized_shape(dims))
+    matmul = algebra.matmul
+    mm = algebra.mm
+    mv = algebra.mv
+    bmm = algebra.bmm
+    dot = algebra.dot
+    outer = algebra.outer
+    inner = algebra.inner
+    addmm = algebra.addmm
+    addmv = algebra.addmv
+    addr = algebra.addr
+    baddbmm = algebra.baddbmm
 
     @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
         """Axes in reverse order."""
-        return ops.permute(self, range(self.ndim - 1, -1, -1))
+        return shaping.transpose(self)
 
     @property
     def mT(self) -> Tensor:  # noqa: N802 (NumPy's name)
         """The last two axes swapped."""
-        return self.swapaxes(-1, -2)
+        return shaping.swapaxes(self, -1, -2)
 
-    def squeeze(self, axis: AxisLike = None, *, dim: AxisLike = None) -> Tensor:
-        """Drop axes of size 1: all, or those named."""
-        return ops.squeeze(self, _axis(axis, dim))
+    def where(self, condition: Any, other: Any) -> Tensor:
+        """The element itself where `condition` holds, else that of `other`."""
+        chosen: Tensor = pointwise.where(condition, self, other)
+        return chosen
 
-    def unsqueeze(self, dim: int) -> Tensor:
-        """Insert an axis of size 1 at place `dim`."""
-        return ops.unsqueeze(self, dim)
+    # ----- their forms that overwrite the tensor ----------------------------------------------
 
-    def expand(self, *shape: Any) -> Tensor:
-        """Repeat axes of size 1 up to `shape` without copying; -1 keeps a size."""
-        return ops.expand(self, normalized_shape(shape))
-
-    def broadcast_to(self, *shape: Any) -> Tensor:
-        """`expand` by NumPy's name."""
-        return self.expand(*shape)
-
-    def flip(self, *dims: Any) -> Tensor:
-        """Reverse the order along the axes given."""
-        return ops.flip(self, normalized_shape(dims))
-
-    split = ops.split
-
-    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-        """Cut into at most `chunks` pieces of equal size along an axis; the last may be smaller."""
-        if chunks < 1:
-            raise ShapeError(f"chunk: chunks must be at least 1, got {chunks}")
-        axes_of("chunk", self.array, dim)
-        return self.split(builtins.max(1, -(-self.shape[dim] // chunks)), dim)
-
-    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        """The slices along an axis, without that axis."""
-        pieces = self.split(1, dim) if self.shape[dim] else ()
-        return tuple(piece.squeeze(dim) for piece in pieces)
+    add_ = _overwriting(pointwise.add)
+    sub_ = _overwriting(pointwise.sub)
+    mul_ = _overwriting(pointwise.mul)
+    div_ = _overwriting(pointwise.div)
+    pow_ = _overwriting(pointwise.pow)
+    clamp_ = _overwriting(pointwise.clamp)
+    neg_ = _overwriting(ops.neg)
+    abs_ = _overwriting(ops.abs)
+    clip_ = clamp_
+    exp_ = _overwriting(ops.exp)
+    log_ = _overwriting(ops.log)
+    sqrt_ = _overwriting(ops.sqrt)
+    tanh_ = _overwriting(ops.tanh)
+    sigmoid_ = _overwriting(ops.sigmoid)
+    relu_ = _overwriting(ops.relu)
+    floor_ = _overwriting(ops.floor)
+    round_ = _overwriting(ops.round)
+    reciprocal_ = _overwriting(ops.reciprocal)
+    rsqrt_ = _overwriting(ops.rsqrt)
+    square_ = _overwriting(pointwise.square)
+    lerp_ = _overwriting(pointwise.lerp)
+    addcmul_ = _overwriting(pointwise.addcmul)
+    addcdiv_ = _overwriting(pointwise.addcdiv)
+    masked_fill_ = _overwriting(indexing.masked_fill)
+    scatter_ = _overwriting(indexing.scatter)
+    scatter_add_ = _overwriting(indexing.scatter_add)
+    index_add_ = _overwriting(indexing.index_add)
+    index_fill_ = _overwriting(indexing.index_fill)
+    index_copy_ = _overwriting(indexing.index_copy)
 
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, _arrays(index))
 
 
+def _numpy_binary(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+    return lambda x, y: op(*pointwise.meet(_operand(x), _operand(y)))
+
+
+def _along_axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function of a tensor called in NumPy's way, with the axis in second place."""
+    return lambda a, axis=None, **settings: function(a, axis=axis, **settings)
+
+
 _UFUNCS: dict[str, Callable[..., Tensor]] = {  # numpy's elementwise functions, by name
-    "add": lambda x, y: ops.add(*_pair(x, y)),
-    "subtract": lambda x, y: ops.sub(*_pair(x, y)),
-    "multiply": lambda x, y: ops.mul(*_pair(x, y)),
-    "divide": lambda x, y: ops.div(*_pair(x, y)),
-    "power": lambda x, y: ops.pow(*_pair(x, y)),
-    "matmul": lambda x, y: ops.matmul(*_pair(x, y)),
-    "maximum": lambda x, y: ops.maximum(*_pair(x, y)),
-    "minimum": lambda x, y: ops.minimum(*_pair(x, y)),
-    "negative": ops.neg,
-    "absolute": ops.abs,
-    "exp": ops.exp,
-    "log": ops.log,
-    "sqrt": ops.sqrt,
-    "tanh": ops.tanh,
-    "square": lambda x: ops.mul(x, x),
-}
-_METHODS = {  # numpy's other functions that are methods here: np.sum(t, axis=1) is t.sum(axis=1)
-    *("sum", "mean", "var", "std", "max", "min", "argmax", "argmin", "any", "all", "cumsum"),
-    *("reshape", "ravel", "transpose", "swapaxes", "squeeze", "broadcast_to", "clip", "dot"),
-}
-_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    **{
+        name: _numpy_binary(op)
+        for name, op in {
+            "add": ops.add, "subtract": ops.sub, "multiply": ops.mul, "divide": ops.div,
+            "power": ops.pow, "matmul": ops.matmul, "maximum": ops.maximum,
+            "minimum": ops.minimum, "arctan2": ops.atan2, "hypot": ops.hypot,
+            "logaddexp": ops.logaddexp, "fmod": ops.fmod, "remainder": ops.remainder,
+        }.items()
+    },
+    "negative": ops.neg, "absolute": ops.abs, "exp": ops.exp, "exp2": ops.exp2,
+    "expm1": ops.expm1, "log": ops.log, "log2": ops.log2, "log10": ops.log10,
+    "log1p": ops.log1p, "sqrt": ops.sqrt, "square": pointwise.square, "sin": ops.sin,
+    "cos": ops.cos, "tan": ops.tan, "arcsin": ops.asin, "arccos": ops.acos, "arctan": ops.atan,
+    "sinh": ops.sinh, "cosh": ops.cosh, "tanh": ops.tanh, "arcsinh": ops.asinh,
+    "arccosh": ops.acosh, "arctanh": ops.atanh, "floor": ops.floor, "ceil": ops.ceil,
+    "trunc": ops.trunc, "sign": ops.sign, "reciprocal": ops.reciprocal,
+}  # fmt: skip
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # numpy's other functions, with numpy's meaning
+    **{
+        function.__name__: _along_axis(function)
+        for function in (
+            reduction.sum, reduction.mean, reduction.prod, reduction.max, reduction.min,
+            reduction.argmax, reduction.argmin, reduction.any, reduction.all,
+        )
+    },
+    "amax": _along_axis(reduction.max),
+    "amin": _along_axis(reduction.min),
+    "var": lambda a, axis=None, ddof=0, **settings: reduction.var(
+        a, axis=axis, correction=ddof, **settings
+    ),
+    "std": lambda a, axis=None, ddof=0, **settings: reduction.std(
+        a, axis=axis, correction=ddof, **settings
+    ),
+    "cumsum": lambda a, axis=None: ops.cumsum(*((a, axis) if axis is not None else (a.ravel(), 0))),
+    "sort": lambda a, axis=-1: reduction.sort(a, axis).values,
+    "argsort": lambda a, axis=-1: reduction.argsort(a, axis),
+    "reshape": lambda a, shape: shaping.reshape(a, shape),
+    "ravel": shaping.ravel,
+    "transpose": lambda a, axes=None: a.T if axes is None else shaping.permute(a, axes),
+    "swapaxes": shaping.swapaxes,
+    "squeeze": lambda a, axis=None: ops.squeeze(a, axis),
+    "broadcast_to": lambda array, shape: shaping.expand(array, shape),
+    "clip": lambda a, a_min=None, a_max=None, min=None, max=None: pointwise.clamp(  # noqa: A006
+        a, min if a_min is None else a_min, max if a_max is None else a_max
+    ),
+    "dot": lambda a, b: _numpy_dot(a, b),
     "concatenate": lambda arrays, axis=0: ops.cat(arrays, axis),
     "stack": lambda arrays, axis=0: ops.stack(arrays, axis),
     "expand_dims": lambda a, axis: ops.unsqueeze(a, axis),
     "flip": lambda m, axis=None: ops.flip(m, axis),
     "where": lambda condition, x, y: ops.where(condition, x, y),
-}
+    "round": lambda a, decimals=0: ops.round(a, decimals),
+    "einsum": algebra.einsum,
+    "tensordot": lambda a, b, axes=2: algebra.tensordot(a, b, axes),
+    "outer": lambda a, b: algebra.outer(shaping.ravel(a), shaping.ravel(b)),
+}  # fmt: skip
 _CONSTANTS = {"np.zeros_like", "np.ones_like", "np.full_like", "np.empty_like"}
 
 
@@ -866,36 +1027,21 @@ def _arrays(value: Any) -> Any:
     return value
 
 
-def _pair(x: Any, y: Any) -> tuple[Any, Any]:
-    """The operands of a binary operation, made ready for NumPy's rules of promotion."""
-    if isinstance(x, Variable) and isinstance(y, Variable):
-        return x, y
-    return _operand(x, y), _operand(y, x)
+def _numpy_dot(x: Any, y: Any) -> Tensor:
+    """The product of vectors and matrices; NumPy's rule for more axes is no one else's."""
+    if np.ndim(_arrays(x)) > 2 or np.ndim(_arrays(y)) > 2:
+        raise ShapeError(
+            f"dot: takes vectors and matrices, got shapes {np.shape(_arrays(x))} and "
+            f"{np.shape(_arrays(y))}; use `@` where batches multiply"
+        )
+    return algebra.matmul(x, y)
 
 
-def _operand(value: Any, other: Any) -> Any:
-    """A tensor, array or number. An int tensor beside a float becomes float32, the default."""
-    if isinstance(value, Variable):
-        if isinstance(other, float) and value.array.dtype.kind != "f":
-            return autograd.wrap(value.array.astype(float32))
-        return value
-    if isinstance(value, (float, int, np.ndarray, np.generic)):
+def _operand(value: Any) -> Any:
+    """A tensor, array or number as it is, a list as an array; TypeError for anything else."""
+    if isinstance(value, (Variable, float, int, np.ndarray, np.generic)):
         return value
     return as_array(value)
-
-
-def _axis(axis: Any, dim: Any) -> Axis:
-    """The one that is given of `axis` (NumPy's name) and `dim` (PyTorch's), a list as a tuple."""
-    given = axis if dim is None else dim
-    return tuple(given) if isinstance(given, list) else given
-
-
-def _single_axis(name: str, x: np.ndarray, axis: int | None, dim: int | None) -> int | None:
-    axis = axis if dim is None else dim
-    axes_of(name, x, axis)
-    if x.size == 0:
-        raise ShapeError(f"{name}: a tensor of shape {x.shape} has no element")
-    return axis
 
 
 autograd.set_tensor_class(Tensor)

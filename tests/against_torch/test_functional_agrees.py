@@ -17,16 +17,8 @@ import torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
 rng = np.random.default_rng(9)
-NAMES = sorted(
-    name
-    for name, value in vars(F).items()
-    if inspect.isfunction(value) and value.__module__ == F.__name__ and name[0] != "_"
-)
-# in PyTorch alone: deprecated, without meaning here, or weights that newer versions added
-TORCH_ONLY = {
-    "size_average", "reduce", "inplace", "_stacklevel", "dtype", "threshold", "divisor_override",
-    "return_indices",
-}  # fmt: skip
+NAMES = sorted(name for name in F.__all__ if inspect.isfunction(getattr(F, name)))
+TORCH_ONLY = {"_stacklevel", "dtype", "divisor_override", "return_indices", "out"}
 
 
 def torch_parameters(name):
@@ -54,8 +46,6 @@ def test_arguments_have_pytorchs_names_order_and_defaults(name):
     theirs = [p for p in torch_parameters(name) if p[0] not in TORCH_ONLY][: len(ours)]
     assert [p[0] for p in ours] == [p[0] for p in theirs]
     for (argument, mine), (_, default) in zip(ours, theirs):
-        if (name, argument) in {("softmax", "dim"), ("log_softmax", "dim")}:
-            continue  # without dim PyTorch guesses and warns; here it is required
         if (name, argument) == ("pad", "value"):
             default = 0.0  # PyTorch's None stands for 0
         assert mine == default, argument
@@ -82,10 +72,43 @@ CASES = [
             ("softplus", {"beta": 2.5}),
             ("sigmoid", {}),
             ("tanh", {}),
+            ("softplus", {"beta": 2.5, "threshold": 0.5}),
+            ("relu6", {}),
+            ("selu", {}),
+            ("celu", {"alpha": 0.7}),
+            ("mish", {}),
+            ("rrelu", {"lower": 0.2, "upper": 0.4}),
+            ("hardtanh", {"min_val": -0.4, "max_val": 0.3}),
+            ("hardsigmoid", {}),
+            ("hardswish", {}),
+            ("hardshrink", {"lambd": 0.7}),
+            ("softshrink", {"lambd": 0.7}),
+            ("tanhshrink", {}),
+            ("threshold", {"threshold": 0.3, "value": -2.0}),
+            ("logsigmoid", {}),
+            ("softsign", {}),
+            ("glu", {}),
+            ("softmin", {"dim": 1}),
+            ("normalize", {}),
+            ("normalize", {"p": 3.0, "dim": 0}),
+            ("pdist", {"p": 1.0}),
             ("softmax", {"dim": 0}),
             ("softmax", {"dim": -1}),
             ("log_softmax", {"dim": 0}),
         ]
+    ],
+    *[
+        (name, {"x1": rng.standard_normal((3, 4)), "x2": rng.standard_normal((3, 4))}, settings)
+        for name, settings in [
+            ("cosine_similarity", {}),
+            ("cosine_similarity", {"dim": 0, "eps": 1e-3}),
+            ("pairwise_distance", {}),
+            *[("pairwise_distance", {"p": p, "keepdim": True}) for p in (1.0, 3.0, np.inf)],
+        ]
+    ],
+    *[
+        ("prelu", {"input": rng.standard_normal((3, 4, 2)), "weight": rng.random(size)}, {})
+        for size in (1, 4)
     ],
     (
         "linear",
@@ -193,6 +216,41 @@ def test_one_hot(num_classes):
 
 
 def test_losses_and_normalisation_are_compared_in_a_file_of_their_own():
-    here = {name for name, _, _ in CASES} | {"one_hot"}
+    here = {name for name, _, _ in CASES} | {"one_hot", "gumbel_softmax"}
     source = Path(__file__).with_name("test_losses_and_norms.py").read_text()
     assert [name for name in NAMES if name not in here and f'"{name}"' not in source] == []
+
+
+KINKS = {
+    "hardtanh": ({}, [-1, 1]),
+    "relu6": ({}, [0, 6]),
+    "hardsigmoid": ({}, [-3, 3]),
+    "hardswish": ({}, [-3, 3]),
+    "hardshrink": ({}, [-0.5, 0.5]),
+    "softshrink": ({}, [-0.5, 0.5]),
+    "threshold": ({"threshold": 1.0, "value": 3.0}, [1]),
+    "elu": ({}, [0]),
+    "celu": ({"alpha": 0.5}, [0]),
+    "selu": ({}, [0]),
+    "normalize": ({"dim": 0}, [0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_gradients_at_kinks_agree(name):
+    settings, places = KINKS[name]
+    mine = tinynet.tensor(np.array(places, float), requires_grad=True)
+    theirs = torch.tensor(np.array(places, float), requires_grad=True)
+    getattr(F, name)(mine, **settings).sum().backward()
+    getattr(torch.nn.functional, name)(theirs, **settings).sum().backward()
+    np.testing.assert_allclose(mine.grad.numpy(), theirs.grad.numpy())
+
+
+def test_gumbel_softmax_chooses_as_often_as_softmax_says():
+    tinynet.manual_seed(0)
+    logits = tinynet.tensor(np.tile(np.log([0.2, 0.5, 0.3]), (4000, 1)), requires_grad=True)
+    hard = F.gumbel_softmax(logits, hard=True)
+    assert set(hard.array.round(12).ravel()) == {0, 1}
+    np.testing.assert_allclose(hard.array.mean(0), [0.2, 0.5, 0.3], atol=0.03)
+    hard[:, 0].sum().backward()
+    assert np.abs(logits.grad.array).sum() > 0

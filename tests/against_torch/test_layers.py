@@ -92,6 +92,26 @@ LAYERS = [
     ("Sigmoid", (), {}, (3, 4)),
     ("Tanh", (), {}, (3, 4)),
     ("Softplus", (2.0,), {}, (3, 4)),
+    ("RReLU", (0.2, 0.2), {}, (3, 4)),
+    ("PReLU", (), {}, (3, 4)),
+    ("PReLU", (4, 0.3), {}, (3, 4, 2)),
+    ("ReLU6", (), {}, (3, 4)),
+    ("ELU", (0.7,), {}, (3, 4)),
+    ("SELU", (), {}, (3, 4)),
+    ("CELU", (0.7,), {}, (3, 4)),
+    ("Mish", (), {}, (3, 4)),
+    ("Hardtanh", (-0.3, 0.5), {}, (3, 4)),
+    ("Hardsigmoid", (), {}, (3, 4)),
+    ("Hardswish", (), {}, (3, 4)),
+    ("Hardshrink", (0.3,), {}, (3, 4)),
+    ("Softshrink", (0.3,), {}, (3, 4)),
+    ("Tanhshrink", (), {}, (3, 4)),
+    ("Threshold", (0.1, 20.0), {}, (3, 4)),
+    ("LogSigmoid", (), {}, (3, 4)),
+    ("Softsign", (), {}, (3, 4)),
+    ("Softmin", (1,), {}, (3, 4)),
+    ("Softmax2d", (), {}, (2, 3, 4, 2)),
+    ("GLU", (1,), {}, (3, 4)),
     ("Softmax", (1,), {}, (3, 4, 2)),
     ("LogSoftmax", (-1,), {}, (3, 4, 2)),
     ("Flatten", (), {}, (3, 4, 2)),
@@ -121,8 +141,7 @@ def test_a_layer_agrees_in_training_and_in_eval(name, args, settings, shape):
 def test_a_layer_prints_as_in_pytorch(name, args, settings, shape):
     ours = repr(getattr(nn, name)(*args, **settings))
     theirs = repr(getattr(torch.nn, name)(*args, **settings))
-    for only in (", threshold=20.0", ", inplace=False"):
-        theirs = theirs.replace(only, "")
+    theirs = theirs.replace(", inplace=False", "").replace("shrink(0.3", "shrink(lambd=0.3")
     assert ours.replace("'same'", "same").replace("'valid'", "valid") == theirs
 
 
@@ -135,6 +154,15 @@ LOSSES = [
     ("MSELoss", {}, "values"),
     ("L1Loss", {"reduction": "none"}, "values"),
     ("SmoothL1Loss", {"beta": 0.3}, "values"),
+    ("HuberLoss", {"delta": 0.3}, "values"),
+    ("KLDivLoss", {"reduction": "batchmean"}, "shares"),
+    ("SoftMarginLoss", {}, "values"),
+    ("MultiMarginLoss", {"weight": array(5, seed=3) ** 2, "p": 2}, "labels"),
+    ("MultiLabelSoftMarginLoss", {"weight": array(5, seed=3) ** 2}, "shares"),
+    ("HingeEmbeddingLoss", {"margin": 0.3}, "values"),
+    ("PoissonNLLLoss", {"full": True}, "values"),
+    ("CosineSimilarity", {}, "values"),
+    ("PairwiseDistance", {"keepdim": True}, "values"),
     ("BCEWithLogitsLoss", {}, "shares"),
     ("BCEWithLogitsLoss", {"weight": array(5, seed=3) ** 2, "reduction": "sum"}, "shares"),
     ("BCEWithLogitsLoss", {"pos_weight": array(5, seed=3) ** 2}, "shares"),
@@ -174,12 +202,14 @@ def lambda_module(base, loss, target):
 
 
 TORCH_ONLY = {
-    "self", "device", "dtype", "padding_mode", "return_indices", "divisor_override", "threshold",
-    "size_average", "reduce",
+    "self", "device", "dtype", "padding_mode", "return_indices", "divisor_override",
+    "min_value", "max_value",
 }  # fmt: skip
 
 
-ANY_ARGUMENTS = {"Identity", "Sigmoid", "Tanh"}  # in PyTorch, which ignores them
+ANY_ARGUMENTS = {  # in PyTorch, which ignores them
+    "Identity", "LogSigmoid", "Sigmoid", "Softmax2d", "Softsign", "Tanh", "Tanhshrink"
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted({row[0] for row in LAYERS + LOSSES} - ANY_ARGUMENTS))
@@ -187,11 +217,10 @@ def test_arguments_have_pytorchs_names_order_and_defaults(name):
     ours = inspect.signature(getattr(nn, name).__init__).parameters
     theirs = inspect.signature(getattr(torch.nn, name).__init__).parameters
     shared = [p for key, p in theirs.items() if key not in TORCH_ONLY]
-    names = [key for key in ours if key not in ("self", "rng")]
+    names = [key for key in ours if key not in ("self", "rng", "device", "dtype")]
     assert names == [p.name for p in shared]
     for p in shared:
-        if name not in ("Softmax", "LogSoftmax"):  # PyTorch's None there is deprecated
-            assert ours[p.name].default == p.default, p.name
+        assert ours[p.name].default == p.default, p.name
 
 
 @pytest.mark.parametrize("name", ["Linear", "Conv2d", "ConvTranspose2d"])

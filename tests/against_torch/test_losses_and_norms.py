@@ -195,3 +195,48 @@ def test_large_float32_logits(name, size):
     np.testing.assert_allclose(y, expected_y, rtol=1e-6, atol=1e-6)
     for key in grads:
         np.testing.assert_allclose(grads[key], expected_grads[key], rtol=1e-6, atol=1e-6)
+
+
+PLUS_MINUS = np.where(rng.random((5, 4)) > 0.5, 1.0, -1.0)
+NUMBERS = rng.standard_normal((3, 5, 4))
+TRIPLET = dict(zip(("anchor", "positive", "negative"), NUMBERS))
+PAIR = {"input1": NUMBERS[0], "input2": NUMBERS[1]}
+DIRICHLET = rng.dirichlet(np.ones(4), 5)
+COMPOSED = [
+    ("kl_div", {"input": np.log(DIRICHLET), "target": DIRICHLET[::-1].copy()}, {}, ("batchmean",)),
+    ("kl_div", {"input": NUMBERS[0], "target": NUMBERS[1]}, {"log_target": True}, ()),
+    ("poisson_nll_loss", {"input": NUMBERS[0], "target": NUMBERS[1] ** 2}, {}, ()),
+    ("poisson_nll_loss", {"input": NUMBERS[0] ** 2, "target": NUMBERS[1] ** 2 * 3},
+     {"log_input": False, "full": True, "eps": 1e-3}, ()),
+    *[
+        ("gaussian_nll_loss", {"input": NUMBERS[0], "target": NUMBERS[1], "var": var},
+         {"full": True, "eps": 0.2}, ())
+        for var in (rng.random((5, 4)), rng.random((5, 1)), rng.random(5))
+    ],
+    ("cosine_embedding_loss", PAIR, {"target": PLUS_MINUS[:, 0], "margin": -0.2}, ()),
+    ("margin_ranking_loss", PAIR, {"target": PLUS_MINUS, "margin": 0.3}, ()),
+    ("hinge_embedding_loss", {"input": NUMBERS[0]}, {"target": PLUS_MINUS, "margin": 0.7}, ()),
+    ("soft_margin_loss", {"input": NUMBERS[0]}, {"target": PLUS_MINUS}, ()),
+    ("multilabel_soft_margin_loss", {"input": NUMBERS[0], "target": rng.random((5, 4))}, {}, ()),
+    ("multilabel_soft_margin_loss", {"input": NUMBERS[0], "target": rng.random((5, 4))},
+     {"weight": W}, ()),
+    ("multi_margin_loss", {"input": NUMBERS[0]}, {"target": np.arange(5) % 4}, ()),
+    ("multi_margin_loss", {"input": NUMBERS[0]},
+     {"target": np.arange(5) % 4, "p": 2, "margin": 0.5, "weight": W}, ()),
+    ("triplet_margin_loss", TRIPLET, {}, ()),
+    ("triplet_margin_loss", TRIPLET, {"p": 3, "margin": 2.0, "swap": True}, ()),
+    ("triplet_margin_with_distance_loss", TRIPLET, {"margin": 2.0, "swap": True}, ()),
+    *[
+        (name, {"input": NUMBERS[0], "target": NUMBERS[1]}, {"weight": rng.random((5, 4))}, ())
+        for name in ("mse_loss", "l1_loss", "huber_loss")
+    ],
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.parametrize(
+    ("name", "inputs", "settings", "more"), COMPOSED, ids=[row[0] for row in COMPOSED]
+)
+def test_losses_that_are_compositions(name, inputs, settings, more):
+    for reduction in (*REDUCTIONS, *more):
+        assert_agree(name, inputs, {"reduction": reduction, **settings})

@@ -113,7 +113,7 @@ def outcome_of(out: Path) -> tuple[str, Any, list[float]]:
     """Weights, history and losses of a finished run."""
     record = json.loads((out / "run.json").read_text())
     history = [{k: v for k, v in r.items() if k != "seconds"} for r in record["history"]]
-    stored = checkpoint.read(out / "last.npz")
+    stored = checkpoint.read(out / "last.safetensors")
     assert stored.run is not None
     return str(record["weights_sha256"]), history, stored.run["losses"].tolist()
 
@@ -133,10 +133,10 @@ def kill_training(kills: int, seed: int, epochs: int, progress: Any) -> Outcome:
                 found.kills += 1
                 found.in_save += bool(list(cut.glob(".*.part")))
                 progress.update()
-                saved = saved or (cut / "last.npz").exists()
+                saved = saved or (cut / "last.safetensors").exists()
                 try:
                     if saved:  # the first kill of a run may come before its first save
-                        checkpoint.read(cut / "last.npz")
+                        checkpoint.read(cut / "last.safetensors")
                 except ValueError as error:
                     found.faults.append(f"kill {found.kills}: {error}")
             runner.whole(cut, run)

@@ -6,9 +6,9 @@ examples:
   tinynet doctor --file my_train.py:make         a training of your own
 
 make() is a function without arguments in your file. It returns what `tinynet.doctor` takes: a
-dict with model and batch, and if you like loss, optimizer and step; or the same as a tuple
-(model, batch, optimizer). The batch is a pair (x, target) or a DataLoader. Nothing is trained:
-everything is tried on copies. Exit code 1 if there is a finding.
+dict with model and batch, and if you like loss, optimizer, step and validate; or a tuple
+(model, batch, optimizer). The batch is a DataLoader, or a pair (x, target). A short training is
+tried on copies: nothing of yours is changed. Exit code 1 if there is a finding.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps",
         type=integer(0),
-        default=10,
+        default=60,
         metavar="N",
-        help="steps to try the learning rate for (default 10; 0 leaves it out)",
+        help="steps of a short training (default 60; 0 leaves it out)",
     )
     parser.add_argument(
         "--seed",
@@ -79,12 +79,12 @@ def _from_file(args: argparse.Namespace) -> dict[str, Any]:
     made = load_function(args.file)()
     if isinstance(made, tuple) and 2 <= len(made) <= 3:
         made = dict(zip(("model", "batch", "optimizer"), made))
-    known = {"model", "batch", "loss", "optimizer", "step"}
+    known = {"model", "batch", "loss", "optimizer", "step", "validate"}
     if not isinstance(made, dict) or not {"model", "batch"} <= set(made) <= known:
         what = f"a dict with {', '.join(made)}" if isinstance(made, dict) else type(made).__name__
         raise ValueError(
             f"{args.file} returned {what}; return a dict with model and batch, and if you like "
-            "loss, optimizer and step, or a tuple (model, batch, optimizer)"
+            "loss, optimizer, step and validate, or a tuple (model, batch, optimizer)"
         )
     return made
 
@@ -141,5 +141,8 @@ def _known(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "model": model,
         "batch": loader,
+        "validate": data.DataLoader(
+            data.load(name, "test", root=args.data_dir), 256, transform=loader.transform
+        ),
         "optimizer": make_optimizer(optimizer, model.parameters(), lr, recipe.weight_decay),
     }

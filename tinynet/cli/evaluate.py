@@ -3,7 +3,7 @@
 examples:
   tinynet evaluate                          the newest run, on the test images of its data
   tinynet evaluate runs/digits-digits_cnn
-  tinynet evaluate model.npz --data mnist --data-dir ~/data
+  tinynet evaluate model.safetensors --data mnist --data-dir ~/data
 """
 
 from __future__ import annotations

@@ -1,22 +1,20 @@
-"""Write a trained model's weights as .safetensors, for other frameworks, or as a checkpoint alone.
+"""Write a trained model's weights as .safetensors, without the run, for other frameworks too.
 
-examples:
+example:
   tinynet export runs/mnist-lenet5 lenet5.safetensors
-  tinynet export lenet5.safetensors lenet5.npz
 
 The names of the weights are PyTorch's. What tinynet needs to use the model (its name, classes,
-normalisation) goes with it; the state of the run does not. Needs safetensors:
-pip install "tinynet-cnn[safetensors]"
+normalisation) goes with it; the state of the run does not.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from tinynet.cli.options import WEIGHTS, BadArgument, a_path, check_output, find_checkpoint
+from tinynet.cli.options import SUFFIX, BadArgument, a_path, check_output, find_checkpoint
 from tinynet.console import say
 
-HELP = "write the weights as .safetensors, or as a checkpoint without the run"
+HELP = "write the weights as .safetensors, without the run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,22 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run", type=a_path, metavar="RUN", help="the folder of a run, or a file of weights"
     )
-    parser.add_argument("file", type=a_path, metavar="FILE", help="ends in .safetensors or .npz")
+    parser.add_argument("file", type=a_path, metavar="FILE", help="ends in .safetensors")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read the one, write the other."""
     from tinynet.training import checkpoint
 
-    if args.file.suffix not in WEIGHTS:
-        ends = " or ".join(WEIGHTS)
-        raise BadArgument(f"{args.file}: its name must end in {ends}, with more before that")
+    if args.file.suffix != SUFFIX:
+        raise BadArgument(f"{args.file}: its name must end in {SUFFIX}, with more before that")
     path = find_checkpoint(args.run)
     check_output(args.file, path, weights=True)
     stored = checkpoint.read(path)
     checkpoint.save(
-        args.file,
         stored.build(),
+        args.file,
         name=stored.name,
         arguments=stored.arguments,
         classes=stored.classes,

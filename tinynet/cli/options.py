@@ -23,10 +23,21 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 GONE = "the current folder is no longer there: cd to one that is"
-LAST, BEST, RECORD = "last.npz", "best.npz", "run.json"  # as in tinynet.training.folder
-WEIGHTS = (".npz", ".safetensors")
-OF_RUN = re.compile(r"(last|best|epoch-\d+)\.npz|run\.json|\.lock")
-FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".h5", ".keras", ".onnx")  # told what to do
+SUFFIX = ".safetensors"
+LAST, BEST, RECORD = f"last{SUFFIX}", f"best{SUFFIX}", "run.json"  # as in tinynet.training.folder
+CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: as they once were
+OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|\.lock")
+FOREIGN = (
+    ".npz",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".bin",
+    ".pkl",
+    ".h5",
+    ".keras",
+    ".onnx",
+)  # told what to do
 
 Arguments: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
 
@@ -206,7 +217,7 @@ def _in_the_way(file: Path, *inputs: Path | None) -> str:
 
 def _is_kept(file: Path, weights: bool) -> str:
     """Why what is there, or what the name is for, must stay; "" if it may be replaced."""
-    from tinynet.training.archive import read_manifest
+    from tinynet.training.safetensors import read_about
 
     kept = file.resolve()
     beside = [kept.with_name(name) for name in (RECORD, LAST, BEST)]
@@ -215,12 +226,12 @@ def _is_kept(file: Path, weights: bool) -> str:
     if not weights:
         if OF_RUN.fullmatch(kept.name):
             return "a run keeps a file of its own under that name"
-        if kept.suffix.lower() in WEIGHTS + FOREIGN:
+        if kept.suffix.lower() in (SUFFIX, *FOREIGN):
             return "its name is not that of a JSON file"
         return "a file is there that is not JSON" if file.exists() and not _is_json(file) else ""
-    if file.suffix == ".npz" and file.exists():
+    if file.exists():
         try:
-            run = read_manifest(file).get("run")
+            run = read_about(file).get("run")
         except ValueError as error:
             return f"a file is there that is no model ({error})"
         return "it is a checkpoint of a run" if run is not None else ""
@@ -252,7 +263,7 @@ def warn_of_scale(stored: Checkpoint, images: np.ndarray) -> None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run in its folder, the newest last."""
-    found = [path for path in folder.glob("*.npz") if OF_RUN.fullmatch(path.name)]
+    found = [path for path in folder.glob("*") if CHECKPOINT.fullmatch(path.name)]
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
@@ -260,7 +271,7 @@ def is_run(path: Path) -> bool:
     """Whether `path` is meant as a checkpoint, or is a folder with some of `tinynet train`."""
     if path.is_dir():
         return (path / LAST).is_file() or (path / BEST).is_file()
-    return path.suffix.lower() in WEIGHTS + FOREIGN
+    return path.suffix.lower() in (SUFFIX, *FOREIGN)
 
 
 @contextlib.contextmanager
@@ -294,7 +305,7 @@ def find_checkpoint(run: str | Path | None) -> Path:
         what = f"has no {LAST}" if path.is_dir() else "does not exist" if not path.exists() else ""
         raise BadArgument(
             f"{path} {what or 'is no checkpoint'}: give the folder that `tinynet train` wrote "
-            "(its --out), or a checkpoint .npz in it"
+            "(its --out), or a checkpoint in it"
         )
     return _checkpoint_in(path)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet.cli.options import LAST, RECORD, BadArgument, checkpoints, choose
 
 if TYPE_CHECKING:
-    from tinynet.data import ArrayDataset, Dataset
+    from tinynet.data import ArrayDataset, Subset
     from tinynet.nn import Module
 
 DATA, SEED, VALIDATION = "digits", 0, 0.0  # what the options are that were not given
@@ -32,8 +32,8 @@ class Plan:
     """Everything that is decided before training starts. transform: of all images."""
 
     settings: dict[str, Any]
-    train: Dataset
-    validation: Dataset | None
+    train: ArrayDataset | Subset
+    validation: Subset | None
     test: ArrayDataset
     model: Module
     model_arguments: dict[str, Any]
@@ -127,10 +127,10 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
 
     Raises ValueError where there is one whose settings are not known.
     """
-    from tinynet.training.archive import read_manifest
+    from tinynet.training.safetensors import read_about
 
     if start is not None or (out / LAST).is_file():
-        settings = read_manifest(start or out / LAST).get("settings")
+        settings = read_about(start or out / LAST).get("settings")
     elif kept := checkpoints(out):
         raise BadArgument(
             f"{out} has no {LAST}, but {', '.join(path.name for path in kept)}. Go on from there: "

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=a_path,
         metavar="[RUN] IMAGE",
         help="image files; before them, if it is not the newest in runs/, the folder that "
-        "`tinynet train` wrote, or a checkpoint .npz",
+        "`tinynet train` wrote, or a checkpoint",
     )
     parser.add_argument(
         "--top",

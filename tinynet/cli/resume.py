@@ -3,7 +3,7 @@
 examples:
   tinynet resume runs/digits-digits_cnn
   tinynet train --data mnist --out runs/a --resume      begins it if there is none yet
-  tinynet resume runs/a --from runs/a/best.npz          if the last checkpoint was damaged
+  tinynet resume runs/a --from runs/a/best.safetensors  if the last checkpoint was damaged
 
 A run that was stopped before anything was saved begins anew, with its own settings; one whose last
 checkpoint is gone does not.

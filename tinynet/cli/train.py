@@ -28,6 +28,7 @@ from tinynet.cli.options import (
     LAST,
     RECORD,
     RUNS,
+    SUFFIX,
     BadArgument,
     a_path,
     add_data_dir,
@@ -138,7 +139,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-every",
         type=integer(1),
         metavar="K",
-        help="keep a checkpoint of its own after every K-th epoch: epoch-0010.npz and so on",
+        help=f"keep a checkpoint of its own after every K-th epoch: epoch-0010{SUFFIX} and so on",
     )
     output.add_argument(
         "--save-every",

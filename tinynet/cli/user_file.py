@@ -178,8 +178,8 @@ def _check_case(
         result = body(*map(copied, case.args), **case.settings)
         if not isinstance(result, tuple):
             raise TypeError(f"{name} does not return (y, dx, ...)")
-        for arg, pull in zip(args, result[1:]):
-            if isinstance(arg, Tensor) and pull is not None:
+        for arg, vjp in zip(args, result[1:]):
+            if isinstance(arg, Tensor) and vjp is not None:
                 arg.requires_grad_()
     report = gradcheck(fn, args, seed=seed)
     constants = [

@@ -2,7 +2,7 @@
 
 examples:
   tinynet verify runs/digits-digits_cnn
-  tinynet verify runs/mnist --from runs/mnist/epoch-0004.npz    only what came after that epoch
+  tinynet verify runs/mnist --from runs/mnist/epoch-0004.safetensors    only what came after
 
 Nothing is written into the folder of the run. The exit code is 1 if something differs; the answer
 then names what is no longer as it was: versions, kernels, threads, processor.

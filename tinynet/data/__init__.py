@@ -6,22 +6,16 @@
     loader = DataLoader(train, batch_size=64, shuffle=True, seed=0, transform=standardize(train))
     for images, labels in loader: ...
 
-What is where: `dataset` (datasets and splits), `loader`, `transforms`, `statistics`, `known` (the
-table of data sets), `sources` (`load`), `files` (finding and checking), `mirrors` (downloading),
-and a reader for each format: `idx` (MNIST, CIFAR-10), `archive` (.tar.gz), `npz`, `folder`.
+What is where: `dataset` (arrays, splits by label), `loader` (orders and batches are those of
+`tinynet.utils.data`), `transforms`, `statistics`, `known` (the table of data sets), `sources`
+(`load`), `files` (finding and checking), `mirrors` (downloading), and a reader for each format:
+`idx` (MNIST, CIFAR-10), `archive` (.tar.gz), `npz`, `folder`.
 docs/data.md tells what is checked on the way.
 """
 
 from __future__ import annotations
 
-from tinynet.data.dataset import (
-    ArrayDataset,
-    Dataset,
-    Subset,
-    collate,
-    random_split,
-    stratified_split,
-)
+from tinynet.data.dataset import ArrayDataset, stratified_split
 from tinynet.data.folder import load_folder, read_image, read_images
 from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.loader import DataLoader
@@ -38,6 +32,7 @@ from tinynet.data.transforms import (
     ToFloat,
     Transform,
 )
+from tinynet.utils.data import Dataset, Subset, random_split
 
 __all__ = [
     "KNOWN",
@@ -56,7 +51,6 @@ __all__ = [
     "ToFloat",
     "Transform",
     "channel_statistics",
-    "collate",
     "download",
     "load",
     "load_folder",

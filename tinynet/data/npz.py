@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import itertools
+import math
 import os
 import struct
 import zipfile
@@ -22,7 +24,6 @@ import numpy as np
 
 from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
-from tinynet.npy import check_size, read_array, read_header
 
 CHUNK = 1 << 20
 NAMES = (("x", "y"), ("images", "labels"))
@@ -33,6 +34,13 @@ KEYS = (
 )
 DIRECTORY_LIMIT = 1 << 16  # bytes of the zip's directory; a member takes about 100
 DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for at most
+
+NPY_HEADER_LIMIT = 1024  # bytes; NumPy writes 118 for a plain array
+NPY_HEADERS: dict[tuple[int, int], Callable[..., Any]] = {  # version 3 is for names of records
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+MAX_BYTES = 1 << 62
 
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]
 Members = dict[str, Callable[[], np.ndarray]]
@@ -176,20 +184,55 @@ def _read_member(
         )
     with archive.open(info) as stream:
         content = bytearray(stream.read(CHUNK))
-        with _as_data_error():
-            check_size(read_header(content, where), info.file_size, where)
+        _check_npy(content, info.file_size, where)  # before more is read than is there
         while chunk := stream.read(CHUNK):
             content += chunk
-    with _as_data_error():
-        return read_array(content, where)
+    return read_npy(content, where)
 
 
-@contextlib.contextmanager
-def _as_data_error() -> Iterator[None]:
+def read_npy(content: bytes | bytearray, where: str = "npy") -> np.ndarray:
+    """The array in the content of an .npy file: a view of `content`.
+
+    Raises DataError for pickles, records, dates, and bytes that are not what the header says.
+    """
+    shape, fortran_order, dtype, offset = _check_npy(content, len(content), where)
+    flat = np.frombuffer(content, dtype, math.prod(shape), offset)
+    if dtype.kind == "b" and flat.view(np.uint8).max(initial=0) > 1:
+        raise DataError(f"{where}: bytes that are no value of the dtype: a bool is 0 or 1")
+    if dtype.kind == "U":
+        points = flat.view(np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if ((points > 0x10FFFF) | ((points >= 0xD800) & (points < 0xE000))).any():
+            raise DataError(f"{where}: text with a character that is no Unicode scalar value")
+    return flat.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _check_npy(
+    start: bytes | bytearray, size: int, where: str
+) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, order, dtype and place of the elements of an .npy file, by its start and size."""
+    stream = io.BytesIO(start[: 2 * NPY_HEADER_LIMIT])
     try:
-        yield
-    except ValueError as error:
-        raise DataError(str(error)) from error
+        version = np.lib.format.read_magic(stream)
+        if version not in NPY_HEADERS:
+            raise ValueError(f"version {version}, expected {' or '.join(map(str, NPY_HEADERS))}")
+        read = NPY_HEADERS[version]
+        shape, fortran_order, dtype = read(stream, max_header_size=NPY_HEADER_LIMIT)
+        if dtype.kind not in "biufcSU" or not dtype.itemsize or dtype.shape:
+            cure = "; pickled objects can run code: save numbers, or text by astype(str)"
+            told = f"{dtype}, expected plain numbers or text"
+            raise ValueError(told + cure if dtype.hasobject else told)
+        sizes = [n or 1 for n in shape]  # an empty array has strides too
+        if min(shape, default=0) < 0 or math.prod(sizes) * dtype.itemsize > MAX_BYTES:
+            raise ValueError(f"no array has the shape {shape!r:.80}")
+    except Exception as error:  # NumPy lets errors of many kinds out of a bad header
+        raise DataError(f"{where}: not a plain .npy array: {reason(error)}") from error
+    offset, expected = stream.tell(), math.prod(shape) * dtype.itemsize
+    if size != offset + expected:
+        raise DataError(
+            f"{where}: offset {offset}: {size - offset} bytes of elements, expected {expected} for "
+            f"shape {shape} of {dtype}"
+        )
+    return shape, fortran_order, dtype, offset
 
 
 def _pairs(names: Collection[str]) -> dict[str, tuple[str, str]]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.data.dataset import Examples, take
 from tinynet.data.transforms import Compose, Normalize, ToFloat
 from tinynet.errors import DataError
+from tinynet.utils.data.dataset import Examples, take
 
 CHUNK = 4096  # examples looked at together, so that a large set is never held as floats
 
@@ -48,7 +48,8 @@ def _channel_mean(dataset: Examples, center: np.ndarray, power: int) -> np.ndarr
 def _images(dataset: Examples) -> Iterator[np.ndarray]:
     """The images as float64, `CHUNK` at a time."""
     for start in range(0, len(dataset), CHUNK):
-        x = take(dataset, np.arange(start, min(start + CHUNK, len(dataset))))[0]
+        batch = take(dataset, np.arange(start, min(start + CHUNK, len(dataset))))
+        x = np.asarray(batch[0] if isinstance(batch, (tuple, list)) else batch)
         if x.ndim != 4:
             raise DataError(f"channel_statistics: images must be (N, C, H, W), got {x.shape}")
         yield x.astype(np.float64) / (255 if x.dtype == np.uint8 else 1)

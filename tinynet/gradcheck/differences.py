@@ -85,7 +85,7 @@ class Slope:
 class Base(NamedTuple):
     """A point where slopes are measured: f, x, its outcome there, the output gradient u, and the
     gradient that is claimed. rounding: how far each element of y may be off, see `roundings`.
-    pull: the gradient that is claimed for another u."""
+    vjp: the gradient that is claimed for another u."""
 
     f: Function
     x: np.ndarray
@@ -93,7 +93,7 @@ class Base(NamedTuple):
     u: np.ndarray
     gradient: np.ndarray
     rounding: np.ndarray
-    pull: Callable[[np.ndarray], np.ndarray] | None = None
+    vjp: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
@@ -193,9 +193,9 @@ def judge(base: Base, v: np.ndarray, limits: Limits) -> Verdict:
     """
     verdict = _judged(base, v, limits)
     moves = verdict.slope.row != 0
-    if verdict.kind == "coarse" and base.pull and moves.any() and not moves.all():
+    if verdict.kind == "coarse" and base.vjp and moves.any() and not moves.all():
         u = base.u * moves
-        verdict = _judged(base._replace(u=u, gradient=base.pull(u)), v, limits)
+        verdict = _judged(base._replace(u=u, gradient=base.vjp(u)), v, limits)
     return verdict
 
 

@@ -74,7 +74,7 @@ def _check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
     u = rng.standard_normal(first.y.shape)
     search = Search(subject, u, limits, elsewhere, seed)
     try:
-        gradients = subject.pull_back(y, u)
+        gradients = subject.vjp(y, u)
     except Exception as error:
         report.failures += search.raised(error)
         return report
@@ -147,7 +147,7 @@ def _look_at_float32(
         report.notes.append(f"not checked in float32: {type(error).__name__}: {error}")
         return
     try:
-        single = subject.pull_back(y, search.u)
+        single = subject.vjp(y, search.u)
     except Exception as error:
         cause, evidence = "the backward raises an error", f"in float32: {error!r}"
         report.failures.append(Failure(subject.name, "", cause=cause, evidence=evidence))
@@ -192,8 +192,8 @@ class _Comparison:
         verdicts: dict[str, list[Verdict]] = {}
         for name, x in self.subject.targets.items():
             f = self.subject.function_of(name)
-            pull = self.subject.gradient_of(name)
-            base = Base(f, x.array, self.first, self.u, self.gradients[name], rounding, pull)
+            vjp = self.subject.gradient_of(name)
+            base = Base(f, x.array, self.first, self.u, self.gradients[name], rounding, vjp)
             verdicts[name] = []
             for v in directions(x.array, self.mode, self.rng):
                 verdicts[name].append(judge(base, v, self.limits))

@@ -23,7 +23,7 @@ class Fault:
     gradient. dy: the random gradient of the output that was sent back. y: the output.
     analytic: what the backward pass gave. numeric: the same by differences, element by element.
     noise: how far numeric may be off, element by element. jacobian: dy_j / dx_i by differences,
-    (x.size, y.size). others: by place, the jacobian of the other float arguments. pull: the
+    (x.size, y.size). others: by place, the jacobian of the other float arguments. vjp: the
     operation's own backward for this argument, None if there is none.
     """
 
@@ -40,4 +40,4 @@ class Fault:
     noise: np.ndarray
     jacobian: np.ndarray
     others: dict[int, np.ndarray]
-    pull: Callable[[np.ndarray], np.ndarray] | None
+    vjp: Callable[[np.ndarray], np.ndarray] | None

@@ -81,7 +81,7 @@ class Search:
         wanted = trace.leading_to({id(self.subject.targets[name]) for name in wrong})
         for call in trace.calls:
             if call.node in wanted and call.node in walk.gradients:
-                for place in call.pulls:
+                for place in call.vjps:
                     if (call, place) not in blamed:
                         failure = self._operation(trace, call, place, walk)
                         if failure is not None:
@@ -112,7 +112,7 @@ class Search:
         """
         walk = self._record()[1]
         cause = "the gradient is not finite"
-        for (call, place), dx in walk.pulled.items():
+        for (call, place), dx in walk.applied.items():
             dy = walk.gradients[call.node]
             begins = np.isfinite(dy).all() and not np.isfinite(dx).all()
             if begins and name in self._upstream(call, [place]):
@@ -128,7 +128,7 @@ class Search:
         self.producers = trace.by_node()
         found = []
         for call in trace.calls:
-            for place in call.pulls:
+            for place in call.vjps:
                 affected = [name for name in self._upstream(call, [place]) if name in names]
                 evidence = affected and single_alone(call, place, self.rng)
                 if evidence:
@@ -144,7 +144,7 @@ class Search:
         wanted = trace.leading_to({id(x) for x in self.subject.targets.values()})
         found = []
         for call in trace.calls:
-            for place in call.pulls if call.node in wanted else ():
+            for place in call.vjps if call.node in wanted else ():
                 failure = self._operation(trace, call, place, walk)
                 if failure is not None:
                     failure.affected = self._upstream(call, [place])
@@ -210,7 +210,7 @@ class Search:
         is_last = call.node is trace.output.node
         try:
             replay = Replay(call)
-            if place not in replay.call.pulls:
+            if place not in replay.call.vjps:
                 return None
             dys = [self.u if is_last else self.rng.standard_normal(call.y.shape)]
             if not is_last and call.node in walk.gradients:
@@ -338,7 +338,7 @@ class Search:
             noise=elements.noise,
             jacobian=elements.jacobian,
             others=others,
-            pull=lambda dy: replay.backward(place, dy),
+            vjp=lambda dy: replay.backward(place, dy),
         )
 
     def _of_the_last_call(self, replay: Replay, place: int, base: Base) -> bool:
@@ -418,7 +418,7 @@ class Search:
         return failures
 
     def _spoilt(self, call: Call, place: int, failure: Failure) -> list[str]:
-        return self._upstream(call, call.pulls if failure.cause == DY_OVERWRITTEN else [place])
+        return self._upstream(call, call.vjps if failure.cause == DY_OVERWRITTEN else [place])
 
     def _upstream(self, call: Call, places: Iterable[int]) -> list[str]:
         """The targets that flow into arguments of a call."""
@@ -476,12 +476,12 @@ class Search:
         """An operation whose recorded backward is not the one that its values give."""
         for call in trace.calls:
             dy = walk.gradients.get(call.node)
-            for place in call.pulls if dy is not None else ():
+            for place in call.vjps if dy is not None else ():
                 try:
                     fresh = Replay(call).backward(place, np.asarray(dy, np.float64))
                 except (NotRepeatableError, IncidentError):
                     continue
-                if not _close(fresh, walk.pulled.get((call, place), fresh)):
+                if not _close(fresh, walk.applied.get((call, place), fresh)):
                     return self._failure(
                         call,
                         place,
@@ -492,7 +492,7 @@ class Search:
         return None
 
     def _is_opaque(self, call: Call) -> bool:
-        if not call.pulls:
+        if not call.vjps:
             return False
         try:
             Replay(call)
@@ -532,7 +532,7 @@ class Search:
             if a.op != b.op:
                 break
             for place, (one, two) in enumerate(zip(a.args, b.args)):
-                known = place in a.pulls and (
+                known = place in a.vjps and (
                     a.tensors[place].node is not None or id(a.tensors[place]) in owners
                 )
                 if not known and place < len(a.names) and not equal(one, two):

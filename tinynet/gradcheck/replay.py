@@ -25,7 +25,7 @@ from tinynet.gradcheck.differences import (
     base_of,
     by_element,
 )
-from tinynet.gradcheck.trace import OVERWRITTEN, Call, IncidentError, copied, pulled
+from tinynet.gradcheck.trace import OVERWRITTEN, Call, IncidentError, applied, copied
 
 LARGE = 1500  # elements of an argument above which a smaller case is looked for
 JACOBIAN = 4_000_000  # and elements of its Jacobian
@@ -49,11 +49,11 @@ class Replay:
         twin.args = tuple(_float64(arg) for arg in call.args)
         before = tuple(copied(arg) for arg in twin.args)
         try:
-            y, *pulls = twin.body(*twin.args, **_fresh(twin.settings))
+            y, *vjps = twin.body(*twin.args, **_fresh(twin.settings))
         except Exception as error:
             raise NotRepeatableError(str(error)) from error
         for place, (arg, was) in enumerate(zip(twin.args, before)):
-            if place in call.pulls and not np.array_equal(arg, was, equal_nan=True):
+            if place in call.vjps and not np.array_equal(arg, was, equal_nan=True):
                 raise IncidentError(
                     call,
                     place,
@@ -67,9 +67,7 @@ class Replay:
             twin.y, call.y, rtol=1e-3, atol=1e-4 * scale, equal_nan=True
         ):
             raise NotRepeatableError("another result")
-        twin.pulls = {
-            place: pulls[place] for place in call.pulls if place < len(pulls) and pulls[place]
-        }
+        twin.vjps = {place: vjps[place] for place in call.vjps if place < len(vjps) and vjps[place]}
 
     def forward(self, place: int) -> Function:
         """The result as a function of one argument."""
@@ -93,13 +91,13 @@ class Replay:
 
     def backward(self, place: int, dy: np.ndarray) -> np.ndarray:
         """What the operation's own backward makes of dy; IncidentError if that is no gradient."""
-        return pulled(self.call, place, self.call.pulls[place], dy)
+        return applied(self.call, place, self.call.vjps[place], dy)
 
     def base(self, place: int, dy: np.ndarray) -> Base:
         """The point at which the slopes of one argument are measured."""
         f, x = self.forward(place), self.call.args[place]
         base = base_of(f, x, dy, self.backward(place, dy))
-        return base._replace(pull=lambda dy: self.backward(place, dy))
+        return base._replace(vjp=lambda dy: self.backward(place, dy))
 
     def elements(self, place: int, base: Base, step: float) -> Elements:
         """The numeric gradient by elements: by complex steps where they are valid."""
@@ -150,9 +148,9 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
     try:
         for _ in range(6):
             twin.args = tuple(_moved(arg, rng) for arg in call.args)
-            y, *pulls = twin.body(*twin.args, **_fresh(twin.settings))
+            y, *vjps = twin.body(*twin.args, **_fresh(twin.settings))
             twin.y, x = np.array(y), twin.args[place]
-            single = sum_to_shape(pulls[place](dy.copy()), x.shape, call.name, pulls[place])
+            single = sum_to_shape(vjps[place](dy.copy()), x.shape, call.name, vjps[place])
             exact = Replay(twin).backward(place, dy.astype(np.float64))
             if not np.isfinite(exact.astype(np.float32)).all():
                 return ""

@@ -127,9 +127,9 @@ class Subject:
     def gradients(self, u: np.ndarray) -> tuple[Tensor, dict[str, np.ndarray]]:
         """The result, and the gradient of sum(u * result) by the framework's own backward."""
         y = self.run()
-        return y, self.pull_back(y, u)
+        return y, self.vjp(y, u)
 
-    def pull_back(self, y: Tensor, u: np.ndarray) -> dict[str, np.ndarray]:
+    def vjp(self, y: Tensor, u: np.ndarray) -> dict[str, np.ndarray]:
         """The gradient of each target for the output gradient u; 0 where none arrives.
 
         Raises RuntimeError if a gradient function writes into what it was handed.
@@ -137,11 +137,11 @@ class Subject:
 
         def watching(node: autograd.Node, dy: np.ndarray, *rest: Any) -> None:
             before = dy.tobytes()
-            (usual or autograd.pull_back)(node, dy, *rest)
+            (usual or autograd.visit)(node, dy, *rest)
             if dy.tobytes() != before:
                 raise RuntimeError(f"a gradient of {node.name} writes into dy")
 
-        usual, autograd.state.pull_back = autograd.state.pull_back, watching
+        usual, autograd.state.visit = autograd.state.visit, watching
         before = self._contents()
         try:
             y.backward(u.astype(y.array.dtype))
@@ -152,7 +152,7 @@ class Subject:
                 for name, x in self.targets.items()
             }
         finally:
-            autograd.state.pull_back = usual
+            autograd.state.visit = usual
             for x in self.targets.values():
                 x.grad = None
 

@@ -118,6 +118,17 @@ def table(rng: np.random.Generator) -> list[Row]:
             Row(f"elementwise.{op}", (distinct(3, 4),))
             for op in ("abs", "relu", "leaky_relu", "elu")
         ],
+        Row("activation.threshold", (distinct(3, 4),), {"threshold": 0.12, "value": 2.0}),
+        Row("activation.prelu", (distinct(2, 3, 2), normal(3, 1))),
+        Row("activation.mish", (normal(3, 4),)),
+        *[
+            Row(f"activation.{op}", (5 * distinct(3, 4) + 0.03,))
+            for op in ("hardtanh", "hardsigmoid", "hardswish", "hardshrink", "softshrink")
+        ],
+        *[
+            Row("distance.vector_norm", (distinct(3, 4),), {"p": p, "axis": axis})
+            for p, axis in [(2.0, 1), (1.0, (0, 1)), (3.0, 0), (0.5, 1), (np.inf, 1), (-np.inf, 0)]
+        ],
         Row("elementwise.leaky_relu", (distinct(3, 4),), {"negative_slope": 0.3}),
         Row("elementwise.elu", (distinct(3, 4),), {"alpha": 0.7}),
         Row("elementwise.maximum", (distinct(3, 4), distinct(4) + 0.03)),
@@ -125,6 +136,24 @@ def table(rng: np.random.Generator) -> list[Row]:
         Row("elementwise.clip", (distinct(3, 4),), {"low": -0.32, "high": 0.41}),
         Row("elementwise.clip", (distinct(3, 4),), {"high": 0.2}),
         Row("elementwise._where", (normal(3, 4), normal(4)), {"condition": normal(3, 1) > 0}),
+        *[
+            Row(f"elementary.{op}", (normal(3, 4),))
+            for op in (
+                *("sin", "cos", "tan", "atan", "sinh", "cosh", "asinh", "exp2", "expm1", "erf"),
+            )
+        ],
+        *[
+            Row(f"elementary.{op}", (positive(3, 4),))
+            for op in ("log1p", "log2", "log10", "rsqrt", "reciprocal")
+        ],
+        *[Row(f"elementary.{op}", (distinct(3, 4),)) for op in ("asin", "acos", "atanh")],
+        Row("elementary.acosh", (positive(3, 4) + 1,)),
+        Row("elementary.atan2", (normal(3, 4), positive(4))),
+        Row("elementary.hypot", (normal(3, 4), positive(4))),
+        Row("elementary.logaddexp", (normal(3, 4), normal(3, 1))),
+        Row("elementary.remainder", (distinct(3, 4) * 5, np.array([0.71, -1.3, 2.1, 0.37]))),
+        Row("elementary.fmod", (distinct(3, 4) * 5, np.array([0.71, -1.3, 2.1, 0.37]))),
+        Row("elementary.xlogy", (normal(3, 4), positive(4))),
         # reductions
         *[
             Row(f"reduction.{op}", (distinct(3, 4, 2),), settings)
@@ -133,6 +162,16 @@ def table(rng: np.random.Generator) -> list[Row]:
         ],
         Row("reduction.var", (normal(3, 4),), {"axis": 1, "ddof": 1}),
         Row("reduction.std", (normal(3, 4),), {"axis": 0, "ddof": 1}),
+        *[
+            Row("reduction.prod", (normal(3, 4, 2),), settings)
+            for settings in [{}, {"axis": 1}, {"axis": (0, -1), "keepdims": True}]
+        ],
+        Row("reduction.cumprod", (normal(3, 4),), {"axis": 1}),
+        *[
+            Row("reduction.p_norm", (distinct(3, 4, 2) + 0.02,), {"p": p, "axis": axis})
+            for p in (1, 2, 3.5, np.inf, -np.inf)
+            for axis in (None, (0, 2))
+        ],
         Row("reduction.cumsum", (normal(3, 4),), {"axis": 1}),
         Row("reduction.softmax", (normal(3, 4),)),
         Row("reduction.softmax", (normal(3, 4, 2),), {"axis": 1}),
@@ -153,6 +192,7 @@ def table(rng: np.random.Generator) -> list[Row]:
         Row("shape.setitem", (normal(4, 5), normal(5)), {"index": 2}),
         Row("shape.setitem", (normal(4, 5), normal(3, 5)), {"index": np.array([0, 2, 0])}),
         Row("shape.setitem", (normal(4), np.array(0.5)), {"index": normal(4) > 0}),
+        Row("shape.add_at", (normal(4, 5), normal(3, 5)), {"index": np.array([0, 2, 0])}),
         Row("shape.astype", (normal(3),), {"dtype": np.dtype(np.float64)}),
         Row("shape.clone", (normal(3, 2),)),
         # products
@@ -165,6 +205,13 @@ def table(rng: np.random.Generator) -> list[Row]:
         Row("linear.matmul", (normal(2, 3, 4), normal(4))),
         Row("linear.linear", (normal(3, 4), normal(2, 4), normal(2))),
         Row("linear.linear", (normal(2, 3, 4), normal(2, 4))),
+        Row("einsum.einsum", (normal(3, 4), normal(4, 2)), {"equation": "ij,jk->ki"}),
+        Row("einsum.einsum", (normal(2, 3, 3), normal(2, 4)), {"equation": "bii,bj->b"}),
+        Row(
+            "einsum.einsum",
+            (normal(2, 1, 3), normal(4, 3), normal(3)),
+            {"equation": "...k,...k,k->..."},
+        ),
         # convolution
         conv((2, 3, 6, 7), (4, 3, 3, 3), (4,)),
         conv((2, 3, 6, 7), (4, 3, 3, 3), stride=2, padding=1),
@@ -240,5 +287,5 @@ def table(rng: np.random.Generator) -> list[Row]:
             )
             for settings in [{}, {"weight": positive(4), "pos_weight": positive(4)}]
         ],
-        Row("loss.binary_cross_entropy", (rng.uniform(0.1, 0.9, (3, 4)), rng.random((3, 4)))),
+        Row("loss.binary_cross_entropy", (rng.uniform(0.3, 0.7, (3, 4)), rng.random((3, 4)))),
     ]

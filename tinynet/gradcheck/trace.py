@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd, changes
-from tinynet.autograd import Node, Pull, Variable
+from tinynet.autograd import VJP, Node, Variable
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
@@ -26,14 +26,25 @@ class Call:
 
     op: the qualified name; name: the plain one. operation: what was called; body: its function on
     arrays. names: the names of its parameters. args, settings: what it was called with, arrays
-    copied. tensors: the tensors among the arguments, by place. pulls: by place, the backward of
+    copied. tensors: the tensors among the arguments, by place. vjps: by place, the backward of
     each input that requires a gradient. y: the result, copied. saved: the arrays that the backward
     keeps, each with a copy. layer: path and class of the layer, both empty outside a model.
     """
 
     __slots__ = (
-        "args", "body", "layer", "name", "names", "node", "op", "operation", "pulls", "saved",
-        "settings", "tensors", "y",
+        "args",
+        "body",
+        "layer",
+        "name",
+        "names",
+        "node",
+        "op",
+        "operation",
+        "saved",
+        "settings",
+        "tensors",
+        "vjps",
+        "y",
     )  # fmt: skip
 
     def __init__(
@@ -56,16 +67,16 @@ class Call:
         self.node: Node | None = output.node
         places = [i for i, x in self.tensors.items() if x.requires_grad]
         edges = output.node.edges if output.node is not None else None
-        self.pulls: dict[int, Pull] = {i: edge[0] for i, edge in zip(places, edges or ())}
+        self.vjps: dict[int, VJP] = {i: edge[0] for i, edge in zip(places, edges or ())}
         self.saved = [
             (array, array.copy())
-            for pull in self.pulls.values()
-            for array in changes.saved_arrays(pull)
+            for vjp in self.vjps.values()
+            for array in changes.saved_arrays(vjp)
         ]
 
     def sources(self) -> Iterator[tuple[int, Node | Variable]]:
         """By place, the node or leaf that each gradient goes to."""
-        for place in self.pulls:
+        for place in self.vjps:
             tensor = self.tensors[place]
             yield place, tensor.node or tensor
 
@@ -135,7 +146,7 @@ class Walk:
 
     def __init__(self) -> None:
         self.gradients: dict[Any, np.ndarray] = {}
-        self.pulled: dict[tuple[Call, int], np.ndarray] = {}
+        self.applied: dict[tuple[Call, int], np.ndarray] = {}
         self.leaves: dict[int, np.ndarray] = {}
         self.incidents: list[IncidentError] = []
 
@@ -152,7 +163,7 @@ def walk_back(trace: Trace, u: np.ndarray) -> Walk:
         walk.incidents.extend(_overwritten(call))
         for place, source in call.sources():
             try:
-                dx = walk.pulled[call, place] = pulled(call, place, call.pulls[place], dy)
+                dx = walk.applied[call, place] = applied(call, place, call.vjps[place], dy)
             except IncidentError as incident:
                 walk.incidents.append(incident)
                 continue
@@ -165,7 +176,7 @@ def walk_back(trace: Trace, u: np.ndarray) -> Walk:
     return walk
 
 
-def pulled(call: Call, place: int, pull: Pull, dy: np.ndarray) -> np.ndarray:
+def applied(call: Call, place: int, vjp: VJP, dy: np.ndarray) -> np.ndarray:
     """What a closure makes of dy, in the shape of its input; IncidentError if it is no gradient."""
     x = np.asarray(call.args[place])
     given = dy.copy()
@@ -177,7 +188,7 @@ def pulled(call: Call, place: int, pull: Pull, dy: np.ndarray) -> np.ndarray:
     ]
     before = [array.tobytes() for _, array in inputs]
     try:
-        dx = pull(given)
+        dx = vjp(given)
     except Exception as error:
         cause, text = "the backward raises an error", f"{type(error).__name__}: {error}"
         if "read-only" in text:  # the engine refused a write
@@ -212,7 +223,7 @@ def pulled(call: Call, place: int, pull: Pull, dy: np.ndarray) -> np.ndarray:
             f"the backward returns {array.dtype} for an input of {x.dtype}; take the dtype of dy",
         )
     try:
-        return autograd.sum_to_shape(array, x.shape, call.name, pull).astype(x.dtype)
+        return autograd.sum_to_shape(array, x.shape, call.name, vjp).astype(x.dtype)
     except ValueError:
         raise IncidentError(
             call,
@@ -253,7 +264,7 @@ def _overwritten(call: Call) -> Iterator[IncidentError]:
             what = f"its argument {named[0][1]}" if named else "an array"
             yield IncidentError(
                 call,
-                named[0][0] if named else next(iter(call.pulls)),
+                named[0][0] if named else next(iter(call.vjps)),
                 OVERWRITTEN,
                 f"{what} of shape {before.shape}, which the backward needs, has changed in "
                 f"{changed} of {before.size} elements since the forward pass",

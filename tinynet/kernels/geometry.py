@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+
+Array: TypeAlias = np.ndarray
 
 Pair = tuple[int, int]
 """(vertical, horizontal)."""
@@ -102,9 +105,7 @@ def span(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
-def strided(
-    x: np.ndarray, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0
-) -> np.ndarray:
+def strided(x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Array:
     """A view of a contiguous array with another shape and other strides, from byte `offset` on.
 
     As numpy's as_strided, at a tenth of its cost.

@@ -12,23 +12,23 @@ import functools
 
 import numpy as np
 
-from tinynet.kernels.geometry import Padding
+from tinynet.kernels.geometry import Array, Padding
 
 CACHE_STRIDE = 1024
 """Bytes; see `stored_batch_last`."""
 
 
-def batch_last(x: np.ndarray) -> np.ndarray:
+def batch_last(x: Array) -> Array:
     """The view (C, H, W, N) of an (N, C, H, W) array."""
     return x.transpose(1, 2, 3, 0)
 
 
-def batch_first(x: np.ndarray) -> np.ndarray:
+def batch_first(x: Array) -> Array:
     """The view (N, C, H, W) of a (C, H, W, N) array."""
     return x.transpose(3, 0, 1, 2)
 
 
-def stored_batch_last(x: np.ndarray) -> np.ndarray:
+def stored_batch_last(x: Array) -> Array:
     """x (N, C, H, W) with the batch last in memory; a copy if need be.
 
     What is computed by kernels is stored so already; a batch of images from elsewhere is not.
@@ -46,7 +46,7 @@ def stored_batch_last(x: np.ndarray) -> np.ndarray:
     return batch_first(y)
 
 
-def padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
+def padded(x: Array, padding: Padding, value: float = 0.0) -> Array:
     """x (C, H, W, N) surrounded by `value`, contiguous; x itself if there is nothing to do."""
     (top, bottom), (left, right) = padding
     if not (top or bottom or left or right):
@@ -59,12 +59,12 @@ def padded(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
     return y
 
 
-def common_dtype(a: np.ndarray, b: np.ndarray) -> np.dtype:
+def common_dtype(a: Array, b: Array) -> np.dtype:
     """The dtype in which both are multiplied."""
     return a.dtype if a.dtype is b.dtype else np.result_type(a, b)
 
 
-def as_vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
+def as_vectors(*arrays: Array) -> list[Array] | None:
     """The arrays as vectors, in the order of their memory, if it is one and the same for all."""
     first = arrays[0]
     order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
@@ -74,7 +74,7 @@ def as_vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
     return [x.reshape(-1) for x in in_order]
 
 
-def places(labels: np.ndarray) -> tuple[np.ndarray, ...]:
+def places(labels: Array) -> tuple[Array, ...]:
     """The index of each label's own element in an array (N, C, ...): n, label, and the rest."""
     if labels.ndim == 1:
         return _counted(len(labels)), labels
@@ -83,5 +83,5 @@ def places(labels: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 @functools.lru_cache(16)  # a training has one size of batch, and a rest
-def _counted(N: int) -> np.ndarray:
+def _counted(N: int) -> Array:
     return np.arange(N)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.kernels import choice
-from tinynet.kernels.geometry import Geometry
+from tinynet.kernels.geometry import Array, Geometry
 from tinynet.kernels.layout import batch_first, batch_last, common_dtype, stored_batch_last
 from tinynet.kernels.plain import Kernels
 from tinynet.kernels.plans import blocks, elementwise, pools
@@ -21,18 +21,18 @@ class NumpyKernels(Kernels):
 
     name = "numpy"
 
-    def arranged(self, x: np.ndarray) -> np.ndarray:
+    def arranged(self, x: Array) -> Array:
         """x with the batch last in memory."""
         return stored_batch_last(x)
 
-    def conv2d(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+    def conv2d(self, x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
         """y (N, O, OH, OW)."""
         dtype = common_dtype(x, w)
         plan = choice.convolution("y", len(x), x.shape[1], len(w), g)
         image = np.ascontiguousarray(batch_last(x), dtype)
         return batch_first(plan.conv2d(image, w.astype(dtype, copy=False), b, g))
 
-    def conv2d_dx(self, dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+    def conv2d_dx(self, dy: Array, w: Array, g: Geometry) -> Array:
         """dx (N, C, H, W)."""
         dtype = common_dtype(dy, w)
         plan = choice.convolution("dx", len(dy), w.shape[1], len(w), g)
@@ -41,48 +41,46 @@ class NumpyKernels(Kernels):
         given = np.ascontiguousarray(batch_last(dy), dtype)
         return batch_first(plan.conv2d_dx(given, w.astype(dtype, copy=False), g))
 
-    def conv2d_dw_db(
-        self, dy: np.ndarray, x: np.ndarray, g: Geometry
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def conv2d_dw_db(self, dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
         """dw (O, C/G, KH, KW) and db (O): dy is summed while it is in the cache."""
         dtype = common_dtype(dy, x)
         plan = choice.convolution("dw", len(x), x.shape[1], dy.shape[1], g)
         image = np.ascontiguousarray(batch_last(x), dtype)
         given = np.ascontiguousarray(batch_last(dy), dtype)
-        gradients: tuple[np.ndarray, np.ndarray] = plan.conv2d_dw_db(given, image, g)
+        gradients: tuple[Array, Array] = plan.conv2d_dw_db(given, image, g)
         return gradients
 
-    def max_pool2d(self, x: np.ndarray, g: Geometry, relu: bool = False) -> tuple[np.ndarray, Any]:
+    def max_pool2d(self, x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
         """y (N, C, OH, OW) and (x, y, relu)."""
-        found: tuple[np.ndarray, Any] = choice.max_pool(len(x), g).max_pool2d(x, g, relu)
+        found: tuple[Array, Any] = choice.max_pool(len(x), g).max_pool2d(x, g, relu)
         return found
 
-    def max_pool2d_dx(self, dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
+    def max_pool2d_dx(self, dy: Array, saved: Any, g: Geometry) -> Array:
         """dx (N, C, H, W)."""
-        dx: np.ndarray = choice.max_pool(len(dy), g).max_pool2d_dx(dy, saved, g)
+        dx: Array = choice.max_pool(len(dy), g).max_pool2d_dx(dy, saved, g)
         return dx
 
-    def sum_pool2d(self, x: np.ndarray, g: Geometry) -> np.ndarray:
+    def sum_pool2d(self, x: Array, g: Geometry) -> Array:
         """y (N, C, OH, OW)."""
         in_one_call = choice.sums_in_one_call(g)
         return pools.sum_side_by_side(x, g) if in_one_call else pools.sum_pool2d(x, g)
 
-    def sum_pool2d_dx(self, dy: np.ndarray, g: Geometry) -> np.ndarray:
+    def sum_pool2d_dx(self, dy: Array, g: Geometry) -> Array:
         """dx (N, C, H, W)."""
         in_one_call = choice.sums_in_one_call(g)
         return pools.sum_side_by_side_dx(dy, g) if in_one_call else pools.sum_pool2d_dx(dy, g)
 
-    def relu(self, x: np.ndarray) -> np.ndarray:
+    def relu(self, x: Array) -> Array:
         """max(x, 0)."""
         return elementwise.relu(x) if x.size > elementwise.PIECE else super().relu(x)
 
-    def relu_dx(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def relu_dx(self, dy: Array, y: Array) -> Array:
         """dy where y is not 0."""
         if y.size > elementwise.PIECE or dy.dtype is not y.dtype:
             return elementwise.relu_dx(dy, y)
         return super().relu_dx(dy, y)
 
-    def outer(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def outer(self, a: Array, b: Array) -> Array:
         """a_m b_p (M, P)."""
         small = a.size * b.size < elementwise.OUTER_FROM
         return super().outer(a, b) if small else elementwise.outer(a, b)

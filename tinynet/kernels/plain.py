@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.kernels.geometry import Geometry
+from tinynet.kernels.geometry import Array, Geometry
 from tinynet.kernels.layout import places
 
 
@@ -35,28 +35,26 @@ class Kernels:
 
     name = "plain"
 
-    def arranged(self, x: np.ndarray) -> np.ndarray:
+    def arranged(self, x: Array) -> Array:
         """x (N, C, H, W) in the memory order that this set works in; a copy if need be."""
         return x
 
     # ----- convolution ----------------------------------------------------------------------------
 
-    def conv2d(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+    def conv2d(self, x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
         """y[n, o, p, q] = b[o] + the sum of w[o] times the window (p, q) of image n."""
         cols = by_groups(unfold(x, g), g)  # (N, G, C/G*KH*KW, OH*OW)
-        y: np.ndarray = filters_of(w, g) @ cols  # (N, G, O/G, OH*OW)
+        y: Array = filters_of(w, g) @ cols  # (N, G, O/G, OH*OW)
         y = y.reshape(len(x), len(w), *g.out)
         return y if b is None else y + b[:, None, None]
 
-    def conv2d_dx(self, dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+    def conv2d_dx(self, dy: Array, w: Array, g: Geometry) -> Array:
         """Gradient of the input: each w[o, c, i, j] * dy[n, o, p, q] goes to the pixel it met."""
         N, C, taps = len(dy), w.shape[1] * g.groups, len(g.taps)
         dcols = filters_of(w, g).swapaxes(1, 2) @ by_groups(dy, g)  # (N, G, C/G*KH*KW, OH*OW)
         return scatter(dcols.reshape(N, C, taps, *g.out), g)
 
-    def conv2d_dw_db(
-        self, dy: np.ndarray, x: np.ndarray, g: Geometry
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def conv2d_dw_db(self, dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
         """Gradients of the weight and of the bias: dy times what was met, summed over images."""
         C, O = x.shape[1], dy.shape[1]
         cols = by_groups(unfold(x, g), g)  # (N, G, C/G*KH*KW, OH*OW)
@@ -65,7 +63,7 @@ class Kernels:
 
     # ----- pooling --------------------------------------------------------------------------------
 
-    def max_pool2d(self, x: np.ndarray, g: Geometry, relu: bool = False) -> tuple[np.ndarray, Any]:
+    def max_pool2d(self, x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
         """The largest element of each window, and what the gradient needs; padding counts as -inf.
 
         relu: then `relu` of that, as if it had come before: max(max(a, 0), max(b, 0)) is
@@ -77,7 +75,7 @@ class Kernels:
             y = self.relu(y)
         return y, (x, y, relu)
 
-    def max_pool2d_dx(self, dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
+    def max_pool2d_dx(self, dy: Array, saved: Any, g: Geometry) -> Array:
         """Gradient of the input: dy goes to the first of each window that equals y, or is NaN."""
         x, y, relu = saved
         if relu:
@@ -87,38 +85,38 @@ class Kernels:
         first = wins.argmax(2)[:, :, None] == np.arange(len(g.taps))[:, None, None]
         return scatter(np.where(first, dy[:, :, None], 0), g)
 
-    def sum_pool2d(self, x: np.ndarray, g: Geometry) -> np.ndarray:
+    def sum_pool2d(self, x: Array, g: Geometry) -> Array:
         """The sum of each window; padding counts as 0."""
-        y: np.ndarray = unfold(x, g).sum(2)
+        y: Array = unfold(x, g).sum(2)
         return y
 
-    def sum_pool2d_dx(self, dy: np.ndarray, g: Geometry) -> np.ndarray:
+    def sum_pool2d_dx(self, dy: Array, g: Geometry) -> Array:
         """Gradient of the input: each element gets the dy of every window it is in."""
         return scatter(np.repeat(dy[:, :, None], len(g.taps), 2), g)
 
     # ----- elementwise, vectors -------------------------------------------------------------------
 
-    def relu(self, x: np.ndarray) -> np.ndarray:
+    def relu(self, x: Array) -> Array:
         """max(x, 0), of any shape."""
-        y: np.ndarray = np.maximum(x, 0)
+        y: Array = np.maximum(x, 0)
         return y
 
-    def relu_dx(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def relu_dx(self, dy: Array, y: Array) -> Array:
         """dy where y, a result of `relu`, is not 0: where it is positive or NaN."""
-        dx: np.ndarray = dy * (y != 0)
+        dx: Array = dy * (y != 0)
         return dx
 
-    def outer(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def outer(self, a: Array, b: Array) -> Array:
         """a (M), b (P) -> a_m b_p (M, P): a linear layer's weight gradient for one example."""
-        y: np.ndarray = a[:, None] * b
+        y: Array = a[:, None] * b
         return y
 
     def momentum_step(
         self,
-        p: np.ndarray,
-        g: np.ndarray,
-        b: np.ndarray,
-        t: np.ndarray,
+        p: Array,
+        g: Array,
+        b: Array,
+        t: Array,
         momentum: float,
         lr: float,
     ) -> None:
@@ -128,9 +126,7 @@ class Kernels:
         np.multiply(b, lr, out=t)
         p -= t
 
-    def label_losses(
-        self, x: np.ndarray, labels: np.ndarray, axis: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def label_losses(self, x: Array, labels: Array, axis: int) -> tuple[Array, Array]:
         """Cross entropy: -log p of each label, and p = softmax(x) along `axis`.
 
         x (N, C, ...) with axis 1, or (C) with axis 0; labels (N, ...) or (), ints from 0 to C - 1.
@@ -145,13 +141,13 @@ class Kernels:
         return losses, p
 
 
-def unfold(x: np.ndarray, g: Geometry, padding: float = 0) -> np.ndarray:
+def unfold(x: Array, g: Geometry, padding: float = 0) -> Array:
     """What each tap of the kernel sees of the images: x (N, C, H, W) -> (N, C, KH*KW, OH, OW)."""
     image = np.pad(x, ((0, 0), (0, 0), *g.padding), constant_values=padding)
     return np.stack([image[:, :, rows, columns] for rows, columns in g.taps], 2)
 
 
-def scatter(dcols: np.ndarray, g: Geometry) -> np.ndarray:
+def scatter(dcols: Array, g: Geometry) -> Array:
     """The way back of `unfold`: dcols (N, C, KH*KW, OH, OW) added up to dx (N, C, H, W)."""
     N, C = dcols.shape[:2]
     dx = np.zeros((N, C, *g.padded), dcols.dtype)
@@ -161,12 +157,12 @@ def scatter(dcols: np.ndarray, g: Geometry) -> np.ndarray:
     return dx[:, :, top : top + H, left : left + W]
 
 
-def by_groups(x: np.ndarray, g: Geometry) -> np.ndarray:
+def by_groups(x: Array, g: Geometry) -> Array:
     """x (N, C, ..., OH, OW) -> (N, G, C/G*..., OH*OW): a matrix for each image and group."""
     places = g.out[0] * g.out[1]
     return x.reshape(len(x), g.groups, math.prod(x.shape[1:]) // (g.groups * places), places)
 
 
-def filters_of(w: np.ndarray, g: Geometry) -> np.ndarray:
+def filters_of(w: Array, g: Geometry) -> Array:
     """w (O, C/G, KH, KW) -> (G, O/G, C/G*KH*KW): a matrix of filters for each group."""
     return w.reshape(g.groups, len(w) // g.groups, w[0].size)

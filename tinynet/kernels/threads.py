@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinynet.kernels import process
+from tinynet.kernels.geometry import Array
 from tinynet.kernels.workers import Pool, Worker
 
 T = TypeVar("T")
@@ -153,7 +154,7 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
     return results
 
 
-def run_compiled(work: Callable[[int, np.ndarray], None], parts: int) -> None:
+def run_compiled(work: Callable[[int, Array], None], parts: int) -> None:
     """work(part, team) for each part, by a thread each, for work that is one compiled call.
 
     team: for the helpers that are awake, what the caller's call needs to start them and to wait
@@ -194,13 +195,13 @@ def _see_to_late_helpers(times: tuple[float, float] | None) -> None:
     _alone = min(max(_alone * (2 if late else 0.99), ALONE[0]), ALONE[1])
 
 
-def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def matmul(a: Array, b: Array) -> Array:
     """a @ b of two matrices, cut along its longer side if it is large."""
     M, P = a.shape[0], b.shape[1]
     if M * a.shape[1] * P < MATMUL_PARALLEL_FROM or _count == 1:
         process.prepare()
         return np.asarray(a @ b)
-    product: np.ndarray = np.empty((M, P), np.result_type(a, b))
+    product: Array = np.empty((M, P), np.result_type(a, b))
     size = max(M, P)
     parts = [slice(size * i // _count, size * (i + 1) // _count) for i in range(_count)]
 

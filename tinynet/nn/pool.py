@@ -8,9 +8,9 @@ from typing import Any
 
 from tinynet import autograd, ops
 from tinynet.autograd import Array
-from tinynet.nn.activation import ReLU
 from tinynet.nn.conv import IntPair
 from tinynet.nn.module import Module
+from tinynet.nn.relu import ReLU
 from tinynet.nn.trail import here
 from tinynet.ops.pool import pool_arguments
 from tinynet.ops.windows import pair

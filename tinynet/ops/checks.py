@@ -6,11 +6,11 @@ owner: the operation or the layer, for the message.
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
+from tinynet import errors
 from tinynet.errors import ShapeError
 
 
@@ -52,15 +52,7 @@ def _complain(op: str, name: str, values: np.ndarray, bad: np.ndarray, what: str
 
 def integer(owner: str, name: str, value: Any, least: int = 1) -> int:
     """`value` as an int of at least `least`; TypeError or ShapeError otherwise."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{owner}: {name} must be an integer, got {value!r}") from None
-    if number < least:
-        raise ShapeError(f"{owner}: {name} must be at least {least}, got {number}")
-    return number
+    return errors.integer(owner, name, value, least, ShapeError)
 
 
 def within(owner: str, name: str, value: Any, low: float, high: float) -> float:

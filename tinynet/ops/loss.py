@@ -26,6 +26,8 @@ from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
 REDUCTIONS = ("mean", "sum", "none")
+NO_INDEX = -(2**63)
+"""An ignore_index that no label equals."""
 
 
 # ----- classes ------------------------------------------------------------------------------------
@@ -68,7 +70,7 @@ def cross_entropy(
     soft = target.dtype.kind == "f" and target.shape == x.shape
     if soft or label_smoothing:
         return _soft_cross_entropy(x, target, w, axis, ignore_index, reduction, label_smoothing)
-    labels, counted = _labels(op, target, x, axis, ignore_index)
+    labels, counted = labels_of(op, target, x, axis, ignore_index)
     row, number = _row_weights(labels, counted, w)
     losses, p = kernels.current.label_losses(x, labels, axis)  # (N, ...) and (N, C, ...)
     y, share = _reduced(op, _weighted(losses, row), reduction, number)
@@ -104,7 +106,7 @@ def _soft_cross_entropy(
         finite = np.where(np.isfinite(t), t, 0)  # others are looked into at the end
         _check_probabilities("cross_entropy", "target", finite, "divide each row by its sum")
     else:  # smoothed labels
-        labels, counted = _labels("cross_entropy", target, x, axis, ignore_index)
+        labels, counted = labels_of("cross_entropy", target, x, axis, ignore_index)
         number = _row_weights(labels, counted, w)[1]
         t = np.zeros_like(x)
         t[places(labels)] = 1
@@ -147,7 +149,7 @@ def nll_loss(
     op = "nll_loss"
     axis = _class_axis(op, x)
     w = _class_weights(op, class_weight, x, axis)
-    labels, counted = _labels(op, np.asarray(target), x, axis, ignore_index)
+    labels, counted = labels_of(op, np.asarray(target), x, axis, ignore_index)
     row, number = _row_weights(labels, counted, w)
     own = places(labels)
     y, share = _reduced(op, _weighted(-x[own], row), reduction, number)
@@ -426,8 +428,8 @@ def _class_weights(op: str, weight: Array, x: np.ndarray, axis: int) -> np.ndarr
     return w.reshape(C, *(1,) * (x.ndim - axis - 1))
 
 
-def _labels(
-    op: str, target: np.ndarray, x: np.ndarray, axis: int, ignore_index: int
+def labels_of(
+    op: str, target: np.ndarray, x: np.ndarray, axis: int, ignore_index: int = NO_INDEX
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """(labels, counted): labels fit for indexing, 0 where ignored; counted: None if all count.
 
@@ -435,7 +437,7 @@ def _labels(
     """
     C = x.shape[axis]
     if target.dtype.kind not in "iu" or target.shape != x.shape[:axis] + x.shape[axis + 1 :]:
-        raise _no_labels(op, target, x, axis)
+        raise _nolabels_of(op, target, x, axis)
     if target.size == 0:
         return target, None
     if ignore_index < 0 and np.maximum.reduce(_unsigned(target), None) < C:
@@ -465,7 +467,7 @@ def _unsigned(labels: np.ndarray) -> np.ndarray:
     return labels.view(f"u{labels.itemsize}")
 
 
-def _no_labels(op: str, target: np.ndarray, x: np.ndarray, axis: int) -> Exception:
+def _nolabels_of(op: str, target: np.ndarray, x: np.ndarray, axis: int) -> Exception:
     """The error for a target that has the wrong dtype or shape to be labels."""
     wanted = x.shape[:axis] + x.shape[axis + 1 :]
     soft = op == "cross_entropy"
@@ -537,9 +539,9 @@ def _check_probabilities(op: str, name: str, values: np.ndarray, cure: str) -> N
 
 
 def _check_weights(op: str, name: str, w: np.ndarray) -> None:
-    """ValueError for a weight that is negative or NaN."""
-    if not (w >= 0).all():
-        raise ValueError(f"{op}: {name} must be 0 or more, got {w[~(w >= 0)][0]:g}")
+    """ValueError for a weight that is infinite or NaN."""
+    if not np.isfinite(w).all():
+        raise ValueError(f"{op}: {name} must be finite, got {w[~np.isfinite(w)][0]:g}")
 
 
 def _weights_over(op: str, name: str, weight: Array, x: np.ndarray) -> np.ndarray:

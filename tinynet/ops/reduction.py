@@ -14,7 +14,7 @@ import numpy as np
 
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError, no_such_axis
-from tinynet.ops.kinks import winners
+from tinynet.ops.kinks import signs, winners
 from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
@@ -129,47 +129,123 @@ def _centred(name: str, x: Array, axis: Axis, ddof: int) -> tuple[Array, int]:
 @differentiable(
     kinks=winners(
         lambda x, axis=None, *_, **__: _rows(x, axis),
-        "gives the gradient to the first winner of a tie",
+        "shares the gradient out among the winners of a tie",
     ),
     rule="y = the largest x, dy/dx = 1 for it, else 0",
 )
 def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
     """The largest element along `axis`.
 
-    Gradient: only the winner is felt, so dy goes to it; at a tie to the first in memory order of
-    the shape. Keeps x. Raises ShapeError if there is no element.
+    Gradient: only the winners are felt. At a tie each of the m winners gets dy / m, as in
+    PyTorch's amax. Keeps x and y. Raises ShapeError if there is no element.
     """
     _check_not_empty("max", x, axis)
-    y = x.max(axis=axis, keepdims=keepdims)
-    return y, lambda dy: _to_winner(np.argmax, x, axis, dy)
+    y = x.max(axis=axis, keepdims=True)
+    return _reduced(y, axis, keepdims), lambda dy: _to_winners(x == y, axis, keepdims, dy)
 
 
 @differentiable(
     kinks=winners(
         lambda x, axis=None, *_, **__: -_rows(x, axis),
-        "gives the gradient to the first winner of a tie",
+        "shares the gradient out among the winners of a tie",
     ),
     rule="y = the smallest x, dy/dx = 1 for it, else 0",
 )
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
-    """The smallest element along `axis`. Gradient: dy goes to the first winner, as for `max`."""
+    """The smallest element along `axis`. Gradient: dy goes to the winners, as for `max`."""
     _check_not_empty("min", x, axis)
-    y = x.min(axis=axis, keepdims=keepdims)
-    return y, lambda dy: _to_winner(np.argmin, x, axis, dy)
+    y = x.min(axis=axis, keepdims=True)
+    return _reduced(y, axis, keepdims), lambda dy: _to_winners(x == y, axis, keepdims, dy)
 
 
-def _to_winner(arg: Array, x: Array, axis: Axis, dy: Array) -> Array:
-    """Zeros in the shape of x with each element of dy at the place that `arg` finds."""
-    reduced = axes_of("max", x, axis)
-    rest = tuple(a for a in range(x.ndim) if a not in reduced)
-    order = rest + reduced
-    last = x.transpose(order)  # (rest..., reduced...)
-    outer = last.shape[: len(rest)]
-    n = math.prod(last.shape[len(rest) :])
-    winner = np.expand_dims(arg(last.reshape(*outer, n), axis=-1), -1)  # (rest..., 1)
-    dx = np.zeros((*outer, n), dy.dtype)
-    np.put_along_axis(dx, winner, dy.reshape(*outer, 1), -1)
-    return dx.reshape(last.shape).transpose(np.argsort(order))
+def _reduced(y: Array, axis: Axis, keepdims: bool) -> Array:
+    """A result with its reduced axes of size 1, without them unless they are kept."""
+    return y if keepdims else y.squeeze(axis)
+
+
+def _to_winners(winners: Array, axis: Axis, keepdims: bool, dy: Array) -> Array:
+    """dy where `winners` holds, shared out evenly among those of one reduction, and 0 elsewhere."""
+    share = _spread(dy, axis, keepdims) / winners.sum(axis=axis, keepdims=True)
+    return winners * share.astype(dy.dtype)
+
+
+@differentiable(smooth=True, rule="y = product of x, dy/dx = the product of the others")
+def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
+    """Product over `axis`; of no element at all it is 1.
+
+    Gradient: y grows with x_i by the product of the others, so dx_i = dy * (product before i) *
+    (product after i), which is right where elements are 0. Keeps x.
+    """
+    y = x.prod(axis=axis, keepdims=keepdims)
+
+    def dx(dy: Array) -> Array:
+        reduced = axes_of("prod", x, axis)
+        order = [a for a in range(x.ndim) if a not in reduced] + list(reduced)
+        moved = x.transpose(order)  # the reduced axes last
+        flat = moved.reshape(*moved.shape[: x.ndim - len(reduced)], -1)
+        others = np.ones_like(flat)
+        others[..., 1:] = np.cumprod(flat[..., :-1], -1)
+        others[..., :-1] *= np.cumprod(flat[..., :0:-1], -1)[..., ::-1]
+        return _spread(dy, axis, keepdims) * others.reshape(moved.shape).transpose(
+            np.argsort(order)
+        )
+
+    return y, dx
+
+
+@differentiable(smooth=True, rule="y = product of x up to here, dy/dx = the others' product")
+def cumprod(x: Array, axis: int) -> Op:
+    """Running product along `axis`, y_i = x_0 * ... * x_i.
+
+    Gradient: x_k is in every y_i with i >= k, whose slope is the product of the others, so
+    dx_k = sum over i >= k of dy_i * y_i with a 1 in place of x_k: right where elements are 0.
+    Keeps x.
+    """
+
+    def dx(dy: Array) -> Array:
+        last, dy = np.moveaxis(x, axis, -1), np.moveaxis(dy, axis, -1)
+        dx = np.empty(last.shape, dy.dtype)
+        for k in range(last.shape[-1]):
+            others = last.copy()
+            others[..., k] = 1
+            dx[..., k] = (dy * others.cumprod(-1))[..., k:].sum(-1)
+        return np.moveaxis(dx, -1, axis)
+
+    return x.cumprod(axis), dx
+
+
+@differentiable(
+    kinks=signs(lambda x, *_, **__: x, "has gradient 0 at x = 0"),
+    rule="y = (sum of |x|^p)^(1/p), dy/dx = sign(x) (|x| / y)^(p - 1)",
+)
+@may_underflow
+def p_norm(x: Array, p: float = 2.0, axis: Axis = None, keepdims: bool = False) -> Op:
+    """The p-norm over `axis`, y = (sum |x|^p)^(1/p); for p = inf the largest |x|, for -inf the
+    smallest, for 0 the number of elements that are not 0.
+
+    Gradient: dy/dx_i = sign(x_i) |x_i|^(p-1) / y^(p-1), and 0 where y is 0, its kink; for the
+    infinite ones dy goes to the winners, evenly; for 0 it is 0. Keeps x and y.
+    """
+    size = np.abs(x)
+    if p == 0:
+        y = (x != 0).sum(axis=axis, keepdims=keepdims).astype(x.dtype)
+        return y, lambda dy: np.zeros_like(x)
+    if math.isinf(p):
+        y = (size.max if p > 0 else size.min)(axis=axis, keepdims=True)
+        return (
+            _reduced(y, axis, keepdims),
+            lambda dy: np.sign(x) * _to_winners(size == y, axis, keepdims, dy),
+        )
+    top = size.max(axis=axis, keepdims=True, initial=0)
+    top = np.where((top == 0) | ~np.isfinite(top), 1, top) if p > 0 else np.ones_like(top)
+    y = top * (np.power(size / top, p).sum(axis=axis, keepdims=True)) ** (1 / p)
+
+    def dx(dy: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):  # a norm of 0, or p < 1 at x = 0
+            slope = np.sign(x) * np.power(size / y, p - 1)
+        return _spread(dy, axis, keepdims) * np.where((y == 0) | (x == 0), 0, slope)
+
+    return _reduced(y, axis, keepdims), dx
 
 
 @differentiable(smooth=True, rule="y = sum of x up to here, dy/dx = 1 for all that come before")

@@ -190,6 +190,8 @@ def cat(tensors: Sequence[Array], dim: int = 0) -> Tensor:
     """
     if len(tensors) == 0:
         raise ValueError("cat: needs at least one tensor, got an empty list")
+    if any(len(x.shape) != 1 for x in tensors):  # as in PyTorch, an empty vector fits everywhere
+        tensors = [x for x in tensors if tuple(x.shape) != (0,)]
     return _cat(*tensors, dim=dim)
 
 
@@ -340,6 +342,17 @@ def setitem(x: Array, value: Array, index: Array) -> Op:
     return y, dx, dvalue
 
 
+@differentiable(rule="y = x + value at the index, dy/dx = 1, dy/dvalue = 1")
+def add_at(x: Array, value: Array, index: Array) -> Op:
+    """y = x with `value` added at `index`; where the index repeats, all of them are added.
+
+    Gradients: dx = dy, dvalue = dy[index]. Keeps nothing.
+    """
+    y = x.copy()
+    np.add.at(y, index, value)
+    return y, lambda dy: dy, lambda dy: dy[index]
+
+
 @differentiable(rule="y = x in another dtype, dy/dx = 1")
 def astype(x: Array, dtype: np.dtype[np.generic]) -> Op:
     """The same values in another dtype. Gradient: dy in the dtype of x."""
@@ -348,8 +361,11 @@ def astype(x: Array, dtype: np.dtype[np.generic]) -> Op:
 
 
 @differentiable(rule="y = x, dy/dx = 1")
-def clone(x: Array) -> Op:
-    """A copy with memory of its own, in the same order. Gradient: dx = dy."""
+def clone(x: Array, memory_format: Array = None) -> Op:
+    """A copy with memory of its own, in the same order. Gradient: dx = dy.
+
+    memory_format is PyTorch's and has no effect.
+    """
     return x.copy(order="K"), lambda dy: dy
 
 

@@ -1,16 +1,16 @@
-"""The case before the doctor: the model, the batch, and what one pass over them shows.
+"""The case before the doctor: the model, the examples, and what one pass over them shows.
 
-`Trial` runs the batch forward and backward once, on copies, with an observer that notes what went
-into the loss, which ReLUs gave nothing and which layers ran. What the checks then say rests on
-these measurements. Where the input or the labels could not be used as they are (which a check
-reports), the trial goes on with ones that can, so that one mistake does not hide the next.
+`Trial` runs the first batch forward and backward once, on copies, with an observer that notes
+every operation. What the checks then say rests on these measurements. Where the input or the labels
+could not be used as they are (which a check reports), the trial goes on with ones that can, so that
+one mistake does not hide the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,62 +21,108 @@ from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 
-CLASS_LOSSES = ("cross_entropy", "nll_loss")
+Batch = tuple[np.ndarray, "np.ndarray | None"]
+
 IGNORED = -100  # the label that stands for "does not count"
+REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 
 
-@dataclass
-class DeadUnits:
-    """One ReLU: where it is, how many units it has, and how many gave 0 for the whole batch."""
+class Call(NamedTuple):
+    """One operation of a trial: its name, layer, arguments, settings and result."""
 
+    op: str
     layer: str
-    dead: int
-    units: int
+    args: tuple[Any, ...]
+    settings: dict[str, Any]
+    output: Tensor
+
+    def where(self) -> str:
+        """The operation as a reader finds it, such as `relu in 3 (ReLU)`."""
+        return f"{self.op} in {self.layer}" if self.layer else self.op
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it adds up what it could take the mean of."""
+        given = (*self.args, *self.settings.values())
+        return self.op == "sum" or any(isinstance(x, str) and x == "sum" for x in given)
+
+    def setting(self, name: str, place: int, default: Any = None) -> Any:
+        """A setting that was given by name, or at a place among the arguments."""
+        return self.settings.get(name, self.args[place] if place < len(self.args) else default)
 
 
 @dataclass
 class Trial:
     """What one forward and backward pass showed.
 
-    stage, error: where it failed and how; "" and None if it did not. output: of the model, and
-    its dtype. loss: its value. loss_input: what the class loss (`loss_op`) got as scores, and
-    `before_loss` the operation that made it. gradients: by parameter, None where none arrived.
-    ran: ids of the modules that ran.
+    stage, error: where it failed and how; "" and None if it did not. output: of the model. loss:
+    its value, None if it is no single number. calls: every operation, in order. ran: ids of the
+    modules that ran. gradients: by parameter, None where none arrived.
     """
 
-    stage: str = ""
+    stage: str = "forward"
     error: Exception | None = None
-    output: np.ndarray | None = None
+    output: Tensor | None = None
     loss: float | None = None
     loss_shape: tuple[int, ...] = ()
     loss_depends: bool = True
-    loss_op: str = ""
-    loss_input: np.ndarray | None = None
-    before_loss: str = ""
-    before_loss_layer: str = ""
-    relus: list[DeadUnits] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     ran: set[int] = field(default_factory=set)
     gradients: dict[str, np.ndarray | None] = field(default_factory=dict)
+
+    def note(self, op: str, args: tuple[Any, ...], given: dict[str, Any], output: Tensor) -> None:
+        """The observer of operations."""
+        modules = running_modules()
+        self.ran.update(map(id, modules))
+        name = op.rpartition(".")[2].lstrip("_")
+        self.calls.append(Call(name, layer_path(modules), args, given, output))
+
+    def maker(self, tensor: Any) -> Call | None:
+        """The operation that made a tensor."""
+        return next((call for call in reversed(self.calls) if call.output is tensor), None)
+
+    def back(self, tensor: Any) -> Iterator[Call]:
+        """The operations that led to a tensor, the last first, along each one's first argument."""
+        while (call := self.maker(tensor)) is not None:
+            yield call
+            tensor = call.args[0] if call.args else None
+
+    @property
+    def loss_call(self) -> Call | None:
+        """The loss among the operations, where it is one that tinynet knows."""
+        return next((call for call in reversed(self.calls) if call.op in LOSSES), None)
 
 
 @dataclass
 class Case:
-    """All that there is to look at."""
+    """All that there is to look at.
+
+    batches: those that a training begins with. loader: where they are from, None for a single pair.
+    steps: how long a recipe is tried. validation: batches of the validation data.
+    notes: what is worth knowing besides the findings.
+    """
 
     model: nn.Module
-    x: np.ndarray
-    target: np.ndarray | None
+    batches: list[Batch]
     loss: Callable[[Any, Any], Tensor]
     optimizer: Optimizer | None
     step: Callable[..., Any] | None
-    probe_steps: int
+    steps: int
+    loader: Any = None
+    validation: list[Batch] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
-        self.input = usable_input(self)[: None if self.target is None else len(self.target)]
+        self.x = np.concatenate([x for x, _ in self.batches])
+        targets = [target for _, target in self.batches if target is not None]
+        given = len(targets) == len(self.batches)
+        self.target: np.ndarray | None = np.concatenate(targets) if given else None
         self.trial = Trial()
-        self.labels = self.target
-        self.trial = run_trial(self)
+        self.usable: list[Batch] = []
+        self.run_trial()
 
     @property
     def sound(self) -> bool:
@@ -102,17 +148,95 @@ class Case:
             return None
         return int(output.shape[1])
 
+    @property
+    def labels(self) -> np.ndarray | None:
+        """One class for each example, also where they are 0 and 1 as floats; None if there is none.
 
-def usable_input(case: Case) -> np.ndarray:
-    """The input as the model can take it: finite floats, scaled, the channels where they belong."""
-    x = case.x
+        Those of the whole data set, where the loader shows them.
+        """
+        target = self.target
+        dataset = getattr(self.loader, "dataset", None)
+        for name in ("labels", "targets"):
+            found = getattr(dataset, name, None)
+            if isinstance(found, np.ndarray) and found.ndim == 1:
+                target = found
+        if target is None or target.ndim > 2 or target.size != len(target):
+            return None
+        target = target.ravel()
+        binary = target.dtype.kind == "f" and bool(np.isin(target, (0, 1)).all())
+        if not binary and (target.dtype.kind not in "iu" or not self.classes):
+            return None
+        labels: np.ndarray = target[target != IGNORED].astype(np.int64)
+        return labels if labels.size else None
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the model is to give numbers, and not classes."""
+        target, output = self.target, self.trial.output
+        if target is None or output is None or target.dtype.kind != "f" or self.float_labels:
+            return False
+        call = self.trial.loss_call
+        return self.labels is None and (call is None or call.op in REGRESSION)
+
+    def run_trial(self) -> None:
+        """One forward and backward pass, of which the model keeps no trace."""
+        trial = self.trial
+        with (
+            preserving(self.model),
+            np.errstate(all="ignore"),
+            autograd.observe(trial.note),
+            autograd.enable_grad(),
+        ):
+            try:
+                x = usable_input(self, self.batches[0][0])
+                trial.output = self.model(Tensor(x))
+                self.usable = [
+                    (usable_input(self, x), usable_target(self, target, len(x)))
+                    for x, target in self.batches
+                ]
+                trial.stage = "loss"
+                x, target = self.usable[0]
+                output = trial.output if len(x) == len(trial.output) else self.model(Tensor(x))
+                loss = self.loss(output, None if target is None else Tensor(target))
+                trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
+                if loss.array.size == 1:
+                    trial.loss = loss.item()
+                    trial.stage = "backward"
+                    if loss.requires_grad:
+                        loss.backward()
+                trial.stage = ""
+            except Exception as error:
+                trial.error = error
+            trial.gradients = {
+                name: None if p.grad is None else p.grad.array
+                for name, p in self.parameters.items()
+            }
+
+
+def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
+    """Inputs as the model can take them: finite floats, scaled, the channels where they belong.
+
+    No more of them than there are targets.
+    """
+    if case.target is not None and len(case.batches) == 1:
+        x = x[: len(case.target)]
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         x = np.where(np.isfinite(x), x, 0).astype(x.dtype)
-    if badly_scaled(x):
-        x = (x - x.mean(dtype=np.float64)) / (x.std(dtype=np.float64) or 1)
+    if badly_scaled(case.x):
+        values = case.x[np.isfinite(case.x)]
+        x = (x - values.mean(dtype=np.float64)) / (values.std(dtype=np.float64) or 1)
     x = x.astype(next((p.dtype for p in case.parameters.values()), np.float32))
     cure = layout_cure(case.model, x)
     return x if cure is None else cure[1](x)
+
+
+def usable_target(case: Case, target: np.ndarray | None, count: int) -> np.ndarray | None:
+    """As many targets as there are inputs; labels as integers, those out of range moved into it."""
+    target = target if target is None else target[:count]
+    if case.classes is None or target is None:
+        return target
+    labels = target.astype(np.int64)
+    return np.where(labels == IGNORED, labels, labels.clip(0, case.classes - 1))
 
 
 def layout_cure(
@@ -131,76 +255,3 @@ def layout_cure(
     if x.ndim == 3 and C == 1:
         return "x.unsqueeze(1)", lambda x: x[:, None], C
     return None
-
-
-def run_trial(case: Case) -> Trial:
-    """One forward and backward pass, of which the model keeps no trace."""
-    trial = Trial(stage="forward")
-    notes = _Notes(trial)
-    with (
-        preserving(case.model),
-        np.errstate(all="ignore"),
-        autograd.observe(notes.note),
-        autograd.enable_grad(),
-    ):
-        try:
-            output = case.model(Tensor(case.input.copy()))
-            trial.output = np.array(output.array)
-            case.trial = trial
-            case.labels = usable_labels(case)
-            trial.stage = "loss"
-            target = None if case.labels is None else Tensor(case.labels.copy())
-            loss = case.loss(output, target)
-            trial.loss_shape = loss.shape
-            trial.loss_depends = loss.requires_grad
-            if loss.array.size == 1:
-                trial.loss = loss.item()
-                trial.stage = "backward"
-                if loss.requires_grad:
-                    loss.backward()
-            trial.stage = ""
-        except Exception as error:
-            trial.error = error
-        trial.gradients = {
-            name: None if p.grad is None else p.grad.array for name, p in case.parameters.items()
-        }
-    return trial
-
-
-def usable_labels(case: Case) -> np.ndarray | None:
-    """As many labels as there are inputs, as integers, those out of range moved into it."""
-    target = case.target if case.target is None else case.target[: len(case.input)]
-    classes = case.classes
-    if classes is None or target is None:
-        return target
-    labels = target.astype(np.int64)
-    return np.where(labels == IGNORED, labels, labels.clip(0, classes - 1))
-
-
-class _Notes:
-    """The observer of a trial."""
-
-    def __init__(self, trial: Trial) -> None:
-        self.trial = trial
-        self.made_by: dict[
-            int, tuple[Tensor, str, str]
-        ] = {}  # id of a tensor: kept alive, op, layer
-
-    def note(self, op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Any) -> None:
-        name = op.rpartition(".")[2].lstrip("_")
-        modules = running_modules()
-        self.trial.ran.update(map(id, modules))
-        self.made_by[id(output)] = output, name, layer_path(modules)
-        if name == "relu" and output.array.ndim > 1:
-            self.trial.relus.append(_dead_units(layer_path(modules), output.array))
-        elif name in CLASS_LOSSES and isinstance(args[0], Tensor):
-            self.trial.loss_op = name
-            self.trial.loss_input = args[0].array
-            _, maker, layer = self.made_by.get(id(args[0]), (None, "", ""))
-            self.trial.before_loss, self.trial.before_loss_layer = maker, layer
-
-
-def _dead_units(layer: str, y: np.ndarray) -> DeadUnits:
-    """How many channels (N, C, ...) are 0 everywhere, for every example."""
-    alive = (y != 0).any(axis=(0, *range(2, y.ndim)))
-    return DeadUnits(layer, int((~alive).sum()), alive.size)

@@ -1,15 +1,15 @@
 """Local derivatives: how much each element of an operation's result feels one element of an input.
 
-The graph holds for each input a function `pull` that turns dy into dx. It is linear: dx[k] is a
+The graph holds for each input a function `vjp` that turns dy into dx. It is linear: dx[k] is a
 sum over the elements m of the result, dy[m] times the local derivative dy[m]/dx[k]. What stands
 here finds those factors for one k: the column k of the operation's Jacobian. A backward pass
 gives rows, so columns are guessed, and each guess is tested: if for random dy the sum of
-dy * column is pull(dy)[k], the column is right (a wrong one passes with probability 0).
+dy * column is vjp(dy)[k], the column is right (a wrong one passes with probability 0).
 
 The guesses: an operation on each element by itself, one that only moves elements, one whose
 Jacobian is symmetric, a sum along a channel, and for operations that are linear in the input the
 operation itself, applied to the unit vector of k. Where none fits, `refined` splits the sum into
-parts, the largest part ever again, with one call of `pull` for each.
+parts, the largest part ever again, with one call of `vjp` for each.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ Index = tuple[int, ...]
 Region = tuple[slice, ...]
 
 PROBES = 3  # random dy that a guess must explain
-PARTS = 200  # calls of pull that a refinement may take
+PARTS = 200  # calls of vjp that a refinement may take
 
 
 class Edge(NamedTuple):
     """One use of a tensor by an operation: see `autograd.Node.edges`."""
 
     op: str
-    pull: autograd.Pull
+    vjp: autograd.VJP
     shape: Index
 
     def full(self, dy: np.ndarray) -> np.ndarray:
         """The gradient of the input, before broadcasting is undone."""
-        return np.asarray(self.pull(dy))
+        return np.asarray(self.vjp(dy))
 
     def at(self, dy: np.ndarray, k: Index) -> float:
         """Element k of the gradient of the input."""
-        return float(autograd.sum_to_shape(self.full(dy), self.shape, self.op, self.pull)[k])
+        return float(autograd.sum_to_shape(self.full(dy), self.shape, self.op, self.vjp)[k])
 
     def unit(self, k: Index, dtype: Any) -> np.ndarray:
         """The input's unit vector of k."""
@@ -119,7 +119,7 @@ def _product(edge: Edge, dy: np.ndarray, k: Index, *_: Any) -> Guesses:
     It is a product of the input with an array that the gradient keeps. Which product, and on which
     side the input stands, the test says.
     """
-    e, saved = edge.unit(k, dy.dtype), saved_values(edge.pull)
+    e, saved = edge.unit(k, dy.dtype), saved_values(edge.vjp)
     geometries = [value for value in saved if isinstance(value, Geometry)]
     for other in (value for value in saved if isinstance(value, np.ndarray)):
         for left, right in ((e, other), (other, e)):
@@ -180,7 +180,7 @@ def _along_channel(
         channel = np.zeros(dy.shape)
         channel[(slice(None),) * axis + k] = 1
         yield channel, ""
-        for values in saved_values(edge.pull):
+        for values in saved_values(edge.vjp):
             if not isinstance(values, np.ndarray) or values.shape != dy.shape:
                 continue
             part = channel * values
@@ -228,10 +228,10 @@ def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Region, float]]:
     return parts
 
 
-def saved_values(pull: Any) -> list[Any]:
+def saved_values(vjp: Any) -> list[Any]:
     """What a gradient function keeps, the functions inside it too."""
     found: list[Any] = []
-    pending, seen = [getattr(pull, "function", pull)], set()
+    pending, seen = [getattr(vjp, "function", vjp)], set()
     while pending:
         function = pending.pop()
         if id(function) in seen or not hasattr(function, "__code__"):

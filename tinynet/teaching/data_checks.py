@@ -1,4 +1,4 @@
-"""What the doctor looks for in the batch: the inputs and the labels."""
+"""What the doctor looks for in the data: the inputs, the labels and other targets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.nn.checks import SMALL, badly_scaled
-from tinynet.teaching.case import IGNORED, Case, layout_cure
-from tinynet.teaching.report import ERROR, WARNING, Finding
+from tinynet.nn.checks import LARGE, SMALL, badly_scaled
+from tinynet.teaching.case import IGNORED, Batch, Case, layout_cure
+from tinynet.teaching.report import ERROR, WARNING, Finding, listed
+
+COLUMNS = 40
+"""Up to so many columns are features with a meaning each, and one that is constant is a mistake."""
+APART = 20.0
+"""How many times the usual spread a column may have, or be away from 0."""
+RARE = 9.0
+"""How many times as frequent as the rarest class the most frequent one may be."""
+LARGE_TARGET = 30.0
+"""Targets of a regression should not be larger, nor their spread: a net begins near 0."""
 
 
 def check_dtype(case: Case) -> Iterator[Finding]:
@@ -34,16 +43,16 @@ def check_dtype(case: Case) -> Iterator[Finding]:
 
 
 def check_finite(case: Case) -> Iterator[Finding]:
-    """NaN or infinity among the inputs."""
-    if case.x.dtype.kind != "f":
-        return
-    bad = ~np.isfinite(case.x)
-    if bad.any():
+    """NaN or infinity among the inputs and the targets."""
+    for name, array in (("input", case.x), ("target", case.target)):
+        if array is None or array.dtype.kind != "f" or np.isfinite(array).all():
+            continue
+        bad = ~np.isfinite(array)
         examples = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
         yield Finding(
-            "inputs-not-finite",
+            f"{name}s-not-finite",
             ERROR,
-            f"{np.count_nonzero(bad)} of {bad.size} input values are NaN or infinite, in "
+            f"{np.count_nonzero(bad)} of {bad.size} {name} values are NaN or infinite, in "
             f"{len(examples)} of {len(bad)} examples, the first at index "
             f"{tuple(int(i) for i in np.argwhere(bad)[0])}",
             "find where they come from (an empty field, a division by a standard deviation of 0); "
@@ -52,10 +61,26 @@ def check_finite(case: Case) -> Iterator[Finding]:
 
 
 def check_scale(case: Case) -> Iterator[Finding]:
-    """Inputs far from the scale that the initial weights are made for."""
+    """Inputs far from the scale that the initial weights are made for, all or some columns."""
     x = case.x
-    if x.dtype.kind not in "f" or not badly_scaled(x):
+    if x.dtype.kind not in "f":
         return  # integers have a finding of their own, with the scaling in its cure
+    apart = _columns_apart(x)
+    if apart:
+        axis = "x[:, {}]" if x.ndim == 2 else "x[:, {}] (a channel)"
+        told = [f"{axis.format(c)} has mean {m:.4g} and standard deviation {s:.4g}"
+                for c, m, s in apart]  # fmt: skip
+        c, m, s = apart[0]
+        yield Finding(
+            "column-of-another-scale",
+            ERROR if badly_scaled(x) else WARNING,
+            f"of {x.shape[1]} columns, {listed(told, 3)}; it drowns the others",
+            f"scale each column by itself: x[:, {c}] = (x[:, {c}] - {m:.4g}) / {s or 1:.4g}, with "
+            "mean and standard deviation of the training data",
+        )
+        return
+    if not badly_scaled(x):
+        return
     values = x[np.isfinite(x)]
     mean, std = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     if std > SMALL:
@@ -80,6 +105,24 @@ def check_scale(case: Case) -> Iterator[Finding]:
         )
 
 
+def _columns_apart(x: np.ndarray) -> list[tuple[int, float, float]]:
+    """(column or channel, its mean, its standard deviation) of those of another scale."""
+    if x.ndim not in (2, 4) or not 2 <= x.shape[1] <= COLUMNS or len(x) < 8:
+        return []
+    rows = np.moveaxis(x, 1, -1).reshape(-1, x.shape[1]).astype(np.float64)
+    rows = np.where(np.isfinite(rows), rows, np.nan)
+    if np.isnan(rows).all(axis=0).any():
+        return []
+    mean, std = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)
+    varied = std > 0
+    usual = float(np.median(std[varied])) if varied.any() else 0.0
+    far = (std > APART * usual) | (np.abs(mean) > APART * max(usual, LARGE / APART))
+    far |= varied & (std * APART * LARGE < usual)
+    if usual == 0 or not 0 < far.sum() <= x.shape[1] / 2:
+        return []
+    return [(int(c), float(mean[c]), float(std[c])) for c in np.flatnonzero(far)]
+
+
 def check_layout(case: Case) -> Iterator[Finding]:
     """Images with the channels last, or without an axis for them."""
     found = layout_cure(case.model, case.x)
@@ -99,20 +142,28 @@ def check_variety(case: Case) -> Iterator[Finding]:
     """Inputs that say nothing: the same number everywhere, or the same example again and again."""
     x, N = case.x, len(case.x)
     rows = x.reshape(N, -1) if x.size else x.reshape(N, 0)
-    if rows.shape[1] > 1:
-        constant = int((rows == rows[:, :1]).all(axis=1).sum())
-        if constant:
+    constant = int((rows == rows[:, :1]).all(axis=1).sum()) if rows.shape[1] > 3 else 0
+    if constant:
+        yield Finding(
+            "inputs-constant",
+            ERROR if constant == N else WARNING,
+            f"{constant} of {N} examples are constant, the same number in each of their "
+            f"{rows.shape[1]} places" + (f" ({rows[0, 0]:g})" if constant == N else ""),
+            "look at the data as it comes from the loader: files that were not read, a mask or a "
+            "scaling that wipes everything out",
+        )
+    elif N >= 8 and x.ndim == 2 and x.shape[1] <= COLUMNS and (x == x[:1]).all(axis=0).any():
+        columns = np.flatnonzero((x == x[:1]).all(axis=0))
+        if len(columns) < x.shape[1]:
             yield Finding(
-                "inputs-constant",
-                ERROR if constant == N else WARNING,
-                f"{constant} of {N} examples are constant, the same number in each of their "
-                f"{rows.shape[1]} places" + (f" ({rows[0, 0]:g})" if constant == N else ""),
-                "look at the data as it comes from the loader: files that were not read, a mask "
-                "or a scaling that wipes everything out",
+                "column-constant",
+                WARNING,
+                f"of {x.shape[1]} columns, {listed([f'x[:, {c}]' for c in columns], 3)} has the "
+                f"same value in all {N} examples ({x[0, columns[0]]:g}): it says nothing",
+                f"look at how it was read, or leave it out: np.delete(x, {columns.tolist()}, 1)",
             )
-            if constant == N:
-                return
-    yield from _duplicates(case, rows)
+    if constant < N:
+        yield from _duplicates(case, rows)
 
 
 def _duplicates(case: Case, rows: np.ndarray) -> Iterator[Finding]:
@@ -134,7 +185,7 @@ def _duplicates(case: Case, rows: np.ndarray) -> Iterator[Finding]:
                 "for every label",
             )
             return
-    if N > 1 and repeated * 10 >= N:
+    if N > 1 and repeated * 10 >= N and rows.shape[1] > 3:
         yield Finding(
             "inputs-duplicated",
             ERROR if repeated == N - 1 else WARNING,
@@ -145,7 +196,7 @@ def _duplicates(case: Case, rows: np.ndarray) -> Iterator[Finding]:
 
 
 def check_labels(case: Case) -> Iterator[Finding]:
-    """Labels that are no class of the model, or only one class."""
+    """Labels that are no class of the model."""
     target, C = case.target, case.classes
     if target is None:
         return
@@ -196,14 +247,150 @@ def check_labels(case: Case) -> Iterator[Finding]:
             f"({outside} of {labels.size} are too large)",
             f"give the last layer an output for each class: at least {high + 1}",
         )
-    elif labels.size >= 8 and low == high and C > 1:
+
+
+def check_balance(case: Case) -> Iterator[Finding]:
+    """One class alone, classes in their order, rare classes."""
+    labels = case.labels
+    if labels is None or any(check_labels(case)):
+        return
+    counts = np.bincount(labels[labels >= 0])
+    present = np.flatnonzero(counts)
+    if len(present) == 1 and labels.size >= 8 and case.classes != 1:
         yield Finding(
             "one-class-in-the-batch",
             WARNING,
-            f"all {labels.size} labels of the batch are {low}: batches in the order of the classes "
-            "teach the model one answer after the other",
+            f"all {labels.size} labels of the batch are {present[0]}: batches in the order of the "
+            "classes teach the model one answer after the other",
             "shuffle: data.DataLoader(train, ..., shuffle=True)",
         )
+        return
+    sizes = [len(t) for _, t in case.batches if t is not None]
+    if len(sizes) > 1 and sizes[0] >= 4:
+        seen = np.mean([len(np.unique(t)) for _, t in case.batches if t is not None])
+        share = counts / counts.sum()
+        due = np.mean([(1 - (1 - share) ** n).sum() for n in sizes])
+        if seen < 0.6 * due:
+            yield Finding(
+                "labels-sorted",
+                ERROR,
+                f"a batch of {sizes[0]} has labels of {seen:.2g} classes on average; shuffled, it "
+                f"would have {due:.2g} of {len(present)}. In the order of the classes a model "
+                "learns one and forgets the others",
+                "shuffle: data.DataLoader(train, ..., shuffle=True)",
+            )
+    if case.classes and labels.size >= 64 and case.classes > 4 * len(counts):
+        yield Finding(
+            "too-many-outputs",
+            WARNING,
+            f"the model has {case.classes} outputs, but no label of {labels.size} is above "
+            f"{present[-1]}",
+            f"give the last layer {len(counts)} outputs, one for each class",
+        )
+    most, least = int(counts.argmax()), int(present[counts[present].argmin()])
+    if (
+        len(present) > 1
+        and labels.size >= 25 * len(present)
+        and counts[most] > RARE * counts[least]
+    ):
+        yield Finding(
+            "classes-imbalanced",
+            WARNING,
+            f"class {most} has {counts[most] / labels.size:.1%} of {labels.size} labels, class "
+            f"{least} {counts[least] / labels.size:.1%}: a model that always answers {most} is "
+            "right that often, and has learned nothing",
+            "weigh the classes, F.cross_entropy(y, t, weight=...), or draw the rare ones more "
+            "often; judge by each class's accuracy",
+        )
+
+
+def check_targets(case: Case) -> Iterator[Finding]:
+    """Targets of a regression: their scale, and whether the model's outputs can reach them."""
+    target, output = case.target, case.trial.output
+    if target is None or output is None or not np.isfinite(target.astype(np.float64)).all():
+        return
+    if not case.is_regression:
+        return
+    mean, std = float(target.mean(dtype=np.float64)), float(target.std(dtype=np.float64))
+    if max(std, abs(mean)) > LARGE_TARGET:
+        yield Finding(
+            "targets-not-scaled",
+            ERROR,
+            f"the targets have mean {mean:.4g} and standard deviation {std:.4g}; the outputs of a "
+            "new model lie around 0 and 1, and a squared error this large makes huge gradients",
+            f"train on (target - {mean:.4g}) / {std:.4g}, and turn predictions back",
+        )
+    elif std == 0 and target.size > 1:
+        yield Finding(
+            "targets-constant", ERROR, f"all {target.size} targets are {mean:g}",
+            "look at how they were read",
+        )  # fmt: skip
+    last = next(case.trial.back(output), None)
+    low, high = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf)}.get(
+        last.op if last else "", (-np.inf, np.inf)
+    )
+    beyond = float(((target < low) | (target > high)).mean())
+    if beyond > 0.02 and last is not None:
+        yield Finding(
+            "targets-out-of-reach",
+            ERROR,
+            f"{beyond:.0%} of the targets, which{_range(target)}, are outside of {low:g} to "
+            f"{high:g}, all that {last.where()} at the end can give",
+            "end the model with its last linear layer, or scale the targets",
+        )
+
+
+def check_leak(case: Case) -> Iterator[Finding]:
+    """A column that is the target in other numbers."""
+    x, t, labels = case.x, case.target, case.labels
+    if (
+        x.ndim != 2
+        or not 2 <= x.shape[1] <= COLUMNS
+        or len(x) < 16
+        or t is None
+        or len(t) != len(x)
+    ):
+        return
+    if labels is not None:
+        t = t.ravel()
+        count = len(np.unique(t))
+        told = [len(np.unique(np.stack([t, c]), axis=1).T) == count for c in x.T]
+        leaks = [k for k, c in enumerate(x.T) if told[k] and np.ptp(c) > 0 and count > 1]
+    else:
+        y = t.reshape(len(t), -1).astype(np.float64)[:, :1]
+        apart = [np.linalg.lstsq(np.stack([c, np.ones(len(c))], 1), y)[1].sum() for c in x.T]
+        leaks = [k for k, rest in enumerate(apart) if 0 < rest < 1e-8 * len(y) * y.var()]
+    if leaks:
+        yield Finding(
+            "label-among-the-inputs",
+            WARNING,
+            f"column x[:, {leaks[0]}] of the inputs is the target in other numbers, in all "
+            f"{len(x)} examples: the model need only copy it, and new examples will not have it",
+            f"leave it out: np.delete(x, {leaks}, 1)",
+        )
+
+
+def check_validation(case: Case) -> Iterator[Finding]:
+    """Validation data that was trained on."""
+    if not case.validation:
+        return
+    shared, count = shared_examples(case.batches, case.validation)
+    if shared > 0.02 * count:
+        yield Finding(
+            "validation-shares-examples",
+            ERROR if shared == count else WARNING,
+            f"{shared} of {count} validation examples are among the training examples too: their "
+            "loss does not tell how the model does on new ones",
+            "validate on data that is not trained on: train, validation = "
+            "data.random_split(train, [0.9, 0.1])",
+        )
+
+
+def shared_examples(train: list[Batch], validation: list[Batch]) -> tuple[int, int]:
+    """(how many validation examples are equal to a training example, how many there are)."""
+    known = {row.tobytes() for x, _ in train for row in np.ascontiguousarray(x)}
+    rows = [row.tobytes() for x, _ in validation for row in np.ascontiguousarray(x)]
+    return sum(row in known for row in rows), len(rows)
 
 
 def _range(x: np.ndarray) -> str:

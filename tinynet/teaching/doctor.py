@@ -3,13 +3,14 @@
     report = tinynet.doctor(model, (x, target), optimizer=optimizer)
     print(report)
 
-The checks stand in `data_checks`, `model_checks` and `learning_checks`; each looks at the `Case`
-and yields findings. A new one is a function there and a line in `CHECKS`.
+The checks stand in `data_checks`, `model_checks`, `loop_checks` and `recipe_checks`; each looks at
+the `Case` and yields findings. A new one is a function there and a line in `CHECKS`.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,32 +20,41 @@ from tinynet import nn
 from tinynet.errors import DataError
 from tinynet.nn import functional as F
 from tinynet.optim import Optimizer
-from tinynet.teaching import data_checks, learning_checks, model_checks
-from tinynet.teaching.case import Case
+from tinynet.teaching import data_checks, loop_checks, model_checks, recipe_checks
+from tinynet.teaching.case import Batch, Case
 from tinynet.teaching.report import ERROR, Finding, Report
 from tinynet.tensor import Tensor
 
 CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "dtype of the inputs": data_checks.check_dtype,
-    "NaN in the inputs": data_checks.check_finite,
+    "NaN in inputs and targets": data_checks.check_finite,
     "layout of the images": data_checks.check_layout,
     "scale of the inputs": data_checks.check_scale,
     "constant and duplicated inputs": data_checks.check_variety,
     "labels": data_checks.check_labels,
-    "NaN in the weights": model_checks.check_weights,
-    "frozen parameters": model_checks.check_frozen,
-    "training mode": model_checks.check_modes,
+    "order and balance of the classes": data_checks.check_balance,
+    "targets of a regression": data_checks.check_targets,
+    "targets among the inputs": data_checks.check_leak,
+    "validation data": data_checks.check_validation,
+    "weights": model_checks.check_weights,
+    "training mode and dropout": model_checks.check_modes,
     "batch norm and batch size": model_checks.check_batch_of_one,
+    "structure": model_checks.check_structure,
     "forward, loss and backward": model_checks.check_runs,
+    "examples by themselves": model_checks.check_examples,
     "gradients reach every parameter": model_checks.check_gradients,
     "dead ReLUs": model_checks.check_dead_relus,
     "scores for the loss": model_checks.check_scores,
-    "loss at the start": model_checks.check_first_loss,
-    "parameters of the optimizer": learning_checks.check_optimizer,
-    "zero_grad": learning_checks.check_zero_grad,
+    "loss at the start": model_checks.check_loss,
+    "frozen parameters": loop_checks.check_frozen,
+    "parameters of the optimizer": loop_checks.check_optimizer,
+    "training step": loop_checks.check_step,
 }
-LAST = {"learning rate": learning_checks.check_learning_rate}
+LAST = {"short training": recipe_checks.check_recipe}
 """Looked for only where nothing else is an error: with it repaired, another rate is right."""
+
+EXAMPLES = 256
+"""So many examples of a loader are looked at, and so many of a single pair are trained on."""
 
 
 def doctor(
@@ -54,15 +64,17 @@ def doctor(
     loss: Callable[[Any, Any], Tensor] = F.cross_entropy,
     optimizer: Optimizer | None = None,
     step: Callable[[Tensor, Tensor], Any] | None = None,
-    probe_steps: int = 10,
+    validate: Any = None,
+    probe_steps: int = 60,
 ) -> Report:
     """Look at a training before it starts, and say what is wrong: a report, true if nothing is.
 
-    batch: a pair (x, target) of tensors or arrays, or what yields such pairs (a DataLoader, a
-    list), of which the first is taken. loss: as for `training.fit`. optimizer: with it the
-    parameters it holds are compared with the model's, and its learning rate is tried for
-    `probe_steps` steps on this batch (0: not at all). step: your own training step, a function
-    of (x, target); it is run twice to see whether it forgets `zero_grad` or changes nothing.
+    batch: a DataLoader, or a list of pairs, of which the first batches are taken; or a single pair
+    (x, target) of tensors or arrays. loss: as for `training.fit`. optimizer: with it the parameters
+    it holds are compared with the model's, and the recipe is tried for `probe_steps` steps on these
+    batches (0: not at all), beside others. step: your own training step, a function of (x, target):
+    what it does, and in which order, is looked at, and it makes the steps of the trial. validate:
+    the validation data, like batch, which must not be trained on.
 
     Everything is tried on copies: the model, its gradients and modes, the optimizer, the batch
     and all generators are afterwards as they were, bit for bit. (What your own `forward` or `step`
@@ -82,32 +94,57 @@ def doctor(
         raise TypeError(f"doctor: the model must be a Module, got {type(model).__name__}")
     if step is not None and optimizer is None:
         raise ValueError("doctor: with step= give its optimizer= too, so that it can be put back")
-    x, target = _first_batch(batch)
-    case = Case(model, x, target, loss, optimizer, step, probe_steps)
-    report = Report(_described(case), checks=[*CHECKS, *LAST])
+    case = Case(
+        model,
+        _batches(batch),
+        loss,
+        optimizer,
+        step,
+        probe_steps,
+        None if _is_pair(batch) else batch,
+        [] if validate is None else _batches(validate),
+    )
+    report = Report(_described(case), checks=[*CHECKS, *LAST], notes=case.notes)
     for check in CHECKS.values():
         report.findings += check(case)
     report.findings.sort(key=lambda finding: finding.severity != ERROR)
     if case.trial.loss is not None:
-        report.notes.append(f"loss of this batch: {case.trial.loss:.4g}")
-    if not any(finding.severity == ERROR for finding in report):
+        report.notes.insert(0, f"loss of this batch: {case.trial.loss:.4g}")
+    if any(finding.severity == ERROR for finding in report):
+        report.notes.append("not tried yet: a short training, since the errors come before it")
+    else:
+        case.trial.calls[:-1] = []  # the results that they hold are large
         for check in LAST.values():
             report.findings += check(case)
-    elif optimizer is not None and probe_steps:
-        report.notes.append("not tried yet: the learning rate, since the errors come before it")
+    absent = {
+        "the optimizer and its learning rate": optimizer is None,
+        "the order of the batches": case.loader is None,
+        "the training step": step is None,
+        "validation data": validate is None,
+    }
+    report.notes.append(f"not given: {', '.join(name for name, gone in absent.items() if gone)}")
     return report
 
 
-def _first_batch(batch: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Copies of the inputs and targets; a loader does not notice that it was asked."""
-    if not _is_pair(batch):
-        if not hasattr(batch, "__iter__"):
-            raise TypeError(
-                f"doctor: the batch must be (x, target) or a DataLoader, got {type(batch).__name__}"
-            )
-        batch = next(iter(copy.copy(batch)), None)
-        if batch is None:
-            raise DataError("doctor: there is no batch to look at")
+def _batches(batch: Any) -> list[Batch]:
+    """Copies of the first batches; a loader does not notice that it was asked."""
+    if _is_pair(batch):
+        return [_arrays(batch)]
+    if not hasattr(batch, "__iter__"):
+        raise TypeError(
+            f"doctor: the batch must be (x, target) or a DataLoader, got {type(batch).__name__}"
+        )
+    found: list[Batch] = []
+    for given in itertools.islice(iter(copy.copy(batch)), 64):
+        found.append(_arrays(given))
+        if sum(len(x) for x, _ in found) >= EXAMPLES:
+            break
+    if not found:
+        raise DataError("doctor: there is no batch to look at")
+    return [pair for pair in found if pair[0].shape[1:] == found[0][0].shape[1:]]
+
+
+def _arrays(batch: Any) -> Batch:
     x, target = batch if _is_pair(batch) else (batch, None)
     x = np.array(x.array if isinstance(x, Tensor) else x)
     if x.ndim == 0 or len(x) == 0:
@@ -127,7 +164,7 @@ def _is_pair(batch: Any) -> bool:
 
 def _described(case: Case) -> str:
     count = sum(p.numel() for p in case.parameters.values())
-    shape = "x".join(map(str, case.x.shape))
+    shape = "x".join(map(str, case.batches[0][0].shape))
     text = f"{type(case.model).__name__} with {count:,} parameters, a batch of {shape}"
     if case.classes:
         text += f", {case.classes} classes"

@@ -109,13 +109,13 @@ class _Graph:
         for node in reversed(self.nodes):
             if node is tensor.node or node not in self.gradients:
                 continue
-            for pull, target, shape, dtype in node.edges or ():
+            for vjp, target, shape, dtype in node.edges or ():
                 if target in reaching:
-                    dx = np.asarray(pull(self.gradients[node]))
-                    dx = autograd.sum_to_shape(dx, shape, node.name, pull).astype(dtype)
+                    dx = np.asarray(vjp(self.gradients[node]))
+                    dx = autograd.sum_to_shape(dx, shape, node.name, vjp).astype(dtype)
                     before = self.gradients.get(target)
                     self.gradients[target] = dx if before is None else np.asarray(before + dx)
-                    self.uses.setdefault(target, []).append((node, Edge(node.name, pull, shape)))
+                    self.uses.setdefault(target, []).append((node, Edge(node.name, vjp, shape)))
         if tensor.node is not None:  # what was asked for is a result itself
             self.gradients[tensor] = self.gradients[tensor.node]
             self.uses[tensor] = self.uses[tensor.node]
@@ -163,7 +163,7 @@ class _Graph:
     def _note(self, target: Any, place: Index) -> str:
         """The numbers inside cross-entropy, which a single factor would hide."""
         for node, edge in self.uses[target]:
-            saved = [v for v in columns.saved_values(edge.pull) if isinstance(v, np.ndarray)]
+            saved = [v for v in columns.saved_values(edge.vjp) if isinstance(v, np.ndarray)]
             shares = [v for v in saved if v.shape == edge.shape and v.ndim == 2]
             labels = [v for v in saved if v.shape == edge.shape[:1] and v.dtype.kind == "i"]
             if node.name == "cross_entropy" and shares and labels:

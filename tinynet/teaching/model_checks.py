@@ -1,4 +1,4 @@
-"""What the doctor looks for in the model: how it is set, and what one pass over the batch shows."""
+"""What the doctor looks for in the model and its loss, and what one pass over a batch shows."""
 
 from __future__ import annotations
 
@@ -8,18 +8,26 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinynet import nn
-from tinynet.teaching.case import Case
+from tinynet.autograd import no_grad
+from tinynet.nn.parameter import Parameter
+from tinynet.nn.preserving import preserving
+from tinynet.teaching.case import BINARY, IGNORED, Call, Case
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
+from tinynet.tensor import Tensor
 
 MOSTLY_DEAD = 0.75
 """A share of dead units in one ReLU. At initialisation half is usual at most: in VGG, whose last
 units all see nearly the same, 0.47 was the highest of all models here (`tests.long.doctor`)."""
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
+"""Operations with weights, and the place of these among the arguments."""
+LINEAR = ("flatten", "reshape", "permute", "transpose", "dropout", "batch_norm", "pad", "add")
+"""Operations that leave a linear function linear."""
 
 
 def check_weights(case: Case) -> Iterator[Finding]:
-    """NaN or infinity among parameters and buffers."""
+    """NaN among parameters and buffers; weights that are all alike, so that units stay alike."""
     tensors = [*case.parameters.items(), *case.model.named_buffers()]
     bad = [
         name
@@ -34,29 +42,26 @@ def check_weights(case: Case) -> Iterator[Finding]:
             "build the model anew, or load a checkpoint from before it diverged; then train with "
             "a smaller learning rate",
         )
-
-
-def check_frozen(case: Case) -> Iterator[Finding]:
-    """Parameters that do not ask for a gradient."""
-    frozen = [name for name, p in case.parameters.items() if not p.requires_grad]
-    if frozen:
-        count = sum(case.parameters[name].numel() for name in frozen)
-        total = sum(p.numel() for p in case.parameters.values())
+    weights = [(name, p.array) for name, p in case.parameters.items() if p.ndim > 1]
+    hidden = [(name, w) for name, w in weights[:-1] if len(w) > 1 and np.ptp(w, axis=0).max() == 0]
+    zero = [name for name, w in hidden if not w.any()]
+    if zero or hidden:
         yield Finding(
-            "frozen-parameters",
-            WARNING if len(frozen) < len(case.parameters) else ERROR,
-            f"{len(frozen)} of {len(case.parameters)} parameters ({count:,} of {total:,} numbers) "
-            f"do not require a gradient and will stay as they are: {listed(frozen)}",
-            "if that is not on purpose: model.requires_grad_()",
-        )
+            "weights-all-zero" if zero else "weights-all-equal",
+            ERROR,
+            (f"every weight of {listed(zero)} is 0" if zero else "the units of "
+             f"{listed([name for name, _ in hidden])} all have the same weights")
+            + ": they compute the same, get the same gradient, and stay the same for ever",
+            "break the symmetry with random weights, which layers come with: "
+            "layer.reset_parameters(), or nn.init.kaiming_normal_(layer.weight)",
+        )  # fmt: skip
 
 
 def check_modes(case: Case) -> Iterator[Finding]:
-    """Dropout or batch norm in evaluation mode, and dropout that drops everything."""
-    layers = dict(case.model.named_modules())
+    """Dropout or batch norm in evaluation mode, dropout that drops too much or the scores."""
     asleep = [
         f"{name} ({type(layer).__name__})"
-        for name, layer in layers.items()
+        for name, layer in case.model.named_modules()
         if isinstance(layer, (nn.Dropout, *BATCH_NORMS)) and not layer.training
     ]
     if asleep:
@@ -67,33 +72,131 @@ def check_modes(case: Case) -> Iterator[Finding]:
             "uses its running statistics and does not learn them",
             "call model.train() before training (and model.eval() before measuring)",
         )
-    drops_all = [
-        name for name, layer in layers.items() if isinstance(layer, nn.Dropout) and layer.p == 1
-    ]
-    if drops_all:
+    dropped = [(call, float(call.setting("p", 1, 0.5))) for call in _calls(case, "dropout")]
+    strong = [f"{p:g} in {call.where()}" for call, p in dropped if p >= 0.9]
+    scores = case.trial.loss_call.args[0] if case.trial.loss_call else case.trial.output
+    last = next(case.trial.back(scores), None)
+    if strong:
         yield Finding(
-            "dropout-drops-all",
+            "dropout-too-strong",
             ERROR,
-            f"p is the probability to drop, and it is 1 in {listed(drops_all)}: nothing passes",
+            f"p is the probability to drop, and it is {listed(strong)}: next to nothing passes",
             "use p=0.5 or less",
+        )
+    elif last is not None and last.op == "dropout":
+        yield Finding(
+            "dropout-on-the-scores",
+            ERROR,
+            f"{last.where()} comes last: it sets the scores of random classes to 0, that of the "
+            "right one too",
+            "put dropout before the last linear layer, not behind it",
         )
 
 
 def check_batch_of_one(case: Case) -> Iterator[Finding]:
-    """Batch norm that sees one example."""
+    """Batch norm that sees one example, if only in the last batch of an epoch."""
     names = [
         name
         for name, layer in case.model.named_modules()
         if isinstance(layer, BATCH_NORMS) and layer.training
     ]
-    if names and len(case.x) == 1:
+    size, count = len(case.batches[0][0]), len(getattr(case.loader, "dataset", ()))
+    rest = size > 1 and count % size == 1 and not getattr(case.loader, "drop_last", False)
+    if names and (size == 1 or rest):
+        seen = "the batch has 1 example"
+        if rest:
+            seen = f"the last batch of an epoch has 1 example ({count} in batches of {size})"
         yield Finding(
             "batch-norm-with-batch-of-1",
             ERROR,
-            f"the batch has 1 example, and {listed(names)} normalises over the batch: the "
-            "statistics are those of that example alone",
+            f"{seen}, and {listed(names)} normalises over the batch: the statistics are those of "
+            "that example alone",
             "use batches of 16 or more, and drop_last=True where the last one would have 1; or "
             "nn.LayerNorm, which normalises each example by itself",
+        )
+
+
+def check_structure(case: Case) -> Iterator[Finding]:
+    """Linear layers with nothing between, a layer of one unit, layers that are not registered."""
+    own = {id(p) for p in case.parameters.values()}
+    foreign, idle, narrow = [], [], []
+    weighted = [call for call in case.trial.calls if call.op in WEIGHTED]
+    for call in case.trial.calls:
+        leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
+        foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
+    for call in weighted:
+        w = call.args[WEIGHTED[call.op]]
+        if call.op == "matmul" and not isinstance(w, Parameter):
+            continue
+        before = list(case.trial.back(call.args[0]))
+        source = next((c for c in before if c.op not in LINEAR), None)
+        if source in weighted and not _is_separable(call, source):
+            idle.append(f"{source.where()} and {call.where()}")
+        inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
+        if inputs == 1 and call.op != "conv2d" and any(c in weighted for c in before):
+            narrow.append(call.where())
+    if foreign:
+        yield Finding(
+            "parameters-not-registered",
+            ERROR,
+            f"{len(foreign)} weights are used that are not in model.parameters(): "
+            f"{listed(foreign, 3)}; the optimizer does not know them",
+            "make layers in __init__ and keep them as attributes, a list of them as "
+            "nn.ModuleList([...])",
+        )
+    if idle:
+        yield Finding(
+            "nothing-nonlinear-between",
+            WARNING,
+            f"nothing nonlinear stands between {listed(idle, 2)}: together they are one linear "
+            "layer, and learn no more than one",
+            "put an activation between them, such as nn.ReLU()",
+        )
+    if narrow:
+        yield Finding(
+            "layer-of-one-unit",
+            WARNING,
+            f"all that {listed(narrow, 2)} gets of an example is 1 number: the layer before it has "
+            "one unit, a bottleneck",
+            "give the layer before more units",
+        )
+
+
+def _is_separable(call: Call, source: Call) -> bool:
+    """Whether two convolutions are a usual pair: over the pixels, and over the channels."""
+    ones = [c for c in (call, source) if c.op == "conv2d" and c.args[1].shape[2:] == (1, 1)]
+    return bool(ones) and call.op == source.op == "conv2d"
+
+
+def check_examples(case: Case) -> Iterator[Finding]:
+    """In evaluation mode a model gives each example an answer of its own, the same every time."""
+    x, output = case.usable[0][0] if case.usable else case.x, case.trial.output
+    if case.trial.error is not None or output is None or len(output) != len(x) or len(x) < 2:
+        return
+    if any(_over_the_batch(case)) or any(check_structure(case)):
+        return  # that is the reason
+    other = x.copy()
+    other[0] = -x[0]
+    with preserving(case.model), no_grad(), np.errstate(all="ignore"):
+        case.model.eval()
+        first, again, changed = (case.model(Tensor(x)).array for x in (x, x, other))
+    if not np.allclose(first, again, equal_nan=True):
+        yield Finding(
+            "random-in-evaluation",
+            ERROR,
+            "in evaluation mode the same batch gets other outputs the second time, by up to "
+            f"{np.abs(first - again).max():.3g}: dropout or noise goes on after model.eval()",
+            "use nn.Dropout, which model.eval() turns off, or F.dropout(x, p, self.training)",
+        )
+    elif not np.allclose(first[1:], changed[1:], rtol=1e-3, atol=1e-4, equal_nan=True):
+        moved = int((np.abs(first - changed).reshape(len(x), -1).max(1)[1:] > 1e-4).sum())
+        yield Finding(
+            "examples-mixed",
+            ERROR,
+            f"when only example 0 changes, so do the outputs of {moved} of the {len(x) - 1} other "
+            "examples: something mixes the examples of a batch",
+            "look at every reshape, transpose, mean and softmax: axis 0, the batch, stays first, "
+            "as in x.reshape(len(x), -1)",
         )
 
 
@@ -117,7 +220,7 @@ def check_runs(case: Case) -> Iterator[Finding]:
             f"the loss has shape {trial.loss_shape}; a gradient needs a single number",
             "take the mean over the batch: loss.mean(), or reduction='mean'",
         )
-    elif not trial.loss_depends:
+    elif not trial.loss_depends and any(p.requires_grad for p in case.parameters.values()):
         yield Finding(
             "loss-depends-on-nothing",
             ERROR,
@@ -163,26 +266,34 @@ def check_gradients(case: Case) -> Iterator[Finding]:
 
 def check_dead_relus(case: Case) -> Iterator[Finding]:
     """ReLUs whose units give 0 for every example, and so pass no gradient."""
-    if case.x.std() == 0:
-        return  # nothing to be said about units that all see the same
-    dead = [r for r in case.trial.relus if r.units > 1 and r.dead > MOSTLY_DEAD * r.units]
-    if dead:
-        every = any(r.dead == r.units for r in dead)
-        places = listed([f"{r.dead} of {r.units} units in {r.layer or 'a relu'}" for r in dead])
+    if (case.x == case.x.flat[0]).all() or any(check_weights(case)):
+        return  # nothing to be said about units that all see the same, or are all the same
+    places, every = [], False
+    for call in _calls(case, "relu"):
+        y = call.output.array
+        units = y.shape[1] if y.ndim > 1 else 1
+        alive = int((y != 0).any(axis=(0, *range(2, y.ndim))).sum()) if units > 1 else 1
+        if units - alive > MOSTLY_DEAD * units:
+            places.append(f"{units - alive} of {units} units in {call.layer or 'a relu'}")
+            every |= alive == 0
+    if places:
         yield Finding(
             "dead-relu",
             ERROR if every else WARNING,
-            f"0 for all {len(case.x)} examples: {places}; through them no gradient passes",
+            f"0 for all {len(case.x)} examples: {listed(places)}; through them no gradient passes",
             "build the model anew (its biases or weights drove everything below 0), use a smaller "
             "learning rate, nn.init.kaiming_normal_, batch norm before the ReLU, or nn.LeakyReLU",
         )
         return
+    weights = [p.array for p in case.parameters.values() if p.ndim > 1]
+    if weights and not weights[-1].any():
+        return  # a usual start: the first step moves the last layer, and the others follow
     zero = [
         name
         for name, gradient in case.trial.gradients.items()
         if gradient is not None and gradient.size and not gradient.any()
     ]
-    if zero and not any(isinstance(m, nn.Dropout) and m.p == 1 for m in case.model.modules()):
+    if zero and not any(float(call.setting("p", 1, 0.5)) == 1 for call in _calls(case, "dropout")):
         yield Finding(
             "zero-gradient",
             WARNING,
@@ -192,17 +303,55 @@ def check_dead_relus(case: Case) -> Iterator[Finding]:
         )
 
 
+def _over_the_batch(case: Case) -> Iterator[Finding]:
+    """A softmax along the examples."""
+    for call in (*_calls(case, "softmax"), *_calls(case, "log_softmax")):
+        x, axis = call.args[0], call.setting("axis", 1, -1)
+        if x.ndim == 2 and axis in (0, -2) and len(x) > 1:
+            yield Finding(
+                "softmax-over-the-batch",
+                ERROR,
+                f"{call.where()} runs over axis 0, the examples of the batch: each column adds up "
+                f"to 1, and the scores of an example depend on the other {len(x) - 1}",
+                "take the axis of the classes: dim=1",
+            )
+
+
 def check_scores(case: Case) -> Iterator[Finding]:
-    """What goes into a class loss: cross_entropy takes raw scores, nll_loss log-probabilities."""
-    trial = case.trial
-    x = trial.loss_input
-    if x is None or x.ndim < 2 or not np.isfinite(x).all():
+    """What goes into the loss: cross_entropy takes raw scores, nll_loss log-probabilities."""
+    trial, call = case.trial, case.trial.loss_call
+    wrong = list(_over_the_batch(case))
+    if wrong:
+        yield from wrong
         return
-    layer = f" by {trial.before_loss_layer}" if trial.before_loss_layer else ""
+    if call is None or not isinstance(call.args[0], Tensor):
+        return
+    x, maker = call.args[0].array, next(trial.back(call.args[0]), None)
+    if (
+        x.ndim < 2
+        or not np.isfinite(x).all()
+        or call.op not in (*BINARY, "cross_entropy", "nll_loss")
+    ):
+        return
+    made = f", made by {maker.layer}" if maker is not None and maker.layer else ""
+    op = maker.op if maker is not None else ""
+    if call.op in BINARY:
+        if call.op == BINARY[1] and op in ("sigmoid", "softmax"):
+            yield Finding(
+                "probabilities-before-logits-loss",
+                ERROR,
+                f"binary_cross_entropy_with_logits gets probabilities from {op}{made} (from "
+                f"{x.min():.3g} to {x.max():.3g}); it applies the sigmoid itself, so that no "
+                "answer gets surer than 0.73",
+                f"leave the {op} out of the model, or use binary_cross_entropy",
+            )
+        return
+    if call.op not in ("cross_entropy", "nll_loss"):
+        return
     sums, logs = x.sum(axis=1), np.log(np.exp(np.minimum(x, 80)).sum(axis=1))
     distribution = x.min() >= 0 and np.allclose(sums, 1, atol=1e-4)
     normalised = x.max() <= 0 and np.allclose(logs, 0, atol=1e-4)
-    if trial.loss_op == "nll_loss":
+    if call.op == "nll_loss":
         if not normalised:
             yield Finding(
                 "nll-loss-of-scores",
@@ -211,11 +360,11 @@ def check_scores(case: Case) -> Iterator[Finding]:
                 f"{np.exp(logs.flat[0]):.3g} and not to 1",
                 "use cross_entropy, which takes the raw scores, or put log_softmax before it",
             )
-    elif distribution:
+    elif distribution and x.shape[1] > 1:
         yield Finding(
             "softmax-before-cross-entropy",
             ERROR,
-            f"cross_entropy gets probabilities, made{layer} (each row adds up to 1, from "
+            f"cross_entropy gets probabilities{made} (each row adds up to 1, from "
             f"{x.min():.3g} to {x.max():.3g}); it applies softmax itself, and twice flattens the "
             f"gradient: with {x.shape[1]} classes the loss cannot fall below "
             f"{math.log(1 + (x.shape[1] - 1) / math.e):.2f}",
@@ -226,25 +375,39 @@ def check_scores(case: Case) -> Iterator[Finding]:
         yield Finding(
             "log-softmax-before-cross-entropy",
             WARNING,
-            f"cross_entropy gets log-probabilities, made{layer}; it applies log_softmax itself, "
+            f"cross_entropy gets log-probabilities{made}; it applies log_softmax itself, "
             "so that it is computed twice",
             "leave log_softmax out, or use nll_loss in place of cross_entropy",
         )
-    elif trial.before_loss in ("relu", "sigmoid", "tanh"):
+    elif op in ("relu", "sigmoid", "tanh"):
         yield Finding(
             "activation-before-cross-entropy",
             WARNING,
-            f"the scores for cross_entropy come out of {trial.before_loss}{layer} and are limited "
-            f"by it (they run from {x.min():.3g} to {x.max():.3g})",
+            f"the scores for cross_entropy come out of {op}{made} and are limited by it (they run "
+            f"from {x.min():.3g} to {x.max():.3g})",
             "end the model with its last linear layer; softmax is part of cross_entropy",
         )
 
 
-def check_first_loss(case: Case) -> Iterator[Finding]:
-    """A loss far above that of guessing, which is log(classes)."""
-    trial, C = case.trial, case.classes
+def check_loss(case: Case) -> Iterator[Finding]:
+    """A loss at the start that is too high, below 0, or of shapes that do not fit."""
+    trial, C, call = case.trial, case.classes, case.trial.loss_call
     if trial.loss is None:
         return
+    N = len(case.usable[0][0])
+    crossed = [
+        c for c in trial.calls
+        if c.output.shape == (N, N) and N > 1
+        and {tuple(np.shape(getattr(x, "array", x))) for x in c.args[:2]} == {(N, 1), (N,)}
+    ]  # fmt: skip
+    if crossed:
+        yield Finding(
+            "targets-broadcast",
+            ERROR,
+            f"{crossed[0].where()} takes shapes ({N}, 1) and ({N},), which broadcasting makes "
+            f"({N}, {N}): every output is held against every target",
+            "make the shapes the same: target.unsqueeze(1), or output.squeeze(1)",
+        )
     if not math.isfinite(trial.loss):
         if case.sound:
             yield Finding(
@@ -254,16 +417,54 @@ def check_first_loss(case: Case) -> Iterator[Finding]:
                 "run it inside `with tinynet.detect_anomaly():`, which names the operation",
             )
         return
-    if trial.loss_op != "cross_entropy" or C is None or C < 2:
+    logs = any(c.op in ("log", "log_softmax") for c in trial.calls) and case.classes
+    last = trial.calls[-1].op if trial.calls else ""
+    if trial.loss < 0 and ((call is not None and call.op != "nll_loss") or last == "neg" or logs):
+        if not any(check_scores(case)):
+            yield Finding(
+                "loss-with-the-wrong-sign",
+                ERROR,
+                f"the loss is {trial.loss:.4g}, below 0: to make it small is to make the errors "
+                "large",
+                "turn the sign: the loss must be 0 for right answers and positive for wrong ones",
+            )
         return
-    guessing = math.log(C)
-    if trial.loss > guessing + max(guessing, 1.5):
+    yield from _left_out(case)
+    guessing = math.log(C) if C is not None and C > 1 else 0.0
+    if call is None or call.op != "cross_entropy" or not guessing:
+        return
+    if not call.is_sum and trial.loss > guessing + max(guessing, 1.5) and trial.output is not None:
+        y = trial.output.array
         yield Finding(
             "first-loss-too-high",
             WARNING,
             f"the loss is {trial.loss:.3g}; who guesses among {C} classes has log({C}) = "
             f"{guessing:.3g}. So the model starts out sure of wrong answers: its scores run from "
-            f"{case.trial.output.min():.3g} to {case.trial.output.max():.3g}",  # type: ignore[union-attr]
-            "scale the inputs to standard deviation 1, and make the weights of the last layer "
-            "smaller (layers as they come start right)",
+            f"{y.min():.3g} to {y.max():.3g}",
+            "scale the inputs to standard deviation 1, and make the initial weights smaller, "
+            "those of the last layer above all (layers as they come start right)",
         )
+
+
+def _left_out(case: Case) -> Iterator[Finding]:
+    """Classes that the loss does not count, by their weight or as the label to ignore."""
+    call, labels = case.trial.loss_call, case.labels
+    if call is None or call.op not in ("cross_entropy", "nll_loss") or labels is None:
+        return
+    ignored, weight = call.setting("ignore_index", 3, IGNORED), call.setting("class_weight", 2)
+    weights = np.ones(1) if weight is None else np.asarray(getattr(weight, "array", weight))
+    free = np.flatnonzero(weights == 0)
+    for why, classes in ((f"ignore_index={ignored}", [ignored]), ("a weight of 0", free)):
+        count = int(np.isin(labels, classes).sum())
+        if count and case.target is not None and case.target.ndim == 1:
+            yield Finding(
+                "class-left-out",
+                ERROR,
+                f"by {why} the loss leaves out {count} of {labels.size} examples, all of class "
+                f"{listed([str(c) for c in classes])}: the model never learns it",
+                f"ignore a label that is no class, such as {IGNORED}, and give each class a weight",
+            )
+
+
+def _calls(case: Case, op: str) -> list[Call]:
+    return [call for call in case.trial.calls if call.op == op]

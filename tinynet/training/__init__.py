@@ -2,22 +2,24 @@
 
     history = fit(model, train, epochs=5, validate=test, lr=0.05, seed=0)
 
-What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `arguments` (what it
-was given: checked, and told in a few words), `callbacks` (early stopping, best model, your own),
-`metrics`, `history`, `progress`, `setup` (optimizers and schedules by name), `recipes` (defaults
-for known data), `checkpoint` (models and runs in files), `state` (all that a run depends on),
-`folder` (what is kept of a run), `verify` (a run once more, compared), `signals` (Ctrl-C),
-`archive`, `tree`, `safetensors` and `files` (how it is written).
+What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `batches` (what they
+are given of data), `arguments` (the others: checked, and told in a few words), `run` (where a
+training stands, callbacks of your own), `callbacks` (early stopping, best model), `metrics`,
+`history`, `progress`, `setup` (optimizers and schedules by name), `recipes` (defaults for known
+data), `checkpoint` (models and runs in files), `state` (all that a run depends on), `folder` (what
+is kept of a run), `verify` (a run once more, compared), `signals` (Ctrl-C), `divergence` and
+`memory` (what can go wrong), `safetensors`, `tree`, `foreign` and `files` (how it is written).
 """
 
 from __future__ import annotations
 
 from tinynet.nn.modes import evaluating
-from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run, SaveEvery
+from tinynet.training.callbacks import BestModel, EarlyStopping, SaveEvery
 from tinynet.training.checkpoint import Checkpoint, load, save, weights_sha256
+from tinynet.training.divergence import DivergenceError
 from tinynet.training.fit import fit
 from tinynet.training.history import History
-from tinynet.training.loop import DivergenceError, evaluate, predict, train_epoch
+from tinynet.training.loop import evaluate, predict, train_epoch
 from tinynet.training.metrics import (
     Means,
     accuracy,
@@ -26,6 +28,7 @@ from tinynet.training.metrics import (
     top_k_accuracy,
 )
 from tinynet.training.recipes import AUGMENTATIONS, Recipe, make_augment, recipe_for, usual_shape
+from tinynet.training.run import Callback, Run
 from tinynet.training.setup import (
     OPTIMIZERS,
     SCHEDULES,

@@ -15,16 +15,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet.data import ArrayDataset, Subset
+from tinynet.data import ArrayDataset
 from tinynet.data.transforms import check_transform
 from tinynet.errors import check_function, integer
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.callbacks import Callback, EarlyStopping
+from tinynet.training.batches import is_dataset, not_a_pair, source
+from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
-from tinynet.training.loop import is_dataset, not_a_pair
 from tinynet.training.metrics import check_metrics
+from tinynet.training.run import Callback
 
 Check: TypeAlias = Callable[[str, Any], object]
 HASHED = 1 << 24  # bytes of each array that are looked at, evenly spaced, to know it again
@@ -106,15 +107,6 @@ def check_arguments(given: Mapping[str, Any]) -> None:
     for name, check in MUST_BE.items():
         if given[name] is not None or name in NEVER_NONE:
             check(name, given[name])
-
-
-def source(data: Any) -> tuple[Any, np.ndarray]:
-    """The data set under a loader and subsets of it, and which of its examples are taken."""
-    data = data if is_dataset(data) else getattr(data, "dataset", data)
-    rows = np.arange(len(data) if is_dataset(data) else 1)
-    while isinstance(data, Subset):
-        data, rows = data.dataset, data.indices[rows]
-    return data, rows
 
 
 # ----- a run in words -------------------------------------------------------------------------

@@ -1,129 +1,21 @@
-"""Callbacks: what else happens while `fit` trains, one small class for each thing.
-
-A callback sees the `Run`, which is all there is to know about the training under way. It may read
-everything and may set `run.stop` to end the training after the epoch.
-
-    class PrintWeights(Callback):
-        def on_epoch_end(self, run, record):
-            print(record["loss"], run.model.state_dict()["0.weight"].std())
-
-    fit(model, train, epochs=5, callbacks=[PrintWeights()])
-"""
+"""What `fit` can do beside training: stop early, keep the best model, save every few epochs."""
 
 from __future__ import annotations
 
 import math
 import os
-import time
 import warnings
-from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinynet.errors import CheckpointError, integer
-from tinynet.nn import Module
-from tinynet.optim import Optimizer
 from tinynet.optim.checks import at_least_zero
-from tinynet.training.checkpoint import save
-from tinynet.training.history import History, Record, better_is, format_value, monitored
-from tinynet.training.loop import (
-    Batches,
-    EpochSoFar,
-    Loss,
-    SizedBatches,
-    check_weights,
-    naming_divergence,
-)
-from tinynet.training.metrics import Metrics
-from tinynet.training.setup import Schedule
-from tinynet.training.state import capture
-
-
-@dataclass
-class Run:
-    """Where a training stands.
-
-    epoch: the number of the epoch under way, from 1. step: the optimizer steps done so far, over
-    all epochs. so_far: where the epoch under way stands; without steps between two epochs. losses:
-    the loss of every step. about: what a checkpoint should know besides the weights (class names,
-    normalisation, ...). arguments: what `fit` was given, in words. stop: set it to a reason, and
-    training ends after this epoch. saved: the checkpoint that was written last. resumed: whether it
-    went on from a checkpoint. notes: lines for the user to read before the first epoch.
-    """
-
-    model: Module
-    optimizer: Optimizer
-    schedule: Schedule
-    train: SizedBatches
-    validate: Batches | None
-    loss: Loss
-    metrics: Metrics
-    epochs: int
-    clip_grad_norm: float | None = None
-    seed: int | None = None
-    about: dict[str, Any] = field(default_factory=dict)
-    arguments: dict[str, str] = field(default_factory=dict)
-    callbacks: list[Callback] = field(default_factory=list)
-    history: History = field(default_factory=History)
-    losses: array[float] = field(default_factory=lambda: array("d"))
-    so_far: EpochSoFar = field(default_factory=EpochSoFar)
-    epoch: int = 0
-    step: int = 0
-    stop: str = ""
-    saved: Path | None = None
-    resumed: bool = False
-    notes: list[str] = field(default_factory=list)
-    _start: float = field(default_factory=time.perf_counter)
-
-    def finished(self) -> bool:
-        """Whether nothing is left to be done."""
-        return not self.so_far.steps and (self.epoch >= self.epochs or bool(self.stop))
-
-    def start_clock(self, seconds: float = 0.0) -> None:
-        """Begin to count the seconds of an epoch, of which some may have passed before."""
-        self._start = time.perf_counter() - seconds
-
-    def seconds(self) -> float:
-        """How long the epoch under way has taken; without the time that a run lay interrupted."""
-        return time.perf_counter() - self._start
-
-
-class Callback:
-    """Base class: derive from it and write the methods you need.
-
-    One that remembers something from step to step also writes `state_dict` and
-    `load_state_dict`, so that an interrupted run goes on as if it had not been; in a list of
-    callbacks it stands before those that write checkpoints.
-    """
-
-    def on_train_begin(self, run: Run) -> None:
-        """Before the first epoch, and before a saved state is put back."""
-
-    def on_resume(self, run: Run) -> None:
-        """After the state of a checkpoint was put back, if there is one."""
-
-    def on_epoch_begin(self, run: Run) -> None:
-        """Before the first batch of an epoch, or of its rest; `run.epoch` is its number."""
-
-    def on_step_end(self, run: Run, means: Record) -> None:
-        """After each optimizer step; `means` are those of the epoch so far."""
-
-    def on_epoch_end(self, run: Run, record: Record) -> None:
-        """After training and validation of an epoch; `record` is in the history already."""
-
-    def on_train_end(self, run: Run) -> None:
-        """At the end, also when training ends with an error."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """What is to be remembered over an interruption: numbers, texts, arrays, lists, dicts."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` gave."""
+from tinynet.training.history import Record, better_is, format_value, monitored
+from tinynet.training.run import Callback, Run
+from tinynet.training.state import save_run
 
 
 class _Best(Callback):
@@ -256,20 +148,3 @@ class SaveEvery(Callback):
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if run.epoch % self.epochs == 0 or run.epoch == run.epochs or run.stop:
             save_run(self.path, run)
-
-
-def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = None) -> None:
-    """Write the checkpoint of a run as it stands, with all that it needs to go on.
-
-    chosen_by: the quantity by which this is the best epoch.
-
-    Raises DivergenceError, and writes nothing, if a weight is not finite.
-    """
-    with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
-        check_weights(run.model)
-    try:
-        save(path, run.model, run=capture(run), chosen_by=chosen_by, **run.about)
-    except OSError as error:
-        kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
-        raise type(error)(error.errno, f"{error.strerror}{kept}") from error
-    run.saved = Path(path)

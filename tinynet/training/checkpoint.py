@@ -1,12 +1,15 @@
-"""Checkpoints: a model, and the run that trains it, in one file that cannot run code.
+"""Checkpoints: what is saved, and the run that trains it, in one file that cannot run code.
 
-    tinynet.save("model.npz", model)
-    model = tinynet.load("model.npz", model)
+    tinynet.save(model, "model.safetensors")
+    tinynet.load("model.safetensors", model)
 
-The file is an archive (see `archive`) of the model's parameters and buffers, `model/...`, and
-where a run wrote it also of the run's state, `run/...` (see `state`). Its manifest has the
-model's name and arguments, and what is needed to use it on an image: class names, normalisation,
-image shape. A name that ends in .safetensors makes a file of that format, see `safetensors`.
+    tinynet.save({"net": model.state_dict(), "epoch": 3}, "more.safetensors")
+    state = tinynet.load("more.safetensors")
+
+The file is a safetensors file (see `safetensors`), whatever its name. Of a model it holds the
+parameters and buffers under PyTorch's names, so that any tool that loads weights takes it; where a
+run wrote it also the run's state (see `state`), under `run/...`. Its metadata have the model's name
+and arguments, and what is needed to use it on an image: class names, normalisation, image shape.
 
 Whatever is read is checked as a whole before a model is touched.
 """
@@ -19,22 +22,21 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 
 from tinynet import models
+from tinynet.autograd import wrap
 from tinynet.data import Compose, Normalize, ToFloat
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
 from tinynet.nn.parameter import at_most
-from tinynet.nn.states import LoadResult
 from tinynet.training import safetensors
-from tinynet.training.archive import MANIFEST, existing, read_archive, write_archive
-from tinynet.training.foreign import is_zip
+from tinynet.training.environment import versions
 from tinynet.training.tree import pack, unpack
 
-MODEL = "model/"
+KNOWN = ("name", "arguments", "classes", "mean", "std", "input_shape", "settings", "chosen_by")
 SLACK = 1 << 20  # numbers by which a model may outgrow its file, so that it is said what misfits
 LARGEST_IMAGE = 1 << 26  # numbers, such as 4,700 x 4,700 pixels in colour
 
@@ -48,8 +50,7 @@ class Checkpoint:
     images, as floats from 0 to 1, were normalised with, per channel. input_shape: (C, H, W).
     settings: what `tinynet train` was asked to do. chosen_by: the quantity, such as
     validation_accuracy, by which this was the best epoch; None for any other. run: the state of
-    the run, see `state`; None
-    for a model alone. path: the file.
+    the run, see `state`; None for a model alone. path: the file.
     """
 
     weights: dict[str, np.ndarray]
@@ -109,8 +110,8 @@ def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
 
 
 def save(
+    obj: Any,
     path: str | os.PathLike[str],
-    model: Module,
     *,
     name: str | None = None,
     arguments: Mapping[str, Any] | None = None,
@@ -122,131 +123,141 @@ def save(
     chosen_by: str | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the model's weights, and what is known about it, to `path`; atomically.
+    """Write `obj` to `path` as a safetensors file, atomically.
 
-    name, arguments: what `tinynet.models.build` makes the model again from; without them `load`
-    needs to be given the model. The rest is as in `Checkpoint`; a .safetensors file has no run.
+    obj: a model, of which the weights are written; a state_dict; or anything of tensors, arrays,
+    numbers, texts, True, False and None in dicts, lists and tuples, however nested.
+
+    The rest is what is known of a model. name, arguments: what `tinynet.models.build` makes it
+    again from, so that `load` gives a model and not its state_dict; all others as in `Checkpoint`.
+
     Raises OSError where the file cannot be written; what was there before is then untouched.
+    TypeError for an object of another kind, which nothing pickles.
 
-        tinynet.save("digits.npz", model, name="digits_cnn", arguments={"num_classes": 10})
+        tinynet.save(model, "digits.safetensors", name="digits_cnn", arguments={"num_classes": 10})
     """
-    if isinstance(path, Module):
-        raise TypeError("save: the path comes first: tinynet.save(path, model)")
-    weights = model.state_dict()
-    about = {
-        "model": {"name": name, "arguments": dict(arguments or {}), "class": type(model).__name__},
-        "classes": None if classes is None else [str(c) for c in classes],
-        "normalization": None if mean is None or std is None else _normalization(mean, std),
-        "input_shape": None if input_shape is None else [int(n) for n in input_shape],
-        "settings": settings,
-        "chosen_by": chosen_by,
-    }
-    if safetensors.is_safetensors(path):
-        safetensors.write(path, weights, about)
-        return
-    members = {MODEL + key: value for key, value in weights.items()}
-    packed: dict[str, np.ndarray] = {}
-    about["run"] = pack(run, "run", packed)
-    write_archive(path, {**members, **packed}, about)
-
-
-@overload
-def load(
-    path: str | os.PathLike[str], model: Module | None = None, strict: Literal[True] = True
-) -> Module: ...
-
-
-@overload
-def load(path: str | os.PathLike[str], model: Module, strict: Literal[False]) -> LoadResult: ...
+    if not isinstance(path, (str, os.PathLike)):
+        order = isinstance(obj, (str, os.PathLike))
+        cure = "the path comes second: tinynet.save(obj, path)" if order else "give a path"
+        raise TypeError(f"save: {cure}; got {type(path).__name__} for it")
+    known = dict(
+        zip(KNOWN, (name, arguments, classes, mean, std, input_shape, settings, chosen_by))
+    )
+    arrays: dict[str, np.ndarray] = {}
+    about: dict[str, Any] = {"versions": versions()}
+    if isinstance(obj, Module):
+        arrays |= obj.state_dict()
+        about |= {key: _known(key, value) for key, value in known.items()}
+        about |= {"class": type(obj).__name__, "run": pack(run, "run", arrays)}
+    elif any(value is not None for value in (run, *known.values())):
+        raise TypeError(f"save: name=, classes= and so on are for a model, not a {type(obj)!r}")
+    else:
+        about["object"] = pack(obj, "", arrays)
+    safetensors.write(path, arrays, about)
 
 
 def load(
-    path: str | os.PathLike[str], model: Module | None = None, strict: bool = True
-) -> Module | LoadResult:
-    """The model in a checkpoint, built anew, or `model` with the weights of the checkpoint.
+    path: str | os.PathLike[str],
+    model: Module | None = None,
+    strict: bool = True,
+    *,
+    map_location: Any = None,
+    weights_only: bool = True,
+) -> Any:
+    """What `save` wrote to `path`, or `model` with the weights that are there.
 
+    Without `model`: the model that was saved, built anew, if its name tells how; of another model,
+    and of a file of another program, the state_dict, as tensors; else the object, as it was saved.
     With strict=False what fits into `model` is loaded, and the list of the rest is returned:
     missing_keys, unexpected_keys, and mismatched with the reasons.
+
+    map_location, weights_only: as PyTorch has them, and without effect: tensors lie in the main
+    memory, and nothing that could run code is read.
 
     Raises CheckpointError, before `model` is touched, for a file that is no checkpoint (with the
     way from there, for those that other frameworks write), is damaged, or does not fit. A model
     that is built is no larger than the file.
 
-        model = tinynet.load("digits.npz")
+        model = tinynet.load("digits.safetensors")
     """
-    if isinstance(path, Module):
-        raise TypeError("load: the path comes first: tinynet.load(path, model)")
-    checkpoint = read(path)
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"load: the path comes first: tinynet.load(path); got {type(path)!r}")
+    if model is not None and not isinstance(model, Module):
+        raise TypeError(f"load: the model to load into must be a Module, got {model!r:.60}")
     if model is None:
         if not strict:
             raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
-        return checkpoint.build()
-    result = model.load_state_dict(checkpoint.weights, strict)
+        arrays, about = safetensors.read(path)
+        if "object" in about:
+            return _object(path, about, arrays)
+        checkpoint = _checkpoint(path, arrays, about)
+        if checkpoint.name is not None:
+            return checkpoint.build()
+        return {name: wrap(array) for name, array in checkpoint.weights.items()}
+    result = model.load_state_dict(read(path).weights, strict)
     return model if strict else result
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Everything in a checkpoint, checked. Raises CheckpointError that names what is wrong."""
-    if safetensors.is_safetensors(path) and not is_zip(existing(path)):
-        weights, about = safetensors.read(path)
-        return _checkpoint(path, weights, about, {}) if about else Checkpoint(weights)
-    members, about = read_archive(path)
-    weights = {k.removeprefix(MODEL): v for k, v in members.items() if k.startswith(MODEL)}
-    return _checkpoint(path, weights, about, members)
+    arrays, about = safetensors.read(path)
+    if "object" not in about:
+        return _checkpoint(path, arrays, about)
+    weights = _object(path, about, arrays)
+    if not isinstance(weights, dict):
+        raise CheckpointError(f"{path}: holds a {type(weights).__name__}, and no weights")
+    return Checkpoint(weights, path=Path(path))
+
+
+def _object(
+    path: str | os.PathLike[str], about: Mapping[str, Any], arrays: dict[str, np.ndarray]
+) -> Any:
+    try:
+        content = unpack(about["object"], arrays)
+    except (CheckpointError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if arrays:
+        raise CheckpointError(f"{path}: {next(iter(arrays)):.80} belongs to nothing in it")
+    return content
 
 
 def _checkpoint(
-    path: str | os.PathLike[str],
-    weights: dict[str, np.ndarray],
-    about: Mapping[str, Any],
-    members: Mapping[str, np.ndarray],
+    path: str | os.PathLike[str], arrays: dict[str, np.ndarray], about: Mapping[str, Any]
 ) -> Checkpoint:
+    """The checkpoint of a model; its weights are the arrays that the run does not have."""
+    if not about:  # of another program
+        return Checkpoint(arrays, path=Path(path))
     try:
-        model, normal = about["model"], about["normalization"]
+        run = unpack(about["run"], arrays)
+        if run is not None and not isinstance(run, dict):
+            raise TypeError(f"the run is {run!r:.40}")
         return Checkpoint(
-            weights,
-            name=_optional(str, model["name"]),
-            arguments=dict(model["arguments"]),
-            classes=_sequence(str, about["classes"]),
-            mean=_sequence(float, normal["mean"]) if normal else None,
-            std=_sequence(float, normal["std"]) if normal else None,
-            input_shape=_image_shape(about["input_shape"]),
-            settings=_optional(dict, about["settings"]),
-            chosen_by=_optional(str, about["chosen_by"]),
-            versions={str(k): str(v) for k, v in about.get("versions", {}).items()},
-            run=_optional(dict, unpack(about.get("run"), members)),
+            arrays,
+            **{key: _known(key, about[key]) for key in KNOWN},
+            versions={str(k): str(v) for k, v in about["versions"].items()},
+            run=run,
             path=Path(path),
         )
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {MANIFEST}: {error}") from error
+        raise CheckpointError(f"{path}: the run in it {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {MANIFEST}: not as tinynet writes it: {error!r}") from error
+        raise CheckpointError(
+            f"{path}: its metadata are not as tinynet writes them: {error!r}"
+        ) from error
 
 
-def is_checkpoint(path: str | os.PathLike[str]) -> bool:
-    """Whether the name of a file is that of a checkpoint."""
-    return Path(path).suffix == ".npz" or safetensors.is_safetensors(path)
-
-
-def _normalization(mean: Sequence[float], std: Sequence[float]) -> dict[str, list[float]]:
-    return {"mean": [float(m) for m in mean], "std": [float(s) for s in std]}
-
-
-def _optional(kind: type, value: Any) -> Any:
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{value!r} should be {kind.__name__}")
+def _known(key: str, value: Any) -> Any:
+    """What is known of a model, as it is kept; in files a tuple is a list."""
+    if value is None:
+        return None
+    if key in ("classes", "mean", "std", "input_shape"):
+        kind: Any = {"classes": str, "input_shape": int}.get(key, float)
+        value = tuple(kind(item) for item in value)
+    elif not isinstance(value, Mapping if key in ("arguments", "settings") else str):
+        raise TypeError(f"{key} is {value!r:.60}")
+    if key == "input_shape" and value and (min(value) < 1 or math.prod(value) > LARGEST_IMAGE):
+        raise ValueError(f"no image has the shape {value!r:.80}")
     return value
-
-
-def _sequence(kind: type, values: Any) -> Any:
-    return None if values is None else tuple(kind(value) for value in values)
-
-
-def _image_shape(sizes: Any) -> Any:
-    shape = _sequence(int, sizes)
-    if shape and (min(shape) < 1 or math.prod(shape) > LARGEST_IMAGE):
-        raise ValueError(f"no image has the shape {shape!r:.80}")
-    return shape
 
 
 def _tuples(value: Any) -> Any:

@@ -19,7 +19,16 @@ import numpy as np
 
 from tinynet import kernels
 from tinynet.kernels.threads import get_num_threads
-from tinynet.training.archive import versions
+from tinynet.version import __version__
+
+
+def versions() -> dict[str, str]:
+    """The versions that write a file."""
+    return {
+        "tinynet": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def environment() -> dict[str, str]:

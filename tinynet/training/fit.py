@@ -8,50 +8,39 @@ Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinynet import anomaly
-from tinynet.data import ArrayDataset, Compose, DataLoader, Normalize
-from tinynet.errors import DataError
 from tinynet.nn import Module
 from tinynet.nn import functional as F
-from tinynet.nn.checks import badly_scaled
 from tinynet.nn.modes import asleep, follow, train_the_awake
 from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
-from tinynet.training.arguments import check_arguments, description, source
-from tinynet.training.callbacks import BestModel, Callback, EarlyStopping, Run
+from tinynet.training.arguments import check_arguments, description
+from tinynet.training.batches import (
+    Images,
+    about_data,
+    length,
+    looked_at,
+    rest,
+    training_batches,
+    validation_batches,
+)
+from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, read
-from tinynet.training.files import remove_stale
+from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, clear, locked
 from tinynet.training.history import History, Record
-from tinynet.training.loop import (
-    DEFAULT_METRICS,
-    DivergenceError,
-    EpochSoFar,
-    Loss,
-    as_batches,
-    check_weights,
-    evaluate,
-    is_dataset,
-    naming_divergence,
-    parameters_of,
-    train_epoch,
-)
-from tinynet.training.metrics import VALIDATION, Metrics
+from tinynet.training.loop import EpochSoFar, Loss, evaluate, parameters_of, train_epoch
+from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, Metrics
 from tinynet.training.progress import progress_callback
+from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
 from tinynet.training.state import restore
-
-Images = Callable[..., np.ndarray]
-"""A function of a batch of images (N, C, H, W), such as those of `tinynet.data`."""
 
 
 def fit(
@@ -112,12 +101,12 @@ def fit(
     and gradient, which takes a little longer, so that a DivergenceError comes at the very
     operation that went bad and names it; see `tinynet.detect_anomaly`.
 
-    out: a folder that keeps the run: last.npz after every epoch, and after every `save_every`
-    steps; best.npz; and with keep_every=k epoch-0010.npz and so on after every k-th epoch. Ctrl-C
-    or SIGTERM then saves before it stops. resume: go on from last.npz in `out` if it is there
-    (or from the checkpoint given, which then is the last), with the same arguments as before (else
-    CheckpointError names the one that differs): weights and history come out as if the run had
-    never stopped, bit for bit.
+    out: a folder that keeps the run: last.safetensors after every epoch, and after every
+    `save_every` steps; best.safetensors; and with keep_every=k epoch-0010.safetensors and so on
+    after every k-th epoch. Ctrl-C or SIGTERM then saves before it stops. resume: go on from the
+    last in `out` if it is there (or from the checkpoint given, which then is the last), with the
+    same arguments as before (else CheckpointError names the one that differs): weights and history
+    come out as if the run had never stopped, bit for bit.
 
     The model is left in evaluation mode, without gradients. Raises DivergenceError if the loss or
     a weight becomes NaN or infinite; files written for earlier epochs are whole and stay. Raises
@@ -129,7 +118,7 @@ def fit(
     epochs, seed = int(epochs), None if seed is None else int(seed)
     if seed is not None:
         manual_seed(seed)
-    batches = _training_batches(train, batch_size, transform, augment, seed)
+    batches = training_batches(train, batch_size, transform, augment, seed)
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
     elif lr is not None or weight_decay:
@@ -140,9 +129,9 @@ def fit(
     run = Run(
         model,
         optimizer,
-        make_schedule(schedule, optimizer, epochs * _length(batches), epochs, step, monitor),
+        make_schedule(schedule, optimizer, epochs * length(batches), epochs, step, monitor),
         batches,
-        _validation_batches(validate, train, transform, augment),
+        validation_batches(validate, train, transform, augment),
         loss,
         metrics,
         epochs,
@@ -228,7 +217,6 @@ def _prepare(
         return None
     last = Path(out) / LAST
     if resume and last.exists():
-        remove_stale(out)
         return read(last)
     clear(out)
     return None
@@ -280,7 +268,7 @@ def _one_epoch(run: Run) -> Record:
         callback.on_epoch_begin(run)
     trained = train_epoch(
         run.model,
-        _rest(run.train, run.so_far.steps) if run.step else _looked_at(run.train),
+        rest(run.train, run.so_far.steps) if run.step else looked_at(run.train),
         run.optimizer,
         run.loss,
         metrics=run.metrics,
@@ -301,123 +289,3 @@ def _one_epoch(run: Run) -> Record:
     run.history.append(record)
     run.so_far = EpochSoFar()
     return record
-
-
-def _rest(batches: Any, done: int) -> Any:
-    """The batches of an epoch of which `done` were seen; a loader that was told knows itself."""
-    if hasattr(batches, "load_state_dict"):
-        return batches
-    return itertools.islice(batches, done, None)
-
-
-def _training_batches(
-    train: Any,
-    batch_size: int | None,
-    transform: Images | None,
-    augment: Images | None,
-    seed: int | None,
-) -> Any:
-    if not is_dataset(train):
-        if batch_size is not None or augment is not None:
-            raise ValueError(
-                "fit: batch_size and augment are for a dataset; train is a "
-                f"{type(train).__name__}, with batches made already"
-            )
-        batches = as_batches(train, 1)
-        if _length(batches) == 0:
-            size = getattr(batches, "batch_size", "any size")
-            raise DataError(f"fit: the training data gives no batch of {size}")
-        return batches
-    if len(train) == 0:
-        raise DataError("fit: the training data is empty")
-    steps = [step for step in (augment, transform) if step is not None]
-    return DataLoader(
-        train,
-        64 if batch_size is None else batch_size,
-        shuffle=True,
-        seed=seed,
-        transform=Compose(steps) if steps else None,
-    )
-
-
-def _looked_at(batches: Any) -> Iterator[Any]:
-    """The same batches, with a warning if the first has inputs that nets hardly learn from."""
-    for i, batch in enumerate(batches):
-        x = getattr(batch[0], "array", None) if isinstance(batch, (tuple, list)) else None
-        if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and badly_scaled(x):
-            warnings.warn(
-                f"fit: the inputs of the first batch run from {x.min():.4g} to {x.max():.4g} "
-                f"(standard deviation {x.std(dtype=np.float64):.3g}), and layers are initialised "
-                "for inputs of about unit scale: divide bytes by 255, or pass "
-                "transform=data.standardize(train)",
-                stacklevel=2,
-            )
-        yield batch
-
-
-def _validation_batches(
-    validate: Any, train: Any, transform: Images | None, augment: Images | None
-) -> Any:
-    if validate is None:
-        return None
-    if _overlap(train, validate):
-        warnings.warn(
-            "fit: validation is on training data, and says nothing of examples not seen; hold "
-            "some out: data.random_split(train, [0.9, 0.1])",
-            stacklevel=3,
-        )
-    if not is_dataset(validate):
-        return as_batches(validate, 1)
-    done = ""
-    if not is_dataset(train) and getattr(train, "transform", None) is not None:
-        done = "transformed by their DataLoader"
-    elif find_normalize(augment) is not None:
-        done = "normalised by augment="
-    if done and transform is None:
-        raise ValueError(
-            f"fit: the training images are {done}, those of validate= would not be. "
-            "Pass transform=, or make validate a DataLoader too."
-        )
-    return as_batches(validate, 256, transform)
-
-
-def _overlap(train: Any, validate: Any) -> bool:
-    """Whether examples are certain to be in both, as far as the data sets show it."""
-    (one, rows), (other, others) = source(train), source(validate)
-    if one is other:
-        return np.intersect1d(rows, others).size > 0
-    if isinstance(one, ArrayDataset) and isinstance(other, ArrayDataset):
-        return np.array_equal(one.images, other.images)
-    return False
-
-
-def _length(batches: Any) -> int:
-    if not hasattr(batches, "__len__"):
-        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
-    return len(batches)
-
-
-def about_data(train: Any, transform: Images | None) -> dict[str, Any]:
-    """What a checkpoint should know of the training data: classes, normalisation, image shape."""
-    dataset = train if is_dataset(train) else getattr(train, "dataset", None)
-    about: dict[str, Any] = {}
-    if dataset is not None and getattr(dataset, "classes", None) is not None:
-        about["classes"] = dataset.classes
-    if dataset is not None and len(dataset):
-        example = dataset[0]
-        image = example[0] if isinstance(example, tuple) else example
-        about["input_shape"] = np.shape(image)
-    normalize = find_normalize(
-        transform if is_dataset(train) else getattr(train, "transform", None)
-    )
-    if normalize is not None:
-        about |= {"mean": normalize.mean, "std": normalize.std}
-    return about
-
-
-def find_normalize(transform: Any) -> Normalize | None:
-    """The Normalize in a transform, if there is one."""
-    if isinstance(transform, Compose):
-        found = [find_normalize(step) for step in transform.transforms]
-        return next((step for step in found if step is not None), None)
-    return transform if isinstance(transform, Normalize) else None

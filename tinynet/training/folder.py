@@ -1,9 +1,9 @@
 """A run in a folder: what is kept of it there, and how it goes on.
 
-last.npz          the run as it stood when it was last saved: what `resume` goes on from
-best.npz          as it stood after its best epoch
-epoch-0010.npz    after every k-th epoch, with keep_every=k
-.lock             while a training is at work in the folder
+last.safetensors          the run as it stood when it was last saved: what `resume` goes on from
+best.safetensors          as it stood after its best epoch
+epoch-0010.safetensors    after every k-th epoch, with keep_every=k
+.lock                     while a training is at work in the folder
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
-from tinynet.training.archive import read_manifest
-from tinynet.training.callbacks import Callback, Run, save_run
-from tinynet.training.files import remove_stale
 from tinynet.training.history import Record
 from tinynet.training.metrics import VALIDATION
+from tinynet.training.run import Callback, Run
+from tinynet.training.safetensors import SUFFIX, read_about
 from tinynet.training.signals import Interrupted, StopSignals
+from tinynet.training.state import save_run
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-LAST, BEST, EPOCH = "last.npz", "best.npz", "epoch-{:04d}.npz"
+LAST, BEST, EPOCH = f"last{SUFFIX}", f"best{SUFFIX}", f"epoch-{{:04d}}{SUFFIX}"
 LOCK = ".lock"
 
 _held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar(
@@ -40,7 +40,7 @@ _held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar(
 class RunFolder(Callback):
     """Keeps a run in `folder`, and saves and stops it at Ctrl-C or SIGTERM.
 
-    last.npz is written at the start (of a run that is not resumed), after every epoch, after every
+    The last is written at the start (of a run that is not resumed), after every epoch, after every
     `save_every` steps, and when the run is stopped; one of its own after every `keep_every` epochs.
 
     Raises Interrupted, which is a KeyboardInterrupt, once a stopped run is saved; OSError where
@@ -180,10 +180,7 @@ def _unlock(file: int, path: Path) -> None:
 def clear(folder: str | os.PathLike[str]) -> None:
     """Remove what an earlier run left in a folder; what else is in it stays."""
     folder = Path(folder)
-    if not folder.is_dir():
-        return
-    remove_stale(folder)
-    for path in (folder / LAST, folder / BEST, *folder.glob("epoch-[0-9]*.npz")):
+    for path in (folder / LAST, folder / BEST, *folder.glob(f"epoch-[0-9]*{SUFFIX}")):
         path.unlink(missing_ok=True)
 
 
@@ -192,4 +189,4 @@ def chosen(folder: str | os.PathLike[str]) -> Path:
     best, last = Path(folder) / BEST, Path(folder) / LAST
     if not best.is_file() or not last.is_file():
         return best if best.is_file() else last
-    return best if str(read_manifest(best).get("chosen_by")).startswith(VALIDATION) else last
+    return best if str(read_about(best).get("chosen_by")).startswith(VALIDATION) else last

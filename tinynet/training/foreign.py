@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import zipfile
 from pathlib import Path
 
 ARRAYS = "model.load_state_dict takes a dict of arrays by name"
@@ -24,23 +24,40 @@ BY_START = (
     ),
 )
 BY_MEMBER = (
+    (
+        "manifest.json",
+        "a zip file, as a tinynet before this wrote it (versions 1 and 2 of the format)",
+        "write its weights anew, tinynet.save({{k[6:]: v for k, v in np.load({0!r}).items() if "
+        "k.startswith('model/')}}, {1!r}), then tinynet.load({1!r}, model)",
+    ),
     ("data.pkl", "a file of torch.save, a pickle, which could run code", TORCH),
     (".weights.h5", "a file of Keras", f"model.get_weights() there gives its arrays; {ARRAYS}"),
     (".npy", "a file of np.savez", "use model.load_state_dict(dict(np.load({0!r})))"),
 )
 
 
-def fault(path: Path, told: str, error: object, members: Sequence[str] = ()) -> str:
+def fault(path: Path, told: str, error: object) -> str:
     """`told`, why a file is not what its name says, with its kind and the cure; where that is not
-    known it may be damaged, and the error stands there. members: the names in it, if it is a zip.
+    known it may be damaged, and the error stands there.
     """
-    kind = _kind_of(path, members)
+    kind = _kind_of(path)
     return f"{told}: {kind}" if kind else f"damaged, or {told}: {error}"
 
 
-def is_zip(path: Path) -> bool:
-    """Whether a file is a zip archive by its start, as checkpoints are, whatever its name."""
-    return _start(path).startswith(b"PK\x03\x04")
+def _kind_of(path: Path) -> str:
+    start = _start(path)
+    text = " ".join(start.decode("latin-1").split())
+    if not start:
+        return "it is empty"
+    if text.isascii() and text.isprintable() and text[:2] != "PK":
+        return f"it is text that begins with {text[:40]!r}"
+    members = _members(path) if start.startswith(b"PK\x03\x04") else []
+    found = [(kind, cure) for pattern, kind, cure in BY_START if re.match(pattern, start)]
+    found += [(k, c) for end, k, c in BY_MEMBER if any(name.endswith(end) for name in members)]
+    if not found:
+        return ""
+    kind, cure = found[0]
+    return f"it is {kind}; {cure.format(str(path), str(path.with_suffix('.safetensors')))}"
 
 
 def _start(path: Path) -> bytes:
@@ -51,19 +68,10 @@ def _start(path: Path) -> bytes:
         return b"\x00"  # of no kind: the reader has found out why
 
 
-def _kind_of(path: Path, members: Sequence[str]) -> str:
-    start = _start(path)
-    text = " ".join(start.decode("latin-1").split())
-    if not start:
-        return "it is empty"
-    named = path.suffix.lower() == ".safetensors"
-    if not named and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 1 << 32:
-        return "it is a .safetensors file; give it a name that ends so"
-    if text.isascii() and text.isprintable() and text[:2] != "PK":
-        return f"it is text that begins with {text[:40]!r}"
-    found = [(kind, cure) for pattern, kind, cure in BY_START if re.match(pattern, start)]
-    found += [(k, c) for end, k, c in BY_MEMBER if any(name.endswith(end) for name in members)]
-    if not found:
-        return ""
-    kind, cure = found[0]
-    return f"it is {kind}; {cure.format(str(path), str(path.with_suffix('.safetensors')))}"
+def _members(path: Path) -> list[str]:
+    """The names in a zip archive; none where its directory is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except Exception:  # zipfile lets errors of many kinds out of a bad directory
+        return []

@@ -40,7 +40,7 @@ def _name_layer(error: OutOfMemoryError, model: Module, trace: TracebackType | N
     of the nearest on the way to the inputs is named as the one that comes before it.
     """
     for frame, _ in traceback.walk_tb(trace):
-        if frame.f_code is not autograd.pull_back.__code__:
+        if frame.f_code is not autograd.visit.__code__:
             continue
         error.message += f", in the backward pass of {frame.f_locals['node'].name}"
         paths = {id(p): name.rpartition(".")[0] for name, p in model.named_parameters()}

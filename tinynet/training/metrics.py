@@ -111,6 +111,20 @@ def _checked(name: str, output: Any, target: Any) -> tuple[np.ndarray, np.ndarra
     return scores, labels
 
 
+DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
+"""Where nobody said which: accuracy for class labels, and nothing for other targets."""
+
+
+def measured(metrics: Metrics, output: Tensor, target: Tensor) -> dict[str, float]:
+    """The metrics of a batch, by name."""
+    if metrics is DEFAULT_METRICS and not are_classes(output, target):
+        return {}
+    return {
+        name: as_number(f"the metric {name!r}", metric(output.array, target.array))
+        for name, metric in metrics.items()
+    }
+
+
 def check_metrics(metrics: Any) -> None:
     """Raise TypeError unless these are functions by name, ValueError for a name that is taken."""
     if not isinstance(metrics, Mapping):

@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 from tinynet.console import Console, is_gone, is_terminal, say, visible
-from tinynet.training.callbacks import Callback, Run
 from tinynet.training.history import Record, describe, format_values
+from tinynet.training.run import Callback, Run
 
 
 def progress_callback(progress: bool | None) -> Callback:

@@ -80,29 +80,13 @@ def usual_shape(model: str) -> tuple[int, int, int]:
     return (defaults["in_channels"], height, width)
 
 
-def _shift(amount: float | None, side: int) -> Any:
-    return RandomShift(max(1, side // 16) if amount is None else int(amount))
-
-
-def _rotate(amount: float | None, side: int) -> Any:
-    return RandomRotate(10.0 if amount is None else amount)
-
-
-def _cutout(amount: float | None, side: int) -> Any:
-    return Cutout(max(1, side // 4) if amount is None else int(amount))
-
-
-def _flip(amount: float | None, side: int) -> Any:
-    return RandomHorizontalFlip(0.5 if amount is None else amount)
-
-
-AUGMENTATIONS: dict[str, Callable[[float | None, int], Any]] = {
-    "shift": _shift,
-    "rotate": _rotate,
-    "flip": _flip,
-    "cutout": _cutout,
+AUGMENTATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[int], float]]] = {
+    "shift": (RandomShift, lambda side: max(1, side // 16)),
+    "rotate": (RandomRotate, lambda side: 10.0),
+    "flip": (RandomHorizontalFlip, lambda side: 0.5),
+    "cutout": (Cutout, lambda side: max(1, side // 4)),
 }
-
+"""What changes images at random, by name, and by how much if nobody says it."""
 
 IN_PIXELS = ("shift", "cutout")
 
@@ -121,8 +105,9 @@ def make_augment(names: Sequence[str], side: int | Sequence[int]) -> Compose | N
         name, colon, amount = text.partition(":")
         if name not in AUGMENTATIONS:
             raise unknown_name("augmentation", name, AUGMENTATIONS)
-        value = _number(text, amount) if colon else None
-        if name in IN_PIXELS and value is not None:
+        make, usual = AUGMENTATIONS[name]
+        value = _number(text, amount) if colon else usual(sides[0])
+        if name in IN_PIXELS and colon:
             if value != int(value):
                 raise ValueError(
                     f"augmentation {text!r}: {amount} is not an integer number of pixels"
@@ -133,7 +118,7 @@ def make_augment(names: Sequence[str], side: int | Sequence[int]) -> Compose | N
                     f"augmentation {text!r}: as large as the image, of {size} pixels, nothing "
                     f"of which may be left; at most {min(sides) - 1}"
                 )
-        steps.append(AUGMENTATIONS[name](value, sides[0]))
+        steps.append(make(int(value) if name in IN_PIXELS else value))
     return Compose([ToFloat(), *steps]) if steps else None
 
 

@@ -1,115 +1,265 @@
-"""Weights as `.safetensors`, which other frameworks read and write. Needs the extra `safetensors`.
+"""The file under every checkpoint: named arrays, and what is said of them, as safetensors.
 
-The names are those of the state_dict, which are PyTorch's. The metadata hold what a checkpoint's
-manifest says of the model. The format has no checksum: a flipped byte within an array goes
-unnoticed, so for keeping models prefer the checkpoint.
+    8 bytes       the length of the header, little-endian
+    header        JSON: {"0.bias": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}, ...}
+    arrays        their bytes, one after the other, with no gap
+
+Every tool of the field opens it. The format has no checksums, so ours are in the header's
+`__metadata__`: "tinynet" is JSON, what is said of the arrays and the SHA-256 of each, and
+"tinynet.sha256" is that of the header, taken with zeros in its own place. So no byte of the file
+can change unnoticed. A file of another program has neither, and is read without.
+
+Nothing in a file is believed: what its header says is checked against itself and against the size
+of the file before anything is allocated by it, and nothing in it can run code.
 
 Format: https://github.com/huggingface/safetensors
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 
+from tinynet.data.files import check_regular
 from tinynet.errors import CheckpointError
-from tinynet.training.archive import existing
 from tinynet.training.files import atomic_write, to_json
 from tinynet.training.foreign import fault
 
 SUFFIX = ".safetensors"
-OWN = "tinynet"  # the entry of the metadata that is ours
-HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
+VERSION = 3  # of what is said of the arrays; 1 and 2 were zip files
+METADATA, OWN, SUM = "__metadata__", "tinynet", "tinynet.sha256"
+ZEROS = "0" * 64  # where the digits of the header's SHA-256 are to stand
+HEADER_LIMIT = 1 << 24  # bytes; that of VGG-19 has 10,000
+MAX_DIMENSIONS, MAX_BYTES = 32, 1 << 62
 DTYPES = {
-    "BOOL": "?", "U8": "<u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "<i1", "I16": "<i2",
+    "BOOL": "|b1", "U8": "|u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "|i1", "I16": "<i2",
     "I32": "<i4", "I64": "<i8", "F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8",
 }  # fmt: skip
-
-
-def is_safetensors(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is of this format, by its name."""
-    return Path(path).suffix.lower() == SUFFIX
+WORDS = {code: word for word, code in DTYPES.items() if word != "BF16"}
 
 
 def write(
-    path: str | os.PathLike[str], weights: Mapping[str, np.ndarray], about: Mapping[str, Any]
+    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
 ) -> None:
-    """Write weights, and `about` as metadata; atomically.
+    """Write arrays, and `about` as metadata, atomically; equal contents give equal files.
 
-    Raises ImportError without the extra, OSError where the file cannot be written.
+    Raises OSError where it cannot be written, TypeError for a dtype that the format lacks,
+    ValueError for what JSON cannot say.
     """
-    metadata = {"format": "pt", OWN: to_json(path, about)}  # pt: PyTorch looks for it
-    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    content = _library().numpy.save(arrays, metadata)
+    plain = {name: _plain(name, array) for name, array in arrays.items()}
+    spans: dict[str, list[int]] = {}
+    end = 0
+    for name in sorted(plain, key=lambda name: -plain[name].itemsize):  # so that all are aligned
+        spans[name] = [end, end := end + plain[name].nbytes]
+    sums = {name: hashlib.sha256(_bytes(array)).hexdigest() for name, array in plain.items()}
+    own = to_json(path, {"version": VERSION, **about, "sha256": sums})
+    header: dict[str, Any] = {METADATA: {"format": "pt", SUM: ZEROS, OWN: own}}  # pt: for PyTorch
+    for name, array in plain.items():
+        word, shape = WORDS[array.dtype.str], list(array.shape)
+        header[name] = {"dtype": word, "shape": shape, "data_offsets": spans[name]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > HEADER_LIMIT:
+        raise ValueError(
+            f"cannot write {path}: {len(text):,} bytes beside the arrays, there is room for "
+            f"{HEADER_LIMIT:,}; put long lists of numbers into arrays"
+        )
     with atomic_write(path) as stream:
-        stream.write(content)
+        stream.write(len(text).to_bytes(8, "little"))
+        stream.write(text.replace(ZEROS.encode(), hashlib.sha256(text).hexdigest().encode(), 1))
+        for name in spans:
+            stream.write(_bytes(plain[name]))
+
+
+def _plain(name: str, array: np.ndarray) -> np.ndarray:
+    """The array in C order, little-endian."""
+    plain = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    if plain.dtype.str not in WORDS:
+        raise TypeError(
+            f"{name}: a checkpoint cannot hold an array of {array.dtype}; convert it to numbers of "
+            "8 to 64 bits, with array.astype"
+        )
+    return plain
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
+
+
+class Entry(NamedTuple):
+    """What a header says of an array. start, end: its bytes, counted from the end of the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+class Header(NamedTuple):
+    """What a file says of itself. about, sums: empty for a file of another program."""
+
+    entries: dict[str, Entry]
+    about: dict[str, Any]
+    sums: dict[str, str]
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The weights, and what `write` was told about them; {} for a file of another program.
+    """The arrays, and what `write` was told about them; {} for a file of another program.
 
-    bfloat16 becomes float32, which has all its values. Raises CheckpointError for a file that is
-    damaged, of another format, or holds what NumPy has not, such as floats of 8 bits.
+    bfloat16 becomes float32, which has all its values, and so does the float16 of another program.
+    Raises CheckpointError that names what is wrong.
     """
-    library = _library()
+    arrays: dict[str, np.ndarray] = {}
+    with _opened(path) as stream:
+        header = _header(stream)
+        for name, entry in sorted(header.entries.items(), key=lambda item: item[1].start):
+            array = np.empty(entry.shape, DTYPES[entry.dtype])
+            content = _bytes(array)
+            if stream.readinto(content) != array.nbytes:  # type: ignore[attr-defined]
+                raise CheckpointError(f"{name}: cut off while it was read")
+            if header.sums and hashlib.sha256(content).hexdigest() != header.sums[name]:
+                raise CheckpointError(f"{name}: damaged: its SHA-256 is not the one in the header")
+            if entry.dtype == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
+                raise CheckpointError(f"{name}: bytes that are no value: a bool is 0 or 1")
+            if entry.dtype == "BF16":  # the upper half of a float32
+                wide = array.astype(np.uint32)
+                wide <<= 16
+                array = wide.view(np.float32)
+            half = array.dtype == np.float16 and not header.about
+            dtype = np.float32 if half else array.dtype.newbyteorder("=")
+            arrays[name] = array.astype(dtype, copy=False)
+    return {name: arrays[name] for name in header.entries}, header.about
+
+
+def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `write` was told about the arrays, for a look at a file; these are not read."""
+    with _opened(path) as stream:
+        return _header(stream).about
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that can be read. Raises CheckpointError where there is none."""
+    try:
+        check_regular(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: there is no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file has
+        cure = f"; give the file in it, such as last{SUFFIX}" if os.path.isdir(path) else ""
+        told = getattr(error, "strerror", None) or str(error)
+        raise CheckpointError(f"{path}: {told}{cure}") from error
+    return Path(path)
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """The file; whatever is found wrong with it inside becomes a CheckpointError that names it."""
     path = existing(path)
     try:
-        content = path.read_bytes()
-        header = json.loads(content[8 : 8 + _header_length(content)])
-        metadata = header.pop("__metadata__", {})
-        _check_length(8 + _header_length(content), header, len(content))
-        other = [f"{n} is of {e['dtype']}" for n, e in header.items() if e["dtype"] not in DTYPES]
-        found = [] if other else library.deserialize(content)
-        weights = {name: _array(**entry) for name, entry in found}
-        about = json.loads(metadata.get(OWN, "{}"))
-    except Exception as error:  # of many kinds: the library's own, KeyError, ...
-        told = str(error) if isinstance(error, ValueError) else repr(error)
-        raise CheckpointError(f"{path}: {fault(path, f'not {SUFFIX}', told)}") from error
-    if other:
-        raise CheckpointError(
-            f"{path}: {other[0]:.200}, which tinynet does not read; convert it to float32 where it "
-            "comes from (in PyTorch: tensor.float()), and save it again"
-        )
-    if not isinstance(about, dict):
-        raise CheckpointError(f"{path}: the metadata {OWN!r} are {about!r:.60}")
-    return {k: weights[k] for k in header if k in weights}, about  # in the file's order
+        with path.open("rb") as stream:
+            yield stream
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {fault(path, 'no checkpoint', error)}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: damaged, or cannot be read: {error}") from error
 
 
-def _array(dtype: str, shape: list[int], data: bytes) -> np.ndarray:
-    array = np.frombuffer(data, DTYPES[dtype]).reshape(shape)
-    if dtype == "BF16":  # the upper half of a float32
-        wide = array.astype(np.uint32)
-        wide <<= 16
-        return wide.view(np.float32)
-    return array.astype(array.dtype.newbyteorder("="))
+def _header(stream: BinaryIO) -> Header:
+    """The header of a file, checked; the stream is left at the first array.
+
+    Raises CheckpointError for what another file of this format may say, ValueError for the rest.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    length = int.from_bytes(stream.read(8), "little")
+    if length > min(size - 8, HEADER_LIMIT):
+        raise ValueError(f"cut off: a header of {length} bytes in a file of {size}")
+    text = stream.read(length)
+    header = _json(text)
+    metadata = header.pop(METADATA, {})
+    entries = {name: _entry(name, entry) for name, entry in header.items()}
+    end = 0
+    for entry in sorted(entries.values(), key=lambda entry: (entry.start, entry.end)):
+        if entry.start != end:
+            raise ValueError(f"its arrays overlap, or leave a gap, at offset {8 + length + end}")
+        end = entry.end
+    if size != 8 + length + end:
+        more = size - 8 - length - end
+        what = "cut off" if more < 0 else f"with {more} bytes too many"
+        raise ValueError(f"{what}: it has {size} bytes, and {size - more} by its header")
+    about = _own(metadata, text)
+    sums = about.pop("sha256", {})
+    if not isinstance(sums, dict) or (about and sums.keys() != entries.keys()):
+        raise CheckpointError(f"the metadata {OWN!r} do not list the arrays that are there")
+    return Header(entries, about, sums)
 
 
-def _check_length(start: int, header: Mapping[str, Any], length: int) -> None:
-    """Raise ValueError unless the file ends where the last array does."""
-    end = start + max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    if length != end:
-        what = "cut off" if length < end else f"with {length - end} bytes too many"
-        raise ValueError(f"{what}: it has {length} bytes, and {end} by its header")
-
-
-def _header_length(content: bytes) -> int:
-    length = int.from_bytes(content[:8], "little")
-    if length > min(len(content) - 8, HEADER_LIMIT):
-        raise ValueError(f"cut off: a header of {length} bytes in a file of {len(content)}")
-    return length
-
-
-def _library() -> Any:
+def _entry(name: str, entry: Any) -> Entry:
     try:
-        import safetensors
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError(
-            f'{SUFFIX} files need an extra: pip install "tinynet-cnn[safetensors]"'
-        ) from error
-    return safetensors
+        word, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        numbers = [*shape, start, end]
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{name:.80}: its header says of it {entry!r:.80}") from error
+    if not isinstance(word, str) or word not in DTYPES:
+        raise CheckpointError(
+            f"{name:.80} is of {word!s:.40}, which tinynet does not read; convert it to float32 "
+            "where it comes from (in PyTorch: tensor.float()), and save it again"
+        )
+    itemsize = np.dtype(DTYPES[word]).itemsize
+    if (
+        len(shape) > MAX_DIMENSIONS
+        or any(type(n) is not int or not 0 <= n <= MAX_BYTES for n in numbers)
+        or math.prod(n or 1 for n in shape) * itemsize > MAX_BYTES  # an empty one has strides too
+        or math.prod(shape) * itemsize != end - start
+    ):
+        raise ValueError(f"{name:.80}: {word} {shape!r:.80} in bytes {start!r:.30} to {end!r:.30}")
+    return Entry(word, tuple(shape), start, end)
+
+
+def _own(metadata: Any, text: bytes) -> dict[str, Any]:
+    """What tinynet wrote into the metadata; {} if another program wrote the file."""
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise ValueError(f"{METADATA} must be texts by name, got {metadata!r:.60}")
+    if OWN not in metadata and SUM not in metadata:
+        return {}
+    digest = metadata.get(SUM, "")
+    found = hashlib.sha256(text.replace(digest.encode(), ZEROS.encode(), 1)).hexdigest()
+    if len(digest) != len(ZEROS) or found != digest or OWN not in metadata:
+        raise CheckpointError(
+            "damaged, or rewritten by another program: the SHA-256 of its header is not the one in "
+            f"the metadata; to read the arrays all the same, remove {OWN!r} and {SUM!r} from these"
+        )
+    about = _json(metadata[OWN].encode())
+    if type(about.get("version")) is not int or about["version"] != VERSION:
+        raise CheckpointError(
+            f"is of version {about.get('version')!r:.40}, this tinynet reads {VERSION}; "
+            "a newer tinynet may have written it: pip install --upgrade tinynet-cnn"
+        )
+    return about
+
+
+def _json(text: bytes) -> dict[str, Any]:
+    content = json.loads(text.decode(), object_pairs_hook=_once_each, parse_constant=_no_number)
+    if not isinstance(content, dict):
+        raise ValueError(f"expected a JSON object, got {content!r:.60}")
+    return content
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a name appears twice in one object")
+    return content
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")

@@ -124,6 +124,8 @@ class Schedule:
             self.scheduler.step()
 
     def __str__(self) -> str:
+        if self.scheduler is None:
+            return "constant"
         text = f"{type(self.scheduler).__name__} takes a step after every {self.step}"
         if self.monitor:
             text += f", and looks at {' or '.join(self.monitor)} (mode {self.scheduler.mode})"

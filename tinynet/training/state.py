@@ -10,8 +10,8 @@ the same way, and the run goes on as if it had never stopped, bit for bit:
     epoch, step, so_far     the place in the run and in the epoch, the means over the epoch so far
     history, losses         what was recorded: one record an epoch, one loss a step
     callbacks               what each callback remembers
-    arguments               what `fit` was given, in words: it must be the same again
-    still                   the layers kept in evaluation mode, the parameters that are frozen
+    setup                   what `fit` was given, what of the model is frozen or in evaluation mode,
+                            in words: it must be the same again
     environment             what it all ran on
 
 The weights are beside it in the checkpoint.
@@ -19,32 +19,32 @@ The weights are beside it in the checkpoint.
 
 from __future__ import annotations
 
+import os
 import random
 from array import array
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tinynet.errors import CheckpointError
 from tinynet.nn.modes import asleep
 from tinynet.random import default_rng
+from tinynet.training.checkpoint import Checkpoint, save
+from tinynet.training.divergence import check_weights, naming_divergence
 from tinynet.training.environment import environment
 from tinynet.training.history import from_columns, to_columns
 from tinynet.training.loop import EpochSoFar
+from tinynet.training.run import Callback, Run
 from tinynet.training.setup import BATCH
-
-if TYPE_CHECKING:
-    from tinynet.training.callbacks import Callback, Run
-    from tinynet.training.checkpoint import Checkpoint
 
 
 def capture(run: Run) -> dict[str, Any]:
     """The state of a run, as nested dicts and lists of numbers, texts and arrays."""
     scheduler = run.schedule.scheduler
     return {
-        "arguments": dict(run.arguments),
-        "epochs": run.epochs,
+        "setup": _setup(run),
         "epoch": run.epoch,
         "step": run.step,
         "stop": run.stop,
@@ -59,15 +59,8 @@ def capture(run: Run) -> dict[str, Any]:
         },
         "history": to_columns(run.history),
         "losses": np.array(run.losses, np.float64),
-        "optimizer": {"class": type(run.optimizer).__name__, "state": run.optimizer.state_dict()},
-        "schedule": None
-        if scheduler is None
-        else {
-            "class": type(scheduler).__name__,
-            "does": str(run.schedule),
-            "state": scheduler.state_dict(),
-        },
-        "still": _still(run),
+        "optimizer": run.optimizer.state_dict(),
+        "schedule": None if scheduler is None else scheduler.state_dict(),
         "data": _loader_state(run.train),
         "validation": _loader_state(run.validate),
         "random": {
@@ -98,13 +91,13 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    _check_alike(run, state)
+    _check_setup(run, state["setup"])
     history = from_columns(state["history"])
     if len(state["losses"]) != state["step"] or len(history) > state["epoch"]:
         raise CheckpointError("cannot resume: the run's steps and records do not fit together")
-    run.optimizer.load_state_dict(state["optimizer"]["state"])
+    run.optimizer.load_state_dict(state["optimizer"])
     if run.schedule.scheduler is not None:
-        run.schedule.scheduler.load_state_dict(state["schedule"]["state"])
+        run.schedule.scheduler.load_state_dict(state["schedule"])
     for loader, saved in ((run.train, state["data"]), (run.validate, state["validation"])):
         if saved is not None:
             _load_loader(loader, saved)
@@ -120,52 +113,29 @@ def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> N
     run.model.load_state_dict(weights)  # the last: it checks everything before it writes
 
 
-def _check_alike(run: Run, state: dict[str, Any]) -> None:
-    """Raise CheckpointError where the run was set up in another way than the saved one."""
-    name = type(run.optimizer).__name__
-    if state["optimizer"]["class"] != name:
-        raise CheckpointError(
-            f"cannot resume: the run was trained with {state['optimizer']['class']}, not {name}"
-        )
-    scheduler = run.schedule.scheduler
-    own = None if scheduler is None else type(scheduler).__name__
-    saved = None if state["schedule"] is None else state["schedule"]["class"]
-    if own != saved:
-        raise CheckpointError(
-            f"cannot resume: the run had the schedule {saved}, this one has {own}"
-        )
-    if own is not None:
-        does = str(run.schedule)
-        if state["schedule"].get("does", does) != does:
-            raise CheckpointError(
-                f"cannot resume: in the run {state['schedule']['does']}; now {does}"
-            )
-        if run.schedule.step == BATCH and state["epochs"] != run.epochs:
-            raise CheckpointError(
-                f"cannot resume: the run was set up for {state['epochs']} epochs, which its "
-                f"learning rates follow; not for {run.epochs}"
-            )
-    for name, then in state.get("arguments", run.arguments).items():
-        if run.arguments and then != run.arguments.get(name):
-            raise CheckpointError(
-                f"cannot resume: {name} was {then!s:.120} in the run, now it is "
-                f"{run.arguments.get(name)!s:.120}. Pass what it was, or train anew (resume=False)"
-            )
-    now = _still(run)
-    for kind, names in state.get("still", now).items():
-        if names != now[kind]:
-            raise CheckpointError(
-                f"cannot resume: the run had {kind}: {', '.join(names) or 'nothing'}; now: "
-                f"{', '.join(now[kind]) or 'nothing'}"
-            )
-
-
-def _still(run: Run) -> dict[str, list[str]]:
-    """What of the model does not learn, by what the user did with it."""
+def _setup(run: Run) -> dict[str, str]:
+    """What must be the same for a run to go on, in words."""
+    paced = run.schedule.scheduler is not None and run.schedule.step == BATCH
+    frozen = [name for name, p in run.model.named_parameters() if not p.requires_grad]
     return {
-        "in evaluation mode": list(asleep(run.model)),
-        "frozen": [name for name, p in run.model.named_parameters() if not p.requires_grad],
+        "optimizer": type(run.optimizer).__name__,
+        "schedule": str(run.schedule),
+        "epochs": str(run.epochs) if paced else "any",
+        **run.arguments,
+        "in evaluation mode": ", ".join(asleep(run.model)) or "nothing",
+        "frozen": ", ".join(frozen) or "nothing",
     }
+
+
+def _check_setup(run: Run, then: dict[str, str]) -> None:
+    """Raise CheckpointError where the run was set up in another way than the saved one."""
+    now = _setup(run)
+    for name in {**then, **now}:
+        if then.get(name) != now.get(name):
+            raise CheckpointError(
+                f"cannot resume: {name} was {then.get(name)!s:.120} in the run, now it is "
+                f"{now.get(name)!s:.120}. Pass what it was, or train anew (resume=False)"
+            )
 
 
 def _count(value: Any) -> int:
@@ -177,8 +147,7 @@ def _count(value: Any) -> int:
 def _so_far(saved: dict[str, Any]) -> EpochSoFar:
     so_far = EpochSoFar(_count(saved["steps"]), float(saved["loss"]), float(saved["lr"]))
     so_far.means.sums = {str(k): float(v) for k, v in saved["sums"].items()}
-    counts = saved["counts"] if "counts" in saved else dict.fromkeys(saved["sums"], saved["count"])
-    so_far.means.counts = {k: float(counts[k]) for k in so_far.means.sums}
+    so_far.means.counts = {k: float(saved["counts"][k]) for k in so_far.means.sums}
     return so_far
 
 
@@ -191,6 +160,23 @@ def _load_callbacks(callbacks: list[Callback], saved: list[Any]) -> None:
         if found is not None:
             left.remove(found)
             callback.load_state_dict(found[1])
+
+
+def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = None) -> None:
+    """Write the checkpoint of a run as it stands, with all that it needs to go on.
+
+    chosen_by: the quantity by which this is the best epoch.
+
+    Raises DivergenceError, and writes nothing, if a weight is not finite.
+    """
+    with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
+        check_weights(run.model)
+    try:
+        save(run.model, path, run=capture(run), chosen_by=chosen_by, **run.about)
+    except OSError as error:
+        kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
+        raise type(error)(error.errno, f"{error.strerror}{kept}") from error
+    run.saved = Path(path)
 
 
 # ----- loaders --------------------------------------------------------------------------------

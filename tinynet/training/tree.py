@@ -1,10 +1,12 @@
-"""Nested states (dicts, lists, numbers, arrays) as JSON, with the arrays put aside.
+"""Nested states (dicts, lists, numbers, tensors) as JSON, with the arrays put aside.
 
-    members = {}
-    text = json.dumps(pack(optimizer.state_dict(), "optimizer", members))
+    arrays = {}
+    text = json.dumps(pack(optimizer.state_dict(), "optimizer", arrays))
+    state = unpack(json.loads(text), arrays)
 
-An array becomes {"$array": name} and is found in `members` under that name; a float that JSON
-lacks becomes {"$float": "nan"}. Tuples come back as lists, and keys that are numbers as strings.
+What JSON cannot say becomes a dict of one entry, whose name begins with $: {"$array": NAME}, which
+is in `arrays`, {"$tensor": NAME}, {"$float": "nan"}, {"$tuple": [...]}, and {"$dict": [[KEY,
+VALUE], ...]} for a dict whose keys are not all texts.
 """
 
 from __future__ import annotations
@@ -15,53 +17,81 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.autograd import wrap
 from tinynet.errors import CheckpointError
+from tinynet.tensor import Tensor
 
-ARRAY, FLOAT = "$array", "$float"
-NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+ARRAY, TENSOR, FLOAT, TUPLE, DICT = "$array", "$tensor", "$float", "$tuple", "$dict"
+DEEPEST = 200  # levels; more than that is mostly a list or dict that holds itself
+RESERVED = "__metadata__"  # no name of an array in a file
 
 
-def pack(value: Any, name: str, members: dict[str, np.ndarray]) -> Any:
-    """`value` as JSON can say it; its arrays are put into `members`, under names below `name`.
+def pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """`value` as JSON can say it; its arrays are put into `arrays`, under names below `name`.
 
-    Raises TypeError for what is neither number, text, array, list nor dict.
+    Raises TypeError for what is neither number, text, tensor, array, list, tuple nor dict,
+    ValueError for a list or dict that holds itself.
 
     >>> pack({"betas": (0.9, np.inf), 3: np.float32(0.5)}, "x", {})
-    {'betas': [0.9, {'$float': 'inf'}], '3': 0.5}
+    {'$dict': [['betas', {'$tuple': [0.9, {'$float': 'inf'}]}], [3, 0.5]]}
     """
-    if isinstance(value, np.ndarray):
-        members[name] = value
-        return {ARRAY: name}
+    if isinstance(value, (np.ndarray, Tensor)):
+        while name in arrays or name == RESERVED:  # {"a/b": x, "a": {"b": y}}
+            name += "'"
+        arrays[name] = value.array if isinstance(value, Tensor) else value
+        return {TENSOR if isinstance(value, Tensor) else ARRAY: name}
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return {FLOAT: str(value)}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, Mapping):
-        return {str(k): pack(v, f"{name}/{k}", members) for k, v in value.items()}
+    below = f"{name}/" if name else ""
+    if name.count("/") > DEEPEST:
+        raise ValueError(f"{name:.40}...: nested too deeply, or in itself, for a checkpoint")
     if isinstance(value, (list, tuple)):
-        return [pack(v, f"{name}/{i}", members) for i, v in enumerate(value)]
-    raise TypeError(f"{name}: a checkpoint cannot hold a {type(value).__name__}")
+        items = [pack(v, f"{below}{i}", arrays) for i, v in enumerate(value)]
+        return {TUPLE: items} if isinstance(value, tuple) else items
+    if isinstance(value, Mapping):
+        pairs = [(k, pack(v, f"{below}{k}", arrays)) for k, v in value.items()]
+        if all(isinstance(k, str) and not k.startswith("$") for k in value):
+            return dict(pairs)
+        return {DICT: [[pack(k, "a key", arrays), v] for k, v in pairs]}
+    cure = "; save its .state_dict()" if hasattr(value, "state_dict") else ""
+    raise TypeError(
+        f"{name or 'save'}: a checkpoint cannot hold a {type(value).__name__}{cure}; it holds "
+        "tensors, arrays, numbers, texts, True, False, None, and lists, tuples and dicts of these"
+    )
 
 
-def unpack(value: Any, members: Mapping[str, np.ndarray]) -> Any:
-    """What was packed. Raises CheckpointError for an array that is not among `members`.
+def unpack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """What was packed. Its arrays are taken out of `arrays`, so that those of nobody are left.
+
+    Raises CheckpointError for an array that is not there, or was taken before.
 
     >>> unpack({"a": [{"$array": "x/a/0"}], "b": {"$float": "nan"}}, {"x/a/0": np.arange(2)})
     {'a': [array([0, 1])], 'b': nan}
     """
     if isinstance(value, list):
-        return [unpack(item, members) for item in value]
+        return [unpack(item, arrays) for item in value]
     if not isinstance(value, dict):
         return value
-    if set(value) == {ARRAY}:
-        name = value[ARRAY]
-        if not isinstance(name, str) or name not in members:
-            raise CheckpointError(f"lacks the array {name!r:.80}")
-        return members[name]
-    if set(value) == {FLOAT}:
-        if value[FLOAT] not in ("nan", "inf", "-inf"):
-            raise CheckpointError(f"{value[FLOAT]!r:.40} is no float")
-        return NOT_FINITE[value[FLOAT]]
-    return {key: unpack(item, members) for key, item in value.items()}
+    kind: str
+    inner: Any
+    kind, inner = next(iter(value.items()), ("", None))
+    if len(value) != 1 or not kind.startswith("$"):
+        return {key: unpack(item, arrays) for key, item in value.items()}
+    try:
+        if kind in (ARRAY, TENSOR):
+            return arrays.pop(inner) if kind == ARRAY else wrap(arrays.pop(inner))
+        if kind == FLOAT:
+            return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[inner]
+        if kind == TUPLE:
+            return tuple([unpack(item, arrays) for item in inner])
+        if kind == DICT:
+            return {unpack(k, arrays): unpack(v, arrays) for k, v in inner}
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"lacks, or cannot be, {kind} {inner!r:.80}") from error
+    raise CheckpointError(f"{kind!r:.40} is of no kind that this tinynet knows")

@@ -1,6 +1,6 @@
 """A run once more, compared with its record: does it give the same, bit for bit?
 
-    verdict = verify("runs/digits/last.npz", model, train, 8, validate=test, lr=0.05, seed=0)
+    verdict = verify("runs/a/last.safetensors", model, train, 8, validate=test, lr=0.05, seed=0)
     print(verdict)
 
 The arguments after the checkpoint are those of `fit`, with the model as it was at first. The loss
@@ -18,11 +18,11 @@ from typing import Any
 
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
-from tinynet.training.callbacks import Callback, Run
 from tinynet.training.checkpoint import Checkpoint, read, weights_sha256
 from tinynet.training.environment import differences, environment
 from tinynet.training.fit import fit
 from tinynet.training.history import Record, describe, from_columns
+from tinynet.training.run import Callback, Run
 
 
 @dataclass

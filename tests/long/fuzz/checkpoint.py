@@ -1,33 +1,34 @@
-"""The readers of checkpoints as targets: the archive, the state of a run, .safetensors.
+"""The readers of checkpoints as targets: files of ours, of others, the state of a run.
 
-Half of the archives are sealed again after they were changed, with every SHA-256 right, so that
-what lies behind the checksums meets them too. Whatever is read is put into a model or a run; what
-is refused must leave that as it was.
+Half of the files of ours are sealed again after they were changed, with every SHA-256 right, so
+that what lies behind the checksums meets them too. Whatever is read is put into a model or a run;
+what is refused must leave that as it was.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-import io
 import json
 import os
 import random
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+import tinynet
 from tests.long.fuzz.harness import Mutate, Target
 from tinynet import data, nn, optim
 from tinynet.errors import CheckpointError
 from tinynet.nn import functional as F
 from tinynet.training import checkpoint
-from tinynet.training.archive import DIGEST, MANIFEST
-from tinynet.training.callbacks import Run
 from tinynet.training.checkpoint import Checkpoint
+from tinynet.training.run import Run
+from tinynet.training.safetensors import DTYPES, OWN, SUM, ZEROS
 from tinynet.training.setup import make_schedule
 from tinynet.training.state import capture, restore
 from tinynet.training.tree import pack, unpack
@@ -71,8 +72,8 @@ def _run() -> Run:
 
 
 @functools.cache
-def _file(suffix: str) -> Path:
-    return MEMORY / f"tinynet-fuzz-{os.getpid()}{suffix}"
+def _file() -> Path:
+    return MEMORY / f"tinynet-fuzz-{os.getpid()}"
 
 
 def _fingerprint(run: Run) -> str:
@@ -83,15 +84,17 @@ def _fingerprint(run: Run) -> str:
     return repr(packed) + repr([array.tobytes() for array in members.values()])
 
 
-# ----- the archive --------------------------------------------------------------------------------
+# ----- files --------------------------------------------------------------------------------------
 
 
-def run_archive(content: bytes) -> dict[str, np.ndarray]:
-    """Read a checkpoint and load it into a model; one that is refused leaves the model alone."""
-    path = _file(".npz")
+def run_checkpoint(content: bytes) -> Any:
+    """Read a file as whatever it is, and load it into a model; refused, it leaves that alone."""
+    path = _file()
     path.write_bytes(content)
     model = _run().model
     before = [array.tobytes() for array in model.state_dict().values()]
+    with contextlib.suppress(CheckpointError):
+        tinynet.load(path)
     try:
         stored = checkpoint.read(path)
         model.load_state_dict(stored.weights)
@@ -102,44 +105,65 @@ def run_archive(content: bytes) -> dict[str, np.ndarray]:
 
 
 @functools.cache
-def archive_seeds() -> Sequence[bytes]:
-    """A model alone, and one with a run."""
-    path = _file(".npz")
+def checkpoint_seeds() -> Sequence[bytes]:
+    """A model alone, one with a run, a state_dict of a user's."""
+    path = _file()
     contents = []
     for state in (None, capture(_run())):
         if state is not None:  # the generators of Python and NumPy are 5,000 bytes of noise
             state = {"optimizer": state["optimizer"], "losses": state["losses"], "step": 2}
-        checkpoint.save(path, _run().model, run=state, classes=["a", "b"], mean=[0.5], std=[1])
+        checkpoint.save(_run().model, path, run=state, classes=["a", "b"], mean=[0.5], std=[1])
         contents.append(path.read_bytes())
-    return contents
+    checkpoint.save(_run().model.state_dict(), path)
+    return [*contents, path.read_bytes()]
 
 
-def inside_archive(rng: random.Random, mutate: Mutate) -> bytes:
-    """A member, the manifest, or the zip itself changed, with every checksum made right again."""
-    content = rng.choice(archive_seeds())
+def inside_checkpoint(rng: random.Random, mutate: Mutate) -> bytes:
+    """An array, what is ours of the metadata, or the header changed, with every SHA-256 right."""
+    content = rng.choice(checkpoint_seeds())
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    metadata, arrays = header["__metadata__"], content[start:]
     where = rng.random()
     if where < 0.3:
-        return _sealed(mutate(content[:-DIGEST]))
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    if where < 0.6:
-        members[MANIFEST] = mutate(members[MANIFEST])
-    else:
-        name = rng.choice([name for name in members if name != MANIFEST])
-        before = hashlib.sha256(members[name]).hexdigest().encode()
-        members[name] = mutate(members[name])
-        after = hashlib.sha256(members[name]).hexdigest().encode()
-        members[MANIFEST] = members[MANIFEST].replace(before, after)
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.comment = b"0" * DIGEST
-        for name, member in members.items():
-            archive.writestr(zipfile.ZipInfo(name), member)
-    return _sealed(stream.getvalue()[:-DIGEST])
+        name = rng.choice([name for name in header if name != "__metadata__"])
+        begin, end = header[name]["data_offsets"]
+        changed = mutate(arrays[begin:end])[: end - begin].ljust(end - begin, b"\0")
+        arrays = arrays[:begin] + changed + arrays[end:]
+        own = json.loads(metadata[OWN])
+        own["sha256"][name] = hashlib.sha256(changed).hexdigest()
+        metadata[OWN] = json.dumps(own)
+    elif where < 0.7:
+        metadata[OWN] = mutate(metadata[OWN].encode()).decode(errors="replace")
+    metadata[SUM] = ZEROS
+    text = json.dumps(header).encode()
+    if where >= 0.7:
+        text = mutate(text)
+    text = text.replace(ZEROS.encode(), hashlib.sha256(text).hexdigest().encode(), 1)
+    return len(text).to_bytes(8, "little") + text + arrays
 
 
-def _sealed(content: bytes) -> bytes:
-    return content + hashlib.sha256(content).hexdigest().encode()
+def run_safetensors(content: bytes) -> dict[str, np.ndarray]:
+    """Read it; the weights must fit the bytes that are there (bfloat16 takes twice as many)."""
+    path = _file()
+    path.write_bytes(content)
+    stored = checkpoint.read(path)
+    assert sum(array.nbytes for array in stored.weights.values()) <= 2 * len(content)
+    return stored.weights
+
+
+@functools.cache
+def safetensors_seeds() -> Sequence[bytes]:
+    """What other programs write: no metadata of ours."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    for i, (word, code) in enumerate(DTYPES.items()):
+        size = 4 * np.dtype(code).itemsize
+        header[f"{i}.weight"] = {"dtype": word, "shape": [2, 2], "data_offsets": [0, size]}
+    end = 0
+    for entry in list(header.values())[1:]:
+        entry["data_offsets"] = [end, end := end + entry["data_offsets"][1]]
+    text = json.dumps(header).encode()
+    return [len(text).to_bytes(8, "little") + text + bytes(end)]
 
 
 # ----- the state of a run -------------------------------------------------------------------------
@@ -158,7 +182,7 @@ def run_state(content: bytes) -> int:
     before = _fingerprint(run)
     weights = run.model.state_dict()
     try:
-        state = unpack(json.loads(content), _state()[1])
+        state = unpack(json.loads(content), dict(_state()[1]))
         if not isinstance(state, dict):
             raise CheckpointError("no dict")
     except (ValueError, RecursionError) as error:
@@ -168,43 +192,34 @@ def run_state(content: bytes) -> int:
     except CheckpointError:
         assert _fingerprint(run) == before
         raise
-    restore(run, Checkpoint(weights, run=unpack(json.loads(_state()[0]), _state()[1])))
+    restore(run, Checkpoint(weights, run=unpack(json.loads(_state()[0]), dict(_state()[1]))))
     return 1
 
 
-# ----- .safetensors -------------------------------------------------------------------------------
-
-
-def run_safetensors(content: bytes) -> dict[str, np.ndarray]:
-    """Read it; the weights must fit the bytes that are there."""
-    path = _file(".safetensors")
-    path.write_bytes(content)
-    stored = checkpoint.read(path)
-    assert sum(array.nbytes for array in stored.weights.values()) <= len(content)
-    return stored.weights
-
-
-@functools.cache
-def safetensors_seeds() -> Sequence[bytes]:
-    """A small model."""
-    path = _file(".safetensors")
-    checkpoint.save(path, _run().model, classes=["a", "b"])
-    return [path.read_bytes()]
-
+TOKENS = [
+    b"F64",
+    b"BF16",
+    b"BOOL",
+    b'"shape"',
+    b'"__metadata__"',
+    b"[]",
+    b"{}",
+    b"-1",
+    b'"\\ud800"',
+]
 
 TARGETS: dict[str, Target] = {
     "checkpoint": Target(
-        run_archive,
-        archive_seeds,
+        run_checkpoint,
+        checkpoint_seeds,
         CheckpointError,
-        inside=inside_archive,
+        inside=inside_checkpoint,
         tokens=[
-            b"PK\x03\x04",
-            b"PK\x01\x02",
-            b"PK\x05\x06",
-            b"PK\x06\x06",
-            b"../",
-            b'{"$array": 0}',
+            *TOKENS,
+            b'{\\"$array\\": 0}',
+            b'{\\"$dict\\": [[[], 1]]}',
+            b'{\\"$tuple\\": 1}',
+            b'\\"object\\"',
         ],
     ),
     "resume": Target(
@@ -214,10 +229,5 @@ TARGETS: dict[str, Target] = {
         allowance=RUN_ALLOWANCE,
         tokens=[b"null", b"[]", b"{}", b"-1", b"1e999", b'"a"', b'{"$float": "nan"}', b"9" * 40],
     ),
-    "safetensors": Target(
-        run_safetensors,
-        safetensors_seeds,
-        CheckpointError,
-        tokens=[b"F64", b"BF16", b'"shape"', b'"__metadata__"', b"[]", b"{}", b"-1"],
-    ),
+    "safetensors": Target(run_safetensors, safetensors_seeds, CheckpointError, tokens=TOKENS),
 }

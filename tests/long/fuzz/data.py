@@ -24,9 +24,8 @@ from tests.long.fuzz.harness import Mutate, Target
 from tinynet.data.archive import read_tar
 from tinynet.data.files import RemoteFile, read_stream
 from tinynet.data.idx import check_labels, parse_cifar10, parse_idx
-from tinynet.data.npz import arrays_from_stream
+from tinynet.data.npz import arrays_from_stream, read_npy
 from tinynet.errors import DataError
-from tinynet.npy import read_array
 
 LIMIT = 2000  # bytes of content that the gzip target expects at most
 
@@ -183,9 +182,10 @@ def honest_archive(data: bytes) -> int:
 
 def run_npy(data: bytes) -> np.ndarray:
     """One array."""
-    array = read_array(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Python 2's headers
+        array = read_npy(data)
     assert array.nbytes < len(data)
-    array.tolist()  # every value can be looked at
     return array
 
 
@@ -202,7 +202,7 @@ def npy_seeds() -> list[bytes]:
         np.zeros((0, 3), np.complex64),
     ]
     files = [_npy(array) for array in arrays]
-    return [*files, _npy(arrays[0], (2, 0)), _npy(arrays[1], (3, 0))]
+    return [*files, _npy(arrays[0], (2, 0))]
 
 
 def _npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
@@ -323,7 +323,7 @@ TARGETS = {
     "archive": Target(
         run_archive, archive_seeds, DataError, inside=inside_archive, honest=honest_archive
     ),
-    "npy": Target(run_npy, npy_seeds, ValueError, inside=inside_npy, tokens=NPY_TOKENS),
+    "npy": Target(run_npy, npy_seeds, DataError, inside=inside_npy, tokens=NPY_TOKENS),
     "npz": Target(
         run_npz, npz_seeds, DataError, inside=inside_npz, honest=honest_npz, tokens=ZIP_TOKENS
     ),

@@ -72,10 +72,10 @@ class Clues:
         """
         fault = self.fault
         found = [(self.dy, fault.analytic, fault.numeric)]
-        if fault.pull is not None:
+        if fault.vjp is not None:
             dy = np.random.default_rng(1).standard_normal(self.dy.shape)
             with contextlib.suppress(Exception):  # a backward that runs only once says no more
-                again = np.asarray(fault.pull(dy), np.float64).reshape(fault.analytic.shape)
+                again = np.asarray(fault.vjp(dy), np.float64).reshape(fault.analytic.shape)
                 found.append((dy, again, self.pulled(dy)))
         return found
 
@@ -104,15 +104,15 @@ class Clues:
     @cached_property
     def B(self) -> np.ndarray | None:
         """What the backward claims of the Jacobian; None if it fails, or has too many columns."""
-        pull, size = self.fault.pull, self.y.size
-        if pull is None or size > MOST_OUTPUTS or not self.x.size:
+        vjp, size = self.fault.vjp, self.y.size
+        if vjp is None or size > MOST_OUTPUTS or not self.x.size:
             return None
         columns = np.empty((self.x.size, size))
         unit = np.zeros(size)
         try:
             for j in range(size):
                 unit[j] = 1
-                columns[:, j] = np.asarray(pull(unit.reshape(self.y.shape))).reshape(-1)
+                columns[:, j] = np.asarray(vjp(unit.reshape(self.y.shape))).reshape(-1)
                 unit[j] = 0
         except Exception:  # a backward that minds zeros is judged by what it does otherwise
             return None

@@ -18,15 +18,15 @@ UNUSED = "output gradient not used"
 
 def broken(clues: Clues) -> tuple[str, str] | None:
     """Which law of linearity the backward pass breaks, and by what; None if it is linear."""
-    pull = clues.fault.pull
-    if pull is None:
+    vjp = clues.fault.vjp
+    if vjp is None:
         return None
     dy = clues.dy
     other = np.random.default_rng(3).standard_normal(dy.shape)
     try:
-        once, again = np.array(pull(dy)), np.array(pull(dy))
-        nothing, negative = np.array(pull(0 * dy)), np.array(pull(-8 * dy))
-        parts, both = once + pull(other), np.array(pull(dy + other))
+        once, again = np.array(vjp(dy)), np.array(vjp(dy))
+        nothing, negative = np.array(vjp(0 * dy)), np.array(vjp(-8 * dy))
+        parts, both = once + vjp(other), np.array(vjp(dy + other))
     except Exception:  # a backward that fails for another dy is judged by the one that it took
         return None
     if not once.any():

@@ -56,7 +56,7 @@ def overwritten(clues: Clues) -> tuple[str, str] | None:
     """Cause and evidence, if the backward is right with an earlier content of what it saved."""
     fault = clues.fault
     versions = _Versions(fault.forward)
-    if versions.code is None or fault.pull is None:
+    if versions.code is None or fault.vjp is None:
         return None
     args = [fresh(value) for value in fault.args]
     settings = {name: fresh(value) for name, value in fault.settings.items()}
@@ -70,10 +70,10 @@ def overwritten(clues: Clues) -> tuple[str, str] | None:
         sys.settrace(before)
     if not isinstance(result, tuple) or len(result) <= fault.place + 1:
         return None
-    pull = result[fault.place + 1]
-    for array in saved_arrays(pull):
+    vjp = result[fault.place + 1]
+    for array in saved_arrays(vjp):
         for content, line in reversed(versions.earlier.get(id(array), [])):
-            if content.shape == array.shape and _right_with(clues, pull, array, content):
+            if content.shape == array.shape and _right_with(clues, vjp, array, content):
                 source = linecache.getline(versions.code.co_filename, line).strip()
                 where = f"line {line}" + (f", `{source}`," if source else "")
                 return (
@@ -84,12 +84,12 @@ def overwritten(clues: Clues) -> tuple[str, str] | None:
     return None
 
 
-def _right_with(clues: Clues, pull: Any, array: np.ndarray, content: np.ndarray) -> bool:
+def _right_with(clues: Clues, vjp: Any, array: np.ndarray, content: np.ndarray) -> bool:
     """Whether the backward gives the numeric gradient if `array` holds `content`."""
     now = array.copy()
     try:
         array[...] = content
-        dx = np.asarray(pull(clues.dy.copy()), np.float64)
+        dx = np.asarray(vjp(clues.dy.copy()), np.float64)
     except Exception:  # whatever a backward raises: it is not right
         return False
     finally:

@@ -13,12 +13,13 @@ Each file is one idea:
     winograd_small_batch.py  the same for small batches
     convolution.py           which of the three does a convolution, decided once for its shapes
     blocks_2x2.py            vector code for the pool that every small net has, 2x2
-    pooling.py               pooling in plain loops
-    elementwise.py           ReLU, outer product, SGD with momentum and cross entropy in one pass
+    pooling.py               max-pooling in plain loops
+    elementwise.py           ReLU, SGD with momentum and cross entropy in one pass
 
 What is not covered is the NumPy set's: groups, strides of a convolution, dtypes other than float32
-and float64, empty arrays, in `conv2d_dx` padding wider than the window, and pooling of fewer
-images than a line holds lanes, except blocks of 2x2: NumPy's rows are longer than the loops' here.
+and float64, empty arrays, in `conv2d_dx` padding wider than the window, pools that sum, and
+max-pooling of fewer images than a line holds lanes, except blocks of 2x2: NumPy's rows are longer
+than the loops' here.
 
 Buffers: what a thread holds at a time is a block of padded images (BLOCK_BYTES, or one row of
 outputs where that is more), in `winograd` the planes (LINES_IN_PLANES, or four tiles of every
@@ -37,12 +38,11 @@ import numpy as np
 
 from tinynet.kernels import threads
 from tinynet.kernels.choice import is_2x2
-from tinynet.kernels.geometry import Geometry
+from tinynet.kernels.geometry import Array, Geometry
 from tinynet.kernels.layout import as_vectors, batch_first, common_dtype
 from tinynet.kernels.numba_kernels import convolution, elementwise, pooling
 from tinynet.kernels.numba_kernels.sharing import (
     FLOATS,
-    SERIAL_FLOPS,
     batch_last_array,
     share_out,
     writeable,
@@ -62,13 +62,13 @@ class NumbaKernels(NumpyKernels):
 
     # ----- convolution ----------------------------------------------------------------------------
 
-    def conv2d(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+    def conv2d(self, x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
         """y (N, O, OH, OW)."""
         dtype, count = common_dtype(x, w), threads.get_num_threads()
         plan = convolution.correlation(len(x), x.shape[1], len(w), g, False, dtype, count)
         return plan(x, w, b) if plan else super().conv2d(x, w, b, g)
 
-    def conv2d_dx(self, dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+    def conv2d_dx(self, dy: Array, w: Array, g: Geometry) -> Array:
         """dx (N, C, H, W): dy correlated with the flipped filters."""
         dtype, count = common_dtype(dy, w), threads.get_num_threads()
         plan = None
@@ -77,9 +77,7 @@ class NumbaKernels(NumpyKernels):
             plan = convolution.correlation(*back, True, dtype, count)
         return plan(dy, w, None) if plan else super().conv2d_dx(dy, w, g)
 
-    def conv2d_dw_db(
-        self, dy: np.ndarray, x: np.ndarray, g: Geometry
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def conv2d_dw_db(self, dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
         """dw (O, C/G, KH, KW) and db (O): dy is summed while it is in the cache."""
         dtype, count = common_dtype(dy, x), threads.get_num_threads()
         plan = convolution.weight_gradient(len(x), x.shape[1], dy.shape[1], g, dtype, count)
@@ -87,7 +85,7 @@ class NumbaKernels(NumpyKernels):
 
     # ----- pooling --------------------------------------------------------------------------------
 
-    def max_pool2d(self, x: np.ndarray, g: Geometry, relu: bool = False) -> tuple[np.ndarray, Any]:
+    def max_pool2d(self, x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
         """y (N, C, OH, OW), and for blocks of 2x2 the winners' numbers, else (x, y, relu)."""
         blocks = is_2x2(g)
         if not _pools(x, x.dtype, small_batch=blocks):
@@ -95,12 +93,13 @@ class NumbaKernels(NumpyKernels):
         image = batch_last_array(x, x.dtype)
         y = np.empty((len(image), *g.out, len(x)), x.dtype)
         winners = np.empty(y.shape if blocks else 0, np.uint8)
+        window = g.kernel, g.stride, g.corner, g.dilation
 
         def work(team: Any, part: int, first: int, last: int) -> None:
             if blocks:
                 pooling.pool_2x2(team, first, last, image, y, winners, relu)
             else:
-                pooling.maxima(team, first, last, image, y, *_window(g), g.dilation)
+                pooling.maxima(team, first, last, image, y, *window)
 
         share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
         if blocks:
@@ -108,7 +107,7 @@ class NumbaKernels(NumpyKernels):
         largest = self.relu(batch_first(y)) if relu else batch_first(y)
         return largest, (x, largest, relu)
 
-    def max_pool2d_dx(self, dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
+    def max_pool2d_dx(self, dy: Array, saved: Any, g: Geometry) -> Array:
         """dx (N, C, H, W)."""
         if isinstance(saved, tuple):
             x, y, relu = saved
@@ -122,46 +121,20 @@ class NumbaKernels(NumpyKernels):
             given = batch_last_array(dy, dy.dtype)
             dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
             tasks = given.shape[0] * given.shape[1]
+        window = g.kernel, g.stride, g.corner, g.dilation
 
         def work(team: Any, part: int, first: int, last: int) -> None:
             if isinstance(saved, tuple):
-                arrays = given, image, largest, dx
-                pooling.maxima_dx(team, first, last, *arrays, *_window(g), g.dilation)
+                pooling.maxima_dx(team, first, last, given, image, largest, dx, *window)
             else:
                 pooling.pool_2x2_dx(team, first, last, given, saved, dx)
 
         share_out(work, tasks, dx.nbytes < SERIAL_BYTES)
         return batch_first(dx)
 
-    def sum_pool2d(self, x: np.ndarray, g: Geometry) -> np.ndarray:
-        """y (N, C, OH, OW)."""
-        if not _pools(x, x.dtype):
-            return super().sum_pool2d(x, g)
-        image = batch_last_array(x, x.dtype)
-        y = np.empty((len(image), *g.out, len(x)), x.dtype)
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            pooling.sums(team, first, last, image, y, *_window(g))
-
-        share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
-        return batch_first(y)
-
-    def sum_pool2d_dx(self, dy: np.ndarray, g: Geometry) -> np.ndarray:
-        """dx (N, C, H, W)."""
-        if not _pools(dy, dy.dtype):
-            return super().sum_pool2d_dx(dy, g)
-        given = batch_last_array(dy, dy.dtype)
-        dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            pooling.sums_dx(team, first, last, given, dx, *_window(g))
-
-        share_out(work, len(dx), dx.nbytes < SERIAL_BYTES)
-        return batch_first(dx)
-
     # ----- elementwise, vectors -------------------------------------------------------------------
 
-    def relu(self, x: np.ndarray) -> np.ndarray:
+    def relu(self, x: Array) -> Array:
         """max(x, 0), in the memory order of x."""
         y = np.empty_like(x) if x.size > VECTORS_FROM else None
         vectors = None if y is None else _vectors(x, y)
@@ -170,7 +143,7 @@ class NumbaKernels(NumpyKernels):
         _share_vectors(elementwise.rectify, vectors)
         return y
 
-    def relu_dx(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def relu_dx(self, dy: Array, y: Array) -> Array:
         """dy where y is not 0."""
         dx = np.empty_like(y) if y.size > VECTORS_FROM else None
         vectors = None if dx is None else _vectors(dy, y, dx)
@@ -179,25 +152,12 @@ class NumbaKernels(NumpyKernels):
         _share_vectors(elementwise.rectify_dx, vectors)
         return dx
 
-    def outer(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """a_m b_p (M, P)."""
-        if a.dtype != b.dtype or a.dtype not in FLOATS or a.size * b.size < SERIAL_FLOPS:
-            return super().outer(a, b)
-        a, b = writeable(a, a.dtype), writeable(b, b.dtype)
-        y = np.empty((len(a), len(b)), a.dtype)
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            elementwise.outer_rows(team, a[first:last], b, y[first:last])
-
-        share_out(work, len(a), serial=False)
-        return y
-
     def momentum_step(
         self,
-        p: np.ndarray,
-        g: np.ndarray,
-        b: np.ndarray,
-        t: np.ndarray,
+        p: Array,
+        g: Array,
+        b: Array,
+        t: Array,
         momentum: float,
         lr: float,
     ) -> None:
@@ -208,9 +168,7 @@ class NumbaKernels(NumpyKernels):
         p, g, b, number = p.reshape(-1), g.reshape(-1), b.reshape(-1), p.dtype.type
         elementwise.momentum_step(p, g, b, number(momentum), number(lr))
 
-    def label_losses(
-        self, x: np.ndarray, labels: np.ndarray, axis: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def label_losses(self, x: Array, labels: Array, axis: int) -> tuple[Array, Array]:
         """-log p of each label, and p = softmax(x) along `axis`."""
         rows, columns = x.flags.c_contiguous, x.flags.f_contiguous
         if x.ndim != 2 or x.dtype not in FLOATS or not (x.flags.writeable and (rows or columns)):
@@ -222,7 +180,7 @@ class NumbaKernels(NumpyKernels):
         return losses, p
 
 
-def _pools(x: np.ndarray, dtype: np.dtype, small_batch: bool = False) -> bool:
+def _pools(x: Array, dtype: np.dtype, small_batch: bool = False) -> bool:
     """Whether the compiled pooling does this case and is faster; small_batch: for such too."""
     return (
         dtype in FLOATS
@@ -232,18 +190,13 @@ def _pools(x: np.ndarray, dtype: np.dtype, small_batch: bool = False) -> bool:
     )
 
 
-def _window(g: Geometry) -> tuple[Any, ...]:
-    """A geometry as the pooling loops take it."""
-    return g.kernel, g.stride, g.corner
-
-
-def _vectors(*arrays: np.ndarray) -> list[np.ndarray] | None:
+def _vectors(*arrays: Array) -> list[Array] | None:
     """The arrays as vectors for the compiled loops, or None for what NumPy does as well."""
     covered = arrays[0].dtype in FLOATS and all(x.flags.writeable for x in arrays)
     return as_vectors(*arrays) if covered else None
 
 
-def _share_vectors(kernel: Callable[..., None], vectors: list[np.ndarray]) -> None:
+def _share_vectors(kernel: Callable[..., None], vectors: list[Array]) -> None:
     """Run a kernel on pieces of the vectors, one for each thread if they are long."""
 
     def work(team: Any, part: int, first: int, last: int) -> None:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba import types
 from numba.core import event
 
 from tinynet.kernels import minimal_filtering
@@ -68,21 +67,6 @@ def compiled(function: Callable[..., Any]) -> Any:
 def inner(function: Callable[..., Any]) -> Any:
     """A function that only compiled code calls: a fifth of compiling is saved."""
     return _compiled(function, no_cpython_wrapper=True)
-
-
-def inner_once(function: Callable[..., Any]) -> Any:
-    """`inner`, but not compiled anew for each number that a caller has written down.
-
-    To the others such a number is a type of its own, which makes the innermost loops faster.
-    """
-    dispatcher = inner(function)
-    resolve = dispatcher.get_call_template
-
-    def by_plain_types(arguments: tuple[Any, ...], keywords: Any) -> Any:
-        return resolve(tuple(map(types.unliteral, arguments)), keywords)
-
-    dispatcher.get_call_template = by_plain_types
-    return dispatcher
 
 
 def _compiled(function: Callable[..., Any], no_cpython_wrapper: bool) -> Any:

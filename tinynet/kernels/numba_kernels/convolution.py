@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet.kernels.geometry import Geometry, span
+from tinynet.kernels.geometry import Array, Geometry, span
 from tinynet.kernels.layout import batch_first
 from tinynet.kernels.minimal_filtering import S
 from tinynet.kernels.numba_kernels import direct, winograd, winograd_small_batch
@@ -29,9 +29,9 @@ from tinynet.kernels.numba_kernels.tiles import lanes
 BLOCK_BYTES = 1 << 18  # of padded image that one thread holds, in its second-level cache
 PLANS = 1024  # that are remembered
 
-Correlation: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
+Correlation: TypeAlias = Callable[[Array, Array, Array | None], Array]
 """(x, w, b) -> y."""
-WeightGradient: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+WeightGradient: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
 """(dy, x) -> (dw, db)."""
 
 
@@ -108,7 +108,7 @@ def correlation(
 
     shape, no_bias, serial = (O, *g.out, N), np.zeros(O, dtype), is_serial(N, C, O, g)
 
-    def correlate(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+    def correlate(x: Array, w: Array, b: Array | None) -> Array:
         image, filters = batch_last_array(x, dtype), writeable(w, dtype)
         bias = no_bias if b is None else writeable(b, dtype)
         y = np.empty(shape, dtype)
@@ -134,7 +134,7 @@ def weight_gradient(
         rows, columns = winograd.chunk((C + O) // 2, 4, g.out)
         tasks = winograd.tasks(N, g.out, (rows, columns))
 
-        def by_winograd(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def by_winograd(dy: Array, x: Array) -> tuple[Array, Array]:
             given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
             sums = np.zeros((count, winograd.PLANES * O * C), dtype)
             lane_sums = np.zeros((count, O * lanes(dtype)), dtype)
@@ -155,7 +155,7 @@ def weight_gradient(
     if winograd_small_batch.is_faster(N, C, O, g, dtype):
         rows = winograd_small_batch.rows_in_task(C // count + O, N, g.out, 1)
 
-        def by_channels(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def by_channels(dy: Array, x: Array) -> tuple[Array, Array]:
             given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
             dw = np.empty((O, C, 3, 3), dtype)
             share_out(
@@ -173,7 +173,7 @@ def weight_gradient(
     tasks, K = -(-N // lanes(dtype)) * -(-g.out[0] // rows), C * g.kernel[0] * g.kernel[1]
     settings = g.kernel, g.dilation, g.corner, g.padded[1]
 
-    def by_filters(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def by_filters(dy: Array, x: Array) -> tuple[Array, Array]:
         given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
         dw, db = np.empty(O * K, dtype), np.empty(O, dtype)
         share_out(
@@ -185,7 +185,7 @@ def weight_gradient(
         )
         return dw.reshape(O, C, *g.kernel), db
 
-    def by_tasks(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def by_tasks(dy: Array, x: Array) -> tuple[Array, Array]:
         given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
         sums = np.zeros((count, K * O), dtype)
         lane_sums = np.zeros((count, O * lanes(dtype)), dtype)
@@ -203,7 +203,7 @@ def weight_gradient(
     return by_filters if small_batch else by_tasks
 
 
-def bias_gradient(lane_sums: np.ndarray, O: int) -> np.ndarray:
+def bias_gradient(lane_sums: Array, O: int) -> Array:
     """Sums of dy lane by lane and thread by thread -> db (O)."""
-    db: np.ndarray = lane_sums.sum(0).reshape(O, -1).sum(1)
+    db: Array = lane_sums.sum(0).reshape(O, -1).sum(1)
     return db

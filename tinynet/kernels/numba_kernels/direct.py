@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.kernels.numba_kernels.compiled import compiled, inner, inner_once
+from tinynet.kernels.numba_kernels.compiled import compiled, inner
 from tinynet.kernels.numba_kernels.copies import add_line, clear_run, copy_line, copy_run
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
@@ -28,7 +28,7 @@ FILTERS, LINES = SHAPE.filters, SHAPE.lines
 REGISTER_BYTES, DOT_FILTERS, DOT_TAPS = SHAPE.register_bytes, SHAPE.dot_filters, SHAPE.dot_taps
 
 
-@inner_once
+@inner
 def tap_offsets(C, KH, KW, plane, row, pixel):
     """offsets (C*KH*KW) of the taps in a padded block of images."""
     offsets = np.empty(C * KH * KW, np.int64)
@@ -85,33 +85,8 @@ def tile_height(rest):
 
 
 @inner
-def column_runs(OW, left, KW, dilation, W, cut):
-    """Runs of columns of outputs that see the same columns of the kernel inside the image.
-
-    -> rows (first, end, j0, j1): columns first .. end - 1 of the outputs see j0 .. j1 - 1. What a
-    few border columns would save is not worth the shorter runs: then, or if they may not be cut
-    (not `cut`), it is one run that sees all.
-    """
-    runs = np.empty((OW, 4), np.int64)
-    count = seen = 0
-    for q in range(OW):
-        j0, j1 = inside(q - left, KW, dilation, W)
-        if j0 == j1:  # the window stands outside: it sees zeros
-            j0, j1 = 0, KW
-        seen += j1 - j0
-        if count == 0 or runs[count - 1, 2] != j0 or runs[count - 1, 3] != j1:
-            runs[count, 0], runs[count, 2], runs[count, 3] = q, j0, j1
-            count += 1
-        runs[count - 1, 1] = q + 1
-    if not cut or 10 * seen > 9 * OW * KW:
-        runs[0, 0], runs[0, 1], runs[0, 2], runs[0, 3] = 0, OW, 0, KW
-        count = 1
-    return runs[:count]
-
-
-@inner_once
-def pack_filters(w, flipped, o0, count, j0, j1, packed, start):
-    """Columns j0 .. j1 - 1 of filters o0 .. o0 + count - 1 of w (O, C, KH, KW), from `start` on.
+def pack_filters(w, flipped, o0, count):
+    """Filters o0 .. o0 + count - 1 of w (O, C, KH, KW), in the order in which tiles read them.
 
     The filters of a tile lie side by side, tap by tap: row by row, then channel by channel, so
     that the taps of some rows of the kernel are one run.
@@ -120,8 +95,8 @@ def pack_filters(w, flipped, o0, count, j0, j1, packed, start):
     O, C, KH, KW = w.shape
     if flipped:
         O, C = C, O
-    taps, wide = KH * KW, j1 - j0
-    flat = w.reshape(w.size)
+    taps = KH * KW
+    flat, packed = w.reshape(w.size), np.empty(count * C * taps, w.dtype)
     o = 0
     while o < count:
         height = tile_height(count - o)
@@ -131,70 +106,34 @@ def pack_filters(w, flipped, o0, count, j0, j1, packed, start):
                 if flipped:  # from the last tap to the first
                     first, step = (c * O + o0 + o + t + 1) * taps - 1, -1
                 for i in range(KH):
-                    place = start + o * C * KH * wide + (i * C + c) * wide * height + t
-                    for j in range(wide):
-                        packed[place + j * height] = flat[first + (i * KW + j0 + j) * step]
+                    place = o * C * taps + (i * C + c) * KW * height + t
+                    for j in range(KW):
+                        packed[place + j * height] = flat[first + (i * KW + j) * step]
         o += height
+    return packed
 
 
-def _column_of_tiles(V):
-    """The kernel that computes all filters at V lines of places."""
+@inner
+def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, y_pitch, y_step):
+    """All filters at a run of `lines` lines of places; see `multiply_tile`.
 
-    @inner
-    def multiply(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, y, y0, y_pitch, y_step):
-        """Taps k0 .. k0 + K - 1 of w (O*taps) as `pack_filters` lays it, from w0 on.
-
-        Or, with w_step > 0, of w as (taps, w_step). See `multiply_tile` for the rest.
-        """
-        O = b.size
-        o = 0
+    Taps k0 .. k0 + K - 1 of w (O*taps) as `pack_filters` lays it, from w0 on. Or, with w_step > 0,
+    of w as (taps, w_step).
+    """
+    O, v = b.size, 0
+    while v < lines:
+        wide, o = LINES if v + LINES <= lines else 1, 0
         while o < O:
             height = tile_height(O - o)
             column, step = w0 + o, w_step
             if not w_step:
                 column, step = w0 + o * offsets.size, height
-            column += k0 * step
-            if height == FILTERS:
-                multiply_tile(
-                    FILTERS, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
-                    y, y0 + o * y_pitch, y_pitch, y_step,
-                )  # fmt: skip
-            elif height == 4:
-                multiply_tile(
-                    4, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
-                    y, y0 + o * y_pitch, y_pitch, y_step,
-                )  # fmt: skip
-            elif height == 2:
-                multiply_tile(
-                    2, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
-                    y, y0 + o * y_pitch, y_pitch, y_step,
-                )  # fmt: skip
-            else:
-                multiply_tile(
-                    1, V, x, x0, x_step, offsets, k0, K, w, column, step, b, o,
-                    y, y0 + o * y_pitch, y_pitch, y_step,
-                )  # fmt: skip
+            multiply_tile(
+                height, wide, x, x0 + v * x_step, x_step, offsets, k0, K, w, column + k0 * step,
+                step, b, o, y, y0 + v * y_step + o * y_pitch, y_pitch, y_step,
+            )  # fmt: skip
             o += height
-
-    return multiply
-
-
-_one_line = _column_of_tiles(1)
-_some_lines = _one_line if LINES == 1 else _column_of_tiles(LINES)
-
-
-@inner
-def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, y_pitch, y_step):
-    """All filters at a run of `lines` lines of places; see `multiply`."""
-    v = 0
-    while v + LINES <= lines:
-        here, place = x0 + v * x_step, y0 + v * y_step
-        _some_lines(x, here, x_step, offsets, k0, K, w, w0, w_step, b, y, place, y_pitch, y_step)
-        v += LINES
-    while v < lines:
-        here, place = x0 + v * x_step, y0 + v * y_step
-        _one_line(x, here, x_step, offsets, k0, K, w, w0, w_step, b, y, place, y_pitch, y_step)
-        v += 1
+        v += wide
 
 
 @compiled
@@ -215,20 +154,9 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, flipped, b, dilation, 
     row, plane = width * B, reach * width * B
     block = np.empty(C * plane + lanes, x.dtype)
     whole = lanes == B  # else a line has pixels of several columns
-    runs = column_runs(OW, corner[1], KW, dilation[1], x.shape[2], whole)
-    taps = 0
-    for r in range(len(runs)):
-        taps += KH * C * (runs[r, 3] - runs[r, 2])
-    offsets, filters = np.empty(taps, np.int64), np.empty(O * taps, x.dtype)
-    k = 0
-    for r in range(len(runs)):
-        j0, j1 = runs[r, 2], runs[r, 3]
-        # the kernel's rows first: it is taken for KH channels of C rows
-        own = tap_offsets(KH, C, j1 - j0, row * dilation[0], plane, B * dilation[1])
-        for i in range(own.size):
-            offsets[k + i] = own[i]
-        pack_filters(w, flipped, o0, O, j0, j1, filters, O * k)
-        k += own.size
+    # the kernel's rows first: it is taken for KH channels of C rows
+    offsets = tap_offsets(KH, C, KW, row * dilation[0], plane, B * dilation[1])
+    filters = pack_filters(w, flipped, o0, O)
     flat = y.reshape(y.size)
     run = -(-((rows - 1) * row + OW * B) // lanes)  # lines, where they run across rows
     junk = np.empty(0 if whole else O * run * lanes, x.dtype)
@@ -244,17 +172,11 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, flipped, b, dilation, 
             i0, i1 = inside(p0 + p - corner[0], KH, dilation[0], H) if whole else (0, KH)
             if i0 == i1:  # the window stands outside: it sees zeros
                 i0, i1 = 0, KH
-            k = 0
-            for r in range(len(runs)):
-                q, end, j0, j1 = runs[r, 0], runs[r, 1], runs[r, 2], runs[r, 3]
-                in_row, start = C * (j1 - j0), p * row + (q + j0 * dilation[1]) * B
-                own = offsets[k : k + KH * in_row]
-                lines, place = (end - q, ((p0 + p) * OW + q) * N + n0) if whole else (run, 0)
-                multiply_run(
-                    block, start, step, own, i0 * in_row, (i1 - i0) * in_row, filters, O * k, 0, b,
-                    lines, target, place, pitch, y_step,
-                )  # fmt: skip
-                k += own.size
+            lines, place = (OW, (p0 + p) * OW * N + n0) if whole else (run, 0)
+            multiply_run(
+                block, p * row, step, offsets, i0 * C * KW, (i1 - i0) * C * KW, filters, 0, 0, b,
+                lines, target, place, pitch, y_step,
+            )  # fmt: skip
         for o in range(0 if whole else O):
             for p in range(count):
                 start = o * run * lanes + p * row
@@ -263,55 +185,22 @@ def correlate_part(team, first, last, o0, o1, rows, x, w, flipped, b, dilation, 
     finish(team)
 
 
-def _dot_columns(V):
-    """The kernel that adds the inner products of all filters with V taps."""
-
-    @inner
-    def add(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
-        o = 0
-        while o + DOT_FILTERS <= O:
-            dot_tile(
-                DOT_FILTERS, V, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
-                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
-            )  # fmt: skip
-            o += DOT_FILTERS
-        if o + 2 <= O:
-            dot_tile(
-                2, V, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
-                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
-            )  # fmt: skip
-            o += 2
-        while o < O:
-            dot_tile(
-                1, V, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
-                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
-            )  # fmt: skip
-            o += 1
-
-    return add
-
-
-_dot_three, _dot_one = _dot_columns(3), _dot_columns(1)
-_dot_many = _dot_three if DOT_TAPS == 3 else _dot_columns(DOT_TAPS)
-
-
 @inner
 def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O):
     """Add the inner products of all filters with all taps; see `dot_tile`, length in elements."""
-    K = offsets.size
+    K, k = offsets.size, 0
     length //= REGISTER_BYTES // x.itemsize
-    k = 0
-    while k + DOT_TAPS <= K:
-        _dot_many(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O)
-        k += DOT_TAPS
-    while k + 3 <= K:
-        _dot_three(
-            x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O
-        )
-        k += 3
     while k < K:
-        _dot_one(x, x0, x_pitch, offsets, k, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O)
-        k += 1
+        wide = DOT_TAPS if k + DOT_TAPS <= K else 3 if k + 3 <= K else 1
+        o = 0
+        while o < O:
+            height = DOT_FILTERS if o + DOT_FILTERS <= O else 2 if o + 2 <= O else 1
+            dot_tile(
+                height, wide, x, x0, x_pitch, offsets, k, dy, dy0 + o * dy_plane, dy_plane,
+                dy_pitch, runs, length, dw, dw0 + k * O + o, O,
+            )  # fmt: skip
+            o += height
+        k += wide
 
 
 @compiled

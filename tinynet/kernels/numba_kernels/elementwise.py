@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
-"""Kernels in one pass over vectors: ReLU, outer product, SGD with momentum, cross entropy.
+"""Kernels in one pass over vectors: ReLU, SGD with momentum, cross entropy.
 
 NumPy passes over the same numbers two to twelve times, call by call; here each is read and written
 once.
@@ -30,17 +30,6 @@ def rectify_dx(team, dy, y, dx):
     zero = dx.dtype.type(0)
     for i in range(len(y)):
         dx[i] = dy[i] if y[i] != zero else zero
-    finish(team)
-
-
-@compiled
-def outer_rows(team, a, b, y):
-    """y (M, P) = a_m b_p."""
-    begin(team)
-    for i in range(len(a)):
-        factor = a[i]
-        for j in range(len(b)):
-            y[i, j] = factor * b[j]
     finish(team)
 
 

@@ -1,10 +1,10 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 # mypy: disable-error-code=call-arg
-"""Pooling in loops: each window is read once.
+"""Max-pooling in loops: each window is read once.
 
 All arrays lie (C, H, W, N) and contiguous; the innermost loop runs over the images, so every
 step works on neighbouring numbers. Padding is never made: taps outside the image are left out,
-which is what -inf in a maximum and 0 in a sum amount to. The forward pass is shared out by rows
+which is what -inf in a maximum amounts to. The forward pass is shared out by rows
 of outputs, numbered channel by channel; the backward pass by channels, since windows may overlap.
 
 The pool that every small net has, blocks of 2x2, has loops of its own, `pool_2x2` and its gradient.
@@ -161,47 +161,4 @@ def maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation)
                             before = zero if apart else dx[c, h, w, n]
                             dx[c, h, w, n] = before + (rest[n] if wins else zero)
                             rest[n] = zero if wins else rest[n]
-    finish(team)
-
-
-@compiled
-def sums(team, first, last, x, y, kernel, stride, corner):
-    """Rows first .. last - 1 of y (C, OH, OW, N), the sums of windows of x (C, H, W, N)."""
-    begin(team)
-    _, H, W, N = x.shape
-    _, OH, OW, _ = y.shape
-    for row in range(first, last):
-        c, p = row // OH, row % OH
-        top = p * stride[0] - corner[0]
-        i0, i1 = inside(top, kernel[0], 1, H)
-        for q in range(OW):
-            left = q * stride[1] - corner[1]
-            j0, j1 = inside(left, kernel[1], 1, W)
-            for n in range(N):
-                y[c, p, q, n] = 0
-            for i in range(i0, i1):
-                for j in range(j0, j1):
-                    for n in range(N):
-                        y[c, p, q, n] += x[c, top + i, left + j, n]
-    finish(team)
-
-
-@compiled
-def sums_dx(team, first, last, dy, dx, kernel, stride, corner):
-    """Channels first .. last - 1 of dx: each element gets the dy of every window it is in."""
-    begin(team)
-    _, H, W, N = dx.shape
-    _, OH, OW, _ = dy.shape
-    dx[first:last] = 0
-    for c in range(first, last):
-        for p in range(OH):
-            top = p * stride[0] - corner[0]
-            i0, i1 = inside(top, kernel[0], 1, H)
-            for q in range(OW):
-                left = q * stride[1] - corner[1]
-                j0, j1 = inside(left, kernel[1], 1, W)
-                for i in range(i0, i1):
-                    for j in range(j0, j1):
-                        for n in range(N):
-                            dx[c, top + i, left + j, n] += dy[c, p, q, n]
     finish(team)

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 
 from tinynet.kernels import threads
+from tinynet.kernels.geometry import Array
 from tinynet.kernels.layout import batch_last
 
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 SERIAL_FLOPS = 1_000_000  # below this, a second thread costs more than it saves
 
 
-def batch_last_array(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def batch_last_array(x: Array, dtype: np.dtype) -> Array:
     """x (N, C, H, W) as an array (C, H, W, N), contiguous and writeable."""
     return writeable(batch_last(x), dtype)
 
 
-def writeable(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def writeable(x: Array, dtype: np.dtype) -> Array:
     """x, contiguous and writeable: Numba compiles anew for read-only arrays, so these are copied.
 
     The kernels write to no input.

@@ -11,13 +11,14 @@ with AVX2, 16 otherwise: LLVM makes several registers of a line. The tiles have 
 the registers hold beside the numbers that are multiplied; one sum too many, and the compiler
 moves sums to memory and back at each step.
 
-Each function is a Numba intrinsic: the Python code below runs while a kernel is compiled, its
-`for` loops unroll, and what it emits through `Emitter` becomes part of the compiled kernel. Arrays
-are given flat, with the index at which to start; integers that shape the code (T, V, ...) are
-constants.
+What is decorated with `vector_code` runs while a kernel is compiled: its `for` loops unroll, and
+what it emits through the `Emitter` becomes part of the compiled kernel.
 """
 
 from __future__ import annotations
+
+import contextlib
+import functools
 
 import numpy as np
 from llvmlite import ir
@@ -30,6 +31,38 @@ from tinynet.kernels.numba_kernels.shape import SHAPE
 LINE_BYTES = 64
 
 WORD = ir.IntType(64)
+
+TILE_FILTERS = [T for T in (SHAPE.filters, 4, 2, 1) if SHAPE.filters >= T]
+TILE_LINES = sorted({SHAPE.lines, 1})
+DOT_FILTERS, DOT_TAPS = (SHAPE.dot_filters, 2, 1), sorted({SHAPE.dot_taps, 3, 1})
+"""Sizes of the tiles of which whatever is multiplied is put together."""
+
+
+def vector_code(length):
+    """Make of a function that emits instructions one that compiled code calls.
+
+    It is given an Emitter for vectors of `length` bytes of its first array's elements, and then its
+    arguments: of an array, which is contiguous, the address of its first element; an integer as it
+    is at run time.
+    """
+
+    def decorate(write):
+        @intrinsic
+        @functools.wraps(write)
+        def code(typing, *kinds):
+            first = next(kind for kind in kinds if isinstance(kind, types.Array))
+
+            def emit(context, builder, signature, args):
+                e = Emitter(context, builder, first.dtype, length)
+                write(e, *(e.address(*pair) for pair in zip(signature.args, args)))
+                return context.get_dummy_value()
+
+            own = (types.intp if isinstance(kind, types.Integer) else kind for kind in kinds)
+            return types.void(*own), emit
+
+        return code
+
+    return decorate
 
 
 class Emitter:
@@ -48,10 +81,15 @@ class Emitter:
         signature = ir.FunctionType(result, arguments)
         return cgutils.get_or_insert_function(self.builder.module, signature, name)
 
-    def pointer(self, array_type, array, index):
-        """The address of array[index]."""
-        data = self.context.make_array(array_type)(self.context, self.builder, array).data
-        return self.builder.gep(data, [index])
+    def address(self, kind, value):
+        """Of an array the address of its elements; another value as it is."""
+        if isinstance(kind, types.Array):
+            return self.context.make_array(kind)(self.context, self.builder, value).data
+        return value
+
+    def at(self, pointer, index):
+        """The address of pointer[index]."""
+        return self.builder.gep(pointer, [index])
 
     def times(self, index, factor):
         """index * factor, for a factor known now."""
@@ -59,14 +97,14 @@ class Emitter:
 
     def load(self, pointer, index=None):
         """a vector from pointer[index] on."""
-        place = pointer if index is None else self.builder.gep(pointer, [index])
+        place = pointer if index is None else self.at(pointer, index)
         value = self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()))
         value.align = self.size
         return value
 
     def store(self, value, pointer, index=None):
         """Write a vector from pointer[index] on."""
-        place = pointer if index is None else self.builder.gep(pointer, [index])
+        place = pointer if index is None else self.at(pointer, index)
         store = self.builder.store(value, self.builder.bitcast(place, self.vector.as_pointer()))
         store.align = self.size
 
@@ -150,6 +188,12 @@ class Emitter:
                 total = self.fma(vector, self.constant(factor), total)
         return total
 
+    @contextlib.contextmanager
+    def where(self, value, number):
+        """What is emitted in the `with` block runs where `value` is this number."""
+        with self.builder.if_then(self.builder.icmp_signed("==", value, ir.Constant(WORD, number))):
+            yield
+
     def loop(self, count, start, body):
         """Run body(k, values) -> new values for k = 0 .. count - 1, at least once.
 
@@ -178,85 +222,66 @@ class Emitter:
         return results
 
 
-@intrinsic(prefer_literal=True)
+@vector_code(LINE_BYTES)
 def multiply_tile(
-    typing, T, V, x, x0, x_step, offsets, k0, K, w, w0, w_step, b, b0, y, y0, y_pitch, y_step
+    e, T, V, x, x0, x_step, offsets, k0, K, w, w0, w_step, b, b0, y, y0, y_pitch, y_step
 ):
     """T filters at V lines of places, the sum over K taps (at least 1) held in T x V registers.
 
+    T is one of TILE_FILTERS, V one of TILE_LINES.
     y[y0 + t*y_pitch + v*y_step + lane] = b[b0 + t]
         + sum over k of w[w0 + k*w_step + t] * x[x0 + offsets[k0 + k] + v*x_step + lane]
     """
-    T, V = T.literal_value, V.literal_value
-    i = types.intp
-    signature = types.void(
-        types.literal(T), types.literal(V), x, i, i, offsets, i, i, w, i, i, b, i, y, i, i, i
-    )
+    image, filters, shifts = e.at(x, x0), e.at(w, w0), e.at(offsets, k0)
+    bias, result = e.at(b, b0), e.at(y, y0)
 
-    def emit(context, builder, signature, args):
-        e = Emitter(context, builder, x.dtype, LINE_BYTES)
-        _, _, x_, x0, x_step, offsets_, k0, K, w_, w0, w_step, b_, b0, y_, *places = args
-        y0, y_pitch, y_step = places
-        image, filters = e.pointer(x, x_, x0), e.pointer(w, w_, w0)
-        shifts = e.pointer(offsets, offsets_, k0)
-        bias, result = e.pointer(b, b_, b0), e.pointer(y, y_, y0)
-
+    def emit(T, V):
         def add_tap(k, values):
             *sums, column = values
-            place = builder.gep(image, [builder.load(builder.gep(shifts, [k]))])
+            place = e.at(image, e.builder.load(e.at(shifts, k)))
             pixels = [e.load(place, e.times(x_step, v)) for v in range(V)]
             added = []
             for t in range(T):
                 weight = e.splat(e.element(column, t))
                 added += [e.fma(pixels[v], weight, sums[t * V + v]) for v in range(V)]
-            return [*added, builder.gep(column, [w_step])]
+            return [*added, e.at(column, w_step)]
 
         start = [e.splat(e.element(bias, t)) for t in range(T) for _ in range(V)]
         *sums, _ = e.loop(K, [*start, filters], add_tap)
         for t in range(T):
             for v in range(V):
-                place = builder.add(e.times(y_pitch, t), e.times(y_step, v))
+                place = e.builder.add(e.times(y_pitch, t), e.times(y_step, v))
                 e.store(sums[t * V + v], result, place)
-        return context.get_dummy_value()
 
-    return signature, emit
+    for height in TILE_FILTERS:
+        for lines in TILE_LINES:
+            with e.where(T, height), e.where(V, lines):
+                emit(height, lines)
 
 
-@intrinsic(prefer_literal=True)
+@vector_code(SHAPE.register_bytes)
 def dot_tile(
-    typing, T, V, x, x0, x_pitch, offsets, k0, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O
+    e, T, V, x, x0, x_pitch, offsets, k0, dy, dy0, dy_plane, dy_pitch, runs, length, dw, dw0, O
 ):
     """T filters against V taps: T x V inner products of runs of pixels, added to dw.
 
+    T is one of DOT_FILTERS, V one of DOT_TAPS.
     dw[dw0 + v*O + t] += sum over r < runs, s < length registers of
         dy[dy0 + t*dy_plane + r*dy_pitch + s] * x[x0 + offsets[k0 + v] + r*x_pitch + s]
     """
-    T, V = T.literal_value, V.literal_value
-    i = types.intp
-    signature = types.void(
-        types.literal(T), types.literal(V), x, i, i, offsets, i, dy, i, i, i, i, i, dw, i, i
-    )
+    image, given, result, shifts = e.at(x, x0), e.at(dy, dy0), e.at(dw, dw0), e.at(offsets, k0)
 
-    def emit(context, builder, signature, args):
-        e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
-        _, _, x_, x0, x_pitch, offsets_, k0, dy_, dy0, dy_plane, dy_pitch, *rest = args
-        runs, length, dw_, dw0, O = rest
-        image, given, result = (
-            e.pointer(x, x_, x0),
-            e.pointer(dy, dy_, dy0),
-            e.pointer(dw, dw_, dw0),
-        )
-        shifts = e.pointer(offsets, offsets_, k0)
-        taps = [builder.gep(image, [e.element(shifts, v)]) for v in range(V)]
-        filters = [builder.gep(given, [e.times(dy_plane, t)]) for t in range(T)]
+    def emit(T, V):
+        taps = [e.at(image, e.element(shifts, v)) for v in range(V)]
+        filters = [e.at(given, e.times(dy_plane, t)) for t in range(T)]
 
         def add_run(r, sums):
-            pixel_row, dy_row = builder.mul(r, x_pitch), builder.mul(r, dy_pitch)
+            pixel_row, dy_row = e.builder.mul(r, x_pitch), e.builder.mul(r, dy_pitch)
 
             def add_vector(s, sums):
                 s = e.times(s, e.lanes)
-                dys = [e.load(place, builder.add(dy_row, s)) for place in filters]
-                pixels = [e.load(place, builder.add(pixel_row, s)) for place in taps]
+                dys = [e.load(place, e.builder.add(dy_row, s)) for place in filters]
+                pixels = [e.load(place, e.builder.add(pixel_row, s)) for place in taps]
                 pairs = [(dy, pixel) for dy in dys for pixel in pixels]
                 return [e.fma(*pair, total) for pair, total in zip(pairs, sums)]
 
@@ -264,11 +289,12 @@ def dot_tile(
 
         sums = e.loop(runs, [e.zero()] * (T * V), add_run)
         for v in range(V):
-            place = builder.gep(result, [e.times(O, v)])
-            e.add(place, e.totals(sums[v::V]), T)
-        return context.get_dummy_value()
+            e.add(e.at(result, e.times(O, v)), e.totals(sums[v::V]), T)
 
-    return signature, emit
+    for height in DOT_FILTERS:
+        for wide in DOT_TAPS:
+            with e.where(T, height), e.where(V, wide):
+                emit(height, wide)
 
 
 def lanes(dtype: np.dtype) -> int:
@@ -282,32 +308,24 @@ def two_sided_transform(A):
     X[r, s] is the line at x[x0 + r*x_row + s*x_pixel], Y likewise in y; b[b0] is added to Y.
     """
 
-    @intrinsic
-    def transform(typing, x, x0, x_row, x_pixel, y, y0, y_row, y_pixel, b, b0):
-        i = types.intp
-        signature = types.void(x, i, i, i, y, i, i, i, b, i)
+    many, few = range(len(A[0])), range(len(A))
 
-        def emit(context, builder, signature, args):
-            e = Emitter(context, builder, x.dtype, SHAPE.register_bytes)
-            x_, x0, x_row, x_pixel, y_, y0, y_row, y_pixel, b_, b0 = args
-            source, target = e.pointer(x, x_, x0), e.pointer(y, y_, y0)
-            bias = e.splat(builder.load(e.pointer(b, b_, b0)))
-            many, few = range(len(A[0])), range(len(A))
+    @vector_code(SHAPE.register_bytes)
+    def transform(e, x, x0, x_row, x_pixel, y, y0, y_row, y_pixel, b, b0):
+        source, target = e.at(x, x0), e.at(y, y0)
+        bias = e.splat(e.builder.load(e.at(b, b0)))
 
-            def at(r, row, s, pixel, start):
-                return builder.add(builder.add(e.times(row, r), e.times(pixel, s)), start)
+        def at(r, row, s, pixel, start):
+            return e.builder.add(e.builder.add(e.times(row, r), e.times(pixel, s)), start)
 
-            registers = ir.Constant(WORD, LINE_BYTES // e.size // e.lanes)
-            with cgutils.for_range(builder, registers) as loop:  # one register after the other
-                start = e.times(loop.index, e.lanes)
-                X = [[e.load(source, at(r, x_row, s, x_pixel, start)) for s in many] for r in many]
-                AX = [[e.combination(A[r], [X[k][s] for k in many]) for s in many] for r in few]
-                for r in few:
-                    for s in few:
-                        total = builder.fadd(e.combination(A[s], AX[r]), bias)
-                        e.store(total, target, at(r, y_row, s, y_pixel, start))
-            return context.get_dummy_value()
-
-        return signature, emit
+        registers = ir.Constant(WORD, LINE_BYTES // e.size // e.lanes)
+        with cgutils.for_range(e.builder, registers) as loop:  # one register after the other
+            start = e.times(loop.index, e.lanes)
+            X = [[e.load(source, at(r, x_row, s, x_pixel, start)) for s in many] for r in many]
+            AX = [[e.combination(A[r], [X[k][s] for k in many]) for s in many] for r in few]
+            for r in few:
+                for s in few:
+                    total = e.builder.fadd(e.combination(A[s], AX[r]), bias)
+                    e.store(total, target, at(r, y_row, s, y_pixel, start))
 
     return transform

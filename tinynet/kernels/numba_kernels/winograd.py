@@ -31,7 +31,7 @@ import numpy as np
 
 from tinynet.kernels.geometry import Geometry, Pair
 from tinynet.kernels.minimal_filtering import A_T, B_T, G, M, S
-from tinynet.kernels.numba_kernels.compiled import compiled, inner, inner_once
+from tinynet.kernels.numba_kernels.compiled import compiled, inner
 from tinynet.kernels.numba_kernels.copies import add_line, copy_line
 from tinynet.kernels.numba_kernels.direct import (
     FILTERS,
@@ -81,7 +81,7 @@ def tasks(N: int, size: Pair, chunk: Pair) -> int:
     return -(-N // lanes(np.dtype(np.float32))) * rows * columns
 
 
-@inner_once
+@inner
 def transform_filters(w, flipped, o0, count):
     """Filters o0 .. o0 + count - 1 of w (O, C, 3, 3), flipped as in `pack_filters` if so.
 

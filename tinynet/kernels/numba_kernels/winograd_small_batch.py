@@ -19,7 +19,7 @@ import numpy as np
 
 from tinynet.kernels.geometry import Geometry, Pair
 from tinynet.kernels.minimal_filtering import M, S
-from tinynet.kernels.numba_kernels.compiled import compiled, inner_once
+from tinynet.kernels.numba_kernels.compiled import compiled, inner
 from tinynet.kernels.numba_kernels.copies import window_in, window_out
 from tinynet.kernels.numba_kernels.direct import multiply_run, pack_block
 from tinynet.kernels.numba_kernels.team import begin, finish
@@ -76,7 +76,7 @@ def plan(C: int, O: int, N: int, size: Pair, threads: int) -> tuple[int, int, bo
     return -(-tall // rows), rows, by_filters
 
 
-@inner_once
+@inner
 def tile_corners(rows, wide, N, width):
     """Where the tiles of a strip of `rows` rows begin in a plane of images (rows*M + .., width, N).
 
@@ -89,7 +89,7 @@ def tile_corners(rows, wide, N, width):
     return corners
 
 
-@inner_once
+@inner
 def write_part(block, lane, y, o, p, q, n):
     """The outputs (M, M) in a lane of the block go to y (O, OH, OW, N) at (p, q), if inside."""
     _, OH, OW, _ = y.shape

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.kernels.geometry import Geometry, span, strided
+from tinynet.kernels.geometry import Array, Geometry, span, strided
 from tinynet.kernels.plans.rows import cutout
 
 BLOCK_BYTES = 1 << 21
@@ -23,7 +23,7 @@ def cut(OH: int, bytes_per_row: int) -> list[slice]:
     return [slice(p, min(p + step, OH)) for p in range(0, OH, step)]
 
 
-def unfold(x: np.ndarray, block: slice, g: Geometry) -> np.ndarray:
+def unfold(x: Array, block: slice, g: Geometry) -> Array:
     """The windows of a block of output rows as columns. x (C, H, W, N) -> (G, C/G*KH*KW, P)."""
     (KH, KW), (SH, SW), (DH, DW), OW = g.kernel, g.stride, g.dilation, g.out[1]
     count = block.stop - block.start
@@ -36,7 +36,7 @@ def unfold(x: np.ndarray, block: slice, g: Geometry) -> np.ndarray:
     return cols.reshape(g.groups, C // g.groups * KH * KW, count * OW * N)
 
 
-def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+def conv2d(x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
     """x (C, H, W, N), w (O, C/G, KH, KW) -> y (O, OH, OW, N)."""
     (OH, OW), O, N, G = g.out, len(w), x.shape[3], g.groups
     y = np.empty((G, O // G, OH * OW * N), x.dtype)
@@ -50,7 +50,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> n
     return y.reshape(O, OH, OW, N)
 
 
-def conv2d_dx(dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+def conv2d_dx(dy: Array, w: Array, g: Geometry) -> Array:
     """dy (O, OH, OW, N), w (O, C/G, KH, KW) -> dx (C, H, W, N), scattered tap by tap."""
     (O, OH, OW, N), (KH, KW), G = dy.shape, g.kernel, g.groups
     C, (top, left), (H, W) = w.shape[1] * G, g.corner, g.size
@@ -66,14 +66,14 @@ def conv2d_dx(dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
     return dx[:, top : top + H, left : left + W]
 
 
-def flipped(w: np.ndarray, g: Geometry) -> np.ndarray:
+def flipped(w: Array, g: Geometry) -> Array:
     """The kernels of the way back: w (O, C/G, KH, KW) -> (C, O/G, KH, KW), flipped both ways."""
     O, C, KH, KW = w.shape
     by_group = w.reshape(g.groups, O // g.groups, C, KH, KW)[..., ::-1, ::-1]
     return by_group.swapaxes(1, 2).reshape(g.groups * C, O // g.groups, KH, KW)
 
 
-def conv2d_dw_db(dy: np.ndarray, x: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
+def conv2d_dw_db(dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C/G, KH, KW), db (O)."""
     (O, OH, OW, N), G = dy.shape, g.groups
     C, K = len(x) // G, len(x) // G * g.kernel[0] * g.kernel[1]

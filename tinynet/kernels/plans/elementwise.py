@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinynet.kernels import threads
+from tinynet.kernels.geometry import Array
 from tinynet.kernels.layout import as_vectors
 
 PIECE = 1 << 16  # elements at a time
@@ -19,7 +20,7 @@ PARALLEL_FROM = 1 << 18  # elements below which handing over costs more than it 
 OUTER_FROM = 500_000  # likewise, of an outer product
 
 
-def relu(x: np.ndarray) -> np.ndarray:
+def relu(x: Array) -> Array:
     """max(x, 0), in the memory order of x."""
     y = np.empty_like(x)
     vectors = as_vectors(x, y)
@@ -30,7 +31,7 @@ def relu(x: np.ndarray) -> np.ndarray:
     return y
 
 
-def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+def relu_dx(dy: Array, y: Array) -> Array:
     """dy where y, a result of `relu`, is not 0."""
     dx = np.empty_like(y, np.result_type(dy, y))
     vectors = as_vectors(dy, y, dx)
@@ -47,7 +48,7 @@ def relu_dx(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return dx
 
 
-def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def outer(a: Array, b: Array) -> Array:
     """a (M), b (P) -> a_m b_p (M, P)."""
     y = np.empty((len(a), len(b)), np.result_type(a, b))
     parts = shares(len(a), min(threads.get_num_threads(), len(a)))

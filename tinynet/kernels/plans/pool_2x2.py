@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.kernels.geometry import Geometry
+from tinynet.kernels.geometry import Array, Geometry
 from tinynet.kernels.layout import batch_first, batch_last
 
 
-def max_pool2d(x: np.ndarray, g: Geometry, relu: bool = False) -> tuple[np.ndarray, Any]:
+def max_pool2d(x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
     """The largest element of each window, or 0 if that is larger and relu; (x, y, relu)."""
     image = batch_last(x)
     in_rows = np.maximum(image[:, :, ::2], image[:, :, 1::2])
@@ -24,7 +24,7 @@ def max_pool2d(x: np.ndarray, g: Geometry, relu: bool = False) -> tuple[np.ndarr
     return y, (x, y, relu)
 
 
-def max_pool2d_dx(dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
+def max_pool2d_dx(dy: Array, saved: Any, g: Geometry) -> Array:
     """dy goes to the first winner of each window; to nobody where `relu` made 0 of it.
 
     Of a row, then of two rows, the first wins a tie, so it is the first of the window. What the
@@ -33,7 +33,7 @@ def max_pool2d_dx(dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
     x, y, relu = saved
     with_nan = math.isnan(np.maximum.reduce(y, None, initial=-math.inf))
 
-    def wins(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def wins(first: Array, second: Array) -> Array:
         larger = first >= second
         return larger | np.isnan(first) if with_nan else larger
 

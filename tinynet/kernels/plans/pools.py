@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 
 from tinynet.kernels import threads
-from tinynet.kernels.geometry import Geometry, strided
+from tinynet.kernels.geometry import Array, Geometry, strided
 from tinynet.kernels.layout import batch_first, batch_last, padded
 
 PARALLEL_FROM = 1 << 19  # elements of a pool below which handing over costs more than it saves
 
 
-def max_pool2d(x: np.ndarray, g: Geometry, relu: bool = False) -> tuple[np.ndarray, Any]:
+def max_pool2d(x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
     """The largest element of each window, or 0 if that is larger and relu; (x, y, relu)."""
     y = reduce_taps(np.maximum, taps_of(x, g, -np.inf), 0 if relu else None)
     return y, (x, y, relu)
 
 
-def max_pool2d_dx(dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
+def max_pool2d_dx(dy: Array, saved: Any, g: Geometry) -> Array:
     """dy goes to the first winner of each window; to nobody where `relu` made 0 of it."""
     x, y, relu = saved
     with_nan = math.isnan(np.maximum.reduce(y, None, initial=-math.inf))
@@ -32,7 +32,7 @@ def max_pool2d_dx(dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
     nans = taps_of(np.isnan(x), g, False) if with_nan else None
     y = batch_last(y)
 
-    def winners(channels: slice) -> Iterator[np.ndarray]:
+    def winners(channels: slice) -> Iterator[Array]:
         largest = y[channels]
         free = largest != 0 if relu else None  # windows whose winner is still to be found
         for k, tap in enumerate(taps[:-1]):
@@ -50,23 +50,23 @@ def max_pool2d_dx(dy: np.ndarray, saved: Any, g: Geometry) -> np.ndarray:
     return scatter_taps(winners, dy, g)
 
 
-def sum_pool2d(x: np.ndarray, g: Geometry) -> np.ndarray:
+def sum_pool2d(x: Array, g: Geometry) -> Array:
     """The sum of each window."""
     return reduce_taps(np.add, taps_of(x, g, 0.0))
 
 
-def sum_pool2d_dx(dy: np.ndarray, g: Geometry) -> np.ndarray:
+def sum_pool2d_dx(dy: Array, g: Geometry) -> Array:
     """Each element gets the dy of every window it is in."""
     everyone = [np.ones((), bool)] * len(g.taps)
     return scatter_taps(lambda channels: everyone, dy, g)
 
 
-def sum_side_by_side(x: np.ndarray, g: Geometry) -> np.ndarray:
+def sum_side_by_side(x: Array, g: Geometry) -> Array:
     """`sum_pool2d` of windows that lie side by side, in one call."""
     return batch_first(windows_side_by_side(np.ascontiguousarray(batch_last(x)), g).sum((2, 4)))
 
 
-def sum_side_by_side_dx(dy: np.ndarray, g: Geometry) -> np.ndarray:
+def sum_side_by_side_dx(dy: Array, g: Geometry) -> Array:
     """`sum_pool2d_dx` of windows that lie side by side, in one call."""
     given = batch_last(dy)
     dx = np.zeros((len(given), *g.size, given.shape[3]), dy.dtype)
@@ -74,13 +74,13 @@ def sum_side_by_side_dx(dy: np.ndarray, g: Geometry) -> np.ndarray:
     return batch_first(dx)
 
 
-def windows_side_by_side(x: np.ndarray, g: Geometry) -> np.ndarray:
+def windows_side_by_side(x: Array, g: Geometry) -> Array:
     """x (C, H, W, N), contiguous, as its windows: a view (C, OH, KH, OW, KW, N)."""
     (KH, KW), (OH, OW), (c, h, w, n) = g.kernel, g.out, x.strides
     return strided(x, (len(x), OH, KH, OW, KW, x.shape[3]), (c, h * KH, h, w * KW, w, n))
 
 
-def taps_of(x: np.ndarray, g: Geometry, value: float) -> list[np.ndarray]:
+def taps_of(x: Array, g: Geometry, value: float) -> list[Array]:
     """What each tap sees of the images, padded with `value`: views (C, OH, OW, N)."""
     image = padded(batch_last(x), g.padding, value)
     return [image[:, rows, columns] for rows, columns in g.taps]
@@ -92,7 +92,7 @@ def channel_slices(C: int, elements: int) -> list[slice]:
     return [slice(C * i // parts, C * (i + 1) // parts) for i in range(parts)]
 
 
-def reduce_taps(combine: np.ufunc, taps: list[np.ndarray], last: float | None = None) -> np.ndarray:
+def reduce_taps(combine: np.ufunc, taps: list[Array], last: float | None = None) -> Array:
     """The taps combined, tap by tap, and at last with a number; -> y (N, C, OH, OW)."""
     y = np.empty(taps[0].shape, taps[0].dtype)
 
@@ -111,9 +111,7 @@ def reduce_taps(combine: np.ufunc, taps: list[np.ndarray], last: float | None = 
     return batch_first(y)
 
 
-def scatter_taps(
-    shares: Callable[[slice], Iterable[np.ndarray]], dy: np.ndarray, g: Geometry
-) -> np.ndarray:
+def scatter_taps(shares: Callable[[slice], Iterable[Array]], dy: Array, g: Geometry) -> Array:
     """Give each tap's share of dy back to the pixels that the tap saw; -> dx (N, C, H, W).
 
     shares: for a slice of channels, where in dy (C, OH, OW, N) each tap takes part, as booleans.

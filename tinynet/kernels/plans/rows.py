@@ -32,7 +32,7 @@ import functools
 import numpy as np
 
 from tinynet.kernels import threads
-from tinynet.kernels.geometry import ONE, Geometry, strided
+from tinynet.kernels.geometry import ONE, Array, Geometry, strided
 
 BLOCK_BYTES = 1 << 22
 ONES_FROM = 8  # rows of cols from which one more, of ones, is cheaper than to add or sum up apart
@@ -61,7 +61,7 @@ def cut(rows: int, columns: int, N: int, bytes_per_place: int, halo: int, work: 
     ]
 
 
-def cutout(x: np.ndarray, top: int, height: int, left: int, width: int) -> tuple[np.ndarray, int]:
+def cutout(x: Array, top: int, height: int, left: int, width: int) -> tuple[Array, int]:
     """x[:, top : top + height, left : left + width], with zeros where that is outside of x.
 
     x (C, H, W, N) contiguous -> (a contiguous array that holds it, at how many bytes in it).
@@ -77,7 +77,7 @@ def cutout(x: np.ndarray, top: int, height: int, left: int, width: int) -> tuple
     return y, 0
 
 
-def unfold_width(x: np.ndarray, block: Block, g: Geometry, ones: int = 0) -> np.ndarray:
+def unfold_width(x: Array, block: Block, g: Geometry, ones: int = 0) -> Array:
     """The rows that a block of output places sees, unfolded along the width.
 
     x (C, H, W, N) -> cols (rows seen, C*KW + ones, columns*N). ones: how many rows of ones.
@@ -97,7 +97,7 @@ def unfold_width(x: np.ndarray, block: Block, g: Geometry, ones: int = 0) -> np.
     return cols
 
 
-def stacked(cols: np.ndarray, first: int, count: int, height: int, stride: int) -> np.ndarray:
+def stacked(cols: Array, first: int, count: int, height: int, stride: int) -> Array:
     """`height` rows of cols (rows, K, P) as one matrix for each output row: (count, height*K, P).
 
     The first matrix starts at row `first`, each next one `stride` rows on. They overlap: a view,
@@ -108,16 +108,7 @@ def stacked(cols: np.ndarray, first: int, count: int, height: int, stride: int) 
     return strided(cols, (count, height * K, P), (stride * row, down, across), first * row)
 
 
-def in_pairs(O: int, C: int, g: Geometry, rows: slice) -> bool:
-    """Whether two rows of outputs are made by one product, of each filter here and a row down.
-
-    With 5 rows it multiplies a fifth more, but by 10 to 14 filters, where 5 to 7 are slow.
-    """
-    few = 4 < O < 8 and C * g.kernel[1] < ONES_FROM and g.kernel[0] >= 5
-    return few and g.stride == (1, 1) and (rows.stop - rows.start) % 2 == 0
-
-
-def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+def conv2d(x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
     """x (C, H, W, N), w (O, C, KH, KW) -> y (O, OH, OW, N)."""
     C, _, _, N = x.shape
     (O, _, KH, KW), (OH, OW) = w.shape, g.out
@@ -133,14 +124,7 @@ def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> n
         rows, columns = block
         cols = unfold_width(x, block, g, ones)
         y_rows = y[:, rows, columns.start * N : columns.stop * N].transpose(1, 0, 2)  # (OH, O, P)
-        count = len(y_rows)
-        if in_pairs(O, C, g, rows):
-            pairs = np.zeros((2, O, KH + 1, C * KW), x.dtype)
-            pairs[0, :, :-1] = pairs[1, :, 1:] = by_rows
-            products = pairs.reshape(2 * O, -1) @ stacked(cols, 0, count // 2, KH + 1, 2)
-            np.add(products.reshape(y_rows.shape), 0 if b is None else b[:, None], out=y_rows)
-            return
-        np.matmul(filters, stacked(cols, 0, count, KH, g.stride[0]), out=y_rows)
+        np.matmul(filters, stacked(cols, 0, len(y_rows), KH, g.stride[0]), out=y_rows)
         if b is not None and not ones:
             y_rows += b[:, None]
 
@@ -151,26 +135,20 @@ def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> n
     return y.reshape(O, OH, OW, N)
 
 
-def conv2d_dw_db(dy: np.ndarray, x: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
+def conv2d_dw_db(dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, KW), db (O)."""
     C, _, _, N = x.shape
     (O, OH, OW, _), (KH, KW) = dy.shape, g.kernel
     ones = int(C * KW >= ONES_FROM)
     planes = dy.reshape(O, OH, OW * N)
 
-    def work(block: Block) -> tuple[np.ndarray, np.ndarray]:
+    def work(block: Block) -> tuple[Array, Array]:
         rows, columns = block
         cols = unfold_width(x, block, g, ones)
         dy_rows = planes[:, rows, columns.start * N : columns.stop * N]
         count = dy_rows.shape[1]
-        if in_pairs(O, C, g, rows):
-            pairs = np.ascontiguousarray(dy_rows.transpose(1, 0, 2)).reshape(count // 2, 2 * O, -1)
-            products = stacked(cols, 0, count // 2, KH + 1, 2) @ pairs.transpose(0, 2, 1)
-            both = products.sum(0).reshape(KH + 1, C * KW, 2, O)
-            dfilters = both[:-1, :, 0] + both[1:, :, 1]
-        else:  # (OH, KH*(C*KW + ones), O)
-            products = stacked(cols, 0, count, KH, g.stride[0]) @ dy_rows.transpose(1, 2, 0)
-            dfilters = products.sum(0).reshape(KH, -1, O)
+        products = stacked(cols, 0, count, KH, g.stride[0]) @ dy_rows.transpose(1, 2, 0)
+        dfilters = products.sum(0).reshape(KH, -1, O)  # of (OH, KH*(C*KW + ones), O)
         if ones:
             return dfilters[:, :-1], dfilters[0, -1]
         return dfilters, (dy_rows @ np.ones(dy_rows.shape[2], dy.dtype)).sum(1)  # faster than sum
@@ -198,7 +176,7 @@ def met_groups(rows: slice, H: int, KH: int, top: int) -> list[tuple[slice, int,
     return groups
 
 
-def conv2d_dx(dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+def conv2d_dx(dy: Array, w: Array, g: Geometry) -> Array:
     """dy (O, OH, OW, N), w (O, C, KH, KW) -> dx (C, H, W, N)."""
     O, OH, OW, N = dy.shape
     (_, C, KH, KW), (H, W), (top, left) = w.shape, g.size, g.back.corner

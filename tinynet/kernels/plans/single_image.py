@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinynet.kernels.geometry import Geometry, strided
+from tinynet.kernels.geometry import Array, Geometry, strided
 
 COLUMNS = 1 << 19  # numbers that the taps of an image may be, which are not cut into blocks
 USELESS = 256  # filters times columns for nothing in a row: beyond it they cost what the runs save
@@ -67,7 +67,7 @@ def runs(C: int, g: Geometry, dtype: np.dtype, flipped: bool) -> Runs:
     )
 
 
-def unfold(x: np.ndarray, g: Geometry, flipped: bool = False) -> np.ndarray:
+def unfold(x: Array, g: Geometry, flipped: bool = False) -> Array:
     """x (C, H, W, 1) -> cols (C*KH*KW, (OH - 1)*wide + OW)."""
     padded, inside, shape, steps, first = runs(len(x), g, x.dtype, flipped)
     image = x
@@ -80,9 +80,7 @@ def unfold(x: np.ndarray, g: Geometry, flipped: bool = False) -> np.ndarray:
     return cols.reshape(C * KH * KW, run)
 
 
-def multiply(
-    filters: np.ndarray, cols: np.ndarray, b: np.ndarray | None, g: Geometry
-) -> np.ndarray:
+def multiply(filters: Array, cols: Array, b: Array | None, g: Geometry) -> Array:
     """filters (O, C*KH*KW) times cols, and b -> y (O, OH, OW, 1)."""
     (OH, OW), wide, O = g.out, g.padded[1], len(filters)
     products = np.empty((O, OH * wide), cols.dtype)
@@ -93,18 +91,18 @@ def multiply(
     return np.ascontiguousarray(products.reshape(O, OH, wide)[:, :, :OW])[..., None]
 
 
-def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+def conv2d(x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
     """x (C, H, W, 1), w (O, C, KH, KW) -> y (O, OH, OW, 1)."""
     return multiply(w.reshape(len(w), -1), unfold(x, g), b, g)
 
 
-def conv2d_dx(dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+def conv2d_dx(dy: Array, w: Array, g: Geometry) -> Array:
     """dy (O, OH, OW, 1) -> dx (C, H, W, 1). The kernel is flipped by reading the taps backwards."""
     filters = w.swapaxes(0, 1).reshape(w.shape[1], -1)
     return multiply(filters, unfold(dy, g.back, flipped=True), None, g.back)
 
 
-def conv2d_dw_db(dy: np.ndarray, x: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
+def conv2d_dw_db(dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
     """dy (O, OH, OW, 1), x (C, H, W, 1) -> dw (O, C, KH, KW), db (O)."""
     (O, OH, OW, _), wide = dy.shape, g.padded[1]
     cols = unfold(x, g)

@@ -40,7 +40,7 @@ import functools
 import numpy as np
 
 from tinynet.kernels import threads
-from tinynet.kernels.geometry import Geometry, strided
+from tinynet.kernels.geometry import Array, Geometry, strided
 from tinynet.kernels.minimal_filtering import A_T, B_T, G, M, S
 
 BLOCK_BYTES = 1 << 22
@@ -92,7 +92,7 @@ def cut(rows: int, columns: int, N: int, halo: int, bytes_per_place: int) -> lis
     ]
 
 
-def by_tiles(x: np.ndarray, top: int, left: int, out: np.ndarray) -> None:
+def by_tiles(x: Array, top: int, left: int, out: Array) -> None:
     """out[j, c, h, t, n] = x[c, top + h, left + M*t + j, n], and 0 where that is outside of x."""
     C, H, W, N = x.shape
     J, _, height, T, _ = out.shape
@@ -119,7 +119,7 @@ def by_tiles(x: np.ndarray, top: int, left: int, out: np.ndarray) -> None:
                 tile[before:after] = seen.transpose(2, 0, 1, 3)
 
 
-def add_tiles(outputs: np.ndarray, b: np.ndarray, y: np.ndarray, top: int, left: int) -> None:
+def add_tiles(outputs: Array, b: Array, y: Array, top: int, left: int) -> None:
     """y[o, top + p, left + M*t + i, n] = outputs[i, p, o, t, n] + b[o], where that is in y."""
     _, rows, O, T, N = outputs.shape
     o, h, w, n = y.strides
@@ -133,7 +133,7 @@ def add_tiles(outputs: np.ndarray, b: np.ndarray, y: np.ndarray, top: int, left:
         np.add(outputs[:, :, within, : rest.shape[2]], b.reshape(-1, 1, 1, 1), out=rest)
 
 
-def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> np.ndarray:
+def conv2d(x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
     """x (C, H, W, N), w (O, C, KH, 3), b (O) or None -> y (O, OH, OW, N)."""
     C, _, _, N = x.shape
     (O, _, KH, _), (OH, OW) = w.shape, g.out
@@ -160,12 +160,12 @@ def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, g: Geometry) -> n
     return y
 
 
-def conv2d_dx(dy: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
+def conv2d_dx(dy: Array, w: Array, g: Geometry) -> Array:
     """dy (O, OH, OW, N), w (O, C, KH, 3) -> dx (C, H, W, N)."""
     return conv2d(dy, w.swapaxes(0, 1)[..., ::-1, ::-1], None, g.back)
 
 
-def conv2d_dw_db(dy: np.ndarray, x: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
+def conv2d_dw_db(dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, 3), db (O).
 
     The planes lie channel by channel here: then what a row of the kernel met is one long run of
@@ -175,7 +175,7 @@ def conv2d_dw_db(dy: np.ndarray, x: np.ndarray, g: Geometry) -> tuple[np.ndarray
     (O, OH, OW, _), KH = dy.shape, g.kernel[0]
     pixels_in, dy_in = B_T.astype(x.dtype), np.ascontiguousarray(A_T.T, x.dtype)
 
-    def work(block: Block) -> tuple[np.ndarray, np.ndarray]:
+    def work(block: Block) -> tuple[Array, Array]:
         rows, tiles = block
         count, T = rows.stop - rows.start, tiles.stop - tiles.start
         height, P = count + KH - 1, T * N

@@ -1,12 +1,4 @@
-"""The operations under PyTorch's names: `import tinynet.nn.functional as F`.
-
-Each function takes PyTorch's argument names and calls the operation of `tinynet.ops` that does
-the work; `tinynet.relu` is `F.relu`, and so on. There is no mathematics here: formulas and
-gradients stand in tinynet/ops.
-
-Inputs, targets and weights are Tensors or ndarrays. PyTorch's arguments `inplace`, `size_average`
-and `reduce` do not exist here: the first has no meaning, the others are long deprecated there.
-"""
+"""Layers as functions, under PyTorch's names. Formulas and gradients stand in tinynet/ops."""
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
 
@@ -20,79 +12,16 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import DataError, ShapeError, unknown_name
+from tinynet.nn.functional.arguments import Data
 from tinynet.tensor import Tensor, as_array
 
 __all__ = [
-    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits", "conv2d", "conv_transpose2d", "cross_entropy", "dropout",
-    "elu", "gelu", "huber_loss", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax",
-    "max_pool2d", "mse_loss", "nll_loss", "one_hot", "pad", "relu", "sigmoid", "silu",
-    "smooth_l1_loss", "softmax", "softplus", "tanh",
+    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "conv2d", "conv_transpose2d", "dropout",
+    "layer_norm", "linear", "max_pool2d", "one_hot", "pad",
 ]  # fmt: skip
 
-Data: TypeAlias = Tensor | np.ndarray
+
 IntPair: TypeAlias = int | Sequence[int]
-
-
-# ----- activations --------------------------------------------------------------------------------
-
-
-def relu(input: Data) -> Tensor:
-    """max(x, 0) of each element.
-
-    >>> relu(np.array([-1.0, 0.0, 2.0]))
-    Tensor([0., 0., 2.], dtype=float64)
-    """
-    return ops.relu(input)
-
-
-def leaky_relu(input: Data, negative_slope: float = 0.01) -> Tensor:
-    """x where x > 0, else negative_slope * x."""
-    return ops.leaky_relu(input, negative_slope)
-
-
-def elu(input: Data, alpha: float = 1.0) -> Tensor:
-    """x where x > 0, else alpha * (e^x - 1)."""
-    return ops.elu(input, alpha)
-
-
-def gelu(input: Data, approximate: str = "none") -> Tensor:
-    """x times the normal distribution function of x; approximate="tanh" for its approximation."""
-    return ops.gelu(input, approximate)
-
-
-def silu(input: Data) -> Tensor:
-    """x * sigmoid(x), also called swish."""
-    return ops.silu(input)
-
-
-def softplus(input: Data, beta: float = 1.0) -> Tensor:
-    """log(1 + e^(beta x)) / beta; exact everywhere, so it needs no threshold."""
-    return ops.softplus(input, beta)
-
-
-def sigmoid(input: Data) -> Tensor:
-    """1 / (1 + e^-x) of each element."""
-    return ops.sigmoid(input)
-
-
-def tanh(input: Data) -> Tensor:
-    """Hyperbolic tangent of each element."""
-    return ops.tanh(input)
-
-
-def softmax(input: Data, dim: int = -1) -> Tensor:
-    """Probabilities e^x / sum(e^x) along `dim`.
-
-    >>> softmax(np.array([[0.0, 0.0]]), dim=1)
-    Tensor([[0.5, 0.5]], dtype=float64)
-    """
-    return ops.softmax(input, dim)
-
-
-def log_softmax(input: Data, dim: int = -1) -> Tensor:
-    """log(softmax(x)) along `dim`, without its underflow."""
-    return ops.log_softmax(input, dim)
 
 
 # ----- layers -------------------------------------------------------------------------------------
@@ -280,74 +209,3 @@ def one_hot(tensor: Data, num_classes: int = -1) -> Tensor:
             f"labels go from 0 to {num_classes - 1}"
         )
     return wrap((labels[..., None] == np.arange(num_classes)).astype(np.int64))
-
-
-# ----- losses -------------------------------------------------------------------------------------
-# reduction: "mean", "sum" or "none" in all of them.
-
-
-def cross_entropy(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """Cross entropy from logits (N, C, ...) to labels (N, ...) or probabilities (N, C, ...).
-
-    weight: one for each class. Labels equal to ignore_index do not count.
-
-    >>> cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).item()  # log 2
-    0.6931471805599453
-    """
-    return ops.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
-
-
-def nll_loss(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> Tensor:
-    """Negative log-likelihood of labels (N, ...) under log-probabilities (N, C, ...)."""
-    return ops.nll_loss(input, target, weight, ignore_index, reduction)
-
-
-def mse_loss(input: Data, target: Data, reduction: str = "mean") -> Tensor:
-    """Squared error (x - target)^2; both of one shape."""
-    return ops.mse_loss(input, target, reduction)
-
-
-def l1_loss(input: Data, target: Data, reduction: str = "mean") -> Tensor:
-    """Absolute error |x - target|; both of one shape."""
-    return ops.l1_loss(input, target, reduction)
-
-
-def smooth_l1_loss(input: Data, target: Data, reduction: str = "mean", beta: float = 1.0) -> Tensor:
-    """Absolute error, rounded to a parabola where it is below beta; both of one shape."""
-    return ops.smooth_l1_loss(input, target, reduction, beta)
-
-
-def huber_loss(input: Data, target: Data, reduction: str = "mean", delta: float = 1.0) -> Tensor:
-    """Half the squared error, growing only linearly beyond delta; both of one shape."""
-    return ops.huber_loss(input, target, reduction, delta)
-
-
-def binary_cross_entropy(
-    input: Data, target: Data, weight: Data | None = None, reduction: str = "mean"
-) -> Tensor:
-    """Cross entropy of yes-or-no answers from probabilities; both of one shape."""
-    return ops.binary_cross_entropy(input, target, weight, reduction)
-
-
-def binary_cross_entropy_with_logits(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    reduction: str = "mean",
-    pos_weight: Data | None = None,
-) -> Tensor:
-    """Cross entropy of yes-or-no answers from logits; pos_weight weighs the positive ones."""
-    return ops.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction)

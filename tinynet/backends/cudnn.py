@@ -1,0 +1,10 @@
+"""The switches of cuDNN, which tinynet does not use: results are deterministic anyway."""
+
+enabled = False
+deterministic = True
+benchmark = False
+
+
+def is_available() -> bool:
+    """Whether cuDNN is there: no."""
+    return False

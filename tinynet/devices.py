@@ -1,0 +1,119 @@
+"""PyTorch's way to speak of devices, for the one that there is: the CPU.
+
+A script that asks for a GPU and takes the CPU where there is none runs as it is; one that insists
+on a GPU is told so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class device:  # noqa: N801 (PyTorch's name)
+    """A place where tensors live, by name: "cpu". Others can be named, but not computed on.
+
+    >>> device("cpu")
+    device(type='cpu')
+    """
+
+    def __init__(self, type: str | device, index: int | None = None) -> None:  # noqa: A002
+        name, _, number = str(type).partition(":")
+        self.type = name
+        self.index = int(number) if number else index
+
+    def __repr__(self) -> str:
+        return f"device(type={self.type!r}{'' if self.index is None else f', index={self.index}'})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __enter__(self) -> device:
+        check_device(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+def check_device(value: Any) -> None:
+    """RuntimeError unless it is None or names the CPU."""
+    if value is not None and (isinstance(value, int) or device(value).type != "cpu"):
+        raise RuntimeError(
+            f'tinynet computes on the CPU and has no device {str(value)!r}; use "cpu", or '
+            'device = "cuda" if tinynet.cuda.is_available() else "cpu"'
+        )
+
+
+def is_device(value: Any) -> bool:
+    """Whether an argument names a device, and not a dtype."""
+    if isinstance(value, str):
+        return value.split(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta")
+    return isinstance(value, device)
+
+
+class NoDevice:
+    """What PyTorch has for a kind of device, where there is none of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def is_available(self) -> bool:
+        """Whether there is such a device: no."""
+        return False
+
+    is_built = is_available
+
+    def device_count(self) -> int:
+        """How many there are: 0."""
+        return 0
+
+    def current_accelerator(self) -> None:
+        """The device to use: none."""
+        return
+
+    def manual_seed(self, seed: int) -> None:
+        """Seed the device's generator: there is none."""
+
+    manual_seed_all = manual_seed
+
+    def synchronize(self, device: Any = None) -> None:
+        """Wait for the device, which has nothing to do."""
+
+    def empty_cache(self) -> None:
+        """Give back the device's memory, of which there is none."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"tinynet.{self.name}.{name}: tinynet computes on the CPU; ask "
+            f"tinynet.{self.name}.is_available() first"
+        )
+
+
+cuda = NoDevice("cuda")
+mps = NoDevice("mps")
+xpu = NoDevice("xpu")
+accelerator = NoDevice("accelerator")
+
+_default_dtype = np.dtype(np.float32)
+
+
+def get_default_dtype() -> np.dtype[Any]:
+    """The dtype of tensors made of Python floats: float32 unless it was set."""
+    return _default_dtype
+
+
+def set_default_dtype(d: Any) -> None:
+    """Set the dtype of tensors made of Python floats, and of layers: float32 or float64."""
+    global _default_dtype
+    dtype = np.dtype(d)
+    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"set_default_dtype: takes float32 or float64, got {d!r}")
+    _default_dtype = dtype

@@ -1,0 +1,151 @@
+"""Products of vectors and matrices. Each checks what it takes and then is `matmul` or `einsum`."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tinynet import ops
+from tinynet.errors import ShapeError
+from tinynet.functions.common import one_dim
+from tinynet.functions.pointwise import add, meet, mul
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+__all__ = [
+    "addmm", "addmv", "addr", "baddbmm", "bmm", "dot", "einsum", "inner", "kron", "matmul",
+    "mm", "mv", "outer", "tensordot",
+]  # fmt: skip
+
+Data = Any
+
+
+def _check(name: str, x: Data, y: Data, axes: tuple[int, int], what: str) -> None:
+    if (len(x.shape), len(y.shape)) != axes:
+        raise ShapeError(f"{name}: takes {what}, got shapes {tuple(x.shape)} and {tuple(y.shape)}")
+
+
+def matmul(input: Data, other: Data) -> Tensor:
+    """Matrix product: the last two axes multiply, those before broadcast."""
+    return ops.matmul(*meet(input, other))
+
+
+def mm(input: Data, mat2: Data) -> Tensor:
+    """The product of two matrices."""
+    _check("mm", input, mat2, (2, 2), "two matrices")
+    return matmul(input, mat2)
+
+
+def mv(input: Data, vec: Data) -> Tensor:
+    """A matrix times a vector."""
+    _check("mv", input, vec, (2, 1), "a matrix and a vector")
+    return matmul(input, vec)
+
+
+def bmm(input: Data, mat2: Data) -> Tensor:
+    """Products of the matrices of two batches: (B, N, M), (B, M, P) -> (B, N, P)."""
+    _check("bmm", input, mat2, (3, 3), "two batches of matrices")
+    if input.shape[0] != mat2.shape[0]:
+        raise ShapeError(
+            f"bmm: batches of {input.shape[0]} and {mat2.shape[0]} matrices; both need as many"
+        )
+    return matmul(input, mat2)
+
+
+def dot(input: Data, tensor: Data) -> Tensor:
+    """The sum of the products of two vectors. (np.dot multiplies matrices too.)"""
+    _check("dot", input, tensor, (1, 1), "two vectors")
+    return matmul(input, tensor)
+
+
+def outer(input: Data, vec2: Data) -> Tensor:
+    """Each element of one vector times each of another: (N), (M) -> (N, M)."""
+    _check("outer", input, vec2, (1, 1), "two vectors")
+    return mul(ops.unsqueeze(input, 1), vec2)
+
+
+def addmm(input: Data, mat1: Data, mat2: Data, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta * input + alpha * mat1 @ mat2."""
+    return _plus(input, mm(mat1, mat2), beta, alpha)
+
+
+def addmv(input: Data, mat: Data, vec: Data, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta * input + alpha * mat @ vec."""
+    return _plus(input, mv(mat, vec), beta, alpha)
+
+
+def addr(input: Data, vec1: Data, vec2: Data, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta * input + alpha * outer(vec1, vec2)."""
+    return _plus(input, outer(vec1, vec2), beta, alpha)
+
+
+def baddbmm(
+    input: Data, batch1: Data, batch2: Data, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """beta * input + alpha * batch1 @ batch2."""
+    return _plus(input, bmm(batch1, batch2), beta, alpha)
+
+
+def _plus(input: Data, product: Tensor, beta: float, alpha: float) -> Tensor:
+    product = product if alpha == 1 else mul(product, alpha)
+    if beta == 0:  # whatever stands in the input, NaN included
+        return add(product, ops.mul(ops.where(False, input, 0.0), 0))
+    return add(product, input, alpha=beta)
+
+
+def einsum(equation: str, *operands: Any) -> Tensor:
+    """Sums of products of named axes: "ij,jk->ik" is a matrix product.
+
+    >>> import numpy as np
+    >>> einsum("ij,j->i", np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
+    Tensor([21., 43.], dtype=float64)
+    """
+    if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
+        operands = tuple(operands[0])
+    if not isinstance(equation, str):
+        raise TypeError(
+            f"einsum: the equation comes first, as text such as 'ij,jk->ik', got {equation!r:.40}"
+        )
+    return ops.einsum(*operands, equation=equation)
+
+
+def tensordot(a: Data, b: Data, dims: Any = 2) -> Tensor:
+    """Products of two tensors summed over pairs of axes.
+
+    dims: how many of the last axes of a and first of b; or two lists that name the axes.
+    """
+    if isinstance(dims, int):
+        dims = (range(len(a.shape) - dims, len(a.shape)), range(dims))
+    ours: Sequence[int] = [one_dim("tensordot", a, d) for d in dims[0]]
+    theirs: Sequence[int] = [one_dim("tensordot", b, d) for d in dims[1]]
+    sizes = [a.shape[d] for d in ours], [b.shape[d] for d in theirs]
+    if len(ours) != len(theirs) or any(n != m and 1 not in (n, m) for n, m in zip(*sizes)):
+        raise ShapeError(
+            f"tensordot: the axes {list(ours)} and {list(theirs)} to be summed have the sizes "
+            f"{sizes[0]} and {sizes[1]}; they must be equal"
+        )
+    left = list(string.ascii_letters[: len(a.shape)])
+    right = list(string.ascii_letters[len(a.shape) : len(a.shape) + len(b.shape)])
+    for x, y in zip(ours, theirs):
+        right[y] = left[x]
+    rest = [s for d, s in enumerate(left) if d not in ours]
+    rest += [s for d, s in enumerate(right) if d not in theirs]
+    return einsum(f"{''.join(left)},{''.join(right)}->{''.join(rest)}", a, b)
+
+
+def inner(input: Data, other: Data) -> Tensor:
+    """Sums of products over the last axes of two tensors."""
+    if not input.shape or not other.shape:
+        return mul(input, other)
+    return tensordot(input, other, ([-1], [-1]))
+
+
+def kron(input: Data, other: Data) -> Tensor:
+    """The Kronecker product: each element of x times the whole of the other."""
+    count = max(len(input.shape), len(other.shape))
+    sizes = [(1,) * (count - len(x.shape)) + tuple(x.shape) for x in (input, other)]
+    x = ops.reshape(input, [n for size in sizes[0] for n in (size, 1)])
+    y = ops.reshape(other, [n for size in sizes[1] for n in (1, size)])
+    return ops.reshape(mul(x, y), [n * m for n, m in zip(*sizes)])

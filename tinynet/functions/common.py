@@ -1,0 +1,51 @@
+"""What the functions share: the array of an argument, and the axes that `dim` names."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinynet.autograd import Variable
+from tinynet.errors import no_such_axis
+
+Dim: TypeAlias = "int | tuple[int, ...] | list[int] | None"
+
+
+def array_of(x: Any) -> np.ndarray:
+    """The ndarray of a tensor, array, number or list."""
+    return x.array if isinstance(x, Variable) else np.asarray(x)
+
+
+def one_dim(name: str, x: Any, dim: int) -> int:
+    """`dim` counted from the front; a tensor without axes takes 0 and -1. ShapeError otherwise."""
+    ndim = len(x.shape)
+    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
+        raise TypeError(f"{name}: dim must be an integer, got {dim!r}")
+    if not -max(ndim, 1) <= dim < max(ndim, 1):
+        raise no_such_axis(name, dim, tuple(x.shape))
+    return int(dim) % max(ndim, 1)
+
+
+def all_dims(name: str, x: Any, dim: Dim) -> tuple[int, ...] | None:
+    """The axes that `dim` names, None for all of them: None and (), as in PyTorch."""
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        return None
+    wanted = [one_dim(name, x, d) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    if len(set(wanted)) < len(wanted):
+        raise ValueError(f"{name}: an axis appears twice in dim={dim}")
+    return tuple(wanted) if len(x.shape) else ()
+
+
+def given(dim: Any, axis: Any) -> Any:
+    """The one of `dim` (PyTorch's name) and `axis` (NumPy's) that was given."""
+    if dim is not None and axis is not None:
+        raise TypeError("give either dim or axis, which mean the same")
+    return dim if axis is None else axis
+
+
+def whole_grid(shape: tuple[int, ...], dim: int, index: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The index that takes, at each place of `index`, the element `index` says along `dim`."""
+    grid = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    grid[dim] = index
+    return tuple(grid)

@@ -1,0 +1,313 @@
+"""Choosing elements and placing them, by index or by mask.
+
+All of it is one of three operations with an index worked out first: `getitem` takes, `setitem`
+overwrites, `add_at` adds. Their gradients are each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinynet import ops
+from tinynet.autograd import wrap
+from tinynet.errors import ShapeError
+from tinynet.functions.common import array_of, one_dim, whole_grid
+from tinynet.functions.pointwise import where
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+__all__ = [
+    "argwhere", "diag", "diag_embed", "diagonal", "gather", "index_add",
+    "index_copy", "index_fill", "index_put", "index_select", "masked_fill", "masked_scatter",
+    "masked_select", "narrow", "nonzero", "scatter", "scatter_add", "select",
+    "take", "take_along_dim", "trace", "tril", "triu",
+]  # fmt: skip
+
+Data = Any
+
+
+def _index(name: str, index: Data) -> np.ndarray:
+    array = array_of(index)
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: the index must be integers, got {array.dtype}; convert with index.long()"
+        )
+    return array
+
+
+def _check_range(name: str, index: np.ndarray, size: int, dim: int) -> None:
+    wrong = index[(index < 0) | (index >= size)]
+    if wrong.size:
+        raise IndexError(
+            f"{name}: index {wrong.flat[0]} is out of range along axis {dim} of size {size}; "
+            f"places go from 0 to {size - 1}"
+        )
+
+
+def _grid(name: str, input: Data, dim: int, index: Data) -> tuple[Any, int, np.ndarray]:
+    """The index of `gather` and `scatter`: each element of `index` says a place along `dim`."""
+    places, shape = _index(name, index), tuple(input.shape)
+    dim = one_dim(name, input, dim)
+    if places.size and max(len(shape), 1) != max(places.ndim, 1):
+        raise ShapeError(
+            f"{name}: the index must have as many axes as the input, got shapes {places.shape} and "
+            f"{shape}"
+        )
+    if len(places.shape) == len(shape) and any(
+        n > m for d, (n, m) in enumerate(zip(places.shape, shape)) if d != dim
+    ):
+        raise ShapeError(
+            f"{name}: the index of shape {places.shape} is larger than the input of shape {shape} "
+            f"along an axis other than {dim}"
+        )
+    if not shape:
+        return (), dim, places
+    _check_range(name, places, shape[dim], dim)
+    places = np.atleast_1d(places)
+    return whole_grid(places.shape, dim, places), dim, places
+
+
+def gather(input: Data, dim: int, index: Data) -> Tensor:
+    """y[i, j, ...] = x[index[i, j, ...], j, ...] for dim = 0, and alike for the other axes.
+
+    Shapes: input and index with equally many axes; y has the shape of index. Raises IndexError
+    for a place that is not there.
+    """
+    if array_of(index).size == 0:
+        return ops.getitem(ops.reshape(input, (-1,)), np.zeros(index.shape, int))
+    grid, _, _ = _grid("gather", input, dim, index)
+    return ops.reshape(ops.getitem(input, grid), array_of(index).shape)
+
+
+def take_along_dim(input: Data, indices: Data, dim: int | None = None) -> Tensor:
+    """`gather` with an index that broadcasts to the input beside `dim`; of all without `dim`."""
+    if dim is None:
+        return gather(ops.reshape(input, (-1,)), 0, array_of(indices).reshape(-1))
+    dim, places = one_dim("take_along_dim", input, dim), _index("take_along_dim", indices)
+    places = np.where(places < 0, places + (input.shape[dim] if input.shape else 1), places)
+    shape = np.broadcast_shapes(
+        *(tuple(1 if d == dim else n for d, n in enumerate(s)) for s in (input.shape, places.shape))
+    )
+    wide = (*shape[:dim], places.shape[dim], *shape[dim + 1 :]) if shape else ()
+    x = ops.expand(input, (*shape[:dim], input.shape[dim], *shape[dim + 1 :])) if shape else input
+    return gather(x, dim, np.broadcast_to(places, wide))
+
+
+def _part(src: Data, places: np.ndarray) -> Data:
+    """The part of `src` that an index of the same number of axes places."""
+    if not hasattr(src, "shape"):
+        return src
+    return ops.getitem(src, tuple(slice(n) for n in places.shape)) if places.ndim else src
+
+
+def scatter(
+    input: Data, dim: int, index: Data, src: Data = None, *, value: float | None = None,
+    reduce: str | None = None,
+) -> Tensor:  # fmt: skip
+    """A copy of x in which the element of `src` at each place of `index` stands where that says.
+
+    The counterpart of `gather`. src: a tensor of the shape of index or larger, or a number.
+    reduce: "add" adds to what is there. Where places repeat, the last one wins.
+    """
+    src = value if src is None else src
+    if src is None:
+        raise TypeError("scatter: what is to be placed? Pass src, a tensor or a number")
+    if reduce not in (None, "add"):
+        raise ValueError(f"scatter: reduce must be None or 'add', got {reduce!r}")
+    grid, _, places = _grid("scatter", input, dim, index)
+    return (ops.setitem if reduce is None else ops.add_at)(input, _part(src, places), grid)
+
+
+def scatter_add(input: Data, dim: int, index: Data, src: Data) -> Tensor:
+    """`scatter` that adds, also where places repeat."""
+    grid, _, places = _grid("scatter_add", input, dim, index)
+    return ops.add_at(input, _part(src, places), grid)
+
+
+def _along(name: str, input: Data, dim: int, index: Data) -> tuple[Any, ...]:
+    """The index of whole slices along `dim`."""
+    dim, places = one_dim(name, input, dim), _index(name, index)
+    if places.ndim > 1:
+        raise ShapeError(f"{name}: the index must be a vector, got shape {places.shape}")
+    if not input.shape:
+        return ()
+    _check_range(name, places, input.shape[dim], dim)
+    return (*(slice(None),) * dim, np.atleast_1d(places))
+
+
+def index_select(input: Data, dim: int, index: Data) -> Tensor:
+    """The slices along `dim` that a vector of places names."""
+    return ops.getitem(input, _along("index_select", input, dim, index))
+
+
+def index_add(input: Data, dim: int, index: Data, source: Data, *, alpha: float = 1) -> Tensor:
+    """A copy of x with the slices of `source` added where the vector `index` says."""
+    source = source if alpha == 1 else ops.mul(source, alpha)
+    return ops.add_at(input, source, _along("index_add", input, dim, index))
+
+
+def index_copy(input: Data, dim: int, index: Data, source: Data) -> Tensor:
+    """A copy of x with the slices of `source` in place of those that the vector `index` names."""
+    return ops.setitem(input, source, _along("index_copy", input, dim, index))
+
+
+def index_fill(input: Data, dim: int, index: Data, value: Data) -> Tensor:
+    """A copy of x with a number in the slices that the vector `index` names."""
+    return ops.setitem(input, value, _along("index_fill", input, dim, index))
+
+
+def index_put(input: Data, indices: Any, values: Data, accumulate: bool = False) -> Tensor:
+    """A copy of x with x[indices] = values, or += values, repeats included."""
+    index = tuple(array_of(i) for i in indices)
+    return (ops.add_at if accumulate else ops.setitem)(input, values, index)
+
+
+def take(input: Data, index: Data) -> Tensor:
+    """The elements at places counted through the whole tensor."""
+    places = _index("take", index)
+    flat = ops.reshape(input, (-1,))
+    _check_range("take", np.where(places < 0, places + flat.shape[0], places), flat.shape[0], 0)
+    return ops.getitem(flat, places)
+
+
+def select(input: Data, dim: int, index: int) -> Tensor:
+    """The slice `index` along `dim`, without that axis."""
+    dim = one_dim("select", input, dim)
+    if not input.shape or not -input.shape[dim] <= index < input.shape[dim]:
+        raise IndexError(
+            f"select: index {index} is out of range along axis {dim} of shape {tuple(input.shape)}"
+        )
+    return ops.getitem(input, (slice(None),) * dim + (int(index),))
+
+
+def narrow(input: Data, dim: int, start: Any, length: int) -> Tensor:
+    """`length` slices along `dim`, from `start` on."""
+    dim, start = one_dim("narrow", input, dim), int(start)
+    size = input.shape[dim] if input.shape else 0
+    start = start + size if start < 0 else start
+    if length < 0 or not 0 <= start <= size - length:
+        raise ShapeError(
+            f"narrow: {length} slices from {start} on do not fit axis {dim} of shape "
+            f"{tuple(input.shape)}"
+        )
+    return ops.getitem(input, (slice(None),) * dim + (slice(start, start + length),))
+
+
+def _mask(name: str, mask: Data) -> np.ndarray:
+    array = array_of(mask)
+    if array.dtype != bool:
+        raise TypeError(f"{name}: the mask must be bool, got {array.dtype}; write `mask != 0`")
+    return array
+
+
+def masked_fill(input: Data, mask: Data, value: Data) -> Tensor:
+    """`value` where the bool tensor `mask` holds, else the element itself."""
+    array = _mask("masked_fill", mask)
+    if hasattr(value, "shape") and len(value.shape):
+        raise ShapeError(f"masked_fill: value must be a number, got shape {tuple(value.shape)}")
+    if hasattr(value, "dtype") and value.dtype != input.dtype:
+        value = ops.astype(value, input.dtype)
+    return ops.where(array, value, input)
+
+
+def masked_select(input: Data, mask: Data) -> Tensor:
+    """The elements where the bool tensor `mask` holds, in a vector; the two broadcast."""
+    array = _mask("masked_select", mask)
+    shape = np.broadcast_shapes(tuple(input.shape), array.shape)
+    return ops.getitem(ops.expand(input, shape), np.broadcast_to(array, shape))
+
+
+def masked_scatter(input: Data, mask: Data, source: Data) -> Tensor:
+    """A copy of x with the elements of `source`, in their order, where `mask` holds."""
+    shape = np.broadcast_shapes(tuple(input.shape), array_of(mask).shape)
+    array = np.broadcast_to(_mask("masked_scatter", mask), shape)
+    count = np.count_nonzero(array)
+    flat = ops.reshape(source, (-1,))
+    if flat.shape[0] < count:
+        raise ShapeError(
+            f"masked_scatter: the mask has {count} places, the source {flat.shape[0]} elements"
+        )
+    return ops.setitem(ops.expand(input, shape), ops.getitem(flat, slice(count)), array)
+
+
+def nonzero(input: Data, *, as_tuple: bool = False) -> Any:
+    """The places of the elements that are not 0: a row each, or with as_tuple an index."""
+    if as_tuple:
+        return where(np.atleast_1d(array_of(input)))
+    return wrap(np.argwhere(array_of(input)))
+
+
+def argwhere(input: Data) -> Tensor:
+    """The places of the elements that are not 0, a row each."""
+    return wrap(np.argwhere(array_of(input)))
+
+
+# ----- diagonals and triangles --------------------------------------------------------------------
+
+
+def _triangle(name: str, x: Data, mask: Any, diagonal: int) -> Tensor:
+    if len(x.shape) < 2:
+        raise ShapeError(f"{name}: takes matrices, got shape {tuple(x.shape)}")
+    return ops.where(mask(x.shape[-2], x.shape[-1], diagonal), x, np.zeros((), x.dtype))
+
+
+def tril(input: Data, diagonal: int = 0) -> Tensor:
+    """The lower triangle of matrices, up to a diagonal; 0 above it."""
+    return _triangle("tril", input, lambda n, m, k: np.tri(n, m, k, bool), diagonal)
+
+
+def triu(input: Data, diagonal: int = 0) -> Tensor:
+    """The upper triangle of matrices, from a diagonal on; 0 below it."""
+    return _triangle("triu", input, lambda n, m, k: ~np.tri(n, m, k - 1, bool), diagonal)
+
+
+def diagonal(input: Data, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two axes, as the last axis."""
+    one, two = one_dim("diagonal", input, dim1), one_dim("diagonal", input, dim2)
+    if one == two or len(input.shape) < 2:
+        raise ShapeError(
+            f"diagonal: needs two different axes of shape {tuple(input.shape)}, got {dim1}, {dim2}"
+        )
+    rest = [d for d in range(len(input.shape)) if d not in (one, two)]
+    n, m = input.shape[one], input.shape[two]
+    start = (max(-offset, 0), max(offset, 0))
+    along = np.arange(max(min(n - start[0], m - start[1]), 0))
+    x = ops.permute(input, (*rest, one, two))
+    return ops.getitem(x, (..., along + start[0], along + start[1]))
+
+
+def diag_embed(input: Data, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Matrices of zeros with the last axis of x on a diagonal."""
+    n = input.shape[-1]
+    size = n + abs(offset)
+    along = np.arange(n)
+    index = (..., along + max(-offset, 0), along + max(offset, 0))
+    zeros = np.zeros((*input.shape[:-1], size, size), input.dtype)
+    y = ops.setitem(zeros, input, index)
+    one, two = one_dim("diag_embed", y, dim1), one_dim("diag_embed", y, dim2)
+    order = list(range(len(y.shape) - 2))
+    for place, axis in sorted(((one, len(y.shape) - 2), (two, len(y.shape) - 1))):
+        order.insert(place, axis)
+    return ops.permute(y, order)
+
+
+def diag(input: Data, diagonal: int = 0) -> Tensor:
+    """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
+    if len(input.shape) == 1:
+        return diag_embed(input, diagonal)
+    if len(input.shape) != 2:
+        raise ShapeError(f"diag: takes a vector or a matrix, got shape {tuple(input.shape)}")
+    return _diagonal(input, diagonal)
+
+
+_diagonal = diagonal
+
+
+def trace(input: Data) -> Tensor:
+    """The sum of a matrix's diagonal."""
+    if len(input.shape) != 2:
+        raise ShapeError(f"trace: takes a matrix, got shape {tuple(input.shape)}")
+    return ops.sum(diagonal(input))

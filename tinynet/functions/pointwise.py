@@ -1,0 +1,311 @@
+"""Each element by itself: arithmetic with PyTorch's settings, comparisons, logic.
+
+Comparisons and logic give bool tensors, which are never recorded. What has a formula made of
+operations that are there already is that formula.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinynet import ops
+from tinynet.autograd import wrap
+from tinynet.functions.common import array_of
+from tinynet.ops.checks import one_of
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+__all__ = [
+    "add", "addcdiv", "addcmul", "allclose", "bitwise_and", "bitwise_not", "bitwise_or",
+    "bitwise_xor", "clamp", "clamp_max", "clamp_min", "deg2rad", "div", "eq", "equal", "erfc",
+    "float_power", "floor_divide", "fmax", "fmin", "frac", "ge", "gt", "isclose", "isfinite",
+    "isin", "isinf", "isnan", "isneginf", "isposinf", "le", "lerp", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul",
+    "nan_to_num", "ne", "positive", "pow", "rad2deg", "rsub", "signbit", "sinc", "square",
+    "sub", "where",
+]  # fmt: skip
+
+Data = Any
+ROUNDING = ("trunc", "floor")
+
+
+# ----- which dtype two operands meet in -----------------------------------------------------------
+
+
+def meet(x: Data, y: Data) -> tuple[Data, Data]:
+    """The operands in the dtype in which PyTorch combines them.
+
+    The kind decides first: bool, then integer, then float. Within a kind a tensor with axes
+    outranks one without, and both outrank a Python number. So int64 with float32 is float32, and
+    a float64 tensor without axes leaves a float32 image as it is. NumPy's rules, which count the
+    bits of both, hold for ndarrays.
+    """
+    is_x, is_y = hasattr(x, "requires_grad"), hasattr(y, "requires_grad")
+    if is_x and is_y:
+        if x.array.dtype is y.array.dtype:
+            return x, y
+        dtype = common_dtype(x.array, y.array)
+        return _in(x, dtype), _in(y, dtype)
+    if is_x and type(y) is float and x.array.dtype.kind != "f":
+        return ops.astype(x, np.dtype(np.float32)), y
+    if is_y and type(x) is float and y.array.dtype.kind != "f":
+        return x, ops.astype(y, np.dtype(np.float32))
+    return x, y
+
+
+def common_dtype(x: np.ndarray, y: np.ndarray) -> np.dtype[Any]:
+    """The dtype in which PyTorch combines two arrays of unequal dtypes."""
+    kinds = [0 if a.dtype.kind == "b" else 2 if a.dtype.kind == "f" else 1 for a in (x, y)]
+    if kinds[0] != kinds[1]:
+        return (x if kinds[0] > kinds[1] else y).dtype
+    if (x.ndim == 0) != (y.ndim == 0):
+        return (y if x.ndim == 0 else x).dtype
+    return np.result_type(x.dtype, y.dtype)
+
+
+def _in(x: Data, dtype: np.dtype[Any]) -> Data:
+    return x if x.array.dtype == dtype else ops.astype(x, dtype)
+
+
+# ----- arithmetic ---------------------------------------------------------------------------------
+
+
+def add(input: Data, other: Data, *, alpha: float = 1) -> Tensor:
+    """input + alpha * other."""
+    return ops.add(*meet(input, other if alpha == 1 else ops.mul(*meet(other, alpha))))
+
+
+def sub(input: Data, other: Data, *, alpha: float = 1) -> Tensor:
+    """input - alpha * other."""
+    return ops.sub(*meet(input, other if alpha == 1 else ops.mul(*meet(other, alpha))))
+
+
+def rsub(input: Data, other: Data, *, alpha: float = 1) -> Tensor:
+    """other - alpha * input."""
+    return sub(other, input, alpha=alpha)
+
+
+def mul(input: Data, other: Data) -> Tensor:
+    """input * other."""
+    return ops.mul(*meet(input, other))
+
+
+def div(input: Data, other: Data, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other; rounding_mode "floor" or "trunc" rounds the quotient."""
+    if rounding_mode is None:
+        return ops.div(*meet(_float(input), other))
+    one_of("div", "rounding_mode", rounding_mode, ROUNDING)
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    quotient = ops.trunc(div(input, other))
+    if array_of(input).dtype.kind in "iu" and array_of(other).dtype.kind in "iu":
+        return ops.astype(quotient, np.result_type(array_of(input), array_of(other)))
+    return quotient
+
+
+def _float(x: Data) -> Data:
+    """Integers as float32, the default, which a quotient of them has in PyTorch."""
+    is_integer = hasattr(x, "requires_grad") and x.array.dtype.kind != "f"
+    return ops.astype(x, np.dtype(np.float32)) if is_integer else x
+
+
+def floor_divide(input: Data, other: Data) -> Tensor:
+    """floor(input / other); its gradient is 0."""
+    x, y = meet(input, other)
+    return wrap(np.floor_divide(array_of(x), array_of(y)))
+
+
+def pow(input: Data, exponent: Data) -> Tensor:
+    """input ** exponent."""
+    return ops.pow(*meet(input, exponent))
+
+
+def float_power(input: Data, exponent: Data) -> Tensor:
+    """input ** exponent in float64."""
+    x, y = (ops.astype(a, np.dtype(float)) if hasattr(a, "shape") else a for a in (input, exponent))
+    return ops.pow(x, y)
+
+
+def maximum(input: Data, other: Data) -> Tensor:
+    """The larger of two, element by element."""
+    return ops.maximum(*meet(input, other))
+
+
+def minimum(input: Data, other: Data) -> Tensor:
+    """The smaller of two, element by element."""
+    return ops.minimum(*meet(input, other))
+
+
+def fmax(input: Data, other: Data) -> Tensor:
+    """The larger of two; where one is NaN, the other."""
+    return ops.where(np.isnan(array_of(other)) | (array_of(input) >= array_of(other)), input, other)
+
+
+def fmin(input: Data, other: Data) -> Tensor:
+    """The smaller of two; where one is NaN, the other."""
+    return ops.where(np.isnan(array_of(other)) | (array_of(input) <= array_of(other)), input, other)
+
+
+def clamp(input: Data, min: Data = None, max: Data = None) -> Tensor:
+    """Limit each element to the interval from `min` to `max`: numbers or tensors, None no bound."""
+    if min is None and max is None:
+        raise ValueError("clamp: needs min, max or both")
+    y = input
+    for bound in (min, max):
+        if bound is not None:
+            y = meet(y, bound)[0]
+    if any(getattr(bound, "requires_grad", False) for bound in (min, max)):
+        y = y if min is None else ops.maximum(y, min)
+        return y if max is None else ops.minimum(y, max)
+    return ops.clip(y, min, max)
+
+
+def clamp_min(input: Data, min: Data) -> Tensor:
+    """Each element, but at least `min`."""
+    return clamp(input, min)
+
+
+def clamp_max(input: Data, max: Data) -> Tensor:
+    """Each element, but at most `max`."""
+    return clamp(input, None, max)
+
+
+def square(input: Data) -> Tensor:
+    """Each element times itself."""
+    return ops.mul(input, input)
+
+
+def frac(input: Data) -> Tensor:
+    """What stands behind the point: x - trunc(x)."""
+    return ops.sub(input, ops.trunc(input))
+
+
+def lerp(input: Data, end: Data, weight: Data) -> Tensor:
+    """input + weight * (end - input)."""
+    return add(input, mul(weight, sub(end, input)))
+
+
+def addcmul(input: Data, tensor1: Data, tensor2: Data, *, value: float = 1) -> Tensor:
+    """input + value * tensor1 * tensor2."""
+    return add(input, mul(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(input: Data, tensor1: Data, tensor2: Data, *, value: float = 1) -> Tensor:
+    """input + value * tensor1 / tensor2."""
+    return add(input, div(tensor1, tensor2), alpha=value)
+
+
+def logit(input: Data, eps: float | None = None) -> Tensor:
+    """ln(x / (1 - x)), the inverse of sigmoid; x is limited to eps and 1 - eps first."""
+    x = input if eps is None else clamp(input, eps, 1 - eps)
+    return ops.sub(ops.log(x), ops.log1p(ops.neg(x)))
+
+
+def erfc(input: Data) -> Tensor:
+    """1 - erf(x)."""
+    return ops.sub(1, ops.erf(input))
+
+
+def sinc(input: Data) -> Tensor:
+    """sin(pi x) / (pi x), and 1 at x = 0."""
+    x = ops.mul(ops.where(array_of(input) == 0, 1e-20, input), math.pi)
+    return ops.div(ops.sin(x), x)
+
+
+def deg2rad(input: Data) -> Tensor:
+    """Degrees in radians."""
+    return ops.mul(input, math.pi / 180)
+
+
+def rad2deg(input: Data) -> Tensor:
+    """Radians in degrees."""
+    return ops.mul(input, 180 / math.pi)
+
+
+def positive(input: Data) -> Tensor:
+    """The input itself."""
+    return input  # type: ignore[no-any-return]
+
+
+def nan_to_num(
+    input: Data, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """Numbers in place of NaN and the infinities (the largest of the dtype if not given)."""
+    x = array_of(input)
+    top = np.finfo(x.dtype).max if x.dtype.kind == "f" else 0
+    y = ops.where(np.isnan(x), nan, input)
+    y = ops.where(np.isposinf(x), top if posinf is None else posinf, y)
+    return ops.where(np.isneginf(x), -top if neginf is None else neginf, y)
+
+
+def where(condition: Data, input: Data = None, other: Data = None) -> Any:
+    """input where `condition` holds, else other; without the two, `nonzero(as_tuple=True)`."""
+    if input is None and other is None:
+        return tuple(wrap(places) for places in np.nonzero(array_of(condition)))
+    return ops.where(condition, *meet(input, other))
+
+
+# ----- comparison and logic -----------------------------------------------------------------------
+
+
+def _constant(function: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
+    """A function of arrays as one of tensors, without a gradient."""
+
+    def constant(input: Data, *others: Data) -> Tensor:
+        return wrap(function(array_of(input), *map(array_of, others)))
+
+    constant.__name__ = constant.__qualname__ = function.__name__
+    constant.__doc__ = doc
+    return constant
+
+
+eq = _constant(operator.eq, "input == other, element by element.")
+ne = _constant(operator.ne, "input != other, element by element.")
+lt = _constant(operator.lt, "input < other, element by element.")
+le = _constant(operator.le, "input <= other, element by element.")
+gt = _constant(operator.gt, "input > other, element by element.")
+ge = _constant(operator.ge, "input >= other, element by element.")
+isnan = _constant(np.isnan, "Where an element is NaN.")
+isinf = _constant(np.isinf, "Where an element is infinite.")
+isfinite = _constant(np.isfinite, "Where an element is neither NaN nor infinite.")
+isposinf = _constant(np.isposinf, "Where an element is inf.")
+isneginf = _constant(np.isneginf, "Where an element is -inf.")
+signbit = _constant(np.signbit, "Where an element is negative, -0 included.")
+logical_not = _constant(np.logical_not, "Where an element is 0.")
+logical_and = _constant(np.logical_and, "Where neither is 0.")
+logical_or = _constant(np.logical_or, "Where one or both are not 0.")
+logical_xor = _constant(np.logical_xor, "Where just one is not 0.")
+bitwise_not = _constant(operator.invert, "The bits turned over, or `not` for bools.")
+bitwise_and = _constant(operator.and_, "The bits both have.")
+bitwise_or = _constant(operator.or_, "The bits that one has.")
+bitwise_xor = _constant(operator.xor, "The bits that just one has.")
+
+
+def isclose(
+    input: Data, other: Data, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Where |input - other| <= atol + rtol * |other|."""
+    return wrap(np.isclose(array_of(input), array_of(other), rtol, atol, equal_nan))
+
+
+def allclose(
+    input: Data, other: Data, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether `isclose` holds everywhere."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+
+
+def equal(input: Data, other: Data) -> bool:
+    """Whether two tensors have one shape and equal elements."""
+    return np.array_equal(array_of(input), array_of(other))
+
+
+def isin(elements: Data, test_elements: Data, *, invert: bool = False) -> Tensor:
+    """Where an element is among `test_elements`."""
+    return wrap(np.isin(array_of(elements), array_of(test_elements), invert=invert))

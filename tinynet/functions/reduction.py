@@ -1,0 +1,469 @@
+"""Many elements to one, and everything that has to do with their order.
+
+What has a winner (max along an axis, sort, topk, median, ...) finds places without recording
+anything and then takes the elements at these places: one indexing, whose gradient goes back to
+the elements taken.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinynet import ops
+from tinynet.autograd import wrap
+from tinynet.errors import ShapeError
+from tinynet.functions.common import Dim, all_dims, array_of, given, one_dim, whole_grid
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+__all__ = [
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "argsort", "bincount",
+    "count_nonzero", "cummax", "cummin", "cumprod", "cumsum", "dist", "kthvalue", "log_softmax",
+    "logcumsumexp", "logsumexp", "max", "mean", "median", "min", "mode", "msort", "nansum",
+    "norm", "prod", "softmax", "sort", "std", "std_mean", "sum", "topk", "unique", "var",
+    "var_mean",
+]  # fmt: skip
+
+Data = Any
+
+
+class Pair(NamedTuple):
+    """Values, and the places along the axis where they stand."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _as(input: Data, dtype: DTypeLike | None) -> Data:
+    return input if dtype is None else ops.astype(input, np.dtype(dtype))
+
+
+# ----- sums and means -----------------------------------------------------------------------------
+
+
+def sum(
+    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None,
+    keepdims: bool = False, dtype: DTypeLike | None = None,
+) -> Tensor:  # fmt: skip
+    """Sum over `dim` (all axes if None). dtype: the inputs are converted to it first."""
+    dim = all_dims("sum", input, given(dim, axis))
+    return ops.sum(_as(input, dtype), dim, keepdim or keepdims)
+
+
+def mean(
+    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None,
+    keepdims: bool = False, dtype: DTypeLike | None = None,
+) -> Tensor:  # fmt: skip
+    """Mean over `dim` (all axes if None)."""
+    dim = all_dims("mean", input, given(dim, axis))
+    return ops.mean(_as(input, dtype), dim, keepdim or keepdims)
+
+
+def prod(
+    input: Data, dim: int | None = None, keepdim: bool = False, *, axis: Dim = None,
+    keepdims: bool = False, dtype: DTypeLike | None = None,
+) -> Tensor:  # fmt: skip
+    """Product over `dim` (all axes if None)."""
+    dims = all_dims("prod", input, given(dim, axis))
+    return ops.prod(_as(input, dtype), dims, keepdim or keepdims)
+
+
+def nansum(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Sum over `dim` in which NaN counts as 0."""
+    return sum(ops.where(np.isnan(array_of(input)), 0, input), dim, keepdim)
+
+
+def var(
+    input: Data, dim: Dim | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None, axis: Dim = None, keepdims: bool = False, ddof: int = 0,
+) -> Tensor:  # fmt: skip
+    """Variance over `dim`: the sum of squares divided by n - correction.
+
+    correction: 1 if it is not given, as in PyTorch (unbiased=False makes it 0). Called in NumPy's
+    way, with `axis=` or as np.var, it is NumPy's `ddof`, 0.
+    """
+    dims, taken = _spread_settings("var", input, dim, unbiased, correction, axis, ddof)
+    return ops.var(input, dims, taken, keepdim or keepdims)
+
+
+def std(
+    input: Data, dim: Dim | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None, axis: Dim = None, keepdims: bool = False, ddof: int = 0,
+) -> Tensor:  # fmt: skip
+    """Standard deviation over `dim`: the square root of `var` with the same arguments."""
+    dims, taken = _spread_settings("std", input, dim, unbiased, correction, axis, ddof)
+    return ops.std(input, dims, taken, keepdim or keepdims)
+
+
+def _spread_settings(
+    name: str, input: Data, dim: Any, unbiased: Any, correction: Any, axis: Any, ddof: int
+) -> tuple[tuple[int, ...] | None, Any]:
+    """The axes of var or std, and what is taken off n."""
+    if isinstance(dim, bool):  # var(unbiased)
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if axis is None and not ddof else ddof
+        correction = correction if unbiased is None else int(unbiased)
+    return all_dims(name, input, given(dim, axis)), correction
+
+
+def var_mean(
+    input: Data, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """`var` and `mean` with the same arguments."""
+    over = None if isinstance(dim, bool) else dim
+    spread = var(input, dim, unbiased, keepdim, correction=correction)
+    return spread, mean(input, over, keepdim)
+
+
+def std_mean(
+    input: Data, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """`std` and `mean` with the same arguments."""
+    over = None if isinstance(dim, bool) else dim
+    spread = std(input, dim, unbiased, keepdim, correction=correction)
+    return spread, mean(input, over, keepdim)
+
+
+def logsumexp(
+    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False
+) -> Tensor:
+    """log(sum(e^x)) over `dim`, without overflow."""
+    return ops.logsumexp(input, all_dims("logsumexp", input, given(dim, axis)), keepdim or keepdims)
+
+
+def norm(
+    input: Data, p: float | str | None = "fro", dim: Dim = None, keepdim: bool = False,
+    *, dtype: DTypeLike | None = None,
+) -> Tensor:  # fmt: skip
+    """The p-norm (sum |x|^p)^(1/p) over `dim` (all axes if None); "fro" is p = 2."""
+    if isinstance(p, str) and p != "fro":
+        raise ValueError(f"norm: p must be a number or 'fro', got {p!r}")
+    p = 2.0 if p is None or p == "fro" else float(p)
+    return ops.p_norm(_as(input, dtype), p, all_dims("norm", input, dim), keepdim)
+
+
+def dist(input: Data, other: Data, p: float = 2) -> Tensor:
+    """The p-norm of input - other."""
+    return norm(ops.sub(input, other), p)
+
+
+def any(
+    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False
+) -> Tensor:
+    """Whether some element is not 0; a bool tensor."""
+    dim = all_dims("any", input, given(dim, axis))
+    return wrap(array_of(input).any(dim, keepdims=keepdim or keepdims))
+
+
+def all(
+    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False
+) -> Tensor:
+    """Whether no element is 0; a bool tensor."""
+    dim = all_dims("all", input, given(dim, axis))
+    return wrap(array_of(input).all(dim, keepdims=keepdim or keepdims))
+
+
+def count_nonzero(input: Data, dim: Dim = None) -> Tensor:
+    """How many elements over `dim` are not 0."""
+    return wrap(np.count_nonzero(array_of(input), all_dims("count_nonzero", input, dim)))
+
+
+# ----- winners ------------------------------------------------------------------------------------
+
+
+def amax(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """The largest element over `dim`; its gradient is shared out evenly at a tie."""
+    return ops.max(input, all_dims("amax", input, dim), keepdim)
+
+
+def amin(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """The smallest element over `dim`; its gradient is shared out evenly at a tie."""
+    return ops.min(input, all_dims("amin", input, dim), keepdim)
+
+
+def max(
+    input: Data, dim: Any = None, keepdim: bool = False, *, axis: Dim = None,
+    keepdims: bool = False, other: Data = None,
+) -> Any:  # fmt: skip
+    """The largest element, in three forms, as in PyTorch.
+
+    `max(x)`: of all. `max(x, dim)`: along an axis, the named pair (values, indices), the first
+    index at a tie. `max(x, y)`: `maximum(x, y)`. NumPy's `max(x, axis=1)` gives values alone.
+    """
+    return _extreme("max", input, dim, keepdim, axis, keepdims, other)
+
+
+def min(
+    input: Data, dim: Any = None, keepdim: bool = False, *, axis: Dim = None,
+    keepdims: bool = False, other: Data = None,
+) -> Any:  # fmt: skip
+    """The smallest element, in the three forms of `max`."""
+    return _extreme("min", input, dim, keepdim, axis, keepdims, other)
+
+
+def _extreme(
+    name: str, input: Data, dim: Any, keepdim: bool, axis: Any, keepdims: bool, other: Any
+) -> Any:
+    if other is None and hasattr(dim, "shape"):
+        dim, other = None, dim
+    if other is not None:
+        return (ops.maximum if name == "max" else ops.minimum)(input, other)
+    if axis is not None or dim is None:
+        reduce = ops.max if name == "max" else ops.min
+        return reduce(input, all_dims(name, input, given(dim, axis)), keepdim or keepdims)
+    if isinstance(dim, (tuple, list)):
+        raise TypeError(
+            f"{name}: dim must be one axis, got {dim}; a{name}(x, {dim}) takes several and gives "
+            "values alone"
+        )
+    argument = np.argmax if name == "max" else np.argmin
+    return _taken(name, input, dim, keepdim, lambda x, d: np.expand_dims(argument(x, d), d))
+
+
+def _taken(name: str, input: Data, dim: int, keepdim: bool, places: Any) -> Pair:
+    """The pair for `places(array, axis)`, which gives the place of one winner along the axis."""
+    dim = one_dim(name, input, dim)
+    _check_elements(name, input, dim)
+    if not input.shape:
+        return Pair(ops.clone(input), wrap(np.zeros((), np.int64)))
+    index = places(array_of(input), dim)
+    values = ops.getitem(input, whole_grid(input.shape, dim, index))
+    if keepdim:
+        return Pair(values, wrap(index))
+    return Pair(ops.squeeze(values, dim), wrap(index.squeeze(dim)))
+
+
+def _check_elements(name: str, input: Data, dim: int | None) -> None:
+    shape = tuple(input.shape)
+    if 0 in shape and (dim is None or shape[dim] == 0):
+        along = "" if dim is None else f" along axis {dim}"
+        raise ShapeError(f"{name}: a tensor of shape {shape} has no element{along}")
+
+
+def _place(name: str, argument: Any, input: Data, dim: Any, keepdim: bool) -> Tensor:
+    x = array_of(input)
+    dim = None if dim is None else one_dim(name, input, dim)
+    _check_elements(name, input, dim)
+    if dim is None or not x.shape:
+        return wrap(argument(x).reshape((1,) * x.ndim if keepdim else ()))
+    return wrap(argument(x, dim, keepdims=keepdim))
+
+
+def argmax(
+    input: Data, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None,
+    keepdims: bool = False,
+) -> Tensor:  # fmt: skip
+    """Place of the largest element along `dim`, the first at a tie; of all in memory order."""
+    return _place("argmax", np.argmax, input, given(dim, axis), keepdim or keepdims)
+
+
+def argmin(
+    input: Data, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None,
+    keepdims: bool = False,
+) -> Tensor:  # fmt: skip
+    """Place of the smallest element along `dim`, the first at a tie; of all in memory order."""
+    return _place("argmin", np.argmin, input, given(dim, axis), keepdim or keepdims)
+
+
+def aminmax(input: Data, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """(`amin`, `amax`) along `dim`."""
+    return amin(input, dim, keepdim), amax(input, dim, keepdim)
+
+
+def kthvalue(input: Data, k: int, dim: int = -1, keepdim: bool = False) -> Pair:
+    """The k-th smallest element along `dim`, counted from 1, and its place."""
+    size = input.shape[one_dim("kthvalue", input, dim)] if input.shape else 1
+    if not 1 <= k <= size:
+        raise ShapeError(f"kthvalue: k must be from 1 to {size}, the size of axis {dim}, got {k}")
+    return _taken("kthvalue", input, dim, keepdim, lambda x, d: _sorted_place(x, d, k - 1))
+
+
+def _sorted_place(x: np.ndarray, dim: int, k: int) -> np.ndarray:
+    return np.argsort(x, dim, kind="stable").take([k], dim)
+
+
+def median(
+    input: Data, dim: int | None = None, keepdim: bool = False, *, axis: Dim = None,
+    keepdims: bool = False,
+) -> Any:  # fmt: skip
+    """The median of all, or along `dim` the pair (values, indices).
+
+    Of an even number of elements it is the lower of the two in the middle, as in PyTorch (NumPy
+    takes their mean). NaN if an element is. `median(x, axis=1)` gives values alone.
+    """
+    if axis is not None:
+        return median(input, axis, keepdims).values  # type: ignore[arg-type]
+    if dim is None:
+        return median(ops.reshape(input, (-1,)), 0).values
+
+    def middle(x: np.ndarray, d: int) -> np.ndarray:
+        lower = _sorted_place(x, d, (x.shape[d] - 1) // 2)
+        isnan = np.isnan(x) if x.dtype.kind == "f" else np.zeros(x.shape, bool)
+        return np.where(isnan.any(d, keepdims=True), isnan.argmax(d, keepdims=True), lower)
+
+    return _taken("median", input, dim, keepdim, middle)
+
+
+def mode(input: Data, dim: int = -1, keepdim: bool = False) -> Pair:
+    """The most frequent element along `dim`, the smallest at a tie, and the last place of it."""
+
+    def most_frequent(x: np.ndarray, d: int) -> np.ndarray:
+        last = np.moveaxis(x, d, -1)
+        count = (last[..., :, None] == last[..., None, :]).sum(-1)
+        candidates = np.where(count == count.max(-1, keepdims=True), last, np.inf)
+        winner = last == candidates.min(-1, keepdims=True)
+        place = winner.shape[-1] - 1 - winner[..., ::-1].argmax(-1)
+        return np.expand_dims(place, d)
+
+    return _taken("mode", input, dim, keepdim, most_frequent)
+
+
+# ----- orders -------------------------------------------------------------------------------------
+
+
+def argsort(
+    input: Data, dim: int = -1, descending: bool = False, stable: bool = True,
+    *, axis: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The order that sorts the elements along `dim`; equal ones stay in their order."""
+    dim = one_dim("argsort", input, dim if axis is None else axis)
+    x = array_of(input)
+    if x.ndim == 0:
+        return wrap(np.zeros((), np.int64))
+    if not descending:
+        return wrap(np.argsort(x, dim, kind="stable"))
+    backwards = np.argsort(np.flip(x, dim), dim, kind="stable")
+    return wrap(x.shape[dim] - 1 - np.flip(backwards, dim))
+
+
+def sort(
+    input: Data, dim: int = -1, descending: bool = False, stable: bool = True,
+    *, axis: int | None = None,
+) -> Pair:  # fmt: skip
+    """The elements sorted along `dim`, and the places where they stood; NaN is the largest."""
+    dim = one_dim("sort", input, dim if axis is None else axis)
+    order = argsort(input, dim, descending)
+    if not input.shape:
+        return Pair(ops.clone(input), order)
+    return Pair(ops.getitem(input, whole_grid(input.shape, dim, order.array)), order)
+
+
+def msort(input: Data) -> Tensor:
+    """The elements sorted along the first axis."""
+    return sort(input, 0).values
+
+
+def topk(
+    input: Data,
+    k: int,
+    dim: int = -1,
+    largest: bool = True,
+    sorted: bool = True,
+) -> Pair:
+    """The k largest (or smallest) elements along `dim`, in order, and their places."""
+    dim = one_dim("topk", input, dim)
+    size = input.shape[dim] if input.shape else 1
+    if not 0 <= k <= size:
+        raise ShapeError(f"topk: k must be from 0 to {size}, the size of axis {dim}, got {k}")
+    values, indices = sort(input, dim, descending=largest)
+    if not input.shape:
+        return Pair(values, indices)
+    part = (slice(None),) * dim + (slice(k),)
+    return Pair(ops.getitem(values, part), wrap(indices.array[part]))
+
+
+def cumsum(
+    input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None, axis: int | None = None
+) -> Tensor:
+    """Running sum along `dim`."""
+    return _running("cumsum", ops.cumsum, _as(input, dtype), given(dim, axis))
+
+
+def cumprod(
+    input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None, axis: int | None = None
+) -> Tensor:
+    """Running product along `dim`."""
+    return _running("cumprod", ops.cumprod, _as(input, dtype), given(dim, axis))
+
+
+def _running(name: str, op: Any, input: Data, dim: int | None) -> Tensor:
+    if dim is None:
+        raise TypeError(f"{name}: along which axis? Pass dim, such as {name}(x, dim=0)")
+    dim = one_dim(name, input, dim)
+    return op(input, dim) if input.shape else ops.clone(input)  # type: ignore[no-any-return]
+
+
+def cummax(input: Data, dim: int) -> Pair:
+    """The largest element so far along `dim`, and the last place where it stood."""
+    return _extreme_so_far("cummax", np.maximum, input, dim)
+
+
+def cummin(input: Data, dim: int) -> Pair:
+    """The smallest element so far along `dim`, and the last place where it stood."""
+    return _extreme_so_far("cummin", np.minimum, input, dim)
+
+
+def _extreme_so_far(name: str, ufunc: np.ufunc, input: Data, dim: int) -> Pair:
+    dim = one_dim(name, input, dim)
+    if not input.shape:
+        return Pair(ops.clone(input), wrap(np.zeros((), np.int64)))
+    x = array_of(input)
+    best = ufunc.accumulate(x, dim)
+    is_best = (x == best) | (np.isnan(x) if x.dtype.kind == "f" else False)
+    places = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
+    index = np.maximum.accumulate(np.where(is_best, places, 0), dim)
+    return Pair(ops.getitem(input, whole_grid(x.shape, dim, index)), wrap(index))
+
+
+def logcumsumexp(input: Data, dim: int) -> Tensor:
+    """log of the running sum of e^x along `dim`, without overflow where one x is much larger."""
+    dim = one_dim("logcumsumexp", input, dim)
+    if not input.shape:
+        return ops.clone(input)
+    top = np.maximum.accumulate(array_of(input), dim)
+    rows = [
+        ops.logsumexp(ops.getitem(input, (slice(None),) * dim + (slice(i + 1),)), dim, True)
+        for i in range(top.shape[dim])
+    ]
+    return ops.cat(rows, dim) if rows else ops.clone(input)
+
+
+def unique(
+    input: Data, sorted: bool = True, return_inverse: bool = False,
+    return_counts: bool = False, dim: int | None = None,
+) -> Any:  # fmt: skip
+    """The different elements (or slices along `dim`) in order; on request the place of each input
+    among them and how often each stands there."""
+    results: Any = np.unique(  # type: ignore[call-overload]
+        array_of(input), return_inverse=return_inverse, return_counts=return_counts, axis=dim
+    )
+    if not isinstance(results, tuple):
+        return wrap(results)
+    wrapped = [wrap(result) for result in results]
+    if return_inverse:
+        shape = tuple(input.shape) if dim is None else (-1,)
+        wrapped[1] = ops.reshape(wrapped[1], shape)
+    return tuple(wrapped)
+
+
+def bincount(input: Data, weights: Data = None, minlength: int = 0) -> Tensor:
+    """How often each of 0, 1, 2, ... stands in a vector of integers, or the sum of its weights."""
+    weights = None if weights is None else array_of(weights)
+    return wrap(np.bincount(array_of(input), weights, minlength))
+
+
+def softmax(input: Data, dim: int = -1, dtype: DTypeLike | None = None) -> Tensor:
+    """Probabilities e^x / sum(e^x) along `dim`."""
+    return ops.softmax(_as(input, dtype), one_dim("softmax", input, dim))
+
+
+def log_softmax(input: Data, dim: int = -1, dtype: DTypeLike | None = None) -> Tensor:
+    """log(softmax(x)) along `dim`, without its underflow."""
+    return ops.log_softmax(_as(input, dtype), one_dim("log_softmax", input, dim))

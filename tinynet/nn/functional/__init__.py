@@ -1,0 +1,18 @@
+"""The operations under PyTorch's names: `import tinynet.nn.functional as F`.
+
+Each function takes PyTorch's argument names. Most call the operation of `tinynet.ops` that does
+the work, where formulas and gradients stand; what is a composition of operations is written here.
+`tinynet.relu` is `F.relu`, and so on. Inputs, targets and weights are Tensors or ndarrays.
+"""
+
+from tinynet.nn.functional import activation, distance, layers, loss
+from tinynet.nn.functional.activation import *  # noqa: F403
+from tinynet.nn.functional.distance import *  # noqa: F403
+from tinynet.nn.functional.layers import *  # noqa: F403
+from tinynet.nn.functional.loss import *  # noqa: F403
+
+__all__: list[str] = []
+__all__ += activation.__all__
+__all__ += distance.__all__
+__all__ += layers.__all__
+__all__ += loss.__all__

@@ -1,0 +1,276 @@
+"""Activations under PyTorch's names. Formulas and gradients stand in tinynet/ops.
+
+With inplace=True the input itself becomes the result, as in PyTorch: whoever holds the tensor
+sees the new values. A view of it keeps the old ones.
+"""
+
+# ruff: noqa: A002 (the argument names are PyTorch's)
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinynet import autograd, changes, ops
+from tinynet.autograd import wrap
+from tinynet.errors import ShapeError
+from tinynet.nn.functional.arguments import Data, tensor_of
+from tinynet.ops import activation
+from tinynet.ops.reduction import axes_of
+from tinynet.random import default_rng
+from tinynet.tensor import Tensor
+
+__all__ = [
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid",
+    "hardswish", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid",
+    "mish", "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "sigmoid",
+    "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
+    "threshold", "threshold_",
+]  # fmt: skip
+
+
+def _applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: Any) -> Tensor:
+    """op(input, *settings); with `inplace` the input becomes it, and is returned."""
+    if not inplace:
+        return op(input, *settings)
+    x = tensor_of(input)
+    if x.node is None and x.requires_grad and autograd.recording.get():
+        raise RuntimeError(
+            "inplace=True would change a leaf that requires a gradient, which would then belong to "
+            "a value that is gone; use inplace=False"
+        )
+    y = op(wrap(x.array, x.node), *settings)
+    if x.node is None:
+        np.copyto(x.array, y.array)
+        changes.note_change(x.array)
+    else:
+        x.array, x.node = y.array, y.node
+    return x
+
+
+def relu(input: Data, inplace: bool = False) -> Tensor:
+    """max(x, 0) of each element.
+
+    >>> relu(np.array([-1.0, 0.0, 2.0]))
+    Tensor([0., 0., 2.], dtype=float64)
+    """
+    return _applied(ops.relu, inplace, input)
+
+
+def leaky_relu(input: Data, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where x > 0, else negative_slope * x."""
+    return _applied(ops.leaky_relu, inplace, input, negative_slope)
+
+
+def prelu(input: Data, weight: Data) -> Tensor:
+    """x where x > 0, else w x; weight: one slope, or one for each channel (axis 1)."""
+    x, w = tensor_of(input), tensor_of(weight)
+    channels = x.shape[1] if x.ndim > 1 else 1
+    if w.ndim > 1 or w.numel() not in (1, channels):
+        raise ShapeError(
+            f"prelu: the weight must have shape (1,), or ({channels},) for the input of shape "
+            f"{x.shape}, got {w.shape}"
+        )
+    column = (-1, *(1,) * (x.ndim - 2)) if x.ndim > 1 else ()  # along the axis of the channels
+    return activation.prelu(x, w.reshape(column))
+
+
+def rrelu(
+    input: Data,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """x where x > 0, else x times a slope drawn between lower and upper (their mean in use)."""
+    if not lower <= upper:
+        raise ValueError(f"rrelu: lower={lower} must not be more than upper={upper}; swap them")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    slopes = default_rng(None).uniform(lower, upper, input.shape).astype(input.dtype)
+    return _applied(activation.prelu, inplace, input, slopes)
+
+
+def elu(input: Data, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else alpha * (e^x - 1)."""
+    return _applied(ops.elu, inplace, input, alpha)
+
+
+def selu(input: Data, inplace: bool = False) -> Tensor:
+    """ELU times a factor, with which activations keep mean 0 and variance 1 (arXiv:1706.02515)."""
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return _applied(lambda x: scale * ops.elu(x, alpha), inplace, input)
+
+
+def celu(input: Data, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else alpha * (e^(x / alpha) - 1) (arXiv:1704.07483)."""
+    if alpha == 0:
+        raise ValueError("celu: alpha must not be 0, by which x is divided; use relu")
+    return _applied(lambda x: alpha * ops.elu(x / alpha), inplace, input)
+
+
+def gelu(input: Data, approximate: str = "none") -> Tensor:
+    """x times the normal distribution function of x; approximate="tanh" for its approximation."""
+    return ops.gelu(input, approximate)
+
+
+def silu(input: Data, inplace: bool = False) -> Tensor:
+    """x * sigmoid(x), also called swish."""
+    return _applied(ops.silu, inplace, input)
+
+
+def mish(input: Data, inplace: bool = False) -> Tensor:
+    """x * tanh(softplus(x))."""
+    return _applied(activation.mish, inplace, input)
+
+
+def softplus(input: Data, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + e^(beta x)) / beta, and x itself where beta x is above the threshold."""
+    y = ops.softplus(input, beta)
+    return y if threshold >= 20 else ops.where(tensor_of(input) * beta > threshold, input, y)
+
+
+def hardtanh(
+    input: Data, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """x between min_val and max_val, and these limits beyond."""
+    return _applied(activation.hardtanh, inplace, input, min_val, max_val)
+
+
+def relu6(input: Data, inplace: bool = False) -> Tensor:
+    """min(max(x, 0), 6)."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def hardsigmoid(input: Data, inplace: bool = False) -> Tensor:
+    """x / 6 + 1/2 between 0 and 1, and these limits beyond."""
+    return _applied(activation.hardsigmoid, inplace, input)
+
+
+def hardswish(input: Data, inplace: bool = False) -> Tensor:
+    """x * hardsigmoid(x)."""
+    return _applied(activation.hardswish, inplace, input)
+
+
+def hardshrink(input: Data, lambd: float = 0.5) -> Tensor:
+    """x where |x| > lambd, else 0."""
+    return activation.hardshrink(input, lambd)
+
+
+def softshrink(input: Data, lambd: float = 0.5) -> Tensor:
+    """x moved towards 0 by lambd, and no further."""
+    return activation.softshrink(input, lambd)
+
+
+def tanhshrink(input: Data) -> Tensor:
+    """x - tanh(x)."""
+    return tensor_of(input) - ops.tanh(input)
+
+
+def threshold(input: Data, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where x > threshold, else value."""
+    return _applied(activation.threshold, inplace, input, threshold, value)
+
+
+def sigmoid(input: Data) -> Tensor:
+    """1 / (1 + e^-x) of each element."""
+    return ops.sigmoid(input)
+
+
+def logsigmoid(input: Data) -> Tensor:
+    """log(sigmoid(x)) = -softplus(-x), which cannot overflow."""
+    return -ops.softplus(-tensor_of(input))
+
+
+def tanh(input: Data) -> Tensor:
+    """Hyperbolic tangent of each element."""
+    return ops.tanh(input)
+
+
+def softsign(input: Data) -> Tensor:
+    """x / (1 + |x|)."""
+    return tensor_of(input) / (1 + ops.abs(input))
+
+
+def glu(input: Data, dim: int = -1) -> Tensor:
+    """a * sigmoid(b), a the first half of the input along `dim` and b the second."""
+    x = tensor_of(input)
+    axes_of("glu", x.array, dim)
+    if not x.ndim or x.shape[dim] % 2:
+        raise ShapeError(
+            f"glu: the input is cut into halves along dim={dim}, its shape {x.shape} has no even "
+            "size there; double the outputs of the layer before it"
+        )
+    a, b = ops.split(x, [x.shape[dim] // 2] * 2, dim)
+    return a * ops.sigmoid(b)
+
+
+def softmax(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+    """Probabilities e^x / sum(e^x) along `dim`, of the input in `dtype` if one is given.
+
+    >>> softmax(np.array([[0.0, 0.0]]), dim=1)
+    Tensor([[0.5, 0.5]], dtype=float64)
+    """
+    return ops.softmax(_in_dtype(input, dtype), _softmax_dim("softmax", input, dim))
+
+
+def log_softmax(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+    """log(softmax(x)) along `dim`, without its underflow."""
+    return ops.log_softmax(_in_dtype(input, dtype), _softmax_dim("log_softmax", input, dim))
+
+
+def softmin(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+    """softmax(-x) along `dim`."""
+    return ops.softmax(-_in_dtype(input, dtype), _softmax_dim("softmin", input, dim))
+
+
+def _in_dtype(input: Data, dtype: DTypeLike | None) -> Tensor:
+    x = tensor_of(input)
+    return x if dtype is None else x.astype(dtype)
+
+
+def _softmax_dim(name: str, input: Data, dim: int | None) -> int:
+    """The axis of a softmax; without `dim` the one that PyTorch takes, with a warning."""
+    if dim is not None:
+        return dim
+    dim = 0 if input.ndim in (0, 1, 3) else 1
+    if input.ndim > 2:  # else there is no other
+        warnings.warn(
+            f"{name} without dim takes axis {dim} of shape {input.shape}, as PyTorch does; pass "
+            f"dim={dim} or dim=-1",
+            stacklevel=3,
+        )
+    return dim
+
+
+def gumbel_softmax(
+    logits: Data, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """A random choice that has a gradient: softmax((x + g) / tau), g drawn from Gumbel(0, 1).
+
+    hard: ones and zeros in place of probabilities, with the gradient of the probabilities. eps has
+    no effect, as in PyTorch. Source: Jang, Gu, Poole, arXiv:1611.01144.
+    """
+    x = tensor_of(logits)
+    noise = default_rng(None).gumbel(size=x.shape).astype(x.dtype)
+    y = ops.softmax((x + noise) / tau, dim)
+    if not hard:
+        return y
+    chosen = y.array == y.array.max(dim, keepdims=True)
+    straight_through: Tensor = y + (chosen - y.array)
+    return straight_through
+
+
+relu_ = functools.partial(relu, inplace=True)
+leaky_relu_ = functools.partial(leaky_relu, inplace=True)
+rrelu_ = functools.partial(rrelu, inplace=True)
+elu_ = functools.partial(elu, inplace=True)
+selu_ = functools.partial(selu, inplace=True)
+celu_ = functools.partial(celu, inplace=True)
+hardtanh_ = functools.partial(hardtanh, inplace=True)
+threshold_ = functools.partial(threshold, inplace=True)

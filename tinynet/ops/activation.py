@@ -1,0 +1,130 @@
+"""Activations made of pieces, and two smooth ones; `elementwise.py` has the usual ones.
+
+Each is y = f(x) for every element by itself, so dx = dy * f'(x). At a kink, where the left and
+the right derivative differ, each says which of the two it takes; it is the one that PyTorch takes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet.autograd import Array, differentiable
+from tinynet.ops.underflow import may_underflow
+
+Op = tuple[Array, ...]
+
+
+@differentiable
+def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Op:
+    """The identity between two limits: y = min(max(x, min_val), max_val).
+
+    Shapes: x (...) -> y (...).
+    Gradient: dx = dy where min_val < x < max_val, else 0, at both kinks too. Keeps x.
+    Raises ValueError if max_val is below min_val.
+    """
+    if max_val < min_val:
+        raise ValueError(
+            f"hardtanh: min_val={min_val} must not be more than max_val={max_val}; swap them"
+        )
+    return np.clip(x, min_val, max_val), lambda dy: dy * ((x > min_val) & (x < max_val))
+
+
+@differentiable
+def hardsigmoid(x: Array) -> Op:
+    """Sigmoid of three straight pieces: y = min(max(x / 6 + 1/2, 0), 1).
+
+    Shapes: x (...) -> y (...).
+    Gradient: dx = dy / 6 where -3 < x < 3, else 0, at both kinks too. Keeps x.
+    Source: Courbariaux, Bengio, David, "BinaryConnect", arXiv:1511.00363.
+    """
+    return np.clip(x / 6 + 0.5, 0, 1), lambda dy: dy * ((x > -3) & (x < 3)) / 6
+
+
+@differentiable
+@may_underflow
+def hardswish(x: Array) -> Op:
+    """Swish with a sigmoid of straight pieces: y = x * min(max(x / 6 + 1/2, 0), 1).
+
+    Shapes: x (...) -> y (...).
+    Gradient: between -3 and 3, y = x^2 / 6 + x / 2, so dx = dy * (x / 3 + 1/2); below it is 0,
+    above dy. At the kinks, -3 gives 0 and 3 gives dy. Keeps x.
+    Source: Howard et al., "Searching for MobileNetV3", arXiv:1905.02244.
+    """
+
+    def dx(dy: Array) -> Array:
+        return dy * np.where(x >= 3, 1, np.where(x > -3, x / 3 + 0.5, 0)).astype(dy.dtype)
+
+    return x * np.clip(x / 6 + 0.5, 0, 1), dx
+
+
+@differentiable
+def hardshrink(x: Array, lambd: float = 0.5) -> Op:
+    """What is small becomes 0: y = x where |x| > lambd, else 0.
+
+    Shapes: x (...) -> y (...).
+    Gradient: dx = dy where |x| > lambd, else 0, at the steps |x| = lambd too. Keeps the mask.
+    """
+    large = np.abs(x) > lambd
+    return x * large, lambda dy: dy * large
+
+
+@differentiable
+def softshrink(x: Array, lambd: float = 0.5) -> Op:
+    """Everything moves towards 0 by lambd, and no further: y = sign(x) max(|x| - lambd, 0).
+
+    Shapes: x (...) -> y (...).
+    Gradient: dx = dy where |x| > lambd, else 0, at the kinks |x| = lambd too. Keeps the mask.
+    Raises ValueError for a lambd below 0.
+    """
+    if not lambd >= 0:
+        raise ValueError(f"softshrink: lambd must be 0 or more, got {lambd}")
+    large = np.abs(x) > lambd
+    return (x - np.sign(x) * x.dtype.type(lambd)) * large, lambda dy: dy * large
+
+
+@differentiable
+def threshold(x: Array, threshold: float, value: float) -> Op:
+    """y = x where x > threshold, else value.
+
+    Shapes: x (...) -> y (...).
+    Gradient: dx = dy where x > threshold, else 0, at the step too. Keeps the mask.
+    """
+    above = x > threshold
+    return np.where(above, x, x.dtype.type(value)), lambda dy: dy * above
+
+
+@differentiable
+@may_underflow
+def mish(x: Array) -> Op:
+    """y = x * t with t = tanh(softplus(x)), softplus(x) = log(1 + e^x).
+
+    Shapes: x (...) -> y (...).
+    Gradient by the product rule: t' = (1 - t^2) softplus'(x) and softplus'(x) = sigmoid(x), so
+    dx = dy * (t + x (1 - t^2) sigmoid(x)). With e = e^-|x| nothing overflows. Keeps x and t.
+    Source: Misra, "Mish", arXiv:1908.08681.
+    """
+    t = np.tanh(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+
+    def dx(dy: Array) -> Array:
+        e = np.exp(-np.abs(x))
+        sigmoid = np.where(x >= 0, 1, e) / (1 + e)
+        return dy * (t + x * (1 - t * t) * sigmoid)
+
+    return x * t, dx
+
+
+@differentiable
+@may_underflow
+def prelu(x: Array, w: Array) -> Op:
+    """Rectified linear unit with learned slopes: y = x where x > 0, else w x.
+
+    Shapes: x (...), w any that broadcasts over x -> y as x.
+    Gradients: dx = dy where x > 0, else dy w; dw = dy x where x <= 0, else 0, summed over what
+    shares a slope. At the kink x = 0 it is dx = dy w. Keeps x and w.
+    Source: He, Zhang, Ren, Sun, "Delving deep into rectifiers", arXiv:1502.01852.
+    """
+    return (
+        np.where(x > 0, x, w * x),
+        lambda dy: np.where(x > 0, dy, w * dy),
+        lambda dy: np.where(x > 0, 0, x * dy),
+    )

@@ -1,0 +1,139 @@
+"""Short trainings on copies: what becomes of the loss under a recipe, and under changes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinynet import autograd
+from tinynet.nn.preserving import preserving
+from tinynet.optim import Adam, Optimizer
+from tinynet.teaching.case import Case
+from tinynet.tensor import Tensor
+
+ROSE = 1.5
+"""A loss that ends above this times the first has diverged. It may be there in between: a net with
+batch norm goes up to ten times its first loss and is back in eight steps."""
+
+
+class Run(NamedTuple):
+    """A short training: the loss of its batches before and after, and the highest on the way."""
+
+    what: str
+    first: float
+    highest: float
+    last: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss ended far above where it began, or in NaN or infinity."""
+        return not self.last <= ROSE * abs(self.first) + 0.1
+
+    def __str__(self) -> str:
+        over = self.highest > 2 * max(abs(self.first), abs(self.last)) or math.isnan(self.last)
+        peak = f" over {self.highest:.4g}" if over and math.isfinite(self.highest) else ""
+        return f"{self.what} from {self.first:.4g}{peak} to {self.last:.4g}"
+
+
+def train(
+    case: Case,
+    what: str = "",
+    *,
+    rate: float = 1.0,
+    adam: float | None = None,
+    settings: dict[str, Any] | None = None,
+    step: Callable[..., Any] | None = None,
+    prepare: Callable[[], Any] = lambda: None,
+    targets: list[np.ndarray | None] | None = None,
+) -> Run:
+    """Make `case.steps` steps on the batches of the case, of which nothing keeps a trace.
+
+    rate: what the optimizer's rates are multiplied with; settings: others of its settings; adam:
+    Adam at this rate in its place. step: the user's own in place of forward, backward and step.
+    prepare: done before. targets: others for the batches. It ends early where the loss is not
+    finite.
+    """
+    batches = [(Tensor(x), None if t is None else Tensor(t)) for x, t in case.usable]
+    if targets is not None:
+        batches = [(x, None if t is None else Tensor(t)) for (x, _), t in zip(batches, targets)]
+    optimizer = case.optimizer
+    if adam is not None or optimizer is None:
+        wanted = [p for p in case.parameters.values() if p.requires_grad]
+        optimizer = Adam(wanted, lr=adam or 1e-3)
+    losses = []
+    with trying(case, optimizer), np.errstate(all="ignore"):
+        prepare()
+        for group in optimizer.param_groups:
+            group.update(settings or {}, lr=group["lr"] * rate)
+        first = _loss_of_all(case, batches)
+        for k in range(case.steps):
+            x, target = batches[k % len(batches)]
+            try:
+                if step is not None:
+                    step(x, target)
+                    losses.append(_loss_of_all(case, batches[k % len(batches) :][:1]))
+                else:
+                    optimizer.zero_grad()
+                    loss = case.loss(case.model(x), target)
+                    losses.append(loss.item())
+                    loss.backward()
+                    optimizer.step()
+            except FloatingPointError:  # the loss refuses NaN
+                losses.append(math.nan)
+            if not math.isfinite(losses[-1]):
+                break
+        last = _loss_of_all(case, batches) if math.isfinite(losses[-1]) else losses[-1]
+    return Run(what, first, max(first, *(v for v in losses if not math.isnan(v)), first), last)
+
+
+def _loss_of_all(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
+    """The mean of the loss over the batches, in the mode in which the model is."""
+    try:
+        with autograd.no_grad():
+            return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
+    except FloatingPointError:
+        return math.nan
+
+
+@contextlib.contextmanager
+def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
+    """Steps may be made inside: the model and the optimizer are afterwards as before.
+
+    So are parameters that the optimizer has of other models.
+    """
+    attributes = dict(optimizer.__dict__)
+    own = {id(p) for p in case.parameters.values()}
+    others = [(p, p.array, p.grad) for p in params_of(optimizer) if id(p) not in own]
+    with preserving(case.model), autograd.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a schedule in the user's step does not know of this
+        try:
+            for p, array, _ in others:
+                p.array, p.grad = array.copy(order="K"), None
+            for name, value in attributes.items():
+                if type(value) is dict:
+                    optimizer.__dict__[name] = dict(value)
+            optimizer.state = {
+                p: {name: _copied(value) for name, value in state.items()}
+                for p, state in optimizer.state.items()
+            }
+            optimizer.param_groups = [dict(group) for group in optimizer.param_groups]
+            yield
+        finally:
+            optimizer.__dict__.clear()
+            optimizer.__dict__.update(attributes)
+            for p, array, grad in others:
+                p.array, p.grad = array, grad
+
+
+def params_of(optimizer: Optimizer) -> list[Tensor]:
+    """The tensors of all groups of an optimizer."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def _copied(value: Any) -> Any:
+    return value.copy(order="K") if isinstance(value, np.ndarray) else value

@@ -1,0 +1,238 @@
+"""What the doctor looks for in the loop: the optimizer's parameters, and the training step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinynet import nn
+from tinynet.nn.preserving import preserving
+from tinynet.optim import Optimizer
+from tinynet.teaching.case import Case
+from tinynet.teaching.experiment import params_of, trying
+from tinynet.teaching.report import ERROR, WARNING, Finding, listed
+from tinynet.tensor import Tensor
+
+MODAL = (nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d)
+LOOP = "optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order"
+
+
+def check_optimizer(case: Case) -> Iterator[Finding]:
+    """An optimizer that misses parameters, or that moves those of another model."""
+    if case.optimizer is None:
+        return
+    params = params_of(case.optimizer)
+    chosen, own = {id(p) for p in params}, {id(p) for p in case.parameters.values()}
+    foreign = [p for p in params if id(p) not in own]
+    missing = [
+        name for name, p in case.parameters.items() if id(p) not in chosen and p.requires_grad
+    ]
+    if not chosen & own:
+        yield Finding(
+            "optimizer-of-another-model",
+            ERROR,
+            f"none of the {len(chosen)} tensors of the optimizer belongs to this model, so no step "
+            "will change it. Was the model built again, or copied, after the optimizer?",
+            "make the optimizer after the model: optim.SGD(model.parameters(), lr=...)",
+        )
+        return
+    if missing:
+        yield Finding(
+            "optimizer-misses-parameters",
+            ERROR,
+            f"{len(missing)} of {len(own)} parameters are not in the optimizer and will never "
+            f"change: {listed(missing)}",
+            "pass model.parameters(), after the last layer was added; freeze with "
+            "requires_grad_(False) what is to stay",
+        )
+    if foreign:
+        yield Finding(
+            "optimizer-with-foreign-parameters",
+            WARNING,
+            f"{len(foreign)} tensors of the optimizer are not in this model, of shapes "
+            f"{listed([str(p.shape) for p in foreign])}",
+            "pass model.parameters() alone, unless the others are of a second model",
+        )
+
+
+class _Watched:
+    """A user's step run twice on copies, and what the optimizer was asked for meanwhile.
+
+    at_step: the gradients whenever the optimizer stepped, of both runs. fresh: those of the batch
+    alone, before each run. moved: whether the first run changed a parameter. left: whether it left
+    gradients. wiped: whether zero_grad() took some away in it, before the optimizer stepped.
+    asleep: whether the model was in evaluation mode then. rates: the highest learning rate before
+    the first run and after each. error: what a run raised.
+    """
+
+    def __init__(self, case: Case, optimizer: Optimizer) -> None:
+        self.case = case
+        self.parameters = [p for p in case.parameters.values() if p.requires_grad]
+        self.at_step: list[list[np.ndarray]] = []
+        self.fresh: list[list[np.ndarray]] = []
+        self.wiped = self.asleep = self.moved = self.left = False
+        self.rates: list[float] = []
+        self.error: Exception | None = None
+        with trying(case, optimizer), np.errstate(all="ignore"):
+            step = optimizer.step
+
+            def noted(*args: Any, **settings: Any) -> Any:
+                self.at_step.append(self._gradients())
+                self.asleep |= not case.model.training
+                return step(*args, **settings)
+
+            optimizer.__dict__.update(step=noted, zero_grad=self._zeroing(optimizer.zero_grad))
+            case.model.__dict__["zero_grad"] = self._zeroing(case.model.zero_grad)
+            for p in self.parameters:
+                p.grad = None
+            before = [p.array.copy() for p in self.parameters]
+            self.rates.append(max(group["lr"] for group in optimizer.param_groups))
+            try:
+                for run in range(2):
+                    self._run()
+                    self.rates.append(max(group["lr"] for group in optimizer.param_groups))
+                    if run == 0:
+                        now = [p.array for p in self.parameters]
+                        self.moved = not all(map(np.array_equal, now, before))
+                        self.left = _norm(self._gradients()) > 0
+            except Exception as error:
+                self.error = error
+
+    def _zeroing(self, zero_grad: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **settings: Any) -> Any:
+            self.wiped |= not self.at_step and _norm(self._gradients()) > 0
+            return zero_grad(*args, **settings)
+
+        return noted
+
+    def _run(self) -> None:
+        x, target = self.case.usable[0]
+        given = Tensor(x.copy()), None if target is None else Tensor(target.copy())
+        with preserving(self.case.model):
+            self.case.loss(self.case.model(given[0]), given[1]).backward()
+            self.fresh.append(self._gradients())
+        assert self.case.step is not None
+        self.case.step(*given)
+
+    def _gradients(self) -> list[np.ndarray]:
+        """Copies of the gradients, zeros where there is none."""
+        return [
+            np.zeros(p.shape, p.dtype) if p.grad is None else np.array(p.grad.array)
+            for p in self.parameters
+        ]
+
+
+def check_step(case: Case) -> Iterator[Finding]:
+    """The user's own step: what it forgets, and the order in which it does things."""
+    if case.step is None or case.optimizer is None or case.trial.error is not None:
+        return
+    seen = _Watched(case, case.optimizer)
+    if seen.error is not None:
+        yield Finding(
+            "step-fails",
+            ERROR,
+            f"the step raises {type(seen.error).__name__}: {seen.error}",
+            "the message says what to change; is the forward pass within no_grad()?",
+        )
+        return
+    if not seen.at_step:
+        still = "" if seen.moved else ", which left every parameter as it was"
+        yield Finding(
+            "step-changes-nothing",
+            ERROR,
+            f"optimizer.step() was not called in a whole training step{still}",
+            f"call {LOOP}, with the optimizer of this model",
+        )
+        return
+    first, second = seen.at_step[0], seen.at_step[-1]
+    size, usual = _norm(first), _norm(seen.fresh[0])
+    if size == 0 and usual > 0:
+        where = "loss.backward() was not called"
+        if seen.wiped:
+            where = "zero_grad() comes between loss.backward() and optimizer.step()"
+        elif seen.left:
+            where = "loss.backward() comes after it, so that each step uses an old gradient"
+        yield Finding(
+            "step-without-gradient",
+            ERROR,
+            f"when optimizer.step() runs there is no gradient, though that of the batch has the "
+            f"norm {usual:.3g}: {where}",
+            f"call {LOOP}",
+        )
+        return
+    summed = [a + b for a, b in zip(first, seen.fresh[1])]
+    alone = _norm([a - b for a, b in zip(second, seen.fresh[1])])
+    if len(seen.at_step) == 2 and _norm([a - b for a, b in zip(second, summed)]) < 0.1 * alone:
+        yield Finding(
+            "forgotten-zero-grad",
+            ERROR,
+            f"in the second of two steps the gradient (norm {_norm(second):.3g}) is that of the "
+            f"first step ({size:.3g}) plus that of the second ({_norm(seen.fresh[1]):.3g})",
+            "call optimizer.zero_grad() before each loss.backward()",
+        )
+    elif len(seen.at_step) > 2:
+        yield Finding(
+            "optimizer-steps-twice",
+            WARNING,
+            f"optimizer.step() is called {len(seen.at_step) // 2} times in one training step",
+            f"call {LOOP}",
+        )
+    elif _norm([a - 2 * b for a, b in zip(first, seen.fresh[0])]) < 0.1 * size:
+        yield Finding(
+            "backward-twice",
+            ERROR,
+            f"the gradient (norm {size:.3g}) is twice that of the batch ({usual:.3g}): "
+            "loss.backward() is called twice",
+            f"call {LOOP}",
+        )
+    elif seen.rates[1] < 0.9 * seen.rates[0] and seen.rates[2] < 0.9 * seen.rates[1]:
+        yield Finding(
+            "learning-rate-falls-too-fast",
+            ERROR,
+            f"each step makes the learning rate smaller: {', '.join(f'{r:g}' for r in seen.rates)}",
+            "call schedule.step() once an epoch, not after each batch, or let it fall more slowly",
+        )
+    elif (
+        seen.asleep
+        and case.model.training
+        and any(isinstance(m, MODAL) for m in case.model.modules())
+    ):
+        yield Finding(
+            "evaluation-mode",
+            WARNING,
+            "when optimizer.step() runs, the model is in evaluation mode: dropout does "
+            "nothing, and batch norm uses its running statistics and does not learn them",
+            "call model.train() before training (and model.eval() before measuring)",
+        )
+    elif size < 0.01 * usual:
+        yield Finding(
+            "gradient-too-small",
+            ERROR,
+            f"when optimizer.step() runs, the gradient has the norm {size:.3g}; that of the batch "
+            f"has {usual:.3g}. Is it clipped, or divided, too much?",
+            "clip less: nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
+        )
+
+
+def check_frozen(case: Case) -> Iterator[Finding]:
+    """Parameters that do not ask for a gradient: all of them is a mistake, some may be meant."""
+    frozen = [name for name, p in case.parameters.items() if not p.requires_grad]
+    if not frozen:
+        return
+    count = sum(case.parameters[name].numel() for name in frozen)
+    total = sum(p.numel() for p in case.parameters.values())
+    seen = (
+        f"{len(frozen)} of {len(case.parameters)} parameters ({count:,} of {total:,} numbers) do "
+        f"not require a gradient and will stay as they are: {listed(frozen)}"
+    )
+    if len(frozen) == len(case.parameters):
+        yield Finding("frozen-parameters", ERROR, seen, "model.requires_grad_()")
+    else:
+        case.notes.append(f"{seen}. If that is not meant: model.requires_grad_()")
+
+
+def _norm(arrays: list[np.ndarray]) -> float:
+    return math.sqrt(sum(float((np.asarray(a, np.float64) ** 2).sum()) for a in arrays))

@@ -1,0 +1,347 @@
+"""What the doctor learns from short trainings: whether the recipe works, and if not, why.
+
+The recipe is tried on copies, beside Adam at two usual rates. What the loss does then is held
+against the best of them. Where it does much worse, one thing of the recipe is changed at a time:
+what makes the loss fall is what was wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinynet import nn
+from tinynet.teaching.case import Case
+from tinynet.teaching.experiment import Run, train
+from tinynet.teaching.report import ERROR, WARNING, Finding
+
+STEADY = 0.6
+"""A recipe that covers this share of the way to the best loss is not looked at any further."""
+BETTER = 0.3
+"""How much more of the way a change must cover, to be what was wrong."""
+SLOW = 0.003
+"""A recipe that covers less does not move. SGD at 0.001 without momentum covers 0.005."""
+LEARNED = 0.93
+"""A loss below this share of the first has fallen."""
+TINY = 1e-4
+"""The gradient of a layer has vanished that is smaller than this share of the largest."""
+ENOUGH = 20
+"""In fewer steps than this only a rate that is too high shows."""
+RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
+
+
+def check_recipe(case: Case) -> Iterator[Finding]:
+    """A short training by the recipe, and by variations of it where it does not learn."""
+    trial, optimizer = case.trial, case.optimizer
+    if optimizer is not None and not any(group["lr"] for group in optimizer.param_groups):
+        yield Finding(
+            "learning-rate-zero",
+            ERROR,
+            "the learning rate is 0: no step changes anything",
+            "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam",
+        )
+        return
+    if case.steps < 1 or trial.error or trial.loss is None or not math.isfinite(trial.loss):
+        return
+    own = None
+    if optimizer is not None:
+        own = train(case, f"at {_rate_of(case)}", step=case.step)
+    if case.steps < ENOUGH:
+        if own is not None and own.diverged:
+            yield _too_high(case, own, Way(own, []), None)
+        return
+    others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
+    way = Way(own, others)
+    unrelated = list(_unrelated(case, way)) if case.target is not None else []
+    if unrelated:
+        yield from unrelated
+        return
+    momentum = max((float(g.get("momentum") or 0) for g in _groups(case)), default=0.0)
+    if momentum > 0.99:
+        yield Finding(
+            "momentum-too-high",
+            WARNING,
+            f"with momentum={momentum:g} a gradient moves the weights for {1 / (1 - momentum):.0f} "
+            f"steps, {1 / (1 - momentum):.0f} times as far as its learning rate says",
+            "use momentum=0.9",
+        )
+    if own is not None and (own.diverged or way.share(own) < STEADY or not way.learned):
+        found = list(_cause(case, own, way))
+        yield from found
+        if found:
+            return
+    if not way.learned and not _knows_already(case, way.first):
+        yield from _stuck(case, way)
+    case.notes.append(_told(case, own or way.best))
+
+
+class Way:
+    """From the loss at the start to the lowest that some run reached."""
+
+    def __init__(self, own: Run | None, others: list[Run]) -> None:
+        runs = [run for run in (own, *others) if run is not None]
+        self.first = runs[0].first
+        self.best = min(runs, key=lambda run: run.last if math.isfinite(run.last) else math.inf)
+
+    def see(self, run: Run) -> Run:
+        """The run, which is the best from now on if it is."""
+        if run.last < self.best.last:
+            self.best = run
+        return run
+
+    def share(self, run: Run | None) -> float:
+        """The share of the way that a run covered; below 0 where the loss rose."""
+        if run is None or not math.isfinite(run.last):
+            return -math.inf
+        return (run.first - run.last) / max(self.first - self.best.last, 1e-12)
+
+    @property
+    def learned(self) -> bool:
+        """Whether any run made the loss fall."""
+        return self.best.last < self.first - (1 - LEARNED) * abs(self.first)
+
+
+def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
+    """What of the recipe is wrong: what makes it better to change."""
+    assert case.optimizer is not None
+    groups = case.optimizer.param_groups
+    steps = f"{case.steps} steps"
+
+    def helps(run: Run) -> bool:
+        return way.share(way.see(run)) > max(way.share(own), 0.0) + BETTER and way.learned
+
+    if any(group.get("maximize") for group in groups):
+        turned = train(case, "without it", settings={"maximize": False})
+        if helps(turned):
+            yield Finding(
+                "loss-is-maximized",
+                ERROR,
+                f"maximize=True: in {steps} the loss goes {own}; {turned}",
+                "leave maximize=True out: the optimizer then makes the loss small",
+            )
+            return
+    if case.step is not None:
+        plain = train(case, "with zero_grad, backward and step alone")
+        if helps(plain):
+            yield Finding(
+                "step-does-not-learn",
+                ERROR,
+                f"in {steps} by your step the loss goes {own}; {plain}",
+                "look for what your step does besides: eval(), no_grad(), clipping, another target",
+            )
+            return
+    tenth = max((train(case, _at(case, f), rate=f) for f in RATES[:3]), key=way.share)
+    slower = tenth if helps(tenth) else None
+    decay = max(float(group.get("weight_decay") or 0) for group in groups)
+    if decay:
+        free = train(case, "with weight_decay=0", settings={"weight_decay": 0})
+        better = way.share(way.see(free)) > way.share(own) + 0.1
+        if better and way.learned and way.share(free) > way.share(slower) - 0.1:
+            yield Finding(
+                "weight-decay-too-large",
+                ERROR,
+                f"with weight_decay={decay:g} the loss goes {own} in {steps}; {free}: the weight "
+                "decay pulls the weights to 0 faster than the loss can move them",
+                "use weight_decay=1e-4",
+            )
+            return
+    if own.diverged or (slower is not None and way.share(own) < 0.5):
+        yield _too_high(case, own, way, slower)
+    elif way.share(own) < SLOW or not way.learned:
+        runs = [way.see(train(case, _at(case, 10.0**k), rate=10.0**k)) for k in range(1, 9)]
+        faster = max(runs, key=way.share)
+        if way.learned and way.share(faster) > way.share(own) + 0.1:
+            yield Finding(
+                "learning-rate-too-low",
+                WARNING,
+                f"in {steps} the loss goes {own}; {faster}",
+                f"use a larger learning rate: {faster.what.removeprefix('at ')}",
+            )
+            return
+    if way.share(own) < 0.1:
+        anew = train(case, "with new weights", prepare=lambda: start_anew(case.model))
+        yield from _vanished(case, own, anew if anew.last < LEARNED * anew.first else None)
+
+
+def _first_that(good: Callable[[Run], bool], runs: Iterator[Run]) -> Run | None:
+    return next((run for run in runs if good(run)), None)
+
+
+def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
+    assert case.optimizer is not None
+    if slower is None:
+        runs = (train(case, _at(case, f), rate=f) for f in RATES)
+        slower = _first_that(lambda run: run.last < run.first and run.highest < 2 * run.first, runs)
+    momentum = max((float(g.get("momentum") or 0) for g in _groups(case)), default=0.0)
+    evidence = f"in {case.steps} steps the loss goes {own}"
+    if momentum > 0.95:
+        evidence += f"; momentum={momentum:g} makes each step up to {1 / (1 - momentum):.0f} times"
+    if slower is None:
+        return Finding(
+            "learning-rate-too-high",
+            ERROR,
+            f"{evidence}, and it does not fall at a millionth of the rate either; {way.best}",
+            "use optim.Adam(model.parameters(), lr=1e-3), and nn.init.kaiming_normal_ for the "
+            "weights if it was not the optimizer",
+        )
+    rate = slower.what.removeprefix("at ")
+    last = case.trial.calls[-1] if case.trial.calls else None
+    if last is not None and last.is_sum:
+        return Finding(
+            "summed-loss",
+            ERROR,
+            f"{evidence}; {slower}. The loss is the sum over the {len(case.usable[0][0])} examples "
+            "of a batch, and so are its gradients, that many times those of the mean",
+            f"take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}",
+        )
+    return Finding(
+        "learning-rate-too-high", ERROR, f"{evidence}; {slower}", f"try a smaller rate: {rate}"
+    )
+
+
+def _stuck(case: Case, way: Way) -> Iterator[Finding]:
+    """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
+    anew = train(case, "with new weights", adam=1e-2, prepare=lambda: start_anew(case.model))
+    renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
+    vanished = list(_vanished(case, way.best, renewed))
+    yield from vanished
+    if not vanished:
+        yield Finding(
+            "does-not-learn",
+            ERROR,
+            f"in {case.steps} steps on the same {len(case.usable)} batches the loss goes "
+            f"{way.best}, and no better at other rates; a net that can learn learns these by heart"
+            + (f". It goes {renewed}" if renewed else ""),
+            "begin with new weights: layer.reset_parameters()"
+            if renewed
+            else "look for inputs that all look alike to the model, layers that let nothing pass "
+            "(pooling to 1x1, saturated units), or a loss that does not fit the targets",
+        )
+
+
+def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
+    """A gradient that is next to nothing in a layer; anew: a run with new weights that learned."""
+    sizes = {
+        name: float(np.sqrt(np.mean(np.square(g, dtype=np.float64))))
+        for name, g in case.trial.gradients.items()
+        if g is not None and g.size
+    }
+    weights = {name: size for name, size in sizes.items() if case.parameters[name].ndim > 1}
+    largest = max(sizes, key=sizes.__getitem__, default="")
+    smallest = min(weights, key=weights.__getitem__, default="")
+    if weights and weights[smallest] < TINY * sizes[largest]:
+        yield Finding(
+            "vanishing-gradients",
+            ERROR,
+            f"the gradient is {weights[smallest]:.1e} on average in {smallest} and "
+            f"{sizes[largest]:.1e} in {largest}: on its way back it vanishes. In {case.steps} "
+            f"steps the loss goes {run}" + (f"; {anew}" if anew else ""),
+            "begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_"
+            if anew
+            else "use ReLU in place of Sigmoid or Tanh, batch norm between the layers, or fewer",
+        )
+
+
+def start_anew(model: nn.Module) -> None:
+    """Initialise every layer again, in the way that layers are."""
+    for module in model.modules():
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            reset()
+
+
+def _knows_already(case: Case, first: float) -> bool:
+    """Whether the loss is far below that of guessing: a trained model needs not learn."""
+    if case.classes:
+        return first < 0.7 * math.log(case.classes)
+    target = case.target
+    if target is None or target.dtype.kind != "f" or case.labels is not None:
+        return first < 0.5
+    return first < 0.3 * float(target.var())
+
+
+# ----- inputs and targets that do not belong together ---------------------------------------------
+
+
+def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
+    """Targets that say no more of the inputs than the same targets shuffled."""
+    x = np.concatenate([x for x, _ in case.usable]).reshape(sum(len(x) for x, _ in case.usable), -1)
+    target = np.concatenate([t for _, t in case.usable if t is not None])
+    rng = np.random.default_rng(0)
+    if len(target) != len(x) or len(x) < 100 or not _structured(x) or np.ptp(target) == 0:
+        return
+    if closer_than_chance(x, target, rng) > 2.5:
+        return
+    parts = np.cumsum([len(x) for x, _ in case.usable])[:-1]
+
+    def shuffled() -> list[Any]:
+        return np.split(target[rng.permutation(len(target))], parts)
+
+    lr = 1e-2
+    true = train(case, "", adam=lr)
+    chance = [train(case, "", adam=lr, targets=shuffled()).last for _ in range(4)]
+    if true.last > np.mean(chance) - 2 * np.std(chance) - 0.02 * way.first:
+        yield Finding(
+            "inputs-and-targets-unrelated",
+            WARNING,
+            f"{len(x)} examples: those with similar inputs have targets no more alike than chance, "
+            f"and a training brings the loss from {true.first:.4g} to {true.last:.4g}, with the "
+            f"targets shuffled to {np.mean(chance):.4g}: they do not seem to belong together",
+            "look at some examples with their labels; shuffle, sort and filter inputs and labels "
+            "with the same indices: x[order], y[order]",
+        )
+
+
+def _structured(x: np.ndarray) -> bool:
+    """Whether columns hang together more than those of noise do."""
+    x = x.astype(np.float64)
+    x = x[:, x.std(0) > 1e-6 * np.abs(x).max()][:, :200]
+    if x.shape[1] < 2:
+        return False
+    squares = np.square(np.corrcoef(x.T))
+    apart = (squares.sum() - len(squares)) / (squares.size - len(squares))
+    return bool(apart * (len(x) - 1) > 3)
+
+
+def closer_than_chance(x: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> float:
+    """How much more alike the targets of neighbours are than after shuffling, in deviations."""
+    x = x.astype(np.float64)
+    x = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
+    squares = (x * x).sum(1)
+    distance = squares[:, None] + squares - 2 * x @ x.T
+    np.fill_diagonal(distance, np.inf)
+    nearest = np.argpartition(distance, 5, axis=1)[:, :5]
+    t = target.reshape(len(target), -1)
+    if target.dtype.kind in "iu":
+        t = (t == np.unique(t)).astype(np.float64)  # one column for each class
+
+    def unlike(t: np.ndarray) -> float:
+        return float(np.mean((t[:, None] - t[nearest]) ** 2))
+
+    chance = [unlike(t[rng.permutation(len(t))]) for _ in range(30)]
+    return float((np.mean(chance) - unlike(t)) / (np.std(chance) or 1))
+
+
+# ----- words --------------------------------------------------------------------------------------
+
+
+def _rate_of(case: Case, factor: float = 1.0) -> str:
+    assert case.optimizer is not None
+    rates = sorted({float(group["lr"]) * factor for group in case.optimizer.param_groups})
+    return "lr=" + ", ".join(f"{rate:g}" for rate in rates)
+
+
+def _at(case: Case, factor: float) -> str:
+    return f"at {_rate_of(case, factor)}"
+
+
+def _told(case: Case, run: Run) -> str:
+    examples = sum(len(x) for x, _ in case.usable)
+    return f"{case.steps} steps on {examples} examples: the loss goes {run}"
+
+
+def _groups(case: Case) -> list[dict[str, Any]]:
+    return [] if case.optimizer is None else case.optimizer.param_groups

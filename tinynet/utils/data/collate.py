@@ -1,0 +1,114 @@
+"""From examples to a batch: what is alike in each example is stacked, by PyTorch's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet import ops
+from tinynet.autograd import wrap
+from tinynet.tensor import Tensor
+
+
+def default_collate(batch: Sequence[Any]) -> Any:
+    """A batch of examples that are built alike, as one example whose leaves have a batch axis.
+
+    | an example, or a part of it | the batch |
+    |---|---|
+    | tensor, array | a tensor (B, ...) of the same dtype |
+    | int, float, bool | a tensor (B,) of int64, float64, bool |
+    | text, bytes | a list or tuple of them |
+    | dict | a dict, collated entry by entry |
+    | namedtuple | such a namedtuple, collated part by part |
+    | tuple, list | a list, collated part by part |
+
+    Raises ValueError for parts that differ in shape, length or keys, and TypeError for other
+    things, such as PIL images; both name the part.
+
+    >>> default_collate([(np.zeros(2), 0), (np.ones(2), 1)])
+    [Tensor([[0., 0.], [1., 1.]], dtype=float64), Tensor([0, 1])]
+    """
+    return _collated(list(batch), "")
+
+
+def default_convert(example: Any) -> Any:
+    """One example, or a batch of arrays, with tensors that share memory where arrays were."""
+    if isinstance(example, np.ndarray) and example.dtype.kind in "fiub":
+        return wrap(example)
+    if isinstance(example, np.generic) and example.dtype.kind in "fiub":
+        return wrap(np.asarray(example))
+    if isinstance(example, Mapping):
+        return {key: default_convert(value) for key, value in example.items()}
+    if isinstance(example, tuple) and hasattr(example, "_fields"):
+        return type(example)(*(default_convert(part) for part in example))
+    if isinstance(example, (tuple, list)):
+        return [default_convert(part) for part in example]
+    return example
+
+
+def _collated(parts: Sequence[Any], where: str) -> Any:
+    """The parts at one place of the examples as a batch. where: the place, for messages."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        arrays = [np.asarray(part) for part in parts]
+        _check_shapes(arrays, where)
+        return ops.stack(parts) if any(p.requires_grad for p in parts) else wrap(np.stack(arrays))
+    if isinstance(first, np.ndarray):
+        arrays = [np.asarray(part) for part in parts]
+        _check_shapes(arrays, where)
+        return _tensor(np.stack(arrays), first, where)
+    if isinstance(first, (str, bytes)):
+        return parts
+    if isinstance(first, (bool, int, float, np.generic)):
+        return _tensor(np.asarray(parts), first, where)
+    if isinstance(first, Mapping):
+        for part in parts:
+            if part.keys() != first.keys():
+                raise ValueError(
+                    f"cannot collate{_of(where)}: the examples have the keys {sorted(first)} and "
+                    f"{sorted(part)}"
+                )
+        return {k: _collated([part[k] for part in parts], f"{where}[{k!r}]") for k in first}
+    if isinstance(first, (tuple, list)):
+        counts = sorted({len(part) for part in parts})
+        if len(counts) > 1:
+            raise ValueError(f"cannot collate{_of(where)}: the examples have {counts} parts")
+        columns = [_collated(column, f"{where}[{k}]") for k, column in enumerate(zip(*parts))]
+        return type(first)(*columns) if hasattr(first, "_fields") else columns
+    raise _no_batch(first, where)
+
+
+def _tensor(array: np.ndarray, first: Any, where: str) -> Tensor:
+    if array.dtype.kind not in "fiub":
+        raise _no_batch(first, where)
+    return wrap(array)
+
+
+def _check_shapes(arrays: Sequence[np.ndarray], where: str) -> None:
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        raise ValueError(
+            f"cannot stack{_of(where)} the examples of a batch: the shapes are "
+            f"{', '.join(map(str, shapes))}. Make them equal in the dataset (images with a "
+            "transform that resizes or crops), or give the DataLoader a collate_fn"
+        )
+
+
+def _no_batch(part: Any, where: str) -> TypeError:
+    """The error for a part of the examples that cannot be a part of a batch."""
+    kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
+    cure = "Make a number, an array or a tensor of it in the dataset"
+    if kind.startswith("PIL."):
+        cure = "Put ToTensor() into the transform of the dataset"
+    elif isinstance(part, (np.ndarray, np.generic)):
+        kind += f" of {part.dtype}"
+    return TypeError(
+        f"cannot collate{_of(where)}: a batch is made of tensors, arrays, numbers, text, dicts, "
+        f"tuples and lists, not of {kind}. {cure}, or give the DataLoader a collate_fn"
+    )
+
+
+def _of(where: str) -> str:
+    return f" part {where} of" if where else ""
