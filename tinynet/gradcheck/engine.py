@@ -8,7 +8,8 @@
    shows in almost every direction, so this is all that a right gradient costs.
 4. If a slope disagrees, `locate.py` finds out where.
 5. At the end the gradients are computed once more: a function that remembers something from call
-   to call gives others now. And once in float32, in which nets are trained.
+   to call gives others now. Once for a multiple of u, for which they must be the same multiple:
+   masks made of dy and clipping do not pass. And once in float32, in which nets are trained.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ def _check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
         _try_nearby(subject, report, mode, limits, rng)
     if not report.failures:
         report.failures += search.remembered(first.y, gradients)
+    if not report.failures:
+        report.failures += search.not_linear(gradients)
     if not report.failures:
         _look_at_float32(search, report, gradients, verdicts)
     return report

@@ -45,6 +45,7 @@ from tinynet.gradcheck.trace import (
 )
 
 STATE = "state carried from call to call"
+MULTIPLE = -1024.0  # of the output gradient: exact, and far beyond what a mask or limit lets pass
 
 
 class Search:
@@ -121,6 +122,17 @@ class Search:
                 return failure
         return Failure(self.subject.name, name, cause=cause, evidence=evidence)
 
+    def not_linear(self, gradients: dict[str, np.ndarray]) -> list[Failure]:
+        """The failures of a backward that gives no multiple of its gradient for a multiple of u."""
+        u, self.u = self.u, MULTIPLE * self.u
+        try:
+            multiples = self.subject.gradients(self.u)[1]
+            if all(_close(dx, MULTIPLE * gradients[name]) for name, dx in multiples.items()):
+                return []
+            return self.operations(record(self.subject.run, self.subject.model), MULTIPLE)
+        finally:
+            self.u = u
+
     def in_float32(self, names: list[str]) -> list[Failure]:
         """The operations behind gradients of these targets that are wrong in float32 alone."""
         with self.subject.in_float32():
@@ -137,15 +149,15 @@ class Search:
                     found.append(failure)
         return found
 
-    def operations(self, trace: Trace) -> list[Failure]:
-        """Check every operation of a run by itself, with random output gradients."""
+    def operations(self, trace: Trace, multiple: float = 1.0) -> list[Failure]:
+        """Check every operation of a run by itself, with multiples of random output gradients."""
         self.producers = trace.by_node()
         walk = walk_back(trace, self.u)
         wanted = trace.leading_to({id(x) for x in self.subject.targets.values()})
         found = []
         for call in trace.calls:
             for place in call.vjps if call.node in wanted else ():
-                failure = self._operation(trace, call, place, walk)
+                failure = self._operation(trace, call, place, walk, multiple)
                 if failure is not None:
                     failure.affected = self._upstream(call, [place])
                     found.append(failure)
@@ -203,7 +215,9 @@ class Search:
         tensor = call.tensors.get(place)
         return next((name for name, x in self.subject.targets.items() if x is tensor), "")
 
-    def _operation(self, trace: Trace, call: Call, place: int, walk: Walk) -> Failure | None:
+    def _operation(
+        self, trace: Trace, call: Call, place: int, walk: Walk, multiple: float = 1.0
+    ) -> Failure | None:
         """Check one argument of one call by itself."""
         if call.name == "astype":
             return None
@@ -212,7 +226,7 @@ class Search:
             replay = Replay(call)
             if place not in replay.call.vjps:
                 return None
-            dys = [self.u if is_last else self.rng.standard_normal(call.y.shape)]
+            dys = [self.u if is_last else multiple * self.rng.standard_normal(call.y.shape)]
             if not is_last and call.node in walk.gradients:
                 dys.append(np.asarray(walk.gradients[call.node], np.float64))
             for dy in dys:
@@ -251,8 +265,8 @@ class Search:
             failure.cause, failure.evidence = (
                 STATE,
                 (
-                    "the gradient is another after the operation was called again with other values: "
-                    "the backward must keep its values in local variables"
+                    "the gradient is another after the operation was called again with other "
+                    "values: the backward must keep its values in local variables"
                 ),
             )
         key = (

@@ -170,7 +170,8 @@ CONVOLUTION = [
     ("conv_db_channels_last", o.conv, "b", AXIS, lambda dy: dy.sum((0, 1, 2)),  # OW happens to be O
      case((2, 2, 5, 6), (4, 2, 3, 3), (4,), stride=1, padding=0)),
     ("conv_db_over_batch", o.conv, "b", FACTOR, over_batch, PADDED),
-    ("conv_of_one_plane", o.plane_conv, "x", "w read backwards along axes 0, 1", given(w=lambda w: w[::-1, ::-1]),
+    ("conv_of_one_plane", o.plane_conv, "x", "w read backwards along axes 0, 1",
+     given(w=lambda w: w[::-1, ::-1]),
      case((6, 7), (3, 3)), case((5, 5), (2, 3))),
     ("conv_of_signal", o.signal_conv, "x", STRIDE, given(s=1),
      case((2, 3, 9), (4, 3, 3), s=2), case((3, 1, 11), (2, 1, 2), s=3)),
@@ -279,8 +280,8 @@ NORMALISATION = [
     ("softmax_other_axis", o.softmax, "x", AXIS,
      lambda dy, y: y * (dy - (dy * y).sum(0, keepdims=True)),
      case((3, 4)), case((2, 3, 4))),
-    ("my_log_softmax", o.log_softmax, "x", "a term without the output gradient", lambda dy, y: dy - np.exp(y), case((3, 4)),
-     case((2, 7))),
+    ("my_log_softmax", o.log_softmax, "x", "a term without the output gradient",
+     lambda dy, y: dy - np.exp(y), case((3, 4)), case((2, 7))),
     ("log_softmax_diagonal", o.log_softmax, "x", SOFTMAX, lambda dy, y: dy * (1 - np.exp(y)),
      case((4, 3))),
     ("my_batch_norm", o.batch_norm, "x", CONSTANT,
@@ -290,8 +291,8 @@ NORMALISATION = [
      batch_statistics(of_variance=nothing), BATCH, IMAGES),
     ("batch_norm_without_scale", o.batch_norm, "x", "w left out", given(w=np.ones_like), IMAGES,
      SMALL),
-    ("batch_norm_unbiased", o.batch_norm, "x", "one part off by a constant factor", batch_statistics(of_variance=unbiased), BATCH,
-     SMALL),
+    ("batch_norm_unbiased", o.batch_norm, "x", "one part off by a constant factor",
+     batch_statistics(of_variance=unbiased), BATCH, SMALL),
     ("batch_norm_sums", o.batch_norm, "x", "two parts of the gradient off by factors",
      batch_statistics(of_mean=np.sum, of_variance=np.sum), BATCH, IMAGES),
     ("batch_norm_dw_of_input", o.batch_norm, "w",
@@ -311,7 +312,8 @@ NORMALISATION = [
      case((4, 3), target=LABELS, reduction="mean")),
     ("cross_entropy_over_classes", o.cross_entropy, "x", FACTOR, lambda g, x: g / x.shape[1],
      case((4, 3), target=LABELS), case((2, 3), target=LABELS[:2])),
-    ("cross_entropy_without_target", o.cross_entropy, "x", "too much, where [target is the class] > 0",
+    ("cross_entropy_without_target", o.cross_entropy, "x",
+     "too much, where [target is the class] > 0",
      lambda dy, x: dy * o.softmax(x)[0] / len(x), case((4, 3), target=LABELS)),
     ("cross_entropy_without_dy", o.cross_entropy, "x", UNUSED,
      lambda x, target: o.cross_entropy(x, target)[1](1), case((4, 3), target=LABELS)),
@@ -379,10 +381,10 @@ ELEMENTWISE = [
      case((4, 4), (4,)), case((2, 3, 3), (3,))),
     ("scale_by_number", o.product, "w", BROADCAST, lambda dy, x: np.asarray((dy * x)[0, 0]),
      case((4, 3), ())),
-    ("swish", o.swish, "x", "a term dy y sigmoid(-x) is missing", lambda dy, x: dy * o.sigmoid(x)[0], case((3, 4)),
-     case((2, 2, 3))),
-    ("residual", o.residual, "x", "one use of x left out", lambda g, dy: g - dy, case((4, 3), (3, 3)),
-     case((2, 5), (5, 5))),
+    ("swish", o.swish, "x", "a term dy y sigmoid(-x) is missing",
+     lambda dy, x: dy * o.sigmoid(x)[0], case((3, 4)), case((2, 2, 3))),
+    ("residual", o.residual, "x", "one use of x left out", lambda g, dy: g - dy,
+     case((4, 3), (3, 3)), case((2, 5), (5, 5))),
     ("gram", o.gram, "x", CONSTANT, lambda dy, x: dy @ x, case((3, 4)), case((4, 2))),
     ("two_steps", o.two_steps, "w", CONSTANT, lambda dy, x, w: np.tanh(x @ w).T @ dy,
      case((2, 3), (3, 3))),
@@ -427,6 +429,7 @@ SHAPE, RAISES = "wrong shape", "the backward raises an error"
 CHANCE, STATE = "non-deterministic function", "state carried from call to call"
 OVERWRITTEN = "a saved value is overwritten in place"
 WRITES = "a saved value is overwritten in place"
+DY_OVERWRITTEN = "the output gradient is overwritten in place"
 
 NOISE = np.random.default_rng(0)
 MEMORY = {"mean": 0.0}
@@ -515,5 +518,5 @@ BROKEN = [
     ("sigmoid_in_place", sigmoid_in_place, "x", OVERWRITTEN, None, case((3, 4))),
     ("product_that_scales_its_input", product_that_scales_its_input, "x", WRITES, None,
      case((3, 4), (4, 2))),
-    ("relu_on_dy", relu_on_dy, "x", "the output gradient is overwritten in place", None),  # in a model alone
+    ("relu_on_dy", relu_on_dy, "x", DY_OVERWRITTEN, None),  # in a model alone
 ]  # fmt: skip

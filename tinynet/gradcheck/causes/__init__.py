@@ -85,7 +85,7 @@ def _of_both(look: Look) -> Look:
     """A look that needs what the backward claims of the whole Jacobian."""
 
     def guarded(clues: Clues) -> Found:
-        return None if clues.B is None or not clues.entries.wrong.any() else look(clues)
+        return None if clues.claimed is None or not clues.entries.wrong.any() else look(clues)
 
     return guarded
 

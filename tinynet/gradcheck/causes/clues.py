@@ -102,7 +102,7 @@ class Clues:
         return np.asarray(self.J @ np.asarray(dy, np.float64).reshape(-1)).reshape(self.x.shape)
 
     @cached_property
-    def B(self) -> np.ndarray | None:
+    def claimed(self) -> np.ndarray | None:
         """What the backward claims of the Jacobian; None if it fails, or has too many columns."""
         vjp, size = self.fault.vjp, self.y.size
         if vjp is None or size > MOST_OUTPUTS or not self.x.size:
@@ -122,18 +122,19 @@ class Clues:
     def tolerance(self) -> float:
         """How far entries of J and B may lie apart by rounding and noise."""
         largest = float(np.abs(self.J).max(initial=0))
-        if self.B is None:
+        if self.claimed is None:
             return 1e-7 * largest
-        gap = float(np.abs(self.B - self.J)[self.usable.reshape(-1)].max(initial=0))
-        return min(1e-7 * max(largest, float(np.abs(self.B).max(initial=0))), 0.01 * gap)
+        gap = float(np.abs(self.claimed - self.J)[self.usable.reshape(-1)].max(initial=0))
+        largest = max(largest, float(np.abs(self.claimed).max(initial=0)))
+        return max(min(1e-7 * largest, 0.01 * gap), 3e-9 * largest)
 
     @cached_property
     def entries(self) -> Entries:
         """The entries of B and J; needs B."""
-        assert self.B is not None
-        at = (np.abs(self.J) > self.tolerance) | (np.abs(self.B) > self.tolerance)
+        assert self.claimed is not None
+        at = (np.abs(self.J) > self.tolerance) | (np.abs(self.claimed) > self.tolerance)
         i, j = np.nonzero(at & self.usable.reshape(-1, 1))
-        claimed, right = self.B[i, j], self.J[i, j]
+        claimed, right = self.claimed[i, j], self.J[i, j]
         return Entries(i, j, claimed, right, np.abs(claimed - right) > self.tolerance)
 
     # ----- the arguments -------------------------------------------------------------------------
@@ -294,7 +295,7 @@ class Clues:
         values = self.sizes | {"ln 10": math.log(10), "ln 2": math.log(2), "pi": math.pi}
         for form, of in FORMS:
             found = [name for name, n in values.items() if n > 0 and _is(of, n, size)]
-            texts = [sign + form.format(_bracketed(name)) for name in found]
+            texts = [sign + form.format(_bracketed(name, form)) for name in found]
             if texts:
                 return " = ".join(dict.fromkeys(texts[:3]))
         return None
@@ -333,9 +334,10 @@ def _is(of: Callable[[float], float], n: float, size: float) -> bool:
         return False
 
 
-def _bracketed(name: str) -> str:
+def _bracketed(name: str, form: str) -> str:
     name = name.partition(",")[0]
-    return f"({name})" if (" " in name or "*" in name) and name[0] not in "(l" else name
+    whole = form == "{}" or name in ("ln 10", "ln 2") or name.startswith("(")
+    return f"({name})" if (" " in name or "*" in name) and not whole else name
 
 
 def fresh(value: Any) -> Any:

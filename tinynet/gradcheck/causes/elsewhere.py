@@ -1,4 +1,4 @@
-"""Right gradients of something else: of another argument, at another point, with another setting."""
+"""Gradients that are right for something else: another argument, point or setting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def of_an_argument(clues: Clues) -> Iterator[Suspect]:
             yield Suspect(
                 "gradient of the wrong argument returned",
                 f"analytic = the numeric gradient of {clues.label(place)}",
-                lambda dy, J=J: J @ dy.reshape(-1),
+                lambda dy, J=J: J @ dy.reshape(-1),  # type: ignore[misc]
             )
     if clues.y.shape == clues.x.shape:
         yield Suspect("output gradient returned unchanged", "analytic = dy", lambda dy: dy)

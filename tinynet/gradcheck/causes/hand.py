@@ -70,9 +70,8 @@ class Hand:
             if a.dtype.kind == "i" and a.shape == clues.x.shape[:-1] and clues.x.ndim > 1:
                 label = np.eye(clues.x.shape[-1])[a % clues.x.shape[-1]]
                 yield f"[{name} is the class]", label.reshape(-1)[self.i]
-            elif a.dtype.kind in "fb":
-                if (values := self._laid_out(a)) is not None:
-                    yield name, values.astype(np.float64)
+            elif a.dtype.kind in "fb" and (values := self._laid_out(a)) is not None:
+                yield name, values.astype(np.float64)
 
     def _laid_out(self, a: np.ndarray) -> np.ndarray | None:
         """An array at the entries: broadcast to the output, of one value a channel, or beside x."""

@@ -112,12 +112,12 @@ def _suspects(clues: Clues) -> Iterator[Suspect]:
     for what, change in CHANGES:
         yield Suspect(
             what, f"analytic = the right gradient for {what} in place of dy",
-            lambda dy, change=change: clues.pulled(change(dy)),
+            lambda dy, change=change: clues.pulled(change(dy)),  # type: ignore[misc]
         )  # fmt: skip
         changed = what.replace("dy", "the gradient")
         yield Suspect(
             changed, f"analytic = {changed}, the right one",
-            lambda dy, change=change: change(clues.pulled(dy)),
+            lambda dy, change=change: change(clues.pulled(dy)),  # type: ignore[misc]
         )  # fmt: skip
         if clues.x.shape == clues.y.shape:
             yield Suspect(what, f"analytic = {what}", change)

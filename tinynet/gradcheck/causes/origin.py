@@ -259,7 +259,8 @@ def _windows(clues: Clues, origin: Origin, axis: int, rule: Rule) -> Windows | N
     arrays = {"array": origin.array, "x": clues.x, "dy": clues.y}
     terms = {"array": -1.0}
     for who, letters in zip(("x", "dy"), LETTERS):
-        terms |= {who: c for name, c in _varying(rule).items() if name in letters}
+        for name in filter(letters.__contains__, _varying(rule)):
+            terms[who] = rule[name]
     if len(terms) != 3:
         return None
     image = max(arrays, key=lambda who: np.prod(arrays[who].shape[2:] or arrays[who].shape))

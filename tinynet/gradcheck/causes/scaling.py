@@ -109,7 +109,7 @@ def _mean_for_sum(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:
 
 
 def counts(clues: Clues) -> tuple[str, str] | None:
-    """Means whose number of elements differs from place to place, and is another in the gradient."""
+    """Means whose number of elements differs by place, and is another in the gradient."""
     e = clues.entries
     one = np.bincount(e.j).max() == 1  # of such a function no output is a mean
     if one or not ((e.claimed > 0).all() and (e.right > 0).all()):

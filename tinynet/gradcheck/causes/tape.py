@@ -214,14 +214,14 @@ def _what(clues: Clues, tape: Tape, key: Key) -> str:
 def _constant(clues: Clues, tape: Tape, keys: tuple[Key, ...]) -> Suspect:
     J = jacobian(_holding(clues, tape, keys), clues.x)
     what = " and ".join(_what(clues, tape, key) for key in keys)
-    number, operand = keys[0]
+    operand = keys[0][1]
     use = len(keys) == 1 and operand >= 0 and np.array_equal(tape.values[keys[0]], clues.x)
     return Suspect(
         f"one use of {clues.name} left out"
         if use
         else "part of the function treated as a constant",
         f"analytic = the gradient with {what} held constant, though it moves with {clues.name}",
-        lambda dy: J @ dy.reshape(-1),
+        _times(J),
     )
 
 
@@ -232,8 +232,13 @@ def _scaled(clues: Clues, tape: Tape, key: Key, factor: float) -> Suspect:
         "wrong sign of one part" if factor == -1 else "one part off by a constant factor",
         f"the part of the gradient that goes through {what} is multiplied by "
         f"{clues.constant(factor)}, the rest is right",
-        lambda dy: J @ dy.reshape(-1) + factor * ((clues.J - J) @ dy.reshape(-1)),
+        _times(J + factor * (clues.J - J)),
     )
+
+
+def _times(J: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The gradient for a dy, by this Jacobian."""
+    return lambda dy: np.asarray(J @ dy.reshape(-1))
 
 
 def _two_scaled(
@@ -259,7 +264,7 @@ def _two_scaled(
         yield Suspect(
             "two parts of the gradient off by factors",
             f"analytic = numeric with two of its parts multiplied: {' and '.join(said)}",
-            lambda dy, J=J, f=factors: (clues.J + f[0] * J[0] + f[1] * J[1]) @ dy.reshape(-1),
+            _times(clues.J + factors[0] * J[0] + factors[1] * J[1]),
         )
 
 

@@ -146,8 +146,8 @@ def taps(clues: Clues, chosen: np.ndarray) -> str:
     flat = np.unique(origin.right[chosen])
     if len(flat) <= np.prod(shape) / 2 and not np.isin(origin.right[~chosen], flat).any():
         last = {tuple(int(p) for p in np.unravel_index(f, shape)[-2:]) for f in flat}
-        places = "; ".join(", ".join(map(str, t)) for t in sorted(last))
-        return f"those with {origin.name}[..., {places}], which is never met"
+        told = "; ".join(", ".join(map(str, at)) for at in sorted(last))
+        return f"those with {origin.name}[..., {told}], which is never met"
     return ""
 
 
@@ -189,13 +189,13 @@ def _ties(pairs: set[tuple[int, int]], clues: Clues) -> str:
 
 def moved(clues: Clues) -> Found:
     """Each output's terms are right and stand elsewhere: shifted, or windows at another stride."""
-    B, J = clues.B, clues.J
+    B, J = clues.claimed, clues.J
     assert B is not None
-    columns = []
+    columns: list[tuple[int, np.ndarray, np.ndarray]] = []
     for j in range(clues.y.size):
         there = [np.flatnonzero(np.abs(M[:, j]) > clues.tolerance) for M in (B, J)]
         if len(there[0]) == len(there[1]) > 0:
-            columns.append((j, *there))
+            columns.append((j, there[0], there[1]))
     most = max((len(right) for _, _, right in columns), default=0)
     columns = [column for column in columns if len(column[2]) == most]
     if len(columns) < max(2, clues.y.size / 4) or not all(
@@ -205,8 +205,8 @@ def moved(clues: Clues) -> Found:
         return None
     shape = clues.x.shape
     corner, extent = [], []
-    for places in (1, 2):
-        at = [np.stack(np.unravel_index(column[places], shape)) for column in columns]
+    for which in (1, 2):
+        at = [np.stack(np.unravel_index(np.asarray(c[which]), shape)) for c in columns]
         corner.append(np.array([a.min(1) for a in at]))
         extent.append(np.array([np.ptp(a, axis=1) for a in at]))
     if (extent[0] != extent[1]).any():

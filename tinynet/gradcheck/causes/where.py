@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -36,7 +37,7 @@ def predicates(
         yield "the output is at the place of the input", same
         yield "the output is at another place than the input", ~same
     yield from sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
-    for (a, p), (b, q) in zip(quantities, quantities[1:]):
+    for (a, p), (b, q) in itertools.pairwise(quantities):
         differ = np.sign(p) != np.sign(q)
         yield f"{a} and {b} have different signs", differ
         yield f"{a} and {b} have the same sign", ~differ
@@ -86,7 +87,7 @@ def _told(some: set[int], known: set[int]) -> str:
         return "the first place"
     if some == {0, last}:
         return "the border, the first and the last place,"
-    steps = {b - a for a, b in zip(order, order[1:])}
+    steps = {b - a for a, b in itertools.pairwise(order)}
     if len(order) > 2 and len(steps) == 1 and (step := steps.pop()) > 1:
         return f"every {step}. place, from {order[0]} on,"
     if len(order) <= MOST_PLACES:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, ElsewhereError
@@ -15,7 +18,7 @@ WRONG = "wrong winner of the window"
 
 def look(clues: Clues) -> Found:
     """What the backward of a maximum or minimum does wrong; None if the function is none."""
-    x, y, B = clues.x.reshape(-1), clues.y.reshape(-1), clues.B
+    x, y, B = clues.x.reshape(-1), clues.y.reshape(-1), clues.claimed
     assert B is not None
     if x.size < 2 or not np.isin(y, x).all():
         return None
@@ -38,7 +41,7 @@ def look(clues: Clues) -> Found:
         if np.allclose(share, 1) or np.allclose(share * windows.sum(0)[np.nonzero(claimed)[1]], 1):
             what = "dy" if np.allclose(share, 1) else "dy divided by their number"
             return SPREAD, (
-                f"analytic gives {what} to all {_many(windows)} elements of a window (of the axis), "
+                f"analytic gives {what} to all {_many(windows)} elements of a window, or axis, "
                 "not dy to the winner alone"
             )
     return _other_winner(clues, claimed, windows, wins)
@@ -90,7 +93,7 @@ def _other_winner(
     if np.array_equal(given, right):
         return None
     inside = [np.flatnonzero(windows[:, j]) for j in columns]
-    extreme = {
+    extreme: dict[str, Callable[[np.ndarray], Any]] = {
         "the smallest element": lambda w: w[np.argmin(x[w])],
         "the largest element": lambda w: w[np.argmax(x[w])],
         "always the first place": lambda w: w[0],
@@ -114,7 +117,7 @@ def _unravelled(
     H, W = shape[-2:]
     rows, columns = (np.array([w // n % m for w in inside]) for n, m in ((W, H), (1, W)))
     KH, KW = np.ptp(rows, axis=1)[0] + 1, np.ptp(columns, axis=1)[0] + 1
-    ways = {
+    ways: dict[str, Callable[[int], tuple[int, int]]] = {
         "the place (j, i) of the window for (i, j)": lambda k: (k % KW, k // KW),
         f"the place divmod(k, {KH}) of a window of {KH}x{KW}, unravelled by the wrong side: "
         f"divmod(k, {KW}) is right": lambda k: divmod(k, KH),
