@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import autograd
+from tinynet import accumulation, autograd
 from tinynet.gradcheck import gradcheck
 from tinynet.gradcheck.table import table
 
@@ -80,7 +80,7 @@ def spoiled(row, change):
         y, *vjps = body(*inputs, **settings)
         last = len(inputs) - 1
         shape, vjp = inputs[last].shape, vjps[last]
-        vjps[last] = lambda dy: change(autograd.sum_to_shape(vjp(dy), shape, row.op, vjp))
+        vjps[last] = lambda dy: change(accumulation.sum_to_shape(vjp(dy), shape, row.op, vjp))
         return y, *vjps
 
     wrong.__name__ = row.op
@@ -111,7 +111,7 @@ def test_planted_mistakes_are_caught(row, mistake):
     body = row.operation.forward
     y, *vjps = body(*row.inputs, **row.fresh_settings())
     dy, vjp = np.random.default_rng(0).standard_normal(np.shape(y)), vjps[len(row.inputs) - 1]
-    right = autograd.sum_to_shape(vjp(dy), row.inputs[-1].shape, row.op, vjp)
+    right = accumulation.sum_to_shape(vjp(dy), row.inputs[-1].shape, row.op, vjp)
     if np.allclose(MISTAKES[mistake](right), right, atol=1e-6):
         pytest.skip("this change leaves the gradient as it is")
     inputs = [tinynet.Tensor(x) for x in row.inputs]

@@ -19,19 +19,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import heapq
-import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import numpy as np
 
 from tinynet import changes
-from tinynet.errors import ShapeError, no_broadcast, no_such_axis
-from tinynet.kernels.guard import body_on_views, is_foreign, on_views
-from tinynet.scope import Scope
+from tinynet.accumulation import Gradients, as_gradient
+from tinynet.calls import by_position, check_inputs, explain, no_gradient
+from tinynet.grad_mode import recording
+from tinynet.guard import body_on_views, is_foreign
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -44,13 +43,7 @@ VJP: TypeAlias = Callable[[Array], Array]
 
 P = ParamSpec("P")
 
-NumPyScalar = np.generic  # a name of this module: shorter to look up on every call
-
 Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], None]"
-
-
-recording: ContextVar[bool] = ContextVar("recording", default=True)
-"""Whether operations are recorded, in each thread and each asynchronous task by itself."""
 
 
 class _ThreadState(threading.local):
@@ -66,14 +59,16 @@ class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
+    hooks: what `register_hook` was given, not set before; a node has those of its output.
     """
 
-    __slots__ = ("__weakref__", "array", "grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "array", "grad", "hooks", "node", "requires_grad")
 
     array: np.ndarray
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
+    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
 
 
 class Node:
@@ -86,7 +81,9 @@ class Node:
     retained: the tensor that asked for `retain_grad()`.
     """
 
-    __slots__ = ("__weakref__", "edges", "name", "number", "retained", "view")
+    __slots__ = ("__weakref__", "edges", "hooks", "name", "number", "retained", "view")
+
+    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
@@ -180,17 +177,17 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
     qualified_name = f"{body.__module__}.{body.__name__}"
     foreign = is_foreign(body)
     if foreign:
-        _check_inputs(name, (getattr(body, "__defaults__", None),), {})
+        check_inputs(name, (getattr(body, "__defaults__", None),), {})
     run = body_on_views(body, name) if foreign else body
 
     @functools.wraps(body)
     def operation(*args: Any, **settings: Any) -> Tensor:
         for value in settings.values():
             if isinstance(value, Variable):
-                args, settings = _by_position(body, args, settings)
+                args, settings = by_position(body, args, settings)
                 break
         if foreign:
-            _check_inputs(name, args, settings)
+            check_inputs(name, args, settings)
         records = recording.get()
         arrays: list[Any] = []
         tracked: list[tuple[int, Any]] = []  # place and tensor of inputs that want a gradient
@@ -201,7 +198,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                     if value.node is not None and changes.last > value.node.number:
                         changes.check_not_stale(value.array, value.node, name)
                 arrays.append(value.array)
-            elif isinstance(value, NumPyScalar):
+            elif isinstance(value, np.generic):
                 arrays.append(value.item())  # NumPy's scalars promote no more than Python's
             elif records and type(value) is np.ndarray:
                 arrays.append(value.copy("K"))  # nobody would notice a change of it
@@ -223,7 +220,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             for place, x in tracked:
                 vjp = result[place + 1] if place + 1 < len(result) else None
                 if vjp is None:
-                    raise RuntimeError(_no_gradient(name, place))
+                    raise RuntimeError(no_gradient(name, place))
                 edges.append((vjp, x.node or x, x.array.shape, x.array.dtype))
             if y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart
@@ -264,50 +261,7 @@ def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> 
     ... def product(x, w):
     ...     return x * w, *together(lambda dy: (dy * w, dy * x))
     """
-    if is_foreign(function):
-        function = on_views(function, f"the gradient {getattr(function, '__name__', 'dx')}")
     return [OneOf(function, place) for place in range(count)]
-
-
-def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
-    """Raise NumPy's complaint about an axis or broadcasting again, with operation and shapes."""
-    shapes = [x.shape for x in arrays if isinstance(x, np.ndarray)]
-    if isinstance(error, ShapeError) or not shapes:
-        return
-    if isinstance(error, np.exceptions.AxisError) and error.axis is not None:
-        raise no_such_axis(name, error.axis, shapes[0]) from error
-    if "broadcast" in str(error):
-        raise no_broadcast(name, shapes) from error
-
-
-def _no_gradient(name: str, place: int) -> str:
-    return (
-        f"{name}: input {place} requires a gradient, but the operation has none for it. "
-        "Pass `.detach()` of that tensor, which is then a constant."
-    )
-
-
-def _by_position(
-    body: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same call with its tensors given by position, which is where the inputs are found."""
-    import inspect  # seldom needed, and slow to load
-
-    bound = inspect.signature(body).bind(*args, **settings)
-    bound.apply_defaults()
-    return bound.args, bound.kwargs
-
-
-def _check_inputs(name: str, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
-    """TypeError for a tensor that wants a gradient in a place where the operation has none."""
-    lists = [x for x in (*args, *settings.values()) if isinstance(x, (list, tuple))]
-    for value in itertools.chain(settings.values(), *lists):
-        if isinstance(value, Variable) and value.requires_grad:
-            raise TypeError(
-                f"{name}: a tensor that requires a gradient is in a list, a default, or given by "
-                "name alone, where it would get none. Make it an argument of its own, "
-                "before any *, or pass it .detach()ed."
-            )
 
 
 def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
@@ -316,29 +270,37 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
     Adds to the `.grad` of every leaf, and does so at the very end: an error leaves each as it
     was. A node's edges are dropped as they are consumed, unless `retain_graph`.
     """
-    gradients: dict[Node | Variable, Array] = {root.node or root: dy}
-    own: set[Node | Variable] = set()  # targets whose gradient is an array that no one else has
-    kept: list[tuple[Variable, Array]] = []  # what becomes the .grad of which tensor
-    queue = [(-root.node.number, root.node)] if root.node else []  # the newest comes first
+    results = pass_back([(root, dy)], retain_graph)
+    sums = [(x, wrap(dx if x.grad is None else x.grad.array + dx)) for x, dx in results]
+    for x, total in sums:
+        x.grad = total
+
+
+def pass_back(
+    roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
+) -> list[tuple[Variable, Array]]:
+    """The gradient of each leaf, and of each tensor that asked for its own."""
+    gradients = Gradients((root.node or root, dy) for root, dy in roots)
+    results: list[tuple[Variable, Array]] = []
+    queue = [(-target.number, target) for target in gradients if isinstance(target, Node)]
+    heapq.heapify(queue)  # the newest comes first
     visit_node = state.visit or visit
     with np.errstate(under="ignore"):  # what is too small for its dtype is 0
         while queue:
             _, node = heapq.heappop(queue)
+            dy = gradients.take(node)
             if node.retained is not None and (tensor := node.retained()) is not None:
-                kept.append((tensor, np.array(gradients[node])))
-            visit_node(node, gradients.pop(node), gradients, own, queue, retain_graph)
-    leaves: Any = gradients.items()  # every node is consumed by now
-    kept.extend((x, dx if x in own else np.array(dx)) for x, dx in leaves)
-    sums = [(x, wrap(dx if x.grad is None else x.grad.array + dx)) for x, dx in kept]
-    for x, total in sums:
-        x.grad = total
+                results.append((tensor, np.array(dy)))
+            visit_node(node, dy, gradients, queue, retain_graph)
+    leaves: Any = gradients  # every node is consumed by now
+    results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
+    return results
 
 
 def visit(
     node: Node,
     dy: Array,
-    gradients: dict[Node | Variable, Array],
-    own: set[Node | Variable],
+    gradients: Gradients,
     queue: list[tuple[int, Node]],
     retain_graph: bool,
 ) -> None:
@@ -358,107 +320,15 @@ def visit(
         node.edges = None
     shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
     for vjp, target, shape, dtype in edges:
-        if type(vjp) is OneOf:
+        if isinstance(vjp, OneOf):
             if vjp.function not in shared:
                 shared[vjp.function] = vjp.function(dy)
             dx = shared[vjp.function][vjp.place]
         else:
             dx = vjp(dy)
-        if type(dx) is not np.ndarray or dx.shape != shape:
-            dx = sum_to_shape(dx, shape, node.name, vjp)
-        if dx.dtype != dtype:
-            dx = dx.astype(dtype)
-        if target not in gradients:
-            gradients[target] = dx
-            if type(target) is Node:
-                heapq.heappush(queue, (-target.number, target))
-            elif dx.size > SMALL and _is_fresh(dx, dy, vjp):
-                own.add(target)
-        elif target in own:
-            gradients[target] += dx
-        else:
-            gradients[target] = np.asarray(gradients[target] + dx)  # 0 axes add up to a scalar
-            own.add(target)
-
-
-SMALL = 1 << 14
-"""Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
-
-
-def _is_fresh(dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
-    """Whether `vjp` made the array dx: it is no view, not dy, and not a value that it keeps."""
-    return dx.base is None and dx is not dy and all(dx is not x for x in changes.saved_arrays(vjp))
-
-
-def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> np.ndarray:
-    """Undo broadcasting: sum `gradient` over the axes along which `shape` was stretched.
-
-    A value used in several places gets the sum of their gradients (multivariate chain rule).
-    Raises ShapeError if `shape` does not broadcast to the gradient's shape.
-    """
-    which = getattr(vjp, "__name__", "gradient")
-    if gradient is None:
-        raise TypeError(f"{name}: the gradient {which}(dy) is None; is a `return` missing?")
-    gradient = full = np.asarray(gradient)
-    if full.shape == shape:
-        return full
-    lead = gradient.ndim - len(shape)
-    if lead < 0 or any(size not in (1, gradient.shape[lead + i]) for i, size in enumerate(shape)):
-        raise ShapeError(
-            f"{name}: the gradient {which}(dy) has shape {gradient.shape}, but the input it "
-            f"belongs to has shape {shape}. Return an array of the input's shape."
-        )
-    stretched = [lead + i for i, size in enumerate(shape) if size == 1]
-    summed = gradient.sum(axis=(*range(lead), *stretched), keepdims=True)
-    return np.asarray(summed.reshape(shape))
-
-
-class _GradMode(Scope):
-    """Base of `no_grad` and `enable_grad`, which nest, and serve as decorators."""
-
-    recording: bool
-
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        mode = super().__new__(cls)
-        return mode if function is None else mode(function)  # a decorator without parentheses
-
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        self._before: list[bool] = []
-
-    def again(self) -> Scope:
-        mode: Scope = type(self)()
-        return mode
-
-    def __enter__(self) -> None:
-        self._before.append(recording.get())
-        recording.set(self.recording)
-
-    def __exit__(self, *error: object) -> None:
-        recording.set(self._before.pop())
-
-
-class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
-    """Record nothing inside: `with no_grad(): ...`, or above a function, generators included.
-
-    >>> import tinynet
-    >>> x = tinynet.ones(2, requires_grad=True)
-    >>> with tinynet.no_grad():
-    ...     (x * 2).requires_grad
-    False
-    """
-
-    recording = False
-
-
-class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)
-    """Record inside, even within `no_grad()`."""
-
-    recording = True
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are being recorded here."""
-    return recording.get()
+        dx = as_gradient(dx, shape, dtype, node.name, vjp)
+        if gradients.add(target, dx, dy, vjp) and isinstance(target, Node):
+            heapq.heappush(queue, (-target.number, target))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.autograd import sum_to_shape
+from tinynet.accumulation import sum_to_shape
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import (
     EPS,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd, changes
+from tinynet import accumulation, autograd, changes
 from tinynet.autograd import VJP, Node, Variable
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
@@ -223,7 +223,7 @@ def applied(call: Call, place: int, vjp: VJP, dy: np.ndarray) -> np.ndarray:
             f"the backward returns {array.dtype} for an input of {x.dtype}; take the dtype of dy",
         )
     try:
-        return autograd.sum_to_shape(array, x.shape, call.name, vjp).astype(x.dtype)
+        return accumulation.sum_to_shape(array, x.shape, call.name, vjp).astype(x.dtype)
     except ValueError:
         raise IncidentError(
             call,

@@ -30,8 +30,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinynet.errors import unknown_name
+from tinynet.guard import is_foreign, on_views
 from tinynet.kernels import process
-from tinynet.kernels.guard import is_foreign, on_views
 from tinynet.kernels.plain import Kernels
 from tinynet.scope import Scope
 

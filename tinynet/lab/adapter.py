@@ -13,8 +13,8 @@ from typing import Any
 
 from tinynet import kernels
 from tinynet.errors import unknown_name
+from tinynet.guard import is_foreign, on_views
 from tinynet.kernels.geometry import Geometry
-from tinynet.kernels.guard import is_foreign, on_views
 from tinynet.kernels.plain import Kernels
 from tinynet.lab import reference
 

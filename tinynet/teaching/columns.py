@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet import autograd, kernels
+from tinynet import accumulation, autograd, kernels
 from tinynet.kernels.geometry import Geometry
 
 Index = tuple[int, ...]
@@ -45,7 +45,7 @@ class Edge(NamedTuple):
 
     def at(self, dy: np.ndarray, k: Index) -> float:
         """Element k of the gradient of the input."""
-        return float(autograd.sum_to_shape(self.full(dy), self.shape, self.op, self.vjp)[k])
+        return float(accumulation.sum_to_shape(self.full(dy), self.shape, self.op, self.vjp)[k])
 
     def unit(self, k: Index, dtype: Any) -> np.ndarray:
         """The input's unit vector of k."""
@@ -60,7 +60,10 @@ def column(edge: Edge, dy: np.ndarray, k: Index) -> tuple[np.ndarray, str] | Non
     tests = [rng.standard_normal(dy.shape).astype(dy.dtype) for _ in range(PROBES)]
     answers = [edge.at(r, k) for r in tests]
     for guess in GUESSES:
-        with contextlib.suppress(Exception):  # of an operation with other variables than expected
+        with (
+            np.errstate(all="ignore"),
+            contextlib.suppress(Exception),
+        ):  # of an operation with other variables than expected
             for found, what in guess(edge, dy, k, tests, answers):
                 if found.shape == dy.shape and _explains(found, tests, answers):
                     return found, what

@@ -74,6 +74,10 @@ def body_on_views(body: Callable[..., Any], name: str) -> Callable[..., Any]:
             raise TypeError(f"{name}: returns {len(gradients)} gradients for {most} arguments")
         if isinstance(y, np.ndarray) and not y.flags.writeable:
             y = y.copy()
+        views: dict[Any, Any] = {}  # of functions that give several gradients, the same for all
+        for dx in gradients:
+            if hasattr(dx, "function"):  # see `autograd.together`
+                dx.function = views.setdefault(dx.function, _gradient_on_views(dx.function, name))
         return y, *(_gradient_on_views(dx, name) for dx in gradients)
 
     return whole

@@ -1,0 +1,106 @@
+"""Gradients on their way back: added up where a value was used more than once.
+
+Whoever gives the first gradient of a value may go on using the array, so the second is added into
+a new one, and the third into that. A leaf's array becomes its `.grad`, which belongs to the user:
+it is a copy, unless nobody else can have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinynet import changes
+from tinynet.errors import ShapeError
+
+if TYPE_CHECKING:
+    from tinynet.autograd import VJP, Array, Node, Variable
+
+SMALL = 1 << 14
+"""Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
+
+
+class Gradients(dict["Node | Variable", np.ndarray]):
+    """The gradients of nodes and leaves, as far as they are known.
+
+    own: those whose array no one else has.
+    """
+
+    __slots__ = ("own",)
+
+    def __init__(self, roots: Iterable[tuple[Node | Variable, np.ndarray]]) -> None:
+        self.own: set[Node | Variable] = set()
+        for root, dy in roots:
+            self[root] = self[root] + dy if root in self else dy
+
+    def take(self, target: Node | Variable) -> np.ndarray:
+        """The gradient of a target, complete by now, after the hooks of its tensor."""
+        return hooked(target, self.pop(target))
+
+    def add(self, target: Node | Variable, dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
+        """Add dx, what `vjp` made of dy, to the gradient of `target`; whether it is the first."""
+        if target not in self:
+            self[target] = dx
+            if dx.size > SMALL and hasattr(target, "requires_grad") and _is_fresh(dx, dy, vjp):
+                self.own.add(target)
+            return True
+        if target in self.own:
+            self[target] += dx
+        else:
+            self[target] = np.asarray(self[target] + dx)  # 0 axes add up to a scalar
+            self.own.add(target)
+        return False
+
+    def belonging(self, leaf: Variable) -> np.ndarray:
+        """The gradient of a leaf in an array that no one else has."""
+        dx: np.ndarray = self[leaf] if leaf in self.own else np.array(self[leaf])
+        return hooked(leaf, dx)
+
+
+def hooked(target: Any, dy: np.ndarray) -> np.ndarray:
+    """The gradient of a node or leaf after its hooks, each of which may replace it."""
+    for hook in getattr(target, "hooks", ()):
+        replaced = hook(dy.copy())
+        if replaced is not None:
+            dy = as_gradient(replaced, dy.shape, dy.dtype, "register_hook", hook)
+    return dy
+
+
+def _is_fresh(dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
+    """Whether `vjp` made the array dx: it is no view, not dy, and not a value that it keeps."""
+    return dx.base is None and dx is not dy and all(dx is not x for x in changes.saved_arrays(vjp))
+
+
+def as_gradient(
+    dx: Array, shape: tuple[int, ...], dtype: np.dtype[Any], name: str, vjp: VJP
+) -> np.ndarray:
+    """dx in the shape and dtype of the input that it belongs to; see `sum_to_shape`."""
+    if type(dx) is not np.ndarray or dx.shape != shape:
+        dx = sum_to_shape(dx, shape, name, vjp)
+    fitting: np.ndarray = dx if dx.dtype == dtype else dx.astype(dtype)
+    return fitting
+
+
+def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> np.ndarray:
+    """Undo broadcasting: sum `gradient` over the axes along which `shape` was stretched.
+
+    A value used in several places gets the sum of their gradients (multivariate chain rule).
+    Raises ShapeError if `shape` does not broadcast to the gradient's shape.
+    """
+    which = getattr(vjp, "__name__", "gradient")
+    if gradient is None:
+        raise TypeError(f"{name}: the gradient {which}(dy) is None; is a `return` missing?")
+    gradient = full = np.asarray(gradient)
+    if full.shape == shape:
+        return full
+    lead = gradient.ndim - len(shape)
+    if lead < 0 or any(size not in (1, gradient.shape[lead + i]) for i, size in enumerate(shape)):
+        raise ShapeError(
+            f"{name}: the gradient {which}(dy) has shape {gradient.shape}, but the input it "
+            f"belongs to has shape {shape}. Return an array of the input's shape."
+        )
+    stretched = [lead + i for i, size in enumerate(shape) if size == 1]
+    summed = gradient.sum(axis=(*range(lead), *stretched), keepdims=True)
+    return np.asarray(summed.reshape(shape))

@@ -1,0 +1,53 @@
+"""How an operation is called, and what is said of a call that cannot be."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet.errors import ShapeError, no_broadcast, no_such_axis
+
+
+def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
+    """Raise NumPy's complaint about an axis or broadcasting again, with operation and shapes."""
+    shapes = [x.shape for x in arrays if isinstance(x, np.ndarray)]
+    if isinstance(error, ShapeError) or not shapes:
+        return
+    if isinstance(error, np.exceptions.AxisError) and error.axis is not None:
+        raise no_such_axis(name, error.axis, shapes[0]) from error
+    if "broadcast" in str(error):
+        raise no_broadcast(name, shapes) from error
+
+
+def no_gradient(name: str, place: int) -> str:
+    """What is said where an input requires a gradient that the operation does not give."""
+    return (
+        f"{name}: input {place} requires a gradient, but the operation has none for it. "
+        "Pass `.detach()` of that tensor, which is then a constant."
+    )
+
+
+def by_position(
+    body: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with its tensors given by position, which is where the inputs are found."""
+    import inspect  # seldom needed, and slow to load
+
+    bound = inspect.signature(body).bind(*args, **settings)
+    bound.apply_defaults()
+    return bound.args, bound.kwargs
+
+
+def check_inputs(name: str, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
+    """TypeError for a tensor that wants a gradient in a place where the operation has none."""
+    lists = [x for x in (*args, *settings.values()) if isinstance(x, (list, tuple))]
+    for value in itertools.chain(settings.values(), *lists):
+        if getattr(value, "requires_grad", False):
+            raise TypeError(
+                f"{name}: a tensor that requires a gradient is in a list, a default, or given by "
+                "name alone, where it would get none. Make it an argument of its own, "
+                "before any *, or pass it .detach()ed."
+            )
