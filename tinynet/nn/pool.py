@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tinynet import autograd, ops
+from tinynet import autograd, grad_mode, ops
 from tinynet.autograd import Array
 from tinynet.nn import functional as F
 from tinynet.nn.conv import IntPair
@@ -95,7 +95,7 @@ def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
     """A call of the ReLU that computes nothing; in the graph it stands before the pool."""
     if here.calls is not None:
         here.calls.append((relu, x.shape, x.shape))
-    if not (x.requires_grad and autograd.recording.get()):
+    if not (x.requires_grad and grad_mode.recording.get()):
         return x
     edge = (_same, x.node or x, x.array.shape, x.array.dtype)
     return autograd.wrap(x.array.view(), autograd.Node("relu", [edge], view=True))

@@ -8,12 +8,10 @@ With inplace=True the input itself becomes the result, see `in_place.py`.
 from __future__ import annotations
 
 import functools
-import warnings
-
-from numpy.typing import DTypeLike
 
 from tinynet import ops
 from tinynet.errors import ShapeError
+from tinynet.functions import log_softmax, softmax, softmin
 from tinynet.nn.functional.arguments import Data, tensor_of
 from tinynet.nn.functional.in_place import applied
 from tinynet.ops import activation
@@ -185,44 +183,6 @@ def glu(input: Data, dim: int = -1) -> Tensor:
         )
     a, b = ops.split(x, [x.shape[dim] // 2] * 2, dim)
     return a * ops.sigmoid(b)
-
-
-def softmax(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
-    """Probabilities e^x / sum(e^x) along `dim`, of the input in `dtype` if one is given.
-
-    >>> softmax(np.array([[0.0, 0.0]]), dim=1)
-    Tensor([[0.5, 0.5]], dtype=float64)
-    """
-    return ops.softmax(_in_dtype(input, dtype), _softmax_dim("softmax", input, dim))
-
-
-def log_softmax(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
-    """log(softmax(x)) along `dim`, without its underflow."""
-    return ops.log_softmax(_in_dtype(input, dtype), _softmax_dim("log_softmax", input, dim))
-
-
-def softmin(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
-    """softmax(-x) along `dim`."""
-    return ops.softmax(-_in_dtype(input, dtype), _softmax_dim("softmin", input, dim))
-
-
-def _in_dtype(input: Data, dtype: DTypeLike | None) -> Tensor:
-    x = tensor_of(input)
-    return x if dtype is None else x.astype(dtype)
-
-
-def _softmax_dim(name: str, input: Data, dim: int | None) -> int:
-    """The axis of a softmax; without `dim` the one that PyTorch takes, with a warning."""
-    if dim is not None:
-        return dim
-    dim = 0 if input.ndim in (0, 1, 3) else 1
-    if input.ndim > 2:  # else there is no other
-        warnings.warn(
-            f"{name} without dim takes axis {dim} of shape {input.shape}, as PyTorch does; pass "
-            f"dim={dim} or dim=-1",
-            stacklevel=3,
-        )
-    return dim
 
 
 def gumbel_softmax(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd, changes
+from tinynet import changes, grad_mode
 from tinynet.autograd import wrap
 from tinynet.nn.functional.arguments import Data, tensor_of
 from tinynet.tensor import Tensor
@@ -25,7 +25,7 @@ def applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: An
     if not inplace:
         return op(input, *settings)
     x = tensor_of(input)
-    if x.node is None and x.requires_grad and autograd.recording.get():
+    if x.node is None and x.requires_grad and grad_mode.recording.get():
         raise RuntimeError(
             "inplace=True would change a leaf that requires a gradient, which would then belong to "
             "a value that is gone; use inplace=False"
