@@ -286,6 +286,33 @@ def test_a_dataset_may_give_its_examples_many_at_a_time():
     assert epoch(DataLoader(Many(), 3)) == [[0, 1, 2], [3]]
 
 
+def test_take_makes_batches_unless_examples_are_made_anew():
+    class Taken(Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return -index
+
+        def take(self, indices, rng=None):
+            return indices * 10
+
+    class Anew(Taken):
+        def __getitem__(self, index):
+            return index
+
+    class Foreign:
+        __len__, __getitem__ = Taken.__len__, Taken.__getitem__
+
+        def take(self, n):
+            raise AssertionError("this is of another library")
+
+    assert [epoch(DataLoader(kind(), 4)) for kind in (Taken, Anew, Foreign)] == [
+        [[0, 10, 20, 30]], [[0, 1, 2, 3]], [[0, -1, -2, -3]],
+    ]  # fmt: skip
+    assert epoch(DataLoader(Subset(Anew(), [1, 2]), 2)) == [[1, 2]]
+
+
 def test_manual_seed_and_generator_fix_the_order():
     def order(**options):
         return epoch(DataLoader(rows(50), 50, shuffle=True, **options))
