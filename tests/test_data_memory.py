@@ -12,7 +12,7 @@ import pytest
 from tinynet.data import load, load_folder
 from tinynet.data.archive import read_members
 from tinynet.data.files import RemoteFile, read_content
-from tinynet.data.idx import parse_cifar10, parse_idx
+from tinynet.data.idx import parse_cifar, parse_idx
 from tinynet.errors import DataError
 
 MB = 1 << 20
@@ -51,7 +51,7 @@ def test_cifar10_is_a_view_of_its_content():
     records = noise((5000, 3073))
     records[:, 0] = 3
     content = records.tobytes()
-    (images, _), most = peak(parse_cifar10, content, "f")
+    (images, _), most = peak(parse_cifar, content, "f")
     assert np.shares_memory(images, np.frombuffer(content, np.uint8))
     assert most < MB
 

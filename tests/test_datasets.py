@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
-import hashlib
 import importlib.util
 import io
 import os
 import socket
-import struct
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -17,12 +14,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_sets import (
+    CIFAR,
+    CONTENTS,
+    cifar_archive,
+    gz,
+    idx,
+    sha256,
+    small_arrays,
+    use_small_cifar10,
+    use_small_mnist,
+    write_small_mnist,
+)
 
 import tinynet.data.known as known_sets
 from tinynet.data import KNOWN, download, load, read_image
 from tinynet.data.archive import read_members
 from tinynet.data.files import RemoteFile, data_root, find, read_content
-from tinynet.data.idx import parse_cifar10, parse_idx
+from tinynet.data.idx import parse_cifar, parse_idx
 from tinynet.data.npz import read_npz
 from tinynet.data.sources import digits_file
 from tinynet.errors import DataError
@@ -39,83 +48,14 @@ def real_data() -> Path | None:
     return None
 
 
-def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
-def gz(content: bytes) -> bytes:
-    return gzip.compress(content, mtime=0)
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-# ----- small stand-ins for the real sets ----------------------------------------------------------
-
-
-def small_arrays(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (count, 28, 28), np.uint8), rng.integers(0, 10, count, np.uint8)
-
-
-CONTENTS = {
-    f"{part}-{kind}": idx(array)
-    for seed, (part, count) in enumerate((("train", 20), ("t10k", 8)))
-    for kind, array in zip(
-        ("images-idx3-ubyte", "labels-idx1-ubyte"), small_arrays(count, seed), strict=True
-    )
-}
-
-
 @pytest.fixture
 def small_mnist(monkeypatch):
-    """`mnist` replaced by 20 + 8 images; no mirror unless a test adds one."""
-    files = tuple(RemoteFile(f"{n}.gz", len(c), sha256(c)) for n, c in CONTENTS.items())
-    small = replace(KNOWN["mnist"], files=files, mirrors=())
-    monkeypatch.setitem(known_sets.KNOWN, "mnist", small)
-    monkeypatch.delenv("TINYNET_MIRROR", raising=False)
-    return small
-
-
-def write_small_mnist(root: Path) -> None:
-    (root / "mnist").mkdir(parents=True)
-    for name, content in CONTENTS.items():
-        (root / "mnist" / f"{name}.gz").write_bytes(gz(content))
-
-
-def cifar_content(count: int, seed: int) -> bytes:
-    rng = np.random.default_rng(seed)
-    records = rng.integers(0, 256, (count, 3073), np.uint8)
-    records[:, 0] %= 10
-    return records.tobytes()
-
-
-CIFAR = {f"data_batch_{k}.bin": cifar_content(3, k) for k in range(1, 6)}
-CIFAR["test_batch.bin"] = cifar_content(2, 0)
-
-
-def cifar_archive() -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in [("readme.html", b"hello"), *reversed(CIFAR.items())]:
-            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
+    return use_small_mnist(monkeypatch)
 
 
 @pytest.fixture
 def small_cifar10(monkeypatch):
-    archive = cifar_archive()
-    small = replace(
-        KNOWN["cifar10"],
-        files=tuple(RemoteFile(n, len(c), sha256(c)) for n, c in CIFAR.items()),
-        archive=RemoteFile("cifar-10-binary.tar.gz", len(archive), download_sha256=sha256(archive)),
-        mirrors=(),
-    )
-    monkeypatch.setitem(known_sets.KNOWN, "cifar10", small)
-    return small
+    return use_small_cifar10(monkeypatch)
 
 
 # ----- names and splits ---------------------------------------------------------------------------
@@ -146,7 +86,7 @@ def test_the_root_is_the_argument_else_the_environment_else_the_cache(monkeypatc
 def test_every_known_set_is_described_whole():
     for name, known in KNOWN.items():
         assert known.name == name
-        assert len(known.classes) == 10
+        assert len(known.classes) == (100 if name == "cifar100" else 10)
         for file in (*known.files, *([known.archive] if known.archive else [])):
             hashes = [h for h in (file.sha256, file.download_sha256) if h is not None]
             assert hashes, f"{file.name} has no checksum"
@@ -343,7 +283,7 @@ def test_labels_out_of_range_and_unequal_counts_name_the_place(tmp_path, monkeyp
 
 def test_cifar10_records_are_label_then_planes():
     record = bytes([7]) + bytes([1]) * 1024 + bytes([2]) * 1024 + bytes([3]) * 1024
-    images, labels = parse_cifar10(record, "f")
+    images, labels = parse_cifar(record, "f")
     assert labels.tolist() == [7]
     assert images.shape == (1, 3, 32, 32)
     assert (images == np.array([1, 2, 3])[:, None, None]).all()
@@ -359,7 +299,7 @@ def test_cifar10_records_are_label_then_planes():
 )
 def test_cifar10_that_is_not_what_it_claims_is_refused(content, message):
     with pytest.raises(DataError, match=message):
-        parse_cifar10(content, "f")
+        parse_cifar(content, "f")
 
 
 @pytest.mark.parametrize("place", ["cifar-10-batches-bin/{}", "{}", "{}.gz", "archive"])
@@ -374,8 +314,8 @@ def test_cifar10_is_found_unpacked_or_as_the_archive(tmp_path, small_cifar10, pl
             path.write_bytes(gz(content) if path.suffix == ".gz" else content)
     train, test = (load("cifar10", split, root=tmp_path) for split in ("train", "test"))
     joined = b"".join(CIFAR[f"data_batch_{k}.bin"] for k in range(1, 6))
-    np.testing.assert_array_equal(train.images, parse_cifar10(joined, "")[0])
-    np.testing.assert_array_equal(test.labels, parse_cifar10(CIFAR["test_batch.bin"], "")[1])
+    np.testing.assert_array_equal(train.images, parse_cifar(joined, "")[0])
+    np.testing.assert_array_equal(test.labels, parse_cifar(CIFAR["test_batch.bin"], "")[1])
     assert small_cifar10.missing(tmp_path) == []
 
 

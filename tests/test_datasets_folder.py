@@ -447,9 +447,9 @@ def test_without_pillow_the_extra_is_named(classes, monkeypatch):
         return real_import(name, *args)
 
     monkeypatch.setattr(builtins, "__import__", no_pillow)
-    from tinynet.data import folder
+    from tinynet.vision.transforms import images
 
-    folder._pillow.cache_clear()
+    images.pillow.cache_clear()
     with pytest.raises(ImportError, match=r'pip install "tinynet-cnn\[images\]"'):
         load(f"folder:{classes}")
 

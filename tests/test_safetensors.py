@@ -359,7 +359,7 @@ def test_an_object_without_weights_is_no_model(tmp_path):
     refuses(tmp_path / "x", "holds a list, and no weights")
 
 
-def test_more_json_than_the_format_has_room_for_is_not_written(tmp_path, monkeypatch):
+def test_more_json_than_there_is_room_for_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr("tinynet.training.safetensors.HEADER_LIMIT", 1000)
     with pytest.raises(ValueError, match="put long lists of numbers into arrays"):
         tinynet.save({"losses": list(range(1000))}, tmp_path / "x")

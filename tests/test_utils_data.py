@@ -293,8 +293,11 @@ def test_manual_seed_and_generator_fix_the_order():
     first = epoch(loader)
     tinynet.manual_seed(1)
     assert order() == first != epoch(loader)
-    seeded = [order(generator=np.random.default_rng(s)) for s in (0, 0, 1)]
-    assert seeded[0] == seeded[1] != seeded[2]
+    for make in (np.random.default_rng, lambda s: tinynet.Generator().manual_seed(s)):
+        seeded = [order(generator=make(s)) for s in (0, 0, 1)]
+        assert seeded[0] == seeded[1] != seeded[2]
+    with pytest.raises(TypeError, match=r"expected a generator, .* got 3"):
+        order(generator=3)
 
 
 class Drawn(Sampler):

@@ -75,12 +75,12 @@ __all__ = [
     "manual_seed", "models", "mps", "multinomial", "nn", "no_grad", "normal", "ones",
     "ones_like", "optim", "rand", "rand_like", "randint", "randn", "randn_like", "randperm",
     "save", "set_default_dtype", "set_num_threads", "summary", "tensor", "training", "uint8",
-    "utils", "xpu", "zeros", "zeros_like",
+    "utils", "vision", "xpu", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions + _operations + _composed
 
 if TYPE_CHECKING:
-    from tinynet import backends, data, models, optim, training, utils
+    from tinynet import backends, data, models, optim, training, utils, vision
     from tinynet.anomaly import detect_anomaly
     from tinynet.nn.summary import summary
     from tinynet.teaching.doctor import doctor
@@ -94,6 +94,7 @@ _LATER = {
     "optim": "",
     "training": "",
     "utils": "",
+    "vision": "",
     "detect_anomaly": "anomaly",
     "doctor": "teaching",
     "explain": "teaching",

@@ -56,11 +56,19 @@ class Generator:
 
 
 def default_rng(rng: Generator | np.random.Generator | None = None) -> np.random.Generator:
-    """The NumPy generator that is given or held, else this thread's default generator."""
+    """The NumPy generator that is given or held, else this thread's default generator.
+
+    Raises TypeError for what is no generator.
+    """
     if isinstance(rng, Generator):
         return rng.rng
-    if rng is not None:
+    if isinstance(rng, np.random.Generator):
         return rng
+    if rng is not None:
+        raise TypeError(
+            "expected a generator, numpy.random.default_rng(seed) or "
+            f"tinynet.Generator().manual_seed(seed), got {rng!r:.60}"
+        )
     if _state.generator is None:
         _state.generator = np.random.default_rng()
     return _state.generator

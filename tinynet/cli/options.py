@@ -25,7 +25,7 @@ RUNS = Path("runs")
 GONE = "the current folder is no longer there: cd to one that is"
 SUFFIX = ".safetensors"
 LAST, BEST, RECORD = f"last{SUFFIX}", f"best{SUFFIX}", "run.json"  # as in tinynet.training.folder
-CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: of tinynet 0.1.0
+CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: as they once were
 OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|\.lock")
 FOREIGN = (
     ".npz",

@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=data_name,
         metavar="NAME",
         help="digits (the default), digits-last360, mnist, fashion-mnist, kmnist, cifar10, "
+        "cifar100, "
         "folder:PATH for images in class folders, npz:PATH for arrays",
     )
     add_data_dir(data)

@@ -21,18 +21,15 @@ from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.loader import DataLoader
 from tinynet.data.sources import download, load
 from tinynet.data.statistics import channel_statistics, standardize
-from tinynet.data.transforms import (
+from tinynet.data.transforms import Cutout, RandomRotate, RandomShift, ToFloat
+from tinynet.utils.data import Dataset, Subset, random_split
+from tinynet.vision.transforms import (
     Compose,
-    Cutout,
     Normalize,
     RandomCrop,
     RandomHorizontalFlip,
-    RandomRotate,
-    RandomShift,
-    ToFloat,
     Transform,
 )
-from tinynet.utils.data import Dataset, Subset, random_split
 
 __all__ = [
     "KNOWN",

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from tinynet.data.files import warn
-from tinynet.data.transforms import apply_transform, check_transform
 from tinynet.errors import DataError
 from tinynet.utils.data.dataset import (
     Dataset,
@@ -26,6 +25,7 @@ from tinynet.utils.data.dataset import (
     part_sizes,
     split_generator,
 )
+from tinynet.vision.transforms.base import apply_transform, check_transform
 
 Arrays = tuple[np.ndarray, ...]
 

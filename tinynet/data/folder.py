@@ -13,12 +13,11 @@ applied. Of an animation the first frame counts.
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -28,6 +27,7 @@ import numpy as np
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError, unknown_name
+from tinynet.vision.transforms import images as vision_images
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp",
@@ -150,21 +150,31 @@ def decode_image(
 ) -> np.ndarray:
     """`read_image` of an open file. source: the file, for messages."""
     _check_size(size)
-    pillow = _pillow()
+    pillow = vision_images.pillow()
+
+    def pixels(opened: Any) -> np.ndarray:
+        image = _as_grey_or_rgb(_upright(opened), pillow)
+        if size is not None:
+            height, width = size if isinstance(size, (tuple, list)) else (size, size)
+            image = image.resize((width, height), pillow.Resampling.BILINEAR)
+        return vision_images.pixels_of(image)
+
+    x: np.ndarray = decoded(stream, source, pixels)
+    return x
+
+
+def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> Any:
+    """What `use` makes of the PIL image in an open file, read no further than it should be."""
+    pillow = vision_images.pillow()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of what it then raises
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
             with pillow.open(stream, formats=FORMATS) as opened:
                 _check_length(opened, stream)
-                image = _as_grey_or_rgb(_upright(opened), pillow)
-        if size is not None:
-            height, width = size if isinstance(size, (tuple, list)) else (size, size)
-            image = image.resize((width, height), pillow.Resampling.BILINEAR)
-        pixels = np.asarray(image, dtype=np.uint8)
+                return use(opened)
     except Exception as error:  # Pillow's decoders raise whatever they run into
         raise DataError(f"{source}: cannot be read as an image: {_told(error)}") from error
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def _check_size(size: Any) -> None:
@@ -180,7 +190,7 @@ def _check_size(size: Any) -> None:
 
 def _is_colour(file: Path) -> bool:
     """Whether an image has colours; of a file that cannot be read whoever reads it will know."""
-    pillow = _pillow()
+    pillow = vision_images.pillow()
     try:
         with open_file(file) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -234,17 +244,6 @@ def _upright(image: Any) -> Any:
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image)
-
-
-@functools.cache
-def _pillow() -> ModuleType:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            'reading images needs Pillow: pip install "tinynet-cnn[images]"'
-        ) from error
-    return Image
 
 
 def _folders(folder: Path, left: Counter[str]) -> list[Path]:

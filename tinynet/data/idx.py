@@ -1,8 +1,9 @@
-"""IDX, the file format of MNIST and its relatives, and the binary form of CIFAR-10.
+"""IDX, the file format of MNIST and its relatives, and the binary form of CIFAR-10 and -100.
 
 IDX: two zero bytes, a type byte (0x08 for unsigned bytes), the number of dimensions, each
 dimension as a big-endian 32-bit number, then the values, last dimension fastest.
-CIFAR-10: records of 3073 bytes, a label and a 32x32 image, the red plane first.
+CIFAR-10: records of 3073 bytes, a label and a 32x32 image, the red plane first. CIFAR-100: the
+same after another byte, the label of a group of classes.
 
 Both parsers check every size against the bytes that are there before they make an array.
 """
@@ -19,7 +20,7 @@ import numpy as np
 from tinynet.errors import DataError
 
 UNSIGNED_BYTE = 0x08
-CIFAR_RECORD = 1 + 3 * 32 * 32
+CIFAR_IMAGE = 3 * 32 * 32
 
 
 def parse_idx(content: bytes | bytearray, source: str | Path, ndim: int) -> np.ndarray:
@@ -67,18 +68,22 @@ def pair_idx(
     return images[:, None], labels.astype(np.int64)
 
 
-def parse_cifar10(content: bytes | bytearray, source: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 3, 32, 32) uint8 and labels (N,) int64 of one file of CIFAR-10's binary form."""
-    whole, rest = divmod(len(content), CIFAR_RECORD)
+def parse_cifar(
+    content: bytes | bytearray, source: str | Path, num_classes: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 3, 32, 32) uint8 and labels (N,) int64 of one file of CIFAR's binary form."""
+    labels_each = 1 if num_classes == 10 else 2
+    size = labels_each + CIFAR_IMAGE
+    whole, rest = divmod(len(content), size)
     if rest or not whole:
         raise DataError(
-            f"{source}: has {len(content)} bytes, expected a multiple of {CIFAR_RECORD} (a label "
-            f"and a 3x32x32 image); record {whole} is cut off at offset {whole * CIFAR_RECORD}"
+            f"{source}: has {len(content)} bytes, expected a multiple of {size} (a label "
+            f"and a 3x32x32 image); record {whole} is cut off at offset {whole * size}"
         )
-    records = np.frombuffer(content, np.uint8).reshape(whole, CIFAR_RECORD)
-    labels = records[:, 0].astype(np.int64)
-    check_labels(labels, 10, source, start=0, step=CIFAR_RECORD)
-    return records[:, 1:].reshape(whole, 3, 32, 32), labels
+    records = np.frombuffer(content, np.uint8).reshape(whole, size)
+    labels = records[:, labels_each - 1].astype(np.int64)
+    check_labels(labels, num_classes, source, start=labels_each - 1, step=size)
+    return records[:, labels_each:].reshape(whole, 3, 32, 32), labels
 
 
 def check_labels(

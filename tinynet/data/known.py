@@ -47,7 +47,7 @@ class KnownSet:
 
     def unpacked(self, folder: Path) -> Path | None:
         """Where all the files of the archive lie, if somebody unpacked it in `folder`."""
-        for place in (folder / "cifar-10-batches-bin", folder):
+        for place in (folder / "cifar-10-batches-bin", folder / "cifar-100-binary", folder):
             if all(find(place, file.name) for file in self.files):
                 return place
         return None
@@ -100,6 +100,38 @@ CIFAR10_ARCHIVE = RemoteFile(
     170_052_171,
     download_sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
 )
+
+CIFAR100_FILES = (
+    RemoteFile(
+        "train.bin",
+        50_000 * 3074,
+        "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
+    ),
+    RemoteFile(
+        "test.bin",
+        10_000 * 3074,
+        "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a",
+    ),
+)
+CIFAR100_ARCHIVE = RemoteFile(
+    "cifar-100-binary.tar.gz",
+    168_513_733,
+    download_sha256="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+)
+CIFAR100_CLASSES = (
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle",
+    "bottle", "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle",
+    "caterpillar", "cattle", "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch",
+    "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish", "forest", "fox",
+    "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion",
+    "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom",
+    "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree",
+    "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road",
+    "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake",
+    "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank",
+    "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle",
+    "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
+)  # fmt: skip
 
 KNOWN: dict[str, KnownSet] = {
     known.name: known
@@ -214,6 +246,21 @@ KNOWN: dict[str, KnownSet] = {
                 "https://cave.cs.toronto.edu/kriz/",
                 "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
             ),
+        ),
+        KnownSet(
+            name="cifar100",
+            title="CIFAR-100, small photographs in 100 classes",
+            shape=(3, 32, 32),
+            classes=CIFAR100_CLASSES,
+            train=50_000,
+            test=10_000,
+            licence="none stated; cite Krizhevsky, Learning Multiple Layers of Features from "
+            "Tiny Images, 2009",
+            source="https://www.cs.toronto.edu/~kriz/cifar.html",
+            folder="cifar100",
+            files=CIFAR100_FILES,
+            archive=CIFAR100_ARCHIVE,
+            mirrors=("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"),
         ),
     )
 }

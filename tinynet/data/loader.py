@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tinynet.autograd import wrap
-from tinynet.data.transforms import apply_transform, check_transform
 from tinynet.errors import integer, unknown_name
 from tinynet.tensor import Tensor
 from tinynet.utils.data import loader
+from tinynet.vision.transforms.base import apply_transform, check_transform
 
 
 class DataLoader(loader.DataLoader):

@@ -13,7 +13,7 @@ from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import RemoteFile, data_root, find, read_checked
 from tinynet.data.folder import load_folder
-from tinynet.data.idx import pair_idx, parse_cifar10, parse_idx
+from tinynet.data.idx import pair_idx, parse_cifar, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.mirrors import UnwritableError, obtain
 from tinynet.data.npz import arrays_from_npz, read_npz
@@ -36,7 +36,7 @@ def load(
     | `digits` | UCI handwritten digits, 8x8, grey; comes with tinynet; 360 shuffled test images |
     | `digits-last360` | the same, but the last 360 are the test images, by other writers |
     | `mnist`, `fashion-mnist`, `kmnist` | 28x28, grey, 60,000 + 10,000 |
-    | `cifar10` | 32x32, RGB, 50,000 + 10,000 |
+    | `cifar10`, `cifar100` | 32x32, RGB, 50,000 + 10,000 |
     | `folder:PATH` | images in class folders; `folder:PATH?size=32` resizes them |
     | `npz:PATH` | your own arrays x_train, y_train, x_test, y_test, or x and y |
 
@@ -126,7 +126,7 @@ def _read_mnist(known: KnownSet, split: str, root: Path) -> Pair:
     return pair_idx(images, labels, paths, len(known.classes))
 
 
-def _read_cifar10(known: KnownSet, split: str, root: Path) -> Pair:
+def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
     wanted = known.files[:-1] if split == "train" else known.files[-1:]
     unpacked = known.unpacked(root / known.folder)
     if unpacked is not None:
@@ -137,7 +137,8 @@ def _read_cifar10(known: KnownSet, split: str, root: Path) -> Pair:
         path = _obtain(known.archive, known, root)
         whole = sum(file.size for file in known.files) + TAR_HEADERS
         contents = read_members(path, wanted, whole)
-    parts = [parse_cifar10(c, file.name) for c, file in zip(contents, wanted, strict=True)]
+    count = len(known.classes)
+    parts = [parse_cifar(c, file.name, count) for c, file in zip(contents, wanted, strict=True)]
     images, labels = zip(*parts, strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
@@ -148,7 +149,8 @@ READERS: dict[str, Callable[[KnownSet, str, Path], Pair]] = {
     "mnist": _read_mnist,
     "fashion-mnist": _read_mnist,
     "kmnist": _read_mnist,
-    "cifar10": _read_cifar10,
+    "cifar10": _read_cifar,
+    "cifar100": _read_cifar,
 }
 
 

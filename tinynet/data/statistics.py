@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.data.transforms import Compose, Normalize, ToFloat
+from tinynet.data.transforms import ToFloat
 from tinynet.errors import DataError
 from tinynet.utils.data.dataset import Examples, take
+from tinynet.vision.transforms.base import Compose, Normalize
 
 CHUNK = 4096  # examples looked at together, so that a large set is never held as floats
 

@@ -39,33 +39,48 @@ class Shortcut(nn.Module):
 class BasicBlock(nn.Module):
     """y = relu(x + f(x)) with f two 3x3 convolutions, each normalised.
 
-    Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H/stride, W/stride).
+    Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H/stride, W/stride). projection: where
+    the shape changes, the shortcut is a 1x1 convolution, normalised (option B).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, rng: Rng = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        rng: Rng = None,
+        projection: bool = False,
+    ) -> None:
         super().__init__()
-        self.conv1 = _conv3x3(in_channels, out_channels, stride, rng)
+        self.conv1 = conv(in_channels, out_channels, 3, stride, rng)
         self.bn1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = _conv3x3(out_channels, out_channels, 1, rng)
+        self.conv2 = conv(out_channels, out_channels, 3, 1, rng)
         self.bn2 = nn.BatchNorm2d(out_channels)
-        self.shortcut: nn.Module = nn.Identity()
+        self.downsample: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
-            self.shortcut = Shortcut(out_channels - in_channels, stride)
+            self.downsample = Shortcut(out_channels - in_channels, stride)
+            if projection:
+                shrunk = conv(in_channels, out_channels, 1, stride, rng)
+                self.downsample = nn.Sequential(shrunk, nn.BatchNorm2d(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y))
-        return (y + self.shortcut(x)).relu()  # type: ignore[no-any-return]
+        return (y + self.downsample(x)).relu()  # type: ignore[no-any-return]
 
 
-def _conv3x3(in_channels: int, out_channels: int, stride: int, rng: Rng) -> nn.Conv2d:
-    conv = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False, rng=rng)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu", rng=rng)
-    return conv
+def conv(in_channels: int, out_channels: int, size: int, stride: int, rng: Rng) -> nn.Conv2d:
+    """A convolution without bias that keeps the image's size, where the stride is 1."""
+    layer = nn.Conv2d(in_channels, out_channels, size, stride, size // 2, bias=False, rng=rng)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", rng=rng)
+    return layer
 
 
-def _stage(n: int, in_channels: int, out_channels: int, stride: int, rng: Rng) -> nn.Sequential:
-    blocks = [BasicBlock(in_channels, out_channels, stride, rng)]
+def stage(
+    n: int, in_channels: int, out_channels: int, stride: int, rng: Rng, projection: bool = False
+) -> nn.Sequential:
+    """n blocks, of which the first changes the shape."""
+    blocks = [BasicBlock(in_channels, out_channels, stride, rng, projection)]
     blocks += [BasicBlock(out_channels, out_channels, 1, rng) for _ in range(n - 1)]
     return nn.Sequential(*blocks)
 
@@ -76,12 +91,12 @@ def _resnet(
     pair(name, "image_size", image_size, 4)
     return nn.Sequential(
         {
-            "conv1": _conv3x3(in_channels, 16, 1, rng),
+            "conv1": conv(in_channels, 16, 3, 1, rng),
             "bn1": nn.BatchNorm2d(16),
             "relu1": nn.ReLU(),
-            "stage1": _stage(n, 16, 16, 1, rng),
-            "stage2": _stage(n, 16, 32, 2, rng),
-            "stage3": _stage(n, 32, 64, 2, rng),
+            "stage1": stage(n, 16, 16, 1, rng),
+            "stage2": stage(n, 16, 32, 2, rng),
+            "stage3": stage(n, 32, 64, 2, rng),
             "pool": nn.AdaptiveAvgPool2d(1),
             "flatten": nn.Flatten(),
             "output": nn.Linear(64, num_classes, rng=rng),

@@ -23,16 +23,17 @@ ImageSize = int | tuple[int, int]
 Rng = np.random.Generator | None
 
 
-def _vgg(
+def vgg(
     name: str,
     num_classes: int,
     in_channels: int,
-    image_size: ImageSize,
+    image_size: ImageSize | None,
     batch_norm: bool,
     dropout: float,
     rng: Rng,
 ) -> nn.Sequential:
-    H, W = pair(name, "image_size", image_size, 32)
+    """A net of the family; image_size None: of any, of which the mean over 7x7 parts is taken."""
+    H, W = pair(name, "image_size", 224 if image_size is None else image_size, 32)
     features: list[nn.Module] = []
     channels = in_channels
     for width, depth in zip(WIDTHS, DEPTHS[name]):
@@ -46,6 +47,7 @@ def _vgg(
     return nn.Sequential(
         {
             "features": nn.Sequential(*features),
+            **({"avgpool": nn.AdaptiveAvgPool2d(7)} if image_size is None else {}),
             "flatten": nn.Flatten(),
             "classifier": nn.Sequential(
                 nn.Linear(channels * (H // 32) * (W // 32), 4096, rng=rng),
@@ -69,7 +71,7 @@ def vgg11(
     rng: Rng = None,
 ) -> nn.Sequential:
     """VGG with 11 layers that learn (column A), 132,863,336 parameters; see `vgg16`."""
-    return _vgg("vgg11", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+    return vgg("vgg11", num_classes, in_channels, image_size, batch_norm, dropout, rng)
 
 
 def vgg13(
@@ -81,7 +83,7 @@ def vgg13(
     rng: Rng = None,
 ) -> nn.Sequential:
     """VGG with 13 layers that learn (column B), 133,047,848 parameters; see `vgg16`."""
-    return _vgg("vgg13", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+    return vgg("vgg13", num_classes, in_channels, image_size, batch_norm, dropout, rng)
 
 
 def vgg16(
@@ -101,7 +103,7 @@ def vgg16(
     batch_norm: normalise after each convolution, which lets it train from scratch sooner.
     rng: draws the initial values. Raises ValueError for an image that is too small.
     """
-    return _vgg("vgg16", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+    return vgg("vgg16", num_classes, in_channels, image_size, batch_norm, dropout, rng)
 
 
 def vgg19(
@@ -113,4 +115,4 @@ def vgg19(
     rng: Rng = None,
 ) -> nn.Sequential:
     """VGG with 19 layers that learn (column E), 143,667,240 parameters; see `vgg16`."""
-    return _vgg("vgg19", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+    return vgg("vgg19", num_classes, in_channels, image_size, batch_norm, dropout, rng)

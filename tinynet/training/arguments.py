@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet.data import ArrayDataset
-from tinynet.data.transforms import check_transform
 from tinynet.errors import check_function, integer
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
@@ -26,6 +25,7 @@ from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
 from tinynet.training.metrics import check_metrics
 from tinynet.training.run import Callback
+from tinynet.vision.transforms.base import check_transform
 
 Check: TypeAlias = Callable[[str, Any], object]
 HASHED = 1 << 24  # bytes of each array that are looked at, evenly spaced, to know it again

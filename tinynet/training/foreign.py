@@ -26,7 +26,7 @@ BY_START = (
 BY_MEMBER = (
     (
         "manifest.json",
-        "a checkpoint of tinynet 0.1.0 or before it, a zip file",
+        "a zip file, as a tinynet before this wrote it (versions 1 and 2 of the format)",
         "write its weights anew, tinynet.save({{k[6:]: v for k, v in np.load({0!r}).items() if "
         "k.startswith('model/')}}, {1!r}), then tinynet.load({1!r}, model)",
     ),

@@ -37,7 +37,7 @@ SUFFIX = ".safetensors"
 VERSION = 3  # of what is said of the arrays; 1 and 2 were zip files
 METADATA, OWN, SUM = "__metadata__", "tinynet", "tinynet.sha256"
 ZEROS = "0" * 64  # where the digits of the header's SHA-256 are to stand
-HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
+HEADER_LIMIT = 1 << 24  # bytes; that of VGG-19 has 10,000
 MAX_DIMENSIONS, MAX_BYTES = 32, 1 << 62
 DTYPES = {
     "BOOL": "|b1", "U8": "|u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "|i1", "I16": "<i2",
@@ -69,7 +69,7 @@ def write(
     text += b" " * (-len(text) % 8)
     if len(text) > HEADER_LIMIT:
         raise ValueError(
-            f"cannot write {path}: {len(text):,} bytes of JSON, the format has room for "
+            f"cannot write {path}: {len(text):,} bytes beside the arrays, there is room for "
             f"{HEADER_LIMIT:,}; put long lists of numbers into arrays"
         )
     with atomic_write(path) as stream:
@@ -134,7 +134,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
                 wide <<= 16
                 array = wide.view(np.float32)
             half = array.dtype == np.float16 and not header.about
-            arrays[name] = array.astype(np.float32 if half else array.dtype.newbyteorder("="))
+            dtype = np.float32 if half else array.dtype.newbyteorder("=")
+            arrays[name] = array.astype(dtype, copy=False)
     return {name: arrays[name] for name in header.entries}, header.about
 
 

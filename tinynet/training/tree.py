@@ -22,13 +22,15 @@ from tinynet.errors import CheckpointError
 from tinynet.tensor import Tensor
 
 ARRAY, TENSOR, FLOAT, TUPLE, DICT = "$array", "$tensor", "$float", "$tuple", "$dict"
+DEEPEST = 200  # levels; more than that is mostly a list or dict that holds itself
 RESERVED = "__metadata__"  # no name of an array in a file
 
 
 def pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     """`value` as JSON can say it; its arrays are put into `arrays`, under names below `name`.
 
-    Raises TypeError for what is neither number, text, tensor, array, list, tuple nor dict.
+    Raises TypeError for what is neither number, text, tensor, array, list, tuple nor dict,
+    ValueError for a list or dict that holds itself.
 
     >>> pack({"betas": (0.9, np.inf), 3: np.float32(0.5)}, "x", {})
     {'$dict': [['betas', {'$tuple': [0.9, {'$float': 'inf'}]}], [3, 0.5]]}
@@ -45,6 +47,8 @@ def pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     below = f"{name}/" if name else ""
+    if name.count("/") > DEEPEST:
+        raise ValueError(f"{name:.40}...: nested too deeply, or in itself, for a checkpoint")
     if isinstance(value, (list, tuple)):
         items = [pack(v, f"{below}{i}", arrays) for i, v in enumerate(value)]
         return {TUPLE: items} if isinstance(value, tuple) else items

@@ -23,7 +23,7 @@ import numpy as np
 from tests.long.fuzz.harness import Mutate, Target
 from tinynet.data.archive import read_tar
 from tinynet.data.files import RemoteFile, read_stream
-from tinynet.data.idx import check_labels, parse_cifar10, parse_idx
+from tinynet.data.idx import check_labels, parse_cifar, parse_idx
 from tinynet.data.npz import arrays_from_stream, read_npy
 from tinynet.errors import DataError
 
@@ -58,7 +58,7 @@ def idx_seeds() -> list[bytes]:
 
 def run_cifar10(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """One file of records."""
-    images, labels = parse_cifar10(data, "f")
+    images, labels = parse_cifar(data, "f")
     assert images.shape == (len(labels), 3, 32, 32)
     assert labels.max() < 10
     return images, labels

@@ -11,7 +11,7 @@ import itertools
 import math
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -29,13 +29,6 @@ class Examples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Any: ...
-
-
-@runtime_checkable
-class Batched(Protocol):
-    """Examples that can be picked many at a time: arrays or tensors of B rows each."""
-
-    def take(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> Any: ...
 
 
 class Dataset(Generic[T_co]):
@@ -171,8 +164,14 @@ class ChainDataset(IterableDataset[Any]):
 
 
 def takes_batches(dataset: Any) -> bool:
-    """Whether examples of a dataset can be picked many at a time."""
-    return isinstance(dataset, Batched) and not hasattr(dataset, "dtype")  # which an array has
+    """Whether examples of a dataset can be picked many at a time.
+
+    Not so where a class further down makes its examples anew; nor of an array, which has a dtype.
+    """
+    for kind in type(dataset).__mro__:
+        if "take" in vars(kind) or "__getitem__" in vars(kind):
+            return "take" in vars(kind) and not hasattr(dataset, "dtype")
+    return False
 
 
 def take(dataset: Examples, indices: np.ndarray, rng: np.random.Generator | None = None) -> Any:

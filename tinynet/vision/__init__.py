@@ -1,0 +1,21 @@
+"""What torchvision has, as far as a small CNN on a CPU needs it; each part loads when it is named.
+
+`datasets` (by torchvision's classes), `transforms` (of PIL images, tensors and batches), `models`
+and `utils` (grids of images, PNG files).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinynet.vision import datasets, models, transforms, utils
+
+__all__ = ["datasets", "models", "transforms", "utils"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'tinynet.vision' has no attribute {name!r}")
+    return importlib.import_module(f"tinynet.vision.{name}")

@@ -1,0 +1,301 @@
+"""Random changes of images, drawn for each image of a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinynet.errors import ShapeError
+from tinynet.vision.transforms import functional as F
+from tinynet.vision.transforms.base import Transform, interval, number
+
+# ----- windows ------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class RandomCrop(Transform):
+    """Cut a window of `size` at a random place from each image.
+
+    size: (height, width), or one number for both. padding, fill, padding_mode: pixels added on
+    the sides first, as by `Pad`. pad_if_needed: add what else the image is too small by.
+    (N, C, H, W) -> (N, C, *size).
+    """
+
+    size: Any
+    padding: int | Sequence[int] | None = None
+    pad_if_needed: bool = False
+    fill: Any = 0
+    padding_mode: str = "constant"
+
+    def __post_init__(self) -> None:
+        self.size = F.size_pair("RandomCrop", self.size)
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        N = len(x)
+        xp = x if self.padding is None else self._padded(x, self.padding)
+        if self.pad_if_needed:
+            down, across = (max(size - n, 0) for size, n in zip(self.size, xp.shape[2:]))
+            xp = self._padded(xp, (across, down))
+        if xp.shape[2] < self.size[0] or xp.shape[3] < self.size[1]:
+            raise ShapeError(
+                f"RandomCrop: size {self.size} is larger than the image, {x.shape[2:]} with "
+                f"padding {self.padding}. Use size {xp.shape[2:]} or less, or pad_if_needed=True."
+            )
+        top = rng.integers(0, xp.shape[2] - self.size[0] + 1, N)
+        left = rng.integers(0, xp.shape[3] - self.size[1] + 1, N)
+        windows = np.lib.stride_tricks.sliding_window_view(xp, self.size, axis=(2, 3))
+        # windows: (N, C, places down, places across, height, width)
+        return np.ascontiguousarray(windows[np.arange(N), :, top, left])
+
+    def _padded(self, x: np.ndarray, padding: int | Sequence[int]) -> np.ndarray:
+        return F.pad(x, padding, self.fill, self.padding_mode)
+
+
+@dataclass(eq=False)
+class RandomResizedCrop(Transform):
+    """A window of random size and shape, resized to `size`.
+
+    scale: its area, as a part of the image's. ratio: its width by its height.
+    """
+
+    size: Any
+    scale: Sequence[float] = (0.08, 1.0)
+    ratio: Sequence[float] = (3 / 4, 4 / 3)
+    interpolation: Any = F.BILINEAR
+    antialias: bool | None = True
+
+    def __post_init__(self) -> None:
+        self.size = F.size_pair("RandomResizedCrop", self.size)
+        self.scale = interval("RandomResizedCrop", "scale", self.scale)
+        self.ratio = interval("RandomResizedCrop", "ratio", self.ratio)
+        self.interpolation = F.InterpolationMode.of(self.interpolation)
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        N, C, H, W = x.shape
+        y = np.empty((N, C, *self.size), x.dtype)
+        for n in range(N):
+            window = random_window(H, W, self.scale, self.ratio, rng)
+            if window is None:  # the largest in the middle whose shape is allowed
+                w, h = min(W, round(H * self.ratio[1])), min(H, round(W / self.ratio[0]))
+                window = ((H - h) // 2, (W - w) // 2, h, w)
+            y[n] = F.resized_crop(
+                x[n : n + 1], *window, self.size, self.interpolation, self.antialias
+            )[0]
+        return y
+
+
+@dataclass(eq=False)
+class RandomErasing(Transform):
+    """Overwrite a rectangle of random size and shape with probability p.
+
+    scale: its area, as a part of the image's. ratio: its height by its width. value: a number,
+    one for each channel, or "random": normally distributed. inplace is without effect.
+    Zhong et al., Random Erasing Data Augmentation, 2017.
+    """
+
+    p: float = 0.5
+    scale: Sequence[float] = (0.02, 0.33)
+    ratio: Sequence[float] = (0.3, 3.3)
+    value: float | Sequence[float] | str = 0
+    inplace: bool = False
+
+    def __post_init__(self) -> None:
+        number("RandomErasing", "p", self.p, 1)
+        self.scale = interval("RandomErasing", "scale", self.scale)
+        self.ratio = interval("RandomErasing", "ratio", self.ratio)
+        if isinstance(self.value, str) and self.value != "random":
+            raise ValueError(
+                f"RandomErasing: value must be numbers or 'random', got {self.value!r}"
+            )
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        C, H, W = x.shape[1:]
+        y = x.copy()
+        for n in np.flatnonzero(rng.random(len(x)) < self.p):
+            window = random_window(W, H, self.scale, self.ratio, rng)
+            if window is not None:
+                left, top, w, h = window  # its ratio is height by width
+                value: Any = np.reshape(self.value, (-1, 1, 1))
+                if isinstance(self.value, str):
+                    value = rng.standard_normal((C, h, w))
+                y[n : n + 1] = F.erase(y[n : n + 1], top, left, h, w, value)
+        return y
+
+
+def drawn(bounds: Sequence[float], N: int, rng: np.random.Generator) -> np.ndarray:
+    """N numbers, uniformly distributed within the bounds (least, most)."""
+    least, most = bounds
+    return rng.uniform(least, most, N)
+
+
+def random_window(
+    height: int,
+    width: int,
+    scale: Sequence[float],
+    ratio: Sequence[float],
+    rng: np.random.Generator,
+) -> tuple[int, int, int, int] | None:
+    """(top, left, height, width) of a window of random area and shape, or None after ten tries."""
+    for _ in range(10):
+        area = height * width * rng.uniform(scale[0], scale[1])
+        shape = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        w, h = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    return None
+
+
+# ----- mirrored and turned ------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Sometimes(Transform):
+    """A change, written in `changed`, of each image with probability p."""
+
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        number(type(self).__name__, "p", self.p, 1)
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        chosen = rng.random(len(x)) < self.p
+        y = x.copy()
+        y[chosen] = self.changed(x[chosen])
+        return y
+
+    def changed(self, x: np.ndarray) -> np.ndarray:
+        """All images, changed."""
+        raise NotImplementedError
+
+
+class RandomHorizontalFlip(_Sometimes):
+    """Mirror each image left to right with probability `p`."""
+
+    def changed(self, x: np.ndarray) -> np.ndarray:
+        return F.hflip(x)
+
+
+class RandomVerticalFlip(_Sometimes):
+    """Mirror each image top to bottom with probability `p`."""
+
+    def changed(self, x: np.ndarray) -> np.ndarray:
+        return F.vflip(x)
+
+
+@dataclass(eq=False)
+class RandomGrayscale(_Sometimes):
+    """Take the colours from each image with probability `p`; the channels stay, all alike."""
+
+    p: float = 0.1
+
+    def changed(self, x: np.ndarray) -> np.ndarray:
+        return F.rgb_to_grayscale(x, x.shape[1])
+
+
+@dataclass(eq=False)
+class RandomRotation(Transform):
+    """Turn each image by an angle from [-degrees, degrees], or from degrees = (least, most).
+
+    Positive angles turn counter-clockwise. The rest as for `functional.rotate`.
+    """
+
+    degrees: Any
+    interpolation: Any = F.NEAREST
+    expand: bool = False
+    center: Sequence[float] | None = None
+    fill: Any = 0
+
+    def __post_init__(self) -> None:
+        self.degrees = interval(type(self).__name__, "degrees", self.degrees)
+        self.interpolation = F.InterpolationMode.of(self.interpolation)
+        self.takes_batches = not self.expand
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        angles = drawn(self.degrees, len(x), rng)
+        return F.rotate(x, angles, self.interpolation, self.expand, self.center, self.fill)
+
+
+@dataclass(eq=False)
+class RandomAffine(Transform):
+    """Turn, move, scale and shear each image, about its middle or another `center`.
+
+    degrees: as for RandomRotation, clockwise. translate: how far at most, as parts of the width
+    and height. scale: (least, most). shear: degrees along x, as for `degrees`, or four numbers:
+    (least, most) along x, then along y.
+    """
+
+    degrees: Any
+    translate: Any = None
+    scale: Any = None
+    shear: Any = None
+    interpolation: Any = F.NEAREST
+    fill: Any = 0
+    center: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        shear = self.shear or 0
+        pairs = (shear[:2], shear[2:] or 0) if isinstance(shear, (tuple, list)) else (shear, 0)
+        self.degrees = interval("RandomAffine", "degrees", self.degrees)
+        self.translate = [
+            number("RandomAffine", "translate", t, 1) for t in self.translate or (0, 0)
+        ]
+        self.scale = interval("RandomAffine", "scale", self.scale or (1, 1))
+        self.shear = [interval("RandomAffine", "shear", pair) for pair in pairs]
+        self.interpolation = F.InterpolationMode.of(self.interpolation)
+        if self.scale[0] <= 0:
+            raise ValueError(f"RandomAffine: scale must be above 0, got {self.scale}")
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        N, _, H, W = x.shape
+        far = np.multiply(self.translate, (W, H))
+        angle = drawn(self.degrees, N, rng)
+        moved = np.rint(rng.uniform(-far, far, (N, 2)))
+        scale = drawn(self.scale, N, rng)
+        least, most = np.transpose(self.shear)
+        shear = rng.uniform(least, most, (N, 2))
+        return F.affine(x, angle, moved, scale, shear, self.interpolation, self.fill, self.center)
+
+
+# ----- colour -------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ColorJitter(Transform):
+    """Change brightness, contrast, saturation and hue, in a random order.
+
+    Each a number v, for a factor from [max(0, 1 - v), 1 + v] (hue: a turn from [-v, v], at most
+    0.5), or (least, most).
+    """
+
+    brightness: Any = 0
+    contrast: Any = 0
+    saturation: Any = 0
+    hue: Any = 0
+
+    def __post_init__(self) -> None:
+        for name in ("brightness", "contrast", "saturation"):
+            given = getattr(self, name)
+            least, most = interval("ColorJitter", name, given, center=1)
+            if isinstance(given, (tuple, list)) and least < 0:
+                raise ValueError(f"ColorJitter: {name} must be 0 or more, got {given}")
+            setattr(self, name, (max(least, 0), most))
+        self.hue = interval("ColorJitter", "hue", self.hue)
+        if not -0.5 <= self.hue[0] <= self.hue[1] <= 0.5:
+            raise ValueError(f"ColorJitter: hue must be from -0.5 to 0.5, got {self.hue}")
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        changes = [
+            (F.adjust_brightness, self.brightness, 1),
+            (F.adjust_contrast, self.contrast, 1),
+            (F.adjust_saturation, self.saturation, 1),
+            (F.adjust_hue, self.hue, 0),
+        ]
+        for k in rng.permutation(4):
+            change, (least, most), same = changes[k]
+            if (least, most) != (same, same):
+                x = change(x, rng.uniform(least, most, len(x)))
+        return x

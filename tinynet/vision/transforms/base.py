@@ -1,0 +1,283 @@
+"""What a transform is, how several become one, and those that change what an image is made of.
+
+A transform takes a PIL image, a tensor (..., C, H, W) or an array (N, C, H, W) and gives the like.
+Whatever is random is drawn for each image of a batch, from the generator that is given, or else
+from tinynet's default one.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinynet.errors import check_function
+from tinynet.random import default_rng
+from tinynet.vision.transforms import functional as F
+from tinynet.vision.transforms.images import as_batch
+
+Rng = np.random.Generator | None
+
+
+def apply_transform(transform: Callable[..., Any], image: Any, rng: Rng) -> Any:
+    """Apply a Transform, which takes the generator, or a plain function of the image alone."""
+    return transform(image, rng) if isinstance(transform, Transform) else transform(image)
+
+
+def check_transform(owner: str, name: str, value: Any) -> Any:
+    """`value` itself. Raises TypeError unless it is a function of the images, or None."""
+    if value is not None:
+        check_function(owner, name, value, "data.ToFloat()")
+    return value
+
+
+class Transform:
+    """Base of the transforms. Derive from it and write `apply(x, rng)` for one of your own.
+
+    takes_batches: whether a batch at once comes out as its images would one by one.
+    """
+
+    needs_float = False
+    takes_batches = True
+
+    def __call__(self, image: Any, rng: Rng = None) -> Any:
+        x, back = as_batch(type(self).__name__, image)
+        self.check(x)
+        return back(self.apply(x, default_rng(rng)))
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The transformed batch (N, C, H, W); `x` itself stays as it is."""
+        raise NotImplementedError(f"{type(self).__name__} needs apply(x, rng)")
+
+    def check(self, x: np.ndarray) -> None:
+        """Raise ShapeError or TypeError for what this transform cannot take."""
+        name = type(self).__name__
+        if self.needs_float and x.dtype.kind != "f":
+            raise TypeError(
+                f"{name} needs floats, got {x.dtype}: put ToFloat() before {name}, or ToTensor()"
+            )
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{k}={_short(v)}" for k, v in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+
+# ----- several as one -----------------------------------------------------------------------------
+
+
+class Compose(Transform):
+    """Several transforms, or plain functions, one after the other."""
+
+    def __init__(self, transforms: Sequence[Callable[..., Any]]) -> None:
+        self.transforms = list(transforms)
+        for transform in self.transforms:
+            check_function(type(self).__name__, "each of them", transform, "ToFloat()")
+
+    @property
+    def takes_batches(self) -> bool:  # type: ignore[override]
+        """Whether all of them do."""
+        return all(getattr(transform, "takes_batches", False) for transform in self.transforms)
+
+    def __call__(self, image: Any, rng: Rng = None) -> Any:
+        for transform in self.transforms:
+            image = apply_transform(transform, image, rng)
+        return image
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.transforms!r})"
+
+
+class RandomApply(Compose):
+    """All of the transforms with probability p, else none of them."""
+
+    takes_batches = False
+
+    def __init__(self, transforms: Sequence[Callable[..., Any]], p: float = 0.5) -> None:
+        super().__init__(transforms)
+        self.p = number("RandomApply", "p", p, 1)
+
+    def __call__(self, image: Any, rng: Rng = None) -> Any:
+        return super().__call__(image, rng) if default_rng(rng).random() < self.p else image
+
+
+class RandomChoice(Compose):
+    """One of the transforms; p: the probability of each, or what is in proportion to it."""
+
+    takes_batches = False
+
+    def __init__(
+        self, transforms: Sequence[Callable[..., Any]], p: Sequence[float] | None = None
+    ) -> None:
+        super().__init__(transforms)
+        if p is not None and len(p) != len(self.transforms):
+            raise ValueError(f"RandomChoice: {len(self.transforms)} transforms, but p has {len(p)}")
+        self.p = None if p is None else np.asarray(p, np.float64) / np.sum(p)
+
+    def __call__(self, image: Any, rng: Rng = None) -> Any:
+        k = default_rng(rng).choice(len(self.transforms), p=self.p)
+        return apply_transform(self.transforms[k], image, rng)
+
+
+class Lambda(Transform):
+    """A function of one's own, of whatever image comes."""
+
+    takes_batches = False
+
+    def __init__(self, lambd: Callable[[Any], Any]) -> None:
+        check_function("Lambda", "lambd", lambd, "lambda x: 1 - x")
+        self.lambd = lambd
+
+    def __call__(self, image: Any, rng: Rng = None) -> Any:
+        return self.lambd(image)
+
+
+# ----- what images are made of --------------------------------------------------------------------
+
+
+class ToTensor(Transform):
+    """A PIL image, or an array (H, W) or (H, W, C), as a tensor (C, H, W); bytes become 0..1.
+
+    Tensors and arrays (N, C, H, W) of bytes become floats too.
+    """
+
+    def __call__(self, image: Any, rng: Rng = None) -> Any:
+        batch = isinstance(image, np.ndarray) and image.ndim == 4
+        return F.scaled(image) if batch else F.to_tensor(image)
+
+
+class PILToTensor(Transform):
+    """A PIL image as a tensor (C, H, W) of the same values."""
+
+    def __call__(self, image: Any, rng: Rng = None) -> Any:
+        batch = isinstance(image, np.ndarray) and image.ndim == 4
+        return image if batch else F.pil_to_tensor(image)
+
+
+@dataclass(eq=False)
+class ToPILImage(Transform):
+    """A tensor (C, H, W), or an array (H, W) or (H, W, C), as a PIL image; floats are 0..1."""
+
+    takes_batches = False
+
+    mode: str | None = None
+
+    def __call__(self, image: Any, rng: Rng = None) -> Any:
+        return F.to_pil_image(image, self.mode)
+
+
+class ConvertImageDtype(Transform):
+    """Another dtype, floats or uint8: the range 0..1 is 0..255 there."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return F.convert_image_dtype(x, self.dtype)
+
+
+class Normalize(Transform):
+    """Shift and scale each channel: y = (x - mean) / std.
+
+    mean, std: a number, or one per channel (C,). `data.channel_statistics` computes them. The
+    dtype stays. inplace is without effect.
+
+    Raises ShapeError if their count is not C, ValueError for a std that is not positive.
+    """
+
+    needs_float = True
+
+    def __init__(self, mean: Any, std: Any, inplace: bool = False) -> None:
+        self.mean = np.asarray(mean, dtype=np.float64).reshape(-1)
+        self.std = np.asarray(std, dtype=np.float64).reshape(-1)
+        if not (self.std > 0).all():
+            raise ValueError(f"Normalize: std must be positive, got {self.std.tolist()}")
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return F.normalize(x, self.mean, self.std)
+
+
+@dataclass(eq=False)
+class Grayscale(Transform):
+    """Colours as grey, in one channel or in three alike."""
+
+    num_output_channels: int = 1
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return F.rgb_to_grayscale(x, self.num_output_channels)
+
+
+# ----- size ---------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Resize(Transform):
+    """Another size: (height, width), or a number for the shorter side; see `functional.resize`."""
+
+    size: int | Sequence[int]
+    interpolation: Any = F.BILINEAR
+    max_size: int | None = None
+    antialias: bool | None = True
+
+    def __post_init__(self) -> None:
+        F.resized(1, 1, self.size, self.max_size)
+        self.interpolation = F.InterpolationMode.of(self.interpolation)
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return F.resize(x, self.size, self.interpolation, self.max_size, self.antialias)
+
+
+class CenterCrop(Transform):
+    """The window of `size` in the middle; black where the image is smaller."""
+
+    def __init__(self, size: int | Sequence[int]) -> None:
+        self.size = F.size_pair("CenterCrop", size)
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return F.center_crop(x, self.size)
+
+
+@dataclass(eq=False)
+class Pad(Transform):
+    """Pixels added on the sides; see `functional.pad`."""
+
+    padding: int | Sequence[int]
+    fill: Any = 0
+    padding_mode: str = "constant"
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return F.pad(x, self.padding, self.fill, self.padding_mode)
+
+
+# ----- arguments ----------------------------------------------------------------------------------
+
+
+def number(owner: str, name: str, value: float, most: float = math.inf) -> float:
+    """A number from 0 to `most`, or a TypeError or ValueError that names it."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{owner}: {name} must be a number, got {value!r:.60}")
+    if not (0 <= value <= most and math.isfinite(value)):
+        upper = "or more" if most == math.inf else f"to {most}"
+        raise ValueError(f"{owner}: {name} must be a number from 0 {upper}, got {value}")
+    return value
+
+
+def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[float, float]:
+    """(least, most), also of one number: that much below and above `center`."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != 2 or not value[0] <= value[1]:
+            raise ValueError(
+                f"{owner}: {name} must be a number or a pair (least, most), got {value!r:.60}"
+            )
+        return value[0], value[1]
+    amount = number(owner, name, value)
+    return center - amount, center + amount
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return "[" + ", ".join(f"{v:.4g}" for v in value.tolist()) + "]"
+    return repr(value)

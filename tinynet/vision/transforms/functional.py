@@ -1,0 +1,492 @@
+"""What can be done to images, without chance: the functions of `torchvision.transforms.functional`.
+
+An image is a PIL image or a tensor (..., C, H, W); inside, and for whole batches, an array
+(N, C, H, W). The result is of the same kind. Where one says so, an argument may also be an array
+with a value for each image (N,).
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet.autograd import wrap
+from tinynet.errors import ShapeError, integer, unknown_name
+from tinynet.tensor import Tensor
+from tinynet.vision.transforms.images import (
+    as_batch,
+    as_pil,
+    is_pil,
+    of_images,
+    pillow,
+    pixels_of,
+)
+
+GREY = np.array([0.2989, 0.587, 0.114], np.float32)  # of red, green and blue, as the eye sees them
+
+
+class InterpolationMode(enum.Enum):
+    """How a pixel between pixels is made of them."""
+
+    NEAREST = "nearest"
+    NEAREST_EXACT = "nearest-exact"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+
+    @classmethod
+    def of(cls, value: Any) -> InterpolationMode:
+        """The mode of that name, or of Pillow's number for it."""
+        names = [mode.value for mode in cls]
+        value = {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(value, value)
+        if value not in names and not isinstance(value, cls):
+            raise unknown_name("interpolation", value, names)
+        return cls(value)
+
+
+NEAREST, BILINEAR = InterpolationMode.NEAREST, InterpolationMode.BILINEAR
+
+# ----- places -------------------------------------------------------------------------------------
+
+
+@of_images
+def hflip(x: np.ndarray) -> np.ndarray:
+    """Mirrored left to right."""
+    return x[..., ::-1]
+
+
+@of_images
+def vflip(x: np.ndarray) -> np.ndarray:
+    """Mirrored top to bottom."""
+    return x[..., ::-1, :]
+
+
+@of_images
+def pad(
+    x: np.ndarray, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant"
+) -> np.ndarray:
+    """Pixels added on the sides: all alike, (left and right, top and bottom), or left, top, right,
+    bottom.
+
+    padding_mode: constant (of value `fill`, a number or one for each channel), edge, reflect or
+    symmetric, as in `np.pad`.
+    """
+    sides = [padding] if isinstance(padding, (int, np.integer)) else list(padding)
+    if len(sides) not in (1, 2, 4):
+        raise ValueError(f"pad: padding must be 1, 2 or 4 numbers, got {padding}")
+    if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
+        known = ("constant", "edge", "reflect", "symmetric")
+        raise unknown_name("padding_mode", padding_mode, known)
+    left, top, right, bottom = (integer("pad", "padding", n) for n in sides * (4 // len(sides)))
+    if not left + top + right + bottom:
+        return x
+    widths = ((0, 0), (0, 0), (top, bottom), (left, right))
+    if padding_mode != "constant":
+        return np.pad(x, widths, padding_mode)  # type: ignore[call-overload, no-any-return]
+    N, C, H, W = x.shape
+    y = np.empty((N, C, H + top + bottom, W + left + right), x.dtype)
+    y[:] = np.asarray(fill, x.dtype).reshape(-1, 1, 1)
+    y[:, :, top : top + H, left : left + W] = x
+    return y
+
+
+@of_images
+def crop(x: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """The window of that place and size; black where it is outside the image."""
+    H, W = x.shape[2:]
+    outside = [-left, -top, left + width - W, top + height - H]
+    over = [max(n, 0) for n in outside]
+    x = pad(x, over)
+    return x[:, :, top + over[1] :, left + over[0] :][:, :, :height, :width]
+
+
+@of_images
+def center_crop(x: np.ndarray, output_size: int | Sequence[int]) -> np.ndarray:
+    """The window of that size in the middle."""
+    height, width = size_pair("center_crop", output_size)
+    top, left = (
+        round((n - size) / 2) if size <= n else -((size - n) // 2)
+        for n, size in zip(x.shape[2:], (height, width))
+    )
+    return crop(x, top, left, height, width)
+
+
+@of_images
+def resize(
+    x: np.ndarray,
+    size: int | Sequence[int],
+    interpolation: Any = BILINEAR,
+    max_size: int | None = None,
+    antialias: bool | None = True,
+) -> np.ndarray:
+    """Images of another size: (height, width), or a number for the shorter side.
+
+    Each new pixel is a weighted mean of old ones along rows, then along columns. antialias: where
+    the image gets smaller, the mean is over all pixels that a new one covers. max_size: of the
+    longer side.
+    """
+    H, W = x.shape[2:]
+    height, width = resized(H, W, size, max_size)
+    mode = InterpolationMode.of(interpolation)
+    if mode in (NEAREST, InterpolationMode.NEAREST_EXACT):
+        rows = ((np.arange(height) + 0.5) * (H / height)).astype(np.intp)
+        columns = ((np.arange(width) + 0.5) * (W / width)).astype(np.intp)
+        return x[:, :, rows[:, None], columns]
+    if (height, width) == (H, W):
+        return x
+    y = as_float(x)
+    y = y @ _weights(W, width, mode, bool(antialias)).T.astype(y.dtype)  # (N, C, H, width)
+    y = _weights(H, height, mode, bool(antialias)).astype(y.dtype) @ y  # (N, C, height, width)
+    return as_before(y, x.dtype)
+
+
+def resized(H: int, W: int, size: int | Sequence[int], max_size: int | None) -> tuple[int, int]:
+    """The height and width of an image (H, W) once it is resized."""
+    sides = [size] if isinstance(size, (int, np.integer)) else list(size)
+    sides = [integer("resize", "size", n, 1) for n in sides]
+    if len(sides) == 2:
+        return sides[0], sides[1]
+    if len(sides) != 1:
+        raise ValueError(f"resize: size must be a number or (height, width), got {size}")
+    short, long = sides[0], int(sides[0] * max(H, W) / min(H, W))
+    if max_size is not None and long > max_size:
+        if max_size <= sides[0]:
+            raise ValueError(f"resize: max_size={max_size} must be above size={sides[0]}")
+        short, long = int(max_size * short / long), max_size
+    return (short, long) if H <= W else (long, short)
+
+
+@functools.lru_cache(64)
+def _weights(old: int, new: int, mode: InterpolationMode, antialias: bool) -> np.ndarray:
+    """How much each of `old` pixels in a row counts for each of `new` ones: (new, old)."""
+    step = old / new
+    centers = (np.arange(new) + 0.5) * step
+    width = max(step, 1.0) if antialias else 1.0
+    t = np.abs(np.arange(old) + 0.5 - centers[:, None]) / width
+    if mode is BILINEAR:
+        weights = np.maximum(1 - t, 0)
+    else:  # Keys's cubic with a = -1/2
+        inner = (1.5 * t - 2.5) * t * t + 1
+        outer = ((-0.5 * t + 2.5) * t - 4) * t + 2
+        weights = np.where(t < 1, inner, np.where(t < 2, outer, 0))
+    weights /= weights.sum(axis=1, keepdims=True)
+    weights.flags.writeable = False
+    return weights
+
+
+@of_images
+def resized_crop(
+    x: np.ndarray,
+    top: int,
+    left: int,
+    height: int,
+    width: int,
+    size: int | Sequence[int],
+    interpolation: Any = BILINEAR,
+    antialias: bool | None = True,
+) -> np.ndarray:
+    """A window, resized."""
+    return resize(crop(x, top, left, height, width), size, interpolation, None, antialias)
+
+
+@of_images
+def rotate(
+    x: np.ndarray,
+    angle: Any,
+    interpolation: Any = NEAREST,
+    expand: bool = False,
+    center: Sequence[float] | None = None,
+    fill: Any = 0,
+) -> np.ndarray:
+    """Turned counter-clockwise by `angle` degrees, or by one for each image (N,).
+
+    expand: the result is as large as it takes to hold all of one image. center: (across, down)
+    of the point that stays, by default the middle. fill: what lies outside the image.
+    """
+    N, _, H, W = x.shape
+    degrees = np.broadcast_to(np.asarray(angle, np.float64), N)
+    a = np.deg2rad(degrees).astype(as_float(x[:0]).dtype)
+    cos, sin, zero = np.cos(a), np.sin(a), np.zeros_like(a)
+    back = np.stack([cos, -sin, zero, sin, cos, zero], 1).reshape(N, 2, 3)
+    if not expand:
+        return warp(x, _about(back, center, H, W), interpolation, fill)
+    if N > 1 and np.ptp(degrees):
+        raise ValueError("rotate: expand=True makes images of different sizes; rotate one by one")
+    if degrees[0] % 90 == 0:
+        return np.rot90(x, degrees[0] // 90, axes=(2, 3))
+    c, s = np.abs(cos[0]), np.abs(sin[0])
+    half = np.array([W * s + H * c, W * c + H * s]) / 2  # of what the corners reach
+    middle = np.array([H, W]) / 2
+    size = np.ceil(np.round(middle + half, 4)) - np.floor(np.round(middle - half, 4))
+    return warp(x, back, interpolation, fill, size.astype(int).tolist())
+
+
+@of_images
+def affine(
+    x: np.ndarray,
+    angle: Any,
+    translate: Any,
+    scale: Any,
+    shear: Any,
+    interpolation: Any = NEAREST,
+    fill: Any = 0,
+    center: Sequence[float] | None = None,
+) -> np.ndarray:
+    """Turned clockwise, sheared, scaled, then moved by (across, down) pixels.
+
+    angle, scale: a number or (N,). translate, shear: two numbers or (N, 2). The pixel at p comes
+    from M^-1 (p - t), where M = R(angle) SHy SHx scale, about the center.
+    """
+    N, _, H, W = x.shape
+    a = np.deg2rad(np.broadcast_to(np.asarray(angle, np.float64), N))
+    degrees = (shear, 0) if np.ndim(shear) == 0 else shear
+    sx, sy = np.deg2rad(np.broadcast_to(degrees, (N, 2))).T
+    cos, sin = np.cos(a - sy) / np.cos(sy), np.sin(a - sy) / np.cos(sy)
+    rows = [np.cos(a) - sin * np.tan(sx), cos * np.tan(sx) + np.sin(a), -sin, cos]
+    inverse = np.stack(rows, 1).reshape(N, 2, 2) / np.reshape(scale, (-1, 1, 1))
+    t = np.broadcast_to(np.asarray(translate, np.float64), (N, 2))[..., None]
+    back = np.concatenate([inverse, -inverse @ t], axis=2)  # (N, 2, 3)
+    return warp(x, _about(back, center, H, W), interpolation, fill)
+
+
+def _about(back: np.ndarray, center: Sequence[float] | None, H: int, W: int) -> np.ndarray:
+    """The maps (N, 2, 3) about another point (across, down) than the middle."""
+    if center is None:
+        return back
+    c = np.array([[center[0] - W / 2], [center[1] - H / 2]])
+    moved = back[..., 2:] + c - back[..., :2] @ c
+    return np.concatenate([back[..., :2], moved], axis=2)
+
+
+def warp(
+    x: np.ndarray,
+    back: np.ndarray,
+    interpolation: Any = NEAREST,
+    fill: Any = 0,
+    size: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Images whose pixels come from elsewhere: that at offset (u across, v down) from the middle
+    from back[n] @ (u, v, 1), counted from the middle too.
+
+    back: (N, 2, 3). interpolation: nearest, or bilinear between the four pixels around that point.
+    """
+    N, C, H, W = x.shape
+    OH, OW = size or (H, W)
+    mode = InterpolationMode.of(interpolation)
+    if mode not in (NEAREST, BILINEAR):
+        raise ValueError(f"interpolation: {mode.value} is for resize alone; nearest or bilinear")
+    dtype = as_float(x[:0]).dtype
+    m = back.astype(dtype)[..., None, None]  # (N, 2, 3, 1, 1)
+    u = (np.arange(OW) - (OW - 1) / 2).astype(dtype)  # (OW,)
+    v = (np.arange(OH) - (OH - 1) / 2).astype(dtype)[:, None]  # (OH, 1)
+    across = u * m[:, 0, 0] + v * m[:, 0, 1] + (m[:, 0, 2] + (W - 1) / 2)  # (N, OH, OW)
+    down = u * m[:, 1, 0] + v * m[:, 1, 1] + (m[:, 1, 2] + (H - 1) / 2)
+
+    # A border of two pixels of fill: whatever comes from further out is clipped into it.
+    nudge = 0.5 if mode is NEAREST else 0.0
+    down, across = down + (2 + nudge), across + (2 + nudge)
+    down, across = np.clip(down, 0.5, H + 2.5), np.clip(across, 0.5, W + 2.5)
+    top, left = np.floor(down), np.floor(across)
+    image = np.arange(N)[:, None, None] * (H + 4) * (W + 4)
+    place = image + top.astype(np.intp) * (W + 4) + left.astype(np.intp)  # of the upper left pixel
+    corner = place.reshape(-1)
+    framed = pad(x, 2, fill).transpose(1, 0, 2, 3).reshape(C, -1)
+    if mode is NEAREST:
+        y = framed.take(corner, 1)  # (C, N*OH*OW)
+    else:
+        framed = as_float(framed)
+        lower, right = (down - top).reshape(-1), (across - left).reshape(-1)  # weights (N*OH*OW,)
+        above = framed.take(corner, 1) * (1 - right) + framed.take(corner + 1, 1) * right
+        corner += W + 4
+        below = framed.take(corner, 1) * (1 - right) + framed.take(corner + 1, 1) * right
+        y = as_before(above * (1 - lower) + below * lower, x.dtype)
+    return np.ascontiguousarray(y.reshape(C, N, OH, OW).transpose(1, 0, 2, 3))
+
+
+@of_images
+def erase(x: np.ndarray, top: int, left: int, height: int, width: int, v: Any) -> np.ndarray:
+    """A rectangle overwritten with `v`: a number, or what broadcasts to (C, height, width)."""
+    y = x.copy()
+    y[:, :, top : top + height, left : left + width] = np.asarray(v, x.dtype)
+    return y
+
+
+# ----- values -------------------------------------------------------------------------------------
+
+
+def as_float(x: np.ndarray) -> np.ndarray:
+    """Floats as they are, others as float32 with the same values."""
+    return x if x.dtype.kind == "f" else x.astype(np.float32)
+
+
+def as_before(y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Floats as the dtype that the pixels had; rounded, where that is of integers."""
+    if dtype.kind == "f":
+        return y
+    y = np.rint(y)
+    return (np.clip(y, 0, 255) if dtype == np.uint8 else y).astype(dtype)
+
+
+def scaled(x: np.ndarray) -> np.ndarray:
+    """Bytes 0..255 as float32 0..1, bools as 0 and 1, and the rest as it is."""
+    if x.dtype == np.uint8:
+        return np.divide(x, np.float32(255), dtype=np.float32)  # type: ignore[no-any-return]
+    return x.astype(np.float32) if x.dtype == np.bool_ else x
+
+
+@of_images
+def convert_image_dtype(x: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
+    """Pixels of another dtype: of floats the range is 0..1, of bytes 0..255."""
+    dtype = np.dtype(dtype)
+    for one in (x.dtype, dtype):
+        if one != np.uint8 and one.kind != "f":
+            raise TypeError(f"convert_image_dtype: images are uint8 or floats, not {one}")
+    if dtype == np.uint8 and x.dtype != np.uint8:
+        return (x * (255 + 1 - 1e-3)).astype(np.uint8)
+    return scaled(x).astype(dtype, copy=False) if dtype != np.uint8 else x
+
+
+@of_images
+def normalize(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
+    """Shifted and scaled: (x - mean) / std, each a number or one for each channel (C,)."""
+    for name, value in (("mean", mean), ("std", std)):
+        if np.size(value) not in (1, x.shape[1]):
+            raise ShapeError(
+                f"Normalize: {name} has {np.size(value)} values, but the images have C = "
+                f"{x.shape[1]} channels (N, C, H, W = {x.shape}). Give 1 or {x.shape[1]}."
+            )
+    y: np.ndarray = x - np.asarray(mean, x.dtype).reshape(-1, 1, 1)  # mean: (C, 1, 1)
+    y /= np.asarray(std, x.dtype).reshape(-1, 1, 1)
+    return y
+
+
+@of_images
+def rgb_to_grayscale(x: np.ndarray, num_output_channels: int = 1) -> np.ndarray:
+    """The brightness of each pixel as the eye sees it, in one channel or in three alike."""
+    if x.shape[1] == 3:
+        grey: np.ndarray = np.einsum("c,nchw->nhw", GREY, as_float(x))
+        x = grey[:, None].astype(x.dtype)
+    return x[:, :1].repeat(num_output_channels, axis=1)
+
+
+@of_images
+def adjust_brightness(x: np.ndarray, brightness_factor: Any) -> np.ndarray:
+    """Between black (0), the image (1) and beyond; a number or (N,)."""
+    return _blend(x, np.float32(0), brightness_factor)
+
+
+@of_images
+def adjust_contrast(x: np.ndarray, contrast_factor: Any) -> np.ndarray:
+    """Between its mean grey (0), the image (1) and beyond; a number or (N,)."""
+    grey = as_float(rgb_to_grayscale(x)) if x.shape[1] == 3 else as_float(x)
+    return _blend(x, grey.mean(axis=(1, 2, 3), keepdims=True), contrast_factor)
+
+
+@of_images
+def adjust_saturation(x: np.ndarray, saturation_factor: Any) -> np.ndarray:
+    """Between grey (0), the image (1) and beyond; a number or (N,)."""
+    return x if x.shape[1] == 1 else _blend(x, as_float(rgb_to_grayscale(x)), saturation_factor)
+
+
+def _blend(x: np.ndarray, other: Any, factor: Any) -> np.ndarray:
+    r = np.asarray(factor, np.float32).reshape(-1, 1, 1, 1)
+    if (r < 0).any():
+        raise ValueError(f"the factor of an adjustment must be 0 or more, got {factor}")
+    y: np.ndarray = r * as_float(x) + (1 - r) * other
+    return y.clip(0, 255 if x.dtype == np.uint8 else 1).astype(x.dtype)
+
+
+@of_images
+def adjust_hue(x: np.ndarray, hue_factor: Any) -> np.ndarray:
+    """The colours turned about the colour circle by a part of it, -0.5 to 0.5; a number or (N,)."""
+    turn = np.asarray(hue_factor, np.float32).reshape(-1, 1, 1)
+    if (np.abs(turn) > 0.5).any():
+        raise ValueError(f"adjust_hue: hue_factor must be from -0.5 to 0.5, got {hue_factor}")
+    if x.shape[1] == 1:
+        return x
+    rgb = convert_image_dtype(x)
+    value, least = rgb.max(axis=1), rgb.min(axis=1)  # (N, H, W)
+    span = np.where(value > least, value - least, 1)
+    r, g, b = np.moveaxis(rgb, 1, 0)
+    sectors = [(g - b) / span, 2 + (b - r) / span]
+    hue = np.select([value == r, value == g], sectors, 4 + (r - g) / span) + 6 * turn
+    # In sixths of the circle from `hue`, a channel is full, falls, is at its least, rises.
+    distance = np.stack([(n + hue) % 6 for n in (5, 3, 1)], axis=1)
+    fall = np.clip(np.minimum(distance, 4 - distance), 0, 1)  # (N, 3, H, W)
+    return convert_image_dtype(value[:, None] - (value - least)[:, None] * fall, x.dtype)
+
+
+to_grayscale = rgb_to_grayscale
+
+# ----- in and out ---------------------------------------------------------------------------------
+
+
+def pil_to_tensor(pic: Any) -> Tensor:
+    """A PIL image as a tensor (C, H, W) of the same values; a tensor is one already."""
+    if isinstance(pic, Tensor):
+        return pic
+    if not is_pil(pic):
+        raise TypeError(f"pil_to_tensor takes a PIL image, got {type(pic).__name__}")
+    return wrap(np.ascontiguousarray(pixels_of(pic)))
+
+
+def to_tensor(pic: Any) -> Tensor:
+    """A PIL image, or an array (H, W) or (H, W, C), as a tensor (C, H, W); bytes become 0..1.
+
+    Of a tensor, the bytes become 0..1.
+    """
+    if isinstance(pic, Tensor):
+        return wrap(scaled(pic.array))
+    if isinstance(pic, np.ndarray):
+        if pic.ndim not in (2, 3):
+            raise ValueError(f"to_tensor takes an array (H, W) or (H, W, C), got shape {pic.shape}")
+        x = pic[None] if pic.ndim == 2 else pic.transpose(2, 0, 1)
+    elif is_pil(pic):
+        x = pixels_of(pic)
+    else:
+        raise TypeError(f"to_tensor takes a PIL image or an array, got {type(pic).__name__}")
+    return wrap(np.ascontiguousarray(scaled(x)))
+
+
+def to_pil_image(pic: Any, mode: str | None = None) -> Any:
+    """A tensor (C, H, W) or (H, W), or an array (H, W) or (H, W, C), as a PIL image.
+
+    Floats of a tensor are 0..1. mode: Pillow's name for what the channels are, where it is not
+    the usual one of their number.
+    """
+    pillow()
+    if isinstance(pic, Tensor):
+        x = pic.array if pic.ndim == 3 else pic.array[None]
+        if x.dtype.kind == "f" and mode != "F":
+            x = (x * 255).astype(np.uint8)
+    elif isinstance(pic, np.ndarray):
+        x = pic[None] if pic.ndim == 2 else pic.transpose(2, 0, 1)
+    else:
+        raise TypeError(f"to_pil_image takes a tensor or an array, got {type(pic).__name__}")
+    if x.ndim != 3 or len(x) > 4:
+        raise ValueError(f"to_pil_image takes an image of 1 to 4 channels, got shape {pic.shape}")
+    image = as_pil(x)
+    return image if mode in (None, image.mode) else image.convert(mode)
+
+
+def get_dimensions(img: Any) -> list[int]:
+    """Channels, height and width."""
+    return list(as_batch("get_dimensions", img)[0].shape[1:])
+
+
+def get_image_size(img: Any) -> list[int]:
+    """Width and height."""
+    return get_dimensions(img)[:0:-1]
+
+
+# ----- arguments ----------------------------------------------------------------------------------
+
+
+def size_pair(owner: str, size: Any) -> tuple[int, int]:
+    """(height, width), also of one number for both."""
+    sides = list(size) if isinstance(size, (tuple, list)) and len(size) in (1, 2) else [size]
+    height, width = (integer(owner, "size", n, 1) for n in (sides * 2)[:2])
+    return height, width
