@@ -7,7 +7,7 @@ it is a copy, unless nobody else can have it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from tinynet import changes
 from tinynet.errors import ShapeError
 
 if TYPE_CHECKING:
-    from tinynet.autograd import VJP, Array, Node, Variable
+    from tinynet.autograd import VJP, Array, Edge, Node, Variable
 
 SMALL = 1 << 14
 """Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
@@ -33,8 +33,16 @@ class Gradients(dict["Node | Variable", np.ndarray]):
         self[root] = dy
         self.own: set[Node | Variable] = set()
 
-    def add(self, target: Node | Variable, dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
-        """Add dx, what `vjp` made of dy, to the gradient of `target`; whether it is the first."""
+    def add(self, edge: Edge, dx: Array, dy: Array, name: str) -> bool:
+        """Add dx, what the edge's vjp made of dy, for its target; whether it is the first there.
+
+        name: of the operation, for an error.
+        """
+        vjp, target, shape, dtype = edge
+        if type(dx) is not np.ndarray or dx.shape != shape:
+            dx = sum_to_shape(dx, shape, name, vjp)
+        if dx.dtype != dtype:
+            dx = dx.astype(dtype)
         if target not in self:
             self[target] = dx
             if dx.size > SMALL and hasattr(target, "requires_grad") and _is_fresh(dx, dy, vjp):
@@ -56,16 +64,6 @@ class Gradients(dict["Node | Variable", np.ndarray]):
 def _is_fresh(dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
     """Whether `vjp` made the array dx: it is no view, not dy, and not a value that it keeps."""
     return dx.base is None and dx is not dy and all(dx is not x for x in changes.saved_arrays(vjp))
-
-
-def as_gradient(
-    dx: Array, shape: tuple[int, ...], dtype: np.dtype[Any], name: str, vjp: VJP
-) -> np.ndarray:
-    """dx in the shape and dtype of the input that it belongs to; see `sum_to_shape`."""
-    if type(dx) is not np.ndarray or dx.shape != shape:
-        dx = sum_to_shape(dx, shape, name, vjp)
-    fitting: np.ndarray = dx if dx.dtype == dtype else dx.astype(dtype)
-    return fitting
 
 
 def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> np.ndarray:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 import numpy as np
 
 from tinynet import changes
-from tinynet.accumulation import Gradients, as_gradient
+from tinynet.accumulation import Gradients
 from tinynet.calls import by_position, check_inputs, explain, no_gradient
 from tinynet.guard import body_on_views, is_foreign
 from tinynet.scope import Scope
@@ -265,6 +265,7 @@ def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> 
     return [OneOf(function, place) for place in range(count)]
 
 
+@np.errstate(under="ignore")  # what is too small for its dtype is 0
 def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
     """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
 
@@ -275,12 +276,11 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
     results: list[tuple[Variable, Array]] = []  # what becomes the .grad of which tensor
     queue = [(-root.node.number, root.node)] if root.node else []  # the newest comes first
     visit_node = state.visit or visit
-    with np.errstate(under="ignore"):  # what is too small for its dtype is 0
-        while queue:
-            _, node = heapq.heappop(queue)
-            if node.retained is not None and (tensor := node.retained()) is not None:
-                results.append((tensor, np.array(gradients[node])))
-            visit_node(node, gradients.pop(node), gradients, queue, retain_graph)
+    while queue:
+        _, node = heapq.heappop(queue)
+        if node.retained is not None and (tensor := node.retained()) is not None:
+            results.append((tensor, np.array(gradients[node])))
+        visit_node(node, gradients.pop(node), gradients, queue, retain_graph)
     leaves: Any = gradients  # every node is consumed by now
     results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
     sums = [(x, wrap(dx if x.grad is None else x.grad.array + dx)) for x, dx in results]
@@ -310,15 +310,15 @@ def visit(
     if not retain_graph:
         node.edges = None
     shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
-    for vjp, target, shape, dtype in edges:
+    for edge in edges:
+        vjp, target, _, _ = edge
         if isinstance(vjp, OneOf):
             if vjp.function not in shared:
                 shared[vjp.function] = vjp.function(dy)
             dx = shared[vjp.function][vjp.place]
         else:
             dx = vjp(dy)
-        dx = as_gradient(dx, shape, dtype, node.name, vjp)
-        if gradients.add(target, dx, dy, vjp) and isinstance(target, Node):
+        if gradients.add(edge, dx, dy, node.name) and isinstance(target, Node):
             heapq.heappush(queue, (-target.number, target))
 
 
