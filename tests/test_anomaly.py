@@ -53,6 +53,32 @@ def test_forward_names_operation_layer_line_and_range_of_each_operand():
     assert "in layer body.2 (Logarithm)" in str(error)
 
 
+CURES = [
+    (
+        lambda x: tinynet.where(x > 0, x.sqrt(), tinynet.zeros(3)),
+        [0, 1, 4],
+        "a safe value into the",
+    ),
+    (lambda x: x.softmax(0).log(), [1000, 0, -1000], "use log_softmax(x), or F.cross_entropy"),
+    (lambda x: x.sigmoid().log(), [-200, 0, 1], "use F.logsigmoid(x)"),
+    (lambda x: x.log(), [0, 1, 2], "x.clip(1e-8).log()"),
+    (lambda x: x.sqrt(), [-1, 1, 2], "x.clip(0.0).sqrt()"),
+    (lambda x: x.sqrt(), [0, 1, 2], "(x + 1e-8).sqrt()"),
+    (lambda x: x**0.5, [0, 1, 2], "(x + 1e-8).sqrt()"),
+    (lambda x: x.exp(), [100, 1, 2], "infinite above 89 in float32"),
+    (lambda x: 1 / x, [0, 1, 2], "it divides by 0: x / (y + 1e-8)"),
+]
+
+
+@pytest.mark.parametrize("row", CURES, ids=lambda row: row[2])
+def test_the_usual_cases_come_with_their_cure(row):
+    function, values, cure = row
+    x = tinynet.tensor(np.array(values, np.float32), requires_grad=True)
+    with pytest.raises(AnomalyError) as caught, tinynet.detect_anomaly():
+        function(x).sum().backward()
+    assert cure in str(caught.value)
+
+
 def test_the_first_bad_operation_is_named_and_not_the_last():
     x = tinynet.tensor([1.0, -1.0], requires_grad=True)
     with anomaly() as caught:

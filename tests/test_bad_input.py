@@ -233,8 +233,8 @@ IMAGES = [
      "conv2d: padding must be at least 0, got (0, -1)"),
     (F.conv2d, given(zeros(1, 3, 8, 8), zeros(4, 3, 3, 3), padding="full"), ValueError,
      "padding must be an int, a pair, 'same' or 'valid', got 'full'"),
-    (F.conv2d, given(zeros(3, 8, 8), zeros(4, 3, 3, 3)), ShapeError,
-     "must have shape (N, C, H, W), got (3, 8, 8)", "x.unsqueeze(0)"),
+    (F.conv2d, given(zeros(8, 8), zeros(4, 1, 3, 3)), ShapeError,
+     "must have shape (N, C, H, W) or (C, H, W), got (8, 8)", "x[None, None]"),
     (F.conv2d, given(zeros(1, 3, 8, 8), zeros(4, 3, 3, 3), zeros(3)), ShapeError,
      "conv2d: the bias has shape (3,), 4 filters need (4,)"),
     *[
@@ -277,7 +277,7 @@ SHAPES = [
     (F.pad, given(zeros(2, 3), (1, 2, 3)), ShapeError, "pad: needs (left, right, top, bottom, ...)",
      "got (1, 2, 3)"),
     (F.pad, given(zeros(2, 3), (1,) * 6), ShapeError, "at most 4 for shape (2, 3)"),
-    (F.pad, given(zeros(2, 3), (-1, 0)), ShapeError, "got (-1, 0)", "x[:, 1:-1] cuts off"),
+    (F.pad, given(zeros(2, 3), (-2, -2)), ShapeError, "(-2, -2) cuts off more than there is of"),
     (F.pad, given(zeros(2, 3), (3, 0), mode="reflect"), ShapeError,
      "mode='reflect' can add at most 2 elements at each end of axis 1, which has 3"),
     (F.pad, given(zeros(2, 3), (0, 4), mode="circular"), ShapeError,
@@ -340,6 +340,17 @@ def test_an_error_inside_a_model_names_the_layer():
         model(tinynet.zeros(1, 3, 8, 8))
     with pytest.raises(TypeError, match="uint8"):
         model(tinynet.zeros(1, 3, 8, 8, dtype=np.uint8))
+
+
+def test_images_without_their_axes_rows_for_images_and_conditions_of_floats():
+    with pytest.raises(ShapeError, match=r"the axes of batch and channel: `x\[None, None\]`"):
+        nn.Conv2d(1, 8, 3)(tinynet.zeros(8, 8))
+    with pytest.raises(ShapeError, match=r"as after Linear, use BatchNorm1d\(16\)"):
+        nn.BatchNorm2d(16)(tinynet.zeros(4, 16))
+    with pytest.raises(TypeError, match="condition is float32, it must be true or false: x > 0"):
+        tinynet.where(tinynet.zeros(3), tinynet.ones(3), tinynet.zeros(3))
+    with pytest.raises(IndexError, match=r"out of bounds .*; the tensor has shape \(3, 4\)"):
+        tinynet.zeros(3, 4)[5]
 
 
 def test_labels_that_are_text_are_to_be_numbered():

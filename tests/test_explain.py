@@ -196,20 +196,19 @@ def test_a_large_sum_of_an_unknown_operation_is_told_in_parts(monkeypatch):
     assert "parts of conv2d" in str(explanation)
 
 
-def test_a_dead_path_says_so():
-    layer = nn.Linear(2, 3)
-    layer.bias.array[:] = -100
-    explanation = check_zero(
-        F.cross_entropy(layer(tinynet.randn(4, 2)).relu(), labels(4)), layer.weight
-    )
-    assert "every term is 0: no change of it reaches the loss" in str(explanation)
-
-
-def check_zero(loss, parameter):
-    explanation = tinynet.explain(loss, parameter, (0, 0))
+def test_a_zero_is_followed_to_the_relu_that_closed_it():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 3))
+    model[0].bias.array[:] = -100
+    loss = F.cross_entropy(model(tinynet.randn(4, 2)), labels(4))
+    explanation = tinynet.explain(loss, "0.weight", (0, 0), model=model)
     assert explanation.value == 0
-    assert explanation.terms == []
-    return explanation
+    assert [step.name for step in explanation.steps] == ["0.weight", "layer 0"]
+    assert explanation.steps[1].terms == []
+    assert "every term is 0: no change of it reaches the loss" in str(explanation)
+    assert "it is in 4 of 4 places of this unit: it lets nothing through. The unit is" in str(
+        explanation
+    )
+    assert "used for 4 elements of layer 0" in str(explanation)
 
 
 def test_a_result_in_the_middle_can_be_asked_for_too():

@@ -21,6 +21,7 @@ WRONG_ARGUMENTS = [
     (lambda: nn.Linear(0, 3), ValueError, "Linear: in_features must be at least 1, got 0"),
     (lambda: nn.Linear(3, 2.5), TypeError, "Linear: out_features must be an integer, got 2.5"),
     (lambda: nn.Linear(3, True), TypeError, "out_features must be an integer, got True"),
+    (lambda: nn.Linear(128 / 2, 3), TypeError, r"got 64.0; divide with //, or write int\(64.0\)"),
     (lambda: nn.Conv2d(0, 3, 3), ValueError, "Conv2d: in_channels must be at least 1, got 0"),
     (lambda: nn.Conv2d(1, 3, 0), ValueError, "Conv2d: kernel_size must be at least 1, got 0"),
     (lambda: nn.Conv2d(1, 3, (3, 3, 3)), TypeError, "kernel_size must be an int or a pair of"),
@@ -49,6 +50,26 @@ WRONG_ARGUMENTS = [
     (lambda: nn.AvgPool2d((2, 0)), ValueError, r"AvgPool2d: kernel_size must be at least 1, got"),
     (lambda: nn.AdaptiveAvgPool2d(0), ValueError, r"output_size must be at least 1, got \[0, 0\]"),
     (lambda: nn.AdaptiveAvgPool2d((1, 2, 3)), TypeError, "output_size must be an int or a"),
+    (lambda: nn.Conv1d(1, 3, (3, 3)), TypeError, r"Conv1d: kernel_size must be an integer, got"),
+    (lambda: nn.Conv1d(1, 3, 3, stride=0), ValueError, "Conv1d: stride must be at least 1, got 0"),
+    (
+        lambda: nn.Conv2d(1, 3, 3, padding_mode="mirror"),
+        ValueError,
+        "padding_mode must be 'zeros' or 'reflect' or 'replicate' or 'circular', got 'mirror'",
+    ),
+    (
+        lambda: nn.ConvTranspose2d(1, 3, 3, padding_mode="reflect"),
+        ValueError,
+        "padding_mode must be 'zeros', got 'reflect'",
+    ),
+    (lambda: nn.MaxPool1d(2, padding=2), ValueError, "MaxPool1d: padding="),
+    (lambda: nn.ZeroPad2d((1, 2)), ShapeError, r"a number or 4 of them \(left, right, top, bottom"),
+    (lambda: nn.GroupNorm(3, 4), ShapeError, "num_groups=3 must divide num_channels=4"),
+    (lambda: nn.Dropout2d(1.5), ValueError, "Dropout2d: p is the probability to drop"),
+    (lambda: nn.Embedding(3, 2, padding_idx=3), ShapeError, "padding_idx=3 is none of the 3 rows"),
+    (lambda: nn.Embedding.from_pretrained(np.ones(3)), ShapeError, r"must be \(K, D\), got"),
+    (lambda: nn.BCELoss(size_average=True), TypeError, "BCELoss: size_average and reduce are"),
+    (lambda: nn.LazyConv2d(0, 3), ValueError, "out_channels must be at least 1, got 0"),
     (lambda: nn.BatchNorm2d(-1), ValueError, "BatchNorm2d: num_features must be at least 1"),
     (lambda: nn.BatchNorm1d(2, eps=0), ValueError, "BatchNorm1d: eps must be more than 0"),
     (lambda: nn.BatchNorm1d(2, momentum=2), ValueError, "momentum must be from 0 to 1, got 2"),
@@ -72,7 +93,7 @@ WRONG_ARGUMENTS = [
 SAME_MISTAKES = [
     (lambda: nn.Conv2d(1, 1, 1, stride=0), lambda x, w: F.conv2d(x, w, stride=0)),
     (lambda: nn.Conv2d(1, 1, 1, stride=1.5), lambda x, w: F.conv2d(x, w, stride=1.5)),
-    (lambda: nn.Conv2d(1, 1, 1, dilation=(1,)), lambda x, w: F.conv2d(x, w, dilation=(1,))),
+    (lambda: nn.Conv2d(1, 1, 1, dilation=()), lambda x, w: F.conv2d(x, w, dilation=())),
     (lambda: nn.Conv2d(1, 1, 1, padding="full"), lambda x, w: F.conv2d(x, w, padding="full")),
     (
         lambda: nn.Conv2d(1, 1, 1, stride=2, padding="same"),
@@ -158,7 +179,27 @@ WRONG_INPUTS = [
         r"Conv2d\(in_channels=3\): the input has 1 channel \(N=2, images 8x8\). Use in_channels=1.",
     ),
     (nn.Conv2d(3, 8, 3), (2, 8, 8, 3), r"Channels come second: `x.permute\(0, 3, 1, 2\)`"),
-    (nn.Conv2d(3, 8, 3), (3, 8, 8), r"4 axes .* it has 3 .* Add the axis of the batch: `x.unsq"),
+    (nn.BatchNorm2d(3), (3, 8, 8), r"4 axes .* it has 3 .* Add the axis of the batch: `x.unsq"),
+    (
+        nn.Conv1d(3, 8, 3),
+        (2, 1, 8),
+        r"Conv1d\(in_channels=3\): .* 1 channel \(N=2, signals 8\). Use",
+    ),
+    (nn.Conv1d(3, 8, 3), (2, 3, 8, 8), r"must have 3 axes \(N, C, L\), it has 4"),
+    (nn.InstanceNorm2d(3), (2, 4, 8, 8), r"InstanceNorm2d\(num_features=3\): .* 4 channels"),
+    (nn.InstanceNorm1d(3), (3, 1), "more than one place to take the mean of"),
+    (nn.GroupNorm(2, 4), (2, 6, 8), r"the input has 6 channels .* Use num_channels=6."),
+    (nn.RMSNorm(4), (2, 6), "rms_norm: normalized_shape=.* use normalized_shape="),
+    (nn.PixelShuffle(2), (2, 6, 3, 3), r"multiple of 2\^2=4, its shape is \(2, 6, 3, 3\)"),
+    (nn.PixelUnshuffle(2), (2, 6, 3, 4), "height and width .* multiples of 2"),
+    (nn.ChannelShuffle(4), (2, 6, 3, 4), "groups=4 must divide the channels"),
+    (nn.Fold(4, 2), (2, 8, 8), r"an image of 4x4 needs \(N, C\*4, 9\): 4 elements in each of 3x3"),
+    (nn.Upsample(scale_factor=2, mode="linear"), (1, 2, 3, 3), "use mode='bilinear'"),
+    (nn.Upsample(size=(1, 2, 3)), (1, 2, 3, 3), "has 2 axes after .*, got 3 sizes"),
+    (nn.ReflectionPad2d(4), (1, 2, 3, 3), "mode='reflect' can add at most 2 elements"),
+    (nn.ZeroPad1d(-2), (1, 2, 3), r"cuts off more than there is of shape \(1, 2, 3\)"),
+    (nn.AdaptiveMaxPool1d(2), (2, 2, 2, 2), r"must have shape \(N, C, L\) or \(C, L\), got"),
+    (nn.LocalResponseNorm(2), (2, 3), "must be .N, C, L"),
     (nn.Conv2d(1, 8, 3), (5, 8, 8), r"Add the axis of the channel: `x.unsqueeze\(1\)`."),
     (nn.Conv2d(1, 8, 3), (64,), r"Give it images of shape \(N, C, H, W\)."),
     (nn.Conv2d(1, 8, 9), (2, 1, 8, 8), "conv2d: .*9x9.*8x8"),
@@ -245,6 +286,49 @@ def test_an_empty_batch_flows_through(layer, shape, out):
     assert y.shape == out
     y.sum().backward()
     assert x.grad.shape == shape
+
+
+WRONG_CALLS = [
+    (
+        lambda: F.interpolate(np.ones((1, 1, 2, 2))),
+        "give either size or scale_factor, got size=None",
+    ),
+    (
+        lambda: F.interpolate(np.ones((1, 1, 2, 2)), 3, align_corners=True),
+        "mode='nearest' has no align_corners",
+    ),
+    (
+        lambda: F.interpolate(np.ones((1, 1, 2, 2)), 3, antialias=True),
+        "antialias goes with mode='bilinear' or 'bicubic'",
+    ),
+    (lambda: F.interpolate(np.ones((1, 1, 2, 2)), 3, mode="cubic"), "did you mean 'bicubic'"),
+    (lambda: F.bilinear(*np.ones((3, 2, 2))), r"need a weight \(O, 2, 2\), got \(2, 2\)"),
+    (
+        lambda: F.embedding(np.array([3]), np.ones((3, 2))),
+        "index 3 is out of range, .* rows 0 to 2",
+    ),
+    (
+        lambda: F.max_unpool2d(np.ones((1, 1, 1, 1)), np.full((1, 1, 1, 1), 4), 2),
+        "an index of 4 is outside an image of 2x2",
+    ),
+    (
+        lambda: F.max_unpool2d(
+            np.ones((1, 1, 1, 1)), np.zeros((1, 1, 1, 1), int), 2, None, 0, (5, 5)
+        ),
+        r"output_size=\(5, 5\) is not pooled to .* \(2, 2\) is",
+    ),
+    (
+        lambda: nn.ConvTranspose1d(1, 1, 3, 2)(tinynet.ones(1, 4), output_size=(12,)),
+        r"output_size=\(12,\) is not among those that an input of \(4,\) can give, \[9\] to \[10\]",
+    ),
+    (lambda: F.avg_pool2d(np.ones((1, 2, 2)), 2, divisor_override=0), "must not be 0"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), WRONG_CALLS)
+def test_a_wrong_call_says_what_is_wrong(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
 
 
 # ----- shapes and behaviour -------------------------------------------------------------------
@@ -440,3 +524,110 @@ def test_relu_and_a_pool_with_a_hook_are_computed_apart():
     model[0].register_forward_hook(lambda layer, args, y: seen.append(y.shape) and None)
     assert model(tinynet.randn(1, 1, 4, 4)).shape == (1, 1, 2, 2)
     assert seen == [(1, 1, 4, 4)]
+
+
+# ----- layers that come to know their input ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "shape", "counts"),
+    [
+        ("Linear", (3,), (2, 5), 5),
+        ("Conv1d", (4, 3), (2, 6, 8), 6),
+        ("Conv2d", (4, 3, 2, 1, 1, 2), (2, 6, 8, 8), 6),
+        ("Conv2d", (4, 3), (6, 8, 8), 6),
+        ("ConvTranspose1d", (4, 3), (2, 6, 8), 6),
+        ("ConvTranspose2d", (4, 3), (2, 6, 8, 8), 6),
+        ("BatchNorm1d", (), (4, 6), 6),
+        ("BatchNorm2d", (1e-3,), (2, 6, 8, 8), 6),
+    ],
+)
+def test_a_lazy_layer_becomes_the_other_with_its_first_input(name, args, shape, counts):
+    layer = getattr(nn, f"Lazy{name}")(*args)
+    assert repr(layer).startswith(f"Lazy{name}(")
+    held = list(layer.parameters())
+    assert [p.shape for p in held] == [(0,)] * len(held)
+    optimizer = tinynet.optim.SGD(held, lr=0.1)
+    tinynet.manual_seed(3)
+    x = tinynet.randn(*shape, rng=rng())
+    y = layer(x)
+    tinynet.manual_seed(3)
+    plain = getattr(nn, name)(counts, *args)
+    assert type(layer) is type(plain)
+    assert repr(layer) == repr(plain)
+    np.testing.assert_array_equal(y.numpy(), plain(x).numpy())
+    assert [id(p) for p in layer.parameters()] == [id(p) for p in held]
+    y.sum().backward()
+    before = held[0].array.copy()
+    (y * y).sum()
+    held[0].grad = tinynet.ones(*held[0].shape)
+    optimizer.step()
+    assert (held[0].array != before).any()
+
+
+def test_a_lazy_layer_keeps_its_mode_and_dtype():
+    layer = nn.LazyBatchNorm1d().double().eval()
+    assert layer(tinynet.ones(1, 3).double()).dtype == tinynet.float64
+    assert not layer.training
+
+
+def test_device_and_dtype_of_layers():
+    for layer in (
+        nn.Linear(2, 3, dtype=tinynet.float64),
+        nn.Conv1d(2, 3, 1, device="cpu", dtype=np.float64),
+        nn.BatchNorm2d(3, dtype=tinynet.float64),
+        nn.LayerNorm(3, dtype=tinynet.float64),
+        nn.Embedding(3, 2, dtype=tinynet.float64),
+    ):
+        tensors = [*layer.parameters(), *layer.buffers()]
+        assert {t.dtype for t in tensors if t.dtype.kind == "f"} == {tinynet.float64}
+
+
+def test_an_embedding_of_given_vectors_is_frozen():
+    layer = nn.Embedding.from_pretrained(np.eye(3), padding_idx=-1)
+    assert not layer.weight.requires_grad
+    assert layer(tinynet.tensor([2, 0])).tolist() == np.eye(3)[[2, 0]].tolist()
+    assert repr(layer) == "Embedding(3, 3, padding_idx=2)"
+    assert nn.Embedding(3, 4, 1).weight.array[1].tolist() == [0] * 4
+
+
+def test_parameters_in_lists_and_dicts_are_found():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scales = nn.ParameterList([tinynet.ones(2), nn.Parameter([1.0])])
+            self.named = nn.ParameterDict({"a": np.zeros(3)})
+
+    net = Net()
+    net.scales.append(tinynet.ones(4)).extend([tinynet.ones(5)])
+    net.named.update({"b": tinynet.ones(1)})
+    net.scales[-1] = tinynet.ones(6)
+    del net.named["a"]
+    assert [name for name, _ in net.named_parameters()] == [
+        *(f"scales.{i}" for i in range(4)), "named.b"
+    ]  # fmt: skip
+    assert [p.shape for p in net.scales] == [(2,), (1,), (4,), (6,)]
+    assert list(net.named) == list(net.named.keys()) == ["b"]
+    assert "b" in net.named
+    assert dict(net.named.items())["b"] is net.named["b"]
+    with pytest.raises(IndexError, match=r"has 4 parameters, there is no \[4\]"):
+        net.scales[4]
+    with pytest.raises(KeyError, match="no parameter 'c' here; there are: b"):
+        net.named["c"]
+
+
+def test_an_unpool_puts_the_maxima_back():
+    pool, unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+    x = tinynet.arange(15.0).reshape(1, 1, 3, 5)
+    y, places = pool(x)
+    back = unpool(y, places, output_size=x.shape)
+    assert back.tolist() == (x.array * np.isin(x.array, y.array)).tolist()
+    relu_first = nn.Sequential(nn.ReLU(), pool)(x - 10)
+    assert [part.shape for part in relu_first] == [(1, 1, 1, 2)] * 2
+
+
+def test_output_size_chooses_among_those_of_a_transposed_convolution():
+    layer = nn.ConvTranspose2d(1, 1, 3, stride=2, padding=1)
+    x = tinynet.ones(1, 1, 4, 4)
+    assert layer(x).shape == (1, 1, 7, 7)
+    assert layer(x, output_size=(2, 1, 8, 7)).shape == (1, 1, 8, 7)

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import autograd, kernels
+from tinynet import autograd, grad_mode, kernels
 from tinynet.random import default_rng, use_rng
 
 RNG = np.random.default_rng(0)
 
 
 def not_recording():
-    return not autograd.is_grad_enabled()
+    return not grad_mode.is_grad_enabled()
 
 
 SCOPES = {
     "no_grad": (tinynet.no_grad, not_recording),
-    "enable_grad": (tinynet.enable_grad, autograd.is_grad_enabled),
+    "enable_grad": (tinynet.enable_grad, grad_mode.is_grad_enabled),
     "detect_anomaly": (tinynet.detect_anomaly, lambda: autograd.state.observer is not None),
     "override": (lambda: kernels.override(relu=abs), lambda: "relu" in vars(kernels.current)),
     "use_rng": (lambda: use_rng(RNG), lambda: default_rng() is RNG),

@@ -227,8 +227,8 @@ OPERATIONS = [
         "avg_pool2d: ... the image of 4x0 would hold padding alone, along axis 3.",
     ),
     (
-        lambda: F.avg_pool2d(zeros(3, 8, 8), 2),
-        "avg_pool2d: the input must have shape (N, C, H, W), got (3, 8, 8); ... x.unsqueeze(0)",
+        lambda: F.avg_pool2d(zeros(8, 8), 2),
+        "avg_pool2d: the input must have shape (N, C, H, W) or (C, H, W), got (8, 8); ... x[None",
     ),
     (
         lambda: F.adaptive_avg_pool2d(zeros(2, 3, 0, 4), 1),

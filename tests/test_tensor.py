@@ -969,7 +969,8 @@ def test_memory_order_makes_no_difference():
     }
     dy = rng.standard_normal((4, 6, 5))
     for method in (
-        *("exp", "tanh", "sigmoid", "relu", "gelu", "softmax", "clone", "elu", "sin"),
+        *("exp", "tanh", "sigmoid", "relu", "gelu", "clone", "elu", "sin"),
+        lambda x: x.softmax(1),
         lambda x: x.amax(1, keepdim=True).expand(4, 6, 5),
         lambda x: (x.sum((0, 2), keepdims=True) * x.var(1, keepdims=True)).expand(4, 6, 5),
         lambda x: x.reshape(5, 24).reshape(4, 6, 5),

@@ -131,6 +131,17 @@ def test_dtypes_are_converted_with_their_range():
         T.ConvertImageDtype(tinynet.int64)(x)
 
 
+def test_the_second_version_has_its_two_names():
+    from tinynet.vision.transforms import v2
+
+    assert v2.RandomCrop is T.RandomCrop
+    for image in (pil(), pixels().transpose(1, 2, 0)):
+        x = v2.Compose([v2.ToImage(), v2.ToDtype(tinynet.float32, scale=True)])(image)
+        np.testing.assert_array_equal(x.array, T.ToTensor()(image).array)
+    assert v2.ToDtype(tinynet.float32)(tinynet.tensor(pixels())).array.max() > 1
+    assert v2.ToImage()(pixels()[None]).shape == (1, 3, 12, 9)
+
+
 # ----- functions ----------------------------------------------------------------------------------
 
 

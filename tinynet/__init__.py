@@ -15,8 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinynet import nn
-from tinynet.autograd import differentiable, enable_grad, is_grad_enabled, no_grad
+from tinynet import autograd, nn
+from tinynet.autograd import differentiable
 from tinynet.creation import (
     arange,
     as_tensor,
@@ -43,6 +43,7 @@ from tinynet.creation import (
     zeros,
     zeros_like,
 )
+from tinynet.derivatives import grad as _grad
 from tinynet.devices import (
     accelerator,
     cuda,
@@ -53,8 +54,16 @@ from tinynet.devices import (
     xpu,
 )
 from tinynet.errors import CheckpointError, DataError, OutOfMemoryError, ShapeError
+from tinynet.function import Function as _Function
 from tinynet.functions import *  # noqa: F403
 from tinynet.functions import __all__ as _composed
+from tinynet.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from tinynet.gradcheck import gradcheck, gradcheck_model
 from tinynet.kernels.threads import get_num_threads, set_num_threads
 from tinynet.nn.functional import *  # noqa: F403
@@ -67,17 +76,21 @@ from tinynet.version import __version__
 
 __all__ = [
     "CheckpointError", "DataError", "Generator", "OutOfMemoryError", "ShapeError", "Tensor",
-    "__version__", "accelerator", "arange", "as_tensor", "backends", "bernoulli", "bool_",
-    "cuda", "data", "detect_anomaly", "device", "differentiable", "doctor", "empty",
+    "__version__", "accelerator", "arange", "as_tensor", "autograd", "backends", "bernoulli",
+    "bool_", "cuda", "data", "detect_anomaly", "device", "differentiable", "doctor", "empty",
     "empty_like", "enable_grad", "explain", "eye", "float32", "float64", "from_dlpack",
     "from_numpy", "full", "full_like", "get_default_dtype", "get_num_threads", "gradcheck",
-    "gradcheck_model", "int8", "int16", "int32", "int64", "is_grad_enabled", "linspace", "load",
-    "manual_seed", "models", "mps", "multinomial", "nn", "no_grad", "normal", "ones",
-    "ones_like", "optim", "rand", "rand_like", "randint", "randn", "randn_like", "randperm",
-    "save", "set_default_dtype", "set_num_threads", "summary", "tensor", "training", "uint8",
-    "utils", "vision", "xpu", "zeros", "zeros_like",
+    "gradcheck_model", "inference_mode", "int8", "int16", "int32", "int64", "is_grad_enabled",
+    "linspace", "load", "manual_seed", "models", "mps", "multinomial", "nn", "no_grad",
+    "normal", "ones", "ones_like", "optim", "rand", "rand_like", "randint", "randn",
+    "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
+    "set_num_threads", "summary", "tensor", "training", "uint8", "utils", "vision", "xpu",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions + _operations + _composed
+
+# PyTorch's names for two things that stand above the graph
+autograd.Function, autograd.grad = _Function, _grad  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from tinynet import backends, data, models, optim, training, utils, vision

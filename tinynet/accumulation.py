@@ -7,7 +7,8 @@ it is a copy, unless nobody else can have it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,9 +30,14 @@ class Gradients(dict["Node | Variable", np.ndarray]):
 
     __slots__ = ("own",)
 
-    def __init__(self, root: Node | Variable, dy: np.ndarray) -> None:
-        self[root] = dy
+    def __init__(self, roots: Iterable[tuple[Node | Variable, np.ndarray]]) -> None:
         self.own: set[Node | Variable] = set()
+        for root, dy in roots:
+            self[root] = self[root] + dy if root in self else dy
+
+    def take(self, target: Node | Variable) -> np.ndarray:
+        """The gradient of a target, complete by now, after the hooks of its tensor."""
+        return hooked(target, self.pop(target))
 
     def add(self, edge: Edge, dx: Array, dy: Array, name: str) -> bool:
         """Add dx, what the edge's vjp made of dy, for its target; whether it is the first there.
@@ -58,7 +64,16 @@ class Gradients(dict["Node | Variable", np.ndarray]):
     def belonging(self, leaf: Variable) -> np.ndarray:
         """The gradient of a leaf in an array that no one else has."""
         dx: np.ndarray = self[leaf] if leaf in self.own else np.array(self[leaf])
-        return dx
+        return hooked(leaf, dx)
+
+
+def hooked(target: Any, dy: np.ndarray) -> np.ndarray:
+    """The gradient of a node or leaf after its hooks, each of which may replace it."""
+    for hook in getattr(target, "hooks", ()):
+        replaced = hook(dy.copy())
+        if replaced is not None:
+            dy = sum_to_shape(replaced, dy.shape, "register_hook", hook).astype(dy.dtype)
+    return dy
 
 
 def _is_fresh(dx: np.ndarray, dy: Array, vjp: VJP) -> bool:

@@ -87,6 +87,7 @@ class AnomalyError(FloatingPointError):
         operands: list[Operand],
         argument: str = "",
         forward_seen: bool = True,
+        cure: str = "",
     ) -> None:
         self.op = op
         self.backward = bool(argument)
@@ -109,7 +110,7 @@ class AnomalyError(FloatingPointError):
             lines.append(f"  called in {line}")
         width = max((len(operand.name) for operand in operands), default=0)
         lines += [f"  {o.name:<{width}}  {o}" for o in operands]
-        lines += _advice(operands, forward_seen)
+        lines += _advice(operands, forward_seen) or ([f"  {cure}"] if cure else [])
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> Any:  # from its parts, not from the arguments of __init__
@@ -139,13 +140,57 @@ def _advice(operands: list[Operand], forward_seen: bool) -> list[str]:
     return []
 
 
+def _cure(op: str, call: _Call, dy: Any = None, dx: Any = None) -> str:
+    """What helps where a usual operation met a usual number; dy and dx: of a gradient."""
+    arrays = [array for _, array, _ in call.inputs]
+    if not arrays:
+        return ""
+    x, maker = arrays[0], call.maker
+    if dx is not None:
+        bad = ~np.isfinite(dx)
+        if np.shape(dy) == bad.shape and not np.any(dy[bad]):
+            return (
+                "dy is 0 there, and 0 * inf is NaN: where() did not choose these elements, but "
+                "their gradient is computed all the same. Put a safe value into the branch that is "
+                "not taken: where(x > 0, where(x > 0, x, 1.0).sqrt(), 0.0)"
+            )
+        if op in ROOTS and np.abs(x).min(initial=1) < 1e-6:
+            return "the slope of a root is infinite at 0; stay away from it: (x + 1e-8).sqrt()"
+        if op in LOGARITHMS and np.any(x == 0):
+            return "the slope 1 / x is infinite at 0; stay away from it: (x + 1e-8).log()"
+        return ""
+    if op in LOGARITHMS and maker in STABLE:
+        return f"{maker} gave 0, too small for {x.dtype}: {STABLE[maker]}"
+    if op in LOGARITHMS and np.any(x <= 0):
+        return "the logarithm takes numbers above 0: x.clip(1e-8).log()"
+    if op in ROOTS and np.any(x < 0):
+        return "the root of a number below 0, if only by rounding: x.clip(0.0).sqrt()"
+    if op == "exp":
+        return (
+            f"e^x is infinite above {np.log(np.finfo(x.dtype).max):.0f} in {x.dtype}: take the "
+            "maximum off first, as softmax and logsumexp do, or limit it: x.clip(max=50.0).exp()"
+        )
+    if op == "div" and len(arrays) > 1 and np.any(arrays[1] == 0):
+        return "it divides by 0: x / (y + 1e-8), or where(y == 0, 0.0, x / where(y == 0, 1.0, y))"
+    return ""
+
+
+ROOTS = ("sqrt", "rsqrt", "pow", "norm")
+LOGARITHMS = ("log", "log2", "log10")
+STABLE = {
+    "softmax": "use log_softmax(x), or F.cross_entropy, which takes the scores",
+    "sigmoid": "use F.logsigmoid(x), or F.binary_cross_entropy_with_logits, which takes the scores",
+}
+"""What computes the logarithm of an operation without its underflow."""
+
+
 class _Call:
     """What is remembered of an operation until its gradient has been computed.
 
     Not a tuple or dict, in which the backward pass would look for values saved by the operation.
     """
 
-    __slots__ = ("inputs", "line", "modules", "tracked")
+    __slots__ = ("inputs", "line", "maker", "modules", "tracked")
 
     def __init__(
         self, op: str, args: tuple[Any, ...], line: Line | None, modules: tuple[Module, ...]
@@ -153,6 +198,8 @@ class _Call:
         names = _argument_names(op)
         self.line = line
         self.modules = modules
+        node = getattr(args[0], "node", None) if args else None
+        self.maker = node.name if node is not None else ""  # the operation that made the first
         self.inputs: list[tuple[str, np.ndarray, bool]] = []
         self.tracked: list[str] = []  # names of the inputs that get a gradient, as edges are
         given = dict(zip(names, args))
@@ -238,7 +285,8 @@ class _Watch:
         call = _Call(op, args, user_line(), running_modules())
         if bad:
             layer = layer_path(call.modules)
-            raise AnomalyError(_short(op), output.array, layer, call.line, call.operands())
+            name, cure = _short(op), _cure(_short(op), call)
+            raise AnomalyError(name, output.array, layer, call.line, call.operands(), cure=cure)
         if output.node is not None:
             self.calls[output.node] = call
 
@@ -282,6 +330,7 @@ class _Watch:
             call.line,
             [incoming, *call.operands()],
             call.tracked[place],
+            cure=_cure(node.name, call, np.asarray(dy), np.asarray(dx)),
         )
 
 

@@ -21,8 +21,7 @@ import functools
 import heapq
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import numpy as np
@@ -30,8 +29,8 @@ import numpy as np
 from tinynet import changes
 from tinynet.accumulation import Gradients
 from tinynet.calls import by_position, check_inputs, explain, no_gradient
+from tinynet.grad_mode import recording
 from tinynet.guard import body_on_views, is_foreign
-from tinynet.scope import Scope
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -47,10 +46,6 @@ P = ParamSpec("P")
 Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], None]"
 
 
-recording: ContextVar[bool] = ContextVar("recording", default=True)
-"""Whether operations are recorded, in each thread and each asynchronous task by itself."""
-
-
 class _ThreadState(threading.local):
     observer: Observer | None = None
     visit: Callable[..., None] | None = None  # what stands in for `visit`, if anything
@@ -64,14 +59,16 @@ class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
+    hooks: what `register_hook` was given, not set before; a node has those of its output.
     """
 
-    __slots__ = ("__weakref__", "array", "grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "array", "grad", "hooks", "node", "requires_grad")
 
     array: np.ndarray
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
+    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
 
 
 class Node:
@@ -84,7 +81,9 @@ class Node:
     retained: the tensor that asked for `retain_grad()`.
     """
 
-    __slots__ = ("__weakref__", "edges", "name", "number", "retained", "view")
+    __slots__ = ("__weakref__", "edges", "hooks", "name", "number", "retained", "view")
+
+    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
@@ -265,27 +264,37 @@ def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> 
     return [OneOf(function, place) for place in range(count)]
 
 
-@np.errstate(under="ignore")  # what is too small for its dtype is 0
 def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
     """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
 
     Adds to the `.grad` of every leaf, and does so at the very end: an error leaves each as it
     was. A node's edges are dropped as they are consumed, unless `retain_graph`.
     """
-    gradients = Gradients(root.node or root, dy)
-    results: list[tuple[Variable, Array]] = []  # what becomes the .grad of which tensor
-    queue = [(-root.node.number, root.node)] if root.node else []  # the newest comes first
-    visit_node = state.visit or visit
-    while queue:
-        _, node = heapq.heappop(queue)
-        if node.retained is not None and (tensor := node.retained()) is not None:
-            results.append((tensor, np.array(gradients[node])))
-        visit_node(node, gradients.pop(node), gradients, queue, retain_graph)
-    leaves: Any = gradients  # every node is consumed by now
-    results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
+    results = pass_back([(root, dy)], retain_graph)
     sums = [(x, wrap(dx if x.grad is None else x.grad.array + dx)) for x, dx in results]
     for x, total in sums:
         x.grad = total
+
+
+@np.errstate(under="ignore")  # what is too small for its dtype is 0
+def pass_back(
+    roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
+) -> list[tuple[Variable, Array]]:
+    """The gradient of each leaf, and of each tensor that asked for its own."""
+    gradients = Gradients((root.node or root, dy) for root, dy in roots)
+    results: list[tuple[Variable, Array]] = []
+    queue = [(-target.number, target) for target in gradients if isinstance(target, Node)]
+    heapq.heapify(queue)  # the newest comes first
+    visit_node = state.visit or visit
+    while queue:
+        _, node = heapq.heappop(queue)
+        dy = gradients.take(node)
+        if node.retained is not None and (tensor := node.retained()) is not None:
+            results.append((tensor, np.array(dy)))
+        visit_node(node, dy, gradients, queue, retain_graph)
+    leaves: Any = gradients  # every node is consumed by now
+    results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
+    return results
 
 
 def visit(
@@ -320,54 +329,6 @@ def visit(
             dx = vjp(dy)
         if gradients.add(edge, dx, dy, node.name) and isinstance(target, Node):
             heapq.heappush(queue, (-target.number, target))
-
-
-class _GradMode(Scope):
-    """Base of `no_grad` and `enable_grad`, which nest, and serve as decorators."""
-
-    recording: bool
-
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        mode = super().__new__(cls)
-        return mode if function is None else mode(function)  # a decorator without parentheses
-
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        self._before: list[bool] = []
-
-    def again(self) -> Scope:
-        mode: Scope = type(self)()
-        return mode
-
-    def __enter__(self) -> None:
-        self._before.append(recording.get())
-        recording.set(self.recording)
-
-    def __exit__(self, *error: object) -> None:
-        recording.set(self._before.pop())
-
-
-class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
-    """Record nothing inside: `with no_grad(): ...`, or above a function, generators included.
-
-    >>> import tinynet
-    >>> x = tinynet.ones(2, requires_grad=True)
-    >>> with tinynet.no_grad():
-    ...     (x * 2).requires_grad
-    False
-    """
-
-    recording = False
-
-
-class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)
-    """Record inside, even within `no_grad()`."""
-
-    recording = True
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are being recorded here."""
-    return recording.get()
 
 
 @contextlib.contextmanager

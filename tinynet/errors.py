@@ -148,7 +148,9 @@ def integer(
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{owner}: {name} must be an integer, got {value!r:.60}") from None
+        whole = isinstance(value, float) and value.is_integer()
+        cure = f"; divide with //, or write int({value!r})" if whole else ""
+        raise TypeError(f"{owner}: {name} must be an integer, got {value!r:.60}{cure}") from None
     if number < least:
         raise error(f"{owner}: {name} must be at least {least}, got {number}")
     return number

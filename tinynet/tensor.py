@@ -19,7 +19,7 @@ from typing import Any, ClassVar, SupportsIndex, TypeAlias, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinynet import autograd, calls, changes, ops
+from tinynet import autograd, calls, changes, grad_mode, ops
 from tinynet.autograd import Variable
 from tinynet.devices import check_device, get_default_dtype, is_device
 from tinynet.devices import device as Device
@@ -125,6 +125,18 @@ def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return overwriting
 
 
+class _Handle:
+    """Takes a hook off again."""
+
+    def __init__(self, registered: list[Any], hook: Any) -> None:
+        self._registered, self._hook = registered, hook
+
+    def remove(self) -> None:
+        """Take the hook off; once it is, nothing happens."""
+        if self._hook in self._registered:
+            self._registered.remove(self._hook)
+
+
 class Tensor(Variable):
     """An n-dimensional array with a record of the operations that made it.
 
@@ -199,9 +211,7 @@ class Tensor(Variable):
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
         return self.shape if dim is None else self.shape[dim]
 
-    def numel(self) -> builtins.int:
-        """Number of elements."""
-        return self.array.size
+    numel = nelement = shaping.numel
 
     def __len__(self) -> builtins.int:
         if self.ndim == 0:
@@ -275,6 +285,26 @@ class Tensor(Variable):
         """Keep `.grad` of this intermediate result in the next backward pass."""
         if self.node is not None:
             self.node.retained = weakref.ref(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> _Handle:
+        """Call `hook(gradient)` in each backward pass, before the gradient goes on.
+
+        What it returns, unless that is None, takes the gradient's place. `.remove()` of the
+        handle takes the hook off. Raises RuntimeError for a tensor without a gradient.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("register_hook: this tensor does not require a gradient")
+
+        def on_arrays(dy: np.ndarray) -> np.ndarray | None:
+            replaced = hook(autograd.wrap(dy))
+            return None if replaced is None else as_array(replaced)
+
+        owner = self.node or self
+        if not hasattr(owner, "hooks"):
+            owner.hooks = []
+        registered = owner.hooks
+        registered.append(on_arrays)
+        return _Handle(registered, on_arrays)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -405,8 +435,6 @@ class Tensor(Variable):
     def element_size(self) -> builtins.int:
         """Bytes of an element."""
         return self.array.itemsize
-
-    nelement = numel
 
     def new_tensor(self, data: Any, **settings: Any) -> Tensor:
         """A tensor of `data` in the dtype of this one."""
@@ -560,7 +588,7 @@ class Tensor(Variable):
         index = _arrays(index)
         value = value if isinstance(value, Variable) else as_array(value)
         tracked = self.requires_grad or getattr(value, "requires_grad", False)
-        if tracked and autograd.recording.get():
+        if tracked and grad_mode.recording.get():
             self._become("[...] =", lambda x, new: ops.setitem(x, new, index), value)
         else:
             try:
@@ -599,7 +627,7 @@ class Tensor(Variable):
         that was taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
-        recording = autograd.recording.get()
+        recording = grad_mode.recording.get()
         given = (self, *others, *settings.values())
         if recording and builtins.any(getattr(x, "requires_grad", False) for x in given):
             self._check_may_change(name)
@@ -996,7 +1024,7 @@ def _unrecorded(
     if not isinstance(result, (np.ndarray, np.generic)):
         return result
     if (
-        autograd.recording.get()
+        grad_mode.recording.get()
         and result.dtype.kind == "f"
         and name not in _CONSTANTS
         and _is_tracked(inputs)

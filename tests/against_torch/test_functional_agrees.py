@@ -15,15 +15,19 @@ from tinynet.nn import functional as F
 pytest.importorskip("torch")
 import torch
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same'"),
+    pytest.mark.filterwarnings("ignore:.*upsample.* is deprecated"),
+]
 rng = np.random.default_rng(9)
 NAMES = sorted(name for name in F.__all__ if inspect.isfunction(getattr(F, name)))
-TORCH_ONLY = {"_stacklevel", "dtype", "divisor_override", "return_indices", "out"}
+TORCH_ONLY = {"_stacklevel", "dtype", "out"}
 
 
 def torch_parameters(name):
     """The parameters of PyTorch's function and their defaults, as text."""
-    function = getattr(torch.nn.functional, "_max_pool2d" if name == "max_pool2d" else name)
+    plain = hasattr(torch.nn.functional, f"_{name}")  # without return_indices there are two
+    function = getattr(torch.nn.functional, f"_{name}" if plain else name)
     try:
         found = inspect.signature(function).parameters.values()
         return [(p.name, p.default) for p in found]
@@ -36,7 +40,7 @@ def torch_parameters(name):
         ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "upsample"])  # interpolate
 def test_arguments_have_pytorchs_names_order_and_defaults(name):
     ours = [
         (p.name, p.default)
@@ -46,8 +50,6 @@ def test_arguments_have_pytorchs_names_order_and_defaults(name):
     theirs = [p for p in torch_parameters(name) if p[0] not in TORCH_ONLY][: len(ours)]
     assert [p[0] for p in ours] == [p[0] for p in theirs]
     for (argument, mine), (_, default) in zip(ours, theirs):
-        if (name, argument) == ("pad", "value"):
-            default = 0.0  # PyTorch's None stands for 0
         assert mine == default, argument
 
 
@@ -169,6 +171,75 @@ CASES = [
             {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
         ]
     ],
+    *[
+        (name, {"input": image(2, 3, 11)}, settings)
+        for name, settings in [
+            ("max_pool1d", {"kernel_size": 3}),
+            ("max_pool1d", {"kernel_size": (3,), "stride": 2, "padding": 1, "ceil_mode": True}),
+            ("avg_pool1d", {"kernel_size": 3, "stride": 2, "padding": 1}),
+            ("adaptive_avg_pool1d", {"output_size": 4}),
+            ("adaptive_max_pool1d", {"output_size": 4}),
+            ("interpolate", {"size": 5}),
+            ("interpolate", {"scale_factor": 2.3, "mode": "linear"}),
+        ]
+    ],
+    ("lp_pool1d", {"input": rng.random((2, 3, 11)) + 0.1}, {"norm_type": 3, "kernel_size": 2}),
+    ("lp_pool2d", {"input": rng.random((2, 3, 7, 6)) + 0.1}, {"norm_type": 2, "kernel_size": 3}),
+    ("avg_pool2d", {"input": image(2, 3, 7, 6)}, {"kernel_size": 3, "divisor_override": 5}),
+    *[
+        ("adaptive_max_pool2d", {"input": image(2, 3, 7, 6)}, {"output_size": size})
+        for size in (1, (3, 4), (None, 2))
+    ],
+    *[
+        ("interpolate", {"input": image(2, 3, 5, 6)}, settings)
+        for settings in [
+            {"scale_factor": 2},
+            {"size": (7, 4)},
+            {"size": (7, 4), "mode": "nearest-exact"},
+            {"scale_factor": (1.7, 0.6)},
+            {"scale_factor": 1.7, "mode": "bilinear", "recompute_scale_factor": True},
+            *[
+                {"size": (9, 4), "mode": mode, "align_corners": corners}
+                for mode in ("bilinear", "bicubic")
+                for corners in (False, True)
+            ],
+            *[{"size": (3, 4), "mode": m, "antialias": True} for m in ("bilinear", "bicubic")],
+            {"size": (3, 4), "mode": "area"},
+        ]
+    ],
+    ("upsample", {"input": image(2, 3, 5, 6)}, {"scale_factor": 3}),
+    ("upsample_bilinear", {"input": image(2, 3, 5, 6)}, {"size": 7}),
+    ("pixel_shuffle", {"input": image(2, 8, 3, 4)}, {"upscale_factor": 2}),
+    ("pixel_unshuffle", {"input": image(2, 2, 6, 4)}, {"downscale_factor": 2}),
+    ("channel_shuffle", {"input": image(2, 6, 3, 4)}, {"groups": 3}),
+    *[
+        (name, {"input": image(*shape), "weight": rng.standard_normal(weight)}, settings)
+        for name, shape, weight, settings in [
+            ("conv1d", (2, 4, 9), (6, 2, 3), {"stride": 2, "padding": 2, "groups": 2}),
+            ("conv1d", (2, 4, 9), (6, 4, 3), {"padding": "same", "dilation": 2}),
+            ("conv1d", (4, 9), (6, 4, 3), {"bias": None}),
+            ("conv2d", (4, 9, 7), (6, 4, 3, 2), {"padding": 1}),
+            ("conv_transpose1d", (2, 4, 5), (4, 3, 3), {"stride": 2, "output_padding": 1}),
+            ("conv_transpose1d", (4, 5), (4, 3, 3), {"padding": 1, "dilation": 2}),
+            ("conv_transpose2d", (4, 5, 3), (4, 3, 3, 2), {"groups": 2}),
+        ]
+    ],
+    *[
+        ("unfold", {"input": image(2, 3, 7, 6)}, settings)
+        for settings in [{"kernel_size": (3, 2)}, {"kernel_size": 2, "dilation": 2, "padding": 1}]
+    ],
+    ("fold", {"input": image(2, 12, 10)}, {"output_size": (3, 6), "kernel_size": 2}),
+    ("fold", {"input": image(4, 9)}, {"output_size": 6, "kernel_size": 2, "stride": 2}),
+    (
+        "bilinear",
+        {
+            "input1": rng.standard_normal((3, 2, 4)),
+            "input2": rng.standard_normal((3, 2, 5)),
+            "weight": rng.standard_normal((6, 4, 5)),
+            "bias": rng.standard_normal(6),
+        },
+        {},
+    ),
     ("adaptive_avg_pool2d", {"input": image(2, 3, 7, 6)}, {"output_size": (3, 4)}),
     ("adaptive_avg_pool2d", {"input": image(2, 3, 7, 6)}, {"output_size": (None, 1)}),
     *[
@@ -180,11 +251,20 @@ CASES = [
             {"pad": (3, 1, 2, 4), "mode": "reflect"},
             {"pad": (3, 6, 2, 5), "mode": "replicate"},
             {"pad": (4, 1, 0, 5), "mode": "circular"},
+            {"pad": (-1, 2, 1, -2)},
+            {"pad": (-3, 5, 1, -2), "mode": "replicate"},
+            {"pad": (-1, 2, 1, -2), "mode": "circular"},
         ]
     ],
     ("dropout", {"input": rng.standard_normal((3, 4))}, {"training": False}),
     ("dropout", {"input": rng.standard_normal((3, 4))}, {"p": 0.0}),
     ("dropout", {"input": rng.standard_normal((3, 4))}, {"p": 1.0}),
+    *[
+        (name, {"input": rng.standard_normal((3, 4, 5))}, {"p": p, "training": training})
+        for name in ("dropout1d", "alpha_dropout", "feature_alpha_dropout")
+        for p, training in [(0.5, False), (0.0, True), (1.0, True)]
+    ],
+    ("dropout2d", {"input": rng.standard_normal((3, 4, 5, 2))}, {"p": 1.0}),
 ]
 
 
@@ -216,7 +296,8 @@ def test_one_hot(num_classes):
 
 
 def test_losses_and_normalisation_are_compared_in_a_file_of_their_own():
-    here = {name for name, _, _ in CASES} | {"one_hot", "gumbel_softmax"}
+    here = {name for name, _, _ in CASES} | {"one_hot", "gumbel_softmax", "embedding"}
+    here |= {"max_unpool1d", "max_unpool2d"}
     source = Path(__file__).with_name("test_losses_and_norms.py").read_text()
     assert [name for name in NAMES if name not in here and f'"{name}"' not in source] == []
 
@@ -254,3 +335,69 @@ def test_gumbel_softmax_chooses_as_often_as_softmax_says():
     np.testing.assert_allclose(hard.array.mean(0), [0.2, 0.5, 0.3], atol=0.03)
     hard[:, 0].sum().backward()
     assert np.abs(logits.grad.array).sum() > 0
+
+
+POOLS = [
+    {"kernel_size": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": 2, "stride": 1, "dilation": 2},
+]
+
+
+@pytest.mark.parametrize("settings", [*POOLS, {"output_size": 3}], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 7), (3, 7), (2, 3, 7, 6), (3, 7, 6)], ids=str)
+def test_places_of_the_maxima_and_the_way_back(shape, settings):
+    axes = 1 if shape[-1] == 7 else 2
+    name = f"{'adaptive_' * ('output_size' in settings)}max_pool{axes}d"
+    x = rng.integers(0, 6, shape).astype(float)  # with ties
+    x.ravel()[3] = np.nan
+    results = []
+    for library, make in ((F, tinynet.tensor), (torch.nn.functional, torch.tensor)):
+        t = make(x, requires_grad=True)
+        y, places = getattr(library, name)(t, **settings, return_indices=True)
+        if "kernel_size" in settings and "dilation" not in settings:
+            back = getattr(library, f"max_unpool{axes}d")(
+                y, places, **settings, output_size=shape[-axes:]
+            )
+        else:
+            back = y
+        (back * back).sum().backward()
+        results.append([y.detach().numpy(), places.numpy(), back.detach().numpy(), t.grad.numpy()])
+    for mine, theirs in zip(*results):
+        assert mine.dtype == theirs.dtype
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"padding_idx": 2},
+        {"padding_idx": -1, "scale_grad_by_freq": True},
+        {"max_norm": 1.0, "norm_type": 1.0},
+    ],
+)
+def test_embedding(settings):
+    weight, indices = rng.standard_normal((5, 3)), np.array([[0, 2, 0], [4, 2, 0]])
+    results = []
+    for library, make in ((F, tinynet.tensor), (torch.nn.functional, torch.tensor)):
+        w = make(weight, requires_grad=True)
+        y = library.embedding(make(indices), w, **settings)
+        (y * y).sum().backward()
+        results.append([y.detach().numpy(), w.grad.numpy(), w.detach().numpy()])
+    for mine, theirs in zip(*results):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
+def test_alpha_dropout_keeps_mean_and_variance():
+    x = tinynet.randn(300, 300, rng=np.random.default_rng(0))
+    for function in (F.alpha_dropout, F.feature_alpha_dropout):
+        y = function(x, 0.3, True, rng=np.random.default_rng(1)).array
+        np.testing.assert_allclose([y.mean(), y.std()], [0, 1], atol=0.02)
+
+
+def test_dropout_of_channels_drops_them_whole():
+    y = F.dropout2d(np.ones((50, 20, 3, 2)), 0.4, rng=np.random.default_rng(0)).array
+    assert (y == y[:, :, :1, :1]).all()
+    np.testing.assert_allclose(np.unique(y), [0, 1 / 0.6])
+    assert abs((y == 0).mean() - 0.4) < 0.05

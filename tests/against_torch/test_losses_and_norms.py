@@ -240,3 +240,39 @@ COMPOSED = [
 def test_losses_that_are_compositions(name, inputs, settings, more):
     for reduction in (*REDUCTIONS, *more):
         assert_agree(name, inputs, {"reduction": reduction, **settings})
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "settings"),
+    [
+        ("group_norm", (3, 6, 2, 5), {"num_groups": 3}),
+        ("group_norm", (3, 6), {"num_groups": 2, "eps": 1e-3}),
+        ("instance_norm", (3, 6, 5), {}),
+        ("instance_norm", (3, 6, 2, 5), {"momentum": 0.3, "running": True}),
+        ("instance_norm", (3, 6, 2, 5), {"use_input_stats": False, "running": True}),
+    ],
+)
+@pytest.mark.parametrize("affine", [True, False])
+def test_norms_that_are_compositions(name, shape, settings, affine):
+    inputs = {"input": rng.standard_normal(shape) * 2 + 1}
+    if affine:
+        inputs |= {"weight": rng.standard_normal(6), "bias": rng.standard_normal(6)}
+    settings = dict(settings)
+    if settings.pop("running", False):
+        settings |= {"running_mean": rng.standard_normal(6), "running_var": rng.random(6) + 0.5}
+    assert_agree(name, inputs, settings)
+
+
+@pytest.mark.parametrize("sizes", [(4,), (3, 4)])
+@pytest.mark.parametrize("eps", [None, 1e-3])
+def test_rms_norm(sizes, eps):
+    inputs = {"input": rng.standard_normal((5, 3, 4)), "weight": rng.standard_normal(sizes)}
+    assert_agree("rms_norm", inputs, {"normalized_shape": sizes, "eps": eps})
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 3), (2, 5, 3, 4), (2, 5, 2, 3, 2)])
+@pytest.mark.parametrize(
+    "settings", [{"size": 2}, {"size": 3, "alpha": 0.5, "beta": 0.3, "k": 2.0}]
+)
+def test_local_response_norm(shape, settings):
+    assert_agree("local_response_norm", {"input": rng.standard_normal(shape)}, settings)

@@ -32,28 +32,8 @@ from tinynet.vision.transforms import (
 )
 
 __all__ = [
-    "KNOWN",
-    "ArrayDataset",
-    "Compose",
-    "Cutout",
-    "DataLoader",
-    "Dataset",
-    "KnownSet",
-    "Normalize",
-    "RandomCrop",
-    "RandomHorizontalFlip",
-    "RandomRotate",
-    "RandomShift",
-    "Subset",
-    "ToFloat",
-    "Transform",
-    "channel_statistics",
-    "download",
-    "load",
-    "load_folder",
-    "random_split",
-    "read_image",
-    "read_images",
-    "standardize",
-    "stratified_split",
-]
+    "KNOWN", "ArrayDataset", "Compose", "Cutout", "DataLoader", "Dataset", "KnownSet",
+    "Normalize", "RandomCrop", "RandomHorizontalFlip", "RandomRotate", "RandomShift", "Subset",
+    "ToFloat", "Transform", "channel_statistics", "download", "load", "load_folder",
+    "random_split", "read_image", "read_images", "standardize", "stratified_split",
+]  # fmt: skip

@@ -11,11 +11,11 @@ import numpy as np
 from tinynet.autograd import wrap
 from tinynet.errors import integer, unknown_name
 from tinynet.tensor import Tensor
-from tinynet.utils.data import loader
+from tinynet.utils.data import dataloader
 from tinynet.vision.transforms.base import apply_transform, check_transform
 
 
-class DataLoader(loader.DataLoader):
+class DataLoader(dataloader.DataLoader):
     """Iterates over `dataset` once an epoch, in batches whose images are floats.
 
     Other than its base class, `tinynet.utils.data.DataLoader`, it goes by the place in a batch:
@@ -45,7 +45,7 @@ class DataLoader(loader.DataLoader):
         dtype: Any = np.float32,
         **options: Any,
     ) -> None:
-        known = inspect.signature(loader.DataLoader).parameters
+        known = inspect.signature(dataloader.DataLoader).parameters
         for name in options.keys() - known.keys():
             raise TypeError(str(unknown_name("option of DataLoader", name, [*known, *OWN])))
         if seed is not None and rng is not None:

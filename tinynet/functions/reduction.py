@@ -7,6 +7,7 @@ the elements taken.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ __all__ = [
     "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "argsort", "bincount",
     "count_nonzero", "cummax", "cummin", "cumprod", "cumsum", "dist", "kthvalue", "log_softmax",
     "logcumsumexp", "logsumexp", "max", "mean", "median", "min", "mode", "msort", "nansum",
-    "norm", "prod", "softmax", "sort", "std", "std_mean", "sum", "topk", "unique", "var",
+    "norm", "prod", "softmax", "softmin", "sort", "std", "std_mean", "sum", "topk", "unique", "var",
     "var_mean",
 ]  # fmt: skip
 
@@ -459,11 +460,38 @@ def bincount(input: Data, weights: Data = None, minlength: int = 0) -> Tensor:
     return wrap(np.bincount(array_of(input), weights, minlength))
 
 
-def softmax(input: Data, dim: int = -1, dtype: DTypeLike | None = None) -> Tensor:
-    """Probabilities e^x / sum(e^x) along `dim`."""
-    return ops.softmax(_as(input, dtype), one_dim("softmax", input, dim))
+def softmax(
+    input: Data, dim: int | None = None, dtype: DTypeLike | None = None, *, axis: int | None = None
+) -> Tensor:
+    """Probabilities e^x / sum(e^x) along `dim`, of the input in `dtype` if one is given.
+
+    >>> softmax(np.array([[0.0, 0.0]]), dim=1)
+    Tensor([[0.5, 0.5]], dtype=float64)
+    """
+    return ops.softmax(_as(input, dtype), _softmax_dim("softmax", input, given(dim, axis)))
 
 
-def log_softmax(input: Data, dim: int = -1, dtype: DTypeLike | None = None) -> Tensor:
+def log_softmax(
+    input: Data, dim: int | None = None, dtype: DTypeLike | None = None, *, axis: int | None = None
+) -> Tensor:
     """log(softmax(x)) along `dim`, without its underflow."""
-    return ops.log_softmax(_as(input, dtype), one_dim("log_softmax", input, dim))
+    return ops.log_softmax(_as(input, dtype), _softmax_dim("log_softmax", input, given(dim, axis)))
+
+
+def softmin(input: Data, dim: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
+    """softmax(-x) along `dim`."""
+    return ops.softmax(ops.neg(_as(input, dtype)), _softmax_dim("softmin", input, dim))
+
+
+def _softmax_dim(name: str, input: Data, dim: int | None) -> int:
+    """The axis of a softmax; without `dim` the one that PyTorch takes, with a warning."""
+    if dim is not None:
+        return one_dim(name, input, dim)
+    dim = 0 if len(input.shape) in (0, 1, 3) else 1
+    if len(input.shape) > 2:  # else there is no other
+        warnings.warn(
+            f"{name} without dim takes axis {dim} of shape {tuple(input.shape)}, as PyTorch does; "
+            f"pass dim={dim} or dim=-1",
+            stacklevel=3,
+        )
+    return dim

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import autograd, grad_mode
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import Function, Outcome
 from tinynet.gradcheck.trace import plain
@@ -63,7 +63,7 @@ class Subject:
             if operation.kinks is not None:
                 branches.append(kinks.branch(op, operation.kinks, map(plain, args), settings))
 
-        with autograd.no_grad(), autograd.observe(observer):
+        with grad_mode.no_grad(), autograd.observe(observer):
             y = self.run()
         return Outcome(np.array(y.array, np.float64), branches)
 

@@ -52,27 +52,37 @@ def badly_scaled(x: np.ndarray) -> bool:
     return bool(std > LARGE or abs(values.mean(dtype=np.float64)) > LARGE or 0 < std < SMALL)
 
 
-def check_images(layer: str, argument: str, channels: int, x: Any) -> None:
+def check_images(
+    layer: str, argument: str, channels: int, x: Any, axes: int = 2, alone: bool = True
+) -> None:
     """Refuse what is no batch of float images (N, C, H, W) with C = `channels`.
 
-    argument: the name of the layer's argument that fixes the channels.
+    argument: the name of the layer's argument that fixes the channels. axes: 1 for signals
+    (N, C, L). alone: a single image (C, H, W) is taken too.
     """
     shape = x.shape
     title = f"{layer}({argument}={channels})"
-    if len(shape) != 4:
-        cure = "Give it images of shape (N, C, H, W)."
-        if len(shape) == 3 and shape[0] == channels:
+    form, kind = {1: ("N, C, L", "signals"), 2: ("N, C, H, W", "images")}[axes]
+    if len(shape) not in (axes + 2, axes + 2 - alone):
+        cure = f"Give it {kind} of shape ({form})."
+        if len(shape) == 3 and axes == 2 and shape[0] == channels:
             cure = "Add the axis of the batch: `x.unsqueeze(0)`."
-        elif len(shape) == 3 and channels == 1:
-            cure = "Add the axis of the channel: `x.unsqueeze(1)`."
-        problem = f"{title}: the input must have 4 axes (N, C, H, W), it has {len(shape)}"
+        elif len(shape) == 2 and layer == "BatchNorm2d":
+            cure = f"For rows (N, C), as after Linear, use BatchNorm1d({channels})."
+        elif len(shape) == 2 and axes == 2 and channels == 1:
+            cure = "Add the axes of batch and channel: `x[None, None]`."
+        problem = f"{title}: the input must have {axes + 2} axes ({form}), it has {len(shape)}"
         raise InputError(problem, [f"shape {shape}"], cure, shape)
-    if shape[1] != channels:
-        cure = f"Use {argument}={shape[1]}."
-        if shape[3] == channels:
-            cure = f"Channels come second: `x.permute(0, 3, 1, 2)`; or use {argument}={shape[1]}."
-        problem = f"{title}: the input has {count(shape[1], 'channel')}"
-        raise InputError(problem, [f"N={shape[0]}", f"images {sizes(shape[2:])}"], cure, shape)
+    found = shape[-axes - 1]
+    if found != channels:
+        cure = f"Use {argument}={found}."
+        if len(shape) == axes + 1 and channels == 1:
+            cure = "Add the axis of the channel: `x.unsqueeze(1)`."
+        elif len(shape) == 4 and shape[3] == channels:
+            cure = f"Channels come second: `x.permute(0, 3, 1, 2)`; or use {argument}={found}."
+        problem = f"{title}: the input has {count(found, 'channel')}"
+        facts = [f"N={shape[0]}"] * (len(shape) == axes + 2)
+        raise InputError(problem, [*facts, f"{kind} {sizes(shape[-axes:])}"], cure, shape)
     check_float(title, x)
 
 

@@ -1,30 +1,38 @@
 """The convolution layers: a kernel that slides over the image, and its transpose.
 
-How the sizes come about, and the gradients, stand in `tinynet.ops.conv`.
+How the sizes come about, and the gradients, stand in `tinynet.ops.conv`. The layers for signals
+(N, C, L) are those for images (N, C, H, W) with one size in place of a pair.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tinynet import ops
 from tinynet.creation import empty
+from tinynet.errors import ShapeError
 from tinynet.nn import checks, init
+from tinynet.nn import functional as F
+from tinynet.nn.factory import place
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
-from tinynet.ops.checks import integer
+from tinynet.ops.checks import integer, one_of
 from tinynet.ops.conv import check_output_padding, conv_padding
 from tinynet.ops.windows import pair
 from tinynet.tensor import Tensor
 
 IntPair = int | tuple[int, int]
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Conv(Module):
-    """What both convolutions share: channels, sizes of the kernel, parameters."""
+    """What all convolutions share: channels, sizes of the kernel, parameters."""
 
+    axes: ClassVar[int] = 2  # that the kernel slides over
+    transposed: ClassVar[bool] = False
+    padding: Any
     weight: Parameter
     bias: Parameter | None
 
@@ -32,53 +40,133 @@ class _Conv(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: IntPair,
-        stride: IntPair,
-        dilation: IntPair,
+        kernel_size: Any,
+        stride: Any,
+        dilation: Any,
         groups: int,
     ) -> None:
         super().__init__()
         layer = type(self).__name__
         self.in_channels = integer(layer, "in_channels", in_channels)
         self.out_channels = integer(layer, "out_channels", out_channels)
-        self.kernel_size = pair(layer, "kernel_size", kernel_size, 1)
-        self.stride = pair(layer, "stride", stride, 1)
-        self.dilation = pair(layer, "dilation", dilation, 1)
+        self.kernel_size = self._sizes("kernel_size", kernel_size, 1)
+        self.stride = self._sizes("stride", stride, 1)
+        self.dilation = self._sizes("dilation", dilation, 1)
         self.groups = integer(layer, "groups", groups)
         checks.check_groups(
             layer, self.groups, in_channels=self.in_channels, out_channels=self.out_channels
         )
+
+    def _sizes(self, name: str, value: Any, least: int) -> Any:
+        """One number for each axis, from one number or as many."""
+        layer = type(self).__name__
+        if self.axes == 2:
+            return pair(layer, name, value, least)
+        alone = isinstance(value, (tuple, list)) and len(value) == 1
+        return (integer(layer, name, value[0] if alone else value, least),)
 
     def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
         """Draw the initial values anew."""
         init.default_(self.weight, self.bias, rng)
 
     def _make_parameters(
-        self, channels: tuple[int, int], bias: bool, rng: np.random.Generator | None
+        self, bias: bool, device: Any, dtype: Any, rng: np.random.Generator | None
     ) -> None:
-        self.weight = Parameter(empty(*channels, *self.kernel_size))
+        self.weight = Parameter(empty(*self._weight_shape()))
         self.bias = Parameter(empty(self.out_channels)) if bias else None
         self.reset_parameters(rng)
+        place(self, device, dtype)
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        first, second = self.out_channels, self.in_channels
+        if self.transposed:
+            first, second = second, first
+        return first, second // self.groups, *self.kernel_size
 
     def _check(self, x: Tensor) -> None:
-        shape = x.shape
-        if len(shape) != 4 or shape[1] != self.in_channels or x.dtype.kind != "f":
-            checks.check_images(type(self).__name__, "in_channels", self.in_channels, x)
+        shape, axes = x.shape, self.axes
+        fits = len(shape) in (axes + 1, axes + 2) and shape[-axes - 1] == self.in_channels
+        if not fits or x.dtype.kind != "f":
+            checks.check_images(type(self).__name__, "in_channels", self.in_channels, x, axes)
 
-    def _settings(self, padding: Any, **others: Any) -> str:
+    def _settings(self, **others: Any) -> str:
         """The settings that differ from the defaults, as PyTorch shows them."""
         shown: dict[str, Any] = {"kernel_size": self.kernel_size, "stride": self.stride}
-        defaults = {"padding": (0, 0), "output_padding": (0, 0), "dilation": (1, 1), "groups": 1}
-        for name, value in {"padding": padding, **others}.items():
+        none, one = (0,) * self.axes, (1,) * self.axes
+        defaults = {
+            "padding": none, "output_padding": none, "dilation": one, "groups": 1,
+            "padding_mode": "zeros",
+        }  # fmt: skip
+        for name, value in others.items():
             if value != defaults[name]:
                 shown[name] = value
         if self.bias is None:
             shown["bias"] = False
-        settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        settings = ", ".join(f"{name}={value}" for name, value in shown.items())
         return f"{self.in_channels}, {self.out_channels}, {settings}"
 
 
-class Conv2d(_Conv):
+class _Convolution(_Conv):
+    """What the convolutions share that are not transposed."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntPair,
+        stride: IntPair = 1,
+        padding: IntPair | str = 0,
+        dilation: IntPair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
+        self.padding = padding if isinstance(padding, str) else self._sizes("padding", padding, 0)
+        self.padding_mode = one_of(type(self).__name__, "padding_mode", padding_mode, PADDING_MODES)
+        self._borders()  # refuses what does not go
+        self._make_parameters(bias, device, dtype, rng)
+
+    def _borders(self) -> list[int]:
+        """The padding as F.pad takes it: (left, right), then (top, bottom)."""
+        vertical, horizontal = conv_padding(
+            self._as_pair(self.padding, 0),
+            self._as_pair(self.kernel_size, 1),
+            self._as_pair(self.stride, 1),
+            self._as_pair(self.dilation, 1),
+        )
+        return [*horizontal, *vertical][: 2 * self.axes]
+
+    def _as_pair(self, sizes: Any, vertical: int) -> Any:
+        return sizes if self.axes == 2 or isinstance(sizes, str) else (vertical, *sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            x, padding = F.pad(x, self._borders(), self.padding_mode), (0,) * self.axes
+        return self._convolve(
+            x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        )
+
+    def _convolve(self, x: Tensor, *settings: Any) -> Tensor:
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        """Channels and sizes."""
+        return self._settings(
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            padding_mode=self.padding_mode,
+        )
+
+
+class Conv2d(_Convolution):
     """Two-dimensional convolution of images.
 
     Shapes: x (N, in_channels, H, W) -> y (N, out_channels, OH, OW), where
@@ -86,6 +174,7 @@ class Conv2d(_Conv):
 
     kernel_size, stride, padding, dilation: a number, or a pair (vertical, horizontal).
     padding: zeros around the image; also "valid" (none) or "same" (OH = H, for stride 1).
+    padding_mode: "zeros", or what stands there instead: "reflect", "replicate", "circular".
     groups: channels are cut into that many groups that do not see each other.
 
     Parameters: weight (out_channels, in_channels/groups, KH, KW), bias (out_channels), both
@@ -98,54 +187,31 @@ class Conv2d(_Conv):
     (2, 8, 16, 16)
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: IntPair,
-        stride: IntPair = 1,
-        padding: IntPair | str = 0,
-        dilation: IntPair = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        rng: np.random.Generator | None = None,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
-        self.padding = padding
-        if not isinstance(padding, str):
-            self.padding = pair("Conv2d", "padding", padding, 0)
-        conv_padding(self.padding, self.kernel_size, self.stride, self.dilation)  # refuses
-        self._make_parameters((self.out_channels, self.in_channels // self.groups), bias, rng)
-
-    def forward(self, x: Tensor) -> Tensor:
-        self._check(x)
-        return ops.conv2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
-
-    def extra_repr(self) -> str:
-        """Channels and sizes."""
-        return self._settings(self.padding, dilation=self.dilation, groups=self.groups)
+    def _convolve(self, x: Tensor, *settings: Any) -> Tensor:
+        return ops.conv2d(x, *settings) if len(x.shape) == 4 else F.conv2d(x, *settings)
 
 
-class ConvTranspose2d(_Conv):
-    """Transposed convolution: the map that carries dy to dx in a convolution, as a layer.
+class Conv1d(_Convolution):
+    """One-dimensional convolution of signals (N, in_channels, L): Conv2d with a height of one.
 
-    Shapes: x (N, in_channels, H, W) -> y (N, out_channels, OH, OW), where
-    OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, and OW likewise.
-
-    output_padding: rows and columns added at one side, to choose among the sizes that a strided
-    convolution maps to the same H; smaller than stride or dilation.
-
-    Parameters: weight (in_channels, out_channels/groups, KH, KW), bias (out_channels), uniform
-    between -/+ 1 / sqrt(out_channels/groups KH KW) at first, as in PyTorch, drawn from `rng`.
-    Raises ShapeError for other channels.
+    Sizes are a number, or a tuple of one. Parameters: weight (out_channels, in_channels/groups, K),
+    bias (out_channels).
 
     >>> import tinynet
-    >>> ConvTranspose2d(8, 3, kernel_size=2, stride=2)(tinynet.ones(2, 8, 7, 7)).shape
-    (2, 3, 14, 14)
+    >>> Conv1d(3, 8, kernel_size=5, stride=2)(tinynet.ones(2, 3, 16)).shape
+    (2, 8, 6)
     """
+
+    axes = 1
+
+    def _convolve(self, x: Tensor, *settings: Any) -> Tensor:
+        return F.conv1d(x, *settings)
+
+
+class _ConvTranspose(_Conv):
+    """What the transposed convolutions share."""
+
+    transposed = True
 
     def __init__(
         self,
@@ -158,34 +224,91 @@ class ConvTranspose2d(_Conv):
         groups: int = 1,
         bias: bool = True,
         dilation: IntPair = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
-        layer = "ConvTranspose2d"
-        self.padding = pair(layer, "padding", padding, 0)
-        self.output_padding = pair(layer, "output_padding", output_padding, 0)
+        layer = type(self).__name__
+        self.padding = self._sizes("padding", padding, 0)
+        self.output_padding = self._sizes("output_padding", output_padding, 0)
         check_output_padding(layer, output_padding, self.output_padding, self.stride, self.dilation)
-        self._make_parameters((self.in_channels, self.out_channels // self.groups), bias, rng)
+        self.padding_mode = one_of(layer, "padding_mode", padding_mode, ("zeros",))
+        self._make_parameters(bias, device, dtype, rng)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
         self._check(x)
-        return ops.conv_transpose2d(
-            x,
-            self.weight,
-            self.bias,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.groups,
-            self.dilation,
+        extra = self.output_padding if output_size is None else self._extra_for(x, output_size)
+        return self._spread(
+            x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
         )
+
+    def _spread(self, x: Tensor, *settings: Any) -> Tensor:
+        raise NotImplementedError
+
+    def _extra_for(self, x: Tensor, output_size: Any) -> tuple[int, ...]:
+        """The output_padding that gives this output size."""
+        wanted = tuple(output_size)[-self.axes :]
+        sizes = zip(
+            x.shape[-self.axes :], self.stride, self.padding, self.dilation, self.kernel_size
+        )
+        least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in sizes]
+        if len(wanted) != self.axes or any(
+            not n <= w < n + s for n, w, s in zip(least, wanted, self.stride)
+        ):
+            most = [n + s - 1 for n, s in zip(least, self.stride)]
+            raise ShapeError(
+                f"{type(self).__name__}: output_size={tuple(output_size)} is not among those that "
+                f"an input of {x.shape[-self.axes :]} can give, {least} to {most}"
+            )
+        return tuple(w - n for w, n in zip(wanted, least))
 
     def extra_repr(self) -> str:
         """Channels and sizes."""
         return self._settings(
-            self.padding,
+            padding=self.padding,
             output_padding=self.output_padding,
             dilation=self.dilation,
             groups=self.groups,
         )
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """Transposed convolution: the map that carries dy to dx in a convolution, as a layer.
+
+    Shapes: x (N, in_channels, H, W) -> y (N, out_channels, OH, OW), where
+    OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, and OW likewise.
+
+    output_padding: rows and columns added at one side, to choose among the sizes that a strided
+    convolution maps to the same H; smaller than stride or dilation. A call with an output_size
+    chooses for this input alone.
+
+    Parameters: weight (in_channels, out_channels/groups, KH, KW), bias (out_channels), uniform
+    between -/+ 1 / sqrt(out_channels/groups KH KW) at first, as in PyTorch, drawn from `rng`.
+    Raises ShapeError for other channels.
+
+    >>> import tinynet
+    >>> ConvTranspose2d(8, 3, kernel_size=2, stride=2)(tinynet.ones(2, 8, 7, 7)).shape
+    (2, 3, 14, 14)
+    """
+
+    def _spread(self, x: Tensor, *settings: Any) -> Tensor:
+        return F.conv_transpose2d(x, *settings)
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """Transposed convolution of signals (N, in_channels, L): ConvTranspose2d of height one.
+
+    Parameters: weight (in_channels, out_channels/groups, K), bias (out_channels).
+
+    >>> import tinynet
+    >>> ConvTranspose1d(8, 3, kernel_size=2, stride=2)(tinynet.ones(2, 8, 7)).shape
+    (2, 3, 14)
+    """
+
+    axes = 1
+
+    def _spread(self, x: Tensor, *settings: Any) -> Tensor:
+        return F.conv_transpose1d(x, *settings)

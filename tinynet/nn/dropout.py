@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet import ops
+from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
@@ -15,12 +15,10 @@ class Dropout(Module):
 
     So the expected value stays what it was, and in `eval()` the layer does nothing.
     rng: the generator that draws the masks; the thread's default one if None.
-    inplace is accepted for PyTorch's sake; the result is always a new tensor.
+    inplace: the input itself becomes the result, as in PyTorch.
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
     overfitting". Raises ValueError for p outside 0 to 1.
     """
-
-    _shown = ("p",)
 
     def __init__(
         self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None
@@ -32,4 +30,8 @@ class Dropout(Module):
         self.rng = rng
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.dropout(x, self.p, self.training, self.rng)
+        return F.dropout(x, self.p, self.training, self.inplace, rng=self.rng)
+
+    def extra_repr(self) -> str:
+        """The probability, and `inplace` if it is."""
+        return f"p={self.p}" + ", inplace=True" * self.inplace

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from tinynet import ops
 from tinynet.creation import empty
 from tinynet.nn import checks, init
+from tinynet.nn.factory import place
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.shapes import sizes
@@ -34,6 +36,8 @@ class Linear(Module):
         in_features: int,
         out_features: int,
         bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
@@ -43,6 +47,7 @@ class Linear(Module):
         self.weight = Parameter(empty(self.out_features, self.in_features))
         self.bias = Parameter(empty(self.out_features)) if bias else None
         self.reset_parameters(rng)
+        place(self, device, dtype)
 
     def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
         """Draw the initial values anew."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from tinynet import autograd
+from tinynet import grad_mode
 
 if TYPE_CHECKING:
     from tinynet.nn.module import Module
@@ -82,7 +82,7 @@ def evaluating(model: Module) -> Iterator[Module]:
     try:
         _here.set({**(before or {}), **{id(module): mode_of(module) for module in modules}})
         model.eval()
-        with autograd.no_grad():
+        with grad_mode.no_grad():
             yield model
     finally:
         _here.set(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from tinynet import ops
 from tinynet.creation import ones, zeros
 from tinynet.errors import ShapeError
 from tinynet.nn import checks, init
+from tinynet.nn.factory import place
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer, positive, within
@@ -26,6 +28,8 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
         bias: bool = True,
     ) -> None:
@@ -45,12 +49,13 @@ class _BatchNorm(Module):
         self.running_var: Tensor | None
         self.num_batches_tracked: Tensor | None
         if track_running_stats:
-            self.register_buffer("running_mean", np.zeros(self.num_features, np.float32))
-            self.register_buffer("running_var", np.ones(self.num_features, np.float32))
+            self.register_buffer("running_mean", zeros(self.num_features))
+            self.register_buffer("running_var", ones(self.num_features))
             self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
         else:
             for name in ("running_mean", "running_var", "num_batches_tracked"):
                 self.register_buffer(name, None)
+        place(self, device, dtype)
 
     def reset_running_stats(self) -> None:
         """Forget the running statistics: mean 0, variance 1, no batches."""
@@ -150,7 +155,7 @@ class BatchNorm2d(_BatchNorm):
     def _check_axes(self, x: Tensor) -> None:
         shape = x.shape
         if len(shape) != 4 or shape[1] != self.num_features:
-            checks.check_images("BatchNorm2d", "num_features", self.num_features, x)
+            checks.check_images("BatchNorm2d", "num_features", self.num_features, x, alone=False)
 
 
 class LayerNorm(Module):
@@ -168,6 +173,8 @@ class LayerNorm(Module):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
         sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
@@ -183,6 +190,7 @@ class LayerNorm(Module):
             self.weight = Parameter(ones(self.normalized_shape))
             if bias:
                 self.bias = Parameter(zeros(self.normalized_shape))
+        place(self, device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         last = x.shape[-len(self.normalized_shape) :]

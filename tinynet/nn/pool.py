@@ -1,4 +1,4 @@
-"""The pooling layers: each window of the image becomes one number."""
+"""MaxPool2d, and ReLU before it as one operation; the other pools are in `pools.py`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tinynet import autograd, ops
+from tinynet import autograd, grad_mode, ops
 from tinynet.autograd import Array
+from tinynet.nn import functional as F
 from tinynet.nn.conv import IntPair
 from tinynet.nn.module import Module
 from tinynet.nn.relu import ReLU
@@ -17,32 +18,14 @@ from tinynet.ops.windows import pair
 from tinynet.tensor import Tensor
 
 
-class _Pool(Module):
-    """Window, step and margin, for both kinds of pooling."""
-
-    def __init__(
-        self, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, ceil_mode: bool
-    ) -> None:
-        super().__init__()
-        kernel, step, margin = pool_arguments(type(self).__name__, kernel_size, stride, padding)
-        self.kernel_size = _as_given(kernel_size, kernel)
-        self.stride = _as_given(kernel_size if stride is None else stride, step)
-        self.padding = _as_given(padding, margin)
-        self.ceil_mode = ceil_mode
-
-
-def _as_given(value: IntPair, both: tuple[int, int]) -> IntPair:
-    """A pair, or the one number that was given."""
-    return both if isinstance(value, (tuple, list)) else both[0]
-
-
-class MaxPool2d(_Pool):
+class MaxPool2d(Module):
     """The largest number of each window; the first one takes a tie, padding counts as -inf.
 
     Shapes: x (N, C, H, W) -> y (N, C, OH, OW), where
     OH = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1 (ceil_mode: rounded up).
 
-    stride: kernel_size if None. padding: at most half the kernel.
+    stride: kernel_size if None. padding: at most half the kernel. return_indices: also the place
+    of each, counted in the image in reading order, as MaxUnpool2d takes it.
     Raises ShapeError for a window larger than the padded image.
 
     >>> import tinynet
@@ -59,72 +42,29 @@ class MaxPool2d(_Pool):
         stride: IntPair | None = None,
         padding: IntPair = 0,
         dilation: IntPair = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
-        super().__init__(kernel_size, stride, padding, ceil_mode)
-        self.dilation = _as_given(dilation, pair("MaxPool2d", "dilation", dilation, 1))
-
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        """relu: the input comes from a ReLU that leaves its work to the pool, see `fused`."""
-        return ops.max_pool2d(
-            x,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            relu,
-        )
-
-
-class AvgPool2d(_Pool):
-    """The mean of each window; padding counts as 0.
-
-    Shapes as for MaxPool2d without dilation. count_include_pad: whether padding is counted in
-    the number that the sum is divided by.
-    """
-
-    _shown = ("kernel_size", "stride", "padding")
-
-    def __init__(
-        self,
-        kernel_size: IntPair,
-        stride: IntPair | None = None,
-        padding: IntPair = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-    ) -> None:
-        super().__init__(kernel_size, stride, padding, ceil_mode)
-        self.count_include_pad = count_include_pad
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.avg_pool2d(
-            x,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-        )
-
-
-class AdaptiveAvgPool2d(Module):
-    """The mean over as many windows as the output has places, whatever the size of the image.
-
-    Shapes: x (N, C, H, W) -> y (N, C, *output_size). output_size: a number or a pair; None in a
-    pair keeps the size of the input. `AdaptiveAvgPool2d(1)` is the mean over the whole image.
-    """
-
-    _shown = ("output_size",)
-
-    def __init__(self, output_size: int | tuple[int | None, int | None]) -> None:
         super().__init__()
-        both = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
-        pair("AdaptiveAvgPool2d", "output_size", [1 if n is None else n for n in both], 1)
-        self.output_size = output_size
+        kernel, step, margin = pool_arguments("MaxPool2d", kernel_size, stride, padding)
+        self.kernel_size = _as_given(kernel_size, kernel)
+        self.stride = _as_given(kernel_size if stride is None else stride, step)
+        self.padding = _as_given(padding, margin)
+        self.dilation = _as_given(dilation, pair("MaxPool2d", "dilation", dilation, 1))
+        self.return_indices = return_indices
+        self.ceil_mode = ceil_mode
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.adaptive_avg_pool2d(x, self.output_size)
+    def forward(self, x: Tensor, relu: bool = False) -> Any:
+        """relu: the input comes from a ReLU that leaves its work to the pool, see `fused`."""
+        windows = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        if len(x.shape) == 4 and not self.return_indices:
+            return ops.max_pool2d(x, *windows, relu)
+        return F.max_pool2d(F.relu(x) if relu else x, *windows, self.return_indices)
+
+
+def _as_given(value: IntPair, both: tuple[int, int]) -> IntPair:
+    """A pair, or the one number that was given."""
+    return both if isinstance(value, (tuple, list)) else both[0]
 
 
 def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
@@ -155,7 +95,7 @@ def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
     """A call of the ReLU that computes nothing; in the graph it stands before the pool."""
     if here.calls is not None:
         here.calls.append((relu, x.array.shape, x.array.shape))
-    if not (x.requires_grad and autograd.recording.get()):
+    if not (x.requires_grad and grad_mode.recording.get()):
         return x
     edge = (_same, x.node or x, x.array.shape, x.array.dtype)
     return autograd.wrap(x.array.view(), autograd.Node("relu", [edge], view=True))

@@ -16,14 +16,13 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from tinynet.nn.module import Module
-from tinynet.tensor import Tensor
 
 
 @dataclass(eq=False, repr=False)
 class Stateless(Module):
     """A function as a layer: it is called with the layer's inputs and all settings by name."""
 
-    function: ClassVar[Callable[..., Tensor]]
+    function: ClassVar[Callable[..., Any]]
     _shown: ClassVar[Sequence[str] | None] = None  # type: ignore[assignment]  # None: all settings
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
@@ -35,7 +34,7 @@ class Stateless(Module):
         """The settings by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Any) -> Any:
         return self.function(*inputs, **self.settings())
 
     def extra_repr(self) -> str:

@@ -9,12 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.autograd import Array, differentiable
+from tinynet.ops.kinks import signs
 from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
 
 
-@differentiable
+@differentiable(
+    kinks=signs(
+        lambda x, min_val=-1.0, max_val=1.0: (x - min_val, x - max_val),
+        "has gradient 0 at its limits",
+    ),
+    rule="y = x between the limits, dy/dx = 1 there, else 0",
+)
 def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Op:
     """The identity between two limits: y = min(max(x, min_val), max_val).
 
@@ -29,7 +36,10 @@ def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Op:
     return np.clip(x, min_val, max_val), lambda dy: dy * ((x > min_val) & (x < max_val))
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x: (x - 3, x + 3), "has gradient 0 at x = -3 and 3"),
+    rule="y = x / 6 + 1/2 between 0 and 1, dy/dx = 1/6 there, else 0",
+)
 def hardsigmoid(x: Array) -> Op:
     """Sigmoid of three straight pieces: y = min(max(x / 6 + 1/2, 0), 1).
 
@@ -40,7 +50,10 @@ def hardsigmoid(x: Array) -> Op:
     return np.clip(x / 6 + 0.5, 0, 1), lambda dy: dy * ((x > -3) & (x < 3)) / 6
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x: (x - 3, x + 3), "has gradient 0 at x = -3, and 1 at x = 3"),
+    rule="y = x (x / 6 + 1/2), dy/dx = x / 3 + 1/2 for -3 < x < 3",
+)
 @may_underflow
 def hardswish(x: Array) -> Op:
     """Swish with a sigmoid of straight pieces: y = x * min(max(x / 6 + 1/2, 0), 1).
@@ -57,7 +70,10 @@ def hardswish(x: Array) -> Op:
     return x * np.clip(x / 6 + 0.5, 0, 1), dx
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, lambd=0.5: np.abs(x) - lambd, "has gradient 0 where |x| = lambd"),
+    rule="y = x, dy/dx = 1 where |x| > lambd, else both 0",
+)
 def hardshrink(x: Array, lambd: float = 0.5) -> Op:
     """What is small becomes 0: y = x where |x| > lambd, else 0.
 
@@ -68,7 +84,10 @@ def hardshrink(x: Array, lambd: float = 0.5) -> Op:
     return x * large, lambda dy: dy * large
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, lambd=0.5: np.abs(x) - lambd, "has gradient 0 where |x| = lambd"),
+    rule="y = x -+ lambd, dy/dx = 1 where |x| > lambd, else both 0",
+)
 def softshrink(x: Array, lambd: float = 0.5) -> Op:
     """Everything moves towards 0 by lambd, and no further: y = sign(x) max(|x| - lambd, 0).
 
@@ -82,7 +101,10 @@ def softshrink(x: Array, lambd: float = 0.5) -> Op:
     return (x - np.sign(x) * x.dtype.type(lambd)) * large, lambda dy: dy * large
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, threshold, value: x - threshold, "has gradient 0 at its threshold"),
+    rule="y = x, dy/dx = 1 where x > threshold; else y = value",
+)
 def threshold(x: Array, threshold: float, value: float) -> Op:
     """y = x where x > threshold, else value.
 
@@ -93,7 +115,9 @@ def threshold(x: Array, threshold: float, value: float) -> Op:
     return np.where(above, x, x.dtype.type(value)), lambda dy: dy * above
 
 
-@differentiable
+@differentiable(
+    smooth=True, rule="y = x t with t = tanh(softplus(x)), dy/dx = t + x (1 - t^2) sigmoid(x)"
+)
 @may_underflow
 def mish(x: Array) -> Op:
     """y = x * t with t = tanh(softplus(x)), softplus(x) = log(1 + e^x).
@@ -113,7 +137,10 @@ def mish(x: Array) -> Op:
     return x * t, dx
 
 
-@differentiable
+@differentiable(
+    kinks=signs(lambda x, w: x, "takes the slope w at x = 0"),
+    rule="y = x where x > 0, else w x; dy/dw = x there",
+)
 @may_underflow
 def prelu(x: Array, w: Array) -> Op:
     """Rectified linear unit with learned slopes: y = x where x > 0, else w x.

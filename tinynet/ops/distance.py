@@ -8,13 +8,19 @@ import numpy as np
 
 from tinynet.autograd import Array, differentiable
 from tinynet.ops.checks import check_float
+from tinynet.ops.kinks import Branch, Kinks
 from tinynet.ops.reduction import axes_of
 from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
 
 
-@differentiable
+@differentiable(
+    kinks=Kinks(
+        lambda *args, **settings: _branch(*args, **settings), "has gradient 0 at its kinks"
+    ),
+    rule="y = (sum |x|^p)^(1/p), dy/dx = sign(x) (|x| / y)^(p - 1)",
+)
 @may_underflow
 def vector_norm(
     x: Array, p: float = 2.0, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
@@ -54,3 +60,15 @@ def vector_norm(
         return dy * np.sign(x) * slope
 
     return y if keepdims else y.squeeze(axes), dx
+
+
+def _branch(
+    x: Array, p: float = 2.0, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
+) -> Branch:
+    """The signs for p = 1 (and p below), the winners for an infinite p; else there is one piece."""
+    size = np.abs(x)
+    if math.isinf(p):
+        axes = axes_of("vector_norm", x, axis)
+        best = size.max(axes, keepdims=True) if p > 0 else size.min(axes, keepdims=True)
+        return np.sign(x) * (size == best), int((x == 0).sum())
+    return np.sign(x) if p <= 1 else np.zeros(0), int((size.sum(axis) == 0).sum())

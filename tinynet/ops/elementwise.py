@@ -199,13 +199,16 @@ def where(condition: Array, x: Array, y: Array) -> Tensor:
     """Choose by element: x where the condition holds, else y; all three broadcast.
 
     Gradients: dx = dz where the condition holds, else 0; dy the other way round. The condition
-    gets none. Keeps the condition.
+    gets none. Keeps the condition. Raises TypeError for a condition of floats.
 
     >>> import tinynet
     >>> x = tinynet.tensor([-2.0, 3.0])
     >>> tinynet.where(x > 0, x, 0.0)
     Tensor([0., 3.])
     """
+    dtype = getattr(condition, "dtype", None)
+    if dtype is not None and dtype.kind == "f":
+        raise TypeError(f"where: the condition is {dtype}, it must be true or false: x > 0, x != 0")
     if isinstance(x, (float, int)) and isinstance(y, (float, int)) and isinstance(x + y, float):
         x = np.asarray(x, np.float32)  # two Python floats make the default dtype
     return _where(x, y, condition)

@@ -68,7 +68,9 @@ def batch_norm(
             "batch_norm: the input must have shape (N, C), (N, C, L) or (N, C, H, W), got "
             f"{x.shape}"
         )
-    _check_per_channel(x, weight=w, bias=b, running_mean=running_mean, running_var=running_var)
+    check_per_channel(
+        "batch_norm", x, weight=w, bias=b, running_mean=running_mean, running_var=running_var
+    )
     if training:
         return _normalised_by_batch(x, w, b, running_mean, running_var, momentum, eps)
     if running_mean is None or running_var is None:
@@ -184,12 +186,13 @@ def _shared(compute: Callable[[Array], Op]) -> Callable[[Array], Op]:
     return shared
 
 
-def _check_per_channel(x: np.ndarray, **vectors: np.ndarray | None) -> None:
+def check_per_channel(op: str, x: np.ndarray, **vectors: Array) -> None:
+    """ShapeError unless each of the vectors has an element for each channel, axis 1 of x."""
     C = x.shape[1]
     for name, vector in vectors.items():
         if vector is not None and vector.shape != (C,):
             raise ShapeError(
-                f"batch_norm: the input has {C} channels (shape {x.shape}), {name} has shape "
+                f"{op}: the input has {C} channels (shape {x.shape}), {name} has shape "
                 f"{vector.shape} and must have ({C},). Use num_features={C}."
             )
 
@@ -218,7 +221,7 @@ def layer_norm(
     Raises ShapeError where sizes do not fit, TypeError for integers.
     """
     check_float("layer_norm", x)
-    sizes = _last_sizes(x, normalized_shape)
+    sizes = last_sizes("layer_norm", x, normalized_shape)
     for name, vector in (("weight", w), ("bias", b)):
         if vector is not None and vector.shape != sizes:
             raise ShapeError(f"layer_norm: {name} has shape {vector.shape}, it must have {sizes}")
@@ -237,7 +240,9 @@ def layer_norm(
     return y, dx, lambda dy: dy * h, lambda dy: dy
 
 
-def _last_sizes(x: np.ndarray, normalized_shape: int | Sequence[int] | None) -> tuple[int, ...]:
+def last_sizes(
+    op: str, x: np.ndarray, normalized_shape: int | Sequence[int] | None
+) -> tuple[int, ...]:
     """normalized_shape as a tuple; ShapeError unless x ends in it."""
     if normalized_shape is None:
         normalized_shape = x.shape[-1:]
@@ -247,7 +252,7 @@ def _last_sizes(x: np.ndarray, normalized_shape: int | Sequence[int] | None) -> 
     if not sizes or x.shape[-len(sizes) :] != sizes or 0 in sizes:
         fitting = x.shape[-max(len(sizes), 1) :]
         raise ShapeError(
-            f"layer_norm: normalized_shape={sizes} must name the last sizes, none of them 0, of "
+            f"{op}: normalized_shape={sizes} must name the last sizes, none of them 0, of "
             f"the input, whose shape is {x.shape}; use normalized_shape={fitting}"
         )
     return sizes

@@ -6,7 +6,7 @@ stand; the kernels see plain windows over a padded image.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import ONE, Geometry, Pair, span
 from tinynet.kernels.plain import unfold
 from tinynet.ops.kinks import Branch, Kinks
+from tinynet.ops.resize import along_axes, averaging
 from tinynet.ops.underflow import may_underflow
 from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
 
@@ -71,12 +72,13 @@ def avg_pool2d(
     padding: IntPair = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Op:
     """The mean of each window; padding counts as 0.
 
     Shapes: x (N, C, H, W) -> y (N, C, OH, OW), sizes as for `max_pool2d`.
     y = (sum of the window) / count, where count is the number of elements of the window that lie
-    in the image, and in its padding too if `count_include_pad`.
+    in the image, and in its padding too if `count_include_pad`; or `divisor_override`.
 
     Gradient: an element is in a window's sum once, so dx adds dy / count of every window that
     the element is in. Keeps nothing of x. Raises ShapeError where sizes do not fit.
@@ -86,7 +88,12 @@ def avg_pool2d(
     kernel, stride, margin = pool_arguments(op, kernel_size, stride, padding)
     g = _geometry(op, x.shape[2:], kernel, stride, margin, ONE, ceil_mode)
     counts = [_count(g, axis, margin[axis], count_include_pad) for axis in (0, 1)]
-    share = (1.0 / np.outer(*counts)).astype(x.dtype)  # (OH, OW)
+    divisor: Array = np.outer(*counts)  # (OH, OW)
+    if divisor_override == 0:
+        raise ValueError(f"{op}: divisor_override must not be 0, by which the sum is divided")
+    if divisor_override is not None:
+        divisor = np.full(g.out, divisor_override)
+    share = (1.0 / divisor).astype(x.dtype)
     y = kernels.current.sum_pool2d(x, g)
     y *= share
 
@@ -98,7 +105,7 @@ def avg_pool2d(
 
 @differentiable(rule="y = mean of a region, dy/dx = 1 / its size")
 @may_underflow
-def adaptive_avg_pool2d(x: Array, output_size: IntPair | tuple[int | None, int | None]) -> Op:
+def adaptive_avg_pool2d(x: Array, output_size: int | Sequence[int | None]) -> Op:
     """The mean over a grid of output_size regions that cover the image.
 
     Shapes: x (N, C, H, W) -> y (N, C, OH, OW); None keeps a size. Region p of an axis of length
@@ -112,39 +119,18 @@ def adaptive_avg_pool2d(x: Array, output_size: IntPair | tuple[int | None, int |
     """
     op = "adaptive_avg_pool2d"
     check_image(op, x)
+    sizes = adaptive_size(op, x.shape, output_size)
+    matrices = [averaging(n, out).astype(x.dtype) for n, out in zip(x.shape[2:], sizes)]
+    return along_axes(x, matrices), lambda dy: along_axes(dy, [A.T for A in matrices])
+
+
+def adaptive_size(op: str, shape: tuple[int, ...], output_size: int | Sequence[int | None]) -> Pair:
+    """The output size of an adaptive pool, with the sizes of the input where it is None."""
+    size = shape[2:]
     wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    size = x.shape[2:]
-    OH, OW = pair(op, "output_size", [n if w is None else w for w, n in zip(wanted, size)], 1)
     if min(size) < 1:
-        raise ShapeError(f"{op}: the image of shape {x.shape} has no pixels")
-    A, B = _averaging(size[0], OH, x.dtype), _averaging(size[1], OW, x.dtype)
-    return _both_axes(x, A, B), lambda dy: _both_axes(dy, A.T, B.T)
-
-
-def _both_axes(x: np.ndarray, A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """A x B^T over the last two axes, as two plain matrix products on batch-last memory."""
-    N, C, H, W = x.shape
-    rows = _product(A, x.transpose(1, 2, 3, 0).reshape(C, H, W * N))  # (C, OH, W*N)
-    both = _product(B, rows.reshape(C * len(A), W, N))  # (C*OH, OW, N)
-    return np.asarray(both.reshape(C, len(A), len(B), N).transpose(3, 0, 1, 2))
-
-
-def _product(A: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A x for each matrix of x; what A has a 0 for plays no part, be it NaN or infinite."""
-    with np.errstate(invalid="ignore"):
-        y = A @ x
-        if not math.isfinite(np.add.reduce(y, None)):
-            for p, row in enumerate(A):
-                y[:, p] = row[row != 0] @ x[:, row != 0]
-    return np.asarray(y)
-
-
-def _averaging(length: int, parts: int, dtype: np.dtype[np.generic]) -> np.ndarray:
-    """The matrix (parts, length) whose product with an axis is the mean of each region."""
-    p = np.arange(parts)[:, None]
-    first, end = p * length // parts, -(-(p + 1) * length // parts)
-    places = np.arange(length)
-    return ((places >= first) & (places < end)).astype(dtype) / (end - first).astype(dtype)
+        raise ShapeError(f"{op}: the image of shape {shape} has no pixels")
+    return pair(op, "output_size", [n if w is None else w for w, n in zip(wanted, size)], 1)
 
 
 def _branch(
@@ -186,7 +172,7 @@ def pool_arguments(
 ) -> tuple[Pair, Pair, Pair]:
     """(kernel, stride, padding) as pairs; ShapeError for a padding above half of the kernel."""
     kernel = pair(op, "kernel_size", kernel_size, 1)
-    steps = kernel if stride is None else pair(op, "stride", stride, 1)
+    steps = kernel if stride is None or stride == () else pair(op, "stride", stride, 1)
     margin = pair(op, "padding", padding, 0)
     if any(2 * m > k for m, k in zip(margin, kernel)):
         raise ShapeError(

@@ -289,10 +289,13 @@ def getitem(x: Array, index: Array) -> Op:
     """y = x[index], by NumPy's rules: ints, slices, None, ..., boolean and integer arrays.
 
     Gradient: dy is added into zeros at `index`; an element that was taken twice gets the sum.
-    Raises IndexError as NumPy does.
+    Raises IndexError as NumPy does, with the shape.
     """
     shape = x.shape
-    y = x[index]
+    try:
+        y = x[index]
+    except IndexError as error:
+        raise IndexError(f"{error}; the tensor has shape {shape}") from error
 
     def dx(dy: Array) -> Array:
         dx = np.zeros(shape, dy.dtype)

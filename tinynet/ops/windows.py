@@ -26,7 +26,8 @@ def pair(op: str, argument: str, value: IntPair, least: int) -> Pair:
         first, second = value
         if type(first) is int is type(second) and least <= min(value) <= max(value) <= MOST:
             return first, second
-    values = value if isinstance(value, Sequence) else (value, value)
+    values = value if isinstance(value, Sequence) else (value,)
+    values = (*values, *values) if len(values) == 1 else values
     try:
         first, second = (operator.index(v) for v in values)
     except (TypeError, ValueError):
@@ -61,8 +62,10 @@ def memoized(function: Callable[..., R]) -> Callable[..., R]:
 def check_image(op: str, x: np.ndarray) -> None:
     """ShapeError unless x is (N, C, H, W); TypeError unless its elements are floats."""
     if x.ndim != 4:
-        hint = "; add the batch axis with x.unsqueeze(0)" if x.ndim == 3 else ""
-        raise ShapeError(f"{op}: the input must have shape (N, C, H, W), got {x.shape}{hint}")
+        form, hint = "(N, C, H, W) or (C, H, W)", "; add both with x[None, None]" * (x.ndim == 2)
+        if x.ndim == 3:  # of which `nn.functional` makes a batch, but not an operation
+            form, hint = "(N, C, H, W)", "; add the batch axis with x.unsqueeze(0)"
+        raise ShapeError(f"{op}: the input must have shape {form}, got {x.shape}{hint}")
     check_float(op, x)
 
 

@@ -17,9 +17,10 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from tinynet.autograd import Variable, enable_grad
+from tinynet.autograd import Variable
 from tinynet.changes import note_change
 from tinynet.errors import CheckpointError, ShapeError, unknown_name
+from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.optim.checks import checks_of
 from tinynet.optim.executor import Array, Executor, Pairs, State

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet import autograd, nn
+from tinynet import autograd, grad_mode, nn
 from tinynet.nn.checks import badly_scaled
 from tinynet.nn.location import layer_path, running_modules
 from tinynet.nn.preserving import preserving
@@ -185,7 +185,7 @@ class Case:
             preserving(self.model),
             np.errstate(all="ignore"),
             autograd.observe(trial.note),
-            autograd.enable_grad(),
+            grad_mode.enable_grad(),
         ):
             try:
                 x = usable_input(self, self.batches[0][0])

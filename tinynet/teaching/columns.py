@@ -60,7 +60,10 @@ def column(edge: Edge, dy: np.ndarray, k: Index) -> tuple[np.ndarray, str] | Non
     tests = [rng.standard_normal(dy.shape).astype(dy.dtype) for _ in range(PROBES)]
     answers = [edge.at(r, k) for r in tests]
     for guess in GUESSES:
-        with contextlib.suppress(Exception):  # of an operation with other variables than expected
+        with (
+            np.errstate(all="ignore"),
+            contextlib.suppress(Exception),
+        ):  # of an operation with other variables than expected
             for found, what in guess(edge, dy, k, tests, answers):
                 if found.shape == dy.shape and _explains(found, tests, answers):
                     return found, what

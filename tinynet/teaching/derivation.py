@@ -143,6 +143,7 @@ def _step_lines(number: int, step: Step) -> list[str]:
             f"{number}. {element} is used for {' and '.join(names)}, but every term is 0: no "
             "change of it reaches the loss",
             *rules,
+            *notes,
         ]
     first = step.terms[0]
     if step.count == 1 and first.upstream is not None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import grad_mode
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam, Optimizer
 from tinynet.teaching.case import Case
@@ -94,7 +94,7 @@ def train(
 def _loss_of_all(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
     """The mean of the loss over the batches, in the mode in which the model is."""
     try:
-        with autograd.no_grad():
+        with grad_mode.no_grad():
             return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
     except FloatingPointError:
         return math.nan
@@ -109,7 +109,7 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
     attributes = dict(optimizer.__dict__)
     own = {id(p) for p in case.parameters.values()}
     others = [(p, p.array, p.grad) for p in params_of(optimizer) if id(p) not in own]
-    with preserving(case.model), autograd.enable_grad(), warnings.catch_warnings():
+    with preserving(case.model), grad_mode.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a schedule in the user's step does not know of this
         try:
             for p, array, _ in others:

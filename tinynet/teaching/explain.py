@@ -125,6 +125,7 @@ class _Graph:
     def step(self, target: Any, place: Index, most: int) -> tuple[Step, Node | None, Index]:
         """The sum for one element, and which element to explain next."""
         found: list[tuple[Node, Any, float | None, float | None, float]] = []
+        unfelt: list[tuple[Node, np.ndarray]] = []  # local derivatives whose terms are all 0
         uses, count, total = [], 0, 0.0
         for node, edge in self.uses[target]:
             dy = self.gradients[node]
@@ -138,11 +139,16 @@ class _Graph:
                 found += [(node, *_part(region, value, dy)) for region, value in parts]
             else:
                 products = column[0].astype(np.float64) * dy
+                unfelt.append((node, column[0]))
                 count += int(np.count_nonzero(products))
                 total += float(products.sum())
                 for index in _largest(products, most):
                     factors = float(dy[index]), float(column[0][index])
                     found.append((node, index, *factors, float(products[index])))
+        note = self._note(target, place)
+        if not found:
+            count, found = _through_zeros(unfelt)
+            note = note or ("" if found else self._closed(target, place))
         found.sort(key=lambda part: -abs(part[4]))
         shown = found[:most]
         terms = [Term(self.names[node], *rest) for node, *rest in shown]
@@ -154,7 +160,7 @@ class _Graph:
             terms,
             count - len(terms),
             total - sum(term.value for term in terms) if count > len(terms) else 0.0,
-            self._note(target, place),
+            note,
         )
         if not shown or shown[0][2] is None:
             return step, None, ()
@@ -176,6 +182,31 @@ class _Graph:
                     f"of the example is {label}: ({p:.4g} - {hit}){share}"
                 )
         return ""
+
+    def _closed(self, target: Any, place: Index) -> str:
+        """Where an element meets derivatives of 0 alone: how far it is the same beside it."""
+        for node, edge in self.uses[target]:
+            if self.gradients[node].shape != edge.shape:
+                continue
+            slope = edge.full(np.ones_like(self.gradients[node]))
+            if not slope[place]:
+                unit = slope[:, place[1]] if slope.ndim > 1 else slope
+                closed = int(np.count_nonzero(unit == 0))
+                return (
+                    f"the derivative of {edge.op} is 0 here, as it is in {closed} of {unit.size} "
+                    "places of this unit: it lets nothing through"
+                    + (". The unit is dead" if closed == unit.size else "")
+                )
+        return ""
+
+
+def _through_zeros(unfelt: list[tuple[Node, np.ndarray]]) -> tuple[int, list[Any]]:
+    """(how many terms there are, the one to follow) where the loss feels none of the results."""
+    for node, local in unfelt:
+        if local.any():
+            index = _largest(local, 1)[0]
+            return int(np.count_nonzero(local)), [(node, index, 0.0, float(local[index]), 0.0)]
+    return 0, []
 
 
 def _nodes(loss: Tensor) -> list[Node]:
@@ -202,7 +233,8 @@ def _names(nodes: list[Node], model: Module | None) -> dict[Any, str]:
     owners: dict[int, str] = {}
     names: dict[Any, str] = {}
     for path, parameter in model.named_parameters() if model is not None else ():
-        owners[id(parameter)] = path.rpartition(".")[0] or type(model).__name__
+        layer = path.rpartition(".")[0] or type(model).__name__
+        owners[id(parameter)] = f"layer {layer}" if layer.isdecimal() else layer
         names[parameter] = path
     counts: dict[str, int] = {}
     for node in nodes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinynet import nn
-from tinynet.autograd import no_grad
+from tinynet.grad_mode import no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.case import BINARY, IGNORED, Call, Case

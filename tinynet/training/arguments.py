@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import zlib
@@ -48,14 +49,6 @@ def _integer(least: int) -> Check:
     return lambda name, value: integer("fit", name, value, least)
 
 
-def _transform(name: str, value: Any) -> None:
-    check_transform("fit", name, value)
-
-
-def _loss(name: str, value: Any) -> None:
-    check_function("fit", name, value, "F.mse_loss, of (output, target)")
-
-
 def _callbacks(name: str, value: Any) -> None:
     _a((list, tuple), "a list of callbacks, such as [training.EarlyStopping()]")(name, value)
     for i, callback in enumerate(value):
@@ -75,6 +68,7 @@ def _data(name: str, value: Any) -> None:
 
 
 PATH = _a((str, os.PathLike), "a path")
+TRANSFORM = functools.partial(check_transform, "fit")
 MUST_BE: dict[str, Check] = {
     "model": _a((Module,), "a Module"),
     "train": _data,
@@ -85,9 +79,9 @@ MUST_BE: dict[str, Check] = {
     "keep_every": _integer(1),
     "save_every": _integer(1),
     "clip_grad_norm": _a((Real,), "a number, such as 1.0"),
-    "transform": _transform,
-    "augment": _transform,
-    "loss": _loss,
+    "transform": TRANSFORM,
+    "augment": TRANSFORM,
+    "loss": functools.partial(check_function, "fit", example="F.mse_loss, of (output, target)"),
     "metrics": lambda name, value: check_metrics(value),
     "optimizer": _a((str, Optimizer), "a name, such as 'sgd', or an optimizer that is made"),
     "callbacks": _callbacks,

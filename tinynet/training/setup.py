@@ -73,29 +73,14 @@ def _one_cycle(optimizer: Optimizer, steps: int) -> Any:
     return lr_scheduler.OneCycleLR(optimizer, max_lr=peak, total_steps=steps, cycle_momentum=False)
 
 
-def _cosine(optimizer: Optimizer, steps: int) -> Any:
-    return lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-
-
-def _linear(optimizer: Optimizer, steps: int) -> Any:
-    return lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)
-
-
-def _in_steps(optimizer: Optimizer, steps: int) -> Any:
-    return lr_scheduler.MultiStepLR(optimizer, [steps // 2, steps * 3 // 4], gamma=0.1)
-
-
-def _constant(optimizer: Optimizer, steps: int) -> None:
-    return None
-
-
 SCHEDULES: dict[str, Callable[[Optimizer, int], Any]] = {
     "onecycle": _one_cycle,
-    "cosine": _cosine,
-    "linear": _linear,
-    "step": _in_steps,
-    "constant": _constant,
+    "cosine": lambda o, steps: lr_scheduler.CosineAnnealingLR(o, T_max=steps),
+    "linear": lambda o, steps: lr_scheduler.LinearLR(o, 1.0, 0.0, total_iters=steps),
+    "step": lambda o, steps: lr_scheduler.MultiStepLR(o, [steps // 2, steps * 3 // 4], gamma=0.1),
+    "constant": lambda o, steps: None,
 }
+"""A scheduler over so many steps of an optimizer, by name; None for one that does not change."""
 
 
 @dataclass

@@ -18,7 +18,7 @@ from typing import Any
 
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
-from tinynet.training.checkpoint import Checkpoint, read, weights_sha256
+from tinynet.training.checkpoint import read, weights_sha256
 from tinynet.training.environment import differences, environment
 from tinynet.training.fit import fit
 from tinynet.training.history import Record, describe, from_columns
@@ -29,19 +29,19 @@ from tinynet.training.run import Callback, Run
 class Verdict:
     """What a replay found.
 
-    first, last: the steps that were compared, from 1. epochs: how many records. differs_at: the
-    first step whose loss came out different, with both losses; None if all are the same.
-    records: the epochs whose records differ, seconds aside. recorded, replayed: the SHA-256 of the
-    weights. changed: what was different about the machine, see `environment`.
+    first, last: the steps that were compared, from 1. recorded, replayed: the SHA-256 of the
+    weights. epochs: how many records. differs_at: the first step whose loss came out different,
+    with both losses; None if all are the same. records: the epochs whose records differ, seconds
+    aside. changed: what was different about the machine, see `environment`.
     """
 
     first: int
     last: int
-    epochs: int
-    differs_at: tuple[int, float, float] | None
-    records: list[int]
     recorded: str
-    replayed: str
+    replayed: str = ""
+    epochs: int = 0
+    differs_at: tuple[int, float, float] | None = None
+    records: list[int] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
 
     @property
@@ -98,11 +98,18 @@ def verify(
     Raises CheckpointError if `path` has no record of a run, or `start` comes after it.
     """
     recorded = read(path)
-    replay = Replay(recorded, tell)
+    if recorded.run is None:
+        raise CheckpointError("cannot verify: this checkpoint holds a model, but no run")
+    try:
+        replay = Replay(recorded.sha256(), recorded.run, tell or (lambda line: None))
+    except Exception as error:  # a file can be whole and its content nonsense
+        raise CheckpointError(f"cannot verify: the run's state is damaged: {error!r}") from error
     options = {**options, "callbacks": [replay, *options.get("callbacks", ())], "progress": False}
     with contextlib.suppress(_Replayed):
         fit(model, train, epochs, resume=False if start is None else start, **options)
-    return replay.verdict(model)
+    replay.verdict.replayed = weights_sha256(model.state_dict())
+    replay.verdict.changed = differences(replay.environment, environment())
+    return replay.verdict
 
 
 class _Replayed(Exception):  # noqa: N818 (it is no error)
@@ -112,27 +119,19 @@ class _Replayed(Exception):  # noqa: N818 (it is no error)
 class Replay(Callback):
     """Compares a run with the record of another, step by step, and ends it where that ends."""
 
-    def __init__(self, recorded: Checkpoint, tell: Callable[[str], None] | None = None) -> None:
-        if recorded.run is None:
-            raise CheckpointError("cannot verify: this checkpoint holds a model, but no run")
-        self.recorded = recorded
-        try:
-            self.losses = [float(loss) for loss in recorded.run["losses"]]
-            self.history = from_columns(recorded.run["history"])
-        except Exception as error:  # an archive can be whole and its content nonsense
-            raise CheckpointError(
-                f"cannot verify: the run's state is damaged: {error!r}"
-            ) from error
-        self.tell = tell or (lambda line: None)
-        self.first: int | None = None
-        self.differs_at: tuple[int, float, float] | None = None
-        self.epochs = 0
-        self.records: list[int] = []
+    def __init__(self, sha256: str, recorded: dict[str, Any], tell: Callable[[str], None]) -> None:
+        self.losses = [float(loss) for loss in recorded["losses"]]
+        self.history = from_columns(recorded["history"])
+        self.environment = dict(recorded["environment"])
+        self.tell = tell
+        self.started = False
+        self.verdict = Verdict(len(self.losses) + 1, len(self.losses), sha256)
 
     def on_epoch_begin(self, run: Run) -> None:
-        if self.first is not None:
+        if self.started:
             return
-        self.first = run.step + 1
+        self.started = True
+        self.verdict.first = run.step + 1
         if run.step > len(self.losses):
             raise CheckpointError(
                 f"cannot verify: the start is after step {run.step}, the record ends with step "
@@ -141,33 +140,19 @@ class Replay(Callback):
 
     def on_step_end(self, run: Run, means: Record) -> None:
         then, now = self.losses[run.step - 1], run.losses[-1]
-        if then != now and self.differs_at is None:
-            self.differs_at = (run.step, then, now)
+        if then != now and self.verdict.differs_at is None:
+            self.verdict.differs_at = (run.step, then, now)
         if run.step == len(self.losses) and len(self.history) < run.epoch:
             raise _Replayed  # the record ends in the middle of this epoch
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         same = _without_time(self.history[run.epoch - 1]) == _without_time(record)
-        self.epochs += 1
+        self.verdict.epochs += 1
         if not same:
-            self.records.append(run.epoch)
+            self.verdict.records.append(run.epoch)
         self.tell(f"{describe(record, run.epochs)}  {'the same' if same else 'DIFFERENT'}")
         if run.step == len(self.losses):
             raise _Replayed
-
-    def verdict(self, model: Module) -> Verdict:
-        """What was found, once the replay is over."""
-        assert self.recorded.run is not None
-        return Verdict(
-            self.first or len(self.losses) + 1,
-            len(self.losses),
-            self.epochs,
-            self.differs_at,
-            self.records,
-            self.recorded.sha256(),
-            weights_sha256(model.state_dict()),
-            differences(self.recorded.run["environment"], environment()),
-        )
 
 
 def _without_time(record: Record) -> Record:

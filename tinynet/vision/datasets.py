@@ -50,7 +50,7 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
     classes: Sequence[str]
 
     def __init__(
-        self, root: Any = None, transform: Change = None, target_transform: Change = None
+        self, root: Any = None, *, transform: Change = None, target_transform: Change = None
     ) -> None:
         self.root = root
         self.transform = transform
@@ -89,7 +89,7 @@ class _Arrays(VisionDataset):
         target_transform: Change = None,
         download: bool = False,
     ) -> None:
-        super().__init__(data_root(root), transform, target_transform)
+        super().__init__(data_root(root), transform=transform, target_transform=target_transform)
         self.train = train
         self.classes = list(type(self).classes)
         known = KNOWN[self.name]
@@ -186,7 +186,7 @@ class FakeData(VisionDataset):
         target_transform: Change = None,
         random_offset: int = 0,
     ) -> None:
-        super().__init__(None, transform, target_transform)
+        super().__init__(transform=transform, target_transform=target_transform)
         self.size = size
         self.image_size = image_size
         self.num_classes = num_classes
@@ -220,7 +220,7 @@ class ImageFolder(VisionDataset):
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
     ) -> None:
-        super().__init__(root, transform, target_transform)
+        super().__init__(root, transform=transform, target_transform=target_transform)
         self.loader = loader or open_rgb
         valid = is_valid_file or is_image
         if not os.path.isdir(root):

@@ -1,7 +1,6 @@
 """Activations under PyTorch's names. Formulas and gradients stand in tinynet/ops.
 
-With inplace=True the input itself becomes the result, as in PyTorch: whoever holds the tensor
-sees the new values. A view of it keeps the old ones.
+With inplace=True the input itself becomes the result, see `in_place.py`.
 """
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
@@ -9,17 +8,12 @@ sees the new values. A view of it keeps the old ones.
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-from numpy.typing import DTypeLike
-
-from tinynet import autograd, changes, ops
-from tinynet.autograd import wrap
+from tinynet import ops
 from tinynet.errors import ShapeError
+from tinynet.functions import log_softmax, softmax, softmin
 from tinynet.nn.functional.arguments import Data, tensor_of
+from tinynet.nn.functional.in_place import applied
 from tinynet.ops import activation
 from tinynet.ops.reduction import axes_of
 from tinynet.random import default_rng
@@ -34,37 +28,18 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: Any) -> Tensor:
-    """op(input, *settings); with `inplace` the input becomes it, and is returned."""
-    if not inplace:
-        return op(input, *settings)
-    x = tensor_of(input)
-    if x.node is None and x.requires_grad and autograd.recording.get():
-        raise RuntimeError(
-            "inplace=True would change a leaf that requires a gradient, which would then belong to "
-            "a value that is gone; use inplace=False"
-        )
-    y = op(wrap(x.array, x.node), *settings)
-    if x.node is None:
-        np.copyto(x.array, y.array)
-        changes.note_change(x.array)
-    else:
-        x.array, x.node = y.array, y.node
-    return x
-
-
 def relu(input: Data, inplace: bool = False) -> Tensor:
     """max(x, 0) of each element.
 
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     Tensor([0., 0., 2.], dtype=float64)
     """
-    return _applied(ops.relu, inplace, input)
+    return applied(ops.relu, inplace, input)
 
 
 def leaky_relu(input: Data, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where x > 0, else negative_slope * x."""
-    return _applied(ops.leaky_relu, inplace, input, negative_slope)
+    return applied(ops.leaky_relu, inplace, input, negative_slope)
 
 
 def prelu(input: Data, weight: Data) -> Tensor:
@@ -93,25 +68,25 @@ def rrelu(
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slopes = default_rng(None).uniform(lower, upper, input.shape).astype(input.dtype)
-    return _applied(activation.prelu, inplace, input, slopes)
+    return applied(activation.prelu, inplace, input, slopes)
 
 
 def elu(input: Data, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha * (e^x - 1)."""
-    return _applied(ops.elu, inplace, input, alpha)
+    return applied(ops.elu, inplace, input, alpha)
 
 
 def selu(input: Data, inplace: bool = False) -> Tensor:
     """ELU times a factor, with which activations keep mean 0 and variance 1 (arXiv:1706.02515)."""
     alpha, scale = 1.6732632423543772, 1.0507009873554805
-    return _applied(lambda x: scale * ops.elu(x, alpha), inplace, input)
+    return applied(lambda x: scale * ops.elu(x, alpha), inplace, input)
 
 
 def celu(input: Data, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha * (e^(x / alpha) - 1) (arXiv:1704.07483)."""
     if alpha == 0:
         raise ValueError("celu: alpha must not be 0, by which x is divided; use relu")
-    return _applied(lambda x: alpha * ops.elu(x / alpha), inplace, input)
+    return applied(lambda x: alpha * ops.elu(x / alpha), inplace, input)
 
 
 def gelu(input: Data, approximate: str = "none") -> Tensor:
@@ -121,12 +96,12 @@ def gelu(input: Data, approximate: str = "none") -> Tensor:
 
 def silu(input: Data, inplace: bool = False) -> Tensor:
     """x * sigmoid(x), also called swish."""
-    return _applied(ops.silu, inplace, input)
+    return applied(ops.silu, inplace, input)
 
 
 def mish(input: Data, inplace: bool = False) -> Tensor:
     """x * tanh(softplus(x))."""
-    return _applied(activation.mish, inplace, input)
+    return applied(activation.mish, inplace, input)
 
 
 def softplus(input: Data, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -139,7 +114,7 @@ def hardtanh(
     input: Data, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
     """x between min_val and max_val, and these limits beyond."""
-    return _applied(activation.hardtanh, inplace, input, min_val, max_val)
+    return applied(activation.hardtanh, inplace, input, min_val, max_val)
 
 
 def relu6(input: Data, inplace: bool = False) -> Tensor:
@@ -149,12 +124,12 @@ def relu6(input: Data, inplace: bool = False) -> Tensor:
 
 def hardsigmoid(input: Data, inplace: bool = False) -> Tensor:
     """x / 6 + 1/2 between 0 and 1, and these limits beyond."""
-    return _applied(activation.hardsigmoid, inplace, input)
+    return applied(activation.hardsigmoid, inplace, input)
 
 
 def hardswish(input: Data, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x)."""
-    return _applied(activation.hardswish, inplace, input)
+    return applied(activation.hardswish, inplace, input)
 
 
 def hardshrink(input: Data, lambd: float = 0.5) -> Tensor:
@@ -174,7 +149,7 @@ def tanhshrink(input: Data) -> Tensor:
 
 def threshold(input: Data, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, else value."""
-    return _applied(activation.threshold, inplace, input, threshold, value)
+    return applied(activation.threshold, inplace, input, threshold, value)
 
 
 def sigmoid(input: Data) -> Tensor:
@@ -208,44 +183,6 @@ def glu(input: Data, dim: int = -1) -> Tensor:
         )
     a, b = ops.split(x, [x.shape[dim] // 2] * 2, dim)
     return a * ops.sigmoid(b)
-
-
-def softmax(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
-    """Probabilities e^x / sum(e^x) along `dim`, of the input in `dtype` if one is given.
-
-    >>> softmax(np.array([[0.0, 0.0]]), dim=1)
-    Tensor([[0.5, 0.5]], dtype=float64)
-    """
-    return ops.softmax(_in_dtype(input, dtype), _softmax_dim("softmax", input, dim))
-
-
-def log_softmax(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
-    """log(softmax(x)) along `dim`, without its underflow."""
-    return ops.log_softmax(_in_dtype(input, dtype), _softmax_dim("log_softmax", input, dim))
-
-
-def softmin(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
-    """softmax(-x) along `dim`."""
-    return ops.softmax(-_in_dtype(input, dtype), _softmax_dim("softmin", input, dim))
-
-
-def _in_dtype(input: Data, dtype: DTypeLike | None) -> Tensor:
-    x = tensor_of(input)
-    return x if dtype is None else x.astype(dtype)
-
-
-def _softmax_dim(name: str, input: Data, dim: int | None) -> int:
-    """The axis of a softmax; without `dim` the one that PyTorch takes, with a warning."""
-    if dim is not None:
-        return dim
-    dim = 0 if input.ndim in (0, 1, 3) else 1
-    if input.ndim > 2:  # else there is no other
-        warnings.warn(
-            f"{name} without dim takes axis {dim} of shape {input.shape}, as PyTorch does; pass "
-            f"dim={dim} or dim=-1",
-            stacklevel=3,
-        )
-    return dim
 
 
 def gumbel_softmax(

@@ -11,6 +11,7 @@ and adds what it knows of images.
 from __future__ import annotations
 
 from tinynet.utils.data.collate import default_collate, default_convert
+from tinynet.utils.data.dataloader import DataLoader, get_worker_info
 from tinynet.utils.data.dataset import (
     ChainDataset,
     ConcatDataset,
@@ -20,7 +21,6 @@ from tinynet.utils.data.dataset import (
     TensorDataset,
     random_split,
 )
-from tinynet.utils.data.loader import DataLoader, get_worker_info
 from tinynet.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -31,21 +31,8 @@ from tinynet.utils.data.sampler import (
 )
 
 __all__ = [
-    "BatchSampler",
-    "ChainDataset",
-    "ConcatDataset",
-    "DataLoader",
-    "Dataset",
-    "IterableDataset",
-    "RandomSampler",
-    "Sampler",
-    "SequentialSampler",
-    "Subset",
-    "SubsetRandomSampler",
-    "TensorDataset",
-    "WeightedRandomSampler",
-    "default_collate",
-    "default_convert",
-    "get_worker_info",
-    "random_split",
-]
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset",
+    "IterableDataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset",
+    "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
+    "default_convert", "get_worker_info", "random_split",
+]  # fmt: skip

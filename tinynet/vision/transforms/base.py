@@ -145,16 +145,14 @@ class ToTensor(Transform):
     """
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
-        batch = isinstance(image, np.ndarray) and image.ndim == 4
-        return F.scaled(image) if batch else F.to_tensor(image)
+        return F.scaled(image) if _is_batch(image) else F.to_tensor(image)
 
 
 class PILToTensor(Transform):
     """A PIL image as a tensor (C, H, W) of the same values."""
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
-        batch = isinstance(image, np.ndarray) and image.ndim == 4
-        return image if batch else F.pil_to_tensor(image)
+        return image if _is_batch(image) else F.pil_to_tensor(image)
 
 
 @dataclass(eq=False)
@@ -275,6 +273,10 @@ def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[floa
         return value[0], value[1]
     amount = number(owner, name, value)
     return center - amount, center + amount
+
+
+def _is_batch(image: Any) -> bool:
+    return isinstance(image, np.ndarray) and image.ndim == 4
 
 
 def _short(value: Any) -> str:

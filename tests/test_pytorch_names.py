@@ -1,0 +1,290 @@
+"""What a PyTorch script types: devices, modes, hooks, Function, grad, in-place forms, dtypes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet
+import tinynet as torch
+from tinynet import ShapeError, nn
+from tinynet.gradcheck import gradcheck
+
+# ----- devices -----------------------------------------------------------------------------------
+
+
+def test_a_script_that_asks_for_a_gpu_takes_the_cpu():
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    assert str(device) == "cpu"
+    assert device == torch.device("cpu")
+    for absent in (torch.cuda, torch.mps, torch.xpu, torch.accelerator, torch.backends.mps):
+        assert not absent.is_available()
+    assert torch.cuda.device_count() == 0
+    torch.cuda.manual_seed_all(1)
+    torch.backends.cudnn.benchmark = False
+    x = torch.ones(2, device=device)
+    assert x.to(device) is x.cpu() is x
+    assert x.device.type == "cpu"
+    assert x.to(device, torch.float64).dtype == x.double().dtype == np.float64
+    assert x.to(torch.zeros(1, dtype=torch.int32)).dtype == np.int32
+    assert x.to("cpu", copy=True) is not x
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x: x.to("cuda"),
+        lambda x: x.cuda(),
+        lambda x: x.to(torch.device("cuda:1")),
+        lambda x: torch.zeros(2, device="mps"),
+        lambda x: torch.tensor([1.0], device="cuda"),
+        lambda x: torch.Generator("cuda"),
+    ],
+)
+def test_a_script_that_insists_on_a_gpu_is_told(use):
+    with pytest.raises(RuntimeError, match="computes on the CPU and has no device"):
+        use(torch.ones(2))
+
+
+def test_dtypes_by_pytorchs_names():
+    x = torch.tensor([0, 1, 2])
+    kinds = {"float": "float32", "double": "float64", "int": "int32", "bool": "bool"}
+    for name, dtype in kinds.items():
+        assert getattr(x, name)().dtype == dtype
+    assert x.type_as(torch.ones(1)).dtype == np.float32
+    assert x.type(torch.float64).dtype == np.float64
+    assert torch.get_default_dtype() == np.float32
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.tensor([1.0]).dtype == torch.zeros(1).dtype == torch.randn(1).dtype
+        assert torch.zeros(1).dtype == nn.Linear(2, 2).weight.dtype == np.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    with pytest.raises(TypeError, match="takes float32 or float64"):
+        torch.set_default_dtype(torch.int64)
+
+
+# ----- modes -------------------------------------------------------------------------------------
+
+
+def test_grad_modes():
+    x = torch.ones(1, requires_grad=True)
+    with torch.set_grad_enabled(False):
+        assert not (x * 2).requires_grad
+    with torch.set_grad_enabled(True):
+        assert (x * 2).requires_grad
+    torch.set_grad_enabled(False)
+    try:
+        assert not torch.is_grad_enabled()
+    finally:
+        torch.set_grad_enabled(True)
+
+    @torch.inference_mode()
+    def infer():
+        return x * 2
+
+    @torch.inference_mode
+    def infer_too():
+        return x * 2
+
+    @torch.set_grad_enabled(False)
+    def recorded_not():
+        return x * 2
+
+    assert torch.is_grad_enabled()
+    assert not infer().requires_grad
+    assert not infer_too().requires_grad
+    assert not recorded_not().requires_grad
+    with torch.inference_mode(False):
+        assert (x * 2).requires_grad
+
+
+# ----- gradients ---------------------------------------------------------------------------------
+
+
+def test_grad_gives_gradients_and_touches_none():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    w = torch.tensor([3.0, 4.0], requires_grad=True)
+    h = x * w
+    loss = (h * h).sum()
+    dx, dh = torch.autograd.grad(loss, [x, h], retain_graph=True)
+    assert dh.tolist() == [6, 16]
+    assert dx.tolist() == [18, 64]
+    assert x.grad is None
+    assert h.grad is None
+    (dw,) = torch.autograd.grad([loss, h], w, [None, torch.ones(2)])
+    assert dw.tolist() == [2 * 3 * 1 + 1, 2 * 8 * 2 + 2]
+    unused = torch.ones(1, requires_grad=True)
+    assert torch.autograd.grad(x.sum(), [x, unused], allow_unused=True)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "words"),
+    [
+        (lambda x, y: torch.autograd.grad(y, x), RuntimeError, "no single value"),
+        (lambda x, y: torch.autograd.grad(y.sum(), torch.ones(1)), RuntimeError, "not require"),
+        (lambda x, y: torch.autograd.grad(y.detach(), x), RuntimeError, "not depend on anything"),
+        (lambda x, y: torch.autograd.grad(y, x, torch.ones(3)), ShapeError, r"\(3,\)"),
+        (lambda x, y: torch.autograd.grad([y], x, [1, 2]), ValueError, "2 grad_outputs"),
+        (
+            lambda x, y: torch.autograd.grad(y.sum(), [x, torch.ones(1, requires_grad=True)]),
+            RuntimeError,
+            "do not depend on input 1; pass allow_unused=True",
+        ),
+    ],
+)
+def test_what_grad_refuses(use, error, words):
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(error, match=words):
+        use(x, x * 2)
+    assert x.grad is None
+
+
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.save_for_backward(x)
+        ctx.scale = scale
+        return scale * x**3
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return ctx.scale * 3 * x * x * dy, None
+
+
+class Later(torch.autograd.Function):
+    @staticmethod
+    def forward(x, y):
+        return x * y
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, dz):
+        x, y = ctx.saved_tensors
+        return dz * y, dz * x
+
+
+def test_functions_are_operations_that_are_checked_like_ours():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    y = Cube.apply(x, 2.0)
+    assert "Cube" in repr(y)
+    y.sum().backward()
+    assert x.grad.tolist() == [6, 24]
+    assert gradcheck(lambda x: Cube.apply(x, 2.0), torch.randn(3))
+    assert gradcheck(Later.apply, [torch.randn(3), torch.randn(3)])
+
+    class Wrong(Cube):
+        @staticmethod
+        def backward(ctx, dy):
+            (x,) = ctx.saved_tensors
+            return ctx.scale * 3 * x * dy, None
+
+    report = gradcheck(lambda x: Wrong.apply(x, 2.0), torch.randn(3))
+    assert not report
+    assert "Wrong" in str(report)
+
+
+def test_functions_that_break_their_word_are_told():
+    class Pair(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x, x
+
+    class Short(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            return x + y
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy
+
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(TypeError, match=r"Pair\.forward must return one tensor, got a tuple"):
+        Pair.apply(x)
+    with pytest.raises(TypeError, match=r"Short\.backward returns 1 gradients.*takes 2"):
+        Short.apply(x, x).sum().backward()
+
+
+def test_hooks_see_and_replace_gradients():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    h = x * 3
+    seen = []
+    handle = h.register_hook(lambda grad: seen.append(grad.tolist()))
+    h.register_hook(lambda grad: grad * 10)
+    x.register_hook(lambda grad: grad + 1)
+    (h * h).sum().backward(retain_graph=True)
+    assert seen == [[6, 12]]
+    assert x.grad.tolist() == [181, 361]
+    handle.remove()
+    handle.remove()
+    (h * h).sum().backward()
+    assert len(seen) == 1
+    with pytest.raises(RuntimeError, match="does not require a gradient"):
+        torch.ones(1).register_hook(print)
+    y = torch.ones(2, requires_grad=True)
+    y.register_hook(lambda grad: torch.ones(3))
+    with pytest.raises(ShapeError, match="register_hook"):
+        y.sum().backward()
+
+
+# ----- in place ----------------------------------------------------------------------------------
+
+IN_PLACE = {
+    "add_": (2.0,), "sub_": (2.0,), "mul_": (2.0,), "div_": (2.0,), "pow_": (2,), "exp_": (),
+    "sqrt_": (), "neg_": (), "abs_": (), "tanh_": (), "sigmoid_": (), "relu_": (), "floor_": (),
+    "clamp_": (0.2, 1.0), "square_": (), "reciprocal_": (), "log_": (), "round_": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_in_place_forms_change_the_tensor_and_keep_the_graph_right(name):
+    values = np.array([0.3, 1.7, 2.2])
+    x = torch.tensor(values, requires_grad=True)
+    y = x * 1
+    memory = y.array
+    assert getattr(y, name)(*IN_PLACE[name]) is y
+    assert y.array is memory
+    y.sum().backward()
+    z = torch.tensor(values, requires_grad=True)
+    expected = getattr(z, name.rstrip("_"))(*IN_PLACE[name])
+    expected.sum().backward()
+    np.testing.assert_allclose(y.array, expected.array)
+    np.testing.assert_allclose(x.grad.array, z.grad.array)
+    with pytest.raises(RuntimeError, match="changes a leaf"):
+        getattr(z, name)(*IN_PLACE[name])
+
+
+# ----- interchange -------------------------------------------------------------------------------
+
+
+def test_arrays_are_exchanged_without_a_copy():
+    t = torch.arange(6.0).reshape(2, 3)
+    for shared in (np.from_dlpack(t), np.asarray(t), t.numpy()):
+        assert np.shares_memory(shared, t.array)
+    array = np.ones(3, np.float32)
+    assert np.shares_memory(torch.from_dlpack(array).array, array)
+    assert np.shares_memory(torch.from_numpy(array).array, array)
+
+
+def test_chance_by_a_generator_of_its_own():
+    one, two = (torch.Generator().manual_seed(7) for _ in range(2))
+    assert torch.equal(torch.randn(3, generator=one), torch.randn(3, generator=two))
+    assert torch.equal(torch.randperm(9, generator=one), torch.randperm(9, generator=two))
+    assert torch.randint(3, (4,), generator=one).shape == (4,)
+    assert torch.normal(0.0, 1.0, (2, 3), generator=one).shape == (2, 3)
+    rows = torch.multinomial(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]), 1)
+    assert rows.tolist() == [[1], [0]]
+    assert torch.bernoulli(torch.tensor([0.0, 1.0])).tolist() == [0, 1]
+
+
+def test_names_are_there_once():
+    assert tinynet.add is tinynet.functions.add
+    assert tinynet.Tensor.add is tinynet.add
+    for name in set(tinynet.functions.__all__) - {"where"}:  # whose condition comes first
+        method = getattr(tinynet.Tensor, name, None)
+        assert method is None or method is getattr(tinynet, name), name

@@ -1,0 +1,96 @@
+"""Whether operations are recorded: `no_grad`, `enable_grad` and their like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from tinynet.scope import Scope
+
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+"""Whether operations are recorded, in each thread and each asynchronous task by itself."""
+
+
+class _GradMode(Scope):
+    """Base of `no_grad` and `enable_grad`, which nest, and serve as decorators."""
+
+    recording: bool
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        mode = super().__new__(cls)
+        return mode if function is None else mode(function)  # a decorator without parentheses
+
+    def __init__(self, function: Callable[..., Any] | None = None) -> None:
+        self._before: list[bool] = []
+
+    def again(self) -> Scope:
+        mode: Scope = type(self)()
+        return mode
+
+    def __enter__(self) -> None:
+        self._before.append(recording.get())
+        recording.set(self.recording)
+
+    def __exit__(self, *error: object) -> None:
+        recording.set(self._before.pop())
+
+
+class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
+    """Record nothing inside: `with no_grad(): ...`, or above a function, generators included.
+
+    >>> import tinynet
+    >>> x = tinynet.ones(2, requires_grad=True)
+    >>> with tinynet.no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
+
+    recording = False
+
+
+class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)
+    """Record inside, even within `no_grad()`."""
+
+    recording = True
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded here."""
+    return recording.get()
+
+
+class set_grad_enabled(Scope):  # noqa: N801 (PyTorch's name)
+    """Record from now on, or no more: a call is enough; as a `with` it ends with the block."""
+
+    def __init__(self, mode: bool) -> None:
+        self._mode = bool(mode)
+        self._before = recording.get()
+        recording.set(self._mode)
+
+    def again(self) -> Scope:
+        return set_grad_enabled(self._mode)
+
+    def __call__(self, function: Any) -> Any:
+        recording.set(self._before)  # above a function it holds inside it alone
+        return super().__call__(function)
+
+    def __enter__(self) -> None:
+        recording.set(self._mode)
+
+    def __exit__(self, *error: object) -> None:
+        recording.set(self._before)
+
+
+class inference_mode(no_grad):  # noqa: N801 (PyTorch's name)
+    """`no_grad` by the name of its stricter kin; `inference_mode(False)` changes nothing."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        return super().__new__(cls, mode if callable(mode) else None)
+
+    def __init__(self, mode: Any = True) -> None:
+        super().__init__()
+        self.recording = recording.get() if mode is False else False
+
+    def again(self) -> Scope:
+        return type(self)(not self.recording)

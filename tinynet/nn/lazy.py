@@ -1,0 +1,90 @@
+"""Layers that learn the number of their inputs from the first one, and are then as any other.
+
+Until that call the parameters are there but empty, so that an optimizer can hold on to them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinynet.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from tinynet.nn.linear import Linear
+from tinynet.nn.module import Module
+from tinynet.nn.norm import BatchNorm1d, BatchNorm2d
+from tinynet.tensor import Tensor
+
+
+class _Lazy(Module):
+    """A layer without its first argument, which is the size of axis `axis` of the first input."""
+
+    becomes: ClassVar[Any]
+    counts: ClassVar[str]  # the name of that argument
+    axis: ClassVar[int] = 1
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        some = args[0] if args and self.counts != "num_features" else 1  # groups divide it
+        self.becomes.__init__(self, settings.get("out_channels", some) or 1, *args, **settings)
+        self.made_with = args, settings
+        setattr(self, self.counts, 0)
+        for _, tensor in self._named_state():
+            if tensor.ndim:
+                tensor.array = np.empty(0, tensor.dtype)
+
+    def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
+        """There is nothing to draw yet."""
+
+    def forward(self, *inputs: Tensor, **settings: Any) -> Any:
+        """Become the layer that takes this input, with its initial values, and call it."""
+        size = inputs[0].shape[self.axis]
+        args, others = self.made_with
+        new = self.becomes(size, *args, **others)
+        for (_, tensor), (_, filled) in zip(self._named_state(), new._named_state()):
+            tensor.array = filled.array.astype(tensor.dtype, copy=False)
+        setattr(self, self.counts, size)
+        del self.made_with
+        self.__class__ = self.becomes
+        return self.forward(*inputs, **settings)
+
+
+class LazyLinear(_Lazy, Linear):
+    """Linear, with in_features from its first input: LazyLinear(out_features, bias=True)."""
+
+    becomes, counts, axis = Linear, "in_features", -1
+
+
+class LazyConv1d(_Lazy, Conv1d):
+    """Conv1d, with in_channels from its first input: LazyConv1d(out_channels, kernel_size, ...)."""
+
+    becomes, counts, axis = Conv1d, "in_channels", -2
+
+
+class LazyConv2d(_Lazy, Conv2d):
+    """Conv2d, with in_channels from its first input: LazyConv2d(out_channels, kernel_size, ...)."""
+
+    becomes, counts, axis = Conv2d, "in_channels", -3
+
+
+class LazyConvTranspose1d(_Lazy, ConvTranspose1d):
+    """ConvTranspose1d, with in_channels from its first input."""
+
+    becomes, counts, axis = ConvTranspose1d, "in_channels", -2
+
+
+class LazyConvTranspose2d(_Lazy, ConvTranspose2d):
+    """ConvTranspose2d, with in_channels from its first input."""
+
+    becomes, counts, axis = ConvTranspose2d, "in_channels", -3
+
+
+class LazyBatchNorm1d(_Lazy, BatchNorm1d):
+    """BatchNorm1d, with num_features from its first input."""
+
+    becomes, counts = BatchNorm1d, "num_features"
+
+
+class LazyBatchNorm2d(_Lazy, BatchNorm2d):
+    """BatchNorm2d, with num_features from its first input."""
+
+    becomes, counts = BatchNorm2d, "num_features"
