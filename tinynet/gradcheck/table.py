@@ -249,11 +249,6 @@ def table(rng: np.random.Generator) -> list[Row]:
             {"output_size": (4, 6), "kernel_size": 2, "dilation": (3, 1), "stride": (1, 1)},
         ),
         Row("embedding.embedding", (normal(4, 3),), {"indices": np.array([[0, 2, 0], [3, 2, 0]])}),
-        Row(
-            "embedding.embedding",
-            (normal(4, 3),),
-            {"indices": np.array([0, 2, 0]), "padding_idx": 2, "scale_grad_by_freq": True},
-        ),
         # normalisation and dropout
         *[
             Row("norm.batch_norm", (normal(*shape), normal(3), normal(3)), {"training": True})

@@ -35,6 +35,7 @@ def convolution(way: Literal["y", "dx", "dw"], N: int, C: int, O: int, g: Geomet
     return rows  # long rows: a KH-th of the unfolding
 
 
+@functools.lru_cache(1024)
 def is_2x2(g: Geometry) -> bool:
     """Whether the windows are 2x2 blocks of neighbours that take each pixel once."""
     window = g.kernel == g.stride == (2, 2) and g.dilation == (1, 1)

@@ -176,7 +176,8 @@ class Clues:
     @cached_property
     def numbers(self) -> dict[str, float]:
         """The settings that are numbers."""
-        return {k: v for k, v in self.settings.items() if type(v) in (int, float)}
+        known = self.settings.items()
+        return {k: v for k, v in known if type(v) in (int, float) and math.isfinite(v)}
 
     # ----- other circumstances -------------------------------------------------------------------
 
@@ -287,7 +288,7 @@ class Clues:
         for owner, sides in ((self.name, shape), ("the output", out)):
             for axis, n in enumerate(sides):
                 found.setdefault(f"the size of axis {axis} of {owner}", n)
-        return {name: float(n) for name, n in found.items() if n not in (0, 1, -1)}
+        return {k: float(n) for k, n in found.items() if math.isfinite(n) and n not in (0, 1, -1)}
 
     def named(self, factor: float) -> str | None:
         """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
