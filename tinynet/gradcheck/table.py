@@ -125,6 +125,10 @@ def table(rng: np.random.Generator) -> list[Row]:
             Row(f"activation.{op}", (5 * distinct(3, 4) + 0.03,))
             for op in ("hardtanh", "hardsigmoid", "hardswish", "hardshrink", "softshrink")
         ],
+        *[
+            Row("distance.vector_norm", (distinct(3, 4),), {"p": p, "axis": axis})
+            for p, axis in [(2.0, 1), (1.0, (0, 1)), (3.0, 0), (0.5, 1), (np.inf, 1), (-np.inf, 0)]
+        ],
         Row("elementwise.leaky_relu", (distinct(3, 4),), {"negative_slope": 0.3}),
         Row("elementwise.elu", (distinct(3, 4),), {"alpha": 0.7}),
         Row("elementwise.maximum", (distinct(3, 4), distinct(4) + 0.03)),
