@@ -120,6 +120,7 @@ LOOKS: tuple[Look, ...] = (
     _of_both(origin.look),
     _fitting(terms.not_transposed),
     _of_both(terms.moved),
+    _of_both(terms.elsewhere),
     _fitting(elsewhere.with_settings),
     _of_both(formula.plain),
     _first(tape.suspects),

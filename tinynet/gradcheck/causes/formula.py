@@ -21,7 +21,8 @@ FEW = 3  # entries that many formulas fit
 POWERS = (1, -1, 2, -2, 3, -3)
 MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
-WEAK = "analytic is "  # begins a cause that does not say what is right
+RIGHT_IS = "wrong formula: right is "
+WEAK = "analytic is ", RIGHT_IS, LEFT_OUT, NONE_DUE  # begin causes that say little by themselves
 PLAIN = 16  # letters of a factor that tells more than the two formulas
 
 
@@ -121,7 +122,9 @@ def _compared(part: Part) -> tuple[str, str] | None:
             f"analytic = numeric {'-' if missing else '+'} {size}, {_each(part)}",
         )
     if claimed:
-        return f"{WEAK}{_dy(claimed)}", f"analytic = {_dy(claimed)}, and numeric is not"
+        return f"{WEAK[0]}{_dy(claimed)}", f"analytic = {_dy(claimed)}, and numeric is not"
+    if right:
+        return f"{RIGHT_IS}{_dy(right)}", f"numeric = {_dy(right)}, and analytic is not"
     return None
 
 
@@ -150,13 +153,15 @@ def _text(part: Part, values: np.ndarray) -> str:
         return ""
     few = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(int)
     forms = [form for form in part.hand.forms if form.values.all() and _varies(form.values)]
+    found = []
     for factors in _products(values[few], forms[:MOST_FORMS], few):
-        with np.errstate(all="ignore"):
-            quotient = values / np.prod([form.values**p for form, p in factors], axis=0)
+        quotient = values / np.prod([form.values**p for form, p in factors], axis=0)
         c = float(quotient.mean())
         if np.isfinite(c) and c and np.ptp(quotient) <= SAME * abs(c):
-            return _written(part.clues, c, factors)
-    return ""
+            plain = abs(abs(c) - 1) < SAME
+            rank = sum(form.rank + abs(p) / 2 for form, p in factors) + (0 if plain else 0.4)
+            found.append((rank, len(found), _written(part.clues, c, factors)))
+    return min(found)[2] if found else ""
 
 
 def _setting(clues: Clues, value: float) -> str:
@@ -175,7 +180,7 @@ Factors = list[tuple[Form, int]]
 
 
 def _products(values: np.ndarray, forms: list[Form], few: np.ndarray) -> Iterator[Factors]:
-    """Products of up to two forms that fit the logarithms of the values, the simplest first."""
+    """Products of up to two forms that fit the logarithms of the values."""
     if not forms:
         return
     target = np.log(np.abs(values))
@@ -188,7 +193,7 @@ def _products(values: np.ndarray, forms: list[Form], few: np.ndarray) -> Iterato
             for other in np.flatnonzero(_flat(target - terms[k] - terms[:k])):
                 if labels[other][0] is not form:
                     fits.append([labels[int(other)], labels[k]])
-    yield from sorted(fits, key=lambda fit: sum(form.rank + abs(p) / 2 for form, p in fit))
+    yield from fits
 
 
 def _flat(rows: np.ndarray) -> np.ndarray:

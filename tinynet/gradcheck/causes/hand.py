@@ -112,6 +112,7 @@ class Hand:
         yield f"tanh({name})", np.tanh(q)
         yield f"cos({name})", np.cos(q)
         yield f"sin({name})", np.sin(q)
+        yield f"sinh({name})", np.sinh(q)
         yield f"(1 + |{name}|)", 1 + np.abs(q)
         for setting, value in self.clues.numbers.items():
             if value not in (0, 1, -1):

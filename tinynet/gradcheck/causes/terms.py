@@ -24,10 +24,12 @@ AXIS = "summed over the wrong axis"
 def left_out(clues: Clues) -> Found:
     """Every term that is there is right, and some are not there."""
     e = clues.entries
-    if not e.wrong.any() or e.wrong.all() or (np.abs(e.claimed[e.wrong]) > clues.tolerance).any():
+    several = np.bincount(e.i).max() > 1
+    if e.wrong.all():
         return None
+    if (np.abs(e.claimed[e.wrong]) > clues.tolerance).any():
+        return _too_many(clues) if several else None
     kept, Y = ~e.wrong, list(flat_places(clues.y.shape, e.j))
-    several = np.bincount(e.i, minlength=clues.x.size).max() > 1
     if not several:
         return _all_but_a_place(clues, kept)
     return (
@@ -35,6 +37,18 @@ def left_out(clues: Clues) -> Found:
         or _overwritten(clues, kept, Y)
         or _all_but_a_place(clues, kept)
         or _other_rule(clues, kept)
+    )
+
+
+def _too_many(clues: Clues) -> Found:
+    """All terms are there, and some that do not belong."""
+    e = clues.entries
+    if (np.abs(e.right[e.wrong]) > clues.tolerance).any():
+        return None
+    rule = where.rule(e.wrong, Hand(clues, e.i, e.j))
+    return "terms that do not belong into the sum", (
+        f"the {int((~e.wrong).sum())} terms that are due are right, and {int(e.wrong.sum())} stand "
+        "where there must be 0" + (f": {rule}" if rule else "")
     )
 
 
@@ -238,8 +252,10 @@ def _displaced(clues: Clues, claimed: np.ndarray, right: np.ndarray, Y: list[np.
         if slope:
             fitted = _line(right[:, axis], Y)
             own = f" (those of the function {fitted[0]:g} apart)" if fitted else ""
-            apart = f"{fitted[0] + slope:g} apart" if fitted else f"{slope:+g} apart from those"
-            steps.append((f"along axis {axis} they are {apart}{own}", fitted, slope, along))
+            apart = (
+                f"are {fitted[0] + slope:g} apart" if fitted else f"move by {slope:+g} an output"
+            )
+            steps.append((f"along axis {axis} they {apart}{own}", fitted, slope, along))
     if steps:
         ignored = all(f is None or f[0] + slope == 1 for _, f, slope, _ in steps)
         name = "stride ignored" if ignored else "wrong stride"
@@ -307,6 +323,25 @@ def reordered(clues: Clues) -> Iterator[Suspect]:
             how = f"read row by row into {turned}, then transposed to {shape}"
             back = places.reshape(turned).transpose(np.argsort(order))
             yield suspect("reshape used for transpose", how, back)
+
+
+def elsewhere(clues: Clues) -> Found:
+    """The right numbers in other places, in no order that has a name."""
+    analytic, numeric = (np.ravel(a) for a in clues.tests[0][1:])
+    order = np.argsort(numeric)
+    near = order[
+        np.searchsorted(numeric[order], analytic - clues.tolerance).clip(max=order.size - 1)
+    ]
+    distinct = len(set(near.tolist())) == near.size > 2
+    if not distinct or np.abs(numeric[near] - analytic).max() > 1e-6 * np.abs(numeric).max():
+        return None
+    k = int(np.flatnonzero(near != np.arange(near.size))[0])
+    here, there = (tuple(map(int, np.unravel_index(p, clues.x.shape))) for p in (k, near[k]))
+    unread = clues.x.size == clues.y.size and np.array_equal(analytic, clues.dy.reshape(-1))
+    return "the right numbers in the wrong places", (
+        f"{clues.name}{list(here)} gets what belongs to {clues.name}{list(there)}: is a transpose "
+        "missing, or a reshape in place of one?" + (" analytic = dy, reshaped" if unread else "")
+    )
 
 
 def misread(clues: Clues) -> Iterator[Suspect]:

@@ -36,6 +36,9 @@ def predicates(
         same = hand.i == hand.j
         yield "the output is at the place of the input", same
         yield "the output is at another place than the input", ~same
+    for (a, p), (b, q) in itertools.combinations(hand.places.items(), 2):
+        yield f"the places of {a} and {b} are the same", p == q
+        yield f"the places of {a} and {b} differ", p != q
     yield from sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
     for (a, p), (b, q) in itertools.pairwise(quantities):
         differ = np.sign(p) != np.sign(q)
@@ -66,7 +69,8 @@ def _limit(hand: Hand, low: float, high: float) -> str:
     for name, value in hand.clues.numbers.items():
         if low <= value <= high:
             return name
-    return short(float(f"{(low + high) / 2:.2g}"))
+    digits = next(d for d in range(16) if np.ceil(low * 10**d) <= high * 10**d)
+    return short(float(np.ceil(low * 10**digits) / 10**digits) + 0.0)
 
 
 def _places(hand: Hand, chosen: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
