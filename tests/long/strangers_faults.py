@@ -11,6 +11,7 @@ names operation and argument, and says the words. wrong: it gives a cause and do
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -340,7 +341,7 @@ def rnn_step(x, w, h):
     return y, lambda dy: dy * d, lambda dy: h.T @ (dy * d), lambda dy: dy @ w.T
 
 
-@fault(r"z|\(1 - |gate|factor|constant|sign", (3, 4), (3, 4), (3, 4), argument="z")
+@fault(r"x left out|z|\(1 - |gate|factor|constant|sign", (3, 4), (3, 4), (3, 4), argument="z")
 def gru_mix(x, h, z):
     """z * h + (1 - z) * x, whose gradient of z is h - x."""
     return z * h + (1 - z) * x, lambda dy: dy * (1 - z), lambda dy: dy * z, lambda dy: dy * h
@@ -522,11 +523,14 @@ def mean_of_pairs_too_short(x):
 # ----- the check ----------------------------------------------------------------------------------
 
 
+VERDICTS = ("right", "wrong", "no cause", "not caught")
+
+
 class Answer(NamedTuple):
     """What the check said of a fault."""
 
     fault: Fault
-    verdict: str  # "right", "wrong", "no cause", or "not caught"
+    verdict: str  # one of VERDICTS
     said: str
 
 
@@ -559,10 +563,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for answer in answers:
         if args.show or answer.verdict != "right":
             print(f"{answer.verdict:10s} {answer.fault.op.__name__}: {answer.said}")
-    counts = {verdict: 0 for verdict in ("right", "wrong", "no cause", "not caught")}
-    for answer in answers:
-        counts[answer.verdict] += 1
-    print(f"{len(answers)} faults: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+    counts = Counter(answer.verdict for answer in answers)
+    told = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS]
+    print(f"{len(answers)} faults: {', '.join(told)}")
     return 1 if counts["not caught"] else 0
 
 

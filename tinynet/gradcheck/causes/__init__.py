@@ -122,11 +122,14 @@ LOOKS: tuple[Look, ...] = (
     _of_both(terms.moved),
     _of_both(terms.elsewhere),
     _fitting(elsewhere.with_settings),
+    _fitting(elsewhere.with_other_arguments),
+    _fitting(elsewhere.at_the_output),
     _of_both(formula.plain),
     _first(tape.suspects),
-    _fitting(elsewhere.with_other_arguments),
-    _fitting(elsewhere.at_other_points),
     _of_both(formula.look),
+    _fitting(elsewhere.at_other_points),
+    _of_both(formula.by_place),
+    _fitting(scaling.of_few),
     _which,
 )
 """From the simplest explanation to the farthest."""

@@ -14,6 +14,7 @@ import numpy as np
 from tinynet.gradcheck.causes import where
 from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_places
 from tinynet.gradcheck.causes.hand import Hand
+from tinynet.gradcheck.causes.origin import LETTERS, Origin, Rule, rule_of, written_as
 
 Found = tuple[str, str] | None
 
@@ -28,7 +29,7 @@ def left_out(clues: Clues) -> Found:
     if e.wrong.all():
         return None
     if (np.abs(e.claimed[e.wrong]) > clues.tolerance).any():
-        return _too_many(clues) if several else None
+        return _too_many(clues) if several or clues.y.size == 1 else None
     kept, Y = ~e.wrong, list(flat_places(clues.y.shape, e.j))
     if not several:
         return _all_but_a_place(clues, kept)
@@ -146,8 +147,6 @@ def _other_rule(clues: Clues, kept: np.ndarray) -> Found:
 
 def taps(clues: Clues, chosen: np.ndarray) -> str:
     """The elements of another argument that the chosen entries are made of, if no other is."""
-    from tinynet.gradcheck.causes.origin import Origin  # which builds on the places of terms
-
     origin = Origin.of(clues)
     if origin is None or origin.right is None:
         return ""
@@ -242,43 +241,35 @@ def _displaced(clues: Clues, claimed: np.ndarray, right: np.ndarray, Y: list[np.
     shift = claimed - right
     if not shift.any():
         return None
-    steps, constant = [], []
-    for axis in range(shift.shape[1]):
-        line = _line(shift[:, axis], Y)
-        if line is None:
-            return None
-        slope, start, along = line
-        constant.append(round(start))
-        if slope:
-            fitted = _line(right[:, axis], Y)
-            own = f" (those of the function {fitted[0]:g} apart)" if fitted else ""
-            apart = (
-                f"are {fitted[0] + slope:g} apart" if fitted else f"move by {slope:+g} an output"
-            )
-            steps.append((f"along axis {axis} they {apart}{own}", fitted, slope, along))
-    if steps:
-        ignored = all(f is None or f[0] + slope == 1 for _, f, slope, _ in steps)
-        name = "stride ignored" if ignored else "wrong stride"
-        return name, "the windows of the gradient begin elsewhere: " + ", ".join(
-            s[0] for s in steps
+    places = {letter: at for letter, at in zip(LETTERS[1], Y) if np.ptp(at)}
+    moves = [rule_of(along, places) for along in shift.T]
+    starts = [rule_of(along, places) for along in right.T]
+    if None in moves:
+        return None
+    written = [rule[""] for rule in moves if rule is not None]
+    if not any(len(rule or ()) > 1 for rule in moves):
+        padded = clues.y.size > clues.x.size or any(
+            "pad" in name and np.any(value) for name, value in clues.settings.items()
         )
-    padded = clues.y.size > clues.x.size or any(
-        "pad" in name and np.any(value) for name, value in clues.settings.items()
+        name = "padding cropped at the wrong side" if padded else "gradient shifted"
+        by = tuple(map(round, written))
+        return name, f"analytic = numeric shifted by {by} along the axes of {clues.name}"
+    one = [set(rule or ()) - {""} for rule in moves]
+    name = "places of the windows mixed up" if any(len(names) > 1 for names in one) else (
+        "stride ignored" if all(_unit(a, b) for a, b in zip(moves, starts)) else "wrong stride"
+    )  # fmt: skip
+    own = "" if None in starts else f", where those of the function begin at [{written_as(starts)}]"
+    return name, (
+        f"the window of dy[{', '.join(LETTERS[1][: clues.y.ndim])}] is moved by "
+        f"[{written_as(moves)}] along the axes of {clues.name}{own}"
     )
-    name = "padding cropped at the wrong side" if padded else "gradient shifted"
-    return name, f"analytic = numeric shifted by {tuple(constant)} along the axes of {clues.name}"
 
 
-def _line(values: np.ndarray, Y: list[np.ndarray]) -> tuple[float, float, int] | None:
-    """Slope, start and axis of values that lie on a line over one of the output's axes."""
-    if not np.ptp(values):
-        return 0.0, float(values[0]), 0
-    for axis, places in enumerate(Y):
-        if np.ptp(places):
-            slope, start = np.polyfit(places, values, 1)
-            if np.allclose(slope * places + start, values, atol=1e-6):
-                return float(round(slope, 6)), float(start), axis
-    return None
+def _unit(move: Rule | None, start: Rule | None) -> bool:
+    """Whether windows that are moved so stand 1 apart, as far as is known."""
+    return start is None or move is None or all(
+        abs(start.get(name, 0) + c) == 1 for name, c in move.items() if name
+    )  # fmt: skip
 
 
 # ----- the right numbers in another order, or a dy that is read in another ------------------------

@@ -32,6 +32,7 @@ def predicates(
         for sign, holds in (("<", q < 0), (">", q > 0), ("=", q == 0)):
             yield f"{name} {sign} 0", holds
     yield from _places(hand, chosen)
+    yield from _border(hand)
     if hand.clues.x.shape == hand.clues.y.shape:
         same = hand.i == hand.j
         yield "the output is at the place of the input", same
@@ -80,6 +81,15 @@ def _places(hand: Hand, chosen: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         if len(known) < 2 or some & rest:
             continue
         yield f"they are at {_told(some, known)} of {axis}", np.isin(places, list(some))
+
+
+def _border(hand: Hand) -> Iterator[tuple[str, np.ndarray]]:
+    """The border of the last two axes of the input."""
+    shape = hand.clues.x.shape
+    if len(shape) > 1:
+        at = np.unravel_index(hand.i, shape)[-2:]
+        ends = [(p == 0) | (p == n - 1) for p, n in zip(at, shape[-2:])]
+        yield f"they are at the border of {hand.clues.name}", ends[0] | ends[1]
 
 
 def _told(some: set[int], known: set[int]) -> str:
