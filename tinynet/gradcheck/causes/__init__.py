@@ -58,6 +58,11 @@ def diagnose(fault: Fault) -> Found:
     return None
 
 
+def is_weak(cause: str) -> bool:
+    """Whether a cause is none, or tells little more than that the numbers are others."""
+    return not cause or cause.startswith(formula.WEAK)
+
+
 def _fitting(suspects: Callable[[Clues], Iterator[Suspect]]) -> Look:
     """A look that tries suspects: gradients that mistakes would give."""
 

@@ -29,7 +29,8 @@ def suspects(clues: Clues) -> Iterator[Suspect]:
         )
         return
     factor = _best_factor(clues)
-    if factor is None or (clues.x.size < 3 and not _known(clues, factor)):
+    few = clues.x.size < 3 and (clues.claimed is None or len(clues.entries.i) < 3)
+    if factor is None or (few and not _known(clues, factor)):
         return
     meanings = list(_meanings(clues, factor)) or [_plain(clues, factor)]
     for cause, reason in meanings:

@@ -320,13 +320,13 @@ def elsewhere(clues: Clues) -> Found:
     """The right numbers in other places, in no order that has a name."""
     analytic, numeric = (np.ravel(a) for a in clues.tests[0][1:])
     order = np.argsort(numeric)
-    near = order[
-        np.searchsorted(numeric[order], analytic - clues.tolerance).clip(max=order.size - 1)
-    ]
-    distinct = len(set(near.tolist())) == near.size > 2
-    if not distinct or np.abs(numeric[near] - analytic).max() > 1e-6 * np.abs(numeric).max():
+    first = np.searchsorted(numeric[order], analytic - clues.tolerance).clip(max=order.size - 1)
+    near, own = order[first], np.arange(order.size)
+    if np.array_equal(near, own) or not np.array_equal(np.sort(near), own) or near.size < 3:
         return None
-    k = int(np.flatnonzero(near != np.arange(near.size))[0])
+    if np.abs(numeric[near] - analytic).max() > 1e-6 * np.abs(numeric).max():
+        return None
+    k = int(np.argmax(near != own))
     here, there = (tuple(map(int, np.unravel_index(p, clues.x.shape))) for p in (k, near[k]))
     unread = clues.x.size == clues.y.size and np.array_equal(analytic, clues.dy.reshape(-1))
     return "the right numbers in the wrong places", (
