@@ -344,12 +344,12 @@ def check_targets(case: Case) -> Iterator[Finding]:
     if not np.isfinite(target).all():
         return
     mean, std = float(target.mean(dtype=np.float64)), float(target.std(dtype=np.float64))
-    if max(std, abs(mean)) > LARGE_TARGET:
+    if max(std, abs(mean)) > LARGE_TARGET or 0 < max(std, abs(mean)) < SMALL:
         yield Finding(
             "targets-not-scaled",
             ERROR,
             f"the targets have mean {mean:.4g} and standard deviation {std:.4g}; the outputs of a "
-            "new model lie around 0 and 1, and a squared error this large makes huge gradients",
+            "new model lie around 0 and 1: the error, and with it the gradient, is out of scale",
             f"train on (target - {mean:.4g}) / {std:.4g}, and turn predictions back",
         )
     elif std == 0 and target.size > 1:

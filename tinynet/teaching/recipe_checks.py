@@ -28,6 +28,8 @@ LEARNED = 0.93
 """A loss below this share of the first has fallen."""
 TINY = 1e-4
 """The gradient of a layer has vanished that is smaller than this share of the largest."""
+USUAL_DECAY = 0.02
+"""Above this, weight decay is looked at sooner: it is 1e-4 to 0.01 as a rule."""
 ENOUGH = 20
 """In fewer steps than this only a rate that is too high shows."""
 RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
@@ -70,7 +72,8 @@ def check_recipe(case: Case) -> Iterator[Finding]:
             f"steps, {1 / (1 - momentum):.0f} times as far as its learning rate says",
             "use momentum=0.9, which is betas=(0.9, ...) of Adam",
         )
-    if own is not None and (own.diverged or way.share(own) < STEADY or not way.learned):
+    steady = 0.9 if _decay(case) > USUAL_DECAY else STEADY
+    if own is not None and (own.diverged or way.share(own) < steady or not way.learned):
         found = list(_cause(case, own, way))
         yield from found
         if found:
@@ -149,7 +152,7 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
             return
     tenth = max((train(case, _at(case, f), rate=f) for f in RATES[:3]), key=way.share)
     slower = tenth if helps(tenth) else None
-    decay = max(float(group.get("weight_decay") or 0) for group in groups)
+    decay = _decay(case)
     if decay:
         free = train(case, "with weight_decay=0", settings={"weight_decay": 0})
         better = way.share(way.see(free)) > way.share(own) + 0.1
@@ -361,6 +364,10 @@ def _momentum(case: Case) -> float:
     """The largest share of its last step that a parameter goes on with."""
     found = [g.get("momentum") or (g.get("betas") or (0.0,))[0] for g in _groups(case)]
     return max(map(float, found), default=0.0)
+
+
+def _decay(case: Case) -> float:
+    return max((float(g.get("weight_decay") or 0) for g in _groups(case)), default=0.0)
 
 
 def _groups(case: Case) -> list[dict[str, Any]]:
