@@ -300,9 +300,9 @@ class Tensor(Variable):
             return None if replaced is None else as_array(replaced)
 
         owner = self.node or self
-        if not hasattr(owner, "hooks"):
+        if not getattr(owner, "hooks", ()):
             owner.hooks = []
-        registered = owner.hooks
+        registered: Any = owner.hooks
         registered.append(on_arrays)
         return _Handle(registered, on_arrays)
 
@@ -699,15 +699,15 @@ class Tensor(Variable):
     true_divide = pointwise.div
     floor_divide = pointwise.floor_divide
     float_power = pointwise.float_power
-    remainder = ops.remainder
-    fmod = ops.fmod
+    remainder = pointwise.remainder
+    fmod = pointwise.fmod
     maximum = pointwise.maximum
     minimum = pointwise.minimum
     fmax = pointwise.fmax
     fmin = pointwise.fmin
-    atan2 = ops.atan2
-    hypot = ops.hypot
-    logaddexp = ops.logaddexp
+    atan2 = pointwise.atan2
+    hypot = pointwise.hypot
+    logaddexp = pointwise.logaddexp
     neg = ops.neg
     negative = ops.neg
     abs = ops.abs
@@ -726,7 +726,7 @@ class Tensor(Variable):
     reciprocal = ops.reciprocal
     erf = ops.erf
     erfc = pointwise.erfc
-    xlogy = ops.xlogy
+    xlogy = pointwise.xlogy
     sin = ops.sin
     cos = ops.cos
     tan = ops.tan

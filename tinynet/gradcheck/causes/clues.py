@@ -387,4 +387,6 @@ def close(a: float, b: float, tolerance: float = 1e-6) -> bool:
 def short(value: float) -> str:
     """A number as a person would write it."""
     text = f"{value:.6g}"
+    if not np.isfinite(value):
+        return text
     return text if float(text) != round(value) or value == round(value) else f"{value:.10g}"
