@@ -39,7 +39,7 @@ def embedding(
         )
 
     def dw(dy: Array) -> Array:
-        dw = np.zeros(w.shape, dy.dtype)
+        dw = np.zeros_like(dy, shape=w.shape)
         order = np.argsort(indices, axis=None, kind="stable")
         rows, first, counts = np.unique(
             indices.ravel()[order], return_index=True, return_counts=True

@@ -37,13 +37,10 @@ def max_unpool2d(x: Array, places: Array, size: Pair) -> Op:
             f"{op}: an index of {int(places.max())} is outside an image of {H}x{W}, whose last is "
             f"{H * W - 1}; pass the output_size that was pooled"
         )
-    y = np.zeros((N, C, H * W), x.dtype)
-    np.put_along_axis(y, places.reshape(N, C, -1), x.reshape(N, C, -1), 2)
-
-    def dx(dy: Array) -> Array:
-        return _taken(dy, places)
-
-    return y.reshape(N, C, H, W), dx
+    index = _index(places)
+    y = np.zeros_like(x, shape=(N * C, H * W))
+    y[index] = x.reshape(N * C, -1)
+    return y.reshape(N, C, H, W), lambda dy: _taken(dy, places)
 
 
 @differentiable(smooth=True, rule="y = x[place], dy/dx = 1 there, else 0")
@@ -54,20 +51,25 @@ def take(x: Array, places: Array) -> Op:
     Gradient: dx adds each dy to the place that it was taken from. Keeps the places.
     """
     shape = x.shape
-
-    def dx(dy: Array) -> Array:
-        dx = np.zeros((shape[0] * shape[1], shape[2] * shape[3]), dy.dtype)
-        image = np.arange(len(dx))[:, None]
-        np.add.at(dx, (image, places.reshape(len(dx), -1)), dy.reshape(len(dx), -1))
-        return dx.reshape(shape)
-
-    return _taken(x, places), dx
+    return _taken(x, places), lambda dy: put_back(dy, places, shape)
 
 
-def _taken(x: np.ndarray, places: np.ndarray) -> np.ndarray:
-    N, C = x.shape[:2]
-    flat = np.take_along_axis(x.reshape(N, C, -1), places.reshape(N, C, -1), 2)
-    return flat.reshape(places.shape)
+def _taken(x: Array, places: np.ndarray) -> Array:
+    return x.reshape(x.shape[0] * x.shape[1], -1)[_index(places)].reshape(places.shape)
+
+
+def put_back(dy: Array, places: np.ndarray, shape: tuple[int, ...]) -> Array:
+    """Each dy added to the place of an image that it was taken from."""
+    N, C, H, W = shape
+    dx = np.zeros_like(dy, shape=(N * C, H * W))
+    np.add.at(dx, _index(places), dy.reshape(N * C, -1))
+    return dx.reshape(shape)
+
+
+def _index(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the image and the place in it, for images (N*C, H*W)."""
+    images = places.shape[0] * places.shape[1]
+    return np.arange(images)[:, None], places.reshape(images, -1)
 
 
 def max_pool_places(x: np.ndarray, g: Geometry) -> np.ndarray:
