@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from faults_by_hand import fault
 
 from tests.long.faults import ALL
 from tests.long.faults import operations as o
-from tinynet.gradcheck.causes import diagnose, sliding
-from tinynet.gradcheck.causes.clues import Clues
-from tinynet.gradcheck.causes.uses import uses_of
+from tinynet.gradcheck.causes import diagnose
 
 
 @pytest.fixture
@@ -30,6 +26,10 @@ def conv_inputs(rng):
 def wrong_op(name):
     """The planted operation of this name."""
     return next(fault.op for fault in ALL if fault.op.__name__ == name)
+
+
+def cause_of(fault):
+    return (diagnose(fault) or ("", ""))[0]
 
 
 RIGHT = [
@@ -63,7 +63,7 @@ def test_garbage_gets_no_name(row, rng):
     right = fault(body, inputs, settings, argument)
     for wrong in garbage_like(right.numeric, rng):
         right.analytic, right.vjp = wrong, None
-        assert diagnose(right) is None
+        assert not cause_of(right)
 
 
 @pytest.mark.parametrize("row", RIGHT, ids=NAMES)
@@ -72,16 +72,16 @@ def test_a_right_gradient_gets_no_name(row, rng):
     inputs = [rng.standard_normal(shape) for shape in shapes]
     right = fault(body, inputs, settings, argument)
     assert np.allclose(right.analytic, right.numeric, atol=1e-6)
-    found = diagnose(right)
-    assert found is None, found
+    assert not cause_of(right)
 
 
 def test_a_mistake_that_explains_all_but_one_element_is_not_named(rng):
     inputs = conv_inputs(rng)
     wrong = fault(wrong_op("conv_dw_flipped"), inputs, CONV, "w")
-    assert diagnose(wrong)[0] == "kernel gradient flipped"
+    assert cause_of(wrong) == "gradient flipped"
+    wrong.vjp = None
     wrong.analytic[0, 1, 2, 0] += 1e-3
-    assert diagnose(wrong) is None
+    assert not cause_of(wrong)
 
 
 def test_a_name_means_nothing_and_settings_may_be_hidden(rng):
@@ -93,7 +93,8 @@ def test_a_name_means_nothing_and_settings_may_be_hidden(rng):
     x, w, _ = conv_inputs(rng)
     cause, evidence = diagnose(fault(thing, [x, w], argument="image"))
     assert cause == "stride ignored"
-    assert "with stride (1, 1); the function has (2, 2)" in evidence
+    assert "dy[p, q, r, s] meets kernel[q, b, c - r + 1, d - s + 1]" in evidence
+    assert "right is kernel[q, b, c - 2r + 1, d - 2s + 1]" in evidence
 
 
 def test_the_evidence_has_the_numbers(rng):
@@ -109,12 +110,9 @@ def test_the_evidence_has_the_numbers(rng):
     )
     cause, evidence = diagnose(fault(wrong_op("conv_not_cropped"), inputs, CONV))
     assert cause == "padding cropped at the wrong side"
-    assert "shifted by (1, 1): padding (0, 0) for (1, 1)" in evidence
+    assert "meets w[q, b, c - 2r, d - 2s]; right is w[q, b, c - 2r + 1, d - 2s + 1]" in evidence
     cause, evidence = diagnose(fault(wrong_op("swish"), [rng.standard_normal((3, 4))]))
-    assert evidence == (
-        "x enters the result in 2 ways (negative, multiply); analytic = the sum without negative "
-        "(all 12 elements)"
-    )
+    assert evidence == "analytic = numeric - dy y sigmoid(-x), element by element"
 
 
 def test_two_mistakes_that_give_the_same_gradient_are_both_named(rng):
@@ -134,13 +132,14 @@ def test_two_mistakes_that_give_the_same_gradient_are_both_named(rng):
     assert diagnose(fault(rows_mean, [x]))[0] == "average divided by the wrong count"
 
 
-def test_one_number_is_not_a_constant_factor_of_another(rng):
+def test_one_number_is_a_constant_factor_of_another_if_it_is_for_two_output_gradients(rng):
     def scale(x, w):
         return x * w, lambda dy: dy * w, lambda dy: np.asarray((dy * x).sum() * 0.7341)
 
-    assert (
-        diagnose(fault(scale, [rng.standard_normal((3, 2)), np.array(1.3)], argument="w")) is None
-    )
+    inputs = [rng.standard_normal((3, 2)), np.array(1.3)]
+    assert cause_of(fault(scale, inputs, argument="w")) == "constant factor"
+    numeric = fault(scale, inputs, argument="w").numeric
+    assert not cause_of(fault(scale, inputs, argument="w", analytic=0.7341 * numeric))
 
 
 def test_few_elements_are_looked_at_with_another_output_gradient(rng):
@@ -152,7 +151,7 @@ def test_few_elements_are_looked_at_with_another_output_gradient(rng):
 
     wrong = fault(total, [np.array([1.5])])
     assert np.allclose(wrong.analytic, 2 * wrong.numeric)
-    assert diagnose(wrong) is None
+    assert cause_of(wrong) == "a term without the output gradient"
 
 
 def test_kinks_without_a_numeric_gradient_do_not_hide_the_mistake(rng):
@@ -213,48 +212,3 @@ def test_a_saved_value_that_is_built_up_in_place_is_not_blamed_for_a_wrong_formu
         return y.copy(), lambda dy: dy * (1 - y**4) * (1 + 0.3 * x)
 
     assert diagnose(fault(running_tanh, [rng.standard_normal((3, 4))])) is None
-
-
-# ----- what the suspects stand on -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("stride", [(1, 1), (2, 1)])
-@pytest.mark.parametrize("dilation", [(1, 1), (1, 2)])
-def test_the_three_sides_of_the_convolution_are_one_form(groups, stride, dilation, rng):
-    geometry = sliding.Geometry(stride, (1, 2), dilation)
-    x, w = rng.standard_normal((2, 4, 6, 7)), rng.standard_normal((6, 4 // groups, 3, 2))
-    group_of = sliding.filters_of_group(6, groups)
-    places = ((6 + 2 - dilation[0] * 2 - 1) // stride[0] + 1, (7 + 4 - dilation[1] - 1) + 1)
-    y = sliding.gather(x, w, places, geometry, group_of)
-    dy = rng.standard_normal(y.shape)
-    form = (dy * y).sum()
-    assert (sliding.scatter(dy, w, (6, 7), geometry, 4, group_of) * x).sum() == pytest.approx(form)
-    assert (sliding.weigh(x, dy, w.shape, geometry, group_of) * w).sum() == pytest.approx(form)
-    if groups == 1 and dilation == (1, 1) and stride == (1, 1):
-        padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (2, 2)))
-        assert np.allclose(y, o.conv_y(padded, w, 1, 0))
-
-
-def test_geometries_are_found_from_the_sizes_and_those_of_the_settings_come_first():
-    said = {"stride": 2, "padding": (1, 0)}
-    first = next(sliding.geometries((7, 6), (4, 2), (3, 3), said))
-    assert first == sliding.Geometry((2, 2), (1, 0), (1, 1))
-    for geometry in sliding.geometries((7, 6), (4, 2), (3, 3), {}):
-        (sh, _), (top, _), (dh, _) = geometry
-        assert 3 * sh + dh * 2 + 1 <= 7 + 2 * top + max(sh, dh * 2 + 1)
-
-
-def test_uses_are_seen_through_views_methods_and_functions(rng):
-    x = rng.standard_normal((3, 4))
-    seen = uses_of(lambda x: x.T @ x + x.reshape(4, 3).sum() + np.concatenate([x, x]).max(), x)
-    assert seen == ["matmul", "matmul", "sum", "concatenate", "concatenate"]
-    assert uses_of(lambda x: x[0] * x[1] - np.mean(x[2]), x) == ["multiply", "multiply", "mean"]
-    assert uses_of(lambda x: 1 / 0, x) is None
-
-
-def test_the_jacobian_is_left_out_where_it_would_be_large(rng, monkeypatch):
-    monkeypatch.setattr(sys.modules[Clues.__module__], "LARGEST_JACOBIAN", 10)
-    wrong = fault(wrong_op("my_conv"), conv_inputs(rng), CONV)
-    assert Clues(wrong).jacobian is None
-    assert diagnose(wrong)[0] == "kernel not flipped"  # known in closed form

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from tinynet import kernels
 from tinynet.cli import main
 from tinynet.kernels.geometry import Geometry
-from tinynet.lab import EXERCISES, find, judge, judge_folder, starter, trial
+from tinynet.lab import EXERCISES, find, judge, judge_folder, reference, starter, trial
 from tinynet.lab.compare import side_by_side, unlike
 from tinynet.lab.report import Report, class_table, from_dict
 from tinynet.lab.speed import Timing
@@ -64,8 +66,7 @@ def test_the_worked_solution_passes_every_stage(name):
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_loops_themselves_are_right_answers_and_no_mistake_is_mistaken_for_them(name, tmp_path):
-    functions = ", ".join(find(name).functions)
-    report = judged(tmp_path, name, f"from tinynet.lab.reference import {functions}\n")
+    report = judged(tmp_path, name, Path(reference.__file__).read_text(encoding="utf-8"))
     assert report.passed == report.cases
     assert report.stage in ("speed", "done"), report.problem
 
@@ -186,7 +187,7 @@ WRONG = [
     ("import no_such_thing\n", r"ModuleNotFoundError in line 1: No module named 'no_such_thing'"),
     ("raise SystemExit(3)\n", r"calls exit\(\) while the file is loaded"),
     (f"def conv2d({ARGUMENTS}):\n    exit()\n", r"case 1 of 18 .*: calls exit\(\)"),
-    (f"def conv2d({ARGUMENTS}):\n    return conv2d({ARGUMENTS})\n", "RecursionError in line 2"),
+    (f"def conv2d({ARGUMENTS}):\n    return conv2d({ARGUMENTS})\n", r"RecursionError in line \d"),
     (f"def conv2d({ARGUMENTS}):\n    raise NotImplementedError\n", "NotImplementedError in line 2"),
     (
         wrapped("    seen.append(1)\n    return inner(*args) * (1 + (len(seen) > 20))"),
@@ -204,6 +205,49 @@ WRONG = [
         "wrong values of y",
     ),
     ("\ud800".encode("utf-8", "surrogatepass"), "UnicodeDecodeError: "),
+    ("# " + "x" * (1 << 20), r"ValueError: the file has 1,048,578 bytes"),
+    (
+        f"from tinynet.nn import functional as F\n\n\ndef conv2d({ARGUMENTS}):\n"
+        "    return F.conv2d(x, w, b).numpy()\n",
+        r"conv2d calls tinynet\.\S+: in its place it would be calling itself; write it yourself",
+    ),
+    (
+        f"from tinynet.lab.reference import conv2d as theirs\n\n\ndef conv2d({ARGUMENTS}):\n"
+        f"    return theirs({ARGUMENTS})\n",
+        r"conv2d calls tinynet\.lab\.reference: in its place",
+    ),
+    (
+        f"import tqdm\n\n\ndef conv2d({ARGUMENTS}):\n    return tqdm.tqdm(x, disable=True)\n",
+        r"conv2d calls tqdm: write it yourself, in Python and NumPy",
+    ),
+    (
+        wrapped(
+            "    key = args[0].shape, args[1].shape, args[3:]\n"
+            "    known = dict(seen)\n    if key not in known:\n"
+            "        seen.append((key, inner(*args)))\n    return dict(seen)[key].copy()"
+        ),
+        "conv2d answers other numbers with what it computed before; a cache must not go by",
+    ),
+    (
+        wrapped(
+            "    x, w, b, *others = args\n"
+            "    return inner(x, w, None if b is None else b * w[0].size, *others)"
+        ),
+        "the bias is added at every place of the kernel",
+    ),
+    (
+        wrapped(
+            "    x, w, b, *others, groups = args\n"
+            "    order = np.argsort(np.arange(len(w)) % groups, kind='stable')\n"
+            "    y = inner(x, w[order], b if b is None else b[order], *others, groups)\n"
+            "    return y[:, np.argsort(order)]"
+        ),
+        r"kernel k belongs to group k // \(O // groups\), not k % groups",
+    ),
+    (
+        with_change("*padding", "*((sum(p), 0) for p in padding)"),
+        r"case 8 of 18 \(padding\): .* all the padding stands on one side",
+    ),
 ]
 
 
@@ -221,6 +265,11 @@ MISTAKES = {
     "conv2d_dx": [
         ("dx[:, :, :, rows, columns] += share", "dx[:, :, :, rows, columns] = share", "the sum"),
         ("dx[:, :, top : top + size[0], left :", "dx[:, :, bottom : bottom + size[0], left :", ""),
+        (
+            "dx[:, :, top : top + size[0], left : left + size[1]]",
+            "dx[:, :, : size[0], : size[1]]",
+            r"not dx\[:, :, :H, :W\]",
+        ),
     ],
     "conv2d_dw": [
         ("return dw.reshape(", "return dw.reshape(", None),
@@ -234,6 +283,7 @@ MISTAKES = {
     "relu": [
         ("np.maximum(x, 0)", "np.abs(x)", "absolute value"),
         ("dy * (y > 0)", "dy * (y >= 0)", "at y = 0 the gradient is 0"),
+        ("dy * (y > 0)", "dy * (dy > 0)", "the mask is that of dy"),
     ],
     "cross_entropy": [
         (".mean()", ".sum()", "it is the sum over the batch"),
@@ -344,6 +394,56 @@ def test_a_submission_that_hangs_is_stopped_with_all_it_started(here):
     (report,) = judge_folder(find("relu"), Path("class"), timeout=2)
     assert not report.ok
     assert report.problem.startswith("took longer than 2 s; stopped ")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="who adopts orphans is Linux's")
+@pytest.mark.parametrize("hangs", [False, True])
+def test_what_a_submission_starts_is_ended_with_it_in_sessions_of_its_own_too(here, hangs):
+    Path("class").mkdir()
+    Path("class/starts.py").write_text(
+        "import subprocess, sys\n"
+        "p = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"open({str(here / 'pid')!r}, 'w').write(str(p.pid))\n" + "while True: pass\n" * hangs
+    )
+    (report,) = judge_folder(find("relu"), Path("class"), timeout=4 if hangs else 300)
+    assert not report.ok
+    assert not Path(f"/proc/{(here / 'pid').read_text()}").exists()
+
+
+STRANGE_REPORTS = ["[]", "null", '{"ok": true}', "\x00", '{"stage": "nowhere"}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", STRANGE_REPORTS, ids=lambda text: text[:12])
+def test_a_report_that_is_none_is_not_believed(text, tmp_path):
+    from tinynet.lab.folder import _read
+
+    (tmp_path / "report.json").write_text(text)
+    assert _read(tmp_path / "report.json") is None
+
+
+def test_reports_of_other_types_or_kinds_are_not_believed(tmp_path):
+    from tinynet.lab.folder import _read
+
+    file = tmp_path / "report.json"
+    right = Report("relu", "a.py", "done", cases=9, passed=9).to_dict()
+    for change in ({"stage": "nowhere"}, {"file": 3}, {"timings": 3}, {"trial": [1]}):
+        file.write_text(json.dumps({**right, **change}))
+        assert _read(file) is None, change
+    file.unlink()
+    assert _read(file) is None
+    os.mkfifo(file)
+    assert _read(file) is None
+
+
+def test_the_table_says_which_mistakes_several_files_share():
+    reports = [
+        Report("relu", f"{name}.py", "grid", problem=f"case {k}: {text}", mistake=text)
+        for k, (name, text) in enumerate([("a", "wrong"), ("b", "late"), ("c", "wrong")])
+    ]
+    assert class_table(reports).splitlines()[-2:] == [
+        "Mistakes that several share:",
+        "  2 files: wrong: a.py, c.py",
+    ]
 
 
 def test_a_report_survives_the_way_through_json():

@@ -122,9 +122,9 @@ def test_winograd_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
     fast, plain = np.empty((2, O, side, side, N), np.float32)
     columns = winograd.chunk(C, 4, size)[1]
     tasks = winograd.tasks(N, size, (1, columns))
-    winograd.correlate_part(threads.NOBODY, 0, tasks, columns, x, w, False, b, ONE, fast)
+    winograd.correlate_part(threads.NOBODY, 0, tasks, columns, False, ONE, x, w, b, fast)
     direct.correlate_part(
-        threads.NOBODY, 0, 1, 0, O, side, x, w, False, b, ONE, ONE, side + 2, plain
+        threads.NOBODY, 0, 1, 0, O, side, False, ONE, ONE, side + 2, x, w, b, plain
     )
     error, plain_error = (np.sqrt(((y - exact) ** 2).mean()) for y in (fast, plain))
     assert 0 < error < 3 * plain_error
@@ -151,12 +151,9 @@ def test_repeated_runs_give_the_same_bits_on_two_threads(layer, rng, two_threads
 def test_every_share_of_the_work_is_done_once(monkeypatch):
     monkeypatch.setattr(threads, "_count", 3)
     done = []
-    parts = sharing.share_out(
-        lambda team, part, first, last: done.append((part, first, last)), 8, serial=False
-    )
-    assert parts == 3
+    assert sharing.share_out(lambda team, *share: done.append(share), 8, False) == 3
     assert sorted(done) == [(0, 0, 2), (1, 2, 5), (2, 5, 8)]
-    assert sharing.share_out(lambda team, *share: done.append(share), 8, serial=True) == 1
+    assert sharing.share_out(lambda team, *share: done.append(share), 8, True) == 1
     assert done[-1] == (0, 0, 8)
 
 
@@ -372,10 +369,9 @@ def test_a_kernel_starts_its_helper_and_waits_for_it(awake):
     x = np.arange(1 << 16, dtype=np.float32) - 1000
     for _ in range(300):
         y = np.zeros_like(x)
-        halves = [slice(0, 1 << 15), slice(1 << 15, 1 << 16)]
 
-        def work(part, team, y=y, halves=halves):
-            elementwise.rectify(team, x[halves[part]], y[halves[part]])
+        def work(part, team, y=y):
+            elementwise.rectify(team, part, part << 15, (part + 1) << 15, x, y)
 
         threads.run_compiled(work, 2)
         assert (y == np.maximum(x, 0)).all()
@@ -386,7 +382,7 @@ def test_an_error_in_a_share_is_raised_and_the_helper_works_again(wrong, awake):
     def work(part, team):
         if part == wrong:
             raise RuntimeError(f"in share {part}")
-        elementwise.rectify(team, np.ones(4, np.float32), np.ones(4, np.float32))
+        elementwise.rectify(team, part, 0, 4, np.ones(4, np.float32), np.ones(4, np.float32))
 
     for _ in range(3):
         with pytest.raises(RuntimeError, match=f"in share {wrong}"):

@@ -41,6 +41,16 @@ def test_the_map_of_the_house_is_true():
     assert parts - hidden == named
 
 
+def test_what_to_read_is_as_short_as_the_readme_says():
+    said = re.search(
+        r"A good order to read:(.*?)They have fewer than ([\d,]+) lines", README, re.DOTALL
+    )
+    files = re.findall(r"`([\w/]+\.py)`", said.group(1))
+    assert len(files) == 7
+    lines = {name: len((ROOT / "tinynet" / name).read_text().splitlines()) for name in files}
+    assert sum(lines.values()) < int(said.group(2).replace(",", "")) == 1800, lines
+
+
 def test_links_of_the_readme_lead_somewhere():
     targets = re.findall(r"\]\(([^)#]+)\)", README)
     assert targets

@@ -90,12 +90,14 @@ def test_collate_keeps_the_structure_of_an_example():
 
 NO_BATCH = [
     ([None, None], TypeError, "not of NoneType. Make a number"),
-    ([(1, {"a": {1}}), (1, {"a": {2}})], TypeError, r"part \[1\]\['a'\] of: .* not of set"),
+    ([(1, {"a": {1}})] * 2, TypeError, r"part \[1\]\['a'\] of the examples: .* not of set"),
     ([np.array(["a"])] * 2, TypeError, "not of numpy.ndarray of <U1"),
-    ([np.zeros(2), np.zeros(3)], ValueError, r"the shapes are \(2,\), \(3,\). Make them equal"),
+    ([np.zeros(2), np.zeros(3)], ValueError, r"the shapes are \([23],\), \([23],\). Make them"),
     ([(0, np.zeros(2)), (0, np.zeros(3))], ValueError, r"part \[1\] of the examples"),
-    ([(0, 1), (0,)], ValueError, r"the examples have \[1, 2\] parts"),
-    ([{"a": 1}, {"b": 1}], ValueError, r"keys \['a'\] and \['b'\]"),
+    ([(0, 1), (0,)], ValueError, r"the numbers of parts are [12], [12]\."),
+    ([{"a": 1}, {"b": 1}], ValueError, r"the keys are \('[ab]',\), \('[ab]',\)"),
+    ([(1, 2), 3], TypeError, "the examples: they are tuple and int; return one kind"),
+    ([(1, "a"), (2, 1)], TypeError, r"part \[1\] of the examples: they are str and int"),
 ]
 
 
@@ -107,7 +109,7 @@ def test_collate_names_what_cannot_be_stacked(examples, error, told):
 
 def test_an_image_in_a_batch_gets_the_cure():
     image = pytest.importorskip("PIL.Image").new("L", (2, 2))
-    with pytest.raises(TypeError, match=r"part \[0\] of: .* PIL.Image.Image. Put ToTensor\(\)"):
+    with pytest.raises(TypeError, match=r"part \[0\] of .* PIL.Image.Image. Put ToTensor\(\)"):
         next(iter(DataLoader([(image, 1)] * 4, 2)))
 
 
@@ -282,6 +284,33 @@ def test_a_dataset_may_give_its_examples_many_at_a_time():
             return [(i, -i) for i in indices]
 
     assert epoch(DataLoader(Many(), 3)) == [[0, 1, 2], [3]]
+
+
+def test_take_makes_batches_unless_examples_are_made_anew():
+    class Taken(Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return -index
+
+        def take(self, indices, rng=None):
+            return indices * 10
+
+    class Anew(Taken):
+        def __getitem__(self, index):
+            return index
+
+    class Foreign:
+        __len__, __getitem__ = Taken.__len__, Taken.__getitem__
+
+        def take(self, n):
+            raise AssertionError("this is of another library")
+
+    assert [epoch(DataLoader(kind(), 4)) for kind in (Taken, Anew, Foreign)] == [
+        [[0, 10, 20, 30]], [[0, 1, 2, 3]], [[0, -1, -2, -3]],
+    ]  # fmt: skip
+    assert epoch(DataLoader(Subset(Anew(), [1, 2]), 2)) == [[1, 2]]
 
 
 def test_manual_seed_and_generator_fix_the_order():

@@ -66,6 +66,8 @@ def test_mnist_has_torchvisions_attributes(mnist_root):
     assert train.targets.dtype == np.int64
     assert train.classes[1] == "1 - one"
     assert train.class_to_idx["1 - one"] == 1
+    assert train.train_data is train.data
+    assert train.test_labels is train.targets
     image, label = train[3]
     assert (image.size, image.mode) == ((28, 28), "L")
     assert type(label) is int

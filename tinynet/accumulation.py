@@ -16,7 +16,7 @@ from tinynet import changes
 from tinynet.errors import ShapeError
 
 if TYPE_CHECKING:
-    from tinynet.autograd import VJP, Array, Node, Variable
+    from tinynet.autograd import VJP, Array, Edge, Node, Variable
 
 SMALL = 1 << 14
 """Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
@@ -39,8 +39,16 @@ class Gradients(dict["Node | Variable", np.ndarray]):
         """The gradient of a target, complete by now, after the hooks of its tensor."""
         return hooked(target, self.pop(target))
 
-    def add(self, target: Node | Variable, dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
-        """Add dx, what `vjp` made of dy, to the gradient of `target`; whether it is the first."""
+    def add(self, edge: Edge, dx: Array, dy: Array, name: str) -> bool:
+        """Add dx, what the edge's vjp made of dy, for its target; whether it is the first there.
+
+        name: of the operation, for an error.
+        """
+        vjp, target, shape, dtype = edge
+        if type(dx) is not np.ndarray or dx.shape != shape:
+            dx = sum_to_shape(dx, shape, name, vjp)
+        if dx.dtype != dtype:
+            dx = dx.astype(dtype)
         if target not in self:
             self[target] = dx
             if dx.size > SMALL and hasattr(target, "requires_grad") and _is_fresh(dx, dy, vjp):
@@ -64,23 +72,13 @@ def hooked(target: Any, dy: np.ndarray) -> np.ndarray:
     for hook in getattr(target, "hooks", ()):
         replaced = hook(dy.copy())
         if replaced is not None:
-            dy = as_gradient(replaced, dy.shape, dy.dtype, "register_hook", hook)
+            dy = sum_to_shape(replaced, dy.shape, "register_hook", hook).astype(dy.dtype)
     return dy
 
 
 def _is_fresh(dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
     """Whether `vjp` made the array dx: it is no view, not dy, and not a value that it keeps."""
     return dx.base is None and dx is not dy and all(dx is not x for x in changes.saved_arrays(vjp))
-
-
-def as_gradient(
-    dx: Array, shape: tuple[int, ...], dtype: np.dtype[Any], name: str, vjp: VJP
-) -> np.ndarray:
-    """dx in the shape and dtype of the input that it belongs to; see `sum_to_shape`."""
-    if type(dx) is not np.ndarray or dx.shape != shape:
-        dx = sum_to_shape(dx, shape, name, vjp)
-    fitting: np.ndarray = dx if dx.dtype == dtype else dx.astype(dtype)
-    return fitting
 
 
 def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> np.ndarray:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 import numpy as np
 
 from tinynet import changes
-from tinynet.accumulation import Gradients, as_gradient
+from tinynet.accumulation import Gradients
 from tinynet.calls import by_position, check_inputs, explain, kept, no_gradient
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
@@ -285,6 +285,7 @@ def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None
         x.grad = total
 
 
+@np.errstate(under="ignore")  # what is too small for its dtype is 0
 def pass_back(
     roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
 ) -> list[tuple[Variable, Array]]:
@@ -294,13 +295,12 @@ def pass_back(
     queue = [(-target.number, target) for target in gradients if isinstance(target, Node)]
     heapq.heapify(queue)  # the newest comes first
     visit_node = state.visit or visit
-    with np.errstate(under="ignore"):  # what is too small for its dtype is 0
-        while queue:
-            _, node = heapq.heappop(queue)
-            dy = gradients.take(node)
-            if node.retained is not None and (tensor := node.retained()) is not None:
-                results.append((tensor, np.array(dy)))
-            visit_node(node, dy, gradients, queue, retain_graph)
+    while queue:
+        _, node = heapq.heappop(queue)
+        dy = gradients.take(node)
+        if node.retained is not None and (tensor := node.retained()) is not None:
+            results.append((tensor, np.array(dy)))
+        visit_node(node, dy, gradients, queue, retain_graph)
     leaves: Any = gradients  # every node is consumed by now
     results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
     return results
@@ -328,15 +328,15 @@ def visit(
     if not retain_graph:
         node.edges = None
     shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
-    for vjp, target, shape, dtype in edges:
+    for edge in edges:
+        vjp, target, _, _ = edge
         if isinstance(vjp, OneOf):
             if vjp.function not in shared:
                 shared[vjp.function] = vjp.function(dy)
             dx = shared[vjp.function][vjp.place]
         else:
             dx = vjp(dy)
-        dx = as_gradient(dx, shape, dtype, node.name, vjp)
-        if gradients.add(target, dx, dy, vjp) and isinstance(target, Node):
+        if gradients.add(edge, dx, dy, node.name) and isinstance(target, Node):
             heapq.heappush(queue, (-target.number, target))
 
 

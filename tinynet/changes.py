@@ -1,6 +1,6 @@
 """Arrays changed in place: the clock, and what became stale.
 
-A closure that kept an array is wrong once the array is overwritten. Changes are rare, so an
+A closure that saved an array is wrong once the array is overwritten. Changes are rare, so an
 operation pays one comparison of integers, and only a change makes the backward pass look.
 """
 

@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike
 
 from tinynet.autograd import wrap
 from tinynet.devices import check_device, get_default_dtype
-from tinynet.errors import integer
+from tinynet.errors import ShapeError, integer
+from tinynet.functions.common import array_of
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor, as_array
@@ -150,6 +151,8 @@ def arange(
     start, end = (0, start) if end is None else (start, end)
     if step == 0:
         raise ValueError("arange: the step must not be 0")
+    if (end - start) * step < 0:
+        raise ValueError(f"arange: steps of {step} lead away from {start} to {end}")
     if dtype is None:
         is_float = any(isinstance(x, float) for x in (start, end, step))
         dtype = get_default_dtype() if is_float else np.int64
@@ -161,7 +164,10 @@ def linspace(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`steps` evenly spaced numbers from `start` to `end`, both included."""
-    array = np.linspace(as_array(start), as_array(end), integer("linspace", "steps", steps))
+    for name, bound in (("start", start), ("end", end)):
+        if np.ndim(bound):
+            raise ShapeError(f"linspace: {name} must be a number, got shape {np.shape(bound)}")
+    array = np.linspace(array_of(start), array_of(end), integer("linspace", "steps", steps))
     return _made(array.astype(dtype or get_default_dtype()), device, requires_grad)
 
 
@@ -170,6 +176,7 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """The n x m matrix with ones on the diagonal (m = n if not given)."""
+    n, m = integer("eye", "n", n), None if m is None else integer("eye", "m", m)
     return _made(np.eye(n, m, dtype=dtype or get_default_dtype()), device, requires_grad)
 
 

@@ -12,8 +12,8 @@ model (`tests/long/faults/`). tinynet checks the operation with `gradcheck`, the
 
 caught: the check fails. named: it says of which operation and argument; of PyTorch's message that
 is the number of the input, which says it where there is but one operation. cause: tinynet says
-which mistake it was, in the words that were written down with the fault. An "either ... or ..."
-counts if the mistake is one of the two, and is counted by itself too.
+which mistake it was: the words that were written down with the fault are in its cause or evidence.
+An "either ... or ..." counts if the mistake is one of the two, and is counted by itself too.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def by_tinynet(fault: Any) -> Result:
     seconds = time.perf_counter() - start
     failures = report.failures
     named = bool(failures) and all(names(fault, failure) for failure in failures)
-    cause = named and all(fault.cause in causes_of(failure.cause) for failure in failures)
+    cause = named and all(fault.cause in f"{f.cause} ({f.evidence})" for f in failures)
     said = "; ".join(f"{f.op}, {f.argument}: {f.cause or '-'} ({f.evidence})" for f in failures)
     return Result(bool(failures), named, cause, seconds, said or str(report))
 
@@ -77,15 +77,6 @@ def names(fault: Any, failure: Any) -> bool:
     """Whether a failure blames the operation and the argument that are wrong."""
     right_op = failure.op == fault.op.__name__
     return right_op and (not fault.argument or failure.argument == fault.argument)
-
-
-def causes_of(cause: str) -> list[str]:
-    """The mistakes that a diagnosis names.
-
-    >>> causes_of("either stride ignored or wrong sign"), causes_of("wrong sign")
-    (['stride ignored', 'wrong sign'], ['wrong sign'])
-    """
-    return cause.removeprefix("either ").split(" or ") if cause.startswith("either ") else [cause]
 
 
 # ----- PyTorch ------------------------------------------------------------------------------------

@@ -59,7 +59,14 @@ def check_file(target: str, seed: int) -> Checked:
     reports: list[Report] = []
     notes: list[str] = []
     for key, function in chosen.items():
-        found, said = _check(module, key, function, seed)
+        try:
+            found, said = _check(module, key, function, seed)
+        except BadArgument as error:
+            if len(chosen) == 1:
+                raise
+            found, said = [], [f"error: not checked: {error}"]
+        except SystemExit as error:
+            raise BadArgument(f"{path}: {key} calls exit(), which ends the check") from error
         reports += found
         notes += said
     return reports, notes
@@ -82,7 +89,7 @@ def load(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise BadArgument(f"{path}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
         where = f", line {lines[-1]}" if lines else ""

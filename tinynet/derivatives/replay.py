@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import heapq
+import inspect
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -148,7 +149,7 @@ def _fitted(dx: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
 def _explained(name: str, body: Any, error: Exception) -> str:
     """The message for a body that could not be replayed, with the line where it failed."""
     frames = traceback.extract_tb(error.__traceback__)
-    file = body.__code__.co_filename
+    file = inspect.unwrap(body).__code__.co_filename
     line = ([frame for frame in frames if frame.filename == file] or frames)[-1]
     return (
         f"{name}: its body cannot run on tensors, so its gradient has no gradient. "

@@ -17,8 +17,19 @@ def array_of(x: Any) -> np.ndarray:
     return x.array if isinstance(x, Variable) else np.asarray(x)
 
 
+def check_tensors(name: str, **values: Any) -> None:
+    """TypeError for the first of the arguments that is neither a tensor nor an array."""
+    for argument, value in values.items():
+        if not hasattr(value, "shape"):
+            raise TypeError(
+                f"{name}: {argument} must be a tensor, got {value!r:.60}; wrap it: "
+                f"tinynet.tensor({value!r:.20})"
+            )
+
+
 def one_dim(name: str, x: Any, dim: int) -> int:
     """`dim` counted from the front; a tensor without axes takes 0 and -1. ShapeError otherwise."""
+    check_tensors(name, input=x)
     ndim = len(x.shape)
     if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
         raise TypeError(f"{name}: dim must be an integer, got {dim!r}")
@@ -29,6 +40,7 @@ def one_dim(name: str, x: Any, dim: int) -> int:
 
 def all_dims(name: str, x: Any, dim: Dim) -> tuple[int, ...] | None:
     """The axes that `dim` names, None for all of them: None and (), as in PyTorch."""
+    check_tensors(name, input=x)
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return None
     wanted = [one_dim(name, x, d) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]

@@ -13,7 +13,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
-from tinynet.functions.common import array_of, one_dim, whole_grid
+from tinynet.functions.common import array_of, check_tensors, one_dim, whole_grid
 from tinynet.functions.pointwise import where
 
 if TYPE_CHECKING:
@@ -96,10 +96,16 @@ def take_along_dim(input: Data, indices: Data, dim: int | None = None) -> Tensor
     return gather(x, dim, np.broadcast_to(places, wide))
 
 
-def _part(src: Data, places: np.ndarray) -> Data:
+def _part(name: str, input: Data, src: Data, places: np.ndarray) -> Data:
     """The part of `src` that an index of the same number of axes places."""
     if not hasattr(src, "shape"):
         return src
+    if src.dtype != input.dtype:
+        raise TypeError(f"{name}: src is {src.dtype}, the input {input.dtype}; use src.to(input)")
+    if any(n > m for n, m in zip(places.shape, src.shape)) or len(src.shape) != places.ndim:
+        raise ShapeError(
+            f"{name}: src of shape {tuple(src.shape)} is smaller than the index {places.shape}"
+        )
     return ops.getitem(src, tuple(slice(n) for n in places.shape)) if places.ndim else src
 
 
@@ -118,13 +124,15 @@ def scatter(
     if reduce not in (None, "add"):
         raise ValueError(f"scatter: reduce must be None or 'add', got {reduce!r}")
     grid, _, places = _grid("scatter", input, dim, index)
-    return (ops.setitem if reduce is None else ops.add_at)(input, _part(src, places), grid)
+    return (ops.setitem if reduce is None else ops.add_at)(
+        input, _part("scatter", input, src, places), grid
+    )
 
 
 def scatter_add(input: Data, dim: int, index: Data, src: Data) -> Tensor:
     """`scatter` that adds, also where places repeat."""
     grid, _, places = _grid("scatter_add", input, dim, index)
-    return ops.add_at(input, _part(src, places), grid)
+    return ops.add_at(input, _part("scatter_add", input, src, places), grid)
 
 
 def _along(name: str, input: Data, dim: int, index: Data) -> tuple[Any, ...]:
@@ -145,8 +153,13 @@ def index_select(input: Data, dim: int, index: Data) -> Tensor:
 
 def index_add(input: Data, dim: int, index: Data, source: Data, *, alpha: float = 1) -> Tensor:
     """A copy of x with the slices of `source` added where the vector `index` says."""
-    source = source if alpha == 1 else ops.mul(source, alpha)
-    return ops.add_at(input, source, _along("index_add", input, dim, index))
+    place = _along("index_add", input, dim, index)
+    expected = array_of(input)[place].shape
+    if tuple(source.shape) != expected:
+        raise ShapeError(
+            f"index_add: source has shape {tuple(source.shape)}, the slices have {expected}"
+        )
+    return ops.add_at(input, source if alpha == 1 else ops.mul(source, alpha), place)
 
 
 def index_copy(input: Data, dim: int, index: Data, source: Data) -> Tensor:
@@ -185,6 +198,8 @@ def select(input: Data, dim: int, index: int) -> Tensor:
 
 def narrow(input: Data, dim: int, start: Any, length: int) -> Tensor:
     """`length` slices along `dim`, from `start` on."""
+    if np.ndim(array_of(start)) or array_of(start).dtype.kind not in "iu":
+        raise TypeError(f"narrow: start must be an integer, got {start!r:.60}")
     dim, start = one_dim("narrow", input, dim), int(start)
     size = input.shape[dim] if input.shape else 0
     start = start + size if start < 0 else start
@@ -206,6 +221,8 @@ def _mask(name: str, mask: Data) -> np.ndarray:
 def masked_fill(input: Data, mask: Data, value: Data) -> Tensor:
     """`value` where the bool tensor `mask` holds, else the element itself."""
     array = _mask("masked_fill", mask)
+    if isinstance(value, complex):
+        raise TypeError(f"masked_fill: value must be a real number, got {value}")
     if hasattr(value, "shape") and len(value.shape):
         raise ShapeError(f"masked_fill: value must be a number, got shape {tuple(value.shape)}")
     if hasattr(value, "dtype") and value.dtype != input.dtype:
@@ -281,6 +298,12 @@ def diagonal(input: Data, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tens
 
 def diag_embed(input: Data, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices of zeros with the last axis of x on a diagonal."""
+    check_tensors("diag_embed", input=input)
+    if not input.shape or (dim1 - dim2) % (len(input.shape) + 1) == 0:
+        raise ShapeError(
+            f"diag_embed: needs two different axes for the diagonal of shape {tuple(input.shape)}, "
+            f"got {dim1} and {dim2}"
+        )
     n = input.shape[-1]
     size = n + abs(offset)
     along = np.arange(n)

@@ -15,20 +15,20 @@ import numpy as np
 
 from tinynet import ops
 from tinynet.autograd import wrap
-from tinynet.functions.common import array_of
-from tinynet.ops.checks import one_of
+from tinynet.functions.common import array_of, check_tensors
+from tinynet.ops.checks import one_of, within
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "add", "addcdiv", "addcmul", "allclose", "bitwise_and", "bitwise_not", "bitwise_or",
-    "bitwise_xor", "clamp", "clamp_max", "clamp_min", "deg2rad", "div", "eq", "equal", "erfc",
-    "float_power", "floor_divide", "fmax", "fmin", "frac", "ge", "gt", "isclose", "isfinite",
-    "isin", "isinf", "isnan", "isneginf", "isposinf", "le", "lerp", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul",
-    "nan_to_num", "ne", "positive", "pow", "rad2deg", "rsub", "signbit", "sinc", "square",
-    "sub", "where",
+    "add", "addcdiv", "addcmul", "allclose", "atan2", "bitwise_and", "bitwise_not",
+    "bitwise_or", "bitwise_xor", "clamp", "clamp_max", "clamp_min", "deg2rad", "div", "eq",
+    "equal", "erfc", "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt",
+    "hypot", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "le",
+    "lerp", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit",
+    "lt", "maximum", "minimum", "mul", "nan_to_num", "ne", "positive", "pow", "rad2deg",
+    "remainder", "rsub", "signbit", "sinc", "square", "sub", "where", "xlogy",
 ]  # fmt: skip
 
 Data = Any
@@ -88,12 +88,8 @@ def sub(input: Data, other: Data, *, alpha: float = 1) -> Tensor:
 
 def rsub(input: Data, other: Data, *, alpha: float = 1) -> Tensor:
     """other - alpha * input."""
+    check_tensors("rsub", input=input)
     return sub(other, input, alpha=alpha)
-
-
-def mul(input: Data, other: Data) -> Tensor:
-    """input * other."""
-    return ops.mul(*meet(input, other))
 
 
 def div(input: Data, other: Data, *, rounding_mode: str | None = None) -> Tensor:
@@ -121,35 +117,55 @@ def floor_divide(input: Data, other: Data) -> Tensor:
     return wrap(np.floor_divide(array_of(x), array_of(y)))
 
 
-def pow(input: Data, exponent: Data) -> Tensor:
-    """input ** exponent."""
-    return ops.pow(*meet(input, exponent))
-
-
 def float_power(input: Data, exponent: Data) -> Tensor:
     """input ** exponent in float64."""
+    if not hasattr(exponent, "shape"):
+        check_tensors("float_power", input=input)
     x, y = (ops.astype(a, np.dtype(float)) if hasattr(a, "shape") else a for a in (input, exponent))
     return ops.pow(x, y)
 
 
-def maximum(input: Data, other: Data) -> Tensor:
-    """The larger of two, element by element."""
-    return ops.maximum(*meet(input, other))
-
-
-def minimum(input: Data, other: Data) -> Tensor:
-    """The smaller of two, element by element."""
-    return ops.minimum(*meet(input, other))
-
-
 def fmax(input: Data, other: Data) -> Tensor:
     """The larger of two; where one is NaN, the other."""
+    check_tensors("fmax", input=input, other=other)
     return ops.where(np.isnan(array_of(other)) | (array_of(input) >= array_of(other)), input, other)
 
 
 def fmin(input: Data, other: Data) -> Tensor:
     """The smaller of two; where one is NaN, the other."""
+    check_tensors("fmin", input=input, other=other)
     return ops.where(np.isnan(array_of(other)) | (array_of(input) <= array_of(other)), input, other)
+
+
+def _promoting(op: Callable[..., Tensor], tensors: int = 0) -> Callable[[Data, Data], Tensor]:
+    """An operation of two inputs as a function that brings them into one dtype.
+
+    tensors: how many of the first inputs must be tensors, as PyTorch has it; one is needed anyway.
+    """
+    name = op.__name__
+
+    def function(input: Data, other: Data) -> Tensor:
+        if tensors == 2:
+            check_tensors(name, input=input, other=other)
+        elif tensors == 1 or not hasattr(other, "shape"):
+            check_tensors(name, input=input)
+        return op(*meet(input, other))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = op.__doc__
+    return function
+
+
+maximum = _promoting(ops.maximum, tensors=2)
+minimum = _promoting(ops.minimum, tensors=2)
+atan2 = _promoting(ops.atan2, tensors=2)
+hypot = _promoting(ops.hypot, tensors=2)
+logaddexp = _promoting(ops.logaddexp, tensors=2)
+remainder = _promoting(ops.remainder)
+fmod = _promoting(ops.fmod, tensors=1)
+xlogy = _promoting(ops.xlogy)
+pow = _promoting(ops.pow)
+mul = _promoting(ops.mul)
 
 
 def clamp(input: Data, min: Data = None, max: Data = None) -> Tensor:
@@ -168,11 +184,13 @@ def clamp(input: Data, min: Data = None, max: Data = None) -> Tensor:
 
 def clamp_min(input: Data, min: Data) -> Tensor:
     """Each element, but at least `min`."""
+    check_tensors("clamp_min", input=input)
     return clamp(input, min)
 
 
 def clamp_max(input: Data, max: Data) -> Tensor:
     """Each element, but at most `max`."""
+    check_tensors("clamp_max", input=input)
     return clamp(input, None, max)
 
 
@@ -254,13 +272,19 @@ def where(condition: Data, input: Data = None, other: Data = None) -> Any:
 # ----- comparison and logic -----------------------------------------------------------------------
 
 
-def _constant(function: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
-    """A function of arrays as one of tensors, without a gradient."""
+def _constant(function: Callable[..., Any], doc: str, tensors: int = 1) -> Callable[..., Tensor]:
+    """A function of arrays as one of tensors, without a gradient.
+
+    tensors: how many of the arguments must be tensors.
+    """
+    name = function.__name__.rstrip("_")
 
     def constant(input: Data, *others: Data) -> Tensor:
+        for place, value in enumerate((input, *others)[:tensors]):
+            check_tensors(name, **{("input", "other")[place]: value})
         return wrap(function(array_of(input), *map(array_of, others)))
 
-    constant.__name__ = constant.__qualname__ = function.__name__
+    constant.__name__ = constant.__qualname__ = name
     constant.__doc__ = doc
     return constant
 
@@ -278,9 +302,9 @@ isposinf = _constant(np.isposinf, "Where an element is inf.")
 isneginf = _constant(np.isneginf, "Where an element is -inf.")
 signbit = _constant(np.signbit, "Where an element is negative, -0 included.")
 logical_not = _constant(np.logical_not, "Where an element is 0.")
-logical_and = _constant(np.logical_and, "Where neither is 0.")
-logical_or = _constant(np.logical_or, "Where one or both are not 0.")
-logical_xor = _constant(np.logical_xor, "Where just one is not 0.")
+logical_and = _constant(np.logical_and, "Where neither is 0.", tensors=2)
+logical_or = _constant(np.logical_or, "Where one or both are not 0.", tensors=2)
+logical_xor = _constant(np.logical_xor, "Where just one is not 0.", tensors=2)
 bitwise_not = _constant(operator.invert, "The bits turned over, or `not` for bools.")
 bitwise_and = _constant(operator.and_, "The bits both have.")
 bitwise_or = _constant(operator.or_, "The bits that one has.")
@@ -291,6 +315,9 @@ def isclose(
     input: Data, other: Data, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
     """Where |input - other| <= atol + rtol * |other|."""
+    check_tensors("isclose", input=input, other=other)
+    for name, bound in (("rtol", rtol), ("atol", atol)):
+        within("isclose", name, bound, 0, math.inf)
     return wrap(np.isclose(array_of(input), array_of(other), rtol, atol, equal_nan))
 
 

@@ -16,7 +16,16 @@ from numpy.typing import DTypeLike
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
-from tinynet.functions.common import Dim, all_dims, array_of, given, one_dim, whole_grid
+from tinynet.functions.common import (
+    Dim,
+    all_dims,
+    array_of,
+    check_tensors,
+    given,
+    one_dim,
+    whole_grid,
+)
+from tinynet.ops.distance import vector_norm
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -59,7 +68,15 @@ def mean(
     input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None,
     keepdims: bool = False, dtype: DTypeLike | None = None,
 ) -> Tensor:  # fmt: skip
-    """Mean over `dim` (all axes if None)."""
+    """Mean over `dim` (all axes if None). TypeError for integers and bools: call .float() first.
+
+    NumPy's spelling, `axis=` or np.mean, gives floats for them.
+    """
+    kind = np.dtype(dtype).kind if dtype is not None else array_of(input).dtype.kind
+    if kind != "f" and axis is None:
+        raise TypeError(
+            f"mean: takes floats, got {dtype or array_of(input).dtype}; write x.float().mean()"
+        )
     dim = all_dims("mean", input, given(dim, axis))
     return ops.mean(_as(input, dtype), dim, keepdim or keepdims)
 
@@ -147,7 +164,7 @@ def norm(
     if isinstance(p, str) and p != "fro":
         raise ValueError(f"norm: p must be a number or 'fro', got {p!r}")
     p = 2.0 if p is None or p == "fro" else float(p)
-    return ops.p_norm(_as(input, dtype), p, all_dims("norm", input, dim), keepdim)
+    return vector_norm(_as(input, dtype), p, all_dims("norm", input, dim), keepdim)
 
 
 def dist(input: Data, other: Data, p: float = 2) -> Tensor:
@@ -212,6 +229,7 @@ def min(
 def _extreme(
     name: str, input: Data, dim: Any, keepdim: bool, axis: Any, keepdims: bool, other: Any
 ) -> Any:
+    check_tensors(name, input=input)
     if other is None and hasattr(dim, "shape"):
         dim, other = None, dim
     if other is not None:
@@ -461,7 +479,11 @@ def bincount(input: Data, weights: Data = None, minlength: int = 0) -> Tensor:
 
 
 def softmax(
-    input: Data, dim: int | None = None, dtype: DTypeLike | None = None, *, axis: int | None = None
+    input: Data,
+    dim: int | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+    axis: int | None = None,
 ) -> Tensor:
     """Probabilities e^x / sum(e^x) along `dim`, of the input in `dtype` if one is given.
 
@@ -472,13 +494,17 @@ def softmax(
 
 
 def log_softmax(
-    input: Data, dim: int | None = None, dtype: DTypeLike | None = None, *, axis: int | None = None
+    input: Data,
+    dim: int | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+    axis: int | None = None,
 ) -> Tensor:
     """log(softmax(x)) along `dim`, without its underflow."""
     return ops.log_softmax(_as(input, dtype), _softmax_dim("log_softmax", input, given(dim, axis)))
 
 
-def softmin(input: Data, dim: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
+def softmin(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
     """softmax(-x) along `dim`."""
     return ops.softmax(ops.neg(_as(input, dtype)), _softmax_dim("softmin", input, dim))
 

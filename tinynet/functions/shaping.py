@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynet import ops
 from tinynet.autograd import wrap
-from tinynet.errors import ShapeError
+from tinynet.errors import ShapeError, no_such_axis
 from tinynet.functions.common import Dim, all_dims, array_of, given, one_dim
 from tinynet.ops.shape import normalized_shape
 
@@ -23,7 +23,7 @@ __all__ = [
     "expand_as", "flip", "fliplr", "flipud", "hstack", "is_tensor", "meshgrid", "movedim",
     "numel", "permute", "ravel", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll",
     "rot90", "split", "squeeze", "swapaxes", "t", "tensor_split", "tile", "transpose",
-    "tril_indices", "triu_indices", "unbind", "unflatten", "unfold", "vstack",
+    "tril_indices", "triu_indices", "unbind", "unflatten", "vstack",
 ]  # fmt: skip
 
 Data = Any
@@ -109,7 +109,7 @@ def movedim(input: Data, source: int | Sequence[int], destination: int | Sequenc
         [one_dim("movedim", input, d) for d in ((x,) if isinstance(x, int) else x)]
         for x in (source, destination)
     )
-    if len(sources) != len(targets) or len(set(sources)) < len(sources):
+    if len({len(sources), len(targets), len(set(sources)), len(set(targets))}) > 1:
         raise ValueError(
             f"movedim: source {source} and destination {destination} must name equally many "
             "different axes"
@@ -149,11 +149,17 @@ def fliplr(input: Data) -> Tensor:
 
 def flipud(input: Data) -> Tensor:
     """The first axis reversed."""
+    if not input.shape:
+        raise ShapeError("flipud: a tensor without axes cannot be flipped")
     return flip(input, 0)
 
 
 def rot90(input: Data, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by k * 90 degrees in the plane of two axes, from the first towards the second."""
+    if len(dims) != 2 or len(input.shape) < 2 or (dims[0] - dims[1]) % len(input.shape) == 0:
+        raise ShapeError(
+            f"rot90: needs two different axes of shape {tuple(input.shape)}, got {tuple(dims)}"
+        )
     one, two = dims
     if k % 4 == 0:
         return ops.clone(input)
@@ -175,8 +181,10 @@ def roll(input: Data, shifts: Any, dims: Any = None) -> Tensor:
         raise ValueError(f"roll: shifts {shifts} and dims {dims} must be equally many")
     y = input
     for move, axis in zip(moves, axes):
+        if not input.shape:
+            raise no_such_axis("roll", axis, ())
         axis = one_dim("roll", input, axis)
-        size = input.shape[axis] if input.shape else 0
+        size = input.shape[axis]
         if size:
             y = ops.getitem(y, (slice(None),) * axis + ((np.arange(size) - move) % size,))
     return y if y is not input else ops.clone(input)
@@ -250,6 +258,8 @@ def tensor_split(input: Data, indices_or_sections: Any, dim: int = 0) -> tuple[T
 
 def unbind(input: Data, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along an axis, without that axis."""
+    if not input.shape:
+        raise no_such_axis("unbind", dim, ())
     dim = one_dim("unbind", input, dim)
     pieces = ops.split(input, 1, dim) if input.shape[dim] else ()
     return tuple(ops.squeeze(piece, dim) for piece in pieces)

@@ -8,7 +8,8 @@
    shows in almost every direction, so this is all that a right gradient costs.
 4. If a slope disagrees, `locate.py` finds out where.
 5. At the end the gradients are computed once more: a function that remembers something from call
-   to call gives others now. And once in float32, in which nets are trained.
+   to call gives others now. Once for a multiple of u, for which they must be the same multiple:
+   masks made of dy and clipping do not pass. And once in float32, in which nets are trained.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ def _check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
         _try_nearby(subject, report, mode, limits, rng)
     if not report.failures:
         report.failures += search.remembered(first.y, gradients)
+    if not report.failures:
+        report.failures += search.not_linear(gradients)
     if not report.failures:
         _look_at_float32(search, report, gradients, verdicts)
     return report
@@ -276,14 +279,14 @@ def _visit(subject: Subject, values: dict[str, np.ndarray]) -> bool:
 
 
 def _far_away(subject: Subject, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Visit a point and return it: with all signs turned, so that masks and winners are others.
+    """Visit a point and return it: with some signs turned, so that masks and winners are others.
 
     A function that raises there, as it is not defined for such values, is run nearby.
     """
     nearby = subject.nearby(rng, 0.1)
-    mirrored = {name: -x for name, x in nearby.items()}
-    if _visit(subject, mirrored):
-        return mirrored
+    turned = {name: x * rng.choice([-1.0, 1.0], x.shape) for name, x in nearby.items()}
+    if _visit(subject, turned):
+        return turned
     _visit(subject, nearby)
     return nearby
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -44,6 +44,9 @@ from tinynet.gradcheck.trace import (
     walk_back,
 )
 
+STATE = "state carried from call to call"
+MULTIPLE = -1024.0  # of the output gradient: exact, and far beyond what a mask or limit lets pass
+
 
 class Search:
     """The search for what is wrong with one subject.
@@ -62,7 +65,7 @@ class Search:
     ) -> None:
         self.subject, self.u, self.limits, self.elsewhere = subject, u, limits, elsewhere
         self.rng = np.random.default_rng([seed, 1])
-        self.known: dict[tuple[object, int, str], Failure] = {}
+        self.known: dict[tuple[object, int, str], tuple[str, str]] = {}  # cause, evidence
         self.producers: dict[Node, Call] = {}  # of the recorded run
 
     # ----- ways in ------------------------------------------------------------------------------
@@ -119,6 +122,17 @@ class Search:
                 return failure
         return Failure(self.subject.name, name, cause=cause, evidence=evidence)
 
+    def not_linear(self, gradients: dict[str, np.ndarray]) -> list[Failure]:
+        """The failures of a backward that gives no multiple of its gradient for a multiple of u."""
+        u, self.u = self.u, MULTIPLE * self.u
+        try:
+            multiples = self.subject.gradients(self.u)[1]
+            if all(_close(dx, MULTIPLE * gradients[name]) for name, dx in multiples.items()):
+                return []
+            return self.operations(record(self.subject.run, self.subject.model), MULTIPLE)
+        finally:
+            self.u = u
+
     def in_float32(self, names: list[str]) -> list[Failure]:
         """The operations behind gradients of these targets that are wrong in float32 alone."""
         with self.subject.in_float32():
@@ -135,15 +149,15 @@ class Search:
                     found.append(failure)
         return found
 
-    def operations(self, trace: Trace) -> list[Failure]:
-        """Check every operation of a run by itself, with random output gradients."""
+    def operations(self, trace: Trace, multiple: float = 1.0) -> list[Failure]:
+        """Check every operation of a run by itself, with multiples of random output gradients."""
         self.producers = trace.by_node()
         walk = walk_back(trace, self.u)
         wanted = trace.leading_to({id(x) for x in self.subject.targets.values()})
         found = []
         for call in trace.calls:
             for place in call.vjps if call.node in wanted else ():
-                failure = self._operation(trace, call, place, walk)
+                failure = self._operation(trace, call, place, walk, multiple)
                 if failure is not None:
                     failure.affected = self._upstream(call, [place])
                     found.append(failure)
@@ -163,7 +177,7 @@ class Search:
             Failure(
                 self.subject.name,
                 changed[0] if changed else "",
-                cause="state carried from call to call",
+                cause=STATE,
                 evidence=f"after calls with other inputs, {what} at the same input is another",
             )
         ]
@@ -201,7 +215,9 @@ class Search:
         tensor = call.tensors.get(place)
         return next((name for name, x in self.subject.targets.items() if x is tensor), "")
 
-    def _operation(self, trace: Trace, call: Call, place: int, walk: Walk) -> Failure | None:
+    def _operation(
+        self, trace: Trace, call: Call, place: int, walk: Walk, multiple: float = 1.0
+    ) -> Failure | None:
         """Check one argument of one call by itself."""
         if call.name == "astype":
             return None
@@ -210,7 +226,7 @@ class Search:
             replay = Replay(call)
             if place not in replay.call.vjps:
                 return None
-            dys = [self.u if is_last else self.rng.standard_normal(call.y.shape)]
+            dys = [self.u if is_last else multiple * self.rng.standard_normal(call.y.shape)]
             if not is_last and call.node in walk.gradients:
                 dys.append(np.asarray(walk.gradients[call.node], np.float64))
             for dy in dys:
@@ -225,12 +241,15 @@ class Search:
         return None
 
     def _wrong(self, base: Base) -> Verdict | None:
-        """The verdict along the first direction that disagrees."""
+        """The verdict along the first direction that disagrees, plainly or beside a kink."""
+        beside = None
         for v in directions(base.x, "directions" if base.x.size > 4 else "elements", self.rng):
             verdict = judge(base, v, self.limits)
-            if verdict.kind in ("wrong", "outside"):
+            if verdict.kind == "wrong":
                 return verdict
-        return None
+            if verdict.kind == "outside":
+                beside = beside or verdict
+        return beside
 
     def _measured(
         self, replay: Replay, call: Call, place: int, base: Base, verdict: Verdict, is_last: bool
@@ -242,7 +261,14 @@ class Search:
         failure = self._failure(call, place)
         failure.sweep = verdict.sweep
         failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
-        memory = self._state(replay, place, base)
+        if self._of_the_last_call(replay, place, base):
+            failure.cause, failure.evidence = (
+                STATE,
+                (
+                    "the gradient is another after the operation was called again with other "
+                    "values: the backward must keep its values in local variables"
+                ),
+            )
         key = (
             getattr(inspect.unwrap(call.body), "__code__", call.body),
             place,
@@ -254,7 +280,7 @@ class Search:
         if replay.is_large(place):
             if verdict.kind == "outside":
                 return None
-            failure.cause, failure.evidence = memory or ("", failure.persistence())
+            failure.evidence = failure.evidence or failure.persistence()
             return failure
         elements = replay.elements(place, base, min(verdict.slope.step, 1e-3))
         if verdict.kind == "outside" and not elements.wrong(base.gradient, self.limits).any():
@@ -262,14 +288,21 @@ class Search:
         index = _fill(failure, elements, base.gradient, self.limits)
         if not is_last and failure.input in self.subject.targets:
             self._as_seen_from_outside(failure, index)
-        if memory:
-            failure.cause, failure.evidence = memory
-        elif key in self.known:
-            failure.cause, failure.evidence = self.known[key].cause, self.known[key].evidence
-        else:
+        if not failure.cause and key not in self.known:
             fault = self._fault(replay, place, base, elements)
-            failure.cause, failure.evidence = diagnose(fault) or ("", "")
-            self.known[key] = failure
+            self.known[key] = diagnose(fault) or ("", "")
+        failure.cause, failure.evidence = (
+            failure.cause or self.known[key][0],
+            (failure.evidence or self.known[key][1]),
+        )
+        if not failure.cause and self._of_the_first_call(replay, place, base):
+            failure.cause, failure.evidence = (
+                STATE,
+                (
+                    "the gradient is that of the first call's values, whatever the values are: "
+                    "something is remembered that each call has to compute anew"
+                ),
+            )
         if note and failure.evidence:
             failure.evidence += note
         return failure
@@ -304,7 +337,7 @@ class Search:
             is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"
             if is_float and other != place and x.size <= LARGE // 3:
                 there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
-                others[other] = by_element(there, 1e-4).numeric
+                others[other] = by_element(there, 1e-4).jacobian
         return Fault(
             op=call.name,
             forward=call.body,
@@ -317,14 +350,16 @@ class Search:
             analytic=base.gradient,
             numeric=elements.numeric,
             noise=elements.noise,
+            jacobian=elements.jacobian,
             others=others,
             vjp=lambda dy: replay.backward(place, dy),
-            numeric_for=_linear(elements, base.x.shape),
         )
 
-    def _state(self, replay: Replay, place: int, base: Base) -> tuple[str, str] | None:
+    def _of_the_last_call(self, replay: Replay, place: int, base: Base) -> bool:
         """Whether the backward depends on other calls of the operation than its own."""
         call = replay.call
+        if not _close(replay.backward(place, base.u), base.gradient):
+            return False  # it is another each time, whatever was called
         for factor in (-1.1, 1.1):  # with its signs turned, if the operation is defined there
             try:
                 replay.forward(place)(factor * call.args[place] + 0.01)
@@ -332,23 +367,22 @@ class Search:
             except Exception:  # whatever a function raises for values that it was not made for
                 continue
             if not _close(after, base.gradient):
-                return (
-                    "state carried from call to call",
-                    "the gradient is another after the operation was called again with other "
-                    "values: the backward must keep its values in local variables",
-                )
-        v = self.rng.standard_normal(base.x.shape)
-        there = self._first_seen(call, place)
-        if there is not None and there.shape == base.x.shape and not same(there, base.x):
-            f = replay.forward(place)
-            verdict = judge(base_of(f, there, base.u, base.gradient), v, Limits())
-            if verdict.kind == "agrees":
-                return (
-                    "state carried from call to call",
-                    "the gradient is that of the first call's values: something is remembered "
-                    "that each call has to compute anew",
-                )
-        return None
+                return True
+        return False
+
+    def _of_the_first_call(self, replay: Replay, place: int, base: Base) -> bool:
+        """Whether the gradient is that of the first call's values, whatever the values are."""
+        there = self._first_seen(replay.call, place)
+        if there is None or there.shape != base.x.shape or same(there, base.x):
+            return False
+        f, v = replay.forward(place), self.rng.standard_normal(base.x.shape)
+        gradient = base.gradient
+        for _ in range(2):  # of these values and of others in another order
+            if judge(base_of(f, there, base.u, gradient), v, Limits()).kind != "agrees":
+                return False
+            shuffled = self.rng.permutation(base.x.reshape(-1)).reshape(base.x.shape)
+            gradient = replay.moved(place, shuffled).backward(place, base.u)
+        return True
 
     def _first_seen(self, call: Call, place: int) -> np.ndarray | None:
         """What this argument was when the function ran for the first time, elsewhere."""
@@ -465,7 +499,7 @@ class Search:
                     return self._failure(
                         call,
                         place,
-                        "state carried from call to call",
+                        STATE,
                         f"the backward of {call.name} gives another gradient once {call.name} was "
                         "called again with other values: keep its values in local variables",
                     )
@@ -555,15 +589,6 @@ def _fill(
     failure.count, failure.total = int(wrong.sum()), wrong.size
     failure.worst = float((difference[wrong] / size[wrong]).max())
     return index
-
-
-def _linear(elements: Elements, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
-    """The numeric gradient for any output gradient, from the Jacobian."""
-
-    def numeric_for(dy: np.ndarray) -> np.ndarray:
-        return np.asarray((elements.jacobian @ dy.reshape(-1)).reshape(shape))
-
-    return numeric_for
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:

@@ -82,6 +82,13 @@ class Replay:
 
         return f
 
+    def moved(self, place: int, x: np.ndarray) -> Replay:
+        """The same call with another value of one argument."""
+        twin = copy.copy(self.call)
+        twin.args = (*twin.args[:place], x, *twin.args[place + 1 :])
+        twin.y = np.array(twin.body(*twin.args, **_fresh(twin.settings))[0])
+        return Replay(twin)
+
     def backward(self, place: int, dy: np.ndarray) -> np.ndarray:
         """What the operation's own backward makes of dy; IncidentError if that is no gradient."""
         return applied(self.call, place, self.call.vjps[place], dy)

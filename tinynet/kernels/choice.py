@@ -23,7 +23,7 @@ def convolution(way: Literal["y", "dx", "dw"], N: int, C: int, O: int, g: Geomet
         return blocks  # the others know neither groups nor, but for one image, dilation
     if way == "dx" and g.stride != (1, 1):
         return blocks  # which scatters; at stride 1 dx is a convolution of dy, chosen like others
-    row, least = N * g.out[1], winograd.FORWARD if way == "y" else winograd.GRADIENT
+    row, least = N * g.out[1], winograd.LEAST_DW if way == "dw" else winograd.LEAST
     if way == "dx":
         g, C, O = g.back, O, C
     if N == 1 and single_image.is_faster(C, O, g):
@@ -35,6 +35,7 @@ def convolution(way: Literal["y", "dx", "dw"], N: int, C: int, O: int, g: Geomet
     return rows  # long rows: a KH-th of the unfolding
 
 
+@functools.lru_cache(1024)
 def is_2x2(g: Geometry) -> bool:
     """Whether the windows are 2x2 blocks of neighbours that take each pixel once."""
     window = g.kernel == g.stride == (2, 2) and g.dilation == (1, 1)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from tinynet.lab.report import Report, from_dict
 
 TIMEOUT = 120.0
 MEMORY = 1024
+LARGEST_REPORT = 16 << 20  # bytes
+PATIENCE = 6.0  # seconds that a process may take to end what it started
 
 
 def submissions(folder: Path) -> list[Path]:
@@ -74,14 +77,22 @@ def _judge_apart(
             code = None
         finally:
             _end(process)
-        report = Report(exercise.name, str(path))
-        if result.exists():
-            report = from_dict(json.loads(result.read_text(encoding="utf-8")))
+        report = _read(result) or Report(exercise.name, str(path))
     if code is None:
         report.problem = f"took longer than {timeout:g} s; stopped {_where(report)}"
     elif not report.problem and report.stage != "done":
         report.problem = f"{_how(code)} {_where(report)}"
     return report
+
+
+def _read(file: Path) -> Report | None:
+    """The report in a file, as far as there is one: a submission may have put anything there."""
+    try:
+        if not stat.S_ISREG(os.lstat(file).st_mode) or file.stat().st_size > LARGEST_REPORT:
+            return None
+        return from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _environment() -> dict[str, str]:
@@ -98,7 +109,14 @@ def _environment() -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process if it still runs, and whatever it has started."""
+    """Kill the process if it still runs, and whatever it has started.
+
+    First it is asked to end all of it, by SIGTERM: what has a session of its own is out of reach.
+    """
+    if process.poll() is None and hasattr(signal, "SIGTERM"):
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
             os.killpg(process.pid, signal.SIGKILL)

@@ -21,6 +21,7 @@ NO_DILATION = "the dilation is ignored: the elements of a window are that far ap
 UPSIDE_DOWN = "the kernel is turned by 180 degrees; deep learning's convolution does not turn it"
 TRANSPOSED = "rows and columns of the kernel are swapped"
 SUMMED = "a pixel that several windows see must get the sum: `+=`, not `=`"
+ONE_SIDE = "all the padding stands on one side; it is ((top, bottom), (left, right))"
 WRONG_SIDE = "padding is ((top, bottom), (left, right)); yours has the two of a pair swapped"
 
 
@@ -75,6 +76,32 @@ def _dx_of_ties(
     return dx[:, :, top : top + x.shape[2], left : left + x.shape[3]]
 
 
+def _padded_dx(dy: Array, w: Array, size: Any, padding: Any, **a: Any) -> Array:
+    """conv2d_dx of the padded image, from which the wrong corner is kept."""
+    H, W = size
+    whole = (H + sum(padding[0]), W + sum(padding[1]))
+    dx = reference.conv2d_dx(dy, w, size=whole, padding=((0, 0), (0, 0)), **a)
+    return dx[:, :, :H, :W]
+
+
+def _modulo_groups(x: Array, w: Array, b: Array | None, groups: int, **a: Any) -> Array:
+    """conv2d in which filter k belongs to group k % groups."""
+    order = np.argsort(np.arange(len(w)) % groups, kind="stable")
+    bias = None if b is None else b[order]
+    y = reference.conv2d(x, w[order], bias, groups=groups, **a)
+    return y[:, np.argsort(order)]
+
+
+def _before(padding: Any) -> Any:
+    """All of the padding at the top and at the left."""
+    return tuple((sum(pair), 0) for pair in padding)
+
+
+def _behind(padding: Any) -> Any:
+    """All of the padding at the bottom and at the right."""
+    return tuple((0, sum(pair)) for pair in padding)
+
+
 def _as_if(function: Callable[..., Array], **settings: Any) -> Callable[..., Array]:
     """The function with other settings, its answer cut to the size of the right one."""
 
@@ -97,13 +124,28 @@ MISTAKES: dict[str, list[Mistake]] = {
         (NO_STRIDE, _as_if(reference.conv2d, stride=(1, 1))),
         (NO_DILATION, _as_if(reference.conv2d, dilation=(1, 1))),
         ("the bias b is not added", lambda b, **a: reference.conv2d(b=None, **a)),
+        (
+            "the bias is added at every place of the kernel; it belongs to y once",
+            lambda w, b, **a: reference.conv2d(w=w, b=b * w[0].size, **a),
+        ),
+        (
+            "kernel k belongs to group k // (O // groups), not k % groups",
+            _modulo_groups,
+        ),
         (WRONG_SIDE, lambda padding, **a: reference.conv2d(padding=_swapped(padding), **a)),
+        (ONE_SIDE, lambda padding, **a: reference.conv2d(padding=_before(padding), **a)),
+        (ONE_SIDE, lambda padding, **a: reference.conv2d(padding=_behind(padding), **a)),
     ],
     "conv2d_dx, dx": [
         (UPSIDE_DOWN, lambda w, **a: reference.conv2d_dx(w=_turned(w), **a)),
         (TRANSPOSED, lambda w, **a: reference.conv2d_dx(w=w.swapaxes(2, 3), **a)),
         (SUMMED, _dx_overwritten),
         (SUMMED, _dx_overwritten_by_places),
+        (
+            "the padding is not cut off at the top and left: dx[:, :, top:top+H, left:left+W], not "
+            "dx[:, :, :H, :W]",
+            _padded_dx,
+        ),
         (
             "the padding is cut off at the wrong side: keep dx[:, :, top:top+H, left:left+W]",
             lambda padding, **a: reference.conv2d_dx(padding=_swapped(padding), **a),
@@ -141,6 +183,8 @@ MISTAKES: dict[str, list[Mistake]] = {
         (NO_DILATION, _as_if(reference.max_pool2d, dilation=(1, 1))),
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
         (WRONG_SIDE, lambda padding, **a: reference.max_pool2d(padding=_swapped(padding), **a)),
+        (ONE_SIDE, lambda padding, **a: reference.max_pool2d(padding=_before(padding), **a)),
+        (ONE_SIDE, lambda padding, **a: reference.max_pool2d(padding=_behind(padding), **a)),
     ],
     "max_pool2d_dx, dx": [
         ("of elements that tie, only the first may get dy", _dx_of_ties),
@@ -155,6 +199,7 @@ MISTAKES: dict[str, list[Mistake]] = {
     ],
     "relu_dx, dx": [
         ("at y = 0 the gradient is 0: compare with >, not >=", lambda dy, y: dy * (y >= 0)),
+        ("the mask is that of dy; it is where y > 0", lambda dy, y: dy * (dy > 0)),
         ("dy is multiplied by y; it passes unchanged where y > 0", lambda dy, y: dy * y),
         ("the mask is returned; multiply it by dy", lambda dy, y: (y > 0).astype(dy.dtype)),
     ],
@@ -222,7 +267,7 @@ def _recognised(
     for words, mistake in MISTAKES[output]:
         try:
             wrong = mistake(**arguments)
-        except (ValueError, IndexError):  # the mistake is impossible here
+        except (ValueError, IndexError, TypeError):  # the mistake is impossible here
             continue
         wrong = np.asarray(wrong)
         if wrong.shape == expected.shape and not unlike(actual, wrong.astype(expected.dtype)).any():

@@ -61,6 +61,7 @@ def judge(
             begin("done")
     except Problem as problem:
         report.problem = _place(report) + str(problem)
+        report.mistake = problem.mistake
         report.detail = problem.detail
         report.seconds = time.perf_counter() - start
         note(report)
@@ -102,7 +103,7 @@ def _grid(
             tell(line("grid", f"{report.passed} of {report.cases} cases are right"))
             which = f"{case.function}, " if len(exercise.functions) > 1 else ""
             where = f"case {number} of {len(cases)} ({which}{case.about})"
-            raise Problem(f"{where}: {problem}", problem.detail) from problem
+            raise Problem(f"{where}: {problem}", problem.detail, str(problem)) from problem
         report.passed = number
         note(report)
 

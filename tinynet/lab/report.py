@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tinynet.console import visible
@@ -20,14 +20,16 @@ class Report:
     """One submission.
 
     stage: where it stands, or where it stopped. problem: one line that says what is wrong, empty
-    if nothing is. detail: more about it. passed, cases: of the grid. gradient: what the gradient
-    checks say. timings, trial: empty and None where they were not reached, or not wanted.
+    if nothing is. mistake: the same without its place. detail: more about it. passed, cases: of
+    the grid. gradient: what the gradient checks say. timings, trial: empty and None where they were
+    not reached, or not wanted.
     """
 
     exercise: str
     file: str
     stage: str = "loading"
     problem: str = ""
+    mistake: str = ""
     detail: str = ""
     passed: int = 0
     cases: int = 0
@@ -43,33 +45,31 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
-        return {
-            "ok": self.ok,
-            **asdict(self),
-            "timings": [
-                {
-                    **asdict(timing),
-                    "against_loops": timing.against_loops,
-                    "against_built_in": timing.against_built_in,
-                }
-                for timing in self.timings
-            ],
-            "trial": None if self.trial is None else self.trial.to_dict(),
-        }
+        plain = {"ok": self.ok, **asdict(self)}
+        for timing, record in zip(self.timings, plain["timings"]):
+            record["against_loops"] = timing.against_loops
+            record["against_built_in"] = timing.against_built_in
+        if self.trial is not None:
+            plain["trial"]["ok"] = self.trial.ok
+        return plain
 
 
-def from_dict(record: dict[str, Any]) -> Report:
-    """The report that `to_dict` made the record of."""
-    own = {name: value for name, value in record.items() if name != "ok"}
-    derived = ("against_loops", "against_built_in")
-    own["timings"] = [
-        Timing(**{name: value for name, value in timing.items() if name not in derived})
-        for timing in record["timings"]
-    ]
-    if record["trial"] is not None:
-        trial = {name: value for name, value in record["trial"].items() if name != "ok"}
-        own["trial"] = Trial(**trial)
-    return Report(**own)
+def from_dict(record: Any) -> Report:
+    """The report that `to_dict` made the record of. Raises ValueError where it is of none."""
+    try:
+        report = Report(**_fields(Report, record))
+        report.timings = [Timing(**_fields(Timing, timing)) for timing in record["timings"]]
+        if record["trial"] is not None:
+            report.trial = Trial(**_fields(Trial, record["trial"]))
+        class_table([report])  # what cannot be shown raises here
+    except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError) as error:
+        raise ValueError(f"this is no report: {error}") from error
+    return report
+
+
+def _fields(kind: type, record: Any) -> dict[str, Any]:
+    """What a record has for the fields of a class. Raises KeyError where one is missing."""
+    return {f.name: record[f.name] for f in fields(kind)}
 
 
 # ----- one submission -----------------------------------------------------------------------------
@@ -155,7 +155,15 @@ def class_table(reports: Sequence[Report]) -> str:
     right = len(reports) - len(wrong)
     lines += ["", f"{right} of {len(reports)} are right."]
     width = max((len(visible(report.file)) for report in wrong), default=0)
-    lines += [f"  {visible(report.file):<{width}}  {report.problem}" for report in wrong]
+    lines += [f"  {visible(report.file):<{width}}  {visible(report.problem)}" for report in wrong]
+    shared: dict[str, list[str]] = {}
+    for report in wrong:
+        shared.setdefault(report.mistake, []).append(visible(report.file))
+    several = [(text, files) for text, files in shared.items() if text and len(files) > 1]
+    if several:
+        lines += ["", "Mistakes that several share:"]
+    for text, files in sorted(several, key=lambda pair: -len(pair[1])):
+        lines.append(f"  {len(files)} files: {visible(text)}: {', '.join(files)}")
     return "\n".join(lines)
 
 

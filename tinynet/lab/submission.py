@@ -6,12 +6,14 @@ a teacher's table, and the details for whoever wrote the function.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -38,11 +40,15 @@ OUTPUTS = {
 
 
 class Problem(Exception):  # noqa: N818 (it is no error of tinynet)
-    """What is wrong with a submission: `str` is one line, `detail` what helps to find it."""
+    """What is wrong with a submission: `str` is one line, `detail` what helps to find it.
 
-    def __init__(self, line: str, detail: str = "") -> None:
+    mistake: the line without the place, to compare it with those of others.
+    """
+
+    def __init__(self, line: str, detail: str = "", mistake: str = "") -> None:
         super().__init__(line)
         self.detail = detail
+        self.mistake = mistake or line
 
 
 def load(path: Path, exercise: Exercise) -> Functions:
@@ -54,6 +60,8 @@ def load(path: Path, exercise: Exercise) -> Functions:
     if folder not in sys.path:
         sys.path.append(folder)  # at the end: a file named random.py must not hide Python's own
     try:
+        if path.stat().st_size > LONGEST:
+            raise ValueError(f"the file has {path.stat().st_size:,} bytes, more than {LONGEST:,}")
         source = path.read_text(encoding="utf-8")
         code = compile(source, str(path), "exec")
     except (SyntaxError, ValueError) as error:  # ValueError: no UTF-8, or a null character
@@ -113,7 +121,10 @@ def check_case(path: Path, function: Callable[..., Any], case: Case) -> None:
     expected = _answers(getattr(reference, case.function)(**case.arguments), 1)
     before = copy.deepcopy(case.arguments)
     detail = "\n".join(describe(name, value) for name, value in before.items())
-    actual = guarded(path, "when called", lambda: function(*case.arguments.values()), detail)
+    with _watched(path) as foreign:
+        actual = guarded(path, "when called", lambda: function(*case.arguments.values()), detail)
+    if foreign:
+        raise Problem(_not_own(case.function, foreign), detail)
     for name, value in case.arguments.items():
         if isinstance(value, np.ndarray) and not np.array_equal(value, before[name]):
             raise Problem(
@@ -150,7 +161,16 @@ def _check_state(
     """Raise Problem if another call changes the first result, or is answered differently."""
     kept = copy.deepcopy(first)
     other = _others(case.arguments)
-    guarded(path, "when called with other numbers", lambda: function(*other.values()))
+    second = _answers(
+        guarded(path, "when called with other numbers", lambda: function(*other.values())),
+        len(first),
+    )
+    right = _answers(getattr(reference, case.function)(**other), len(first))
+    if _alike(second, kept) and not _alike(second, right):
+        raise Problem(
+            f"{case.function} answers other numbers with what it computed before; a cache must not "
+            "go by the shapes alone"
+        )
     if not all(np.array_equal(old, copied) for old, copied in zip(first, kept)):
         raise Problem(
             f"a later call of {case.function} changes the array that an earlier one returned; "
@@ -159,11 +179,60 @@ def _check_state(
     again = _answers(
         guarded(path, "when called again", lambda: function(*case.arguments.values())), len(first)
     )
-    for old, new in zip(first, again):
-        if np.shape(new) != np.shape(old) or unlike(np.asarray(new), np.asarray(old)).any():
-            raise Problem(
-                f"{case.function} keeps state: the same inputs give another result the next time"
-            )
+    if not _alike(again, first):
+        raise Problem(
+            f"{case.function} keeps state: the same inputs give another result the next time"
+        )
+
+
+def _alike(some: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    return len(some) == len(others) and all(
+        np.shape(a) == np.shape(b) and not unlike(np.asarray(a), np.asarray(b)).any()
+        for a, b in zip(some, others)
+    )
+
+
+@contextlib.contextmanager
+def _watched(path: Path) -> Iterator[dict[str, None]]:
+    """Inside, the modules are noted whose functions run and that are no part of a solution.
+
+    Those that are: the file, its neighbours, NumPy, Numba and Python's own.
+    """
+    found: dict[str, None] = {}
+    here = str(path.resolve().parent)
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        name = frame.f_globals.get("__name__", "")
+        if event == "c_call":
+            name = getattr(argument, "__module__", None) or type(argument.__self__).__module__
+        root = str(name).partition(".")[0]
+        if event.endswith("return") or root in ALLOWED or name in OURS:
+            return
+        file = getattr(sys.modules.get(root), "__file__", None) or here
+        if not os.path.abspath(file).startswith(here):
+            found.setdefault(str(name))
+
+    sys.setprofile(note)
+    try:
+        yield found
+    finally:
+        sys.setprofile(None)
+
+
+ALLOWED = {*sys.stdlib_module_names, "numpy", "numba", "llvmlite"}
+OURS = (__name__, "tinynet.kernels.guard")  # what calls a submission
+LONGEST = 1 << 20  # bytes of a file
+
+
+def _not_own(function: str, foreign: dict[str, None]) -> str:
+    """What to say of a submission that lets others do the work."""
+    name = next(iter(foreign))
+    if name.partition(".")[0] == "tinynet":
+        return (
+            f"{function} calls {name}: in its place it would be calling itself; write it yourself, "
+            "in Python and NumPy"
+        )
+    return f"{function} calls {name.partition('.')[0]}: write it yourself, in Python and NumPy"
 
 
 def _others(arguments: Arguments) -> Arguments:

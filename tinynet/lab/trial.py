@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,10 +61,6 @@ class Trial:
     def ok(self) -> bool:
         """Whether the submission trains about as well as tinynet's own."""
         return self.accuracy >= self.built_in - TOLERANCE
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
-        return {**asdict(self), "ok": self.ok}
 
 
 def choose_plan(exercise: Exercise, functions: Functions, seconds: float) -> Plan:

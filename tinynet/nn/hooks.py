@@ -34,3 +34,21 @@ class RemovableHandle:
         tb: TracebackType | None,
     ) -> None:
         self.remove()
+
+
+def before(module: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of `forward`, as the module's pre-hooks leave them."""
+    for hook in tuple(module._forward_pre_hooks.values()):
+        changed = hook(module, args)
+        if changed is not None:
+            args = changed if isinstance(changed, tuple) else (changed,)
+    return args
+
+
+def after(module: Any, args: tuple[Any, ...], y: Any) -> Any:
+    """What the module gives, as its forward hooks leave it."""
+    for hook in tuple(module._forward_hooks.values()):
+        changed = hook(module, args, y)
+        if changed is not None:
+            y = changed
+    return y

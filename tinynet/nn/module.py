@@ -25,12 +25,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinynet.errors import unknown_name
-from tinynet.nn import members, trail
+from tinynet.nn import members
 from tinynet.nn.hooks import ForwardHook, PreHook, RemovableHandle
 from tinynet.nn.members import BUFFER, MODULE, PARAMETER, TRANSIENT
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.states import LoadResult, load
+from tinynet.nn.trail import call
 from tinynet.tensor import Tensor, float32, float64
 
 Self = TypeVar("Self", bound="Module")
@@ -54,16 +55,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a method `forward(self, x)`")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for pre_hook in tuple(self._forward_pre_hooks.values()):
-            changed = pre_hook(self, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        y = trail.follow(self, args, kwargs)  # self.forward(*args, **kwargs)
-        for hook in tuple(self._forward_hooks.values()):
-            changed = hook(self, args, y)
-            if changed is not None:
-                y = changed
-        return y
+        """`forward` between its hooks; an error learns on its way which layers it passed."""
+        return call(self, args, kwargs)
 
     def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
         """Call `hook(module, args, output)` after each forward pass.

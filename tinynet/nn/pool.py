@@ -95,7 +95,7 @@ def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
 def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
     """A call of the ReLU that computes nothing; in the graph it stands before the pool."""
     if here.calls is not None:
-        here.calls.append((relu, x.shape, x.shape))
+        here.calls.append((relu, x.array.shape, x.array.shape))
     if not (x.requires_grad and grad_mode.recording.get()):
         return x
     edge = (_same, x.node or x, x.array.shape, x.array.dtype)

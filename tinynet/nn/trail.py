@@ -13,6 +13,7 @@ import numpy as np
 
 from tinynet.autograd import Variable
 from tinynet.errors import OutOfMemoryError, ShapeError
+from tinynet.nn import hooks
 from tinynet.nn.checks import InputError
 from tinynet.nn.shapes import aligned, sizes, title
 
@@ -50,8 +51,13 @@ def shape_of(value: Any) -> Shape:
     return None
 
 
-def follow(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`module.forward(*args, **kwargs)`, noted; an error learns on its way where it was raised."""
+def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Hooks, `module.forward(*args, **kwargs)` and hooks; its shapes are noted.
+
+    An error learns on its way where it was raised.
+    """
+    if module._forward_pre_hooks:
+        args = hooks.before(module, args)
     calls = here.calls
     outermost = calls is None
     if calls is None:
@@ -63,6 +69,8 @@ def follow(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
     finally:
         if outermost:
             here.calls = None
+    if module._forward_hooks:
+        y = hooks.after(module, args, y)
     try:
         calls.append((module, args[0].array.shape, y.array.shape))
     except (AttributeError, IndexError):  # no tensors

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError, no_such_axis
-from tinynet.ops.kinks import signs, winners
+from tinynet.ops.kinks import winners
 from tinynet.ops.underflow import may_underflow
 
 Op = tuple[Array, ...]
@@ -27,9 +27,9 @@ def axes_of(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
         return tuple(range(x.ndim))
     wanted = axis if isinstance(axis, tuple) else (axis,)
     for a in wanted:
-        if not -x.ndim <= a < x.ndim:
+        if not -(x.ndim or 1) <= a < (x.ndim or 1):  # a single value has, as in PyTorch, axis 0
             raise no_such_axis(name, a, x.shape)
-    return tuple(sorted({a % x.ndim for a in wanted}))
+    return tuple(sorted({a % x.ndim for a in wanted})) if x.ndim else ()
 
 
 def _spread(reduced: Array, axis: Axis, keepdims: bool) -> Array:
@@ -213,40 +213,6 @@ def cumprod(x: Array, axis: int) -> Op:
         return np.moveaxis(dx, -1, axis)
 
     return x.cumprod(axis), dx
-
-
-@differentiable(
-    kinks=signs(lambda x, *_, **__: x, "has gradient 0 at x = 0"),
-    rule="y = (sum of |x|^p)^(1/p), dy/dx = sign(x) (|x| / y)^(p - 1)",
-)
-@may_underflow
-def p_norm(x: Array, p: float = 2.0, axis: Axis = None, keepdims: bool = False) -> Op:
-    """The p-norm over `axis`, y = (sum |x|^p)^(1/p); for p = inf the largest |x|, for -inf the
-    smallest, for 0 the number of elements that are not 0.
-
-    Gradient: dy/dx_i = sign(x_i) |x_i|^(p-1) / y^(p-1), and 0 where y is 0, its kink; for the
-    infinite ones dy goes to the winners, evenly; for 0 it is 0. Keeps x and y.
-    """
-    size = np.abs(x)
-    if p == 0:
-        y = (x != 0).sum(axis=axis, keepdims=keepdims).astype(x.dtype)
-        return y, lambda dy: np.zeros_like(x)
-    if math.isinf(p):
-        y = (size.max if p > 0 else size.min)(axis=axis, keepdims=True)
-        return (
-            _reduced(y, axis, keepdims),
-            lambda dy: np.sign(x) * _to_winners(size == y, axis, keepdims, dy),
-        )
-    top = size.max(axis=axis, keepdims=True, initial=0)
-    top = np.where((top == 0) | ~np.isfinite(top), 1, top) if p > 0 else np.ones_like(top)
-    y = top * (np.power(size / top, p).sum(axis=axis, keepdims=True)) ** (1 / p)
-
-    def dx(dy: Array) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore"):  # a norm of 0, or p < 1 at x = 0
-            slope = np.sign(x) * np.power(size / y, p - 1)
-        return _spread(dy, axis, keepdims) * np.where((y == 0) | (x == 0), 0, slope)
-
-    return _reduced(y, axis, keepdims), dx
 
 
 @differentiable(smooth=True, rule="y = sum of x up to here, dy/dx = 1 for all that come before")

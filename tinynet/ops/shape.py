@@ -190,6 +190,9 @@ def cat(tensors: Sequence[Array], dim: int = 0) -> Tensor:
     """
     if len(tensors) == 0:
         raise ValueError("cat: needs at least one tensor, got an empty list")
+    wrong = [x for x in tensors if not hasattr(x, "shape")]
+    if wrong:
+        raise TypeError(f"cat: takes tensors, but {wrong[0]!r:.60} is among them")
     if any(len(x.shape) != 1 for x in tensors):  # as in PyTorch, an empty vector fits everywhere
         tensors = [x for x in tensors if tuple(x.shape) != (0,)]
     return _cat(*tensors, dim=dim)

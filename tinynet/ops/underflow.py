@@ -7,23 +7,7 @@ arithmetic (`*`, `exp`, ...) does as NumPy is told. Overflow and division by 0 a
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import ParamSpec
-
 import numpy as np
 
-from tinynet.autograd import Array
-
-P = ParamSpec("P")
-
-
-def may_underflow(body: Callable[P, tuple[Array, ...]]) -> Callable[P, tuple[Array, ...]]:
-    """The operation with every underflow taken as 0, as every backward pass takes it."""
-
-    @functools.wraps(body)
-    def forward(*args: P.args, **settings: P.kwargs) -> tuple[Array, ...]:
-        with np.errstate(under="ignore"):
-            return body(*args, **settings)
-
-    return forward
+may_underflow = np.errstate(under="ignore")
+"""A decorator: every underflow in the operation is taken as 0, as in every backward pass."""

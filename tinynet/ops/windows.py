@@ -51,10 +51,10 @@ def memoized(function: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(function)
     def at_hand(*arguments: Any) -> R:
         try:
-            hash(arguments)
-        except TypeError:
-            return function(*arguments)
-        return remembered(*arguments)
+            return remembered(*arguments)
+        except TypeError:  # of a list, or of the function, which then says so once more
+            pass
+        return function(*arguments)
 
     return at_hand
 

@@ -15,7 +15,7 @@ import math
 import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Annotated, Any, ClassVar, SupportsFloat, TypeAlias
 
 from tinynet.errors import CheckpointError
@@ -57,8 +57,9 @@ def finite_or_none(owner: str, name: str, value: Any) -> float | None:
 
 Factor: TypeAlias = Callable[[int], float]
 Steps: TypeAlias = Annotated[Sequence[int], step_counts]
-PerGroup: TypeAlias = Annotated[float | Sequence[float], [at_least_zero]]
-BelowOnePerGroup: TypeAlias = Annotated[float | Sequence[float], [below_one]]
+PerGroup: TypeAlias = Annotated[Any, [at_least_zero]]
+BelowOnePerGroup: TypeAlias = Annotated[Any, [below_one]]
+"""One number for all groups or a list; a list, with one for each, once it is checked."""
 
 
 class _Schedule:
@@ -375,6 +376,7 @@ class CosineAnnealingLR(LRScheduler):
         return self.eta_min + (base_lr - self.eta_min) * wave
 
 
+@dataclass(eq=False, repr=False)
 class OneCycleLR(LRScheduler):
     """One cycle over the whole training, stepped after each batch: up to `max_lr`, then far down.
 
@@ -392,45 +394,34 @@ class OneCycleLR(LRScheduler):
     Raises RuntimeError at the step after total_steps.
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        max_lr: PerGroup,
-        total_steps: Annotated[int | None, integer(1)] = None,
-        epochs: int | None = None,
-        steps_per_epoch: int | None = None,
-        pct_start: ZeroToOne = 0.3,
-        anneal_strategy: Annotated[str, one_of("cos", "linear")] = "cos",
-        cycle_momentum: Flag = True,
-        base_momentum: BelowOnePerGroup = 0.85,
-        max_momentum: BelowOnePerGroup = 0.95,
-        div_factor: AboveZero = 25.0,
-        final_div_factor: AboveZero = 1e4,
-        three_phase: Flag = False,
-        last_epoch: int = -1,
-    ) -> None:
-        if total_steps is None:
+    optimizer: Optimizer
+    max_lr: PerGroup
+    total_steps: Annotated[Any, integer(1)] = None
+    epochs: InitVar[int | None] = None
+    steps_per_epoch: InitVar[int | None] = None
+    pct_start: ZeroToOne = 0.3
+    anneal_strategy: Annotated[str, one_of("cos", "linear")] = "cos"
+    cycle_momentum: Flag = True
+    base_momentum: BelowOnePerGroup = 0.85
+    max_momentum: BelowOnePerGroup = 0.95
+    div_factor: AboveZero = 25.0
+    final_div_factor: AboveZero = 1e4
+    three_phase: Flag = False
+    last_epoch: int = -1
+
+    def __post_init__(self, epochs: Any, steps_per_epoch: Any) -> None:  # type: ignore[override]
+        if self.total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError(
                     "OneCycleLR: give total_steps, the number of batches in the whole training, "
                     "or both epochs and steps_per_epoch=len(loader)"
                 )
-            total_steps = integer(1)("OneCycleLR", "epochs", epochs)
-            total_steps *= integer(1)("OneCycleLR", "steps_per_epoch", steps_per_epoch)
-        self.total_steps = total_steps
-        self.pct_start = pct_start
-        self.anneal_strategy = anneal_strategy
-        self.cycle_momentum = cycle_momentum
-        self.div_factor = div_factor
-        self.final_div_factor = final_div_factor
-        self.three_phase = three_phase
-        self.max_lrs: Any = max_lr
-        self.base_momentums: Any = base_momentum
-        self.max_momentums: Any = max_momentum
-        super().__init__(optimizer, last_epoch)
+            self.total_steps = integer(1)("OneCycleLR", "epochs", epochs)
+            self.total_steps *= integer(1)("OneCycleLR", "steps_per_epoch", steps_per_epoch)
+        super().__post_init__()
 
     def _initial_lrs(self, last_epoch: int) -> list[float]:
-        return [max_lr / self.div_factor for max_lr in self.max_lrs]
+        return [max_lr / self.div_factor for max_lr in self.max_lr]
 
     def check_together(self) -> None:
         if self.last_epoch > self.total_steps:
@@ -464,7 +455,7 @@ class OneCycleLR(LRScheduler):
                 "the whole training: epochs * len(loader)."
             )
         rates = []
-        for base_lr, max_lr in zip(self.base_lrs, self.max_lrs, strict=True):
+        for base_lr, max_lr in zip(self.base_lrs, self.max_lr, strict=True):
             middle = [base_lr] if self.three_phase else []
             rates.append(self._between(base_lr, max_lr, *middle, base_lr / self.final_div_factor))
         return rates
@@ -474,7 +465,7 @@ class OneCycleLR(LRScheduler):
         if not self.cycle_momentum:
             return
         for group, low, high in zip(
-            self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True
+            self.optimizer.param_groups, self.base_momentum, self.max_momentum, strict=True
         ):
             momentum = self._between(high, low, high, high)
             if "betas" in group:
@@ -483,6 +474,7 @@ class OneCycleLR(LRScheduler):
                 group["momentum"] = momentum
 
 
+@dataclass(eq=False, repr=False)
 class SequentialLR(LRScheduler):
     """Schedules one after the other, each counting from 0 when its turn comes.
 
@@ -507,16 +499,10 @@ class SequentialLR(LRScheduler):
 
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "schedulers")
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        schedulers: Sequence[LRScheduler],
-        milestones: Steps,
-        last_epoch: int = -1,
-    ) -> None:
-        self.schedulers = list(schedulers)
-        self.milestones = milestones
-        super().__init__(optimizer, last_epoch)
+    optimizer: Optimizer
+    schedulers: Sequence[Any]
+    milestones: Steps
+    last_epoch: int = -1
 
     def check_together(self) -> None:
         for i, schedule in enumerate(self.schedulers):
@@ -570,6 +556,7 @@ class SequentialLR(LRScheduler):
         super()._take(values)
 
 
+@dataclass(eq=False, repr=False)
 class ReduceLROnPlateau(_Schedule):
     """lr = lr * factor whenever a metric has not improved for more than `patience` steps.
 
@@ -595,31 +582,20 @@ class ReduceLROnPlateau(_Schedule):
         "num_bad_epochs": integer(0),
         "cooldown_counter": integer(0),
     }
+    optimizer: Optimizer
+    mode: Annotated[str, one_of("min", "max")] = "min"
+    factor: Annotated[float, below_one] = 0.1
+    patience: Count = 10
+    threshold: AtLeastZero = 1e-4
+    threshold_mode: Annotated[str, one_of("rel", "abs")] = "rel"
+    cooldown: Count = 0
+    min_lr: PerGroup = 0
+    eps: AtLeastZero = 1e-8
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: Annotated[str, one_of("min", "max")] = "min",
-        factor: Annotated[float, below_one] = 0.1,
-        patience: Count = 10,
-        threshold: AtLeastZero = 1e-4,
-        threshold_mode: Annotated[str, one_of("rel", "abs")] = "rel",
-        cooldown: Count = 0,
-        min_lr: PerGroup = 0,
-        eps: AtLeastZero = 1e-8,
-    ) -> None:
-        self.mode = mode
-        self.factor = factor
-        self.patience = patience
-        self.threshold = threshold
-        self.threshold_mode = threshold_mode
-        self.cooldown = cooldown
-        self.min_lrs: Any = min_lr
-        self.eps = eps
+    def __post_init__(self) -> None:
         self.best: float | None = None
-        self.num_bad_epochs = 0
-        self.cooldown_counter = 0
-        super().__init__(optimizer)
+        self.num_bad_epochs, self.cooldown_counter, self.last_epoch = 0, 0, -1
+        super().__post_init__()
 
     def step(self, metrics: SupportsFloat) -> None:
         """Look at the metric, a number or a tensor with one element; perhaps reduce the rates."""
@@ -647,7 +623,7 @@ class ReduceLROnPlateau(_Schedule):
         return metric > self.best + margin
 
     def _reduce(self) -> None:
-        for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+        for group, lowest in zip(self.optimizer.param_groups, self.min_lr, strict=True):
             rate = max(float(group["lr"]) * self.factor, lowest)
             if float(group["lr"]) - rate > self.eps:
                 group["lr"] = rate

@@ -191,14 +191,17 @@ class Optimizer:
                 loss = closure()
         work = [self._pairs(group["params"]) for group in self.param_groups]
         try:
-            with np.errstate(over="raise", under="ignore"):
-                for i, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
-                    self._step_group(i, group, pairs)
+            self._step_groups(work)
         except FloatingPointError as error:
             if "overflow" not in str(error):
                 raise
             raise self._too_large(error) from error
         return loss
+
+    @np.errstate(over="raise", under="ignore")
+    def _step_groups(self, work: list[Pairs]) -> None:
+        for i, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
+            self._step_group(i, group, pairs)
 
     def _step_group(self, i: int, group: dict[str, Any], pairs: Pairs) -> None:
         settings = {name: _plain(value) for name, value in group.items() if name != "params"}

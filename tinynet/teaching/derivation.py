@@ -131,7 +131,10 @@ def _step_lines(number: int, step: Step) -> list[str]:
     """One sum, to read."""
     element = _written(step.name, step.index)
     names = list(dict.fromkeys(use[0] for use in step.uses))
-    rules_of = {q.rpartition(".")[2].lstrip("_"): op.rule for q, op in autograd.registry.items()}  # type: ignore[attr-defined]
+    operations: Any = autograd.registry
+    rules_of = {
+        q.rpartition(".")[2].lstrip("_"): op.rule for q, op in operations.items() if op.rule
+    }
     rules = [
         f"     {op}: " + "; the factor here is ".join(filter(None, (rules_of.get(op), what)))
         for op, what in dict.fromkeys((op, what) for _, op, what in step.uses)

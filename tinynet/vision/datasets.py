@@ -142,6 +142,9 @@ class MNIST(_Arrays):
         "7 - seven", "8 - eight", "9 - nine",
     )  # fmt: skip
 
+    train_data = test_data = property(lambda self: self.data, doc="`data`, by its older names.")
+    train_labels = test_labels = property(lambda self: self.targets, doc="`targets`, likewise.")
+
     def _kept(self, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
         return wrap(images[:, 0]), wrap(labels)
 

@@ -1,108 +1,158 @@
-"""What mistake makes a gradient wrong: the usual suspects, each tried on the numbers.
+"""What mistake makes a gradient wrong: general looks, the plainest first.
 
-A suspect is a transformation: from the function, its arguments, the output gradient and the right
-gradient (by differences) it builds the gradient that one mistake would give. If that is the
-gradient which the backward pass gave, in every element and to the noise of the measurement, the
-mistake is found. Simple explanations are tried first. Nothing depends on what a function is
-called: a convolution is recognised by its numbers.
+The backward pass claims a Jacobian B; the right one, J, is known by differences. Each look asks one
+question of the two, whatever the function is. A look that answers says so with the numbers, and
+what it says holds in every element and to the noise of the measurement.
 
-    scaling.py        constant factors, zero, means and sums
-    arguments.py      another argument, another order, another setting
-    convolution.py    kernel, channels, stride, padding, dilation, groups, overlaps
-    pooling.py        ties, winners, the divisor of the mean
-    normalisation.py  softmax, statistics treated as constants
-    accumulation.py   sums that are missing or run over the wrong axis, uses that are forgotten
-    scratch.py        a saved value that the forward pass overwrites: seen by running it again
+    linearity.py   does the backward give twice as much for twice the dy? (masks of dy, clipping)
+    scaling.py     is B a multiple of J? what is the factor?
+    elsewhere.py   is it the gradient of another argument, at another point, with other settings?
+    terms.py       are the terms of the sum all there, and in their places?
+    winners.py     does dy go to the winner of a maximum?
+    origin.py      of which elements of another argument are the terms made, by which rule?
+    tape.py        is it right for the function with some value held constant?
+    formula.py     what are its elements made of: x (1 - x), where y (1 - y) is right?
+    scratch.py     is it right with what a saved array held before?
+    where.py       and if nothing is found: which elements are wrong?
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tinynet.gradcheck.causes import (
-    accumulation,
-    arguments,
-    convolution,
-    normalisation,
-    pooling,
+    elsewhere,
+    formula,
+    linearity,
+    origin,
     scaling,
     scratch,
+    tape,
+    terms,
+    where,
+    winners,
 )
-from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect
+from tinynet.gradcheck.causes.clues import Clues, Suspect
+from tinynet.gradcheck.causes.hand import Hand
 from tinynet.gradcheck.fault import Fault
 
-FAMILIES: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
-    scaling.suspects,
-    arguments.suspects,
-    convolution.suspects,
-    pooling.suspects,
-    normalisation.suspects,
-    accumulation.partial,
-    accumulation.suspects,
-    accumulation.overwritten,
-    accumulation.misread,
-    arguments.cropped,
-    arguments.reordered,
-    arguments.other_settings,
-    accumulation.of_uses,
-    arguments.other_operands,
-    accumulation.not_transposed,
+Found = tuple[str, str] | None
+Look = Callable[[Clues], Found]
+
+
+def diagnose(fault: Fault) -> Found:
+    """The mistake behind a wrong gradient and the evidence for it; None if no look sees it.
+
+    Where two different mistakes would give this very gradient, both are named:
+    "either ... or ...". Without a mistake there may be a rule: ("", which elements are wrong).
+    """
+    clues = Clues(fault)
+    with np.errstate(all="ignore"):
+        if (found := linearity.broken(clues)) is not None:
+            return found
+        for look in LOOKS:
+            if (found := look(clues)) is not None:
+                return _with_place(clues, *found)
+    return None
+
+
+def _fitting(suspects: Callable[[Clues], Iterator[Suspect]]) -> Look:
+    """A look that tries suspects: gradients that mistakes would give."""
+
+    def look(clues: Clues) -> Found:
+        found: dict[str, str] = {}
+        for suspect in suspects(clues):
+            if suspect.cause not in found and clues.explains(suspect):
+                found[suspect.cause] = suspect.evidence
+        if not found:
+            return None
+        causes = list(found)
+        elements = fault_size(clues)
+        evidence = "; or ".join(found.values()) + f" ({elements})"
+        return (causes[0] if len(causes) == 1 else "either " + " or ".join(causes)), evidence
+
+    return look
+
+
+def fault_size(clues: Clues) -> str:
+    """How many elements a statement holds for."""
+    return "the one element" if clues.x.size == 1 else f"all {clues.x.size} elements"
+
+
+def _of_both(look: Look) -> Look:
+    """A look that needs what the backward claims of the whole Jacobian."""
+
+    def guarded(clues: Clues) -> Found:
+        return None if clues.claimed is None or not clues.entries.wrong.any() else look(clues)
+
+    return guarded
+
+
+def _first(suspects: Callable[[Clues], Iterator[Suspect]]) -> Look:
+    """A look that takes the first suspect that fits."""
+
+    def look(clues: Clues) -> Found:
+        for suspect in suspects(clues):
+            if clues.explains(suspect):
+                return suspect.cause, f"{suspect.evidence} ({fault_size(clues)})"
+        return None
+
+    return look
+
+
+def _which(clues: Clues) -> Found:
+    place = _place(clues)
+    return ("", place) if place else None
+
+
+LOOKS: tuple[Look, ...] = (
+    _fitting(scaling.suspects),
+    _fitting(elsewhere.of_an_argument),
+    scratch.overwritten,
+    _of_both(winners.look),
+    _of_both(terms.left_out),
+    _of_both(scaling.counts),
+    _fitting(terms.reordered),
+    _of_both(terms.other_axis),
+    _fitting(terms.misread),
+    _of_both(origin.look),
+    _fitting(terms.not_transposed),
+    _of_both(terms.moved),
+    _fitting(elsewhere.with_settings),
+    _of_both(formula.plain),
+    _first(tape.suspects),
+    _fitting(elsewhere.with_other_arguments),
+    _fitting(elsewhere.at_other_points),
+    _of_both(formula.look),
+    _which,
 )
 """From the simplest explanation to the farthest."""
 
-FEW = 4  # elements: so few may fit by chance, and are looked at again with another dy
+
+def _with_place(clues: Clues, cause: str, evidence: str) -> tuple[str, str]:
+    """The finding with the rule for which elements are wrong, if not all are."""
+    place = _place(clues) if cause and "where" not in cause else ""
+    return cause, evidence + (f"; {place}" if place and place not in evidence else "")
 
 
-def diagnose(fault: Fault) -> tuple[str, str] | None:
-    """The mistake behind a wrong gradient and the evidence for it; None if no suspect fits.
-
-    Where two different mistakes would give this very gradient, both are named:
-    "either ... or ...".
-    """
-    with np.errstate(all="ignore"):
-        for family in FAMILIES:
-            found = _fitting(family, Clues(fault))
-            if found and fault.analytic.size < FEW:
-                found = _confirmed(family, fault, found)
-            if found:
-                return _verdict(found, fault.analytic.size)
-        return scratch.overwritten(Clues(fault))
-
-
-def _fitting(family: Callable[[Clues], Iterator[Suspect]], clues: Clues) -> dict[str, str]:
-    """The evidence by cause, for the family's suspects that explain the gradient."""
-    found: dict[str, str] = {}
-    with contextlib.suppress(ElsewhereError):  # what the others of this family need, fails
-        for suspect in family(clues):
-            if suspect.cause not in found and clues.explains(suspect):
-                found[suspect.cause] = suspect.evidence
-    return found
-
-
-def _confirmed(
-    family: Callable[[Clues], Iterator[Suspect]], fault: Fault, found: dict[str, str]
-) -> dict[str, str]:
-    """Those of the causes found that explain the gradient for another output gradient too."""
-    if fault.vjp is None:
-        return found
-    dy = np.random.default_rng(1).standard_normal(fault.dy.shape)
-    try:
-        analytic = np.asarray(fault.vjp(dy), dtype=np.float64).reshape(fault.analytic.shape)
-    except Exception:  # a backward pass that runs only once says nothing more
-        return found
-    known = {name: getattr(fault, name) for name in Fault.__slots__}
-    known.update(dy=dy, analytic=analytic, numeric=fault.numeric_for(dy))
-    again = _fitting(family, Clues(Fault(**known)))
-    return {cause: text for cause, text in found.items() if cause in again}
-
-
-def _verdict(found: dict[str, str], elements: int) -> tuple[str, str]:
-    causes = list(found)
-    where = "the one element" if elements == 1 else f"all {elements} elements"
-    evidence = "; or ".join(found.values()) + f" ({where})"
-    if len(causes) == 1:
-        return causes[0], evidence
-    return "either " + " or ".join(causes), evidence
+def _place(clues: Clues) -> str:
+    """Which elements of the gradient are wrong, in a sentence; "" if no simple rule says it."""
+    _, analytic, numeric = clues.tests[0]
+    scale = float(np.abs(numeric).max(initial=0))
+    wrong = (np.abs(analytic - numeric) > 10 * clues.noise + 1e-6 * scale).reshape(-1)
+    if not (np.abs(numeric) > 1e-6 * scale).reshape(-1)[~wrong].any():
+        return ""  # what is right is 0
+    elementwise = clues.x.shape == clues.y.shape
+    flat = np.arange(wrong.size)
+    hand = Hand(clues, flat, flat if elementwise else np.zeros_like(flat))
+    if not elementwise:
+        hand.quantities = [(clues.name, clues.x.reshape(-1))]
+    own = tuple((name, p) for name, p in hand.places.items() if clues.name in name)
+    hand.places = dict(own)
+    rule = where.rule(wrong, hand, (("dy", clues.dy.reshape(-1)),) if elementwise else ())
+    if not rule:
+        return ""
+    right = int((~wrong).sum())
+    return f"all {int(wrong.sum())} wrong elements: {rule}; the {right} others are right"

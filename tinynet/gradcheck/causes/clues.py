@@ -1,14 +1,18 @@
-"""What a suspect may look at: the fault, and gradients of the same function in other circumstances.
+"""What a look may use: the fault, both Jacobians, and the function in other circumstances.
 
-A suspect is a transformation: it builds the gradient that its mistake would give. `Clues` has what
-several of them need: the settings by name, the sizes by name, the Jacobian, and the gradient by
-differences with another output gradient, other arguments or other settings.
+The right Jacobian J is known by differences. The backward pass claims another, B: its columns are
+what it makes of the unit vectors of dy. A look compares the two, or builds from J the gradient
+that a mistake would give.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import itertools
+import inspect
+import math
+import sys
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,8 +21,8 @@ import numpy as np
 from tinynet.gradcheck.fault import Fault
 
 STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
-LARGEST_JACOBIAN = 4_000_000  # elements: 32 MB
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
+MOST_OUTPUTS = 1024  # elements of y for which B is worked out, a call of the backward for each
 
 
 class ElsewhereError(Exception):
@@ -26,16 +30,24 @@ class ElsewhereError(Exception):
 
 
 class Suspect(NamedTuple):
-    """A mistake, and the gradient that it would give.
-
-    cause: its name. evidence: what was compared, with the numbers. noise: the uncertainty of
-    `gradient`, 0 if it was computed and not measured.
-    """
+    """A mistake: its name, what was compared, and the gradient that it would give for a dy."""
 
     cause: str
     evidence: str
-    gradient: np.ndarray
-    noise: Any = 0.0
+    gradient: Callable[[np.ndarray], Any]
+
+
+class Entries(NamedTuple):
+    """Entries of the Jacobians where either is not 0: the flat places in x and y, and both values.
+
+    wrong: where the two values differ.
+    """
+
+    i: np.ndarray
+    j: np.ndarray
+    claimed: np.ndarray
+    right: np.ndarray
+    wrong: np.ndarray
 
 
 class Clues:
@@ -45,28 +57,87 @@ class Clues:
         self.fault = fault
         self.x = np.asarray(fault.args[fault.place])
         self.name = fault.names[fault.place]
-        self.y = np.asarray(fault.y)
-        self.dy = np.asarray(fault.dy)
-        self.analytic, self.numeric = fault.analytic, fault.numeric
-        usable = np.isfinite(fault.numeric) & np.isfinite(fault.noise)
-        self.noise = np.where(usable, fault.noise, 0.0)
-        self.usable = usable
-        self.gap = float(np.abs(np.where(usable, self.analytic - self.numeric, 0)).max(initial=0))
-        self.scale = float(np.abs(self.analytic).max(initial=0))
-        self.scale = max(self.scale, float(np.abs(self.numeric[usable]).max(initial=0)))
+        self.y, self.dy = np.asarray(fault.y), np.asarray(fault.dy)
+        self.J = fault.jacobian
+        self.usable = np.isfinite(fault.numeric) & np.isfinite(fault.noise)
+        self.noise = np.where(self.usable, fault.noise, 0.0)
+
+    # ----- does a mistake explain the gradient? --------------------------------------------------
+
+    @cached_property
+    def tests(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """(dy, what the backward makes of it, what is right): of two output gradients.
+
+        Few elements may fit by chance for one.
+        """
+        fault = self.fault
+        found = [(self.dy, fault.analytic, fault.numeric)]
+        if fault.vjp is not None:
+            dy = np.random.default_rng(1).standard_normal(self.dy.shape)
+            with contextlib.suppress(Exception):  # a backward that runs only once says no more
+                again = np.asarray(fault.vjp(dy), np.float64).reshape(fault.analytic.shape)
+                found.append((dy, again, self.pulled(dy)))
+        return found
 
     def explains(self, suspect: Suspect) -> bool:
         """Whether the suspect's gradient is the analytic one, in every element.
 
         What is left must lie within the noise, and be nothing beside the gap that it explains.
         """
-        if suspect.gradient.shape != self.analytic.shape or not self.gap:
-            return False
-        measured = np.any(suspect.noise)
-        left = np.abs(suspect.gradient - self.analytic)
-        left = np.where(self.usable, left, 0.0) if measured else left
-        allowed = np.minimum(10 * np.abs(suspect.noise) + EXACT * self.scale, 0.01 * self.gap)
-        return bool((left <= allowed).all())
+        for dy, analytic, numeric in self.tests:
+            given = np.asarray(suspect.gradient(dy), np.float64)
+            if given.size != analytic.size:
+                return False
+            left = np.where(self.usable, np.abs(given.reshape(analytic.shape) - analytic), 0.0)
+            gap = np.where(self.usable, np.abs(analytic - numeric), 0.0).max(initial=0)
+            scale = max(
+                np.abs(analytic).max(initial=0), np.abs(numeric[self.usable]).max(initial=0)
+            )
+            if not gap or (left > np.minimum(10 * self.noise + EXACT * scale, 0.01 * gap)).any():
+                return False
+        return True
+
+    def pulled(self, dy: np.ndarray) -> np.ndarray:
+        """The right gradient for another output gradient: J dy."""
+        return np.asarray(self.J @ np.asarray(dy, np.float64).reshape(-1)).reshape(self.x.shape)
+
+    @cached_property
+    def claimed(self) -> np.ndarray | None:
+        """What the backward claims of the Jacobian; None if it fails, or has too many columns."""
+        vjp, size = self.fault.vjp, self.y.size
+        if vjp is None or size > MOST_OUTPUTS or not self.x.size:
+            return None
+        columns = np.empty((self.x.size, size))
+        unit = np.zeros(size)
+        try:
+            for j in range(size):
+                unit[j] = 1
+                columns[:, j] = np.asarray(vjp(unit.reshape(self.y.shape))).reshape(-1)
+                unit[j] = 0
+        except Exception:  # a backward that minds zeros is judged by what it does otherwise
+            return None
+        return columns if np.isfinite(columns).all() else None
+
+    @cached_property
+    def tolerance(self) -> float:
+        """How far entries of J and B may lie apart by rounding and noise."""
+        largest = float(np.abs(self.J).max(initial=0))
+        if self.claimed is None:
+            return 1e-7 * largest
+        gap = float(np.abs(self.claimed - self.J)[self.usable.reshape(-1)].max(initial=0))
+        largest = max(largest, float(np.abs(self.claimed).max(initial=0)))
+        return max(min(1e-7 * largest, 0.01 * gap), 3e-9 * largest)
+
+    @cached_property
+    def entries(self) -> Entries:
+        """The entries of B and J; needs B."""
+        assert self.claimed is not None
+        at = (np.abs(self.J) > self.tolerance) | (np.abs(self.claimed) > self.tolerance)
+        i, j = np.nonzero(at & self.usable.reshape(-1, 1))
+        claimed, right = self.claimed[i, j], self.J[i, j]
+        return Entries(i, j, claimed, right, np.abs(claimed - right) > self.tolerance)
+
+    # ----- the arguments -------------------------------------------------------------------------
 
     @cached_property
     def floats(self) -> dict[int, np.ndarray]:
@@ -83,23 +154,30 @@ class Clues:
         return names[place] if place < len(names) else f"input {place}"
 
     @cached_property
+    def out(self) -> str:
+        """What the output is called in formulas."""
+        return "out" if "y" in self.fault.names[: len(self.fault.args)] else "y"
+
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """Every argument that is no float array, by name, defaults included."""
-        import inspect  # seldom needed, and slow to load
-
         fault = self.fault
         known: dict[str, Any] = {}
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             parameters = inspect.signature(fault.forward).parameters.values()
             known = {p.name: p.default for p in parameters if p.default is not p.empty}
-        except (TypeError, ValueError):
-            pass
         for place, value in enumerate(fault.args):
             if place not in self.floats:
                 known[self.label(place)] = value
             else:
                 known.pop(self.label(place), None)
         return {**known, **fault.settings}
+
+    @cached_property
+    def numbers(self) -> dict[str, float]:
+        """The settings that are numbers."""
+        known = self.settings.items()
+        return {k: v for k, v in known if type(v) in (int, float) and math.isfinite(v)}
 
     # ----- other circumstances -------------------------------------------------------------------
 
@@ -126,54 +204,53 @@ class Clues:
             raise ElsewhereError from error
         if y.shape != self.y.shape:
             raise ElsewhereError
-        return y
+        return np.asarray(y, np.float64)
 
-    def gradient(
-        self,
-        dy: np.ndarray,
-        args: dict[int, Any] | None = None,
-        settings: dict[str, Any] | None = None,
-    ) -> np.ndarray:
-        """dL/dx by central differences for L = sum(dy * y), in changed circumstances."""
-        args = dict(args or {})
-        place = self.fault.place
-        start = np.asarray(args.pop(place, self.x))
+    def at(
+        self, args: dict[int, Any] | None = None, settings: dict[str, Any] | None = None
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """The function of this argument alone, in changed circumstances."""
+        return lambda x: self.output({**(args or {}), self.fault.place: x}, settings)
 
-        def loss(x: np.ndarray) -> float:
-            return float((dy * self.output({**args, place: x}, settings)).sum())
+    def likely(self, f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> bool:
+        """Whether the gradient of f at x is the analytic one along a random direction.
 
-        return differences(loss, start)
-
-    @cached_property
-    def jacobian(self) -> np.ndarray | None:
-        """J[i, j] = dy_j / dx_i by central differences, (x.size, y.size); None if too large."""
-        if self.x.size * self.y.size > LARGEST_JACOBIAN:
-            return None
-        place = self.fault.place
-        x = np.array(self.x, dtype=np.float64, order="C")  # so that flat is a view of it
-        flat = x.reshape(-1)
-        J = np.empty((x.size, self.y.size))
-        for i, value in enumerate(flat):
-            h = STEP * max(1.0, abs(value))
-            flat[i] = above = value + h
-            up = self.output({place: x.copy()})
-            flat[i] = below = value - h
-            down = self.output({place: x.copy()})
-            flat[i] = value
-            J[i] = ((up - down) / (above - below)).reshape(-1)
-        J[np.abs(J) < 1e-9 * max(1.0, float(np.abs(J).max(initial=0)))] = 0.0
-        return J
+        So little tells most suspects off that are not worth a whole Jacobian.
+        """
+        v = self.direction
+        loss = [(self.dy * f(x + h * v)).sum() for h in (STEP, -STEP)]
+        slope, claimed = (loss[0] - loss[1]) / (2 * STEP), (v * self.fault.analytic).sum()
+        return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
 
     @cached_property
-    def blur(self) -> float:
-        """How far a gradient made with the Jacobian may be off."""
-        return 1e-8 * self.scale + float(self.noise.max(initial=0))
+    def locals(self) -> dict[str, np.ndarray]:
+        """The float arrays that the function has in variables when it returns, by name."""
+        code = getattr(inspect.unwrap(self.fault.forward), "__code__", None)
+        found: dict[str, Any] = {}
 
-    def pulled(self, dy: np.ndarray) -> np.ndarray:
-        """The right gradient for another output gradient: J^T dy."""
-        assert self.jacobian is not None
-        slope: np.ndarray = self.jacobian @ np.asarray(dy).reshape(-1)
-        return slope.reshape(self.x.shape)
+        def watch(frame: Any, event: str, _: Any) -> None:
+            if event == "return" and frame.f_code is code:
+                found.update(frame.f_locals)
+
+        before = sys.getprofile()
+        sys.setprofile(watch)
+        try:
+            self.output()
+        except ElsewhereError:
+            return {}
+        finally:
+            sys.setprofile(before)
+        known = set(self.fault.names) | set(self.settings)
+        return {
+            name: np.array(value)
+            for name, value in found.items()
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in known
+        }
+
+    @cached_property
+    def direction(self) -> np.ndarray:
+        """A random direction of x."""
+        return np.random.default_rng(2).standard_normal(self.x.shape)
 
     # ----- numbers with a name -------------------------------------------------------------------
 
@@ -182,49 +259,86 @@ class Clues:
         """What a factor may be: sizes by their usual names, and the settings that are numbers."""
         found: dict[str, float] = {}
         shape, out = self.x.shape, self.y.shape
-        kernels = [a for a in self.floats.values() if a.ndim == 4 and a.shape != out]
-        if self.y.ndim == 4:
-            found.update(N=out[0], **{"OH*OW": out[2] * out[3], "OH": out[2], "OW": out[3]})
-            found.update({"O": out[1], "N*OH*OW": out[0] * out[2] * out[3]})
-            for a in kernels:
-                if a.shape[0] == out[0]:
+        if len(out) == 4:
+            found.update(
+                N=out[0], **{"OH*OW": out[2] * out[3], "N*OH*OW": out[0] * out[2] * out[3]}
+            )
+            found.update(OH=out[2], OW=out[3], O=out[1])
+            for a in self.floats.values():
+                if a.ndim == 4 and a.shape[0] == out[0]:
                     found.update({"C": a.shape[1], "H*W": a.shape[2] * a.shape[3]})
-                else:
+                elif a.ndim == 4 and a.shape != out:
                     found.update({"KH*KW": a.shape[2] * a.shape[3], "KH": a.shape[2]})
                     found["C*KH*KW"] = a.shape[1] * a.shape[2] * a.shape[3]
-        elif self.y.ndim >= 1:
-            found["N"] = out[0]
-            found.update({f"the size {n} of axis {i} of the output": n for i, n in enumerate(out)})
-        elif shape:
-            found["N"] = shape[0]
+        elif out or shape:
+            found["N"] = (out or shape)[0]
+        if self.x.size % max(self.y.size, 1) == 0:
+            found["n, the number of elements of each output"] = self.x.size // self.y.size
         for name, value in self.settings.items():
-            if isinstance(value, (bool, str)) or value is None:
-                continue
             parts = value if isinstance(value, (tuple, list)) else (value,)
-            if all(isinstance(part, (int, float)) for part in parts) and len(parts) in (1, 2):
-                found.setdefault(name, parts[0])
-                if "kernel" in name or len(parts) == 2:
-                    found.setdefault(f"the area of {name}", parts[0] * parts[-1])
-                if isinstance(value, float) and 0 < value < 1:
-                    found[f"1 - {name}"] = 1 - value
+            if not all(type(part) in (int, float) for part in parts) or len(parts) not in (1, 2):
+                continue
+            found.setdefault(name, parts[0])
+            if "kernel" in name or "pool" in name or len(parts) == 2:
+                found.setdefault(f"the area of {name}", parts[0] * parts[-1])
+            if isinstance(value, float) and 0 < value < 1:
+                found[f"(1 - {name})"] = 1 - value
         found.setdefault(f"the number of elements of {self.name}", self.x.size)
-        if self.y.size > 1:
-            found.setdefault("the number of outputs", self.y.size)
-        for i, n in enumerate(shape):
-            found.setdefault(f"the size of axis {i} of {self.name}", n)
-        return {name: float(n) for name, n in found.items() if n not in (0, 1)}
+        found.setdefault("the number of outputs", self.y.size)
+        for owner, sides in ((self.name, shape), ("the output", out)):
+            for axis, n in enumerate(sides):
+                found.setdefault(f"the size of axis {axis} of {owner}", n)
+        return {k: float(n) for k, n in found.items() if math.isfinite(n) and n not in (0, 1, -1)}
 
     def named(self, factor: float) -> str | None:
         """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
-        found = []
-        for name, value in self.sizes.items():
-            for power, text in (
-                (1, name),
-                (-1, f"1/({name})" if " " in name or "*" in name else f"1/{name}"),
-            ):
-                if close(abs(factor), value**power):
-                    found.append(("-" if factor < 0 else "") + text)
-        return " = ".join(found[:3]) or None
+        sign, size = ("-" if factor < 0 else ""), abs(factor)
+        values = self.sizes | {"ln 10": math.log(10), "ln 2": math.log(2), "pi": math.pi}
+        for form, of in FORMS:
+            found = [name for name, n in values.items() if n > 0 and _is(of, n, size)]
+            texts = [sign + form.format(_bracketed(name, form)) for name in found]
+            if texts:
+                return " = ".join(dict.fromkeys(texts[:3]))
+        return None
+
+    def constant(self, factor: float) -> str:
+        """A factor in words: a simple fraction, something with a name, or else the number."""
+        if abs(factor) < 1e-7:
+            return "0"
+        for denominator in (1, 2, 3, 4):
+            numerator = factor * denominator
+            if abs(numerator) < 5 and close(numerator, round(numerator), 1e-7):
+                whole = str(round(numerator))
+                return whole if denominator == 1 else f"{whole}/{denominator}"
+        return (self.named(factor) or short(factor)).partition(" = ")[0]
+
+
+FORMS: tuple[tuple[str, Callable[[float], float]], ...] = (
+    ("{}", lambda n: n),
+    ("1/{}", lambda n: 1 / n),
+    ("2 {}", lambda n: 2 * n),
+    ("2/{}", lambda n: 2 / n),
+    ("{0}/({0} - 1)", lambda n: n / (n - 1)),
+    ("({0} - 1)/{0}", lambda n: (n - 1) / n),
+    ("{}^2", lambda n: n * n),
+    ("1/{}^2", lambda n: 1 / (n * n)),
+    ("sqrt({})", lambda n: math.sqrt(n)),
+    ("1/sqrt({})", lambda n: 1 / math.sqrt(n)),
+    ("1/(1 - {})", lambda n: 1 / (1 - n)),
+)
+
+
+def _is(of: Callable[[float], float], n: float, size: float) -> bool:
+    try:
+        return close(of(n), size)
+    except ZeroDivisionError:
+        return False
+
+
+def _bracketed(name: str, form: str) -> str:
+    name = name.partition(",")[0]
+    whole = form == "{}" or name in ("ln 10", "ln 2") or name.startswith("(")
+    return f"({name})" if (" " in name or "*" in name) and not whole else name
 
 
 def fresh(value: Any) -> Any:
@@ -237,22 +351,32 @@ def fresh(value: Any) -> Any:
 def output_of(result: Any) -> np.ndarray:
     """y of what an op's body returned: `y` or `(y, dx, ...)`, an array or a tensor."""
     y = result[0] if isinstance(result, tuple) else result
-    return y if isinstance(y, np.ndarray) else np.asarray(getattr(y, "data", y))
+    return np.asarray(getattr(y, "array", y))
 
 
-def differences(loss: Any, x: np.ndarray) -> np.ndarray:
-    """The gradient of a scalar function by central differences."""
+def jacobian(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """df_j / dx_i by central differences, (x.size, f(x).size)."""
     x = np.array(x, dtype=np.float64, order="C")  # so that flat is a view of it
-    flat = x.reshape(-1)
-    slope = np.empty(x.size)
+    flat, rows = x.reshape(-1), []
     for i, value in enumerate(flat):
         h = STEP * max(1.0, abs(value))
         flat[i] = above = value + h
-        up = loss(x.copy())
+        up = f(x.copy())
         flat[i] = below = value - h
-        slope[i] = (up - loss(x.copy())) / (above - below)
+        rows.append(((up - f(x.copy())) / (above - below)).reshape(-1))
         flat[i] = value
-    return slope.reshape(x.shape)
+    return np.array(rows)
+
+
+def flat_places(shape: tuple[int, ...], flat: np.ndarray) -> Iterator[np.ndarray]:
+    """The coordinates of flat places, an array for each axis."""
+    yield from np.unravel_index(flat, shape) if shape else ()
+
+
+def axis_name(axis: int, array: np.ndarray) -> str:
+    """An axis in words, of images with what it counts: "axis 2 (rows)"."""
+    counted = ("images", "channels", "rows", "columns")
+    return f"axis {axis}" + (f" ({counted[axis]})" if array.ndim == 4 else "")
 
 
 def close(a: float, b: float, tolerance: float = 1e-6) -> bool:
@@ -260,14 +384,9 @@ def close(a: float, b: float, tolerance: float = 1e-6) -> bool:
     return abs(a - b) <= tolerance * max(abs(a), abs(b))
 
 
-def alike(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays hold the same numbers, to rounding."""
-    if a.shape != b.shape:
-        return False
-    size = float(np.abs(b).max(initial=0)) or 1.0
-    return bool((np.abs(a - b) <= 1e-9 * size).all())
-
-
-def subsets(items: int) -> list[tuple[int, ...]]:
-    """The proper, non-empty subsets of range(items), small ones first."""
-    return [chosen for n in range(1, items) for chosen in itertools.combinations(range(items), n)]
+def short(value: float) -> str:
+    """A number as a person would write it."""
+    text = f"{value:.6g}"
+    if not np.isfinite(value):
+        return text
+    return text if float(text) != round(value) or value == round(value) else f"{value:.10g}"

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, Suspect, close
+from tinynet.gradcheck.causes.clues import Clues, Suspect, close, short
 
+PLAIN = 12  # letters of a name that tells more than a simple fraction
 SIMPLE = {
     2.0: "2",
     0.5: "1/2",
@@ -22,33 +23,35 @@ SIMPLE = {
 
 def suspects(clues: Clues) -> Iterator[Suspect]:
     """A zero gradient; a constant factor, and what it means."""
-    if not clues.analytic.any():
-        yield Suspect("zero gradient", "the backward pass gives 0", np.zeros_like(clues.analytic))
+    if not clues.fault.analytic.any():
+        yield Suspect(
+            "zero gradient", "the backward pass gives 0", lambda dy: np.zeros(clues.x.shape)
+        )
         return
-    factor = best_factor(clues)
+    factor = _best_factor(clues)
     if factor is None:
         return
     meanings = list(_meanings(clues, factor)) or [_plain(clues, factor)]
     for cause, reason in meanings:
         text = f"analytic = {short(factor)} x numeric"
         evidence = f"{text}; {reason}" if reason else text
-        yield Suspect(cause, evidence, factor * clues.numeric, abs(factor) * clues.noise)
+        yield Suspect(cause, evidence, lambda dy: factor * clues.pulled(dy))
 
 
-def best_factor(clues: Clues) -> float | None:
+def _best_factor(clues: Clues) -> float | None:
     """The factor that takes the numeric gradient closest to the analytic one, cleaned of noise."""
-    numeric = np.where(clues.usable, clues.numeric, 0.0)
-    power = float((numeric * numeric).sum())
+    power = product = 0.0
+    for _, analytic, numeric in clues.tests:
+        numeric = np.where(clues.usable, numeric, 0.0)
+        power += float((numeric * numeric).sum())
+        product += float((numeric * np.where(clues.usable, analytic, 0.0)).sum())
     if power == 0:
         return None
-    candidates: list[float] = []
-    factor = float((numeric * np.where(clues.usable, clues.analytic, 0.0)).sum()) / power
-    if clues.y.size == 1:
-        candidates = [1 / float(clues.dy.reshape(-1)[0])]
-    candidates += [-1.0, *(s * v for v in SIMPLE for s in (1, -1))]
+    factor = product / power
+    candidates = [-1.0, *(s * v for v in SIMPLE for s in (1, -1))]
     candidates += [s * v**p for v in clues.sizes.values() for p in (1, -1) for s in (1, -1)]
-    known = next((c for c in candidates if close(c, factor, 1e-6)), None)
-    if known is None and clues.analytic.size < 3:
+    known = next((c for c in candidates if close(c, factor)), None)
+    if known is None and clues.x.size < 3 and len(clues.tests) < 2:
         return None  # some factor always fits one element
     return known or factor
 
@@ -58,25 +61,20 @@ def _plain(clues: Clues, factor: float) -> tuple[str, str]:
         return "wrong sign", ""
     name = clues.named(factor)
     simple = next((text for v, text in SIMPLE.items() if close(abs(factor), v)), None)
-    if name is None:
+    if name is None or (simple and name[0] not in clues.sizes and len(name) > PLAIN):
         return "constant factor", f"about {simple}" if simple and "/" in simple else ""
-    return "constant factor", f"{short(factor)} = {name}"
+    mean = ": a sum where a mean is meant?" if name.startswith("n,") or name == "n" else ""
+    return "constant factor", f"{short(factor)} = {name}{mean}"
 
 
 def _meanings(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:
     """What a factor says if the function has a sum or a mean in it."""
-    if clues.y.size == 1 and close(factor, 1 / float(clues.dy.reshape(-1)[0])):
-        yield "output gradient not used", f"the output gradient is {short(1 / factor)}"
-        return
-    settings = clues.settings
-    averaged = [k for k, v in settings.items() if isinstance(v, str) and v == "mean"]
+    averaged = [k for k, v in clues.settings.items() if isinstance(v, str) and v == "mean"]
     name = clues.named(factor)
     if averaged and clues.y.size == 1 and factor > 1 and name is not None:
         yield "average not divided", f"{short(factor)} = {name}, and {averaged[0]}='mean'"
         return
-    J = clues.jacobian
-    if J is None:
-        return
+    J = clues.J
     entries = J[J != 0]
     if not entries.size:
         return
@@ -93,12 +91,11 @@ def _meanings(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:
                     f"{short(terms / factor)}",
                 )
             return
-    yield from _mean_for_sum(clues, J, factor)
+    yield from _mean_for_sum(clues, factor)
 
 
-def _mean_for_sum(clues: Clues, J: np.ndarray, factor: float) -> Iterator[tuple[str, str]]:
-    terms = int((J != 0).sum(1).max())
-    outputs = {terms}
+def _mean_for_sum(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:
+    outputs = {int((clues.J != 0).sum(1).max())}
     if clues.y.ndim == 4 and clues.x.ndim == 4 and clues.x.shape[0] == clues.y.shape[1]:
         outputs.add(clues.y.size // clues.y.shape[1])  # a weight meets padding at the border
     for count in outputs:
@@ -111,6 +108,15 @@ def _mean_for_sum(clues: Clues, J: np.ndarray, factor: float) -> Iterator[tuple[
             return
 
 
-def short(value: float) -> str:
-    """A number as a person would write it."""
-    return f"{value:.6g}"
+def counts(clues: Clues) -> tuple[str, str] | None:
+    """Means whose number of elements differs by place, and is another in the gradient."""
+    e = clues.entries
+    one = np.bincount(e.j).max() == 1  # of such a function no output is a mean
+    if one or not ((e.claimed > 0).all() and (e.right > 0).all()):
+        return None
+    divisors = [1 / e.claimed, 1 / e.right]
+    if not all(np.allclose(d, np.rint(d), 1e-6) for d in divisors):
+        return None
+    told = [" or ".join(f"{n:g}" for n in np.unique(np.rint(d))) for d in divisors]
+    cause = "average not divided" if told[0] == "1" else "average divided by the wrong count"
+    return cause, f"the gradient is divided by {told[0]}, the output by {told[1]}"

@@ -94,8 +94,10 @@ def _right_with(clues: Clues, vjp: Any, array: np.ndarray, content: np.ndarray) 
         return False
     finally:
         array[...] = now
-    if dx.shape != clues.numeric.shape:
+    right = clues.fault.numeric
+    if dx.shape != right.shape:
         return False
-    left = np.where(clues.usable, np.abs(dx - clues.numeric), 0)
-    allowed = np.minimum(10 * clues.noise + 1e-7 * clues.scale, 0.01 * clues.gap)
-    return bool((left <= allowed).all())
+    left = np.where(clues.usable, np.abs(dx - right), 0)
+    gap = np.abs(np.where(clues.usable, clues.fault.analytic - right, 0)).max(initial=0)
+    allowed = 10 * clues.noise + 1e-7 * np.abs(right).max(initial=0)
+    return bool((left <= np.minimum(allowed, 0.01 * gap)).all())

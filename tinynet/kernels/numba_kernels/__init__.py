@@ -31,7 +31,6 @@ reordered only where the code says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -92,44 +91,31 @@ class NumbaKernels(NumpyKernels):
             return super().max_pool2d(x, g, relu)
         image = batch_last_array(x, x.dtype)
         y = np.empty((len(image), *g.out, len(x)), x.dtype)
-        winners = np.empty(y.shape if blocks else 0, np.uint8)
-        window = g.kernel, g.stride, g.corner, g.dilation
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            if blocks:
-                pooling.pool_2x2(team, first, last, image, y, winners, relu)
-            else:
-                pooling.maxima(team, first, last, image, y, *window)
-
-        share_out(work, y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES)
+        tasks, serial = y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES
         if blocks:
+            winners = np.empty(y.shape, np.uint8)
+            share_out(pooling.pool_2x2, tasks, serial, image, y, winners, relu)
             return batch_first(y), winners
+        share_out(pooling.maxima, tasks, serial, image, y, *_window(g))
         largest = self.relu(batch_first(y)) if relu else batch_first(y)
         return largest, (x, largest, relu)
 
     def max_pool2d_dx(self, dy: Array, saved: Any, g: Geometry) -> Array:
         """dx (N, C, H, W)."""
-        if isinstance(saved, tuple):
-            x, y, relu = saved
-            if not _pools(x, dy.dtype):
-                return super().max_pool2d_dx(dy, saved, g)
-            image, largest = batch_last_array(x, x.dtype), batch_last_array(y, x.dtype)
-            given = batch_last_array(self.relu_dx(dy, y) if relu else dy, x.dtype)
-            dx = np.empty_like(image)
-            tasks = len(image)
-        else:
+        if not isinstance(saved, tuple):
             given = batch_last_array(dy, dy.dtype)
             dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
-            tasks = given.shape[0] * given.shape[1]
-        window = g.kernel, g.stride, g.corner, g.dilation
-
-        def work(team: Any, part: int, first: int, last: int) -> None:
-            if isinstance(saved, tuple):
-                pooling.maxima_dx(team, first, last, given, image, largest, dx, *window)
-            else:
-                pooling.pool_2x2_dx(team, first, last, given, saved, dx)
-
-        share_out(work, tasks, dx.nbytes < SERIAL_BYTES)
+            tasks, serial = given.shape[0] * given.shape[1], dx.nbytes < SERIAL_BYTES
+            share_out(pooling.pool_2x2_dx, tasks, serial, given, saved, dx)
+            return batch_first(dx)
+        x, y, relu = saved
+        if not _pools(x, dy.dtype):
+            return super().max_pool2d_dx(dy, saved, g)
+        image, largest = batch_last_array(x, x.dtype), batch_last_array(y, x.dtype)
+        given = batch_last_array(self.relu_dx(dy, y) if relu else dy, x.dtype)
+        dx = np.empty_like(image)
+        arrays = given, image, largest, dx
+        share_out(pooling.maxima_dx, len(image), dx.nbytes < SERIAL_BYTES, *arrays, *_window(g))
         return batch_first(dx)
 
     # ----- elementwise, vectors -------------------------------------------------------------------
@@ -140,7 +126,7 @@ class NumbaKernels(NumpyKernels):
         vectors = None if y is None else _vectors(x, y)
         if y is None or vectors is None:
             return super().relu(x)
-        _share_vectors(elementwise.rectify, vectors)
+        share_out(elementwise.rectify, x.size, x.nbytes < SERIAL_BYTES, *vectors)
         return y
 
     def relu_dx(self, dy: Array, y: Array) -> Array:
@@ -149,7 +135,7 @@ class NumbaKernels(NumpyKernels):
         vectors = None if dx is None else _vectors(dy, y, dx)
         if dx is None or vectors is None:
             return super().relu_dx(dy, y)
-        _share_vectors(elementwise.rectify_dx, vectors)
+        share_out(elementwise.rectify_dx, y.size, y.nbytes < SERIAL_BYTES, *vectors)
         return dx
 
     def momentum_step(
@@ -190,16 +176,12 @@ def _pools(x: Array, dtype: np.dtype, small_batch: bool = False) -> bool:
     )
 
 
+def _window(g: Geometry) -> tuple[Any, ...]:
+    """A geometry as the pooling loops take it."""
+    return g.kernel, g.stride, g.corner, g.dilation
+
+
 def _vectors(*arrays: Array) -> list[Array] | None:
     """The arrays as vectors for the compiled loops, or None for what NumPy does as well."""
     covered = arrays[0].dtype in FLOATS and all(x.flags.writeable for x in arrays)
     return as_vectors(*arrays) if covered else None
-
-
-def _share_vectors(kernel: Callable[..., None], vectors: list[Array]) -> None:
-    """Run a kernel on pieces of the vectors, one for each thread if they are long."""
-
-    def work(team: Any, part: int, first: int, last: int) -> None:
-        kernel(team, *(vector[first:last] for vector in vectors))
-
-    share_out(work, vectors[0].size, vectors[0].nbytes < SERIAL_BYTES)

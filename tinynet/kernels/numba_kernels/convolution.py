@@ -78,14 +78,15 @@ def correlation(
         columns = winograd.chunk(C, 4, g.out)[1]
         tasks = winograd.tasks(N, g.out, (1, columns))
 
-        def part(team: Any, first: int, last: int, x: Any, w: Any, b: Any, y: Any) -> None:
-            winograd.correlate_part(team, first, last, columns, x, w, flipped, b, g.corner, y)
+        def part(team: Any, _: int, first: int, last: int, *arrays: Any) -> None:
+            winograd.correlate_part(team, first, last, columns, flipped, g.corner, *arrays)
 
     elif winograd_small_batch.is_faster(N, C, O, g, dtype):
         strips, rows, by_filters = winograd_small_batch.plan(C, O, N, g.out, count)
         tasks = O if by_filters else strips
 
-        def part(team: Any, first: int, last: int, x: Any, w: Any, b: Any, y: Any) -> None:
+        def part(team: Any, _: int, first: int, last: int, *arrays: Any) -> None:
+            x, w, b, y = arrays
             own = slice(first, last) if by_filters else slice(0, O)
             first, last = (0, strips) if by_filters else (first, last)
             winograd_small_batch.correlate_part(
@@ -97,14 +98,11 @@ def correlation(
         rows = rows_per_task(N, C, g, dtype, 1 if small_batch else count)
         strips = -(-N // lanes(dtype)) * -(-g.out[0] // rows)
         tasks = O if small_batch else strips  # of a small batch the threads share the filters
+        settings = rows, flipped, g.dilation, g.corner, g.padded[1]
 
-        def part(team: Any, first: int, last: int, x: Any, w: Any, b: Any, y: Any) -> None:
-            o0, o1 = (first, last) if small_batch else (0, O)
-            first, last = (0, strips) if small_batch else (first, last)
-            direct.correlate_part(
-                team, first, last, o0, o1, rows, x, w, flipped, b, g.dilation, g.corner,
-                g.padded[1], y,
-            )  # fmt: skip
+        def part(team: Any, _: int, first: int, last: int, *arrays: Any) -> None:
+            share = (0, strips, first, last) if small_batch else (first, last, 0, O)
+            direct.correlate_part(team, *share, *settings, *arrays)
 
     shape, no_bias, serial = (O, *g.out, N), np.zeros(O, dtype), is_serial(N, C, O, g)
 
@@ -112,11 +110,7 @@ def correlation(
         image, filters = batch_last_array(x, dtype), writeable(w, dtype)
         bias = no_bias if b is None else writeable(b, dtype)
         y = np.empty(shape, dtype)
-        share_out(
-            lambda team, _, first, last: part(team, first, last, image, filters, bias, y),
-            tasks,
-            serial,
-        )
+        share_out(part, tasks, serial, image, filters, bias, y)
         return batch_first(y)
 
     return correlate
@@ -129,81 +123,71 @@ def weight_gradient(
     """The plan of the gradients of weight and bias on `count` threads, None if not done here."""
     if not covers(N, C, O, g, dtype):
         return None
-    serial = is_serial(N, C, O, g)
-    if winograd.is_faster(N, C, O, g, dtype):
+    if lanes(dtype) > N:
+        return _of_small_batch(N, C, O, g, dtype, count)
+    serial, K = is_serial(N, C, O, g), C * g.kernel[0] * g.kernel[1]
+    by_winograd = winograd.is_faster(N, C, O, g, dtype)
+    if by_winograd:
         rows, columns = winograd.chunk((C + O) // 2, 4, g.out)
-        tasks = winograd.tasks(N, g.out, (rows, columns))
+        tasks, size = winograd.tasks(N, g.out, (rows, columns)), winograd.PLANES * O * C
+    else:
+        rows = rows_per_task(N, C, g, dtype, count)
+        tasks, size = -(-N // lanes(dtype)) * -(-g.out[0] // rows), K * O
+        settings = rows, g.kernel, g.dilation, g.corner, g.padded[1]
 
-        def by_winograd(dy: Array, x: Array) -> tuple[Array, Array]:
-            given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
-            sums = np.zeros((count, winograd.PLANES * O * C), dtype)
-            lane_sums = np.zeros((count, O * lanes(dtype)), dtype)
-            parts = share_out(
-                lambda team, part, first, last: winograd.weight_gradient_part(
-                    team, first, last, rows, columns, image, given, g.corner, sums[part],
-                    lane_sums[part],
-                ),
-                tasks,
-                serial,
-            )  # fmt: skip
-            planes = sums[:parts].sum(0).reshape(S, S, C, O)
-            dw = np.empty((O, C, 3, 3), dtype)
-            winograd.weights_out(planes, dw)
-            return dw, bias_gradient(lane_sums, O)
-
-        return by_winograd
-    if winograd_small_batch.is_faster(N, C, O, g, dtype):
-        rows = winograd_small_batch.rows_in_task(C // count + O, N, g.out, 1)
-
-        def by_channels(dy: Array, x: Array) -> tuple[Array, Array]:
-            given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
-            dw = np.empty((O, C, 3, 3), dtype)
-            share_out(
-                lambda team, _, c0, c1: winograd_small_batch.weight_gradient_part(
-                    team, c0, rows, image[c0:c1], given, g.corner, dw
-                ),
-                C,
-                serial,
-            )
-            return dw, np.add.reduce(given.reshape(O, -1), 1)
-
-        return by_channels
-    small_batch = lanes(dtype) > N  # too few to sum up in each of the threads
-    rows = rows_per_task(N, C, g, dtype, 1 if small_batch else count)
-    tasks, K = -(-N // lanes(dtype)) * -(-g.out[0] // rows), C * g.kernel[0] * g.kernel[1]
-    settings = g.kernel, g.dilation, g.corner, g.padded[1]
-
-    def by_filters(dy: Array, x: Array) -> tuple[Array, Array]:
-        given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
-        dw, db = np.empty(O * K, dtype), np.empty(O, dtype)
-        share_out(
-            lambda team, _, o0, o1: direct.weight_gradient_part(
-                team, 0, tasks, o0, o1, rows, image, given, *settings, dw, db
-            ),
-            O,
-            serial,
-        )
-        return dw.reshape(O, C, *g.kernel), db
+    def part(team: Any, i: int, first: int, last: int, x: Any, dy: Any, dw: Any, db: Any) -> None:
+        if by_winograd:
+            where = rows, columns, g.corner
+            winograd.weight_gradient_part(team, first, last, *where, x, dy, dw[i], db[i])
+        else:
+            direct.weight_gradient_part(team, first, last, 0, O, *settings, x, dy, dw[i], db[i])
 
     def by_tasks(dy: Array, x: Array) -> tuple[Array, Array]:
         given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
-        sums = np.zeros((count, K * O), dtype)
+        sums = np.zeros((count, size), dtype)
         lane_sums = np.zeros((count, O * lanes(dtype)), dtype)
-        parts = share_out(
-            lambda team, part, first, last: direct.weight_gradient_part(
-                team, first, last, 0, O, rows, image, given, *settings, sums[part], lane_sums[part]
-            ),
-            tasks,
-            serial,
-        )
+        parts = share_out(part, tasks, serial, image, given, sums, lane_sums)
         total = sums[0] if parts == 1 else sums[:parts].sum(0)
-        dw = np.ascontiguousarray(total.reshape(K, O).T).reshape(O, C, *g.kernel)
-        return dw, bias_gradient(lane_sums, O)
+        db: Array = lane_sums.sum(0).reshape(O, -1).sum(1)
+        if by_winograd:
+            dw = np.empty((O, C, 3, 3), dtype)
+            winograd.weights_out(total.reshape(S, S, C, O), dw)
+        else:
+            dw = np.ascontiguousarray(total.reshape(K, O).T).reshape(O, C, *g.kernel)
+        return dw, db
 
-    return by_filters if small_batch else by_tasks
+    return by_tasks
 
 
-def bias_gradient(lane_sums: Array, O: int) -> Array:
-    """Sums of dy lane by lane and thread by thread -> db (O)."""
-    db: Array = lane_sums.sum(0).reshape(O, -1).sum(1)
-    return db
+def _of_small_batch(
+    N: int, C: int, O: int, g: Geometry, dtype: np.dtype, count: int
+) -> WeightGradient:
+    """The same for a batch too small to sum up in each of the threads, which share the weights."""
+    serial, shape = is_serial(N, C, O, g), (O, C, *g.kernel)
+    if winograd_small_batch.is_faster(N, C, O, g, dtype):
+        rows = winograd_small_batch.rows_in_task(C // count + O, N, g.out, 1)
+
+        def channels(team: Any, _: int, c0: int, c1: int, x: Any, dy: Any, dw: Any) -> None:
+            winograd_small_batch.weight_gradient_part(team, c0, rows, x[c0:c1], dy, g.corner, dw)
+
+        def by_channels(dy: Array, x: Array) -> tuple[Array, Array]:
+            given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
+            dw = np.empty(shape, dtype)
+            share_out(channels, C, serial, image, given, dw)
+            return dw, np.add.reduce(given.reshape(O, -1), 1)
+
+        return by_channels
+    rows = rows_per_task(N, C, g, dtype, 1)
+    tasks = -(-g.out[0] // rows)
+    settings = rows, g.kernel, g.dilation, g.corner, g.padded[1]
+
+    def filters(team: Any, _: int, o0: int, o1: int, *arrays: Any) -> None:
+        direct.weight_gradient_part(team, 0, tasks, o0, o1, *settings, *arrays)
+
+    def by_filters(dy: Array, x: Array) -> tuple[Array, Array]:
+        given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
+        dw, db = np.empty(shape, dtype), np.empty(O, dtype)
+        share_out(filters, O, serial, image, given, dw.reshape(-1), db)
+        return dw, db
+
+    return by_filters

@@ -137,7 +137,7 @@ def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, 
 
 
 @compiled
-def correlate_part(team, first, last, o0, o1, rows, x, w, flipped, b, dilation, corner, width, y):
+def correlate_part(team, first, last, o0, o1, rows, flipped, dilation, corner, width, x, w, b, y):
     """Tasks first .. last - 1 of filters o0 .. o1 - 1; a task is `rows` output rows of B images.
 
     x (C, H, W, N), w (O, C, KH, KW) or, flipped, (C, O, KH, KW), b (O), y (O, OH, OW, N), all
@@ -205,7 +205,7 @@ def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, len
 
 @compiled
 def weight_gradient_part(
-    team, first, last, o0, o1, rows, x, dy, kernel, dilation, corner, width, dw, db
+    team, first, last, o0, o1, rows, kernel, dilation, corner, width, x, dy, dw, db
 ):
     """The share of tasks first .. last - 1 in the gradients of filters o0 .. o1 - 1.
 

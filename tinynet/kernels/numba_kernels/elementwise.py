@@ -14,20 +14,22 @@ from tinynet.kernels.numba_kernels.team import begin, finish
 
 
 @compiled
-def rectify(team, x, y):
-    """y = max(x, 0) over vectors; NaN stays NaN, as in NumPy."""
+def rectify(team, part, first, last, x, y):
+    """y = max(x, 0) from `first` to `last` of vectors; NaN stays NaN, as in NumPy."""
     begin(team)
     zero = x.dtype.type(0)
+    x, y = x[first:last], y[first:last]
     for i in range(len(x)):
         y[i] = zero if x[i] <= zero else x[i]
     finish(team)
 
 
 @compiled
-def rectify_dx(team, dy, y, dx):
-    """dx = dy where y, which is never below 0, is not 0, over vectors."""
+def rectify_dx(team, part, first, last, dy, y, dx):
+    """dx = dy where y, which is never below 0, is not 0, from `first` to `last` of vectors."""
     begin(team)
     zero = dx.dtype.type(0)
+    dy, y, dx = dy[first:last], y[first:last], dx[first:last]
     for i in range(len(y)):
         dx[i] = dy[i] if y[i] != zero else zero
     finish(team)

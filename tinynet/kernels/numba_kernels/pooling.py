@@ -38,7 +38,7 @@ def _larger(x, y):
 
 
 @compiled
-def pool_2x2(team, first, last, x, y, winners, relu):
+def pool_2x2(team, part, first, last, x, y, winners, relu):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of the 2x2 blocks of x.
 
     winners (C, OH, OW, N): which of the four it was, in reading order; of equal ones, or of NaN,
@@ -77,7 +77,7 @@ def pool_2x2(team, first, last, x, y, winners, relu):
 
 
 @compiled
-def pool_2x2_dx(team, first, last, dy, winners, dx):
+def pool_2x2_dx(team, part, first, last, dy, winners, dx):
     """Rows first .. last - 1 of dy (C, OH, OW, N): each goes to the winner of its 2x2 block."""
     begin(team)
     N, OW = dy.shape[3], dy.shape[2]
@@ -106,7 +106,7 @@ def pool_2x2_dx(team, first, last, dy, winners, dx):
 
 
 @compiled
-def maxima(team, first, last, x, y, kernel, stride, corner, dilation):
+def maxima(team, part, first, last, x, y, kernel, stride, corner, dilation):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of windows of x (C, H, W, N)."""
     begin(team)
     _, H, W, N = x.shape
@@ -130,7 +130,7 @@ def maxima(team, first, last, x, y, kernel, stride, corner, dilation):
 
 
 @compiled
-def maxima_dx(team, first, last, dy, x, y, dx, kernel, stride, corner, dilation):
+def maxima_dx(team, part, first, last, dy, x, y, dx, kernel, stride, corner, dilation):
     """Channels first .. last - 1 of dx: each dy goes to the first tap that equals y, or is NaN."""
     begin(team)
     _, H, W, N = x.shape

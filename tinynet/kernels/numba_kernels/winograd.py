@@ -194,7 +194,7 @@ def _transform_dy(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, star
 
 
 @compiled
-def correlate_part(team, first, last, columns, x, w, flipped, b, corner, y):
+def correlate_part(team, first, last, columns, flipped, corner, x, w, b, y):
     """Tasks first .. last - 1 of a 3x3 convolution; a task is a row of `columns` tiles of B images.
 
     x (C, H, W, N), w (O, C, 3, 3) or, flipped, (C, O, 3, 3), y (O, OH, OW, N), contiguous.
@@ -246,7 +246,7 @@ def correlate_part(team, first, last, columns, x, w, flipped, b, corner, y):
 
 
 @compiled
-def weight_gradient_part(team, first, last, rows, columns, x, dy, corner, sums, db):
+def weight_gradient_part(team, first, last, rows, columns, corner, x, dy, sums, db):
     """Add the share of tasks first .. last - 1 to sums (36 * C*O), and of dy to db (O, B).
 
     A task is `rows` rows of `columns` tiles of B images. x (C, H, W, N), dy (O, OH, OW, N).

@@ -22,8 +22,8 @@ Everything is bilinear, so the gradient of the weight follows by transposition:
 
 and that of the input is the same convolution of dy by the flipped filters.
 
-The transforms move memory, and it takes channels to make up for them: with 32 the forward pass
-gains, the gradients only with 64 (`docs/kernels.md` has the figures).
+The transforms move memory, and it takes channels to make up for them: with 32 the convolution and
+the gradient of its input gain, that of the weight only with 64 (`docs/kernels.md` has the figures).
 
 The points, the matrices and their error are those of `minimal_filtering.py`.
 
@@ -47,7 +47,7 @@ BLOCK_BYTES = 1 << 22
 COLUMNS = 256  # of a product
 LEAST_COLUMNS = 128  # fewer make it slow
 ROWS = 8  # of outputs in a block
-FORWARD, GRADIENT = 32, 64  # channels and filters that make up for the transforms
+LEAST, LEAST_DW = 32, 64  # channels and filters that make up for the transforms
 IMAGES = 16  # likewise
 
 Block = tuple[slice, slice]
@@ -57,7 +57,7 @@ Block = tuple[slice, slice]
 def is_faster(N: int, C: int, O: int, g: Geometry, least: int) -> bool:
     """Whether a convolution that `rows.py` covers is faster here.
 
-    least: the channels and filters it takes, FORWARD or GRADIENT.
+    least: the channels and filters it takes, LEAST or LEAST_DW.
     """
     columns = g.out[1]
     return (

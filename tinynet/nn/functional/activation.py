@@ -31,6 +31,7 @@ __all__ = [
 def relu(input: Data, inplace: bool = False) -> Tensor:
     """max(x, 0) of each element.
 
+    >>> import numpy as np
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     Tensor([0., 0., 2.], dtype=float64)
     """

@@ -11,6 +11,12 @@ from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.tensor import Tensor
 
+TEXT = (str, bytes)
+NUMBERS = (bool, int, float, np.generic)
+ARRAYS = (Tensor, np.ndarray)
+MAPPINGS = (Mapping,)
+KINDS: tuple[tuple[type, ...], ...] = (TEXT, NUMBERS, ARRAYS, MAPPINGS, (tuple, list))
+
 
 def default_collate(batch: Sequence[Any]) -> Any:
     """A batch of examples that are built alike, as one example whose leaves have a batch axis.
@@ -51,33 +57,28 @@ def default_convert(example: Any) -> Any:
 def _collated(parts: Sequence[Any], where: str) -> Any:
     """The parts at one place of the examples as a batch. where: the place, for messages."""
     first = parts[0]
-    if isinstance(first, Tensor):
-        arrays = [np.asarray(part) for part in parts]
-        _check_shapes(arrays, where)
-        return ops.stack(parts) if any(p.requires_grad for p in parts) else wrap(np.stack(arrays))
-    if isinstance(first, np.ndarray):
-        arrays = [np.asarray(part) for part in parts]
-        _check_shapes(arrays, where)
-        return _tensor(np.stack(arrays), first, where)
-    if isinstance(first, (str, bytes)):
+    kind = next((kind for kind in KINDS if isinstance(first, kind)), None)
+    if kind is None:
+        raise _no_batch(first, where)
+    for part in parts:
+        if not isinstance(part, kind):
+            names = f"{type(first).__name__} and {type(part).__name__}"
+            raise TypeError(f"cannot collate {_place(where)}: they are {names}; return one kind")
+    if kind is TEXT:
         return parts
-    if isinstance(first, (bool, int, float, np.generic)):
+    if kind is NUMBERS:
         return _tensor(np.asarray(parts), first, where)
-    if isinstance(first, Mapping):
-        for part in parts:
-            if part.keys() != first.keys():
-                raise ValueError(
-                    f"cannot collate{_of(where)}: the examples have the keys {sorted(first)} and "
-                    f"{sorted(part)}"
-                )
+    if kind is ARRAYS:
+        _check_alike("shapes", [part.shape for part in parts], where)
+        if any(isinstance(part, Tensor) and part.requires_grad for part in parts):
+            return ops.stack(parts)
+        return _tensor(np.stack([np.asarray(part) for part in parts]), first, where)
+    if kind is MAPPINGS:
+        _check_alike("keys", [tuple(sorted(part, key=str)) for part in parts], where)
         return {k: _collated([part[k] for part in parts], f"{where}[{k!r}]") for k in first}
-    if isinstance(first, (tuple, list)):
-        counts = sorted({len(part) for part in parts})
-        if len(counts) > 1:
-            raise ValueError(f"cannot collate{_of(where)}: the examples have {counts} parts")
-        columns = [_collated(column, f"{where}[{k}]") for k, column in enumerate(zip(*parts))]
-        return type(first)(*columns) if hasattr(first, "_fields") else columns
-    raise _no_batch(first, where)
+    _check_alike("numbers of parts", [len(part) for part in parts], where)
+    columns = [_collated(column, f"{where}[{k}]") for k, column in enumerate(zip(*parts))]
+    return type(first)(*columns) if hasattr(first, "_fields") else columns
 
 
 def _tensor(array: np.ndarray, first: Any, where: str) -> Tensor:
@@ -86,13 +87,13 @@ def _tensor(array: np.ndarray, first: Any, where: str) -> Tensor:
     return wrap(array)
 
 
-def _check_shapes(arrays: Sequence[np.ndarray], where: str) -> None:
-    shapes = sorted({array.shape for array in arrays})
-    if len(shapes) > 1:
+def _check_alike(what: str, values: Sequence[Any], where: str) -> None:
+    different = sorted(map(str, set(values)))
+    if len(different) > 1:
         raise ValueError(
-            f"cannot stack{_of(where)} the examples of a batch: the shapes are "
-            f"{', '.join(map(str, shapes))}. Make them equal in the dataset (images with a "
-            "transform that resizes or crops), or give the DataLoader a collate_fn"
+            f"cannot collate {_place(where)}: the {what} are {', '.join(different)}. Make them "
+            "equal in the dataset (images by a transform that resizes or crops), or give the "
+            "DataLoader a collate_fn"
         )
 
 
@@ -105,10 +106,10 @@ def _no_batch(part: Any, where: str) -> TypeError:
     elif isinstance(part, (np.ndarray, np.generic)):
         kind += f" of {part.dtype}"
     return TypeError(
-        f"cannot collate{_of(where)}: a batch is made of tensors, arrays, numbers, text, dicts, "
-        f"tuples and lists, not of {kind}. {cure}, or give the DataLoader a collate_fn"
+        f"cannot collate {_place(where)}: a batch is made of tensors, arrays, numbers, text, "
+        f"dicts, tuples and lists, not of {kind}. {cure}, or give the DataLoader a collate_fn"
     )
 
 
-def _of(where: str) -> str:
-    return f" part {where} of" if where else ""
+def _place(where: str) -> str:
+    return f"part {where} of the examples" if where else "the examples"

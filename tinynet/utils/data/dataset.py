@@ -1,7 +1,7 @@
 """Datasets: examples that can be counted and picked, or only iterated, and ways to combine them.
 
-Anything with `__len__` and `__getitem__` is a dataset. One that has a method `take(indices, rng)`
-as well gives whole batches at once, so that no Python runs for each example.
+Anything with `__len__` and `__getitem__` is a dataset. A `Dataset` that has a method
+`take(indices, rng)` as well gives whole batches at once, so that no Python runs for each example.
 """
 
 from __future__ import annotations
@@ -164,13 +164,10 @@ class ChainDataset(IterableDataset[Any]):
 
 
 def takes_batches(dataset: Any) -> bool:
-    """Whether examples of a dataset can be picked many at a time.
-
-    Not so where a class further down makes its examples anew; nor of an array, which has a dtype.
-    """
-    for kind in type(dataset).__mro__:
+    """Whether it is a Dataset with `take`, and no class further down makes its examples anew."""
+    for kind in type(dataset).__mro__ if isinstance(dataset, Dataset) else ():
         if "take" in vars(kind) or "__getitem__" in vars(kind):
-            return "take" in vars(kind) and not hasattr(dataset, "dtype")
+            return "take" in vars(kind)
     return False
 
 

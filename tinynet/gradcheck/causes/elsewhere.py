@@ -1,0 +1,129 @@
+"""Gradients that are right for something else: another argument, point or setting."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect, jacobian
+
+
+def of_an_argument(clues: Clues) -> Iterator[Suspect]:
+    """The gradient of another argument, or the output's own."""
+    for place, J in clues.fault.others.items():
+        if place != clues.fault.place and clues.floats[place].size == clues.x.size:
+            yield Suspect(
+                "gradient of the wrong argument returned",
+                f"analytic = the numeric gradient of {clues.label(place)}",
+                lambda dy, J=J: J @ dy.reshape(-1),  # type: ignore[misc]
+            )
+    if clues.y.shape == clues.x.shape:
+        yield Suspect("output gradient returned unchanged", "analytic = dy", lambda dy: dy)
+        if clues.y.ndim == 2 and clues.y.shape[0] == clues.y.shape[1]:
+            yield Suspect("output gradient returned unchanged", "analytic = dy^T", lambda dy: dy.T)
+
+
+def with_settings(clues: Clues) -> Iterator[Suspect]:
+    """The gradient of the same function with other settings."""
+    for name, value in clues.settings.items():
+        for other in _others(value):
+            plain = not np.ndim(other) and other in (1, 0, not value)
+            said = f"{np.ravel(other)[0]:g} everywhere" if np.ndim(other) else str(other)
+            cause = f"{name} ignored" if plain or np.ndim(other) else f"wrong {name}"
+            how = f"analytic = the gradient with {name} = {said}"
+            yield from _suspect(clues, cause, how, settings={name: other})
+
+
+def _others(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, bool):
+        return (not value,)
+    if isinstance(value, (int, float)):
+        return tuple(v for v in (1, 0, -value, 2 * value, value + 1, value - 1) if v != value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.ones_like(value), np.zeros_like(value), 1 / np.where(value, value, 1)
+    return ()
+
+
+def with_other_arguments(clues: Clues) -> Iterator[Suspect]:
+    """The gradient of the same function at other values of its other arguments."""
+    place, x = clues.fault.place, np.asarray(clues.x, np.float64)
+    for other, w in clues.floats.items():
+        if other == place:
+            continue
+        label = clues.label(other)
+        for cause, how, values in _changed(label, w):
+            yield from _suspect(clues, cause, how, args={other: values})
+        if w.shape == x.shape:
+            yield from _suspect(
+                clues, "arguments exchanged",
+                f"analytic = the gradient with {clues.name} and {label} exchanged",
+                args={other: x, place: w},
+            )  # fmt: skip
+
+
+def at_other_points(clues: Clues) -> Iterator[Suspect]:
+    """The gradient of the same function at other values of this argument."""
+    x, y = np.asarray(clues.x, np.float64), clues.y
+    points = [
+        ("derivative taken at -x", f"-{clues.name}", -x),
+        ("derivative taken at |x|", f"|{clues.name}|", np.abs(x)),
+    ]
+    if y.shape == x.shape:
+        points.insert(0, ("derivative taken at the output", "the output", y.astype(np.float64)))
+    for cause, what, values in points:
+        if not np.allclose(values, x):
+            how = f"analytic = the gradient with {what} in place of {clues.name}"
+            yield from _suspect(clues, cause, how, args={clues.fault.place: values})
+
+
+def _changed(label: str, w: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Other values of an argument: cause, evidence, values."""
+
+    def change(cause: str, how: str, values: np.ndarray) -> tuple[str, str, np.ndarray]:
+        return cause, f"analytic = the gradient with {how}", values.copy()
+
+    for a, b in itertools.combinations(range(w.ndim), 2):
+        if w.shape[a] == w.shape[b] > 1:
+            cause = "transposed weight" if w.ndim == 2 else f"{label} transposed"
+            yield change(cause, f"axes {a} and {b} of {label} exchanged", w.swapaxes(a, b))
+    for axis, size in enumerate(w.shape):
+        if size > 1:
+            yield change(
+                f"{label} read backwards", f"{label} reversed along axis {axis}", np.flip(w, axis)
+            )
+            for step in (1, -1):
+                how = f"{label} rolled by {step} along axis {axis}"
+                yield change(f"{label} shifted", how, np.roll(w, step, axis))
+            first = np.broadcast_to(w.take([0], axis), w.shape)
+            yield change(
+                f"{label}[0] used for all", f"the first place of axis {axis} for all", first
+            )
+    yield change(f"{label} left out", f"{label} = 1 everywhere", np.ones_like(w))
+    yield change(f"{label} left out", f"{label} = 0 everywhere", np.zeros_like(w))
+    yield change(f"wrong sign of {label}", f"-{label} for {label}", -w)
+    yield change(f"{label} squared", f"{label}^2 for {label}", w * w)
+    if w.all():
+        yield change(f"1/{label} for {label}", f"1/{label} for {label}", 1 / w)
+
+
+def _suspect(
+    clues: Clues,
+    cause: str,
+    how: str,
+    args: dict[int, np.ndarray] | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Iterator[Suspect]:
+    """The gradient in changed circumstances, if there is one and it may be the analytic one."""
+    args = dict(args or {})
+    x = np.asarray(args.pop(clues.fault.place, clues.x), np.float64)
+    f = clues.at(args, settings)
+    try:
+        if clues.likely(f, x):
+            J = jacobian(f, x)
+            if np.isfinite(J).all() and not np.allclose(J, clues.J, 1e-6, 1e-9):
+                yield Suspect(cause, how, lambda dy: J @ dy.reshape(-1))
+    except ElsewhereError:
+        return

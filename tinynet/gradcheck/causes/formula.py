@@ -1,0 +1,215 @@
+"""Numbers as products of what the operation had in hand: "x (1 - x)", "2 x / y^2".
+
+For an operation on each element by itself the entries of B, those of J, their quotient and their
+difference are looked for. What is found is said in words: which formula the backward has, and
+which one is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinynet.gradcheck.causes import where
+from tinynet.gradcheck.causes.clues import Clues, close
+from tinynet.gradcheck.causes.hand import Form, Hand
+
+SAME = 1e-6  # relative: how well a formula fits
+SAMPLE = 48  # entries on which formulas are looked for; the others must agree
+FEW = 3  # entries that many formulas fit
+POWERS = (1, -1, 2, -2, 3, -3)
+MOST_FORMS = 70
+LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
+WEAK = "analytic is "  # begins a cause that does not say what is right
+PLAIN = 16  # letters of a factor that tells more than the two formulas
+
+
+class Part:
+    """Some of the entries, the Jacobians there, and what is in hand there."""
+
+    def __init__(self, clues: Clues, chosen: np.ndarray) -> None:
+        e = clues.entries
+        self.clues, self.hand = clues, Hand(clues, e.i[chosen], e.j[chosen])
+        self.claimed, self.right = e.claimed[chosen], e.right[chosen]
+
+
+def plain(clues: Clues) -> tuple[str, str] | None:
+    """Cause and evidence for a function of each element by itself, or with one number as result."""
+    single = np.bincount(clues.entries.i).max(initial=0) <= 1
+    found = look(clues) if single else None
+    return None if found is not None and found[0].startswith(WEAK) else found
+
+
+def look(clues: Clues) -> tuple[str, str] | None:
+    """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
+    wrong = clues.entries.wrong
+    whole = Hand(clues, clues.entries.i, clues.entries.j)
+    place = where.rule(wrong, whole)
+    if (found := _compared(Part(clues, wrong))) is not None:
+        cause, evidence = found
+        if not place and not wrong.all() and cause in (LEFT_OUT, NONE_DUE):
+            return None  # of some elements without a rule
+        return (f"{cause}, where {place}", evidence) if place else (cause, evidence)
+    return _by_branches(clues, wrong) if wrong.all() or place else None
+
+
+def _by_branches(clues: Clues, wrong: np.ndarray) -> tuple[str, str] | None:
+    """The formulas on either side of a sign, or where one of the two is 0."""
+    part = Part(clues, wrong)
+    for sides in _branches(part):
+        found, formulas = [], []
+        for text, holds in sides:
+            chosen = wrong.copy()
+            chosen[wrong] = holds
+            there = Part(clues, chosen)
+            compared = _compared(there)
+            if compared is None:
+                break
+            formulas.append((_text(there, there.claimed), _text(there, there.right)))
+            found.append(f"where {text}: {compared[1]}")
+        if len(found) == len(sides):
+            exchanged = formulas[0] == formulas[1][::-1]
+            cause = "the two branches are exchanged" if exchanged else "wrong in both branches"
+            return f"{cause}: {' and '.join(text for text, _ in sides)}", "; ".join(found)
+    return None
+
+
+def _branches(part: Part) -> Iterator[list[tuple[str, np.ndarray]]]:
+    """Two statements each of which holds for the entries where the other does not."""
+    for name, q in part.hand.quantities:
+        if (q > 0).any() and (q < 0).any() and (q != 0).all():
+            yield [(f"{name} > 0", q > 0), (f"{name} < 0", q < 0)]
+    for zero in (part.claimed == 0, part.right == 0):
+        if zero.any() and not zero.all():
+            rules = [where.rule(holds, part.hand) for holds in (zero, ~zero)]
+            if all(rules):
+                yield list(zip(rules, (zero, ~zero)))
+
+
+def _compared(part: Part) -> tuple[str, str] | None:
+    """What the backward has there and what is right, as formulas, their quotient or difference."""
+    if len(part.claimed) < FEW and part.claimed.any():
+        return None
+    claimed, right = _text(part, part.claimed), _text(part, part.right)
+    if claimed == "0":
+        detail = f", {_dy(right)} is right" if right else ""
+        return LEFT_OUT, f"analytic = 0{detail}"
+    if right == "0":
+        detail = f"analytic = {_dy(claimed)}" if claimed else "analytic is something else"
+        return NONE_DUE, f"{detail}, 0 is right"
+    if not (part.right.all() and part.claimed.all()):
+        return None  # masks differ, and any two masks do so by a sign
+    quotient = _text(part, part.claimed / part.right)
+    if claimed and right:
+        cause = f"{_dy(claimed)} in place of {_dy(right)}"
+        if claimed == right.replace(part.clues.out, part.clues.name):
+            cause += f" (of the input {part.clues.name}, not of the output)"
+        evidence = f"analytic = {_dy(claimed)}, right is {_dy(right)}"
+        plain = quotient and len(quotient) <= PLAIN
+        return cause, evidence + (f": {quotient} times as large" if plain else "")
+    if quotient:
+        return (
+            f"off by the factor {quotient}",
+            f"analytic = numeric times {quotient}, {_each(part)}",
+        )
+    difference = _text(part, part.claimed - part.right)
+    if difference:
+        missing, size = difference.startswith("-"), _dy(difference.lstrip("-"))
+        return (
+            f"a term {size} " + ("is missing" if missing else "too much"),
+            f"analytic = numeric {'-' if missing else '+'} {size}, {_each(part)}",
+        )
+    if claimed:
+        return f"{WEAK}{_dy(claimed)}", f"analytic = {_dy(claimed)}, and numeric is not"
+    return None
+
+
+def _each(part: Part) -> str:
+    return "element by element" if part.clues.x.shape == part.clues.y.shape else "term by term"
+
+
+def _dy(formula: str) -> str:
+    """A formula with the dy that it is multiplied by."""
+    if formula in ("1", "-1"):
+        return formula.replace("1", "dy")
+    if formula.lstrip("-").startswith("1/") or formula.lstrip("-").startswith("1 /"):
+        return formula.replace("1", "dy", 1).replace("dy/", "dy / ")
+    return f"-dy {formula[1:]}" if formula.startswith("-") else f"dy {formula}"
+
+
+def _text(part: Part, values: np.ndarray) -> str:
+    """The values as a formula; "" if there is none."""
+    size = np.abs(values)
+    if not size.max():
+        return "0"
+    if np.ptp(values) <= SAME * size.max():
+        mean = float(values.mean())
+        return _setting(part.clues, mean) or part.clues.constant(mean)
+    if not size.min() or len(values) <= FEW:
+        return ""
+    few = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(int)
+    forms = [form for form in part.hand.forms if form.values.all() and _varies(form.values)]
+    for factors in _products(values[few], forms[:MOST_FORMS], few):
+        with np.errstate(all="ignore"):
+            quotient = values / np.prod([form.values**p for form, p in factors], axis=0)
+        c = float(quotient.mean())
+        if np.isfinite(c) and c and np.ptp(quotient) <= SAME * abs(c):
+            return _written(part.clues, c, factors)
+    return ""
+
+
+def _setting(clues: Clues, value: float) -> str:
+    """The name of the setting that has this value."""
+    for name, number in clues.numbers.items():
+        if number not in (0, 1) and close(abs(value), abs(number)):
+            return name if close(value, number) else f"-{name}"
+    return ""
+
+
+def _varies(values: np.ndarray) -> bool:
+    return bool(np.ptp(values) > SAME * np.abs(values).max())
+
+
+Factors = list[tuple[Form, int]]
+
+
+def _products(values: np.ndarray, forms: list[Form], few: np.ndarray) -> Iterator[Factors]:
+    """Products of up to two forms that fit the logarithms of the values, the simplest first."""
+    if not forms:
+        return
+    target = np.log(np.abs(values))
+    logs = np.log(np.abs(np.stack([form.values[few] for form in forms])))
+    terms = np.concatenate([power * logs for power in POWERS])  # (powers * forms, entries)
+    labels = [(form, power) for power in POWERS for form in forms]
+    fits: list[Factors] = [[labels[k]] for k in np.flatnonzero(_flat(target - terms))]
+    if not fits:
+        for k, (form, _) in enumerate(labels):
+            for other in np.flatnonzero(_flat(target - terms[k] - terms[:k])):
+                if labels[other][0] is not form:
+                    fits.append([labels[int(other)], labels[k]])
+    yield from sorted(fits, key=lambda fit: sum(form.rank + abs(p) / 2 for form, p in fit))
+
+
+def _flat(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(np.ptp(rows, axis=1) < 10 * SAME)
+
+
+def _written(clues: Clues, c: float, factors: Factors) -> str:
+    above = [_power(form.text, p) for form, p in factors if p > 0]
+    below = [_power(form.text, -p) for form, p in factors if p < 0]
+    scale = _setting(clues, c) or clues.constant(c)
+    sign, scale = ("-", scale[1:]) if scale.startswith("-") else ("", scale)
+    numerator, slash, denominator = scale.partition("/")
+    if numerator != "1":
+        above.insert(0, numerator)
+    if slash:
+        below.insert(0, denominator)
+    text = sign + (" ".join(above) or "1")
+    if below:
+        text += " / " + (below[0] if len(below) == 1 else f"({' '.join(below)})")
+    return text
+
+
+def _power(text: str, power: int) -> str:
+    return text if power == 1 else f"{text}^{power}"

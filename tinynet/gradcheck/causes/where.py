@@ -1,0 +1,98 @@
+"""Which elements are wrong, as a rule in words: "x < 0", "the last place of axis 2"."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinynet.gradcheck.causes.clues import short
+from tinynet.gradcheck.causes.hand import Hand, Quantity
+
+MOST_PLACES = 4  # of an axis that are told one by one
+
+
+def rule(chosen: np.ndarray, hand: Hand, more: tuple[Quantity, ...] = ()) -> str:
+    """What the chosen entries have in common that no other has; "" if nothing simple is."""
+    if chosen.all() or not chosen.any():
+        return ""
+    for text, holds in predicates(hand, chosen, more):
+        if np.array_equal(holds, chosen):
+            return text
+    return ""
+
+
+def predicates(
+    hand: Hand, chosen: np.ndarray, more: tuple[Quantity, ...] = ()
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Statements about the entries, the simplest first; thresholds follow from `chosen`."""
+    quantities = [*hand.quantities, *more]
+    for name, q in quantities:
+        for sign, holds in (("<", q < 0), (">", q > 0), ("=", q == 0)):
+            yield f"{name} {sign} 0", holds
+    yield from _places(hand, chosen)
+    if hand.clues.x.shape == hand.clues.y.shape:
+        same = hand.i == hand.j
+        yield "the output is at the place of the input", same
+        yield "the output is at another place than the input", ~same
+    yield from sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
+    for (a, p), (b, q) in itertools.pairwise(quantities):
+        differ = np.sign(p) != np.sign(q)
+        yield f"{a} and {b} have different signs", differ
+        yield f"{a} and {b} have the same sign", ~differ
+
+
+def _thresholds(
+    hand: Hand, chosen: np.ndarray, quantities: list[Quantity]
+) -> Iterator[tuple[str, np.ndarray]]:
+    for name, q in quantities:
+        for label, values in ((name, q), (f"|{name.strip('()')}|", np.abs(q))):
+            for text, sign in ((">", 1), ("<", -1)):
+                inside, outside = sign * values[chosen], sign * values[~chosen]
+                if inside.min() > outside.max():
+                    limit = _limit(hand, sign * outside.max(), sign * inside.min())
+                    yield f"{label} {text} {limit}", chosen
+        low, high = q[chosen].min(), q[chosen].max()
+        below, above = q[~chosen & (q < low)], q[~chosen & (q > high)]
+        if below.size and above.size and below.size + above.size == (~chosen).sum():
+            ends = _limit(hand, below.max(), low), _limit(hand, high, above.min())
+            yield f"{ends[0]} < {name} < {ends[1]}", chosen
+
+
+def _limit(hand: Hand, low: float, high: float) -> str:
+    """A threshold between two values, by the name of a setting if one lies there."""
+    low, high = min(low, high), max(low, high)
+    for name, value in hand.clues.numbers.items():
+        if low <= value <= high:
+            return name
+    return short(float(f"{(low + high) / 2:.2g}"))
+
+
+def _places(hand: Hand, chosen: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    for axis, places in hand.places.items():
+        known, some = set(places.tolist()), set(places[chosen].tolist())
+        rest = set(places[~chosen].tolist())
+        if len(known) < 2 or some & rest:
+            continue
+        yield f"they are at {_told(some, known)} of {axis}", np.isin(places, list(some))
+
+
+def _told(some: set[int], known: set[int]) -> str:
+    """Places of an axis in words."""
+    last, order = max(known), sorted(some)
+    if order == [last]:
+        return f"the last place ({last})"
+    if order == [0]:
+        return "the first place"
+    if some == {0, last}:
+        return "the border, the first and the last place,"
+    steps = {b - a for a, b in itertools.pairwise(order)}
+    if len(order) > 2 and len(steps) == 1 and (step := steps.pop()) > 1:
+        return f"every {step}. place, from {order[0]} on,"
+    if len(order) <= MOST_PLACES:
+        return f"place {', '.join(map(str, order))}"
+    if steps == {1}:
+        return f"places {order[0]} to {order[-1]}"
+    others = sorted(known - some)
+    return f"all but place {', '.join(map(str, others[:MOST_PLACES]))}"

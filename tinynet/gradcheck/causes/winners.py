@@ -1,0 +1,135 @@
+"""Maxima: each output is one element of a window of the input, and its dy belongs to that alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinynet.gradcheck.causes.clues import Clues, ElsewhereError
+
+Found = tuple[str, str] | None
+
+TIES = "ties counted more than once"
+SPREAD = "gradient spread over the window, not given to the winner"
+WRONG = "wrong winner of the window"
+
+
+def look(clues: Clues) -> Found:
+    """What the backward of a maximum or minimum does wrong; None if the function is none."""
+    x, y, B = clues.x.reshape(-1), clues.y.reshape(-1), clues.claimed
+    assert B is not None
+    if x.size < 2 or not np.isin(y, x).all():
+        return None
+    claimed = np.abs(B) > clues.tolerance
+    equal = x[:, None] == y
+    windows = _windows(clues)
+    if windows is None:
+        return None
+    wins = windows & equal
+    if (wins.sum(0) > 1).any() and np.array_equal(claimed, wins) and np.allclose(B[wins], 1):
+        tied = int((wins.sum(0) > 1).sum())
+        return TIES, (
+            f"analytic gives dy to every element that equals the maximum; {tied} of {y.size} "
+            f"outputs have up to {int(wins.sum(0).max())} such"
+        )
+    if (wins.sum(0) == 1).all() and (found := _covered(clues, claimed, windows, wins)):
+        return found
+    if (claimed.sum(0) > 1).all() and np.array_equal(claimed, windows):
+        share = B[claimed]
+        if np.allclose(share, 1) or np.allclose(share * windows.sum(0)[np.nonzero(claimed)[1]], 1):
+            what = "dy" if np.allclose(share, 1) else "dy divided by their number"
+            return SPREAD, (
+                f"analytic gives {what} to all {_many(windows)} elements of a window, or axis, "
+                "not dy to the winner alone"
+            )
+    return _other_winner(clues, claimed, windows, wins)
+
+
+def _covered(clues: Clues, claimed: np.ndarray, windows: np.ndarray, wins: np.ndarray) -> Found:
+    """Each window written as a whole with =, so that one of those that overlap remains."""
+    outputs = np.arange(clues.y.size)
+    last = windows & (outputs == np.where(windows, outputs, -1).max(1)[:, None])
+    winning = wins & (outputs == np.where(wins, outputs, -1).max(1)[:, None])
+    for kept in (last & wins, winning):
+        if not np.array_equal(kept, wins) and np.array_equal(claimed, kept):
+            return "missing accumulation", (
+                "analytic: where windows overlap, the last overwrites the others (= for +=)"
+            )
+    return None
+
+
+def _many(windows: np.ndarray) -> str:
+    return " or ".join(map(str, np.unique(windows.sum(0))))
+
+
+def _windows(clues: Clues) -> np.ndarray | None:
+    """Which elements could become each output: an element far above (or below) all does."""
+    x = np.array(clues.x, np.float64)
+    far = 10 * (np.ptp(x) + 1)
+    for sign in (1, -1):
+        found = np.zeros((x.size, clues.y.size), bool)
+        try:
+            for i in range(x.size):
+                moved = x.copy()
+                moved.flat[i] += sign * far
+                found[i] = clues.output({clues.fault.place: moved}).reshape(-1) == moved.flat[i]
+        except ElsewhereError:
+            return None
+        if (found.sum(0) > 1).all():
+            return found
+    return None
+
+
+def _other_winner(
+    clues: Clues, claimed: np.ndarray, windows: np.ndarray, wins: np.ndarray
+) -> Found:
+    if (claimed.sum(0) > 1).any() or (wins.sum(0) != 1).any() or not claimed.any():
+        return None
+    x, shape = clues.x.reshape(-1), clues.x.shape
+    columns = np.flatnonzero(claimed.any(0))
+    given, right = claimed.argmax(0)[columns], wins.argmax(0)[columns]
+    if np.array_equal(given, right):
+        return None
+    inside = [np.flatnonzero(windows[:, j]) for j in columns]
+    extreme: dict[str, Callable[[np.ndarray], Any]] = {
+        "the smallest element": lambda w: w[np.argmin(x[w])],
+        "the largest element": lambda w: w[np.argmax(x[w])],
+        "always the first place": lambda w: w[0],
+        "always the last place": lambda w: w[-1],
+    }
+    for said, choose in extreme.items():
+        if all(choose(w) == g for w, g in zip(inside, given)):
+            return WRONG, f"analytic gives dy to {said} of the window"
+    for said, place in _unravelled(inside, right, shape):
+        if all(p in (None, g) for p, g in zip(place, given)):
+            return WRONG, f"analytic gives dy to {said}"
+    return None
+
+
+def _unravelled(
+    inside: list[np.ndarray], right: np.ndarray, shape: tuple[int, ...]
+) -> list[tuple[str, list[int | None]]]:
+    """Winners that are found wrongly from their number in a window over the last two axes."""
+    if len(shape) < 2 or len({len(window) for window in inside}) > 1:
+        return []
+    H, W = shape[-2:]
+    rows, columns = (np.array([w // n % m for w in inside]) for n, m in ((W, H), (1, W)))
+    KH, KW = np.ptp(rows, axis=1)[0] + 1, np.ptp(columns, axis=1)[0] + 1
+    ways: dict[str, Callable[[int], tuple[int, int]]] = {
+        "the place (j, i) of the window for (i, j)": lambda k: (k % KW, k // KW),
+        f"the place divmod(k, {KH}) of a window of {KH}x{KW}, unravelled by the wrong side: "
+        f"divmod(k, {KW}) is right": lambda k: divmod(k, KH),
+        "the place counted from the end": lambda k: divmod(KH * KW - 1 - k, KW),
+    }
+    found = []
+    for said, way in ways.items():
+        places: list[int | None] = []
+        for window, winner in zip(inside, right):
+            i, j = way(int(np.flatnonzero(window == winner)[0]))
+            row, column = window[0] // W % H + i, window[0] % W + j
+            base = window[0] - window[0] % (H * W)
+            places.append(int(base + row * W + column) if row < H and column < W else None)
+        found.append((said, places))
+    return found
