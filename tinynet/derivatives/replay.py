@@ -100,7 +100,7 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
         again, *vjps = body(*given, **{name: _argument(x) for name, x in settings.items()})
         if not changes.changed_since(y, node.number):
             _check_same(again, y)
-        tracked = [vjp for vjp, x in zip(vjps, given) if isinstance(x, Traced)]
+        tracked = [vjp for vjp, x in zip(vjps, args) if isinstance(x, Variable)]
         for vjp, (_, target, shape, dtype) in zip(tracked, node.edges):
             if isinstance(vjp, OneOf):
                 if vjp.function not in shared:
@@ -115,7 +115,9 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
 
 
 def _argument(value: Any) -> Any:
-    """An argument for a replay, which may change what is no tensor."""
+    """An argument for a replay: each float array as one that is traced."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        value = wrap(value)
     if isinstance(value, Variable):
         return Traced.given(value)
     return copy.deepcopy(value) if isinstance(value, (np.ndarray, np.random.Generator)) else value

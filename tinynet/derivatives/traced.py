@@ -55,10 +55,24 @@ class Traced(NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return len(self.tensor.array)
 
-    def _leaves(self, *args: Any, **settings: Any) -> Any:
-        raise TypeError("the value of an argument leaves the record here, and its derivative")
+    # ----- its values, which may leave the record where they have no derivative ----------------
 
-    __array__ = __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = _leaves
+    def _values(self) -> np.ndarray:
+        if self.tensor.requires_grad:
+            raise TypeError("a value leaves the record here, and its derivative would be lost")
+        return self.tensor.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._values(), dtype, copy=copy)
+
+    def __bool__(self) -> bool:
+        return bool(self._values())
+
+    def __float__(self) -> float:
+        return float(self._values())
+
+    def __int__(self) -> int:
+        return int(self._values())
 
     # ----- NumPy's protocols ------------------------------------------------------------------
 

@@ -162,7 +162,12 @@ class _Call:
         own: set[Any] | None = None,
     ) -> None:
         chosen = argnums if isinstance(argnums, tuple) else (argnums,)
-        places = [range(len(args))[place] for place in chosen]
+        if any(not -len(args) <= place < len(args) for place in chosen):
+            raise IndexError(
+                f"argnums={argnums}, but the function is called with {len(args)} "
+                f"argument{'s' * (len(args) != 1)} by position, counted from 0"
+            )
+        places = [place % len(args) for place in chosen]
         self.own: set[Any] = set() if own is None else own
         outside = recording.get()
         with create_graph():
@@ -230,7 +235,7 @@ def _leaves(value: Any) -> Iterator[Tensor]:
     else:
         raise TypeError(
             f"derivatives are of tensors, or tuples, lists and dicts of them, not {_kind(value)}; "
-            "name the arguments that count in argnums, or pass the rest on by has_aux"
+            "make it a tensor, leave it out of argnums, or pass it on by has_aux"
         )
 
 
