@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tinynet
-from tests.long.doctor_second import HEALTHY, MISTAKES
 from tests.long.doctor_table import blobs
+from tests.long.doctor_third import HEALTHY, MISTAKES
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
 from tinynet.nn import functional as F
@@ -170,10 +170,8 @@ BROKEN = [
      lambda: two_layers(nn.Dropout(1.0)), batch),
     ("dropout-on-the-scores", "dropout in 3 (Dropout) comes last", "before the last linear",
      lambda: net(nn.Dropout(0.5)), batch),
-    ("weights-all-zero", "every weight of 0.weight is 0", "reset_parameters()",
-     lambda: changed(net(), lambda m: m[0].weight.array.fill(0)), batch),
-    ("weights-all-equal", "the units of 0.weight all have the same", "reset_parameters()",
-     lambda: changed(net(), lambda m: m[0].weight.array.fill(0.3)), batch),
+    ("inputs-and-targets-swapped", "the inputs have shape (16,)", "(inputs, targets)", net,
+     lambda: batch(lambda x, t: (t, x))),
     ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 1 (Linear)", "nn.ReLU()",
      lambda: nn.Sequential(nn.Linear(4, 8), nn.Linear(8, C)), batch),
     ("layer-of-one-unit", "all that linear in 2 (Linear) gets of an example is 1", "more units",
@@ -233,8 +231,25 @@ BROKEN = [
 
 # Rows: the finding, words of its evidence and of its cure, and a training in `long.doctor_table`.
 TABLED = [
-    ("labels-sorted", "a batch of 32 has labels of 1.1 classes", "shuffle=True", "labels_sorted"),
-    ("labels-sorted", "a batch of 24 has labels of 1.", "shuffle=True", "sorted_list_of_batches"),
+    ("labels-sorted", "the classes differ 32 times as much", "shuffle=True", "labels_sorted"),
+    ("targets-sorted", "the targets differ 67 times", "shuffle=True",
+     "sorted_targets_of_a_regression"),
+    ("labels-are-text", "such as two;", "np.unique(target, return_inverse=True)",
+     "labels_that_are_text"),
+    ("layer-used-several-times", "2, 4, 6, 8 are the same layer", "for _ in range(4)",
+     "one_layer_four_times"),
+    ("loss-beyond-its-part", "but cross_entropy within it only 2.", "make the penalty smaller",
+     "a_penalty_larger_than_the_loss"),
+    ("evaluation-far-from-training", "in evaluation mode; it began with", "momentum (0.1 is usual)",
+     "batch_norm_that_remembers_nothing"),
+    ("forward-fails", "the model returns NoneType, no tensor: does it end with `return`?",
+     "the message says", "forward_without_return"),
+    ("step-does-not-learn", "(and the learning rate from 0.05 to", "a schedule",
+     "rate_doubled_each_step"),
+    ("weights-all-zero", "the units of 0.weight all have the same weights, 0,",
+     "reset_parameters()", "all_zero_weights"),
+    ("weights-all-equal", "the units of 0.weight all have the same weights and the",
+     "reset_parameters()", "constant_weights"),
     ("classes-imbalanced", "class 0 has 9", "F.cross_entropy(y, t, weight=...)", "imbalance"),
     ("classes-imbalanced", "class 1 6.6%", "weigh the classes", "four_percent_of_ones"),
     ("class-left-out", "by ignore_index=0 the loss leaves out", "-100", "class_0_is_ignored"),
@@ -261,7 +276,7 @@ TABLED = [
     ("loss-with-the-wrong-sign", "the loss is -2.", "turn the sign", "negated_loss"),
     ("examples-mixed", "when only example 0 changes", "x.reshape(len(x), -1)",
      "reshape_that_mixes_examples"),
-    ("random-in-evaluation", "dropout or noise goes on", "self.training",
+    ("random-in-evaluation", "dropout in AlwaysDropping goes on", "self.training",
      "dropout_that_never_ends"),
     ("parameters-not-registered", "4 weights are used that are not in", "nn.ModuleList",
      "layers_in_a_dict"),
@@ -385,7 +400,7 @@ def test_every_mistake_has_a_training_without_it_that_is_healthy():
         report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
         assert report.names() == []
         assert report
-        assert "healthy, none of 24 checks found anything" in str(report)
+        assert "healthy, none of 25 checks found anything" in str(report)
 
 
 def test_several_mistakes_do_not_hide_each_other_and_errors_come_first():

@@ -55,6 +55,10 @@ class _ThreadState(threading.local):
 state = _ThreadState()
 
 
+Hooks: TypeAlias = Sequence[Callable[[np.ndarray], np.ndarray | None]]
+"""Called with a gradient; what one returns, unless None, takes its place."""
+
+
 class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
@@ -68,7 +72,7 @@ class Variable:
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
-    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
+    hooks: Hooks
 
 
 class Node:
@@ -85,7 +89,6 @@ class Node:
     __slots__ = ("__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view")
 
     call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any]
-    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
@@ -93,6 +96,7 @@ class Node:
         self.edges: list[Edge] | None = edges
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
+        self.hooks: Hooks = ()
 
     def __repr__(self) -> str:
         return f"<Node {self.number}: {self.name}>"

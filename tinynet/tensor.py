@@ -309,9 +309,9 @@ class Tensor(Variable):
             return None if replaced is None else as_array(replaced)
 
         owner = self.node or self
-        if not hasattr(owner, "hooks"):
+        if not getattr(owner, "hooks", ()):
             owner.hooks = []
-        registered = owner.hooks
+        registered: Any = owner.hooks
         registered.append(on_arrays)
         return _Handle(registered, on_arrays)
 

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from tinynet import kernels, ops
 from tinynet.derivatives import linear_maps
 from tinynet.derivatives.traced import Traced
@@ -36,15 +38,21 @@ class _Recorded(Kernels):
 
     def max_pool2d(self, x: Any, g: Geometry, relu: bool = False) -> tuple[Any, Any]:
         """What the gradient needs is where the winners are."""
-        winners = places.max_pool_places(x.tensor.array, g)
-        y = _traced(places.take, x, winners)
+        winners = places.of_maxima(x.tensor.array, g)
+        index = places.in_images(winners)
+        y = x.reshape(len(index[0]), -1)[index].reshape(winners.shape)
         if relu:
             y = self.relu(y)
-        return y, (winners, x.shape, y, relu)
+        return y, (index, x.shape, y, relu)
 
     def max_pool2d_dx(self, dy: Any, saved: Any, g: Geometry) -> Any:
-        winners, shape, y, relu = saved
-        return places.put_back(self.relu_dx(dy, y) if relu else dy, winners, shape)
+        index, shape, y, relu = saved
+        if relu:
+            dy = self.relu_dx(dy, y)
+        images = len(index[0])
+        dx = np.zeros_like(dy, shape=(images, g.size[0] * g.size[1]))
+        np.add.at(dx, index, dy.reshape(images, -1))
+        return dx.reshape(shape)
 
     def sum_pool2d(self, x: Any, g: Geometry) -> Any:
         return _traced(linear_maps.sum_pool2d, x, g)

@@ -173,12 +173,6 @@ def _replaced(value: Any, by: Callable[[Traced], Any]) -> Any:
     return value
 
 
-def _add_reduceat(x: Tensor, first: np.ndarray, axis: int) -> Tensor:
-    """The sums of the runs of rows that begin at `first`."""
-    run = np.repeat(np.arange(len(first)), np.diff(first, append=len(x)))
-    return ops.add_at(wrap(np.zeros((len(first), *x.shape[1:]), x.dtype)), x, run)
-
-
 def _expand_dims(x: Tensor, axis: Any) -> Tensor:
     return ops.reshape(x, np.expand_dims(x.array, axis).shape)
 
@@ -198,7 +192,7 @@ _VIEWS = {
 _OPERATIONS: dict[str, Callable[..., Any]] = {  # by the name of NumPy's function, or of our own
     **{name: op for name, op in NUMPY.items() if name not in _STEPS},
     "add.reduce": ops.sum, "multiply.reduce": ops.prod, "maximum.reduce": ops.max,
-    "minimum.reduce": ops.min, "add.reduceat": _add_reduceat,
+    "minimum.reduce": ops.min,
     "add.at": lambda x, index, value: ops.add_at(x, value, index),
     "sum": ops.sum, "mean": ops.mean, "prod": ops.prod, "max": _largest, "amax": _largest,
     "min": ops.min, "amin": ops.min, "cumprod": reduction.cumprod,
