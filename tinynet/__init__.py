@@ -46,6 +46,7 @@ from tinynet.creation import (
 from tinynet.derivatives import grad as _grad
 from tinynet.devices import (
     accelerator,
+    compile,
     cuda,
     device,
     get_default_dtype,
@@ -77,8 +78,8 @@ from tinynet.version import __version__
 __all__ = [
     "CheckpointError", "DataError", "Generator", "OutOfMemoryError", "ShapeError", "Tensor",
     "__version__", "accelerator", "arange", "as_tensor", "autograd", "backends", "bernoulli",
-    "bool_", "cuda", "data", "detect_anomaly", "device", "differentiable", "doctor", "empty",
-    "empty_like", "enable_grad", "explain", "eye", "float32", "float64", "from_dlpack",
+    "bool_", "compile", "cuda", "data", "detect_anomaly", "device", "differentiable", "doctor",
+    "empty", "empty_like", "enable_grad", "explain", "eye", "float32", "float64", "from_dlpack",
     "from_numpy", "full", "full_like", "get_default_dtype", "get_num_threads", "gradcheck",
     "gradcheck_model", "inference_mode", "int8", "int16", "int32", "int64", "is_grad_enabled",
     "linspace", "load", "manual_seed", "models", "mps", "multinomial", "nn", "no_grad",
