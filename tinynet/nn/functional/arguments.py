@@ -55,7 +55,7 @@ def one_axis(name: str, function: Callable[P, R]) -> Callable[P, R]:
 def beside(name: str, key: str, value: Any) -> Any:
     """An argument for signals as the one for images with a height of one."""
     if key in ("input", "indices"):
-        if value.ndim not in (2, 3):
+        if value.ndim not in (2, 3) or value.shape[-2] == 0:
             raise ShapeError(
                 f"{name}: the {key} must have shape (N, C, L) or (C, L), got {tuple(value.shape)}"
             )
@@ -64,7 +64,9 @@ def beside(name: str, key: str, value: Any) -> Any:
         return tensor_of(value).unsqueeze(-2)
     if key not in HEIGHTS or value is None or isinstance(value, str):
         return value
-    alone = isinstance(value, (tuple, list)) and (len(value) == 1 or key == "output_size")
+    alone = isinstance(value, (tuple, list)) and (
+        len(value) == 1 or (value and key == "output_size")
+    )
     return HEIGHTS[key], value[-1] if alone else value
 
 
