@@ -12,16 +12,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tinynet.cli.models import add_model, open_run
 from tinynet.cli.options import (
     RECORD,
     BadArgument,
     a_path,
     add_data_dir,
     add_json,
-    find_checkpoint,
-    warn_of_scale,
     write_result,
 )
 from tinynet.console import say, visible
@@ -50,34 +49,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which part of the data (default: test)",
     )
     add_data_dir(parser)
+    add_model(parser, "the class of a model of your own, if the run does not know it")
     add_json(parser, "accuracy, loss and the confusion matrix")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure the model and print the table."""
     from tinynet import data
-    from tinynet.training import checkpoint, confusion_matrix, predict
 
-    path = find_checkpoint(args.run)
-    stored = checkpoint.read(path)
-    model = stored.build()
+    model = open_run(args.run, args.model)
+    path = model.checkpoint.path or Path()
     name = args.data or _data_of(path)
     dataset = data.load(name, args.split, root=args.data_dir)
-    _check_classes(stored.classes, dataset.classes, name)
-    warn_of_scale(stored, dataset.images)
-    scores = predict(model, dataset, transform=stored.preprocessing())
-    matrix = confusion_matrix(scores, dataset.labels)
-    accuracy = float(matrix.trace() / matrix.sum())
+    measured = model.evaluate(dataset)
+    matrix, accuracy = measured["confusion_matrix"], measured["accuracy"]
     names = dataset.classes or tuple(str(k) for k in range(len(matrix)))
-    say(f"{path} ({stored.name}) on {name}, {len(dataset)} {args.split} images", "")
+    say(f"{path} ({model.name}) on {name}, {len(dataset)} {args.split} images", "")
     say(*_table(matrix, [visible(name, sys.stdout) for name in names]))
-    say("", f"{args.split} accuracy {100 * accuracy:.2f} %")
+    say("", f"{args.split} accuracy {100 * accuracy:.2f} %, loss {measured['loss']:.4f}")
     if args.json is not None:
         result = {
             "checkpoint": str(path),
             "data": name,
             "split": args.split,
             "accuracy": accuracy,
+            "loss": measured["loss"],
             "classes": list(names),
             "confusion_matrix": matrix.tolist(),
         }
@@ -97,13 +93,6 @@ def _data_of(checkpoint: Path) -> str:
         raise BadArgument(
             f"{record} does not say what {checkpoint.name} was trained on: add --data NAME"
         ) from error
-
-
-def _check_classes(own: Any, others: Any, name: str) -> None:
-    if own is not None and others is not None and tuple(own) != tuple(others):
-        raise ValueError(
-            f"the model knows the classes {', '.join(own)}; {name} has {', '.join(others)}"
-        )
 
 
 def _table(matrix: np.ndarray, names: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from tinynet.nn.modes import evaluating
 from tinynet.training.callbacks import BestModel, EarlyStopping, SaveEvery
-from tinynet.training.checkpoint import Checkpoint, load, save, weights_sha256
+from tinynet.training.checkpoint import Checkpoint, save, weights_sha256
 from tinynet.training.divergence import DivergenceError
 from tinynet.training.fit import fit
 from tinynet.training.history import History
@@ -37,6 +37,7 @@ from tinynet.training.setup import (
     make_schedule,
 )
 from tinynet.training.signals import Interrupted
+from tinynet.training.trained import Prediction, Trained, load
 
 __all__ = [
     "AUGMENTATIONS",
@@ -50,10 +51,12 @@ __all__ = [
     "History",
     "Interrupted",
     "Means",
+    "Prediction",
     "Recipe",
     "Run",
     "SaveEvery",
     "Schedule",
+    "Trained",
     "accuracy",
     "confusion_matrix",
     "evaluate",

@@ -30,7 +30,7 @@ else:
     import fcntl
 
 LAST, BEST, EPOCH = f"last{SUFFIX}", f"best{SUFFIX}", f"epoch-{{:04d}}{SUFFIX}"
-LOCK = ".lock"
+LOCK, RECORD = ".lock", "run.json"
 
 _held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar(
     "folders that this thread has locked, by process", default=frozenset()
