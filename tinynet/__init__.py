@@ -89,6 +89,9 @@ __all__ = [
 ]  # fmt: skip
 __all__ += _functions + _operations + _composed
 
+# PyTorch's names of dtypes; none of them is in __all__, where they would hide Python's
+float, double, int, short, long, bool = float32, float64, int32, int16, int64, bool_  # noqa: A001
+
 # PyTorch's names for two things that stand above the graph
 autograd.Function, autograd.grad = _Function, _grad  # type: ignore[attr-defined]
 

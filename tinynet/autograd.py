@@ -55,6 +55,10 @@ class _ThreadState(threading.local):
 state = _ThreadState()
 
 
+Hooks: TypeAlias = Sequence[Callable[[np.ndarray], np.ndarray | None]]
+"""Called with a gradient; what one returns, unless None, takes its place."""
+
+
 class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
@@ -68,7 +72,11 @@ class Variable:
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
-    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
+    hooks: Hooks
+
+    def __new__(cls, *args: Any, **settings: Any) -> Any:
+        """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
+        return object.__new__(_tensor_class if cls is Variable else cls)
 
 
 class Node:
@@ -83,14 +91,13 @@ class Node:
 
     __slots__ = ("__weakref__", "edges", "hooks", "name", "number", "retained", "view")
 
-    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
-
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
         self.number = next(changes.clock)
         self.edges: list[Edge] | None = edges
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
+        self.hooks: Hooks = ()
 
     def __repr__(self) -> str:
         return f"<Node {self.number}: {self.name}>"
@@ -112,7 +119,7 @@ def set_tensor_class(tensor_class: type[Variable]) -> None:
 
 def wrap(data: Array, node: Node | None = None) -> Tensor:
     """A tensor around `data`, without any check or copy."""
-    y: Tensor = _tensor_class.__new__(_tensor_class)
+    y: Tensor = object.__new__(_tensor_class)
     y.array = data if type(data) is np.ndarray else np.asarray(data)
     y.grad = None
     y.node = node

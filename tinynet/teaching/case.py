@@ -189,7 +189,7 @@ class Case:
         ):
             try:
                 x = usable_input(self, self.batches[0][0])
-                trial.output = self.model(Tensor(x))
+                trial.output = _tensor("the model", self.model(Tensor(x)))
                 self.usable = [
                     (usable_input(self, x), usable_target(self, target, len(x)))
                     for x, target in self.batches
@@ -197,7 +197,9 @@ class Case:
                 trial.stage = "loss"
                 x, target = self.usable[0]
                 output = trial.output if len(x) == len(trial.output) else self.model(Tensor(x))
-                loss = self.loss(output, None if target is None else Tensor(target))
+                loss = _tensor(
+                    "the loss", self.loss(output, None if target is None else Tensor(target))
+                )
                 trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
                 if loss.array.size == 1:
                     trial.loss = loss.item()
@@ -211,6 +213,20 @@ class Case:
                 name: None if p.grad is None else p.grad.array
                 for name, p in self.parameters.items()
             }
+
+
+def _tensor(what: str, result: Any) -> Tensor:
+    """What a model or a loss returned; TypeError, with the cure, where it is no tensor."""
+    if isinstance(result, Tensor):
+        return result
+    cure = "return one tensor"
+    if result is None:
+        cure = "does it end with `return`?"
+    elif isinstance(result, nn.Module):
+        cure = f"make the loss first: {type(result).__name__}()"
+    elif isinstance(result, (float, np.generic, np.ndarray)):
+        cure = "leave out .item(), .numpy() and float(), behind which there is no gradient"
+    raise TypeError(f"{what} returns {type(result).__name__}, no tensor: {cure}")
 
 
 def usable_input(case: Case, x: np.ndarray) -> np.ndarray:

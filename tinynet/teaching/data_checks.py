@@ -24,6 +24,8 @@ def check_dtype(case: Case) -> Iterator[Finding]:
     """Integers, which layers refuse, and float64, which makes every layer slower."""
     x = case.x
     wanted = next((p.dtype for p in case.parameters.values()), np.dtype(np.float32))
+    if x.ndim == 1 and x.dtype.kind in "iu" and case.target is not None and case.target.ndim > 1:
+        return  # these are the targets, see `check_labels`
     if x.dtype.kind not in "f":
         scale = " / 255" if x.dtype == np.uint8 or (x.size and x.max() > 1) else ""
         yield Finding(
@@ -200,6 +202,24 @@ def check_labels(case: Case) -> Iterator[Finding]:
     target, C = case.target, case.classes
     if target is None:
         return
+    if target.dtype.kind not in "iufb":
+        yield Finding(
+            "labels-are-text",
+            ERROR,
+            f"the targets are text or objects ({target.dtype}), such as {target.flat[0]}; a loss "
+            "takes numbers",
+            "number the classes: classes, target = np.unique(target, return_inverse=True)",
+        )
+        return
+    if case.x.ndim == 1 and case.x.dtype.kind in "iu" and target.ndim > 1:
+        yield Finding(
+            "inputs-and-targets-swapped",
+            ERROR,
+            f"the inputs have shape {case.x.shape} and dtype {case.x.dtype}, as labels have, and "
+            f"the targets {target.shape}, as inputs have",
+            "give the batch as (inputs, targets)",
+        )
+        return
     if len(target) != len(case.x):
         yield Finding(
             "batch-sizes-differ",
@@ -249,8 +269,34 @@ def check_labels(case: Case) -> Iterator[Finding]:
         )
 
 
+def check_order(case: Case) -> Iterator[Finding]:
+    """Batches whose targets differ more than those of shuffled ones do."""
+    sizes = [len(x) for x, _ in case.batches]
+    target = case.target
+    if target is None or len(sizes) < 2 or sizes[0] < 4 or len(target) != len(case.x):
+        return
+    if target.dtype.kind not in "iuf":
+        return
+    values = target.reshape(len(target), -1).astype(np.float64)
+    if case.classes:
+        values = (values == np.unique(values)).astype(np.float64)  # a column for each class
+    means = [part.mean(0) for part in np.split(values, np.cumsum(sizes)[:-1])]
+    due = values.var(0).sum() / sizes[0]
+    ratio = float(np.var(means, axis=0, ddof=1).sum() / due) if due else 0.0
+    if ratio > 4 + 8 / (len(sizes) - 1):
+        what = "classes" if case.classes else "targets"
+        yield Finding(
+            f"{'labels' if case.classes else 'targets'}-sorted",
+            ERROR,
+            f"from one batch to the next the {what} differ {ratio:.0f} times as much as those of "
+            f"shuffled batches would: they come in their order, and a model learns some and "
+            "forgets the others",
+            "shuffle: data.DataLoader(train, ..., shuffle=True)",
+        )
+
+
 def check_balance(case: Case) -> Iterator[Finding]:
-    """One class alone, classes in their order, rare classes."""
+    """One class alone, rare classes, outputs for which there is no class."""
     labels = case.labels
     if labels is None or any(check_labels(case)):
         return
@@ -265,20 +311,6 @@ def check_balance(case: Case) -> Iterator[Finding]:
             "shuffle: data.DataLoader(train, ..., shuffle=True)",
         )
         return
-    sizes = [len(t) for _, t in case.batches if t is not None]
-    if len(sizes) > 1 and sizes[0] >= 4:
-        seen = np.mean([len(np.unique(t)) for _, t in case.batches if t is not None])
-        share = counts / counts.sum()
-        due = np.mean([(1 - (1 - share) ** n).sum() for n in sizes])
-        if seen < 0.6 * due:
-            yield Finding(
-                "labels-sorted",
-                ERROR,
-                f"a batch of {sizes[0]} has labels of {seen:.2g} classes on average; shuffled, it "
-                f"would have {due:.2g} of {len(present)}. In the order of the classes a model "
-                "learns one and forgets the others",
-                "shuffle: data.DataLoader(train, ..., shuffle=True)",
-            )
     if case.classes and labels.size >= 64 and case.classes > 4 * len(counts):
         yield Finding(
             "too-many-outputs",
@@ -307,17 +339,17 @@ def check_balance(case: Case) -> Iterator[Finding]:
 def check_targets(case: Case) -> Iterator[Finding]:
     """Targets of a regression: their scale, and whether the model's outputs can reach them."""
     target, output = case.target, case.trial.output
-    if target is None or output is None or not np.isfinite(target.astype(np.float64)).all():
+    if target is None or output is None or not case.is_regression:
         return
-    if not case.is_regression:
+    if not np.isfinite(target).all():
         return
     mean, std = float(target.mean(dtype=np.float64)), float(target.std(dtype=np.float64))
-    if max(std, abs(mean)) > LARGE_TARGET:
+    if max(std, abs(mean)) > LARGE_TARGET or 0 < max(std, abs(mean)) < SMALL:
         yield Finding(
             "targets-not-scaled",
             ERROR,
             f"the targets have mean {mean:.4g} and standard deviation {std:.4g}; the outputs of a "
-            "new model lie around 0 and 1, and a squared error this large makes huge gradients",
+            "new model lie around 0 and 1: the error, and with it the gradient, is out of scale",
             f"train on (target - {mean:.4g}) / {std:.4g}, and turn predictions back",
         )
     elif std == 0 and target.size > 1:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import nn
-from tinynet.errors import DataError
+from tinynet.errors import DataError, check_function
 from tinynet.nn import functional as F
 from tinynet.optim import Optimizer
 from tinynet.teaching import data_checks, loop_checks, model_checks, recipe_checks
@@ -32,7 +32,8 @@ CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "scale of the inputs": data_checks.check_scale,
     "constant and duplicated inputs": data_checks.check_variety,
     "labels": data_checks.check_labels,
-    "order and balance of the classes": data_checks.check_balance,
+    "order of the targets": data_checks.check_order,
+    "balance of the classes": data_checks.check_balance,
     "targets of a regression": data_checks.check_targets,
     "targets among the inputs": data_checks.check_leak,
     "validation data": data_checks.check_validation,
@@ -92,6 +93,7 @@ def doctor(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"doctor: the model must be a Module, got {type(model).__name__}")
+    check_function("doctor", "loss", loss, "F.cross_entropy")
     if step is not None and optimizer is None:
         raise ValueError("doctor: with step= give its optimizer= too, so that it can be put back")
     case = Case(

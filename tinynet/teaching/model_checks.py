@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet import nn
+from tinynet import autograd, nn
 from tinynet.grad_mode import no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import BINARY, IGNORED, Call, Case
+from tinynet.teaching.case import BINARY, IGNORED, Call, Case, Trial
+from tinynet.teaching.data_checks import check_labels
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
 
@@ -42,19 +43,27 @@ def check_weights(case: Case) -> Iterator[Finding]:
             "build the model anew, or load a checkpoint from before it diverged; then train with "
             "a smaller learning rate",
         )
-    weights = [(name, p.array) for name, p in case.parameters.items() if p.ndim > 1]
-    hidden = [(name, w) for name, w in weights[:-1] if len(w) > 1 and np.ptp(w, axis=0).max() == 0]
-    zero = [name for name, w in hidden if not w.any()]
-    if zero or hidden:
+    alike = [name for name in case.parameters if _symmetric(case, name)]
+    if alike and not bad:
+        zero = not any(case.parameters[name].array.any() for name in alike)
         yield Finding(
             "weights-all-zero" if zero else "weights-all-equal",
             ERROR,
-            (f"every weight of {listed(zero)} is 0" if zero else "the units of "
-             f"{listed([name for name, _ in hidden])} all have the same weights")
-            + ": they compute the same, get the same gradient, and stay the same for ever",
+            f"the units of {listed(alike)} all have the same weights"
+            + (", 0," if zero else "")
+            + " and the same gradient: they compute the same, and go on to for ever",
             "break the symmetry with random weights, which layers come with: "
             "layer.reset_parameters(), or nn.init.kaiming_normal_(layer.weight)",
-        )  # fmt: skip
+        )
+
+
+def _symmetric(case: Case, name: str) -> bool:
+    """Whether units of a layer have equal weights, and gradients that leave them so."""
+    w, g = case.parameters[name].array, case.trial.gradients.get(name)
+    last = [other for other, p in case.parameters.items() if p.ndim > 1][-1:]
+    if w.ndim < 2 or len(w) < 2 or name in last or np.ptp(w, axis=0).max() > 0 or g is None:
+        return False
+    return bool(g.std(axis=0).max() <= 0.3 * np.sqrt(np.mean(np.square(g))))
 
 
 def check_modes(case: Case) -> Iterator[Finding]:
@@ -135,6 +144,20 @@ def check_structure(case: Case) -> Iterator[Finding]:
         inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
         if inputs == 1 and call.op != "conv2d" and any(c in weighted for c in before):
             narrow.append(call.where())
+    names: dict[int, list[str]] = {}
+    for path, module in case.model.named_modules():
+        for name, child in module.named_children():
+            if any(True for _ in child.parameters()):
+                names.setdefault(id(child), []).append(f"{path}.{name}" if path else name)
+    shared = [listed(places) for places in names.values() if len(places) > 1]
+    if shared:
+        yield Finding(
+            "layer-used-several-times",
+            WARNING,
+            f"{shared[0]} are the same layer, with the same weights",
+            "make one for each place: [nn.Linear(n, n) for _ in range(4)], not [nn.Linear(n, n)] "
+            "* 4; if it is meant to be one, that is well",
+        )
     if foreign:
         yield Finding(
             "parameters-not-registered",
@@ -177,17 +200,23 @@ def check_examples(case: Case) -> Iterator[Finding]:
         return  # that is the reason
     other = x.copy()
     other[0] = -x[0]
+    asleep = Trial()
     with preserving(case.model), no_grad(), np.errstate(all="ignore"):
         case.model.eval()
-        first, again, changed = (case.model(Tensor(x)).array for x in (x, x, other))
+        with autograd.observe(asleep.note):
+            first = case.model(Tensor(x)).array
+        again, changed = (case.model(Tensor(x)).array for x in (x, other))
+    dropped = [call for call in asleep.calls if call.op == "dropout"]
     if not np.allclose(first, again, equal_nan=True):
-        yield Finding(
-            "random-in-evaluation",
-            ERROR,
-            "in evaluation mode the same batch gets other outputs the second time, by up to "
-            f"{np.abs(first - again).max():.3g}: dropout or noise goes on after model.eval()",
-            "use nn.Dropout, which model.eval() turns off, or F.dropout(x, p, self.training)",
-        )
+        if dropped:  # else it is the model's own noise, which may be meant
+            yield Finding(
+                "random-in-evaluation",
+                ERROR,
+                "in evaluation mode the same batch gets other outputs the second time, by up to "
+                f"{np.abs(first - again).max():.3g}: {dropped[0].where()} goes on after "
+                "model.eval()",
+                "use nn.Dropout, which model.eval() turns off, or F.dropout(x, p, self.training)",
+            )
     elif not np.allclose(first[1:], changed[1:], rtol=1e-3, atol=1e-4, equal_nan=True):
         moved = int((np.abs(first - changed).reshape(len(x), -1).max(1)[1:] > 1e-4).sum())
         yield Finding(
@@ -204,7 +233,9 @@ def check_runs(case: Case) -> Iterator[Finding]:
     """Whether forward pass, loss and backward pass work at all."""
     trial = case.trial
     if trial.error is not None:
-        if not case.sound or any(check_batch_of_one(case)):
+        named = ("labels-are-text", "inputs-and-targets-swapped")
+        told = any(finding.name in named for finding in check_labels(case))
+        if told or not case.sound or any(check_batch_of_one(case)):
             return  # that is the reason
         where = {"forward": "the model", "loss": "the loss", "backward": "the backward pass"}
         yield Finding(
@@ -430,6 +461,16 @@ def check_loss(case: Case) -> Iterator[Finding]:
             )
         return
     yield from _left_out(case)
+    part = call.output.array if call is not None else np.zeros(0)
+    if call is not None and part.size == 1 and trial.loss > 10 * float(part) > 0:
+        yield Finding(
+            "loss-beyond-its-part",
+            WARNING,
+            f"the loss is {trial.loss:.4g}, but {call.op} within it only {float(part):.4g}: what "
+            "is added to it, or multiplied with, counts for more",
+            "make the penalty smaller (a weight decay of 1e-4 is usual), or leave the factor out",
+        )
+        return
     guessing = math.log(C) if C is not None and C > 1 else 0.0
     if call is None or call.op != "cross_entropy" or not guessing:
         return

@@ -28,6 +28,8 @@ LEARNED = 0.93
 """A loss below this share of the first has fallen."""
 TINY = 1e-4
 """The gradient of a layer has vanished that is smaller than this share of the largest."""
+USUAL_DECAY = 0.02
+"""Above this, weight decay is looked at sooner: it is 1e-4 to 0.01 as a rule."""
 ENOUGH = 20
 """In fewer steps than this only a rate that is too high shows."""
 RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
@@ -36,11 +38,13 @@ RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
 def check_recipe(case: Case) -> Iterator[Finding]:
     """A short training by the recipe, and by variations of it where it does not learn."""
     trial, optimizer = case.trial, case.optimizer
-    if optimizer is not None and not any(group["lr"] for group in optimizer.param_groups):
+    idle = [group for group in _groups(case) if not group["lr"]]
+    if idle and case.step is None:
         yield Finding(
             "learning-rate-zero",
             ERROR,
-            "the learning rate is 0: no step changes anything",
+            f"the learning rate is 0 for {sum(len(group['params']) for group in idle)} parameters "
+            f"({len(idle)} of {len(_groups(case))} groups): no step changes them",
             "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam",
         )
         return
@@ -59,23 +63,35 @@ def check_recipe(case: Case) -> Iterator[Finding]:
     if unrelated:
         yield from unrelated
         return
-    momentum = max((float(g.get("momentum") or 0) for g in _groups(case)), default=0.0)
+    momentum = _momentum(case)
     if momentum > 0.99:
         yield Finding(
             "momentum-too-high",
             WARNING,
             f"with momentum={momentum:g} a gradient moves the weights for {1 / (1 - momentum):.0f} "
             f"steps, {1 / (1 - momentum):.0f} times as far as its learning rate says",
-            "use momentum=0.9",
+            "use momentum=0.9, which is betas=(0.9, ...) of Adam",
         )
-    if own is not None and (own.diverged or way.share(own) < STEADY or not way.learned):
+    steady = 0.9 if _decay(case) > USUAL_DECAY else STEADY
+    if own is not None and (own.diverged or way.share(own) < steady or not way.learned):
         found = list(_cause(case, own, way))
         yield from found
         if found:
             return
     if not way.learned and not _knows_already(case, way.first):
         yield from _stuck(case, way)
-    case.notes.append(_told(case, own or way.best))
+    run = own or way.best
+    fell = case.model.training and way.share(run) > STEADY and way.learned
+    if fell and not run.asleep <= (run.first + run.last) / 2 + 0.1:
+        yield Finding(
+            "evaluation-far-from-training",
+            WARNING,
+            f"after {case.steps} steps the loss of these examples is {run.last:.4g} in training "
+            f"mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}",
+            "look at what differs between the modes: batch norm's momentum (0.1 is usual) and "
+            "small batches; nn.LayerNorm has no such difference",
+        )
+    case.notes.append(_told(case, run))
 
 
 class Way:
@@ -129,13 +145,14 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
             yield Finding(
                 "step-does-not-learn",
                 ERROR,
-                f"in {steps} by your step the loss goes {own}; {plain}",
-                "look for what your step does besides: eval(), no_grad(), clipping, another target",
+                f"in {steps} by your step the loss goes {own}{own.rates}; {plain}",
+                "look for what your step does besides: eval(), no_grad(), clipping, another "
+                "target, a schedule",
             )
             return
     tenth = max((train(case, _at(case, f), rate=f) for f in RATES[:3]), key=way.share)
     slower = tenth if helps(tenth) else None
-    decay = max(float(group.get("weight_decay") or 0) for group in groups)
+    decay = _decay(case)
     if decay:
         free = train(case, "with weight_decay=0", settings={"weight_decay": 0})
         better = way.share(way.see(free)) > way.share(own) + 0.1
@@ -175,7 +192,7 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     if slower is None:
         runs = (train(case, _at(case, f), rate=f) for f in RATES)
         slower = _first_that(lambda run: run.last < run.first and run.highest < 2 * run.first, runs)
-    momentum = max((float(g.get("momentum") or 0) for g in _groups(case)), default=0.0)
+    momentum = _momentum(case)
     evidence = f"in {case.steps} steps the loss goes {own}"
     if momentum > 0.95:
         evidence += f"; momentum={momentum:g} makes each step up to {1 / (1 - momentum):.0f} times"
@@ -341,6 +358,16 @@ def _at(case: Case, factor: float) -> str:
 def _told(case: Case, run: Run) -> str:
     examples = sum(len(x) for x, _ in case.usable)
     return f"{case.steps} steps on {examples} examples: the loss goes {run}"
+
+
+def _momentum(case: Case) -> float:
+    """The largest share of its last step that a parameter goes on with."""
+    found = [g.get("momentum") or (g.get("betas") or (0.0,))[0] for g in _groups(case)]
+    return max(map(float, found), default=0.0)
+
+
+def _decay(case: Case) -> float:
+    return max((float(g.get("weight_decay") or 0) for g in _groups(case)), default=0.0)
 
 
 def _groups(case: Case) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ from tinynet.data import Compose, Normalize, ToFloat
 from tinynet.errors import CheckpointError, integer
 from tinynet.nn import Module
 from tinynet.nn.parameter import at_most
+from tinynet.nn.states import snapshot
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.tree import pack, unpack
@@ -116,13 +117,14 @@ class Checkpoint:
         return weights_sha256(self.weights)
 
 
-def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
+def weights_sha256(weights: Mapping[str, Any]) -> str:
     """One number for all weights of a state_dict: equal if and only if they are, bit for bit.
 
     The SHA-256 over name, dtype, shape and elements of each, in the order of their names.
     """
     digest = hashlib.sha256()
-    for name, array in sorted(weights.items()):
+    for name, value in sorted(weights.items()):
+        array = np.asarray(value)
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
@@ -170,7 +172,7 @@ def save(
         if isinstance(loaded, Checkpoint):  # what is known of a model that was loaded goes with it
             of_images = {key: getattr(loaded, key) for key in KEPT}
             known = {k: of_images.get(k) if v is None else v for k, v in known.items()}
-        arrays |= obj.state_dict()
+        arrays |= snapshot(obj)
         about |= _about_model(known, type(getattr(obj, "network", obj)).__name__)
         about["run"] = pack(run, "run", arrays)
     elif any(value is not None for value in (run, *known.values())):
