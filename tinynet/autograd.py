@@ -28,8 +28,8 @@ import numpy as np
 
 from tinynet import changes
 from tinynet.accumulation import Gradients
-from tinynet.calls import by_position, check_inputs, explain, no_gradient
-from tinynet.grad_mode import recording
+from tinynet.calls import by_position, check_inputs, explain, kept, no_gradient
+from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
 
 if TYPE_CHECKING:
@@ -87,9 +87,12 @@ class Node:
     the input, target is the node that made it or, for a leaf, the tensor itself.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
+    call: (body, arguments, settings, output), kept inside `create_graph` alone.
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "name", "number", "retained", "view")
+    __slots__ = ("__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view")
+
+    call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any]
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
@@ -109,6 +112,10 @@ registry: dict[str, Callable[..., Tensor]] = {}
 """Every differentiable operation by its qualified name, such as `tinynet.ops.conv.conv2d`."""
 
 _tensor_class: Any = Variable
+
+
+backward_recorded: Any = None
+"""The backward pass with gradients of its own, `derivatives.backward`, which sets it."""
 
 
 def set_tensor_class(tensor_class: type[Variable]) -> None:
@@ -211,6 +218,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 arrays.append(value.copy("K"))  # nobody would notice a change of it
             else:
                 arrays.append(value)
+        call = kept(args, settings) if tracked and records and keeping.get() else None
         try:
             result = run(*arrays, **settings)
         except ValueError as error:
@@ -235,6 +243,8 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             else:
                 node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
         output = wrap(y, node)
+        if node is not None and call is not None:
+            node.call = (body, *call, output.array)
         if state.observer is not None:
             state.operation = operation
             state.observer(qualified_name, args, settings, output)

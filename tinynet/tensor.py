@@ -253,12 +253,16 @@ class Tensor(Variable):
         self.requires_grad = requires_grad
         return self
 
-    def backward(self, grad: Any = None, retain_graph: bool = False) -> None:
+    def backward(
+        self, grad: Any = None, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
         """Compute the gradient of this tensor with respect to every leaf it depends on.
 
         Adds to each leaf's `.grad`. grad: the gradient of the loss with respect to this tensor,
         of the same shape; for a single value it is 1. The graph is freed as it is consumed,
-        unless `retain_graph`. Raises RuntimeError where there is no graph or it is freed.
+        unless `retain_graph`. create_graph: the gradients have gradients themselves; the forward
+        pass must have run inside `tinynet.create_graph()`. Raises RuntimeError where there is no
+        graph or it is freed.
         """
         if not self.requires_grad:
             raise RuntimeError(
@@ -280,7 +284,12 @@ class Tensor(Variable):
                     f"backward(grad): the gradient has shape {dy.shape}, the tensor {self.shape}; "
                     "they must be equal, as in backward(tinynet.ones_like(y))"
                 )
-        autograd.backward(self, dy, retain_graph)
+        if create_graph:
+            autograd.backward_recorded(
+                self, grad if isinstance(grad, Tensor) else autograd.wrap(dy)
+            )
+        else:
+            autograd.backward(self, dy, bool(retain_graph))
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this intermediate result in the next backward pass."""
@@ -467,7 +476,7 @@ class Tensor(Variable):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         """NumPy's elementwise functions: `array * tensor` and `np.exp(tensor)` are recorded."""
-        recorded = _UFUNCS.get(ufunc.__name__)
+        recorded = NUMPY.get(ufunc.__name__)
         if recorded is not None and method == "__call__" and not settings:
             return recorded(*inputs)
         if any(isinstance(x, Variable) for x in settings.get("out", ())):
@@ -483,8 +492,8 @@ class Tensor(Variable):
         require a gradient, since the gradient would be lost without a word.
         """
         name = function.__name__
-        if name in _FUNCTIONS:
-            return _FUNCTIONS[name](*args, **settings)
+        if name in NUMPY:
+            return NUMPY[name](*args, **settings)
         return _unrecorded(f"np.{name}", function, args, settings)
 
     def __bool__(self) -> builtins.bool:
@@ -954,7 +963,7 @@ def _along_axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda a, axis=None, **settings: function(a, axis=axis, **settings)
 
 
-_UFUNCS: dict[str, Callable[..., Tensor]] = {  # numpy's elementwise functions, by name
+NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with NumPy's meaning
     **{
         name: _numpy_binary(op)
         for name, op in {
@@ -971,8 +980,6 @@ _UFUNCS: dict[str, Callable[..., Tensor]] = {  # numpy's elementwise functions, 
     "sinh": ops.sinh, "cosh": ops.cosh, "tanh": ops.tanh, "arcsinh": ops.asinh,
     "arccosh": ops.acosh, "arctanh": ops.atanh, "floor": ops.floor, "ceil": ops.ceil,
     "trunc": ops.trunc, "sign": ops.sign, "reciprocal": ops.reciprocal,
-}  # fmt: skip
-_FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # numpy's other functions, with numpy's meaning
     **{
         function.__name__: _along_axis(function)
         for function in (

@@ -20,11 +20,12 @@ from tinynet.errors import unknown_name
 RUNS = Path("runs")
 GONE = "the current folder is no longer there: cd to one that is"
 SUFFIX = ".safetensors"
+REPORT = "report.html"
 LAST, BEST, RECORD = f"last{SUFFIX}", f"best{SUFFIX}", "run.json"  # as in tinynet.training.folder
 LOCK = ".lock"
 FITS = ("crop", "pad", "stretch")  # as in tinynet.data.folder
 CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: as they once were
-OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|\.lock")
+OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|report\.html|\.lock")
 FOREIGN = (
     ".npz",
     ".pt",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.autograd import wrap
-from tinynet.data import Compose
+from tinynet.data import Compose, DataLoader
 from tinynet.data import load as load_data
 from tinynet.data.folder import FITS
 from tinynet.errors import CheckpointError, DataError
@@ -29,12 +29,14 @@ from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
-from tinynet.training.batches import is_dataset
+from tinynet.training.batches import is_dataset, own_transform
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen
 from tinynet.training.history import from_columns
-from tinynet.training.metrics import accuracy, confusion_matrix
 from tinynet.training.photos import Batch, Look, prepare
+from tinynet.training.report.findings import MISTAKES, Findings
+
+BATCH = 256  # examples at a time
 
 
 @dataclass(frozen=True)
@@ -155,20 +157,32 @@ class Trained(Module):
         split, root: of a data set by name, see `tinynet.data.load`.
         """
         dataset = load_data(data, split, root=root) if isinstance(data, str) else data
+        found, loss = self.findings(dataset, 0)
+        return {"accuracy": found.accuracy(), "loss": loss, "confusion_matrix": found.matrix}
+
+    def findings(
+        self,
+        dataset: Any,
+        keep: int = MISTAKES,
+        watch: Callable[[Any], Any] = lambda batches: batches,
+    ) -> tuple[Findings, float]:
+        """What the model makes of a data set, with so many of its surest mistakes, and the loss.
+
+        watch: gets the batches, and gives them again one by one. Raises DataError for data with
+        other classes.
+        """
         theirs = getattr(dataset, "classes", None)
         if self.classes is not None and theirs is not None and tuple(theirs) != self.classes:
             raise DataError(
-                f"the model knows the classes {', '.join(self.classes)}; "
-                f"{data if isinstance(data, str) else 'the data'} has {', '.join(map(str, theirs))}"
+                f"the model knows the classes {', '.join(self.classes)}; the data has "
+                f"{', '.join(map(str, theirs))}"
             )
         if isinstance(images := getattr(dataset, "images", None), np.ndarray):
             self._warn_of_scale(images)
-        scores, labels = loop.predict(self, dataset), labels_of(dataset)
-        return {
-            "accuracy": accuracy(scores, labels),
-            "loss": F.cross_entropy(wrap(scores), wrap(labels)).item(),
-            "confusion_matrix": confusion_matrix(scores, labels),
-        }
+        found = Findings(theirs or self.classes, keep)
+        batches = DataLoader(dataset, BATCH, transform=own_transform(self, dataset, None))
+        measured = loop.evaluate(self, watch(batches), metrics={}, after_batch=found.add)
+        return found, measured["loss"]
 
     def class_names(self, count: int) -> tuple[str, ...]:
         """The names of `count` classes, or their numbers. CheckpointError for another count."""
@@ -256,14 +270,6 @@ def load(
     if is_run or stored.is_buildable():
         return Trained(stored.build(), stored)
     return {name: wrap(array) for name, array in stored.weights.items()}
-
-
-def labels_of(dataset: Any) -> np.ndarray:
-    """The labels of a data set (N,), its own or those of its examples."""
-    labels = getattr(dataset, "labels", None)
-    if isinstance(labels, np.ndarray):
-        return labels
-    return np.array([int(dataset[i][1]) for i in range(len(dataset))], np.int64)
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
