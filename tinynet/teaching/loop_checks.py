@@ -207,6 +207,13 @@ def _less(arrays: list[np.ndarray], *others: list[np.ndarray]) -> list[np.ndarra
 
 def check_frozen(case: Case) -> Iterator[Finding]:
     """Parameters that do not ask for a gradient: all of them is a mistake, some may be meant."""
+    if not case.parameters:
+        yield Finding(
+            "no-parameters",
+            ERROR,
+            "the model has no parameters: there is nothing to train",
+            "give it layers, as attributes made in __init__",
+        )
     frozen = [name for name, p in case.parameters.items() if not p.requires_grad]
     if not frozen:
         return

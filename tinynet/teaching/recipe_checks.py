@@ -225,7 +225,9 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
     vanished = list(_vanished(case, way.best, renewed))
     yield from vanished
-    if not vanished:
+    if not vanished and not _structured(_rows(case)):
+        case.notes.append("the loss does not fall, but the inputs look like noise")
+    elif not vanished:
         yield Finding(
             "does-not-learn",
             ERROR,
@@ -285,9 +287,11 @@ def _knows_already(case: Case, first: float) -> bool:
 
 def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
     """Targets that say no more of the inputs than the same targets shuffled."""
-    x = np.concatenate([x for x, _ in case.usable]).reshape(sum(len(x) for x, _ in case.usable), -1)
+    x = _rows(case)
     target = np.concatenate([t for _, t in case.usable if t is not None])
     rng = np.random.default_rng(0)
+    if target.ndim > 1 and target.dtype.kind in "iu":
+        return
     if len(target) != len(x) or len(x) < 100 or not _structured(x) or np.ptp(target) == 0:
         return
     if closer_than_chance(x, target, rng) > 2.5:
@@ -310,6 +314,12 @@ def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
             "look at some examples with their labels; shuffle, sort and filter inputs and labels "
             "with the same indices: x[order], y[order]",
         )
+
+
+def _rows(case: Case) -> np.ndarray:
+    """The inputs of all batches as rows."""
+    x = np.concatenate([x for x, _ in case.usable])
+    return x.reshape(len(x), -1)
 
 
 def _structured(x: np.ndarray) -> bool:
