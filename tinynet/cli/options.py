@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 GONE = "the current folder is no longer there: cd to one that is"
 SUFFIX = ".safetensors"
+REPORT = "report.html"
 LAST, BEST, RECORD = f"last{SUFFIX}", f"best{SUFFIX}", "run.json"  # as in tinynet.training.folder
 CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: as they once were
-OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|\.lock")
+OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|report\.html|\.lock")
 FOREIGN = (
     ".npz",
     ".pt",

@@ -27,6 +27,7 @@ from tinynet.cli.options import (
     BEST,
     LAST,
     RECORD,
+    REPORT,
     RUNS,
     SUFFIX,
     BadArgument,
@@ -52,10 +53,11 @@ from tinynet.cli.plan import (
     recorded_settings,
     settings_to_resume,
 )
-from tinynet.console import say
+from tinynet.console import explained, say
 
 if TYPE_CHECKING:
     from tinynet.training import History
+    from tinynet.training.report.findings import Findings
 
 HELP = "train a model, test it and save it"
 
@@ -214,6 +216,7 @@ def _train_plan(
     from tinynet.training import DivergenceError, accuracy, evaluate, weights_sha256
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
+    from tinynet.training.report.findings import Findings
 
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
     write_json(out / RECORD, record)  # fails now, and not after the training
@@ -227,7 +230,11 @@ def _train_plan(
         write_json(out / RECORD, {**record, "diverged": str(error)})
         raise
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
-    tested = evaluate(plan.model, plan.test, metrics=metrics, transform=plan.transform)
+    found = Findings(plan.test.classes)
+    tested = evaluate(
+        plan.model, plan.test, metrics=metrics, transform=plan.transform, after_batch=found.add
+    )
+    _report(plan, out, found)
     record |= {
         "history": history,
         "test_accuracy": tested["accuracy"],
@@ -239,6 +246,17 @@ def _train_plan(
     write_result(json_file, record)
     _conclude(plan, out, record)
     return 0
+
+
+def _report(plan: Plan, out: Path, found: Findings) -> None:
+    """The report once more, now of the test images."""
+    from tinynet.training import checkpoint
+    from tinynet.training.folder import chosen
+    from tinynet.training.report import writer
+
+    stored = checkpoint.read(chosen(out))
+    on = f"{len(found):,} test images"
+    writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
 
 
 def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> History:
@@ -336,15 +354,18 @@ def _announce(plan: Plan, last: Path | None) -> None:
 
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
+    rows = [
+        (f"{out / REPORT}", "curves, mistakes, what it looks at: open it in a browser"),
+        (f"tinynet evaluate {out}", "which classes are mistaken for which"),
+        (f"tinynet predict {out} IMAGE.png", "what it sees in images of yours"),
+        (f"tinynet verify {out}", "whether it comes out the same once more"),
+        (f"tinynet summary {plan.settings['model']}", "its layers, shapes and sizes"),
+    ]
     say(
         "",
         f"test accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} images, "
         f"{record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
-        f"  tinynet evaluate {out}              which classes are mistaken for which",
-        f"  tinynet predict {out} IMAGE.png     what it sees in images of yours",
-        f"  tinynet verify {out}                whether it comes out the same once more",
-        f"  tinynet summary {plan.settings['model']:<{len(str(out))}}               "
-        f"its layers, shapes and sizes",
+        *(f"  {line}" for line in explained(rows)),
     )

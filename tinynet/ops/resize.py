@@ -15,6 +15,7 @@ import numpy as np
 from tinynet.autograd import Array, differentiable
 from tinynet.ops.checks import check_float
 from tinynet.ops.underflow import may_underflow
+from tinynet.protocol import one_step
 
 Op = tuple[Array, ...]
 
@@ -34,6 +35,7 @@ def resample(x: Array, matrices: Sequence[np.ndarray]) -> Op:
     return along_axes(x, matrices), lambda dy: along_axes(dy, [A.T for A in matrices])
 
 
+@one_step
 def along_axes(x: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
     """The product of each matrix with its axis of x (N, C, ...), on batch-last memory."""
     N, C, *sizes = x.shape

@@ -32,6 +32,7 @@ from tinynet.data import Compose, Normalize, ToFloat
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
 from tinynet.nn.parameter import at_most
+from tinynet.nn.states import snapshot
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.tree import pack, unpack
@@ -97,13 +98,14 @@ class Checkpoint:
         return weights_sha256(self.weights)
 
 
-def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
+def weights_sha256(weights: Mapping[str, Any]) -> str:
     """One number for all weights of a state_dict: equal if and only if they are, bit for bit.
 
     The SHA-256 over name, dtype, shape and elements of each, in the order of their names.
     """
     digest = hashlib.sha256()
-    for name, array in sorted(weights.items()):
+    for name, value in sorted(weights.items()):
+        array = np.asarray(value)
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
@@ -146,7 +148,7 @@ def save(
     arrays: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {"versions": versions()}
     if isinstance(obj, Module):
-        arrays |= obj.state_dict()
+        arrays |= snapshot(obj)
         about |= {key: _known(key, value) for key, value in known.items()}
         about |= {"class": type(obj).__name__, "run": pack(run, "run", arrays)}
     elif any(value is not None for value in (run, *known.values())):

@@ -144,6 +144,7 @@ def evaluate(
     metrics: Metrics = DEFAULT_METRICS,
     batch_size: int = 256,
     transform: Images | None = None,
+    after_batch: Callable[[Any, Any, Any], None] | None = None,
 ) -> Record:
     """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
 
@@ -152,7 +153,8 @@ def evaluate(
     examples, or of class labels by how many are not -100; the loss so that the mean is that over
     all of `data` at once for CrossEntropyLoss and NLLLoss, too, and for a functools.partial of
     theirs, with their `weight` and `ignore_index`. A loss of yours that divides by something else
-    has a mean that depends on the batch size. Raises DataError for no data.
+    has a mean that depends on the batch size. after_batch(x, output, target) is called for each.
+    Raises DataError for no data.
     """
     check_metrics(metrics)
     process.prepare()  # as in train_epoch
@@ -164,6 +166,8 @@ def evaluate(
             if count := counted(len(x), output, target, loss):
                 means.add(count, {"loss": as_number("loss", loss(output, target))})
             means.add(counted(len(x), output, target), measured(metrics, output, target))
+            if after_batch is not None:
+                after_batch(x, output, target)
     if not means.counts:
         raise DataError("evaluate: there is no example to measure the model on")
     return means.values()
