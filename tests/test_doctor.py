@@ -297,8 +297,8 @@ TABLED = [
      "zero_grad_before_step"),
     ("step-without-gradient", "loss.backward() comes after it", "in this order",
      "step_before_backward"),
-    ("backward-twice", "is twice that of the batch", "in this order", "backward_twice"),
-    ("gradient-too-small", "is it clipped", "clip_grad_norm_", "clipped_to_nothing"),
+    ("gradient-changed", "is 2 times that", "is loss.backward() called twice?", "backward_twice"),
+    ("gradient-changed", "the gradient (norm 1e-06)", "clip_grad_norm_", "clipped_to_nothing"),
     ("step-fails", "RuntimeError: backward()", "no_grad", "step_within_no_grad"),
     ("evaluation-mode", "when optimizer.step() runs", "model.train()", "step_in_evaluation_mode"),
     ("learning-rate-falls-too-fast", "0.05, 0.005, 0.0005", "once an epoch",
@@ -324,7 +324,9 @@ def train_otherwise(kind):
 
     def step(x, target):
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), target if kind == "twice" else target * 0)
+        hidden = model[1](model[0](x))
+        y = model[2](hidden.detach() if kind == "the head alone" else hidden)
+        loss = F.cross_entropy(y, target * 0 if kind == "other targets" else target)
         loss.backward()
         optimizer.step()
         if kind == "twice":
@@ -337,6 +339,9 @@ def test_steps_that_step_twice_or_learn_something_else():
     report = tinynet.doctor(**train_otherwise("twice"))
     assert report.names() == ["optimizer-steps-twice"]
     assert "2 times in one training step" in report["optimizer-steps-twice"].evidence
+    report = tinynet.doctor(**train_otherwise("the head alone"))
+    assert report.names() == ["step-misses-parameters"]
+    assert "0.weight, 0.bias have no gradient" in report["step-misses-parameters"].evidence
     report = tinynet.doctor(**train_otherwise("other targets"))
     assert report.names() == ["step-does-not-learn"]
     assert "with zero_grad, backward and step alone" in report["step-does-not-learn"].evidence
@@ -377,6 +382,7 @@ def test_the_documentation_tells_of_every_finding():
     assert told == (
         {row[0] for row in (*BROKEN, *TABLED)}
         | {"backward-fails", "optimizer-steps-twice", "step-does-not-learn"}
+        | {"step-misses-parameters", "no-parameters"}
         | {"targets-not-finite", "targets-constant"}
     )
 
@@ -596,6 +602,28 @@ def test_wrong_arguments_are_told():
         tinynet.doctor(model, (np.zeros((0, 4)), np.zeros(0, int)))
     with pytest.raises(ValueError, match="no batch to look at"):
         tinynet.doctor(model, [])
+
+
+def test_batches_of_every_kind_are_looked_at():
+    x, target = batch()
+    for given in (
+        [(x, target)] * 2,
+        ((x[i : i + 8], target[i : i + 8]) for i in (0, 8)),
+        (x.array.tolist(), target.array.tolist()),
+    ):
+        report = tinynet.doctor(net(), given)
+        assert set(report.names()) <= {"inputs-duplicated", "inputs-of-another-dtype"}
+    model = nn.Sequential(nn.Embedding(20, 8), nn.Flatten(), nn.Linear(40, C))
+    words = tinynet.randint(0, 20, (N, 5))
+    assert tinynet.doctor(model, (words, target), optimizer=sgd(model)).names() == []
+    assert tinynet.doctor(nn.Flatten(), (x, target)).names() == ["no-parameters"]
+    for given, words in (
+        ([(x, target, target)], "a batch is \\(x, target\\), got tuple"),
+        ({"x": x}, "or a DataLoader, got dict"),
+        ([{"x": x}], "a batch is \\(x, target\\), got dict"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            tinynet.doctor(net(), given)
 
 
 def test_regression_with_its_own_loss_is_healthy():

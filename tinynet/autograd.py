@@ -74,6 +74,10 @@ class Variable:
     requires_grad: bool
     hooks: Hooks
 
+    def __new__(cls, *args: Any, **settings: Any) -> Any:
+        """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
+        return object.__new__(_tensor_class if cls is Variable else cls)
+
 
 class Node:
     """One recorded call of an operation.
@@ -122,7 +126,7 @@ def set_tensor_class(tensor_class: type[Variable]) -> None:
 
 def wrap(data: Array, node: Node | None = None) -> Tensor:
     """A tensor around `data`, without any check or copy."""
-    y: Tensor = _tensor_class.__new__(_tensor_class)
+    y: Tensor = object.__new__(_tensor_class)
     y.array = data if type(data) is np.ndarray else np.asarray(data)
     y.grad = None
     y.node = node

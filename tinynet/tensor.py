@@ -21,11 +21,12 @@ from numpy.typing import DTypeLike
 
 from tinynet import autograd, calls, changes, grad_mode, ops
 from tinynet.autograd import Variable
-from tinynet.devices import check_device, get_default_dtype, is_device
+from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
 from tinynet.functions import algebra, indexing, pointwise, reduction, shaping
 from tinynet.ops.shape import normalized_shape
+from tinynet.random import default_rng
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -66,12 +67,16 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     )
     if dtype is None and array.dtype == float64 and not is_array:
         array = array.astype(get_default_dtype())
-    if array.dtype.kind not in "biu" and array.dtype not in (float32, float64):
+    _check_dtype(array.dtype)
+    return array
+
+
+def _check_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "biu" and dtype not in (float32, float64):
         raise TypeError(
-            f"tensor: dtype {array.dtype} is not supported; tensors are float32, float64, "
+            f"tensor: dtype {dtype} is not supported; tensors are float32, float64, "
             "integer or bool. Convert first, such as `array.astype(np.float32)`."
         )
-    return array
 
 
 Operator: TypeAlias = "Callable[[Any, Operand], Tensor]"
@@ -344,29 +349,19 @@ class Tensor(Variable):
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; the gradient comes back in the old one."""
         target = np.dtype(dtype)
+        _check_dtype(target)
         if target.kind == "f":
             return ops.astype(self, target)
         return autograd.wrap(self.array.astype(target))
 
-    def to(
-        self, *args: Any, dtype: DTypeLike | None = None, device: Any = None,
-        non_blocking: builtins.bool = False, copy: builtins.bool = False,
-        memory_format: Any = None,
-    ) -> Tensor:  # fmt: skip
+    def to(self, *args: Any, copy: builtins.bool = False, **settings: Any) -> Tensor:
         """The tensor in another dtype or, where that is the CPU, on another device.
 
         `to("cpu")`, `to(tinynet.float64)`, `to("cpu", tinynet.float64)` or `to(other)`, whose dtype
         it takes. Itself where nothing changes, unless `copy`. Raises RuntimeError for a device
         other than the CPU; non_blocking and memory_format have no effect.
         """
-        for value in args:
-            if isinstance(value, Variable):
-                dtype = value.array.dtype
-            elif is_device(value):
-                device = value
-            elif not isinstance(value, bool):
-                dtype = value
-        check_device(device)
+        dtype = dtype_of_to(*args, **settings)
         if dtype is None or np.dtype(dtype) == self.dtype:
             return ops.clone(self) if copy else self
         return self.astype(dtype)
@@ -537,7 +532,7 @@ class Tensor(Variable):
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
         self._check_no_graph()
-        copy = type(self).__new__(type(self))
+        copy: Tensor = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
         memo[id(self)] = copy
@@ -619,6 +614,22 @@ class Tensor(Variable):
         """Set every element to a number, in place."""
         self[...] = value
         return self
+
+    def normal_(
+        self, mean: builtins.float = 0, std: builtins.float = 1, *, generator: Any = None
+    ) -> Tensor:
+        """Fill with normally distributed numbers, in place."""
+        return self.copy_(default_rng(generator).normal(mean, std, self.shape))
+
+    def uniform_(
+        self, low: builtins.float = 0, high: builtins.float = 1, *, generator: Any = None
+    ) -> Tensor:
+        """Fill with uniformly distributed numbers from `low` to `high`, in place."""
+        return self.copy_(default_rng(generator).uniform(low, high, self.shape))
+
+    def bernoulli_(self, p: builtins.float = 0.5, *, generator: Any = None) -> Tensor:
+        """Fill with 1 with probability p, else 0, in place."""
+        return self.copy_(default_rng(generator).random(self.shape) < p)
 
     def copy_(self, source: Operand) -> Tensor:
         """Take over the values of `source`, which may broadcast, in place."""

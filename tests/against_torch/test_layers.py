@@ -299,6 +299,7 @@ def test_initial_values_are_spread_as_in_pytorch(name, groups):
         ("kaiming_uniform_", {"mode": "fan_out", "nonlinearity": "relu"}),
         ("kaiming_normal_", {"nonlinearity": "tanh"}),
         ("orthogonal_", {"gain": 2.0}),
+        ("trunc_normal_", {"mean": 0.5, "std": 1.0, "a": -1.0}),
         ("normal_", {"mean": 1.0, "std": 2.0}),
         ("uniform_", {"a": -1.0, "b": 3.0}),
     ],
@@ -311,6 +312,20 @@ def test_init_functions_are_spread_as_pytorchs(name, settings):
     np.testing.assert_allclose(x.numpy().std(), t.std(), rtol=0.02)
     np.testing.assert_allclose(x.numpy().mean(), t.mean(), atol=0.03 * t.std())
     np.testing.assert_allclose(np.quantile(x, 0.9), np.quantile(t, 0.9), rtol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "settings"),
+    [
+        ("eye_", (3, 5), {}),
+        ("dirac_", (4, 3, 3, 4), {}),
+        ("dirac_", (6, 2, 5), {"groups": 2}),
+    ],
+)
+def test_initial_values_that_are_not_random_agree(name, shape, settings):
+    expected = getattr(torch.nn.init, name)(torch.empty(shape), **settings)
+    y = getattr(nn.init, name)(tinynet.ones(*shape), **settings)
+    assert y.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, float("inf")])

@@ -94,6 +94,10 @@ def _check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
         _look_behind_a_sum(subject, report, search)
     if _kinky(verdicts):
         _try_nearby(subject, report, mode, limits, rng)
+    elif not report.failures and _special(subject):
+        _try_nearby(
+            subject, report, mode, limits, rng, "many values are 0 or 1, which hide factors"
+        )
     if not report.failures:
         report.failures += search.remembered(first.y, gradients)
     if not report.failures:
@@ -352,10 +356,26 @@ def _kinky(verdicts: dict[str, list[Verdict]]) -> bool:
     )
 
 
+def _special(subject: Subject) -> bool:
+    """Whether half of an input's numbers are 0, 1 or -1, where forgotten factors are not seen."""
+    return any(
+        x.array.size > 1 and 2 * np.isin(x.array, (0, 1, -1)).sum() > x.array.size
+        for x in subject.targets.values()
+    )
+
+
 def _try_nearby(
-    subject: Subject, report: Report, mode: str, limits: Limits, rng: np.random.Generator
+    subject: Subject,
+    report: Report,
+    mode: str,
+    limits: Limits,
+    rng: np.random.Generator,
+    why: str = "",
 ) -> None:
-    """Check again at a random point nearby, away from the kinks; three points are tried."""
+    """Check again at a random point nearby, away from the kinks; three points are tried.
+
+    why: for a check that need not be repeated because of kinks.
+    """
     for share in (0.01, 0.03, 0.1):
         with subject.at(subject.nearby(rng, share)):
             try:
@@ -376,10 +396,13 @@ def _try_nearby(
                     return
             if not _kinky(verdicts):
                 report.notes.append(
-                    "as this is too many, the check was repeated at a random point nearby, off "
-                    f"the kinks: {sum(there.checked.values())} numbers agree there"
+                    (why or "as this is too many")
+                    + ", so the check was repeated at a random point nearby, off the kinks: "
+                    f"{sum(there.checked.values())} numbers agree there"
                 )
                 return
+    if why:
+        return
     raise EmptyCheckError(
         f"gradcheck: {subject.name} sits on kinks here and nearby, where it has no derivative to "
         "compare with. Choose inputs without ties, and away from the kinks."

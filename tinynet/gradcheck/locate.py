@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinynet.autograd import Node
-from tinynet.gradcheck.causes import diagnose
+from tinynet.gradcheck.causes import diagnose, is_weak
 from tinynet.gradcheck.differences import (
     Base,
     Elements,
@@ -295,7 +295,7 @@ class Search:
             failure.cause or self.known[key][0],
             (failure.evidence or self.known[key][1]),
         )
-        if not failure.cause and self._of_the_first_call(replay, place, base):
+        if is_weak(failure.cause) and self._of_the_first_call(replay, place, base):
             failure.cause, failure.evidence = (
                 STATE,
                 (

@@ -156,7 +156,7 @@ class Stateless(Module):
         shown = []
         for name, value in self.settings().items():
             usual = self.signature.parameters[name].default
-            quiet = usual is None or isinstance(usual, bool) or "Loss" in type(self).__name__
+            quiet = usual is None or isinstance(usual, bool) or hasattr(self, "reduction")
             if not isinstance(value, Tensor) and not (quiet and value == usual):
                 shown.append(f"{name}={value!r}")
         return ", ".join(shown)

@@ -58,6 +58,11 @@ def diagnose(fault: Fault) -> Found:
     return None
 
 
+def is_weak(cause: str) -> bool:
+    """Whether a cause is none, or tells little more than that the numbers are others."""
+    return not cause or cause.startswith(formula.WEAK)
+
+
 def _fitting(suspects: Callable[[Clues], Iterator[Suspect]]) -> Look:
     """A look that tries suspects: gradients that mistakes would give."""
 
@@ -120,12 +125,16 @@ LOOKS: tuple[Look, ...] = (
     _of_both(origin.look),
     _fitting(terms.not_transposed),
     _of_both(terms.moved),
+    _of_both(terms.elsewhere),
     _fitting(elsewhere.with_settings),
+    _fitting(elsewhere.with_other_arguments),
+    _fitting(elsewhere.at_the_output),
     _of_both(formula.plain),
     _first(tape.suspects),
-    _fitting(elsewhere.with_other_arguments),
-    _fitting(elsewhere.at_other_points),
     _of_both(formula.look),
+    _fitting(elsewhere.at_other_points),
+    _of_both(formula.by_place),
+    _fitting(scaling.of_few),
     _which,
 )
 """From the simplest explanation to the farthest."""

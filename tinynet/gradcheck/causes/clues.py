@@ -305,7 +305,7 @@ class Clues:
         """A factor in words: a simple fraction, something with a name, or else the number."""
         if abs(factor) < 1e-7:
             return "0"
-        for denominator in (1, 2, 3, 4):
+        for denominator in (1, 2, 3, 4, 6, 8):
             numerator = factor * denominator
             if abs(numerator) < 5 and close(numerator, round(numerator), 1e-7):
                 whole = str(round(numerator))

@@ -64,19 +64,33 @@ def with_other_arguments(clues: Clues) -> Iterator[Suspect]:
             )  # fmt: skip
 
 
+def at_the_output(clues: Clues) -> Iterator[Suspect]:
+    """The gradient of the same function at its output, such as 1 - tanh(y)^2."""
+    if clues.y.shape == clues.x.shape:
+        yield from _at(clues, "derivative taken at the output", "the output", clues.y)
+
+
 def at_other_points(clues: Clues) -> Iterator[Suspect]:
-    """The gradient of the same function at other values of this argument."""
-    x, y = np.asarray(clues.x, np.float64), clues.y
-    points = [
-        ("derivative taken at -x", f"-{clues.name}", -x),
-        ("derivative taken at |x|", f"|{clues.name}|", np.abs(x)),
-    ]
-    if y.shape == x.shape:
-        points.insert(0, ("derivative taken at the output", "the output", y.astype(np.float64)))
-    for cause, what, values in points:
-        if not np.allclose(values, x):
-            how = f"analytic = the gradient with {what} in place of {clues.name}"
-            yield from _suspect(clues, cause, how, args={clues.fault.place: values})
+    """The gradient of the same function at -x or |x|."""
+    name, x = clues.name, clues.x
+    yield from _at(clues, f"derivative taken at -{name}", f"-{name}", -x)
+    yield from _at(clues, f"derivative taken at |{name}|", f"|{name}|", np.abs(x))
+
+
+def _at(clues: Clues, cause: str, what: str, values: np.ndarray) -> Iterator[Suspect]:
+    if np.allclose(values, clues.x) or _is_straight(clues):
+        return
+    how = f"analytic = the gradient with {what} in place of {clues.name}"
+    yield from _suspect(clues, cause, how, args={clues.fault.place: values})
+
+
+def _is_straight(clues: Clues) -> bool:
+    """Whether the function is linear around x: its gradient elsewhere says nothing then."""
+    try:
+        there = jacobian(clues.at(), 1.0001 * clues.x + 1e-5)
+    except ElsewhereError:
+        return True
+    return np.allclose(there, clues.J, rtol=0, atol=1e-7 * np.abs(clues.J).max(initial=0))
 
 
 def _changed(label: str, w: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -19,9 +19,11 @@ SAME = 1e-6  # relative: how well a formula fits
 SAMPLE = 48  # entries on which formulas are looked for; the others must agree
 FEW = 3  # entries that many formulas fit
 POWERS = (1, -1, 2, -2, 3, -3)
+PAIRED = POWERS[:4]
 MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
-WEAK = "analytic is "  # begins a cause that does not say what is right
+RIGHT_IS = "wrong formula: right is "
+WEAK = "analytic is ", RIGHT_IS, LEFT_OUT, NONE_DUE  # begin causes that say little by themselves
 PLAIN = 16  # letters of a factor that tells more than the two formulas
 
 
@@ -45,7 +47,7 @@ def look(clues: Clues) -> tuple[str, str] | None:
     """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
     wrong = clues.entries.wrong
     whole = Hand(clues, clues.entries.i, clues.entries.j)
-    place = where.rule(wrong, whole)
+    place = where.rule(wrong, whole, (("the term itself", clues.entries.right),))
     if (found := _compared(Part(clues, wrong))) is not None:
         cause, evidence = found
         if not place and not wrong.all() and cause in (LEFT_OUT, NONE_DUE):
@@ -80,6 +82,9 @@ def _branches(part: Part) -> Iterator[list[tuple[str, np.ndarray]]]:
     for name, q in part.hand.quantities:
         if (q > 0).any() and (q < 0).any() and (q != 0).all():
             yield [(f"{name} > 0", q > 0), (f"{name} < 0", q < 0)]
+    own = part.hand.i == part.hand.j
+    if part.clues.x.shape == part.clues.y.shape and own.any() and not own.all():
+        yield [("i = j", own), ("i and j differ", ~own)]
     for zero in (part.claimed == 0, part.right == 0):
         if zero.any() and not zero.all():
             rules = [where.rule(holds, part.hand) for holds in (zero, ~zero)]
@@ -89,8 +94,6 @@ def _branches(part: Part) -> Iterator[list[tuple[str, np.ndarray]]]:
 
 def _compared(part: Part) -> tuple[str, str] | None:
     """What the backward has there and what is right, as formulas, their quotient or difference."""
-    if len(part.claimed) < FEW and part.claimed.any():
-        return None
     claimed, right = _text(part, part.claimed), _text(part, part.right)
     if claimed == "0":
         detail = f", {_dy(right)} is right" if right else ""
@@ -121,7 +124,9 @@ def _compared(part: Part) -> tuple[str, str] | None:
             f"analytic = numeric {'-' if missing else '+'} {size}, {_each(part)}",
         )
     if claimed:
-        return f"{WEAK}{_dy(claimed)}", f"analytic = {_dy(claimed)}, and numeric is not"
+        return f"{WEAK[0]}{_dy(claimed)}", f"analytic = {_dy(claimed)}, and numeric is not"
+    if right:
+        return f"{RIGHT_IS}{_dy(right)}", f"numeric = {_dy(right)}, and analytic is not"
     return None
 
 
@@ -143,20 +148,25 @@ def _text(part: Part, values: np.ndarray) -> str:
     size = np.abs(values)
     if not size.max():
         return "0"
-    if np.ptp(values) <= SAME * size.max():
+    if np.ptp(values) <= SAME * size.max() and len(values) > 1:
         mean = float(values.mean())
         return _setting(part.clues, mean) or part.clues.constant(mean)
-    if not size.min() or len(values) <= FEW:
+    if not size.min():
         return ""
     few = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(int)
-    forms = [form for form in part.hand.forms if form.values.all() and _varies(form.values)]
-    for factors in _products(values[few], forms[:MOST_FORMS], few):
-        with np.errstate(all="ignore"):
-            quotient = values / np.prod([form.values**p for form, p in factors], axis=0)
+    one = len(values) == 1
+    forms = [f for f in part.hand.forms if f.values.all() and (one or _varies(f.values))]
+    found: list[tuple[float, int, str]] = []
+    for factors in _products(values[few], forms, few):
+        quotient = values / np.prod([form.values**p for form, p in factors], axis=0)
         c = float(quotient.mean())
         if np.isfinite(c) and c and np.ptp(quotient) <= SAME * abs(c):
-            return _written(part.clues, c, factors)
-    return ""
+            plain = abs(abs(c) - 1) < SAME
+            if len(values) < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
+                continue
+            rank = sum(form.rank + abs(p) / 2 for form, p in factors) + (0 if plain else 0.4)
+            found.append((rank, len(found), _written(part.clues, c, factors)))
+    return min(found)[2] if found else ""
 
 
 def _setting(clues: Clues, value: float) -> str:
@@ -175,7 +185,7 @@ Factors = list[tuple[Form, int]]
 
 
 def _products(values: np.ndarray, forms: list[Form], few: np.ndarray) -> Iterator[Factors]:
-    """Products of up to two forms that fit the logarithms of the values, the simplest first."""
+    """Products of up to two forms that fit the logarithms of the values."""
     if not forms:
         return
     target = np.log(np.abs(values))
@@ -183,12 +193,13 @@ def _products(values: np.ndarray, forms: list[Form], few: np.ndarray) -> Iterato
     terms = np.concatenate([power * logs for power in POWERS])  # (powers * forms, entries)
     labels = [(form, power) for power in POWERS for form in forms]
     fits: list[Factors] = [[labels[k]] for k in np.flatnonzero(_flat(target - terms))]
-    if not fits:
-        for k, (form, _) in enumerate(labels):
-            for other in np.flatnonzero(_flat(target - terms[k] - terms[:k])):
-                if labels[other][0] is not form:
-                    fits.append([labels[int(other)], labels[k]])
-    yield from sorted(fits, key=lambda fit: sum(form.rank + abs(p) / 2 for form, p in fit))
+    if not fits and len(few) >= FEW:
+        pairs = [k for k, (form, power) in enumerate(labels) if power in PAIRED]
+        pairs = sorted(pairs, key=lambda k: labels[k][0].rank)[: len(PAIRED) * MOST_FORMS]
+        for place, k in enumerate(pairs):
+            left = target - terms[k] - terms[pairs[:place]]
+            fits += [[labels[pairs[other]], labels[k]] for other in np.flatnonzero(_flat(left))]
+    yield from (fit for fit in fits if len(fit) == 1 or fit[0][0] is not fit[1][0])
 
 
 def _flat(rows: np.ndarray) -> np.ndarray:
@@ -213,3 +224,20 @@ def _written(clues: Clues, c: float, factors: Factors) -> str:
 
 def _power(text: str, power: int) -> str:
     return text if power == 1 else f"{text}^{power}"
+
+
+def by_place(clues: Clues) -> tuple[str, str] | None:
+    """A factor that is the same along some axes of the input, and another along the others."""
+    e = clues.entries
+    if not (e.right.all() and e.claimed.all()) or clues.x.ndim < 2:
+        return None
+    factors = e.claimed / e.right
+    for axis, places in enumerate(np.unravel_index(e.i, clues.x.shape)):
+        found = [factors[places == p] for p in np.unique(places)]
+        if all(np.ptp(f) <= 1e-5 * np.abs(f).max() for f in found) and len(found) > 1:
+            told = ", ".join(f"{f.mean():.4g}" for f in found[:4])
+            return f"a factor that is another for each place of axis {axis}", (
+                f"analytic / numeric = {told}{', ...' if len(found) > 4 else ''} along axis {axis} "
+                f"of {clues.name}, and the same along the others"
+            )
+    return None

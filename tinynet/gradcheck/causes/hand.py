@@ -45,7 +45,8 @@ class Hand:
             found.append((f"({clues.name} - {name})", found[0][1] - values))
             found.append((f"({clues.out} - {name})", found[1][1] - values))
         if clues.x.shape == clues.y.shape and (self.i != self.j).any():
-            found.append((f"{clues.out} of its own place", clues.y.reshape(-1)[self.i]))
+            found.append((f"{clues.out}_i", clues.y.reshape(-1)[self.i]))
+            found.append((f"{clues.name}_j", clues.x.reshape(-1)[self.j]))
         return found
 
     @cached_property
@@ -94,6 +95,7 @@ class Hand:
             found += [Form(text, v, _RANKS[k] + 0.1 * order) for k, (text, v) in of_q]
         for name, q in self.variables:
             found += [Form(name, q, 2), Form(f"(1 - {name}^2)", 1 - q * q, 3)]
+            found.append(Form(f"sqrt({name})", np.sqrt(q), 3))
         return sorted((f for f in found if np.isfinite(f.values).all()), key=lambda f: f.rank)
 
     def _functions(self, name: str, q: np.ndarray) -> Iterator[Quantity]:
@@ -112,6 +114,7 @@ class Hand:
         yield f"tanh({name})", np.tanh(q)
         yield f"cos({name})", np.cos(q)
         yield f"sin({name})", np.sin(q)
+        yield f"sinh({name})", np.sinh(q)
         yield f"(1 + |{name}|)", 1 + np.abs(q)
         for setting, value in self.clues.numbers.items():
             if value not in (0, 1, -1):

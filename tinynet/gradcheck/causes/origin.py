@@ -67,8 +67,8 @@ def look(clues: Clues) -> Found:
     meets = f"in the gradient of {clues.name}{_index(0, clues.x)}, dy{_index(1, clues.y)} meets "
     if None in claimed or None in right:
         return _one_example(clues, origin) or _other_pairs(clues, origin)
-    is_right = f"right is {origin.name}[{_written(right)}]"
-    evidence = meets + f"{origin.name}[{_written(claimed)}]; {is_right}"
+    is_right = f"right is {origin.name}[{written_as(right)}]"
+    evidence = meets + f"{origin.name}[{written_as(claimed)}]; {is_right}"
     return _cause(clues, origin, claimed, right), evidence  # type: ignore[arg-type]
 
 
@@ -147,10 +147,10 @@ def _rules(clues: Clues, origin: Origin, at: np.ndarray) -> list[Rule | None]:
             if np.ptp(values):
                 places[letter] = values
     targets = np.unravel_index(at[known], origin.array.shape)
-    return [_rule(target, places) for target in targets]
+    return [rule_of(target, places) for target in targets]
 
 
-def _rule(target: np.ndarray, places: dict[str, np.ndarray]) -> Rule | None:
+def rule_of(target: np.ndarray, places: dict[str, np.ndarray]) -> Rule | None:
     """target as a constant plus multiples of up to two places."""
     for count in range(3):
         for names in itertools.combinations(places, count):
@@ -170,7 +170,7 @@ def _index(side: int, array: np.ndarray) -> str:
     return f"[{', '.join(LETTERS[side][: array.ndim])}]" if array.ndim else ""
 
 
-def _written(rules: list[Rule | None]) -> str:
+def written_as(rules: list[Rule | None]) -> str:
     texts = []
     for rule in rules:
         assert rule is not None

@@ -29,7 +29,8 @@ def suspects(clues: Clues) -> Iterator[Suspect]:
         )
         return
     factor = _best_factor(clues)
-    if factor is None:
+    few = clues.x.size < 3 and (clues.claimed is None or len(clues.entries.i) < 3)
+    if factor is None or (few and not _known(clues, factor)):
         return
     meanings = list(_meanings(clues, factor)) or [_plain(clues, factor)]
     for cause, reason in meanings:
@@ -54,6 +55,18 @@ def _best_factor(clues: Clues) -> float | None:
     if known is None and clues.x.size < 3 and len(clues.tests) < 2:
         return None  # some factor always fits one element
     return known or factor
+
+
+def of_few(clues: Clues) -> Iterator[Suspect]:
+    """A factor without a name, of elements that are so few that another look comes first."""
+    factor = _best_factor(clues)
+    if factor is not None:
+        text = f"analytic = {short(factor)} x numeric"
+        yield Suspect("constant factor", text, lambda dy: factor * clues.pulled(dy))
+
+
+def _known(clues: Clues, factor: float) -> bool:
+    return clues.named(factor) is not None or any(close(abs(factor), v) for v in (*SIMPLE, 1))
 
 
 def _plain(clues: Clues, factor: float) -> tuple[str, str]:

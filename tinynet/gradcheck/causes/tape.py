@@ -26,10 +26,17 @@ Key = tuple[int, int]  # the number of a call, and which of its operands; -1 for
 
 
 class Tape:
-    """One run: the calls so far. held: values that stand still, by key."""
+    """One run: the calls so far. held: values that stand still, by key.
 
-    def __init__(self, held: dict[Key, np.ndarray] | None = None) -> None:
+    bypass: two calls; the result of the second moves as that of the first, whose values at the
+    start are held with the operand -2.
+    """
+
+    def __init__(
+        self, held: dict[Key, np.ndarray] | None = None, bypass: tuple[int, int] | None = None
+    ) -> None:
         self.held = held or {}
+        self.bypass = bypass
         self.values: dict[Key, np.ndarray] = {}
         self.operands: dict[int, list[Any]] = {}
         self.names: dict[int, str] = {}  # of the calls, with the line of the function
@@ -52,9 +59,10 @@ class Tape:
         if not self.held:
             self.names[number] = _told(name)
         self.values[number, -1] = result.copy()
-        if (number, -1) in self.held:
-            return self.held[number, -1].copy()
-        return traced(result, self)
+        if self.bypass and number == self.bypass[1]:  # moves as the earlier result does
+            before = self.held[self.bypass[0], -2]
+            result = self.held[number, -2] + self.values[self.bypass[0], -1] - before
+        return traced(self.held.get((number, -1), result).copy(), self)
 
 
 def traced(array: np.ndarray, tape: Tape) -> Traced:
@@ -146,6 +154,7 @@ def suspects(clues: Clues) -> Iterator[Suspect]:
         if np.allclose(slopes, claimed, rtol=1e-5, atol=0):
             yield _constant(clues, tape, (one, two))
     yield from _products(clues, tape)
+    yield from _bypassed(clues, tape, claimed)
     right = np.array([(v * clues.fault.numeric).sum() for v in _directions(clues)])
     yield from _two_scaled(clues, tape, held, claimed, right)
     for key, slopes in held:
@@ -175,7 +184,11 @@ def _holding(clues: Clues, tape: Tape, keys: tuple[Key, ...]) -> Callable[..., n
 
 
 def _slopes(clues: Clues, tape: Tape, keys: tuple[Key, ...]) -> np.ndarray:
-    f = _holding(clues, tape, keys)
+    return _along(clues, _holding(clues, tape, keys))
+
+
+def _along(clues: Clues, f: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The slopes of f, weighed with dy, along the directions."""
     found = []
     for v in _directions(clues):
         up, down = (float((clues.dy * f(clues.x + h * v)).sum()) for h in (STEP, -STEP))
@@ -266,6 +279,34 @@ def _two_scaled(
             f"analytic = numeric with two of its parts multiplied: {' and '.join(said)}",
             _times(clues.J + factors[0] * J[0] + factors[1] * J[1]),
         )
+
+
+def _bypassed(clues: Clues, tape: Tape, claimed: np.ndarray) -> Iterator[Suspect]:
+    """The chain rule with a step left out: its derivative taken as 1."""
+    results = [key for key in tape.values if key[1] == -1]
+    for one, two in itertools.combinations(results, 2):
+        if tape.values[one].shape != tape.values[two].shape or two[0] == tape.count - 1:
+            continue
+        start = {(key[0], -2): tape.values[key] for key in (one, two)}
+
+        def f(x: np.ndarray, one: Key = one, two: Key = two, start: Any = start) -> np.ndarray:
+            return _run(clues, x, Tape(start, (one[0], two[0])))
+
+        fits = np.allclose(_along(clues, f), claimed, rtol=1e-5, atol=0)
+        if fits and _moves(clues, tape, one, two):
+            yield Suspect(
+                "a step left out of the chain rule",
+                f"analytic = the gradient in which the result of {tape.names[two[0]]} moves as "
+                f"that of {tape.names[one[0]]}, as if the derivative between them were 1",
+                _times(jacobian(f, clues.x)),
+            )
+
+
+def _moves(clues: Clues, tape: Tape, one: Key, two: Key) -> bool:
+    """Whether the second value depends on the first."""
+    other = Tape({one: 1.001 * tape.values[one] + 1e-3})
+    _run(clues, clues.x, other)
+    return not np.allclose(other.values[two], tape.values[two], rtol=1e-9, atol=0)
 
 
 def _products(clues: Clues, tape: Tape) -> Iterator[Suspect]:

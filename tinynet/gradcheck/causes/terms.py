@@ -14,6 +14,7 @@ import numpy as np
 from tinynet.gradcheck.causes import where
 from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_places
 from tinynet.gradcheck.causes.hand import Hand
+from tinynet.gradcheck.causes.origin import LETTERS, Origin, Rule, rule_of, written_as
 
 Found = tuple[str, str] | None
 
@@ -24,10 +25,12 @@ AXIS = "summed over the wrong axis"
 def left_out(clues: Clues) -> Found:
     """Every term that is there is right, and some are not there."""
     e = clues.entries
-    if not e.wrong.any() or e.wrong.all() or (np.abs(e.claimed[e.wrong]) > clues.tolerance).any():
+    several = np.bincount(e.i).max() > 1
+    if e.wrong.all():
         return None
+    if (np.abs(e.claimed[e.wrong]) > clues.tolerance).any():
+        return _too_many(clues) if several or clues.y.size == 1 else None
     kept, Y = ~e.wrong, list(flat_places(clues.y.shape, e.j))
-    several = np.bincount(e.i, minlength=clues.x.size).max() > 1
     if not several:
         return _all_but_a_place(clues, kept)
     return (
@@ -35,6 +38,18 @@ def left_out(clues: Clues) -> Found:
         or _overwritten(clues, kept, Y)
         or _all_but_a_place(clues, kept)
         or _other_rule(clues, kept)
+    )
+
+
+def _too_many(clues: Clues) -> Found:
+    """All terms are there, and some that do not belong."""
+    e = clues.entries
+    if (np.abs(e.right[e.wrong]) > clues.tolerance).any():
+        return None
+    rule = where.rule(e.wrong, Hand(clues, e.i, e.j))
+    return "terms that do not belong into the sum", (
+        f"the {int((~e.wrong).sum())} terms that are due are right, and {int(e.wrong.sum())} stand "
+        "where there must be 0" + (f": {rule}" if rule else "")
     )
 
 
@@ -132,8 +147,6 @@ def _other_rule(clues: Clues, kept: np.ndarray) -> Found:
 
 def taps(clues: Clues, chosen: np.ndarray) -> str:
     """The elements of another argument that the chosen entries are made of, if no other is."""
-    from tinynet.gradcheck.causes.origin import Origin  # which builds on the places of terms
-
     origin = Origin.of(clues)
     if origin is None or origin.right is None:
         return ""
@@ -228,41 +241,35 @@ def _displaced(clues: Clues, claimed: np.ndarray, right: np.ndarray, Y: list[np.
     shift = claimed - right
     if not shift.any():
         return None
-    steps, constant = [], []
-    for axis in range(shift.shape[1]):
-        line = _line(shift[:, axis], Y)
-        if line is None:
-            return None
-        slope, start, along = line
-        constant.append(round(start))
-        if slope:
-            fitted = _line(right[:, axis], Y)
-            own = f" (those of the function {fitted[0]:g} apart)" if fitted else ""
-            apart = f"{fitted[0] + slope:g} apart" if fitted else f"{slope:+g} apart from those"
-            steps.append((f"along axis {axis} they are {apart}{own}", fitted, slope, along))
-    if steps:
-        ignored = all(f is None or f[0] + slope == 1 for _, f, slope, _ in steps)
-        name = "stride ignored" if ignored else "wrong stride"
-        return name, "the windows of the gradient begin elsewhere: " + ", ".join(
-            s[0] for s in steps
+    places = {letter: at for letter, at in zip(LETTERS[1], Y) if np.ptp(at)}
+    moves = [rule_of(along, places) for along in shift.T]
+    starts = [rule_of(along, places) for along in right.T]
+    if None in moves:
+        return None
+    written = [rule[""] for rule in moves if rule is not None]
+    if not any(len(rule or ()) > 1 for rule in moves):
+        padded = clues.y.size > clues.x.size or any(
+            "pad" in name and np.any(value) for name, value in clues.settings.items()
         )
-    padded = clues.y.size > clues.x.size or any(
-        "pad" in name and np.any(value) for name, value in clues.settings.items()
+        name = "padding cropped at the wrong side" if padded else "gradient shifted"
+        by = tuple(map(round, written))
+        return name, f"analytic = numeric shifted by {by} along the axes of {clues.name}"
+    one = [set(rule or ()) - {""} for rule in moves]
+    name = "places of the windows mixed up" if any(len(names) > 1 for names in one) else (
+        "stride ignored" if all(_unit(a, b) for a, b in zip(moves, starts)) else "wrong stride"
+    )  # fmt: skip
+    own = "" if None in starts else f", where those of the function begin at [{written_as(starts)}]"
+    return name, (
+        f"the window of dy[{', '.join(LETTERS[1][: clues.y.ndim])}] is moved by "
+        f"[{written_as(moves)}] along the axes of {clues.name}{own}"
     )
-    name = "padding cropped at the wrong side" if padded else "gradient shifted"
-    return name, f"analytic = numeric shifted by {tuple(constant)} along the axes of {clues.name}"
 
 
-def _line(values: np.ndarray, Y: list[np.ndarray]) -> tuple[float, float, int] | None:
-    """Slope, start and axis of values that lie on a line over one of the output's axes."""
-    if not np.ptp(values):
-        return 0.0, float(values[0]), 0
-    for axis, places in enumerate(Y):
-        if np.ptp(places):
-            slope, start = np.polyfit(places, values, 1)
-            if np.allclose(slope * places + start, values, atol=1e-6):
-                return float(round(slope, 6)), float(start), axis
-    return None
+def _unit(move: Rule | None, start: Rule | None) -> bool:
+    """Whether windows that are moved so stand 1 apart, as far as is known."""
+    return start is None or move is None or all(
+        abs(start.get(name, 0) + c) == 1 for name, c in move.items() if name
+    )  # fmt: skip
 
 
 # ----- the right numbers in another order, or a dy that is read in another ------------------------
@@ -307,6 +314,25 @@ def reordered(clues: Clues) -> Iterator[Suspect]:
             how = f"read row by row into {turned}, then transposed to {shape}"
             back = places.reshape(turned).transpose(np.argsort(order))
             yield suspect("reshape used for transpose", how, back)
+
+
+def elsewhere(clues: Clues) -> Found:
+    """The right numbers in other places, in no order that has a name."""
+    analytic, numeric = (np.ravel(a) for a in clues.tests[0][1:])
+    order = np.argsort(numeric)
+    first = np.searchsorted(numeric[order], analytic - clues.tolerance).clip(max=order.size - 1)
+    near, own = order[first], np.arange(order.size)
+    if np.array_equal(near, own) or not np.array_equal(np.sort(near), own) or near.size < 3:
+        return None
+    if np.abs(numeric[near] - analytic).max() > 1e-6 * np.abs(numeric).max():
+        return None
+    k = int(np.argmax(near != own))
+    here, there = (tuple(map(int, np.unravel_index(p, clues.x.shape))) for p in (k, near[k]))
+    unread = clues.x.size == clues.y.size and np.array_equal(analytic, clues.dy.reshape(-1))
+    return "the right numbers in the wrong places", (
+        f"{clues.name}{list(here)} gets what belongs to {clues.name}{list(there)}: is a transpose "
+        "missing, or a reshape in place of one?" + (" analytic = dy, reshaped" if unread else "")
+    )
 
 
 def misread(clues: Clues) -> Iterator[Suspect]:

@@ -32,10 +32,14 @@ def predicates(
         for sign, holds in (("<", q < 0), (">", q > 0), ("=", q == 0)):
             yield f"{name} {sign} 0", holds
     yield from _places(hand, chosen)
+    yield from _border(hand)
     if hand.clues.x.shape == hand.clues.y.shape:
         same = hand.i == hand.j
         yield "the output is at the place of the input", same
         yield "the output is at another place than the input", ~same
+    for (a, p), (b, q) in itertools.combinations(hand.places.items(), 2):
+        yield f"the places of {a} and {b} are the same", p == q
+        yield f"the places of {a} and {b} differ", p != q
     yield from sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
     for (a, p), (b, q) in itertools.pairwise(quantities):
         differ = np.sign(p) != np.sign(q)
@@ -66,7 +70,8 @@ def _limit(hand: Hand, low: float, high: float) -> str:
     for name, value in hand.clues.numbers.items():
         if low <= value <= high:
             return name
-    return short(float(f"{(low + high) / 2:.2g}"))
+    digits = next(d for d in range(16) if np.ceil(low * 10**d) <= high * 10**d)
+    return short(float(np.ceil(low * 10**digits) / 10**digits) + 0.0)
 
 
 def _places(hand: Hand, chosen: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -76,6 +81,15 @@ def _places(hand: Hand, chosen: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         if len(known) < 2 or some & rest:
             continue
         yield f"they are at {_told(some, known)} of {axis}", np.isin(places, list(some))
+
+
+def _border(hand: Hand) -> Iterator[tuple[str, np.ndarray]]:
+    """The border of the last two axes of the input."""
+    shape = hand.clues.x.shape
+    if len(shape) > 1:
+        at = np.unravel_index(hand.i, shape)[-2:]
+        ends = [(p == 0) | (p == n - 1) for p, n in zip(at, shape[-2:])]
+        yield f"they are at the border of {hand.clues.name}", ends[0] | ends[1]
 
 
 def _told(some: set[int], known: set[int]) -> str:

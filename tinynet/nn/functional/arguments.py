@@ -29,12 +29,13 @@ def tensor_of(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else wrap(np.asarray(value))
 
 
-def as_batch(function: Callable[[Data], Any], input: Data, axes: int = 4) -> Any:  # noqa: A002
+def as_batch(function: Callable[[Data], Tensor], input: Data, axes: int = 4) -> Tensor:  # noqa: A002
     """function(input); an input of one axis less is made a batch of one, and unmade after."""
     if input.ndim != axes - 1:
         return function(input)
-    y = function(tensor_of(input).unsqueeze(0))
-    return tuple(part.squeeze(0) for part in y) if isinstance(y, tuple) else y.squeeze(0)
+    y: Any = function(tensor_of(input).unsqueeze(0))
+    alone: Any = tuple(part.squeeze(0) for part in y) if isinstance(y, tuple) else y.squeeze(0)
+    return alone  # type: ignore[no-any-return]  # a tuple where the function gives one
 
 
 def one_axis(name: str, function: Callable[P, R]) -> Callable[P, R]:
@@ -55,7 +56,7 @@ def one_axis(name: str, function: Callable[P, R]) -> Callable[P, R]:
 def beside(name: str, key: str, value: Any) -> Any:
     """An argument for signals as the one for images with a height of one."""
     if key in ("input", "indices"):
-        if value.ndim not in (2, 3):
+        if value.ndim not in (2, 3) or value.shape[-2] == 0:
             raise ShapeError(
                 f"{name}: the {key} must have shape (N, C, L) or (C, L), got {tuple(value.shape)}"
             )
@@ -64,7 +65,9 @@ def beside(name: str, key: str, value: Any) -> Any:
         return tensor_of(value).unsqueeze(-2)
     if key not in HEIGHTS or value is None or isinstance(value, str):
         return value
-    alone = isinstance(value, (tuple, list)) and (len(value) == 1 or key == "output_size")
+    alone = isinstance(value, (tuple, list)) and (
+        len(value) == 1 or (value and key == "output_size")
+    )
     return HEIGHTS[key], value[-1] if alone else value
 
 

@@ -1,0 +1,118 @@
+"""The general looks, each on mistakes of learners: what a report says of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from faults_by_hand import fault
+
+from tests.long.strangers_faults import FAULTS, VERDICTS, judged, sigmoid, softmax
+from tinynet.gradcheck.causes import diagnose
+
+rng = np.random.default_rng(11)
+PLANE = rng.standard_normal((3, 4))
+POSITIVE = rng.uniform(0.4, 2.2, (3, 4))
+
+
+def of(function, slope):
+    """An operation on each element by itself: function(x), and what its backward makes of dy."""
+
+    def operation(x):
+        y = function(x)
+        return y, lambda dy: slope(dy, x, y)
+
+    return operation
+
+
+def elu(x):
+    return np.where(x > 0, x, 1.7 * (np.exp(x) - 1))
+
+
+def rms_norm(x):
+    rms = np.sqrt((x * x).mean(1, keepdims=True))
+    return x / rms, lambda dy: dy / rms
+
+
+def two_layers(x):
+    w = np.random.default_rng(1).standard_normal((4, 5))
+    h = np.maximum(x @ w, 0)
+    return h @ w.T, lambda dy: dy @ w @ w.T
+
+
+def normalised_by_rows(x):
+    h = x - x.mean(1, keepdims=True)
+    return h, lambda dy: dy - dy.mean(0, keepdims=True)
+
+
+def rows_of_columns(x):
+    def dx(dy):
+        g = np.zeros_like(x)
+        g[x.argmax(0), np.arange(4)] = dy
+        return g
+
+    return x.max(1), dx
+
+
+ROWS = [
+    # (operation, x, cause, a part of the evidence)
+    (of(sigmoid, lambda dy, x, y: dy * x * (1 - x)), PLANE, "dy x (1 - x) in place of dy y (1 - y)",
+     "right is dy y (1 - y)"),
+    (of(np.tanh, lambda dy, x, y: dy * (1 - y)), PLANE, "dy (1 - y) in place of dy (1 - y^2)",
+     "1 / (1 + y) times as large"),
+    (of(np.exp, lambda dy, x, y: dy * x * y), PLANE, "dy x y in place of dy y", "x times as large"),
+    (of(np.sqrt, lambda dy, x, y: dy / x / 2), POSITIVE, "dy / (2 x) in place of dy / (2 y)", ""),
+    (of(np.log10, lambda dy, x, y: dy / x), POSITIVE, "constant factor", "ln 10"),
+    (of(np.square, lambda dy, x, y: 2 * x * dy * 1.000001), PLANE, "constant factor", "1.000001 x"),
+    (of(elu, lambda dy, x, y: dy * np.where(x > 0, 1, y + 1)), PLANE, "where x < 0", "dy (1 + y)"),
+    (of(lambda x: np.maximum(x, 0), lambda dy, x, y: dy * (x < 0)), PLANE,
+     "the two branches are exchanged", "where x > 0: analytic = 0, dy is right"),
+    (of(lambda x: np.maximum(x, 0), lambda dy, x, y: dy * (dy > 0)), PLANE,
+     "not linear in the output gradient", "masked by the sign of dy"),
+    (of(np.square, lambda dy, x, y: np.clip(2 * x * dy, -1, 1)), PLANE,
+     "not linear in the output gradient", "clipped to -1 ... 1"),
+    (of(np.square, lambda dy, x, y: dy * 2 * x + 0.1), PLANE,
+     "a term without the output gradient", "for dy = 0 the backward gives 0.1"),
+    (of(np.square, lambda dy, x, y: 2 * x * dy * np.random.random(x.shape)), PLANE,
+     "random numbers in the backward pass", "called twice with the same dy"),
+    (rms_norm, PLANE, "part of the function treated as a constant", "the result of sqrt in `rms ="),
+    (two_layers, PLANE, "a step left out of the chain rule", "the result of maximum in `h ="),
+    (normalised_by_rows, np.ones((4, 4)) + np.eye(4), "summed over the wrong axis", "axis 1"),
+    (rows_of_columns, rng.standard_normal((4, 4)), "summed over the wrong axis", "axis 0"),
+    (of(np.trace, lambda dy, x, y: dy * np.ones_like(x)), rng.standard_normal((4, 4)),
+     "terms that do not belong into the sum", "axis 0 of x and axis 1 of x differ"),
+    (of(softmax, lambda dy, x, y: dy * y * (1 - y)), PLANE,
+     "Jacobian without its off-diagonal part", "y_i depends on other elements"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("operation", "x", "cause", "evidence"), ROWS)
+def test_what_a_look_says_of_a_mistake(operation, x, cause, evidence):
+    said = diagnose(fault(operation, [x]))
+    assert cause in said[0]
+    assert evidence in said[0] + said[1]
+
+
+def test_what_no_look_explains_has_a_rule_for_what_is_wrong():
+    noise = rng.uniform(2, 3, PLANE.shape)
+
+    def operation(x):
+        return x * x, lambda dy: dy * 2 * x * np.where(x < 0, noise, 1)
+
+    cause, evidence = diagnose(fault(operation, [PLANE]))
+    assert "x < 0" in cause + evidence
+
+
+def test_a_rule_of_some_elements_is_told_by_the_name_of_a_setting():
+    def huber(x, delta):
+        return np.where(np.abs(x) < delta, x * x / 2, delta * np.abs(x)), lambda dy: dy * x
+
+    cause, _ = diagnose(fault(huber, [3 * PLANE], {"delta": 1.3}))
+    assert cause == "dy x in place of dy delta sign(x), where |x| > delta"
+
+
+def test_the_faults_in_the_manner_of_learners_are_caught_and_none_gets_a_wrong_name():
+    answers = [judged(one) for one in FAULTS]
+    counts = {v: [a.fault.op.__name__ for a in answers if a.verdict == v] for v in VERDICTS}
+    assert len(answers) >= 60
+    assert (counts["not caught"], counts["wrong"]) == ([], [])
+    assert len(counts["no cause"]) <= 2
