@@ -355,11 +355,11 @@ def _announce(plan: Plan, last: Path | None) -> None:
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
     rows = [
-        (f"{out / REPORT}", "curves, mistakes, what it looks at: open it in a browser"),
-        (f"tinynet evaluate {out}", "which classes are mistaken for which"),
-        (f"tinynet predict {out} IMAGE.png", "what it sees in images of yours"),
-        (f"tinynet verify {out}", "whether it comes out the same once more"),
-        (f"tinynet summary {plan.settings['model']}", "its layers, shapes and sizes"),
+        (f"  {out / REPORT}", "to look at in a browser"),
+        (f"  tinynet evaluate {out}", "what is mistaken for what"),
+        (f"  tinynet predict {out} IMAGE.png", "what it sees in your images"),
+        (f"  tinynet verify {out}", "does it come out the same?"),
+        (f"  tinynet summary {plan.settings['model']}", "layers, shapes and sizes"),
     ]
     say(
         "",
@@ -367,5 +367,5 @@ def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
         f"{record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
-        *(f"  {line}" for line in explained(rows)),
+        *explained(rows),
     )
