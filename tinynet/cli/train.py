@@ -53,7 +53,7 @@ from tinynet.cli.plan import (
     recorded_settings,
     settings_to_resume,
 )
-from tinynet.console import explained, say
+from tinynet.console import explained, say, watched
 
 if TYPE_CHECKING:
     from tinynet.training import History
@@ -213,6 +213,7 @@ def _train_plan(
     json_file: Path | None,
     detect_anomaly: bool,
 ) -> int:
+    from tinynet.data import DataLoader
     from tinynet.training import DivergenceError, accuracy, evaluate, weights_sha256
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
@@ -231,9 +232,8 @@ def _train_plan(
         raise
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     found = Findings(plan.test.classes)
-    tested = evaluate(
-        plan.model, plan.test, metrics=metrics, transform=plan.transform, after_batch=found.add
-    )
+    images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
+    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
     _report(plan, out, found)
     record |= {
         "history": history,

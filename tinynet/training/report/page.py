@@ -141,7 +141,7 @@ def _matrix(f: Findings) -> str:
         for j, count in enumerate(f.matrix[i].tolist()):
             share = count / max(int(f.matrix[i].sum()), 1)
             told = text(f"{f.names[i]} taken for {f.names[j]}: {count}")
-            colour, strength = (BLUE, 0.6 * share) if i == j else (ORANGE, min(0.2 + share, 0.6))
+            colour, strength = (BLUE, 0.6 * share) if i == j else (ORANGE, min(0.1 + share, 0.6))
             style = f'style="background-color:rgba({colour},{strength:.2f})"'
             cells.append(f'<td title="{told}" {style if count else "class=zero"}>{count}</td>')
         rows.append(f'<tr><th scope="row">{text(name)}</th>{"".join(cells)}</tr>')
@@ -170,7 +170,7 @@ def _picture(c: Contents, x: np.ndarray) -> np.ndarray:
 
 def _told(c: Contents, e: Example) -> str:
     name, taken = (shortened(c.findings.names, 24)[k] for k in (e.label, e.taken_for))
-    sure = f"{100 * min(e.sure, 0.9999):.2f} % sure"
+    sure = f"{100 * min(e.sure, 0.9999):.1f} % sure".replace(" ", "\N{NO-BREAK SPACE}")
     return f"{name}, {sure}" if e.label == e.taken_for else f"{name} taken for {taken}, {sure}"
 
 
@@ -228,16 +228,19 @@ def _maps_and_grad_cam(c: Contents) -> str:
             for picture, caption in shown
         )
         rows.append(f'<div class="inside">{row}</div>')
-    about = "Grad-CAM glows where the evidence for the answer is; the maps are brightest where a "
-    about += "channel of the layer responds most."
+    about = (
+        "Grad-CAM is bright where the evidence for the answer lies. Beside it the channels of an "
+    )
+    about += "early and a late layer that respond most to the image."
     return _section("What it looks at", about, "".join(rows))
 
 
 def _sheet(maps: Maps, e: Example) -> tuple[str, str]:
-    """Up to eight channels of a layer, as one picture, and what they are."""
+    """The eight channels of a layer that vary most, as one picture, and what they are."""
+    chosen = np.sort(np.argsort(-maps.values.std((1, 2)), kind="stable")[:8])
     tiles = [
         pictures.to_bytes(np.repeat(pictures.shrink(pictures.stretched(m)[None], 32), 3, 0))
-        for m in maps.values[:8]
+        for m in maps.values[chosen]
     ]
     alt = f"{len(tiles)} feature maps of the layer {maps.name} for example {e.index}"
     factor = max(1, 24 // max(tiles[0].shape[1:]))
