@@ -382,7 +382,7 @@ def test_the_documentation_tells_of_every_finding():
     assert told == (
         {row[0] for row in (*BROKEN, *TABLED)}
         | {"backward-fails", "optimizer-steps-twice", "step-does-not-learn"}
-        | {"step-misses-parameters"}
+        | {"step-misses-parameters", "no-parameters"}
         | {"targets-not-finite", "targets-constant"}
     )
 
@@ -602,6 +602,28 @@ def test_wrong_arguments_are_told():
         tinynet.doctor(model, (np.zeros((0, 4)), np.zeros(0, int)))
     with pytest.raises(ValueError, match="no batch to look at"):
         tinynet.doctor(model, [])
+
+
+def test_batches_of_every_kind_are_looked_at():
+    x, target = batch()
+    for given in (
+        [(x, target)] * 2,
+        ((x[i : i + 8], target[i : i + 8]) for i in (0, 8)),
+        (x.array.tolist(), target.array.tolist()),
+    ):
+        report = tinynet.doctor(net(), given)
+        assert set(report.names()) <= {"inputs-duplicated", "inputs-of-another-dtype"}
+    model = nn.Sequential(nn.Embedding(20, 8), nn.Flatten(), nn.Linear(40, C))
+    words = tinynet.randint(0, 20, (N, 5))
+    assert tinynet.doctor(model, (words, target), optimizer=sgd(model)).names() == []
+    assert tinynet.doctor(nn.Flatten(), (x, target)).names() == ["no-parameters"]
+    for given, words in (
+        ([(x, target, target)], "a batch is \\(x, target\\), got tuple"),
+        ({"x": x}, "or a DataLoader, got dict"),
+        ([{"x": x}], "a batch is \\(x, target\\), got dict"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            tinynet.doctor(net(), given)
 
 
 def test_regression_with_its_own_loss_is_healthy():

@@ -138,6 +138,23 @@ def test_in_place_writes_into_the_memory_of_a_constant_and_refuses_a_leaf():
         F.relu_(tinynet.tensor([1.0], requires_grad=True))
 
 
+def test_in_place_without_a_record_the_graph_knows_that_the_input_was_changed():
+    leaf = tinynet.tensor([-1.0, 2.0], requires_grad=True)
+    x = leaf * 2
+    with tinynet.no_grad():
+        assert F.relu_(x) is x
+    assert x.tolist() == [0, 4]
+    with pytest.raises(RuntimeError, match="changed"):
+        x.sum()
+
+
+def test_in_place_the_gradient_that_is_kept_is_that_of_the_result():
+    x = tinynet.tensor([-1.0, 2.0], requires_grad=True) * 2
+    x.retain_grad()
+    (F.relu_(x) * 3).sum().backward()
+    assert x.grad.tolist() == [3, 3]
+
+
 def test_what_an_earlier_operation_kept_of_the_input_stays():
     x = tinynet.tensor([-1.0, 2.0], requires_grad=True)
     y = x.sigmoid()  # its gradient needs y

@@ -505,6 +505,13 @@ def test_the_graph_has_relu_and_the_pool_in_their_order():
     assert (y.node.name, before.name) == ("max_pool2d", "relu")
 
 
+def test_a_relu_in_place_that_comes_first_changes_what_it_is_given():
+    for layers in ([nn.ReLU(inplace=True), nn.MaxPool2d(2)], [nn.ReLU(inplace=True)]):
+        x = tinynet.tensor(np.array([[[[-1.0, 2.0], [3.0, -4.0]]]]))
+        nn.Sequential(*layers)(x)
+        assert x.tolist() == [[[[0, 2], [3, 0]]]]
+
+
 def test_an_observer_sees_relu_and_the_pool_in_their_order():
     model, seen = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.ReLU()), []
     with autograd.observe(lambda op, args, settings, y: seen.append((op, (y.array < 0).any()))):

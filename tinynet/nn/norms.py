@@ -99,8 +99,7 @@ class InstanceNorm2d(_BatchNorm):
 
         statistics = self.running_mean, self.running_var, self.weight, self.bias
         settings = by_itself, self.momentum or 0.0, self.eps
-        y: Tensor = as_batch(lambda x: F.instance_norm(x, *statistics, *settings), x, axes + 2)
-        return y
+        return as_batch(lambda x: F.instance_norm(x, *statistics, *settings), x, axes + 2)
 
 
 class InstanceNorm1d(InstanceNorm2d):

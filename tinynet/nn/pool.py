@@ -81,6 +81,7 @@ def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
         if (
             type(before) is ReLU
             and type(layer) is MaxPool2d
+            and (len(calls) > 1 or not before.inplace)  # which the caller of the first would see
             and not (before.has_hooks() or layer.has_hooks() or autograd.state.observer)
             and not grad_mode.keeping.get()
         ):

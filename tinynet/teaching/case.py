@@ -131,6 +131,11 @@ class Case:
         return all(np.isfinite(t.array).all() for t in tensors if t.dtype.kind == "f")
 
     @property
+    def takes_numbers(self) -> bool:
+        """Whether integers are inputs of the model: words, whose vectors it looks up."""
+        return any(isinstance(module, nn.Embedding) for module in self.model.modules())
+
+    @property
     def float_labels(self) -> bool:
         """Whether the targets are floats where the model's outputs ask for class labels."""
         target, output = self.target, self.trial.output
@@ -236,6 +241,8 @@ def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
     """
     if case.target is not None and len(case.batches) == 1:
         x = x[: len(case.target)]
+    if case.takes_numbers and x.dtype.kind in "iu":
+        return x
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         x = np.where(np.isfinite(x), x, 0).astype(x.dtype)
     if badly_scaled(case.x):

@@ -29,12 +29,13 @@ def tensor_of(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else wrap(np.asarray(value))
 
 
-def as_batch(function: Callable[[Data], Any], input: Data, axes: int = 4) -> Any:  # noqa: A002
+def as_batch(function: Callable[[Data], Tensor], input: Data, axes: int = 4) -> Tensor:  # noqa: A002
     """function(input); an input of one axis less is made a batch of one, and unmade after."""
     if input.ndim != axes - 1:
         return function(input)
-    y = function(tensor_of(input).unsqueeze(0))
-    return tuple(part.squeeze(0) for part in y) if isinstance(y, tuple) else y.squeeze(0)
+    y: Any = function(tensor_of(input).unsqueeze(0))
+    alone: Any = tuple(part.squeeze(0) for part in y) if isinstance(y, tuple) else y.squeeze(0)
+    return alone  # type: ignore[no-any-return]  # a tuple where the function gives one
 
 
 def one_axis(name: str, function: Callable[P, R]) -> Callable[P, R]:

@@ -38,8 +38,7 @@ def conv2d(
     padding: an int, a pair (vertical, horizontal), "same" or "valid".
     """
     settings = weight, bias, stride, padding, dilation, groups
-    y: Tensor = as_batch(lambda x: ops.conv2d(x, *settings), input)
-    return y
+    return as_batch(lambda x: ops.conv2d(x, *settings), input)
 
 
 def conv_transpose2d(
@@ -54,8 +53,7 @@ def conv_transpose2d(
 ) -> Tensor:
     """Transposed convolution: input (N, C, H, W), weight (C, O/groups, KH, KW), bias (O)."""
     settings = weight, bias, stride, padding, output_padding, groups, dilation
-    y: Tensor = as_batch(lambda x: ops.conv_transpose2d(x, *settings), input)
-    return y
+    return as_batch(lambda x: ops.conv_transpose2d(x, *settings), input)
 
 
 conv1d = one_axis("conv1d", conv2d)
@@ -71,8 +69,7 @@ def unfold(
 ) -> Tensor:
     """Every window as a column: (N, C, H, W) -> (N, C*KH*KW, OH*OW)."""
     settings = kernel_size, dilation, padding, stride
-    y: Tensor = as_batch(lambda x: windows.unfold(x, *settings), input)
-    return y
+    return as_batch(lambda x: windows.unfold(x, *settings), input)
 
 
 def fold(
@@ -85,5 +82,4 @@ def fold(
 ) -> Tensor:
     """Columns added up where `unfold` took them from: (N, C*KH*KW, L) -> (N, C, *output_size)."""
     settings = output_size, kernel_size, dilation, padding, stride
-    y: Tensor = as_batch(lambda x: windows.fold(x, *settings), input, 3)
-    return y
+    return as_batch(lambda x: windows.fold(x, *settings), input, 3)

@@ -47,7 +47,7 @@ def max_pool2d(
     if not return_indices:
         return as_batch(lambda x: ops.max_pool2d(x, *settings), input)
 
-    def pooled(images: Data) -> tuple[Tensor, Tensor]:
+    def pooled(images: Data) -> Any:
         x = tensor_of(images)
         check_image("max_pool2d", x.array)
         g = max_pool_geometry(x.shape[2:], *settings)
@@ -102,8 +102,7 @@ def max_unpool2d(
             f"stride={steps}, padding={margin}; {tuple(usual)} is"
         )
     index = index[None] if index.ndim == 3 else index
-    y: Tensor = as_batch(lambda x: places.max_unpool2d(x, index, (H, W)), x)
-    return y
+    return as_batch(lambda x: places.max_unpool2d(x, index, (H, W)), x)
 
 
 def avg_pool2d(
@@ -120,8 +119,7 @@ def avg_pool2d(
     divisor_override: what the sum is divided by, in place of the number of elements.
     """
     settings = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    y: Tensor = as_batch(lambda x: ops.avg_pool2d(x, *settings), input)
-    return y
+    return as_batch(lambda x: ops.avg_pool2d(x, *settings), input)
 
 
 def adaptive_avg_pool2d(input: Data, output_size: Size) -> Tensor:
@@ -129,8 +127,7 @@ def adaptive_avg_pool2d(input: Data, output_size: Size) -> Tensor:
 
     None keeps a size.
     """
-    y: Tensor = as_batch(lambda x: ops.adaptive_avg_pool2d(x, output_size), input)
-    return y
+    return as_batch(lambda x: ops.adaptive_avg_pool2d(x, output_size), input)
 
 
 max_pool1d = one_axis("max_pool1d", max_pool2d)
