@@ -306,6 +306,22 @@ def test_evaluate_lists_the_surest_mistakes(run, capsys):
     assert "\x1b" not in out
 
 
+def test_a_mistake_names_the_file_that_it_was_read_from(tmp_path, monkeypatch, capsys):
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    for k, pixels in enumerate(few(count=40).images[:, 0]):
+        path = Path("photos", "ab"[k % 2], f"{k}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray(pixels).save(path)
+    assert main(["train", "--data", "folder:photos", "--epochs", "1", "--out", "run"]) == 0
+    assert main(["evaluate", "run", "--mistakes", "1", "--json", "found.json"]) == 0
+    out = capsys.readouterr().out
+    (mistake,) = json.loads(Path("found.json").read_text())["mistakes"]
+    assert Path(mistake["place"]).parent.name == mistake["class"]
+    assert f"\n  {mistake['place']}\n" in out
+    assert f'alt="{mistake["place"]}: ' in Path("run/report.html").read_text(encoding="utf-8")
+
+
 def test_of_many_classes_the_most_frequent_confusions_are_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = [f"a class with quite a long name, number {k}" for k in range(30)]

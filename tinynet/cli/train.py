@@ -235,6 +235,7 @@ def _train_plan(
         raise
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     found = Findings(plan.test.classes)
+    found.files = plan.test.files
     images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
     tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
     _report(plan, out, found)

@@ -170,7 +170,7 @@ def _picture(c: Contents, x: np.ndarray) -> np.ndarray:
 
 def _told(c: Contents, e: Example) -> str:
     name, taken = (shortened(c.findings.names, 24)[k] for k in (e.label, e.taken_for))
-    sure = f"{100 * min(e.sure, 0.9999):.1f} % sure".replace(" ", "\N{NO-BREAK SPACE}")
+    sure = f"{100 * min(e.sure, 0.999):.1f} % sure".replace(" ", "\N{NO-BREAK SPACE}")
     return f"{name}, {sure}" if e.label == e.taken_for else f"{name} taken for {taken}, {sure}"
 
 
@@ -178,9 +178,9 @@ def _surest_mistakes(c: Contents) -> str:
     shown = []
     for e in c.findings.mistakes:
         told = _told(c, e)
-        picture = f"example {e.index}"
+        picture = text(c.findings.place(e))
         if pictures.is_image(e.x):
-            picture = pictures.img(_picture(c, e.x), f"example {e.index}: {told}", 104)
+            picture = pictures.img(_picture(c, e.x), f"{c.findings.place(e)}: {told}", 104)
         caption = text(told).replace(" taken for ", ' <span class="wrong">taken for</span> ')
         shown.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
     about = "Wrong, and most certain of it: a wrong label in the data shows here first."
@@ -219,8 +219,8 @@ def _maps_and_grad_cam(c: Contents) -> str:
         image, told = _picture(c, e.x), _told(c, e)
         glow = pictures.heated(image, inside.heat)
         shown = [
-            (pictures.img(image, f"example {e.index}: {told}", 104), told),
-            (pictures.img(glow, f"Grad-CAM of example {e.index}: {told}", 104), "Grad-CAM"),
+            (pictures.img(image, f"{c.findings.place(e)}: {told}", 104), told),
+            (pictures.img(glow, f"Grad-CAM of {c.findings.place(e)}: {told}", 104), "Grad-CAM"),
             *(_sheet(maps, e) for maps in (inside.first, inside.late)),
         ]
         row = "".join(
