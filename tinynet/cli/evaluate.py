@@ -14,24 +14,22 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tinynet.cli.models import add_model, open_run
 from tinynet.cli.options import (
     RECORD,
     BadArgument,
     a_path,
     add_data_dir,
     add_json,
-    find_checkpoint,
     integer,
-    warn_of_scale,
     write_result,
 )
 from tinynet.console import columns, say, shortened, visible, watched
 
 if TYPE_CHECKING:
-    from tinynet.nn import Module
-    from tinynet.training.checkpoint import Checkpoint
+    from tinynet.training import Trained
     from tinynet.training.report.findings import Findings
 
 HELP = "test a trained model, class by class"
@@ -43,9 +41,9 @@ class Measured:
     """A trained model and what was found of it. on: the examples, in words. data: their name."""
 
     path: Path
-    stored: Checkpoint
-    model: Module
+    model: Trained
     findings: Findings
+    loss: float
     on: str
     data: str
 
@@ -67,6 +65,7 @@ def add_measured(parser: argparse.ArgumentParser) -> None:
         help="which part of the data (default: test)",
     )
     add_data_dir(parser)
+    add_model(parser, "the class of a model of your own, if the run does not know it")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,24 +78,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="list the N mistakes of which the model is most sure",
     )
-    add_json(parser, "accuracy, the confusion matrix and the mistakes")
+    add_json(parser, "accuracy, loss, the confusion matrix and the mistakes")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure the model and print the table."""
     measured = measure(args, args.mistakes)
     found = measured.findings
-    say(f"{measured.path} ({measured.stored.name}) on {measured.data}, {measured.on}", "")
+    say(f"{measured.path} ({measured.model.name}) on {measured.data}, {measured.on}", "")
     say(*_table(found))
     if args.mistakes:
         say("", "the surest mistakes", *_mistakes(found))
-    say("", f"{args.split} accuracy {100 * found.accuracy():.2f} %")
+    say("", f"{args.split} accuracy {100 * found.accuracy():.2f} %, loss {measured.loss:.4f}")
     if args.json is not None:
         result = {
             "checkpoint": str(measured.path),
             "data": measured.data,
             "split": args.split,
             "accuracy": found.accuracy(),
+            "loss": measured.loss,
             "classes": list(found.names),
             "confusion_matrix": found.matrix.tolist(),
             "mistakes": [
@@ -116,25 +116,18 @@ def run(args: argparse.Namespace) -> int:
 def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     """The model that `args` name, and what was found of it, with its `mistakes` surest mistakes."""
     from tinynet import data
-    from tinynet.training import checkpoint, evaluate
-    from tinynet.training.report.findings import Findings
 
-    path = find_checkpoint(args.run)
-    stored = checkpoint.read(path)
-    model = stored.build()
+    model = open_run(args.run, args.model)
+    path = model.checkpoint.path or Path()
     name = args.data or _data_of(path)
     dataset = data.load(name, args.split, root=args.data_dir)
-    _check_classes(stored.classes, dataset.classes, name)
-    warn_of_scale(stored, dataset.images)
-    findings = Findings(dataset.classes, mistakes)
-    images = data.DataLoader(dataset, 256, transform=stored.preprocessing())
-    evaluate(model, watched(images, "evaluate"), metrics={}, after_batch=findings.add)
+    findings, loss = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
     if len(findings) < len(dataset):
         raise ValueError(
             f"only {len(findings)} of {len(dataset)} examples of {name} have a class that the "
             f"model knows; it has {len(findings.matrix)}"
         )
-    return Measured(path, stored, model, findings, f"{len(dataset)} {args.split} images", name)
+    return Measured(path, model, findings, loss, f"{len(dataset)} {args.split} images", name)
 
 
 def _data_of(checkpoint: Path) -> str:
@@ -149,13 +142,6 @@ def _data_of(checkpoint: Path) -> str:
         raise BadArgument(
             f"{record} does not say what {checkpoint.name} was trained on: add --data NAME"
         ) from error
-
-
-def _check_classes(own: Any, others: Any, name: str) -> None:
-    if own is not None and others is not None and tuple(own) != tuple(others):
-        raise ValueError(
-            f"the model knows the classes {', '.join(own)}; {name} has {', '.join(others)}"
-        )
 
 
 def _table(found: Findings) -> list[str]:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if file.exists() and (not file.is_file() or MARK not in file.read_bytes()[:1000]):
         raise BadArgument(f"{file} is there and is no report of ours: give another name with --out")
     contents = writer.of_checkpoint(
-        folder, measured.stored, measured.model, measured.findings, measured.on
+        folder, measured.model.checkpoint, measured.model.network, measured.findings, measured.on
     )
     writer.write(file, contents)
     say(f"{file}: open it in a browser")

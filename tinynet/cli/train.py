@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinynet.cli.models import title
 from tinynet.cli.options import (
     BEST,
     LAST,
@@ -94,7 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--model",
         metavar="NAME",
-        help="digits_cnn, lenet5, resnet8, resnet20, vgg11, vgg13, vgg16 or vgg19",
+        help="digits_cnn, lenet5, resnet8, resnet20, vgg11, vgg13, vgg16 or vgg19, or a class of "
+        'your own: my_net.py:Net or "my_net.py:Net(width=32)"; it gets num_classes, in_channels '
+        "and image_size if it takes them",
     )
     model.add_argument(
         "--epochs", type=integer(1), metavar="N", help="how often every image is seen"
@@ -174,7 +177,7 @@ def run(args: argparse.Namespace) -> int:
     train, test = load_data(name, args.data_dir)
     settings = new_settings(args, train, test)
     if out is None:
-        out = RUNS / f"{_file_name(name)}-{settings['model']}"
+        out = RUNS / f"{_file_name(name)}-{title(settings['model'])}"
         recorded = recorded_settings(out) if args.resume else None
     if recorded is not None:
         settings = settings_to_resume(args, recorded)
@@ -345,7 +348,7 @@ def _announce(plan: Plan, last: Path | None) -> None:
     augment = "".join(f", {name}" for name in s["augment"])
     say(
         f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
-        f"of {shape}, {plan.model_arguments['num_classes']} classes",
+        f"of {shape}, {plan.classes} classes",
         f"model  {s['model']}, {parameters:,} parameters",
         f"train  {s['epochs']} epochs, batches of {s['batch_size']}, {s['optimizer']}, "
         f"lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",

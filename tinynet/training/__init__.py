@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from tinynet.nn.modes import evaluating
 from tinynet.training.callbacks import BestModel, EarlyStopping, SaveEvery
-from tinynet.training.checkpoint import Checkpoint, load, save, weights_sha256
+from tinynet.training.checkpoint import Checkpoint, save, weights_sha256
 from tinynet.training.divergence import DivergenceError
 from tinynet.training.fit import fit
 from tinynet.training.history import History
@@ -38,6 +38,7 @@ from tinynet.training.setup import (
     make_schedule,
 )
 from tinynet.training.signals import Interrupted
+from tinynet.training.trained import Prediction, Trained, load
 
 __all__ = [
     "AUGMENTATIONS",
@@ -51,10 +52,12 @@ __all__ = [
     "History",
     "Interrupted",
     "Means",
+    "Prediction",
     "Recipe",
     "Run",
     "SaveEvery",
     "Schedule",
+    "Trained",
     "accuracy",
     "confusion_matrix",
     "evaluate",

@@ -26,6 +26,7 @@ from tinynet.training.batches import (
     about_data,
     length,
     looked_at,
+    own_transform,
     rest,
     training_batches,
     validation_batches,
@@ -120,6 +121,7 @@ def fit(
     epochs, seed = int(epochs), None if seed is None else int(seed)
     if seed is not None:
         manual_seed(seed)
+    transform = own_transform(model, train, transform)
     batches = training_batches(train, batch_size, transform, augment, seed)
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)

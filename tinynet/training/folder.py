@@ -32,7 +32,7 @@ else:
 
 LAST, BEST, EPOCH = f"last{SUFFIX}", f"best{SUFFIX}", f"epoch-{{:04d}}{SUFFIX}"
 REPORT = "report.html"
-LOCK = ".lock"
+LOCK, RECORD = ".lock", "run.json"
 
 _held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar(
     "folders that this thread has locked, by process", default=frozenset()

@@ -25,7 +25,7 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, Images, as_batches, pairs
+from tinynet.training.batches import Batches, Images, as_batches, own_transform, pairs
 from tinynet.training.divergence import naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.memory import naming_memory
@@ -153,12 +153,13 @@ def evaluate(
     examples, or of class labels by how many are not -100; the loss so that the mean is that over
     all of `data` at once for CrossEntropyLoss and NLLLoss, too, and for a functools.partial of
     theirs, with their `weight` and `ignore_index`. A loss of yours that divides by something else
-    has a mean that depends on the batch size. after_batch(x, output, target) is called for each.
-    Raises DataError for no data.
+    has a mean that depends on the batch size. after_batch(x, output, target) is called for each. A
+    model that was loaded brings the transform for data sets. Raises DataError for no data.
     """
     check_metrics(metrics)
     process.prepare()  # as in train_epoch
     means = Means()
+    transform = own_transform(model, data, transform)
     with evaluating(model):
         for x, target in pairs(as_batches(data, batch_size, transform)):
             with naming_memory(model, len(x)):
@@ -183,9 +184,10 @@ def predict(
     """The model's outputs for all of `data`, as one array (N, ...), in evaluation mode.
 
     data: an array or tensor of inputs (N, ...), a dataset, or batches, of which the first part
-    is taken. For class probabilities apply softmax, for classes `.argmax(1)`.
-    Raises DataError for no data.
+    is taken. A model that was loaded brings the transform for data sets and arrays. For class
+    probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
     """
+    transform = own_transform(model, data, transform)
     if isinstance(data, (np.ndarray, Tensor)):
         data = ArrayDataset(np.asarray(data))
     if getattr(data, "shuffle", False):
