@@ -28,7 +28,7 @@ def predicates(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Statements about the entries, the simplest first; thresholds follow from `chosen`."""
     quantities = [*hand.quantities, *more]
-    for name, q in quantities:
+    for name, q in hand.quantities:
         for sign, holds in (("<", q < 0), (">", q > 0), ("=", q == 0)):
             yield f"{name} {sign} 0", holds
     yield from _places(hand, chosen)
@@ -40,6 +40,9 @@ def predicates(
     for (a, p), (b, q) in itertools.combinations(hand.places.items(), 2):
         yield f"the places of {a} and {b} are the same", p == q
         yield f"the places of {a} and {b} differ", p != q
+    for name, q in more:
+        yield f"{name} < 0", q < 0
+        yield f"{name} > 0", q > 0
     yield from sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
     for (a, p), (b, q) in itertools.pairwise(quantities):
         differ = np.sign(p) != np.sign(q)
