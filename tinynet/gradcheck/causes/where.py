@@ -62,7 +62,8 @@ def _thresholds(
                     yield f"{label} {text} {limit}", chosen
         low, high = q[chosen].min(), q[chosen].max()
         below, above = q[~chosen & (q < low)], q[~chosen & (q > high)]
-        if below.size and above.size and below.size + above.size == (~chosen).sum():
+        rest = below.size + above.size
+        if below.size and above.size and rest == (~chosen).sum() and chosen.sum() > 1:
             ends = _limit(hand, below.max(), low), _limit(hand, high, above.min())
             yield f"{ends[0]} < {name} < {ends[1]}", chosen
 
