@@ -138,7 +138,7 @@ def test_the_class_names_of_a_folder_are_sorted_stored_and_said_by_predict(here,
     capsys.readouterr()
     assert main(["predict", "run", "photos/café au lait/1.png"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("photos/café au lait/1.png  ")
+    assert "\nphotos/café au lait/1.png  " in said
     assert {"Anna", "café au lait", "zebra"} == set(re.findall(r"  (\D+?) [\d.]+ %", said))
 
 
@@ -186,20 +186,23 @@ def test_evaluate_agrees_with_a_plain_calculation(tiny, capsys):
 
 def test_evaluate_refuses_data_with_other_classes(trained, capsys):
     assert main(["evaluate", str(trained), "--data", "digits"]) == 1
-    assert "the model knows the classes left, right; digits has 0, 1" in capsys.readouterr().err
+    assert "the model knows the classes left, right; the data has 0, 1" in capsys.readouterr().err
 
 
 def test_predict_names_the_class_of_each_image(trained, here, capsys):
     left, right = picture(here / "a.png", "left"), picture(here / "b.png", "right")
     assert main(["predict", str(trained), left, right, "--json", "out.json", "--top", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{left}  left ")
-    assert lines[1].startswith(f"{right}  right ")
+    assert lines[0] == "images: resized to 8x8"
+    assert lines[1].startswith(f"{left}  left ")
+    assert lines[2].startswith(f"{right}  right ")
     result = json.loads(Path("out.json").read_text())
     assert [row["class"] for row in result] == ["left", "right"]
     assert sum(result[0]["probabilities"].values()) == pytest.approx(1)
     assert main(["predict", left, "--invert"]) == 0  # dark left is bright right; newest run
-    assert capsys.readouterr().out.startswith(f"{left}  right ")
+    out = capsys.readouterr().out
+    assert out.startswith("model: runs/tiny/last.safetensors\n")
+    assert f"\n{left}  right " in out
 
 
 def test_predict_names_the_broken_image(trained, here, capsys):

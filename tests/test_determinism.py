@@ -110,7 +110,9 @@ def test_what_ran_before_in_the_process_plays_no_part():
 
 def test_the_first_use_of_the_threads_changes_nothing():
     """It holds the BLAS to one thread for good, and so would change the steps after it."""
-    code = TRAIN.replace("fit(model", "first = model.state_dict()\nfit(model") + (
+    code = TRAIN.replace(
+        "fit(model", "import copy\nfirst = copy.deepcopy(model.state_dict())\nfit(model"
+    ) + (
         "from tinynet.kernels.threads import run\n"
         "run(lambda i: i, [0, 1])\n"
         "model.load_state_dict(first)\n"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tinynet
-from tests.long.doctor_second import HEALTHY, MISTAKES
 from tests.long.doctor_table import blobs
+from tests.long.doctor_third import HEALTHY, MISTAKES
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
 from tinynet.nn import functional as F
@@ -170,10 +170,8 @@ BROKEN = [
      lambda: two_layers(nn.Dropout(1.0)), batch),
     ("dropout-on-the-scores", "dropout in 3 (Dropout) comes last", "before the last linear",
      lambda: net(nn.Dropout(0.5)), batch),
-    ("weights-all-zero", "every weight of 0.weight is 0", "reset_parameters()",
-     lambda: changed(net(), lambda m: m[0].weight.array.fill(0)), batch),
-    ("weights-all-equal", "the units of 0.weight all have the same", "reset_parameters()",
-     lambda: changed(net(), lambda m: m[0].weight.array.fill(0.3)), batch),
+    ("inputs-and-targets-swapped", "the inputs have shape (16,)", "(inputs, targets)", net,
+     lambda: batch(lambda x, t: (t, x))),
     ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 1 (Linear)", "nn.ReLU()",
      lambda: nn.Sequential(nn.Linear(4, 8), nn.Linear(8, C)), batch),
     ("layer-of-one-unit", "all that linear in 2 (Linear) gets of an example is 1", "more units",
@@ -233,8 +231,25 @@ BROKEN = [
 
 # Rows: the finding, words of its evidence and of its cure, and a training in `long.doctor_table`.
 TABLED = [
-    ("labels-sorted", "a batch of 32 has labels of 1.1 classes", "shuffle=True", "labels_sorted"),
-    ("labels-sorted", "a batch of 24 has labels of 1.", "shuffle=True", "sorted_list_of_batches"),
+    ("labels-sorted", "the classes differ 32 times as much", "shuffle=True", "labels_sorted"),
+    ("targets-sorted", "the targets differ 67 times", "shuffle=True",
+     "sorted_targets_of_a_regression"),
+    ("labels-are-text", "such as two;", "np.unique(target, return_inverse=True)",
+     "labels_that_are_text"),
+    ("layer-used-several-times", "2, 4, 6, 8 are the same layer", "for _ in range(4)",
+     "one_layer_four_times"),
+    ("loss-beyond-its-part", "but cross_entropy within it only 2.", "make the penalty smaller",
+     "a_penalty_larger_than_the_loss"),
+    ("evaluation-far-from-training", "in evaluation mode; it began with", "momentum (0.1 is usual)",
+     "batch_norm_that_remembers_nothing"),
+    ("forward-fails", "the model returns NoneType, no tensor: does it end with `return`?",
+     "the message says", "forward_without_return"),
+    ("step-does-not-learn", "(and the learning rate from 0.05 to", "a schedule",
+     "rate_doubled_each_step"),
+    ("weights-all-zero", "the units of 0.weight all have the same weights, 0,",
+     "reset_parameters()", "all_zero_weights"),
+    ("weights-all-equal", "the units of 0.weight all have the same weights and the",
+     "reset_parameters()", "constant_weights"),
     ("classes-imbalanced", "class 0 has 9", "F.cross_entropy(y, t, weight=...)", "imbalance"),
     ("classes-imbalanced", "class 1 6.6%", "weigh the classes", "four_percent_of_ones"),
     ("class-left-out", "by ignore_index=0 the loss leaves out", "-100", "class_0_is_ignored"),
@@ -261,7 +276,7 @@ TABLED = [
     ("loss-with-the-wrong-sign", "the loss is -2.", "turn the sign", "negated_loss"),
     ("examples-mixed", "when only example 0 changes", "x.reshape(len(x), -1)",
      "reshape_that_mixes_examples"),
-    ("random-in-evaluation", "dropout or noise goes on", "self.training",
+    ("random-in-evaluation", "dropout in AlwaysDropping goes on", "self.training",
      "dropout_that_never_ends"),
     ("parameters-not-registered", "4 weights are used that are not in", "nn.ModuleList",
      "layers_in_a_dict"),
@@ -282,8 +297,8 @@ TABLED = [
      "zero_grad_before_step"),
     ("step-without-gradient", "loss.backward() comes after it", "in this order",
      "step_before_backward"),
-    ("backward-twice", "is twice that of the batch", "in this order", "backward_twice"),
-    ("gradient-too-small", "is it clipped", "clip_grad_norm_", "clipped_to_nothing"),
+    ("gradient-changed", "is 2 times that", "is loss.backward() called twice?", "backward_twice"),
+    ("gradient-changed", "the gradient (norm 1e-06)", "clip_grad_norm_", "clipped_to_nothing"),
     ("step-fails", "RuntimeError: backward()", "no_grad", "step_within_no_grad"),
     ("evaluation-mode", "when optimizer.step() runs", "model.train()", "step_in_evaluation_mode"),
     ("learning-rate-falls-too-fast", "0.05, 0.005, 0.0005", "once an epoch",
@@ -309,7 +324,9 @@ def train_otherwise(kind):
 
     def step(x, target):
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), target if kind == "twice" else target * 0)
+        hidden = model[1](model[0](x))
+        y = model[2](hidden.detach() if kind == "the head alone" else hidden)
+        loss = F.cross_entropy(y, target * 0 if kind == "other targets" else target)
         loss.backward()
         optimizer.step()
         if kind == "twice":
@@ -322,6 +339,9 @@ def test_steps_that_step_twice_or_learn_something_else():
     report = tinynet.doctor(**train_otherwise("twice"))
     assert report.names() == ["optimizer-steps-twice"]
     assert "2 times in one training step" in report["optimizer-steps-twice"].evidence
+    report = tinynet.doctor(**train_otherwise("the head alone"))
+    assert report.names() == ["step-misses-parameters"]
+    assert "0.weight, 0.bias have no gradient" in report["step-misses-parameters"].evidence
     report = tinynet.doctor(**train_otherwise("other targets"))
     assert report.names() == ["step-does-not-learn"]
     assert "with zero_grad, backward and step alone" in report["step-does-not-learn"].evidence
@@ -362,6 +382,7 @@ def test_the_documentation_tells_of_every_finding():
     assert told == (
         {row[0] for row in (*BROKEN, *TABLED)}
         | {"backward-fails", "optimizer-steps-twice", "step-does-not-learn"}
+        | {"step-misses-parameters", "no-parameters"}
         | {"targets-not-finite", "targets-constant"}
     )
 
@@ -385,7 +406,7 @@ def test_every_mistake_has_a_training_without_it_that_is_healthy():
         report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
         assert report.names() == []
         assert report
-        assert "healthy, none of 24 checks found anything" in str(report)
+        assert "healthy, none of 25 checks found anything" in str(report)
 
 
 def test_several_mistakes_do_not_hide_each_other_and_errors_come_first():
@@ -581,6 +602,28 @@ def test_wrong_arguments_are_told():
         tinynet.doctor(model, (np.zeros((0, 4)), np.zeros(0, int)))
     with pytest.raises(ValueError, match="no batch to look at"):
         tinynet.doctor(model, [])
+
+
+def test_batches_of_every_kind_are_looked_at():
+    x, target = batch()
+    for given in (
+        [(x, target)] * 2,
+        ((x[i : i + 8], target[i : i + 8]) for i in (0, 8)),
+        (x.array.tolist(), target.array.tolist()),
+    ):
+        report = tinynet.doctor(net(), given)
+        assert set(report.names()) <= {"inputs-duplicated", "inputs-of-another-dtype"}
+    model = nn.Sequential(nn.Embedding(20, 8), nn.Flatten(), nn.Linear(40, C))
+    words = tinynet.randint(0, 20, (N, 5))
+    assert tinynet.doctor(model, (words, target), optimizer=sgd(model)).names() == []
+    assert tinynet.doctor(nn.Flatten(), (x, target)).names() == ["no-parameters"]
+    for given, words in (
+        ([(x, target, target)], "a batch is \\(x, target\\), got tuple"),
+        ({"x": x}, "or a DataLoader, got dict"),
+        ([{"x": x}], "a batch is \\(x, target\\), got dict"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            tinynet.doctor(net(), given)
 
 
 def test_regression_with_its_own_loss_is_healthy():

@@ -99,7 +99,6 @@ IN_PLACE = [
     (F.relu, {}),
     (F.relu6, {}),
     (F.leaky_relu, {"negative_slope": 0.3}),
-    (F.rrelu, {}),
     (F.elu, {}),
     (F.selu, {}),
     (F.celu, {"alpha": 0.7}),
@@ -139,6 +138,23 @@ def test_in_place_writes_into_the_memory_of_a_constant_and_refuses_a_leaf():
         F.relu_(tinynet.tensor([1.0], requires_grad=True))
 
 
+def test_in_place_without_a_record_the_graph_knows_that_the_input_was_changed():
+    leaf = tinynet.tensor([-1.0, 2.0], requires_grad=True)
+    x = leaf * 2
+    with tinynet.no_grad():
+        assert F.relu_(x) is x
+    assert x.tolist() == [0, 4]
+    with pytest.raises(RuntimeError, match="changed"):
+        x.sum()
+
+
+def test_in_place_the_gradient_that_is_kept_is_that_of_the_result():
+    x = tinynet.tensor([-1.0, 2.0], requires_grad=True) * 2
+    x.retain_grad()
+    (F.relu_(x) * 3).sum().backward()
+    assert x.grad.tolist() == [3, 3]
+
+
 def test_what_an_earlier_operation_kept_of_the_input_stays():
     x = tinynet.tensor([-1.0, 2.0], requires_grad=True)
     y = x.sigmoid()  # its gradient needs y
@@ -165,9 +181,11 @@ def test_a_softmax_without_dim_takes_pytorchs_axis_and_says_so(name, shape, dim)
 @pytest.mark.parametrize("name", ["mse_loss", "cross_entropy", "kl_div", "soft_margin_loss"])
 @pytest.mark.parametrize("old", ["size_average", "reduce"])
 def test_pytorchs_old_arguments_of_losses_are_refused(name, old):
-    with pytest.raises(TypeError, match=f"{name}: size_average and reduce are .*got False"):
+    with pytest.raises(TypeError, match=f"{name}: {old}=False is PyTorch's old way"):
         getattr(F, name)(np.ones(2), np.ones(2), **{old: False})
-    with pytest.raises(TypeError, match="reduction='sum' by name"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'reductoin'"):
+        getattr(F, name)(np.ones(2), np.ones(2), reductoin="sum")
+    with pytest.raises(TypeError, match="positional argument"):
         F.mse_loss(np.ones(2), np.ones(2), "sum")
 
 
@@ -177,12 +195,9 @@ WRONG = [
     (lambda x: F.prelu(x, np.ones(2)), ShapeError, r"\(1,\), or \(3,\) for the input of shape"),
     (lambda x: F.hardtanh(x, 2, 1), ValueError, "min_val=2 must not be more than max_val=1"),
     (lambda x: F.softshrink(x, -1), ValueError, "lambd must be 0 or more, got -1"),
-    (lambda x: F.rrelu(x, 1, 0), ValueError, "lower=1 must not be more than upper=0"),
     (lambda x: F.celu(x, 0), ValueError, "alpha must not be 0"),
-    (lambda x: F.pdist(x[0]), ShapeError, r"must have shape \(N, D\), got \(3,\)"),
     (lambda x: F.multi_margin_loss(x, np.array([0, 3])), DataError, "label 3 at index .1,. is out"),
     (lambda x: F.multi_margin_loss(x, np.array([0, 1]), 3), ValueError, "p must be 1 or 2, got 3"),
-    (lambda x: F.mse_loss(x, x, weight=x[0]), ShapeError, r"weight has shape \(3,\) and must"),
     (lambda x: F.gaussian_nll_loss(x, x, -1.0), ValueError, "var must be 0 or more, got -1"),
     (lambda x: F.gaussian_nll_loss(x, x, x[0] ** 2), ShapeError, r"var has shape \(3,\); for"),
     (lambda x: F.cosine_embedding_loss(x, x, x), ShapeError, r"needs inputs \(N, D\)"),

@@ -140,3 +140,20 @@ def test_kaiming_keeps_the_size_of_signals_through_many_layers():
         w = init.kaiming_normal_(blank((200, 200), np.float64), nonlinearity="relu", rng=rng(seed))
         x = np.maximum(x @ w.numpy().T, 0)
     assert 0.3 < np.sqrt((x**2).mean()) < 3
+
+
+def test_what_cannot_be_initialised_so_is_refused():
+    for call, words in [
+        (lambda: init.trunc_normal_(tinynet.ones(2), 9.0), "hardly any value of N"),
+        (lambda: init.trunc_normal_(tinynet.ones(2), a=1.0, b=0.0), "hardly any value of N"),
+        (lambda: init.eye_(tinynet.ones(2)), "eye_: needs a matrix"),
+        (lambda: init.dirac_(tinynet.ones(3, 2, 3), 2), "multiple of groups=2"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
+def test_truncated_values_stay_within_their_limits():
+    values = init.trunc_normal_(tinynet.ones(50, 50), rng=np.random.default_rng(0), a=-0.5).array
+    assert values.min() >= -0.5
+    assert values.max() <= 2

@@ -221,10 +221,16 @@ def test_dtype_changes_in_place_and_leaves_integers():
     assert {p.dtype for p in net.astype(np.float64).parameters()} == {tinynet.float64}
 
 
-@pytest.mark.parametrize("dtype", [np.int64, np.float16, "cuda"])
+@pytest.mark.parametrize("dtype", [np.int64, np.float16])
 def test_other_dtypes_and_devices_are_refused(dtype):
+    net = Net()
     with pytest.raises(TypeError, match=r"Net.to: dtype must be tinynet.float32 or"):
-        Net().to(dtype)
+        net.to(dtype)
+    for move in (lambda: net.to("cuda"), net.cuda):
+        with pytest.raises(RuntimeError, match="computes on the CPU and has no device 'cuda'"):
+            move()
+    assert net.to("cpu") is net.cpu() is net
+    assert net.to("cpu", tinynet.float64).scale.dtype == np.float64
 
 
 def test_apply_visits_children_before_parents():
@@ -280,7 +286,7 @@ def test_pre_hooks_may_replace_the_input_and_handles_are_context_managers():
 # ----- state ----------------------------------------------------------------------------------
 
 
-def test_state_dict_is_a_copy_in_pytorchs_order():
+def test_state_dict_shares_memory_in_pytorchs_order():
     net = Net()
     state = net.state_dict()
     assert list(state) == [
@@ -289,7 +295,9 @@ def test_state_dict_is_a_copy_in_pytorchs_order():
         "blocks.1.num_batches_tracked",
     ]  # fmt: skip
     state["scale"][:] = 9
-    assert net.scale.tolist() == [1, 1, 1]
+    assert net.scale.tolist() == [9, 9, 9]
+    assert not state["scale"].requires_grad
+    net.load_state_dict(copy.deepcopy(state))
 
 
 def test_a_transient_buffer_is_not_saved():

@@ -102,7 +102,8 @@ def test_a_wrong_input_names_the_layer_and_leaves_no_hook():
     assert model(tinynet.zeros(1, 1, 28, 28)).requires_grad
 
 
-def test_the_table_is_aligned_and_ends_with_the_totals():
+def test_the_table_is_aligned_and_ends_with_the_totals(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     text = str(
         summary(
             models.vgg11(image_size=32, num_classes=10, rng=np.random.default_rng(0)), (3, 32, 32)
@@ -110,13 +111,30 @@ def test_the_table_is_aligned_and_ends_with_the_totals():
     )
     lines = text.splitlines()
     assert lines[0].split() == [
-        "name", "layer", "output", "parameters", "multiply-adds", "activations",
+        "name", "layer", "output", "parameters", "mul-adds", "memory",
     ]  # fmt: skip
-    body = [line for line in lines[4:-3] if not line.startswith("-")]
+    body = [line for line in lines[4:-4] if not line.startswith("-")]
     assert len({len(line) for line in [lines[0], *body]}) == 1
     assert lines[3].startswith("features.0    Conv2d(3, 64, 3x3)")
-    assert lines[-3].split()[:3] == ["total", "Sequential", "28,144,010"]
-    assert lines[-1].endswith("172 M multiply-adds for a batch of 1")
+    assert lines[-4].split()[:3] == ["total", "Sequential", "28,144,010"]
+    assert lines[-1] == "172 M multiply-adds for a batch of 1"
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("80", 80), ("200", 94)])
+def test_a_table_fits_the_terminal_and_no_name_is_lost(monkeypatch, columns, widest):
+    monkeypatch.setenv("COLUMNS", columns)
+    rng = np.random.default_rng(0)
+    lines = str(summary(models.vgg11(rng=rng), (3, 224, 224))).splitlines()
+    assert max(map(len, lines)) <= widest
+    names = [line.split()[0] for line in lines if "Conv2d" in line or "Linear" in line]
+    assert len(set(names)) == len(names) == 11
+
+
+def test_a_notebook_shows_the_table_with_names_escaped():
+    model = nn.Sequential({"<b>": nn.Linear(2, 3)})
+    shown = summary(model, (2,))._repr_html_()
+    assert "&lt;b&gt;" in shown
+    assert "<b>" not in shown
 
 
 def test_the_table_is_data_too():

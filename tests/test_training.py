@@ -213,7 +213,7 @@ def test_a_run_that_diverges_leaves_the_last_good_checkpoint(few, tmp_path):
     callbacks = [RunAway(3), SaveEvery(tmp_path / "last.safetensors")]
     with pytest.raises(DivergenceError, match=r"epoch 3, step 2: .*learning rate is 1e\+30"):
         fit(model, few, 5, schedule=None, seed=0, callbacks=callbacks, progress=False)
-    kept = checkpoint.load(tmp_path / "last.safetensors", small_model(1))
+    kept = tinynet.load(tmp_path / "last.safetensors", small_model(1))
     again = small_model()
     fit(again, few, 2, schedule=None, seed=0, progress=False)
     assert np.array_equal(weights_of(kept), weights_of(again))
@@ -346,7 +346,7 @@ def test_the_best_epoch_is_saved_and_restored(few, held, tmp_path):
     stored = checkpoint.read(path)
     assert stored.classes == few.classes
     assert stored.input_shape == (1, 8, 8)
-    loaded = checkpoint.load(path, small_model(9))
+    loaded = tinynet.load(path, small_model(9))
     assert np.array_equal(weights_of(loaded), weights_of(model))
 
 
@@ -446,8 +446,8 @@ def test_lines_are_printed_where_there_is_no_terminal(few, held, capsys):
     lines = out.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("epoch 1/2  loss ")
-    assert " validation loss " in lines[1]
-    assert lines[1].count("accuracy") == 2
+    assert "  validation " in lines[1]
+    assert lines[1].count("%") == 2
     assert err == ""
 
 

@@ -37,8 +37,8 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_model_comes_back_to_the_bit(path):
     original, other = make_model(), make_model(1)
-    loaded = checkpoint.load(path, other)
-    assert loaded is other
+    loaded = tinynet.load(path, other)
+    assert loaded.network is other
     for name, value in original.state_dict().items():
         assert np.array_equal(loaded.state_dict()[name], value), name
 
@@ -49,8 +49,8 @@ def test_a_known_model_is_built_from_its_name(tmp_path):
     model = models.build("digits_cnn", **arguments)
     target = tmp_path / "known.safetensors"
     checkpoint.save(model, target, name="digits_cnn", arguments=arguments)
-    loaded = checkpoint.load(target)
-    assert type(loaded) is type(model)
+    loaded = tinynet.load(target)
+    assert type(loaded.network) is type(model)
     for name, value in model.state_dict().items():
         assert np.array_equal(loaded.state_dict()[name], value), name
 
@@ -95,7 +95,7 @@ def test_a_file_that_asks_for_a_larger_model_gets_none(tmp_path, monkeypatch, na
         checkpoint.save(small, path, name=name, arguments={argument: value})
         del filled[:]
         with pytest.raises(CheckpointError):
-            checkpoint.load(path)
+            tinynet.load(path)
         assert max(filled, default=0) <= checkpoint.SLACK + 3
 
 
@@ -108,7 +108,7 @@ def test_arguments_nested_without_end_are_refused(path, tmp_path, depth):
         make_model(), tmp_path / "x.safetensors", name="lenet5", arguments={"rng": nested}
     )
     with pytest.raises(CheckpointError, match="cannot build the model"):
-        checkpoint.load(tmp_path / "x.safetensors")
+        tinynet.load(tmp_path / "x.safetensors")
 
 
 def test_a_model_that_is_a_little_larger_is_told_what_misfits(tmp_path):
@@ -119,7 +119,7 @@ def test_a_model_that_is_a_little_larger_is_told_what_misfits(tmp_path):
         arguments={"num_classes": 11},
     )
     with pytest.raises(CheckpointError, match=r"output\.weight: the model has shape \(11, 84\)"):
-        checkpoint.load(tmp_path / "x.safetensors")
+        tinynet.load(tmp_path / "x.safetensors")
 
 
 def test_no_more_parameters_are_made_than_are_allowed():
@@ -137,7 +137,7 @@ def test_an_image_shape_that_no_image_has_is_not_saved(tmp_path, shape):
 
 
 def test_of_a_model_of_ones_own_the_state_dict_comes_back(path):
-    state = checkpoint.load(path)
+    state = tinynet.load(path)
     assert list(state) == list(make_model().state_dict())
     assert all(type(tensor) is tinynet.Tensor for tensor in state.values())
     model = make_model(1)
@@ -151,13 +151,13 @@ def test_a_model_that_does_not_fit_stays_untouched(path):
     other = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4))
     before = other.state_dict()
     with pytest.raises(CheckpointError, match=r"does not fit .2.: 0\.weight"):
-        checkpoint.load(path, other)
+        tinynet.load(path, other)
     assert all(np.array_equal(before[name], value) for name, value in other.state_dict().items())
 
 
 def test_what_fits_is_loaded_and_the_rest_returned(path):
     other = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(4, 4))
-    rest = checkpoint.load(path, other, strict=False)
+    rest = tinynet.load(path, other, strict=False)
     assert rest.missing_keys == []
     assert "3.weight" in rest.unexpected_keys
     assert rest.mismatched == [
@@ -165,7 +165,7 @@ def test_what_fits_is_loaded_and_the_rest_returned(path):
     ]
     assert np.array_equal(other[0].weight.array, make_model()[0].weight.array)
     with pytest.raises(ValueError, match="strict=False is for a model of yours"):
-        checkpoint.load(path, strict=False)
+        tinynet.load(path, strict=False)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_files_of_other_programs_are_known_and_told_the_way(tmp_path, kind, suff
     path = tmp_path / f"w{suffix}"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=words.replace("w'", f"w{suffix}'")) as caught:
-        checkpoint.load(path, make_model())
+        tinynet.load(path, make_model())
     assert "damaged" not in str(caught.value)
 
 
@@ -332,7 +332,7 @@ def test_what_is_no_file_is_not_read(tmp_path):
     (tmp_path / "folder").mkdir()
     for name, told in (
         ("pipe", "it is a pipe, a device or a socket, not a file"),
-        ("folder", "it is a folder, not a file; give the file in it"),
+        ("folder", "it is a folder without a run; give that of a run, or a file"),
         ("none", "there is no such file"),
         ("a\0b", "embedded null"),
         ("a" * 300, "name too long"),

@@ -89,7 +89,7 @@ def test_the_folder_is_free_once_the_process_has_ended(tmp_path, other, end):
     other.communicate()
     assert (folder / LOCK).exists() == (end == "killed")
     train(folder, resume=True)
-    assert sorted(content(folder)) == ["best.safetensors", "last.safetensors"]
+    assert sorted(content(folder)) == ["best.safetensors", "last.safetensors", "report.html"]
 
 
 def test_of_two_threads_one_trains_and_the_other_is_refused(tmp_path):
@@ -155,7 +155,7 @@ def test_where_files_cannot_be_locked_a_warning_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", unsupported)
     with pytest.warns(UserWarning, match="cannot be locked.*no other training"):
         train(tmp_path)
-    assert sorted(content(tmp_path)) == ["best.safetensors", "last.safetensors"]
+    assert sorted(content(tmp_path)) == ["best.safetensors", "last.safetensors", "report.html"]
 
 
 @pytest.mark.parametrize(

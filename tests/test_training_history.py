@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tinynet.training.history import from_columns, to_columns
+from tinynet.training.history import History, describe, from_columns, to_columns
 from tinynet.training.tree import pack, unpack
 
 TRAINED = {"epoch": 1, "loss": 0.5, "lr": 0.1}
@@ -57,3 +57,49 @@ def test_the_manifest_does_not_grow_with_the_epochs():
 def test_what_is_no_record_is_refused(group):
     with pytest.raises(ValueError, match=r"no records of epochs|argument 2"):
         from_columns([group])
+
+
+def test_a_history_is_written_as_a_table(tmp_path):
+    History([TRAINED, {**TRAINED, "epoch": 2, "validation_loss": 0.25}]).to_csv(tmp_path / "h.csv")
+    assert (tmp_path / "h.csv").read_text().split() == [
+        "epoch,loss,lr,validation_loss", "1,0.5,0.1,", "2,0.5,0.1,0.25",
+    ]  # fmt: skip
+
+
+def test_a_history_is_plotted_a_chart_for_each_quantity():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    axes = History([TRAINED, {**TRAINED, "epoch": 2, "validation_loss": 0.25}]).plot()
+    assert [axis.get_title() for axis in axes] == ["loss", "learning rate"]
+    assert [line.get_label() for line in axes[0].lines] == ["training", "validation"]
+    pyplot.close("all")
+    with pytest.raises(ValueError, match="no epoch to plot"):
+        History().plot()
+
+
+def test_a_notebook_shows_charts_and_a_table_with_names_escaped():
+    shown = History([{**TRAINED, "<b>": 1.0}])._repr_html_()
+    assert shown.count("<svg") == 3
+    assert "&lt;b&gt;" in shown
+    assert "<td" in shown
+    assert History()._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        (
+            {"loss": 0.25, "accuracy": 0.913, "validation_loss": 0.2, "validation_accuracy": 0.9},
+            "epoch 10/12  loss 0.2500  accuracy 91.30 %  validation 0.2000  90.00 %  12.5 s",
+        ),
+        (
+            {"loss": 1e30, "accuracy": 1.0, "validation_accuracy": 0.9},
+            "epoch 10/12  loss 1e+30  accuracy 100.00 %  validation accuracy 90.00 %  12.5 s",
+        ),
+    ],
+)
+def test_the_line_of_an_epoch_fits_eighty_columns(record, line):
+    assert describe({"epoch": 10, "lr": 0.1, "seconds": 12.5, **record}, 12) == line
+    assert len(line) <= 80

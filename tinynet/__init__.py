@@ -46,6 +46,7 @@ from tinynet.creation import (
 from tinynet.derivatives import grad as _grad
 from tinynet.devices import (
     accelerator,
+    compile,
     cuda,
     device,
     get_default_dtype,
@@ -58,6 +59,7 @@ from tinynet.function import Function as _Function
 from tinynet.functions import *  # noqa: F403
 from tinynet.functions import __all__ as _composed
 from tinynet.grad_mode import (
+    create_graph,
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -77,30 +79,48 @@ from tinynet.version import __version__
 __all__ = [
     "CheckpointError", "DataError", "Generator", "OutOfMemoryError", "ShapeError", "Tensor",
     "__version__", "accelerator", "arange", "as_tensor", "autograd", "backends", "bernoulli",
-    "bool_", "cuda", "data", "detect_anomaly", "device", "differentiable", "doctor", "empty",
-    "empty_like", "enable_grad", "explain", "eye", "float32", "float64", "from_dlpack",
-    "from_numpy", "full", "full_like", "get_default_dtype", "get_num_threads", "gradcheck",
-    "gradcheck_model", "inference_mode", "int8", "int16", "int32", "int64", "is_grad_enabled",
-    "linspace", "load", "manual_seed", "models", "mps", "multinomial", "nn", "no_grad",
+    "bool_", "compile", "create_graph", "cuda", "data", "detect_anomaly", "device",
+    "differentiable", "doctor", "empty", "empty_like", "enable_grad", "explain", "eye",
+    "float32", "float64", "from_dlpack", "from_numpy", "full", "full_like", "func",
+    "get_default_dtype", "get_num_threads", "grad", "gradcheck", "gradcheck_model", "hessian",
+    "hvp", "inference_mode", "int8", "int16", "int32", "int64", "is_grad_enabled", "jacobian",
+    "jvp", "linspace", "load", "manual_seed", "models", "mps", "multinomial", "nn", "no_grad",
     "normal", "ones", "ones_like", "optim", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
-    "set_num_threads", "summary", "tensor", "training", "uint8", "utils", "vision", "xpu",
-    "zeros", "zeros_like",
+    "set_num_threads", "summary", "tensor", "training", "uint8", "utils", "value_and_grad",
+    "vision", "vjp", "xpu", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions + _operations + _composed
+
+# PyTorch's names of dtypes; none of them is in __all__, where they would hide Python's
+float, double, int, short, long, bool = float32, float64, int32, int16, int64, bool_  # noqa: A001
 
 # PyTorch's names for two things that stand above the graph
 autograd.Function, autograd.grad = _Function, _grad  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
-    from tinynet import backends, data, models, optim, training, utils, vision
+    from tinynet import backends, data, func, models, optim, training, utils, vision
     from tinynet.anomaly import detect_anomaly
+    from tinynet.derivatives.transforms import (
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        value_and_grad,
+        vjp,
+    )
     from tinynet.nn.summary import summary
     from tinynet.teaching.doctor import doctor
     from tinynet.teaching.explain import explain
     from tinynet.training import load, save
 
 _LATER = {
+    **dict.fromkeys(
+        ("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
+        "derivatives.transforms",
+    ),
+    "func": "",
     "data": "",
     "backends": "",
     "models": "",

@@ -35,9 +35,10 @@ class Gradients(dict["Node | Variable", np.ndarray]):
         for root, dy in roots:
             self[root] = self[root] + dy if root in self else dy
 
-    def take(self, target: Node | Variable) -> np.ndarray:
-        """The gradient of a target, complete by now, after the hooks of its tensor."""
-        return hooked(target, self.pop(target))
+    def take(self, node: Node) -> np.ndarray:
+        """The gradient of a node, complete by now, after the hooks of its tensor."""
+        dy = self.pop(node)
+        return hooked(node, dy) if node.hooks else dy
 
     def add(self, edge: Edge, dx: Array, dy: Array, name: str) -> bool:
         """Add dx, what the edge's vjp made of dy, for its target; whether it is the first there.

@@ -28,8 +28,8 @@ import numpy as np
 
 from tinynet import changes
 from tinynet.accumulation import Gradients
-from tinynet.calls import by_position, check_inputs, explain, no_gradient
-from tinynet.grad_mode import recording
+from tinynet.calls import by_position, check_inputs, explain, kept, no_gradient
+from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class _ThreadState(threading.local):
 state = _ThreadState()
 
 
+Hooks: TypeAlias = Sequence[Callable[[np.ndarray], np.ndarray | None]]
+"""Called with a gradient; what one returns, unless None, takes its place."""
+
+
 class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
@@ -68,7 +72,11 @@ class Variable:
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
-    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
+    hooks: Hooks
+
+    def __new__(cls, *args: Any, **settings: Any) -> Any:
+        """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
+        return object.__new__(_tensor_class if cls is Variable else cls)
 
 
 class Node:
@@ -79,11 +87,12 @@ class Node:
     the input, target is the node that made it or, for a leaf, the tensor itself.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
+    call: (body, arguments, settings, output), kept inside `create_graph` alone.
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "name", "number", "retained", "view")
+    __slots__ = ("__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view")
 
-    hooks: list[Callable[[np.ndarray], np.ndarray | None]]
+    call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any]
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
@@ -91,6 +100,7 @@ class Node:
         self.edges: list[Edge] | None = edges
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
+        self.hooks: Hooks = ()
 
     def __repr__(self) -> str:
         return f"<Node {self.number}: {self.name}>"
@@ -104,6 +114,10 @@ registry: dict[str, Callable[..., Tensor]] = {}
 _tensor_class: Any = Variable
 
 
+backward_recorded: Any = None
+"""The backward pass with gradients of its own, `derivatives.backward`, which sets it."""
+
+
 def set_tensor_class(tensor_class: type[Variable]) -> None:
     """Tell the graph which class wraps the outputs of operations (called once, by tensor.py)."""
     global _tensor_class
@@ -112,7 +126,7 @@ def set_tensor_class(tensor_class: type[Variable]) -> None:
 
 def wrap(data: Array, node: Node | None = None) -> Tensor:
     """A tensor around `data`, without any check or copy."""
-    y: Tensor = _tensor_class.__new__(_tensor_class)
+    y: Tensor = object.__new__(_tensor_class)
     y.array = data if type(data) is np.ndarray else np.asarray(data)
     y.grad = None
     y.node = node
@@ -204,6 +218,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 arrays.append(value.copy("K"))  # nobody would notice a change of it
             else:
                 arrays.append(value)
+        call = kept(args, settings) if tracked and records and keeping.get() else None
         try:
             result = run(*arrays, **settings)
         except ValueError as error:
@@ -228,6 +243,8 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             else:
                 node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
         output = wrap(y, node)
+        if node is not None and call is not None:
+            node.call = (body, *call, output.array)
         if state.observer is not None:
             state.operation = operation
             state.observer(qualified_name, args, settings, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,6 +40,19 @@ def by_position(
     bound = inspect.signature(body).bind(*args, **settings)
     bound.apply_defaults()
     return bound.args, bound.kwargs
+
+
+def kept(args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """A call as it can be made once more: tensors without a gradient and arrays as copies."""
+    return [_kept(value) for value in args], {name: _kept(x) for name, x in settings.items()}
+
+
+def _kept(value: Any) -> Any:
+    if getattr(value, "requires_grad", False):
+        return value
+    array = getattr(value, "array", value)
+    changing = isinstance(array, (np.ndarray, np.random.Generator))
+    return copy.deepcopy(array) if changing else array
 
 
 def check_inputs(name: str, args: tuple[Any, ...], settings: dict[str, Any]) -> None:

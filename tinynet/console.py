@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import unicodedata
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO, cast
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, invisible marks, half characters, line ends
@@ -58,6 +60,73 @@ def is_terminal(stream: Any) -> bool:
         return bool(stream.isatty())
     except (AttributeError, ValueError, OSError):
         return False
+
+
+def columns() -> int:
+    """How wide the terminal is, as it stands now; 80 where there is none, or nobody knows."""
+    return max(shutil.get_terminal_size().columns, 40)
+
+
+def shortened(names: Sequence[str], width: int) -> list[str]:
+    """Names of at most `width` characters: the middle goes, and different ones stay different.
+
+    >>> shortened(["cat", "golden retriever, young", "golden retriever, old"], 10)
+    ['cat', 'gold..oung', 'gold.. old']
+    >>> shortened(["tabby cat", "tabby kitten", "tabs"], 3)
+    ['tab', 'ta2', 'ta3']
+    """
+    cut: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        begin, end = (width - 1) // 2, width // 2 - 1
+        short = name if len(name) <= width else f"{name[:begin]}..{name[-end:]}"
+        short = short if len(short) <= width and end > 0 else name[:width]
+        number = 1
+        while name not in cut and short in taken:
+            number += 1
+            short = f"{name[: width - len(str(number))]}{number}"
+        cut.setdefault(name, short)
+        taken.add(cut[name])
+    return [cut[name] for name in names]
+
+
+def explained(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Commands, each with what it does beside it; under it, where that is too wide.
+
+    >>> explained([("make", "all of it"), ("make test", "the tests")])
+    ['make       all of it', 'make test  the tests']
+    """
+    wide = max(len(command) for command, _ in rows)
+    if wide + 2 + max(len(told) for _, told in rows) <= columns():
+        return [f"{command:{wide}}  {told}" for command, told in rows]
+    return [line for command, told in rows for line in (command, f"    {told}")]
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(ipython, "config", {})
+
+
+def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> Any:
+    """A tqdm bar on standard error, or in the notebook, as wide as either is at the time."""
+    options |= {"leave": False, "dynamic_ncols": True}
+    if in_notebook():
+        with warnings.catch_warnings():  # without ipywidgets it is a bar of letters, and says so
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
+        return tqdm(items, **options)
+    from tqdm import tqdm as plain
+
+    stream = Console(sys.stderr, goes_on=True, keep="\n\t\r\x1b")  # bars move to their line
+    return plain(items, file=stream, **options)
+
+
+def watched(items: Iterable[Any], what: str) -> Iterable[Any]:
+    """The same items, with a bar that says what is done where it takes more than a second."""
+    if not (in_notebook() or is_terminal(sys.stderr)):
+        return items
+    return cast(Iterable[Any], progress_bar(items, desc=what, delay=1))
 
 
 class Console:

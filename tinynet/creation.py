@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from tinynet.autograd import wrap
 from tinynet.devices import check_device, get_default_dtype
 from tinynet.errors import ShapeError, integer
-from tinynet.functions.common import array_of
+from tinynet.functions.common import array_of, call_sizes
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor, as_array
@@ -82,26 +82,38 @@ def full(
 
 
 def zeros(
-    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+    *args: Any,
+    size: Any = None,
+    dtype: DTypeLike | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor filled with 0: `zeros(2, 3)` or `zeros((2, 3))`."""
-    array = np.zeros(normalized_shape(size), dtype or get_default_dtype())
+    array = np.zeros(call_sizes(args, size), dtype or get_default_dtype())
     return _made(array, device, requires_grad)
 
 
 def ones(
-    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+    *args: Any,
+    size: Any = None,
+    dtype: DTypeLike | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor filled with 1: `ones(2, 3)` or `ones((2, 3))`."""
-    array = np.ones(normalized_shape(size), dtype or get_default_dtype())
+    array = np.ones(call_sizes(args, size), dtype or get_default_dtype())
     return _made(array, device, requires_grad)
 
 
 def empty(
-    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+    *args: Any,
+    size: Any = None,
+    dtype: DTypeLike | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of a shape whose elements are not set: whatever stood in that memory."""
-    array = np.empty(normalized_shape(size), dtype or get_default_dtype())
+    array = np.empty(call_sizes(args, size), dtype or get_default_dtype())
     return _made(array, device, requires_grad)
 
 
@@ -181,22 +193,22 @@ def eye(
 
 
 def randn(
-    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False,
-    generator: Any = None, rng: np.random.Generator | None = None,
+    *args: Any, size: Any = None, dtype: DTypeLike | None = None, device: Any = None,
+    requires_grad: bool = False, generator: Any = None, rng: np.random.Generator | None = None,
 ) -> Tensor:  # fmt: skip
     """Normally distributed numbers, mean 0 and variance 1. rng: NumPy's word for `generator`."""
-    values = default_rng(generator or rng).standard_normal(normalized_shape(size))
+    values = default_rng(generator or rng).standard_normal(call_sizes(args, size))
     return _made(np.asarray(values, dtype or get_default_dtype()), device, requires_grad)
 
 
 def rand(
-    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False,
-    generator: Any = None, rng: np.random.Generator | None = None,
+    *args: Any, size: Any = None, dtype: DTypeLike | None = None, device: Any = None,
+    requires_grad: bool = False, generator: Any = None, rng: np.random.Generator | None = None,
 ) -> Tensor:  # fmt: skip
     """Uniformly distributed numbers from 0 up to, not including, 1."""
     dtype = np.dtype(dtype or get_default_dtype())
     drawn = np.float64 if dtype == np.float64 else np.float32  # rounding would make 1
-    values = default_rng(generator or rng).random(normalized_shape(size), dtype=drawn)
+    values = default_rng(generator or rng).random(call_sizes(args, size), dtype=drawn)
     return _made(np.asarray(values, dtype), device, requires_grad)
 
 

@@ -59,6 +59,25 @@ def is_device(value: Any) -> bool:
     return isinstance(value, device)
 
 
+def dtype_of_to(
+    *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False,
+    memory_format: Any = None,
+) -> Any:  # fmt: skip
+    """The dtype that the arguments of a `to` ask for, None for none; they may name the CPU too.
+
+    A tensor among them stands for its dtype. non_blocking and memory_format have no effect.
+    """
+    for value in args:
+        if hasattr(value, "requires_grad"):
+            dtype = value.dtype
+        elif is_device(value):
+            device = value
+        elif not isinstance(value, bool):  # non_blocking
+            dtype = value
+    check_device(device)
+    return dtype
+
+
 class NoDevice:
     """What PyTorch has for a kind of device, where there is none of it."""
 
@@ -101,6 +120,12 @@ cuda = NoDevice("cuda")
 mps = NoDevice("mps")
 xpu = NoDevice("xpu")
 accelerator = NoDevice("accelerator")
+
+
+def compile(model: Any = None, **settings: Any) -> Any:  # noqa: A001 (PyTorch's name)
+    """The model or function itself: nothing is compiled here. Also above a function, with @."""
+    return (lambda function: function) if model is None else model
+
 
 _default_dtype = np.dtype(np.float32)
 

@@ -12,6 +12,10 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 """Whether operations are recorded, in each thread and each asynchronous task by itself."""
 
 
+keeping: ContextVar[bool] = ContextVar("keeping", default=False)
+"""Whether it is kept how each operation was called, for gradients of gradients."""
+
+
 class _GradMode(Scope):
     """Base of `no_grad` and `enable_grad`, which nest, and serve as decorators."""
 
@@ -47,6 +51,25 @@ class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
     """
 
     recording = False
+
+
+class create_graph(_GradMode):  # noqa: N801 (by PyTorch's name of the argument)
+    """Record inside, and keep what gradients of gradients need: see `docs/derivatives.md`."""
+
+    recording = True
+
+    def __init__(self, function: Callable[..., Any] | None = None) -> None:
+        super().__init__(function)
+        self._kept: list[bool] = []
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._kept.append(keeping.get())
+        keeping.set(True)
+
+    def __exit__(self, *error: object) -> None:
+        keeping.set(self._kept.pop())
+        super().__exit__(*error)
 
 
 class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)

@@ -21,11 +21,12 @@ from numpy.typing import DTypeLike
 
 from tinynet import autograd, calls, changes, grad_mode, ops
 from tinynet.autograd import Variable
-from tinynet.devices import check_device, get_default_dtype, is_device
+from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
 from tinynet.functions import algebra, indexing, pointwise, reduction, shaping
 from tinynet.ops.shape import normalized_shape
+from tinynet.random import default_rng
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -66,12 +67,16 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     )
     if dtype is None and array.dtype == float64 and not is_array:
         array = array.astype(get_default_dtype())
-    if array.dtype.kind not in "biu" and array.dtype not in (float32, float64):
+    _check_dtype(array.dtype)
+    return array
+
+
+def _check_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "biu" and dtype not in (float32, float64):
         raise TypeError(
-            f"tensor: dtype {array.dtype} is not supported; tensors are float32, float64, "
+            f"tensor: dtype {dtype} is not supported; tensors are float32, float64, "
             "integer or bool. Convert first, such as `array.astype(np.float32)`."
         )
-    return array
 
 
 Operator: TypeAlias = "Callable[[Any, Operand], Tensor]"
@@ -252,12 +257,16 @@ class Tensor(Variable):
         self.requires_grad = requires_grad
         return self
 
-    def backward(self, grad: Any = None, retain_graph: bool = False) -> None:
+    def backward(
+        self, grad: Any = None, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
         """Compute the gradient of this tensor with respect to every leaf it depends on.
 
         Adds to each leaf's `.grad`. grad: the gradient of the loss with respect to this tensor,
         of the same shape; for a single value it is 1. The graph is freed as it is consumed,
-        unless `retain_graph`. Raises RuntimeError where there is no graph or it is freed.
+        unless `retain_graph`. create_graph: the gradients have gradients themselves; the forward
+        pass must have run inside `tinynet.create_graph()`. Raises RuntimeError where there is no
+        graph or it is freed.
         """
         if not self.requires_grad:
             raise RuntimeError(
@@ -279,7 +288,12 @@ class Tensor(Variable):
                     f"backward(grad): the gradient has shape {dy.shape}, the tensor {self.shape}; "
                     "they must be equal, as in backward(tinynet.ones_like(y))"
                 )
-        autograd.backward(self, dy, retain_graph)
+        if create_graph:
+            autograd.backward_recorded(
+                self, grad if isinstance(grad, Tensor) else autograd.wrap(dy)
+            )
+        else:
+            autograd.backward(self, dy, bool(retain_graph))
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this intermediate result in the next backward pass."""
@@ -300,9 +314,9 @@ class Tensor(Variable):
             return None if replaced is None else as_array(replaced)
 
         owner = self.node or self
-        if not hasattr(owner, "hooks"):
+        if not getattr(owner, "hooks", ()):
             owner.hooks = []
-        registered = owner.hooks
+        registered: Any = owner.hooks
         registered.append(on_arrays)
         return _Handle(registered, on_arrays)
 
@@ -335,29 +349,19 @@ class Tensor(Variable):
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; the gradient comes back in the old one."""
         target = np.dtype(dtype)
+        _check_dtype(target)
         if target.kind == "f":
             return ops.astype(self, target)
         return autograd.wrap(self.array.astype(target))
 
-    def to(
-        self, *args: Any, dtype: DTypeLike | None = None, device: Any = None,
-        non_blocking: builtins.bool = False, copy: builtins.bool = False,
-        memory_format: Any = None,
-    ) -> Tensor:  # fmt: skip
+    def to(self, *args: Any, copy: builtins.bool = False, **settings: Any) -> Tensor:
         """The tensor in another dtype or, where that is the CPU, on another device.
 
         `to("cpu")`, `to(tinynet.float64)`, `to("cpu", tinynet.float64)` or `to(other)`, whose dtype
         it takes. Itself where nothing changes, unless `copy`. Raises RuntimeError for a device
         other than the CPU; non_blocking and memory_format have no effect.
         """
-        for value in args:
-            if isinstance(value, Variable):
-                dtype = value.array.dtype
-            elif is_device(value):
-                device = value
-            elif not isinstance(value, bool):
-                dtype = value
-        check_device(device)
+        dtype = dtype_of_to(*args, **settings)
         if dtype is None or np.dtype(dtype) == self.dtype:
             return ops.clone(self) if copy else self
         return self.astype(dtype)
@@ -477,7 +481,7 @@ class Tensor(Variable):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         """NumPy's elementwise functions: `array * tensor` and `np.exp(tensor)` are recorded."""
-        recorded = _UFUNCS.get(ufunc.__name__)
+        recorded = NUMPY.get(ufunc.__name__)
         if recorded is not None and method == "__call__" and not settings:
             return recorded(*inputs)
         if any(isinstance(x, Variable) for x in settings.get("out", ())):
@@ -493,8 +497,8 @@ class Tensor(Variable):
         require a gradient, since the gradient would be lost without a word.
         """
         name = function.__name__
-        if name in _FUNCTIONS:
-            return _FUNCTIONS[name](*args, **settings)
+        if name in NUMPY:
+            return NUMPY[name](*args, **settings)
         return _unrecorded(f"np.{name}", function, args, settings)
 
     def __bool__(self) -> builtins.bool:
@@ -528,7 +532,7 @@ class Tensor(Variable):
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
         self._check_no_graph()
-        copy = type(self).__new__(type(self))
+        copy: Tensor = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
         memo[id(self)] = copy
@@ -610,6 +614,22 @@ class Tensor(Variable):
         """Set every element to a number, in place."""
         self[...] = value
         return self
+
+    def normal_(
+        self, mean: builtins.float = 0, std: builtins.float = 1, *, generator: Any = None
+    ) -> Tensor:
+        """Fill with normally distributed numbers, in place."""
+        return self.copy_(default_rng(generator).normal(mean, std, self.shape))
+
+    def uniform_(
+        self, low: builtins.float = 0, high: builtins.float = 1, *, generator: Any = None
+    ) -> Tensor:
+        """Fill with uniformly distributed numbers from `low` to `high`, in place."""
+        return self.copy_(default_rng(generator).uniform(low, high, self.shape))
+
+    def bernoulli_(self, p: builtins.float = 0.5, *, generator: Any = None) -> Tensor:
+        """Fill with 1 with probability p, else 0, in place."""
+        return self.copy_(default_rng(generator).random(self.shape) < p)
 
     def copy_(self, source: Operand) -> Tensor:
         """Take over the values of `source`, which may broadcast, in place."""
@@ -948,7 +968,7 @@ def _along_axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda a, axis=None, **settings: function(a, axis=axis, **settings)
 
 
-_UFUNCS: dict[str, Callable[..., Tensor]] = {  # numpy's elementwise functions, by name
+NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with NumPy's meaning
     **{
         name: _numpy_binary(op)
         for name, op in {
@@ -965,8 +985,6 @@ _UFUNCS: dict[str, Callable[..., Tensor]] = {  # numpy's elementwise functions, 
     "sinh": ops.sinh, "cosh": ops.cosh, "tanh": ops.tanh, "arcsinh": ops.asinh,
     "arccosh": ops.acosh, "arctanh": ops.atanh, "floor": ops.floor, "ceil": ops.ceil,
     "trunc": ops.trunc, "sign": ops.sign, "reciprocal": ops.reciprocal,
-}  # fmt: skip
-_FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # numpy's other functions, with numpy's meaning
     **{
         function.__name__: _along_axis(function)
         for function in (

@@ -24,19 +24,13 @@ TOLERANCE = {"rtol": 1e-6, "atol": 1e-8}
 
 RANDOM = {  # by chance, unset memory, or a change of their input
     *("randn", "randn_like", "rand_like", "randint", "multinomial", "normal", "bernoulli"),
-    *(
-        "empty",
-        "empty_like",
-        "new_empty",
-        "zero_",
-        "nn.functional.dropout",
-        "nn.functional.dropout2d",
-    ),
-    *("nn.functional.rrelu", "nn.functional.alpha_dropout", "nn.functional.feature_alpha_dropout"),
+    *("empty", "empty_like", "new_empty", "zero_", "nn.functional.dropout"),
+    *("nn.functional.dropout2d", "nn.functional.alpha_dropout"),
 }
 REORDERED = {  # the samples of these have another order of arguments than the functions
     "einsum": lambda operands, equation: tinynet.einsum(equation, *operands),
     "where": lambda x, condition, y: tinynet.where(condition, x, y),
+    "nn.functional.embedding": lambda w, x, **settings: functional.embedding(x, w, **settings),
 }
 
 

@@ -225,11 +225,6 @@ COMPOSED = [
      {"target": np.arange(5) % 4, "p": 2, "margin": 0.5, "weight": W}, ()),
     ("triplet_margin_loss", TRIPLET, {}, ()),
     ("triplet_margin_loss", TRIPLET, {"p": 3, "margin": 2.0, "swap": True}, ()),
-    ("triplet_margin_with_distance_loss", TRIPLET, {"margin": 2.0, "swap": True}, ()),
-    *[
-        (name, {"input": NUMBERS[0], "target": NUMBERS[1]}, {"weight": rng.random((5, 4))}, ())
-        for name in ("mse_loss", "l1_loss", "huber_loss")
-    ],
 ]  # fmt: skip
 
 

@@ -107,19 +107,17 @@ def load_function(place: str) -> Any:
 
 def _known(args: argparse.Namespace) -> dict[str, Any]:
     """A known model, a batch of known data and an optimizer, as `tinynet train` has them."""
-    from tinynet import data, models
+    from tinynet import data
+    from tinynet.cli.models import build_model, check_model
     from tinynet.data import KNOWN
     from tinynet.training import OPTIMIZERS, make_optimizer, recipe_for
 
     name = args.data or "digits"
     if not name.startswith(("folder:", "npz:")):
         choose("data set", name, (*KNOWN, "folder:PATH", "npz:PATH"))
-    for kind, chosen, known in (
-        ("model", args.model, models.names()),
-        ("optimizer", args.optimizer, OPTIMIZERS),
-    ):
-        if chosen is not None:
-            choose(kind, chosen, known)
+    own = None if args.model is None else check_model(args.model)
+    if args.optimizer is not None:
+        choose("optimizer", args.optimizer, OPTIMIZERS)
     train = data.load(name, "train", root=args.data_dir)
     shape = train.images.shape[1:]
     if len(shape) != 3:
@@ -128,8 +126,8 @@ def _known(args: argparse.Namespace) -> dict[str, Any]:
     optimizer = args.optimizer or recipe.optimizer
     lr = args.lr or (recipe.lr if optimizer == recipe.optimizer else None)
     classes = len(train.classes) if train.classes is not None else 1 + int(train.labels.max())
-    model = models.build(
-        args.model or recipe.model, num_classes=classes, in_channels=shape[0], image_size=shape[1:]
+    model, _ = build_model(
+        own or recipe.model, num_classes=classes, in_channels=shape[0], image_size=shape[1:]
     )
     loader = data.DataLoader(
         train,

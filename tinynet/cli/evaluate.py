@@ -3,6 +3,7 @@
 examples:
   tinynet evaluate                          the newest run, on the test images of its data
   tinynet evaluate runs/digits-digits_cnn
+  tinynet evaluate --mistakes 20            with the mistakes of which the model is most sure
   tinynet evaluate model.safetensors --data mnist --data-dir ~/data
 """
 
@@ -11,30 +12,44 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tinynet.cli.models import add_model, open_run
 from tinynet.cli.options import (
     RECORD,
     BadArgument,
     a_path,
     add_data_dir,
     add_json,
-    find_checkpoint,
-    warn_of_scale,
+    integer,
     write_result,
 )
-from tinynet.console import say, visible
+from tinynet.console import columns, say, shortened, visible, watched
 
 if TYPE_CHECKING:
-    import numpy as np
+    from tinynet.training import Trained
+    from tinynet.training.report.findings import Findings
 
 HELP = "test a trained model, class by class"
-WIDEST = 20  # classes; a larger confusion matrix fits on no screen
+MOST = 10  # confusions that are listed
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet evaluate`."""
+@dataclass(frozen=True)
+class Measured:
+    """A trained model and what was found of it. on: the examples, in words. data: their name."""
+
+    path: Path
+    model: Trained
+    findings: Findings
+    loss: float
+    on: str
+    data: str
+
+
+def add_measured(parser: argparse.ArgumentParser) -> None:
+    """The options that say which model is measured on what."""
     parser.add_argument(
         "run",
         nargs="?",
@@ -50,39 +65,69 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which part of the data (default: test)",
     )
     add_data_dir(parser)
-    add_json(parser, "accuracy, loss and the confusion matrix")
+    add_model(parser, "the class of a model of your own, if the run does not know it")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `tinynet evaluate`."""
+    add_measured(parser)
+    parser.add_argument(
+        "--mistakes",
+        type=integer(1),
+        default=0,
+        metavar="N",
+        help="list the N mistakes of which the model is most sure",
+    )
+    add_json(parser, "accuracy, loss, the confusion matrix and the mistakes")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure the model and print the table."""
-    from tinynet import data
-    from tinynet.training import checkpoint, confusion_matrix, predict
-
-    path = find_checkpoint(args.run)
-    stored = checkpoint.read(path)
-    model = stored.build()
-    name = args.data or _data_of(path)
-    dataset = data.load(name, args.split, root=args.data_dir)
-    _check_classes(stored.classes, dataset.classes, name)
-    warn_of_scale(stored, dataset.images)
-    scores = predict(model, dataset, transform=stored.preprocessing())
-    matrix = confusion_matrix(scores, dataset.labels)
-    accuracy = float(matrix.trace() / matrix.sum())
-    names = dataset.classes or tuple(str(k) for k in range(len(matrix)))
-    say(f"{path} ({stored.name}) on {name}, {len(dataset)} {args.split} images", "")
-    say(*_table(matrix, [visible(name, sys.stdout) for name in names]))
-    say("", f"{args.split} accuracy {100 * accuracy:.2f} %")
+    measured = measure(args, args.mistakes)
+    found = measured.findings
+    say(f"{measured.path} ({measured.model.name}) on {measured.data}, {measured.on}", "")
+    say(*_table(found))
+    if args.mistakes:
+        say("", "the surest mistakes", *_mistakes(found))
+    say("", f"{args.split} accuracy {100 * found.accuracy():.2f} %, loss {measured.loss:.4f}")
     if args.json is not None:
         result = {
-            "checkpoint": str(path),
-            "data": name,
+            "checkpoint": str(measured.path),
+            "data": measured.data,
             "split": args.split,
-            "accuracy": accuracy,
-            "classes": list(names),
-            "confusion_matrix": matrix.tolist(),
+            "accuracy": found.accuracy(),
+            "loss": measured.loss,
+            "classes": list(found.names),
+            "confusion_matrix": found.matrix.tolist(),
+            "mistakes": [
+                {
+                    "index": e.index,
+                    "class": found.names[e.label],
+                    "taken_for": found.names[e.taken_for],
+                    "probability": e.sure,
+                }
+                for e in found.mistakes
+            ],
         }
         write_result(args.json, result)
     return 0
+
+
+def measure(args: argparse.Namespace, mistakes: int) -> Measured:
+    """The model that `args` name, and what was found of it, with its `mistakes` surest mistakes."""
+    from tinynet import data
+
+    model = open_run(args.run, args.model)
+    path = model.checkpoint.path or Path()
+    name = args.data or _data_of(path)
+    dataset = data.load(name, args.split, root=args.data_dir)
+    findings, loss = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
+    if len(findings) < len(dataset):
+        raise ValueError(
+            f"only {len(findings)} of {len(dataset)} examples of {name} have a class that the "
+            f"model knows; it has {len(findings.matrix)}"
+        )
+    return Measured(path, model, findings, loss, f"{len(dataset)} {args.split} images", name)
 
 
 def _data_of(checkpoint: Path) -> str:
@@ -99,21 +144,16 @@ def _data_of(checkpoint: Path) -> str:
         ) from error
 
 
-def _check_classes(own: Any, others: Any, name: str) -> None:
-    if own is not None and others is not None and tuple(own) != tuple(others):
-        raise ValueError(
-            f"the model knows the classes {', '.join(own)}; {name} has {', '.join(others)}"
-        )
-
-
-def _table(matrix: np.ndarray, names: list[str]) -> list[str]:
-    """Accuracy by class, and the confusion matrix beside it where it fits."""
+def _table(found: Findings) -> list[str]:
+    """Accuracy by class, and the confusion matrix beside it; else the most frequent confusions."""
+    matrix, names = found.matrix, _names(found, 24)
     wide = max(len(name) for name in names)
     cell = max(4, len(str(matrix.max())) + 1)
-    fits = len(names) <= WIDEST
+    fits = wide + 15 + cell * len(names) <= columns()
     lines = [f"{'':{wide}}  right  images" + "   taken for" * fits]
     if fits:
-        lines.append(" " * (wide + 15) + "".join(f"{name[: cell - 1]:>{cell}}" for name in names))
+        head = shortened(names, cell - 1)
+        lines.append(" " * (wide + 15) + "".join(f"{name:>{cell}}" for name in head))
     for k, name in enumerate(names):
         count = int(matrix[k].sum())
         right = f"{100 * matrix[k, k] / count:5.1f}%" if count else "     -"
@@ -121,4 +161,31 @@ def _table(matrix: np.ndarray, names: list[str]) -> list[str]:
         if fits:
             line += "".join(f"{n if n else '.':>{cell}}" for n in matrix[k])
         lines.append(line)
-    return lines
+    return lines if fits else [*lines, *_confusions(found)]
+
+
+def _names(found: Findings, width: int) -> list[str]:
+    """The names of the classes as the terminal can show them, and no wider."""
+    return shortened([visible(name, sys.stdout) for name in found.names], width)
+
+
+def _confusions(found: Findings) -> list[str]:
+    """The most frequent confusions, with how often each came."""
+    most = found.confusions(MOST)
+    short = dict(zip(found.names, _names(found, 24)))
+    width = max((len(short[name]) for name, *_ in most), default=0)
+    lines = [
+        f"{short[is_]:{width}}  taken for {short[taken]}: {count} times, {100 * share:.1f} %"
+        for is_, taken, count, share in most
+    ]
+    return ["", "the most frequent confusions", *lines] if lines else []
+
+
+def _mistakes(found: Findings) -> list[str]:
+    """Each mistake on a line."""
+    names = _names(found, 18)
+    return [
+        f"image {e.index:5d}  {names[e.label]:18} taken for {names[e.taken_for]:18} "
+        f"{100 * e.sure:6.2f} %"
+        for e in found.mistakes
+    ]

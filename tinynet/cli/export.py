@@ -34,16 +34,7 @@ def run(args: argparse.Namespace) -> int:
     path = find_checkpoint(args.run)
     check_output(args.file, path, weights=True)
     stored = checkpoint.read(path)
-    checkpoint.save(
-        stored.build(),
-        args.file,
-        name=stored.name,
-        arguments=stored.arguments,
-        classes=stored.classes,
-        mean=stored.mean,
-        std=stored.std,
-        input_shape=stored.input_shape,
-    )
+    checkpoint.save_weights(stored, args.file)
     count = sum(weights.size for weights in stored.weights.values())
     say(f"{path} -> {args.file}: {len(stored.weights)} arrays, {count:,} numbers")
     return 0

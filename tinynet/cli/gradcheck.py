@@ -23,7 +23,6 @@ from tinynet.cli.options import (
     STDOUT,
     BadArgument,
     a_path,
-    choose,
     image_shape,
     integer,
     write_result,
@@ -38,7 +37,9 @@ HELP = "check the gradients of a model or an operation, and say what is wrong"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `tinynet gradcheck`."""
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--model", metavar="NAME", help="a model (default: digits_cnn)")
+    what.add_argument(
+        "--model", metavar="NAME", help="a model (default: digits_cnn), or FILE.py:CLASS"
+    )
     what.add_argument("--file", metavar="FILE[:NAME]", help="an operation in a Python file")
     what.add_argument("--all", action="store_true", help="every operation of tinynet")
     parser.add_argument(
@@ -82,16 +83,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(args: argparse.Namespace) -> Report:
-    from tinynet import models
+    from tinynet.cli.models import build_model, check_model, image_shape_of
     from tinynet.creation import randint, randn
     from tinynet.gradcheck import gradcheck_model
     from tinynet.random import manual_seed
-    from tinynet.training import usual_shape
 
-    name = choose("model", args.model or "digits_cnn", models.names())
-    shape = args.shape or usual_shape(name)
+    name = check_model(args.model or "digits_cnn")
+    shape = image_shape_of(name, args.shape)
     manual_seed(args.seed)
-    model = models.build(name, num_classes=10, in_channels=shape[0], image_size=shape[1:])
+    model, _ = build_model(name, num_classes=10, in_channels=shape[0], image_size=shape[1:])
     report = gradcheck_model(model, (randn(4, *shape), randint(0, 10, (4,))), seed=args.seed)
     report.op = name
     return report

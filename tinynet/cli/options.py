@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import math
 import os
 import re
@@ -12,21 +13,19 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 from tinynet.errors import unknown_name
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from tinynet.training.checkpoint import Checkpoint
 
 RUNS = Path("runs")
 GONE = "the current folder is no longer there: cd to one that is"
 SUFFIX = ".safetensors"
+REPORT = "report.html"
 LAST, BEST, RECORD = f"last{SUFFIX}", f"best{SUFFIX}", "run.json"  # as in tinynet.training.folder
+LOCK = ".lock"
+FITS = ("crop", "pad", "stretch")  # as in tinynet.data.folder
 CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: as they once were
-OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|\.lock")
+OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|report\.html|\.lock")
 FOREIGN = (
     ".npz",
     ".pt",
@@ -244,23 +243,6 @@ def _is_json(file: Path) -> bool:
         return re.match(rb"\s*([\[{]|\Z)", stream.read(64)) is not None
 
 
-def warn_of_scale(stored: Checkpoint, images: np.ndarray) -> None:
-    """Warn of images far from the range of those that the model of a checkpoint was trained on."""
-    import numpy as np
-
-    if stored.mean is None or stored.std is None or not images.size:
-        return
-    usual = max(abs(m) + s for m, s in zip(stored.mean, stored.std))
-    of_bytes = images.dtype == np.uint8
-    peak = 1.0 if of_bytes else float(np.abs(images).max())
-    if not usual / 8 <= peak <= 100 * usual:
-        warnings.warn(
-            f"the images reach {peak:.3g}{', for bytes count from 0 to 1' * of_bytes}; those that "
-            f"the model was trained on were around {usual:.3g}: the results may be meaningless",
-            stacklevel=2,
-        )
-
-
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run in its folder, the newest last."""
     found = [path for path in folder.glob("*") if CHECKPOINT.fullmatch(path.name)]
@@ -272,6 +254,20 @@ def is_run(path: Path) -> bool:
     if path.is_dir():
         return (path / LAST).is_file() or (path / BEST).is_file()
     return path.suffix.lower() in (SUFFIX, *FOREIGN)
+
+
+def is_finished(run: Path) -> bool:
+    """Whether the run in a folder came to its end, as its record says."""
+    try:
+        record = json.loads((run / RECORD).read_text(encoding="utf-8"))
+        return "test_accuracy" in record or "diverged" in record
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def is_unfinished(run: Path) -> bool:
+    """Whether a training is at work in a folder, or one of `tinynet train` was interrupted."""
+    return (run / LOCK).exists() or ((run / RECORD).is_file() and not is_finished(run))
 
 
 @contextlib.contextmanager
@@ -297,6 +293,8 @@ def find_checkpoint(run: str | Path | None) -> Path:
     """
     if run is None:
         runs = [path for path in RUNS.glob("*") if is_run(path) and path.is_dir()]
+        if runs and not (runs := [path for path in runs if not is_unfinished(path)]):
+            raise BadArgument(f"no run in {RUNS}/ is finished; to take one as it is, name it")
         if not runs:
             raise BadArgument(f"there is no run in {RUNS}/; make one with `tinynet train`")
         run = max(runs, key=lambda path: _checkpoint_in(path).stat().st_mtime)

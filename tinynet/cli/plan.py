@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinynet.cli.models import build_model, check_model, file_sha256, warn_of_change
 from tinynet.cli.options import LAST, RECORD, BadArgument, checkpoints, choose
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ SETTINGS = (
 
 @dataclass
 class Plan:
-    """Everything that is decided before training starts. transform: of all images."""
+    """Everything that is decided before training starts.
+
+    transform: of all images. classes: how many there are.
+    """
 
     settings: dict[str, Any]
     train: ArrayDataset | Subset
@@ -38,6 +42,7 @@ class Plan:
     model: Module
     model_arguments: dict[str, Any]
     transform: Any
+    classes: int
 
     def fit_options(self) -> dict[str, Any]:
         """The arguments of `fit` that decide what is computed."""
@@ -73,14 +78,14 @@ def load_data(name: str, data_dir: Path | None) -> tuple[ArrayDataset, ArrayData
 
 def check_names(args: argparse.Namespace) -> None:
     """Raise BadArgument for names that do not exist, before anything is loaded."""
-    from tinynet import models
     from tinynet.data import KNOWN
     from tinynet.training import OPTIMIZERS, SCHEDULES, make_augment
 
     if args.data is not None and not args.data.startswith(("folder:", "npz:")):
         choose("data set", args.data, (*KNOWN, "folder:PATH", "npz:PATH"))
+    if args.model is not None:
+        args.model = check_model(args.model)
     for kind, name, known in (
-        ("model", args.model, models.names()),
         ("optimizer", args.optimizer, OPTIMIZERS),
         ("schedule", args.schedule, SCHEDULES),
     ):
@@ -101,12 +106,14 @@ def new_settings(
     from tinynet.training import OPTIMIZERS, recipe_for
 
     recipe = recipe_for(train.images.shape[1:])
+    model = args.model or recipe.model
     optimizer = args.optimizer or recipe.optimizer
     own_lr = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
     return {
         "data": args.data or DATA,
         "data_sha256": fingerprint(train, test),
-        "model": args.model or recipe.model,
+        "model": model,
+        "model_sha256": file_sha256(model),
         "epochs": args.epochs or recipe.epochs,
         "batch_size": args.batch_size or recipe.batch_size,
         "optimizer": optimizer,
@@ -164,7 +171,7 @@ def settings_to_resume(args: argparse.Namespace, recorded: dict[str, Any]) -> di
 
 def make_plan(settings: dict[str, Any], train: ArrayDataset, test: ArrayDataset) -> Plan:
     """Data and model as the settings say. The model's weights depend on the seed alone."""
-    from tinynet import data, models
+    from tinynet import data
     from tinynet.random import manual_seed
     from tinynet.training import make_augment
 
@@ -176,19 +183,22 @@ def make_plan(settings: dict[str, Any], train: ArrayDataset, test: ArrayDataset)
     shape = train.images.shape[1:]
     make_augment(settings["augment"], shape[1:])  # fails now for what leaves nothing of an image
     manual_seed(settings["seed"])
-    arguments = {
-        "num_classes": _num_classes(train, test),
-        "in_channels": shape[0],
-        "image_size": shape[1:],
-    }
-    model = models.build(settings["model"], **arguments)
+    warn_of_change(settings)
+    classes = num_classes(train, test)
+    model, arguments = build_model(
+        settings["model"],
+        num_classes=classes,
+        in_channels=shape[0],
+        image_size=shape[1:],
+    )
     chosen: Any = train
     validation = None
     if settings["validation"]:
         chosen, validation = data.stratified_split(
             train, [1 - settings["validation"], settings["validation"]], seed=settings["seed"]
         )
-    return Plan(settings, chosen, validation, test, model, arguments, data.standardize(chosen))
+    transform = data.standardize(chosen)
+    return Plan(settings, chosen, validation, test, model, arguments, transform, classes)
 
 
 def fingerprint(train: ArrayDataset, test: ArrayDataset) -> str:
@@ -206,7 +216,8 @@ def _augmentations(names: Any) -> list[str]:
     return [name for name in names if name != "none"]
 
 
-def _num_classes(train: ArrayDataset, test: ArrayDataset) -> int:
+def num_classes(train: ArrayDataset, test: ArrayDataset) -> int:
+    """How many classes a data set has."""
     if train.classes is not None:
         return len(train.classes)
     return 1 + int(max(train.labels.max(), test.labels.max()))

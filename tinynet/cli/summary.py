@@ -4,20 +4,24 @@ examples:
   tinynet summary lenet5
   tinynet summary vgg16 --classes 1000
   tinynet summary resnet8 --shape 1x28x28 --classes 26
+  tinynet summary "my_net.py:Net(width=32)" --shape 1x28x28
 """
 
 from __future__ import annotations
 
 import argparse
 
-from tinynet.cli.options import choose, image_shape, integer
+from tinynet.cli.models import build_model, check_model, image_shape_of
+from tinynet.cli.options import image_shape, integer
 
 HELP = "show the layers, shapes and sizes of a model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `tinynet summary`."""
-    parser.add_argument("model", metavar="MODEL", help="such as digits_cnn, lenet5, vgg16, resnet8")
+    parser.add_argument(
+        "model", metavar="MODEL", help="such as digits_cnn, lenet5, vgg16, or FILE.py:CLASS"
+    )
     parser.add_argument(
         "--shape", type=image_shape, metavar="CxHxW", help="of one image, such as 3x32x32"
     )
@@ -26,14 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    from tinynet import models
     from tinynet.nn.summary import summary
-    from tinynet.training import usual_shape
 
-    name = choose("model", args.model, models.names())
-    shape = args.shape or usual_shape(name)
+    name = check_model(args.model)
+    shape = image_shape_of(name, args.shape)
     settings = {"in_channels": shape[0], "image_size": shape[1:]}
     if args.classes is not None:
         settings["num_classes"] = args.classes
-    print(summary(models.build(name, **settings), shape))
+    print(summary(build_model(name, **settings)[0], shape))
     return 0

@@ -23,10 +23,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinynet.cli.models import title
 from tinynet.cli.options import (
     BEST,
     LAST,
     RECORD,
+    REPORT,
     RUNS,
     SUFFIX,
     BadArgument,
@@ -52,10 +54,11 @@ from tinynet.cli.plan import (
     recorded_settings,
     settings_to_resume,
 )
-from tinynet.console import say
+from tinynet.console import explained, say
 
 if TYPE_CHECKING:
     from tinynet.training import History
+    from tinynet.training.report.findings import Findings
 
 HELP = "train a model, test it and save it"
 
@@ -92,7 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--model",
         metavar="NAME",
-        help="digits_cnn, lenet5, resnet8, resnet20, vgg11, vgg13, vgg16 or vgg19",
+        help="digits_cnn, lenet5, resnet8, resnet20, vgg11, vgg13, vgg16 or vgg19, or a class of "
+        'your own: my_net.py:Net or "my_net.py:Net(width=32)"; it gets num_classes, in_channels '
+        "and image_size if it takes them",
     )
     model.add_argument(
         "--epochs", type=integer(1), metavar="N", help="how often every image is seen"
@@ -172,7 +177,7 @@ def run(args: argparse.Namespace) -> int:
     train, test = load_data(name, args.data_dir)
     settings = new_settings(args, train, test)
     if out is None:
-        out = RUNS / f"{_file_name(name)}-{settings['model']}"
+        out = RUNS / f"{_file_name(name)}-{title(settings['model'])}"
         recorded = recorded_settings(out) if args.resume else None
     if recorded is not None:
         settings = settings_to_resume(args, recorded)
@@ -214,6 +219,7 @@ def _train_plan(
     from tinynet.training import DivergenceError, accuracy, evaluate, weights_sha256
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
+    from tinynet.training.report.findings import Findings
 
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
     write_json(out / RECORD, record)  # fails now, and not after the training
@@ -227,7 +233,11 @@ def _train_plan(
         write_json(out / RECORD, {**record, "diverged": str(error)})
         raise
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
-    tested = evaluate(plan.model, plan.test, metrics=metrics, transform=plan.transform)
+    found = Findings(plan.test.classes)
+    tested = evaluate(
+        plan.model, plan.test, metrics=metrics, transform=plan.transform, after_batch=found.add
+    )
+    _report(plan, out, found)
     record |= {
         "history": history,
         "test_accuracy": tested["accuracy"],
@@ -239,6 +249,17 @@ def _train_plan(
     write_result(json_file, record)
     _conclude(plan, out, record)
     return 0
+
+
+def _report(plan: Plan, out: Path, found: Findings) -> None:
+    """The report once more, now of the test images."""
+    from tinynet.training import checkpoint
+    from tinynet.training.folder import chosen
+    from tinynet.training.report import writer
+
+    stored = checkpoint.read(chosen(out))
+    on = f"{len(found):,} test images"
+    writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
 
 
 def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> History:
@@ -327,7 +348,7 @@ def _announce(plan: Plan, last: Path | None) -> None:
     augment = "".join(f", {name}" for name in s["augment"])
     say(
         f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
-        f"of {shape}, {plan.model_arguments['num_classes']} classes",
+        f"of {shape}, {plan.classes} classes",
         f"model  {s['model']}, {parameters:,} parameters",
         f"train  {s['epochs']} epochs, batches of {s['batch_size']}, {s['optimizer']}, "
         f"lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
@@ -336,15 +357,18 @@ def _announce(plan: Plan, last: Path | None) -> None:
 
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
+    rows = [
+        (f"{out / REPORT}", "curves, mistakes, what it looks at: open it in a browser"),
+        (f"tinynet evaluate {out}", "which classes are mistaken for which"),
+        (f"tinynet predict {out} IMAGE.png", "what it sees in images of yours"),
+        (f"tinynet verify {out}", "whether it comes out the same once more"),
+        (f"tinynet summary {plan.settings['model']}", "its layers, shapes and sizes"),
+    ]
     say(
         "",
         f"test accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} images, "
         f"{record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
-        f"  tinynet evaluate {out}              which classes are mistaken for which",
-        f"  tinynet predict {out} IMAGE.png     what it sees in images of yours",
-        f"  tinynet verify {out}                whether it comes out the same once more",
-        f"  tinynet summary {plan.settings['model']:<{len(str(out))}}               "
-        f"its layers, shapes and sizes",
+        *(f"  {line}" for line in explained(rows)),
     )

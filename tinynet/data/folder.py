@@ -35,6 +35,7 @@ SUFFIXES = (
 )  # fmt: skip
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others are not tried
 WIDEST = 10_000  # pixels, of what images can be resized to
+FITS = ("crop", "pad", "stretch")  # how an image of another aspect ratio comes to a size
 FREE_PIXELS = 1 << 20  # an image of that many may be as small a file as it likes
 PIXELS_PER_BYTE = 8 * 1032  # one bit a pixel, and deflate's best: no PNG, JPEG or GIF has more
 TRAIN = ("train", "training")
@@ -53,12 +54,14 @@ def load_folder(
     size: int | tuple[int, int] | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
+    fit: str = "crop",
 ) -> ArrayDataset:
     """The images of a folder as a dataset: uint8 (N, C, H, W), classes in sorted order.
 
     size: height and width, or one number for both, that every image is resized to (bilinear);
-    without it all images must be equally large. test_fraction, seed: where PATH has no test
-    folder, that part of each class is held out, chosen by the seed; always the same files.
+    without it all images must be equally large. fit: how, see `fitted`. test_fraction, seed: where
+    PATH has no test folder, that part of each class is held out, chosen by the seed; always the
+    same files.
 
     Warns of what is there and not read, of classes without an image, and of images at uneven depth.
     Raises DataError that names the folder or the image, ValueError for settings that cannot be,
@@ -76,7 +79,7 @@ def load_folder(
     if not files:
         raise DataError(f"{folder} ({split}): no images, with test_fraction={test_fraction}")
     warn_of_empty(f"{folder} ({split})", labels, len(classes), classes)
-    images = read_images(files, size)
+    images = read_images(files, size, fit)
     if images.shape[1] == 1 and any(map(_is_colour, others)):
         images = np.repeat(images, 3, axis=1)  # as all parts are to have the same channels
     return ArrayDataset(images, labels, classes=classes)
@@ -116,7 +119,9 @@ def list_images(
     return files, labels, classes, others
 
 
-def read_images(files: Sequence[Path], size: int | tuple[int, int] | None = None) -> np.ndarray:
+def read_images(
+    files: Sequence[Path], size: int | tuple[int, int] | None = None, fit: str = "crop"
+) -> np.ndarray:
     """Images of equal size as one array (N, C, H, W) uint8; C is 1 if all of them are grey.
 
     Raises DataError that names the first file that cannot be read or has another size.
@@ -125,7 +130,7 @@ def read_images(files: Sequence[Path], size: int | tuple[int, int] | None = None
         raise DataError("no images to read")
     images = []
     for file in files:
-        images.append(read_image(file, size))
+        images.append(read_image(file, size, fit))
         (h, w), (H, W) = images[-1].shape[1:], images[0].shape[1:]
         if (h, w) != (H, W):
             raise DataError(
@@ -139,28 +144,57 @@ def read_images(files: Sequence[Path], size: int | tuple[int, int] | None = None
     return x
 
 
-def read_image(file: str | Path, size: int | tuple[int, int] | None = None) -> np.ndarray:
+def read_image(
+    file: str | Path, size: int | tuple[int, int] | None = None, fit: str = "crop"
+) -> np.ndarray:
     """One image as uint8 (C, H, W), C 1 for grey and 3 for colour, resized to `size` if given."""
     with open_file(file) as stream:
-        return decode_image(stream, file, size)
+        return decode_image(stream, file, size, fit)
 
 
 def decode_image(
-    stream: BinaryIO, source: str | Path, size: int | tuple[int, int] | None = None
+    stream: BinaryIO,
+    source: str | Path,
+    size: int | tuple[int, int] | None = None,
+    fit: str = "crop",
 ) -> np.ndarray:
     """`read_image` of an open file. source: the file, for messages."""
     _check_size(size)
-    pillow = vision_images.pillow()
 
     def pixels(opened: Any) -> np.ndarray:
-        image = _as_grey_or_rgb(_upright(opened), pillow)
+        image = grey_or_rgb(opened)
         if size is not None:
             height, width = size if isinstance(size, (tuple, list)) else (size, size)
-            image = image.resize((width, height), pillow.Resampling.BILINEAR)
+            image = fitted(image, (height, width), fit)
         return vision_images.pixels_of(image)
 
     x: np.ndarray = decoded(stream, source, pixels)
     return x
+
+
+def fitted(image: Any, size: tuple[int, int], fit: str) -> Any:
+    """A PIL image resized to (height, width), bilinearly.
+
+    fit: "crop" cuts off on two sides what is too long, "pad" adds its mean colour on two sides, and
+    both keep the aspect ratio; "stretch" does not. Raises ValueError for another.
+    """
+    from PIL import ImageOps
+
+    if fit not in FITS:
+        raise unknown_name("fit", fit, FITS)
+    pillow = vision_images.pillow()
+    (height, width), bilinear = size, pillow.Resampling.BILINEAR
+    if fit == "crop":
+        return ImageOps.fit(image, (width, height), bilinear)
+    if fit == "stretch":
+        return image.resize((width, height), bilinear)
+    mean = image.resize((1, 1), pillow.Resampling.BOX).getpixel((0, 0))
+    return ImageOps.pad(image, (width, height), bilinear, color=mean)
+
+
+def grey_or_rgb(image: Any) -> Any:
+    """A PIL image turned upright as the camera noted it, in mode L or RGB."""
+    return _as_grey_or_rgb(_upright(image), vision_images.pillow())
 
 
 def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> Any:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -155,17 +156,19 @@ READERS: dict[str, Callable[[KnownSet, str, Path], Pair]] = {
 
 
 def _load_folder(path: str, split: str) -> ArrayDataset:
-    size = None
+    options: dict[str, Any] = {}
     if "?" in path and not Path(path).expanduser().exists():
-        path, _, option = path.rpartition("?")
-        name, _, value = option.partition("=")
-        if name != "size":
-            raise unknown_name("option of folder:PATH", name, ["size"])
-        size = _parse_size(value)
-    return load_folder(Path(path).expanduser(), split, size, test_fraction=HELD_OUT)
+        path, _, given = path.rpartition("?")
+        for option in given.split("&"):
+            name, _, value = option.partition("=")
+            if name not in ("size", "fit"):
+                raise unknown_name("option of folder:PATH", name, ["size", "fit"])
+            options[name] = parse_size(value) if name == "size" else value
+    return load_folder(Path(path).expanduser(), split, test_fraction=HELD_OUT, **options)
 
 
-def _parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
+    """The height and width that a text such as 32 or 32x48 says."""
     match = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", text)
     if match is None:
         raise ValueError(f"folder:PATH?size={text}: expected a size such as 32, or 32x48 (HxW)")

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinynet.autograd import Variable
 from tinynet.errors import no_such_axis
+from tinynet.ops.shape import normalized_shape
 
 Dim: TypeAlias = "int | tuple[int, ...] | list[int] | None"
 
@@ -61,3 +62,8 @@ def whole_grid(shape: tuple[int, ...], dim: int, index: np.ndarray) -> tuple[np.
     grid = list(np.ogrid[tuple(slice(n) for n in index.shape)])
     grid[dim] = index
     return tuple(grid)
+
+
+def call_sizes(positional: tuple[Any, ...], named: Any) -> tuple[int, ...]:
+    """The numbers of a call that takes `2, 3`, `(2, 3)` or `name=(2, 3)`."""
+    return normalized_shape(positional if named is None else (named,))

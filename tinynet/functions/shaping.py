@@ -12,8 +12,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError, no_such_axis
-from tinynet.functions.common import Dim, all_dims, array_of, given, one_dim
-from tinynet.ops.shape import normalized_shape
+from tinynet.functions.common import Dim, all_dims, array_of, call_sizes, given, one_dim
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -29,14 +28,9 @@ __all__ = [
 Data = Any
 
 
-def _sizes(positional: tuple[Any, ...], named: Any) -> tuple[int, ...]:
-    """The numbers of a call that takes `2, 3`, `(2, 3)` or `name=(2, 3)`."""
-    return normalized_shape(positional if named is None else (named,))
-
-
 def reshape(input: Data, *args: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape: `reshape(2, -1)` or `reshape((2, -1))`."""
-    return ops.reshape(input, _sizes(args, shape))
+    return ops.reshape(input, call_sizes(args, shape))
 
 
 def reshape_as(input: Data, other: Data) -> Tensor:
@@ -70,7 +64,7 @@ def squeeze(input: Data, dim: Dim = None, *, axis: Dim = None) -> Tensor:
 
 def permute(input: Data, *args: Any, dims: Any = None) -> Tensor:
     """Axes in another order: `permute(0, 2, 1)`."""
-    return ops.permute(input, _sizes(args, dims))
+    return ops.permute(input, call_sizes(args, dims))
 
 
 def swapaxes(input: Data, axis0: int, axis1: int) -> Tensor:
@@ -122,7 +116,7 @@ def movedim(input: Data, source: int | Sequence[int], destination: int | Sequenc
 
 def expand(input: Data, *args: Any, size: Any = None) -> Tensor:
     """Repeat axes of size 1 up to `shape` without copying; -1 keeps a size."""
-    return ops.expand(input, _sizes(args, size))
+    return ops.expand(input, call_sizes(args, size))
 
 
 def expand_as(input: Data, other: Data) -> Tensor:
@@ -138,7 +132,7 @@ def broadcast_tensors(*tensors: Data) -> tuple[Tensor, ...]:
 
 def flip(input: Data, *args: Any, dims: Any = None) -> Tensor:
     """Reverse the order along the axes given."""
-    named = _sizes(args, dims)
+    named = call_sizes(args, dims)
     return ops.flip(input, tuple(one_dim("flip", input, d) for d in named) if input.shape else ())
 
 
@@ -192,7 +186,7 @@ def roll(input: Data, shifts: Any, dims: Any = None) -> Tensor:
 
 def repeat(input: Data, *args: Any, repeats: Any = None) -> Tensor:
     """Copies side by side: `repeat(2, 3)` stacks 2 down and 3 across; a new axis may come first."""
-    times = _sizes(args, repeats)
+    times = call_sizes(args, repeats)
     if len(times) < len(input.shape):
         raise ShapeError(
             f"repeat: needs a number for each axis of shape {tuple(input.shape)}, got {times}"
@@ -206,7 +200,7 @@ def repeat(input: Data, *args: Any, repeats: Any = None) -> Tensor:
 
 def tile(input: Data, *args: Any, dims: Any = None) -> Tensor:
     """`repeat` in which missing numbers in front are 1."""
-    times = _sizes(args, dims)
+    times = call_sizes(args, dims)
     return repeat(input, (1,) * (len(input.shape) - len(times)) + times)
 
 

@@ -26,6 +26,7 @@ def gradcheck(
     fn: Callable[..., Tensor],
     inputs: Any,
     *more: Any,
+    order: int = 1,
     mode: str = "auto",
     eps: float | None = None,
     rtol: float | None = None,
@@ -37,6 +38,8 @@ def gradcheck(
     fn: takes the inputs, returns a tensor. inputs, more: tensors or arrays, one by one or as one
     sequence; those that require a gradient are checked, or all floats if none does. Everything is
     copied to float64, so the caller's tensors stay as they are.
+    order: 2 checks the gradient of the gradient, as a function of the inputs and of dy, the
+    gradient of the output; 3 the gradient of that.
     mode: "elements" moves every element by itself, "directions" moves all of them along random
     directions, "auto" takes elements for inputs of up to 32. Both find an element that is wrong;
     which ones are wrong is looked for if something is.
@@ -67,7 +70,17 @@ def gradcheck(
     chosen = [getattr(value, "requires_grad", False) for value in values]
     if not any(chosen):
         chosen = [isinstance(t, Tensor) and t.dtype.kind == "f" for t in tensors]
+    if order < 1:
+        raise ValueError(f"gradcheck: order must be 1 or more, got {order}")
     names = _names(fn, len(tensors))
+    name = getattr(fn, "__name__", type(fn).__name__)
+    for derivative in range(1, order):
+        from tinynet.gradcheck.higher import gradient_of
+
+        fn, dy = gradient_of(fn, tensors, chosen, seed)
+        tensors.append(dy)
+        chosen.append(True)
+        names.append("d" * derivative + "y")
     handed = dict(zip(names, tensors))
     targets = {name: t for (name, t), wanted in zip(handed.items(), chosen) if wanted}
     if not targets:
@@ -76,7 +89,6 @@ def gradcheck(
             f"got {', '.join(_kind(value) for value in values) or 'none'}"
         )
     model = fn if isinstance(fn, Module) else None
-    name = getattr(fn, "__name__", type(fn).__name__)
     return _checked(name, lambda: fn(*tensors), targets, handed, model, mode, eps, rtol, atol, seed)
 
 

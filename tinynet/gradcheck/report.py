@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tinynet.html import preformatted
+
 
 class GradientError(AssertionError):
     """Raised by `Report.raise_for_failures()`; its text is the report."""
@@ -143,6 +145,10 @@ class Report:
             lines.extend("  " + line for line in str(failure).splitlines())
         lines.extend(f"  note: {note}" for note in self.notes)
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The report, for notebooks."""
+        return preformatted(self)
 
     def summary(self) -> str:
         """The outcome in one line."""

@@ -235,7 +235,6 @@ def table(rng: np.random.Generator) -> list[Row]:
         Row("pool.adaptive_avg_pool2d", (normal(2, 2, 6, 7),), {"output_size": (3, 2)}),
         Row("pool.adaptive_avg_pool2d", (normal(2, 2, 6, 7),), {"output_size": 1}),
         Row("pool.avg_pool2d", (normal(1, 2, 4, 4),), {"kernel_size": 2, "divisor_override": 3}),
-        Row("places.take", (normal(2, 2, 3, 3),), {"places": rng.integers(0, 9, (2, 2, 2, 2))}),
         Row(
             "places.max_unpool2d",
             (normal(1, 2, 2, 2),),
@@ -248,7 +247,6 @@ def table(rng: np.random.Generator) -> list[Row]:
             (normal(2, 4, 5),),
             {"output_size": (4, 6), "kernel_size": 2, "dilation": (3, 1), "stride": (1, 1)},
         ),
-        Row("embedding.embedding", (normal(4, 3),), {"indices": np.array([[0, 2, 0], [3, 2, 0]])}),
         # normalisation and dropout
         *[
             Row("norm.batch_norm", (normal(*shape), normal(3), normal(3)), {"training": True})

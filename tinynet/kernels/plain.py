@@ -24,6 +24,7 @@ import numpy as np
 
 from tinynet.kernels.geometry import Array, Geometry
 from tinynet.kernels.layout import places
+from tinynet.protocol import one_step
 
 
 class Kernels:
@@ -141,12 +142,14 @@ class Kernels:
         return losses, p
 
 
+@one_step
 def unfold(x: Array, g: Geometry, padding: float = 0) -> Array:
     """What each tap of the kernel sees of the images: x (N, C, H, W) -> (N, C, KH*KW, OH, OW)."""
     image = np.pad(x, ((0, 0), (0, 0), *g.padding), constant_values=padding)
     return np.stack([image[:, :, rows, columns] for rows, columns in g.taps], 2)
 
 
+@one_step
 def scatter(dcols: Array, g: Geometry) -> Array:
     """The way back of `unfold`: dcols (N, C, KH*KW, OH, OW) added up to dx (N, C, H, W)."""
     N, C = dcols.shape[:2]

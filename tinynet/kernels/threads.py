@@ -198,10 +198,12 @@ def _see_to_late_helpers(times: tuple[float, float] | None) -> None:
 def matmul(a: Array, b: Array) -> Array:
     """a @ b of two matrices, cut along its longer side if it is large."""
     M, P = a.shape[0], b.shape[1]
-    if M * a.shape[1] * P < MATMUL_PARALLEL_FROM or _count == 1:
+    small = M * a.shape[1] * P < MATMUL_PARALLEL_FROM or _count == 1
+    if small or not type(a) is type(b) is np.ndarray:
         process.prepare()
-        return np.asarray(a @ b)
-    product: Array = np.empty((M, P), np.result_type(a, b))
+        product: Array = a @ b
+        return product
+    product = np.empty((M, P), np.result_type(a, b))
     size = max(M, P)
     parts = [slice(size * i // _count, size * (i + 1) // _count) for i in range(_count)]
 

@@ -1,4 +1,4 @@
-"""Modules that hold modules: Sequential runs them, ModuleList and ModuleDict only keep them."""
+"""Modules that hold others: Sequential runs them, lists and dicts of them only keep them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from tinynet.nn.members import not_a_layer
 from tinynet.nn.module import Module
+from tinynet.nn.parameter import Parameter
 from tinynet.nn.pool import fused
 
 Self = TypeVar("Self", bound="_Row")
@@ -114,12 +115,17 @@ class ModuleList(_Row):
         return ModuleList(module for _, module in named)
 
 
-class ModuleDict(Module):
-    """A dict of layers whose parameters are found; how they are used, `forward` says."""
+class _Dict(Module):
+    """Layers or parameters by name."""
 
-    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+    kind = "layer"
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.update(modules or {})
+        self.update(values or {})
+
+    def _add(self, name: str, value: Any) -> None:
+        self.add_module(name, value)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -127,34 +133,85 @@ class ModuleDict(Module):
     def __contains__(self, name: object) -> bool:
         return name in self._members
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._members))
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.keys())
 
-    def __getitem__(self, name: str) -> Module:
+    def __getitem__(self, name: Any) -> Any:
         if name not in self._members:
-            raise KeyError(f"no layer {name!r} here; there are: {', '.join(self._members)}")
-        return self.__dict__[name]  # type: ignore[no-any-return]
+            raise KeyError(f"no {self.kind} {name!r} here; there are: {', '.join(self._members)}")
+        return self.__dict__[name]
 
-    def __setitem__(self, name: str, module: Module) -> None:
-        self.add_module(name, module)
+    def __setitem__(self, name: Any, value: Any) -> None:
+        self._add(name, value)
 
-    def __delitem__(self, name: str) -> None:
+    def __delitem__(self, name: Any) -> None:
         self[name]
         delattr(self, name)
 
-    def keys(self) -> Iterable[str]:
+    def keys(self) -> list[str]:
         """The names."""
-        return list(self)
+        return list(self._members)
 
-    def values(self) -> Iterable[Module]:
-        """The layers."""
-        return list(self.children())
+    def values(self) -> list[Any]:
+        """What they stand for."""
+        return [self.__dict__[name] for name in self._members]
 
-    def items(self) -> Iterable[tuple[str, Module]]:
-        """The names and layers."""
-        return list(self.named_children())
+    def items(self) -> list[tuple[str, Any]]:
+        """The names and what they stand for."""
+        return list(zip(self.keys(), self.values()))
 
-    def update(self, modules: Mapping[str, Module]) -> None:
-        """Add or replace layers by name."""
-        for name, module in modules.items():
-            self.add_module(name, module)
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Add or replace by name."""
+        for name, value in values.items():
+            self._add(name, value)
+
+
+class ModuleDict(_Dict):
+    """A dict of layers whose parameters are found; how they are used, `forward` says."""
+
+
+class ParameterDict(_Dict):
+    """A dict of parameters; a tensor or an array that is none becomes one."""
+
+    kind = "parameter"
+
+    def _add(self, name: str, value: Any) -> None:
+        self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
+
+    def extra_repr(self) -> str:
+        """The shape of each."""
+        return ", ".join(f"({name}): {value.shape}" for name, value in self.items())
+
+
+class ParameterList(ParameterDict):
+    """A list of parameters; a tensor or an array that is none becomes one.
+
+    >>> import tinynet
+    >>> scales = ParameterList([tinynet.ones(3), tinynet.ones(2)])
+    >>> len(scales), scales[-1].shape
+    (2, (2,))
+    """
+
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
+        super().__init__()
+        self.extend(values or ())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.values()[index]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self._add(self.keys()[index], value)
+
+    def append(self, value: Any) -> ParameterList:
+        """Add a parameter at the end; returns the list."""
+        self._add(str(len(self)), value)
+        return self
+
+    def extend(self, values: Iterable[Any]) -> ParameterList:
+        """Add parameters at the end; returns the list."""
+        for value in values:
+            self.append(value)
+        return self

@@ -6,13 +6,12 @@ How the sizes come about, and the gradients, stand in `tinynet.ops.conv`. The la
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from tinynet import ops
 from tinynet.creation import empty
-from tinynet.errors import ShapeError
 from tinynet.nn import checks, init
 from tinynet.nn import functional as F
 from tinynet.nn.factory import place
@@ -24,6 +23,7 @@ from tinynet.ops.windows import pair
 from tinynet.tensor import Tensor
 
 IntPair = int | tuple[int, int]
+Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
@@ -31,7 +31,7 @@ class _Conv(Module):
     """What all convolutions share: channels, sizes of the kernel, parameters."""
 
     axes: ClassVar[int] = 2  # that the kernel slides over
-    transposed: ClassVar[bool] = False
+    function: ClassVar[Callable[..., Tensor]]
     padding: Any
     weight: Parameter
     bias: Parameter | None
@@ -65,23 +65,17 @@ class _Conv(Module):
         alone = isinstance(value, (tuple, list)) and len(value) == 1
         return (integer(layer, name, value[0] if alone else value, least),)
 
-    def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
+    def reset_parameters(self, rng: Rng = None) -> None:
         """Draw the initial values anew."""
         init.default_(self.weight, self.bias, rng)
 
     def _make_parameters(
-        self, bias: bool, device: Any, dtype: Any, rng: np.random.Generator | None
+        self, channels: tuple[int, int], bias: bool, device: Any, dtype: Any, rng: Rng
     ) -> None:
-        self.weight = Parameter(empty(*self._weight_shape()))
+        self.weight = Parameter(empty(*channels, *self.kernel_size))
         self.bias = Parameter(empty(self.out_channels)) if bias else None
         self.reset_parameters(rng)
         place(self, device, dtype)
-
-    def _weight_shape(self) -> tuple[int, ...]:
-        first, second = self.out_channels, self.in_channels
-        if self.transposed:
-            first, second = second, first
-        return first, second // self.groups, *self.kernel_size
 
     def _check(self, x: Tensor) -> None:
         shape, axes = x.shape, self.axes
@@ -89,17 +83,19 @@ class _Conv(Module):
         if not fits or x.dtype.kind != "f":
             checks.check_images(type(self).__name__, "in_channels", self.in_channels, x, axes)
 
-    def _settings(self, **others: Any) -> str:
-        """The settings that differ from the defaults, as PyTorch shows them."""
-        shown: dict[str, Any] = {"kernel_size": self.kernel_size, "stride": self.stride}
+    def extra_repr(self) -> str:
+        """Channels, sizes, and the settings that are not the usual ones, as PyTorch shows them."""
         none, one = (0,) * self.axes, (1,) * self.axes
-        defaults = {
-            "padding": none, "output_padding": none, "dilation": one, "groups": 1,
-            "padding_mode": "zeros",
-        }  # fmt: skip
-        for name, value in others.items():
-            if value != defaults[name]:
-                shown[name] = value
+        shown = {"kernel_size": self.kernel_size, "stride": self.stride}
+        for name, usual in (
+            ("padding", none),
+            ("output_padding", none),
+            ("dilation", one),
+            ("groups", 1),
+            ("padding_mode", "zeros"),
+        ):
+            if getattr(self, name, usual) != usual:
+                shown[name] = getattr(self, name)
         if self.bias is None:
             shown["bias"] = False
         settings = ", ".join(f"{name}={value}" for name, value in shown.items())
@@ -123,13 +119,14 @@ class _Convolution(_Conv):
         device: Any = None,
         dtype: Any = None,
         *,
-        rng: np.random.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
         self.padding = padding if isinstance(padding, str) else self._sizes("padding", padding, 0)
         self.padding_mode = one_of(type(self).__name__, "padding_mode", padding_mode, PADDING_MODES)
         self._borders()  # refuses what does not go
-        self._make_parameters(bias, device, dtype, rng)
+        channels = self.out_channels, self.in_channels // self.groups
+        self._make_parameters(channels, bias, device, dtype, rng)
 
     def _borders(self) -> list[int]:
         """The padding as F.pad takes it: (left, right), then (top, bottom)."""
@@ -149,20 +146,8 @@ class _Convolution(_Conv):
         padding = self.padding
         if self.padding_mode != "zeros":
             x, padding = F.pad(x, self._borders(), self.padding_mode), (0,) * self.axes
-        return self._convolve(
+        return self.function(
             x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
-        )
-
-    def _convolve(self, x: Tensor, *settings: Any) -> Tensor:
-        raise NotImplementedError
-
-    def extra_repr(self) -> str:
-        """Channels and sizes."""
-        return self._settings(
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            padding_mode=self.padding_mode,
         )
 
 
@@ -187,8 +172,7 @@ class Conv2d(_Convolution):
     (2, 8, 16, 16)
     """
 
-    def _convolve(self, x: Tensor, *settings: Any) -> Tensor:
-        return ops.conv2d(x, *settings) if len(x.shape) == 4 else F.conv2d(x, *settings)
+    function = staticmethod(F.conv2d)
 
 
 class Conv1d(_Convolution):
@@ -203,15 +187,11 @@ class Conv1d(_Convolution):
     """
 
     axes = 1
-
-    def _convolve(self, x: Tensor, *settings: Any) -> Tensor:
-        return F.conv1d(x, *settings)
+    function = staticmethod(F.conv1d)
 
 
 class _ConvTranspose(_Conv):
     """What the transposed convolutions share."""
-
-    transposed = True
 
     def __init__(
         self,
@@ -228,7 +208,7 @@ class _ConvTranspose(_Conv):
         device: Any = None,
         dtype: Any = None,
         *,
-        rng: np.random.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
         layer = type(self).__name__
@@ -236,43 +216,13 @@ class _ConvTranspose(_Conv):
         self.output_padding = self._sizes("output_padding", output_padding, 0)
         check_output_padding(layer, output_padding, self.output_padding, self.stride, self.dilation)
         self.padding_mode = one_of(layer, "padding_mode", padding_mode, ("zeros",))
-        self._make_parameters(bias, device, dtype, rng)
+        channels = self.in_channels, self.out_channels // self.groups
+        self._make_parameters(channels, bias, device, dtype, rng)
 
-    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         self._check(x)
-        extra = self.output_padding if output_size is None else self._extra_for(x, output_size)
-        return self._spread(
-            x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
-
-    def _spread(self, x: Tensor, *settings: Any) -> Tensor:
-        raise NotImplementedError
-
-    def _extra_for(self, x: Tensor, output_size: Any) -> tuple[int, ...]:
-        """The output_padding that gives this output size."""
-        wanted = tuple(output_size)[-self.axes :]
-        sizes = zip(
-            x.shape[-self.axes :], self.stride, self.padding, self.dilation, self.kernel_size
-        )
-        least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in sizes]
-        if len(wanted) != self.axes or any(
-            not n <= w < n + s for n, w, s in zip(least, wanted, self.stride)
-        ):
-            most = [n + s - 1 for n, s in zip(least, self.stride)]
-            raise ShapeError(
-                f"{type(self).__name__}: output_size={tuple(output_size)} is not among those that "
-                f"an input of {x.shape[-self.axes :]} can give, {least} to {most}"
-            )
-        return tuple(w - n for w, n in zip(wanted, least))
-
-    def extra_repr(self) -> str:
-        """Channels and sizes."""
-        return self._settings(
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation=self.dilation,
-            groups=self.groups,
-        )
+        sizes = self.stride, self.padding, self.output_padding
+        return self.function(x, self.weight, self.bias, *sizes, self.groups, self.dilation)
 
 
 class ConvTranspose2d(_ConvTranspose):
@@ -282,8 +232,7 @@ class ConvTranspose2d(_ConvTranspose):
     OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, and OW likewise.
 
     output_padding: rows and columns added at one side, to choose among the sizes that a strided
-    convolution maps to the same H; smaller than stride or dilation. A call with an output_size
-    chooses for this input alone.
+    convolution maps to the same H; smaller than stride or dilation.
 
     Parameters: weight (in_channels, out_channels/groups, KH, KW), bias (out_channels), uniform
     between -/+ 1 / sqrt(out_channels/groups KH KW) at first, as in PyTorch, drawn from `rng`.
@@ -294,8 +243,7 @@ class ConvTranspose2d(_ConvTranspose):
     (2, 3, 14, 14)
     """
 
-    def _spread(self, x: Tensor, *settings: Any) -> Tensor:
-        return F.conv_transpose2d(x, *settings)
+    function = staticmethod(F.conv_transpose2d)
 
 
 class ConvTranspose1d(_ConvTranspose):
@@ -309,6 +257,4 @@ class ConvTranspose1d(_ConvTranspose):
     """
 
     axes = 1
-
-    def _spread(self, x: Tensor, *settings: Any) -> Tensor:
-        return F.conv_transpose1d(x, *settings)
+    function = staticmethod(F.conv_transpose1d)

@@ -1,8 +1,7 @@
-"""Embedding, a learned vector for each number; and Bilinear, a product of two inputs."""
+"""Embedding: a learned vector for each number."""
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,7 +23,7 @@ class Embedding(Module):
     """A learned vector for each number from 0 to num_embeddings - 1.
 
     Shapes: x (...) of integers -> y (..., embedding_dim). padding_idx: the row that is 0 at first
-    and learns nothing. max_norm, norm_type, scale_grad_by_freq, sparse: see `F.embedding`.
+    and learns nothing. The arguments behind it are PyTorch's, see `F.embedding`.
     Parameters: weight (num_embeddings, embedding_dim), standard normal at first, drawn from `rng`.
 
     >>> import tinynet
@@ -37,7 +36,7 @@ class Embedding(Module):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
-        max_norm: float | None = None,
+        max_norm: None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
@@ -56,16 +55,13 @@ class Embedding(Module):
                 f"Embedding: padding_idx={padding_idx} is none of the {num_embeddings} rows"
             )
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        self.max_norm, self.norm_type = max_norm, norm_type
-        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
+        self.others = max_norm, norm_type, scale_grad_by_freq, sparse
         shape = self.num_embeddings, self.embedding_dim
-        if _weight is None:
-            self.weight = Parameter(empty(*shape), not _freeze)
-            self.reset_parameters(rng)
-        else:
-            self.weight = Parameter(_weight, not _freeze)
+        self.weight = Parameter(empty(*shape) if _weight is None else _weight, not _freeze)
         if self.weight.shape != shape:
             raise ShapeError(f"Embedding: the weight has shape {self.weight.shape}, not {shape}")
+        if _weight is None:
+            self.reset_parameters(rng)
         place(self, device, dtype)
 
     def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
@@ -76,96 +72,18 @@ class Embedding(Module):
 
     @classmethod
     def from_pretrained(
-        cls: type[E],
-        embeddings: Any,
-        freeze: bool = True,
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        sparse: bool = False,
+        cls: type[E], embeddings: Any, freeze: bool = True, padding_idx: int | None = None
     ) -> E:
         """An Embedding with these vectors (K, D); freeze: they do not learn."""
         if len(embeddings.shape) != 2:
             raise ShapeError(f"Embedding: the vectors must be (K, D), got {embeddings.shape}")
         rows, size = embeddings.shape
-        return cls(
-            rows,
-            size,
-            padding_idx,
-            max_norm,
-            norm_type,
-            scale_grad_by_freq,
-            sparse,
-            embeddings,
-            freeze,
-        )
+        return cls(rows, size, padding_idx, _weight=embeddings, _freeze=freeze)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.embedding(
-            x,
-            self.weight,
-            self.padding_idx,
-            self.max_norm,
-            self.norm_type,
-            self.scale_grad_by_freq,
-            self.sparse,
-        )
+        return F.embedding(x, self.weight, self.padding_idx, *self.others)
 
     def extra_repr(self) -> str:
-        """The sizes, and what differs from the defaults."""
-        shown = f"{self.num_embeddings}, {self.embedding_dim}"
-        for name, usual in (
-            ("padding_idx", None),
-            ("max_norm", None),
-            ("norm_type", 2.0),
-            ("scale_grad_by_freq", False),
-        ):
-            value = getattr(self, name)
-            shown += f", {name}={value}" * (value != usual)
-        return shown + ", sparse=True" * self.sparse
-
-
-class Bilinear(Module):
-    """x1^T w_o x2 + b_o for each output o.
-
-    Shapes: x1 (..., in1_features), x2 (..., in2_features) -> y (..., out_features).
-    Parameters: weight (out_features, in1_features, in2_features), bias (out_features), uniform
-    between -/+ 1 / sqrt(in1_features) at first, drawn from `rng`.
-    """
-
-    _shown = ("in1_features", "in2_features", "out_features")
-
-    def __init__(
-        self,
-        in1_features: int,
-        in2_features: int,
-        out_features: int,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        rng: np.random.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        self.in1_features = integer("Bilinear", "in1_features", in1_features)
-        self.in2_features = integer("Bilinear", "in2_features", in2_features)
-        self.out_features = integer("Bilinear", "out_features", out_features)
-        sizes = self.out_features, self.in1_features, self.in2_features
-        self.weight = Parameter(empty(*sizes))
-        self.bias = Parameter(empty(self.out_features)) if bias else None
-        self.reset_parameters(rng)
-        place(self, device, dtype)
-
-    def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
-        """Draw the initial values anew."""
-        bound = 1 / math.sqrt(self.in1_features)
-        for tensor in self.parameters():
-            init.uniform_(tensor, -bound, bound, rng)
-
-    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
-        return F.bilinear(x1, x2, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        """The sizes."""
-        return f"{super().extra_repr()}, bias={self.bias is not None}"
+        """The sizes, and the row that does not learn."""
+        row = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{row}"

@@ -74,6 +74,9 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * taps, tensor.shape[0] * taps
 
 
+_calculate_fan_in_and_fan_out = fans  # PyTorch's name, which layers of one's own often call
+
+
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, rng: Rng = None) -> T:
     """Uniform between a and b."""
     values = _blank(tensor)
@@ -163,6 +166,46 @@ def orthogonal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
     q *= np.sign(np.diag(r))
     matrix = q if tall is normal else q.T
     return _fill(tensor, gain * matrix.reshape(tensor.shape))
+
+
+def trunc_normal_(
+    tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, rng: Rng = None
+) -> T:
+    """Normal with this mean and standard deviation, drawn anew where it is not from a to b."""
+    if not a < b or not a - 4 * std < mean < b + 4 * std:
+        raise ValueError(f"trunc_normal_: hardly any value of N({mean}, {std}^2) is in [{a}, {b}]")
+    values = normal_(tensor, mean, std, rng).array
+    outside = (values < a) | (values > b)
+    while outside.any():
+        count = int(outside.sum())
+        values[outside] = mean + std * default_rng(rng).standard_normal(count)
+        outside = (values < a) | (values > b)
+    return tensor
+
+
+def eye_(tensor: T) -> T:
+    """1 on the diagonal of a matrix, 0 elsewhere: a Linear that gives back its input."""
+    if tensor.ndim != 2:
+        raise ShapeError(f"eye_: needs a matrix, got shape {tensor.shape}")
+    return _fill(tensor, np.eye(*tensor.shape, dtype=tensor.dtype))
+
+
+def dirac_(tensor: T, groups: int = 1) -> T:
+    """A convolution (O, I, K, ...) that gives back its input, in each of the groups of filters."""
+    if tensor.ndim < 3 or tensor.shape[0] % groups:
+        raise ShapeError(
+            f"dirac_: needs a kernel (O, I, K, ...) with O a multiple of groups={groups}, got "
+            f"{tensor.shape}"
+        )
+    values = np.zeros(tensor.shape, tensor.dtype)
+    each = tensor.shape[0] // groups
+    channel = np.arange(min(each, tensor.shape[1]))
+    middle = values
+    while middle.ndim > 2:
+        middle = middle[:, :, middle.shape[2] // 2]  # (O, I) in the end, a view
+    for group in range(groups):
+        middle[group * each + channel, channel] = 1
+    return _fill(tensor, values)
 
 
 def default_(weight: Tensor, bias: Tensor | None, rng: Rng = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinynet.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from tinynet.nn.conv import Conv1d, Conv2d
 from tinynet.nn.linear import Linear
 from tinynet.nn.module import Module
 from tinynet.nn.norm import BatchNorm1d, BatchNorm2d
@@ -64,18 +64,6 @@ class LazyConv2d(_Lazy, Conv2d):
     """Conv2d, with in_channels from its first input: LazyConv2d(out_channels, kernel_size, ...)."""
 
     becomes, counts, axis = Conv2d, "in_channels", -3
-
-
-class LazyConvTranspose1d(_Lazy, ConvTranspose1d):
-    """ConvTranspose1d, with in_channels from its first input."""
-
-    becomes, counts, axis = ConvTranspose1d, "in_channels", -2
-
-
-class LazyConvTranspose2d(_Lazy, ConvTranspose2d):
-    """ConvTranspose2d, with in_channels from its first input."""
-
-    becomes, counts, axis = ConvTranspose2d, "in_channels", -3
 
 
 class LazyBatchNorm1d(_Lazy, BatchNorm1d):

@@ -82,17 +82,14 @@ def not_a_layer(value: object) -> str:
 
 
 def float_dtype(owner: str, dtype: Any) -> np.dtype[Any]:
-    """The dtype, float32 or float64; TypeError for any other, and for a device."""
+    """The dtype, float32 or float64; TypeError for any other."""
     target: np.dtype[Any]
     try:
         target = np.dtype(dtype)
     except TypeError:
         target = np.dtype(object)
     if target not in (float32, float64):
-        raise TypeError(
-            f"{owner}: dtype must be tinynet.float32 or tinynet.float64, got "
-            f"{dtype!r} (there is no device to move to: tinynet computes on the CPU)"
-        )
+        raise TypeError(f"{owner}: dtype must be tinynet.float32 or tinynet.float64, got {dtype!r}")
     return target
 
 

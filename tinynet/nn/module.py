@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
 from numpy.typing import DTypeLike
 
+from tinynet.devices import check_device, dtype_of_to
 from tinynet.errors import unknown_name
 from tinynet.nn import members
 from tinynet.nn.hooks import ForwardHook, PreHook, RemovableHandle
@@ -263,11 +263,25 @@ class Module:
             else:
                 parameter.grad.array.fill(0)
 
-    def to(self: Self, dtype: DTypeLike) -> Self:
-        """Convert all float parameters, gradients and buffers to float32 or float64, in place."""
-        target = members.float_dtype(f"{type(self).__name__}.to", dtype)
-        for tensor in itertools.chain(self.parameters(), self.buffers()):
-            members.convert(tensor, target)
+    def to(self: Self, *args: Any, **settings: Any) -> Self:
+        """Convert all float parameters, gradients and buffers to float32 or float64, in place.
+
+        As in PyTorch `to("cpu")`, `to(dtype)` or both; see `Tensor.to`. Returns the module.
+        """
+        dtype = dtype_of_to(*args, **settings)
+        if dtype is not None:
+            target = members.float_dtype(f"{type(self).__name__}.to", dtype)
+            for tensor in itertools.chain(self.parameters(), self.buffers()):
+                members.convert(tensor, target)
+        return self
+
+    def cpu(self: Self) -> Self:
+        """The module itself, which is on the CPU."""
+        return self
+
+    def cuda(self: Self, device: Any = None) -> Self:
+        """RuntimeError: tinynet computes on the CPU."""
+        check_device("cuda" if device is None else device)
         return self
 
     def astype(self: Self, dtype: DTypeLike) -> Self:
@@ -292,9 +306,13 @@ class Module:
         for name, child in self.named_children():
             yield from child._named_state(_join(prefix, name))
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all parameters and persistent buffers by path, under PyTorch's names."""
-        return {name: np.array(tensor.array, order="C") for name, tensor in self._named_state()}
+    def state_dict(self) -> dict[str, Tensor]:
+        """All parameters and persistent buffers by path, under PyTorch's names and in its order.
+
+        As in PyTorch they share the model's memory: training goes on in them. `copy.deepcopy` of
+        the dict keeps the values of now.
+        """
+        return {name: tensor.detach() for name, tensor in self._named_state()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Take over the values of a state_dict, in place.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tinynet.creation import ones, zeros
@@ -15,7 +14,6 @@ from tinynet.nn.functional.arguments import as_batch
 from tinynet.nn.module import Module
 from tinynet.nn.norm import _BatchNorm
 from tinynet.nn.parameter import Parameter
-from tinynet.nn.stateless import Stateless
 from tinynet.ops.checks import integer, positive
 from tinynet.tensor import Tensor
 
@@ -99,19 +97,9 @@ class InstanceNorm2d(_BatchNorm):
         checks.check_images(layer, "num_features", self.num_features, x, axes)
         by_itself = self.training or self.running_mean is None
 
-        def normalised(x: Any) -> Tensor:
-            return F.instance_norm(
-                x,
-                self.running_mean,
-                self.running_var,
-                self.weight,
-                self.bias,
-                by_itself,
-                self.momentum or 0.0,
-                self.eps,
-            )
-
-        return as_batch(normalised, x, axes + 2)
+        statistics = self.running_mean, self.running_var, self.weight, self.bias
+        settings = by_itself, self.momentum or 0.0, self.eps
+        return as_batch(lambda x: F.instance_norm(x, *statistics, *settings), x, axes + 2)
 
 
 class InstanceNorm1d(InstanceNorm2d):
@@ -151,18 +139,3 @@ class RMSNorm(Module):
     def extra_repr(self) -> str:
         """All settings."""
         return f"{self.normalized_shape}, {super().extra_repr()}"
-
-
-@dataclass(eq=False, repr=False)
-class LocalResponseNorm(Stateless):
-    """x / (k + alpha m)^beta, m the mean of x^2 over `size` neighbouring channels (AlexNet)."""
-
-    size: int
-    alpha: float = 1e-4
-    beta: float = 0.75
-    k: float = 1.0
-    function = staticmethod(F.local_response_norm)
-
-    def extra_repr(self) -> str:
-        """All settings."""
-        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

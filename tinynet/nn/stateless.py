@@ -1,44 +1,181 @@
-"""Stateless: a layer that is a function of `nn.functional` with its settings, and nothing else.
+"""Layers without parameters: a function of `nn.functional` with its settings, and nothing else.
 
-    @dataclass(eq=False, repr=False)
-    class ELU(Stateless):
-        alpha: float = 1.0               # the settings, under the names of the function's arguments
-        inplace: bool = False
-        function = staticmethod(F.elu)
-
-Such classes are made when they are first asked for, see `nn.__getattr__`.
+`nn.Hardtanh(0, 6)(x)` is `F.hardtanh(x, 0, 6)`. What the layer takes are the arguments of the
+function that are not data, and what it does is told there. Each class is made when it is first
+asked for, see `nn.__getattr__`.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import numpy as np
+
+from tinynet.errors import ShapeError
+from tinynet.nn import functional as F
+from tinynet.nn.functional.arguments import refuse
 from tinynet.nn.module import Module
+from tinynet.ops.checks import one_of, positive, within
+from tinynet.ops.elementwise import GELU_FORMS
+from tinynet.ops.loss import check_reduction
+from tinynet.ops.pool import adaptive_size, pool_arguments
+from tinynet.tensor import Tensor
+
+DATA = {
+    "input", "target", "indices", "input1", "input2", "x1", "x2", "anchor", "positive", "negative",
+    "var",
+}  # fmt: skip
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    # activations
+    "CELU": F.celu, "ELU": F.elu, "GELU": F.gelu, "GLU": F.glu, "Hardshrink": F.hardshrink,
+    "Hardsigmoid": F.hardsigmoid, "Hardswish": F.hardswish, "Hardtanh": F.hardtanh,
+    "LeakyReLU": F.leaky_relu, "LogSigmoid": F.logsigmoid, "LogSoftmax": F.log_softmax,
+    "Mish": F.mish, "ReLU6": F.relu6, "SELU": F.selu, "SiLU": F.silu, "Sigmoid": F.sigmoid,
+    "Softmax": F.softmax, "Softmax2d": functools.partial(F.softmax, dim=-3), "Softmin": F.softmin,
+    "Softplus": F.softplus, "Softshrink": F.softshrink, "Softsign": F.softsign, "Tanh": F.tanh,
+    "Tanhshrink": F.tanhshrink, "Threshold": F.threshold,
+    # pools
+    "AdaptiveAvgPool1d": F.adaptive_avg_pool1d, "AdaptiveAvgPool2d": F.adaptive_avg_pool2d,
+    "AdaptiveMaxPool1d": F.adaptive_max_pool1d, "AdaptiveMaxPool2d": F.adaptive_max_pool2d,
+    "AvgPool1d": F.avg_pool1d, "AvgPool2d": F.avg_pool2d, "MaxPool1d": F.max_pool1d,
+    "MaxUnpool1d": F.max_unpool1d, "MaxUnpool2d": F.max_unpool2d,
+    # images
+    "Fold": F.fold, "LocalResponseNorm": F.local_response_norm, "PixelShuffle": F.pixel_shuffle,
+    "PixelUnshuffle": F.pixel_unshuffle, "Unfold": F.unfold, "Upsample": F.interpolate,
+    "UpsamplingBilinear2d": F.upsample_bilinear, "UpsamplingNearest2d": F.upsample_nearest,
+    # noise
+    "AlphaDropout": F.alpha_dropout, "Dropout1d": F.dropout1d, "Dropout2d": F.dropout2d,
+    # losses and distances
+    "BCELoss": F.binary_cross_entropy, "BCEWithLogitsLoss": F.binary_cross_entropy_with_logits,
+    "CosineEmbeddingLoss": F.cosine_embedding_loss, "CosineSimilarity": F.cosine_similarity,
+    "CrossEntropyLoss": F.cross_entropy, "GaussianNLLLoss": F.gaussian_nll_loss,
+    "HingeEmbeddingLoss": F.hinge_embedding_loss, "HuberLoss": F.huber_loss,
+    "KLDivLoss": F.kl_div, "L1Loss": F.l1_loss, "MSELoss": F.mse_loss,
+    "MarginRankingLoss": F.margin_ranking_loss, "MultiMarginLoss": F.multi_margin_loss,
+    "MultiLabelSoftMarginLoss": F.multilabel_soft_margin_loss, "NLLLoss": F.nll_loss,
+    "PairwiseDistance": F.pairwise_distance, "PoissonNLLLoss": F.poisson_nll_loss,
+    "SmoothL1Loss": F.smooth_l1_loss, "SoftMarginLoss": F.soft_margin_loss,
+    "TripletMarginLoss": F.triplet_margin_loss,
+}  # fmt: skip
 
 
-@dataclass(eq=False, repr=False)
+def _surrounded(
+    input: Any,  # noqa: A002 (PyTorch's name)
+    padding: int | Sequence[int],
+    value: float,
+    *,
+    axes: int,
+    mode: str,
+) -> Any:
+    """An image (N, C, H, W) or a signal (N, C, L) with more elements around it, see `F.pad`.
+
+    padding: a number for all sides, or (left, right), for images followed by top and bottom.
+    """
+    sides = (padding,) * (2 * axes) if isinstance(padding, int) else tuple(padding)
+    if len(sides) != 2 * axes:
+        raise ShapeError(
+            f"pad: padding must be a number or {2 * axes} of them (left, right"
+            f"{', top, bottom' * (axes == 2)}), got {padding!r}"
+        )
+    return F.pad(input, sides, mode, value)
+
+
+FUNCTIONS |= {
+    f"{name}Pad{axes}d": functools.partial(_surrounded, axes=axes, **settings)  # type: ignore[arg-type]
+    for name, settings in (
+        ("Zero", {"mode": "constant", "value": 0.0}),
+        ("Constant", {"mode": "constant"}),
+        ("Reflection", {"mode": "reflect", "value": 0.0}),
+        ("Replication", {"mode": "replicate", "value": 0.0}),
+        ("Circular", {"mode": "circular", "value": 0.0}),
+    )
+    for axes in (1, 2)
+}
+
+CHECKS: dict[str, Callable[[Any], object]] = {
+    "AdaptiveAvgPool2d": lambda layer: adaptive_size(
+        "AdaptiveAvgPool2d", (1, 1, 1, 1), layer.output_size
+    ),
+    "AvgPool2d": lambda layer: pool_arguments(
+        "AvgPool2d", layer.kernel_size, layer.stride, layer.padding
+    ),
+    "CrossEntropyLoss": lambda layer: within(
+        "CrossEntropyLoss", "label_smoothing", layer.label_smoothing, 0, 1
+    ),
+    "GELU": lambda layer: one_of("GELU", "approximate", layer.approximate, GELU_FORMS),
+    "SmoothL1Loss": lambda layer: within("SmoothL1Loss", "beta", layer.beta, 0, np.inf),
+    "Softplus": lambda layer: positive("Softplus", "beta", layer.beta),
+}
+"""What is refused when the layer is made; the rest, its function refuses when it is called."""
+
+
 class Stateless(Module):
     """A function as a layer: it is called with the layer's inputs and all settings by name."""
 
     function: ClassVar[Callable[..., Any]]
-    _shown: ClassVar[Sequence[str] | None] = None  # type: ignore[assignment]  # None: all settings
+    signature: ClassVar[inspect.Signature]
+    trains: ClassVar[bool]  # whether the function is told if it is training
 
-    def __new__(cls, *args: Any, **settings: Any) -> Any:
-        layer = super().__new__(cls)
-        Module.__init__(layer)  # before the settings, among which may be layers
-        return layer
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__()
+        name = type(self).__name__
+        try:
+            given = self.signature.bind(*args, **settings)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}; it takes {self.signature}") from None
+        given.apply_defaults()
+        refuse(name, given.arguments.pop("old", {}))
+        for key, value in given.arguments.items():
+            if key in ("weight", "pos_weight"):
+                self.register_buffer(key, value)
+            else:
+                setattr(self, key, value)
+        if "stride" in given.arguments and given.arguments["stride"] is None:
+            self.stride = given.arguments["kernel_size"]
+        if "reduction" in given.arguments and name != "KLDivLoss":  # which has one more
+            check_reduction(name, given.arguments["reduction"])
+        if name in CHECKS:
+            CHECKS[name](self)
 
     def settings(self) -> dict[str, Any]:
         """The settings by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in self.signature.parameters if name != "old"}
 
-    def forward(self, *inputs: Any) -> Any:
-        return self.function(*inputs, **self.settings())
+    def forward(self, *inputs: Any, **more: Any) -> Any:
+        settings = {**self.settings(), **more}
+        if self.trains:
+            settings["training"] = self.training
+        return self.function(*inputs, **settings)
 
     def extra_repr(self) -> str:
-        """The settings; `inplace` only if it is."""
-        shown = self.settings() if self._shown is None else dict.fromkeys(self._shown)
-        texts = [f"{name}={getattr(self, name)!r}" for name in shown if name != "inplace"]
-        return ", ".join(texts + ["inplace=True"] * getattr(self, "inplace", False))
+        """The settings but for switches, and numbers of a loss, that are as usual."""
+        shown = []
+        for name, value in self.settings().items():
+            usual = self.signature.parameters[name].default
+            quiet = usual is None or isinstance(usual, bool) or hasattr(self, "reduction")
+            if not isinstance(value, Tensor) and not (quiet and value == usual):
+                shown.append(f"{name}={value!r}")
+        return ", ".join(shown)
+
+
+def layer(name: str) -> type[Stateless]:
+    """The class of this name in `FUNCTIONS`."""
+    function = FUNCTIONS[name]
+    fixed: Any = getattr(function, "keywords", {})
+    arguments = inspect.signature(function).parameters
+    settings = [p for key, p in arguments.items() if key not in {"training", *DATA, *fixed}]
+    if "return_indices" in arguments:  # stands before ceil_mode in PyTorch's layers
+        settings.sort(key=lambda p: p.name == "ceil_mode")
+    members = {
+        "__doc__": str(getattr(function, "func", function).__doc__).partition(">>>")[0],
+        "__module__": "tinynet.nn",
+        "__signature__": inspect.Signature(settings),
+        "function": staticmethod(function),
+        "signature": inspect.Signature(settings),
+        "trains": "training" in arguments,
+    }
+    return type(name, (Stateless,), members)

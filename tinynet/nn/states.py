@@ -20,6 +20,11 @@ class LoadResult(NamedTuple):
     mismatched: list[str]
 
 
+def snapshot(module: Any) -> dict[str, np.ndarray]:
+    """The values that a module's state_dict has now, in arrays of their own."""
+    return {name: np.array(tensor.array, order="C") for name, tensor in module._named_state()}
+
+
 def load(
     owner: str, own: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool
 ) -> LoadResult:

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import autograd, html
+from tinynet.console import columns, shortened
 from tinynet.nn.modes import evaluating
 from tinynet.nn.module import Module
 from tinynet.nn.shapes import aligned, sizes, title
@@ -56,39 +57,56 @@ class Summary:
         """The same as plain dicts, lists and numbers, for JSON."""
         return asdict(self)
 
-    def __str__(self) -> str:
-        cells = [
+    def cells(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The table as texts: its head, and its rows, of which the last is the total."""
+        head = ("name", "layer", "output", "parameters", "mul-adds", "memory")
+        rows = [
             (
                 row.name,
                 row.layer,
                 sizes(row.output_shape),
                 _grouped(row.parameters),
-                _grouped(row.multiply_adds),
+                _scaled(row.multiply_adds),
                 _bytes(row.activation_bytes),
             )
             for row in self.rows
         ]
-        head = ("name", "layer", "output", "parameters", "multiply-adds", "activations")
-        start = ("", "input", sizes(self.input_shape), "", "", "")
         foot = (
             "total",
             self.model,
             "",
             _grouped(self.total_parameters),
-            _grouped(self.total_multiply_adds),
+            _scaled(self.total_multiply_adds),
             _bytes(self.activation_bytes),
         )
-        lines = aligned([head, start, *cells, foot])
-        rule = "-" * max(map(len, lines))
+        return head, [("", "input", sizes(self.input_shape), "", "", ""), *rows, foot]
+
+    def notes(self) -> list[str]:
+        """The totals in words, two lines."""
         frozen = self.total_parameters - self.trainable_parameters
-        notes = [
+        return [
             f"{_grouped(self.trainable_parameters)} trainable parameters"
-            + (f", {_grouped(frozen)} frozen" if frozen else ""),
-            f"{_bytes(self.parameter_bytes)} of parameters",
+            + (f", {_grouped(frozen)} frozen" if frozen else "")
+            + f", {_bytes(self.parameter_bytes)} of parameters",
             f"{_scaled(self.total_multiply_adds)} multiply-adds for a batch of "
             f"{self.input_shape[0]}",
         ]
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], "", "; ".join(notes)])
+
+    def __str__(self) -> str:
+        head, rows = self.cells()
+        lines = aligned([head, *rows])
+        if len(lines[0]) > columns():
+            rows = [(name, layer.replace(", ", ","), *sizes) for name, layer, *sizes in rows]
+            longest = max(len(name) for name, *_ in rows)
+            excess = len(aligned([head, *rows])[0]) - columns()
+            names = shortened([name for name, *_ in rows], max(longest - max(excess, 0), 10))
+            lines = aligned([head, *((name, *row[1:]) for name, row in zip(names, rows))])
+        rule = "-" * max(map(len, lines))
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], "", *self.notes()])
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        return html.table(*self.cells(), left=2) + html.preformatted("\n".join(self.notes()))
 
     __repr__ = __str__
 
@@ -107,16 +125,17 @@ def summary(model: Module, input_shape: Sequence[int], batch_size: int = 1) -> S
     >>> from tinynet import nn
     >>> table = summary(nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)), (64,))
     >>> print(table)
-    name   layer           output  parameters  multiply-adds  activations
-    ---------------------------------------------------------------------
+    name   layer           output  parameters  mul-adds  memory
+    -----------------------------------------------------------
            input            1x64
-    0      Linear(64, 32)   1x32        2,080          2,048        128 B
-    1      ReLU             1x32            0              0        128 B
-    2      Linear(32, 10)   1x10          330            320         40 B
-    ---------------------------------------------------------------------
-    total  Sequential                   2,410          2,368        296 B
+    0      Linear(64, 32)   1x32        2,080    2.05 k   128 B
+    1      ReLU             1x32            0         0   128 B
+    2      Linear(32, 10)   1x10          330       320    40 B
+    -----------------------------------------------------------
+    total  Sequential                   2,410    2.37 k   296 B
     <BLANKLINE>
-    2,410 trainable parameters; 9.4 KiB of parameters; 2.37 k multiply-adds for a batch of 1
+    2,410 trainable parameters, 9.4 KiB of parameters
+    2.37 k multiply-adds for a batch of 1
     >>> table.total_parameters
     2410
     """
@@ -211,4 +230,4 @@ def _bytes(number: int) -> str:
     for unit, size in (("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30)):
         if number < 1000 * size or unit == "GiB":
             break
-    return f"{number / size:.1f} {unit}"
+    return f"{number / size:.{int(number < 9.95 * size)}f} {unit}"

@@ -23,13 +23,18 @@ def check_float(op: str, x: Any) -> None:
         )
 
 
+def as_array(x: Any) -> Any:
+    """x itself, as an array if it is a number or a list."""
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
 def check_finite(op: str, y: np.ndarray, **inputs: np.ndarray) -> None:
     """FloatingPointError if the result y is not finite because an input is not.
 
     Costs one look at y as long as y is finite. An infinite y that finite inputs gave, or -inf
     where it stands for log(0), is a result like any other and passes.
     """
-    if math.isfinite(y) if y.ndim == 0 else np.isfinite(y).all():
+    if np.isfinite(y) if y.ndim == 0 else np.isfinite(y).all():
         return
     for name, values in inputs.items():
         _complain(op, name, values, np.isnan(values), "NaN")

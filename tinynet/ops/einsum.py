@@ -52,12 +52,12 @@ def einsum(*operands: Array, equation: str) -> Op:
 
         return dx
 
-    return (np.asarray(y), *(gradient(place) for place in range(len(operands))))
+    return (y, *(gradient(place) for place in range(len(operands))))
 
 
 def _on_diagonal(dx: Array, own: str, once: str, x: Array) -> Array:
     """dx with an axis for each letter of `once`, put into zeros where equal letters agree."""
-    spread = np.zeros(x.shape, dx.dtype)
+    spread = np.zeros_like(dx, shape=x.shape)
     grid = dict(zip(once, np.ogrid[tuple(slice(n) for n in dx.shape)]))
     spread[tuple(grid[letter] for letter in own)] = dx
     return spread

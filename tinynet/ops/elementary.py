@@ -232,6 +232,5 @@ def xlogy(x: Array, y: Array) -> Op:
 
     Gradients: dx = dz * ln(y), dy = dz * x / y, each 0 where x is 0. Keeps both inputs.
     """
-    x, y = np.asarray(x), np.asarray(y)
     used = np.where(x == 0, np.ones_like(y), y)  # ln(0) and x / 0 are of no account there
     return x * np.log(used), lambda dz: dz * np.log(used), lambda dz: dz * x / used

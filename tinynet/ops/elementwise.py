@@ -14,7 +14,7 @@ import numpy as np
 
 from tinynet import kernels
 from tinynet.autograd import Array, differentiable
-from tinynet.ops.checks import one_of
+from tinynet.ops.checks import as_array, one_of
 from tinynet.ops.erf import erf
 from tinynet.ops.kinks import choice, signs
 from tinynet.ops.underflow import may_underflow
@@ -251,7 +251,7 @@ def relu(x: Array) -> Op:
     Gradient: dx = dy * [x > 0], which is dy * [y != 0]; at the kink x = 0 it is 0.
     Shapes: x (...) -> y (...). Keeps y, not x.
     """
-    y = kernels.current.relu(np.asarray(x))
+    y = kernels.current.relu(as_array(x))
     return y, lambda dy: kernels.current.relu_dx(dy, y)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.autograd import Array
+from tinynet.protocol import one_step
 
 # Coefficients, highest power first: erf(x) = x A(x^2) / B(x^2) where |x| <= 0.46875, and
 # 1 - erf(x) = e^(-x^2) C(x) / D(x) above. The second range is Cody's up to 4, and still gives
@@ -21,6 +22,7 @@ _ERF_D = [1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858
           3.43936767414372164e3, 1.23033935480374942e3]  # fmt: skip
 
 
+@one_step
 def erf(x: Array) -> Array:
     """The error function, 2 / sqrt(pi) * integral of e^(-t^2) from 0 to x.
 

@@ -20,7 +20,7 @@ from tinynet import kernels
 from tinynet.autograd import Array, differentiable
 from tinynet.errors import DataError, ShapeError, unknown_name
 from tinynet.kernels.layout import places
-from tinynet.ops.checks import check_finite, check_float, positive, within
+from tinynet.ops.checks import as_array, check_finite, check_float, positive, within
 from tinynet.ops.kinks import signs
 from tinynet.ops.underflow import may_underflow
 
@@ -63,7 +63,7 @@ def cross_entropy(
     are no class, TypeError for wrong dtypes, FloatingPointError for NaN in the input.
     """
     op = "cross_entropy"
-    target = np.asarray(target)
+    target = as_array(target)
     axis = _class_axis(op, x)
     w = _class_weights(op, class_weight, x, axis)
     within(op, "label_smoothing", label_smoothing, 0, 1)
@@ -511,7 +511,7 @@ def _row_weights(
 
 def _same_shape(op: str, x: Array, target: Array) -> tuple[np.ndarray, np.ndarray]:
     """Both as float arrays; ShapeError unless their shapes agree: broadcasting hides mistakes."""
-    x, target = np.asarray(x), np.asarray(target)
+    x, target = as_array(x), as_array(target)
     check_float(op, x)
     if x.shape != target.shape:
         hint = ""

@@ -30,6 +30,7 @@ from tinynet.autograd import Array, differentiable
 from tinynet.errors import ShapeError
 from tinynet.ops.checks import check_float
 from tinynet.ops.underflow import may_underflow
+from tinynet.protocol import one_step
 
 Op = tuple[Array, ...]
 
@@ -105,9 +106,9 @@ def _normalised_by_batch(
     scale = inverse if w is None else inverse * w  # (C)
     y = _affine(centred, scale, b, column)
     if running_mean is not None:
-        running_mean += momentum * (mean - running_mean)
+        follow(mean, running_mean, momentum)
     if running_var is not None:
-        running_var += momentum * (var * (n / (n - 1)) - running_var)
+        follow(var * (n / (n - 1)), running_var, momentum)
 
     sums = _shared(lambda dy: (_channel_sum(dy), _channel_sum(dy, centred)))
 
@@ -119,6 +120,12 @@ def _normalised_by_batch(
         return dx
 
     return y, dx, lambda dy: sums(dy)[1] * inverse, lambda dy: sums(dy)[0]
+
+
+@one_step
+def follow(new: Array, running: np.ndarray, momentum: float) -> None:
+    """Move a running statistic towards a new value, in place."""
+    running += momentum * (new - running)
 
 
 def _normalised_by_running(

@@ -1,4 +1,4 @@
-"""Where the winners of a max-pool are, and what is done with that: taken there, and put back."""
+"""Where the winners of a max-pool are, counted in the image in reading order; and the way back."""
 
 from __future__ import annotations
 
@@ -18,60 +18,37 @@ Op = tuple[Array, ...]
 def max_unpool2d(x: Array, places: Array, size: Pair) -> Op:
     """Each element back at the place that a max-pool took it from; everything else is 0.
 
-    Shapes: x and places (N, C, H, W), places counted in an image of `size` in reading order
-    -> y (N, C, *size).
-    Gradient: dx is dy at the places. Keeps the places.
-    Raises ShapeError where shapes differ, TypeError for places that are no integers, DataError
-    for those outside the image.
+    Shapes: x and places (N, C, H, W), places counted in an image of `size` -> y (N, C, *size).
+    Gradient: dx is dy at the places, also where several elements went to one. Keeps the places.
+    Raises ShapeError where shapes differ, DataError for places outside the image.
     """
-    op = "max_unpool2d"
+    op, (H, W) = "max_unpool2d", size
     check_image(op, x)
     if places.shape != x.shape:
         raise ShapeError(f"{op}: the indices have shape {places.shape}, the input {x.shape}")
-    if places.dtype.kind not in "iu":
-        raise TypeError(f"{op}: the indices must be integers, got {places.dtype}")
-    N, C = x.shape[:2]
-    H, W = size
-    if ((places < 0) | (places >= H * W)).any():
+    if places.dtype.kind not in "iu" or ((places < 0) | (places >= H * W)).any():
         raise DataError(
-            f"{op}: an index of {int(places.max())} is outside an image of {H}x{W}, whose last is "
-            f"{H * W - 1}; pass the output_size that was pooled"
+            f"{op}: indices into an image of {H}x{W} are integers from 0 to {H * W - 1}, got "
+            f"{places.dtype} up to {places.max()}; pass the output_size that was pooled"
         )
-    y = np.zeros((N, C, H * W), x.dtype)
-    np.put_along_axis(y, places.reshape(N, C, -1), x.reshape(N, C, -1), 2)
+    index = in_images(places)
+    y = np.zeros_like(x, shape=(len(index[0]), H * W))
+    y[index] = x.reshape(index[1].shape)
 
     def dx(dy: Array) -> Array:
-        return _taken(dy, places)
+        return dy.reshape(y.shape)[index].reshape(places.shape)
 
-    return y.reshape(N, C, H, W), dx
-
-
-@differentiable(smooth=True, rule="y = x[place], dy/dx = 1 there, else 0")
-def take(x: Array, places: Array) -> Op:
-    """The elements of each image at `places`, counted in reading order.
-
-    Shapes: x (N, C, H, W), places (N, C, OH, OW) -> y (N, C, OH, OW).
-    Gradient: dx adds each dy to the place that it was taken from. Keeps the places.
-    """
-    shape = x.shape
-
-    def dx(dy: Array) -> Array:
-        dx = np.zeros((shape[0] * shape[1], shape[2] * shape[3]), dy.dtype)
-        image = np.arange(len(dx))[:, None]
-        np.add.at(dx, (image, places.reshape(len(dx), -1)), dy.reshape(len(dx), -1))
-        return dx.reshape(shape)
-
-    return _taken(x, places), dx
+    return y.reshape(*x.shape[:2], H, W), dx
 
 
-def _taken(x: np.ndarray, places: np.ndarray) -> np.ndarray:
-    N, C = x.shape[:2]
-    flat = np.take_along_axis(x.reshape(N, C, -1), places.reshape(N, C, -1), 2)
-    return flat.reshape(places.shape)
+def in_images(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The index of places (N, C, H, W) in images of the shape (N*C, pixels)."""
+    images = places.shape[0] * places.shape[1]
+    return np.arange(images)[:, None], places.reshape(images, -1)
 
 
-def max_pool_places(x: np.ndarray, g: Geometry) -> np.ndarray:
-    """Where the winner of each window is, counted in the image in reading order."""
+def of_maxima(x: np.ndarray, g: Geometry) -> np.ndarray:
+    """Where the winner of each window is: x (N, C, H, W) -> (N, C, OH, OW)."""
     tap = unfold(x, g, -np.inf).argmax(2)  # (N, C, OH, OW)
     rows, columns = (
         np.arange(n)[:, None] * s - before + np.arange(k) * d
@@ -80,8 +57,8 @@ def max_pool_places(x: np.ndarray, g: Geometry) -> np.ndarray:
     return _flat(rows, columns, tap, g.kernel[1], g.size)
 
 
-def adaptive_max_pool_places(x: np.ndarray, output_size: Pair) -> np.ndarray:
-    """As `max_pool_places`, for windows that cover the image as in `adaptive_avg_pool2d`.
+def of_maxima_of_regions(x: np.ndarray, output_size: Pair) -> np.ndarray:
+    """As `of_maxima`, for windows that cover the image as in `adaptive_avg_pool2d`.
 
     Windows shorter than the longest repeat their last row or column, which wins no tie.
     """

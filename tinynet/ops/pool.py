@@ -130,7 +130,9 @@ def adaptive_size(op: str, shape: tuple[int, ...], output_size: int | Sequence[i
     wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     if min(size) < 1:
         raise ShapeError(f"{op}: the image of shape {shape} has no pixels")
-    return pair(op, "output_size", [n if w is None else w for w, n in zip(wanted, size)], 1)
+    if len(wanted) == 2:
+        wanted = [n if w is None else w for w, n in zip(wanted, size)]
+    return pair(op, "output_size", wanted, 1)
 
 
 def _branch(

@@ -185,7 +185,8 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
         flat = moved.reshape(*moved.shape[: x.ndim - len(reduced)], -1)
         others = np.ones_like(flat)
         others[..., 1:] = np.cumprod(flat[..., :-1], -1)
-        others[..., :-1] *= np.cumprod(flat[..., :0:-1], -1)[..., ::-1]
+        after = np.cumprod(flat[..., :0:-1], -1)[..., ::-1]
+        others[..., :-1] = others[..., :-1] * after
         return _spread(dy, axis, keepdims) * others.reshape(moved.shape).transpose(
             np.argsort(order)
         )
@@ -204,7 +205,7 @@ def cumprod(x: Array, axis: int) -> Op:
 
     def dx(dy: Array) -> Array:
         last, dy = np.moveaxis(x, axis, -1), np.moveaxis(dy, axis, -1)
-        dx = np.empty(last.shape, dy.dtype)
+        dx = np.empty_like(dy, shape=last.shape)
         for k in range(last.shape[-1]):
             others = last.copy()
             others[..., k] = 1

@@ -15,6 +15,7 @@ import numpy as np
 from tinynet.autograd import Array, differentiable
 from tinynet.ops.checks import check_float
 from tinynet.ops.underflow import may_underflow
+from tinynet.protocol import one_step
 
 Op = tuple[Array, ...]
 
@@ -34,6 +35,7 @@ def resample(x: Array, matrices: Sequence[np.ndarray]) -> Op:
     return along_axes(x, matrices), lambda dy: along_axes(dy, [A.T for A in matrices])
 
 
+@one_step
 def along_axes(x: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
     """The product of each matrix with its axis of x (N, C, ...), on batch-last memory."""
     N, C, *sizes = x.shape
@@ -100,26 +102,18 @@ def interpolation(
     matrix = np.zeros((out, length))
     for tap in range(1 - reach, 1 + reach):
         place = np.floor(at) + tap
-        weight = kernel(at - place, -0.75)
+        weight = kernel(at - place)
         np.add.at(matrix, (p, np.clip(place, 0, length - 1).astype(int)), weight)
     return matrix
 
 
-def antialiased(length: int, out: int, scale: float, cubic: bool) -> np.ndarray:
-    """As `interpolation`, with a kernel as wide as the step where the image shrinks."""
-    middle = (np.arange(out)[:, None] + 0.5) * scale
-    away = (np.arange(length) + 0.5 - middle) / max(scale, 1)
-    weights = (_cubic if cubic else _linear)(away, -0.5)
-    return np.asarray(weights / weights.sum(1, keepdims=True))
-
-
-def _linear(distance: np.ndarray, a: float) -> np.ndarray:
+def _linear(distance: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(1 - np.abs(distance), 0))
 
 
-def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
-    """Keys' kernel: a cubic up to distance 1, another up to 2, which there has the slope a."""
-    d = np.abs(distance)
+def _cubic(distance: np.ndarray) -> np.ndarray:
+    """Keys' kernel: a cubic up to distance 1, another up to 2, which there has the slope -3/4."""
+    d, a = np.abs(distance), -0.75
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = (((d - 5) * d + 8) * d - 4) * a
     return np.where(d <= 1, near, np.where(d < 2, far, 0))

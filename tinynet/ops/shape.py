@@ -272,7 +272,7 @@ def flip(x: Array, dims: int | tuple[int, ...] | None = None) -> Op:
     return y, lambda dy: np.flip(dy, dims)
 
 
-def _is_basic(index: Array) -> bool:
+def is_basic(index: Array) -> bool:
     """Whether an index is made of ints, slices, None and ... alone, so that no element repeats."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(
@@ -301,8 +301,8 @@ def getitem(x: Array, index: Array) -> Op:
         raise IndexError(f"{error}; the tensor has shape {shape}") from error
 
     def dx(dy: Array) -> Array:
-        dx = np.zeros(shape, dy.dtype)
-        if _is_basic(index):
+        dx = np.zeros_like(dy, shape=shape)
+        if is_basic(index):
             dx[index] = dy
         else:
             np.add.at(dx, index, dy)
@@ -338,7 +338,7 @@ def setitem(x: Array, value: Array, index: Array) -> Op:
 
     def dvalue(dy: Array) -> Array:
         taken = dy[index]
-        if _is_basic(index):
+        if is_basic(index):
             return taken
         number = np.arange(taken.size).reshape(taken.shape)
         writer = np.empty(dy.shape, int)

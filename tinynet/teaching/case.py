@@ -131,6 +131,11 @@ class Case:
         return all(np.isfinite(t.array).all() for t in tensors if t.dtype.kind == "f")
 
     @property
+    def takes_numbers(self) -> bool:
+        """Whether integers are inputs of the model: words, whose vectors it looks up."""
+        return any(isinstance(module, nn.Embedding) for module in self.model.modules())
+
+    @property
     def float_labels(self) -> bool:
         """Whether the targets are floats where the model's outputs ask for class labels."""
         target, output = self.target, self.trial.output
@@ -189,7 +194,7 @@ class Case:
         ):
             try:
                 x = usable_input(self, self.batches[0][0])
-                trial.output = self.model(Tensor(x))
+                trial.output = _tensor("the model", self.model(Tensor(x)))
                 self.usable = [
                     (usable_input(self, x), usable_target(self, target, len(x)))
                     for x, target in self.batches
@@ -197,7 +202,9 @@ class Case:
                 trial.stage = "loss"
                 x, target = self.usable[0]
                 output = trial.output if len(x) == len(trial.output) else self.model(Tensor(x))
-                loss = self.loss(output, None if target is None else Tensor(target))
+                loss = _tensor(
+                    "the loss", self.loss(output, None if target is None else Tensor(target))
+                )
                 trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
                 if loss.array.size == 1:
                     trial.loss = loss.item()
@@ -213,6 +220,20 @@ class Case:
             }
 
 
+def _tensor(what: str, result: Any) -> Tensor:
+    """What a model or a loss returned; TypeError, with the cure, where it is no tensor."""
+    if isinstance(result, Tensor):
+        return result
+    cure = "return one tensor"
+    if result is None:
+        cure = "does it end with `return`?"
+    elif isinstance(result, nn.Module):
+        cure = f"make the loss first: {type(result).__name__}()"
+    elif isinstance(result, (float, np.generic, np.ndarray)):
+        cure = "leave out .item(), .numpy() and float(), behind which there is no gradient"
+    raise TypeError(f"{what} returns {type(result).__name__}, no tensor: {cure}")
+
+
 def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
     """Inputs as the model can take them: finite floats, scaled, the channels where they belong.
 
@@ -220,6 +241,8 @@ def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
     """
     if case.target is not None and len(case.batches) == 1:
         x = x[: len(case.target)]
+    if case.takes_numbers and x.dtype.kind in "iu":
+        return x
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         x = np.where(np.isfinite(x), x, 0).astype(x.dtype)
     if badly_scaled(case.x):

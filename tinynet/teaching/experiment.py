@@ -28,6 +28,8 @@ class Run(NamedTuple):
     first: float
     highest: float
     last: float
+    rates: str = ""  # what became of the learning rate, if its change is a large one
+    asleep: float = math.nan  # the loss afterwards, in evaluation mode
 
     @property
     def diverged(self) -> bool:
@@ -70,6 +72,7 @@ def train(
         prepare()
         for group in optimizer.param_groups:
             group.update(settings or {}, lr=group["lr"] * rate)
+        start = max(group["lr"] for group in optimizer.param_groups)
         first = _loss_of_all(case, batches)
         for k in range(case.steps):
             x, target = batches[k % len(batches)]
@@ -88,7 +91,14 @@ def train(
             if not math.isfinite(losses[-1]):
                 break
         last = _loss_of_all(case, batches) if math.isfinite(losses[-1]) else losses[-1]
-    return Run(what, first, max(first, *(v for v in losses if not math.isnan(v)), first), last)
+        case.model.eval()
+        asleep = _loss_of_all(case, batches)
+        now = max(group["lr"] for group in optimizer.param_groups)
+    rates = ""
+    if not 0.1 * start <= now <= 10 * start:
+        rates = f" (and the learning rate from {start:.3g} to {now:.3g})"
+    highest = max([first, *(value for value in losses if not math.isnan(value))])
+    return Run(what, first, highest, last, rates, asleep)
 
 
 def _loss_of_all(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:

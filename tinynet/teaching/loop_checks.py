@@ -13,7 +13,7 @@ from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.teaching.case import Case
 from tinynet.teaching.experiment import params_of, trying
-from tinynet.teaching.report import ERROR, WARNING, Finding, listed
+from tinynet.teaching.report import Finding, error, listed, warning
 from tinynet.tensor import Tensor
 
 MODAL = (nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d)
@@ -31,27 +31,24 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
         name for name, p in case.parameters.items() if id(p) not in chosen and p.requires_grad
     ]
     if not chosen & own:
-        yield Finding(
+        yield error(
             "optimizer-of-another-model",
-            ERROR,
             f"none of the {len(chosen)} tensors of the optimizer belongs to this model, so no step "
             "will change it. Was the model built again, or copied, after the optimizer?",
             "make the optimizer after the model: optim.SGD(model.parameters(), lr=...)",
         )
         return
     if missing:
-        yield Finding(
+        yield error(
             "optimizer-misses-parameters",
-            ERROR,
             f"{len(missing)} of {len(own)} parameters are not in the optimizer and will never "
             f"change: {listed(missing)}",
             "pass model.parameters(), after the last layer was added; freeze with "
             "requires_grad_(False) what is to stay",
         )
     if foreign:
-        yield Finding(
+        yield warning(
             "optimizer-with-foreign-parameters",
-            WARNING,
             f"{len(foreign)} tensors of the optimizer are not in this model, of shapes "
             f"{listed([str(p.shape) for p in foreign])}",
             "pass model.parameters() alone, unless the others are of a second model",
@@ -129,96 +126,90 @@ def check_step(case: Case) -> Iterator[Finding]:
     """The user's own step: what it forgets, and the order in which it does things."""
     if case.step is None or case.optimizer is None or case.trial.error is not None:
         return
-    seen = _Watched(case, case.optimizer)
+    told = _of_step(case, _Watched(case, case.optimizer))
+    if told is not None:
+        name, evidence, cure = told
+        yield error(name, evidence, cure or f"call {LOOP}, once each")
+
+
+def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
+    """(name, evidence, cure) of what is wrong with a step; no cure where the usual loop is one."""
     if seen.error is not None:
-        yield Finding(
-            "step-fails",
-            ERROR,
-            f"the step raises {type(seen.error).__name__}: {seen.error}",
-            "the message says what to change; is the forward pass within no_grad()?",
-        )
-        return
+        error = f"the step raises {type(seen.error).__name__}: {seen.error}"
+        cure = "the message says what to change; is the forward pass within no_grad()?"
+        return "step-fails", error, cure
     if not seen.at_step:
         still = "" if seen.moved else ", which left every parameter as it was"
-        yield Finding(
-            "step-changes-nothing",
-            ERROR,
-            f"optimizer.step() was not called in a whole training step{still}",
-            f"call {LOOP}, with the optimizer of this model",
-        )
-        return
-    first, second = seen.at_step[0], seen.at_step[-1]
-    size, usual = _norm(first), _norm(seen.fresh[0])
+        what = f"optimizer.step() was not called in a whole training step{still}"
+        return "step-changes-nothing", what, ""
+    first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
+    size, usual = _norm(first), _norm(fresh)
     if size == 0 and usual > 0:
         where = "loss.backward() was not called"
         if seen.wiped:
             where = "zero_grad() comes between loss.backward() and optimizer.step()"
         elif seen.left:
             where = "loss.backward() comes after it, so that each step uses an old gradient"
-        yield Finding(
-            "step-without-gradient",
-            ERROR,
-            f"when optimizer.step() runs there is no gradient, though that of the batch has the "
-            f"norm {usual:.3g}: {where}",
-            f"call {LOOP}",
-        )
-        return
-    summed = [a + b for a, b in zip(first, seen.fresh[1])]
-    alone = _norm([a - b for a, b in zip(second, seen.fresh[1])])
-    if len(seen.at_step) == 2 and _norm([a - b for a, b in zip(second, summed)]) < 0.1 * alone:
-        yield Finding(
-            "forgotten-zero-grad",
-            ERROR,
+        what = "when optimizer.step() runs there is no gradient, though that of the batch has the "
+        return "step-without-gradient", f"{what}norm {usual:.3g}: {where}", ""
+    rest = _norm(_less(second, seen.fresh[1]))
+    if len(seen.at_step) == 2 and _norm(_less(second, seen.fresh[1], first)) < 0.1 * rest:
+        what = (
             f"in the second of two steps the gradient (norm {_norm(second):.3g}) is that of the "
-            f"first step ({size:.3g}) plus that of the second ({_norm(seen.fresh[1]):.3g})",
-            "call optimizer.zero_grad() before each loss.backward()",
+            f"first step ({size:.3g}) plus that of the second ({_norm(seen.fresh[1]):.3g})"
         )
-    elif len(seen.at_step) > 2:
-        yield Finding(
-            "optimizer-steps-twice",
-            WARNING,
-            f"optimizer.step() is called {len(seen.at_step) // 2} times in one training step",
-            f"call {LOOP}",
+        cure = "call optimizer.zero_grad() before each loss.backward()"
+        return "forgotten-zero-grad", what, cure
+    if len(seen.at_step) > 2:
+        count = len(seen.at_step) // 2
+        what = f"optimizer.step() is called {count} times in one training step"
+        return "optimizer-steps-twice", what, ""
+    names = [name for name, p in case.parameters.items() if p.requires_grad]
+    unfed = [name for name, g, f in zip(names, first, fresh) if f.any() and not g.any()]
+    if unfed:
+        what = f"when optimizer.step() runs, {listed(unfed)} have no gradient; the batch gives one"
+        cure = "look for .detach(), no_grad() or frozen parameters in your step"
+        return "step-misses-parameters", what, cure
+    factor = sum(float((a * b).sum()) for a, b in zip(first, fresh)) / max(usual**2, 1e-300)
+    same = _norm([a - factor * b for a, b in zip(first, fresh)]) < 0.1 * size
+    if size < 0.01 * usual or (same and (factor < 0 or factor > 1.9)):
+        what = (
+            f"when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g} times "
+            f"that of the batch ({usual:.3g})"
         )
-    elif _norm([a - 2 * b for a, b in zip(first, seen.fresh[0])]) < 0.1 * size:
-        yield Finding(
-            "backward-twice",
-            ERROR,
-            f"the gradient (norm {size:.3g}) is twice that of the batch ({usual:.3g}): "
-            "loss.backward() is called twice",
-            f"call {LOOP}",
+        cure = "look at what is done to the gradient or the loss: a factor, a sign"
+        if size < 0.01 * usual:
+            cure = "clip or divide it less: nn.utils.clip_grad_norm_(model.parameters(), 1.0)"
+        elif 1.9 < factor < 2.1:
+            cure = f"is loss.backward() called twice? Call {LOOP}, once each"
+        return "gradient-changed", what, cure
+    if seen.rates[1] < 0.9 * seen.rates[0] and seen.rates[2] < 0.9 * seen.rates[1]:
+        rates = ", ".join(f"{rate:g}" for rate in seen.rates)
+        cure = "call schedule.step() once an epoch, not each batch, or let it fall more slowly"
+        return "learning-rate-falls-too-fast", f"the rate before and after two steps: {rates}", cure
+    modal = any(isinstance(module, MODAL) for module in case.model.modules())
+    if seen.asleep and case.model.training and modal:
+        what = (
+            "when optimizer.step() runs, the model is in evaluation mode: dropout does nothing, "
+            "and batch norm uses its running statistics and does not learn them"
         )
-    elif seen.rates[1] < 0.9 * seen.rates[0] and seen.rates[2] < 0.9 * seen.rates[1]:
-        yield Finding(
-            "learning-rate-falls-too-fast",
-            ERROR,
-            f"each step makes the learning rate smaller: {', '.join(f'{r:g}' for r in seen.rates)}",
-            "call schedule.step() once an epoch, not after each batch, or let it fall more slowly",
-        )
-    elif (
-        seen.asleep
-        and case.model.training
-        and any(isinstance(m, MODAL) for m in case.model.modules())
-    ):
-        yield Finding(
-            "evaluation-mode",
-            WARNING,
-            "when optimizer.step() runs, the model is in evaluation mode: dropout does "
-            "nothing, and batch norm uses its running statistics and does not learn them",
-            "call model.train() before training (and model.eval() before measuring)",
-        )
-    elif size < 0.01 * usual:
-        yield Finding(
-            "gradient-too-small",
-            ERROR,
-            f"when optimizer.step() runs, the gradient has the norm {size:.3g}; that of the batch "
-            f"has {usual:.3g}. Is it clipped, or divided, too much?",
-            "clip less: nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
-        )
+        return "evaluation-mode", what, "call model.train() before training"
+    return None
+
+
+def _less(arrays: list[np.ndarray], *others: list[np.ndarray]) -> list[np.ndarray]:
+    """Each array less those of the others."""
+    return [a - sum(more) for a, *more in zip(arrays, *others)]
 
 
 def check_frozen(case: Case) -> Iterator[Finding]:
     """Parameters that do not ask for a gradient: all of them is a mistake, some may be meant."""
+    if not case.parameters:
+        yield error(
+            "no-parameters",
+            "the model has no parameters: there is nothing to train",
+            "give it layers, as attributes made in __init__",
+        )
     frozen = [name for name, p in case.parameters.items() if not p.requires_grad]
     if not frozen:
         return
@@ -229,7 +220,7 @@ def check_frozen(case: Case) -> Iterator[Finding]:
         f"not require a gradient and will stay as they are: {listed(frozen)}"
     )
     if len(frozen) == len(case.parameters):
-        yield Finding("frozen-parameters", ERROR, seen, "model.requires_grad_()")
+        yield error("frozen-parameters", seen, "model.requires_grad_()")
     else:
         case.notes.append(f"{seen}. If that is not meant: model.requires_grad_()")
 

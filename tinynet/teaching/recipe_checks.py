@@ -16,7 +16,7 @@ import numpy as np
 from tinynet import nn
 from tinynet.teaching.case import Case
 from tinynet.teaching.experiment import Run, train
-from tinynet.teaching.report import ERROR, WARNING, Finding
+from tinynet.teaching.report import Finding, error, warning
 
 STEADY = 0.6
 """A recipe that covers this share of the way to the best loss is not looked at any further."""
@@ -28,6 +28,8 @@ LEARNED = 0.93
 """A loss below this share of the first has fallen."""
 TINY = 1e-4
 """The gradient of a layer has vanished that is smaller than this share of the largest."""
+USUAL_DECAY = 0.02
+"""Above this, weight decay is looked at sooner: it is 1e-4 to 0.01 as a rule."""
 ENOUGH = 20
 """In fewer steps than this only a rate that is too high shows."""
 RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
@@ -36,11 +38,12 @@ RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
 def check_recipe(case: Case) -> Iterator[Finding]:
     """A short training by the recipe, and by variations of it where it does not learn."""
     trial, optimizer = case.trial, case.optimizer
-    if optimizer is not None and not any(group["lr"] for group in optimizer.param_groups):
-        yield Finding(
+    idle = [group for group in _groups(case) if not group["lr"]]
+    if idle and case.step is None:
+        yield error(
             "learning-rate-zero",
-            ERROR,
-            "the learning rate is 0: no step changes anything",
+            f"the learning rate is 0 for {sum(len(group['params']) for group in idle)} parameters "
+            f"({len(idle)} of {len(_groups(case))} groups): no step changes them",
             "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam",
         )
         return
@@ -59,23 +62,33 @@ def check_recipe(case: Case) -> Iterator[Finding]:
     if unrelated:
         yield from unrelated
         return
-    momentum = max((float(g.get("momentum") or 0) for g in _groups(case)), default=0.0)
+    momentum = _momentum(case)
     if momentum > 0.99:
-        yield Finding(
+        yield warning(
             "momentum-too-high",
-            WARNING,
             f"with momentum={momentum:g} a gradient moves the weights for {1 / (1 - momentum):.0f} "
             f"steps, {1 / (1 - momentum):.0f} times as far as its learning rate says",
-            "use momentum=0.9",
+            "use momentum=0.9, which is betas=(0.9, ...) of Adam",
         )
-    if own is not None and (own.diverged or way.share(own) < STEADY or not way.learned):
+    steady = 0.9 if _decay(case) > USUAL_DECAY else STEADY
+    if own is not None and (own.diverged or way.share(own) < steady or not way.learned):
         found = list(_cause(case, own, way))
         yield from found
         if found:
             return
     if not way.learned and not _knows_already(case, way.first):
         yield from _stuck(case, way)
-    case.notes.append(_told(case, own or way.best))
+    run = own or way.best
+    fell = case.model.training and way.share(run) > STEADY and way.learned
+    if fell and not run.asleep <= (run.first + run.last) / 2 + 0.1:
+        yield warning(
+            "evaluation-far-from-training",
+            f"after {case.steps} steps the loss of these examples is {run.last:.4g} in training "
+            f"mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}",
+            "look at what differs between the modes: batch norm's momentum (0.1 is usual) and "
+            "small batches; nn.LayerNorm has no such difference",
+        )
+    case.notes.append(_told(case, run))
 
 
 class Way:
@@ -114,35 +127,33 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
         return way.share(way.see(run)) > max(way.share(own), 0.0) + BETTER and way.learned
 
     if any(group.get("maximize") for group in groups):
-        turned = train(case, "without it", settings={"maximize": False})
-        if helps(turned):
-            yield Finding(
+        minimized = train(case, "without it", settings={"maximize": False})
+        if helps(minimized):
+            yield error(
                 "loss-is-maximized",
-                ERROR,
-                f"maximize=True: in {steps} the loss goes {own}; {turned}",
+                f"maximize=True: in {steps} the loss goes {own}; {minimized}",
                 "leave maximize=True out: the optimizer then makes the loss small",
             )
             return
     if case.step is not None:
         plain = train(case, "with zero_grad, backward and step alone")
         if helps(plain):
-            yield Finding(
+            yield error(
                 "step-does-not-learn",
-                ERROR,
-                f"in {steps} by your step the loss goes {own}; {plain}",
-                "look for what your step does besides: eval(), no_grad(), clipping, another target",
+                f"in {steps} by your step the loss goes {own}{own.rates}; {plain}",
+                "look for what your step does besides: eval(), no_grad(), clipping, another "
+                "target, a schedule",
             )
             return
     tenth = max((train(case, _at(case, f), rate=f) for f in RATES[:3]), key=way.share)
     slower = tenth if helps(tenth) else None
-    decay = max(float(group.get("weight_decay") or 0) for group in groups)
+    decay = _decay(case)
     if decay:
         free = train(case, "with weight_decay=0", settings={"weight_decay": 0})
         better = way.share(way.see(free)) > way.share(own) + 0.1
         if better and way.learned and way.share(free) > way.share(slower) - 0.1:
-            yield Finding(
+            yield error(
                 "weight-decay-too-large",
-                ERROR,
                 f"with weight_decay={decay:g} the loss goes {own} in {steps}; {free}: the weight "
                 "decay pulls the weights to 0 faster than the loss can move them",
                 "use weight_decay=1e-4",
@@ -154,9 +165,8 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
         runs = [way.see(train(case, _at(case, 10.0**k), rate=10.0**k)) for k in range(1, 9)]
         faster = max(runs, key=way.share)
         if way.learned and way.share(faster) > way.share(own) + 0.1:
-            yield Finding(
+            yield warning(
                 "learning-rate-too-low",
-                WARNING,
                 f"in {steps} the loss goes {own}; {faster}",
                 f"use a larger learning rate: {faster.what.removeprefix('at ')}",
             )
@@ -175,14 +185,13 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     if slower is None:
         runs = (train(case, _at(case, f), rate=f) for f in RATES)
         slower = _first_that(lambda run: run.last < run.first and run.highest < 2 * run.first, runs)
-    momentum = max((float(g.get("momentum") or 0) for g in _groups(case)), default=0.0)
+    momentum = _momentum(case)
     evidence = f"in {case.steps} steps the loss goes {own}"
     if momentum > 0.95:
         evidence += f"; momentum={momentum:g} makes each step up to {1 / (1 - momentum):.0f} times"
     if slower is None:
-        return Finding(
+        return error(
             "learning-rate-too-high",
-            ERROR,
             f"{evidence}, and it does not fall at a millionth of the rate either; {way.best}",
             "use optim.Adam(model.parameters(), lr=1e-3), and nn.init.kaiming_normal_ for the "
             "weights if it was not the optimizer",
@@ -190,16 +199,13 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     rate = slower.what.removeprefix("at ")
     last = case.trial.calls[-1] if case.trial.calls else None
     if last is not None and last.is_sum:
-        return Finding(
+        return error(
             "summed-loss",
-            ERROR,
             f"{evidence}; {slower}. The loss is the sum over the {len(case.usable[0][0])} examples "
             "of a batch, and so are its gradients, that many times those of the mean",
             f"take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}",
         )
-    return Finding(
-        "learning-rate-too-high", ERROR, f"{evidence}; {slower}", f"try a smaller rate: {rate}"
-    )
+    return error("learning-rate-too-high", f"{evidence}; {slower}", f"try a smaller rate: {rate}")
 
 
 def _stuck(case: Case, way: Way) -> Iterator[Finding]:
@@ -208,10 +214,11 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
     vanished = list(_vanished(case, way.best, renewed))
     yield from vanished
-    if not vanished:
-        yield Finding(
+    if not vanished and not _structured(_rows(case)):
+        case.notes.append("the loss does not fall, but the inputs look like noise")
+    elif not vanished:
+        yield error(
             "does-not-learn",
-            ERROR,
             f"in {case.steps} steps on the same {len(case.usable)} batches the loss goes "
             f"{way.best}, and no better at other rates; a net that can learn learns these by heart"
             + (f". It goes {renewed}" if renewed else ""),
@@ -233,9 +240,8 @@ def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
     largest = max(sizes, key=sizes.__getitem__, default="")
     smallest = min(weights, key=weights.__getitem__, default="")
     if weights and weights[smallest] < TINY * sizes[largest]:
-        yield Finding(
+        yield error(
             "vanishing-gradients",
-            ERROR,
             f"the gradient is {weights[smallest]:.1e} on average in {smallest} and "
             f"{sizes[largest]:.1e} in {largest}: on its way back it vanishes. In {case.steps} "
             f"steps the loss goes {run}" + (f"; {anew}" if anew else ""),
@@ -268,9 +274,11 @@ def _knows_already(case: Case, first: float) -> bool:
 
 def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
     """Targets that say no more of the inputs than the same targets shuffled."""
-    x = np.concatenate([x for x, _ in case.usable]).reshape(sum(len(x) for x, _ in case.usable), -1)
+    x = _rows(case)
     target = np.concatenate([t for _, t in case.usable if t is not None])
     rng = np.random.default_rng(0)
+    if target.ndim > 1 and target.dtype.kind in "iu":
+        return
     if len(target) != len(x) or len(x) < 100 or not _structured(x) or np.ptp(target) == 0:
         return
     if closer_than_chance(x, target, rng) > 2.5:
@@ -284,15 +292,20 @@ def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
     true = train(case, "", adam=lr)
     chance = [train(case, "", adam=lr, targets=shuffled()).last for _ in range(4)]
     if true.last > np.mean(chance) - 2 * np.std(chance) - 0.02 * way.first:
-        yield Finding(
+        yield warning(
             "inputs-and-targets-unrelated",
-            WARNING,
             f"{len(x)} examples: those with similar inputs have targets no more alike than chance, "
             f"and a training brings the loss from {true.first:.4g} to {true.last:.4g}, with the "
             f"targets shuffled to {np.mean(chance):.4g}: they do not seem to belong together",
             "look at some examples with their labels; shuffle, sort and filter inputs and labels "
             "with the same indices: x[order], y[order]",
         )
+
+
+def _rows(case: Case) -> np.ndarray:
+    """The inputs of all batches as rows."""
+    x = np.concatenate([x for x, _ in case.usable])
+    return x.reshape(len(x), -1)
 
 
 def _structured(x: np.ndarray) -> bool:
@@ -341,6 +354,16 @@ def _at(case: Case, factor: float) -> str:
 def _told(case: Case, run: Run) -> str:
     examples = sum(len(x) for x, _ in case.usable)
     return f"{case.steps} steps on {examples} examples: the loss goes {run}"
+
+
+def _momentum(case: Case) -> float:
+    """The largest share of its last step that a parameter goes on with."""
+    found = [g.get("momentum") or (g.get("betas") or (0.0,))[0] for g in _groups(case)]
+    return max(map(float, found), default=0.0)
+
+
+def _decay(case: Case) -> float:
+    return max((float(g.get("weight_decay") or 0) for g in _groups(case)), default=0.0)
 
 
 def _groups(case: Case) -> list[dict[str, Any]]:

@@ -5,17 +5,18 @@
 What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `batches` (what they
 are given of data), `arguments` (the others: checked, and told in a few words), `run` (where a
 training stands, callbacks of your own), `callbacks` (early stopping, best model), `metrics`,
-`history`, `progress`, `setup` (optimizers and schedules by name), `recipes` (defaults for known
-data), `checkpoint` (models and runs in files), `state` (all that a run depends on), `folder` (what
-is kept of a run), `verify` (a run once more, compared), `signals` (Ctrl-C), `divergence` and
-`memory` (what can go wrong), `safetensors`, `tree`, `foreign` and `files` (how it is written).
+`history`, `quantities` (what their names say of them), `report` (a page to look at), `progress`,
+`setup` (optimizers and schedules by name), `recipes` (defaults for known data), `checkpoint`
+(models and runs in files), `state` (all that a run depends on), `folder` (what is kept of a run),
+`verify` (a run once more, compared), `signals` (Ctrl-C), `divergence` and `memory` (what can go
+wrong), `safetensors`, `tree`, `foreign` and `files` (how it is written).
 """
 
 from __future__ import annotations
 
 from tinynet.nn.modes import evaluating
 from tinynet.training.callbacks import BestModel, EarlyStopping, SaveEvery
-from tinynet.training.checkpoint import Checkpoint, load, save, weights_sha256
+from tinynet.training.checkpoint import Checkpoint, save, weights_sha256
 from tinynet.training.divergence import DivergenceError
 from tinynet.training.fit import fit
 from tinynet.training.history import History
@@ -37,6 +38,7 @@ from tinynet.training.setup import (
     make_schedule,
 )
 from tinynet.training.signals import Interrupted
+from tinynet.training.trained import Prediction, Trained, load
 
 __all__ = [
     "AUGMENTATIONS",
@@ -50,10 +52,12 @@ __all__ = [
     "History",
     "Interrupted",
     "Means",
+    "Prediction",
     "Recipe",
     "Run",
     "SaveEvery",
     "Schedule",
+    "Trained",
     "accuracy",
     "confusion_matrix",
     "evaluate",

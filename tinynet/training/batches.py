@@ -12,6 +12,8 @@ import numpy as np
 from tinynet.data import ArrayDataset, Compose, DataLoader, Normalize, Subset
 from tinynet.errors import DataError
 from tinynet.nn.checks import badly_scaled
+from tinynet.tensor import Tensor
+from tinynet.training.strokes import box_of
 
 Images = Callable[..., np.ndarray]
 """A function of a batch of images (N, C, H, W), such as those of `tinynet.data`."""
@@ -185,12 +187,32 @@ def about_data(train: Any, transform: Images | None) -> dict[str, Any]:
         example = dataset[0]
         image = example[0] if isinstance(example, tuple) else example
         about["input_shape"] = np.shape(image)
+        about["box"] = _box(dataset)
     normalize = find_normalize(
         transform if is_dataset(train) else getattr(train, "transform", None)
     )
     if normalize is not None:
         about |= {"mean": normalize.mean, "std": normalize.std}
     return about
+
+
+LOOKED_AT = 500  # images, to know light strokes on a dark ground
+
+
+def _box(dataset: Any) -> int | None:
+    """How large the strokes are in images that are such, see `strokes.box_of`."""
+    images, rows = source(dataset)
+    if not isinstance(images, ArrayDataset) or images.transform is not None:
+        return None
+    return box_of(images.images[rows[:: len(rows) // LOOKED_AT + 1]])
+
+
+def own_transform(model: Any, data: Any, transform: Images | None) -> Images | None:
+    """`transform`, or for a data set without a normalisation the one that a `Trained` brings."""
+    if transform is not None or not (is_dataset(data) or isinstance(data, (np.ndarray, Tensor))):
+        return transform
+    own: Images | None = getattr(model, "input_transform", None)
+    return own if find_normalize(getattr(data, "transform", None)) is None else None
 
 
 def find_normalize(transform: Any) -> Normalize | None:

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import CheckpointError, integer
+from tinynet.nn.states import snapshot
 from tinynet.optim.checks import at_least_zero
-from tinynet.training.history import Record, better_is, format_value, monitored
+from tinynet.training.history import Record, monitored
+from tinynet.training.quantities import better_is, format_value
 from tinynet.training.run import Callback, Run
 from tinynet.training.state import save_run
 
@@ -56,7 +58,7 @@ class _Best(Callback):
             return False
         self.value, self.epoch = value, run.epoch
         if self.restore:
-            self.weights = run.model.state_dict()
+            self.weights = snapshot(run.model)
         return True
 
     def on_train_end(self, run: Run) -> None:

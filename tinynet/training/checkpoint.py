@@ -1,10 +1,9 @@
 """Checkpoints: what is saved, and the run that trains it, in one file that cannot run code.
 
     tinynet.save(model, "model.safetensors")
-    tinynet.load("model.safetensors", model)
+    checkpoint = read("model.safetensors")
 
-    tinynet.save({"net": model.state_dict(), "epoch": 3}, "more.safetensors")
-    state = tinynet.load("more.safetensors")
+What `tinynet.load` makes of one is in `trained`.
 
 The file is a safetensors file (see `safetensors`), whatever its name. Of a model it holds the
 parameters and buffers under PyTorch's names, so that any tool that loads weights takes it; where a
@@ -27,16 +26,21 @@ from typing import Any
 import numpy as np
 
 from tinynet import models
-from tinynet.autograd import wrap
 from tinynet.data import Compose, Normalize, ToFloat
-from tinynet.errors import CheckpointError
+from tinynet.errors import CheckpointError, integer
 from tinynet.nn import Module
 from tinynet.nn.parameter import at_most
+from tinynet.nn.states import snapshot
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.tree import pack, unpack
 
-KNOWN = ("name", "arguments", "classes", "mean", "std", "input_shape", "settings", "chosen_by")
+SINCE = ("box", "fit")  # what older files do not say
+KNOWN = (
+    "name", "arguments", "classes", "mean", "std", "input_shape", "settings", "chosen_by", *SINCE,
+)  # fmt: skip
+KEPT = ("name", "arguments", "classes", "mean", "std", "input_shape", *SINCE)
+OF_FILES = ".py:"  # in the name of a model of the user's own: FILE.py:CLASS
 SLACK = 1 << 20  # numbers by which a model may outgrow its file, so that it is said what misfits
 LARGEST_IMAGE = 1 << 26  # numbers, such as 4,700 x 4,700 pixels in colour
 
@@ -46,11 +50,13 @@ class Checkpoint:
     """What a checkpoint file holds.
 
     weights: the model's state_dict. name, arguments: how `tinynet.models.build` makes the model;
-    None for a model that is not one of those. classes: a name for each label. mean, std: what the
-    images, as floats from 0 to 1, were normalised with, per channel. input_shape: (C, H, W).
-    settings: what `tinynet train` was asked to do. chosen_by: the quantity, such as
-    validation_accuracy, by which this was the best epoch; None for any other. run: the state of
-    the run, see `state`; None for a model alone. path: the file.
+    for one of the user's own FILE.py:CLASS, or None. classes: a name for each label. mean, std:
+    what the images, as floats from 0 to 1, were normalised with, per channel. input_shape:
+    (C, H, W). settings: what `tinynet train` was asked to do. chosen_by: the quantity, such as
+    validation_accuracy, by which this was the best epoch; None for any other. box: the side of the
+    figures in light strokes on a dark ground, see `strokes`. fit: how images were resized, see
+    `tinynet.data.folder`. run: the state of the run, see `state`; None for a model alone. path:
+    the file.
     """
 
     weights: dict[str, np.ndarray]
@@ -62,6 +68,8 @@ class Checkpoint:
     input_shape: tuple[int, ...] | None = None
     settings: dict[str, Any] | None = None
     chosen_by: str | None = None
+    box: int | None = None
+    fit: str | None = None
     versions: dict[str, str] | None = None
     run: dict[str, Any] | None = None
     path: Path | None = None
@@ -72,17 +80,26 @@ class Checkpoint:
             return None
         return Compose([ToFloat(), Normalize(self.mean, self.std)])
 
+    def tells_of_images(self) -> bool:
+        """Whether it says anything of the images that the model is for."""
+        return any(x is not None for x in (self.classes, self.mean, self.input_shape))
+
+    def is_buildable(self) -> bool:
+        """Whether it has a name to build the model by, and no file would have to be run for it."""
+        return self.name is not None and OF_FILES not in self.name
+
     def build(self) -> Module:
         """The model with its weights. Raises CheckpointError if it has no name to build it by."""
-        if self.name is None:
+        if self.name is None or not self.is_buildable():
             raise CheckpointError(
-                "this checkpoint holds the weights of a model of your own: make the model "
-                "yourself and pass it, tinynet.load(path, model)"
+                f"this checkpoint holds the weights of a model of your own{self._own()}: make the "
+                "model yourself and pass it, tinynet.load(path, model); in commands, "
+                "--model FILE.py:CLASS"
             )
         held = sum(array.size for array in self.weights.values())
         try:
             with at_most(held + SLACK):
-                arguments = {k: _tuples(v) for k, v in (self.arguments or {}).items()}
+                arguments = {k: as_tuples(v) for k, v in (self.arguments or {}).items()}
                 model = models.build(self.name, **arguments)
         except Exception as error:  # of any kind, MemoryError too: the arguments may be anything
             raise CheckpointError(
@@ -92,18 +109,22 @@ class Checkpoint:
         model.load_state_dict(self.weights)
         return model
 
+    def _own(self) -> str:
+        return "" if self.name is None else f", {self.name:.200}"
+
     def sha256(self) -> str:
         """The SHA-256 of the weights, see `weights_sha256`."""
         return weights_sha256(self.weights)
 
 
-def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
+def weights_sha256(weights: Mapping[str, Any]) -> str:
     """One number for all weights of a state_dict: equal if and only if they are, bit for bit.
 
     The SHA-256 over name, dtype, shape and elements of each, in the order of their names.
     """
     digest = hashlib.sha256()
-    for name, array in sorted(weights.items()):
+    for name, value in sorted(weights.items()):
+        array = np.asarray(value)
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
@@ -121,6 +142,8 @@ def save(
     input_shape: Sequence[int] | None = None,
     settings: Mapping[str, Any] | None = None,
     chosen_by: str | None = None,
+    box: int | None = None,
+    fit: str | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `obj` to `path` as a safetensors file, atomically.
@@ -140,15 +163,18 @@ def save(
         order = isinstance(obj, (str, os.PathLike))
         cure = "the path comes second: tinynet.save(obj, path)" if order else "give a path"
         raise TypeError(f"save: {cure}; got {type(path).__name__} for it")
-    known = dict(
-        zip(KNOWN, (name, arguments, classes, mean, std, input_shape, settings, chosen_by))
-    )
+    given = (name, arguments, classes, mean, std, input_shape, settings, chosen_by, box, fit)
+    known = dict(zip(KNOWN, given))
     arrays: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {"versions": versions()}
     if isinstance(obj, Module):
-        arrays |= obj.state_dict()
-        about |= {key: _known(key, value) for key, value in known.items()}
-        about |= {"class": type(obj).__name__, "run": pack(run, "run", arrays)}
+        loaded = getattr(obj, "checkpoint", None)
+        if isinstance(loaded, Checkpoint):  # what is known of a model that was loaded goes with it
+            of_images = {key: getattr(loaded, key) for key in KEPT}
+            known = {k: of_images.get(k) if v is None else v for k, v in known.items()}
+        arrays |= snapshot(obj)
+        about |= _about_model(known, type(getattr(obj, "network", obj)).__name__)
+        about["run"] = pack(run, "run", arrays)
     elif any(value is not None for value in (run, *known.values())):
         raise TypeError(f"save: name=, classes= and so on are for a model, not a {type(obj)!r}")
     else:
@@ -156,62 +182,35 @@ def save(
     safetensors.write(path, arrays, about)
 
 
-def load(
-    path: str | os.PathLike[str],
-    model: Module | None = None,
-    strict: bool = True,
-    *,
-    map_location: Any = None,
-    weights_only: bool = True,
-) -> Any:
-    """What `save` wrote to `path`, or `model` with the weights that are there.
+def save_weights(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
+    """Write the model of a checkpoint, without its run, and without the name of a user's file."""
+    known = {key: getattr(checkpoint, key) if key in KEPT else None for key in KNOWN}
+    if not checkpoint.is_buildable():
+        known["name"] = known["arguments"] = None
+    about = {"versions": versions(), **_about_model(known, None), "run": None}
+    safetensors.write(path, dict(checkpoint.weights), about)
 
-    Without `model`: the model that was saved, built anew, if its name tells how; of another model,
-    and of a file of another program, the state_dict, as tensors; else the object, as it was saved.
-    With strict=False what fits into `model` is loaded, and the list of the rest is returned:
-    missing_keys, unexpected_keys, and mismatched with the reasons.
 
-    map_location, weights_only: as PyTorch has them, and without effect: tensors lie in the main
-    memory, and nothing that could run code is read.
-
-    Raises CheckpointError, before `model` is touched, for a file that is no checkpoint (with the
-    way from there, for those that other frameworks write), is damaged, or does not fit. A model
-    that is built is no larger than the file.
-
-        model = tinynet.load("digits.safetensors")
-    """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"load: the path comes first: tinynet.load(path); got {type(path)!r}")
-    if model is not None and not isinstance(model, Module):
-        raise TypeError(f"load: the model to load into must be a Module, got {model!r:.60}")
-    if model is None:
-        if not strict:
-            raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
-        arrays, about = safetensors.read(path)
-        if "object" in about:
-            return _object(path, about, arrays)
-        checkpoint = _checkpoint(path, arrays, about)
-        if checkpoint.name is not None:
-            return checkpoint.build()
-        return {name: wrap(array) for name, array in checkpoint.weights.items()}
-    result = model.load_state_dict(read(path).weights, strict)
-    return model if strict else result
+def _about_model(known: Mapping[str, Any], kind: str | None) -> dict[str, Any]:
+    """What a file says of a model. kind: the name of its class."""
+    return {**{key: _known(key, value) for key, value in known.items()}, "class": kind}
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Everything in a checkpoint, checked. Raises CheckpointError that names what is wrong."""
     arrays, about = safetensors.read(path)
     if "object" not in about:
-        return _checkpoint(path, arrays, about)
-    weights = _object(path, about, arrays)
+        return of_model(path, arrays, about)
+    weights = unpacked(path, about, arrays)
     if not isinstance(weights, dict):
         raise CheckpointError(f"{path}: holds a {type(weights).__name__}, and no weights")
     return Checkpoint(weights, path=Path(path))
 
 
-def _object(
+def unpacked(
     path: str | os.PathLike[str], about: Mapping[str, Any], arrays: dict[str, np.ndarray]
 ) -> Any:
+    """What was saved that is no model, from what is in a file."""
     try:
         content = unpack(about["object"], arrays)
     except (CheckpointError, RecursionError) as error:
@@ -221,7 +220,7 @@ def _object(
     return content
 
 
-def _checkpoint(
+def of_model(
     path: str | os.PathLike[str], arrays: dict[str, np.ndarray], about: Mapping[str, Any]
 ) -> Checkpoint:
     """The checkpoint of a model; its weights are the arrays that the run does not have."""
@@ -233,7 +232,8 @@ def _checkpoint(
             raise TypeError(f"the run is {run!r:.40}")
         return Checkpoint(
             arrays,
-            **{key: _known(key, about[key]) for key in KNOWN},
+            **{key: _known(key, about[key]) for key in KNOWN if key not in SINCE},
+            **{key: _known(key, about.get(key)) for key in SINCE},
             versions={str(k): str(v) for k, v in about["versions"].items()},
             run=run,
             path=Path(path),
@@ -253,6 +253,8 @@ def _known(key: str, value: Any) -> Any:
     if key in ("classes", "mean", "std", "input_shape"):
         kind: Any = {"classes": str, "input_shape": int}.get(key, float)
         value = tuple(kind(item) for item in value)
+    elif key == "box":
+        value = integer("a checkpoint", key, value, 1)
     elif not isinstance(value, Mapping if key in ("arguments", "settings") else str):
         raise TypeError(f"{key} is {value!r:.60}")
     if key == "input_shape" and value and (min(value) < 1 or math.prod(value) > LARGEST_IMAGE):
@@ -260,6 +262,6 @@ def _known(key: str, value: Any) -> Any:
     return value
 
 
-def _tuples(value: Any) -> Any:
+def as_tuples(value: Any) -> Any:
     """JSON's lists as the tuples that they were."""
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+    return tuple(as_tuples(v) for v in value) if isinstance(value, list) else value

@@ -26,6 +26,7 @@ from tinynet.training.batches import (
     about_data,
     length,
     looked_at,
+    own_transform,
     rest,
     training_batches,
     validation_batches,
@@ -38,6 +39,7 @@ from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, Loss, evaluate, parameters_of, train_epoch
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, Metrics
 from tinynet.training.progress import progress_callback
+from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
 from tinynet.training.state import restore
@@ -102,8 +104,9 @@ def fit(
     operation that went bad and names it; see `tinynet.detect_anomaly`.
 
     out: a folder that keeps the run: last.safetensors after every epoch, and after every
-    `save_every` steps; best.safetensors; and with keep_every=k epoch-0010.safetensors and so on
-    after every k-th epoch. Ctrl-C or SIGTERM then saves before it stops. resume: go on from the
+    `save_every` steps; best.safetensors; report.html, to be opened in a browser; and
+    with keep_every=k epoch-0010.safetensors and so on after every k-th epoch. Ctrl-C or SIGTERM
+    then saves before it stops. resume: go on from the
     last in `out` if it is there (or from the checkpoint given, which then is the last), with the
     same arguments as before (else CheckpointError names the one that differs): weights and history
     come out as if the run had never stopped, bit for bit.
@@ -118,6 +121,7 @@ def fit(
     epochs, seed = int(epochs), None if seed is None else int(seed)
     if seed is not None:
         manual_seed(seed)
+    transform = own_transform(model, train, transform)
     batches = training_batches(train, batch_size, transform, augment, seed)
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
@@ -153,6 +157,7 @@ def fit(
     if out is not None:
         if not any(isinstance(callback, BestModel) for callback in extra):
             extra.append(BestModel(Path(out) / BEST))
+        extra.append(ReportWriter(Path(out)))
         extra.append(RunFolder(out, keep_every, save_every))
     elif keep_every is not None or save_every is not None:
         raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
@@ -282,7 +287,10 @@ def _one_epoch(run: Run) -> Record:
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
         check_weights(run.model)
         if run.validate is not None:
-            measured = evaluate(run.model, run.validate, run.loss, metrics=run.metrics)
+            note = None if run.findings is None else run.findings.add
+            measured = evaluate(
+                run.model, run.validate, run.loss, metrics=run.metrics, after_batch=note
+            )
             record |= {f"{VALIDATION}{name}": value for name, value in measured.items()}
     run.schedule.after_epoch(record)
     record |= {"lr": lr, "seconds": run.seconds()}

@@ -3,6 +3,7 @@
 last.safetensors          the run as it stood when it was last saved: what `resume` goes on from
 best.safetensors          as it stood after its best epoch
 epoch-0010.safetensors    after every k-th epoch, with keep_every=k
+report.html               what was learned, to be looked at (see `report`)
 .lock                     while a training is at work in the folder
 """
 
@@ -30,7 +31,8 @@ else:
     import fcntl
 
 LAST, BEST, EPOCH = f"last{SUFFIX}", f"best{SUFFIX}", f"epoch-{{:04d}}{SUFFIX}"
-LOCK = ".lock"
+REPORT = "report.html"
+LOCK, RECORD = ".lock", "run.json"
 
 _held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar(
     "folders that this thread has locked, by process", default=frozenset()
@@ -180,7 +182,8 @@ def _unlock(file: int, path: Path) -> None:
 def clear(folder: str | os.PathLike[str]) -> None:
     """Remove what an earlier run left in a folder; what else is in it stays."""
     folder = Path(folder)
-    for path in (folder / LAST, folder / BEST, *folder.glob(f"epoch-[0-9]*{SUFFIX}")):
+    kept = (folder / name for name in (LAST, BEST, REPORT))
+    for path in (*kept, *folder.glob(f"epoch-[0-9]*{SUFFIX}")):
         path.unlink(missing_ok=True)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import math
-import re
-import warnings
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet.errors import unknown_name
-from tinynet.training.metrics import VALIDATION
+from tinynet import html
+from tinynet.training.quantities import better_is, format_values
 
 Record: TypeAlias = "dict[str, float]"
 
@@ -47,6 +47,55 @@ class History(list[Record]):
             raise ValueError(f"the history has no best epoch: {name} is NaN in all of them")
         return best(numbers, key=lambda record: record[name])
 
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the records as a table: a line of names, and a line for each epoch."""
+        names = list(dict.fromkeys(name for record in self for name in record))
+        with open(path, "w", newline="", encoding="utf-8") as stream:
+            table = csv.DictWriter(stream, names)
+            table.writeheader()
+            table.writerows(self)
+
+    def plot(self) -> Any:
+        """Draw a chart of each quantity with matplotlib (extra `plot`); returns its axes.
+
+        Training and validation share a chart. In a script `matplotlib.pyplot.show()` shows it.
+        """
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                'history.plot() needs matplotlib: pip install "tinynet-cnn[plot]"'
+            ) from error
+        from tinynet.training.report.curves import lines_of
+
+        quantities = lines_of(self)
+        if not quantities:
+            raise ValueError("the history has no epoch to plot")
+        figure, axes = plt.subplots(1, len(quantities), squeeze=False, layout="constrained")
+        figure.set_size_inches(4 * len(quantities), 3)
+        for axis, (name, lines) in zip(axes[0], quantities.items()):
+            for kind, points in lines.items():
+                axis.plot(*zip(*points), marker="o" * (len(points) <= 30), markersize=3, label=kind)
+            axis.set(title=name.replace("_", " "), xlabel="epoch")
+            axis.legend()
+        return axes[0]
+
+    def _repr_html_(self) -> str:
+        """Charts and a table, for notebooks."""
+        from tinynet.training.report.curves import charts
+
+        names = list(dict.fromkeys(name for record in self for name in record))
+        drawn = "".join(
+            f'<div style="flex:1 1 20em;max-width:32em"><b>{html.text(name.replace("_", " "))}</b>'
+            f"{chart}</div>"
+            for name, chart in charts(self).items()
+        )
+        rows = [[f"{r[name]:.6g}" if name in r else "" for name in names] for r in self]
+        return (
+            f'<div style="display:flex;flex-wrap:wrap;gap:1em">{drawn}</div><details><summary>'
+            f"{len(self)} epochs</summary>{html.table(names, rows, left=0)}</details>"
+        )
+
     def _check(self, name: str) -> None:
         known = list(self[0]) if self else []
         if name not in known:
@@ -80,55 +129,6 @@ def from_columns(groups: Iterable[Mapping[str, Any]]) -> list[Record]:
     return records
 
 
-def better_is(name: str, mode: str | None = None) -> str:
-    """Which value of a quantity is the better one: "min", the lower, or "max", the higher.
-
-    mode: what the user says of it; without that the name decides. Of a name that says nothing a
-    warning asks, and "max" is taken.
-
-    >>> better_is("validation_error_rate"), better_is("top5"), better_is("energy", mode="min")
-    ('min', 'max', 'min')
-    """
-    if mode is not None:
-        if mode not in ("min", "max"):
-            raise unknown_name("mode", mode, ["min", "max"])
-        return mode
-    known = known_direction(name)
-    if known is None:
-        warnings.warn(
-            f"is a high value of {name} a good one or a bad one? It is taken for good; say which "
-            "with mode='max' or mode='min'",
-            stacklevel=3,
-        )
-    return known or "max"
-
-
-LOW = re.compile(
-    r"((log|cross)?(loss|losses|entropy))|errors?|r?msl?e|mae|mape|perplexity|divergence|distance"
-    r"|deviation|costs?|nll|ppl|bce|ce|kld?|hinge|huber|brier|ece|wer|cer|fpr|fnr"
-)
-HIGH = re.compile(
-    r"accuracy|precision|recall|score|correlation|similarity|sensitivity|specificity|likelihood"
-    r"|acc|top\d*|f\d|auc|auroc|ap|map|m?iou|dice|jaccard|r2|psnr|ssim|kappa|mcc|tpr|tnr"
-)
-TURNED = re.compile(
-    r"neg|minus|inverse|(reduc|improve|chang|decr|differ|drop)|(non|not|gap|gains?|delta|fall)$"
-)
-
-
-def known_direction(name: str) -> str | None:
-    """What the name of a quantity says of it: "min", "max", or None for nothing.
-
-    Whole words count, those of camelCase too.
-    """
-    words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower())
-    if any(TURNED.match(word) for word in words):
-        return None  # a loss turned round, or how far an accuracy fell
-    if any(LOW.fullmatch(word) for word in words):
-        return "min"
-    return "max" if any(HIGH.fullmatch(word) for word in words) else None
-
-
 def monitored(names: Sequence[str], record: Record) -> str:
     """The first of these quantities that a record has. Raises KeyError that lists what it has."""
     name = next((name for name in names if name in record), None)
@@ -150,26 +150,3 @@ def describe(record: Record, epochs: int) -> str:
     epoch = f"epoch {int(record['epoch']):>{len(str(epochs))}}/{epochs}"
     measured = {k: v for k, v in record.items() if k not in ("epoch", "lr", "seconds")}
     return f"{epoch}  {format_values(measured)}  {record['seconds']:.1f} s"
-
-
-def format_values(values: Record) -> str:
-    """Losses and metrics on a line; the word validation stands once, before those it is true of.
-
-    >>> format_values({"loss": 0.1, "validation_loss": 0.2, "validation_accuracy": 0.9})
-    'loss 0.1000  validation loss 0.2000  accuracy 90.00 %'
-    """
-    trained = [format_value(k, v) for k, v in values.items() if not k.startswith(VALIDATION)]
-    validated = [
-        format_value(k.removeprefix(VALIDATION), v)
-        for k, v in values.items()
-        if k.startswith(VALIDATION)
-    ]
-    if validated:
-        trained.append("validation " + "  ".join(validated))
-    return "  ".join(trained)
-
-
-def format_value(name: str, value: float) -> str:
-    """`loss 0.2500`, or for shares `accuracy 91.30 %`."""
-    label = name.replace("_", " ")
-    return f"{label} {100 * value:.2f} %" if "accuracy" in name else f"{label} {value:.4f}"

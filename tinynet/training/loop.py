@@ -25,7 +25,7 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, Images, as_batches, pairs
+from tinynet.training.batches import Batches, Images, as_batches, own_transform, pairs
 from tinynet.training.divergence import naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.memory import naming_memory
@@ -144,6 +144,7 @@ def evaluate(
     metrics: Metrics = DEFAULT_METRICS,
     batch_size: int = 256,
     transform: Images | None = None,
+    after_batch: Callable[[Any, Any, Any], None] | None = None,
 ) -> Record:
     """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
 
@@ -152,11 +153,13 @@ def evaluate(
     examples, or of class labels by how many are not -100; the loss so that the mean is that over
     all of `data` at once for CrossEntropyLoss and NLLLoss, too, and for a functools.partial of
     theirs, with their `weight` and `ignore_index`. A loss of yours that divides by something else
-    has a mean that depends on the batch size. Raises DataError for no data.
+    has a mean that depends on the batch size. after_batch(x, output, target) is called for each. A
+    model that was loaded brings the transform for data sets. Raises DataError for no data.
     """
     check_metrics(metrics)
     process.prepare()  # as in train_epoch
     means = Means()
+    transform = own_transform(model, data, transform)
     with evaluating(model):
         for x, target in pairs(as_batches(data, batch_size, transform)):
             with naming_memory(model, len(x)):
@@ -164,6 +167,8 @@ def evaluate(
             if count := counted(len(x), output, target, loss):
                 means.add(count, {"loss": as_number("loss", loss(output, target))})
             means.add(counted(len(x), output, target), measured(metrics, output, target))
+            if after_batch is not None:
+                after_batch(x, output, target)
     if not means.counts:
         raise DataError("evaluate: there is no example to measure the model on")
     return means.values()
@@ -179,9 +184,10 @@ def predict(
     """The model's outputs for all of `data`, as one array (N, ...), in evaluation mode.
 
     data: an array or tensor of inputs (N, ...), a dataset, or batches, of which the first part
-    is taken. For class probabilities apply softmax, for classes `.argmax(1)`.
-    Raises DataError for no data.
+    is taken. A model that was loaded brings the transform for data sets and arrays. For class
+    probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
     """
+    transform = own_transform(model, data, transform)
     if isinstance(data, (np.ndarray, Tensor)):
         data = ArrayDataset(np.asarray(data))
     if getattr(data, "shuffle", False):

@@ -5,19 +5,22 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tinynet.console import Console, is_gone, is_terminal, say, visible
-from tinynet.training.history import Record, describe, format_values
+from tinynet.console import in_notebook, is_gone, is_terminal, progress_bar, say, visible
+from tinynet.training.history import Record, describe
+from tinynet.training.quantities import format_values
 from tinynet.training.run import Callback, Run
 
 
 def progress_callback(progress: bool | None) -> Callback:
-    """What `fit(progress=...)` asks for: None looks whether stderr is a terminal, False is silent.
+    """What `fit(progress=...)` asks for: None looks whether somebody watches stderr, on a terminal
+    or in a notebook; False is silent.
 
-    True shows the bar even where there is no terminal (in a notebook, say), if there is a stderr.
+    True shows the bar even where nobody is known to watch, if there is a stderr.
     """
     if progress is False:
         return Callback()
-    bar = is_terminal(sys.stderr) if progress is None else not is_gone(sys.stderr)
+    watches = is_terminal(sys.stderr) or in_notebook()
+    bar = watches if progress is None else not is_gone(sys.stderr)
     return EpochBar() if bar else EpochLine()
 
 
@@ -43,17 +46,11 @@ class EpochBar(EpochLine):
         self._bar: Any = None
 
     def on_epoch_begin(self, run: Run) -> None:
-        from tqdm import tqdm
-
-        title = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}"
-        self._bar = tqdm(
+        self._bar = progress_bar(
             total=len(run.train),
             initial=run.so_far.steps,
-            desc=title,
-            file=Console(sys.stderr, goes_on=True, keep="\n\t\r\x1b"),  # bars move to their line
+            desc=f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}",
             unit="batch",
-            dynamic_ncols=True,
-            leave=False,
         )
 
     def on_step_end(self, run: Run, means: Record) -> None:

@@ -16,7 +16,7 @@ import time
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
@@ -25,6 +25,9 @@ from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, Loss
 from tinynet.training.metrics import Metrics
 from tinynet.training.setup import Schedule
+
+if TYPE_CHECKING:
+    from tinynet.training.report.findings import Findings
 
 
 @dataclass
@@ -36,7 +39,9 @@ class Run:
     the loss of every step. about: what a checkpoint should know besides the weights (class names,
     normalisation, ...). arguments: what `fit` was given, in words. stop: set it to a reason, and
     training ends after this epoch. saved: the checkpoint that was written last. resumed: whether it
-    went on from a checkpoint. notes: lines for the user to read before the first epoch.
+    went on from a checkpoint. findings: where
+    the validation's outputs go, to be reported. notes: lines for the user to read before the first
+    epoch.
     """
 
     model: Module
@@ -60,6 +65,7 @@ class Run:
     stop: str = ""
     saved: Path | None = None
     resumed: bool = False
+    findings: Findings | None = None
     notes: list[str] = field(default_factory=list)
     _start: float = field(default_factory=time.perf_counter)
 

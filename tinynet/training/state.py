@@ -30,6 +30,7 @@ import numpy as np
 
 from tinynet.errors import CheckpointError
 from tinynet.nn.modes import asleep
+from tinynet.nn.states import snapshot
 from tinynet.random import default_rng
 from tinynet.training.checkpoint import Checkpoint, save
 from tinynet.training.divergence import check_weights, naming_divergence
@@ -80,7 +81,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     weights, state = checkpoint.weights, checkpoint.run
     if state is None:
         raise CheckpointError("cannot resume: this checkpoint holds a model, but no run")
-    before = run.model.state_dict(), capture(run)
+    before = snapshot(run.model), capture(run)
     try:
         _apply(run, weights, state)
     except Exception as error:  # an archive can be whole and its content nonsense

@@ -16,13 +16,12 @@ from tinynet.nn.functional.arguments import Data, tensor_of
 from tinynet.nn.functional.in_place import applied
 from tinynet.ops import activation
 from tinynet.ops.reduction import axes_of
-from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
 __all__ = [
-    "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid",
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid",
     "hardswish", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid",
-    "mish", "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "sigmoid",
+    "mish", "prelu", "relu", "relu6", "relu_", "selu", "selu_", "sigmoid",
     "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
     "threshold", "threshold_",
 ]  # fmt: skip
@@ -31,9 +30,9 @@ __all__ = [
 def relu(input: Data, inplace: bool = False) -> Tensor:
     """max(x, 0) of each element.
 
-    >>> import numpy as np
-    >>> relu(np.array([-1.0, 0.0, 2.0]))
-    Tensor([0., 0., 2.], dtype=float64)
+    >>> import tinynet
+    >>> relu(tinynet.tensor([-1.0, 0.0, 2.0]))
+    Tensor([0., 0., 2.])
     """
     return applied(ops.relu, inplace, input)
 
@@ -54,22 +53,6 @@ def prelu(input: Data, weight: Data) -> Tensor:
         )
     column = (-1, *(1,) * (x.ndim - 2)) if x.ndim > 1 else ()  # along the axis of the channels
     return activation.prelu(x, w.reshape(column))
-
-
-def rrelu(
-    input: Data,
-    lower: float = 1 / 8,
-    upper: float = 1 / 3,
-    training: bool = False,
-    inplace: bool = False,
-) -> Tensor:
-    """x where x > 0, else x times a slope drawn between lower and upper (their mean in use)."""
-    if not lower <= upper:
-        raise ValueError(f"rrelu: lower={lower} must not be more than upper={upper}; swap them")
-    if not training:
-        return leaky_relu(input, (lower + upper) / 2, inplace)
-    slopes = default_rng(None).uniform(lower, upper, input.shape).astype(input.dtype)
-    return applied(activation.prelu, inplace, input, slopes)
 
 
 def elu(input: Data, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -186,27 +169,8 @@ def glu(input: Data, dim: int = -1) -> Tensor:
     return a * ops.sigmoid(b)
 
 
-def gumbel_softmax(
-    logits: Data, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
-) -> Tensor:
-    """A random choice that has a gradient: softmax((x + g) / tau), g drawn from Gumbel(0, 1).
-
-    hard: ones and zeros in place of probabilities, with the gradient of the probabilities. eps has
-    no effect, as in PyTorch. Source: Jang, Gu, Poole, arXiv:1611.01144.
-    """
-    x = tensor_of(logits)
-    noise = default_rng(None).gumbel(size=x.shape).astype(x.dtype)
-    y = ops.softmax((x + noise) / tau, dim)
-    if not hard:
-        return y
-    chosen = y.array == y.array.max(dim, keepdims=True)
-    straight_through: Tensor = y + (chosen - y.array)
-    return straight_through
-
-
 relu_ = functools.partial(relu, inplace=True)
 leaky_relu_ = functools.partial(leaky_relu, inplace=True)
-rrelu_ = functools.partial(rrelu, inplace=True)
 elu_ = functools.partial(elu, inplace=True)
 selu_ = functools.partial(selu, inplace=True)
 celu_ = functools.partial(celu, inplace=True)

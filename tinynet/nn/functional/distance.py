@@ -7,19 +7,17 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet import ops
-from tinynet.errors import ShapeError, no_broadcast
+from tinynet.errors import no_broadcast
+from tinynet.functions import norm
 from tinynet.nn.functional.arguments import Data, tensor_of
-from tinynet.ops.distance import vector_norm
 from tinynet.tensor import Tensor
 
-__all__ = [
-    "cosine_similarity", "normalize", "pairwise_distance", "pdist",
-]  # fmt: skip
+__all__ = ["cosine_similarity", "normalize", "pairwise_distance"]
 
 
 def normalize(input: Data, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Vectors along `dim` divided by their p-norm, or by eps if that is larger."""
-    return tensor_of(input) / ops.clip(vector_norm(input, p, dim, True), eps)
+    return tensor_of(input) / ops.clip(norm(input, p, dim, True), eps)
 
 
 def cosine_similarity(x1: Data, x2: Data, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -40,13 +38,4 @@ def pairwise_distance(
     x1: Data, x2: Data, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
     """The p-norm of x1 - x2 + eps along the last axis: (N, D), (N, D) -> (N)."""
-    return vector_norm(tensor_of(x1) - x2 + eps, p, -1, keepdim)
-
-
-def pdist(input: Data, p: float = 2.0) -> Tensor:
-    """The p-norm of the difference of every two rows: (N, D) -> (N (N - 1) / 2)."""
-    if input.ndim != 2:
-        raise ShapeError(f"pdist: the input must have shape (N, D), got {input.shape}")
-    x = tensor_of(input)
-    first, second = np.triu_indices(len(x), 1)
-    return vector_norm(x[first] - x[second], p, -1)
+    return norm(tensor_of(x1) - x2 + eps, p, -1, keepdim)

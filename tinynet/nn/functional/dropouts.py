@@ -5,62 +5,52 @@
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 
 from tinynet import ops
-from tinynet.nn.functional.arguments import Data, as_batch, tensor_of
+from tinynet.nn.functional.arguments import Data, tensor_of
 from tinynet.nn.functional.in_place import applied
 from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
 
 __all__ = [
-    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "feature_alpha_dropout",
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d",
 ]  # fmt: skip
 
 
-Rng = np.random.Generator | None
+Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
 
 def dropout(
-    input: Data,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-    *,
-    rng: Rng = None,
+    input: Data, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None
 ) -> Tensor:
     """Each element 0 with probability p, else x / (1 - p); with training=False the input itself."""
     return applied(ops.dropout, inplace and training, input, p, training, rng)
 
 
 def dropout1d(
-    input: Data,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-    *,
-    rng: Rng = None,
+    input: Data, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None
 ) -> Tensor:
     """As `dropout`, for whole channels: input (N, C, L) or (C, L)."""
-    return as_batch(lambda x: _by_channel(x, p, training, inplace, rng), input, 3)
+    axes = (*input.shape[:-1], 1)
+    return _by_parts(input, axes, p, training, inplace, rng)
 
 
 def dropout2d(
-    input: Data,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-    *,
-    rng: Rng = None,
+    input: Data, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None
 ) -> Tensor:
     """As `dropout`, for whole channels: input (N, C, H, W)."""
-    return _by_channel(input, p, training, inplace, rng)
+    axes = (*input.shape[:2], *(1,) * (input.ndim - 2))
+    return _by_parts(input, axes, p, training, inplace, rng)
 
 
-def _by_channel(input: Data, p: float, training: bool, inplace: bool, rng: Rng) -> Tensor:
-    ones = np.ones((*input.shape[:2], *(1,) * (input.ndim - 2)), input.dtype)
-    kept = ops.dropout(ones, p, training, rng).array
+def _by_parts(
+    input: Data, parts: tuple[int, ...], p: float, training: bool, inplace: bool, rng: Rng
+) -> Tensor:
+    """Dropout in which all of a part share a fate; parts: how many there are along each axis."""
+    kept = ops.dropout(np.ones(parts, input.dtype), p, training, rng).array
     return applied(ops.mul, inplace, input, kept) if training else tensor_of(input)
 
 
@@ -69,28 +59,15 @@ def alpha_dropout(
 ) -> Tensor:
     """Dropout to the lowest value of SELU, shifted and scaled to mean 0 and variance 1 again.
 
+    a (x m + low (1 - m)) + b, with the mask m, and a and b such that mean and variance stay.
     Source: Klambauer et al., "Self-normalizing neural networks", arXiv:1706.02515.
     """
-    return _alpha_dropout(input, input.shape, p, training, inplace, rng)
-
-
-def feature_alpha_dropout(
-    input: Data, p: float = 0.5, training: bool = False, inplace: bool = False, *, rng: Rng = None
-) -> Tensor:
-    """As `alpha_dropout`, for whole channels: input (N, C, ...)."""
-    shape = (*input.shape[:2], *(1,) * (input.ndim - 2))
-    return _alpha_dropout(input, shape, p, training, inplace, rng)
-
-
-def _alpha_dropout(
-    input: Data, shape: tuple[int, ...], p: float, training: bool, inplace: bool, rng: Rng
-) -> Tensor:
-    """a (x m + low (1 - m)) + b, with the mask m of that shape."""
     check_probability("alpha_dropout", p)
     if not training or p == 0:
         return tensor_of(input)
     low = -1.7580993408473766
     a = 1 / math.sqrt((1 - p) * (1 + p * low**2)) if p < 1 else 0.0
-    kept = (ops.dropout(np.ones(shape, input.dtype), p, True, rng).array > 0).astype(input.dtype)
+    drawn = ops.dropout(np.ones(input.shape, input.dtype), p, True, rng).array
+    kept = (drawn > 0).astype(input.dtype)
     shift = (a * low) * (1 - kept) - a * low * p
     return applied(lambda x: x * (a * kept) + shift, inplace, input)

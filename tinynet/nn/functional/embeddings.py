@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet import changes
+from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import DataError, ShapeError
 from tinynet.nn.functional.arguments import Data, tensor_of
-from tinynet.ops import embedding as table
 from tinynet.tensor import Tensor, as_array
 
 __all__ = [
@@ -22,29 +21,34 @@ def embedding(
     input: Data,
     weight: Data,
     padding_idx: int | None = None,
-    max_norm: float | None = None,
+    max_norm: None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
     """weight[input]: indices (...), weight (K, D) -> (..., D).
 
-    padding_idx: the row that gets no gradient. max_norm: rows that are used and longer are first
-    shortened to it, in place. scale_grad_by_freq: a row's gradient is divided by how often it is
-    used. sparse is accepted; gradients are dense all the same.
+    padding_idx: the row that gets no gradient. max_norm and scale_grad_by_freq are not there, and
+    gradients are dense whatever `sparse` is.
     """
     w, indices = tensor_of(weight), tensor_of(input).array
-    if padding_idx is not None and not -len(w) <= padding_idx < len(w):
-        raise ShapeError(
-            f"embedding: padding_idx={padding_idx} is no row of the weight of shape {w.shape}"
+    if max_norm is not None or scale_grad_by_freq:
+        raise ValueError("embedding: tinynet has neither max_norm nor scale_grad_by_freq")
+    if w.ndim != 2 or indices.dtype.kind not in "iu":
+        raise TypeError(
+            f"embedding: needs a weight (K, D) and integers, got a weight {w.shape} and indices of "
+            f"{indices.dtype}; convert with x.long()"
         )
-    if max_norm is not None:
-        used = np.unique(indices)
-        lengths = np.linalg.norm(w.array[used], norm_type, 1)
-        long = lengths > max_norm
-        w.array[used[long]] *= (max_norm / (lengths[long] + 1e-7))[:, None].astype(w.dtype)
-        changes.note_change(w.array)
-    return table.embedding(w, indices, padding_idx, scale_grad_by_freq)
+    wrong = indices[(indices < 0) | (indices >= len(w))]
+    if wrong.size:
+        raise DataError(
+            f"embedding: index {int(wrong[0])} is out of range, the weight of shape {w.shape} has "
+            f"rows 0 to {len(w) - 1}; use num_embeddings={int(wrong.max()) + 1} or more"
+        )
+    y = w[indices]
+    if padding_idx is None:
+        return y
+    return ops.where((indices == padding_idx % len(w))[..., None], y.detach(), y)
 
 
 def one_hot(tensor: Data, num_classes: int = -1) -> Tensor:

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from tinynet.ops.checks import integer
 from tinynet.tensor import Tensor
 
 __all__ = [
-    "channel_shuffle", "interpolate", "pad", "pixel_shuffle", "pixel_unshuffle", "upsample",
+    "interpolate", "pad", "pixel_shuffle", "pixel_unshuffle", "upsample",
     "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
 
@@ -86,8 +85,8 @@ def _places(axis: int, size: int, width: tuple[int, int], mode: str) -> np.ndarr
 
 # ----- interpolation ------------------------------------------------------------------------------
 
-_INTERPOLATIONS = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}  # axes of the input
-_MODES = ("nearest", "nearest-exact", "area", *_INTERPOLATIONS)
+_AXES = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}
+_MODES = ("nearest", "nearest-exact", "area", *_AXES)
 Factor = float | Sequence[float] | None
 
 
@@ -98,108 +97,83 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
 ) -> Tensor:
     """Images of another size: (N, C, H, W) -> (N, C, *size), or size times scale_factor.
 
     mode: "nearest", "nearest-exact" (from the middle of each place), "bilinear", "bicubic", "area"
     (the mean of regions); for signals (N, C, L) "linear". align_corners: the corner pixels stay
     where they are (None is False). recompute_scale_factor: the factor is worked out from the sizes.
-    antialias: when the image shrinks, a new pixel is made of all that it covers.
 
     >>> interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
     Tensor([[[1., 1., 2., 2.]]], dtype=float64)
     """
     x = tensor_of(input)
-    _check_mode(x, mode, align_corners, antialias)
-    sizes, scales = _new_sizes(x, size, scale_factor, recompute_scale_factor or mode == "area")
-    whole = [out // n if n and out % n == 0 else 0 for n, out in zip(x.shape[2:], sizes)]
-    if mode == "nearest" and scale_factor in (None, *whole) and all(whole):
-        return _repeated(x, whole)
-    matrix = _matrix_of(mode, bool(align_corners), antialias)
-    matrices = [matrix(n, out, scale) for n, out, scale in zip(x.shape[2:], sizes, scales)]
+    _check_mode(x, mode, align_corners)
+    sizes, steps = _new_sizes(x, size, scale_factor, bool(recompute_scale_factor))
+    matrices = [
+        _weights(mode, bool(align_corners), n, out, step)
+        for n, out, step in zip(x.shape[2:], sizes, steps)
+    ]
     return resize.resample(x, matrices)
 
 
-def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: bool) -> None:
+def _check_mode(x: Tensor, mode: str, align_corners: bool | None) -> None:
     if mode not in _MODES:
         raise unknown_name("mode of interpolate", mode, _MODES)
-    if mode not in _INTERPOLATIONS and align_corners is not None:
+    if mode not in _AXES and align_corners is not None:
         raise ValueError(f"interpolate: mode={mode!r} has no align_corners; leave it out")
-    axes = _INTERPOLATIONS.get(mode, x.ndim)
-    if x.ndim not in (3, 4, 5) or x.ndim != axes:
-        fit = next((m for m, n in _INTERPOLATIONS.items() if n == x.ndim), "nearest")
+    if x.ndim not in (3, 4, 5) or x.ndim != _AXES.get(mode, x.ndim):
+        fit = next((m for m, n in _AXES.items() if n == x.ndim), "nearest")
         raise ShapeError(
-            f"interpolate: mode={mode!r} is for {axes if axes in (3, 4, 5) else '3 to 5'} axes "
-            f"(N, C, ...), the input has shape {x.shape}; use mode={fit!r}, or x.unsqueeze(0) "
-            "for a missing batch axis"
-        )
-    if antialias and mode not in ("bilinear", "bicubic"):
-        raise ValueError(
-            f"interpolate: antialias goes with mode='bilinear' or 'bicubic', not {mode!r}"
+            f"interpolate: mode={mode!r} is for {_AXES.get(mode, '3 to 5')} axes (N, C, ...), the "
+            f"input has shape {x.shape}; use mode={fit!r}, or x.unsqueeze(0) for a missing batch"
         )
 
 
 def _new_sizes(
     x: Tensor, size: int | Sequence[int] | None, factor: Factor, recompute: bool
-) -> tuple[list[int], list[float | None]]:
-    """The sizes of the result, and how far a step of it is in the input (None: by the sizes)."""
-    old = x.shape[2:]
+) -> tuple[list[int], list[float]]:
+    """The sizes of the result, and how far a step of it is in the input."""
+    op, old = "interpolate", x.shape[2:]
     if (size is None) == (factor is None):
         raise ValueError(
-            f"interpolate: give either size or scale_factor, got size={size}, scale_factor={factor}"
+            f"{op}: give either size or scale_factor, got size={size}, scale_factor={factor}"
         )
     given: Any = factor if size is None else size
     each = list(given) if isinstance(given, Sequence) else [given] * len(old)
-    if len(each) != len(old):
+    if len(each) != len(old) or 0 in old:
         raise ShapeError(
-            f"interpolate: the input of shape {x.shape} has {len(old)} axes after (N, C), got "
-            f"{len(each)} {'factors' if size is None else 'sizes'}: {given}"
+            f"{op}: the input of shape {x.shape} has {len(old)} axes with pixels after (N, C); got "
+            f"{'scale_factor' if size is None else 'size'}={given}"
         )
-    scales: list[float | None] = [None] * len(old)
     if size is not None:
-        sizes = [integer("interpolate", "size", n) for n in each]
+        sizes = [integer(op, "size", n) for n in each]
     else:
-        sizes = [
-            integer("interpolate", "the new size", math.floor(n * f)) for n, f in zip(old, each)
-        ]
-        scales = scales if recompute else [1 / f for f in each]
-    if 0 in old:
-        raise ShapeError(f"interpolate: the image of shape {x.shape} has no pixels")
-    return sizes, scales
+        sizes = [integer(op, "the new size", math.floor(n * f)) for n, f in zip(old, each)]
+    if factor is not None and not recompute:
+        return sizes, [1 / f for f in each]
+    return sizes, [n / out for n, out in zip(old, sizes)]
 
 
-def _matrix_of(mode: str, align_corners: bool, antialias: bool) -> Callable[..., np.ndarray]:
-    """A function of an axis (length, new length, step or None) that gives the weights."""
-    cubic = mode == "bicubic"
-
-    def matrix(length: int, out: int, step: float | None) -> np.ndarray:
-        if mode == "area":
-            return resize.averaging(length, out)
-        scale = length / out if step is None else step
-        if mode in ("nearest", "nearest-exact"):
-            return resize.nearest(length, out, scale, mode == "nearest-exact")
-        if align_corners:
-            scale = (length - 1) / (out - 1) if out > 1 else 0.0
-        if antialias:
-            return resize.antialiased(length, out, scale, cubic)
-        return resize.interpolation(length, out, scale, cubic, align_corners)
-
-    return matrix
-
-
-def _repeated(x: Tensor, times: list[int]) -> Tensor:
-    """Every element several times along each axis after the first two."""
-    apart, wide = list(x.shape[:2]), list(x.shape[:2])
-    for n, k in zip(x.shape[2:], times):
-        apart += [n, 1]
-        wide += [n, k]
-    sizes = [n * k for n, k in zip(x.shape[2:], times)]
-    return x.reshape(apart).expand(wide).reshape(*x.shape[:2], *sizes)
+def _weights(mode: str, align_corners: bool, length: int, out: int, step: float) -> np.ndarray:
+    """The matrix (out, length) of one axis."""
+    if mode == "area":
+        return resize.averaging(length, out)
+    if mode in ("nearest", "nearest-exact"):
+        return resize.nearest(length, out, step, mode == "nearest-exact")
+    if align_corners:
+        step = (length - 1) / (out - 1) if out > 1 else 0.0
+    return resize.interpolation(length, out, step, mode == "bicubic", align_corners)
 
 
 upsample = interpolate
-upsample_nearest = functools.partial(interpolate, mode="nearest")
+
+
+def upsample_nearest(
+    input: Data, size: int | Sequence[int] | None = None, scale_factor: Factor = None
+) -> Tensor:
+    """`interpolate` with the nearest element."""
+    return interpolate(input, size, scale_factor)
 
 
 def upsample_bilinear(
@@ -241,18 +215,3 @@ def pixel_unshuffle(input: Data, downscale_factor: int) -> Tensor:
     N = math.prod(lead)
     y = x.reshape(N, C, H // r, r, W // r, r).permute(0, 1, 3, 5, 2, 4)
     return y.reshape(*lead, C * r * r, H // r, W // r)
-
-
-def channel_shuffle(input: Data, groups: int) -> Tensor:
-    """The channels (N, C, ...) in another order: the first of each group, then the second, ...
-
-    Source: Zhang, Zhou, Lin, Sun, "ShuffleNet", arXiv:1707.01083.
-    """
-    x, g = tensor_of(input), integer("channel_shuffle", "groups", groups)
-    if x.ndim < 3 or x.shape[1] % g:
-        raise ShapeError(
-            f"channel_shuffle: groups={g} must divide the channels of the input (N, C, ...), its "
-            f"shape is {x.shape}"
-        )
-    N, C, *size = x.shape
-    return x.reshape(N, g, C // g, *size).swapaxes(1, 2).reshape(x.shape)

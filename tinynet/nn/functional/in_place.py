@@ -31,9 +31,10 @@ def applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: An
             "a value that is gone; use inplace=False"
         )
     y = op(wrap(x.array, x.node), *settings)
-    if x.node is None:
+    if x.node is None or y.node is None:  # a constant, or nothing is recorded
         np.copyto(x.array, y.array)
         changes.note_change(x.array)
-    else:
-        x.array, x.node = y.array, y.node
+        return x
+    x.node.retained, y.node.retained = None, x.node.retained  # whose gradient is asked for
+    x.array, x.node = y.array, y.node
     return x

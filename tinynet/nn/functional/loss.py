@@ -2,7 +2,8 @@
 
 Those that training lives on are operations with a gradient derived by hand, in `tinynet.ops.loss`;
 the others are compositions, written here as their formulas. reduction is "mean", "sum" or "none"
-in all of them; PyTorch's older size_average and reduce are refused.
+in all of them. What stands in PyTorch behind its old `size_average` is given by name here, so that
+nothing takes its place; `old` catches that argument and `reduce`, which are refused.
 """
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
@@ -10,7 +11,6 @@ in all of them; PyTorch's older size_average and reduce are refused.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.nn.functional.activation import logsigmoid
-from tinynet.nn.functional.arguments import Data, refuse_legacy, tensor_of
+from tinynet.nn.functional.arguments import Data, refuse, tensor_of
 from tinynet.nn.functional.distance import pairwise_distance
 from tinynet.ops.checks import check_finite, check_float
 from tinynet.ops.loss import check_reduction, labels_of
@@ -26,10 +26,10 @@ from tinynet.tensor import Tensor
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
-    "cross_entropy", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss",
-    "margin_ranking_loss", "mse_loss", "multi_margin_loss", "multilabel_soft_margin_loss",
-    "nll_loss", "poisson_nll_loss", "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss",
-    "triplet_margin_with_distance_loss",
+    "cross_entropy", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div",
+    "l1_loss", "margin_ranking_loss", "mse_loss", "multi_margin_loss",
+    "multilabel_soft_margin_loss", "nll_loss", "poisson_nll_loss", "smooth_l1_loss",
+    "soft_margin_loss", "triplet_margin_loss",
 ]  # fmt: skip
 
 
@@ -40,11 +40,11 @@ def cross_entropy(
     input: Data,
     target: Data,
     weight: Data | None = None,
-    size_average: None = None,
+    *,
     ignore_index: int = -100,
-    reduce: None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
+    **old: None,
 ) -> Tensor:
     """Cross entropy from logits (N, C, ...) to labels (N, ...) or probabilities (N, C, ...).
 
@@ -53,7 +53,7 @@ def cross_entropy(
     >>> cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).item()  # log 2
     0.6931471805599453
     """
-    refuse_legacy("cross_entropy", size_average, reduce)
+    refuse("cross_entropy", old)
     return ops.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -61,13 +61,13 @@ def nll_loss(
     input: Data,
     target: Data,
     weight: Data | None = None,
-    size_average: None = None,
+    *,
     ignore_index: int = -100,
-    reduce: None = None,
     reduction: str = "mean",
+    **old: None,
 ) -> Tensor:
     """Negative log-likelihood of labels (N, ...) under log-probabilities (N, C, ...)."""
-    refuse_legacy("nll_loss", size_average, reduce)
+    refuse("nll_loss", old)
     return ops.nll_loss(input, target, weight, ignore_index, reduction)
 
 
@@ -77,97 +77,59 @@ def multi_margin_loss(
     p: int = 1,
     margin: float = 1.0,
     weight: Data | None = None,
-    size_average: None = None,
-    reduce: None = None,
+    *,
     reduction: str = "mean",
+    **old: None,
 ) -> Tensor:
     """By how much another class comes within `margin` of the label's own.
 
     sum over c that is not the label y of max(0, margin - x_y + x_c)^p w_y / C, for scores (N, C) or
     (C) and labels (N) or (); p is 1 or 2.
     """
-    op = "multi_margin_loss"
-    refuse_legacy(op, size_average, reduce)
+    op, x, t = "multi_margin_loss", tensor_of(input), tensor_of(target)
     if p not in (1, 2):
         raise ValueError(f"{op}: p must be 1 or 2, got {p}")
-    x, target = tensor_of(input), tensor_of(target)
     if x.ndim < 2:  # a single example
-        x, target = x.reshape(-1), target.reshape(())
+        x, t = x.reshape(-1), t.reshape(())
     axis = x.ndim - 1
     check_float(op, x)
     if axis > 1 or 0 in x.shape[axis:]:
         raise ShapeError(f"{op}: the input must have shape (N, C) or (C), got {x.shape}")
-    labels = labels_of(op, target.array, x.array, axis)[0]
     if weight is not None and weight.shape != x.shape[axis:]:
         raise ShapeError(f"{op}: weight has shape {weight.shape}, it must have {x.shape[axis:]}")
-    own = np.expand_dims(labels, -1) == np.arange(x.shape[axis])  # (N, C)
+    labels = labels_of(op, t.array, x.array, axis)[0][..., None]
+    own = labels == np.arange(x.shape[axis])  # (N, C)
     surplus = ops.clip(margin - ops.where(own, x, 0.0).sum(-1, keepdims=True) + x, 0.0) ** p
-    losses = ops.where(own, 0.0, surplus)
-    if weight is not None:
-        losses = losses * np.expand_dims(tensor_of(weight).array[labels], -1)
-    return _reduced(op, losses.mean(-1), reduction, input=x)
+    share = ~own if weight is None else ~own * tensor_of(weight).array[labels]
+    return _reduced(op, (surplus * share.astype(x.dtype)).mean(-1), reduction, old, input=x)
 
 
 # ----- numbers ------------------------------------------------------------------------------------
 
 
-def mse_loss(
-    input: Data,
-    target: Data,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    weight: Data | None = None,
-) -> Tensor:
-    """Squared error (x - target)^2; both of one shape.
-
-    weight: a factor for each element, by whose sum the mean divides.
-    """
-    refuse_legacy("mse_loss", size_average, reduce)
-    return _by_element(ops.mse_loss, input, target, reduction, weight)
+def mse_loss(input: Data, target: Data, *, reduction: str = "mean", **old: None) -> Tensor:
+    """Squared error (x - target)^2; both of one shape."""
+    refuse("mse_loss", old)
+    return ops.mse_loss(input, target, reduction)
 
 
-def l1_loss(
-    input: Data,
-    target: Data,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    weight: Data | None = None,
-) -> Tensor:
-    """Absolute error |x - target|; both of one shape. weight: as for `mse_loss`."""
-    refuse_legacy("l1_loss", size_average, reduce)
-    return _by_element(ops.l1_loss, input, target, reduction, weight)
+def l1_loss(input: Data, target: Data, *, reduction: str = "mean", **old: None) -> Tensor:
+    """Absolute error |x - target|; both of one shape."""
+    refuse("l1_loss", old)
+    return ops.l1_loss(input, target, reduction)
 
 
 def smooth_l1_loss(
-    input: Data,
-    target: Data,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    beta: float = 1.0,
+    input: Data, target: Data, *, reduction: str = "mean", beta: float = 1.0, **old: None
 ) -> Tensor:
     """Absolute error, rounded to a parabola where it is below beta; both of one shape."""
-    refuse_legacy("smooth_l1_loss", size_average, reduce)
+    refuse("smooth_l1_loss", old)
     return ops.smooth_l1_loss(input, target, reduction, beta)
 
 
-def huber_loss(
-    input: Data,
-    target: Data,
-    reduction: str = "mean",
-    delta: float = 1.0,
-    weight: Data | None = None,
-) -> Tensor:
-    """Half the squared error, growing only linearly beyond delta; both of one shape.
-
-    weight: a factor for each element; the mean divides by the number of elements all the same.
-    """
-    if weight is None:
-        return ops.huber_loss(input, target, reduction, delta)
-    losses = ops.huber_loss(input, target, "none", delta)
-    return _reduced("huber_loss", losses * _like("huber_loss", weight, losses), reduction)
+def huber_loss(input: Data, target: Data, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """Half the squared error, growing only linearly beyond delta; both of one shape."""
+    return ops.huber_loss(input, target, reduction, delta)
 
 
 def poisson_nll_loss(
@@ -175,25 +137,23 @@ def poisson_nll_loss(
     target: Data,
     log_input: bool = True,
     full: bool = False,
-    size_average: None = None,
+    *,
     eps: float = 1e-8,
-    reduce: None = None,
     reduction: str = "mean",
+    **old: None,
 ) -> Tensor:
     """Negative log-likelihood of counts under Poisson's distribution, without log(target!).
 
     e^x - t x, or x - t log(x + eps) if the input is no logarithm; full adds Stirling's formula for
     log(t!) where t > 1.
     """
-    op = "poisson_nll_loss"
-    refuse_legacy(op, size_average, reduce)
     x, t = tensor_of(input), tensor_of(target)
     losses = ops.exp(x) - t * x if log_input else x - t * ops.log(x + eps)
     if full:
         counts = ops.where(t > 1, t, 1.0)
         stirling = counts * ops.log(counts) - counts + 0.5 * ops.log(2 * math.pi * counts)
         losses = losses + ops.where(t > 1, stirling, 0.0)
-    return _reduced(op, losses, reduction, input=x, target=t)
+    return _reduced("poisson_nll_loss", losses, reduction, old, input=x, target=t)
 
 
 def gaussian_nll_loss(
@@ -210,40 +170,31 @@ def gaussian_nll_loss(
     full adds log(2 pi) / 2. var: of the shape of the input, or with one axis of size 1 or without
     the last axis, which is then the same for all.
     """
-    op = "gaussian_nll_loss"
-    x, v = tensor_of(input), tensor_of(var)
+    op, x, v = "gaussian_nll_loss", tensor_of(input), tensor_of(var)
     if isinstance(var, (int, float)):
         v = ops.expand(tensor_of(np.asarray(var, x.dtype)), x.shape)
     if (v.array < 0).any():
         raise ValueError(f"{op}: var must be 0 or more, got {v.array.min():g}")
     if v.shape != x.shape and v.shape == x.shape[:-1]:
         v = v.unsqueeze(-1)
-    unlike = [n for n, m in zip(v.shape, x.shape) if n != m]
-    if v.ndim != x.ndim or unlike not in ([], [1]):
+    if v.ndim != x.ndim or [n for n, m in zip(v.shape, x.shape) if n != m] not in ([], [1]):
         raise ShapeError(
             f"{op}: var has shape {v.shape}; for an input of shape {x.shape} it must have this "
             f"shape, {x.shape[:-1]}, or one axis of size 1"
         )
     v = v + (np.maximum(v.array, eps) - v.array)
-    losses = 0.5 * (ops.log(v) + (x - target) ** 2 / v)
-    if full:
-        losses = losses + 0.5 * math.log(2 * math.pi)
-    return _reduced(op, losses, reduction, input=x)
+    losses = 0.5 * (ops.log(v) + (x - target) ** 2 / v) + full * 0.5 * math.log(2 * math.pi)
+    return _reduced(op, losses, reduction, {}, input=x)
 
 
 # ----- yes or no, probabilities -------------------------------------------------------------------
 
 
 def binary_cross_entropy(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
+    input: Data, target: Data, weight: Data | None = None, *, reduction: str = "mean", **old: None
 ) -> Tensor:
     """Cross entropy of yes-or-no answers from probabilities; both of one shape."""
-    refuse_legacy("binary_cross_entropy", size_average, reduce)
+    refuse("binary_cross_entropy", old)
     return ops.binary_cross_entropy(input, target, weight, reduction)
 
 
@@ -251,89 +202,63 @@ def binary_cross_entropy_with_logits(
     input: Data,
     target: Data,
     weight: Data | None = None,
-    size_average: None = None,
-    reduce: None = None,
+    *,
     reduction: str = "mean",
     pos_weight: Data | None = None,
+    **old: None,
 ) -> Tensor:
     """Cross entropy of yes-or-no answers from logits; pos_weight weighs the positive ones."""
-    refuse_legacy("binary_cross_entropy_with_logits", size_average, reduce)
+    refuse("binary_cross_entropy_with_logits", old)
     return ops.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction)
 
 
 def multilabel_soft_margin_loss(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
+    input: Data, target: Data, weight: Data | None = None, *, reduction: str = "mean", **old: None
 ) -> Tensor:
     """Cross entropy of a yes-or-no answer for each class, from logits; the mean over the classes.
 
     weight: a factor for each class.
     """
-    op = "multilabel_soft_margin_loss"
-    refuse_legacy(op, size_average, reduce)
     x, t = tensor_of(input), tensor_of(target)
     losses = -(t * logsigmoid(x) + (1 - t) * logsigmoid(-x))
-    if weight is not None:
-        losses = losses * weight
-    return _reduced(op, losses.mean(-1), reduction, input=x, target=t)
+    losses = losses if weight is None else losses * weight
+    name = "multilabel_soft_margin_loss"
+    return _reduced(name, losses.mean(-1), reduction, old, input=x, target=t)
 
 
 def kl_div(
-    input: Data,
-    target: Data,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-    log_target: bool = False,
+    input: Data, target: Data, *, reduction: str = "mean", log_target: bool = False, **old: None
 ) -> Tensor:
     """Kullback-Leibler divergence t (log t - x) from log-probabilities x to probabilities t.
 
     It is 0 where t is 0. log_target: the target is log t. reduction: also "batchmean", the sum
     divided by the first size, which is the divergence as it is defined.
     """
-    op = "kl_div"
-    refuse_legacy(op, size_average, reduce)
     x, t = tensor_of(input), tensor_of(target)
     log_t = t if log_target else ops.log(ops.where(t > 0, t, 1.0))
     losses = (ops.exp(t) if log_target else t) * (log_t - x)
     if reduction == "batchmean":
-        return _reduced(op, losses, "sum", input=x, target=t) / (len(x) if x.ndim else 1)
-    return _reduced(op, losses, reduction, input=x, target=t)
+        return _reduced("kl_div", losses, "sum", old, input=x, target=t) / (x.shape or (1,))[0]
+    return _reduced("kl_div", losses, reduction, old, input=x, target=t)
 
 
-def soft_margin_loss(
-    input: Data,
-    target: Data,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
-) -> Tensor:
+def soft_margin_loss(input: Data, target: Data, *, reduction: str = "mean", **old: None) -> Tensor:
     """log(1 + e^(-t x)) for scores x and targets t of 1 and -1."""
-    refuse_legacy("soft_margin_loss", size_average, reduce)
     x, t = tensor_of(input), tensor_of(target)
-    return _reduced("soft_margin_loss", ops.softplus(-(t * x)), reduction, input=x, target=t)
+    losses = ops.softplus(-(t * x))
+    return _reduced("soft_margin_loss", losses, reduction, old, input=x, target=t)
 
 
 # ----- pairs and triplets; targets are 1 and -1 ---------------------------------------------------
 
 
 def hinge_embedding_loss(
-    input: Data,
-    target: Data,
-    margin: float = 1.0,
-    size_average: None = None,
-    reduce: None = None,
-    reduction: str = "mean",
+    input: Data, target: Data, margin: float = 1.0, *, reduction: str = "mean", **old: None
 ) -> Tensor:
     """The distance x itself where the target is 1, max(0, margin - x) where it is -1."""
-    refuse_legacy("hinge_embedding_loss", size_average, reduce)
     x, t = tensor_of(input), tensor_of(target)
     near, far = ops.where(t != -1, x, 0.0), ops.where(t != 1, ops.clip(margin - x, 0.0), 0.0)
-    return _reduced("hinge_embedding_loss", near + far, reduction, input=x)
+    return _reduced("hinge_embedding_loss", near + far, reduction, old, input=x)
 
 
 def margin_ranking_loss(
@@ -341,20 +266,15 @@ def margin_ranking_loss(
     input2: Data,
     target: Data,
     margin: float = 0,
-    size_average: None = None,
-    reduce: None = None,
+    *,
     reduction: str = "mean",
+    **old: None,
 ) -> Tensor:
     """max(0, margin - t (x1 - x2)): the first is to be larger where t is 1, smaller where -1."""
-    op = "margin_ranking_loss"
-    refuse_legacy(op, size_average, reduce)
-    x1, x2, t = tensor_of(input1), tensor_of(input2), tensor_of(target)
-    if not x1.ndim == x2.ndim == t.ndim:
-        raise ShapeError(
-            f"{op}: the inputs and the target must have equally many axes, got shapes {x1.shape}, "
-            f"{x2.shape} and {t.shape}"
-        )
-    return _reduced(op, ops.clip(margin - t * (x1 - x2), 0.0), reduction, input1=x1, input2=x2)
+    op, x1, x2, t = "margin_ranking_loss", *map(tensor_of, (input1, input2, target))
+    _same_axes(op, input1=x1, input2=x2, target=t)
+    losses = ops.clip(margin - t * (x1 - x2), 0.0)
+    return _reduced(op, losses, reduction, old, input1=x1, input2=x2)
 
 
 def cosine_embedding_loss(
@@ -362,17 +282,15 @@ def cosine_embedding_loss(
     input2: Data,
     target: Data,
     margin: float = 0,
-    size_average: None = None,
-    reduce: None = None,
+    *,
     reduction: str = "mean",
+    **old: None,
 ) -> Tensor:
     """1 - cos of the angle where the target is 1, max(0, cos - margin) where it is -1.
 
     Shapes: inputs (N, D) with a target (N), or (D) with a target ().
     """
-    op = "cosine_embedding_loss"
-    refuse_legacy(op, size_average, reduce)
-    x1, x2, t = tensor_of(input1), tensor_of(input2), tensor_of(target)
+    op, x1, x2, t = "cosine_embedding_loss", *map(tensor_of, (input1, input2, target))
     if t.ndim > 1 or not x1.ndim == x2.ndim == t.ndim + 1:
         raise ShapeError(
             f"{op}: a target of shape (N,) needs inputs (N, D), a target () inputs (D,); got a "
@@ -380,9 +298,9 @@ def cosine_embedding_loss(
         )
     squares = [(x * x).sum(-1) + 1e-12 for x in (x1, x2)]
     cos = (x1 * x2).sum(-1) / ops.sqrt(squares[0] * squares[1])
-    like, unlike = ops.where(t == 1, 1 - cos, 0.0), ops.clip(cos - margin, 0.0)
-    losses = like + ops.where(t == -1, unlike, 0.0)
-    return _reduced(op, losses, reduction, input1=x1, input2=x2)
+    unlike = ops.where(t == -1, ops.clip(cos - margin, 0.0), 0.0)
+    losses = ops.where(t == 1, 1 - cos, 0.0) + unlike
+    return _reduced(op, losses, reduction, old, input1=x1, input2=x2)
 
 
 def triplet_margin_loss(
@@ -393,86 +311,41 @@ def triplet_margin_loss(
     p: float = 2,
     eps: float = 1e-6,
     swap: bool = False,
-    size_average: None = None,
-    reduce: None = None,
+    *,
     reduction: str = "mean",
+    **old: None,
 ) -> Tensor:
     """max(0, margin + d(anchor, positive) - d(anchor, negative)), d the `pairwise_distance`.
 
     swap: the negative's distance to the positive counts if it is smaller than to the anchor.
     """
-    refuse_legacy("triplet_margin_loss", size_average, reduce)
-
-    def distance(x: Tensor, y: Tensor) -> Tensor:
-        return pairwise_distance(x, y, p, eps)
-
-    return triplet_margin_with_distance_loss(
-        anchor,
-        positive,
-        negative,
-        distance_function=distance,
-        margin=margin,
-        swap=swap,
-        reduction=reduction,
-    )
-
-
-def triplet_margin_with_distance_loss(
-    anchor: Data,
-    positive: Data,
-    negative: Data,
-    *,
-    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
-    margin: float = 1.0,
-    swap: bool = False,
-    reduction: str = "mean",
-) -> Tensor:
-    """`triplet_margin_loss` with a distance of your own."""
-    op = "triplet_margin_loss"
-    a, near, far = tensor_of(anchor), tensor_of(positive), tensor_of(negative)
-    if not a.ndim == near.ndim == far.ndim:
-        raise ShapeError(
-            f"{op}: anchor, positive and negative must have equally many axes, got shapes "
-            f"{a.shape}, {near.shape} and {far.shape}"
-        )
+    op, a, near, far = "triplet_margin_loss", *map(tensor_of, (anchor, positive, negative))
+    _same_axes(op, anchor=a, positive=near, negative=far)
     if not margin > 0:
         raise ValueError(f"{op}: margin must be more than 0, got {margin}")
-    distance = distance_function or pairwise_distance
-    apart = distance(a, far)
+    together, apart = pairwise_distance(a, near, p, eps), pairwise_distance(a, far, p, eps)
     if swap:
-        apart = ops.minimum(apart, distance(near, far))
-    losses = ops.clip(margin + distance(a, near) - apart, 0.0)
-    return _reduced(op, losses, reduction, anchor=a, positive=near, negative=far)
+        apart = ops.minimum(apart, pairwise_distance(near, far, p, eps))
+    losses = ops.clip(margin + together - apart, 0.0)
+    return _reduced(op, losses, reduction, old, anchor=a, positive=near, negative=far)
 
 
 # ----- what they share ----------------------------------------------------------------------------
 
 
-def _reduced(op: str, losses: Tensor, reduction: str, **inputs: Tensor) -> Tensor:
+def _reduced(
+    op: str, losses: Tensor, reduction: str, old: dict[str, Any], **inputs: Tensor
+) -> Tensor:
     """The losses reduced; FloatingPointError if that is not finite because an input is not."""
+    refuse(op, old)
     check_reduction(op, reduction)
     y = losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
     check_finite(op, y.array, **{name: x.array for name, x in inputs.items()})
     return y
 
 
-def _by_element(op: Any, input: Data, target: Data, reduction: str, weight: Data | None) -> Tensor:
-    """A loss of each element, weighted; the mean divides by the sum of the weights."""
-    if weight is None:
-        loss: Tensor = op(input, target, reduction)
-        return loss
-    losses: Tensor = op(input, target, "none")
-    w = _like(op.__name__, weight, losses)
-    if reduction == "mean":
-        return (losses * w).sum() / w.sum()
-    return _reduced(op.__name__, losses * w, reduction)
-
-
-def _like(op: str, weight: Data, losses: Tensor) -> Tensor:
-    """The weights; ShapeError unless there is one for each element."""
-    if weight.shape != losses.shape:
-        raise ShapeError(
-            f"{op}: weight has shape {weight.shape} and must have the input's, {losses.shape}; "
-            "weight.expand(...) repeats it"
-        )
-    return tensor_of(weight)
+def _same_axes(op: str, **inputs: Tensor) -> None:
+    """ShapeError unless they have equally many axes: broadcasting hides mistakes."""
+    if len({x.ndim for x in inputs.values()}) > 1:
+        shapes = ", ".join(f"{name} {x.shape}" for name, x in inputs.items())
+        raise ShapeError(f"{op}: the inputs must have equally many axes, got {shapes}")

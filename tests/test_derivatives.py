@@ -1,0 +1,386 @@
+"""Gradients of gradients: every row of the table once more, the transforms, and what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import autograd, func, kernels, nn
+from tinynet.errors import ShapeError
+from tinynet.gradcheck import gradcheck
+from tinynet.gradcheck.table import table
+from tinynet.nn import functional as F
+
+TABLE = table(np.random.default_rng(20))
+
+
+def tensor(*values, **settings):
+    return tinynet.Tensor(np.array(values), **settings)
+
+
+# ----- every operation ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [np.ascontiguousarray, np.asfortranarray])
+@pytest.mark.parametrize("row", TABLE, ids=str)
+def test_second_derivatives_agree_with_differences_of_the_first(row, order):
+    inputs = [tinynet.Tensor(order(x) if x.ndim else x) for x in row.inputs]
+    report = gradcheck(row.function(), inputs, order=2, mode="directions")
+    report.raise_for_failures()
+
+
+THIRD = (
+    *("pow", "tanh", "prod", "logsumexp", "matmul", "conv2d", "conv_transpose2d", "max_pool2d"),
+    *("batch_norm", "layer_norm", "cross_entropy", "gelu", "vector_norm", "einsum"),
+)
+FIRST_OF_EACH = {row.op.rpartition(".")[2]: row for row in reversed(TABLE)}
+
+
+@pytest.mark.parametrize("op", THIRD)
+def test_third_derivatives_agree_with_differences_of_the_second(op):
+    row = FIRST_OF_EACH[op]
+    inputs = [tinynet.Tensor(x) for x in row.inputs]
+    gradcheck(row.function(), inputs, order=3, mode="directions").raise_for_failures()
+
+
+@pytest.mark.parametrize("kernel_set", kernels.available())
+def test_every_set_of_kernels_gives_the_same_second_derivatives(kernel_set):
+    def loss(x, w):
+        y = F.max_pool2d(F.conv2d(x, w, padding=1).relu(), 2)
+        return (F.avg_pool2d(y, 2) ** 2).sum()
+
+    rng = np.random.default_rng(0)
+    x, w, v, u = (tinynet.Tensor(rng.standard_normal(s)) for s in [(2, 1, 8, 8), (3, 1, 3, 3)] * 2)
+    expected = tinynet.hvp(loss, (x, w), (v, u))
+    before = kernels.use(kernel_set)
+    try:
+        found = tinynet.hvp(loss, (x, w), (v, u))
+    finally:
+        kernels.use(before)
+    for own, other in zip(found[1], expected[1]):
+        np.testing.assert_allclose(own.array, other.array, 1e-10, 1e-12)
+
+
+def test_a_users_operation_has_every_order():
+    @tinynet.differentiable
+    def swish(x):
+        s = 1 / (1 + np.exp(-x))
+        return x * s, lambda dy: dy * (s + x * s * (1 - s))
+
+    for order in (2, 3):
+        gradcheck(swish, tensor(-1.0, 0.3, 2.0), order=order).raise_for_failures()
+
+
+# ----- the transforms ----------------------------------------------------------------------------
+
+X, V = tensor(1.0, 2.0, 3.0), tensor(1.0, 0.0, -1.0)
+
+
+def cubes(x):
+    return (x**3).sum()
+
+
+TRANSFORMS = {
+    "grad": (lambda: tinynet.grad(cubes)(X), [3, 12, 27]),
+    "grad of grad": (lambda: tinynet.grad(lambda x: tinynet.grad(cubes)(x).sum())(X), [6, 12, 18]),
+    "third": (
+        lambda: tinynet.grad(tinynet.grad(tinynet.grad(lambda x: x**4)))(tensor(2.0).sum()),
+        48,
+    ),
+    "value_and_grad": (lambda: tinynet.value_and_grad(cubes)(X), (36, [3, 12, 27])),
+    "two arguments": (
+        lambda: tinynet.grad(lambda x, y: (x * y).sum(), (1, 0))(X, V),
+        ([1, 2, 3], [1, 0, -1]),
+    ),
+    "last argument": (lambda: tinynet.grad(lambda x, y: (x * y).sum(), -1)(X, V), [1, 2, 3]),
+    "aux": (lambda: tinynet.grad(lambda x: (cubes(x), x.shape), has_aux=True)(X)[0], [3, 12, 27]),
+    "a dict": (lambda: tinynet.grad(lambda p: (p["a"] * p["b"][0]).sum())(
+        {"a": X, "b": [V]}), {"a": [1, 0, -1], "b": [[1, 2, 3]]}),
+    "unused": (lambda: tinynet.grad(lambda x, y: x.sum(), (0, 1))(X, V)[1], [0, 0, 0]),
+    "a constant": (lambda: tinynet.grad(lambda x: tensor(1.0).sum())(X), [0, 0, 0]),
+    "vjp": (lambda: tinynet.vjp(lambda x: x * x, X)[1](V), ([2, 0, -6],)),
+    "jvp": (lambda: tinynet.jvp(lambda x: x * x, X, V), ([1, 4, 9], [2, 0, -6])),
+    "jvp of two": (lambda: tinynet.jvp(lambda x, y: x * y, (X, V), (V, X))[1], [2, 4, 10]),
+    "jvp of a jvp": (
+        lambda: tinynet.jvp(lambda x: tinynet.jvp(lambda z: z**3, x, V)[1], X, V)[1],
+        [6, 0, 18],
+    ),
+    "jacobian": (lambda: tinynet.jacobian(lambda x: x[:2] * x[1])(X), [[2, 1, 0], [0, 4, 0]]),
+    "jacobian of a number": (lambda: tinynet.jacobian(cubes)(X), [3, 12, 27]),
+    "hessian": (lambda: tinynet.hessian(cubes)(X), np.diag([6, 12, 18]).tolist()),
+    "blocks of a hessian": (
+        lambda: tinynet.hessian(lambda x, y: (x * x * y).sum(), (0, 1))(X[:1], V[:1]),
+        (([[2]], [[2]]), ([[2]], [[0]])),
+    ),
+    "hvp": (lambda: tinynet.hvp(cubes, X, V), (36, [6, 0, -18])),
+    "hvp of two": (
+        lambda: tinynet.hvp(lambda x, y: (x * x * y).sum(), (X, V), (V, V))[1],
+        ([4, 0, -4], [2, 0, -6]),
+    ),
+    "jacrev, jacfwd": (
+        lambda: (func.jacrev(cubes)(X), func.jacfwd(cubes)(X)),
+        ([3, 12, 27], [3, 12, 27]),
+    ),
+    "grad_and_value": (lambda: func.grad_and_value(cubes)(X), ([3, 12, 27], 36)),
+}  # fmt: skip
+
+
+def plain(value):
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(plain, value))
+    return value.tolist() if isinstance(value, tinynet.Tensor) else value
+
+
+@pytest.mark.parametrize("case", TRANSFORMS)
+def test_transforms(case):
+    compute, expected = TRANSFORMS[case]
+    assert plain(compute()) == expected
+
+
+def test_what_nobody_outside_can_differentiate_by_is_not_recorded():
+    w = tensor(2.0, requires_grad=True)
+    assert not tinynet.grad(cubes)(X).requires_grad
+    assert not any(y.requires_grad for y in tinynet.hvp(cubes, X, V))
+    assert tinynet.grad(lambda x: (w * x**2).sum())(X).requires_grad
+    with tinynet.no_grad():
+        dx = tinynet.grad(lambda x: (w * x**2).sum())(X)
+    assert dx.tolist() == [4, 8, 12]
+    assert not dx.requires_grad
+
+
+def test_a_gradient_as_part_of_a_loss():
+    w = tensor(2.0, requires_grad=True)
+    (tinynet.grad(lambda x: (w * x**2).sum())(X) ** 2).sum().backward()
+    assert w.grad.tolist() == [2 * 2 * 4 * (1 + 4 + 9)]
+
+
+# ----- create_graph ------------------------------------------------------------------------------
+
+
+def test_backward_and_grad_create_a_graph():
+    x = tensor(2.0, requires_grad=True)
+    with tinynet.create_graph():
+        y = x**3
+    (dx,) = autograd.grad(y, x, create_graph=True)
+    (ddx,) = autograd.grad(dx, x, create_graph=True)
+    assert (dx.tolist(), ddx.tolist()) == ([12], [12])
+    y.backward(create_graph=True)
+    y.backward(create_graph=True)  # adds to it
+    assert x.grad.tolist() == [24]
+    assert x.grad.requires_grad
+
+
+def test_retain_grad_and_hooks_see_recorded_gradients():
+    x, seen = tensor(2.0, requires_grad=True), []
+    with tinynet.create_graph():
+        h = x * x
+        h.retain_grad()
+        h.register_hook(lambda dy: seen.append(dy.tolist()))
+        y = h * h
+    y.backward(create_graph=True)
+    assert (h.grad.tolist(), h.grad.requires_grad, seen) == ([8], True, [[8]])
+    h.register_hook(lambda dy: 2 * dy)
+    with pytest.raises(RuntimeError, match="a hook that replaces a gradient is not recorded"):
+        y.backward(create_graph=True)
+
+
+def test_plain_training_keeps_nothing():
+    y = (tensor(2.0, requires_grad=True) * 3).exp()
+    assert not hasattr(y.node, "call")
+    with tinynet.create_graph(), tinynet.no_grad():
+        assert not (tensor(2.0, requires_grad=True) * 3).requires_grad
+
+
+def test_dropout_uses_its_mask_again_and_statistics_move_once():
+    tinynet.manual_seed(0)
+    x = tinynet.Tensor(np.random.default_rng(0).standard_normal((6, 4)), requires_grad=True)
+    norm = nn.BatchNorm1d(4).double()
+    once = nn.BatchNorm1d(4).double()
+    once(x)
+    with tinynet.create_graph():
+        h = norm(x)
+        y = F.dropout(h, 0.5) ** 2
+        (dx,) = autograd.grad(y.sum(), h, create_graph=True)
+        kept = dx.array != 0
+        (ddx,) = autograd.grad(dx.sum(), h, create_graph=True)
+    assert 0 < kept.sum() < kept.size
+    assert np.array_equal(ddx.array, np.where(kept, 8, 0))
+    autograd.grad(ddx.sum() + dx.sum(), x)
+    assert np.array_equal(norm.running_mean.array, once.running_mean.array)
+    assert np.array_equal(norm.running_var.array, once.running_var.array)
+
+
+def test_in_place_forms_have_second_derivatives():
+    x = tensor(1.0, 2.0, requires_grad=True)
+
+    def f(x):
+        y = x * x
+        y += x
+        y[0] = x[1] ** 3
+        return y.sum()
+
+    assert tinynet.hessian(f)(x).tolist() == [[0, 0], [0, 14]]
+
+
+# ----- a model as a function of its parameters ---------------------------------------------------
+
+
+def test_functional_call_replaces_parameters_and_puts_them_back():
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    own = dict(model.named_parameters())
+    x = tinynet.randn(4, 2)
+    zeros = {name: tinynet.zeros_like(p) for name, p in own.items()}
+    moved = {"1.running_mean": tinynet.ones(3)}
+    model.eval()
+    assert func.functional_call(model, (zeros, moved), x).tolist() == [[0.0] * 3] * 4
+    assert all(p is q for p, q in zip(own.values(), model.parameters()))
+    with pytest.raises(ValueError, match=r"did you mean '0.weight'"):
+        func.functional_call(model, {"0.weigth": zeros["0.weight"]}, (x,))
+    with pytest.raises(ShapeError):
+        func.functional_call(model, {"0.weight": tinynet.zeros(1, 1)}, x)
+    assert model[0].weight is own["0.weight"]
+
+
+def test_functional_call_replaces_a_shared_parameter_everywhere():
+    layer = nn.Linear(2, 2, bias=False)
+    model = nn.Sequential(layer, nn.ReLU(), layer)
+    doubled = {"0.weight": 2 * tinynet.eye(2)}
+    assert func.functional_call(model, doubled, tinynet.ones(1, 2)).tolist() == [[4, 4]]
+
+
+def test_there_is_no_vmap():
+    with pytest.raises(NotImplementedError, match="whole batches"):
+        func.vmap(cubes)
+
+
+# ----- what is refused ---------------------------------------------------------------------------
+
+counter = iter(range(100))
+
+
+def through_asarray(x):
+    x = np.asarray(x)
+    return x * x, lambda dy: 2 * x * dy
+
+
+def through_float(x):
+    scale = float(x[0])
+    return x * scale, lambda dy: dy * scale
+
+
+def through_math(x):
+    return x * x, lambda dy: dy * 2 * math.sqrt(x[0] ** 2)
+
+
+def into_an_array(x):
+    def dx(dy):
+        filled = np.zeros(x.shape)
+        filled[:] = 2 * x * dy
+        return filled
+
+    return x * x, dx
+
+
+def added_into_an_array(x):
+    def dx(dy):
+        filled = np.zeros(x.shape)
+        filled += 2 * x * dy
+        return filled
+
+    return x * x, dx
+
+
+def unknown_function(x):
+    return np.interp(x, [0, 5], [0, 10]), lambda dy: 2 * dy
+
+
+def through_a_view(x):
+    y = x * 1
+    part = y[:1]
+    y *= x
+    return y + part.sum() - part.sum(), lambda dy: 2 * x * dy
+
+
+def at_random(x):
+    return x * next(counter), lambda dy: dy
+
+
+def method_of_an_array(x):
+    return np.array(x.tolist()), lambda dy: dy
+
+
+REFUSED = {
+    through_asarray: "x = np.asarray\\(x\\)`: a value leaves the record here",
+    through_float: "scale = float\\(x\\[0\\]\\)`: a value leaves",
+    through_math: "math.sqrt.*a value leaves the record",
+    into_an_array: "filled\\[:\\] = 2 \\* x \\* dy`: a value leaves",
+    added_into_an_array: "writes what is recorded into a plain array",
+    unknown_function: "np.interp has no operation of tinynet",
+    through_a_view: "changes an argument in place, or an array with a view",
+    at_random: "does not compute the same once more",
+    method_of_an_array: "has no attribute 'tolist'",
+}
+
+
+@pytest.mark.parametrize("body", REFUSED, ids=lambda body: body.__name__)
+def test_a_body_that_cannot_be_replayed_is_named_with_its_line(body):
+    op = tinynet.differentiable(body)
+    x = tensor(1.0, 2.0, requires_grad=True)
+    before = kernels.current
+    with tinynet.create_graph():
+        y = op(x)
+        with pytest.raises(RuntimeError, match=REFUSED[body]) as raised:
+            autograd.grad(y.sum(), x, create_graph=True)
+    assert str(raised.value).startswith(f"{body.__name__}: its body cannot run on tensors")
+    assert f"{__file__}:" in str(raised.value) or body is at_random
+    assert kernels.current is before
+
+
+def changed_leaf():
+    x = tensor(1.0, requires_grad=True)
+    with tinynet.create_graph():
+        y = x**3
+    with tinynet.no_grad():
+        x *= 2
+    autograd.grad(y, x, create_graph=True)
+
+
+def freed():
+    x = tensor(1.0, requires_grad=True)
+    with tinynet.create_graph():
+        y = x**3
+    y.backward()
+    y.backward(create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("compute", "error", "words"),
+    [
+        (
+            lambda: (tensor(1.0, requires_grad=True) ** 2).backward(create_graph=True),
+            RuntimeError,
+            "pow: how it was called is not kept.*inside `with tinynet.create_graph",
+        ),
+        (freed, RuntimeError, "pow: how it was called is freed"),
+        (changed_leaf, RuntimeError, "pow: its input of shape .* changed in place"),
+        (lambda: tinynet.grad(lambda x: x * 2)(X), RuntimeError, "not of shape .3,.; reduce it"),
+        (lambda: tinynet.grad(lambda x: 1.0)(X), TypeError, "not a float; make it"),
+        (lambda: tinynet.grad(cubes)(2.0), TypeError, "not a float; make it a tensor"),
+        (lambda: tinynet.grad(cubes)(tinynet.arange(3)), TypeError, "only float tensors"),
+        (
+            lambda: tinynet.grad(cubes, 1)(X),
+            IndexError,
+            "argnums=1, but the function is called with 1 argument",
+        ),
+        (lambda: tinynet.vjp(cubes, X)[1](V), ShapeError, r"of shape \(\).*of shape \(3,\)"),
+        (lambda: gradcheck(cubes, X, order=0), ValueError, "order must be 1 or more"),
+    ],
+)
+def test_misuse_is_said(compute, error, words):
+    with pytest.raises(error, match=words):
+        compute()

@@ -1,0 +1,354 @@
+"""The report of a run: what it shows is true, it is one file, and nothing in it is obeyed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import warnings
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, models, nn
+from tinynet.cli import main
+from tinynet.nn import functional as F
+from tinynet.training import Callback, fit
+from tinynet.training.report import pictures, writer
+from tinynet.training.report.curves import charts
+from tinynet.training.report.findings import Findings
+from tinynet.training.report.insight import look_inside
+from tinynet.training.report.page import Contents, page
+
+HOSTILE = ("<script>alert(1)</script>", '"><img src=http://x.test/>', "\x1b[2J\u202e", "größe 日本")
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, and the texts of its cells."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.cells: list[str] = []
+        self.in_matrix = self.in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.in_matrix = self.in_matrix or ("class", "matrix") in attributes
+        self.in_cell = self.in_matrix and tag == "td"
+
+    def handle_endtag(self, tag):
+        self.in_matrix = self.in_matrix and tag != "table"
+        self.in_cell = False
+
+    def handle_data(self, text):
+        if self.in_cell:
+            self.cells.append(text)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def few(classes=None, size: int = 8, channels: int = 1, count: int = 60, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (count, channels, size, size), np.uint8)
+    return data.ArrayDataset(images, np.arange(count) % len(classes or "0123"), classes=classes)
+
+
+def small(classes: int = 4, channels: int = 1) -> nn.Sequential:
+    tinynet.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(),
+        nn.Linear(64, classes),
+    )  # fmt: skip
+
+
+def report_of(out: Path, model=None, train=None, **options) -> str:
+    train = few() if train is None else train
+    options = {"validate": few(seed=1), "lr": 0.01, "seed": 0, "progress": False, **options}
+    fit(small() if model is None else model, train, 2, out=out, **options)
+    return (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_sums_of_the_matrix_are_the_size_of_the_set_and_its_figures_are_true(tmp_path):
+    model = small()
+    shown = Page(report_of(tmp_path, model, validate=few(count=37, seed=1)))
+    counts = np.array([int(cell) for cell in shown.cells]).reshape(4, 4)
+    held = few(count=37, seed=1)
+    scores = tinynet.training.predict(model, held)
+    assert np.array_equal(counts, tinynet.training.confusion_matrix(scores, held.labels))
+    assert counts.sum() == 37
+
+
+@pytest.mark.parametrize("names", [None, HOSTILE, ("a" * 500 + "1", "a" * 500 + "2", "b", "c")])
+def test_nothing_is_fetched_and_nothing_runs_whatever_the_classes_are_called(tmp_path, names):
+    text = report_of(tmp_path, train=few(names), validate=few(names, seed=1))
+    shown = Page(text)
+    assert {tag for tag, _ in shown.tags} & {"script", "iframe", "object", "form", "base"} == set()
+    addresses = [a[k] for _, a in shown.tags for k in ("src", "href") if k in a]
+    assert all(address.startswith("data:") for address in addresses)
+    assert all(not key.startswith("on") for _, a in shown.tags for key in a)
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "default-src 'none'" in text
+    headers = re.findall(r'scope="col">([^<]*)<', text)
+    assert len(set(headers)) == len(headers) == 4
+
+
+def test_every_picture_is_whole_and_has_a_text(tmp_path):
+    shown = Page(report_of(tmp_path))
+    images = shown.all("img")
+    assert len(images) > 8
+    for image in images:
+        assert image["alt"]
+        content = base64.b64decode(image["src"].partition(",")[2])
+        assert content.startswith(b"\x89PNG")
+        height, width = (int.from_bytes(content[k : k + 4], "big") for k in (20, 16))
+        packed = content[content.index(b"IDAT") + 4 : -16]
+        assert len(zlib.decompress(packed)) == height * (1 + 3 * width)
+    assert all(svg["role"] == "img" and svg["aria-label"] for svg in shown.all("svg"))
+
+
+def test_it_is_written_after_every_epoch_and_leaves_the_training_as_it_is(tmp_path):
+    seen = []
+
+    class Look(Callback):
+        def on_epoch_begin(self, run):
+            path = tmp_path / "a" / "report.html"
+            seen.append(path.read_text(encoding="utf-8").count("<circle") if path.exists() else 0)
+
+    first, second = small(), small()
+    report_of(tmp_path / "a", first, callbacks=[Look()])
+    options = {"validate": few(seed=1), "lr": 0.01, "seed": 0, "progress": False}
+    fit(second, few(), 2, **options)
+    assert seen[0] == 0
+    assert seen[1] > 0
+    for a, b in zip(first.state_dict().values(), second.state_dict().values()):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("size", [8, 300])
+def test_a_page_of_noise_of_a_thousand_classes_can_be_mailed(size):
+    findings = Findings([f"class {k} {'x' * 300}" for k in range(1000)])
+    rng = np.random.default_rng(0)
+    x = tinynet.tensor(rng.random((40, 3, size, size), np.float32))
+    findings.add(x, tinynet.tensor(rng.random((40, 1000))), tinynet.tensor(np.arange(40)))
+    tinynet.manual_seed(0)
+    model = nn.Sequential(
+        *(layer for _ in range(150) for layer in (nn.Conv2d(3, 3, 3, padding=1), nn.ReLU())),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1000),
+    )  # fmt: skip
+    history = [{"epoch": k, "loss": 1 / k, "validation_loss": 2 / k} for k in range(1, 5000)]
+    about = {"input_shape": (3, 8, 8)}
+    text = page(Contents("t", model, history, findings, about=about, settings={"a": "b" * 10**6}))
+    assert len(text.encode()) < 500_000
+    assert "Most frequent confusions" in text
+    assert "No " not in re.sub(r"<[^>]*>", "", text)
+
+
+def flat(x):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, x))
+
+
+ODD = {
+    "no validation": (small, few(), {"validate": None}),
+    "no maps": (lambda: flat(4), few(), {}),
+    "regression": (
+        lambda: flat(1),
+        data.ArrayDataset(few().images, np.ones((60, 1), np.float32)),
+        {"loss": F.mse_loss},
+    ),
+    "maps as targets": (
+        lambda: nn.Conv2d(1, 4, 3, padding=1),
+        data.ArrayDataset(few().images, np.ones((60, 8, 8), np.int64)),
+        {},
+    ),
+    "ready batches": (
+        small,
+        [(tinynet.zeros(4, 1, 8, 8), tinynet.tensor([0, 1, 2, 3]))] * 2,
+        {},
+    ),
+    "labels that do not count": (
+        small,
+        data.ArrayDataset(few().images, np.where(np.arange(60) % 3, np.arange(60) % 4, -100)),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "train", "options"), ODD.values(), ids=ODD)
+def test_a_run_of_any_kind_has_a_report(tmp_path, make, train, options):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="fit: validation is on training data")
+        text = report_of(tmp_path, make(), train, **{"validate": train, **options})
+    assert "Learning curves" in text
+    assert "<p>No " not in text
+
+
+def test_a_model_that_cannot_be_looked_into_says_so_in_the_page(tmp_path):
+    class Shy(nn.Sequential):
+        def forward(self, x):
+            if len(x) == 1:
+                raise ValueError("<b>not alone</b>")
+            return super().forward(x)
+
+    text = report_of(tmp_path, Shy(*small()))
+    assert "&lt;b&gt;not alone&lt;/b&gt;" in text
+    assert "Class by class" in text
+
+
+def test_a_report_that_cannot_be_written_ends_no_training(tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError("no room")
+
+    monkeypatch.setattr(writer, "write", fail)
+    with pytest.warns(UserWarning, match="the report is not written: no room"):
+        history = fit(small(), few(), 1, lr=0.01, seed=0, progress=False, out=tmp_path)
+    assert len(history) == 1
+
+
+def test_the_mistakes_are_the_surest_with_their_places():
+    findings = Findings(("a", "b"), keep=2)
+    x = tinynet.tensor(np.arange(8, dtype=np.float32).reshape(4, 1, 1, 2))
+    for _ in range(2):
+        scores = tinynet.tensor([[0.0, 3.0], [5.0, 0.0], [0.0, 1.0], [9.0, 0.0]])
+        findings.add(x, scores, tinynet.tensor([0, 1, 0, 0]))
+    assert [e.index for e in findings.mistakes] == [1, 5]
+    assert findings.mistakes[0].sure == pytest.approx(1 / (1 + np.exp(-5)))
+    assert np.array_equal(findings.mistakes[1].x, x.array[1])
+    assert findings.matrix.tolist() == [[2, 4], [2, 0]]
+    assert findings.confusions(9) == [("a", "b", 4, 4 / 6), ("b", "a", 2, 1.0)]
+    assert findings.scores()[0] == ("a", 6, 0.5, 2 / 6, 0.4)
+
+
+def test_grad_cam_glows_where_the_evidence_is_and_leaves_no_gradient():
+    model = nn.Sequential(
+        nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2, bias=False)
+    )
+    for parameter, value in zip(model.parameters(), (1.0, 1.0)):
+        parameter.array[...] = value
+    image = np.zeros((1, 8, 8), np.float32)
+    image[0, 2:4, 5:7] = 1
+    inside = look_inside(model, image)
+    assert np.array_equal(inside.heat, image[0])
+    assert all(p.grad is None for p in model.parameters())
+    assert model.training
+    assert look_inside(nn.Linear(8, 2), image) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 200, 100), (5, 33, 700), (2, 2, 2)])
+def test_an_input_becomes_colours_whatever_its_size(shape):
+    rng = np.random.default_rng(0)
+    pixels = pictures.to_pixels(rng.normal(size=shape).astype(np.float32))
+    assert pixels.dtype == np.uint8
+    assert len(pixels) == 3
+    assert max(pixels.shape) <= pictures.SIDE
+    mean, std = (0.5,), (0.25,)
+    grey = np.full((1, 8, 8), 0.2)
+    assert (pictures.to_pixels((grey - 0.5) / 0.25, mean, std) == 51).all()
+
+
+def test_curves_take_any_number_and_leave_out_what_is_none():
+    history = [{"epoch": 1, "loss": float("nan")}, {"epoch": 2, "loss": 1e30, "lr": 1e-9}]
+    drawn = charts(history)
+    assert list(drawn) == ["loss", "learning rate"]
+    assert "nan" not in "".join(drawn.values())
+    assert charts([]) == {}
+
+
+# ----- the command line --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = few(size=8, count=200).images
+    np.savez("few.npz", x=images, y=np.arange(200) % 4, classes=np.array(HOSTILE))
+    assert main(["train", "--data", "npz:few.npz", "--epochs", "1", "--out", "run"]) == 0
+    return Path("run")
+
+
+def test_train_writes_it_of_the_test_images_and_report_writes_it_again(run, capsys):
+    first = (run / "report.html").read_text(encoding="utf-8")
+    assert "test images" in first
+    assert "tinynet train --data npz:" in first
+    assert main(["report", "run", "--out", "again.html"]) == 0
+    assert "again.html: open it in a browser" in capsys.readouterr().out
+    again = Path("again.html").read_text(encoding="utf-8")
+    assert Page(again).cells == Page(first).cells
+    assert main(["report", "run"]) == 0
+
+
+def test_report_replaces_nothing_but_a_report(run, capsys):
+    Path("mine.html").write_text("mine")
+    assert main(["report", "run", "--out", "mine.html"]) == 2
+    assert "no report of ours" in capsys.readouterr().err
+    assert Path("mine.html").read_text() == "mine"
+
+
+def test_evaluate_lists_the_surest_mistakes(run, capsys):
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--mistakes", "3", "--json", "found.json"]) == 0
+    out = capsys.readouterr().out
+    found = json.loads(Path("found.json").read_text())["mistakes"]
+    assert len(found) == 3
+    assert [f"image {m['index']:5d}" in out for m in found] == [True] * 3
+    assert max(map(len, out.splitlines()[1:])) <= 80  # after the path
+    assert "\x1b" not in out
+
+
+def test_of_many_classes_the_most_frequent_confusions_are_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = [f"a class with quite a long name, number {k}" for k in range(30)]
+    np.savez("x.npz", x=few(count=300).images, y=np.arange(300) % 30, classes=np.array(names))
+    tinynet.save(
+        models.build("digits_cnn", num_classes=30), "w.safetensors", name="digits_cnn",
+        arguments={"num_classes": 30}, mean=[0.5], std=[0.3], input_shape=(1, 8, 8),
+    )  # fmt: skip
+    assert main(["evaluate", "w.safetensors", "--data", "npz:x.npz"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[1:])) <= 80
+    assert "the most frequent confusions" in lines
+    names = [line[:24] for line in lines if "%  " in line]
+    assert len(set(names)) == 30
+
+
+# ----- a real browser ----------------------------------------------------------------------------
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_a_browser_shows_it_without_an_error_or_a_request(tmp_path):
+    text = report_of(tmp_path, train=few(HOSTILE), validate=few(HOSTILE, seed=1))
+    check = """<script>window.onload = () => { const images = [...document.images];
+      document.title = JSON.stringify({images: images.length,
+        loaded: images.filter(i => i.complete && i.naturalWidth > 0).length,
+        fetched: performance.getEntriesByType('resource')
+          .filter(e => !e.name.startsWith('data:')).map(e => e.name),
+        wide: document.documentElement.scrollWidth <= window.innerWidth,
+        sum: [...document.querySelectorAll('.matrix td')]
+          .reduce((sum, cell) => sum + Number(cell.textContent), 0)}); };</script>"""
+    policy = text.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
+    (tmp_path / "checked.html").write_text(policy.replace("</head>", f"{check}</head>"), "utf-8")
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+        f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom",
+        (tmp_path / "checked.html").as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr
+    found = json.loads(re.search(r"<title>(.*?)</title>", done.stdout).group(1))
+    assert found["images"] == found["loaded"] > 8
+    assert found["fetched"] == []
+    assert found["wide"]
+    assert found["sum"] == 60

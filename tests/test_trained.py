@@ -1,0 +1,321 @@
+"""A trained model as one object, photos for it, and models of the user's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, nn, training
+from tinynet.cli import main
+from tinynet.training import strokes
+
+NET = """
+from tinynet import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes=2, image_size=(8, 8), width=4):
+        super().__init__()
+        self.hidden = nn.Linear(image_size[0] * image_size[1], width)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, x):
+        return self.head(self.hidden(x.flatten(1)).relu())
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a data set of two classes (bright left, bright right) and a model's file."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    x = rng.integers(0, 60, (80, 1, 8, 8))
+    x[y == 0, :, :, :4] += 150
+    x[y == 1, :, :, 4:] += 150
+    np.savez("tiny.npz", x=x.astype(np.uint8), y=y, classes=np.array(["left", "right"]))
+    Path("my_net.py").write_text(NET)
+    return tmp_path
+
+
+@pytest.fixture
+def run(here):
+    assert main(["train", "--data", "npz:tiny.npz", "--epochs", "2", "--out", "run"]) == 0
+    return here / "run"
+
+
+def side(bright: str, size: tuple[int, int] = (16, 16)) -> np.ndarray:
+    """Pixels (H, W, 3) with a bright side."""
+    pixels = np.full((*size, 3), 20, np.uint8)
+    middle = size[1] // 2
+    pixels[:, slice(middle) if bright == "left" else slice(middle, None)] = 200
+    return pixels
+
+
+def test_a_run_is_loaded_as_one_object_that_says_what_the_command_says(run, capsys):
+    model = tinynet.load(run)
+    assert (model.classes, model.name) == (("left", "right"), "digits_cnn")
+    assert model.checkpoint.input_shape == (1, 8, 8)
+    test = data.load("npz:tiny.npz", "test")
+    assert main(["evaluate", str(run), "--json", "e.json"]) == 0
+    said = json.loads(Path("e.json").read_text())
+    for measured in (model.evaluate(test), model.evaluate("npz:tiny.npz")):
+        assert (measured["accuracy"], measured["loss"]) == (said["accuracy"], said["loss"])
+        assert measured["confusion_matrix"].tolist() == said["confusion_matrix"]
+    assert training.evaluate(model, test)["accuracy"] == said["accuracy"]
+    recorded = json.loads((run / "run.json").read_text())
+    assert model.figures["test_accuracy"] == recorded["test_accuracy"] == said["accuracy"]
+    assert model.figures["epoch"] == 2
+
+
+def test_images_of_any_origin_give_the_same_answer(run):
+    image = pytest.importorskip("PIL.Image")
+    model = tinynet.load(run)
+    Path("photos/more").mkdir(parents=True)
+    for i, bright in enumerate(("left", "right")):
+        image.fromarray(side(bright)).save(f"photos/{i}.png")
+    image.fromarray(side("left")).save("photos/more/2.png")
+    image.fromarray(np.rot90(side("left"))).save("photos/more/.hidden.png")
+    Path("photos/notes.txt").write_text("no image")
+    expected = model.predict_proba("photos")
+    assert expected.shape == (3, 2)
+    np.testing.assert_allclose(expected.sum(1), 1, rtol=1e-5)
+    pixels = [side(bright) for bright in ("left", "right", "left")]
+    for images in (
+        sorted(Path("photos").rglob("[0-9].png")),
+        [image.open("photos/0.png"), Path("photos/1.png"), "photos/more/2.png"],
+        pixels,
+        np.stack(pixels),
+        np.stack(pixels).transpose(0, 3, 1, 2),
+        [tinynet.tensor(p / np.float32(255)) for p in pixels],
+    ):
+        np.testing.assert_array_equal(model.predict_proba(images), expected)
+    found = model.predict("photos/0.png")
+    assert [p.label for p in found] == ["left"]
+    assert found[0].probability == max(found[0].probabilities.values()) == expected[0].max()
+    assert [p.label for p in model.predict(side("left"), invert=True)] == ["right"]
+    ready = model.preprocess("photos")
+    np.testing.assert_allclose(model(ready).softmax(1).array, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        (np.zeros((2, 8, 8, 5)), r"an array float64\[8, 8, 5\] is no image"),
+        (np.full((4, 4), 7.0), "of bytes, or of floats from 0 to 1"),
+        (3, "a int is no image"),
+        ([], "there is no image in a list"),
+        ("nowhere.png", "no such file"),
+    ],
+)
+def test_what_is_no_image_is_told(run, images, told):
+    with pytest.raises(tinynet.DataError, match=told):
+        tinynet.load(run).predict(images)
+
+
+def test_a_loaded_model_is_the_network_and_is_saved_with_what_is_known(run):
+    model = tinynet.load(run)
+    raw = training.checkpoint.read(run / "last.safetensors").build().eval()
+    x = tinynet.randn(2, 1, 8, 8)
+    np.testing.assert_array_equal(model(x).array, raw(x).array)
+    assert model.state_dict().keys() == raw.state_dict().keys()
+    assert model.output is model.network.output
+    assert model[0] is model.network[0]
+    tinynet.save(model, "again.safetensors")
+    again = tinynet.load("again.safetensors")
+    assert (again.classes, again.name) == (model.classes, model.name)
+    images = data.load("npz:tiny.npz", "test").images
+    np.testing.assert_array_equal(again.predict_proba(images), model.predict_proba(images))
+
+
+@pytest.mark.filterwarnings("default:.*has changed since")
+def test_a_model_of_ones_own_works_in_every_command(here, capsys):
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(side("left")).save("a.png")
+    own = ["--data", "npz:tiny.npz", "--model", "my_net.py:Net(width=6)"]
+    assert main(["train", *own, "--epochs", "3"]) == 0
+    run = Path("runs/tiny-Net")
+    for arguments, words in (
+        (["evaluate", str(run)], "test accuracy 100.00 %"),
+        (["predict", str(run), "a.png"], "left "),
+        (["verify", str(run)], "the same bit for bit"),
+        (["resume", str(run)], "test accuracy 100.00 %"),
+        (["export", str(run), "w.safetensors"], "4 arrays, 404 numbers"),
+        (["summary", "my_net.py:Net(width=6)", "--shape", "1x8x8"], "404"),
+        (["gradcheck", "--model", "my_net.py:Net", "--shape", "1x8x8"], "agree"),
+        (["doctor", *own, "--steps", "0"], ""),
+    ):
+        capsys.readouterr()
+        assert main(arguments) == 0, (arguments, capsys.readouterr())
+        assert words in "".join(capsys.readouterr()), arguments
+    Path("my_net.py").write_text(NET.replace(".relu()", ".tanh()"))
+    assert main(["evaluate", str(run)]) == 0
+    assert "my_net.py has changed since the run began" in capsys.readouterr().err
+    with pytest.raises(tinynet.CheckpointError, match=r"of a model of your own, .*my_net\.py:Net"):
+        tinynet.load(run)
+
+
+def test_a_run_of_fit_works_in_the_commands_once_its_model_is_named(here, capsys):
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(side("left")).save("a.png")
+    space: dict = {}
+    exec(NET, space)
+    train = data.load("npz:tiny.npz")
+    training.fit(
+        space["Net"](), train, 3, transform=data.standardize(train), out="run", progress=False
+    )
+    network = space["Net"]()
+    model = tinynet.load("run", network)
+    assert model.network is network
+    assert model.evaluate("npz:tiny.npz")["accuracy"] == 1
+    own = ["--model", "my_net.py:Net"]
+    assert main(["predict", "run", "a.png"]) == 2
+    assert "of a model of your own; name its file and class" in capsys.readouterr().err
+    assert main(["predict", "run", "a.png", *own]) == 0
+    assert main(["evaluate", "run", "--data", "npz:tiny.npz", *own]) == 0
+    assert main(["export", "run", "w.safetensors"]) == 0
+    tinynet.load("w.safetensors", space["Net"]())
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("none.py:Net", "there is no file none.py"),
+        ("my_net.py:Nett", "unknown class in my_net.py 'Nett'; did you mean 'Net'?"),
+        ("my_net.py:Net(depth=3)", "got an unexpected keyword argument 'depth'"),
+        ("my_net.py:Net(width=open('a'))", "arguments are plain values"),
+        ("my_net.py:Net(width='wide')", "cannot be made with (num_classes=2"),
+        ("my_net.py", "is no FILE.py:CLASS"),
+        ("my_net.py:nn.Linear", "is no FILE.py:CLASS"),
+    ],
+)
+def test_what_is_no_model_is_told(here, capsys, name, told):
+    assert main(["train", "--data", "npz:tiny.npz", "--model", name, "--out", "run"]) == 2
+    err = capsys.readouterr().err
+    assert told in err.replace(f"{here}/", "")
+    assert not Path("run").exists()
+
+
+def test_a_file_that_came_with_a_run_is_not_executed(here, capsys):
+    Path("gift").mkdir()
+    Path("my_net.py").rename("gift/my_net.py")
+    own = ["--data", "npz:tiny.npz", "--model", "gift/my_net.py:Net"]
+    assert main(["train", *own, "--epochs", "1", "--out", "gift"]) == 0
+    assert main(["evaluate", "gift"]) == 2
+    assert "lies in the run's folder; name its file and class" in capsys.readouterr().err
+    assert main(["evaluate", "gift", "--model", "gift/my_net.py:Net"]) == 0
+
+
+def test_without_a_run_predict_takes_the_newest_that_is_finished(run, capsys):
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(side("left")).save("a.png")
+    for name in ("done", "cut", "busy"):
+        Path("runs", name).mkdir(parents=True)
+        for file in run.iterdir():
+            Path("runs", name, file.name).write_bytes(file.read_bytes())
+    Path("runs/busy/.lock").write_text("1")
+    record = json.loads(Path("runs/cut/run.json").read_text())
+    del record["test_accuracy"]
+    Path("runs/cut/run.json").write_text(json.dumps(record))
+    assert main(["predict", "a.png", "--csv", "a.csv"]) == 0
+    assert "model: runs/done/last.safetensors\n" in capsys.readouterr().out
+    rows = Path("a.csv").read_text().splitlines()
+    assert rows[0] == "image,class,probability"
+    assert rows[1].startswith("a.png,left,0.")
+
+
+# ----- light strokes on a dark ground ---------------------------------------------------------
+
+
+def cross(ink: float, ground: float, noise: float = 0.0, slope: float = 0.0) -> np.ndarray:
+    """A photo (150, 100) of a plus sign that stands left and low on the paper."""
+    photo = np.full((150, 100), ground)
+    photo[70:130, 38:44] = ink
+    photo[97:103, 11:71] = ink
+    photo += slope * np.linspace(-1, 1, 100) + slope / 2 * np.linspace(-1, 1, 150)[:, None]
+    return np.clip(photo + np.random.default_rng(0).normal(0, noise, photo.shape), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("photo", "turned"),
+    [
+        (cross(0.0, 1.0), True),
+        (cross(0.25, 0.7, 0.04, 0.15), True),
+        (cross(0.9, 0.1, 0.03), False),
+    ],
+    ids=["dark on white", "uneven light and noise", "light on dark"],
+)
+def test_strokes_come_out_light_on_black_scaled_and_centred(photo, turned):
+    made, note = strokes.like_strokes(photo, (28, 28), 20)
+    assert ("turned round" in note) == turned
+    lit = np.argwhere(made > 0.3)
+    assert (lit.max(0) - lit.min(0) + 1).tolist() == [20, 20]
+    centre = (made[..., None] * np.moveaxis(np.indices((28, 28)), 0, -1)).sum((0, 1)) / made.sum()
+    np.testing.assert_allclose(centre, 14, atol=0.6)  # where MNIST has it
+    assert made[:4].max() == made[:, :4].max() == 0
+
+
+def test_an_empty_sheet_has_no_strokes():
+    made, note = strokes.like_strokes(cross(0.8, 0.8, 0.02), (28, 28), 20)
+    assert (made.max(), note) == (0, "no stroke was found")
+
+
+def written(count: int, box: int, side: int) -> np.ndarray:
+    """Images (N, 1, side, side) of light crosses in a box."""
+    x = np.zeros((count, 1, side, side), np.uint8)
+    edge = (side - box) // 2
+    x[:, :, edge : edge + box, side // 2] = 255
+    x[:, :, side // 2, edge : edge + box] = 255
+    return x
+
+
+@pytest.mark.parametrize(
+    ("images", "box"),
+    [
+        (written(5, 20, 28), 20),
+        (written(5, 8, 8) / np.float32(255), 8),
+        (255 - written(5, 20, 28), None),
+        (np.repeat(written(5, 20, 28), 3, 1), None),
+        (np.pad(np.full((5, 1, 12, 12), 255, np.uint8), [(0, 0), (0, 0), (8, 8), (8, 8)]), None),
+        (np.zeros((5, 1, 28, 28), np.uint8), None),
+    ],
+    ids=["like MNIST", "floats to the edge", "on white", "colour", "solid", "black"],
+)
+def test_the_images_of_a_set_say_whether_they_are_strokes(images, box):
+    assert strokes.box_of(images) == box
+
+
+def test_a_photo_is_made_like_the_training_images_unless_as_is(tmp_path, monkeypatch):
+    pytest.importorskip("PIL")
+    monkeypatch.chdir(tmp_path)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 2))
+    train = data.ArrayDataset(written(6, 20, 28), np.arange(6) % 2)
+    training.fit(model, train, 1, batch_size=3, out="run", progress=False)
+    model = tinynet.load("run", model)
+    assert model.checkpoint.box == 20
+    photo = cross(0.2, 0.8)
+    made = model.batch(photo)
+    assert made.done == ["dark strokes on light turned round, the figure scaled to 20 pixels and "
+                         "centred"]  # fmt: skip
+    assert made.pixels[0, 0, 0, 0] == 0
+    as_is = model.batch(photo, as_is=True)
+    assert as_is.done == ["resized to 28x28, cut to the middle"]
+    assert as_is.pixels[0, 0, 0, 0] == 204
+    same = model.batch(written(1, 20, 28)[0, 0])
+    assert same.done == ["taken as they are"]
+    np.testing.assert_array_equal(same.pixels, written(1, 20, 28))
+
+
+@pytest.mark.parametrize(
+    ("fit", "corners"), [("crop", [200, 20]), ("pad", [110, 110]), ("stretch", [200, 20])]
+)
+def test_the_aspect_ratio_of_a_photo_is_kept(run, fit, corners):
+    pytest.importorskip("PIL")
+    batch = tinynet.load(run).batch(side("left", (8, 32)), fit=fit)
+    found = batch.pixels[0, 0, 0, [0, -1]]
+    np.testing.assert_allclose(found.astype(int), corners, atol=3)
+    whole = (batch.pixels > 150).sum() + (batch.pixels < 60).sum()
+    assert whole == (16 if fit == "pad" else 64)

@@ -1,0 +1,184 @@
+"""The models that commands take: tinynet's by name, the user's as FILE.py:CLASS.
+
+    --model lenet5
+    --model my_net.py:Net
+    --model "my_net.py:Net(width=32)"     arguments are numbers, texts, lists and the like
+
+A class of the user's gets num_classes, in_channels and image_size too, as far as its `__init__`
+has such parameters. A run remembers the file and its SHA-256. To use the run is to execute that
+file, so one that lies in the folder of the run, and may have come with it, is not.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinynet.cli.options import Arguments, BadArgument, choose, find_checkpoint
+
+if TYPE_CHECKING:
+    from tinynet.nn import Module
+    from tinynet.training import Trained
+
+EXAMPLE = 'such as "my_net.py:Net(width=32)"'
+
+
+def add_model(parser: Arguments, help_text: str) -> None:
+    """The option --model of commands that use a run."""
+    parser.add_argument("--model", metavar="FILE.py:CLASS", help=help_text)
+
+
+def is_own(name: str) -> bool:
+    """Whether the name is of a model in a Python file of the user's."""
+    return ".py:" in name or name.endswith(".py")
+
+
+def check_model(name: str) -> str:
+    """The name as a run keeps it, with the file's whole path. BadArgument for an unknown one."""
+    from tinynet import models
+
+    if not is_own(name):
+        return choose("model", name, [*models.names(), "FILE.py:CLASS"])
+    file, call = _parts(name)
+    if not file.is_file():
+        raise BadArgument(f"there is no file {file}")
+    return f"{file.resolve()}:{ast.unparse(call)}"
+
+
+def build_model(name: str, **settings: Any) -> tuple[Module, dict[str, Any]]:
+    """The model of that name, and the arguments it was made with.
+
+    settings: num_classes, in_channels, image_size; of them a class of the user's gets what it
+    takes and what its name does not say. BadArgument where it cannot be made.
+    """
+    from tinynet import models
+    from tinynet.nn import Module
+
+    if not is_own(name):
+        return models.build(choose("model", name, models.names()), **settings), settings
+    make, arguments = _found(name)
+    takes = inspect.signature(make).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+    wanted = {key: value for key, value in settings.items() if anything or key in takes}
+    arguments = {**wanted, **arguments}
+    try:
+        model = make(**arguments)
+    except Exception as error:
+        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        raise BadArgument(f"{name}: it cannot be made with ({given}): {error}") from error
+    if not isinstance(model, Module):
+        raise BadArgument(f"{name} gives a {type(model).__name__}, no tinynet.nn.Module")
+    return model, arguments
+
+
+def title(name: str) -> str:
+    """The name of a model, in a word: of one of the user's that of its class."""
+    return _name_of(_parts(name)[1]) if is_own(name) else name
+
+
+def image_shape_of(name: str, given: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape (C, H, W) that was given, or the usual one of a model of tinynet's."""
+    from tinynet.training import usual_shape
+
+    if given is None and is_own(name):
+        raise BadArgument(f"{name}: add the shape of an image, such as --shape 1x28x28")
+    return given or usual_shape(name)
+
+
+def file_sha256(name: str) -> str | None:
+    """The SHA-256 of the file of a model of the user's; None for one of tinynet's."""
+    return hashlib.sha256(_parts(name)[0].read_bytes()).hexdigest() if is_own(name) else None
+
+
+def warn_of_change(settings: Mapping[str, Any] | None) -> None:
+    """Warn if the file of a run's model is not what it was when the run began."""
+    name = str((settings or {}).get("model"))
+    then = (settings or {}).get("model_sha256")
+    if then is not None and is_own(name):
+        file = _parts(name)[0]
+        if file.is_file() and file_sha256(name) != then:
+            warnings.warn(f"{file} has changed since the run began", stacklevel=2)
+
+
+def open_run(run: Path | None, own: str | None = None) -> Trained:
+    """The model of a run, of a checkpoint, or of the newest run. own: --model, if it was given.
+
+    BadArgument where there is none, or where its model's file must be named.
+    """
+    from tinynet.training import Trained, checkpoint
+    from tinynet.training.checkpoint import as_tuples
+
+    path = find_checkpoint(run)
+    stored = checkpoint.read(path)
+    if own is None and stored.is_buildable():
+        return Trained(stored.build(), stored)
+    name = stored.name if own is None else check_model(own)
+    cure = f"name its file and class: --model FILE.py:CLASS, {EXAMPLE}"
+    if name is None:
+        raise BadArgument(f"{path} holds the weights of a model of your own; {cure}")
+    file, call = _parts(name)
+    if own is None:
+        if not file.is_file() or file.resolve().is_relative_to(path.parent.resolve()):
+            why = "lies in the run's folder" if file.is_file() else "is not there any more"
+            raise BadArgument(f"{path} is of a model in {file}, which {why}; {cure}")
+        warn_of_change(stored.settings)
+        name = f"{file}:{_name_of(call)}"
+        settings = {key: as_tuples(value) for key, value in (stored.arguments or {}).items()}
+    else:
+        settings = _sizes(stored)
+    model, _ = build_model(name, **settings)
+    model.load_state_dict(stored.weights)
+    return Trained(model, stored)
+
+
+def _sizes(stored: Any) -> dict[str, Any]:
+    """The num_classes, in_channels and image_size that a checkpoint tells."""
+    settings: dict[str, Any] = {}
+    if stored.classes is not None:
+        settings["num_classes"] = len(stored.classes)
+    if stored.input_shape is not None and len(stored.input_shape) == 3:
+        channels, *size = stored.input_shape
+        settings |= {"in_channels": channels, "image_size": tuple(size)}
+    return settings
+
+
+def _found(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The class (or function) in the user's file, and the arguments that the name gives it."""
+    from tinynet.cli.user_file import load
+
+    file, call = _parts(name)
+    there = vars(load(file))
+    wanted = _name_of(call)
+    if wanted not in there:
+        made = [key for key, value in there.items() if inspect.isclass(value) and key[0] != "_"]
+        choose(f"class in {file}", wanted, made)
+    make = there[wanted]
+    try:
+        given = inspect.signature(make).bind_partial(
+            *map(ast.literal_eval, getattr(call, "args", ())),
+            **{str(k.arg): ast.literal_eval(k.value) for k in getattr(call, "keywords", ())},
+        )
+    except (TypeError, ValueError) as error:
+        raise BadArgument(f"{name}: {error}; arguments are plain values, {EXAMPLE}") from error
+    return make, dict(given.arguments)
+
+
+def _parts(name: str) -> tuple[Path, ast.expr]:
+    """The file, and the name or call behind the colon."""
+    file, _, text = name.rpartition(".py:")
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        _name_of(call)
+    except (SyntaxError, AttributeError):
+        raise BadArgument(f"{name!r} is no FILE.py:CLASS, {EXAMPLE}") from None
+    return Path(f"{file}.py").expanduser(), call
+
+
+def _name_of(call: ast.expr) -> str:
+    named: Any = call.func if isinstance(call, ast.Call) else call
+    return str(named.id)

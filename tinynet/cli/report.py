@@ -1,0 +1,50 @@
+"""Write what a run has learned into one HTML file: open it in a browser, mail it, print it.
+
+examples:
+  tinynet report                            the newest run: runs/NAME/report.html
+  tinynet report runs/digits-digits_cnn
+  tinynet report model.safetensors --data mnist --out mnist.html
+
+`tinynet train` writes the same after every epoch: learning curves, which classes are mistaken for
+which, the surest mistakes as images, what the model looks at, its layers, settings and versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from tinynet.cli.evaluate import add_measured, measure
+from tinynet.cli.options import REPORT, BadArgument, a_path
+from tinynet.console import say
+
+HELP = "show what a run has learned, in one HTML file"
+MARK = b'<meta name="generator" content="tinynet">'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `tinynet report`."""
+    add_measured(parser)
+    parser.add_argument(
+        "--out",
+        type=a_path,
+        metavar="FILE",
+        help=f"write it here (default: {REPORT} beside the checkpoint)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure the model and write the page."""
+    from tinynet.training.report import writer
+    from tinynet.training.report.findings import MISTAKES
+
+    measured = measure(args, MISTAKES)
+    folder = measured.path.parent
+    file = args.out or folder / REPORT
+    if file.exists() and (not file.is_file() or MARK not in file.read_bytes()[:1000]):
+        raise BadArgument(f"{file} is there and is no report of ours: give another name with --out")
+    contents = writer.of_checkpoint(
+        folder, measured.model.checkpoint, measured.model.network, measured.findings, measured.on
+    )
+    writer.write(file, contents)
+    say(f"{file}: open it in a browser")
+    return 0

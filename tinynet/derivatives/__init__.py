@@ -1,0 +1,113 @@
+"""Gradients as values: `grad` gives them instead of adding them to `.grad`."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet import autograd
+from tinynet.autograd import Node, pass_back, wrap
+from tinynet.errors import ShapeError
+from tinynet.tensor import Tensor, as_array
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
+
+    inputs: leaves or results in the middle. grad_outputs: the gradient of the loss with respect
+    to each output; 1 for a single value. create_graph: the gradients have gradients themselves; the
+    forward pass must have run inside `tinynet.create_graph()`. retain_graph: by default as
+    create_graph. Raises RuntimeError for an input that the outputs do not depend on, unless
+    `allow_unused`, which gives None for it.
+    """
+    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    given = [None] * len(roots) if grad_outputs is None else grad_outputs
+    given = [given] if isinstance(given, Tensor) else list(given)
+    if len(given) != len(roots):
+        raise ValueError(f"grad: {len(given)} grad_outputs for {len(roots)} outputs")
+    starts = [(y, _start(y, dy)) for y, dy in zip(roots, given)]
+    for x in targets:
+        if not x.requires_grad:
+            raise RuntimeError("grad: one of the inputs does not require a gradient")
+    found = gradients(
+        starts, targets, create_graph, create_graph if retain_graph is None else retain_graph
+    )
+    missing = [i for i, dx in enumerate(found) if dx is None]
+    if missing and not allow_unused:
+        raise RuntimeError(
+            f"grad: the outputs do not depend on input {missing[0]}; pass allow_unused=True for "
+            "None in its place"
+        )
+    return tuple(found)
+
+
+def gradients(
+    starts: Sequence[tuple[Tensor, Tensor]],
+    targets: Sequence[Tensor],
+    create_graph: bool,
+    retain_graph: bool,
+) -> list[Tensor | None]:
+    """The gradient of each target, from roots and the gradients of these; None where it has none.
+
+    create_graph: recorded, so that they have gradients themselves.
+    """
+    if create_graph:
+        from tinynet.derivatives import replay
+
+        recorded = replay.pass_back(starts, targets)
+        return [recorded.get(x.node or x) for x in targets]
+    before = [(x.node, x.node.retained) for x in targets if x.node is not None]
+    try:
+        for x in targets:
+            if x.node is not None:
+                x.node.retained = weakref.ref(x)
+        roots = [(y, dy.array) for y, dy in starts]
+        found = {id(x): dx for x, dx in pass_back(roots, retain_graph)}
+    finally:
+        for node, retained in before:
+            node.retained = retained
+    return [wrap(found[id(x)]) if id(x) in found else None for x in targets]
+
+
+def backward(root: Tensor, dy: Tensor) -> None:
+    """`autograd.backward` whose gradients have gradients themselves."""
+    from tinynet.derivatives import replay
+
+    for target, dx in replay.pass_back([(root, dy)]).items():
+        if isinstance(target, Node):
+            tensor: Any = target.retained and target.retained()
+            if tensor is not None:
+                tensor.grad = dx
+        else:
+            target.grad = dx if target.grad is None else target.grad + dx
+
+
+def _start(y: Tensor, dy: Any) -> Tensor:
+    """The gradient from which the backward pass of one output starts."""
+    if not y.requires_grad:
+        raise RuntimeError("grad: an output does not depend on anything that requires a gradient")
+    if dy is None:
+        if y.numel() != 1:
+            raise RuntimeError(
+                f"grad: an output of shape {y.shape} is no single value; pass its gradient in "
+                "grad_outputs, or reduce it with .sum() or .mean()"
+            )
+        return wrap(np.ones(y.shape, y.dtype))
+    start = dy if isinstance(dy, Tensor) else wrap(as_array(dy))
+    if start.shape != y.shape:
+        raise ShapeError(f"grad: grad_outputs has shape {start.shape}, the output {y.shape}")
+    return start if start.dtype == y.dtype else start.astype(y.dtype)
+
+
+autograd.backward_recorded = backward

@@ -1,0 +1,160 @@
+"""The backward pass that is itself recorded.
+
+Beside a node stands how it was called: the body of its operation and the arguments. The body runs
+once more on tensors, `y, dx, dw = body(x, w)`; then `dx(dy)`, of a tensor dy, is a tensor whose
+operations are recorded like any others. So there are gradients of every order, and no second
+derivative is written anywhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import inspect
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet import changes, ops
+from tinynet.autograd import Node, OneOf, Variable, wrap
+from tinynet.derivatives import kernels
+from tinynet.derivatives.traced import Traced
+from tinynet.errors import ShapeError
+from tinynet.grad_mode import create_graph
+from tinynet.tensor import Tensor
+
+
+def pass_back(
+    roots: Sequence[tuple[Tensor, Tensor]], targets: Sequence[Variable] | None = None
+) -> dict[Variable | Node, Tensor]:
+    """The gradient of every leaf and of each node of `targets`, recorded.
+
+    Nodes older than all the targets are left out, where none of them is a leaf.
+    """
+    wanted = {x.node or x for x in targets or ()}
+    nodes = [x.number for x in wanted if isinstance(x, Node)]
+    oldest = min(nodes) if nodes and len(nodes) == len(wanted) else 0
+    gradients: dict[Any, Tensor] = {}
+    found: dict[Any, Tensor] = {}
+    queue: list[tuple[int, Node]] = []
+
+    def add(target: Any, dx: Tensor) -> None:
+        if target in gradients:
+            gradients[target] = gradients[target] + dx
+            return
+        gradients[target] = dx
+        if isinstance(target, Node) and target.number >= oldest:
+            heapq.heappush(queue, (-target.number, target))
+
+    with create_graph(), kernels.recorded(), np.errstate(under="ignore"):
+        for root, dy in roots:
+            add(root.node or root, dy)
+        while queue:
+            node = heapq.heappop(queue)[1]
+            dy = _hooked(node, gradients.pop(node))
+            if node in wanted or node.retained is not None:
+                found[node] = dy
+            if node.number > oldest:
+                for target, dx in _inputs(node, dy):
+                    add(target, dx)
+        for leaf, dx in gradients.items():
+            if not isinstance(leaf, Node):
+                found[leaf] = _hooked(leaf, dx)
+    return found
+
+
+def _hooked(target: Any, dy: Tensor) -> Tensor:
+    """The gradient, once its hooks have seen it."""
+    for hook in getattr(target, "hooks", ()):
+        if hook(dy.array.copy()) is not None:
+            raise RuntimeError(
+                "register_hook: a hook that replaces a gradient is not recorded; compute with "
+                "create_graph=False, or scale the tensor's use instead"
+            )
+    return dy
+
+
+def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
+    """Where the gradients of a node's inputs go, and these gradients."""
+    if node.edges is None or not hasattr(node, "call"):
+        how = "freed by a backward pass" if node.edges is None else "not kept"
+        raise RuntimeError(
+            f"{node.name}: how it was called is {how}, so its gradient has no gradient. Compute "
+            "the forward pass inside `with tinynet.create_graph():`, and pass retain_graph=True "
+            "to a backward before this one."
+        )
+    body, args, settings, y = node.call
+    for x in args:
+        if isinstance(x, Variable) and changes.changed_since(x.array, node.number):
+            raise RuntimeError(
+                f"{node.name}: its input of shape {x.array.shape} was changed in place since. "
+                "Write `x = x + ...` in place of `x += ...`, or change a copy (`x.clone()`)."
+            )
+    given = [_argument(value) for value in args]
+    traced_dy = Traced.given(dy)
+    shared: dict[Any, Any] = {}
+    found = []
+    try:
+        again, *vjps = body(*given, **{name: _argument(x) for name, x in settings.items()})
+        if not changes.changed_since(y, node.number):
+            _check_same(again, y)
+        tracked = [vjp for vjp, x in zip(vjps, args) if isinstance(x, Variable)]
+        for vjp, (_, target, shape, dtype) in zip(tracked, node.edges):
+            if isinstance(vjp, OneOf):
+                if vjp.function not in shared:
+                    shared[vjp.function] = vjp.function(traced_dy)
+                dx = shared[vjp.function][vjp.place]
+            else:
+                dx = vjp(traced_dy)
+            found.append((target, _fitted(dx, shape, dtype)))
+    except Exception as error:
+        raise RuntimeError(_explained(node.name, body, error)) from error
+    return found
+
+
+def _argument(value: Any) -> Any:
+    """An argument for a replay: each float array as one that is traced."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        value = wrap(value)
+    if isinstance(value, Variable):
+        return Traced.given(value)
+    return copy.deepcopy(value) if isinstance(value, (np.ndarray, np.random.Generator)) else value
+
+
+def _check_same(again: Any, y: np.ndarray) -> None:
+    """RuntimeError unless the replay computed what the forward pass did."""
+    again = again.tensor.array if isinstance(again, Traced) else np.asarray(again)
+    near = np.sqrt(np.finfo(y.dtype).eps) * np.abs(y).max(initial=0, where=np.isfinite(y))
+    if again.shape != y.shape or not np.allclose(again, y, 0, near, equal_nan=True):
+        raise RuntimeError(
+            "it does not compute the same once more. Either an input was changed in place after "
+            "the forward pass, or the body draws random numbers or keeps values from call to call; "
+            "give it a numpy.random.Generator as an argument to draw from"
+        )
+
+
+def _fitted(dx: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """The gradient in the shape and dtype of its input, summed over what was broadcast."""
+    tensor = dx.tensor if isinstance(dx, Traced) else wrap(dx)
+    if tensor.shape != shape:
+        lead = tensor.ndim - len(shape)
+        stretched = [lead + i for i, n in enumerate(shape) if n == 1]
+        try:
+            tensor = ops.reshape(ops.sum(tensor, (*range(lead), *stretched), True), shape)
+        except ValueError as error:
+            raise ShapeError(f"a gradient of {tensor.shape} for an input of {shape}") from error
+    return tensor if tensor.dtype == dtype else ops.astype(tensor, dtype)
+
+
+def _explained(name: str, body: Any, error: Exception) -> str:
+    """The message for a body that could not be replayed, with the line where it failed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    file = inspect.unwrap(body).__code__.co_filename
+    line = ([frame for frame in frames if frame.filename == file] or frames)[-1]
+    return (
+        f"{name}: its body cannot run on tensors, so its gradient has no gradient. "
+        f"{line.filename}:{line.lineno}: `{line.line}`: {error}. docs/derivatives.md tells what a "
+        "body may do."
+    )

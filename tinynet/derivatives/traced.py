@@ -1,0 +1,205 @@
+"""Traced: what a body of an operation is given in place of an array when it is run on tensors.
+
+It looks like an ndarray: NumPy's functions come here by NumPy's protocols, and each is done by the
+operation of tinynet that means the same, on the tensor inside. So whatever the body computes is
+recorded. What has no derivative (comparisons, signs, places) is a plain array. What is not known
+here, or would leave the record (`np.asarray(x)`, `float(x)`), raises: nothing is lost in silence.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from tinynet import ops
+from tinynet.autograd import wrap
+from tinynet.derivatives import linear_maps
+from tinynet.functions import shaping
+from tinynet.ops import elementary, reduction, resize
+from tinynet.ops.shape import is_basic
+from tinynet.tensor import NUMPY, Tensor
+
+
+class Traced(NDArrayOperatorsMixin):
+    """An array whose uses are recorded. tensor: what it stands for.
+
+    sharers: of its memory, which is written to only where no other is left.
+    """
+
+    __slots__ = ("__weakref__", "sharers", "tensor")
+
+    def __init__(self, tensor: Tensor, sharers: list[Callable[[], Any]] | None = None) -> None:
+        self.tensor = tensor
+        self.sharers = [] if sharers is None else sharers
+        self.sharers.append(weakref.ref(self))
+
+    @classmethod
+    def given(cls, tensor: Any) -> Traced:
+        """An argument, whose memory is its giver's too."""
+        return cls(tensor, [lambda: tensor])
+
+    # ----- what it is -------------------------------------------------------------------------
+
+    shape = property(lambda self: self.tensor.array.shape)
+    dtype = property(lambda self: self.tensor.array.dtype)
+    ndim = property(lambda self: self.tensor.array.ndim)
+    size = property(lambda self: self.tensor.array.size)
+    flags = property(lambda self: self.tensor.array.flags)
+    T = property(lambda self: self.transpose())
+    mT = property(lambda self: self.swapaxes(-1, -2))  # noqa: N815 (NumPy's name)
+
+    def __len__(self) -> int:
+        return len(self.tensor.array)
+
+    # ----- its values, which may leave the record where they have no derivative ----------------
+
+    def _values(self) -> np.ndarray:
+        if self.tensor.requires_grad:
+            raise TypeError("a value leaves the record here, and its derivative would be lost")
+        return self.tensor.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._values(), dtype, copy=copy)
+
+    def __bool__(self) -> bool:
+        return bool(self._values())
+
+    def __float__(self) -> float:
+        return float(self._values())
+
+    def __int__(self) -> int:
+        return int(self._values())
+
+    # ----- NumPy's protocols ------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        (target,) = settings.pop("out", inputs[:1] if method == "at" else (None,))
+        result = _computed(name, getattr(ufunc, method), inputs, settings)
+        if target is None:
+            return result
+        if not isinstance(target, Traced):
+            raise TypeError(f"np.{name} writes what is recorded into a plain array")
+        target._become(result)
+        return target
+
+    def __array_function__(self, function: Any, types: Any, args: Any, settings: Any) -> Any:
+        name = function.__name__
+        if name in ("shape", "ndim", "size"):
+            return getattr(self, name)
+        return _computed(name, function, args, settings)
+
+    def __getitem__(self, index: Any) -> Traced:
+        return Traced(ops.getitem(self.tensor, index), self.sharers if is_basic(index) else None)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._become(Traced(ops.setitem(self.tensor, _tensors(value), index)))
+
+    def _become(self, result: Traced) -> None:
+        """Take over a result that was written into this memory."""
+        if sum(sharer() is not None for sharer in self.sharers) > 1:
+            raise TypeError("this changes an argument in place, or an array with a view of it")
+        tensor = result.tensor
+        self.tensor = tensor if tensor.dtype == self.dtype else ops.astype(tensor, self.dtype)
+
+    # ----- methods of an ndarray --------------------------------------------------------------
+
+    def reshape(self, *shape: Any) -> Traced:
+        """In another shape."""
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore
+
+    def transpose(self, *axes: Any) -> Traced:
+        """Axes in another order."""
+        order = axes[0] if len(axes) == 1 else axes or range(self.ndim)[::-1]
+        return Traced(ops.permute(self.tensor, tuple(order)), self.sharers)
+
+    def astype(self, dtype: Any, order: str = "K", copy: bool = True) -> Any:
+        """In another dtype; integers and bools have no derivative."""
+        if np.dtype(dtype).kind != "f":
+            return self.tensor.array.astype(dtype)
+        return self if not copy and dtype == self.dtype else Traced(ops.astype(self.tensor, dtype))
+
+    def copy(self, order: str = "C") -> Traced:
+        """With memory of its own."""
+        return Traced(ops.clone(self.tensor))
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, *args, **settings: function(self, *args, **settings)
+
+
+for _function in (
+    np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std, np.cumsum, np.cumprod, np.ravel,
+    np.squeeze, np.swapaxes, np.clip, np.argmax, np.argmin, np.any, np.all, np.round, np.dot,
+):  # fmt: skip
+    setattr(Traced, _function.__name__, _method(_function))
+
+
+def _computed(name: str, function: Callable[..., Any], args: Any, settings: Any) -> Any:
+    """What the function gives: recorded, or a plain array if it has no derivative."""
+    if name in _OPERATIONS:
+        tensor = _OPERATIONS[name](*_tensors(args), **_tensors(settings))
+        if not isinstance(tensor, Tensor):
+            return tensor
+        return Traced(tensor, args[0].sharers if name in _VIEWS else None)
+    result = function(*_arrays(args), **_arrays(settings))
+    if np.result_type(result).kind != "f" or name in _STEPS:
+        return result
+    if name in _CONSTANTS:
+        return Traced(wrap(result))
+    raise TypeError(f"np.{name} has no operation of tinynet that could be recorded for it")
+
+
+def _tensors(value: Any) -> Any:
+    """The same value with tensors in place of what is traced, also within tuples and lists."""
+    return _replaced(value, lambda traced: traced.tensor)
+
+
+def _arrays(value: Any) -> Any:
+    return _replaced(value, lambda traced: traced.tensor.array)
+
+
+def _replaced(value: Any, by: Callable[[Traced], Any]) -> Any:
+    if isinstance(value, Traced):
+        return by(value)
+    if type(value) in (tuple, list):
+        return type(value)(_replaced(item, by) for item in value)
+    if type(value) is dict:
+        return {key: _replaced(item, by) for key, item in value.items()}
+    return value
+
+
+def _expand_dims(x: Tensor, axis: Any) -> Tensor:
+    return ops.reshape(x, np.expand_dims(x.array, axis).shape)
+
+
+def _largest(x: Tensor, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Tensor:
+    y = ops.max(x, axis, keepdims)
+    return y if initial is None else ops.maximum(y, initial)
+
+
+_STEPS = {"sign", "floor", "ceil", "trunc", "rint", "round", "around", "floor_divide"}
+"""Functions whose derivative is 0 wherever there is one."""
+_CONSTANTS = {"zeros_like", "ones_like", "full_like", "empty_like"}
+_VIEWS = {
+    "reshape", "ravel", "transpose", "swapaxes", "moveaxis", "squeeze", "expand_dims",
+    "broadcast_to", "flip",
+}  # fmt: skip
+_OPERATIONS: dict[str, Callable[..., Any]] = {  # by the name of NumPy's function, or of our own
+    **{name: op for name, op in NUMPY.items() if name not in _STEPS},
+    "add.reduce": ops.sum, "multiply.reduce": ops.prod, "maximum.reduce": ops.max,
+    "minimum.reduce": ops.min,
+    "add.at": lambda x, index, value: ops.add_at(x, value, index),
+    "sum": ops.sum, "mean": ops.mean, "prod": ops.prod, "max": _largest, "amax": _largest,
+    "min": ops.min, "amin": ops.min, "cumprod": reduction.cumprod,
+    "moveaxis": shaping.movedim, "expand_dims": _expand_dims,
+    "pad": lambda x, widths, constant_values=0.0: ops.pad(x, widths, constant_values),
+    "einsum": lambda equation, *xs, optimize=True: ops.einsum(*xs, equation=equation),
+    "vecdot": lambda x, y: ops.sum(x * y, -1),
+    "erf": elementary.erf, "along_axes": resize.resample, "unfold": linear_maps.unfold,
+    "scatter": linear_maps.scatter, "follow": lambda *args: None,
+}  # fmt: skip

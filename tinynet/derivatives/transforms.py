@@ -1,0 +1,257 @@
+"""Functions of functions: `grad(f)` is the gradient of f, itself a function that has a gradient.
+
+    grad(f)(x)                f'(x), for an f that gives a single value
+    value_and_grad(f)(x)      f(x) and f'(x)
+    vjp(f, x)                 f(x), and the function that takes u to u^T J, with J = df/dx
+    jvp(f, (x,), (v,))        f(x) and J v
+    jacobian(f)(x)            J
+    hessian(f)(x)             the Jacobian of the gradient
+    hvp(f, (x,), (v,))        f(x) and H v, H the Hessian, which is not made
+
+They take and give tensors, and tuples, lists and dicts of them, such as the parameters of a model.
+They compose to any order. What they give is recorded if a tensor that requires a gradient, or a
+transform around this one, could ask for its derivative; not inside `no_grad()`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinynet import ops
+from tinynet.autograd import Node, Variable, wrap
+from tinynet.derivatives import gradients
+from tinynet.errors import ShapeError
+from tinynet.grad_mode import create_graph, recording
+from tinynet.tensor import Tensor
+
+ArgNums = int | tuple[int, ...]
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
+    """The function that gives f(x) and the gradient of f, as a pair.
+
+    argnums: by which arguments; for a tuple of them the gradients are a tuple. has_aux: f gives a
+    pair, whose second is handed on as it is; the value is that pair then.
+    Raises RuntimeError where f does not give a single value.
+    """
+
+    @functools.wraps(f)
+    def both(*args: Any, **settings: Any) -> tuple[Any, Any]:
+        call = _Call(f, args, argnums, has_aux, settings)
+        if not isinstance(call.y, Tensor) or call.y.numel() != 1:
+            raise RuntimeError(
+                f"grad: the function must give a single value, not {_kind(call.y)}; reduce it with "
+                ".sum() or .mean(), or use jacobian or vjp"
+            )
+        dx = call.pull_back(wrap(np.ones_like(call.y.array)))
+        return (call.value(), call.aux) if has_aux else call.value(), dx
+
+    return both
+
+
+def grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The gradient of a function that gives a single value, as a function of the same arguments.
+
+    argnums and has_aux as for `value_and_grad`; with has_aux it gives (gradient, aux).
+
+    >>> import tinynet
+    >>> x = tinynet.tensor(2.0)
+    >>> def cube(x):
+    ...     return x**3
+    >>> tinynet.grad(cube)(x), tinynet.grad(tinynet.grad(cube))(x)
+    (Tensor(12.), Tensor(12.))
+    """
+
+    @functools.wraps(f)
+    def gradient(*args: Any, **settings: Any) -> Any:
+        value, dx = value_and_grad(f, argnums, has_aux)(*args, **settings)
+        return (dx, value[1]) if has_aux else dx
+
+    return gradient
+
+
+def vjp(f: Callable[..., Any], *xs: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """f(*xs), and the function that takes u, of the shape of f(*xs), to the tuple of u^T J.
+
+    has_aux: f gives a pair, whose second is handed on as the third.
+    """
+    call = _Call(f, xs, tuple(range(len(xs))), has_aux, {})
+    return call.value(), call.pull_back, *([call.aux] if has_aux else [])
+
+
+def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
+    """f(*xs), and its derivative along vs, J v. xs and vs: tuples, or one tensor each.
+
+    u^T J is linear in u, so its derivative by u along v is J v: two backward passes.
+    """
+    xs, vs = (x if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
+    call = _Call(f, tuple(xs), tuple(range(len(xs))), False, {})
+    zeros = _rebuilt(call.y, (wrap(np.zeros_like(y.array)) for y in _leaves(call.y)))
+    transposed = _Call(call.pull_back, (zeros,), 0, False, {}, call.own)
+    return call.value(), transposed.pull_back(tuple(vs))
+
+
+def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
+    """All derivatives of the result of f by an argument: for y of shape Y and x of shape X, an
+    array of shape (*Y, *X). One backward pass for each element of y.
+
+    >>> import tinynet
+    >>> jacobian(lambda x: x * x)(tinynet.tensor([1.0, 3.0]))
+    Tensor([[2., 0.],
+            [0., 6.]])
+    """
+
+    @functools.wraps(f)
+    def derivatives(*args: Any, **settings: Any) -> Any:
+        call = _Call(f, args, argnums, False, settings)
+        leaves = list(_leaves(call.y))
+        zeros = [np.zeros_like(leaf.array) for leaf in leaves]
+        blocks = []
+        for y, unit in zip(leaves, zeros):
+            rows = []
+            for place in np.ndindex(y.shape):
+                unit[place] = 1
+                rows.append(call.pull_back(_rebuilt(call.y, map(wrap, map(np.copy, zeros)))))
+                unit[place] = 0
+            columns = [ops.stack(column) for column in zip(*map(_leaves, rows))]
+            blocks.append(
+                _rebuilt(rows[0], (ops.reshape(c, (*y.shape, *c.shape[1:])) for c in columns))
+            )
+        return _rebuilt(call.y, blocks)
+
+    return derivatives
+
+
+def hessian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
+    """The second derivatives of a function that gives a single value: the Jacobian of its grad."""
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
+    """f(*xs), and its Hessian times v, in the form of xs: tuples, or one tensor each.
+
+    The Hessian is symmetric, so this is the gradient of v^T df/dx.
+    """
+    several = isinstance(xs, (tuple, list))
+    xs, vs = (xs, vs) if several else ((xs,), (vs,))
+    by_all = value_and_grad(f, tuple(range(len(xs))))
+    call = _Call(lambda *x: by_all(*x)[::-1], tuple(xs), tuple(range(len(xs))), True, {})
+    y, products = call.aux, call.pull_back(tuple(vs))
+    return y if call.is_open else y.detach(), products if several else products[0]
+
+
+class _Call:
+    """A call of f, recorded from the chosen arguments on.
+
+    y: the result, aux: what f gave beside it. own: the leaves made for it.
+    """
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        argnums: ArgNums,
+        has_aux: bool,
+        settings: dict[str, Any],
+        own: set[Any] | None = None,
+    ) -> None:
+        chosen = argnums if isinstance(argnums, tuple) else (argnums,)
+        if any(not -len(args) <= place < len(args) for place in chosen):
+            raise IndexError(
+                f"argnums={argnums}, but the function is called with {len(args)} "
+                f"argument{'s' * (len(args) != 1)} by position, counted from 0"
+            )
+        places = [place % len(args) for place in chosen]
+        self.own: set[Any] = set() if own is None else own
+        outside = recording.get()
+        with create_graph():
+            given = [
+                _rebuilt(x, [_start(leaf, self.own) for leaf in _leaves(x)]) if i in places else x
+                for i, x in enumerate(args)
+            ]
+            y = f(*given, **settings)
+        self.y: Any
+        self.aux: Any
+        self.y, self.aux = y if has_aux else (y, None)
+        self.x = tuple(given[i] for i in places) if isinstance(argnums, tuple) else given[argnums]
+        self.is_open = outside and _reaches_others(_leaves(self.y), self.own)
+
+    def value(self) -> Any:
+        """y, as part of a record that goes beyond this call, or of none."""
+        return self.y if self.is_open else _rebuilt(self.y, (y.detach() for y in _leaves(self.y)))
+
+    def pull_back(self, dy: Any) -> Any:
+        """The gradient by the chosen arguments, for the gradient dy of the result."""
+        starts, given = list(_leaves(self.x)), list(_leaves(dy))
+        roots = list(_leaves(self.y))
+        if [u.shape for u in given] != [y.shape for y in roots]:
+            raise ShapeError(
+                f"vjp: the result is {_kind(self.y)}, what it is multiplied by {_kind(dy)}; they "
+                "must be equal in form"
+            )
+        pairs = [(y, u) for y, u in zip(roots, given) if y.requires_grad]
+        recorded = recording.get() and (self.is_open or any(u.requires_grad for u in given))
+        found = gradients(pairs, starts, recorded, retain_graph=True)
+        zeros = (wrap(np.zeros_like(x.array)) for x in starts)
+        return _rebuilt(self.x, (z if dx is None else dx for dx, z in zip(found, zeros)))
+
+
+def _start(x: Tensor, own: set[Any]) -> Tensor:
+    """x as the first of a record, made of x or, if it has none, of a leaf that joins `own`."""
+    if not x.requires_grad:
+        x = wrap(x.array).requires_grad_()
+        own.add(x)
+    return ops.reshape(x, x.shape)
+
+
+def _reaches_others(roots: Iterable[Tensor], own: set[Any]) -> bool:
+    """Whether the record of the roots goes back to a leaf that is not among `own`."""
+    pending: list[Node | Variable] = [root.node or root for root in roots if root.requires_grad]
+    seen = set(own)
+    while pending:
+        target = pending.pop()
+        if target in seen:
+            continue
+        if not isinstance(target, Node):
+            return True
+        seen.add(target)
+        pending.extend(edge[1] for edge in target.edges or ())
+    return False
+
+
+def _leaves(value: Any) -> Iterator[Tensor]:
+    """The tensors in tuples, lists and dicts; TypeError for anything else."""
+    if isinstance(value, (tuple, list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(item)
+    elif isinstance(value, Tensor):
+        yield value
+    else:
+        raise TypeError(
+            f"derivatives are of tensors, or tuples, lists and dicts of them, not {_kind(value)}; "
+            "make it a tensor, leave it out of argnums, or pass it on by has_aux"
+        )
+
+
+def _rebuilt(value: Any, leaves: Iterable[Any]) -> Any:
+    """The same tuples, lists and dicts with other leaves."""
+    remaining = iter(leaves)
+
+    def build(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: build(inner) for key, inner in item.items()}
+        if isinstance(item, (tuple, list)):
+            return type(item)(build(inner) for inner in item)
+        return next(remaining)
+
+    return build(value)
+
+
+def _kind(value: Any) -> str:
+    return f"of shape {value.shape}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

@@ -1,0 +1,80 @@
+"""PyTorch's `torch.func`: functions of functions, and a model as a function of its parameters.
+
+def loss(params):
+    return F.cross_entropy(functional_call(model, params, x), target)
+
+gradients = grad(loss)(dict(model.named_parameters()))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tinynet.derivatives.transforms import grad, hessian, hvp, jvp, value_and_grad, vjp
+from tinynet.derivatives.transforms import jacobian as jacrev
+from tinynet.errors import unknown_name
+from tinynet.nn.members import BUFFER, PARAMETER, TRANSIENT
+from tinynet.nn.module import Module
+from tinynet.tensor import Tensor
+
+jacfwd = jacrev  # the same numbers; here always row by row
+
+__all__ = [
+    "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp",
+    "value_and_grad", "vjp", "vmap",
+]  # fmt: skip
+
+
+def functional_call(
+    module: Module,
+    parameter_and_buffer_dicts: Mapping[str, Tensor] | tuple[Mapping[str, Tensor], ...],
+    args: Any = None,
+    kwargs: dict[str, Any] | None = None,
+) -> Any:
+    """The result of the module with other tensors in place of its parameters and buffers.
+
+    parameter_and_buffer_dicts: tensors by the names of `named_parameters` and `named_buffers`, or
+    a tuple of such dicts; what is not named stays. A parameter that several layers share is
+    replaced in all. args: the input, or a tuple of them. Raises ValueError for an unknown name.
+    """
+    dicts = parameter_and_buffer_dicts
+    given = {
+        k: v for part in (dicts if isinstance(dicts, tuple) else (dicts,)) for k, v in part.items()
+    }
+    known: dict[str, Tensor] = {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers()),
+    }
+    for name in given:
+        if name not in known:
+            raise unknown_name("parameter or buffer", name, list(known))
+    instead = {id(known[name]): value for name, value in given.items()}
+    places = [
+        (vars(part), name, own)
+        for part in module.modules()
+        for name, own in part._own(PARAMETER, BUFFER, TRANSIENT)
+        if id(own) in instead
+    ]
+    inputs = args if isinstance(args, tuple) else () if args is None else (args,)
+    try:
+        for members, name, own in places:
+            members[name] = instead[id(own)]
+        return module(*inputs, **(kwargs or {}))
+    finally:
+        for members, name, own in places:
+            members[name] = own
+
+
+def grad_and_value(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Any:
+    """`value_and_grad` with the gradient first, as in PyTorch."""
+    both = value_and_grad(f, argnums, has_aux)
+    return lambda *args, **settings: both(*args, **settings)[::-1]
+
+
+def vmap(*args: Any, **settings: Any) -> Any:
+    """NotImplementedError: operations take batches as they are."""
+    raise NotImplementedError(
+        "vmap is not in tinynet: operations take whole batches, so write the function for a batch, "
+        "or stack its results: tinynet.stack([f(x) for x in xs])"
+    )

@@ -1,0 +1,37 @@
+"""Gradients as functions, so that their own gradients can be checked like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet import ops
+from tinynet.autograd import wrap
+from tinynet.derivatives.transforms import vjp
+from tinynet.tensor import Tensor
+
+
+def gradient_of(
+    fn: Callable[..., Tensor], inputs: Sequence[Any], chosen: Sequence[bool], seed: int
+) -> tuple[Callable[..., Tensor], Tensor]:
+    """The gradient of `fn` as a function of its inputs and of dy, and a dy at which to check it.
+
+    It gives the gradients of all the chosen inputs as one vector.
+    """
+    y = fn(*inputs)
+    dy = np.random.default_rng(seed).standard_normal(y.shape)
+
+    def gradient(*args: Any) -> Tensor:
+        *xs, dy = args
+
+        def of_chosen(*targets: Tensor) -> Tensor:
+            remaining = iter(targets)
+            return fn(*(next(remaining) if wanted else x for x, wanted in zip(xs, chosen)))
+
+        _, pull_back = vjp(of_chosen, *(x for x, wanted in zip(xs, chosen) if wanted))
+        return ops.cat([ops.reshape(dx, (-1,)) for dx in pull_back(dy)])
+
+    gradient.__name__ = f"gradient of {getattr(fn, '__name__', type(fn).__name__)}"
+    return gradient, wrap(np.asarray(dy, y.dtype))

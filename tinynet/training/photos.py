@@ -1,0 +1,162 @@
+"""Images of any origin as a batch for a trained model: files, folders, PIL images, arrays.
+
+What comes in another size is resized with its aspect ratio kept, and made grey or coloured as the
+model needs. For a model of light strokes on a dark ground it is made such strokes (see `strokes`).
+An array that has the form of the training images is taken as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinynet.data.files import open_file
+from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb
+from tinynet.errors import DataError
+from tinynet.tensor import Tensor
+from tinynet.training.strokes import WORKING, is_like_strokes, like_strokes
+from tinynet.vision.transforms import images as vision_images
+
+CHANNELS = {1: "L", 3: "RGB"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How images are made ready for a model.
+
+    shape: (C, H, W), or (F,) for rows of features. box: see `strokes.box_of`. fit: see
+    `data.folder.fitted`. as_is: no more is done than to resize. invert: dark and light are
+    exchanged before anything else.
+    """
+
+    shape: tuple[int, ...]
+    box: int | None = None
+    fit: str = "crop"
+    as_is: bool = False
+    invert: bool = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images (N, C, H, W), bytes or floats as they came; a name for each, and what was done."""
+
+    pixels: np.ndarray
+    names: list[str]
+    done: list[str]
+
+
+def prepare(images: Any, look: Look) -> Batch:
+    """One image, or several in a list or an array, as a batch.
+
+    images: a path, of a folder for all images in it; a PIL image; an array or tensor, one image
+    (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of such. Raises DataError that names
+    what is no image.
+    """
+    array = np.asarray(images) if isinstance(images, (np.ndarray, Tensor)) else None
+    if array is not None and array.shape[1:] == look.shape:
+        pixels = _inverted(array) if look.invert else array
+        return Batch(pixels, [f"image {i}" for i in range(len(array))], ["taken as they are"])
+    if len(look.shape) != 3 or look.shape[0] not in CHANNELS:
+        raise DataError(
+            f"the model takes examples of shape {look.shape}: pass an array (N, "
+            f"{', '.join(map(str, look.shape))}); got {_told(images)}"
+        )
+    found: list[np.ndarray] = []
+    names: list[str] = []
+    done: dict[str, None] = {}
+    for name, image in _each(images, look.shape):
+        pixels, note = _one(image, look)
+        found.append(pixels)
+        names.append(name or f"image {len(names)}")
+        done[note] = None
+    if not found:
+        raise DataError(f"there is no image in {_told(images)}")
+    return Batch(np.stack(found), names, list(done))
+
+
+def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    """The name (of a file) and the image, one by one."""
+    if isinstance(images, (str, os.PathLike)):
+        path = Path(images).expanduser()
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in inside:
+            if file == path or (file.suffix.lower() in SUFFIXES and file.name[0] != "."):
+                yield str(file), file
+    elif vision_images.is_pil(images):
+        yield "", images
+    elif isinstance(images, (np.ndarray, Tensor)):
+        array = np.asarray(images)
+        is_one = array.ndim == 2 or (array.ndim == 3 and (array.shape[2] in (3, 4)))
+        is_one = is_one or (array.ndim == 3 and array.shape[0] == shape[0])
+        for image in [array] if is_one else array:
+            yield "", image
+    elif isinstance(images, (list, tuple)):
+        for image in images:
+            yield from _each(image, shape)
+    else:
+        raise DataError(f"{_told(images)} is no image: pass a path, a PIL image or an array")
+
+
+def _one(image: Any, look: Look) -> tuple[np.ndarray, str]:
+    """One image as bytes (C, H, W), and what was done to it."""
+    if isinstance(image, Path):
+        with open_file(image) as stream:
+            pixels, note = decoded(stream, image, lambda opened: _made(opened, look))
+            return pixels, note
+    return _made(image if vision_images.is_pil(image) else _pil(image), look)
+
+
+def _made(opened: Any, look: Look) -> tuple[np.ndarray, str]:
+    C, H, W = look.shape
+    image = grey_or_rgb(opened).convert(CHANNELS[C])
+    if look.invert:
+        image = image.point(lambda value: 255 - value)
+    if look.box is None or look.as_is:
+        return vision_images.pixels_of(fitted(image, (H, W), look.fit)), _resized(image, look)
+    if image.size == (W, H) and is_like_strokes(np.asarray(image) / 255):
+        return vision_images.pixels_of(image), "taken as they are"
+    image.thumbnail((4 * WORKING, 4 * WORKING))  # in place, and nothing where it is smaller
+    strokes, note = like_strokes(np.asarray(image) / 255, (H, W), look.box)
+    return (strokes[None] * 255).round().astype(np.uint8), note
+
+
+def _resized(image: Any, look: Look) -> str:
+    """What `fitted` does to an image, in words."""
+    H, W = look.shape[1:]
+    if image.size == (W, H):
+        return "taken as they are"
+    how = {"crop": "cut to the middle", "pad": "padded", "stretch": "stretched"}
+    same = image.width * H == image.height * W
+    return f"resized to {H}x{W}" + ("" if same else f", {how[look.fit]}")
+
+
+def _inverted(array: np.ndarray) -> np.ndarray:
+    return 255 - array if array.dtype == np.uint8 else 1 - array
+
+
+def _pil(image: np.ndarray) -> Any:
+    """A PIL image of an array of bytes, or of floats from 0 to 1."""
+    x = image[None] if image.ndim == 2 else image
+    if x.ndim == 3 and x.shape[0] not in (1, 3) and x.shape[2] in (1, 3, 4):
+        x = x.transpose(2, 0, 1)
+    if x.dtype.kind == "f" and x.min() >= 0 and x.max() <= 1:
+        x = (x * 255).round().astype(np.uint8)
+    if x.ndim != 3 or x.shape[0] not in (1, 3, 4) or x.dtype != np.uint8:
+        raise DataError(
+            f"an array {image.dtype}{list(image.shape)} is no image: expected (H, W), (H, W, C) or "
+            "(C, H, W) of bytes, or of floats from 0 to 1"
+        )
+    return vision_images.as_pil(x)
+
+
+def _told(images: Any) -> str:
+    if isinstance(images, (np.ndarray, Tensor)):
+        return f"an array of shape {tuple(images.shape)}"
+    if isinstance(images, (str, os.PathLike)):
+        return str(images)
+    return f"a {type(images).__name__}"

@@ -1,0 +1,117 @@
+"""What a model makes of data: which class it takes for which, how sure it is, where it errs.
+
+`Findings` are gathered batch by batch while the model is evaluated. They hold counts, and the
+inputs of a few examples; so they cost next to nothing, however large the data are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinynet.training.metrics import are_classes
+
+MISTAKES = 20  # how many are kept to be looked at
+EXAMPLES = 2  # how many that are right
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example: its place in the data, the model's input, what it is and what it is taken for.
+
+    sure: the probability that the model gives to what it takes it for.
+    """
+
+    index: int
+    x: np.ndarray
+    label: int
+    taken_for: int
+    sure: float
+
+
+class Score(NamedTuple):
+    """How well one class is told: of `images` examples."""
+
+    name: str
+    images: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class Findings:
+    """Counts of what was taken for what, the surest mistakes, and a few examples that are right.
+
+    classes: the names; numbers without them. Outputs that are no scores (N, K) of classes for
+    labels (N,) leave it empty, with `len` 0.
+    """
+
+    def __init__(self, classes: Sequence[str] | None = None, keep: int = MISTAKES) -> None:
+        self.names = tuple(classes or ())
+        self.keep = keep
+        self.matrix = np.zeros((0, 0), np.int64)
+        self.mistakes: list[Example] = []
+        self.right: list[Example] = []
+        self._seen = 0
+
+    def __len__(self) -> int:
+        return int(self.matrix.sum())
+
+    def add(self, x: Any, output: Any, target: Any) -> None:
+        """Take note of a batch: its inputs, the model's outputs, and the labels."""
+        inputs, scores, labels = (getattr(part, "array", None) for part in (x, output, target))
+        first, self._seen = self._seen, self._seen + len(x)
+        if scores is None or labels is None or scores.ndim != 2 or not are_classes(scores, labels):
+            return
+        K = scores.shape[1]
+        if len(self.matrix) != K:
+            self.matrix = np.zeros((K, K), np.int64)
+            self.names = (*self.names[:K], *map(str, range(len(self.names), K)))
+        taken = scores.argmax(1)  # (N,)
+        counts = (labels >= 0) & (labels < K) & ~np.isnan(scores).any(1)  # -100 means no class
+        self.matrix += np.bincount(labels[counts] * K + taken[counts], minlength=K * K).reshape(
+            K, K
+        )
+        shifted = scores - scores.max(1, keepdims=True)
+        sure = 1 / np.exp(shifted.astype(np.float64)).sum(1)  # (N,): the softmax of the highest
+        wrong = np.flatnonzero((taken != labels) & counts)
+
+        def example(i: int) -> Example:
+            image = np.zeros(()) if inputs is None else inputs[i].copy()
+            return Example(first + i, image, int(labels[i]), int(taken[i]), float(sure[i]))
+
+        surest = wrong[np.argsort(-sure[wrong], kind="stable")][: self.keep]
+        self.mistakes = sorted(
+            self.mistakes + [example(int(i)) for i in surest], key=lambda e: -e.sure
+        )[: self.keep]
+        for i in np.flatnonzero(taken == labels) if len(self.right) < EXAMPLES else ():
+            if len(self.right) < EXAMPLES and labels[i] not in [e.label for e in self.right]:
+                self.right.append(example(int(i)))
+
+    def accuracy(self) -> float:
+        """The share that is right."""
+        return float(self.matrix.trace() / max(len(self), 1))
+
+    def scores(self) -> list[Score]:
+        """Precision, recall and F1 of every class; 0 where there is nothing to divide by."""
+        hits = self.matrix.diagonal()
+        there, taken = self.matrix.sum(1), self.matrix.sum(0)
+        precision, recall = hits / np.maximum(taken, 1), hits / np.maximum(there, 1)
+        f1 = 2 * hits / np.maximum(there + taken, 1)
+        return [
+            Score(name, int(n), float(p), float(r), float(f))
+            for name, n, p, r, f in zip(self.names, there, precision, recall, f1)
+        ]
+
+    def confusions(self, most: int) -> list[tuple[str, str, int, float]]:
+        """The most frequent mistakes: what it is, what it is taken for, how often, which share."""
+        wrong = self.matrix - np.diag(self.matrix.diagonal())
+        order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+        return [
+            (self.names[i], self.names[j], int(wrong[i, j]), wrong[i, j] / self.matrix[i].sum())
+            for i, j in zip(*np.unravel_index(order, wrong.shape))
+            if wrong[i, j]
+        ]

@@ -1,0 +1,90 @@
+"""What goes on inside a model: kernels of the first layer, feature maps, and Grad-CAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinynet.autograd import wrap
+from tinynet.derivatives import grad
+from tinynet.grad_mode import enable_grad
+from tinynet.nn import Module
+from tinynet.nn.modes import evaluating
+from tinynet.nn.shapes import title
+from tinynet.tensor import Tensor
+
+SMALLEST = 4  # rows of a map that still say where something is
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a layer made of one image. name: its path and class. values: (C, H, W)."""
+
+    name: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Insight:
+    """What a model made of one image: maps of its first and a late layer.
+
+    heat: Grad-CAM (H, W) of the class that it takes the image for, from 0 to 1.
+    """
+
+    first: Maps
+    late: Maps
+    heat: np.ndarray
+
+
+def first_kernels(model: Module) -> tuple[str, np.ndarray] | None:
+    """The name and the weights (O, C, KH, KW) of the first convolution, if there is one."""
+    for path, module in model.named_modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor) and weight.ndim == 4:
+            return f"{path} {title(module)}".strip(), weight.array
+    return None
+
+
+def look_inside(model: Module, x: np.ndarray) -> Insight | None:
+    """The maps for one image (C, H, W), and where the evidence for its class lies.
+
+    Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via
+    gradient-based localization"): of the last layer whose maps A are not too small, each weighted
+    by the mean of the gradient of the class's score s, and what is positive of the sum,
+
+        heat = relu(sum over c of mean(ds/dA_c) A_c).
+
+    None for a model without maps, or whose output is no scores (1, K).
+    """
+    seen: list[tuple[str, Tensor]] = []
+
+    def note(module: Module, args: tuple[Any, ...], output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
+            seen.append((f"{names[id(module)]} {title(module)}".strip(), output))
+
+    names = {id(module): path for path, module in model.named_modules()}
+    leaves = [m for m in model.modules() if next(m.children(), None) is None]
+    handles = [module.register_forward_hook(note) for module in leaves]
+    try:
+        with evaluating(model), enable_grad():
+            image = wrap(x[None])
+            image.requires_grad = True  # so that frozen layers are recorded too
+            scores = model(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not seen or not isinstance(scores, Tensor) or scores.ndim != 2:
+        return None
+    large = [entry for entry in seen if min(entry[1].shape[2:]) >= SMALLEST] or seen
+    name, late = large[-1]
+    weight = np.zeros(late.shape, late.dtype)
+    score = scores[0, int(scores.array[0].argmax())]
+    (slope,) = grad(score, late, allow_unused=True)
+    if slope is not None:
+        weight = slope.array.mean((2, 3), keepdims=True)  # (1, C, 1, 1)
+    heat = np.maximum((weight * late.array)[0].sum(0), 0)  # (H, W)
+    return Insight(
+        Maps(seen[0][0], seen[0][1].array[0]), Maps(name, late.array[0]), heat / (heat.max() or 1)
+    )

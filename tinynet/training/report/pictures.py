@@ -1,0 +1,120 @@
+"""Pictures in a page: arrays as PNG files that stand in the text itself, as data: addresses."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinynet.html import text
+from tinynet.vision.utils import png
+
+SIDE = 64  # pixels; a larger image is made smaller
+HEAVIEST = 9_000  # bytes of one picture, so that all of them fit into a page that can be mailed
+POSITIVE, NEGATIVE, HEAT = (224, 123, 57), (47, 111, 222), (255, 64, 0)
+
+
+def img(pixels: np.ndarray, alt: str, width: int) -> str:
+    """An <img> of colours uint8 (3, H, W), `width` wide on the page; alt: what is to be seen."""
+    content = png(pixels)
+    while len(content) > HEAVIEST and max(pixels.shape[1:]) > 8:
+        pixels = shrink(pixels, int(0.8 * max(pixels.shape[1:])))
+        content = png(pixels)
+    source = base64.b64encode(content).decode()
+    height = max(1, round(width * pixels.shape[1] / pixels.shape[2]))
+    coarse = ' class="coarse"' if 2 * max(pixels.shape[1:]) < max(width, height) else ""
+    return (
+        f'<img{coarse} src="data:image/png;base64,{source}" alt="{text(alt)}" title="{text(alt)}" '
+        f'width="{width}" height="{height}">'
+    )
+
+
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """An image (C, H, W) of at most `side` pixels along each axis, by means over areas."""
+    for axis in (1, 2):
+        size, longest = image.shape[axis], max(image.shape[1:])
+        wanted = max(1, round(size * side / longest)) if longest > side else size
+        if wanted < size:
+            starts = np.arange(wanted) * size // wanted
+            counts = np.diff([*starts, size]).reshape([-1 if k == axis else 1 for k in range(3)])
+            sums = np.add.reduceat(image, starts, axis, dtype=np.float64)
+            image = (sums / counts).astype(image.dtype)
+    return image
+
+
+def is_image(x: np.ndarray) -> bool:
+    """Whether an input (C, H, W) can be looked at."""
+    return x.ndim == 3 and min(x.shape[1:]) > 1
+
+
+def to_pixels(
+    x: np.ndarray, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
+) -> np.ndarray:
+    """A model's input (C, H, W) as colours uint8 (3, H, W), small enough for a page.
+
+    mean, std: what it was normalised with. What then does not run from 0 to 1 is stretched to it.
+    Other than three channels become their mean, grey.
+    """
+    image = shrink(np.asarray(x, np.float64), SIDE)
+    if mean is not None and std is not None and len(mean) in (1, len(image)):
+        image = image * np.reshape(std, (-1, 1, 1)) + np.reshape(mean, (-1, 1, 1))
+    if image.min() < -0.05 or image.max() > 1.05:
+        image = stretched(image)
+    if len(image) != 3:
+        image = np.repeat(image.mean(0, keepdims=True), 3, 0)
+    return to_bytes(image)
+
+
+def stretched(x: np.ndarray) -> np.ndarray:
+    """Values from 0 to 1; all 0 where they are the same."""
+    low, high = np.nanmin(x), np.nanmax(x)
+    return (x - low) / (high - low) if high > low else np.zeros(x.shape)
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    """Values from 0 to 1 as bytes."""
+    return np.asarray(np.clip(np.nan_to_num(image), 0, 1) * 255 + 0.5, np.uint8)
+
+
+def signed(w: np.ndarray, limit: float) -> np.ndarray:
+    """Weights (H, W) as colours (3, H, W): 0 white, -limit blue, +limit orange."""
+    strength = np.clip(np.abs(w) / limit if limit else w, 0, 1)[None]
+    colour = np.where(w[None] < 0, np.reshape(NEGATIVE, (3, 1, 1)), np.reshape(POSITIVE, (3, 1, 1)))
+    return np.asarray(255 + (colour - 255.0) * strength, np.uint8)
+
+
+def heated(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """An image (3, H, W) under a glow where `heat` (h, w), from 0 to 1, is high."""
+    pixels = grown(pixels, max(1, SIDE // max(pixels.shape[1:])))  # a glow has no corners
+    _, H, W = pixels.shape
+    glow = 0.75 * enlarged(heat, H, W)[None]
+    return np.asarray((1 - glow) * pixels + glow * np.reshape(HEAT, (3, 1, 1)), np.uint8)
+
+
+def enlarged(x: np.ndarray, H: int, W: int) -> np.ndarray:
+    """A map (h, w) at H x W, linearly between the middles of its cells."""
+
+    def spread(n: int, k: int) -> np.ndarray:
+        """How much each of k cells has in each of n pixels: (k, n)."""
+        places = (np.arange(n) + 0.5) * k / n - 0.5
+        return np.stack([np.interp(places, np.arange(k), cell) for cell in np.eye(k)])
+
+    large: np.ndarray = spread(H, x.shape[0]).T @ x @ spread(W, x.shape[1])
+    return large
+
+
+def tiled(images: Sequence[np.ndarray], columns: int, gap: int = 1) -> np.ndarray:
+    """Equal images (3, H, W) side by side, in rows of `columns`, on grey."""
+    _, H, W = images[0].shape
+    rows = -(-len(images) // columns)
+    sheet = np.full((3, rows * (H + gap) - gap, columns * (W + gap) - gap), 136, np.uint8)
+    for k, image in enumerate(images):
+        top, left = k // columns * (H + gap), k % columns * (W + gap)
+        sheet[:, top : top + H, left : left + W] = image
+    return sheet
+
+
+def grown(image: np.ndarray, factor: int) -> np.ndarray:
+    """Every pixel `factor` times as large."""
+    return image.repeat(factor, 1).repeat(factor, 2)

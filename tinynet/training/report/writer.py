@@ -1,0 +1,114 @@
+"""When a report is written: after every epoch of `fit(out=...)`, and of a checkpoint on demand."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tinynet.nn import Module
+from tinynet.training.checkpoint import Checkpoint
+from tinynet.training.environment import environment
+from tinynet.training.files import atomic_write
+from tinynet.training.folder import REPORT
+from tinynet.training.history import History, Record, from_columns
+from tinynet.training.loop import evaluate
+from tinynet.training.report.findings import Findings
+from tinynet.training.report.page import Contents, page
+from tinynet.training.run import Callback, Run
+
+NO_OPTION = ("data_sha256", "keep_every", "save_every")  # settings that need not be typed again
+
+
+class ReportWriter(Callback):
+    """Writes `report.html` into a folder after every epoch, of what the validation found anyway."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_epoch_begin(self, run: Run) -> None:
+        run.findings = Findings(run.about.get("classes"))
+
+    def on_epoch_end(self, run: Run, record: Record) -> None:
+        self._write(run)
+
+    def on_train_end(self, run: Run) -> None:
+        if run.validate is not None and any(getattr(c, "restore", False) for c in run.callbacks):
+            run.findings = Findings(run.about.get("classes"))
+            evaluate(run.model, run.validate, run.loss, metrics={}, after_batch=run.findings.add)
+            self._write(run)  # of the weights that were put back
+
+    def _write(self, run: Run) -> None:
+        assert run.findings is not None
+        settings = run.about.get("settings") or {
+            "epochs": run.epochs, "seed": run.seed, **run.arguments
+        }  # fmt: skip
+        contents = Contents(
+            self.folder.resolve().name,
+            run.model,
+            run.history,
+            run.findings,
+            f"{len(run.findings):,} validation examples",
+            run.about,
+            settings,
+            environment(),
+            commands(self.folder, run.about.get("settings")),
+        )
+        keep(self.folder, contents)
+
+
+def keep(folder: Path, contents: Contents) -> None:
+    """Write the report of a run into its folder; where that fails, warn: the training goes on."""
+    try:
+        write(folder / REPORT, contents)
+    except OSError as error:
+        warnings.warn(f"the report is not written: {error}", stacklevel=2)
+
+
+def write(path: Path, contents: Contents) -> None:
+    """Write the report, atomically."""
+    content = page(contents).encode()
+    with atomic_write(path) as stream:
+        stream.write(content)
+
+
+def of_checkpoint(
+    folder: Path, stored: Checkpoint, model: Module, findings: Findings, measured_on: str
+) -> Contents:
+    """The contents of a report of a checkpoint, whose run is in `folder`."""
+    run = stored.run or {}
+    about = {name: getattr(stored, name) for name in ("name", "mean", "std", "input_shape")}
+    return Contents(
+        folder.resolve().name,
+        model,
+        History(from_columns(run.get("history", ()))),
+        findings,
+        measured_on,
+        about,
+        stored.settings or run.get("setup") or {},
+        run.get("environment") or stored.versions or {},
+        commands(folder, stored.settings),
+    )
+
+
+def commands(folder: Path, settings: Mapping[str, Any] | None) -> list[str]:
+    """What to type to train it again, and to use it.
+
+    >>> commands(Path("runs/a"), {"data": "digits", "lr": 0.1, "augment": [], "patience": None})[:1]
+    ['tinynet train --data digits --lr 0.1 --augment none']
+    """
+    where = shlex.quote(str(folder))
+    lines = []
+    if settings is not None:
+        options = []
+        for name, value in settings.items():
+            if value is None or name in NO_OPTION or (name == "validation" and not value):
+                continue
+            values = (value or ["none"]) if isinstance(value, (list, tuple)) else [value]
+            option = f"--{name.replace('_', '-')}"
+            options += [f"{option} {shlex.quote(str(v))}" for v in values]
+        lines.append(f"tinynet train {' '.join(options)}")
+    lines += [f"tinynet evaluate {where} --mistakes 20", f"tinynet predict {where} IMAGE.png"]
+    return lines

@@ -1,0 +1,289 @@
+"""A trained model as one object: the network with its classes, its preprocessing and its figures.
+
+    model = tinynet.load("runs/mnist-lenet5")
+    model.predict("seven.png")[0].label
+    model.evaluate("mnist")["accuracy"]
+
+The command line's `predict` and `evaluate` are these methods, so both say the same of an image.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinynet.autograd import wrap
+from tinynet.data import Compose, DataLoader
+from tinynet.data import load as load_data
+from tinynet.data.folder import FITS
+from tinynet.errors import CheckpointError, DataError
+from tinynet.nn import Module
+from tinynet.nn import functional as F
+from tinynet.tensor import Tensor
+from tinynet.training import checkpoint as checkpoints
+from tinynet.training import loop, safetensors
+from tinynet.training.batches import is_dataset, own_transform
+from tinynet.training.checkpoint import Checkpoint
+from tinynet.training.folder import RECORD, chosen
+from tinynet.training.history import from_columns
+from tinynet.training.photos import Batch, Look, prepare
+from tinynet.training.report.findings import MISTAKES, Findings
+
+BATCH = 256  # examples at a time
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model sees in an image.
+
+    source: the file, or the image's number. label: the likeliest class. probability: how likely.
+    probabilities: of all classes by name, the likeliest first.
+    """
+
+    source: str
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+class Trained(Module):
+    """A network, and what its checkpoint knows of it; calls and weights are the network's.
+
+    network: the Module itself. checkpoint: where it comes from. Whatever else the network has can
+    be had of this too, such as `model.conv1`.
+    """
+
+    def __init__(self, network: Module, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        self.network = network
+        self.checkpoint = checkpoint
+        self.eval()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The network's output for a batch that is ready for it, as `preprocess` makes them."""
+        return self.network(*args, **kwargs)
+
+    def _named_state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        return self.network._named_state(prefix)
+
+    def __getattr__(self, name: str) -> Any:
+        network = self.__dict__.get("network")
+        if network is None or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(network, name)
+
+    def __getitem__(self, index: Any) -> Any:
+        layers: Any = self.network
+        return layers[index]
+
+    # ----- what is known ----------------------------------------------------------------------
+
+    @property
+    def name(self) -> str | None:
+        """The name it was trained by, such as lenet5."""
+        return self.checkpoint.name
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, in the order of the outputs; None if they have none."""
+        return self.checkpoint.classes
+
+    @property
+    def input_transform(self) -> Compose | None:
+        """What turns images as they are in a data set into the network's input."""
+        return self.checkpoint.preprocessing()
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What was measured: the record of its epoch, and where it was tested, that too."""
+        run = self.checkpoint.run
+        history = [] if run is None else from_columns(run["history"])
+        return {**(history[-1] if history else {}), **_tested(self.checkpoint)}
+
+    # ----- use --------------------------------------------------------------------------------
+
+    def preprocess(
+        self, images: Any, *, fit: str | None = None, as_is: bool = False, invert: bool = False
+    ) -> Tensor:
+        """Images as the network takes them. images, fit and so on: as for `predict`."""
+        return self._ready(self.batch(images, fit=fit, as_is=as_is, invert=invert))
+
+    def batch(
+        self, images: Any, *, fit: str | None = None, as_is: bool = False, invert: bool = False
+    ) -> Batch:
+        """Images in the size and colours of the training's, before they are normalised."""
+        stored = self.checkpoint
+        if stored.input_shape is None:
+            raise CheckpointError("the checkpoint does not say which shape of image it takes")
+        look = Look(stored.input_shape, stored.box, fit or stored.fit or FITS[0], as_is, invert)
+        return prepare(images, look)
+
+    def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
+        """The probability of each class for each image (N, K). images, options: as `predict`."""
+        if is_dataset(images) and not isinstance(images, (str, np.ndarray, Tensor)):
+            return _softmax(loop.predict(self, images))
+        return self._probabilities(self.batch(images, **options))
+
+    def predict(self, images: Any, **options: Any) -> list[Prediction]:
+        """What the model sees in each image.
+
+        images: a path, of a folder for all images in it; a PIL image; an array, one image or a
+        batch; or a list of such. options: fit="crop", "pad" or "stretch", how an image of another
+        aspect ratio is resized (by default as the training images were); as_is=True, to leave
+        photos of strokes as they are; invert=True, to exchange dark and light.
+        """
+        return self.predictions(self.batch(images, **options))
+
+    def predictions(self, batch: Batch) -> list[Prediction]:
+        """`predict` of a batch that is made already."""
+        probabilities = self._probabilities(batch)
+        names = self.class_names(probabilities.shape[1])
+        found = []
+        for source, row in zip(batch.names, probabilities.tolist()):
+            ranked = sorted(zip(names, row), key=lambda pair: -pair[1])
+            found.append(Prediction(source, *ranked[0], dict(ranked)))
+        return found
+
+    def evaluate(self, data: Any, split: str = "test", root: Any = None) -> dict[str, Any]:
+        """Accuracy, loss and confusion matrix on a data set, or on the one of a name.
+
+        split, root: of a data set by name, see `tinynet.data.load`.
+        """
+        dataset = load_data(data, split, root=root) if isinstance(data, str) else data
+        found, loss = self.findings(dataset, 0)
+        return {"accuracy": found.accuracy(), "loss": loss, "confusion_matrix": found.matrix}
+
+    def findings(
+        self,
+        dataset: Any,
+        keep: int = MISTAKES,
+        watch: Callable[[Any], Any] = lambda batches: batches,
+    ) -> tuple[Findings, float]:
+        """What the model makes of a data set, with so many of its surest mistakes, and the loss.
+
+        watch: gets the batches, and gives them again one by one. Raises DataError for data with
+        other classes.
+        """
+        theirs = getattr(dataset, "classes", None)
+        if self.classes is not None and theirs is not None and tuple(theirs) != self.classes:
+            raise DataError(
+                f"the model knows the classes {', '.join(self.classes)}; the data has "
+                f"{', '.join(map(str, theirs))}"
+            )
+        if isinstance(images := getattr(dataset, "images", None), np.ndarray):
+            self._warn_of_scale(images)
+        found = Findings(theirs or self.classes, keep)
+        batches = DataLoader(dataset, BATCH, transform=own_transform(self, dataset, None))
+        measured = loop.evaluate(self, watch(batches), metrics={}, after_batch=found.add)
+        return found, measured["loss"]
+
+    def class_names(self, count: int) -> tuple[str, ...]:
+        """The names of `count` classes, or their numbers. CheckpointError for another count."""
+        names = self.classes or tuple(str(k) for k in range(count))
+        if len(names) != count:
+            raise CheckpointError(
+                f"this checkpoint names {len(names)} classes, its model has {count}"
+            )
+        return names
+
+    def _probabilities(self, batch: Batch) -> np.ndarray:
+        self._warn_of_scale(batch.pixels)
+        return _softmax(loop.predict(self, batch.pixels))
+
+    def _ready(self, batch: Batch) -> Tensor:
+        transform = self.input_transform
+        pixels = batch.pixels if transform is None else transform(batch.pixels)
+        return wrap(np.asarray(pixels, np.float32))
+
+    def _warn_of_scale(self, images: np.ndarray) -> None:
+        """Warn of images far from the range of those that the model was trained on."""
+        mean, std = self.checkpoint.mean, self.checkpoint.std
+        if mean is None or std is None or not images.size:
+            return
+        usual = max(abs(m) + s for m, s in zip(mean, std))
+        of_bytes = images.dtype == np.uint8
+        peak = 1.0 if of_bytes else float(np.abs(images).max())
+        if not usual / 8 <= peak <= 100 * usual:
+            warnings.warn(
+                f"the images reach {peak:.3g}{', for bytes count from 0 to 1' * of_bytes}; those "
+                f"that the model was trained on were around {usual:.3g}: the results may be "
+                "meaningless",
+                stacklevel=4,
+            )
+
+
+def load(
+    path: str | os.PathLike[str],
+    model: Module | None = None,
+    strict: bool = True,
+    *,
+    map_location: Any = None,
+    weights_only: bool = True,
+) -> Any:
+    """What `save` wrote to `path`, or a run's model, ready for use.
+
+    path: a file, or the folder of a run, of which the best epoch on validation data is taken, else
+    the last. Where it holds a model that tinynet knows by name, a `Trained` is returned; with
+    `model`, the weights are loaded into that, and it becomes the network of one. Of another model
+    without `model`, and of a file of another program, the state_dict, as tensors; else the object,
+    as it was saved. With strict=False what fits into `model` is loaded, and the list of the rest
+    is returned: missing_keys, unexpected_keys, and mismatched with the reasons.
+
+    map_location, weights_only: as PyTorch has them, and without effect: tensors lie in the main
+    memory, and nothing that could run code is read.
+
+    Raises CheckpointError, before `model` is touched, for a file that is no checkpoint (with the
+    way from there, for those that other frameworks write), is damaged, or does not fit. A model
+    that is built is no larger than the file.
+
+        model = tinynet.load("runs/digits-digits_cnn")
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"load: the path comes first: tinynet.load(path); got {type(path)!r}")
+    if model is not None and not isinstance(model, Module):
+        raise TypeError(f"load: the model to load into must be a Module, got {model!r:.60}")
+    if not strict and model is None:
+        raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
+    is_run = os.path.isdir(path)  # False for what is no path
+    if is_run and not chosen(path).is_file():
+        raise CheckpointError(
+            f"{path}: it is a folder without a run; give that of a run, or a file"
+        )
+    path = chosen(path) if is_run else path
+    if model is not None:
+        stored = checkpoints.read(path)
+        result = model.load_state_dict(stored.weights, strict)
+        if not strict:
+            return result
+        return Trained(model, stored) if stored.tells_of_images() else model
+    arrays, about = safetensors.read(path)
+    if "object" in about:
+        return checkpoints.unpacked(path, about, arrays)
+    stored = checkpoints.of_model(path, arrays, about)
+    if is_run or stored.is_buildable():
+        return Trained(stored.build(), stored)
+    return {name: wrap(array) for name, array in stored.weights.items()}
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    probabilities: np.ndarray = F.softmax(wrap(scores), 1).array
+    return probabilities
+
+
+def _tested(stored: Checkpoint) -> dict[str, float]:
+    """What the record beside a checkpoint says of its test, if it was of these weights."""
+    try:
+        text = (stored.path or Path()).with_name(RECORD).read_text(encoding="utf-8")
+        record = json.loads(text)
+        if record["weights_sha256"] == stored.sha256():
+            return {name: float(record[name]) for name in ("test_accuracy", "test_loss")}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return {}
