@@ -37,6 +37,18 @@ RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
 
 def check_recipe(case: Case) -> Iterator[Finding]:
     """A short training by the recipe, and by variations of it where it does not learn."""
+    try:
+        yield from _recipe(case)
+    except Exception as problem:  # of the user's model, loss, optimizer or step
+        yield error(
+            "training-fails",
+            f"the first batch works, but {case.steps} steps on {len(case.usable)} batches end with "
+            f"{type(problem).__name__}: {problem}",
+            "the message says what to change",
+        )
+
+
+def _recipe(case: Case) -> Iterator[Finding]:
     trial, optimizer = case.trial, case.optimizer
     idle = [group for group in _groups(case) if not group["lr"]]
     if idle and case.step is None:
