@@ -141,7 +141,7 @@ ARGUMENTS = "x, w, b, stride, padding, dilation, groups"
 WRONG = [
     (
         with_change("w = w.reshape(", "w = w[:, :, ::-1, ::-1].reshape("),
-        r"case 1 of 18 \(one image, .*\): wrong values of y: the kernel is turned by 180 degrees",
+        r"case 1 of 18 \(one image, .*\): wrong values of y: the kernel is flipped",
     ),
     (
         with_change("return y if b is None else y + b[:, None, None]", "return y"),
@@ -206,6 +206,7 @@ WRONG = [
     ),
     ("\ud800".encode("utf-8", "surrogatepass"), "UnicodeDecodeError: "),
     ("# " + "x" * (1 << 20), r"ValueError: the file has 1,048,578 bytes"),
+    ("x = " + "(" * 5000 + ")" * 5000, r"(Syntax|Memory|Recursion)Error"),
     (
         f"from tinynet.nn import functional as F\n\n\ndef conv2d({ARGUMENTS}):\n"
         "    return F.conv2d(x, w, b).numpy()\n",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -257,6 +260,40 @@ def test_in_place_forms_change_the_tensor_and_keep_the_graph_right(name):
     np.testing.assert_allclose(x.grad.array, z.grad.array)
     with pytest.raises(RuntimeError, match="changes a leaf"):
         getattr(z, name)(*IN_PLACE[name])
+
+
+# ----- what differs ------------------------------------------------------------------------------
+
+
+def differences():
+    page = (Path(__file__).parents[1] / "docs" / "pytorch.md").read_text()
+    rows = page.split("## What differs")[1].split("|---|---|")[1].strip().splitlines()
+    return [(row, re.findall(r"`([^`]+)`", row.split("|")[1])) for row in rows]
+
+
+@pytest.mark.parametrize(("row", "codes"), differences(), ids=lambda value: str(value)[:40])
+def test_each_difference_is_one(row, codes, tmp_path):
+    scope = {"torch": torch, "np": np, "path": tmp_path / "model.pt"}
+    assert codes
+    for code in codes:
+        if code.startswith("."):
+            code = codes[0].rpartition(".")[0] + code
+        if "raises" in row.split("|")[1]:
+            with pytest.raises((TypeError, RuntimeError, AttributeError)):
+                eval(code, scope)
+        else:
+            eval(code, scope)
+
+
+def test_what_the_differences_say():
+    assert issubclass(torch.ShapeError, ValueError)
+    assert torch.Tensor([1, 2]).dtype == np.int64
+    assert isinstance(torch.ones(2, requires_grad=True).numpy(), np.ndarray)
+    assert torch.ones(2, 3).transpose().shape == torch.ones(2, 3).transpose((1, 0)).shape == (3, 2)
+    assert (torch.ones(2, 3).T @ [1.0, 1.0]).tolist() == [2, 2, 2]
+    relu = nn.ReLU()
+    assert torch.compile(relu) is relu
+    assert torch.compile(mode="default")(relu) is relu
 
 
 # ----- interchange -------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ from tinynet.creation import (
 from tinynet.derivatives import grad as _grad
 from tinynet.devices import (
     accelerator,
+    compile,
     cuda,
     device,
     get_default_dtype,
@@ -78,12 +79,12 @@ from tinynet.version import __version__
 __all__ = [
     "CheckpointError", "DataError", "Generator", "OutOfMemoryError", "ShapeError", "Tensor",
     "__version__", "accelerator", "arange", "as_tensor", "autograd", "backends", "bernoulli",
-    "bool_", "create_graph", "cuda", "data", "detect_anomaly", "device", "differentiable",
-    "doctor", "empty", "empty_like", "enable_grad", "explain", "eye", "float32", "float64",
-    "from_dlpack", "from_numpy", "full", "full_like", "func", "get_default_dtype",
-    "get_num_threads", "grad", "gradcheck", "gradcheck_model", "hessian", "hvp",
-    "inference_mode", "int8", "int16", "int32", "int64", "is_grad_enabled", "jacobian", "jvp",
-    "linspace", "load", "manual_seed", "models", "mps", "multinomial", "nn", "no_grad",
+    "bool_", "compile", "create_graph", "cuda", "data", "detect_anomaly", "device",
+    "differentiable", "doctor", "empty", "empty_like", "enable_grad", "explain", "eye",
+    "float32", "float64", "from_dlpack", "from_numpy", "full", "full_like", "func",
+    "get_default_dtype", "get_num_threads", "grad", "gradcheck", "gradcheck_model", "hessian",
+    "hvp", "inference_mode", "int8", "int16", "int32", "int64", "is_grad_enabled", "jacobian",
+    "jvp", "linspace", "load", "manual_seed", "models", "mps", "multinomial", "nn", "no_grad",
     "normal", "ones", "ones_like", "optim", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
     "set_num_threads", "summary", "tensor", "training", "uint8", "utils", "value_and_grad",

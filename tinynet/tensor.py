@@ -67,12 +67,16 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     )
     if dtype is None and array.dtype == float64 and not is_array:
         array = array.astype(get_default_dtype())
-    if array.dtype.kind not in "biu" and array.dtype not in (float32, float64):
+    _check_dtype(array.dtype)
+    return array
+
+
+def _check_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "biu" and dtype not in (float32, float64):
         raise TypeError(
-            f"tensor: dtype {array.dtype} is not supported; tensors are float32, float64, "
+            f"tensor: dtype {dtype} is not supported; tensors are float32, float64, "
             "integer or bool. Convert first, such as `array.astype(np.float32)`."
         )
-    return array
 
 
 Operator: TypeAlias = "Callable[[Any, Operand], Tensor]"
@@ -345,6 +349,7 @@ class Tensor(Variable):
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; the gradient comes back in the old one."""
         target = np.dtype(dtype)
+        _check_dtype(target)
         if target.kind == "f":
             return ops.astype(self, target)
         return autograd.wrap(self.array.astype(target))

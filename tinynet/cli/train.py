@@ -56,7 +56,7 @@ from tinynet.cli.plan import (
     recorded_settings,
     settings_to_resume,
 )
-from tinynet.console import explained, say
+from tinynet.console import explained, say, watched
 
 if TYPE_CHECKING:
     from tinynet.training import History
@@ -236,6 +236,7 @@ def _train_plan(
     json_file: Path | None,
     detect_anomaly: bool,
 ) -> int:
+    from tinynet.data import DataLoader
     from tinynet.training import DivergenceError, accuracy, evaluate, weights_sha256
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
@@ -254,9 +255,9 @@ def _train_plan(
         raise
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     found = Findings(plan.test.classes)
-    tested = evaluate(
-        plan.model, plan.test, metrics=metrics, transform=plan.transform, after_batch=found.add
-    )
+    found.files = plan.test.files
+    images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
+    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
     _report(plan, out, found)
     record |= {
         "history": history,
@@ -390,11 +391,11 @@ def _shape(plan: Plan) -> str:
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
     run = shlex.quote(str(out))
     rows = [
-        (f"{out / REPORT}", "curves, mistakes, what it looks at: open it in a browser"),
-        (f"tinynet evaluate {run}", "which classes are mistaken for which"),
-        (f"tinynet predict {run} IMAGE.png", "what it sees in images of yours"),
-        (f"tinynet verify {run}", "whether it comes out the same once more"),
-        (f"tinynet summary {_summary(plan)}", "its layers, shapes and sizes"),
+        (f"  {out / REPORT}", "to look at in a browser"),
+        (f"  tinynet evaluate {run}", "what is mistaken for what"),
+        (f"  tinynet predict {run} IMAGE.png", "what it sees in your images"),
+        (f"  tinynet verify {run}", "does it come out the same?"),
+        (f"  tinynet summary {_summary(plan)}", "layers, shapes and sizes"),
     ]
     say(
         "",
@@ -402,5 +403,5 @@ def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
         f"{record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
-        *(f"  {line}" for line in explained(rows)),
+        *explained(rows),
     )

@@ -18,14 +18,14 @@ Mistake = tuple[str, Callable[..., Any]]
 
 NO_STRIDE = "the stride is ignored: window (p, q) begins at (p*stride[0], q*stride[1])"
 NO_DILATION = "the dilation is ignored: the elements of a window are that far apart"
-UPSIDE_DOWN = "the kernel is turned by 180 degrees; deep learning's convolution does not turn it"
+UPSIDE_DOWN = "the kernel is flipped; deep learning's convolution does not flip it"
 TRANSPOSED = "rows and columns of the kernel are swapped"
 SUMMED = "a pixel that several windows see must get the sum: `+=`, not `=`"
 ONE_SIDE = "all the padding stands on one side; it is ((top, bottom), (left, right))"
 WRONG_SIDE = "padding is ((top, bottom), (left, right)); yours has the two of a pair swapped"
 
 
-def _turned(w: Array) -> Array:
+def _flipped(w: Array) -> Array:
     return w[:, :, ::-1, ::-1]
 
 
@@ -119,7 +119,7 @@ def _softmax(x: Array) -> Array:
 
 MISTAKES: dict[str, list[Mistake]] = {
     "conv2d, y": [
-        (UPSIDE_DOWN, lambda w, **a: reference.conv2d(w=_turned(w), **a)),
+        (UPSIDE_DOWN, lambda w, **a: reference.conv2d(w=_flipped(w), **a)),
         (TRANSPOSED, lambda w, **a: reference.conv2d(w=w.swapaxes(2, 3), **a)),
         (NO_STRIDE, _as_if(reference.conv2d, stride=(1, 1))),
         (NO_DILATION, _as_if(reference.conv2d, dilation=(1, 1))),
@@ -137,7 +137,7 @@ MISTAKES: dict[str, list[Mistake]] = {
         (ONE_SIDE, lambda padding, **a: reference.conv2d(padding=_behind(padding), **a)),
     ],
     "conv2d_dx, dx": [
-        (UPSIDE_DOWN, lambda w, **a: reference.conv2d_dx(w=_turned(w), **a)),
+        (UPSIDE_DOWN, lambda w, **a: reference.conv2d_dx(w=_flipped(w), **a)),
         (TRANSPOSED, lambda w, **a: reference.conv2d_dx(w=w.swapaxes(2, 3), **a)),
         (SUMMED, _dx_overwritten),
         (SUMMED, _dx_overwritten_by_places),
@@ -152,7 +152,7 @@ MISTAKES: dict[str, list[Mistake]] = {
         ),
     ],
     "conv2d_dw, dw": [
-        (UPSIDE_DOWN, lambda **a: _turned(reference.conv2d_dw(**a))),
+        (UPSIDE_DOWN, lambda **a: _flipped(reference.conv2d_dw(**a))),
         (TRANSPOSED, lambda **a: reference.conv2d_dw(**a).swapaxes(2, 3)),
         (
             "only the first image counts; dw is the sum over the batch",

@@ -64,7 +64,7 @@ def load(path: Path, exercise: Exercise) -> Functions:
             raise ValueError(f"the file has {path.stat().st_size:,} bytes, more than {LONGEST:,}")
         source = path.read_text(encoding="utf-8")
         code = compile(source, str(path), "exec")
-    except (SyntaxError, ValueError) as error:  # ValueError: no UTF-8, or a null character
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # no UTF-8, too deep
         line = getattr(error, "lineno", None)
         where = f" in line {line}" if line else ""
         text = "".join(traceback.format_exception_only(error)).strip()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +29,8 @@ BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Call:
     """One operation of a trial: its name, layer, arguments, settings and result."""
 
     op: str
@@ -129,6 +130,11 @@ class Case:
         """Whether parameters and buffers are finite, so that the trial says something."""
         tensors = [*self.parameters.values(), *self.model.buffers()]
         return all(np.isfinite(t.array).all() for t in tensors if t.dtype.kind == "f")
+
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether integers are inputs of the model: words, whose vectors it looks up."""
+        return any(isinstance(module, nn.Embedding) for module in self.model.modules())
 
     @property
     def float_labels(self) -> bool:
@@ -236,6 +242,8 @@ def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
     """
     if case.target is not None and len(case.batches) == 1:
         x = x[: len(case.target)]
+    if case.takes_numbers and x.dtype.kind in "iu":
+        return x
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         x = np.where(np.isfinite(x), x, 0).astype(x.dtype)
     if badly_scaled(case.x):

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.teaching.case import IGNORED, Batch, Case, layout_cure
-from tinynet.teaching.report import ERROR, WARNING, Finding, listed
+from tinynet.teaching.report import ERROR, WARNING, Finding, error, listed, warning
 
 COLUMNS = 40
 """Up to so many columns are features with a meaning each, and one that is constant is a mistake."""
@@ -26,18 +26,18 @@ def check_dtype(case: Case) -> Iterator[Finding]:
     wanted = next((p.dtype for p in case.parameters.values()), np.dtype(np.float32))
     if x.ndim == 1 and x.dtype.kind in "iu" and case.target is not None and case.target.ndim > 1:
         return  # these are the targets, see `check_labels`
+    if case.takes_numbers and x.dtype.kind in "iu":
+        return
     if x.dtype.kind not in "f":
         scale = " / 255" if x.dtype == np.uint8 or (x.size and x.max() > 1) else ""
-        yield Finding(
+        yield error(
             "inputs-not-float",
-            ERROR,
             f"the inputs have dtype {x.dtype}, and they{_range(x)}; the layers take {wanted}",
             f"convert them: x = x.float(){scale}",
         )
     elif x.dtype != wanted:
-        yield Finding(
+        yield warning(
             "inputs-of-another-dtype",
-            WARNING,
             f"the inputs have dtype {x.dtype}, the parameters {wanted}: every layer converts, and "
             "the larger type costs twice the memory and time",
             f"convert them once: x = x.astype(tinynet.{wanted})",
@@ -51,9 +51,8 @@ def check_finite(case: Case) -> Iterator[Finding]:
             continue
         bad = ~np.isfinite(array)
         examples = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
-        yield Finding(
+        yield error(
             f"{name}s-not-finite",
-            ERROR,
             f"{np.count_nonzero(bad)} of {bad.size} {name} values are NaN or infinite, in "
             f"{len(examples)} of {len(bad)} examples, the first at index "
             f"{tuple(int(i) for i in np.argwhere(bad)[0])}",
@@ -87,9 +86,8 @@ def check_scale(case: Case) -> Iterator[Finding]:
     mean, std = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     if std > SMALL:
         bytes_like = values.min() >= 0 and 100 < values.max() <= 255
-        yield Finding(
+        yield error(
             "inputs-not-scaled",
-            ERROR,
             f"the inputs{_range(x)}, with mean {mean:.3g} and standard deviation {std:.3g}; "
             "layers are initialised for a mean near 0 and a standard deviation near 1",
             "divide by 255, or better: data.DataLoader(..., transform=data.standardize(train))"
@@ -98,9 +96,8 @@ def check_scale(case: Case) -> Iterator[Finding]:
             "training data, for each feature or channel",
         )
     else:
-        yield Finding(
+        yield warning(
             "inputs-not-scaled",
-            WARNING,
             f"the inputs hardly vary: standard deviation {std:.3g}, mean {mean:.3g}; layers are "
             "initialised for a standard deviation near 1. Were they divided by 255 twice?",
             f"use (x - {mean:.3g}) / {std:.3g}, or data.standardize(train)",
@@ -131,9 +128,8 @@ def check_layout(case: Case) -> Iterator[Finding]:
     if found is not None:
         cure, _, C = found
         order = "(N, H, W, C)" if case.x.ndim == 4 else "(N, H, W)"
-        yield Finding(
+        yield error(
             "channels-last" if case.x.ndim == 4 else "no-channel-axis",
-            ERROR,
             f"the inputs have shape {case.x.shape}, which looks like {order}; the first "
             f"convolution takes (N, C, H, W) with C = {C}",
             f"reorder them: {cure}",
@@ -157,9 +153,8 @@ def check_variety(case: Case) -> Iterator[Finding]:
     elif N >= 8 and x.ndim == 2 and x.shape[1] <= COLUMNS and (x == x[:1]).all(axis=0).any():
         columns = np.flatnonzero((x == x[:1]).all(axis=0))
         if len(columns) < x.shape[1]:
-            yield Finding(
+            yield warning(
                 "column-constant",
-                WARNING,
                 f"of {x.shape[1]} columns, {listed([f'x[:, {c}]' for c in columns], 3)} has the "
                 f"same value in all {N} examples ({x[0, columns[0]]:g}): it says nothing",
                 f"look at how it was read, or leave it out: np.delete(x, {columns.tolist()}, 1)",
@@ -203,27 +198,24 @@ def check_labels(case: Case) -> Iterator[Finding]:
     if target is None:
         return
     if target.dtype.kind not in "iufb":
-        yield Finding(
+        yield error(
             "labels-are-text",
-            ERROR,
             f"the targets are text or objects ({target.dtype}), such as {target.flat[0]}; a loss "
             "takes numbers",
             "number the classes: classes, target = np.unique(target, return_inverse=True)",
         )
         return
     if case.x.ndim == 1 and case.x.dtype.kind in "iu" and target.ndim > 1:
-        yield Finding(
+        yield error(
             "inputs-and-targets-swapped",
-            ERROR,
             f"the inputs have shape {case.x.shape} and dtype {case.x.dtype}, as labels have, and "
             f"the targets {target.shape}, as inputs have",
             "give the batch as (inputs, targets)",
         )
         return
     if len(target) != len(case.x):
-        yield Finding(
+        yield error(
             "batch-sizes-differ",
-            ERROR,
             f"{len(case.x)} inputs, but {len(target)} targets",
             "make inputs and targets of the same examples, in the same order",
         )
@@ -231,9 +223,8 @@ def check_labels(case: Case) -> Iterator[Finding]:
     if C is None:
         return
     if case.float_labels:
-        yield Finding(
+        yield error(
             "labels-not-integers",
-            ERROR,
             f"the targets are {target.dtype} of shape {target.shape}, for {C} outputs: they seem "
             "to be class labels, but as floats",
             "convert them: target.astype(tinynet.int64)",
@@ -244,25 +235,22 @@ def check_labels(case: Case) -> Iterator[Finding]:
     low, high = int(labels.min()), int(labels.max())
     outside = int(((labels < 0) | (labels >= C)).sum())
     if low >= 1 and high == C:
-        yield Finding(
+        yield error(
             "labels-out-of-range",
-            ERROR,
             f"the labels run from {low} to {high}; with {C} outputs the classes are 0 to {C - 1}. "
             "They seem to be counted from 1",
             "subtract 1: target - 1",
         )
     elif low < 0:
-        yield Finding(
+        yield error(
             "labels-out-of-range",
-            ERROR,
             f"{outside} of {labels.size} labels are outside 0 to {C - 1}, the lowest is {low}",
             f"number the classes from 0; for labels that do not count use {IGNORED}, which "
             "cross_entropy leaves out (ignore_index)",
         )
     elif outside:
-        yield Finding(
+        yield error(
             "too-few-outputs",
-            ERROR,
             f"the model has {C} outputs, classes 0 to {C - 1}, but the labels go up to {high} "
             f"({outside} of {labels.size} are too large)",
             f"give the last layer an output for each class: at least {high + 1}",
@@ -285,9 +273,8 @@ def check_order(case: Case) -> Iterator[Finding]:
     ratio = float(np.var(means, axis=0, ddof=1).sum() / due) if due else 0.0
     if ratio > 4 + 8 / (len(sizes) - 1):
         what = "classes" if case.classes else "targets"
-        yield Finding(
+        yield error(
             f"{'labels' if case.classes else 'targets'}-sorted",
-            ERROR,
             f"from one batch to the next the {what} differ {ratio:.0f} times as much as those of "
             f"shuffled batches would: they come in their order, and a model learns some and "
             "forgets the others",
@@ -303,18 +290,16 @@ def check_balance(case: Case) -> Iterator[Finding]:
     counts = np.bincount(labels[labels >= 0])
     present = np.flatnonzero(counts)
     if len(present) == 1 and labels.size >= 8 and case.classes != 1:
-        yield Finding(
+        yield warning(
             "one-class-in-the-batch",
-            WARNING,
             f"all {labels.size} labels of the batch are {present[0]}: batches in the order of the "
             "classes teach the model one answer after the other",
             "shuffle: data.DataLoader(train, ..., shuffle=True)",
         )
         return
     if case.classes and labels.size >= 64 and case.classes > 4 * len(counts):
-        yield Finding(
+        yield warning(
             "too-many-outputs",
-            WARNING,
             f"the model has {case.classes} outputs, but no label of {labels.size} is above "
             f"{present[-1]}",
             f"give the last layer {len(counts)} outputs, one for each class",
@@ -325,9 +310,8 @@ def check_balance(case: Case) -> Iterator[Finding]:
         and labels.size >= 25 * len(present)
         and counts[most] > RARE * counts[least]
     ):
-        yield Finding(
+        yield warning(
             "classes-imbalanced",
-            WARNING,
             f"class {most} has {counts[most] / labels.size:.1%} of {labels.size} labels, class "
             f"{least} {counts[least] / labels.size:.1%}: a model that always answers {most} is "
             "right that often, and has learned nothing",
@@ -345,16 +329,14 @@ def check_targets(case: Case) -> Iterator[Finding]:
         return
     mean, std = float(target.mean(dtype=np.float64)), float(target.std(dtype=np.float64))
     if max(std, abs(mean)) > LARGE_TARGET or 0 < max(std, abs(mean)) < SMALL:
-        yield Finding(
+        yield error(
             "targets-not-scaled",
-            ERROR,
             f"the targets have mean {mean:.4g} and standard deviation {std:.4g}; the outputs of a "
             "new model lie around 0 and 1: the error, and with it the gradient, is out of scale",
             f"train on (target - {mean:.4g}) / {std:.4g}, and turn predictions back",
         )
     elif std == 0 and target.size > 1:
-        yield Finding(
-            "targets-constant", ERROR, f"all {target.size} targets are {mean:g}",
+        yield error("targets-constant", f"all {target.size} targets are {mean:g}",
             "look at how they were read",
         )  # fmt: skip
     last = next(case.trial.back(output), None)
@@ -363,9 +345,8 @@ def check_targets(case: Case) -> Iterator[Finding]:
     )
     beyond = float(((target < low) | (target > high)).mean())
     if beyond > 0.02 and last is not None:
-        yield Finding(
+        yield error(
             "targets-out-of-reach",
-            ERROR,
             f"{beyond:.0%} of the targets, which{_range(target)}, are outside of {low:g} to "
             f"{high:g}, all that {last.where()} at the end can give",
             "end the model with its last linear layer, or scale the targets",
@@ -393,9 +374,8 @@ def check_leak(case: Case) -> Iterator[Finding]:
         apart = [np.linalg.lstsq(np.stack([c, np.ones(len(c))], 1), y)[1].sum() for c in x.T]
         leaks = [k for k, rest in enumerate(apart) if 0 < rest < 1e-8 * len(y) * y.var()]
     if leaks:
-        yield Finding(
+        yield warning(
             "label-among-the-inputs",
-            WARNING,
             f"column x[:, {leaks[0]}] of the inputs is the target in other numbers, in all "
             f"{len(x)} examples: the model need only copy it, and new examples will not have it",
             f"leave it out: np.delete(x, {leaks}, 1)",

@@ -9,6 +9,7 @@ the `Case` and yields findings. A new one is a function there and a line in `CHE
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Iterator
@@ -103,7 +104,7 @@ def doctor(
         optimizer,
         step,
         probe_steps,
-        None if _is_pair(batch) else batch,
+        None if _as_pair(batch) else batch,
         [] if validate is None else _batches(validate),
     )
     report = Report(_described(case), checks=[*CHECKS, *LAST], notes=case.notes)
@@ -130,15 +131,19 @@ def doctor(
 
 def _batches(batch: Any) -> list[Batch]:
     """Copies of the first batches; a loader does not notice that it was asked."""
-    if _is_pair(batch):
-        return [_arrays(batch)]
-    if not hasattr(batch, "__iter__"):
+    pair = _as_pair(batch)
+    if pair is not None:
+        return [_checked(pair)]
+    if not hasattr(batch, "__iter__") or isinstance(batch, dict):
         raise TypeError(
             f"doctor: the batch must be (x, target) or a DataLoader, got {type(batch).__name__}"
         )
     found: list[Batch] = []
-    for given in itertools.islice(iter(copy.copy(batch)), 64):
-        found.append(_arrays(given))
+    with contextlib.suppress(TypeError):  # of what cannot be copied, such as a generator
+        batch = copy.copy(batch)
+    for given in itertools.islice(batch, 64):
+        pair = _as_pair(given)
+        found.append(_checked((_as_array(given), None) if pair is None else pair))
         if sum(len(x) for x, _ in found) >= EXAMPLES:
             break
     if not found:
@@ -146,22 +151,31 @@ def _batches(batch: Any) -> list[Batch]:
     return [pair for pair in found if pair[0].shape[1:] == found[0][0].shape[1:]]
 
 
-def _arrays(batch: Any) -> Batch:
-    x, target = batch if _is_pair(batch) else (batch, None)
-    x = np.array(x.array if isinstance(x, Tensor) else x)
-    if x.ndim == 0 or len(x) == 0:
-        raise DataError(f"doctor: the batch is empty (inputs of shape {x.shape})")
-    if target is not None:
-        target = np.array(target.array if isinstance(target, Tensor) else target)
-    return x, target
+def _checked(pair: Batch) -> Batch:
+    for name, array in (("inputs", pair[0]), ("targets", pair[1])):
+        if array is not None and (array.ndim == 0 or len(array) == 0):
+            raise DataError(f"doctor: the batch is empty ({name} of shape {array.shape})")
+    return pair
 
 
-def _is_pair(batch: Any) -> bool:
-    return (
-        isinstance(batch, (tuple, list))
-        and len(batch) == 2
-        and all(isinstance(part, (Tensor, np.ndarray)) for part in batch)
-    )
+def _as_pair(batch: Any) -> Batch | None:
+    """Copies of (x, target); None for what is no pair of arrays, tensors or lists of numbers."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        return None
+    if any(isinstance(part, (tuple, dict)) for part in batch):
+        return None
+    try:
+        return _as_array(batch[0]), _as_array(batch[1])
+    except TypeError:
+        return None
+
+
+def _as_array(value: Any) -> np.ndarray:
+    if not isinstance(value, (Tensor, np.ndarray, list)):
+        raise TypeError(f"doctor: a batch is (x, target), got {type(value).__name__}")
+    if isinstance(value, list) and any(isinstance(part, (Tensor, np.ndarray)) for part in value):
+        raise TypeError("doctor: a batch is (x, target), got a list of arrays; np.stack them")
+    return np.array(value.array if isinstance(value, Tensor) else value)
 
 
 def _described(case: Case) -> str:

@@ -13,7 +13,7 @@ from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.teaching.case import Case
 from tinynet.teaching.experiment import params_of, trying
-from tinynet.teaching.report import ERROR, WARNING, Finding, listed
+from tinynet.teaching.report import Finding, error, listed, warning
 from tinynet.tensor import Tensor
 
 MODAL = (nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d)
@@ -31,27 +31,24 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
         name for name, p in case.parameters.items() if id(p) not in chosen and p.requires_grad
     ]
     if not chosen & own:
-        yield Finding(
+        yield error(
             "optimizer-of-another-model",
-            ERROR,
             f"none of the {len(chosen)} tensors of the optimizer belongs to this model, so no step "
             "will change it. Was the model built again, or copied, after the optimizer?",
             "make the optimizer after the model: optim.SGD(model.parameters(), lr=...)",
         )
         return
     if missing:
-        yield Finding(
+        yield error(
             "optimizer-misses-parameters",
-            ERROR,
             f"{len(missing)} of {len(own)} parameters are not in the optimizer and will never "
             f"change: {listed(missing)}",
             "pass model.parameters(), after the last layer was added; freeze with "
             "requires_grad_(False) what is to stay",
         )
     if foreign:
-        yield Finding(
+        yield warning(
             "optimizer-with-foreign-parameters",
-            WARNING,
             f"{len(foreign)} tensors of the optimizer are not in this model, of shapes "
             f"{listed([str(p.shape) for p in foreign])}",
             "pass model.parameters() alone, unless the others are of a second model",
@@ -132,7 +129,7 @@ def check_step(case: Case) -> Iterator[Finding]:
     told = _of_step(case, _Watched(case, case.optimizer))
     if told is not None:
         name, evidence, cure = told
-        yield Finding(name, ERROR, evidence, cure or f"call {LOOP}, once each")
+        yield error(name, evidence, cure or f"call {LOOP}, once each")
 
 
 def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
@@ -207,6 +204,12 @@ def _less(arrays: list[np.ndarray], *others: list[np.ndarray]) -> list[np.ndarra
 
 def check_frozen(case: Case) -> Iterator[Finding]:
     """Parameters that do not ask for a gradient: all of them is a mistake, some may be meant."""
+    if not case.parameters:
+        yield error(
+            "no-parameters",
+            "the model has no parameters: there is nothing to train",
+            "give it layers, as attributes made in __init__",
+        )
     frozen = [name for name, p in case.parameters.items() if not p.requires_grad]
     if not frozen:
         return
@@ -217,7 +220,7 @@ def check_frozen(case: Case) -> Iterator[Finding]:
         f"not require a gradient and will stay as they are: {listed(frozen)}"
     )
     if len(frozen) == len(case.parameters):
-        yield Finding("frozen-parameters", ERROR, seen, "model.requires_grad_()")
+        yield error("frozen-parameters", seen, "model.requires_grad_()")
     else:
         case.notes.append(f"{seen}. If that is not meant: model.requires_grad_()")
 

@@ -13,7 +13,7 @@ from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.case import BINARY, IGNORED, Call, Case, Trial
 from tinynet.teaching.data_checks import check_labels
-from tinynet.teaching.report import ERROR, WARNING, Finding, listed
+from tinynet.teaching.report import ERROR, WARNING, Finding, error, listed, warning
 from tinynet.tensor import Tensor
 
 MOSTLY_DEAD = 0.75
@@ -36,9 +36,8 @@ def check_weights(case: Case) -> Iterator[Finding]:
         if tensor.dtype.kind == "f" and not np.isfinite(tensor.array).all()
     ]
     if bad:
-        yield Finding(
+        yield error(
             "weights-not-finite",
-            ERROR,
             f"NaN or infinity in {listed(bad)}",
             "build the model anew, or load a checkpoint from before it diverged; then train with "
             "a smaller learning rate",
@@ -46,9 +45,8 @@ def check_weights(case: Case) -> Iterator[Finding]:
     alike = [name for name in case.parameters if _symmetric(case, name)]
     if alike and not bad:
         zero = not any(case.parameters[name].array.any() for name in alike)
-        yield Finding(
+        yield error(
             "weights-all-zero" if zero else "weights-all-equal",
-            ERROR,
             f"the units of {listed(alike)} all have the same weights"
             + (", 0," if zero else "")
             + " and the same gradient: they compute the same, and go on to for ever",
@@ -74,9 +72,8 @@ def check_modes(case: Case) -> Iterator[Finding]:
         if isinstance(layer, (nn.Dropout, *BATCH_NORMS)) and not layer.training
     ]
     if asleep:
-        yield Finding(
+        yield warning(
             "evaluation-mode",
-            WARNING,
             f"in evaluation mode: {listed(asleep)}. There dropout does nothing, and batch norm "
             "uses its running statistics and does not learn them",
             "call model.train() before training (and model.eval() before measuring)",
@@ -86,16 +83,14 @@ def check_modes(case: Case) -> Iterator[Finding]:
     scores = case.trial.loss_call.args[0] if case.trial.loss_call else case.trial.output
     last = next(case.trial.back(scores), None)
     if strong:
-        yield Finding(
+        yield error(
             "dropout-too-strong",
-            ERROR,
             f"p is the probability to drop, and it is {listed(strong)}: next to nothing passes",
             "use p=0.5 or less",
         )
     elif last is not None and last.op == "dropout":
-        yield Finding(
+        yield error(
             "dropout-on-the-scores",
-            ERROR,
             f"{last.where()} comes last: it sets the scores of random classes to 0, that of the "
             "right one too",
             "put dropout before the last linear layer, not behind it",
@@ -115,9 +110,8 @@ def check_batch_of_one(case: Case) -> Iterator[Finding]:
         seen = "the batch has 1 example"
         if rest:
             seen = f"the last batch of an epoch has 1 example ({count} in batches of {size})"
-        yield Finding(
+        yield error(
             "batch-norm-with-batch-of-1",
-            ERROR,
             f"{seen}, and {listed(names)} normalises over the batch: the statistics are those of "
             "that example alone",
             "use batches of 16 or more, and drop_last=True where the last one would have 1; or "
@@ -151,34 +145,30 @@ def check_structure(case: Case) -> Iterator[Finding]:
                 names.setdefault(id(child), []).append(f"{path}.{name}" if path else name)
     shared = [listed(places) for places in names.values() if len(places) > 1]
     if shared:
-        yield Finding(
+        yield warning(
             "layer-used-several-times",
-            WARNING,
             f"{shared[0]} are the same layer, with the same weights",
             "make one for each place: [nn.Linear(n, n) for _ in range(4)], not [nn.Linear(n, n)] "
             "* 4; if it is meant to be one, that is well",
         )
     if foreign:
-        yield Finding(
+        yield error(
             "parameters-not-registered",
-            ERROR,
             f"{len(foreign)} weights are used that are not in model.parameters(): "
             f"{listed(foreign, 3)}; the optimizer does not know them",
             "make layers in __init__ and keep them as attributes, a list of them as "
             "nn.ModuleList([...])",
         )
     if idle:
-        yield Finding(
+        yield warning(
             "nothing-nonlinear-between",
-            WARNING,
             f"nothing nonlinear stands between {listed(idle, 2)}: together they are one linear "
             "layer, and learn no more than one",
             "put an activation between them, such as nn.ReLU()",
         )
     if narrow:
-        yield Finding(
+        yield warning(
             "layer-of-one-unit",
-            WARNING,
             f"all that {listed(narrow, 2)} gets of an example is 1 number: the layer before it has "
             "one unit, a bottleneck",
             "give the layer before more units",
@@ -199,19 +189,29 @@ def check_examples(case: Case) -> Iterator[Finding]:
     if any(_over_the_batch(case)) or any(check_structure(case)):
         return  # that is the reason
     other = x.copy()
-    other[0] = -x[0]
+    other[0] = -x[0] if x.dtype.kind == "f" else x[-1]
     asleep = Trial()
-    with preserving(case.model), no_grad(), np.errstate(all="ignore"):
-        case.model.eval()
-        with autograd.observe(asleep.note):
-            first = case.model(Tensor(x)).array
-        again, changed = (case.model(Tensor(x)).array for x in (x, other))
+    try:
+        with preserving(case.model), no_grad(), np.errstate(all="ignore"):
+            case.model.eval()
+            with autograd.observe(asleep.note):
+                first = case.model(Tensor(x)).array
+            again, changed, fewer = (case.model(Tensor(x)).array for x in (x, other, x[1:]))
+            told = f"gives {len(fewer)} outputs for {len(x) - 1} inputs"
+    except Exception as problem:
+        fewer, told = None, f"raises {type(problem).__name__}: {problem}"
+    if fewer is None or len(fewer) != len(x) - 1:
+        yield error(
+            "other-batches-fail",
+            f"in evaluation mode, on the same batch or one of {len(x) - 1}, the model {told}",
+            "keep the size of the batch open: x.reshape(len(x), -1), or x.flatten(1)",
+        )
+        return
     dropped = [call for call in asleep.calls if call.op == "dropout"]
     if not np.allclose(first, again, equal_nan=True):
         if dropped:  # else it is the model's own noise, which may be meant
-            yield Finding(
+            yield error(
                 "random-in-evaluation",
-                ERROR,
                 "in evaluation mode the same batch gets other outputs the second time, by up to "
                 f"{np.abs(first - again).max():.3g}: {dropped[0].where()} goes on after "
                 "model.eval()",
@@ -219,9 +219,8 @@ def check_examples(case: Case) -> Iterator[Finding]:
             )
     elif not np.allclose(first[1:], changed[1:], rtol=1e-3, atol=1e-4, equal_nan=True):
         moved = int((np.abs(first - changed).reshape(len(x), -1).max(1)[1:] > 1e-4).sum())
-        yield Finding(
+        yield error(
             "examples-mixed",
-            ERROR,
             f"when only example 0 changes, so do the outputs of {moved} of the {len(x) - 1} other "
             "examples: something mixes the examples of a batch",
             "look at every reshape, transpose, mean and softmax: axis 0, the batch, stays first, "
@@ -238,23 +237,20 @@ def check_runs(case: Case) -> Iterator[Finding]:
         if told or not case.sound or any(check_batch_of_one(case)):
             return  # that is the reason
         where = {"forward": "the model", "loss": "the loss", "backward": "the backward pass"}
-        yield Finding(
+        yield error(
             f"{trial.stage}-fails",
-            ERROR,
             f"{where[trial.stage]} raises {type(trial.error).__name__}: {trial.error}",
             "the message says what to change",
         )
     elif trial.loss is None:
-        yield Finding(
+        yield error(
             "loss-not-a-number",
-            ERROR,
             f"the loss has shape {trial.loss_shape}; a gradient needs a single number",
             "take the mean over the batch: loss.mean(), or reduction='mean'",
         )
     elif not trial.loss_depends and any(p.requires_grad for p in case.parameters.values()):
-        yield Finding(
+        yield error(
             "loss-depends-on-nothing",
-            ERROR,
             "the loss depends on no parameter that requires a gradient",
             "look for .detach(), .data, .numpy() or no_grad() on the way from the parameters to "
             "the loss, or for frozen parameters (model.requires_grad_())",
@@ -279,16 +275,14 @@ def check_gradients(case: Case) -> Iterator[Finding]:
     idle = [name for name in missing if id(owners[name]) not in trial.ran]
     cut = [name for name in missing if name not in idle]
     if idle:
-        yield Finding(
+        yield error(
             "no-gradient",
-            ERROR,
             f"no gradient reaches {listed(idle)}: their layers do not run in forward()",
             "call the layers in forward(), or take them out of the model",
         )
     if cut:
-        yield Finding(
+        yield error(
             "no-gradient",
-            ERROR,
             f"no gradient reaches {listed(cut)}, although their layers run",
             "look for .detach(), .data, .numpy() or no_grad() between them and the loss, or for a "
             "result that is not used",
@@ -325,9 +319,8 @@ def check_dead_relus(case: Case) -> Iterator[Finding]:
         if gradient is not None and gradient.size and not gradient.any()
     ]
     if zero and not any(float(call.setting("p", 1, 0.5)) == 1 for call in _calls(case, "dropout")):
-        yield Finding(
+        yield warning(
             "zero-gradient",
-            WARNING,
             f"the gradient is exactly 0 for every number of {listed(zero)}",
             "look at what follows these layers: weights that are all 0, a function that is flat, "
             "inputs that are all 0",
@@ -339,9 +332,8 @@ def _over_the_batch(case: Case) -> Iterator[Finding]:
     for call in (*_calls(case, "softmax"), *_calls(case, "log_softmax")):
         x, axis = call.args[0], call.setting("axis", 1, -1)
         if x.ndim == 2 and axis in (0, -2) and len(x) > 1:
-            yield Finding(
+            yield error(
                 "softmax-over-the-batch",
-                ERROR,
                 f"{call.where()} runs over axis 0, the examples of the batch: each column adds up "
                 f"to 1, and the scores of an example depend on the other {len(x) - 1}",
                 "take the axis of the classes: dim=1",
@@ -368,9 +360,8 @@ def check_scores(case: Case) -> Iterator[Finding]:
     op = maker.op if maker is not None else ""
     if call.op in BINARY:
         if call.op == BINARY[1] and op in ("sigmoid", "softmax"):
-            yield Finding(
+            yield error(
                 "probabilities-before-logits-loss",
-                ERROR,
                 f"binary_cross_entropy_with_logits gets probabilities from {op}{made} (from "
                 f"{x.min():.3g} to {x.max():.3g}); it applies the sigmoid itself, so that no "
                 "answer gets surer than 0.73",
@@ -384,17 +375,15 @@ def check_scores(case: Case) -> Iterator[Finding]:
     normalised = x.max() <= 0 and np.allclose(logs, 0, atol=1e-4)
     if call.op == "nll_loss":
         if not normalised:
-            yield Finding(
+            yield error(
                 "nll-loss-of-scores",
-                ERROR,
                 "nll_loss takes log-probabilities, but those of one example add up to "
                 f"{np.exp(logs.flat[0]):.3g} and not to 1",
                 "use cross_entropy, which takes the raw scores, or put log_softmax before it",
             )
     elif distribution and x.shape[1] > 1:
-        yield Finding(
+        yield error(
             "softmax-before-cross-entropy",
-            ERROR,
             f"cross_entropy gets probabilities{made} (each row adds up to 1, from "
             f"{x.min():.3g} to {x.max():.3g}); it applies softmax itself, and twice flattens the "
             f"gradient: with {x.shape[1]} classes the loss cannot fall below "
@@ -403,17 +392,15 @@ def check_scores(case: Case) -> Iterator[Finding]:
             "F.softmax only to look at probabilities",
         )
     elif normalised:
-        yield Finding(
+        yield warning(
             "log-softmax-before-cross-entropy",
-            WARNING,
             f"cross_entropy gets log-probabilities{made}; it applies log_softmax itself, "
             "so that it is computed twice",
             "leave log_softmax out, or use nll_loss in place of cross_entropy",
         )
     elif op in ("relu", "sigmoid", "tanh"):
-        yield Finding(
+        yield warning(
             "activation-before-cross-entropy",
-            WARNING,
             f"the scores for cross_entropy come out of {op}{made} and are limited by it (they run "
             f"from {x.min():.3g} to {x.max():.3g})",
             "end the model with its last linear layer; softmax is part of cross_entropy",
@@ -432,18 +419,16 @@ def check_loss(case: Case) -> Iterator[Finding]:
         and {tuple(np.shape(getattr(x, "array", x))) for x in c.args[:2]} == {(N, 1), (N,)}
     ]  # fmt: skip
     if crossed:
-        yield Finding(
+        yield error(
             "targets-broadcast",
-            ERROR,
             f"{crossed[0].where()} takes shapes ({N}, 1) and ({N},), which broadcasting makes "
             f"({N}, {N}): every output is held against every target",
             "make the shapes the same: target.unsqueeze(1), or output.squeeze(1)",
         )
     if not math.isfinite(trial.loss):
         if case.sound:
-            yield Finding(
+            yield error(
                 "loss-not-finite",
-                ERROR,
                 f"the loss of this batch is {trial.loss}",
                 "run it inside `with tinynet.detect_anomaly():`, which names the operation",
             )
@@ -452,9 +437,8 @@ def check_loss(case: Case) -> Iterator[Finding]:
     last = trial.calls[-1].op if trial.calls else ""
     if trial.loss < 0 and ((call is not None and call.op != "nll_loss") or last == "neg" or logs):
         if not any(check_scores(case)):
-            yield Finding(
+            yield error(
                 "loss-with-the-wrong-sign",
-                ERROR,
                 f"the loss is {trial.loss:.4g}, below 0: to make it small is to make the errors "
                 "large",
                 "turn the sign: the loss must be 0 for right answers and positive for wrong ones",
@@ -463,9 +447,8 @@ def check_loss(case: Case) -> Iterator[Finding]:
     yield from _left_out(case)
     part = call.output.array if call is not None else np.zeros(0)
     if call is not None and part.size == 1 and trial.loss > 10 * float(part) > 0:
-        yield Finding(
+        yield warning(
             "loss-beyond-its-part",
-            WARNING,
             f"the loss is {trial.loss:.4g}, but {call.op} within it only {float(part):.4g}: what "
             "is added to it, or multiplied with, counts for more",
             "make the penalty smaller (a weight decay of 1e-4 is usual), or leave the factor out",
@@ -476,9 +459,8 @@ def check_loss(case: Case) -> Iterator[Finding]:
         return
     if not call.is_sum and trial.loss > guessing + max(guessing, 1.5) and trial.output is not None:
         y = trial.output.array
-        yield Finding(
+        yield warning(
             "first-loss-too-high",
-            WARNING,
             f"the loss is {trial.loss:.3g}; who guesses among {C} classes has log({C}) = "
             f"{guessing:.3g}. So the model starts out sure of wrong answers: its scores run from "
             f"{y.min():.3g} to {y.max():.3g}",
@@ -498,9 +480,8 @@ def _left_out(case: Case) -> Iterator[Finding]:
     for why, classes in ((f"ignore_index={ignored}", [ignored]), ("a weight of 0", free)):
         count = int(np.isin(labels, classes).sum())
         if count and case.target is not None and case.target.ndim == 1:
-            yield Finding(
+            yield error(
                 "class-left-out",
-                ERROR,
                 f"by {why} the loss leaves out {count} of {labels.size} examples, all of class "
                 f"{listed([str(c) for c in classes])}: the model never learns it",
                 f"ignore a label that is no class, such as {IGNORED}, and give each class a weight",

@@ -16,7 +16,7 @@ import numpy as np
 from tinynet import nn
 from tinynet.teaching.case import Case
 from tinynet.teaching.experiment import Run, train
-from tinynet.teaching.report import ERROR, WARNING, Finding
+from tinynet.teaching.report import Finding, error, warning
 
 STEADY = 0.6
 """A recipe that covers this share of the way to the best loss is not looked at any further."""
@@ -37,12 +37,23 @@ RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
 
 def check_recipe(case: Case) -> Iterator[Finding]:
     """A short training by the recipe, and by variations of it where it does not learn."""
+    try:
+        yield from _recipe(case)
+    except Exception as problem:  # of the user's model, loss, optimizer or step
+        yield error(
+            "training-fails",
+            f"the first batch works, but {case.steps} steps on {len(case.usable)} batches end with "
+            f"{type(problem).__name__}: {problem}",
+            "the message says what to change",
+        )
+
+
+def _recipe(case: Case) -> Iterator[Finding]:
     trial, optimizer = case.trial, case.optimizer
     idle = [group for group in _groups(case) if not group["lr"]]
     if idle and case.step is None:
-        yield Finding(
+        yield error(
             "learning-rate-zero",
-            ERROR,
             f"the learning rate is 0 for {sum(len(group['params']) for group in idle)} parameters "
             f"({len(idle)} of {len(_groups(case))} groups): no step changes them",
             "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam",
@@ -65,9 +76,8 @@ def check_recipe(case: Case) -> Iterator[Finding]:
         return
     momentum = _momentum(case)
     if momentum > 0.99:
-        yield Finding(
+        yield warning(
             "momentum-too-high",
-            WARNING,
             f"with momentum={momentum:g} a gradient moves the weights for {1 / (1 - momentum):.0f} "
             f"steps, {1 / (1 - momentum):.0f} times as far as its learning rate says",
             "use momentum=0.9, which is betas=(0.9, ...) of Adam",
@@ -83,9 +93,8 @@ def check_recipe(case: Case) -> Iterator[Finding]:
     run = own or way.best
     fell = case.model.training and way.share(run) > STEADY and way.learned
     if fell and not run.asleep <= (run.first + run.last) / 2 + 0.1:
-        yield Finding(
+        yield warning(
             "evaluation-far-from-training",
-            WARNING,
             f"after {case.steps} steps the loss of these examples is {run.last:.4g} in training "
             f"mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}",
             "look at what differs between the modes: batch norm's momentum (0.1 is usual) and "
@@ -130,21 +139,19 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
         return way.share(way.see(run)) > max(way.share(own), 0.0) + BETTER and way.learned
 
     if any(group.get("maximize") for group in groups):
-        turned = train(case, "without it", settings={"maximize": False})
-        if helps(turned):
-            yield Finding(
+        minimized = train(case, "without it", settings={"maximize": False})
+        if helps(minimized):
+            yield error(
                 "loss-is-maximized",
-                ERROR,
-                f"maximize=True: in {steps} the loss goes {own}; {turned}",
+                f"maximize=True: in {steps} the loss goes {own}; {minimized}",
                 "leave maximize=True out: the optimizer then makes the loss small",
             )
             return
     if case.step is not None:
         plain = train(case, "with zero_grad, backward and step alone")
         if helps(plain):
-            yield Finding(
+            yield error(
                 "step-does-not-learn",
-                ERROR,
                 f"in {steps} by your step the loss goes {own}{own.rates}; {plain}",
                 "look for what your step does besides: eval(), no_grad(), clipping, another "
                 "target, a schedule",
@@ -157,9 +164,8 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
         free = train(case, "with weight_decay=0", settings={"weight_decay": 0})
         better = way.share(way.see(free)) > way.share(own) + 0.1
         if better and way.learned and way.share(free) > way.share(slower) - 0.1:
-            yield Finding(
+            yield error(
                 "weight-decay-too-large",
-                ERROR,
                 f"with weight_decay={decay:g} the loss goes {own} in {steps}; {free}: the weight "
                 "decay pulls the weights to 0 faster than the loss can move them",
                 "use weight_decay=1e-4",
@@ -171,9 +177,8 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
         runs = [way.see(train(case, _at(case, 10.0**k), rate=10.0**k)) for k in range(1, 9)]
         faster = max(runs, key=way.share)
         if way.learned and way.share(faster) > way.share(own) + 0.1:
-            yield Finding(
+            yield warning(
                 "learning-rate-too-low",
-                WARNING,
                 f"in {steps} the loss goes {own}; {faster}",
                 f"use a larger learning rate: {faster.what.removeprefix('at ')}",
             )
@@ -197,9 +202,8 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     if momentum > 0.95:
         evidence += f"; momentum={momentum:g} makes each step up to {1 / (1 - momentum):.0f} times"
     if slower is None:
-        return Finding(
+        return error(
             "learning-rate-too-high",
-            ERROR,
             f"{evidence}, and it does not fall at a millionth of the rate either; {way.best}",
             "use optim.Adam(model.parameters(), lr=1e-3), and nn.init.kaiming_normal_ for the "
             "weights if it was not the optimizer",
@@ -207,16 +211,13 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     rate = slower.what.removeprefix("at ")
     last = case.trial.calls[-1] if case.trial.calls else None
     if last is not None and last.is_sum:
-        return Finding(
+        return error(
             "summed-loss",
-            ERROR,
             f"{evidence}; {slower}. The loss is the sum over the {len(case.usable[0][0])} examples "
             "of a batch, and so are its gradients, that many times those of the mean",
             f"take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}",
         )
-    return Finding(
-        "learning-rate-too-high", ERROR, f"{evidence}; {slower}", f"try a smaller rate: {rate}"
-    )
+    return error("learning-rate-too-high", f"{evidence}; {slower}", f"try a smaller rate: {rate}")
 
 
 def _stuck(case: Case, way: Way) -> Iterator[Finding]:
@@ -225,10 +226,11 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
     vanished = list(_vanished(case, way.best, renewed))
     yield from vanished
-    if not vanished:
-        yield Finding(
+    if not vanished and not _structured(_rows(case)):
+        case.notes.append("the loss does not fall, but the inputs look like noise")
+    elif not vanished:
+        yield error(
             "does-not-learn",
-            ERROR,
             f"in {case.steps} steps on the same {len(case.usable)} batches the loss goes "
             f"{way.best}, and no better at other rates; a net that can learn learns these by heart"
             + (f". It goes {renewed}" if renewed else ""),
@@ -250,9 +252,8 @@ def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
     largest = max(sizes, key=sizes.__getitem__, default="")
     smallest = min(weights, key=weights.__getitem__, default="")
     if weights and weights[smallest] < TINY * sizes[largest]:
-        yield Finding(
+        yield error(
             "vanishing-gradients",
-            ERROR,
             f"the gradient is {weights[smallest]:.1e} on average in {smallest} and "
             f"{sizes[largest]:.1e} in {largest}: on its way back it vanishes. In {case.steps} "
             f"steps the loss goes {run}" + (f"; {anew}" if anew else ""),
@@ -285,9 +286,11 @@ def _knows_already(case: Case, first: float) -> bool:
 
 def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
     """Targets that say no more of the inputs than the same targets shuffled."""
-    x = np.concatenate([x for x, _ in case.usable]).reshape(sum(len(x) for x, _ in case.usable), -1)
+    x = _rows(case)
     target = np.concatenate([t for _, t in case.usable if t is not None])
     rng = np.random.default_rng(0)
+    if target.ndim > 1 and target.dtype.kind in "iu":
+        return
     if len(target) != len(x) or len(x) < 100 or not _structured(x) or np.ptp(target) == 0:
         return
     if closer_than_chance(x, target, rng) > 2.5:
@@ -301,15 +304,20 @@ def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
     true = train(case, "", adam=lr)
     chance = [train(case, "", adam=lr, targets=shuffled()).last for _ in range(4)]
     if true.last > np.mean(chance) - 2 * np.std(chance) - 0.02 * way.first:
-        yield Finding(
+        yield warning(
             "inputs-and-targets-unrelated",
-            WARNING,
             f"{len(x)} examples: those with similar inputs have targets no more alike than chance, "
             f"and a training brings the loss from {true.first:.4g} to {true.last:.4g}, with the "
             f"targets shuffled to {np.mean(chance):.4g}: they do not seem to belong together",
             "look at some examples with their labels; shuffle, sort and filter inputs and labels "
             "with the same indices: x[order], y[order]",
         )
+
+
+def _rows(case: Case) -> np.ndarray:
+    """The inputs of all batches as rows."""
+    x = np.concatenate([x for x, _ in case.usable])
+    return x.reshape(len(x), -1)
 
 
 def _structured(x: np.ndarray) -> bool:

@@ -31,6 +31,16 @@ class Finding:
         return "\n".join(lines)
 
 
+def error(name: str, evidence: str, cure: str) -> Finding:
+    """A finding with which training cannot work."""
+    return Finding(name, ERROR, evidence, cure)
+
+
+def warning(name: str, evidence: str, cure: str) -> Finding:
+    """A finding with which training works badly, or that might be on purpose."""
+    return Finding(name, WARNING, evidence, cure)
+
+
 @dataclass
 class Report:
     """All that the doctor found; true when that is nothing.
