@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -384,3 +387,13 @@ def freed():
 def test_misuse_is_said(compute, error, words):
     with pytest.raises(error, match=words):
         compute()
+
+
+def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
+    page = (Path(__file__).parents[1] / "docs" / "derivatives.md").read_text(encoding="utf-8")
+    script = tmp_path / "page.py"
+    script.write_text("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)))
+    runpy.run_path(str(script))
+    printed = capsys.readouterr().out
+    assert "page.py:" in printed
+    assert "`x = np.asarray(x)`: a value leaves the record" in printed

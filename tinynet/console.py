@@ -101,7 +101,7 @@ def explained(rows: Sequence[tuple[str, str]]) -> list[str]:
     wide = max(len(command) for command, _ in rows)
     if wide + 2 + max(len(told) for _, told in rows) <= columns():
         return [f"{command:{wide}}  {told}" for command, told in rows]
-    return [line for command, told in rows for line in (command, f"    {told}")]
+    return [line for command, told in rows for line in (command, f"      {told}")]
 
 
 def in_notebook() -> bool:

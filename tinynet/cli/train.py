@@ -54,7 +54,7 @@ from tinynet.cli.plan import (
     recorded_settings,
     settings_to_resume,
 )
-from tinynet.console import explained, say
+from tinynet.console import explained, say, watched
 
 if TYPE_CHECKING:
     from tinynet.training import History
@@ -216,6 +216,7 @@ def _train_plan(
     json_file: Path | None,
     detect_anomaly: bool,
 ) -> int:
+    from tinynet.data import DataLoader
     from tinynet.training import DivergenceError, accuracy, evaluate, weights_sha256
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
@@ -234,9 +235,9 @@ def _train_plan(
         raise
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     found = Findings(plan.test.classes)
-    tested = evaluate(
-        plan.model, plan.test, metrics=metrics, transform=plan.transform, after_batch=found.add
-    )
+    found.files = plan.test.files
+    images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
+    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
     _report(plan, out, found)
     record |= {
         "history": history,
@@ -358,11 +359,11 @@ def _announce(plan: Plan, last: Path | None) -> None:
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
     rows = [
-        (f"{out / REPORT}", "curves, mistakes, what it looks at: open it in a browser"),
-        (f"tinynet evaluate {out}", "which classes are mistaken for which"),
-        (f"tinynet predict {out} IMAGE.png", "what it sees in images of yours"),
-        (f"tinynet verify {out}", "whether it comes out the same once more"),
-        (f"tinynet summary {plan.settings['model']}", "its layers, shapes and sizes"),
+        (f"  {out / REPORT}", "to look at in a browser"),
+        (f"  tinynet evaluate {out}", "what is mistaken for what"),
+        (f"  tinynet predict {out} IMAGE.png", "what it sees in your images"),
+        (f"  tinynet verify {out}", "does it come out the same?"),
+        (f"  tinynet summary {plan.settings['model']}", "layers, shapes and sizes"),
     ]
     say(
         "",
@@ -370,5 +371,5 @@ def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
         f"{record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
-        *(f"  {line}" for line in explained(rows)),
+        *explained(rows),
     )
