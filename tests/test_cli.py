@@ -16,6 +16,7 @@ import tinynet
 from tinynet import data, models
 from tinynet.cli import main
 from tinynet.cli.options import find_checkpoint
+from tinynet.gradcheck import table
 from tinynet.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, checkpoint, confusion_matrix
 
 COMMANDS = ("train", "evaluate", "predict", "summary", "gradcheck", "lab", "data")
@@ -87,7 +88,8 @@ def test_json_has_settings_history_accuracy_and_seconds(tiny, here):
 
 def test_the_same_seed_gives_the_same_weights(tiny):
     def weights(out: str, *options: str) -> str:
-        assert main(["train", "--data", tiny, "--epochs", "1", "--out", out, *options]) == 0
+        common = ["train", "--data", tiny, "--epochs", "1", "--overwrite", "--out", out]
+        assert main([*common, *options]) == 0
         return checkpoint.read(Path(out) / "last.safetensors").sha256()
 
     augment = ("--augment", "rotate:20", "--augment", "cutout:2")
@@ -105,7 +107,7 @@ def test_validation_images_choose_the_model_and_the_test_stays_unseen(tiny, caps
 
 
 def test_the_best_is_used_only_where_held_out_images_chose_it(tiny):
-    common = ["train", "--data", tiny, "--epochs", "1", "--out", "out"]
+    common = ["train", "--data", tiny, "--epochs", "1", "--out", "out", "--overwrite"]
     assert main([*common, "--validation", "0.25"]) == 0
     assert find_checkpoint("out") == Path("out/best.safetensors")
     assert main(common) == 0
@@ -444,6 +446,7 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["summary", "vgg"], "did you mean 'vgg"),
         (["summary", "lenet5", "--shape", "28x28"], "'28x28' is no CxHxW, such as 3x32x32"),
         (["gradcheck", "--model", "lenet"], "did you mean 'lenet5'?"),
+        (["gradcheck", "--order", "2"], "--order goes with --all"),
         (["data", "mnits"], "did you mean 'mnist'?"),
     ],
 )
@@ -492,6 +495,13 @@ def test_gradcheck_agrees_for_the_default_model(here, capsys):
     assert main(["gradcheck", "--shape", "1x4x4", "--json", "report.json"]) == 0
     assert "agree" in capsys.readouterr().out
     assert json.loads(Path("report.json").read_text())["ok"] is True
+
+
+def test_gradcheck_looks_at_gradients_of_gradients(capsys, monkeypatch):
+    rows = [row for row in table.table(np.random.default_rng(0)) if row.op.endswith(".tanh")]
+    monkeypatch.setattr(table, "table", lambda rng: rows)
+    assert main(["gradcheck", "--all", "--order", "2"]) == 0
+    assert "1 operations, 1 cases: all gradients agree" in capsys.readouterr().out
 
 
 def test_gradcheck_fails_for_a_wrong_gradient(capsys, monkeypatch):

@@ -146,8 +146,8 @@ def test_predict_shows_names_of_others(here, monkeypatch):
     Path("broken\x1b\n.png").write_bytes(b"no")
     code, text = spoken(monkeypatch, "ascii", "predict", "run", "a\x1b[2J\n.png", "--top", "10")
     assert code == 0
-    assert text.count("\n") == 1
-    assert text.startswith(r"a\x1b[2J\n.png  ")
+    assert text.count("\n") == 2
+    assert text.startswith("images: taken as they are\na\\x1b[2J\\n.png  ")
     code, text = spoken(monkeypatch, "ascii", "predict", "run", "broken\x1b\n.png")
     assert code == 1
     assert text.startswith("tinynet predict: error: broken\\x1b\n  .png: ")  # it begins no line

@@ -197,7 +197,7 @@ def test_a_run_of_any_kind_has_a_report(tmp_path, make, train, options):
 def test_a_model_that_cannot_be_looked_into_says_so_in_the_page(tmp_path):
     class Shy(nn.Sequential):
         def forward(self, x):
-            if len(x) == 1:
+            if len(x) < 5:
                 raise ValueError("<b>not alone</b>")
             return super().forward(x)
 
@@ -238,11 +238,11 @@ def test_grad_cam_glows_where_the_evidence_is_and_leaves_no_gradient():
         parameter.array[...] = value
     image = np.zeros((1, 8, 8), np.float32)
     image[0, 2:4, 5:7] = 1
-    inside = look_inside(model, image)
+    (inside,) = look_inside(model, image[None])
     assert np.array_equal(inside.heat, image[0])
     assert all(p.grad is None for p in model.parameters())
     assert model.training
-    assert look_inside(nn.Linear(8, 2), image) is None
+    assert look_inside(nn.Linear(8, 2), image[None]) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 200, 100), (5, 33, 700), (2, 2, 2)])
@@ -304,6 +304,22 @@ def test_evaluate_lists_the_surest_mistakes(run, capsys):
     assert [f"image {m['index']:5d}" in out for m in found] == [True] * 3
     assert max(map(len, out.splitlines()[1:])) <= 80  # after the path
     assert "\x1b" not in out
+
+
+def test_a_mistake_names_the_file_that_it_was_read_from(tmp_path, monkeypatch, capsys):
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    for k, pixels in enumerate(few(count=40).images[:, 0]):
+        path = Path("photos", "ab"[k % 2], f"{k}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray(pixels).save(path)
+    assert main(["train", "--data", "folder:photos", "--epochs", "1", "--out", "run"]) == 0
+    assert main(["evaluate", "run", "--mistakes", "1", "--json", "found.json"]) == 0
+    out = capsys.readouterr().out
+    (mistake,) = json.loads(Path("found.json").read_text())["mistakes"]
+    assert Path(mistake["place"]).parent.name == mistake["class"]
+    assert f"\n  {mistake['place']}\n" in out
+    assert f'alt="{mistake["place"]}: ' in Path("run/report.html").read_text(encoding="utf-8")
 
 
 def test_of_many_classes_the_most_frequent_confusions_are_shown(tmp_path, monkeypatch, capsys):

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
-import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO, cast
@@ -29,6 +27,8 @@ def visible(text: str, stream: Any = None, keep: str = "") -> str:
     'café \\x1b[31m\\n'
     """
     if not text.isprintable():
+        import unicodedata  # slow to load
+
         text = "".join(
             c.encode("unicode_escape").decode()
             if unicodedata.category(c) in HIDDEN and c not in keep
@@ -64,6 +64,8 @@ def is_terminal(stream: Any) -> bool:
 
 def columns() -> int:
     """How wide the terminal is, as it stands now; 80 where there is none, or nobody knows."""
+    import shutil  # slow to load
+
     return max(shutil.get_terminal_size().columns, 40)
 
 
@@ -99,7 +101,7 @@ def explained(rows: Sequence[tuple[str, str]]) -> list[str]:
     wide = max(len(command) for command, _ in rows)
     if wide + 2 + max(len(told) for _, told in rows) <= columns():
         return [f"{command:{wide}}  {told}" for command, told in rows]
-    return [line for command, told in rows for line in (command, f"    {told}")]
+    return [line for command, told in rows for line in (command, f"      {told}")]
 
 
 def in_notebook() -> bool:

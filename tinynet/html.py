@@ -5,7 +5,6 @@ What others wrote, such as the names of classes, is shown and never obeyed.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 
 from tinynet.console import visible
@@ -17,6 +16,8 @@ def text(value: object) -> str:
     >>> text("<b>\x1b & \u202e")
     '&lt;b&gt;\\x1b &amp; \\u202e'
     """
+    import html  # slow to load
+
     return html.escape(visible(str(value)))
 
 

@@ -102,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
             "mistakes": [
                 {
                     "index": e.index,
+                    "place": found.place(e),
                     "class": found.names[e.label],
                     "taken_for": found.names[e.taken_for],
                     "probability": e.sure,
@@ -122,6 +123,7 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     name = args.data or _data_of(path)
     dataset = data.load(name, args.split, root=args.data_dir)
     findings, loss = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
+    findings.files = dataset.files
     if len(findings) < len(dataset):
         raise ValueError(
             f"only {len(findings)} of {len(dataset)} examples of {name} have a class that the "
@@ -182,10 +184,13 @@ def _confusions(found: Findings) -> list[str]:
 
 
 def _mistakes(found: Findings) -> list[str]:
-    """Each mistake on a line."""
+    """Each mistake on a line, with the file that it was read from on a line of its own."""
     names = _names(found, 18)
-    return [
-        f"image {e.index:5d}  {names[e.label]:18} taken for {names[e.taken_for]:18} "
-        f"{100 * e.sure:6.2f} %"
-        for e in found.mistakes
-    ]
+    wide = max(map(len, names))
+    lines = []
+    for e in found.mistakes:
+        pair = f"{names[e.label]:{wide}} taken for {names[e.taken_for]:{wide}}"
+        lines.append(f"image {e.index:5d}  {pair} {100 * e.sure:6.2f} %")
+        if found.files:
+            lines.append(f"  {found.place(e)}")
+    return lines

@@ -5,6 +5,7 @@ examples:
   tinynet gradcheck --model lenet5             every parameter of a model
   tinynet gradcheck --file my_op.py:my_conv    an operation of yours
   tinynet gradcheck --all                      every operation of tinynet
+  tinynet gradcheck --all --order 2            the gradients of their gradients
 
 --file takes a function under @tinynet.differentiable, or one that stands in for a kernel, such as
 conv2d_dw(dy, x, kernel, stride, padding, dilation, groups). Without :NAME every operation in the
@@ -43,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--file", metavar="FILE[:NAME]", help="an operation in a Python file")
     what.add_argument("--all", action="store_true", help="every operation of tinynet")
     parser.add_argument(
+        "--order", type=integer(1), metavar="N", help="with --all: 2 for gradients of gradients"
+    )
+    parser.add_argument(
         "--shape", type=image_shape, metavar="CxHxW", help="of one image, such as 3x32x32"
     )
     parser.add_argument(
@@ -66,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     """Check and print the report."""
     if args.shape is not None and (args.file or args.all):
         raise BadArgument("--shape is the shape of a model's images; it goes with --model")
+    if args.order is not None and not args.all:
+        raise BadArgument("--order goes with --all; in Python: tinynet.gradcheck(f, x, order=2)")
     if args.file:
         from tinynet.cli.user_file import check_file
 
@@ -110,7 +116,7 @@ def _all(args: argparse.Namespace) -> int:
     by_op: dict[str, list[Report]] = {}
     for row in table(np.random.default_rng(args.seed)):
         inputs = [tensor(x) for x in row.inputs]
-        report = gradcheck(row.function(), inputs, seed=args.seed)
+        report = gradcheck(row.function(), inputs, order=args.order or 1, seed=args.seed)
         by_op.setdefault(row.op.rpartition(".")[2].lstrip("_"), []).append(report)
     reports = [report for found in by_op.values() for report in found]
     lines = [

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd
+from tinynet.cli.file_inputs import CONVENTION, Case, cases, given
 from tinynet.cli.options import BadArgument
 from tinynet.creation import tensor
 from tinynet.data.files import check_regular
 from tinynet.errors import unknown_name
 from tinynet.gradcheck import EmptyCheckError, Report, gradcheck
-from tinynet.gradcheck.inputs import CONVENTION, Case, cases, given
 from tinynet.gradcheck.table import table
 from tinynet.gradcheck.trace import copied
 from tinynet.lab.adapter import PARAMETERS, in_place

@@ -36,6 +36,7 @@ class ArrayDataset(Dataset):
     arrays: images (N, C, H, W) and labels (N,) as a rule, but any number of arrays of any shape
     will do. Nothing is copied, except that a one-dimensional array of integers (labels) becomes
     int64. classes: the name of each label. transform: applied to batches of the first array.
+    files: what each example was read from, where that is known.
 
     Raises ValueError if the lengths differ or there is no array.
 
@@ -55,6 +56,7 @@ class ArrayDataset(Dataset):
         self.arrays: Arrays = tuple(_as_column(a) for a in arrays)
         check_lengths("ArrayDataset", self.arrays)
         self.classes = None if classes is None else tuple(classes)
+        self.files: tuple[str, ...] = ()
         self.transform = check_transform("ArrayDataset", "transform", transform)
 
     @property

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tinynet.console import watched
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError, unknown_name
@@ -82,7 +83,9 @@ def load_folder(
     images = read_images(files, size, fit)
     if images.shape[1] == 1 and any(map(_is_colour, others)):
         images = np.repeat(images, 3, axis=1)  # as all parts are to have the same channels
-    return ArrayDataset(images, labels, classes=classes)
+    dataset = ArrayDataset(images, labels, classes=classes)
+    dataset.files = tuple(map(str, files))
+    return dataset
 
 
 def list_images(
@@ -129,7 +132,7 @@ def read_images(
     if not files:
         raise DataError("no images to read")
     images = []
-    for file in files:
+    for file in watched(files, "reading images"):
         images.append(read_image(file, size, fit))
         (h, w), (H, W) = images[-1].shape[1:], images[0].shape[1:]
         if (h, w) != (H, W):

@@ -9,14 +9,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
-from tinynet import kernels, ops
+from tinynet import kernels
 from tinynet.derivatives import linear_maps
 from tinynet.derivatives.traced import Traced
 from tinynet.kernels.geometry import Geometry
 from tinynet.kernels.plain import Kernels
-from tinynet.ops import places
 
 _lock = threading.Lock()
 _replays = 0  # going on now, in all threads
@@ -35,33 +32,6 @@ class _Recorded(Kernels):
 
     def conv2d_dw_db(self, dy: Any, x: Any, g: Geometry) -> tuple[Any, Any]:
         return _traced(linear_maps.conv2d_dw, dy, x, g), dy.sum((0, 2, 3))
-
-    def max_pool2d(self, x: Any, g: Geometry, relu: bool = False) -> tuple[Any, Any]:
-        """What the gradient needs is where the winners are."""
-        winners = places.of_maxima(x.tensor.array, g)
-        index = places.in_images(winners)
-        y = x.reshape(len(index[0]), -1)[index].reshape(winners.shape)
-        if relu:
-            y = self.relu(y)
-        return y, (index, x.shape, y, relu)
-
-    def max_pool2d_dx(self, dy: Any, saved: Any, g: Geometry) -> Any:
-        index, shape, y, relu = saved
-        if relu:
-            dy = self.relu_dx(dy, y)
-        images = len(index[0])
-        dx = np.zeros_like(dy, shape=(images, g.size[0] * g.size[1]))
-        np.add.at(dx, index, dy.reshape(images, -1))
-        return dx.reshape(shape)
-
-    def sum_pool2d(self, x: Any, g: Geometry) -> Any:
-        return _traced(linear_maps.sum_pool2d, x, g)
-
-    def sum_pool2d_dx(self, dy: Any, g: Geometry) -> Any:
-        return _traced(linear_maps.sum_pool2d_dx, dy, g)
-
-    def relu(self, x: Any) -> Any:
-        return _traced(ops.relu, x)
 
 
 class _Either(Kernels):

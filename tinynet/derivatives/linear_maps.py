@@ -2,7 +2,7 @@
 
 A convolution is one trilinear form in (dy, w, x), see `ops/conv.py`: leave one of the three out,
 and the other two give its gradient. So three operations have one another's results as gradients.
-A sum over windows and its way back are each other's transposed map, and so are unfold and scatter.
+Unfold and scatter are each other's transposed map; the plain kernels of the pools are made of them.
 """
 
 from __future__ import annotations
@@ -43,18 +43,6 @@ def conv2d_dw(dy: Array, x: Array, g: Geometry) -> Op:
         lambda ddw: kernels.current.conv2d(x, ddw, None, g),
         lambda ddw: kernels.current.conv2d_dx(dy, ddw, g),
     )
-
-
-@differentiable(rule="y = the sum of each window")
-def sum_pool2d(x: Array, g: Geometry) -> Op:
-    """y (N, C, OH, OW). Gradient: `sum_pool2d_dx`."""
-    return kernels.current.sum_pool2d(x, g), lambda dy: kernels.current.sum_pool2d_dx(dy, g)
-
-
-@differentiable(rule="dx = the sum of dy over the windows that an element is in")
-def sum_pool2d_dx(dy: Array, g: Geometry) -> Op:
-    """dx (N, C, H, W). Gradient: `sum_pool2d`."""
-    return kernels.current.sum_pool2d_dx(dy, g), lambda ddx: kernels.current.sum_pool2d(ddx, g)
 
 
 @differentiable(rule="y = what each tap of the kernel sees of x")

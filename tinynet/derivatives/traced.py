@@ -88,10 +88,7 @@ class Traced(NDArrayOperatorsMixin):
         return target
 
     def __array_function__(self, function: Any, types: Any, args: Any, settings: Any) -> Any:
-        name = function.__name__
-        if name in ("shape", "ndim", "size"):
-            return getattr(self, name)
-        return _computed(name, function, args, settings)
+        return _computed(function.__name__, function, args, settings)
 
     def __getitem__(self, index: Any) -> Traced:
         return Traced(ops.getitem(self.tensor, index), self.sharers if is_basic(index) else None)
@@ -119,13 +116,15 @@ class Traced(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, order: str = "K", copy: bool = True) -> Any:
         """In another dtype; integers and bools have no derivative."""
-        if np.dtype(dtype).kind != "f":
+        if np.dtype(dtype).kind in "biu":
             return self.tensor.array.astype(dtype)
         return self if not copy and dtype == self.dtype else Traced(ops.astype(self.tensor, dtype))
 
-    def copy(self, order: str = "C") -> Traced:
+    def copy(self, order: Any = "C") -> Traced:
         """With memory of its own."""
         return Traced(ops.clone(self.tensor))
+
+    __copy__ = __deepcopy__ = copy
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,11 +142,12 @@ def _computed(name: str, function: Callable[..., Any], args: Any, settings: Any)
     """What the function gives: recorded, or a plain array if it has no derivative."""
     if name in _OPERATIONS:
         tensor = _OPERATIONS[name](*_tensors(args), **_tensors(settings))
-        if not isinstance(tensor, Tensor):
-            return tensor
+        if tensor is None or tensor.dtype.kind in "biu":
+            return None if tensor is None else tensor.array
         return Traced(tensor, args[0].sharers if name in _VIEWS else None)
     result = function(*_arrays(args), **_arrays(settings))
-    if np.result_type(result).kind != "f" or name in _STEPS:
+    parts = result if isinstance(result, (tuple, list)) else (result,)
+    if name in _STEPS or all(np.asarray(part).dtype.kind in "biu" for part in parts):
         return result
     if name in _CONSTANTS:
         return Traced(wrap(result))
@@ -160,7 +160,8 @@ def _tensors(value: Any) -> Any:
 
 
 def _arrays(value: Any) -> Any:
-    return _replaced(value, lambda traced: traced.tensor.array)
+    """The same value with arrays, which nobody can write to."""
+    return _replaced(value, lambda traced: np.broadcast_to(traced.tensor.array, traced.shape))
 
 
 def _replaced(value: Any, by: Callable[[Traced], Any]) -> Any:
@@ -173,13 +174,9 @@ def _replaced(value: Any, by: Callable[[Traced], Any]) -> Any:
     return value
 
 
-def _expand_dims(x: Tensor, axis: Any) -> Tensor:
-    return ops.reshape(x, np.expand_dims(x.array, axis).shape)
-
-
-def _largest(x: Tensor, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Tensor:
-    y = ops.max(x, axis, keepdims)
-    return y if initial is None else ops.maximum(y, initial)
+def _along(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A reduction, without what NumPy's takes between the axis and keepdims."""
+    return lambda x, axis=None, *, keepdims=False: op(x, axis, keepdims)
 
 
 _STEPS = {"sign", "floor", "ceil", "trunc", "rint", "round", "around", "floor_divide"}
@@ -191,13 +188,23 @@ _VIEWS = {
 }  # fmt: skip
 _OPERATIONS: dict[str, Callable[..., Any]] = {  # by the name of NumPy's function, or of our own
     **{name: op for name, op in NUMPY.items() if name not in _STEPS},
-    "add.reduce": ops.sum, "multiply.reduce": ops.prod, "maximum.reduce": ops.max,
-    "minimum.reduce": ops.min,
+    **{
+        name: _along(op)
+        for op, names in (
+            (ops.sum, ("sum", "add.reduce")),
+            (ops.mean, ("mean",)),
+            (ops.prod, ("prod", "multiply.reduce")),
+            (ops.max, ("max", "amax", "maximum.reduce")),
+            (ops.min, ("min", "amin", "minimum.reduce")),
+        )
+        for name in names
+    },
     "add.at": lambda x, index, value: ops.add_at(x, value, index),
-    "sum": ops.sum, "mean": ops.mean, "prod": ops.prod, "max": _largest, "amax": _largest,
-    "min": ops.min, "amin": ops.min, "cumprod": reduction.cumprod,
-    "moveaxis": shaping.movedim, "expand_dims": _expand_dims,
-    "pad": lambda x, widths, constant_values=0.0: ops.pad(x, widths, constant_values),
+    "cumprod": lambda x, axis: reduction.cumprod(x, axis),
+    "copy": ops.clone,
+    "moveaxis": shaping.movedim,
+    "expand_dims": lambda x, axis: ops.reshape(x, np.expand_dims(x.array, axis).shape),
+    "pad": lambda x, widths, *, constant_values=0.0: ops.pad(x, widths, constant_values),
     "einsum": lambda equation, *xs, optimize=True: ops.einsum(*xs, equation=equation),
     "vecdot": lambda x, y: ops.sum(x * y, -1),
     "erf": elementary.erf, "along_axes": resize.resample, "unfold": linear_maps.unfold,

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from tinynet import ops
 from tinynet.autograd import wrap
+from tinynet.devices import get_default_dtype
 from tinynet.errors import ShapeError
 from tinynet.functions.common import (
     Dim,
@@ -68,15 +69,17 @@ def mean(
     input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None,
     keepdims: bool = False, dtype: DTypeLike | None = None,
 ) -> Tensor:  # fmt: skip
-    """Mean over `dim` (all axes if None). TypeError for integers and bools: call .float() first.
+    """Mean over `dim` (all axes if None), of bools the share that is true.
 
-    NumPy's spelling, `axis=` or np.mean, gives floats for them.
+    TypeError for integers, as in PyTorch; NumPy's spelling, `axis=` or np.mean, takes them.
     """
     kind = np.dtype(dtype).kind if dtype is not None else array_of(input).dtype.kind
-    if kind != "f" and axis is None:
+    if kind in "iu" and axis is None:
         raise TypeError(
             f"mean: takes floats, got {dtype or array_of(input).dtype}; write x.float().mean()"
         )
+    if kind == "b":
+        dtype = get_default_dtype()
     dim = all_dims("mean", input, given(dim, axis))
     return ops.mean(_as(input, dtype), dim, keepdim or keepdims)
 

@@ -22,6 +22,7 @@ the difference of the points as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,7 @@ class Outcome(NamedTuple):
 Function = Callable[[np.ndarray], Outcome]
 
 
+@dataclass
 class Slope:
     """A slope along one direction, measured with one step.
 
@@ -60,17 +62,17 @@ class Slope:
     that differ between the points. crossed: the operations whose branch changes within the step.
     """
 
-    __slots__ = (
-        "analytic", "change", "crossed", "gap", "high", "low", "numeric", "row", "size", "step",
-        "uncertainty",
-    )  # fmt: skip
-
-    def __init__(self, step: float) -> None:
-        self.step = step
-        self.analytic = self.numeric = self.low = self.high = self.gap = 0.0
-        self.uncertainty = self.size = self.change = 0.0
-        self.row = np.zeros(0)
-        self.crossed: set[str] = set()
+    step: float
+    analytic: float = 0.0
+    numeric: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    gap: float = 0.0
+    uncertainty: float = 0.0
+    size: float = 0.0
+    change: float = 0.0
+    row: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    crossed: set[str] = field(default_factory=set)
 
     @property
     def error(self) -> float:
@@ -99,7 +101,10 @@ class Base(NamedTuple):
 def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
     """The slope along v with step h; None where the function is not finite there."""
     points = [base.x + k * h * v for k in (-2, -1, 1, 2)]
-    outcomes = [base.f(point) for point in points]
+    try:
+        outcomes = [base.f(point) for point in points]
+    except ValueError:  # a step out of the domain, such as a probability above 1
+        return None
     far_below, below, above, far_above = (outcome.y for outcome in outcomes)
     if not all(np.isfinite(outcome.y).all() for outcome in outcomes):
         return None
@@ -129,6 +134,7 @@ def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
     return slope
 
 
+@dataclass
 class Verdict:
     """What came of one direction: one of the following kinds.
 
@@ -140,15 +146,10 @@ class Verdict:
     its repetitions. sweep: (step, error, scatter) at each rung that was tried.
     """
 
-    __slots__ = ("kind", "slope", "spread", "sweep")
-
-    def __init__(
-        self, kind: str, slope: Slope, spread: float = 0.0, sweep: Sequence[Any] = ()
-    ) -> None:
-        self.kind = kind
-        self.slope = slope
-        self.spread = spread
-        self.sweep = list(sweep)
+    kind: str
+    slope: Slope
+    spread: float = 0.0
+    sweep: list[Any] = field(default_factory=list)
 
 
 class Limits(NamedTuple):

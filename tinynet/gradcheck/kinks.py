@@ -12,7 +12,7 @@ slopes alone; see `differences.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,20 +21,17 @@ from tinynet.ops.kinks import Kinks
 CONTROL_FLOW = "control flow"
 
 
-class Branch:
+class Branch(NamedTuple):
     """Which piece of one operation is in force, element by element.
 
     signature: signs of the margins, or places of the winners. ties: how many elements (or
     windows) lie exactly on a kink. rule: what the operation does there, as a sentence.
     """
 
-    __slots__ = ("op", "rule", "signature", "ties")
-
-    def __init__(self, op: str, signature: np.ndarray, ties: int, rule: str) -> None:
-        self.op = op
-        self.signature = signature
-        self.ties = ties
-        self.rule = f"{op} {rule}"
+    op: str
+    signature: np.ndarray
+    ties: int
+    rule: str
 
 
 def branch(op: str, kinks: Kinks, args: Iterable[Any], settings: dict[str, Any]) -> Branch:
@@ -43,7 +40,8 @@ def branch(op: str, kinks: Kinks, args: Iterable[Any], settings: dict[str, Any])
     op: the qualified name. args: arrays and plain values.
     """
     signature, ties = kinks.branch(*args, **settings)
-    return Branch(op.rpartition(".")[2].lstrip("_"), signature, ties, kinks.rule)
+    name = op.rpartition(".")[2].lstrip("_")
+    return Branch(name, signature, ties, f"{name} {kinks.rule}")
 
 
 def crossed(here: list[Branch], there: list[Branch]) -> set[str]:

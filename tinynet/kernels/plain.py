@@ -93,7 +93,7 @@ class Kernels:
 
     def sum_pool2d_dx(self, dy: Array, g: Geometry) -> Array:
         """Gradient of the input: each element gets the dy of every window it is in."""
-        return scatter(np.repeat(dy[:, :, None], len(g.taps), 2), g)
+        return scatter(np.broadcast_to(dy[:, :, None], (*dy.shape[:2], len(g.taps), *g.out)), g)
 
     # ----- elementwise, vectors -------------------------------------------------------------------
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import glob
 import os
 import sys
 
@@ -56,6 +55,8 @@ def keep_freed_memory() -> bool:
 
 def single_blas_thread() -> None:
     """Hold every OpenBLAS that NumPy and SciPy bring with them to one thread."""
+    import glob  # slow to load
+
     site = os.path.dirname(os.path.dirname(np.__file__))
     for package in ("numpy", "scipy"):
         for path in (

@@ -124,17 +124,14 @@ def mish(x: Array) -> Op:
 
     Shapes: x (...) -> y (...).
     Gradient by the product rule: t' = (1 - t^2) softplus'(x) and softplus'(x) = sigmoid(x), so
-    dx = dy * (t + x (1 - t^2) sigmoid(x)). With e = e^-|x| nothing overflows. Keeps x and t.
+    dx = dy * (t + x (1 - t^2) sigmoid(x)). With e = e^x, t = n / (n + 2) for n = e (e + 2), which
+    is 1 to rounding from x = 20 on, so nothing overflows. Keeps x, e and t.
     Source: Misra, "Mish", arXiv:1908.08681.
     """
-    t = np.tanh(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
-
-    def dx(dy: Array) -> Array:
-        e = np.exp(-np.abs(x))
-        sigmoid = np.where(x >= 0, 1, e) / (1 + e)
-        return dy * (t + x * (1 - t * t) * sigmoid)
-
-    return x * t, dx
+    e = np.exp(np.minimum(x, 20))
+    n = e * (e + 2)
+    t = n / (n + 2)
+    return x * t, lambda dy: dy * (t + x * (1 - t * t) * e / (1 + e))
 
 
 @differentiable(

@@ -14,11 +14,7 @@ Op = tuple[Array, ...]
 
 @differentiable(smooth=True, rule="y = the windows of x as columns")
 def unfold(
-    x: Array,
-    kernel_size: IntPair,
-    dilation: IntPair = 1,
-    padding: IntPair = 0,
-    stride: IntPair = 1,
+    x: Array, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPair = 0, stride: IntPair = 1
 ) -> Op:
     """Every window as a column: the matrix that a convolution multiplies by its filters.
 

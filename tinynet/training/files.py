@@ -30,14 +30,15 @@ _writing: set[Path] = set()  # the temporary files of this process
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str], durable: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing (and reading back) that replaces `path` when the block ends well.
 
     If the block raises, `path` is as it was and the temporary file is gone; that of a process
     that was killed goes with the next write into the folder, see `remove_stale`. Missing folders
     on the way to it are made. Raises OSError that names `path` where the disk is full, the folder
     read-only, or the disk does not confirm that it has the content; and where `path` is a folder,
-    a pipe or a device, which nothing replaces.
+    a pipe or a device, which nothing replaces. durable: wait for the disk, so that the new content
+    outlives a power cut.
     """
     target = Path(path)
     if not target.name or "\0" in target.name:
@@ -53,9 +54,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with part.open("w+b") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         os.replace(part, target)
-        sync_folder(target.parent)
+        if durable:
+            sync_folder(target.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise type(error)(error.errno, f"cannot write {target}: {reason}") from error

@@ -18,6 +18,7 @@ what it says holds in every element and to the noise of the measurement.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -50,11 +51,10 @@ def diagnose(fault: Fault) -> Found:
     """
     clues = Clues(fault)
     with np.errstate(all="ignore"):
-        if (found := linearity.broken(clues)) is not None:
-            return found
         for look in LOOKS:
-            if (found := look(clues)) is not None:
-                return _with_place(clues, *found)
+            with contextlib.suppress(Exception):  # which a function raises at other values
+                if (found := look(clues)) is not None:
+                    return _with_place(clues, *found)
     return None
 
 
@@ -113,6 +113,7 @@ def _which(clues: Clues) -> Found:
 
 
 LOOKS: tuple[Look, ...] = (
+    linearity.broken,
     _fitting(scaling.suspects),
     _fitting(elsewhere.of_an_argument),
     scratch.overwritten,

@@ -295,7 +295,8 @@ class Clues:
         sign, size = ("-" if factor < 0 else ""), abs(factor)
         values = self.sizes | {"ln 10": math.log(10), "ln 2": math.log(2), "pi": math.pi}
         for form, of in FORMS:
-            found = [name for name, n in values.items() if n > 0 and _is(of, n, size)]
+            own = self.numbers if "^" in form or "1 - {" in form else values
+            found = [name for name, n in own.items() if n > 0 and _is(of, n, size)]
             texts = [sign + form.format(_bracketed(name, form)) for name in found]
             if texts:
                 return " = ".join(dict.fromkeys(texts[:3]))
@@ -325,6 +326,8 @@ FORMS: tuple[tuple[str, Callable[[float], float]], ...] = (
     ("sqrt({})", lambda n: math.sqrt(n)),
     ("1/sqrt({})", lambda n: 1 / math.sqrt(n)),
     ("1/(1 - {})", lambda n: 1 / (1 - n)),
+    ("(1 - {0})/{0}", lambda n: (1 - n) / n),
+    ("{0}/(1 - {0})", lambda n: n / (1 - n)),
 )
 
 

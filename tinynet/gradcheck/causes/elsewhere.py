@@ -49,19 +49,12 @@ def _others(value: Any) -> tuple[Any, ...]:
 
 def with_other_arguments(clues: Clues) -> Iterator[Suspect]:
     """The gradient of the same function at other values of its other arguments."""
-    place, x = clues.fault.place, np.asarray(clues.x, np.float64)
     for other, w in clues.floats.items():
-        if other == place:
+        if other == clues.fault.place:
             continue
         label = clues.label(other)
         for cause, how, values in _changed(label, w):
             yield from _suspect(clues, cause, how, args={other: values})
-        if w.shape == x.shape:
-            yield from _suspect(
-                clues, "arguments exchanged",
-                f"analytic = the gradient with {clues.name} and {label} exchanged",
-                args={other: x, place: w},
-            )  # fmt: skip
 
 
 def at_the_output(clues: Clues) -> Iterator[Suspect]:

@@ -297,6 +297,14 @@ def reordered(clues: Clues) -> Iterator[Suspect]:
             how = f"reversed along {'axis' if count == 1 else 'axes'} {', '.join(map(str, axes))}"
             yield suspect("gradient flipped", how, np.flip(places, axes))
     for axis, size in enumerate(shape):
+        for name, reduce in (("mean", np.mean), ("sum", np.sum)):
+            yield Suspect(
+                f"{name} taken along an axis",
+                f"analytic = the {name} of numeric along axis {axis}",
+                lambda dy, axis=axis, reduce=reduce: (  # type: ignore[misc]
+                    np.broadcast_to(reduce(clues.pulled(dy), axis, keepdims=True), shape)
+                ),
+            )  # fmt: skip
         for k in range(1, min(size, 8)):
             for shift in {k, -k}:
                 how = f"shifted by {shift} along axis {axis}"
@@ -317,22 +325,22 @@ def reordered(clues: Clues) -> Iterator[Suspect]:
 
 
 def elsewhere(clues: Clues) -> Found:
-    """The right numbers in other places, in no order that has a name."""
-    analytic, numeric = (np.ravel(a) for a in clues.tests[0][1:])
-    order = np.argsort(numeric)
-    first = np.searchsorted(numeric[order], analytic - clues.tolerance).clip(max=order.size - 1)
-    near, own = order[first], np.arange(order.size)
-    if np.array_equal(near, own) or not np.array_equal(np.sort(near), own) or near.size < 3:
-        return None
-    if np.abs(numeric[near] - analytic).max() > 1e-6 * np.abs(numeric).max():
-        return None
-    k = int(np.argmax(near != own))
-    here, there = (tuple(map(int, np.unravel_index(p, clues.x.shape))) for p in (k, near[k]))
-    unread = clues.x.size == clues.y.size and np.array_equal(analytic, clues.dy.reshape(-1))
-    return "the right numbers in the wrong places", (
-        f"{clues.name}{list(here)} gets what belongs to {clues.name}{list(there)}: is a transpose "
-        "missing, or a reshape in place of one?" + (" analytic = dy, reshaped" if unread else "")
-    )
+    """The right numbers in other places, or from other outputs, in no order that has a name."""
+    assert clues.claimed is not None
+    name, x, y = clues.name, clues.x, clues.y
+    for rows, what, shape in ((True, name, x.shape), (False, "dy", y.shape)):
+        B, J = (M if rows else M.T for M in (clues.claimed, clues.J))
+        B, J = (np.rint(M / (1e-5 * np.abs(M).max())).astype(int) for M in (B, J))
+        if len(B) < 3 or sorted(B.tolist()) != sorted(J.tolist()):
+            continue
+        k = int(np.flatnonzero((B != J).any(1))[0])
+        there = int(np.flatnonzero((B[k] == J).all(1))[0])
+        places = [list(map(int, np.unravel_index(p, shape))) for p in (k, there)]
+        return "the right numbers in the wrong places", (
+            f"{what}{places[0]} stands where {what}{places[1]} belongs: is a transpose missing, or "
+            "a reshape in place of one?"
+        )
+    return None
 
 
 def misread(clues: Clues) -> Iterator[Suspect]:

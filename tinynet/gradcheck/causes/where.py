@@ -28,7 +28,7 @@ def predicates(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Statements about the entries, the simplest first; thresholds follow from `chosen`."""
     quantities = [*hand.quantities, *more]
-    for name, q in quantities:
+    for name, q in hand.quantities:
         for sign, holds in (("<", q < 0), (">", q > 0), ("=", q == 0)):
             yield f"{name} {sign} 0", holds
     yield from _places(hand, chosen)
@@ -40,6 +40,9 @@ def predicates(
     for (a, p), (b, q) in itertools.combinations(hand.places.items(), 2):
         yield f"the places of {a} and {b} are the same", p == q
         yield f"the places of {a} and {b} differ", p != q
+    for name, q in more:
+        yield f"{name} < 0", q < 0
+        yield f"{name} > 0", q > 0
     yield from sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
     for (a, p), (b, q) in itertools.pairwise(quantities):
         differ = np.sign(p) != np.sign(q)
@@ -59,7 +62,8 @@ def _thresholds(
                     yield f"{label} {text} {limit}", chosen
         low, high = q[chosen].min(), q[chosen].max()
         below, above = q[~chosen & (q < low)], q[~chosen & (q > high)]
-        if below.size and above.size and below.size + above.size == (~chosen).sum():
+        rest = below.size + above.size
+        if below.size and above.size and rest == (~chosen).sum() and chosen.sum() > 1:
             ends = _limit(hand, below.max(), low), _limit(hand, high, above.min())
             yield f"{ends[0]} < {name} < {ends[1]}", chosen
 

@@ -24,12 +24,7 @@ Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random
 
 
 def dropout(
-    input: Data,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-    *,
-    rng: Rng = None,
+    input: Data, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None
 ) -> Tensor:
     """Each element 0 with probability p, else x / (1 - p); with training=False the input itself."""
     return applied(ops.dropout, inplace and training, input, p, training, rng)

@@ -191,12 +191,7 @@ def gaussian_nll_loss(
 
 
 def binary_cross_entropy(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    *,
-    reduction: str = "mean",
-    **old: None,
+    input: Data, target: Data, weight: Data | None = None, *, reduction: str = "mean", **old: None
 ) -> Tensor:
     """Cross entropy of yes-or-no answers from probabilities; both of one shape."""
     refuse("binary_cross_entropy", old)
@@ -218,12 +213,7 @@ def binary_cross_entropy_with_logits(
 
 
 def multilabel_soft_margin_loss(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    *,
-    reduction: str = "mean",
-    **old: None,
+    input: Data, target: Data, weight: Data | None = None, *, reduction: str = "mean", **old: None
 ) -> Tensor:
     """Cross entropy of a yes-or-no answer for each class, from logits; the mean over the classes.
 
@@ -237,12 +227,7 @@ def multilabel_soft_margin_loss(
 
 
 def kl_div(
-    input: Data,
-    target: Data,
-    *,
-    reduction: str = "mean",
-    log_target: bool = False,
-    **old: None,
+    input: Data, target: Data, *, reduction: str = "mean", log_target: bool = False, **old: None
 ) -> Tensor:
     """Kullback-Leibler divergence t (log t - x) from log-probabilities x to probabilities t.
 

@@ -13,7 +13,7 @@ from tinynet.training.quantities import format_number, known_direction
 if TYPE_CHECKING:
     from tinynet.training.history import Record
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 440, 240, 52, 30, 14
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 340, 200, 56, 28, 12
 COLOURS = {"training": "var(--training, #2f6fde)", "validation": "var(--validation, #e07b39)"}
 POINTS = 300  # of a curve; more cannot be told apart
 
@@ -67,7 +67,7 @@ def chart(name: str, lines: Lines) -> str:
     told = in_words(name, lines)
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(told)}" '
-        f'style="width:100%;max-width:{WIDTH * 1.5:.0f}px;font:12px system-ui,sans-serif">'
+        f'style="width:100%;max-width:{WIDTH * 1.5:.0f}px;font:13px system-ui,sans-serif">'
         f"<title>{text(told)}</title>"
     ]
     for mark in marks:

@@ -45,12 +45,14 @@ class Score(NamedTuple):
 class Findings:
     """Counts of what was taken for what, the surest mistakes, and a few examples that are right.
 
-    classes: the names; numbers without them. Outputs that are no scores (N, K) of classes for
+    classes: the names; numbers without them. files: what the examples were read from, if anything.
+    Outputs that are no scores (N, K) of classes for
     labels (N,) leave it empty, with `len` 0.
     """
 
     def __init__(self, classes: Sequence[str] | None = None, keep: int = MISTAKES) -> None:
         self.names = tuple(classes or ())
+        self.files: Sequence[str] = ()
         self.keep = keep
         self.matrix = np.zeros((0, 0), np.int64)
         self.mistakes: list[Example] = []
@@ -90,6 +92,11 @@ class Findings:
         for i in np.flatnonzero(taken == labels) if len(self.right) < EXAMPLES else ():
             if len(self.right) < EXAMPLES and labels[i] not in [e.label for e in self.right]:
                 self.right.append(example(int(i)))
+
+    def place(self, example: Example) -> str:
+        """Where an example is to be found."""
+        known = example.index < len(self.files)
+        return self.files[example.index] if known else f"example {example.index}"
 
     def accuracy(self) -> float:
         """The share that is right."""

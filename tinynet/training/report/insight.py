@@ -47,8 +47,8 @@ def first_kernels(model: Module) -> tuple[str, np.ndarray] | None:
     return None
 
 
-def look_inside(model: Module, x: np.ndarray) -> Insight | None:
-    """The maps for one image (C, H, W), and where the evidence for its class lies.
+def look_inside(model: Module, x: np.ndarray) -> list[Insight]:
+    """The maps of each image of (N, C, H, W), and where the evidence for its class lies.
 
     Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via
     gradient-based localization"): of the last layer whose maps A are not too small, each weighted
@@ -56,7 +56,7 @@ def look_inside(model: Module, x: np.ndarray) -> Insight | None:
 
         heat = relu(sum over c of mean(ds/dA_c) A_c).
 
-    None for a model without maps, or whose output is no scores (1, K).
+    Empty for a model without maps, or whose output is no scores (N, K).
     """
     seen: list[tuple[str, Tensor]] = []
 
@@ -69,22 +69,23 @@ def look_inside(model: Module, x: np.ndarray) -> Insight | None:
     handles = [module.register_forward_hook(note) for module in leaves]
     try:
         with evaluating(model), enable_grad():
-            image = wrap(x[None])
-            image.requires_grad = True  # so that frozen layers are recorded too
-            scores = model(image)
+            images = wrap(x)
+            images.requires_grad = True  # so that frozen layers are recorded too
+            scores = model(images)
     finally:
         for handle in handles:
             handle.remove()
     if not seen or not isinstance(scores, Tensor) or scores.ndim != 2:
-        return None
-    large = [entry for entry in seen if min(entry[1].shape[2:]) >= SMALLEST] or seen
-    name, late = large[-1]
-    weight = np.zeros(late.shape, late.dtype)
-    score = scores[0, int(scores.array[0].argmax())]
-    (slope,) = grad(score, late, allow_unused=True)
-    if slope is not None:
-        weight = slope.array.mean((2, 3), keepdims=True)  # (1, C, 1, 1)
-    heat = np.maximum((weight * late.array)[0].sum(0), 0)  # (H, W)
-    return Insight(
-        Maps(seen[0][0], seen[0][1].array[0]), Maps(name, late.array[0]), heat / (heat.max() or 1)
-    )
+        return []
+    first, late = seen[0], [e for e in seen if min(e[1].shape[2:]) >= SMALLEST or e is seen[0]][-1]
+    maps = late[1].array  # (N, C, H, W)
+    highest = np.zeros_like(scores.array)
+    highest[np.arange(len(x)), scores.array.argmax(1)] = 1
+    (slope,) = grad(scores, late[1], wrap(highest), allow_unused=True)
+    weight = np.zeros((1, 1, 1, 1)) if slope is None else slope.array.mean((2, 3), keepdims=True)
+    heat = np.maximum((weight * maps).sum(1), 0)  # (N, H, W)
+    heat /= np.maximum(heat.max((1, 2), keepdims=True), 1e-30)
+    return [
+        Insight(Maps(first[0], first[1].array[n]), Maps(late[0], maps[n]), heat[n])
+        for n in range(len(x))
+    ]

@@ -141,7 +141,7 @@ def _matrix(f: Findings) -> str:
         for j, count in enumerate(f.matrix[i].tolist()):
             share = count / max(int(f.matrix[i].sum()), 1)
             told = text(f"{f.names[i]} taken for {f.names[j]}: {count}")
-            colour, strength = (BLUE, 0.6 * share) if i == j else (ORANGE, min(0.2 + share, 0.6))
+            colour, strength = (BLUE, 0.6 * share) if i == j else (ORANGE, min(0.1 + share, 0.6))
             style = f'style="background-color:rgba({colour},{strength:.2f})"'
             cells.append(f'<td title="{told}" {style if count else "class=zero"}>{count}</td>')
         rows.append(f'<tr><th scope="row">{text(name)}</th>{"".join(cells)}</tr>')
@@ -170,7 +170,7 @@ def _picture(c: Contents, x: np.ndarray) -> np.ndarray:
 
 def _told(c: Contents, e: Example) -> str:
     name, taken = (shortened(c.findings.names, 24)[k] for k in (e.label, e.taken_for))
-    sure = f"{100 * min(e.sure, 0.9999):.2f} % sure"
+    sure = f"{100 * min(e.sure, 0.999):.1f} % sure".replace(" ", "\N{NO-BREAK SPACE}")
     return f"{name}, {sure}" if e.label == e.taken_for else f"{name} taken for {taken}, {sure}"
 
 
@@ -178,9 +178,9 @@ def _surest_mistakes(c: Contents) -> str:
     shown = []
     for e in c.findings.mistakes:
         told = _told(c, e)
-        picture = f"example {e.index}"
+        picture = text(c.findings.place(e))
         if pictures.is_image(e.x):
-            picture = pictures.img(_picture(c, e.x), f"example {e.index}: {told}", 104)
+            picture = pictures.img(_picture(c, e.x), f"{c.findings.place(e)}: {told}", 104)
         caption = text(told).replace(" taken for ", ' <span class="wrong">taken for</span> ')
         shown.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
     about = "Wrong, and most certain of it: a wrong label in the data shows here first."
@@ -212,16 +212,15 @@ def _kernels_of_the_first_layer(c: Contents) -> str:
 
 def _maps_and_grad_cam(c: Contents) -> str:
     chosen = [e for e in (*c.findings.right, *c.findings.mistakes[:2]) if pictures.is_image(e.x)]
+    chosen = [e for e in chosen if e.x.shape == chosen[0].x.shape]
     rows = []
-    for e in chosen:
-        inside = look_inside(c.model, e.x)
-        if inside is None:
-            return ""
+    seen = look_inside(c.model, np.stack([e.x for e in chosen])) if chosen else []
+    for e, inside in zip(chosen, seen):
         image, told = _picture(c, e.x), _told(c, e)
         glow = pictures.heated(image, inside.heat)
         shown = [
-            (pictures.img(image, f"example {e.index}: {told}", 104), told),
-            (pictures.img(glow, f"Grad-CAM of example {e.index}: {told}", 104), "Grad-CAM"),
+            (pictures.img(image, f"{c.findings.place(e)}: {told}", 104), told),
+            (pictures.img(glow, f"Grad-CAM of {c.findings.place(e)}: {told}", 104), "Grad-CAM"),
             *(_sheet(maps, e) for maps in (inside.first, inside.late)),
         ]
         row = "".join(
@@ -229,16 +228,19 @@ def _maps_and_grad_cam(c: Contents) -> str:
             for picture, caption in shown
         )
         rows.append(f'<div class="inside">{row}</div>')
-    about = "Grad-CAM glows where the evidence for the answer is; the maps are brightest where a "
-    about += "channel of the layer responds most."
+    about = (
+        "Grad-CAM is bright where the evidence for the answer lies. Beside it the channels of an "
+    )
+    about += "early and a late layer that respond most to the image."
     return _section("What it looks at", about, "".join(rows))
 
 
 def _sheet(maps: Maps, e: Example) -> tuple[str, str]:
-    """Up to eight channels of a layer, as one picture, and what they are."""
+    """The eight channels of a layer that vary most, as one picture, and what they are."""
+    chosen = np.sort(np.argsort(-maps.values.std((1, 2)), kind="stable")[:8])
     tiles = [
         pictures.to_bytes(np.repeat(pictures.shrink(pictures.stretched(m)[None], 32), 3, 0))
-        for m in maps.values[:8]
+        for m in maps.values[chosen]
     ]
     alt = f"{len(tiles)} feature maps of the layer {maps.name} for example {e.index}"
     factor = max(1, 24 // max(tiles[0].shape[1:]))

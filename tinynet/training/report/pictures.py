@@ -12,7 +12,10 @@ from tinynet.vision.utils import png
 
 SIDE = 64  # pixels; a larger image is made smaller
 HEAVIEST = 9_000  # bytes of one picture, so that all of them fit into a page that can be mailed
-POSITIVE, NEGATIVE, HEAT = (224, 123, 57), (47, 111, 222), (255, 64, 0)
+POSITIVE, NEGATIVE = (224, 123, 57), (47, 111, 222)
+COLD_TO_HOT = np.array(
+    [(13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33)]
+)
 
 
 def img(pixels: np.ndarray, alt: str, width: int) -> str:
@@ -85,11 +88,12 @@ def signed(w: np.ndarray, limit: float) -> np.ndarray:
 
 
 def heated(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """An image (3, H, W) under a glow where `heat` (h, w), from 0 to 1, is high."""
-    pixels = grown(pixels, max(1, SIDE // max(pixels.shape[1:])))  # a glow has no corners
+    """An image (3, H, W) in grey under colours: blue where `heat` (h, w) is 0, yellow for 1."""
+    pixels = grown(pixels, max(1, SIDE // max(pixels.shape[1:])))  # heat has no corners
     _, H, W = pixels.shape
-    glow = 0.75 * enlarged(heat, H, W)[None]
-    return np.asarray((1 - glow) * pixels + glow * np.reshape(HEAT, (3, 1, 1)), np.uint8)
+    stops = np.linspace(0, 1, len(COLD_TO_HOT))
+    colours = [np.interp(enlarged(heat, H, W), stops, channel) for channel in COLD_TO_HOT.T]
+    return np.asarray(0.5 * pixels.mean(0) + 0.5 * np.stack(colours), np.uint8)
 
 
 def enlarged(x: np.ndarray, H: int, W: int) -> np.ndarray:
