@@ -80,11 +80,11 @@ def gradients(
     return [wrap(found[id(x)]) if id(x) in found else None for x in targets]
 
 
-def backward(root: Tensor, dy: Tensor) -> None:
+def backward(root: Tensor, dy: Any) -> None:
     """`autograd.backward` whose gradients have gradients themselves."""
     from tinynet.derivatives import replay
 
-    for target, dx in replay.pass_back([(root, dy)]).items():
+    for target, dx in replay.pass_back([(root, _start(root, dy))]).items():
         if isinstance(target, Node):
             tensor: Any = target.retained and target.retained()
             if tensor is not None:
