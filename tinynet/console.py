@@ -114,7 +114,7 @@ def folded(line: str, width: int, indent: str = "  ") -> str:
     They go on with `indent`; where the line is indented itself, under what stands behind its widest
     gap.
     """
-    if len(line) <= width or (line.lstrip().startswith("tinynet ") and "  " not in line.strip()):
+    if len(line) <= width:
         return line
     import textwrap  # slow to load
 
