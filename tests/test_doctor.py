@@ -347,6 +347,40 @@ def test_steps_that_step_twice_or_learn_something_else():
     assert "with zero_grad, backward and step alone" in report["step-does-not-learn"].evidence
 
 
+class OfFixedSize(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, C)
+
+    def forward(self, x):
+        return self.layer(x.reshape(N, 4))
+
+
+class Tired(nn.Module):
+    """Works a few times."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, C)
+        self.calls = [0]
+
+    def forward(self, x):
+        self.calls[0] += 1
+        if self.calls[0] > 12:
+            raise RuntimeError("tired")
+        return self.layer(x)
+
+
+def test_models_that_work_on_the_first_batch_alone():
+    report = tinynet.doctor(OfFixedSize(), batch())
+    assert report.names() == ["other-batches-fail"]
+    assert "one of 15, the model raises" in report["other-batches-fail"].evidence
+    model = Tired()
+    report = tinynet.doctor(model, batch(), optimizer=sgd(model))
+    assert report.names() == ["training-fails"]
+    assert "end with RuntimeError: tired" in report["training-fails"].evidence
+
+
 def test_targets_that_are_not_finite_or_all_the_same():
     x, target = tinynet.randn(N, 4), tinynet.randn(N, 1)
     target.array[3] = np.nan
@@ -382,7 +416,8 @@ def test_the_documentation_tells_of_every_finding():
     assert told == (
         {row[0] for row in (*BROKEN, *TABLED)}
         | {"backward-fails", "optimizer-steps-twice", "step-does-not-learn"}
-        | {"step-misses-parameters", "no-parameters"}
+        | {"step-misses-parameters", "no-parameters", "other-batches-fail"}
+        | {"training-fails"}
         | {"targets-not-finite", "targets-constant"}
     )
 

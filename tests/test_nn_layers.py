@@ -623,3 +623,13 @@ def test_an_unpool_puts_the_maxima_back():
     assert back.tolist() == (x.array * np.isin(x.array, y.array)).tolist()
     relu_first = nn.Sequential(nn.ReLU(), pool)(x - 10)
     assert [part.shape for part in relu_first] == [(1, 1, 1, 2)] * 2
+
+
+def test_a_transposed_convolution_reaches_the_size_that_is_asked_for():
+    layer = nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1)
+    x = tinynet.ones(1, 2, 5, 5)
+    assert layer(x).shape == (1, 3, 9, 9)
+    assert layer(x, output_size=(1, 3, 10, 9)).shape == (1, 3, 10, 9)
+    assert nn.ConvTranspose1d(2, 3, 3, stride=3)(x[0, :, 0], output_size=[15]).shape[-1] == 15
+    with pytest.raises(ShapeError, match=r"output_size \(11, 9\) is out of reach.*\(10, 10\)"):
+        layer(x, output_size=(11, 9))

@@ -333,8 +333,8 @@ MODELS_AND_TRAINING = [
     ),
     (
         lambda: data.RandomCrop(40)(np.zeros((2, 1, 8, 8), np.uint8)),
-        "RandomCrop: size (40, 40) is larger than the image, (8, 8) with padding 0 on every side. "
-        "Use size (8, 8) or less.",
+        "RandomCrop: size (40, 40) is larger than the image, (8, 8) with padding 0. Use size "
+        "(8, 8) or less, or pad_if_needed=True.",
     ),
 ]
 

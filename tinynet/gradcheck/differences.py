@@ -101,7 +101,10 @@ class Base(NamedTuple):
 def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
     """The slope along v with step h; None where the function is not finite there."""
     points = [base.x + k * h * v for k in (-2, -1, 1, 2)]
-    outcomes = [base.f(point) for point in points]
+    try:
+        outcomes = [base.f(point) for point in points]
+    except ValueError:  # a step out of the domain, such as a probability above 1
+        return None
     far_below, below, above, far_above = (outcome.y for outcome in outcomes)
     if not all(np.isfinite(outcome.y).all() for outcome in outcomes):
         return None

@@ -6,12 +6,13 @@ How the sizes come about, and the gradients, stand in `tinynet.ops.conv`. The la
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from tinynet.creation import empty
+from tinynet.errors import ShapeError
 from tinynet.nn import checks, init
 from tinynet.nn import functional as F
 from tinynet.nn.factory import place
@@ -219,10 +220,30 @@ class _ConvTranspose(_Conv):
         channels = self.in_channels, self.out_channels // self.groups
         self._make_parameters(channels, bias, device, dtype, rng)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """output_size: the spatial sizes wanted, which take the place of output_padding."""
         self._check(x)
-        sizes = self.stride, self.padding, self.output_padding
+        more = self.output_padding if output_size is None else self._padding_for(x, output_size)
+        sizes = self.stride, self.padding, more
         return self.function(x, self.weight, self.bias, *sizes, self.groups, self.dilation)
+
+    def _padding_for(self, x: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
+        """The output_padding that gives these sizes; ShapeError where none does."""
+        count = len(self.kernel_size)
+        wanted = tuple(output_size)[-count:]
+        least = [
+            (n - 1) * s - 2 * p + d * (k - 1) + 1
+            for n, s, p, d, k in zip(
+                x.shape[-count:], self.stride, self.padding, self.dilation, self.kernel_size
+            )
+        ]
+        most = [n + max(s, d) - 1 for n, s, d in zip(least, self.stride, self.dilation)]
+        if len(wanted) < count or not all(a <= n <= b for a, n, b in zip(least, wanted, most)):
+            raise ShapeError(
+                f"{type(self).__name__}: output_size {tuple(output_size)} is out of reach for an "
+                f"input of shape {x.shape}; it may be from {tuple(least)} to {tuple(most)}"
+            )
+        return tuple(n - a for n, a in zip(wanted, least))
 
 
 class ConvTranspose2d(_ConvTranspose):

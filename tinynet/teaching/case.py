@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +29,8 @@ BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Call:
     """One operation of a trial: its name, layer, arguments, settings and result."""
 
     op: str

@@ -191,11 +191,22 @@ def check_examples(case: Case) -> Iterator[Finding]:
     other = x.copy()
     other[0] = -x[0] if x.dtype.kind == "f" else x[-1]
     asleep = Trial()
-    with preserving(case.model), no_grad(), np.errstate(all="ignore"):
-        case.model.eval()
-        with autograd.observe(asleep.note):
-            first = case.model(Tensor(x)).array
-        again, changed = (case.model(Tensor(x)).array for x in (x, other))
+    try:
+        with preserving(case.model), no_grad(), np.errstate(all="ignore"):
+            case.model.eval()
+            with autograd.observe(asleep.note):
+                first = case.model(Tensor(x)).array
+            again, changed, fewer = (case.model(Tensor(x)).array for x in (x, other, x[1:]))
+            told = f"gives {len(fewer)} outputs for {len(x) - 1} inputs"
+    except Exception as problem:
+        fewer, told = None, f"raises {type(problem).__name__}: {problem}"
+    if fewer is None or len(fewer) != len(x) - 1:
+        yield error(
+            "other-batches-fail",
+            f"in evaluation mode, on the same batch or one of {len(x) - 1}, the model {told}",
+            "keep the size of the batch open: x.reshape(len(x), -1), or x.flatten(1)",
+        )
+        return
     dropped = [call for call in asleep.calls if call.op == "dropout"]
     if not np.allclose(first, again, equal_nan=True):
         if dropped:  # else it is the model's own noise, which may be meant

@@ -43,7 +43,8 @@ class RandomCrop(Transform):
         if xp.shape[2] < self.size[0] or xp.shape[3] < self.size[1]:
             raise ShapeError(
                 f"RandomCrop: size {self.size} is larger than the image, {x.shape[2:]} with "
-                f"padding {self.padding}. Use size {xp.shape[2:]} or less, or pad_if_needed=True."
+                f"padding {self.padding or 0}. Use size {xp.shape[2:]} or less, or "
+                "pad_if_needed=True."
             )
         top = rng.integers(0, xp.shape[2] - self.size[0] + 1, N)
         left = rng.integers(0, xp.shape[3] - self.size[1] + 1, N)
