@@ -1,6 +1,6 @@
-"""WGAN-GP: a generator learns to write digits from a critic whose gradient is kept near length 1.
+"""WGAN-GP: a generator learns to draw digits from a critic whose gradient is kept near length 1.
 
-python examples/gradient_penalty.py [--steps 1500] [--picture samples.png]
+python examples/gradient_penalty.py [--steps 1000] [--picture samples.png]
 
 The penalty is a loss of a gradient, so training it takes the gradient of a gradient.
 Source: Gulrajani et al., "Improved training of Wasserstein GANs", arXiv:1704.00028.
@@ -38,14 +38,13 @@ def gradient_penalty(judge, real, fake):
     share = tinynet.rand(len(real), 1, 1, 1)
     between = (share * real + (1 - share) * fake).requires_grad_()
     with tinynet.create_graph():
-        score = judge(between).sum()
-        (slope,) = autograd.grad(score, between, create_graph=True)
+        (slope,) = autograd.grad(judge(between).sum(), between, create_graph=True)
         return ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--picture", default="samples.png")
     args = parser.parse_args()
 
@@ -71,8 +70,9 @@ def main():
             print(f"step {step:5}  distance of drawn digits from real ones {distance.item():.3f}")
 
     artist.eval()
-    save_image(artist(tinynet.randn(64, LATENT)).detach(), args.picture, nrow=16, padding=1)
-    print(f"64 digits as the generator writes them now are in {args.picture}")
+    drawn = nn.Upsample(scale_factor=4)(artist(tinynet.randn(64, LATENT))).detach()
+    save_image(drawn, args.picture, nrow=16)
+    print(f"64 digits as the generator draws them now: {args.picture}")
 
 
 if __name__ == "__main__":

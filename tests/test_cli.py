@@ -88,7 +88,8 @@ def test_json_has_settings_history_accuracy_and_seconds(tiny, here):
 
 def test_the_same_seed_gives_the_same_weights(tiny):
     def weights(out: str, *options: str) -> str:
-        assert main(["train", "--data", tiny, "--epochs", "1", "--out", out, *options]) == 0
+        common = ["train", "--data", tiny, "--epochs", "1", "--overwrite", "--out", out]
+        assert main([*common, *options]) == 0
         return checkpoint.read(Path(out) / "last.safetensors").sha256()
 
     augment = ("--augment", "rotate:20", "--augment", "cutout:2")
@@ -106,7 +107,7 @@ def test_validation_images_choose_the_model_and_the_test_stays_unseen(tiny, caps
 
 
 def test_the_best_is_used_only_where_held_out_images_chose_it(tiny):
-    common = ["train", "--data", tiny, "--epochs", "1", "--out", "out"]
+    common = ["train", "--data", tiny, "--epochs", "1", "--out", "out", "--overwrite"]
     assert main([*common, "--validation", "0.25"]) == 0
     assert find_checkpoint("out") == Path("out/best.safetensors")
     assert main(common) == 0

@@ -175,4 +175,4 @@ def test_the_command_line_prints_the_command_that_goes_on(
     whole = json.loads(Path("whole/run.json").read_text())
     assert resumed["weights_sha256"] == whole["weights_sha256"]
     assert resumed["test_loss"] == whole["test_loss"]
-    assert main(["train", *options, "--epochs", "1", "--restart"]) == 0
+    assert main(["train", *options, "--epochs", "1", "--overwrite"]) == 0

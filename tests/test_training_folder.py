@@ -159,7 +159,7 @@ def test_where_files_cannot_be_locked_a_warning_says_so(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "command", [["train", "--restart"], ["train"], ["train", "--resume"], ["resume"]]
+    "command", [["train", "--overwrite"], ["train"], ["train", "--resume"], ["resume"]]
 )
 def test_the_command_line_refuses_a_folder_in_use(tmp_path, monkeypatch, capsys, command):
     monkeypatch.chdir(tmp_path)

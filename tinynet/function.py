@@ -75,6 +75,11 @@ def _operation(cls: type[Function]) -> Any:
     """The operation that runs the two methods of a Function on tensors."""
 
     def body(*args: Array) -> tuple[Array, ...]:
+        if any(hasattr(x, "__array_function__") and not isinstance(x, np.ndarray) for x in args):
+            raise TypeError(
+                "a Function has no gradients of gradients; write the operation as a function with "
+                "@tinynet.differentiable, which has"
+            )
         ctx = Context()
         tensors = [wrap(x) if isinstance(x, np.ndarray) else x for x in args]
         ctx.needs_input_grad = tuple(isinstance(x, Tensor) for x in tensors)

@@ -289,9 +289,7 @@ class Tensor(Variable):
                     "they must be equal, as in backward(tinynet.ones_like(y))"
                 )
         if create_graph:
-            autograd.backward_recorded(
-                self, grad if isinstance(grad, Tensor) else autograd.wrap(dy)
-            )
+            autograd.backward_recorded(self, grad)
         else:
             autograd.backward(self, dy, bool(retain_graph))
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.models import build_model, check_model, file_sha256, warn_of_change
-from tinynet.cli.options import LAST, RECORD, BadArgument, checkpoints, choose
+from tinynet.cli.options import LAST, RECORD, BadArgument, checkpoints, choose, find_checkpoint
+from tinynet.console import say
 
 if TYPE_CHECKING:
     from tinynet.data import ArrayDataset, Subset
@@ -106,7 +107,8 @@ def new_settings(
     from tinynet.training import OPTIMIZERS, recipe_for
 
     recipe = recipe_for(train.images.shape[1:])
-    model = args.model or recipe.model
+    begun = initial(args.init_from)
+    model = args.model or begun.get("model") or recipe.model
     optimizer = args.optimizer or recipe.optimizer
     own_lr = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
     return {
@@ -124,6 +126,8 @@ def new_settings(
         "validation": args.validation or VALIDATION,
         "patience": args.patience,
         "seed": SEED if args.seed is None else args.seed,
+        "init_from": begun.get("path"),
+        "init_sha256": begun.get("sha256"),
         "keep_every": args.keep_every,
         "save_every": args.save_every,
     }
@@ -141,7 +145,7 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
     elif kept := checkpoints(out):
         raise BadArgument(
             f"{out} has no {LAST}, but {', '.join(path.name for path in kept)}. Go on from there: "
-            f"tinynet resume {out} --from {kept[-1]}. Or begin anew: tinynet train --restart"
+            f"tinynet resume {out} --from {kept[-1]}. Or begin anew: tinynet train --overwrite"
         )
     elif (out / RECORD).is_file():
         settings = json.loads((out / RECORD).read_text(encoding="utf-8"))["settings"]
@@ -155,22 +159,63 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
     return settings
 
 
-def settings_to_resume(args: argparse.Namespace, recorded: dict[str, Any]) -> dict[str, Any]:
-    """The recorded settings. BadArgument if another value was asked for one of them."""
+def settings_to_resume(
+    args: argparse.Namespace, recorded: dict[str, Any], finished: bool
+) -> dict[str, Any]:
+    """The recorded settings; for a run that is finished with more epochs, if they were asked for.
+
+    BadArgument if another value was asked for one of them.
+    """
     augment = None if args.augment is None else _augmentations(args.augment)
     for name, now in {**vars(args), "augment": augment}.items():
-        if name in SETTINGS and name not in KEEPING and now not in (None, recorded[name]):
+        longer = finished and name == "epochs" and now is not None and now > recorded[name]
+        if longer or name not in SETTINGS or name in KEEPING:
+            continue
+        if now not in (None, recorded[name]):
             raise BadArgument(
                 f"--{name.replace('_', '-')} {now}: the run to resume has {recorded[name]}. A "
                 "resumed run goes on with its own settings: leave the option out, or begin "
                 "another run with another --out"
             )
-    keeping = {name: vars(args).get(name) or recorded[name] for name in KEEPING}
-    return {**recorded, **keeping}
+    given = {name: vars(args).get(name) or recorded[name] for name in (*KEEPING, "epochs")}
+    return {**recorded, **given}
 
 
-def make_plan(settings: dict[str, Any], train: ArrayDataset, test: ArrayDataset) -> Plan:
-    """Data and model as the settings say. The model's weights depend on the seed alone."""
+def initial(run: Path | None) -> dict[str, str]:
+    """The path, SHA-256 and model of the weights that a run begins with; nothing without any."""
+    from tinynet.training import checkpoint
+
+    if run is None:
+        return {}
+    path = find_checkpoint(run).resolve()
+    stored = checkpoint.read(path)
+    named = {} if stored.name is None else {"model": stored.name}
+    return {"path": str(path), "sha256": stored.sha256(), **named}
+
+
+def begin_with(settings: dict[str, Any], model: Module) -> None:
+    """Give a new model the weights that the settings name, as far as they fit, and say so.
+
+    Raises ValueError where the file has others by now.
+    """
+    from tinynet.training import checkpoint
+
+    if settings.get("init_from") is None:
+        return
+    stored = checkpoint.read(settings["init_from"])
+    if stored.sha256() != settings["init_sha256"]:
+        raise ValueError(f"{stored.path} has other weights than those that the run began with")
+    say(f"begin  {checkpoint.load_fitting(model, stored)}")
+
+
+def make_plan(
+    settings: dict[str, Any], train: ArrayDataset, test: ArrayDataset, resume: Any = False
+) -> Plan:
+    """Data and model as the settings say.
+
+    The model's weights depend on the seed, and on the run that it begins with, if there is one.
+    resume: true where the weights are going to be those of a checkpoint.
+    """
     from tinynet import data
     from tinynet.random import manual_seed
     from tinynet.training import make_augment
@@ -191,6 +236,8 @@ def make_plan(settings: dict[str, Any], train: ArrayDataset, test: ArrayDataset)
         in_channels=shape[0],
         image_size=shape[1:],
     )
+    if not resume:
+        begin_with(settings, model)
     chosen: Any = train
     validation = None
     if settings["validation"]:

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         if settings is None:
             raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
         train, test = load_data(settings["data"], args.data_dir)
-        plan = make_plan(settings, train, test)
+        saved = args.start is not None or (args.run / LAST).is_file()
+        plan = make_plan(settings, train, test, saved)
         return train_plan(plan, args.run, args.start or True, began, args.json)
     except CheckpointError as error:
         raise CheckpointError(f"{error}{_others(args.run, args.start)}") from error

@@ -17,13 +17,14 @@ at once.
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
+import shlex
 import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.models import title
+from tinynet.cli.models import is_own, title
 from tinynet.cli.options import (
     BEST,
     LAST,
@@ -39,6 +40,7 @@ from tinynet.cli.options import (
     checkpoints,
     data_name,
     integer,
+    is_finished,
     number,
     positive,
     share,
@@ -156,11 +158,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     again = output.add_mutually_exclusive_group()
     again.add_argument(
         "--resume",
-        action="store_true",
-        help="go on with the run that was interrupted there; it comes out as if it never had been",
+        nargs="?",
+        const=True,
+        default=False,
+        type=a_path,
+        metavar="RUN",
+        help="go on with the run that was interrupted in RUN, or in --out; it comes out as if it "
+        "never had been. With a larger --epochs a finished run goes on for more",
     )
     again.add_argument(
-        "--restart", action="store_true", help="begin anew in place of a run that was interrupted"
+        "--overwrite", action="store_true", help="begin anew in place of the run that lies there"
+    )
+    again.add_argument(
+        "--init-from",
+        type=a_path,
+        metavar="RUN",
+        help="begin with the weights of a run, as far as they fit: where the classes are others, "
+        "the last layer begins anew",
     )
     add_json(output, "settings, history, test accuracy and seconds")
 
@@ -170,6 +184,12 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     check_names(args)
     out: Path | None = args.out
+    if isinstance(args.resume, Path):
+        if out not in (None, args.resume):
+            raise BadArgument(f"--resume {args.resume} is the folder: leave --out out")
+        if not args.resume.is_dir():
+            raise BadArgument(f"there is no run in {args.resume}; begin one: tinynet train")
+        out, args.resume = args.resume, True
     if out is not None:
         check_folder(out, args.data or "", args.json)
     recorded = recorded_settings(out) if out is not None and args.resume else None
@@ -180,11 +200,11 @@ def run(args: argparse.Namespace) -> int:
         out = RUNS / f"{_file_name(name)}-{title(settings['model'])}"
         recorded = recorded_settings(out) if args.resume else None
     if recorded is not None:
-        settings = settings_to_resume(args, recorded)
-    elif not args.restart:
-        _refuse_to_overwrite(out)
+        settings = settings_to_resume(args, recorded, is_finished(out))
+    elif not args.overwrite:
+        out = _free(out, args.out is not None)
     check_folder(out, json_file=args.json)
-    plan = make_plan(settings, train, test)
+    plan = make_plan(settings, train, test, recorded)
     return train_plan(plan, out, args.resume, start, args.json, args.detect_anomaly)
 
 
@@ -291,27 +311,29 @@ def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> 
     )
 
 
-def _refuse_to_overwrite(out: Path) -> None:
-    """Raise BadArgument if a run lies there that was interrupted: it may be all there is of it.
+def _free(out: Path, asked: bool) -> Path:
+    """The folder `out`, or where a finished run lies there, which stays, the next NAME-2, NAME-3.
 
-    Raises BlockingIOError if it is still running.
+    asked: whether the user named it, and gets no other. Raises BadArgument then, and where a run
+    lies that was interrupted: it may be all there is of it; BlockingIOError if it is running.
     """
     from tinynet.training.folder import locked
 
-    record = out / RECORD
-    if checkpoints(out) and record.is_file():
-        try:
-            content = json.loads(record.read_text(encoding="utf-8"))
-            finished = "test_accuracy" in content or "diverged" in content
-        except ValueError:
-            finished = False
-        if not finished:
-            with locked(out):
-                pass
-            raise BadArgument(
-                f"{out} holds a run that was not finished. Go on with it: tinynet resume {out}. "
-                "Or begin anew in its place with --restart, or elsewhere with --out DIR"
-            )
+    names = itertools.chain([out], (out.with_name(f"{out.name}-{k}") for k in itertools.count(2)))
+    out = next(name for name in names if asked or not is_finished(name))
+    if not checkpoints(out) or not (out / RECORD).is_file():
+        return out
+    if is_finished(out):
+        raise BadArgument(
+            f"{out} holds a finished run. Replace it with --overwrite, or train elsewhere: another "
+            "--out DIR"
+        )
+    with locked(out):
+        pass
+    raise BadArgument(
+        f"{out} holds a run that was not finished. Go on with it: tinynet resume {out}. "
+        "Or begin anew in its place with --overwrite, or elsewhere with --out DIR"
+    )
 
 
 class Stopped(KeyboardInterrupt):
@@ -327,7 +349,7 @@ def _interrupted(stop: KeyboardInterrupt, out: Path) -> KeyboardInterrupt:
     from tinynet.training import Interrupted
 
     how = str(stop) or "interrupted"
-    cure = f"go on with\n  tinynet resume {out}"
+    cure = f"go on with\n  tinynet resume {shlex.quote(str(out))}"
     if not isinstance(stop, Interrupted) or stop.saved is None:
         saved = (out / LAST).is_file()
         how += f"; {out / LAST} is as it was saved last" if saved else "; nothing was saved yet"
@@ -343,27 +365,37 @@ def _file_name(data: str) -> str:
 
 def _announce(plan: Plan, last: Path | None) -> None:
     s = plan.settings
-    shape = "x".join(str(n) for n in plan.test.images.shape[1:])
     held_out = "" if plan.validation is None else f", {len(plan.validation)} validation"
     parameters = sum(p.array.size for p in plan.model.parameters())
     augment = "".join(f", {name}" for name in s["augment"])
     say(
         f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
-        f"of {shape}, {plan.classes} classes",
+        f"of {_shape(plan)}, {plan.classes} classes",
         f"model  {s['model']}, {parameters:,} parameters",
-        f"train  {s['epochs']} epochs, batches of {s['batch_size']}, {s['optimizer']}, "
-        f"lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
+        f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
+        f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
         *([f"resume from {last}"] if last else []),
     )
 
 
+def _summary(plan: Plan) -> str:
+    """The arguments of `tinynet summary` for the model."""
+    name = shlex.quote(plan.settings["model"])
+    return f"{name} --shape {_shape(plan)}" if is_own(name) else name
+
+
+def _shape(plan: Plan) -> str:
+    return "x".join(str(n) for n in plan.test.images.shape[1:])
+
+
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
+    run = shlex.quote(str(out))
     rows = [
         (f"  {out / REPORT}", "to look at in a browser"),
-        (f"  tinynet evaluate {out}", "what is mistaken for what"),
-        (f"  tinynet predict {out} IMAGE.png", "what it sees in your images"),
-        (f"  tinynet verify {out}", "does it come out the same?"),
-        (f"  tinynet summary {plan.settings['model']}", "layers, shapes and sizes"),
+        (f"  tinynet evaluate {run}", "what is mistaken for what"),
+        (f"  tinynet predict {run} IMAGE.png", "what it sees in your images"),
+        (f"  tinynet verify {run}", "does it come out the same?"),
+        (f"  tinynet summary {_summary(plan)}", "layers, shapes and sizes"),
     ]
     say(
         "",

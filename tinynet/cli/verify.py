@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     settings = recorded_settings(args.run)
     if settings is None or not (args.run / LAST).is_file():
         raise BadArgument(f"there is no run with a {LAST} in {args.run}")
-    plan = make_plan(settings, *load_data(settings["data"], args.data_dir))
+    plan = make_plan(settings, *load_data(settings["data"], args.data_dir), args.start)
     where = args.start or f"seed {settings['seed']}"
     say(f"replay of {args.run / LAST} from {where}")
     verdict = verify(

@@ -88,6 +88,7 @@ MUST_BE: dict[str, Check] = {
     "early_stopping": _a((EarlyStopping, Integral), "an EarlyStopping, or its patience in epochs"),
     "checkpoint": PATH,
     "out": PATH,
+    "init_from": PATH,
     "resume": _a((bool, str, os.PathLike), "True, False or the path of a checkpoint"),
     "about": _a((Mapping,), "a dict"),
     "progress": _a((bool,), "True, False or None"),

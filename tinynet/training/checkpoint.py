@@ -182,6 +182,20 @@ def save(
     safetensors.write(path, arrays, about)
 
 
+def load_fitting(model: Module, checkpoint: Checkpoint) -> str:
+    """Load what fits of a checkpoint's weights, and say in a line what was not.
+
+    Raises CheckpointError where nothing does.
+    """
+    result = model.load_state_dict(checkpoint.weights, strict=False)
+    anew = [*result.missing_keys, *(text.split(":")[0] for text in result.mismatched)]
+    count = len(model.state_dict())
+    if len(anew) == count:
+        raise CheckpointError(f"{checkpoint.path}: none of its weights fits the model")
+    rest = f"; anew begin {', '.join(anew)}" if anew else ""
+    return f"{count - len(anew)} of {count} arrays from {checkpoint.path}{rest}"
+
+
 def save_weights(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
     """Write the model of a checkpoint, without its run, and without the name of a user's file."""
     known = {key: getattr(checkpoint, key) if key in KEPT else None for key in KNOWN}

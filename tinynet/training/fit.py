@@ -32,9 +32,9 @@ from tinynet.training.batches import (
     validation_batches,
 )
 from tinynet.training.callbacks import BestModel, EarlyStopping
-from tinynet.training.checkpoint import Checkpoint, read
+from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
-from tinynet.training.folder import BEST, LAST, RunFolder, clear, locked
+from tinynet.training.folder import BEST, LAST, RunFolder, chosen_in, clear, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, Loss, evaluate, parameters_of, train_epoch
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, Metrics
@@ -42,7 +42,7 @@ from tinynet.training.progress import progress_callback
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
-from tinynet.training.state import restore
+from tinynet.training.state import phase_of, restore
 
 
 def fit(
@@ -71,6 +71,7 @@ def fit(
     keep_every: int | None = None,
     save_every: int | None = None,
     resume: bool | str | os.PathLike[str] = False,
+    init_from: str | os.PathLike[str] | None = None,
     about: Mapping[str, Any] | None = None,
     progress: bool | None = None,
     detect_anomaly: bool = False,
@@ -109,7 +110,11 @@ def fit(
     then saves before it stops. resume: go on from the
     last in `out` if it is there (or from the checkpoint given, which then is the last), with the
     same arguments as before (else CheckpointError names the one that differs): weights and history
-    come out as if the run had never stopped, bit for bit.
+    come out as if the run had never stopped, bit for bit. A run that is finished goes on for more
+    with a larger number of epochs, its schedule from the beginning.
+
+    init_from: a run's folder or a checkpoint, with whose weights a new run begins, as far as they
+    fit: where the classes are others, the last layer begins anew.
 
     The model is left in evaluation mode, without gradients. Raises DivergenceError if the loss or
     a weight becomes NaN or infinite; files written for earlier epochs are whole and stay. Raises
@@ -166,15 +171,30 @@ def fit(
         anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext(),
     ):
         try:
-            return train_run(run, extra, _prepare(out, resume))
+            start = _prepare(out, resume)
+            if start is None and init_from is not None:
+                run.notes.append(load_fitting(model, read(chosen_in(init_from))))
+            run.phase = phase_of(None if start is None else start.run, epochs)
+            if run.phase:
+                run.notes.append(f"the schedule begins anew after epoch {run.phase}")
+            if run.phase and isinstance(schedule, str):
+                _put_back(optimizer, before)
+                left = epochs - run.phase
+                run.schedule = make_schedule(schedule, optimizer, left * length(batches), left)
+            return train_run(run, extra, start)
         finally:
             if isinstance(schedule, str):  # its course is this training's alone
-                for group, was in zip(optimizer.param_groups, before):
-                    group.update({name: was[name] for name in MOVED if name in was})
+                _put_back(optimizer, before)
 
 
 MOVED = ("lr", "momentum", "betas")
 """What a schedule moves in an optimizer's groups."""
+
+
+def _put_back(optimizer: Optimizer, before: Sequence[Mapping[str, Any]]) -> None:
+    """Give an optimizer's groups the values that they had before a schedule."""
+    for group, was in zip(optimizer.param_groups, before):
+        group.update({name: was[name] for name in MOVED if name in was})
 
 
 def _check_learns(model: Module, optimizer: Optimizer) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
+from tinynet.errors import CheckpointError
 from tinynet.training.history import Record
 from tinynet.training.metrics import VALIDATION
 from tinynet.training.run import Callback, Run
@@ -185,6 +186,18 @@ def clear(folder: str | os.PathLike[str]) -> None:
     kept = (folder / name for name in (LAST, BEST, REPORT))
     for path in (*kept, *folder.glob(f"epoch-[0-9]*{SUFFIX}")):
         path.unlink(missing_ok=True)
+
+
+def chosen_in(run: str | os.PathLike[str]) -> Path:
+    """The checkpoint to use of a run's folder; a file stands for itself.
+
+    Raises CheckpointError for a folder without a run.
+    """
+    if not os.path.isdir(run):  # False for what is no path
+        return Path(run)
+    if not (path := chosen(run)).is_file():
+        raise CheckpointError(f"{run}: it is a folder without a run; give that of a run, or a file")
+    return path
 
 
 def chosen(folder: str | os.PathLike[str]) -> Path:

@@ -39,7 +39,8 @@ class Run:
     the loss of every step. about: what a checkpoint should know besides the weights (class names,
     normalisation, ...). arguments: what `fit` was given, in words. stop: set it to a reason, and
     training ends after this epoch. saved: the checkpoint that was written last. resumed: whether it
-    went on from a checkpoint. findings: where
+    went on from a checkpoint. phase: after how many epochs the schedule began, if a run that was
+    finished goes on for more. findings: where
     the validation's outputs go, to be reported. notes: lines for the user to read before the first
     epoch.
     """
@@ -65,6 +66,7 @@ class Run:
     stop: str = ""
     saved: Path | None = None
     resumed: bool = False
+    phase: int = 0
     findings: Findings | None = None
     notes: list[str] = field(default_factory=list)
     _start: float = field(default_factory=time.perf_counter)

@@ -47,6 +47,8 @@ def capture(run: Run) -> dict[str, Any]:
     return {
         "setup": _setup(run),
         "epoch": run.epoch,
+        "epochs": run.epochs,
+        "phase": run.phase,
         "step": run.step,
         "stop": run.stop,
         "seed": run.seed,
@@ -73,6 +75,19 @@ def capture(run: Run) -> dict[str, Any]:
     }
 
 
+def phase_of(state: dict[str, Any] | None, epochs: int) -> int:
+    """After how many epochs the schedule begins with which a run goes on to `epochs`.
+
+    That is anew where the run was finished after fewer epochs, and else as it was.
+    """
+    if state is None:
+        return 0
+    then, done = state.get("epochs"), state["epoch"]
+    if then == done and not state["so_far"]["steps"] and not state["stop"] and epochs > done:
+        return _count(done)
+    return _count(state.get("phase", 0))
+
+
 def restore(run: Run, checkpoint: Checkpoint) -> None:
     """Put a checkpoint's weights and state into a run that was set up as the first one was.
 
@@ -92,12 +107,16 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    _check_setup(run, state["setup"])
+    _check_setup(run, state)
     history = from_columns(state["history"])
     if len(state["losses"]) != state["step"] or len(history) > state["epoch"]:
         raise CheckpointError("cannot resume: the run's steps and records do not fit together")
+    as_given = [{**group, "params": None} for group in run.optimizer.param_groups]
     run.optimizer.load_state_dict(state["optimizer"])
-    if run.schedule.scheduler is not None:
+    if _begins_anew(run, state):
+        for group, given in zip(run.optimizer.param_groups, as_given):
+            group.update({name: given[name] for name in given if name != "params"})
+    elif run.schedule.scheduler is not None:
         run.schedule.scheduler.load_state_dict(state["schedule"])
     for loader, saved in ((run.train, state["data"]), (run.validate, state["validation"])):
         if saved is not None:
@@ -128,9 +147,16 @@ def _setup(run: Run) -> dict[str, str]:
     }
 
 
-def _check_setup(run: Run, then: dict[str, str]) -> None:
+def _begins_anew(run: Run, state: dict[str, Any]) -> bool:
+    """Whether a finished run goes on for more epochs, with its schedule from the beginning."""
+    return bool(run.phase != state.get("phase", 0))
+
+
+def _check_setup(run: Run, state: dict[str, Any]) -> None:
     """Raise CheckpointError where the run was set up in another way than the saved one."""
-    now = _setup(run)
+    now, then = _setup(run), dict(state["setup"])
+    if _begins_anew(run, state):
+        then |= {name: now[name] for name in ("epochs", "schedule")}
     for name in {**then, **now}:
         if then.get(name) != now.get(name):
             raise CheckpointError(

@@ -31,7 +31,7 @@ from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
 from tinynet.training.batches import is_dataset, own_transform
 from tinynet.training.checkpoint import Checkpoint
-from tinynet.training.folder import RECORD, chosen
+from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import from_columns
 from tinynet.training.photos import Batch, Look, prepare
 from tinynet.training.report.findings import MISTAKES, Findings
@@ -251,12 +251,7 @@ def load(
         raise TypeError(f"load: the model to load into must be a Module, got {model!r:.60}")
     if not strict and model is None:
         raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
-    is_run = os.path.isdir(path)  # False for what is no path
-    if is_run and not chosen(path).is_file():
-        raise CheckpointError(
-            f"{path}: it is a folder without a run; give that of a run, or a file"
-        )
-    path = chosen(path) if is_run else path
+    is_run, path = os.path.isdir(path), chosen_in(path)
     if model is not None:
         stored = checkpoints.read(path)
         result = model.load_state_dict(stored.weights, strict)

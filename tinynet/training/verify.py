@@ -100,6 +100,12 @@ def verify(
     recorded = read(path)
     if recorded.run is None:
         raise CheckpointError("cannot verify: this checkpoint holds a model, but no run")
+    phase = recorded.run.get("phase", 0)
+    if phase and start is None:
+        raise CheckpointError(
+            f"cannot verify from the seed: the run was finished after epoch {phase}, and went on "
+            "for more later. Verify what came then, from a checkpoint of it: start=, --from"
+        )
     try:
         replay = Replay(recorded.sha256(), recorded.run, tell or (lambda line: None))
     except Exception as error:  # a file can be whole and its content nonsense

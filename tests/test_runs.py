@@ -1,0 +1,139 @@
+"""Runs that are kept, go on for more epochs, and begin with the weights of others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, nn
+from tinynet.cli import main
+from tinynet.training import checkpoint, fit, weights_sha256
+
+LAST = "last.safetensors"
+
+
+def examples(classes: int = 2, count: int = 80) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 1, 8, 8) with a bright column for each class, and their labels."""
+    y = np.arange(count) % classes
+    x = np.random.default_rng(0).integers(0, 60, (count, 1, 8, 8))
+    x[np.arange(count), :, :, y] += 150
+    return x.astype(np.uint8), y
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder with data sets of two and of three classes."""
+    monkeypatch.chdir(tmp_path)
+    for classes in (2, 3):
+        x, y = examples(classes)
+        np.savez(f"of{classes}.npz", x=x, y=y, classes=np.array(["a", "b", "c"][:classes]))
+    return tmp_path
+
+
+def train(*options: str, of: int = 2, epochs: int = 1) -> int:
+    return main(["train", "--data", f"npz:of{of}.npz", "--epochs", str(epochs), *options])
+
+
+def weights(run: str) -> str:
+    return checkpoint.read(Path(run) / LAST).sha256()
+
+
+def test_a_finished_run_is_kept_and_the_next_has_a_number(here, capsys):
+    for name in ("of2-digits_cnn", "of2-digits_cnn-2", "of2-digits_cnn-3"):
+        assert train("--seed", name[-1] if name[-1].isdigit() else "0") == 0
+        assert f"saved in runs/{name}\n" in capsys.readouterr().out
+    assert len({weights(str(path)) for path in Path("runs").iterdir()}) == 3
+
+
+def test_a_finished_run_in_out_is_replaced_by_overwrite_alone(here, capsys):
+    assert train("--out", "run") == 0
+    before = weights("run")
+    assert train("--out", "run", "--seed", "1") == 2
+    err = capsys.readouterr().err
+    assert "run holds a finished run. Replace it with --overwrite, or train elsewhere" in err
+    assert weights("run") == before
+    assert train("--out", "run", "--seed", "1", "--overwrite") == 0
+    assert weights("run") != before
+
+
+def test_what_to_type_next_is_quoted(here, capsys):
+    assert train("--out", "my run") == 0
+    assert "tinynet evaluate 'my run'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("schedule", ["onecycle", "step", "constant"])
+def test_a_finished_run_goes_on_for_more_epochs(here, capsys, schedule):
+    options = ("--schedule", schedule)
+    assert train("--out", "run", *options, epochs=2) == 0
+    before = weights("run")
+    assert main(["train", "--resume", "run", "--epochs", "5"]) == 0
+    out = capsys.readouterr().out
+    assert "the schedule begins anew after epoch 2" in out
+    assert "epoch 5/5" in out
+    record = json.loads(Path("run/run.json").read_text())
+    assert [r["epoch"] for r in record["history"]] == [1, 2, 3, 4, 5]
+    assert record["settings"]["epochs"] == 5
+    assert weights("run") != before
+    assert main(["verify", "run"]) == 1
+    assert "finished after epoch 2, and went on for more later" in capsys.readouterr().err
+    assert main(["train", "--resume", "run", "--epochs", "3"]) == 2
+    assert "--epochs 3: the run to resume has 5" in capsys.readouterr().err
+    assert main(["train", "--resume", "nowhere"]) == 2
+
+
+def test_more_epochs_that_are_interrupted_come_out_the_same(tmp_path):
+    x, y = examples()
+    of_both = data.ArrayDataset(x, y)
+
+    def trained(folder: Path, epochs: int, resume: bool = True) -> str:
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2, rng=np.random.default_rng(0)))
+        fit(
+            model, of_both, epochs, batch_size=16, out=folder, keep_every=1, resume=resume, seed=0,
+            progress=False,
+        )  # fmt: skip
+        return weights_sha256(model.state_dict())
+
+    trained(tmp_path / "a", 2, resume=False)
+    whole = trained(tmp_path / "a", 6)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / LAST).write_bytes((tmp_path / "a" / "epoch-0004.safetensors").read_bytes())
+    assert trained(tmp_path / "b", 6) == whole
+
+
+def test_a_run_begins_with_the_weights_of_another(here, capsys):
+    assert train("--out", "first", epochs=3) == 0
+    assert train("--out", "second", "--init-from", "first", of=3) == 0
+    out = capsys.readouterr().out
+    assert "arrays from" in out
+    assert "; anew begin output.weight, output.bias" in out
+    settings = json.loads(Path("second/run.json").read_text())["settings"]
+    assert settings["init_from"] == str((here / "first" / LAST).resolve())
+    assert main(["verify", "second"]) == 0
+    capsys.readouterr()
+    assert train("--out", "same", "--init-from", "first") == 0
+    assert "anew begin" not in capsys.readouterr().out
+    assert train("--out", "first", "--overwrite", "--seed", "5") == 0
+    assert main(["verify", "second"]) == 1
+    assert "other weights than those that the run began with" in capsys.readouterr().err
+    assert main(["resume", "second"]) == 0
+
+
+def test_fit_begins_with_the_weights_of_a_run(here, capsys):
+    x, y = examples()
+    first = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.ReLU(), nn.Linear(4, 2))
+    fit(first, data.ArrayDataset(x, y), 1, out="first", progress=False)
+    x, y = examples(3)
+    second = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.ReLU(), nn.Linear(4, 3))
+    second[1].requires_grad_(False)
+    fit(second, data.ArrayDataset(x, y), 1, init_from="first")
+    assert "2 of 4 arrays from first/" in capsys.readouterr().out
+    np.testing.assert_array_equal(second[1].weight.array, first[1].weight.array)
+    with pytest.raises(tinynet.CheckpointError, match="none of its weights fits"):
+        fit(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), data.ArrayDataset(x, y), 1,
+            init_from="first", progress=False)  # fmt: skip
+    with pytest.raises(tinynet.CheckpointError, match="a folder without a run"):
+        fit(second, data.ArrayDataset(x, y), 1, init_from=here, progress=False)
