@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 import runpy
@@ -342,6 +343,84 @@ def test_a_body_that_cannot_be_replayed_is_named_with_its_line(body):
     assert str(raised.value).startswith(f"{body.__name__}: its body cannot run on tensors")
     assert f"{__file__}:" in str(raised.value) or body is at_random
     assert kernels.current is before
+
+
+def filled(x, fill):
+    y = np.zeros_like(x)
+    fill(y, 2 * x)
+    return y
+
+
+def through_views(x):
+    y = x * 1
+    rows = y.T
+    y *= 2
+    return rows.T
+
+
+TWICE = {  # ways to compute 2 x from an array of shape (3, 2)
+    "deepcopy": lambda x: 2 * copy.deepcopy(x),
+    "copy": lambda x: 2 * np.copy(x),
+    "array": lambda x: 2 * np.array(x),
+    "ascontiguousarray": lambda x: 2 * np.ascontiguousarray(x),
+    "an array of numbers": lambda x: np.array([[2 * b for b in a] for a in x]),
+    "an array of objects": lambda x: np.array([[2 * b for b in a] for a in x], "O").astype(float),
+    "rows in a list": lambda x: np.stack([2 * row for row in x]),
+    "sum of Python": lambda x: sum([x, x]),
+    "copyto": lambda x: filled(x, np.copyto),
+    "put": lambda x: filled(x, lambda y, value: np.put(y, range(6), value)),
+    "putmask": lambda x: filled(x, lambda y, value: np.putmask(y, y == 0, value)),
+    "assigned": lambda x: filled(x, lambda y, value: y.__setitem__(..., value)),
+    "assigned to rows": lambda x: filled(x, lambda y, value: y.__setitem__([0, 1, 2], value)),
+    "assigned by a mask": lambda x: filled(x, lambda y, v: y.__setitem__(v > 0, v[v > 0]))
+    + filled(x, lambda y, v: y.__setitem__(v <= 0, v[v <= 0])),
+    "added at": lambda x: filled(x, lambda y, value: np.add.at(y, [0, 1, 2], value)),
+    "out": lambda x: np.multiply(x, 2, out=np.empty_like(x)),
+    "out, a plain array": lambda x: np.multiply(x, 2, out=np.empty(x.shape)),
+    "fft": lambda x: 2 * np.fft.irfft(np.fft.rfft(x, axis=0), 3, 0),
+    "complex": lambda x: (2 * x.astype(complex)).real,
+    "frompyfunc": lambda x: np.frompyfunc(lambda v: 2 * v, 1, 1)(x).astype(float),
+    "vectorize": lambda x: np.vectorize(lambda v: 2 * v)(x),
+    "apply_along_axis": lambda x: np.apply_along_axis(lambda v: 2 * v, 0, x),
+    "order of reshape": lambda x: 2 * x.reshape(-1, order="F").reshape(x.shape, order="F"),
+    "dtype of sum": lambda x: 2 * x[None].sum(0, np.float64),
+    "out of max": lambda x: 2 * x[None].max(0, None, True)[0],
+    "pad by reflection": lambda x: 2 * np.pad(x, ((1, 1), (0, 0)), "reflect")[1:-1],
+    "pad": lambda x: 2 * np.pad(x, ((1, 1), (0, 0)))[1:-1],
+    "sort": lambda x: 2 * np.sort(x.ravel())[np.argsort(np.argsort(x.ravel()))].reshape(3, 2),
+    "cumsum": lambda x: 2 * np.diff(np.concatenate([np.zeros((1, 2)), x.cumsum(0)]), axis=0),
+    "float32": lambda x: 2 * x.astype(np.float32).astype(float),
+    "fraction": lambda x: 2 * (x // 1 + x % 1),
+    "sign": lambda x: 2 * np.sqrt(x**2) * np.sign(x),
+    "linalg": lambda x: 2 * np.linalg.solve(np.eye(3), x),
+    "an operation": lambda x: tinynet.mul(x, 2.0).array,
+    "views": through_views,
+    "fill_diagonal": lambda x: filled(x, lambda y, v: np.fill_diagonal(y, v[0, 0])) * 0 + 2 * x,
+}  # fmt: skip
+WORKS = (
+    *("deepcopy", "copy", "rows in a list", "sum of Python", "assigned", "assigned to rows"),
+    *("assigned by a mask", "added at", "out", "pad", "sort", "float32", "fraction", "sign"),
+)
+
+
+@pytest.mark.parametrize("way", TWICE)
+def test_a_body_has_the_right_second_derivative_or_none(way):
+    rng = np.random.default_rng(0)
+    x = tinynet.Tensor(rng.standard_normal((3, 2)), requires_grad=True)
+    dy, v = (tinynet.Tensor(rng.standard_normal((3, 2))) for _ in range(2))
+    square = tinynet.differentiable(lambda x: (x * x, lambda dy: dy * TWICE[way](x)))
+    square(x).backward(dy)
+    np.testing.assert_allclose(x.grad.array, 2 * x.array * dy.array, 1e-6)
+    with tinynet.create_graph():
+        y = square(x)
+        if way in WORKS:
+            (dx,) = autograd.grad(y, x, dy, create_graph=True)
+            np.testing.assert_allclose(dx.array, x.grad.array, 1e-6)
+            (second,) = autograd.grad(dx, x, v)
+            np.testing.assert_allclose(second.array, 2 * (dy * v).array, 1e-6)
+        else:
+            with pytest.raises(RuntimeError, match=r"test_derivatives.py:\d+: "):
+                autograd.grad(y, x, dy, create_graph=True)
 
 
 def changed_leaf():

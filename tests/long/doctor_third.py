@@ -283,6 +283,14 @@ def batch_norm_that_remembers_nothing() -> Setup:
     return on_rows(model) | {"batch": loader(4 + x, y)}
 
 
+@mistake(r"dropout")
+def dropout_of_08_four_times() -> Setup:
+    layers: list[nn.Module] = []
+    for _ in range(4):
+        layers += [nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.8)]
+    return on_rows(nn.Sequential(*layers, nn.Linear(64, 10)))
+
+
 # ----- healthy ------------------------------------------------------------------------------------
 
 
@@ -429,3 +437,17 @@ def stripes_at_random_places() -> Setup:
     )
     return {"model": model, "batch": loader(x.astype(np.float32), y),
             "optimizer": optim.Adam(model.parameters(), lr=1e-2)}  # fmt: skip
+
+
+@healthy
+def clipped_to_a_tenth() -> Setup:
+    setup = on_digits(cnn())
+    model, optimizer = setup["model"], setup["optimizer"]
+
+    def step(x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+        optimizer.step()
+
+    return {**setup, "step": step}

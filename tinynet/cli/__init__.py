@@ -38,7 +38,7 @@ from tinynet.cli import (
     verify,
 )
 from tinynet.cli.options import BadArgument
-from tinynet.console import Console, console, say, visible
+from tinynet.console import Console, columns, console, filled, say, visible
 from tinynet.version import __version__
 
 COMMANDS: dict[str, ModuleType] = {
@@ -126,7 +126,9 @@ def _nearest(message: str, options: Sequence[str]) -> str:
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = _Parser(
-        prog="tinynet", description=OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="tinynet",
+        description=filled(OVERVIEW, columns()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(parser=parser)
     parser.add_argument("--version", action="version", version=f"tinynet {__version__}")
@@ -135,7 +137,7 @@ def make_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=module.HELP,
-            description=module.__doc__,
+            description=filled(module.__doc__ or "", columns()),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)

@@ -21,14 +21,16 @@ def grad(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool = False,
+    *,
+    only_inputs: bool = True,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
 
     inputs: leaves or results in the middle. grad_outputs: the gradient of the loss with respect
     to each output; 1 for a single value. create_graph: the gradients have gradients themselves; the
     forward pass must have run inside `tinynet.create_graph()`. retain_graph: by default as
-    create_graph. Raises RuntimeError for an input that the outputs do not depend on, unless
-    `allow_unused`, which gives None for it.
+    create_graph. only_inputs is PyTorch's and has no effect. Raises RuntimeError for an input that
+    the outputs do not depend on, unless `allow_unused`, which gives None for it.
     """
     roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)

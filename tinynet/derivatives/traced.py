@@ -116,13 +116,15 @@ class Traced(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, order: str = "K", copy: bool = True) -> Any:
         """In another dtype; integers and bools have no derivative."""
-        if np.dtype(dtype).kind != "f":
+        if np.dtype(dtype).kind in "biu":
             return self.tensor.array.astype(dtype)
         return self if not copy and dtype == self.dtype else Traced(ops.astype(self.tensor, dtype))
 
-    def copy(self, order: str = "C") -> Traced:
+    def copy(self, order: Any = "C") -> Traced:
         """With memory of its own."""
         return Traced(ops.clone(self.tensor))
+
+    __copy__ = __deepcopy__ = copy
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,12 +142,12 @@ def _computed(name: str, function: Callable[..., Any], args: Any, settings: Any)
     """What the function gives: recorded, or a plain array if it has no derivative."""
     if name in _OPERATIONS:
         tensor = _OPERATIONS[name](*_tensors(args), **_tensors(settings))
-        if not isinstance(tensor, Tensor):
-            return tensor
+        if tensor is None or tensor.dtype.kind in "biu":
+            return None if tensor is None else tensor.array
         return Traced(tensor, args[0].sharers if name in _VIEWS else None)
     result = function(*_arrays(args), **_arrays(settings))
     parts = result if isinstance(result, (tuple, list)) else (result,)
-    if name in _STEPS or all(np.asarray(part).dtype.kind != "f" for part in parts):
+    if name in _STEPS or all(np.asarray(part).dtype.kind in "biu" for part in parts):
         return result
     if name in _CONSTANTS:
         return Traced(wrap(result))
@@ -158,7 +160,8 @@ def _tensors(value: Any) -> Any:
 
 
 def _arrays(value: Any) -> Any:
-    return _replaced(value, lambda traced: traced.tensor.array)
+    """The same value with arrays, which nobody can write to."""
+    return _replaced(value, lambda traced: np.broadcast_to(traced.tensor.array, traced.shape))
 
 
 def _replaced(value: Any, by: Callable[[Traced], Any]) -> Any:
@@ -198,6 +201,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {  # by the name of NumPy's functio
     },
     "add.at": lambda x, index, value: ops.add_at(x, value, index),
     "cumprod": lambda x, axis: reduction.cumprod(x, axis),
+    "copy": ops.clone,
     "moveaxis": shaping.movedim,
     "expand_dims": lambda x, axis: ops.reshape(x, np.expand_dims(x.array, axis).shape),
     "pad": lambda x, widths, *, constant_values=0.0: ops.pad(x, widths, constant_values),

@@ -22,6 +22,8 @@ STEADY = 0.6
 """A recipe that covers this share of the way to the best loss is not looked at any further."""
 BETTER = 0.3
 """How much more of the way a change must cover, to be what was wrong."""
+CRAWLS = 0.15
+"""A step of one's own that covers less, where the plain loop covers much more, does not learn."""
 SLOW = 0.003
 """A recipe that covers less does not move. SGD at 0.001 without momentum covers 0.005."""
 LEARNED = 0.93
@@ -149,7 +151,7 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
             return
     if case.step is not None:
         plain = train(case, "with zero_grad, backward and step alone")
-        if helps(plain):
+        if helps(plain) and way.share(own) < CRAWLS:
             yield error(
                 "step-does-not-learn",
                 f"in {steps} by your step the loss goes {own}{own.rates}; {plain}",
@@ -226,6 +228,16 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
     vanished = list(_vanished(case, way.best, renewed))
     yield from vanished
+    dropouts = [m for m in case.model.modules() if isinstance(m, nn.Dropout) and m.training]
+    calm = train(case, "with no dropout", adam=1e-2, prepare=lambda: [m.eval() for m in dropouts])
+    if dropouts and not vanished and calm.last < LEARNED * calm.first:
+        yield error(
+            "dropout-too-strong",
+            f"in {case.steps} steps the loss goes {way.best}; {calm}: too little gets through "
+            f"{len(dropouts)} layers of dropout",
+            "use less of it: p=0.2, or one layer",
+        )
+        return
     if not vanished and not _structured(_rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     elif not vanished:
