@@ -17,7 +17,7 @@ from tqdm import tqdm
 import tinynet
 from tinynet import data, models, nn
 from tinynet.cli import main
-from tinynet.console import Console, is_terminal, say, visible
+from tinynet.console import Console, is_terminal, say, shortened, visible, watched
 from tinynet.errors import DataError
 from tinynet.training import checkpoint, fit
 
@@ -235,6 +235,60 @@ def test_an_empty_path_is_refused_and_is_not_the_current_folder(
     assert main(arguments) == 2
     assert "an empty path; the current folder is ." in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("short", "short"),
+        ("word " * 20, ("word " * 16).strip() + "\n  word word word word"),
+        ("  name" + " " * 30 + "word " * 15, None),
+        ("x" * 200, "x" * 200),
+        ("  tinynet resume " + "a b/" * 40, "  tinynet resume " + "a b/" * 40),
+    ],
+)
+def test_a_line_fits_the_terminal_and_goes_on_further_in(monkeypatch, text, shown):
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = Terminal()
+    Console(stream).write(text)
+    assert shown is None or stream.getvalue() == shown
+    plain = io.StringIO()
+    Console(plain).write(text)
+    assert plain.getvalue() == text
+    assert stream.getvalue().split() == text.split()
+    if shown is None:
+        first, second = stream.getvalue().split("\n")
+        assert len(first) <= 80
+        assert second.index("word") == 36
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "report", "gradcheck", "lab"])
+def test_help_fits_eighty_columns(monkeypatch, capsys, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([command, "--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_the_bar_and_the_watch_go_to_whom_is_watching(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert watched([1], "work") == [1]
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert list(watched([1, 2], "work")) == [1, 2]
+    assert terminal.getvalue() == ""  # it took no second
+
+
+@pytest.mark.parametrize("width", [3, 5, 8, 12, 80])
+def test_names_that_are_cut_stay_different(width):
+    names = [*(f"{'long ' * 9}{k}" for k in range(60)), "a", "ab", "long", *map(str, range(20))]
+    short = shortened(names, width)
+    assert max(map(len, short)) <= width
+    assert len(set(short)) == len(set(names))
 
 
 # ----- streams that are missing, or fail ---------------------------------------------------------

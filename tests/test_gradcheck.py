@@ -258,3 +258,26 @@ def test_unknown_modes_and_functions_that_return_no_tensor_are_refused():
         gradcheck(cube, tinynet.ones(2), mode="all")
     with pytest.raises(TypeError, match="must return a Tensor"):
         gradcheck(lambda x: np.ones(3), tinynet.ones(3))
+
+
+@pytest.mark.parametrize("limit", [50.0, 1000.0])
+def test_a_backward_that_clips_is_caught_though_nothing_is_clipped_here(limit, rng):
+    @tinynet.differentiable
+    def square(x):
+        return x * x, lambda dy: np.clip(dy * 2 * x, -limit, limit)
+
+    (failure,) = gradcheck(lambda x: square(x).tanh(), rng.standard_normal((3, 4))).failures
+    assert (failure.op, failure.argument) == ("square", "x")
+    assert failure.cause == "not linear in the output gradient"
+    assert "clipped" in failure.evidence
+
+
+def test_a_factor_that_is_1_here_is_looked_for_nearby():
+    @tinynet.differentiable
+    def scale(x, w):
+        return x * w, lambda dy: dy, lambda dy: dy * x
+
+    x, w = np.array([0.3, -1.2, 2.0]), np.ones(3)
+    (failure,) = gradcheck(scale, x, w).failures
+    assert (failure.op, failure.argument, failure.input) == ("scale", "x", "x")
+    assert "many values are 0 or 1" in str(gradcheck(lambda x, w: x * w, x, w))

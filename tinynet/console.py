@@ -92,6 +92,40 @@ def shortened(names: Sequence[str], width: int) -> list[str]:
     return [cut[name] for name in names]
 
 
+def filled(text: str, width: int) -> str:
+    """Paragraphs in lines of at most `width`; blank and indented lines stay lines of their own.
+
+    >>> print(filled("one two\\nthree\\n\\n  make  all of it", 14))
+    one two three
+    <BLANKLINE>
+      make  all of
+            it
+    """
+    lines: list[str] = []
+    for line in text.splitlines():
+        goes_on = lines and lines[-1] and line and " " not in (lines[-1][0], line[0])
+        lines[-1:] = [f"{lines[-1]} {line}"] if goes_on else [*lines[-1:], line]
+    return "\n".join(folded(line, width, "") for line in lines)
+
+
+def folded(line: str, width: int, indent: str = "  ") -> str:
+    """A line in lines of at most `width`, broken at spaces.
+
+    They go on with `indent`; where the line is indented itself, under what stands behind its widest
+    gap.
+    """
+    if len(line) <= width:
+        return line
+    import textwrap  # slow to load
+
+    if line.startswith(" "):
+        column = line.rfind("  ") + 2
+        indent = " " * (column if 2 < column <= 2 * width // 3 else 6)
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def explained(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Commands, each with what it does beside it; under it, where that is too wide.
 
@@ -131,13 +165,18 @@ def watched(items: Iterable[Any], what: str) -> Iterable[Any]:
     return cast(Iterable[Any], progress_bar(items, desc=what, delay=1))
 
 
+def is_command(line: str) -> bool:
+    """Whether a line is there to be copied: to break it would change what it does."""
+    return line.lstrip().startswith("tinynet ") and "  " not in line.strip()
+
+
 class Console:
-    """A stream that shows what it is given as `visible` does. lost: why text was lost, if any was.
+    """A stream that shows what it is given as `visible` does, on a terminal in lines that fit it.
 
     Lines may end, and a progress bar may begin its line anew. What cannot be written (to a full
     disk, a terminal that is gone) is lost, and so is all that follows; a reader who has stopped
     raises BrokenPipeError, as always, unless the work `goes_on` without one. keep: controls that
-    stay.
+    stay. lost: why text was lost, if any was.
     """
 
     def __init__(self, stream: Any, goes_on: bool = False, keep: str = "\n\t") -> None:
@@ -149,7 +188,11 @@ class Console:
     def write(self, text: str) -> int:
         """Show `text`."""
         again = "\r" if text.startswith("\r") else ""
-        self._try("write", again + visible(text[len(again) :], self._stream, self.keep))
+        shown = again + visible(text[len(again) :], self._stream, self.keep)
+        if "\r" not in self.keep and len(shown) > 40 and self.isatty():  # it is no bar
+            lines = shown.split("\n")
+            shown = "\n".join(x if is_command(x) else folded(x, columns()) for x in lines)
+        self._try("write", shown)
         return len(text)
 
     def flush(self) -> None:

@@ -95,9 +95,8 @@ def _check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
     if _kinky(verdicts):
         _try_nearby(subject, report, mode, limits, rng)
     elif not report.failures and _special(subject):
-        _try_nearby(
-            subject, report, mode, limits, rng, "many values are 0 or 1, which hide factors"
-        )
+        why = "many values are 0 or 1, which hide factors"
+        _try_nearby(subject, report, "directions", limits, rng, why)
     if not report.failures:
         report.failures += search.remembered(first.y, gradients)
     if not report.failures:

@@ -50,7 +50,7 @@ class EpochBar(EpochLine):
             total=len(run.train),
             initial=run.so_far.steps,
             desc=f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}",
-            unit="batch",
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}",
         )
 
     def on_step_end(self, run: Run, means: Record) -> None:

@@ -101,13 +101,6 @@ def _changed(label: str, w: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]
             yield change(
                 f"{label} read backwards", f"{label} reversed along axis {axis}", np.flip(w, axis)
             )
-            for step in (1, -1):
-                how = f"{label} rolled by {step} along axis {axis}"
-                yield change(f"{label} shifted", how, np.roll(w, step, axis))
-            first = np.broadcast_to(w.take([0], axis), w.shape)
-            yield change(
-                f"{label}[0] used for all", f"the first place of axis {axis} for all", first
-            )
     yield change(f"{label} left out", f"{label} = 1 everywhere", np.ones_like(w))
     yield change(f"{label} left out", f"{label} = 0 everywhere", np.zeros_like(w))
     yield change(f"wrong sign of {label}", f"-{label} for {label}", -w)

@@ -8,18 +8,6 @@ import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, Suspect, close, short
 
-PLAIN = 12  # letters of a name that tells more than a simple fraction
-SIMPLE = {
-    2.0: "2",
-    0.5: "1/2",
-    3.0: "3",
-    1 / 3: "1/3",
-    4.0: "4",
-    0.25: "1/4",
-    1.5: "3/2",
-    2 / 3: "2/3",
-}
-
 
 def suspects(clues: Clues) -> Iterator[Suspect]:
     """A zero gradient; a constant factor, and what it means."""
@@ -49,34 +37,37 @@ def _best_factor(clues: Clues) -> float | None:
     if power == 0:
         return None
     factor = product / power
-    candidates = [-1.0, *(s * v for v in SIMPLE for s in (1, -1))]
-    candidates += [s * v**p for v in clues.sizes.values() for p in (1, -1) for s in (1, -1)]
-    known = next((c for c in candidates if close(c, factor)), None)
-    if known is None and clues.x.size < 3 and len(clues.tests) < 2:
-        return None  # some factor always fits one element
-    return known or factor
+    near = {-1.0: factor + 1, **{v: factor - v for v in _exact(clues, factor)}}
+    exact = min(near, key=lambda v: abs(near[v]))
+    return exact if close(exact, factor, 1e-7) else factor
+
+
+def _exact(clues: Clues, factor: float) -> list[float]:
+    """What a measured factor may be exactly: simple fractions, sizes and their inverses."""
+    sizes = [s * v**p for v in clues.sizes.values() for p in (1, -1) for s in (1, -1)]
+    return [*sizes, *(round(factor * d) / d for d in (1, 2, 3, 4))]
 
 
 def of_few(clues: Clues) -> Iterator[Suspect]:
     """A factor without a name, of elements that are so few that another look comes first."""
-    factor = _best_factor(clues)
+    factor = _best_factor(clues) if len(clues.tests) > 1 else None
     if factor is not None:
         text = f"analytic = {short(factor)} x numeric"
         yield Suspect("constant factor", text, lambda dy: factor * clues.pulled(dy))
 
 
 def _known(clues: Clues, factor: float) -> bool:
-    return clues.named(factor) is not None or any(close(abs(factor), v) for v in (*SIMPLE, 1))
+    return clues.named(factor) is not None or "." not in clues.constant(factor)
 
 
 def _plain(clues: Clues, factor: float) -> tuple[str, str]:
     if factor == -1:
         return "wrong sign", ""
-    name = clues.named(factor)
-    simple = next((text for v, text in SIMPLE.items() if close(abs(factor), v)), None)
-    if name is None or (simple and name[0] not in clues.sizes and len(name) > PLAIN):
-        return "constant factor", f"about {simple}" if simple and "/" in simple else ""
-    mean = ": a sum where a mean is meant?" if name.startswith("n,") or name == "n" else ""
+    name, simple = clues.named(factor) or "", clues.constant(factor)
+    is_simple = simple.strip("-").replace("/", "").isdigit()
+    if not name or (is_simple and name.startswith(("sqrt", "2", "1/sqrt"))):
+        return "constant factor", f"about {simple}" if "/" in simple else ""
+    mean = ": a sum where a mean is meant?" if name.partition(" = ")[0] == "n" else ""
     return "constant factor", f"{short(factor)} = {name}{mean}"
 
 
