@@ -16,18 +16,20 @@ names and kinds in the order of assignment, and everything else here is a walk o
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from tinynet.devices import check_device, dtype_of_to
 from tinynet.errors import unknown_name
 from tinynet.nn import members
-from tinynet.nn.hooks import ForwardHook, PreHook, RemovableHandle
-from tinynet.nn.members import BUFFER, MODULE, PARAMETER, TRANSIENT
+from tinynet.nn.hooks import RemovableHandle, without_kwargs
+from tinynet.nn.members import BUFFER, MODULE, PARAMETER, TRANSIENT, Members
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.states import LoadResult, load
@@ -42,11 +44,14 @@ class Module:
 
     _shown: ClassVar[Sequence[str]] = ()  # the settings that `repr` shows
     _members: Mapping[str, str] = MappingProxyType({})
-    _forward_hooks: Mapping[int, ForwardHook] = MappingProxyType({})
-    _forward_pre_hooks: Mapping[int, PreHook] = MappingProxyType({})
+    _forward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _forward_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _backward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
 
     def __init__(self) -> None:
-        self.__dict__.update(_members={}, _forward_hooks={}, _forward_pre_hooks={})
+        self.__dict__.update(
+            _members={}, _forward_hooks={}, _forward_pre_hooks={}, _backward_hooks={}
+        )
 
     # ----- calling ----------------------------------------------------------------------------
 
@@ -58,23 +63,40 @@ class Module:
         """`forward` between its hooks; an error learns on its way which layers it passed."""
         return call(self, args, kwargs)
 
-    def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+    ) -> RemovableHandle:
         """Call `hook(module, args, output)` after each forward pass.
 
-        What it returns, unless None, takes the place of the output.
+        What it returns, unless None, takes the place of the output. with_kwargs: call
+        `hook(module, args, kwargs, output)`.
         """
-        return RemovableHandle(self._initialised("_forward_hooks"), hook)
+        full = hook if with_kwargs else functools.partial(without_kwargs, hook)
+        return RemovableHandle(self._initialised("_forward_hooks"), full)
 
-    def register_forward_pre_hook(self, hook: PreHook) -> RemovableHandle:
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+    ) -> RemovableHandle:
         """Call `hook(module, args)` before each forward pass.
 
         What it returns, unless None, takes the place of the arguments (a tuple, or the only one).
+        with_kwargs: call `hook(module, args, kwargs)`, which returns None or new (args, kwargs).
         """
-        return RemovableHandle(self._initialised("_forward_pre_hooks"), hook)
+        full = hook if with_kwargs else functools.partial(without_kwargs, hook)
+        return RemovableHandle(self._initialised("_forward_pre_hooks"), full)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` in each backward pass through the module.
+
+        grad_input, grad_output: a gradient for each tensor that came in by position, and for each
+        that went out; None where there is none. What it returns, unless None, takes the place of
+        grad_input (a tuple, or the only one). See `hooks.Watched`.
+        """
+        return RemovableHandle(self._initialised("_backward_hooks"), hook)
 
     def has_hooks(self) -> bool:
         """Whether a hook is registered here."""
-        return bool(self._forward_hooks or self._forward_pre_hooks)
+        return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks)
 
     # ----- members ----------------------------------------------------------------------------
 
@@ -127,6 +149,23 @@ class Module:
             raise TypeError(f"{type(self).__name__}: {name!r} {members.not_a_layer(module)}")
         self._register(name, MODULE)
         object.__setattr__(self, name, module)
+
+    register_module = add_module
+
+    @property
+    def _modules(self) -> Members:
+        """The sub-modules by name, as PyTorch's `_modules`: what is put in is set here."""
+        return Members(self, (MODULE,), self.add_module)
+
+    @property
+    def _parameters(self) -> Members:
+        """The module's own parameters by name, likewise."""
+        return Members(self, (PARAMETER,), self.register_parameter)
+
+    @property
+    def _buffers(self) -> Members:
+        """The module's own buffers by name, likewise."""
+        return Members(self, (BUFFER, TRANSIENT), self.register_buffer)
 
     # ----- walks ------------------------------------------------------------------------------
 
@@ -288,6 +327,8 @@ class Module:
         """`to` by NumPy's name."""
         return self.to(dtype)
 
+    type = astype
+
     def float(self: Self) -> Self:
         """Convert to float32."""
         return self.to(float32)
@@ -295,6 +336,10 @@ class Module:
     def double(self: Self) -> Self:
         """Convert to float64."""
         return self.to(float64)
+
+    def half(self: Self) -> Self:
+        """TypeError: floats are float32 and float64."""
+        return self.to(np.float16)
 
     # ----- state ------------------------------------------------------------------------------
 
@@ -306,31 +351,37 @@ class Module:
         for name, child in self.named_children():
             yield from child._named_state(_join(prefix, name))
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def state_dict(self, *, prefix: str = "") -> dict[str, Tensor]:
         """All parameters and persistent buffers by path, under PyTorch's names and in its order.
 
         As in PyTorch they share the model's memory: training goes on in them. `copy.deepcopy` of
-        the dict keeps the values of now.
+        the dict keeps the values of now. prefix: what the names begin with, such as "net.".
         """
-        return {name: tensor.detach() for name, tensor in self._named_state()}
+        return {prefix + name: tensor.detach() for name, tensor in self._named_state()}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadResult:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> LoadResult:
         """Take over the values of a state_dict, in place.
 
-        state: arrays or tensors (of any framework that NumPy takes) by path. Another float dtype
-        is converted, as is another integer dtype. Everything is checked before anything is
-        written: a model is never half loaded.
+        state_dict: arrays or tensors (of any framework that NumPy takes) by path. Another float
+        dtype is converted, as is another integer dtype. Everything is checked before anything is
+        written: a model is never half loaded. assign: take the arrays themselves where they need
+        no conversion, in place of their values.
 
         Raises CheckpointError with the whole list of what is missing, unexpected, or does not
-        fit. With strict=False what fits is loaded, and the rest is returned.
+        fit. With strict=False names may be missing and unexpected; those are returned.
         """
-        return load(type(self).__name__, dict(self._named_state()), state, strict)
+        return load(self, state_dict, strict, assign)
 
     # ----- text -------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
         """The settings to show in `repr`, such as "in_features=2, out_features=3"."""
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+
+    def _get_name(self) -> str:
+        return type(self).__name__
 
     def __repr__(self) -> str:
         lines = [f"({name}): {child!r}" for name, child in self.named_children()]
