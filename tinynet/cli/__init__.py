@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import traceback
 from collections.abc import Sequence
@@ -84,7 +85,9 @@ def _run(argv: Sequence[str] | None, out: Console) -> tuple[int, str | None]:
     """The exit code, and the command that was run."""
     parser = make_parser()
     try:
-        args = parser.parse_args(argv)
+        args, unknown = parser.parse_known_args(argv)
+        if unknown:
+            args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:  # argparse has printed the help or what is wrong
         return (stop.code if isinstance(stop.code, int) else 2), None
     if args.command is None:
@@ -100,7 +103,24 @@ class _Parser(argparse.ArgumentParser):
         self.color = False  # from Python 3.14 on it would colour the help
 
     def error(self, message: str) -> NoReturn:
-        super().error(visible(message))
+        """End with what is wrong, what may have been meant, and a line of usage."""
+        near = _nearest(message, re.findall(r"--[\w-]+", self.format_usage()))
+        hint = f"; did you mean {near}?" if near else ""
+        self.exit(2, f"{self.prog}: error: {visible(message)}{hint}\nsee {self.prog} --help\n")
+
+
+def _nearest(message: str, options: Sequence[str]) -> str:
+    """The option or command that was meant by what argparse does not know; "" for none."""
+    import difflib  # only needed for an error, and slow to load
+
+    unknown = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+    choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message, re.DOTALL)
+    if unknown is not None:
+        return next(iter(difflib.get_close_matches(unknown[1], options, n=1)), "")
+    if choice is not None:
+        known = re.findall(r"[\w-]+", choice[2])
+        return next(iter(difflib.get_close_matches(choice[1], known, n=1)), "")
+    return ""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -110,6 +130,7 @@ def make_parser() -> argparse.ArgumentParser:
         description=filled(OVERVIEW, columns()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(parser=parser)
     parser.add_argument("--version", action="version", version=f"tinynet {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, module in COMMANDS.items():
@@ -120,6 +141,7 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
+        command.set_defaults(parser=command)
         command.add_argument(
             "--debug", action="store_true", help="if it fails, show where in the code"
         )

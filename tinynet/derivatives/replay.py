@@ -21,7 +21,6 @@ from tinynet import changes, ops
 from tinynet.autograd import Node, OneOf, Variable, wrap
 from tinynet.derivatives import kernels
 from tinynet.derivatives.traced import Traced
-from tinynet.errors import ShapeError
 from tinynet.grad_mode import create_graph
 from tinynet.tensor import Tensor
 
@@ -143,10 +142,7 @@ def _fitted(dx: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
     if tensor.shape != shape:
         lead = tensor.ndim - len(shape)
         stretched = [lead + i for i, n in enumerate(shape) if n == 1]
-        try:
-            tensor = ops.reshape(ops.sum(tensor, (*range(lead), *stretched), True), shape)
-        except ValueError as error:
-            raise ShapeError(f"a gradient of {tensor.shape} for an input of {shape}") from error
+        tensor = ops.reshape(ops.sum(tensor, (*range(lead), *stretched), True), shape)
     return tensor if tensor.dtype == dtype else ops.astype(tensor, dtype)
 
 

@@ -62,8 +62,15 @@ BelowOnePerGroup: TypeAlias = Annotated[Any, [below_one]]
 """One number for all groups or a list; a list, with one for each, once it is checked."""
 
 
-class _Schedule:
-    """What all schedules share: the optimizer, checked settings, saving and loading."""
+class LRScheduler:
+    """Base of the schedules; one that is a formula writes `lr_at`, or else `get_lr`.
+
+    last_epoch: -1 starts anew. A schedule that is to go on after step n without a saved state is
+    built with last_epoch=n, on an optimizer whose groups have `initial_lr`, the rate at the start.
+
+    The rates at the start, `base_lrs`, are those of the optimizer's groups. The first schedule
+    built on an optimizer notes them there as `initial_lr`, where later ones find them.
+    """
 
     checks: ClassVar[dict[str, Any]] = {
         "last_epoch": integer(0),
@@ -80,25 +87,32 @@ class _Schedule:
         self.__post_init__()
 
     def __post_init__(self) -> None:
-        optimizer = self.optimizer
-        if not isinstance(optimizer, Optimizer):
+        if not isinstance(self.optimizer, Optimizer):
             raise TypeError(
                 f"{type(self).__name__}: the first argument is the optimizer, not a "
-                f"{type(optimizer).__name__}"
+                f"{type(self.optimizer).__name__}"
             )
-        self.last_epoch = integer(-1)(type(self).__name__, "last_epoch", self.last_epoch) + 1
-        self._last_lr = [float(group["lr"]) for group in optimizer.param_groups]
+        done = integer(-1)(type(self).__name__, "last_epoch", self.last_epoch)
+        self.last_epoch = done + 1
+        self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]
         for name, value in vars(self).items():
             setattr(self, name, self._checked(name, value))
         self.check_together()
+        self.base_lrs = self._checked("base_lrs", self._initial_lrs(done))
+        self._apply()
 
     def check_together(self) -> None:
         """Raise an error if the settings, each fine alone, do not go together."""
 
     def _checked(self, name: str, value: Any) -> Any:
         """A setting, as plain numbers. One for all groups becomes a list with one for each."""
-        check = self._check_of(name)
+        check = {**checks_of(type(self)), **self.checks}.get(name)
         owner, groups = type(self).__name__, len(self.optimizer.param_groups)
+        known = vars(self).get(name)
+        if check is None and type(value) is not type(known):
+            raise TypeError(
+                f"{owner}({name}={value!r:.60}): {name} must be of type {type(known).__name__}"
+            )
         if not isinstance(check, list):
             return check(owner, name, value) if check else value
         name = name.removesuffix("s")  # of the argument
@@ -109,97 +123,6 @@ class _Schedule:
                 "give one for all, or one for each group"
             )
         return [check[0](owner, name, item) for item in values]
-
-    def _check_of(self, name: str) -> Any:
-        """The check of an attribute: it is named as the argument, or in the plural."""
-        checks = {**checks_of(type(self)), **self.checks}
-        return checks.get(name) or checks.get(name.removesuffix("s"))
-
-    def get_last_lr(self) -> list[float]:
-        """The learning rate of each group that this schedule set last."""
-        return list(self._last_lr)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Settings and progress, as a dict of numbers, strings and lists of numbers."""
-        return {
-            name: list(value) if isinstance(value, list) else value
-            for name, value in vars(self).items()
-            if name not in self.unsaved
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where the schedule with this `state_dict()` was, with its settings.
-
-        A schedule that is a formula sets the learning rates too (OneCycleLR also the momentum), so
-        it does not matter whether the optimizer's state is loaded before or after, or before the
-        schedule is built. Everything is checked before anything is changed; raises
-        CheckpointError with the entry that does not fit.
-        """
-        self._check_groups()
-        self._take(self._validated(state_dict))
-        self._apply()
-
-    def _take(self, values: dict[str, Any]) -> None:
-        """Take over the values of a state that was found valid."""
-        vars(self).update(values)
-
-    def _apply(self) -> None:
-        """Set the learning rates."""
-
-    def _validated(self, state: Any) -> dict[str, Any]:
-        name, candidate = type(self).__name__, copy.copy(self)
-        expected = [key for key in vars(self) if key not in self.unsaved]
-        if not isinstance(state, dict) or set(state) != set(expected):
-            found = ", ".join(map(str, state)) if isinstance(state, dict) else repr(state)[:60]
-            raise CheckpointError(
-                f"{name}: the saved state must have {', '.join(expected)}; it has {found}. "
-                "Load it into the kind of schedule it was saved from."
-            )
-        for key, value in state.items():
-            try:
-                if self._check_of(key) is None and type(value) is not type(vars(self)[key]):
-                    raise TypeError(f"it is {vars(self)[key]!r:.60}")
-                vars(candidate)[key] = self._checked(key, value)
-            except (TypeError, ValueError) as error:
-                raise CheckpointError(
-                    f"{name}: the saved {key} is {value!r:.60}, which does not fit this schedule: "
-                    f"{error}"
-                ) from error
-        try:
-            candidate.check_together()
-        except ValueError as error:
-            raise CheckpointError(f"{name}: the saved state cannot be: {error}") from error
-        return {key: vars(candidate)[key] for key in expected}
-
-    def _check_groups(self) -> None:
-        groups = len(self.optimizer.param_groups)
-        if groups != len(self._last_lr):
-            raise RuntimeError(
-                f"{type(self).__name__}: the optimizer has {groups} parameter groups, the schedule "
-                f"was built for {len(self._last_lr)}; build the schedule after add_param_group()"
-            )
-
-    def __repr__(self) -> str:
-        shown = {**vars(self)}
-        del shown["optimizer"], shown["_last_lr"]
-        settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
-        return f"{type(self).__name__}({settings})"
-
-
-class LRScheduler(_Schedule):
-    """Base of the schedules that are a formula; a subclass writes `lr_at`, or else `get_lr`.
-
-    last_epoch: -1 starts anew. A schedule that is to go on after step n without a saved state is
-    built with last_epoch=n, on an optimizer whose groups have `initial_lr`, the rate at the start.
-
-    The rates at the start, `base_lrs`, are those of the optimizer's groups. The first schedule
-    built on an optimizer notes them there as `initial_lr`, where later ones find them.
-    """
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.base_lrs = self._checked("base_lrs", self._initial_lrs(self.last_epoch - 1))
-        self._apply()
 
     def _initial_lrs(self, last_epoch: int) -> list[float]:
         groups = self.optimizer.param_groups
@@ -214,6 +137,8 @@ class LRScheduler(_Schedule):
                 )
         return [float(group["initial_lr"]) for group in groups]
 
+    # ----- the formula ------------------------------------------------------------------------
+
     def lr_at(self, n: int, base_lr: float) -> float:
         """The learning rate after n steps of a group that began with base_lr."""
         raise NotImplementedError(f"{type(self).__name__} must define get_lr() or lr_at()")
@@ -221,6 +146,10 @@ class LRScheduler(_Schedule):
     def get_lr(self) -> list[float]:
         """The learning rate of each group at `last_epoch`, computed from `base_lrs`."""
         return [self.lr_at(self.last_epoch, base_lr) for base_lr in self.base_lrs]
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate of each group that this schedule set last."""
+        return list(self._last_lr)
 
     def step(self) -> None:
         """Set the learning rates of the next step; called after `optimizer.step()`.
@@ -245,10 +174,65 @@ class LRScheduler(_Schedule):
             raise
 
     def _apply(self) -> None:
-        rates = self.get_lr()
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+        """Set the learning rates."""
+        self._last_lr = self.get_lr()
+        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
             group["lr"] = rate
-        self._last_lr = rates
+
+    def _check_groups(self) -> None:
+        groups = len(self.optimizer.param_groups)
+        if groups != len(self._last_lr):
+            raise RuntimeError(
+                f"{type(self).__name__}: the optimizer has {groups} parameter groups, the schedule "
+                f"was built for {len(self._last_lr)}; build the schedule after add_param_group()"
+            )
+
+    # ----- saving and loading -----------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Settings and progress, as a dict of numbers, strings and lists of numbers."""
+        return {
+            name: list(value) if isinstance(value, list) else value
+            for name, value in vars(self).items()
+            if name not in self.unsaved
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where the schedule with this `state_dict()` was, with its settings.
+
+        A schedule that is a formula sets the learning rates too (OneCycleLR also the momentum), so
+        it does not matter whether the optimizer's state is loaded before or after, or before the
+        schedule is built. Everything is checked before anything is changed; raises
+        CheckpointError with the entry that does not fit.
+        """
+        self._check_groups()
+        for schedule, values in self._validated(state_dict):
+            vars(schedule).update(values)
+        self._apply()
+
+    def _validated(self, state: Any) -> list[tuple[Any, dict[str, Any]]]:
+        """The values of a state that fits, beside the schedule that is to take them over."""
+        name, candidate = type(self).__name__, copy.copy(self)
+        expected = [key for key in vars(self) if key not in self.unsaved]
+        if not isinstance(state, dict) or set(state) != set(expected):
+            found = ", ".join(map(str, state)) if isinstance(state, dict) else repr(state)[:60]
+            raise CheckpointError(
+                f"{name}: the saved state must have {', '.join(expected)}; it has {found}. "
+                "Load it into the kind of schedule it was saved from."
+            )
+        try:
+            for key, value in state.items():
+                vars(candidate)[key] = self._checked(key, value)
+            candidate.check_together()
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"the saved state does not fit this schedule: {error}") from error
+        return [(self, {key: vars(candidate)[key] for key in expected})]
+
+    def __repr__(self) -> str:
+        shown = {**vars(self)}
+        del shown["optimizer"], shown["_last_lr"]
+        settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        return f"{type(self).__name__}({settings})"
 
 
 class LambdaLR(LRScheduler):
@@ -266,13 +250,11 @@ class LambdaLR(LRScheduler):
     [0.25]
     """
 
+    checks: ClassVar[dict[str, Any]] = {**LRScheduler.checks, "lr_lambdas": [function]}
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "lr_lambdas")
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Annotated[Factor | list[Factor], [function]],
-        last_epoch: int = -1,
+        self, optimizer: Optimizer, lr_lambda: Factor | list[Factor], last_epoch: int = -1
     ) -> None:
         self.lr_lambdas: Any = lr_lambda
         super().__init__(optimizer, last_epoch)
@@ -506,10 +488,9 @@ class SequentialLR(LRScheduler):
 
     def check_together(self) -> None:
         for i, schedule in enumerate(self.schedulers):
-            if not isinstance(schedule, LRScheduler):
-                hint = ", which looks at a metric" if isinstance(schedule, _Schedule) else ""
+            if not isinstance(schedule, LRScheduler) or isinstance(schedule, ReduceLROnPlateau):
                 raise TypeError(
-                    f"SequentialLR: schedulers[{i}] is a {type(schedule).__name__}{hint}; only "
+                    f"SequentialLR: schedulers[{i}] is a {type(schedule).__name__}; only "
                     "schedules that are a formula of the step count can be put in sequence"
                 )
             if schedule.optimizer is not self.optimizer:
@@ -536,28 +517,21 @@ class SequentialLR(LRScheduler):
         inner = [schedule.state_dict() for schedule in self.schedulers]
         return {**super().state_dict(), "schedulers": inner}
 
-    def _validated(self, state: Any) -> dict[str, Any]:
-        if not isinstance(state, dict) or not isinstance(state.get("schedulers"), list):
-            raise CheckpointError("SequentialLR: the saved state lacks the list 'schedulers'")
-        own = {key: value for key, value in state.items() if key != "schedulers"}
-        inner = state["schedulers"]
-        if len(inner) != len(self.schedulers):
+    def _validated(self, state: Any) -> list[tuple[Any, dict[str, Any]]]:
+        inner = state.get("schedulers") if isinstance(state, dict) else None
+        if not isinstance(inner, list) or len(inner) != len(self.schedulers):
             raise CheckpointError(
-                f"SequentialLR: the saved state has {len(inner)} schedules, this has "
-                f"{len(self.schedulers)}"
+                f"SequentialLR: the saved state lacks a list 'schedulers' of {len(self.schedulers)}"
             )
-        pairs = zip(self.schedulers, inner, strict=True)
-        inner = [schedule._validated(saved) for schedule, saved in pairs]
-        return {**super()._validated(own), "schedulers": inner}
-
-    def _take(self, values: dict[str, Any]) -> None:
-        for schedule, own in zip(self.schedulers, values.pop("schedulers"), strict=True):
-            schedule._take(own)
-        super()._take(values)
+        own = {key: value for key, value in state.items() if key != "schedulers"}
+        found = super()._validated(own)
+        for schedule, saved in zip(self.schedulers, inner, strict=True):
+            found += schedule._validated(saved)
+        return found
 
 
 @dataclass(eq=False, repr=False)
-class ReduceLROnPlateau(_Schedule):
+class ReduceLROnPlateau(LRScheduler):
     """lr = lr * factor whenever a metric has not improved for more than `patience` steps.
 
     Call `step(metric)` after each validation. mode: "min" for a loss, "max" for an accuracy. An
@@ -577,7 +551,8 @@ class ReduceLROnPlateau(_Schedule):
     """
 
     checks: ClassVar[dict[str, Any]] = {
-        **_Schedule.checks,
+        **LRScheduler.checks,
+        "min_lrs": [at_least_zero],
         "best": finite_or_none,
         "num_bad_epochs": integer(0),
         "cooldown_counter": integer(0),
@@ -589,15 +564,19 @@ class ReduceLROnPlateau(_Schedule):
     threshold: AtLeastZero = 1e-4
     threshold_mode: Annotated[str, one_of("rel", "abs")] = "rel"
     cooldown: Count = 0
-    min_lr: PerGroup = 0
+    min_lr: InitVar[float | Sequence[float]] = 0
     eps: AtLeastZero = 1e-8
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, min_lr: Any) -> None:  # type: ignore[override]
+        self.min_lrs = min_lr
         self.best: float | None = None
         self.num_bad_epochs, self.cooldown_counter, self.last_epoch = 0, 0, -1
         super().__post_init__()
 
-    def step(self, metrics: SupportsFloat) -> None:
+    def _apply(self) -> None:
+        """Nothing: the rates as they were reduced are part of the optimizer's state."""
+
+    def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
         """Look at the metric, a number or a tensor with one element; perhaps reduce the rates."""
         self._check_groups()
         metric = float(metrics)
@@ -623,7 +602,7 @@ class ReduceLROnPlateau(_Schedule):
         return metric > self.best + margin
 
     def _reduce(self) -> None:
-        for group, lowest in zip(self.optimizer.param_groups, self.min_lr, strict=True):
+        for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
             rate = max(float(group["lr"]) * self.factor, lowest)
             if float(group["lr"]) - rate > self.eps:
                 group["lr"] = rate

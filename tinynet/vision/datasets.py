@@ -142,9 +142,6 @@ class MNIST(_Arrays):
         "7 - seven", "8 - eight", "9 - nine",
     )  # fmt: skip
 
-    train_data = test_data = property(lambda self: self.data, doc="`data`, by its older names.")
-    train_labels = test_labels = property(lambda self: self.targets, doc="`targets`, likewise.")
-
     def _kept(self, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
         return wrap(images[:, 0]), wrap(labels)
 
@@ -187,13 +184,11 @@ class FakeData(VisionDataset):
         num_classes: int = 10,
         transform: Change = None,
         target_transform: Change = None,
-        random_offset: int = 0,
     ) -> None:
         super().__init__(transform=transform, target_transform=target_transform)
         self.size = size
         self.image_size = image_size
         self.num_classes = num_classes
-        self.random_offset = random_offset
 
     def __len__(self) -> int:
         return self.size
@@ -201,7 +196,7 @@ class FakeData(VisionDataset):
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         if index >= len(self):
             raise IndexError(f"example {index} of a dataset of {len(self)}")
-        rng = np.random.default_rng(index + self.random_offset)
+        rng = np.random.default_rng(index)
         image = rng.integers(0, 256, self.image_size, np.uint8)
         return self.changed(picture(image), int(rng.integers(self.num_classes)))
 
@@ -210,7 +205,7 @@ class ImageFolder(VisionDataset):
     """Images in class folders: ROOT/cat/1.png, ROOT/dog/more/2.png, in sorted order.
 
     loader: opens the file at a path, by default as a PIL image in RGB. is_valid_file: which files
-    count, by default those with the suffix of an image. allow_empty: classes may have no image.
+    count, by default those with the suffix of an image.
     `samples` (or `imgs`) holds the pairs (path, label).
     """
 
@@ -221,7 +216,6 @@ class ImageFolder(VisionDataset):
         target_transform: Change = None,
         loader: Callable[[str], Any] | None = None,
         is_valid_file: Callable[[str], bool] | None = None,
-        allow_empty: bool = False,
     ) -> None:
         super().__init__(root, transform=transform, target_transform=target_transform)
         self.loader = loader or open_rgb
@@ -239,7 +233,7 @@ class ImageFolder(VisionDataset):
         self.imgs = self.samples
         self.targets = [label for _, label in self.samples]
         empty = [name for k, name in enumerate(self.classes) if k not in {*self.targets}]
-        if not self.classes or (empty and not allow_empty):
+        if not self.classes or empty:
             what = f"no images in {', '.join(empty[:8])}" if empty else "no class folders"
             raise DataError(f"ImageFolder: {root}: {what}; expected ROOT/CLASS/*.png")
 

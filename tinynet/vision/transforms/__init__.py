@@ -32,7 +32,6 @@ from tinynet.vision.transforms.base import (
     Pad,
     PILToTensor,
     RandomApply,
-    RandomChoice,
     Resize,
     ToPILImage,
     ToTensor,
@@ -42,7 +41,7 @@ from tinynet.vision.transforms.functional import InterpolationMode
 
 __all__ = [
     "CenterCrop", "ColorJitter", "Compose", "ConvertImageDtype", "Grayscale", "InterpolationMode",
-    "Lambda", "Normalize", "PILToTensor", "Pad", "RandomAffine", "RandomApply", "RandomChoice",
+    "Lambda", "Normalize", "PILToTensor", "Pad", "RandomAffine", "RandomApply",
     "RandomCrop", "RandomErasing", "RandomGrayscale", "RandomHorizontalFlip", "RandomResizedCrop",
     "RandomRotation", "RandomVerticalFlip", "Resize", "ToPILImage", "ToTensor", "Transform",
     "functional",

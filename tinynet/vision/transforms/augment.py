@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -206,18 +206,16 @@ class RandomRotation(Transform):
 
     degrees: Any
     interpolation: Any = F.NEAREST
-    expand: bool = False
-    center: Sequence[float] | None = None
-    fill: Any = 0
+    center: Sequence[float] | None = field(default=None, kw_only=True)
+    fill: Any = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         self.degrees = interval(type(self).__name__, "degrees", self.degrees)
         self.interpolation = F.InterpolationMode.of(self.interpolation)
-        self.takes_batches = not self.expand
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         angles = drawn(self.degrees, len(x), rng)
-        return F.rotate(x, angles, self.interpolation, self.expand, self.center, self.fill)
+        return F.rotate(x, angles, self.interpolation, center=self.center, fill=self.fill)
 
 
 @dataclass(eq=False)

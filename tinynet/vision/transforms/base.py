@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -102,24 +102,6 @@ class RandomApply(Compose):
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
         return super().__call__(image, rng) if default_rng(rng).random() < self.p else image
-
-
-class RandomChoice(Compose):
-    """One of the transforms; p: the probability of each, or what is in proportion to it."""
-
-    takes_batches = False
-
-    def __init__(
-        self, transforms: Sequence[Callable[..., Any]], p: Sequence[float] | None = None
-    ) -> None:
-        super().__init__(transforms)
-        if p is not None and len(p) != len(self.transforms):
-            raise ValueError(f"RandomChoice: {len(self.transforms)} transforms, but p has {len(p)}")
-        self.p = None if p is None else np.asarray(p, np.float64) / np.sum(p)
-
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
-        k = default_rng(rng).choice(len(self.transforms), p=self.p)
-        return apply_transform(self.transforms[k], image, rng)
 
 
 class Lambda(Transform):
@@ -217,15 +199,14 @@ class Resize(Transform):
 
     size: int | Sequence[int]
     interpolation: Any = F.BILINEAR
-    max_size: int | None = None
-    antialias: bool | None = True
+    antialias: bool | None = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
-        F.resized(1, 1, self.size, self.max_size)
+        F.resized(1, 1, self.size)
         self.interpolation = F.InterpolationMode.of(self.interpolation)
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return F.resize(x, self.size, self.interpolation, self.max_size, self.antialias)
+        return F.resize(x, self.size, self.interpolation, antialias=self.antialias)
 
 
 class CenterCrop(Transform):

@@ -18,7 +18,6 @@ from tinynet.autograd import wrap
 from tinynet.errors import ShapeError, integer, unknown_name
 from tinynet.tensor import Tensor
 from tinynet.vision.transforms.images import (
-    as_batch,
     as_pil,
     is_pil,
     of_images,
@@ -33,15 +32,13 @@ class InterpolationMode(enum.Enum):
     """How a pixel between pixels is made of them."""
 
     NEAREST = "nearest"
-    NEAREST_EXACT = "nearest-exact"
     BILINEAR = "bilinear"
-    BICUBIC = "bicubic"
 
     @classmethod
     def of(cls, value: Any) -> InterpolationMode:
         """The mode of that name, or of Pillow's number for it."""
         names = [mode.value for mode in cls]
-        value = {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(value, value)
+        value = {0: "nearest", 2: "bilinear"}.get(value, value)
         if value not in names and not isinstance(value, cls):
             raise unknown_name("interpolation", value, names)
         return cls(value)
@@ -119,31 +116,29 @@ def resize(
     x: np.ndarray,
     size: int | Sequence[int],
     interpolation: Any = BILINEAR,
-    max_size: int | None = None,
+    *,
     antialias: bool | None = True,
 ) -> np.ndarray:
     """Images of another size: (height, width), or a number for the shorter side.
 
     Each new pixel is a weighted mean of old ones along rows, then along columns. antialias: where
-    the image gets smaller, the mean is over all pixels that a new one covers. max_size: of the
-    longer side.
+    the image gets smaller, the mean is over all pixels that a new one covers.
     """
     H, W = x.shape[2:]
-    height, width = resized(H, W, size, max_size)
-    mode = InterpolationMode.of(interpolation)
-    if mode in (NEAREST, InterpolationMode.NEAREST_EXACT):
+    height, width = resized(H, W, size)
+    if InterpolationMode.of(interpolation) is NEAREST:
         rows = ((np.arange(height) + 0.5) * (H / height)).astype(np.intp)
         columns = ((np.arange(width) + 0.5) * (W / width)).astype(np.intp)
         return x[:, :, rows[:, None], columns]
     if (height, width) == (H, W):
         return x
     y = as_float(x)
-    y = y @ _weights(W, width, mode, bool(antialias)).T.astype(y.dtype)  # (N, C, H, width)
-    y = _weights(H, height, mode, bool(antialias)).astype(y.dtype) @ y  # (N, C, height, width)
+    y = y @ _weights(W, width, bool(antialias)).T.astype(y.dtype)  # (N, C, H, width)
+    y = _weights(H, height, bool(antialias)).astype(y.dtype) @ y  # (N, C, height, width)
     return as_before(y, x.dtype)
 
 
-def resized(H: int, W: int, size: int | Sequence[int], max_size: int | None) -> tuple[int, int]:
+def resized(H: int, W: int, size: int | Sequence[int]) -> tuple[int, int]:
     """The height and width of an image (H, W) once it is resized."""
     sides = [size] if isinstance(size, (int, np.integer)) else list(size)
     sides = [integer("resize", "size", n, 1) for n in sides]
@@ -152,26 +147,17 @@ def resized(H: int, W: int, size: int | Sequence[int], max_size: int | None) -> 
     if len(sides) != 1:
         raise ValueError(f"resize: size must be a number or (height, width), got {size}")
     short, long = sides[0], int(sides[0] * max(H, W) / min(H, W))
-    if max_size is not None and long > max_size:
-        if max_size <= sides[0]:
-            raise ValueError(f"resize: max_size={max_size} must be above size={sides[0]}")
-        short, long = int(max_size * short / long), max_size
     return (short, long) if H <= W else (long, short)
 
 
 @functools.lru_cache(64)
-def _weights(old: int, new: int, mode: InterpolationMode, antialias: bool) -> np.ndarray:
+def _weights(old: int, new: int, antialias: bool) -> np.ndarray:
     """How much each of `old` pixels in a row counts for each of `new` ones: (new, old)."""
     step = old / new
     centers = (np.arange(new) + 0.5) * step
     width = max(step, 1.0) if antialias else 1.0
     t = np.abs(np.arange(old) + 0.5 - centers[:, None]) / width
-    if mode is BILINEAR:
-        weights = np.maximum(1 - t, 0)
-    else:  # Keys's cubic with a = -1/2
-        inner = (1.5 * t - 2.5) * t * t + 1
-        outer = ((-0.5 * t + 2.5) * t - 4) * t + 2
-        weights = np.where(t < 1, inner, np.where(t < 2, outer, 0))
+    weights = np.maximum(1 - t, 0)
     weights /= weights.sum(axis=1, keepdims=True)
     weights.flags.writeable = False
     return weights
@@ -189,7 +175,7 @@ def resized_crop(
     antialias: bool | None = True,
 ) -> np.ndarray:
     """A window, resized."""
-    return resize(crop(x, top, left, height, width), size, interpolation, None, antialias)
+    return resize(crop(x, top, left, height, width), size, interpolation, antialias=antialias)
 
 
 @of_images
@@ -197,31 +183,20 @@ def rotate(
     x: np.ndarray,
     angle: Any,
     interpolation: Any = NEAREST,
-    expand: bool = False,
+    *,
     center: Sequence[float] | None = None,
     fill: Any = 0,
 ) -> np.ndarray:
     """Turned counter-clockwise by `angle` degrees, or by one for each image (N,).
 
-    expand: the result is as large as it takes to hold all of one image. center: (across, down)
-    of the point that stays, by default the middle. fill: what lies outside the image.
+    center: (across, down) of the point that stays, by default the middle. fill: what lies outside
+    the image.
     """
     N, _, H, W = x.shape
-    degrees = np.broadcast_to(np.asarray(angle, np.float64), N)
-    a = np.deg2rad(degrees).astype(as_float(x[:0]).dtype)
+    a = np.deg2rad(np.broadcast_to(np.asarray(angle, np.float64), N)).astype(as_float(x[:0]).dtype)
     cos, sin, zero = np.cos(a), np.sin(a), np.zeros_like(a)
     back = np.stack([cos, -sin, zero, sin, cos, zero], 1).reshape(N, 2, 3)
-    if not expand:
-        return warp(x, _about(back, center, H, W), interpolation, fill)
-    if N > 1 and np.ptp(degrees):
-        raise ValueError("rotate: expand=True makes images of different sizes; rotate one by one")
-    if degrees[0] % 90 == 0:
-        return np.rot90(x, degrees[0] // 90, axes=(2, 3))
-    c, s = np.abs(cos[0]), np.abs(sin[0])
-    half = np.array([W * s + H * c, W * c + H * s]) / 2  # of what the corners reach
-    middle = np.array([H, W]) / 2
-    size = np.ceil(np.round(middle + half, 4)) - np.floor(np.round(middle - half, 4))
-    return warp(x, back, interpolation, fill, size.astype(int).tolist())
+    return warp(x, _about(back, center, H, W), interpolation, fill)
 
 
 @of_images
@@ -262,11 +237,7 @@ def _about(back: np.ndarray, center: Sequence[float] | None, H: int, W: int) -> 
 
 
 def warp(
-    x: np.ndarray,
-    back: np.ndarray,
-    interpolation: Any = NEAREST,
-    fill: Any = 0,
-    size: Sequence[int] | None = None,
+    x: np.ndarray, back: np.ndarray, interpolation: Any = NEAREST, fill: Any = 0
 ) -> np.ndarray:
     """Images whose pixels come from elsewhere: that at offset (u across, v down) from the middle
     from back[n] @ (u, v, 1), counted from the middle too.
@@ -274,15 +245,12 @@ def warp(
     back: (N, 2, 3). interpolation: nearest, or bilinear between the four pixels around that point.
     """
     N, C, H, W = x.shape
-    OH, OW = size or (H, W)
     mode = InterpolationMode.of(interpolation)
-    if mode not in (NEAREST, BILINEAR):
-        raise ValueError(f"interpolation: {mode.value} is for resize alone; nearest or bilinear")
     dtype = as_float(x[:0]).dtype
     m = back.astype(dtype)[..., None, None]  # (N, 2, 3, 1, 1)
-    u = (np.arange(OW) - (OW - 1) / 2).astype(dtype)  # (OW,)
-    v = (np.arange(OH) - (OH - 1) / 2).astype(dtype)[:, None]  # (OH, 1)
-    across = u * m[:, 0, 0] + v * m[:, 0, 1] + (m[:, 0, 2] + (W - 1) / 2)  # (N, OH, OW)
+    u = (np.arange(W) - (W - 1) / 2).astype(dtype)  # (W,)
+    v = (np.arange(H) - (H - 1) / 2).astype(dtype)[:, None]  # (H, 1)
+    across = u * m[:, 0, 0] + v * m[:, 0, 1] + (m[:, 0, 2] + (W - 1) / 2)  # (N, H, W)
     down = u * m[:, 1, 0] + v * m[:, 1, 1] + (m[:, 1, 2] + (H - 1) / 2)
 
     # A border of two pixels of fill: whatever comes from further out is clipped into it.
@@ -295,15 +263,15 @@ def warp(
     corner = place.reshape(-1)
     framed = pad(x, 2, fill).transpose(1, 0, 2, 3).reshape(C, -1)
     if mode is NEAREST:
-        y = framed.take(corner, 1)  # (C, N*OH*OW)
+        y = framed.take(corner, 1)  # (C, N*H*W)
     else:
         framed = as_float(framed)
-        lower, right = (down - top).reshape(-1), (across - left).reshape(-1)  # weights (N*OH*OW,)
+        lower, right = (down - top).reshape(-1), (across - left).reshape(-1)  # weights (N*H*W,)
         above = framed.take(corner, 1) * (1 - right) + framed.take(corner + 1, 1) * right
         corner += W + 4
         below = framed.take(corner, 1) * (1 - right) + framed.take(corner + 1, 1) * right
         y = as_before(above * (1 - lower) + below * lower, x.dtype)
-    return np.ascontiguousarray(y.reshape(C, N, OH, OW).transpose(1, 0, 2, 3))
+    return np.ascontiguousarray(y.reshape(C, N, H, W).transpose(1, 0, 2, 3))
 
 
 @of_images
@@ -419,8 +387,6 @@ def adjust_hue(x: np.ndarray, hue_factor: Any) -> np.ndarray:
     return convert_image_dtype(value[:, None] - (value - least)[:, None] * fall, x.dtype)
 
 
-to_grayscale = rgb_to_grayscale
-
 # ----- in and out ---------------------------------------------------------------------------------
 
 
@@ -470,16 +436,6 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Any:
         raise ValueError(f"to_pil_image takes an image of 1 to 4 channels, got shape {pic.shape}")
     image = as_pil(x)
     return image if mode in (None, image.mode) else image.convert(mode)
-
-
-def get_dimensions(img: Any) -> list[int]:
-    """Channels, height and width."""
-    return list(as_batch("get_dimensions", img)[0].shape[1:])
-
-
-def get_image_size(img: Any) -> list[int]:
-    """Width and height."""
-    return get_dimensions(img)[:0:-1]
 
 
 # ----- arguments ----------------------------------------------------------------------------------
