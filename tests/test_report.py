@@ -19,7 +19,7 @@ import tinynet
 from tinynet import data, models, nn
 from tinynet.cli import main
 from tinynet.nn import functional as F
-from tinynet.training import Callback, fit
+from tinynet.training import BestModel, Callback, fit
 from tinynet.training.report import pictures, writer
 from tinynet.training.report.curves import charts
 from tinynet.training.report.findings import Findings
@@ -116,6 +116,15 @@ def test_every_picture_is_whole_and_has_a_text(tmp_path):
         packed = content[content.index(b"IDAT") + 4 : -16]
         assert len(zlib.decompress(packed)) == height * (1 + 3 * width)
     assert all(svg["role"] == "img" and svg["aria-label"] for svg in shown.all("svg"))
+
+
+def test_it_is_of_the_weights_that_were_put_back_at_the_end(tmp_path):
+    model = small()
+    options = {"callbacks": [BestModel(restore=True)], "schedule": None, "lr": 3.0}
+    shown = Page(report_of(tmp_path, model, **options))
+    held = few(seed=1)
+    found = tinynet.training.confusion_matrix(tinynet.training.predict(model, held), held.labels)
+    assert np.array_equal(np.array([int(c) for c in shown.cells]).reshape(4, 4), found)
 
 
 def test_it_is_written_after_every_epoch_and_leaves_the_training_as_it_is(tmp_path):

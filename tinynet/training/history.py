@@ -82,18 +82,19 @@ class History(list[Record]):
 
     def _repr_html_(self) -> str:
         """Charts and a table, for notebooks."""
-        from tinynet.training.report.curves import charts
+        from tinynet.training.report.curves import KEY, charts
 
         names = list(dict.fromkeys(name for record in self for name in record))
         drawn = "".join(
-            f'<div style="flex:1 1 20em;max-width:32em"><b>{html.text(name.replace("_", " "))}</b>'
+            f'<div style="flex:1 1 16em;max-width:24em"><b>{html.text(name.replace("_", " "))}</b>'
             f"{chart}</div>"
             for name, chart in charts(self).items()
         )
         rows = [[f"{r[name]:.6g}" if name in r else "" for name in names] for r in self]
+        table = html.table(names, rows, left=0)
         return (
-            f'<div style="display:flex;flex-wrap:wrap;gap:1em">{drawn}</div><details><summary>'
-            f"{len(self)} epochs</summary>{html.table(names, rows, left=0)}</details>"
+            f'<div>{KEY}</div><div style="display:flex;flex-wrap:wrap;gap:1em">{drawn}</div>'
+            f"<details><summary>{len(self)} epochs</summary>{table}</details>"
         )
 
     def _check(self, name: str) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 340, 200, 56, 28, 12
 COLOURS = {"training": "var(--training, #2f6fde)", "validation": "var(--validation, #e07b39)"}
+KEY = "&emsp;".join(
+    f'<span style="color:{colour}">&#9644;</span> {kind}' for kind, colour in COLOURS.items()
+)
 POINTS = 300  # of a curve; more cannot be told apart
 
 

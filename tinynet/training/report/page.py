@@ -22,12 +22,12 @@ from tinynet.nn.summary import summary
 from tinynet.training.history import Record
 from tinynet.training.quantities import format_number
 from tinynet.training.report import pictures
-from tinynet.training.report.curves import charts
+from tinynet.training.report.curves import KEY, charts
 from tinynet.training.report.findings import Example, Findings
 from tinynet.training.report.insight import Maps, first_kernels, look_inside
 
 CLASSES = 20  # a larger matrix is read by nobody, and its most frequent mistakes stand in its place
-ROWS = 60  # of a table
+ROWS, LOWEST = 60, 30  # of a table; of more classes than fit into one
 CHARACTERS = 300  # of a setting
 BLUE, ORANGE = "47,111,222", "217,105,42"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -108,12 +108,8 @@ def _learning_curves(c: Contents) -> str:
         f"<figure><figcaption>{text(name.replace('_', ' '))}</figcaption>{chart}</figure>"
         for name, chart in charts(c.history).items()
     )
-    key = "".join(
-        f'<span class="key" style="background:var(--{kind})"></span>{kind}&emsp;'
-        for kind in ("training", "validation")
-    )
     content = f'<div class="charts">{drawn}</div>' if drawn else ""
-    return _section("Learning curves", f"{key}by epoch", content)
+    return _section("Learning curves", f"{KEY}&emsp;by epoch", content)
 
 
 def _which_is_taken_for_which(c: Contents) -> str:
@@ -126,7 +122,11 @@ def _confusions(c: Contents) -> str:
     if len(f.matrix) <= CLASSES:
         told = f"Rows are what it is, columns what it is taken for: {total}"
         return _section("Confusion matrix", told, f'<div class="wide card">{_matrix(f)}</div>')
-    rows = [(a, b, n, f"{100 * share:.1f} %") for a, b, n, share in f.confusions(CLASSES)]
+    short = dict(zip(f.names, shortened(f.names, 40)))
+    rows = [
+        (short[is_], short[taken], count, f"{100 * share:.1f} %")
+        for is_, taken, count, share in f.confusions(CLASSES)
+    ]
     head = ("what it is", "taken for", "times", "of its class")
     content = html.table(head, rows, left=2)
     return _section("Most frequent confusions", total, f'<div class="wide card">{content}</div>')
@@ -153,8 +153,8 @@ def _classes(c: Contents) -> str:
     told = "Precision: the share of what is taken for it that is it. Recall: the share of it "
     told += "that is found. F1: their harmonic mean."
     if len(scores) > ROWS:
-        scores = sorted(scores, key=lambda score: score.f1)[:ROWS]
-        told += f" The {ROWS} classes with the lowest F1."
+        scores = sorted(scores, key=lambda score: score.f1)[:LOWEST]
+        told += f" The {LOWEST} classes with the lowest F1."
     names = shortened([score.name for score in scores], 40)
     rows = [
         (name, s.images, *(f"{100 * x:.1f} %" for x in (s.precision, s.recall, s.f1)))
@@ -263,7 +263,7 @@ def _model(c: Contents) -> str:
 def _settings(c: Contents) -> str:
     tables = []
     for title, values in (("Settings", c.settings), ("Versions", c.versions)):
-        rows = [(name.replace("_", " "), _value(value)) for name, value in values.items()]
+        rows = [(k.replace("_", " "), _value(v)) for k, v in values.items() if v is not None]
         if rows:
             content = html.table(("", ""), rows, left=2)
             tables.append(_section(title, "", f'<div class="card settings">{content}</div>'))

@@ -35,7 +35,8 @@ class ReportWriter(Callback):
         self._write(run)
 
     def on_train_end(self, run: Run) -> None:
-        if run.validate is not None and any(getattr(c, "restore", False) for c in run.callbacks):
+        restored = any(getattr(callback, "restore", False) for callback in run.callbacks)
+        if restored and run.validate is not None and run.finished():
             run.findings = Findings(run.about.get("classes"))
             evaluate(run.model, run.validate, run.loss, metrics={}, after_batch=run.findings.add)
             self._write(run)  # of the weights that were put back
