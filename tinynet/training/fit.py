@@ -111,10 +111,11 @@ def fit(
 
     callbacks: see `Callback`. early_stopping: an EarlyStopping, or its patience in epochs; the
     weights of the best epoch are put back at the end. checkpoint: a file that always holds the best
-    epoch's model. about: more that checkpoints should say of the model, such as its name; see `save`. progress: None for a bar on a terminal
-    and lines elsewhere, False for silence, True for the bar. detect_anomaly: look at every result
-    and gradient, which takes a little longer, so that a DivergenceError comes at the very
-    operation that went bad and names it; see `tinynet.detect_anomaly`.
+    epoch's model. about: more that checkpoints should say of the model, such as its name; see
+    `save`. progress: None for a bar on a terminal and lines elsewhere, False for silence, True for
+    the bar. detect_anomaly: look at every result and gradient, which takes a little longer, so
+    that a DivergenceError comes at the very operation that went bad and names it; see
+    `tinynet.detect_anomaly`.
 
     out: a folder that keeps the run: last.safetensors after every epoch, and after every
     `save_every` steps; best.safetensors; report.html, to be opened in a browser; and
