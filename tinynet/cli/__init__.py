@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
+import sys
 import traceback
 from collections.abc import Sequence
 from types import ModuleType
@@ -37,7 +39,8 @@ from tinynet.cli import (
     verify,
 )
 from tinynet.cli.options import BadArgument
-from tinynet.console import Console, columns, console, filled, say, visible
+from tinynet.console import Console, columns, console, filled, say
+from tinynet.errors import unknown_name
 from tinynet.version import __version__
 
 COMMANDS: dict[str, ModuleType] = {
@@ -83,6 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None, out: Console) -> tuple[int, str | None]:
     """The exit code, and the command that was run."""
     parser = make_parser()
+    words = sys.argv[1:] if argv is None else argv
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        say(f"tinynet: error: {unknown_name('command', words[0], COMMANDS)}", error=True)
+        return 2, None
     try:
         args = parser.parse_args(argv)
     except SystemExit as stop:  # argparse has printed the help or what is wrong
@@ -99,8 +106,26 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**options)
         self.color = False  # from Python 3.14 on it would colour the help
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As always, but what is not known is an error of the command that it was given to."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            import difflib  # only needed for an error, and slow to load
+
+            name = unknown[0].partition("=")[0]
+            near = difflib.get_close_matches(name, self._known(), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"unknown argument {name}{hint}")
+        return found, unknown
+
+    def _known(self) -> list[str]:
+        """The options in the one line of usage."""
+        return re.findall(r"--[\w-]+", self.format_usage())
+
     def error(self, message: str) -> NoReturn:
-        super().error(visible(message))
+        """One line with the mistake, one with the way on; exit code 2."""
+        say(f"{self.prog}: error: {message}", f"`{self.prog} --help` lists it all", error=True)
+        raise SystemExit(2)
 
 
 def make_parser() -> argparse.ArgumentParser:
