@@ -77,7 +77,7 @@ def kernel_set(request, monkeypatch):
     if plan:
         monkeypatch.setattr(choice, "ROWS_FROM", 10**9 if plan == "blocks" else 0)
     if plan == "winograd":
-        for least in ("FORWARD", "GRADIENT", "IMAGES"):
+        for least in ("LEAST", "LEAST_DW", "IMAGES"):
             monkeypatch.setattr(winograd, least, 0)
     choice.convolution.cache_clear()
     before = kernels.current.name

@@ -107,8 +107,8 @@ def test_state_dict_is_a_copy(build):
     [
         (lambda s: s.update(last_epoch=-3), "last_epoch"),
         (lambda s: s.update(last_epoch=1.5), "last_epoch"),
-        (lambda s: s.update(base_lrs=[0.1]), "base_lrs"),
-        (lambda s: s.update(base_lrs=[0.1, -1.0]), "base_lrs"),
+        (lambda s: s.update(base_lrs=[0.1]), "base_lr="),
+        (lambda s: s.update(base_lrs=[0.1, -1.0]), "base_lr=-1.0"),
         (lambda s: s.update(_last_lr=[0.1, float("nan")]), "_last_lr"),
         (lambda s: s.update(extra=1), "must have"),
         (lambda s: s.pop("base_lrs"), "base_lrs"),
@@ -131,16 +131,16 @@ def test_a_damaged_state_is_refused_and_nothing_is_changed(build, change, messag
     ("build", "key", "value", "message"),
     [
         (SCHEDULES["step"], "step_size", 0, "step_size=0"),
-        (SCHEDULES["step"], "gamma", "x", "gamma is 'x'"),
+        (SCHEDULES["step"], "gamma", "x", "gamma='x'"),
         (SCHEDULES["multistep"], "milestones", [0], "milestones=0"),
         (SCHEDULES["one_cycle"], "total_steps", 1, "2 steps are done"),
         (SCHEDULES["one_cycle"], "anneal_strategy", "sine", "unknown anneal_strategy"),
-        (SCHEDULES["one_cycle"], "three_phase", 1, "three_phase is 1"),
+        (SCHEDULES["one_cycle"], "three_phase", 1, "three_phase=1"),
         (SCHEDULES["sequential"], "schedulers", [], "lacks a list 'schedulers' of 3"),
         (SCHEDULES["sequential"], "schedulers", None, "lacks a list 'schedulers' of 3"),
         (SCHEDULES["sequential"], "schedulers", [{}, {}, {}], "LinearLR: the saved state must"),
         (SCHEDULES["sequential"], "milestones", [3], "one milestone fewer"),
-        (ReduceLROnPlateau, "best", "good", "best is 'good'"),
+        (ReduceLROnPlateau, "best", "good", "best='good'"),
         (ReduceLROnPlateau, "mode", "up", "unknown mode 'up'"),
         (ReduceLROnPlateau, "num_bad_epochs", -1, "num_bad_epochs=-1"),
     ],
@@ -315,7 +315,9 @@ def test_settings_of_ones_own_schedule_are_saved_and_keep_their_type():
     saved = schedule.state_dict()
     schedule.load_state_dict({**saved, "by": 4, "last_epoch": 3})
     assert schedule.get_last_lr() == [1 / 16, 0.2 / 16]
-    with pytest.raises(CheckpointError, match=r"the saved by is 'x', .*: it is 4"):
+    with pytest.raises(
+        CheckpointError, match=r"does not fit .*: Slowed\(by='x'\): by must be of type int"
+    ):
         schedule.load_state_dict({**saved, "by": "x"})
 
 

@@ -137,3 +137,39 @@ def test_fit_begins_with_the_weights_of_a_run(here, capsys):
             init_from="first", progress=False)  # fmt: skip
     with pytest.raises(tinynet.CheckpointError, match="a folder without a run"):
         fit(second, data.ArrayDataset(x, y), 1, init_from=here, progress=False)
+
+
+def test_a_finished_run_says_so_when_it_is_resumed(here, capsys):
+    assert train("--out", "run") == 0
+    assert "finished already" not in capsys.readouterr().out
+    assert main(["resume", "run"]) == 0
+    assert "it is finished already; a larger --epochs trains it further" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "schedule"),
+    [
+        (["--schedule", "plateau"], "plateau"),
+        (["--patience", "2", "--validation", "0.2"], "plateau"),
+        (["--patience", "2", "--validation", "0.2", "--schedule", "cosine"], "cosine"),
+    ],
+)
+def test_a_plateau_lowers_the_rate_and_goes_with_patience(here, options, schedule):
+    assert train("--out", "run", *options, epochs=2) == 0
+    assert json.loads(Path("run/run.json").read_text())["settings"]["schedule"] == schedule
+    assert main(["verify", "run"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "--batchsize", "3"], "did you mean --batch-size?"),
+        (["trian"], "did you mean train?"),
+        (["evaluate", "--split", "tets"], "did you mean test?"),
+    ],
+)
+def test_what_was_meant_is_named_in_two_lines(here, capsys, arguments, told):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert err.count("\n") == 2

@@ -15,7 +15,6 @@ from tinynet import data
 from tinynet.random import default_rng
 from tinynet.utils.data import (
     BatchSampler,
-    ChainDataset,
     ConcatDataset,
     DataLoader,
     Dataset,
@@ -124,16 +123,13 @@ def test_convert_makes_tensors_of_arrays_alone():
 # ----- datasets -----------------------------------------------------------------------------------
 
 
-def test_datasets_are_added_and_chained():
+def test_datasets_are_added():
     both = rows(3) + rows(2)
     assert isinstance(both, ConcatDataset)
     assert [int(both[i][0]) for i in (0, 2, 3, -1)] == [0, 2, 0, 1]
     assert both.cumulative_sizes == [3, 5]
     with pytest.raises(IndexError, match="example 5 of a dataset of 5"):
         both[5]
-    chained = Stream(0, 3) + Stream(7, 9)
-    assert isinstance(chained, ChainDataset)
-    assert epoch(DataLoader(chained, 2)) == [[0, 1], [2, 7], [8]]
     with pytest.raises(ValueError, match="at least one dataset"):
         ConcatDataset([])
 

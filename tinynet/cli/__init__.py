@@ -17,7 +17,6 @@ import argparse
 import os
 import re
 import signal
-import sys
 import traceback
 from collections.abc import Sequence
 from types import ModuleType
@@ -39,8 +38,7 @@ from tinynet.cli import (
     verify,
 )
 from tinynet.cli.options import BadArgument
-from tinynet.console import Console, columns, console, filled, say
-from tinynet.errors import unknown_name
+from tinynet.console import Console, columns, console, filled, say, visible
 from tinynet.version import __version__
 
 COMMANDS: dict[str, ModuleType] = {
@@ -86,12 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None, out: Console) -> tuple[int, str | None]:
     """The exit code, and the command that was run."""
     parser = make_parser()
-    words = sys.argv[1:] if argv is None else argv
-    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
-        say(f"tinynet: error: {unknown_name('command', words[0], COMMANDS)}", error=True)
-        return 2, None
     try:
-        args = parser.parse_args(argv)
+        args, unknown = parser.parse_known_args(argv)
+        if unknown:
+            args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:  # argparse has printed the help or what is wrong
         return (stop.code if isinstance(stop.code, int) else 2), None
     if args.command is None:
@@ -106,26 +102,25 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**options)
         self.color = False  # from Python 3.14 on it would colour the help
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As always, but what is not known is an error of the command that it was given to."""
-        found, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            import difflib  # only needed for an error, and slow to load
-
-            name = unknown[0].partition("=")[0]
-            near = difflib.get_close_matches(name, self._known(), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            self.error(f"unknown argument {name}{hint}")
-        return found, unknown
-
-    def _known(self) -> list[str]:
-        """The options in the one line of usage."""
-        return re.findall(r"--[\w-]+", self.format_usage())
-
     def error(self, message: str) -> NoReturn:
-        """One line with the mistake, one with the way on; exit code 2."""
-        say(f"{self.prog}: error: {message}", f"`{self.prog} --help` lists it all", error=True)
-        raise SystemExit(2)
+        """End with what is wrong, what may have been meant, and a line of usage."""
+        near = _nearest(message, re.findall(r"--[\w-]+", self.format_usage()))
+        hint = f"; did you mean {near}?" if near else ""
+        self.exit(2, f"{self.prog}: error: {visible(message)}{hint}\nsee {self.prog} --help\n")
+
+
+def _nearest(message: str, options: Sequence[str]) -> str:
+    """The option or command that was meant by what argparse does not know; "" for none."""
+    import difflib  # only needed for an error, and slow to load
+
+    unknown = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+    choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message, re.DOTALL)
+    if unknown is not None:
+        return next(iter(difflib.get_close_matches(unknown[1], options, n=1)), "")
+    if choice is not None:
+        known = re.findall(r"[\w-]+", choice[2])
+        return next(iter(difflib.get_close_matches(choice[1], known, n=1)), "")
+    return ""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -135,6 +130,7 @@ def make_parser() -> argparse.ArgumentParser:
         description=filled(OVERVIEW, columns()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(parser=parser)
     parser.add_argument("--version", action="version", version=f"tinynet {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, module in COMMANDS.items():
@@ -145,6 +141,7 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
+        command.set_defaults(parser=command)
         command.add_argument(
             "--debug", action="store_true", help="if it fails, show where in the code"
         )

@@ -256,12 +256,13 @@ def is_run(path: Path) -> bool:
     return path.suffix.lower() in (SUFFIX, *FOREIGN)
 
 
-def is_finished(run: Path) -> bool:
-    """Whether the run in a folder came to its end, as its record says."""
+def is_finished(run: Path, epochs: int = 0) -> bool:
+    """Whether the run in a folder came to its end, and was to have `epochs` epochs at least."""
     try:
         record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-        return "test_accuracy" in record or "diverged" in record
-    except (OSError, ValueError, TypeError):
+        ended = "test_accuracy" in record or "diverged" in record
+        return ended and int(record["settings"]["epochs"]) >= epochs
+    except (OSError, ValueError, TypeError, KeyError):
         return False
 
 

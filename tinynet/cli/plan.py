@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,8 +51,10 @@ class Plan:
         from tinynet.training import make_augment
 
         settings = self.settings
+        of_training = settings["schedule"] == "plateau" and self.validation is None
         return {
             "train": self.train,
+            "monitor": "loss" if of_training else None,  # the test images decide nothing
             "epochs": settings["epochs"],
             "validate": self.test if self.validation is None else self.validation,
             "batch_size": settings["batch_size"],
@@ -105,23 +108,27 @@ def new_settings(
 ) -> dict[str, Any]:
     """The settings of a new run: what was asked for, and the recipe for such images."""
     from tinynet.training import OPTIMIZERS, recipe_for
+    from tinynet.training.recipes import bearable
 
-    recipe = recipe_for(train.images.shape[1:])
+    recipe = recipe_for(train.images.shape[1:], args.data or DATA)
     begun = initial(args.init_from)
     model = args.model or begun.get("model") or recipe.model
     optimizer = args.optimizer or recipe.optimizer
     own_lr = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
+    epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
+    examples = len(train) * (1 - (args.validation or VALIDATION))
+    usual_lr = bearable(recipe, own_lr, math.ceil(examples / batch_size) * epochs)
     return {
         "data": args.data or DATA,
         "data_sha256": fingerprint(train, test),
         "model": model,
         "model_sha256": file_sha256(model),
-        "epochs": args.epochs or recipe.epochs,
-        "batch_size": args.batch_size or recipe.batch_size,
+        "epochs": epochs,
+        "batch_size": batch_size,
         "optimizer": optimizer,
-        "lr": args.lr or own_lr,
+        "lr": args.lr or usual_lr,
         "weight_decay": recipe.weight_decay if args.weight_decay is None else args.weight_decay,
-        "schedule": args.schedule or recipe.schedule,
+        "schedule": args.schedule or ("plateau" if args.patience else recipe.schedule),
         "augment": _augmentations(args.augment or recipe.augment),
         "validation": args.validation or VALIDATION,
         "patience": args.patience,

@@ -83,8 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[:AMOUNT]",
         help="change the training images at random: shift:PIXELS, rotate:DEGREES, "
         "flip:PROBABILITY, cutout:PIXELS, or none; may be given several times. By default grey "
-        "images below 16x16 are rotated, others shifted, and mirrored too where they are in "
-        "colour; grey ones of 28x28 or 32x32 stay as they are",
+        "images below 16x16 are rotated, others shifted, and CIFAR's mirrored too; grey ones of "
+        "28x28 or 32x32 stay as they are. Other colour images are mirrored by flip alone",
     )
     data.add_argument(
         "--validation",
@@ -105,7 +105,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=integer(1), metavar="N", help="how often every image is seen"
     )
     model.add_argument("--batch-size", type=integer(1), metavar="N", help="images for each step")
-    model.add_argument("--lr", type=positive, metavar="X", help="the (highest) learning rate")
+    model.add_argument(
+        "--lr",
+        type=positive,
+        metavar="X",
+        help="the (highest) learning rate (default: as is usual for such images, and less where "
+        "photographs are so few that the training has fewer than 300 steps)",
+    )
     model.add_argument(
         "--optimizer",
         metavar="NAME",
@@ -114,7 +120,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--schedule",
         metavar="NAME",
-        help="how the learning rate changes: onecycle, cosine, linear, step or constant",
+        help="how the learning rate changes: onecycle, cosine, linear, step, constant, "
+        "or plateau: a third whenever the loss has not fallen for 2 epochs (the default with "
+        "--patience)",
     )
     model.add_argument(
         "--weight-decay", type=number, metavar="X", help="pull of the weights towards 0"
@@ -242,10 +250,11 @@ def _train_plan(
     from tinynet.training.files import write_json
     from tinynet.training.report.findings import Findings
 
+    finished = bool(resume) and is_finished(out, plan.settings["epochs"])
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
     write_json(out / RECORD, record)  # fails now, and not after the training
     last = resume if isinstance(resume, Path) else out / LAST
-    _announce(plan, last if resume and last.is_file() else None)
+    _announce(plan, last if resume and last.is_file() else None, finished)
     try:
         history = _train(plan, out, resume, detect_anomaly)
     except KeyboardInterrupt as stop:
@@ -363,7 +372,7 @@ def _file_name(data: str) -> str:
     return Path(path).resolve().stem if path else data
 
 
-def _announce(plan: Plan, last: Path | None) -> None:
+def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     s = plan.settings
     held_out = "" if plan.validation is None else f", {len(plan.validation)} validation"
     parameters = sum(p.array.size for p in plan.model.parameters())
@@ -375,6 +384,7 @@ def _announce(plan: Plan, last: Path | None) -> None:
         f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
         *([f"resume from {last}"] if last else []),
+        *(["it is finished already; a larger --epochs trains it further"] if finished else []),
     )
 
 

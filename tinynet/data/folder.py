@@ -19,7 +19,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -197,7 +196,26 @@ def fitted(image: Any, size: tuple[int, int], fit: str) -> Any:
 
 def grey_or_rgb(image: Any) -> Any:
     """A PIL image turned upright as the camera noted it, in mode L or RGB."""
-    return _as_grey_or_rgb(_upright(image), vision_images.pillow())
+    from PIL import ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    transparent = image.info.get("transparency")
+    if image.mode == "F":
+        raise ValueError("its pixels are floats, of which the range is unknown")
+    if image.mode.startswith("I"):
+        wide = np.asarray(image).astype(np.int32)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise ValueError(f"its pixels are {wide.min()} to {wide.max()}, expected 0 to 65535")
+        if isinstance(transparent, int):
+            wide[wide == transparent] = 65535
+        return vision_images.as_pil(((wide + 128) // 257).astype(np.uint8)[None])
+    grey = image.mode in GREY_MODES
+    if image.mode[-1] in "Aa" or transparent is not None:
+        image = image.convert("RGBA")
+        pillow = vision_images.pillow()
+        white = pillow.new("RGBA", image.size, (255, 255, 255, 255))
+        image = pillow.alpha_composite(white, image)
+    return image.convert("L" if grey else "RGB")
 
 
 def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> Any:
@@ -227,14 +245,12 @@ def _check_size(size: Any) -> None:
 
 def _is_colour(file: Path) -> bool:
     """Whether an image has colours; of a file that cannot be read whoever reads it will know."""
-    pillow = vision_images.pillow()
     try:
-        with open_file(file) as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with pillow.open(stream, formats=FORMATS) as image:
-                return image.mode not in GREY_MODES and not image.mode.startswith(("I", "F"))
-    except Exception:  # as in decode_image
+        with open_file(file) as stream:
+            mode = decoded(stream, file, lambda image: image.mode)
+    except DataError:
         return False
+    return mode not in GREY_MODES and not mode.startswith(("I", "F"))
 
 
 def _check_length(image: Any, stream: BinaryIO) -> None:
@@ -255,32 +271,6 @@ def _told(error: Exception) -> str:
     if type(error).__name__ == "UnidentifiedImageError":
         return f"it is none of {', '.join(FORMATS)}"
     return reason(error)
-
-
-def _as_grey_or_rgb(image: Any, pillow: ModuleType) -> Any:
-    """The image in mode L or RGB."""
-    transparent = image.info.get("transparency")
-    if image.mode == "F":
-        raise ValueError("its pixels are floats, of which the range is unknown")
-    if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int32)
-        if wide.min() < 0 or wide.max() > 65535:
-            raise ValueError(f"its pixels are {wide.min()} to {wide.max()}, expected 0 to 65535")
-        if isinstance(transparent, int):
-            wide[wide == transparent] = 65535
-        return pillow.fromarray(((wide + 128) // 257).astype(np.uint8))
-    grey = image.mode in GREY_MODES
-    if image.mode[-1] in "Aa" or transparent is not None:
-        image = image.convert("RGBA")
-        white = pillow.new("RGBA", image.size, (255, 255, 255, 255))
-        image = pillow.alpha_composite(white, image)
-    return image.convert("L" if grey else "RGB")
-
-
-def _upright(image: Any) -> Any:
-    from PIL import ImageOps
-
-    return ImageOps.exif_transpose(image)
 
 
 def _folders(folder: Path, left: Counter[str]) -> list[Path]:

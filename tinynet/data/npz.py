@@ -182,9 +182,8 @@ def _read_member(
             f"{where}: offset {info.header_offset}: the directory says {info.file_size} bytes, "
             f"more than the {min(info.compress_size, size)} bytes there can hold"
         )
+    content = bytearray()
     with archive.open(info) as stream:
-        content = bytearray(stream.read(CHUNK))
-        _check_npy(content, info.file_size, where)  # before more is read than is there
         while chunk := stream.read(CHUNK):
             content += chunk
     return read_npy(content, where)
@@ -195,22 +194,7 @@ def read_npy(content: bytes | bytearray, where: str = "npy") -> np.ndarray:
 
     Raises DataError for pickles, records, dates, and bytes that are not what the header says.
     """
-    shape, fortran_order, dtype, offset = _check_npy(content, len(content), where)
-    flat = np.frombuffer(content, dtype, math.prod(shape), offset)
-    if dtype.kind == "b" and flat.view(np.uint8).max(initial=0) > 1:
-        raise DataError(f"{where}: bytes that are no value of the dtype: a bool is 0 or 1")
-    if dtype.kind == "U":
-        points = flat.view(np.dtype(np.uint32).newbyteorder(dtype.byteorder))
-        if ((points > 0x10FFFF) | ((points >= 0xD800) & (points < 0xE000))).any():
-            raise DataError(f"{where}: text with a character that is no Unicode scalar value")
-    return flat.reshape(shape, order="F" if fortran_order else "C")
-
-
-def _check_npy(
-    start: bytes | bytearray, size: int, where: str
-) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, order, dtype and place of the elements of an .npy file, by its start and size."""
-    stream = io.BytesIO(start[: 2 * NPY_HEADER_LIMIT])
+    stream = io.BytesIO(content[: 2 * NPY_HEADER_LIMIT])
     try:
         version = np.lib.format.read_magic(stream)
         if version not in NPY_HEADERS:
@@ -227,12 +211,19 @@ def _check_npy(
     except Exception as error:  # NumPy lets errors of many kinds out of a bad header
         raise DataError(f"{where}: not a plain .npy array: {reason(error)}") from error
     offset, expected = stream.tell(), math.prod(shape) * dtype.itemsize
-    if size != offset + expected:
+    if len(content) != offset + expected:
         raise DataError(
-            f"{where}: offset {offset}: {size - offset} bytes of elements, expected {expected} for "
-            f"shape {shape} of {dtype}"
+            f"{where}: offset {offset}: {len(content) - offset} bytes of elements, expected "
+            f"{expected} for shape {shape} of {dtype}"
         )
-    return shape, fortran_order, dtype, offset
+    flat = np.frombuffer(content, dtype, math.prod(shape), offset)
+    if dtype.kind == "b" and flat.view(np.uint8).max(initial=0) > 1:
+        raise DataError(f"{where}: bytes that are no value of the dtype: a bool is 0 or 1")
+    if dtype.kind == "U":
+        points = flat.view(np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if ((points > 0x10FFFF) | ((points >= 0xD800) & (points < 0xE000))).any():
+            raise DataError(f"{where}: text with a character that is no Unicode scalar value")
+    return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 def _pairs(names: Collection[str]) -> dict[str, tuple[str, str]]:

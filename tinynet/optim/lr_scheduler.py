@@ -110,7 +110,9 @@ class LRScheduler:
         owner, groups = type(self).__name__, len(self.optimizer.param_groups)
         known = vars(self).get(name)
         if check is None and type(value) is not type(known):
-            raise TypeError(f"it is {known!r:.60}")
+            raise TypeError(
+                f"{owner}({name}={value!r:.60}): {name} must be of type {type(known).__name__}"
+            )
         if not isinstance(check, list):
             return check(owner, name, value) if check else value
         name = name.removesuffix("s")  # of the argument
@@ -218,18 +220,12 @@ class LRScheduler:
                 f"{name}: the saved state must have {', '.join(expected)}; it has {found}. "
                 "Load it into the kind of schedule it was saved from."
             )
-        for key, value in state.items():
-            try:
-                vars(candidate)[key] = self._checked(key, value)
-            except (TypeError, ValueError) as error:
-                raise CheckpointError(
-                    f"{name}: the saved {key} is {value!r:.60}, which does not fit this schedule: "
-                    f"{error}"
-                ) from error
         try:
+            for key, value in state.items():
+                vars(candidate)[key] = self._checked(key, value)
             candidate.check_together()
-        except ValueError as error:
-            raise CheckpointError(f"{name}: the saved state cannot be: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"the saved state does not fit this schedule: {error}") from error
         return [(self, {key: vars(candidate)[key] for key in expected})]
 
     def __repr__(self) -> str:

@@ -26,7 +26,10 @@ from tinynet.errors import unknown_name
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model's name and how to train it. augment: as for `make_augment`."""
+    """A model's name and how to train it.
+
+    augment: as for `make_augment`. enough: steps, in which the learning rate can be borne.
+    """
 
     model: str
     epochs: int
@@ -36,6 +39,7 @@ class Recipe:
     schedule: str = "onecycle"
     weight_decay: float = 0.0
     augment: tuple[str, ...] = ()
+    enough: int = 0
 
 
 DIGITS = Recipe(
@@ -43,15 +47,26 @@ DIGITS = Recipe(
 )
 GREY_28 = Recipe("lenet5", epochs=5, batch_size=64, lr=0.05)
 SMALL = Recipe(
-    "digits_cnn", epochs=10, batch_size=32, lr=0.05, weight_decay=5e-4, augment=("shift", "flip")
+    "digits_cnn",
+    epochs=10,
+    batch_size=32,
+    lr=0.05,
+    weight_decay=5e-4,
+    augment=("shift",),
+    enough=300,
 )
 LARGE = replace(SMALL, model="resnet8")  # whose size does not grow with the image
 
 
-def recipe_for(shape: Sequence[int]) -> Recipe:
-    """The recipe for images of a shape (C, H, W).
+MIRRORED = ("cifar10", "cifar100")
+"""The data sets that are known to look the same in a mirror. Writing does not, a side of a street
+may not."""
 
-    Grey images are taken for writing, which is not mirrored; coloured ones for photographs.
+LEAST = 0.05  # of its learning rate, with however few steps
+
+
+def recipe_for(shape: Sequence[int], name: str = "") -> Recipe:
+    """The recipe for images of a shape (C, H, W). name: of the data set.
 
     >>> recipe_for((1, 8, 8)).model, recipe_for((1, 28, 28)).model, recipe_for((3, 96, 96)).model
     ('digits_cnn', 'lenet5', 'resnet8')
@@ -62,7 +77,20 @@ def recipe_for(shape: Sequence[int]) -> Recipe:
     if channels == 1 and (height, width) in ((28, 28), (32, 32)):
         return GREY_28
     recipe = SMALL if height * width <= 64 * 64 else LARGE
-    return replace(recipe, augment=("shift",)) if channels == 1 else recipe
+    return replace(recipe, augment=(*recipe.augment, "flip")) if name in MIRRORED else recipe
+
+
+def bearable(recipe: Recipe, lr: float, steps: int) -> float:
+    """The learning rate for a training of so few steps that a warm-up is over before it has begun.
+
+    Below what the recipe calls enough it falls with the square of the steps. So 160 photographs,
+    with which 10 epochs are 50 steps, end at 95 % and not at 82.5.
+
+    >>> [bearable(SMALL, 0.05, steps) for steps in (3000, 150, 50)]
+    [0.05, 0.013, 0.0025]
+    """
+    share = 1.0 if steps >= recipe.enough else max(LEAST, (steps / recipe.enough) ** 2)
+    return float(f"{lr * share:.2g}")
 
 
 def usual_shape(model: str) -> tuple[int, int, int]:

@@ -80,6 +80,7 @@ SCHEDULES: dict[str, Callable[[Optimizer, int], Any]] = {
     "linear": lambda o, steps: lr_scheduler.LinearLR(o, 1.0, 0.0, total_iters=steps),
     "step": lambda o, steps: lr_scheduler.MultiStepLR(o, [steps // 2, steps * 3 // 4], gamma=0.1),
     "constant": lambda o, steps: None,
+    "plateau": lambda o, steps: lr_scheduler.ReduceLROnPlateau(o, factor=1 / 3, patience=2),
 }
 """A scheduler over so many steps of an optimizer, by name; None for one that does not change."""
 
@@ -131,7 +132,7 @@ def make_schedule(
     onecycle: up to the learning rate, then down to nearly 0 (of fewer than 4 steps, which have no
     room for it, each at the learning rate); cosine and linear: down to 0;
     step: a tenth after half of the steps, a hundredth after three quarters; constant, or None: as
-    it is. These advance with every batch.
+    it is. These advance with every batch. plateau: a third after 2 epochs without a better loss.
 
     A scheduler advances after every epoch, OneCycleLR after every batch; step="batch" or "epoch"
     says otherwise. ReduceLROnPlateau looks at `monitor`, by default the validation loss (mode
@@ -143,6 +144,8 @@ def make_schedule(
     """
     if step not in (None, BATCH, EPOCH):
         raise unknown_name("step", step, [BATCH, EPOCH])
+    if schedule == "plateau":
+        schedule = SCHEDULES["plateau"](optimizer, steps)
     plateau = isinstance(schedule, lr_scheduler.ReduceLROnPlateau)
     if monitor is not None and not plateau:
         raise ValueError(

@@ -92,14 +92,14 @@ def run_checkpoint(content: bytes) -> Any:
     path = _file()
     path.write_bytes(content)
     model = _run().model
-    before = [array.tobytes() for array in model.state_dict().values()]
+    before = [np.asarray(x).tobytes() for x in model.state_dict().values()]
     with contextlib.suppress(CheckpointError):
         tinynet.load(path)
     try:
         stored = checkpoint.read(path)
         model.load_state_dict(stored.weights)
     except BaseException:
-        assert [array.tobytes() for array in model.state_dict().values()] == before
+        assert [np.asarray(x).tobytes() for x in model.state_dict().values()] == before
         raise
     return stored.weights
 

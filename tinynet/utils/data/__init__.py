@@ -13,7 +13,6 @@ from __future__ import annotations
 from tinynet.utils.data.collate import default_collate, default_convert
 from tinynet.utils.data.dataloader import DataLoader, get_worker_info
 from tinynet.utils.data.dataset import (
-    ChainDataset,
     ConcatDataset,
     Dataset,
     IterableDataset,
@@ -31,7 +30,7 @@ from tinynet.utils.data.sampler import (
 )
 
 __all__ = [
-    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset",
+    "BatchSampler", "ConcatDataset", "DataLoader", "Dataset",
     "IterableDataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset",
     "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
     "default_convert", "get_worker_info", "random_split",

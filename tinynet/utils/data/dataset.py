@@ -51,9 +51,6 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError(f"{type(self).__name__} needs __iter__")
 
-    def __add__(self, other: Any) -> ChainDataset:  # type: ignore[override]
-        return ChainDataset([self, other])
-
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """Examples that lie in tensors of equal length: example i is row i of each."""
@@ -148,19 +145,6 @@ class ConcatDataset(Dataset[Any]):
         i = checked_index(index, len(self))
         k = bisect.bisect_right(self.cumulative_sizes, i)
         return self.datasets[k][i - (self.cumulative_sizes[k - 1] if k else 0)]
-
-
-class ChainDataset(IterableDataset[Any]):
-    """The examples of several iterable datasets, one after the other."""
-
-    def __init__(self, datasets: Iterable[Iterable[Any]]) -> None:
-        self.datasets = list(datasets)
-
-    def __iter__(self) -> Iterator[Any]:
-        return itertools.chain.from_iterable(self.datasets)
-
-    def __len__(self) -> int:
-        return sum(map(len, self.datasets))  # type: ignore[arg-type]
 
 
 def takes_batches(dataset: Any) -> bool:
