@@ -298,7 +298,7 @@ def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> 
     settings = plan.settings
     callbacks: list[Callback] = []
     if settings["patience"] is not None:
-        callbacks.append(EarlyStopping(settings["patience"]))
+        callbacks.append(EarlyStopping(settings["patience"], restore=False))
     if plan.validation is None:
         callbacks.append(BestModel(out / BEST, monitor="loss"))  # the test images decide nothing
     else:
