@@ -12,7 +12,7 @@ import numpy as np
 
 from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
-from tinynet.data.files import RemoteFile, data_root, find, read_checked
+from tinynet.data.files import RemoteFile, data_root, find, open_file, read_checked
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import find_idx, pair_idx, parse_cifar, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
@@ -138,7 +138,8 @@ def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
         assert known.archive is not None
         path = _obtain(known.archive, known, root)
         whole = sum(file.size for file in known.files) + TAR_HEADERS
-        contents = read_members(path, wanted, whole)
+        with open_file(path) as stream:
+            contents = read_members(stream, path, wanted, whole)
     count = len(known.classes)
     parts = [parse_cifar(c, file.name, count) for c, file in zip(contents, wanted, strict=True)]
     images, labels = zip(*parts, strict=True)
@@ -178,7 +179,9 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _load_npz(path: str, split: str) -> ArrayDataset:
-    splits, classes = arrays_from_npz(Path(path).expanduser())
+    file = Path(path).expanduser()
+    with open_file(file) as stream:
+        splits, classes = arrays_from_npz(stream, file)
     count = 1 + max(int(y.max()) for _, y in splits.values()) if classes is None else len(classes)
     examples = sum(len(y) for _, y in splits.values())
     if classes is None and count > 1000 + 10 * examples:
