@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from faults_by_hand import fault
 
+import tinynet
+from tests.long.faults import ALL
 from tests.long.strangers_faults import FAULTS, VERDICTS, judged, sigmoid, softmax
 from tinynet.gradcheck.causes import diagnose
 
@@ -108,6 +110,15 @@ def test_a_rule_of_some_elements_is_told_by_the_name_of_a_setting():
 
     cause, _ = diagnose(fault(huber, [3 * PLANE], {"delta": 1.3}))
     assert cause == "dy x in place of dy delta sign(x), where |x| > delta"
+
+
+def test_a_large_convolution_is_cut_down_to_one_with_places_to_compare():
+    op = tinynet.differentiable(next(one.op for one in ALL if one.op.__name__ == "my_conv"))
+    inputs = [rng.standard_normal(shape) for shape in [(2, 3, 14, 14), (4, 3, 3, 3), (4,)]]
+    (failure,) = tinynet.gradcheck(lambda x, w, b: op(x, w, b, 1, 0), *inputs).failures
+    assert failure.cause == "kernel not flipped along axes 2, 3 of w"
+    assert failure.total == 1176
+    assert "on a smaller case of it" in failure.evidence
 
 
 def test_the_faults_in_the_manner_of_learners_are_caught_and_none_gets_a_wrong_name():
