@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeAlias
 
+from tinynet.nn.members import check_initialised
 from tinynet.tensor import Tensor
 
 Args: TypeAlias = tuple[Any, ...]
@@ -37,6 +38,57 @@ class RemovableHandle:
         tb: TracebackType | None,
     ) -> None:
         self.remove()
+
+
+class Hooked:
+    """What takes hooks: the part of every Module that registers them."""
+
+    _forward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _forward_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _backward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+
+    def __init__(self) -> None:
+        self.__dict__.update(_forward_hooks={}, _forward_pre_hooks={}, _backward_hooks={})
+
+    def _initialised(self, record: str) -> dict[Any, Any]:
+        """One of the dicts that `__init__` makes; a clear error if it never ran."""
+        check_initialised(self, record)
+        return self.__dict__[record]  # type: ignore[no-any-return]
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args, output)` after each forward pass.
+
+        What it returns, unless None, takes the place of the output. with_kwargs: call
+        `hook(module, args, kwargs, output)`.
+        """
+        full = hook if with_kwargs else functools.partial(without_kwargs, hook)
+        return RemovableHandle(self._initialised("_forward_hooks"), full)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args)` before each forward pass.
+
+        What it returns, unless None, takes the place of the arguments (a tuple, or the only one).
+        with_kwargs: call `hook(module, args, kwargs)`, which returns None or new (args, kwargs).
+        """
+        full = hook if with_kwargs else functools.partial(without_kwargs, hook)
+        return RemovableHandle(self._initialised("_forward_pre_hooks"), full)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` in each backward pass through the module.
+
+        grad_input, grad_output: a gradient for each tensor that came in by position, and for each
+        that went out; None where there is none. What it returns, unless None, takes the place of
+        grad_input (a tuple, or the only one). See `Watched`.
+        """
+        return RemovableHandle(self._initialised("_backward_hooks"), hook)
+
+    def has_hooks(self) -> bool:
+        """Whether a hook is registered here."""
+        return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks)
 
 
 def without_kwargs(

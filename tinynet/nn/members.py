@@ -10,6 +10,7 @@ import numpy as np
 from tinynet.tensor import Tensor, float32, float64
 
 if TYPE_CHECKING:
+    from tinynet.nn.hooks import Hooked
     from tinynet.nn.module import Module
 
 PARAMETER, BUFFER, TRANSIENT, MODULE = "parameter", "buffer", "transient buffer", "module"
@@ -45,7 +46,7 @@ class Members(MutableMapping[str, Any]):
         return repr(dict(self))
 
 
-def check_initialised(module: Module, record: str) -> None:
+def check_initialised(module: Hooked, record: str) -> None:
     """RuntimeError if `Module.__init__`, which makes the record, has not run."""
     if record not in module.__dict__:
         name = type(module).__name__

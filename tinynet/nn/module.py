@@ -16,7 +16,6 @@ names and kinds in the order of assignment, and everything else here is a walk o
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -28,7 +27,7 @@ from numpy.typing import DTypeLike
 from tinynet.devices import check_device, dtype_of_to
 from tinynet.errors import unknown_name
 from tinynet.nn import members
-from tinynet.nn.hooks import RemovableHandle, without_kwargs
+from tinynet.nn.hooks import Hooked
 from tinynet.nn.members import BUFFER, MODULE, PARAMETER, TRANSIENT, Members
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
@@ -39,19 +38,15 @@ from tinynet.tensor import Tensor, float32, float64
 Self = TypeVar("Self", bound="Module")
 
 
-class Module:
+class Module(Hooked):
     """Base of all layers and models: subclass it, set layers as attributes, define `forward`."""
 
     _shown: ClassVar[Sequence[str]] = ()  # the settings that `repr` shows
     _members: Mapping[str, str] = MappingProxyType({})
-    _forward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
-    _forward_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
-    _backward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
 
     def __init__(self) -> None:
-        self.__dict__.update(
-            _members={}, _forward_hooks={}, _forward_pre_hooks={}, _backward_hooks={}
-        )
+        super().__init__()
+        object.__setattr__(self, "_members", {})
 
     # ----- calling ----------------------------------------------------------------------------
 
@@ -62,41 +57,6 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`forward` between its hooks; an error learns on its way which layers it passed."""
         return call(self, args, kwargs)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, args, output)` after each forward pass.
-
-        What it returns, unless None, takes the place of the output. with_kwargs: call
-        `hook(module, args, kwargs, output)`.
-        """
-        full = hook if with_kwargs else functools.partial(without_kwargs, hook)
-        return RemovableHandle(self._initialised("_forward_hooks"), full)
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, args)` before each forward pass.
-
-        What it returns, unless None, takes the place of the arguments (a tuple, or the only one).
-        with_kwargs: call `hook(module, args, kwargs)`, which returns None or new (args, kwargs).
-        """
-        full = hook if with_kwargs else functools.partial(without_kwargs, hook)
-        return RemovableHandle(self._initialised("_forward_pre_hooks"), full)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook(module, grad_input, grad_output)` in each backward pass through the module.
-
-        grad_input, grad_output: a gradient for each tensor that came in by position, and for each
-        that went out; None where there is none. What it returns, unless None, takes the place of
-        grad_input (a tuple, or the only one). See `hooks.Watched`.
-        """
-        return RemovableHandle(self._initialised("_backward_hooks"), hook)
-
-    def has_hooks(self) -> bool:
-        """Whether a hook is registered here."""
-        return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks)
 
     # ----- members ----------------------------------------------------------------------------
 
@@ -115,11 +75,6 @@ class Module:
         object.__delattr__(self, name)
         if name in self._members:
             del self._initialised("_members")[name]
-
-    def _initialised(self, record: str) -> dict[Any, Any]:
-        """One of the dicts that `__init__` makes; a clear error if it never ran."""
-        members.check_initialised(self, record)
-        return self.__dict__[record]  # type: ignore[no-any-return]
 
     def _register(self, name: str, kind: str) -> None:
         known = self._initialised("_members")
