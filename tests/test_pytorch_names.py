@@ -325,3 +325,81 @@ def test_names_are_there_once():
     for name in set(tinynet.functions.__all__) - {"where"}:  # whose condition comes first
         method = getattr(tinynet.Tensor, name, None)
         assert method is None or method is getattr(tinynet, name), name
+
+
+# ----- what scripts in the wild type -------------------------------------------------------------
+
+
+def test_typed_constructors_and_sizes():
+    assert torch.FloatTensor(2, 3).shape == torch.Tensor(2, 3).shape == (2, 3)
+    assert torch.Tensor(3).shape == (3,)
+    assert torch.Tensor().shape == (0,)
+    assert torch.LongTensor([1, 2]).tolist() == [1, 2]
+    assert torch.ones(2).type(torch.LongTensor).dtype == np.int64
+    assert isinstance(torch.ones(2), torch.FloatTensor)
+    assert not isinstance(torch.ones(2), torch.LongTensor)
+    assert torch.Size([2, 3]) == (2, 3)
+    assert torch.Size([2, 3]).numel() == 6
+    with pytest.raises(TypeError, match="requires_grad= and dtype= go by name"):
+        torch.Tensor([1.0], True)
+
+
+def test_dtypes_are_pytorchs():
+    whole = torch.tensor([1, 2])
+    for name in ("sqrt", "exp", "log", "sin", "tanh", "sigmoid", "log1p", "reciprocal"):
+        assert getattr(whole, name)().dtype == np.float32, name
+        assert getattr(torch, name)(whole).dtype == np.float32, name
+    assert torch.cat([torch.ones(1), whole]).dtype == np.float32
+    assert torch.normal(0, 1, (2,)).dtype == np.float32
+    assert torch.tensor(np.float64(2.0)).dtype == torch.tensor([np.float64(2.0)]).dtype == float
+    assert (torch.ones(3, dtype=torch.uint8).sum() - 5).item() == -2
+    assert torch.bincount(torch.tensor([0, 1]), weights=torch.ones(2)).dtype == np.float32
+
+
+def test_text_and_comparison():
+    assert f"{torch.tensor(21)}/96" == "21/96"
+    assert f"{torch.tensor(2.25):.1f}" == "2.2"
+    assert (torch.ones(2) == None) is False  # noqa: E711
+    assert torch.ones(2) != "ones"
+
+
+def test_backward_by_pytorchs_names():
+    x = torch.ones(2, requires_grad=True)
+    assert x.grad_fn is None
+    y = x * 2
+    assert y.grad_fn is not None
+    y.backward(gradient=torch.ones(2))
+    torch.autograd.backward([x.sum(), (x * x).sum()])
+    assert x.grad.tolist() == [5, 5]
+
+
+def test_a_function_may_return_none_for_defaults_left_out():
+    class Scale(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, factor=3.0):
+            ctx.factor = factor
+            return x * factor
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy * ctx.factor, None
+
+    x = torch.ones(2, requires_grad=True)
+    Scale.apply(x).sum().backward()
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_shapes_changed_in_place():
+    x = torch.ones(2, 3)
+    assert x.unsqueeze_(0).shape == x.shape == (1, 2, 3)
+    assert x.squeeze_().t_().shape == (3, 2)
+    assert x.transpose_(0, 1).shape == (2, 3)
+    leaf = torch.ones(2, requires_grad=True)
+    y = leaf * 1
+    y.unsqueeze_(0)
+    (y * 2).sum().backward()
+    assert leaf.grad.tolist() == [2, 2]
+    with pytest.raises(RuntimeError, match="changes a leaf"):
+        leaf.unsqueeze_(0)
+    square = torch.zeros(2, 2)
+    assert square.fill_diagonal_(1).tolist() == [[1, 0], [0, 1]]
