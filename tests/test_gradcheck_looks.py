@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from faults_by_hand import fault
 
+import tinynet
+from tests.long.faults import ALL
 from tests.long.strangers_faults import FAULTS, VERDICTS, judged, sigmoid, softmax
 from tinynet.gradcheck.causes import diagnose
 
@@ -48,6 +50,10 @@ def rms_norm_less_the_mean(x):
 def hardswish(x):
     r = np.clip(x + 3, 0, 6) / 6
     return x * r, lambda dy: dy * r
+
+
+def leaky_relu(x):
+    return np.where(x > 0, x, 0.1 * x)
 
 
 def standardised(x):
@@ -112,7 +118,7 @@ ROWS = [
     (hardswish, SPREAD, "where |x| < 3", "x / 6"),
     (hardswish, 2 * PLANE, "where", "x / 6"),
     (highest_of_rows, PLANE, "winner looked for along the wrong axis", "the largest along axis 0"),
-    (of(lambda x: np.where(x > 0, x, 0.1 * x), lambda dy, x, y: dy * np.where(x > 0, 0.1, 1)), PLANE,
+    (of(leaky_relu, lambda dy, x, y: dy * np.where(x > 0, 0.1, 1)), PLANE,
      "the two branches are exchanged", "where x > 0: analytic = dy 0.1, right is dy"),
     (standardised, WIDE, "means over the wrong axes",
      "over 6 elements of x, along axis 1, the gradient over 24, along axes 0, 1"),
@@ -201,6 +207,15 @@ def test_what_a_look_says_of_a_mistake_with_two_arguments(
     said = diagnose(fault(operation, arrays, settings, argument))
     assert cause in said[0]
     assert evidence in said[1]
+
+
+def test_a_large_convolution_is_cut_down_to_one_with_places_to_compare():
+    op = tinynet.differentiable(next(one.op for one in ALL if one.op.__name__ == "my_conv"))
+    inputs = [rng.standard_normal(shape) for shape in [(2, 3, 14, 14), (4, 3, 3, 3), (4,)]]
+    (failure,) = tinynet.gradcheck(lambda x, w, b: op(x, w, b, 1, 0), *inputs).failures
+    assert failure.cause == "kernel not flipped along axes 2, 3 of w"
+    assert failure.total == 1176
+    assert "on a smaller case of it" in failure.evidence
 
 
 def test_the_faults_in_the_manner_of_learners_are_caught_and_none_gets_a_wrong_name():

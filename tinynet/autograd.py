@@ -281,7 +281,7 @@ def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> 
     return [OneOf(function, place) for place in range(count)]
 
 
-def backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
+def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
     """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
 
     Adds to the `.grad` of every leaf, and does so at the very end: an error leaves each as it

@@ -267,9 +267,9 @@ def _geometric(clues: Clues, origin: Origin, rules: dict[int, tuple[Rule, Rule]]
 
 def _counts_channels(array: np.ndarray, clues: Clues) -> bool:
     """Whether the array is the kernel beside x, and not the images beside it."""
-    if array.shape[0] != clues.y.shape[0] or clues.x.shape[0] != clues.y.shape[0]:
-        return array.shape[0] != clues.y.shape[0]
-    return tuple(array.shape[:2]) == (clues.x.shape[1], clues.y.shape[1])
+    if len(array) != len(clues.y) or len(clues.x) != len(clues.y):
+        return len(array) != len(clues.y)
+    return bool(array.shape[:2] == (clues.x.shape[1], clues.y.shape[1]))
 
 
 def _windows(clues: Clues, origin: Origin, axis: int, rule: Rule) -> Windows | None:
