@@ -351,6 +351,60 @@ def test_a_penalty_on_the_parameters_as_a_vector_has_a_gradient():
     assert torch.equal(net.weight.grad, 2 * net.weight.detach())
 
 
+# ----- optimizers --------------------------------------------------------------------------------
+
+
+class Heavy(torch.optim.Optimizer):
+    """Written as for PyTorch: `step` and what it remembers are its own."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if len(state) == 0:
+                    state["buffer"] = torch.zeros_like(p)
+                state["buffer"].mul_(0.5).add_(p.grad)
+                p.data.add_(state["buffer"], alpha=-group["lr"])
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda params: torch.optim.Adam(params, lr=0.1, foreach=True, fused=False), "exp_avg"),
+        (lambda params: torch.optim.AdamW(params, lr=0.1, capturable=False), "exp_avg"),
+        (lambda params: torch.optim.Adagrad(params, lr=0.1, differentiable=False), "sum"),
+        (lambda params: Heavy(params, lr=0.1), "buffer"),
+    ],
+)
+def test_what_optimizers_remember_is_tensors_and_goes_on(make, name, tmp_path):
+    w, v = (torch.tensor([1.0, -2.0], requires_grad=True) for _ in range(2))
+    first, second = make([w]), make([v])
+
+    def steps(optimizer, p, count):
+        for _ in range(count):
+            optimizer.zero_grad()
+            (p * p).sum().backward()
+            optimizer.step()
+
+    steps(first, w, 2)
+    saved = first.state_dict()
+    assert isinstance(saved["state"][0][name], torch.Tensor)
+    torch.save(saved, tmp_path / "optimizer.pt")
+    v.data = w.data.clone()
+    second.load_state_dict(torch.load(tmp_path / "optimizer.pt"))
+    steps(first, w, 2)
+    steps(second, v, 2)
+    assert torch.equal(w, v)
+
+
+def test_optimizers_refuse_arguments_that_nobody_knows():
+    with pytest.raises(TypeError, match="unknown SGD setting 'momentun'; did you mean 'momentum'"):
+        torch.optim.SGD([torch.ones(1, requires_grad=True)], momentun=0.9)
+
+
 # ----- in place ----------------------------------------------------------------------------------
 
 IN_PLACE = {
