@@ -27,6 +27,8 @@ class Request(http.server.BaseHTTPRequestHandler):
         else:
             page(self)
 
+    do_CONNECT = do_GET  # noqa: N815
+
     def start(self) -> int:
         """The first byte that is asked for."""
         match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
@@ -75,13 +77,13 @@ def without_length(content: bytes) -> Page:
     return lambda request: request.answer(200, {}, content)
 
 
-def wrong_offset(content: bytes, piece: int, by: int) -> Page:
-    """Breaks off after `piece` bytes; an answer to a Range begins elsewhere, and says so."""
+def wrong_offset(content: bytes, by: int) -> Page:
+    """An answer to a Range that begins elsewhere, and says so; without Range all is well."""
 
     def page(request: Request) -> None:
         start = request.start()
         if not start:
-            whole(content, piece)(request)
+            whole(content)(request)
             return
         size, start = len(content), start + by
         headers = {"Content-Range": f"bytes {start}-{size - 1}/{size}"}
@@ -108,8 +110,8 @@ def busy(times: int, then: Page, code: int = 503) -> Page:
     return page
 
 
-def silent(content: bytes, sent: int) -> Page:
-    """Sends the first bytes and then nothing, until the server closes."""
+def silent(content: bytes, sent: int, go_on: threading.Event | None = None) -> Page:
+    """Sends the first bytes and then nothing, until `go_on` is set or the server closes."""
 
     def page(request: Request) -> None:
         start = request.start()
@@ -119,7 +121,20 @@ def silent(content: bytes, sent: int) -> Page:
             headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
         request.answer(206 if start else 200, headers, content[start:sent])
         request.wfile.flush()
-        request.closing.wait(30)
+        (go_on or request.closing).wait(30)
+        if go_on is not None:
+            request.wfile.write(content[max(start, sent) :])
+
+    return page
+
+
+def endless(first: bytes, then: bytes) -> Page:
+    """Answers with bytes of its own, head and all, the last of them again and again."""
+
+    def page(request: Request) -> None:
+        request.wfile.write(first)
+        while not request.closing.wait(0.01):
+            request.wfile.write(then)
 
     return page
 

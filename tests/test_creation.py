@@ -24,7 +24,7 @@ def test_python_numbers_become_the_default_dtypes():
     assert tinynet.tensor(1.5).dtype == np.float32
     assert tinynet.tensor([[1.0, 2], [3, 4]]).dtype == np.float32
     assert tinynet.tensor([]).dtype == np.float32
-    assert tinynet.tensor(np.float64(1.5)).dtype == np.float32  # NumPy's scalars are numbers
+    assert tinynet.tensor(np.float64(1.5)).dtype == np.float64  # as of an array
     assert tinynet.tensor([1, 2]).dtype == np.int64
     assert tinynet.tensor([True]).dtype == np.bool_
     assert tinynet.tensor([1, 2], dtype=tinynet.float64).dtype == np.float64

@@ -62,7 +62,8 @@ def test_a_bomb_in_gzip_or_tar_goes_off_no_further_than_the_expected_size(tmp_pa
     error, most = peak(read_content, path, 4 * MB)
     assert "goes on after offset 4194304" in str(error)
     assert most < 8 * MB + FIXED
-    error, most = peak(read_members, path, [RemoteFile("a", MB)], 4 * MB)
+    with path.open("rb") as stream:
+        error, most = peak(read_members, stream, path, [RemoteFile("a", MB)], 4 * MB)
     assert isinstance(error, DataError)
     assert most < 8 * MB + FIXED
 

@@ -29,7 +29,6 @@ from small_sets import (
 
 import tinynet.data.known as known_sets
 from tinynet.data import KNOWN, download, load, read_image
-from tinynet.data.archive import read_members
 from tinynet.data.files import RemoteFile, data_root, find, read_content
 from tinynet.data.idx import parse_cifar, parse_idx
 from tinynet.data.npz import read_npz
@@ -660,8 +659,6 @@ def test_arrays_and_images_that_are_no_file_are_refused(tmp_path, no_file):
     told = no_file(tmp_path / "a.png")
     with pytest.raises(DataError, match=f"a.png: cannot be opened: {told}"):
         read_image(tmp_path / "a.png")
-    with pytest.raises(DataError, match=f"cannot be opened: {told}"):
-        read_members(tmp_path / "a.png", [], 1000)
     with pytest.raises(DataError, match=f"cannot be opened: {told}"):
         read_content(tmp_path / "a.png", 1000)
 

@@ -600,7 +600,7 @@ def everything(model, optimizer, loader, x, target):
             found["rng"] = module.rng.bit_generator.state
             assert (module.calls, module.last) == (0, None)
     found["optimizer"] = {
-        (i, key): value.tobytes() if isinstance(value, np.ndarray) else value
+        (i, key): value.array.tobytes() if isinstance(value, tinynet.Tensor) else value
         for i, state in optimizer.state_dict()["state"].items()
         for key, value in state.items()
     }

@@ -7,6 +7,8 @@ import hashlib
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 
 import misbehaving_server as does
@@ -34,6 +36,7 @@ def pauses(monkeypatch):
     """The pauses that were asked for; none is made."""
     asked: list[float] = []
     monkeypatch.setattr(downloads, "sleep", asked.append)
+    monkeypatch.setattr(downloads, "POLL", 0.01)
     return asked
 
 
@@ -50,6 +53,13 @@ def get(tmp_path, server):
         return bytes(read_content(obtain(file, tmp_path / "set", mirrors), 1 << 20))
 
     return get
+
+
+@pytest.fixture
+def part(tmp_path):
+    """The path of the part; its folder is there."""
+    (tmp_path / "set").mkdir()
+    return tmp_path / "set" / f"{NAME}.part"
 
 
 def folder(tmp_path) -> list[str]:
@@ -174,11 +184,53 @@ def test_a_server_that_trickles_is_too_slow(get, monkeypatch):
         get(does.without_length(BODY[:50]))
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {  # what comes first, and what then comes again and again
+    "status line": (b"HTTP/1.1 ", b"2"),
+    "header line": (b"HTTP/1.1 200 OK\r\nX: ", b"A"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: A\r\n"),
+    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "100 Continue with headers": (b"", b"HTTP/1.1 100 Continue\r\nX: A\r\n\r\n"),
+    "size of a chunk": (CHUNKED, b"0"),
+    "size of the second chunk": (CHUNKED + b"1\r\n?\r\n", b"0"),
+    "extension of a chunk": (CHUNKED + b"1;", b"a"),
+    "trailers": (CHUNKED + b"0\r\n", b"X: A\r\n"),
+    "body of a redirect": (b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", b"A"),
+}
+
+
+GIVEN_UP = "nothing of the file|got more than|timed out"
+
+
+@pytest.mark.parametrize("many", [1, 10_000])
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_server_that_talks_without_end_is_given_up(get, monkeypatch, what, many):
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
+    monkeypatch.setattr(downloads, "ATTEMPTS", 1)
+    first, then = ENDLESS[what]
+    with pytest.raises(DataError, match=GIVEN_UP):
+        get(does.endless(first, then * many))
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: "])
+def test_a_proxy_that_talks_without_end_is_given_up(tmp_path, server, monkeypatch, first):
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
+    monkeypatch.setenv("https_proxy", server.url)
+    server.pages["mirror.invalid:443"] = does.endless(first, b"A: A\r\n")
+    with pytest.raises(DataError, match=GIVEN_UP):
+        obtain(FILE, tmp_path, ["https://mirror.invalid/"])
+
+
 def test_redirects_without_end_are_given_up(get, server):
     for k in range(30):
         server.pages[f"/from/{k}"] = does.redirect(f"/from/{k + 1}")
     assert get(does.redirect("/from/0"), BODY) == CONTENT
     assert len(server.log) < 15
+
+
+def test_addresses_that_are_no_http_are_refused(tmp_path):
+    with pytest.raises(DataError, match="unknown url type: ftp"):
+        obtain(FILE, tmp_path, ["ftp://127.0.0.1:9/"])
 
 
 def test_a_server_without_range_sends_all_again(get, server):
@@ -191,11 +243,47 @@ def test_a_server_without_range_sends_all_again(get, server):
     assert server.ranges == [None, f"bytes={HALF}-", f"bytes={HALF}-"]
 
 
+# ----- the part -----------------------------------------------------------------------------------
+
+
+def test_a_download_that_was_broken_off_goes_on_where_it_was(get, part, server, tmp_path):
+    part.write_bytes(BODY[:HALF])
+    assert get(does.whole(BODY)) == CONTENT
+    assert server.ranges == [f"bytes={HALF}-"]
+    assert folder(tmp_path) == [NAME]
+
+
+def test_what_arrived_before_a_failure_is_kept_for_the_next_time(get, part, server):
+    with pytest.raises(DataError, match="cut off after"):
+        get(does.whole(BODY, 100), 404)
+    assert part.read_bytes() == BODY[:400]  # four attempts
+    assert get(does.whole(BODY)) == CONTENT
+    assert server.ranges[-1] == "bytes=400-"
+
+
+@pytest.mark.parametrize(
+    "there",
+    [b"?" * HALF, BODY + b"more", bytes(2 * CHUNK + len(BODY)), WRONG[:HALF], b"?"],
+    ids=["wrong", "longer", "far too long", "of another file", "one byte"],
+)
+@pytest.mark.parametrize("serve", [does.whole, does.without_range])
+def test_a_part_that_is_wrong_is_thrown_away(get, part, tmp_path, there, serve):
+    part.write_bytes(there)
+    assert get(serve(BODY)) == CONTENT
+    assert folder(tmp_path) == [NAME]
+
+
+def test_a_part_that_is_whole_is_not_loaded_again(get, part, server):
+    part.write_bytes(BODY)
+    assert get(does.whole(BODY)) == CONTENT
+    assert server.ranges == [f"bytes={len(BODY)}-"]
+
+
 @pytest.mark.parametrize("by", [-5, 5])
-def test_an_answer_that_begins_elsewhere_is_not_appended(get, server, by):
-    with pytest.raises(DataError, match=f"asked for the bytes from {HALF} on, but the answer is"):
-        get(does.wrong_offset(BODY, HALF, by))
-    assert server.ranges == [None, f"bytes={HALF}-"]
+def test_an_answer_that_begins_elsewhere_is_not_appended(get, part, server, by):
+    part.write_bytes(BODY[:HALF])
+    assert get(does.wrong_offset(BODY, by)) == CONTENT
+    assert server.ranges == [f"bytes={HALF}-", None]
 
 
 def test_no_password_of_a_mirror_is_told(monkeypatch, tmp_path):
@@ -211,6 +299,12 @@ def test_the_part_of_one_mirror_is_not_continued_from_another(get, server):
     assert server.ranges[-1] is None
 
 
+def test_a_file_that_is_the_same_everywhere_is_continued_from_another_mirror(get, server):
+    published = RemoteFile(NAME, len(CONTENT), download_sha256=sha256(BODY))
+    assert get(does.whole(BODY, 100), BODY, file=published) == CONTENT
+    assert server.ranges[-1] == "bytes=400-"
+
+
 # ----- the disk -----------------------------------------------------------------------------------
 
 
@@ -221,7 +315,7 @@ def test_a_file_that_cannot_be_written_says_so_and_asks_no_mirror(tmp_path, serv
     assert server.log == []
 
 
-def test_a_full_disk_is_not_blamed_on_the_mirrors(get, server, tmp_path):
+def test_a_full_disk_is_not_blamed_on_the_mirrors(get, server, part):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
@@ -232,7 +326,9 @@ def test_a_full_disk_is_not_blamed_on_the_mirrors(get, server, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert len(server.log) == 1
-    assert folder(tmp_path) == []
+    assert part.read_bytes() == BODY[:1000]
+    assert get(does.whole(BODY)) == CONTENT
+    assert server.ranges[-1] == "bytes=1000-"
 
 
 def test_content_and_rename_reach_the_disk_before_the_file_counts(get, monkeypatch):
@@ -244,27 +340,81 @@ def test_content_and_rename_reach_the_disk_before_the_file_counts(get, monkeypat
     assert calls == ["fsync", "replace", "fsync"]
 
 
-# ----- several at once ----------------------------------------------------------------------------
+# ----- two processes ------------------------------------------------------------------------------
+
+PROGRAM = f"""
+import sys
+from pathlib import Path
+from tinynet.data.mirrors import obtain
+from tinynet.data.files import RemoteFile
+file = RemoteFile({NAME!r}, {len(CONTENT)}, {sha256(CONTENT)!r})
+print(obtain(file, Path(sys.argv[1]), [sys.argv[2]]))
+"""
 
 
-def test_two_that_download_at_once_find_the_same_file(tmp_path, server):
-    together = threading.Barrier(2)
+def start(tmp_path, server) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "set"), f"{server.url}/"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
-    def page(request):
-        together.wait(10)
-        does.whole(BODY)(request)
 
-    server.pages[f"/{NAME}"] = page
-    found = []
+def test_two_processes_that_start_together_download_once(tmp_path, server):
+    go_on = threading.Event()
+    server.pages[f"/{NAME}"] = does.silent(BODY, HALF, go_on)
+    both = [start(tmp_path, server) for _ in range(2)]
+    try:
+        said = [None, None]
+
+        def listen(k):
+            said[k] = both[k].stderr.readline()  # the one that waits says so
+            go_on.set()
+
+        listeners = [threading.Thread(target=listen, args=(k,)) for k in range(2)]
+        for listener in listeners:
+            listener.start()
+        assert [process.wait(30) for process in both] == [0, 0]
+        for listener in listeners:
+            listener.join()
+    finally:
+        for process in both:
+            process.kill()
+            process.stderr.close()
+            process.wait()
+    assert sorted(said) == ["", f"another process is downloading {NAME}; waiting for it\n"]
+    assert server.asked == [f"/{NAME}"]
+    assert folder(tmp_path) == [NAME]
+
+
+def test_the_lock_and_the_part_of_a_killed_process_pass_to_the_next(tmp_path, server, get):
+    server.pages[f"/{NAME}"] = does.silent(BODY, HALF)
+    process = start(tmp_path, server)
+    part = tmp_path / "set" / f"{NAME}.part"
+    try:
+        while process.poll() is None and not (part.exists() and part.stat().st_size == HALF):
+            threading.Event().wait(0.01)
+    finally:
+        process.kill()
+        process.stderr.close()
+        process.wait()
+    assert get(does.whole(BODY)) == CONTENT
+    assert server.ranges == [None, f"bytes={HALF}-"]
+    assert folder(tmp_path) == [NAME]
+
+
+def test_threads_download_once_too(tmp_path, server, capsys):
+    go_on = threading.Event()
+    server.pages[f"/{NAME}"] = does.silent(BODY, HALF, go_on)
+    paths = []
     threads = [
         threading.Thread(
-            target=lambda: found.append(obtain(FILE, tmp_path / "set", [f"{server.url}/"]))
+            target=lambda: paths.append(obtain(FILE, tmp_path / "set", [f"{server.url}/"]))
         )
-        for _ in range(2)
+        for _ in range(3)
     ]
     for thread in threads:
         thread.start()
+    go_on.set()
     for thread in threads:
         thread.join()
-    assert found == [tmp_path / "set" / NAME] * 2
-    assert folder(tmp_path) == [NAME]
+    assert paths == [tmp_path / "set" / NAME] * 3
+    assert server.asked == [f"/{NAME}"]

@@ -152,14 +152,12 @@ def test_shapes_that_do_not_broadcast_are_named(op):
 
 def test_comparison_with_what_is_no_number_is_false():
     x = f32(2)
-    assert (x == None).tolist() == [False, False]  # noqa: E711
-    assert (x != None).tolist() == [True, True]  # noqa: E711
+    assert (x == None) is False  # noqa: E711
+    assert (x != None) is True  # noqa: E711
 
 
 def test_operators_without_a_gradient_refuse_to_lose_one():
     x = leaf(1.0, 2.0)
-    with pytest.raises(TypeError, match="% cannot be recorded"):
-        x % 2
     with pytest.raises(TypeError, match="// cannot be recorded"):
         3 // x
     assert (x.detach() % 2).tolist() == [1.0, 0.0]

@@ -57,9 +57,9 @@ WRONG = {
     "save_every": (0, "1"),
     "clip_grad_norm": ("a", [1.0]),
     "transform": (3, "x", data.ToFloat),
-    "augment": (3, "x", data.RandomShift),
-    "loss": ("mse", None, nn.CrossEntropyLoss),
-    "metrics": ([accuracy], accuracy, None, {"x": 3}, {"x": "accuracy"}, {"x": EarlyStopping}),
+    "augment": (3, "x", data.RandomShift, lambda x, rng: x),
+    "loss": ("mes", None, nn.CrossEntropyLoss),
+    "metrics": ([3], accuracy, None, {"x": 3}, {"x": "accuracy"}, {"x": EarlyStopping}),
     "optimizer": (optim.SGD, None, 3),
     "callbacks": (EarlyStopping(), [3], [EarlyStopping], None, "a"),
     "early_stopping": (1.5, "a", BestModel(), EarlyStopping, True),
@@ -69,8 +69,8 @@ WRONG = {
     "about": (3,),
     "progress": ("a", 1),
     "detect_anomaly": (1, "a"),
-    "train": (None, 3, X, tinynet.tensor(X), (X, Y), [X, Y], data.ArrayDataset(X), Single()),
-    "validate": (3, X, (X, Y), data.ArrayDataset(X, X, Y), data.DataLoader(data.ArrayDataset(X))),
+    "train": (None, 3, X, tinynet.tensor(X), [X, Y], data.ArrayDataset(X), Single()),
+    "validate": (3, X, data.ArrayDataset(X, X, Y), data.DataLoader(data.ArrayDataset(X))),
 }
 
 

@@ -103,3 +103,8 @@ def test_a_notebook_shows_charts_and_a_table_with_names_escaped():
 def test_the_line_of_an_epoch_fits_eighty_columns(record, line):
     assert describe({"epoch": 10, "lr": 0.1, "seconds": 12.5, **record}, 12) == line
     assert len(line) <= 80
+
+
+def test_a_history_prints_readable_numbers():
+    shown = repr(History([{"epoch": 1, "loss": 2.35286021232605, "lr": float("nan")}]))
+    assert shown == "[{'epoch': 1, 'loss': 2.3529, 'lr': nan}]"

@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinynet import autograd, nn
 from tinynet.autograd import differentiable
 from tinynet.creation import (
@@ -29,6 +31,7 @@ from tinynet.creation import (
     full,
     full_like,
     linspace,
+    logspace,
     multinomial,
     normal,
     ones,
@@ -43,6 +46,7 @@ from tinynet.creation import (
     zeros,
     zeros_like,
 )
+from tinynet.derivatives import backward as _backward
 from tinynet.derivatives import grad as _grad
 from tinynet.devices import (
     accelerator,
@@ -77,26 +81,35 @@ from tinynet.tensor import Tensor, bool_, float32, float64, int8, int16, int32, 
 from tinynet.version import __version__
 
 __all__ = [
-    "CheckpointError", "DataError", "Generator", "OutOfMemoryError", "ShapeError", "Tensor",
+    "BoolTensor", "ByteTensor", "CheckpointError", "DataError", "DoubleTensor", "FloatTensor",
+    "Generator", "IntTensor", "LongTensor", "OutOfMemoryError", "ShapeError", "Size", "Tensor",
     "__version__", "accelerator", "arange", "as_tensor", "autograd", "backends", "bernoulli",
-    "bool_", "compile", "create_graph", "cuda", "data", "detect_anomaly", "device",
-    "differentiable", "doctor", "empty", "empty_like", "enable_grad", "explain", "eye",
-    "float32", "float64", "from_dlpack", "from_numpy", "full", "full_like", "func",
-    "get_default_dtype", "get_num_threads", "grad", "gradcheck", "gradcheck_model", "hessian",
-    "hvp", "inference_mode", "int8", "int16", "int32", "int64", "is_grad_enabled", "jacobian",
-    "jvp", "linspace", "load", "manual_seed", "models", "mps", "multinomial", "nn", "no_grad",
-    "normal", "ones", "ones_like", "optim", "rand", "rand_like", "randint", "randn",
-    "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
-    "set_num_threads", "summary", "tensor", "training", "uint8", "utils", "value_and_grad",
-    "vision", "vjp", "xpu", "zeros", "zeros_like",
+    "bool_", "compile", "concat", "concatenate", "create_graph", "cuda", "data",
+    "detect_anomaly", "device", "differentiable", "doctor", "empty", "empty_like",
+    "enable_grad", "explain", "eye", "finfo", "float32", "float64", "from_dlpack", "from_numpy",
+    "full", "full_like", "func", "get_default_dtype", "get_num_threads", "grad", "gradcheck",
+    "gradcheck_model", "hessian", "hvp", "iinfo", "inf", "inference_mode", "int8", "int16",
+    "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linspace", "load", "logspace",
+    "manual_seed", "models", "mps", "multinomial", "nan", "nn", "no_grad", "normal", "ones",
+    "ones_like", "optim", "pi", "rand", "rand_like", "randint", "randn", "randn_like",
+    "randperm", "save", "set_default_dtype", "set_grad_enabled", "set_num_threads", "summary",
+    "tensor", "training", "uint8", "utils", "value_and_grad", "vision", "vjp", "xpu", "zeros",
+    "zeros_like",
 ]  # fmt: skip
 __all__ += _functions + _operations + _composed
+
+# Other names of the same things, and numbers
+concat = concatenate = cat  # noqa: F405
+absolute, negative = abs, neg  # noqa: F405
+inf, nan, pi = np.inf, np.nan, np.pi
+finfo, iinfo = np.finfo, np.iinfo
 
 # PyTorch's names of dtypes; none of them is in __all__, where they would hide Python's
 float, double, int, short, long, bool = float32, float64, int32, int16, int64, bool_  # noqa: A001
 
 # PyTorch's names for two things that stand above the graph
 autograd.Function, autograd.grad = _Function, _grad  # type: ignore[attr-defined]
+autograd.backward = _backward  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from tinynet import backends, data, func, models, optim, training, utils, vision
@@ -110,6 +123,15 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
+    from tinynet.legacy import (
+        BoolTensor,
+        ByteTensor,
+        DoubleTensor,
+        FloatTensor,
+        IntTensor,
+        LongTensor,
+        Size,
+    )
     from tinynet.nn.summary import summary
     from tinynet.teaching.doctor import doctor
     from tinynet.teaching.explain import explain
@@ -121,6 +143,18 @@ _LATER = {
         "derivatives.transforms",
     ),
     "func": "",
+    **dict.fromkeys(
+        (
+            "BoolTensor",
+            "ByteTensor",
+            "DoubleTensor",
+            "FloatTensor",
+            "IntTensor",
+            "LongTensor",
+            "Size",
+        ),
+        "legacy",
+    ),
     "data": "",
     "backends": "",
     "models": "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,15 +34,36 @@ def _forget(key: int) -> Callable[[Any], Any]:
     return lambda reference: _changes.pop(key, None)
 
 
-def note_change(array: np.ndarray) -> None:
-    """Remember that the memory of `array` was overwritten now."""
-    global last
+def _record(array: np.ndarray) -> list[Any]:
+    """The entry in `_changes` for the memory under `array`."""
     owner = array if array.base is None else _owner(array)
     key = id(owner)
     known = _changes.get(key)
     if known is None or known[1]() is not owner:
         known = _changes[key] = [0, weakref.ref(owner, _forget(key))]
-    last = known[0] = next(clock)
+    return known
+
+
+def note_change(array: np.ndarray) -> None:
+    """Remember that the memory of `array` was overwritten now."""
+    global last
+    record = _record(array)
+    last = record[0] = next(clock)
+
+
+class ChangedTogether:
+    """Arrays that are overwritten at one time, again and again: `note()` is their `note_change`."""
+
+    def __init__(self, arrays: Sequence[np.ndarray]) -> None:
+        self._arrays = arrays  # alive, so that their records are
+        self._records = [_record(array) for array in arrays]
+
+    def note(self) -> None:
+        """Remember that the memory of all of them was overwritten now."""
+        global last
+        last = now = next(clock)
+        for record in self._records:
+            record[0] = now
 
 
 def changed_since(array: np.ndarray, moment: int) -> bool:

@@ -35,7 +35,7 @@ def tensor(
     Tensor([3, 7])
     """
     check_device(device)
-    return Tensor(data, requires_grad, dtype)
+    return wrap(np.array(as_array(data, dtype))).requires_grad_(requires_grad)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -241,14 +241,30 @@ def randperm(n: int, *, generator: Any = None, rng: np.random.Generator | None =
     return wrap(default_rng(generator or rng).permutation(n))
 
 
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None) -> Tensor:
+def normal(
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None,
+    dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Normally distributed numbers of given mean and deviation: numbers and a size, or tensors."""
-    mean, std = as_array(mean), as_array(std)
+    given = [x.dtype for x in (mean, std) if hasattr(x, "dtype") and x.dtype.kind == "f"]
+    mean, std = array_of(mean), array_of(std)
     shape = (
-        np.broadcast_shapes(mean.shape, std.shape) if size is None else normalized_shape((size,))
+        np.broadcast_shapes(mean.shape, std.shape) if size is None else call_sizes((size,), None)
     )
     values = default_rng(generator).normal(mean, std, shape)
-    return wrap(np.asarray(values, np.result_type(mean, std, np.float32)))
+    dtype = dtype or (np.result_type(*given) if given else get_default_dtype())
+    return _made(np.asarray(values, dtype), device, requires_grad)
+
+
+def logspace(
+    start: float, end: float, steps: int, base: float = 10.0, *, dtype: DTypeLike | None = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`steps` numbers from base^start to base^end, each the same multiple of the one before."""
+    array = np.logspace(
+        array_of(start), array_of(end), integer("logspace", "steps", steps), base=base
+    )
+    return _made(array.astype(dtype or get_default_dtype()), device, requires_grad)
 
 
 def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:

@@ -99,6 +99,8 @@ def _operation(cls: type[Function]) -> Any:
             with no_grad():
                 found = cls.backward(ctx, wrap(dy))
             found = found if isinstance(found, tuple) else (found,)
+            if all(dx is None for dx in found[len(args) :]):
+                found = found[: len(args)]  # of arguments that were left to their defaults
             if len(found) != len(args):
                 raise TypeError(
                     f"{cls.__name__}.backward returns {len(found)} gradients, but forward takes "

@@ -62,9 +62,10 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
         raise ShapeError(
             "tensor: the nested lists have different lengths, so they form no array"
         ) from error
-    is_array = isinstance(data, np.ndarray) or (
-        isinstance(data, np.generic) and not isinstance(data, float)
-    )
+    first = data
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    is_array = isinstance(first, (np.ndarray, np.generic))  # whose dtype is meant
     if dtype is None and array.dtype == float64 and not is_array:
         array = array.astype(get_default_dtype())
     _check_dtype(array.dtype)
@@ -101,6 +102,8 @@ def _constant(name: str, function: Callable[[Any, Any], Any]) -> Operator:
     """An operator without a gradient, such as a comparison."""
 
     def constant(self: Any, other: Any) -> Tensor:
+        if other is None or isinstance(other, str):
+            return NotImplemented  # type: ignore[no-any-return]  # so that `x == None` is False
         result: Tensor = _unrecorded(name, function, (self, other))
         return result
 
@@ -147,6 +150,7 @@ class Tensor(Variable):
 
     Tensor(data, requires_grad=False, dtype=None) copies; `tinynet.from_numpy` and
     `tinynet.as_tensor` share memory. Python floats become float32; arrays keep their dtype.
+    Integers alone are sizes, as in PyTorch: Tensor(2, 3) has that shape, and elements not set.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     >>> y = (x * x).sum()
@@ -162,9 +166,17 @@ class Tensor(Variable):
     __array_priority__: ClassVar[float] = 1000.0
 
     def __init__(
-        self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None
+        self, *data: Any, requires_grad: builtins.bool = False, dtype: DTypeLike | None = None
     ) -> None:
-        self.array = np.array(as_array(data, dtype))
+        if all(type(n) is int for n in data):
+            self.array = np.empty(data or (0,), dtype or get_default_dtype())
+        else:
+            if len(data) > 1:
+                raise TypeError(
+                    f"Tensor: takes data, or sizes that are all integers, got {data!r:.60}; "
+                    "requires_grad= and dtype= go by name"
+                )
+            self.array = np.array(as_array(data[0], dtype))
         self.grad = None
         self.node = None
         self.requires_grad = False
@@ -196,6 +208,11 @@ class Tensor(Variable):
     @data.setter
     def data(self, value: Any) -> None:
         self.array = as_array(value)
+
+    @property
+    def grad_fn(self) -> autograd.Node | None:
+        """The record of the operation that made it, None for a leaf."""
+        return self.node
 
     @property
     def is_leaf(self) -> builtins.bool:
@@ -258,11 +275,11 @@ class Tensor(Variable):
         return self
 
     def backward(
-        self, grad: Any = None, retain_graph: bool | None = None, create_graph: bool = False
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
     ) -> None:
         """Compute the gradient of this tensor with respect to every leaf it depends on.
 
-        Adds to each leaf's `.grad`. grad: the gradient of the loss with respect to this tensor,
+        Adds to each leaf's `.grad`. gradient: the gradient of the loss with respect to this tensor,
         of the same shape; for a single value it is 1. The graph is freed as it is consumed,
         unless `retain_graph`. create_graph: the gradients have gradients themselves; the forward
         pass must have run inside `tinynet.create_graph()`. Raises RuntimeError where there is no
@@ -273,25 +290,25 @@ class Tensor(Variable):
                 "backward(): this tensor does not depend on anything that requires a gradient. "
                 "Create an input with requires_grad=True, and compute outside no_grad()."
             )
-        if grad is None:
+        if gradient is None:
             if self.numel() != 1:
                 raise RuntimeError(
                     f"backward() starts from a single value, this tensor has shape {self.shape}. "
                     "Reduce it first with .sum() or .mean(), or pass the gradient of the loss "
-                    "with respect to it: backward(grad)."
+                    "with respect to it: backward(gradient)."
                 )
             dy = np.ones(self.shape, self.dtype)
         else:
-            dy = as_array(grad).astype(self.dtype, copy=False)
+            dy = as_array(gradient).astype(self.dtype, copy=False)
             if dy.shape != self.shape:
                 raise ShapeError(
-                    f"backward(grad): the gradient has shape {dy.shape}, the tensor {self.shape}; "
-                    "they must be equal, as in backward(tinynet.ones_like(y))"
+                    f"backward(gradient): the gradient has shape {dy.shape}, the tensor "
+                    f"{self.shape}; they must be equal, as in backward(tinynet.ones_like(y))"
                 )
         if create_graph:
-            autograd.backward_recorded(self, grad)
+            autograd.backward_recorded(self, gradient)
         else:
-            autograd.backward(self, dy, bool(retain_graph))
+            autograd.run_backward(self, dy, bool(retain_graph))
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this intermediate result in the next backward pass."""
@@ -522,7 +539,7 @@ class Tensor(Variable):
         return bool((self.array == _arrays(item)).any())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
+        return format(self.item(), spec) if spec or self.ndim == 0 else str(self)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         self._check_no_graph()
@@ -567,7 +584,7 @@ class Tensor(Variable):
     __or__, __ror__ = _binary(_constant("|", operator.or_))
     __xor__, __rxor__ = _binary(_constant("^", operator.xor))
     __floordiv__, __rfloordiv__ = _binary(_constant("//", operator.floordiv))
-    __mod__, __rmod__ = _binary(_constant("%", operator.mod))
+    __mod__, __rmod__ = _binary(pointwise.remainder)
 
     # ----- comparison: bool tensors, never recorded -------------------------------------------
 
@@ -629,6 +646,21 @@ class Tensor(Variable):
         """Fill with 1 with probability p, else 0, in place."""
         return self.copy_(default_rng(generator).random(self.shape) < p)
 
+    def random_(self, low: builtins.int = 0, high: builtins.int | None = None) -> Tensor:
+        """Fill with random integers from `low` to `high` - 1, in place."""
+        low, high = (0, low or 2**24) if high is None else (low, high)
+        return self.copy_(default_rng().integers(low, high, self.shape))
+
+    def exponential_(self, lambd: builtins.float = 1, *, generator: Any = None) -> Tensor:
+        """Fill with numbers of an exponential distribution of mean 1 / lambd, in place."""
+        return self.copy_(default_rng(generator).exponential(1 / lambd, self.shape))
+
+    def fill_diagonal_(self, value: Operand) -> Tensor:
+        """Set the diagonal of a matrix to a number, in place."""
+        along = np.arange(builtins.min(self.shape))
+        self[(along,) * self.ndim] = value
+        return self
+
     def copy_(self, source: Operand) -> Tensor:
         """Take over the values of `source`, which may broadcast, in place."""
         self[...] = source
@@ -669,6 +701,13 @@ class Tensor(Variable):
         changes.note_change(self.array)
         if recording:
             self._take_over(result)
+        return self
+
+    def _reshape(self, result: Tensor) -> Tensor:
+        """Become a view of the tensor itself, such as `x.unsqueeze_(0)`."""
+        if self.requires_grad and self.node is None and grad_mode.recording.get():
+            self._check_may_change("a change of shape in place")
+        self.array, self.node = result.array, result.node
         return self
 
     def _take_over(self, result: Tensor) -> None:
@@ -731,32 +770,32 @@ class Tensor(Variable):
     abs = ops.abs
     absolute = ops.abs
     sign = ops.sign
-    exp = ops.exp
-    exp2 = ops.exp2
-    expm1 = ops.expm1
-    log = ops.log
-    log2 = ops.log2
-    log10 = ops.log10
-    log1p = ops.log1p
-    sqrt = ops.sqrt
-    rsqrt = ops.rsqrt
+    exp = pointwise.exp
+    exp2 = pointwise.exp2
+    expm1 = pointwise.expm1
+    log = pointwise.log
+    log2 = pointwise.log2
+    log10 = pointwise.log10
+    log1p = pointwise.log1p
+    sqrt = pointwise.sqrt
+    rsqrt = pointwise.rsqrt
     square = pointwise.square
-    reciprocal = ops.reciprocal
-    erf = ops.erf
+    reciprocal = pointwise.reciprocal
+    erf = pointwise.erf
     erfc = pointwise.erfc
     xlogy = pointwise.xlogy
-    sin = ops.sin
-    cos = ops.cos
-    tan = ops.tan
-    asin = ops.asin
-    acos = ops.acos
-    atan = ops.atan
-    sinh = ops.sinh
-    cosh = ops.cosh
-    tanh = ops.tanh
-    asinh = ops.asinh
-    acosh = ops.acosh
-    atanh = ops.atanh
+    sin = pointwise.sin
+    cos = pointwise.cos
+    tan = pointwise.tan
+    asin = pointwise.asin
+    acos = pointwise.acos
+    atan = pointwise.atan
+    sinh = pointwise.sinh
+    cosh = pointwise.cosh
+    tanh = pointwise.tanh
+    asinh = pointwise.asinh
+    acosh = pointwise.acosh
+    atanh = pointwise.atanh
     floor = ops.floor
     ceil = ops.ceil
     trunc = ops.trunc
@@ -774,7 +813,7 @@ class Tensor(Variable):
     clamp = clip = pointwise.clamp
     clamp_min = pointwise.clamp_min
     clamp_max = pointwise.clamp_max
-    sigmoid = ops.sigmoid
+    sigmoid = pointwise.sigmoid
     relu = ops.relu
     leaky_relu = ops.leaky_relu
     elu = ops.elu
@@ -932,16 +971,16 @@ class Tensor(Variable):
     neg_ = _overwriting(ops.neg)
     abs_ = _overwriting(ops.abs)
     clip_ = clamp_
-    exp_ = _overwriting(ops.exp)
-    log_ = _overwriting(ops.log)
-    sqrt_ = _overwriting(ops.sqrt)
-    tanh_ = _overwriting(ops.tanh)
-    sigmoid_ = _overwriting(ops.sigmoid)
+    exp_ = _overwriting(pointwise.exp)
+    log_ = _overwriting(pointwise.log)
+    sqrt_ = _overwriting(pointwise.sqrt)
+    tanh_ = _overwriting(pointwise.tanh)
+    sigmoid_ = _overwriting(pointwise.sigmoid)
     relu_ = _overwriting(ops.relu)
     floor_ = _overwriting(ops.floor)
     round_ = _overwriting(ops.round)
-    reciprocal_ = _overwriting(ops.reciprocal)
-    rsqrt_ = _overwriting(ops.rsqrt)
+    reciprocal_ = _overwriting(pointwise.reciprocal)
+    rsqrt_ = _overwriting(pointwise.rsqrt)
     square_ = _overwriting(pointwise.square)
     lerp_ = _overwriting(pointwise.lerp)
     addcmul_ = _overwriting(pointwise.addcmul)
@@ -952,6 +991,27 @@ class Tensor(Variable):
     index_add_ = _overwriting(indexing.index_add)
     index_fill_ = _overwriting(indexing.index_fill)
     index_copy_ = _overwriting(indexing.index_copy)
+
+    clamp_min_ = _overwriting(pointwise.clamp_min)
+    clamp_max_ = _overwriting(pointwise.clamp_max)
+    index_put_ = _overwriting(indexing.index_put)
+    masked_scatter_ = _overwriting(indexing.masked_scatter)
+
+    def unsqueeze_(self, dim: builtins.int) -> Tensor:
+        """Insert an axis of size 1, in place."""
+        return self._reshape(ops.unsqueeze(self, dim))
+
+    def squeeze_(self, dim: Any = None) -> Tensor:
+        """Drop axes of size 1, in place."""
+        return self._reshape(shaping.squeeze(self, dim))
+
+    def transpose_(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+        """Swap two axes, in place."""
+        return self._reshape(shaping.swapaxes(self, dim0, dim1))
+
+    def t_(self) -> Tensor:
+        """Swap the axes of a matrix, in place."""
+        return self._reshape(shaping.t(self))
 
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, _arrays(index))

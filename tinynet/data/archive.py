@@ -8,24 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from tinynet.data.files import RemoteFile, check_content, open_file, reason
+from tinynet.data.files import RemoteFile, check_content, reason
 from tinynet.errors import DataError
 
 
-def read_members(archive: Path, wanted: Sequence[RemoteFile], limit: int) -> list[bytearray]:
-    """The contents of files in a .tar.gz, in the order of `wanted`, each checked.
-
-    limit: bytes of the unpacked archive that are read at most. Raises DataError that names the
-    archive and the member.
-    """
-    with open_file(archive) as stream:
-        return read_tar(stream, archive, wanted, limit)
-
-
-def read_tar(
+def read_members(
     stream: BinaryIO, source: str | Path, wanted: Sequence[RemoteFile], limit: int
 ) -> list[bytearray]:
-    """`read_members` of an open file. source: the file, for messages."""
+    """The contents of files in an open .tar.gz, in the order of `wanted`, each checked.
+
+    source: the archive, for messages. limit: bytes of the unpacked archive that are read at most.
+    Raises DataError that names the archive and the member.
+    """
     import tarfile
 
     contents: dict[str, bytearray] = {}

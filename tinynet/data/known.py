@@ -7,7 +7,7 @@ compressed it. One file, KMNIST's training images, is known by its published gzi
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinynet.data.files import RemoteFile, data_root, find
@@ -134,52 +134,66 @@ CIFAR100_ARCHIVE = RemoteFile(
     168_513_733,
     download_sha256="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
 )
+UCI_DIGITS = KnownSet(
+    name="digits",
+    title="UCI handwritten digits, a shuffled stratified split",
+    shape=(1, 8, 8),
+    classes=DIGITS,
+    train=1437,
+    test=360,
+    licence="CC BY 4.0",
+    source="https://doi.org/10.24432/C50P49",
+)
+MNIST = KnownSet(
+    name="mnist",
+    title="MNIST, handwritten digits",
+    shape=(1, 28, 28),
+    classes=DIGITS,
+    train=60_000,
+    test=10_000,
+    licence="CC BY-SA 3.0",
+    source="http://yann.lecun.com/exdb/mnist/",
+    folder="mnist",
+    files=MNIST_FILES,
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+)
+CIFAR10 = KnownSet(
+    name="cifar10",
+    title="CIFAR-10, small photographs",
+    shape=(3, 32, 32),
+    classes=CIFAR10_CLASSES,
+    train=50_000,
+    test=10_000,
+    licence="none stated; cite Krizhevsky, Learning Multiple Layers of Features from "
+    "Tiny Images, 2009",
+    source="https://www.cs.toronto.edu/~kriz/cifar.html",
+    folder="cifar10",
+    files=CIFAR10_FILES,
+    archive=CIFAR10_ARCHIVE,
+    mirrors=(
+        "https://www.cs.toronto.edu/~kriz/",
+        "https://cave.cs.toronto.edu/kriz/",
+        "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
+    ),
+)
 KNOWN: dict[str, KnownSet] = {
     known.name: known
     for known in (
-        KnownSet(
-            name="digits",
-            title="UCI handwritten digits, a shuffled stratified split",
-            shape=(1, 8, 8),
-            classes=DIGITS,
-            train=1437,
-            test=360,
-            licence="CC BY 4.0",
-            source="https://doi.org/10.24432/C50P49",
-        ),
-        KnownSet(
+        UCI_DIGITS,
+        replace(
+            UCI_DIGITS,
             name="digits-last360",
             title="UCI handwritten digits, the last 360 (other writers) for the test",
-            shape=(1, 8, 8),
-            classes=DIGITS,
-            train=1437,
-            test=360,
-            licence="CC BY 4.0",
-            source="https://doi.org/10.24432/C50P49",
         ),
-        KnownSet(
-            name="mnist",
-            title="MNIST, handwritten digits",
-            shape=(1, 28, 28),
-            classes=DIGITS,
-            train=60_000,
-            test=10_000,
-            licence="CC BY-SA 3.0",
-            source="http://yann.lecun.com/exdb/mnist/",
-            folder="mnist",
-            files=MNIST_FILES,
-            mirrors=(
-                "https://ossci-datasets.s3.amazonaws.com/mnist/",
-                "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            ),
-        ),
-        KnownSet(
+        MNIST,
+        replace(
+            MNIST,
             name="fashion-mnist",
             title="Fashion-MNIST, articles of clothing",
-            shape=(1, 28, 28),
             classes=FASHION_CLASSES,
-            train=60_000,
-            test=10_000,
             licence="MIT",
             source="https://github.com/zalandoresearch/fashion-mnist",
             folder="fashion-mnist",
@@ -190,13 +204,11 @@ KNOWN: dict[str, KnownSet] = {
                 "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             ),
         ),
-        KnownSet(
+        replace(
+            MNIST,
             name="kmnist",
             title="Kuzushiji-MNIST, cursive Japanese characters",
-            shape=(1, 28, 28),
             classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-            train=60_000,
-            test=10_000,
             licence="CC BY-SA 4.0",
             source="https://codh.rois.ac.jp/kmnist/",
             folder="kmnist",
@@ -207,35 +219,12 @@ KNOWN: dict[str, KnownSet] = {
                 "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
             ),
         ),
-        KnownSet(
-            name="cifar10",
-            title="CIFAR-10, small photographs",
-            shape=(3, 32, 32),
-            classes=CIFAR10_CLASSES,
-            train=50_000,
-            test=10_000,
-            licence="none stated; cite Krizhevsky, Learning Multiple Layers of Features from "
-            "Tiny Images, 2009",
-            source="https://www.cs.toronto.edu/~kriz/cifar.html",
-            folder="cifar10",
-            files=CIFAR10_FILES,
-            archive=CIFAR10_ARCHIVE,
-            mirrors=(
-                "https://www.cs.toronto.edu/~kriz/",
-                "https://cave.cs.toronto.edu/kriz/",
-                "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
-            ),
-        ),
-        KnownSet(
+        CIFAR10,
+        replace(
+            CIFAR10,
             name="cifar100",
             title="CIFAR-100, small photographs in 100 classes",
-            shape=(3, 32, 32),
             classes=CIFAR100_CLASSES,
-            train=50_000,
-            test=10_000,
-            licence="none stated; cite Krizhevsky, Learning Multiple Layers of Features from "
-            "Tiny Images, 2009",
-            source="https://www.cs.toronto.edu/~kriz/cifar.html",
             folder="cifar100",
             files=CIFAR100_FILES,
             archive=CIFAR100_ARCHIVE,

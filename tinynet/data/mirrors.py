@@ -1,8 +1,9 @@
 """Downloads: from the first mirror that has the file right, continued where they broke off.
 
-What arrives goes to a `.part` of this process, is checked against the published SHA-256, reaches
-the disk, and is renamed to NAME; nobody ever finds half a file there. Of several processes that
-download at once each has its own part, and all of them find the same file.
+What arrives goes to `NAME.part`, is checked against the published SHA-256, reaches the disk, and is
+renamed to NAME; nobody ever finds half a file there. The `.part` is also the lock: whoever
+downloads has it locked, the others wait and then find the file. The system frees the lock of a
+process that was killed, and the next one goes on with its `.part`.
 
 A mirror that refuses (403, 404, a redirect loop) or has the wrong content is left for the next. One
 that breaks off, is slow or overloaded is tried again, a little later each time, from where it broke
@@ -12,6 +13,8 @@ off. Proxies are those of the environment (http_proxy, https_proxy, no_proxy).
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import os
 import re
 import sys
@@ -19,16 +22,20 @@ import time
 from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 from tinynet.console import is_terminal
 from tinynet.data.files import CHUNK, RemoteFile, check_download, find, reason, sync_folder
 from tinynet.errors import DataError
 
-TIMEOUT = 20.0  # seconds to connect, and to wait for more
+TIMEOUT = 20.0  # seconds to connect, for the head of an answer, and without a byte of the file
+TALK = 1 << 20  # bytes that are not of the file, in a head or between two chunks
 SLOW_AFTER, SLOW_RATE = 60.0, 1024  # after so many seconds, fewer bytes a second are too slow
 ATTEMPTS = 4  # at each mirror
 BACK_OFF = 1.0  # seconds before the second attempt; twice as long before each further one
 PASSING = (408, 425, 429)  # HTTP errors that may be gone in a moment, as may those from 500 on
+
+POLL = 0.2  # seconds between two looks at a lock
 
 sleep, clock = time.sleep, time.monotonic  # the tests put others here
 
@@ -60,10 +67,14 @@ def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
     """Download a file from the first of `mirrors` that has it right; put it there atomically."""
     target = folder / file.name
     failures = []
-    with _part_of(target) as part:
-        for mirror in mirrors:
+    with _locked_part(file, folder) as part:
+        if part is None:  # another process was faster
+            return find(folder, file.name) or target
+        for k, mirror in enumerate(mirrors):
+            # Mirrors pack differently: the part that is there may be of the first one, or of none.
+            resume = k == 0 or file.download_sha256 is not None
             try:
-                _fetch(mirror + file.name, file, part)
+                _fetch(mirror + file.name, file, part, resume)
                 _put_in_place(part, target)
                 return target
             except UnwritableError:
@@ -84,67 +95,177 @@ def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
 # ----- one mirror ---------------------------------------------------------------------------------
 
 
-def _fetch(address: str, file: RemoteFile, part: FileIO) -> None:
-    """Fill `part` with what `address` serves, checked."""
-    part.truncate(0)
+def _fetch(address: str, file: RemoteFile, part: FileIO, resume: bool) -> None:
+    """Fill `part` with what `address` serves, checked. resume: go on with what is in `part`."""
+    limit = file.size + CHUNK
     for attempt in range(1, ATTEMPTS + 1):
+        start = part.seek(0, os.SEEK_END) if resume else 0
         try:
-            _receive(address, part, file.size + CHUNK)
-            break
+            _receive(address, part, start if start <= limit else 0, limit)
+            check_download(file, Path(str(part.name)))
+            return
+        except UnwritableError:
+            raise
+        except DataError:
+            part.truncate(0)
+            if not start or attempt == ATTEMPTS:
+                raise
+            resume = False  # what was there was of something else: once more from the beginning
         except Exception as error:
             if attempt == ATTEMPTS or not _passing(error):
                 raise
+            resume = True
             sleep(BACK_OFF * 2 ** (attempt - 1))
-    check_download(file, Path(str(part.name)))
 
 
-def _receive(address: str, part: FileIO, limit: int) -> None:
-    """Write to `part` what `address` serves from where it ends, with a progress bar.
+def _receive(address: str, part: FileIO, start: int, limit: int) -> None:
+    """Write what `address` serves from byte `start` on to `part`, with a progress bar.
 
-    A server that does not go on there sends all, which is written from the beginning.
+    A server that does not go on at `start` sends all, which is written from the beginning.
     """
-    from urllib.request import Request, build_opener
+    from urllib.error import HTTPError
+    from urllib.request import Request
 
-    from tqdm import tqdm
-
-    begin, start = clock(), part.seek(0, os.SEEK_END)
     headers = {"User-Agent": "tinynet", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    request = Request(address, headers=headers)
-    with build_opener().open(request, timeout=TIMEOUT) as response:
-        stated = response.headers.get("Content-Range") or ""
-        if response.status != 206:
-            start = 0
-        elif not stated.startswith(f"bytes {start}-"):
-            raise DataError(f"asked for the bytes from {start} on, but the answer is {stated!r}")
+    try:
+        patience = _Patience()
+        response = _opener(patience).open(Request(address, headers=headers), timeout=TIMEOUT)
+    except HTTPError as error:
+        with error:
+            if error.code == 416 and start:  # nothing comes after `start`: the check will tell
+                return
+            raise
+    with response:
+        received = start if _goes_on(response, start) else 0
         length = response.headers.get("Content-Length") or ""
-        total = start + int(length) if length.isdecimal() else None
+        total = received + int(length) if length.isdecimal() else None
         with _writing(part.name):
-            part.truncate(start)
-            part.seek(start)
-        bar = tqdm(
-            total=total,
-            initial=start,
-            unit="B",
-            unit_scale=True,
-            desc=address.rpartition("/")[2],
-            leave=False,
-            disable=not is_terminal(sys.stderr),
-        )
-        received = start
-        with bar:
-            while chunk := response.read1(1 << 16):
-                received += len(chunk)
-                if received > limit:
-                    raise DataError(f"longer than {limit} bytes")
-                _write(part, chunk)
-                bar.update(len(chunk))
-                count, seconds = received - start, clock() - begin
-                if seconds > SLOW_AFTER and count < SLOW_RATE * seconds:
-                    raise TimeoutError(f"too slow: {count} bytes in {seconds:.0f} seconds")
+            part.truncate(received)
+            part.seek(received)
+        for chunk in _chunks(response, patience, received, total, address.rpartition("/")[2]):
+            received += len(chunk)
+            if received > limit:
+                raise DataError(f"longer than {limit} bytes")
+            _write(part, chunk)
     if total is not None and received != total:
         raise CutOffError(f"cut off after {received} of {total} bytes")
+
+
+class _Patience:
+    """How long a server may talk, and how much it may say, before something of the file comes."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Start anew: something came."""
+        self.end, self.left = clock() + TIMEOUT, TALK
+
+    def spend(self, count: int) -> None:
+        """Count bytes that a server sent. Raises TimeoutError, or ValueError for too many."""
+        self.left -= count
+        if self.left < 0:
+            raise ValueError(f"the server sends {TALK} bytes and nothing of the file")
+        if clock() > self.end:
+            raise TimeoutError(f"{TIMEOUT:g} seconds, and nothing of the file came")
+
+
+class _Watched(io.RawIOBase):
+    """A connection whose every read is counted: bytes that drip in are no way to hold us up."""
+
+    def __init__(self, raw: io.RawIOBase, patience: _Patience) -> None:
+        self.raw = raw
+        self.patience = patience
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = self.raw.readinto(buffer)
+        self.patience.spend(count or 0)
+        return count
+
+    def close(self) -> None:
+        self.raw.close()
+        super().close()
+
+
+def _opener(patience: _Patience) -> Any:
+    """What opens addresses, by way of redirects and the environment's proxies, and is watched.
+
+    All that is read, the answer of a proxy too, goes through `_Watched`.
+    """
+    from http import client
+    from urllib import request
+
+    class Answer(client.HTTPResponse):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            patience.renew()
+            self.fp = io.BufferedReader(_Watched(self.fp.detach(), patience))
+
+    def connect(kind: Any, host: str, **settings: Any) -> Any:
+        connection = kind(host, **settings)
+        connection.response_class = Answer
+        return connection
+
+    class Http(request.HTTPHandler):
+        def http_open(self, req: Any) -> Any:
+            return self.do_open(functools.partial(connect, client.HTTPConnection), req)
+
+    class Https(request.HTTPSHandler):
+        def https_open(self, req: Any) -> Any:
+            return self.do_open(functools.partial(connect, client.HTTPSConnection), req)
+
+    opener = request.OpenerDirector()  # not build_opener: no FTP, which nothing would watch
+    for handler in (
+        request.ProxyHandler, request.UnknownHandler, Http, Https, request.FileHandler,
+        request.HTTPDefaultErrorHandler, request.HTTPRedirectHandler, request.HTTPErrorProcessor,
+    ):  # fmt: skip
+        opener.add_handler(handler())
+    return opener
+
+
+def _chunks(
+    response: Any, patience: _Patience, received: int, total: int | None, name: str
+) -> Iterator[bytes]:
+    """What a server sends, as it comes, with a progress bar. Raises TimeoutError if it is slow."""
+    from tqdm import tqdm
+
+    begin, count = clock(), 0
+    with tqdm(
+        total=total,
+        initial=received,
+        unit="B",
+        unit_scale=True,
+        desc=name,
+        leave=False,
+        disable=not is_terminal(sys.stderr),
+    ) as bar:
+        while True:
+            patience.renew()
+            chunk = response.read1(1 << 16)
+            if not chunk:
+                break
+            yield chunk
+            bar.update(len(chunk))
+            count += len(chunk)
+            seconds = clock() - begin
+            if seconds > SLOW_AFTER and count < SLOW_RATE * seconds:
+                raise TimeoutError(f"too slow: {count} bytes in {seconds:.0f} seconds")
+
+
+def _goes_on(response: Any, start: int) -> bool:
+    """Whether an answer begins at byte `start`; False if it is the whole file."""
+    if response.status != 206:
+        return False
+    stated = response.headers.get("Content-Range") or ""
+    match = re.match(r"bytes (\d+)-", stated)
+    if match is None or int(match[1]) != start:
+        raise DataError(f"asked for the bytes from {start} on, but the answer is {stated!r}")
+    return True
 
 
 def _passing(error: BaseException) -> bool:
@@ -176,17 +297,66 @@ def _http_exception() -> type[Exception]:
 
 
 @contextlib.contextmanager
-def _part_of(target: Path) -> Iterator[FileIO]:
-    """A new file beside `target`, deleted in the end unless it was renamed."""
-    path = target.with_name(f"{target.name}.{os.urandom(4).hex()}.part")
-    with _writing(path):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = open(path, "x+b", buffering=0)  # noqa: SIM115
-    try:
+def _locked_part(file: RemoteFile, folder: Path) -> Iterator[FileIO | None]:
+    """`NAME.part`, open and locked; None if the file is there once the lock is free.
+
+    A part with something in it stays for the next time.
+    """
+    path = folder / f"{file.name}.part"
+    while True:
+        with _writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            part = open(path, "r+b", buffering=0, opener=_open_or_make)  # noqa: SIM115
         with part:
-            yield part
-    finally:
-        path.unlink(missing_ok=True)
+            _lock(part, file.name)
+            there = find(folder, file.name) is not None
+            if not there and not _is_at(part, path):
+                continue  # whoever had it gave up and deleted it: make a new one
+            try:
+                yield None if there else part
+            finally:
+                with contextlib.suppress(OSError, ValueError):  # closed: it was put in place
+                    if _is_at(part, path) and not part.seek(0, os.SEEK_END):
+                        path.unlink()
+            return
+
+
+def _open_or_make(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o666)
+
+
+def _lock(part: FileIO, name: str) -> None:
+    """Wait until this process alone has `part` locked."""
+    waiting = False
+    while not _try_lock(part):
+        if not waiting:
+            print(f"another process is downloading {name}; waiting for it", file=sys.stderr)
+        waiting = True
+        time.sleep(POLL)
+
+
+def _try_lock(part: FileIO) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            part.seek(1 << 40)  # a byte that nobody reads or writes
+            msvcrt.locking(part.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_at(part: FileIO, path: Path) -> bool:
+    """Whether `part` is the file that is found at `path` now."""
+    try:
+        return os.path.samestat(os.fstat(part.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _write(part: FileIO, chunk: bytes) -> None:

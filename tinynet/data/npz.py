@@ -52,8 +52,8 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         return {name: read() for name, read in members.items()}
 
 
-def arrays_from_npz(path: str | Path) -> tuple[Splits, tuple[str, ...] | None]:
-    """A user's arrays by split and the names of the classes, if the file has them.
+def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple[str, ...] | None]:
+    """A user's arrays by split, from an open file, and the names of the classes, if it has them.
 
     Keys: x_train, y_train, x_test, y_test; or x and y, returned under "all"; images and labels
     are other names for x and y, and case does not matter. Images may be (N, H, W), (N, C, H, W)
@@ -62,16 +62,9 @@ def arrays_from_npz(path: str | Path) -> tuple[Splits, tuple[str, ...] | None]:
     which is numbered. classes: the names in the order of the labels; of labels that are text, by
     default, all there are, sorted.
 
-    Raises DataError that names the array, and warns of arrays that are not read.
+    source: the file, for messages. Raises DataError that names the array, and warns of arrays that
+    are not read.
     """
-    with open_file(path) as stream:
-        return arrays_from_stream(stream, path)
-
-
-def arrays_from_stream(
-    stream: BinaryIO, source: str | Path
-) -> tuple[Splits, tuple[str, ...] | None]:
-    """`arrays_from_npz` of an open file. source: the file, for messages."""
     with _members(stream, source) as members:
         pairs = _pairs(members)
         if not pairs:

@@ -12,12 +12,13 @@ import numpy as np
 
 from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
-from tinynet.data.files import RemoteFile, data_root, find, read_checked
+from tinynet.data.files import RemoteFile, data_root, find, open_file, read_checked
 from tinynet.data.folder import load_folder
-from tinynet.data.idx import pair_idx, parse_cifar, parse_idx
+from tinynet.data.idx import find_idx, pair_idx, parse_cifar, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.mirrors import UnwritableError, obtain
 from tinynet.data.npz import arrays_from_npz, read_npz
+from tinynet.data.table import read_table
 from tinynet.errors import DataError, unknown_name
 
 SPLITS = ("train", "test")
@@ -40,11 +41,13 @@ def load(
     | `cifar10`, `cifar100` | 32x32, RGB, 50,000 + 10,000 |
     | `folder:PATH` | images in class folders; `folder:PATH?size=32` resizes them |
     | `npz:PATH` | your own arrays x_train, y_train, x_test, y_test, or x and y |
+    | `csv:FILE` | a label and the pixels of a square grey image in each line, as Kaggle's digits |
+    | `idx:FOLDER` | files in MNIST's format, such as EMNIST's |
 
     root: the folder that holds `mnist/` and so on; by default $TINYNET_DATA, else
     `~/.cache/tinynet`. Files that are there, gzipped or not, are used without the network;
-    missing ones are downloaded. Where a folder or .npz has no test part, a fifth of every class
-    is held out, always the same. Pixels of all named sets run from 0 to 255.
+    missing ones are downloaded. Where a folder, .npz or .csv has no test part, a fifth of every
+    class is held out, always the same. Pixels of all named sets run from 0 to 255.
 
     Raises ValueError for an unknown name or split, DataError for damaged or missing files.
 
@@ -54,10 +57,8 @@ def load(
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     kind, colon, rest = name.partition(":")
-    if colon and kind == "folder":
-        return _load_folder(rest, split)
-    if colon and kind == "npz":
-        return _load_npz(rest, split)
+    if colon and kind in OWN:
+        return OWN[kind](rest, split)
     known = _known(name)
     images, labels = READERS[name](known, split, data_root(root))
     return ArrayDataset(images, labels, classes=known.classes)
@@ -86,7 +87,7 @@ def digits_file() -> Path:
 
 def _known(name: str) -> KnownSet:
     if name not in KNOWN:
-        raise unknown_name("data set", name, (*KNOWN, "folder:PATH", "npz:PATH"))
+        raise not_a_set(name)
     return KNOWN[name]
 
 
@@ -137,7 +138,8 @@ def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
         assert known.archive is not None
         path = _obtain(known.archive, known, root)
         whole = sum(file.size for file in known.files) + TAR_HEADERS
-        contents = read_members(path, wanted, whole)
+        with open_file(path) as stream:
+            contents = read_members(stream, path, wanted, whole)
     count = len(known.classes)
     parts = [parse_cifar(c, file.name, count) for c, file in zip(contents, wanted, strict=True)]
     images, labels = zip(*parts, strict=True)
@@ -177,7 +179,9 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _load_npz(path: str, split: str) -> ArrayDataset:
-    splits, classes = arrays_from_npz(Path(path).expanduser())
+    file = Path(path).expanduser()
+    with open_file(file) as stream:
+        splits, classes = arrays_from_npz(stream, file)
     count = 1 + max(int(y.max()) for _, y in splits.values()) if classes is None else len(classes)
     examples = sum(len(y) for _, y in splits.values())
     if classes is None and count > 1000 + 10 * examples:
@@ -195,3 +199,31 @@ def _load_npz(path: str, split: str) -> ArrayDataset:
     cure = f"; all labels are {first} or more: save y - {first}" if first and not classes else ""
     warn_of_empty(f"npz:{path} ({split})", labels, count, classes, cure)
     return ArrayDataset(images, labels, classes=classes)
+
+
+def _load_csv(path: str, split: str) -> ArrayDataset:
+    images, labels = read_table(Path(path).expanduser())
+    part = hold_out(labels, HELD_OUT, 0, path)[SPLITS.index(split)]
+    warn_of_empty(f"csv:{path} ({split})", labels[part], 1 + int(labels.max()))
+    return ArrayDataset(images[part], labels[part])
+
+
+def _load_idx(path: str, split: str) -> ArrayDataset:
+    images, labels = find_idx(Path(path).expanduser(), split)
+    warn_of_empty(f"idx:{path} ({split})", labels, 1 + int(labels.max(initial=0)))
+    return ArrayDataset(images, labels)
+
+
+OWN: dict[str, Callable[[str, str], ArrayDataset]] = {
+    "folder": _load_folder, "npz": _load_npz, "csv": _load_csv, "idx": _load_idx,
+}  # fmt: skip
+"""The forms of a user's own data: KIND:PATH."""
+
+
+def not_a_set(name: str) -> ValueError:
+    """The error for a name that is no data set: what is known, and what was meant by a path."""
+    path, suffix = Path(name), Path(name).suffix.casefold()
+    kind = "folder" if path.is_dir() else {".npz": "npz", ".csv": "csv"}.get(suffix)
+    if kind is not None and path.exists():
+        return ValueError(f"unknown data set {name!r}; to take what is there, say {kind}:{name}")
+    return unknown_name("data set", name, (*KNOWN, *(f"{kind}:PATH" for kind in OWN)))

@@ -54,6 +54,21 @@ def grad(
     return tuple(found)
 
 
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Add the gradients of all the tensors to the `.grad` of their leaves."""
+    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    given = [None] * len(roots) if grad_tensors is None else grad_tensors
+    given = [given] if isinstance(given, Tensor) else list(given)
+    for place, (y, dy) in enumerate(zip(roots, given)):
+        last = place == len(roots) - 1
+        y.backward(dy, retain_graph if last else True, create_graph)
+
+
 def gradients(
     starts: Sequence[tuple[Tensor, Tensor]],
     targets: Sequence[Tensor],
@@ -82,7 +97,7 @@ def gradients(
     return [wrap(found[id(x)]) if id(x) in found else None for x in targets]
 
 
-def backward(root: Tensor, dy: Any) -> None:
+def backward_recorded(root: Tensor, dy: Any) -> None:
     """`autograd.backward` whose gradients have gradients themselves."""
     from tinynet.derivatives import replay
 
@@ -112,4 +127,4 @@ def _start(y: Tensor, dy: Any) -> Tensor:
     return start if start.dtype == y.dtype else start.astype(y.dtype)
 
 
-autograd.backward_recorded = backward
+autograd.backward_recorded = backward_recorded

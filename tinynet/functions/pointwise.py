@@ -15,6 +15,7 @@ import numpy as np
 
 from tinynet import ops
 from tinynet.autograd import wrap
+from tinynet.devices import get_default_dtype
 from tinynet.functions.common import array_of, check_tensors
 from tinynet.ops.checks import one_of, within
 
@@ -22,13 +23,92 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "add", "addcdiv", "addcmul", "allclose", "atan2", "bitwise_and", "bitwise_not",
-    "bitwise_or", "bitwise_xor", "clamp", "clamp_max", "clamp_min", "deg2rad", "div", "eq",
-    "equal", "erfc", "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt",
-    "hypot", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "le",
-    "lerp", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit",
-    "lt", "maximum", "minimum", "mul", "nan_to_num", "ne", "positive", "pow", "rad2deg",
-    "remainder", "rsub", "signbit", "sinc", "square", "sub", "where", "xlogy",
+    "acos",
+    "acosh",
+    "add",
+    "addcdiv",
+    "addcmul",
+    "allclose",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "div",
+    "divide",
+    "eq",
+    "equal",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "float_power",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "fmod",
+    "frac",
+    "ge",
+    "gt",
+    "hypot",
+    "isclose",
+    "isfinite",
+    "isin",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "le",
+    "lerp",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "logit",
+    "lt",
+    "maximum",
+    "minimum",
+    "mul",
+    "multiply",
+    "nan_to_num",
+    "ne",
+    "positive",
+    "pow",
+    "rad2deg",
+    "reciprocal",
+    "remainder",
+    "rsqrt",
+    "rsub",
+    "sigmoid",
+    "signbit",
+    "sin",
+    "sinc",
+    "sinh",
+    "sqrt",
+    "square",
+    "sub",
+    "subtract",
+    "tan",
+    "tanh",
+    "true_divide",
+    "where",
+    "xlogy",
 ]  # fmt: skip
 
 Data = Any
@@ -166,6 +246,7 @@ fmod = _promoting(ops.fmod, tensors=1)
 xlogy = _promoting(ops.xlogy)
 pow = _promoting(ops.pow)
 mul = _promoting(ops.mul)
+subtract, multiply, divide, true_divide = sub, mul, div, div
 
 
 def clamp(input: Data, min: Data = None, max: Data = None) -> Tensor:
@@ -267,6 +348,47 @@ def where(condition: Data, input: Data = None, other: Data = None) -> Any:
     if input is None and other is None:
         return tuple(wrap(places) for places in np.nonzero(array_of(condition)))
     return ops.where(condition, *meet(input, other))
+
+
+def _of_floats(op: Callable[[Data], Tensor]) -> Callable[[Data], Tensor]:
+    """An elementary function that takes integers as floats of the default dtype, as in PyTorch."""
+    name = op.__name__
+
+    def function(input: Data) -> Tensor:
+        if not hasattr(input, "dtype") or input.dtype.kind != "f":
+            check_tensors(name, input=input)
+            input = ops.astype(input, get_default_dtype())
+        return op(input)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = op.__doc__
+    return function
+
+
+acos = _of_floats(ops.acos)
+acosh = _of_floats(ops.acosh)
+asin = _of_floats(ops.asin)
+asinh = _of_floats(ops.asinh)
+atan = _of_floats(ops.atan)
+atanh = _of_floats(ops.atanh)
+cos = _of_floats(ops.cos)
+cosh = _of_floats(ops.cosh)
+erf = _of_floats(ops.erf)
+exp = _of_floats(ops.exp)
+exp2 = _of_floats(ops.exp2)
+expm1 = _of_floats(ops.expm1)
+log = _of_floats(ops.log)
+log10 = _of_floats(ops.log10)
+log1p = _of_floats(ops.log1p)
+log2 = _of_floats(ops.log2)
+reciprocal = _of_floats(ops.reciprocal)
+rsqrt = _of_floats(ops.rsqrt)
+sigmoid = _of_floats(ops.sigmoid)
+sin = _of_floats(ops.sin)
+sinh = _of_floats(ops.sinh)
+sqrt = _of_floats(ops.sqrt)
+tan = _of_floats(ops.tan)
+tanh = _of_floats(ops.tanh)
 
 
 # ----- comparison and logic -----------------------------------------------------------------------

@@ -50,7 +50,13 @@ class Pair(NamedTuple):
 
 
 def _as(input: Data, dtype: DTypeLike | None) -> Data:
+    """The input in `dtype` if one is given."""
     return input if dtype is None else ops.astype(input, np.dtype(dtype))
+
+
+def _summed(input: Data, dtype: DTypeLike | None) -> Data:
+    """The input in `dtype`; bytes and bools as int64, so that no sum wraps around."""
+    return _as(input, np.int64 if dtype is None and array_of(input).dtype.kind in "bu" else dtype)
 
 
 # ----- sums and means -----------------------------------------------------------------------------
@@ -62,7 +68,7 @@ def sum(
 ) -> Tensor:  # fmt: skip
     """Sum over `dim` (all axes if None). dtype: the inputs are converted to it first."""
     dim = all_dims("sum", input, given(dim, axis))
-    return ops.sum(_as(input, dtype), dim, keepdim or keepdims)
+    return ops.sum(_summed(input, dtype), dim, keepdim or keepdims)
 
 
 def mean(
@@ -90,7 +96,7 @@ def prod(
 ) -> Tensor:  # fmt: skip
     """Product over `dim` (all axes if None)."""
     dims = all_dims("prod", input, given(dim, axis))
-    return ops.prod(_as(input, dtype), dims, keepdim or keepdims)
+    return ops.prod(_summed(input, dtype), dims, keepdim or keepdims)
 
 
 def nansum(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -405,14 +411,14 @@ def cumsum(
     input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None, axis: int | None = None
 ) -> Tensor:
     """Running sum along `dim`."""
-    return _running("cumsum", ops.cumsum, _as(input, dtype), given(dim, axis))
+    return _running("cumsum", ops.cumsum, _summed(input, dtype), given(dim, axis))
 
 
 def cumprod(
     input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None, axis: int | None = None
 ) -> Tensor:
     """Running product along `dim`."""
-    return _running("cumprod", ops.cumprod, _as(input, dtype), given(dim, axis))
+    return _running("cumprod", ops.cumprod, _summed(input, dtype), given(dim, axis))
 
 
 def _running(name: str, op: Any, input: Data, dim: int | None) -> Tensor:
@@ -478,7 +484,8 @@ def unique(
 def bincount(input: Data, weights: Data = None, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2, ... stands in a vector of integers, or the sum of its weights."""
     weights = None if weights is None else array_of(weights)
-    return wrap(np.bincount(array_of(input), weights, minlength))
+    counts = np.bincount(array_of(input), weights, minlength)
+    return wrap(counts if weights is None else counts.astype(weights.dtype))
 
 
 def softmax(

@@ -289,6 +289,10 @@ class Search:
         if not is_last and failure.input in self.subject.targets:
             self._as_seen_from_outside(failure, index)
         if not failure.cause and key not in self.known:
+            if replay.has_plenty(place):  # the looks have more to compare in a smaller case
+                replay, base, smaller_case = self._reduced(replay, place, base)
+                note = smaller_case or note
+                elements = replay.elements(place, base, min(verdict.slope.step, 1e-3))
             fault = self._fault(replay, place, base, elements)
             self.known[key] = diagnose(fault) or ("", "")
         failure.cause, failure.evidence = (
@@ -311,7 +315,7 @@ class Search:
         """A smaller case of the same call that is still wrong, if there is one."""
         best, best_base, note = replay, base, ""
         progress = True
-        while progress and best.is_large(place):
+        while progress and best.has_plenty(place):
             progress = False
             for call in smaller(best.call):
                 try:

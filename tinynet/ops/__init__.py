@@ -111,8 +111,6 @@ from tinynet.ops.shape import (
 )
 
 __all__ = [
-    "abs", "acos", "acosh", "asin", "asinh", "astype", "atan", "atanh", "cat", "ceil", "clip",
-    "clone", "cos", "cosh", "erf", "exp", "exp2", "expm1", "flatten", "floor", "log", "log1p",
-    "log2", "log10", "neg", "reciprocal", "round", "rsqrt", "sign", "sin", "sinh", "sqrt",
-    "stack", "tan", "trunc", "unsqueeze",
+    "abs", "astype", "cat", "ceil", "clip", "clone", "flatten", "floor", "neg", "round", "sign",
+    "stack", "trunc", "unsqueeze",
 ]  # fmt: skip

@@ -195,6 +195,10 @@ def cat(tensors: Sequence[Array], dim: int = 0) -> Tensor:
         raise TypeError(f"cat: takes tensors, but {wrong[0]!r:.60} is among them")
     if any(len(x.shape) != 1 for x in tensors):  # as in PyTorch, an empty vector fits everywhere
         tensors = [x for x in tensors if tuple(x.shape) != (0,)]
+    floats = [x.dtype for x in tensors if x.dtype.kind == "f"]
+    if 0 < len(floats) < len(tensors):  # integers beside floats become these, as in PyTorch
+        target = np.result_type(*floats)
+        tensors = [x if x.dtype.kind == "f" else astype(x, target) for x in tensors]
     return _cat(*tensors, dim=dim)
 
 

@@ -1,8 +1,9 @@
 """How a step is carried out fast: what the optimizers' formulas do not have to know.
 
 A formula is a dozen NumPy calls. On large arrays it is limited by memory traffic, so they are
-updated in blocks that fit the processor's cache: each array is read from memory once. The memory
-that a formula works in is allocated once. Nothing here changes a result.
+updated in blocks that fit the processor's cache: each array is read from memory once. On small
+arrays it is limited by the cost of the calls, so they are laid side by side and updated as one.
+Either way the memory that a formula works in is allocated once. Nothing here changes a result.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinynet.changes import ChangedTogether
 from tinynet.kernels import threads
 from tinynet.tensor import Tensor
 
@@ -20,6 +22,9 @@ BLOCK = 512 * 1024
 """Elements in a block. Measured for 4096x4096 float32 on one core: Adam 29 ms in blocks, 50 ms
 in whole arrays with scratch memory, 119 ms written as a formula; SGD with momentum 13 ms against
 23 ms. Blocks below 64 K elements lose it again to the cost of the calls."""
+
+SMALL = 1 << 13
+"""Elements up to which copying a parameter is faster than giving it calls of its own."""
 
 Array: TypeAlias = np.ndarray
 State: TypeAlias = dict[str, Any]
@@ -38,11 +43,31 @@ class Executor:
 
     def __init__(self, elementwise: bool) -> None:
         self.elementwise = elementwise
+        self.bundles: dict[int, Bundle] = {}
         self.memory: dict[tuple[str, int], Array] = {}
         self._views: dict[tuple[str, int, tuple[int, ...]], tuple[Array, ...]] = {}
 
     def __reduce__(self) -> Any:  # a copy shares no memory with this one
         return Executor, (self.elementwise,)
+
+    def update_small(
+        self,
+        formula: Formula,
+        group: int,
+        pairs: Pairs,
+        states: dict[Tensor, State],
+        names: tuple[str, ...],
+    ) -> Pairs:
+        """Step the small parameters of a group together; -> the others, still to be stepped."""
+        if not self.elementwise:
+            return pairs
+        bundle = self.bundles.get(group)
+        if bundle is None or not bundle.fits(pairs, states, names):
+            bundle = self.bundles[group] = Bundle(pairs, states, names)
+        if not bundle.inside:
+            return pairs
+        bundle.update(formula, pairs, self.scratch(bundle.x.shape, bundle.x.dtype))
+        return [pairs[i] for i in bundle.others]
 
     def update(
         self, formula: Formula, p: Array, g: Array, state: State, names: tuple[str, ...]
@@ -102,3 +127,84 @@ def _rows(p: Array, g: Array, *saved: Array) -> list[Array] | None:
     if not all(array.flags.c_contiguous for array in (arrays[0], *arrays[2:])):
         return None
     return [array.reshape(-1) for array in arrays]
+
+
+class Bundle:
+    """The small parameters of a group, of one dtype and step count, side by side.
+
+    A formula that treats each number alone may as well be given ten biases at once. Parameters
+    and gradients are copied for it, and the parameters back; what is remembered of them lies side
+    by side all the time, and the optimizer's `state` has views of it. A step of six parameters,
+    of which the largest has 7840 numbers: SGD with momentum 62 -> 47 microseconds, Adam 123 -> 80
+    (Zen 3).
+
+    inside, others: the positions of the parameters that are in it (two at least) and are not.
+    x, g: parameters and gradients. state: what is remembered of them, and their step.
+    """
+
+    def __init__(self, pairs: Pairs, states: dict[Tensor, State], names: tuple[str, ...]) -> None:
+        self.names = names
+        self.known = [(p, p.array, g.dtype, states.get(p)) for p, g in pairs]
+        self.inside = self._alike()
+        self.others = [i for i in range(len(pairs)) if i not in self.inside]
+        self.own: list[tuple[State, dict[str, Array]]] = []
+        self.state: State = {}
+        if not self.inside:
+            return
+        rows: list[Any] = [self.known[i] for i in self.inside]
+        ends = np.cumsum([x.size for _, x, _, _ in rows]).tolist()
+        places = list(map(slice, [0, *ends[:-1]], ends))
+        self.x = np.empty(ends[-1], rows[0][1].dtype)
+        self.g = np.empty_like(self.x)
+        self.flat = [x.reshape(-1) for _, x, _, _ in rows]
+        self.parts = [self.x[place] for place in places]
+        self._changed = ChangedTogether(self.flat)
+        self.state["step"] = rows[0][3]["step"]
+        for name in names:
+            self.state[name] = np.concatenate([state[name].reshape(-1) for *_, state in rows])
+        for (_, x, _, state), place in zip(rows, places, strict=True):
+            views = {name: self.state[name][place].reshape(x.shape) for name in names}
+            state.update(views)
+            self.own.append((state, views))
+
+    def _alike(self) -> list[int]:
+        """The positions of those that go together: small, of the first such's dtype and step."""
+        kind, inside, size = None, [], 0
+        for i, (_, x, g_dtype, state) in enumerate(self.known):
+            if state is None or not all(name in state for name in self.names):
+                continue
+            kind = kind or (x.dtype, x.dtype, state["step"])
+            fits = (x.dtype, g_dtype, state["step"]) == kind and x.flags.c_contiguous
+            if fits and x.size <= min(SMALL, BLOCK - size):
+                inside.append(i)
+                size += x.size
+        return inside if len(inside) > 1 else []
+
+    def fits(self, pairs: Pairs, states: dict[Tensor, State], names: tuple[str, ...]) -> bool:
+        """Whether it is made for these, and nobody has replaced what is remembered of them."""
+        if names != self.names or len(pairs) != len(self.known):
+            return False
+        for (p, g), (known, x, g_dtype, state) in zip(pairs, self.known):
+            if p is not known or p.array is not x or g.dtype is not g_dtype:
+                return False
+            if states.get(p) is not state:
+                return False
+        step = self.state.get("step")
+        for state, views in self.own:
+            if state["step"] != step:
+                return False
+            for name in names:
+                if state[name] is not views[name]:
+                    return False
+        return True
+
+    def update(self, formula: Formula, pairs: Pairs, scratch: tuple[Array, ...]) -> None:
+        """Lay the arrays side by side, apply the formula, and copy the parameters back."""
+        np.concatenate(self.flat, out=self.x)
+        np.concatenate([pairs[i][1] for i in self.inside], axis=None, out=self.g)
+        self.state["step"] += 1
+        formula(self.x, self.g, self.state, scratch)
+        for flat, part, (state, _) in zip(self.flat, self.parts, self.own):
+            flat[:] = part
+            state["step"] += 1
+        self._changed.note()

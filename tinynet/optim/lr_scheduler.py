@@ -62,6 +62,7 @@ BelowOnePerGroup: TypeAlias = Annotated[Any, [below_one]]
 """One number for all groups or a list; a list, with one for each, once it is checked."""
 
 
+@dataclass(init=False, eq=False, repr=False)
 class LRScheduler:
     """Base of the schedules; one that is a formula writes `lr_at`, or else `get_lr`.
 
@@ -71,6 +72,8 @@ class LRScheduler:
     The rates at the start, `base_lrs`, are those of the optimizer's groups. The first schedule
     built on an optimizer notes them there as `initial_lr`, where later ones find them.
     """
+
+    optimizer: Optimizer
 
     checks: ClassVar[dict[str, Any]] = {
         "last_epoch": integer(0),
@@ -271,7 +274,6 @@ class LambdaLR(LRScheduler):
 class StepLR(LRScheduler):
     """lr = base_lr * gamma**(n // step_size) after n steps."""
 
-    optimizer: Optimizer
     step_size: FromOne
     gamma: AtLeastZero = 0.1
     last_epoch: int = -1
@@ -287,7 +289,6 @@ class MultiStepLR(LRScheduler):
     milestones: step counts; one that is given twice counts twice.
     """
 
-    optimizer: Optimizer
     milestones: Steps
     gamma: AtLeastZero = 0.1
     last_epoch: int = -1
@@ -300,7 +301,6 @@ class MultiStepLR(LRScheduler):
 class ConstantLR(LRScheduler):
     """lr = base_lr * factor for the first `total_iters` steps, then base_lr."""
 
-    optimizer: Optimizer
     factor: ZeroToOne = 1 / 3
     total_iters: Count = 5
     last_epoch: int = -1
@@ -316,7 +316,6 @@ class LinearLR(LRScheduler):
     After `total_iters` steps the factor stays at end_factor. A warm-up, by default.
     """
 
-    optimizer: Optimizer
     start_factor: Annotated[float, number(5e-324, 1)] = 1 / 3
     end_factor: ZeroToOne = 1.0
     total_iters: FromOne = 5
@@ -331,7 +330,6 @@ class LinearLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     """lr = base_lr * gamma**n after n steps."""
 
-    optimizer: Optimizer
     gamma: AtLeastZero
     last_epoch: int = -1
 
@@ -348,7 +346,6 @@ class CosineAnnealingLR(LRScheduler):
     without the restarts.
     """
 
-    optimizer: Optimizer
     T_max: FromOne
     eta_min: AtLeastZero = 0.0
     last_epoch: int = -1
@@ -376,7 +373,6 @@ class OneCycleLR(LRScheduler):
     Raises RuntimeError at the step after total_steps.
     """
 
-    optimizer: Optimizer
     max_lr: PerGroup
     total_steps: Annotated[Any, integer(1)] = None
     epochs: InitVar[int | None] = None
@@ -481,7 +477,6 @@ class SequentialLR(LRScheduler):
 
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "schedulers")
 
-    optimizer: Optimizer
     schedulers: Sequence[Any]
     milestones: Steps
     last_epoch: int = -1
@@ -557,7 +552,6 @@ class ReduceLROnPlateau(LRScheduler):
         "num_bad_epochs": integer(0),
         "cooldown_counter": integer(0),
     }
-    optimizer: Optimizer
     mode: Annotated[str, one_of("min", "max")] = "min"
     factor: Annotated[float, below_one] = 0.1
     patience: Count = 10
@@ -606,3 +600,6 @@ class ReduceLROnPlateau(LRScheduler):
             rate = max(float(group["lr"]) * self.factor, lowest)
             if float(group["lr"]) - rate > self.eps:
                 group["lr"] = rate
+
+
+delattr(ReduceLROnPlateau, "min_lr")  # the argument's default; a schedule has `min_lrs`

@@ -5,29 +5,32 @@ them in place: a parameter's memory stays the same array for life, so views onto
 What an optimizer remembers of a parameter between steps (a velocity, an average of squares) lies
 in `state[parameter]`, in the parameter's dtype and memory order.
 
-How large arrays are cut into blocks is up to the `executor`.
+How large arrays are cut into blocks and small ones put together is up to the `executor`.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from tinynet.autograd import Variable
+from tinynet.autograd import Variable, wrap
 from tinynet.changes import note_change
 from tinynet.errors import CheckpointError, ShapeError, unknown_name
 from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import check_tensors, parameter_list
-from tinynet.optim.checks import checks_of, integer
+from tinynet.optim.checks import checks_of
 from tinynet.optim.executor import Array, Executor, Pairs, State
 from tinynet.tensor import Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 Settings: TypeAlias = dict[str, Any]
+SWITCHES = ("foreach", "fused", "capturable", "differentiable")
+"""How PyTorch is to compute a step; there is one way here."""
 
 
 class Optimizer:
@@ -36,7 +39,8 @@ class Optimizer:
     params: the tensors to optimize, as `model.parameters()`; or a list of groups, dicts with
     `params` and the settings that differ from the defaults:
     `SGD([{"params": body}, {"params": head, "lr": 0.1}], lr=0.01)`. A group may have a `name`.
-    defaults: the settings for groups that do not give them.
+    defaults: the settings for groups that do not give them. switches: names of further arguments,
+    of which those that say how PyTorch computes a step are taken, without effect.
 
     A subclass declares which arrays it remembers, and writes `update`. How a setting is checked
     may stand in the signature: `lr: Annotated[float, at_least_zero]`, see `optim.checks`.
@@ -67,13 +71,19 @@ class Optimizer:
     decoupled_weight_decay: ClassVar[bool] = False
     """Whether weight decay shrinks the parameter itself, not through the gradient."""
     elementwise: ClassVar[bool] = False
-    """Whether `update`, defined in this class, treats each number alone: then large parameters are
-    given to it in blocks."""
+    """Whether `update`, defined in this class, treats each number alone: then small parameters
+    are given to it together, as one, and large ones in blocks."""
 
-    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+    def __init__(
+        self, params: Params, defaults: dict[str, Any], switches: Iterable[str] = ()
+    ) -> None:
+        for name in switches:
+            if name not in SWITCHES:
+                owner, known = f"{type(self).__name__} setting", [*defaults, *SWITCHES]
+                raise TypeError(str(unknown_name(owner, name, known)))
         self.defaults = {name: self._checked(name, value) for name, value in defaults.items()}
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         writer = next(c for c in type(self).__mro__ if "update" in vars(c))
         self._executor = Executor(bool(vars(writer).get("elementwise")))
         for group in self._as_groups(params):
@@ -87,10 +97,10 @@ class Optimizer:
         """Change the array `p`, and the arrays in `state`, in place by one step along `g`.
 
         p, g: a parameter and its gradient, which must not be changed; if the optimizer is
-        `elementwise`, also blocks of them. Weight decay and `maximize` are in g already. state:
-        the arrays that `remembered` names, of the shape of p, and `step`, which counts from 1.
-        settings: those of the group, as plain numbers. t, u: scratch arrays of the shape and dtype
-        of p.
+        `elementwise`, also blocks of them, or several parameters side by side. Weight decay and
+        `maximize` are in g already. state: the arrays that `remembered` names, of the shape of p,
+        and `step`, which counts from 1. settings: those of the group, as plain numbers. t, u:
+        scratch arrays of the shape and dtype of p.
         """
         raise NotImplementedError(f"{type(self).__name__} must define update()")
 
@@ -159,7 +169,7 @@ class Optimizer:
     def _checked_settings(self, group: dict[str, Any]) -> dict[str, Any]:
         """The settings of a group, defaults filled in, each checked and made a plain number."""
         for name in group:
-            if name not in self.defaults and name not in ("params", "name", "initial_lr"):
+            if name not in {*self.defaults, *SWITCHES, "params", "name", "initial_lr"}:
                 raise unknown_name(
                     f"{type(self).__name__} setting", name, [*self.defaults, "params", "name"]
                 )
@@ -200,15 +210,16 @@ class Optimizer:
 
     @np.errstate(over="raise", under="ignore")
     def _step_groups(self, work: list[Pairs]) -> None:
-        for group, pairs in zip(self.param_groups, work, strict=True):
-            self._step_group(group, pairs)
+        for i, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
+            self._step_group(i, group, pairs)
 
-    def _step_group(self, group: dict[str, Any], pairs: Pairs) -> None:
+    def _step_group(self, i: int, group: dict[str, Any], pairs: Pairs) -> None:
         settings = {name: _plain(value) for name, value in group.items() if name != "params"}
         names = self.remembered(settings)
         formula = functools.partial(self._formula, settings)
-        for p, g in pairs:
-            state = self.state.setdefault(p, {"step": 0})
+        for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
+            state = self.state[p]
+            state.setdefault("step", 0)
             for name in names:
                 if name not in state:
                     state[name] = self.initial_state(name, p.array, settings)
@@ -288,10 +299,10 @@ class Optimizer:
     # ----- saving and loading -----------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to continue bit for bit, as plain dicts of numbers and array copies.
+        """Everything needed to continue bit for bit, as plain dicts of numbers and tensors, copies.
 
         `param_groups` holds the settings of each group, with the positions of its parameters in
-        place of the tensors; `state` maps each position to its step count and arrays. A parameter
+        place of the tensors; `state` maps each position to its step count and tensors. A parameter
         that has not been stepped has no entry.
         """
         groups = []
@@ -299,12 +310,9 @@ class Optimizer:
             settings = {name: _plain(value) for name, value in group.items() if name != "params"}
             groups.append({**settings, "params": positions})
         state = {
-            i: {
-                name: value.copy(order="K") if isinstance(value, np.ndarray) else value
-                for name, value in self.state[p].items()
-            }
+            i: {name: _copied(value) for name, value in self.state[p].items()}
             for i, p in enumerate(self._all_params())
-            if p in self.state
+            if self.state.get(p)
         }
         return {"state": state, "param_groups": groups}
 
@@ -312,77 +320,96 @@ class Optimizer:
         """Continue from a `state_dict()` of the same optimizer over the same parameters.
 
         The parameters' own values are the model's to restore. The keys of `state` may be the
-        strings that JSON makes of numbers. Everything is checked before anything is changed;
-        raises CheckpointError with the entry that does not fit.
+        strings that JSON makes of numbers, its tensors may be arrays. Everything is checked before
+        anything is changed; raises CheckpointError with the entry that does not fit.
         """
+        name = type(self).__name__
         if not isinstance(state_dict, dict) or set(state_dict) != {"state", "param_groups"}:
-            raise self._misfit("state_dict", state_dict, "a dict of state and param_groups")
+            raise CheckpointError(
+                f"{name}: a state_dict has the keys 'state' and 'param_groups', this one is "
+                f"{_shown(state_dict)}"
+            )
         groups = self._loaded_groups(state_dict["param_groups"])
         state = self._loaded_state(state_dict["state"])
         for group, settings in zip(self.param_groups, groups, strict=True):
             group.update(settings)
         self.state = state
 
-    def _misfit(self, name: str, value: Any, expected: str) -> CheckpointError:
-        """The error for a part of a saved state that does not fit."""
-        told = f"{type(self).__name__}: {name} is {_shown(value)}, expected {expected}"
-        return CheckpointError(told)
-
     def _loaded_groups(self, saved: Any) -> list[dict[str, Any]]:
-        count = len(self.param_groups)
-        if not isinstance(saved, (list, tuple)) or len(saved) != count:
-            groups = f"a list of {count}; build the optimizer with the groups it was saved with"
-            raise self._misfit("saved param_groups", saved, groups)
+        name = type(self).__name__
+        if not isinstance(saved, (list, tuple)) or len(saved) != len(self.param_groups):
+            found = f"{len(saved)} groups" if isinstance(saved, (list, tuple)) else _shown(saved)
+            raise CheckpointError(
+                f"{name}: the saved param_groups are {found}, the optimizer has "
+                f"{len(self.param_groups)}; build it with the groups it was saved with"
+            )
         loaded = []
         for i, (entry, positions) in enumerate(zip(saved, self._positions(), strict=True)):
-            where = f"saved param_groups[{i}]"
-            if not isinstance(entry, dict) or not {"params", *self.defaults} <= set(entry):
-                expected = f"a dict of params, {', '.join(self.defaults)}"
-                raise self._misfit(where, entry, f"{expected}; was another optimizer saved?")
-            if not isinstance(entry["params"], list) or entry["params"] != positions:
-                raise self._misfit(
-                    f"{where}['params']",
-                    entry["params"],
+            where = f"{name}: saved param_groups[{i}]"
+            if not isinstance(entry, dict) or not isinstance(entry.get("params"), list):
+                raise CheckpointError(f"{where} is {_shown(entry)}, no dict with a list 'params'")
+            if entry["params"] != positions:
+                raise CheckpointError(
+                    f"{where} has params {_shown(entry['params'])}; this group has "
                     f"{len(positions)}, numbered from {positions[0]}. Build the optimizer with the "
-                    "same parameters in the same groups and order",
+                    "same parameters in the same groups and order."
+                )
+            missing = [setting for setting in self.defaults if setting not in entry]
+            if missing:
+                raise CheckpointError(
+                    f"{where} lacks {', '.join(missing)}: it was saved by another optimizer "
+                    f"than {name}, or is damaged"
                 )
             try:
                 loaded.append(self._checked_settings(entry))
             except (TypeError, ValueError) as error:
-                raise CheckpointError(f"{type(self).__name__}: {where}: {error}") from error
+                raise CheckpointError(f"{where}: {error}") from error
         return loaded
 
-    def _loaded_state(self, saved: Any) -> dict[Tensor, dict[str, Any]]:
+    def _loaded_state(self, saved: Any) -> defaultdict[Tensor, dict[str, Any]]:
+        name = type(self).__name__
         if not isinstance(saved, dict):
-            raise self._misfit("saved state", saved, "a dict")
+            raise CheckpointError(f"{name}: the saved state is {_shown(saved)}, no dict")
         params = self._all_params()
-        loaded: dict[Tensor, dict[str, Any]] = {}
+        loaded: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         for key, entry in saved.items():
             i = key
             if isinstance(key, str) and key.isdecimal() and len(key) < 10:
                 i = int(key)
             if type(i) is not int or not 0 <= i < len(params) or params[i] in loaded:
-                numbers = f"the number of a parameter, 0 to {len(params) - 1}, each once"
-                raise self._misfit("a key of the saved state", key, numbers)
-            loaded[params[i]] = self._loaded_entry(f"saved state[{i}]", entry, params[i])
+                raise CheckpointError(
+                    f"{name}: saved state[{key!r}] belongs to no parameter of its own; they are "
+                    f"numbered from 0 to {len(params) - 1}"
+                )
+            loaded[params[i]] = self._loaded_entry(i, entry, params[i])
         return loaded
 
-    def _loaded_entry(self, where: str, entry: Any, p: Tensor) -> dict[str, Any]:
-        needed = ("step", *self.required_state)
-        known = {*needed, *self.optional_state}
-        if not isinstance(entry, dict) or not {*needed} <= set(entry) <= known:
-            possible = "".join(f", perhaps {name}" for name in self.optional_state)
-            raise self._misfit(where, entry, f"a dict of {', '.join(needed)}{possible}")
-        try:
-            loaded: dict[str, Any] = {"step": integer(0)(where, "step", entry["step"])}
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{type(self).__name__}: {error}") from error
-        for key in entry.keys() - {"step"}:
-            value = entry[key]
+    def _loaded_entry(self, i: int, entry: Any, p: Tensor) -> dict[str, Any]:
+        where = f"{type(self).__name__}: saved state[{i}]"
+        if isinstance(entry, dict) and type(self).update is Optimizer.update:  # names of its own
+            return {key: _copied(value) for key, value in entry.items()}
+        names = ("step", *self.required_state)
+        if not isinstance(entry, dict) or not set(names) <= set(entry):
+            raise CheckpointError(f"{where} is {_shown(entry)}; it must have {', '.join(names)}")
+        loaded: dict[str, Any] = {}
+        for key, value in entry.items():
+            if key == "step":
+                if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+                    raise CheckpointError(
+                        f"{where}['step'] is {_shown(value)}, no integer from 0 upwards"
+                    )
+                loaded[key] = int(value)
+                continue
+            if key not in self.required_state and key not in self.optional_state:
+                known = ", ".join((*names, *self.optional_state))
+                raise CheckpointError(f"{where} has an unknown entry {key!r}; known: {known}")
+            value = value.array if isinstance(value, Variable) else value
             fits = isinstance(value, np.ndarray) and value.shape == p.shape
             if not fits or value.dtype != p.dtype:
-                array = f"an array of shape {p.shape} and dtype {p.dtype}"
-                raise self._misfit(f"{where}[{key!r}]", value, array)
+                raise CheckpointError(
+                    f"{where}[{key!r}] is {_shown(value)}; parameter {i} "
+                    f"needs an array of shape {p.shape} and dtype {p.dtype}"
+                )
             loaded[key] = np.zeros_like(p.array)  # the parameter's memory order
             loaded[key][...] = value
         return loaded
@@ -407,6 +434,13 @@ class Optimizer:
             )
             lines.append(f"  {label}: {tensors} tensors, {values:,} values; {settings}\n")
         return f"{type(self).__name__}(\n{''.join(lines)})"
+
+
+def _copied(value: Any) -> Any:
+    """What is remembered of a parameter, arrays and tensors as tensors with memory of their own."""
+    if isinstance(value, (np.ndarray, Variable)):
+        return wrap(np.array(value.array if isinstance(value, Variable) else value, order="K"))
+    return value
 
 
 def _plain(value: Any) -> Any:

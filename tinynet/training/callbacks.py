@@ -103,7 +103,7 @@ class EarlyStopping(_Best):
         monitor: str | Sequence[str] = ("validation_loss", "loss"),
         min_delta: float = 0.0,
         mode: str | None = None,
-        restore: bool = False,
+        restore: bool = True,
     ) -> None:
         self.patience = integer("EarlyStopping", "patience", patience, 1)
         super().__init__(monitor, mode, restore, min_delta)

@@ -36,8 +36,15 @@ from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, chosen_in, clear, locked
 from tinynet.training.history import History, Record
-from tinynet.training.loop import EpochSoFar, Loss, evaluate, parameters_of, train_epoch
-from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, Metrics
+from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
+from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION
+from tinynet.training.named import (
+    as_examples,
+    as_loss,
+    as_metrics,
+    split_off,
+    targets_and_epochs,
+)
 from tinynet.training.progress import progress_callback
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
@@ -48,9 +55,10 @@ from tinynet.training.state import phase_of, restore
 def fit(
     model: Module,
     train: Any,
-    epochs: int,
-    *,
+    *more: Any,
+    epochs: int | None = None,
     validate: Any = None,
+    validation_split: float | None = None,
     batch_size: int | None = None,
     transform: Images | None = None,
     augment: Images | None = None,
@@ -60,8 +68,8 @@ def fit(
     schedule: Any = "onecycle",
     step: str | None = None,
     monitor: str | None = None,
-    loss: Loss = F.cross_entropy,
-    metrics: Metrics = DEFAULT_METRICS,
+    loss: Any = F.cross_entropy,
+    metrics: Any = DEFAULT_METRICS,
     clip_grad_norm: float | None = None,
     seed: int | None = None,
     callbacks: Sequence[Callback] = (),
@@ -78,7 +86,11 @@ def fit(
 ) -> History:
     """Train `model` in place and return what happened, one record an epoch.
 
-    train, validate: a dataset or a DataLoader each. Of a dataset a loader is made: batch_size
+    fit(model, train, epochs=5) or, of arrays, fit(model, x, y, epochs=5).
+
+    train, validate: a dataset, a DataLoader, or a pair of arrays, tensors or tables (x, y) each;
+    labels that are text are numbered. validation_split=0.1 holds out a tenth of `train` instead of
+    validate, of every class as much. Of a dataset a loader is made: batch_size
     (64), shuffled for training; transform is applied to the images of both, augment before it to
     those of training.
 
@@ -91,18 +103,19 @@ def fit(
     which. ReduceLROnPlateau looks at monitor, such as "validation_accuracy"; by default at the
     validation loss, with mode="max" at the validation accuracy.
 
-    loss: a function of (output, target) that returns the mean over the batch.
-    metrics: functions of (output, target) by name; {} for none; by default the accuracy, where the
+    loss: a function of (output, target) that returns the mean over the batch, or a name: see
+    `named.LOSSES`. metrics: functions of (output, target) by name, or a list of names, such as
+    ["accuracy", "top_5", "f1", "mae"]; {} for none; by default the accuracy, where the
     targets are class labels. clip_grad_norm: the largest norm of the gradient. seed: fixes the
     order of the examples, augmentation and dropout; without it they follow `tinynet.manual_seed`.
 
-    callbacks: see `Callback`. early_stopping: an EarlyStopping (with restore=True the best weights
-    are put back at the end), or its patience in epochs.
-    checkpoint: a file that always holds the best epoch's model. about: more that checkpoints
-    should say of the model, such as its name; see `save`. progress: None for a bar on a terminal
-    and lines elsewhere, False for silence, True for the bar. detect_anomaly: look at every result
-    and gradient, which takes a little longer, so that a DivergenceError comes at the very
-    operation that went bad and names it; see `tinynet.detect_anomaly`.
+    callbacks: see `Callback`. early_stopping: an EarlyStopping, or its patience in epochs; the
+    weights of the best epoch are put back at the end. checkpoint: a file that always holds the best
+    epoch's model. about: more that checkpoints should say of the model, such as its name; see
+    `save`. progress: None for a bar on a terminal and lines elsewhere, False for silence, True for
+    the bar. detect_anomaly: look at every result and gradient, which takes a little longer, so
+    that a DivergenceError comes at the very operation that went bad and names it; see
+    `tinynet.detect_anomaly`.
 
     out: a folder that keeps the run: last.safetensors after every epoch, and after every
     `save_every` steps; best.safetensors; report.html, to be opened in a browser; and
@@ -122,7 +135,17 @@ def fit(
     written, and BlockingIOError where another training is at work in `out`.
     """
     given = dict(locals())
+    targets, epochs = targets_and_epochs(more, epochs)
+    train, validate = as_examples(train, targets), as_examples(validate)
+    loss, metrics = as_loss(loss), as_metrics(metrics)
+    given |= {"train": train, "validate": validate, "epochs": epochs}
+    given |= {"loss": loss, "metrics": metrics}
     check_arguments(given)
+    if validation_split is not None:
+        if validate is not None:
+            raise ValueError("fit: give validate= or validation_split=, not both")
+        train, validate = split_off(train, validation_split, 0 if seed is None else seed)
+        given |= {"train": train, "validate": validate}
     epochs, seed = int(epochs), None if seed is None else int(seed)
     if seed is not None:
         manual_seed(seed)
@@ -156,6 +179,11 @@ def fit(
         early_stopping = EarlyStopping(early_stopping)
     if early_stopping is not None:
         extra.append(early_stopping)
+        if schedule == "onecycle":
+            run.notes.append(
+                "early stopping under the schedule onecycle may stop before the learning rate "
+                "falls; schedule='plateau' suits it"
+            )
     extra.extend(callbacks)
     if checkpoint is not None:
         extra.append(BestModel(checkpoint))

@@ -29,6 +29,10 @@ class History(list[Record]):
     ([0.9, 0.4], {'epoch': 2, 'loss': 0.4})
     """
 
+    def __repr__(self) -> str:
+        """As a list prints, with five digits of every number."""
+        return repr([{k: float(f"{v:.5g}") if v % 1 else v for k, v in r.items()} for r in self])
+
     def column(self, name: str) -> list[float]:
         """One quantity over the epochs. Raises KeyError that lists the quantities there are."""
         self._check(name)

@@ -32,12 +32,14 @@ from tinynet.training.memory import naming_memory
 from tinynet.training.metrics import (
     DEFAULT_METRICS,
     Means,
-    Metrics,
     as_number,
     check_metrics,
+    confusion_matrix,
     counted,
     measured,
+    of_matrix,
 )
+from tinynet.training.named import as_loss, as_metrics
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
@@ -60,9 +62,9 @@ def train_epoch(
     model: Module,
     batches: Batches,
     optimizer: Optimizer,
-    loss: Loss = F.cross_entropy,
+    loss: Any = F.cross_entropy,
     *,
-    metrics: Metrics = DEFAULT_METRICS,
+    metrics: Any = DEFAULT_METRICS,
     clip_grad_norm: float | None = None,
     epoch: int = 1,
     after_step: Callable[[Record], None] | None = None,
@@ -81,6 +83,7 @@ def train_epoch(
     it does not depend on the weights; DataError if there is no batch, or one that is no pair;
     OutOfMemoryError, which names the layer, for one that is too large.
     """
+    loss, metrics = as_loss(loss), as_metrics(metrics)
     check_metrics(metrics)
     process.prepare()  # from the first step on: a switch in the middle would change roundings
     train_the_awake(model)
@@ -139,9 +142,9 @@ def parameters_of(optimizer: Optimizer) -> list[Tensor]:
 def evaluate(
     model: Module,
     data: Any,
-    loss: Loss = F.cross_entropy,
+    loss: Any = F.cross_entropy,
     *,
-    metrics: Metrics = DEFAULT_METRICS,
+    metrics: Any = DEFAULT_METRICS,
     batch_size: int = 256,
     transform: Images | None = None,
     after_batch: Callable[[Any, Any, Any], None] | None = None,
@@ -156,9 +159,11 @@ def evaluate(
     has a mean that depends on the batch size. after_batch(x, output, target) is called for each. A
     model that was loaded brings the transform for data sets. Raises DataError for no data.
     """
+    loss, metrics = as_loss(loss), as_metrics(metrics)
     check_metrics(metrics)
     process.prepare()  # as in train_epoch
-    means = Means()
+    means, matrix = Means(), np.zeros((), np.int64)
+    of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}
     transform = own_transform(model, data, transform)
     with evaluating(model):
         for x, target in pairs(as_batches(data, batch_size, transform)):
@@ -167,11 +172,13 @@ def evaluate(
             if count := counted(len(x), output, target, loss):
                 means.add(count, {"loss": as_number("loss", loss(output, target))})
             means.add(counted(len(x), output, target), measured(metrics, output, target))
+            if of_all:
+                matrix = matrix + confusion_matrix(output.array, target.array)
             if after_batch is not None:
                 after_batch(x, output, target)
     if not means.counts:
         raise DataError("evaluate: there is no example to measure the model on")
-    return means.values()
+    return {**means.values(), **{name: metric(matrix) for name, metric in of_all.items()}}
 
 
 def predict(

@@ -70,6 +70,49 @@ def top_k(k: int) -> Metric:
     return functools.partial(top_k_accuracy, k=k)
 
 
+def absolute_error(output: Any, target: Any) -> float:
+    """The mean of |output - target|."""
+    return float(np.mean(np.abs(_differences("absolute_error", output, target))))
+
+
+def squared_error(output: Any, target: Any) -> float:
+    """The mean of (output - target) squared."""
+    return float(np.mean(_differences("squared_error", output, target) ** 2))
+
+
+def _differences(name: str, output: Any, target: Any) -> np.ndarray:
+    one, other = np.asarray(output), np.asarray(target)
+    if one.shape != other.shape:
+        raise ShapeError(
+            f"{name}: output {one.shape} and target {other.shape} must have the same shape"
+        )
+    differences: np.ndarray = one - other
+    return differences
+
+
+class F1:
+    """The F1 scores of the classes, averaged: 2 hits / (examples + times it was taken for it).
+
+    It is no mean over examples, and so is computed of the confusion matrix of all of them; a class
+    without an example that nothing is taken for does not count.
+
+    >>> F1()(np.array([[8, 2], [0, 10]]))
+    0.898989898989899
+    """
+
+    of_matrix = True
+
+    def __call__(self, matrix: np.ndarray) -> float:
+        sizes = matrix.sum(0) + matrix.sum(1)
+        scores = 2 * matrix.diagonal()[sizes > 0] / sizes[sizes > 0]
+        return float(scores.mean()) if len(scores) else 0.0
+
+
+def of_matrix(metric: Any) -> bool:
+    """Whether a metric is a function of the confusion matrix of all examples, as F1 is."""
+    return bool(getattr(metric, "of_matrix", False))
+
+
 def confusion_matrix(output: Any, target: Any) -> np.ndarray:
     """How often each class was taken for each other: int64 (K, K), rows are the true classes.
 
@@ -122,6 +165,7 @@ def measured(metrics: Metrics, output: Tensor, target: Tensor) -> dict[str, floa
     return {
         name: as_number(f"the metric {name!r}", metric(output.array, target.array))
         for name, metric in metrics.items()
+        if not of_matrix(metric)
     }
 
 

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from tests.long.fuzz.harness import Mutate, Target
-from tinynet.data.archive import read_tar
+from tinynet.data.archive import read_members
 from tinynet.data.files import RemoteFile, read_stream
 from tinynet.data.idx import check_labels, parse_cifar, parse_idx
-from tinynet.data.npz import arrays_from_stream, read_npy
+from tinynet.data.npz import arrays_from_npz, read_npy
 from tinynet.errors import DataError
 
 LIMIT = 2000  # bytes of content that the gzip target expects at most
@@ -129,7 +129,7 @@ MEMBERS = (RemoteFile("a.bin", 600), RemoteFile("b.bin", 300))
 
 def run_archive(data: bytes) -> list[bytearray]:
     """Two files in a .tar.gz, of known sizes."""
-    contents = read_tar(io.BytesIO(data), "f", MEMBERS, 1 << 20)
+    contents = read_members(io.BytesIO(data), "f", MEMBERS, 1 << 20)
     assert [len(c) for c in contents] == [600, 300]
     return contents
 
@@ -234,7 +234,7 @@ def run_npz(data: bytes) -> Any:
     """A user's arrays."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # arrays that are not read
-        splits, classes = arrays_from_stream(io.BytesIO(data), "f")
+        splits, classes = arrays_from_npz(io.BytesIO(data), "f")
     for x, y in splits.values():
         assert len(x) == len(y)
         assert y.dtype == np.int64

@@ -11,7 +11,7 @@ import functools
 
 from tinynet import ops
 from tinynet.errors import ShapeError
-from tinynet.functions import log_softmax, softmax, softmin
+from tinynet.functions import log_softmax, sigmoid, softmax, softmin, tanh
 from tinynet.nn.functional.arguments import Data, tensor_of
 from tinynet.nn.functional.in_place import applied
 from tinynet.ops import activation
@@ -136,19 +136,9 @@ def threshold(input: Data, threshold: float, value: float, inplace: bool = False
     return applied(activation.threshold, inplace, input, threshold, value)
 
 
-def sigmoid(input: Data) -> Tensor:
-    """1 / (1 + e^-x) of each element."""
-    return ops.sigmoid(input)
-
-
 def logsigmoid(input: Data) -> Tensor:
     """log(sigmoid(x)) = -softplus(-x), which cannot overflow."""
     return -ops.softplus(-tensor_of(input))
-
-
-def tanh(input: Data) -> Tensor:
-    """Hyperbolic tangent of each element."""
-    return ops.tanh(input)
 
 
 def softsign(input: Data) -> Tensor:

@@ -37,7 +37,8 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 class Contents:
     """All that a report is made of. measured_on: what the findings are from, "360 test images".
 
-    figures: a few numbers for the top, as texts. commands: lines that do it again.
+    about: what is known of the model (name, mean, std, input_shape). commands: lines that train and
+    use it again.
     """
 
     title: str

@@ -1,0 +1,144 @@
+"""`fit` with arrays and tables, a part held out, losses and metrics by name, early stopping."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import data, nn
+from tinynet.nn import functional as F
+from tinynet.training import EarlyStopping, accuracy, evaluate, fit, top_k
+from tinynet.training.metrics import F1, confusion_matrix
+from tinynet.training.named import LOSSES, METRICS
+
+X = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
+Y = np.arange(60) % 3
+NAMES = np.array(["ash", "birch", "cedar"])
+
+
+class Table:
+    """What `fit` asks of a pandas DataFrame or Series."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def to_numpy(self):
+        return self.values
+
+
+def trained(*arguments, loss=F.cross_entropy, model=None, **options):
+    tinynet.manual_seed(0)
+    model = model or nn.Linear(4, 3, rng=np.random.default_rng(0))
+    return fit(model, *arguments, loss=loss, seed=0, progress=False, **options)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (X, Y, 2),
+        ((X, Y), 2),
+        ((tinynet.tensor(X), tinynet.tensor(Y)), 2),
+        (X.tolist(), Y.tolist(), 2),
+        ((X.tolist(), Y.tolist()), 2),
+        (list(X), list(Y), 2),
+        (Table(X.astype(np.float64)), Table(Y), 2),
+        (X, NAMES[Y], 2),
+        (Table(X), Table(NAMES[Y].astype(object)), 2),
+    ],
+)
+def test_arrays_of_any_kind_are_a_data_set(arguments):
+    expected = trained(data.ArrayDataset(X, Y), epochs=2)
+    assert [r["loss"] for r in trained(*arguments)] == [r["loss"] for r in expected]
+
+
+def test_text_labels_name_the_classes(tmp_path):
+    trained(X, NAMES[Y], epochs=1, out=tmp_path)
+    assert tinynet.load(tmp_path, nn.Linear(4, 3)).classes == tuple(NAMES)
+
+
+@pytest.mark.parametrize(("arguments", "options"), [((X, Y), {}), ((X,), {}), ((X, Y, 3, 4), {})])
+def test_what_is_missing_is_told(arguments, options):
+    with pytest.raises(TypeError, match="epochs"):
+        trained(*arguments, **options)
+
+
+def test_a_part_is_held_out_of_every_class_as_much():
+    seen = []
+
+    def counts(output, target):
+        seen.append(np.bincount(target, minlength=3).tolist())
+        return 0.0
+
+    history = trained(X, Y, epochs=1, batch_size=60, validation_split=0.2, metrics={"n": counts})
+    assert seen == [[16, 16, 16], [4, 4, 4]]
+    assert "validation_loss" in history[0]
+    targets = np.random.default_rng(1).standard_normal((60, 3))
+    assert "validation_loss" in trained(X, targets, epochs=1, validation_split=0.1, loss="mse")[0]
+    with pytest.raises(ValueError, match="not both"):
+        trained(X, Y, epochs=1, validation_split=0.2, validate=(X[:5], Y[:5]))
+    for share in (0, 1, True, "0.1"):
+        with pytest.raises(ValueError, match="validation_split must be between 0 and 1"):
+            trained(X, Y, epochs=1, validation_split=share)
+    with pytest.raises(ValueError, match="not for batches"):
+        trained(data.DataLoader(data.ArrayDataset(X, Y), 10), epochs=1, validation_split=0.2)
+
+
+def test_losses_by_name_are_the_functions():
+    for name, function in LOSSES.items():
+        output, target = tinynet.rand(6, 3), np.full((6, 3), 0.5, np.float32)
+        given = tinynet.tensor(Y[:6] if name in ("cross_entropy", "nll") else target)
+        model, batches = nn.Identity(), [(output, given)]
+        by_name = evaluate(model, batches, name, metrics={})
+        assert by_name == evaluate(model, batches, function, metrics={}), name
+    with pytest.raises(ValueError, match="unknown loss 'croos_entropy'; did you mean 'cross_entro"):
+        trained(X, Y, epochs=1, loss="croos_entropy")
+
+
+def test_metrics_by_name_are_the_functions():
+    scores = np.random.default_rng(2).standard_normal((40, 6))
+    labels = np.arange(40) % 6
+    batches = [
+        (tinynet.tensor(scores[i : i + 7]), tinynet.tensor(labels[i : i + 7]))
+        for i in range(0, 40, 7)
+    ]
+    found = evaluate(nn.Identity(), batches, metrics=["accuracy", "top_2", "f1", top_k(3)])
+    matrix = confusion_matrix(scores, labels)
+    assert found["accuracy"] == pytest.approx(accuracy(scores, labels))
+    assert found["top_2"] == pytest.approx(top_k(2)(scores, labels))
+    recall, precision = (matrix.diagonal() / matrix.sum(axis) for axis in (1, 0))
+    expected = (2 * precision * recall / np.maximum(precision + recall, 1e-9)).mean()
+    assert found["f1"] == pytest.approx(expected)
+    x, y = tinynet.tensor(X), tinynet.tensor(X + 0.5)
+    regression = evaluate(nn.Identity(), [(x, y)], "mse", metrics=["mae", "mse"])
+    assert regression["mae"] == pytest.approx(0.5)
+    assert regression["mse"] == pytest.approx(regression["loss"])
+    with pytest.raises(ValueError, match="unknown metric 'acc'; did you mean 'accuracy'"):
+        evaluate(nn.Identity(), batches, metrics="acc")
+    assert set(METRICS) == {"accuracy", "f1", "mae", "mse"}
+
+
+def test_f1_is_of_all_examples_and_of_validation_alone():
+    history = trained(X, Y, epochs=1, metrics=["f1"], validation_split=0.2, batch_size=10)
+    assert "validation_f1" in history[0]
+    assert "f1" not in history[0]
+    assert F1()(np.zeros((3, 3), np.int64)) == 0
+    assert F1()(np.diag([3, 0, 4])) == 1
+
+
+def test_early_stopping_ends_with_the_best_weights(capsys):
+    model = nn.Linear(4, 3, rng=np.random.default_rng(0))
+    options = {"validate": (X[:20], Y[::-1][:20]), "lr": 1.0, "schedule": "constant"}
+    history = trained(X, Y, epochs=9, model=model, early_stopping=2, **options)
+    assert len(history) < 9
+    best = history.best("validation_loss")["validation_loss"]
+    measured = evaluate(model, data.ArrayDataset(X[:20], Y[::-1][:20]))
+    assert measured["loss"] == pytest.approx(best)
+    tinynet.manual_seed(0)
+    fit(model, X, Y, epochs=1, early_stopping=EarlyStopping(3))
+    assert "schedule='plateau' suits it" in capsys.readouterr().out
+
+
+def test_the_plateau_lowers_the_rate_once_nothing_gets_better():
+    history = trained(X, Y[::-1], epochs=12, lr=1e-7, schedule="plateau")
+    assert history[-1]["lr"] < history[0]["lr"] == 1e-7

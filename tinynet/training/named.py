@@ -1,0 +1,133 @@
+"""What `fit` and its like take in several forms: losses and metrics by name, examples in arrays.
+
+fit(model, x, y, epochs=5, loss="cross_entropy", metrics=["accuracy", "top_5", "f1"])
+fit(model, (x, y), 5, validation_split=0.1)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynet.data import ArrayDataset, random_split, stratified_split
+from tinynet.errors import unknown_name
+from tinynet.nn import functional as F
+from tinynet.tensor import Tensor
+from tinynet.training.batches import is_dataset, source
+from tinynet.training.metrics import F1, absolute_error, accuracy, squared_error, top_k
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy": F.cross_entropy,
+    "nll": F.nll_loss,
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "l1": F.l1_loss,
+    "smooth_l1": F.smooth_l1_loss,
+    "huber": F.huber_loss,
+    "bce": F.binary_cross_entropy,
+    "bce_with_logits": F.binary_cross_entropy_with_logits,
+}
+METRICS: dict[str, Callable[..., float]] = {
+    "accuracy": accuracy,
+    "f1": F1(),
+    "mae": absolute_error,
+    "mse": squared_error,
+}
+
+
+def as_loss(loss: Any) -> Any:
+    """The loss of a name; any other loss as it is. Raises ValueError for an unknown name."""
+    if not isinstance(loss, str):
+        return loss
+    if loss not in LOSSES:
+        raise unknown_name("loss", loss, LOSSES)
+    return LOSSES[loss]
+
+
+def as_metrics(metrics: Any) -> Any:
+    """Metrics by name of a name or a list of names and functions; others as they are.
+
+    Names are those of METRICS, and top_K for the share whose class is among the K likeliest.
+    """
+    if isinstance(metrics, str):
+        metrics = [metrics]
+    if not isinstance(metrics, (list, tuple)):
+        return metrics
+    return {_name(metric): _metric(metric) for metric in metrics}
+
+
+def _name(metric: Any) -> str:
+    return metric if isinstance(metric, str) else getattr(metric, "__name__", str(metric))
+
+
+def _metric(metric: Any) -> Any:
+    if not isinstance(metric, str):
+        return metric
+    if match := re.fullmatch(r"top_?([1-9]\d*)", metric):
+        return top_k(int(match[1]))
+    if metric not in METRICS:
+        raise unknown_name("metric", metric, (*METRICS, "top_K"))
+    return METRICS[metric]
+
+
+def targets_and_epochs(more: Sequence[Any], epochs: Any) -> tuple[Any, Any]:
+    """The targets, or None, and the epochs, of what `fit` got after the training data."""
+    given = [*more, *([] if epochs is None else [epochs])]
+    if not 1 <= len(given) <= 2 or _is_array(given[-1]):
+        raise TypeError(
+            "fit: give data and epochs, fit(model, train, epochs=5) or fit(model, x, y, epochs=5)"
+        )
+    return (given[0] if len(given) == 2 else None), given[-1]
+
+
+def as_examples(data: Any, targets: Any = None) -> Any:
+    """Arrays x and y, a pair of them, or tables, as a data set; other data as they are.
+
+    Labels that are text are numbered in sorted order.
+    """
+    if targets is not None:
+        x, y = data, targets
+    elif isinstance(data, tuple) and len(data) == 2 and _is_array(data[0]):
+        x, y = data
+    else:
+        return data
+    x, y = _array(x), _array(y)
+    if y.dtype.kind not in "USO":
+        return ArrayDataset(x, y)
+    names, labels = np.unique(y.astype(str), return_inverse=True)
+    return ArrayDataset(x, labels.reshape(y.shape), classes=names.tolist())
+
+
+def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
+    """A part for training, and one of `share` of the examples for validation, drawn at random."""
+    if not is_dataset(train):
+        raise ValueError("fit: validation_split is for a data set or arrays, not for batches")
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+        raise ValueError(f"fit: validation_split must be between 0 and 1, got {share!r:.40}")
+    dataset, _ = source(train)
+    has_labels = isinstance(dataset, ArrayDataset) and len(dataset.arrays) > 1
+    of_classes = has_labels and dataset.labels.ndim == 1 and dataset.labels.dtype.kind in "iu"
+    split: Any = stratified_split if of_classes else random_split
+    first, second = split(train, [1 - share, share], seed=seed)
+    return first, second
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is an array, a table, or a list of numbers and no list of batches."""
+    if isinstance(value, list):
+        return bool(value) and not isinstance(value[0], (np.ndarray, Tensor))
+    return isinstance(value, (np.ndarray, Tensor)) or hasattr(value, "to_numpy")
+
+
+def _array(value: Any) -> np.ndarray:
+    """An array of an array, tensor, list or table, of which integers become floats."""
+    if hasattr(value, "to_numpy") and not isinstance(value, Tensor):
+        table = np.asarray(value.to_numpy())
+        is_rows = table.ndim == 2 and table.dtype.kind in "iuf"
+        return table.astype(np.float32) if is_rows else table
+    if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
+        return np.stack([np.asarray(part) for part in value])
+    return np.asarray(value)
