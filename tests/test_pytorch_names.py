@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -349,6 +350,31 @@ def test_a_penalty_on_the_parameters_as_a_vector_has_a_gradient():
     net = nn.Linear(2, 1)
     (nn.utils.parameters_to_vector(net.parameters()) ** 2).sum().backward()
     assert torch.equal(net.weight.grad, 2 * net.weight.detach())
+
+
+# ----- files -------------------------------------------------------------------------------------
+
+
+def test_files_may_be_open_ones_and_hold_dtypes_and_devices(tmp_path):
+    kept = {"device": torch.device("cpu"), "dtype": torch.float32, torch.int64: [torch.bool_]}
+    torch.save(kept, tmp_path / "kept.pt")
+    assert torch.load(tmp_path / "kept.pt", torch.device("cpu")) == kept
+    net, other, buffer = nn.Linear(2, 1), nn.Linear(2, 1), io.BytesIO()
+    buffer.write(b"before")
+    torch.save(net.state_dict(), buffer)
+    with pytest.raises(RuntimeError, match=r"at its end: call \.seek\(0\)"):
+        torch.load(buffer)
+    buffer.seek(6)
+    other.load_state_dict(torch.load(buffer, map_location="cpu"))
+    assert torch.equal(net.weight, other.weight)
+    with open(tmp_path / "model.pt", "wb") as file:
+        torch.save(net, file)
+    with open(tmp_path / "model.pt", "rb") as file:
+        assert list(torch.load(file)) == ["weight", "bias"]
+    with pytest.raises(RuntimeError, match="the file object: damaged, or no checkpoint"):
+        torch.load(io.BytesIO(b"nothing of the kind"))
+    with pytest.raises(TypeError, match="cannot hold a DateTime64DType"):
+        torch.save(np.dtype("M8[s]"), tmp_path / "kept.pt")
 
 
 # ----- optimizers --------------------------------------------------------------------------------
