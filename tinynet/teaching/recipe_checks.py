@@ -102,6 +102,12 @@ def _recipe(case: Case) -> Iterator[Finding]:
     if not way.learned and not _knows_already(case, way.first):
         yield from _stuck(case, way)
     run = own or way.best
+    yield from _asleep(case, way, run)
+    case.notes.append(_told(case, run))
+
+
+def _asleep(case: Case, way: Way, run: Run) -> Iterator[Finding]:
+    """Evaluation mode that does not know what was learned in training mode."""
     fell = case.model.training and way.share(run) > STEADY and way.learned
     fixed = [
         f"{name} ({type(layer).__name__})"
@@ -124,7 +130,6 @@ def _recipe(case: Case) -> Iterator[Finding]:
             "look at what differs between the modes: batch norm's momentum (0.1 is usual) and "
             "small batches; nn.LayerNorm has no such difference",
         )
-    case.notes.append(_told(case, run))
 
 
 class Way:
