@@ -313,6 +313,10 @@ def test_members_are_there_by_pytorchs_names_and_can_be_set():
     assert list(net.state_dict(prefix="net.")) == [
         "net.w", "net.b", "net.last.weight", "net.last.bias",
     ]  # fmt: skip
+    net.register_buffer("passing", torch.zeros(1), persistent=False)
+    net._buffers["passing"] = torch.ones(1)
+    assert net.passing.item() == 1
+    assert "passing" not in net.state_dict()
     del net._modules["0"]
     assert "0" not in net._modules
     assert len(net._modules) == 2

@@ -125,8 +125,9 @@ class Watched:
     """One call of a module whose backward hooks wait for the gradients of its output and input.
 
     The inputs pass through a node of their own, so that a gradient is that of this use alone. The
-    first of them is the last to be reached in the backward pass: there the hooks are called, or,
-    where no input requires a gradient, at the output.
+    first of them that requires a gradient is the last to be reached in the backward pass: there
+    the hooks are called (never, if the output does not depend on it), or, where no input requires
+    a gradient, at the output.
     """
 
     def __init__(self, module: Any, args: Args) -> None:

@@ -36,7 +36,10 @@ class Members(MutableMapping[str, Any]):
         return self._module.__dict__[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._register(name, value)
+        if name in self:
+            setattr(self._module, name, value)  # a transient buffer stays one
+        else:
+            self._register(name, value)
 
     def __delitem__(self, name: str) -> None:
         self[name]
