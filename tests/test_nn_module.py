@@ -313,7 +313,7 @@ def test_a_state_goes_into_another_model_and_its_memory_stays():
     source(tinynet.randn(5, 4, rng=np.random.default_rng(0)))
     memory = target.hidden.weight.array
     result = target.load_state_dict(source.state_dict())
-    assert result == ([], [], [])
+    assert result == ([], [])
     assert target.hidden.weight.array is memory
     for name, array in target.state_dict().items():
         np.testing.assert_array_equal(array, source.state_dict()[name])
@@ -345,14 +345,23 @@ def test_a_wrong_state_is_refused_with_the_whole_list_and_nothing_is_written():
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_loading_without_strict_takes_what_fits_and_returns_the_rest():
+def test_loading_without_strict_takes_what_is_in_both_and_returns_the_rest():
     net = Net()
-    state = {"scale": np.full(3, 5.0), "hidden.weight": np.zeros((3, 5)), "extra": np.zeros(1)}
-    result = net.load_state_dict(state, strict=False)
+    state = {"scale": np.full(3, 5.0), "extra": np.zeros(1)}
+    missing, unexpected = net.load_state_dict(state, strict=False)
     assert net.scale.tolist() == [5, 5, 5]
-    assert "hidden.bias" in result.missing_keys
-    assert result.unexpected_keys == ["extra"]
-    assert result.mismatched == ["hidden.weight: the model has shape (3, 4), the state (3, 5)"]
+    assert "hidden.bias" in missing
+    assert unexpected == ["extra"]
+    state["hidden.weight"] = np.zeros((3, 5))
+    with pytest.raises(RuntimeError, match=r"hidden\.weight: the model has shape \(3, 4\), the st"):
+        net.load_state_dict(state, strict=False)
+    assert str(net.load_state_dict(net.state_dict())) == "<All keys matched successfully>"
+
+
+def test_loading_with_assign_takes_the_arrays_themselves():
+    net, weight = nn.Linear(2, 1, bias=False), np.ones((1, 2), np.float32)
+    net.load_state_dict({"weight": weight}, assign=True)
+    assert net.weight.array is weight
 
 
 @pytest.mark.parametrize(

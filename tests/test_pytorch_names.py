@@ -235,6 +235,122 @@ def test_hooks_see_and_replace_gradients():
         y.sum().backward()
 
 
+# ----- modules -----------------------------------------------------------------------------------
+
+
+def test_backward_hooks_see_the_gradients_of_one_layers_input_and_output():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3))
+    seen = []
+
+    def look(module, grad_input, grad_output):
+        shapes = [None if g is None else g.shape for g in (*grad_input, *grad_output)]
+        seen.append((module._get_name(), *shapes))
+
+    handles = [layer.register_full_backward_hook(look) for layer in model]
+    x = torch.randn(1, 1, 8, 8)
+    model(x).sum().backward()
+    assert seen == [
+        ("Linear", (1, 72), (1, 3)),
+        ("Flatten", (1, 2, 6, 6), (1, 72)),
+        ("ReLU", (1, 2, 6, 6), (1, 2, 6, 6)),
+        ("Conv2d", None, (1, 2, 6, 6)),
+    ]
+    for handle in handles:
+        handle.remove()
+    before = [p.grad for p in model.parameters()]
+    model.zero_grad()
+    with model[1].register_full_backward_hook(lambda module, dx, dy: (dx[0] * 0,)):
+        model(x).sum().backward()
+    assert model[0].weight.grad.abs().sum() == 0
+    model.zero_grad()
+    model(x).sum().backward()
+    assert len(seen) == 4
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), before))
+
+
+class Several(nn.Module):
+    def forward(self, x, y, scale=1.0):
+        return x * y * scale, x + y
+
+
+def test_backward_hooks_of_several_inputs_and_outputs():
+    layer, seen = Several(), []
+    handle = layer.register_full_backward_hook(lambda m, dx, dy: seen.append((dx, dy)))
+    x, y = (torch.tensor([v], requires_grad=True) for v in (2.0, 3.0))
+    a, b = layer(x, y)
+    (x * 10 + a + b * 2).sum().backward()
+    (((dx, dy), (da, db)),) = seen
+    assert [g.item() for g in (dx, dy, da, db)] == [5, 4, 1, 2]
+    assert x.grad.item() == 15
+    handle.remove()
+    layer.register_full_backward_hook(lambda m, dx, dy: dx)
+    with pytest.raises(RuntimeError, match="Several has 2 inputs"):
+        sum(layer(x, y)).sum().backward()
+
+
+def test_forward_hooks_with_the_arguments_by_name():
+    layer, seen = Several(), []
+
+    def double(module, args, kwargs):
+        return args, {"scale": 2 * kwargs["scale"]}
+
+    layer.register_forward_pre_hook(double, with_kwargs=True)
+    layer.register_forward_hook(lambda m, args, kwargs, y: seen.append(kwargs), with_kwargs=True)
+    product, _ = layer(torch.ones(1), torch.ones(1), scale=3.0)
+    assert product.item() == 6
+    assert seen == [{"scale": 6.0}]
+
+
+def test_members_are_there_by_pytorchs_names_and_can_be_set():
+    net = nn.Module()
+    for i in range(2):
+        net._modules[str(i)] = nn.ReLU()
+    net._parameters["w"] = nn.Parameter(torch.ones(2))
+    net._buffers["b"] = torch.zeros(1)
+    net.register_module("last", nn.Linear(2, 1))
+    assert list(net._modules) == [name for name, _ in net.named_children()] == ["0", "1", "last"]
+    assert list(net.state_dict(prefix="net.")) == [
+        "net.w", "net.b", "net.last.weight", "net.last.bias",
+    ]  # fmt: skip
+    del net._modules["0"]
+    assert "0" not in net._modules
+    assert len(net._modules) == 2
+    with pytest.raises(KeyError):
+        net._buffers["w"]
+    assert net.type(torch.float64).w.dtype == np.float64
+    with pytest.raises(TypeError, match=r"must be tinynet\.float32 or tinynet\.float64"):
+        net.half()
+
+
+def kinds(row):
+    return [(name, type(layer).__name__) for name, layer in row.named_children()]
+
+
+def test_rows_of_layers_are_changed_as_lists_are():
+    for row in (nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Flatten()),
+                nn.ModuleList([nn.ReLU(), nn.Tanh(), nn.Flatten()])):  # fmt: skip
+        both = row + row
+        assert type(both) is type(row)
+        assert [name for name, _ in kinds(both)] == list("012345")
+        both += row
+        assert len(both) == 9
+        del row[-1]
+        assert isinstance(row.pop(0), nn.ReLU)
+        assert kinds(row) == [("0", "Tanh")]
+        assert kinds(row.insert(0, nn.Flatten())) == [("0", "Flatten"), ("1", "Tanh")]
+        del row[:1]
+        assert kinds(row) == [("0", "Tanh")]
+    named = nn.ModuleDict([["a", nn.ReLU()], ("b", nn.Tanh())])
+    assert isinstance(named.pop("a"), nn.ReLU)
+    assert list(named) == ["b"]
+
+
+def test_a_penalty_on_the_parameters_as_a_vector_has_a_gradient():
+    net = nn.Linear(2, 1)
+    (nn.utils.parameters_to_vector(net.parameters()) ** 2).sum().backward()
+    assert torch.equal(net.weight.grad, 2 * net.weight.detach())
+
+
 # ----- in place ----------------------------------------------------------------------------------
 
 IN_PLACE = {
@@ -286,7 +402,9 @@ def test_each_difference_is_one(row, codes, tmp_path):
 
 
 def test_what_the_differences_say():
-    assert issubclass(torch.ShapeError, ValueError)
+    for error in (torch.ShapeError, torch.CheckpointError):
+        assert issubclass(error, ValueError)
+        assert issubclass(error, RuntimeError)
     assert torch.Tensor([1, 2]).dtype == np.int64
     assert isinstance(torch.ones(2, requires_grad=True).numpy(), np.ndarray)
     assert torch.ones(2, 3).transpose().shape == torch.ones(2, 3).transpose((1, 0)).shape == (3, 2)

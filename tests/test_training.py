@@ -518,6 +518,13 @@ def test_no_data_is_an_error(few):
         train_epoch(model, [], optim.SGD(model.parameters()))
 
 
+def test_an_augmentation_in_pixels_needs_the_pixels_or_the_side():
+    assert [step.pixels for step in make_augment("shift:2").transforms[1:]] == [2]
+    assert make_augment("rotate", 8) is not None
+    with pytest.raises(ValueError, match="say how many pixels, shift:2, or side=, the height"):
+        make_augment("shift")
+
+
 @pytest.mark.parametrize(
     ("shape", "model"),
     [

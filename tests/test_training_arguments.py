@@ -57,7 +57,7 @@ WRONG = {
     "save_every": (0, "1"),
     "clip_grad_norm": ("a", [1.0]),
     "transform": (3, "x", data.ToFloat),
-    "augment": (3, "x", data.RandomShift),
+    "augment": (3, "x", data.RandomShift, lambda x, rng: x),
     "loss": ("mes", None, nn.CrossEntropyLoss),
     "metrics": ([3], accuracy, None, {"x": 3}, {"x": "accuracy"}, {"x": EarlyStopping}),
     "optimizer": (optim.SGD, None, 3),

@@ -1,7 +1,8 @@
 """The errors that tinynet raises on purpose.
 
-Each is a subclass of the built-in error that fits, so `except ValueError` keeps working. A
-message names the operation, the value that is wrong, the sizes involved and what to type instead.
+Each is a subclass of the built-in error that fits, so `except ValueError` keeps working; those
+that are RuntimeErrors in PyTorch are RuntimeErrors too. A message names the operation, the value
+that is wrong, the sizes involved and what to type instead.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _InLayer(Exception):  # noqa: N818 (what it is is for its subclasses to sa
         return f"{self.message}\n  raised in {where}{shapes}"
 
 
-class ShapeError(_InLayer, ValueError):
+class ShapeError(_InLayer, ValueError, RuntimeError):
     """Shapes that do not fit together, and the layer in which they met."""
 
 
@@ -117,7 +118,7 @@ class DataError(ValueError):
     """A data file or a batch that is not what it claims to be."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(ValueError, RuntimeError):
     """A checkpoint or a state_dict that does not fit the model, or is damaged."""
 
 

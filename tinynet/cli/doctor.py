@@ -20,6 +20,7 @@ from tinynet.cli.options import (
     BadArgument,
     add_data_dir,
     add_json,
+    check_data,
     choose,
     integer,
     positive,
@@ -109,12 +110,10 @@ def _known(args: argparse.Namespace) -> dict[str, Any]:
     """A known model, a batch of known data and an optimizer, as `tinynet train` has them."""
     from tinynet import data
     from tinynet.cli.models import build_model, check_model
-    from tinynet.data import KNOWN
     from tinynet.training import OPTIMIZERS, make_optimizer, recipe_for
 
     name = args.data or "digits"
-    if not name.startswith(("folder:", "npz:")):
-        choose("data set", name, (*KNOWN, "folder:PATH", "npz:PATH"))
+    check_data(name)
     own = None if args.model is None else check_model(args.model)
     if args.optimizer is not None:
         choose("optimizer", args.optimizer, OPTIMIZERS)

@@ -53,6 +53,15 @@ def choose(kind: str, name: str, known: Iterable[str]) -> str:
     return name
 
 
+def check_data(name: str) -> None:
+    """Raise BadArgument for a name that is no data set, before anything is loaded."""
+    from tinynet.data import KNOWN
+    from tinynet.data.sources import OWN, not_a_set
+
+    if name not in KNOWN and name.partition(":")[0] not in OWN:
+        raise BadArgument(str(not_a_set(name)))
+
+
 def integer(least: int) -> Callable[[str], int]:
     """An argparse type: an integer of at least `least`."""
 
@@ -110,7 +119,7 @@ def image_shape(text: str) -> tuple[int, ...]:
 def data_name(text: str) -> str:
     """An argparse type: a data set's name; the path in one is made absolute, to be found again."""
     kind, _, path = text.partition(":")
-    if kind in ("folder", "npz") and path:
+    if kind in ("folder", "npz", "csv", "idx") and path:
         try:
             return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
         except FileNotFoundError as error:

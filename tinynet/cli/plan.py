@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.models import build_model, check_model, file_sha256, warn_of_change
-from tinynet.cli.options import LAST, RECORD, BadArgument, checkpoints, choose, find_checkpoint
+from tinynet.cli.options import (
+    FITS,
+    LAST,
+    RECORD,
+    BadArgument,
+    check_data,
+    checkpoints,
+    choose,
+    find_checkpoint,
+)
 from tinynet.console import say
 
 if TYPE_CHECKING:
@@ -80,13 +89,28 @@ def load_data(name: str, data_dir: Path | None) -> tuple[ArrayDataset, ArrayData
     return train, test
 
 
+def sized(name: str | None, size: str | None, fit: str | None) -> str | None:
+    """The name of a folder of images with --size and --fit in it. BadArgument for other data."""
+    options = [f"{key}={value}" for key, value in (("size", size), ("fit", fit)) if value]
+    if not options:
+        return name
+    if name is None or not name.startswith("folder:"):
+        raise BadArgument("--size and --fit are for images in folders, --data folder:PATH")
+    return f"{name}{'&' if '?' in name else '?'}{'&'.join(options)}"
+
+
+def fit_of(name: str) -> str:
+    """How the images of a data set were resized, as far as its name says it."""
+    options = name.rpartition("?")[2].split("&")
+    return next((option[len("fit=") :] for option in options if option.startswith("fit=")), FITS[0])
+
+
 def check_names(args: argparse.Namespace) -> None:
     """Raise BadArgument for names that do not exist, before anything is loaded."""
-    from tinynet.data import KNOWN
     from tinynet.training import OPTIMIZERS, SCHEDULES, make_augment
 
-    if args.data is not None and not args.data.startswith(("folder:", "npz:")):
-        choose("data set", args.data, (*KNOWN, "folder:PATH", "npz:PATH"))
+    if args.data is not None:
+        check_data(args.data)
     if args.model is not None:
         args.model = check_model(args.model)
     for kind, name, known in (

@@ -4,7 +4,7 @@ examples:
   tinynet train                                  digits_cnn on the digits that come along
   tinynet train --data mnist                     LeNet-5 on MNIST, downloaded if need be
   tinynet train --data mnist --epochs 1 --lr 0.1 --seed 1
-  tinynet train --data folder:photos?size=32     images in photos/CLASS/*.png
+  tinynet train --data folder:photos --size 32   images in photos/CLASS/*.png
   tinynet train --data npz:mine.npz --model vgg11 --optimizer adam --augment shift --augment flip
 
 What is not given is chosen to suit the data. Every epoch prints its losses; those called
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet.cli.models import is_own, title
 from tinynet.cli.options import (
     BEST,
+    FITS,
     LAST,
     RECORD,
     REPORT,
@@ -50,11 +51,13 @@ from tinynet.cli.plan import (
     DATA,
     Plan,
     check_names,
+    fit_of,
     load_data,
     make_plan,
     new_settings,
     recorded_settings,
     settings_to_resume,
+    sized,
 )
 from tinynet.console import explained, say, watched
 
@@ -74,7 +77,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="digits (the default), digits-last360, mnist, fashion-mnist, kmnist, cifar10, "
         "cifar100, "
-        "folder:PATH for images in class folders, npz:PATH for arrays",
+        "folder:PATH for images in class folders, npz:PATH for arrays, csv:FILE, idx:FOLDER",
+    )
+    data.add_argument(
+        "--size",
+        metavar="N[xM]",
+        help="resize the images of a folder to N pixels, or N high and M wide",
+    )
+    data.add_argument(
+        "--fit",
+        choices=FITS,
+        help="images of another aspect ratio: crop to the middle (default), pad, or stretch",
     )
     add_data_dir(data)
     data.add_argument(
@@ -190,6 +203,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, test, save and say what to do next."""
     start = time.perf_counter()
+    args.data = sized(args.data, args.size, args.fit)
     check_names(args)
     out: Path | None = args.out
     if isinstance(args.resume, Path):
@@ -316,6 +330,7 @@ def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> 
             "name": settings["model"],
             "arguments": plan.model_arguments,
             "settings": settings,
+            "fit": fit_of(settings["data"]),
         },
     )
 

@@ -9,7 +9,7 @@
 What is where: `dataset` (arrays, splits by label), `loader` (orders and batches are those of
 `tinynet.utils.data`), `transforms`, `statistics`, `known` (the table of data sets), `sources`
 (`load`), `files` (finding and checking), `mirrors` (downloading), and a reader for each format:
-`idx` (MNIST, CIFAR-10), `archive` (.tar.gz), `npz`, `folder`.
+`idx` (MNIST, CIFAR-10), `archive` (.tar.gz), `npz`, `folder`, `table` (.csv).
 docs/data.md tells what is checked on the way.
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from tinynet.data.dataset import ArrayDataset, stratified_split
 from tinynet.data.folder import load_folder, read_image, read_images
+from tinynet.data.idx import read_idx
 from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.loader import DataLoader
 from tinynet.data.sources import download, load
@@ -35,5 +36,5 @@ __all__ = [
     "KNOWN", "ArrayDataset", "Compose", "Cutout", "DataLoader", "Dataset", "KnownSet",
     "Normalize", "RandomCrop", "RandomHorizontalFlip", "RandomRotate", "RandomShift", "Subset",
     "ToFloat", "Transform", "channel_statistics", "download", "load", "load_folder",
-    "random_split", "read_image", "read_images", "standardize", "stratified_split",
+    "random_split", "read_idx", "read_image", "read_images", "standardize", "stratified_split",
 ]  # fmt: skip

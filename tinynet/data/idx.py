@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinynet.data.files import read_content, read_head
 from tinynet.errors import DataError
 
 UNSIGNED_BYTE = 0x08
@@ -54,6 +55,46 @@ def parse_idx(content: bytes | bytearray, source: str | Path, ndim: int) -> np.n
             f"{math.prod(shape)} bytes, but {len(content) - header} follow it at offset {header}"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def read_idx(path: str | Path) -> np.ndarray:
+    """The array uint8 in an IDX file, gzipped or not. Raises DataError."""
+    head = read_head(path, 4 + 4 * 255)
+    ndim = head[3] if len(head) > 3 else 0
+    sizes = struct.unpack_from(f">{ndim}I", head, 4) if len(head) >= 4 + 4 * ndim else ()
+    content = read_content(Path(path), 4 + 4 * ndim + math.prod(sizes))
+    return parse_idx(content, path, ndim)
+
+
+def find_idx(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images (N, 1, H, W) and labels (N,) of a split, of a folder with IDX files.
+
+    Their names say the part, train or test (or t10k), and images or labels, as those of MNIST and
+    EMNIST do. Images of EMNIST lie on their side, and are turned. Raises DataError.
+    """
+    words = ("train",) if split == "train" else ("test", "t10k")
+    files = []
+    for what in ("images", "labels"):
+        found = [
+            path
+            for path in sorted(Path(folder).glob(f"*{what}*idx*"))
+            if any(word in path.name for word in words)
+        ]
+        if len(found) != 1:
+            there = ", ".join(path.name for path in found) or "none"
+            raise DataError(
+                f"{folder}: expected one file *{words[0]}*{what}*idx*, there is {there}"
+            )
+        files += found
+    images, labels = (read_idx(path) for path in files)
+    if images.ndim != 3 or labels.ndim != 1:
+        raise DataError(
+            f"{files[0]}, {files[1]}: IDX with {images.ndim} and {labels.ndim} dimensions, "
+            "expected 3 (images) and 1 (labels)"
+        )
+    if files[0].name.casefold().startswith("emnist"):
+        images = images.transpose(0, 2, 1)
+    return pair_idx(images, labels, files, 256)
 
 
 def pair_idx(

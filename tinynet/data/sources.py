@@ -14,10 +14,11 @@ from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import RemoteFile, data_root, find, open_file, read_checked
 from tinynet.data.folder import load_folder
-from tinynet.data.idx import pair_idx, parse_cifar, parse_idx
+from tinynet.data.idx import find_idx, pair_idx, parse_cifar, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.mirrors import UnwritableError, obtain
 from tinynet.data.npz import arrays_from_npz, read_npz
+from tinynet.data.table import read_table
 from tinynet.errors import DataError, unknown_name
 
 SPLITS = ("train", "test")
@@ -40,11 +41,13 @@ def load(
     | `cifar10`, `cifar100` | 32x32, RGB, 50,000 + 10,000 |
     | `folder:PATH` | images in class folders; `folder:PATH?size=32` resizes them |
     | `npz:PATH` | your own arrays x_train, y_train, x_test, y_test, or x and y |
+    | `csv:FILE` | a label and the pixels of a square grey image in each line, as Kaggle's digits |
+    | `idx:FOLDER` | files in MNIST's format, such as EMNIST's |
 
     root: the folder that holds `mnist/` and so on; by default $TINYNET_DATA, else
     `~/.cache/tinynet`. Files that are there, gzipped or not, are used without the network;
-    missing ones are downloaded. Where a folder or .npz has no test part, a fifth of every class
-    is held out, always the same. Pixels of all named sets run from 0 to 255.
+    missing ones are downloaded. Where a folder, .npz or .csv has no test part, a fifth of every
+    class is held out, always the same. Pixels of all named sets run from 0 to 255.
 
     Raises ValueError for an unknown name or split, DataError for damaged or missing files.
 
@@ -54,10 +57,8 @@ def load(
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     kind, colon, rest = name.partition(":")
-    if colon and kind == "folder":
-        return _load_folder(rest, split)
-    if colon and kind == "npz":
-        return _load_npz(rest, split)
+    if colon and kind in OWN:
+        return OWN[kind](rest, split)
     known = _known(name)
     images, labels = READERS[name](known, split, data_root(root))
     return ArrayDataset(images, labels, classes=known.classes)
@@ -86,7 +87,7 @@ def digits_file() -> Path:
 
 def _known(name: str) -> KnownSet:
     if name not in KNOWN:
-        raise unknown_name("data set", name, (*KNOWN, "folder:PATH", "npz:PATH"))
+        raise not_a_set(name)
     return KNOWN[name]
 
 
@@ -198,3 +199,31 @@ def _load_npz(path: str, split: str) -> ArrayDataset:
     cure = f"; all labels are {first} or more: save y - {first}" if first and not classes else ""
     warn_of_empty(f"npz:{path} ({split})", labels, count, classes, cure)
     return ArrayDataset(images, labels, classes=classes)
+
+
+def _load_csv(path: str, split: str) -> ArrayDataset:
+    images, labels = read_table(Path(path).expanduser())
+    part = hold_out(labels, HELD_OUT, 0, path)[SPLITS.index(split)]
+    warn_of_empty(f"csv:{path} ({split})", labels[part], 1 + int(labels.max()))
+    return ArrayDataset(images[part], labels[part])
+
+
+def _load_idx(path: str, split: str) -> ArrayDataset:
+    images, labels = find_idx(Path(path).expanduser(), split)
+    warn_of_empty(f"idx:{path} ({split})", labels, 1 + int(labels.max(initial=0)))
+    return ArrayDataset(images, labels)
+
+
+OWN: dict[str, Callable[[str, str], ArrayDataset]] = {
+    "folder": _load_folder, "npz": _load_npz, "csv": _load_csv, "idx": _load_idx,
+}  # fmt: skip
+"""The forms of a user's own data: KIND:PATH."""
+
+
+def not_a_set(name: str) -> ValueError:
+    """The error for a name that is no data set: what is known, and what was meant by a path."""
+    path, suffix = Path(name), Path(name).suffix.casefold()
+    kind = "folder" if path.is_dir() else {".npz": "npz", ".csv": "csv"}.get(suffix)
+    if kind is not None and path.exists():
+        return ValueError(f"unknown data set {name!r}; to take what is there, say {kind}:{name}")
+    return unknown_name("data set", name, (*KNOWN, *(f"{kind}:PATH" for kind in OWN)))

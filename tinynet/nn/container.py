@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 from tinynet.nn.members import not_a_layer
 from tinynet.nn.module import Module
@@ -12,6 +12,8 @@ from tinynet.nn.parameter import Parameter
 from tinynet.nn.pool import fused
 
 Self = TypeVar("Self", bound="_Row")
+Named: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
+"""Values by name: a dict, or pairs."""
 
 
 class _Row(Module):
@@ -49,6 +51,35 @@ class _Row(Module):
         if not -len(self) <= place < len(self):
             raise IndexError(f"{type(self).__name__} has {len(self)} layers, there is no [{place}]")
         return self._names()[place]
+
+    def __delitem__(self, index: int | slice) -> None:
+        gone = self._names()[index] if isinstance(index, slice) else [self._name_at(index)]
+        self._refill([layer for name, layer in self.named_children() if name not in gone])
+
+    def __add__(self, other: Iterable[Module]) -> Module:
+        return self._part([(str(i), layer) for i, layer in enumerate([*self, *other])])
+
+    def __iadd__(self: Self, other: Iterable[Module]) -> Self:
+        return self.extend(other)
+
+    def _refill(self, layers: list[Module]) -> None:
+        """Hold these layers alone, numbered from 0."""
+        for name in self._names():
+            delattr(self, name)
+        self.extend(layers)
+
+    def pop(self, index: int = -1) -> Module:
+        """Take a layer out and return it; those that stay are numbered anew."""
+        layer = self[index]
+        del self[index]
+        return layer
+
+    def insert(self: Self, index: int, module: Module) -> Self:
+        """Put a layer before the one at `index`; all are numbered anew. Returns the container."""
+        layers = list(self)
+        layers.insert(index, module)
+        self._refill(layers)
+        return self
 
     def append(self: Self, module: Module) -> Self:
         """Add a layer at the end; returns the container."""
@@ -120,7 +151,7 @@ class _Dict(Module):
 
     kind = "layer"
 
-    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, values: Named | None = None) -> None:
         super().__init__()
         self.update(values or {})
 
@@ -160,10 +191,16 @@ class _Dict(Module):
         """The names and what they stand for."""
         return list(zip(self.keys(), self.values()))
 
-    def update(self, values: Mapping[str, Any]) -> None:
+    def update(self, values: Named) -> None:
         """Add or replace by name."""
-        for name, value in values.items():
+        for name, value in dict(values).items():
             self._add(name, value)
+
+    def pop(self, name: str) -> Any:
+        """Take out what has this name, and return it."""
+        value = self[name]
+        del self[name]
+        return value
 
 
 class ModuleDict(_Dict):

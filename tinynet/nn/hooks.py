@@ -1,14 +1,18 @@
-"""Hooks: functions that a module calls before or after its forward pass."""
+"""Hooks: functions that a module calls before or after its forward pass, or in the backward."""
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeAlias
 
-ForwardHook: TypeAlias = Callable[[Any, tuple[Any, ...], Any], Any]
-PreHook: TypeAlias = Callable[[Any, tuple[Any, ...]], Any]
+from tinynet.nn.members import check_initialised
+from tinynet.tensor import Tensor
+
+Args: TypeAlias = tuple[Any, ...]
+Kwargs: TypeAlias = dict[str, Any]
 
 
 class RemovableHandle:
@@ -36,19 +40,143 @@ class RemovableHandle:
         self.remove()
 
 
-def before(module: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+class Hooked:
+    """What takes hooks: the part of every Module that registers them."""
+
+    _forward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _forward_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _backward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+
+    def __init__(self) -> None:
+        self.__dict__.update(_forward_hooks={}, _forward_pre_hooks={}, _backward_hooks={})
+
+    def _initialised(self, record: str) -> dict[Any, Any]:
+        """One of the dicts that `__init__` makes; a clear error if it never ran."""
+        check_initialised(self, record)
+        return self.__dict__[record]  # type: ignore[no-any-return]
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args, output)` after each forward pass.
+
+        What it returns, unless None, takes the place of the output. with_kwargs: call
+        `hook(module, args, kwargs, output)`.
+        """
+        full = hook if with_kwargs else functools.partial(without_kwargs, hook)
+        return RemovableHandle(self._initialised("_forward_hooks"), full)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args)` before each forward pass.
+
+        What it returns, unless None, takes the place of the arguments (a tuple, or the only one).
+        with_kwargs: call `hook(module, args, kwargs)`, which returns None or new (args, kwargs).
+        """
+        full = hook if with_kwargs else functools.partial(without_kwargs, hook)
+        return RemovableHandle(self._initialised("_forward_pre_hooks"), full)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` in each backward pass through the module.
+
+        grad_input, grad_output: a gradient for each tensor that came in by position, and for each
+        that went out; None where there is none. What it returns, unless None, takes the place of
+        grad_input (a tuple, or the only one). See `Watched`.
+        """
+        return RemovableHandle(self._initialised("_backward_hooks"), hook)
+
+    def has_hooks(self) -> bool:
+        """Whether a hook is registered here."""
+        return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks)
+
+
+def without_kwargs(
+    hook: Callable[..., Any], module: Any, args: Args, kwargs: Kwargs, *output: Any
+) -> Any:
+    """Call a hook that does not ask for the arguments by name, and return what one returns that
+    does.
+    """
+    changed = hook(module, args, *output)
+    if changed is None or output:
+        return changed
+    return changed if isinstance(changed, tuple) else (changed,), kwargs
+
+
+def before(module: Any, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
     """The arguments of `forward`, as the module's pre-hooks leave them."""
     for hook in tuple(module._forward_pre_hooks.values()):
-        changed = hook(module, args)
+        changed = hook(module, args, kwargs)
         if changed is not None:
-            args = changed if isinstance(changed, tuple) else (changed,)
-    return args
+            args, kwargs = changed
+    return args, kwargs
 
 
-def after(module: Any, args: tuple[Any, ...], y: Any) -> Any:
+def after(module: Any, args: Args, kwargs: Kwargs, y: Any) -> Any:
     """What the module gives, as its forward hooks leave it."""
     for hook in tuple(module._forward_hooks.values()):
-        changed = hook(module, args, y)
+        changed = hook(module, args, kwargs, y)
         if changed is not None:
             y = changed
     return y
+
+
+class Watched:
+    """One call of a module whose backward hooks wait for the gradients of its output and input.
+
+    The inputs pass through a node of their own, so that a gradient is that of this use alone. The
+    first of them is the last to be reached in the backward pass: there the hooks are called, or,
+    where no input requires a gradient, at the output.
+    """
+
+    def __init__(self, module: Any, args: Args) -> None:
+        self.module = module
+        self.args = tuple(map(_passed, args))
+        self.inputs = [x for x in self.args if isinstance(x, Tensor)]
+        self.asked = [i for i, x in enumerate(self.inputs) if x.requires_grad]
+        self.dx: list[Tensor | None] = [None] * len(self.inputs)
+        self.dy: list[Tensor | None] = []
+
+    def watch(self, y: Any) -> Any:
+        """Have the hooks called once the gradients of `y`, the module's output, are known."""
+        several = type(y) in (tuple, list)
+        outputs = [_passed(item) for item in (y if several else [y])]
+        tensors = [item for item in outputs if isinstance(item, Tensor)]
+        self.dy = [None] * len(tensors)
+        last = not self.asked
+        for i, tensor in enumerate(tensors):
+            if tensor.requires_grad:
+                tensor.register_hook(functools.partial(self._came_out, i, last))
+                last = False
+        for i in self.asked:
+            self.inputs[i].register_hook(functools.partial(self._came_in, i))
+        return type(y)(outputs) if several else outputs[0]
+
+    def _came_out(self, place: int, last: bool, dy: Tensor) -> None:
+        self.dy[place] = dy
+        if last:
+            self._call()
+
+    def _came_in(self, place: int, dx: Tensor) -> Tensor | None:
+        self.dx[place] = dx
+        return self._call() if place == self.asked[0] else None
+
+    def _call(self) -> Tensor | None:
+        """Call the hooks; what replaces the gradient of the first input, if anything."""
+        replaced = None
+        for hook in tuple(self.module._backward_hooks.values()):
+            changed = hook(self.module, tuple(self.dx), tuple(self.dy))
+            if changed is None:
+                continue
+            if len(self.dx) != 1:
+                raise RuntimeError(
+                    f"register_full_backward_hook: {type(self.module).__name__} has "
+                    f"{len(self.dx)} inputs; a hook may replace the gradient of an only one"
+                )
+            (replaced,) = self.dx = list(changed) if isinstance(changed, tuple) else [changed]
+        return replaced
+
+
+def _passed(x: Any) -> Any:
+    """A tensor that requires a gradient behind a node of its own; anything else as it is."""
+    return x.reshape(x.shape) if isinstance(x, Tensor) and x.requires_grad else x

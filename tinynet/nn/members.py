@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +10,43 @@ import numpy as np
 from tinynet.tensor import Tensor, float32, float64
 
 if TYPE_CHECKING:
+    from tinynet.nn.hooks import Hooked
     from tinynet.nn.module import Module
 
 PARAMETER, BUFFER, TRANSIENT, MODULE = "parameter", "buffer", "transient buffer", "module"
 
 
-def check_initialised(module: Module, record: str) -> None:
+class Members(MutableMapping[str, Any]):
+    """A module's own members of some kinds by name, None included; what is put in is set there."""
+
+    def __init__(
+        self, module: Module, kinds: tuple[str, ...], register: Callable[[str, Any], None]
+    ) -> None:
+        self._module, self._kinds, self._register = module, kinds, register
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name, kind in self._module._members.items() if kind in self._kinds])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __getitem__(self, name: str) -> Any:
+        if self._module._members.get(name) not in self._kinds:
+            raise KeyError(name)
+        return self._module.__dict__[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._register(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        self[name]
+        delattr(self._module, name)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def check_initialised(module: Hooked, record: str) -> None:
     """RuntimeError if `Module.__init__`, which makes the record, has not run."""
     if record not in module.__dict__:
         name = type(module).__name__

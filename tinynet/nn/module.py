@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from tinynet.devices import check_device, dtype_of_to
 from tinynet.errors import unknown_name
 from tinynet.nn import members
-from tinynet.nn.hooks import ForwardHook, PreHook, RemovableHandle
-from tinynet.nn.members import BUFFER, MODULE, PARAMETER, TRANSIENT
+from tinynet.nn.hooks import Hooked
+from tinynet.nn.members import BUFFER, MODULE, PARAMETER, TRANSIENT, Members
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.states import LoadResult, load
@@ -37,16 +38,15 @@ from tinynet.tensor import Tensor, float32, float64
 Self = TypeVar("Self", bound="Module")
 
 
-class Module:
+class Module(Hooked):
     """Base of all layers and models: subclass it, set layers as attributes, define `forward`."""
 
     _shown: ClassVar[Sequence[str]] = ()  # the settings that `repr` shows
     _members: Mapping[str, str] = MappingProxyType({})
-    _forward_hooks: Mapping[int, ForwardHook] = MappingProxyType({})
-    _forward_pre_hooks: Mapping[int, PreHook] = MappingProxyType({})
 
     def __init__(self) -> None:
-        self.__dict__.update(_members={}, _forward_hooks={}, _forward_pre_hooks={})
+        super().__init__()
+        object.__setattr__(self, "_members", {})
 
     # ----- calling ----------------------------------------------------------------------------
 
@@ -57,24 +57,6 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`forward` between its hooks; an error learns on its way which layers it passed."""
         return call(self, args, kwargs)
-
-    def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
-        """Call `hook(module, args, output)` after each forward pass.
-
-        What it returns, unless None, takes the place of the output.
-        """
-        return RemovableHandle(self._initialised("_forward_hooks"), hook)
-
-    def register_forward_pre_hook(self, hook: PreHook) -> RemovableHandle:
-        """Call `hook(module, args)` before each forward pass.
-
-        What it returns, unless None, takes the place of the arguments (a tuple, or the only one).
-        """
-        return RemovableHandle(self._initialised("_forward_pre_hooks"), hook)
-
-    def has_hooks(self) -> bool:
-        """Whether a hook is registered here."""
-        return bool(self._forward_hooks or self._forward_pre_hooks)
 
     # ----- members ----------------------------------------------------------------------------
 
@@ -93,11 +75,6 @@ class Module:
         object.__delattr__(self, name)
         if name in self._members:
             del self._initialised("_members")[name]
-
-    def _initialised(self, record: str) -> dict[Any, Any]:
-        """One of the dicts that `__init__` makes; a clear error if it never ran."""
-        members.check_initialised(self, record)
-        return self.__dict__[record]  # type: ignore[no-any-return]
 
     def _register(self, name: str, kind: str) -> None:
         known = self._initialised("_members")
@@ -127,6 +104,23 @@ class Module:
             raise TypeError(f"{type(self).__name__}: {name!r} {members.not_a_layer(module)}")
         self._register(name, MODULE)
         object.__setattr__(self, name, module)
+
+    register_module = add_module
+
+    @property
+    def _modules(self) -> Members:
+        """The sub-modules by name, as PyTorch's `_modules`: what is put in is set here."""
+        return Members(self, (MODULE,), self.add_module)
+
+    @property
+    def _parameters(self) -> Members:
+        """The module's own parameters by name, likewise."""
+        return Members(self, (PARAMETER,), self.register_parameter)
+
+    @property
+    def _buffers(self) -> Members:
+        """The module's own buffers by name, likewise."""
+        return Members(self, (BUFFER, TRANSIENT), self.register_buffer)
 
     # ----- walks ------------------------------------------------------------------------------
 
@@ -288,6 +282,8 @@ class Module:
         """`to` by NumPy's name."""
         return self.to(dtype)
 
+    type = astype
+
     def float(self: Self) -> Self:
         """Convert to float32."""
         return self.to(float32)
@@ -295,6 +291,10 @@ class Module:
     def double(self: Self) -> Self:
         """Convert to float64."""
         return self.to(float64)
+
+    def half(self: Self) -> Self:
+        """TypeError: floats are float32 and float64."""
+        return self.to(np.float16)
 
     # ----- state ------------------------------------------------------------------------------
 
@@ -306,31 +306,37 @@ class Module:
         for name, child in self.named_children():
             yield from child._named_state(_join(prefix, name))
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def state_dict(self, *, prefix: str = "") -> dict[str, Tensor]:
         """All parameters and persistent buffers by path, under PyTorch's names and in its order.
 
         As in PyTorch they share the model's memory: training goes on in them. `copy.deepcopy` of
-        the dict keeps the values of now.
+        the dict keeps the values of now. prefix: what the names begin with, such as "net.".
         """
-        return {name: tensor.detach() for name, tensor in self._named_state()}
+        return {prefix + name: tensor.detach() for name, tensor in self._named_state()}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadResult:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> LoadResult:
         """Take over the values of a state_dict, in place.
 
-        state: arrays or tensors (of any framework that NumPy takes) by path. Another float dtype
-        is converted, as is another integer dtype. Everything is checked before anything is
-        written: a model is never half loaded.
+        state_dict: arrays or tensors (of any framework that NumPy takes) by path. Another float
+        dtype is converted, as is another integer dtype. Everything is checked before anything is
+        written: a model is never half loaded. assign: take the arrays themselves where they need
+        no conversion, in place of their values.
 
         Raises CheckpointError with the whole list of what is missing, unexpected, or does not
-        fit. With strict=False what fits is loaded, and the rest is returned.
+        fit. With strict=False names may be missing and unexpected; those are returned.
         """
-        return load(type(self).__name__, dict(self._named_state()), state, strict)
+        return load(self, state_dict, strict, assign)
 
     # ----- text -------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
         """The settings to show in `repr`, such as "in_features=2, out_features=3"."""
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+
+    def _get_name(self) -> str:
+        return type(self).__name__
 
     def __repr__(self) -> str:
         lines = [f"({name}): {child!r}" for name, child in self.named_children()]

@@ -13,7 +13,19 @@ from tinynet.tensor import Tensor
 
 
 class LoadResult(NamedTuple):
-    """What `load_state_dict(strict=False)` left out: names, and for `mismatched` the reasons."""
+    """What `load_state_dict` found in one alone, the model or the state: the names."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if self.missing_keys or self.unexpected_keys:
+            return f"LoadResult(missing_keys={self[0]!r}, unexpected_keys={self[1]!r})"
+        return "<All keys matched successfully>"
+
+
+class Rest(NamedTuple):
+    """What is left out where all that fits is loaded: names, and for `mismatched` the reasons."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -26,9 +38,41 @@ def snapshot(module: Any) -> dict[str, np.ndarray]:
 
 
 def load(
-    owner: str, own: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool
+    module: Any, state: Mapping[str, Any], strict: bool = True, assign: bool = False
 ) -> LoadResult:
-    """Write the values of `state` into the tensors `own` of a module; see `load_state_dict`."""
+    """Write the values of `state` into the tensors of a module; see `load_state_dict`."""
+    own = dict(module._named_state())
+    fitting, (missing, unexpected, mismatched) = _compared(own, state)
+    if mismatched or (strict and (missing or unexpected)):
+        cure = "" if mismatched else ", or pass strict=False to load what is in both"
+        raise CheckpointError(
+            f"load_state_dict: the state does not fit this {type(module).__name__}; "
+            "nothing was loaded"
+            + _listed("missing", missing)
+            + _listed("unexpected", unexpected)
+            + _listed("does not fit", mismatched)
+            + _hint(own, state)
+            + f"\nBuild the model with the arguments it was saved with{cure}."
+        )
+    if assign:
+        for tensor, array in fitting:
+            tensor.array = array
+    else:
+        _write(fitting)
+    return LoadResult(missing, unexpected)
+
+
+def load_fitting(module: Any, state: Mapping[str, Any]) -> Rest:
+    """Write those values of `state` that fit into the tensors of a module; returns the rest."""
+    fitting, rest = _compared(dict(module._named_state()), state)
+    _write(fitting)
+    return rest
+
+
+def _compared(
+    own: Mapping[str, Tensor], state: Mapping[str, Any]
+) -> tuple[list[tuple[Tensor, np.ndarray]], Rest]:
+    """Each of a module's tensors with the array that fits it, and what finds no partner."""
     _check_mapping(state)
     missing = [name for name in own if name not in state]
     unexpected = [str(name) for name in state if name not in own]
@@ -40,21 +84,13 @@ def load(
                 fitting.append((tensor, _taken(state, name, tensor.array)))
             except ValueError as error:
                 mismatched.append(f"{name}: {error}")
-    if strict and (missing or unexpected or mismatched):
-        raise CheckpointError(
-            f"load_state_dict: the state does not fit this {owner}; "
-            "nothing was loaded"
-            + _listed("missing", missing)
-            + _listed("unexpected", unexpected)
-            + _listed("does not fit", mismatched)
-            + _hint(own, state)
-            + "\nBuild the model with the arguments it was saved with, or pass strict=False "
-            "to load what fits."
-        )
+    return fitting, Rest(missing, unexpected, mismatched)
+
+
+def _write(fitting: Iterable[tuple[Tensor, np.ndarray]]) -> None:
     for tensor, array in fitting:
         np.copyto(tensor.array, array)
         changes.note_change(tensor.array)
-    return LoadResult(missing, unexpected, mismatched)
 
 
 def _listed(title: str, names: list[str]) -> str:

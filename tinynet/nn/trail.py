@@ -57,7 +57,10 @@ def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     An error learns on its way where it was raised.
     """
     if module._forward_pre_hooks:
-        args = hooks.before(module, args)
+        args, kwargs = hooks.before(module, args, kwargs)
+    watched = hooks.Watched(module, args) if module._backward_hooks else None
+    if watched is not None:
+        args = watched.args
     calls = here.calls
     outermost = calls is None
     if calls is None:
@@ -70,7 +73,9 @@ def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if outermost:
             here.calls = None
     if module._forward_hooks:
-        y = hooks.after(module, args, y)
+        y = hooks.after(module, args, kwargs, y)
+    if watched is not None:
+        y = watched.watch(y)
     try:
         calls.append((module, args[0].array.shape, y.array.shape))
     except (AttributeError, IndexError):  # no tensors

@@ -12,6 +12,7 @@ import numpy as np
 from tinynet import changes
 from tinynet.errors import ShapeError
 from tinynet.nn.parameter import check_tensors, parameter_list
+from tinynet.ops import cat
 from tinynet.tensor import Tensor
 
 TINY = 1e-37
@@ -60,6 +61,9 @@ def clip_grad_norm_(
     return Tensor(np.asarray(norm, np.result_type(np.min_scalar_type(norm), *dtypes)))
 
 
+clip_grad_norm = clip_grad_norm_
+
+
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Limit each element of each gradient to the interval from -clip_value to clip_value."""
     clip_value = _limit("clip_grad_value_", "clip_value", clip_value)
@@ -69,9 +73,8 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All values one after the other, as a copy of shape (total number of elements)."""
-    listed = _listed("parameters_to_vector", parameters)
-    return Tensor(np.concatenate([p.array.reshape(-1) for p in listed]))
+    """All values one after the other, of shape (total number of elements); gradients flow back."""
+    return cat([p.reshape(-1) for p in _listed("parameters_to_vector", parameters)])
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 import zlib
@@ -26,7 +27,7 @@ from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
 from tinynet.training.metrics import check_metrics
 from tinynet.training.run import Callback
-from tinynet.vision.transforms.base import check_transform
+from tinynet.vision.transforms.base import Transform, check_transform
 
 Check: TypeAlias = Callable[[str, Any], object]
 HASHED = 1 << 24  # bytes of each array that are looked at, evenly spaced, to know it again
@@ -68,7 +69,24 @@ def _data(name: str, value: Any) -> None:
 
 
 PATH = _a((str, os.PathLike), "a path")
-TRANSFORM = functools.partial(check_transform, "fit")
+
+
+def _transform(name: str, value: Any) -> None:
+    """A function of the images alone; one that draws random numbers is a Transform."""
+    check_transform("fit", name, value)
+    if isinstance(value, Transform):
+        return
+    try:
+        inspect.signature(value).bind(None)
+    except TypeError:
+        raise TypeError(
+            f"fit: {name} gets the images alone. A change that is random derives from "
+            "data.Transform, with a method apply(self, x, rng)"
+        ) from None
+    except ValueError:  # of a function in C, whose parameters nobody knows
+        return
+
+
 MUST_BE: dict[str, Check] = {
     "model": _a((Module,), "a Module"),
     "train": _data,
@@ -79,8 +97,8 @@ MUST_BE: dict[str, Check] = {
     "keep_every": _integer(1),
     "save_every": _integer(1),
     "clip_grad_norm": _a((Real,), "a number, such as 1.0"),
-    "transform": TRANSFORM,
-    "augment": TRANSFORM,
+    "transform": _transform,
+    "augment": _transform,
     "loss": functools.partial(check_function, "fit", example="F.mse_loss, of (output, target)"),
     "metrics": lambda name, value: check_metrics(value),
     "optimizer": _a((str, Optimizer), "a name, such as 'sgd', or an optimizer that is made"),

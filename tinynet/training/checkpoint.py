@@ -28,9 +28,8 @@ import numpy as np
 from tinynet import models
 from tinynet.data import Compose, Normalize, ToFloat
 from tinynet.errors import CheckpointError, integer
-from tinynet.nn import Module
+from tinynet.nn import Module, states
 from tinynet.nn.parameter import at_most
-from tinynet.nn.states import snapshot
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.tree import pack, unpack
@@ -172,7 +171,7 @@ def save(
         if isinstance(loaded, Checkpoint):  # what is known of a model that was loaded goes with it
             of_images = {key: getattr(loaded, key) for key in KEPT}
             known = {k: of_images.get(k) if v is None else v for k, v in known.items()}
-        arrays |= snapshot(obj)
+        arrays |= states.snapshot(obj)
         about |= _about_model(known, type(getattr(obj, "network", obj)).__name__)
         about["run"] = pack(run, "run", arrays)
     elif any(value is not None for value in (run, *known.values())):
@@ -187,7 +186,7 @@ def load_fitting(model: Module, checkpoint: Checkpoint) -> str:
 
     Raises CheckpointError where nothing does.
     """
-    result = model.load_state_dict(checkpoint.weights, strict=False)
+    result = states.load_fitting(model, checkpoint.weights)
     anew = [*result.missing_keys, *(text.split(":")[0] for text in result.mismatched)]
     count = len(model.state_dict())
     if len(anew) == count:

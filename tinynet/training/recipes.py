@@ -119,28 +119,36 @@ AUGMENTATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[int], float]]] = 
 IN_PIXELS = ("shift", "cutout")
 
 
-def make_augment(names: Sequence[str], side: int | Sequence[int]) -> Compose | None:
+def make_augment(
+    names: str | Sequence[str], side: int | Sequence[int] | None = None
+) -> Compose | None:
     """Random changes of the training images, each NAME or NAME:AMOUNT, in the order given.
 
     shift:PIXELS (a sixteenth of the side), rotate:DEGREES (10), flip:PROBABILITY (0.5; mirrors left
-    and right), cutout:PIXELS (a quarter of the side). side: the images' height, or (height, width).
-    None for no names. Raises ValueError for an unknown name or an impossible amount, such as one
-    that leaves nothing of the image.
+    and right), cutout:PIXELS (a quarter of the side). side: the images' height, or (height, width),
+    of which the amount is made where none is given. None for no names. Raises ValueError for an
+    unknown name or an impossible amount, such as one that leaves nothing of the image.
     """
-    sides = [side] if isinstance(side, int) else list(side)
+    names = [names] if isinstance(names, str) else names
+    sides = [side] if isinstance(side, int) else list(side or ())
     steps: list[Any] = []
     for text in names:
         name, colon, amount = text.partition(":")
         if name not in AUGMENTATIONS:
             raise unknown_name("augmentation", name, AUGMENTATIONS)
         make, usual = AUGMENTATIONS[name]
-        value = _number(text, amount) if colon else usual(sides[0])
+        if not colon and not sides and name in IN_PIXELS:
+            raise ValueError(
+                f"augmentation {text!r}: say how many pixels, {name}:2, or side=, the height of "
+                "the images in pixels"
+            )
+        value = _number(text, amount) if colon else usual(sides[0] if sides else 0)
         if name in IN_PIXELS and colon:
             if value != int(value):
                 raise ValueError(
                     f"augmentation {text!r}: {amount} is not an integer number of pixels"
                 )
-            if value >= min(sides):
+            if sides and value >= min(sides):
                 size = "x".join(map(str, sides * 2 if len(sides) == 1 else sides))
                 raise ValueError(
                     f"augmentation {text!r}: as large as the image, of {size} pixels, nothing "

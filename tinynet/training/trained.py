@@ -26,6 +26,7 @@ from tinynet.data.folder import FITS
 from tinynet.errors import CheckpointError, DataError
 from tinynet.nn import Module
 from tinynet.nn import functional as F
+from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
@@ -254,9 +255,9 @@ def load(
     is_run, path = os.path.isdir(path), chosen_in(path)
     if model is not None:
         stored = checkpoints.read(path)
-        result = model.load_state_dict(stored.weights, strict)
         if not strict:
-            return result
+            return load_fitting(model, stored.weights)
+        model.load_state_dict(stored.weights)
         return Trained(model, stored) if stored.tells_of_images() else model
     arrays, about = safetensors.read(path)
     if "object" in about:

@@ -1,0 +1,132 @@
+"""`csv:FILE` and `idx:FOLDER`: images as rows of numbers, and files in MNIST's format."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from small_sets import gz, idx
+
+from tinynet import DataError, data
+from tinynet.cli import main
+
+X = np.random.default_rng(0).integers(0, 256, (20, 3, 3), np.uint8)
+Y = (np.arange(20) % 4).astype(np.uint8)
+NAMES = ",".join(f"pixel{i}" for i in range(9))
+
+
+def rows(label_last: bool = False) -> str:
+    pixels, labels = X.reshape(20, 9), Y[:, None]
+    table = np.hstack([pixels, labels] if label_last else [labels, pixels])
+    return "\n".join(",".join(map(str, row)) for row in table.tolist())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"label,{NAMES}\n{rows()}\n",
+        rows(),
+        f'\ufeff"label",{NAMES}\r\n' + rows().replace("\n", "\r\n"),
+        f"{NAMES},Label\n{rows(True)}",
+    ],
+    ids=["Kaggle's", "no names", "as Windows saves it", "label last"],
+)
+def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
+    train, test = (data.load(f"csv:{tmp_path}/a.csv", split) for split in ("train", "test"))
+    assert (len(train), len(test)) == (16, 4)
+    assert sorted(test.labels.tolist()) == [0, 1, 2, 3]
+    found = {bytes(x.tobytes()): y for d in (train, test) for x, y in zip(d.images, d.labels)}
+    assert found == {x.tobytes(): y for x, y in zip(X, Y)}
+    assert train.images.shape == (16, 1, 3, 3)
+    assert train.images.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("label,a\n1,cat\n", "expected integers, separated by commas: .*cat"),
+        ("class,a\n1,2\n", "no column called label, but class, a"),
+        ("1,2,3\n1,2,3\n", "2 pixels in a row are no square image"),
+        ("1,300\n", "a pixel of 300, expected 0 to 255"),
+        ("-1,30\n", "a label of -1, expected 0 to"),
+        ("1,30\n1,30,4\n", "expected integers"),
+        ("label,a\n", "no square image|expected integers|no data"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:loadtxt")
+def test_what_is_wrong_with_a_table_is_told(tmp_path, text, told):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match=told):
+        data.load(f"csv:{tmp_path}/a.csv")
+
+
+@pytest.mark.parametrize(
+    ("names", "turned"),
+    [
+        (("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-{}-idx{}-ubyte"), False),
+        (
+            (
+                "emnist-letters-train-images-idx3-ubyte.gz",
+                "emnist-letters-train-labels-idx1-ubyte.gz",
+                "emnist-letters-test-{}-idx{}-ubyte.gz",
+            ),
+            True,
+        ),
+    ],
+    ids=["MNIST", "EMNIST"],
+)
+def test_files_in_mnists_format_are_found_by_their_names(tmp_path, names, turned):
+    images, labels, test = names
+    for name, array in (
+        (images, X),
+        (labels, Y),
+        (test.format("images", 3), X[:4]),
+        (test.format("labels", 1), Y[:4]),
+    ):
+        content = idx(array)
+        (tmp_path / name).write_bytes(gz(content) if name.endswith(".gz") else content)
+    expected = X.transpose(0, 2, 1) if turned else X
+    train, held = (data.load(f"idx:{tmp_path}", split) for split in ("train", "test"))
+    np.testing.assert_array_equal(train.images[:, 0], expected)
+    np.testing.assert_array_equal(held.images[:, 0], expected[:4])
+    assert train.labels.tolist() == Y.tolist()
+    np.testing.assert_array_equal(data.read_idx(tmp_path / images), X)
+    with pytest.raises(DataError, match=r"expected one file \*train\*images\*idx\*, there is none"):
+        data.load(f"idx:{tmp_path / 'nowhere'}")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08", idx(X)[:-1], idx(X) + b"x", gz(idx(X))[:-9]])
+def test_a_damaged_file_is_told(tmp_path, content):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(DataError, match="a: "):
+        data.read_idx(tmp_path / "a")
+
+
+def test_a_path_that_is_there_is_answered_with_what_to_say(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "a.npz").write_bytes(b"")
+    for name, told in (("photos", "say folder:photos"), ("a.npz", "say npz:a.npz")):
+        assert main(["train", "--data", name]) == 2
+        assert told in capsys.readouterr().err
+        with pytest.raises(ValueError, match=re.escape(told)):
+            data.load(name)
+
+
+def test_the_size_of_images_in_a_folder_is_an_option_too(tmp_path, monkeypatch, capsys):
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(5):
+            image.fromarray(np.full((9, 12), 20 * i, np.uint8)).save(f"photos/{name}/{i}.png")
+    options = ["--data", "folder:photos", "--size", "8", "--fit", "pad", "--epochs", "1"]
+    assert main(["train", *options, "--out", "run"]) == 0
+    assert "of 1x8x8" in capsys.readouterr().out
+    assert main(["predict", "run", "photos/a/1.png"]) == 0
+    assert "images: resized to 8x8, padded" in capsys.readouterr().out
+    assert main(["verify", "run"]) == 0
+    assert main(["train", "--size", "8"]) == 2
+    assert "--size and --fit are for images in folders" in capsys.readouterr().err
