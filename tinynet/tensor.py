@@ -345,6 +345,10 @@ class Tensor(Variable):
 
     clone = ops.clone
 
+    def copy(self) -> Tensor:
+        """`clone` by NumPy's name."""
+        return ops.clone(self)
+
     # ----- conversion -------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray:
