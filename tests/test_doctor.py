@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tinynet
+from tests.long.doctor_fourth import HEALTHY, MISTAKES
 from tests.long.doctor_table import blobs
-from tests.long.doctor_third import HEALTHY, MISTAKES
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
 from tinynet.nn import functional as F
@@ -240,8 +240,46 @@ TABLED = [
      "one_layer_four_times"),
     ("loss-beyond-its-part", "but cross_entropy within it only 2.", "make the penalty smaller",
      "a_penalty_larger_than_the_loss"),
-    ("evaluation-far-from-training", "in evaluation mode; it began with", "momentum (0.1 is usual)",
+    ("evaluation-far-from-training", "momentum=0 in 1 (BatchNorm1d)", "momentum=0.1",
      "batch_norm_that_remembers_nothing"),
+    ("evaluation-far-from-training", "momentum=0 in 1 (BatchNorm2d)", "momentum=0.1",
+     "batch_norm_with_momentum_0"),
+    ("evaluation-far-from-training", "in evaluation mode; it began with", "momentum (0.1 is usual)",
+     "batch_norm_that_forgets_all_but_a_thousandth"),
+    ("inputs-not-finite", "in 1 of 200 examples", "an empty field", "nan_in_a_table"),
+    ("loss-without-a-lower-bound", "with outputs that are higher by a million", "square them",
+     "differences_neither_squared_nor_absolute"),
+    ("validation-unlike-training", "inputs-not-scaled: the inputs run from", "prepare both alike",
+     "validated_on_pixels"),
+    ("validation-unlike-training", "inputs-not-float: the inputs have dtype uint8", "x.float()",
+     "validated_on_bytes"),
+    ("validation-unlike-training", "inputs of another scale: mean 0.3", "prepare both alike",
+     "validated_on_shares_of_one"),
+    ("validation-unlike-training", "the labels run from 1 to 10", "target - 1",
+     "validated_on_labels_from_1"),
+    ("validation-unlike-training", "in evaluation mode the forward raises", "prepare both alike",
+     "validated_on_larger_images"),
+    ("step-ignores-its-batch", "when all inputs of the batch", "that the step is given",
+     "inputs_from_outside_the_step"),
+    ("step-ignores-its-batch", "when all targets of the batch", "that the step is given",
+     "targets_from_outside_the_step"),
+    ("loss-is-maximized", "adds the gradient to the parameters", "p.data -= lr",
+     "steps_by_hand_uphill"),
+    ("step-changes-nothing", "left every parameter as it was", "makes others",
+     "steps_by_hand_into_other_tensors"),
+    ("forgotten-zero-grad", "plus that of the second", "model.zero_grad()",
+     "steps_by_hand_accumulated"),
+    ("step-does-not-learn", "the loss goes by your step from", "at its learning rate",
+     "steps_by_hand_too_large"),
+    ("step-fails", "the step has an optimizer: give it", "the message says",
+     "an_optimizer_that_doctor_was_not_given"),
+    ("step-without-gradient", "or not on a loss of this model", "in this order",
+     "a_new_model_in_every_step"),
+    ("probabilities-without-log", "of which nobody takes the logarithm", "F.log_softmax",
+     "kl_div_of_probabilities"),
+    ("learning-rate-too-low", "at lr=0.05 from", "a small factor in the loss", "loss_times_1e_5"),
+    ("softmax-of-one-score", "softmax in 3 (Softmax) gets one score", "with_logits",
+     "softmax_of_one_output"),
     ("forward-fails", "the model returns NoneType, no tensor: does it end with `return`?",
      "the message says", "forward_without_return"),
     ("step-does-not-learn", "(and the learning rate from 0.05 to", "a schedule",
@@ -252,8 +290,9 @@ TABLED = [
      "reset_parameters()", "constant_weights"),
     ("classes-imbalanced", "class 0 has 9", "F.cross_entropy(y, t, weight=...)", "imbalance"),
     ("classes-imbalanced", "class 1 6.6%", "weigh the classes", "four_percent_of_ones"),
-    ("class-left-out", "by ignore_index=0 the loss leaves out", "-100", "class_0_is_ignored"),
-    ("class-left-out", "by a weight of 0 the loss leaves", "a weight", "a_class_with_weight_0"),
+    ("class-left-out", "examples, all of class 0, whatever", "-100", "class_0_is_ignored"),
+    ("class-left-out", "the loss has no gradient for", "a weight", "a_class_with_weight_0"),
+    ("class-left-out", "all of class 0", "1 and -1", "hinge_of_0_and_1"),
     ("too-many-outputs", "1000 outputs, but no label", "10 outputs", "a_thousand_outputs"),
     ("column-constant", "x[:, 2] has the same value", "np.delete(x, [2], 1)", "constant_column"),
     ("column-of-another-scale", "x[:, 1] has mean 3000", "x[:, 1] = (x[:, 1] - 3000) / 800",
@@ -326,7 +365,7 @@ def train_otherwise(kind):
         optimizer.zero_grad()
         hidden = model[1](model[0](x))
         y = model[2](hidden.detach() if kind == "the head alone" else hidden)
-        loss = F.cross_entropy(y, target * 0 if kind == "other targets" else target)
+        loss = F.cross_entropy(y, (target + 1) % C if kind == "other targets" else target)
         loss.backward()
         optimizer.step()
         if kind == "twice":
@@ -561,7 +600,7 @@ def everything(model, optimizer, loader, x, target):
             found["rng"] = module.rng.bit_generator.state
             assert (module.calls, module.last) == (0, None)
     found["optimizer"] = {
-        (i, key): value.tobytes() if isinstance(value, np.ndarray) else value
+        (i, key): value.array.tobytes() if isinstance(value, tinynet.Tensor) else value
         for i, state in optimizer.state_dict()["state"].items()
         for key, value in state.items()
     }
@@ -629,10 +668,14 @@ def test_wrong_arguments_are_told():
     model = net()
     with pytest.raises(TypeError, match="the model must be a Module, got function"):
         tinynet.doctor(net, batch())
-    with pytest.raises(TypeError, match=r"must be \(x, target\) or a DataLoader, got int"):
+    with pytest.raises(
+        TypeError, match=r"batch must be \(x, target\), a dataset or a DataLoader, got int"
+    ):
         tinynet.doctor(model, 3)
-    with pytest.raises(ValueError, match="give its optimizer= too"):
-        tinynet.doctor(model, batch(), step=lambda x, t: None)
+    with pytest.raises(TypeError, match=r"validate must be \(x, target\), a dataset"):
+        tinynet.doctor(model, batch(), validate=3)
+    with pytest.raises(TypeError, match="the inputs must be numbers, got <U3"):
+        tinynet.doctor(model, (np.array(["one", "two"]), np.arange(2)))
     with pytest.raises(ValueError, match="the batch is empty"):
         tinynet.doctor(model, (np.zeros((0, 4)), np.zeros(0, int)))
     with pytest.raises(ValueError, match="no batch to look at"):
@@ -654,7 +697,7 @@ def test_batches_of_every_kind_are_looked_at():
     assert tinynet.doctor(nn.Flatten(), (x, target)).names() == ["no-parameters"]
     for given, words in (
         ([(x, target, target)], "a batch is \\(x, target\\), got tuple"),
-        ({"x": x}, "or a DataLoader, got dict"),
+        ({"x": x}, "a dataset or a DataLoader, got dict"),
         ([{"x": x}], "a batch is \\(x, target\\), got dict"),
     ):
         with pytest.raises(TypeError, match=words):

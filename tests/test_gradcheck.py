@@ -89,6 +89,26 @@ def test_only_inputs_that_require_a_gradient_are_checked_if_some_do(rng):
     assert gradcheck(F.linear, [x, w]).checked == {"input": 6, "weight": 12}
 
 
+@tinynet.differentiable
+def squared_error(x, t):
+    return ((x - t) ** 2).mean(), lambda dy: dy * 2 * (x - t) / x.size
+
+
+@pytest.mark.parametrize("t", [np.ones((6, 3)), np.ones(3, np.float32), tinynet.zeros(6, 3)])
+def test_a_float_input_without_a_gradient_is_a_constant_and_a_note_says_so(t, rng):
+    report = gradcheck(squared_error, rng.standard_normal((6, 3)), t)
+    assert report.checked == {"x": 18}
+    assert "no gradient is returned for t" in str(report)
+
+
+def test_an_input_that_requires_a_gradient_which_the_operation_has_not_is_refused(rng):
+    t = tinynet.zeros(6, 3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="input 1 requires a gradient"):
+        gradcheck(squared_error, rng.standard_normal((6, 3)), t)
+    with pytest.raises(RuntimeError, match="input 1 requires a gradient"):
+        gradcheck(lambda t: squared_error(np.ones(3), t), np.zeros(3))  # nothing else to check
+
+
 def test_arrays_may_be_given_one_by_one(rng):
     x, w = rng.standard_normal((2, 3)), rng.standard_normal((4, 3))
     assert gradcheck(F.linear, x, w, seed=3, mode="elements").checked == {"input": 6, "weight": 12}

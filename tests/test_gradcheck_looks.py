@@ -13,6 +13,8 @@ from tinynet.gradcheck.causes import diagnose
 
 rng = np.random.default_rng(11)
 PLANE = rng.standard_normal((3, 4))
+WIDE = np.random.default_rng(5).standard_normal((4, 6))
+SPREAD = np.array([-5, -4, -3.5, -2, -1, -0.5, 0.4, 1, 2, 2.5, 4, 5])
 POSITIVE = rng.uniform(0.4, 2.2, (3, 4))
 
 
@@ -33,6 +35,35 @@ def elu(x):
 def rms_norm(x):
     rms = np.sqrt((x * x).mean(1, keepdims=True))
     return x / rms, lambda dy: dy / rms
+
+
+def rms_norm_less_the_mean(x):
+    r = np.sqrt((x * x).mean(1, keepdims=True))
+    h = x / r
+
+    def dx(dy):
+        return (dy - dy.mean(1, keepdims=True) - h * (dy * h).mean(1, keepdims=True)) / r
+
+    return h, dx
+
+
+def hardswish(x):
+    r = np.clip(x + 3, 0, 6) / 6
+    return x * r, lambda dy: dy * r
+
+
+def leaky_relu(x):
+    return np.where(x > 0, x, 0.1 * x)
+
+
+def standardised(x):
+    s = x.std(1, keepdims=True)
+    h = (x - x.mean(1, keepdims=True)) / s
+    return h, lambda dy: (dy - dy.mean() - h * (dy * h).mean()) / s
+
+
+def highest_of_rows(x):
+    return x.max(1, keepdims=True), lambda dy: (x == x.max(0, keepdims=True)) * dy
 
 
 def two_layers(x):
@@ -76,6 +107,21 @@ ROWS = [
      "a term without the output gradient", "for dy = 0 the backward gives 0.1"),
     (of(np.square, lambda dy, x, y: 2 * x * dy * np.random.random(x.shape)), PLANE,
      "random numbers in the backward pass", "called twice with the same dy"),
+    (of(lambda x: x**3 - x**2, lambda dy, x, y: dy * 3 * x**2), PLANE,
+     "a term -dy 2 x is missing", "analytic = dy 3 x^2"),
+    (of(np.exp, lambda dy, x, y: dy * (y - x)), PLANE, "a term -dy x too much", "right is dy y"),
+    (of(lambda x: x**3 - x**2, lambda dy, x, y: dy * (3 * x**2 + 2 * x)), PLANE,
+     "wrong sign of a term: dy 2 x in place of -dy 2 x", "beside the term stands dy 3 x^2"),
+    (of(lambda p: -p * np.log(p), lambda dy, p, y: -dy * np.log(p)), POSITIVE / 3,
+     "a term -dy is missing", ""),
+    (rms_norm_less_the_mean, WIDE, "either a term -dy / (6 r) too much or a term dy / (6 r)", ""),
+    (hardswish, SPREAD, "where |x| < 3", "x / 6"),
+    (hardswish, 2 * PLANE, "where", "x / 6"),
+    (highest_of_rows, PLANE, "winner looked for along the wrong axis", "the largest along axis 0"),
+    (of(leaky_relu, lambda dy, x, y: dy * np.where(x > 0, 0.1, 1)), PLANE,
+     "the two branches are exchanged", "where x > 0: analytic = dy 0.1, right is dy"),
+    (standardised, WIDE, "means over the wrong axes",
+     "over 6 elements of x, along axis 1, the gradient over 24, along axes 0, 1"),
     (rms_norm, PLANE, "part of the function treated as a constant", "the result of sqrt in `rms ="),
     (two_layers, PLANE, "a step left out of the chain rule", "the result of maximum in `h ="),
     (normalised_by_rows, np.ones((4, 4)) + np.eye(4), "summed over the wrong axis", "axis 1"),
@@ -110,6 +156,57 @@ def test_a_rule_of_some_elements_is_told_by_the_name_of_a_setting():
 
     cause, _ = diagnose(fault(huber, [3 * PLANE], {"delta": 1.3}))
     assert cause == "dy x in place of dy delta sign(x), where |x| > delta"
+
+
+def transposed_conv(x, w, stride):
+    """Of images (N, C, H, W) with kernels (C, O, KH, KW); the gradient forgets the stride."""
+    _, _, H, W = x.shape
+    KH, KW = w.shape[2:]
+    y = np.zeros((len(x), w.shape[1], (H - 1) * stride + KH, (W - 1) * stride + KW))
+    places = list(np.ndindex(H, W))
+    for i, j in places:
+        window = y[:, :, i * stride : i * stride + KH, j * stride : j * stride + KW]
+        window += np.einsum("nc,cokl->nokl", x[:, :, i, j], w)
+
+    def dx(dy):
+        g = np.zeros_like(x)
+        for i, j in places:
+            g[:, :, i, j] = np.einsum("nokl,cokl->nc", dy[:, :, i : i + KH, j : j + KW], w)
+        return g
+
+    return y, dx
+
+
+def depthwise(x, w):
+    """A row of products for each channel; the gradient meets all channels."""
+    return x * w, None, lambda dy: (dy * x.sum(1, keepdims=True)).sum(0, keepdims=True)
+
+
+def weighted_squares(x, weights):
+    return (weights * x * x).sum() / weights.sum(), lambda dy: dy * weights * 2 * x / x.size
+
+
+def hinge(x, t):
+    return np.maximum(0, 1 - t * x), lambda dy: dy * np.where(t * x < 0, -t, 0)
+
+
+@pytest.mark.parametrize(
+    ("operation", "inputs", "settings", "argument", "cause", "evidence"),
+    [
+        (transposed_conv, [(2, 2, 3, 4), (2, 3, 2, 3)], {"stride": 2}, "x", "stride ignored", ""),
+        (transposed_conv, [(3, 2, 3, 4), (2, 3, 2, 3)], {"stride": 2}, "x", "stride ignored", ""),
+        (depthwise, [(2, 3, 4), (1, 3, 4)], {}, "w", "x summed over an axis", "axis 1"),
+        (weighted_squares, [(6,), (6,)], {}, "x", "constant factor", "the mean of weights"),
+        (hinge, [(12,), np.tile([1.0, -1.0], 6)], {}, "x", "left zero", "0 < "),
+    ],
+)
+def test_what_a_look_says_of_a_mistake_with_two_arguments(
+    operation, inputs, settings, argument, cause, evidence
+):
+    arrays = [rng.standard_normal(x) if isinstance(x, tuple) else x for x in inputs]
+    said = diagnose(fault(operation, arrays, settings, argument))
+    assert cause in said[0]
+    assert evidence in said[1]
 
 
 def test_a_large_convolution_is_cut_down_to_one_with_places_to_compare():

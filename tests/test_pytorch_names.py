@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -349,6 +350,85 @@ def test_a_penalty_on_the_parameters_as_a_vector_has_a_gradient():
     net = nn.Linear(2, 1)
     (nn.utils.parameters_to_vector(net.parameters()) ** 2).sum().backward()
     assert torch.equal(net.weight.grad, 2 * net.weight.detach())
+
+
+# ----- files -------------------------------------------------------------------------------------
+
+
+def test_files_may_be_open_ones_and_hold_dtypes_and_devices(tmp_path):
+    kept = {"device": torch.device("cpu"), "dtype": torch.float32, torch.int64: [torch.bool_]}
+    torch.save(kept, tmp_path / "kept.pt")
+    assert torch.load(tmp_path / "kept.pt", torch.device("cpu")) == kept
+    net, other, buffer = nn.Linear(2, 1), nn.Linear(2, 1), io.BytesIO()
+    buffer.write(b"before")
+    torch.save(net.state_dict(), buffer)
+    with pytest.raises(RuntimeError, match=r"at its end: call \.seek\(0\)"):
+        torch.load(buffer)
+    buffer.seek(6)
+    other.load_state_dict(torch.load(buffer, map_location="cpu"))
+    assert torch.equal(net.weight, other.weight)
+    with open(tmp_path / "model.pt", "wb") as file:
+        torch.save(net, file)
+    with open(tmp_path / "model.pt", "rb") as file:
+        assert list(torch.load(file)) == ["weight", "bias"]
+    with pytest.raises(RuntimeError, match="the file object: damaged, or no checkpoint"):
+        torch.load(io.BytesIO(b"nothing of the kind"))
+    with pytest.raises(TypeError, match="cannot hold a DateTime64DType"):
+        torch.save(np.dtype("M8[s]"), tmp_path / "kept.pt")
+
+
+# ----- optimizers --------------------------------------------------------------------------------
+
+
+class Heavy(torch.optim.Optimizer):
+    """Written as for PyTorch: `step` and what it remembers are its own."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if len(state) == 0:
+                    state["buffer"] = torch.zeros_like(p)
+                state["buffer"].mul_(0.5).add_(p.grad)
+                p.data.add_(state["buffer"], alpha=-group["lr"])
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda params: torch.optim.Adam(params, lr=0.1, foreach=True, fused=False), "exp_avg"),
+        (lambda params: torch.optim.AdamW(params, lr=0.1, capturable=False), "exp_avg"),
+        (lambda params: torch.optim.Adagrad(params, lr=0.1, differentiable=False), "sum"),
+        (lambda params: Heavy(params, lr=0.1), "buffer"),
+    ],
+)
+def test_what_optimizers_remember_is_tensors_and_goes_on(make, name, tmp_path):
+    w, v = (torch.tensor([1.0, -2.0], requires_grad=True) for _ in range(2))
+    first, second = make([w]), make([v])
+
+    def steps(optimizer, p, count):
+        for _ in range(count):
+            optimizer.zero_grad()
+            (p * p).sum().backward()
+            optimizer.step()
+
+    steps(first, w, 2)
+    saved = first.state_dict()
+    assert isinstance(saved["state"][0][name], torch.Tensor)
+    torch.save(saved, tmp_path / "optimizer.pt")
+    v.data = w.data.clone()
+    second.load_state_dict(torch.load(tmp_path / "optimizer.pt"))
+    steps(first, w, 2)
+    steps(second, v, 2)
+    assert torch.equal(w, v)
+
+
+def test_optimizers_refuse_arguments_that_nobody_knows():
+    with pytest.raises(TypeError, match="unknown SGD setting 'momentun'; did you mean 'momentum'"):
+        torch.optim.SGD([torch.ones(1, requires_grad=True)], momentun=0.9)
 
 
 # ----- in place ----------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def test_what_fits_is_loaded_and_the_rest_returned(path):
         (lambda: tinynet.save({"a": [{1, 2}]}, "x.pt"), "a/0: a checkpoint cannot hold a set"),
         (lambda: tinynet.save({"a": np.array(["b"])}, "x.pt"), "a: .* an array of <U1; convert it"),
         (lambda: tinynet.load(make_model(), "x.pt"), r"path comes first: tinynet\.load\(path"),
-        (lambda: tinynet.load("x.pt", "cpu"), "must be a Module, got 'cpu'"),
+        (lambda: tinynet.load("x.pt", "lenet5"), "must be a Module, got 'lenet5'"),
     ],
 )
 def test_what_cannot_be_saved_or_loaded_is_told(tmp_path, monkeypatch, call, told):

@@ -28,7 +28,7 @@ import numpy as np
 
 from tinynet import changes
 from tinynet.accumulation import Gradients
-from tinynet.calls import by_position, check_inputs, explain, kept, no_gradient
+from tinynet.calls import NoGradientError, by_position, check_inputs, explain, kept
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
 
@@ -235,7 +235,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             for place, x in tracked:
                 vjp = result[place + 1] if place + 1 < len(result) else None
                 if vjp is None:
-                    raise RuntimeError(no_gradient(name, place))
+                    raise NoGradientError.of(name, place, x)
                 edges.append((vjp, x.node or x, x.array.shape, x.array.dtype))
             if y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart

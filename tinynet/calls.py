@@ -23,12 +23,20 @@ def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
         raise no_broadcast(name, shapes) from error
 
 
-def no_gradient(name: str, place: int) -> str:
-    """What is said where an input requires a gradient that the operation does not give."""
-    return (
-        f"{name}: input {place} requires a gradient, but the operation has none for it. "
-        "Pass `.detach()` of that tensor, which is then a constant."
-    )
+class NoGradientError(RuntimeError):
+    """An input requires a gradient that the operation does not give. tensor: the input."""
+
+    tensor: Any = None
+
+    @classmethod
+    def of(cls, name: str, place: int, tensor: Any) -> NoGradientError:
+        """The error for the input of the operation `name` at a place."""
+        error = cls(
+            f"{name}: input {place} requires a gradient, but the operation has none for it. "
+            "Pass `.detach()` of that tensor, which is then a constant."
+        )
+        error.tensor = tensor
+        return error
 
 
 def by_position(

@@ -22,7 +22,6 @@ from tinynet.data.files import check_regular
 from tinynet.errors import unknown_name
 from tinynet.gradcheck import EmptyCheckError, Report, gradcheck
 from tinynet.gradcheck.table import table
-from tinynet.gradcheck.trace import copied
 from tinynet.lab.adapter import PARAMETERS, in_place
 from tinynet.tensor import Tensor
 
@@ -156,7 +155,7 @@ def _check_function(
                 'INPUTS = {"x": x, ...}'
             )
         notes += [f"note: {name} was not checked with {reason}" for reason in left_out]
-    return [_check_case(name, operation, body, case, seed) for case in chosen], notes
+    return [_check_case(name, operation, case, seed) for case in chosen], notes
 
 
 def _try(operation: Callable[..., Any], body: Callable[..., Any], args: Any, settings: Any) -> None:
@@ -172,31 +171,13 @@ def _try(operation: Callable[..., Any], body: Callable[..., Any], args: Any, set
         raise ArithmeticError("the result is not finite")
 
 
-def _check_case(
-    name: str, operation: Callable[..., Any], body: Callable[..., Any], case: Case, seed: int
-) -> Report:
+def _check_case(name: str, operation: Callable[..., Any], case: Case, seed: int) -> Report:
     fn: Any = functools.partial(operation, **case.settings)
     shapes = ", ".join(
         "x".join(map(str, np.shape(arg))) or "a number" for arg in case.args if _is_float(arg)
     )
     fn.__name__ = f"{name}({', '.join(filter(None, (shapes, case.title)))})"
-    args = [_as_tensor(arg) for arg in case.args]
-    if hasattr(operation, "forward"):
-        result = body(*map(copied, case.args), **case.settings)
-        if not isinstance(result, tuple):
-            raise TypeError(f"{name} does not return (y, dx, ...)")
-        for arg, vjp in zip(args, result[1:]):
-            if isinstance(arg, Tensor) and vjp is not None:
-                arg.requires_grad_()
-    report = gradcheck(fn, args, seed=seed)
-    constants = [
-        i for i, arg in enumerate(args) if isinstance(arg, Tensor) and _is_float(arg.array)
-    ]
-    missing = [i for i in constants if not args[i].requires_grad]
-    if any(arg.requires_grad for arg in args if isinstance(arg, Tensor)) and missing:
-        names = list(inspect.signature(body).parameters)
-        report.notes.append(f"no gradient is returned for {', '.join(names[i] for i in missing)}")
-    return report
+    return gradcheck(fn, [_as_tensor(arg) for arg in case.args], seed=seed)
 
 
 def _is_float(value: Any) -> bool:

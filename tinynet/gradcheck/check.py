@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.calls import NoGradientError
 from tinynet.gradcheck.report import EmptyCheckError, Report
 from tinynet.nn import functional as F
 from tinynet.nn.module import Module
@@ -36,8 +37,9 @@ def gradcheck(
     """Compare the gradients of `fn` with finite differences, and say what is wrong.
 
     fn: takes the inputs, returns a tensor. inputs, more: tensors or arrays, one by one or as one
-    sequence; those that require a gradient are checked, or all floats if none does. Everything is
-    copied to float64, so the caller's tensors stay as they are.
+    sequence; those that require a gradient are checked, or all floats if none does, except those
+    for which an operation returns no gradient: they are constants, and a note says so. Everything
+    is copied to float64, so the caller's tensors stay as they are.
     order: 2 checks the gradient of the gradient, as a function of the inputs and of dy, the
     gradient of the output; 3 the gradient of that.
     mode: "elements" moves every element by itself, "directions" moves all of them along random
@@ -68,7 +70,8 @@ def gradcheck(
     values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
     tensors = [_as_float64(value) for value in values]
     chosen = [getattr(value, "requires_grad", False) for value in values]
-    if not any(chosen):
+    by_default = not any(chosen)
+    if by_default:
         chosen = [isinstance(t, Tensor) and t.dtype.kind == "f" for t in tensors]
     if order < 1:
         raise ValueError(f"gradcheck: order must be 1 or more, got {order}")
@@ -89,7 +92,24 @@ def gradcheck(
             f"got {', '.join(_kind(value) for value in values) or 'none'}"
         )
     model = fn if isinstance(fn, Module) else None
-    return _checked(name, lambda: fn(*tensors), targets, handed, model, mode, eps, rtol, atol, seed)
+    constants: list[str] = []
+    while True:
+        try:
+            report = _checked(
+                name, lambda: fn(*tensors), targets, handed, model, mode, eps, rtol, atol, seed
+            )
+            break
+        except NoGradientError as error:
+            constant = next((key for key, t in targets.items() if t is error.tensor), None)
+            if constant is None or len(targets) == 1 or not by_default:
+                raise
+            targets.pop(constant).requires_grad_(False)
+            constants.append(constant)
+    if constants:
+        report.notes.append(
+            f"no gradient is returned for {', '.join(constants)}, taken as constant"
+        )
+    return report
 
 
 def gradcheck_model(

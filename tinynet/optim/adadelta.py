@@ -1,6 +1,6 @@
 """Adadelta: steps in the units of the parameter, without a learning rate to choose."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class Adadelta(Optimizer):
         weight_decay: AtLeastZero = 0,
         *,
         maximize: Flag = False,
+        **switches: Any,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -46,7 +47,7 @@ class Adadelta(Optimizer):
             "weight_decay": weight_decay,
             "maximize": maximize,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, switches)
 
     def update(
         self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array

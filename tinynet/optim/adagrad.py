@@ -1,6 +1,6 @@
 """Adagrad: a learning rate for each element that falls with the gradients it has seen."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Adagrad(Optimizer):
         eps: AtLeastZero = 1e-10,
         *,
         maximize: Flag = False,
+        **switches: Any,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -46,7 +47,7 @@ class Adagrad(Optimizer):
             "eps": eps,
             "maximize": maximize,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, switches)
 
     def initial_state(self, name: str, p: Array, settings: Settings) -> Array:
         return np.full_like(p, settings["initial_accumulator_value"])

@@ -1,7 +1,7 @@
 """Adam and AdamW: steps scaled by running averages of the gradient and of its square."""
 
 import math
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class Adam(Optimizer):
         amsgrad: Flag = False,
         *,
         maximize: Flag = False,
+        **switches: Any,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -52,7 +53,7 @@ class Adam(Optimizer):
             "amsgrad": amsgrad,
             "maximize": maximize,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, switches)
 
     def update(
         self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
@@ -95,5 +96,7 @@ class AdamW(Adam):
         amsgrad: Flag = False,
         *,
         maximize: Flag = False,
+        **switches: Any,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        rest = {"maximize": maximize, **switches}
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **rest)

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from tinynet.autograd import Variable
+from tinynet.autograd import Variable, wrap
 from tinynet.changes import note_change
 from tinynet.errors import CheckpointError, ShapeError, unknown_name
 from tinynet.grad_mode import enable_grad
@@ -28,6 +29,8 @@ from tinynet.tensor import Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 Settings: TypeAlias = dict[str, Any]
+SWITCHES = ("foreach", "fused", "capturable", "differentiable")
+"""How PyTorch is to compute a step; there is one way here."""
 
 
 class Optimizer:
@@ -36,7 +39,8 @@ class Optimizer:
     params: the tensors to optimize, as `model.parameters()`; or a list of groups, dicts with
     `params` and the settings that differ from the defaults:
     `SGD([{"params": body}, {"params": head, "lr": 0.1}], lr=0.01)`. A group may have a `name`.
-    defaults: the settings for groups that do not give them.
+    defaults: the settings for groups that do not give them. switches: names of further arguments,
+    of which those that say how PyTorch computes a step are taken, without effect.
 
     A subclass declares which arrays it remembers, and writes `update`. How a setting is checked
     may stand in the signature: `lr: Annotated[float, at_least_zero]`, see `optim.checks`.
@@ -70,10 +74,16 @@ class Optimizer:
     """Whether `update`, defined in this class, treats each number alone: then small parameters
     are given to it together, as one, and large ones in blocks."""
 
-    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+    def __init__(
+        self, params: Params, defaults: dict[str, Any], switches: Iterable[str] = ()
+    ) -> None:
+        for name in switches:
+            if name not in SWITCHES:
+                owner, known = f"{type(self).__name__} setting", [*defaults, *SWITCHES]
+                raise TypeError(str(unknown_name(owner, name, known)))
         self.defaults = {name: self._checked(name, value) for name, value in defaults.items()}
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         writer = next(c for c in type(self).__mro__ if "update" in vars(c))
         self._executor = Executor(bool(vars(writer).get("elementwise")))
         for group in self._as_groups(params):
@@ -159,7 +169,7 @@ class Optimizer:
     def _checked_settings(self, group: dict[str, Any]) -> dict[str, Any]:
         """The settings of a group, defaults filled in, each checked and made a plain number."""
         for name in group:
-            if name not in self.defaults and name not in ("params", "name", "initial_lr"):
+            if name not in {*self.defaults, *SWITCHES, "params", "name", "initial_lr"}:
                 raise unknown_name(
                     f"{type(self).__name__} setting", name, [*self.defaults, "params", "name"]
                 )
@@ -208,7 +218,8 @@ class Optimizer:
         names = self.remembered(settings)
         formula = functools.partial(self._formula, settings)
         for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
-            state = self.state.setdefault(p, {"step": 0})
+            state = self.state[p]
+            state.setdefault("step", 0)
             for name in names:
                 if name not in state:
                     state[name] = self.initial_state(name, p.array, settings)
@@ -288,10 +299,10 @@ class Optimizer:
     # ----- saving and loading -----------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to continue bit for bit, as plain dicts of numbers and array copies.
+        """Everything needed to continue bit for bit, as plain dicts of numbers and tensors, copies.
 
         `param_groups` holds the settings of each group, with the positions of its parameters in
-        place of the tensors; `state` maps each position to its step count and arrays. A parameter
+        place of the tensors; `state` maps each position to its step count and tensors. A parameter
         that has not been stepped has no entry.
         """
         groups = []
@@ -299,12 +310,9 @@ class Optimizer:
             settings = {name: _plain(value) for name, value in group.items() if name != "params"}
             groups.append({**settings, "params": positions})
         state = {
-            i: {
-                name: value.copy(order="K") if isinstance(value, np.ndarray) else value
-                for name, value in self.state[p].items()
-            }
+            i: {name: _copied(value) for name, value in self.state[p].items()}
             for i, p in enumerate(self._all_params())
-            if p in self.state
+            if self.state.get(p)
         }
         return {"state": state, "param_groups": groups}
 
@@ -312,8 +320,8 @@ class Optimizer:
         """Continue from a `state_dict()` of the same optimizer over the same parameters.
 
         The parameters' own values are the model's to restore. The keys of `state` may be the
-        strings that JSON makes of numbers. Everything is checked before anything is changed;
-        raises CheckpointError with the entry that does not fit.
+        strings that JSON makes of numbers, its tensors may be arrays. Everything is checked before
+        anything is changed; raises CheckpointError with the entry that does not fit.
         """
         name = type(self).__name__
         if not isinstance(state_dict, dict) or set(state_dict) != {"state", "param_groups"}:
@@ -358,12 +366,12 @@ class Optimizer:
                 raise CheckpointError(f"{where}: {error}") from error
         return loaded
 
-    def _loaded_state(self, saved: Any) -> dict[Tensor, dict[str, Any]]:
+    def _loaded_state(self, saved: Any) -> defaultdict[Tensor, dict[str, Any]]:
         name = type(self).__name__
         if not isinstance(saved, dict):
             raise CheckpointError(f"{name}: the saved state is {_shown(saved)}, no dict")
         params = self._all_params()
-        loaded: dict[Tensor, dict[str, Any]] = {}
+        loaded: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         for key, entry in saved.items():
             i = key
             if isinstance(key, str) and key.isdecimal() and len(key) < 10:
@@ -378,6 +386,8 @@ class Optimizer:
 
     def _loaded_entry(self, i: int, entry: Any, p: Tensor) -> dict[str, Any]:
         where = f"{type(self).__name__}: saved state[{i}]"
+        if isinstance(entry, dict) and type(self).update is Optimizer.update:  # names of its own
+            return {key: _copied(value) for key, value in entry.items()}
         names = ("step", *self.required_state)
         if not isinstance(entry, dict) or not set(names) <= set(entry):
             raise CheckpointError(f"{where} is {_shown(entry)}; it must have {', '.join(names)}")
@@ -393,6 +403,7 @@ class Optimizer:
             if key not in self.required_state and key not in self.optional_state:
                 known = ", ".join((*names, *self.optional_state))
                 raise CheckpointError(f"{where} has an unknown entry {key!r}; known: {known}")
+            value = value.array if isinstance(value, Variable) else value
             fits = isinstance(value, np.ndarray) and value.shape == p.shape
             if not fits or value.dtype != p.dtype:
                 raise CheckpointError(
@@ -423,6 +434,13 @@ class Optimizer:
             )
             lines.append(f"  {label}: {tensors} tensors, {values:,} values; {settings}\n")
         return f"{type(self).__name__}(\n{''.join(lines)})"
+
+
+def _copied(value: Any) -> Any:
+    """What is remembered of a parameter, arrays and tensors as tensors with memory of their own."""
+    if isinstance(value, (np.ndarray, Variable)):
+        return wrap(np.array(value.array if isinstance(value, Variable) else value, order="K"))
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """RMSprop: the gradient divided by a running average of its magnitude."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class RMSprop(Optimizer):
         centered: Flag = False,
         *,
         maximize: Flag = False,
+        **switches: Any,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -57,7 +58,7 @@ class RMSprop(Optimizer):
             "centered": centered,
             "maximize": maximize,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, switches)
 
     def update(
         self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array

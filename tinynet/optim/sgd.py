@@ -1,6 +1,6 @@
 """SGD: stochastic gradient descent, with momentum and Nesterov's momentum."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class SGD(Optimizer):
         nesterov: Flag = False,
         *,
         maximize: Flag = False,
+        **switches: Any,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -60,7 +61,7 @@ class SGD(Optimizer):
             "nesterov": nesterov,
             "maximize": maximize,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, switches)
 
     def check_together(self, settings: Settings) -> None:
         if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):

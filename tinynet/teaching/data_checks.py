@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
+from tinynet.nn.preserving import preserving
 from tinynet.teaching.case import IGNORED, Batch, Case, layout_cure
 from tinynet.teaching.report import ERROR, WARNING, Finding, error, listed, warning
 
@@ -362,6 +363,7 @@ def check_leak(case: Case) -> Iterator[Finding]:
         or len(x) < 16
         or t is None
         or len(t) != len(x)
+        or t.dtype.kind not in "iufb"
     ):
         return
     if labels is not None:
@@ -371,6 +373,10 @@ def check_leak(case: Case) -> Iterator[Finding]:
         leaks = [k for k, c in enumerate(x.T) if told[k] and np.ptp(c) > 0 and count > 1]
     else:
         y = t.reshape(len(t), -1).astype(np.float64)[:, :1]
+        finite = np.isfinite(np.concatenate([x, y], 1)).all(axis=1)
+        x, y = x[finite], y[finite]
+        if len(x) < 16:
+            return
         apart = [np.linalg.lstsq(np.stack([c, np.ones(len(c))], 1), y)[1].sum() for c in x.T]
         leaks = [k for k, rest in enumerate(apart) if 0 < rest < 1e-8 * len(y) * y.var()]
     if leaks:
@@ -383,7 +389,7 @@ def check_leak(case: Case) -> Iterator[Finding]:
 
 
 def check_validation(case: Case) -> Iterator[Finding]:
-    """Validation data that was trained on."""
+    """Validation data that was trained on, or that was prepared otherwise."""
     if not case.validation:
         return
     shared, count = shared_examples(case.batches, case.validation)
@@ -395,6 +401,63 @@ def check_validation(case: Case) -> Iterator[Finding]:
             "loss does not tell how the model does on new ones",
             "validate on data that is not trained on: train, validation = "
             "data.random_split(train, [0.9, 0.1])",
+        )
+    yield from _unlike_training(case)
+
+
+PREPARED = (check_dtype, check_finite, check_layout, check_scale, check_labels, check_targets)
+"""What is looked for in the validation data too."""
+
+
+def _unlike_training(case: Case) -> Iterator[Finding]:
+    """What is wrong with the validation data, and not with that of the training."""
+    size = len(case.batches[0][0])
+    parts = [part for batch in case.validation for part in _split(batch, size)]
+    with preserving(case.model):
+        case.model.eval()
+        other = Case(case.model, parts, case.loss, None, None, 0)
+    told = {finding.name for check in PREPARED for finding in check(case)}
+    found = [finding for check in PREPARED for finding in check(other) if finding.name not in told]
+    problem = other.trial.error
+    if not found and problem is not None and case.trial.error is None:
+        what = f"in evaluation mode the {other.trial.stage} raises {type(problem).__name__}"
+        found = [error("fails", f"{what}: {problem}", "")]
+    for name, x, v in (("inputs", case.x, other.x), ("targets", case.target, other.target)):
+        if not found and x is not None and v is not None:
+            found += _of_another_scale(name, x, v)
+    for finding in found:
+        yield Finding(
+            "validation-unlike-training",
+            finding.severity,
+            f"the validation data has what the training data has not, {finding.name}: "
+            f"{finding.evidence}",
+            "prepare both alike, with mean and standard deviation of the training data"
+            + (f"; {finding.cure}" if finding.cure else ""),
+        )
+
+
+def _split(batch: Batch, size: int) -> list[Batch]:
+    """A batch in parts of at most `size` inputs."""
+    x, target = batch
+    count = -(-len(x) // size)
+    targets = [None] * count if target is None else np.array_split(target, count)
+    return list(zip(np.array_split(x, count), targets))
+
+
+def _of_another_scale(name: str, x: np.ndarray, v: np.ndarray) -> Iterator[Finding]:
+    """Validation data v whose mean or spread is not that of the training data x."""
+    if x.dtype.kind != "f" or v.dtype.kind != "f":
+        return
+    x, v = x[np.isfinite(x)].astype(np.float64), v[np.isfinite(v)].astype(np.float64)
+    if min(x.size, v.size) < 100:
+        return
+    mean, std, v_mean, v_std = x.mean(), x.std(), v.mean(), v.std()
+    if std and (not 1 / 2 <= v_std / std <= 2 or abs(v_mean - mean) > std):
+        yield warning(
+            f"{name} of another scale",
+            f"mean {v_mean:.4g} and standard deviation {v_std:.4g} in place of {mean:.4g} and "
+            f"{std:.4g}",
+            "",
         )
 
 

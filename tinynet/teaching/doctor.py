@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import nn
+from tinynet.data import DataLoader
 from tinynet.errors import DataError, check_function
 from tinynet.nn import functional as F
 from tinynet.optim import Optimizer
@@ -25,6 +26,7 @@ from tinynet.teaching import data_checks, loop_checks, model_checks, recipe_chec
 from tinynet.teaching.case import Batch, Case
 from tinynet.teaching.report import ERROR, Finding, Report
 from tinynet.tensor import Tensor
+from tinynet.utils.data import Dataset
 
 CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "dtype of the inputs": data_checks.check_dtype,
@@ -71,12 +73,13 @@ def doctor(
 ) -> Report:
     """Look at a training before it starts, and say what is wrong: a report, true if nothing is.
 
-    batch: a DataLoader, or a list of pairs, of which the first batches are taken; or a single pair
-    (x, target) of tensors or arrays. loss: as for `training.fit`. optimizer: with it the parameters
-    it holds are compared with the model's, and the recipe is tried for `probe_steps` steps on these
-    batches (0: not at all), beside others. step: your own training step, a function of (x, target):
-    what it does, and in which order, is looked at, and it makes the steps of the trial. validate:
-    the validation data, like batch, which must not be trained on.
+    batch: a DataLoader, a dataset or a list of pairs, of which the first batches are taken; or a
+    single pair (x, target) of tensors or arrays. loss: as for `training.fit`. optimizer: with it
+    the parameters it holds are compared with the model's, and the recipe is tried for `probe_steps`
+    steps on these batches (0: not at all), beside others. step: your own training step, a function
+    of (x, target): what it does, and in which order, is looked at, and it makes the steps of the
+    trial; it may do without an optimizer. validate: the validation data, like batch, which must not
+    be trained on.
 
     Everything is tried on copies: the model, its gradients and modes, the optimizer, the batch
     and all generators are afterwards as they were, bit for bit. (What your own `forward` or `step`
@@ -95,17 +98,16 @@ def doctor(
     if not isinstance(model, nn.Module):
         raise TypeError(f"doctor: the model must be a Module, got {type(model).__name__}")
     check_function("doctor", "loss", loss, "F.cross_entropy")
-    if step is not None and optimizer is None:
-        raise ValueError("doctor: with step= give its optimizer= too, so that it can be put back")
+    batch, validate = _loaded(batch), _loaded(validate)
     case = Case(
         model,
-        _batches(batch),
+        _batches("batch", batch),
         loss,
         optimizer,
         step,
         probe_steps,
         None if _as_pair(batch) else batch,
-        [] if validate is None else _batches(validate),
+        [] if validate is None else _batches("validate", validate),
     )
     report = Report(_described(case), checks=[*CHECKS, *LAST], notes=case.notes)
     for check in CHECKS.values():
@@ -129,14 +131,20 @@ def doctor(
     return report
 
 
-def _batches(batch: Any) -> list[Batch]:
+def _loaded(given: Any) -> Any:
+    """Of a dataset a loader, as `training.fit` makes one; anything else as it is."""
+    return DataLoader(given, 32, shuffle=True, seed=0) if isinstance(given, Dataset) else given
+
+
+def _batches(argument: str, batch: Any) -> list[Batch]:
     """Copies of the first batches; a loader does not notice that it was asked."""
     pair = _as_pair(batch)
     if pair is not None:
         return [_checked(pair)]
     if not hasattr(batch, "__iter__") or isinstance(batch, dict):
         raise TypeError(
-            f"doctor: the batch must be (x, target) or a DataLoader, got {type(batch).__name__}"
+            f"doctor: {argument} must be (x, target), a dataset or a DataLoader, got "
+            f"{type(batch).__name__}"
         )
     found: list[Batch] = []
     with contextlib.suppress(TypeError):  # of what cannot be copied, such as a generator
@@ -155,6 +163,8 @@ def _checked(pair: Batch) -> Batch:
     for name, array in (("inputs", pair[0]), ("targets", pair[1])):
         if array is not None and (array.ndim == 0 or len(array) == 0):
             raise DataError(f"doctor: the batch is empty ({name} of shape {array.shape})")
+    if pair[0].dtype.kind not in "iufb":
+        raise TypeError(f"doctor: the inputs must be numbers, got {pair[0].dtype}")
     return pair
 
 

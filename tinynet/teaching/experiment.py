@@ -127,10 +127,9 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
             for name, value in attributes.items():
                 if type(value) is dict:
                     optimizer.__dict__[name] = dict(value)
-            optimizer.state = {
-                p: {name: _copied(value) for name, value in state.items()}
-                for p, state in optimizer.state.items()
-            }
+            optimizer.state = optimizer.state.copy()
+            for p, state in optimizer.state.items():
+                optimizer.state[p] = {name: _copied(value) for name, value in state.items()}
             optimizer.param_groups = [dict(group) for group in optimizer.param_groups]
             yield
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinynet import nn
+from tinynet.grad_mode import enable_grad
 from tinynet.nn.preserving import preserving
-from tinynet.optim import Optimizer
+from tinynet.optim import SGD, Optimizer
 from tinynet.teaching.case import Case
 from tinynet.teaching.experiment import params_of, trying
 from tinynet.teaching.report import Finding, error, listed, warning
@@ -58,8 +60,9 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
 class _Watched:
     """A user's step run twice on copies, and what the optimizer was asked for meanwhile.
 
-    at_step: the gradients whenever the optimizer stepped, of both runs. fresh: those of the batch
-    alone, before each run. moved: whether the first run changed a parameter. left: whether it left
+    at_step: the gradients whenever the optimizer stepped, of both runs; without an optimizer those
+    that a run left. fresh: those of the batch alone, before each run. change: what the first run
+    added to the parameters. moved: whether it changed one. left: whether it left
     gradients. wiped: whether zero_grad() took some away in it, before the optimizer stepped.
     asleep: whether the model was in evaluation mode then. rates: the highest learning rate before
     the first run and after each. error: what a run raised.
@@ -70,14 +73,15 @@ class _Watched:
         self.parameters = [p for p in case.parameters.values() if p.requires_grad]
         self.at_step: list[list[np.ndarray]] = []
         self.fresh: list[list[np.ndarray]] = []
+        self.change: list[np.ndarray] = []
         self.wiped = self.asleep = self.moved = self.left = False
         self.rates: list[float] = []
         self.error: Exception | None = None
-        with trying(case, optimizer), np.errstate(all="ignore"):
+        with trying(case, optimizer), np.errstate(all="ignore"), self._known_optimizers():
             step = optimizer.step
 
             def noted(*args: Any, **settings: Any) -> Any:
-                self.at_step.append(self._gradients())
+                self.at_step.append(_gradients(self.case))
                 self.asleep |= not case.model.training
                 return step(*args, **settings)
 
@@ -92,41 +96,74 @@ class _Watched:
                     self._run()
                     self.rates.append(max(group["lr"] for group in optimizer.param_groups))
                     if run == 0:
-                        now = [p.array for p in self.parameters]
-                        self.moved = not all(map(np.array_equal, now, before))
-                        self.left = _norm(self._gradients()) > 0
+                        self.change = [p.array - b for p, b in zip(self.parameters, before)]
+                        self.moved = any(change.any() for change in self.change)
+                        self.left = _norm(_gradients(self.case)) > 0
             except Exception as error:
                 self.error = error
 
     def _zeroing(self, zero_grad: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
-            self.wiped |= not self.at_step and _norm(self._gradients()) > 0
+            self.wiped |= not self.at_step and _norm(_gradients(self.case)) > 0
             return zero_grad(*args, **settings)
 
         return noted
 
-    def _run(self) -> None:
-        x, target = self.case.usable[0]
-        given = Tensor(x.copy()), None if target is None else Tensor(target.copy())
-        with preserving(self.case.model):
-            self.case.loss(self.case.model(given[0]), given[1]).backward()
-            self.fresh.append(self._gradients())
-        assert self.case.step is not None
-        self.case.step(*given)
+    @contextlib.contextmanager
+    def _known_optimizers(self) -> Iterator[None]:
+        """Where no optimizer was given none may step: what it remembers could not be put back."""
 
-    def _gradients(self) -> list[np.ndarray]:
-        """Copies of the gradients, zeros where there is none."""
-        return [
-            np.zeros(p.shape, p.dtype) if p.grad is None else np.array(p.grad.array)
-            for p in self.parameters
-        ]
+        def unknown(*_: Any, **__: Any) -> None:
+            raise ValueError("the step has an optimizer: give it to doctor as optimizer= too")
+
+        step = Optimizer.step
+        try:
+            if self.case.optimizer is None:
+                setattr(Optimizer, "step", unknown)  # noqa: B010 (a method, for the type checker)
+            yield
+        finally:
+            setattr(Optimizer, "step", step)  # noqa: B010
+
+    def _run(self) -> None:
+        case = self.case
+        assert case.step is not None
+        self.fresh.append(_fresh(case, *case.usable[0]))
+        case.step(*_tensors(*case.usable[0]))
+        if case.optimizer is None:
+            left = _gradients(self.case)
+            self.at_step.append(left if _norm(left) else self.fresh[-1])
+
+
+def _gradients(case: Case) -> list[np.ndarray]:
+    """Copies of the gradients, zeros where there is none."""
+    return [
+        np.zeros(p.shape, p.dtype) if p.grad is None else np.array(p.grad.array)
+        for p in case.parameters.values()
+        if p.requires_grad
+    ]
+
+
+def _tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:
+    return Tensor(x), None if target is None else Tensor(target)
+
+
+def _fresh(case: Case, x: np.ndarray, target: np.ndarray | None) -> list[np.ndarray]:
+    """The gradients of a batch alone."""
+    with preserving(case.model), enable_grad():
+        given, wanted = _tensors(x, target)
+        case.loss(case.model(given), wanted).backward()
+        return _gradients(case)
 
 
 def check_step(case: Case) -> Iterator[Finding]:
     """The user's own step: what it forgets, and the order in which it does things."""
-    if case.step is None or case.optimizer is None or case.trial.error is not None:
+    wanted = [p for p in case.parameters.values() if p.requires_grad]
+    if case.step is None or not wanted or case.trial.error is not None:
         return
-    told = _of_step(case, _Watched(case, case.optimizer))
+    optimizer = case.optimizer or SGD(wanted, lr=0)
+    told = _of_step(case, _Watched(case, optimizer))
+    with contextlib.suppress(Exception):  # of the user's step, with a batch that is not the user's
+        told = told or _ignored(case, optimizer)
     if told is not None:
         name, evidence, cure = told
         yield error(name, evidence, cure or f"call {LOOP}, once each")
@@ -138,6 +175,17 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
         error = f"the step raises {type(seen.error).__name__}: {seen.error}"
         cure = "the message says what to change; is the forward pass within no_grad()?"
         return "step-fails", error, cure
+    if case.optimizer is None:
+        along = sum(float((a * b).sum()) for a, b in zip(seen.change, seen.fresh[0]))
+        if not seen.moved:
+            what = "a whole training step left every parameter as it was"
+            cure = (
+                "change the parameters themselves: p.data -= lr * p.grad; p = p - ... makes others"
+            )
+            return "step-changes-nothing", what, cure
+        if along > 0.3 * _norm(seen.change) * _norm(seen.fresh[0]):
+            what = "the step adds the gradient to the parameters: that way the loss rises"
+            return "loss-is-maximized", what, "subtract it: p.data -= lr * p.grad"
     if not seen.at_step:
         still = "" if seen.moved else ", which left every parameter as it was"
         what = f"optimizer.step() was not called in a whole training step{still}"
@@ -145,7 +193,7 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
     size, usual = _norm(first), _norm(fresh)
     if size == 0 and usual > 0:
-        where = "loss.backward() was not called"
+        where = "loss.backward() was not called, or not on a loss of this model"
         if seen.wiped:
             where = "zero_grad() comes between loss.backward() and optimizer.step()"
         elif seen.left:
@@ -158,7 +206,8 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
             f"in the second of two steps the gradient (norm {_norm(second):.3g}) is that of the "
             f"first step ({size:.3g}) plus that of the second ({_norm(seen.fresh[1]):.3g})"
         )
-        cure = "call optimizer.zero_grad() before each loss.backward()"
+        owner = "model" if case.optimizer is None else "optimizer"
+        cure = f"call {owner}.zero_grad() before each loss.backward()"
         return "forgotten-zero-grad", what, cure
     if len(seen.at_step) > 2:
         count = len(seen.at_step) // 2
@@ -195,6 +244,44 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
         )
         return "evaluation-mode", what, "call model.train() before training"
     return None
+
+
+def _ignored(case: Case, optimizer: Optimizer) -> tuple[str, str, str] | None:
+    """(name, evidence, cure) of a step that does the same whatever its batch is."""
+    x, target = case.usable[0]
+    others: list[tuple[str, np.ndarray, np.ndarray | None]] = [
+        ("inputs", np.repeat(x[:1], len(x), 0), target)
+    ]
+    if target is not None:
+        others.append(("targets", x, np.repeat(target[:1], len(x), 0)))
+    usual, gradient = _after(case, optimizer, x, target), _fresh(case, x, target)
+    if _same(usual, [p.array for p in case.parameters.values()]):
+        return None
+    for name, inputs, wanted in others:
+        if _same(_fresh(case, inputs, wanted), gradient):
+            continue
+        if _same(_after(case, optimizer, inputs, wanted), usual):
+            what = (
+                "from the same weights the step leads to the same parameters, bit for bit, when "
+                f"all {name} of the batch are replaced by the first; the gradient does change"
+            )
+            cure = "use the x and target that the step is given, not those of outside"
+            return "step-ignores-its-batch", what, cure
+    return None
+
+
+def _after(
+    case: Case, optimizer: Optimizer, x: np.ndarray, target: np.ndarray | None
+) -> list[np.ndarray]:
+    """The parameters after one step."""
+    assert case.step is not None
+    with trying(case, optimizer), np.errstate(all="ignore"):
+        case.step(*_tensors(x, target))
+        return [p.array.copy() for p in case.parameters.values()]
+
+
+def _same(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(some, others))
 
 
 def _less(arrays: list[np.ndarray], *others: list[np.ndarray]) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinynet import autograd, nn
-from tinynet.grad_mode import no_grad
+from tinynet.grad_mode import enable_grad, no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.case import BINARY, IGNORED, Call, Case, Trial
@@ -61,7 +61,9 @@ def _symmetric(case: Case, name: str) -> bool:
     last = [other for other, p in case.parameters.items() if p.ndim > 1][-1:]
     if w.ndim < 2 or len(w) < 2 or name in last or np.ptp(w, axis=0).max() > 0 or g is None:
         return False
-    return bool(g.std(axis=0).max() <= 0.3 * np.sqrt(np.mean(np.square(g))))
+    known = [other for other in case.trial.gradients.values() if other is not None]
+    rounding = 1e-6 * max(float(np.abs(other).max(initial=0)) for other in known)
+    return bool(g.std(axis=0).max() <= max(0.3 * np.sqrt(np.mean(np.square(g))), rounding))
 
 
 def check_modes(case: Case) -> Iterator[Finding]:
@@ -313,6 +315,8 @@ def check_dead_relus(case: Case) -> Iterator[Finding]:
     weights = [p.array for p in case.parameters.values() if p.ndim > 1]
     if weights and not weights[-1].any():
         return  # a usual start: the first step moves the last layer, and the others follow
+    if any(_of_one_score(case)):
+        return  # that is the reason
     zero = [
         name
         for name, gradient in case.trial.gradients.items()
@@ -340,10 +344,22 @@ def _over_the_batch(case: Case) -> Iterator[Finding]:
             )
 
 
+def _of_one_score(case: Case) -> Iterator[Finding]:
+    """A softmax at the end of a model with one output."""
+    call = next(case.trial.back(case.trial.output), None)
+    if call is not None and call.op in ("softmax", "log_softmax") and call.output.shape[1:] == (1,):
+        yield error(
+            "softmax-of-one-score",
+            f"{call.where()} gets one score of each example: its softmax is 1, whatever the score",
+            "for one output leave the softmax out and use binary_cross_entropy_with_logits, or "
+            "give the last layer an output for each class, and integer labels to cross_entropy",
+        )
+
+
 def check_scores(case: Case) -> Iterator[Finding]:
     """What goes into the loss: cross_entropy takes raw scores, nll_loss log-probabilities."""
     trial, call = case.trial, case.trial.loss_call
-    wrong = list(_over_the_batch(case))
+    wrong = [*_over_the_batch(case), *_of_one_score(case)]
     if wrong:
         yield from wrong
         return
@@ -435,6 +451,16 @@ def check_loss(case: Case) -> Iterator[Finding]:
         return
     logs = any(c.op in ("log", "log_softmax") for c in trial.calls) and case.classes
     last = trial.calls[-1].op if trial.calls else ""
+    made = {id(c.output) for c in _calls(case, "softmax")}
+    plain = made and not any(id(c.args[0]) in made for c in _calls(case, "log"))
+    if trial.loss < 0 and plain:
+        yield error(
+            "probabilities-without-log",
+            f"the loss is {trial.loss:.4g}, below 0; it gets probabilities from softmax, of which "
+            "nobody takes the logarithm",
+            "use F.log_softmax in place of F.softmax: kl_div and nll_loss take log-probabilities",
+        )
+        return
     if trial.loss < 0 and ((call is not None and call.op != "nll_loss") or last == "neg" or logs):
         if not any(check_scores(case)):
             yield error(
@@ -470,22 +496,35 @@ def check_loss(case: Case) -> Iterator[Finding]:
 
 
 def _left_out(case: Case) -> Iterator[Finding]:
-    """Classes that the loss does not count, by their weight or as the label to ignore."""
-    call, labels = case.trial.loss_call, case.labels
-    if call is None or call.op not in ("cross_entropy", "nll_loss") or labels is None:
+    """A class whose examples have no gradient from the loss, be the outputs right or wrong."""
+    output, target = case.trial.output, case.usable[0][1]
+    if case.trial.error is not None or target is None or output is None or case.labels is None:
         return
-    ignored, weight = call.setting("ignore_index", 3, IGNORED), call.setting("class_weight", 2)
-    weights = np.ones(1) if weight is None else np.asarray(getattr(weight, "array", weight))
-    free = np.flatnonzero(weights == 0)
-    for why, classes in ((f"ignore_index={ignored}", [ignored]), ("a weight of 0", free)):
-        count = int(np.isin(labels, classes).sum())
-        if count and case.target is not None and case.target.ndim == 1:
-            yield error(
-                "class-left-out",
-                f"by {why} the loss leaves out {count} of {labels.size} examples, all of class "
-                f"{listed([str(c) for c in classes])}: the model never learns it",
-                f"ignore a label that is no class, such as {IGNORED}, and give each class a weight",
-            )
+    if not target.size == len(target) == len(output):
+        return
+    still = np.ones(len(target), bool)
+    with preserving(case.model), enable_grad():
+        for sign in (1, -1):  # where a margin is kept, the opposite answers do not keep it
+            y = Tensor(sign * output.array, requires_grad=True)
+            try:
+                loss = case.loss(y, Tensor(target))
+                if loss.requires_grad:
+                    loss.backward()
+            except Exception:  # of the user's loss, such as that probabilities are below 0
+                return
+            if y.grad is not None:
+                still &= ~y.grad.array.reshape(len(y), -1).any(axis=1)
+    target = target.ravel()
+    left = [c for c in np.unique(target[target != IGNORED]) if still[target == c].all()]
+    if left and not still.all():
+        yield error(
+            "class-left-out",
+            f"the loss has no gradient for {int(np.isin(target, left).sum())} of {len(target)} "
+            f"examples, all of class {listed([f'{c:g}' for c in left])}, whatever the outputs "
+            "are: the model never learns it",
+            f"ignore a label that is no class, such as {IGNORED} (ignore_index), and give each "
+            "class a weight; a hinge loss takes targets of 1 and -1: 2 * target - 1",
+        )
 
 
 def _calls(case: Case, op: str) -> list[Call]:

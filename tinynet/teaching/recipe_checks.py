@@ -7,6 +7,7 @@ what makes the loss fall is what was wrong.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from tinynet import nn
+from tinynet.grad_mode import no_grad
 from tinynet.teaching.case import Case
 from tinynet.teaching.experiment import Run, train
-from tinynet.teaching.report import Finding, error, warning
+from tinynet.teaching.report import Finding, error, listed, warning
+from tinynet.tensor import Tensor
 
 STEADY = 0.6
 """A recipe that covers this share of the way to the best loss is not looked at any further."""
@@ -66,12 +69,18 @@ def _recipe(case: Case) -> Iterator[Finding]:
     own = None
     if optimizer is not None:
         own = train(case, f"at {_rate_of(case)}", step=case.step)
+    elif case.step is not None:
+        own = train(case, "by your step", step=case.step)
     if case.steps < ENOUGH:
-        if own is not None and own.diverged:
+        if own is not None and own.diverged and optimizer is not None:
             yield _too_high(case, own, Way(own, []), None)
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others)
+    endless = list(_endless(case, way))
+    if endless:
+        yield from endless
+        return
     unrelated = list(_unrelated(case, way)) if case.target is not None else []
     if unrelated:
         yield from unrelated
@@ -93,8 +102,27 @@ def _recipe(case: Case) -> Iterator[Finding]:
     if not way.learned and not _knows_already(case, way.first):
         yield from _stuck(case, way)
     run = own or way.best
+    yield from _asleep(case, way, run)
+    case.notes.append(_told(case, run))
+
+
+def _asleep(case: Case, way: Way, run: Run) -> Iterator[Finding]:
+    """Evaluation mode that does not know what was learned in training mode."""
     fell = case.model.training and way.share(run) > STEADY and way.learned
-    if fell and not run.asleep <= (run.first + run.last) / 2 + 0.1:
+    fixed = [
+        f"{name} ({type(layer).__name__})"
+        for name, layer in case.model.named_modules()
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and layer.momentum == 0
+        and layer.running_mean is not None and not layer.running_mean.array.any()
+    ]  # fmt: skip
+    if fixed:
+        yield warning(
+            "evaluation-far-from-training",
+            f"momentum=0 in {listed(fixed)}: the running statistics, which evaluation mode "
+            "normalises with, stay the 0 and 1 that they began with",
+            "use batch norm's momentum=0.1, the weight of the new batch",
+        )
+    elif fell and not run.asleep <= (run.first + run.last) / 2 + 0.1:
         yield warning(
             "evaluation-far-from-training",
             f"after {case.steps} steps the loss of these examples is {run.last:.4g} in training "
@@ -102,7 +130,6 @@ def _recipe(case: Case) -> Iterator[Finding]:
             "look at what differs between the modes: batch norm's momentum (0.1 is usual) and "
             "small batches; nn.LayerNorm has no such difference",
         )
-    case.notes.append(_told(case, run))
 
 
 class Way:
@@ -133,8 +160,7 @@ class Way:
 
 def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
     """What of the recipe is wrong: what makes it better to change."""
-    assert case.optimizer is not None
-    groups = case.optimizer.param_groups
+    groups = _groups(case)
     steps = f"{case.steps} steps"
 
     def helps(run: Run) -> bool:
@@ -150,15 +176,20 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
             )
             return
     if case.step is not None:
-        plain = train(case, "with zero_grad, backward and step alone")
-        if helps(plain) and way.share(own) < CRAWLS:
+        plain, little = way.best, SLOW
+        if case.optimizer is not None:
+            plain, little = train(case, "with zero_grad, backward and step alone"), CRAWLS
+        if helps(plain) and way.share(own) < little:
             yield error(
                 "step-does-not-learn",
                 f"in {steps} by your step the loss goes {own}{own.rates}; {plain}",
                 "look for what your step does besides: eval(), no_grad(), clipping, another "
-                "target, a schedule",
+                "target, a schedule"
+                + ("; and at its learning rate" if case.optimizer is None else ""),
             )
             return
+    if case.optimizer is None:
+        return
     tenth = max((train(case, _at(case, f), rate=f) for f in RATES[:3]), key=way.share)
     slower = tenth if helps(tenth) else None
     decay = _decay(case)
@@ -179,15 +210,47 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
         runs = [way.see(train(case, _at(case, 10.0**k), rate=10.0**k)) for k in range(1, 9)]
         faster = max(runs, key=way.share)
         if way.learned and way.share(faster) > way.share(own) + 0.1:
+            rate = faster.what.removeprefix("at ")
+            cure = f"use a larger learning rate: {rate}"
+            if max(group["lr"] for group in groups) * 10.0 ** (runs.index(faster) + 1) > 10:
+                cure = (
+                    f"the loss falls at {rate}, but no such rate is usual: look for a small factor "
+                    "in the loss or the outputs, which makes the gradients small, and leave it out"
+                )
             yield warning(
-                "learning-rate-too-low",
-                f"in {steps} the loss goes {own}; {faster}",
-                f"use a larger learning rate: {faster.what.removeprefix('at ')}",
+                "learning-rate-too-low", f"in {steps} the loss goes {own}; {faster}", cure
             )
             return
     if way.share(own) < 0.1:
         anew = train(case, "with new weights", prepare=lambda: start_anew(case.model))
         yield from _vanished(case, own, anew if anew.last < LEARNED * anew.first else None)
+
+
+def _endless(case: Case, way: Way) -> Iterator[Finding]:
+    """A loss that fell below 0, and falls as far as one likes with the outputs alone."""
+    output = case.trial.output
+    if output is None or not way.best.last < 0:
+        return
+    x, target = case.usable[0]
+
+    def moved(by: float) -> float:
+        with no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
+            wanted = None if target is None else Tensor(target)
+            return case.loss(Tensor(output.array[: len(x)] + output.dtype.type(by)), wanted).item()
+        return math.nan
+
+    for sign in (1, -1):
+        near, far = moved(sign * 1e3), moved(sign * 1e6)
+        if near < 0 and far < 100 * near:
+            yield error(
+                "loss-without-a-lower-bound",
+                f"the loss goes {way.best}, below 0, and to {far:.3g} with outputs that are "
+                f"{'higher' if sign > 0 else 'lower'} by a million: it asks for ever larger "
+                "numbers, not for the targets",
+                "make errors in both directions cost: square them, ((y - t) ** 2).mean(), or take "
+                "abs()",
+            )
+            return
 
 
 def _first_that(good: Callable[[Run], bool], runs: Iterator[Run]) -> Run | None:

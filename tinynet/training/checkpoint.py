@@ -32,6 +32,7 @@ from tinynet.nn import Module, states
 from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
+from tinynet.training.safetensors import Place, path_of, told
 from tinynet.training.tree import pack, unpack
 
 SINCE = ("box", "fit")  # what older files do not say
@@ -131,7 +132,7 @@ def weights_sha256(weights: Mapping[str, Any]) -> str:
 
 def save(
     obj: Any,
-    path: str | os.PathLike[str],
+    path: Place,
     *,
     name: str | None = None,
     arguments: Mapping[str, Any] | None = None,
@@ -145,10 +146,11 @@ def save(
     fit: str | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `obj` to `path` as a safetensors file, atomically.
+    """Write `obj` to `path` as a safetensors file, atomically; or into an open file object.
 
     obj: a model, of which the weights are written; a state_dict; or anything of tensors, arrays,
-    numbers, texts, True, False and None in dicts, lists and tuples, however nested.
+    numbers, texts, dtypes, devices, True, False and None in dicts, lists and tuples, however
+    nested.
 
     The rest is what is known of a model. name, arguments: what `tinynet.models.build` makes it
     again from, so that `load` gives a model and not its state_dict; all others as in `Checkpoint`.
@@ -158,7 +160,7 @@ def save(
 
         tinynet.save(model, "digits.safetensors", name="digits_cnn", arguments={"num_classes": 10})
     """
-    if not isinstance(path, (str, os.PathLike)):
+    if not safetensors.is_place(path):
         order = isinstance(obj, (str, os.PathLike))
         cure = "the path comes second: tinynet.save(obj, path)" if order else "give a path"
         raise TypeError(f"save: {cure}; got {type(path).__name__} for it")
@@ -209,36 +211,32 @@ def _about_model(known: Mapping[str, Any], kind: str | None) -> dict[str, Any]:
     return {**{key: _known(key, value) for key, value in known.items()}, "class": kind}
 
 
-def read(path: str | os.PathLike[str]) -> Checkpoint:
+def read(path: Place) -> Checkpoint:
     """Everything in a checkpoint, checked. Raises CheckpointError that names what is wrong."""
     arrays, about = safetensors.read(path)
     if "object" not in about:
         return of_model(path, arrays, about)
     weights = unpacked(path, about, arrays)
     if not isinstance(weights, dict):
-        raise CheckpointError(f"{path}: holds a {type(weights).__name__}, and no weights")
-    return Checkpoint(weights, path=Path(path))
+        raise CheckpointError(f"{told(path)}: holds a {type(weights).__name__}, and no weights")
+    return Checkpoint(weights, path=path_of(path))
 
 
-def unpacked(
-    path: str | os.PathLike[str], about: Mapping[str, Any], arrays: dict[str, np.ndarray]
-) -> Any:
+def unpacked(path: Place, about: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     """What was saved that is no model, from what is in a file."""
     try:
         content = unpack(about["object"], arrays)
     except (CheckpointError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(f"{told(path)}: {error}") from error
     if arrays:
-        raise CheckpointError(f"{path}: {next(iter(arrays)):.80} belongs to nothing in it")
+        raise CheckpointError(f"{told(path)}: {next(iter(arrays)):.80} belongs to nothing in it")
     return content
 
 
-def of_model(
-    path: str | os.PathLike[str], arrays: dict[str, np.ndarray], about: Mapping[str, Any]
-) -> Checkpoint:
+def of_model(path: Place, arrays: dict[str, np.ndarray], about: Mapping[str, Any]) -> Checkpoint:
     """The checkpoint of a model; its weights are the arrays that the run does not have."""
     if not about:  # of another program
-        return Checkpoint(arrays, path=Path(path))
+        return Checkpoint(arrays, path=path_of(path))
     try:
         run = unpack(about["run"], arrays)
         if run is not None and not isinstance(run, dict):
@@ -249,13 +247,13 @@ def of_model(
             **{key: _known(key, about.get(key)) for key in SINCE},
             versions={str(k): str(v) for k, v in about["versions"].items()},
             run=run,
-            path=Path(path),
+            path=path_of(path),
         )
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: the run in it {error}") from error
+        raise CheckpointError(f"{told(path)}: the run in it {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(
-            f"{path}: its metadata are not as tinynet writes them: {error!r}"
+            f"{told(path)}: its metadata are not as tinynet writes them: {error!r}"
         ) from error
 
 

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -46,10 +47,13 @@ DTYPES = {
 WORDS = {code: word for word, code in DTYPES.items() if word != "BF16"}
 
 
-def write(
-    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
-) -> None:
-    """Write arrays, and `about` as metadata, atomically; equal contents give equal files.
+Place: TypeAlias = str | os.PathLike[str] | BinaryIO
+"""A path, or a file object that is open for bytes, such as io.BytesIO."""
+
+
+def write(place: Place, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
+    """Write arrays, and `about` as metadata; equal contents give equal files. A path is written
+    atomically, into a file object from where it stands.
 
     Raises OSError where it cannot be written, TypeError for a dtype that the format lacks,
     ValueError for what JSON cannot say.
@@ -60,7 +64,7 @@ def write(
     for name in sorted(plain, key=lambda name: -plain[name].itemsize):  # so that all are aligned
         spans[name] = [end, end := end + plain[name].nbytes]
     sums = {name: hashlib.sha256(_bytes(array)).hexdigest() for name, array in plain.items()}
-    own = to_json(path, {"version": VERSION, **about, "sha256": sums})
+    own = to_json(told(place), {"version": VERSION, **about, "sha256": sums})
     header: dict[str, Any] = {METADATA: {"format": "pt", SUM: ZEROS, OWN: own}}  # pt: for PyTorch
     for name, array in plain.items():
         word, shape = WORDS[array.dtype.str], list(array.shape)
@@ -69,14 +73,36 @@ def write(
     text += b" " * (-len(text) % 8)
     if len(text) > HEADER_LIMIT:
         raise ValueError(
-            f"cannot write {path}: {len(text):,} bytes beside the arrays, there is room for "
+            f"cannot write {told(place)}: {len(text):,} bytes beside the arrays, there is room for "
             f"{HEADER_LIMIT:,}; put long lists of numbers into arrays"
         )
-    with atomic_write(path) as stream:
+    with _to_write(place) as stream:
         stream.write(len(text).to_bytes(8, "little"))
         stream.write(text.replace(ZEROS.encode(), hashlib.sha256(text).hexdigest().encode(), 1))
         for name in spans:
             stream.write(_bytes(plain[name]))
+
+
+def _to_write(place: Place) -> contextlib.AbstractContextManager[BinaryIO]:
+    if isinstance(place, (str, os.PathLike)):
+        return atomic_write(place)
+    return contextlib.nullcontext(place)
+
+
+def is_place(value: Any) -> bool:
+    """Whether it is a path or a file object."""
+    is_file = hasattr(value, "read") and hasattr(value, "write")
+    return is_file or isinstance(value, (str, os.PathLike))
+
+
+def told(place: Place) -> str:
+    """A path, or what stands for one in an error."""
+    return str(place) if isinstance(place, (str, os.PathLike)) else "the file object"
+
+
+def path_of(place: Place) -> Path | None:
+    """Where it is on the disk; None for a file object."""
+    return Path(place) if isinstance(place, (str, os.PathLike)) else None
 
 
 def _plain(name: str, array: np.ndarray) -> np.ndarray:
@@ -111,14 +137,15 @@ class Header(NamedTuple):
     sums: dict[str, str]
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read(place: Place) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays, and what `write` was told about them; {} for a file of another program.
 
-    bfloat16 becomes float32, which has all its values, and so does the float16 of another program.
+    A file object is read from where it stands to its end. bfloat16 becomes float32, which has all
+    its values, and so does the float16 of another program.
     Raises CheckpointError that names what is wrong.
     """
     arrays: dict[str, np.ndarray] = {}
-    with _opened(path) as stream:
+    with _opened(place) as stream:
         header = _header(stream)
         for name, entry in sorted(header.entries.items(), key=lambda item: item[1].start):
             array = np.empty(entry.shape, DTYPES[entry.dtype])
@@ -159,9 +186,18 @@ def existing(path: str | os.PathLike[str]) -> Path:
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def _opened(place: Place) -> Iterator[BinaryIO]:
     """The file; whatever is found wrong with it inside becomes a CheckpointError that names it."""
-    path = existing(path)
+    if not isinstance(place, (str, os.PathLike)):
+        content = place.read()
+        if not content:
+            raise CheckpointError("the file object is at its end: call .seek(0) before it is read")
+        try:
+            yield io.BytesIO(content)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"the file object: damaged, or no checkpoint: {error}") from error
+        return
+    path = existing(place)
     try:
         with path.open("rb") as stream:
             yield stream

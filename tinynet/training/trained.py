@@ -23,6 +23,7 @@ from tinynet.autograd import wrap
 from tinynet.data import Compose, DataLoader
 from tinynet.data import load as load_data
 from tinynet.data.folder import FITS
+from tinynet.devices import check_device, is_device
 from tinynet.errors import CheckpointError, DataError
 from tinynet.nn import Module
 from tinynet.nn import functional as F
@@ -36,6 +37,7 @@ from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import from_columns
 from tinynet.training.photos import Batch, Look, prepare
 from tinynet.training.report.findings import MISTAKES, Findings
+from tinynet.training.safetensors import Place
 
 BATCH = 256  # examples at a time
 
@@ -221,7 +223,7 @@ class Trained(Module):
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: Place,
     model: Module | None = None,
     strict: bool = True,
     *,
@@ -230,15 +232,15 @@ def load(
 ) -> Any:
     """What `save` wrote to `path`, or a run's model, ready for use.
 
-    path: a file, or the folder of a run, of which the best epoch on validation data is taken, else
-    the last. Where it holds a model that tinynet knows by name, a `Trained` is returned; with
+    path: a file, also one that is open for bytes; or the folder of a run, of which the best epoch
+    on validation data is taken, else the last. Where it holds a model that tinynet knows by name, a `Trained` is returned; with
     `model`, the weights are loaded into that, and it becomes the network of one. Of another model
     without `model`, and of a file of another program, the state_dict, as tensors; else the object,
     as it was saved. With strict=False what fits into `model` is loaded, and the list of the rest
     is returned: missing_keys, unexpected_keys, and mismatched with the reasons.
 
     map_location, weights_only: as PyTorch has them, and without effect: tensors lie in the main
-    memory, and nothing that could run code is read.
+    memory, and nothing that could run code is read. A device may also come second, as there.
 
     Raises CheckpointError, before `model` is touched, for a file that is no checkpoint (with the
     way from there, for those that other frameworks write), is damaged, or does not fit. A model
@@ -246,13 +248,18 @@ def load(
 
         model = tinynet.load("runs/digits-digits_cnn")
     """
-    if not isinstance(path, (str, os.PathLike)):
+    if not safetensors.is_place(path):
         raise TypeError(f"load: the path comes first: tinynet.load(path); got {type(path)!r}")
+    if is_device(model):
+        check_device(model)
+        model = None
     if model is not None and not isinstance(model, Module):
         raise TypeError(f"load: the model to load into must be a Module, got {model!r:.60}")
     if not strict and model is None:
         raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
-    is_run, path = os.path.isdir(path), chosen_in(path)
+    is_run = False
+    if isinstance(path, (str, os.PathLike)):
+        is_run, path = os.path.isdir(path), chosen_in(path)
     if model is not None:
         stored = checkpoints.read(path)
         if not strict:

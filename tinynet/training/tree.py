@@ -5,8 +5,8 @@
     state = unpack(json.loads(text), arrays)
 
 What JSON cannot say becomes a dict of one entry, whose name begins with $: {"$array": NAME}, which
-is in `arrays`, {"$tensor": NAME}, {"$float": "nan"}, {"$tuple": [...]}, and {"$dict": [[KEY,
-VALUE], ...]} for a dict whose keys are not all texts.
+is in `arrays`, {"$tensor": NAME}, {"$float": "nan"}, {"$dtype": "float32"}, {"$device": "cpu"},
+{"$tuple": [...]}, and {"$dict": [[KEY, VALUE], ...]} for a dict whose keys are not all texts.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 
 from tinynet.autograd import wrap
+from tinynet.devices import device
 from tinynet.errors import CheckpointError
 from tinynet.tensor import Tensor
 
 ARRAY, TENSOR, FLOAT, TUPLE, DICT = "$array", "$tensor", "$float", "$tuple", "$dict"
+DTYPE, DEVICE = "$dtype", "$device"
+DTYPES = [np.dtype(kind) for kind in ("?", "u1", "i1", "i2", "i4", "i8", "f4", "f8")]
 DEEPEST = 200  # levels; more than that is mostly a list or dict that holds itself
 RESERVED = "__metadata__"  # no name of an array in a file
 
@@ -29,8 +32,8 @@ RESERVED = "__metadata__"  # no name of an array in a file
 def pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     """`value` as JSON can say it; its arrays are put into `arrays`, under names below `name`.
 
-    Raises TypeError for what is neither number, text, tensor, array, list, tuple nor dict,
-    ValueError for a list or dict that holds itself.
+    Raises TypeError for what is neither number, text, tensor, array, dtype, device, list, tuple nor
+    dict, ValueError for a list or dict that holds itself.
 
     >>> pack({"betas": (0.9, np.inf), 3: np.float32(0.5)}, "x", {})
     {'$dict': [['betas', {'$tuple': [0.9, {'$float': 'inf'}]}], [3, 0.5]]}
@@ -46,6 +49,10 @@ def pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         return {FLOAT: str(value)}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, np.dtype) and value in DTYPES:
+        return {DTYPE: value.name}
+    if isinstance(value, device):
+        return {DEVICE: str(value)}
     below = f"{name}/" if name else ""
     if name.count("/") > DEEPEST:
         raise ValueError(f"{name:.40}...: nested too deeply, or in itself, for a checkpoint")
@@ -60,7 +67,8 @@ def pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     cure = "; save its .state_dict()" if hasattr(value, "state_dict") else ""
     raise TypeError(
         f"{name or 'save'}: a checkpoint cannot hold a {type(value).__name__}{cure}; it holds "
-        "tensors, arrays, numbers, texts, True, False, None, and lists, tuples and dicts of these"
+        "tensors, arrays, numbers, texts, dtypes, devices, True, False, None, and lists, tuples "
+        "and dicts of these"
     )
 
 
@@ -86,6 +94,10 @@ def unpack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
             return arrays.pop(inner) if kind == ARRAY else wrap(arrays.pop(inner))
         if kind == FLOAT:
             return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[inner]
+        if kind == DTYPE:
+            return {dtype.name: dtype for dtype in DTYPES}[inner]
+        if kind == DEVICE:
+            return device(inner)
         if kind == TUPLE:
             return tuple([unpack(item, arrays) for item in inner])
         if kind == DICT:

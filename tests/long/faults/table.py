@@ -313,7 +313,7 @@ NORMALISATION = [
     ("cross_entropy_over_classes", o.cross_entropy, "x", FACTOR, lambda g, x: g / x.shape[1],
      case((4, 3), target=LABELS), case((2, 3), target=LABELS[:2])),
     ("cross_entropy_without_target", o.cross_entropy, "x",
-     "too much, where [target is the class] > 0",
+     "is missing, where [target is the class] > 0",
      lambda dy, x: dy * o.softmax(x)[0] / len(x), case((4, 3), target=LABELS)),
     ("cross_entropy_without_dy", o.cross_entropy, "x", UNUSED,
      lambda x, target: o.cross_entropy(x, target)[1](1), case((4, 3), target=LABELS)),

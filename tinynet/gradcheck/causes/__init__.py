@@ -122,6 +122,7 @@ LOOKS: tuple[Look, ...] = (
     _of_both(scaling.counts),
     _fitting(terms.reordered),
     _of_both(terms.other_axis),
+    _of_both(terms.other_statistics),
     _fitting(terms.misread),
     _of_both(origin.look),
     _fitting(terms.not_transposed),

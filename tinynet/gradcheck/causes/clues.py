@@ -300,6 +300,17 @@ class Clues:
             texts = [sign + form.format(_bracketed(name, form)) for name in found]
             if texts:
                 return " = ".join(dict.fromkeys(texts[:3]))
+        return self._sum_or_mean(factor)
+
+    def _sum_or_mean(self, factor: float) -> str | None:
+        """What `factor` is of the elements of an argument or variable: their sum or mean."""
+        arrays = {self.label(place): a for place, a in self.floats.items()} | self.locals
+        for name, a in arrays.items():
+            for what, value in (("sum", a.sum()), ("mean", a.mean())) if a.size > 1 else ():
+                if value and close(factor, value):
+                    return f"the {what} of {name}"
+                if value and close(factor, 1 / value):
+                    return f"1/(the {what} of {name})"
         return None
 
     def constant(self, factor: float) -> str:

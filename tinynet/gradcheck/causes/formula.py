@@ -22,6 +22,7 @@ POWERS = (1, -1, 2, -2, 3, -3)
 PAIRED = POWERS[:4]
 MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
+EXCHANGED = "the two branches are exchanged"
 RIGHT_IS = "wrong formula: right is "
 WEAK = "analytic is ", RIGHT_IS, LEFT_OUT, NONE_DUE  # begin causes that say little by themselves
 PLAIN = 16  # letters of a factor that tells more than the two formulas
@@ -46,14 +47,26 @@ def plain(clues: Clues) -> tuple[str, str] | None:
 def look(clues: Clues) -> tuple[str, str] | None:
     """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
     wrong = clues.entries.wrong
-    whole = Hand(clues, clues.entries.i, clues.entries.j)
-    place = where.rule(wrong, whole, (("the term itself", clues.entries.right),))
+    place = _place(clues)
     if (found := _compared(Part(clues, wrong))) is not None:
+        branches = _by_branches(clues, wrong) if wrong.all() else None
+        if branches is not None and branches[0].startswith(EXCHANGED):
+            return branches
         cause, evidence = found
         if not place and not wrong.all() and cause in (LEFT_OUT, NONE_DUE):
             return None  # of some elements without a rule
         return (f"{cause}, where {place}", evidence) if place else (cause, evidence)
     return _by_branches(clues, wrong) if wrong.all() or place else None
+
+
+def _place(clues: Clues) -> str:
+    """Which entries are wrong; of a function of each element by itself, those that are 0 count."""
+    e = clues.entries
+    i, j, right, wrong = e.i, e.j, e.right, e.wrong
+    if clues.x.shape == clues.y.shape and np.array_equal(i, j):
+        i = j = np.flatnonzero(clues.usable)
+        right, wrong = clues.J[i, i], np.isin(i, e.i[e.wrong])
+    return where.rule(wrong, Hand(clues, i, j), (("the term itself", right),))
 
 
 def _by_branches(clues: Clues, wrong: np.ndarray) -> tuple[str, str] | None:
@@ -71,8 +84,8 @@ def _by_branches(clues: Clues, wrong: np.ndarray) -> tuple[str, str] | None:
             formulas.append((_text(there, there.claimed), _text(there, there.right)))
             found.append(f"where {text}: {compared[1]}")
         if len(found) == len(sides):
-            exchanged = formulas[0] == formulas[1][::-1]
-            cause = "the two branches are exchanged" if exchanged else "wrong in both branches"
+            exchanged = all(formulas[0]) and formulas[0] == formulas[1][::-1]
+            cause = EXCHANGED if exchanged else "wrong in both branches"
             return f"{cause}: {' and '.join(text for text, _ in sides)}", "; ".join(found)
     return None
 
@@ -88,7 +101,7 @@ def _branches(part: Part) -> Iterator[list[tuple[str, np.ndarray]]]:
     for zero in (part.claimed == 0, part.right == 0):
         if zero.any() and not zero.all():
             rules = [where.rule(holds, part.hand) for holds in (zero, ~zero)]
-            if all(rules):
+            if all(rules) and not any(where.LISTED in rule for rule in rules):
                 yield list(zip(rules, (zero, ~zero)))
 
 
@@ -118,16 +131,39 @@ def _compared(part: Part) -> tuple[str, str] | None:
         )
     difference = _text(part, part.claimed - part.right)
     if difference:
-        missing, size = difference.startswith("-"), _dy(difference.lstrip("-"))
-        return (
-            f"a term {size} " + ("is missing" if missing else "too much"),
-            f"analytic = numeric {'-' if missing else '+'} {size}, {_each(part)}",
-        )
+        return _term(part, claimed, right, difference)
     if claimed:
         return f"{WEAK[0]}{_dy(claimed)}", f"analytic = {_dy(claimed)}, and numeric is not"
     if right:
         return f"{RIGHT_IS}{_dy(right)}", f"numeric = {_dy(right)}, and analytic is not"
     return None
+
+
+def _term(part: Part, claimed: str, right: str, difference: str) -> tuple[str, str]:
+    """What is wrong with one term of a sum: missing, too much, or of the wrong sign.
+
+    The difference alone is the same for all three; the plainer of the two sums tells.
+    """
+    more, less = _dy(difference), _dy(_negative(difference))
+    size = more.lstrip("-")
+    sign = "-" if more.startswith("-") else "+"
+    evidence = f"analytic = numeric {sign} {size}, {_each(part)}"
+    if claimed:
+        return f"a term {less} is missing", f"{evidence}; analytic = {_dy(claimed)}"
+    if right:
+        return f"a term {more} too much", f"{evidence}; right is {_dy(right)}"
+    rest = _text(part, (part.claimed + part.right) / 2)
+    half = _text(part, (part.claimed - part.right) / 2)
+    if rest and half:
+        wrong, due = _dy(half), _dy(_negative(half))
+        return f"wrong sign of a term: {wrong} in place of {due}", (
+            f"{evidence}; beside the term stands {_dy(rest)}"
+        )
+    return f"either a term {more} too much or a term {less} missing", evidence
+
+
+def _negative(formula: str) -> str:
+    return formula[1:] if formula.startswith("-") else f"-{formula}"
 
 
 def _each(part: Part) -> str:
@@ -155,6 +191,7 @@ def _text(part: Part, values: np.ndarray) -> str:
         return ""
     few = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(int)
     one = len(values) == 1
+    different = 1 + int((np.diff(np.sort(values)) > SAME * size.max()).sum())
     forms = [f for f in part.hand.forms if f.values.all() and (one or _varies(f.values))]
     found: list[tuple[float, int, str]] = []
     for factors in _products(values[few], forms, few):
@@ -162,7 +199,8 @@ def _text(part: Part, values: np.ndarray) -> str:
         c = float(quotient.mean())
         if np.isfinite(c) and c and np.ptp(quotient) <= SAME * abs(c):
             plain = abs(abs(c) - 1) < SAME
-            if len(values) < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
+            few_fit = len(values) if len(factors) == 1 else different
+            if few_fit < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
                 continue
             rank = sum(form.rank + abs(p) / 2 for form, p in factors) + (0 if plain else 0.4)
             found.append((rank, len(found), _written(part.clues, c, factors)))

@@ -50,6 +50,12 @@ class Hand:
         return found
 
     @cached_property
+    def products(self) -> list[Quantity]:
+        """x times each of the other arrays, as in the margin of a loss."""
+        x = self.clues.x.reshape(-1)[self.i]
+        return [(f"{self.clues.name} {name}", x * values) for name, values in self._others()]
+
+    @cached_property
     def variables(self) -> list[Quantity]:
         """What else the function has in variables, and x without its mean."""
         found = []

@@ -59,8 +59,10 @@ def _found(values: np.ndarray, array: np.ndarray, tolerance: float) -> np.ndarra
 def look(clues: Clues) -> Found:
     """What differs between the rules by which the terms of B and those of J are chosen."""
     origin = Origin.of(clues)
-    if origin is None or origin.claimed is None or origin.right is None:
+    if origin is None or origin.right is None:
         return None
+    if origin.claimed is None:
+        return _summed(clues, origin)
     right, claimed = (_rules(clues, origin, at) for at in (origin.right, origin.claimed))
     if right == claimed:
         return _other_pairs(clues, origin)
@@ -70,6 +72,19 @@ def look(clues: Clues) -> Found:
     is_right = f"right is {origin.name}[{written_as(right)}]"
     evidence = meets + f"{origin.name}[{written_as(claimed)}]; {is_right}"
     return _cause(clues, origin, claimed, right), evidence  # type: ignore[arg-type]
+
+
+def _summed(clues: Clues, origin: Origin) -> Found:
+    """Each dy meets the sum of the elements along an axis, of which it should meet one."""
+    for axis, size in enumerate(origin.array.shape):
+        if size > 1 and origin.array.size > 2 * size:
+            totals = origin.array.sum(axis)
+            if _found(clues.entries.claimed, totals, clues.tolerance) is not None:
+                return f"{origin.name} summed over an axis", (
+                    f"in the gradient of {clues.name} dy meets the sum of {origin.name} over axis "
+                    f"{axis}, right is one of the {size} elements"
+                )
+    return None
 
 
 def _one_example(clues: Clues, origin: Origin) -> Found:
@@ -250,6 +265,13 @@ def _geometric(clues: Clues, origin: Origin, rules: dict[int, tuple[Rule, Rule]]
     )  # fmt: skip
 
 
+def _counts_channels(array: np.ndarray, clues: Clues) -> bool:
+    """Whether the array is the kernel beside x, and not the images beside it."""
+    if len(array) != len(clues.y) or len(clues.x) != len(clues.y):
+        return len(array) != len(clues.y)
+    return bool(array.shape[:2] == (clues.x.shape[1], clues.y.shape[1]))
+
+
 def _windows(clues: Clues, origin: Origin, axis: int, rule: Rule) -> Windows | None:
     """The rule of one axis solved for the place in the image, the largest of the three arrays.
 
@@ -265,7 +287,7 @@ def _windows(clues: Clues, origin: Origin, axis: int, rule: Rule) -> Windows | N
         return None
     image = max(arrays, key=lambda who: np.prod(arrays[who].shape[2:] or arrays[who].shape))
     inner = [who for who in ("array", "x") if who != image]
-    if len(inner) == 2 and origin.array.shape[0] != clues.y.shape[0]:
+    if len(inner) == 2 and _counts_channels(origin.array, clues):
         inner.reverse()
     kernel = inner[-1]
     small = next(who for who in arrays if who not in (image, kernel))

@@ -180,6 +180,36 @@ def other_axis(clues: Clues) -> Found:
     )
 
 
+def other_statistics(clues: Clues) -> Found:
+    """Means, as in a normalisation, over other elements than those that the function took.
+
+    Between two elements of both groups a term is as many times larger as its group is smaller.
+    """
+    if clues.x.shape != clues.y.shape or clues.claimed is None:
+        return None
+    others = ~np.eye(clues.x.size, dtype=bool)
+    patterns = [(np.abs(M) > clues.tolerance) & others for M in (clues.claimed, clues.J)]
+    sizes = [np.unique(1 + pattern.sum(0)) for pattern in patterns]
+    if any(len(size) > 1 or size[0] < 2 for size in sizes) or sizes[0] == sizes[1]:
+        return None
+    given, due = (int(size[0]) for size in sizes)
+    both = patterns[0] & patterns[1]
+    gap = np.abs(clues.claimed * given - clues.J * due)[both]
+    if not gap.size or gap.max() > 10 * clues.tolerance * max(given, due):
+        return None
+    return "means over the wrong axes", (
+        f"the function takes its means over {due} elements of {clues.name}"
+        f"{_spread(clues, patterns[1])}, the gradient over {given}{_spread(clues, patterns[0])}"
+    )
+
+
+def _spread(clues: Clues, pattern: np.ndarray) -> str:
+    """The axes over which the elements that the first output depends on are spread."""
+    places = np.unravel_index(np.flatnonzero(pattern[:, 0]), clues.x.shape)
+    axes = [str(axis) for axis, place in enumerate(places) if place.any()]
+    return f", along ax{'is' if len(axes) == 1 else 'es'} {', '.join(axes)}"
+
+
 def _tied(clues: Clues, chosen: np.ndarray) -> set[tuple[int, int]]:
     """The axes (of x, of y) along which input and output have the same place in these entries."""
     e = clues.entries

@@ -10,6 +10,7 @@ import numpy as np
 from tinynet.gradcheck.causes.clues import short
 from tinynet.gradcheck.causes.hand import Hand, Quantity
 
+LISTED = "they are at place"  # begins a rule that holds for these inputs alone, it may be
 MOST_PLACES = 4  # of an axis that are told one by one
 
 
@@ -27,11 +28,12 @@ def predicates(
     hand: Hand, chosen: np.ndarray, more: tuple[Quantity, ...] = ()
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Statements about the entries, the simplest first; thresholds follow from `chosen`."""
-    quantities = [*hand.quantities, *more]
+    quantities = [*hand.quantities, *hand.products, *more]
     for name, q in hand.quantities:
         for sign, holds in (("<", q < 0), (">", q > 0), ("=", q == 0)):
             yield f"{name} {sign} 0", holds
-    yield from _places(hand, chosen)
+    places = list(_places(hand, chosen))
+    yield from (rule for rule in places if not rule[0].startswith(LISTED))
     yield from _border(hand)
     if hand.clues.x.shape == hand.clues.y.shape:
         same = hand.i == hand.j
@@ -48,6 +50,7 @@ def predicates(
         differ = np.sign(p) != np.sign(q)
         yield f"{a} and {b} have different signs", differ
         yield f"{a} and {b} have the same sign", ~differ
+    yield from places
 
 
 def _thresholds(
@@ -113,4 +116,4 @@ def _told(some: set[int], known: set[int]) -> str:
     if steps == {1}:
         return f"places {order[0]} to {order[-1]}"
     others = sorted(known - some)
-    return f"all but place {', '.join(map(str, others[:MOST_PLACES]))}"
+    return f"places other than {', '.join(map(str, others[:MOST_PLACES]))}"

@@ -14,6 +14,7 @@ Found = tuple[str, str] | None
 TIES = "ties counted more than once"
 SPREAD = "gradient spread over the window, not given to the winner"
 WRONG = "wrong winner of the window"
+WRONG_AXIS = "winner looked for along the wrong axis"
 
 
 def look(clues: Clues) -> Found:
@@ -34,6 +35,8 @@ def look(clues: Clues) -> Found:
             f"analytic gives dy to every element that equals the maximum; {tied} of {y.size} "
             f"outputs have up to {int(wins.sum(0).max())} such"
         )
+    if found := _along_another_axis(clues, claimed, windows):
+        return found
     if (wins.sum(0) == 1).all() and (found := _covered(clues, claimed, windows, wins)):
         return found
     if (claimed.sum(0) > 1).all() and np.array_equal(claimed, windows):
@@ -70,6 +73,19 @@ def _covered(clues: Clues, claimed: np.ndarray, windows: np.ndarray, wins: np.nd
             return "missing accumulation", (
                 "analytic: where windows overlap, the last overwrites the others (= for +=)"
             )
+    return None
+
+
+def _along_another_axis(clues: Clues, claimed: np.ndarray, windows: np.ndarray) -> Found:
+    """The elements that are the extremes along another axis, each with the dy of its window."""
+    for axis in np.flatnonzero(np.array(clues.x.shape) > 1).tolist():
+        for extreme in (clues.x.max, clues.x.min):
+            chosen = (clues.x == extreme(axis, keepdims=True)).reshape(-1, 1)
+            if np.array_equal(claimed, windows & chosen) and (claimed.sum(0) != 1).any():
+                return WRONG_AXIS, (
+                    f"analytic gives dy to those elements of the window that are the "
+                    f"{'largest' if extreme == clues.x.max else 'smallest'} along axis {axis}"
+                )
     return None
 
 
