@@ -236,8 +236,9 @@ def load(
     on validation data is taken, else the last. Where it holds a model that tinynet knows by name,
     a `Trained` is returned; with `model`, the weights are loaded into that, and it becomes the
     network of one. Of another model without `model`, and of a file of another program, the
-    state_dict, as tensors; else the object, as it was saved. With strict=False what fits into `model` is loaded, and the list of the rest
-    is returned: missing_keys, unexpected_keys, and mismatched with the reasons.
+    state_dict, as tensors; else the object, as it was saved. With strict=False what fits into
+    `model` is loaded, and the list of the rest is returned: missing_keys, unexpected_keys, and
+    mismatched with the reasons.
 
     map_location, weights_only: as PyTorch has them, and without effect: tensors lie in the main
     memory, and nothing that could run code is read. A device may also come second, as there.
