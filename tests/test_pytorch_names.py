@@ -352,6 +352,57 @@ def test_a_penalty_on_the_parameters_as_a_vector_has_a_gradient():
     assert torch.equal(net.weight.grad, 2 * net.weight.detach())
 
 
+# ----- the top of a script -----------------------------------------------------------------------
+
+
+def test_switches_at_the_top_of_a_script_have_no_effect():
+    torch.use_deterministic_algorithms(True)
+    torch.set_float32_matmul_precision("high")
+    torch.set_default_device("cpu")
+    torch.set_num_interop_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    assert torch.version.cuda is None
+    assert not torch.distributed.is_available()
+    assert torch.ones(1, 1, 2, 2).to(memory_format=torch.channels_last).shape == (1, 1, 2, 2)
+    with pytest.raises(RuntimeError, match="computes on the CPU"):
+        torch.set_default_device("cuda")
+
+
+def test_chance_is_kept_and_given_back(tmp_path):
+    torch.manual_seed(3)
+    assert torch.initial_seed() == 3
+    torch.save(torch.get_rng_state(), tmp_path / "rng.pt")
+    first = torch.randn(3)
+    torch.set_rng_state(torch.load(tmp_path / "rng.pt"))
+    assert torch.equal(torch.randn(3), first)
+
+
+@pytest.mark.parametrize("amp", [torch.amp, torch.cuda.amp])
+def test_mixed_precision_leaves_everything_as_it_is(amp):
+    net, scaler = nn.DataParallel(nn.Linear(2, 1)), amp.GradScaler(enabled=False)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    before = net.bias.item()
+    with torch.autocast("cpu", enabled=False), amp.autocast(enabled=False):
+        loss = net(torch.ones(1, 2)).sum()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    scaler.update()
+    assert net.bias.item() == pytest.approx(before - 0.1)
+    assert amp.autocast("cpu")(lambda: torch.ones(1))().dtype == np.float32
+
+
+def test_old_names_and_homes():
+    from tinynet.nn.modules import Conv2d
+    from tinynet.nn.modules.utils import _pair
+
+    assert Conv2d is nn.Conv2d
+    assert (_pair(3), _pair((1, 2))) == ((3, 3), (1, 2))
+    assert nn.parallel.DataParallel is nn.DataParallel
+    assert nn.init.kaiming_normal is nn.init.kaiming_normal_
+    assert nn.utils.clip_grad_norm is nn.utils.clip_grad_norm_
+
+
 # ----- files -------------------------------------------------------------------------------------
 
 

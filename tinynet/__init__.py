@@ -139,6 +139,26 @@ if TYPE_CHECKING:
 
 _LATER = {
     **dict.fromkeys(
+        (
+            "are_deterministic_algorithms_enabled",
+            "channels_last",
+            "contiguous_format",
+            "distributed",
+            "get_float32_matmul_precision",
+            "get_rng_state",
+            "initial_seed",
+            "preserve_format",
+            "set_default_device",
+            "set_float32_matmul_precision",
+            "set_num_interop_threads",
+            "set_rng_state",
+            "use_deterministic_algorithms",
+        ),
+        "preamble",
+    ),
+    "amp": "",
+    "autocast": "amp",
+    **dict.fromkeys(
         ("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
         "derivatives.transforms",
     ),

@@ -6,6 +6,7 @@ on a GPU is told so.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,11 @@ class NoDevice:
 
     def empty_cache(self) -> None:
         """Give back the device's memory, of which there is none."""
+
+    @property
+    def amp(self) -> Any:
+        """Mixed precision, which has no effect: see `tinynet.amp`."""
+        return importlib.import_module("tinynet.amp")
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(

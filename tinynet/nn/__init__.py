@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tinynet.nn.embedding import *  # noqa: F403
     from tinynet.nn.lazy import *  # noqa: F403
     from tinynet.nn.norms import *  # noqa: F403
+    from tinynet.nn.parallel import *  # noqa: F403
     from tinynet.nn.prelu import *  # noqa: F403
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
 
 _LATER = {
     "embedding": ("Embedding",),
+    "parallel": ("DataParallel",),
     "lazy": ("LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyLinear"),
     "norms": ("GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "RMSNorm"),
     "prelu": ("PReLU",),
@@ -57,6 +59,8 @@ def __getattr__(name: str) -> Any:
     """Load or make what is named for the first time; AttributeError for what is not here."""
     if name in _WHERE:
         value = getattr(importlib.import_module(f"tinynet.nn.{_WHERE[name]}"), name)
+    elif name in ("modules", "parallel"):
+        value = importlib.import_module(f"tinynet.nn.{name}")
     elif name in stateless.FUNCTIONS:
         value = stateless.layer(name)
     elif name in _NOT_HERE or name.endswith("3d"):

@@ -152,6 +152,11 @@ def kaiming_normal_(
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), rng)
 
 
+# the names of PyTorch's early days
+xavier_uniform, xavier_normal = xavier_uniform_, xavier_normal_
+kaiming_uniform, kaiming_normal = kaiming_uniform_, kaiming_normal_
+
+
 def orthogonal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
     """Rows (or columns, if there are more rows) orthogonal and of length `gain` (Saxe et al. 2014).
 

@@ -233,8 +233,8 @@ def load(
     """What `save` wrote to `path`, or a run's model, ready for use.
 
     path: a file, also one that is open for bytes; or the folder of a run, of which the best epoch
-    on validation data is taken, else the last. Where it holds a model that tinynet knows by name,
-    a `Trained` is returned; with `model`, the weights are loaded into that, and it becomes the
+    on validation data is taken, else the last. Where it holds a model that tinynet knows by name, a
+    `Trained` is returned; with `model`, the weights are loaded into that, and it becomes the
     network of one. Of another model without `model`, and of a file of another program, the
     state_dict, as tensors; else the object, as it was saved. With strict=False what fits into
     `model` is loaded, and the list of the rest is returned: missing_keys, unexpected_keys, and

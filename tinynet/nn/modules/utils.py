@@ -1,0 +1,16 @@
+"""PyTorch's helpers for layers of one's own: a number becomes as many as there are axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def _ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
+    def repeated(x: Any) -> tuple[Any, ...]:
+        return tuple(x) if isinstance(x, Iterable) else (x,) * n
+
+    return repeated
+
+
+_single, _pair, _triple = map(_ntuple, (1, 2, 3))
