@@ -530,7 +530,7 @@ def test_each_difference_is_one(row, codes, tmp_path):
         if code.startswith("."):
             code = codes[0].rpartition(".")[0] + code
         if "raises" in row.split("|")[1]:
-            with pytest.raises((TypeError, RuntimeError, AttributeError)):
+            with pytest.raises((TypeError, ValueError, RuntimeError, AttributeError)):
                 eval(code, scope)
         else:
             eval(code, scope)

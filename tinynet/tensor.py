@@ -345,6 +345,10 @@ class Tensor(Variable):
 
     clone = ops.clone
 
+    def copy(self) -> Tensor:
+        """`clone` by NumPy's name."""
+        return ops.clone(self)
+
     # ----- conversion -------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray:
@@ -356,6 +360,10 @@ class Tensor(Variable):
         if self.numel() != 1:
             raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
         return self.array.item()  # type: ignore[no-any-return]
+
+    def tobytes(self) -> bytes:
+        """The bytes of the elements in C order, by NumPy's name."""
+        return self.array.tobytes()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""

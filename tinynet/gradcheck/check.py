@@ -63,8 +63,8 @@ def gradcheck(
     ... def cube(x):
     ...     return x**3, lambda dy: dy * 2 * x**2
     >>> (failure,) = gradcheck(cube, tinynet.tensor([1.0, -2.0])).failures
-    >>> failure.op, failure.input, failure.index, round(failure.analytic / failure.numeric, 3)
-    ('cube', 'x', (0,), 0.667)
+    >>> failure.op, failure.input, round(failure.analytic / failure.numeric, 3)
+    ('cube', 'x', 0.667)
     """
     _check_mode(mode)
     values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
