@@ -476,3 +476,28 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "page.py:" in printed
     assert "`x = np.asarray(x)`: a value leaves the record" in printed
+
+
+@pytest.mark.parametrize("value", [-100.0, -1.0, 0.0, 1.0, 100.0])
+def test_saturated_units_have_finite_derivatives_of_any_order(value):
+    x = tinynet.tensor(value)  # float32, whose exponential overflows at 89
+    for function in (tinynet.sigmoid, F.silu, F.softplus, F.logsigmoid):
+        second = tinynet.grad(tinynet.grad(function))
+        assert np.isfinite(second(x).array), function
+        assert np.isfinite(tinynet.grad(second)(x).array), function
+    s = 1 / (1 + math.exp(-value))
+    slope = tinynet.grad(tinynet.grad(F.softplus))(x).item()
+    assert slope == pytest.approx(s * (1 - s), rel=1e-5, abs=1e-30)
+
+
+def test_derivatives_where_a_formula_divides_zero_by_zero():
+    def d(value):
+        return tinynet.tensor(np.array(value, float))
+
+    assert tinynet.grad(lambda x: tinynet.xlogy(x, d(0.5)))(d(0.0)).item() == math.log(0.5)
+    mixed = tinynet.grad(lambda x: tinynet.grad(lambda y: tinynet.xlogy(x, y))(d(0.5)))
+    assert mixed(d(0.0)).item() == 2
+    second = tinynet.grad(tinynet.grad(tinynet.sinc))
+    assert second(d(0.0)).item() == pytest.approx(-(math.pi**2) / 3)
+    assert tinynet.grad(tinynet.grad(second))(d(0.0)).item() == pytest.approx(math.pi**4 / 5)
+    assert tinynet.grad(lambda y: tinynet.atan2(y, d(0.0)))(d(0.0)).item() == 0

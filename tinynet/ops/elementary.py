@@ -176,10 +176,11 @@ def atan2(y: Array, x: Array) -> Op:
     """The angle of the point (x, y), from -pi to pi.
 
     Gradients, from atan(y / x): dy = dz * x / (x^2 + y^2), dx = -dz * y / (x^2 + y^2).
-    Keeps both inputs.
+    At the point (0, 0), which has no angle, they are 0. Keeps both inputs.
     """
     z = np.arctan2(y, x)
     square = x * x + y * y
+    square = np.where(square == 0, 1, square)
     return z, lambda dz: dz * x / square, lambda dz: -dz * y / square
 
 
@@ -230,7 +231,8 @@ def fmod(x: Array, y: Array) -> Op:
 def xlogy(x: Array, y: Array) -> Op:
     """z = x * ln(y), and 0 where x is 0, whatever y is.
 
-    Gradients: dx = dz * ln(y), dy = dz * x / y, each 0 where x is 0. Keeps both inputs.
+    Gradients: dx = dz * ln(y), dy = dz * x / y, each 0 where x is 0 and y is not above 0.
+    Keeps both inputs.
     """
-    used = np.where(x == 0, np.ones_like(y), y)  # ln(0) and x / 0 are of no account there
+    used = np.where((x == 0) & (y <= 0), np.ones_like(y), y)  # ln(0) is of no account there
     return x * np.log(used), lambda dz: dz * np.log(used), lambda dz: dz * x / used

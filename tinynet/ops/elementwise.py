@@ -226,8 +226,8 @@ def sigmoid(x: Array) -> Op:
 
 
 def _logistic(x: Array) -> Array:
-    with np.errstate(over="ignore"):  # far below 0, e^-x = inf gives the right 1 / inf = 0
-        return 1 / (1 + np.exp(-x))
+    e = np.exp(np.where(x >= 0, -x, x))  # at most 1, so that no derivative of it overflows
+    return np.where(x >= 0, 1, e) / (1 + e)
 
 
 @differentiable(smooth=True, rule="y = tanh x, dy/dx = 1 - y^2")
