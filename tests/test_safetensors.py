@@ -382,5 +382,11 @@ def test_the_command_line_exports_and_uses_it(tmp_path, monkeypatch, capsys):
     stored = checkpoint.read("digits.safetensors")
     assert stored.sha256() == checkpoint.read("run/last.safetensors").sha256()
     assert stored.run is None
+    assert main(["export", "run", "digits.npz"]) == 0
+    with np.load("digits.npz") as arrays:
+        assert {name: arrays[name].tobytes() for name in arrays.files} == {
+            name: array.tobytes() for name, array in stored.weights.items()
+        }
+    capsys.readouterr()
     assert main(["export", "run", "digits.pt"]) == 2
     assert "must end in .safetensors" in capsys.readouterr().err
