@@ -62,6 +62,8 @@ def test_dtypes_by_pytorchs_names():
     try:
         assert torch.tensor([1.0]).dtype == torch.zeros(1).dtype == torch.randn(1).dtype
         assert torch.zeros(1).dtype == nn.Linear(2, 2).weight.dtype == np.float64
+        assert (torch.tensor([1]) * 2.5).dtype == np.float64
+        assert (torch.tensor([1]) / torch.tensor([2])).dtype == np.float64
     finally:
         torch.set_default_dtype(torch.float32)
     with pytest.raises(TypeError, match="takes float32 or float64"):
@@ -603,6 +605,7 @@ def test_dtypes_are_pytorchs():
         assert getattr(whole, name)().dtype == np.float32, name
         assert getattr(torch, name)(whole).dtype == np.float32, name
     assert torch.cat([torch.ones(1), whole]).dtype == np.float32
+    assert torch.fmax(whole, torch.ones(2)).dtype == np.float32
     assert torch.normal(0, 1, (2,)).dtype == np.float32
     assert torch.tensor(np.float64(2.0)).dtype == torch.tensor([np.float64(2.0)]).dtype == float
     assert (torch.ones(3, dtype=torch.uint8).sum() - 5).item() == -2

@@ -57,7 +57,7 @@ def given(dim: Any, axis: Any) -> Any:
     return dim if axis is None else axis
 
 
-def whole_grid(shape: tuple[int, ...], dim: int, index: np.ndarray) -> tuple[np.ndarray, ...]:
+def whole_grid(dim: int, index: np.ndarray) -> tuple[np.ndarray, ...]:
     """The index that takes, at each place of `index`, the element `index` says along `dim`."""
     grid = list(np.ogrid[tuple(slice(n) for n in index.shape)])
     grid[dim] = index

@@ -67,7 +67,7 @@ def _grid(name: str, input: Data, dim: int, index: Data) -> tuple[Any, int, np.n
         return (), dim, places
     _check_range(name, places, shape[dim], dim)
     places = np.atleast_1d(places)
-    return whole_grid(places.shape, dim, places), dim, places
+    return whole_grid(dim, places), dim, places
 
 
 def gather(input: Data, dim: int, index: Data) -> Tensor:

@@ -132,10 +132,10 @@ def meet(x: Data, y: Data) -> tuple[Data, Data]:
             return x, y
         dtype = common_dtype(x.array, y.array)
         return _in(x, dtype), _in(y, dtype)
-    if is_x and type(y) is float and x.array.dtype.kind != "f":
-        return ops.astype(x, np.dtype(np.float32)), y
-    if is_y and type(x) is float and y.array.dtype.kind != "f":
-        return x, ops.astype(y, np.dtype(np.float32))
+    if is_x and type(y) is float:
+        return _float(x), y
+    if is_y and type(x) is float:
+        return x, _float(y)
     return x, y
 
 
@@ -186,9 +186,9 @@ def div(input: Data, other: Data, *, rounding_mode: str | None = None) -> Tensor
 
 
 def _float(x: Data) -> Data:
-    """Integers as float32, the default, which a quotient of them has in PyTorch."""
+    """A tensor of integers as floats of the default dtype, which a quotient of them has."""
     is_integer = hasattr(x, "requires_grad") and x.array.dtype.kind != "f"
-    return ops.astype(x, np.dtype(np.float32)) if is_integer else x
+    return ops.astype(x, get_default_dtype()) if is_integer else x
 
 
 def floor_divide(input: Data, other: Data) -> Tensor:
@@ -208,13 +208,15 @@ def float_power(input: Data, exponent: Data) -> Tensor:
 def fmax(input: Data, other: Data) -> Tensor:
     """The larger of two; where one is NaN, the other."""
     check_tensors("fmax", input=input, other=other)
-    return ops.where(np.isnan(array_of(other)) | (array_of(input) >= array_of(other)), input, other)
+    x, y = meet(input, other)
+    return ops.where(np.isnan(array_of(y)) | (array_of(x) >= array_of(y)), x, y)
 
 
 def fmin(input: Data, other: Data) -> Tensor:
     """The smaller of two; where one is NaN, the other."""
     check_tensors("fmin", input=input, other=other)
-    return ops.where(np.isnan(array_of(other)) | (array_of(input) <= array_of(other)), input, other)
+    x, y = meet(input, other)
+    return ops.where(np.isnan(array_of(y)) | (array_of(x) <= array_of(y)), x, y)
 
 
 def _promoting(op: Callable[..., Tensor], tensors: int = 0) -> Callable[[Data, Data], Tensor]:

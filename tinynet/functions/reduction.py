@@ -262,7 +262,7 @@ def _taken(name: str, input: Data, dim: int, keepdim: bool, places: Any) -> Pair
     if not input.shape:
         return Pair(ops.clone(input), wrap(np.zeros((), np.int64)))
     index = places(array_of(input), dim)
-    values = ops.getitem(input, whole_grid(input.shape, dim, index))
+    values = ops.getitem(input, whole_grid(dim, index))
     if keepdim:
         return Pair(values, wrap(index))
     return Pair(ops.squeeze(values, dim), wrap(index.squeeze(dim)))
@@ -380,7 +380,7 @@ def sort(
     order = argsort(input, dim, descending)
     if not input.shape:
         return Pair(ops.clone(input), order)
-    return Pair(ops.getitem(input, whole_grid(input.shape, dim, order.array)), order)
+    return Pair(ops.getitem(input, whole_grid(dim, order.array)), order)
 
 
 def msort(input: Data) -> Tensor:
@@ -447,7 +447,7 @@ def _extreme_so_far(name: str, ufunc: np.ufunc, input: Data, dim: int) -> Pair:
     is_best = (x == best) | (np.isnan(x) if x.dtype.kind == "f" else False)
     places = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
     index = np.maximum.accumulate(np.where(is_best, places, 0), dim)
-    return Pair(ops.getitem(input, whole_grid(x.shape, dim, index)), wrap(index))
+    return Pair(ops.getitem(input, whole_grid(dim, index)), wrap(index))
 
 
 def logcumsumexp(input: Data, dim: int) -> Tensor:
