@@ -70,7 +70,7 @@ class Gradients(dict["Node | Variable", np.ndarray]):
 
 def hooked(target: Any, dy: np.ndarray) -> np.ndarray:
     """The gradient of a node or leaf after its hooks, each of which may replace it."""
-    for hook in getattr(target, "hooks", ()):
+    for hook in getattr(target, "hooks", {}).values():
         replaced = hook(dy.copy())
         if replaced is not None:
             dy = sum_to_shape(replaced, dy.shape, "register_hook", hook).astype(dy.dtype)

@@ -55,7 +55,8 @@ class _ThreadState(threading.local):
 state = _ThreadState()
 
 
-Hooks: TypeAlias = Sequence[Callable[[np.ndarray], np.ndarray | None]]
+Hooks: TypeAlias = dict[int, Callable[[np.ndarray], np.ndarray | None]]
+NO_HOOKS: Hooks = {}
 """Called with a gradient; what one returns, unless None, takes its place."""
 
 
@@ -100,7 +101,7 @@ class Node:
         self.edges: list[Edge] | None = edges
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
-        self.hooks: Hooks = ()
+        self.hooks = NO_HOOKS
 
     def __repr__(self) -> str:
         return f"<Node {self.number}: {self.name}>"

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import builtins
 import functools
+import itertools
 import operator
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any, ClassVar, SupportsIndex, TypeAlias, overload
 
 import numpy as np
@@ -133,16 +135,29 @@ def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return overwriting
 
 
-class _Handle:
-    """Takes a hook off again."""
+class RemovableHandle:
+    """Takes a hook off again: `handle.remove()`, or `with x.register_...(hook): ...`."""
 
-    def __init__(self, registered: list[Any], hook: Any) -> None:
-        self._registered, self._hook = registered, hook
+    _numbers = itertools.count()
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks, self._number = hooks, next(self._numbers)
+        hooks[self._number] = hook
 
     def remove(self) -> None:
-        """Take the hook off; once it is, nothing happens."""
-        if self._hook in self._registered:
-            self._registered.remove(self._hook)
+        """Take the hook off; a second time does nothing."""
+        self._hooks.pop(self._number, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.remove()
 
 
 class Tensor(Variable):
@@ -315,7 +330,7 @@ class Tensor(Variable):
         if self.node is not None:
             self.node.retained = weakref.ref(self)
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> _Handle:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call `hook(gradient)` in each backward pass, before the gradient goes on.
 
         What it returns, unless that is None, takes the gradient's place. `.remove()` of the
@@ -329,11 +344,9 @@ class Tensor(Variable):
             return None if replaced is None else as_array(replaced)
 
         owner = self.node or self
-        if not getattr(owner, "hooks", ()):
-            owner.hooks = []
-        registered: Any = owner.hooks
-        registered.append(on_arrays)
-        return _Handle(registered, on_arrays)
+        if not getattr(owner, "hooks", {}):
+            owner.hooks = {}
+        return RemovableHandle(owner.hooks, on_arrays)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

@@ -66,7 +66,7 @@ def pass_back(
 
 def _hooked(target: Any, dy: Tensor) -> Tensor:
     """The gradient, once its hooks have seen it."""
-    for hook in getattr(target, "hooks", ()):
+    for hook in getattr(target, "hooks", {}).values():
         if hook(dy.array.copy()) is not None:
             raise RuntimeError(
                 "register_hook: a hook that replaces a gradient is not recorded; compute with "

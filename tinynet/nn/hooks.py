@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Mapping
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from tinynet.nn.members import check_initialised
-from tinynet.tensor import Tensor
+from tinynet.tensor import RemovableHandle, Tensor
 
 Args: TypeAlias = tuple[Any, ...]
 Kwargs: TypeAlias = dict[str, Any]
-
-
-class RemovableHandle:
-    """Takes a hook off again: `handle.remove()`, or `with module.register_...(hook): ...`."""
-
-    _numbers = itertools.count()
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self._hooks, self._number = hooks, next(self._numbers)
-        hooks[self._number] = hook
-
-    def remove(self) -> None:
-        """Take the hook off; a second time does nothing."""
-        self._hooks.pop(self._number, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.remove()
 
 
 class Hooked:
