@@ -58,7 +58,7 @@ class Optimizer:
     >>> (w * w).sum().backward()
     >>> optimizer.step()
     >>> w
-    Tensor([ 0.5, -1.5], requires_grad=True)
+    tensor([ 0.5000, -1.5000], requires_grad=True)
 
     Raises ValueError for no parameters, duplicates, tensors that are not leaves or do not require
     a gradient, unknown or impossible settings; TypeError for what is no parameter at all.
