@@ -58,7 +58,7 @@ from tinynet.devices import (
     set_default_dtype,
     xpu,
 )
-from tinynet.errors import CheckpointError, DataError, OutOfMemoryError, ShapeError
+from tinynet.errors import CheckpointError, DataError, OnnxError, OutOfMemoryError, ShapeError
 from tinynet.function import Function as _Function
 from tinynet.functions import *  # noqa: F403
 from tinynet.functions import __all__ as _composed
@@ -82,20 +82,19 @@ from tinynet.version import __version__
 
 __all__ = [
     "BoolTensor", "ByteTensor", "CheckpointError", "DataError", "DoubleTensor", "FloatTensor",
-    "Generator", "IntTensor", "LongTensor", "OutOfMemoryError", "ShapeError", "Size", "Tensor",
-    "__version__", "accelerator", "arange", "as_tensor", "autograd", "backends", "bernoulli",
-    "bool_", "compile", "concat", "concatenate", "create_graph", "cuda", "data",
-    "detect_anomaly", "device", "differentiable", "doctor", "empty", "empty_like",
-    "enable_grad", "explain", "eye", "finfo", "float32", "float64", "from_dlpack", "from_numpy",
-    "full", "full_like", "func", "get_default_dtype", "get_num_threads", "grad", "gradcheck",
-    "gradcheck_model", "hessian", "hvp", "iinfo", "inf", "inference_mode", "int8", "int16",
-    "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linspace", "load", "logspace",
-    "manual_seed", "models", "mps", "multinomial", "nan", "nn", "no_grad", "normal", "ones",
-    "ones_like", "optim", "pi", "rand", "rand_like", "randint", "randn", "randn_like",
-    "randperm", "save", "set_default_dtype", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "summary",
-    "tensor", "training", "uint8", "utils", "value_and_grad", "vision", "vjp", "xpu", "zeros",
-    "zeros_like",
+    "Generator", "IntTensor", "LongTensor", "OnnxError", "OutOfMemoryError", "ShapeError",
+    "Size", "Tensor", "__version__", "accelerator", "arange", "as_tensor", "autograd",
+    "backends", "bernoulli", "bool_", "compile", "concat", "concatenate", "create_graph",
+    "cuda", "data", "detect_anomaly", "device", "differentiable", "doctor", "empty",
+    "empty_like", "enable_grad", "explain", "eye", "finfo", "float32", "float64", "from_dlpack",
+    "from_numpy", "full", "full_like", "func", "get_default_dtype", "get_num_threads", "grad",
+    "gradcheck", "gradcheck_model", "hessian", "hvp", "iinfo", "inf", "inference_mode", "int16",
+    "int32", "int64", "int8", "is_grad_enabled", "jacobian", "jvp", "linspace", "load",
+    "logspace", "manual_seed", "models", "mps", "multinomial", "nan", "nn", "no_grad", "normal",
+    "ones", "ones_like", "onnx", "optim", "pi", "rand", "rand_like", "randint", "randn",
+    "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
+    "set_num_threads", "set_printoptions", "summary", "tensor", "training", "uint8", "utils",
+    "value_and_grad", "vision", "vjp", "xpu", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions + _operations + _composed
 
@@ -133,7 +132,7 @@ def _in_autograd(name: str) -> Any:
 autograd.__getattr__ = _in_autograd  # type: ignore[method-assign]
 
 if TYPE_CHECKING:
-    from tinynet import backends, data, func, models, optim, training, utils, vision
+    from tinynet import backends, data, func, models, onnx, optim, training, utils, vision
     from tinynet.anomaly import detect_anomaly
     from tinynet.derivatives.transforms import (
         grad,
@@ -200,6 +199,7 @@ _LATER = {
     "data": "",
     "backends": "",
     "models": "",
+    "onnx": "",
     "optim": "",
     "training": "",
     "utils": "",
