@@ -187,6 +187,7 @@ def life(optimizer, schedule, steps, metrics=None):
     return sequence
 
 
+TRIANGLE = {"base_lr": 0.1, "max_lr": 0.4, "step_size_up": 4}
 CYCLE = {"max_lr": 0.8, "total_steps": 20}
 SCHEDULES = [
     ("StepLR", {"step_size": 3}, 20),
@@ -203,6 +204,21 @@ SCHEDULES = [
     ("ConstantLR", {"factor": 0.25, "total_iters": 3}, 6),
     ("LambdaLR", {"lr_lambda": lambda n: 0.95**n}, 20),
     ("LambdaLR", {"lr_lambda": [lambda n: 0.95**n, lambda n: 1 / (n + 1)]}, 20),
+    ("MultiplicativeLR", {"lr_lambda": lambda n: 1 - 0.5 / n}, 20),
+    ("PolynomialLR", {}, 10),
+    ("PolynomialLR", {"total_iters": 8, "power": 2.0}, 12),
+    ("CosineAnnealingWarmRestarts", {"T_0": 4}, 20),
+    ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2, "eta_min": 0.001}, 40),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.4, "step_size_up": 4}, 30),
+    (
+        "CyclicLR",
+        {"base_lr": [0.1, 0.2], "max_lr": 0.4, "step_size_up": 3, "step_size_down": 5},
+        30,
+    ),
+    ("CyclicLR", {**TRIANGLE, "mode": "triangular2"}, 30),
+    ("CyclicLR", {**TRIANGLE, "mode": "exp_range", "gamma": 0.9}, 30),
+    ("CyclicLR", {**TRIANGLE, "scale_fn": lambda cycle: 1 / cycle, "cycle_momentum": False}, 30),
+    ("CyclicLR", {**TRIANGLE, "scale_fn": lambda n: 0.9**n, "scale_mode": "iterations"}, 30),
     ("OneCycleLR", {"max_lr": 0.8, "total_steps": 37}, 37),
     ("OneCycleLR", {"max_lr": [0.8, 0.2], "epochs": 5, "steps_per_epoch": 6}, 30),
     ("OneCycleLR", {"max_lr": 0.8, "total_steps": 37, "three_phase": True}, 37),
@@ -237,6 +253,29 @@ def test_sequential_schedule_is_pytorchs():
         last = schedules.ExponentialLR(optimizer, gamma=0.8)
         sequence = schedules.SequentialLR(optimizer, [warm_up, cosine, last], milestones=[5, 14])
         sequences.append(life(optimizer, sequence, 25))
+    np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-11)
+
+
+def test_chained_schedule_is_pytorchs():
+    sequences = []
+    for module, optimizer in zip((optim, torch.optim), both_optimizers(), strict=True):
+        schedules = module.lr_scheduler
+        warm_up = schedules.ConstantLR(optimizer, factor=0.1, total_iters=5)
+        decay = schedules.ExponentialLR(optimizer, gamma=0.8)
+        sequences.append(life(optimizer, schedules.ChainedScheduler([warm_up, decay]), 12))
+    np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-11)
+
+
+def test_restarts_between_two_epochs_are_pytorchs():
+    sequences = []
+    for module, optimizer in zip((optim, torch.optim), both_optimizers(), strict=True):
+        schedule = module.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 3, 2)
+        optimizer.step()
+        rates = []
+        for n in range(40):
+            schedule.step(n / 4)
+            rates.append(schedule.get_last_lr())
+        sequences.append(rates)
     np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-11)
 
 
