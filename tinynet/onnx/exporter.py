@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,26 +57,37 @@ def export(
         raise ValueError(f"export: opset must be from {OLDEST} to {newest}, got {opset}")
     known = model.checkpoint if isinstance(model, Trained) else Checkpoint({})
     network = model.network if isinstance(model, Trained) else model
-    shape = tuple(input_shape or known.input_shape or SHAPE)
+    shape = next(s for s in (input_shape, known.input_shape, SHAPE) if s is not None)
     dtype = next((p.dtype for p in network.parameters()), np.dtype(np.float32))
     forward: Any = network
     if include_preprocessing:
         forward, dtype = _preprocessed(network, known, dtype), np.dtype(np.uint8)
-    image, calls, result = trace(network, forward, shape, dtype)
+    image, calls, result = trace(network, forward, tuple(shape), dtype)
     graph = Graph({name for name, _ in network._named_state()} | {"input"}, opset)
     for call in calls:
         _add(graph, call)
     outputs = _outputs(graph, result)
-    names = {value.name for value in outputs}
-    within = [call.output for call in calls if call.output.name not in names]
-    imports = [helper.make_opsetid("", opset)]
+    inner = {call.output.name: call.output for call in calls if call.output.name != image.name}
+    file = _file(graph, type(network).__name__, image, inner.values(), outputs)
+    about = {key: getattr(known, key) for key in ("name", "classes", "mean", "std", "input_shape")}
+    told = {key: json.dumps(value) for key, value in about.items() if value is not None}
+    helper.set_model_props(file, told)
+    with atomic_write(path) as stream:
+        stream.write(file.SerializeToString())
+
+
+def _file(
+    graph: Graph, name: str, image: Value, inner: Iterable[Value], outputs: Sequence[Value]
+) -> onnx.ModelProto:
+    """The whole of a file."""
+    imports = [helper.make_opsetid("", graph.opset)]
     file = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            type(network).__name__,
+            name,
             [_info(image)],
             [_info(value) for value in outputs],
-            value_info=[_info(value) for value in within],
+            value_info=[_info(value) for value in inner],
         ),
         opset_imports=imports,
         ir_version=helper.find_min_ir_version_for(imports),
@@ -86,14 +97,10 @@ def export(
     size = sum(array.nbytes for array in graph.initializers.values())
     if size > LARGEST:
         raise OnnxError(f"export: {size:,} bytes of weights, and an ONNX file holds {LARGEST:,}")
-    for name, array in graph.initializers.items():  # one by one, so that few lie there twice
+    for key, array in graph.initializers.items():  # one by one, so that few lie there twice
         plain = np.array(array, order="C")
-        file.graph.initializer.append(numpy_helper.from_array(plain, name))
-    about = {key: getattr(known, key) for key in ("name", "classes", "mean", "std", "input_shape")}
-    told = {key: json.dumps(value) for key, value in about.items() if value is not None}
-    helper.set_model_props(file, told)
-    with atomic_write(path) as stream:
-        stream.write(file.SerializeToString())
+        file.graph.initializer.append(numpy_helper.from_array(plain, key))
+    return file
 
 
 def _add(graph: Graph, call: Call) -> None:
@@ -121,7 +128,7 @@ def _preprocessed(network: Module, known: Checkpoint, dtype: np.dtype[Any]) -> A
 def _outputs(graph: Graph, result: Any) -> list[Value]:
     """The results under names of their own: output, or the keys of a dict, or output_0 and so on.
 
-    A node writes straight to such a name, but where two results are one or a result is an input.
+    Each is an Identity of a value, as two may be the same, or an input.
     """
     values = list(values_in(result))
     if not values:

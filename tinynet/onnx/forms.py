@@ -28,6 +28,13 @@ Form = Callable[..., str]
 # ----- layers -------------------------------------------------------------------------------------
 
 
+def _sizes(g: Graph, x: Value) -> Any:
+    """The sizes of an image, (H, W). Raises OnnxError where they are not fixed."""
+    if any(isinstance(n, Size) for n in x.shape[2:]):
+        g.call.refuse(f"the size of its image follows the batch: {x.shape}")
+    return x.shape[2:]
+
+
 def _windows(kernel: Any, stride: Any, padding: Any, dilation: Any) -> dict[str, Any]:
     """The attributes of windows; padding as ((top, bottom), (left, right))."""
     (top, bottom), (left, right) = padding
@@ -60,7 +67,7 @@ def _max_pool2d(
     g: Graph, y: Value, x: Value, kernel: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool, relu: bool,
 ) -> str:  # fmt: skip
-    w = max_pool_geometry(x.shape[2:], kernel, stride, padding, dilation, ceil_mode)  # type: ignore[arg-type]
+    w = max_pool_geometry(_sizes(g, x), kernel, stride, padding, dilation, ceil_mode)
     settings = _windows(w.kernel, w.stride, w.padding, w.dilation)
     return g("MaxPool", g("Relu", x) if relu else x, **settings)
 
@@ -69,7 +76,7 @@ def _avg_pool2d(
     g: Graph, y: Value, x: Value, kernel: Any, stride: Any, padding: Any, ceil_mode: bool,
     count_include_pad: bool, divisor_override: int | None,
 ) -> str:  # fmt: skip
-    w = max_pool_geometry(x.shape[2:], kernel, stride, padding, 1, ceil_mode)  # type: ignore[arg-type]
+    w = max_pool_geometry(_sizes(g, x), kernel, stride, padding, 1, ceil_mode)
     settings = _windows(w.kernel, w.stride, w.padding, w.dilation)
     del settings["dilations"]  # which older opsets do not have
     if divisor_override is not None:
@@ -85,8 +92,7 @@ def _avg_pool2d(
 
 
 def _adaptive_avg_pool2d(g: Graph, y: Value, x: Value, output_size: Any) -> str:
-    size: Any = x.shape[2:]
-    out: Any = y.shape[2:]
+    size, out = _sizes(g, x), _sizes(g, y)
     if out == (1, 1):
         return g("GlobalAveragePool", x)
     if not any(n % m for n, m in zip(size, out)):
@@ -104,32 +110,25 @@ def _along(g: Graph, y: Value, x: Value, matrices: Sequence[np.ndarray]) -> str:
     return g("MatMul", rows[0], name) if rows else name
 
 
-_RESIZE: tuple[tuple[dict[str, Any], Callable[[int, int], np.ndarray]], ...] = (
-    (
-        {"mode": "nearest", "coordinate_transformation_mode": "asymmetric",
-         "nearest_mode": "floor"},
-        lambda n, out: resize.nearest(n, out, n / out, False),
-    ),
-    (
-        {"mode": "linear"},
-        lambda n, out: resize.interpolation(n, out, n / out, False, False),
-    ),
-    (
-        {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
-        lambda n, out: resize.interpolation(n, out, (n - 1) / max(out - 1, 1), False, True),
-    ),
+_RESIZE: tuple[tuple[str, str, Callable[[int, int], np.ndarray]], ...] = (
+    ("nearest", "asymmetric", lambda n, out: resize.nearest(n, out, n / out, False)),
+    ("linear", "half_pixel",
+     lambda n, out: resize.interpolation(n, out, n / out, False, False)),
+    ("linear", "align_corners",
+     lambda n, out: resize.interpolation(n, out, (n - 1) / max(out - 1, 1), False, True)),
 )  # fmt: skip
 """Settings of Resize, and the matrix of one axis that does the same."""
 
 
 def _resample(g: Graph, y: Value, x: Value, matrices: Sequence[Value]) -> str:
-    axes: Any = list(zip(x.shape[2:], y.shape[2:]))
+    axes = list(zip(_sizes(g, x), _sizes(g, y)))
     arrays = [m.array for m in matrices if m.array is not None]
     scales = np.array([1, 1, *(out / n for n, out in axes)], np.float32)
-    if all(scale == out / n for scale, (n, out) in zip(scales[2:].tolist(), axes)):
-        for settings, matrix in _RESIZE:
+    if all(scale == out / n for scale, (n, out) in zip(scales[2:].tolist(), axes)):  # is exact
+        for mode, at, matrix in _RESIZE:
             if all(np.allclose(A, matrix(*axis)) for A, axis in zip(arrays, axes)):
-                return g("Resize", x, None, scales, **settings)
+                settings = {"coordinate_transformation_mode": at, "nearest_mode": "floor"}
+                return g("Resize", x, None, scales, mode=mode, **settings)
     return _along(g, y, x, arrays)
 
 
@@ -153,7 +152,7 @@ def _batch_norm(
 
 def _layer_norm(g: Graph, y: Value, x: Value, w: Any, b: Any, shape: Any, eps: float) -> str:
     sizes: Any = x.shape[-1:] if shape is None else shape if isinstance(shape, tuple) else (shape,)
-    if w is None and x.ndim == 3 and len(sizes) == 1 and b is None:  # a group or instance norm
+    if x.ndim == 3 and len(sizes) == 1 and w is b is None and isinstance(x.shape[1], int):
         ones = np.ones(x.shape[1], x.dtype)
         return g("InstanceNormalization", x, ones, 0 * ones, epsilon=eps)
     w = np.ones(sizes, x.dtype) if w is None else w
@@ -165,7 +164,7 @@ def _layer_norm(g: Graph, y: Value, x: Value, w: Any, b: Any, shape: Any, eps: f
 
 def _reduce(kind: str) -> Form:
     def form(g: Graph, y: Value, x: Value, axis: Any, keepdims: bool) -> str:
-        return _reduced(g, kind, x, axes_of(kind, x, axis), keepdims)  # type: ignore[arg-type]
+        return _reduced(g, kind, x, axes_of(kind, x, axis), keepdims)
 
     return form
 
@@ -177,7 +176,7 @@ def _reduced(g: Graph, kind: str, x: Any, axes: Sequence[int], keepdims: bool) -
 
 
 def _var(g: Graph, y: Value, x: Value, axis: Any, ddof: int, keepdims: bool) -> str:
-    axes = axes_of("var", x, axis)  # type: ignore[arg-type]
+    axes = axes_of("var", x, axis)
     count: Any = [x.shape[a] for a in axes]
     centred = g("Sub", x, _reduced(g, "ReduceMean", x, axes, True))
     mean = _reduced(g, "ReduceMean", g("Mul", centred, centred), axes, keepdims)
@@ -217,7 +216,7 @@ def _expand(g: Graph, y: Value, x: Value, shape: Any) -> str:
 
 
 def _flip(g: Graph, y: Value, x: Value, dims: Any) -> str:
-    axes = axes_of("flip", x, dims)  # type: ignore[arg-type]
+    axes = axes_of("flip", x, dims)
     return _getitem(
         g, y, x, tuple(slice(None, None, -1 if d in axes else 1) for d in range(x.ndim))
     )
