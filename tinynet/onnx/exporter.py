@@ -18,7 +18,7 @@ from tinynet import ops
 from tinynet.errors import OnnxError, integer
 from tinynet.nn import Module
 from tinynet.onnx.forms import FORMS
-from tinynet.onnx.graph import Graph
+from tinynet.onnx.nodes import Graph
 from tinynet.onnx.trace import Call, Size, Value, trace, values_in
 from tinynet.training import Trained
 from tinynet.training.checkpoint import Checkpoint

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.onnx.graph import Graph
+from tinynet.onnx.nodes import Graph
 from tinynet.onnx.trace import Size, Value
 from tinynet.ops import resize
 from tinynet.ops.conv import conv_padding
