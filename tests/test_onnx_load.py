@@ -106,7 +106,7 @@ def test_it_has_the_names_and_predicts_and_trains_as_the_net_itself(read):
     assert [name for name, _ in model.named_parameters()] == [
         name for name, _ in net.named_parameters()
     ]
-    net.load_state_dict({k: v for k, v in model.state_dict().items()}, strict=False)
+    net.load_state_dict(model.state_dict(), strict=False)
     net.eval()
     x = array(5, 1, 6, 6)
     np.testing.assert_allclose(model(x).array, net(x).array, rtol=1e-5, atol=1e-6)
