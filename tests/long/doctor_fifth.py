@@ -724,3 +724,310 @@ def validated_on_the_digits_of_others() -> Setup:
     x = np.asarray(other.images, np.float32)
     x = (x - x.mean()) / x.std()
     return on_digits(cnn(norm=True), validate=loader(x, other.labels, 64, shuffle=False))
+
+
+# ----- a second dozen or two, when the first were mended ------------------------------------------
+
+
+@mistake(r"weights-all|zero-gradient|no-gradient|does-not-learn|same weights|0")
+def embedding_of_zeros_frozen() -> Setup:
+    words = np.random.default_rng(0).integers(0, 30, (200, 5))
+    model = nn.Sequential(nn.Embedding(30, 8), nn.Flatten(), nn.Linear(40, 2))
+    nn.init.zeros_(model[0].weight)
+    model[0].weight.requires_grad_(False)
+    return {"model": model, "batch": loader(words, (words.sum(1) > 72).astype(np.int64)),
+            "optimizer": sgd(model[2])}  # fmt: skip
+
+
+@mistake(r"zero-gradient|does-not-learn|exactly 0")
+def features_minus_themselves() -> Setup:
+    return on_rows(nn.Sequential(nn.Linear(64, 32), Of(nn.ReLU(), lambda f, h: f(h) - f(h)),
+                                 nn.Linear(32, 10)))  # fmt: skip
+
+
+@mistake(r"class-left-out|weigh|imbalanc|loss-beyond|first-loss|pos_weight|rate")
+def a_thousandfold_positive_weight() -> Setup:
+    x, y = moons()
+    weight = tinynet.tensor([1000.0])
+    return on_line(mlp(2, 16, 1), loss=lambda s, t: F.binary_cross_entropy_with_logits(
+        s, t, pos_weight=weight)) | {"batch": loader(x, y)}  # fmt: skip
+
+
+@mistake(r"column-of-another-scale|inputs-not-scaled|outlier")
+def one_measurement_of_a_million() -> Setup:
+    x, y = line()
+    x[17, 1] = 1e6
+    return on_line(mlp(3, 16, 1)) | {"batch": loader(x, y)}
+
+
+@mistake(r"loss-fails.*(one_hot|argmax|label|float|integer)")
+def one_hot_labels_as_integers() -> Setup:
+    x, y = digits(320, flat=True)
+    return on_rows(mlp(64, 32, 10)) | {"batch": loader(x, np.eye(10, dtype=np.int64)[y])}
+
+
+@mistake(RATE_LOW)
+def adadelta_1e_3() -> Setup:
+    model = mlp(64, 32, 10)
+    return on_rows(model, optim.Adadelta(model.parameters(), lr=1e-4))
+
+
+@mistake(r"weight.decay")
+def adamw_with_decay_of_100() -> Setup:
+    model = mlp(64, 32, 10)
+    return on_rows(model, optim.AdamW(model.parameters(), lr=1e-3, weight_decay=100.0))
+
+
+@mistake(r"step-fails|step-without-gradient")
+def backward_of_the_detached_loss() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).detach().backward()
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), one)
+
+
+@mistake(r"gradient-changed")
+def rate_applied_twice() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        for p in model.parameters():
+            p.grad *= 0.001
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), one)
+
+
+@mistake(r"evaluation-mode")
+def eval_for_the_accuracy_and_never_train_again() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        optimizer.step()
+        model.eval()
+        with tinynet.no_grad():
+            model(x)
+
+    return looped(on_digits(cnn(norm=True)), one)
+
+
+@mistake(r"step-ignores|examples of the batch|first")
+def the_first_two_examples_alone() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x[:2]), target[:2]).backward()
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), one)
+
+
+@mistake(r"step-does-not-learn|target|gradient")
+def targets_of_the_batch_before() -> Setup:
+    kept: list[Any] = []
+
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        before = kept[-1] if kept else target
+        kept.append(target)
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), before).backward()
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), one)
+
+
+@mistake(r"step-does-not-learn|overwr|besides")
+def noise_on_the_weights() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        optimizer.step()
+        for p in model.parameters():
+            p.data += 0.5 * tinynet.randn(*p.shape)
+
+    return looped(on_rows(mlp(64, 32, 10)), one)
+
+
+@mistake(r"gradient-changed")
+def gradients_turned_round() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        for p in model.parameters():
+            p.grad = -p.grad
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), one)
+
+
+@mistake(r"validation.*(class|label)")
+def validated_on_classes_never_trained() -> Setup:
+    x, y = digits(1437)
+    low = y < 5
+    return on_digits(cnn(), validate=(x[~low], y[~low])) | {"batch": loader(x[low], y[low])}
+
+
+@mistake(r"label-among-the-inputs")
+def the_target_with_a_little_noise_among_the_columns() -> Setup:
+    x, y = line()
+    noisy = y + 1e-3 * np.random.default_rng(0).standard_normal(y.shape)
+    return on_line(mlp(4, 16, 1)) | {
+        "batch": loader(np.concatenate([x, noisy], 1).astype(np.float32), y)
+    }
+
+
+@mistake(r"label-among-the-inputs")
+def the_label_in_three_columns() -> Setup:
+    x, y = blobs()
+    x = np.concatenate([x, np.eye(3, dtype=np.float32)[y]], 1)
+    return on_blobs(mlp(7, 16, 3)) | {"batch": loader(x, y)}
+
+
+@mistake(RATE_LOW + r"|small factor|delta")
+def huber_with_a_tiny_delta() -> Setup:
+    return on_line(mlp(3, 16, 1), loss=lambda y, t: F.huber_loss(y, t, delta=1e-6))
+
+
+@mistake(r"without-log|logarithm|sign")
+def probability_of_the_label_without_its_log() -> Setup:
+    return on_rows(mlp(64, 32, 10),
+                   loss=lambda y, t: -(F.softmax(y, 1) * F.one_hot(t, 10).float()).sum(1).mean()
+                   )  # fmt: skip
+
+
+@mistake(r"sign|go against|wrong")
+def one_divided_by_the_loss() -> Setup:
+    return on_rows(mlp(64, 32, 10), loss=lambda y, t: 1 / F.cross_entropy(y, t))
+
+
+class _Copied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w, self.head = nn.Parameter(0.1 * tinynet.randn(64, 32)), nn.Linear(32, 10)
+
+    def forward(self, x: Any) -> Any:
+        return self.head((x @ tinynet.tensor(self.w.array)).relu())
+
+
+@mistake(r"no-gradient")
+def weights_copied_in_forward() -> Setup:
+    return on_rows(_Copied())
+
+
+class _OtherWhenTrained(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(64, 32), nn.Linear(32, 10)
+
+    def forward(self, x: Any) -> Any:
+        h = self.a(x)
+        return self.b(h.relu() if self.training else -h)
+
+
+@mistake(r"evaluation-far|evaluation mode")
+def another_net_in_evaluation_mode() -> Setup:
+    return on_rows(_OtherWhenTrained())
+
+
+@mistake(r"examples-mixed")
+def scaled_by_the_batch_in_forward() -> Setup:
+    def scaled(m: nn.Module, x: Any) -> Any:
+        return m((x - x.mean(0)) / (x.std(0) + 1e-5))
+
+    return on_rows(Of(mlp(64, 32, 10), scaled))
+
+
+@mistake(r"validation.*targets(-not-scaled| of another scale)")
+def validation_targets_in_other_units() -> Setup:
+    x, y = line(400)
+    return on_line(mlp(3, 16, 1), validate=(x[200:], 100 * y[200:])) | {
+        "batch": loader(x[:200], y[:200])
+    }
+
+
+@healthy
+def positive_weight_of_3() -> Setup:
+    x, y = moons()
+    weight = tinynet.tensor([3.0])
+    return _adam(on_line(mlp(2, 16, 1), loss=lambda s, t: F.binary_cross_entropy_with_logits(
+        s, t, pos_weight=weight)) | {"batch": loader(x, y)})  # fmt: skip
+
+
+@healthy
+def adadelta_of_1() -> Setup:
+    model = mlp(64, 32, 10)
+    return on_rows(model, optim.Adadelta(model.parameters(), lr=1.0))
+
+
+@healthy
+def validated_in_the_order_of_classes() -> Setup:
+    x, y = digits(1437)
+    order = np.argsort(y[1000:], kind="stable") + 1000
+    return on_digits(cnn(), validate=loader(x[order], y[order], shuffle=False)) | {
+        "batch": loader(x[:1000], y[:1000])
+    }
+
+
+class _Waves(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return (3 * x).sin()
+
+
+@healthy
+def activations_of_sine() -> Setup:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (300, 2)).astype(np.float32)
+    y = np.sin(4 * x[:, :1]) * np.cos(3 * x[:, 1:])
+    model = nn.Sequential(nn.Linear(2, 32), _Waves(), nn.Linear(32, 32), _Waves(),
+                          nn.Linear(32, 1))  # fmt: skip
+    return _adam({"model": model, "batch": loader(x, y), "loss": F.mse_loss}, 0.003)
+
+
+@healthy
+def gated_units() -> Setup:
+    model = nn.Sequential(nn.Linear(64, 64), nn.GLU(), nn.Linear(32, 10))
+    return _adam(on_rows(model), 0.003)
+
+
+@healthy
+def relu6_for_ratings() -> Setup:
+    rng, x = _table()
+    y = (3 + x[:, :1] + 0.3 * rng.standard_normal((300, 1))).clip(0, 5)
+    return _regression(x, y, F.mse_loss, nn.ReLU6())
+
+
+@healthy
+def gradients_with_a_little_noise() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        for p in model.parameters():
+            p.grad += 0.001 * tinynet.randn(*p.shape)
+        optimizer.step()
+
+    return looped(on_digits(cnn()), one)
+
+
+@healthy
+def focal_loss() -> Setup:
+    def loss(s: Any, t: Any) -> Any:
+        p = F.softmax(s, 1)
+        own = (p * F.one_hot(t, 10).float()).sum(1)
+        return -((1 - own) ** 2 * own.log()).mean()
+
+    return _adam(on_digits(cnn(), loss=loss), 0.003)
+
+
+@healthy
+def hardtanh_and_layer_norm() -> Setup:
+    model = nn.Sequential(nn.Linear(64, 32), nn.LayerNorm(32), nn.Hardtanh(), nn.Linear(32, 10))
+    return _adam(on_rows(model), 0.003)
+
+
+@healthy
+def cubes_through_softsign() -> Setup:
+    rng, x = _table()
+    model = mlp(5, 24, 1, act=nn.Softsign)
+    y = (x[:, :1] ** 3 / 3 + 0.1 * rng.standard_normal((300, 1))).astype(np.float32)
+    return _adam({"model": model, "batch": loader(x, y), "loss": F.mse_loss})

@@ -377,7 +377,7 @@ def check_leak(case: Case) -> Iterator[Finding]:
         if len(x) < 16:
             return
         apart = [np.linalg.lstsq(np.stack([c, np.ones(len(c))], 1), y)[1].sum() for c in x.T]
-        leaks = [k for k, rest in enumerate(apart) if 0 < rest < 1e-8 * len(y) * y.var()]
+        leaks = [k for k, rest in enumerate(apart) if 0 < rest < 1e-5 * len(y) * y.var()]
     if leaks:
         yield warning(
             "label-among-the-inputs",
@@ -433,7 +433,7 @@ def _unlike_training(case: Case) -> Iterator[Finding]:
         if not found and x is not None and v is not None:
             found += _of_another_scale(name, x, v)
     if not found:
-        found += _of_other_targets(case, other)
+        found += _of_other_classes(case, other) or _of_other_targets(case, other)
     for finding in found:
         yield Finding(
             "validation-unlike-training",
@@ -470,19 +470,34 @@ def _of_another_scale(name: str, x: np.ndarray, v: np.ndarray) -> Iterator[Findi
         )
 
 
-def _of_other_targets(case: Case, other: Case) -> Iterator[Finding]:
+def _of_other_classes(case: Case, other: Case) -> list[Finding]:
+    """Validation labels that no training example has."""
+    if case.labels is None or other.labels is None:
+        return []
+    foreign = ~np.isin(other.labels, case.labels)
+    if foreign.mean() < 0.2:  # a few may be rare classes
+        return []
+    names = listed([str(c) for c in np.unique(other.labels[foreign])])
+    what = f"{foreign.mean():.0%} of its labels are of class {names}, of which it has no example"
+    return [error("labels of other classes", what, "split the data after it was shuffled")]
+
+
+def _of_other_targets(case: Case, other: Case) -> list[Finding]:
     """Validation targets that are not those of similar training examples."""
     own, held = examples(case), examples(other)
     if own is None or held is None or own[0].shape[1:] != held[0].shape[1:] or len(held[0]) < 50:
-        return
+        return []
     within, across = closer_than_chance(own), closer_than_chance(held, own)
-    if within > 5 and across < 2:
-        yield error(
+    if within < 5 or across > 2:
+        return []
+    return [
+        error(
             "targets of other examples",
-            f"its targets are no more alike to those of similar training examples than chance "
+            "its targets are no more alike to those of similar training examples than chance "
             f"({across:.1f} deviations; within the training data it is {within:.1f})",
             "shuffle, sort and filter inputs and targets with the same indices: x[order], y[order]",
         )
+    ]
 
 
 def shared_examples(train: list[Batch], validation: list[Batch]) -> tuple[int, int]:

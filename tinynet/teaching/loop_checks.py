@@ -257,8 +257,10 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
 def _ignored(case: Case, optimizer: Optimizer) -> tuple[str, str, str] | None:
     """(name, evidence, cure) of a step that does the same whatever its batch is."""
     x, target = case.usable[0]
+    half = len(x) // 2
     others: list[tuple[str, np.ndarray, np.ndarray | None]] = [
-        ("inputs", np.repeat(x[:1], len(x), 0), target)
+        ("inputs", np.repeat(x[:1], len(x), 0), target),
+        ("inputs of the second half", np.concatenate([x[:half], x[: len(x) - half]]), target),
     ]
     if target is not None:
         others.append(("targets", x, np.repeat(target[:1], len(x), 0)))

@@ -455,7 +455,7 @@ def check_scores(case: Case) -> Iterator[Finding]:
 def check_loss(case: Case) -> Iterator[Finding]:
     """A loss at the start that is too high, below 0, or of shapes that do not fit."""
     trial, C, call = case.trial, case.classes, case.trial.loss_call
-    if trial.loss is None:
+    if trial.loss is None or trial.output is None:
         return
     N = len(case.usable[0][0])
     crossed = [
@@ -509,10 +509,21 @@ def check_loss(case: Case) -> Iterator[Finding]:
             "make the penalty smaller (a weight decay of 1e-4 is usual), or leave the factor out",
         )
         return
-    guessing = math.log(C) if C is not None and C > 1 else 0.0
-    if call is None or call.op != "cross_entropy" or not guessing:
+    guessing = math.log(C) if C is not None and C > 1 else math.log(2)
+    if call is None or call.op not in ("cross_entropy", BINARY[1]) or call.is_sum:
         return
-    if not call.is_sum and trial.loss > guessing + max(guessing, 1.5) and trial.output is not None:
+    blank = case.asked(np.zeros_like(trial.output.array), case.usable[0][1])
+    if blank > 10 * guessing:
+        yield warning(
+            "loss-beyond-its-part",
+            f"the loss of outputs that are all 0 is {blank:.4g}; {call.op} alone gives who guesses "
+            f"{guessing:.3g}: it is multiplied with something large",
+            "make the weights of classes 1 on average, or leave the factor out",
+        )
+        return
+    if call.op != "cross_entropy" or C is None:
+        return
+    if trial.loss > guessing + max(guessing, 1.5):
         y = trial.output.array
         yield warning(
             "first-loss-too-high",
