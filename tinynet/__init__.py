@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet import autograd, nn
+from tinynet import function as _function
 from tinynet.autograd import differentiable
 from tinynet.creation import (
     arange,
@@ -59,7 +60,6 @@ from tinynet.devices import (
     xpu,
 )
 from tinynet.errors import CheckpointError, DataError, OutOfMemoryError, ShapeError
-from tinynet.function import Function as _Function
 from tinynet.functions import *  # noqa: F403
 from tinynet.functions import __all__ as _composed
 from tinynet.grad_mode import (
@@ -108,7 +108,8 @@ finfo, iinfo = np.finfo, np.iinfo
 float, double, int, short, long, bool = float32, float64, int32, int16, int64, bool_  # noqa: A001
 
 # PyTorch's names for two things that stand above the graph
-autograd.Function, autograd.grad = _Function, _grad  # type: ignore[attr-defined]
+autograd.function, autograd.Function = _function, _function.Function  # type: ignore[attr-defined]
+autograd.grad = _grad  # type: ignore[attr-defined]
 autograd.backward = _backward  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:

@@ -719,7 +719,8 @@ class Tensor(Variable):
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
         self.array[...] = result.array
-        changes.note_change(self.array)
+        keeps = old is not self and grad_mode.keeping.get()
+        changes.note_change(self.array, old.array if keeps else None)
         if recording:
             self._take_over(result)
         return self
