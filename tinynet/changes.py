@@ -47,13 +47,17 @@ def _record(array: np.ndarray) -> list[Any]:
 
 
 def note_change(array: np.ndarray, old: np.ndarray | None = None) -> None:
-    """Remember that the memory of `array` was overwritten now; old: a copy of what was in it."""
+    """Remember that the memory of `array` was overwritten now.
+
+    old: a copy of what was in it, which is found for as long as somebody else keeps it.
+    """
     global last
     record = _record(array)
     before, last = record[0], next(clock)
     record[0] = last
     if old is not None and old.strides == array.strides and old.flags.forc:
-        record.append((before, last, array.ctypes.data, old))
+        record[2:] = [change for change in record[2:] if change[3]() is not None]
+        record.append((before, last, array.ctypes.data, weakref.ref(old)))
 
 
 class ChangedTogether:
@@ -82,11 +86,13 @@ def as_it_was(array: np.ndarray, moment: int) -> np.ndarray | None:
     if not changed_since(array, moment):
         return array
     low, high = byte_bounds(array)
-    for before, after, start, old in _changes[id(_owner(array))][2:]:
-        if before <= moment < after and start <= low and high <= start + old.nbytes:
+    for before, after, start, reference in _changes[id(_owner(array))][2:]:
+        old = reference()
+        if old is None or not before <= moment < after:
+            continue
+        if start <= low and high <= start + old.nbytes:
             first = (array.ctypes.data - start) // old.itemsize
-            values = old.ravel("K")[first:]
-            return as_strided(values, array.shape, array.strides)
+            return as_strided(old.ravel("K")[first:], array.shape, array.strides)
     return None
 
 

@@ -56,7 +56,7 @@ class Function:
     >>> t = Tensor([3.0], requires_grad=True)
     >>> Square.apply(t).backward()
     >>> t.grad
-    Tensor([6.])
+    tensor([6.])
     """
 
     forward: Any
