@@ -82,6 +82,10 @@ class Variable:
         """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
         return object.__new__(_tensor_class if cls is Variable else cls)
 
+    def as_it_is(self) -> Tensor:
+        """The same value and record in another tensor, which no change in place moves on."""
+        return wrap(self.array, self.node)
+
 
 class Node(Shown):
     """One recorded call of an operation.

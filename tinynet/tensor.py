@@ -713,7 +713,8 @@ class Tensor(Variable):
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
         self.array[...] = result.array
-        changes.note_change(self.array)
+        keeps = result.node is not None and result.node.call is not None
+        changes.note_change(self.array, old.array if keeps and old is not self else None)
         if recording:
             self._take_over(result)
         return self
