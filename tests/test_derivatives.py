@@ -163,6 +163,41 @@ def test_a_gradient_as_part_of_a_loss():
     assert w.grad.tolist() == [2 * 2 * 4 * (1 + 4 + 9)]
 
 
+# ----- PyTorch's names ----------------------------------------------------------------------------
+
+
+def test_autograd_functional():
+    functional = autograd.functional
+    x, v = tensor(1.0, 2.0), tensor(3.0, 5.0)
+    assert functional.jacobian(lambda x: x**2, x).tolist() == [[2, 0], [0, 4]]
+    assert functional.hessian(lambda x: (x**3).sum(), x).tolist() == [[6, 0], [0, 12]]
+    blocks = functional.jacobian(lambda x, y: x * y, (x, v))
+    assert [block.tolist() for block in blocks] == [[[3, 0], [0, 5]], [[1, 0], [0, 2]]]
+    for product in (functional.vjp, functional.jvp):
+        y, dx = product(lambda x: x**2, x, v)
+        assert (y.tolist(), dx.tolist()) == ([1, 4], [6, 20])
+    for product in (functional.hvp, functional.vhp):
+        y, hv = product(lambda x: (x**3).sum(), x, v)
+        assert (y.item(), hv.tolist()) == (9, [18, 60])
+    y, (dx, dv) = functional.vjp(lambda x, y: (x * y).sum(), (x, v))
+    assert (y.item(), dx.tolist(), dv.tolist()) == (13, [3, 5], [1, 2])
+
+
+def test_autograd_gradcheck_has_pytorchs_arguments():
+    @tinynet.differentiable
+    def wrong(x):
+        return x**2, lambda dy: dy * x
+
+    x = tinynet.randn(3, requires_grad=True)
+    assert autograd.gradcheck(tinynet.exp, (x,), eps=1e-6, atol=1e-4) is True
+    assert autograd.gradgradcheck(tinynet.sin, x) is True
+    assert not autograd.gradcheck(wrong, x, raise_exception=False)
+    with pytest.raises(AssertionError, match="wrong"):
+        autograd.gradcheck(wrong, x)
+    with pytest.raises(AttributeError, match="has no attribute 'hessian'"):
+        autograd.hessian  # noqa: B018
+
+
 # ----- create_graph ------------------------------------------------------------------------------
 
 
@@ -194,10 +229,21 @@ def test_retain_grad_and_hooks_see_recorded_gradients():
 
 
 def test_plain_training_keeps_nothing():
-    y = (tensor(2.0, requires_grad=True) * 3).exp()
-    assert not hasattr(y.node, "call")
+    y = (nn.Parameter([2.0]) * 3).exp()
+    assert y.node.call is None
     with tinynet.create_graph(), tinynet.no_grad():
         assert not (tensor(2.0, requires_grad=True) * 3).requires_grad
+
+
+def test_what_is_computed_from_a_tensor_of_ones_own_is_kept():
+    x, w, g = tensor(2.0, requires_grad=True), nn.Parameter([3.0]), nn.Parameter([4.0])
+    y = (w * g).exp() * 0 + x**3 * w * g  # w * g alone keeps nothing
+    (dx,) = autograd.grad(y, x, create_graph=True)
+    dx.backward()
+    assert (dx.tolist(), x.grad.tolist()) == ([144], [144])
+    assert (w.grad.tolist(), g.grad.tolist()) == ([48], [36])
+    with pytest.raises(RuntimeError, match="how it was called is not kept"):
+        ((w * g).exp() * x).backward(create_graph=True)
 
 
 def test_dropout_uses_its_mask_again_and_statistics_move_once():
@@ -444,7 +490,7 @@ def freed():
     ("compute", "error", "words"),
     [
         (
-            lambda: (tensor(1.0, requires_grad=True) ** 2).backward(create_graph=True),
+            lambda: (nn.Parameter([1.0]) ** 2).backward(create_graph=True),
             RuntimeError,
             "pow: how it was called is not kept.*inside `with tinynet.create_graph",
         ),

@@ -29,6 +29,7 @@ import numpy as np
 from tinynet import changes
 from tinynet.accumulation import Gradients
 from tinynet.calls import NoGradientError, by_position, check_inputs, explain, kept
+from tinynet.grad_fn import Shown
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
 
@@ -65,9 +66,11 @@ class Variable:
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
     hooks: what `register_hook` was given, not set before; a node has those of its output.
+    keeps: whether what is computed from it as a leaf keeps how, for gradients of gradients.
     """
 
     __slots__ = ("__weakref__", "array", "grad", "hooks", "node", "requires_grad")
+    keeps = True
 
     array: np.ndarray
     grad: Tensor | None
@@ -80,7 +83,7 @@ class Variable:
         return object.__new__(_tensor_class if cls is Variable else cls)
 
 
-class Node:
+class Node(Shown):
     """One recorded call of an operation.
 
     edges: (vjp, target, shape, dtype) for each input that requires a gradient, or None once
@@ -88,12 +91,12 @@ class Node:
     the input, target is the node that made it or, for a leaf, the tensor itself.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
-    call: (body, arguments, settings, output), kept inside `create_graph` alone.
+    call: (body, arguments, settings, output), for gradients of gradients; None unless kept.
     """
 
     __slots__ = ("__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view")
 
-    call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any]
+    call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any] | None
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
@@ -102,9 +105,7 @@ class Node:
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
         self.hooks = NO_HOOKS
-
-    def __repr__(self) -> str:
-        return f"<Node {self.number}: {self.name}>"
+        self.call = None
 
 
 Edge: TypeAlias = tuple[VJP, Node | Variable, tuple[int, ...], np.dtype[Any]]
@@ -176,7 +177,7 @@ def differentiable(
     >>> t = tinynet.tensor([1.0, -3.0], requires_grad=True)
     >>> square(t).sum().backward()
     >>> t.grad
-    Tensor([ 2., -6.])
+    tensor([ 2., -6.])
     """
 
     def decorated(body: Callable[..., Any]) -> Any:
@@ -219,7 +220,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 arrays.append(value.copy("K"))  # nobody would notice a change of it
             else:
                 arrays.append(value)
-        call = kept(args, settings) if tracked and records and keeping.get() else None
+        call = kept(args, settings) if records and _keeps(tracked) else None
         try:
             result = run(*arrays, **settings)
         except ValueError as error:
@@ -254,6 +255,17 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
     operation.forward = body  # type: ignore[attr-defined]
     registry[qualified_name] = operation
     return operation
+
+
+def _keeps(tracked: list[tuple[int, Any]]) -> bool:
+    """Whether a call is kept: inside `create_graph`, and of what a tensor was given to by hand.
+
+    A model's parameters alone do not ask for it, so that a training keeps nothing it does not need.
+    """
+    for _, x in tracked:
+        if x.keeps if x.node is None else x.node.call is not None:
+            return True
+    return bool(tracked) and keeping.get()
 
 
 class OneOf:
@@ -335,7 +347,7 @@ def visit(
     if changes.last > node.number:
         changes.check_saved_values(node)
     if not retain_graph:
-        node.edges = None
+        node.edges = node.call = None
     shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
     for edge in edges:
         vjp, target, _, _ = edge

@@ -170,10 +170,10 @@ class Tensor(Variable):
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     >>> y = (x * x).sum()
     >>> y
-    Tensor(30., op=sum)
+    tensor(30., grad_fn=<SumBackward0>)
     >>> y.backward()
     >>> x.grad
-    Tensor([[2., 4.],
+    tensor([[2., 4.],
             [6., 8.]])
     """
 
@@ -261,17 +261,11 @@ class Tensor(Variable):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        values = np.array2string(self.array, separator=", ", prefix="Tensor(", threshold=200)
-        notes = [values]
-        if self.dtype not in (float32, int64, bool_) or self.numel() == 0:
-            notes.append(f"dtype={self.dtype}")
-        if self.numel() == 0 or self.numel() > 200:
-            notes.append(f"shape={self.shape}")
+        from tinynet.printing import shown  # seldom needed
+
         if self.node is not None:
-            notes.append(f"op={self.node.name}")
-        elif self.requires_grad:
-            notes.append("requires_grad=True")
-        return f"{type(self).__name__}({', '.join(notes)})"
+            return shown(self, [f"grad_fn=<{self.node.title()}>"])
+        return shown(self, ["requires_grad=True"] if self.requires_grad else [])
 
     __hash__ = object.__hash__  # == compares elements, so identity is the key
 

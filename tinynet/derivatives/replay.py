@@ -55,7 +55,7 @@ def pass_back(
             dy = _hooked(node, gradients.pop(node))
             if node in wanted or node.retained is not None:
                 found[node] = dy
-            if node.number > oldest:
+            if node.number > oldest and (node.call or _reaches(node, wanted)):
                 for target, dx in _inputs(node, dy):
                     add(target, dx)
         for leaf, dx in gradients.items():
@@ -75,14 +75,27 @@ def _hooked(target: Any, dy: Tensor) -> Tensor:
     return dy
 
 
+def _reaches(node: Node, wanted: set[Any]) -> bool:
+    """Whether the record of a node goes back to what is wanted; to leaves, if nothing is named."""
+    pending, seen = [node], set()
+    while pending and wanted:
+        for _, target, *_ in pending.pop().edges or ():
+            if target in wanted:
+                return True
+            if isinstance(target, Node) and target not in seen:
+                seen.add(target)
+                pending.append(target)
+    return not wanted
+
+
 def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     """Where the gradients of a node's inputs go, and these gradients."""
-    if node.edges is None or not hasattr(node, "call"):
+    if node.edges is None or node.call is None:
         how = "freed by a backward pass" if node.edges is None else "not kept"
         raise RuntimeError(
-            f"{node.name}: how it was called is {how}, so its gradient has no gradient. Compute "
-            "the forward pass inside `with tinynet.create_graph():`, and pass retain_graph=True "
-            "to a backward before this one."
+            f"{node.name}: how it was called is {how}, so its gradient has no gradient. Where "
+            "parameters alone require one, compute the forward pass inside `with "
+            "tinynet.create_graph():`; pass retain_graph=True to a backward before this one."
         )
     body, args, settings, y = node.call
     for x in args:

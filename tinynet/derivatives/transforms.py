@@ -65,7 +65,7 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> 
     >>> def cube(x):
     ...     return x**3
     >>> tinynet.grad(cube)(x), tinynet.grad(tinynet.grad(cube))(x)
-    (Tensor(12.), Tensor(12.))
+    (tensor(12.), tensor(12.))
     """
 
     @functools.wraps(f)
@@ -103,7 +103,7 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
 
     >>> import tinynet
     >>> jacobian(lambda x: x * x)(tinynet.tensor([1.0, 3.0]))
-    Tensor([[2., 0.],
+    tensor([[2., 0.],
             [0., 6.]])
     """
 

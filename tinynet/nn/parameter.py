@@ -23,10 +23,12 @@ class Parameter(Tensor):
     Raises TypeError for integers, which cannot have a gradient.
 
     >>> Parameter([1.0, 2.0])
-    Parameter([1., 2.], requires_grad=True)
+    Parameter containing:
+    tensor([1., 2.], requires_grad=True)
     """
 
     __slots__ = ()
+    keeps = False
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         array = as_array(data)
@@ -39,6 +41,9 @@ class Parameter(Tensor):
         self.grad, self.node = None, None
         self.requires_grad = False
         self.requires_grad_(requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
 
 
 @contextlib.contextmanager

@@ -204,7 +204,7 @@ def where(condition: Array, x: Array, y: Array) -> Tensor:
     >>> import tinynet
     >>> x = tinynet.tensor([-2.0, 3.0])
     >>> tinynet.where(x > 0, x, 0.0)
-    Tensor([0., 3.])
+    tensor([0., 3.])
     """
     dtype = getattr(condition, "dtype", None)
     if dtype is not None and dtype.kind == "f":
