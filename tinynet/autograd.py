@@ -65,7 +65,7 @@ class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
-    hooks: what `register_hook` was given, not set before; a node has those of its output.
+    hooks: what `register_hook` was given; a node has those of its output.
     keeps: whether what is computed from it as a leaf keeps how, for gradients of gradients.
     """
 
@@ -139,6 +139,7 @@ def wrap(data: Array, node: Node | None = None) -> Tensor:
     y.grad = None
     y.node = node
     y.requires_grad = node is not None
+    y.hooks = NO_HOOKS
     return y
 
 
@@ -317,7 +318,7 @@ def pass_back(
     roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
 ) -> list[tuple[Variable, Array]]:
     """The gradient of each leaf, and of each tensor that asked for its own."""
-    gradients = Gradients((root.node or root, dy) for root, dy in roots)
+    gradients = Gradients(roots)
     results: list[tuple[Variable, Array]] = []
     queue = [(-target.number, target) for target in gradients if isinstance(target, Node)]
     heapq.heapify(queue)  # the newest comes first
@@ -329,7 +330,7 @@ def pass_back(
             results.append((tensor, np.array(dy)))
         visit_node(node, dy, gradients, queue, retain_graph)
     leaves: Any = gradients  # every node is consumed by now
-    results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
+    results += [(leaf, gradients.belonging(leaf)) for leaf in leaves]
     return results
 
 
