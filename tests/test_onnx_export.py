@@ -292,7 +292,8 @@ def test_a_refusal_names_the_layer_and_the_line(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "told"),
     [
-        (("model.onnx", "x"), TypeError, "the model comes first"),
+        (("model.onnx", nn.ReLU()), TypeError, "takes a Module, a path and the shape of an image"),
+        ((nn.ReLU(), tinynet.ones(1, 4), "model.onnx"), TypeError, r"export\(model, 'model.onnx'"),
         ((nn.ReLU(), "model.onnx", (1,), 11), ValueError, "opset must be from 17 to"),
         ((nn.ReLU(), "model.onnx", (1,), 17, True), OnnxError, "knows its normalisation"),
     ],
