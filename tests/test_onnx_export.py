@@ -47,7 +47,7 @@ def session(path: Path) -> Any:
 
 
 def check(model: nn.Module, path: Path, shape: tuple[int, ...], **settings: Any) -> Any:
-    """The file, which onnxruntime has been seen to run as the model runs, at several batches."""
+    """The file, which onnxruntime runs as the model runs, and which is read back as that."""
     tinynet.onnx.export(model, path, shape, **settings)
     run = session(path).run
     model.eval()
@@ -63,6 +63,11 @@ def check(model: nn.Module, path: Path, shape: tuple[int, ...], **settings: Any)
             assert mine.dtype == other.dtype
             near = 1e-5 * max(1, np.abs(mine).max(initial=0))
             np.testing.assert_allclose(other, mine, rtol=0, atol=near)
+    again = tinynet.onnx.load(path)
+    with tinynet.no_grad():
+        for mine, read in zip(ours, tensors(again.eval()(tinynet.from_numpy(x)))):
+            near = 1e-5 * max(1, np.abs(mine).max(initial=0))
+            np.testing.assert_allclose(read, mine, rtol=0, atol=near)
     return onnx.load(path)
 
 
