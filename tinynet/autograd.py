@@ -55,7 +55,6 @@ class _ThreadState(threading.local):
 
 state = _ThreadState()
 
-
 Hooks: TypeAlias = dict[int, Callable[[np.ndarray], np.ndarray | None]]
 NO_HOOKS: Hooks = {}
 """Called with a gradient; what one returns, unless None, takes its place."""
@@ -66,8 +65,7 @@ class Variable:
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
     hooks: what `register_hook` was given; a node has those of its output.
-    keeps: whether it is kept how each result of it was computed, for gradients of gradients: so
-    for a tensor that was made by hand, not for a model's parameters.
+    keeps: whether calls that it is given to are kept for gradients of gradients; no parameter does.
     """
 
     __slots__ = ("__weakref__", "array", "grad", "hooks", "keeps", "node", "requires_grad")
@@ -121,7 +119,6 @@ registry: dict[str, Callable[..., Tensor]] = {}
 """Every differentiable operation by its qualified name, such as `tinynet.ops.conv.conv2d`."""
 
 _tensor_class: Any = Variable
-
 
 backward_recorded: Any = None
 """The backward pass with gradients of its own, `derivatives.backward`, which sets it."""
