@@ -191,11 +191,15 @@ _LATER = {
 }
 
 
+_EXTRAS = ("sklearn",)
+"""Modules that need an extra; dir() leaves them out, since who looks at all may not have it."""
+
+
 def __getattr__(name: str) -> Any:
     """Load the parts that a program may not need when it first names them."""
-    if name not in _LATER:
+    if name not in _LATER and name not in _EXTRAS:
         raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
-    if not _LATER[name]:
+    if not _LATER.get(name):
         return importlib.import_module(f"tinynet.{name}")
     return getattr(importlib.import_module(f"tinynet.{_LATER[name]}"), name)
 

@@ -25,7 +25,7 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, Images, as_batches, own_transform, pairs
+from tinynet.training.batches import Batches, Images, as_batches, dtype_of, own_transform, pairs
 from tinynet.training.divergence import naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.memory import naming_memory
@@ -166,7 +166,7 @@ def evaluate(
     of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}
     transform = own_transform(model, data, transform)
     with evaluating(model):
-        for x, target in pairs(as_batches(data, batch_size, transform)):
+        for x, target in pairs(as_batches(data, batch_size, transform, dtype_of(model))):
             with naming_memory(model, len(x)):
                 output = model(x)
             if count := counted(len(x), output, target, loss):
@@ -205,7 +205,7 @@ def predict(
         )
     outputs = []
     with evaluating(model):
-        for batch in as_batches(data, batch_size, transform):
+        for batch in as_batches(data, batch_size, transform, dtype_of(model)):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
             with naming_memory(model, len(x)):
                 scores = model(x)
