@@ -253,3 +253,17 @@ def test_train_detect_anomaly_on_the_command_line(tmp_path, capsys, monkeypatch)
     assert "training diverged in epoch 1, step" in said
     assert "Where it began: the result of" in said
     assert "called in" not in said  # no line of a user's
+
+
+@np.errstate(divide="ignore")
+def test_set_detect_anomaly_holds_until_it_is_taken_back():
+    x = tinynet.tensor([0.0], requires_grad=True)
+    tinynet.autograd.set_detect_anomaly(True)
+    try:
+        with tinynet.autograd.set_detect_anomaly(False):
+            x.sqrt().sum().backward()
+        with pytest.raises(AnomalyError, match="the gradient of sqrt"):
+            x.sqrt().sum().backward()
+    finally:
+        tinynet.autograd.set_detect_anomaly(False)
+    x.sqrt().sum().backward()

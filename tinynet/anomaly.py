@@ -262,6 +262,26 @@ class detect_anomaly(Scope):  # noqa: N801 (PyTorch's name)
         self._stacks.pop().close()
 
 
+class set_detect_anomaly(contextlib.AbstractContextManager[None]):  # noqa: N801 (PyTorch's name)
+    """`detect_anomaly` from now on, or no more: a call is enough; as a `with` it ends with it."""
+
+    _standing: ClassVar[list[detect_anomaly]] = []
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self._before = bool(self._standing)
+        self._set(mode)
+
+    def _set(self, mode: bool) -> None:
+        if mode and not self._standing:
+            self._standing.append(detect_anomaly())
+            self._standing[0].__enter__()
+        elif self._standing and not mode:
+            self._standing.pop().__exit__()
+
+    def __exit__(self, *error: object) -> None:
+        self._set(self._before)
+
+
 class _Watch:
     """Looks at every result of an operation and at every gradient.
 

@@ -29,6 +29,7 @@ import numpy as np
 from tinynet import changes
 from tinynet.accumulation import Gradients
 from tinynet.calls import NoGradientError, by_position, check_inputs, explain, kept
+from tinynet.grad_fn import Shown
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
 
@@ -64,10 +65,12 @@ class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
-    hooks: what `register_hook` was given, not set before; a node has those of its output.
+    hooks: what `register_hook` was given; a node has those of its output.
+    keeps: whether what is computed from it as a leaf keeps how, for gradients of gradients.
     """
 
     __slots__ = ("__weakref__", "array", "grad", "hooks", "node", "requires_grad")
+    keeps = True
 
     array: np.ndarray
     grad: Tensor | None
@@ -79,8 +82,12 @@ class Variable:
         """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
         return object.__new__(_tensor_class if cls is Variable else cls)
 
+    def as_it_is(self) -> Tensor:
+        """The same value and record in another tensor, which no change in place moves on."""
+        return wrap(self.array, self.node)
 
-class Node:
+
+class Node(Shown):
     """One recorded call of an operation.
 
     edges: (vjp, target, shape, dtype) for each input that requires a gradient, or None once
@@ -88,12 +95,12 @@ class Node:
     the input, target is the node that made it or, for a leaf, the tensor itself.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
-    call: (body, arguments, settings, output), kept inside `create_graph` alone.
+    call: (body, arguments, settings, output), for gradients of gradients; None unless kept.
     """
 
     __slots__ = ("__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view")
 
-    call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any]
+    call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any] | None
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
@@ -102,9 +109,7 @@ class Node:
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
         self.hooks = NO_HOOKS
-
-    def __repr__(self) -> str:
-        return f"<Node {self.number}: {self.name}>"
+        self.call = None
 
 
 Edge: TypeAlias = tuple[VJP, Node | Variable, tuple[int, ...], np.dtype[Any]]
@@ -132,6 +137,7 @@ def wrap(data: Array, node: Node | None = None) -> Tensor:
     y.grad = None
     y.node = node
     y.requires_grad = node is not None
+    y.hooks = NO_HOOKS
     return y
 
 
@@ -176,7 +182,7 @@ def differentiable(
     >>> t = tinynet.tensor([1.0, -3.0], requires_grad=True)
     >>> square(t).sum().backward()
     >>> t.grad
-    Tensor([ 2., -6.])
+    tensor([ 2., -6.])
     """
 
     def decorated(body: Callable[..., Any]) -> Any:
@@ -219,7 +225,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 arrays.append(value.copy("K"))  # nobody would notice a change of it
             else:
                 arrays.append(value)
-        call = kept(args, settings) if tracked and records and keeping.get() else None
+        call = kept(args, settings) if records and _keeps(tracked) else None
         try:
             result = run(*arrays, **settings)
         except ValueError as error:
@@ -254,6 +260,17 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
     operation.forward = body  # type: ignore[attr-defined]
     registry[qualified_name] = operation
     return operation
+
+
+def _keeps(tracked: list[tuple[int, Any]]) -> bool:
+    """Whether a call is kept: inside `create_graph`, and of what a tensor was given to by hand.
+
+    A model's parameters alone do not ask for it, so that a training keeps nothing it does not need.
+    """
+    for _, x in tracked:
+        if x.keeps if x.node is None else x.node.call is not None:
+            return True
+    return bool(tracked) and keeping.get()
 
 
 class OneOf:
@@ -299,7 +316,7 @@ def pass_back(
     roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
 ) -> list[tuple[Variable, Array]]:
     """The gradient of each leaf, and of each tensor that asked for its own."""
-    gradients = Gradients((root.node or root, dy) for root, dy in roots)
+    gradients = Gradients(roots)
     results: list[tuple[Variable, Array]] = []
     queue = [(-target.number, target) for target in gradients if isinstance(target, Node)]
     heapq.heapify(queue)  # the newest comes first
@@ -311,7 +328,7 @@ def pass_back(
             results.append((tensor, np.array(dy)))
         visit_node(node, dy, gradients, queue, retain_graph)
     leaves: Any = gradients  # every node is consumed by now
-    results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
+    results += [(leaf, gradients.belonging(leaf)) for leaf in leaves]
     return results
 
 
@@ -335,7 +352,7 @@ def visit(
     if changes.last > node.number:
         changes.check_saved_values(node)
     if not retain_graph:
-        node.edges = None
+        node.edges = node.call = None
     shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
     for edge in edges:
         vjp, target, _, _ = edge

@@ -170,10 +170,10 @@ class Tensor(Variable):
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     >>> y = (x * x).sum()
     >>> y
-    Tensor(30., op=sum)
+    tensor(30., grad_fn=<SumBackward0>)
     >>> y.backward()
     >>> x.grad
-    Tensor([[2., 4.],
+    tensor([[2., 4.],
             [6., 8.]])
     """
 
@@ -192,8 +192,7 @@ class Tensor(Variable):
                     "requires_grad= and dtype= go by name"
                 )
             self.array = np.array(as_array(data[0], dtype))
-        self.grad = None
-        self.node = None
+        self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
         self.requires_grad = False
         if requires_grad:
             self.requires_grad_()
@@ -261,17 +260,11 @@ class Tensor(Variable):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        values = np.array2string(self.array, separator=", ", prefix="Tensor(", threshold=200)
-        notes = [values]
-        if self.dtype not in (float32, int64, bool_) or self.numel() == 0:
-            notes.append(f"dtype={self.dtype}")
-        if self.numel() == 0 or self.numel() > 200:
-            notes.append(f"shape={self.shape}")
+        from tinynet.printing import shown  # seldom needed
+
         if self.node is not None:
-            notes.append(f"op={self.node.name}")
-        elif self.requires_grad:
-            notes.append("requires_grad=True")
-        return f"{type(self).__name__}({', '.join(notes)})"
+            return shown(self, [f"grad_fn=<{self.node.title()}>"])
+        return shown(self, ["requires_grad=True"] if self.requires_grad else [])
 
     __hash__ = object.__hash__  # == compares elements, so identity is the key
 
@@ -344,7 +337,7 @@ class Tensor(Variable):
             return None if replaced is None else as_array(replaced)
 
         owner = self.node or self
-        if not getattr(owner, "hooks", {}):
+        if not owner.hooks:
             owner.hooks = {}
         return RemovableHandle(owner.hooks, on_arrays)
 
@@ -571,6 +564,7 @@ class Tensor(Variable):
         copy: Tensor = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
+        copy.hooks = autograd.NO_HOOKS
         memo[id(self)] = copy
         return copy
 
@@ -719,7 +713,8 @@ class Tensor(Variable):
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
         self.array[...] = result.array
-        changes.note_change(self.array)
+        keeps = result.node is not None and result.node.call is not None
+        changes.note_change(self.array, old.array if keeps and old is not self else None)
         if recording:
             self._take_over(result)
         return self

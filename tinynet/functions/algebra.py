@@ -100,7 +100,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
 
     >>> import numpy as np
     >>> einsum("ij,j->i", np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
-    Tensor([21., 43.], dtype=float64)
+    tensor([21., 43.], dtype=tinynet.float64)
     """
     if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
         operands = tuple(operands[0])

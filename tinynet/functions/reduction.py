@@ -498,7 +498,7 @@ def softmax(
     """Probabilities e^x / sum(e^x) along `dim`, of the input in `dtype` if one is given.
 
     >>> softmax(np.array([[0.0, 0.0]]), dim=1)
-    Tensor([[0.5, 0.5]], dtype=float64)
+    tensor([[0.5000, 0.5000]], dtype=tinynet.float64)
     """
     return ops.softmax(_as(input, dtype), _softmax_dim("softmax", input, given(dim, axis)))
 

@@ -30,7 +30,7 @@ class MaxPool2d(Module):
 
     >>> import tinynet
     >>> MaxPool2d(2)(tinynet.arange(16.0).reshape(1, 1, 4, 4))
-    Tensor([[[[ 5.,  7.],
+    tensor([[[[ 5.,  7.],
               [13., 15.]]]])
     """
 

@@ -32,7 +32,7 @@ def relu(input: Data, inplace: bool = False) -> Tensor:
 
     >>> import tinynet
     >>> relu(tinynet.tensor([-1.0, 0.0, 2.0]))
-    Tensor([0., 0., 2.])
+    tensor([0., 0., 2.])
     """
     return applied(ops.relu, inplace, input)
 

@@ -39,7 +39,7 @@ def pad(
     Raises ShapeError where the widths do not fit the input, ValueError for an unknown mode.
 
     >>> pad(np.array([1.0, 2.0, 3.0]), (2, 1), mode="reflect")
-    Tensor([3., 2., 1., 2., 3., 2.], dtype=float64)
+    tensor([3., 2., 1., 2., 3., 2.], dtype=tinynet.float64)
     """
     x = tensor_of(input)
     shape = x.shape
@@ -105,7 +105,7 @@ def interpolate(
     where they are (None is False). recompute_scale_factor: the factor is worked out from the sizes.
 
     >>> interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
-    Tensor([[[1., 1., 2., 2.]]], dtype=float64)
+    tensor([[[1., 1., 2., 2.]]], dtype=tinynet.float64)
     """
     x = tensor_of(input)
     _check_mode(x, mode, align_corners)
