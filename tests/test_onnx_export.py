@@ -89,6 +89,13 @@ def in_place(x, conv):
     return z
 
 
+def clamped(x, conv):
+    y = conv(x)
+    z = F.hardtanh(y, -100.0, 100.0)
+    F.hardtanh_(y, -50.0, 50.0)
+    return conv(z * 100), 100 * y
+
+
 def grid(x):
     along = tinynet.linspace(-1, 1, 6).reshape(1, 1, 1, 6)
     zeros = tinynet.zeros(len(x), 1, 6, 6)
@@ -165,7 +172,9 @@ NETS = {
     "pixels": (lambda x: (F.pixel_shuffle(x, 2), F.pixel_unshuffle(x, 2), tinynet.stack([x, x])),),
     "constants by the batch": (grid,),
     "in place": (in_place, nn.Conv2d(4, 4, 1)),
-    "a copy": (lambda x: tinynet.from_numpy(x.relu().numpy().copy()) + 1,),
+    "in place, without effect so far": (clamped, nn.Conv2d(4, 4, 1)),
+    "sizes as tensors": (lambda x: (x * tinynet.tensor([len(x)]), x.sum() / tinynet.tensor(len(x)),
+                                    x[: tinynet.tensor(x.shape)[0] - 1]),),
     "what it was given": (lambda x, out: (x, x, out.weight, x.relu().clone()), nn.Linear(2, 2)),
 }  # fmt: skip
 
@@ -201,6 +210,22 @@ def test_a_file_says_where_everything_is_from(tmp_path):
     assert shapes["input"] == ["batch", 1, 8, 8]
     assert shapes["output"] == ["batch", 10]
     assert shapes["conv1.Conv"][0] == "batch"
+
+
+def test_what_is_read_can_be_written_again(tmp_path):
+    for name in ("residual", "norms", "slicing", "expanded", "sizes as tensors"):
+        tinynet.onnx.export(Net(*NETS[name]), tmp_path / "first.onnx", IMAGE)
+        check(tinynet.onnx.load(tmp_path / "first.onnx"), tmp_path / "second.onnx", IMAGE)
+
+
+def test_what_the_result_does_not_need_is_left_out(tmp_path):
+    def forward(x):
+        sure = F.softmax(x, 1).max(1).values > 0.5
+        _ = sure.float() * x[:, 0]
+        return x.relu()
+
+    file = check(Net(forward), tmp_path / "model.onnx", IMAGE)
+    assert [node.op_type for node in file.graph.node] == ["Relu", "Identity"]
 
 
 def test_a_parameter_of_two_names_goes_by_the_first(tmp_path):
@@ -246,6 +271,12 @@ def emptied(x):
     return y
 
 
+def written_to(x):
+    y = x.relu()
+    y.numpy()[:] = 0
+    return y
+
+
 FOLLOWED = "depends on the data, and that no operation made"
 REFUSED = {
     "if": (lambda x: x.relu() if x.mean() > 0 else -x, "(relu|neg) in layer Net.*another batch"),
@@ -257,6 +288,8 @@ REFUSED = {
     "max along an axis": (lambda x: x.max(1).values, "getitem.*maxima with amax"),
     "assignment": (emptied, FOLLOWED),
     "NumPy": (lambda x: tinynet.from_numpy(np.cumsum(x.numpy(), 1)), FOLLOWED),
+    "a copy": (lambda x: tinynet.from_numpy(x.relu().numpy().copy()) + 1, FOLLOWED),
+    "written to": (written_to, FOLLOWED),
     "noise": (lambda x: x + tinynet.randn(6, 6), FOLLOWED),
     "dropout": (lambda x: F.dropout(x), "dropout in layer Net.* ONNX has no form of it"),
     "half the batch": (lambda x: x[: len(x) // 2], "1, 1, 2 for batches of 2, 3, 5"),

@@ -24,6 +24,7 @@ from tinynet.training.arguments import check_arguments, description
 from tinynet.training.batches import (
     Images,
     about_data,
+    dtype_of,
     length,
     looked_at,
     own_transform,
@@ -160,7 +161,7 @@ def fit(
     if seed is not None:
         manual_seed(seed)
     transform = own_transform(model, train, transform)
-    batches = training_batches(train, batch_size, transform, augment, seed)
+    batches = training_batches(train, batch_size, transform, augment, seed, dtype_of(model))
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
     elif lr is not None or weight_decay:
@@ -174,7 +175,7 @@ def fit(
         optimizer,
         make_schedule(schedule, optimizer, epochs * length(batches), epochs, step, monitor),
         batches,
-        validation_batches(validate, train, transform, augment),
+        validation_batches(validate, train, transform, augment, dtype_of(model)),
         loss,
         metrics,
         epochs,

@@ -25,7 +25,7 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, Images, as_batches, own_transform, pairs
+from tinynet.training.batches import Batches, Images, as_batches, dtype_of, own_transform, pairs
 from tinynet.training.divergence import naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.memory import naming_memory
@@ -172,7 +172,7 @@ def evaluate(
     transform = own_transform(model, data, transform)
 
     def measure() -> Iterator[Means]:
-        for x, target in pairs(as_batches(data, batch_size, transform)):
+        for x, target in pairs(as_batches(data, batch_size, transform, dtype_of(model))):
             with naming_memory(model, len(x)):
                 output = model(x)
             means = means_of(len(x), output, target, loss, metrics)
@@ -215,7 +215,7 @@ def predict(
         )
     outputs = []
     with evaluating(model):
-        for batch in as_batches(data, batch_size, transform):
+        for batch in as_batches(data, batch_size, transform, dtype_of(model)):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
             with naming_memory(model, len(x)):
                 scores = model(x)
