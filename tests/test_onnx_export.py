@@ -47,7 +47,7 @@ def session(path: Path) -> Any:
 
 
 def check(model: nn.Module, path: Path, shape: tuple[int, ...], **settings: Any) -> Any:
-    """The file, which onnxruntime has been seen to run as the model runs, at several batches."""
+    """The file, which onnxruntime runs as the model runs, and which is read back as that."""
     tinynet.onnx.export(model, path, shape, **settings)
     run = session(path).run
     model.eval()
@@ -63,6 +63,11 @@ def check(model: nn.Module, path: Path, shape: tuple[int, ...], **settings: Any)
             assert mine.dtype == other.dtype
             near = 1e-5 * max(1, np.abs(mine).max(initial=0))
             np.testing.assert_allclose(other, mine, rtol=0, atol=near)
+    again = tinynet.onnx.load(path)
+    with tinynet.no_grad():
+        for mine, read in zip(ours, tensors(again.eval()(tinynet.from_numpy(x)))):
+            near = 1e-5 * max(1, np.abs(mine).max(initial=0))
+            np.testing.assert_allclose(read, mine, rtol=0, atol=near)
     return onnx.load(path)
 
 
@@ -82,6 +87,13 @@ def in_place(x, conv):
     z += y
     z *= 2
     return z
+
+
+def clamped(x, conv):
+    y = conv(x)
+    z = F.hardtanh(y, -100.0, 100.0)
+    F.hardtanh_(y, -50.0, 50.0)
+    return conv(z * 100), 100 * y
 
 
 def grid(x):
@@ -134,7 +146,7 @@ NETS = {
         F.log_softmax(x, 1)),),
     "softmax": (lambda x, out: F.softmax(out(x.flatten(1)), 1), nn.Linear(144, 5)),
     "slicing": (lambda x: (x[:, 1:3, ::2, -1], x[:, None, ..., 1:-1], x[:, [2, 0, 1]], x.flip(0, 2),
-                           x[len(x) - 1], x[-1, 1], x[1 - len(x) :]),),
+                           x[len(x) - 1], x[-1, 1], x[1 - len(x) :], x[:, -1, None, 2:, 0]),),
     "padding": (lambda x: (F.pad(x, (1, 2, 2, 1), mode="reflect"), F.pad(x, (1, 2), value=3.0),
                            tinynet.roll(x, 2, -1)),),
     "pools": (lambda x: (F.max_pool2d(x, 3, 2, 1, ceil_mode=True), F.avg_pool2d(x, 3, 1, 1),
@@ -160,7 +172,9 @@ NETS = {
     "pixels": (lambda x: (F.pixel_shuffle(x, 2), F.pixel_unshuffle(x, 2), tinynet.stack([x, x])),),
     "constants by the batch": (grid,),
     "in place": (in_place, nn.Conv2d(4, 4, 1)),
-    "a copy": (lambda x: tinynet.from_numpy(x.relu().numpy().copy()) + 1,),
+    "in place, without effect so far": (clamped, nn.Conv2d(4, 4, 1)),
+    "sizes as tensors": (lambda x: (x * tinynet.tensor([len(x)]), x.sum() / tinynet.tensor(len(x)),
+                                    x[: tinynet.tensor(x.shape)[0] - 1]),),
     "what it was given": (lambda x, out: (x, x, out.weight, x.relu().clone()), nn.Linear(2, 2)),
 }  # fmt: skip
 
@@ -198,6 +212,31 @@ def test_a_file_says_where_everything_is_from(tmp_path):
     assert shapes["conv1.Conv"][0] == "batch"
 
 
+def test_what_is_read_can_be_written_again(tmp_path):
+    for name in ("residual", "norms", "slicing", "expanded", "sizes as tensors"):
+        tinynet.onnx.export(Net(*NETS[name]), tmp_path / "first.onnx", IMAGE)
+        check(tinynet.onnx.load(tmp_path / "first.onnx"), tmp_path / "second.onnx", IMAGE)
+
+
+def test_what_the_result_does_not_need_is_left_out(tmp_path):
+    def forward(x):
+        sure = F.softmax(x, 1).max(1).values > 0.5
+        _ = sure.float() * x[:, 0]
+        return x.relu()
+
+    file = check(Net(forward), tmp_path / "model.onnx", IMAGE)
+    assert [node.op_type for node in file.graph.node] == ["Relu", "Identity"]
+
+
+def test_a_parameter_of_two_names_goes_by_the_first(tmp_path):
+    net = Net(lambda x, one, two: two(one(x)), nn.Linear(6, 6), nn.Linear(6, 6))
+    net.layers[1].weight = net.layers[0].weight
+    file = check(net, tmp_path / "model.onnx", IMAGE)
+    assert {x.name for x in file.graph.initializer} == {
+        "layers.0.weight", "layers.0.bias", "layers.1.bias"
+    }  # fmt: skip
+
+
 def test_results_keep_their_names(tmp_path):
     both = Net(lambda x: {"mean": x.mean(1), "all": [x, x.sum()]})
     alone = Net(lambda x: {"mean": x.mean(1), "sum": x.sum()})
@@ -232,9 +271,15 @@ def emptied(x):
     return y
 
 
+def written_to(x):
+    y = x.relu()
+    y.numpy()[:] = 0
+    return y
+
+
 FOLLOWED = "depends on the data, and that no operation made"
 REFUSED = {
-    "if": (lambda x: x.relu() if x.mean() > 0 else -x, "(relu|neg) in layer Net.*other images"),
+    "if": (lambda x: x.relu() if x.mean() > 0 else -x, "(relu|neg) in layer Net.*another batch"),
     "if not": (lambda x: x.relu() if x.sum() > 0 else x, "the forward pass does something else"),
     "mask": (lambda x: x * (x > 0).float(), FOLLOWED),
     "where": (lambda x: tinynet.where(x > 0, x, 0.0), f"where in layer Net.*{FOLLOWED}"),
@@ -243,6 +288,8 @@ REFUSED = {
     "max along an axis": (lambda x: x.max(1).values, "getitem.*maxima with amax"),
     "assignment": (emptied, FOLLOWED),
     "NumPy": (lambda x: tinynet.from_numpy(np.cumsum(x.numpy(), 1)), FOLLOWED),
+    "a copy": (lambda x: tinynet.from_numpy(x.relu().numpy().copy()) + 1, FOLLOWED),
+    "written to": (written_to, FOLLOWED),
     "noise": (lambda x: x + tinynet.randn(6, 6), FOLLOWED),
     "dropout": (lambda x: F.dropout(x), "dropout in layer Net.* ONNX has no form of it"),
     "half the batch": (lambda x: x[: len(x) // 2], "1, 1, 2 for batches of 2, 3, 5"),
@@ -278,7 +325,8 @@ def test_a_refusal_names_the_layer_and_the_line(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "told"),
     [
-        (("model.onnx", "x"), TypeError, "the model comes first"),
+        (("model.onnx", nn.ReLU()), TypeError, "takes a Module, a path and the shape of an image"),
+        ((nn.ReLU(), tinynet.ones(1, 4), "model.onnx"), TypeError, r"export\(model, 'model.onnx'"),
         ((nn.ReLU(), "model.onnx", (1,), 11), ValueError, "opset must be from 17 to"),
         ((nn.ReLU(), "model.onnx", (1,), 17, True), OnnxError, "knows its normalisation"),
     ],

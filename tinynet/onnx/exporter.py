@@ -19,7 +19,7 @@ from tinynet.errors import OnnxError, integer
 from tinynet.nn import Module
 from tinynet.onnx.forms import FORMS
 from tinynet.onnx.nodes import Graph
-from tinynet.onnx.trace import Call, Size, Value, trace, values_in
+from tinynet.onnx.trace import Call, Size, Value, leaves, trace
 from tinynet.training import Trained
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.files import atomic_write
@@ -50,8 +50,11 @@ def export(
 
         tinynet.onnx.export(tinynet.load("runs/mnist-lenet5"), "lenet5.onnx")
     """
-    if not isinstance(model, Module):
-        raise TypeError(f"export: the model comes first, a Module; got {model!r:.60}")
+    if not isinstance(model, Module) or not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            "export: takes a Module, a path and the shape of an image, such as export(model, "
+            f"'model.onnx', (1, 28, 28)); got {model!r:.40} and {path!r:.40}"
+        )
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST <= integer("export", "opset", opset) <= newest:
         raise ValueError(f"export: opset must be from {OLDEST} to {newest}, got {opset}")
@@ -130,13 +133,13 @@ def _outputs(graph: Graph, result: Any) -> list[Value]:
 
     Each is an Identity of a value, as two may be the same, or an input.
     """
-    values = list(values_in(result))
+    values = [leaf for leaf in leaves(result) if isinstance(leaf, Value)]
     if not values:
         raise OnnxError(f"export: the model returned {result!r:.60}, and no tensor")
     names = [f"output_{place}" for place in range(len(values))] if len(values) > 1 else ["output"]
     if isinstance(result, dict) and len(result) == len(values):
         names = [str(key) for key in result]
-    graph.call = Call("the result", (), None)
+    graph.call.layer = ""
     outputs = []
     for value, wanted in zip(values, names):
         name = graph.unique(wanted)
