@@ -193,9 +193,8 @@ class Tensor(Variable):
                     "requires_grad= and dtype= go by name"
                 )
             self.array = np.array(as_array(data[0], dtype))
-        self.grad = None
-        self.node = None
-        self.requires_grad = False
+        self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
+        self.requires_grad, self.keeps = False, True
         if requires_grad:
             self.requires_grad_()
 
@@ -339,7 +338,7 @@ class Tensor(Variable):
             return None if replaced is None else as_array(replaced)
 
         owner = self.node or self
-        if not getattr(owner, "hooks", {}):
+        if not owner.hooks:
             owner.hooks = {}
         return RemovableHandle(owner.hooks, on_arrays)
 
@@ -566,6 +565,7 @@ class Tensor(Variable):
         copy: Tensor = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
+        copy.hooks, copy.keeps = autograd.NO_HOOKS, self.keeps
         memo[id(self)] = copy
         return copy
 
@@ -714,7 +714,8 @@ class Tensor(Variable):
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
         self.array[...] = result.array
-        changes.note_change(self.array)
+        keeps = result.node is not None and result.node.call is not None
+        changes.note_change(self.array, old.array if keeps and old is not self else None)
         if recording:
             self._take_over(result)
         return self
@@ -723,14 +724,14 @@ class Tensor(Variable):
         """Become a view of the tensor itself, such as `x.unsqueeze_(0)`."""
         if self.requires_grad and self.node is None and grad_mode.recording.get():
             self._check_may_change("a change of shape in place")
-        self.array, self.node = result.array, result.node
+        self.array, self.node, self.keeps = result.array, result.node, result.keeps
         return self
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
         if self.node is not None and result.node is not None:
             self.node.retained, result.node.retained = None, self.node.retained
-        self.node, self.requires_grad = result.node, result.requires_grad
+        self.node, self.requires_grad, self.keeps = result.node, result.requires_grad, result.keeps
         if self.node is not None:
             self.node.number = next(changes.clock)  # later than the change it stands for
 
