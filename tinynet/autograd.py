@@ -65,7 +65,7 @@ class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
-    hooks: what `register_hook` was given, not set before; a node has those of its output.
+    hooks: what `register_hook` was given; a node has those of its output.
     keeps: whether what is computed from it as a leaf keeps how, for gradients of gradients.
     """
 
@@ -81,6 +81,10 @@ class Variable:
     def __new__(cls, *args: Any, **settings: Any) -> Any:
         """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
         return object.__new__(_tensor_class if cls is Variable else cls)
+
+    def as_it_is(self) -> Tensor:
+        """The same value and record in another tensor, which no change in place moves on."""
+        return wrap(self.array, self.node)
 
 
 class Node(Shown):
@@ -133,6 +137,7 @@ def wrap(data: Array, node: Node | None = None) -> Tensor:
     y.grad = None
     y.node = node
     y.requires_grad = node is not None
+    y.hooks = NO_HOOKS
     return y
 
 
@@ -311,7 +316,7 @@ def pass_back(
     roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
 ) -> list[tuple[Variable, Array]]:
     """The gradient of each leaf, and of each tensor that asked for its own."""
-    gradients = Gradients((root.node or root, dy) for root, dy in roots)
+    gradients = Gradients(roots)
     results: list[tuple[Variable, Array]] = []
     queue = [(-target.number, target) for target in gradients if isinstance(target, Node)]
     heapq.heapify(queue)  # the newest comes first
@@ -323,7 +328,7 @@ def pass_back(
             results.append((tensor, np.array(dy)))
         visit_node(node, dy, gradients, queue, retain_graph)
     leaves: Any = gradients  # every node is consumed by now
-    results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
+    results += [(leaf, gradients.belonging(leaf)) for leaf in leaves]
     return results
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
+from numpy.lib.stride_tricks import as_strided
 
 if TYPE_CHECKING:
     from tinynet.autograd import Node
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 clock = itertools.count(1)  # numbers nodes and changes, in the order they happen
 last = 0  # the moment of the last change
 
-_changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak reference to it]
+_changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak reference to it, *history]
 
 
 def _owner(array: np.ndarray) -> np.ndarray:
@@ -44,11 +46,18 @@ def _record(array: np.ndarray) -> list[Any]:
     return known
 
 
-def note_change(array: np.ndarray) -> None:
-    """Remember that the memory of `array` was overwritten now."""
+def note_change(array: np.ndarray, old: np.ndarray | None = None) -> None:
+    """Remember that the memory of `array` was overwritten now.
+
+    old: a copy of what was in it, which is found for as long as somebody else keeps it.
+    """
     global last
     record = _record(array)
-    last = record[0] = next(clock)
+    before, last = record[0], next(clock)
+    record[0] = last
+    if old is not None and old.strides == array.strides and old.flags.forc:
+        record[2:] = [change for change in record[2:] if change[3]() is not None]
+        record.append((before, last, array.ctypes.data, weakref.ref(old)))
 
 
 class ChangedTogether:
@@ -70,6 +79,21 @@ def changed_since(array: np.ndarray, moment: int) -> bool:
     """Whether the memory of `array` was overwritten after that moment."""
     record = _changes.get(id(_owner(array)))
     return record is not None and record[0] > moment
+
+
+def as_it_was(array: np.ndarray, moment: int) -> np.ndarray | None:
+    """The array with the values of that moment; None if nobody has them any more."""
+    if not changed_since(array, moment):
+        return array
+    low, high = byte_bounds(array)
+    for before, after, start, reference in _changes[id(_owner(array))][2:]:
+        old = reference()
+        if old is None or not before <= moment < after:
+            continue
+        if start <= low and high <= start + old.nbytes:
+            first = (array.ctypes.data - start) // old.itemsize
+            return as_strided(old.ravel("K")[first:], array.shape, array.strides)
+    return None
 
 
 def saved_arrays(vjp: Any) -> Iterator[np.ndarray]:

@@ -192,8 +192,7 @@ class Tensor(Variable):
                     "requires_grad= and dtype= go by name"
                 )
             self.array = np.array(as_array(data[0], dtype))
-        self.grad = None
-        self.node = None
+        self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
         self.requires_grad = False
         if requires_grad:
             self.requires_grad_()
@@ -338,7 +337,7 @@ class Tensor(Variable):
             return None if replaced is None else as_array(replaced)
 
         owner = self.node or self
-        if not getattr(owner, "hooks", {}):
+        if not owner.hooks:
             owner.hooks = {}
         return RemovableHandle(owner.hooks, on_arrays)
 
@@ -565,6 +564,7 @@ class Tensor(Variable):
         copy: Tensor = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
+        copy.hooks = autograd.NO_HOOKS
         memo[id(self)] = copy
         return copy
 
@@ -713,7 +713,8 @@ class Tensor(Variable):
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
         self.array[...] = result.array
-        changes.note_change(self.array)
+        keeps = result.node is not None and result.node.call is not None
+        changes.note_change(self.array, old.array if keeps and old is not self else None)
         if recording:
             self._take_over(result)
         return self

@@ -260,9 +260,15 @@ def clamp(input: Data, min: Data = None, max: Data = None) -> Tensor:
         if bound is not None:
             y = meet(y, bound)[0]
     if any(getattr(bound, "requires_grad", False) for bound in (min, max)):
-        y = y if min is None else ops.maximum(y, min)
-        return y if max is None else ops.minimum(y, max)
+        y = y if min is None else ops.where(_holds(y, np.greater_equal, min), y, min)
+        return y if max is None else ops.where(_holds(y, np.less_equal, max), y, max)
     return ops.clip(y, min, max)
+
+
+def _holds(x: Any, comparison: Any, bound: Any) -> Any:
+    """Whether x, a NaN included, may stay as it is: at a tie the gradient is all its own."""
+    x = array_of(x)
+    return comparison(x, array_of(bound)) | (x != x)
 
 
 def clamp_min(input: Data, min: Data) -> Tensor:

@@ -54,9 +54,7 @@ class Module(Hooked):
         """What the module computes. Every subclass defines its own."""
         raise NotImplementedError(f"{type(self).__name__} needs a method `forward(self, x)`")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """`forward` between its hooks; an error learns on its way which layers it passed."""
-        return call(self, args, kwargs)
+    __call__ = call
 
     # ----- members ----------------------------------------------------------------------------
 

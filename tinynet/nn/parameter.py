@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.autograd import NO_HOOKS
 from tinynet.errors import CheckpointError
 from tinynet.tensor import Tensor, as_array
 
@@ -38,7 +39,7 @@ class Parameter(Tensor):
                 raise CheckpointError(f"a parameter of shape {array.shape} is larger than the file")
             _room.set(room - array.size)
         self.array = array if isinstance(data, Tensor) else np.array(array)
-        self.grad, self.node = None, None
+        self.grad, self.node, self.hooks = None, None, NO_HOOKS
         self.requires_grad = False
         self.requires_grad_(requires_grad)
 
