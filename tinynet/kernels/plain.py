@@ -127,9 +127,7 @@ class Kernels:
         np.multiply(b, lr, out=t)
         p -= t
 
-    @np.errstate(
-        invalid="ignore", under="ignore"
-    )  # inf - inf is NaN, exp(-1000) is 0
+    @np.errstate(invalid="ignore", under="ignore")  # inf - inf is NaN, exp(-1000) is 0
     def label_losses(self, x: Array, labels: Array, axis: int) -> tuple[Array, Array]:
         """Cross entropy: -log p of each label, and p = softmax(x) along `axis`.
 

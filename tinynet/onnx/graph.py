@@ -139,6 +139,8 @@ class OnnxModule(Module):
         asked = {name: more[name] for name in attributes_of(function) if name in more}
         try:
             result = function(*(values[name] for name in node.inputs), **node.attributes, **asked)
+        except FloatingPointError:  # of `detect_anomaly`, which names the operation
+            raise
         except FAULTS as error:
             raise OnnxError(f"{node}: {error}") from error
         results = result if isinstance(result, tuple) else (result,)
