@@ -47,7 +47,7 @@ def session(path: Path) -> Any:
 
 
 def check(model: nn.Module, path: Path, shape: tuple[int, ...], **settings: Any) -> Any:
-    """The file, which onnxruntime has been seen to run as the model runs, at several batches."""
+    """The file, which onnxruntime runs as the model runs, and which is read back as that."""
     tinynet.onnx.export(model, path, shape, **settings)
     run = session(path).run
     model.eval()
@@ -63,6 +63,11 @@ def check(model: nn.Module, path: Path, shape: tuple[int, ...], **settings: Any)
             assert mine.dtype == other.dtype
             near = 1e-5 * max(1, np.abs(mine).max(initial=0))
             np.testing.assert_allclose(other, mine, rtol=0, atol=near)
+    again = tinynet.onnx.load(path)
+    with tinynet.no_grad():
+        for mine, read in zip(ours, tensors(again.eval()(tinynet.from_numpy(x)))):
+            near = 1e-5 * max(1, np.abs(mine).max(initial=0))
+            np.testing.assert_allclose(read, mine, rtol=0, atol=near)
     return onnx.load(path)
 
 
@@ -134,7 +139,7 @@ NETS = {
         F.log_softmax(x, 1)),),
     "softmax": (lambda x, out: F.softmax(out(x.flatten(1)), 1), nn.Linear(144, 5)),
     "slicing": (lambda x: (x[:, 1:3, ::2, -1], x[:, None, ..., 1:-1], x[:, [2, 0, 1]], x.flip(0, 2),
-                           x[len(x) - 1], x[-1, 1], x[1 - len(x) :]),),
+                           x[len(x) - 1], x[-1, 1], x[1 - len(x) :], x[:, -1, None, 2:, 0]),),
     "padding": (lambda x: (F.pad(x, (1, 2, 2, 1), mode="reflect"), F.pad(x, (1, 2), value=3.0),
                            tinynet.roll(x, 2, -1)),),
     "pools": (lambda x: (F.max_pool2d(x, 3, 2, 1, ceil_mode=True), F.avg_pool2d(x, 3, 1, 1),
@@ -198,6 +203,15 @@ def test_a_file_says_where_everything_is_from(tmp_path):
     assert shapes["conv1.Conv"][0] == "batch"
 
 
+def test_a_parameter_of_two_names_goes_by_the_first(tmp_path):
+    net = Net(lambda x, one, two: two(one(x)), nn.Linear(6, 6), nn.Linear(6, 6))
+    net.layers[1].weight = net.layers[0].weight
+    file = check(net, tmp_path / "model.onnx", IMAGE)
+    assert {x.name for x in file.graph.initializer} == {
+        "layers.0.weight", "layers.0.bias", "layers.1.bias"
+    }  # fmt: skip
+
+
 def test_results_keep_their_names(tmp_path):
     both = Net(lambda x: {"mean": x.mean(1), "all": [x, x.sum()]})
     alone = Net(lambda x: {"mean": x.mean(1), "sum": x.sum()})
@@ -234,7 +248,7 @@ def emptied(x):
 
 FOLLOWED = "depends on the data, and that no operation made"
 REFUSED = {
-    "if": (lambda x: x.relu() if x.mean() > 0 else -x, "(relu|neg) in layer Net.*other images"),
+    "if": (lambda x: x.relu() if x.mean() > 0 else -x, "(relu|neg) in layer Net.*another batch"),
     "if not": (lambda x: x.relu() if x.sum() > 0 else x, "the forward pass does something else"),
     "mask": (lambda x: x * (x > 0).float(), FOLLOWED),
     "where": (lambda x: tinynet.where(x > 0, x, 0.0), f"where in layer Net.*{FOLLOWED}"),
@@ -278,7 +292,8 @@ def test_a_refusal_names_the_layer_and_the_line(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "told"),
     [
-        (("model.onnx", "x"), TypeError, "the model comes first"),
+        (("model.onnx", nn.ReLU()), TypeError, "takes a Module, a path and the shape of an image"),
+        ((nn.ReLU(), tinynet.ones(1, 4), "model.onnx"), TypeError, r"export\(model, 'model.onnx'"),
         ((nn.ReLU(), "model.onnx", (1,), 11), ValueError, "opset must be from 17 to"),
         ((nn.ReLU(), "model.onnx", (1,), 17, True), OnnxError, "knows its normalisation"),
     ],

@@ -214,11 +214,15 @@ _LATER = {
 }
 
 
+_EXTRAS = ("sklearn",)
+"""Modules that need an extra; dir() leaves them out, since who looks at all may not have it."""
+
+
 def __getattr__(name: str) -> Any:
     """Load the parts that a program may not need when it first names them."""
-    if name not in _LATER:
+    if name not in _LATER and name not in _EXTRAS:
         raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
-    return _named(_LATER[name], name)
+    return _named(_LATER.get(name, ""), name)
 
 
 def _named(where: str, name: str) -> Any:

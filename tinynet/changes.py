@@ -17,12 +17,12 @@ from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
 if TYPE_CHECKING:
-    from tinynet.autograd import Node
+    from tinynet.autograd import Node, Variable
 
 clock = itertools.count(1)  # numbers nodes and changes, in the order they happen
 last = 0  # the moment of the last change
 
-_changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak reference to it, *history]
+_changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak reference to it, kept]
 
 
 def _owner(array: np.ndarray) -> np.ndarray:
@@ -42,22 +42,34 @@ def _record(array: np.ndarray) -> list[Any]:
     key = id(owner)
     known = _changes.get(key)
     if known is None or known[1]() is not owner:
-        known = _changes[key] = [0, weakref.ref(owner, _forget(key))]
+        known = _changes[key] = [0, weakref.ref(owner, _forget(key)), None]
     return known
 
 
 def note_change(array: np.ndarray, old: np.ndarray | None = None) -> None:
     """Remember that the memory of `array` was overwritten now.
 
-    old: a copy of what was in it, which is found for as long as somebody else keeps it.
+    old: a copy of what was in it, to which the tensors move that are kept as they were.
     """
     global last
     record = _record(array)
-    before, last = record[0], next(clock)
-    record[0] = last
-    if old is not None and old.strides == array.strides and old.flags.forc:
-        record[2:] = [change for change in record[2:] if change[3]() is not None]
-        record.append((before, last, array.ctypes.data, weakref.ref(old)))
+    last = record[0] = next(clock)
+    kept, record[2] = record[2], None
+    if kept and old is not None and old.strides == array.strides and old.flags.forc:
+        start, end = array.ctypes.data, array.ctypes.data + array.nbytes
+        for tensor in kept:
+            low, high = byte_bounds(tensor.array)
+            if start <= low and high <= end:
+                first = (tensor.array.ctypes.data - start) // old.itemsize
+                memory = old.ravel("K")[first:]
+                tensor.array = as_strided(memory, tensor.shape, tensor.array.strides)
+
+
+def keep_as_it_is(tensor: Variable) -> None:
+    """Let a tensor have its values still after its memory was overwritten, by a recorded change."""
+    record = _record(tensor.array)
+    record[2] = weakref.WeakSet() if record[2] is None else record[2]
+    record[2].add(tensor)
 
 
 class ChangedTogether:
@@ -79,21 +91,6 @@ def changed_since(array: np.ndarray, moment: int) -> bool:
     """Whether the memory of `array` was overwritten after that moment."""
     record = _changes.get(id(_owner(array)))
     return record is not None and record[0] > moment
-
-
-def as_it_was(array: np.ndarray, moment: int) -> np.ndarray | None:
-    """The array with the values of that moment; None if nobody has them any more."""
-    if not changed_since(array, moment):
-        return array
-    low, high = byte_bounds(array)
-    for before, after, start, reference in _changes[id(_owner(array))][2:]:
-        old = reference()
-        if old is None or not before <= moment < after:
-            continue
-        if start <= low and high <= start + old.nbytes:
-            first = (array.ctypes.data - start) // old.itemsize
-            return as_strided(old.ravel("K")[first:], array.shape, array.strides)
-    return None
 
 
 def saved_arrays(vjp: Any) -> Iterator[np.ndarray]:

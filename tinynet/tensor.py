@@ -193,7 +193,7 @@ class Tensor(Variable):
                 )
             self.array = np.array(as_array(data[0], dtype))
         self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
-        self.requires_grad = False
+        self.requires_grad, self.keeps = False, True
         if requires_grad:
             self.requires_grad_()
 
@@ -564,7 +564,7 @@ class Tensor(Variable):
         copy: Tensor = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
-        copy.hooks = autograd.NO_HOOKS
+        copy.hooks, copy.keeps = autograd.NO_HOOKS, self.keeps
         memo[id(self)] = copy
         return copy
 
@@ -723,14 +723,14 @@ class Tensor(Variable):
         """Become a view of the tensor itself, such as `x.unsqueeze_(0)`."""
         if self.requires_grad and self.node is None and grad_mode.recording.get():
             self._check_may_change("a change of shape in place")
-        self.array, self.node = result.array, result.node
+        self.array, self.node, self.keeps = result.array, result.node, result.keeps
         return self
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
         if self.node is not None and result.node is not None:
             self.node.retained, result.node.retained = None, self.node.retained
-        self.node, self.requires_grad = result.node, result.requires_grad
+        self.node, self.requires_grad, self.keeps = result.node, result.requires_grad, result.keeps
         if self.node is not None:
             self.node.number = next(changes.clock)  # later than the change it stands for
 

@@ -101,7 +101,12 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
             "tinynet.create_graph():`; pass retain_graph=True to a backward before this one."
         )
     body, args, settings, y = node.call
-    args = [_as_called(x, node) if isinstance(x, Variable) else x for x in args]
+    for x in args:
+        if isinstance(x, Variable) and changes.changed_since(x.array, node.number):
+            raise RuntimeError(
+                f"{node.name}: its input of shape {x.array.shape} was changed in place since. "
+                "Write `x = x + ...` in place of `x += ...`, or change a copy (`x.clone()`)."
+            )
     given = [_argument(value) for value in args]
     traced_dy = Traced.given(dy)
     shared: dict[Any, Any] = {}
@@ -124,17 +129,6 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     except Exception as error:
         raise RuntimeError(_explained(node.name, body, error)) from error
     return found
-
-
-def _as_called(x: Variable, node: Node) -> Variable:
-    """An argument with the values that it had when the node was made."""
-    array = changes.as_it_was(x.array, node.number)
-    if array is None:
-        raise RuntimeError(
-            f"{node.name}: its input of shape {x.array.shape} was changed in place since. "
-            "Write `x = x + ...` in place of `x += ...`, or change a copy (`x.clone()`)."
-        )
-    return x if array is x.array else wrap(array, x.node)
 
 
 def _argument(value: Any) -> Any:

@@ -50,8 +50,11 @@ def export(
 
         tinynet.onnx.export(tinynet.load("runs/mnist-lenet5"), "lenet5.onnx")
     """
-    if not isinstance(model, Module):
-        raise TypeError(f"export: the model comes first, a Module; got {model!r:.60}")
+    if not isinstance(model, Module) or not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            "export: takes a Module, a path and the shape of an image, such as export(model, "
+            f"'model.onnx', (1, 28, 28)); got {model!r:.40} and {path!r:.40}"
+        )
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST <= integer("export", "opset", opset) <= newest:
         raise ValueError(f"export: opset must be from {OLDEST} to {newest}, got {opset}")

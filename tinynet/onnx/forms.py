@@ -234,7 +234,8 @@ def _getitem(g: Graph, y: Value, x: Value, index: Any) -> str:
     named = sum(part is not None for part in parts) - 1
     parts[place : place + 1] = [slice(None)] * (x.ndim - named)
     cuts: list[tuple[Any, Any, int, int]] = []  # (start, end, axis, step)
-    dropped, gathered, new = [], [], []
+    taken: list[tuple[Any, int]] = []  # (places, axis) of integers and arrays of them
+    new = []
     axis = at = 0  # of x, and of y
     for part in parts:
         if part is None:
@@ -248,21 +249,19 @@ def _getitem(g: Graph, y: Value, x: Value, index: Any) -> str:
             if (start, end, step) != (0, END, 1):
                 cuts.append((start, end, axis, step))
             at += 1
-        elif isinstance(part, (Value, list)):
-            places = np.array(part) if isinstance(part, list) else part
-            gathered.append((places, at - len(new)))
-            at += places.ndim
         else:
-            after = part._replace(offset=part.offset + 1) if isinstance(part, Size) else part + 1
-            cuts.append((part, END if after == 0 else after, axis, 1))
-            dropped.append(axis)
+            if isinstance(part, Size):
+                part = Value((), np.dtype(np.int64), name=g("Squeeze", [part]))
+            places = part if isinstance(part, Value) else np.array(part)
+            taken.append((places, at - len(new)))
+            at += places.ndim
         axis += 1
-    if len(gathered) > 1 or (gathered and (dropped or gathered[0][0].dtype.kind == "b")):
+    arrays = [places for places, _ in taken if places.ndim]
+    if arrays and (len(taken) > 1 or arrays[0].dtype.kind == "b"):
         g.call.refuse("an index takes one array of integers beside slices, no more")
-    name = g("Slice", x, *map(list, zip(*cuts))) if cuts else x
-    name = g("Squeeze", name, dropped) if dropped else name
-    for places, along in gathered:
-        name = g("Gather", name, places, axis=along)
+    name: Any = g("Slice", x, *map(list, zip(*cuts))) if cuts else x
+    for places, axis in taken:
+        name = g("Gather", name, places, axis=axis)
     return g("Unsqueeze", name, new) if new else g.name_of(name)
 
 

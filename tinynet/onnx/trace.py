@@ -91,7 +91,7 @@ def trace(
         ways = {f"{call.op} in {call.layer or 'forward'}" if call else "nothing" for call in rows}
         if len(ways) > 1:
             first.refuse(
-                "the forward pass does something else with other images (at this place "
+                "the forward pass does something else with another batch (at this place "
                 f"{' or '.join(sorted(ways))}), and a file has one way alone: choose with "
                 "arithmetic in place of `if`"
             )
@@ -120,7 +120,7 @@ class _Pass:
         self.known: dict[int, tuple[np.ndarray, bytes, Any]] = {}  # by identity, and kept alive
         self.alike: dict[bytes, list[Any]] = {}
         self.calls: list[Call] = []
-        for name, tensor in model._named_state():
+        for name, tensor in reversed(list(model._named_state())):  # of several names the first
             self._learn(tensor.array, name)
         self._learn(x, INPUT)
         with autograd.observe(self._observe):

@@ -19,7 +19,6 @@ from tinynet import kernels
 from tinynet.autograd import Array, differentiable, together
 from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import Geometry, Padding, Pair, span
-from tinynet.ops.checks import as_array
 from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
 
 Op = tuple[Array, ...]
@@ -187,7 +186,7 @@ def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int
 
 
 def _check_bias(op: str, b: Array, O: int) -> None:
-    if b is not None and as_array(b).shape != (O,):
+    if b is not None and np.shape(b) != (O,):
         cure = f": b.reshape({O})" if np.size(b) == O else ""
         raise ShapeError(f"{op}: the bias has shape {np.shape(b)}, {O} filters need ({O},){cure}")
 
