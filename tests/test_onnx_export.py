@@ -153,12 +153,13 @@ NETS = {
                          F.max_pool2d(x, 5, 2, ceil_mode=True), F.avg_pool2d(x, 4, ceil_mode=True),
                          F.avg_pool2d(x, 3, 2, 1, True, False), F.adaptive_avg_pool2d(x, 1),
                          F.avg_pool2d(x, 2, divisor_override=3), F.adaptive_avg_pool2d(x, (3, 2)),
-                         F.adaptive_avg_pool2d(x, 4)),),
+                         F.adaptive_avg_pool2d(x, 4), F.adaptive_max_pool2d(x, (1, 3))),),
     "constants": (lambda x: (2 * x - 1 / (x * x + 3)) ** 2 / x.shape[0],),
     "functions": (lambda x: (
         x.exp(), x.sin(), x.exp2(), x.expm1(), x.trunc(), x.round(), x % 1.5, tinynet.fmod(x, 1.5),
         x.erf(), x.clamp(-0.5, 0.5), x.clamp(min=0.0), x.clamp(max=tinynet.arange(6.0)), -x,
-        x.sign(), tinynet.maximum(x, 2 * x), tinynet.hypot(x, x + 1), x.tril(),
+        x.sign(), tinynet.logaddexp(x, -x), tinynet.maximum(x, 2 * x), tinynet.hypot(x, x + 1),
+        x.tril(),
         tinynet.where(tinynet.arange(6) > 2, x, 0.0), *(getattr(x * x + 1, name)() for name in (
             "log", "log2", "log10", "log1p", "rsqrt", "sqrt", "reciprocal")), x.double()),),
     "reductions": (lambda x: (
