@@ -233,10 +233,23 @@ _EXTRAS = ("sklearn",)
 """Modules that need an extra; dir() leaves them out, since who looks at all may not have it."""
 
 
+_FLOATS = "floats are float32 and float64"
+_NOT_HERE = {
+    "fft": "numpy.fft has Fourier transforms", "half": _FLOATS, "float16": _FLOATS,
+    "bfloat16": _FLOATS, "complex64": _FLOATS, "complex128": _FLOATS,
+    "jit": "a model runs as it is, and tinynet.onnx writes it for other programs",
+    "hub": "weights come from files, model.load_state_dict(tinynet.load(path))",
+    "multiprocessing": "operations share out their work among threads by themselves",
+    "profiler": "use cProfile, Python's own", "sparse": "tensors are dense",
+}  # fmt: skip
+"""Names of PyTorch's that scripts use, and what to do without."""
+
+
 def __getattr__(name: str) -> Any:
     """Load the parts that a program may not need when it first names them."""
     if name not in _LATER and name not in _EXTRAS:
-        raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
+        advice = f": {_NOT_HERE[name]}" if name in _NOT_HERE else ""
+        raise AttributeError(f"module 'tinynet' has no attribute {name!r}{advice}")
     return _named(_LATER.get(name, ""), name)
 
 
