@@ -369,6 +369,14 @@ def test_a_run_with_its_preprocessing_takes_bytes(run, tmp_path, capsys):
     assert json.loads(about["input_shape"]) == [1, 8, 8]
 
 
+def test_the_file_of_a_model_of_ones_own_is_not_told(tmp_path):
+    network = Net(lambda x: x.relu())
+    tinynet.save(network, tmp_path / "w.safetensors", name="secret.py:Net", classes=["a", "b"])
+    tinynet.onnx.export(tinynet.load(tmp_path / "w.safetensors", network), tmp_path / "m.onnx")
+    about = session(tmp_path / "m.onnx").get_modelmeta().custom_metadata_map
+    assert about == {"classes": '["a", "b"]'}
+
+
 def test_a_run_without_its_preprocessing_takes_what_the_network_takes(run, tmp_path):
     assert main(["export", str(run), str(tmp_path / "model.onnx")]) == 0
     assert session(tmp_path / "model.onnx").get_inputs()[0].type == "tensor(float)"
