@@ -37,9 +37,8 @@ def gradient_penalty(judge, real, fake):
     """How far the critic's slope is from 1, at random places between real and fake images."""
     share = tinynet.rand(len(real), 1, 1, 1)
     between = (share * real + (1 - share) * fake).requires_grad_()
-    with tinynet.create_graph():
-        (slope,) = autograd.grad(judge(between).sum(), between, create_graph=True)
-        return ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    (slope,) = autograd.grad(judge(between).sum(), between, create_graph=True)
+    return ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
 def main():

@@ -67,6 +67,12 @@ CURES = [
     (lambda x: x**0.5, [0, 1, 2], "(x + 1e-8).sqrt()"),
     (lambda x: x.exp(), [100, 1, 2], "infinite above 89 in float32"),
     (lambda x: 1 / x, [0, 1, 2], "it divides by 0: x / (y + 1e-8)"),
+    (lambda x: x.rsqrt(), [0, 1, 2], "it divides by 0: x / (y + 1e-8)"),
+    (lambda x: tinynet.where(x != 0, 1 / x, 0 * x), [0, 1, 2], "where(y == 0, 1.0, y)"),
+    (lambda x: x.log1p(), [-1, 1, 2], "x.clip(-1 + 1e-6).log1p()"),
+    (lambda x: x.acos(), [1.5, 0, 0], "x.clip(-1, 1)"),
+    (lambda x: x.acos(), [1, 0, 0], "x.clip(-1 + 1e-6, 1 - 1e-6)"),
+    (lambda x: x**2, [-1e30, 1, 2], "beyond 3.4e+38, the largest number in float32"),
 ]
 
 
@@ -253,3 +259,17 @@ def test_train_detect_anomaly_on_the_command_line(tmp_path, capsys, monkeypatch)
     assert "training diverged in epoch 1, step" in said
     assert "Where it began: the result of" in said
     assert "called in" not in said  # no line of a user's
+
+
+@np.errstate(divide="ignore")
+def test_set_detect_anomaly_holds_until_it_is_taken_back():
+    x = tinynet.tensor([0.0], requires_grad=True)
+    tinynet.autograd.set_detect_anomaly(True)
+    try:
+        with tinynet.autograd.set_detect_anomaly(False):
+            x.sqrt().sum().backward()
+        with pytest.raises(AnomalyError, match="the gradient of sqrt"):
+            x.sqrt().sum().backward()
+    finally:
+        tinynet.autograd.set_detect_anomaly(False)
+    x.sqrt().sum().backward()

@@ -474,7 +474,11 @@ def test_nodes_know_their_operation_and_their_order():
     z = y * 2
     assert (y.node.name, z.node.name) == ("exp", "mul")
     assert y.node.number < z.node.number
-    assert repr(y.node) == f"<Node {y.node.number}: exp>"
+    assert repr(y.grad_fn).startswith("<ExpBackward0 object at 0x")
+    assert z.grad_fn.next_functions == ((y.grad_fn, 0),)
+    (accumulate, place), *rest = y.grad_fn.next_functions
+    assert (accumulate.variable is x, place, rest) == (True, 0, [])
+    assert repr(accumulate).startswith("<AccumulateGrad object at 0x")
     [(_, target, shape, dtype)] = z.node.edges
     assert target is y.node
     assert (shape, dtype) == ((1,), np.float64)

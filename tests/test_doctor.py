@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tests.long.doctor_fourth import HEALTHY, MISTAKES
+from tests.long.doctor_fifth import HEALTHY, MISTAKES
 from tests.long.doctor_table import blobs
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
@@ -76,6 +76,11 @@ class Cut(nn.Module):
 
     def forward(self, x):
         return self.head(self.body(x).detach())
+
+
+class Rounded(nn.Module):
+    def forward(self, x):
+        return x.round()
 
 
 def stepping(model, optimizer, forget):
@@ -182,8 +187,11 @@ BROKEN = [
      lambda: two_layers(nn.BatchNorm1d(8)), lambda: batch(lambda x, t: (x[:1], t[:1]))),
     # forward, loss, gradients
     ("forward-fails", "Use in_features=8", "the message says", wrong_size, batch),
-    ("loss-fails", "the loss raises ShapeError: mse_loss", "the message says", net, batch,
-     lambda m: {"loss": F.mse_loss}),
+    ("loss-fails", "the loss raises ShapeError: mse_loss", "for class labels the loss is", net,
+     batch, lambda m: {"loss": F.mse_loss}),
+    ("loss-fails", "the loss raises ZeroDivisionError", "the message says",
+     lambda: nn.Linear(4, 1), lambda: (tinynet.randn(N, 4), tinynet.randn(N, 1)),
+     lambda m: {"loss": lambda y, t: 1 / 0}),
     ("loss-not-a-number", "shape (16,)", "loss.mean()", net, batch,
      lambda m: {"loss": lambda y, t: F.cross_entropy(y, t, reduction="none")}),
     ("loss-depends-on-nothing", "depends on no parameter", ".detach()", net, batch,
@@ -194,6 +202,8 @@ BROKEN = [
     ("dead-relu", "8 of 8 units in 1 (ReLU)", "nn.LeakyReLU",
      lambda: changed(net(), lambda m: m[0].bias.array.fill(-100)), batch),
     ("zero-gradient", "0.weight, 0.bias", "weights that are all 0",
+     lambda: two_layers(Rounded()), batch),
+    ("saturated-units", "100% of the numbers in tanh in 1 (Tanh)", "reset_parameters()",
      lambda: changed(two_layers(nn.Tanh()), lambda m: m[0].bias.array.fill(1e3)), batch),
     ("nll-loss-of-scores", "takes log-probabilities", "log_softmax before it", net, batch,
      lambda m: {"loss": F.nll_loss}),
@@ -290,6 +300,23 @@ TABLED = [
      "reset_parameters()", "constant_weights"),
     ("classes-imbalanced", "class 0 has 9", "F.cross_entropy(y, t, weight=...)", "imbalance"),
     ("classes-imbalanced", "class 1 6.6%", "weigh the classes", "four_percent_of_ones"),
+    ("targets-exchangeable", "exchanged among the 32 examples", "take the mean last",
+     "differences_summed_before_squaring"),
+    ("loss-without-a-lower-bound", "there is no end to it", "add a penalty",
+     "penalty_with_the_wrong_sign"),
+    ("loss-with-the-wrong-sign", "the outputs then go against the targets", "turn the sign",
+     "similarity_in_place_of_its_loss"),
+    ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 2", "nn.ReLU()",
+     "leaky_relu_of_slope_1"),
+    ("activation-before-cross-entropy", "come out of clip", "last linear layer",
+     "scores_clamped_to_0_1"),
+    ("validation-unlike-training", "targets of other examples", "x[order], y[order]",
+     "validation_labels_in_another_order"),
+    ("validation-unlike-training", "all 43 labels of the batch are 3", "prepare both alike",
+     "validation_of_one_class"),
+    ("momentum-too-high", "for endlessly many steps", "momentum=0.9", "momentum_of_1"),
+    ("step-overwrites-parameters", "one step takes the parameters from", "p.data -= lr",
+     "parameters_overwritten_by_the_step"),
     ("class-left-out", "examples, all of class 0, whatever", "-100", "class_0_is_ignored"),
     ("class-left-out", "the loss has no gradient for", "a weight", "a_class_with_weight_0"),
     ("class-left-out", "all of class 0", "1 and -1", "hinge_of_0_and_1"),

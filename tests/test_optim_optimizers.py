@@ -14,7 +14,21 @@ import pytest
 
 import tinynet
 from tinynet import CheckpointError, ShapeError, optim
-from tinynet.optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop, executor
+from tinynet.optim import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+    Rprop,
+    executor,
+)  # fmt: skip
 
 # every optimizer with every kind of state
 VARIANTS = [
@@ -28,6 +42,11 @@ VARIANTS = [
     (RMSprop, {"centered": True, "momentum": 0.9, "maximize": True}),
     (Adadelta, {"weight_decay": 0.1}),
     (Adagrad, {"lr_decay": 0.1, "initial_accumulator_value": 0.2}),
+    (Adamax, {"weight_decay": 0.1}),
+    (NAdam, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (RAdam, {"betas": (0.8, 0.5)}),
+    (Rprop, {"maximize": True}),
+    (ASGD, {"t0": 1, "weight_decay": 0.1}),
 ]
 all_variants = pytest.mark.parametrize(("kind", "settings"), VARIANTS)
 

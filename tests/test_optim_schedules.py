@@ -12,14 +12,19 @@ import tinynet
 from tinynet import CheckpointError
 from tinynet.optim import SGD, Adadelta, Adam
 from tinynet.optim.lr_scheduler import (
+    ChainedScheduler,
     ConstantLR,
     CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
     LRScheduler,
+    MultiplicativeLR,
     MultiStepLR,
     OneCycleLR,
+    PolynomialLR,
     ReduceLROnPlateau,
     SequentialLR,
     StepLR,
@@ -47,6 +52,11 @@ SCHEDULES = {
     "linear": lambda o: LinearLR(o, total_iters=7),
     "constant": lambda o: ConstantLR(o, total_iters=7),
     "lambda": lambda o: LambdaLR(o, lambda n: 1 / (1 + n)),
+    "multiplicative": lambda o: MultiplicativeLR(o, lambda n: 1 - 0.5 / n),
+    "polynomial": lambda o: PolynomialLR(o, 7, 2.0),
+    "restarts": lambda o: CosineAnnealingWarmRestarts(o, 3, 2),
+    "cyclic": lambda o: CyclicLR(o, [0.1, 0.2], 2.0, 3, mode="triangular2"),
+    "chained": lambda o: ChainedScheduler([ConstantLR(o), ExponentialLR(o, 0.9)]),
     "one_cycle": lambda o: OneCycleLR(o, [2.0, 3.0], total_steps=20, three_phase=True),
     "sequential": sequential,
 }

@@ -282,14 +282,30 @@ def test_conversion_to_python_numbers():
 
 
 def test_repr_shows_values_dtype_and_the_operation():
-    assert repr(tinynet.tensor([1.0, 2.0])) == "Tensor([1., 2.])"
-    assert repr(tinynet.tensor([1.0], dtype=np.float64)) == "Tensor([1.], dtype=float64)"
+    assert repr(tinynet.tensor([1.0, 2.0])) == "tensor([1., 2.])"
+    assert repr(tinynet.tensor([1.0], dtype=np.float64)) == "tensor([1.], dtype=tinynet.float64)"
     x = tinynet.tensor([1.0], requires_grad=True)
-    assert repr(x) == "Tensor([1.], requires_grad=True)"
-    assert repr(x * 2) == "Tensor([2.], op=mul)"
-    assert repr(tinynet.where(x > 0, x, 0.0)) == "Tensor([1.], op=where)"
-    assert repr(tinynet.zeros(0, 3)) == "Tensor([], dtype=float32, shape=(0, 3))"
-    assert "shape=(30, 30)" in repr(tinynet.zeros(30, 30))
+    assert repr(x) == "tensor([1.], requires_grad=True)"
+    assert repr(x * 2) == "tensor([2.], grad_fn=<MulBackward0>)"
+    assert repr(tinynet.where(x > 0, x, 0.0)) == "tensor([1.], grad_fn=<WhereBackward0>)"
+    assert repr(tinynet.zeros(0, 3)) == "tensor([], size=(0, 3))"
+    assert "...," in repr(tinynet.zeros(40, 40))
+
+
+def test_print_options():
+    x = tinynet.tensor([1 / 3, 2.0])
+    try:
+        tinynet.set_printoptions(precision=2, linewidth=16)
+        assert str(x) == "tensor([0.33,\n        2.00])"
+        tinynet.set_printoptions(profile="full", sci_mode=True)
+        assert str(x) == "tensor([3.3333e-01, 2.0000e+00])"
+    finally:
+        tinynet.set_printoptions(profile="default")
+    assert str(x) == "tensor([0.3333, 2.0000])"
+    with pytest.raises(ValueError, match="precision"):
+        tinynet.set_printoptions(presision=2)
+    with pytest.raises(ValueError, match="short"):
+        tinynet.set_printoptions(profile="shrt")
 
 
 def test_leaves_can_be_copied_and_pickled():

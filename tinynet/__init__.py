@@ -4,7 +4,7 @@
 >>> x = tinynet.tensor([1.0, 2.0, 3.0], requires_grad=True)
 >>> (x * x).sum().backward()
 >>> x.grad
-Tensor([2., 4., 6.])
+tensor([2., 4., 6.])
 
 What is where: `tinynet.nn` (layers), `tinynet.nn.functional`, `tinynet.optim`, `tinynet.data`,
 `tinynet.models`, `tinynet.training` (fit), `tinynet.kernels`; the operations are here, by name.
@@ -58,7 +58,7 @@ from tinynet.devices import (
     set_default_dtype,
     xpu,
 )
-from tinynet.errors import CheckpointError, DataError, OutOfMemoryError, ShapeError
+from tinynet.errors import CheckpointError, DataError, OnnxError, OutOfMemoryError, ShapeError
 from tinynet.function import Function as _Function
 from tinynet.functions import *  # noqa: F403
 from tinynet.functions import __all__ as _composed
@@ -82,19 +82,19 @@ from tinynet.version import __version__
 
 __all__ = [
     "BoolTensor", "ByteTensor", "CheckpointError", "DataError", "DoubleTensor", "FloatTensor",
-    "Generator", "IntTensor", "LongTensor", "OutOfMemoryError", "ShapeError", "Size", "Tensor",
-    "__version__", "accelerator", "arange", "as_tensor", "autograd", "backends", "bernoulli",
-    "bool_", "compile", "concat", "concatenate", "create_graph", "cuda", "data",
-    "detect_anomaly", "device", "differentiable", "doctor", "empty", "empty_like",
-    "enable_grad", "explain", "eye", "finfo", "float32", "float64", "from_dlpack", "from_numpy",
-    "full", "full_like", "func", "get_default_dtype", "get_num_threads", "grad", "gradcheck",
-    "gradcheck_model", "hessian", "hvp", "iinfo", "inf", "inference_mode", "int8", "int16",
-    "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linspace", "load", "logspace",
-    "manual_seed", "models", "mps", "multinomial", "nan", "nn", "no_grad", "normal", "ones",
-    "ones_like", "optim", "pi", "rand", "rand_like", "randint", "randn", "randn_like",
-    "randperm", "save", "set_default_dtype", "set_grad_enabled", "set_num_threads", "summary",
-    "tensor", "training", "uint8", "utils", "value_and_grad", "vision", "vjp", "xpu", "zeros",
-    "zeros_like",
+    "Generator", "IntTensor", "LongTensor", "OnnxError", "OutOfMemoryError", "ShapeError",
+    "Size", "Tensor", "__version__", "accelerator", "arange", "as_tensor", "autograd",
+    "backends", "bernoulli", "bool_", "compile", "concat", "concatenate", "create_graph",
+    "cuda", "data", "detect_anomaly", "device", "differentiable", "doctor", "empty",
+    "empty_like", "enable_grad", "explain", "eye", "finfo", "float32", "float64", "from_dlpack",
+    "from_numpy", "full", "full_like", "func", "get_default_dtype", "get_num_threads", "grad",
+    "gradcheck", "gradcheck_model", "hessian", "hvp", "iinfo", "inf", "inference_mode", "int8",
+    "int16", "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linalg", "linspace", "load",
+    "logspace", "manual_seed", "models", "mps", "multinomial", "nan", "nn", "no_grad", "normal",
+    "ones", "ones_like", "onnx", "optim", "pi", "rand", "rand_like", "randint", "randn",
+    "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
+    "set_num_threads", "set_printoptions", "summary", "tensor", "training", "uint8", "utils",
+    "value_and_grad", "vision", "vjp", "xpu", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions + _operations + _composed
 
@@ -111,8 +111,28 @@ float, double, int, short, long, bool = float32, float64, int32, int16, int64, b
 autograd.Function, autograd.grad = _Function, _grad  # type: ignore[attr-defined]
 autograd.backward = _backward  # type: ignore[attr-defined]
 
+_UNDER_AUTOGRAD = {
+    "detect_anomaly": "anomaly",
+    "set_detect_anomaly": "anomaly",
+    "functional": "derivatives.",
+    "function": "",
+    "gradcheck": "gradcheck.signatures",
+    "gradgradcheck": "gradcheck.signatures",
+    **dict.fromkeys(("enable_grad", "inference_mode", "no_grad", "set_grad_enabled"), "grad_mode"),
+}
+
+
+def _in_autograd(name: str) -> Any:
+    """PyTorch's `torch.autograd` has a few more names, which stand elsewhere."""
+    if name not in _UNDER_AUTOGRAD:
+        raise AttributeError(f"module 'tinynet.autograd' has no attribute {name!r}")
+    return _named(_UNDER_AUTOGRAD[name], name)
+
+
+autograd.__getattr__ = _in_autograd  # type: ignore[method-assign]
+
 if TYPE_CHECKING:
-    from tinynet import backends, data, func, models, optim, training, utils, vision
+    from tinynet import backends, data, func, linalg, models, onnx, optim, training, utils, vision
     from tinynet.anomaly import detect_anomaly
     from tinynet.derivatives.transforms import (
         grad,
@@ -133,6 +153,7 @@ if TYPE_CHECKING:
         Size,
     )
     from tinynet.nn.summary import summary
+    from tinynet.printing import set_printoptions
     from tinynet.teaching.doctor import doctor
     from tinynet.teaching.explain import explain
     from tinynet.training import load, save
@@ -175,9 +196,14 @@ _LATER = {
         ),
         "legacy",
     ),
+    "cross": "linalg",
     "data": "",
+    "det": "linalg",
+    "inverse": "linalg",
+    "linalg": "",
     "backends": "",
     "models": "",
+    "onnx": "",
     "optim": "",
     "training": "",
     "utils": "",
@@ -187,17 +213,27 @@ _LATER = {
     "explain": "teaching",
     "load": "training",
     "save": "training",
+    "set_printoptions": "printing",
     "summary": "nn.summary",
 }
 
 
+_EXTRAS = ("sklearn",)
+"""Modules that need an extra; dir() leaves them out, since who looks at all may not have it."""
+
+
 def __getattr__(name: str) -> Any:
     """Load the parts that a program may not need when it first names them."""
-    if name not in _LATER:
+    if name not in _LATER and name not in _EXTRAS:
         raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
-    if not _LATER[name]:
-        return importlib.import_module(f"tinynet.{name}")
-    return getattr(importlib.import_module(f"tinynet.{_LATER[name]}"), name)
+    return _named(_LATER.get(name, ""), name)
+
+
+def _named(where: str, name: str) -> Any:
+    """What has a name in a module; the module of that name after a dot, or under tinynet itself."""
+    if not where or where.endswith("."):
+        return importlib.import_module(f"tinynet.{where}{name}")
+    return getattr(importlib.import_module(f"tinynet.{where}"), name)
 
 
 def __dir__() -> list[str]:

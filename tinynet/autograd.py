@@ -29,6 +29,7 @@ import numpy as np
 from tinynet import changes
 from tinynet.accumulation import Gradients
 from tinynet.calls import NoGradientError, by_position, check_inputs, explain, kept
+from tinynet.grad_fn import Shown
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
 
@@ -54,7 +55,6 @@ class _ThreadState(threading.local):
 
 state = _ThreadState()
 
-
 Hooks: TypeAlias = dict[int, Callable[[np.ndarray], np.ndarray | None]]
 NO_HOOKS: Hooks = {}
 """Called with a gradient; what one returns, unless None, takes its place."""
@@ -64,23 +64,31 @@ class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
-    hooks: what `register_hook` was given, not set before; a node has those of its output.
+    hooks: what `register_hook` was given; a node has those of its output.
+    keeps: whether calls that it is given to are kept for gradients of gradients; no parameter does.
     """
 
-    __slots__ = ("__weakref__", "array", "grad", "hooks", "node", "requires_grad")
+    __slots__ = ("__weakref__", "array", "grad", "hooks", "keeps", "node", "requires_grad")
 
     array: np.ndarray
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
     hooks: Hooks
+    keeps: bool
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
         """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
         return object.__new__(_tensor_class if cls is Variable else cls)
 
+    def as_it_is(self) -> Tensor:
+        """The same value and record in another tensor, whatever is changed in place later."""
+        same = wrap(self.array, self.node)
+        changes.keep_as_it_is(same)
+        return same
 
-class Node:
+
+class Node(Shown):
     """One recorded call of an operation.
 
     edges: (vjp, target, shape, dtype) for each input that requires a gradient, or None once
@@ -88,12 +96,12 @@ class Node:
     the input, target is the node that made it or, for a leaf, the tensor itself.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
-    call: (body, arguments, settings, output), kept inside `create_graph` alone.
+    call: (body, arguments, settings, output), for gradients of gradients; None unless kept.
     """
 
     __slots__ = ("__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view")
 
-    call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any]
+    call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any] | None
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
@@ -102,9 +110,7 @@ class Node:
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
         self.hooks = NO_HOOKS
-
-    def __repr__(self) -> str:
-        return f"<Node {self.number}: {self.name}>"
+        self.call = None
 
 
 Edge: TypeAlias = tuple[VJP, Node | Variable, tuple[int, ...], np.dtype[Any]]
@@ -113,7 +119,6 @@ registry: dict[str, Callable[..., Tensor]] = {}
 """Every differentiable operation by its qualified name, such as `tinynet.ops.conv.conv2d`."""
 
 _tensor_class: Any = Variable
-
 
 backward_recorded: Any = None
 """The backward pass with gradients of its own, `derivatives.backward`, which sets it."""
@@ -132,6 +137,8 @@ def wrap(data: Array, node: Node | None = None) -> Tensor:
     y.grad = None
     y.node = node
     y.requires_grad = node is not None
+    y.hooks = NO_HOOKS
+    y.keeps = node is None or node.call is not None
     return y
 
 
@@ -176,7 +183,7 @@ def differentiable(
     >>> t = tinynet.tensor([1.0, -3.0], requires_grad=True)
     >>> square(t).sum().backward()
     >>> t.grad
-    Tensor([ 2., -6.])
+    tensor([ 2., -6.])
     """
 
     def decorated(body: Callable[..., Any]) -> Any:
@@ -203,13 +210,14 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 break
         if foreign:
             check_inputs(name, args, settings)
-        records = recording.get()
+        records, keeps = recording.get(), keeping.get()
         arrays: list[Any] = []
         tracked: list[tuple[int, Any]] = []  # place and tensor of inputs that want a gradient
         for value in args:
             if isinstance(value, Variable):
                 if value.requires_grad:
                     tracked.append((len(arrays), value))
+                    keeps = keeps or value.keeps
                     if value.node is not None and changes.last > value.node.number:
                         changes.check_not_stale(value.array, value.node, name)
                 arrays.append(value.array)
@@ -219,7 +227,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 arrays.append(value.copy("K"))  # nobody would notice a change of it
             else:
                 arrays.append(value)
-        call = kept(args, settings) if tracked and records and keeping.get() else None
+        call = kept(args, settings) if keeps and tracked and records else None
         try:
             result = run(*arrays, **settings)
         except ValueError as error:
@@ -243,9 +251,10 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 node = Node(name, edges, True)
             else:
                 node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
+            if call is not None:
+                y = np.asarray(y)
+                node.call = (body, *call, y)
         output = wrap(y, node)
-        if node is not None and call is not None:
-            node.call = (body, *call, output.array)
         if state.observer is not None:
             state.operation = operation
             state.observer(qualified_name, args, settings, output)
@@ -299,7 +308,7 @@ def pass_back(
     roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
 ) -> list[tuple[Variable, Array]]:
     """The gradient of each leaf, and of each tensor that asked for its own."""
-    gradients = Gradients((root.node or root, dy) for root, dy in roots)
+    gradients = Gradients(roots)
     results: list[tuple[Variable, Array]] = []
     queue = [(-target.number, target) for target in gradients if isinstance(target, Node)]
     heapq.heapify(queue)  # the newest comes first
@@ -311,7 +320,7 @@ def pass_back(
             results.append((tensor, np.array(dy)))
         visit_node(node, dy, gradients, queue, retain_graph)
     leaves: Any = gradients  # every node is consumed by now
-    results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
+    results += [(leaf, gradients.belonging(leaf)) for leaf in leaves]
     return results
 
 
@@ -335,7 +344,7 @@ def visit(
     if changes.last > node.number:
         changes.check_saved_values(node)
     if not retain_graph:
-        node.edges = None
+        node.edges = node.call = None
     shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
     for edge in edges:
         vjp, target, _, _ = edge

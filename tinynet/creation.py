@@ -32,7 +32,7 @@ def tensor(
     Raises TypeError for what is no array of numbers, ShapeError for ragged lists.
 
     >>> tensor([[1, 2], [3, 4]]) @ tensor([1, 1])
-    Tensor([3, 7])
+    tensor([3, 7])
     """
     check_device(device)
     return wrap(np.array(as_array(data, dtype))).requires_grad_(requires_grad)
@@ -74,7 +74,7 @@ def full(
     """A tensor filled with one number; without `dtype` a float makes float32, an int int64.
 
     >>> full((2, 3), 7.0)
-    Tensor([[7., 7., 7.],
+    tensor([[7., 7., 7.],
             [7., 7., 7.]])
     """
     value = as_array(fill_value, dtype)
@@ -158,7 +158,7 @@ def arange(
     int64 if all are ints, else float32. Raises ValueError for a step of 0.
 
     >>> arange(2, 10, 3)
-    Tensor([2, 5, 8])
+    tensor([2, 5, 8])
     """
     start, end = (0, start) if end is None else (start, end)
     if step == 0:

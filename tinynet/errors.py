@@ -122,6 +122,10 @@ class CheckpointError(ValueError, RuntimeError):
     """A checkpoint or a state_dict that does not fit the model, or is damaged."""
 
 
+class OnnxError(ValueError, RuntimeError):
+    """An ONNX file that is damaged or asks for what is not there; a model that ONNX cannot say."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """The error for a name that is not in a list: shows the list and the nearest entry.
 

@@ -26,7 +26,8 @@ from tinynet.autograd import Variable
 from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
-from tinynet.functions import algebra, indexing, pointwise, reduction, shaping
+from tinynet.functions import algebra, counting, indexing, pointwise, reduction, shaping
+from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 
@@ -170,10 +171,10 @@ class Tensor(Variable):
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     >>> y = (x * x).sum()
     >>> y
-    Tensor(30., op=sum)
+    tensor(30., grad_fn=<SumBackward0>)
     >>> y.backward()
     >>> x.grad
-    Tensor([[2., 4.],
+    tensor([[2., 4.],
             [6., 8.]])
     """
 
@@ -192,9 +193,8 @@ class Tensor(Variable):
                     "requires_grad= and dtype= go by name"
                 )
             self.array = np.array(as_array(data[0], dtype))
-        self.grad = None
-        self.node = None
-        self.requires_grad = False
+        self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
+        self.requires_grad, self.keeps = False, True
         if requires_grad:
             self.requires_grad_()
 
@@ -261,17 +261,11 @@ class Tensor(Variable):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        values = np.array2string(self.array, separator=", ", prefix="Tensor(", threshold=200)
-        notes = [values]
-        if self.dtype not in (float32, int64, bool_) or self.numel() == 0:
-            notes.append(f"dtype={self.dtype}")
-        if self.numel() == 0 or self.numel() > 200:
-            notes.append(f"shape={self.shape}")
+        from tinynet.printing import shown  # seldom needed
+
         if self.node is not None:
-            notes.append(f"op={self.node.name}")
-        elif self.requires_grad:
-            notes.append("requires_grad=True")
-        return f"{type(self).__name__}({', '.join(notes)})"
+            return shown(self, [f"grad_fn=<{self.node.title()}>"])
+        return shown(self, ["requires_grad=True"] if self.requires_grad else [])
 
     __hash__ = object.__hash__  # == compares elements, so identity is the key
 
@@ -344,7 +338,7 @@ class Tensor(Variable):
             return None if replaced is None else as_array(replaced)
 
         owner = self.node or self
-        if not getattr(owner, "hooks", {}):
+        if not owner.hooks:
             owner.hooks = {}
         return RemovableHandle(owner.hooks, on_arrays)
 
@@ -571,6 +565,7 @@ class Tensor(Variable):
         copy: Tensor = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
+        copy.hooks, copy.keeps = autograd.NO_HOOKS, self.keeps
         memo[id(self)] = copy
         return copy
 
@@ -719,7 +714,8 @@ class Tensor(Variable):
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
         self.array[...] = result.array
-        changes.note_change(self.array)
+        keeps = result.node is not None and result.node.call is not None
+        changes.note_change(self.array, old.array if keeps and old is not self else None)
         if recording:
             self._take_over(result)
         return self
@@ -728,14 +724,14 @@ class Tensor(Variable):
         """Become a view of the tensor itself, such as `x.unsqueeze_(0)`."""
         if self.requires_grad and self.node is None and grad_mode.recording.get():
             self._check_may_change("a change of shape in place")
-        self.array, self.node = result.array, result.node
+        self.array, self.node, self.keeps = result.array, result.node, result.keeps
         return self
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
         if self.node is not None and result.node is not None:
             self.node.retained, result.node.retained = None, self.node.retained
-        self.node, self.requires_grad = result.node, result.requires_grad
+        self.node, self.requires_grad, self.keeps = result.node, result.requires_grad, result.keeps
         if self.node is not None:
             self.node.number = next(changes.clock)  # later than the change it stands for
 
@@ -897,14 +893,18 @@ class Tensor(Variable):
     cummax = reduction.cummax
     cummin = reduction.cummin
     logcumsumexp = reduction.logcumsumexp
-    unique = reduction.unique
-    bincount = reduction.bincount
+    unique = counting.unique
+    bincount = counting.bincount
+    histc = counting.histc
+    quantile = counting.quantile
+    diff = reduction.diff
     softmax = reduction.softmax
     log_softmax = reduction.log_softmax
 
     gather = indexing.gather
     scatter = indexing.scatter
     scatter_add = indexing.scatter_add
+    scatter_reduce = indexing.scatter_reduce
     take_along_dim = indexing.take_along_dim
     index_select = indexing.index_select
     index_add = indexing.index_add
@@ -1098,7 +1098,7 @@ NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with N
     "flip": lambda m, axis=None: ops.flip(m, axis),
     "where": lambda condition, x, y: ops.where(condition, x, y),
     "round": lambda a, decimals=0: ops.round(a, decimals),
-    "einsum": algebra.einsum,
+    "einsum": algebra.einsum, "inv": inverse.inv, "det": inverse.det,
     "tensordot": lambda a, b, axes=2: algebra.tensordot(a, b, axes),
     "outer": lambda a, b: algebra.outer(shaping.ravel(a), shaping.ravel(b)),
 }  # fmt: skip
@@ -1118,6 +1118,9 @@ def _unrecorded(
     except ValueError as error:
         calls.explain(error, name, arrays)
         raise
+    if isinstance(result, tuple):
+        parts = [_unrecorded(name, lambda *_, part=part: part, inputs) for part in result]
+        return result._make(parts) if hasattr(result, "_make") else tuple(parts)
     if not isinstance(result, (np.ndarray, np.generic)):
         return result
     if (

@@ -279,3 +279,23 @@ def test_in_place_chains_agree():
     chain(*ts).backward()
     for x, s in zip(xs, ts):
         np.testing.assert_allclose(x.grad.array, s.grad.numpy(), rtol=1e-10)
+
+
+SHOWN = [
+    np.float32([1, 2]), np.float32([1.5, -2]), np.float32([1e-5, 1]), np.float32([1e9]),
+    np.float32([np.nan, 1, np.inf]), np.float32([np.nan]), np.float32([0, 0]), np.float32(2.30258),
+    np.float32([[1000, 2], [1, 0.5]]), normal(3, 4), normal(2, 3, 4), normal(50, 50),
+    np.float32(normal(2, 2, 30)), normal(2, 3, 20, 20), np.arange(40), np.arange(2000),
+    np.array([True, False]), np.zeros((0, 3)), np.zeros(0), np.int32([1, -100]), np.uint8([1]),
+    np.float32(normal(1, 20) * 1000),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("array", SHOWN, ids=lambda x: f"{x.dtype} {x.shape}")
+def test_a_tensor_is_shown_as_in_pytorch(array):
+    for make in (lambda lib: lib.tensor(array), lambda lib: lib.tensor(array).double()):
+        assert repr(make(tinynet)) == repr(make(torch)).replace("torch.", "tinynet.")
+    if array.dtype.kind == "f":
+        leaf = [lib.tensor(array, requires_grad=True) for lib in (tinynet, torch)]
+        for x, t in (leaf, [x * 2 for x in leaf]):
+            assert f"{x}" == f"{t}".replace("torch.", "tinynet.") or x.ndim == 0

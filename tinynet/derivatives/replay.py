@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import heapq
 import inspect
+import linecache
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -20,8 +21,10 @@ import numpy as np
 from tinynet import changes, ops
 from tinynet.autograd import Node, OneOf, Variable, wrap
 from tinynet.derivatives import kernels
+from tinynet.derivatives.outside import refuse_kept_values
 from tinynet.derivatives.traced import Traced
 from tinynet.grad_mode import create_graph
+from tinynet.guard import is_foreign
 from tinynet.tensor import Tensor
 
 
@@ -55,7 +58,7 @@ def pass_back(
             dy = _hooked(node, gradients.pop(node))
             if node in wanted or node.retained is not None:
                 found[node] = dy
-            if node.number > oldest:
+            if node.number > oldest and (node.call or _reaches(node, wanted)):
                 for target, dx in _inputs(node, dy):
                     add(target, dx)
         for leaf, dx in gradients.items():
@@ -75,14 +78,27 @@ def _hooked(target: Any, dy: Tensor) -> Tensor:
     return dy
 
 
+def _reaches(node: Node, wanted: set[Any]) -> bool:
+    """Whether the record of a node goes back to what is wanted; to leaves, if nothing is named."""
+    pending, seen = [node], set()
+    while pending and wanted:
+        for _, target, *_ in pending.pop().edges or ():
+            if target in wanted:
+                return True
+            if isinstance(target, Node) and target not in seen:
+                seen.add(target)
+                pending.append(target)
+    return not wanted
+
+
 def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     """Where the gradients of a node's inputs go, and these gradients."""
-    if node.edges is None or not hasattr(node, "call"):
+    if node.edges is None or node.call is None:
         how = "freed by a backward pass" if node.edges is None else "not kept"
         raise RuntimeError(
-            f"{node.name}: how it was called is {how}, so its gradient has no gradient. Compute "
-            "the forward pass inside `with tinynet.create_graph():`, and pass retain_graph=True "
-            "to a backward before this one."
+            f"{node.name}: how it was called is {how}, so its gradient has no gradient. Where "
+            "parameters alone require one, compute the forward pass inside `with "
+            "tinynet.create_graph():`; pass retain_graph=True to a backward before this one."
         )
     body, args, settings, y = node.call
     for x in args:
@@ -96,6 +112,8 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     shared: dict[Any, Any] = {}
     found = []
     try:
+        if is_foreign(body):
+            refuse_kept_values(body)
         again, *vjps = body(*given, **{name: _argument(x) for name, x in settings.items()})
         if not changes.changed_since(y, node.number):
             _check_same(again, y, given)
@@ -107,7 +125,7 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
                 dx = shared[vjp.function][vjp.place]
             else:
                 dx = vjp(traced_dy)
-            found.append((target, _fitted(dx, shape, dtype)))
+            found.append((target, _fitted(dx, dy, shape, dtype)))
     except Exception as error:
         raise RuntimeError(_explained(node.name, body, error)) from error
     return found
@@ -136,9 +154,14 @@ def _check_same(again: Any, y: np.ndarray, given: Sequence[Any]) -> None:
         )
 
 
-def _fitted(dx: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
-    """The gradient in the shape and dtype of its input, summed over what was broadcast."""
+def _fitted(dx: Any, dy: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """The gradient in the shape and dtype of its input, summed over what was broadcast.
+
+    Gradients are linear in dy: one that is recorded without it, and not 0, has lost it.
+    """
     tensor = dx.tensor if isinstance(dx, Traced) else wrap(dx)
+    if dy.requires_grad and not tensor.requires_grad and tensor.array.any():
+        raise TypeError("a gradient does not depend on dy as far as is recorded, and is not 0")
     if tensor.shape != shape:
         lead = tensor.ndim - len(shape)
         stretched = [lead + i for i, n in enumerate(shape) if n == 1]
@@ -149,8 +172,12 @@ def _fitted(dx: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
 def _explained(name: str, body: Any, error: Exception) -> str:
     """The message for a body that could not be replayed, with the line where it failed."""
     frames = traceback.extract_tb(error.__traceback__)
-    file = inspect.unwrap(body).__code__.co_filename
-    line = ([frame for frame in frames if frame.filename == file] or frames)[-1]
+    code = inspect.unwrap(getattr(body, "written_as", body)).__code__
+    first = code.co_firstlineno
+    while linecache.getline(code.co_filename, first).lstrip().startswith("@"):
+        first += 1
+    whole = traceback.FrameSummary(code.co_filename, first, code.co_name)
+    line = [whole, *(frame for frame in frames if frame.filename == code.co_filename)][-1]
     return (
         f"{name}: its body cannot run on tensors, so its gradient has no gradient. "
         f"{line.filename}:{line.lineno}: `{line.line}`: {error}. docs/derivatives.md tells what a "

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.autograd import NO_HOOKS
 from tinynet.errors import CheckpointError
 from tinynet.tensor import Tensor, as_array
 
@@ -23,7 +24,8 @@ class Parameter(Tensor):
     Raises TypeError for integers, which cannot have a gradient.
 
     >>> Parameter([1.0, 2.0])
-    Parameter([1., 2.], requires_grad=True)
+    Parameter containing:
+    tensor([1., 2.], requires_grad=True)
     """
 
     __slots__ = ()
@@ -36,9 +38,12 @@ class Parameter(Tensor):
                 raise CheckpointError(f"a parameter of shape {array.shape} is larger than the file")
             _room.set(room - array.size)
         self.array = array if isinstance(data, Tensor) else np.array(array)
-        self.grad, self.node = None, None
-        self.requires_grad = False
+        self.grad, self.node, self.hooks = None, None, NO_HOOKS
+        self.requires_grad = self.keeps = False
         self.requires_grad_(requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
 
 
 @contextlib.contextmanager

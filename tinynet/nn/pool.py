@@ -30,7 +30,7 @@ class MaxPool2d(Module):
 
     >>> import tinynet
     >>> MaxPool2d(2)(tinynet.arange(16.0).reshape(1, 1, 4, 4))
-    Tensor([[[[ 5.,  7.],
+    tensor([[[[ 5.,  7.],
               [13., 15.]]]])
     """
 
@@ -94,7 +94,12 @@ def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
 
 
 def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
-    """A call of the ReLU that computes nothing; in the graph it stands before the pool."""
+    """A call of the ReLU that computes nothing; in the graph it stands before the pool.
+
+    Where it is kept how each result was computed, it does its own work.
+    """
+    if x.requires_grad and x.keeps:
+        return relu(x)  # type: ignore[no-any-return]
     if here.calls is not None:
         here.calls.append((relu, x.array.shape, x.array.shape))
     if not (x.requires_grad and grad_mode.recording.get()):

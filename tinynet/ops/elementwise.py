@@ -176,7 +176,12 @@ def clip(x: Array, low: Array = None, high: Array = None) -> Op:
     """
     y = x if low is None else np.maximum(x, low)
     y = y if high is None else np.minimum(y, high)
-    return y, lambda dy: dy * (x == y)  # what the limits did not change
+
+    def dx(dy: Array) -> Array:
+        unchanged = x == y
+        return dy * (unchanged if low is None else unchanged & (y >= low))  # low may be above high
+
+    return y, dx
 
 
 @differentiable(
@@ -204,7 +209,7 @@ def where(condition: Array, x: Array, y: Array) -> Tensor:
     >>> import tinynet
     >>> x = tinynet.tensor([-2.0, 3.0])
     >>> tinynet.where(x > 0, x, 0.0)
-    Tensor([0., 3.])
+    tensor([0., 3.])
     """
     dtype = getattr(condition, "dtype", None)
     if dtype is not None and dtype.kind == "f":

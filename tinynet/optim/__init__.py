@@ -18,17 +18,14 @@ from tinynet.optim import lr_scheduler
 from tinynet.optim.adadelta import Adadelta
 from tinynet.optim.adagrad import Adagrad
 from tinynet.optim.adam import Adam, AdamW
+from tinynet.optim.adam_kin import Adamax, NAdam, RAdam
+from tinynet.optim.asgd import ASGD
 from tinynet.optim.optimizer import Optimizer
 from tinynet.optim.rmsprop import RMSprop
+from tinynet.optim.rprop import Rprop
 from tinynet.optim.sgd import SGD
 
 __all__ = [
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Optimizer",
-    "RMSprop",
-    "lr_scheduler",
-]
+    "ASGD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer",
+    "RAdam", "RMSprop", "Rprop", "lr_scheduler",
+]  # fmt: skip

@@ -79,11 +79,15 @@ def flag(owner: str, name: str, value: Any) -> bool:
     return value
 
 
-def pair(owner: str, name: str, value: Any) -> tuple[float, float]:
-    """A check for two decay rates in [0, 1), such as betas=(0.9, 0.999)."""
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(f"{owner}({name}={value!r}): {name} must be two numbers, as (0.9, 0.999)")
-    return below_one(owner, f"{name}[0]", value[0]), below_one(owner, f"{name}[1]", value[1])
+def pair_of(first: Check, second: Check, example: str) -> Check:
+    """A check for two numbers, each with a check of its own, such as betas=(0.9, 0.999)."""
+
+    def check(owner: str, name: str, value: Any) -> tuple[Any, Any]:
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise TypeError(f"{owner}({name}={value!r}): {name} must be two numbers, as {example}")
+        return first(owner, f"{name}[0]", value[0]), second(owner, f"{name}[1]", value[1])
+
+    return check
 
 
 def one_of(*known: str) -> Check:
@@ -101,6 +105,7 @@ at_least_zero = number()
 above_zero = number(5e-324)
 zero_to_one = number(0, 1)
 below_one = number(0, 1, below_high=True)
+pair = pair_of(below_one, below_one, "(0.9, 0.999)")
 
 AtLeastZero: TypeAlias = Annotated[float, at_least_zero]
 AboveZero: TypeAlias = Annotated[float, above_zero]

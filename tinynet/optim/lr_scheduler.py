@@ -6,8 +6,9 @@ the loop that calls it; `last_epoch` counts them from 0.
 
 Each schedule is a formula: `lr_at` computes the rate after n steps from n and the rate that the
 optimizer was built with, never from the rate before. So two schedules that step side by
-side do not multiply, as they would in PyTorch: the last one wins. `SequentialLR` puts them one
-after the other. `ReduceLROnPlateau` alone looks at the training and has a memory.
+side do not multiply, as they would in PyTorch: the last one wins. `ChainedScheduler` multiplies
+them, `SequentialLR` puts them one after the other. `ReduceLROnPlateau` alone looks at the training
+and has a memory.
 """
 
 import copy
@@ -48,6 +49,11 @@ def function(owner: str, name: str, value: Any) -> Any:
     if not callable(value):
         raise ValueError(f"{owner}({name}={value!r}): {name} must be a function of the step count")
     return value
+
+
+def function_or_none(owner: str, name: str, value: Any) -> Any:
+    """A check for a function that may be left out."""
+    return None if value is None else function(owner, name, value)
 
 
 def finite_or_none(owner: str, name: str, value: Any) -> float | None:
@@ -154,10 +160,11 @@ class LRScheduler:
         """The learning rate of each group that this schedule set last."""
         return list(self._last_lr)
 
-    def step(self) -> None:
+    def step(self, epoch: float | None = None) -> None:
         """Set the learning rates of the next step; called after `optimizer.step()`.
 
-        Warns if something else has changed them since, because the change is lost.
+        epoch: the step to go to, in place of the next; `epoch + batch / batches` is one in between.
+        Warns if something else has changed the rates since, because the change is lost.
         """
         self._check_groups()
         for i, (group, expected) in enumerate(zip(self.optimizer.param_groups, self._last_lr)):
@@ -169,11 +176,14 @@ class LRScheduler:
                     "come, change schedule.base_lrs.",
                     stacklevel=2,
                 )
-        self.last_epoch += 1
+        before = self.last_epoch
+        place: Any = before + 1 if epoch is None else epoch
         try:
+            self.last_epoch = place
             self._apply()
+            self.last_epoch = int(place)
         except BaseException:
-            self.last_epoch -= 1
+            self.last_epoch = before
             raise
 
     def _apply(self) -> None:
@@ -270,6 +280,23 @@ class LambdaLR(LRScheduler):
         ]
 
 
+class MultiplicativeLR(LambdaLR):
+    """lr = base_lr * lr_lambda(1) * lr_lambda(2) * ... * lr_lambda(n) after n steps.
+
+    lr_lambda: as for LambdaLR. All are called anew at each step.
+    """
+
+    def get_lr(self) -> list[float]:
+        return [
+            base_lr
+            * math.prod(
+                at_least_zero("MultiplicativeLR", f"lr_lambda({n})", lr_lambda(n))
+                for n in range(1, int(self.last_epoch) + 1)
+            )
+            for base_lr, lr_lambda in zip(self.base_lrs, self.lr_lambdas, strict=True)
+        ]
+
+
 @dataclass(eq=False, repr=False)
 class StepLR(LRScheduler):
     """lr = base_lr * gamma**(n // step_size) after n steps."""
@@ -356,7 +383,124 @@ class CosineAnnealingLR(LRScheduler):
 
 
 @dataclass(eq=False, repr=False)
-class OneCycleLR(LRScheduler):
+class PolynomialLR(LRScheduler):
+    """lr = base_lr * (1 - n / total_iters)**power for the first `total_iters` steps, then 0."""
+
+    total_iters: FromOne = 5
+    power: AtLeastZero = 1.0
+    last_epoch: int = -1
+
+    def lr_at(self, n: int, base_lr: float) -> float:
+        return float(base_lr * (1 - min(n, self.total_iters) / self.total_iters) ** self.power)
+
+
+@dataclass(eq=False, repr=False)
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * k / T)) / 2, k steps after a restart.
+
+    Restarts come after T_0 steps, then T_0 * T_mult, T_0 * T_mult**2, ... Loshchilov and Hutter,
+    "SGDR: Stochastic Gradient Descent with Warm Restarts" (2016), arXiv:1608.03983.
+    """
+
+    T_0: FromOne
+    T_mult: FromOne = 1
+    eta_min: AtLeastZero = 0.0
+    last_epoch: int = -1
+
+    def lr_at(self, n: int, base_lr: float) -> float:
+        k, T = float(n), self.T_0
+        if self.T_mult == 1:
+            k %= T
+        while k >= T:
+            k, T = k - T, T * self.T_mult
+        return self.eta_min + (base_lr - self.eta_min) * (1 + math.cos(math.pi * k / T)) / 2
+
+
+class _Cycle(LRScheduler):
+    """Base of schedules that may move the momentum (beta1 for Adam) against the learning rate."""
+
+    cycle_momentum: bool
+    base_momentum: Any
+    max_momentum: Any
+
+    def momentum_at(self, low: float, high: float) -> float:
+        """The momentum at `last_epoch`, of a group where it goes from high to low and back."""
+        raise NotImplementedError
+
+    def check_together(self) -> None:
+        if self.cycle_momentum and not {"momentum", "betas"} & set(self.optimizer.defaults):
+            raise ValueError(
+                f"{type(self).__name__}(cycle_momentum=True): {type(self.optimizer).__name__} has "
+                "neither momentum nor betas to cycle; pass cycle_momentum=False"
+            )
+
+    def _apply(self) -> None:
+        super()._apply()
+        if not self.cycle_momentum:
+            return
+        for group, low, high in zip(
+            self.optimizer.param_groups, self.base_momentum, self.max_momentum, strict=True
+        ):
+            momentum = self.momentum_at(low, high)
+            if "betas" in group:
+                group["betas"] = (momentum, group["betas"][1])
+            else:
+                group["momentum"] = momentum
+
+
+@dataclass(eq=False, repr=False)
+class CyclicLR(_Cycle):
+    """Up from base_lr to max_lr in `step_size_up` steps, down in `step_size_down`, over and over.
+
+    mode: "triangular" as it is; "triangular2" halves the height with each cycle; "exp_range" has
+    it shrink by gamma with each step. scale_fn: in place of these, the height as a function of the
+    cycle, from 1, or with scale_mode="iterations" of the step; it is not saved. With
+    `cycle_momentum` the momentum goes the other way, from max_momentum down to base_momentum.
+    Smith, "Cyclical Learning Rates for Training Neural Networks" (2015), arXiv:1506.01186.
+    """
+
+    unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "scale_fn")
+
+    base_lr: PerGroup
+    max_lr: PerGroup
+    step_size_up: FromOne = 2000
+    step_size_down: Annotated[Any, integer(1)] = None
+    mode: Annotated[str, one_of("triangular", "triangular2", "exp_range")] = "triangular"
+    gamma: AtLeastZero = 1.0
+    scale_fn: Annotated[Any, function_or_none] = None
+    scale_mode: Annotated[str, one_of("cycle", "iterations")] = "cycle"
+    cycle_momentum: Flag = True
+    base_momentum: BelowOnePerGroup = 0.8
+    max_momentum: BelowOnePerGroup = 0.9
+    last_epoch: int = -1
+
+    def __post_init__(self) -> None:
+        self.step_size_down = self.step_size_down or self.step_size_up
+        super().__post_init__()
+
+    def _initial_lrs(self, last_epoch: int) -> list[float]:
+        return list(self.base_lr)
+
+    def _height(self) -> float:
+        """How far up the way from the lowest to the highest rate the schedule stands."""
+        n, up = self.last_epoch, self.step_size_up
+        cycle, k = divmod(n, up + self.step_size_down)
+        rise = k / up if k <= up else 1 - (k - up) / self.step_size_down
+        if self.scale_fn is not None:
+            return float(rise * self.scale_fn(cycle + 1 if self.scale_mode == "cycle" else n))
+        shrunk = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": self.gamma**n}
+        return float(rise * shrunk[self.mode])
+
+    def get_lr(self) -> list[float]:
+        height = self._height()
+        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lr)]
+
+    def momentum_at(self, low: float, high: float) -> float:
+        return high - (high - low) * self._height()
+
+
+@dataclass(eq=False, repr=False)
+class OneCycleLR(_Cycle):
     """One cycle over the whole training, stepped after each batch: up to `max_lr`, then far down.
 
     From max_lr / div_factor up to max_lr in the first `pct_start` of the steps, then down to
@@ -406,11 +550,10 @@ class OneCycleLR(LRScheduler):
             raise ValueError(
                 f"OneCycleLR(total_steps={self.total_steps}): {self.last_epoch} steps are done"
             )
-        if self.cycle_momentum and not {"momentum", "betas"} & set(self.optimizer.defaults):
-            raise ValueError(
-                f"OneCycleLR(cycle_momentum=True): {type(self.optimizer).__name__} has neither "
-                "momentum nor betas to cycle; pass cycle_momentum=False"
-            )
+        super().check_together()
+
+    def momentum_at(self, low: float, high: float) -> float:
+        return self._between(high, low, high, high)
 
     def _between(self, *corners: float) -> float:
         """Where a value stands that goes from each of the corners to the next in one phase."""
@@ -438,22 +581,48 @@ class OneCycleLR(LRScheduler):
             rates.append(self._between(base_lr, max_lr, *middle, base_lr / self.final_div_factor))
         return rates
 
-    def _apply(self) -> None:
-        super()._apply()
-        if not self.cycle_momentum:
-            return
-        for group, low, high in zip(
-            self.optimizer.param_groups, self.base_momentum, self.max_momentum, strict=True
-        ):
-            momentum = self._between(high, low, high, high)
-            if "betas" in group:
-                group["betas"] = (momentum, group["betas"][1])
-            else:
-                group["momentum"] = momentum
+
+class _Several(LRScheduler):
+    """Base of schedules that are made of others, which step with it."""
+
+    unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "schedulers")
+
+    schedulers: Sequence[Any]
+
+    def check_together(self) -> None:
+        for i, schedule in enumerate(self.schedulers):
+            if not isinstance(schedule, LRScheduler) or isinstance(schedule, ReduceLROnPlateau):
+                raise TypeError(
+                    f"{type(self).__name__}: schedulers[{i}] is a {type(schedule).__name__}; only "
+                    "schedules that are a formula of the step count can be joined"
+                )
+            if schedule.optimizer is not self.optimizer:
+                raise ValueError(
+                    f"{type(self).__name__}: schedulers[{i}] ({type(schedule).__name__}) was built "
+                    "on another optimizer; build all of them on the same one"
+                )
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of the others, and under `schedulers` the list of theirs."""
+        inner = [schedule.state_dict() for schedule in self.schedulers]
+        return {**super().state_dict(), "schedulers": inner}
+
+    def _validated(self, state: Any) -> list[tuple[Any, dict[str, Any]]]:
+        inner = state.get("schedulers") if isinstance(state, dict) else None
+        if not isinstance(inner, list) or len(inner) != len(self.schedulers):
+            raise CheckpointError(
+                f"{type(self).__name__}: the saved state lacks a list 'schedulers' of "
+                f"{len(self.schedulers)}"
+            )
+        own = {key: value for key, value in state.items() if key != "schedulers"}
+        found = super()._validated(own)
+        for schedule, saved in zip(self.schedulers, inner, strict=True):
+            found += schedule._validated(saved)
+        return found
 
 
 @dataclass(eq=False, repr=False)
-class SequentialLR(LRScheduler):
+class SequentialLR(_Several):
     """Schedules one after the other, each counting from 0 when its turn comes.
 
     schedulers: schedules on this optimizer. milestones: the step at which the second begins, the
@@ -475,24 +644,12 @@ class SequentialLR(LRScheduler):
     [0.25]
     """
 
-    unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "schedulers")
-
     schedulers: Sequence[Any]
     milestones: Steps
     last_epoch: int = -1
 
     def check_together(self) -> None:
-        for i, schedule in enumerate(self.schedulers):
-            if not isinstance(schedule, LRScheduler) or isinstance(schedule, ReduceLROnPlateau):
-                raise TypeError(
-                    f"SequentialLR: schedulers[{i}] is a {type(schedule).__name__}; only "
-                    "schedules that are a formula of the step count can be put in sequence"
-                )
-            if schedule.optimizer is not self.optimizer:
-                raise ValueError(
-                    f"SequentialLR: schedulers[{i}] ({type(schedule).__name__}) was built on "
-                    "another optimizer; build all of them on the same one"
-                )
+        super().check_together()
         if len(self.milestones) != len(self.schedulers) - 1:
             raise ValueError(
                 f"SequentialLR: {len(self.schedulers)} schedules and {len(self.milestones)} "
@@ -507,22 +664,36 @@ class SequentialLR(LRScheduler):
         schedule._apply()
         self._last_lr = schedule.get_last_lr()
 
-    def state_dict(self) -> dict[str, Any]:
-        """As of the others, and under `schedulers` the list of theirs."""
-        inner = [schedule.state_dict() for schedule in self.schedulers]
-        return {**super().state_dict(), "schedulers": inner}
 
-    def _validated(self, state: Any) -> list[tuple[Any, dict[str, Any]]]:
-        inner = state.get("schedulers") if isinstance(state, dict) else None
-        if not isinstance(inner, list) or len(inner) != len(self.schedulers):
-            raise CheckpointError(
-                f"SequentialLR: the saved state lacks a list 'schedulers' of {len(self.schedulers)}"
-            )
-        own = {key: value for key, value in state.items() if key != "schedulers"}
-        found = super()._validated(own)
-        for schedule, saved in zip(self.schedulers, inner, strict=True):
-            found += schedule._validated(saved)
-        return found
+class ChainedScheduler(_Several):
+    """Schedules side by side: their factors multiply, lr = base_lr * (lr_1 / base_lr) * ...
+
+    schedulers: schedules on one optimizer. Only this schedule is stepped, not those in it.
+
+    >>> import tinynet
+    >>> from tinynet.optim import SGD
+    >>> optimizer = SGD([tinynet.ones(1, requires_grad=True)], lr=1.0)
+    >>> warm_up = ConstantLR(optimizer, factor=0.5, total_iters=1)
+    >>> schedule = ChainedScheduler([warm_up, ExponentialLR(optimizer, gamma=0.5)])
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     schedule.step()
+    [0.5]
+    [0.5]
+    [0.25]
+    """
+
+    def __init__(self, schedulers: Sequence[Any], optimizer: Optimizer | None = None) -> None:
+        self.schedulers = list(schedulers)
+        super().__init__(optimizer or self.schedulers[0].optimizer)
+
+    def get_lr(self) -> list[float]:
+        rates = list(self.base_lrs)
+        for schedule in self.schedulers:
+            schedule.last_epoch = self.last_epoch
+            factors = zip(rates, schedule.get_lr(), schedule.base_lrs, strict=True)
+            rates = [rate * (own / base if base else 0.0) for rate, own, base in factors]
+        return rates
 
 
 @dataclass(eq=False, repr=False)
@@ -570,7 +741,7 @@ class ReduceLROnPlateau(LRScheduler):
     def _apply(self) -> None:
         """Nothing: the rates as they were reduced are part of the optimizer's state."""
 
-    def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
+    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
         """Look at the metric, a number or a tensor with one element; perhaps reduce the rates."""
         self._check_groups()
         metric = float(metrics)

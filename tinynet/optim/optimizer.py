@@ -58,7 +58,7 @@ class Optimizer:
     >>> (w * w).sum().backward()
     >>> optimizer.step()
     >>> w
-    Tensor([ 0.5, -1.5], requires_grad=True)
+    tensor([ 0.5000, -1.5000], requires_grad=True)
 
     Raises ValueError for no parameters, duplicates, tensors that are not leaves or do not require
     a gradient, unknown or impossible settings; TypeError for what is no parameter at all.
@@ -69,7 +69,8 @@ class Optimizer:
     optional_state: ClassVar[dict[str, str]] = {}
     """Arrays remembered only where a setting is not 0, each with the name of the setting."""
     decoupled_weight_decay: ClassVar[bool] = False
-    """Whether weight decay shrinks the parameter itself, not through the gradient."""
+    """Whether weight decay shrinks the parameter itself, not through the gradient; a setting of
+    this name goes before."""
     elementwise: ClassVar[bool] = False
     """Whether `update`, defined in this class, treats each number alone: then small parameters
     are given to it together, as one, and large ones in blocks."""
@@ -235,7 +236,7 @@ class Optimizer:
         if settings.get("maximize"):
             g = np.negative(g, out=d, casting="same_kind")
         weight_decay = settings.get("weight_decay")
-        if weight_decay and self.decoupled_weight_decay:
+        if weight_decay and settings.get("decoupled_weight_decay", self.decoupled_weight_decay):
             p *= 1 - settings["lr"] * weight_decay
         elif weight_decay:
             np.multiply(p, weight_decay, out=t)

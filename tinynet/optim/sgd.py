@@ -35,7 +35,7 @@ class SGD(Optimizer):
     ...     (w * w).sum().backward()
     ...     optimizer.step()
     >>> w
-    Tensor([0., 0.], requires_grad=True)
+    tensor([0., 0.], requires_grad=True)
     """
 
     elementwise: ClassVar[bool] = True

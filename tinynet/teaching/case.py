@@ -8,6 +8,8 @@ one mistake does not hide the next.
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +21,7 @@ from tinynet.nn.checks import badly_scaled
 from tinynet.nn.location import layer_path, running_modules
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
+from tinynet.teaching.call import Call
 from tinynet.tensor import Tensor
 
 Batch = tuple[np.ndarray, "np.ndarray | None"]
@@ -27,31 +30,6 @@ IGNORED = -100  # the label that stands for "does not count"
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One operation of a trial: its name, layer, arguments, settings and result."""
-
-    op: str
-    layer: str
-    args: tuple[Any, ...]
-    settings: dict[str, Any]
-    output: Tensor
-
-    def where(self) -> str:
-        """The operation as a reader finds it, such as `relu in 3 (ReLU)`."""
-        return f"{self.op} in {self.layer}" if self.layer else self.op
-
-    @property
-    def is_sum(self) -> bool:
-        """Whether it adds up what it could take the mean of."""
-        given = (*self.args, *self.settings.values())
-        return self.op == "sum" or any(isinstance(x, str) and x == "sum" for x in given)
-
-    def setting(self, name: str, place: int, default: Any = None) -> Any:
-        """A setting that was given by name, or at a place among the arguments."""
-        return self.settings.get(name, self.args[place] if place < len(self.args) else default)
 
 
 @dataclass
@@ -78,7 +56,8 @@ class Trial:
         modules = running_modules()
         self.ran.update(map(id, modules))
         name = op.rpartition(".")[2].lstrip("_")
-        self.calls.append(Call(name, layer_path(modules), args, given, output))
+        again = autograd.state.operation
+        self.calls.append(Call(name, layer_path(modules), args, given, output, again))
 
     def maker(self, tensor: Any) -> Call | None:
         """The operation that made a tensor."""
@@ -101,7 +80,8 @@ class Case:
     """All that there is to look at.
 
     batches: those that a training begins with. loader: where they are from, None for a single pair.
-    steps: how long a recipe is tried. validation: batches of the validation data.
+    steps: how long a recipe is tried. validation: batches of the validation data, and where they
+    are from.
     notes: what is worth knowing besides the findings.
     """
 
@@ -113,6 +93,7 @@ class Case:
     steps: int
     loader: Any = None
     validation: list[Batch] = field(default_factory=list)
+    validation_loader: Any = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -183,6 +164,12 @@ class Case:
             return False
         call = self.trial.loss_call
         return self.labels is None and (call is None or call.op in REGRESSION)
+
+    def asked(self, output: np.ndarray, target: np.ndarray | None) -> float:
+        """The loss of given outputs; NaN where it cannot be had."""
+        with grad_mode.no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
+            return self.loss(Tensor(output), None if target is None else Tensor(target)).item()
+        return math.nan
 
     def run_trial(self) -> None:
         """One forward and backward pass, of which the model keeps no trace."""

@@ -133,7 +133,9 @@ def _step_lines(number: int, step: Step) -> list[str]:
     names = list(dict.fromkeys(use[0] for use in step.uses))
     operations: Any = autograd.registry
     rules_of = {
-        q.rpartition(".")[2].lstrip("_"): op.rule for q, op in operations.items() if op.rule
+        q.rpartition(".")[2].lstrip("_"): op.rule
+        for q, op in operations.items()
+        if op.rule and not q.startswith("tinynet.derivatives")
     }
     rules = [
         f"     {op}: " + "; the factor here is ".join(filter(None, (rules_of.get(op), what)))

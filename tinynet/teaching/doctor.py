@@ -47,7 +47,7 @@ CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "forward, loss and backward": model_checks.check_runs,
     "examples by themselves": model_checks.check_examples,
     "gradients reach every parameter": model_checks.check_gradients,
-    "dead ReLUs": model_checks.check_dead_relus,
+    "dead and saturated units": model_checks.check_flat_units,
     "scores for the loss": model_checks.check_scores,
     "loss at the start": model_checks.check_loss,
     "frozen parameters": loop_checks.check_frozen,
@@ -108,6 +108,7 @@ def doctor(
         probe_steps,
         None if _as_pair(batch) else batch,
         [] if validate is None else _batches("validate", validate),
+        validate,
     )
     report = Report(_described(case), checks=[*CHECKS, *LAST], notes=case.notes)
     for check in CHECKS.values():

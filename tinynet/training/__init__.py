@@ -4,8 +4,8 @@
 
 What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `batches` (what they
 are given of data), `arguments` (the others: checked, and told in a few words), `run` (where a
-training stands, callbacks of your own), `callbacks` (early stopping, best model), `metrics`,
-`named` (losses and metrics by name, arrays),
+training stands, callbacks of your own), `distributed` (many processes, one model), `callbacks`
+(early stopping, best model), `metrics`, `named` (losses and metrics by name, arrays),
 `history`, `quantities` (what their names say of them), `report` (a page to look at), `progress`,
 `setup` (optimizers and schedules by name), `recipes` (defaults for known data), `checkpoint`
 (models and runs in files), `state` (all that a run depends on), `folder` (what is kept of a run),
@@ -18,6 +18,7 @@ from __future__ import annotations
 from tinynet.nn.modes import evaluating
 from tinynet.training.callbacks import BestModel, EarlyStopping, SaveEvery
 from tinynet.training.checkpoint import Checkpoint, save, weights_sha256
+from tinynet.training.distributed import OneRank
 from tinynet.training.divergence import DivergenceError
 from tinynet.training.fit import fit
 from tinynet.training.history import History
@@ -53,6 +54,7 @@ __all__ = [
     "History",
     "Interrupted",
     "Means",
+    "OneRank",
     "Prediction",
     "Recipe",
     "Run",

@@ -25,6 +25,7 @@ from tinynet.tensor import Tensor
 from tinynet.training.batches import is_dataset, not_a_pair, source
 from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
+from tinynet.training.distributed import Alone
 from tinynet.training.metrics import check_metrics
 from tinynet.training.run import Callback
 from tinynet.vision.transforms.base import Transform, check_transform
@@ -66,6 +67,13 @@ def _data(name: str, value: Any) -> None:
             raise not_a_pair(f"fit: a list is taken for batches, and {name}[0]", value[0])
     elif isinstance(one, ArrayDataset) and len(one.arrays) != 2:
         raise not_a_pair(f"fit: an example of {name}", one.arrays)
+
+
+def _comm(name: str, value: Any) -> None:
+    if not isinstance(value, Alone) and not hasattr(value, "Get_rank"):
+        raise TypeError(
+            f"fit: {name} must be a communicator, such as mpi4py.MPI.COMM_WORLD; got {value!r:.60}"
+        )
 
 
 PATH = _a((str, os.PathLike), "a path")
@@ -111,6 +119,8 @@ MUST_BE: dict[str, Check] = {
     "about": _a((Mapping,), "a dict"),
     "progress": _a((bool,), "True, False or None"),
     "detect_anomaly": _a((bool,), "True or False"),
+    "comm": _comm,
+    "reproducible_for": _integer(1),
 }
 NEVER_NONE = ("model", "train", "epochs", "loss", "metrics", "optimizer", "callbacks", "resume")
 
@@ -136,8 +146,9 @@ def description(given: Mapping[str, Any], optimizer: Optimizer) -> dict[str, str
         for name, value in {**group, "lr": group.get("initial_lr", group["lr"])}.items():
             if name not in ("params", "initial_lr"):
                 settings.setdefault(name, []).append(value)
-    early = given["early_stopping"]
+    early, parts = given["early_stopping"], given["reproducible_for"]
     return {
+        **({} if parts is None else {"reproducible_for": str(parts)}),
         **{k: ", ".join(map(str, dict.fromkeys(map(str, v)))) for k, v in settings.items()},
         "seed": str(given["seed"]),
         "clip_grad_norm": str(given["clip_grad_norm"]),

@@ -24,6 +24,7 @@ from tinynet.training.arguments import check_arguments, description
 from tinynet.training.batches import (
     Images,
     about_data,
+    dtype_of,
     length,
     looked_at,
     own_transform,
@@ -33,6 +34,7 @@ from tinynet.training.batches import (
 )
 from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
+from tinynet.training.distributed import ALONE, Ranks, ending_all
 from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, chosen_in, clear, locked
 from tinynet.training.history import History, Record
@@ -49,9 +51,10 @@ from tinynet.training.progress import progress_callback
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
-from tinynet.training.state import phase_of, restore
+from tinynet.training.state import phase_of, restore, told_to_all
 
 
+@ending_all
 def fit(
     model: Module,
     train: Any,
@@ -83,6 +86,8 @@ def fit(
     about: Mapping[str, Any] | None = None,
     progress: bool | None = None,
     detect_anomaly: bool = False,
+    comm: Any = None,
+    reproducible_for: int | None = 8,
 ) -> History:
     """Train `model` in place and return what happened, one record an epoch.
 
@@ -129,6 +134,12 @@ def fit(
     init_from: a run's folder or a checkpoint, with whose weights a new run begins, as far as they
     fit: where the classes are others, the last layer begins anew.
 
+    comm: the communicator of mpi4py, MPI.COMM_WORLD, of processes that all call `fit` alike, to
+    train the model together; the first of them writes and reports. Each batch is cut into
+    reproducible_for parts, and the weights are the same bit for bit with any number of processes.
+    None: as many parts as processes, which is faster where a part would be small. See
+    docs/distributed.md.
+
     The model is left in evaluation mode, without gradients. Raises DivergenceError if the loss or
     a weight becomes NaN or infinite; files written for earlier epochs are whole and stay. Raises
     CheckpointError for a checkpoint that is damaged or of another run, OSError where none can be
@@ -150,20 +161,21 @@ def fit(
     if seed is not None:
         manual_seed(seed)
     transform = own_transform(model, train, transform)
-    batches = training_batches(train, batch_size, transform, augment, seed)
+    batches = training_batches(train, batch_size, transform, augment, seed, dtype_of(model))
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
     elif lr is not None or weight_decay:
         raise ValueError("fit: lr and weight_decay are for an optimizer by name; yours has its own")
     _check_learns(model, optimizer)
-    arguments = description(given, optimizer)
+    ranks = Ranks(comm, reproducible_for) if hasattr(comm, "Get_rank") else comm or ALONE
+    arguments = description({**given, "reproducible_for": ranks.parts}, optimizer)
     before = [{**group, "params": None} for group in optimizer.param_groups]
     run = Run(
         model,
         optimizer,
         make_schedule(schedule, optimizer, epochs * length(batches), epochs, step, monitor),
         batches,
-        validation_batches(validate, train, transform, augment),
+        validation_batches(validate, train, transform, augment, dtype_of(model)),
         loss,
         metrics,
         epochs,
@@ -171,10 +183,11 @@ def fit(
         seed,
         {**about_data(train, transform), **(about or {})},
         arguments,
+        ranks=ranks,
     )
     if schedule is not None and not isinstance(schedule, str):
         run.notes.append(str(run.schedule))
-    extra: list[Callback] = [progress_callback(progress)]
+    extra: list[Callback] = [progress_callback(progress if ranks.first else False)]
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         early_stopping = EarlyStopping(early_stopping)
     if early_stopping is not None:
@@ -195,13 +208,14 @@ def fit(
     elif keep_every is not None or save_every is not None:
         raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
     with (
-        contextlib.nullcontext() if out is None else locked(out),
+        locked(out) if out is not None and ranks.first else contextlib.nullcontext(),
         anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext(),
     ):
         try:
-            start = _prepare(out, resume)
+            start = ranks.from_first(lambda: _prepare(out, resume))
             if start is None and init_from is not None:
-                run.notes.append(load_fitting(model, read(chosen_in(init_from))))
+                begun = ranks.from_first(lambda: read(chosen_in(init_from)))
+                run.notes.append(load_fitting(model, begun))
             run.phase = phase_of(None if start is None else start.run, epochs)
             if run.phase:
                 run.notes.append(f"the schedule begins anew after epoch {run.phase}")
@@ -281,6 +295,7 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
     run.resumed = start is not None
     train_the_awake(run.model)
     _tell_what_stays(run)
+    run.ranks.join(run.model, lambda: told_to_all(run))
     try:
         for callback in run.callbacks:
             callback.on_train_begin(run)
@@ -319,9 +334,10 @@ def _one_epoch(run: Run) -> Record:
         run.epoch += 1
     for callback in run.callbacks:
         callback.on_epoch_begin(run)
+    batches = run.ranks.own_parts(rest(run.train, run.so_far.steps))
     trained = train_epoch(
         run.model,
-        rest(run.train, run.so_far.steps) if run.step else looked_at(run.train),
+        batches if run.step or not run.ranks.first else looked_at(batches),
         run.optimizer,
         run.loss,
         metrics=run.metrics,
@@ -329,6 +345,7 @@ def _one_epoch(run: Run) -> Record:
         epoch=run.epoch,
         after_step=after_step,
         so_far=run.so_far,
+        gradients=run.ranks.gradients,
     )
     lr = trained.pop("lr")
     record: Record = {"epoch": run.epoch, **trained}
@@ -337,8 +354,15 @@ def _one_epoch(run: Run) -> Record:
         if run.validate is not None:
             note = None if run.findings is None else run.findings.add
             measured = evaluate(
-                run.model, run.validate, run.loss, metrics=run.metrics, after_batch=note
+                run.model,
+                run.ranks.own_batches(run.validate, run.findings),
+                run.loss,
+                metrics=run.metrics,
+                after_batch=note,
+                gather=run.ranks.gather,
             )
+            if run.findings is not None:
+                run.ranks.gather_findings(run.findings)
             record |= {f"{VALIDATION}{name}": value for name, value in measured.items()}
     run.schedule.after_epoch(record)
     record |= {"lr": lr, "seconds": run.seconds()}

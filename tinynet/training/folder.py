@@ -64,7 +64,7 @@ class RunFolder(Callback):
     def on_train_begin(self, run: Run) -> None:
         if not run.resumed:  # fails now, and not after the first epoch
             save_run(self.folder / LAST, run)
-        self.signals.listen()
+        self.signals.listen(heed=run.ranks.first)
 
     def on_resume(self, run: Run) -> None:
         last = self.folder / LAST

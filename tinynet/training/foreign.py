@@ -20,7 +20,8 @@ BY_START = (
     (
         rb"\x08[\x01-\x1f][\x12\x3a\x42]",
         "protobuf, as ONNX is",
-        f"onnx.numpy_helper.to_array gives its arrays; {ARRAYS}",
+        "tinynet.onnx.load({0!r}) makes a model of it (extra onnx), whose state_dict() "
+        "model.load_state_dict takes",
     ),
 )
 BY_MEMBER = (

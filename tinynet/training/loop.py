@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -25,24 +25,27 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, Images, as_batches, own_transform, pairs
+from tinynet.training.batches import Batches, Images, batches_for, pairs
 from tinynet.training.divergence import naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.memory import naming_memory
 from tinynet.training.metrics import (
     DEFAULT_METRICS,
     Means,
-    as_number,
+    Metrics,
     check_metrics,
     confusion_matrix,
-    counted,
-    measured,
+    loss_value,
+    means_of,
     of_matrix,
 )
 from tinynet.training.named import as_loss, as_metrics
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
+
+Gradients: TypeAlias = Callable[[Module, Any, Any, Loss, Metrics, Optimizer], tuple[float, Means]]
+"""What computes the gradients of a batch, as `gradients_of` does."""
 
 
 @dataclass
@@ -69,6 +72,7 @@ def train_epoch(
     epoch: int = 1,
     after_step: Callable[[Record], None] | None = None,
     so_far: EpochSoFar | None = None,
+    gradients: Gradients | None = None,
 ) -> Record:
     """Improve the model by one optimizer step for each batch (x, target).
 
@@ -78,6 +82,7 @@ def train_epoch(
     after_step(means so far) is called after each step. epoch: the number to name in errors. so_far:
     kept up to date; one that has steps in it is of an epoch that was interrupted, of which
     `batches` are the rest. Layers that were put into evaluation mode by themselves stay in it.
+    gradients: what computes them, in place of `gradients_of`.
 
     Raises DivergenceError, before the step is made, if the loss is not finite; ValueError if
     it does not depend on the weights; DataError if there is no batch, or one that is no pair;
@@ -87,19 +92,14 @@ def train_epoch(
     check_metrics(metrics)
     process.prepare()  # from the first step on: a switch in the middle would change roundings
     train_the_awake(model)
-    so_far = so_far or EpochSoFar()
+    so_far, gradients = so_far or EpochSoFar(), gradients or gradients_of
     for x, target in pairs(batches):
         find = functools.partial(first_anomaly, model, x, target, loss)
         with (
             naming_divergence(optimizer, epoch, so_far.steps + 1, find),
             naming_memory(model, len(x)),
         ):
-            output = model(x)
-            cost = loss(output, target)
-            so_far.loss = _value(cost)
-
-            optimizer.zero_grad()
-            cost.backward()
+            so_far.loss, means = gradients(model, x, target, loss, metrics, optimizer)
             _check_gradient(optimizer)
             if clip_grad_norm is not None:
                 clip_grad_norm_(parameters_of(optimizer), clip_grad_norm)
@@ -107,8 +107,7 @@ def train_epoch(
             optimizer.step()
 
         so_far.steps += 1
-        so_far.means.add(counted(len(x), output, target, loss), {"loss": so_far.loss})
-        so_far.means.add(counted(len(x), output, target), measured(metrics, output, target))
+        so_far.means.include(means)
         if after_step is not None:
             after_step(so_far.means.values())
     if not so_far.steps:
@@ -116,14 +115,19 @@ def train_epoch(
     return {**so_far.means.values(), "lr": so_far.lr}
 
 
-def _value(cost: Any) -> float:
-    """The loss of a batch as a number, of which a gradient can be had."""
-    value = as_number("loss", cost)
-    if not isinstance(cost, Tensor):
-        raise TypeError(f"loss returned {cost!r:.60}, no tensor: compute it with tensors alone")
+def gradients_of(
+    model: Module, x: Any, target: Any, loss: Loss, metrics: Metrics, optimizer: Optimizer
+) -> tuple[float, Means]:
+    """Forward and backward: the weights get their gradients. Returns the loss, and all means."""
+    output = model(x)
+    cost = loss(output, target)
+    value = loss_value(cost)
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}")
-    return value
+
+    optimizer.zero_grad()
+    cost.backward()
+    return value, means_of(len(x), output, target, loss, metrics, value)
 
 
 def _check_gradient(optimizer: Optimizer) -> None:
@@ -148,6 +152,7 @@ def evaluate(
     batch_size: int = 256,
     transform: Images | None = None,
     after_batch: Callable[[Any, Any, Any], None] | None = None,
+    gather: Callable[[Iterator[Means]], Iterable[Means]] = iter,
 ) -> Record:
     """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
 
@@ -156,29 +161,33 @@ def evaluate(
     examples, or of class labels by how many are not -100; the loss so that the mean is that over
     all of `data` at once for CrossEntropyLoss and NLLLoss, too, and for a functools.partial of
     theirs, with their `weight` and `ignore_index`. A loss of yours that divides by something else
-    has a mean that depends on the batch size. after_batch(x, output, target) is called for each. A
-    model that was loaded brings the transform for data sets. Raises DataError for no data.
+    has a mean that depends on the batch size. after_batch(x, output, target) is called for each;
+    gather makes of the means of these batches those of all. A model that was loaded brings the
+    transform for data sets. Raises DataError for no data.
     """
     loss, metrics = as_loss(loss), as_metrics(metrics)
     check_metrics(metrics)
     process.prepare()  # as in train_epoch
-    means, matrix = Means(), np.zeros((), np.int64)
     of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}
-    transform = own_transform(model, data, transform)
-    with evaluating(model):
-        for x, target in pairs(as_batches(data, batch_size, transform)):
+
+    def measure() -> Iterator[Means]:
+        for x, target in pairs(batches_for(model, data, batch_size, transform)):
             with naming_memory(model, len(x)):
                 output = model(x)
-            if count := counted(len(x), output, target, loss):
-                means.add(count, {"loss": as_number("loss", loss(output, target))})
-            means.add(counted(len(x), output, target), measured(metrics, output, target))
+            means = means_of(len(x), output, target, loss, metrics)
             if of_all:
-                matrix = matrix + confusion_matrix(output.array, target.array)
+                means.matrix = confusion_matrix(output.array, target.array)
             if after_batch is not None:
                 after_batch(x, output, target)
-    if not means.counts:
+            yield means
+
+    total = Means()
+    with evaluating(model):
+        for means in gather(measure()):
+            total.include(means)
+    if not total.counts:
         raise DataError("evaluate: there is no example to measure the model on")
-    return {**means.values(), **{name: metric(matrix) for name, metric in of_all.items()}}
+    return {**total.values(), **{name: metric(total.matrix) for name, metric in of_all.items()}}
 
 
 def predict(
@@ -194,7 +203,6 @@ def predict(
     is taken. A model that was loaded brings the transform for data sets and arrays. For class
     probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
     """
-    transform = own_transform(model, data, transform)
     if isinstance(data, (np.ndarray, Tensor)):
         data = ArrayDataset(np.asarray(data))
     if getattr(data, "shuffle", False):
@@ -205,7 +213,7 @@ def predict(
         )
     outputs = []
     with evaluating(model):
-        for batch in as_batches(data, batch_size, transform):
+        for batch in batches_for(model, data, batch_size, transform):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
             with naming_memory(model, len(x)):
                 scores = model(x)

@@ -222,6 +222,14 @@ def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
     return float(np.take(np.asarray(weight, np.float64), kept, mode="clip").sum())
 
 
+def loss_value(cost: Any) -> float:
+    """The loss of a batch as a number, of which a gradient can be had."""
+    value = as_number("loss", cost)
+    if not isinstance(cost, Tensor):
+        raise TypeError(f"loss returned {cost!r:.60}, no tensor: compute it with tensors alone")
+    return value
+
+
 class Means:
     """Running means, of the loss and every metric: for each the sum, and how many it is over.
 
@@ -229,11 +237,14 @@ class Means:
     >>> means.add(2, {"loss": 1.0}); means.add(1, {"loss": 4.0})
     >>> means.values()
     {'loss': 2.0}
+
+    matrix: the confusion matrix, where it is asked for.
     """
 
     def __init__(self) -> None:
         self.counts: dict[str, float] = {}
         self.sums: dict[str, float] = {}
+        self.matrix: np.ndarray = np.zeros((), np.int64)
 
     def add(self, count: float, values: Mapping[str, float]) -> None:
         """Add means over `count` examples; those over none are nothing."""
@@ -241,6 +252,25 @@ class Means:
             self.counts[name] = self.counts.get(name, 0.0) + count
             self.sums[name] = self.sums.get(name, 0.0) + count * value
 
+    def include(self, other: Means) -> None:
+        """Add the means of more examples."""
+        for name, total in other.sums.items():
+            self.counts[name] = self.counts.get(name, 0.0) + other.counts[name]
+            self.sums[name] = self.sums.get(name, 0.0) + total
+        self.matrix = self.matrix + other.matrix
+
     def values(self) -> dict[str, float]:
         """The mean of each over all examples so far; nothing at all if there were none."""
         return {name: total / self.counts[name] for name, total in self.sums.items()}
+
+
+def means_of(
+    size: int, output: Any, target: Any, loss: Any, metrics: Metrics, value: float | None = None
+) -> Means:
+    """The loss and the metrics of a batch of `size`. value: the loss, if it is known already."""
+    means = Means()
+    if count := counted(size, output, target, loss):
+        known = as_number("loss", loss(output, target)) if value is None else value
+        means.add(count, {"loss": known})
+    means.add(counted(size, output, target), measured(metrics, output, target))
+    return means

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.training.batches import Batches, SizedBatches
+from tinynet.training.distributed import ALONE, Alone
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, Loss
 from tinynet.training.metrics import Metrics
@@ -42,7 +43,7 @@ class Run:
     went on from a checkpoint. phase: after how many epochs the schedule began, if a run that was
     finished goes on for more. findings: where
     the validation's outputs go, to be reported. notes: lines for the user to read before the first
-    epoch.
+    epoch. ranks: the processes that train the model together, of which the first writes.
     """
 
     model: Module
@@ -69,6 +70,7 @@ class Run:
     phase: int = 0
     findings: Findings | None = None
     notes: list[str] = field(default_factory=list)
+    ranks: Alone = ALONE
     _start: float = field(default_factory=time.perf_counter)
 
     def finished(self) -> bool:

@@ -45,12 +45,14 @@ class StopSignals:
         self.caught = 0
         self._before: dict[int, Any] = {}
 
-    def listen(self) -> None:
-        """Take over the signals."""
+    def listen(self, heed: bool = True) -> None:
+        """Take over the signals; without `heed` nothing comes of them."""
         if threading.current_thread() is threading.main_thread():
             for number in NAMES:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                    self._before[number] = signal.signal(number, self._handle)
+                    self._before[number] = signal.signal(
+                        number, self._handle if heed else signal.SIG_IGN
+                    )
 
     def release(self) -> None:
         """Give them back to whoever had them before."""

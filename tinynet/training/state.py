@@ -71,7 +71,34 @@ def capture(run: Run) -> dict[str, Any]:
             **_global_generators(),
         },
         "callbacks": [[type(c).__name__, c.state_dict()] for c in run.callbacks],
-        "environment": environment(),
+        "environment": environment_of(run),
+    }
+
+
+DECIDES = ("tinynet", "numpy", "python", "kernels", "numba")
+"""What of the environment no two processes that train one model may have different."""
+
+
+def environment_of(run: Run) -> dict[str, str]:
+    """What a run runs on; how many processes too, where that decides on its numbers."""
+    return {**environment(), **run.ranks.environment()}
+
+
+def told_to_all(run: Run) -> dict[str, Any]:
+    """What must be the same in all processes that train one model, in words and plain numbers."""
+    for name in generators(run):
+        if "/" in name.removeprefix("train/").removeprefix("validate/"):
+            raise ValueError(
+                f"fit: {name} draws from a generator of its own, which would make of each process "
+                "another run: leave its rng= out"
+            )
+    return {
+        **_setup(run),
+        "model": {k: (v.dtype.str, v.shape) for k, v in run.model._named_state()},
+        "training data": _loader_state(run.train),
+        "validation data": _loader_state(run.validate),
+        "settings": run.about.get("settings"),
+        **{k: v for k, v in environment().items() if run.ranks.parts or k in DECIDES},
     }
 
 
@@ -199,7 +226,8 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
         check_weights(run.model)
     try:
-        save(run.model, path, run=capture(run), chosen_by=chosen_by, **run.about)
+        if run.ranks.first:
+            save(run.model, path, run=capture(run), chosen_by=chosen_by, **run.about)
     except OSError as error:
         kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
         raise type(error)(error.errno, f"{error.strerror}{kept}") from error

@@ -58,7 +58,7 @@ def one_hot(tensor: Data, num_classes: int = -1) -> Tensor:
     DataError for labels outside 0 to num_classes - 1.
 
     >>> one_hot(np.array([0, 2]))
-    Tensor([[1, 0, 0],
+    tensor([[1, 0, 0],
             [0, 0, 1]])
     """
     labels = as_array(tensor)

@@ -57,7 +57,7 @@ class Findings:
         self.matrix = np.zeros((0, 0), np.int64)
         self.mistakes: list[Example] = []
         self.right: list[Example] = []
-        self._seen = 0
+        self.seen = 0  # examples, of which the next is the one after
 
     def __len__(self) -> int:
         return int(self.matrix.sum())
@@ -65,7 +65,7 @@ class Findings:
     def add(self, x: Any, output: Any, target: Any) -> None:
         """Take note of a batch: its inputs, the model's outputs, and the labels."""
         inputs, scores, labels = (getattr(part, "array", None) for part in (x, output, target))
-        first, self._seen = self._seen, self._seen + len(x)
+        first, self.seen = self.seen, self.seen + len(x)
         if scores is None or labels is None or scores.ndim != 2 or not are_classes(scores, labels):
             return
         K = scores.shape[1]
@@ -86,12 +86,28 @@ class Findings:
             return Example(first + i, image, int(labels[i]), int(taken[i]), float(sure[i]))
 
         surest = wrong[np.argsort(-sure[wrong], kind="stable")][: self.keep]
-        self.mistakes = sorted(
-            self.mistakes + [example(int(i)) for i in surest], key=lambda e: -e.sure
-        )[: self.keep]
-        for i in np.flatnonzero(taken == labels) if len(self.right) < EXAMPLES else ():
-            if len(self.right) < EXAMPLES and labels[i] not in [e.label for e in self.right]:
-                self.right.append(example(int(i)))
+        right = []
+        if len(self.right) < EXAMPLES:
+            hits = np.flatnonzero(taken == labels)
+            right = [example(int(hits[i])) for i in np.unique(labels[hits], return_index=True)[1]]
+        self._keep([example(int(i)) for i in surest], right)
+
+    def include(self, other: Findings) -> None:
+        """Take note of what was found in other examples of the same data."""
+        if len(other):
+            self.matrix = self.matrix + other.matrix if len(self) else other.matrix
+            self.names = other.names
+        self._keep(other.mistakes, other.right)
+
+    def _keep(self, mistakes: list[Example], right: list[Example]) -> None:
+        """Of these and those that are kept, the surest mistakes and the first that are right."""
+        self.mistakes = sorted(self.mistakes + mistakes, key=lambda e: (-e.sure, e.index))
+        del self.mistakes[self.keep :]
+        kept: list[Example] = []
+        for e in sorted(self.right + right, key=lambda e: e.index):
+            if len(kept) < EXAMPLES and e.label not in [other.label for other in kept]:
+                kept.append(e)
+        self.right = kept
 
     def place(self, example: Example) -> str:
         """Where an example is to be found."""

@@ -32,9 +32,12 @@ class ReportWriter(Callback):
         run.findings = Findings(run.about.get("classes"))
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        self._write(run)
+        if run.ranks.first:
+            self._write(run)
 
     def on_train_end(self, run: Run) -> None:
+        if not run.ranks.first:
+            return
         restored = any(getattr(callback, "restore", False) for callback in run.callbacks)
         if restored and run.validate is not None and run.finished():
             run.findings = Findings(run.about.get("classes"))

@@ -34,7 +34,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
     things, such as PIL images; both name the part.
 
     >>> default_collate([(np.zeros(2), 0), (np.ones(2), 1)])
-    [Tensor([[0., 0.], [1., 1.]], dtype=float64), Tensor([0, 1])]
+    [tensor([[0., 0.],
+            [1., 1.]], dtype=tinynet.float64), tensor([0, 1])]
     """
     return _collated(list(batch), "")
 

@@ -131,25 +131,46 @@ class DataLoader:
         return whole if self.drop_last or not rest else whole + 1
 
     def __iter__(self) -> Iterator[Any]:
+        return self._begin(self._made)
+
+    def parts(self, cut: Callable[[int, int], Iterable[slice]]) -> Iterator[list[Any]]:
+        """As `iter`, but of each batch a list: the parts of it that cut(number, size) takes.
+
+        Each is made by itself, and what it draws depends on where in the batch it begins. For
+        loaders whose batches are lists of indices.
+        """
+
+        def made(indices: Any, *place: int) -> list[Any]:
+            parts = cut(place[-1], len(indices))
+            return [self._made(indices[part], *place, part.start) for part in parts]
+
+        return self._begin(made)
+
+    def _begin(self, made: Callable[..., Any]) -> Iterator[Any]:
         if self._position and not self._resuming:  # the epoch before was left early
             self._epoch, self._position = self._epoch + 1, 0
         self._resuming = False
-        return self._batches(self._epoch, self._position)
+        return self._batches(self._epoch, self._position, made)
 
-    def _batches(self, epoch: int, start: int) -> Iterator[Any]:
-        made = self._picked(epoch, start) if self.sampler is not None else self._streamed(epoch)
-        for k, batch in made:
+    def _batches(self, epoch: int, start: int, made: Callable[..., Any]) -> Iterator[Any]:
+        picked = self.sampler is not None
+        for k, batch in self._picked(epoch, start, made) if picked else self._streamed(epoch):
             if k >= start:
                 self._epoch, self._position = epoch, k + 1
                 yield batch
         self._epoch, self._position = epoch + 1, 0
 
-    def _picked(self, epoch: int, start: int) -> Iterator[tuple[int, Any]]:
+    def _picked(
+        self, epoch: int, start: int, made: Callable[..., Any]
+    ) -> Iterator[tuple[int, Any]]:
         """The batches from `start` on, with their numbers, of a dataset that has indices."""
         for k, indices in itertools.islice(enumerate(self._indices(epoch)), start, None):
-            with use_rng(self._generator(AUGMENT, epoch, k)) as rng:
-                batch = self._finished(self._fetched(indices, rng), rng)
-            yield k, batch
+            yield k, made(indices, epoch, k)
+
+    def _made(self, indices: Any, *place: int) -> Any:
+        """The examples at `indices` as they are handed out, with the chance of their place."""
+        with use_rng(self._generator(AUGMENT, *place)) as rng:
+            return self._finished(self._fetched(indices, rng), rng)
 
     def _streamed(self, epoch: int) -> Iterator[tuple[int, Any]]:
         """All batches, with their numbers, of a dataset that is only iterated."""

@@ -1,0 +1,135 @@
+"""ONNX's own tests of its operators, by the loader: which pass, which it refuses, which are wrong.
+
+    python -m tests.long.onnx_backend                what is refused, and the counts
+    python -m tests.long.onnx_backend --only Resize  the tests with this operator
+
+Chosen are the tests whose nodes are all of the operators that a CNN uses, with numbers of 8 to 64
+bits. Half precision is computed in float32, so there the values are compared, not the dtype, those
+of bfloat16 to one of its steps. What dropout draws in training is not specified; these tests are
+left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import common
+from tinynet.errors import OnnxError
+
+CHOSEN = {
+    "Abs", "Add", "And", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Cast",
+    "CastLike", "Ceil", "Celu", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv",
+    "ConvTranspose", "CumSum", "DepthToSpace", "Div", "Dropout", "Einsum", "Elu", "Equal",
+    "Erf", "Exp", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Gelu",
+    "Gemm",
+    "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "GroupNormalization",
+    "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN",
+    "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "LpPool",
+    "MatMul", "Max", "MaxPool", "Mean", "Min", "Mish", "Mul", "Neg", "Not", "OneHot", "Or",
+    "PRelu", "Pad", "Pow", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSum",
+    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+    "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "Selu", "Shape", "Sigmoid", "Sign",
+    "Size", "Slice", "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt",
+    "Squeeze", "Sub", "Sum", "Tanh", "ThresholdedRelu", "Tile", "TopK", "Transpose",
+    "Unsqueeze", "Upsample", "Where", "Xor",
+}  # fmt: skip
+
+
+def cases() -> Iterator[Any]:
+    """The tests that were chosen."""
+    from onnx.backend.test.loader import load_model_tests
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the tests' own references
+        found = load_model_tests(kind="node")
+    for case in found:
+        operators = {node.op_type for node in case.model.graph.node}
+        drawn = case.name.startswith("test_training_dropout")
+        if operators <= CHOSEN and not drawn and all(map(_is_number, _values(case))):
+            yield case
+
+
+def _values(case: Any) -> Iterator[Any]:
+    for inputs, outputs in case.data_sets:
+        yield from inputs
+        yield from outputs
+    for value in (*case.model.graph.input, *case.model.graph.output):
+        yield value.type
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is an array of numbers of 8 to 64 bits, or the type of one."""
+    from tinynet.onnx.arrays import TYPES
+
+    if hasattr(value, "tensor_type"):
+        return value.tensor_type.elem_type in TYPES
+    array = np.asarray(value)
+    return array.dtype.kind in "fiub" or array.dtype.name == "bfloat16"
+
+
+def outcome(case: Any, folder: Path) -> str:
+    """ "passed", "refused: ..." or "wrong: ..."."""
+    from tinynet import onnx
+
+    path = folder / "model.onnx"
+    path.write_bytes(case.model.SerializeToString())
+    try:
+        with np.errstate(all="ignore"):
+            model = onnx.load(path)
+            results = [model(*map(_plain, inputs)) for inputs, _ in case.data_sets]
+    except OnnxError as error:
+        return f"refused: {str(error).partition(': ')[2]}"
+    for result, (_, expected) in zip(results, case.data_sets):
+        given = result if isinstance(result, tuple) else (result,)
+        for mine, told in zip(given, expected, strict=True):
+            array, theirs = mine.array, _plain(told)
+            if array.dtype != theirs.dtype or array.shape != theirs.shape:
+                return f"wrong: {array.dtype} {array.shape} for {theirs.dtype} {theirs.shape}"
+            step = 2**-7 if np.asarray(told).dtype.name == "bfloat16" else 0
+            if not np.allclose(array, theirs, max(case.rtol, step), case.atol, equal_nan=True):
+                return f"wrong: off by {np.abs(array - theirs).max():.3g}"
+    return "passed"
+
+
+def _plain(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    half = array.dtype.name in ("float16", "bfloat16")
+    return array.astype(np.float32) if half else array
+
+
+def results(only: str = "") -> dict[str, str]:
+    """The outcome of each test."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NaN and infinity, which some tests are about
+        return {
+            case.name: outcome(case, Path(folder))
+            for case in cases()
+            if not only or only in {node.op_type for node in case.model.graph.node}
+        }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run them, print what did not pass, and the counts."""
+    parser = common.new_parser(__doc__)
+    parser.add_argument("--only", default="", metavar="OPERATOR", help="tests with this operator")
+    args = parser.parse_args(argv)
+    found = results(args.only)
+    for name, what in found.items():
+        if what != "passed":
+            print(f"{name}: {what[:200]}")
+    counts = [sum(what.startswith(word) for what in found.values()) for word in ("p", "r", "w")]
+    print("{} tests: {} passed, {} refused, {} wrong".format(len(found), *counts))
+    return 1 if counts[2] else 0
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        sys.exit(main())

@@ -1,0 +1,398 @@
+"""One model trained by many ranks: the same bit for bit however many, and ended by the first that
+fails. The ranks are those of `fake_comm`, and for the command line those of MPI, where it is there.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+
+import numpy as np
+import pytest
+from fake_comm import Aborted, FakeComm, run_ranks
+
+import tinynet
+from tinynet import data, nn, training
+from tinynet.training import DivergenceError, OneRank, distributed, fit, verify, weights_sha256
+from tinynet.training.distributed import Ranks, Sums
+
+
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch):
+    monkeypatch.setattr(distributed, "GRACE", 0)
+
+
+@functools.cache
+def digits(split: str, count: int) -> data.ArrayDataset:
+    whole = data.load("digits", split)
+    return data.ArrayDataset(whole.images[:count], whole.labels[:count], classes=whole.classes)
+
+
+def make_model() -> nn.Sequential:
+    """With all that is at stake: running statistics, dropout, a buffer that stays."""
+    tinynet.manual_seed(3)
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Flatten(),
+        nn.Linear(108, 10),
+        nn.BatchNorm1d(10, momentum=None),
+    )
+    model.register_buffer("constant", np.full(3, 0.1, np.float32))
+    return model
+
+
+def small() -> nn.Sequential:
+    tinynet.manual_seed(3)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def ignoring() -> data.ArrayDataset:
+    """More labels of -100 than a part has examples, one after the other."""
+    train = digits("train", 50)
+    labels = train.labels.astype(np.int64)
+    labels[:30] = -100
+    return data.ArrayDataset(train.images, labels)
+
+
+def batches(count: int = 50, size: int = 16) -> list:
+    train = digits("train", count)
+    return [
+        tuple(map(tinynet.Tensor, (train.images[k] / np.float32(255), train.labels[k])))
+        for k in (slice(start, min(start + size, count)) for start in range(0, count, size))
+    ]
+
+
+def trained(comm, parts=8, make=make_model, train=None, **options):
+    """The weights' SHA-256, and all that was measured on the way."""
+    model = make()
+    options = {"epochs": 2, "seed": 0, "progress": False, **options}
+    if not isinstance(train, list):
+        options.setdefault("batch_size", 16)
+    train = digits("train", 50) if train is None else train
+    history = fit(model, train, comm=comm, reproducible_for=parts, **options)
+    return weights_sha256(model.state_dict()), without_time(history)
+
+
+def without_time(history):
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in history]
+
+
+# ----- the same, whoever computes it ----------------------------------------------------------
+
+
+def test_sums_are_added_by_the_same_tree_whoever_has_the_parts():
+    def pairwise(numbers):
+        width = 1
+        numbers = dict(enumerate(numbers))
+        while width < max(numbers) + 1:
+            for k in range(0, max(numbers) + 1, 2 * width):
+                if k + width in numbers:
+                    numbers[k] = np.float32(numbers[k] + numbers[k + width])
+            width *= 2
+        return numbers[0]
+
+    rng = np.random.default_rng(0)
+    for count in (1, 2, 3, 5, 6, 7, 8, 13):
+        numbers = rng.standard_normal(count).astype(np.float32)
+        for size in (1, 2, 3, 4, 5, 8, 16):
+
+            def total(comm, count=count, numbers=numbers):
+                ranks = Ranks(comm, 8)
+                own = ((k, sums_of(numbers[k])) for k in ranks._own(count))
+                return ranks._added(own, count, sums_of(0)).flat[0]
+
+            assert {*run_ranks(size, total)} == {pairwise(numbers)}, (count, size)
+
+
+def sums_of(number) -> Sums:
+    sums = Sums(1, 1, np.dtype(np.float32))
+    sums.flat[0] = number
+    return sums
+
+
+SAME = {
+    "augmented, validated": {
+        "augment": data.RandomShift(1),
+        "validate": digits("test", 40),
+        "metrics": ["accuracy", "f1"],
+    },
+    "labels that do not count": {"train": ignoring(), "batch_size": 25},
+    "ready batches": {"train": batches(), "validate": batches(30, 7)},
+    "adam, clipped": {"optimizer": "adam", "clip_grad_norm": 0.1, "batch_size": 9},
+    "six parts, a plateau": {"parts": 6, "schedule": "plateau", "validate": digits("test", 9)},
+    "without a seed for the data": {"seed": None, "validate": digits("test", 40)},
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_weights_and_records_are_the_same_for_any_number_of_ranks(name):
+    alone = trained(OneRank(), **SAME[name])
+    for size in (2, 3, 8, 11):
+        assert run_ranks(size, lambda comm: trained(comm, **SAME[name])) == [alone] * size, size
+
+
+def test_a_thousand_ranks_give_what_one_gives():
+    settings = {"parts": 1024, "make": small, "epochs": 1, "batch_size": 25}
+    alone = trained(OneRank(), **settings)
+    assert [*map(repr, run_ranks(1024, lambda comm: trained(comm, **settings)))] == (
+        [repr(alone)] * 1024
+    )
+
+
+@pytest.mark.parametrize("parts", [8, None])
+@pytest.mark.parametrize("name", ["labels that do not count", "ready batches", "adam, clipped"])
+def test_no_more_than_rounding_parts_it_from_the_ordinary_loop(name, parts):
+    settings = SAME[name]
+    ordinary, among_ranks = small(), small()
+    _, expected = trained(None, make=lambda: ordinary, **settings)
+    own = trained(OneRank(), make=lambda: among_ranks, **{**settings, "parts": parts})
+    assert [list(record) for record in own[1]] == [list(record) for record in expected]
+    for record, wanted in zip(own[1], expected):
+        assert record == pytest.approx(wanted, rel=1e-4)
+    for a, b in zip(among_ranks.parameters(), ordinary.parameters()):
+        np.testing.assert_allclose(a.array, b.array, rtol=1e-3, atol=1e-5)
+    if parts is None:
+        shares = run_ranks(3, lambda comm: trained(comm, make=small, **{**settings, "parts": None}))
+        assert shares[0] == shares[1] == shares[2]
+        assert shares[0][1][-1] == pytest.approx(expected[-1], rel=1e-4)
+
+
+def test_validation_that_is_shared_out_is_that_of_one_process():
+    model = make_model()
+    validate = data.DataLoader(digits("test", 90), 8)
+    options = {"epochs": 1, "batch_size": 16, "progress": False, "metrics": ["accuracy", "f1"]}
+
+    def train(comm):
+        own = make_model() if comm.Get_rank() else model
+        return fit(own, digits("train", 50), validate=validate, comm=comm, seed=0, **options)[-1]
+
+    record = run_ranks(3, train)[2]
+    measured = training.evaluate(model, validate, metrics=["accuracy", "f1"])
+    assert {name: record[f"validation_{name}"] for name in measured} == measured
+
+
+def test_running_statistics_are_means_over_the_parts_and_steps_are_counted():
+    x = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    y = np.zeros(20, np.int64)
+
+    def train(comm):
+        model = nn.BatchNorm1d(3)
+        fit(model, [(tinynet.Tensor(x), tinynet.Tensor(y))], epochs=3, progress=False, comm=comm)
+        return {name: value.array for name, value in model.state_dict().items()}
+
+    cuts = [20 * k // 8 for k in range(9)]
+    means = [x[a:b].mean(0) * (b - a) / 20 for a, b in itertools.pairwise(cuts)]
+    variances = [x[a:b].var(0, ddof=1) * (b - a) / 20 for a, b in itertools.pairwise(cuts)]
+    for found in run_ranks(4, train):
+        kept = 0.9**3
+        assert found["num_batches_tracked"] == 3
+        np.testing.assert_allclose(found["running_mean"], sum(means) * (1 - kept), rtol=1e-4)
+        expected = kept + sum(variances) * (1 - kept)
+        np.testing.assert_allclose(found["running_var"], expected, rtol=1e-4)
+
+
+def test_a_parameter_that_no_part_uses_stays_without_a_gradient():
+    class Half(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.unused = nn.Linear(64, 10), nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.used(x.flatten(1))
+
+    def train(comm):
+        tinynet.manual_seed(0)
+        model = Half()
+        before = model.unused.weight.array.copy()
+        fit(model, digits("train", 20), 1, weight_decay=0.1, progress=False, comm=comm)
+        return np.array_equal(before, model.unused.weight.array)
+
+    assert run_ranks(2, train) == [True, True]
+
+
+# ----- keeping, going on, verifying -----------------------------------------------------------
+
+
+class StopAt(training.Callback):
+    """Stands for a kill."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, run, means):
+        if run.step == self.step:
+            raise Aborted
+
+
+@pytest.mark.parametrize("seed", [0, None])
+def test_a_run_goes_on_and_is_verified_with_other_numbers_of_ranks(tmp_path, seed):
+    options = {"validate": digits("test", 40), "augment": data.RandomShift(1), "seed": seed}
+
+    def run(comm, folder, **more):
+        tinynet.manual_seed(7)
+        return trained(comm, out=tmp_path / folder, save_every=1, **options, **more)
+
+    whole = run_ranks(2, lambda comm: run(comm, "whole"))
+    run_ranks(4, lambda comm: run(comm, "killed", callbacks=[StopAt(6)]))
+    resumed = run_ranks(3, lambda comm: run(comm, "killed", resume=True))
+    assert resumed[0] == resumed[2] == whole[0] == run(OneRank(), "alone")
+    assert sorted(path.name for path in (tmp_path / "whole").iterdir()) == [
+        "best.safetensors", "last.safetensors", "report.html"
+    ]  # fmt: skip
+
+    def verdict(comm):
+        tinynet.manual_seed(7)
+        model = make_model()
+        tinynet.manual_seed(7)
+        kept = {**options, "batch_size": 16, "comm": comm}
+        return verify.verify(
+            tmp_path / "killed" / "last.safetensors", model, digits("train", 50), 2, **kept
+        )
+
+    if seed is not None:
+        assert [found.same for found in run_ranks(2, verdict)] == [True, True]
+    with pytest.raises(tinynet.CheckpointError, match=r"reproducible_for was 8 .* now it is None"):
+        run(None, "killed", resume=True)
+
+
+def test_a_report_is_what_one_process_finds(tmp_path):
+    found = {}
+
+    class Note(training.Callback):
+        def on_epoch_end(self, run, record):
+            if run.ranks.first:
+                found[run.ranks.size] = run.findings
+
+    def train(comm):
+        validate = data.DataLoader(digits("test", 120), 16)
+        trained(comm, validate=validate, out=tmp_path / str(comm.Get_size()), callbacks=[Note()])
+
+    train(OneRank())
+    run_ranks(3, train)
+    one, shared = found[1], found[3]
+    assert np.array_equal(one.matrix, shared.matrix)
+    for kind in ("mistakes", "right"):
+        a, b = ([(e.index, e.label, e.taken_for) for e in getattr(f, kind)] for f in (one, shared))
+        assert a == b
+
+
+# ----- errors -----------------------------------------------------------------------------------
+
+
+def of_rank_1(comm: FakeComm, usual, other):
+    return other if comm.rank == 1 else usual
+
+
+DISAGREE = {
+    "seed is 1 there, and 0 in rank 0": lambda c: {"seed": of_rank_1(c, 0, 1)},
+    "lr is 0.2 there, and 0.05 in rank 0": lambda c: {"lr": of_rank_1(c, None, 0.2)},
+    "train is ArrayDataset of 49": lambda c: {"train": digits("train", of_rank_1(c, 50, 49))},
+    "model is ": lambda c: {"make": of_rank_1(c, make_model, small)},
+    "reproducible_for is 4 there": lambda c: {"parts": of_rank_1(c, 8, 4)},
+    "reproducible_for is None there": lambda c: {"parts": of_rank_1(c, 8, None)},
+    "validate is none there": lambda c: {"validate": of_rank_1(c, digits("test", 9), None)},
+}
+
+
+@pytest.mark.parametrize("told", DISAGREE)
+def test_ranks_that_disagree_are_found_before_anything_is_done(told, capsys):
+    results = run_ranks(3, lambda comm: trained(comm, **DISAGREE[told](comm)))
+    assert all(isinstance(result, Aborted) for result in results)
+    assert f"ValueError: fit: rank 1 is unlike the others: {told}" in capsys.readouterr().err
+
+
+def test_other_versions_and_kernels_are_found(monkeypatch, capsys):
+    from tinynet.training import state
+
+    own = state.environment()
+    here = threading.local()
+    monkeypatch.setattr(state, "environment", lambda: {**own, **here.other})
+
+    def train(comm, parts):
+        here.other = {"processor": "Z80", "numpy": "1.0"} if comm.rank == 1 else {}
+        return trained(comm, parts=parts)
+
+    for parts in (8, None):
+        run_ranks(2, lambda comm, parts=parts: train(comm, parts))
+        told = capsys.readouterr().err
+        assert f"numpy is 1.0 there, and {np.__version__} in rank 0" in told
+        assert ("processor is Z80 there" in told) == (parts == 8)
+        assert ("With reproducible_for=None processors" in told) == (parts == 8)
+
+
+def test_an_error_in_one_rank_ends_all_after_its_message(capsys):
+    class Broken(training.Callback):
+        def __init__(self, rank):
+            self.rank = rank
+
+        def on_step_end(self, run, means):
+            if run.ranks.rank == self.rank and run.step == 3:
+                raise RuntimeError(f"the disk of {self.rank} is on fire")
+
+    for rank in range(3):
+        results = run_ranks(3, lambda comm, rank=rank: trained(comm, callbacks=[Broken(rank)]))
+        assert all(isinstance(result, Aborted) for result in results)
+        told = capsys.readouterr().err
+        assert told.startswith(f"rank {rank} of 3:\nTraceback")
+        assert told.count("RuntimeError: the disk of") == 1
+
+
+@pytest.mark.parametrize("parts", [8, None])
+def test_a_divergence_is_raised_in_all_ranks_and_ends_none(parts, capsys):
+    train = digits("train", 50)
+    images = train.images / np.float32(255)
+    images[40] = np.nan
+    broken = data.ArrayDataset(images, train.labels)
+    results = run_ranks(3, lambda comm: trained(comm, parts, make=small, train=broken))
+    assert all(isinstance(result, DivergenceError) for result in results)
+    assert {result.step for result in results} == {results[0].step}
+    assert "Where it began: " in str(results[0])
+    assert not capsys.readouterr().err
+
+
+def test_a_validation_that_goes_bad_in_one_rank_does_in_all():
+    class Bad:
+        def __call__(self, output, target):
+            if (np.asarray(target) == 7).all():
+                raise FloatingPointError("seven")
+            return 0.0
+
+    labels = np.repeat(np.arange(10), 4)
+    validate = data.DataLoader(data.ArrayDataset(digits("test", 40).images, labels), 4)
+    results = run_ranks(3, lambda comm: trained(comm, validate=validate, metrics={"bad": Bad()}))
+    assert all(isinstance(result, DivergenceError) for result in results)
+
+
+def test_a_layer_with_a_generator_of_its_own_is_refused(capsys):
+    def make():
+        return nn.Sequential(small(), nn.Dropout(rng=np.random.default_rng(0)))
+
+    with pytest.raises(ValueError, match=r"model/1\.rng draws from a generator of its own"):
+        trained(OneRank(), make=make)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"comm": 4}, "comm must be a communicator, such as mpi4py.MPI.COMM_WORLD; got 4"),
+        ({"comm": OneRank(), "reproducible_for": 0}, "reproducible_for"),
+    ],
+)
+def test_arguments_that_are_no_ranks_are_refused(options, told):
+    with pytest.raises((TypeError, ValueError), match=told):
+        fit(small(), digits("train", 20), 1, **options)
+
+
+def test_where_many_are_started_mpi4py_is_asked_for(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert distributed.world().Get_size() == 1
+    monkeypatch.setenv("PMI_SIZE", "4")
+    with pytest.raises(ImportError, match=r'pip install "tinynet-cnn\[mpi\]" mpich'):
+        distributed.world()

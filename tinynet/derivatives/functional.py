@@ -1,0 +1,54 @@
+"""PyTorch's `autograd.functional`: `jacobian(f, x)` where `transforms` has `jacobian(f)(x)`.
+
+inputs: a tensor, or a tuple of them; results have its form. create_graph, strict, vectorize and
+strategy are PyTorch's, without effect: results are recorded where an input requires a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinynet.autograd import wrap
+from tinynet.derivatives import transforms
+
+Function = Callable[..., Any]
+
+
+def jacobian(func: Function, inputs: Any, *args: Any, **settings: Any) -> Any:
+    """All derivatives of the result by each input."""
+    return _by_all(transforms.jacobian, func, inputs)
+
+
+def hessian(func: Function, inputs: Any, *args: Any, **settings: Any) -> Any:
+    """All second derivatives of a function that gives a single value."""
+    return _by_all(transforms.hessian, func, inputs)
+
+
+def _by_all(transform: Function, func: Function, inputs: Any) -> Any:
+    several = isinstance(inputs, tuple)
+    xs = inputs if several else (inputs,)
+    return transform(func, tuple(range(len(xs))) if several else 0)(*xs)
+
+
+def vjp(func: Function, inputs: Any, v: Any = None, *args: Any, **settings: Any) -> Any:
+    """The result, and v^T J; v may be left out where the result is a single value."""
+    several = isinstance(inputs, tuple)
+    y, pull_back = transforms.vjp(func, *(inputs if several else (inputs,)))
+    dx = pull_back(wrap(np.ones_like(y.array)) if v is None else v)
+    return y, dx if several else dx[0]
+
+
+def jvp(func: Function, inputs: Any, v: Any, *args: Any, **settings: Any) -> Any:
+    """The result, and J v."""
+    return transforms.jvp(func, inputs, v)
+
+
+def hvp(func: Function, inputs: Any, v: Any, *args: Any, **settings: Any) -> Any:
+    """The value, and the Hessian times v."""
+    return transforms.hvp(func, inputs, v)
+
+
+vhp = hvp  # the Hessian is symmetric

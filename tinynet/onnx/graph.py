@@ -1,0 +1,159 @@
+"""The graph of an ONNX file, and the Module that runs it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinynet.calls import NoGradientError
+from tinynet.errors import OnnxError, ShapeError
+from tinynet.nn.functional.arguments import tensor_of
+from tinynet.nn.module import Module
+from tinynet.onnx.operators import ASKED, OPERATORS
+from tinynet.onnx.spatial import window_of
+
+FAULTS = (
+    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NoGradientError,
+)  # fmt: skip
+"""What an operator raises for inputs and attributes that do not fit it."""
+
+
+@dataclass
+class Node:
+    """One operator of the graph.
+
+    inputs, outputs: names, "" for one that is left out. scopes: the paths of the layers around it
+    and the name of the operation, where the exporter tells them. last: values not needed after it.
+    """
+
+    name: str
+    operator: str
+    inputs: list[str]
+    outputs: list[str]
+    scopes: list[str]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    last: list[str] = field(default_factory=list)
+
+    @property
+    def module(self) -> str:
+        """The path of the layer in PyTorch, if its exporter left it there."""
+        return self.scopes[-2] if len(self.scopes) > 1 else ""
+
+    def __str__(self) -> str:
+        return f"node {self.name or self.outputs[0]!r:.80} ({self.operator:.80})"
+
+
+@dataclass
+class Input:
+    """What the graph takes. shape: None where it is free, as are sizes in it."""
+
+    name: str
+    shape: tuple[int | None, ...] | None
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise ShapeError for a shape that the file does not allow."""
+        wanted = self.shape
+        if wanted is None or (
+            len(wanted) == len(shape) and all(n in (None, m) for n, m in zip(wanted, shape))
+        ):
+            return
+        told = ", ".join("any" if n is None else str(n) for n in wanted)
+        raise ShapeError(
+            f"the input {self.name!r} has shape {shape}, the file says ({told}); a size that "
+            "should be free must be free in the file: export it with dynamic_axes or dynamic_shapes"
+        )
+
+
+@dataclass
+class Graph:
+    """What a file says. places: where each array of it is, by the name that the nodes use."""
+
+    nodes: list[Node]
+    inputs: list[Input]
+    outputs: list[str]
+    opset: int
+    places: dict[str, tuple[Module, str]] = field(default_factory=dict)
+    report: str = ""
+
+    def check_order(self) -> None:
+        """Every value is made once, before it is used; notes what is not used, or no more."""
+        known = {"", *self.places, *(given.name for given in self.inputs)}
+        for node in self.nodes:
+            if missing := set(node.inputs) - known:
+                raise OnnxError(f"{node} takes {missing!r:.80}, which nothing before it gives")
+            made = [name for name in node.outputs if name]
+            if len(set(made) - known) < len(made):
+                raise OnnxError(f"{node} gives one of {made!r:.80} a second time")
+            known.update(made)
+        if missing := set(self.outputs) - known | ({""} & set(self.outputs)):
+            raise OnnxError(f"nothing gives the outputs {missing!r:.80}")
+        needed = {*self.outputs, *self.places, ""}
+        for node in reversed(self.nodes):
+            node.outputs[1:] = [name if name in needed else "" for name in node.outputs[1:]]
+            node.last = sorted({*node.inputs, *node.outputs} - needed)
+            needed.update(node.inputs)
+
+
+class OnnxModule(Module):
+    """The model of an ONNX file; `report` says what was made of it.
+
+    It takes the inputs of the graph in their order and gives a tensor, or a tuple of several. It
+    begins in evaluation mode; `train()` wakes dropout and batch norm up, whatever mode the file was
+    exported in.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self._graph = graph
+
+    @property
+    def report(self) -> str:
+        """What is learned, what is not, and what the exporter did to the model."""
+        return self._graph.report
+
+    def forward(self, *inputs: Any) -> Any:
+        graph = self._graph
+        if len(inputs) != len(graph.inputs):
+            names = ", ".join(given.name for given in graph.inputs)
+            raise TypeError(f"the graph takes {len(graph.inputs)} inputs ({names})")
+        values: dict[str, Any] = {"": None}
+        for given, value in zip(graph.inputs, map(tensor_of, inputs)):
+            given.check(value.shape)
+            values[given.name] = value
+        values.update((name, getattr(*place)) for name, place in graph.places.items())
+        for node in graph.nodes:
+            for name, value in zip(node.outputs, self._run(node, values)):
+                if name:
+                    values[name] = value
+            for name in node.last:
+                values.pop(name, None)
+        outputs = tuple(values[name] for name in graph.outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _run(self, node: Node, values: dict[str, Any]) -> tuple[Any, ...]:
+        function = OPERATORS[node.operator]
+        used = max(i + 1 for i, name in enumerate(node.outputs) if name or not i)
+        more = dict(zip(ASKED, (self._graph.opset, len(node.outputs), self.training, used)))
+        asked = {name: more[name] for name in attributes_of(function) if name in more}
+        try:
+            result = function(*(values[name] for name in node.inputs), **node.attributes, **asked)
+        except FloatingPointError:  # of `detect_anomaly`, which names the operation
+            raise
+        except FAULTS as error:
+            raise OnnxError(f"{node}: {error}") from error
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) < used:
+            raise OnnxError(f"{node} gives {len(results)} outputs, not {used}")
+        return results
+
+
+@functools.cache
+def attributes_of(function: Any) -> list[str]:
+    """The keyword arguments of a row."""
+    parameters = inspect.signature(function).parameters.values()
+    names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        names += [name for name in attributes_of(window_of) if name not in names]
+    return names

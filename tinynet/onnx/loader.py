@@ -1,0 +1,161 @@
+"""Reading an ONNX file: checked from end to end before anything of it is run."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+
+from tinynet.data.files import open_file
+from tinynet.errors import OnnxError
+from tinynet.onnx.arrays import TYPES, array_of
+from tinynet.onnx.graph import FAULTS, Graph, Input, Node, OnnxModule, attributes_of
+from tinynet.onnx.operators import ASKED, OPERATORS
+from tinynet.onnx.weights import LEARNED, Weights
+
+OLDEST, NEWEST = 7, 28
+"""The versions of ONNX's operators that are read: before 7 arrays broadcast otherwise."""
+
+CONSTANTS = {"value": None, "value_float": "f4", "value_floats": "f4", "value_int": "i8"}
+CONSTANTS["value_ints"] = "i8"
+HALVES = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+
+
+def load(path: str | os.PathLike[str]) -> OnnxModule:
+    """The model of an ONNX file: a Module that predicts the same, and trains on.
+
+    Its parameters have the names of the file, which are PyTorch's where PyTorch wrote it; its
+    `report` says which they are. It begins in evaluation mode. See docs/onnx.md.
+    Raises OnnxError for a file that is damaged, or asks for an operator that is not there.
+    """
+    try:
+        with open_file(path) as stream:
+            source = onnx.ModelProto.FromString(stream.read())
+        return _module(source, Path(path).parent)
+    except OnnxError as error:
+        raise OnnxError(f"{path}: {error}") from error
+    except (*FAULTS, DecodeError, OSError) as error:
+        raise OnnxError(f"{path}: damaged, or no ONNX file: {error}") from error
+
+
+def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
+    weights = Weights()
+    for tensor in source.graph.initializer:
+        _keep(weights, tensor.name, array_of(tensor, folder))
+    if source.graph.sparse_initializer or not source.graph.output:
+        raise OnnxError("it has no outputs, or sparse arrays, which are not supported")
+    inputs = [_input(value) for value in source.graph.input if value.name not in weights.arrays]
+    outputs = [value.name for value in source.graph.output]
+    nodes = (_node(node, weights, folder) for node in source.graph.node)
+    graph = Graph([n for n in nodes if n is not None], inputs, outputs, _opset(source))
+    module = OnnxModule(graph)
+    told = weights.place(graph, module)
+    graph.check_order()
+    graph.report = _report(source, graph, told, sum(p.numel() for p in module.parameters()))
+    return module.eval()
+
+
+def _keep(weights: Weights, name: str, array: np.ndarray) -> None:
+    if not name or name in weights.arrays:
+        raise OnnxError(f"two arrays are named {name!r:.80}, or one has no name")
+    weights.arrays[name] = array
+
+
+def _opset(source: onnx.ModelProto) -> int:
+    versions = [entry.version for entry in source.opset_import if entry.domain in ("", "ai.onnx")]
+    if len(versions) != 1 or not OLDEST <= versions[0] <= NEWEST:
+        raise OnnxError(f"opset {versions}: versions {OLDEST} to {NEWEST} are read")
+    return int(versions[0])
+
+
+def _input(value: onnx.ValueInfoProto) -> Input:
+    kind = value.type.tensor_type
+    if kind.elem_type not in TYPES:
+        raise OnnxError(f"input {value.name!r:.80} is no tensor of a type that tinynet has")
+    sizes = (d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
+    return Input(value.name, tuple(sizes) if kind.HasField("shape") else None)
+
+
+def _node(source: onnx.NodeProto, weights: Weights, folder: Path) -> Node | None:
+    """The node, its attributes checked; None for one that only names an array of the file."""
+    scopes = [re.findall(r"'([^']*)'", entry.value) for entry in source.metadata_props
+              if entry.key == "pkg.torch.onnx.name_scopes"]  # fmt: skip
+    inputs, outputs = list(source.input), list(source.output)
+    node = Node(source.name, source.op_type, inputs, outputs, scopes[0] if scopes else [])
+    if not outputs or not outputs[0]:
+        raise OnnxError(f"node {source.name!r:.80} ({source.op_type:.80}) has no output")
+    for attribute in source.attribute:
+        node.attributes[attribute.name] = _attribute(node, attribute, folder)
+    constant = source.op_type == "Constant"
+    if source.domain not in ("", "ai.onnx") or not (constant or source.op_type in OPERATORS):
+        raise _unknown(node, ".".join(filter(None, (source.domain, source.op_type))))
+    known = CONSTANTS if constant else attributes_of(OPERATORS[source.op_type])
+    for name in node.attributes:
+        if name not in known or name in ASKED:
+            listed = ", ".join(sorted(set(known) - set(ASKED))) or "none"
+            raise OnnxError(f"{node}: attribute {name!r:.80} is not supported; known: {listed}")
+    if constant:
+        ((name, value),) = node.attributes.items()
+        _keep(weights, outputs[0], np.asarray(value, CONSTANTS[name]))
+        weights.fixed.add(outputs[0])
+        return None
+    root = weights.root(inputs[0]) if inputs else None
+    if source.op_type == "Identity" and root is not None:
+        if weights.root(outputs[0]) is not None:
+            raise OnnxError(f"{node} gives {outputs[0]!r:.80} a second time")
+        weights.aliases[outputs[0]] = root
+        return None
+    return node
+
+
+def _attribute(node: Node, source: onnx.AttributeProto, folder: Path) -> Any:
+    kinds = onnx.AttributeProto
+    if source.type == kinds.TENSOR:
+        return array_of(source.t, folder)
+    if source.type == kinds.STRING:
+        return source.s.decode()
+    if source.type not in (kinds.FLOAT, kinds.INT, kinds.FLOATS, kinds.INTS):
+        raise OnnxError(f"{node}: attribute {source.name!r:.80} is of a type that is not read")
+    value = onnx.helper.get_attribute_value(source)
+    return list(value) if source.type in (kinds.FLOATS, kinds.INTS) else value
+
+
+def _unknown(node: Node, operator: str) -> OnnxError:
+    near = difflib.get_close_matches(operator, OPERATORS, 1)
+    hint = f"; did you mean {near[0]}?" if near else "."
+    return OnnxError(
+        f"{node}: the operator {operator!r:.80} is not supported{hint} Supported: Constant, "
+        f"{', '.join(OPERATORS)}"
+    )
+
+
+def _report(source: onnx.ModelProto, graph: Graph, told: dict[str, list[str]], numbers: int) -> str:
+    """What was made of the file, a line each."""
+    writer = f"{source.producer_name} {source.producer_version}".strip()
+    told["half precision, read as float32"] = [
+        tensor.name for tensor in source.graph.initializer if tensor.data_type in HALVES
+    ]
+    told["folded into, by the exporter"] = [str(node) for node in graph.nodes if _folds(node)]
+    lines = [f"{len(graph.nodes)} nodes, opset {graph.opset}, by {writer or 'an unnamed program'}"]
+    lines += [f"{what}: {', '.join(names)}" for what, names in told.items() if names]
+    lines.insert(1, f"{len(told[LEARNED])} arrays of {numbers:,} numbers are learned")
+    if told["folded into, by the exporter"]:
+        lines.append(
+            "what was folded, such as batch norm, is not trained by itself; to keep it, export "
+            "with training=TrainingMode.TRAINING and do_constant_folding=False, or with "
+            "dynamo=True and optimize=False"
+        )
+    return "\n".join(lines)
+
+
+def _folds(node: Node) -> bool:
+    """Whether an exporter multiplied something into the weight of this convolution."""
+    if node.operator not in ("Conv", "ConvTranspose", "Gemm"):
+        return False
+    return node.inputs[1].startswith("onnx::") or "batch_norm" in "".join(node.scopes[-1:])

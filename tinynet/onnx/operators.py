@@ -1,0 +1,570 @@
+"""The table of ONNX's operators: what each is in tinynet.
+
+A row is a function of the inputs, tensors or None where one is left out. Its keyword arguments are
+the attributes, with the defaults of the specification; one that is not there is an error. Where an
+attribute became an input in a later version, the function takes both. By keyword a function may
+ask for what is in `ASKED` too.
+
+Half precision is computed in float32: float16 and bfloat16 become float32 wherever they appear.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+
+from tinynet import functions, ops
+from tinynet.autograd import wrap
+from tinynet.nn import functional as F
+from tinynet.onnx import spatial
+from tinynet.onnx.arrays import TYPES
+from tinynet.onnx.sizes import check_size, integers
+from tinynet.ops import activation
+from tinynet.tensor import Tensor
+
+ASKED = ("opset", "outputs", "training", "wanted")
+"""The version of the file's operators, the number of outputs, the mode of the model, and up to
+which output they are used."""
+
+Axes = Sequence[int]
+Maybe = Tensor | None
+
+
+def _given(x: Maybe, attribute: Axes) -> list[int]:
+    """What came as an input, in older versions as an attribute."""
+    return list(attribute) if x is None else integers(x)
+
+
+def _dtype(code: int) -> np.dtype[Any]:
+    if code not in TYPES:
+        raise ValueError(f"type {code}, which tinynet has not")
+    return np.dtype(TYPES[code][0])
+
+
+# ----- each element by itself ---------------------------------------------------------------------
+
+
+def _sized(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """The function of operands that broadcast, once it is known to what size."""
+
+    def sized(*xs: Tensor) -> Tensor:
+        shapes = [x.shape for x in xs]
+        if (shape := np.broadcast_shapes(*shapes)) not in shapes:
+            check_size(shape)
+        y = function(*xs)
+        return y if isinstance(y, Tensor) else wrap(y)
+
+    return sized
+
+
+def _compared(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    return _sized(lambda x, y: function(x.array, y.array))
+
+
+def _of_any(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """A function of two as one of any number."""
+    return _sized(lambda *xs: functools.reduce(function, xs))
+
+
+def _divide(x: Tensor, y: Tensor) -> Any:
+    if x.dtype.kind == "f":
+        return ops.div(x, y)
+    quotient = np.abs(x.array) // np.abs(y.array) * np.sign(x.array) * np.sign(y.array)
+    return quotient.astype(x.dtype)
+
+
+def _power(x: Tensor, y: Tensor) -> Tensor:
+    if x.dtype.kind == "f":
+        return ops.pow(x, y if y.dtype == x.dtype else ops.astype(y, x.dtype))
+    return wrap(np.power(x.array, y.array).astype(x.dtype))
+
+
+def _clip(
+    x: Tensor, low: Maybe = None, high: Maybe = None, /, *, max: float | None = None,  # noqa: A002
+    min: float | None = None,  # noqa: A002
+) -> Tensor:  # fmt: skip
+    return ops.clip(x, min if low is None else low.array, max if high is None else high.array)
+
+
+def _cast(x: Tensor, *, round_mode: str = "up", saturate: int = 1, to: int) -> Any:
+    target = _dtype(to)
+    y = x if x.dtype == target else ops.astype(x, target)
+    if to in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
+        rounded = y.array.astype(onnx.helper.tensor_dtype_to_np_dtype(to)).astype(target)
+        return y + np.where(np.isfinite(y.array), rounded - y.array, 0)  # its gradient is not
+    return y
+
+
+# ----- sums, extremes, orders ---------------------------------------------------------------------
+
+
+def _reduced(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A row for `function(x, axes, keep)`."""
+
+    def reduce(
+        x: Tensor, along: Maybe = None, /, *, axes: Axes = (), keepdims: int = 1,
+        noop_with_empty_axes: int = 0,
+    ) -> Tensor:  # fmt: skip
+        named = tuple(_given(along, axes))
+        y = function(x, named if named or noop_with_empty_axes else None, bool(keepdims))
+        return y if y.dtype == x.dtype else ops.astype(y, x.dtype)
+
+    return reduce
+
+
+def _place_of(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    def place(x: Tensor, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Tensor:
+        if not select_last_index:
+            return wrap(function(x.array, axis, keepdims=bool(keepdims)))
+        last = function(np.flip(x.array, axis), axis, keepdims=bool(keepdims))
+        return wrap(x.shape[axis] - 1 - last)
+
+    return place
+
+
+def _top_k(
+    x: Tensor, k: Tensor, *, axis: int = -1, largest: int = 1, sorted: int = 1  # noqa: A002
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """At a tie the lower place comes first."""
+    n, (count,) = x.shape[axis], integers(k)
+    if not 0 <= count <= n:
+        raise ValueError(f"k={count} of an axis of {n}")
+    if largest:
+        order = n - 1 - np.flip(np.argsort(np.flip(x.array, axis), axis, kind="stable"), axis)
+    else:
+        order = np.argsort(x.array, axis, kind="stable")
+    places = wrap(order.take(np.arange(count), axis))
+    return functions.gather(x, axis, places), places
+
+
+def _cumulative(x: Tensor, along: Tensor, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
+    (axis,) = integers(along)
+    turned = ops.flip(x, axis) if reverse else x
+    y = ops.astype(ops.cumsum(turned, axis), x.dtype)
+    if exclusive:
+        y = ops.sub(y, turned)
+    return ops.flip(y, axis) if reverse else y
+
+
+def _softmax(function: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
+    def along(x: Tensor, *, axis: int | None = None, opset: int) -> Tensor:
+        if opset >= 13:
+            return function(x, -1 if axis is None else axis)
+        return function(_flatten(x, axis=1 if axis is None else axis), 1).reshape(x.shape)
+
+    return along
+
+
+# ----- shapes -------------------------------------------------------------------------------------
+
+
+def _reshape(x: Tensor, shape: Tensor, *, allowzero: int = 0) -> Tensor:
+    sizes = integers(shape)
+    if not allowzero:
+        sizes = [x.shape[i] if n == 0 else n for i, n in enumerate(sizes)]
+    return ops.reshape(x, tuple(sizes))
+
+
+def _flatten(x: Tensor, *, axis: int = 1) -> Tensor:
+    if not -x.ndim <= axis <= x.ndim:
+        raise ValueError(f"axis {axis} of shape {x.shape}")
+    rows = math.prod(x.shape[:axis])
+    return ops.reshape(x, (rows, math.prod(x.shape[axis:])))
+
+
+def _squeeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
+    return ops.squeeze(x, tuple(_given(along, axes)) or None)
+
+
+def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
+    named = _given(along, axes)
+    ndim = x.ndim + len(named)
+    if len({d % ndim for d in named}) < len(named) or any(not -ndim <= d < ndim for d in named):
+        raise ValueError(f"axes {named} for a result of {ndim} axes")
+    for d in sorted(d % ndim for d in named):
+        x = ops.unsqueeze(x, d)
+    return x
+
+
+def _transpose(x: Tensor, *, perm: Axes | None = None) -> Tensor:
+    return ops.permute(x, list(perm if perm is not None else range(x.ndim)[::-1]))
+
+
+def _triangle(x: Tensor, k: Maybe = None, *, upper: int = 1) -> Tensor:
+    return (functions.triu if upper else functions.tril)(x, 0 if k is None else int(k.array.item()))
+
+
+def _expand(x: Tensor, shape: Tensor) -> Tensor:
+    sizes = np.broadcast_shapes(x.shape, tuple(integers(shape)))
+    check_size(sizes)
+    return ops.expand(x, sizes)
+
+
+def _tile(x: Tensor, repeats: Tensor) -> Tensor:
+    times = integers(repeats)
+    check_size(times, x.shape)
+    return functions.tile(x, times)
+
+
+def _concat(x: Tensor, *more: Tensor, axis: int) -> Tensor:
+    check_size(sum(part.array.size for part in (x, *more)))
+    return ops.cat([x, *more], axis)
+
+
+def _split(
+    x: Tensor, sizes: Maybe = None, /, *, axis: int = 0, num_outputs: int | None = None,
+    split: Axes = (), outputs: int,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    if sizes is not None or split:
+        return ops.split(x, _given(sizes, split), axis)
+    count, n = num_outputs or outputs, x.shape[axis]
+    if not 0 < count <= outputs:
+        raise ValueError(f"{count} parts for {outputs} outputs")
+    size = -(-n // count)
+    return ops.split(x, [max(min(size, n - i * size), 0) for i in range(count)], axis)
+
+
+def _split_apart(x: Tensor, sizes: Tensor, *, axis: int = 0, keepdims: int = 1) -> list[Tensor]:
+    """A list, which is what a sequence is here."""
+    size = integers(sizes)
+    return list(ops.split(x, size if sizes.ndim else size[0], axis))
+
+
+def _slice(
+    x: Tensor, begin: Maybe = None, end: Maybe = None, along: Maybe = None, step: Maybe = None, /,
+    *, axes: Axes = (), ends: Axes = (), starts: Axes = (),
+) -> Tensor:  # fmt: skip
+    first, last = _given(begin, starts), _given(end, ends)
+    named = _given(along, axes or range(len(first)))
+    steps = _given(step, [1] * len(first))
+    if not len(first) == len(last) == len(named) == len(steps) or 0 in steps:
+        raise ValueError(f"starts {first}, ends {last}, axes {named} and steps {steps} do not fit")
+    index = [slice(None)] * x.ndim
+    for d, *bounds in zip(named, first, last, steps):
+        index[d] = slice(*bounds)
+    return ops.getitem(x, tuple(index))
+
+
+def _from_the_front(indices: Tensor, size: int) -> np.ndarray:
+    places = indices.array
+    if places.dtype.kind not in "iu" or ((places < -size) | (places >= size)).any():
+        raise ValueError(f"indices must be integers from {-size} to {size - 1}")
+    return np.asarray(np.where(places < 0, places + size, places))
+
+
+def _gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
+    places = _from_the_front(indices, x.shape[axis])
+    check_size(places.shape, x.shape[: axis % x.ndim], x.shape[axis % x.ndim + 1 :])
+    return ops.getitem(x, (*(slice(None),) * (axis % x.ndim), places))
+
+
+def _gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
+    return functions.gather(x, axis, wrap(_from_the_front(indices, x.shape[axis])))
+
+
+def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
+    """The last axis of the indices names a place along the axes after `batch_dims`."""
+    lead, count = indices.shape[:-1], indices.shape[-1]
+    index: list[Any] = [
+        np.arange(n).reshape(-1, *(1,) * (len(lead) - d - 1))
+        for d, n in enumerate(lead[:batch_dims])
+    ]
+    sizes = x.shape[batch_dims : batch_dims + count]
+    index += [_from_the_front(wrap(indices.array[..., i]), n) for i, n in enumerate(sizes)]
+    check_size(lead, x.shape[batch_dims + count :])
+    return ops.getitem(x, tuple(index))
+
+
+def _pad(
+    x: Tensor, widths: Maybe = None, fill: Maybe = None, along: Maybe = None, /, *,
+    mode: str = "constant", pads: Axes = (), value: float = 0.0,
+) -> Tensor:  # fmt: skip
+    each, named = _given(widths, pads), _given(along, range(x.ndim))
+    if len(each) != 2 * len(named):
+        raise ValueError(f"{len(each)} pads for {len(named)} axes")
+    both = [(0, 0)] * x.ndim
+    for d, edge in zip(named, zip(each[: len(named)], each[len(named) :])):
+        both[d] = edge
+    word = {"edge": "replicate", "wrap": "circular"}.get(mode, mode)
+    return spatial.padded(x, both, value if fill is None else fill.array.item(), word)
+
+
+def _constant_of_shape(shape: Tensor, *, value: np.ndarray | None = None) -> Tensor:
+    sizes = integers(shape)
+    check_size(sizes)
+    fill = np.zeros(1, np.float32) if value is None else value
+    return wrap(np.full(sizes, fill.item(), fill.dtype))
+
+
+def _range(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
+    first, last, step = (x.array.item() for x in (start, limit, delta))
+    count = max(math.ceil((last - first) / step), 0)
+    check_size(count)
+    return wrap((first + np.arange(count) * step).astype(start.dtype))
+
+
+def _one_hot(indices: Tensor, depth: Tensor, values: Tensor, *, axis: int = -1) -> Tensor:
+    n = int(depth.array.item())
+    places = indices.array[..., None]
+    check_size(places.shape, n)
+    hot = np.where(places < 0, places + n, places) == np.arange(n)
+    off, on = values.array
+    return wrap(np.moveaxis(np.where(hot, on, off), -1, axis))
+
+
+def _depth_to_space(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    if mode == "CRD":
+        return F.pixel_shuffle(x, blocksize)
+    N, C, H, W = x.shape
+    parts = x.reshape(N, blocksize, blocksize, C // blocksize**2, H, W)
+    return parts.permute(0, 3, 4, 1, 5, 2).reshape(N, -1, H * blocksize, W * blocksize)
+
+
+def _space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    N, C, H, W = x.shape
+    parts = x.reshape(N, C, H // blocksize, blocksize, W // blocksize, blocksize)
+    order = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
+    return parts.permute(*order).reshape(N, -1, H // blocksize, W // blocksize)
+
+
+# ----- layers -------------------------------------------------------------------------------------
+
+
+def _matmul(x: Tensor, w: Tensor) -> Tensor:
+    if x.ndim > 1 and w.ndim > 1:
+        batch = np.broadcast_shapes(x.shape[:-2], w.shape[:-2])
+        check_size(batch, x.shape[-2], w.shape[-1])
+    return ops.matmul(x, w)
+
+
+def _gemm(
+    a: Tensor, b: Tensor, c: Maybe = None, *, alpha: float = 1.0, beta: float = 1.0,
+    transA: int = 0, transB: int = 0,
+) -> Tensor:  # fmt: skip
+    left = ops.permute(a, (1, 0)) if transA else a
+    y = _matmul(left, ops.permute(b, (1, 0)) if transB else b)
+    y = y if alpha == 1 else y * alpha
+    return y if c is None else y + (c if beta == 1 else c * beta)
+
+
+def _einsum(*xs: Tensor, equation: str) -> Tensor:
+    sizes = {s: n for part, x in zip(equation.split(","), xs) for s, n in zip(part, x.shape)}
+    check_size(list(sizes.values()))
+    return ops.einsum(*xs, equation=equation)
+
+
+def _batch_norm(
+    x: Tensor, w: Tensor, b: Tensor, mean: Tensor, var: Tensor, *, epsilon: float = 1e-5,
+    momentum: float = 0.9, spatial: int = 1, training_mode: int = 0, training: bool, wanted: int,
+) -> Any:  # fmt: skip
+    """As PyTorch trains it: the running variance follows the unbiased one.
+
+    Where the graph itself uses the new running statistics, they are those of the specification.
+    """
+    if not spatial:
+        raise ValueError("spatial=0: statistics for each place are not there")
+    if wanted == 1:
+        return ops.batch_norm(x, w, b, mean, var, training, 1 - momentum, epsilon)
+    axes = tuple(d for d in range(x.ndim) if d != 1)
+    y = ops.batch_norm(x, w, b, None, None, True, 0.0, epsilon)
+    new = ops.mean(x, axes), ops.var(x, axes)
+    return y, *(old * momentum + now * (1 - momentum) for old, now in zip((mean, var), new))
+
+
+def _layer_norm(
+    x: Tensor, w: Tensor, b: Maybe = None, *, axis: int = -1, epsilon: float = 1e-5,
+    stash_type: int = 1, wanted: int,
+) -> Any:  # fmt: skip
+    sizes = x.shape[axis:]
+    y = ops.layer_norm(x, None, None, sizes, epsilon) * w
+    y = y if b is None else y + b
+    if wanted == 1:
+        return y
+    axes = tuple(range(x.ndim - len(sizes), x.ndim))
+    inverse = 1 / ops.sqrt(ops.var(x, axes, keepdims=True) + epsilon)
+    return y, ops.mean(x, axes, True), inverse
+
+
+def _group_norm(
+    x: Tensor, w: Tensor, b: Tensor, *, epsilon: float = 1e-5, num_groups: int,
+    stash_type: int = 1, opset: int,
+) -> Tensor:  # fmt: skip
+    if opset < 21:  # a value for each group
+        w, b = (functions.repeat_interleave(v, x.shape[1] // num_groups) for v in (w, b))
+    return F.group_norm(x, num_groups, w, b, epsilon)
+
+
+def _lrn(
+    x: Tensor, *, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, size: int
+) -> Tensor:
+    """Of an even size the larger half of the neighbours comes after; before, in PyTorch."""
+    y = F.local_response_norm(ops.flip(x, 1), size, alpha, beta, bias)
+    return ops.flip(y, 1)
+
+
+def _dropout(
+    x: Tensor, share: Maybe = None, drops: Maybe = None, /, *, ratio: float = 0.5,
+    seed: int | None = None, training: bool, wanted: int,
+) -> Any:  # fmt: skip
+    """Whether it drops is for the model's mode to say, as in PyTorch, whatever the file says."""
+    y = F.dropout(x, ratio if share is None else share.array.item(), training)
+    if wanted == 1:
+        return y
+    if training:
+        raise ValueError("the mask of a Dropout is not there in training")
+    return y, wrap(np.ones(x.shape, bool))
+
+
+def _over_places(function: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
+    """A global pool: all axes after the first two, which stay as axes of size 1."""
+    return lambda x: function(x, tuple(range(2, x.ndim)), True)
+
+
+# ----- the table ----------------------------------------------------------------------------------
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    # each element by itself
+    "Abs": ops.abs,
+    "Acos": ops.acos,
+    "Acosh": ops.acosh,
+    "Asin": ops.asin,
+    "Asinh": ops.asinh,
+    "Atan": ops.atan,
+    "Atanh": ops.atanh,
+    "Ceil": ops.ceil,
+    "Cos": ops.cos,
+    "Cosh": ops.cosh,
+    "Erf": ops.erf,
+    "Exp": ops.exp,
+    "Floor": ops.floor,
+    "Identity": lambda x: x,
+    "IsInf": lambda x, *, detect_negative=1, detect_positive=1: wrap(
+        ((x.array == math.inf) & bool(detect_positive))
+        | ((x.array == -math.inf) & bool(detect_negative))
+    ),
+    "IsNaN": lambda x: wrap(np.isnan(x.array)),
+    "Log": ops.log,
+    "Neg": ops.neg,
+    "Not": lambda x: wrap(np.logical_not(x.array)),
+    "Reciprocal": ops.reciprocal,
+    "Round": lambda x: ops.round(x),
+    "Sign": ops.sign,
+    "Sin": ops.sin,
+    "Sinh": ops.sinh,
+    "Sqrt": ops.sqrt,
+    "Tan": ops.tan,
+    # activations
+    "Celu": lambda x, *, alpha=1.0: F.celu(x, alpha),
+    "Elu": lambda x, *, alpha=1.0: ops.elu(x, alpha),
+    "Gelu": lambda x, *, approximate="none": ops.gelu(x, approximate),
+    "HardSigmoid": lambda x, *, alpha=0.2, beta=0.5: ops.clip(x * alpha + beta, 0, 1),
+    "HardSwish": lambda x: F.hardswish(x),
+    "LeakyRelu": lambda x, *, alpha=0.01: ops.leaky_relu(x, alpha),
+    "Mish": lambda x: F.mish(x),
+    "PRelu": _sized(activation.prelu),
+    "Relu": lambda x: ops.relu(x) if x.dtype.kind == "f" else ops.clip(x, 0),
+    "Selu": lambda x, *, alpha=1.6732632423543772, gamma=1.0507009873554805: (
+        ops.elu(x, alpha) * gamma
+    ),
+    "Shrink": lambda x, *, bias=0.0, lambd=0.5: ops.where(
+        x < -lambd, x + bias, ops.where(x > lambd, x - bias, x * 0)
+    ),
+    "Sigmoid": ops.sigmoid,
+    "Softplus": lambda x: ops.softplus(x),
+    "Softsign": lambda x: F.softsign(x),
+    "Swish": lambda x, *, alpha=1.0: x * ops.sigmoid(x * alpha),
+    "Tanh": ops.tanh,
+    "ThresholdedRelu": lambda x, *, alpha=1.0: F.threshold(x, alpha, 0.0),
+    # two or more elements
+    "Add": _sized(ops.add),
+    "And": _compared(np.logical_and),
+    "Div": _sized(_divide),
+    "Equal": _compared(np.equal),
+    "Greater": _compared(np.greater),
+    "GreaterOrEqual": _compared(np.greater_equal),
+    "Less": _compared(np.less),
+    "LessOrEqual": _compared(np.less_equal),
+    "Max": _of_any(ops.maximum),
+    "Mean": lambda *xs: _of_any(ops.add)(*xs) / len(xs),
+    "Min": _of_any(ops.minimum),
+    "Mod": lambda x, y, *, fmod=0: _sized(ops.fmod if fmod else ops.remainder)(x, y),
+    "Mul": _sized(ops.mul),
+    "Or": _compared(np.logical_or),
+    "Pow": _sized(_power),
+    "Sub": _sized(ops.sub),
+    "Sum": _of_any(ops.add),
+    "Where": _sized(ops.where),
+    "Xor": _compared(np.logical_xor),
+    # limits and types
+    "Cast": _cast,
+    "CastLike": lambda x, like, *, round_mode="up", saturate=1: ops.astype(x, like.dtype),
+    "Clip": _clip,
+    # sums, extremes, orders
+    "ArgMax": _place_of(np.argmax),
+    "ArgMin": _place_of(np.argmin),
+    "CumSum": _cumulative,
+    "LogSoftmax": _softmax(ops.log_softmax),
+    "ReduceL1": _reduced(lambda x, axes, keep: ops.sum(ops.abs(x), axes, keep)),
+    "ReduceL2": _reduced(lambda x, axes, keep: ops.sqrt(ops.sum(x * x, axes, keep))),
+    "ReduceLogSum": _reduced(lambda x, axes, keep: ops.log(ops.sum(x, axes, keep))),
+    "ReduceLogSumExp": _reduced(ops.logsumexp),
+    "ReduceMax": _reduced(ops.max),
+    "ReduceMean": _reduced(ops.mean),
+    "ReduceMin": _reduced(ops.min),
+    "ReduceProd": _reduced(ops.prod),
+    "ReduceSum": _reduced(ops.sum),
+    "ReduceSumSquare": _reduced(lambda x, axes, keep: ops.sum(x * x, axes, keep)),
+    "Softmax": _softmax(ops.softmax),
+    "TopK": _top_k,
+    # shapes
+    "Concat": _concat,
+    "ConstantOfShape": _constant_of_shape,
+    "DepthToSpace": _depth_to_space,
+    "Expand": _expand,
+    "Flatten": _flatten,
+    "Gather": _gather,
+    "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
+    "OneHot": _one_hot,
+    "Pad": _pad,
+    "Range": _range,
+    "Reshape": _reshape,
+    "SequenceAt": lambda parts, place: parts[int(place.array.item())],
+    "Shape": lambda x, *, end=None, start=0: wrap(np.array(x.shape[start:end], np.int64)),
+    "Size": lambda x: wrap(np.array(x.array.size, np.int64)),
+    "Slice": _slice,
+    "SpaceToDepth": _space_to_depth,
+    "Split": _split,
+    "SplitToSequence": _split_apart,
+    "Squeeze": _squeeze,
+    "Tile": _tile,
+    "Transpose": _transpose,
+    "Trilu": _triangle,
+    "Unsqueeze": _unsqueeze,
+    # layers
+    "AveragePool": spatial.average_pool,
+    "BatchNormalization": _batch_norm,
+    "Conv": spatial.conv,
+    "ConvTranspose": spatial.conv_transpose,
+    "Dropout": _dropout,
+    "Einsum": _einsum,
+    "Gemm": _gemm,
+    "GlobalAveragePool": _over_places(ops.mean),
+    "GlobalMaxPool": _over_places(ops.max),
+    "GroupNormalization": _group_norm,
+    "InstanceNormalization": lambda x, w, b, *, epsilon=1e-5: F.instance_norm(
+        x, None, None, w, b, eps=epsilon
+    ),
+    "LRN": _lrn,
+    "LayerNormalization": _layer_norm,
+    "LpPool": spatial.lp_pool,
+    "MatMul": _matmul,
+    "MaxPool": spatial.max_pool,
+    "Resize": spatial.resize,
+    "Upsample": spatial.upsample,
+}

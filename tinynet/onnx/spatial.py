@@ -1,0 +1,304 @@
+"""ONNX's operators over images: convolutions, pools, images of another size.
+
+Inputs are (N, C, H, W), or signals (N, C, L). What is padded before an axis and after it may
+differ, which the operations do not know: what both share is theirs, the rest is padded first.
+
+Where a row takes **window, its attributes are also those of `window_of`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinynet import ops
+from tinynet.autograd import wrap
+from tinynet.nn import functional as F
+from tinynet.onnx.sizes import check_size, integers
+from tinynet.ops.resize import resample
+from tinynet.tensor import Tensor
+
+Sizes = Sequence[int]
+Edges = list[tuple[int, int]]
+"""How much is added before and after each of the last axes; what is negative is cut off."""
+
+
+class Window(NamedTuple):
+    """The windows of a convolution or a pool, along each axis of pixels."""
+
+    kernel: list[int]
+    stride: list[int]
+    dilation: list[int]
+    edges: Edges
+
+
+def window_of(
+    x: Tensor,
+    kernel: Sizes,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sizes = (),
+    pads: Sizes = (),
+    strides: Sizes = (),
+) -> Window:
+    """All settings, checked and filled in."""
+    axes = x.ndim - 2
+    if axes not in (1, 2):
+        raise ValueError(f"tinynet takes signals (N, C, L) and images (N, C, H, W), got {x.shape}")
+    stride, dilation = list(strides or [1] * axes), list(dilations or [1] * axes)
+    both = list(pads or [0] * 2 * axes)
+    if not len(kernel) == len(stride) == len(dilation) == len(both) / 2 == axes:
+        raise ValueError(f"kernel_shape, strides, dilations, pads do not fit {axes} axes")
+    if min(*kernel, *stride, *dilation) < 1 or min(both) < 0:
+        raise ValueError("kernel_shape, strides and dilations must be above 0, pads at least 0")
+    edges = list(zip(both[:axes], both[axes:]))
+    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        totals = [
+            max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+            for n, k, s, d in zip(x.shape[2:], kernel, stride, dilation)
+        ]
+        edges = _halved(totals, larger_last=auto_pad == "SAME_UPPER")
+    elif auto_pad not in ("NOTSET", "VALID"):
+        raise ValueError(f"auto_pad {auto_pad!r} is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
+    return Window(list(kernel), stride, dilation, edges)
+
+
+def _halved(totals: Sizes, larger_last: bool) -> Edges:
+    halves = [(total // 2, total - total // 2) for total in totals]
+    return halves if larger_last else [(b, a) for a, b in halves]
+
+
+def padded(x: Tensor, edges: Edges, value: float = 0.0, mode: str = "constant") -> Tensor:
+    """x with more along its last axes, or less."""
+    if not any(map(any, edges)):
+        return x
+    last = len(edges)
+    check_size(x.shape[:-last], [n + sum(edge) for n, edge in zip(x.shape[-last:], edges)])
+    return F.pad(x, [n for edge in reversed(edges) for n in edge], mode, value)
+
+
+def _along(x: Tensor, name: str) -> Callable[..., Any]:
+    """The function of this name for as many axes as x has."""
+    function: Callable[..., Any] = getattr(F, f"{name}{x.ndim - 2}d")
+    return function
+
+
+def _kernel(w: Tensor, kernel_shape: Sizes) -> Sizes:
+    if kernel_shape and tuple(kernel_shape) != w.shape[2:]:
+        raise ValueError(f"kernel_shape {list(kernel_shape)} is not that of the weight {w.shape}")
+    return w.shape[2:]
+
+
+def conv(
+    x: Tensor, w: Tensor, b: Tensor | None = None, *, group: int = 1, kernel_shape: Sizes = (),
+    **window: Any,
+) -> Any:  # fmt: skip
+    """Conv."""
+    _, stride, dilation, edges = window_of(x, _kernel(w, kernel_shape), **window)
+    shared = [min(edge) for edge in edges]
+    x = padded(x, [(a - m, b - m) for (a, b), m in zip(edges, shared)])
+    return _along(x, "conv")(x, w, b, stride, shared, dilation, group)
+
+
+def conv_transpose(
+    x: Tensor, w: Tensor, b: Tensor | None = None, *, auto_pad: str = "NOTSET", group: int = 1,
+    kernel_shape: Sizes = (), output_padding: Sizes = (), output_shape: Sizes = (), **window: Any,
+) -> Any:  # fmt: skip
+    """ConvTranspose: what is padded is cut off the result; where that is negative, zeros come."""
+    kernel, stride, dilation, edges = window_of(x, _kernel(w, kernel_shape), **window)
+    more = list(output_padding) or [0] * len(kernel)
+    full = [
+        s * (n - 1) + e + (k - 1) * d + 1
+        for n, s, e, k, d in zip(x.shape[2:], stride, more, kernel, dilation)
+    ]
+    check_size(full, x.shape[0], w.shape[1] * group)
+    if not output_shape and auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        output_shape = [n * s for n, s in zip(x.shape[2:], stride)]
+    if output_shape:
+        totals = [n - out for n, out in zip(full, output_shape[-len(kernel) :])]
+        edges = _halved(totals, larger_last=auto_pad == "SAME_UPPER")
+    shared = [max(min(edge), 0) for edge in edges]
+    y = _along(x, "conv_transpose")(x, w, None, stride, shared, more, group, dilation)
+    y = padded(y, [(m - a, m - b) for (a, b), m in zip(edges, shared)])
+    return y if b is None else y + b.reshape(-1, *(1,) * len(kernel))
+
+
+def max_pool(
+    x: Tensor, *, ceil_mode: int = 0, kernel_shape: Sizes, storage_order: int = 0, wanted: int,
+    **window: Any,
+) -> Any:  # fmt: skip
+    """MaxPool; the second output are the places of the maxima, counted through the whole input."""
+    kernel, stride, dilation, edges = windows = window_of(x, kernel_shape, **window)
+    shared = [a for a, _ in edges]
+    if ceil_mode or any(a != b or 2 * a > k for (a, b), k in zip(edges, kernel)):
+        if wanted > 1:
+            raise ValueError("the places of maxima need equal pads and ceil_mode=0")
+        shared = [0] * len(edges)
+        x = padded(x, _to_the_ceiling(x, windows, ceil_mode), -math.inf)
+    pool = _along(x, "max_pool")
+    if wanted == 1:
+        return pool(x, kernel, stride, shared, dilation)
+    if storage_order:
+        raise ValueError("the places of maxima are not counted in columns: storage_order=1")
+    y, places = pool(x, kernel, stride, shared, dilation, return_indices=True)
+    first = np.arange(x.shape[0] * x.shape[1]) * math.prod(x.shape[2:])
+    return y, wrap(places.array + first.reshape(*x.shape[:2], *(1,) * len(kernel)))
+
+
+def _to_the_ceiling(x: Tensor, window: Window, ceil_mode: int) -> Edges:
+    """The padding after the end enlarged to the last window that starts within the padded image."""
+    edges = []
+    for n, k, s, d, (a, b) in zip(x.shape[2:], *window):
+        reach = (k - 1) * d + 1
+        last = -(-(n + a + b - reach) // s) * s
+        last -= s if last >= n + a else 0  # it would start in the padding after the image
+        edges.append((a, max(b, last + reach - n - a) if ceil_mode else b))
+    return edges
+
+
+def average_pool(
+    x: Tensor, *, ceil_mode: int = 0, count_include_pad: int = 0, kernel_shape: Sizes, **window: Any
+) -> Any:
+    """AveragePool: the sum of each window over how many of its elements count."""
+    windows = window_of(x, kernel_shape, **window)
+    edges = _to_the_ceiling(x, windows, ceil_mode)
+    ones = wrap(np.ones((1, 1, *x.shape[2:]), x.dtype))
+    counted = padded(ones, windows.edges, float(count_include_pad))
+    rest = [(0, b - d) for (_, b), (_, d) in zip(edges, windows.edges)]
+    return _sums(padded(x, edges), windows) / _sums(padded(counted, rest), windows)
+
+
+def lp_pool(
+    x: Tensor, *, ceil_mode: int = 0, kernel_shape: Sizes, p: int = 2, **window: Any
+) -> Any:
+    """LpPool: (sum of |x|^p)^(1/p) over each window."""
+    windows = window_of(x, kernel_shape, **window)
+    edges = _to_the_ceiling(x, windows, ceil_mode)
+    return _sums(padded(ops.abs(x) ** p, edges), windows) ** (1 / p)
+
+
+def _sums(x: Tensor, window: Window) -> Any:
+    """The sum of each window; where it has gaps, by a convolution of every channel with ones."""
+    N, C, *size = x.shape
+    if max(window.dilation) == 1:
+        return _along(x, "avg_pool")(x, window.kernel, window.stride) * math.prod(window.kernel)
+    ones = wrap(np.ones((1, 1, *window.kernel), x.dtype))
+    y = conv(x.reshape(N * C, 1, *size), ones, strides=window.stride, dilations=window.dilation)
+    return y.reshape(N, C, *y.shape[2:])
+
+
+# ----- images of another size ---------------------------------------------------------------------
+
+Place = Callable[[np.ndarray, int, int, float], np.ndarray]
+
+PLACES: dict[str, Place] = {  # where place p, of `out`, is among n old ones
+    "half_pixel": lambda p, n, out, scale: (p + 0.5) / scale - 0.5,
+    "half_pixel_symmetric": lambda p, n, out, scale: (
+        n / 2 * (1 - out / (n * scale)) + (p + 0.5) / scale - 0.5
+    ),
+    "pytorch_half_pixel": lambda p, n, out, scale: ((p + 0.5) / scale - 0.5) * (out > 1),
+    "align_corners": lambda p, n, out, scale: p * (n - 1) / (n * scale - 1 if out > 1 else 1),
+    "asymmetric": lambda p, n, out, scale: p / scale,
+}
+ROUNDED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "round_prefer_floor": lambda at: np.ceil(at - 0.5),
+    "round_prefer_ceil": lambda at: np.floor(at + 0.5),
+    "floor": np.floor,
+    "ceil": np.ceil,
+}
+
+
+class Style(NamedTuple):
+    """How images get another size, by the words of Resize. a: of the cubic. inside: no edge."""
+
+    mode: str
+    place: str = "asymmetric"
+    rounded: str = "floor"
+    a: float = -0.75
+    inside: int = 0
+    antialias: int = 0
+
+
+def _weights(n: int, out: int, scale: float, style: Style) -> np.ndarray:
+    """The matrix (out, n) whose product with an axis is that axis at its new places."""
+    check_size(n, out)
+    at = PLACES[style.place](np.arange(out), n, out, scale)
+    if style.mode == "nearest":
+        taken = np.clip(ROUNDED[style.rounded](at), 0, n - 1)
+        return np.asarray(taken[:, None] == np.arange(n), float)
+    narrow = min(scale, 1.0) if style.antialias else 1.0
+    cubic = style.mode == "cubic"
+    reach = math.ceil((1 + cubic) / narrow)
+    check_size(2 * reach, out)
+    taps = np.floor(at)[:, None] + np.arange(1 - reach, 1 + reach)  # (out, taps)
+    d, a = np.abs(at[:, None] - taps) * narrow, style.a
+    weight = np.maximum(1 - d, 0)
+    if cubic:  # Keys' kernel
+        near = ((a + 2) * d - (a + 3)) * d * d + 1
+        weight = np.where(d <= 1, near, np.where(d < 2, (((d - 5) * d + 8) * d - 4) * a, 0))
+    if style.inside:
+        weight = weight * ((taps >= 0) & (taps < n))
+    matrix = np.zeros((out, n))
+    where = np.arange(out)[:, None], np.clip(taps, 0, n - 1).astype(int)
+    np.add.at(matrix, where, weight / weight.sum(1, keepdims=True))
+    return matrix
+
+
+def _resized(x: Tensor, sizes: Sizes, scales: Sequence[float], style: Style) -> Tensor:
+    """x at other sizes of all axes but the first two."""
+    known = style.place in PLACES and style.rounded in ROUNDED
+    if not known or style.mode not in ("nearest", "linear", "cubic") or min(scales) <= 0:
+        raise ValueError(f"{style} or scales {list(scales)!r:.80} are not supported")
+    if not 3 <= x.ndim <= 5 or tuple(sizes[:2]) != x.shape[:2] or 0 in x.shape:
+        raise ValueError(f"axes of pixels alone are resized, not {x.shape} to {tuple(sizes)}")
+    check_size(sizes)
+    axes = zip(x.shape[2:], sizes[2:], scales[2:])
+    return resample(x, [_weights(n, out, scale, style) for n, out, scale in axes])
+
+
+def upsample(
+    x: Tensor, factors: Tensor | None = None, /, *, mode: str = "nearest",
+    scales: Sequence[float] = (),
+) -> Tensor:  # fmt: skip
+    """Upsample, and Resize of opset 10: place p of the result is at p / scale."""
+    each = [float(f) for f in (scales if factors is None else factors.array.ravel())]
+    if len(each) != x.ndim:
+        raise ValueError(f"{len(each)} scales for {x.ndim} axes")
+    sizes = [math.floor(n * f) for n, f in zip(x.shape, each)]
+    return _resized(x, sizes, each, Style(mode.removeprefix("bi")))
+
+
+def resize(
+    x: Tensor, roi: Tensor | None = None, factors: Tensor | None = None,
+    wanted_sizes: Tensor | None = None, /, *, antialias: int = 0, axes: Sizes | None = None,
+    coordinate_transformation_mode: str = "half_pixel", cubic_coeff_a: float = -0.75,
+    exclude_outside: int = 0, extrapolation_value: float = 0.0,
+    keep_aspect_ratio_policy: str = "stretch", mode: str = "nearest",
+    nearest_mode: str = "round_prefer_floor", opset: int,
+) -> Tensor:  # fmt: skip
+    """Resize; roi and extrapolation_value are for tf_crop_and_resize alone, which is refused."""
+    if opset < 11:
+        return upsample(x, roi, mode=mode)
+    named = [d % x.ndim for d in (range(x.ndim) if axes is None else axes)]
+    old = [x.shape[d] for d in named]
+    if wanted_sizes is not None and wanted_sizes.array.size:
+        new = integers(wanted_sizes)
+        each = [out / max(n, 1) for out, n in zip(new, old)]
+        if keep_aspect_ratio_policy != "stretch":
+            pick = min if keep_aspect_ratio_policy == "not_larger" else max
+            each = [pick(each)] * len(old)
+            new = [math.floor(n * f + 0.5) for n, f in zip(old, each)]
+    elif factors is not None:
+        each = [float(f) for f in factors.array.ravel()]
+        new = [math.floor(n * f) for n, f in zip(old, each)]
+    else:
+        raise ValueError("neither scales nor sizes are given")
+    sizes, scales = list(x.shape), [1.0] * x.ndim
+    for d, size, scale in zip(named, new, each, strict=True):
+        sizes[d], scales[d] = size, scale
+    where, rounded = coordinate_transformation_mode, nearest_mode
+    style = Style(mode, where, rounded, cubic_coeff_a, exclude_outside, antialias)
+    return _resized(x, sizes, scales, style)

@@ -1,0 +1,465 @@
+"""Many processes, one model: each computes its parts of every batch, and all take the same step.
+
+    mpiexec -n 4 tinynet train --data mnist
+    fit(model, train, epochs=5, comm=MPI.COMM_WORLD)      # in a script that mpiexec starts
+
+A batch is cut into a fixed number of parts, `reproducible_for`, whoever computes which. Their
+gradients are added by pairs in a fixed tree, ((0 + 1) + (2 + 3)) + ..., so the weights are the
+same bit for bit for any number of ranks. Without it each rank computes its share in one go, and
+MPI adds up in the order that is quickest.
+
+comm: whatever has the methods of mpi4py's communicators that are called here.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tinynet import changes
+from tinynet.anomaly import first_anomaly
+from tinynet.autograd import wrap
+from tinynet.errors import DataError
+from tinynet.nn import Module
+from tinynet.nn.states import snapshot
+from tinynet.optim import Optimizer
+from tinynet.random import default_rng, use_rng
+from tinynet.training.batches import Batches, pairs
+from tinynet.training.loop import Loss, gradients_of, parameters_of
+from tinynet.training.metrics import Means, Metrics, counted, loss_value, means_of, of_matrix
+from tinynet.utils.data import DataLoader
+
+T = TypeVar("T")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+GRACE = 1.0  # seconds in which rank 0 says what every rank has to say, and ends them
+LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # of MPICH, Intel MPI, Slurm; of Open MPI
+
+
+def launched() -> int:
+    """How many processes mpiexec or the like has started together with this one; 0 for none."""
+    return next((int(os.environ[name]) for name in LAUNCHERS if os.environ.get(name)), 0)
+
+
+def world() -> Any:
+    """The communicator of all processes that were started together."""
+    started = launched()
+    if started < 2:
+        return OneRank()
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise ImportError(
+            f"{started} processes were started to train one model together, for which they need "
+            'mpi4py and an MPI: pip install "tinynet-cnn[mpi]" mpich'
+        ) from error
+    comm = MPI.COMM_WORLD
+    if comm.Get_size() != started:
+        raise RuntimeError(
+            f"{started} processes were started, but mpi4py's MPI knows of {comm.Get_size()}: this "
+            "mpiexec belongs to another MPI than mpi4py was installed with"
+        )
+    return comm
+
+
+class OneRank:
+    """The communicator of one process, which trains alone as it would among others."""
+
+    def Get_rank(self) -> int:  # noqa: N802 (MPI's name)
+        return 0
+
+    def Get_size(self) -> int:  # noqa: N802
+        return 1
+
+    def bcast(self, value: T) -> T:
+        return value
+
+    def allgather(self, value: T) -> list[T]:
+        return [value]
+
+    gather = allgather
+
+    def Bcast(self, array: np.ndarray) -> None:  # noqa: N802
+        """What is sent is there already."""
+
+    def Allreduce(self, array: np.ndarray, total: np.ndarray) -> None:  # noqa: N802
+        np.copyto(total, array)
+
+
+class Alone:
+    """What `fit` asks of the ranks, where there is but the one process that trains."""
+
+    rank, size = 0, 1
+    parts: int | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the rank that writes and speaks."""
+        return self.rank == 0
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What `make` gives in the first rank."""
+        return make()
+
+    def join(self, model: Module, told: Callable[[], dict[str, Any]]) -> None:
+        """Begin as the first rank does, once it is known that all are to do the same."""
+
+    def own_parts(self, batches: Batches) -> Batches:
+        """The batches as `gradients` takes them."""
+        return batches
+
+    def gradients(
+        self, model: Module, x: Any, target: Any, loss: Loss, metrics: Metrics, optimizer: Optimizer
+    ) -> tuple[float, Means]:
+        """As `gradients_of`, of what `own_parts` gives."""
+        return gradients_of(model, x, target, loss, metrics, optimizer)
+
+    def own_batches(self, batches: Batches, findings: Any) -> Batches:
+        """The batches that this rank measures the model on, and takes note of in `findings`."""
+        return batches
+
+    def gather(self, own: Iterator[Means]) -> Iterable[Means]:
+        """The means of all batches, in order, of those of the own."""
+        return own
+
+    def gather_findings(self, findings: Any) -> None:
+        """Include in the first rank's findings those of all others."""
+
+    def environment(self) -> dict[str, str]:
+        """What of the ranks decides on the numbers of a run."""
+        return {}
+
+
+ALONE = Alone()
+
+
+@dataclass
+class Parts:
+    """The inputs of this rank's parts of a batch of `size` examples."""
+
+    size: int
+    inputs: Sequence[Any]
+
+    def __len__(self) -> int:
+        return self.size
+
+    @property
+    def array(self) -> Any:
+        """An example of the inputs."""
+        return getattr(self.inputs[0], "array", None) if self.inputs else None
+
+
+class Ranks(Alone):
+    """Processes that train one model, each of which has this object. parts: `reproducible_for`."""
+
+    def __init__(self, comm: Any, parts: int | None) -> None:
+        self.comm, self.parts = comm, parts
+        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        value: T = self.comm.bcast(make() if self.first else None)
+        return value
+
+    def environment(self) -> dict[str, str]:
+        return {"ranks": str(self.size)} if self.parts is None else {}
+
+    def join(self, model: Module, told: Callable[[], dict[str, Any]]) -> None:
+        rng = default_rng().bit_generator
+        rng.state = self.from_first(lambda: rng.state)
+        first, *others = self.comm.allgather(told())
+        for rank, other in enumerate(others, 1):
+            differ = [
+                f"{name} is {other.get(name)!s:.200} there, and {first.get(name)!s:.200} in rank 0"
+                for name in {**first, **other}
+                if other.get(name) != first.get(name)
+            ]
+            if differ:
+                cure = (
+                    ""
+                    if self.parts is None
+                    else (". With reproducible_for=None processors, threads and BLAS may differ")
+                )
+                raise ValueError(
+                    f"fit: rank {rank} is unlike the others: {'; '.join(differ)}{cure}"
+                )
+        model.load_state_dict(self.from_first(lambda: snapshot(model)))
+
+    # ----- training -----------------------------------------------------------------------------
+
+    def own_parts(self, batches: Batches) -> Iterator[tuple[Parts, Sequence[Any]]]:
+        def cut(number: int, size: int) -> list[slice]:
+            count = self._count(size)
+            return [slice(size * k // count, size * (k + 1) // count) for k in self._own(count)]
+
+        for size, parts in _cut(batches, cut):
+            inputs, targets = zip(*pairs(parts)) if parts else ((), ())
+            yield Parts(size, inputs), targets
+
+    def _count(self, size: int) -> int:
+        """Into how many parts a batch is cut; of two examples at least, for batch norm."""
+        return max(1, min(self.parts or self.size, size // 2))
+
+    def _own(self, count: int) -> range:
+        """Which of so many parts are this rank's."""
+        return range(-(-count * self.rank // self.size), -(-count * (self.rank + 1) // self.size))
+
+    def gradients(
+        self, model: Module, x: Any, target: Any, loss: Loss, metrics: Metrics, optimizer: Optimizer
+    ) -> tuple[float, Means]:
+        """As `gradients_of`, of a batch of which every rank has its parts.
+
+        Each part draws from a generator of its own, whoever computes it.
+        """
+        step = Step(model, loss, metrics, optimizer)
+        count, seed = self._count(len(x)), int(default_rng().integers(2**63))
+
+        def own() -> Iterator[tuple[int, Sums]]:
+            for k, *part in zip(self._own(count), x.inputs, target):
+                with use_rng(np.random.default_rng([seed, k])):
+                    sums = step.of_part(*part)
+                yield k, sums
+
+        value, means = step.finish(self._added(own(), count, step.zeros()))
+        if not math.isfinite(value):
+            anomalies = (first_anomaly(model, *part, loss) for part in zip(x.inputs, target))
+            found = self.comm.allgather(next(filter(None, anomalies), step.wrong))
+            found = [error for error in found if error is not None]
+            raise found[0] if found else FloatingPointError(f"the loss is {value}")
+        return value, means
+
+    def _added(self, own: Iterable[tuple[int, Sums]], count: int, total: Sums) -> Sums:
+        """The sum over all parts, in every rank. own: those of this rank. total: zeros."""
+        if self.parts is None:
+            mine = next((sums for _, sums in own), total)
+            total = mine.like()
+            self.comm.Allreduce(mine.exact, total.exact)
+            self.comm.Allreduce(mine.flat, total.flat)
+            return total
+        roots: dict[int, Sums] = {}  # of subtrees that are complete, by their first part
+        for k, sums in own:
+            width = 1
+            while k & width and k - width in roots:
+                k -= width
+                sums = roots.pop(k).add(sums)
+                width *= 2
+            roots[k] = sums
+        width = 1
+        while width < count:
+            for k in sorted(roots):
+                left, right = k - width, k + width
+                if k & width and left in roots:
+                    roots[left].add(roots.pop(k))
+                elif k & width:
+                    self.comm.Send(roots.pop(k).bytes, dest=left * self.size // count)
+                elif right < count and (owner := right * self.size // count) != self.rank:
+                    received = roots[k].like()
+                    self.comm.Recv(received.bytes, source=owner)
+                    roots[k].add(received)
+            width *= 2
+        total = roots.get(0, total)
+        self.comm.Bcast(total.bytes)
+        return total
+
+    # ----- validation ---------------------------------------------------------------------------
+
+    def own_batches(self, batches: Batches, findings: Any) -> Iterator[Any]:
+        def cut(number: int, size: int) -> list[slice]:
+            if number % self.size == self.rank:
+                return [slice(0, size)]
+            if findings is not None:
+                findings.seen += size
+            return []
+
+        return itertools.chain.from_iterable(parts for _, parts in _cut(batches, cut))
+
+    def gather(self, own: Iterator[Means]) -> Iterator[Means]:
+        wrong: FloatingPointError | None = None
+        mine: list[Means] = []
+        try:
+            mine.extend(own)
+        except FloatingPointError as error:  # that all ranks are to raise
+            wrong = error
+        everyone = self.comm.allgather((mine, wrong))
+        for found in (error for _, error in everyone if error is not None):
+            raise found
+        for turn in itertools.zip_longest(*(means for means, _ in everyone)):
+            yield from (means for means in turn if means is not None)
+
+    def gather_findings(self, findings: Any) -> None:
+        for other in (self.comm.gather(findings) or ())[1:]:
+            findings.include(other)
+
+    # ----- errors -------------------------------------------------------------------------------
+
+    def end_all(self, code: int = 1) -> None:
+        """End the processes of all ranks, of which this one has failed."""
+        if self.size > 1:
+            sys.stderr.flush()
+            self.comm.Abort(code)
+
+
+def ending_all(function: Function) -> Function:
+    """`function(..., comm=)`, of which an error in one rank ends all, after its message.
+
+    Errors with `of_all_ranks` are raised by every rank at the same place, and leave them alone.
+    """
+
+    @functools.wraps(function)
+    def called(*args: Any, **options: Any) -> Any:
+        comm = options.get("comm")
+        if not hasattr(comm, "Abort"):
+            return function(*args, **options)
+        try:
+            return function(*args, **options)
+        except BaseException as error:
+            if not getattr(error, "of_all_ranks", False):
+                ranks = Ranks(comm, None)
+                time.sleep(0 if ranks.first else GRACE)
+                print(f"rank {ranks.rank} of {ranks.size}:", file=sys.stderr)
+                traceback.print_exc()
+                ranks.end_all()
+            raise
+
+    return called  # type: ignore[return-value]
+
+
+def _cut(
+    batches: Batches, cut: Callable[[int, int], list[slice]]
+) -> Iterator[tuple[int, list[Any]]]:
+    """The size of each batch, and the parts of it that cut(number, size) takes.
+
+    A DataLoader makes no others.
+    """
+    if isinstance(batches, DataLoader) and batches.batch_sampler is not None:
+        sizes: list[int] = []
+
+        def noted(number: int, size: int) -> list[slice]:
+            sizes.append(size)
+            return cut(number, size)
+
+        for parts in batches.parts(noted):
+            yield sizes.pop(), parts
+    else:
+        for number, (x, target) in enumerate(pairs(batches)):
+            yield len(x), [(x[part], target[part]) for part in cut(number, len(x))]
+
+
+# ----- what is added up ---------------------------------------------------------------------------
+
+
+class Sums:
+    """What is added up over the parts, as one message: `exact` in float64, and `flat`."""
+
+    def __init__(self, numbers: int, size: int, dtype: np.dtype) -> None:
+        self.sizes = numbers, size, dtype
+        self.bytes = np.zeros(8 * numbers + dtype.itemsize * size, np.uint8)
+        self.exact = self.bytes[: 8 * numbers].view(np.float64)
+        self.flat = self.bytes[8 * numbers :].view(dtype)
+
+    def like(self) -> Sums:
+        """Others of the same sizes, zeros."""
+        return Sums(*self.sizes)
+
+    def add(self, other: Sums) -> Sums:
+        """Add others to these."""
+        self.exact += other.exact
+        self.flat += other.flat
+        return self
+
+
+class Step:
+    """One step: how its gradients, running statistics and means become sums over the parts.
+
+    exact: how many examples there are; for the loss and each metric over what it is a mean; and
+    the sums. flat: the gradient of each parameter, times what the loss of the part is a mean over;
+    for each whether there is any; and by how much each buffer changes, times the examples.
+    """
+
+    def __init__(self, model: Module, loss: Loss, metrics: Metrics, optimizer: Optimizer) -> None:
+        self.model, self.loss, self.metrics, self.optimizer = model, loss, metrics, optimizer
+        self.moved, self.buffers = parameters_of(optimizer), [*model.buffers()]
+        self.before = [buffer.array.copy() for buffer in self.buffers]
+        self.names = ["loss", *(name for name, m in metrics.items() if not of_matrix(m))]
+        moved = [p.array for p in self.moved]
+        self.shapes = [a.shape for a in (*moved, np.empty(len(moved)), *self.before)]
+        floats = {a.dtype for a in (*moved, *self.before) if a.dtype.kind in "fc"}
+        self.dtype = np.result_type(np.float32, *floats)
+        self.wrong: FloatingPointError | None = None
+
+    def zeros(self) -> Sums:
+        """The sums over no part."""
+        return Sums(1 + 2 * len(self.names), sum(map(math.prod, self.shapes)), self.dtype)
+
+    def _views(self, sums: Sums) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray]]:
+        """Of `flat` the gradients, which of them there are, and the changes of buffers."""
+        ends = [*itertools.accumulate(map(math.prod, self.shapes), initial=0)]
+        views = [
+            sums.flat[start:end].reshape(shape)
+            for start, end, shape in zip(ends, ends[1:], self.shapes)
+        ]
+        count = len(self.moved)
+        return views[:count], views[count], views[count + 1 :]
+
+    def of_part(self, x: Any, target: Any) -> Sums:
+        """The sums over one part, forward and backward; the buffers stay as they were."""
+        sums, means = self.zeros(), Means()
+        gradients, there, changed = self._views(sums)
+        try:
+            count, means = self._pass(x, target)
+        except FloatingPointError as error:  # all ranks are told of it once this step is added up
+            self.wrong, count = error, 1.0
+            means.add(count, {"loss": math.nan})
+        for i, (p, gradient) in enumerate(zip(self.moved, gradients)):
+            if p.grad is not None:
+                np.multiply(p.grad.array, count, out=gradient)
+                there[i] = 1
+        for buffer, before, change in zip(self.buffers, self.before, changed):
+            np.subtract(buffer.array, before, out=change, dtype=change.dtype)
+            change *= len(x)
+            np.copyto(buffer.array, before)
+        numbers = (of.get(name, 0.0) for of in (means.counts, means.sums) for name in self.names)
+        sums.exact[:] = [len(x), *numbers]
+        return sums
+
+    def _pass(self, x: Any, target: Any) -> tuple[float, Means]:
+        """Forward and backward: over what the loss is a mean, and all means of the part."""
+        self.optimizer.zero_grad()
+        output = self.model(x)
+        count = counted(len(x), output, target, self.loss)
+        if not count:  # the loss is 0 / 0
+            return 0.0, Means()
+        cost = self.loss(output, target)
+        value = loss_value(cost)
+        cost.backward()
+        return count, means_of(len(x), output, target, self.loss, self.metrics, value)
+
+    def finish(self, total: Sums) -> tuple[float, Means]:
+        """Give the weights their gradients and the buffers their values; the loss and the means."""
+        examples, *numbers = total.exact.tolist()
+        count = len(self.names)
+        means = Means()
+        means.counts = {n: c for n, c in zip(self.names, numbers) if c}
+        means.sums = {n: s for n, c, s in zip(self.names, numbers, numbers[count:]) if c}
+        if "loss" not in means.counts:
+            raise DataError("fit: a batch has no label that counts; leave such batches out")
+        counts = means.counts["loss"]
+        gradients, there, changed = self._views(total)
+        for p, gradient, is_there in zip(self.moved, gradients, there.tolist()):
+            gradient /= counts
+            p.grad = wrap(gradient.astype(p.array.dtype, copy=False)) if is_there else None
+        for buffer, change in zip(self.buffers, changed):
+            change /= examples
+            whole = np.rint(change) if buffer.array.dtype.kind in "iu" else change
+            np.copyto(buffer.array, buffer.array + whole, casting="unsafe")
+            changes.note_change(buffer.array)
+        return means.values()["loss"], means
