@@ -148,12 +148,14 @@ def _record_saved(cls: type[Function], ctx: Context, inputs: list[Any], y: Tenso
 
     def recorded(value: Any) -> Any:
         value = cls._operation(*inputs) if value is y else value
+        if type(value) in (tuple, list):
+            return type(value)(map(recorded, value))
         kept = getattr(value, "array", value)
         if not isinstance(kept, np.ndarray) or kept.dtype.kind != "f":
             return value
         if getattr(value, "requires_grad", False):
             return _recorded(value)
-        if any(value is x for x in inputs):
+        if any(value is x for x in inputs) or np.isin(kept, (-1, 0, 1)).all():  # a mask, or signs
             return value
         raise TypeError(
             f"{cls.__name__}.forward keeps an array of shape {kept.shape} whose derivative is "
@@ -161,8 +163,7 @@ def _record_saved(cls: type[Function], ctx: Context, inputs: list[Any], y: Tenso
         )
 
     if any(getattr(x, "requires_grad", False) for x in inputs):
-        saved = tuple(recorded(x) for x in ctx.saved_tensors)
-        vars(ctx).update({name: recorded(x) for name, x in vars(ctx).items()}, saved_tensors=saved)
+        vars(ctx).update({name: recorded(x) for name, x in vars(ctx).items()})
 
 
 class _Recorded(Tensor):

@@ -76,31 +76,47 @@ def _may_have_changed(read: _Read) -> bool:
 def _inside(read: _Read) -> Iterator[_Read]:
     """What a value leads to, as far as the function goes there."""
     place, value, names, _ = read
-    if isinstance(value, (staticmethod, classmethod)):
-        value = value.__func__
     if isinstance(value, dict):
         for key, item in value.items():
             yield _Read(f"{place}[{key!r:.40}]", item, names, True)
     elif isinstance(value, (list, set, tuple)):
         for number, item in enumerate(value):
             yield _Read(f"{place}[{number}]", item, names, not isinstance(value, tuple))
-    elif isinstance(value, types.FunctionType):
-        if (value.__module__ or "").partition(".")[0] not in _KNOWN:
+    elif not _is_known(value):
+        if isinstance(value, types.FunctionType):
             yield from _read_by(value)
-    elif not isinstance(value, types.ModuleType) or value.__name__.partition(".")[0] not in _KNOWN:
-        for name in names.attributes & getattr(value, "__dict__", {}).keys():
-            yield _Read(f"{place}.{name}", vars(value)[name], names, name in names.written)
-        for name in names.attributes | {"__call__"}:
-            method = getattr(type(value), name, None)
-            if isinstance(method, types.FunctionType):
-                yield from _read_by(method)
-                yield _Read(place, value, _names(method.__code__), False)
+        yield from _attributes(read)
+
+
+def _is_known(value: Any) -> bool:
+    """Whether a module, or what a function, a class or an object comes from, keeps nothing."""
+    if isinstance(value, types.ModuleType):
+        home = value.__name__
+    else:
+        is_own = isinstance(value, (types.FunctionType, type))
+        home = (value if is_own else type(value)).__module__ or ""
+    return home.partition(".")[0] in _KNOWN
+
+
+def _attributes(read: _Read) -> Iterator[_Read]:
+    """The attributes that a function reads of a value, and what its methods read in their turn."""
+    place, value, names, _ = read
+    holders = [getattr(value, "__dict__", {}), *map(vars, type(value).__mro__)]
+    for name in names.attributes | {"__call__"}:
+        found = next((holder[name] for holder in holders if name in holder), None)
+        found = getattr(found, "__func__", getattr(found, "fget", found))  # static ones, properties
+        yield _Read(f"{place}.{name}", found, names, name in names.written)
+        if isinstance(found, types.FunctionType) and not _is_known(found):
+            yield _Read(place, value, _names(found.__code__), False)
 
 
 def _read_by(function: types.FunctionType) -> Iterator[_Read]:
-    """The globals and the variables of outer functions that a function reads."""
+    """The globals, the variables of outer functions and the defaults that a function reads."""
     code = function.__code__
     names = _names(code)
+    for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+        if not isinstance(value, np.ndarray):
+            yield _Read("the default", value, names, False)
     for name in names.globals & function.__globals__.keys():
         yield _Read(name, function.__globals__[name], names, name in names.written)
     for name, cell in zip(code.co_freevars, function.__closure__ or ()):

@@ -19,7 +19,7 @@ from tinynet.errors import OnnxError, integer
 from tinynet.nn import Module
 from tinynet.onnx.forms import FORMS
 from tinynet.onnx.nodes import Graph
-from tinynet.onnx.trace import Call, Size, Value, trace, values_in
+from tinynet.onnx.trace import Call, Size, Value, leaves, trace
 from tinynet.training import Trained
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.files import atomic_write
@@ -72,7 +72,8 @@ def export(
     outputs = _outputs(graph, result)
     inner = {call.output.name: call.output for call in calls if call.output.name != image.name}
     file = _file(graph, type(network).__name__, image, inner.values(), outputs)
-    about = {key: getattr(known, key) for key in ("name", "classes", "mean", "std", "input_shape")}
+    keys = ["classes", "mean", "std", "input_shape", *["name"] * known.is_buildable()]
+    about = {key: getattr(known, key) for key in keys}  # no name of a file of the user's
     told = {key: json.dumps(value) for key, value in about.items() if value is not None}
     helper.set_model_props(file, told)
     with atomic_write(path) as stream:
@@ -133,13 +134,13 @@ def _outputs(graph: Graph, result: Any) -> list[Value]:
 
     Each is an Identity of a value, as two may be the same, or an input.
     """
-    values = list(values_in(result))
+    values = [leaf for leaf in leaves(result) if isinstance(leaf, Value)]
     if not values:
         raise OnnxError(f"export: the model returned {result!r:.60}, and no tensor")
     names = [f"output_{place}" for place in range(len(values))] if len(values) > 1 else ["output"]
     if isinstance(result, dict) and len(result) == len(values):
         names = [str(key) for key in result]
-    graph.call = Call("the result", (), None)
+    graph.call.layer = ""
     outputs = []
     for value, wanted in zip(values, names):
         name = graph.unique(wanted)

@@ -20,7 +20,7 @@ class Graph:
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, np.ndarray] = {}
         self.known: dict[Any, str] = {}  # names of constants and of sizes
-        self.call = Call("the result", (), None)  # whose nodes are being added
+        self.call = Call("", (), Value((), np.dtype(np.float32)))  # whose nodes are being added
 
     def __call__(self, kind: str, *inputs: Any, **attributes: Any) -> str:
         """Add a node; an input is whatever `name_of` takes. Returns the name of its output."""
@@ -54,6 +54,8 @@ class Graph:
         if x.array is not None and not x.name:
             x.name = self.constant(x.array)
             x.name = x.name if x.shape == x.array.shape else self("Expand", x.name, x.shape)
+        elif x.sizes is not None and not x.name:
+            x.name = self("Reshape", self.cast(self.sizes(x.sizes), x.dtype), x.shape)
         elif x.array is not None:
             self.initializers[x.name] = x.array
         return x.name
@@ -80,9 +82,9 @@ class Graph:
             self.known[n] = name if n.offset == 0 else self("Add", name, [n.offset])
         return self.known[n]
 
-    def cast(self, x: Any) -> Any:
-        """An operand in the dtype of the result."""
-        dtype = self.call.output.dtype
+    def cast(self, x: Any, dtype: np.dtype[Any] | None = None) -> Any:
+        """An operand in a dtype, that of the result if None; a name is one of integers."""
+        dtype = self.call.output.dtype if dtype is None else dtype
         if isinstance(x, str) or (isinstance(x, Value) and x.dtype != dtype):
             return self("Cast", x, to=helper.np_dtype_to_tensor_dtype(dtype))
         return x

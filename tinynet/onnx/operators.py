@@ -24,6 +24,7 @@ from tinynet.nn import functional as F
 from tinynet.onnx import spatial
 from tinynet.onnx.arrays import TYPES
 from tinynet.onnx.sizes import check_size, integers
+from tinynet.ops import activation
 from tinynet.tensor import Tensor
 
 ASKED = ("opset", "outputs", "training", "wanted")
@@ -449,7 +450,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "HardSwish": lambda x: F.hardswish(x),
     "LeakyRelu": lambda x, *, alpha=0.01: ops.leaky_relu(x, alpha),
     "Mish": lambda x: F.mish(x),
-    "PRelu": _sized(lambda x, slope: ops.where(x > 0, x, x * slope)),
+    "PRelu": _sized(activation.prelu),
     "Relu": lambda x: ops.relu(x) if x.dtype.kind == "f" else ops.clip(x, 0),
     "Selu": lambda x, *, alpha=1.6732632423543772, gamma=1.0507009873554805: (
         ops.elu(x, alpha) * gamma

@@ -1,8 +1,8 @@
 """What a model computes, as a list of operations: forward passes are watched, and compared.
 
 The passes differ in their batch and their numbers. An integer that differs follows the batch; any
-other difference is the data's doing, and is refused by name. Arrays are told apart by the memory
-they lie in, and where that was overwritten since (`relu_`, `x += y`) by what is in it.
+other difference is the data's doing, and is refused by name. An array is known by its identity;
+where it was overwritten since (`relu_`, `x += y`), it is what the operation before that made.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import functools
 import hashlib
 import inspect
 import itertools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import autograd, changes
 from tinynet.autograd import Variable, wrap
 from tinynet.errors import OnnxError
 from tinynet.nn.location import Line, layer_path, running_modules, user_line
@@ -40,14 +41,16 @@ class Size(NamedTuple):
 class Value:
     """A tensor: of shape and dtype.
 
-    array: of a parameter or a constant; while passes are watched, of what may be one. sources:
-    what may have made it, numbers of operations or the name of a parameter. name: in the graph.
+    array: of a parameter or a constant; while passes are watched, of what may be one. sizes: in
+    place of it, where its elements follow the batch. source: the number of the operation that
+    made it or the name of a parameter, while passes are watched. name: in the graph.
     """
 
     shape: Any
     dtype: np.dtype[Any]
     array: np.ndarray | None = None
-    sources: Sequence[Any] = ()
+    sizes: tuple[int | Size, ...] | None = None
+    source: Any = None
     name: str = ""
 
     ndim = property(lambda self: len(self.shape))
@@ -59,7 +62,7 @@ class Call:
 
     op: str
     arguments: Any
-    output: Any
+    output: Value
     layer: str = ""
     line: Line | None = None
 
@@ -85,7 +88,7 @@ def trace(
         for name, tensor in model._named_state()
     }
     values[INPUT] = Value((Size(1, 0), *shape), dtype, name="input")
-    calls = []
+    merge, calls = _Merge(values), []
     for number, rows in enumerate(itertools.zip_longest(*passes), INPUT + 1):
         first = next(call for call in rows if call)
         ways = {f"{call.op} in {call.layer or 'forward'}" if call else "nothing" for call in rows}
@@ -95,14 +98,12 @@ def trace(
                 f"{' or '.join(sorted(ways))}), and a file has one way alone: choose with "
                 "arithmetic in place of `if`"
             )
-        merge = _Merge(first, values)
         first.arguments = merge([call.arguments for call in rows])
-        if first.output is not None:
-            first.output.shape = merge([call.output.shape for call in rows])
-            values[number] = first.output
+        first.output.shape = merge([call.output.shape for call in rows])
+        values[number] = first.output
         calls.append(first)
-    result = calls.pop().arguments
-    return values[INPUT], _needed(calls, result), result
+    *needed, result = _needed(calls)
+    return values[INPUT], needed, result.arguments
 
 
 def _batches(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[np.ndarray]:
@@ -114,18 +115,21 @@ def _batches(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[np.ndarra
 
 
 class _Pass:
-    """One forward pass: its calls in their order, the last of which is that of the result."""
+    """One forward pass: its calls in their order, the last of which is that of the result.
+
+    known: arrays, kept alive, and their source, by identity. made: when, and what was in them.
+    """
 
     def __init__(self, model: Module, forward: Callable[[Any], Any], x: np.ndarray) -> None:
-        self.known: dict[int, tuple[np.ndarray, bytes, Any]] = {}  # by identity, and kept alive
-        self.alike: dict[bytes, list[Any]] = {}
+        self.known: dict[int, tuple[np.ndarray, Any]] = {}
+        self.made: dict[Any, tuple[int, bytes]] = {}
         self.calls: list[Call] = []
         for name, tensor in reversed(list(model._named_state())):  # of several names the first
             self._learn(tensor.array, name)
         self._learn(x, INPUT)
         with autograd.observe(self._observe):
             y = forward(wrap(x))
-        self.calls.append(Call("the result", self._seen(y), None))
+        self.calls.append(Call("the result", self._seen(y), Value((), x.dtype)))
 
     def _observe(self, op: str, args: Any, settings: dict[str, Any], output: Any) -> None:
         bound = _signature(autograd.state.operation.forward).bind(*args, **settings)
@@ -136,28 +140,29 @@ class _Pass:
         self._learn(output.array, len(self.calls))
 
     def _learn(self, array: np.ndarray, source: Any) -> None:
-        content = _content(array)
-        self.known[id(array)] = array, content, source
-        if isinstance(source, int):  # parameters are found by identity alone: equal ones differ
-            self.alike.setdefault(content, []).append(source)
+        self.known[id(array)] = array, source
+        self.made[source] = changes.last, _content(array)
 
     def _seen(self, given: Any) -> Any:
         """What was given, with values in place of tensors and arrays."""
         if isinstance(given, Variable):
             given = given.array
         if isinstance(given, np.ndarray):
-            content = _content(given)
-            known, alike = self.known.get(id(given)), tuple(self.alike.get(content, ()))
-            if known is None:
-                return Value(given.shape, given.dtype, given.copy(), alike)
-            sources = known[2:] if content == known[1] else alike  # else overwritten since
-            return Value(given.shape, given.dtype, sources=sources)
+            if id(given) not in self.known:
+                return Value(given.shape, given.dtype, given.copy())
+            source = self.known[id(given)][1]
+            if changes.changed_since(given, self.made[source][0]):
+                numbers = range(INPUT, len(self.calls) + 1)
+                source = max(n for n in numbers if changes.changed_since(given, self.made[n][0]))
+            unchanged = self.made[source][1] == _content(given)
+            return Value(given.shape, given.dtype, source=source if unchanged else None)
         if isinstance(given, (tuple, list)):
             return (tuple if isinstance(given, tuple) else list)(map(self._seen, given))
         if isinstance(given, dict):
             return {key: self._seen(item) for key, item in given.items()}
         if isinstance(given, slice):
-            return slice(*map(self._seen, (given.start, given.stop, given.step)))
+            bounds = given.start, given.stop, given.step
+            return slice(*(None if n is None else operator.index(n) for n in bounds))
         return given.item() if isinstance(given, np.generic) else given
 
 
@@ -170,31 +175,43 @@ def _content(array: np.ndarray) -> bytes:
     return digest.digest()
 
 
-def values_in(tree: Any) -> Iterator[Value]:
-    """The values in nested tuples, lists and dicts."""
-    if isinstance(tree, Value):
+class Fault(str):
+    """Why an argument has no place in a file; told if the result depends on it."""
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """What is in nested tuples, lists, dicts and slices."""
+    if isinstance(tree, dict):
+        tree = tuple(tree.values())
+    elif isinstance(tree, slice):
+        tree = tree.start, tree.stop, tree.step
+    if isinstance(tree, (tuple, list)) and not isinstance(tree, Size):
+        for item in tree:
+            yield from leaves(item)
+    else:
         yield tree
-    elif isinstance(tree, (tuple, list, dict)):
-        for item in tree.values() if isinstance(tree, dict) else tree:
-            yield from values_in(item)
 
 
-def _needed(calls: list[Call], result: Any) -> list[Call]:
-    """The calls on which the result depends."""
-    wanted = set(values_in(result))
+def _needed(calls: list[Call]) -> list[Call]:
+    """The calls on which the last one depends, itself included."""
+    wanted = {calls[-1].output}
     kept = []
     for call in reversed(calls):
         if call.output in wanted:
             kept.append(call)
-            wanted |= set(values_in(call.arguments))
+            for leaf in leaves((call.arguments, call.output.shape)):
+                if isinstance(leaf, Fault):
+                    call.refuse(leaf)
+                if isinstance(leaf, Value):
+                    wanted.add(leaf)
     return kept[::-1]
 
 
 class _Merge:
-    """What one call was given in the passes, as one thing: see the top of the file."""
+    """What a call was given in the passes, as one thing: see the top of the file."""
 
-    def __init__(self, call: Call, values: dict[Any, Value]) -> None:
-        self.call, self.values = call, values
+    def __init__(self, values: dict[Any, Value]) -> None:
+        self.values = values
 
     def __call__(self, given: Sequence[Any]) -> Any:
         first = given[0]
@@ -215,29 +232,28 @@ class _Merge:
                 if all(size.factor * N + size.offset == n for N, n in zip(BATCHES, given)):
                     return size
         told = ", ".join(f"{x!r:.40}" for x in given)
-        return self.call.refuse(
+        return Fault(
             f"{told} for batches of {', '.join(map(str, BATCHES))}: a number that depends on the "
             "data, or on the batch N in another way than a * N + b"
         )
 
-    def _value(self, given: Sequence[Value]) -> Value:
+    def _value(self, given: Sequence[Value]) -> Value | Fault:
         """The value that an array is in each pass, or the constant."""
         first = given[0]
         arrays = [x.array for x in given if x.array is not None]
         if len(arrays) == len(given):
             if len({_content(array) for array in arrays}) == 1:
                 return Value(first.shape, first.dtype, arrays[0])
-            rows = {_content(array[:1]) for array in arrays if array.ndim}
-            if (
-                len(rows) == 1
-                and first.dtype.kind == "f"
-                and all((a == a[:1]).all() for a in arrays)
-            ):
+            rows = {_content(x[:1]) if x.ndim and (x == x[:1]).all() else b"" for x in arrays}
+            if first.dtype.kind == "f" and len(rows) == 1 and b"" not in rows:
                 return Value(self([x.shape for x in given]), first.dtype, arrays[0][:1])
-        shared: set[Any] = set.intersection(*(set(x.sources) for x in given))
-        if shared:
-            return self.values[max(shared)]  # the newest
-        return self.call.refuse(
+            if first.dtype.kind == "i" and len({x.shape for x in arrays}) == 1:
+                sizes = self([tuple(x.ravel().tolist()) for x in arrays])
+                if not any(isinstance(n, Fault) for n in sizes):
+                    return Value(first.shape, first.dtype, sizes=sizes)
+        if first.source is not None and len({x.source for x in given}) == 1:
+            return self.values[first.source]
+        return Fault(
             "an array that depends on the data, and that no operation made: comparisons, places "
             "(argmax, max along an axis) and assignments are not followed. Masks may be written "
             "with relu, clip or sign, maxima with amax"
