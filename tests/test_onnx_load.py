@@ -139,6 +139,20 @@ def test_the_input_is_checked_against_the_file(read):
         model()
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("digits_cnn", (1, 8, 8)), ("lenet5", (1, 28, 28)), ("resnet8", (3, 16, 16))],
+)
+def test_what_tinynet_writes_it_reads(name, shape, tmp_path):
+    net = getattr(tinynet.models, name)()
+    net.train()(array(4, *shape))
+    tinynet.onnx.export(net.eval(), tmp_path / "m.onnx", shape)
+    model, x = tinynet.onnx.load(tmp_path / "m.onnx"), array(3, *shape, seed=1)
+    np.testing.assert_allclose(model(x).array, net(x).array, rtol=1e-5, atol=1e-5)
+    assert [n for n, _ in model.named_parameters()] == [n for n, _ in net.named_parameters()]
+    net.load_state_dict(model.state_dict(), strict=False)  # without num_batches_tracked
+
+
 # ----- arrays that are stored once ----------------------------------------------------------------
 
 
@@ -391,6 +405,12 @@ def test_an_error_in_use_names_the_node(read):
     model = read(file_of([node("Reshape", "x w")], {"w": np.array([7, 7])}))
     with pytest.raises(OnnxError, match=r"node 'y' \(Reshape\): reshape: 36 elements"):
         model(array(1, 1, 6, 6))
+
+
+def test_detect_anomaly_finds_the_operation(read):
+    model = read(small_net())
+    with tinynet.detect_anomaly(), pytest.raises(FloatingPointError, match="conv2d"):
+        model(np.full((1, 1, 6, 6), np.nan, np.float32))
 
 
 def test_external_data_beside_the_file_are_read(tmp_path):

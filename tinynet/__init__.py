@@ -89,7 +89,7 @@ __all__ = [
     "empty_like", "enable_grad", "explain", "eye", "finfo", "float32", "float64", "from_dlpack",
     "from_numpy", "full", "full_like", "func", "get_default_dtype", "get_num_threads", "grad",
     "gradcheck", "gradcheck_model", "hessian", "hvp", "iinfo", "inf", "inference_mode", "int8",
-    "int16", "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linspace", "load",
+    "int16", "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linalg", "linspace", "load",
     "logspace", "manual_seed", "models", "mps", "multinomial", "nan", "nn", "no_grad", "normal",
     "ones", "ones_like", "onnx", "optim", "pi", "rand", "rand_like", "randint", "randn",
     "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
@@ -132,7 +132,7 @@ def _in_autograd(name: str) -> Any:
 autograd.__getattr__ = _in_autograd  # type: ignore[method-assign]
 
 if TYPE_CHECKING:
-    from tinynet import backends, data, func, models, onnx, optim, training, utils, vision
+    from tinynet import backends, data, func, linalg, models, onnx, optim, training, utils, vision
     from tinynet.anomaly import detect_anomaly
     from tinynet.derivatives.transforms import (
         grad,
@@ -196,7 +196,11 @@ _LATER = {
         ),
         "legacy",
     ),
+    "cross": "linalg",
     "data": "",
+    "det": "linalg",
+    "inverse": "linalg",
+    "linalg": "",
     "backends": "",
     "models": "",
     "onnx": "",

@@ -26,7 +26,8 @@ from tinynet.autograd import Variable
 from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
-from tinynet.functions import algebra, indexing, pointwise, reduction, shaping
+from tinynet.functions import algebra, counting, indexing, pointwise, reduction, shaping
+from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 
@@ -893,14 +894,18 @@ class Tensor(Variable):
     cummax = reduction.cummax
     cummin = reduction.cummin
     logcumsumexp = reduction.logcumsumexp
-    unique = reduction.unique
-    bincount = reduction.bincount
+    unique = counting.unique
+    bincount = counting.bincount
+    histc = counting.histc
+    quantile = counting.quantile
+    diff = reduction.diff
     softmax = reduction.softmax
     log_softmax = reduction.log_softmax
 
     gather = indexing.gather
     scatter = indexing.scatter
     scatter_add = indexing.scatter_add
+    scatter_reduce = indexing.scatter_reduce
     take_along_dim = indexing.take_along_dim
     index_select = indexing.index_select
     index_add = indexing.index_add
@@ -1094,7 +1099,7 @@ NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with N
     "flip": lambda m, axis=None: ops.flip(m, axis),
     "where": lambda condition, x, y: ops.where(condition, x, y),
     "round": lambda a, decimals=0: ops.round(a, decimals),
-    "einsum": algebra.einsum,
+    "einsum": algebra.einsum, "inv": inverse.inv, "det": inverse.det,
     "tensordot": lambda a, b, axes=2: algebra.tensordot(a, b, axes),
     "outer": lambda a, b: algebra.outer(shaping.ravel(a), shaping.ravel(b)),
 }  # fmt: skip
@@ -1114,6 +1119,9 @@ def _unrecorded(
     except ValueError as error:
         calls.explain(error, name, arrays)
         raise
+    if isinstance(result, tuple):
+        parts = [_unrecorded(name, lambda *_, part=part: part, inputs) for part in result]
+        return result._make(parts) if hasattr(result, "_make") else tuple(parts)
     if not isinstance(result, (np.ndarray, np.generic)):
         return result
     if (

@@ -353,5 +353,7 @@ FORMS: dict[str, Form] = {
     "rsqrt": lambda g, y, x: g("Reciprocal", g("Sqrt", x)),
     "trunc": lambda g, y, x: g("Mul", g("Sign", x), g("Floor", g("Abs", x))),
     "hypot": lambda g, y, a, b: g("Sqrt", g("Add", g("Mul", a, a), g("Mul", b, b))),
+    "logaddexp": lambda g, y, a, b: g(
+        "Add", g("Max", a, b), g("Softplus", g("Neg", g("Abs", g("Sub", a, b))))),
     "remainder": lambda g, y, a, b: g("Sub", a, g("Mul", b, g("Floor", g("Div", a, b)))),
 }  # fmt: skip

@@ -7,13 +7,16 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinynet.calls import NoGradientError
 from tinynet.errors import OnnxError, ShapeError
 from tinynet.nn.functional.arguments import tensor_of
 from tinynet.nn.module import Module
 from tinynet.onnx.operators import ASKED, OPERATORS
 from tinynet.onnx.spatial import window_of
 
-FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+FAULTS = (
+    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NoGradientError,
+)  # fmt: skip
 """What an operator raises for inputs and attributes that do not fit it."""
 
 
@@ -136,6 +139,8 @@ class OnnxModule(Module):
         asked = {name: more[name] for name in attributes_of(function) if name in more}
         try:
             result = function(*(values[name] for name in node.inputs), **node.attributes, **asked)
+        except FloatingPointError:  # of `detect_anomaly`, which names the operation
+            raise
         except FAULTS as error:
             raise OnnxError(f"{node}: {error}") from error
         results = result if isinstance(result, tuple) else (result,)

@@ -93,7 +93,7 @@ def _node(source: onnx.NodeProto, weights: Weights, folder: Path) -> Node | None
     for attribute in source.attribute:
         node.attributes[attribute.name] = _attribute(node, attribute, folder)
     constant = source.op_type == "Constant"
-    if source.domain not in ("", "ai.onnx") or source.op_type not in {*OPERATORS, "Constant"}:
+    if source.domain not in ("", "ai.onnx") or not (constant or source.op_type in OPERATORS):
         raise _unknown(node, ".".join(filter(None, (source.domain, source.op_type))))
     known = CONSTANTS if constant else attributes_of(OPERATORS[source.op_type])
     for name in node.attributes:
@@ -105,10 +105,11 @@ def _node(source: onnx.NodeProto, weights: Weights, folder: Path) -> Node | None
         _keep(weights, outputs[0], np.asarray(value, CONSTANTS[name]))
         weights.fixed.add(outputs[0])
         return None
-    if source.op_type == "Identity" and inputs and weights.root(inputs[0]) is not None:
-        if outputs[0] in {*weights.arrays, *weights.aliases}:
+    root = weights.root(inputs[0]) if inputs else None
+    if source.op_type == "Identity" and root is not None:
+        if weights.root(outputs[0]) is not None:
             raise OnnxError(f"{node} gives {outputs[0]!r:.80} a second time")
-        weights.aliases[outputs[0]] = inputs[0]
+        weights.aliases[outputs[0]] = root
         return None
     return node
 

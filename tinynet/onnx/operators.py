@@ -24,6 +24,7 @@ from tinynet.nn import functional as F
 from tinynet.onnx import spatial
 from tinynet.onnx.arrays import TYPES
 from tinynet.onnx.sizes import check_size, integers
+from tinynet.ops import activation
 from tinynet.tensor import Tensor
 
 ASKED = ("opset", "outputs", "training", "wanted")
@@ -32,6 +33,11 @@ which output they are used."""
 
 Axes = Sequence[int]
 Maybe = Tensor | None
+
+
+def _given(x: Maybe, attribute: Axes) -> list[int]:
+    """What came as an input, in older versions as an attribute."""
+    return list(attribute) if x is None else integers(x)
 
 
 def _dtype(code: int) -> np.dtype[Any]:
@@ -78,10 +84,6 @@ def _power(x: Tensor, y: Tensor) -> Tensor:
     return wrap(np.power(x.array, y.array).astype(x.dtype))
 
 
-def _mod(x: Tensor, y: Tensor, *, fmod: int = 0) -> Tensor:
-    return _sized(ops.fmod if fmod else ops.remainder)(x, y)
-
-
 def _clip(
     x: Tensor, low: Maybe = None, high: Maybe = None, /, *, max: float | None = None,  # noqa: A002
     min: float | None = None,  # noqa: A002
@@ -93,8 +95,8 @@ def _cast(x: Tensor, *, round_mode: str = "up", saturate: int = 1, to: int) -> A
     target = _dtype(to)
     y = x if x.dtype == target else ops.astype(x, target)
     if to in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
-        half = onnx.helper.tensor_dtype_to_np_dtype(to)
-        return y + (y.array.astype(half).astype(target) - y.array)  # rounded, its gradient not
+        rounded = y.array.astype(onnx.helper.tensor_dtype_to_np_dtype(to)).astype(target)
+        return y + np.where(np.isfinite(y.array), rounded - y.array, 0)  # its gradient is not
     return y
 
 
@@ -105,12 +107,11 @@ def _reduced(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A row for `function(x, axes, keep)`."""
 
     def reduce(
-        x: Tensor, along: Maybe = None, /, *, axes: Axes | None = None, keepdims: int = 1,
+        x: Tensor, along: Maybe = None, /, *, axes: Axes = (), keepdims: int = 1,
         noop_with_empty_axes: int = 0,
     ) -> Tensor:  # fmt: skip
-        named = axes if along is None else integers(along)
-        over = tuple(named or ()) if named or noop_with_empty_axes else None
-        y = function(x, over, bool(keepdims))
+        named = tuple(_given(along, axes))
+        y = function(x, named if named or noop_with_empty_axes else None, bool(keepdims))
         return y if y.dtype == x.dtype else ops.astype(y, x.dtype)
 
     return reduce
@@ -176,13 +177,12 @@ def _flatten(x: Tensor, *, axis: int = 1) -> Tensor:
     return ops.reshape(x, (rows, math.prod(x.shape[axis:])))
 
 
-def _squeeze(x: Tensor, along: Maybe = None, /, *, axes: Axes | None = None) -> Tensor:
-    named = axes if along is None else integers(along)
-    return ops.squeeze(x, None if named is None else tuple(named))
+def _squeeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
+    return ops.squeeze(x, tuple(_given(along, axes)) or None)
 
 
-def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes | None = None) -> Tensor:
-    named = integers(along) if along is not None else list(axes or [])
+def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
+    named = _given(along, axes)
     ndim = x.ndim + len(named)
     if len({d % ndim for d in named}) < len(named) or any(not -ndim <= d < ndim for d in named):
         raise ValueError(f"axes {named} for a result of {ndim} axes")
@@ -193,6 +193,10 @@ def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes | None = None) -
 
 def _transpose(x: Tensor, *, perm: Axes | None = None) -> Tensor:
     return ops.permute(x, list(perm if perm is not None else range(x.ndim)[::-1]))
+
+
+def _triangle(x: Tensor, k: Maybe = None, *, upper: int = 1) -> Tensor:
+    return (functions.triu if upper else functions.tril)(x, 0 if k is None else int(k.array.item()))
 
 
 def _expand(x: Tensor, shape: Tensor) -> Tensor:
@@ -214,10 +218,10 @@ def _concat(x: Tensor, *more: Tensor, axis: int) -> Tensor:
 
 def _split(
     x: Tensor, sizes: Maybe = None, /, *, axis: int = 0, num_outputs: int | None = None,
-    split: Axes | None = None, outputs: int,
+    split: Axes = (), outputs: int,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     if sizes is not None or split:
-        return ops.split(x, integers(sizes) if sizes is not None else list(split or []), axis)
+        return ops.split(x, _given(sizes, split), axis)
     count, n = num_outputs or outputs, x.shape[axis]
     if not 0 < count <= outputs:
         raise ValueError(f"{count} parts for {outputs} outputs")
@@ -225,22 +229,19 @@ def _split(
     return ops.split(x, [max(min(size, n - i * size), 0) for i in range(count)], axis)
 
 
-def _split_apart(x: Tensor, sizes: Maybe = None, *, axis: int = 0, keepdims: int = 1) -> Any:
+def _split_apart(x: Tensor, sizes: Tensor, *, axis: int = 0, keepdims: int = 1) -> list[Tensor]:
     """A list, which is what a sequence is here."""
-    if sizes is None:
-        parts = ops.split(x, 1, axis)
-        return list(parts if keepdims else (ops.squeeze(part, axis) for part in parts))
-    return list(ops.split(x, integers(sizes) if sizes.ndim else int(sizes.array.item()), axis))
+    size = integers(sizes)
+    return list(ops.split(x, size if sizes.ndim else size[0], axis))
 
 
 def _slice(
     x: Tensor, begin: Maybe = None, end: Maybe = None, along: Maybe = None, step: Maybe = None, /,
-    *, axes: Axes | None = None, ends: Axes = (), starts: Axes = (),
+    *, axes: Axes = (), ends: Axes = (), starts: Axes = (),
 ) -> Tensor:  # fmt: skip
-    first = integers(begin) if begin is not None else list(starts)
-    last = integers(end) if end is not None else list(ends)
-    named = integers(along) if along is not None else list(axes or range(len(first)))
-    steps = integers(step) if step is not None else [1] * len(first)
+    first, last = _given(begin, starts), _given(end, ends)
+    named = _given(along, axes or range(len(first)))
+    steps = _given(step, [1] * len(first))
     if not len(first) == len(last) == len(named) == len(steps) or 0 in steps:
         raise ValueError(f"starts {first}, ends {last}, axes {named} and steps {steps} do not fit")
     index = [slice(None)] * x.ndim
@@ -266,22 +267,31 @@ def _gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     return functions.gather(x, axis, wrap(_from_the_front(indices, x.shape[axis])))
 
 
+def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
+    """The last axis of the indices names a place along the axes after `batch_dims`."""
+    lead, count = indices.shape[:-1], indices.shape[-1]
+    index: list[Any] = [
+        np.arange(n).reshape(-1, *(1,) * (len(lead) - d - 1))
+        for d, n in enumerate(lead[:batch_dims])
+    ]
+    sizes = x.shape[batch_dims : batch_dims + count]
+    index += [_from_the_front(wrap(indices.array[..., i]), n) for i, n in enumerate(sizes)]
+    check_size(lead, x.shape[batch_dims + count :])
+    return ops.getitem(x, tuple(index))
+
+
 def _pad(
     x: Tensor, widths: Maybe = None, fill: Maybe = None, along: Maybe = None, /, *,
     mode: str = "constant", pads: Axes = (), value: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    each = integers(widths) if widths is not None else list(pads)
-    named = integers(along) if along is not None else list(range(x.ndim))
+    each, named = _given(widths, pads), _given(along, range(x.ndim))
     if len(each) != 2 * len(named):
         raise ValueError(f"{len(each)} pads for {len(named)} axes")
     both = [(0, 0)] * x.ndim
     for d, edge in zip(named, zip(each[: len(named)], each[len(named) :])):
         both[d] = edge
-    check_size([n + sum(edge) for n, edge in zip(x.shape, both)])
-    flat = [n for edge in reversed(both) for n in edge]
-    words = {"edge": "replicate", "wrap": "circular"}
-    constant = value if fill is None else fill.array.item()
-    return F.pad(x, flat, words.get(mode, mode), constant)
+    word = {"edge": "replicate", "wrap": "circular"}.get(mode, mode)
+    return spatial.padded(x, both, value if fill is None else fill.array.item(), word)
 
 
 def _constant_of_shape(shape: Tensor, *, value: np.ndarray | None = None) -> Tensor:
@@ -433,6 +443,11 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Exp": ops.exp,
     "Floor": ops.floor,
     "Identity": lambda x: x,
+    "IsInf": lambda x, *, detect_negative=1, detect_positive=1: wrap(
+        ((x.array == math.inf) & bool(detect_positive))
+        | ((x.array == -math.inf) & bool(detect_negative))
+    ),
+    "IsNaN": lambda x: wrap(np.isnan(x.array)),
     "Log": ops.log,
     "Neg": ops.neg,
     "Not": lambda x: wrap(np.logical_not(x.array)),
@@ -451,7 +466,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "HardSwish": lambda x: F.hardswish(x),
     "LeakyRelu": lambda x, *, alpha=0.01: ops.leaky_relu(x, alpha),
     "Mish": lambda x: F.mish(x),
-    "PRelu": _sized(lambda x, slope: ops.where(x > 0, x, x * slope)),
+    "PRelu": _sized(activation.prelu),
     "Relu": lambda x: ops.relu(x) if x.dtype.kind == "f" else ops.clip(x, 0),
     "Selu": lambda x, *, alpha=1.6732632423543772, gamma=1.0507009873554805: (
         ops.elu(x, alpha) * gamma
@@ -477,7 +492,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Max": _of_any(ops.maximum),
     "Mean": lambda *xs: _of_any(ops.add)(*xs) / len(xs),
     "Min": _of_any(ops.minimum),
-    "Mod": _mod,
+    "Mod": lambda x, y, *, fmod=0: _sized(ops.fmod if fmod else ops.remainder)(x, y),
     "Mul": _sized(ops.mul),
     "Or": _compared(np.logical_or),
     "Pow": _sized(_power),
@@ -514,6 +529,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Flatten": _flatten,
     "Gather": _gather,
     "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
     "OneHot": _one_hot,
     "Pad": _pad,
     "Range": _range,
@@ -528,6 +544,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Squeeze": _squeeze,
     "Tile": _tile,
     "Transpose": _transpose,
+    "Trilu": _triangle,
     "Unsqueeze": _unsqueeze,
     # layers
     "AveragePool": spatial.average_pool,

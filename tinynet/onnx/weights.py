@@ -9,6 +9,7 @@ share stays one, as tied weights must.
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,12 +84,18 @@ class Weights:
         self.arrays: dict[str, np.ndarray] = {}
         self.aliases: dict[str, str] = {}
         self.fixed: set[str] = set()
+        self._uniform: dict[str, bool] = {}
 
     def root(self, name: str) -> str | None:
-        """The array that a name stands for, behind any number of other names."""
-        while name in self.aliases:
-            name = self.aliases[name]
-        return name if name in self.arrays else None
+        """The array that a name stands for."""
+        return name if name in self.arrays else self.aliases.get(name)
+
+    def uniform(self, root: str) -> bool:
+        """Whether the array is all of one number."""
+        if root not in self._uniform:
+            array = self.arrays[root]
+            self._uniform[root] = bool(array.size and (array == array.flat[0]).all())
+        return self._uniform[root]
 
     def place(self, graph: Graph, model: Module) -> dict[str, list[str]]:
         """Set parameters and buffers; the graph calls them by their names. What became of which."""
@@ -141,13 +148,13 @@ class Weights:
         plain = node.operator == "InstanceNormalization" and "." not in use.name
         if plain and np.all(array == (word == "weight")):  # ones and zeros: a group norm
             use.role = CONSTANT
-        if not _uniform(array):
+        if not self.uniform(use.root):
             use.key = use.root, use.role
             return
         layer: Any = node.module
         if not layer and word:
             roots = [r for name in node.inputs if (r := self.root(name)) is not None]
-            layer = frozenset(r for r in roots if not _uniform(self.arrays[r])) or number
+            layer = frozenset(r for r in roots if not self.uniform(r)) or number
         use.key = use.name, use.role, word, layer
         use.path = f"{node.module}.{word}" if node.module and word else ""
 
@@ -157,17 +164,13 @@ def _names(uses: Sequence[Use], graph: Graph) -> dict[int, str]:
     taken = {given.name for given in graph.inputs}
     taken.update(name for node in graph.nodes for name in node.outputs)
     names: dict[int, str] = {}
+    numbers: dict[str, Iterator[int]] = defaultdict(lambda: itertools.count(2))
     for use in sorted(uses, key=lambda use: use.path != use.name):
-        numbered = (f"{use.name}_{n}" for n in itertools.count(2))
+        numbered = (f"{use.name}_{n}" for n in numbers[use.name])
         wanted = itertools.chain((use.name, use.path or use.name), numbered)
         names[id(use)] = next(name for name in wanted if name not in taken)
         taken.add(names[id(use)])
     return names
-
-
-def _uniform(array: np.ndarray) -> bool:
-    """Whether it is all of one number."""
-    return bool(array.size and (array == array.flat[0]).all())
 
 
 def _set(model: Module, name: str, array: np.ndarray, role: str) -> tuple[Module, str]:

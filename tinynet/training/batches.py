@@ -48,6 +48,14 @@ def as_batches(
     return data
 
 
+def batches_for(
+    model: Module, data: Any, batch_size: int, transform: Images | None = None
+) -> Batches:
+    """`as_batches`, in the dtype of the model, and with its own transform if it brings one."""
+    transform = own_transform(model, data, transform)
+    return as_batches(data, batch_size, transform, dtype_of(model))
+
+
 def dtype_of(model: Module) -> Any:
     """The dtype of a model's weights, in which it computes; float32 if it has none."""
     return next((p.array.dtype for p in model.parameters()), np.float32)
