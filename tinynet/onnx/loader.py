@@ -90,6 +90,8 @@ def _node(source: onnx.NodeProto, weights: Weights, folder: Path) -> Node | None
     node = Node(source.name, source.op_type, inputs, outputs, scopes[0] if scopes else [])
     if not outputs or not outputs[0]:
         raise OnnxError(f"node {source.name!r:.80} ({source.op_type:.80}) has no output")
+    if twice := [name for name in outputs if weights.root(name) is not None]:
+        raise OnnxError(f"{node} gives {twice!r:.80} a second time")
     for attribute in source.attribute:
         node.attributes[attribute.name] = _attribute(node, attribute, folder)
     constant = source.op_type == "Constant"
@@ -107,8 +109,6 @@ def _node(source: onnx.NodeProto, weights: Weights, folder: Path) -> Node | None
         return None
     root = weights.root(inputs[0]) if inputs else None
     if source.op_type == "Identity" and root is not None:
-        if weights.root(outputs[0]) is not None:
-            raise OnnxError(f"{node} gives {outputs[0]!r:.80} a second time")
         weights.aliases[outputs[0]] = root
         return None
     return node

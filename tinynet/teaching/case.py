@@ -144,9 +144,10 @@ class Case:
         target = self.target
         dataset = getattr(self.loader, "dataset", None)
         for name in ("labels", "targets"):
-            found = getattr(dataset, name, None)
-            if isinstance(found, np.ndarray) and found.ndim == 1:
-                target = found
+            with contextlib.suppress(Exception):  # of a part of a data set that has none
+                found = getattr(dataset, name, None)
+                if isinstance(found, np.ndarray) and found.ndim == 1:
+                    target = found
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
         target = target.ravel()
