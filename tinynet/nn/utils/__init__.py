@@ -31,9 +31,9 @@ def clip_grad_norm_(
 
     The norm is that of all gradients as one vector (norm_type: 2, another p, or infinity), as
     float64 where float32 is too small; their direction stays. Returns the norm before clipping,
-    as a tensor without axes. foreach has no effect. Parameters without a gradient are left out, and one that is given
+    as a tensor without axes. Parameters without a gradient are left out, and one that is given
     twice counts once. Source: Pascanu et al. 2013, "On the difficulty of training recurrent
-    neural networks".
+    neural networks". foreach has no effect.
 
     Raises TypeError for what is no list of parameters, ValueError for an empty one; RuntimeError
     for a norm that is NaN or infinite if `error_if_nonfinite`; without it all gradients become
