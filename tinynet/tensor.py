@@ -714,8 +714,9 @@ class Tensor(Variable):
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
         self.array[...] = result.array
-        keeps = result.node is not None and result.node.call is not None
-        changes.note_change(self.array, old.array if keeps and old is not self else None)
+        changes.note_change(self.array)
+        if old is not self and self.node is not None and self.node.call is not None:
+            self.node.call = (*self.node.call[:3], old.array)  # what that node gave
         if recording:
             self._take_over(result)
         return self
