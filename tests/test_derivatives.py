@@ -280,7 +280,7 @@ def test_in_place_forms_have_second_derivatives():
 
 def row_from_itself(x):
     y = x * 1
-    y[1] = y[1] ** 2 + y[0] * x[1]
+    y[1] = y[1] ** 2 + y.reshape(1, 2).t()[0, 0] * x[1]
     y[0] = y[1] * y[0]
     return y.sum()
 

@@ -140,10 +140,11 @@ NETS = {
     "activations": (lambda x, *layers: [f(x) for f in (
         *layers, F.gelu, F.silu, F.mish, F.selu, F.celu, F.elu, F.hardswish, F.hardsigmoid, F.relu6,
         F.softplus, F.softsign, F.logsigmoid, F.hardshrink, F.softshrink, F.tanhshrink,
-        F.leaky_relu, tinynet.tanh, tinynet.sigmoid)], nn.PReLU(), nn.PReLU(4), nn.Dropout(0.5)),
+        F.leaky_relu, tinynet.tanh, tinynet.sigmoid)], nn.Dropout(0.5)),
     "activations with settings": (lambda x: (
         F.gelu(x, "tanh"), F.threshold(x, 0.1, 2.0), F.softplus(x, 2.0), F.glu(x, 1),
         F.log_softmax(x, 1)),),
+    "slopes": (lambda x, one, each: each(one(x)), nn.PReLU(), nn.PReLU(4)),
     "softmax": (lambda x, out: F.softmax(out(x.flatten(1)), 1), nn.Linear(144, 5)),
     "slicing": (lambda x: (x[:, 1:3, ::2, -1], x[:, None, ..., 1:-1], x[:, [2, 0, 1]], x.flip(0, 2),
                            x[len(x) - 1], x[-1, 1], x[1 - len(x) :], x[:, -1, None, 2:, 0]),),
@@ -214,7 +215,7 @@ def test_a_file_says_where_everything_is_from(tmp_path):
 
 
 def test_what_is_read_can_be_written_again(tmp_path):
-    for name in ("residual", "norms", "slicing", "expanded", "sizes as tensors"):
+    for name in ("residual", "norms", "slicing", "expanded", "sizes as tensors", "slopes"):
         tinynet.onnx.export(Net(*NETS[name]), tmp_path / "first.onnx", IMAGE)
         check(tinynet.onnx.load(tmp_path / "first.onnx"), tmp_path / "second.onnx", IMAGE)
 
@@ -367,6 +368,14 @@ def test_a_run_with_its_preprocessing_takes_bytes(run, tmp_path, capsys):
     about = theirs.get_modelmeta().custom_metadata_map
     assert json.loads(about["classes"]) == list("0123456789")
     assert json.loads(about["input_shape"]) == [1, 8, 8]
+
+
+def test_the_file_of_a_model_of_ones_own_is_not_told(tmp_path):
+    network = Net(lambda x: x.relu())
+    tinynet.save(network, tmp_path / "w.safetensors", name="secret.py:Net", classes=["a", "b"])
+    tinynet.onnx.export(tinynet.load(tmp_path / "w.safetensors", network), tmp_path / "m.onnx")
+    about = session(tmp_path / "m.onnx").get_modelmeta().custom_metadata_map
+    assert about == {"classes": '["a", "b"]'}
 
 
 def test_a_run_without_its_preprocessing_takes_what_the_network_takes(run, tmp_path):

@@ -72,7 +72,8 @@ def export(
     outputs = _outputs(graph, result)
     inner = {call.output.name: call.output for call in calls if call.output.name != image.name}
     file = _file(graph, type(network).__name__, image, inner.values(), outputs)
-    about = {key: getattr(known, key) for key in ("name", "classes", "mean", "std", "input_shape")}
+    keys = ["classes", "mean", "std", "input_shape", *["name"] * known.is_buildable()]
+    about = {key: getattr(known, key) for key in keys}  # no name of a file of the user's
     told = {key: json.dumps(value) for key, value in about.items() if value is not None}
     helper.set_model_props(file, told)
     with atomic_write(path) as stream:
