@@ -357,8 +357,15 @@ def _gemm(
 
 
 def _einsum(*xs: Tensor, equation: str) -> Tensor:
-    sizes = {s: n for part, x in zip(equation.split(","), xs) for s, n in zip(part, x.shape)}
-    check_size(list(sizes.values()))
+    terms, arrow, result = equation.replace(" ", "").partition("->")
+    sizes: dict[str, int] = {}
+    lead: tuple[int, ...] = ()
+    for term, x in zip(terms.split(","), xs):
+        before, dots, after = term.partition("...")
+        sizes.update([*zip(before, x.shape), *zip(after[::-1], x.shape[::-1])])
+        if dots:
+            lead = np.broadcast_shapes(lead, x.shape[len(before) : x.ndim - len(after)])
+    check_size(lead, [sizes.get(letter, 1) for letter in (result if arrow else sizes)])
     return ops.einsum(*xs, equation=equation)
 
 
