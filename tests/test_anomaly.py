@@ -67,6 +67,12 @@ CURES = [
     (lambda x: x**0.5, [0, 1, 2], "(x + 1e-8).sqrt()"),
     (lambda x: x.exp(), [100, 1, 2], "infinite above 89 in float32"),
     (lambda x: 1 / x, [0, 1, 2], "it divides by 0: x / (y + 1e-8)"),
+    (lambda x: x.rsqrt(), [0, 1, 2], "it divides by 0: x / (y + 1e-8)"),
+    (lambda x: tinynet.where(x != 0, 1 / x, 0 * x), [0, 1, 2], "where(y == 0, 1.0, y)"),
+    (lambda x: x.log1p(), [-1, 1, 2], "x.clip(-1 + 1e-6).log1p()"),
+    (lambda x: x.acos(), [1.5, 0, 0], "x.clip(-1, 1)"),
+    (lambda x: x.acos(), [1, 0, 0], "x.clip(-1 + 1e-6, 1 - 1e-6)"),
+    (lambda x: x**2, [-1e30, 1, 2], "beyond 3.4e+38, the largest number in float32"),
 ]
 
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 import tinynet
-from tests.long.doctor_fourth import HEALTHY, MISTAKES
+from tests.long.doctor_fifth import HEALTHY, MISTAKES
 from tests.long.doctor_table import blobs
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
 from tinynet.nn import functional as F
 from tinynet.training import make_optimizer, usual_shape
+from tinynet.utils import data as torch_data
 
 N, C = 16, 3
 
@@ -76,6 +77,11 @@ class Cut(nn.Module):
 
     def forward(self, x):
         return self.head(self.body(x).detach())
+
+
+class Rounded(nn.Module):
+    def forward(self, x):
+        return x.round()
 
 
 def stepping(model, optimizer, forget):
@@ -182,8 +188,11 @@ BROKEN = [
      lambda: two_layers(nn.BatchNorm1d(8)), lambda: batch(lambda x, t: (x[:1], t[:1]))),
     # forward, loss, gradients
     ("forward-fails", "Use in_features=8", "the message says", wrong_size, batch),
-    ("loss-fails", "the loss raises ShapeError: mse_loss", "the message says", net, batch,
-     lambda m: {"loss": F.mse_loss}),
+    ("loss-fails", "the loss raises ShapeError: mse_loss", "for class labels the loss is", net,
+     batch, lambda m: {"loss": F.mse_loss}),
+    ("loss-fails", "the loss raises ZeroDivisionError", "the message says",
+     lambda: nn.Linear(4, 1), lambda: (tinynet.randn(N, 4), tinynet.randn(N, 1)),
+     lambda m: {"loss": lambda y, t: 1 / 0}),
     ("loss-not-a-number", "shape (16,)", "loss.mean()", net, batch,
      lambda m: {"loss": lambda y, t: F.cross_entropy(y, t, reduction="none")}),
     ("loss-depends-on-nothing", "depends on no parameter", ".detach()", net, batch,
@@ -194,6 +203,8 @@ BROKEN = [
     ("dead-relu", "8 of 8 units in 1 (ReLU)", "nn.LeakyReLU",
      lambda: changed(net(), lambda m: m[0].bias.array.fill(-100)), batch),
     ("zero-gradient", "0.weight, 0.bias", "weights that are all 0",
+     lambda: two_layers(Rounded()), batch),
+    ("saturated-units", "100% of the numbers in tanh in 1 (Tanh)", "reset_parameters()",
      lambda: changed(two_layers(nn.Tanh()), lambda m: m[0].bias.array.fill(1e3)), batch),
     ("nll-loss-of-scores", "takes log-probabilities", "log_softmax before it", net, batch,
      lambda m: {"loss": F.nll_loss}),
@@ -290,6 +301,23 @@ TABLED = [
      "reset_parameters()", "constant_weights"),
     ("classes-imbalanced", "class 0 has 9", "F.cross_entropy(y, t, weight=...)", "imbalance"),
     ("classes-imbalanced", "class 1 6.6%", "weigh the classes", "four_percent_of_ones"),
+    ("targets-exchangeable", "exchanged among the 32 examples", "take the mean last",
+     "differences_summed_before_squaring"),
+    ("loss-without-a-lower-bound", "there is no end to it", "add a penalty",
+     "penalty_with_the_wrong_sign"),
+    ("loss-with-the-wrong-sign", "the outputs then go against the targets", "turn the sign",
+     "similarity_in_place_of_its_loss"),
+    ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 2", "nn.ReLU()",
+     "leaky_relu_of_slope_1"),
+    ("activation-before-cross-entropy", "come out of clip", "last linear layer",
+     "scores_clamped_to_0_1"),
+    ("validation-unlike-training", "targets of other examples", "x[order], y[order]",
+     "validation_labels_in_another_order"),
+    ("validation-unlike-training", "all 43 labels of the batch are 3", "prepare both alike",
+     "validation_of_one_class"),
+    ("momentum-too-high", "for endlessly many steps", "momentum=0.9", "momentum_of_1"),
+    ("step-overwrites-parameters", "one step takes the parameters from", "p.data -= lr",
+     "parameters_overwritten_by_the_step"),
     ("class-left-out", "examples, all of class 0, whatever", "-100", "class_0_is_ignored"),
     ("class-left-out", "the loss has no gradient for", "a weight", "a_class_with_weight_0"),
     ("class-left-out", "all of class 0", "1 and -1", "hinge_of_0_and_1"),
@@ -680,6 +708,20 @@ def test_wrong_arguments_are_told():
         tinynet.doctor(model, (np.zeros((0, 4)), np.zeros(0, int)))
     with pytest.raises(ValueError, match="no batch to look at"):
         tinynet.doctor(model, [])
+    with pytest.raises(ValueError, match="lazy layers 0 have no weights yet"):
+        tinynet.doctor(nn.Sequential(nn.LazyLinear(C)), batch())
+
+
+class Endless(torch_data.IterableDataset):
+    def __init__(self, pairs):
+        self.pairs = pairs
+
+    def __iter__(self):
+        return (self.pairs[i % len(self.pairs)] for i in range(16))
+
+
+def cnn_of_rows():
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, C))
 
 
 def test_batches_of_every_kind_are_looked_at():
@@ -691,6 +733,10 @@ def test_batches_of_every_kind_are_looked_at():
     ):
         report = tinynet.doctor(net(), given)
         assert set(report.names()) <= {"inputs-duplicated", "inputs-of-another-dtype"}
+    pairs = torch_data.TensorDataset(x, target)
+    for dataset in (torch_data.random_split(pairs, [12, 4])[0], Endless(pairs)):
+        report = tinynet.doctor(cnn_of_rows(), torch_data.DataLoader(dataset, batch_size=4))
+        assert report.names() == []
     model = nn.Sequential(nn.Embedding(20, 8), nn.Flatten(), nn.Linear(40, C))
     words = tinynet.randint(0, 20, (N, 5))
     assert tinynet.doctor(model, (words, target), optimizer=sgd(model)).names() == []

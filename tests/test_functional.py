@@ -214,3 +214,18 @@ WRONG = [
 def test_wrong_arguments_are_explained(call, error, words):
     with pytest.raises(error, match=words):
         call(np.arange(6.0).reshape(2, 3))
+
+
+# ----- samples of classes -------------------------------------------------------------------------
+
+
+def test_gumbel_softmax():
+    tinynet.manual_seed(0)
+    logits = tinynet.log(tinynet.tensor([0.7, 0.2, 0.1])).expand(4000, 3).clone().requires_grad_()
+    hard = F.gumbel_softmax(logits, hard=True)
+    assert set(np.unique(hard.array.round(6))) == {0, 1}
+    assert np.allclose(hard.array.mean(0), [0.7, 0.2, 0.1], atol=0.03)
+    soft = F.gumbel_softmax(logits, tau=0.5)
+    assert np.allclose(soft.array.sum(1), 1, atol=1e-5)
+    hard[:, 0].sum().backward()
+    assert (logits.grad.array != 0).any()

@@ -9,13 +9,15 @@ from tests.long.fuzz.harness import Inputs, Target, fuzz
 from tests.long.fuzz.targets import TARGETS
 from tinynet.errors import DataError
 
-INPUTS = {"image": 1000, "npz": 2000, "archive": 2000}
+INPUTS = {"image": 1000, "onnx": 5000, "npz": 2000, "archive": 2000}
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_wrong_inputs_raise_the_allowed_error_alone_and_allocate_little(name):
     if name == "image":
         pytest.importorskip("PIL", reason="Pillow (the extra `images`) is not installed")
+    if name == "onnx":
+        pytest.importorskip("onnx", reason="onnx (the extra `onnx`) is not installed")
     report = fuzz(name, TARGETS[name], inputs=INPUTS.get(name, 4000), seed=1)
     assert [(f.index, f.what) for f in report.findings] == []
     assert report.accepted > 0

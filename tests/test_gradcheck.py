@@ -82,6 +82,20 @@ def test_a_tiny_gradient_that_is_off_by_half_is_caught_beside_large_ones(size, r
     assert (failure.index, failure.count) == ((3,), 1)
 
 
+def test_arguments_are_given_by_name_too(rng):
+    @tinynet.differentiable
+    def masked(x, mask, scale=2.0):
+        return x * mask * scale, lambda dy: dy * mask
+
+    x, mask = rng.standard_normal((3, 4)), np.tile([1.0, 0.0], (3, 2))
+    (failure,) = gradcheck(masked, x, mask=mask, scale=3.0).failures
+    assert (failure.argument, failure.cause) == ("x", "constant factor")
+    assert "scale" in failure.evidence
+    report = gradcheck(F.linear, x, weight=mask, order=2)
+    assert report
+    assert list(report.checked) == ["input", "weight", "dy"]
+
+
 def test_only_inputs_that_require_a_gradient_are_checked_if_some_do(rng):
     x, w = tinynet.randn(2, 3, rng=rng), tinynet.randn(4, 3, rng=rng, requires_grad=True)
     assert gradcheck(F.linear, [x, w]).checked == {"weight": 12}

@@ -13,6 +13,7 @@ from tinynet.gradcheck.causes import diagnose
 
 rng = np.random.default_rng(11)
 PLANE = rng.standard_normal((3, 4))
+LABELS = np.array([0, 1, 3, 3, 2])
 WIDE = np.random.default_rng(5).standard_normal((4, 6))
 SPREAD = np.array([-5, -4, -3.5, -2, -1, -0.5, 0.4, 1, 2, 2.5, 4, 5])
 POSITIVE = rng.uniform(0.4, 2.2, (3, 4))
@@ -64,6 +65,61 @@ def standardised(x):
 
 def highest_of_rows(x):
     return x.max(1, keepdims=True), lambda dy: (x == x.max(0, keepdims=True)) * dy
+
+
+def mish(x):
+    s = np.log1p(np.exp(x))
+    t = np.tanh(s)
+    return x * t, lambda dy: dy * (t + x * (1 - t * t))
+
+
+def divided_by_their_norm(x):
+    n = np.sqrt((x * x).sum(1, keepdims=True))
+    return x / n, lambda dy: dy / n - x * (x * dy).sum(1, keepdims=True) / n**2
+
+
+def normalised_with_one_less(x):
+    n = x.shape[1] - 1
+    s = x.std(1, keepdims=True)
+    h = (x - x.mean(1, keepdims=True)) / s
+
+    def dx(dy):
+        return (dy - dy.sum(1, keepdims=True) / n - h * (dy * h).sum(1, keepdims=True) / n) / s
+
+    return h, dx
+
+
+def normalised_but_for_a_product(x):
+    s = x.std(1, keepdims=True)
+    h = (x - x.mean(1, keepdims=True)) / s
+
+    def dx(dy):
+        mean = dy.mean(1, keepdims=True)
+        return (dy - mean - h * mean) / s
+
+    return h, dx
+
+
+def softmax_of_targets(x):
+    p, t = softmax(x), 0.3 + np.random.default_rng(2).random(x.shape)
+    return -(t * np.log(p)).sum(), lambda dy: dy * (p - t)
+
+
+def running_product(x):
+    y = np.cumprod(x, 1)
+    return y, lambda dy: np.cumsum(dy * y, 1) / x
+
+
+def doubled_by_interpolation(x):
+    y = np.stack([0.75 * x[:, :-1] + 0.25 * x[:, 1:], 0.25 * x[:, :-1] + 0.75 * x[:, 1:]], 2)
+
+    def dx(dy):
+        g = np.zeros_like(x)
+        g[:, :-1] += 0.25 * dy[:, ::2] + 0.75 * dy[:, 1::2]
+        g[:, 1:] += 0.75 * dy[:, ::2] + 0.25 * dy[:, 1::2]
+        return g
+
+    return y.reshape(len(x), -1), dx
 
 
 def two_layers(x):
@@ -123,6 +179,14 @@ ROWS = [
     (standardised, WIDE, "means over the wrong axes",
      "over 6 elements of x, along axis 1, the gradient over 24, along axes 0, 1"),
     (rms_norm, PLANE, "part of the function treated as a constant", "the result of sqrt in `rms ="),
+    (mish, PLANE, "the factor sigmoid(x) is left out of one part", "through the result of tanh"),
+    (divided_by_their_norm, PLANE, "one part of the gradient off by the factor n", "of sqrt in"),
+    (normalised_with_one_less, WIDE, "two parts of the gradient off by a factor",
+     "(the size of axis 1 of x)/((the size of axis 1 of x) - 1)"),
+    (normalised_but_for_a_product, WIDE, "a value inside the function is wrong", "of std in"),
+    (softmax_of_targets, PLANE, "a value inside the function is wrong", "the result of sum in"),
+    (running_product, PLANE, "summed from the wrong side", "up to its place of axis 1"),
+    (doubled_by_interpolation, PLANE, "weights exchanged", "0.75 for 0.25, 0.25 for 0.75"),
     (two_layers, PLANE, "a step left out of the chain rule", "the result of maximum in `h ="),
     (normalised_by_rows, np.ones((4, 4)) + np.eye(4), "summed over the wrong axis", "axis 1"),
     (rows_of_columns, rng.standard_normal((4, 4)), "summed over the wrong axis", "axis 0"),
@@ -186,6 +250,30 @@ def weighted_squares(x, weights):
     return (weights * x * x).sum() / weights.sum(), lambda dy: dy * weights * 2 * x / x.size
 
 
+def smoothed(x, labels, eps):
+    """Cross-entropy with targets that leave eps to all classes; the gradient to the others."""
+    n, c = x.shape
+    here = np.eye(c)[labels]
+    log_p = np.log(softmax(x))
+    t = (1 - eps) * here + eps / c
+    wrong = np.where(here, 1 - eps, eps / (c - 1))
+    return -(t * log_p).sum() / n, lambda dy: dy * (np.exp(log_p) - wrong) / n
+
+
+def mean_over_images(x, b):
+    return x + b[:, None], None, lambda dy: dy.sum(2).mean(0)
+
+
+def grouped(x, w):
+    """The first two channels with the first two filters, the others with the others."""
+    y = np.concatenate([x[:, :2] @ w[:2].T, x[:, 2:] @ w[2:].T], 1)
+
+    def dw(dy):
+        return np.concatenate([dy[:, :2].T @ x[:, 2:], dy[:, 2:].T @ x[:, :2]])
+
+    return y, None, dw
+
+
 def hinge(x, t):
     return np.maximum(0, 1 - t * x), lambda dy: dy * np.where(t * x < 0, -t, 0)
 
@@ -197,7 +285,10 @@ def hinge(x, t):
         (transposed_conv, [(3, 2, 3, 4), (2, 3, 2, 3)], {"stride": 2}, "x", "stride ignored", ""),
         (depthwise, [(2, 3, 4), (1, 3, 4)], {}, "w", "x summed over an axis", "axis 1"),
         (weighted_squares, [(6,), (6,)], {}, "x", "constant factor", "the mean of weights"),
-        (hinge, [(12,), np.tile([1.0, -1.0], 6)], {}, "x", "left zero", "0 < "),
+        (smoothed, [(5, 4), LABELS], {"eps": 0.3}, "x", "wrong eps", "eps = 0.4"),
+        (mean_over_images, [(3, 4, 3), (4,)], {}, "b", "mean used for sum", "over axis 0"),
+        (grouped, [(3, 4), (4, 2)], {}, "w", "wrong elements of x", "x[0, 2], right is x[0, 0]"),
+        (hinge, [(12,), np.tile([1.0, -1.0], 6)], {}, "x", "the gradient is left out, where ", ""),
     ],
 )
 def test_what_a_look_says_of_a_mistake_with_two_arguments(

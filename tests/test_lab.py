@@ -204,7 +204,28 @@ WRONG = [
         wrapped("    y = inner(*args)\n    y[0, 0, 0, 0] = np.nan\n    return y"),
         "wrong values of y",
     ),
-    ("\ud800".encode("utf-8", "surrogatepass"), "UnicodeDecodeError: "),
+    ("\ud800".encode("utf-8", "surrogatepass"), "SyntaxError in line 1: .*can't decode byte"),
+    (
+        wrapped("    class Own(BaseException):\n        __str__ = None\n    raise Own"),
+        r"Own in line \d+: no message",
+    ),
+    (
+        wrapped(
+            "    class Odd:\n        @property\n        def __class__(self):\n"
+            "            raise RuntimeError('odd')\n    return Odd()"
+        ),
+        r"RuntimeError in line \d+: odd",
+    ),
+    (
+        "import threading\nfrom tinynet.lab import reference\n\n\ndef conv2d(*args):\n"
+        "    y = []\n    one = threading.Thread(target=lambda: y.append(reference.conv2d(*args)))\n"
+        "    one.start()\n    one.join()\n    return y[0]\n",
+        r"conv2d calls tinynet\.lab\.reference",
+    ),
+    (
+        wrapped("    import sys\n\n    sys.setprofile(None)\n    return inner(*args)"),
+        r"conv2d calls sys\.setprofile",
+    ),
     ("# " + "x" * (1 << 20), r"ValueError: the file has 1,048,578 bytes"),
     ("x = " + "(" * 5000 + ")" * 5000, r"(Syntax|Memory|Recursion)Error"),
     (
@@ -383,6 +404,25 @@ def test_a_class_is_judged_each_by_itself(here, capsys):
     assert {name for name, row in rows.items() if row["ok"]} == {"a_right.py", "g_prints.py"}
     assert rows["a_right.py"]["timings"][-1]["against_loops"] > 0
     assert not list(Path("class").rglob("__pycache__"))
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", "# coding: latin-1 \xe9\n".encode("latin-1")])
+def test_a_file_may_be_encoded_as_python_allows(start, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_bytes(start + (SOLUTIONS / "relu.py").read_bytes())
+    report = judge(find("relu"), path, train_seconds=0)
+    assert report.ok, report.problem
+
+
+def test_a_thread_that_is_left_does_not_keep_a_submission_from_being_right(here):
+    Path("class").mkdir()
+    Path("class/waits.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        + (SOLUTIONS / "relu.py").read_text()
+    )
+    (report,) = judge_folder(find("relu"), Path("class"), train_seconds=0)
+    assert report.ok, report.problem
 
 
 def test_a_submission_that_hangs_is_stopped_with_all_it_started(here):

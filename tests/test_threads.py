@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -68,6 +71,15 @@ def test_two_models_in_two_threads_give_what_each_gives_alone(name):
         assert together(lambda: trained(1, 16), lambda: trained(2, 20)) == alone
     finally:
         kernels.use(before)
+
+
+@pytest.mark.parametrize(("told", "count"), [("3", 3), ("", None), ("0", None), ("two", None)])
+def test_the_environment_says_how_many_threads_there_are(told, count):
+    code = "import tinynet; print(tinynet.get_num_threads())"
+    environment = {**os.environ, "OMP_NUM_THREADS": told}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    usual = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert int(done.stdout) == (count or usual)
 
 
 def test_no_grad_holds_in_its_own_thread_alone():

@@ -578,3 +578,14 @@ def test_predicting_from_a_loader_that_shuffles_is_warned_of(few):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     with pytest.warns(UserWarning, match="predict: the DataLoader shuffles"):
         predict(model, data.DataLoader(few, 16, shuffle=True, seed=0))
+
+
+def test_a_model_of_float64_is_shown_data_of_float64():
+    x, y = np.random.default_rng(0).normal(size=(6, 2)), np.arange(6.0)[:, None] / 3
+    model = nn.Linear(2, 1).double()
+    seen = []
+    model.register_forward_hook(lambda layer, inputs, output: seen.append(inputs[0].array))
+    fit(model, x, y, epochs=1, validate=(x[::-1], y), loss="mse", progress=False)
+    evaluate(model, data.ArrayDataset(x, y), "mse")
+    np.testing.assert_array_equal(predict(model, x), model(tinynet.tensor(x)).array)
+    assert all(np.isin(batch, x).all() for batch in seen)

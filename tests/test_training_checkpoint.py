@@ -268,7 +268,7 @@ def npy_file() -> bytes:
     return stream.getvalue()
 
 
-SAVE = r"safetensors\.torch\.save_file\(torch\.load\('.*w'"
+SAVE = r"safetensors\.torch\.save_file\(model\.state_dict\(\), '.*torch\.load\('.*w'"
 FOREIGN = {
     "torch": (zipped("w/data.pkl", "w/version", "w/data/0"), f"torch.save, a pickle.*{SAVE}"),
     "pickle": (pickle.dumps({"weight": 1}, 2), f"a pickle, as torch.save.*{SAVE}"),
@@ -277,7 +277,10 @@ FOREIGN = {
     "savez": (zipped("a.npy"), r"np.savez; use model\.load_state_dict\(dict\(np.load"),
     "keras": (zipped("config.json", "model.weights.h5"), "of Keras; .*load_state_dict"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5, as Keras.*h5py.*load_state_dict"),
-    "onnx": (b"\x08\x07\x12\x07pytorch" + bytes(99), "ONNX.*load_state_dict"),
+    "onnx": (
+        b"\x08\x07\x12\x07pytorch" + bytes(99),
+        r"ONNX.*tinynet\.onnx\.load\('.*w'.*load_state_dict",
+    ),
     "gguf": (b"GGUF" + bytes(99), "GGUF"),
     "npy": (npy_file(), "one array.*np.load.*load_state_dict"),
     "gzip": (gzip.compress(b"model"), "packed with gzip; unpack it first"),

@@ -8,7 +8,7 @@ it is a copy, unless nobody else can have it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,9 +30,10 @@ class Gradients(dict["Node | Variable", np.ndarray]):
 
     __slots__ = ("own",)
 
-    def __init__(self, roots: Iterable[tuple[Node | Variable, np.ndarray]]) -> None:
+    def __init__(self, roots: Iterable[tuple[Variable, np.ndarray]]) -> None:
         self.own: set[Node | Variable] = set()
-        for root, dy in roots:
+        for x, dy in roots:
+            root = x.node or x
             self[root] = self[root] + dy if root in self else dy
 
     def take(self, node: Node) -> np.ndarray:
@@ -65,12 +66,12 @@ class Gradients(dict["Node | Variable", np.ndarray]):
     def belonging(self, leaf: Variable) -> np.ndarray:
         """The gradient of a leaf in an array that no one else has."""
         dx: np.ndarray = self[leaf] if leaf in self.own else np.array(self[leaf])
-        return hooked(leaf, dx)
+        return hooked(leaf, dx) if leaf.hooks else dx
 
 
-def hooked(target: Any, dy: np.ndarray) -> np.ndarray:
+def hooked(target: Node | Variable, dy: np.ndarray) -> np.ndarray:
     """The gradient of a node or leaf after its hooks, each of which may replace it."""
-    for hook in getattr(target, "hooks", {}).values():
+    for hook in target.hooks.values():
         replaced = hook(dy.copy())
         if replaced is not None:
             dy = sum_to_shape(replaced, dy.shape, "register_hook", hook).astype(dy.dtype)

@@ -140,43 +140,81 @@ def _advice(operands: list[Operand], forward_seen: bool) -> list[str]:
     return []
 
 
-def _cure(op: str, call: _Call, dy: Any = None, dx: Any = None) -> str:
-    """What helps where a usual operation met a usual number; dy and dx: of a gradient."""
-    arrays = [array for _, array, _ in call.inputs]
-    if not arrays:
+def _cure(op: str, call: _Call, result: np.ndarray, dy: np.ndarray | None = None) -> str:
+    """What helps where a usual operation met a usual number.
+
+    result: what is bad, where dy is given the gradient that was made of it.
+    """
+    named = {name: array for name, array, _ in call.inputs}
+    x = named.get("y" if op == "div" else "x")
+    bad = ~np.isfinite(result)
+    if dy is not None and dy.shape == bad.shape and not np.any(dy[bad]):
+        return (
+            "dy is 0 there, and 0 * inf is NaN: where() did not choose these elements, but "
+            "their gradient is computed all the same. Put a safe value into the branch that is "
+            "not taken: where(x > 0, where(x > 0, x, 1.0).sqrt(), 0.0)"
+        )
+    if x is None or x.dtype.kind != "f":
         return ""
-    x, maker = arrays[0], call.maker
-    if dx is not None:
-        bad = ~np.isfinite(dx)
-        if np.shape(dy) == bad.shape and not np.any(dy[bad]):
-            return (
-                "dy is 0 there, and 0 * inf is NaN: where() did not choose these elements, but "
-                "their gradient is computed all the same. Put a safe value into the branch that is "
-                "not taken: where(x > 0, where(x > 0, x, 1.0).sqrt(), 0.0)"
-            )
-        if op in ROOTS and np.abs(x).min(initial=1) < 1e-6:
-            return "the slope of a root is infinite at 0; stay away from it: (x + 1e-8).sqrt()"
-        if op in LOGARITHMS and np.any(x == 0):
-            return "the slope 1 / x is infinite at 0; stay away from it: (x + 1e-8).log()"
+    if dy is None and op in LOGARITHMS and call.maker in STABLE:
+        return f"{call.maker} gave 0, too small for {x.dtype}: {STABLE[call.maker]}"
+    overflows = op == "pow" and dy is None and not np.isnan(result).any()  # and is no root
+    for operations, met, cure in USUAL if dy is None else USUAL_IN_GRADIENTS:
+        if op in operations and np.any(met(np.abs(x) if overflows else x)):
+            return cure
+    largest = np.finfo(x.dtype).max
+    if dy is not None or np.isnan(result).any() or not all(map(_all_finite, named.values())):
         return ""
-    if op in LOGARITHMS and maker in STABLE:
-        return f"{maker} gave 0, too small for {x.dtype}: {STABLE[maker]}"
-    if op in LOGARITHMS and np.any(x <= 0):
-        return "the logarithm takes numbers above 0: x.clip(1e-8).log()"
-    if op in ROOTS and np.any(x < 0):
-        return "the root of a number below 0, if only by rounding: x.clip(0.0).sqrt()"
     if op == "exp":
         return (
-            f"e^x is infinite above {np.log(np.finfo(x.dtype).max):.0f} in {x.dtype}: take the "
+            f"e^x is infinite above {np.log(largest):.0f} in {x.dtype}: take the "
             "maximum off first, as softmax and logsumexp do, or limit it: x.clip(max=50.0).exp()"
         )
-    if op == "div" and len(arrays) > 1 and np.any(arrays[1] == 0):
-        return "it divides by 0: x / (y + 1e-8), or where(y == 0, 0.0, x / where(y == 0, 1.0, y))"
-    return ""
+    return (
+        f"it is beyond {largest:.2g}, the largest number in {x.dtype}: make what goes in smaller, "
+        "with scaled inputs, smaller weights or a smaller learning rate"
+    )
 
 
-ROOTS = ("sqrt", "rsqrt", "pow", "norm")
+def _all_finite(array: np.ndarray) -> bool:
+    return bool(np.isfinite(array).all())
+
+
 LOGARITHMS = ("log", "log2", "log10")
+Usual = tuple[tuple[str, ...], Callable[[np.ndarray], Any], str]
+"""Operations, the number that they met, and what helps."""
+USUAL: tuple[Usual, ...] = (
+    (LOGARITHMS, lambda x: x <= 0, "the logarithm takes numbers above 0: x.clip(1e-8).log()"),
+    (("log1p",), lambda x: x <= -1, "log1p takes numbers above -1: x.clip(-1 + 1e-6).log1p()"),
+    (
+        ("sqrt", "rsqrt", "pow", "norm"),
+        lambda x: x < 0,
+        "the root of a number below 0, if only by rounding: x.clip(0.0).sqrt()",
+    ),
+    (
+        ("div", "reciprocal", "rsqrt", "pow"),
+        lambda x: x == 0,
+        "it divides by 0: x / (y + 1e-8), or where(y == 0, 0.0, x / where(y == 0, 1.0, y))",
+    ),
+    (("asin", "acos"), lambda x: np.abs(x) > 1, "it takes numbers from -1 to 1: x.clip(-1, 1)"),
+)
+USUAL_IN_GRADIENTS: tuple[Usual, ...] = (
+    (
+        ("sqrt", "rsqrt", "pow", "norm"),
+        lambda x: np.abs(x) < 1e-6,
+        "the slope of a root is infinite at 0; stay away from it: (x + 1e-8).sqrt()",
+    ),
+    (
+        LOGARITHMS,
+        lambda x: x == 0,
+        "the slope 1 / x is infinite at 0; stay away from it: (x + 1e-8).log()",
+    ),
+    (
+        ("asin", "acos"),
+        lambda x: np.abs(x) == 1,
+        "the slope is infinite at -1 and 1; stay away from them: x.clip(-1 + 1e-6, 1 - 1e-6)",
+    ),
+)
 STABLE = {
     "softmax": "use log_softmax(x), or F.cross_entropy, which takes the scores",
     "sigmoid": "use F.logsigmoid(x), or F.binary_cross_entropy_with_logits, which takes the scores",
@@ -305,7 +343,7 @@ class _Watch:
         call = _Call(op, args, user_line(), running_modules())
         if bad:
             layer = layer_path(call.modules)
-            name, cure = _short(op), _cure(_short(op), call)
+            name, cure = _short(op), _cure(_short(op), call, output.array)
             raise AnomalyError(name, output.array, layer, call.line, call.operands(), cure=cure)
         if output.node is not None:
             self.calls[output.node] = call
@@ -350,7 +388,7 @@ class _Watch:
             call.line,
             [incoming, *call.operands()],
             call.tracked[place],
-            cure=_cure(node.name, call, np.asarray(dy), np.asarray(dx)),
+            cure=_cure(node.name, call, np.asarray(dx), np.asarray(dy)),
         )
 
 

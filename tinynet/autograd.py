@@ -55,7 +55,6 @@ class _ThreadState(threading.local):
 
 state = _ThreadState()
 
-
 Hooks: TypeAlias = dict[int, Callable[[np.ndarray], np.ndarray | None]]
 NO_HOOKS: Hooks = {}
 """Called with a gradient; what one returns, unless None, takes its place."""
@@ -65,22 +64,26 @@ class Variable:
     """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
 
     array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
-    hooks: what `register_hook` was given, not set before; a node has those of its output.
-    keeps: whether what is computed from it as a leaf keeps how, for gradients of gradients.
+    hooks: what `register_hook` was given; a node has those of its output.
+    keeps: whether calls that it is given to are kept for gradients of gradients; no parameter does.
     """
 
-    __slots__ = ("__weakref__", "array", "grad", "hooks", "node", "requires_grad")
-    keeps = True
+    __slots__ = ("__weakref__", "array", "grad", "hooks", "keeps", "node", "requires_grad")
 
     array: np.ndarray
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
     hooks: Hooks
+    keeps: bool
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
         """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
         return object.__new__(_tensor_class if cls is Variable else cls)
+
+    def as_it_is(self) -> Tensor:
+        """The same memory and record in another tensor, which no change in place moves on."""
+        return wrap(self.array, self.node)
 
 
 class Node(Shown):
@@ -115,7 +118,6 @@ registry: dict[str, Callable[..., Tensor]] = {}
 
 _tensor_class: Any = Variable
 
-
 backward_recorded: Any = None
 """The backward pass with gradients of its own, `derivatives.backward`, which sets it."""
 
@@ -133,6 +135,8 @@ def wrap(data: Array, node: Node | None = None) -> Tensor:
     y.grad = None
     y.node = node
     y.requires_grad = node is not None
+    y.hooks = NO_HOOKS
+    y.keeps = node is None or node.call is not None
     return y
 
 
@@ -204,13 +208,14 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 break
         if foreign:
             check_inputs(name, args, settings)
-        records = recording.get()
+        records, keeps = recording.get(), keeping.get()
         arrays: list[Any] = []
         tracked: list[tuple[int, Any]] = []  # place and tensor of inputs that want a gradient
         for value in args:
             if isinstance(value, Variable):
                 if value.requires_grad:
                     tracked.append((len(arrays), value))
+                    keeps = keeps or value.keeps
                     if value.node is not None and changes.last > value.node.number:
                         changes.check_not_stale(value.array, value.node, name)
                 arrays.append(value.array)
@@ -220,7 +225,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 arrays.append(value.copy("K"))  # nobody would notice a change of it
             else:
                 arrays.append(value)
-        call = kept(args, settings) if records and _keeps(tracked) else None
+        call = kept(args, settings) if keeps and tracked and records else None
         try:
             result = run(*arrays, **settings)
         except ValueError as error:
@@ -244,9 +249,10 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 node = Node(name, edges, True)
             else:
                 node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
+            if call is not None:
+                y = np.asarray(y)
+                node.call = (body, *call, y)
         output = wrap(y, node)
-        if node is not None and call is not None:
-            node.call = (body, *call, output.array)
         if state.observer is not None:
             state.operation = operation
             state.observer(qualified_name, args, settings, output)
@@ -255,17 +261,6 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
     operation.forward = body  # type: ignore[attr-defined]
     registry[qualified_name] = operation
     return operation
-
-
-def _keeps(tracked: list[tuple[int, Any]]) -> bool:
-    """Whether a call is kept: inside `create_graph`, and of what a tensor was given to by hand.
-
-    A model's parameters alone do not ask for it, so that a training keeps nothing it does not need.
-    """
-    for _, x in tracked:
-        if x.keeps if x.node is None else x.node.call is not None:
-            return True
-    return bool(tracked) and keeping.get()
 
 
 class OneOf:
@@ -311,7 +306,7 @@ def pass_back(
     roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
 ) -> list[tuple[Variable, Array]]:
     """The gradient of each leaf, and of each tensor that asked for its own."""
-    gradients = Gradients((root.node or root, dy) for root, dy in roots)
+    gradients = Gradients(roots)
     results: list[tuple[Variable, Array]] = []
     queue = [(-target.number, target) for target in gradients if isinstance(target, Node)]
     heapq.heapify(queue)  # the newest comes first
@@ -323,7 +318,7 @@ def pass_back(
             results.append((tensor, np.array(dy)))
         visit_node(node, dy, gradients, queue, retain_graph)
     leaves: Any = gradients  # every node is consumed by now
-    results.extend((leaf, gradients.belonging(leaf)) for leaf in leaves)
+    results += [(leaf, gradients.belonging(leaf)) for leaf in leaves]
     return results
 
 

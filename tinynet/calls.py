@@ -57,7 +57,7 @@ def kept(args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[list[Any], di
 
 def _kept(value: Any) -> Any:
     if getattr(value, "requires_grad", False):
-        return value
+        return value if value.node is None else value.as_it_is()
     array = getattr(value, "array", value)
     changing = isinstance(array, (np.ndarray, np.random.Generator))
     return copy.deepcopy(array) if changing else array

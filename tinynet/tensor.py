@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import functools
 import itertools
+import math
 import operator
 import warnings
 import weakref
@@ -26,7 +27,8 @@ from tinynet.autograd import Variable
 from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
-from tinynet.functions import algebra, indexing, pointwise, reduction, shaping
+from tinynet.functions import algebra, counting, indexing, pointwise, reduction, shaping
+from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 
@@ -135,6 +137,14 @@ def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return overwriting
 
 
+class Size(tuple[int, ...]):
+    """What `size()` gives: a shape that knows its number of elements."""
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        return math.prod(self)
+
+
 class RemovableHandle:
     """Takes a hook off again: `handle.remove()`, or `with x.register_...(hook): ...`."""
 
@@ -183,6 +193,8 @@ class Tensor(Variable):
     def __init__(
         self, *data: Any, requires_grad: builtins.bool = False, dtype: DTypeLike | None = None
     ) -> None:
+        if len(data) == 1 and isinstance(data[0], Size):
+            data = data[0]
         if all(type(n) is int for n in data):
             self.array = np.empty(data or (0,), dtype or get_default_dtype())
         else:
@@ -192,9 +204,8 @@ class Tensor(Variable):
                     "requires_grad= and dtype= go by name"
                 )
             self.array = np.array(as_array(data[0], dtype))
-        self.grad = None
-        self.node = None
-        self.requires_grad = False
+        self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
+        self.requires_grad, self.keeps = False, True
         if requires_grad:
             self.requires_grad_()
 
@@ -239,14 +250,14 @@ class Tensor(Variable):
         return self.array.ndim
 
     @overload
-    def size(self, dim: None = None) -> tuple[int, ...]: ...
+    def size(self, dim: None = None) -> Size: ...
 
     @overload
     def size(self, dim: int) -> builtins.int: ...
 
-    def size(self, dim: int | None = None) -> builtins.int | tuple[int, ...]:
+    def size(self, dim: int | None = None) -> builtins.int | Size:
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
-        return self.shape if dim is None else self.shape[dim]
+        return Size(self.shape) if dim is None else self.shape[dim]
 
     numel = nelement = shaping.numel
 
@@ -338,7 +349,7 @@ class Tensor(Variable):
             return None if replaced is None else as_array(replaced)
 
         owner = self.node or self
-        if not getattr(owner, "hooks", {}):
+        if not owner.hooks:
             owner.hooks = {}
         return RemovableHandle(owner.hooks, on_arrays)
 
@@ -470,6 +481,14 @@ class Tensor(Variable):
         """Bytes of an element."""
         return self.array.itemsize
 
+    def new(self, *data: Any) -> Tensor:
+        """A tensor of the same dtype, from sizes or data, as older scripts make it."""
+        return Tensor(*data, dtype=self.dtype)
+
+    def data_ptr(self) -> builtins.int:
+        """Where its memory begins."""
+        return self.array.ctypes.data
+
     def new_tensor(self, data: Any, **settings: Any) -> Tensor:
         """A tensor of `data` in the dtype of this one."""
         return self.new_full(np.shape(_arrays(data)), data, **settings)
@@ -565,6 +584,7 @@ class Tensor(Variable):
         copy: Tensor = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
+        copy.hooks, copy.keeps = autograd.NO_HOOKS, self.keeps
         memo[id(self)] = copy
         return copy
 
@@ -714,6 +734,8 @@ class Tensor(Variable):
             result = result.astype(self.dtype)
         self.array[...] = result.array
         changes.note_change(self.array)
+        if old is not self and self.node is not None and self.node.call is not None:
+            self.node.call = (*self.node.call[:3], old.array)  # what that node gave
         if recording:
             self._take_over(result)
         return self
@@ -722,14 +744,14 @@ class Tensor(Variable):
         """Become a view of the tensor itself, such as `x.unsqueeze_(0)`."""
         if self.requires_grad and self.node is None and grad_mode.recording.get():
             self._check_may_change("a change of shape in place")
-        self.array, self.node = result.array, result.node
+        self.array, self.node, self.keeps = result.array, result.node, result.keeps
         return self
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
         if self.node is not None and result.node is not None:
             self.node.retained, result.node.retained = None, self.node.retained
-        self.node, self.requires_grad = result.node, result.requires_grad
+        self.node, self.requires_grad, self.keeps = result.node, result.requires_grad, result.keeps
         if self.node is not None:
             self.node.number = next(changes.clock)  # later than the change it stands for
 
@@ -891,14 +913,18 @@ class Tensor(Variable):
     cummax = reduction.cummax
     cummin = reduction.cummin
     logcumsumexp = reduction.logcumsumexp
-    unique = reduction.unique
-    bincount = reduction.bincount
+    unique = counting.unique
+    bincount = counting.bincount
+    histc = counting.histc
+    quantile = counting.quantile
+    diff = reduction.diff
     softmax = reduction.softmax
     log_softmax = reduction.log_softmax
 
     gather = indexing.gather
     scatter = indexing.scatter
     scatter_add = indexing.scatter_add
+    scatter_reduce = indexing.scatter_reduce
     take_along_dim = indexing.take_along_dim
     index_select = indexing.index_select
     index_add = indexing.index_add
@@ -1092,7 +1118,7 @@ NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with N
     "flip": lambda m, axis=None: ops.flip(m, axis),
     "where": lambda condition, x, y: ops.where(condition, x, y),
     "round": lambda a, decimals=0: ops.round(a, decimals),
-    "einsum": algebra.einsum,
+    "einsum": algebra.einsum, "inv": inverse.inv, "det": inverse.det,
     "tensordot": lambda a, b, axes=2: algebra.tensordot(a, b, axes),
     "outer": lambda a, b: algebra.outer(shaping.ravel(a), shaping.ravel(b)),
 }  # fmt: skip
@@ -1112,6 +1138,9 @@ def _unrecorded(
     except ValueError as error:
         calls.explain(error, name, arrays)
         raise
+    if isinstance(result, tuple):
+        parts = [_unrecorded(name, lambda *_, part=part: part, inputs) for part in result]
+        return result._make(parts) if hasattr(result, "_make") else tuple(parts)
     if not isinstance(result, (np.ndarray, np.generic)):
         return result
     if (

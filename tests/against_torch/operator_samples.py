@@ -50,6 +50,9 @@ def find(name: str) -> Any:
     """tinynet's function of PyTorch's name, None if it has none."""
     if name.startswith("nn.functional."):
         return getattr(functional, name.removeprefix("nn.functional."), None)
+    if name.startswith("linalg."):
+        function = getattr(tinynet.linalg, name.removeprefix("linalg."), None)
+        return function if getattr(function, "__module__", "").startswith("tinynet") else None
     if "." in name or name.startswith("_"):
         return None
     owner = tinynet if hasattr(torch, name) else tinynet.Tensor

@@ -185,6 +185,21 @@ CASES = [
         ]
     ],
     ("avg_pool2d", {"input": image(2, 3, 7, 6)}, {"kernel_size": 3, "divisor_override": 5}),
+    ("lp_pool2d", {"input": image(2, 3, 7, 6) + 3}, {"norm_type": 2, "kernel_size": (3, 2)}),
+    ("lp_pool1d", {"input": image(2, 3, 7) + 3}, {"norm_type": 3, "kernel_size": 2, "stride": 1}),
+    *[
+        (
+            "grid_sample",
+            {"input": image(2, 3, 5, 6), "grid": rng.uniform(-1.6, 1.6, (2, 4, 3, 2))},
+            {"padding_mode": outside, "align_corners": corners},
+        )
+        for outside in ("zeros", "border", "reflection")
+        for corners in (False, True)
+    ],
+    *[
+        ("affine_grid", {"theta": image(2, 2, 3)}, {"size": (2, 1, 4, 5), "align_corners": corners})
+        for corners in (False, True)
+    ],
     *[
         ("adaptive_max_pool2d", {"input": image(2, 3, 7, 6)}, {"output_size": size})
         for size in (1, (3, 4), (None, 2))
@@ -285,7 +300,7 @@ def test_one_hot(num_classes):
 
 def test_losses_and_normalisation_are_compared_in_a_file_of_their_own():
     here = {name for name, _, _ in CASES} | {"one_hot", "embedding"}
-    here |= {"max_unpool1d", "max_unpool2d"}
+    here |= {"max_unpool1d", "max_unpool2d", "gumbel_softmax"}
     source = Path(__file__).with_name("test_losses_and_norms.py").read_text()
     assert [name for name in NAMES if name not in here and f'"{name}"' not in source] == []
 

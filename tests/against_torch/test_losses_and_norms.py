@@ -224,6 +224,7 @@ COMPOSED = [
     ("multi_margin_loss", {"input": NUMBERS[0]},
      {"target": np.arange(5) % 4, "p": 2, "margin": 0.5, "weight": W}, ()),
     ("triplet_margin_loss", TRIPLET, {}, ()),
+    ("triplet_margin_with_distance_loss", TRIPLET, {"margin": 2.0, "swap": True}, ()),
     ("triplet_margin_loss", TRIPLET, {"p": 3, "margin": 2.0, "swap": True}, ()),
 ]  # fmt: skip
 

@@ -17,8 +17,13 @@ looks at all of them."""
 
 LACKING = {  # what is refused with an error that says so, of which operator, and how often
     "norm nuc": 2,  # singular values
+    "linalg.norm": 16,  # of matrices all but the Frobenius norm
+    "linalg.norm subgradients_at_zero": 12,
+    "linalg.matrix_norm": 35,
+    "scatter_reduce prod": 22,
     "nn.functional.batch_norm": 2,  # an empty batch without axes
     "nn.functional.embedding": 3,
+    "nn.functional.grid_sample": 18,  # five axes, cubic
     "nn.functional.triplet_margin_with_distance_loss": 7,  # the sample's distance is PyTorch's own
 }
 

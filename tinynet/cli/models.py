@@ -62,10 +62,7 @@ def build_model(name: str, **settings: Any) -> tuple[Module, dict[str, Any]]:
     if not is_own(name):
         return models.build(choose("model", name, models.names()), **settings), settings
     make, arguments = _found(name)
-    takes = inspect.signature(make).parameters
-    anything = any(p.kind is p.VAR_KEYWORD for p in takes.values())
-    wanted = {key: value for key, value in settings.items() if anything or key in takes}
-    arguments = {**wanted, **arguments}
+    arguments = {**models.accepted(make, settings), **arguments}
     try:
         model = make(**arguments)
     except Exception as error:

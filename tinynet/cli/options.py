@@ -236,8 +236,9 @@ def _is_kept(file: Path, weights: bool) -> str:
             return "a run keeps a file of its own under that name"
         if kept.suffix.lower() in (SUFFIX, *FOREIGN):
             return "its name is not that of a JSON file"
-        return "a file is there that is not JSON" if file.exists() and not _is_json(file) else ""
-    if file.exists():
+        is_json = not file.exists() or _begins(file, rb"\s*([\[{]|\Z)")  # or what is empty
+        return "" if is_json else "a file is there that is not JSON"
+    if file.exists() and not (kept.suffix == ".onnx" and _begins(file, b"\x08")):
         try:
             run = read_about(file).get("run")
         except ValueError as error:
@@ -246,10 +247,10 @@ def _is_kept(file: Path, weights: bool) -> str:
     return ""
 
 
-def _is_json(file: Path) -> bool:
-    """Whether a file may be JSON, by its start; what is empty holds nothing to lose."""
+def _begins(file: Path, pattern: bytes) -> bool:
+    """Whether a file begins as its kind does."""
     with file.open("rb") as stream:
-        return re.match(rb"\s*([\[{]|\Z)", stream.read(64)) is not None
+        return re.match(pattern, stream.read(64)) is not None
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import heapq
 import inspect
+import linecache
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -20,8 +21,10 @@ import numpy as np
 from tinynet import changes, ops
 from tinynet.autograd import Node, OneOf, Variable, wrap
 from tinynet.derivatives import kernels
+from tinynet.derivatives.outside import refuse_kept_values
 from tinynet.derivatives.traced import Traced
 from tinynet.grad_mode import create_graph
+from tinynet.guard import is_foreign
 from tinynet.tensor import Tensor
 
 
@@ -98,17 +101,14 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
             "tinynet.create_graph():`; pass retain_graph=True to a backward before this one."
         )
     body, args, settings, y = node.call
-    for x in args:
-        if isinstance(x, Variable) and changes.changed_since(x.array, node.number):
-            raise RuntimeError(
-                f"{node.name}: its input of shape {x.array.shape} was changed in place since. "
-                "Write `x = x + ...` in place of `x += ...`, or change a copy (`x.clone()`)."
-            )
+    args = [_as_it_was(x, node) for x in args]
     given = [_argument(value) for value in args]
     traced_dy = Traced.given(dy)
     shared: dict[Any, Any] = {}
     found = []
     try:
+        if is_foreign(body):
+            refuse_kept_values(body)
         again, *vjps = body(*given, **{name: _argument(x) for name, x in settings.items()})
         if not changes.changed_since(y, node.number):
             _check_same(again, y, given)
@@ -120,10 +120,31 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
                 dx = shared[vjp.function][vjp.place]
             else:
                 dx = vjp(traced_dy)
-            found.append((target, _fitted(dx, shape, dtype)))
+            found.append((target, _fitted(dx, dy, shape, dtype)))
     except Exception as error:
         raise RuntimeError(_explained(node.name, body, error)) from error
     return found
+
+
+def _as_it_was(x: Any, node: Node) -> Any:
+    """An argument of a node as it was given, also where its memory was overwritten since.
+
+    What was there the operation that made it has kept; a view is taken of that once more.
+    """
+    if not isinstance(x, Variable) or not changes.changed_since(x.array, node.number):
+        return x
+    maker = x.node
+    if maker is not None and maker.call is not None:
+        body, args, settings, y = maker.call
+        if maker.view:
+            given = (_as_it_was(value, maker) for value in args)
+            y = body(*(getattr(value, "array", value) for value in given), **settings)[0]
+        if maker.view or not changes.changed_since(y, maker.number):
+            return wrap(y, maker)
+    raise RuntimeError(
+        f"{node.name}: its input of shape {x.array.shape} was changed in place since. "
+        "Write `x = x + ...` in place of `x += ...`, or change a copy (`x.clone()`)."
+    )
 
 
 def _argument(value: Any) -> Any:
@@ -149,9 +170,14 @@ def _check_same(again: Any, y: np.ndarray, given: Sequence[Any]) -> None:
         )
 
 
-def _fitted(dx: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
-    """The gradient in the shape and dtype of its input, summed over what was broadcast."""
+def _fitted(dx: Any, dy: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """The gradient in the shape and dtype of its input, summed over what was broadcast.
+
+    Gradients are linear in dy: one that is recorded without it, and not 0, has lost it.
+    """
     tensor = dx.tensor if isinstance(dx, Traced) else wrap(dx)
+    if dy.requires_grad and not tensor.requires_grad and tensor.array.any():
+        raise TypeError("a gradient does not depend on dy as far as is recorded, and is not 0")
     if tensor.shape != shape:
         lead = tensor.ndim - len(shape)
         stretched = [lead + i for i, n in enumerate(shape) if n == 1]
@@ -162,8 +188,12 @@ def _fitted(dx: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
 def _explained(name: str, body: Any, error: Exception) -> str:
     """The message for a body that could not be replayed, with the line where it failed."""
     frames = traceback.extract_tb(error.__traceback__)
-    file = inspect.unwrap(body).__code__.co_filename
-    line = ([frame for frame in frames if frame.filename == file] or frames)[-1]
+    code = inspect.unwrap(getattr(body, "written_as", body)).__code__
+    first = code.co_firstlineno
+    while linecache.getline(code.co_filename, first).lstrip().startswith("@"):
+        first += 1
+    whole = traceback.FrameSummary(code.co_filename, first, code.co_name)
+    line = [whole, *(frame for frame in frames if frame.filename == code.co_filename)][-1]
     return (
         f"{name}: its body cannot run on tensors, so its gradient has no gradient. "
         f"{line.filename}:{line.lineno}: `{line.line}`: {error}. docs/derivatives.md tells what a "

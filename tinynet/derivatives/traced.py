@@ -8,6 +8,8 @@ here, or would leave the record (`np.asarray(x)`, `float(x)`), raises: nothing i
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -28,12 +30,14 @@ class Traced(NDArrayOperatorsMixin):
     """An array whose uses are recorded. tensor: what it stands for.
 
     sharers: of its memory, which is written to only where no other is left.
+    part: (array, index), for what a basic index gave: written to, it writes to that array.
     """
 
-    __slots__ = ("__weakref__", "sharers", "tensor")
+    __slots__ = ("__weakref__", "part", "sharers", "tensor")
 
     def __init__(self, tensor: Tensor, sharers: list[Callable[[], Any]] | None = None) -> None:
         self.tensor = tensor
+        self.part: tuple[Traced, Any] | None = None
         self.sharers = [] if sharers is None else sharers
         self.sharers.append(weakref.ref(self))
 
@@ -55,11 +59,23 @@ class Traced(NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return len(self.tensor.array)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of shape {self.shape}>"
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"an array has no .{name} that is recorded; use operators, indexing and NumPy's "
+            "functions"
+        )
+
     # ----- its values, which may leave the record where they have no derivative ----------------
 
     def _values(self) -> np.ndarray:
         if self.tensor.requires_grad:
-            raise TypeError("a value leaves the record here, and its derivative would be lost")
+            raise TypeError(
+                "a value leaves the record here, and its derivative would be lost; compute with "
+                "the array as it is, and make new ones with np.zeros_like(dy, shape=...)"
+            )
         return self.tensor.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -74,6 +90,9 @@ class Traced(NDArrayOperatorsMixin):
     def __int__(self) -> int:
         return int(self._values())
 
+    def __reduce__(self) -> Any:
+        return self._values().__reduce__()
+
     # ----- NumPy's protocols ------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
@@ -83,7 +102,10 @@ class Traced(NDArrayOperatorsMixin):
         if target is None:
             return result
         if not isinstance(target, Traced):
-            raise TypeError(f"np.{name} writes what is recorded into a plain array")
+            raise TypeError(
+                f"np.{name} writes what is recorded into a plain array; make that one with "
+                "np.zeros_like(dy, shape=...)"
+            )
         target._become(result)
         return target
 
@@ -91,23 +113,39 @@ class Traced(NDArrayOperatorsMixin):
         return _computed(function.__name__, function, args, settings)
 
     def __getitem__(self, index: Any) -> Traced:
-        return Traced(ops.getitem(self.tensor, index), self.sharers if is_basic(index) else None)
+        if not is_basic(index):
+            return Traced(ops.getitem(self.tensor, index))
+        part = Traced(ops.getitem(self.tensor, index), self.sharers)
+        part.part = (self, index)
+        return part
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._become(Traced(ops.setitem(self.tensor, _tensors(value), index)))
+        part = value.part if isinstance(value, Traced) and is_basic(index) else None
+        if part is None or part[0] is not self or part[1] != index:  # else `x[index] += ...`
+            self._become(Traced(ops.setitem(self.tensor, _tensors(value), index)))
 
     def _become(self, result: Traced) -> None:
         """Take over a result that was written into this memory."""
-        if sum(sharer() is not None for sharer in self.sharers) > 1:
-            raise TypeError("this changes an argument in place, or an array with a view of it")
+        wholes: list[Traced] = [self]
+        while (part := wholes[-1].part) is not None:
+            wholes.append(part[0])
+        if sum(sharer() is not None for sharer in self.sharers) > len(wholes):
+            raise TypeError(
+                "this changes an argument in place, or an array with a view of it; compute a new "
+                "array, or change a copy (.copy())"
+            )
         tensor = result.tensor
         self.tensor = tensor if tensor.dtype == self.dtype else ops.astype(tensor, self.dtype)
+        for inner, whole in itertools.pairwise(wholes):
+            assert inner.part is not None
+            whole.tensor = ops.setitem(whole.tensor, inner.tensor, inner.part[1])
 
     # ----- methods of an ndarray --------------------------------------------------------------
 
-    def reshape(self, *shape: Any) -> Traced:
+    def reshape(self, *shape: Any, **settings: Any) -> Traced:
         """In another shape."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore
+        sizes = shape[0] if len(shape) == 1 else shape
+        return np.reshape(self, sizes, **settings)  # type: ignore
 
     def transpose(self, *axes: Any) -> Traced:
         """Axes in another order."""
@@ -127,6 +165,9 @@ class Traced(NDArrayOperatorsMixin):
     __copy__ = __deepcopy__ = copy
 
 
+Traced.__name__ = "recorded array"  # Python's own messages name the class
+
+
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, *args, **settings: function(self, *args, **settings)
 
@@ -141,17 +182,26 @@ for _function in (
 def _computed(name: str, function: Callable[..., Any], args: Any, settings: Any) -> Any:
     """What the function gives: recorded, or a plain array if it has no derivative."""
     if name in _OPERATIONS:
-        tensor = _OPERATIONS[name](*_tensors(args), **_tensors(settings))
+        try:
+            tensor = _OPERATIONS[name](*_tensors(args), **_tensors(settings))
+        except TypeError as error:
+            given = " and ".join(f"{key}=" for key in settings) or "arguments such as these"
+            raise TypeError(f"np.{name} is not recorded with {given}; call it without") from error
         if tensor is None or tensor.dtype.kind in "biu":
             return None if tensor is None else tensor.array
         return Traced(tensor, args[0].sharers if name in _VIEWS else None)
-    result = function(*_arrays(args), **_arrays(settings))
-    parts = result if isinstance(result, (tuple, list)) else (result,)
-    if name in _STEPS or all(np.asarray(part).dtype.kind in "biu" for part in parts):
-        return result
-    if name in _CONSTANTS:
-        return Traced(wrap(result))
-    raise TypeError(f"np.{name} has no operation of tinynet that could be recorded for it")
+    with contextlib.suppress(TypeError, ValueError):  # of one that writes into an array
+        result = function(*_arrays(args), **_arrays(settings))
+        parts = result if isinstance(result, (tuple, list)) else (result,)
+        if name in _STEPS or all(np.asarray(part).dtype.kind in "biu" for part in parts):
+            return result
+        if name in _CONSTANTS:
+            return Traced(wrap(result))
+    home = getattr(function, "__module__", None) or "numpy"
+    raise TypeError(
+        f"{home.replace('numpy', 'np', 1)}.{name} has no operation of tinynet that could be "
+        "recorded for it; use operators, and functions that have one"
+    )
 
 
 def _tensors(value: Any) -> Any:

@@ -91,6 +91,7 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     u^T J is linear in u, so its derivative by u along v is J v: two backward passes.
     """
     xs, vs = (x if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
+    _check_same_form("jvp: xs", xs, vs)
     call = _Call(f, tuple(xs), tuple(range(len(xs))), False, {})
     zeros = _rebuilt(call.y, (wrap(np.zeros_like(y.array)) for y in _leaves(call.y)))
     transposed = _Call(call.pull_back, (zeros,), 0, False, {}, call.own)
@@ -140,6 +141,7 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     """
     several = isinstance(xs, (tuple, list))
     xs, vs = (xs, vs) if several else ((xs,), (vs,))
+    _check_same_form("hvp: xs", xs, vs)
     by_all = value_and_grad(f, tuple(range(len(xs))))
     call = _Call(lambda *x: by_all(*x)[::-1], tuple(xs), tuple(range(len(xs))), True, {})
     y, products = call.aux, call.pull_back(tuple(vs))
@@ -188,18 +190,24 @@ class _Call:
 
     def pull_back(self, dy: Any) -> Any:
         """The gradient by the chosen arguments, for the gradient dy of the result."""
+        _check_same_form("vjp: the result", self.y, dy)
         starts, given = list(_leaves(self.x)), list(_leaves(dy))
         roots = list(_leaves(self.y))
-        if [u.shape for u in given] != [y.shape for y in roots]:
-            raise ShapeError(
-                f"vjp: the result is {_kind(self.y)}, what it is multiplied by {_kind(dy)}; they "
-                "must be equal in form"
-            )
         pairs = [(y, u) for y, u in zip(roots, given) if y.requires_grad]
         recorded = recording.get() and (self.is_open or any(u.requires_grad for u in given))
         found = gradients(pairs, starts, recorded, retain_graph=True)
         zeros = (wrap(np.zeros_like(x.array)) for x in starts)
         return _rebuilt(self.x, (z if dx is None else dx for dx, z in zip(found, zeros)))
+
+
+def _check_same_form(name: str, own: Any, other: Any) -> None:
+    """ShapeError unless two values have tensors of the same shapes in the same order."""
+    shapes, others = ([leaf.shape for leaf in _leaves(value)] for value in (own, other))
+    if shapes != others:
+        raise ShapeError(
+            f"{name} has shape {', '.join(map(str, shapes))}, what it is multiplied by "
+            f"{', '.join(map(str, others))}; they must be equal in form"
+        )
 
 
 def _start(x: Tensor, own: set[Any]) -> Tensor:

@@ -8,12 +8,15 @@ written `axis` and `keepdims`.
     pointwise.py   each element by itself: remainder, lerp, comparisons, logic
     reduction.py   many to one, and orders: sum, max, sort, topk, cumsum
     indexing.py    choosing and placing: gather, scatter, masked_fill, nonzero
+    counting.py    how often and where in order: histc, unique, searchsorted, quantile
     shaping.py     moving about: repeat, movedim, chunk, meshgrid
     algebra.py     products of matrices: mm, einsum, tensordot
 """
 
 from tinynet.functions.algebra import *  # noqa: F403
 from tinynet.functions.algebra import __all__ as _algebra
+from tinynet.functions.counting import *  # noqa: F403
+from tinynet.functions.counting import __all__ as _counting
 from tinynet.functions.indexing import *  # noqa: F403
 from tinynet.functions.indexing import __all__ as _indexing
 from tinynet.functions.pointwise import *  # noqa: F403
@@ -23,4 +26,4 @@ from tinynet.functions.reduction import __all__ as _reduction
 from tinynet.functions.shaping import *  # noqa: F403
 from tinynet.functions.shaping import __all__ as _shaping
 
-__all__ = [*_algebra, *_indexing, *_pointwise, *_reduction, *_shaping]
+__all__ = [*_algebra, *_counting, *_indexing, *_pointwise, *_reduction, *_shaping]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.functions.common import one_dim
-from tinynet.functions.pointwise import add, meet, mul
+from tinynet.functions.pointwise import add, meet, mul, sub
+from tinynet.functions.reduction import norm
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "addmm", "addmv", "addr", "baddbmm", "bmm", "dot", "einsum", "inner", "kron", "matmul",
+    "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "dot", "einsum", "inner", "kron", "matmul",
     "mm", "mv", "outer", "tensordot",
 ]  # fmt: skip
 
@@ -58,6 +59,16 @@ def dot(input: Data, tensor: Data) -> Tensor:
     """The sum of the products of two vectors. (np.dot multiplies matrices too.)"""
     _check("dot", input, tensor, (1, 1), "two vectors")
     return matmul(input, tensor)
+
+
+def cdist(x1: Data, x2: Data, p: float = 2.0, compute_mode: Any = None) -> Tensor:
+    """The p-norm between each vector of one set and each of another: (..., N, D), (..., M, D) ->
+    (..., N, M). Of equal vectors it is 0, with gradient 0. compute_mode has no effect."""
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ShapeError(
+            f"cdist: the last axes must be equal, got shapes {tuple(x1.shape)}, {tuple(x2.shape)}"
+        )
+    return norm(sub(ops.unsqueeze(x1, -2), ops.unsqueeze(x2, -3)), p, -1)
 
 
 def outer(input: Data, vec2: Data) -> Tensor:

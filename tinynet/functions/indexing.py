@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "argwhere", "diag", "diag_embed", "diagonal", "gather", "index_add",
     "index_copy", "index_fill", "index_put", "index_select", "masked_fill", "masked_scatter",
-    "masked_select", "narrow", "nonzero", "scatter", "scatter_add", "select",
+    "masked_select", "narrow", "nonzero", "scatter", "scatter_add", "scatter_reduce", "select",
     "take", "take_along_dim", "trace", "tril", "triu",
 ]  # fmt: skip
 
@@ -133,6 +133,33 @@ def scatter_add(input: Data, dim: int, index: Data, src: Data) -> Tensor:
     """`scatter` that adds, also where places repeat."""
     grid, _, places = _grid("scatter_add", input, dim, index)
     return ops.add_at(input, _part("scatter_add", input, src, places), grid)
+
+
+def scatter_reduce(
+    input: Data, dim: int, index: Data, src: Data, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """`scatter` that makes one number of all that come to a place and, unless include_self is
+    False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
+    if reduce not in ("sum", "mean", "amax", "amin"):
+        raise ValueError(
+            f"scatter_reduce: reduce must be 'sum', 'mean', 'amax' or 'amin', got {reduce!r}"
+        )
+    grid, _, places = _grid("scatter_reduce", input, dim, index)
+    part = _part("scatter_reduce", input, src, places)
+    best, theirs = array_of(input).copy(), np.ones(places.shape, bool)
+    own = np.ones(best.shape, bool)
+    own[grid] = include_self
+    if reduce in ("amax", "amin"):
+        if not include_self:
+            best[grid] = array_of(part)  # one of those that come
+        (np.maximum if reduce == "amax" else np.minimum).at(best, grid, array_of(part))
+        own &= array_of(input) == best
+        theirs = array_of(part) == best[grid]
+    count = own.astype(input.dtype)
+    np.add.at(count, grid, theirs)
+    zero = np.zeros((), input.dtype)
+    total = ops.add_at(ops.where(own, input, zero), ops.where(theirs, part, zero), grid)
+    return total if reduce == "sum" else ops.div(total, np.maximum(count, 1))
 
 
 def _along(name: str, input: Data, dim: int, index: Data) -> tuple[Any, ...]:

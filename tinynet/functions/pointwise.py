@@ -23,92 +23,16 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "acos",
-    "acosh",
-    "add",
-    "addcdiv",
-    "addcmul",
-    "allclose",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "bitwise_and",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_xor",
-    "clamp",
-    "clamp_max",
-    "clamp_min",
-    "cos",
-    "cosh",
-    "deg2rad",
-    "div",
-    "divide",
-    "eq",
-    "equal",
-    "erf",
-    "erfc",
-    "exp",
-    "exp2",
-    "expm1",
-    "float_power",
-    "floor_divide",
-    "fmax",
-    "fmin",
-    "fmod",
-    "frac",
-    "ge",
-    "gt",
-    "hypot",
-    "isclose",
-    "isfinite",
-    "isin",
-    "isinf",
-    "isnan",
-    "isneginf",
-    "isposinf",
-    "le",
-    "lerp",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logaddexp",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "logit",
-    "lt",
-    "maximum",
-    "minimum",
-    "mul",
-    "multiply",
-    "nan_to_num",
-    "ne",
-    "positive",
-    "pow",
-    "rad2deg",
-    "reciprocal",
-    "remainder",
-    "rsqrt",
-    "rsub",
-    "sigmoid",
-    "signbit",
-    "sin",
-    "sinc",
-    "sinh",
-    "sqrt",
-    "square",
-    "sub",
-    "subtract",
-    "tan",
-    "tanh",
-    "true_divide",
-    "where",
-    "xlogy",
+    "acos", "acosh", "add", "addcdiv", "addcmul", "allclose", "asin", "asinh", "atan", "atan2",
+    "atanh", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "clamp", "clamp_max",
+    "clamp_min", "cos", "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp",
+    "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt",
+    "hypot", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "le", "lerp",
+    "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "logit", "lt", "maximum", "minimum", "mul", "multiply", "nan_to_num", "ne",
+    "positive", "pow", "rad2deg", "reciprocal", "remainder", "rsqrt", "rsub", "sigmoid", "signbit",
+    "sin", "sinc", "sinh", "sqrt", "square", "sub", "subtract", "tan", "tanh", "true_divide",
+    "where", "xlogy",
 ]  # fmt: skip
 
 Data = Any
@@ -260,9 +184,15 @@ def clamp(input: Data, min: Data = None, max: Data = None) -> Tensor:
         if bound is not None:
             y = meet(y, bound)[0]
     if any(getattr(bound, "requires_grad", False) for bound in (min, max)):
-        y = y if min is None else ops.maximum(y, min)
-        return y if max is None else ops.minimum(y, max)
+        y = y if min is None else ops.where(_holds(y, np.greater_equal, min), y, min)
+        return y if max is None else ops.where(_holds(y, np.less_equal, max), y, max)
     return ops.clip(y, min, max)
+
+
+def _holds(x: Any, comparison: Any, bound: Any) -> Any:
+    """Whether x, a NaN included, may stay as it is: at a tie the gradient is all its own."""
+    x = array_of(x)
+    return comparison(x, array_of(bound)) | (x != x)
 
 
 def clamp_min(input: Data, min: Data) -> Tensor:

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "argsort", "bincount",
-    "count_nonzero", "cummax", "cummin", "cumprod", "cumsum", "dist", "kthvalue", "log_softmax",
-    "logcumsumexp", "logsumexp", "max", "mean", "median", "min", "mode", "msort", "nansum",
-    "norm", "prod", "softmax", "softmin", "sort", "std", "std_mean", "sum", "topk", "unique", "var",
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "argsort",
+    "count_nonzero", "cummax", "cummin", "cumprod", "cumsum", "diff", "dist", "kthvalue",
+    "log_softmax", "logcumsumexp", "logsumexp", "max", "mean", "median", "min", "mode", "msort",
+    "nansum", "norm", "prod", "softmax", "softmin", "sort", "std", "std_mean", "sum", "topk", "var",
     "var_mean",
 ]  # fmt: skip
 
@@ -179,6 +179,18 @@ def norm(
 def dist(input: Data, other: Data, p: float = 2) -> Tensor:
     """The p-norm of input - other."""
     return norm(ops.sub(input, other), p)
+
+
+def diff(
+    input: Data, n: int = 1, dim: int = -1, prepend: Data = None, append: Data = None
+) -> Tensor:
+    """Each element along `dim` less the one before, n times over; with more at the two ends."""
+    place = one_dim("diff", input, dim)
+    parts = [x for x in (prepend, input, append) if x is not None] if n else [input]
+    axis, y = (slice(None),) * place, ops.cat(parts, place)
+    for _ in range(n):
+        y = ops.sub(ops.getitem(y, (*axis, slice(1, None))), ops.getitem(y, (*axis, slice(-1))))
+    return y
 
 
 def any(
@@ -461,31 +473,6 @@ def logcumsumexp(input: Data, dim: int) -> Tensor:
         for i in range(top.shape[dim])
     ]
     return ops.cat(rows, dim) if rows else ops.clone(input)
-
-
-def unique(
-    input: Data, sorted: bool = True, return_inverse: bool = False,
-    return_counts: bool = False, dim: int | None = None,
-) -> Any:  # fmt: skip
-    """The different elements (or slices along `dim`) in order; on request the place of each input
-    among them and how often each stands there."""
-    results: Any = np.unique(  # type: ignore[call-overload]
-        array_of(input), return_inverse=return_inverse, return_counts=return_counts, axis=dim
-    )
-    if not isinstance(results, tuple):
-        return wrap(results)
-    wrapped = [wrap(result) for result in results]
-    if return_inverse:
-        shape = tuple(input.shape) if dim is None else (-1,)
-        wrapped[1] = ops.reshape(wrapped[1], shape)
-    return tuple(wrapped)
-
-
-def bincount(input: Data, weights: Data = None, minlength: int = 0) -> Tensor:
-    """How often each of 0, 1, 2, ... stands in a vector of integers, or the sum of its weights."""
-    weights = None if weights is None else array_of(weights)
-    counts = np.bincount(array_of(input), weights, minlength)
-    return wrap(counts if weights is None else counts.astype(weights.dtype))
 
 
 def softmax(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "broadcast_tensors", "cartesian_prod", "chunk", "column_stack", "dstack", "expand",
-    "expand_as", "flip", "fliplr", "flipud", "hstack", "is_tensor", "meshgrid", "movedim",
+    "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk", "column_stack", "dstack",
+    "expand", "expand_as", "flip", "fliplr", "flipud", "hstack", "is_tensor", "meshgrid", "movedim",
     "numel", "permute", "ravel", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll",
     "rot90", "split", "squeeze", "swapaxes", "t", "tensor_split", "tile", "transpose",
     "tril_indices", "triu_indices", "unbind", "unflatten", "vstack",
@@ -117,6 +117,9 @@ def movedim(input: Data, source: int | Sequence[int], destination: int | Sequenc
 def expand(input: Data, *args: Any, size: Any = None) -> Tensor:
     """Repeat axes of size 1 up to `shape` without copying; -1 keeps a size."""
     return ops.expand(input, call_sizes(args, size))
+
+
+broadcast_to = expand
 
 
 def expand_as(input: Data, other: Data) -> Tensor:

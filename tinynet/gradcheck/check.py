@@ -9,6 +9,7 @@ difference). `engine.py` tells the course of a check, `differences.py` how slope
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,13 +34,14 @@ def gradcheck(
     rtol: float | None = None,
     atol: float | None = None,
     seed: int = 0,
+    **named: Any,
 ) -> Report:
     """Compare the gradients of `fn` with finite differences, and say what is wrong.
 
-    fn: takes the inputs, returns a tensor. inputs, more: tensors or arrays, one by one or as one
-    sequence; those that require a gradient are checked, or all floats if none does, except those
-    for which an operation returns no gradient: they are constants, and a note says so. Everything
-    is copied to float64, so the caller's tensors stay as they are.
+    fn: takes the inputs, returns a tensor. inputs, more, named: tensors or arrays, one by one or as
+    one sequence, and by name; those that require a gradient are checked, or all floats if none
+    does, except those for which an operation returns no gradient: they are constants, and a note
+    says so. Everything is copied to float64, so the caller's tensors stay as they are.
     order: 2 checks the gradient of the gradient, as a function of the inputs and of dy, the
     gradient of the output; 3 the gradient of that.
     mode: "elements" moves every element by itself, "directions" moves all of them along random
@@ -68,6 +70,8 @@ def gradcheck(
     """
     _check_mode(mode)
     values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
+    names = [*_names(fn, len(values)), *named]
+    values += named.values()
     tensors = [_as_float64(value) for value in values]
     chosen = [getattr(value, "requires_grad", False) for value in values]
     by_default = not any(chosen)
@@ -75,8 +79,10 @@ def gradcheck(
         chosen = [isinstance(t, Tensor) and t.dtype.kind == "f" for t in tensors]
     if order < 1:
         raise ValueError(f"gradcheck: order must be 1 or more, got {order}")
-    names = _names(fn, len(tensors))
     name = getattr(fn, "__name__", type(fn).__name__)
+    model = fn if isinstance(fn, Module) else None
+    if named:
+        fn = _by_name(fn, tuple(named))
     for derivative in range(1, order):
         from tinynet.gradcheck.higher import gradient_of
 
@@ -91,7 +97,6 @@ def gradcheck(
             "gradcheck: no input is a float tensor, so there is nothing to check; "
             f"got {', '.join(_kind(value) for value in values) or 'none'}"
         )
-    model = fn if isinstance(fn, Module) else None
     constants: list[str] = []
     while True:
         try:
@@ -201,6 +206,17 @@ def _as_float64(value: Any) -> Any:
     is_float = data.dtype.kind == "f"
     data = data.astype(np.float64 if is_float else data.dtype, order="K")
     return Tensor(data) if is_float or isinstance(value, Tensor) else data
+
+
+def _by_name(fn: Callable[..., Tensor], names: tuple[str, ...]) -> Callable[..., Tensor]:
+    """The function of positions alone, the last of which it takes by these names."""
+
+    @functools.wraps(fn)
+    def positional(*args: Any) -> Tensor:
+        first = len(args) - len(names)
+        return fn(*args[:first], **dict(zip(names, args[first:])))
+
+    return positional
 
 
 def _kind(value: Any) -> str:

@@ -191,6 +191,8 @@ def table(rng: np.random.Generator) -> list[Row]:
         Row("shape.astype", (normal(3),), {"dtype": np.dtype(np.float64)}),
         Row("shape.clone", (normal(3, 2),)),
         # products
+        Row("inverse.inv", (normal(2, 3, 3) + 3 * np.eye(3),)),
+        Row("inverse.det", (normal(2, 3, 3) + 3 * np.eye(3),)),
         Row("linear.matmul", (normal(3, 4), normal(4, 2))),
         Row("linear.matmul", (normal(2, 3, 4), normal(4, 2))),
         Row("linear.matmul", (normal(3, 4), normal(5, 4, 2))),

@@ -127,14 +127,14 @@ class Kernels:
         np.multiply(b, lr, out=t)
         p -= t
 
+    @np.errstate(invalid="ignore", under="ignore")  # inf - inf is NaN, exp(-1000) is 0
     def label_losses(self, x: Array, labels: Array, axis: int) -> tuple[Array, Array]:
         """Cross entropy: -log p of each label, and p = softmax(x) along `axis`.
 
         x (N, C, ...) with axis 1, or (C) with axis 0; labels (N, ...) or (), ints from 0 to C - 1.
         The losses have the shape of the labels.
         """
-        with np.errstate(invalid="ignore"):  # inf - inf is NaN, as it has to be
-            z = x - np.maximum.reduce(x, axis, keepdims=True)
+        z = x - np.maximum.reduce(x, axis, keepdims=True)
         p = np.exp(z)
         s = np.add.reduce(p, axis, keepdims=True)  # (N, 1, ...)
         losses = np.log(s).squeeze(axis) - z[places(labels)]

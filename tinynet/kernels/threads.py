@@ -36,28 +36,34 @@ from tinynet.kernels.workers import Pool, Worker
 T = TypeVar("T")
 R = TypeVar("R")
 
+MOST = 1024  # threads
 
-def _cores() -> int:
-    """How many processors this process may use."""
+
+def _usual() -> int:
+    """OMP_NUM_THREADS, by which joblib and others share out a machine, else how many processors
+    this process may use.
+    """
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdecimal() and 1 <= int(told) <= MOST:
+        return int(told)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-_count = _cores()
-
 MATMUL_PARALLEL_FROM = 4_000_000  # likewise, for a single product
 PARALLEL_FROM = 10_000_000  # multiplications below which handing over costs more than it saves
-MOST = 1024  # threads
 LATE = 0.002  # seconds that a helper that was awake may need beyond twice its caller's time
 ALONE = (0.05, 1.0)  # seconds that callers compute alone after that: doubled while it goes on so
+
+_count = _usual()
 
 NOBODY = np.empty((0, 4), np.int64)
 """The team of a compiled kernel that has no helpers."""
 
 
 def get_num_threads() -> int:
-    """How many threads the kernels use; by default as many as there are processors."""
+    """How many threads the kernels use; by default OMP_NUM_THREADS, else one a processor."""
     return _count
 
 

@@ -6,7 +6,8 @@ generator that draws the initial values; `build` makes one by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tinynet.errors import unknown_name
@@ -36,14 +37,28 @@ def names() -> list[str]:
     return list(_models)
 
 
-def build(name: str, **settings: Any) -> Module:
-    """The model of that name, made with these arguments.
+def build(name: str | Callable[..., Module], **settings: Any) -> Module:
+    """The model of that name, made with these arguments; or what a class or function makes of those
+    that it takes.
 
     Raises ValueError with the known names and the nearest one.
 
     >>> build("lenet5", num_classes=26)[-1]
     Linear(in_features=84, out_features=26, bias=True)
     """
+    if not isinstance(name, str):
+        return name(**accepted(name, settings))
     if name not in _models:
         raise unknown_name("model", name, _models)
     return _models[name](**settings)
+
+
+def accepted(make: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of num_classes, in_channels and image_size that a class or function takes.
+
+    >>> accepted(lambda num_classes, width=3: None, {"num_classes": 10, "in_channels": 1})
+    {'num_classes': 10}
+    """
+    takes = inspect.signature(make).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+    return {key: value for key, value in settings.items() if anything or key in takes}

@@ -22,6 +22,8 @@ Rng = np.random.Generator | None
 class Shortcut(nn.Module):
     """Option A: every stride-th pixel, new channels 0. (N, C, H, W) -> (N, C + extra, H/s, W/s)."""
 
+    _shown = ("extra_channels", "stride")
+
     def __init__(self, extra_channels: int, stride: int) -> None:
         super().__init__()
         self.extra_channels = extra_channels
@@ -30,10 +32,6 @@ class Shortcut(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         seen = x[:, :, :: self.stride, :: self.stride]
         return ops.pad(seen, ((0, 0), (0, self.extra_channels), (0, 0), (0, 0)))
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"extra_channels={self.extra_channels}, stride={self.stride}"
 
 
 class BasicBlock(nn.Module):

@@ -26,8 +26,8 @@ class _Row(Module):
         return len(self._names())
 
     def __iter__(self) -> Iterator[Module]:
-        held = map(self.__dict__.get, tuple(self._members))
-        return (value for value in held if isinstance(value, Module))
+        held = map(self.__dict__.get, self._members)
+        return iter([value for value in held if isinstance(value, Module)])
 
     @overload
     def __getitem__(self, index: int) -> Module: ...

@@ -31,6 +31,8 @@ class Linear(Module):
     (5, 2)
     """
 
+    _shown = ("in_features", "out_features", "bias")
+
     def __init__(
         self,
         in_features: int,
@@ -77,10 +79,3 @@ class Linear(Module):
             )
         problem = f"{title}: the input has {checks.count(features, 'feature')}"
         raise checks.InputError(problem, facts, cure, x.shape)
-
-    def extra_repr(self) -> str:
-        """The sizes."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, "
-            f"bias={self.bias is not None}"
-        )

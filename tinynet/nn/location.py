@@ -37,7 +37,7 @@ def running_modules() -> tuple[Module, ...]:
     """The modules whose `forward` is under way, from the outermost to the innermost."""
     call = Module.__call__.__code__
     frames = [frame for frame in _frames() if frame.f_code is call]
-    return tuple(frame.f_locals["self"] for frame in reversed(frames))
+    return tuple(frame.f_locals["module"] for frame in reversed(frames))
 
 
 def layer_path(modules: tuple[Module, ...]) -> str:

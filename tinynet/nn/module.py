@@ -41,7 +41,8 @@ Self = TypeVar("Self", bound="Module")
 class Module(Hooked):
     """Base of all layers and models: subclass it, set layers as attributes, define `forward`."""
 
-    _shown: ClassVar[Sequence[str]] = ()  # the settings that `repr` shows
+    _first: ClassVar[Sequence[str]] = ()  # the settings that `repr` shows without their names
+    _shown: ClassVar[Sequence[str]] = ()  # and those with their names
     _members: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self) -> None:
@@ -54,9 +55,7 @@ class Module(Hooked):
         """What the module computes. Every subclass defines its own."""
         raise NotImplementedError(f"{type(self).__name__} needs a method `forward(self, x)`")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """`forward` between its hooks; an error learns on its way which layers it passed."""
-        return call(self, args, kwargs)
+    __call__ = call
 
     # ----- members ----------------------------------------------------------------------------
 
@@ -333,7 +332,10 @@ class Module(Hooked):
 
     def extra_repr(self) -> str:
         """The settings to show in `repr`, such as "in_features=2, out_features=3"."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+        first = [repr(getattr(self, name)) for name in self._first]
+        shown = [(name, getattr(self, name)) for name in self._shown]
+        named = [f"{k}={value is not None if k == 'bias' else value!r}" for k, value in shown]
+        return ", ".join(first + named)
 
     def _get_name(self) -> str:
         return type(self).__name__

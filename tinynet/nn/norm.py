@@ -21,6 +21,9 @@ from tinynet.tensor import Tensor
 class _BatchNorm(Module):
     """Normalises each channel over the batch (Ioffe & Szegedy 2015, "Batch normalization")."""
 
+    _first = ("num_features",)
+    _shown = ("eps", "momentum", "affine", "bias", "track_running_stats")
+
     def __init__(
         self,
         num_features: int,
@@ -103,14 +106,6 @@ class _BatchNorm(Module):
             return 0.0
         return 1.0 / (int(self.num_batches_tracked.array) + 1)
 
-    def extra_repr(self) -> str:
-        """All settings."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, bias={self.bias is not None}, "
-            f"track_running_stats={self.track_running_stats}"
-        )
-
 
 class BatchNorm1d(_BatchNorm):
     """Batch normalisation of features, y = (x - mean) / sqrt(var + eps) * weight + bias.
@@ -167,6 +162,9 @@ class LayerNorm(Module):
     of shape normalized_shape.
     """
 
+    _first = ("normalized_shape",)
+    _shown = ("eps", "elementwise_affine", "bias")
+
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -202,10 +200,3 @@ class LayerNorm(Module):
                 x.shape,
             )
         return ops.layer_norm(x, self.weight, self.bias, self.normalized_shape, self.eps)
-
-    def extra_repr(self) -> str:
-        """All settings."""
-        return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
-        )

@@ -24,6 +24,9 @@ class GroupNorm(Module):
     Parameters, if affine: weight (C), 1 at first, and (if `bias`) bias (C), 0 at first.
     """
 
+    _first = ("num_groups", "num_channels")
+    _shown = ("eps", "affine", "bias")
+
     def __init__(
         self,
         num_groups: int,
@@ -58,13 +61,6 @@ class GroupNorm(Module):
                 x.shape,
             )
         return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
-
-    def extra_repr(self) -> str:
-        """All settings."""
-        return (
-            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
-            f"bias={self.bias is not None}"
-        )
 
 
 class InstanceNorm2d(_BatchNorm):
@@ -115,6 +111,7 @@ class RMSNorm(Module):
     shape normalized_shape, 1 at first.
     """
 
+    _first = ("normalized_shape",)
     _shown = ("eps", "elementwise_affine")
 
     def __init__(
@@ -135,7 +132,3 @@ class RMSNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
-
-    def extra_repr(self) -> str:
-        """All settings."""
-        return f"{self.normalized_shape}, {super().extra_repr()}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.autograd import NO_HOOKS
 from tinynet.errors import CheckpointError
 from tinynet.tensor import Tensor, as_array
 
@@ -28,7 +29,6 @@ class Parameter(Tensor):
     """
 
     __slots__ = ()
-    keeps = False
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         array = as_array(data)
@@ -38,8 +38,8 @@ class Parameter(Tensor):
                 raise CheckpointError(f"a parameter of shape {array.shape} is larger than the file")
             _room.set(room - array.size)
         self.array = array if isinstance(data, Tensor) else np.array(array)
-        self.grad, self.node = None, None
-        self.requires_grad = False
+        self.grad, self.node, self.hooks = None, None, NO_HOOKS
+        self.requires_grad = self.keeps = False
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:

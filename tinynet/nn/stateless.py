@@ -41,7 +41,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     # pools
     "AdaptiveAvgPool1d": F.adaptive_avg_pool1d, "AdaptiveAvgPool2d": F.adaptive_avg_pool2d,
     "AdaptiveMaxPool1d": F.adaptive_max_pool1d, "AdaptiveMaxPool2d": F.adaptive_max_pool2d,
-    "AvgPool1d": F.avg_pool1d, "AvgPool2d": F.avg_pool2d, "MaxPool1d": F.max_pool1d,
+    "AvgPool1d": F.avg_pool1d, "AvgPool2d": F.avg_pool2d, "LPPool1d": F.lp_pool1d,
+    "LPPool2d": F.lp_pool2d, "MaxPool1d": F.max_pool1d,
     "MaxUnpool1d": F.max_unpool1d, "MaxUnpool2d": F.max_unpool2d,
     # images
     "Fold": F.fold, "LocalResponseNorm": F.local_response_norm, "PixelShuffle": F.pixel_shuffle,
@@ -60,6 +61,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "PairwiseDistance": F.pairwise_distance, "PoissonNLLLoss": F.poisson_nll_loss,
     "SmoothL1Loss": F.smooth_l1_loss, "SoftMarginLoss": F.soft_margin_loss,
     "TripletMarginLoss": F.triplet_margin_loss,
+    "TripletMarginWithDistanceLoss": F.triplet_margin_with_distance_loss,
 }  # fmt: skip
 
 

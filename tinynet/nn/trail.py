@@ -51,10 +51,10 @@ def shape_of(value: Any) -> Shape:
     return None
 
 
-def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Hooks, `module.forward(*args, **kwargs)` and hooks; its shapes are noted.
+def call(module: Module, *args: Any, **kwargs: Any) -> Any:
+    """`forward` between its hooks; an error learns on its way which layers it passed.
 
-    An error learns on its way where it was raised.
+    The shapes of what comes in and goes out are noted.
     """
     if module._forward_pre_hooks:
         args, kwargs = hooks.before(module, args, kwargs)

@@ -7,13 +7,19 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from tinynet.autograd import wrap
+from tinynet.calls import NoGradientError
 from tinynet.errors import OnnxError, ShapeError
 from tinynet.nn.functional.arguments import tensor_of
 from tinynet.nn.module import Module
 from tinynet.onnx.operators import ASKED, OPERATORS
 from tinynet.onnx.spatial import window_of
 
-FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+FAULTS = (
+    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NoGradientError,
+)  # fmt: skip
 """What an operator raises for inputs and attributes that do not fit it."""
 
 
@@ -116,9 +122,11 @@ class OnnxModule(Module):
             names = ", ".join(given.name for given in graph.inputs)
             raise TypeError(f"the graph takes {len(graph.inputs)} inputs ({names})")
         values: dict[str, Any] = {"": None}
-        for given, value in zip(graph.inputs, map(tensor_of, inputs)):
-            given.check(value.shape)
-            values[given.name] = value
+        for given, value in zip(graph.inputs, inputs):
+            x = tensor_of(value)
+            given.check(x.shape)
+            half = x.dtype.name in ("float16", "bfloat16")
+            values[given.name] = wrap(x.array.astype(np.float32)) if half else x
         values.update((name, getattr(*place)) for name, place in graph.places.items())
         for node in graph.nodes:
             for name, value in zip(node.outputs, self._run(node, values)):
@@ -136,6 +144,8 @@ class OnnxModule(Module):
         asked = {name: more[name] for name in attributes_of(function) if name in more}
         try:
             result = function(*(values[name] for name in node.inputs), **node.attributes, **asked)
+        except FloatingPointError:  # of `detect_anomaly`, which names the operation
+            raise
         except FAULTS as error:
             raise OnnxError(f"{node}: {error}") from error
         results = result if isinstance(result, tuple) else (result,)

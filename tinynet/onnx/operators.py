@@ -24,6 +24,7 @@ from tinynet.nn import functional as F
 from tinynet.onnx import spatial
 from tinynet.onnx.arrays import TYPES
 from tinynet.onnx.sizes import check_size, integers
+from tinynet.ops import activation
 from tinynet.tensor import Tensor
 
 ASKED = ("opset", "outputs", "training", "wanted")
@@ -32,6 +33,11 @@ which output they are used."""
 
 Axes = Sequence[int]
 Maybe = Tensor | None
+
+
+def _given(x: Maybe, attribute: Axes) -> list[int]:
+    """What came as an input, in older versions as an attribute."""
+    return list(attribute) if x is None else integers(x)
 
 
 def _dtype(code: int) -> np.dtype[Any]:
@@ -78,10 +84,6 @@ def _power(x: Tensor, y: Tensor) -> Tensor:
     return wrap(np.power(x.array, y.array).astype(x.dtype))
 
 
-def _mod(x: Tensor, y: Tensor, *, fmod: int = 0) -> Tensor:
-    return _sized(ops.fmod if fmod else ops.remainder)(x, y)
-
-
 def _clip(
     x: Tensor, low: Maybe = None, high: Maybe = None, /, *, max: float | None = None,  # noqa: A002
     min: float | None = None,  # noqa: A002
@@ -93,8 +95,8 @@ def _cast(x: Tensor, *, round_mode: str = "up", saturate: int = 1, to: int) -> A
     target = _dtype(to)
     y = x if x.dtype == target else ops.astype(x, target)
     if to in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
-        half = onnx.helper.tensor_dtype_to_np_dtype(to)
-        return y + (y.array.astype(half).astype(target) - y.array)  # rounded, its gradient not
+        rounded = y.array.astype(onnx.helper.tensor_dtype_to_np_dtype(to)).astype(target)
+        return y + np.where(np.isfinite(y.array), rounded - y.array, 0)  # its gradient is not
     return y
 
 
@@ -105,12 +107,11 @@ def _reduced(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A row for `function(x, axes, keep)`."""
 
     def reduce(
-        x: Tensor, along: Maybe = None, /, *, axes: Axes | None = None, keepdims: int = 1,
+        x: Tensor, along: Maybe = None, /, *, axes: Axes = (), keepdims: int = 1,
         noop_with_empty_axes: int = 0,
     ) -> Tensor:  # fmt: skip
-        named = axes if along is None else integers(along)
-        over = tuple(named or ()) if named or noop_with_empty_axes else None
-        y = function(x, over, bool(keepdims))
+        named = tuple(_given(along, axes))
+        y = function(x, named if named or noop_with_empty_axes else None, bool(keepdims))
         return y if y.dtype == x.dtype else ops.astype(y, x.dtype)
 
     return reduce
@@ -176,13 +177,12 @@ def _flatten(x: Tensor, *, axis: int = 1) -> Tensor:
     return ops.reshape(x, (rows, math.prod(x.shape[axis:])))
 
 
-def _squeeze(x: Tensor, along: Maybe = None, /, *, axes: Axes | None = None) -> Tensor:
-    named = axes if along is None else integers(along)
-    return ops.squeeze(x, None if named is None else tuple(named))
+def _squeeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
+    return ops.squeeze(x, tuple(_given(along, axes)) or None)
 
 
-def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes | None = None) -> Tensor:
-    named = integers(along) if along is not None else list(axes or [])
+def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
+    named = _given(along, axes)
     ndim = x.ndim + len(named)
     if len({d % ndim for d in named}) < len(named) or any(not -ndim <= d < ndim for d in named):
         raise ValueError(f"axes {named} for a result of {ndim} axes")
@@ -193,6 +193,10 @@ def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes | None = None) -
 
 def _transpose(x: Tensor, *, perm: Axes | None = None) -> Tensor:
     return ops.permute(x, list(perm if perm is not None else range(x.ndim)[::-1]))
+
+
+def _triangle(x: Tensor, k: Maybe = None, *, upper: int = 1) -> Tensor:
+    return (functions.triu if upper else functions.tril)(x, 0 if k is None else int(k.array.item()))
 
 
 def _expand(x: Tensor, shape: Tensor) -> Tensor:
@@ -214,10 +218,10 @@ def _concat(x: Tensor, *more: Tensor, axis: int) -> Tensor:
 
 def _split(
     x: Tensor, sizes: Maybe = None, /, *, axis: int = 0, num_outputs: int | None = None,
-    split: Axes | None = None, outputs: int,
+    split: Axes = (), outputs: int,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     if sizes is not None or split:
-        return ops.split(x, integers(sizes) if sizes is not None else list(split or []), axis)
+        return ops.split(x, _given(sizes, split), axis)
     count, n = num_outputs or outputs, x.shape[axis]
     if not 0 < count <= outputs:
         raise ValueError(f"{count} parts for {outputs} outputs")
@@ -225,22 +229,19 @@ def _split(
     return ops.split(x, [max(min(size, n - i * size), 0) for i in range(count)], axis)
 
 
-def _split_apart(x: Tensor, sizes: Maybe = None, *, axis: int = 0, keepdims: int = 1) -> Any:
+def _split_apart(x: Tensor, sizes: Tensor, *, axis: int = 0, keepdims: int = 1) -> list[Tensor]:
     """A list, which is what a sequence is here."""
-    if sizes is None:
-        parts = ops.split(x, 1, axis)
-        return list(parts if keepdims else (ops.squeeze(part, axis) for part in parts))
-    return list(ops.split(x, integers(sizes) if sizes.ndim else int(sizes.array.item()), axis))
+    size = integers(sizes)
+    return list(ops.split(x, size if sizes.ndim else size[0], axis))
 
 
 def _slice(
     x: Tensor, begin: Maybe = None, end: Maybe = None, along: Maybe = None, step: Maybe = None, /,
-    *, axes: Axes | None = None, ends: Axes = (), starts: Axes = (),
+    *, axes: Axes = (), ends: Axes = (), starts: Axes = (),
 ) -> Tensor:  # fmt: skip
-    first = integers(begin) if begin is not None else list(starts)
-    last = integers(end) if end is not None else list(ends)
-    named = integers(along) if along is not None else list(axes or range(len(first)))
-    steps = integers(step) if step is not None else [1] * len(first)
+    first, last = _given(begin, starts), _given(end, ends)
+    named = _given(along, axes or range(len(first)))
+    steps = _given(step, [1] * len(first))
     if not len(first) == len(last) == len(named) == len(steps) or 0 in steps:
         raise ValueError(f"starts {first}, ends {last}, axes {named} and steps {steps} do not fit")
     index = [slice(None)] * x.ndim
@@ -266,22 +267,31 @@ def _gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     return functions.gather(x, axis, wrap(_from_the_front(indices, x.shape[axis])))
 
 
+def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
+    """The last axis of the indices names a place along the axes after `batch_dims`."""
+    lead, count = indices.shape[:-1], indices.shape[-1]
+    index: list[Any] = [
+        np.arange(n).reshape(-1, *(1,) * (len(lead) - d - 1))
+        for d, n in enumerate(lead[:batch_dims])
+    ]
+    sizes = x.shape[batch_dims : batch_dims + count]
+    index += [_from_the_front(wrap(indices.array[..., i]), n) for i, n in enumerate(sizes)]
+    check_size(lead, x.shape[batch_dims + count :])
+    return ops.getitem(x, tuple(index))
+
+
 def _pad(
     x: Tensor, widths: Maybe = None, fill: Maybe = None, along: Maybe = None, /, *,
     mode: str = "constant", pads: Axes = (), value: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    each = integers(widths) if widths is not None else list(pads)
-    named = integers(along) if along is not None else list(range(x.ndim))
+    each, named = _given(widths, pads), _given(along, range(x.ndim))
     if len(each) != 2 * len(named):
         raise ValueError(f"{len(each)} pads for {len(named)} axes")
     both = [(0, 0)] * x.ndim
     for d, edge in zip(named, zip(each[: len(named)], each[len(named) :])):
         both[d] = edge
-    check_size([n + sum(edge) for n, edge in zip(x.shape, both)])
-    flat = [n for edge in reversed(both) for n in edge]
-    words = {"edge": "replicate", "wrap": "circular"}
-    constant = value if fill is None else fill.array.item()
-    return F.pad(x, flat, words.get(mode, mode), constant)
+    word = {"edge": "replicate", "wrap": "circular"}.get(mode, mode)
+    return spatial.padded(x, both, value if fill is None else fill.array.item(), word)
 
 
 def _constant_of_shape(shape: Tensor, *, value: np.ndarray | None = None) -> Tensor:
@@ -402,7 +412,10 @@ def _dropout(
     seed: int | None = None, training: bool, wanted: int,
 ) -> Any:  # fmt: skip
     """Whether it drops is for the model's mode to say, as in PyTorch, whatever the file says."""
-    y = F.dropout(x, ratio if share is None else share.array.item(), training)
+    p = ratio if share is None else share.array.item()
+    if seed is not None and drops is not None and p and drops.array.item():
+        raise ValueError("what a seed draws is not specified; leave it out of the file")
+    y = F.dropout(x, p, training)
     if wanted == 1:
         return y
     if training:
@@ -419,30 +432,19 @@ def _over_places(function: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
 
 OPERATORS: dict[str, Callable[..., Any]] = {
     # each element by itself
-    "Abs": ops.abs,
-    "Acos": ops.acos,
-    "Acosh": ops.acosh,
-    "Asin": ops.asin,
-    "Asinh": ops.asinh,
-    "Atan": ops.atan,
-    "Atanh": ops.atanh,
-    "Ceil": ops.ceil,
-    "Cos": ops.cos,
-    "Cosh": ops.cosh,
-    "Erf": ops.erf,
-    "Exp": ops.exp,
-    "Floor": ops.floor,
+    "Abs": ops.abs, "Acos": ops.acos, "Acosh": ops.acosh, "Asin": ops.asin, "Asinh": ops.asinh,
+    "Atan": ops.atan, "Atanh": ops.atanh, "Ceil": ops.ceil, "Cos": ops.cos, "Cosh": ops.cosh,
+    "Erf": ops.erf, "Exp": ops.exp, "Floor": ops.floor, "Log": ops.log, "Neg": ops.neg,
+    "Reciprocal": ops.reciprocal, "Sign": ops.sign, "Sin": ops.sin, "Sinh": ops.sinh,
+    "Sqrt": ops.sqrt, "Tan": ops.tan,
     "Identity": lambda x: x,
-    "Log": ops.log,
-    "Neg": ops.neg,
+    "IsInf": lambda x, *, detect_negative=1, detect_positive=1: wrap(
+        ((x.array == math.inf) & bool(detect_positive))
+        | ((x.array == -math.inf) & bool(detect_negative))
+    ),
+    "IsNaN": lambda x: wrap(np.isnan(x.array)),
     "Not": lambda x: wrap(np.logical_not(x.array)),
-    "Reciprocal": ops.reciprocal,
     "Round": lambda x: ops.round(x),
-    "Sign": ops.sign,
-    "Sin": ops.sin,
-    "Sinh": ops.sinh,
-    "Sqrt": ops.sqrt,
-    "Tan": ops.tan,
     # activations
     "Celu": lambda x, *, alpha=1.0: F.celu(x, alpha),
     "Elu": lambda x, *, alpha=1.0: ops.elu(x, alpha),
@@ -451,7 +453,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "HardSwish": lambda x: F.hardswish(x),
     "LeakyRelu": lambda x, *, alpha=0.01: ops.leaky_relu(x, alpha),
     "Mish": lambda x: F.mish(x),
-    "PRelu": _sized(lambda x, slope: ops.where(x > 0, x, x * slope)),
+    "PRelu": _sized(activation.prelu),
     "Relu": lambda x: ops.relu(x) if x.dtype.kind == "f" else ops.clip(x, 0),
     "Selu": lambda x, *, alpha=1.6732632423543772, gamma=1.0507009873554805: (
         ops.elu(x, alpha) * gamma
@@ -466,88 +468,47 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Tanh": ops.tanh,
     "ThresholdedRelu": lambda x, *, alpha=1.0: F.threshold(x, alpha, 0.0),
     # two or more elements
-    "Add": _sized(ops.add),
-    "And": _compared(np.logical_and),
-    "Div": _sized(_divide),
-    "Equal": _compared(np.equal),
-    "Greater": _compared(np.greater),
-    "GreaterOrEqual": _compared(np.greater_equal),
-    "Less": _compared(np.less),
-    "LessOrEqual": _compared(np.less_equal),
-    "Max": _of_any(ops.maximum),
+    "Add": _sized(ops.add), "Div": _sized(_divide), "Mul": _sized(ops.mul), "Pow": _sized(_power),
+    "Sub": _sized(ops.sub), "Where": _sized(ops.where),
+    "Max": _of_any(ops.maximum), "Min": _of_any(ops.minimum), "Sum": _of_any(ops.add),
     "Mean": lambda *xs: _of_any(ops.add)(*xs) / len(xs),
-    "Min": _of_any(ops.minimum),
-    "Mod": _mod,
-    "Mul": _sized(ops.mul),
-    "Or": _compared(np.logical_or),
-    "Pow": _sized(_power),
-    "Sub": _sized(ops.sub),
-    "Sum": _of_any(ops.add),
-    "Where": _sized(ops.where),
-    "Xor": _compared(np.logical_xor),
+    "Mod": lambda x, y, *, fmod=0: _sized(ops.fmod if fmod else ops.remainder)(x, y),
+    "And": _compared(np.logical_and), "Equal": _compared(np.equal),
+    "Greater": _compared(np.greater), "GreaterOrEqual": _compared(np.greater_equal),
+    "Less": _compared(np.less), "LessOrEqual": _compared(np.less_equal),
+    "Or": _compared(np.logical_or), "Xor": _compared(np.logical_xor),
     # limits and types
-    "Cast": _cast,
+    "Cast": _cast, "Clip": _clip,
     "CastLike": lambda x, like, *, round_mode="up", saturate=1: ops.astype(x, like.dtype),
-    "Clip": _clip,
     # sums, extremes, orders
-    "ArgMax": _place_of(np.argmax),
-    "ArgMin": _place_of(np.argmin),
-    "CumSum": _cumulative,
-    "LogSoftmax": _softmax(ops.log_softmax),
+    "ArgMax": _place_of(np.argmax), "ArgMin": _place_of(np.argmin), "CumSum": _cumulative,
+    "LogSoftmax": _softmax(ops.log_softmax), "Softmax": _softmax(ops.softmax), "TopK": _top_k,
     "ReduceL1": _reduced(lambda x, axes, keep: ops.sum(ops.abs(x), axes, keep)),
     "ReduceL2": _reduced(lambda x, axes, keep: ops.sqrt(ops.sum(x * x, axes, keep))),
     "ReduceLogSum": _reduced(lambda x, axes, keep: ops.log(ops.sum(x, axes, keep))),
     "ReduceLogSumExp": _reduced(ops.logsumexp),
-    "ReduceMax": _reduced(ops.max),
-    "ReduceMean": _reduced(ops.mean),
-    "ReduceMin": _reduced(ops.min),
-    "ReduceProd": _reduced(ops.prod),
+    "ReduceMax": _reduced(ops.max), "ReduceMean": _reduced(ops.mean),
+    "ReduceMin": _reduced(ops.min), "ReduceProd": _reduced(ops.prod),
     "ReduceSum": _reduced(ops.sum),
     "ReduceSumSquare": _reduced(lambda x, axes, keep: ops.sum(x * x, axes, keep)),
-    "Softmax": _softmax(ops.softmax),
-    "TopK": _top_k,
     # shapes
-    "Concat": _concat,
-    "ConstantOfShape": _constant_of_shape,
-    "DepthToSpace": _depth_to_space,
-    "Expand": _expand,
-    "Flatten": _flatten,
-    "Gather": _gather,
-    "GatherElements": _gather_elements,
-    "OneHot": _one_hot,
-    "Pad": _pad,
-    "Range": _range,
-    "Reshape": _reshape,
+    "Concat": _concat, "ConstantOfShape": _constant_of_shape, "DepthToSpace": _depth_to_space,
+    "Expand": _expand, "Flatten": _flatten, "Gather": _gather, "GatherElements": _gather_elements,
+    "GatherND": _gather_nd, "OneHot": _one_hot, "Pad": _pad, "Range": _range, "Reshape": _reshape,
+    "Slice": _slice, "SpaceToDepth": _space_to_depth, "Split": _split,
+    "SplitToSequence": _split_apart, "Squeeze": _squeeze, "Tile": _tile,
+    "Transpose": _transpose, "Trilu": _triangle, "Unsqueeze": _unsqueeze,
     "SequenceAt": lambda parts, place: parts[int(place.array.item())],
     "Shape": lambda x, *, end=None, start=0: wrap(np.array(x.shape[start:end], np.int64)),
     "Size": lambda x: wrap(np.array(x.array.size, np.int64)),
-    "Slice": _slice,
-    "SpaceToDepth": _space_to_depth,
-    "Split": _split,
-    "SplitToSequence": _split_apart,
-    "Squeeze": _squeeze,
-    "Tile": _tile,
-    "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
     # layers
-    "AveragePool": spatial.average_pool,
-    "BatchNormalization": _batch_norm,
-    "Conv": spatial.conv,
-    "ConvTranspose": spatial.conv_transpose,
-    "Dropout": _dropout,
-    "Einsum": _einsum,
-    "Gemm": _gemm,
-    "GlobalAveragePool": _over_places(ops.mean),
-    "GlobalMaxPool": _over_places(ops.max),
-    "GroupNormalization": _group_norm,
+    "AveragePool": spatial.average_pool, "BatchNormalization": _batch_norm, "Conv": spatial.conv,
+    "ConvTranspose": spatial.conv_transpose, "Dropout": _dropout, "Einsum": _einsum,
+    "Gemm": _gemm, "GlobalAveragePool": _over_places(ops.mean),
+    "GlobalMaxPool": _over_places(ops.max), "GroupNormalization": _group_norm, "LRN": _lrn,
+    "LayerNormalization": _layer_norm, "LpPool": spatial.lp_pool, "MatMul": _matmul,
+    "MaxPool": spatial.max_pool, "Resize": spatial.resize, "Upsample": spatial.upsample,
     "InstanceNormalization": lambda x, w, b, *, epsilon=1e-5: F.instance_norm(
         x, None, None, w, b, eps=epsilon
     ),
-    "LRN": _lrn,
-    "LayerNormalization": _layer_norm,
-    "LpPool": spatial.lp_pool,
-    "MatMul": _matmul,
-    "MaxPool": spatial.max_pool,
-    "Resize": spatial.resize,
-    "Upsample": spatial.upsample,
-}
+}  # fmt: skip

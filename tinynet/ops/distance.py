@@ -55,8 +55,7 @@ def vector_norm(
             return dy * np.sign(x) * winners / winners.sum(axes, keepdims=True)
         if p == 2:
             return dy * np.where(y == 0, 0, x / safe)
-        with np.errstate(divide="ignore"):  # |0|^(p-1) for p < 1, which sign(0) = 0 overrules
-            slope = np.where(x == 0, 0, (size / safe) ** (p - 1))
+        slope = (np.where(x == 0, 1, size) / safe) ** (p - 1)
         return dy * np.sign(x) * slope
 
     return y if keepdims else y.squeeze(axes), dx

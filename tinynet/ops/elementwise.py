@@ -176,7 +176,12 @@ def clip(x: Array, low: Array = None, high: Array = None) -> Op:
     """
     y = x if low is None else np.maximum(x, low)
     y = y if high is None else np.minimum(y, high)
-    return y, lambda dy: dy * (x == y)  # what the limits did not change
+
+    def dx(dy: Array) -> Array:
+        unchanged = x == y
+        return dy * (unchanged if low is None else unchanged & (y >= low))  # low may be above high
+
+    return y, dx
 
 
 @differentiable(

@@ -34,7 +34,6 @@ NO_INDEX = -(2**63)
 
 
 @differentiable(rule="L = -log softmax(x)[label], dL/dx = (softmax(x) - [is the label]) / N")
-@may_underflow
 def cross_entropy(
     x: Array,
     target: Array,
@@ -85,6 +84,7 @@ def cross_entropy(
     return y, dx
 
 
+@may_underflow
 def _soft_cross_entropy(
     x: np.ndarray,
     target: np.ndarray,
@@ -398,7 +398,7 @@ def _weighted(values: Array, row: np.ndarray | None) -> Array:
 
 def _beside_classes(d: Array, axis: int) -> Array:
     """A value per example (N, ...) with the class axis put in, (N, 1, ...); one number stays."""
-    return np.expand_dims(d, axis) if np.ndim(d) else d
+    return np.expand_dims(d, axis) if d.ndim else d
 
 
 def _class_axis(op: str, x: np.ndarray) -> int:

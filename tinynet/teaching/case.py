@@ -8,6 +8,8 @@ one mistake does not hide the next.
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +21,7 @@ from tinynet.nn.checks import badly_scaled
 from tinynet.nn.location import layer_path, running_modules
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
+from tinynet.teaching.call import Call
 from tinynet.tensor import Tensor
 
 Batch = tuple[np.ndarray, "np.ndarray | None"]
@@ -27,31 +30,6 @@ IGNORED = -100  # the label that stands for "does not count"
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One operation of a trial: its name, layer, arguments, settings and result."""
-
-    op: str
-    layer: str
-    args: tuple[Any, ...]
-    settings: dict[str, Any]
-    output: Tensor
-
-    def where(self) -> str:
-        """The operation as a reader finds it, such as `relu in 3 (ReLU)`."""
-        return f"{self.op} in {self.layer}" if self.layer else self.op
-
-    @property
-    def is_sum(self) -> bool:
-        """Whether it adds up what it could take the mean of."""
-        given = (*self.args, *self.settings.values())
-        return self.op == "sum" or any(isinstance(x, str) and x == "sum" for x in given)
-
-    def setting(self, name: str, place: int, default: Any = None) -> Any:
-        """A setting that was given by name, or at a place among the arguments."""
-        return self.settings.get(name, self.args[place] if place < len(self.args) else default)
 
 
 @dataclass
@@ -78,17 +56,17 @@ class Trial:
         modules = running_modules()
         self.ran.update(map(id, modules))
         name = op.rpartition(".")[2].lstrip("_")
-        self.calls.append(Call(name, layer_path(modules), args, given, output))
-
-    def maker(self, tensor: Any) -> Call | None:
-        """The operation that made a tensor."""
-        return next((call for call in reversed(self.calls) if call.output is tensor), None)
+        again, source = autograd.state.operation, getattr(args[0], "node", None) if args else None
+        layer = layer_path(modules)
+        self.calls.append(Call(name, layer, args, given, output, again, output.node, source))
 
     def back(self, tensor: Any) -> Iterator[Call]:
         """The operations that led to a tensor, the last first, along each one's first argument."""
-        while (call := self.maker(tensor)) is not None:
-            yield call
-            tensor = call.args[0] if call.args else None
+        node = getattr(tensor, "node", None)
+        for call in reversed(self.calls):
+            if call.made is node if node is not None else call.output is tensor:
+                yield call
+                node, tensor = call.source, call.args[0] if call.args else None
 
     @property
     def loss_call(self) -> Call | None:
@@ -101,7 +79,8 @@ class Case:
     """All that there is to look at.
 
     batches: those that a training begins with. loader: where they are from, None for a single pair.
-    steps: how long a recipe is tried. validation: batches of the validation data.
+    steps: how long a recipe is tried. validation: batches of the validation data, and where they
+    are from.
     notes: what is worth knowing besides the findings.
     """
 
@@ -113,6 +92,7 @@ class Case:
     steps: int
     loader: Any = None
     validation: list[Batch] = field(default_factory=list)
+    validation_loader: Any = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -163,9 +143,10 @@ class Case:
         target = self.target
         dataset = getattr(self.loader, "dataset", None)
         for name in ("labels", "targets"):
-            found = getattr(dataset, name, None)
-            if isinstance(found, np.ndarray) and found.ndim == 1:
-                target = found
+            with contextlib.suppress(Exception):  # of a part of a data set that has none
+                found = getattr(dataset, name, None)
+                if isinstance(found, np.ndarray) and found.ndim == 1:
+                    target = found
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
         target = target.ravel()
@@ -183,6 +164,12 @@ class Case:
             return False
         call = self.trial.loss_call
         return self.labels is None and (call is None or call.op in REGRESSION)
+
+    def asked(self, output: np.ndarray, target: np.ndarray | None) -> float:
+        """The loss of given outputs; NaN where it cannot be had."""
+        with grad_mode.no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
+            return self.loss(Tensor(output), None if target is None else Tensor(target)).item()
+        return math.nan
 
     def run_trial(self) -> None:
         """One forward and backward pass, of which the model keeps no trace."""

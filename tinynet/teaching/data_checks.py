@@ -9,6 +9,7 @@ import numpy as np
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.case import IGNORED, Batch, Case, layout_cure
+from tinynet.teaching.relation import closer_than_chance, examples
 from tinynet.teaching.report import ERROR, WARNING, Finding, error, listed, warning
 
 COLUMNS = 40
@@ -223,7 +224,7 @@ def check_labels(case: Case) -> Iterator[Finding]:
         return
     if C is None:
         return
-    if case.float_labels:
+    if case.float_labels and case.trial.stage != "loss":  # else it fails with integers too
         yield error(
             "labels-not-integers",
             f"the targets are {target.dtype} of shape {target.shape}, for {C} outputs: they seem "
@@ -341,9 +342,7 @@ def check_targets(case: Case) -> Iterator[Finding]:
             "look at how they were read",
         )  # fmt: skip
     last = next(case.trial.back(output), None)
-    low, high = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf)}.get(
-        last.op if last else "", (-np.inf, np.inf)
-    )
+    low, high = last.reach() if last is not None else (-np.inf, np.inf)
     beyond = float(((target < low) | (target > high)).mean())
     if beyond > 0.02 and last is not None:
         yield error(
@@ -378,7 +377,7 @@ def check_leak(case: Case) -> Iterator[Finding]:
         if len(x) < 16:
             return
         apart = [np.linalg.lstsq(np.stack([c, np.ones(len(c))], 1), y)[1].sum() for c in x.T]
-        leaks = [k for k, rest in enumerate(apart) if 0 < rest < 1e-8 * len(y) * y.var()]
+        leaks = [k for k, rest in enumerate(apart) if 0 < rest < 1e-5 * len(y) * y.var()]
     if leaks:
         yield warning(
             "label-among-the-inputs",
@@ -405,7 +404,15 @@ def check_validation(case: Case) -> Iterator[Finding]:
     yield from _unlike_training(case)
 
 
-PREPARED = (check_dtype, check_finite, check_layout, check_scale, check_labels, check_targets)
+PREPARED = (
+    check_dtype,
+    check_finite,
+    check_layout,
+    check_scale,
+    check_labels,
+    check_balance,
+    check_targets,
+)
 """What is looked for in the validation data too."""
 
 
@@ -415,7 +422,7 @@ def _unlike_training(case: Case) -> Iterator[Finding]:
     parts = [part for batch in case.validation for part in _split(batch, size)]
     with preserving(case.model):
         case.model.eval()
-        other = Case(case.model, parts, case.loss, None, None, 0)
+        other = Case(case.model, parts, case.loss, None, None, 0, case.validation_loader)
     told = {finding.name for check in PREPARED for finding in check(case)}
     found = [finding for check in PREPARED for finding in check(other) if finding.name not in told]
     problem = other.trial.error
@@ -425,6 +432,8 @@ def _unlike_training(case: Case) -> Iterator[Finding]:
     for name, x, v in (("inputs", case.x, other.x), ("targets", case.target, other.target)):
         if not found and x is not None and v is not None:
             found += _of_another_scale(name, x, v)
+    if not found:
+        found += _of_other_classes(case, other) or _of_other_targets(case, other)
     for finding in found:
         yield Finding(
             "validation-unlike-training",
@@ -459,6 +468,36 @@ def _of_another_scale(name: str, x: np.ndarray, v: np.ndarray) -> Iterator[Findi
             f"{std:.4g}",
             "",
         )
+
+
+def _of_other_classes(case: Case, other: Case) -> list[Finding]:
+    """Validation labels that no training example has."""
+    if case.labels is None or other.labels is None:
+        return []
+    foreign = ~np.isin(other.labels, case.labels)
+    if foreign.mean() < 0.2:  # a few may be rare classes
+        return []
+    names = listed([str(c) for c in np.unique(other.labels[foreign])])
+    what = f"{foreign.mean():.0%} of its labels are of class {names}, of which it has no example"
+    return [error("labels of other classes", what, "split the data after it was shuffled")]
+
+
+def _of_other_targets(case: Case, other: Case) -> list[Finding]:
+    """Validation targets that are not those of similar training examples."""
+    own, held = examples(case), examples(other)
+    if own is None or held is None or own[0].shape[1:] != held[0].shape[1:] or len(held[0]) < 50:
+        return []
+    within, across = closer_than_chance(own), closer_than_chance(held, own)
+    if within < 5 or across > 2:
+        return []
+    return [
+        error(
+            "targets of other examples",
+            "its targets are no more alike to those of similar training examples than chance "
+            f"({across:.1f} deviations; within the training data it is {within:.1f})",
+            "shuffle, sort and filter inputs and targets with the same indices: x[order], y[order]",
+        )
+    ]
 
 
 def shared_examples(train: list[Batch], validation: list[Batch]) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from tinynet.nn import functional as F
 from tinynet.optim import Optimizer
 from tinynet.teaching import data_checks, loop_checks, model_checks, recipe_checks
 from tinynet.teaching.case import Batch, Case
-from tinynet.teaching.report import ERROR, Finding, Report
+from tinynet.teaching.report import ERROR, Finding, Report, listed
 from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset
 
@@ -47,7 +47,7 @@ CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "forward, loss and backward": model_checks.check_runs,
     "examples by themselves": model_checks.check_examples,
     "gradients reach every parameter": model_checks.check_gradients,
-    "dead ReLUs": model_checks.check_dead_relus,
+    "dead and saturated units": model_checks.check_flat_units,
     "scores for the loss": model_checks.check_scores,
     "loss at the start": model_checks.check_loss,
     "frozen parameters": loop_checks.check_frozen,
@@ -98,6 +98,11 @@ def doctor(
     if not isinstance(model, nn.Module):
         raise TypeError(f"doctor: the model must be a Module, got {type(model).__name__}")
     check_function("doctor", "loss", loss, "F.cross_entropy")
+    lazy = [name for name, layer in model.named_modules() if hasattr(layer, "made_with")]
+    if lazy:
+        raise ValueError(
+            f"doctor: the lazy layers {listed(lazy)} have no weights yet; call model(x) once before"
+        )
     batch, validate = _loaded(batch), _loaded(validate)
     case = Case(
         model,
@@ -108,6 +113,7 @@ def doctor(
         probe_steps,
         None if _as_pair(batch) else batch,
         [] if validate is None else _batches("validate", validate),
+        validate,
     )
     report = Report(_described(case), checks=[*CHECKS, *LAST], notes=case.notes)
     for check in CHECKS.values():

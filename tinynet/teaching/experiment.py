@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ class Run(NamedTuple):
     last: float
     rates: str = ""  # what became of the learning rate, if its change is a large one
     asleep: float = math.nan  # the loss afterwards, in evaluation mode
+    agreement: float = 0.0  # of outputs and targets afterwards, a correlation
 
     @property
     def diverged(self) -> bool:
@@ -51,7 +52,7 @@ def train(
     settings: dict[str, Any] | None = None,
     step: Callable[..., Any] | None = None,
     prepare: Callable[[], Any] = lambda: None,
-    targets: list[np.ndarray | None] | None = None,
+    targets: Sequence[np.ndarray | None] | None = None,
 ) -> Run:
     """Make `case.steps` steps on the batches of the case, of which nothing keeps a trace.
 
@@ -73,13 +74,13 @@ def train(
         for group in optimizer.param_groups:
             group.update(settings or {}, lr=group["lr"] * rate)
         start = max(group["lr"] for group in optimizer.param_groups)
-        first = _loss_of_all(case, batches)
+        first, _ = _measured(case, batches)
         for k in range(case.steps):
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
                     step(x, target)
-                    losses.append(_loss_of_all(case, batches[k % len(batches) :][:1]))
+                    losses.append(_measured(case, batches[k % len(batches) :][:1])[0])
                 else:
                     optimizer.zero_grad()
                     loss = case.loss(case.model(x), target)
@@ -90,24 +91,43 @@ def train(
                 losses.append(math.nan)
             if not math.isfinite(losses[-1]):
                 break
-        last = _loss_of_all(case, batches) if math.isfinite(losses[-1]) else losses[-1]
+        last, agreement = losses[-1], 0.0
+        if math.isfinite(last):
+            last, agreement = _measured(case, batches)
         case.model.eval()
-        asleep = _loss_of_all(case, batches)
+        asleep, _ = _measured(case, batches)
         now = max(group["lr"] for group in optimizer.param_groups)
     rates = ""
     if not 0.1 * start <= now <= 10 * start:
         rates = f" (and the learning rate from {start:.3g} to {now:.3g})"
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep)
+    return Run(what, first, highest, last, rates, asleep, agreement)
 
 
-def _loss_of_all(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
-    """The mean of the loss over the batches, in the mode in which the model is."""
+def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> tuple[float, float]:
+    """The mean of the loss over the batches, and how far outputs go along with the targets.
+
+    In the mode in which the model is.
+    """
     try:
         with grad_mode.no_grad():
-            return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
+            outputs = [case.model(x) for x, _ in batches]
+            losses = [case.loss(y, t).item() for y, (_, t) in zip(outputs, batches)]
     except FloatingPointError:
-        return math.nan
+        return math.nan, 0.0
+    found = [_agreement(y.array, t.array) for y, (_, t) in zip(outputs, batches) if t is not None]
+    return float(np.mean(losses)), float(np.mean(found or [0.0]))
+
+
+def _agreement(y: np.ndarray, target: np.ndarray) -> float:
+    """The correlation of outputs and targets; of scores that of the labels' ones and zeros."""
+    if target.dtype.kind in "iu" and y.ndim == 2 and target.shape == y.shape[:1]:
+        target = target[:, None] == np.arange(y.shape[1])
+        y = y - y.mean(1, keepdims=True)
+    if target.shape != y.shape:
+        return 0.0
+    y, t = (a - a.mean(0, dtype=np.float64) for a in (y, target))
+    return float((y * t).sum() / (np.sqrt((y * y).sum() * (t * t).sum()) or 1.0))
 
 
 @contextlib.contextmanager

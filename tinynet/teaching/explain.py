@@ -21,6 +21,7 @@ import numpy as np
 from tinynet import accumulation, changes
 from tinynet.autograd import Node
 from tinynet.nn import Module
+from tinynet.nn.parameter import Parameter
 from tinynet.teaching import columns
 from tinynet.teaching.columns import Edge, Index
 from tinynet.teaching.derivation import Explanation, Step, Term
@@ -130,20 +131,19 @@ class _Graph:
         for node, edge in self.uses[target]:
             dy = self.gradients[node]
             column = columns.column(edge, dy, place)
-            what = column[1] if column else ""
-            uses.append((self.names[node], node.name, what))
+            uses.append((self.names[node], node.name, _factor(node.name, target, column)))
             if column is None:
                 parts = columns.refined(edge, dy, place)
                 count += len(parts)
                 total += sum(value for _, value in parts)
                 found += [(node, *_part(region, value, dy)) for region, value in parts]
             else:
-                products = column[0].astype(np.float64) * dy
-                unfelt.append((node, column[0]))
+                products = column.astype(np.float64) * dy
+                unfelt.append((node, column))
                 count += int(np.count_nonzero(products))
                 total += float(products.sum())
                 for index in _largest(products, most):
-                    factors = float(dy[index]), float(column[0][index])
+                    factors = float(dy[index]), float(column[index])
                     found.append((node, index, *factors, float(products[index])))
         note = self._note(target, place)
         if not found:
@@ -169,7 +169,7 @@ class _Graph:
     def _note(self, target: Any, place: Index) -> str:
         """The numbers inside cross-entropy, which a single factor would hide."""
         for node, edge in self.uses[target]:
-            saved = [v for v in columns.saved_values(edge.vjp) if isinstance(v, np.ndarray)]
+            saved = list(changes.saved_arrays(edge.vjp))
             shares = [v for v in saved if v.shape == edge.shape and v.ndim == 2]
             labels = [v for v in saved if v.shape == edge.shape[:1] and v.dtype.kind == "i"]
             if node.name == "cross_entropy" and shares and labels:
@@ -198,6 +198,24 @@ class _Graph:
                     + (". The unit is dead" if closed == unit.size else "")
                 )
         return ""
+
+
+WEIGHT, PIXEL = "the weight through which it goes", "the pixel of x that the weight met there"
+FACTORS = {
+    "linear": (WEIGHT, "the input x that the weight met there"),
+    "conv2d": (WEIGHT, PIXEL),
+    "conv_transpose2d": (WEIGHT, PIXEL),
+    "matmul": ("the number of the other matrix that it met there",) * 2,
+    "batch_norm": ("", "the normalised input there"),
+}
+"""What the local derivative of an operation is: for its input, and for its parameters."""
+
+
+def _factor(op: str, target: Any, column: np.ndarray | None) -> str:
+    """What the local derivatives are, where it helps to know; of a bias they are all 1."""
+    if column is None or np.isin(column, (0, 1)).all():
+        return ""
+    return FACTORS.get(op, ("", ""))[isinstance(target, Parameter)]
 
 
 def _through_zeros(unfelt: list[tuple[Node, np.ndarray]]) -> tuple[int, list[Any]]:

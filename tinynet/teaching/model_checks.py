@@ -11,20 +11,20 @@ from tinynet import autograd, nn
 from tinynet.grad_mode import enable_grad, no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import BINARY, IGNORED, Call, Case, Trial
+from tinynet.teaching.call import Call
+from tinynet.teaching.case import BINARY, IGNORED, Case, Trial
 from tinynet.teaching.data_checks import check_labels
 from tinynet.teaching.report import ERROR, WARNING, Finding, error, listed, warning
 from tinynet.tensor import Tensor
 
-MOSTLY_DEAD = 0.75
-"""A share of dead units in one ReLU. At initialisation half is usual at most: in VGG, whose last
-units all see nearly the same, 0.47 was the highest of all models here (`tests.long.doctor`)."""
+MOSTLY_FLAT = 0.75
+"""A share of dead units in one ReLU, or of a sigmoid's numbers next to 0 and 1. At initialisation
+half is usual at most: in VGG, whose last units all see nearly the same, 0.47 was the highest of all
+models here (`tests.long.doctor`)."""
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
-LINEAR = ("flatten", "reshape", "permute", "transpose", "dropout", "batch_norm", "pad", "add")
-"""Operations that leave a linear function linear."""
 
 
 def check_weights(case: Case) -> Iterator[Finding]:
@@ -106,7 +106,8 @@ def check_batch_of_one(case: Case) -> Iterator[Finding]:
         for name, layer in case.model.named_modules()
         if isinstance(layer, BATCH_NORMS) and layer.training
     ]
-    size, count = len(case.batches[0][0]), len(getattr(case.loader, "dataset", ()))
+    dataset = getattr(case.loader, "dataset", ())
+    size, count = len(case.batches[0][0]), len(dataset) if hasattr(dataset, "__len__") else 0
     rest = size > 1 and count % size == 1 and not getattr(case.loader, "drop_last", False)
     if names and (size == 1 or rest):
         seen = "the batch has 1 example"
@@ -125,16 +126,19 @@ def check_structure(case: Case) -> Iterator[Finding]:
     """Linear layers with nothing between, a layer of one unit, layers that are not registered."""
     own = {id(p) for p in case.parameters.values()}
     foreign, idle, narrow = [], [], []
-    weighted = [call for call in case.trial.calls if call.op in WEIGHTED]
+    weighted = [
+        call
+        for call in case.trial.calls
+        if call.op in WEIGHTED
+        and (call.op != "matmul" or isinstance(call.args[WEIGHTED[call.op]], Parameter))
+    ]
     for call in case.trial.calls:
         leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
     for call in weighted:
         w = call.args[WEIGHTED[call.op]]
-        if call.op == "matmul" and not isinstance(w, Parameter):
-            continue
         before = list(case.trial.back(call.args[0]))
-        source = next((c for c in before if c.op not in LINEAR), None)
+        source = next((c for c in before if not _is_linear(c)), None)
         if source in weighted and not _is_separable(call, source):
             idle.append(f"{source.where()} and {call.where()}")
         inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
@@ -175,6 +179,11 @@ def check_structure(case: Case) -> Iterator[Finding]:
             "one unit, a bottleneck",
             "give the layer before more units",
         )
+
+
+def _is_linear(call: Call) -> bool:
+    """Whether it has no weights, and leaves a linear function of the example linear."""
+    return call.op not in WEIGHTED and (call.op in ("dropout", "batch_norm") or call.is_straight)
 
 
 def _is_separable(call: Call, source: Call) -> bool:
@@ -239,10 +248,16 @@ def check_runs(case: Case) -> Iterator[Finding]:
         if told or not case.sound or any(check_batch_of_one(case)):
             return  # that is the reason
         where = {"forward": "the model", "loss": "the loss", "backward": "the backward pass"}
+        cure = "the message says what to change"
+        if trial.stage == "loss" and case.classes:
+            cure = (
+                "for class labels the loss is F.cross_entropy; another one takes a number for each "
+                f"output: F.one_hot(target, {case.classes}).float()"
+            )
         yield error(
             f"{trial.stage}-fails",
             f"{where[trial.stage]} raises {type(trial.error).__name__}: {trial.error}",
-            "the message says what to change",
+            cure,
         )
     elif trial.loss is None:
         yield error(
@@ -291,26 +306,40 @@ def check_gradients(case: Case) -> Iterator[Finding]:
         )
 
 
-def check_dead_relus(case: Case) -> Iterator[Finding]:
-    """ReLUs whose units give 0 for every example, and so pass no gradient."""
+def check_flat_units(case: Case) -> Iterator[Finding]:
+    """Units that give the same whatever comes in, and so pass no gradient."""
     if (case.x == case.x.flat[0]).all() or any(check_weights(case)):
         return  # nothing to be said about units that all see the same, or are all the same
-    places, every = [], False
-    for call in _calls(case, "relu"):
-        y = call.output.array
-        units = y.shape[1] if y.ndim > 1 else 1
-        alive = int((y != 0).any(axis=(0, *range(2, y.ndim))).sum()) if units > 1 else 1
-        if units - alive > MOSTLY_DEAD * units:
-            places.append(f"{units - alive} of {units} units in {call.layer or 'a relu'}")
-            every |= alive == 0
-    if places:
+    dead, sated, every = [], [], False
+    last = next(case.trial.back(case.trial.output), None)
+    for call in case.trial.calls:
+        if call is last or call.output.ndim < 2 or not call.is_activation:
+            continue
+        flat, units = call.flat(), call.output.shape[1]
+        still = int(flat.all(axis=(0, *range(2, flat.ndim))).sum()) if units > 1 else 0
+        if np.isfinite(call.reach()).all():
+            if flat.mean() > MOSTLY_FLAT:
+                sated.append(f"{flat.mean():.0%} of the numbers in {call.where()}")
+        elif still > MOSTLY_FLAT * units:
+            dead.append(f"{still} of {units} units in {call.layer or f'a {call.op}'}")
+            every |= still == units
+    if dead:
         yield Finding(
             "dead-relu",
             ERROR if every else WARNING,
-            f"0 for all {len(case.x)} examples: {listed(places)}; through them no gradient passes",
+            f"0 for all {len(case.batches[0][0])} examples: {listed(dead)}; through them no "
+            "gradient passes",
             "build the model anew (its biases or weights drove everything below 0), use a smaller "
             "learning rate, nn.init.kaiming_normal_, batch norm before the ReLU, or nn.LeakyReLU",
         )
+    if sated:
+        yield error(
+            "saturated-units",
+            f"{listed(sated)} lie where the slope is next to 0: hardly any gradient passes",
+            "make what goes in smaller: scaled inputs, new weights (layer.reset_parameters()), "
+            "batch norm before it; or use nn.ReLU()",
+        )
+    if dead or sated:
         return
     weights = [p.array for p in case.parameters.values() if p.ndim > 1]
     if weights and not weights[-1].any():
@@ -374,8 +403,11 @@ def check_scores(case: Case) -> Iterator[Finding]:
         return
     made = f", made by {maker.layer}" if maker is not None and maker.layer else ""
     op = maker.op if maker is not None else ""
-    if call.op in BINARY:
-        if call.op == BINARY[1] and op in ("sigmoid", "softmax"):
+    low, high = maker.reach() if maker is not None else (-np.inf, np.inf)
+    if call.op == BINARY[0]:
+        return
+    if call.op == BINARY[1]:
+        if low >= 0 and high <= 1:
             yield error(
                 "probabilities-before-logits-loss",
                 f"binary_cross_entropy_with_logits gets probabilities from {op}{made} (from "
@@ -383,8 +415,6 @@ def check_scores(case: Case) -> Iterator[Finding]:
                 "answer gets surer than 0.73",
                 f"leave the {op} out of the model, or use binary_cross_entropy",
             )
-        return
-    if call.op not in ("cross_entropy", "nll_loss"):
         return
     sums, logs = x.sum(axis=1), np.log(np.exp(np.minimum(x, 80)).sum(axis=1))
     distribution = x.min() >= 0 and np.allclose(sums, 1, atol=1e-4)
@@ -414,7 +444,7 @@ def check_scores(case: Case) -> Iterator[Finding]:
             "so that it is computed twice",
             "leave log_softmax out, or use nll_loss in place of cross_entropy",
         )
-    elif op in ("relu", "sigmoid", "tanh"):
+    elif np.isfinite([low, high]).any():
         yield warning(
             "activation-before-cross-entropy",
             f"the scores for cross_entropy come out of {op}{made} and are limited by it (they run "
@@ -426,7 +456,7 @@ def check_scores(case: Case) -> Iterator[Finding]:
 def check_loss(case: Case) -> Iterator[Finding]:
     """A loss at the start that is too high, below 0, or of shapes that do not fit."""
     trial, C, call = case.trial, case.classes, case.trial.loss_call
-    if trial.loss is None:
+    if trial.loss is None or trial.output is None:
         return
     N = len(case.usable[0][0])
     crossed = [
@@ -480,10 +510,21 @@ def check_loss(case: Case) -> Iterator[Finding]:
             "make the penalty smaller (a weight decay of 1e-4 is usual), or leave the factor out",
         )
         return
-    guessing = math.log(C) if C is not None and C > 1 else 0.0
-    if call is None or call.op != "cross_entropy" or not guessing:
+    guessing = math.log(C) if C is not None and C > 1 else math.log(2)
+    if call is None or call.op not in ("cross_entropy", BINARY[1]) or call.is_sum:
         return
-    if not call.is_sum and trial.loss > guessing + max(guessing, 1.5) and trial.output is not None:
+    blank = case.asked(np.zeros_like(trial.output.array), case.usable[0][1])
+    if blank > 10 * guessing:
+        yield warning(
+            "loss-beyond-its-part",
+            f"the loss of outputs that are all 0 is {blank:.4g}; {call.op} alone gives who guesses "
+            f"{guessing:.3g}: it is multiplied with something large",
+            "make the weights of classes 1 on average, or leave the factor out",
+        )
+        return
+    if call.op != "cross_entropy" or C is None:
+        return
+    if trial.loss > guessing + max(guessing, 1.5):
         y = trial.output.array
         yield warning(
             "first-loss-too-high",

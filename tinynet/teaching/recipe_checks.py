@@ -7,7 +7,6 @@ what makes the loss fall is what was wrong.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from tinynet import nn
-from tinynet.grad_mode import no_grad
 from tinynet.teaching.case import Case
 from tinynet.teaching.experiment import Run, train
+from tinynet.teaching.relation import check_relation, rows, structured
 from tinynet.teaching.report import Finding, error, listed, warning
-from tinynet.tensor import Tensor
 
 STEADY = 0.6
 """A recipe that covers this share of the way to the best loss is not looked at any further."""
@@ -77,20 +75,29 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others)
-    endless = list(_endless(case, way))
-    if endless:
-        yield from endless
+    asks = [*_endless(case, way)] or [*_exchangeable(case)]
+    if asks:
+        yield from asks
         return
-    unrelated = list(_unrelated(case, way)) if case.target is not None else []
+    if way.learned and way.best.agreement < -0.2:
+        yield warning(
+            "loss-with-the-wrong-sign",
+            f"the loss goes {way.best}, and the outputs then go against the targets: their "
+            f"correlation is {way.best.agreement:.2f}",
+            "turn the sign: the loss must be lowest where outputs and targets agree",
+        )
+        return
+    unrelated = list(check_relation(case, way.first))
     if unrelated:
         yield from unrelated
         return
     momentum = _momentum(case)
     if momentum > 0.99:
+        steps = f"{1 / (1 - momentum):.0f}" if momentum < 1 else "endlessly many"
         yield warning(
             "momentum-too-high",
-            f"with momentum={momentum:g} a gradient moves the weights for {1 / (1 - momentum):.0f} "
-            f"steps, {1 / (1 - momentum):.0f} times as far as its learning rate says",
+            f"with momentum={momentum:g} a gradient moves the weights for {steps} steps, as many "
+            "times as far as its learning rate says",
             "use momentum=0.9, which is betas=(0.9, ...) of Adam",
         )
     steady = 0.9 if _decay(case) > USUAL_DECAY else STEADY
@@ -228,19 +235,12 @@ def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
 
 def _endless(case: Case, way: Way) -> Iterator[Finding]:
     """A loss that fell below 0, and falls as far as one likes with the outputs alone."""
-    output = case.trial.output
+    output, target = case.trial.output, case.usable[0][1]
     if output is None or not way.best.last < 0:
         return
-    x, target = case.usable[0]
-
-    def moved(by: float) -> float:
-        with no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
-            wanted = None if target is None else Tensor(target)
-            return case.loss(Tensor(output.array[: len(x)] + output.dtype.type(by)), wanted).item()
-        return math.nan
-
     for sign in (1, -1):
-        near, far = moved(sign * 1e3), moved(sign * 1e6)
+        moved = (output.array + output.dtype.type(sign * by) for by in (1e3, 1e6))
+        near, far = (case.asked(y, target) for y in moved)
         if near < 0 and far < 100 * near:
             yield error(
                 "loss-without-a-lower-bound",
@@ -251,6 +251,31 @@ def _endless(case: Case, way: Way) -> Iterator[Finding]:
                 "abs()",
             )
             return
+    if way.best.last < -100 * max(abs(way.first), 1.0):
+        yield error(
+            "loss-without-a-lower-bound",
+            f"the loss goes {way.best}, below 0, and there is no end to it: something is taken off "
+            "that grows with the weights",
+            "add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)",
+        )
+
+
+def _exchangeable(case: Case) -> Iterator[Finding]:
+    """A loss that is the same with the targets in another order."""
+    target, output = case.usable[0][1], case.trial.output
+    if target is None or output is None or len(target) != len(output) or len(target) < 4:
+        return
+    y = np.random.default_rng(0).uniform(0.1, 0.9, output.shape).astype(output.dtype)
+    loss = case.asked(y, target)
+    others = [case.asked(y, np.roll(target, by, 0)) for by in (1, 2, len(target) // 2)]
+    if np.ptp(target, axis=0).any() and np.allclose(others, loss, 1e-4, 1e-9):
+        yield warning(
+            "targets-exchangeable",
+            f"the loss of the same outputs stays {loss:.4g} when the targets are exchanged among "
+            f"the {len(y)} examples: it does not ask which target belongs to which",
+            "compare each output with its own target, and take the mean last: "
+            "((y - t) ** 2).mean(); look for what takes the targets out, as label_smoothing=1 does",
+        )
 
 
 def _first_that(good: Callable[[Run], bool], runs: Iterator[Run]) -> Run | None:
@@ -265,7 +290,7 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     momentum = _momentum(case)
     evidence = f"in {case.steps} steps the loss goes {own}"
     if momentum > 0.95:
-        evidence += f"; momentum={momentum:g} makes each step up to {1 / (1 - momentum):.0f} times"
+        evidence += f"; momentum={momentum:g} adds up the steps"
     if slower is None:
         return error(
             "learning-rate-too-high",
@@ -301,7 +326,7 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
             "use less of it: p=0.2, or one layer",
         )
         return
-    if not vanished and not _structured(_rows(case)):
+    if not vanished and not structured(rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     elif not vanished:
         yield error(
@@ -354,75 +379,6 @@ def _knows_already(case: Case, first: float) -> bool:
     if target is None or target.dtype.kind != "f" or case.labels is not None:
         return first < 0.5
     return first < 0.3 * float(target.var())
-
-
-# ----- inputs and targets that do not belong together ---------------------------------------------
-
-
-def _unrelated(case: Case, way: Way) -> Iterator[Finding]:
-    """Targets that say no more of the inputs than the same targets shuffled."""
-    x = _rows(case)
-    target = np.concatenate([t for _, t in case.usable if t is not None])
-    rng = np.random.default_rng(0)
-    if target.ndim > 1 and target.dtype.kind in "iu":
-        return
-    if len(target) != len(x) or len(x) < 100 or not _structured(x) or np.ptp(target) == 0:
-        return
-    if closer_than_chance(x, target, rng) > 2.5:
-        return
-    parts = np.cumsum([len(x) for x, _ in case.usable])[:-1]
-
-    def shuffled() -> list[Any]:
-        return np.split(target[rng.permutation(len(target))], parts)
-
-    lr = 1e-2
-    true = train(case, "", adam=lr)
-    chance = [train(case, "", adam=lr, targets=shuffled()).last for _ in range(4)]
-    if true.last > np.mean(chance) - 2 * np.std(chance) - 0.02 * way.first:
-        yield warning(
-            "inputs-and-targets-unrelated",
-            f"{len(x)} examples: those with similar inputs have targets no more alike than chance, "
-            f"and a training brings the loss from {true.first:.4g} to {true.last:.4g}, with the "
-            f"targets shuffled to {np.mean(chance):.4g}: they do not seem to belong together",
-            "look at some examples with their labels; shuffle, sort and filter inputs and labels "
-            "with the same indices: x[order], y[order]",
-        )
-
-
-def _rows(case: Case) -> np.ndarray:
-    """The inputs of all batches as rows."""
-    x = np.concatenate([x for x, _ in case.usable])
-    return x.reshape(len(x), -1)
-
-
-def _structured(x: np.ndarray) -> bool:
-    """Whether columns hang together more than those of noise do."""
-    x = x.astype(np.float64)
-    x = x[:, x.std(0) > 1e-6 * np.abs(x).max()][:, :200]
-    if x.shape[1] < 2:
-        return False
-    squares = np.square(np.corrcoef(x.T))
-    apart = (squares.sum() - len(squares)) / (squares.size - len(squares))
-    return bool(apart * (len(x) - 1) > 3)
-
-
-def closer_than_chance(x: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> float:
-    """How much more alike the targets of neighbours are than after shuffling, in deviations."""
-    x = x.astype(np.float64)
-    x = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
-    squares = (x * x).sum(1)
-    distance = squares[:, None] + squares - 2 * x @ x.T
-    np.fill_diagonal(distance, np.inf)
-    nearest = np.argpartition(distance, 5, axis=1)[:, :5]
-    t = target.reshape(len(target), -1)
-    if target.dtype.kind in "iu":
-        t = (t == np.unique(t)).astype(np.float64)  # one column for each class
-
-    def unlike(t: np.ndarray) -> float:
-        return float(np.mean((t[:, None] - t[nearest]) ** 2))
-
-    chance = [unlike(t[rng.permutation(len(t))]) for _ in range(30)]
-    return float((np.mean(chance) - unlike(t)) / (np.std(chance) or 1))
 
 
 # ----- words --------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinynet.data import ArrayDataset, Compose, DataLoader, Normalize, Subset
 from tinynet.errors import DataError
+from tinynet.nn import Module
 from tinynet.nn.checks import badly_scaled
 from tinynet.tensor import Tensor
 from tinynet.training.strokes import box_of
@@ -30,18 +31,34 @@ class SizedBatches(Protocol):
     def __len__(self) -> int: ...
 
 
-def as_batches(data: Any, batch_size: int, transform: Images | None = None) -> Batches:
+def as_batches(
+    data: Any, batch_size: int, transform: Images | None = None, dtype: Any = np.float32
+) -> Batches:
     """Batches in order: those of `data` if it is a loader, else made from the dataset.
 
-    A dataset is what has `__getitem__` and a length; a list or tuple counts as ready batches.
+    dtype: of the floats in them. A dataset is what has `__getitem__` and a length; a list or tuple
+    counts as ready batches.
     """
     if is_dataset(data):
-        return DataLoader(data, batch_size, transform=transform)
+        return DataLoader(data, batch_size, transform=transform, dtype=dtype)
     if transform is not None:
         raise ValueError("transform is for datasets; these batches are made already")
     if not isinstance(data, Iterable):
         raise TypeError(f"expected a dataset or batches (x, target), got {type(data).__name__}")
     return data
+
+
+def batches_for(
+    model: Module, data: Any, batch_size: int, transform: Images | None = None
+) -> Batches:
+    """`as_batches`, in the dtype of the model, and with its own transform if it brings one."""
+    transform = own_transform(model, data, transform)
+    return as_batches(data, batch_size, transform, dtype_of(model))
+
+
+def dtype_of(model: Module) -> Any:
+    """The dtype of a model's weights, in which it computes; float32 if it has none."""
+    return next((p.array.dtype for p in model.parameters()), np.float32)
 
 
 def is_dataset(data: Any) -> bool:
@@ -96,6 +113,7 @@ def training_batches(
     transform: Images | None,
     augment: Images | None,
     seed: int | None,
+    dtype: Any,
 ) -> Any:
     if not is_dataset(train):
         if batch_size is not None or augment is not None:
@@ -117,6 +135,7 @@ def training_batches(
         shuffle=True,
         seed=seed,
         transform=Compose(steps) if steps else None,
+        dtype=dtype,
     )
 
 
@@ -136,7 +155,7 @@ def looked_at(batches: Any) -> Iterator[Any]:
 
 
 def validation_batches(
-    validate: Any, train: Any, transform: Images | None, augment: Images | None
+    validate: Any, train: Any, transform: Images | None, augment: Images | None, dtype: Any
 ) -> Any:
     if validate is None:
         return None
@@ -158,7 +177,7 @@ def validation_batches(
             f"fit: the training images are {done}, those of validate= would not be. "
             "Pass transform=, or make validate a DataLoader too."
         )
-    return as_batches(validate, 256, transform)
+    return as_batches(validate, 256, transform, dtype)
 
 
 def _overlap(train: Any, validate: Any) -> bool:

@@ -24,6 +24,7 @@ from tinynet.training.arguments import check_arguments, description
 from tinynet.training.batches import (
     Images,
     about_data,
+    dtype_of,
     length,
     looked_at,
     own_transform,
@@ -81,6 +82,7 @@ def fit(
     keep_every: int | None = None,
     save_every: int | None = None,
     resume: bool | str | os.PathLike[str] = False,
+    overwrite: bool = False,
     init_from: str | os.PathLike[str] | None = None,
     about: Mapping[str, Any] | None = None,
     progress: bool | None = None,
@@ -129,6 +131,7 @@ def fit(
     same arguments as before (else CheckpointError names the one that differs): weights and history
     come out as if the run had never stopped, bit for bit. A run that is finished goes on for more
     with a larger number of epochs, its schedule from the beginning.
+    overwrite: begin anew in place of a run that lies in `out`, which else is kept.
 
     init_from: a run's folder or a checkpoint, with whose weights a new run begins, as far as they
     fit: where the classes are others, the last layer begins anew.
@@ -142,7 +145,8 @@ def fit(
     The model is left in evaluation mode, without gradients. Raises DivergenceError if the loss or
     a weight becomes NaN or infinite; files written for earlier epochs are whole and stay. Raises
     CheckpointError for a checkpoint that is damaged or of another run, OSError where none can be
-    written, and BlockingIOError where another training is at work in `out`.
+    written, BlockingIOError where another training is at work in `out`, and FileExistsError where
+    a run lies there that is not to be overwritten.
     """
     given = dict(locals())
     targets, epochs = targets_and_epochs(more, epochs)
@@ -160,7 +164,7 @@ def fit(
     if seed is not None:
         manual_seed(seed)
     transform = own_transform(model, train, transform)
-    batches = training_batches(train, batch_size, transform, augment, seed)
+    batches = training_batches(train, batch_size, transform, augment, seed, dtype_of(model))
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
     elif lr is not None or weight_decay:
@@ -174,7 +178,7 @@ def fit(
         optimizer,
         make_schedule(schedule, optimizer, epochs * length(batches), epochs, step, monitor),
         batches,
-        validation_batches(validate, train, transform, augment),
+        validation_batches(validate, train, transform, augment, dtype_of(model)),
         loss,
         metrics,
         epochs,
@@ -211,7 +215,7 @@ def fit(
         anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext(),
     ):
         try:
-            start = ranks.from_first(lambda: _prepare(out, resume))
+            start = ranks.from_first(lambda: _prepare(out, resume, overwrite))
             if start is None and init_from is not None:
                 begun = ranks.from_first(lambda: read(chosen_in(init_from)))
                 run.notes.append(load_fitting(model, begun))
@@ -272,7 +276,7 @@ def _tell_what_stays(run: Run) -> None:
 
 
 def _prepare(
-    out: str | os.PathLike[str] | None, resume: bool | str | os.PathLike[str]
+    out: str | os.PathLike[str] | None, resume: bool | str | os.PathLike[str], overwrite: bool
 ) -> Checkpoint | None:
     """The checkpoint to go on from, if any; without one, `out` is cleared for a new run."""
     if not isinstance(resume, bool):
@@ -284,7 +288,7 @@ def _prepare(
     last = Path(out) / LAST
     if resume and last.exists():
         return read(last)
-    clear(out)
+    clear(out, overwrite)
     return None
 
 

@@ -25,7 +25,7 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, Images, as_batches, own_transform, pairs
+from tinynet.training.batches import Batches, Images, batches_for, pairs
 from tinynet.training.divergence import naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.memory import naming_memory
@@ -169,10 +169,9 @@ def evaluate(
     check_metrics(metrics)
     process.prepare()  # as in train_epoch
     of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}
-    transform = own_transform(model, data, transform)
 
     def measure() -> Iterator[Means]:
-        for x, target in pairs(as_batches(data, batch_size, transform)):
+        for x, target in pairs(batches_for(model, data, batch_size, transform)):
             with naming_memory(model, len(x)):
                 output = model(x)
             means = means_of(len(x), output, target, loss, metrics)
@@ -204,7 +203,6 @@ def predict(
     is taken. A model that was loaded brings the transform for data sets and arrays. For class
     probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
     """
-    transform = own_transform(model, data, transform)
     if isinstance(data, (np.ndarray, Tensor)):
         data = ArrayDataset(np.asarray(data))
     if getattr(data, "shuffle", False):
@@ -215,7 +213,7 @@ def predict(
         )
     outputs = []
     with evaluating(model):
-        for batch in as_batches(data, batch_size, transform):
+        for batch in batches_for(model, data, batch_size, transform):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
             with naming_memory(model, len(x)):
                 scores = model(x)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.autograd import wrap
-from tinynet.data import Compose, DataLoader
+from tinynet.data import Compose
 from tinynet.data import load as load_data
 from tinynet.data.folder import FITS
 from tinynet.devices import check_device, is_device
@@ -31,7 +31,7 @@ from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
-from tinynet.training.batches import is_dataset, own_transform
+from tinynet.training.batches import batches_for, is_dataset
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import from_columns
@@ -183,7 +183,7 @@ class Trained(Module):
         if isinstance(images := getattr(dataset, "images", None), np.ndarray):
             self._warn_of_scale(images)
         found = Findings(theirs or self.classes, keep)
-        batches = DataLoader(dataset, BATCH, transform=own_transform(self, dataset, None))
+        batches = batches_for(self, dataset, BATCH)
         measured = loop.evaluate(self, watch(batches), metrics={}, after_batch=found.add)
         return found, measured["loss"]
 

@@ -30,13 +30,7 @@ from tinynet.vision.transforms.base import Compose, PILToTensor, ToTensor, apply
 from tinynet.vision.transforms.images import as_pil, pillow
 
 __all__ = [
-    "CIFAR10",
-    "CIFAR100",
-    "KMNIST",
-    "MNIST",
-    "FakeData",
-    "FashionMNIST",
-    "ImageFolder",
+    "CIFAR10", "CIFAR100", "KMNIST", "MNIST", "FakeData", "FashionMNIST", "ImageFolder",
     "VisionDataset",
 ]  # fmt: skip
 

@@ -14,8 +14,7 @@ from tests.long.faults.planted import case, given
 ACCUMULATION, FACTOR, SIGN = "missing accumulation", "constant factor", "wrong sign"
 MEAN_FOR_SUM, UNDIVIDED = "mean used for sum", "average not divided"
 COUNT, UNUSED = "average divided by the wrong count", "output gradient not used"
-SUM, BROADCAST = "missing sum over an axis", "missing sum over a broadcast axis"
-BIAS, AXIS = "bias gradient missing an axis", "summed over the wrong axis"
+SUM, AXIS = "missing sum over an axis", "summed over the wrong axis"
 UNCHANGED, OTHER = "output gradient returned unchanged", "gradient of the wrong argument returned"
 TIES, CROPPED = "ties counted more than once", "padding cropped at the wrong side"
 UNFLIPPED, FLIPPED = "kernel not flipped", "gradient flipped"
@@ -145,7 +144,7 @@ CONVOLUTION = [
     ("conv_without_dilation", o.conv, "x", DILATION, given(dilation=1), DILATED, DILATED_PADDED),
     ("conv_overwrites", o.conv, "x", ACCUMULATION, positions_overwrite, PLAIN, PADDED, STRIDED),
     ("conv_windows_overwrite", o.conv, "x", ACCUMULATION, windows_overwrite, PADDED, STRIDED),
-    ("conv_stops_early", o.conv, "x", "part of the output gradient left out", without_last_row,
+    ("conv_stops_early", o.conv, "x", "some terms of the sum are left out", without_last_row,
      PLAIN, STRIDED),
     ("conv_divided_by_area", o.conv, "x", FACTOR, lambda g, w: g / w[0, 0].size, PLAIN, STRIDED),
     ("conv_nothing_written", o.conv, "x", "zero gradient", zero, PADDED),
@@ -161,15 +160,15 @@ CONVOLUTION = [
     ("conv_dw_without_stride", o.conv, "w", STRIDE, given(stride=1), STRIDED, LONG),
     ("conv_dw_without_dilation", o.conv, "w", DILATION, given(dilation=1), DILATED, DILATED_PADDED),
     ("conv_dw_without_padding", o.conv, "w", "padding ignored", with_padding_behind, PADDED, WIDE),
-    ("conv_dw_over_batch", o.conv, "w", FACTOR, over_batch, PLAIN,
+    ("conv_dw_over_batch", o.conv, "w", MEAN_FOR_SUM, over_batch, PLAIN,
      case((4, 2, 5, 5), (3, 2, 3, 3), (3,), stride=2, padding=1)),
     ("conv_dw_mean", o.conv, "w", MEAN_FOR_SUM, lambda g, dy: g / dy[:, 0].size, PLAIN, STRIDED),
-    ("conv_db_without_columns", o.conv, "b", BIAS, lambda dy: dy.sum((0, 2))[:, 0], PLAIN, STRIDED),
-    ("conv_db_first_image", o.conv, "b", BIAS, lambda dy: dy[0].sum((1, 2)), PADDED, LONG),
+    ("conv_db_without_columns", o.conv, "b", SUM, lambda dy: dy.sum((0, 2))[:, 0], PLAIN, STRIDED),
+    ("conv_db_first_image", o.conv, "b", SUM, lambda dy: dy[0].sum((1, 2)), PADDED, LONG),
     ("conv_db_mean", o.conv, "b", MEAN_FOR_SUM, lambda dy: dy.mean((0, 2, 3)), PADDED, STRIDED),
     ("conv_db_channels_last", o.conv, "b", AXIS, lambda dy: dy.sum((0, 1, 2)),  # OW happens to be O
      case((2, 2, 5, 6), (4, 2, 3, 3), (4,), stride=1, padding=0)),
-    ("conv_db_over_batch", o.conv, "b", FACTOR, over_batch, PADDED),
+    ("conv_db_over_batch", o.conv, "b", MEAN_FOR_SUM, over_batch, PADDED),
     ("conv_of_one_plane", o.plane_conv, "x", "w read backwards along axes 0, 1",
      given(w=lambda w: w[::-1, ::-1]),
      case((6, 7), (3, 3)), case((5, 5), (2, 3))),
@@ -369,9 +368,9 @@ ELEMENTWISE = [
      case((2, 2), (2, 2))),
     ("power", o.power, "base", OTHER, lambda dy, y, base: dy * y * np.log(base),
      case(POSITIVE, (3, 4))),
-    ("add_row", o.plus, "b", BROADCAST, lambda dy, b: dy.reshape(-1, *b.shape)[0],
+    ("add_row", o.plus, "b", SUM, lambda dy, b: dy.reshape(-1, *b.shape)[0],
      case((3, 4), (4,)), case((2, 3, 4), (4,)), case((5, 2, 3), (2, 3))),
-    ("scale_columns", o.product, "w", BROADCAST,
+    ("scale_columns", o.product, "w", SUM,
      lambda dy, x, w: o.summed((dy * x)[..., :1], w.shape),
      case((3, 4), (3, 1)), case((2, 3, 4), (3, 1))),
     ("scale_rows_mean", o.product, "w", MEAN_FOR_SUM, over_batch, case((3, 4), (4,)),
@@ -379,7 +378,7 @@ ELEMENTWISE = [
     ("scale_rows_wrong_axis", o.product, "w", AXIS,
      lambda dy, x, w: o.summed((dy * x).swapaxes(-1, -2), w.shape),
      case((4, 4), (4,)), case((2, 3, 3), (3,))),
-    ("scale_by_number", o.product, "w", BROADCAST, lambda dy, x: np.asarray((dy * x)[0, 0]),
+    ("scale_by_number", o.product, "w", SUM, lambda dy, x: np.asarray((dy * x)[0, 0]),
      case((4, 3), ())),
     ("swish", o.swish, "x", "a term dy y sigmoid(-x) is missing",
      lambda dy, x: dy * o.sigmoid(x)[0], case((3, 4)), case((2, 2, 3))),
@@ -396,7 +395,7 @@ ELEMENTWISE = [
      case((2, 3), (3, 3), (3,)), case((4, 5), (5, 5), (5,))),
     ("linear_dw_mean", o.linear, "w", MEAN_FOR_SUM, over_batch, case((4, 3), (2, 3), (2,)),
      case((6, 2), (5, 2), (5,))),
-    ("linear_db_first", o.linear, "b", BIAS, lambda dy: dy[0], case((4, 3), (2, 3), (2,))),
+    ("linear_db_first", o.linear, "b", SUM, lambda dy: dy[0], case((4, 3), (2, 3), (2,))),
     ("batched_product", o.matrix_product, "w", SUM, lambda dy, x: x[0].T @ dy[0],
      case((3, 2, 4), (4, 2)), case((2, 3, 3), (3, 5))),
     ("row_mean_not_divided", o.row_mean, "x", UNDIVIDED, lambda g, x: g * x.shape[1], case((3, 4)),
@@ -408,7 +407,7 @@ ELEMENTWISE = [
     ("running_sum", o.running_sum, "x", "Jacobian not transposed", lambda dy: dy.cumsum(-1),
      case((3, 5)), case((8,))),
     ("norm_of_all", o.norm, "x", UNUSED, lambda x, y: x / y, case((3, 4))),
-    ("transpose_by_reshape", o.transpose, "x", "reshape used for transpose",
+    ("transpose_by_reshape", o.transpose, "x", "gradient reshaped where it must be transposed",
      lambda dy, x: dy.reshape(x.shape), case((3, 4)), case((2, 5))),
     ("rotate_axes", o.rotate_axes, "x", TRANSPOSED, lambda dy: dy.transpose(1, 2, 0),
      case((3, 3, 3)), case((2, 2, 2))),
@@ -417,7 +416,7 @@ ELEMENTWISE = [
      case((5, 2), k=1)),
     ("pad_last_axis", o.pad_last_axis, "x", CROPPED, lambda dy, x: dy[..., : x.shape[-1]],
      case((3, 4), before=2, after=1), case((2, 3, 3), before=1, after=1)),
-    ("exp_but_last_row", o.exp, "x", "part of the gradient left zero",
+    ("exp_but_last_row", o.exp, "x", "the gradient is left out, where they are at the last place",
      lambda g: np.concatenate([g[:-1], 0 * g[-1:]]), case((4, 3))),
 ]  # fmt: skip
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.long.fuzz import checkpoint, data, images
+from tests.long.fuzz import checkpoint, data, images, networks
 from tests.long.fuzz.harness import Target
 
-TARGETS: dict[str, Target] = {**data.TARGETS, **images.TARGETS, **checkpoint.TARGETS}
+TARGETS: dict[str, Target] = {
+    **data.TARGETS,
+    **images.TARGETS,
+    **checkpoint.TARGETS,
+    **networks.TARGETS,
+}

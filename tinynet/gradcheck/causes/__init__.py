@@ -7,10 +7,11 @@ what it says holds in every element and to the noise of the measurement.
     linearity.py   does the backward give twice as much for twice the dy? (masks of dy, clipping)
     scaling.py     is B a multiple of J? what is the factor?
     elsewhere.py   is it the gradient of another argument, at another point, with other settings?
-    terms.py       are the terms of the sum all there, and in their places?
+    terms.py       are the terms of the sum all there, and no others?
+    order.py       are the right numbers in their places?
     winners.py     does dy go to the winner of a maximum?
     origin.py      of which elements of another argument are the terms made, by which rule?
-    tape.py        is it right for the function with some value held constant?
+    inside.py      is it right for the function with some value held constant?
     formula.py     what are its elements made of: x (1 - x), where y (1 - y) is right?
     scratch.py     is it right with what a saved array held before?
     where.py       and if nothing is found: which elements are wrong?
@@ -26,11 +27,12 @@ import numpy as np
 from tinynet.gradcheck.causes import (
     elsewhere,
     formula,
+    inside,
     linearity,
+    order,
     origin,
     scaling,
     scratch,
-    tape,
     terms,
     where,
     winners,
@@ -39,6 +41,7 @@ from tinynet.gradcheck.causes.clues import Clues, Suspect
 from tinynet.gradcheck.causes.hand import Hand
 from tinynet.gradcheck.fault import Fault
 
+FEW = 2  # right elements in which chance may agree
 Found = tuple[str, str] | None
 Look = Callable[[Clues], Found]
 
@@ -120,21 +123,25 @@ LOOKS: tuple[Look, ...] = (
     _of_both(winners.look),
     _of_both(terms.left_out),
     _of_both(scaling.counts),
-    _fitting(terms.reordered),
+    _fitting(order.of_the_gradient),
     _of_both(terms.other_axis),
     _of_both(terms.other_statistics),
-    _fitting(terms.misread),
     _of_both(origin.look),
-    _fitting(terms.not_transposed),
+    _fitting(order.not_transposed),
     _of_both(terms.moved),
-    _of_both(terms.elsewhere),
+    _fitting(order.of_dy),
+    _of_both(terms.other_side),
+    _of_both(terms.exchanged),
+    _of_both(order.without_a_name),
     _fitting(elsewhere.with_settings),
+    _fitting(elsewhere.with_another_number),
     _fitting(elsewhere.with_other_arguments),
     _fitting(elsewhere.at_the_output),
     _of_both(formula.plain),
-    _first(tape.suspects),
+    _first(inside.suspects),
     _of_both(formula.look),
     _fitting(elsewhere.at_other_points),
+    _first(inside.within),
     _of_both(formula.by_place),
     _fitting(scaling.of_few),
     _which,
@@ -153,15 +160,15 @@ def _place(clues: Clues) -> str:
     _, analytic, numeric = clues.tests[0]
     scale = float(np.abs(numeric).max(initial=0))
     wrong = (np.abs(analytic - numeric) > 10 * clues.noise + 1e-6 * scale).reshape(-1)
-    if not (np.abs(numeric) > 1e-6 * scale).reshape(-1)[~wrong].any():
-        return ""  # what is right is 0
+    if (np.abs(numeric) > 1e-6 * scale).reshape(-1)[~wrong].sum() < FEW:
+        return ""  # what is right is 0, or so little that it may be so by chance
     elementwise = clues.x.shape == clues.y.shape
     flat = np.arange(wrong.size)
     hand = Hand(clues, flat, flat if elementwise else np.zeros_like(flat))
     if not elementwise:
         hand.quantities = [(clues.name, clues.x.reshape(-1))]
-    own = tuple((name, p) for name, p in hand.places.items() if clues.name in name)
-    hand.places = dict(own)
+    own = f"of {clues.name}"
+    hand.places = {name: p for name, p in hand.places.items() if name.endswith(own)}
     rule = where.rule(wrong, hand, (("dy", clues.dy.reshape(-1)),) if elementwise else ())
     if not rule:
         return ""

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinynet.gradcheck.fault import Fault
 
-STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
+STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
 MOST_OUTPUTS = 1024  # elements of y for which B is worked out, a call of the backward for each
 
@@ -217,10 +217,13 @@ class Clues:
 
         So little tells most suspects off that are not worth a whole Jacobian.
         """
-        v = self.direction
-        loss = [(self.dy * f(x + h * v)).sum() for h in (STEP, -STEP)]
-        slope, claimed = (loss[0] - loss[1]) / (2 * STEP), (v * self.fault.analytic).sum()
+        slope, claimed = self.slope(f, x), (self.direction * self.fault.analytic).sum()
         return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
+
+    def slope(self, f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> float:
+        """The slope of sum(dy f) along the random direction at x."""
+        up, down = (float((self.dy * f(x + h * self.direction)).sum()) for h in (STEP, -STEP))
+        return (up - down) / (2 * STEP)
 
     @cached_property
     def locals(self) -> dict[str, np.ndarray]:
@@ -301,6 +304,10 @@ class Clues:
             if texts:
                 return " = ".join(dict.fromkeys(texts[:3]))
         return self._sum_or_mean(factor)
+
+    def has_name(self, factor: float) -> bool:
+        """Whether a factor is a simple fraction or has a name."""
+        return self.named(factor) is not None or "." not in self.constant(factor)
 
     def _sum_or_mean(self, factor: float) -> str | None:
         """What `factor` is of the elements of an argument or variable: their sum or mean."""

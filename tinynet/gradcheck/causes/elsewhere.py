@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect, jacobian
+from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect, jacobian, short
+
+MOST_SECANTS = 8
 
 
 def of_an_argument(clues: Clues) -> Iterator[Suspect]:
@@ -35,6 +38,30 @@ def with_settings(clues: Clues) -> Iterator[Suspect]:
             cause = f"{name} ignored" if plain or np.ndim(other) else f"wrong {name}"
             how = f"analytic = the gradient with {name} = {said}"
             yield from _suspect(clues, cause, how, settings={name: other})
+
+
+def with_another_number(clues: Clues) -> Iterator[Suspect]:
+    """The gradient with the number in place of a setting for which it is the analytic one."""
+    for name, value in clues.numbers.items():
+        if type(value) is float and value:
+            with contextlib.suppress(ElsewhereError):
+                other = _solved(clues, name, value)
+                if clues.has_name(other / value):
+                    how = f"{name} = {short(other)}, {clues.constant(other / value)} x {name}"
+                    how = f"analytic = the gradient with {how}"
+                    yield from _suspect(clues, f"wrong {name}", how, settings={name: other})
+
+
+def _solved(clues: Clues, name: str, value: float) -> float:
+    """The number for which the slope along a direction is the analytic one, by secants."""
+    claimed = float((clues.direction * clues.fault.analytic).sum())
+    one, two, before = value, 1.1 * value, clues.slope(clues.at(), clues.x)
+    for _ in range(MOST_SECANTS):
+        here = clues.slope(clues.at(settings={name: two}), clues.x)
+        if here == before or abs(two - one) < 1e-9 * abs(two):
+            break
+        one, two, before = two, two - (here - claimed) * (two - one) / (here - before), here
+    return two
 
 
 def _others(value: Any) -> tuple[Any, ...]:

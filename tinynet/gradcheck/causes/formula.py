@@ -23,6 +23,7 @@ PAIRED = POWERS[:4]
 MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
 EXCHANGED = "the two branches are exchanged"
+OFF_BY, BOTH = "off by the factor", "wrong in both branches"
 RIGHT_IS = "wrong formula: right is "
 WEAK = "analytic is ", RIGHT_IS, LEFT_OUT, NONE_DUE  # begin causes that say little by themselves
 PLAIN = 16  # letters of a factor that tells more than the two formulas
@@ -37,11 +38,30 @@ class Part:
         self.claimed, self.right = e.claimed[chosen], e.right[chosen]
 
 
+class Beside:
+    """Some of the elements of a value that the function has on its way, and what is in hand."""
+
+    def __init__(self, clues: Clues, z: np.ndarray, chosen: np.ndarray) -> None:
+        self.clues, flat = clues, np.arange(z.size).reshape(z.shape)
+        i, j = (_first_places(flat, shape)[chosen] for shape in (clues.x.shape, clues.y.shape))
+        self.hand = Hand(clues, i, j)
+
+
+def _first_places(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """For each element of a value the first place of an array that it is broadcast to; or 0."""
+    try:
+        laid = np.broadcast_to(flat, shape).reshape(-1)
+    except ValueError:
+        return np.zeros(flat.size, int)
+    return np.unique(laid, return_index=True)[1]
+
+
 def plain(clues: Clues) -> tuple[str, str] | None:
     """Cause and evidence for a function of each element by itself, or with one number as result."""
     single = np.bincount(clues.entries.i).max(initial=0) <= 1
     found = look(clues) if single else None
-    return None if found is not None and found[0].startswith(WEAK) else found
+    vague = found is not None and found[0].startswith(OFF_BY) and "/" in found[0]
+    return None if vague or (found is not None and found[0].startswith((*WEAK, BOTH))) else found
 
 
 def look(clues: Clues) -> tuple[str, str] | None:
@@ -81,11 +101,11 @@ def _by_branches(clues: Clues, wrong: np.ndarray) -> tuple[str, str] | None:
             compared = _compared(there)
             if compared is None:
                 break
-            formulas.append((_text(there, there.claimed), _text(there, there.right)))
+            formulas.append((written(there, there.claimed), written(there, there.right)))
             found.append(f"where {text}: {compared[1]}")
         if len(found) == len(sides):
             exchanged = all(formulas[0]) and formulas[0] == formulas[1][::-1]
-            cause = EXCHANGED if exchanged else "wrong in both branches"
+            cause = EXCHANGED if exchanged else BOTH
             return f"{cause}: {' and '.join(text for text, _ in sides)}", "; ".join(found)
     return None
 
@@ -107,7 +127,7 @@ def _branches(part: Part) -> Iterator[list[tuple[str, np.ndarray]]]:
 
 def _compared(part: Part) -> tuple[str, str] | None:
     """What the backward has there and what is right, as formulas, their quotient or difference."""
-    claimed, right = _text(part, part.claimed), _text(part, part.right)
+    claimed, right = written(part, part.claimed), written(part, part.right)
     if claimed == "0":
         detail = f", {_dy(right)} is right" if right else ""
         return LEFT_OUT, f"analytic = 0{detail}"
@@ -116,7 +136,10 @@ def _compared(part: Part) -> tuple[str, str] | None:
         return NONE_DUE, f"{detail}, 0 is right"
     if not (part.right.all() and part.claimed.all()):
         return None  # masks differ, and any two masks do so by a sign
-    quotient = _text(part, part.claimed / part.right)
+    quotient = written(part, part.claimed / part.right)
+    difference = written(part, part.claimed - part.right)
+    if claimed and difference and len(right) > len(claimed + difference) + PLAIN / 2:
+        return _term(part, claimed, right, difference)
     if claimed and right:
         cause = f"{_dy(claimed)} in place of {_dy(right)}"
         if claimed == right.replace(part.clues.out, part.clues.name):
@@ -126,10 +149,9 @@ def _compared(part: Part) -> tuple[str, str] | None:
         return cause, evidence + (f": {quotient} times as large" if plain else "")
     if quotient:
         return (
-            f"off by the factor {quotient}",
+            f"{OFF_BY} {quotient}",
             f"analytic = numeric times {quotient}, {_each(part)}",
         )
-    difference = _text(part, part.claimed - part.right)
     if difference:
         return _term(part, claimed, right, difference)
     if claimed:
@@ -152,8 +174,8 @@ def _term(part: Part, claimed: str, right: str, difference: str) -> tuple[str, s
         return f"a term {less} is missing", f"{evidence}; analytic = {_dy(claimed)}"
     if right:
         return f"a term {more} too much", f"{evidence}; right is {_dy(right)}"
-    rest = _text(part, (part.claimed + part.right) / 2)
-    half = _text(part, (part.claimed - part.right) / 2)
+    rest = written(part, (part.claimed + part.right) / 2)
+    half = written(part, (part.claimed - part.right) / 2)
     if rest and half:
         wrong, due = _dy(half), _dy(_negative(half))
         return f"wrong sign of a term: {wrong} in place of {due}", (
@@ -179,7 +201,7 @@ def _dy(formula: str) -> str:
     return f"-dy {formula[1:]}" if formula.startswith("-") else f"dy {formula}"
 
 
-def _text(part: Part, values: np.ndarray) -> str:
+def written(part: Part | Beside, values: np.ndarray) -> str:
     """The values as a formula; "" if there is none."""
     size = np.abs(values)
     if not size.max():
@@ -210,7 +232,7 @@ def _text(part: Part, values: np.ndarray) -> str:
 def _setting(clues: Clues, value: float) -> str:
     """The name of the setting that has this value."""
     for name, number in clues.numbers.items():
-        if number not in (0, 1) and close(abs(value), abs(number)):
+        if abs(number) not in (0, 1) and close(abs(value), abs(number)):
             return name if close(value, number) else f"-{name}"
     return ""
 

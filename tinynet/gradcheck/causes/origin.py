@@ -64,11 +64,9 @@ def look(clues: Clues) -> Found:
     if origin.claimed is None:
         return _summed(clues, origin)
     right, claimed = (_rules(clues, origin, at) for at in (origin.right, origin.claimed))
-    if right == claimed:
-        return _other_pairs(clues, origin)
-    meets = f"in the gradient of {clues.name}{_index(0, clues.x)}, dy{_index(1, clues.y)} meets "
-    if None in claimed or None in right:
+    if None in claimed or None in right or right == claimed:
         return _one_example(clues, origin) or _other_pairs(clues, origin)
+    meets = f"in the gradient of {clues.name}{_index(0, clues.x)}, dy{_index(1, clues.y)} meets "
     is_right = f"right is {origin.name}[{written_as(right)}]"
     evidence = meets + f"{origin.name}[{written_as(claimed)}]; {is_right}"
     return _cause(clues, origin, claimed, right), evidence  # type: ignore[arg-type]
@@ -258,6 +256,8 @@ def _geometric(clues: Clues, origin: Origin, rules: dict[int, tuple[Rule, Rule]]
         for what, a, b in zip(("stride", "dilation"), claimed, right):
             if abs(a - b) > 0.01:
                 return f"{what} ignored" if abs(a - 1) < 0.01 else f"wrong {what}"
+    if not any(right[""] for _, right in rules.values()):
+        return "gradient shifted"  # of a function without padding
     if clues.x.shape[0] == clues.y.shape[0] and clues.x.ndim == 4:
         return "padding cropped at the wrong side"
     return "padding ignored" if not any(claimed[""] for claimed, _ in rules.values()) else (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, Suspect, close, short
+from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, close, flat_places, short
 
 
 def suspects(clues: Clues) -> Iterator[Suspect]:
@@ -18,7 +20,7 @@ def suspects(clues: Clues) -> Iterator[Suspect]:
         return
     factor = _best_factor(clues)
     few = clues.x.size < 3 and (clues.claimed is None or len(clues.entries.i) < 3)
-    if factor is None or (few and not _known(clues, factor)):
+    if factor is None or (few and not clues.has_name(factor)):
         return
     meanings = list(_meanings(clues, factor)) or [_plain(clues, factor)]
     for cause, reason in meanings:
@@ -54,10 +56,6 @@ def of_few(clues: Clues) -> Iterator[Suspect]:
     if factor is not None:
         text = f"analytic = {short(factor)} x numeric"
         yield Suspect("constant factor", text, lambda dy: factor * clues.pulled(dy))
-
-
-def _known(clues: Clues, factor: float) -> bool:
-    return clues.named(factor) is not None or "." not in clues.constant(factor)
 
 
 def _plain(clues: Clues, factor: float) -> tuple[str, str]:
@@ -99,17 +97,28 @@ def _meanings(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:
 
 
 def _mean_for_sum(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:
-    outputs = {int((clues.J != 0).sum(1).max())}
-    if clues.y.ndim == 4 and clues.x.ndim == 4 and clues.x.shape[0] == clues.y.shape[1]:
-        outputs.add(clues.y.size // clues.y.shape[1])  # a weight meets padding at the border
-    for count in outputs:
-        if count > 1 and close(factor, 1 / count):
-            yield (
-                "mean used for sum",
-                f"an element of {clues.name} is in {count} outputs, and 1/{count} = "
-                f"{short(factor)}",
-            )
-            return
+    """A mean over axes of the output, each element of x being summed over them."""
+    rows, columns = np.nonzero(np.abs(clues.J) > clues.tolerance)
+    shape = clues.y.shape
+    summed = [
+        axis
+        for axis, at in enumerate(flat_places(shape, columns))
+        if len({*zip(rows.tolist(), at.tolist())}) > len({*rows.tolist()})
+    ]
+    found = [
+        " and ".join(axis_name(axis, clues.y) for axis in axes)
+        for count in range(len(summed), 0, -1)
+        for axes in itertools.combinations(summed, count)
+        if close(factor, 1 / math.prod(shape[axis] for axis in axes))
+    ]
+    if found:
+        yield (
+            "mean used for sum",
+            (
+                f"{short(factor)} = 1/{round(1 / factor)}, as of a mean over "
+                f"{', or '.join(found[:3])} of the output"
+            ),
+        )
 
 
 def counts(clues: Clues) -> tuple[str, str] | None:

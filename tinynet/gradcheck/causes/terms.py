@@ -7,38 +7,33 @@ in terms of the places: of the output's axes, of the input's, of both.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from tinynet.gradcheck.causes import where
-from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_places
+from tinynet.gradcheck.causes.clues import Clues, axis_name, flat_places
 from tinynet.gradcheck.causes.hand import Hand
 from tinynet.gradcheck.causes.origin import LETTERS, Origin, Rule, rule_of, written_as
 
 Found = tuple[str, str] | None
+Relations = Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]
+Tie = tuple[int, int, str]  # an axis of x, one of the output, and how their places compare
 
+MOST_WEIGHTS = 9
 MISSING = "missing accumulation"
-AXIS = "summed over the wrong axis"
 
 
 def left_out(clues: Clues) -> Found:
     """Every term that is there is right, and some are not there."""
     e = clues.entries
     several = np.bincount(e.i).max() > 1
-    if e.wrong.all():
+    if e.wrong.all() or not (several or clues.y.size == 1):
         return None
     if (np.abs(e.claimed[e.wrong]) > clues.tolerance).any():
-        return _too_many(clues) if several or clues.y.size == 1 else None
+        return _too_many(clues)
     kept, Y = ~e.wrong, list(flat_places(clues.y.shape, e.j))
-    if not several:
-        return _all_but_a_place(clues, kept)
-    return (
-        _one_slice(clues, kept, Y)
-        or _overwritten(clues, kept, Y)
-        or _all_but_a_place(clues, kept)
-        or _other_rule(clues, kept)
-    )
+    return _one_slice(clues, kept, Y) or _overwritten(clues, kept, Y) or _other_rule(clues, kept)
 
 
 def _too_many(clues: Clues) -> Found:
@@ -63,7 +58,7 @@ def _one_slice(clues: Clues, kept: np.ndarray, Y: list[np.ndarray]) -> Found:
             if np.array_equal(inside, kept):
                 which = " and ".join(axis_name(a, clues.y) for a in chosen)
                 place = ", ".join(_ordinal(p, clues.y.shape[a]) for a, p in zip(chosen, at))
-                return _name_of_missing_sum(clues), (
+                return "missing sum over an axis", (
                     f"analytic has only what comes from the {place} place of {which} of the output "
                     f"{clues.y.shape}, not the sum over {which}"
                 )
@@ -72,43 +67,6 @@ def _one_slice(clues: Clues, kept: np.ndarray, Y: list[np.ndarray]) -> Found:
 
 def _ordinal(place: int, size: int) -> str:
     return "first" if place == 0 else "last" if place == size - 1 else f"{place}."
-
-
-def _name_of_missing_sum(clues: Clues) -> str:
-    """The usual name of a missing sum: of a bias, of a broadcast argument, or neither."""
-    shapes = [a.shape for a in clues.floats.values()]
-    try:
-        elementwise = np.broadcast_shapes(*shapes) == clues.y.shape
-    except ValueError:
-        elementwise = False
-    if elementwise and clues.x.shape != clues.y.shape:
-        return "missing sum over a broadcast axis"
-    if clues.x.ndim == 1 and clues.y.ndim > 1 and np.allclose(clues.J, clues.J != 0, atol=1e-6):
-        return "bias gradient missing an axis"
-    return "missing sum over an axis"
-
-
-def _all_but_a_place(clues: Clues, kept: np.ndarray) -> Found:
-    """A loop that starts late or stops early; a row that is never written."""
-    e = clues.entries
-    outputs = {name: p for name, p in Hand(clues, e.i, e.j).places.items() if "the output" in name}
-    for name, places in outputs.items():
-        gone = np.unique(places[~kept])
-        if len(gone) == 1 and np.array_equal(places == gone[0], ~kept):
-            place = _ordinal(int(gone[0]), int(places.max()) + 1)
-            return "part of the output gradient left out", (
-                f"analytic has everything but what comes from the {place} place of {name}"
-            )
-    for axis, places in enumerate(flat_places(clues.x.shape, e.i)):
-        gone = np.unique(places[~kept])
-        if len(gone) < clues.x.shape[axis] and np.array_equal(np.isin(places, gone), ~kept):
-            told = ", ".join(map(str, gone))
-            last = ", the last," if gone.tolist() == [clues.x.shape[axis] - 1] else ""
-            return "part of the gradient left zero", (
-                f"analytic = numeric but for place {told}{last} of {axis_name(axis, clues.x)} of "
-                f"{clues.name}, where it is 0"
-            )
-    return None
 
 
 def _overwritten(clues: Clues, kept: np.ndarray, Y: list[np.ndarray]) -> Found:
@@ -135,10 +93,10 @@ def _overwritten(clues: Clues, kept: np.ndarray, Y: list[np.ndarray]) -> Found:
 
 
 def _other_rule(clues: Clues, kept: np.ndarray) -> Found:
+    """A loop that starts late or stops early, a row that is never written, a missing tap."""
     e = clues.entries
     rule = where.rule(~kept, Hand(clues, e.i, e.j), (("the term itself", e.right),))
-    places = taps(clues, ~kept)
-    said = places or rule
+    said = taps(clues, ~kept) or rule
     evidence = (
         f"the terms that are there are right, {int((~kept).sum())} of {kept.size} are missing"
     )
@@ -169,15 +127,39 @@ def taps(clues: Clues, chosen: np.ndarray) -> str:
 
 def other_axis(clues: Clues) -> Found:
     """An element reaches the outputs of its own row, and is given the dy of its own column."""
+    return _otherwise(clues, "summed over the wrong axis", {"at its place": np.equal})
+
+
+def other_side(clues: Clues) -> Found:
+    """An element reaches the outputs that come after it, and is given the dy of those before."""
+    ways = {"up to its place": np.greater_equal, "from its place on": np.less_equal}
+    return _otherwise(clues, "summed from the wrong side", ways)
+
+
+def _otherwise(clues: Clues, cause: str, relations: Relations) -> Found:
+    """What is true of the outputs that an element belongs to, and of those that it is given."""
     e = clues.entries
-    right = _tied(clues, np.abs(e.right) > clues.tolerance)
-    claimed = _tied(clues, np.abs(e.claimed) > clues.tolerance)
+    right = _tied(clues, np.abs(e.right) > clues.tolerance, relations)
+    claimed = _tied(clues, np.abs(e.claimed) > clues.tolerance, relations)
     if right <= claimed or not (claimed - right):
         return None
-    return AXIS, (
-        f"an element of {clues.name} belongs to the outputs {_ties(right, clues)}, the gradient "
-        f"adds up those {_ties(claimed - right, clues)}"
+    return cause, (
+        f"an element of {clues.name} belongs to the outputs {_ties(right - claimed, clues)}, the "
+        f"gradient adds up those {_ties(claimed - right, clues)}"
     )
+
+
+def exchanged(clues: Clues) -> Found:
+    """A few weights, as of an interpolation, each of which stands where another belongs."""
+    e = clues.entries
+    digits = 1e-5 * np.abs(e.right).max()
+    pairs = set(zip(np.rint(e.right / digits).tolist(), np.rint(e.claimed / digits).tolist()))
+    due, given = {a for a, _ in pairs}, {b for _, b in pairs}
+    several = np.bincount(e.i).max() > 1 and 0 not in due
+    if not several or due != given or not len(pairs) == len(due) <= MOST_WEIGHTS:
+        return None
+    told = ", ".join(f"{b * digits:.4g} for {a * digits:.4g}" for a, b in sorted(pairs) if a != b)
+    return "weights exchanged", f"in the sum that each element gets stands {told}"
 
 
 def other_statistics(clues: Clues) -> Found:
@@ -210,24 +192,24 @@ def _spread(clues: Clues, pattern: np.ndarray) -> str:
     return f", along ax{'is' if len(axes) == 1 else 'es'} {', '.join(axes)}"
 
 
-def _tied(clues: Clues, chosen: np.ndarray) -> set[tuple[int, int]]:
-    """The axes (of x, of y) along which input and output have the same place in these entries."""
+def _tied(clues: Clues, chosen: np.ndarray, relations: Relations) -> set[Tie]:
+    """How the places of input and output along two axes compare in all these entries."""
     e = clues.entries
     X = list(flat_places(clues.x.shape, e.i[chosen]))
     Y = list(flat_places(clues.y.shape, e.j[chosen]))
     return {
-        (a, b)
+        (a, b, said)
         for a, b in itertools.product(range(len(X)), range(len(Y)))
-        if clues.x.shape[a] == clues.y.shape[b] > 1 and np.array_equal(X[a], Y[b])
+        for said, relation in relations.items()
+        if clues.x.shape[a] == clues.y.shape[b] > 1 and relation(X[a], Y[b]).all()
     }
 
 
-def _ties(pairs: set[tuple[int, int]], clues: Clues) -> str:
-    said = [
-        f"at its place of axis {b}" + (f" (axis {a} of {clues.name})" if a != b else "")
-        for a, b in sorted(pairs)
-    ]
-    return " and ".join(said) or "anywhere"
+def _ties(ties: set[Tie], clues: Clues) -> str:
+    return " and ".join(
+        f"{said} of axis {b}" + (f" (axis {a} of {clues.name})" if a != b else "")
+        for a, b, said in sorted(ties)
+    )
 
 
 def moved(clues: Clues) -> Found:
@@ -300,128 +282,3 @@ def _unit(move: Rule | None, start: Rule | None) -> bool:
     return start is None or move is None or all(
         abs(start.get(name, 0) + c) == 1 for name, c in move.items() if name
     )  # fmt: skip
-
-
-# ----- the right numbers in another order, or a dy that is read in another ------------------------
-
-
-def reordered(clues: Clues) -> Iterator[Suspect]:
-    """The right gradient transposed, reversed, shifted, misread."""
-    shape = clues.x.shape
-    places = np.arange(clues.x.size).reshape(shape)
-
-    def suspect(cause: str, how: str, order: np.ndarray, keep: np.ndarray | bool = True) -> Suspect:
-        """order: for each place of the result, the flat place it was taken from."""
-        return Suspect(
-            cause, f"analytic = numeric {how}",
-            lambda dy: np.where(keep, clues.pulled(dy).reshape(-1)[order], 0.0),
-        )  # fmt: skip
-
-    orders = list(itertools.permutations(range(len(shape))))[1:] if len(shape) <= 4 else []
-    for order in orders:
-        if tuple(shape[a] for a in order) == shape and places.size > 1:
-            how = f"with its axes in the order {order}"
-            yield suspect("gradient transposed", how, places.transpose(order))
-    for count in range(1, min(len(shape), 3) + 1):
-        for axes in itertools.combinations(range(len(shape)), count):
-            how = f"reversed along {'axis' if count == 1 else 'axes'} {', '.join(map(str, axes))}"
-            yield suspect("gradient flipped", how, np.flip(places, axes))
-    for axis, size in enumerate(shape):
-        for name, reduce in (("mean", np.mean), ("sum", np.sum)):
-            yield Suspect(
-                f"{name} taken along an axis",
-                f"analytic = the {name} of numeric along axis {axis}",
-                lambda dy, axis=axis, reduce=reduce: (  # type: ignore[misc]
-                    np.broadcast_to(reduce(clues.pulled(dy), axis, keepdims=True), shape)
-                ),
-            )  # fmt: skip
-        for k in range(1, min(size, 8)):
-            for shift in {k, -k}:
-                how = f"shifted by {shift} along axis {axis}"
-                rolled = np.roll(places, shift, axis)
-                yield suspect("gradient shifted", how + ", round the end", rolled)
-                kept = np.arange(size) >= k if shift > 0 else np.arange(size) < size - k
-                at = kept.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-                yield suspect("gradient shifted", how, rolled, at)
-    for order in orders:
-        turned = tuple(shape[i] for i in order)
-        if turned != shape and places.size > max(shape):
-            how = f"with its axes in the order {order}, read row by row into {shape}"
-            forth = places.transpose(order).reshape(shape)
-            yield suspect("reshape used for transpose", how, forth)
-            how = f"read row by row into {turned}, then transposed to {shape}"
-            back = places.reshape(turned).transpose(np.argsort(order))
-            yield suspect("reshape used for transpose", how, back)
-
-
-def elsewhere(clues: Clues) -> Found:
-    """The right numbers in other places, or from other outputs, in no order that has a name."""
-    assert clues.claimed is not None
-    name, x, y = clues.name, clues.x, clues.y
-    for rows, what, shape in ((True, name, x.shape), (False, "dy", y.shape)):
-        B, J = (M if rows else M.T for M in (clues.claimed, clues.J))
-        B, J = (np.rint(M / (1e-5 * np.abs(M).max())).astype(int) for M in (B, J))
-        if len(B) < 3 or sorted(B.tolist()) != sorted(J.tolist()):
-            continue
-        k = int(np.flatnonzero((B != J).any(1))[0])
-        there = int(np.flatnonzero((B[k] == J).all(1))[0])
-        places = [list(map(int, np.unravel_index(p, shape))) for p in (k, there)]
-        return "the right numbers in the wrong places", (
-            f"{what}{places[0]} stands where {what}{places[1]} belongs: is a transpose missing, or "
-            "a reshape in place of one?"
-        )
-    return None
-
-
-def misread(clues: Clues) -> Iterator[Suspect]:
-    """The right gradient for a dy that is read in another order, or added up too early."""
-    shape = clues.y.shape
-
-    def suspect(cause: str, how: str, change: object) -> Suspect:
-        assert callable(change)
-        return Suspect(cause, f"analytic {how}", lambda dy: clues.pulled(change(dy)))
-
-    for order in list(itertools.permutations(range(len(shape))))[1:] if len(shape) <= 4 else ():
-        turned = tuple(shape[a] for a in order)
-        if turned == shape:
-            yield suspect(
-                "output gradient transposed", f"reads dy with its axes in the order {order}",
-                lambda dy, order=order: dy.transpose(order),
-            )  # fmt: skip
-        else:
-            yield suspect(
-                "output gradient reshaped where it must be transposed",
-                f"reads dy as {turned} row by row, where its axes {order} must change places",
-                lambda dy, order=order, turned=turned: (
-                    dy.reshape(turned).transpose(np.argsort(order))
-                ),
-            )  # fmt: skip
-    for axis, size in enumerate(shape):
-        if size > 1:
-            yield suspect(
-                "output gradient reversed", f"reads dy backwards along axis {axis}",
-                lambda dy, axis=axis: np.flip(dy, axis),
-            )  # fmt: skip
-            for name, reduce in (("sum", np.sum), ("mean", np.mean)):
-                yield suspect(
-                    "output gradient summed too early",
-                    f"has the {name} of dy along axis {axis} in place of dy",
-                    lambda dy, axis=axis, reduce=reduce: np.broadcast_to(
-                        reduce(dy, axis=axis, keepdims=True), dy.shape
-                    ),
-                )
-    if np.prod(shape) > 1:
-        yield suspect(
-            "output gradient summed too early", "has sum(dy) everywhere",
-            lambda dy: np.full(dy.shape, dy.sum()),
-        )  # fmt: skip
-
-
-def not_transposed(clues: Clues) -> Iterator[Suspect]:
-    """J dy in place of J^T dy: the forward map once more, where its transpose belongs."""
-    if clues.x.size == clues.y.size > 1:
-        yield Suspect(
-            "Jacobian not transposed",
-            "analytic = J dy, the derivative of the forward pass applied to dy, not J^T dy",
-            lambda dy: clues.J.T @ dy.reshape(-1),
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ from tinynet.gradcheck.causes.clues import short
 from tinynet.gradcheck.causes.hand import Hand, Quantity
 
 LISTED = "they are at place"  # begins a rule that holds for these inputs alone, it may be
+BY_CHANCE = 1000  # so few choices of elements may have a threshold of their own by chance
 MOST_PLACES = 4  # of an axis that are told one by one
 
 
@@ -45,7 +47,10 @@ def predicates(
     for name, q in more:
         yield f"{name} < 0", q < 0
         yield f"{name} > 0", q > 0
-    yield from sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
+    limits = sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
+    yield from (rule for rule in limits if "." not in rule[0])
+    if math.comb(len(chosen), int(chosen.sum())) > BY_CHANCE:
+        yield from (rule for rule in limits if "." in rule[0])
     for (a, p), (b, q) in itertools.pairwise(quantities):
         differ = np.sign(p) != np.sign(q)
         yield f"{a} and {b} have different signs", differ

@@ -131,34 +131,29 @@ def _other_winner(
     for said, choose in extreme.items():
         if all(choose(w) == g for w, g in zip(inside, given)):
             return WRONG, f"analytic gives dy to {said} of the window"
-    for said, place in _unravelled(inside, right, shape):
-        if all(p in (None, g) for p, g in zip(place, given)):
-            return WRONG, f"analytic gives dy to {said}"
-    return None
+    return _unravelled(inside, given, right, shape)
 
 
 def _unravelled(
-    inside: list[np.ndarray], right: np.ndarray, shape: tuple[int, ...]
-) -> list[tuple[str, list[int | None]]]:
-    """Winners that are found wrongly from their number in a window over the last two axes."""
-    if len(shape) < 2 or len({len(window) for window in inside}) > 1:
-        return []
-    H, W = shape[-2:]
-    rows, columns = (np.array([w // n % m for w in inside]) for n, m in ((W, H), (1, W)))
-    KH, KW = np.ptp(rows, axis=1)[0] + 1, np.ptp(columns, axis=1)[0] + 1
-    ways: dict[str, Callable[[int], tuple[int, int]]] = {
-        "the place (j, i) of the window for (i, j)": lambda k: (k % KW, k // KW),
-        f"the place divmod(k, {KH}) of a window of {KH}x{KW}, unravelled by the wrong side: "
-        f"divmod(k, {KW}) is right": lambda k: divmod(k, KH),
-        "the place counted from the end": lambda k: divmod(KH * KW - 1 - k, KW),
-    }
-    found = []
-    for said, way in ways.items():
-        places: list[int | None] = []
-        for window, winner in zip(inside, right):
-            i, j = way(int(np.flatnonzero(window == winner)[0]))
-            row, column = window[0] // W % H + i, window[0] % W + j
-            base = window[0] - window[0] % (H * W)
-            places.append(int(base + row * W + column) if row < H and column < W else None)
-        found.append((said, places))
-    return found
+    inside: list[np.ndarray], given: np.ndarray, right: np.ndarray, shape: tuple[int, ...]
+) -> Found:
+    """Winners that are found wrongly from their number in a window, the same way in each."""
+    taken: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
+    for window, winner, other in zip(inside, right, given):
+        first, due, place = (
+            np.array(np.unravel_index(flat, shape)) for flat in (window[0], winner, other)
+        )
+        taken.setdefault(tuple((due - first).tolist()), set()).add(tuple((place - first).tolist()))
+    ways = {due: next(iter(places)) for due, places in taken.items()}
+    differ = {due: place for due, place in ways.items() if due != place}
+    shifts = {tuple(np.subtract(place, due).tolist()) for due, place in ways.items()}
+    if len(shifts) < 2 or any(len(places) > 1 for places in taken.values()):
+        return None
+    told = ", ".join(f"{due} is taken for {place}" for due, place in sorted(differ.items())[:3])
+    turned = all(place == (*due[:-2], *due[:-3:-1]) for due, place in differ.items())
+    why = (
+        "rows and columns are exchanged"
+        if turned
+        else "is its number unravelled by the wrong side?"
+    )
+    return WRONG, f"analytic takes winners for others of the window: {told}: {why}"

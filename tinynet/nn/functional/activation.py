@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
+
 from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.functions import log_softmax, sigmoid, softmax, softmin, tanh
@@ -16,10 +18,11 @@ from tinynet.nn.functional.arguments import Data, tensor_of
 from tinynet.nn.functional.in_place import applied
 from tinynet.ops import activation
 from tinynet.ops.reduction import axes_of
+from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
 __all__ = [
-    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid",
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid",
     "hardswish", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid",
     "mish", "prelu", "relu", "relu6", "relu_", "selu", "selu_", "sigmoid",
     "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
@@ -144,6 +147,24 @@ def logsigmoid(input: Data) -> Tensor:
 def softsign(input: Data) -> Tensor:
     """x / (1 + |x|)."""
     return tensor_of(input) / (1 + ops.abs(input))
+
+
+def gumbel_softmax(
+    logits: Data, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """A sample of classes that has a gradient: softmax((logits + g) / tau), g of Gumbel's
+    distribution. hard: 1 for the largest and 0 for the others, with the softmax's gradient.
+
+    Source: Jang, Gu, Poole, "Categorical reparameterization with Gumbel-softmax", 2016. eps has no
+    effect.
+    """
+    x = tensor_of(logits)
+    g = -np.log(default_rng().exponential(size=x.shape)).astype(x.dtype)
+    y: Tensor = softmax((x + g) / tau, dim)
+    if not hard:
+        return y
+    largest = (y.array == y.array.max(dim, keepdims=True)).astype(x.dtype)
+    return ops.add(y, largest - y.array)
 
 
 def glu(input: Data, dim: int = -1) -> Tensor:

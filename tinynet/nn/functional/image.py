@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +13,15 @@ import numpy as np
 
 from tinynet import ops
 from tinynet.errors import ShapeError, unknown_name
+from tinynet.functions import remainder
 from tinynet.nn.functional.arguments import Data, tensor_of
 from tinynet.ops import resize
 from tinynet.ops.checks import integer
 from tinynet.tensor import Tensor
 
 __all__ = [
-    "interpolate", "pad", "pixel_shuffle", "pixel_unshuffle", "upsample",
+    "affine_grid", "grid_sample", "interpolate", "pad", "pixel_shuffle", "pixel_unshuffle",
+    "upsample",
     "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
 
@@ -181,6 +184,75 @@ def upsample_bilinear(
 ) -> Tensor:
     """`interpolate` with mode="bilinear" and align_corners=True, as PyTorch's old function."""
     return interpolate(input, size, scale_factor, "bilinear", True)
+
+
+# ----- images turned and bent ---------------------------------------------------------------------
+
+
+def affine_grid(theta: Data, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
+    """Where each pixel of a result comes from, for `grid_sample`: theta (x, y, 1)^T.
+
+    Coordinates go from -1 to 1, the outer edges of the image or, with align_corners, the middles
+    of its outer pixels. Shapes: theta (N, 2, 3), size (N, C, H, W) -> (N, H, W, 2).
+    """
+    if len(size) != 4 or theta.shape[1:] != (2, 3):
+        raise ShapeError(
+            f"affine_grid: theta must be (N, 2, 3), size (N, C, H, W); got shape "
+            f"{tuple(theta.shape)} and size {tuple(size)}"
+        )
+    N, _, H, W = size
+    x, y = (np.linspace(-1, 1, n) * (1 if align_corners else 1 - 1 / n) for n in (W, H))
+    places = np.stack([*np.broadcast_arrays(x, y[:, None]), np.ones((H, W))], -1)  # (H, W, 3)
+    flat = places.reshape(-1, 3).astype(theta.dtype)
+    return ops.matmul(flat, ops.permute(theta, (0, 2, 1))).reshape(N, H, W, 2)
+
+
+def grid_sample(
+    input: Data,
+    grid: Data,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """The image at places (x, y) between -1 and 1, see `affine_grid`.
+
+    mode: "bilinear", between the four nearest pixels; or "nearest". padding_mode: what is outside
+    is 0 ("zeros"), the nearest pixel ("border") or a mirror image ("reflection").
+    Shapes: input (N, C, H, W), grid (N, OH, OW, 2) -> (N, C, OH, OW).
+    """
+    x, at = tensor_of(input), tensor_of(grid)
+    if mode not in ("bilinear", "nearest"):
+        raise unknown_name("mode of grid_sample", mode, ("bilinear", "nearest"))
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise unknown_name("padding_mode", padding_mode, ("zeros", "border", "reflection"))
+    if x.ndim != 4 or at.shape != (len(x), *at.shape[1:3], 2):
+        raise ShapeError(
+            f"grid_sample: takes images (N, C, H, W) and a grid (N, OH, OW, 2), got shapes "
+            f"{x.shape} and {at.shape}"
+        )
+    pairs = []  # for both axes the nearest pixels, each with its weight
+    for size, place in zip(x.shape[:1:-1], (at[..., 0], at[..., 1])):
+        span, first = (size - 1, 0.0) if align_corners else (size, -0.5)
+        place = (place + 1) * (span / 2) + first
+        if padding_mode == "reflection" and span:
+            place = first + span - ops.abs(remainder(place - first, 2 * span) - span)
+        if padding_mode != "zeros":
+            place = ops.clip(place, 0, size - 1)
+        low = np.floor(place.array)
+        share = place - low
+        pairs.append(
+            [(np.rint(place.array), 1.0)]
+            if mode == "nearest"
+            else [(low, 1 - share), (low + 1, share)]
+        )
+    last, batch = x.permute(0, 2, 3, 1), np.arange(len(x))[:, None, None]
+    total: Any = 0
+    for (column, across), (row, down) in itertools.product(*pairs):
+        inside = (row >= 0) & (row < x.shape[2]) & (column >= 0) & (column < x.shape[3])
+        index = (batch, *(np.where(inside, i, 0).astype(int) for i in (row, column)))
+        weight = tensor_of(inside.astype(x.dtype)) * across * down
+        total = total + last[index] * weight.unsqueeze(-1)  # (N, OH, OW, C)
+    return total.permute(0, 3, 1, 2)  # type: ignore[no-any-return]
 
 
 # ----- channels and places ------------------------------------------------------------------------

@@ -38,6 +38,8 @@ def conv2d(
     padding: an int, a pair (vertical, horizontal), "same" or "valid".
     """
     settings = weight, bias, stride, padding, dilation, groups
+    if input.ndim != 3:
+        return ops.conv2d(input, *settings)
     return as_batch(lambda x: ops.conv2d(x, *settings), input)
 
 

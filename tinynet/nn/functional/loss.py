@@ -11,6 +11,7 @@ nothing takes its place; `old` catches that argument and `reduce`, which are ref
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ __all__ = [
     "cross_entropy", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div",
     "l1_loss", "margin_ranking_loss", "mse_loss", "multi_margin_loss",
     "multilabel_soft_margin_loss", "nll_loss", "poisson_nll_loss", "smooth_l1_loss",
-    "soft_margin_loss", "triplet_margin_loss",
+    "soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
 ]  # fmt: skip
 
 
@@ -319,15 +320,37 @@ def triplet_margin_loss(
 
     swap: the negative's distance to the positive counts if it is smaller than to the anchor.
     """
+    refuse("triplet_margin_loss", old)
+    return triplet_margin_with_distance_loss(
+        anchor,
+        positive,
+        negative,
+        distance_function=lambda x1, x2: pairwise_distance(x1, x2, p, eps),
+        margin=margin,
+        swap=swap,
+        reduction=reduction,
+    )
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Data,
+    positive: Data,
+    negative: Data,
+    *,
+    distance_function: Callable[[Any, Any], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """`triplet_margin_loss` with a distance of one's own; by default `pairwise_distance`."""
     op, a, near, far = "triplet_margin_loss", *map(tensor_of, (anchor, positive, negative))
     _same_axes(op, anchor=a, positive=near, negative=far)
     if not margin > 0:
         raise ValueError(f"{op}: margin must be more than 0, got {margin}")
-    together, apart = pairwise_distance(a, near, p, eps), pairwise_distance(a, far, p, eps)
-    if swap:
-        apart = ops.minimum(apart, pairwise_distance(near, far, p, eps))
-    losses = ops.clip(margin + together - apart, 0.0)
-    return _reduced(op, losses, reduction, old, anchor=a, positive=near, negative=far)
+    d = distance_function or pairwise_distance
+    apart = ops.minimum(d(a, far), d(near, far)) if swap else d(a, far)
+    losses = ops.clip(margin + d(a, near) - apart, 0.0)
+    return _reduced(op, losses, reduction, {}, anchor=a, positive=near, negative=far)
 
 
 # ----- what they share ----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Where images are batches (N, C, H, W), a single one (C, H, W) goes too. stride: 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,13 +19,13 @@ from tinynet.errors import ShapeError
 from tinynet.nn.functional.arguments import Data, IntPair, as_batch, one_axis, tensor_of
 from tinynet.ops import places
 from tinynet.ops.pool import adaptive_size, max_pool_geometry, pool_arguments
-from tinynet.ops.windows import check_image
+from tinynet.ops.windows import check_image, pair
 from tinynet.tensor import Tensor
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-    "avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d",
-    "max_unpool1d", "max_unpool2d",
+    "avg_pool1d", "avg_pool2d", "lp_pool1d", "lp_pool2d", "max_pool1d",
+    "max_pool2d", "max_unpool1d", "max_unpool2d",
 ]  # fmt: skip
 
 Size = int | Sequence[int | None]
@@ -66,6 +67,8 @@ def adaptive_max_pool2d(input: Data, output_size: Size, return_indices: bool = F
         x = tensor_of(images)
         check_image("adaptive_max_pool2d", x.array)
         size = adaptive_size("adaptive_max_pool2d", x.shape, output_size)
+        if not return_indices and not any(n % out for n, out in zip(x.shape[2:], size)):
+            return ops.max_pool2d(x, [n // out for n, out in zip(x.shape[2:], size)])
         y = _with_places(x, places.of_maxima_of_regions(x.array, size))
         return y if return_indices else y[0]
 
@@ -122,6 +125,19 @@ def avg_pool2d(
     return as_batch(lambda x: ops.avg_pool2d(x, *settings), input)
 
 
+def lp_pool2d(
+    input: Data,
+    norm_type: float,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """(sum x^norm_type)^(1/norm_type) of each window: (N, C, H, W) -> (N, C, OH, OW)."""
+    mean = avg_pool2d(ops.pow(input, norm_type), kernel_size, stride, 0, ceil_mode)
+    size = math.prod(pair("lp_pool2d", "kernel_size", kernel_size, 1))
+    return ops.pow(mean * size, 1 / norm_type)
+
+
 def adaptive_avg_pool2d(input: Data, output_size: Size) -> Tensor:
     """The mean over a grid of regions that cover the image: (N, C, H, W) -> (N, C, *output_size).
 
@@ -133,5 +149,6 @@ def adaptive_avg_pool2d(input: Data, output_size: Size) -> Tensor:
 max_pool1d = one_axis("max_pool1d", max_pool2d)
 max_unpool1d = one_axis("max_unpool1d", max_unpool2d)
 avg_pool1d = one_axis("avg_pool1d", avg_pool2d)
+lp_pool1d = one_axis("lp_pool1d", lp_pool2d)
 adaptive_avg_pool1d = one_axis("adaptive_avg_pool1d", adaptive_avg_pool2d)
 adaptive_max_pool1d = one_axis("adaptive_max_pool1d", adaptive_max_pool2d)

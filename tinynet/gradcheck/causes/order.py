@@ -1,0 +1,107 @@
+"""The right numbers in another order: elements of the gradient, or of the dy that it is made of."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from tinynet.gradcheck.causes.clues import Clues, Suspect
+
+Change = tuple[str, str, Callable[[np.ndarray], np.ndarray]]  # its name, how, and what it makes
+
+RESHAPED = "reshaped where it must be transposed"
+MOST_SHIFTED = 8
+
+
+def of_the_gradient(clues: Clues) -> Iterator[Suspect]:
+    """The right gradient in another order, or added up along an axis."""
+    for name, how, change in _changes(clues.x.shape):
+        yield Suspect(
+            f"gradient {name}", f"analytic = numeric {how}",
+            lambda dy, change=change: change(clues.pulled(dy)),  # type: ignore[misc]
+        )  # fmt: skip
+
+
+def of_dy(clues: Clues) -> Iterator[Suspect]:
+    """The right gradient for a dy in another order, or added up too early."""
+    for name, how, change in _changes(clues.y.shape):
+        yield Suspect(
+            f"output gradient {name}", f"analytic = the right gradient for dy {how}",
+            lambda dy, change=change: clues.pulled(change(dy)),  # type: ignore[misc]
+        )  # fmt: skip
+
+
+def _changes(shape: tuple[int, ...]) -> Iterator[Change]:
+    """What is often done to an array of this shape that should be left as it is."""
+    for name, how, order in _orders(shape):
+
+        def reordered(a: np.ndarray, order: np.ndarray = order) -> np.ndarray:
+            return np.where(order < 0, 0.0, a.reshape(-1)[order])
+
+        yield name, how, reordered
+    for axis in (*range(len(shape)), None):
+        along = "all of its axes" if axis is None else f"axis {axis}"
+        for said, reduce in (("its sum", np.sum), ("its mean", np.mean)):
+
+            def reduced(a: np.ndarray, axis: int | None = axis, reduce: object = reduce) -> object:
+                return np.broadcast_to(reduce(a, axis=axis, keepdims=True), shape)  # type: ignore[operator]
+
+            yield "summed along an axis", f"replaced by {said} along {along}", reduced  # type: ignore[misc]
+
+
+def _orders(shape: tuple[int, ...]) -> Iterator[tuple[str, str, np.ndarray]]:
+    """For each place the flat place that its element is taken from, -1 for none."""
+    size, axes = int(np.prod(shape)), range(len(shape))
+    places = np.arange(size).reshape(shape)
+    orders = list(itertools.permutations(axes))[1:] if len(shape) <= 4 and size > 1 else []
+    for order in orders:
+        turned = tuple(shape[a] for a in order)
+        if turned == shape:
+            yield "transposed", f"with its axes in the order {order}", places.transpose(order)
+        elif size > max(shape):
+            how = f"with its axes in the order {order}, read row by row into {shape}"
+            yield RESHAPED, how, places.transpose(order).reshape(shape)
+            how = f"read row by row into {turned}, then transposed to {shape}"
+            yield RESHAPED, how, places.reshape(turned).transpose(np.argsort(order))
+    for count in range(1, min(len(shape), 3) + 1):
+        for along in itertools.combinations(axes, count):
+            how = f"reversed along {'axis' if count == 1 else 'axes'} {', '.join(map(str, along))}"
+            yield "flipped", how, np.flip(places, along)
+    for axis, length in enumerate(shape):
+        for shift in (k * sign for k in range(1, min(length, MOST_SHIFTED)) for sign in (1, -1)):
+            how = f"shifted by {shift} along axis {axis}"
+            rolled = np.roll(places, shift, axis)
+            yield "shifted", f"{how}, round the end", rolled
+            kept = np.arange(length) >= shift if shift > 0 else np.arange(length) < length + shift
+            inside = kept.reshape([-1 if a == axis else 1 for a in axes])
+            yield "shifted", how, np.where(inside, rolled, -1)
+
+
+def not_transposed(clues: Clues) -> Iterator[Suspect]:
+    """J dy in place of J^T dy: the forward map once more, where its transpose belongs."""
+    if clues.x.size == clues.y.size > 1:
+        yield Suspect(
+            "Jacobian not transposed",
+            "analytic = J dy, the derivative of the forward pass applied to dy, not J^T dy",
+            lambda dy: clues.J.T @ dy.reshape(-1),
+        )
+
+
+def without_a_name(clues: Clues) -> tuple[str, str] | None:
+    """The right numbers in other places, or from other outputs, in no order that has a name."""
+    assert clues.claimed is not None
+    for rows, what, shape in ((True, clues.name, clues.x.shape), (False, "dy", clues.y.shape)):
+        B, J = (M if rows else M.T for M in (clues.claimed, clues.J))
+        B, J = (np.rint(M / (1e-5 * np.abs(M).max())).astype(int) for M in (B, J))
+        if len(B) < 3 or sorted(B.tolist()) != sorted(J.tolist()):
+            continue
+        k = int(np.flatnonzero((B != J).any(1))[0])
+        there = int(np.flatnonzero((B[k] == J).all(1))[0])
+        taken, due = (list(map(int, np.unravel_index(p, shape))) for p in (k, there))
+        return "the right numbers in the wrong places", (
+            f"{what}{taken} stands where {what}{due} belongs: is a transpose missing, a reshape in "
+            "place of one, or an index applied the wrong way round?"
+        )
+    return None

@@ -1,0 +1,71 @@
+"""PyTorch's `torch.linalg`: products, norms, inverse, determinant, decompositions.
+
+`inv`, `det`, `solve` and the norms have gradients. What is NumPy's answers to tensors by NumPy's
+protocol, and refuses one that requires a gradient.
+"""
+
+# ruff: noqa: A002 (the argument names are PyTorch's)
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.linalg import cholesky, eigh, eigvalsh, matrix_rank, pinv, qr, slogdet, svd
+
+from tinynet.errors import ShapeError
+from tinynet.functions import matmul, mul, roll, squeeze, sub
+from tinynet.functions import norm as _norm
+from tinynet.functions.common import Dim
+from tinynet.ops import unsqueeze
+from tinynet.ops.inverse import det, inv
+from tinynet.tensor import Tensor
+
+__all__ = [
+    "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "matmul", "matrix_norm",
+    "matrix_rank", "norm", "pinv", "qr", "slogdet", "solve", "svd", "vector_norm",
+]  # fmt: skip
+
+inverse = inv
+
+
+def vector_norm(
+    x: Any, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """(sum |x|^ord)^(1/ord) of the elements along `dim`, by default of all."""
+    return _norm(x, float(ord), dim, keepdim, dtype=dtype)
+
+
+def matrix_norm(
+    A: Any, ord: Any = "fro", dim: Dim = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """The root of the sum of the squares of matrices, "fro"; others are in numpy.linalg."""
+    if ord != "fro":
+        raise ValueError(f"matrix_norm: ord must be 'fro', got {ord!r}; use numpy.linalg.norm")
+    return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+
+
+def norm(
+    A: Any, ord: Any = None, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """`vector_norm` without ord or along one axis, `matrix_norm` otherwise."""
+    axes = len(dim) if isinstance(dim, (tuple, list)) else len(A.shape) if dim is None else 1
+    if ord is None or axes == 1:
+        return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+    return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+
+
+def solve(A: Any, B: Any) -> Tensor:
+    """The X with A X = B, by the inverse of A; B: a vector, or a matrix of columns."""
+    is_vector = len(B.shape) == 1 or tuple(B.shape) == tuple(A.shape[:-1])
+    return squeeze(matmul(inv(A), unsqueeze(B, -1)), -1) if is_vector else matmul(inv(A), B)
+
+
+def cross(input: Any, other: Any, *, dim: int = -1) -> Tensor:
+    """The cross products of the vectors with three elements along `dim`."""
+    if input.shape[dim] != 3 or other.shape[dim] != 3:
+        raise ShapeError(
+            f"cross: vectors have 3 elements along dim={dim}, got shapes {tuple(input.shape)} and "
+            f"{tuple(other.shape)}"
+        )
+    left = mul(roll(input, -1, dim), roll(other, -2, dim))
+    return sub(left, mul(roll(input, -2, dim), roll(other, -1, dim)))

@@ -1,0 +1,157 @@
+"""A model written as an ONNX file, which other runtimes read.
+
+tinynet.onnx.export(model, "model.onnx", input_shape=(1, 28, 28))
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from tinynet import ops
+from tinynet.errors import OnnxError, integer
+from tinynet.nn import Module
+from tinynet.onnx.forms import FORMS
+from tinynet.onnx.nodes import Graph
+from tinynet.onnx.trace import Call, Size, Value, leaves, trace
+from tinynet.training import Trained
+from tinynet.training.checkpoint import Checkpoint
+from tinynet.training.files import atomic_write
+from tinynet.version import __version__
+
+OLDEST = 17
+SHAPE = 1, 28, 28
+LARGEST = 2**31 - 2**20  # bytes, which leaves a MiB for all but the weights
+
+
+def export(
+    model: Module,
+    path: str | os.PathLike[str],
+    input_shape: Sequence[int] | None = None,
+    opset: int = OLDEST,
+    include_preprocessing: bool = False,
+) -> None:
+    """Write a model to `path` as an ONNX file, atomically.
+
+    input_shape: of one image (C, H, W), or whatever the model takes; if None that of the run, or
+    (1, 28, 28). The batch stays free. opset: 17, which runtimes of 2023 read, or a newer one.
+    include_preprocessing: the graph takes images of bytes (uint8) and does what the run did with
+    them, scaling to 0..1 and normalisation; for models that `tinynet.load` gives.
+
+    What the model does is seen in forward passes in evaluation mode with three batches; it is
+    afterwards as it was. Raises OnnxError, with operation and layer, for one that depends on the
+    data or has no form in ONNX; ImportError without the extra `onnx`.
+
+        tinynet.onnx.export(tinynet.load("runs/mnist-lenet5"), "lenet5.onnx")
+    """
+    if not isinstance(model, Module) or not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            "export: takes a Module, a path and the shape of an image, such as export(model, "
+            f"'model.onnx', (1, 28, 28)); got {model!r:.40} and {path!r:.40}"
+        )
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST <= integer("export", "opset", opset) <= newest:
+        raise ValueError(f"export: opset must be from {OLDEST} to {newest}, got {opset}")
+    known = model.checkpoint if isinstance(model, Trained) else Checkpoint({})
+    network = model.network if isinstance(model, Trained) else model
+    shape = next(s for s in (input_shape, known.input_shape, SHAPE) if s is not None)
+    dtype = next((p.dtype for p in network.parameters()), np.dtype(np.float32))
+    forward: Any = network
+    if include_preprocessing:
+        forward, dtype = _preprocessed(network, known, dtype), np.dtype(np.uint8)
+    image, calls, result = trace(network, forward, tuple(shape), dtype)
+    graph = Graph({name for name, _ in network._named_state()} | {"input"}, opset)
+    for call in calls:
+        _add(graph, call)
+    outputs = _outputs(graph, result)
+    inner = {call.output.name: call.output for call in calls if call.output.name != image.name}
+    file = _file(graph, type(network).__name__, image, inner.values(), outputs)
+    keys = ["classes", "mean", "std", "input_shape", *["name"] * known.is_buildable()]
+    about = {key: getattr(known, key) for key in keys}  # no name of a file of the user's
+    told = {key: json.dumps(value) for key, value in about.items() if value is not None}
+    helper.set_model_props(file, told)
+    with atomic_write(path) as stream:
+        stream.write(file.SerializeToString())
+
+
+def _file(
+    graph: Graph, name: str, image: Value, inner: Iterable[Value], outputs: Sequence[Value]
+) -> onnx.ModelProto:
+    """The whole of a file."""
+    imports = [helper.make_opsetid("", graph.opset)]
+    file = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            name,
+            [_info(image)],
+            [_info(value) for value in outputs],
+            value_info=[_info(value) for value in inner],
+        ),
+        opset_imports=imports,
+        ir_version=helper.find_min_ir_version_for(imports),
+        producer_name="tinynet",
+        producer_version=__version__,
+    )
+    size = sum(array.nbytes for array in graph.initializers.values())
+    if size > LARGEST:
+        raise OnnxError(f"export: {size:,} bytes of weights, and an ONNX file holds {LARGEST:,}")
+    for key, array in graph.initializers.items():  # one by one, so that few lie there twice
+        plain = np.array(array, order="C")
+        file.graph.initializer.append(numpy_helper.from_array(plain, key))
+    return file
+
+
+def _add(graph: Graph, call: Call) -> None:
+    """Add the nodes of a call. Raises OnnxError for an operation that has no form."""
+    if call.op not in FORMS:
+        call.refuse(
+            f"ONNX has no form of it that tinynet writes. It writes {', '.join(sorted(FORMS))}; an "
+            "operation of your own, of these"
+        )
+    graph.call = call
+    call.output.name = FORMS[call.op](graph, call.output, *call.arguments)
+
+
+def _preprocessed(network: Module, known: Checkpoint, dtype: np.dtype[Any]) -> Any:
+    """The network on images of bytes."""
+    if known.mean is None or known.std is None:
+        raise OnnxError(
+            "export: include_preprocessing=True needs a model that knows its normalisation: give "
+            'tinynet.load("runs/..."), or normalise within forward'
+        )
+    mean, std = (np.array(x, dtype).reshape(-1, 1, 1) for x in (known.mean, known.std))
+    return lambda x: network((ops.astype(x, dtype) * (1 / 255) - mean) / std)
+
+
+def _outputs(graph: Graph, result: Any) -> list[Value]:
+    """The results under names of their own: output, or the keys of a dict, or output_0 and so on.
+
+    Each is an Identity of a value, as two may be the same, or an input.
+    """
+    values = [leaf for leaf in leaves(result) if isinstance(leaf, Value)]
+    if not values:
+        raise OnnxError(f"export: the model returned {result!r:.60}, and no tensor")
+    names = [f"output_{place}" for place in range(len(values))] if len(values) > 1 else ["output"]
+    if isinstance(result, dict) and len(result) == len(values):
+        names = [str(key) for key in result]
+    graph.call.layer = ""
+    outputs = []
+    for value, wanted in zip(values, names):
+        name = graph.unique(wanted)
+        graph.nodes.append(helper.make_node("Identity", [graph.name_of(value)], [name], name))
+        outputs.append(Value(value.shape, value.dtype, name=name))
+    return outputs
+
+
+def _info(value: Value) -> onnx.ValueInfoProto:
+    shape = [
+        "batch" if n == Size(1, 0) else None if isinstance(n, Size) else n for n in value.shape
+    ]
+    kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+    return helper.make_tensor_value_info(value.name, kind, shape)

@@ -1,0 +1,260 @@
+"""What a model computes, as a list of operations: forward passes are watched, and compared.
+
+The passes differ in their batch and their numbers. An integer that differs follows the batch; any
+other difference is the data's doing, and is refused by name. An array is known by its identity;
+where it was overwritten since (`relu_`, `x += y`), it is what the operation before that made.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import itertools
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from tinynet import autograd, changes
+from tinynet.autograd import Variable, wrap
+from tinynet.errors import OnnxError
+from tinynet.nn.location import Line, layer_path, running_modules, user_line
+from tinynet.nn.modes import evaluating
+from tinynet.nn.module import Module
+from tinynet.nn.preserving import preserving
+
+BATCHES = 2, 3, 5  # the third tells what is proportional to N from N // 2 and N * N
+INPUT = 0  # the number of the input; the operations count from 1
+
+
+class Size(NamedTuple):
+    """An integer that follows the batch: factor * N + offset."""
+
+    factor: int
+    offset: int
+
+
+@dataclass(eq=False)
+class Value:
+    """A tensor: of shape and dtype.
+
+    array: of a parameter or a constant; while passes are watched, of what may be one. sizes: in
+    place of it, where its elements follow the batch. source: the number of the operation that
+    made it or the name of a parameter, while passes are watched. name: in the graph.
+    """
+
+    shape: Any
+    dtype: np.dtype[Any]
+    array: np.ndarray | None = None
+    sizes: tuple[int | Size, ...] | None = None
+    source: Any = None
+    name: str = ""
+
+    ndim = property(lambda self: len(self.shape))
+
+
+@dataclass(eq=False)
+class Call:
+    """An operation that was called: its arguments in their order, its output, and from where."""
+
+    op: str
+    arguments: Any
+    output: Value
+    layer: str = ""
+    line: Line | None = None
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise OnnxError with the operation, its layer and the user's line."""
+        layer = f" in layer {self.layer}" if self.layer else ""
+        line = f", called in {self.line}" if self.line else ""
+        raise OnnxError(f"export: {self.op}{layer}{line}: {reason}")
+
+
+def trace(
+    model: Module, forward: Callable[[Any], Any], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> tuple[Value, list[Call], Any]:
+    """Watch `forward`, which runs the model, on batches of images (N, *shape) in evaluation mode.
+
+    Returns the input, the calls on which the result depends, and the result, in which values stand
+    for tensors. The model is afterwards as it was. Raises OnnxError for what depends on the data.
+    """
+    with preserving(model), evaluating(model), np.errstate(all="ignore"):
+        passes = [_Pass(model, forward, x).calls for x in _batches(shape, dtype)]
+    values: dict[Any, Value] = {
+        name: Value(tensor.shape, tensor.dtype, tensor.array, name=name)
+        for name, tensor in model._named_state()
+    }
+    values[INPUT] = Value((Size(1, 0), *shape), dtype, name="input")
+    merge, calls = _Merge(values), []
+    for number, rows in enumerate(itertools.zip_longest(*passes), INPUT + 1):
+        first = next(call for call in rows if call)
+        ways = {f"{call.op} in {call.layer or 'forward'}" if call else "nothing" for call in rows}
+        if len(ways) > 1:
+            first.refuse(
+                "the forward pass does something else with another batch (at this place "
+                f"{' or '.join(sorted(ways))}), and a file has one way alone: choose with "
+                "arithmetic in place of `if`"
+            )
+        first.arguments = merge([call.arguments for call in rows])
+        first.output.shape = merge([call.output.shape for call in rows])
+        values[number] = first.output
+        calls.append(first)
+    *needed, result = _needed(calls)
+    return values[INPUT], needed, result.arguments
+
+
+def _batches(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[np.ndarray]:
+    """Batches that are unlike in all: the first is above 0, the second below, the third both."""
+    rng = np.random.default_rng(0)
+    for N, limits in zip(BATCHES, ((0.01, 1), (-1, -0.01), (-3, 3))):
+        x = rng.uniform(*limits, (N, *shape))
+        yield (x * 255 if dtype.kind == "u" else x).astype(dtype)
+
+
+class _Pass:
+    """One forward pass: its calls in their order, the last of which is that of the result.
+
+    known: arrays, kept alive, and their source, by identity. made: when, and what was in them.
+    """
+
+    def __init__(self, model: Module, forward: Callable[[Any], Any], x: np.ndarray) -> None:
+        self.known: dict[int, tuple[np.ndarray, Any]] = {}
+        self.made: dict[Any, tuple[int, bytes]] = {}
+        self.calls: list[Call] = []
+        for name, tensor in reversed(list(model._named_state())):  # of several names the first
+            self._learn(tensor.array, name)
+        self._learn(x, INPUT)
+        with autograd.observe(self._observe):
+            y = forward(wrap(x))
+        self.calls.append(Call("the result", self._seen(y), Value((), x.dtype)))
+
+    def _observe(self, op: str, args: Any, settings: dict[str, Any], output: Any) -> None:
+        bound = _signature(autograd.state.operation.forward).bind(*args, **settings)
+        bound.apply_defaults()
+        given, made = self._seen(tuple(bound.arguments.values())), Value(output.shape, output.dtype)
+        name, layer = op.rpartition(".")[2].lstrip("_"), layer_path(running_modules())
+        self.calls.append(Call(name, given, made, layer, user_line()))
+        self._learn(output.array, len(self.calls))
+
+    def _learn(self, array: np.ndarray, source: Any) -> None:
+        self.known[id(array)] = array, source
+        self.made[source] = changes.last, _content(array)
+
+    def _seen(self, given: Any) -> Any:
+        """What was given, with values in place of tensors and arrays."""
+        if isinstance(given, Variable):
+            given = given.array
+        if isinstance(given, np.ndarray):
+            if id(given) not in self.known:
+                return Value(given.shape, given.dtype, given.copy())
+            source = self.known[id(given)][1]
+            if changes.changed_since(given, self.made[source][0]):
+                numbers = range(INPUT, len(self.calls) + 1)
+                source = max(n for n in numbers if changes.changed_since(given, self.made[n][0]))
+            unchanged = self.made[source][1] == _content(given)
+            return Value(given.shape, given.dtype, source=source if unchanged else None)
+        if isinstance(given, (tuple, list)):
+            return (tuple if isinstance(given, tuple) else list)(map(self._seen, given))
+        if isinstance(given, dict):
+            return {key: self._seen(item) for key, item in given.items()}
+        if isinstance(given, slice):
+            bounds = given.start, given.stop, given.step
+            return slice(*(None if n is None else operator.index(n) for n in bounds))
+        return given.item() if isinstance(given, np.generic) else given
+
+
+_signature = functools.cache(inspect.signature)
+
+
+def _content(array: np.ndarray) -> bytes:
+    digest = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
+
+
+class Fault(str):
+    """Why an argument has no place in a file; told if the result depends on it."""
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """What is in nested tuples, lists, dicts and slices."""
+    if isinstance(tree, dict):
+        tree = tuple(tree.values())
+    elif isinstance(tree, slice):
+        tree = tree.start, tree.stop, tree.step
+    if isinstance(tree, (tuple, list)) and not isinstance(tree, Size):
+        for item in tree:
+            yield from leaves(item)
+    else:
+        yield tree
+
+
+def _needed(calls: list[Call]) -> list[Call]:
+    """The calls on which the last one depends, itself included."""
+    wanted = {calls[-1].output}
+    kept = []
+    for call in reversed(calls):
+        if call.output in wanted:
+            kept.append(call)
+            for leaf in leaves((call.arguments, call.output.shape)):
+                if isinstance(leaf, Fault):
+                    call.refuse(leaf)
+                if isinstance(leaf, Value):
+                    wanted.add(leaf)
+    return kept[::-1]
+
+
+class _Merge:
+    """What a call was given in the passes, as one thing: see the top of the file."""
+
+    def __init__(self, values: dict[Any, Value]) -> None:
+        self.values = values
+
+    def __call__(self, given: Sequence[Any]) -> Any:
+        first = given[0]
+        if len({(type(x), len(x) if hasattr(x, "__len__") else 0) for x in given}) == 1:
+            if isinstance(first, Value):
+                return self._value(given)
+            if isinstance(first, (tuple, list)):
+                return type(first)(map(self, zip(*given)))
+            if isinstance(first, dict):
+                return {key: self([x.get(key) for x in given]) for key in first}
+            if isinstance(first, slice):
+                return slice(*map(self, zip(*((x.start, x.stop, x.step) for x in given))))
+            if all(x is first or x == first for x in given):
+                return first
+            if type(first) is int:
+                factor = given[1] - first
+                size = Size(factor, first - BATCHES[0] * factor)
+                if all(size.factor * N + size.offset == n for N, n in zip(BATCHES, given)):
+                    return size
+        told = ", ".join(f"{x!r:.40}" for x in given)
+        return Fault(
+            f"{told} for batches of {', '.join(map(str, BATCHES))}: a number that depends on the "
+            "data, or on the batch N in another way than a * N + b"
+        )
+
+    def _value(self, given: Sequence[Value]) -> Value | Fault:
+        """The value that an array is in each pass, or the constant."""
+        first = given[0]
+        arrays = [x.array for x in given if x.array is not None]
+        if len(arrays) == len(given):
+            if len({_content(array) for array in arrays}) == 1:
+                return Value(first.shape, first.dtype, arrays[0])
+            rows = {_content(x[:1]) if x.ndim and (x == x[:1]).all() else b"" for x in arrays}
+            if first.dtype.kind == "f" and len(rows) == 1 and b"" not in rows:
+                return Value(self([x.shape for x in given]), first.dtype, arrays[0][:1])
+            if first.dtype.kind == "i" and len({x.shape for x in arrays}) == 1:
+                sizes = self([tuple(x.ravel().tolist()) for x in arrays])
+                if not any(isinstance(n, Fault) for n in sizes):
+                    return Value(first.shape, first.dtype, sizes=sizes)
+        if first.source is not None and len({x.source for x in given}) == 1:
+            return self.values[first.source]
+        return Fault(
+            "an array that depends on the data, and that no operation made: comparisons, places "
+            "(argmax, max along an axis) and assignments are not followed. Masks may be written "
+            "with relu, clip or sign, maxima with amax"
+        )

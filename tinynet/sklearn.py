@@ -1,0 +1,286 @@
+"""CNNs as scikit-learn's estimators: for its pipelines, cross-validation and searches.
+
+    from tinynet.sklearn import CNNClassifier
+
+    GridSearchCV(CNNClassifier(), {"lr": [1e-3, 3e-3]}, n_jobs=2).fit(images, labels)
+
+Needs the extra `sklearn`: pip install "tinynet-cnn[sklearn]". A model is trained by `training.fit`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tinynet import models, nn, training
+from tinynet.data import ArrayDataset
+from tinynet.nn import functional as F
+from tinynet.random import use_rng
+from tinynet.tensor import Tensor
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise ImportError(
+        'tinynet.sklearn needs scikit-learn: pip install "tinynet-cnn[sklearn]"'
+    ) from error
+
+Self = TypeVar("Self", bound="_CNN")
+EPOCHS, STEPS = 10, 400  # of a training, at least
+
+
+def small_cnn(num_classes: int) -> nn.Sequential:
+    """A CNN for images of any size, of one pixel too.
+
+    Without batch normalisation, under which an example of weight 2 is not the example twice.
+    """
+    return nn.Sequential(
+        nn.LazyConv2d(16, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.Conv2d(32, 64, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.Flatten(),
+        nn.LazyLinear(num_classes),
+    )
+
+
+class _CNN(BaseEstimator):
+    """What the two estimators share; what is learnt is in model_, optimizer_ and image_shape_."""
+
+    _loss: str
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        epochs: int | None = None,
+        batch_size: int = 64,
+        optimizer: str = "adam",
+        lr: float | None = None,
+        weight_decay: float = 0.0,
+        fit_options: Mapping[str, Any] | None = None,
+        random_state: Any = None,
+    ) -> None:
+        """Images come as (N, C, H, W), (N, H, W) or flat, in any range: they are standardised, as
+        those of the training are. With those of float64 all is computed in float64, with others in
+        float32.
+
+        model: a name of `tinynet.models`; a class or function that makes a Module, of num_classes,
+        in_channels and image_size, as far as it takes them; a Module, of which a copy is trained;
+        None for `small_cnn`. image_shape: (C, H, W) or (H, W) of images that come flat; without it
+        each is one row of pixels. epochs: None for 10, or as many as make 400 steps. batch_size,
+        optimizer, lr, weight_decay: as for `training.fit`; fit_options: more for it, such as
+        {"progress": True, "early_stopping": 3, "validation_split": 0.1}. random_state: as
+        everywhere in scikit-learn.
+        """
+        self.model = model
+        self.image_shape = image_shape
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.fit_options = fit_options
+        self.random_state = random_state
+
+    def fit(self: Self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn anew. sample_weight: how often each example counts, (N,)."""
+        return self._learn(X, y, sample_weight)
+
+    def _learn(
+        self: Self, X: Any, y: Any, weight: Any, classes: Any = None, partial: bool = False
+    ) -> Self:
+        begins = not (partial and hasattr(self, "model_"))
+        x, y = self._images(X, begins, y=y, multi_output=True)
+        if weight is not None:
+            weight = column_or_1d(check_array(weight, ensure_2d=False, dtype=np.float64))
+            check_consistent_length(x, weight)
+            if weight.min() < 0 or weight.max() == 0:
+                raise ValueError(
+                    f"{type(self).__name__}: a weight in sample_weight is zero or more, and not "
+                    f"all are zero; they run from {weight.min():.4g} to {weight.max():.4g}"
+                )
+            x, y, weight = (part[weight > 0] for part in (x, y, weight))
+        if begins:
+            self._begin(x, self._learn_targets(y, weight, classes), weight)
+        loss: Any = self._loss
+        targets = self._targets(y)
+        if weight is not None:
+            loss, targets = self._weighted, np.column_stack([targets, weight / weight.mean()])
+        epochs = 1 if partial else self.epochs
+        if epochs is None:
+            epochs = max(EPOCHS, math.ceil(STEPS / math.ceil(len(x) / self.batch_size)))
+        seed = self._seed()
+        settings: dict[str, Any] = {"progress": False, "metrics": {}, "loss": loss, "seed": seed}
+        settings |= {"batch_size": self.batch_size, **(self.fit_options or {})}
+        settings |= {"schedule": None} if partial else {}
+        data = ArrayDataset(self._standardised(x), targets)
+        with use_rng(np.random.default_rng(seed)):  # without a change of the user's
+            training.fit(self.model_, data, epochs, optimizer=self.optimizer_, **settings)
+        return self
+
+    def _images(self, X: Any, begins: bool, **checks: Any) -> Any:
+        """The images (N, C, H, W) of `X`, in a list with the `y` of checks if there is one."""
+        X = X if hasattr(X, "shape") else np.asarray(X)
+        shape = X.shape[1:]
+        if len(shape) > 1:
+            X = np.asarray(X).reshape(len(X), -1)
+        found = validate_data(self, X, reset=begins, **checks)
+        x, *others = found if checks else (found,)
+        if begins:
+            given = tuple(self.image_shape or shape)
+            self.image_shape_ = (1,) * (3 - len(given)) + given
+        differs = len(shape) > 1 and (1, *shape)[-3:] != self.image_shape_
+        last = len(shape) == 3 and shape[0] not in (1, 3, 4) and shape[2] in (1, 3, 4)
+        if differs or math.prod(self.image_shape_) != x.shape[1] or (last and not self.image_shape):
+            raise ValueError(
+                f"{type(self).__name__}: X has examples of shape {shape} for images of "
+                f"{self.image_shape_}; give (N, C, H, W), with the channels second "
+                "(X.transpose(0, 3, 1, 2) if they are last), (N, H, W), or flat ones and "
+                "image_shape=(C, H, W)"
+            )
+        x = x.astype(np.float64 if x.dtype == np.float64 else np.float32, copy=False)
+        return [x.reshape(-1, *self.image_shape_), *others]
+
+    def _begin(self, x: np.ndarray, outputs: int, weight: Any) -> None:
+        """A new model and optimizer, and what images are standardised with."""
+        self.mean_, self.std_ = _moments(x, weight)
+        self.random_state_ = check_random_state(self.random_state)
+        channels, *size = self.image_shape_
+        sizes = {"num_classes": outputs, "in_channels": channels, "image_size": tuple(size)}
+        with use_rng(np.random.default_rng(self._seed())):
+            if isinstance(self.model, nn.Module):
+                model = copy.deepcopy(self.model)
+            else:
+                model = models.build(self.model or small_cnn, **sizes)
+            self.model_ = model.to(x.dtype)
+            scores = training.predict(self.model_, self._standardised(x[:1]))
+        if scores.shape != (1, outputs):
+            raise ValueError(
+                f"{type(self).__name__}: the model gives {scores.shape} for one image of "
+                f"{self.image_shape_}, which should be (1, {outputs})"
+            )
+        self.optimizer_ = training.make_optimizer(
+            self.optimizer, self.model_.parameters(), self.lr, self.weight_decay
+        )
+
+    def _weighted(self, output: Tensor, target: Tensor) -> Tensor:
+        """The mean loss, of each example times the weight in the last column of its target."""
+        losses = self._losses(output, target[:, :-1])
+        return (losses * target[:, -1]).mean()
+
+    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
+        """The loss of each example."""
+        raise NotImplementedError
+
+    def _seed(self) -> int:
+        return int(self.random_state_.randint(2**31 - 1))
+
+    def _standardised(self, x: np.ndarray) -> np.ndarray:
+        return ((x - self.mean_) / self.std_).astype(x.dtype, copy=False)
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        (x,) = self._images(X, begins=False)
+        return training.predict(self.model_, self._standardised(x))
+
+
+def _moments(x: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each channel, or of each column; 1 for a deviation of about 0."""
+    axes = tuple(range(2, x.ndim))
+    mean = np.average(x.mean(axes, np.float64, keepdims=True), 0, weight).astype(x.dtype)
+    var = np.average(((x - mean) ** 2).mean(axes, np.float64, keepdims=True), 0, weight)
+    std = np.sqrt(var).astype(x.dtype)
+    return mean, np.where(std > np.finfo(x.dtype).eps * np.abs(mean), std, x.dtype.type(1))
+
+
+class CNNClassifier(ClassifierMixin, _CNN):
+    """A CNN that tells classes apart, trained with the cross-entropy.
+
+    classes_: the classes, whatever their type, in the order of `predict_proba`.
+    """
+
+    _loss = "cross_entropy"
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> CNNClassifier:
+        """One epoch more, all at one learning rate; anew if nothing was learnt before.
+
+        classes: all that there will be; needed the first time, if `y` lacks some.
+        """
+        return self._learn(X, y, sample_weight, classes, partial=True)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class for each image, (N, K)."""
+        return np.asarray(F.softmax(Tensor(self._outputs(X)), 1).array)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of each image, (N,)."""
+        scores = self._outputs(X)
+        return np.asarray(self.classes_[scores.argmax(1)])
+
+    def _learn_targets(self, y: np.ndarray, weight: Any, classes: Any) -> int:
+        check_classification_targets(y)
+        self.classes_ = np.unique(y if classes is None else classes)
+        return len(self.classes_)
+
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        y = column_or_1d(y, warn=True)
+        if unknown := np.setdiff1d(y, self.classes_).tolist():
+            raise ValueError(
+                f"CNNClassifier: {unknown!r:.80} in y is none of the classes "
+                f"{self.classes_.tolist()!r:.80}; give all that there will be to the first call, "
+                "partial_fit(X, y, classes=...)"
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(output, target[:, 0].long(), reduction="none")
+
+
+class CNNRegressor(RegressorMixin, _CNN):
+    """A CNN that tells one number or several of an image, trained with the squared error.
+
+    The targets, (N,) or (N, K), are standardised for the training.
+    """
+
+    _loss = "mse"
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> CNNRegressor:
+        """One epoch more, all at one learning rate; anew if nothing was learnt before."""
+        return self._learn(X, y, sample_weight, partial=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The numbers of each image, (N,) or (N, K) as they were learnt."""
+        y = self._outputs(X) * self.target_std_ + self.target_mean_
+        return y.reshape(len(y), *self.target_shape_)
+
+    def _learn_targets(self, y: np.ndarray, weight: Any, classes: Any) -> int:
+        self.target_shape_ = y.shape[1:]
+        rows = y.reshape(len(y), -1).astype(np.float64)
+        self.target_mean_, self.target_std_ = _moments(rows, weight)
+        return rows.shape[1]
+
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        return (y.reshape(len(y), -1) - self.target_mean_) / self.target_std_
+
+    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
+        return F.mse_loss(output, target, reduction="none").mean(1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

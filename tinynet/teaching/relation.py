@@ -1,0 +1,100 @@
+"""Whether inputs and targets belong together: what similar inputs have, and what is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinynet.teaching.case import Case
+from tinynet.teaching.experiment import train
+from tinynet.teaching.report import Finding, warning
+
+Examples = tuple[np.ndarray, np.ndarray]
+"""Inputs as rows, and their targets."""
+
+
+def rows(case: Case) -> np.ndarray:
+    """The inputs of all batches as rows."""
+    x = np.concatenate([x for x, _ in case.usable])
+    return x.reshape(len(x), -1)
+
+
+def examples(case: Case) -> Examples | None:
+    """All examples, None where targets are missing, are the same, or are rows of integers."""
+    targets = [t for _, t in case.usable if t is not None]
+    if not targets or len(targets) < len(case.usable):
+        return None
+    x, target = rows(case), np.concatenate(targets)
+    integers = target.ndim > 1 and target.dtype.kind in "iu"
+    if integers or len(target) != len(x) or np.ptp(target) == 0:
+        return None
+    return x, target
+
+
+def check_relation(case: Case, first: float) -> Iterator[Finding]:
+    """Targets that say no more of the inputs than the same targets shuffled; first: the loss."""
+    given = examples(case)
+    if given is None or len(given[0]) < 100 or closer_than_chance(given) > 2.5:
+        return
+    noise = not structured(given[0])
+    if noise and len(given[0]) < 200:
+        return
+    target, rng = given[1], np.random.default_rng(0)
+    parts = np.cumsum([len(x) for x, _ in case.usable])[:-1]
+    orders = [rng.permutation(len(target)) for _ in range(4)]
+    true = train(case, "", adam=1e-2)
+    chance = [train(case, "", adam=1e-2, targets=np.split(target[o], parts)).last for o in orders]
+    if true.last < np.mean(chance) - 2 * np.std(chance) - 0.02 * first:
+        return
+    if noise:
+        case.notes.append(
+            "the inputs look like noise: the loss falls no faster than with the targets shuffled, "
+            "so what is learned is learned by heart"
+        )
+    else:
+        yield warning(
+            "inputs-and-targets-unrelated",
+            f"{len(target)} examples: those with similar inputs have targets no more alike than "
+            f"chance, and a training brings the loss from {true.first:.4g} to {true.last:.4g}, "
+            f"with the targets shuffled to {np.mean(chance):.4g}: they do not seem to belong "
+            "together",
+            "look at some examples with their labels; shuffle, sort and filter inputs and labels "
+            "with the same indices: x[order], y[order]",
+        )
+
+
+def structured(x: np.ndarray) -> bool:
+    """Whether columns hang together more than those of noise do."""
+    x = x.astype(np.float64)
+    x = x[:, x.std(0) > 1e-6 * np.abs(x).max()][:, :200]
+    if x.shape[1] < 2:
+        return False
+    squares = np.square(np.corrcoef(x.T))
+    apart = (squares.sum() - len(squares)) / (squares.size - len(squares))
+    return bool(apart * (len(x) - 1) > 3)
+
+
+def closer_than_chance(some: Examples, known: Examples | None = None) -> float:
+    """How much more alike the targets of neighbours are than after shuffling, in deviations.
+
+    Neighbours among themselves, or in what is known.
+    """
+    (x, t), (z, u) = some, known or some
+    x, z = (a.astype(np.float64) for a in (x, z))
+    mean, std = z.mean(0), np.where(z.std(0) > 0, z.std(0), 1)
+    x, z = (x - mean) / std, (z - mean) / std
+    distance = (x * x).sum(1)[:, None] + (z * z).sum(1) - 2 * x @ z.T
+    if known is None:
+        np.fill_diagonal(distance, np.inf)
+    nearest = np.argpartition(distance, 5, axis=1)[:, :5]
+    t, u = t.reshape(len(t), -1), u.reshape(len(u), -1)
+    if t.dtype.kind in "iu":  # one column for each class
+        t, u = ((a == np.unique(u)).astype(np.float64) for a in (t, u))
+
+    def unlike(t: np.ndarray) -> float:
+        return float(np.mean((t[:, None] - u[nearest]) ** 2))
+
+    rng = np.random.default_rng(0)
+    chance = [unlike(t[rng.permutation(len(t))]) for _ in range(30)]
+    return float((np.mean(chance) - unlike(t)) / (np.std(chance) or 1))
