@@ -17,6 +17,7 @@ from tinynet import data, models, nn, optim
 from tinynet.cli import main
 from tinynet.nn import functional as F
 from tinynet.training import make_optimizer, usual_shape
+from tinynet.utils import data as torch_data
 
 N, C = 16, 3
 
@@ -707,6 +708,20 @@ def test_wrong_arguments_are_told():
         tinynet.doctor(model, (np.zeros((0, 4)), np.zeros(0, int)))
     with pytest.raises(ValueError, match="no batch to look at"):
         tinynet.doctor(model, [])
+    with pytest.raises(ValueError, match="lazy layers 0 have no weights yet"):
+        tinynet.doctor(nn.Sequential(nn.LazyLinear(C)), batch())
+
+
+class Endless(torch_data.IterableDataset):
+    def __init__(self, pairs):
+        self.pairs = pairs
+
+    def __iter__(self):
+        return (self.pairs[i % len(self.pairs)] for i in range(16))
+
+
+def cnn_of_rows():
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, C))
 
 
 def test_batches_of_every_kind_are_looked_at():
@@ -718,6 +733,10 @@ def test_batches_of_every_kind_are_looked_at():
     ):
         report = tinynet.doctor(net(), given)
         assert set(report.names()) <= {"inputs-duplicated", "inputs-of-another-dtype"}
+    pairs = torch_data.TensorDataset(x, target)
+    for dataset in (torch_data.random_split(pairs, [12, 4])[0], Endless(pairs)):
+        report = tinynet.doctor(cnn_of_rows(), torch_data.DataLoader(dataset, batch_size=4))
+        assert report.names() == []
     model = nn.Sequential(nn.Embedding(20, 8), nn.Flatten(), nn.Linear(40, C))
     words = tinynet.randint(0, 20, (N, 5))
     assert tinynet.doctor(model, (words, target), optimizer=sgd(model)).names() == []

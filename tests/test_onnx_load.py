@@ -153,6 +153,24 @@ def test_what_tinynet_writes_it_reads(name, shape, tmp_path):
     net.load_state_dict(model.state_dict(), strict=False)  # without num_batches_tracked
 
 
+class Scaled(nn.Module):
+    """A factor that is not learned, a group norm, a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.gain = nn.GroupNorm(2, 4), nn.Parameter(array(4, 1, 1))
+
+    def forward(self, x):
+        return self.norm(x * array(4, 1, 1, seed=1)) * self.gain
+
+
+def test_a_constant_that_tinynet_wrote_stays_one(tmp_path):
+    net = Scaled()
+    tinynet.onnx.export(net, tmp_path / "m.onnx", (4, 3, 3))
+    model = tinynet.onnx.load(tmp_path / "m.onnx")
+    assert dict(model.named_parameters()).keys() == dict(net.named_parameters()).keys()
+
+
 # ----- arrays that are stored once ----------------------------------------------------------------
 
 
@@ -197,18 +215,46 @@ def test_a_tied_weight_stays_one(read):
 @pytest.mark.parametrize(
     ("nodes", "learned"),
     [
-        ([node("Mul", "x w")], True),
-        ([node("Unsqueeze", "w k", "v"), node("Add", "x v")], True),
-        ([node("Sub", "x w")], False),  # a mean of the inputs
-        ([node("Clip", "x w")], False),
-        ([node("InstanceNormalization", "x ones zeros")], False),  # so group norm is spelled
+        ([node("Mul", "x w")], "w"),
+        ([node("Unsqueeze", "w k", "u"), node("Add", "x u")], "w"),
+        ([node("Sub", "x w")], ""),  # a mean of the inputs
+        ([node("Clip", "x w")], ""),
+        ([node("Add", "x mask")], ""),
+        ([node("InstanceNormalization", "x ones zeros")], ""),  # so group norm is spelled
+        (
+            [
+                node("InstanceNormalization", "x ones zeros", "a"),
+                node("BatchNormalization", "a ones zeros zeros ones"),
+            ],
+            "ones_2 zeros_2",
+        ),
+        (
+            [
+                node("ReduceL2", "v", "n"),
+                node("Div", "v n", "u"),
+                node("Mul", "u w", "m"),
+                node("Conv", "x m"),
+            ],
+            "v w",
+        ),  # a weight that is made of others
+        (
+            [
+                node("Shape", "v", "s"),
+                node("Conv", "x v", "c"),
+                node("ConstantOfShape", "s", "d"),
+                node("Add", "c d"),
+            ],
+            "v",
+        ),
     ],
 )
 def test_what_is_learned_follows_from_the_place(nodes, learned, read):
-    arrays = {"w": array(1), "k": np.array([1]), "ones": np.ones(1), "zeros": np.zeros(1)}
-    arrays = {k: v if k == "k" else v.astype(np.float32) for k, v in arrays.items()}
+    one = np.ones(1, np.float32)
+    arrays = {"w": array(1), "k": np.array([1]), "ones": one, "zeros": 0 * one}
+    arrays |= {"mask": np.array([0, -np.inf] * 3, np.float32), "v": array(1, 1, 1, 1)}
     model = read(file_of(nodes, arrays))
-    assert len(list(model.parameters())) == learned
+    assert [name for name, _ in model.named_parameters()] == learned.split()
+    model(array(2, 1, 6, 6))
 
 
 def test_dropout_sleeps_in_evaluation_and_is_live_in_training(read):
@@ -224,6 +270,12 @@ def test_dropout_sleeps_in_evaluation_and_is_live_in_training(read):
     y = model.train()(x).array
     assert 0.3 < (y == 0).mean() < 0.7
     np.testing.assert_allclose(y[y != 0], 2 * x[y != 0])
+
+
+def test_an_array_may_be_an_input_with_a_default(read):
+    model = small_net()
+    model.graph.input.append(helper.make_tensor_value_info("fc.bias", FLOAT, [3]))
+    assert "fc.bias" in dict(read(model).named_parameters())
 
 
 def test_names_that_no_attribute_can_have_are_changed(read):
@@ -301,6 +353,7 @@ def test_half_precision_is_read_as_float32(read):
     )
     y = model(np.ones((1, 3), np.float32))
     np.testing.assert_allclose(y.array[0], values * values, rtol=0.01)
+    assert model(np.ones((1, 3), np.float16)).dtype == np.float32
     assert all(p.dtype == np.float32 for p in model.parameters())
     assert "half precision, read as float32: b, h" in model.report
 
@@ -333,7 +386,7 @@ REFUSED = {
         r"com\.microsoft\.FusedConv",
     ),
     "a control flow": (file_of([node("If", "x", then_branch=helper.make_graph([], "g", [], []))],
-                               {}), "attribute 'then_branch'"),
+                               {}),  "'If' is not supported"),
     "an unknown attribute": (file_of([node("Relu", "x", magic=1)], {}), "'magic' is not support"),
     "an old opset": (file_of([node("Relu", "x")], {}, opset=3), "7 to"),
     "a cycle": (file_of([node("Add", "x b", "a"), node("Relu", "a", "b")], {}, outputs="a"),
@@ -341,6 +394,7 @@ REFUSED = {
     "an input from nowhere": (file_of(ADD, {}), "node 'y' .Add. takes .*'w'"),
     "an output from nowhere": (file_of([node("Relu", "x", "z")], {}), "nothing gives the outputs"),
     "a value made twice": (file_of([node("Relu", "x"), node("Relu", "x")], {}), "a second time"),
+    "an array made again": (file_of([node("Relu", "x", "w"), *ADD], {"w": array(1)}), "a second"),
     "too few bytes": (file_of(ADD, {"w": raw("w", [1 << 40], b"1234")}), "4 bytes for shape"),
     "a negative size": (file_of(ADD, {"w": raw("w", [-1], b"1234")}), "is none"),
     "too few elements": (

@@ -82,10 +82,8 @@ class Variable:
         return object.__new__(_tensor_class if cls is Variable else cls)
 
     def as_it_is(self) -> Tensor:
-        """The same value and record in another tensor, whatever is changed in place later."""
-        same = wrap(self.array, self.node)
-        changes.keep_as_it_is(same)
-        return same
+        """The same memory and record in another tensor, which no change in place moves on."""
+        return wrap(self.array, self.node)
 
 
 class Node(Shown):

@@ -13,16 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
-from numpy.lib.stride_tricks import as_strided
 
 if TYPE_CHECKING:
-    from tinynet.autograd import Node, Variable
+    from tinynet.autograd import Node
 
 clock = itertools.count(1)  # numbers nodes and changes, in the order they happen
 last = 0  # the moment of the last change
 
-_changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak reference to it, kept]
+_changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak reference to it]
 
 
 def _owner(array: np.ndarray) -> np.ndarray:
@@ -42,34 +40,15 @@ def _record(array: np.ndarray) -> list[Any]:
     key = id(owner)
     known = _changes.get(key)
     if known is None or known[1]() is not owner:
-        known = _changes[key] = [0, weakref.ref(owner, _forget(key)), None]
+        known = _changes[key] = [0, weakref.ref(owner, _forget(key))]
     return known
 
 
-def note_change(array: np.ndarray, old: np.ndarray | None = None) -> None:
-    """Remember that the memory of `array` was overwritten now.
-
-    old: a copy of what was in it, to which the tensors move that are kept as they were.
-    """
+def note_change(array: np.ndarray) -> None:
+    """Remember that the memory of `array` was overwritten now."""
     global last
     record = _record(array)
     last = record[0] = next(clock)
-    kept, record[2] = record[2], None
-    if kept and old is not None and old.strides == array.strides and old.flags.forc:
-        start, end = array.ctypes.data, array.ctypes.data + array.nbytes
-        for tensor in kept:
-            low, high = byte_bounds(tensor.array)
-            if start <= low and high <= end:
-                first = (tensor.array.ctypes.data - start) // old.itemsize
-                memory = old.ravel("K")[first:]
-                tensor.array = as_strided(memory, tensor.shape, tensor.array.strides)
-
-
-def keep_as_it_is(tensor: Variable) -> None:
-    """Let a tensor have its values still after its memory was overwritten, by a recorded change."""
-    record = _record(tensor.array)
-    record[2] = weakref.WeakSet() if record[2] is None else record[2]
-    record[2].add(tensor)
 
 
 class ChangedTogether:

@@ -106,7 +106,23 @@ class Attention(nn.Module):
         return self.fc(self.norm2(x)[:, 1:].mean(1))
 
 
-NETS = [LeNet, Residual, Separable, Hourglass, Attention]
+class Normed(nn.Module):
+    """Weights that are made of others, norms that are spelled out, and one that looks like them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3))
+        self.norm1, self.norm2 = nn.GroupNorm(2, 4), nn.GroupNorm(4, 4)
+        self.norm3, self.norm4 = nn.InstanceNorm2d(4, affine=True), nn.LayerNorm(2)
+        self.fc = nn.Linear(196, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.norm3(self.norm1(self.conv(x))))
+        x = T.avg_pool2d(self.norm2(x), 2)
+        return self.fc(x.flatten(1)) + self.norm4(x[:, 0, 0, :2]).sum(1, keepdim=True)
+
+
+NETS = [LeNet, Residual, Separable, Hourglass, Attention, Normed]
 
 
 def images(n, seed=0):

@@ -1031,3 +1031,52 @@ def cubes_through_softsign() -> Setup:
     model = mlp(5, 24, 1, act=nn.Softsign)
     y = (x[:, :1] ** 3 / 3 + 0.1 * rng.standard_normal((300, 1))).astype(np.float32)
     return _adam({"model": model, "batch": loader(x, y), "loss": F.mse_loss})
+
+
+@healthy
+def activations_in_place() -> Setup:
+    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(inplace=True), nn.Linear(32, 32),
+                          nn.ReLU(inplace=True), nn.Linear(32, 10))  # fmt: skip
+    return _adam(on_rows(model), 0.003)
+
+
+@healthy
+def a_step_that_hands_over_a_closure() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), target)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+
+    return looped(on_rows(mlp(64, 32, 10)), one)
+
+
+@healthy
+def an_optimizer_for_each_half() -> Setup:
+    model = mlp(64, 32, 10)
+    body, head = optim.SGD(model[0].parameters(), lr=0.1), optim.SGD(model[2].parameters(), lr=0.05)
+
+    def step(x: Any, target: Any) -> None:
+        model.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        body.step()
+        head.step()
+
+    return on_rows(model, body, step=step)
+
+
+@healthy
+def a_step_for_every_fourth_batch() -> Setup:
+    calls = [0]
+
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        (F.cross_entropy(model(x), target) / 4).backward()
+        calls[0] += 1
+        if calls[0] % 4 == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return looped(on_digits(cnn()), one)

@@ -326,6 +326,7 @@ def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> 
         keep_every=settings["keep_every"],
         save_every=settings["save_every"],
         resume=resume,
+        overwrite=True,  # what lies there was looked at, see _free
         about={
             "name": settings["model"],
             "arguments": plan.model_arguments,
@@ -345,11 +346,12 @@ def _free(out: Path, asked: bool) -> Path:
 
     names = itertools.chain([out], (out.with_name(f"{out.name}-{k}") for k in itertools.count(2)))
     out = next(name for name in names if asked or not is_finished(name))
-    if not checkpoints(out) or not (out / RECORD).is_file():
+    if not checkpoints(out):
         return out
-    if is_finished(out):
+    if is_finished(out) or not (out / RECORD).is_file():
+        kind = "finished run" if is_finished(out) else "run of `fit`"
         raise BadArgument(
-            f"{out} holds a finished run. Replace it with --overwrite, or train elsewhere: another "
+            f"{out} holds a {kind}. Replace it with --overwrite, or train elsewhere: another "
             "--out DIR"
         )
     with locked(out):

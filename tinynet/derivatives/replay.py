@@ -101,12 +101,7 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
             "tinynet.create_graph():`; pass retain_graph=True to a backward before this one."
         )
     body, args, settings, y = node.call
-    for x in args:
-        if isinstance(x, Variable) and changes.changed_since(x.array, node.number):
-            raise RuntimeError(
-                f"{node.name}: its input of shape {x.array.shape} was changed in place since. "
-                "Write `x = x + ...` in place of `x += ...`, or change a copy (`x.clone()`)."
-            )
+    args = [_as_it_was(x, node) for x in args]
     given = [_argument(value) for value in args]
     traced_dy = Traced.given(dy)
     shared: dict[Any, Any] = {}
@@ -129,6 +124,27 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     except Exception as error:
         raise RuntimeError(_explained(node.name, body, error)) from error
     return found
+
+
+def _as_it_was(x: Any, node: Node) -> Any:
+    """An argument of a node as it was given, also where its memory was overwritten since.
+
+    What was there the operation that made it has kept; a view is taken of that once more.
+    """
+    if not isinstance(x, Variable) or not changes.changed_since(x.array, node.number):
+        return x
+    maker = x.node
+    if maker is not None and maker.call is not None:
+        body, args, settings, y = maker.call
+        if maker.view:
+            given = (_as_it_was(value, maker) for value in args)
+            y = body(*(getattr(value, "array", value) for value in given), **settings)[0]
+        if maker.view or not changes.changed_since(y, maker.number):
+            return wrap(y, maker)
+    raise RuntimeError(
+        f"{node.name}: its input of shape {x.array.shape} was changed in place since. "
+        "Write `x = x + ...` in place of `x += ...`, or change a copy (`x.clone()`)."
+    )
 
 
 def _argument(value: Any) -> Any:

@@ -72,8 +72,8 @@ def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
 
     max(max(a, 0), max(b, 0)) = max(max(a, b), 0), and the gradient is the same: dy goes to the
     winner if that is positive, else to nobody. But after the pool a quarter is left for ReLU to
-    do, and the pool can do it in passing. Where somebody looks, by hooks or as an observer, or how
-    each operation is called is kept, each layer does its own work, and so does one of a subclass.
+    do, and the pool can do it in passing. Where somebody looks, by hooks or as an observer, each
+    layer does its own work, and so does one of a subclass.
     """
     calls: list[Callable[[Any], Any]] = []
     before: Module | None = None
@@ -83,7 +83,6 @@ def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
             and type(layer) is MaxPool2d
             and (len(calls) > 1 or not before.inplace)  # which the caller of the first would see
             and not (before.has_hooks() or layer.has_hooks() or autograd.state.observer)
-            and not grad_mode.keeping.get()
         ):
             calls[-1] = functools.partial(_left_to_the_pool, before)
             calls.append(functools.partial(layer, relu=True))

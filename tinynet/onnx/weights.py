@@ -37,17 +37,8 @@ WORDS = {
 WEIGHED: dict[str, Sequence[int]] = {"Add": (0, 1), "Gather": (0,), "MatMul": (0, 1), "Mul": (0, 1)}
 """The inputs of other operators where an array of the file is learned."""
 
-PASSED_ON = {
-    "Cast",
-    "CastLike",
-    "Expand",
-    "Flatten",
-    "Reshape",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-}
-"""Operators of which the first input is learned if what they make of it is."""
+READ = {"CastLike": 1, "Shape": 0, "Size": 0}
+"""How many of its inputs an operator takes the numbers of, where these are not all."""
 
 LEARNED, RUNNING, CONSTANT = "learned", "running statistics", "constants"
 SEPARATE = "stored once, made separate"
@@ -61,7 +52,8 @@ class Use:
     """An array where something takes it: a node, or the graph as an output.
 
     names, place: the list with its name, and where in it. root: the array, which may have other
-    names. key: uses with the same one share a parameter or buffer. path: PyTorch's name, if known.
+    names. key: uses with the same one share a parameter or buffer; with None it is whatever the
+    array became elsewhere. path: PyTorch's name, if known.
     """
 
     names: list[str]
@@ -105,15 +97,15 @@ class Weights:
             if use.role != CONSTANT:
                 first.setdefault(use.root, use.key)
         groups: dict[Any, list[Use]] = {}
-        for use in uses:  # a constant, such as the shape of a weight, follows the weight
-            key = first.get(use.root, use.root) if use.role == CONSTANT else use.key
-            groups.setdefault(key, []).append(use)
+        for use in uses:
+            groups.setdefault(use.key or first.get(use.root, use.root), []).append(use)
         leaders = [next((u for u in g if u.role != CONSTANT), g[0]) for g in groups.values()]
         names = _names(leaders, graph)
         told: dict[str, list[str]] = {LEARNED: [], RUNNING: [], CONSTANT: [], SEPARATE: []}
         for use, group in zip(leaders, groups.values()):
             name = names[id(use)]
-            told[use.role].append(name)
+            if use.role != CONSTANT or _is_state(self.arrays[use.root]):
+                told[use.role].append(name)
             if use.role != CONSTANT and name != use.root:
                 told[SEPARATE].append(f"{name} (as {use.root})")
             graph.places[name] = _set(model, name, self.arrays[use.root], use.role)
@@ -126,12 +118,17 @@ class Weights:
         for place, name in enumerate(graph.outputs):
             if (root := self.root(name)) is not None:
                 yield Use(graph.outputs, place, root)
-        learned: set[str] = set()  # values that come of a parameter alone
+        moving = {given.name for given in graph.inputs}  # values that follow the inputs
+        for node in graph.nodes:
+            if not moving.isdisjoint(node.inputs[: READ.get(node.operator)]):
+                moving.update(name for name in node.outputs if name)
+        learned: set[str] = set()
         for number, node in reversed(list(enumerate(graph.nodes))):
             words = WORDS.get(node.operator, {})
+            made = node.outputs[0]
+            part = made in learned and made not in moving  # the weight is made of its inputs
             for place, name in reversed(list(enumerate(node.inputs))):
-                passed = place == 0 and node.operator in PASSED_ON and node.outputs[0] in learned
-                if passed or place in words or place in WEIGHED.get(node.operator, ()):
+                if part or place in words or place in WEIGHED.get(node.operator, ()):
                     learned.add(name)
                 if (root := self.root(name)) is not None:
                     use = Use(node.inputs, place, root)
@@ -140,16 +137,19 @@ class Weights:
 
     def _judge(self, use: Use, node: Node, number: int, word: str, weight: bool) -> None:
         """Fill in role, key and path."""
+        if use.place >= READ.get(node.operator, len(node.inputs)):
+            return
         array = self.arrays[use.root]
         if word.startswith("running"):
             use.role = RUNNING
-        elif weight and array.dtype.kind == "f" and array.ndim and use.root not in self.fixed:
-            use.role = LEARNED
-        plain = node.operator == "InstanceNormalization" and "." not in use.name
+        elif weight and use.root not in self.fixed and _is_state(array):
+            use.role = LEARNED if np.isfinite(array).all() else CONSTANT  # a mask has -inf
+        spelled = "." not in use.name or "group_norm" in "".join(node.scopes[-1:])
+        plain = node.operator == "InstanceNormalization" and spelled
         if plain and np.all(array == (word == "weight")):  # ones and zeros: a group norm
             use.role = CONSTANT
         if not self.uniform(use.root):
-            use.key = use.root, use.role
+            use.key = (use.root, use.role) if use.role != CONSTANT else None
             return
         layer: Any = node.module
         if not layer and word:
@@ -173,6 +173,11 @@ def _names(uses: Sequence[Use], graph: Graph) -> dict[int, str]:
     return names
 
 
+def _is_state(array: np.ndarray) -> bool:
+    """Whether it may be a parameter or a buffer of PyTorch's: floats with an axis."""
+    return array.dtype.kind == "f" and array.ndim > 0
+
+
 def _set(model: Module, name: str, array: np.ndarray, role: str) -> tuple[Module, str]:
     """The module and the attribute where it is now; a path that cannot be becomes one word."""
     *parents, attribute = name.split(".")
@@ -188,6 +193,5 @@ def _set(model: Module, name: str, array: np.ndarray, role: str) -> tuple[Module
     if role == LEARNED:
         setattr(module, attribute, Parameter(array))
     else:
-        kept = array.dtype.kind == "f" and array.ndim > 0  # as far as PyTorch would have it
-        module.register_buffer(attribute, wrap(array.copy()), persistent=kept)
+        module.register_buffer(attribute, wrap(array.copy()), persistent=_is_state(array))
     return module, attribute

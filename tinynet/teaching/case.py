@@ -56,18 +56,17 @@ class Trial:
         modules = running_modules()
         self.ran.update(map(id, modules))
         name = op.rpartition(".")[2].lstrip("_")
-        again = autograd.state.operation
-        self.calls.append(Call(name, layer_path(modules), args, given, output, again))
-
-    def maker(self, tensor: Any) -> Call | None:
-        """The operation that made a tensor."""
-        return next((call for call in reversed(self.calls) if call.output is tensor), None)
+        again, source = autograd.state.operation, getattr(args[0], "node", None) if args else None
+        layer = layer_path(modules)
+        self.calls.append(Call(name, layer, args, given, output, again, output.node, source))
 
     def back(self, tensor: Any) -> Iterator[Call]:
         """The operations that led to a tensor, the last first, along each one's first argument."""
-        while (call := self.maker(tensor)) is not None:
-            yield call
-            tensor = call.args[0] if call.args else None
+        node = getattr(tensor, "node", None)
+        for call in reversed(self.calls):
+            if call.made is node if node is not None else call.output is tensor:
+                yield call
+                node, tensor = call.source, call.args[0] if call.args else None
 
     @property
     def loss_call(self) -> Call | None:
@@ -144,9 +143,10 @@ class Case:
         target = self.target
         dataset = getattr(self.loader, "dataset", None)
         for name in ("labels", "targets"):
-            found = getattr(dataset, name, None)
-            if isinstance(found, np.ndarray) and found.ndim == 1:
-                target = found
+            with contextlib.suppress(Exception):  # of a part of a data set that has none
+                found = getattr(dataset, name, None)
+                if isinstance(found, np.ndarray) and found.ndim == 1:
+                    target = found
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
         target = target.ravel()

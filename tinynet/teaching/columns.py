@@ -95,19 +95,3 @@ def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Region, float]]:
             if value:
                 heapq.heappush(waiting, (-abs(value), next(order), smaller, value))
     return parts
-
-
-def saved_values(vjp: Any) -> list[Any]:
-    """What a gradient function keeps, the functions inside it too."""
-    found: list[Any] = []
-    pending, seen = [getattr(vjp, "function", vjp)], set()
-    while pending:
-        function = pending.pop()
-        if id(function) in seen or not hasattr(function, "__code__"):
-            continue
-        seen.add(id(function))
-        for cell in function.__closure__ or ():
-            with contextlib.suppress(ValueError):  # a cell that is still empty
-                found.append(cell.cell_contents)
-                pending.append(cell.cell_contents)
-    return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tinynet import autograd
+from tinynet.console import folded
 from tinynet.teaching.columns import Index
 
 
@@ -76,19 +76,10 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as plain data, ready for JSON."""
-        plain = dict(vars(self), index=list(self.index))
-        plain["steps"] = [
-            {
-                **vars(step),
-                "index": list(step.index),
-                "uses": [list(use) for use in step.uses],
-                "terms": [
-                    {**vars(term), "index": _index(term.index), "name": term.name}
-                    for term in step.terms
-                ],
-            }
-            for step in self.steps
-        ]
+        plain = asdict(self)
+        for step in plain["steps"]:
+            for term in step["terms"]:
+                term["index"] = _index(term["index"])
         return plain
 
     def __str__(self) -> str:
@@ -117,7 +108,7 @@ class Explanation:
             "Along the largest terms alone, from the loss down (factors of 1 left out): "
             f"{product} = {math.prod(known):.4g}, of {self.value:.4g} in all."
         )
-        return ["", *textwrap.wrap(text, 96)]
+        return ["", folded(text, 96, "")]
 
 
 def _index(index: tuple[Any, ...]) -> str:

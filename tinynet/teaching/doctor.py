@@ -24,7 +24,7 @@ from tinynet.nn import functional as F
 from tinynet.optim import Optimizer
 from tinynet.teaching import data_checks, loop_checks, model_checks, recipe_checks
 from tinynet.teaching.case import Batch, Case
-from tinynet.teaching.report import ERROR, Finding, Report
+from tinynet.teaching.report import ERROR, Finding, Report, listed
 from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset
 
@@ -98,6 +98,11 @@ def doctor(
     if not isinstance(model, nn.Module):
         raise TypeError(f"doctor: the model must be a Module, got {type(model).__name__}")
     check_function("doctor", "loss", loss, "F.cross_entropy")
+    lazy = [name for name, layer in model.named_modules() if hasattr(layer, "made_with")]
+    if lazy:
+        raise ValueError(
+            f"doctor: the lazy layers {listed(lazy)} have no weights yet; call model(x) once before"
+        )
     batch, validate = _loaded(batch), _loaded(validate)
     case = Case(
         model,

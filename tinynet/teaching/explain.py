@@ -169,7 +169,7 @@ class _Graph:
     def _note(self, target: Any, place: Index) -> str:
         """The numbers inside cross-entropy, which a single factor would hide."""
         for node, edge in self.uses[target]:
-            saved = [v for v in columns.saved_values(edge.vjp) if isinstance(v, np.ndarray)]
+            saved = list(changes.saved_arrays(edge.vjp))
             shares = [v for v in saved if v.shape == edge.shape and v.ndim == 2]
             labels = [v for v in saved if v.shape == edge.shape[:1] and v.dtype.kind == "i"]
             if node.name == "cross_entropy" and shares and labels:

@@ -106,7 +106,8 @@ def check_batch_of_one(case: Case) -> Iterator[Finding]:
         for name, layer in case.model.named_modules()
         if isinstance(layer, BATCH_NORMS) and layer.training
     ]
-    size, count = len(case.batches[0][0]), len(getattr(case.loader, "dataset", ()))
+    dataset = getattr(case.loader, "dataset", ())
+    size, count = len(case.batches[0][0]), len(dataset) if hasattr(dataset, "__len__") else 0
     rest = size > 1 and count % size == 1 and not getattr(case.loader, "drop_last", False)
     if names and (size == 1 or rest):
         seen = "the batch has 1 example"

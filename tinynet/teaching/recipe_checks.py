@@ -269,7 +269,7 @@ def _exchangeable(case: Case) -> Iterator[Finding]:
     loss = case.asked(y, target)
     others = [case.asked(y, np.roll(target, by, 0)) for by in (1, 2, len(target) // 2)]
     if np.ptp(target, axis=0).any() and np.allclose(others, loss, 1e-4, 1e-9):
-        yield error(
+        yield warning(
             "targets-exchangeable",
             f"the loss of the same outputs stays {loss:.4g} when the targets are exchanged among "
             f"the {len(y)} examples: it does not ask which target belongs to which",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tinynet.console import folded
+
 ERROR, WARNING = "error", "warning"
+WIDTH = 96
 
 
 @dataclass
@@ -25,10 +27,8 @@ class Finding:
     cure: str
 
     def __str__(self) -> str:
-        lines = [f"{self.severity}: {self.name}"]
-        for title, text in (("seen", self.evidence), ("cure", self.cure)):
-            lines += _wrapped(f"  {title}  ", text)
-        return "\n".join(lines)
+        lines = [f"  seen  {self.evidence}", f"  cure  {self.cure}"]
+        return "\n".join([f"{self.severity}: {self.name}", *(folded(x, WIDTH) for x in lines)])
 
 
 def error(name: str, evidence: str, cure: str) -> Finding:
@@ -80,11 +80,11 @@ class Report:
         verdict = f"{count} finding{'s' * (count != 1)}"
         if not count:
             verdict = f"healthy, none of {len(self.checks)} checks found anything"
-        lines = [f"doctor: {verdict}", *_wrapped("  looked at ", self.model)]
+        lines = [f"doctor: {verdict}", folded(f"  looked at {self.model}", WIDTH)]
         for finding in self.findings:
             lines += ["", str(finding)]
         if self.notes:
-            lines += ["", *(line for note in self.notes for line in _wrapped("  ", note))]
+            lines += ["", *(folded(f"  {note}", WIDTH) for note in self.notes)]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -92,17 +92,6 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
         return {"ok": bool(self), **asdict(self)}
-
-
-def _wrapped(start: str, text: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        width=96,
-        initial_indent=start,
-        subsequent_indent=" " * len(start),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def listed(names: list[str], most: int = 5) -> str:
