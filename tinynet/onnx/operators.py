@@ -346,6 +346,10 @@ def _gemm(
     a: Tensor, b: Tensor, c: Maybe = None, *, alpha: float = 1.0, beta: float = 1.0,
     transA: int = 0, transB: int = 0,
 ) -> Tensor:  # fmt: skip
+    plain = (alpha, beta, transA, transB) == (1, 1, 0, 1)
+    if plain and (c is None or c.shape == b.shape[:1]):
+        check_size(a.shape[:1], b.shape[:1])
+        return ops.linear(a, b, c)
     left = ops.permute(a, (1, 0)) if transA else a
     y = _matmul(left, ops.permute(b, (1, 0)) if transB else b)
     y = y if alpha == 1 else y * alpha
