@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -194,3 +195,38 @@ def test_parameters_go_to_a_vector_and_back():
     np.testing.assert_array_equal(other.bias.numpy(), model.bias.numpy())
     with pytest.raises(ShapeError, match=r"the vector has shape \(8,\), the parameters need \(9,"):
         vector_to_parameters(vector[:8], other.parameters())
+
+
+# ----- weights computed from others ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.parametrizations.spectral_norm])
+def test_a_computed_weight_is_no_parameter_until_it_is_made_one(norm):
+    tinynet.manual_seed(0)
+    layer, x = nn.Linear(3, 2), tinynet.randn(4, 3)
+    plain = layer.weight.array.copy()
+    assert norm(layer) is layer
+    before = layer(x).array
+    assert "weight" not in dict(layer.named_parameters())
+    if norm is nn.utils.weight_norm:
+        assert np.allclose(layer.weight.array, plain)
+    else:
+        for _ in range(50):
+            before = layer(x).array
+        assert np.allclose(np.linalg.norm(layer.weight.array, 2), 1)
+    layer(x).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+    twin = copy.deepcopy(layer)
+    with tinynet.no_grad():
+        for p in twin.parameters():
+            p += 1
+        assert not np.allclose(twin(x).array, before)
+    layer.eval()
+    assert np.allclose(layer(x).array, before, atol=1e-6)
+    nn.utils.remove_weight_norm(layer)
+    assert [name for name, _ in layer.named_parameters()] == ["bias", "weight"]
+    assert np.allclose(layer(x).array, before, atol=1e-6)
+    with pytest.raises(ValueError, match="is not computed by a norm"):
+        nn.utils.remove_spectral_norm(layer)
+    with pytest.raises(ValueError, match="Linear has no parameter 'wait'"):
+        norm(layer, "wait")

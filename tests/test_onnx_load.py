@@ -353,6 +353,7 @@ def test_half_precision_is_read_as_float32(read):
     )
     y = model(np.ones((1, 3), np.float32))
     np.testing.assert_allclose(y.array[0], values * values, rtol=0.01)
+    assert model(np.ones((1, 3), np.float16)).dtype == np.float32
     assert all(p.dtype == np.float32 for p in model.parameters())
     assert "half precision, read as float32: b, h" in model.report
 

@@ -132,6 +132,7 @@ def test_grad_gives_gradients_and_touches_none():
         (lambda x, y: torch.autograd.grad(y.detach(), x), RuntimeError, "not depend on anything"),
         (lambda x, y: torch.autograd.grad(y, x, torch.ones(3)), ShapeError, r"\(3,\)"),
         (lambda x, y: torch.autograd.grad([y], x, [1, 2]), ValueError, "2 grad_outputs"),
+        (lambda x, y: torch.autograd.backward([y, y], [y]), ValueError, "1 grad_tensors for 2"),
         (
             lambda x, y: torch.autograd.grad(y.sum(), [x, torch.ones(1, requires_grad=True)]),
             RuntimeError,
@@ -588,6 +589,11 @@ def test_names_are_there_once():
 def test_typed_constructors_and_sizes():
     assert torch.FloatTensor(2, 3).shape == torch.Tensor(2, 3).shape == (2, 3)
     assert torch.Tensor(3).shape == (3,)
+    x = torch.ones(2, 3, dtype=torch.float64)
+    for made in (torch.DoubleTensor(x.size()), x.new(x.size()), x.new(2, 3)):
+        assert (made.shape, made.dtype) == ((2, 3), x.dtype)
+    assert x.new([1, 2]).tolist() == [1, 2]
+    assert x.view(6).data_ptr() == x.data_ptr()
     assert torch.Tensor().shape == (0,)
     assert torch.LongTensor([1, 2]).tolist() == [1, 2]
     assert torch.ones(2).type(torch.LongTensor).dtype == np.int64

@@ -268,7 +268,7 @@ def npy_file() -> bytes:
     return stream.getvalue()
 
 
-SAVE = r"safetensors\.torch\.save_file\(torch\.load\('.*w'"
+SAVE = r"safetensors\.torch\.save_file\(model\.state_dict\(\), '.*torch\.load\('.*w'"
 FOREIGN = {
     "torch": (zipped("w/data.pkl", "w/version", "w/data/0"), f"torch.save, a pickle.*{SAVE}"),
     "pickle": (pickle.dumps({"weight": 1}, 2), f"a pickle, as torch.save.*{SAVE}"),

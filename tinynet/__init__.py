@@ -77,22 +77,22 @@ from tinynet.nn.functional import __all__ as _functions
 from tinynet.ops import *  # noqa: F403
 from tinynet.ops import __all__ as _operations
 from tinynet.random import Generator, manual_seed
-from tinynet.tensor import Tensor, bool_, float32, float64, int8, int16, int32, int64, uint8
+from tinynet.tensor import Size, Tensor, bool_, float32, float64, int8, int16, int32, int64, uint8
 from tinynet.version import __version__
 
 __all__ = [
     "BoolTensor", "ByteTensor", "CheckpointError", "DataError", "DoubleTensor", "FloatTensor",
     "Generator", "IntTensor", "LongTensor", "OnnxError", "OutOfMemoryError", "ShapeError",
     "Size", "Tensor", "__version__", "accelerator", "arange", "as_tensor", "autograd",
-    "backends", "bernoulli", "bool_", "compile", "concat", "concatenate", "create_graph",
-    "cuda", "data", "detect_anomaly", "device", "differentiable", "doctor", "empty",
+    "backends", "bernoulli", "bool_", "compile", "concat", "concatenate", "create_graph", "cuda",
+    "data", "detect_anomaly", "device", "differentiable", "distributions", "doctor", "empty",
     "empty_like", "enable_grad", "explain", "eye", "finfo", "float32", "float64", "from_dlpack",
     "from_numpy", "full", "full_like", "func", "get_default_dtype", "get_num_threads", "grad",
     "gradcheck", "gradcheck_model", "hessian", "hvp", "iinfo", "inf", "inference_mode", "int8",
-    "int16", "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linalg", "linspace", "load",
-    "logspace", "manual_seed", "models", "mps", "multinomial", "nan", "nn", "no_grad", "normal",
-    "ones", "ones_like", "onnx", "optim", "pi", "rand", "rand_like", "randint", "randn",
-    "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
+    "int16", "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linalg", "linspace",
+    "load", "logspace", "manual_seed", "models", "mps", "multinomial", "nan", "nn", "no_grad",
+    "normal", "ones", "ones_like", "onnx", "optim", "pi", "rand", "rand_like", "randint",
+    "randn", "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
     "set_num_threads", "set_printoptions", "summary", "tensor", "training", "uint8", "utils",
     "value_and_grad", "vision", "vjp", "xpu", "zeros", "zeros_like",
 ]  # fmt: skip
@@ -132,7 +132,19 @@ def _in_autograd(name: str) -> Any:
 autograd.__getattr__ = _in_autograd  # type: ignore[method-assign]
 
 if TYPE_CHECKING:
-    from tinynet import backends, data, func, linalg, models, onnx, optim, training, utils, vision
+    from tinynet import (
+        backends,
+        data,
+        distributions,
+        func,
+        linalg,
+        models,
+        onnx,
+        optim,
+        training,
+        utils,
+        vision,
+    )
     from tinynet.anomaly import detect_anomaly
     from tinynet.derivatives.transforms import (
         grad,
@@ -150,7 +162,6 @@ if TYPE_CHECKING:
         FloatTensor,
         IntTensor,
         LongTensor,
-        Size,
     )
     from tinynet.nn.summary import summary
     from tinynet.printing import set_printoptions
@@ -192,13 +203,13 @@ _LATER = {
             "FloatTensor",
             "IntTensor",
             "LongTensor",
-            "Size",
         ),
         "legacy",
     ),
     "cross": "linalg",
     "data": "",
     "det": "linalg",
+    "distributions": "",
     "inverse": "linalg",
     "linalg": "",
     "backends": "",
@@ -222,10 +233,23 @@ _EXTRAS = ("sklearn",)
 """Modules that need an extra; dir() leaves them out, since who looks at all may not have it."""
 
 
+_FLOATS = "floats are float32 and float64"
+_NOT_HERE = {
+    "fft": "numpy.fft has Fourier transforms", "half": _FLOATS, "float16": _FLOATS,
+    "bfloat16": _FLOATS, "complex64": _FLOATS, "complex128": _FLOATS,
+    "jit": "a model runs as it is, and tinynet.onnx writes it for other programs",
+    "hub": "weights come from files, model.load_state_dict(tinynet.load(path))",
+    "multiprocessing": "operations share out their work among threads by themselves",
+    "profiler": "use cProfile, Python's own", "sparse": "tensors are dense",
+}  # fmt: skip
+"""Names of PyTorch's that scripts use, and what to do without."""
+
+
 def __getattr__(name: str) -> Any:
     """Load the parts that a program may not need when it first names them."""
     if name not in _LATER and name not in _EXTRAS:
-        raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
+        advice = f": {_NOT_HERE[name]}" if name in _NOT_HERE else ""
+        raise AttributeError(f"module 'tinynet' has no attribute {name!r}{advice}")
     return _named(_LATER.get(name, ""), name)
 
 

@@ -59,11 +59,3 @@ class BoolTensor(metaclass=_OfDtype):
     """Tensors of bool."""
 
     dtype = np.dtype(np.bool_)
-
-
-class Size(tuple[int, ...]):
-    """A shape: a tuple that knows its number of elements."""
-
-    def numel(self) -> int:
-        """The product of the sizes."""
-        return int(np.prod(self))

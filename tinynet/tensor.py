@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import functools
 import itertools
+import math
 import operator
 import warnings
 import weakref
@@ -136,6 +137,14 @@ def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return overwriting
 
 
+class Size(tuple[int, ...]):
+    """What `size()` gives: a shape that knows its number of elements."""
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        return math.prod(self)
+
+
 class RemovableHandle:
     """Takes a hook off again: `handle.remove()`, or `with x.register_...(hook): ...`."""
 
@@ -184,6 +193,8 @@ class Tensor(Variable):
     def __init__(
         self, *data: Any, requires_grad: builtins.bool = False, dtype: DTypeLike | None = None
     ) -> None:
+        if len(data) == 1 and isinstance(data[0], Size):
+            data = data[0]
         if all(type(n) is int for n in data):
             self.array = np.empty(data or (0,), dtype or get_default_dtype())
         else:
@@ -239,14 +250,14 @@ class Tensor(Variable):
         return self.array.ndim
 
     @overload
-    def size(self, dim: None = None) -> tuple[int, ...]: ...
+    def size(self, dim: None = None) -> Size: ...
 
     @overload
     def size(self, dim: int) -> builtins.int: ...
 
-    def size(self, dim: int | None = None) -> builtins.int | tuple[int, ...]:
+    def size(self, dim: int | None = None) -> builtins.int | Size:
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
-        return self.shape if dim is None else self.shape[dim]
+        return Size(self.shape) if dim is None else self.shape[dim]
 
     numel = nelement = shaping.numel
 
@@ -469,6 +480,14 @@ class Tensor(Variable):
     def element_size(self) -> builtins.int:
         """Bytes of an element."""
         return self.array.itemsize
+
+    def new(self, *data: Any) -> Tensor:
+        """A tensor of the same dtype, from sizes or data, as older scripts make it."""
+        return Tensor(*data, dtype=self.dtype)
+
+    def data_ptr(self) -> builtins.int:
+        """Where its memory begins."""
+        return self.array.ctypes.data
 
     def new_tensor(self, data: Any, **settings: Any) -> Tensor:
         """A tensor of `data` in the dtype of this one."""

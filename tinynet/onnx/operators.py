@@ -412,7 +412,10 @@ def _dropout(
     seed: int | None = None, training: bool, wanted: int,
 ) -> Any:  # fmt: skip
     """Whether it drops is for the model's mode to say, as in PyTorch, whatever the file says."""
-    y = F.dropout(x, ratio if share is None else share.array.item(), training)
+    p = ratio if share is None else share.array.item()
+    if seed is not None and drops is not None and p and drops.array.item():
+        raise ValueError("what a seed draws is not specified; leave it out of the file")
+    y = F.dropout(x, p, training)
     if wanted == 1:
         return y
     if training:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 ARRAYS = "model.load_state_dict takes a dict of arrays by name"
 TORCH = (
-    "write its state_dict anew, safetensors.torch.save_file(torch.load({0!r}, "
-    "map_location='cpu'), {1!r}), then tinynet.load({1!r}, model)"
+    "in PyTorch write the weights anew, safetensors.torch.save_file(model.state_dict(), {1!r}), or "
+    "torch.load({0!r}) in place of model.state_dict(), if that is what it holds; then "
+    "tinynet.load({1!r}, model)"
 )
 BY_START = (
     (rb"\x80[\x02-\x05]", "a pickle, as torch.save wrote it, which could run code", TORCH),

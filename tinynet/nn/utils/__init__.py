@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import numbers
 from collections.abc import Iterable
@@ -136,3 +137,11 @@ def _norm(values: np.ndarray, p: float) -> float:
         return largest
     ratios = np.abs(v, dtype=np.float64) / largest
     return float(largest * (ratios**p).sum() ** (1 / p))
+
+
+def __getattr__(name: str) -> Any:
+    """Weights computed from others, loaded when one is first named."""
+    parametrizations = importlib.import_module("tinynet.nn.utils.parametrizations")
+    if name != "parametrizations" and not name.endswith(("weight_norm", "spectral_norm")):
+        raise AttributeError(f"module 'tinynet.nn.utils' has no attribute {name!r}")
+    return parametrizations if name == "parametrizations" else getattr(parametrizations, name)

@@ -1,0 +1,122 @@
+"""Weights that are computed from others before each forward pass.
+
+    layer = weight_norm(nn.Linear(20, 40))        learns weight_g, weight_v
+    layer = spectral_norm(nn.Conv2d(3, 8, 3))     learns weight_orig
+
+The weight itself is no parameter then. `remove_weight_norm(layer)` makes it one again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tinynet import ops
+from tinynet.creation import randn
+from tinynet.grad_mode import no_grad
+from tinynet.nn.functional import normalize
+from tinynet.nn.module import Module
+from tinynet.nn.parameter import Parameter
+from tinynet.tensor import Tensor
+
+M = TypeVar("M", bound=Module)
+
+
+def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
+    """Length and direction apart: w = g v / ||v||, a length g for each slice along `dim`.
+
+    dim=None: one length for all. Source: Salimans, Kingma, "Weight normalization", 2016,
+    arXiv:1602.07868.
+    """
+    w = _weight("weight_norm", module, name)
+    others = None if dim is None else tuple(d for d in range(w.ndim) if d != dim % w.ndim)
+
+    def length(v: Tensor) -> Tensor:
+        return v.norm(dim=others, keepdim=dim is not None)
+
+    def computed(module: Module) -> Tensor:
+        g, v = getattr(module, f"{name}_g"), getattr(module, f"{name}_v")
+        return v * (g / length(v))  # type: ignore[no-any-return]
+
+    delattr(module, name)
+    setattr(module, f"{name}_g", Parameter(length(w.detach())))
+    setattr(module, f"{name}_v", Parameter(w.detach()))
+    return _keep_computed(module, name, ("_g", "_v"), computed)
+
+
+def spectral_norm(
+    module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12,
+    dim: int | None = None,
+) -> M:  # fmt: skip
+    """The weight divided by its largest singular value s, as a matrix whose rows are along `dim`.
+
+    s = u^T w v, where u and v, buffers, come nearer to the singular vectors with each forward pass
+    in training. dim: 0, and 1 of transposed convolutions. Source: Miyato et al., "Spectral
+    normalization for generative adversarial networks", 2018, arXiv:1802.05957.
+    """
+    w = _weight("spectral_norm", module, name)
+    first = (1 if "Transpose" in type(module).__name__ else 0) if dim is None else dim
+
+    def matrix(w: Tensor) -> Tensor:
+        return w.movedim(first, 0).flatten(1)
+
+    def computed(module: Module) -> Tensor:
+        parts = (getattr(module, f"{name}{suffix}") for suffix in ("_orig", "_u", "_v"))
+        original, u, v = parts
+        w = matrix(original)
+        with no_grad():
+            for _ in range(n_power_iterations if module.training else 0):
+                v.copy_(normalize(w.T @ u, dim=0, eps=eps))
+                u.copy_(normalize(w @ v, dim=0, eps=eps))
+        return original / ops.clone(u).dot(w @ ops.clone(v))  # type: ignore[no-any-return]
+
+    delattr(module, name)
+    setattr(module, f"{name}_orig", Parameter(w.detach()))
+    for suffix, size in zip(("_u", "_v"), matrix(w).shape):
+        start = normalize(randn(size, dtype=w.dtype), dim=0, eps=eps)
+        module.register_buffer(f"{name}{suffix}", start)
+    return _keep_computed(module, name, ("_orig", "_u", "_v"), computed)
+
+
+def remove_weight_norm(module: M, name: str = "weight") -> M:
+    """Make the weight, as it is now, a parameter again."""
+    if name not in vars(module).get("_computed", {}):
+        raise ValueError(f"{type(module).__name__}: {name!r} is not computed by a norm")
+    handles, suffixes = vars(module)["_computed"].pop(name)
+    w = getattr(module, name).detach()
+    for handle in handles:
+        handle.remove()
+    for suffix in suffixes:
+        delattr(module, name + suffix)
+    delattr(module, name)
+    setattr(module, name, Parameter(w))
+    return module
+
+
+remove_spectral_norm = remove_weight_norm
+
+
+def _weight(owner: str, module: Module, name: str) -> Tensor:
+    """The parameter; ValueError where there is none."""
+    w: Any = dict(module.named_parameters(recurse=False)).get(name)
+    if w is None:
+        raise ValueError(f"{owner}: {type(module).__name__} has no parameter {name!r}")
+    return w  # type: ignore[no-any-return]
+
+
+def _keep_computed(
+    module: M, name: str, suffixes: tuple[str, ...], computed: Callable[[Module], Tensor]
+) -> M:
+    """Set `name` before each forward pass, and after it to what holds no graph."""
+
+    def before(module: Module, args: Any) -> None:
+        object.__setattr__(module, name, computed(module))
+
+    def after(module: Module, args: Any, output: Any) -> None:
+        object.__setattr__(module, name, getattr(module, name).detach())
+
+    with no_grad():
+        before(module, ())
+    handles = module.register_forward_pre_hook(before), module.register_forward_hook(after)
+    vars(module).setdefault("_computed", {})[name] = (handles, suffixes)
+    return module
