@@ -353,6 +353,7 @@ def test_half_precision_is_read_as_float32(read):
     )
     y = model(np.ones((1, 3), np.float32))
     np.testing.assert_allclose(y.array[0], values * values, rtol=0.01)
+    assert model(np.ones((1, 3), np.float16)).dtype == np.float32
     assert all(p.dtype == np.float32 for p in model.parameters())
     assert "half precision, read as float32: b, h" in model.report
 
@@ -435,6 +436,8 @@ GROWING = {
     "Resize": ([node("Upsample", "x w")], {"w": np.array([1, 1, 1e6, 1e6], np.float32)}),
     "broadcasting": ([node("Add", "a b")], {"a": np.zeros((1 << 15, 1)), "b": np.zeros(1 << 15)}),
     "MatMul": ([node("MatMul", "a b")], {"a": np.zeros((1 << 15, 1)), "b": np.zeros((1, 1 << 15))}),
+    "Einsum": ([node("Einsum", "a b", equation="...i, ...j -> ...ij")],
+               {"a": np.zeros((2, 1 << 15)), "b": np.zeros((2, 1 << 15))}),
     "ConvTranspose": ([node("ConvTranspose", "x w", strides=[1 << 20, 1 << 20])],
                       {"w": array(1, 1, 1, 1)}),
     "Conv": ([node("Conv", "x w", pads=[1 << 20] * 2 + [0] * 2)], {"w": array(1, 1, 1, 1)}),

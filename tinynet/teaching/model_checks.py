@@ -139,7 +139,7 @@ def check_structure(case: Case) -> Iterator[Finding]:
         w = call.args[WEIGHTED[call.op]]
         before = list(case.trial.back(call.args[0]))
         source = next((c for c in before if not _is_linear(c)), None)
-        if source in weighted and not _is_separable(call, source):
+        if source in weighted and _feeds_one(case, source) and not _is_separable(call, source):
             idle.append(f"{source.where()} and {call.where()}")
         inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
         if inputs == 1 and call.op != "conv2d" and any(c in weighted for c in before):
@@ -184,6 +184,11 @@ def check_structure(case: Case) -> Iterator[Finding]:
 def _is_linear(call: Call) -> bool:
     """Whether it has no weights, and leaves a linear function of the example linear."""
     return call.op not in WEIGHTED and (call.op in ("dropout", "batch_norm") or call.is_straight)
+
+
+def _feeds_one(case: Case, source: Call) -> bool:
+    """Whether one operation alone uses a result."""
+    return sum(any(x is source.output for x in call.args) for call in case.trial.calls) == 1
 
 
 def _is_separable(call: Call, source: Call) -> bool:

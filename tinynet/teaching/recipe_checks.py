@@ -74,7 +74,7 @@ def _recipe(case: Case) -> Iterator[Finding]:
             yield _too_high(case, own, Way(own, []), None)
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
-    way = Way(own, others)
+    way = Way(own, others, _floor(case))
     asks = [*_endless(case, way)] or [*_exchangeable(case)]
     if asks:
         yield from asks
@@ -140,9 +140,13 @@ def _asleep(case: Case, way: Way, run: Run) -> Iterator[Finding]:
 
 
 class Way:
-    """From the loss at the start to the lowest that some run reached."""
+    """From the loss at the start to the lowest that some run reached.
 
-    def __init__(self, own: Run | None, others: list[Run]) -> None:
+    floor: no run can get below it.
+    """
+
+    def __init__(self, own: Run | None, others: list[Run], floor: float = 0.0) -> None:
+        self.floor = floor
         runs = [run for run in (own, *others) if run is not None]
         self.first = runs[0].first
         self.best = min(runs, key=lambda run: run.last if math.isfinite(run.last) else math.inf)
@@ -162,7 +166,16 @@ class Way:
     @property
     def learned(self) -> bool:
         """Whether any run made the loss fall."""
-        return self.best.last < self.first - (1 - LEARNED) * abs(self.first)
+        return self.best.last < self.first - (1 - LEARNED) * (abs(self.first) - self.floor)
+
+
+def _floor(case: Case) -> float:
+    """The loss of right answers, which is above 0 where targets are shares, of classes."""
+    target, output, first = case.usable[0][1], case.trial.output, case.trial.loss
+    if target is None or output is None or target.dtype.kind != "f" or first is None:
+        return 0.0
+    right = [case.asked(y, target) for y in (target, np.log(np.maximum(target, 1e-6)))]
+    return min([loss for loss in right if 0 < loss < first], default=0.0)
 
 
 def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:

@@ -49,8 +49,8 @@ def check_relation(case: Case, first: float) -> Iterator[Finding]:
         return
     if noise:
         case.notes.append(
-            "the inputs look like noise: the loss falls no faster than with the targets shuffled, "
-            "so what is learned is learned by heart"
+            "the inputs look like noise, and may be unrelated to the targets: the loss falls no "
+            "faster than with these shuffled, so what is learned is learned by heart"
         )
     else:
         yield warning(
