@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -324,7 +325,9 @@ def test_the_aspect_ratio_of_a_photo_is_kept(run, fit, corners):
 def test_weights_without_preprocessing_are_warned_of_where_figures_are_measured(here, capsys):
     model = tinynet.models.digits_cnn()
     np.savez("w.npz", **{name: t.array for name, t in model.state_dict().items()})
-    assert main(["evaluate", "w.npz", "--data", "digits", "--model", "digits_cnn"]) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(["evaluate", "w.npz", "--data", "digits", "--model", "digits_cnn"]) == 0
     shown = capsys.readouterr()
     assert "w.npz (Sequential) on digits" in shown.out
     assert "w.npz does not say how images were normalised" in shown.err

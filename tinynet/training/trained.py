@@ -209,8 +209,8 @@ class Trained(Module):
         """Warn of images far from the range of those that the model was trained on."""
         if not self.checkpoint.tells_of_images():
             warnings.warn(
-                f"{self.checkpoint.path} does not say how images were normalised, so the model gets "
-                "them from 0 to 1; if it was trained on others, the results are meaningless",
+                f"{self.checkpoint.path} does not say how images were normalised; they are given "
+                "as 0 to 1: if the model was trained on others, the results are meaningless",
                 stacklevel=4,
             )
         mean, std = self.checkpoint.mean, self.checkpoint.std
