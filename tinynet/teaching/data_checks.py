@@ -16,6 +16,9 @@ COLUMNS = 40
 """Up to so many columns are features with a meaning each, and one that is constant is a mistake."""
 APART = 20.0
 """How many times the usual spread a column may have, or be away from 0."""
+LABELLED = {"labels-are-text", "inputs-and-targets-swapped", "batch-sizes-differ",
+            "labels-not-integers", "labels-out-of-range", "too-few-outputs"}  # fmt: skip
+"""What `check_labels` finds."""
 RARE = 9.0
 """How many times as frequent as the rarest class the most frequent one may be."""
 LARGE_TARGET = 30.0
@@ -292,7 +295,7 @@ def check_order(case: Case) -> Iterator[Finding]:
 def check_balance(case: Case) -> Iterator[Finding]:
     """One class alone, rare classes, outputs for which there is no class."""
     labels = case.labels
-    if labels is None or any(check_labels(case)):
+    if labels is None or case.found & LABELLED:
         return
     counts = np.bincount(labels[labels >= 0])
     present = np.flatnonzero(counts)
@@ -428,8 +431,8 @@ def _unlike_training(case: Case) -> Iterator[Finding]:
     with preserving(case.model):
         case.model.eval()
         other = Case(case.model, parts, case.loss, None, None, 0, case.validation_loader)
-    told = {finding.name for check in PREPARED for finding in check(case)}
-    found = [finding for check in PREPARED for finding in check(other) if finding.name not in told]
+    seen = [finding for check in PREPARED for finding in other.look(check)]
+    found = [finding for finding in seen if finding.name not in case.found]
     problem = other.trial.error
     if not found and problem is not None and case.trial.error is None:
         what = f"in evaluation mode the {other.trial.stage} raises {type(problem).__name__}"
