@@ -350,12 +350,26 @@ class Mask(autograd.Function):
         return ctx.parts[0] * ctx.parts[1] * dy
 
 
+class Rows(autograd.Function):
+    @staticmethod
+    def forward(ctx, places, x):
+        ctx.save_for_backward(places, x)
+        return x[places] ** 3
+
+    @staticmethod
+    def backward(ctx, dy):
+        places, x = ctx.saved_tensors
+        return None, tinynet.zeros_like(x).index_add(0, places, 3 * x[places] ** 2 * dy)
+
+
 @pytest.mark.parametrize("order", [2, 3])
 def test_a_function_whose_backward_is_made_of_operations_has_every_order(order):
     rng = np.random.default_rng(0)
     x, w = (tinynet.Tensor(rng.standard_normal(shape)) for shape in [(2, 3), (3, 2)])
     for function in (Cube.apply, Exp.apply, Mask.apply):
         gradcheck(function, x, order=order).raise_for_failures()
+    places = tinynet.tensor([0, 1, 0])
+    gradcheck(lambda x: Rows.apply(places, x), x, order=order).raise_for_failures()
     gradcheck(lambda x, w: Bilinear.apply(x, w, 2.0), [x, w], order=order).raise_for_failures()
 
 

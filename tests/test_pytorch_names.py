@@ -132,6 +132,7 @@ def test_grad_gives_gradients_and_touches_none():
         (lambda x, y: torch.autograd.grad(y.detach(), x), RuntimeError, "not depend on anything"),
         (lambda x, y: torch.autograd.grad(y, x, torch.ones(3)), ShapeError, r"\(3,\)"),
         (lambda x, y: torch.autograd.grad([y], x, [1, 2]), ValueError, "2 grad_outputs"),
+        (lambda x, y: torch.autograd.backward([y, y], [y]), ValueError, "1 grad_tensors for 2"),
         (
             lambda x, y: torch.autograd.grad(y.sum(), [x, torch.ones(1, requires_grad=True)]),
             RuntimeError,

@@ -49,6 +49,15 @@ def test_a_finished_run_is_kept_and_the_next_has_a_number(here, capsys):
     assert len({weights(str(path)) for path in Path("runs").iterdir()}) == 3
 
 
+def test_a_run_of_fit_is_not_replaced_by_a_training_of_the_command_line(here, capsys):
+    x, y = np.zeros((4, 2), np.float32), np.arange(4) % 2
+    fit(nn.Linear(2, 2), x, y, epochs=1, out="run", progress=False)
+    before = weights("run")
+    assert train("--out", "run") == 2
+    assert "run holds a run of `fit`. Replace it with --overwrite" in capsys.readouterr().err
+    assert weights("run") == before
+
+
 def test_a_finished_run_in_out_is_replaced_by_overwrite_alone(here, capsys):
     assert train("--out", "run") == 0
     before = weights("run")

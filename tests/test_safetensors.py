@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,40 @@ def test_pytorch_loads_it_and_gives_the_same_output(path):
     save_file(peer.state_dict(), path.with_name("theirs.safetensors"))
     model = tinynet.load(path.with_name("theirs.safetensors"), make_model())
     assert np.array_equal(model[0].weight.numpy(), peer[0].weight.detach().numpy())
+
+
+@pytest.mark.parametrize("what", ["state_dict", "module", "in a dict"])
+def test_the_error_for_a_file_of_torch_says_how_its_weights_get_here(tmp_path, what):
+    torch = pytest.importorskip("torch")
+    import safetensors.torch
+
+    peer = torch.nn.Linear(3, 2)
+    saved = {
+        "state_dict": peer.state_dict(),
+        "module": peer,
+        "in a dict": {"net": peer.state_dict()},
+    }
+    torch.save(saved[what], tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match="could run code") as caught:
+        tinynet.load(tmp_path / "w.pt")
+    write, read = re.search(r"anew, (.*), or .* then (.*)", str(caught.value)).groups()
+    exec(write, {"safetensors": safetensors, "model": peer})
+    model = eval(read, {"tinynet": tinynet, "model": nn.Linear(3, 2)})
+    assert np.array_equal(model.weight.array, peer.weight.detach().numpy())
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_a_file_in_which_torch_wrote_other_floats_is_read(tmp_path, dtype):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    weight = torch.randn(2, 3, generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
+    save_file({"weight": weight, "bias": weight[0, :2].clone()}, tmp_path / "w.safetensors")
+    for found in (
+        tinynet.load(tmp_path / "w.safetensors")["weight"].array,
+        tinynet.load(tmp_path / "w.safetensors", nn.Linear(3, 2)).weight.array,
+    ):
+        np.testing.assert_array_equal(found, weight.double().numpy().astype(found.dtype))
 
 
 NUMBERS = [0.0, -0.0, 1.0, -1.25, 3.0e38, -1e-40, np.inf, -np.inf, np.nan]

@@ -66,6 +66,7 @@ WRONG = {
     "checkpoint": (3, b"a"),
     "out": (3,),
     "resume": (3, None),
+    "overwrite": (1, "yes"),
     "about": (3,),
     "progress": ("a", 1),
     "detect_anomaly": (1, "a"),
@@ -84,7 +85,7 @@ def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_done(tmp_path
         "a batch must be a pair" if isinstance(value, Single) else rf"\b{name}\b|expected a data"
     )
     with pytest.raises((TypeError, ValueError), match=words):
-        train(model, **{"out": tmp_path, name: value})
+        train(model, **{"out": tmp_path, "overwrite": isinstance(value, Single), name: value})
     np.testing.assert_array_equal(model.weight.array, before)
     assert kept.exists() or isinstance(value, Single)
 

@@ -110,7 +110,7 @@ def test_of_two_threads_one_trains_and_the_other_is_refused(tmp_path):
         done.set()
         first.join()
     assert checkpoint.read(tmp_path / "run" / "last.safetensors").run["epoch"] == 2
-    train(tmp_path / "run")
+    train(tmp_path / "run", overwrite=True)
 
 
 class Fail(Callback):
@@ -126,7 +126,7 @@ def test_a_training_that_fails_frees_the_folder(tmp_path, error):
     with pytest.raises(error):
         train(tmp_path, Fail(error))
     assert LOCK not in content(tmp_path)
-    train(tmp_path)
+    train(tmp_path, overwrite=True)
 
 
 def test_a_lock_file_removed_by_its_owner_locks_nobody_out(tmp_path, monkeypatch):
@@ -190,3 +190,21 @@ def test_the_command_line_refuses_a_folder_in_use(tmp_path, monkeypatch, capsys,
     finally:
         done.set()
         holder.join()
+
+
+def test_a_run_in_the_folder_is_kept_unless_it_is_to_be_overwritten(tmp_path):
+    train(tmp_path, keep_every=1)
+    kept = {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")}
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"last\.saf.*resume=True; .*overwrite=True; .*out="):
+        train(tmp_path)
+    (tmp_path / "last.safetensors").unlink()
+    for resume in (False, True):
+        with pytest.raises(FileExistsError, match=r"resume='.*epoch-0002\.safetensors'; replace"):
+            train(tmp_path, resume=resume)
+    del kept["last.safetensors"]
+    assert all((tmp_path / name).read_bytes() == content for name, content in kept.items())
+    train(tmp_path, overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "last.safetensors", "best.safetensors", "report.html", "notes.txt",
+    }  # fmt: skip

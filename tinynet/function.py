@@ -78,8 +78,8 @@ def _operation(cls: type[Function]) -> Any:
     """The operation that runs the two methods of a Function on tensors."""
 
     def body(*args: Array) -> tuple[Array, ...]:
-        arrays = (type(x) for x in args if hasattr(x, "__array_function__"))
-        kind: Any = next(arrays, np.ndarray)  # of another kind where gradients are recorded
+        kinds = {type(x) for x in args if hasattr(x, "__array_function__")} - {np.ndarray}
+        kind: Any = kinds.pop() if kinds else np.ndarray  # another where gradients are recorded
         mode: Any = no_grad if kind is np.ndarray else contextlib.nullcontext
         ctx = Context()
         tensors = [_tensor(x, kind) for x in args]
@@ -126,9 +126,9 @@ def _operation(cls: type[Function]) -> Any:
 
 def _tensor(value: Any, kind: Any) -> Any:
     """What stands for an array of that kind in forward and backward."""
-    if not isinstance(value, kind):
-        return value
-    return wrap(value) if kind is np.ndarray else value.tensor
+    if isinstance(value, np.ndarray):
+        return wrap(value)
+    return value.tensor if isinstance(value, kind) else value
 
 
 def _array(value: Any, kind: Any) -> Any:

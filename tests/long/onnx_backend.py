@@ -5,8 +5,7 @@
 
 Chosen are the tests whose nodes are all of the operators that a CNN uses, with numbers of 8 to 64
 bits. Half precision is computed in float32, so there the values are compared, not the dtype, those
-of bfloat16 to one of its steps. What dropout draws in training is not specified; these tests are
-left out.
+of bfloat16 to one of its steps.
 """
 
 from __future__ import annotations
@@ -52,31 +51,19 @@ def cases() -> Iterator[Any]:
         found = load_model_tests(kind="node")
     for case in found:
         operators = {node.op_type for node in case.model.graph.node}
-        drawn = case.name.startswith("test_training_dropout")
-        if operators <= CHOSEN and not drawn and all(map(_is_number, _values(case))):
+        if operators <= CHOSEN and _of_numbers(case.model.graph):
             yield case
 
 
-def _values(case: Any) -> Iterator[Any]:
-    for inputs, outputs in case.data_sets:
-        yield from inputs
-        yield from outputs
-    for value in (*case.model.graph.input, *case.model.graph.output):
-        yield value.type
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is an array of numbers of 8 to 64 bits, or the type of one."""
+def _of_numbers(graph: Any) -> bool:
+    """Whether what goes in and out are arrays of numbers of 8 to 64 bits."""
     from tinynet.onnx.arrays import TYPES
 
-    if hasattr(value, "tensor_type"):
-        return value.tensor_type.elem_type in TYPES
-    array = np.asarray(value)
-    return array.dtype.kind in "fiub" or array.dtype.name == "bfloat16"
+    return all(x.type.tensor_type.elem_type in TYPES for x in (*graph.input, *graph.output))
 
 
 def outcome(case: Any, folder: Path) -> str:
-    """ "passed", "refused: ..." or "wrong: ..."."""
+    """Passed, refused (why) or wrong (how)."""
     from tinynet import onnx
 
     path = folder / "model.onnx"
@@ -84,25 +71,27 @@ def outcome(case: Any, folder: Path) -> str:
     try:
         with np.errstate(all="ignore"):
             model = onnx.load(path)
-            results = [model(*map(_plain, inputs)) for inputs, _ in case.data_sets]
+            results = [model(*map(_array, inputs)) for inputs, _ in case.data_sets]
     except OnnxError as error:
         return f"refused: {str(error).partition(': ')[2]}"
     for result, (_, expected) in zip(results, case.data_sets):
         given = result if isinstance(result, tuple) else (result,)
         for mine, told in zip(given, expected, strict=True):
-            array, theirs = mine.array, _plain(told)
+            array, theirs = mine.array, _array(told)
+            step = 2**-7 if theirs.dtype.name == "bfloat16" else 0
+            if theirs.dtype.name in ("float16", "bfloat16"):
+                theirs = theirs.astype(np.float32)
             if array.dtype != theirs.dtype or array.shape != theirs.shape:
                 return f"wrong: {array.dtype} {array.shape} for {theirs.dtype} {theirs.shape}"
-            step = 2**-7 if np.asarray(told).dtype.name == "bfloat16" else 0
             if not np.allclose(array, theirs, max(case.rtol, step), case.atol, equal_nan=True):
                 return f"wrong: off by {np.abs(array - theirs).max():.3g}"
     return "passed"
 
 
-def _plain(value: Any) -> np.ndarray:
-    array = np.asarray(value)
-    half = array.dtype.name in ("float16", "bfloat16")
-    return array.astype(np.float32) if half else array
+def _array(value: Any) -> np.ndarray:
+    from onnx import TensorProto, numpy_helper
+
+    return np.asarray(numpy_helper.to_array(value) if isinstance(value, TensorProto) else value)
 
 
 def results(only: str = "") -> dict[str, str]:

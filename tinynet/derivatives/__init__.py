@@ -32,13 +32,9 @@ def grad(
     create_graph. only_inputs is PyTorch's and has no effect. Raises RuntimeError for an input that
     the outputs do not depend on, unless `allow_unused`, which gives None for it.
     """
-    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    given = [None] * len(roots) if grad_outputs is None else grad_outputs
-    given = [given] if isinstance(given, Tensor) else list(given)
-    if len(given) != len(roots):
-        raise ValueError(f"grad: {len(given)} grad_outputs for {len(roots)} outputs")
-    starts = [(y, _start(y, dy)) for y, dy in zip(roots, given)]
+    pairs = _pairs("grad: {} grad_outputs for {} outputs", outputs, grad_outputs)
+    starts = [(y, _start(y, dy)) for y, dy in pairs]
     for x in targets:
         if not x.requires_grad:
             raise RuntimeError("grad: one of the inputs does not require a gradient")
@@ -61,12 +57,20 @@ def backward(
     create_graph: bool = False,
 ) -> None:
     """Add the gradients of all the tensors to the `.grad` of their leaves."""
-    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    given = [None] * len(roots) if grad_tensors is None else grad_tensors
-    given = [given] if isinstance(given, Tensor) else list(given)
-    for place, (y, dy) in enumerate(zip(roots, given)):
-        last = place == len(roots) - 1
+    pairs = _pairs("backward: {} grad_tensors for {} tensors", tensors, grad_tensors)
+    for place, (y, dy) in enumerate(pairs):
+        last = place == len(pairs) - 1
         y.backward(dy, retain_graph if last else True, create_graph)
+
+
+def _pairs(unequal: str, outputs: Any, given: Any) -> list[tuple[Tensor, Any]]:
+    """Each output with the gradient that is given of it, or None. unequal: the error's words."""
+    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    given = [None] * len(roots) if given is None else given
+    given = [given] if isinstance(given, Tensor) else list(given)
+    if len(given) != len(roots):
+        raise ValueError(unequal.format(len(given), len(roots)))
+    return list(zip(roots, given))
 
 
 def gradients(

@@ -40,6 +40,14 @@ FULL_CHECK_LIMIT = 32  # inputs with more elements are moved along directions
 DIRECTIONS = 2
 
 
+def same(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-12) -> bool:
+    """Whether two arrays are equal but for rounding; NaN equals NaN."""
+    scale = max(float(np.abs(c[np.isfinite(c)]).max(initial=0.0)) for c in (a, b))
+    return a.shape == b.shape and bool(
+        np.allclose(a, b, rtol=0, atol=tolerance * scale, equal_nan=True)
+    )
+
+
 class Outcome(NamedTuple):
     """One run of a function: its values, and the branches it took."""
 

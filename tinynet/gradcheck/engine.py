@@ -29,6 +29,7 @@ from tinynet.gradcheck.differences import (
     judge,
     measure,
     roundings,
+    same,
     shaken,
 )
 from tinynet.gradcheck.locate import Search
@@ -315,7 +316,7 @@ def _without_graph(
     """No gradient can arrive: because nothing depends on the inputs, or because a path is cut."""
     names = ", ".join(subject.targets)
     with subject.at(elsewhere):
-        moved = not sanity.same(first, subject.outcome().y)
+        moved = not same(first, subject.outcome().y)
     if not moved:
         raise EmptyCheckError(
             f"gradcheck: the result of {subject.name} does not depend on {names}: no gradient "

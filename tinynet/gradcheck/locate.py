@@ -28,11 +28,12 @@ from tinynet.gradcheck.differences import (
     by_element,
     directions,
     judge,
+    same,
 )
 from tinynet.gradcheck.fault import Fault
 from tinynet.gradcheck.replay import LARGE, NotRepeatableError, Replay, single_alone, smaller
 from tinynet.gradcheck.report import Failure
-from tinynet.gradcheck.sanity import equal, layer_of, same
+from tinynet.gradcheck.sanity import equal, layer_of
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import (
     DY_OVERWRITTEN,
@@ -45,6 +46,7 @@ from tinynet.gradcheck.trace import (
 )
 
 STATE = "state carried from call to call"
+NEARLY = 1e-9  # relative: how far a gradient may be off when it is worked out again
 MULTIPLE = -1024.0  # of the output gradient: exact, and far beyond what a mask or limit lets pass
 
 
@@ -127,7 +129,7 @@ class Search:
         u, self.u = self.u, MULTIPLE * self.u
         try:
             multiples = self.subject.gradients(self.u)[1]
-            if all(_close(dx, MULTIPLE * gradients[name]) for name, dx in multiples.items()):
+            if all(same(dx, MULTIPLE * gradients[name], NEARLY) for name, dx in multiples.items()):
                 return []
             return self.operations(record(self.subject.run, self.subject.model), MULTIPLE)
         finally:
@@ -169,7 +171,7 @@ class Search:
             y, again = self.subject.gradients(self.u)
         except Exception as error:
             return self.raised(error)
-        changed = [name for name in again if not _close(again[name], gradients[name])]
+        changed = [name for name in again if not same(again[name], gradients[name], NEARLY)]
         if same(first, y.array) and not changed:
             return []
         what = f"the gradient of {', '.join(changed)}" if changed else "the result"
@@ -362,7 +364,7 @@ class Search:
     def _of_the_last_call(self, replay: Replay, place: int, base: Base) -> bool:
         """Whether the backward depends on other calls of the operation than its own."""
         call = replay.call
-        if not _close(replay.backward(place, base.u), base.gradient):
+        if not same(replay.backward(place, base.u), base.gradient, NEARLY):
             return False  # it is another each time, whatever was called
         for factor in (-1.1, 1.1):  # with its signs turned, if the operation is defined there
             try:
@@ -370,7 +372,7 @@ class Search:
                 after = replay.backward(place, base.u)
             except Exception:  # whatever a function raises for values that it was not made for
                 continue
-            if not _close(after, base.gradient):
+            if not same(after, base.gradient, NEARLY):
                 return True
         return False
 
@@ -487,7 +489,7 @@ class Search:
                     fresh = Replay(call).backward(place, np.asarray(dy, np.float64))
                 except (NotRepeatableError, IncidentError):
                     continue
-                if not _close(fresh, walk.applied.get((call, place), fresh)):
+                if not same(fresh, walk.applied.get((call, place), fresh), NEARLY):
                     return self._failure(
                         call,
                         place,
@@ -581,9 +583,3 @@ def _fill(
     failure.count, failure.total = int(wrong.sum()), wrong.size
     failure.worst = float((difference[wrong] / size[wrong]).max())
     return index
-
-
-def _close(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two gradients are equal but for rounding."""
-    scale = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
-    return a.shape == b.shape and bool(np.allclose(a, b, rtol=0, atol=1e-9 * scale))

@@ -31,11 +31,6 @@ class Failure:
     it. sweep: (step, error, scatter) for a range of steps.
     """
 
-    __slots__ = (
-        "affected", "analytic", "argument", "cause", "count", "evidence", "index", "input", "layer",
-        "numeric", "op", "sweep", "total", "worst",
-    )  # fmt: skip
-
     def __init__(
         self,
         op: str,
@@ -110,8 +105,7 @@ class Failure:
 
     def to_dict(self) -> dict[str, Any]:
         """The failure as plain data, ready for JSON."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return {**fields, "relative_error": self.relative_error}
+        return {**vars(self), "relative_error": self.relative_error}
 
 
 class Report:
@@ -122,8 +116,6 @@ class Report:
     notes: what a reader should know of a check that passed, in sentences. worst: the largest
     error among those that agree, relative to the slope.
     """
-
-    __slots__ = ("checked", "failures", "notes", "op", "skipped_kinks", "worst")
 
     def __init__(self, op: str) -> None:
         self.op = op

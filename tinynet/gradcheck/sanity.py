@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.autograd import registry
-from tinynet.gradcheck.differences import Outcome
+from tinynet.gradcheck.differences import Outcome, same
 from tinynet.gradcheck.replay import NotRepeatableError, Replay
 from tinynet.gradcheck.report import EmptyCheckError, Failure
 from tinynet.gradcheck.subject import Subject
@@ -28,14 +28,6 @@ from tinynet.gradcheck.trace import (
     record,
 )
 from tinynet.tensor import Tensor
-
-
-def same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two results are equal but for rounding; NaN equals NaN."""
-    if a.shape != b.shape:
-        return False
-    scale = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
-    return bool(np.allclose(a, b, rtol=0, atol=1e-12 * scale, equal_nan=True))
 
 
 class OverwriteError(Exception):

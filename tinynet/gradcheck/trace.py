@@ -31,22 +31,6 @@ class Call:
     keeps, each with a copy. layer: path and class of the layer, both empty outside a model.
     """
 
-    __slots__ = (
-        "args",
-        "body",
-        "layer",
-        "name",
-        "names",
-        "node",
-        "op",
-        "operation",
-        "saved",
-        "settings",
-        "tensors",
-        "vjps",
-        "y",
-    )  # fmt: skip
-
     def __init__(
         self,
         op: str,

@@ -7,6 +7,9 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from tinynet.autograd import wrap
 from tinynet.calls import NoGradientError
 from tinynet.errors import OnnxError, ShapeError
 from tinynet.nn.functional.arguments import tensor_of
@@ -119,9 +122,11 @@ class OnnxModule(Module):
             names = ", ".join(given.name for given in graph.inputs)
             raise TypeError(f"the graph takes {len(graph.inputs)} inputs ({names})")
         values: dict[str, Any] = {"": None}
-        for given, value in zip(graph.inputs, map(tensor_of, inputs)):
-            given.check(value.shape)
-            values[given.name] = value
+        for given, value in zip(graph.inputs, inputs):
+            x = tensor_of(value)
+            given.check(x.shape)
+            half = x.dtype.name in ("float16", "bfloat16")
+            values[given.name] = wrap(x.array.astype(np.float32)) if half else x
         values.update((name, getattr(*place)) for name, place in graph.places.items())
         for node in graph.nodes:
             for name, value in zip(node.outputs, self._run(node, values)):

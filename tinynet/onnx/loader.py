@@ -24,6 +24,9 @@ OLDEST, NEWEST = 7, 28
 
 CONSTANTS = {"value": None, "value_float": "f4", "value_floats": "f4", "value_int": "i8"}
 CONSTANTS["value_ints"] = "i8"
+OWN_CONSTANT = re.compile(r"(.*\.)?constant(_\d+)?")
+"""What `export` calls an array that is no parameter or buffer of the model."""
+
 HALVES = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
@@ -48,6 +51,8 @@ def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
     weights = Weights()
     for tensor in source.graph.initializer:
         _keep(weights, tensor.name, array_of(tensor, folder))
+        if source.producer_name == "tinynet" and OWN_CONSTANT.fullmatch(tensor.name):
+            weights.fixed.add(tensor.name)
     if source.graph.sparse_initializer or not source.graph.output:
         raise OnnxError("it has no outputs, or sparse arrays, which are not supported")
     inputs = [_input(value) for value in source.graph.input if value.name not in weights.arrays]
@@ -76,7 +81,7 @@ def _opset(source: onnx.ModelProto) -> int:
 
 def _input(value: onnx.ValueInfoProto) -> Input:
     kind = value.type.tensor_type
-    if kind.elem_type not in TYPES:
+    if kind.elem_type not in TYPES or not value.name:
         raise OnnxError(f"input {value.name!r:.80} is no tensor of a type that tinynet has")
     sizes = (d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
     return Input(value.name, tuple(sizes) if kind.HasField("shape") else None)
@@ -92,16 +97,17 @@ def _node(source: onnx.NodeProto, weights: Weights, folder: Path) -> Node | None
         raise OnnxError(f"node {source.name!r:.80} ({source.op_type:.80}) has no output")
     if twice := [name for name in outputs if weights.root(name) is not None]:
         raise OnnxError(f"{node} gives {twice!r:.80} a second time")
-    for attribute in source.attribute:
-        node.attributes[attribute.name] = _attribute(node, attribute, folder)
     constant = source.op_type == "Constant"
     if source.domain not in ("", "ai.onnx") or not (constant or source.op_type in OPERATORS):
         raise _unknown(node, ".".join(filter(None, (source.domain, source.op_type))))
-    known = CONSTANTS if constant else attributes_of(OPERATORS[source.op_type])
-    for name in node.attributes:
-        if name not in known or name in ASKED:
-            listed = ", ".join(sorted(set(known) - set(ASKED))) or "none"
-            raise OnnxError(f"{node}: attribute {name!r:.80} is not supported; known: {listed}")
+    known = set(CONSTANTS if constant else attributes_of(OPERATORS[source.op_type])) - set(ASKED)
+    for attribute in source.attribute:
+        if attribute.name not in known:
+            raise OnnxError(
+                f"{node}: attribute {attribute.name!r:.80} is not supported; known: "
+                f"{', '.join(sorted(known)) or 'none'}"
+            )
+        node.attributes[attribute.name] = _attribute(node, attribute, folder)
     if constant:
         ((name, value),) = node.attributes.items()
         _keep(weights, outputs[0], np.asarray(value, CONSTANTS[name]))

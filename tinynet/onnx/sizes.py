@@ -11,21 +11,22 @@ MOST = 1 << 28
 """Elements of the largest array that an operator makes of smaller ones: 1 GiB of float32."""
 
 
-def check_size(*shapes: Sequence[int] | int) -> int:
-    """The number of elements; ValueError for a negative size, or more than MOST altogether."""
+def check_size(*shapes: Sequence[int] | int) -> None:
+    """ValueError for a shape, in parts, that has a negative size or more than MOST elements."""
     sizes = [n for part in shapes for n in ([part] if isinstance(part, int) else part)]
     if min(sizes, default=0) < 0:
         raise ValueError(f"a size is negative: {sizes!r:.80}")
-    count = math.prod(sizes)
-    if count > MOST:
-        raise ValueError(f"{count:,} elements of shape {sizes!r:.80}; at most {MOST:,} are made")
-    return count
+    if (count := math.prod(sizes)) > MOST:
+        raise ValueError(
+            f"{count:,} elements of shape {sizes!r:.80}; at most {MOST:,} are made of smaller "
+            "arrays; give it a smaller batch"
+        )
 
 
 def integers(x: Tensor) -> list[int]:
     """The elements of a tensor that holds a shape, axes or the like."""
     if x.array.dtype.kind not in "iu":
         raise ValueError(f"integers are needed, got {x.dtype}")
-    if x.array.size > 64:
-        raise ValueError(f"{x.array.size} numbers for the axes of a tensor")
+    if x.array.size > 4096:
+        raise ValueError(f"{x.array.size} integers for the axes of a tensor")
     return [int(n) for n in x.array.ravel()]

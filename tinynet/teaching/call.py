@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import grad_mode
+from tinynet.autograd import Node
 from tinynet.tensor import Tensor
 
 FAR = 1e6
@@ -20,7 +21,11 @@ FAR = 1e6
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One operation of a trial: its name, layer, arguments, settings and result, and itself."""
+    """One operation of a trial: its name, layer, arguments, settings and result, and itself.
+
+    made, source: the nodes of its result and of its first argument, which one that works in place
+    gives others later.
+    """
 
     op: str
     layer: str
@@ -28,6 +33,8 @@ class Call:
     settings: dict[str, Any]
     output: Tensor
     again: Callable[..., Tensor]
+    made: Node | None
+    source: Node | None
 
     def where(self) -> str:
         """The operation as a reader finds it, such as `relu in 3 (ReLU)`."""

@@ -22,6 +22,7 @@ from tinynet.nn.location import layer_path, running_modules
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.teaching.call import Call
+from tinynet.teaching.report import Finding
 from tinynet.tensor import Tensor
 
 Batch = tuple[np.ndarray, "np.ndarray | None"]
@@ -29,6 +30,7 @@ Batch = tuple[np.ndarray, "np.ndarray | None"]
 IGNORED = -100  # the label that stands for "does not count"
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 
 
@@ -56,18 +58,17 @@ class Trial:
         modules = running_modules()
         self.ran.update(map(id, modules))
         name = op.rpartition(".")[2].lstrip("_")
-        again = autograd.state.operation
-        self.calls.append(Call(name, layer_path(modules), args, given, output, again))
-
-    def maker(self, tensor: Any) -> Call | None:
-        """The operation that made a tensor."""
-        return next((call for call in reversed(self.calls) if call.output is tensor), None)
+        again, source = autograd.state.operation, getattr(args[0], "node", None) if args else None
+        layer = layer_path(modules)
+        self.calls.append(Call(name, layer, args, given, output, again, output.node, source))
 
     def back(self, tensor: Any) -> Iterator[Call]:
         """The operations that led to a tensor, the last first, along each one's first argument."""
-        while (call := self.maker(tensor)) is not None:
-            yield call
-            tensor = call.args[0] if call.args else None
+        node = getattr(tensor, "node", None)
+        for call in reversed(self.calls):
+            if call.made is node if node is not None else call.output is tensor:
+                yield call
+                node, tensor = call.source, call.args[0] if call.args else None
 
     @property
     def loss_call(self) -> Call | None:
@@ -82,7 +83,7 @@ class Case:
     batches: those that a training begins with. loader: where they are from, None for a single pair.
     steps: how long a recipe is tried. validation: batches of the validation data, and where they
     are from.
-    notes: what is worth knowing besides the findings.
+    notes: what is worth knowing besides the findings. found: the names of those so far.
     """
 
     model: nn.Module
@@ -95,6 +96,7 @@ class Case:
     validation: list[Batch] = field(default_factory=list)
     validation_loader: Any = None
     notes: list[str] = field(default_factory=list)
+    found: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
@@ -105,6 +107,20 @@ class Case:
         self.trial = Trial()
         self.usable: list[Batch] = []
         self.run_trial()
+
+    def look(self, check: Callable[[Case], Iterator[Finding]]) -> list[Finding]:
+        """What a check finds, which later ones can see in `found`."""
+        findings = list(check(self))
+        self.found |= {finding.name for finding in findings}
+        return findings
+
+    def layers(self, *kinds: type[nn.Module]) -> list[tuple[str, Any]]:
+        """(path with class, layer) of each of these kinds."""
+        return [
+            (f"{path} ({type(layer).__name__})", layer)
+            for path, layer in self.model.named_modules()
+            if isinstance(layer, kinds)
+        ]
 
     @property
     def sound(self) -> bool:

@@ -13,12 +13,13 @@ from tinynet import nn
 from tinynet.grad_mode import enable_grad
 from tinynet.nn.preserving import preserving
 from tinynet.optim import SGD, Optimizer
-from tinynet.teaching.case import Case
+from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.experiment import params_of, trying
 from tinynet.teaching.report import Finding, error, listed, warning
 from tinynet.tensor import Tensor
 
-MODAL = (nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d)
+ADDED_UP = 16
+"""So many batches may have their gradients added up before a step."""
 LOOP = "optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order"
 
 
@@ -32,6 +33,10 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
     missing = [
         name for name, p in case.parameters.items() if id(p) not in chosen and p.requires_grad
     ]
+    if missing and case.step is not None:  # it may have another optimizer for them
+        with contextlib.suppress(Exception):  # which `check_step` tells
+            after = dict(zip(case.parameters, _after(case, case.optimizer, *case.usable[0])))
+            missing = [m for m in missing if _same([after[m]], [case.parameters[m].array])]
     if not chosen & own:
         yield error(
             "optimizer-of-another-model",
@@ -60,12 +65,13 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
 class _Watched:
     """A user's step run twice on copies, and what the optimizer was asked for meanwhile.
 
-    at_step: the gradients whenever the optimizer stepped, of both runs; without an optimizer those
-    that a run left. fresh: those of the batch alone, before each run. before: the parameters.
-    change: what the first run added to them. moved: whether it changed one. left: whether it left
-    gradients. wiped: whether zero_grad() took some away in it, before the optimizer stepped.
-    asleep: whether the model was in evaluation mode then. rates: the highest learning rate before
-    the first run and after each. error: what a run raised.
+    runs: how often; more than twice until the optimizer steps, as gradients may be added up before.
+    at_step: the gradients whenever it stepped; without an optimizer those that a run left. fresh:
+    those of the batch alone, before each run. before: the parameters. change: what the first run
+    added to them. moved: whether it changed one. left: whether it left gradients. wiped: whether
+    zero_grad() took some away in it, before the optimizer stepped. asleep: whether the model was in
+    evaluation mode then. rates: the highest learning rate before the first run and after each.
+    error: what a run raised.
     """
 
     def __init__(self, case: Case, optimizer: Optimizer) -> None:
@@ -75,16 +81,18 @@ class _Watched:
         self.fresh: list[list[np.ndarray]] = []
         self.before: list[np.ndarray] = []
         self.change: list[np.ndarray] = []
+        self.runs = 0
         self.wiped = self.asleep = self.moved = self.left = False
         self.rates: list[float] = []
         self.error: Exception | None = None
         with trying(case, optimizer), np.errstate(all="ignore"), self._known_optimizers():
             step = optimizer.step
 
-            def noted(*args: Any, **settings: Any) -> Any:
+            def noted(closure: Any = None) -> Any:
+                result = step(closure) if closure is not None else None  # it makes the gradients
                 self.at_step.append(_gradients(self.case))
                 self.asleep |= not case.model.training
-                return step(*args, **settings)
+                return step() if closure is None else result
 
             optimizer.__dict__.update(step=noted, zero_grad=self._zeroing(optimizer.zero_grad))
             case.model.__dict__["zero_grad"] = self._zeroing(case.model.zero_grad)
@@ -93,10 +101,11 @@ class _Watched:
             self.before = [p.array.copy() for p in self.parameters]
             self.rates.append(max(group["lr"] for group in optimizer.param_groups))
             try:
-                for run in range(2):
+                while self.runs < 2 or (self.runs < ADDED_UP and not self.at_step):
                     self._run()
                     self.rates.append(max(group["lr"] for group in optimizer.param_groups))
-                    if run == 0:
+                    self.runs += 1
+                    if self.runs == 1:
                         self.change = [p.array - b for p, b in zip(self.parameters, self.before)]
                         self.moved = any(change.any() for change in self.change)
                         self.left = _norm(_gradients(self.case)) > 0
@@ -196,8 +205,10 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
             return "step-overwrites-parameters", what, "change them: p.data -= lr * p.grad"
     if not seen.at_step:
         still = "" if seen.moved else ", which left every parameter as it was"
-        what = f"optimizer.step() was not called in a whole training step{still}"
+        what = f"optimizer.step() was not called in {seen.runs} training steps{still}"
         return "step-changes-nothing", what, ""
+    if seen.runs > 2:
+        return None
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
     size, usual = _norm(first), _norm(fresh)
     if size == 0 and usual > 0:
@@ -244,8 +255,7 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
         rates = ", ".join(f"{rate:g}" for rate in seen.rates)
         cure = "call schedule.step() once an epoch, not each batch, or let it fall more slowly"
         return "learning-rate-falls-too-fast", f"the rate before and after two steps: {rates}", cure
-    modal = any(isinstance(module, MODAL) for module in case.model.modules())
-    if seen.asleep and case.model.training and modal:
+    if seen.asleep and case.model.training and case.layers(nn.Dropout, *BATCH_NORMS):
         what = (
             "when optimizer.step() runs, the model is in evaluation mode: dropout does nothing, "
             "and batch norm uses its running statistics and does not learn them"

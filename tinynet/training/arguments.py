@@ -116,6 +116,7 @@ MUST_BE: dict[str, Check] = {
     "out": PATH,
     "init_from": PATH,
     "resume": _a((bool, str, os.PathLike), "True, False or the path of a checkpoint"),
+    "overwrite": _a((bool,), "True or False"),
     "about": _a((Mapping,), "a dict"),
     "progress": _a((bool,), "True, False or None"),
     "detect_anomaly": _a((bool,), "True or False"),

@@ -82,6 +82,7 @@ def fit(
     keep_every: int | None = None,
     save_every: int | None = None,
     resume: bool | str | os.PathLike[str] = False,
+    overwrite: bool = False,
     init_from: str | os.PathLike[str] | None = None,
     about: Mapping[str, Any] | None = None,
     progress: bool | None = None,
@@ -130,6 +131,7 @@ def fit(
     same arguments as before (else CheckpointError names the one that differs): weights and history
     come out as if the run had never stopped, bit for bit. A run that is finished goes on for more
     with a larger number of epochs, its schedule from the beginning.
+    overwrite: begin anew in place of a run that lies in `out`, which else is kept.
 
     init_from: a run's folder or a checkpoint, with whose weights a new run begins, as far as they
     fit: where the classes are others, the last layer begins anew.
@@ -143,7 +145,8 @@ def fit(
     The model is left in evaluation mode, without gradients. Raises DivergenceError if the loss or
     a weight becomes NaN or infinite; files written for earlier epochs are whole and stay. Raises
     CheckpointError for a checkpoint that is damaged or of another run, OSError where none can be
-    written, and BlockingIOError where another training is at work in `out`.
+    written, BlockingIOError where another training is at work in `out`, and FileExistsError where
+    a run lies there that is not to be overwritten.
     """
     given = dict(locals())
     targets, epochs = targets_and_epochs(more, epochs)
@@ -212,7 +215,7 @@ def fit(
         anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext(),
     ):
         try:
-            start = ranks.from_first(lambda: _prepare(out, resume))
+            start = ranks.from_first(lambda: _prepare(out, resume, overwrite))
             if start is None and init_from is not None:
                 begun = ranks.from_first(lambda: read(chosen_in(init_from)))
                 run.notes.append(load_fitting(model, begun))
@@ -273,7 +276,7 @@ def _tell_what_stays(run: Run) -> None:
 
 
 def _prepare(
-    out: str | os.PathLike[str] | None, resume: bool | str | os.PathLike[str]
+    out: str | os.PathLike[str] | None, resume: bool | str | os.PathLike[str], overwrite: bool
 ) -> Checkpoint | None:
     """The checkpoint to go on from, if any; without one, `out` is cleared for a new run."""
     if not isinstance(resume, bool):
@@ -285,7 +288,7 @@ def _prepare(
     last = Path(out) / LAST
     if resume and last.exists():
         return read(last)
-    clear(out)
+    clear(out, overwrite)
     return None
 
 

@@ -180,11 +180,22 @@ def _unlock(file: int, path: Path) -> None:
         os.close(file)
 
 
-def clear(folder: str | os.PathLike[str]) -> None:
-    """Remove what an earlier run left in a folder; what else is in it stays."""
+def clear(folder: str | os.PathLike[str], overwrite: bool) -> None:
+    """Remove what an earlier run left in a folder, if it may be overwritten; what else is in it
+    stays.
+
+    Raises FileExistsError for the checkpoints of a run that may not.
+    """
     folder = Path(folder)
-    kept = (folder / name for name in (LAST, BEST, REPORT))
-    for path in (*kept, *folder.glob(f"epoch-[0-9]*{SUFFIX}")):
+    kept = [folder / LAST, folder / BEST, *sorted(folder.glob(f"epoch-[0-9]*{SUFFIX}"))]
+    found = [path for path in kept if path.is_file()]
+    if found and not overwrite:
+        last = True if found[0] == kept[0] else str(found[-1])
+        raise FileExistsError(
+            f"{folder} holds a run ({', '.join(path.name for path in found)}). Go on with it: "
+            f"resume={last!r}; replace it: overwrite=True; or train in another folder: out="
+        )
+    for path in (*found, folder / REPORT):
         path.unlink(missing_ok=True)
 
 

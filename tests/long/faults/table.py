@@ -307,7 +307,7 @@ NORMALISATION = [
      case((4, 5), (5,), eps=1e-5)),
     ("instance_norm", o.instance_norm, "x", CONSTANT,
      lambda dy, x, eps: dy * o.standardised(x, (2, 3), eps)[0], case((2, 3, 4, 4), eps=1e-5)),
-    ("my_cross_entropy", o.cross_entropy, "x", UNDIVIDED, lambda g, x: g * len(x),
+    ("my_cross_entropy", o.cross_entropy, "x", FACTOR, lambda g, x: g * len(x),
      case((4, 3), target=LABELS, reduction="mean")),
     ("cross_entropy_over_classes", o.cross_entropy, "x", FACTOR, lambda g, x: g / x.shape[1],
      case((4, 3), target=LABELS), case((2, 3), target=LABELS[:2])),

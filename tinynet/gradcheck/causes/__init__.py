@@ -140,9 +140,7 @@ LOOKS: tuple[Look, ...] = (
     _of_both(formula.plain),
     _first(inside.suspects),
     _of_both(formula.look),
-    _fitting(elsewhere.at_other_points),
     _first(inside.within),
-    _of_both(formula.by_place),
     _fitting(scaling.of_few),
     _which,
 )

@@ -8,7 +8,6 @@ that a mistake would give.
 from __future__ import annotations
 
 import contextlib
-import copy
 import inspect
 import math
 import sys
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.gradcheck.fault import Fault
+from tinynet.gradcheck.trace import copied
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
@@ -188,8 +188,8 @@ class Clues:
 
         Raises ElsewhereError where the function fails, or gives an output of another shape.
         """
-        given = [fresh(value) for value in self.fault.args]
-        chosen = {name: fresh(value) for name, value in self.fault.settings.items()}
+        given = [copied(value) for value in self.fault.args]
+        chosen = {name: copied(value) for name, value in self.fault.settings.items()}
         for name, value in (settings or {}).items():
             names = self.fault.names[: len(given)]
             if name in names:
@@ -287,6 +287,8 @@ class Clues:
             if isinstance(value, float) and 0 < value < 1:
                 found[f"(1 - {name})"] = 1 - value
         found.setdefault(f"the number of elements of {self.name}", self.x.size)
+        if self.y.size == 1:
+            found.setdefault(self.out, float(self.y.item()))
         found.setdefault("the number of outputs", self.y.size)
         for owner, sides in ((self.name, shape), ("the output", out)):
             for axis, n in enumerate(sides):
@@ -360,13 +362,6 @@ def _bracketed(name: str, form: str) -> str:
     name = name.partition(",")[0]
     whole = form == "{}" or name in ("ln 10", "ln 2") or name.startswith("(")
     return f"({name})" if (" " in name or "*" in name) and not whole else name
-
-
-def fresh(value: Any) -> Any:
-    """A copy of what a function could change: arrays and generators."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    return copy.deepcopy(value) if isinstance(value, np.random.Generator) else value
 
 
 def output_of(result: Any) -> np.ndarray:

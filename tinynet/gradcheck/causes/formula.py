@@ -45,6 +45,8 @@ class Beside:
         self.clues, flat = clues, np.arange(z.size).reshape(z.shape)
         i, j = (_first_places(flat, shape)[chosen] for shape in (clues.x.shape, clues.y.shape))
         self.hand = Hand(clues, i, j)
+        for name in (name for name, a in clues.locals.items() if np.array_equal(a, z)):
+            self.hand.variables.append((name, z.reshape(-1)[chosen]))
 
 
 def _first_places(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -104,7 +106,7 @@ def _by_branches(clues: Clues, wrong: np.ndarray) -> tuple[str, str] | None:
             formulas.append((written(there, there.claimed), written(there, there.right)))
             found.append(f"where {text}: {compared[1]}")
         if len(found) == len(sides):
-            exchanged = all(formulas[0]) and formulas[0] == formulas[1][::-1]
+            exchanged = all(formulas[0]) and formulas[0] == formulas[1][::-1] != formulas[1]
             cause = EXCHANGED if exchanged else BOTH
             return f"{cause}: {' and '.join(text for text, _ in sides)}", "; ".join(found)
     return None
@@ -284,20 +286,3 @@ def _written(clues: Clues, c: float, factors: Factors) -> str:
 
 def _power(text: str, power: int) -> str:
     return text if power == 1 else f"{text}^{power}"
-
-
-def by_place(clues: Clues) -> tuple[str, str] | None:
-    """A factor that is the same along some axes of the input, and another along the others."""
-    e = clues.entries
-    if not (e.right.all() and e.claimed.all()) or clues.x.ndim < 2:
-        return None
-    factors = e.claimed / e.right
-    for axis, places in enumerate(np.unravel_index(e.i, clues.x.shape)):
-        found = [factors[places == p] for p in np.unique(places)]
-        if all(np.ptp(f) <= 1e-5 * np.abs(f).max() for f in found) and len(found) > 1:
-            told = ", ".join(f"{f.mean():.4g}" for f in found[:4])
-            return f"a factor that is another for each place of axis {axis}", (
-                f"analytic / numeric = {told}{', ...' if len(found) > 4 else ''} along axis {axis} "
-                f"of {clues.name}, and the same along the others"
-            )
-    return None

@@ -63,9 +63,10 @@ class Hand:
             if (values := self._laid_out(a)) is not None:
                 found.append((name, values))
         x = self.clues.x
-        for axis in (*range(x.ndim), None):
+        for axis in (None, *range(x.ndim if x.ndim > 1 else 0)):
             centred = (x - x.mean(axis, keepdims=True)).reshape(-1)[self.i]
-            found.append((f"({self.clues.name} - its mean)", centred))
+            along = "" if axis is None else f" along axis {axis}"
+            found.append((f"({self.clues.name} - its mean{along})", centred))
         return found
 
     def _others(self) -> Iterator[Quantity]:
@@ -118,6 +119,7 @@ class Hand:
         yield f"sigmoid({name})", 1 / (1 + np.exp(-q))
         yield f"sigmoid(-{name})", 1 / (1 + np.exp(q))
         yield f"tanh({name})", np.tanh(q)
+        yield f"(1 - tanh({name})^2)", 1 - np.tanh(q) ** 2
         yield f"cos({name})", np.cos(q)
         yield f"sin({name})", np.sin(q)
         yield f"sinh({name})", np.sinh(q)

@@ -264,14 +264,13 @@ def _products(inside: Inside) -> Iterator[Suspect]:
     """The gradient of a matrix product inside, with its factors transposed or exchanged."""
     clues, tape = inside.clues, inside.tape
     for number, operands in tape.operands.items():
-        if len(operands) != 2 or any(np.ndim(o) != 2 for o in operands):
+        if len(operands) != 2 or any(np.ndim(o) != max(2, clues.x.ndim) for o in operands):
             continue
         for place, other in ((0, operands[1]), (1, operands[0])):
-            own = (number, place) in tape.values and clues.x.ndim == 2
-            if not own or (number, -1) not in tape.values:
+            if (number, place) not in tape.values or (number, -1) not in tape.values:
                 continue
             value = tape.values[number, place]
-            if any(np.array_equal(value, x) for x in (clues.x, clues.x.T)):
+            if any(np.array_equal(value, x) for x in (clues.x, clues.x.swapaxes(-1, -2))):
                 yield from _wrong_products(inside, number, inside.after((number, -1)), other)
 
 
@@ -279,14 +278,15 @@ def _wrong_products(
     inside: Inside, number: int, Z: np.ndarray, other: np.ndarray
 ) -> Iterator[Suspect]:
     shape, x, name = inside.tape.values[number, -1].shape, inside.clues.x, inside.clues.name
-    factors = {"b": other, "b^T": other.T, name: x, f"{name}^T": x.T}
+    factors = {"b": other, name: x}
+    factors |= {f"{said}^T": o.swapaxes(-1, -2) for said, o in factors.items()}
     for turned, (said, o), left in itertools.product((False, True), factors.items(), (True, False)):
 
         def product(
             dy: np.ndarray, turned: bool = turned, o: np.ndarray = o, left: bool = left
         ) -> np.ndarray:
             dz = (Z @ dy.reshape(-1)).reshape(shape)
-            dz = dz.T if turned else dz
+            dz = dz.swapaxes(-1, -2) if turned else dz
             return np.asarray(dz @ o if left else o @ dz)
 
         try:

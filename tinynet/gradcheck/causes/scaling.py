@@ -30,24 +30,13 @@ def suspects(clues: Clues) -> Iterator[Suspect]:
 
 
 def _best_factor(clues: Clues) -> float | None:
-    """The factor that takes the numeric gradient closest to the analytic one, cleaned of noise."""
+    """The factor that takes the numeric gradient closest to the analytic one."""
     power = product = 0.0
     for _, analytic, numeric in clues.tests:
         numeric = np.where(clues.usable, numeric, 0.0)
         power += float((numeric * numeric).sum())
         product += float((numeric * np.where(clues.usable, analytic, 0.0)).sum())
-    if power == 0:
-        return None
-    factor = product / power
-    near = {-1.0: factor + 1, **{v: factor - v for v in _exact(clues, factor)}}
-    exact = min(near, key=lambda v: abs(near[v]))
-    return exact if close(exact, factor, 1e-7) else factor
-
-
-def _exact(clues: Clues, factor: float) -> list[float]:
-    """What a measured factor may be exactly: simple fractions, sizes and their inverses."""
-    sizes = [s * v**p for v in clues.sizes.values() for p in (1, -1) for s in (1, -1)]
-    return [*sizes, *(round(factor * d) / d for d in (1, 2, 3, 4))]
+    return product / power if power else None
 
 
 def of_few(clues: Clues) -> Iterator[Suspect]:
@@ -59,23 +48,19 @@ def of_few(clues: Clues) -> Iterator[Suspect]:
 
 
 def _plain(clues: Clues, factor: float) -> tuple[str, str]:
-    if factor == -1:
+    if close(factor, -1):
         return "wrong sign", ""
     name, simple = clues.named(factor) or "", clues.constant(factor)
     is_simple = simple.strip("-").replace("/", "").isdigit()
     if not name or (is_simple and name.startswith(("sqrt", "2", "1/sqrt"))):
         return "constant factor", f"about {simple}" if "/" in simple else ""
-    mean = ": a sum where a mean is meant?" if name.partition(" = ")[0] == "n" else ""
+    summed = factor > 1 and clues.y.size < clues.x.size and name.partition(" = ")[0] in ("n", "N")
+    mean = ": a sum where a mean is meant?" if summed else ""
     return "constant factor", f"{short(factor)} = {name}{mean}"
 
 
 def _meanings(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:
     """What a factor says if the function has a sum or a mean in it."""
-    averaged = [k for k, v in clues.settings.items() if isinstance(v, str) and v == "mean"]
-    name = clues.named(factor)
-    if averaged and clues.y.size == 1 and factor > 1 and name is not None:
-        yield "average not divided", f"{short(factor)} = {name}, and {averaged[0]}='mean'"
-        return
     J = clues.J
     entries = J[J != 0]
     if not entries.size:

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.changes import saved_arrays
-from tinynet.gradcheck.causes.clues import Clues, fresh
-from tinynet.gradcheck.trace import OVERWRITTEN
+from tinynet.gradcheck.causes.clues import Clues
+from tinynet.gradcheck.trace import OVERWRITTEN, copied
 
 KEPT = 8  # earlier contents of one array: more are the steps of a sum that is built up
 
@@ -58,8 +58,8 @@ def overwritten(clues: Clues) -> tuple[str, str] | None:
     versions = _Versions(fault.forward)
     if versions.code is None or fault.vjp is None:
         return None
-    args = [fresh(value) for value in fault.args]
-    settings = {name: fresh(value) for name, value in fault.settings.items()}
+    args = [copied(value) for value in fault.args]
+    settings = {name: copied(value) for name, value in fault.settings.items()}
     before = sys.gettrace()
     sys.settrace(versions.called)
     try:
