@@ -22,6 +22,7 @@ from benchmarks import (
     machine,
     mnist,
     overhead,
+    ranks,
     results,
     roofline,
     scaling,
@@ -34,7 +35,8 @@ from benchmarks.turns import Result
 from tinynet import kernels, nn
 
 SCRIPTS = [
-    epoch, inference, overhead, results, roofline, scaling, short_form, time_to_accuracy, train_step
+    epoch, inference, overhead, ranks, results, roofline, scaling, short_form, time_to_accuracy,
+    train_step,
 ]  # fmt: skip
 
 

@@ -5,8 +5,15 @@ fails. The ranks are those of `fake_comm`, and for the command line those of MPI
 from __future__ import annotations
 
 import functools
+import importlib.util
 import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +21,8 @@ from fake_comm import Aborted, FakeComm, run_ranks
 
 import tinynet
 from tinynet import data, nn, training
-from tinynet.training import DivergenceError, OneRank, distributed, fit, verify, weights_sha256
-from tinynet.training.distributed import Ranks, Sums
+from tinynet.training import DivergenceError, distributed, fit, verify, weights_sha256
+from tinynet.training.distributed import OneRank, Ranks
 
 
 @pytest.fixture(autouse=True)
@@ -102,16 +109,10 @@ def test_sums_are_added_by_the_same_tree_whoever_has_the_parts():
 
             def total(comm, count=count, numbers=numbers):
                 ranks = Ranks(comm, 8)
-                own = ((k, sums_of(numbers[k])) for k in ranks._own(count))
-                return ranks._added(own, count, sums_of(0)).flat[0]
+                own = ((k, numbers[k : k + 1].copy()) for k in ranks.own(count))
+                return ranks.added(own, count, np.zeros(1, np.float32))[0]
 
             assert {*run_ranks(size, total)} == {pairwise(numbers)}, (count, size)
-
-
-def sums_of(number) -> Sums:
-    sums = Sums(1, 1, np.dtype(np.float32))
-    sums.flat[0] = number
-    return sums
 
 
 SAME = {
@@ -388,11 +389,110 @@ def test_arguments_that_are_no_ranks_are_refused(options, told):
 
 
 def test_where_many_are_started_mpi4py_is_asked_for(monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.setenv("PMI_SIZE", "1")
     assert distributed.world().Get_size() == 1
     monkeypatch.setenv("PMI_SIZE", "4")
     with pytest.raises(ImportError, match=r'pip install "tinynet-cnn\[mpi\]" mpich'):
         distributed.world()
+
+
+# ----- the command line, under mpiexec --------------------------------------------------------
+
+MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}")
+needs_mpi = pytest.mark.skipif(
+    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
+    reason="needs MPI: pip install mpi4py mpich",
+)
+ROOT = Path(__file__).parents[1]
+TRAIN = ["train", "--data", "npz:tiny.npz", "--model", "net.py:Net", "--epochs", "2"]
+TRAIN += ["--batch-size", "10", "--augment", "shift:1", "--save-every", "2"]
+NET = """
+import os
+from tinynet import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(72, 2))
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls == 12 and os.environ.get("FAILS") == os.environ.get("PMI_RANK"):
+            raise RuntimeError("this processor is on fire")
+        return super().forward(x)
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TINYNET_KERNELS", "numpy")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("FAILS", "none")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (50, 1, 8, 8)).astype(np.uint8)
+    np.savez("tiny.npz", x=images, y=np.arange(50) % 2, classes=np.array(["a", "b"]))
+    Path("net.py").write_text(NET)
+    return tmp_path
+
+
+def command(*arguments: str, ranks: int = 0) -> subprocess.CompletedProcess[str]:
+    started = [str(MPIEXEC), "-n", str(ranks)] if ranks else []
+    line = [*started, sys.executable, "-m", "tinynet", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=300)
+
+
+def weights_in(folder: str) -> str:
+    return json.loads(Path(folder, "run.json").read_text())["weights_sha256"]
+
+
+@needs_mpi
+def test_mpiexec_trains_the_same_with_any_number_of_ranks(here):
+    for ranks in (1, 2, 4):
+        done = command(*TRAIN, "--out", f"of{ranks}", ranks=ranks)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("test accuracy") == 1
+        assert done.stdout.count("every batch in 8 parts, the same for any number of them") == 1
+    done = command(*TRAIN, "--out", "alone", "--reproducible-for", "8")
+    assert done.returncode == 0, done.stderr
+    assert len({weights_in(folder) for folder in ("of1", "of2", "of4", "alone")}) == 1
+    for ranks in (0, 2):
+        done = command("verify", "of4", ranks=ranks)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("the same bit for bit") == 1
+    done = command(*TRAIN, "--out", "plain", "--reproducible-for", "0", ranks=2)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(Path("plain", "run.json").read_text())
+    assert record["environment"]["ranks"] == "2"
+    assert record["settings"]["reproducible_for"] == 0
+
+
+@needs_mpi
+def test_a_rank_that_is_killed_ends_all_and_the_run_goes_on(here):
+    whole = command(*TRAIN, "--out", "whole", ranks=2)
+    assert whole.returncode == 0, whole.stderr
+    train = [*TRAIN, "--out", "killed"]
+    dying = [":", "-n", "1", sys.executable, str(ROOT / "tests" / "dying.py"), "step", "7", *train]
+    assert command(*train, *dying, ranks=1).returncode != 0
+    assert not (Path("killed", "run.json").read_text().count("weights_sha256"))
+    done = command("resume", "killed", ranks=4)
+    assert done.returncode == 0, done.stderr
+    assert weights_in("killed") == weights_in("whole")
+
+
+@needs_mpi
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_rank_that_raises_ends_all_with_its_message(here, monkeypatch, rank):
+    monkeypatch.setenv("FAILS", rank)
+    done = command(*TRAIN, "--out", "fails", ranks=2)
+    assert done.returncode == 1
+    assert done.stderr.count("RuntimeError: this processor is on fire") == 1
+    assert ("rank 1 of 2:" in done.stderr) == (rank == "1")
+
+
+@needs_mpi
+def test_what_every_rank_has_to_say_is_said_once(here):
+    done = command("train", "--data", "folder:nowhere", ranks=2)
+    assert done.returncode == 1
+    assert done.stderr.count("there is no such folder") == 1

@@ -94,7 +94,10 @@ def _run(argv: Sequence[str] | None, out: Console) -> tuple[int, str | None]:
         parser.print_help()
         return 0, None
     out.goes_on = args.command in WITH_FILES
-    return _guarded(args), args.command
+    code = _guarded(args)
+    if code and "ranks" in args:
+        args.ranks.end_all(code)
+    return code, args.command
 
 
 class _Parser(argparse.ArgumentParser):

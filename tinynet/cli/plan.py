@@ -25,17 +25,22 @@ from tinynet.cli.options import (
     choose,
     find_checkpoint,
 )
+from tinynet.cli.ranks import ranks_for
 from tinynet.console import say
 
 if TYPE_CHECKING:
     from tinynet.data import ArrayDataset, Subset
     from tinynet.nn import Module
+    from tinynet.training.distributed import Alone
 
 DATA, SEED, VALIDATION = "digits", 0, 0.0  # what the options are that were not given
+PARTS = 8  # of every batch, where many processes are started
+SINCE = {"reproducible_for": None, "threads": None}  # what older runs do not say
 KEEPING = ("keep_every", "save_every")  # settings that do not change what is computed
 SETTINGS = (
     "data", "data_sha256", "model", "epochs", "batch_size", "optimizer", "lr", "weight_decay",
-    "schedule", "augment", "validation", "patience", "seed", *KEEPING,
+    "schedule", "augment", "validation", "patience", "seed", "reproducible_for", "threads",
+    *KEEPING,
 )  # fmt: skip
 
 
@@ -43,7 +48,7 @@ SETTINGS = (
 class Plan:
     """Everything that is decided before training starts.
 
-    transform: of all images. classes: how many there are.
+    transform: of all images. classes: how many there are. ranks: the processes that train.
     """
 
     settings: dict[str, Any]
@@ -54,6 +59,7 @@ class Plan:
     model_arguments: dict[str, Any]
     transform: Any
     classes: int
+    ranks: Alone
 
     def fit_options(self) -> dict[str, Any]:
         """The arguments of `fit` that decide what is computed."""
@@ -74,6 +80,7 @@ class Plan:
             "weight_decay": settings["weight_decay"],
             "schedule": settings["schedule"],
             "seed": settings["seed"],
+            "comm": self.ranks,
         }
 
 
@@ -132,6 +139,7 @@ def new_settings(
 ) -> dict[str, Any]:
     """The settings of a new run: what was asked for, and the recipe for such images."""
     from tinynet.training import OPTIMIZERS, recipe_for
+    from tinynet.training.environment import launched
     from tinynet.training.recipes import bearable
 
     recipe = recipe_for(train.images.shape[1:], args.data or DATA)
@@ -141,6 +149,7 @@ def new_settings(
     own_lr = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
     epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
     examples = len(train) * (1 - (args.validation or VALIDATION))
+    parts = PARTS if args.reproducible_for is None and launched() else args.reproducible_for
     usual_lr = bearable(recipe, own_lr, math.ceil(examples / batch_size) * epochs)
     return {
         "data": args.data or DATA,
@@ -157,6 +166,8 @@ def new_settings(
         "validation": args.validation or VALIDATION,
         "patience": args.patience,
         "seed": SEED if args.seed is None else args.seed,
+        "reproducible_for": parts,
+        "threads": args.threads or (1 if launched() or parts else None),
         "init_from": begun.get("path"),
         "init_sha256": begun.get("sha256"),
         "keep_every": args.keep_every,
@@ -182,7 +193,8 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
         settings = json.loads((out / RECORD).read_text(encoding="utf-8"))["settings"]
     else:
         return None
-    if not isinstance(settings, dict) or not set(SETTINGS) <= set(settings):
+    settings = {**SINCE, **settings} if isinstance(settings, dict) else None
+    if settings is None or not set(SETTINGS) <= set(settings):
         raise ValueError(
             f"{out} holds a run of `fit`, or of an older tinynet; go on with it from Python: "
             f"fit(..., out={str(out)!r}, resume=True)"
@@ -276,7 +288,8 @@ def make_plan(
             train, [1 - settings["validation"], settings["validation"]], seed=settings["seed"]
         )
     transform = data.standardize(chosen)
-    return Plan(settings, chosen, validation, test, model, arguments, transform, classes)
+    ranks = ranks_for(settings)
+    return Plan(settings, chosen, validation, test, model, arguments, transform, classes, ranks)
 
 
 def fingerprint(train: ArrayDataset, test: ArrayDataset) -> str:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json, checkpoints
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
+from tinynet.cli.ranks import together
 from tinynet.cli.train import train_plan
 from tinynet.errors import CheckpointError
 
@@ -40,16 +42,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train what is left."""
     began = time.perf_counter()
-    try:
-        settings = recorded_settings(args.run, args.start)
-        if settings is None:
-            raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
-        train, test = load_data(settings["data"], args.data_dir)
-        saved = args.start is not None or (args.run / LAST).is_file()
-        plan = make_plan(settings, train, test, saved)
-        return train_plan(plan, args.run, args.start or True, began, args.json)
-    except CheckpointError as error:
-        raise CheckpointError(f"{error}{_others(args.run, args.start)}") from error
+    with together(args) as ranks:
+        try:
+            settings, saved = ranks.from_first(lambda: _recorded(args))
+            train, test = ranks.after_first(lambda: load_data(settings["data"], args.data_dir))
+            plan = make_plan(settings, train, test, saved)
+            return train_plan(plan, args.run, args.start or True, began, args.json)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}{_others(args.run, args.start)}") from error
+
+
+def _recorded(args: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """The settings of the run, and whether weights of it were saved."""
+    settings = recorded_settings(args.run, args.start)
+    if settings is None:
+        raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
+    return settings, args.start is not None or (args.run / LAST).is_file()
 
 
 def _others(folder: Path, start: Path | None) -> str:

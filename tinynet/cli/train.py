@@ -59,6 +59,7 @@ from tinynet.cli.plan import (
     settings_to_resume,
     sized,
 )
+from tinynet.cli.ranks import described, together
 from tinynet.console import explained, say, watched
 
 if TYPE_CHECKING:
@@ -153,6 +154,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fixes everything random: the same seed gives the same run (default 0)",
     )
     model.add_argument(
+        "--reproducible-for",
+        type=integer(0),
+        metavar="N",
+        help="cut every batch into N parts, which mpiexec's processes share: the same weights for "
+        "any number of them; 0: a part each, which is faster (default: 8 under mpiexec)",
+    )
+    model.add_argument(
+        "--threads",
+        type=integer(1),
+        metavar="N",
+        help="threads of each process (default: all processors; 1 under mpiexec)",
+    )
+    model.add_argument(
         "--detect-anomaly",
         action="store_true",
         help="stop at the first operation that gives NaN or infinity, and name it (slower)",
@@ -214,20 +228,35 @@ def run(args: argparse.Namespace) -> int:
         out, args.resume = args.resume, True
     if out is not None:
         check_folder(out, args.data or "", args.json)
-    recorded = recorded_settings(out) if out is not None and args.resume else None
-    name = args.data or (recorded["data"] if recorded else DATA)
-    train, test = load_data(name, args.data_dir)
-    settings = new_settings(args, train, test)
+    with together(args) as ranks:
+        recorded = ranks.from_first(lambda: recorded_settings(out) if out and args.resume else None)
+        name = args.data or (recorded["data"] if recorded else DATA)
+        train, test = ranks.after_first(lambda: load_data(name, args.data_dir))
+
+        def decide() -> tuple[dict[str, Any], Path, dict[str, Any] | None]:
+            return _decided(args, out, recorded, new_settings(args, train, test))
+
+        settings, folder, begun = ranks.from_first(decide)
+        plan = make_plan(settings, train, test, begun)
+        return train_plan(plan, folder, args.resume, start, args.json, args.detect_anomaly)
+
+
+def _decided(
+    args: argparse.Namespace,
+    out: Path | None,
+    recorded: dict[str, Any] | None,
+    settings: dict[str, Any],
+) -> tuple[dict[str, Any], Path, dict[str, Any] | None]:
+    """The settings to train with, the folder, and those of the run in it that goes on."""
     if out is None:
-        out = RUNS / f"{_file_name(name)}-{title(settings['model'])}"
+        out = RUNS / f"{_file_name(settings['data'])}-{title(settings['model'])}"
         recorded = recorded_settings(out) if args.resume else None
     if recorded is not None:
         settings = settings_to_resume(args, recorded, is_finished(out))
     elif not args.overwrite:
         out = _free(out, args.out is not None)
     check_folder(out, json_file=args.json)
-    plan = make_plan(settings, train, test, recorded)
-    return train_plan(plan, out, args.resume, start, args.json, args.detect_anomaly)
+    return settings, out, recorded
 
 
 def train_plan(
@@ -246,6 +275,9 @@ def train_plan(
     """
     from tinynet.training.folder import locked
 
+    if not plan.ranks.first:
+        _train(plan, out, resume, detect_anomaly)
+        return 0
     with locked(out):
         return _train_plan(plan, out, resume, start, json_file, detect_anomaly)
 
@@ -400,6 +432,7 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
         f"model  {s['model']}, {parameters:,} parameters",
         f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
+        *described(plan.ranks, s["threads"]),
         *([f"resume from {last}"] if last else []),
         *(["it is finished already; a larger --epochs trains it further"] if finished else []),
     )

@@ -15,6 +15,7 @@ import dataclasses
 
 from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json, write_result
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
+from tinynet.cli.ranks import described, together
 from tinynet.console import say
 
 HELP = "do a run once more and compare it, bit for bit"
@@ -38,19 +39,25 @@ def run(args: argparse.Namespace) -> int:
     """Replay and print the verdict; 0 if all is the same, else 1."""
     from tinynet.training.verify import verify
 
-    settings = recorded_settings(args.run)
-    if settings is None or not (args.run / LAST).is_file():
-        raise BadArgument(f"there is no run with a {LAST} in {args.run}")
-    plan = make_plan(settings, *load_data(settings["data"], args.data_dir), args.start)
-    where = args.start or f"seed {settings['seed']}"
-    say(f"replay of {args.run / LAST} from {where}")
-    verdict = verify(
-        args.run / LAST,
-        plan.model,
-        **plan.fit_options(),
-        start=args.start,
-        tell=say,
-    )
-    print(f"\n{verdict}")
-    write_result(args.json, {"same": verdict.same, **dataclasses.asdict(verdict)})
-    return 0 if verdict.same else 1
+    with together(args) as ranks:
+        settings = recorded_settings(args.run)
+        if settings is None or not (args.run / LAST).is_file():
+            raise BadArgument(f"there is no run with a {LAST} in {args.run}")
+        loaded = ranks.after_first(lambda: load_data(settings["data"], args.data_dir))
+        plan = make_plan(settings, *loaded, args.start)
+        where = args.start or f"seed {settings['seed']}"
+        say(
+            f"replay of {args.run / LAST} from {where}", *described(plan.ranks, settings["threads"])
+        )
+        verdict = verify(
+            args.run / LAST,
+            plan.model,
+            **plan.fit_options(),
+            start=args.start,
+            tell=say,
+        )
+        if not ranks.first:
+            return 0
+        print(f"\n{verdict}")
+        write_result(args.json, {"same": verdict.same, **dataclasses.asdict(verdict)})
+        return 0 if verdict.same else 1

@@ -18,7 +18,7 @@ from __future__ import annotations
 from tinynet.nn.modes import evaluating
 from tinynet.training.callbacks import BestModel, EarlyStopping, SaveEvery
 from tinynet.training.checkpoint import Checkpoint, save, weights_sha256
-from tinynet.training.distributed import OneRank
+from tinynet.training.distributed import world
 from tinynet.training.divergence import DivergenceError
 from tinynet.training.fit import fit
 from tinynet.training.history import History
@@ -54,7 +54,6 @@ __all__ = [
     "History",
     "Interrupted",
     "Means",
-    "OneRank",
     "Prediction",
     "Recipe",
     "Run",
@@ -78,4 +77,5 @@ __all__ = [
     "train_epoch",
     "usual_shape",
     "weights_sha256",
+    "world",
 ]

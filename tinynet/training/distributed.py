@@ -16,7 +16,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import os
 import sys
 import time
 import traceback
@@ -35,6 +34,7 @@ from tinynet.nn.states import snapshot
 from tinynet.optim import Optimizer
 from tinynet.random import default_rng, use_rng
 from tinynet.training.batches import Batches, pairs
+from tinynet.training.environment import launched
 from tinynet.training.loop import Loss, gradients_of, parameters_of
 from tinynet.training.metrics import Means, Metrics, counted, loss_value, means_of, of_matrix
 from tinynet.utils.data import DataLoader
@@ -43,12 +43,6 @@ T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 GRACE = 1.0  # seconds in which rank 0 says what every rank has to say, and ends them
-LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # of MPICH, Intel MPI, Slurm; of Open MPI
-
-
-def launched() -> int:
-    """How many processes mpiexec or the like has started together with this one; 0 for none."""
-    return next((int(os.environ[name]) for name in LAUNCHERS if os.environ.get(name)), 0)
 
 
 def world() -> Any:
@@ -111,6 +105,15 @@ class Alone:
         """What `make` gives in the first rank."""
         return make()
 
+    def after_first(self, make: Callable[[], T]) -> T:
+        """What `make` gives, which the first rank calls before the others, to download data."""
+        if not self.first:
+            self.from_first(lambda: None)
+        made = make()
+        if self.first:
+            self.from_first(lambda: None)
+        return made
+
     def join(self, model: Module, told: Callable[[], dict[str, Any]]) -> None:
         """Begin as the first rank does, once it is known that all are to do the same."""
 
@@ -134,10 +137,6 @@ class Alone:
 
     def gather_findings(self, findings: Any) -> None:
         """Include in the first rank's findings those of all others."""
-
-    def environment(self) -> dict[str, str]:
-        """What of the ranks decides on the numbers of a run."""
-        return {}
 
 
 ALONE = Alone()
@@ -170,9 +169,6 @@ class Ranks(Alone):
         value: T = self.comm.bcast(make() if self.first else None)
         return value
 
-    def environment(self) -> dict[str, str]:
-        return {"ranks": str(self.size)} if self.parts is None else {}
-
     def join(self, model: Module, told: Callable[[], dict[str, Any]]) -> None:
         rng = default_rng().bit_generator
         rng.state = self.from_first(lambda: rng.state)
@@ -184,13 +180,10 @@ class Ranks(Alone):
                 if other.get(name) != first.get(name)
             ]
             if differ:
-                cure = (
-                    ""
-                    if self.parts is None
-                    else (". With reproducible_for=None processors, threads and BLAS may differ")
-                )
+                cure = "With reproducible_for=None processors, threads and BLAS may differ"
                 raise ValueError(
-                    f"fit: rank {rank} is unlike the others: {'; '.join(differ)}{cure}"
+                    f"fit: rank {rank} is unlike the others: {'; '.join(differ)}"
+                    + (f". {cure}" if self.parts else "")
                 )
         model.load_state_dict(self.from_first(lambda: snapshot(model)))
 
@@ -198,18 +191,18 @@ class Ranks(Alone):
 
     def own_parts(self, batches: Batches) -> Iterator[tuple[Parts, Sequence[Any]]]:
         def cut(number: int, size: int) -> list[slice]:
-            count = self._count(size)
-            return [slice(size * k // count, size * (k + 1) // count) for k in self._own(count)]
+            count = self.count(size)
+            return [slice(size * k // count, size * (k + 1) // count) for k in self.own(count)]
 
         for size, parts in _cut(batches, cut):
             inputs, targets = zip(*pairs(parts)) if parts else ((), ())
             yield Parts(size, inputs), targets
 
-    def _count(self, size: int) -> int:
+    def count(self, size: int) -> int:
         """Into how many parts a batch is cut; of two examples at least, for batch norm."""
         return max(1, min(self.parts or self.size, size // 2))
 
-    def _own(self, count: int) -> range:
+    def own(self, count: int) -> range:
         """Which of so many parts are this rank's."""
         return range(-(-count * self.rank // self.size), -(-count * (self.rank + 1) // self.size))
 
@@ -221,15 +214,15 @@ class Ranks(Alone):
         Each part draws from a generator of its own, whoever computes it.
         """
         step = Step(model, loss, metrics, optimizer)
-        count, seed = self._count(len(x)), int(default_rng().integers(2**63))
+        count, seed = self.count(len(x)), int(default_rng().integers(2**63))
 
-        def own() -> Iterator[tuple[int, Sums]]:
-            for k, *part in zip(self._own(count), x.inputs, target):
+        def own() -> Iterator[tuple[int, np.ndarray]]:
+            for k, *part in zip(self.own(count), x.inputs, target):
                 with use_rng(np.random.default_rng([seed, k])):
-                    sums = step.of_part(*part)
-                yield k, sums
+                    numbers = step.of_part(*part)
+                yield k, numbers
 
-        value, means = step.finish(self._added(own(), count, step.zeros()))
+        value, means = step.finish(self.added(own(), count, step.zeros()))
         if not math.isfinite(value):
             anomalies = (first_anomaly(model, *part, loss) for part in zip(x.inputs, target))
             found = self.comm.allgather(next(filter(None, anomalies), step.wrong))
@@ -237,37 +230,36 @@ class Ranks(Alone):
             raise found[0] if found else FloatingPointError(f"the loss is {value}")
         return value, means
 
-    def _added(self, own: Iterable[tuple[int, Sums]], count: int, total: Sums) -> Sums:
-        """The sum over all parts, in every rank. own: those of this rank. total: zeros."""
+    def added(
+        self, own: Iterable[tuple[int, np.ndarray]], count: int, zeros: np.ndarray
+    ) -> np.ndarray:
+        """The sum over all parts, in every rank. own: those of this rank, by number."""
+        total = np.empty_like(zeros)
         if self.parts is None:
-            mine = next((sums for _, sums in own), total)
-            total = mine.like()
-            self.comm.Allreduce(mine.exact, total.exact)
-            self.comm.Allreduce(mine.flat, total.flat)
+            self.comm.Allreduce(next((numbers for _, numbers in own), zeros), total)
             return total
-        roots: dict[int, Sums] = {}  # of subtrees that are complete, by their first part
-        for k, sums in own:
+        roots: dict[int, np.ndarray] = {}  # of subtrees that are complete, by their first part
+        for k, numbers in own:
             width = 1
             while k & width and k - width in roots:
                 k -= width
-                sums = roots.pop(k).add(sums)
+                numbers += roots.pop(k)
                 width *= 2
-            roots[k] = sums
+            roots[k] = numbers
         width = 1
         while width < count:
             for k in sorted(roots):
                 left, right = k - width, k + width
                 if k & width and left in roots:
-                    roots[left].add(roots.pop(k))
+                    roots[left] += roots.pop(k)
                 elif k & width:
-                    self.comm.Send(roots.pop(k).bytes, dest=left * self.size // count)
+                    self.comm.Send(roots.pop(k), dest=left * self.size // count)
                 elif right < count and (owner := right * self.size // count) != self.rank:
-                    received = roots[k].like()
-                    self.comm.Recv(received.bytes, source=owner)
-                    roots[k].add(received)
+                    self.comm.Recv(total, source=owner)
+                    roots[k] += total
             width *= 2
         total = roots.get(0, total)
-        self.comm.Bcast(total.bytes)
+        self.comm.Bcast(total)
         return total
 
     # ----- validation ---------------------------------------------------------------------------
@@ -354,35 +346,12 @@ def _cut(
             yield len(x), [(x[part], target[part]) for part in cut(number, len(x))]
 
 
-# ----- what is added up ---------------------------------------------------------------------------
-
-
-class Sums:
-    """What is added up over the parts, as one message: `exact` in float64, and `flat`."""
-
-    def __init__(self, numbers: int, size: int, dtype: np.dtype) -> None:
-        self.sizes = numbers, size, dtype
-        self.bytes = np.zeros(8 * numbers + dtype.itemsize * size, np.uint8)
-        self.exact = self.bytes[: 8 * numbers].view(np.float64)
-        self.flat = self.bytes[8 * numbers :].view(dtype)
-
-    def like(self) -> Sums:
-        """Others of the same sizes, zeros."""
-        return Sums(*self.sizes)
-
-    def add(self, other: Sums) -> Sums:
-        """Add others to these."""
-        self.exact += other.exact
-        self.flat += other.flat
-        return self
-
-
 class Step:
-    """One step: how its gradients, running statistics and means become sums over the parts.
+    """One step, as numbers that are added up over the parts: one flat array.
 
-    exact: how many examples there are; for the loss and each metric over what it is a mean; and
-    the sums. flat: the gradient of each parameter, times what the loss of the part is a mean over;
-    for each whether there is any; and by how much each buffer changes, times the examples.
+    They are the gradient of each parameter, times what the part's loss is a mean over; by how much
+    each buffer changes, times the examples; which gradients there are; for the loss and each metric
+    over what it is a mean, and the sum; and how many examples there are.
     """
 
     def __init__(self, model: Module, loss: Loss, metrics: Metrics, optimizer: Optimizer) -> None:
@@ -390,35 +359,42 @@ class Step:
         self.moved, self.buffers = parameters_of(optimizer), [*model.buffers()]
         self.before = [buffer.array.copy() for buffer in self.buffers]
         self.names = ["loss", *(name for name, m in metrics.items() if not of_matrix(m))]
-        moved = [p.array for p in self.moved]
-        self.shapes = [a.shape for a in (*moved, np.empty(len(moved)), *self.before)]
-        floats = {a.dtype for a in (*moved, *self.before) if a.dtype.kind in "fc"}
-        self.dtype = np.result_type(np.float32, *floats)
+        arrays = [*(p.array for p in self.moved), *self.before]
+        self.dtype = np.result_type(np.float32, *(a for a in arrays if a.dtype.kind in "fc"))
+        self.shapes = [a.shape for a in arrays]
+        self.shapes += [(len(self.moved),), (2, len(self.names)), ()]
         self.wrong: FloatingPointError | None = None
 
-    def zeros(self) -> Sums:
-        """The sums over no part."""
-        return Sums(1 + 2 * len(self.names), sum(map(math.prod, self.shapes)), self.dtype)
+    def zeros(self) -> np.ndarray:
+        """The numbers of no part."""
+        return np.zeros(sum(map(math.prod, self.shapes)), self.dtype)
 
-    def _views(self, sums: Sums) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray]]:
-        """Of `flat` the gradients, which of them there are, and the changes of buffers."""
+    def _views(self, numbers: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray], Any]:
+        """The gradients, the changes of the buffers, and a list of all else."""
         ends = [*itertools.accumulate(map(math.prod, self.shapes), initial=0)]
-        views = [
-            sums.flat[start:end].reshape(shape)
+        views = iter(
+            numbers[start:end].reshape(shape)
             for start, end, shape in zip(ends, ends[1:], self.shapes)
-        ]
-        count = len(self.moved)
-        return views[:count], views[count], views[count + 1 :]
+        )
+        gradients = [*itertools.islice(views, len(self.moved))]
+        return gradients, [*itertools.islice(views, len(self.buffers))], [*views]
 
-    def of_part(self, x: Any, target: Any) -> Sums:
-        """The sums over one part, forward and backward; the buffers stay as they were."""
-        sums, means = self.zeros(), Means()
-        gradients, there, changed = self._views(sums)
+    def of_part(self, x: Any, target: Any) -> np.ndarray:
+        """The numbers of one part, forward and backward; the buffers stay as they were."""
+        numbers, means, count = self.zeros(), Means(), 0.0
+        gradients, changed, (there, measured, examples) = self._views(numbers)
+        self.optimizer.zero_grad()
         try:
-            count, means = self._pass(x, target)
-        except FloatingPointError as error:  # all ranks are told of it once this step is added up
-            self.wrong, count = error, 1.0
-            means.add(count, {"loss": math.nan})
+            output = self.model(x)
+            count = counted(len(x), output, target, self.loss)
+            if count:  # without, the loss is 0 / 0
+                cost = self.loss(output, target)
+                value = loss_value(cost)
+                cost.backward()
+                means = means_of(len(x), output, target, self.loss, self.metrics, value)
+        except FloatingPointError as error:  # which all ranks are to raise, once this is added up
+            self.wrong = error
+            means.add(1, {"loss": math.nan})
         for i, (p, gradient) in enumerate(zip(self.moved, gradients)):
             if p.grad is not None:
                 np.multiply(p.grad.array, count, out=gradient)
@@ -427,35 +403,21 @@ class Step:
             np.subtract(buffer.array, before, out=change, dtype=change.dtype)
             change *= len(x)
             np.copyto(buffer.array, before)
-        numbers = (of.get(name, 0.0) for of in (means.counts, means.sums) for name in self.names)
-        sums.exact[:] = [len(x), *numbers]
-        return sums
+        measured[:] = [[of.get(n, 0) for n in self.names] for of in (means.counts, means.sums)]
+        examples[...] = len(x)
+        return numbers
 
-    def _pass(self, x: Any, target: Any) -> tuple[float, Means]:
-        """Forward and backward: over what the loss is a mean, and all means of the part."""
-        self.optimizer.zero_grad()
-        output = self.model(x)
-        count = counted(len(x), output, target, self.loss)
-        if not count:  # the loss is 0 / 0
-            return 0.0, Means()
-        cost = self.loss(output, target)
-        value = loss_value(cost)
-        cost.backward()
-        return count, means_of(len(x), output, target, self.loss, self.metrics, value)
-
-    def finish(self, total: Sums) -> tuple[float, Means]:
+    def finish(self, total: np.ndarray) -> tuple[float, Means]:
         """Give the weights their gradients and the buffers their values; the loss and the means."""
-        examples, *numbers = total.exact.tolist()
-        count = len(self.names)
+        gradients, changed, (there, measured, examples) = self._views(total)
         means = Means()
-        means.counts = {n: c for n, c in zip(self.names, numbers) if c}
-        means.sums = {n: s for n, c, s in zip(self.names, numbers, numbers[count:]) if c}
+        for name, count, summed in zip(self.names, *measured.tolist()):
+            if count:
+                means.counts[name], means.sums[name] = count, summed
         if "loss" not in means.counts:
             raise DataError("fit: a batch has no label that counts; leave such batches out")
-        counts = means.counts["loss"]
-        gradients, there, changed = self._views(total)
         for p, gradient, is_there in zip(self.moved, gradients, there.tolist()):
-            gradient /= counts
+            gradient /= means.counts["loss"]
             p.grad = wrap(gradient.astype(p.array.dtype, copy=False)) if is_there else None
         for buffer, change in zip(self.buffers, changed):
             change /= examples

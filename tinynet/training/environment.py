@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
+import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,8 +32,16 @@ def versions() -> dict[str, str]:
     }
 
 
+LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # of MPICH, Intel MPI, Slurm; of Open MPI
+
+
+def launched() -> int:
+    """How many processes mpiexec or the like has started together with this one; 0 for none."""
+    return next((int(os.environ[name]) for name in LAUNCHERS if os.environ.get(name)), 0)
+
+
 def environment() -> dict[str, str]:
-    """Versions, kernel set, threads, BLAS, processor and system of this process."""
+    """Versions, kernel set, threads, BLAS, processor, system and ranks of this process."""
     found = {
         **versions(),
         "kernels": str(kernels.current.name),
@@ -43,6 +52,8 @@ def environment() -> dict[str, str]:
     }
     if kernels.current.name == "numba":
         found["numba"] = _numba()
+    if launched():
+        found["ranks"] = str(launched())
     return found
 
 

@@ -71,17 +71,12 @@ def capture(run: Run) -> dict[str, Any]:
             **_global_generators(),
         },
         "callbacks": [[type(c).__name__, c.state_dict()] for c in run.callbacks],
-        "environment": environment_of(run),
+        "environment": environment(),
     }
 
 
 DECIDES = ("tinynet", "numpy", "python", "kernels", "numba")
 """What of the environment no two processes that train one model may have different."""
-
-
-def environment_of(run: Run) -> dict[str, str]:
-    """What a run runs on; how many processes too, where that decides on its numbers."""
-    return {**environment(), **run.ranks.environment()}
 
 
 def told_to_all(run: Run) -> dict[str, Any]:

@@ -19,11 +19,10 @@ from typing import Any
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
 from tinynet.training.checkpoint import read, weights_sha256
-from tinynet.training.environment import differences
+from tinynet.training.environment import differences, environment
 from tinynet.training.fit import fit
 from tinynet.training.history import Record, describe, from_columns
 from tinynet.training.run import Callback, Run
-from tinynet.training.state import environment_of
 
 
 @dataclass
@@ -115,7 +114,7 @@ def verify(
     with contextlib.suppress(_Replayed):
         fit(model, train, epochs, resume=False if start is None else start, **options)
     replay.verdict.replayed = weights_sha256(model.state_dict())
-    replay.verdict.changed = differences(replay.environment, replay.here)
+    replay.verdict.changed = differences(replay.environment, environment())
     return replay.verdict
 
 
@@ -132,7 +131,6 @@ class Replay(Callback):
         self.losses = [float(loss) for loss in recorded["losses"]]
         self.history = from_columns(recorded["history"])
         self.environment = dict(recorded["environment"])
-        self.here: dict[str, str] = {}
         self.tell = tell
         self.started = False
         self.verdict = Verdict(len(self.losses) + 1, len(self.losses), sha256)
@@ -140,7 +138,7 @@ class Replay(Callback):
     def on_epoch_begin(self, run: Run) -> None:
         if self.started:
             return
-        self.started, self.here = True, environment_of(run)
+        self.started = True
         self.verdict.first = run.step + 1
         if run.step > len(self.losses):
             raise CheckpointError(

@@ -1,0 +1,59 @@
+"""Processes that run one command together, as mpiexec starts them.
+
+The first of them, rank 0, decides, speaks and writes; the others are silent, unless they fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tinynet.console import say
+
+if TYPE_CHECKING:
+    from tinynet.training.distributed import Alone
+
+
+@contextlib.contextmanager
+def together(args: argparse.Namespace) -> Iterator[Alone]:
+    """The ranks that run this command, which all end where one of them fails."""
+    from tinynet.training import distributed
+
+    args.ranks = ranks = distributed.Ranks(distributed.world(), None)
+    if ranks.first:
+        yield ranks
+        return
+    with contextlib.redirect_stdout(None), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield ranks
+        except BaseException:
+            time.sleep(distributed.GRACE)
+            say(f"rank {ranks.rank} of {ranks.size}:", error=True)
+            raise
+
+
+def ranks_for(settings: dict[str, Any]) -> Alone:
+    """The ranks that train as the settings say, each with its threads."""
+    from tinynet.kernels.threads import set_num_threads
+    from tinynet.training import distributed
+
+    if settings["threads"]:
+        set_num_threads(settings["threads"])
+    comm, parts = distributed.world(), settings["reproducible_for"] or None
+    return distributed.Ranks(comm, parts) if parts or comm.Get_size() > 1 else distributed.ALONE
+
+
+def described(ranks: Alone, threads: int | None) -> list[str]:
+    """The ranks in a line; none for one process that trains as ever."""
+    if ranks.size == 1 and ranks.parts is None:
+        return []
+    who = f"{ranks.size} process{'es' * (ranks.size > 1)} of {threads or 'all'} thread"
+    who += "s" * (threads != 1)
+    if ranks.parts is None:
+        return [f"ranks  {who}; each a share of every batch, so their number plays a part"]
+    return [f"ranks  {who}; every batch in {ranks.parts} parts, the same for any number of them"]
