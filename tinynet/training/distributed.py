@@ -13,12 +13,11 @@ comm: whatever has the methods of mpi4py's communicators that are called here.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import sys
+import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -40,7 +39,6 @@ from tinynet.training.metrics import Means, Metrics, counted, loss_value, means_
 from tinynet.utils.data import DataLoader
 
 T = TypeVar("T")
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 GRACE = 1.0  # seconds in which rank 0 says what every rank has to say, and ends them
 
@@ -164,6 +162,9 @@ class Ranks(Alone):
     def __init__(self, comm: Any, parts: int | None) -> None:
         self.comm, self.parts = comm, parts
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        alone = self.size == 1 or threading.current_thread() is not threading.main_thread()
+        if not alone and not isinstance(sys.excepthook, EndAll):
+            sys.excepthook = EndAll(self)
 
     def from_first(self, make: Callable[[], T]) -> T:
         value: T = self.comm.bcast(make() if self.first else None)
@@ -300,29 +301,17 @@ class Ranks(Alone):
             self.comm.Abort(code)
 
 
-def ending_all(function: Function) -> Function:
-    """`function(..., comm=)`, of which an error in one rank ends all, after its message.
+class EndAll:
+    """A sys.excepthook: an error that nobody caught in one rank ends the processes of all."""
 
-    Errors with `of_all_ranks` are raised by every rank at the same place, and leave them alone.
-    """
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks, self.before = ranks, sys.excepthook
 
-    @functools.wraps(function)
-    def called(*args: Any, **options: Any) -> Any:
-        comm = options.get("comm")
-        if not hasattr(comm, "Abort"):
-            return function(*args, **options)
-        try:
-            return function(*args, **options)
-        except BaseException as error:
-            if not getattr(error, "of_all_ranks", False):
-                ranks = Ranks(comm, None)
-                time.sleep(0 if ranks.first else GRACE)
-                print(f"rank {ranks.rank} of {ranks.size}:", file=sys.stderr)
-                traceback.print_exc()
-                ranks.end_all()
-            raise
-
-    return called  # type: ignore[return-value]
+    def __call__(self, *error: Any) -> None:
+        time.sleep(0 if self.ranks.first else GRACE)
+        print(f"rank {self.ranks.rank} of {self.ranks.size}:", file=sys.stderr)
+        self.before(*error)
+        self.ranks.end_all()
 
 
 def _cut(

@@ -34,7 +34,7 @@ from tinynet.training.batches import (
 )
 from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
-from tinynet.training.distributed import ALONE, Ranks, ending_all
+from tinynet.training.distributed import ALONE, Ranks
 from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, chosen_in, clear, locked
 from tinynet.training.history import History, Record
@@ -54,7 +54,6 @@ from tinynet.training.setup import make_optimizer, make_schedule
 from tinynet.training.state import phase_of, restore, told_to_all
 
 
-@ending_all
 def fit(
     model: Module,
     train: Any,
