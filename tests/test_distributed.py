@@ -287,6 +287,10 @@ DISAGREE = {
     "seed is 1 there, and 0 in rank 0": lambda c: {"seed": of_rank_1(c, 0, 1)},
     "lr is 0.2 there, and 0.05 in rank 0": lambda c: {"lr": of_rank_1(c, None, 0.2)},
     "train is ArrayDataset of 49": lambda c: {"train": digits("train", of_rank_1(c, 50, 49))},
+    "epochs is 3 there, and 2 in rank 0": lambda c: {
+        "epochs": of_rank_1(c, 2, 3),
+        "schedule": "constant",
+    },
     "model is ": lambda c: {"make": of_rank_1(c, make_model, small)},
     "reproducible_for is 4 there": lambda c: {"parts": of_rank_1(c, 8, 4)},
     "reproducible_for is None there": lambda c: {"parts": of_rank_1(c, 8, None)},
@@ -364,6 +368,13 @@ def test_a_validation_that_goes_bad_in_one_rank_does_in_all():
     validate = data.DataLoader(data.ArrayDataset(digits("test", 40).images, labels), 4)
     results = run_ranks(3, lambda comm: trained(comm, validate=validate, metrics={"bad": Bad()}))
     assert all(isinstance(result, DivergenceError) for result in results)
+
+
+def test_ranks_with_nothing_to_do_are_told_of(capsys):
+    run_ranks(5, lambda comm: trained(comm, parts=3, make=small, epochs=1, progress=None))
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "2 ranks have nothing to do: reproducible_for=3"
+    )
 
 
 def test_a_layer_with_a_generator_of_its_own_is_refused():

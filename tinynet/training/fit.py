@@ -187,6 +187,8 @@ def fit(
         arguments,
         ranks=ranks,
     )
+    if (idle := ranks.size - (ranks.parts or ranks.size)) > 0:
+        run.notes.append(f"{idle} ranks have nothing to do: reproducible_for={ranks.parts}")
     if schedule is not None and not isinstance(schedule, str):
         run.notes.append(str(run.schedule))
     extra: list[Callback] = [progress_callback(progress if ranks.first else False)]
