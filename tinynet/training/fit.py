@@ -34,7 +34,7 @@ from tinynet.training.batches import (
 )
 from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
-from tinynet.training.distributed import ALONE, Ranks
+from tinynet.training.distributed import ranks_of
 from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, chosen_in, clear, locked
 from tinynet.training.history import History, Record
@@ -169,7 +169,7 @@ def fit(
     elif lr is not None or weight_decay:
         raise ValueError("fit: lr and weight_decay are for an optimizer by name; yours has its own")
     _check_learns(model, optimizer)
-    ranks = Ranks(comm, reproducible_for) if hasattr(comm, "Get_rank") else comm or ALONE
+    ranks = ranks_of(comm, reproducible_for)
     arguments = description({**given, "reproducible_for": ranks.parts}, optimizer)
     before = [{**group, "params": None} for group in optimizer.param_groups]
     run = Run(
