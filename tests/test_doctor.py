@@ -182,9 +182,9 @@ BROKEN = [
      lambda: nn.Sequential(nn.Linear(4, 8), nn.Linear(8, C)), batch),
     ("layer-of-one-unit", "all that linear in 2 (Linear) gets of an example is 1", "more units",
      lambda: nn.Sequential(nn.Linear(4, 1), nn.Tanh(), nn.Linear(1, C)), batch),
-    ("batch-norm-with-batch-of-1", "has 1 example, and 1 normalises", "drop_last=True", cnn,
+    ("batch-norm-with-batch-of-1", "has 1 example, and 1 (BatchNorm", "drop_last=True", cnn,
      lambda: images(lambda x, t: (x[:1], t[:1]))),
-    ("batch-norm-with-batch-of-1", "has 1 example, and 1 normalises", "nn.LayerNorm",
+    ("batch-norm-with-batch-of-1", "has 1 example, and 1 (BatchNorm", "nn.LayerNorm",
      lambda: two_layers(nn.BatchNorm1d(8)), lambda: batch(lambda x, t: (x[:1], t[:1]))),
     # forward, loss, gradients
     ("forward-fails", "Use in_features=8", "the message says", wrong_size, batch),

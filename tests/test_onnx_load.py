@@ -436,6 +436,8 @@ GROWING = {
     "Resize": ([node("Upsample", "x w")], {"w": np.array([1, 1, 1e6, 1e6], np.float32)}),
     "broadcasting": ([node("Add", "a b")], {"a": np.zeros((1 << 15, 1)), "b": np.zeros(1 << 15)}),
     "MatMul": ([node("MatMul", "a b")], {"a": np.zeros((1 << 15, 1)), "b": np.zeros((1, 1 << 15))}),
+    "Einsum": ([node("Einsum", "a b", equation="...i, ...j -> ...ij")],
+               {"a": np.zeros((2, 1 << 15)), "b": np.zeros((2, 1 << 15))}),
     "ConvTranspose": ([node("ConvTranspose", "x w", strides=[1 << 20, 1 << 20])],
                       {"w": array(1, 1, 1, 1)}),
     "Conv": ([node("Conv", "x w", pads=[1 << 20] * 2 + [0] * 2)], {"w": array(1, 1, 1, 1)}),

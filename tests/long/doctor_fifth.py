@@ -1080,3 +1080,289 @@ def a_step_for_every_fourth_batch() -> Setup:
             optimizer.zero_grad()
 
     return looped(on_digits(cnn()), one)
+
+
+# ----- a third lot, when the second was mended ----------------------------------------------------
+
+
+def _words(
+    count: int = 300, vocabulary: int = 40, length: int = 6
+) -> tuple[np.ndarray, np.ndarray]:
+    words = np.random.default_rng(4).integers(1, vocabulary, (count, length))
+    return words, ((words < 9).sum(1) > 1).astype(np.int64)
+
+
+def _bag(vocabulary: int = 40, outputs: int = 2) -> nn.Sequential:
+    return nn.Sequential(nn.Embedding(vocabulary, 8), nn.Flatten(), nn.Linear(48, 24), nn.ReLU(),
+                         nn.Linear(24, outputs))  # fmt: skip
+
+
+@mistake(r"Embedding|dtype|integer|takes")
+def words_as_floats() -> Setup:
+    x, y = _words()
+    return _adam({"model": _bag(), "batch": (x.astype(np.float32), y)})
+
+
+@mistake(r"not-registered|ModuleDict|nn\.Parameter|Sequential")
+def layers_in_a_closure() -> Setup:
+    hidden = nn.Linear(64, 32)
+    return on_rows(Of(nn.Linear(32, 10), lambda m, x: m(hidden(x).relu())))
+
+
+@mistake(r"no-gradient|zero-gradient|detach|not used")
+def a_gate_that_is_compared() -> Setup:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate, self.value, self.out = (
+                nn.Linear(64, 32),
+                nn.Linear(64, 32),
+                nn.Linear(32, 10),
+            )
+
+        def forward(self, x: Any) -> Any:
+            return self.out(self.value(x) * (self.gate(x) > 0).float())
+
+    return on_rows(Gated())
+
+
+@mistake(r"examples-mixed|batch")
+def attention_over_the_batch() -> Setup:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k, self.v = nn.Linear(64, 16), nn.Linear(64, 16), nn.Linear(64, 10)
+
+        def forward(self, x: Any) -> Any:
+            scores = self.q(x) @ self.k(x).transpose(0, 1) / 4
+            return F.softmax(scores, 1) @ self.v(x)
+
+    return on_rows(Attention())
+
+
+@mistake(r"satur|vanish|scal|softmax")
+def attention_scores_multiplied_by_1000() -> Setup:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read = nn.Linear(8, 16)
+            self.q, self.k, self.out = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 10)
+
+        def forward(self, x: Any) -> Any:
+            h = self.read(x[:, 0])
+            weights = F.softmax(1000 * self.q(h) @ self.k(h).transpose(1, 2), 2)
+            return self.out((weights @ h).mean(1).tanh())
+
+    return _adam(on_digits(Attention()))
+
+
+@mistake(r"targets-out-of-reach|reach")
+def counts_from_a_sigmoid() -> Setup:
+    rng, x = _table()
+    return _regression(x, rng.poisson(np.exp(1 + 0.3 * x[:, :1])), F.mse_loss, nn.Sigmoid())
+
+
+@mistake(r"targets-not-scaled|scale")
+def one_target_of_three_in_thousands() -> Setup:
+    rng, x = _table()
+    y = x[:, :3] * np.array([1.0, 1.0, 5000.0]) + 0.1 * rng.standard_normal((300, 3))
+    return _regression(x, y, outputs=3)
+
+
+@mistake(r"inputs-duplicated|same")
+def the_same_batch_again_and_again() -> Setup:
+    x, y = digits(32)
+    return on_digits(cnn()) | {"batch": [(x, y)] * 8}
+
+
+@mistake(r"unrelated|belong")
+def targets_sorted_by_themselves() -> Setup:
+    x, y = line(300)
+    return on_line(mlp(3, 16, 1)) | {"batch": loader(x, np.sort(y, 0))}
+
+
+@mistake(r"not-finite|NaN|inf")
+def logarithm_of_zero_counts() -> Setup:
+    rng, x = _table()
+    with np.errstate(divide="ignore"):
+        y = np.log(rng.poisson(1.0, (300, 1)))
+    return _regression(x, y)
+
+
+@mistake(RATE_HIGH)
+def rmsprop_3() -> Setup:
+    model = cnn()
+    return on_digits(model, optim.RMSprop(model.parameters(), lr=3.0))
+
+
+@mistake(RATE_LOW)
+def adam_1e_6_on_words() -> Setup:
+    x, y = _words()
+    model = _bag()
+    return {"model": model, "batch": loader(x, y),
+            "optimizer": optim.Adam(model.parameters(), lr=1e-6)}  # fmt: skip
+
+
+@mistake(r"forgotten-zero-grad|zero_grad")
+def zero_grad_of_a_list_that_was_used_up() -> Setup:
+    setup = on_rows(mlp(64, 32, 10))
+    parameters = setup["model"].parameters()
+
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        for p in parameters:  # a generator, empty from the second step on
+            p.grad = None
+        F.cross_entropy(model(x), target).backward()
+        optimizer.step()
+
+    return looped(setup, one)
+
+
+@mistake(r"step-without-gradient|no-gradient|step-misses|step-does-not|requires")
+def frozen_in_the_step() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        features = model[0](x).detach()
+        F.cross_entropy(model[2](features.relu()), target).backward()
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), one)
+
+
+@mistake(r"gradient-changed|clip")
+def clipped_before_backward() -> Setup:
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), target)
+        loss.backward()
+        for p in model.parameters():
+            p.grad.clamp_(-1e-7, 1e-7)
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), one)
+
+
+@mistake(r"too-few-outputs|outputs")
+def nine_outputs_for_ten_digits() -> Setup:
+    return on_digits(cnn(classes=9))
+
+
+@healthy
+def words_in_a_bag() -> Setup:
+    x, y = _words()
+    return _adam({"model": _bag(), "batch": loader(x, y)})
+
+
+@healthy
+def next_word_of_a_chain() -> Setup:
+    rng = np.random.default_rng(0)
+    chain = [0]
+    for _ in range(2000):
+        chain.append((3 * chain[-1] + int(rng.integers(0, 3))) % 20)
+    chain_ = np.array(chain)
+    x = np.stack([chain_[i : i + 4] for i in range(1500)])
+    model = nn.Sequential(nn.Embedding(20, 8), nn.Flatten(), nn.Linear(32, 32), nn.Tanh(),
+                          nn.Linear(32, 20))  # fmt: skip
+    return _adam({"model": model, "batch": loader(x, chain_[4:1504])})
+
+
+@healthy
+def every_pixel_a_class() -> Setup:
+    x, _ = digits(300)
+    model = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 1))
+    return _adam({"model": model, "batch": loader(x, (x[:, 0] > 0.5).astype(np.int64))})
+
+
+@healthy
+def dense_connections() -> Setup:
+    class Dense(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(64, 16), nn.Linear(80, 16), nn.Linear(96, 10)
+
+        def forward(self, x: Any) -> Any:
+            x = tinynet.cat([x, self.a(x).relu()], 1)
+            return self.c(tinynet.cat([x, self.b(x).relu()], 1))
+
+    return _adam(on_rows(Dense()), 0.003)
+
+
+@healthy
+def squeeze_and_excite() -> Setup:
+    class Excited(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.gate, self.out = nn.Conv2d(1, 8, 3), mlp(8, 4, 8), nn.Linear(288, 10)
+
+        def forward(self, x: Any) -> Any:
+            h = self.conv(x).relu()
+            share = F.sigmoid(self.gate(h.mean((2, 3))))
+            return self.out((h * share[:, :, None, None]).flatten(1))
+
+    return _adam(on_digits(Excited()), 0.003)
+
+
+@healthy
+def mixture_of_two_experts() -> Setup:
+    class Mixture(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.choose, self.a, self.b = nn.Linear(5, 2), mlp(5, 12, 1), mlp(5, 12, 1)
+
+        def forward(self, x: Any) -> Any:
+            share = F.softmax(self.choose(x), 1)
+            return share[:, :1] * self.a(x) + share[:, 1:] * self.b(x)
+
+    _, x = _table()
+    return _adam({"model": Mixture(), "batch": loader(x, np.abs(x[:, :1]) + x[:, 1:2]),
+                  "loss": F.mse_loss})  # fmt: skip
+
+
+@healthy
+def three_targets_at_once() -> Setup:
+    rng, x = _table()
+    return _regression(x, np.tanh(x[:, :3]) + 0.1 * rng.standard_normal((300, 3)), outputs=3)
+
+
+@healthy
+def an_hour_of_a_sine() -> Setup:
+    wave = np.sin(np.arange(800) / 9) + 0.1 * np.random.default_rng(0).standard_normal(800)
+    x = np.stack([wave[i : i + 12] for i in range(700)]).astype(np.float32)
+    y = wave[12:712, None].astype(np.float32)
+    return _adam({"model": mlp(12, 24, 1), "batch": loader(x, y), "loss": F.mse_loss})
+
+
+@healthy
+def student_of_a_teacher() -> Setup:
+    x, _ = digits(500, flat=True)
+    teacher = mlp(64, 32, 10)
+    soft = F.softmax(2 * teacher(tinynet.tensor(x)), 1).detach().numpy()
+    return _adam(
+        {"model": mlp(64, 16, 10), "batch": loader(x, soft), "loss": F.cross_entropy}, 0.003
+    )
+
+
+@healthy
+def cosine_loss_of_reconstructions() -> Setup:
+    x, _ = digits(300, flat=True)
+    return _adam({"model": mlp(64, 16, 64), "batch": loader(x, x),
+                  "loss": lambda y, t: 1 - F.cosine_similarity(y, t).mean()}, 0.003)  # fmt: skip
+
+
+@healthy
+def max_pool_to_one_pixel() -> Setup:
+    model = nn.Sequential(nn.Conv2d(1, 24, 3), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(),
+                          nn.Linear(24, 10))  # fmt: skip
+    return _adam(on_digits(model))
+
+
+@healthy
+def a_trained_model_goes_on() -> Setup:
+    x, y = digits(600)
+    setup = _adam(on_digits(cnn()) | {"batch": loader(x, y)}, 0.003)
+    model, optimizer = setup["model"], setup["optimizer"]
+    for _ in range(4):
+        for a, b in setup["batch"]:
+            optimizer.zero_grad()
+            F.cross_entropy(model(a), b).backward()
+            optimizer.step()
+    return setup

@@ -346,6 +346,10 @@ def _gemm(
     a: Tensor, b: Tensor, c: Maybe = None, *, alpha: float = 1.0, beta: float = 1.0,
     transA: int = 0, transB: int = 0,
 ) -> Tensor:  # fmt: skip
+    plain = (alpha, beta, transA, transB) == (1, 1, 0, 1)
+    if plain and (c is None or c.shape == b.shape[:1]):
+        check_size(a.shape[:1], b.shape[:1])
+        return ops.linear(a, b, c)
     left = ops.permute(a, (1, 0)) if transA else a
     y = _matmul(left, ops.permute(b, (1, 0)) if transB else b)
     y = y if alpha == 1 else y * alpha
@@ -353,8 +357,15 @@ def _gemm(
 
 
 def _einsum(*xs: Tensor, equation: str) -> Tensor:
-    sizes = {s: n for part, x in zip(equation.split(","), xs) for s, n in zip(part, x.shape)}
-    check_size(list(sizes.values()))
+    terms, arrow, result = equation.replace(" ", "").partition("->")
+    sizes: dict[str, int] = {}
+    lead: tuple[int, ...] = ()
+    for term, x in zip(terms.split(","), xs):
+        before, dots, after = term.partition("...")
+        sizes.update([*zip(before, x.shape), *zip(after[::-1], x.shape[::-1])])
+        if dots:
+            lead = np.broadcast_shapes(lead, x.shape[len(before) : x.ndim - len(after)])
+    check_size(lead, [sizes.get(letter, 1) for letter in (result if arrow else sizes)])
     return ops.einsum(*xs, equation=equation)
 
 

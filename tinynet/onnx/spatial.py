@@ -163,11 +163,14 @@ def average_pool(
     x: Tensor, *, ceil_mode: int = 0, count_include_pad: int = 0, kernel_shape: Sizes, **window: Any
 ) -> Any:
     """AveragePool: the sum of each window over how many of its elements count."""
-    windows = window_of(x, kernel_shape, **window)
+    kernel, stride, dilation, both = windows = window_of(x, kernel_shape, **window)
+    if max(dilation) == 1 and all(a == b and 2 * a <= k for (a, b), k in zip(both, kernel)):
+        shared, ceil, count = [a for a, _ in both], bool(ceil_mode), bool(count_include_pad)
+        return _along(x, "avg_pool")(x, kernel, stride, shared, ceil, count)
     edges = _to_the_ceiling(x, windows, ceil_mode)
     ones = wrap(np.ones((1, 1, *x.shape[2:]), x.dtype))
-    counted = padded(ones, windows.edges, float(count_include_pad))
-    rest = [(0, b - d) for (_, b), (_, d) in zip(edges, windows.edges)]
+    counted = padded(ones, both, float(count_include_pad))
+    rest = [(0, b - d) for (_, b), (_, d) in zip(edges, both)]
     return _sums(padded(x, edges), windows) / _sums(padded(counted, rest), windows)
 
 

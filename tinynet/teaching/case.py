@@ -22,6 +22,7 @@ from tinynet.nn.location import layer_path, running_modules
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.teaching.call import Call
+from tinynet.teaching.report import Finding
 from tinynet.tensor import Tensor
 
 Batch = tuple[np.ndarray, "np.ndarray | None"]
@@ -29,6 +30,7 @@ Batch = tuple[np.ndarray, "np.ndarray | None"]
 IGNORED = -100  # the label that stands for "does not count"
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 
 
@@ -81,7 +83,7 @@ class Case:
     batches: those that a training begins with. loader: where they are from, None for a single pair.
     steps: how long a recipe is tried. validation: batches of the validation data, and where they
     are from.
-    notes: what is worth knowing besides the findings.
+    notes: what is worth knowing besides the findings. found: the names of those so far.
     """
 
     model: nn.Module
@@ -94,6 +96,7 @@ class Case:
     validation: list[Batch] = field(default_factory=list)
     validation_loader: Any = None
     notes: list[str] = field(default_factory=list)
+    found: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
@@ -104,6 +107,20 @@ class Case:
         self.trial = Trial()
         self.usable: list[Batch] = []
         self.run_trial()
+
+    def look(self, check: Callable[[Case], Iterator[Finding]]) -> list[Finding]:
+        """What a check finds, which later ones can see in `found`."""
+        findings = list(check(self))
+        self.found |= {finding.name for finding in findings}
+        return findings
+
+    def layers(self, *kinds: type[nn.Module]) -> list[tuple[str, Any]]:
+        """(path with class, layer) of each of these kinds."""
+        return [
+            (f"{path} ({type(layer).__name__})", layer)
+            for path, layer in self.model.named_modules()
+            if isinstance(layer, kinds)
+        ]
 
     @property
     def sound(self) -> bool:

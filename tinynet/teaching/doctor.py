@@ -116,8 +116,9 @@ def doctor(
         validate,
     )
     report = Report(_described(case), checks=[*CHECKS, *LAST], notes=case.notes)
-    for check in CHECKS.values():
-        report.findings += check(case)
+    with np.errstate(all="ignore"):
+        for check in CHECKS.values():
+            report.findings += case.look(check)
     report.findings.sort(key=lambda finding: finding.severity != ERROR)
     if case.trial.loss is not None:
         report.notes.insert(0, f"loss of this batch: {case.trial.loss:.4g}")

@@ -16,6 +16,8 @@ from tinynet.optim import Adam, Optimizer
 from tinynet.teaching.case import Case
 from tinynet.tensor import Tensor
 
+LEARNED = 0.93
+"""A loss below this share of the first has fallen."""
 ROSE = 1.5
 """A loss that ends above this times the first has diverged. It may be there in between: a net with
 batch norm goes up to ten times its first loss and is back in eight steps."""
@@ -41,6 +43,36 @@ class Run(NamedTuple):
         over = self.highest > 2 * max(abs(self.first), abs(self.last)) or math.isnan(self.last)
         peak = f" over {self.highest:.4g}" if over and math.isfinite(self.highest) else ""
         return f"{self.what} from {self.first:.4g}{peak} to {self.last:.4g}"
+
+
+class Way:
+    """From the loss at the start to the lowest that some run reached.
+
+    floor: no run can get below it.
+    """
+
+    def __init__(self, own: Run | None, others: list[Run], floor: float = 0.0) -> None:
+        self.own, self.floor = own, floor
+        runs = [run for run in (own, *others) if run is not None]
+        self.first = runs[0].first
+        self.best = min(runs, key=lambda run: run.last if math.isfinite(run.last) else math.inf)
+
+    def see(self, run: Run) -> Run:
+        """The run, which is the best from now on if it is."""
+        if run.last < self.best.last:
+            self.best = run
+        return run
+
+    def share(self, run: Run | None) -> float:
+        """The share of the way that a run covered; below 0 where the loss rose."""
+        if run is None or not math.isfinite(run.last):
+            return -math.inf
+        return (run.first - run.last) / max(self.first - self.best.last, 1e-12)
+
+    @property
+    def learned(self) -> bool:
+        """Whether any run made the loss fall."""
+        return self.best.last < self.first - (1 - LEARNED) * (abs(self.first) - self.floor)
 
 
 def train(

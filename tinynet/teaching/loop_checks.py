@@ -13,12 +13,11 @@ from tinynet import nn
 from tinynet.grad_mode import enable_grad
 from tinynet.nn.preserving import preserving
 from tinynet.optim import SGD, Optimizer
-from tinynet.teaching.case import Case
+from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.experiment import params_of, trying
 from tinynet.teaching.report import Finding, error, listed, warning
 from tinynet.tensor import Tensor
 
-MODAL = (nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d)
 ADDED_UP = 16
 """So many batches may have their gradients added up before a step."""
 LOOP = "optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order"
@@ -256,8 +255,7 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
         rates = ", ".join(f"{rate:g}" for rate in seen.rates)
         cure = "call schedule.step() once an epoch, not each batch, or let it fall more slowly"
         return "learning-rate-falls-too-fast", f"the rate before and after two steps: {rates}", cure
-    modal = any(isinstance(module, MODAL) for module in case.model.modules())
-    if seen.asleep and case.model.training and modal:
+    if seen.asleep and case.model.training and case.layers(nn.Dropout, *BATCH_NORMS):
         what = (
             "when optimizer.step() runs, the model is in evaluation mode: dropout does nothing, "
             "and batch norm uses its running statistics and does not learn them"

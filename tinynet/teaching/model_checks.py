@@ -12,8 +12,7 @@ from tinynet.grad_mode import enable_grad, no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.call import Call
-from tinynet.teaching.case import BINARY, IGNORED, Case, Trial
-from tinynet.teaching.data_checks import check_labels
+from tinynet.teaching.case import BATCH_NORMS, BINARY, IGNORED, Case, Trial
 from tinynet.teaching.report import ERROR, WARNING, Finding, error, listed, warning
 from tinynet.tensor import Tensor
 
@@ -22,7 +21,11 @@ MOSTLY_FLAT = 0.75
 half is usual at most: in VGG, whose last units all see nearly the same, 0.47 was the highest of all
 models here (`tests.long.doctor`)."""
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+STRUCTURE = {"layer-used-several-times", "parameters-not-registered", "nothing-nonlinear-between",
+             "layer-of-one-unit"}  # fmt: skip
+"""What `check_structure` finds."""
+REASONS = {"labels-are-text", "inputs-and-targets-swapped", "batch-norm-with-batch-of-1"}
+"""Why a forward pass or a loss fails, where it is known."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
 
@@ -68,11 +71,7 @@ def _symmetric(case: Case, name: str) -> bool:
 
 def check_modes(case: Case) -> Iterator[Finding]:
     """Dropout or batch norm in evaluation mode, dropout that drops too much or the scores."""
-    asleep = [
-        f"{name} ({type(layer).__name__})"
-        for name, layer in case.model.named_modules()
-        if isinstance(layer, (nn.Dropout, *BATCH_NORMS)) and not layer.training
-    ]
+    asleep = [path for path, m in case.layers(nn.Dropout, *BATCH_NORMS) if not m.training]
     if asleep:
         yield warning(
             "evaluation-mode",
@@ -101,11 +100,7 @@ def check_modes(case: Case) -> Iterator[Finding]:
 
 def check_batch_of_one(case: Case) -> Iterator[Finding]:
     """Batch norm that sees one example, if only in the last batch of an epoch."""
-    names = [
-        name
-        for name, layer in case.model.named_modules()
-        if isinstance(layer, BATCH_NORMS) and layer.training
-    ]
+    names = [path for path, layer in case.layers(*BATCH_NORMS) if layer.training]
     dataset = getattr(case.loader, "dataset", ())
     size, count = len(case.batches[0][0]), len(dataset) if hasattr(dataset, "__len__") else 0
     rest = size > 1 and count % size == 1 and not getattr(case.loader, "drop_last", False)
@@ -139,16 +134,15 @@ def check_structure(case: Case) -> Iterator[Finding]:
         w = call.args[WEIGHTED[call.op]]
         before = list(case.trial.back(call.args[0]))
         source = next((c for c in before if not _is_linear(c)), None)
-        if source in weighted and not _is_separable(call, source):
+        if source in weighted and _feeds_one(case, source) and not _is_separable(call, source):
             idle.append(f"{source.where()} and {call.where()}")
         inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
         if inputs == 1 and call.op != "conv2d" and any(c in weighted for c in before):
             narrow.append(call.where())
     names: dict[int, list[str]] = {}
-    for path, module in case.model.named_modules():
-        for name, child in module.named_children():
-            if any(True for _ in child.parameters()):
-                names.setdefault(id(child), []).append(f"{path}.{name}" if path else name)
+    for path, module in case.model.named_modules(remove_duplicate=False):
+        if any(True for _ in module.parameters()):
+            names.setdefault(id(module), []).append(path)
     shared = [listed(places) for places in names.values() if len(places) > 1]
     if shared:
         yield warning(
@@ -186,6 +180,11 @@ def _is_linear(call: Call) -> bool:
     return call.op not in WEIGHTED and (call.op in ("dropout", "batch_norm") or call.is_straight)
 
 
+def _feeds_one(case: Case, source: Call) -> bool:
+    """Whether one operation alone uses a result."""
+    return sum(any(x is source.output for x in call.args) for call in case.trial.calls) == 1
+
+
 def _is_separable(call: Call, source: Call) -> bool:
     """Whether two convolutions are a usual pair: over the pixels, and over the channels."""
     ones = [c for c in (call, source) if c.op == "conv2d" and c.args[1].shape[2:] == (1, 1)]
@@ -197,7 +196,7 @@ def check_examples(case: Case) -> Iterator[Finding]:
     x, output = case.usable[0][0] if case.usable else case.x, case.trial.output
     if case.trial.error is not None or output is None or len(output) != len(x) or len(x) < 2:
         return
-    if any(_over_the_batch(case)) or any(check_structure(case)):
+    if any(_over_the_batch(case)) or case.found & STRUCTURE:
         return  # that is the reason
     other = x.copy()
     other[0] = -x[0] if x.dtype.kind == "f" else x[-1]
@@ -243,10 +242,8 @@ def check_runs(case: Case) -> Iterator[Finding]:
     """Whether forward pass, loss and backward pass work at all."""
     trial = case.trial
     if trial.error is not None:
-        named = ("labels-are-text", "inputs-and-targets-swapped")
-        told = any(finding.name in named for finding in check_labels(case))
-        if told or not case.sound or any(check_batch_of_one(case)):
-            return  # that is the reason
+        if case.found & REASONS or not case.sound:
+            return
         where = {"forward": "the model", "loss": "the loss", "backward": "the backward pass"}
         cure = "the message says what to change"
         if trial.stage == "loss" and case.classes:
@@ -279,18 +276,12 @@ def check_gradients(case: Case) -> Iterator[Finding]:
     trial = case.trial
     if trial.error is not None or trial.loss is None or not trial.loss_depends:
         return
-    owners = {
-        f"{path}.{name}" if path else name: module
-        for path, module in case.model.named_modules()
-        for name, _ in module.named_parameters(recurse=False)
-    }
-    missing = [
-        name
-        for name, gradient in trial.gradients.items()
-        if gradient is None and case.parameters[name].requires_grad
-    ]
-    idle = [name for name in missing if id(owners[name]) not in trial.ran]
-    cut = [name for name in missing if name not in idle]
+    idle: list[str] = []
+    cut: list[str] = []
+    for name, gradient in trial.gradients.items():
+        if gradient is None and case.parameters[name].requires_grad:
+            owner = case.model.get_submodule(name.rpartition(".")[0])
+            (cut if id(owner) in trial.ran else idle).append(name)
     if idle:
         yield error(
             "no-gradient",
@@ -308,7 +299,7 @@ def check_gradients(case: Case) -> Iterator[Finding]:
 
 def check_flat_units(case: Case) -> Iterator[Finding]:
     """Units that give the same whatever comes in, and so pass no gradient."""
-    if (case.x == case.x.flat[0]).all() or any(check_weights(case)):
+    if (case.x == case.x.flat[0]).all() or case.found & {"weights-all-zero", "weights-all-equal"}:
         return  # nothing to be said about units that all see the same, or are all the same
     dead, sated, every = [], [], False
     last = next(case.trial.back(case.trial.output), None)
@@ -492,7 +483,7 @@ def check_loss(case: Case) -> Iterator[Finding]:
         )
         return
     if trial.loss < 0 and ((call is not None and call.op != "nll_loss") or last == "neg" or logs):
-        if not any(check_scores(case)):
+        if not case.found & {"nll-loss-of-scores", "probabilities-before-logits-loss"}:
             yield error(
                 "loss-with-the-wrong-sign",
                 f"the loss is {trial.loss:.4g}, below 0: to make it small is to make the errors "

@@ -8,14 +8,14 @@ what makes the loss fall is what was wrong.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinynet import nn
-from tinynet.teaching.case import Case
-from tinynet.teaching.experiment import Run, train
+from tinynet.teaching.case import BATCH_NORMS, Case
+from tinynet.teaching.experiment import LEARNED, Run, Way, train
 from tinynet.teaching.relation import check_relation, rows, structured
 from tinynet.teaching.report import Finding, error, listed, warning
 
@@ -27,8 +27,6 @@ CRAWLS = 0.15
 """A step of one's own that covers less, where the plain loop covers much more, does not learn."""
 SLOW = 0.003
 """A recipe that covers less does not move. SGD at 0.001 without momentum covers 0.005."""
-LEARNED = 0.93
-"""A loss below this share of the first has fallen."""
 TINY = 1e-4
 """The gradient of a layer has vanished that is smaller than this share of the largest."""
 USUAL_DECAY = 0.02
@@ -74,11 +72,20 @@ def _recipe(case: Case) -> Iterator[Finding]:
             yield _too_high(case, own, Way(own, []), None)
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
-    way = Way(own, others)
-    asks = [*_endless(case, way)] or [*_exchangeable(case)]
-    if asks:
-        yield from asks
-        return
+    way = Way(own, others, _floor(case))
+    for look in (_endless, _exchangeable, _contrary, check_relation, _persistent, _cause, _stuck):
+        found = list(look(case, way))
+        yield from found
+        if found:
+            return
+    yield from _asleep(case, way)
+    examples = sum(len(x) for x, _ in case.usable)
+    run = way.own or way.best
+    case.notes.append(f"{case.steps} steps on {examples} examples: the loss goes {run}")
+
+
+def _contrary(case: Case, way: Way) -> Iterator[Finding]:
+    """A loss that falls while the outputs move away from the targets."""
     if way.learned and way.best.agreement < -0.2:
         yield warning(
             "loss-with-the-wrong-sign",
@@ -86,11 +93,10 @@ def _recipe(case: Case) -> Iterator[Finding]:
             f"correlation is {way.best.agreement:.2f}",
             "turn the sign: the loss must be lowest where outputs and targets agree",
         )
-        return
-    unrelated = list(check_relation(case, way.first))
-    if unrelated:
-        yield from unrelated
-        return
+
+
+def _persistent(case: Case, way: Way) -> Iterator[Finding]:
+    """A momentum that remembers gradients for hundreds of steps."""
     momentum = _momentum(case)
     if momentum > 0.99:
         steps = f"{1 / (1 - momentum):.0f}" if momentum < 1 else "endlessly many"
@@ -100,28 +106,19 @@ def _recipe(case: Case) -> Iterator[Finding]:
             "times as far as its learning rate says",
             "use momentum=0.9, which is betas=(0.9, ...) of Adam",
         )
-    steady = 0.9 if _decay(case) > USUAL_DECAY else STEADY
-    if own is not None and (own.diverged or way.share(own) < steady or not way.learned):
-        found = list(_cause(case, own, way))
-        yield from found
-        if found:
-            return
-    if not way.learned and not _knows_already(case, way.first):
-        yield from _stuck(case, way)
-    run = own or way.best
-    yield from _asleep(case, way, run)
-    case.notes.append(_told(case, run))
 
 
-def _asleep(case: Case, way: Way, run: Run) -> Iterator[Finding]:
+def _asleep(case: Case, way: Way) -> Iterator[Finding]:
     """Evaluation mode that does not know what was learned in training mode."""
+    run = way.own or way.best
     fell = case.model.training and way.share(run) > STEADY and way.learned
     fixed = [
-        f"{name} ({type(layer).__name__})"
-        for name, layer in case.model.named_modules()
-        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and layer.momentum == 0
-        and layer.running_mean is not None and not layer.running_mean.array.any()
-    ]  # fmt: skip
+        path
+        for path, norm in case.layers(*BATCH_NORMS)
+        if norm.momentum == 0
+        and norm.running_mean is not None
+        and not norm.running_mean.array.any()
+    ]
     if fixed:
         yield warning(
             "evaluation-far-from-training",
@@ -139,34 +136,20 @@ def _asleep(case: Case, way: Way, run: Run) -> Iterator[Finding]:
         )
 
 
-class Way:
-    """From the loss at the start to the lowest that some run reached."""
-
-    def __init__(self, own: Run | None, others: list[Run]) -> None:
-        runs = [run for run in (own, *others) if run is not None]
-        self.first = runs[0].first
-        self.best = min(runs, key=lambda run: run.last if math.isfinite(run.last) else math.inf)
-
-    def see(self, run: Run) -> Run:
-        """The run, which is the best from now on if it is."""
-        if run.last < self.best.last:
-            self.best = run
-        return run
-
-    def share(self, run: Run | None) -> float:
-        """The share of the way that a run covered; below 0 where the loss rose."""
-        if run is None or not math.isfinite(run.last):
-            return -math.inf
-        return (run.first - run.last) / max(self.first - self.best.last, 1e-12)
-
-    @property
-    def learned(self) -> bool:
-        """Whether any run made the loss fall."""
-        return self.best.last < self.first - (1 - LEARNED) * abs(self.first)
+def _floor(case: Case) -> float:
+    """The loss of right answers, which is above 0 where targets are shares, of classes."""
+    target, output, first = case.usable[0][1], case.trial.output, case.trial.loss
+    if target is None or output is None or target.dtype.kind != "f" or first is None:
+        return 0.0
+    right = [case.asked(y, target) for y in (target, np.log(np.maximum(target, 1e-6)))]
+    return min([loss for loss in right if 0 < loss < first], default=0.0)
 
 
-def _cause(case: Case, own: Run, way: Way) -> Iterator[Finding]:
+def _cause(case: Case, way: Way) -> Iterator[Finding]:
     """What of the recipe is wrong: what makes it better to change."""
+    own, steady = way.own, 0.9 if _decay(case) > USUAL_DECAY else STEADY
+    if own is None or not (own.diverged or way.share(own) < steady or not way.learned):
+        return
     groups = _groups(case)
     steps = f"{case.steps} steps"
 
@@ -260,7 +243,7 @@ def _endless(case: Case, way: Way) -> Iterator[Finding]:
         )
 
 
-def _exchangeable(case: Case) -> Iterator[Finding]:
+def _exchangeable(case: Case, way: Way) -> Iterator[Finding]:
     """A loss that is the same with the targets in another order."""
     target, output = case.usable[0][1], case.trial.output
     if target is None or output is None or len(target) != len(output) or len(target) < 4:
@@ -278,15 +261,11 @@ def _exchangeable(case: Case) -> Iterator[Finding]:
         )
 
 
-def _first_that(good: Callable[[Run], bool], runs: Iterator[Run]) -> Run | None:
-    return next((run for run in runs if good(run)), None)
-
-
 def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     assert case.optimizer is not None
     if slower is None:
         runs = (train(case, _at(case, f), rate=f) for f in RATES)
-        slower = _first_that(lambda run: run.last < run.first and run.highest < 2 * run.first, runs)
+        slower = next((r for r in runs if r.last < r.first and r.highest < 2 * r.first), None)
     momentum = _momentum(case)
     evidence = f"in {case.steps} steps the loss goes {own}"
     if momentum > 0.95:
@@ -312,6 +291,8 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
 
 def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
+    if way.learned or _knows_already(case, way.first):
+        return
     anew = train(case, "with new weights", adam=1e-2, prepare=lambda: start_anew(case.model))
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
     vanished = list(_vanished(case, way.best, renewed))
@@ -392,11 +373,6 @@ def _rate_of(case: Case, factor: float = 1.0) -> str:
 
 def _at(case: Case, factor: float) -> str:
     return f"at {_rate_of(case, factor)}"
-
-
-def _told(case: Case, run: Run) -> str:
-    examples = sum(len(x) for x, _ in case.usable)
-    return f"{case.steps} steps on {examples} examples: the loss goes {run}"
 
 
 def _momentum(case: Case) -> float:
