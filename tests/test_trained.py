@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -173,7 +174,7 @@ def test_a_run_of_fit_works_in_the_commands_once_its_model_is_named(here, capsys
     assert model.evaluate("npz:tiny.npz")["accuracy"] == 1
     own = ["--model", "my_net.py:Net"]
     assert main(["predict", "run", "a.png"]) == 2
-    assert "of a model of your own; name its file and class" in capsys.readouterr().err
+    assert "does not say of which model its weights are; name it" in capsys.readouterr().err
     assert main(["predict", "run", "a.png", *own]) == 0
     assert main(["evaluate", "run", "--data", "npz:tiny.npz", *own]) == 0
     assert main(["export", "run", "w.safetensors"]) == 0
@@ -319,3 +320,14 @@ def test_the_aspect_ratio_of_a_photo_is_kept(run, fit, corners):
     np.testing.assert_allclose(found.astype(int), corners, atol=3)
     whole = (batch.pixels > 150).sum() + (batch.pixels < 60).sum()
     assert whole == (16 if fit == "pad" else 64)
+
+
+def test_weights_without_preprocessing_are_warned_of_where_figures_are_measured(here, capsys):
+    model = tinynet.models.digits_cnn()
+    np.savez("w.npz", **{name: t.array for name, t in model.state_dict().items()})
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(["evaluate", "w.npz", "--data", "digits", "--model", "digits_cnn"]) == 0
+    shown = capsys.readouterr()
+    assert "w.npz (Sequential) on digits" in shown.out
+    assert "w.npz does not say how images were normalised" in shown.err

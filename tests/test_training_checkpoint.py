@@ -173,9 +173,9 @@ def test_what_fits_is_loaded_and_the_rest_returned(path):
     [
         (
             lambda: tinynet.save("x.pt", make_model()),
-            r"path comes second: tinynet\.save\(obj, path",
+            r"path comes second: tinynet\.save\(model, path",
         ),
-        (lambda: tinynet.save("x.pt", {"a": 1}), r"path comes second: tinynet\.save\(obj, path"),
+        (lambda: tinynet.save("x.pt", {"a": 1}), r"path comes second: tinynet\.save\(model, path"),
         (lambda: tinynet.save(make_model(), None), "give a path; got NoneType"),
         (lambda: tinynet.save({"a": 1}, "x.pt", name="lenet5"), "are for a model, not"),
         (lambda: tinynet.save(object(), "x.pt"), "cannot hold a object; it holds tensors, arrays"),
@@ -274,7 +274,6 @@ FOREIGN = {
     "pickle": (pickle.dumps({"weight": 1}, 2), f"a pickle, as torch.save.*{SAVE}"),
     "pickle 5": (pickle.dumps({"weight": 1}, 5), f"a pickle, as torch.save.*{SAVE}"),
     "older tinynet": (zipped("model/a.npy", "manifest.json"), r"versions 1 and 2.*np\.load\("),
-    "savez": (zipped("a.npy"), r"np.savez; use model\.load_state_dict\(dict\(np.load"),
     "keras": (zipped("config.json", "model.weights.h5"), "of Keras; .*load_state_dict"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5, as Keras.*h5py.*load_state_dict"),
     "onnx": (
@@ -325,9 +324,35 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "text").write_text("hello")
     with pytest.raises(CheckpointError, match="no checkpoint"):
         checkpoint.read(tmp_path / "text")
-    np.savez_compressed(tmp_path / "small.npz", x=np.zeros(10**6))
-    with pytest.raises(CheckpointError, match=r"np\.load\(.*small\.npz"):
-        checkpoint.read(tmp_path / "small.npz")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_weights_in_a_file_of_numpy_are_read_wherever_weights_are_taken(tmp_path, save):
+    state = {name: tensor.array for name, tensor in make_model().state_dict().items()}
+    path = tmp_path / "w.npz"
+    save(path, **state)
+    for found in (tinynet.load(path), tinynet.load(path, make_model()).state_dict()):
+        assert weights_sha256(found) == weights_sha256(state)
+    assert tinynet.load(path, make_model(), strict=False).missing_keys == []
+    assert f"of {len(state)} arrays" in checkpoint.load_fitting(make_model(), checkpoint.read(path))
+    save(path, **{name: array.astype(np.float16) for name, array in state.items()})
+    assert tinynet.load(path)["0.weight"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"x": np.array(["a"])}, "x is <U1, and weights are"),
+        ({"x": np.array([{}])}, "can run code"),
+    ],
+)
+def test_a_file_of_numpy_without_weights_is_refused(tmp_path, arrays, words):
+    np.savez(tmp_path / "w.npz", **arrays)
+    with pytest.raises(CheckpointError, match=words):
+        tinynet.load(tmp_path / "w.npz")
+    (tmp_path / "w.npz").write_bytes((tmp_path / "w.npz").read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match=r"w\.npz"):
+        tinynet.load(tmp_path / "w.npz")
 
 
 def test_what_is_no_file_is_not_read(tmp_path):

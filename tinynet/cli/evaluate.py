@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure the model and print the table."""
     measured = measure(args, args.mistakes)
     found = measured.findings
-    say(f"{measured.path} ({measured.model.name}) on {measured.data}, {measured.on}", "")
+    model = measured.model.name or type(measured.model.network).__name__
+    say(f"{measured.path} ({model}) on {measured.data}, {measured.on}", "")
     say(*_table(found))
     if args.mistakes:
         say("", "the surest mistakes", *_mistakes(found))

@@ -115,14 +115,18 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
     if own is None and stored.is_buildable():
         return Trained(stored.build(), stored)
     name = stored.name if own is None else check_model(own)
-    cure = f"name its file and class: --model FILE.py:CLASS, {EXAMPLE}"
+    cure = f"--model FILE.py:CLASS, {EXAMPLE}"
     if name is None:
-        raise BadArgument(f"{path} holds the weights of a model of your own; {cure}")
+        raise BadArgument(
+            f"{path} does not say of which model its weights are; name it: --model lenet5, {cure}"
+        )
     file, call = _parts(name)
     if own is None:
         if not file.is_file() or file.resolve().is_relative_to(path.parent.resolve()):
             why = "lies in the run's folder" if file.is_file() else "is not there any more"
-            raise BadArgument(f"{path} is of a model in {file}, which {why}; {cure}")
+            raise BadArgument(
+                f"{path} is of a model in {file}, which {why}; name its file and class: {cure}"
+            )
         warn_of_change(stored.settings)
         name = f"{file}:{_name_of(call)}"
         settings = {key: as_tuples(value) for key, value in (stored.arguments or {}).items()}

@@ -32,6 +32,7 @@ from tinynet.nn import Module, states
 from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
+from tinynet.training.foreign import is_savez, read_savez
 from tinynet.training.safetensors import Place, path_of, told
 from tinynet.training.tree import pack, unpack
 
@@ -162,7 +163,7 @@ def save(
     """
     if not safetensors.is_place(path):
         order = isinstance(obj, (str, os.PathLike))
-        cure = "the path comes second: tinynet.save(obj, path)" if order else "give a path"
+        cure = "the path comes second: tinynet.save(model, path)" if order else "give a path"
         raise TypeError(f"save: {cure}; got {type(path).__name__} for it")
     given = (name, arguments, classes, mean, std, input_shape, settings, chosen_by, box, fit)
     known = dict(zip(KNOWN, given))
@@ -213,13 +214,21 @@ def _about_model(known: Mapping[str, Any], kind: str | None) -> dict[str, Any]:
 
 def read(path: Place) -> Checkpoint:
     """Everything in a checkpoint, checked. Raises CheckpointError that names what is wrong."""
-    arrays, about = safetensors.read(path)
+    arrays, about = content_of(path)
     if "object" not in about:
         return of_model(path, arrays, about)
     weights = unpacked(path, about, arrays)
     if not isinstance(weights, dict):
         raise CheckpointError(f"{told(path)}: holds a {type(weights).__name__}, and no weights")
     return Checkpoint(weights, path=path_of(path))
+
+
+def content_of(path: Place) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays in a file, and what is said of them; nothing by another program than tinynet."""
+    where = path_of(path)
+    if where is not None and is_savez(where):
+        return read_savez(where), {}
+    return safetensors.read(path)
 
 
 def unpacked(path: Place, about: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Any:

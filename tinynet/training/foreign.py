@@ -1,12 +1,22 @@
-"""What a file is that is no checkpoint, and how its weights get here all the same."""
+"""What a file is that is no checkpoint, and how its weights get here all the same.
+
+Those of NumPy's `savez`, which are plain arrays, are read; of all others the error says what to do.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from pathlib import Path
 
+import numpy as np
+
+from tinynet.data.npz import read_npz
+from tinynet.errors import CheckpointError, DataError
+
 ARRAYS = "model.load_state_dict takes a dict of arrays by name"
+ZIP = b"PK\x03\x04"
 TORCH = (
     "in PyTorch write the weights anew, safetensors.torch.save_file(model.state_dict(), {1!r}), or "
     "torch.load({0!r}) in place of model.state_dict(), if that is what it holds; then "
@@ -34,8 +44,25 @@ BY_MEMBER = (
     ),
     ("data.pkl", "a file of torch.save, a pickle, which could run code", TORCH),
     (".weights.h5", "a file of Keras", f"model.get_weights() there gives its arrays; {ARRAYS}"),
-    (".npy", "a file of np.savez", "use model.load_state_dict(dict(np.load({0!r})))"),
 )
+
+
+def is_savez(path: Path) -> bool:
+    """Whether it is a file of np.savez: a zip file of arrays and nothing else."""
+    members = _members(path) if os.path.isfile(path) and _start(path).startswith(ZIP) else []
+    return bool(members) and all(name.endswith(".npy") for name in members)
+
+
+def read_savez(path: Path) -> dict[str, np.ndarray]:
+    """The arrays by name, float16 as float32. CheckpointError for what cannot be weights."""
+    try:
+        arrays = read_npz(path)
+    except DataError as error:
+        raise CheckpointError(str(error)) from error
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise CheckpointError(f"{path}: {name:.80} is {array.dtype}, and weights are numbers")
+    return {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in arrays.items()}
 
 
 def fault(path: Path, told: str, error: object) -> str:
@@ -53,7 +80,7 @@ def _kind_of(path: Path) -> str:
         return "it is empty"
     if text.isascii() and text.isprintable() and text[:2] != "PK":
         return f"it is text that begins with {text[:40]!r}"
-    members = _members(path) if start.startswith(b"PK\x03\x04") else []
+    members = _members(path) if start.startswith(ZIP) else []
     found = [(kind, cure) for pattern, kind, cure in BY_START if re.match(pattern, start)]
     found += [(k, c) for end, k, c in BY_MEMBER if any(name.endswith(end) for name in members)]
     if not found:

@@ -207,6 +207,12 @@ class Trained(Module):
 
     def _warn_of_scale(self, images: np.ndarray) -> None:
         """Warn of images far from the range of those that the model was trained on."""
+        if not self.checkpoint.tells_of_images():
+            warnings.warn(
+                f"{self.checkpoint.path} does not say how images were normalised; they are given "
+                "as 0 to 1: if the model was trained on others, the results are meaningless",
+                stacklevel=4,
+            )
         mean, std = self.checkpoint.mean, self.checkpoint.std
         if mean is None or std is None or not images.size:
             return
@@ -267,7 +273,7 @@ def load(
             return load_fitting(model, stored.weights)
         model.load_state_dict(stored.weights)
         return Trained(model, stored) if stored.tells_of_images() else model
-    arrays, about = safetensors.read(path)
+    arrays, about = checkpoints.content_of(path)
     if "object" in about:
         return checkpoints.unpacked(path, about, arrays)
     stored = checkpoints.of_model(path, arrays, about)
