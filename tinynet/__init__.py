@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynet import autograd, nn
+from tinynet import autograd, derivatives, nn
 from tinynet.autograd import differentiable
 from tinynet.creation import (
     arange,
@@ -114,7 +114,7 @@ autograd.backward = _backward  # type: ignore[attr-defined]
 _UNDER_AUTOGRAD = {
     "detect_anomaly": "anomaly",
     "set_detect_anomaly": "anomaly",
-    "functional": "derivatives.",
+    "functional": "autograd.",
     "function": "",
     "gradcheck": "gradcheck.signatures",
     "gradgradcheck": "gradcheck.signatures",
@@ -129,6 +129,7 @@ def _in_autograd(name: str) -> Any:
     return _named(_UNDER_AUTOGRAD[name], name)
 
 
+autograd.__path__ = derivatives.__path__  # where `tinynet.autograd.functional` is found
 autograd.__getattr__ = _in_autograd  # type: ignore[method-assign]
 
 if TYPE_CHECKING:

@@ -46,6 +46,14 @@ from tinynet.gradcheck.trace import (
 )
 
 STATE = "state carried from call to call"
+OF_THE_LAST_CALL = (
+    "the gradient is another after the operation was called again with other values: the backward "
+    "must keep its values in local variables"
+)
+OF_THE_FIRST_CALL = (
+    "the gradient is that of the first call's values, whatever the values are: something is "
+    "remembered that each call has to compute anew"
+)
 NEARLY = 1e-9  # relative: how far a gradient may be off when it is worked out again
 MULTIPLE = -1024.0  # of the output gradient: exact, and far beyond what a mask or limit lets pass
 
@@ -264,13 +272,7 @@ class Search:
         failure.sweep = verdict.sweep
         failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
         if self._of_the_last_call(replay, place, base):
-            failure.cause, failure.evidence = (
-                STATE,
-                (
-                    "the gradient is another after the operation was called again with other "
-                    "values: the backward must keep its values in local variables"
-                ),
-            )
+            failure.cause, failure.evidence = STATE, OF_THE_LAST_CALL
         key = (
             getattr(inspect.unwrap(call.body), "__code__", call.body),
             place,
@@ -297,18 +299,10 @@ class Search:
                 elements = replay.elements(place, base, min(verdict.slope.step, 1e-3))
             fault = self._fault(replay, place, base, elements)
             self.known[key] = diagnose(fault) or ("", "")
-        failure.cause, failure.evidence = (
-            failure.cause or self.known[key][0],
-            (failure.evidence or self.known[key][1]),
-        )
+        if not failure.cause:
+            failure.cause, failure.evidence = self.known[key]
         if is_weak(failure.cause) and self._of_the_first_call(replay, place, base):
-            failure.cause, failure.evidence = (
-                STATE,
-                (
-                    "the gradient is that of the first call's values, whatever the values are: "
-                    "something is remembered that each call has to compute anew"
-                ),
-            )
+            failure.cause, failure.evidence = STATE, OF_THE_FIRST_CALL
         if note and failure.evidence:
             failure.evidence += note
         return failure

@@ -108,29 +108,18 @@ def unstable(subject: Subject, first: np.ndarray) -> Failure | None:
     if same(first, subject.outcome().y):
         return None
     guilty = _first_difference(subject)
+    op, layer = (subject.name, "") if guilty is None else (guilty.name, layer_of(guilty))
+    cause = "non-deterministic function"
+    text = "gives another result on each call, without a pattern. Make its generator anew from a "
+    text += "seed inside the function"
     results = [subject.outcome().y for _ in range(6)]
     if _systematic(results):
         place = np.unravel_index(np.argmax(np.abs(results[1] - results[0])), results[0].shape)
         values = ", ".join(f"{y[place]:.4g}" for y in results[:4])
-        return _unstable_failure(
-            subject,
-            guilty,
-            "state carried from call to call",
-            f"calls with the same input give {values}, ... for one element: something is "
-            "remembered between calls",
-        )
-    return _unstable_failure(
-        subject,
-        guilty,
-        "non-deterministic function",
-        "gives another result on each call, without a pattern. Make its generator anew from a "
-        "seed inside the function",
-    )
-
-
-def _unstable_failure(subject: Subject, call: Call | None, cause: str, evidence: str) -> Failure:
-    op, layer = (call.name, layer_of(call)) if call is not None else (subject.name, "")
-    return Failure(op, "", layer=layer, cause=cause, evidence=f"{op} {evidence}")
+        cause = "state carried from call to call"
+        text = f"calls with the same input give {values}, ... for one element: something is "
+        text += "remembered between calls"
+    return Failure(op, "", layer=layer, cause=cause, evidence=f"{op} {text}")
 
 
 def _first_difference(subject: Subject) -> Call | None:

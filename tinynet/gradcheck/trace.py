@@ -9,6 +9,7 @@ that passes: what each closure returns, and whether something was overwritten on
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -171,51 +172,32 @@ def applied(call: Call, place: int, vjp: VJP, dy: np.ndarray) -> np.ndarray:
         if isinstance(array, np.ndarray)
     ]
     before = [array.tobytes() for _, array in inputs]
+    incident = functools.partial(IncidentError, call, place)
     try:
         dx = vjp(given)
     except Exception as error:
         cause, text = "the backward raises an error", f"{type(error).__name__}: {error}"
         if "read-only" in text:  # the engine refused a write
             cause = DY_OVERWRITTEN if "dy" in text else OVERWRITTEN
-        raise IncidentError(call, place, cause, text) from error
+        raise incident(cause, text) from error
     if given.tobytes() != dy.tobytes():
-        raise IncidentError(
-            call,
-            place,
-            DY_OVERWRITTEN,
-            "the backward writes into dy itself, which others need too; write `dx = dy * ...`, "
-            "or change a copy",
-        )
+        text = "the backward writes into dy itself, which others need too; write `dx = dy * ...`, "
+        raise incident(DY_OVERWRITTEN, text + "or change a copy")
     for (i, array), was in zip(inputs, before):
         if array.tobytes() != was:
-            raise IncidentError(
-                call,
-                place,
-                OVERWRITTEN,
-                f"the backward writes into the argument {call.names[i]}; change a copy",
-            )
+            text = f"the backward writes into the argument {call.names[i]}; change a copy"
+            raise incident(OVERWRITTEN, text)
     if dx is None:
-        raise IncidentError(
-            call, place, "no gradient", "the backward returns None: a return is missing"
-        )
+        raise incident("no gradient", "the backward returns None: a return is missing")
     array = np.asarray(dx)
     if array.dtype.kind not in "fiub" or (array.ndim and array.dtype != x.dtype):
-        raise IncidentError(
-            call,
-            place,
-            "wrong dtype",
-            f"the backward returns {array.dtype} for an input of {x.dtype}; take the dtype of dy",
-        )
+        text = f"the backward returns {array.dtype} for an input of {x.dtype}; take the dtype of dy"
+        raise incident("wrong dtype", text)
     try:
         return accumulation.sum_to_shape(array, x.shape, call.name, vjp).astype(x.dtype)
     except ValueError:
-        raise IncidentError(
-            call,
-            place,
-            "wrong shape",
-            f"the backward returns shape {array.shape} for an input of shape {x.shape}"
-            + _shape_hint(array.shape, x.shape),
-        ) from None
+        text = f"the backward returns shape {array.shape} for an input of shape {x.shape}"
+        raise incident("wrong shape", text + _shape_hint(array.shape, x.shape)) from None
 
 
 def _shape_hint(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:

@@ -299,13 +299,14 @@ class Clues:
         """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
         sign, size = ("-" if factor < 0 else ""), abs(factor)
         values = self.sizes | {"ln 10": math.log(10), "ln 2": math.log(2), "pi": math.pi}
-        for form, of in FORMS:
-            own = self.numbers if "^" in form or "1 - {" in form else values
-            found = [name for name, n in own.items() if n > 0 and _is(of, n, size)]
-            texts = [sign + form.format(_bracketed(name, form)) for name in found]
-            if texts:
-                return " = ".join(dict.fromkeys(texts[:3]))
-        return self._sum_or_mean(factor)
+        texts: list[str] = []
+        for own in (self.numbers, values):  # a setting says more than a size
+            for form, of in FORMS if own is self.numbers else FORMS[:SIZED]:
+                found = [name for name, n in own.items() if n > 0 and _is(of, n, size)]
+                if found:
+                    texts += [sign + form.format(_bracketed(name, form)) for name in found]
+                    break
+        return " = ".join([*dict.fromkeys(texts)][:3]) or self._sum_or_mean(factor)
 
     def has_name(self, factor: float) -> bool:
         """Whether a factor is a simple fraction or has a name."""
@@ -334,6 +335,7 @@ class Clues:
         return (self.named(factor) or short(factor)).partition(" = ")[0]
 
 
+SIZED = 8  # of the forms, those in which sizes are looked for
 FORMS: tuple[tuple[str, Callable[[float], float]], ...] = (
     ("{}", lambda n: n),
     ("1/{}", lambda n: 1 / n),
@@ -341,10 +343,10 @@ FORMS: tuple[tuple[str, Callable[[float], float]], ...] = (
     ("2/{}", lambda n: 2 / n),
     ("{0}/({0} - 1)", lambda n: n / (n - 1)),
     ("({0} - 1)/{0}", lambda n: (n - 1) / n),
-    ("{}^2", lambda n: n * n),
-    ("1/{}^2", lambda n: 1 / (n * n)),
     ("sqrt({})", lambda n: math.sqrt(n)),
     ("1/sqrt({})", lambda n: 1 / math.sqrt(n)),
+    ("{}^2", lambda n: n * n),
+    ("1/{}^2", lambda n: 1 / (n * n)),
     ("1/(1 - {})", lambda n: 1 / (1 - n)),
     ("(1 - {0})/{0}", lambda n: (1 - n) / n),
     ("{0}/(1 - {0})", lambda n: n / (1 - n)),

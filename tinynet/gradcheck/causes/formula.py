@@ -18,8 +18,8 @@ from tinynet.gradcheck.causes.hand import Form, Hand
 SAME = 1e-6  # relative: how well a formula fits
 SAMPLE = 48  # entries on which formulas are looked for; the others must agree
 FEW = 3  # entries that many formulas fit
-POWERS = (1, -1, 2, -2, 3, -3)
-PAIRED = POWERS[:4]
+POWERS = (1, -1, 2, -2, 0.5, -0.5, 3, -3)
+PAIRED = POWERS[:6]
 MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
 EXCHANGED = "the two branches are exchanged"
@@ -226,7 +226,8 @@ def written(part: Part | Beside, values: np.ndarray) -> str:
             few_fit = len(values) if len(factors) == 1 else different
             if few_fit < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
                 continue
-            rank = sum(form.rank + abs(p) / 2 for form, p in factors) + (0 if plain else 0.4)
+            rank = sum(form.rank + (abs(p) / 2 if p % 1 == 0 else 1) for form, p in factors)
+            rank += 0 if plain else 0.4 if part.clues.has_name(c) else 2
             found.append((rank, len(found), _written(part.clues, c, factors)))
     return min(found)[2] if found else ""
 
@@ -243,7 +244,7 @@ def _varies(values: np.ndarray) -> bool:
     return bool(np.ptp(values) > SAME * np.abs(values).max())
 
 
-Factors = list[tuple[Form, int]]
+Factors = list[tuple[Form, float]]
 
 
 def _products(values: np.ndarray, forms: list[Form], few: np.ndarray) -> Iterator[Factors]:
@@ -284,5 +285,7 @@ def _written(clues: Clues, c: float, factors: Factors) -> str:
     return text
 
 
-def _power(text: str, power: int) -> str:
+def _power(text: str, power: float) -> str:
+    if power == 0.5:
+        return f"sqrt{text}" if text.startswith("(") else f"sqrt({text})"
     return text if power == 1 else f"{text}^{power}"

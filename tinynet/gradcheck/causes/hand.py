@@ -102,7 +102,7 @@ class Hand:
             found += [Form(text, v, _RANKS[k] + 0.1 * order) for k, (text, v) in of_q]
         for name, q in self.variables:
             found += [Form(name, q, 2), Form(f"(1 + {name})", 1 + q, 3)]
-            found += [Form(f"(1 - {name}^2)", 1 - q * q, 3), Form(f"sqrt({name})", np.sqrt(q), 3)]
+            found += [Form(f"(1 - {name}^2)", 1 - q * q, 3)]
         return sorted((f for f in found if np.isfinite(f.values).all()), key=lambda f: f.rank)
 
     def _functions(self, name: str, q: np.ndarray) -> Iterator[Quantity]:
@@ -114,7 +114,6 @@ class Hand:
         yield f"(1 + {name})", 1 + q
         yield f"(1 + {name}^2)", 1 + q * q
         yield f"e^{name}", np.exp(q)
-        yield f"sqrt({name})", np.sqrt(q)
         yield f"log({name})", np.log(q)
         yield f"sigmoid({name})", 1 / (1 + np.exp(-q))
         yield f"sigmoid(-{name})", 1 / (1 + np.exp(q))

@@ -82,27 +82,26 @@ def _meanings(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:
 
 
 def _mean_for_sum(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:
-    """A mean over axes of the output, each element of x being summed over them."""
-    rows, columns = np.nonzero(np.abs(clues.J) > clues.tolerance)
-    shape = clues.y.shape
-    summed = [
-        axis
-        for axis, at in enumerate(flat_places(shape, columns))
-        if len({*zip(rows.tolist(), at.tolist())}) > len({*rows.tolist()})
-    ]
-    found = [
-        " and ".join(axis_name(axis, clues.y) for axis in axes)
-        for count in range(len(summed), 0, -1)
-        for axes in itertools.combinations(summed, count)
-        if close(factor, 1 / math.prod(shape[axis] for axis in axes))
-    ]
-    if found:
+    """A mean over the outputs that an element of x is in, or over axes of the output."""
+    terms = np.abs(clues.J) > clues.tolerance
+    rows, columns = np.nonzero(terms)
+    most = int(terms.sum(1).max())
+    over = [f"the {most} outputs that an element of {clues.name} is in"] * close(factor, 1 / most)
+    summed = {
+        axis: n
+        for axis, (n, at) in enumerate(zip(clues.y.shape, flat_places(clues.y.shape, columns)))
+        if n > 1 and np.bincount([i for i, _ in {*zip(rows.tolist(), at.tolist())}]).max() == n
+    }
+    for count in range(len(summed), 0, -1):
+        for axes in itertools.combinations(summed, count):
+            if close(factor, 1 / math.prod(summed[axis] for axis in axes)):
+                told = " and ".join(axis_name(axis, clues.y) for axis in axes)
+                over.append(f"{told} of the output")
+    if most > 1 and over:
+        name = clues.named(factor) or f"1/{round(1 / factor)}"
         yield (
             "mean used for sum",
-            (
-                f"{short(factor)} = 1/{round(1 / factor)}, as of a mean over "
-                f"{', or '.join(found[:3])} of the output"
-            ),
+            (f"{short(factor)} = {name}, as of a mean over {', or '.join(over[:3])}"),
         )
 
 

@@ -27,7 +27,7 @@ def look(clues: Clues) -> Found:
     equal = x[:, None] == y
     windows = _windows(clues)
     if windows is None:
-        return _one_place(clues, claimed)
+        return None
     wins = windows & equal
     if (wins.sum(0) > 1).any() and np.array_equal(claimed, wins) and np.allclose(B[wins], 1):
         tied = int((wins.sum(0) > 1).sum())
@@ -48,19 +48,6 @@ def look(clues: Clues) -> Found:
                 "not dy to the winner alone"
             )
     return _other_winner(clues, claimed, windows, wins)
-
-
-def _one_place(clues: Clues, claimed: np.ndarray) -> Found:
-    """Each output one element of the input, a median say, and dy to a place that is always the
-    same."""
-    right = np.abs(clues.J) > clues.tolerance
-    if (claimed.sum(0) != 1).any() or (right.sum(0) != 1).any() or clues.y.size < 2:
-        return None
-    for axis, places in enumerate(np.unravel_index(claimed.argmax(0), clues.x.shape)):
-        due = np.unravel_index(right.argmax(0), clues.x.shape)[axis]
-        if len(set(places.tolist())) == 1 < len(set(due.tolist())):
-            return WRONG, f"analytic gives dy to place {places[0]} of axis {axis}, whichever it is"
-    return None
 
 
 def _covered(clues: Clues, claimed: np.ndarray, windows: np.ndarray, wins: np.ndarray) -> Found:
