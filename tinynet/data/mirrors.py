@@ -233,7 +233,7 @@ def _chunks(
 ) -> Iterator[bytes]:
     """What a server sends, as it comes, with a progress bar. Raises TimeoutError if it is slow."""
     begin, count = clock(), 0
-    size = {"total": total, "initial": received, "unit": "B", "unit_scale": True}
+    size: dict[str, Any] = {"total": total, "initial": received, "unit": "B", "unit_scale": True}
     with progress_bar(**size, desc=name, disable=not is_watched()) as bar:
         while True:
             patience.renew()
