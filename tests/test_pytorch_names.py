@@ -605,6 +605,15 @@ def test_typed_constructors_and_sizes():
         torch.Tensor([1.0], True)
 
 
+def test_results_are_written_into_out():
+    x, y = torch.ones(2, 2), torch.zeros(2, 2)
+    for function, value in ((torch.matmul, 2), (torch.add, 2), (torch.mul, 1), (torch.maximum, 1)):
+        assert function(x, x, out=y) is y
+        assert (y == value).all()
+    with pytest.raises(torch.ShapeError, match="does not broadcast"):
+        torch.mul(x, x, out=torch.ones(3))
+
+
 def test_dtypes_are_pytorchs():
     whole = torch.tensor([1, 2])
     for name in ("sqrt", "exp", "log", "sin", "tanh", "sigmoid", "log1p", "reciprocal"):
