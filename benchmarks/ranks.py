@@ -150,11 +150,12 @@ class Formula:
 
 def formula(net: str, batch: int, rounds: int) -> Formula:
     """Fitted to the processor's time of one rank, which neighbours on the machine disturb less."""
-    cases = [(batch, 1), (batch // 2, 1), (batch, PARTS)]
+    cases = [(2, 1), (2 * PARTS, PARTS), (batch, PARTS)]
     runs = [[started(1, net, *case) for case in cases] for _ in range(rounds)]
-    whole, half, cut = (min(run[i]["cpu_ms"] for run in runs) for i in range(len(cases)))
-    image, part = 2 * (whole - half) / batch, (cut - whole) / (PARTS - 1)
-    return Formula(max(whole - part - image * batch, 0.0), part, image, runs[0][0]["bytes"])
+    one, small, whole = (min(run[i]["cpu_ms"] for run in runs) for i in range(len(cases)))
+    image = (whole - small) / (batch - 2 * PARTS)
+    part = (small - one) / (PARTS - 1) - 2 * image
+    return Formula(one - part - 2 * image, part, image, runs[0][0]["bytes"])
 
 
 def simulation(args: argparse.Namespace, net: str) -> str:

@@ -21,9 +21,7 @@ STACK = 1 << 19
 
 
 class Aborted(BaseException):
-    """Some rank has ended all, as a signal would that no process hears."""
-
-    of_all_ranks = True
+    """A rank has failed, and with it all."""
 
 
 class World:
@@ -38,7 +36,7 @@ class World:
         self.results: dict[int, list[Any]] = {}
         self.left: Counter[int] = Counter()
         self.mail: dict[tuple[int, int], bytes] = {}
-        self.over: BaseException | None = None
+        self.over: Aborted | None = None
         self.calls: Counter[str] = Counter()  # of rank 0
 
     def give_turn(self, rank: int) -> None:
@@ -53,14 +51,11 @@ class World:
         while not until() and self.over is None:
             self.idle += 1
             if self.idle > self.size + 1:
-                self.over = AssertionError(f"all ranks wait for each other; rank {rank} saw it")
-                break
+                raise AssertionError(f"all ranks wait for each other; rank {rank} saw it")
             self.give_turn(rank)
             self.turns[rank].acquire()
         self.idle = 0
-        if isinstance(self.over, Aborted):
-            raise Aborted(*self.over.args)
-        if self.over is not None:
+        if not until():
             raise self.over
 
 
@@ -123,10 +118,6 @@ class FakeComm:
         self.world.wait(self.rank, lambda: place in self.world.mail)
         array[...] = np.frombuffer(self.world.mail.pop(place), array.dtype)
 
-    def Abort(self, code: int) -> None:
-        self.world.over = Aborted(self.rank, code)
-        raise self.world.over
-
 
 def _unpickled(sent: list[bytes]) -> list[Any]:
     return [*map(pickle.loads, sent)]
@@ -143,6 +134,7 @@ def run_ranks(size: int, work: Callable[[FakeComm], Any]) -> list[Any]:
             results[rank] = work(FakeComm(world, rank))
         except BaseException as error:
             results[rank] = error
+            world.over = world.over or Aborted(rank)
         finally:
             world.alive[rank] = False
             world.idle = 0

@@ -254,6 +254,7 @@ class Terminal(io.StringIO):
 )
 def test_a_line_fits_the_terminal_and_goes_on_further_in(monkeypatch, text, shown):
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
     stream = Terminal()
     Console(stream).write(text)
     assert shown is None or stream.getvalue() == shown
@@ -265,6 +266,25 @@ def test_a_line_fits_the_terminal_and_goes_on_further_in(monkeypatch, text, show
         first, second = stream.getvalue().split("\n")
         assert len(first) <= 80
         assert second.index("word") == 36
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("tinynet lab: error: no", "\x1b[31mtinynet lab: error:\x1b[0m no"),
+        ("tinynet: warning: no", "\x1b[33mtinynet: warning:\x1b[0m no"),
+        ("a\ntest accuracy 9.50 %, b", "a\n\x1b[32mtest accuracy 9.50 %\x1b[0m, b"),
+        ("  tinynet data x   what", "  \x1b[36mtinynet data x\x1b[0m   what"),
+        ("of \x1b[31mothers", "of \\x1b[31mothers"),
+    ],
+)
+@pytest.mark.parametrize("place", ["terminal", "NO_COLOR", "TERM", "file"])
+def test_colours_are_for_terminals_that_take_them(monkeypatch, place, text, shown):
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.setenv(name, "dumb" if place == name else "")
+    stream = io.StringIO() if place == "file" else Terminal()
+    Console(stream).write(text)
+    assert stream.getvalue() == (shown if place == "terminal" else text.replace("\x1b", "\\x1b"))
 
 
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate", "report", "gradcheck", "lab"])

@@ -25,11 +25,6 @@ from tinynet.training import DivergenceError, distributed, fit, verify, weights_
 from tinynet.training.distributed import OneRank, Ranks
 
 
-@pytest.fixture(autouse=True)
-def no_grace(monkeypatch):
-    monkeypatch.setattr(distributed, "GRACE", 0)
-
-
 @functools.cache
 def digits(split: str, count: int) -> data.ArrayDataset:
     whole = data.load("digits", split)
@@ -292,6 +287,10 @@ DISAGREE = {
     "seed is 1 there, and 0 in rank 0": lambda c: {"seed": of_rank_1(c, 0, 1)},
     "lr is 0.2 there, and 0.05 in rank 0": lambda c: {"lr": of_rank_1(c, None, 0.2)},
     "train is ArrayDataset of 49": lambda c: {"train": digits("train", of_rank_1(c, 50, 49))},
+    "epochs is 3 there, and 2 in rank 0": lambda c: {
+        "epochs": of_rank_1(c, 2, 3),
+        "schedule": "constant",
+    },
     "model is ": lambda c: {"make": of_rank_1(c, make_model, small)},
     "reproducible_for is 4 there": lambda c: {"parts": of_rank_1(c, 8, 4)},
     "reproducible_for is None there": lambda c: {"parts": of_rank_1(c, 8, None)},
@@ -300,13 +299,13 @@ DISAGREE = {
 
 
 @pytest.mark.parametrize("told", DISAGREE)
-def test_ranks_that_disagree_are_found_before_anything_is_done(told, capsys):
-    results = run_ranks(3, lambda comm: trained(comm, **DISAGREE[told](comm)))
-    assert all(isinstance(result, Aborted) for result in results)
-    assert f"ValueError: fit: rank 1 is unlike the others: {told}" in capsys.readouterr().err
+def test_ranks_that_disagree_are_found_before_anything_is_done(told):
+    for error in run_ranks(3, lambda comm: trained(comm, **DISAGREE[told](comm))):
+        assert isinstance(error, ValueError)
+        assert str(error).startswith(f"fit: rank 1 is unlike the others: {told}")
 
 
-def test_other_versions_and_kernels_are_found(monkeypatch, capsys):
+def test_other_versions_and_kernels_are_found(monkeypatch):
     from tinynet.training import state
 
     own = state.environment()
@@ -318,32 +317,36 @@ def test_other_versions_and_kernels_are_found(monkeypatch, capsys):
         return trained(comm, parts=parts)
 
     for parts in (8, None):
-        run_ranks(2, lambda comm, parts=parts: train(comm, parts))
-        told = capsys.readouterr().err
-        assert f"numpy is 1.0 there, and {np.__version__} in rank 0" in told
-        assert ("processor is Z80 there" in told) == (parts == 8)
-        assert ("With reproducible_for=None processors" in told) == (parts == 8)
+        for error in run_ranks(2, lambda comm, parts=parts: train(comm, parts)):
+            assert f"numpy is 1.0 there, and {np.__version__} in rank 0" in str(error)
+            assert ("processor is Z80 there" in str(error)) == (parts == 8)
+            assert ("With reproducible_for=None processors" in str(error)) == (parts == 8)
 
 
-def test_an_error_in_one_rank_ends_all_after_its_message(capsys):
-    class Broken(training.Callback):
-        def __init__(self, rank):
-            self.rank = rank
+def test_an_error_that_nobody_caught_ends_all_after_its_message(monkeypatch, capsys):
+    ended = []
 
-        def on_step_end(self, run, means):
-            if run.ranks.rank == self.rank and run.step == 3:
-                raise RuntimeError(f"the disk of {self.rank} is on fire")
+    class Comm(OneRank):
+        def Get_rank(self):
+            return 1
 
-    for rank in range(3):
-        results = run_ranks(3, lambda comm, rank=rank: trained(comm, callbacks=[Broken(rank)]))
-        assert all(isinstance(result, Aborted) for result in results)
-        told = capsys.readouterr().err
-        assert told.startswith(f"rank {rank} of 3:\nTraceback")
-        assert told.count("RuntimeError: the disk of") == 1
+        def Get_size(self):
+            return 3
+
+        def Abort(self, code):
+            ended.append(code)
+
+    monkeypatch.setattr(distributed, "GRACE", 0)
+    monkeypatch.setattr(sys, "excepthook", lambda *error: print(error[1], file=sys.stderr))
+    for _ in range(2):
+        Ranks(Comm(), 8)
+    sys.excepthook(RuntimeError, RuntimeError("the disk is on fire"), None)
+    assert capsys.readouterr().err == "rank 1 of 3:\nthe disk is on fire\n"
+    assert ended == [1]
 
 
 @pytest.mark.parametrize("parts", [8, None])
-def test_a_divergence_is_raised_in_all_ranks_and_ends_none(parts, capsys):
+def test_a_divergence_is_raised_in_all_ranks_to_be_caught(parts):
     train = digits("train", 50)
     images = train.images / np.float32(255)
     images[40] = np.nan
@@ -352,7 +355,6 @@ def test_a_divergence_is_raised_in_all_ranks_and_ends_none(parts, capsys):
     assert all(isinstance(result, DivergenceError) for result in results)
     assert {result.step for result in results} == {results[0].step}
     assert "Where it began: " in str(results[0])
-    assert not capsys.readouterr().err
 
 
 def test_a_validation_that_goes_bad_in_one_rank_does_in_all():
@@ -368,7 +370,14 @@ def test_a_validation_that_goes_bad_in_one_rank_does_in_all():
     assert all(isinstance(result, DivergenceError) for result in results)
 
 
-def test_a_layer_with_a_generator_of_its_own_is_refused(capsys):
+def test_ranks_with_nothing_to_do_are_told_of(capsys):
+    run_ranks(5, lambda comm: trained(comm, parts=3, make=small, epochs=1, progress=None))
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "2 ranks have nothing to do: reproducible_for=3"
+    )
+
+
+def test_a_layer_with_a_generator_of_its_own_is_refused():
     def make():
         return nn.Sequential(small(), nn.Dropout(rng=np.random.default_rng(0)))
 
@@ -496,3 +505,19 @@ def test_what_every_rank_has_to_say_is_said_once(here):
     done = command("train", "--data", "folder:nowhere", ranks=2)
     assert done.returncode == 1
     assert done.stderr.count("there is no such folder") == 1
+
+
+@needs_mpi
+def test_a_script_whose_rank_raises_is_ended(here):
+    Path("script.py").write_text(
+        "from tinynet import training\n"
+        "import net, numpy as np\n"
+        "x, y = np.zeros((50, 1, 8, 8), np.float32), np.arange(50) % 2\n"
+        "training.fit(net.Net(), x, y, epochs=9, seed=0, comm=training.world())\n"
+    )
+    environment = {**os.environ, "FAILS": "1"}
+    line = [str(MPIEXEC), "-n", "2", sys.executable, "script.py"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 1
+    assert "rank 1 of 2:\nTraceback" in done.stderr
+    assert done.stderr.count("RuntimeError: this processor is on fire") == 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -144,6 +145,11 @@ def in_notebook() -> bool:
     return "IPKernelApp" in getattr(ipython, "config", {})
 
 
+def is_watched() -> bool:
+    """Whether somebody sees a bar: on a terminal, or in a notebook."""
+    return in_notebook() or is_terminal(sys.stderr)
+
+
 def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> Any:
     """A tqdm bar on standard error, or in the notebook, as wide as either is at the time."""
     options |= {"leave": False, "dynamic_ncols": True}
@@ -160,7 +166,7 @@ def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> Any:
 
 def watched(items: Iterable[Any], what: str) -> Iterable[Any]:
     """The same items, with a bar that says what is done where it takes more than a second."""
-    if not (in_notebook() or is_terminal(sys.stderr)):
+    if not is_watched():
         return items
     return cast(Iterable[Any], progress_bar(items, desc=what, delay=1))
 
@@ -170,8 +176,35 @@ def is_command(line: str) -> bool:
     return line.lstrip().startswith("tinynet ") and "  " not in line.strip()
 
 
+COLOURS = {"red": 31, "green": 32, "yellow": 33, "cyan": 36}
+PAINTED = (
+    r"^(?P<red>tinynet[ \w]*: error:)|^(?P<yellow>tinynet: warning:)"
+    r"|^(?P<green>test accuracy [\d.]+ %)|(?<=^  )(?P<cyan>tinynet .+?)(?=  |$)"
+)
+
+
+def takes_colour() -> bool:
+    """Whether a terminal shows colours, as far as its user and its name say."""
+    windows = sys.platform == "win32" and "WT_SESSION" not in os.environ  # its old console
+    return not windows and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def painted(text: str) -> str:
+    """The text with colours: errors, warnings, the result, and commands to copy.
+
+    >>> painted("tinynet train: error: no")
+    '\\x1b[31mtinynet train: error:\\x1b[0m no'
+    """
+
+    def colour(found: re.Match[str]) -> str:
+        return f"\x1b[{COLOURS[str(found.lastgroup)]}m{found[0]}\x1b[0m"
+
+    return re.sub(PAINTED, colour, text, flags=re.MULTILINE)
+
+
 class Console:
-    """A stream that shows what it is given as `visible` does, on a terminal in lines that fit it.
+    """A stream that shows what it is given as `visible` does, on a terminal in lines that fit it,
+    and in colours.
 
     Lines may end, and a progress bar may begin its line anew. What cannot be written (to a full
     disk, a terminal that is gone) is lost, and so is all that follows; a reader who has stopped
@@ -189,9 +222,10 @@ class Console:
         """Show `text`."""
         again = "\r" if text.startswith("\r") else ""
         shown = again + visible(text[len(again) :], self._stream, self.keep)
-        if "\r" not in self.keep and len(shown) > 40 and self.isatty():  # it is no bar
+        if "\r" not in self.keep and self.isatty():  # it is no bar
             lines = shown.split("\n")
             shown = "\n".join(x if is_command(x) else folded(x, columns()) for x in lines)
+            shown = painted(shown) if takes_colour() else shown
         self._try("write", shown)
         return len(text)
 

@@ -119,7 +119,7 @@ def empty(
 
 def zeros_like(
     input: Tensor | np.ndarray, *, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False,
+    requires_grad: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Zeros of the shape, dtype (unless given) and memory order of another tensor."""
     return _made(np.zeros_like(as_array(input), dtype), device, requires_grad)
@@ -127,7 +127,7 @@ def zeros_like(
 
 def ones_like(
     input: Tensor | np.ndarray, *, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False,
+    requires_grad: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Ones of the shape, dtype (unless given) and memory order of another tensor."""
     return _made(np.ones_like(as_array(input), dtype), device, requires_grad)
@@ -135,7 +135,7 @@ def ones_like(
 
 def empty_like(
     input: Tensor | np.ndarray, *, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False,
+    requires_grad: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """A tensor like another whose elements are not set."""
     return _made(np.empty_like(as_array(input), dtype), device, requires_grad)
@@ -143,7 +143,7 @@ def empty_like(
 
 def full_like(
     input: Tensor | np.ndarray, fill_value: float, *, dtype: DTypeLike | None = None,
-    device: Any = None, requires_grad: bool = False,
+    device: Any = None, requires_grad: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """One number in the shape, dtype (unless given) and memory order of another tensor."""
     return _made(np.full_like(as_array(input), fill_value, dtype), device, requires_grad)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+TITLES = {"conv2d": "convolution", "linear": "addmm", "matmul": "mm", "reshape": "view"}
+"""What PyTorch calls an operation in its graph, where it is another name."""
+
 
 class Shown:
     """What a graph's node shows of itself. A subclass has `name` and `edges`."""
@@ -25,7 +28,8 @@ class Shown:
 
     def title(self) -> str:
         """The name as PyTorch writes it: `AddBackward0` for `add`."""
-        return "".join(part[:1].upper() + part[1:] for part in self.name.split("_")) + "Backward0"
+        name = TITLES.get(self.name, self.name)
+        return "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Backward0"
 
     def __repr__(self) -> str:
         return f"<{self.title()} object at {id(self):#x}>"

@@ -25,37 +25,10 @@ class _OfDtype(type):
         return isinstance(value, Tensor) and value.dtype == cls.dtype
 
 
-class FloatTensor(metaclass=_OfDtype):
-    """Tensors of float32."""
-
-    dtype = np.dtype(np.float32)
-
-
-class DoubleTensor(metaclass=_OfDtype):
-    """Tensors of float64."""
-
-    dtype = np.dtype(np.float64)
-
-
-class LongTensor(metaclass=_OfDtype):
-    """Tensors of int64."""
-
-    dtype = np.dtype(np.int64)
-
-
-class IntTensor(metaclass=_OfDtype):
-    """Tensors of int32."""
-
-    dtype = np.dtype(np.int32)
-
-
-class ByteTensor(metaclass=_OfDtype):
-    """Tensors of uint8."""
-
-    dtype = np.dtype(np.uint8)
-
-
-class BoolTensor(metaclass=_OfDtype):
-    """Tensors of bool."""
-
-    dtype = np.dtype(np.bool_)
+FloatTensor, DoubleTensor, LongTensor, IntTensor, ByteTensor, BoolTensor = (
+    _OfDtype(name, (), {"dtype": np.dtype(dtype), "__doc__": f"Tensors of {np.dtype(dtype)}."})
+    for name, dtype in (
+        ("FloatTensor", np.float32), ("DoubleTensor", np.float64), ("LongTensor", np.int64),
+        ("IntTensor", np.int32), ("ByteTensor", np.uint8), ("BoolTensor", np.bool_),
+    )
+)  # fmt: skip

@@ -33,6 +33,7 @@ def losses(name, folder, monkeypatch):
     return np.array(noted, float)
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm` is deprecated")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_means_the_same_when_its_imports_are_changed(name, tmp_path, monkeypatch):
     theirs = losses(name, SCRIPTS, monkeypatch)

@@ -44,8 +44,7 @@ def ranks_for(settings: dict[str, Any]) -> Alone:
 
     if settings["threads"]:
         set_num_threads(settings["threads"])
-    comm, parts = distributed.world(), settings["reproducible_for"] or None
-    return distributed.Ranks(comm, parts) if parts or comm.Get_size() > 1 else distributed.ALONE
+    return distributed.ranks_of(distributed.world(), settings["reproducible_for"] or None)
 
 
 def described(ranks: Alone, threads: int | None) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet import ops
 from tinynet.errors import ShapeError
-from tinynet.functions.common import one_dim
+from tinynet.functions.common import one_dim, takes_out
 from tinynet.functions.pointwise import add, meet, mul, sub
 from tinynet.functions.reduction import norm
 
@@ -28,11 +28,13 @@ def _check(name: str, x: Data, y: Data, axes: tuple[int, int], what: str) -> Non
         raise ShapeError(f"{name}: takes {what}, got shapes {tuple(x.shape)} and {tuple(y.shape)}")
 
 
+@takes_out
 def matmul(input: Data, other: Data) -> Tensor:
     """Matrix product: the last two axes multiply, those before broadcast."""
     return ops.matmul(*meet(input, other))
 
 
+@takes_out
 def mm(input: Data, mat2: Data) -> Tensor:
     """The product of two matrices."""
     _check("mm", input, mat2, (2, 2), "two matrices")
@@ -45,6 +47,7 @@ def mv(input: Data, vec: Data) -> Tensor:
     return matmul(input, vec)
 
 
+@takes_out
 def bmm(input: Data, mat2: Data) -> Tensor:
     """Products of the matrices of two batches: (B, N, M), (B, M, P) -> (B, N, P)."""
     _check("bmm", input, mat2, (3, 3), "two batches of matrices")

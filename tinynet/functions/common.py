@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from tinynet.autograd import Variable
 from tinynet.errors import no_such_axis
 from tinynet.ops.shape import normalized_shape
 
+F = TypeVar("F", bound=Callable[..., Any])
 Dim: TypeAlias = "int | tuple[int, ...] | list[int] | None"
 
 
@@ -26,6 +29,17 @@ def check_tensors(name: str, **values: Any) -> None:
                 f"{name}: {argument} must be a tensor, got {value!r:.60}; wrap it: "
                 f"tinynet.tensor({value!r:.20})"
             )
+
+
+def takes_out(function: F) -> F:
+    """The function with PyTorch's `out=`, a tensor that the result is copied into."""
+
+    @functools.wraps(function)
+    def written(*args: Any, out: Any = None, **settings: Any) -> Any:
+        y = function(*args, **settings)
+        return y if out is None else out.copy_(y)
+
+    return written  # type: ignore[return-value]
 
 
 def one_dim(name: str, x: Any, dim: int) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.devices import get_default_dtype
-from tinynet.functions.common import array_of, check_tensors
+from tinynet.functions.common import array_of, check_tensors, takes_out
 from tinynet.ops.checks import one_of, within
 
 if TYPE_CHECKING:
@@ -80,11 +80,13 @@ def _in(x: Data, dtype: np.dtype[Any]) -> Data:
 # ----- arithmetic ---------------------------------------------------------------------------------
 
 
+@takes_out
 def add(input: Data, other: Data, *, alpha: float = 1) -> Tensor:
     """input + alpha * other."""
     return ops.add(*meet(input, other if alpha == 1 else ops.mul(*meet(other, alpha))))
 
 
+@takes_out
 def sub(input: Data, other: Data, *, alpha: float = 1) -> Tensor:
     """input - alpha * other."""
     return ops.sub(*meet(input, other if alpha == 1 else ops.mul(*meet(other, alpha))))
@@ -96,6 +98,7 @@ def rsub(input: Data, other: Data, *, alpha: float = 1) -> Tensor:
     return sub(other, input, alpha=alpha)
 
 
+@takes_out
 def div(input: Data, other: Data, *, rounding_mode: str | None = None) -> Tensor:
     """input / other; rounding_mode "floor" or "trunc" rounds the quotient."""
     if rounding_mode is None:
@@ -159,7 +162,7 @@ def _promoting(op: Callable[..., Tensor], tensors: int = 0) -> Callable[[Data, D
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = op.__doc__
-    return function
+    return takes_out(function)
 
 
 maximum = _promoting(ops.maximum, tensors=2)

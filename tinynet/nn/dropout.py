@@ -33,5 +33,5 @@ class Dropout(Module):
         return F.dropout(x, self.p, self.training, self.inplace, rng=self.rng)
 
     def extra_repr(self) -> str:
-        """The probability, and `inplace` if it is."""
-        return f"p={self.p}" + ", inplace=True" * self.inplace
+        """The settings."""
+        return f"p={self.p}, inplace={self.inplace}"

@@ -158,7 +158,8 @@ class Stateless(Module):
         shown = []
         for name, value in self.settings().items():
             usual = self.signature.parameters[name].default
-            quiet = usual is None or isinstance(usual, bool) or hasattr(self, "reduction")
+            switch = isinstance(usual, bool) and not self.trains
+            quiet = usual is None or switch or hasattr(self, "reduction")
             if not isinstance(value, Tensor) and not (quiet and value == usual):
                 shown.append(f"{name}={value!r}")
         return ", ".join(shown)

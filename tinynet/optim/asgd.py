@@ -18,11 +18,12 @@ class ASGD(Optimizer):
 
     Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992).
     lr, lambd, alpha, t0, weight_decay: numbers of at least 0. State of each parameter: `ax` (a),
-    the mean of p from step t0 on, which is p itself before.
+    the mean of p from step t0 on, which is p itself before; and `eta`, worked out in the step
+    before, so that a new lr counts from the step after next, as in PyTorch.
     """
 
     elementwise: ClassVar[bool] = True
-    required_state: ClassVar[tuple[str, ...]] = ("ax",)
+    required_state: ClassVar[tuple[str, ...]] = ("ax", "eta")
 
     def __init__(
         self,
@@ -39,15 +40,18 @@ class ASGD(Optimizer):
         defaults = {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "maximize": maximize}
         super().__init__(params, {**defaults, "weight_decay": weight_decay}, switches)
 
+    def initial_state(self, name: str, p: Array, settings: Settings) -> Array:
+        return np.full_like(p, settings["lr"] if name == "eta" else 0)
+
     def update(
         self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
     ) -> None:
-        a, done = state["ax"], state["step"] - 1
+        a, eta, step = state["ax"], state["eta"], state["step"]
         lr, lambd = settings["lr"], settings["lambd"]
-        eta = lr / (1 + lambd * lr * done) ** settings["alpha"]
         np.multiply(g, eta, out=t, casting="same_kind")
         p *= 1 - lambd * eta
         p -= t
         np.subtract(p, a, out=t)
-        t /= max(1, done - settings["t0"])
+        t /= max(1, step - 1 - settings["t0"])
         a += t
+        eta.fill(lr / (1 + lambd * lr * step) ** settings["alpha"])

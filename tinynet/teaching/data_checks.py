@@ -315,8 +315,11 @@ def check_balance(case: Case) -> Iterator[Finding]:
             f"give the last layer {len(counts)} outputs, one for each class",
         )
     most, least = int(counts.argmax()), int(present[counts[present].argmin()])
+    call = case.trial.loss_call
+    weighed = call is not None and any(getattr(value, "ndim", 0) for value in call.args[2:])
     if (
         len(present) > 1
+        and not weighed
         and labels.size >= 25 * len(present)
         and counts[most] > RARE * counts[least]
     ):

@@ -13,15 +13,14 @@ comm: whatever has the methods of mpi4py's communicators that are called here.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import sys
+import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -39,8 +38,10 @@ from tinynet.training.loop import Loss, gradients_of, parameters_of
 from tinynet.training.metrics import Means, Metrics, counted, loss_value, means_of, of_matrix
 from tinynet.utils.data import DataLoader
 
+if TYPE_CHECKING:
+    from tinynet.training.report.findings import Findings
+
 T = TypeVar("T")
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 GRACE = 1.0  # seconds in which rank 0 says what every rank has to say, and ends them
 
@@ -86,9 +87,6 @@ class OneRank:
     def Bcast(self, array: np.ndarray) -> None:  # noqa: N802
         """What is sent is there already."""
 
-    def Allreduce(self, array: np.ndarray, total: np.ndarray) -> None:  # noqa: N802
-        np.copyto(total, array)
-
 
 class Alone:
     """What `fit` asks of the ranks, where there is but the one process that trains."""
@@ -127,7 +125,7 @@ class Alone:
         """As `gradients_of`, of what `own_parts` gives."""
         return gradients_of(model, x, target, loss, metrics, optimizer)
 
-    def own_batches(self, batches: Batches, findings: Any) -> Batches:
+    def own_batches(self, batches: Batches, findings: Findings | None) -> Batches:
         """The batches that this rank measures the model on, and takes note of in `findings`."""
         return batches
 
@@ -135,7 +133,7 @@ class Alone:
         """The means of all batches, in order, of those of the own."""
         return own
 
-    def gather_findings(self, findings: Any) -> None:
+    def gather_findings(self, findings: Findings) -> None:
         """Include in the first rank's findings those of all others."""
 
 
@@ -164,6 +162,9 @@ class Ranks(Alone):
     def __init__(self, comm: Any, parts: int | None) -> None:
         self.comm, self.parts = comm, parts
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        alone = self.size == 1 or threading.current_thread() is not threading.main_thread()
+        if not alone and not isinstance(sys.excepthook, EndAll):
+            sys.excepthook = EndAll(self)
 
     def from_first(self, make: Callable[[], T]) -> T:
         value: T = self.comm.bcast(make() if self.first else None)
@@ -206,6 +207,10 @@ class Ranks(Alone):
         """Which of so many parts are this rank's."""
         return range(-(-count * self.rank // self.size), -(-count * (self.rank + 1) // self.size))
 
+    def owner(self, part: int, count: int) -> int:
+        """The rank that has a part of so many."""
+        return part * self.size // count
+
     def gradients(
         self, model: Module, x: Any, target: Any, loss: Loss, metrics: Metrics, optimizer: Optimizer
     ) -> tuple[float, Means]:
@@ -225,20 +230,23 @@ class Ranks(Alone):
         value, means = step.finish(self.added(own(), count, step.zeros()))
         if not math.isfinite(value):
             anomalies = (first_anomaly(model, *part, loss) for part in zip(x.inputs, target))
-            found = self.comm.allgather(next(filter(None, anomalies), step.wrong))
-            found = [error for error in found if error is not None]
-            raise found[0] if found else FloatingPointError(f"the loss is {value}")
+            _raise_first(self.comm.allgather(next(filter(None, anomalies), step.wrong)))
+            raise FloatingPointError(f"the loss is {value}")
         return value, means
 
     def added(
         self, own: Iterable[tuple[int, np.ndarray]], count: int, zeros: np.ndarray
     ) -> np.ndarray:
-        """The sum over all parts, in every rank. own: those of this rank, by number."""
+        """The sum over all parts, in every rank. own: those of this rank, by number.
+
+        At each width the sums over `width` parts are added by pairs: the left one, whose first part
+        is at an even multiple of it, takes in the right one, at an odd multiple.
+        """
         total = np.empty_like(zeros)
         if self.parts is None:
             self.comm.Allreduce(next((numbers for _, numbers in own), zeros), total)
             return total
-        roots: dict[int, np.ndarray] = {}  # of subtrees that are complete, by their first part
+        roots: dict[int, np.ndarray] = {}  # the sums that are complete, by their first part
         for k, numbers in own:
             width = 1
             while k & width and k - width in roots:
@@ -253,9 +261,9 @@ class Ranks(Alone):
                 if k & width and left in roots:
                     roots[left] += roots.pop(k)
                 elif k & width:
-                    self.comm.Send(roots.pop(k), dest=left * self.size // count)
-                elif right < count and (owner := right * self.size // count) != self.rank:
-                    self.comm.Recv(total, source=owner)
+                    self.comm.Send(roots.pop(k), dest=self.owner(left, count))
+                elif right < count and self.owner(right, count) != self.rank:
+                    self.comm.Recv(total, source=self.owner(right, count))
                     roots[k] += total
             width *= 2
         total = roots.get(0, total)
@@ -264,7 +272,7 @@ class Ranks(Alone):
 
     # ----- validation ---------------------------------------------------------------------------
 
-    def own_batches(self, batches: Batches, findings: Any) -> Iterator[Any]:
+    def own_batches(self, batches: Batches, findings: Findings | None) -> Iterator[Any]:
         def cut(number: int, size: int) -> list[slice]:
             if number % self.size == self.rank:
                 return [slice(0, size)]
@@ -281,17 +289,14 @@ class Ranks(Alone):
             mine.extend(own)
         except FloatingPointError as error:  # that all ranks are to raise
             wrong = error
-        everyone = self.comm.allgather((mine, wrong))
-        for found in (error for _, error in everyone if error is not None):
-            raise found
-        for turn in itertools.zip_longest(*(means for means, _ in everyone)):
+        everyone, errors = zip(*self.comm.allgather((mine, wrong)))
+        _raise_first(errors)
+        for turn in itertools.zip_longest(*everyone):
             yield from (means for means in turn if means is not None)
 
-    def gather_findings(self, findings: Any) -> None:
+    def gather_findings(self, findings: Findings) -> None:
         for other in (self.comm.gather(findings) or ())[1:]:
             findings.include(other)
-
-    # ----- errors -------------------------------------------------------------------------------
 
     def end_all(self, code: int = 1) -> None:
         """End the processes of all ranks, of which this one has failed."""
@@ -300,29 +305,31 @@ class Ranks(Alone):
             self.comm.Abort(code)
 
 
-def ending_all(function: Function) -> Function:
-    """`function(..., comm=)`, of which an error in one rank ends all, after its message.
+def _raise_first(errors: Iterable[Exception | None]) -> None:
+    """Raise, in every rank, the error of the first that has one."""
+    if found := next((error for error in errors if error is not None), None):
+        raise found
 
-    Errors with `of_all_ranks` are raised by every rank at the same place, and leave them alone.
-    """
 
-    @functools.wraps(function)
-    def called(*args: Any, **options: Any) -> Any:
-        comm = options.get("comm")
-        if not hasattr(comm, "Abort"):
-            return function(*args, **options)
-        try:
-            return function(*args, **options)
-        except BaseException as error:
-            if not getattr(error, "of_all_ranks", False):
-                ranks = Ranks(comm, None)
-                time.sleep(0 if ranks.first else GRACE)
-                print(f"rank {ranks.rank} of {ranks.size}:", file=sys.stderr)
-                traceback.print_exc()
-                ranks.end_all()
-            raise
+class EndAll:
+    """A sys.excepthook: an error that nobody caught in one rank ends the processes of all."""
 
-    return called  # type: ignore[return-value]
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks, self.before = ranks, sys.excepthook
+
+    def __call__(self, *error: Any) -> None:
+        time.sleep(0 if self.ranks.first else GRACE)
+        print(f"rank {self.ranks.rank} of {self.ranks.size}:", file=sys.stderr)
+        self.before(*error)
+        self.ranks.end_all()
+
+
+def ranks_of(comm: Any, parts: int | None) -> Alone:
+    """The ranks of a communicator; ALONE for none, and for one process with whole batches."""
+    if isinstance(comm, Alone):
+        return comm
+    alone = comm is None or (parts is None and comm.Get_size() == 1)
+    return ALONE if alone else Ranks(comm, parts)
 
 
 def _cut(

@@ -19,11 +19,10 @@ class DivergenceError(FloatingPointError):
 
     epoch and step (both from 1; step within the epoch) say where. anomaly: the first operation
     that yielded NaN or infinity, where it could be found. kept: the checkpoint that was written
-    last before it, if there is one. of_all_ranks: whoever trains together has it together.
+    last before it, if there is one.
     """
 
     kept: Path | None = None
-    of_all_ranks = True
 
     def __init__(
         self, message: str, epoch: int, step: int, anomaly: AnomalyError | None = None

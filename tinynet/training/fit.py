@@ -12,7 +12,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tinynet import anomaly
 from tinynet.nn import Module
@@ -20,7 +20,7 @@ from tinynet.nn import functional as F
 from tinynet.nn.modes import asleep, follow, train_the_awake
 from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
-from tinynet.training.arguments import check_arguments, description
+from tinynet.training.arguments import check_arguments, check_names, description
 from tinynet.training.batches import (
     Images,
     about_data,
@@ -34,7 +34,7 @@ from tinynet.training.batches import (
 )
 from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
-from tinynet.training.distributed import ALONE, Ranks, ending_all
+from tinynet.training.distributed import ranks_of
 from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, chosen_in, clear, locked
 from tinynet.training.history import History, Record
@@ -54,7 +54,6 @@ from tinynet.training.setup import make_optimizer, make_schedule
 from tinynet.training.state import phase_of, restore, told_to_all
 
 
-@ending_all
 def fit(
     model: Module,
     train: Any,
@@ -89,6 +88,7 @@ def fit(
     detect_anomaly: bool = False,
     comm: Any = None,
     reproducible_for: int | None = 8,
+    **unknown: NoReturn,
 ) -> History:
     """Train `model` in place and return what happened, one record an epoch.
 
@@ -148,6 +148,7 @@ def fit(
     written, BlockingIOError where another training is at work in `out`, and FileExistsError where
     a run lies there that is not to be overwritten.
     """
+    check_names(unknown, fit)
     given = dict(locals())
     targets, epochs = targets_and_epochs(more, epochs)
     train, validate = as_examples(train, targets), as_examples(validate)
@@ -170,7 +171,7 @@ def fit(
     elif lr is not None or weight_decay:
         raise ValueError("fit: lr and weight_decay are for an optimizer by name; yours has its own")
     _check_learns(model, optimizer)
-    ranks = Ranks(comm, reproducible_for) if hasattr(comm, "Get_rank") else comm or ALONE
+    ranks = ranks_of(comm, reproducible_for)
     arguments = description({**given, "reproducible_for": ranks.parts}, optimizer)
     before = [{**group, "params": None} for group in optimizer.param_groups]
     run = Run(
@@ -188,6 +189,8 @@ def fit(
         arguments,
         ranks=ranks,
     )
+    if (idle := ranks.size - (ranks.parts or ranks.size)) > 0:
+        run.notes.append(f"{idle} ranks have nothing to do: reproducible_for={ranks.parts}")
     if schedule is not None and not isinstance(schedule, str):
         run.notes.append(str(run.schedule))
     extra: list[Callback] = [progress_callback(progress if ranks.first else False)]

@@ -93,6 +93,7 @@ def told_to_all(run: Run) -> dict[str, Any]:
         "training data": _loader_state(run.train),
         "validation data": _loader_state(run.validate),
         "settings": run.about.get("settings"),
+        "epochs": run.epochs,
         **{k: v for k, v in environment().items() if run.ranks.parts or k in DECIDES},
     }
 

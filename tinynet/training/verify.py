@@ -121,8 +121,6 @@ def verify(
 class _Replayed(Exception):  # noqa: N818 (it is no error)
     """The replay has come as far as the record."""
 
-    of_all_ranks = True
-
 
 class Replay(Callback):
     """Compares a run with the record of another, step by step, and ends it where that ends."""

@@ -201,10 +201,12 @@ def affine_grid(theta: Data, size: Sequence[int], align_corners: bool | None = N
             f"{tuple(theta.shape)} and size {tuple(size)}"
         )
     N, _, H, W = size
-    x, y = (np.linspace(-1, 1, n) * (1 if align_corners else 1 - 1 / n) for n in (W, H))
-    places = np.stack([*np.broadcast_arrays(x, y[:, None]), np.ones((H, W))], -1)  # (H, W, 3)
-    flat = places.reshape(-1, 3).astype(theta.dtype)
-    return ops.matmul(flat, ops.permute(theta, (0, 2, 1))).reshape(N, H, W, 2)
+    x, y = (
+        np.linspace(-1, 1, n, dtype=theta.dtype) * (1 if align_corners else (n - 1) / n)
+        for n in (W, H)
+    )
+    places = np.stack([*np.broadcast_arrays(x, y[:, None]), np.ones((H, W), x.dtype)], -1)
+    return ops.matmul(places.reshape(-1, 3), ops.permute(theta, (0, 2, 1))).reshape(N, H, W, 2)
 
 
 def grid_sample(
@@ -233,7 +235,7 @@ def grid_sample(
     pairs = []  # for both axes the nearest pixels, each with its weight
     for size, place in zip(x.shape[:1:-1], (at[..., 0], at[..., 1])):
         span, first = (size - 1, 0.0) if align_corners else (size, -0.5)
-        place = (place + 1) * (span / 2) + first
+        place = (place + 1) / 2 * span if align_corners else ((place + 1) * size - 1) / 2
         if padding_mode == "reflection" and span:
             place = first + span - ops.abs(remainder(place - first, 2 * span) - span)
         if padding_mode != "zeros":

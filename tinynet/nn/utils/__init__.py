@@ -25,6 +25,7 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale all gradients down together so that their joint norm is at most `max_norm`.
 
@@ -32,7 +33,7 @@ def clip_grad_norm_(
     float64 where float32 is too small; their direction stays. Returns the norm before clipping,
     as a tensor without axes. Parameters without a gradient are left out, and one that is given
     twice counts once. Source: Pascanu et al. 2013, "On the difficulty of training recurrent
-    neural networks".
+    neural networks". foreach has no effect.
 
     Raises TypeError for what is no list of parameters, ValueError for an empty one; RuntimeError
     for a norm that is NaN or infinite if `error_if_nonfinite`; without it all gradients become
@@ -65,7 +66,9 @@ def clip_grad_norm_(
 clip_grad_norm = clip_grad_norm_
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+def clip_grad_value_(
+    parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
+) -> None:
     """Limit each element of each gradient to the interval from -clip_value to clip_value."""
     clip_value = _limit("clip_grad_value_", "clip_value", clip_value)
     for g in _gradients("clip_grad_value_", parameters):
