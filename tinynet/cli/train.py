@@ -64,6 +64,7 @@ from tinynet.console import explained, say, watched
 
 if TYPE_CHECKING:
     from tinynet.training import History
+    from tinynet.training.distributed import Alone
     from tinynet.training.report.findings import Findings
 
 HELP = "train a model, test it and save it"
@@ -164,7 +165,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=integer(1),
         metavar="N",
-        help="threads of each process (default: all processors; 1 under mpiexec)",
+        help="threads of each process (default: all processors; 1 under mpiexec, and in parts)",
     )
     model.add_argument(
         "--detect-anomaly",
@@ -217,6 +218,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, test, save and say what to do next."""
     start = time.perf_counter()
+    with together(args) as ranks:
+        plan, out = _planned(args, ranks)
+        return train_plan(plan, out, args.resume, start, args.json, args.detect_anomaly)
+
+
+def _planned(args: argparse.Namespace, ranks: Alone) -> tuple[Plan, Path]:
+    """What is to be trained, and the folder for it, on both of which the first rank decides."""
     args.data = sized(args.data, args.size, args.fit)
     check_names(args)
     out: Path | None = args.out
@@ -228,35 +236,24 @@ def run(args: argparse.Namespace) -> int:
         out, args.resume = args.resume, True
     if out is not None:
         check_folder(out, args.data or "", args.json)
-    with together(args) as ranks:
-        recorded = ranks.from_first(lambda: recorded_settings(out) if out and args.resume else None)
-        name = args.data or (recorded["data"] if recorded else DATA)
-        train, test = ranks.after_first(lambda: load_data(name, args.data_dir))
+    recorded = ranks.from_first(lambda: recorded_settings(out) if out and args.resume else None)
+    name = args.data or (recorded["data"] if recorded else DATA)
+    train, test = ranks.after_first(lambda: load_data(name, args.data_dir))
 
-        def decide() -> tuple[dict[str, Any], Path, dict[str, Any] | None]:
-            return _decided(args, out, recorded, new_settings(args, train, test))
+    def decided() -> tuple[Path, dict[str, Any], dict[str, Any] | None]:
+        settings, folder, before = new_settings(args, train, test), out, recorded
+        if folder is None:
+            folder = RUNS / f"{_file_name(name)}-{title(settings['model'])}"
+            before = recorded_settings(folder) if args.resume else None
+        if before is not None:
+            settings = settings_to_resume(args, before, is_finished(folder))
+        elif not args.overwrite:
+            folder = _free(folder, args.out is not None)
+        check_folder(folder, json_file=args.json)
+        return folder, settings, before
 
-        settings, folder, begun = ranks.from_first(decide)
-        plan = make_plan(settings, train, test, begun)
-        return train_plan(plan, folder, args.resume, start, args.json, args.detect_anomaly)
-
-
-def _decided(
-    args: argparse.Namespace,
-    out: Path | None,
-    recorded: dict[str, Any] | None,
-    settings: dict[str, Any],
-) -> tuple[dict[str, Any], Path, dict[str, Any] | None]:
-    """The settings to train with, the folder, and those of the run in it that goes on."""
-    if out is None:
-        out = RUNS / f"{_file_name(settings['data'])}-{title(settings['model'])}"
-        recorded = recorded_settings(out) if args.resume else None
-    if recorded is not None:
-        settings = settings_to_resume(args, recorded, is_finished(out))
-    elif not args.overwrite:
-        out = _free(out, args.out is not None)
-    check_folder(out, json_file=args.json)
-    return settings, out, recorded
+    folder, settings, before = ranks.from_first(decided)
+    return make_plan(settings, train, test, before), folder
 
 
 def train_plan(

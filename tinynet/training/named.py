@@ -117,11 +117,9 @@ def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = 
     x, y = as_array("x", x), as_array("y", y)
     if y.dtype.kind not in "USO":
         return ArrayDataset(x, y)
-    if missing := [i for i, label in enumerate(y.flat) if label is None or label != label]:
-        raise DataError(
-            f"{len(missing)} of {y.size} labels are missing, the first in row {missing[0]}: leave "
-            "these examples out"
-        )
+    for row, label in enumerate(y.ravel().tolist()):
+        if label is None or label != label:  # NaN, as tables have it
+            raise DataError(f"the label of example {row} is missing: {label!r}")
     texts = y.astype(str).ravel().tolist()
     names = sorted(set(texts)) if classes is None else list(classes)
     numbers = {name: k for k, name in enumerate(names)}
