@@ -25,7 +25,7 @@ from tinynet.tensor import Tensor
 from tinynet.training.batches import is_dataset, not_a_pair, source
 from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
-from tinynet.training.distributed import Alone
+from tinynet.training.distributed import Ranks
 from tinynet.training.metrics import check_metrics
 from tinynet.training.run import Callback
 from tinynet.vision.transforms.base import Transform, check_transform
@@ -70,7 +70,7 @@ def _data(name: str, value: Any) -> None:
 
 
 def _comm(name: str, value: Any) -> None:
-    if not isinstance(value, Alone) and not hasattr(value, "Get_rank"):
+    if not isinstance(value, Ranks) and not hasattr(value, "Get_rank"):
         raise TypeError(
             f"fit: {name} must be a communicator, such as mpi4py.MPI.COMM_WORLD; got {value!r:.60}"
         )
