@@ -605,6 +605,16 @@ def test_typed_constructors_and_sizes():
         torch.Tensor([1.0], True)
 
 
+def test_other_names_of_the_same():
+    assert isinstance(np.dtype(np.float32), torch.dtype)
+    assert torch.greater(torch.ones(1), torch.zeros(1)).item()
+    assert torch.arctan2 is torch.atan2
+    assert torch.ones(2)[:, torch.newaxis].shape == (2, 1)
+    x = torch.ones(2, 3)
+    assert x.pin_memory() is x.share_memory_() is x
+    assert x.ndimension() == 2
+
+
 def test_results_are_written_into_out():
     x, y = torch.ones(2, 2), torch.zeros(2, 2)
     for function, value in ((torch.matmul, 2), (torch.add, 2), (torch.mul, 1), (torch.maximum, 1)):

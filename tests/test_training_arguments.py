@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,15 +64,23 @@ WRONG = {
     "optimizer": (optim.SGD, None, 3),
     "callbacks": (EarlyStopping(), [3], [EarlyStopping], None, "a"),
     "early_stopping": (1.5, "a", BestModel(), EarlyStopping, True),
-    "checkpoint": (3, b"a"),
-    "out": (3,),
+    "checkpoint": (3, b"a", ""),
+    "out": (3, ""),
+    "init_from": (3, ""),
     "resume": (3, None),
     "overwrite": (1, "yes"),
     "about": (3,),
     "progress": ("a", 1),
     "detect_anomaly": (1, "a"),
-    "train": (None, 3, X, tinynet.tensor(X), [X, Y], data.ArrayDataset(X), Single()),
-    "validate": (3, X, data.ArrayDataset(X, X, Y), data.DataLoader(data.ArrayDataset(X))),
+    "train": (None, 3, "digits", X, tinynet.tensor(X), [X, Y], data.ArrayDataset(X), Single()),
+    "validate": (
+        3,
+        "digits",
+        Path("x"),
+        X,
+        data.ArrayDataset(X, X, Y),
+        data.DataLoader(data.ArrayDataset(X)),
+    ),
 }
 
 
@@ -291,3 +300,36 @@ def test_an_error_of_training_reaches_another_process(error):
 def test_training_goes_on_where_numpy_raises_for_what_underflows():
     with np.errstate(all="raise"):
         train(loss=lambda output, target: 1e-30 * (1e-30 * output).square().mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("batchsize", "fit: unknown argument 'batchsize'; did you mean 'batch_size'"),
+        ("max_epochs", "did you mean 'epochs'"),
+        ("learning_rate", "learning_rate is called lr here"),
+        ("validation_data", "validation_data is called validate here"),
+    ],
+)
+def test_an_argument_that_is_not_there_is_told_with_the_one_that_is_meant(name, told):
+    with pytest.raises(TypeError, match=told):
+        train(**{name: 3})
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_label_that_is_missing_is_no_class_of_its_own(missing):
+    labels = np.array(["a", "b", missing, "a"], object)
+    with pytest.raises(DataError, match="the label of example 2 is missing"):
+        fit(nn.Linear(4, 3), X[:4], labels, epochs=1)
+
+
+@pytest.mark.parametrize("text", ["digits", Path("a.png")])
+def test_a_text_is_no_data(text):
+    for use in (evaluate, predict):
+        with pytest.raises(TypeError, match=r"a text and no data: tinynet\.data\.load\(NAME\)"):
+            use(nn.Linear(4, 3), text)
+
+
+def test_arrays_are_measured_as_they_are_trained_on():
+    model = nn.Linear(4, 3)
+    assert evaluate(model, (X, Y)) == evaluate(model, data.ArrayDataset(X, Y))

@@ -163,7 +163,7 @@ def _cure(op: str, call: _Call, result: np.ndarray, dy: np.ndarray | None = None
         if op in operations and np.any(met(np.abs(x) if overflows else x)):
             return cure
     largest = np.finfo(x.dtype).max
-    if dy is not None or np.isnan(result).any() or not all(map(_all_finite, named.values())):
+    if dy is not None or np.isnan(result).any() or any(map(is_bad, named.values())):
         return ""
     if op == "exp":
         return (
@@ -176,18 +176,14 @@ def _cure(op: str, call: _Call, result: np.ndarray, dy: np.ndarray | None = None
     )
 
 
-def _all_finite(array: np.ndarray) -> bool:
-    return bool(np.isfinite(array).all())
-
-
-LOGARITHMS = ("log", "log2", "log10")
+LOGARITHMS, ROOTS = ("log", "log2", "log10"), ("sqrt", "rsqrt", "pow", "norm")
 Usual = tuple[tuple[str, ...], Callable[[np.ndarray], Any], str]
 """Operations, the number that they met, and what helps."""
 USUAL: tuple[Usual, ...] = (
     (LOGARITHMS, lambda x: x <= 0, "the logarithm takes numbers above 0: x.clip(1e-8).log()"),
     (("log1p",), lambda x: x <= -1, "log1p takes numbers above -1: x.clip(-1 + 1e-6).log1p()"),
     (
-        ("sqrt", "rsqrt", "pow", "norm"),
+        ROOTS,
         lambda x: x < 0,
         "the root of a number below 0, if only by rounding: x.clip(0.0).sqrt()",
     ),
@@ -200,7 +196,7 @@ USUAL: tuple[Usual, ...] = (
 )
 USUAL_IN_GRADIENTS: tuple[Usual, ...] = (
     (
-        ("sqrt", "rsqrt", "pow", "norm"),
+        ROOTS,
         lambda x: np.abs(x) < 1e-6,
         "the slope of a root is infinite at 0; stay away from it: (x + 1e-8).sqrt()",
     ),

@@ -145,6 +145,11 @@ def in_notebook() -> bool:
     return "IPKernelApp" in getattr(ipython, "config", {})
 
 
+def is_watched() -> bool:
+    """Whether somebody sees a bar: on a terminal, or in a notebook."""
+    return in_notebook() or is_terminal(sys.stderr)
+
+
 def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> Any:
     """A tqdm bar on standard error, or in the notebook, as wide as either is at the time."""
     options |= {"leave": False, "dynamic_ncols": True}
@@ -161,7 +166,7 @@ def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> Any:
 
 def watched(items: Iterable[Any], what: str) -> Iterable[Any]:
     """The same items, with a bar that says what is done where it takes more than a second."""
-    if not (in_notebook() or is_terminal(sys.stderr)):
+    if not is_watched():
         return items
     return cast(Iterable[Any], progress_bar(items, desc=what, delay=1))
 

@@ -249,6 +249,8 @@ class Tensor(Variable):
         """Number of axes, as in PyTorch."""
         return self.array.ndim
 
+    ndimension = dim
+
     @overload
     def size(self, dim: None = None) -> Size: ...
 
@@ -410,6 +412,8 @@ class Tensor(Variable):
     def cpu(self) -> Tensor:
         """The tensor itself, which is on the CPU."""
         return self
+
+    pin_memory = share_memory_ = cpu
 
     def cuda(self, device: Any = None) -> Tensor:
         """RuntimeError: tinynet computes on the CPU."""

@@ -1366,3 +1366,27 @@ def a_trained_model_goes_on() -> Setup:
             F.cross_entropy(model(a), b).backward()
             optimizer.step()
     return setup
+
+
+@healthy
+def large_errors_clipped_for_adam() -> Setup:
+    x, y = line()
+
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        ((model(x) - target) ** 2).sum().backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    setup = on_line(mlp(3, 16, 1), loss=lambda s, t: ((s - t) ** 2).sum()) | {
+        "batch": loader(x, 9 * y)
+    }
+    return looped(_adam(setup, 0.03), one)
+
+
+@healthy
+def a_rare_class_that_is_weighed() -> Setup:
+    _, x = _table(count=400)
+    weight = tinynet.tensor([0.5, 10.0])
+    return _adam({"model": mlp(5, 16, 2), "batch": loader(x, (x[:, 0] > 1.6).astype(np.int64)),
+                  "loss": lambda s, t: F.cross_entropy(s, t, weight=weight)})  # fmt: skip

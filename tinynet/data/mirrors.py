@@ -24,7 +24,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from tinynet.console import is_terminal
+from tinynet.console import is_watched, progress_bar
 from tinynet.data.files import CHUNK, RemoteFile, check_download, find, reason, sync_folder
 from tinynet.errors import DataError
 
@@ -232,18 +232,9 @@ def _chunks(
     response: Any, patience: _Patience, received: int, total: int | None, name: str
 ) -> Iterator[bytes]:
     """What a server sends, as it comes, with a progress bar. Raises TimeoutError if it is slow."""
-    from tqdm import tqdm
-
     begin, count = clock(), 0
-    with tqdm(
-        total=total,
-        initial=received,
-        unit="B",
-        unit_scale=True,
-        desc=name,
-        leave=False,
-        disable=not is_terminal(sys.stderr),
-    ) as bar:
+    size: dict[str, Any] = {"total": total, "initial": received, "unit": "B", "unit_scale": True}
+    with progress_bar(**size, desc=name, disable=not is_watched()) as bar:
         while True:
             patience.renew()
             chunk = response.read1(1 << 16)

@@ -14,7 +14,7 @@ from tinynet.grad_mode import enable_grad
 from tinynet.nn.preserving import preserving
 from tinynet.optim import SGD, Optimizer
 from tinynet.teaching.case import BATCH_NORMS, Case
-from tinynet.teaching.experiment import params_of, trying
+from tinynet.teaching.experiment import LEARNED, params_of, train, trying
 from tinynet.teaching.report import Finding, error, listed, warning
 from tinynet.tensor import Tensor
 
@@ -240,13 +240,14 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
         return "step-misses-parameters", what, cure
     factor = sum(float((a * b).sum()) for a, b in zip(first, fresh)) / max(usual**2, 1e-300)
     same = _norm([a - factor * b for a, b in zip(first, fresh)]) < 0.1 * size
-    if size < 0.01 * usual or (same and (factor < 0 or factor > 1.9)):
+    weak = size < 0.01 * usual and not _learns(case)  # as Adam does, whatever the size
+    if weak or (same and (factor < 0 or factor > 1.9)):
         what = (
             f"when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g} times "
             f"that of the batch ({usual:.3g})"
         )
         cure = "look at what is done to the gradient or the loss: a factor, a sign"
-        if size < 0.01 * usual:
+        if weak:
             cure = "clip or divide it less: nn.utils.clip_grad_norm_(model.parameters(), 1.0)"
         elif 1.9 < factor < 2.1:
             cure = f"is loss.backward() called twice? Call {LOOP}, once each"
@@ -262,6 +263,12 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
         )
         return "evaluation-mode", what, "call model.train() before training"
     return None
+
+
+def _learns(case: Case) -> bool:
+    """Whether the loss falls by the step."""
+    run = train(case, step=case.step)
+    return run.last < LEARNED * run.first
 
 
 def _ignored(case: Case, optimizer: Optimizer) -> tuple[str, str, str] | None:

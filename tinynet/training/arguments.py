@@ -18,11 +18,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet.data import ArrayDataset
-from tinynet.errors import check_function, integer
+from tinynet.errors import check_function, integer, unknown_name
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import is_dataset, not_a_pair, source
+from tinynet.training.batches import check_no_name, is_dataset, not_a_pair, source
 from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
 from tinynet.training.distributed import Ranks
@@ -59,6 +59,7 @@ def _callbacks(name: str, value: Any) -> None:
 
 def _data(name: str, value: Any) -> None:
     """Examples and batches are pairs, as far as that can be seen without touching them."""
+    check_no_name(f"fit: {name}", value)
     one, _ = source(value)
     if isinstance(value, (np.ndarray, Tensor)):
         raise not_a_pair(f"fit: {name}", value)
@@ -76,7 +77,10 @@ def _comm(name: str, value: Any) -> None:
         )
 
 
-PATH = _a((str, os.PathLike), "a path")
+def _path(name: str, value: Any) -> None:
+    _a((str, os.PathLike), "a path")(name, value)
+    if not os.fspath(value):
+        raise ValueError(f"fit: {name} is an empty path; the current folder is '.'")
 
 
 def _transform(name: str, value: Any) -> None:
@@ -112,9 +116,9 @@ MUST_BE: dict[str, Check] = {
     "optimizer": _a((str, Optimizer), "a name, such as 'sgd', or an optimizer that is made"),
     "callbacks": _callbacks,
     "early_stopping": _a((EarlyStopping, Integral), "an EarlyStopping, or its patience in epochs"),
-    "checkpoint": PATH,
-    "out": PATH,
-    "init_from": PATH,
+    "checkpoint": _path,
+    "out": _path,
+    "init_from": _path,
     "resume": _a((bool, str, os.PathLike), "True, False or the path of a checkpoint"),
     "overwrite": _a((bool,), "True or False"),
     "about": _a((Mapping,), "a dict"),
@@ -124,6 +128,25 @@ MUST_BE: dict[str, Check] = {
     "reproducible_for": _integer(1),
 }
 NEVER_NONE = ("model", "train", "epochs", "loss", "metrics", "optimizer", "callbacks", "resume")
+
+
+ELSEWHERE = {
+    "criterion": "loss",
+    "learning_rate": "lr",
+    "scheduler": "schedule",
+    "validation_data": "validate",
+    "verbose": "progress",
+}
+"""What arguments of `fit` are called in other frameworks."""
+
+
+def check_names(unknown: Mapping[str, Any], fit: Callable[..., Any]) -> None:
+    """Raise TypeError for an argument that `fit` does not have, with the name of the one meant."""
+    known = [name for name in inspect.signature(fit).parameters if name not in ("more", "unknown")]
+    for name in unknown:
+        if name in ELSEWHERE:
+            raise TypeError(f"fit: {name} is called {ELSEWHERE[name]} here")
+        raise TypeError(f"fit: {unknown_name('argument', name, known)}")
 
 
 def check_arguments(given: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
@@ -39,6 +40,7 @@ def as_batches(
     dtype: of the floats in them. A dataset is what has `__getitem__` and a length; a list or tuple
     counts as ready batches.
     """
+    check_no_name("data", data)
     if is_dataset(data):
         return DataLoader(data, batch_size, transform=transform, dtype=dtype)
     if transform is not None:
@@ -59,6 +61,15 @@ def batches_for(
 def dtype_of(model: Module) -> Any:
     """The dtype of a model's weights, in which it computes; float32 if it has none."""
     return next((p.array.dtype for p in model.parameters()), np.float32)
+
+
+def check_no_name(what: str, value: Any) -> None:
+    """Raise TypeError for the name of a data set, or the path of a file, in place of the data."""
+    if isinstance(value, (str, os.PathLike)):
+        raise TypeError(
+            f"{what} is {str(value)!r:.60}, a text and no data: tinynet.data.load(NAME) reads the "
+            "data set of a name, and tinynet.load(RUN).predict(PATH) takes images in files"
+        )
 
 
 def is_dataset(data: Any) -> bool:

@@ -12,7 +12,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tinynet import anomaly
 from tinynet.nn import Module
@@ -20,7 +20,7 @@ from tinynet.nn import functional as F
 from tinynet.nn.modes import asleep, follow, train_the_awake
 from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
-from tinynet.training.arguments import check_arguments, description
+from tinynet.training.arguments import check_arguments, check_names, description
 from tinynet.training.batches import (
     Images,
     about_data,
@@ -88,6 +88,7 @@ def fit(
     detect_anomaly: bool = False,
     comm: Any = None,
     reproducible_for: int | None = 8,
+    **unknown: NoReturn,
 ) -> History:
     """Train `model` in place and return what happened, one record an epoch.
 
@@ -147,6 +148,7 @@ def fit(
     written, BlockingIOError where another training is at work in `out`, and FileExistsError where
     a run lies there that is not to be overwritten.
     """
+    check_names(unknown, fit)
     given = dict(locals())
     targets, epochs = targets_and_epochs(more, epochs)
     train, validate = as_examples(train, targets), as_examples(validate)

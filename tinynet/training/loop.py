@@ -39,7 +39,7 @@ from tinynet.training.metrics import (
     means_of,
     of_matrix,
 )
-from tinynet.training.named import as_loss, as_metrics
+from tinynet.training.named import as_examples, as_loss, as_metrics
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
@@ -165,7 +165,7 @@ def evaluate(
     gather makes of the means of these batches those of all. A model that was loaded brings the
     transform for data sets. Raises DataError for no data.
     """
-    loss, metrics = as_loss(loss), as_metrics(metrics)
+    data, loss, metrics = as_examples(data), as_loss(loss), as_metrics(metrics)
     check_metrics(metrics)
     process.prepare()  # as in train_epoch
     of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.data import ArrayDataset, random_split, stratified_split
-from tinynet.errors import unknown_name
+from tinynet.errors import DataError, unknown_name
 from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
 from tinynet.training.batches import is_dataset, source
@@ -97,6 +97,9 @@ def as_examples(data: Any, targets: Any = None) -> Any:
     x, y = _array(x), _array(y)
     if y.dtype.kind not in "USO":
         return ArrayDataset(x, y)
+    for row, label in enumerate(y.ravel().tolist()):
+        if label is None or label != label:  # NaN, as tables have it
+            raise DataError(f"the label of example {row} is missing: {label!r}")
     names, labels = np.unique(y.astype(str), return_inverse=True)
     return ArrayDataset(x, labels.reshape(y.shape), classes=names.tolist())
 

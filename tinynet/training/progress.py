@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tinynet.console import in_notebook, is_gone, is_terminal, progress_bar, say, visible
+from tinynet.console import is_gone, is_watched, progress_bar, say, visible
 from tinynet.training.history import Record, describe
 from tinynet.training.quantities import format_values
 from tinynet.training.run import Callback, Run
@@ -19,8 +19,7 @@ def progress_callback(progress: bool | None) -> Callback:
     """
     if progress is False:
         return Callback()
-    watches = is_terminal(sys.stderr) or in_notebook()
-    bar = watches if progress is None else not is_gone(sys.stderr)
+    bar = is_watched() if progress is None else not is_gone(sys.stderr)
     return EpochBar() if bar else EpochLine()
 
 
