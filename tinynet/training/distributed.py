@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GRACE = 1.0  # seconds in which rank 0 says what every rank has to say, and ends them
+READ = 0.2  # seconds for mpiexec to read what was said
 
 
 def world() -> Any:
@@ -281,6 +282,7 @@ class Ranks:
         """End the processes of all ranks, of which this one has failed."""
         if self.size > 1:
             sys.stderr.flush()
+            time.sleep(READ)
             self.comm.Abort(code)
 
 
