@@ -30,7 +30,7 @@ import numpy as np
 
 from tinynet.errors import CheckpointError
 from tinynet.nn.modes import asleep
-from tinynet.nn.states import snapshot
+from tinynet.nn.states import size_lazy, snapshot
 from tinynet.random import default_rng
 from tinynet.training.checkpoint import Checkpoint, save
 from tinynet.training.divergence import check_weights, naming_divergence
@@ -119,6 +119,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     weights, state = checkpoint.weights, checkpoint.run
     if state is None:
         raise CheckpointError("cannot resume: this checkpoint holds a model, but no run")
+    size_lazy(run.model, weights)
     before = snapshot(run.model), capture(run)
     try:
         _apply(run, weights, state)
