@@ -605,6 +605,31 @@ def test_typed_constructors_and_sizes():
         torch.Tensor([1.0], True)
 
 
+def test_every_operation_has_a_form_that_overwrites():
+    x = torch.tensor([0.0, 1.0])
+    assert x.cos_() is x
+    assert np.allclose(x.array, np.cos([0, 1]))
+    square = torch.ones(2, 2)
+    assert square.tril_().tolist() == [[1, 0], [1, 1]]
+    y = (leaf := torch.ones(2, requires_grad=True)) * 1
+    y.sin_().sum().backward()
+    assert np.allclose(leaf.grad.array, np.cos(1))
+    with pytest.raises(torch.ShapeError, match="sum_: the result has shape"):
+        x.sum_()
+    for name in ("nothing_", "half", "_become_"):
+        assert not hasattr(x, name)
+
+
+def test_other_names_of_the_same():
+    assert isinstance(np.dtype(np.float32), torch.dtype)
+    assert torch.greater(torch.ones(1), torch.zeros(1)).item()
+    assert torch.arctan2 is torch.atan2
+    assert torch.ones(2)[:, torch.newaxis].shape == (2, 1)
+    x = torch.ones(2, 3)
+    assert x.pin_memory() is x.share_memory_() is x
+    assert x.ndimension() == 2
+
+
 def test_results_are_written_into_out():
     x, y = torch.ones(2, 2), torch.zeros(2, 2)
     for function, value in ((torch.matmul, 2), (torch.add, 2), (torch.mul, 1), (torch.maximum, 1)):

@@ -101,8 +101,9 @@ __all__ += _functions + _operations + _composed
 # Other names of the same things, and numbers
 concat = concatenate = cat  # noqa: F405
 absolute, negative = abs, neg  # noqa: F405
-inf, nan, pi = np.inf, np.nan, np.pi
-finfo, iinfo = np.finfo, np.iinfo
+asarray = as_tensor
+inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, np.e, None
+finfo, iinfo, dtype = np.finfo, np.iinfo, np.dtype
 
 # PyTorch's names of dtypes; none of them is in __all__, where they would hide Python's
 float, double, int, short, long, bool = float32, float64, int32, int16, int64, bool_  # noqa: A001
@@ -234,6 +235,13 @@ _EXTRAS = ("sklearn",)
 """Modules that need an extra; dir() leaves them out, since who looks at all may not have it."""
 
 
+_OTHER_NAMES = {
+    "arccos": "acos", "arcsin": "asin", "arctan": "atan", "arctan2": "atan2", "greater": "gt",
+    "greater_equal": "ge", "less": "lt", "less_equal": "le", "moveaxis": "movedim",
+    "not_equal": "ne",
+}  # fmt: skip
+"""PyTorch's second names of functions."""
+
 _FLOATS = "floats are float32 and float64"
 _NOT_HERE = {
     "fft": "numpy.fft has Fourier transforms", "half": _FLOATS, "float16": _FLOATS,
@@ -248,6 +256,8 @@ _NOT_HERE = {
 
 def __getattr__(name: str) -> Any:
     """Load the parts that a program may not need when it first names them."""
+    if name in _OTHER_NAMES:
+        return globals()[_OTHER_NAMES[name]]
     if name not in _LATER and name not in _EXTRAS:
         advice = f": {_NOT_HERE[name]}" if name in _NOT_HERE else ""
         raise AttributeError(f"module 'tinynet' has no attribute {name!r}{advice}")

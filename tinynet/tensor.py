@@ -17,7 +17,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, ClassVar, SupportsIndex, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -249,6 +249,8 @@ class Tensor(Variable):
         """Number of axes, as in PyTorch."""
         return self.array.ndim
 
+    ndimension = dim
+
     @overload
     def size(self, dim: None = None) -> Size: ...
 
@@ -410,6 +412,8 @@ class Tensor(Variable):
     def cpu(self) -> Tensor:
         """The tensor itself, which is on the CPU."""
         return self
+
+    pin_memory = share_memory_ = cpu
 
     def cuda(self, device: Any = None) -> Tensor:
         """RuntimeError: tinynet computes on the CPU."""
@@ -1053,6 +1057,15 @@ class Tensor(Variable):
     def t_(self) -> Tensor:
         """Swap the axes of a matrix, in place."""
         return self._reshape(shaping.t(self))
+
+    if not TYPE_CHECKING:  # which is to complain of names that are not there
+
+        def __getattr__(self, name: str) -> Any:
+            """`x.name_(...)` overwrites x with `x.name(...)`, of whatever operation there is."""
+            function = getattr(type(self), name[:-1], None) if name.endswith("_") else None
+            if name.startswith("_") or not callable(function):
+                raise AttributeError(f"'Tensor' object has no attribute {name!r}")
+            return functools.partial(self._become, name, function)
 
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, _arrays(index))

@@ -16,9 +16,6 @@ COLUMNS = 40
 """Up to so many columns are features with a meaning each, and one that is constant is a mistake."""
 APART = 20.0
 """How many times the usual spread a column may have, or be away from 0."""
-LABELLED = {"labels-are-text", "inputs-and-targets-swapped", "batch-sizes-differ",
-            "labels-not-integers", "labels-out-of-range", "too-few-outputs"}  # fmt: skip
-"""What `check_labels` finds."""
 RARE = 9.0
 """How many times as frequent as the rarest class the most frequent one may be."""
 LARGE_TARGET = 30.0
@@ -295,9 +292,9 @@ def check_order(case: Case) -> Iterator[Finding]:
 def check_balance(case: Case) -> Iterator[Finding]:
     """One class alone, rare classes, outputs for which there is no class."""
     labels = case.labels
-    if labels is None or case.found & LABELLED:
+    if labels is None or case.found & {"labels-out-of-range", "too-few-outputs"}:
         return
-    counts = np.bincount(labels[labels >= 0])
+    counts = np.bincount(labels)
     present = np.flatnonzero(counts)
     if len(present) == 1 and labels.size >= 8 and case.classes != 1:
         yield warning(

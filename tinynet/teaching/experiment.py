@@ -181,7 +181,10 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
                     optimizer.__dict__[name] = dict(value)
             optimizer.state = optimizer.state.copy()
             for p, state in optimizer.state.items():
-                optimizer.state[p] = {name: _copied(value) for name, value in state.items()}
+                optimizer.state[p] = {
+                    name: value.copy(order="K") if isinstance(value, np.ndarray) else value
+                    for name, value in state.items()
+                }
             optimizer.param_groups = [dict(group) for group in optimizer.param_groups]
             yield
         finally:
@@ -194,7 +197,3 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
 def params_of(optimizer: Optimizer) -> list[Tensor]:
     """The tensors of all groups of an optimizer."""
     return [p for group in optimizer.param_groups for p in group["params"]]
-
-
-def _copied(value: Any) -> Any:
-    return value.copy(order="K") if isinstance(value, np.ndarray) else value

@@ -21,9 +21,6 @@ MOSTLY_FLAT = 0.75
 half is usual at most: in VGG, whose last units all see nearly the same, 0.47 was the highest of all
 models here (`tests.long.doctor`)."""
 
-STRUCTURE = {"layer-used-several-times", "parameters-not-registered", "nothing-nonlinear-between",
-             "layer-of-one-unit"}  # fmt: skip
-"""What `check_structure` finds."""
 REASONS = {"labels-are-text", "inputs-and-targets-swapped", "batch-norm-with-batch-of-1"}
 """Why a forward pass or a loss fails, where it is known."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
@@ -196,7 +193,7 @@ def check_examples(case: Case) -> Iterator[Finding]:
     x, output = case.usable[0][0] if case.usable else case.x, case.trial.output
     if case.trial.error is not None or output is None or len(output) != len(x) or len(x) < 2:
         return
-    if any(_over_the_batch(case)) or case.found & STRUCTURE:
+    if any(_over_the_batch(case)) or "parameters-not-registered" in case.found:
         return  # that is the reason
     other = x.copy()
     other[0] = -x[0] if x.dtype.kind == "f" else x[-1]

@@ -64,7 +64,7 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     own = None
     if optimizer is not None:
-        own = train(case, f"at {_rate_of(case)}", step=case.step)
+        own = train(case, _at(case), step=case.step)
     elif case.step is not None:
         own = train(case, "by your step", step=case.step)
     if case.steps < ENOUGH:
@@ -365,14 +365,9 @@ def _knows_already(case: Case, first: float) -> bool:
 # ----- words --------------------------------------------------------------------------------------
 
 
-def _rate_of(case: Case, factor: float = 1.0) -> str:
-    assert case.optimizer is not None
-    rates = sorted({float(group["lr"]) * factor for group in case.optimizer.param_groups})
-    return "lr=" + ", ".join(f"{rate:g}" for rate in rates)
-
-
-def _at(case: Case, factor: float) -> str:
-    return f"at {_rate_of(case, factor)}"
+def _at(case: Case, factor: float = 1.0) -> str:
+    rates = sorted({float(group["lr"]) * factor for group in _groups(case)})
+    return "at lr=" + ", ".join(f"{rate:g}" for rate in rates)
 
 
 def _momentum(case: Case) -> float:

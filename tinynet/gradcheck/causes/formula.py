@@ -23,7 +23,7 @@ PAIRED = POWERS[:6]
 MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
 EXCHANGED = "the two branches are exchanged"
-OFF_BY, BOTH = "off by the factor", "wrong in both branches"
+OFF_BY = "off by the factor"
 RIGHT_IS = "wrong formula: right is "
 WEAK = "analytic is ", RIGHT_IS, LEFT_OUT, NONE_DUE  # begin causes that say little by themselves
 PLAIN = 16  # letters of a factor that tells more than the two formulas
@@ -38,47 +38,26 @@ class Part:
         self.claimed, self.right = e.claimed[chosen], e.right[chosen]
 
 
-class Beside:
-    """Some of the elements of a value that the function has on its way, and what is in hand."""
-
-    def __init__(self, clues: Clues, z: np.ndarray, chosen: np.ndarray) -> None:
-        self.clues, flat = clues, np.arange(z.size).reshape(z.shape)
-        i, j = (_first_places(flat, shape)[chosen] for shape in (clues.x.shape, clues.y.shape))
-        self.hand = Hand(clues, i, j)
-        for name in (name for name, a in clues.locals.items() if np.array_equal(a, z)):
-            self.hand.variables.append((name, z.reshape(-1)[chosen]))
-
-
-def _first_places(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """For each element of a value the first place of an array that it is broadcast to; or 0."""
-    try:
-        laid = np.broadcast_to(flat, shape).reshape(-1)
-    except ValueError:
-        return np.zeros(flat.size, int)
-    return np.unique(laid, return_index=True)[1]
-
-
 def plain(clues: Clues) -> tuple[str, str] | None:
     """Cause and evidence for a function of each element by itself, or with one number as result."""
     single = np.bincount(clues.entries.i).max(initial=0) <= 1
     found = look(clues) if single else None
     vague = found is not None and found[0].startswith(OFF_BY) and "/" in found[0]
-    return None if vague or (found is not None and found[0].startswith((*WEAK, BOTH))) else found
+    return None if vague or (found is not None and found[0].startswith(WEAK)) else found
 
 
 def look(clues: Clues) -> tuple[str, str] | None:
     """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
     wrong = clues.entries.wrong
     place = _place(clues)
-    if (found := _compared(Part(clues, wrong))) is not None:
-        branches = _by_branches(clues, wrong) if wrong.all() else None
-        if branches is not None and branches[0].startswith(EXCHANGED):
-            return branches
-        cause, evidence = found
-        if not place and not wrong.all() and cause in (LEFT_OUT, NONE_DUE):
-            return None  # of some elements without a rule
-        return (f"{cause}, where {place}", evidence) if place else (cause, evidence)
-    return _by_branches(clues, wrong) if wrong.all() or place else None
+    found = _compared(Part(clues, wrong))
+    exchanged = _exchanged(clues) if wrong.all() or (place and found is None) else None
+    if exchanged is not None or found is None:
+        return exchanged
+    cause, evidence = found
+    if not place and not wrong.all() and cause in (LEFT_OUT, NONE_DUE):
+        return None  # of some elements without a rule
+    return (f"{cause}, where {place}", evidence) if place else (cause, evidence)
 
 
 def _place(clues: Clues) -> str:
@@ -91,45 +70,29 @@ def _place(clues: Clues) -> str:
     return where.rule(wrong, Hand(clues, i, j), (("the term itself", right),))
 
 
-def _by_branches(clues: Clues, wrong: np.ndarray) -> tuple[str, str] | None:
-    """The formulas on either side of a sign, or where one of the two is 0."""
-    part = Part(clues, wrong)
-    for sides in _branches(part):
+def _exchanged(clues: Clues) -> tuple[str, str] | None:
+    """What stands on either side of a sign is right on the other side."""
+    wrong = clues.entries.wrong
+    for name, q in Part(clues, wrong).hand.quantities:
+        sides = {f"{name} > 0": q > 0, f"{name} < 0": q < 0}
+        if not all(holds.any() for holds in sides.values()) or not q.all():
+            continue
         found, formulas = [], []
-        for text, holds in sides:
+        for text, holds in sides.items():
             chosen = wrong.copy()
             chosen[wrong] = holds
             there = Part(clues, chosen)
             compared = _compared(there)
-            if compared is None:
-                break
-            formulas.append((written(there, there.claimed), written(there, there.right)))
-            found.append(f"where {text}: {compared[1]}")
-        if len(found) == len(sides):
-            exchanged = all(formulas[0]) and formulas[0] == formulas[1][::-1] != formulas[1]
-            cause = EXCHANGED if exchanged else BOTH
-            return f"{cause}: {' and '.join(text for text, _ in sides)}", "; ".join(found)
+            formulas.append([written(there.hand, M) for M in (there.claimed, there.right)])
+            found.append(f"where {text}: {compared[1] if compared else ''}")
+        if all(formulas[0]) and formulas[0] == formulas[1][::-1] != formulas[1]:
+            return f"{EXCHANGED}: {' and '.join(sides)}", "; ".join(found)
     return None
-
-
-def _branches(part: Part) -> Iterator[list[tuple[str, np.ndarray]]]:
-    """Two statements each of which holds for the entries where the other does not."""
-    for name, q in part.hand.quantities:
-        if (q > 0).any() and (q < 0).any() and (q != 0).all():
-            yield [(f"{name} > 0", q > 0), (f"{name} < 0", q < 0)]
-    own = part.hand.i == part.hand.j
-    if part.clues.x.shape == part.clues.y.shape and own.any() and not own.all():
-        yield [("i = j", own), ("i and j differ", ~own)]
-    for zero in (part.claimed == 0, part.right == 0):
-        if zero.any() and not zero.all():
-            rules = [where.rule(holds, part.hand) for holds in (zero, ~zero)]
-            if all(rules) and not any(where.LISTED in rule for rule in rules):
-                yield list(zip(rules, (zero, ~zero)))
 
 
 def _compared(part: Part) -> tuple[str, str] | None:
     """What the backward has there and what is right, as formulas, their quotient or difference."""
-    claimed, right = written(part, part.claimed), written(part, part.right)
+    claimed, right = written(part.hand, part.claimed), written(part.hand, part.right)
     if claimed == "0":
         detail = f", {_dy(right)} is right" if right else ""
         return LEFT_OUT, f"analytic = 0{detail}"
@@ -138,8 +101,8 @@ def _compared(part: Part) -> tuple[str, str] | None:
         return NONE_DUE, f"{detail}, 0 is right"
     if not (part.right.all() and part.claimed.all()):
         return None  # masks differ, and any two masks do so by a sign
-    quotient = written(part, part.claimed / part.right)
-    difference = written(part, part.claimed - part.right)
+    quotient = written(part.hand, part.claimed / part.right)
+    difference = written(part.hand, part.claimed - part.right)
     if claimed and difference and len(right) > len(claimed + difference) + PLAIN / 2:
         return _term(part, claimed, right, difference)
     if claimed and right:
@@ -176,8 +139,8 @@ def _term(part: Part, claimed: str, right: str, difference: str) -> tuple[str, s
         return f"a term {less} is missing", f"{evidence}; analytic = {_dy(claimed)}"
     if right:
         return f"a term {more} too much", f"{evidence}; right is {_dy(right)}"
-    rest = written(part, (part.claimed + part.right) / 2)
-    half = written(part, (part.claimed - part.right) / 2)
+    rest = written(part.hand, (part.claimed + part.right) / 2)
+    half = written(part.hand, (part.claimed - part.right) / 2)
     if rest and half:
         wrong, due = _dy(half), _dy(_negative(half))
         return f"wrong sign of a term: {wrong} in place of {due}", (
@@ -203,20 +166,20 @@ def _dy(formula: str) -> str:
     return f"-dy {formula[1:]}" if formula.startswith("-") else f"dy {formula}"
 
 
-def written(part: Part | Beside, values: np.ndarray) -> str:
+def written(hand: Hand, values: np.ndarray) -> str:
     """The values as a formula; "" if there is none."""
     size = np.abs(values)
     if not size.max():
         return "0"
     if np.ptp(values) <= SAME * size.max() and len(values) > 1:
         mean = float(values.mean())
-        return _setting(part.clues, mean) or part.clues.constant(mean)
+        return _setting(hand.clues, mean) or hand.clues.constant(mean)
     if not size.min():
         return ""
     few = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(int)
     one = len(values) == 1
     different = 1 + int((np.diff(np.sort(values)) > SAME * size.max()).sum())
-    forms = [f for f in part.hand.forms if f.values.all() and (one or _varies(f.values))]
+    forms = [f for f in hand.forms if f.values.all() and (one or _varies(f.values))]
     found: list[tuple[float, int, str]] = []
     for factors in _products(values[few], forms, few):
         quotient = values / np.prod([form.values**p for form, p in factors], axis=0)
@@ -227,8 +190,8 @@ def written(part: Part | Beside, values: np.ndarray) -> str:
             if few_fit < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
                 continue
             rank = sum(form.rank + (abs(p) / 2 if p % 1 == 0 else 1) for form, p in factors)
-            rank += 0 if plain else 0.4 if part.clues.has_name(c) else 2
-            found.append((rank, len(found), _written(part.clues, c, factors)))
+            rank += 0 if plain else 0.4 if hand.clues.has_name(c) else 2
+            found.append((rank, len(found), _written(hand.clues, c, factors)))
     return min(found)[2] if found else ""
 
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes import formula
 from tinynet.gradcheck.causes.clues import STEP, Clues, ElsewhereError, Suspect, jacobian
+from tinynet.gradcheck.causes.formula import written
+from tinynet.gradcheck.causes.hand import hand_at
 from tinynet.gradcheck.causes.tape import Key, Tape, traced
 
 MOST_CALLS = 60  # a function with more is a loop, whose single calls say nothing
@@ -198,8 +199,7 @@ def _by_element(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspe
         factors = 1 + due[live] / there[live]
         if not live.any() or not np.allclose(factors[:, 0], factors[:, 1], 1e-5, 1e-7):
             continue
-        beside = formula.Beside(clues, inside.tape.values[key], live)
-        factor = formula.written(beside, factors.mean(1))
+        factor = written(hand_at(clues, inside.tape.values[key], live), factors.mean(1))
         if factor not in ("", "1"):
             changed = np.zeros(len(live))
             changed[live] = factors.mean(1) - 1
