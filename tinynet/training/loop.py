@@ -40,7 +40,7 @@ from tinynet.training.metrics import (
     means_of,
     of_matrix,
 )
-from tinynet.training.named import as_array, as_examples, as_loss, as_metrics, is_array
+from tinynet.training.named import as_array, as_loss, as_metrics, data_and_loss, is_array
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
@@ -158,10 +158,8 @@ def evaluate(
 ) -> Record:
     """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
 
-    evaluate(model, data, loss) or, of arrays, evaluate(model, x, y, loss).
-
     data: batches (a DataLoader, ...), or a dataset or a pair of arrays, tensors or tables (x, y),
-    of which batches are made with `batch_size` and `transform`. What the loss and a metric return
+    which may be two arguments, of which batches are made with `batch_size` and `transform`. What the loss and a metric return
     for a batch is weighted by the number of its examples, or of class labels by how many are not
     -100; the loss so that the mean is that over all of `data` at once for CrossEntropyLoss and
     NLLLoss, too, and for a functools.partial of theirs, with their `weight` and `ignore_index`. A
@@ -170,12 +168,9 @@ def evaluate(
     those of all. A model that was loaded brings the transform for data sets. Raises DataError for
     no data.
     """
-    targets, *rest = more if more and is_array(more[0]) else (None, *more)
-    if len(rest) > 1:
-        raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
-    loss, metrics = as_loss(rest[0] if rest else loss), as_metrics(metrics)
+    data, loss = data_and_loss(model, data, more, loss)
+    metrics = as_metrics(metrics)
     check_metrics(metrics)
-    data = as_examples(data, targets, getattr(model, "classes", None) or ())
     process.prepare()  # as in train_epoch
     of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}
 

@@ -133,6 +133,15 @@ def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = 
     return ArrayDataset(x, labels, classes=names)
 
 
+def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tuple[Any, Any]:
+    """What is meant by evaluate(model, data, loss), or, of arrays, evaluate(model, x, y, loss)."""
+    targets, *rest = more if more and is_array(more[0]) else (None, *more)
+    if len(rest) > 1:
+        raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
+    examples = as_examples(data, targets, getattr(model, "classes", None) or ())
+    return examples, as_loss(rest[0] if rest else loss)
+
+
 def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
     """A part for training, and one of `share` of the examples for validation, drawn at random."""
     if not is_dataset(train):
