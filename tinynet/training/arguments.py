@@ -26,7 +26,6 @@ from tinynet.training.batches import check_no_name, is_dataset, not_a_pair, sour
 from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
 from tinynet.training.distributed import Ranks
-from tinynet.training.metrics import check_metrics
 from tinynet.training.run import Callback
 from tinynet.vision.transforms.base import Transform, check_transform
 
@@ -112,7 +111,6 @@ MUST_BE: dict[str, Check] = {
     "transform": _transform,
     "augment": _transform,
     "loss": functools.partial(check_function, "fit", example="F.mse_loss, of (output, target)"),
-    "metrics": lambda name, value: check_metrics(value),
     "optimizer": _a((str, Optimizer), "a name, such as 'sgd', or an optimizer that is made"),
     "callbacks": _callbacks,
     "early_stopping": _a((EarlyStopping, Integral), "an EarlyStopping, or its patience in epochs"),

@@ -33,7 +33,6 @@ from tinynet.training.metrics import (
     DEFAULT_METRICS,
     Means,
     Metrics,
-    check_metrics,
     check_output,
     confusion_matrix,
     loss_value,
@@ -90,7 +89,6 @@ def train_epoch(
     OutOfMemoryError, which names the layer, for one that is too large.
     """
     loss, metrics = as_loss(loss), as_metrics(metrics)
-    check_metrics(metrics)
     process.prepare()  # from the first step on: a switch in the middle would change roundings
     train_the_awake(model)
     so_far, gradients = so_far or EpochSoFar(), gradients or gradients_of
@@ -159,18 +157,17 @@ def evaluate(
     """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
 
     data: batches (a DataLoader, ...), or a dataset or a pair of arrays, tensors or tables (x, y),
-    which may be two arguments, of which batches are made with `batch_size` and `transform`. What the loss and a metric return
-    for a batch is weighted by the number of its examples, or of class labels by how many are not
-    -100; the loss so that the mean is that over all of `data` at once for CrossEntropyLoss and
-    NLLLoss, too, and for a functools.partial of theirs, with their `weight` and `ignore_index`. A
-    loss of yours that divides by something else has a mean that depends on the batch size.
-    after_batch(x, output, target) is called for each; gather makes of the means of these batches
-    those of all. A model that was loaded brings the transform for data sets. Raises DataError for
-    no data.
+    which may be two arguments, of which batches are made with `batch_size` and `transform`. What
+    the loss and a metric return for a batch is weighted by the number of its examples, or of class
+    labels by how many are not -100; the loss so that the mean is that over all of `data` at once
+    for CrossEntropyLoss and NLLLoss, too, and for a functools.partial of theirs, with their
+    `weight` and `ignore_index`. A loss of yours that divides by something else has a mean that
+    depends on the batch size. after_batch(x, output, target) is called for each; gather makes of
+    the means of these batches those of all. A model that was loaded brings the transform for data
+    sets. Raises DataError for no data.
     """
     data, loss = data_and_loss(model, data, more, loss)
     metrics = as_metrics(metrics)
-    check_metrics(metrics)
     process.prepare()  # as in train_epoch
     of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}
 

@@ -17,7 +17,14 @@ from tinynet.errors import DataError, unknown_name
 from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
 from tinynet.training.batches import is_dataset, source
-from tinynet.training.metrics import F1, absolute_error, accuracy, squared_error, top_k
+from tinynet.training.metrics import (
+    F1,
+    absolute_error,
+    accuracy,
+    check_metrics,
+    squared_error,
+    top_k,
+)
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "cross_entropy": F.cross_entropy,
@@ -67,15 +74,16 @@ def name_of(loss: Any, train: Any) -> str:
 
 
 def as_metrics(metrics: Any) -> Any:
-    """Metrics by name of a name or a list of names and functions; others as they are.
+    """Metrics by name, of a name or a list of names and functions too, checked.
 
     Names are those of METRICS, and top_K for the share whose class is among the K likeliest.
     """
     if isinstance(metrics, str):
         metrics = [metrics]
-    if not isinstance(metrics, (list, tuple)):
-        return metrics
-    return {_name(metric): _metric(metric) for metric in metrics}
+    if isinstance(metrics, (list, tuple)):
+        metrics = {_name(metric): _metric(metric) for metric in metrics}
+    check_metrics(metrics)
+    return metrics
 
 
 def _name(metric: Any) -> str:
