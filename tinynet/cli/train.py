@@ -295,7 +295,8 @@ def _train_plan(
 
     finished = bool(resume) and is_finished(out, plan.settings["epochs"])
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
-    write_json(out / RECORD, record)  # fails now, and not after the training
+    if not finished:
+        write_json(out / RECORD, record)  # fails now, and not after the training
     last = resume if isinstance(resume, Path) else out / LAST
     _announce(plan, last if resume and last.is_file() else None, finished)
     try:
