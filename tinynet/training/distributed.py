@@ -36,7 +36,15 @@ from tinynet.random import default_rng, use_rng
 from tinynet.training.batches import Batches, pairs
 from tinynet.training.environment import launched
 from tinynet.training.loop import Loss, gradients_of, parameters_of
-from tinynet.training.metrics import Means, Metrics, counted, loss_value, means_of, of_matrix
+from tinynet.training.metrics import (
+    Means,
+    Metrics,
+    check_output,
+    counted,
+    loss_value,
+    means_of,
+    of_matrix,
+)
 from tinynet.utils.data import DataLoader
 
 if TYPE_CHECKING:
@@ -372,6 +380,7 @@ class Step:
         self.optimizer.zero_grad()
         try:
             output = self.model(x)
+            check_output(output, target, self.loss)
             count = counted(len(x), output, target, self.loss)
             if count:  # without, the loss is 0 / 0
                 cost = self.loss(output, target)

@@ -34,7 +34,7 @@ from tinynet.training.metrics import (
     Means,
     Metrics,
     check_output,
-    confusion_matrix,
+    evaluated,
     loss_value,
     means_of,
     of_matrix,
@@ -43,9 +43,6 @@ from tinynet.training.named import as_array, as_loss, as_metrics, data_and_loss,
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
-
-Gradients: TypeAlias = Callable[[Module, Any, Any, Loss, Metrics, Optimizer], tuple[float, Means]]
-"""What computes the gradients of a batch, as `gradients_of` does."""
 
 
 @dataclass
@@ -72,7 +69,7 @@ def train_epoch(
     epoch: int = 1,
     after_step: Callable[[Record], None] | None = None,
     so_far: EpochSoFar | None = None,
-    gradients: Gradients | None = None,
+    gradients: Callable[..., tuple[float, Means]] | None = None,
 ) -> Record:
     """Improve the model by one optimizer step for each batch (x, target).
 
@@ -122,8 +119,6 @@ def gradients_of(
     check_output(output, target, loss)
     cost = loss(output, target)
     value = loss_value(cost)
-    if not math.isfinite(value):
-        raise FloatingPointError(f"the loss is {value}")
 
     optimizer.zero_grad()
     cost.backward()
@@ -175,10 +170,7 @@ def evaluate(
         for x, target in pairs(batches_for(model, data, batch_size, transform)):
             with naming_memory(model, len(x)):
                 output = model(x)
-            check_output(output, target, loss)
-            means = means_of(len(x), output, target, loss, metrics)
-            if of_all:
-                means.matrix = confusion_matrix(output.array, target.array)
+            means = evaluated(len(x), output, target, loss, metrics)
             if after_batch is not None:
                 after_batch(x, output, target)
             yield means
