@@ -20,6 +20,7 @@ what it says holds in every element and to the noise of the measurement.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -110,6 +111,24 @@ def _first(suspects: Callable[[Clues], Iterator[Suspect]]) -> Look:
     return look
 
 
+def _not_by_chance(look: Look) -> Look:
+    """A look that says what it says with the elements of the argument in another order as well."""
+
+    def twice(clues: Clues) -> Found:
+        found, there = look(clues), clues.elsewhere
+        if found is None or there is None:
+            return found
+        again = look(there)
+        return found if again and _plain(again[0]) == _plain(found[0]) else None
+
+    return twice
+
+
+def _plain(text: str) -> str:
+    """A statement without the numbers of its thresholds, which differ from input to input."""
+    return re.sub(r"([<>]) -?[\d.]+", r"\1", text)
+
+
 def _which(clues: Clues) -> Found:
     place = _place(clues)
     return ("", place) if place else None
@@ -137,9 +156,9 @@ LOOKS: tuple[Look, ...] = (
     _fitting(elsewhere.with_another_number),
     _fitting(elsewhere.with_other_arguments),
     _fitting(elsewhere.at_the_output),
-    _of_both(formula.plain),
+    _not_by_chance(_of_both(formula.plain)),
     _first(inside.suspects),
-    _of_both(formula.look),
+    _not_by_chance(_of_both(formula.look)),
     _first(inside.within),
     _fitting(scaling.of_few),
     _which,
@@ -155,6 +174,13 @@ def _with_place(clues: Clues, cause: str, evidence: str) -> tuple[str, str]:
 
 def _place(clues: Clues) -> str:
     """Which elements of the gradient are wrong, in a sentence; "" if no simple rule says it."""
+    here, there = _place_here(clues), clues.elsewhere
+    rule = here.partition(";")[0].partition(":")[2]
+    return here if here and (there is None or _plain(rule) in _plain(_place_here(there))) else ""
+
+
+def _place_here(clues: Clues) -> str:
+    """The same for these values alone."""
     _, analytic, numeric = clues.tests[0]
     scale = float(np.abs(numeric).max(initial=0))
     wrong = (np.abs(analytic - numeric) > 10 * clues.noise + 1e-6 * scale).reshape(-1)

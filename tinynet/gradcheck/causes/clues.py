@@ -97,6 +97,13 @@ class Clues:
                 return False
         return True
 
+    @cached_property
+    def elsewhere(self) -> Clues | None:
+        """The clues with the elements of the argument in another order; None if that fails."""
+        with contextlib.suppress(Exception):  # whatever a function raises for other values
+            return Clues(self.fault.elsewhere()) if self.fault.elsewhere else None
+        return None
+
     def pulled(self, dy: np.ndarray) -> np.ndarray:
         """The right gradient for another output gradient: J dy."""
         return np.asarray(self.J @ np.asarray(dy, np.float64).reshape(-1)).reshape(self.x.shape)
