@@ -131,6 +131,24 @@ def test_a_run_begins_with_the_weights_of_another(here, capsys):
     assert main(["resume", "second"]) == 0
 
 
+def test_the_last_layer_begins_anew_where_as_many_classes_are_others(here, capsys):
+    x, y = examples()
+
+    def begun(classes: tuple[str, ...], out: str, **options) -> str:
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.ReLU(), nn.Linear(4, 2))
+        fit(model, data.ArrayDataset(x, y, classes=classes), 1, out=out, **options)
+        return capsys.readouterr().out
+
+    begun(("cat", "dog"), "pets")
+    assert "anew begin" not in begun(("cat", "dog"), "same", init_from="pets")
+    for k, classes in enumerate([("ash", "elm"), ("dog", "cat")]):
+        said = begun(classes, f"others-{k}", init_from="pets")
+        assert "2 of 4 arrays from pets/" in said
+        assert "anew begin 3.weight, 3.bias" in said
+    with pytest.raises(tinynet.CheckpointError, match="the classes were cat, dog"):
+        begun(("ash", "elm"), "pets", resume=True)
+
+
 def test_fit_begins_with_the_weights_of_a_run(here, capsys):
     x, y = examples()
     first = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.ReLU(), nn.Linear(4, 2))

@@ -7,8 +7,9 @@ import pytest
 
 import tinynet
 from tinynet import data, nn
+from tinynet.errors import CheckpointError, DataError
 from tinynet.nn import functional as F
-from tinynet.training import EarlyStopping, accuracy, evaluate, fit, top_k
+from tinynet.training import EarlyStopping, accuracy, evaluate, fit, predict, top_k
 from tinynet.training.metrics import F1, confusion_matrix
 from tinynet.training.named import LOSSES, METRICS
 
@@ -25,6 +26,17 @@ class Table:
 
     def to_numpy(self):
         return self.values
+
+
+class Pair(nn.Module):
+    """A model that returns two outputs."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x), self.layer(x)
 
 
 def trained(*arguments, loss=F.cross_entropy, model=None, **options):
@@ -55,6 +67,68 @@ def test_arrays_of_any_kind_are_a_data_set(arguments):
 def test_text_labels_name_the_classes(tmp_path):
     trained(X, NAMES[Y], epochs=1, out=tmp_path)
     assert tinynet.load(tmp_path, nn.Linear(4, 3)).classes == tuple(NAMES)
+
+
+@pytest.mark.parametrize("y", [NAMES[Y], NAMES[Y].tolist(), NAMES[Y].astype(object)])
+@pytest.mark.parametrize("kept", [Y == 2, Y > 0])
+def test_text_labels_have_the_numbers_of_the_training(y, kept):
+    model = nn.Linear(4, 3, rng=np.random.default_rng(0))
+    history = trained(X, y, epochs=3, model=model, validate=(X[kept], np.asarray(y)[kept]))
+    expected = evaluate(model, X[kept], Y[kept])
+    assert history[-1]["validation_accuracy"] == expected["accuracy"]
+    assert history[-1]["validation_loss"] == pytest.approx(expected["loss"])
+
+
+@pytest.mark.parametrize(
+    ("y", "validate", "told"),
+    [
+        (NAMES[Y], ["foo"] * 60, "'foo' is none of the training's: ash, birch, cedar"),
+        (Y, NAMES[Y], "'ash' is none of the training's: these have no names"),
+        (np.array([None, *NAMES[Y][1:]], object), None, "the label of example 0 is missing"),
+        ((Y, Y[:30]), None, "y is a tuple whose parts have different shapes"),
+    ],
+)
+def test_labels_that_mean_nothing_are_told(y, validate, told):
+    with pytest.raises(DataError, match=told):
+        trained(X, y, epochs=1, validate=None if validate is None else (X, validate))
+
+
+def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
+    model = nn.Linear(4, 3, rng=np.random.default_rng(0))
+    trained(X, NAMES[Y], epochs=2, model=model, out=tmp_path)
+    expected = evaluate(model, data.ArrayDataset(X, Y))
+    loaded = tinynet.load(tmp_path, nn.Linear(4, 3))
+    for arguments in [
+        (X, Y), ((X, Y),), (X.tolist(), Y.tolist()), (Table(X), Table(Y)), (X, Y, "cross_entropy"),
+    ]:  # fmt: skip
+        assert evaluate(model, *arguments) == expected
+    assert evaluate(loaded, X, NAMES[Y]) == expected
+    assert loaded.evaluate((X, NAMES[Y]))["loss"] == pytest.approx(expected["loss"])
+    assert np.array_equal(predict(model, X.tolist()), predict(model, X))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "y", "options", "error", "told"),
+    [
+        (1, X[:, :1], {}, ValueError, "a single output is always 0.*loss='mse'"),
+        (2, Y, {"model": "pair"}, TypeError, "the model returns a tuple, and cross_entropy takes"),
+        (2, Y, {"epochs": (X, Y)}, TypeError, "give data and epochs"),
+    ],
+)
+def test_what_learns_nothing_is_told(outputs, y, options, error, told):
+    layer = nn.Linear(4, outputs)
+    model = Pair(layer) if options.pop("model", None) else layer
+    with pytest.raises(error, match=told):
+        trained(X, y, model=model, **{"epochs": 1, **options})
+
+
+def test_a_loss_of_two_outputs_needs_no_metrics():
+    def both(outputs, target):
+        return sum(F.cross_entropy(output, target) for output in outputs)
+
+    assert trained(X, Y, epochs=1, model=Pair(nn.Linear(4, 3)), loss=both)[-1].keys() == {
+        "epoch", "loss", "lr", "seconds"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("arguments", "options"), [((X, Y), {}), ((X,), {}), ((X, Y, 3, 4), {})])
@@ -93,6 +167,42 @@ def test_losses_by_name_are_the_functions():
         assert by_name == evaluate(model, batches, function, metrics={}), name
     with pytest.raises(ValueError, match="unknown loss 'croos_entropy'; did you mean 'cross_entro"):
         trained(X, Y, epochs=1, loss="croos_entropy")
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "numbers"),
+    [
+        ("mse", X[:, :1] * 3, True),
+        (nn.L1Loss(), X[:, :2], True),
+        (lambda output, target: F.mse_loss(output, target), X[:, :2], True),
+        ("bce_with_logits", (X[:, :1] > 0).astype(np.float32), False),
+        (nn.BCEWithLogitsLoss(), (X[:, :2] > 0).astype(np.float32), False),
+        ("cross_entropy", Y, False),
+    ],
+)
+def test_a_loaded_model_answers_as_its_loss_says(tmp_path, loss, y, numbers):
+    outputs = y.shape[1] if y.ndim > 1 else 3
+    model = nn.Linear(4, outputs, rng=np.random.default_rng(0))
+    trained(X, y, epochs=5, model=model, loss=loss, metrics={}, out=tmp_path)
+    loaded = tinynet.load(tmp_path, nn.Linear(4, outputs))
+    found, raw = loaded.predict(X), predict(model, X)
+    measured = loaded.evaluate(data.ArrayDataset(X, y))
+    assert measured["loss"] == pytest.approx(evaluate(model, (X, y), loss, metrics={})["loss"])
+    if numbers:
+        assert [list(p.values) for p in found] == raw.tolist()
+        assert (found[0].probability, measured.keys()) == (None, {"loss"})
+        with pytest.raises(CheckpointError, match="it predicts numbers"):
+            loaded.predict_proba(X)
+        return
+    probabilities = (
+        F.softmax(tinynet.tensor(raw), 1).array if y.ndim == 1 else 1 / (1 + np.exp(-raw))
+    )
+    if outputs == 1:
+        probabilities = np.concatenate([1 - probabilities, probabilities], 1)
+        right = (probabilities.argmax(1) == y[:, 0]).mean()
+        assert measured["accuracy"] == pytest.approx(right)
+    assert loaded.predict_proba(X) == pytest.approx(probabilities, abs=1e-6)
+    assert [int(p.label) for p in found] == probabilities.argmax(1).tolist()
 
 
 def test_metrics_by_name_are_the_functions():

@@ -236,7 +236,7 @@ def initial(run: Path | None) -> dict[str, str]:
     return {"path": str(path), "sha256": stored.sha256(), **named}
 
 
-def begin_with(settings: dict[str, Any], model: Module) -> None:
+def begin_with(settings: dict[str, Any], model: Module, classes: tuple[str, ...] | None) -> None:
     """Give a new model the weights that the settings name, as far as they fit, and say so.
 
     Raises ValueError where the file has others by now.
@@ -248,7 +248,7 @@ def begin_with(settings: dict[str, Any], model: Module) -> None:
     stored = checkpoint.read(settings["init_from"])
     if stored.sha256() != settings["init_sha256"]:
         raise ValueError(f"{stored.path} has other weights than those that the run began with")
-    say(f"begin  {checkpoint.load_fitting(model, stored)}")
+    say(f"begin  {checkpoint.load_fitting(model, stored, classes)}")
 
 
 def make_plan(
@@ -280,7 +280,7 @@ def make_plan(
         image_size=shape[1:],
     )
     if not resume:
-        begin_with(settings, model)
+        begin_with(settings, model, train.classes)
     chosen: Any = train
     validation = None
     if settings["validation"]:

@@ -33,10 +33,11 @@ from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.foreign import is_savez, read_savez
+from tinynet.training.named import LOSSES
 from tinynet.training.safetensors import Place, path_of, told
 from tinynet.training.tree import pack, unpack
 
-SINCE = ("box", "fit")  # what older files do not say
+SINCE = ("box", "fit", "loss")  # what older files do not say
 KNOWN = (
     "name", "arguments", "classes", "mean", "std", "input_shape", "settings", "chosen_by", *SINCE,
 )  # fmt: skip
@@ -56,8 +57,9 @@ class Checkpoint:
     (C, H, W). settings: what `tinynet train` was asked to do. chosen_by: the quantity, such as
     validation_accuracy, by which this was the best epoch; None for any other. box: the side of the
     figures in light strokes on a dark ground, see `strokes`. fit: how images were resized, see
-    `tinynet.data.folder`. run: the state of the run, see `state`; None for a model alone. path:
-    the file.
+    `tinynet.data.folder`. loss: the name of the loss that it was trained with, see `named`, which
+    says what its outputs mean; without, they are scores of classes. run: the state of the run, see
+    `state`; None for a model alone. path: the file.
     """
 
     weights: dict[str, np.ndarray]
@@ -71,6 +73,7 @@ class Checkpoint:
     chosen_by: str | None = None
     box: int | None = None
     fit: str | None = None
+    loss: str | None = None
     versions: dict[str, str] | None = None
     run: dict[str, Any] | None = None
     path: Path | None = None
@@ -145,6 +148,7 @@ def save(
     chosen_by: str | None = None,
     box: int | None = None,
     fit: str | None = None,
+    loss: str | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `obj` to `path` as a safetensors file, atomically; or into an open file object.
@@ -165,7 +169,7 @@ def save(
         order = isinstance(obj, (str, os.PathLike))
         cure = "the path comes second: tinynet.save(model, path)" if order else "give a path"
         raise TypeError(f"save: {cure}; got {type(path).__name__} for it")
-    given = (name, arguments, classes, mean, std, input_shape, settings, chosen_by, box, fit)
+    given = (name, arguments, classes, mean, std, input_shape, settings, chosen_by, box, fit, loss)
     known = dict(zip(KNOWN, given))
     arrays: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {"versions": versions()}
@@ -184,14 +188,22 @@ def save(
     safetensors.write(path, arrays, about)
 
 
-def load_fitting(model: Module, checkpoint: Checkpoint) -> str:
+def load_fitting(
+    model: Module, checkpoint: Checkpoint, classes: Sequence[str] | None = None
+) -> str:
     """Load what fits of a checkpoint's weights, and say in a line what was not.
 
-    Raises CheckpointError where nothing does.
+    classes: those that the model is to learn; where they are others than the checkpoint's, though
+    as many, the last layer with weights begins anew. Raises CheckpointError where nothing fits.
     """
-    result = states.load_fitting(model, checkpoint.weights)
+    weights, own = checkpoint.weights, model.state_dict()
+    if classes and checkpoint.classes and checkpoint.classes != tuple(classes):
+        last = [name for name, value in own.items() if value.ndim > 1][-1:]
+        head = "".join(last).rpartition(".")[0]
+        weights = {name: w for name, w in weights.items() if name.rpartition(".")[0] != head}
+    result = states.load_fitting(model, weights)
     anew = [*result.missing_keys, *(text.split(":")[0] for text in result.mismatched)]
-    count = len(model.state_dict())
+    count = len(own)
     if len(anew) == count:
         raise CheckpointError(f"{checkpoint.path}: none of its weights fits the model")
     rest = f"; anew begin {', '.join(anew)}" if anew else ""
@@ -275,6 +287,8 @@ def _known(key: str, value: Any) -> Any:
         value = tuple(kind(item) for item in value)
     elif key == "box":
         value = integer("a checkpoint", key, value, 1)
+    elif key == "loss" and value not in LOSSES:
+        raise ValueError(f"an unknown loss {value!r:.60}")
     elif not isinstance(value, Mapping if key in ("arguments", "settings") else str):
         raise TypeError(f"{key} is {value!r:.60}")
     if key == "input_shape" and value and (min(value) < 1 or math.prod(value) > LARGEST_IMAGE):

@@ -44,6 +44,7 @@ from tinynet.training.named import (
     as_examples,
     as_loss,
     as_metrics,
+    name_of,
     split_off,
     targets_and_epochs,
 )
@@ -151,7 +152,8 @@ def fit(
     check_names(unknown, fit)
     given = dict(locals())
     targets, epochs = targets_and_epochs(more, epochs)
-    train, validate = as_examples(train, targets), as_examples(validate)
+    train = as_examples(train, targets)
+    validate = as_examples(validate, classes=getattr(train, "classes", None) or ())
     loss, metrics = as_loss(loss), as_metrics(metrics)
     given |= {"train": train, "validate": validate, "epochs": epochs}
     given |= {"loss": loss, "metrics": metrics}
@@ -185,7 +187,7 @@ def fit(
         epochs,
         clip_grad_norm,
         seed,
-        {**about_data(train, transform), **(about or {})},
+        {**about_data(train, transform), "loss": name_of(loss, train), **(about or {})},
         arguments,
         ranks=ranks,
     )
@@ -221,7 +223,7 @@ def fit(
             start = ranks.from_first(lambda: _prepare(out, resume, overwrite))
             if start is None and init_from is not None:
                 begun = ranks.from_first(lambda: read(chosen_in(init_from)))
-                run.notes.append(load_fitting(model, begun))
+                run.notes.append(load_fitting(model, begun, run.about.get("classes")))
             run.phase = phase_of(None if start is None else start.run, epochs)
             if run.phase:
                 run.notes.append(f"the schedule begins anew after epoch {run.phase}")

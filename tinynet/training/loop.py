@@ -34,12 +34,13 @@ from tinynet.training.metrics import (
     Means,
     Metrics,
     check_metrics,
+    check_output,
     confusion_matrix,
     loss_value,
     means_of,
     of_matrix,
 )
-from tinynet.training.named import as_examples, as_loss, as_metrics
+from tinynet.training.named import as_array, as_examples, as_loss, as_metrics, is_array
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
@@ -120,6 +121,7 @@ def gradients_of(
 ) -> tuple[float, Means]:
     """Forward and backward: the weights get their gradients. Returns the loss, and all means."""
     output = model(x)
+    check_output(output, target, loss)
     cost = loss(output, target)
     value = loss_value(cost)
     if not math.isfinite(value):
@@ -146,8 +148,8 @@ def parameters_of(optimizer: Optimizer) -> list[Tensor]:
 def evaluate(
     model: Module,
     data: Any,
+    *more: Any,
     loss: Any = F.cross_entropy,
-    *,
     metrics: Any = DEFAULT_METRICS,
     batch_size: int = 256,
     transform: Images | None = None,
@@ -156,17 +158,24 @@ def evaluate(
 ) -> Record:
     """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
 
-    data: batches (a DataLoader, ...), or a dataset, of which batches are made with `batch_size`
-    and `transform`. What the loss and a metric return for a batch is weighted by the number of its
-    examples, or of class labels by how many are not -100; the loss so that the mean is that over
-    all of `data` at once for CrossEntropyLoss and NLLLoss, too, and for a functools.partial of
-    theirs, with their `weight` and `ignore_index`. A loss of yours that divides by something else
-    has a mean that depends on the batch size. after_batch(x, output, target) is called for each;
-    gather makes of the means of these batches those of all. A model that was loaded brings the
-    transform for data sets. Raises DataError for no data.
+    evaluate(model, data, loss) or, of arrays, evaluate(model, x, y, loss).
+
+    data: batches (a DataLoader, ...), or a dataset or a pair of arrays, tensors or tables (x, y),
+    of which batches are made with `batch_size` and `transform`. What the loss and a metric return
+    for a batch is weighted by the number of its examples, or of class labels by how many are not
+    -100; the loss so that the mean is that over all of `data` at once for CrossEntropyLoss and
+    NLLLoss, too, and for a functools.partial of theirs, with their `weight` and `ignore_index`. A
+    loss of yours that divides by something else has a mean that depends on the batch size.
+    after_batch(x, output, target) is called for each; gather makes of the means of these batches
+    those of all. A model that was loaded brings the transform for data sets. Raises DataError for
+    no data.
     """
-    data, loss, metrics = as_examples(data), as_loss(loss), as_metrics(metrics)
+    targets, *rest = more if more and is_array(more[0]) else (None, *more)
+    if len(rest) > 1:
+        raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
+    loss, metrics = as_loss(rest[0] if rest else loss), as_metrics(metrics)
     check_metrics(metrics)
+    data = as_examples(data, targets, getattr(model, "classes", None) or ())
     process.prepare()  # as in train_epoch
     of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}
 
@@ -174,6 +183,7 @@ def evaluate(
         for x, target in pairs(batches_for(model, data, batch_size, transform)):
             with naming_memory(model, len(x)):
                 output = model(x)
+            check_output(output, target, loss)
             means = means_of(len(x), output, target, loss, metrics)
             if of_all:
                 means.matrix = confusion_matrix(output.array, target.array)
@@ -199,12 +209,12 @@ def predict(
 ) -> np.ndarray:
     """The model's outputs for all of `data`, as one array (N, ...), in evaluation mode.
 
-    data: an array or tensor of inputs (N, ...), a dataset, or batches, of which the first part
-    is taken. A model that was loaded brings the transform for data sets and arrays. For class
-    probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
+    data: an array, tensor, list or table of inputs (N, ...), a dataset, or batches, of which the
+    first part is taken. A model that was loaded brings the transform for data sets and arrays. For
+    class probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
     """
-    if isinstance(data, (np.ndarray, Tensor)):
-        data = ArrayDataset(np.asarray(data))
+    if is_array(data):
+        data = ArrayDataset(as_array("predict: the data", data))
     if getattr(data, "shuffle", False):
         warnings.warn(
             "predict: the DataLoader shuffles, so nobody knows which row belongs to which example; "

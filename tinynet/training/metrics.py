@@ -160,8 +160,10 @@ DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
 
 def measured(metrics: Metrics, output: Tensor, target: Tensor) -> dict[str, float]:
     """The metrics of a batch, by name."""
-    if metrics is DEFAULT_METRICS and not are_classes(output, target):
-        return {}
+    if metrics is DEFAULT_METRICS:
+        one = isinstance(output, Tensor) and isinstance(target, Tensor)
+        if not one or not are_classes(output, target):
+            return {}
     return {
         name: as_number(f"the metric {name!r}", metric(output.array, target.array))
         for name, metric in metrics.items()
@@ -220,6 +222,25 @@ def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
     if weight is None:
         return len(kept)
     return float(np.take(np.asarray(weight, np.float64), kept, mode="clip").sum())
+
+
+def check_output(output: Any, target: Any, loss: Any) -> None:
+    """Raise, with the cure, where a loss of ours can make nothing of what the model gives."""
+    function = getattr(loss, "func", loss)  # of a functools.partial
+    if not str(getattr(function, "__module__", "")).startswith("tinynet."):
+        return
+    name = getattr(function, "__name__", type(function).__name__)
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"the model returns a {type(output).__name__}, and {name} takes one tensor: return "
+            "one, or pass as loss= a function of yours of (output, target), with metrics of yours"
+        )
+    floats = isinstance(target, Tensor) and target.array.dtype.kind == "f"
+    if floats and name in ("cross_entropy", "CrossEntropyLoss") and output.shape[1:2] == (1,):
+        raise ValueError(
+            f"{name} of a single output is always 0, so nothing is learnt: for numbers pass "
+            "loss='mse', for two classes 0 and 1 loss='bce_with_logits'"
+        )
 
 
 def loss_value(cost: Any) -> float:

@@ -47,6 +47,25 @@ def as_loss(loss: Any) -> Any:
     return LOSSES[loss]
 
 
+CLASSES = {"CrossEntropyLoss": "cross_entropy", "NLLLoss": "nll", "MSELoss": "mse",
+    "L1Loss": "l1", "SmoothL1Loss": "smooth_l1", "HuberLoss": "huber", "BCELoss": "bce",
+    "BCEWithLogitsLoss": "bce_with_logits"}  # fmt: skip
+
+
+def name_of(loss: Any, train: Any) -> str:
+    """The name of a loss, in LOSSES; for one of the user's own that of the loss for its targets.
+
+    train: the data, of which targets that are whole numbers are classes.
+    """
+    loss = getattr(loss, "func", loss)  # of a functools.partial
+    known = {id(function): name for name, function in LOSSES.items()}
+    own = "cross_entropy"
+    dataset, _ = source(train)
+    if isinstance(dataset, ArrayDataset) and len(dataset.arrays) > 1:
+        own = "mse" if dataset.labels.dtype.kind == "f" else own
+    return known.get(id(loss)) or CLASSES.get(type(loss).__name__, own)
+
+
 def as_metrics(metrics: Any) -> Any:
     """Metrics by name of a name or a list of names and functions; others as they are.
 
@@ -76,32 +95,42 @@ def _metric(metric: Any) -> Any:
 def targets_and_epochs(more: Sequence[Any], epochs: Any) -> tuple[Any, Any]:
     """The targets, or None, and the epochs, of what `fit` got after the training data."""
     given = [*more, *([] if epochs is None else [epochs])]
-    if not 1 <= len(given) <= 2 or _is_array(given[-1]):
+    if not 1 <= len(given) <= 2 or is_array(given[-1]) or isinstance(given[-1], tuple):
         raise TypeError(
             "fit: give data and epochs, fit(model, train, epochs=5) or fit(model, x, y, epochs=5)"
         )
     return (given[0] if len(given) == 2 else None), given[-1]
 
 
-def as_examples(data: Any, targets: Any = None) -> Any:
+def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = None) -> Any:
     """Arrays x and y, a pair of them, or tables, as a data set; other data as they are.
 
-    Labels that are text are numbered in sorted order.
+    Labels that are text are numbered by their place in `classes`, those of the training; without,
+    in sorted order. Raises DataError for one that is not among them, and for one that is missing.
     """
     if targets is not None:
         x, y = data, targets
-    elif isinstance(data, tuple) and len(data) == 2 and _is_array(data[0]):
+    elif isinstance(data, tuple) and len(data) == 2 and is_array(data[0]):
         x, y = data
     else:
         return data
-    x, y = _array(x), _array(y)
+    x, y = as_array("x", x), as_array("y", y)
     if y.dtype.kind not in "USO":
         return ArrayDataset(x, y)
     for row, label in enumerate(y.ravel().tolist()):
         if label is None or label != label:  # NaN, as tables have it
             raise DataError(f"the label of example {row} is missing: {label!r}")
-    names, labels = np.unique(y.astype(str), return_inverse=True)
-    return ArrayDataset(x, labels.reshape(y.shape), classes=names.tolist())
+    texts = y.astype(str).ravel().tolist()
+    names = sorted(set(texts)) if classes is None else list(classes)
+    numbers = {name: k for k, name in enumerate(names)}
+    if unknown := [text for text in texts if text not in numbers]:
+        known = ", ".join([*names[:10], *["..."][: len(names) - 10]])
+        raise DataError(
+            f"the label {unknown[0]!r:.60} is none of the training's: "
+            f"{known or 'these have no names, so give numbers, or a model that was loaded'}"
+        )
+    labels = np.array([numbers[text] for text in texts]).reshape(y.shape)
+    return ArrayDataset(x, labels, classes=names)
 
 
 def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
@@ -118,19 +147,27 @@ def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
     return first, second
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
     """Whether it is an array, a table, or a list of numbers and no list of batches."""
     if isinstance(value, list):
-        return bool(value) and not isinstance(value[0], (np.ndarray, Tensor))
+        while isinstance(value, (list, tuple)) and value:
+            value = value[0]
+        return not isinstance(value, (np.ndarray, Tensor, list))
     return isinstance(value, (np.ndarray, Tensor)) or hasattr(value, "to_numpy")
 
 
-def _array(value: Any) -> np.ndarray:
+def as_array(name: str, value: Any) -> np.ndarray:
     """An array of an array, tensor, list or table, of which integers become floats."""
     if hasattr(value, "to_numpy") and not isinstance(value, Tensor):
         table = np.asarray(value.to_numpy())
         is_rows = table.ndim == 2 and table.dtype.kind in "iuf"
         return table.astype(np.float32) if is_rows else table
-    if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
-        return np.stack([np.asarray(part) for part in value])
-    return np.asarray(value)
+    try:
+        if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
+            return np.stack([np.asarray(part) for part in value])
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError(
+            f"{name} is a {type(value).__name__} whose parts have different shapes; one array is "
+            "needed, with an example in each row"
+        ) from error

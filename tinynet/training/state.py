@@ -119,6 +119,12 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     weights, state = checkpoint.weights, checkpoint.run
     if state is None:
         raise CheckpointError("cannot resume: this checkpoint holds a model, but no run")
+    was, now = checkpoint.classes, run.about.get("classes")
+    if was and now and was != tuple(now):
+        raise CheckpointError(
+            f"cannot resume: the classes were {', '.join(was):.120} in the run, now they are "
+            f"{', '.join(map(str, now)):.120}. Pass what it was, or train anew (resume=False)"
+        )
     before = snapshot(run.model), capture(run)
     try:
         _apply(run, weights, state)

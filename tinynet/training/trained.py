@@ -26,15 +26,16 @@ from tinynet.data.folder import FITS
 from tinynet.devices import check_device, is_device
 from tinynet.errors import CheckpointError, DataError
 from tinynet.nn import Module
-from tinynet.nn import functional as F
 from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
+from tinynet.training.answers import are_numbers, as_scores, measured_by, probabilities_of
 from tinynet.training.batches import batches_for, is_dataset
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import from_columns
+from tinynet.training.named import as_examples
 from tinynet.training.photos import Batch, Look, prepare
 from tinynet.training.report.findings import MISTAKES, Findings
 from tinynet.training.safetensors import Place
@@ -47,13 +48,15 @@ class Prediction:
     """What a model sees in an image.
 
     source: the file, or the image's number. label: the likeliest class. probability: how likely.
-    probabilities: of all classes by name, the likeliest first.
+    probabilities: of all classes by name, the likeliest first. Of a model that predicts numbers
+    (see `answers`) these are in `values`, `label` has them as text, and there is no probability.
     """
 
     source: str
     label: str
-    probability: float
+    probability: float | None
     probabilities: dict[str, float]
+    values: tuple[float, ...] = ()
 
 
 class Trained(Module):
@@ -112,6 +115,11 @@ class Trained(Module):
 
     # ----- use --------------------------------------------------------------------------------
 
+    @property
+    def _loss(self) -> str:
+        """The name of the loss that it was trained with, which says what its outputs mean."""
+        return self.checkpoint.loss or "cross_entropy"
+
     def preprocess(
         self, images: Any, *, fit: str | None = None, as_is: bool = False, invert: bool = False
     ) -> Tensor:
@@ -131,8 +139,8 @@ class Trained(Module):
     def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
         """The probability of each class for each image (N, K). images, options: as `predict`."""
         if is_dataset(images) and not isinstance(images, (str, np.ndarray, Tensor)):
-            return _softmax(loop.predict(self, images))
-        return self._probabilities(self.batch(images, **options))
+            return probabilities_of(loop.predict(self, images), self._loss)
+        return probabilities_of(self._outputs(self.batch(images, **options)), self._loss)
 
     def predict(self, images: Any, **options: Any) -> list[Prediction]:
         """What the model sees in each image.
@@ -146,7 +154,18 @@ class Trained(Module):
 
     def predictions(self, batch: Batch) -> list[Prediction]:
         """`predict` of a batch that is made already."""
-        probabilities = self._probabilities(batch)
+        outputs = self._outputs(batch)
+        if are_numbers(self._loss):
+            rows = outputs.reshape(len(outputs), -1).tolist()
+            texts = [", ".join(f"{value:.6g}" for value in row) for row in rows]
+            made = zip(batch.names, texts, rows)
+            return [Prediction(name, text, None, {}, tuple(row)) for name, text, row in made]
+        probabilities = probabilities_of(outputs, self._loss)
+        if probabilities.ndim > 2:
+            raise CheckpointError(
+                f"the model gives a map {outputs.shape[1:]} of each image, a class for each place: "
+                "training.predict(model, images).argmax(1) has them"
+            )
         names = self.class_names(probabilities.shape[1])
         found = []
         for source, row in zip(batch.names, probabilities.tolist()):
@@ -155,12 +174,16 @@ class Trained(Module):
         return found
 
     def evaluate(self, data: Any, split: str = "test", root: Any = None) -> dict[str, Any]:
-        """Accuracy, loss and confusion matrix on a data set, or on the one of a name.
+        """Accuracy, loss and confusion matrix on a data set, or on the one of a name; of a model
+        that predicts numbers the loss alone.
 
-        split, root: of a data set by name, see `tinynet.data.load`.
+        data: also a pair of arrays or tables (x, y). split, root: of a data set by name, see
+        `tinynet.data.load`.
         """
         dataset = load_data(data, split, root=root) if isinstance(data, str) else data
         found, loss = self.findings(dataset, 0)
+        if not len(found):
+            return {"loss": loss}
         return {"accuracy": found.accuracy(), "loss": loss, "confusion_matrix": found.matrix}
 
     def findings(
@@ -174,6 +197,7 @@ class Trained(Module):
         watch: gets the batches, and gives them again one by one. Raises DataError for data with
         other classes.
         """
+        dataset = as_examples(dataset, classes=self.classes or ())
         theirs = getattr(dataset, "classes", None)
         if self.classes is not None and theirs is not None and tuple(theirs) != self.classes:
             raise DataError(
@@ -184,7 +208,13 @@ class Trained(Module):
             self._warn_of_scale(images)
         found = Findings(theirs or self.classes, keep)
         batches = batches_for(self, dataset, BATCH)
-        measured = loop.evaluate(self, watch(batches), metrics={}, after_batch=found.add)
+        measured = loop.evaluate(
+            self,
+            watch(batches),
+            measured_by(self._loss),
+            metrics={},
+            after_batch=lambda x, out, target: found.add(x, *as_scores(out, target, self._loss)),
+        )
         return found, measured["loss"]
 
     def class_names(self, count: int) -> tuple[str, ...]:
@@ -196,9 +226,9 @@ class Trained(Module):
             )
         return names
 
-    def _probabilities(self, batch: Batch) -> np.ndarray:
+    def _outputs(self, batch: Batch) -> np.ndarray:
         self._warn_of_scale(batch.pixels)
-        return _softmax(loop.predict(self, batch.pixels))
+        return loop.predict(self, batch.pixels)
 
     def _ready(self, batch: Batch) -> Tensor:
         transform = self.input_transform
@@ -280,11 +310,6 @@ def load(
     if is_run or stored.is_buildable():
         return Trained(stored.build(), stored)
     return {name: wrap(array) for name, array in stored.weights.items()}
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    probabilities: np.ndarray = F.softmax(wrap(scores), 1).array
-    return probabilities
 
 
 def _tested(stored: Checkpoint) -> dict[str, float]:

@@ -1,0 +1,74 @@
+"""What a model's outputs mean: the loss that it was trained with says it.
+
+| loss | an output is |
+|---|---|
+| cross_entropy, nll | the score of a class, of which softmax makes probabilities |
+| bce_with_logits | a score by itself, of which the sigmoid makes a probability |
+| bce | a probability by itself |
+| any other | a number, such as a price |
+
+A single output for bce is the probability of the second of two classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.autograd import wrap
+from tinynet.errors import CheckpointError
+from tinynet.nn import functional as F
+from tinynet.tensor import Tensor
+from tinynet.training.named import as_loss
+
+OF_CLASSES, BINARY = ("cross_entropy", "nll"), ("bce", "bce_with_logits")
+
+
+def are_numbers(loss: str) -> bool:
+    """Whether a model of this loss predicts numbers, and no classes."""
+    return loss not in (*OF_CLASSES, *BINARY)
+
+
+def probabilities_of(outputs: np.ndarray, loss: str) -> np.ndarray:
+    """The probability of each class (N, K, ...). Raises CheckpointError for numbers."""
+    if are_numbers(loss):
+        raise CheckpointError(
+            f"the model was trained with the loss {loss}: it predicts numbers and has no "
+            "probabilities; training.predict(model, x) gives the numbers"
+        )
+    if loss in OF_CLASSES:
+        probabilities: np.ndarray = F.softmax(wrap(outputs), 1).array
+        return probabilities
+    each = outputs if loss == "bce" else F.sigmoid(wrap(outputs)).array
+    each = each.reshape(len(each), -1)
+    return np.concatenate([1 - each, each], axis=1) if each.shape[1] == 1 else each
+
+
+def measured_by(loss: str) -> Any:
+    """The loss as a function that also takes labels (N,) for a single output (N, 1)."""
+    function = as_loss(loss)
+    if loss in OF_CLASSES:
+        return function
+
+    def measure(output: Tensor, target: Tensor) -> Tensor:
+        result: Tensor = function(output, _like(output, target))
+        return result
+
+    return measure
+
+
+def as_scores(output: Tensor, target: Tensor, loss: str) -> tuple[Tensor, Tensor]:
+    """Scores (N, 2) and labels (N,) of a single output for bce; all others as they are."""
+    if loss not in BINARY or output.array.size != len(output):
+        return output, target
+    tiny = np.finfo(output.array.dtype).tiny
+    scores = np.log(np.maximum(probabilities_of(output.array, loss), tiny))
+    return wrap(scores), wrap((target.array.reshape(len(scores)) > 0.5).astype(np.int64))
+
+
+def _like(output: Tensor, target: Tensor) -> Tensor:
+    """The target in the shape and dtype of the output, if it is as large."""
+    same = target.array.size == output.array.size
+    values = target.array.reshape(output.shape) if same else target.array
+    return wrap(values.astype(output.array.dtype))
