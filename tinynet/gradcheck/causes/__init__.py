@@ -20,7 +20,6 @@ what it says holds in every element and to the noise of the measurement.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -119,14 +118,9 @@ def _not_by_chance(look: Look) -> Look:
         if found is None or there is None:
             return found
         again = look(there)
-        return found if again and _plain(again[0]) == _plain(found[0]) else None
+        return found if again and where.bare(again[0]) == where.bare(found[0]) else None
 
     return twice
-
-
-def _plain(text: str) -> str:
-    """A statement without the numbers of its thresholds, which differ from input to input."""
-    return re.sub(r"([<>]) -?[\d.]+", r"\1", text)
 
 
 def _which(clues: Clues) -> Found:
@@ -141,6 +135,7 @@ LOOKS: tuple[Look, ...] = (
     scratch.overwritten,
     _of_both(winners.look),
     _of_both(terms.left_out),
+    _of_both(terms.one_for_all),
     _of_both(scaling.counts),
     _fitting(order.of_the_gradient),
     _of_both(terms.other_axis),
@@ -174,17 +169,22 @@ def _with_place(clues: Clues, cause: str, evidence: str) -> tuple[str, str]:
 
 def _place(clues: Clues) -> str:
     """Which elements of the gradient are wrong, in a sentence; "" if no simple rule says it."""
-    here, there = _place_here(clues), clues.elsewhere
-    rule = here.partition(";")[0].partition(":")[2]
-    return here if here and (there is None or _plain(rule) in _plain(_place_here(there))) else ""
+    rule = where.confirmed(clues, _rule)
+    wrong = int(_wrong(clues).sum())
+    right = clues.x.size - wrong
+    return f"all {wrong} wrong elements: {rule}; the {right} others are right" if rule else ""
 
 
-def _place_here(clues: Clues) -> str:
-    """The same for these values alone."""
+def _wrong(clues: Clues) -> np.ndarray:
     _, analytic, numeric = clues.tests[0]
-    scale = float(np.abs(numeric).max(initial=0))
-    wrong = (np.abs(analytic - numeric) > 10 * clues.noise + 1e-6 * scale).reshape(-1)
-    if (np.abs(numeric) > 1e-6 * scale).reshape(-1)[~wrong].sum() < FEW:
+    allowed = 10 * clues.noise + 1e-6 * np.abs(numeric).max(initial=0)
+    return np.asarray(np.abs(analytic - numeric) > allowed).reshape(-1)
+
+
+def _rule(clues: Clues) -> str:
+    """What the wrong elements have in common, for these values."""
+    numeric, wrong = np.abs(clues.tests[0][2]).reshape(-1), _wrong(clues)
+    if (numeric > 1e-6 * numeric.max(initial=0))[~wrong].sum() < FEW:
         return ""  # what is right is 0, or so little that it may be so by chance
     elementwise = clues.x.shape == clues.y.shape
     flat = np.arange(wrong.size)
@@ -193,8 +193,4 @@ def _place_here(clues: Clues) -> str:
         hand.quantities = [(clues.name, clues.x.reshape(-1))]
     own = f"of {clues.name}"
     hand.places = {name: p for name, p in hand.places.items() if name.endswith(own)}
-    rule = where.rule(wrong, hand, (("dy", clues.dy.reshape(-1)),) if elementwise else ())
-    if not rule:
-        return ""
-    right = int((~wrong).sum())
-    return f"all {int(wrong.sum())} wrong elements: {rule}; the {right} others are right"
+    return where.rule(wrong, hand, (("dy", clues.dy.reshape(-1)),) if elementwise else ())
