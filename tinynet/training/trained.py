@@ -24,7 +24,7 @@ from tinynet.data import Compose
 from tinynet.data import load as load_data
 from tinynet.data.folder import FITS
 from tinynet.devices import check_device, is_device
-from tinynet.errors import CheckpointError, DataError
+from tinynet.errors import CheckpointError, DataError, unknown_name
 from tinynet.nn import Module
 from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
@@ -127,14 +127,25 @@ class Trained(Module):
         return self._ready(self.batch(images, fit=fit, as_is=as_is, invert=invert))
 
     def batch(
-        self, images: Any, *, fit: str | None = None, as_is: bool = False, invert: bool = False
+        self,
+        images: Any,
+        *,
+        fit: str | None = None,
+        as_is: bool = False,
+        invert: bool = False,
+        broken: list[str] | None = None,
     ) -> Batch:
-        """Images in the size and colours of the training's, before they are normalised."""
+        """Images in the size and colours of the training's, before they are normalised.
+
+        broken: gets what is wrong with files that cannot be read, which then are left out.
+        """
+        if fit is not None and fit not in FITS:
+            raise unknown_name("fit", fit, FITS)
         stored = self.checkpoint
         if stored.input_shape is None:
             raise CheckpointError("the checkpoint does not say which shape of image it takes")
         look = Look(stored.input_shape, stored.box, fit or stored.fit or FITS[0], as_is, invert)
-        return prepare(images, look)
+        return prepare(images, look, broken)
 
     def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
         """The probability of each class for each image (N, K). images, options: as `predict`."""
