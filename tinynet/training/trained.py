@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.autograd import wrap
-from tinynet.data import Compose
+from tinynet.data import ArrayDataset, Compose
 from tinynet.data import load as load_data
 from tinynet.data.folder import FITS
 from tinynet.devices import check_device, is_device
@@ -217,6 +217,7 @@ class Trained(Module):
             )
         if isinstance(images := getattr(dataset, "images", None), np.ndarray):
             self._warn_of_scale(images)
+        dataset = self._adapted(dataset)
         found = Findings(theirs or self.classes, keep)
         batches = batches_for(self, dataset, BATCH)
         measured = loop.evaluate(
@@ -227,6 +228,25 @@ class Trained(Module):
             after_batch=lambda x, out, target: found.add(x, *as_scores(out, target, self._loss)),
         )
         return found, measured["loss"]
+
+    def _adapted(self, dataset: Any) -> Any:
+        """A data set whose images have another size, or colours, than the model's, with a warning
+        and made as `predict` makes them; any other as it is."""
+        shape = self.checkpoint.input_shape
+        if not isinstance(dataset, ArrayDataset) or dataset.transform is not None:
+            return dataset
+        theirs = dataset.images.shape[1:]
+        if shape is None or len(shape) != 3 or len(theirs) != 3 or dataset.labels.ndim > 1:
+            return dataset
+        if theirs == shape:
+            return dataset
+        warnings.warn(
+            f"the images are {_by_x(theirs)}, and the model takes {_by_x(shape)}: they are made "
+            "so, as `predict` makes them",
+            stacklevel=4,
+        )
+        pixels = self.batch(dataset.images).pixels
+        return ArrayDataset(pixels, dataset.labels, classes=dataset.classes)
 
     def class_names(self, count: int) -> tuple[str, ...]:
         """The names of `count` classes, or their numbers. CheckpointError for another count."""
@@ -321,6 +341,10 @@ def load(
     if is_run or stored.is_buildable():
         return Trained(stored.build(), stored)
     return {name: wrap(array) for name, array in stored.weights.items()}
+
+
+def _by_x(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _tested(stored: Checkpoint) -> dict[str, float]:
