@@ -495,16 +495,16 @@ def test_a_rank_that_is_killed_ends_all_and_the_run_goes_on(here):
 def test_a_rank_that_raises_ends_all_with_its_message(here, monkeypatch, rank):
     monkeypatch.setenv("FAILS", rank)
     done = command(*TRAIN, "--out", "fails", ranks=2)
-    assert done.returncode == 1
-    assert done.stderr.count("RuntimeError: this processor is on fire") == 1
+    assert done.returncode != 0
+    assert done.stderr.count("RuntimeError: this processor is on fire") == 1, done.stderr
     assert ("rank 1 of 2:" in done.stderr) == (rank == "1")
 
 
 @needs_mpi
 def test_what_every_rank_has_to_say_is_said_once(here):
     done = command("train", "--data", "folder:nowhere", ranks=2)
-    assert done.returncode == 1
-    assert done.stderr.count("there is no such folder") == 1
+    assert done.returncode != 0
+    assert done.stderr.count("there is no such folder") == 1, done.stderr
 
 
 @needs_mpi
@@ -518,6 +518,6 @@ def test_a_script_whose_rank_raises_is_ended(here):
     environment = {**os.environ, "FAILS": "1"}
     line = [str(MPIEXEC), "-n", "2", sys.executable, "script.py"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 1
+    assert done.returncode != 0
     assert "rank 1 of 2:\nTraceback" in done.stderr
-    assert done.stderr.count("RuntimeError: this processor is on fire") == 1
+    assert done.stderr.count("RuntimeError: this processor is on fire") == 1, done.stderr

@@ -294,6 +294,84 @@ def test_a_mask_of_another_call_is_named_though_small_steps_do_not_change_it(kep
     assert failure.cause == "state carried from call to call"
 
 
+def changed_by_x(a, b):
+    h = np.tanh(a)
+
+    def da(dy):
+        g = h
+        g *= dy
+        return dy * (1 - np.tanh(a) ** 2) * b
+
+    return h * b, da, lambda dy: dy * h
+
+
+def changed_for_itself(a, b):
+    s = 1 - np.tanh(a) ** 2
+
+    def da(dy):
+        g = s
+        g *= dy * b
+        return g
+
+    return np.tanh(a) * b, da, lambda dy: dy * np.tanh(a)
+
+
+def changed_result(a, b):
+    y = 1 / (1 + np.exp(-a * b))
+
+    def da(dy):
+        np.subtract(1, y, out=y)
+        return dy * y * (1 - y) * b
+
+    return y, da, lambda dy: dy * y * (1 - y) * a
+
+
+def kept_in_a_default(a, b):
+    def da(dy, memory={}):  # noqa: B006
+        g = memory.setdefault("g", np.zeros_like(a))
+        g += dy * b
+        return g.copy()
+
+    return a * b, da, lambda dy: dy * a
+
+
+def one_buffer(a, b):
+    g = np.empty_like(a)
+    return a * b, lambda dy: np.multiply(dy, b, out=g), lambda dy: np.multiply(dy, a, out=g)
+
+
+@pytest.mark.parametrize(
+    ("body", "argument", "evidence"),
+    [
+        (changed_by_x, "b", "of a writes into h, which the gradient of b needs after it"),
+        (changed_for_itself, "a", "of a writes into s, which it needs again"),
+        (changed_result, "a", "of a writes into the result y, which others use too"),
+        (kept_in_a_default, "a", "of a writes into a saved array of shape (4,), which it needs"),
+        (one_buffer, "a", "of b writes into the array that the gradient of a gave"),
+    ],
+)
+def test_what_a_backward_overwrites_is_named(body, argument, evidence):
+    fn = tinynet.differentiable(body)
+    failure = only(gradcheck(fn, [rng.standard_normal(4), rng.standard_normal(4)]))
+    assert (failure.argument, failure.cause) == (argument, "a saved value is overwritten in place")
+    assert evidence in failure.evidence
+
+
+def test_a_backward_may_work_out_once_what_it_needs_again():
+    @tinynet.differentiable
+    def tanh(x):
+        y, memory = np.tanh(x), {}
+
+        def dx(dy):
+            if not memory:
+                memory["slope"] = 1 - y * y
+            return dy * memory["slope"]
+
+        return y, dx
+
+    assert gradcheck(tanh, rng.standard_normal(4))
+
+
 def test_a_function_that_minds_other_signs_is_checked_all_the_same():
     @tinynet.differentiable
     def root(x):

@@ -155,6 +155,8 @@ ROWS = [
     (of(elu, lambda dy, x, y: dy * np.where(x > 0, 1, y + 1)), PLANE, "where x < 0", "dy (1 + y)"),
     (of(lambda x: np.maximum(x, 0), lambda dy, x, y: dy * (x < 0)), PLANE,
      "the two branches are exchanged", "where x > 0: analytic = 0, dy is right"),
+    (of(lambda x: np.maximum(x, 0), lambda dy, x, y: dy * np.where(x > 0, 2, 0.1)), PLANE,
+     "wrong in both branches: x > 0 and x < 0", "where x > 0: analytic = dy 2, right is dy"),
     (of(lambda x: np.maximum(x, 0), lambda dy, x, y: dy * (dy > 0)), PLANE,
      "not linear in the output gradient", "masked by the sign of dy"),
     (of(np.square, lambda dy, x, y: np.clip(2 * x * dy, -1, 1)), PLANE,

@@ -521,3 +521,25 @@ def test_repr_shows_the_tree():
         "  )\n"
         ")"
     )
+
+
+@pytest.mark.parametrize(
+    ("lazy", "made", "shape"),
+    [
+        (lambda: nn.LazyLinear(3), lambda: nn.Linear(5, 3), (2, 5)),
+        (lambda: nn.LazyConv2d(4, 3, groups=2), lambda: nn.Conv2d(6, 4, 3, groups=2), (2, 6, 4, 4)),
+        (lambda: nn.LazyConv1d(4, 3), lambda: nn.Conv1d(6, 4, 3), (2, 6, 4)),
+        (lambda: nn.LazyBatchNorm2d(), lambda: nn.BatchNorm2d(6), (2, 6, 4, 4)),
+        (lambda: nn.LazyBatchNorm1d(affine=False), lambda: nn.BatchNorm1d(6, affine=False), (2, 6)),
+    ],
+)
+def test_a_lazy_layer_takes_its_size_from_a_state_too(lazy, made, shape):
+    peer, x = made(), tinynet.randn(shape)
+    for model, kept in (
+        (lazy(), peer),
+        (nn.Sequential(nn.ReLU(), lazy()), nn.Sequential(nn.ReLU(), peer)),
+    ):
+        model.load_state_dict(kept.state_dict())
+        np.testing.assert_array_equal(model(x).array, kept(x).array)
+    with pytest.raises(tinynet.CheckpointError, match="nothing was loaded"):
+        lazy().load_state_dict({})

@@ -327,3 +327,16 @@ def test_a_model_alone_cannot_be_resumed(few, tmp_path):
     checkpoint.save(make_model(), tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="holds a model, but no run"):
         fit(make_model(), few, 1, resume=tmp_path / "model.safetensors", progress=False)
+
+
+def test_a_model_with_lazy_layers_goes_on_as_if_it_had_not_been_interrupted(tmp_path):
+    x = np.random.default_rng(0).standard_normal((60, 1, 6, 6)).astype(np.float32)
+
+    def train(out, **options):
+        tinynet.manual_seed(0)
+        model = nn.Sequential(nn.LazyConv2d(2, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
+        fit(model, x, np.arange(60) % 3, epochs=3, out=out, seed=0, progress=False, **options)
+        return tinynet.training.weights_sha256(model.state_dict())
+
+    whole = train(tmp_path / "a", keep_every=1)
+    assert train(tmp_path / "b", resume=tmp_path / "a" / "epoch-0002.safetensors") == whole

@@ -403,3 +403,34 @@ def test_weights_without_preprocessing_are_warned_of_where_figures_are_measured(
     shown = capsys.readouterr()
     assert "w.npz (Sequential) on digits" in shown.out
     assert "w.npz does not say how images were normalised" in shown.err
+
+
+def test_a_model_with_lazy_layers_goes_through_all_commands(here, capsys):
+    Path("lazy.py").write_text(
+        "from tinynet import nn\n\n\n"
+        "def net(num_classes):\n"
+        "    return nn.Sequential(nn.LazyConv2d(3, 3), nn.LazyBatchNorm2d(), nn.Flatten(), "
+        "nn.LazyLinear(num_classes))\n"
+    )
+    options = ["--data", "npz:tiny.npz", "--model", "lazy.py:net", "--out", "run"]
+    assert main(["train", *options, "--epochs", "2"]) == 0
+    assert " 0 parameters" not in capsys.readouterr().out
+    for command in ("evaluate", "verify", "resume", "report"):
+        assert main([command, "run"]) == 0, command
+    assert "DIFFERENT" not in capsys.readouterr().out
+    assert main(["train", "--resume", "run", "--epochs", "3"]) == 0
+    assert main(["summary", "lazy.py:net", "--shape", "1x8x8", "--classes", "3"]) == 0
+
+
+def test_a_finished_run_stays_finished_where_it_cannot_be_resumed(here, capsys):
+    Path("net.py").write_text(
+        "from tinynet import nn\n\n\ndef net():\n    return nn.Sequential("
+        "nn.Flatten(), nn.Linear(64, 3))\n"
+    )
+    assert main(["train", "--data", "npz:tiny.npz", "--model", "net.py:net", "--out", "run"]) == 0
+    record = Path("run/run.json").read_bytes()
+    Path("net.py").write_text(Path("net.py").read_text().replace("(64, 3)", "(64, 3, False)"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the file that has changed
+        assert main(["resume", "run"]) == 1
+    assert Path("run/run.json").read_bytes() == record

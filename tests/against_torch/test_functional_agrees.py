@@ -298,6 +298,19 @@ def test_one_hot(num_classes):
     assert y.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("size", [7, 16, 28])
+@pytest.mark.parametrize("corners", [False, True])
+def test_an_image_that_is_not_turned_has_pytorchs_gradient(size, corners):
+    image = rng.standard_normal((1, 1, size, size)).astype(np.float32)
+    found = []
+    for lib, f in ((tinynet, F), (torch, torch.nn.functional)):
+        theta = lib.tensor([[[1.0, 0, 0], [0, 1, 0]]], requires_grad=True)
+        grid = f.affine_grid(theta, (1, 1, size, size), align_corners=corners)
+        (f.grid_sample(lib.tensor(image), grid, align_corners=corners) ** 2).sum().backward()
+        found.append(theta.grad.numpy())
+    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-2)
+
+
 def test_losses_and_normalisation_are_compared_in_a_file_of_their_own():
     here = {name for name, _, _ in CASES} | {"one_hot", "embedding"}
     here |= {"max_unpool1d", "max_unpool2d", "gumbel_softmax"}

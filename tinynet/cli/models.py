@@ -58,6 +58,7 @@ def build_model(name: str, **settings: Any) -> tuple[Module, dict[str, Any]]:
     """
     from tinynet import models
     from tinynet.nn import Module
+    from tinynet.nn.lazy import settle
 
     if not is_own(name):
         return models.build(choose("model", name, models.names()), **settings), settings
@@ -67,9 +68,14 @@ def build_model(name: str, **settings: Any) -> tuple[Module, dict[str, Any]]:
         model = make(**arguments)
     except Exception as error:
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        raise BadArgument(f"{name}: it cannot be made with ({given}): {error}") from error
+        raise BadArgument(
+            f"{name}: it cannot be made with ({given}): {error}; what is missing goes into the "
+            f"name, {EXAMPLE}"
+        ) from error
     if not isinstance(model, Module):
         raise BadArgument(f"{name} gives a {type(model).__name__}, no tinynet.nn.Module")
+    if settings.keys() >= {"in_channels", "image_size"}:
+        settle(model, (1, settings["in_channels"], *settings["image_size"]))
     return model, arguments
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tinynet.data import ArrayDataset, Subset
     from tinynet.nn import Module
     from tinynet.training import Recipe
-    from tinynet.training.distributed import Alone
+    from tinynet.training.distributed import Ranks
 
 DATA, SEED, VALIDATION = "digits", 0, 0.0  # what the options are that were not given
 PARTS = 8  # of every batch, where many processes are started
@@ -62,7 +62,7 @@ class Plan:
     model_arguments: dict[str, Any]
     transform: Any
     classes: int
-    ranks: Alone
+    ranks: Ranks
 
     def fit_options(self) -> dict[str, Any]:
         """The arguments of `fit` that decide what is computed."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from tinynet.console import say
 
 if TYPE_CHECKING:
-    from tinynet.training.distributed import Alone
+    from tinynet.training.distributed import Ranks
 
 
 @contextlib.contextmanager
-def together(args: argparse.Namespace) -> Iterator[Alone]:
+def together(args: argparse.Namespace) -> Iterator[Ranks]:
     """The ranks that run this command, which all end where one of them fails."""
     from tinynet.training import distributed
 
@@ -37,7 +37,7 @@ def together(args: argparse.Namespace) -> Iterator[Alone]:
             raise
 
 
-def ranks_for(settings: dict[str, Any]) -> Alone:
+def ranks_for(settings: dict[str, Any]) -> Ranks:
     """The ranks that train as the settings say, each with its threads."""
     from tinynet.kernels.threads import set_num_threads
     from tinynet.training import distributed
@@ -47,9 +47,9 @@ def ranks_for(settings: dict[str, Any]) -> Alone:
     return distributed.ranks_of(distributed.world(), settings["reproducible_for"] or None)
 
 
-def described(ranks: Alone, threads: int | None) -> list[str]:
+def described(ranks: Ranks, threads: int | None) -> list[str]:
     """The ranks in a line; none for one process that trains as ever."""
-    if ranks.size == 1 and ranks.parts is None:
+    if ranks.whole:
         return []
     who = f"{ranks.size} process{'es' * (ranks.size > 1)} of {threads or 'all'} thread"
     who += "s" * (threads != 1)

@@ -64,7 +64,7 @@ from tinynet.console import explained, say, watched
 
 if TYPE_CHECKING:
     from tinynet.training import History
-    from tinynet.training.distributed import Alone
+    from tinynet.training.distributed import Ranks
     from tinynet.training.report.findings import Findings
 
 HELP = "train a model, test it and save it"
@@ -223,7 +223,7 @@ def run(args: argparse.Namespace) -> int:
         return train_plan(plan, out, args.resume, start, args.json, args.detect_anomaly)
 
 
-def _planned(args: argparse.Namespace, ranks: Alone) -> tuple[Plan, Path]:
+def _planned(args: argparse.Namespace, ranks: Ranks) -> tuple[Plan, Path]:
     """What is to be trained, and the folder for it, on both of which the first rank decides."""
     args.data = sized(args.data, args.size, args.fit)
     check_names(args)
@@ -295,7 +295,8 @@ def _train_plan(
 
     finished = bool(resume) and is_finished(out, plan.settings["epochs"])
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
-    write_json(out / RECORD, record)  # fails now, and not after the training
+    if not finished:
+        write_json(out / RECORD, record)  # fails now, and not after the training
     last = resume if isinstance(resume, Path) else out / LAST
     _announce(plan, last if resume and last.is_file() else None, finished)
     try:

@@ -137,7 +137,8 @@ def read_images(
         if (h, w) != (H, W):
             raise DataError(
                 f"{file} is {w}x{h} pixels, but {files[0]} is {W}x{H} (width x height). Resize "
-                f"all to one size: folder:PATH?size={H}, or {H}x{W} for height x width."
+                f"all to one size: folder:PATH?size={H} (in commands also --size {H}), or "
+                f"{H}x{W} for height x width."
             )
     C = max(len(image) for image in images)
     x = np.empty((len(files), C, H, W), np.uint8)

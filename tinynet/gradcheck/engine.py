@@ -7,9 +7,10 @@
 3. Each input moves along a random direction, and the slope is compared. An element that is wrong
    shows in almost every direction, so this is all that a right gradient costs.
 4. If a slope disagrees, `locate.py` finds out where.
-5. At the end the gradients are computed once more: a function that remembers something from call
-   to call gives others now. Once for a multiple of u, for which they must be the same multiple:
-   masks made of dy and clipping do not pass. And once in float32, in which nets are trained.
+5. At the end the gradients are computed once more, and again on the same graph: a function that
+   remembers something from call to call, or overwrites what it needs, gives others now. Once for a
+   multiple of u, for which they must be the same multiple: masks made of dy and clipping do not
+   pass. And once in float32, in which nets are trained.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinynet.autograd import Node
+from tinynet.gradcheck.again import overwrites
 from tinynet.gradcheck.causes import diagnose, is_weak
 from tinynet.gradcheck.differences import (
     Base,
@@ -87,9 +88,13 @@ class Search:
         target fails only if an operation does.
         """
         trace, walk = self._record()
+        wanted = trace.leading_to({id(self.subject.targets[name]) for name in wrong})
+        overwrites = self._overwrites([call for call in trace.calls if call.node in wanted])
+        whole = {incident.call for incident in overwrites}
+        walk.incidents = [i for i in walk.incidents if i.call not in whole] + overwrites
         found = self._incidents(walk)
         blamed = {(incident.call, incident.place) for incident in walk.incidents}
-        wanted = trace.leading_to({id(self.subject.targets[name]) for name in wrong})
+        blamed |= {(call, place) for call in whole for place in call.vjps}
         for call in trace.calls:
             if call.node in wanted and call.node in walk.gradients:
                 for place in call.vjps:
@@ -176,19 +181,34 @@ class Search:
     def remembered(self, first: np.ndarray, gradients: dict[str, np.ndarray]) -> list[Failure]:
         """The failure if the same call now gives something else than it did at the beginning."""
         try:
-            y, again = self.subject.gradients(self.u)
+            y = self.subject.run()
+            before = y.array.copy()
+            again = self.subject.vjp(y, self.u, retain_graph=True)
+            is_kept = same(before, y.array)
         except Exception as error:
             return self.raised(error)
+        twice = again
+        with contextlib.suppress(Exception):  # a backward that frees what it keeps runs only once
+            twice = self.subject.vjp(y, self.u)
+        spoiled = [name for name in again if not same(twice[name], again[name], NEARLY)]
+        if spoiled or not is_kept:
+            for incident in self._overwrites(self._record()[0].calls):
+                failure = self._told(incident)
+                failure.affected = self._spoilt(incident.call, incident.place, failure)
+                return [failure]
         changed = [name for name in again if not same(again[name], gradients[name], NEARLY)]
-        if same(first, y.array) and not changed:
+        if same(first, before) and not changed + spoiled:
             return []
         what = f"the gradient of {', '.join(changed)}" if changed else "the result"
+        when = "after calls with other inputs"
+        if spoiled and not changed:
+            what, when = f"the gradient of {', '.join(spoiled)}", "taken twice on one graph"
         return [
             Failure(
                 self.subject.name,
                 changed[0] if changed else "",
                 cause=STATE,
-                evidence=f"after calls with other inputs, {what} at the same input is another",
+                evidence=f"{when}, {what} at the same input is another",
             )
         ]
 
@@ -204,6 +224,11 @@ class Search:
 
     def _incidents(self, walk: Walk) -> list[tuple[Call, int, Failure]]:
         return [(i.call, i.place, self._told(i)) for i in walk.incidents]
+
+    def _overwrites(self, calls: Iterable[Call]) -> list[IncidentError]:
+        """What the backward passes of these calls overwrite of what they need."""
+        found = (overwrites(call, self.rng) for call in calls if call.vjps)
+        return [incident for incident in found if incident is not None]
 
     def _told(self, incident: IncidentError) -> Failure:
         call, place = incident.call, incident.place

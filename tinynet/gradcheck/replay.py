@@ -41,7 +41,8 @@ class NotRepeatableError(Exception):
 class Replay:
     """The body of a call on float64 copies of its arguments.
 
-    call: a twin of the recorded call with these arguments. Raises NotRepeatableError if the body
+    call: a twin of the recorded call with these arguments. result: what the body returned, the
+    array itself, which may change. Raises NotRepeatableError if the body
     gives something else than what was recorded, and IncidentError if it overwrites its arguments.
     """
 
@@ -62,6 +63,7 @@ class Replay:
                     f"the forward pass changes its argument {call.names[place]}; write "
                     "`x = x + ...` in place of `x += ...`",
                 )
+        self.result = np.asarray(y)
         twin.y = np.array(y, np.float64)
         scale = float(np.abs(twin.y).max(initial=1e-300))
         if twin.y.shape != call.y.shape or not np.allclose(

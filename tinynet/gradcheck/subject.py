@@ -129,7 +129,7 @@ class Subject:
         y = self.run()
         return y, self.vjp(y, u)
 
-    def vjp(self, y: Tensor, u: np.ndarray) -> dict[str, np.ndarray]:
+    def vjp(self, y: Tensor, u: np.ndarray, retain_graph: bool = False) -> dict[str, np.ndarray]:
         """The gradient of each target for the output gradient u; 0 where none arrives.
 
         Raises RuntimeError if a gradient function writes into what it was handed.
@@ -144,7 +144,7 @@ class Subject:
         usual, autograd.state.visit = autograd.state.visit, watching
         before = self._contents()
         try:
-            y.backward(u.astype(y.array.dtype))
+            y.backward(u.astype(y.array.dtype), retain_graph)
             if self._contents() != before:
                 raise RuntimeError("a gradient writes into an input")
             return {

@@ -5,12 +5,15 @@ Until that call the parameters are there but empty, so that an optimizer can hol
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from tinynet.autograd import wrap
 from tinynet.nn.conv import Conv1d, Conv2d
 from tinynet.nn.linear import Linear
+from tinynet.nn.modes import evaluating
 from tinynet.nn.module import Module
 from tinynet.nn.norm import BatchNorm1d, BatchNorm2d
 from tinynet.tensor import Tensor
@@ -37,7 +40,11 @@ class _Lazy(Module):
 
     def forward(self, *inputs: Tensor, **settings: Any) -> Any:
         """Become the layer that takes this input, with its initial values, and call it."""
-        size = inputs[0].shape[self.axis]
+        self.become(inputs[0].shape[self.axis])
+        return self.forward(*inputs, **settings)
+
+    def become(self, size: int) -> None:
+        """Become the layer for inputs of that size, with its initial values."""
         args, others = self.made_with
         new = self.becomes(size, *args, **others)
         for (_, tensor), (_, filled) in zip(self._named_state(), new._named_state()):
@@ -45,7 +52,27 @@ class _Lazy(Module):
         setattr(self, self.counts, size)
         del self.made_with
         self.__class__ = self.becomes
-        return self.forward(*inputs, **settings)
+
+    def become_as(self, name: str, state: Mapping[str, Any]) -> None:
+        """Become the layer whose weights are in `state`, under `name`, if they are there."""
+        first = next(own for own, tensor in self._named_state() if tensor.ndim)
+        shape = np.shape(state.get(f"{name}.{first}" if name else first, 0))
+        if self.counts == "num_features" and len(shape) == 1:
+            self.become(shape[0])
+        elif len(shape) > 1:
+            self.become(shape[1] * getattr(self, "groups", 1))
+
+
+def is_lazy(layer: Module) -> bool:
+    """Whether it is a lazy layer that has seen no input yet."""
+    return hasattr(layer, "made_with")
+
+
+def settle(model: Module, shape: Sequence[int]) -> None:
+    """Let the lazy layers of a model learn their sizes from an input of that shape."""
+    if any(map(is_lazy, model.modules())):
+        with evaluating(model):
+            model(wrap(np.zeros(shape, np.float32)))
 
 
 class LazyLinear(_Lazy, Linear):

@@ -41,7 +41,7 @@ def load(
     module: Any, state: Mapping[str, Any], strict: bool = True, assign: bool = False
 ) -> LoadResult:
     """Write the values of `state` into the tensors of a module; see `load_state_dict`."""
-    own = dict(module._named_state())
+    own = _own(module, state)
     fitting, (missing, unexpected, mismatched) = _compared(own, state)
     if mismatched or (strict and (missing or unexpected)):
         cure = "" if mismatched else ", or pass strict=False to load what is in both"
@@ -64,16 +64,29 @@ def load(
 
 def load_fitting(module: Any, state: Mapping[str, Any]) -> Rest:
     """Write those values of `state` that fit into the tensors of a module; returns the rest."""
-    fitting, rest = _compared(dict(module._named_state()), state)
+    fitting, rest = _compared(_own(module, state), state)
     _write(fitting)
     return rest
+
+
+def size_lazy(module: Any, state: Mapping[str, Any]) -> None:
+    """Give a module's lazy layers the sizes that they have in `state`."""
+    for name, layer in module.named_modules():
+        if hasattr(layer, "become_as"):
+            layer.become_as(name, state)
+
+
+def _own(module: Any, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A module's tensors by name, ready for those of `state`."""
+    _check_mapping(state)
+    size_lazy(module, state)
+    return dict(module._named_state())
 
 
 def _compared(
     own: Mapping[str, Tensor], state: Mapping[str, Any]
 ) -> tuple[list[tuple[Tensor, np.ndarray]], Rest]:
     """Each of a module's tensors with the array that fits it, and what finds no partner."""
-    _check_mapping(state)
     missing = [name for name in own if name not in state]
     unexpected = [str(name) for name in state if name not in own]
     mismatched: list[str] = []

@@ -23,6 +23,7 @@ from tinynet.errors import CheckpointError
 from tinynet.optim.checks import (
     AboveZero,
     AtLeastZero,
+    Check,
     Count,
     Flag,
     FromOne,
@@ -51,14 +52,9 @@ def function(owner: str, name: str, value: Any) -> Any:
     return value
 
 
-def function_or_none(owner: str, name: str, value: Any) -> Any:
-    """A check for a function that may be left out."""
-    return None if value is None else function(owner, name, value)
-
-
-def finite_or_none(owner: str, name: str, value: Any) -> float | None:
-    """A check for a metric, None before the first."""
-    return None if value is None else number(-math.inf)(owner, name, value)
+def optional(check: Check) -> Check:
+    """A check for what may be None, left out."""
+    return lambda owner, name, value: None if value is None else check(owner, name, value)
 
 
 Factor: TypeAlias = Callable[[int], float]
@@ -467,7 +463,7 @@ class CyclicLR(_Cycle):
     step_size_down: Annotated[Any, integer(1)] = None
     mode: Annotated[str, one_of("triangular", "triangular2", "exp_range")] = "triangular"
     gamma: AtLeastZero = 1.0
-    scale_fn: Annotated[Any, function_or_none] = None
+    scale_fn: Annotated[Any, optional(function)] = None
     scale_mode: Annotated[str, one_of("cycle", "iterations")] = "cycle"
     cycle_momentum: Flag = True
     base_momentum: BelowOnePerGroup = 0.8
@@ -719,7 +715,7 @@ class ReduceLROnPlateau(LRScheduler):
     checks: ClassVar[dict[str, Any]] = {
         **LRScheduler.checks,
         "min_lrs": [at_least_zero],
-        "best": finite_or_none,
+        "best": optional(number(-math.inf)),
         "num_bad_epochs": integer(0),
         "cooldown_counter": integer(0),
     }

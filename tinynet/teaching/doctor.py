@@ -21,6 +21,7 @@ from tinynet import nn
 from tinynet.data import DataLoader
 from tinynet.errors import DataError, check_function
 from tinynet.nn import functional as F
+from tinynet.nn.lazy import is_lazy
 from tinynet.optim import Optimizer
 from tinynet.teaching import data_checks, loop_checks, model_checks, recipe_checks
 from tinynet.teaching.case import Batch, Case
@@ -98,7 +99,7 @@ def doctor(
     if not isinstance(model, nn.Module):
         raise TypeError(f"doctor: the model must be a Module, got {type(model).__name__}")
     check_function("doctor", "loss", loss, "F.cross_entropy")
-    lazy = [name for name, layer in model.named_modules() if hasattr(layer, "made_with")]
+    lazy = [name for name, layer in model.named_modules() if is_lazy(layer)]
     if lazy:
         raise ValueError(
             f"doctor: the lazy layers {listed(lazy)} have no weights yet; call model(x) once before"

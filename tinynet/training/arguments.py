@@ -25,8 +25,7 @@ from tinynet.tensor import Tensor
 from tinynet.training.batches import check_no_name, is_dataset, not_a_pair, source
 from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
-from tinynet.training.distributed import Alone
-from tinynet.training.metrics import check_metrics
+from tinynet.training.distributed import Ranks
 from tinynet.training.run import Callback
 from tinynet.vision.transforms.base import Transform, check_transform
 
@@ -71,7 +70,7 @@ def _data(name: str, value: Any) -> None:
 
 
 def _comm(name: str, value: Any) -> None:
-    if not isinstance(value, Alone) and not hasattr(value, "Get_rank"):
+    if not isinstance(value, Ranks) and not hasattr(value, "Get_rank"):
         raise TypeError(
             f"fit: {name} must be a communicator, such as mpi4py.MPI.COMM_WORLD; got {value!r:.60}"
         )
@@ -112,7 +111,6 @@ MUST_BE: dict[str, Check] = {
     "transform": _transform,
     "augment": _transform,
     "loss": functools.partial(check_function, "fit", example="F.mse_loss, of (output, target)"),
-    "metrics": lambda name, value: check_metrics(value),
     "optimizer": _a((str, Optimizer), "a name, such as 'sgd', or an optimizer that is made"),
     "callbacks": _callbacks,
     "early_stopping": _a((EarlyStopping, Integral), "an EarlyStopping, or its patience in epochs"),

@@ -13,6 +13,7 @@ comm: whatever has the methods of mpi4py's communicators that are called here.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import sys
@@ -35,7 +36,15 @@ from tinynet.random import default_rng, use_rng
 from tinynet.training.batches import Batches, pairs
 from tinynet.training.environment import launched
 from tinynet.training.loop import Loss, gradients_of, parameters_of
-from tinynet.training.metrics import Means, Metrics, counted, loss_value, means_of, of_matrix
+from tinynet.training.metrics import (
+    Means,
+    Metrics,
+    check_output,
+    counted,
+    loss_value,
+    means_of,
+    of_matrix,
+)
 from tinynet.utils.data import DataLoader
 
 if TYPE_CHECKING:
@@ -44,6 +53,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GRACE = 1.0  # seconds in which rank 0 says what every rank has to say, and ends them
+READ = 0.2  # seconds for mpiexec to read what was said
 
 
 def world() -> Any:
@@ -88,58 +98,6 @@ class OneRank:
         """What is sent is there already."""
 
 
-class Alone:
-    """What `fit` asks of the ranks, where there is but the one process that trains."""
-
-    rank, size = 0, 1
-    parts: int | None = None
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the rank that writes and speaks."""
-        return self.rank == 0
-
-    def from_first(self, make: Callable[[], T]) -> T:
-        """What `make` gives in the first rank."""
-        return make()
-
-    def after_first(self, make: Callable[[], T]) -> T:
-        """What `make` gives, which the first rank calls before the others, to download data."""
-        if not self.first:
-            self.from_first(lambda: None)
-        made = make()
-        if self.first:
-            self.from_first(lambda: None)
-        return made
-
-    def join(self, model: Module, told: Callable[[], dict[str, Any]]) -> None:
-        """Begin as the first rank does, once it is known that all are to do the same."""
-
-    def own_parts(self, batches: Batches) -> Batches:
-        """The batches as `gradients` takes them."""
-        return batches
-
-    def gradients(
-        self, model: Module, x: Any, target: Any, loss: Loss, metrics: Metrics, optimizer: Optimizer
-    ) -> tuple[float, Means]:
-        """As `gradients_of`, of what `own_parts` gives."""
-        return gradients_of(model, x, target, loss, metrics, optimizer)
-
-    def own_batches(self, batches: Batches, findings: Findings | None) -> Batches:
-        """The batches that this rank measures the model on, and takes note of in `findings`."""
-        return batches
-
-    def gather(self, own: Iterator[Means]) -> Iterable[Means]:
-        """The means of all batches, in order, of those of the own."""
-        return own
-
-    def gather_findings(self, findings: Findings) -> None:
-        """Include in the first rank's findings those of all others."""
-
-
-ALONE = Alone()
-
-
 @dataclass
 class Parts:
     """The inputs of this rank's parts of a batch of `size` examples."""
@@ -156,21 +114,39 @@ class Parts:
         return getattr(self.inputs[0], "array", None) if self.inputs else None
 
 
-class Ranks(Alone):
-    """Processes that train one model, each of which has this object. parts: `reproducible_for`."""
+class Ranks:
+    """Processes that train one model, each of which has this object.
+
+    parts: `reproducible_for`. whole: whether it is one process, and its batches are not cut.
+    """
 
     def __init__(self, comm: Any, parts: int | None) -> None:
         self.comm, self.parts = comm, parts
-        self.rank, self.size = comm.Get_rank(), comm.Get_size()
-        alone = self.size == 1 or threading.current_thread() is not threading.main_thread()
-        if not alone and not isinstance(sys.excepthook, EndAll):
-            sys.excepthook = EndAll(self)
+        self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
+        self.first = self.rank == 0  # the one that writes and speaks
+        self.whole = parts is None and self.size == 1
+        hooked = isinstance(sys.excepthook, functools.partial)
+        if self.size > 1 and threading.current_thread() is threading.main_thread() and not hooked:
+            sys.excepthook = functools.partial(_tell_and_end, self, sys.excepthook)
 
     def from_first(self, make: Callable[[], T]) -> T:
+        """What `make` gives in the first rank."""
         value: T = self.comm.bcast(make() if self.first else None)
         return value
 
+    def after_first(self, make: Callable[[], T]) -> T:
+        """What `make` gives, which the first rank calls before the others, to download data."""
+        if not self.first:
+            self.from_first(lambda: None)
+        made = make()
+        if self.first:
+            self.from_first(lambda: None)
+        return made
+
     def join(self, model: Module, told: Callable[[], dict[str, Any]]) -> None:
+        """Begin as the first rank does, once it is known that all are to do the same."""
+        if self.whole:
+            return
         rng = default_rng().bit_generator
         rng.state = self.from_first(lambda: rng.state)
         first, *others = self.comm.allgather(told())
@@ -190,14 +166,19 @@ class Ranks(Alone):
 
     # ----- training -----------------------------------------------------------------------------
 
-    def own_parts(self, batches: Batches) -> Iterator[tuple[Parts, Sequence[Any]]]:
+    def own_parts(self, batches: Batches) -> Batches:
+        """Of each batch this rank's parts, as `gradients` takes them."""
+
         def cut(number: int, size: int) -> list[slice]:
             count = self.count(size)
             return [slice(size * k // count, size * (k + 1) // count) for k in self.own(count)]
 
-        for size, parts in _cut(batches, cut):
-            inputs, targets = zip(*pairs(parts)) if parts else ((), ())
-            yield Parts(size, inputs), targets
+        def own() -> Iterator[tuple[Parts, Sequence[Any]]]:
+            for size, parts in _cut(batches, cut):
+                inputs, targets = zip(*pairs(parts)) if parts else ((), ())
+                yield Parts(size, inputs), targets
+
+        return batches if self.whole else own()
 
     def count(self, size: int) -> int:
         """Into how many parts a batch is cut; of two examples at least, for batch norm."""
@@ -218,6 +199,8 @@ class Ranks(Alone):
 
         Each part draws from a generator of its own, whoever computes it.
         """
+        if self.whole:
+            return gradients_of(model, x, target, loss, metrics, optimizer)
         step = Step(model, loss, metrics, optimizer)
         count, seed = self.count(len(x)), int(default_rng().integers(2**63))
 
@@ -272,7 +255,9 @@ class Ranks(Alone):
 
     # ----- validation ---------------------------------------------------------------------------
 
-    def own_batches(self, batches: Batches, findings: Findings | None) -> Iterator[Any]:
+    def own_batches(self, batches: Batches, findings: Findings | None) -> Batches:
+        """The batches that this rank measures the model on, and takes note of in `findings`."""
+
         def cut(number: int, size: int) -> list[slice]:
             if number % self.size == self.rank:
                 return [slice(0, size)]
@@ -280,9 +265,11 @@ class Ranks(Alone):
                 findings.seen += size
             return []
 
-        return itertools.chain.from_iterable(parts for _, parts in _cut(batches, cut))
+        own = itertools.chain.from_iterable(parts for _, parts in _cut(batches, cut))
+        return batches if self.whole else own
 
     def gather(self, own: Iterator[Means]) -> Iterator[Means]:
+        """The means of all batches, in order, of those of the own."""
         wrong: FloatingPointError | None = None
         mine: list[Means] = []
         try:
@@ -295,6 +282,7 @@ class Ranks(Alone):
             yield from (means for means in turn if means is not None)
 
     def gather_findings(self, findings: Findings) -> None:
+        """Include in the first rank's findings those of all others."""
         for other in (self.comm.gather(findings) or ())[1:]:
             findings.include(other)
 
@@ -302,7 +290,16 @@ class Ranks(Alone):
         """End the processes of all ranks, of which this one has failed."""
         if self.size > 1:
             sys.stderr.flush()
+            time.sleep(READ)
             self.comm.Abort(code)
+
+
+def _tell_and_end(ranks: Ranks, before: Any, *error: Any) -> None:
+    """A sys.excepthook: an error that nobody caught in one rank ends the processes of all."""
+    time.sleep(0 if ranks.first else GRACE)
+    print(f"rank {ranks.rank} of {ranks.size}:", file=sys.stderr)
+    before(*error)
+    ranks.end_all()
 
 
 def _raise_first(errors: Iterable[Exception | None]) -> None:
@@ -311,25 +308,15 @@ def _raise_first(errors: Iterable[Exception | None]) -> None:
         raise found
 
 
-class EndAll:
-    """A sys.excepthook: an error that nobody caught in one rank ends the processes of all."""
-
-    def __init__(self, ranks: Ranks) -> None:
-        self.ranks, self.before = ranks, sys.excepthook
-
-    def __call__(self, *error: Any) -> None:
-        time.sleep(0 if self.ranks.first else GRACE)
-        print(f"rank {self.ranks.rank} of {self.ranks.size}:", file=sys.stderr)
-        self.before(*error)
-        self.ranks.end_all()
+ALONE = Ranks(OneRank(), None)
+"""The ordinary training by one process."""
 
 
-def ranks_of(comm: Any, parts: int | None) -> Alone:
-    """The ranks of a communicator; ALONE for none, and for one process with whole batches."""
-    if isinstance(comm, Alone):
+def ranks_of(comm: Any, parts: int | None) -> Ranks:
+    """The ranks of a communicator; ALONE for none."""
+    if isinstance(comm, Ranks):
         return comm
-    alone = comm is None or (parts is None and comm.Get_size() == 1)
-    return ALONE if alone else Ranks(comm, parts)
+    return ALONE if comm is None else Ranks(comm, parts)
 
 
 def _cut(
@@ -393,6 +380,7 @@ class Step:
         self.optimizer.zero_grad()
         try:
             output = self.model(x)
+            check_output(output, target, self.loss)
             count = counted(len(x), output, target, self.loss)
             if count:  # without, the loss is 0 / 0
                 cost = self.loss(output, target)

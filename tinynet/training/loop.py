@@ -33,20 +33,16 @@ from tinynet.training.metrics import (
     DEFAULT_METRICS,
     Means,
     Metrics,
-    check_metrics,
     check_output,
-    confusion_matrix,
+    evaluated,
     loss_value,
     means_of,
     of_matrix,
 )
-from tinynet.training.named import as_array, as_examples, as_loss, as_metrics, is_array
+from tinynet.training.named import as_array, as_loss, as_metrics, data_and_loss, is_array
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
-
-Gradients: TypeAlias = Callable[[Module, Any, Any, Loss, Metrics, Optimizer], tuple[float, Means]]
-"""What computes the gradients of a batch, as `gradients_of` does."""
 
 
 @dataclass
@@ -73,7 +69,7 @@ def train_epoch(
     epoch: int = 1,
     after_step: Callable[[Record], None] | None = None,
     so_far: EpochSoFar | None = None,
-    gradients: Gradients | None = None,
+    gradients: Callable[..., tuple[float, Means]] | None = None,
 ) -> Record:
     """Improve the model by one optimizer step for each batch (x, target).
 
@@ -90,7 +86,6 @@ def train_epoch(
     OutOfMemoryError, which names the layer, for one that is too large.
     """
     loss, metrics = as_loss(loss), as_metrics(metrics)
-    check_metrics(metrics)
     process.prepare()  # from the first step on: a switch in the middle would change roundings
     train_the_awake(model)
     so_far, gradients = so_far or EpochSoFar(), gradients or gradients_of
@@ -124,8 +119,6 @@ def gradients_of(
     check_output(output, target, loss)
     cost = loss(output, target)
     value = loss_value(cost)
-    if not math.isfinite(value):
-        raise FloatingPointError(f"the loss is {value}")
 
     optimizer.zero_grad()
     cost.backward()
@@ -158,24 +151,18 @@ def evaluate(
 ) -> Record:
     """The mean loss and metrics of a model over `data`, in evaluation mode and without a graph.
 
-    evaluate(model, data, loss) or, of arrays, evaluate(model, x, y, loss).
-
     data: batches (a DataLoader, ...), or a dataset or a pair of arrays, tensors or tables (x, y),
-    of which batches are made with `batch_size` and `transform`. What the loss and a metric return
-    for a batch is weighted by the number of its examples, or of class labels by how many are not
-    -100; the loss so that the mean is that over all of `data` at once for CrossEntropyLoss and
-    NLLLoss, too, and for a functools.partial of theirs, with their `weight` and `ignore_index`. A
-    loss of yours that divides by something else has a mean that depends on the batch size.
-    after_batch(x, output, target) is called for each; gather makes of the means of these batches
-    those of all. A model that was loaded brings the transform for data sets. Raises DataError for
-    no data.
+    which may be two arguments, of which batches are made with `batch_size` and `transform`. What
+    the loss and a metric return for a batch is weighted by the number of its examples, or of class
+    labels by how many are not -100; the loss so that the mean is that over all of `data` at once
+    for CrossEntropyLoss and NLLLoss, too, and for a functools.partial of theirs, with their
+    `weight` and `ignore_index`. A loss of yours that divides by something else has a mean that
+    depends on the batch size. after_batch(x, output, target) is called for each; gather makes of
+    the means of these batches those of all. A model that was loaded brings the transform for data
+    sets. Raises DataError for no data.
     """
-    targets, *rest = more if more and is_array(more[0]) else (None, *more)
-    if len(rest) > 1:
-        raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
-    loss, metrics = as_loss(rest[0] if rest else loss), as_metrics(metrics)
-    check_metrics(metrics)
-    data = as_examples(data, targets, getattr(model, "classes", None) or ())
+    data, loss = data_and_loss(model, data, more, loss)
+    metrics = as_metrics(metrics)
     process.prepare()  # as in train_epoch
     of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}
 
@@ -183,10 +170,7 @@ def evaluate(
         for x, target in pairs(batches_for(model, data, batch_size, transform)):
             with naming_memory(model, len(x)):
                 output = model(x)
-            check_output(output, target, loss)
-            means = means_of(len(x), output, target, loss, metrics)
-            if of_all:
-                means.matrix = confusion_matrix(output.array, target.array)
+            means = evaluated(len(x), output, target, loss, metrics)
             if after_batch is not None:
                 after_batch(x, output, target)
             yield means

@@ -7,6 +7,7 @@ adds up such means, batch by batch, weighted by how many examples count in the b
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -248,6 +249,8 @@ def loss_value(cost: Any) -> float:
     value = as_number("loss", cost)
     if not isinstance(cost, Tensor):
         raise TypeError(f"loss returned {cost!r:.60}, no tensor: compute it with tensors alone")
+    if not math.isfinite(value):
+        raise FloatingPointError(f"the loss is {value}")
     return value
 
 
@@ -294,4 +297,13 @@ def means_of(
         known = as_number("loss", loss(output, target)) if value is None else value
         means.add(count, {"loss": known})
     means.add(counted(size, output, target), measured(metrics, output, target))
+    return means
+
+
+def evaluated(size: int, output: Any, target: Any, loss: Any, metrics: Metrics) -> Means:
+    """What is measured of a batch; the confusion matrix too, where a metric is one of that."""
+    check_output(output, target, loss)
+    means = means_of(size, output, target, loss, metrics)
+    if any(map(of_matrix, metrics.values())):
+        means.matrix = confusion_matrix(output.array, target.array)
     return means

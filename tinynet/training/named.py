@@ -17,7 +17,14 @@ from tinynet.errors import DataError, unknown_name
 from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
 from tinynet.training.batches import is_dataset, source
-from tinynet.training.metrics import F1, absolute_error, accuracy, squared_error, top_k
+from tinynet.training.metrics import (
+    F1,
+    absolute_error,
+    accuracy,
+    check_metrics,
+    squared_error,
+    top_k,
+)
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "cross_entropy": F.cross_entropy,
@@ -67,15 +74,16 @@ def name_of(loss: Any, train: Any) -> str:
 
 
 def as_metrics(metrics: Any) -> Any:
-    """Metrics by name of a name or a list of names and functions; others as they are.
+    """Metrics by name, of a name or a list of names and functions too, checked.
 
     Names are those of METRICS, and top_K for the share whose class is among the K likeliest.
     """
     if isinstance(metrics, str):
         metrics = [metrics]
-    if not isinstance(metrics, (list, tuple)):
-        return metrics
-    return {_name(metric): _metric(metric) for metric in metrics}
+    if isinstance(metrics, (list, tuple)):
+        metrics = {_name(metric): _metric(metric) for metric in metrics}
+    check_metrics(metrics)
+    return metrics
 
 
 def _name(metric: Any) -> str:
@@ -131,6 +139,15 @@ def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = 
         )
     labels = np.array([numbers[text] for text in texts]).reshape(y.shape)
     return ArrayDataset(x, labels, classes=names)
+
+
+def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tuple[Any, Any]:
+    """What is meant by evaluate(model, data, loss), or, of arrays, evaluate(model, x, y, loss)."""
+    targets, *rest = more if more and is_array(more[0]) else (None, *more)
+    if len(rest) > 1:
+        raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
+    examples = as_examples(data, targets, getattr(model, "classes", None) or ())
+    return examples, as_loss(rest[0] if rest else loss)
 
 
 def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.training.batches import Batches, SizedBatches
-from tinynet.training.distributed import ALONE, Alone
+from tinynet.training.distributed import ALONE, Ranks
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, Loss
 from tinynet.training.metrics import Metrics
@@ -70,7 +70,7 @@ class Run:
     phase: int = 0
     findings: Findings | None = None
     notes: list[str] = field(default_factory=list)
-    ranks: Alone = ALONE
+    ranks: Ranks = ALONE
     _start: float = field(default_factory=time.perf_counter)
 
     def finished(self) -> bool:

@@ -30,7 +30,7 @@ import numpy as np
 
 from tinynet.errors import CheckpointError
 from tinynet.nn.modes import asleep
-from tinynet.nn.states import snapshot
+from tinynet.nn.states import size_lazy, snapshot
 from tinynet.random import default_rng
 from tinynet.training.checkpoint import Checkpoint, save
 from tinynet.training.divergence import check_weights, naming_divergence
@@ -125,6 +125,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
             f"cannot resume: the classes were {', '.join(was):.120} in the run, now they are "
             f"{', '.join(map(str, now)):.120}. Pass what it was, or train anew (resume=False)"
         )
+    size_lazy(run.model, weights)
     before = snapshot(run.model), capture(run)
     try:
         _apply(run, weights, state)

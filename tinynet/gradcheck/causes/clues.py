@@ -332,7 +332,15 @@ class Clues:
             if abs(numerator) < 5 and close(numerator, round(numerator), 1e-7):
                 whole = str(round(numerator))
                 return whole if denominator == 1 else f"{whole}/{denominator}"
-        return (self.named(factor) or short(factor)).partition(" = ")[0]
+        plain = short(factor)
+        if self.by_element and len(plain.lstrip("-0.")) <= 2:
+            return plain  # a function of each element by itself knows no sizes
+        return (self.named(factor) or plain).partition(" = ")[0]
+
+    @cached_property
+    def by_element(self) -> bool:
+        """Whether each output depends on the input at its own place alone."""
+        return self.x.shape == self.y.shape and not np.any(self.J[~np.eye(self.x.size, dtype=bool)])
 
 
 SIZED = 8  # of the forms, those in which sizes are looked for

@@ -23,7 +23,7 @@ PAIRED = POWERS[:6]
 MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
 EXCHANGED = "the two branches are exchanged"
-OFF_BY = "off by the factor"
+OFF_BY, BOTH = "off by the factor", "wrong in both branches"
 RIGHT_IS = "wrong formula: right is "
 WEAK = "analytic is ", RIGHT_IS, LEFT_OUT, NONE_DUE  # begin causes that say little by themselves
 PLAIN = 16  # letters of a factor that tells more than the two formulas
@@ -43,7 +43,7 @@ def plain(clues: Clues) -> tuple[str, str] | None:
     single = np.bincount(clues.entries.i).max(initial=0) <= 1
     found = look(clues) if single else None
     vague = found is not None and found[0].startswith(OFF_BY) and "/" in found[0]
-    return None if vague or (found is not None and found[0].startswith(WEAK)) else found
+    return None if vague or (found is not None and found[0].startswith((*WEAK, BOTH))) else found
 
 
 def look(clues: Clues) -> tuple[str, str] | None:
@@ -51,9 +51,9 @@ def look(clues: Clues) -> tuple[str, str] | None:
     wrong = clues.entries.wrong
     place = _place(clues)
     found = _compared(Part(clues, wrong))
-    exchanged = _exchanged(clues) if wrong.all() or (place and found is None) else None
-    if exchanged is not None or found is None:
-        return exchanged
+    branches = _by_branches(clues) if wrong.all() or (place and found is None) else None
+    if found is None or (branches is not None and branches[0].startswith(EXCHANGED)):
+        return branches
     cause, evidence = found
     if not place and not wrong.all() and cause in (LEFT_OUT, NONE_DUE):
         return None  # of some elements without a rule
@@ -70,8 +70,8 @@ def _place(clues: Clues) -> str:
     return where.rule(wrong, Hand(clues, i, j), (("the term itself", right),))
 
 
-def _exchanged(clues: Clues) -> tuple[str, str] | None:
-    """What stands on either side of a sign is right on the other side."""
+def _by_branches(clues: Clues) -> tuple[str, str] | None:
+    """The formulas on either side of a sign; it may be that each is right on the other side."""
     wrong = clues.entries.wrong
     for name, q in Part(clues, wrong).hand.quantities:
         sides = {f"{name} > 0": q > 0, f"{name} < 0": q < 0}
@@ -85,8 +85,10 @@ def _exchanged(clues: Clues) -> tuple[str, str] | None:
             compared = _compared(there)
             formulas.append([written(there.hand, M) for M in (there.claimed, there.right)])
             found.append(f"where {text}: {compared[1] if compared else ''}")
-        if all(formulas[0]) and formulas[0] == formulas[1][::-1] != formulas[1]:
-            return f"{EXCHANGED}: {' and '.join(sides)}", "; ".join(found)
+        if all(formulas[0]) and all(formulas[1]):
+            exchanged = formulas[0] == formulas[1][::-1] != formulas[1]
+            cause = EXCHANGED if exchanged else BOTH
+            return f"{cause}: {' and '.join(sides)}", "; ".join(found)
     return None
 
 

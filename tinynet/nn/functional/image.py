@@ -201,12 +201,18 @@ def affine_grid(theta: Data, size: Sequence[int], align_corners: bool | None = N
             f"{tuple(theta.shape)} and size {tuple(size)}"
         )
     N, _, H, W = size
-    x, y = (
-        np.linspace(-1, 1, n, dtype=theta.dtype) * (1 if align_corners else (n - 1) / n)
-        for n in (W, H)
-    )
+    x, y = (_middles(n, bool(align_corners), theta.dtype) for n in (W, H))
     places = np.stack([*np.broadcast_arrays(x, y[:, None]), np.ones((H, W), x.dtype)], -1)
     return ops.matmul(places.reshape(-1, 3), ops.permute(theta, (0, 2, 1))).reshape(N, H, W, 2)
+
+
+def _middles(n: int, align_corners: bool, dtype: Any) -> np.ndarray:
+    """Where n pixels lie between -1 and 1, rounded as in PyTorch: a pixel's own place is a kink of
+    `grid_sample`, and an image that is not turned at all lies there."""
+    k = np.arange(n, dtype=dtype)
+    step = np.asarray(2, dtype) / np.asarray(max(n - 1, 1), dtype)
+    x = np.where(k < n // 2, step * k - 1, 1 - step * (n - 1 - k)) if n > 1 else 0 * k
+    return x if align_corners else x * np.asarray(n - 1, dtype) / np.asarray(n, dtype)
 
 
 def grid_sample(
