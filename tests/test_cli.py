@@ -679,3 +679,12 @@ def test_gradcheck_says_what_is_wrong_with_a_file(my_op, capsys, target, words):
     Path("odd.py").write_text("def odd(mapping, zebra):\n    return mapping[zebra]['a'], None\n")
     assert main(["gradcheck", "--file", target]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_export_replaces_what_it_wrote_and_no_data_of_the_same_kind(here, tiny):
+    assert main(["train", "--data", tiny, "--epochs", "1", "--out", "run"]) == 0
+    for _ in range(2):
+        assert main(["export", "run", "w.npz"]) == 0
+    before = Path("tiny.npz").read_bytes()
+    assert main(["export", "run", "tiny.npz"]) == 2
+    assert Path("tiny.npz").read_bytes() == before
