@@ -97,6 +97,13 @@ class Clues:
                 return False
         return True
 
+    @cached_property
+    def elsewhere(self) -> Clues | None:
+        """The clues with the elements of the argument in another order; None if that fails."""
+        with contextlib.suppress(Exception):  # whatever a function raises for other values
+            return Clues(self.fault.elsewhere()) if self.fault.elsewhere else None
+        return None
+
     def pulled(self, dy: np.ndarray) -> np.ndarray:
         """The right gradient for another output gradient: J dy."""
         return np.asarray(self.J @ np.asarray(dy, np.float64).reshape(-1)).reshape(self.x.shape)
@@ -132,9 +139,9 @@ class Clues:
     def entries(self) -> Entries:
         """The entries of B and J; needs B."""
         assert self.claimed is not None
-        at = (np.abs(self.J) > self.tolerance) | (np.abs(self.claimed) > self.tolerance)
-        i, j = np.nonzero(at & self.usable.reshape(-1, 1))
-        claimed, right = self.claimed[i, j], self.J[i, j]
+        B, J = (np.where(np.abs(M) > self.tolerance, M, 0.0) for M in (self.claimed, self.J))
+        i, j = np.nonzero(((B != 0) | (J != 0)) & self.usable.reshape(-1, 1))
+        claimed, right = B[i, j], J[i, j]
         return Entries(i, j, claimed, right, np.abs(claimed - right) > self.tolerance)
 
     # ----- the arguments -------------------------------------------------------------------------
