@@ -133,7 +133,7 @@ def add_data_dir(parser: Arguments) -> None:
         "--data-dir",
         type=a_path,
         metavar="DIR",
-        help="the folder with mnist/, cifar10/ and so on (default: $TINYNET_DATA, "
+        help="the folder with mnist/, cifar10/ and so on (default: that of the run, $TINYNET_DATA, "
         "else ~/.cache/tinynet); what is missing there is downloaded to it",
     )
 
