@@ -228,6 +228,23 @@ def test_what_no_look_explains_has_a_rule_for_what_is_wrong():
     assert "x < 0" in cause + evidence
 
 
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [
+        (2 / 3, "about 2/3 or N/(the size of axis 1 of x)"),
+        (1 / 25, "1/k^2"),
+        (180 / np.pi, "180/pi"),
+    ],
+)
+def test_a_factor_is_a_setting_or_made_of_sizes(factor, said):
+    def operation(x, k):
+        return np.tanh(x), lambda dy: dy * (1 - np.tanh(x) ** 2) * factor
+
+    cause, evidence = diagnose(fault(operation, [WIDE], {"k": 5}))
+    assert cause == "constant factor"
+    assert said in evidence
+
+
 def test_a_rule_that_holds_by_chance_of_one_input_is_not_told():
     negative, noise = PLANE < 0, rng.uniform(2, 3, PLANE.shape)
 
