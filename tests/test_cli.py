@@ -19,6 +19,8 @@ from tinynet.cli.options import find_checkpoint
 from tinynet.gradcheck import table
 from tinynet.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, checkpoint, confusion_matrix
 
+from .small_sets import use_small_mnist, write_small_mnist
+
 COMMANDS = ("train", "evaluate", "predict", "summary", "gradcheck", "lab", "data")
 
 
@@ -679,3 +681,84 @@ def test_gradcheck_says_what_is_wrong_with_a_file(my_op, capsys, target, words):
     Path("odd.py").write_text("def odd(mapping, zebra):\n    return mapping[zebra]['a'], None\n")
     assert main(["gradcheck", "--file", target]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_export_replaces_what_it_wrote_and_no_data_of_the_same_kind(here, tiny):
+    assert main(["train", "--data", tiny, "--epochs", "1", "--out", "run"]) == 0
+    for _ in range(2):
+        assert main(["export", "run", "w.npz"]) == 0
+    before = Path("tiny.npz").read_bytes()
+    assert main(["export", "run", "tiny.npz"]) == 2
+    assert Path("tiny.npz").read_bytes() == before
+
+
+@pytest.mark.filterwarnings("default:.*no longer as the run saw it")
+def test_evaluate_and_report_say_that_the_data_have_changed(here, capsys):
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        Path("photos", name).mkdir(parents=True)
+        for i in range(10):
+            image.fromarray(rng.integers(0, 255, (8, 8), np.uint8)).save(f"photos/{name}/{i}.png")
+    assert main(["train", "--data", "folder:photos", "--epochs", "1", "--out", "run"]) == 0
+    for command in (["evaluate"], ["report"], ["evaluate", "--split", "train"]):
+        assert main([command[0], "run", *command[1:]]) == 0
+    assert "no longer" not in capsys.readouterr().err
+    Path("photos/a/3.png").unlink()
+    for command in (["evaluate"], ["report"], ["evaluate", "--data", "folder:photos"]):
+        assert main([command[0], "run", *command[1:]]) == 0
+        assert "folder:photos is no longer as the run saw it" in capsys.readouterr().err.replace(
+            str(here) + os.sep, ""
+        )
+
+
+@pytest.mark.filterwarnings("default:.*the model takes")
+@pytest.mark.parametrize(("size", "channels"), [((8, 12), 3), ((16, 16), 1), ((8, 8), 3)])
+def test_evaluate_makes_other_images_as_predict_does(trained, capsys, size, channels):
+    image = pytest.importorskip("PIL.Image")
+    for name in ("left", "right"):
+        Path("photos", name).mkdir(parents=True)
+        for i in range(5):
+            pixels = np.full((*size, channels), 20 + i, np.uint8)
+            middle = size[1] // 2
+            pixels[:, slice(middle) if name == "left" else slice(middle, None)] = 200
+            pixels = pixels[..., 0] if channels == 1 else pixels
+            image.fromarray(pixels).save(f"photos/{name}/{i}.png")
+    assert main(["evaluate", str(trained), "--data", "folder:photos"]) == 0
+    shown = capsys.readouterr()
+    assert "test accuracy 100.00 %" in shown.out
+    assert ("the model takes 1x8x8" in shown.err) == (channels == 3)
+
+
+def test_a_run_remembers_the_folder_of_its_data(here, monkeypatch, capsys):
+    use_small_mnist(monkeypatch)
+    write_small_mnist(here / "there")
+    options = ["--data", "mnist", "--epochs", "1", "--batch-size", "10", "--out", "run"]
+    assert main(["train", *options, "--data-dir", "there"]) == 0
+    monkeypatch.setenv("TINYNET_DATA", str(here / "nowhere"))
+    for command in ("evaluate", "report", "verify", "resume"):
+        assert main([command, "run"]) == 0, capsys.readouterr().err
+    assert main(["train", *options, "--resume"]) == 0
+
+
+def test_summary_of_a_run_is_of_its_model(trained, capsys):
+    assert main(["summary", str(trained)]) == 0
+    shown = capsys.readouterr().out
+    assert main(["summary", "digits_cnn", "--shape", "1x8x8", "--classes", "2"]) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_doctor_looks_at_the_training_that_train_would_make(here, capsys):
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        Path("pets", name).mkdir(parents=True)
+        for i in range(10):
+            pixels = rng.integers(0, 255, (40, 48, 3), np.uint8)
+            image.fromarray(pixels).save(f"pets/{name}/{i}.png")
+    data_options = ["--data", "folder:pets", "--size", "32"]
+    main(["doctor", *data_options, "--steps", "0"])
+    shown = capsys.readouterr().out
+    assert main(["train", *data_options, "--out", "run"]) == 0
+    lr = json.loads(Path("run/run.json").read_text())["settings"]["lr"]
+    assert f"SGD with lr {lr:g}" in " ".join(shown.split())

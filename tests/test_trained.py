@@ -109,12 +109,68 @@ def test_images_of_any_origin_give_the_same_answer(run):
         (np.full((4, 4), 7.0), "of bytes, or of floats from 0 to 1"),
         (3, "a int is no image"),
         ([], "there is no image in a list"),
+        (".", "there is no image in"),
+        (np.zeros((32, 32, 2), np.uint8), r"an array uint8\[32, 32, 2\] is no image"),
         ("nowhere.png", "no such file"),
     ],
 )
 def test_what_is_no_image_is_told(run, images, told):
     with pytest.raises(tinynet.DataError, match=told):
         tinynet.load(run).predict(images)
+
+
+def test_an_unknown_fit_is_told_before_any_image(run):
+    with pytest.raises(ValueError, match="unknown fit 'padd'; did you mean 'pad'"):
+        tinynet.load(run).predict(side("left"), fit="padd")
+
+
+def test_what_cannot_be_read_is_left_out_and_named(run, capsys):
+    image = pytest.importorskip("PIL.Image")
+    Path("empty").mkdir()
+    Path("photos").mkdir()
+    for name in ("a", "b", "c"):
+        image.fromarray(side("left")).save(f"photos/{name}.png")
+    Path("photos/b.png").write_text("no image")
+    capsys.readouterr()
+    assert main(["predict", "run", "photos", "empty", "none.png", "--csv", "-"]) == 1
+    shown = capsys.readouterr()
+    assert [line.split(",")[0] for line in shown.out.splitlines()[-3:]] == [
+        "image", "photos/a.png", "photos/c.png"
+    ]  # fmt: skip
+    assert shown.err.count("left out: ") == 3
+    for told in ("photos/b.png: cannot be read", "no image in empty", "none.png"):
+        assert told in shown.err
+    assert main(["predict", "run", "photos/b.png"]) == 1
+    assert "photos/b.png: cannot be read" in capsys.readouterr().err
+
+
+def test_images_may_follow_an_option_and_a_table_of_others_stays(run, capsys):
+    pytest.importorskip("PIL.Image").fromarray(side("left")).save("a.png")
+    assert main(["predict", "run", "--top", "1", "a.png", "--csv", "p.csv", "a.png"]) == 0
+    assert len(Path("p.csv").read_text().splitlines()) == 3
+    assert main(["predict", "run", "a.png", "--csv", "p.csv"]) == 0
+    Path("train.csv").write_text("label,pixel0\n1,2\n")
+    capsys.readouterr()
+    assert main(["predict", "run", "a.png", "--csv", "train.csv"]) == 2
+    assert "a table is there that is none of `predict`" in capsys.readouterr().err
+    assert Path("train.csv").read_text().startswith("label,")
+
+
+def test_predict_prints_the_numbers_of_a_regression(here, capsys):
+    pytest.importorskip("PIL.Image").fromarray(side("left")).save("a.png")
+    Path("net.py").write_text(
+        "from tinynet import nn\n\n\ndef net():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 2))\n"
+    )
+    x = np.random.default_rng(0).random((8, 1, 8, 8)).astype(np.float32)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    training.fit(model, x, x[:, 0, 0, :2], epochs=1, loss="mse", out="fitted", progress=False)
+    own = ["predict", "fitted", "a.png", "--model", "net.py:net"]
+    assert main([*own, "--csv", "v.csv", "--json", "v.json"]) == 0
+    values = json.loads(Path("v.json").read_text())[0]["values"]
+    text = ", ".join(f"{value:.6g}" for value in values)
+    assert capsys.readouterr().out.endswith(f"a.png  {text}\n")
+    assert Path("v.csv").read_text().splitlines() == ["image,value", f'a.png,"{text}"']
 
 
 def test_a_loaded_model_is_the_network_and_is_saved_with_what_is_known(run):
@@ -282,8 +338,21 @@ def written(count: int, box: int, side: int) -> np.ndarray:
         (np.repeat(written(5, 20, 28), 3, 1), None),
         (np.pad(np.full((5, 1, 12, 12), 255, np.uint8), [(0, 0), (0, 0), (8, 8), (8, 8)]), None),
         (np.zeros((5, 1, 28, 28), np.uint8), None),
+        (np.concatenate([written(9, 20, 28), 255 - written(2, 20, 28)]), None),
+        (np.concatenate([written(9, 20, 28), 0 * written(2, 20, 28)]), None),
+        (np.concatenate([written(9, 20, 28), written(2, 8, 28)]), None),
     ],
-    ids=["like MNIST", "floats to the edge", "on white", "colour", "solid", "black"],
+    ids=[
+        "like MNIST",
+        "floats to the edge",
+        "on white",
+        "colour",
+        "solid",
+        "black",
+        "some on white",
+        "some black",
+        "of two sizes",
+    ],
 )
 def test_the_images_of_a_set_say_whether_they_are_strokes(images, box):
     assert strokes.box_of(images) == box
@@ -305,6 +374,9 @@ def test_a_photo_is_made_like_the_training_images_unless_as_is(tmp_path, monkeyp
     as_is = model.batch(photo, as_is=True)
     assert as_is.done == ["resized to 28x28, cut to the middle"]
     assert as_is.pixels[0, 0, 0, 0] == 204
+    empty = model.batch(cross(0.8, 0.8))
+    assert empty.done == ["no stroke was found; resized to 28x28, cut to the middle"]
+    assert empty.pixels.min() == empty.pixels.max() == 204
     same = model.batch(written(1, 20, 28)[0, 0])
     assert same.done == ["taken as they are"]
     np.testing.assert_array_equal(same.pixels, written(1, 20, 28))

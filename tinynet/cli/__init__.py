@@ -19,6 +19,7 @@ import re
 import signal
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -86,7 +87,9 @@ def _run(argv: Sequence[str] | None, out: Console) -> tuple[int, str | None]:
     parser = make_parser()
     try:
         args, unknown = parser.parse_known_args(argv)
-        if unknown:
+        if not any(text.startswith("-") or not text for text in unknown) and "paths" in args:
+            args.paths += map(Path, unknown)  # those after an option, which argparse leaves
+        elif unknown:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:  # argparse has printed the help or what is wrong
         return (stop.code if isinstance(stop.code, int) else 2), None

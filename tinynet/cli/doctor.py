@@ -14,18 +14,22 @@ tried on copies: nothing of yours is changed. Exit code 1 if there is a finding.
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from tinynet.cli.options import (
+    FITS,
     BadArgument,
     add_data_dir,
     add_json,
     check_data,
     choose,
+    data_name,
     integer,
     positive,
     write_result,
 )
+from tinynet.cli.plan import DATA, rate_for, sized
 
 HELP = "find what is wrong with a training before it starts"
 
@@ -35,7 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file", metavar="FILE:FUNCTION", help="your own training, such as my_train.py:make"
     )
-    parser.add_argument("--data", metavar="NAME", help="as for `tinynet train` (default: digits)")
+    parser.add_argument(
+        "--data",
+        type=data_name,
+        metavar="NAME",
+        help="as for `tinynet train` (default: digits)",
+    )
+    parser.add_argument("--size", metavar="N[xM]", help="as for `tinynet train`")
+    parser.add_argument("--fit", choices=FITS, help="as for `tinynet train`")
     add_data_dir(parser)
     parser.add_argument("--model", metavar="NAME", help="as for `tinynet train`")
     parser.add_argument("--batch-size", type=integer(1), metavar="N", help="images in the batch")
@@ -73,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _from_file(args: argparse.Namespace) -> dict[str, Any]:
     """What the user's own function returns, as arguments of `doctor`."""
-    for name in ("data", "model", "batch_size", "optimizer", "lr"):
+    for name in ("data", "size", "fit", "model", "batch_size", "optimizer", "lr"):
         if getattr(args, name) is not None:
             option = "--" + name.replace("_", "-")
             raise BadArgument(f"{option} is for known models; {args.file} brings its own")
@@ -112,7 +123,7 @@ def _known(args: argparse.Namespace) -> dict[str, Any]:
     from tinynet.cli.models import build_model, check_model
     from tinynet.training import OPTIMIZERS, make_optimizer, recipe_for
 
-    name = args.data or "digits"
+    name = sized(args.data, args.size, args.fit) or DATA
     check_data(name)
     own = None if args.model is None else check_model(args.model)
     if args.optimizer is not None:
@@ -121,16 +132,16 @@ def _known(args: argparse.Namespace) -> dict[str, Any]:
     shape = train.images.shape[1:]
     if len(shape) != 3:
         raise ValueError(f"{name}: `tinynet doctor` takes images, these are rows of {shape}")
-    recipe = recipe_for(shape)
-    optimizer = args.optimizer or recipe.optimizer
-    lr = args.lr or (recipe.lr if optimizer == recipe.optimizer else None)
+    recipe = recipe_for(shape, name)
+    optimizer, size = args.optimizer or recipe.optimizer, args.batch_size or recipe.batch_size
+    lr = args.lr or rate_for(recipe, optimizer, math.ceil(len(train) / size) * recipe.epochs)
     classes = len(train.classes) if train.classes is not None else 1 + int(train.labels.max())
     model, _ = build_model(
         own or recipe.model, num_classes=classes, in_channels=shape[0], image_size=shape[1:]
     )
     loader = data.DataLoader(
         train,
-        args.batch_size or recipe.batch_size,
+        size,
         shuffle=True,
         seed=args.seed,
         transform=data.standardize(train),

@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.models import add_model, open_run
 from tinynet.cli.options import (
@@ -23,12 +24,15 @@ from tinynet.cli.options import (
     a_path,
     add_data_dir,
     add_json,
+    data_name,
     integer,
     write_result,
 )
+from tinynet.cli.plan import data_root, fingerprint, sized
 from tinynet.console import columns, say, shortened, visible, watched
 
 if TYPE_CHECKING:
+    from tinynet.data import ArrayDataset
     from tinynet.training import Trained
     from tinynet.training.report.findings import Findings
 
@@ -57,7 +61,9 @@ def add_measured(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="the folder that `tinynet train` wrote, or a checkpoint (default: the newest run)",
     )
-    parser.add_argument("--data", metavar="NAME", help="another data set than it was trained on")
+    parser.add_argument(
+        "--data", type=data_name, metavar="NAME", help="another data set than it was trained on"
+    )
     parser.add_argument(
         "--split",
         choices=("train", "test"),
@@ -121,8 +127,14 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
 
     model = open_run(args.run, args.model)
     path = model.checkpoint.path or Path()
-    name = args.data or _data_of(path)
-    dataset = data.load(name, args.split, root=args.data_dir)
+    settings = _settings_of(path, args.data is None)
+    name = args.data or settings["data"]
+    if name != settings.get("data"):
+        name = _sized_for(model, name)
+    root = data_root(args.data_dir, settings)
+    dataset = data.load(name, args.split, root=root)
+    if name == settings.get("data") and ":" in name:
+        _warn_of_change(settings, args.split, dataset, root)
     findings, loss = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
     findings.files = dataset.files
     if len(findings) < len(dataset):
@@ -133,18 +145,47 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     return Measured(path, model, findings, loss, f"{len(dataset)} {args.split} images", name)
 
 
-def _data_of(checkpoint: Path) -> str:
-    """The data set that the run beside this checkpoint was trained on."""
+def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:
+    """The settings of the run beside this checkpoint; of none, {} or, if `needed`, BadArgument."""
     from tinynet.data.files import open_file
 
     record = checkpoint.parent / RECORD
     try:
         with open_file(record) as stream:
-            return str(json.load(stream)["settings"]["data"])
+            settings = json.load(stream)["settings"]
+        return {**settings, "data": str(settings["data"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if not needed:
+            return {}
+        there = "does not say" if record.exists() else "is not there, so nobody knows"
         raise BadArgument(
-            f"{record} does not say what {checkpoint.name} was trained on: add --data NAME"
+            f"{record} {there} what {checkpoint.name} was trained on: add --data NAME"
         ) from error
+
+
+def _sized_for(model: Trained, name: str) -> str:
+    """The name of a data set; a folder's with the size of the model's images, if it has none."""
+    shape, fit = model.checkpoint.input_shape, model.checkpoint.fit
+    if not name.startswith("folder:") or "size=" in name or shape is None or len(shape) != 3:
+        return name
+    return sized(name, f"{shape[1]}x{shape[2]}", None if "fit=" in name else fit) or name
+
+
+def _warn_of_change(
+    settings: dict[str, Any], split: str, dataset: ArrayDataset, root: Path | None
+) -> None:
+    """Warn where the run's data are others by now: a test part may be drawn in another way."""
+    from tinynet import data
+
+    other = data.load(settings["data"], "train" if split == "test" else "test", root=root)
+    train, test = (other, dataset) if split == "test" else (dataset, other)
+    if fingerprint(train, test) != settings.get("data_sha256"):
+        warnings.warn(
+            f"{settings['data']} is no longer as the run saw it. Where its test part is held out "
+            "at random, images that were trained on may be in it, and the figures too good: train "
+            "again, or keep the test images in a folder of their own (PATH/train, PATH/test)",
+            stacklevel=3,
+        )
 
 
 def _table(found: Findings) -> list[str]:

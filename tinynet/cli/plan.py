@@ -10,6 +10,8 @@ import argparse
 import hashlib
 import json
 import math
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,11 +33,12 @@ from tinynet.console import say
 if TYPE_CHECKING:
     from tinynet.data import ArrayDataset, Subset
     from tinynet.nn import Module
+    from tinynet.training import Recipe
     from tinynet.training.distributed import Ranks
 
 DATA, SEED, VALIDATION = "digits", 0, 0.0  # what the options are that were not given
 PARTS = 8  # of every batch, where many processes are started
-SINCE = {"reproducible_for": None, "threads": None}  # what older runs do not say
+SINCE = {"reproducible_for": None, "threads": None, "data_dir": None}  # what older runs do not say
 KEEPING = ("keep_every", "save_every")  # settings that do not change what is computed
 SETTINGS = (
     "data", "data_sha256", "model", "epochs", "batch_size", "optimizer", "lr", "weight_decay",
@@ -84,11 +87,20 @@ class Plan:
         }
 
 
-def load_data(name: str, data_dir: Path | None) -> tuple[ArrayDataset, ArrayDataset]:
-    """The training and the test images of a data set."""
+def data_root(given: Path | None, settings: Mapping[str, Any] | None) -> Path | None:
+    """The --data-dir that was given, else that of the run with these settings, if it is there."""
+    recorded = (settings or {}).get("data_dir")
+    return given or (Path(recorded) if recorded and os.path.isdir(recorded) else None)
+
+
+def load_data(
+    name: str, data_dir: Path | None, settings: Mapping[str, Any] | None = None
+) -> tuple[ArrayDataset, ArrayDataset]:
+    """The training and the test images of a data set. settings: of the run, if there is one."""
     from tinynet import data
 
-    train, test = (data.load(name, split, root=data_dir) for split in ("train", "test"))
+    root = data_root(data_dir, settings)
+    train, test = (data.load(name, split, root=root) for split in ("train", "test"))
     if train.images.ndim != 4:
         raise ValueError(
             f"{name}: `tinynet train` is for images, these are rows of {train.images.shape[1:]}"
@@ -138,28 +150,26 @@ def new_settings(
     args: argparse.Namespace, train: ArrayDataset, test: ArrayDataset
 ) -> dict[str, Any]:
     """The settings of a new run: what was asked for, and the recipe for such images."""
-    from tinynet.training import OPTIMIZERS, recipe_for
+    from tinynet.training import recipe_for
     from tinynet.training.environment import launched
-    from tinynet.training.recipes import bearable
 
     recipe = recipe_for(train.images.shape[1:], args.data or DATA)
     begun = initial(args.init_from)
     model = args.model or begun.get("model") or recipe.model
     optimizer = args.optimizer or recipe.optimizer
-    own_lr = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
     epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
     examples = len(train) * (1 - (args.validation or VALIDATION))
     parts = PARTS if args.reproducible_for is None and launched() else args.reproducible_for
-    usual_lr = bearable(recipe, own_lr, math.ceil(examples / batch_size) * epochs)
     return {
         "data": args.data or DATA,
         "data_sha256": fingerprint(train, test),
+        "data_dir": args.data_dir and os.path.abspath(args.data_dir),
         "model": model,
         "model_sha256": file_sha256(model),
         "epochs": epochs,
         "batch_size": batch_size,
         "optimizer": optimizer,
-        "lr": args.lr or usual_lr,
+        "lr": args.lr or rate_for(recipe, optimizer, math.ceil(examples / batch_size) * epochs),
         "weight_decay": recipe.weight_decay if args.weight_decay is None else args.weight_decay,
         "schedule": args.schedule or ("plateau" if args.patience else recipe.schedule),
         "augment": _augmentations(args.augment or recipe.augment),
@@ -173,6 +183,15 @@ def new_settings(
         "keep_every": args.keep_every,
         "save_every": args.save_every,
     }
+
+
+def rate_for(recipe: Recipe, optimizer: str, steps: int) -> float:
+    """The learning rate of a training of so many steps, where none was asked for."""
+    from tinynet.training import OPTIMIZERS
+    from tinynet.training.recipes import bearable
+
+    usual = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
+    return bearable(recipe, usual, steps)
 
 
 def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | None:

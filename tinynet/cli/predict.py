@@ -18,11 +18,12 @@ import argparse
 import csv
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.models import add_model, open_run
 from tinynet.cli.options import (
     FITS,
+    STDOUT,
     BadArgument,
     a_path,
     add_json,
@@ -32,7 +33,11 @@ from tinynet.cli.options import (
 )
 from tinynet.console import say
 
+if TYPE_CHECKING:
+    from tinynet.training import Prediction
+
 HELP = "say what a trained model sees in image files"
+HEADS, OF_NUMBERS = ["image", "class", "probability"], ["image", "value"]  # of the table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_model(parser, "the class of a model of your own, if the run does not know it")
     parser.add_argument(
-        "--csv", type=a_path, metavar="FILE", help="write image, class and probability as a table"
+        "--csv",
+        type=a_path,
+        metavar="FILE",
+        help="write image, class and probability as a table; - prints it",
     )
     add_json(parser, "the probabilities of every class")
 
@@ -75,36 +83,54 @@ def run(args: argparse.Namespace) -> int:
     run_path = images.pop(0) if is_run(images[0]) else None
     if not images:
         raise BadArgument(f"{run_path} is a model; add the images: tinynet predict RUN IMAGE...")
-    if args.csv is not None and args.csv.exists() and args.csv.suffix.lower() != ".csv":
-        raise BadArgument(f"cannot write {args.csv}: its name is not that of a CSV file")
+    _check_csv(args.csv)
     model = open_run(run_path, args.model)
-    batch = model.batch(images, fit=args.fit, as_is=args.as_is, invert=args.invert)
+    broken: list[str] = []
+    batch = model.batch(images, fit=args.fit, as_is=args.as_is, invert=args.invert, broken=broken)
     predictions = model.predictions(batch)
     if run_path is None:
         say(f"model: {model.checkpoint.path}")
     say(f"images: {'; '.join(batch.done)}")
     for found in predictions:
         best = list(found.probabilities.items())[: args.top]
-        say(f"{found.source}  " + "  ".join(f"{name} {100 * p:.1f} %" for name, p in best))
+        told = "  ".join(f"{name} {100 * p:.1f} %" for name, p in best) or found.label
+        say(f"{found.source}  {told}")
     if args.csv is not None:
         _write_csv(args.csv, predictions)
-    write_result(args.json, _as_json(predictions))
-    return 0
+    write_result(args.json, [_as_json(found) for found in predictions])
+    for error in broken:
+        say(f"tinynet predict: left out: {error}", error=True)
+    return int(bool(broken))
 
 
-def _as_json(predictions: list[Any]) -> list[dict[str, Any]]:
-    return [
-        {"image": found.source, "class": found.label, "probabilities": found.probabilities}
-        for found in predictions
-    ]
+def _as_json(found: Prediction) -> dict[str, Any]:
+    if found.values:
+        return {"image": found.source, "values": found.values}
+    return {"image": found.source, "class": found.label, "probabilities": found.probabilities}
 
 
-def _write_csv(file: Path, predictions: list[Any]) -> None:
+def _check_csv(file: Path | None) -> None:
+    """Raise BadArgument for a file that is no table of `predict`, which is not to be replaced."""
+    if file is None or file == STDOUT or not file.exists():
+        return
+    if not file.is_file() or file.suffix.lower() != ".csv":
+        raise BadArgument(f"cannot write {file}: its name is not that of a CSV file")
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        if stream.readline().strip() not in ("", ",".join(HEADS), ",".join(OF_NUMBERS)):
+            raise BadArgument(f"cannot write {file}: a table is there that is none of `predict`")
+
+
+def _write_csv(file: Path, predictions: list[Prediction]) -> None:
     from tinynet.training.files import atomic_write
 
     table = io.StringIO(newline="")
     writer = csv.writer(table)
-    writer.writerow(["image", "class", "probability"])
-    writer.writerows([p.source, p.label, f"{p.probability:.6f}"] for p in predictions)
+    writer.writerow(OF_NUMBERS if predictions[0].probability is None else HEADS)
+    for p in predictions:
+        sure = [] if p.probability is None else [f"{p.probability:.6f}"]
+        writer.writerow([p.source, p.label, *sure])
+    if file == STDOUT:
+        say(*table.getvalue().splitlines())
+        return
     with atomic_write(file) as stream:
         stream.write(table.getvalue().encode())

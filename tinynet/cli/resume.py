@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     with together(args) as ranks:
         try:
             settings, saved = ranks.from_first(lambda: _recorded(args))
-            train, test = ranks.after_first(lambda: load_data(settings["data"], args.data_dir))
+            train, test = ranks.after_first(
+                lambda: load_data(settings["data"], args.data_dir, settings)
+            )
             plan = make_plan(settings, train, test, saved)
             return train_plan(plan, args.run, args.start or True, began, args.json)
         except CheckpointError as error:

@@ -2,6 +2,7 @@
 
 examples:
   tinynet summary lenet5
+  tinynet summary runs/digits-digits_cnn         the model of a run
   tinynet summary vgg16 --classes 1000
   tinynet summary resnet8 --shape 1x28x28 --classes 26
   tinynet summary "my_net.py:Net(width=32)" --shape 1x28x28
@@ -10,9 +11,10 @@ examples:
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from tinynet.cli.models import build_model, check_model, image_shape_of
-from tinynet.cli.options import image_shape, integer
+from tinynet.cli.models import add_model, build_model, check_model, image_shape_of, open_run
+from tinynet.cli.options import BadArgument, image_shape, integer, is_run
 
 HELP = "show the layers, shapes and sizes of a model"
 
@@ -20,8 +22,11 @@ HELP = "show the layers, shapes and sizes of a model"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `tinynet summary`."""
     parser.add_argument(
-        "model", metavar="MODEL", help="such as digits_cnn, lenet5, vgg16, or FILE.py:CLASS"
+        "what",
+        metavar="MODEL",
+        help="such as digits_cnn, lenet5, vgg16, or FILE.py:CLASS; or the folder of a run",
     )
+    add_model(parser, "the class of a model of your own, if the run does not know it")
     parser.add_argument(
         "--shape", type=image_shape, metavar="CxHxW", help="of one image, such as 3x32x32"
     )
@@ -32,7 +37,14 @@ def run(args: argparse.Namespace) -> int:
     """Print the table."""
     from tinynet.nn.summary import summary
 
-    name = check_model(args.model)
+    if is_run(path := Path(args.what)):
+        trained = open_run(path, args.model)
+        known = args.shape or trained.checkpoint.input_shape
+        if known is None:
+            raise BadArgument(f"{path} does not say the shape of an image; add it: --shape 1x28x28")
+        print(summary(trained.network, known))
+        return 0
+    name = check_model(args.what)
     shape = image_shape_of(name, args.shape)
     settings = {"in_channels": shape[0], "image_size": shape[1:]}
     if args.classes is not None:

@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.models import is_own, title
+from tinynet.cli.models import title
 from tinynet.cli.options import (
     BEST,
     FITS,
@@ -238,7 +238,7 @@ def _planned(args: argparse.Namespace, ranks: Ranks) -> tuple[Plan, Path]:
         check_folder(out, args.data or "", args.json)
     recorded = ranks.from_first(lambda: recorded_settings(out) if out and args.resume else None)
     name = args.data or (recorded["data"] if recorded else DATA)
-    train, test = ranks.after_first(lambda: load_data(name, args.data_dir))
+    train, test = ranks.after_first(lambda: load_data(name, args.data_dir, recorded))
 
     def decided() -> tuple[Path, dict[str, Any], dict[str, Any] | None]:
         settings, folder, before = new_settings(args, train, test), out, recorded
@@ -436,12 +436,6 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     )
 
 
-def _summary(plan: Plan) -> str:
-    """The arguments of `tinynet summary` for the model."""
-    name = shlex.quote(plan.settings["model"])
-    return f"{name} --shape {_shape(plan)}" if is_own(name) else name
-
-
 def _shape(plan: Plan) -> str:
     return "x".join(str(n) for n in plan.test.images.shape[1:])
 
@@ -453,7 +447,7 @@ def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
         (f"  tinynet evaluate {run}", "what is mistaken for what"),
         (f"  tinynet predict {run} IMAGE.png", "what it sees in your images"),
         (f"  tinynet verify {run}", "does it come out the same?"),
-        (f"  tinynet summary {_summary(plan)}", "layers, shapes and sizes"),
+        (f"  tinynet summary {run}", "layers, shapes and sizes"),
     ]
     say(
         "",

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         settings = recorded_settings(args.run)
         if settings is None or not (args.run / LAST).is_file():
             raise BadArgument(f"there is no run with a {LAST} in {args.run}")
-        loaded = ranks.after_first(lambda: load_data(settings["data"], args.data_dir))
+        loaded = ranks.after_first(lambda: load_data(settings["data"], args.data_dir, settings))
         plan = make_plan(settings, *loaded, args.start)
         where = args.start or f"seed {settings['seed']}"
         say(

@@ -50,12 +50,12 @@ class Batch:
     done: list[str]
 
 
-def prepare(images: Any, look: Look) -> Batch:
+def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
     """One image, or several in a list or an array, as a batch.
 
     images: a path, of a folder for all images in it; a PIL image; an array or tensor, one image
-    (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of such. Raises DataError that names
-    what is no image.
+    (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of such. broken: gets the errors of
+    files, which then are left out. Raises DataError that names what is no image.
     """
     array = np.asarray(images) if isinstance(images, (np.ndarray, Tensor)) else None
     if array is not None and array.shape[1:] == look.shape:
@@ -70,12 +70,18 @@ def prepare(images: Any, look: Look) -> Batch:
     names: list[str] = []
     done: dict[str, None] = {}
     for name, image in _each(images, look.shape):
-        pixels, note = _one(image, look)
+        try:
+            pixels, note = _one(image, look)
+        except (DataError, OSError) as error:
+            if broken is None or not isinstance(image, Path):
+                raise
+            broken.append(str(error))
+            continue
         found.append(pixels)
         names.append(name or f"image {len(names)}")
         done[note] = None
     if not found:
-        raise DataError(f"there is no image in {_told(images)}")
+        raise DataError("\n".join(broken or [f"there is no image in {_told(images)}"]))
     return Batch(np.stack(found), names, list(done))
 
 
@@ -84,14 +90,14 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     if isinstance(images, (str, os.PathLike)):
         path = Path(images).expanduser()
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for file in inside:
-            if file == path or (file.suffix.lower() in SUFFIXES and file.name[0] != "."):
-                yield str(file), file
+        files = [file for file in inside if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
+        for file in (files if path.is_dir() else inside) or [path]:
+            yield str(file), file
     elif vision_images.is_pil(images):
         yield "", images
     elif isinstance(images, (np.ndarray, Tensor)):
         array = np.asarray(images)
-        is_one = array.ndim == 2 or (array.ndim == 3 and (array.shape[2] in (3, 4)))
+        is_one = array.ndim == 2 or (array.ndim == 3 and array.shape[2] <= 4 < shape[2])
         is_one = is_one or (array.ndim == 3 and array.shape[0] == shape[0])
         for image in [array] if is_one else array:
             yield "", image
@@ -105,6 +111,8 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
 def _one(image: Any, look: Look) -> tuple[np.ndarray, str]:
     """One image as bytes (C, H, W), and what was done to it."""
     if isinstance(image, Path):
+        if image.is_dir():
+            raise DataError(f"there is no image in {image}")
         with open_file(image) as stream:
             pixels, note = decoded(stream, image, lambda opened: _made(opened, look))
             return pixels, note
@@ -116,13 +124,17 @@ def _made(opened: Any, look: Look) -> tuple[np.ndarray, str]:
     image = grey_or_rgb(opened).convert(CHANNELS[C])
     if look.invert:
         image = image.point(lambda value: 255 - value)
-    if look.box is None or look.as_is:
-        return vision_images.pixels_of(fitted(image, (H, W), look.fit)), _resized(image, look)
-    if image.size == (W, H) and is_like_strokes(np.asarray(image) / 255):
-        return vision_images.pixels_of(image), "taken as they are"
-    image.thumbnail((4 * WORKING, 4 * WORKING))  # in place, and nothing where it is smaller
-    strokes, note = like_strokes(np.asarray(image) / 255, (H, W), look.box)
-    return (strokes[None] * 255).round().astype(np.uint8), note
+    found = ""
+    if look.box is not None and not look.as_is:
+        if image.size == (W, H) and is_like_strokes(np.asarray(image) / 255):
+            return vision_images.pixels_of(image), "taken as they are"
+        photo = image.copy()
+        photo.thumbnail((4 * WORKING, 4 * WORKING))  # in place, and nothing where it is smaller
+        strokes, found = like_strokes(np.asarray(photo) / 255, (H, W), look.box)
+        if strokes.any():
+            return (strokes[None] * 255).round().astype(np.uint8), found
+    note = "; ".join(filter(None, (found, _resized(image, look))))
+    return vision_images.pixels_of(fitted(image, (H, W), look.fit)), note
 
 
 def _resized(image: Any, look: Look) -> str:

@@ -14,6 +14,8 @@ import numpy as np
 from tinynet.vision.transforms import functional as F
 
 GROUND = 0.05  # of white: a ground that is no lighter is dark
+MOST = 0.9  # share of a set's images that must have a dark ground, and figures alike
+ALIKE = 0.7  # of the usual figure's side: figures of a set of strokes are hardly smaller
 INK = 0.5  # of white: what is lighter belongs to a stroke
 SOLID = 0.4  # share of the lit pixels that all have lit neighbours, below which they are strokes
 THIN = 0.08  # of the box: thinner strokes are made thicker, for a net has seen no hairlines
@@ -27,19 +29,27 @@ def box_of(images: np.ndarray) -> int | None:
     """The side of the square that the figures fill, in images that are light strokes on dark.
 
     images: grey (N, 1, H, W), bytes or floats from 0 to 1. None where they are something else:
-    in colour, on a light ground, or solid shapes and not strokes.
+    in colour, some of them on a light ground or without a figure, of many sizes, or solid shapes
+    and not strokes.
     """
     if images.ndim != 4 or images.shape[1] != 1 or not images.size or min(images.shape[2:]) < 3:
         return None
     x = images[:, 0] / 255 if images.dtype == np.uint8 else images[:, 0]
     lit = x > INK  # (N, H, W)
     ring = np.concatenate([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], axis=1)
-    if np.median(ring) > GROUND or x.min() < 0 or x.max() > 1 or not lit.any():
+    if (
+        np.mean(np.median(ring, axis=1) <= GROUND) < MOST
+        or x.min() < 0
+        or x.max() > 1
+        or not lit.any()
+    ):
         return None
     inner = np.lib.stride_tricks.sliding_window_view(lit, (3, 3), axis=(1, 2)).all((-1, -2))
     if inner.sum() > SOLID * lit.sum():
         return None
-    sides = [max(_extent(figure, axis) for axis in (0, 1)) for figure in lit if figure.any()]
+    sides = [max(_extent(figure, axis) for axis in (0, 1)) for figure in lit]
+    if np.quantile(sides, 1 - MOST) < ALIKE * np.median(sides):
+        return None
     return round(float(np.median(sides)))
 
 
@@ -69,7 +79,7 @@ def is_like_strokes(image: np.ndarray) -> bool:
 
 def _extent(figure: np.ndarray, axis: int) -> int:
     places = np.flatnonzero(figure.any(axis))
-    return int(places[-1] - places[0]) + 1
+    return int(places[-1] - places[0]) + 1 if len(places) else 0
 
 
 def _resized(image: np.ndarray, scale: float) -> np.ndarray:

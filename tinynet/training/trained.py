@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from tinynet.autograd import wrap
-from tinynet.data import Compose
+from tinynet.data import ArrayDataset, Compose
 from tinynet.data import load as load_data
 from tinynet.data.folder import FITS
 from tinynet.devices import check_device, is_device
-from tinynet.errors import CheckpointError, DataError
+from tinynet.errors import CheckpointError, DataError, unknown_name
 from tinynet.nn import Module
 from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
@@ -127,14 +127,25 @@ class Trained(Module):
         return self._ready(self.batch(images, fit=fit, as_is=as_is, invert=invert))
 
     def batch(
-        self, images: Any, *, fit: str | None = None, as_is: bool = False, invert: bool = False
+        self,
+        images: Any,
+        *,
+        fit: str | None = None,
+        as_is: bool = False,
+        invert: bool = False,
+        broken: list[str] | None = None,
     ) -> Batch:
-        """Images in the size and colours of the training's, before they are normalised."""
+        """Images in the size and colours of the training's, before they are normalised.
+
+        broken: gets what is wrong with files that cannot be read, which then are left out.
+        """
+        if fit is not None and fit not in FITS:
+            raise unknown_name("fit", fit, FITS)
         stored = self.checkpoint
         if stored.input_shape is None:
             raise CheckpointError("the checkpoint does not say which shape of image it takes")
         look = Look(stored.input_shape, stored.box, fit or stored.fit or FITS[0], as_is, invert)
-        return prepare(images, look)
+        return prepare(images, look, broken)
 
     def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
         """The probability of each class for each image (N, K). images, options: as `predict`."""
@@ -206,6 +217,7 @@ class Trained(Module):
             )
         if isinstance(images := getattr(dataset, "images", None), np.ndarray):
             self._warn_of_scale(images)
+        dataset = self._adapted(dataset)
         found = Findings(theirs or self.classes, keep)
         batches = batches_for(self, dataset, BATCH)
         measured = loop.evaluate(
@@ -216,6 +228,25 @@ class Trained(Module):
             after_batch=lambda x, out, target: found.add(x, *as_scores(out, target, self._loss)),
         )
         return found, measured["loss"]
+
+    def _adapted(self, dataset: Any) -> Any:
+        """A data set whose images have another size, or colours, than the model's, with a warning
+        and made as `predict` makes them; any other as it is."""
+        shape = self.checkpoint.input_shape
+        if not isinstance(dataset, ArrayDataset) or dataset.transform is not None:
+            return dataset
+        theirs = dataset.images.shape[1:]
+        if shape is None or len(shape) != 3 or len(theirs) != 3 or dataset.labels.ndim > 1:
+            return dataset
+        if theirs == shape:
+            return dataset
+        warnings.warn(
+            f"the images are {_by_x(theirs)}, and the model takes {_by_x(shape)}: they are made "
+            "so, as `predict` makes them",
+            stacklevel=4,
+        )
+        pixels = self.batch(dataset.images).pixels
+        return ArrayDataset(pixels, dataset.labels, classes=dataset.classes)
 
     def class_names(self, count: int) -> tuple[str, ...]:
         """The names of `count` classes, or their numbers. CheckpointError for another count."""
@@ -310,6 +341,10 @@ def load(
     if is_run or stored.is_buildable():
         return Trained(stored.build(), stored)
     return {name: wrap(array) for name, array in stored.weights.items()}
+
+
+def _by_x(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _tested(stored: Checkpoint) -> dict[str, float]:
