@@ -504,6 +504,12 @@ def test_an_error_in_use_names_the_node(operator, settings, more, told, read):
         model(array(1, 1, 6, 6))
 
 
+def test_a_domain_may_be_written_out(read):
+    x = array(1, 1, 6, 6)
+    model = read(file_of([node("Abs", "x", domain="ai.onnx")], {}))
+    np.testing.assert_array_equal(model(x), np.abs(x))
+
+
 def test_detect_anomaly_finds_the_operation(read):
     model = read(small_net())
     with tinynet.detect_anomaly(), pytest.raises(FloatingPointError, match="conv2d"):

@@ -118,6 +118,7 @@ def _node(
                 f"{', '.join(sorted(known)) or 'none'}"
             )
         node.attributes[attribute.name] = _attribute(node, attribute, folder)
+    source.domain = ""  # for short
     try:  # how many inputs and outputs it has, attributes that are there twice
         onnx.checker.check_node(source, laws)
     except onnx.checker.ValidationError as error:
