@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from tinynet.training.report.findings import Findings
 
 HELP = "train a model, test it and save it"
+LARGE = 128  # pixels: the side of images that take long
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -294,7 +295,7 @@ def _train_plan(
     from tinynet.training.files import write_json
     from tinynet.training.report.findings import Findings
 
-    finished = bool(resume) and is_finished(out, plan.settings["epochs"])
+    finished = resume is True and is_finished(out, plan.settings["epochs"])
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
     replaces = not resume and bool(checkpoints(out))
 
@@ -447,6 +448,9 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     held_out = "" if plan.validation is None else f", {len(plan.validation)} validation"
     parameters = sum(p.array.size for p in plan.model.parameters())
     augment = "".join(f", {name}" for name in s["augment"])
+    after = "" if last is None or last.name == LAST else "; what came after it is replaced"
+    high, wide = plan.test.images.shape[2:]
+    slow = "size=" not in s["data"] and s["data"].startswith("folder:") and high * wide > LARGE**2
     say(
         f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
         f"of {_shape(plan)}, {plan.classes} classes",
@@ -454,7 +458,8 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
         f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
         *described(plan.ranks, s["threads"]),
-        *([f"resume from {last}"] if last else []),
+        *([f"resume from {last}{after}"] if last else []),
+        *([f"large images take long; --size {LARGE // 2} makes them smaller"] if slow else []),
         *(["it is finished already; a larger --epochs trains it further"] if finished else []),
     )
 

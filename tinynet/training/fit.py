@@ -39,7 +39,7 @@ from tinynet.training.divergence import DivergenceError, check_weights, naming_d
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
-from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION
+from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, of_matrix
 from tinynet.training.named import (
     as_examples,
     as_loss,
@@ -194,6 +194,9 @@ def fit(
     )
     if (idle := ranks.size - (ranks.parts or ranks.size)) > 0:
         run.notes.append(f"{idle} ranks have nothing to do: reproducible_for={ranks.parts}")
+    of_all = [name for name, metric in metrics.items() if of_matrix(metric)]
+    if of_all and run.validate is None:
+        run.notes.append(f"{', '.join(of_all)}: measured on validation data, and there is none")
     if schedule is not None and not isinstance(schedule, str):
         run.notes.append(str(run.schedule))
     extra: list[Callback] = [progress_callback(progress if ranks.first else False)]
