@@ -686,6 +686,15 @@ def test_gradcheck_says_what_is_wrong_with_a_file(my_op, capsys, target, words):
     assert words in capsys.readouterr().err
 
 
+def test_export_replaces_what_it_wrote_and_no_data_of_the_same_kind(here, tiny):
+    assert main(["train", "--data", tiny, "--epochs", "1", "--out", "run"]) == 0
+    for _ in range(2):
+        assert main(["export", "run", "w.npz"]) == 0
+    before = Path("tiny.npz").read_bytes()
+    assert main(["export", "run", "tiny.npz"]) == 2
+    assert Path("tiny.npz").read_bytes() == before
+
+
 @pytest.mark.filterwarnings("default:.*no longer as the run saw it")
 def test_evaluate_and_report_say_that_the_data_have_changed(here, capsys):
     image = pytest.importorskip("PIL.Image")

@@ -142,6 +142,12 @@ def rows_of_columns(x):
     return x.max(1), dx
 
 
+def pooled_by_columns(x):
+    z = x.reshape(2, 2, 3, 2)
+    rows = z == z.max(1, keepdims=True)
+    return z.max((1, 3)), lambda dy: (rows * dy[:, None, :, None]).reshape(x.shape)
+
+
 ROWS = [
     # (operation, x, cause, a part of the evidence)
     (of(sigmoid, lambda dy, x, y: dy * x * (1 - x)), PLANE, "dy x (1 - x) in place of dy y (1 - y)",
@@ -176,6 +182,12 @@ ROWS = [
     (hardswish, SPREAD, "where |x| < 3", "x / 6"),
     (hardswish, 2 * PLANE, "where", "x / 6"),
     (highest_of_rows, PLANE, "winner looked for along the wrong axis", "the largest along axis 0"),
+    (pooled_by_columns, rng.standard_normal((4, 6)), "winner looked for along the wrong axis",
+     "the largest of it along axis 0"),
+    (lambda x: (x.mean(0), lambda dy: np.full(x.shape, dy[0] / len(x))), PLANE,
+     "dy of one place used for all", "at the first place of axis 0 of the output"),
+    (lambda x: (x.sum(1), lambda dy: np.full(x.shape, dy[-1])), WIDE,
+     "dy of one place used for all", "at the last place of axis 0 of the output"),
     (of(leaky_relu, lambda dy, x, y: dy * np.where(x > 0, 0.1, 1)), PLANE,
      "the two branches are exchanged", "where x > 0: analytic = dy 0.1, right is dy"),
     (standardised, WIDE, "means over the wrong axes",
@@ -214,6 +226,48 @@ def test_what_no_look_explains_has_a_rule_for_what_is_wrong():
 
     cause, evidence = diagnose(fault(operation, [PLANE]))
     assert "x < 0" in cause + evidence
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [
+        (2 / 3, "about 2/3 or N/(the size of axis 1 of x)"),
+        (1 / 25, "1/k^2"),
+        (180 / np.pi, "180/pi"),
+    ],
+)
+def test_a_factor_is_a_setting_or_made_of_sizes(factor, said):
+    def operation(x, k):
+        return np.tanh(x), lambda dy: dy * (1 - np.tanh(x) ** 2) * factor
+
+    cause, evidence = diagnose(fault(operation, [WIDE], {"k": 5}))
+    assert cause == "constant factor"
+    assert said in evidence
+
+
+def test_a_rule_that_holds_by_chance_of_one_input_is_not_told():
+    negative, noise = PLANE < 0, rng.uniform(2, 3, PLANE.shape)
+
+    @tinynet.differentiable
+    def wrong_at_places(x):
+        return x * x, lambda dy: dy * 2 * x * np.where(negative, noise, 1)
+
+    (failure,) = tinynet.gradcheck(wrong_at_places, PLANE).failures
+    assert failure.cause == ""
+    assert "< 0" not in failure.evidence
+
+
+def test_two_sides_of_the_border_are_told_together():
+    inside = np.ones((4, 5))
+    inside[0] = inside[:, -1] = 0
+
+    def shifted(x):
+        y = x + np.roll(x, 1, 0)
+        return y, lambda dy: (dy + np.roll(dy, -1, 0)) * inside
+
+    cause, evidence = diagnose(fault(shifted, [rng.standard_normal((4, 5))]))
+    assert cause == "some terms of the sum are left out"
+    assert "at the first place of axis 0 or the last of axis 1 of x" in evidence
 
 
 def test_a_rule_of_some_elements_is_told_by_the_name_of_a_setting():

@@ -177,6 +177,9 @@ NETS = {
     "in place, without effect so far": (clamped, nn.Conv2d(4, 4, 1)),
     "sizes as tensors": (lambda x: (x * tinynet.tensor([len(x)]), x.sum() / tinynet.tensor(len(x)),
                                     x[: tinynet.tensor(x.shape)[0] - 1]),),
+    "booleans and integers": (lambda x: (
+        x * True, x + True, x**True, x.clamp(False, True), x * (len(x) > 0), 3 - x,
+        x + tinynet.arange(6) % 3, x % tinynet.arange(1, 7), {"": x}),),
     "what it was given": (lambda x, out: (x, x, out.weight, x.relu().clone()), nn.Linear(2, 2)),
 }  # fmt: skip
 
@@ -247,6 +250,17 @@ def test_results_keep_their_names(tmp_path):
         assert [y.name for y in session(tmp_path / "model.onnx").get_outputs()] == names
 
 
+def test_a_parameter_named_input_keeps_its_name(tmp_path):
+    model = nn.Module()
+    model.input = nn.Parameter(2 * tinynet.ones(6))
+    model.forward = lambda x: x * model.input + len(x)
+    tinynet.onnx.export(model, tmp_path / "model.onnx", IMAGE)
+    run = session(tmp_path / "model.onnx")
+    assert [x.name for x in run.get_inputs()] == ["input_1"]
+    x = np.ones((3, *IMAGE), np.float32)
+    np.testing.assert_array_equal(run.run(None, {"input_1": x})[0], 2 * x + 3)
+
+
 def test_a_model_is_left_as_it_was(tmp_path):
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(0.5))
     before = {name: tensor.array.copy() for name, tensor in model.state_dict().items()}
@@ -279,7 +293,8 @@ def written_to(x):
     return y
 
 
-FOLLOWED = "depends on the data, and that no operation made"
+KERNEL = tinynet.ones(4, 4, 3, 3)
+FOLLOWED = "depends on the data or the size of the batch, and that no operation made"
 REFUSED = {
     "if": (lambda x: x.relu() if x.mean() > 0 else -x, "(relu|neg) in layer Net.*another batch"),
     "if not": (lambda x: x.relu() if x.sum() > 0 else x, "the forward pass does something else"),
@@ -294,8 +309,8 @@ REFUSED = {
     "written to": (written_to, FOLLOWED),
     "noise": (lambda x: x + tinynet.randn(6, 6), FOLLOWED),
     "dropout": (lambda x: F.dropout(x), "dropout in layer Net.* ONNX has no form of it"),
-    "half the batch": (lambda x: x[: len(x) // 2], "1, 1, 2 for batches of 2, 3, 5"),
-    "the batch squared": (lambda x: x * len(x) ** 2, "4, 9, 25 for batches of 2, 3, 5"),
+    "half the batch": (lambda x: x[: len(x) // 2], "1, 1, 2, 0 for batches of 2, 3, 5, 1"),
+    "the batch squared": (lambda x: x * len(x) ** 2, "4, 9, 25, 1 for batches of 2, 3, 5, 1"),
     "item": (lambda x: x * x.mean().item(), "a number that depends on the data"),
     "an operation of one's own": (doubled, "doubled in layer Net.*no form.*It writes abs, .*relu"),
     "no tensor": (lambda x: 3, "the model returned 3, and no tensor"),
@@ -306,7 +321,36 @@ REFUSED = {
     "counted padding": (lambda x: F.avg_pool2d(x, 3, 2, 1, True), "count_include_pad=False"),
     "two arrays": (lambda x: x[:, [0, 1], [0, 1]], "one array of integers"),
     "three axes": (lambda x: F.interpolate(x[:, None], size=(3, 3, 3), mode="area"), "two at a"),
-    "correction over the batch": (lambda x: x.var(0), "correction=0"),
+    "correction over the batch": (lambda x: x.var((0, 2)), "correction=0"),
+    **{
+        f"the batch as {name}": (forward, "a setting of it follows the size of the batch")
+        for name, forward in {
+            "padding": lambda x: F.conv2d(x, KERNEL, padding=len(x)),
+            "padding of one axis": lambda x: F.conv2d(x, KERNEL, padding=(len(x), 1)),
+            "dilation": lambda x: F.conv2d(F.interpolate(x, size=32), KERNEL, dilation=len(x)),
+            "groups": lambda x: F.conv2d(x.reshape(1, -1, 6, 6), KERNEL[:, :1].repeat(
+                len(x) * 4, 1, 1, 1), groups=len(x) * 4),
+            "padding cut off": lambda x: F.conv_transpose2d(
+                F.interpolate(x, size=30), KERNEL.mT, padding=len(x)),
+            "output padding": lambda x: F.conv_transpose2d(
+                x, KERNEL, stride=20, output_padding=len(x)),
+            "padding of a pool": lambda x: F.max_pool2d(
+                F.interpolate(x, size=40), 24, 1, padding=len(x)),
+            "padding of a mean": lambda x: F.avg_pool2d(
+                F.interpolate(x, size=40), 24, 1, padding=len(x)),
+            "divisor": lambda x: F.avg_pool2d(x, 2, divisor_override=len(x)),
+            "sizes of a norm": lambda x: F.layer_norm(x.permute(1, 2, 3, 0), (len(x),)),
+            "eps": lambda x: F.layer_norm(x, (6,), eps=len(x)),
+            "slope": lambda x: F.leaky_relu(x, len(x)),
+        }.items()
+    },
+    "a squeezed batch": (lambda x: x.mean((1, 2, 3), keepdim=True).squeeze(), "for batches of"),
+    "at most two": (lambda x: x * min(len(x), 2), "2, 2, 2, 1 for batches of"),
+    "a batch of one": (lambda x: x if len(x) == 1 else x * 2, "does something else with another"),
+    "None beside": (lambda x: (x, None), "the model returned None, and no tensor"),
+    "a size beside": (lambda x: (x, len(x)), "the model returned the size of the batch"),
+    "nothing": (lambda x: {}, "the model returned {}, and no tensor"),
+    "integers by their floor": (lambda x: x + tinynet.arange(6).floor(), "not valid ONNX.*Floor"),
 }  # fmt: skip
 
 
@@ -330,6 +374,15 @@ def test_a_refusal_names_the_layer_and_the_line(tmp_path):
         (("model.onnx", nn.ReLU()), TypeError, "takes a Module, a path and the shape of an image"),
         ((nn.ReLU(), tinynet.ones(1, 4), "model.onnx"), TypeError, r"export\(model, 'model.onnx'"),
         ((nn.ReLU(), "model.onnx", (1,), 11), ValueError, "opset must be from 17 to"),
+        *(
+            ((nn.ReLU(), "model.onnx", shape), error, f"export: .*input_shape.*{told}")
+            for shape, error, told in (
+                (8, TypeError, "is a tuple.*8"),
+                ((1, None), TypeError, "None"),
+                ((8.0,), TypeError, "8.0"),
+                ((-8,), ValueError, "-8"),
+            )
+        ),
         ((nn.ReLU(), "model.onnx", (1,), 17, True), OnnxError, "knows its normalisation"),
     ],
 )

@@ -24,7 +24,8 @@ class Fault:
     analytic: what the backward pass gave. numeric: the same by differences, element by element.
     noise: how far numeric may be off, element by element. jacobian: dy_j / dx_i by differences,
     (x.size, y.size). others: by place, the jacobian of the other float arguments. vjp: the
-    operation's own backward for this argument, None if there is none.
+    operation's own backward for this argument, None if there is none. elsewhere: the same fault
+    with the elements of the argument in another order.
     """
 
     op: str
@@ -41,3 +42,4 @@ class Fault:
     jacobian: np.ndarray
     others: dict[int, np.ndarray]
     vjp: Callable[[np.ndarray], np.ndarray] | None
+    elsewhere: Callable[[], Fault] | None = None

@@ -363,6 +363,13 @@ class Search:
             if is_float and other != place and x.size <= LARGE // 3:
                 there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
                 others[other] = by_element(there, 1e-4).jacobian
+
+        def elsewhere() -> Fault:
+            x = self.rng.permutation(base.x.reshape(-1)).reshape(base.x.shape)
+            moved = replay.moved(place, x)
+            there = moved.base(place, base.u)
+            return self._fault(moved, place, there, moved.elements(place, there, 1e-4))
+
         return Fault(
             op=call.name,
             forward=call.body,
@@ -378,6 +385,7 @@ class Search:
             jacobian=elements.jacobian,
             others=others,
             vjp=lambda dy: replay.backward(place, dy),
+            elsewhere=elsewhere,
         )
 
     def _of_the_last_call(self, replay: Replay, place: int, base: Base) -> bool:

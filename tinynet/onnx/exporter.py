@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 from tinynet import ops
 from tinynet.errors import OnnxError, integer
 from tinynet.nn import Module
-from tinynet.onnx.forms import FORMS
+from tinynet.onnx.forms import FOLLOWING, FORMS
 from tinynet.onnx.nodes import Graph
 from tinynet.onnx.trace import Call, Size, Value, leaves, trace
 from tinynet.training import Trained
@@ -44,7 +44,7 @@ def export(
     include_preprocessing: the graph takes images of bytes (uint8) and does what the run did with
     them, scaling to 0..1 and normalisation; for models that `tinynet.load` gives.
 
-    What the model does is seen in forward passes in evaluation mode with three batches; it is
+    What the model does is seen in forward passes in evaluation mode with four batches; it is
     afterwards as it was. Raises OnnxError, with operation and layer, for one that depends on the
     data or has no form in ONNX; ImportError without the extra `onnx`.
 
@@ -60,13 +60,17 @@ def export(
         raise ValueError(f"export: opset must be from {OLDEST} to {newest}, got {opset}")
     known = model.checkpoint if isinstance(model, Trained) else Checkpoint({})
     network = model.network if isinstance(model, Trained) else model
-    shape = next(s for s in (input_shape, known.input_shape, SHAPE) if s is not None)
+    given = next(s for s in (input_shape, known.input_shape, SHAPE) if s is not None)
+    if not hasattr(given, "__len__"):
+        raise TypeError(f"export: input_shape is a tuple, such as (1, 28, 28); got {given!r:.40}")
+    shape = tuple(integer("export", "a size in input_shape", n) for n in given)
     dtype = next((p.dtype for p in network.parameters()), np.dtype(np.float32))
     forward: Any = network
     if include_preprocessing:
         forward, dtype = _preprocessed(network, known, dtype), np.dtype(np.uint8)
-    image, calls, result = trace(network, forward, tuple(shape), dtype)
-    graph = Graph({name for name, _ in network._named_state()} | {"input"}, opset)
+    image, calls, result = trace(network, forward, shape, dtype)
+    graph = Graph({name for name, _ in network._named_state()}, opset)
+    image.name = graph.input
     for call in calls:
         _add(graph, call)
     outputs = _outputs(graph, result)
@@ -98,6 +102,7 @@ def _file(
         producer_name="tinynet",
         producer_version=__version__,
     )
+    _check(file, graph)
     size = sum(array.nbytes for array in graph.initializers.values())
     if size > LARGEST:
         raise OnnxError(f"export: {size:,} bytes of weights, and an ONNX file holds {LARGEST:,}")
@@ -107,6 +112,21 @@ def _file(
     return file
 
 
+def _check(file: onnx.ModelProto, graph: Graph) -> None:
+    """Raise OnnxError for a graph that no runtime takes; weights are inputs here, not copied."""
+    plain = onnx.ModelProto()
+    plain.CopyFrom(file)
+    for key, array in graph.initializers.items():
+        if array.size > 64:  # no shape, whose numbers are looked at
+            plain.graph.input.append(_info(Value(array.shape, array.dtype, name=key)))
+        else:
+            plain.graph.initializer.append(numpy_helper.from_array(np.array(array), key))
+    try:
+        onnx.checker.check_model(plain.SerializeToString(), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise OnnxError(f"export: the graph is not valid ONNX: {error}") from error
+
+
 def _add(graph: Graph, call: Call) -> None:
     """Add the nodes of a call. Raises OnnxError for an operation that has no form."""
     if call.op not in FORMS:
@@ -114,6 +134,8 @@ def _add(graph: Graph, call: Call) -> None:
             f"ONNX has no form of it that tinynet writes. It writes {', '.join(sorted(FORMS))}; an "
             "operation of your own, of these"
         )
+    if call.op not in FOLLOWING and any(isinstance(x, Size) for x in leaves(call.arguments)):
+        call.refuse("a setting of it follows the size of the batch, and in a file it is a number")
     graph.call = call
     call.output.name = FORMS[call.op](graph, call.output, *call.arguments)
 
@@ -134,12 +156,13 @@ def _outputs(graph: Graph, result: Any) -> list[Value]:
 
     Each is an Identity of a value, as two may be the same, or an input.
     """
-    values = [leaf for leaf in leaves(result) if isinstance(leaf, Value)]
-    if not values:
-        raise OnnxError(f"export: the model returned {result!r:.60}, and no tensor")
+    values = list(leaves(result))
+    if other := [x for x in values or [result] if not isinstance(x, Value)]:
+        told = "the size of the batch" if isinstance(other[0], Size) else repr(other[0])
+        raise OnnxError(f"export: the model returned {told:.60}, and no tensor; leave it out")
     names = [f"output_{place}" for place in range(len(values))] if len(values) > 1 else ["output"]
     if isinstance(result, dict) and len(result) == len(values):
-        names = [str(key) for key in result]
+        names = [str(key) or "output" for key in result]
     graph.call.layer = ""
     outputs = []
     for value, wanted in zip(values, names):

@@ -303,6 +303,13 @@ def _astype(g: Graph, y: Value, x: Value, dtype: Any) -> str:
     return g.name_of(g.cast(x))
 
 
+FOLLOWING = frozenset({
+    "add", "sub", "mul", "div", "pow", "maximum", "minimum", "fmod", "remainder", "hypot", "clip",
+    "hardtanh", "threshold", "softplus", "reshape", "squeeze", "unsqueeze", "expand", "pad",
+    "getitem",
+})  # fmt: skip
+"""Operations among whose arguments may be one that follows the batch: ONNX takes it as a tensor."""
+
 FORMS: dict[str, Form] = {
     # layers
     "conv2d": _conv2d, "conv_transpose2d": _conv_transpose2d, "linear": _linear,
@@ -342,7 +349,8 @@ FORMS: dict[str, Form] = {
     "hardshrink": lambda g, y, x, lambd: g("Shrink", x, lambd=lambd, bias=0.0),
     "softshrink": lambda g, y, x, lambd: g("Shrink", x, lambd=lambd, bias=lambd),
     "threshold": lambda g, y, x, limit, value: g("Where", g("Greater", x, limit), x, value),
-    "where": lambda g, y, x, other, mask: g("Where", mask, g.cast(x), g.cast(other)),
+    "where": lambda g, y, x, other, mask: g(
+        "Where", np.array(mask) if isinstance(mask, bool) else mask, g.cast(x), g.cast(other)),
     "silu": lambda g, y, x: g("Mul", x, g("Sigmoid", x)),
     "mish": lambda g, y, x: g("Mul", x, g("Tanh", g("Softplus", x))),
     "exp2": lambda g, y, x: g("Pow", 2.0, x),
@@ -355,5 +363,8 @@ FORMS: dict[str, Form] = {
     "hypot": lambda g, y, a, b: g("Sqrt", g("Add", g("Mul", a, a), g("Mul", b, b))),
     "logaddexp": lambda g, y, a, b: g(
         "Add", g("Max", a, b), g("Softplus", g("Neg", g("Abs", g("Sub", a, b))))),
-    "remainder": lambda g, y, a, b: g("Sub", a, g("Mul", b, g("Floor", g("Div", a, b)))),
+    "remainder": lambda g, y, a, b: (
+        g("Mod", g.cast(a), g.cast(b)) if y.dtype.kind == "i"
+        else g("Sub", g.cast(a), g("Mul", g.cast(b), g("Floor", g("Div", g.cast(a), g.cast(b)))))
+    ),
 }  # fmt: skip

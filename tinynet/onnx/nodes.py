@@ -21,6 +21,7 @@ class Graph:
         self.initializers: dict[str, np.ndarray] = {}
         self.known: dict[Any, str] = {}  # names of constants and of sizes
         self.call = Call("", (), Value((), np.dtype(np.float32)))  # whose nodes are being added
+        self.input = self.unique("input")
 
     def __call__(self, kind: str, *inputs: Any, **attributes: Any) -> str:
         """Add a node; an input is whatever `name_of` takes. Returns the name of its output."""
@@ -49,7 +50,7 @@ class Graph:
         if isinstance(x, (tuple, list)):
             return self.sizes(x)
         if not isinstance(x, Value):
-            kept = isinstance(x, (np.ndarray, bool))
+            kept = isinstance(x, np.ndarray)
             return self.constant(np.asarray(x, None if kept else self.call.output.dtype))
         if x.array is not None and not x.name:
             x.name = self.constant(x.array)
@@ -77,7 +78,7 @@ class Graph:
 
     def _following(self, n: Size) -> str:
         if n not in self.known:
-            name = self("Shape", "input", start=0, end=1)
+            name = self("Shape", self.input, start=0, end=1)
             name = name if n.factor == 1 else self("Mul", name, [n.factor])
             self.known[n] = name if n.offset == 0 else self("Add", name, [n.offset])
         return self.known[n]

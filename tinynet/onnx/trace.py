@@ -26,7 +26,8 @@ from tinynet.nn.modes import evaluating
 from tinynet.nn.module import Module
 from tinynet.nn.preserving import preserving
 
-BATCHES = 2, 3, 5  # the third tells what is proportional to N from N // 2 and N * N
+BATCHES = 2, 3, 5, 1  # 5 tells 2 * N from N * N, and 1 what NumPy squeezes and broadcasts
+SHAPING = "reshape", "squeeze", "unsqueeze", "expand"  # whose form is told the shape of the result
 INPUT = 0  # the number of the input; the operations count from 1
 
 
@@ -99,7 +100,10 @@ def trace(
                 "arithmetic in place of `if`"
             )
         first.arguments = merge([call.arguments for call in rows])
-        first.output.shape = merge([call.output.shape for call in rows])
+        shapes = [call.output.shape for call in rows]
+        if first.op not in SHAPING and len({len(shape) for shape in shapes}) == 1:
+            shapes.pop()  # ONNX works out what `x[:2]` is of one image
+        first.output.shape = merge(shapes)
         values[number] = first.output
         calls.append(first)
     *needed, result = _needed(calls)
@@ -107,9 +111,9 @@ def trace(
 
 
 def _batches(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[np.ndarray]:
-    """Batches that are unlike in all: the first is above 0, the second below, the third both."""
+    """Batches that are unlike in all: the first is above 0, the second below, the others both."""
     rng = np.random.default_rng(0)
-    for N, limits in zip(BATCHES, ((0.01, 1), (-1, -0.01), (-3, 3))):
+    for N, limits in zip(BATCHES, ((0.01, 1), (-1, -0.01), (-3, 3), (-3, 3))):
         x = rng.uniform(*limits, (N, *shape))
         yield (x * 255 if dtype.kind == "u" else x).astype(dtype)
 
@@ -232,9 +236,10 @@ class _Merge:
                 if all(size.factor * N + size.offset == n for N, n in zip(BATCHES, given)):
                     return size
         told = ", ".join(f"{x!r:.40}" for x in given)
+        batches = ", ".join(map(str, BATCHES[: len(given)]))
         return Fault(
-            f"{told} for batches of {', '.join(map(str, BATCHES))}: a number that depends on the "
-            "data, or on the batch N in another way than a * N + b"
+            f"{told} for batches of {batches}: a number that depends on the data, or on the batch "
+            "N in another way than a * N + b"
         )
 
     def _value(self, given: Sequence[Value]) -> Value | Fault:
@@ -254,7 +259,7 @@ class _Merge:
         if first.source is not None and len({x.source for x in given}) == 1:
             return self.values[first.source]
         return Fault(
-            "an array that depends on the data, and that no operation made: comparisons, places "
-            "(argmax, max along an axis) and assignments are not followed. Masks may be written "
-            "with relu, clip or sign, maxima with amax"
+            "an array that depends on the data or the size of the batch, and that no operation "
+            "made: comparisons, places (argmax, max along an axis) and assignments are not "
+            "followed. Masks may be written with relu, clip or sign, maxima with amax"
         )

@@ -110,6 +110,19 @@ def _first(suspects: Callable[[Clues], Iterator[Suspect]]) -> Look:
     return look
 
 
+def _not_by_chance(look: Look) -> Look:
+    """A look that says what it says with the elements of the argument in another order as well."""
+
+    def twice(clues: Clues) -> Found:
+        found, there = look(clues), clues.elsewhere
+        if found is None or there is None:
+            return found
+        again = look(there)
+        return found if again and where.bare(again[0]) == where.bare(found[0]) else None
+
+    return twice
+
+
 def _which(clues: Clues) -> Found:
     place = _place(clues)
     return ("", place) if place else None
@@ -122,6 +135,7 @@ LOOKS: tuple[Look, ...] = (
     scratch.overwritten,
     _of_both(winners.look),
     _of_both(terms.left_out),
+    _of_both(terms.one_for_all),
     _of_both(scaling.counts),
     _fitting(order.of_the_gradient),
     _of_both(terms.other_axis),
@@ -137,9 +151,9 @@ LOOKS: tuple[Look, ...] = (
     _fitting(elsewhere.with_another_number),
     _fitting(elsewhere.with_other_arguments),
     _fitting(elsewhere.at_the_output),
-    _of_both(formula.plain),
+    _not_by_chance(_of_both(formula.plain)),
     _first(inside.suspects),
-    _of_both(formula.look),
+    _not_by_chance(_of_both(formula.look)),
     _first(inside.within),
     _fitting(scaling.of_few),
     _which,
@@ -155,10 +169,22 @@ def _with_place(clues: Clues, cause: str, evidence: str) -> tuple[str, str]:
 
 def _place(clues: Clues) -> str:
     """Which elements of the gradient are wrong, in a sentence; "" if no simple rule says it."""
+    rule = where.confirmed(clues, _rule)
+    wrong = int(_wrong(clues).sum())
+    right = clues.x.size - wrong
+    return f"all {wrong} wrong elements: {rule}; the {right} others are right" if rule else ""
+
+
+def _wrong(clues: Clues) -> np.ndarray:
     _, analytic, numeric = clues.tests[0]
-    scale = float(np.abs(numeric).max(initial=0))
-    wrong = (np.abs(analytic - numeric) > 10 * clues.noise + 1e-6 * scale).reshape(-1)
-    if (np.abs(numeric) > 1e-6 * scale).reshape(-1)[~wrong].sum() < FEW:
+    allowed = 10 * clues.noise + 1e-6 * np.abs(numeric).max(initial=0)
+    return np.asarray(np.abs(analytic - numeric) > allowed).reshape(-1)
+
+
+def _rule(clues: Clues) -> str:
+    """What the wrong elements have in common, for these values."""
+    numeric, wrong = np.abs(clues.tests[0][2]).reshape(-1), _wrong(clues)
+    if (numeric > 1e-6 * numeric.max(initial=0))[~wrong].sum() < FEW:
         return ""  # what is right is 0, or so little that it may be so by chance
     elementwise = clues.x.shape == clues.y.shape
     flat = np.arange(wrong.size)
@@ -167,8 +193,4 @@ def _place(clues: Clues) -> str:
         hand.quantities = [(clues.name, clues.x.reshape(-1))]
     own = f"of {clues.name}"
     hand.places = {name: p for name, p in hand.places.items() if name.endswith(own)}
-    rule = where.rule(wrong, hand, (("dy", clues.dy.reshape(-1)),) if elementwise else ())
-    if not rule:
-        return ""
-    right = int((~wrong).sum())
-    return f"all {int(wrong.sum())} wrong elements: {rule}; the {right} others are right"
+    return where.rule(wrong, hand, (("dy", clues.dy.reshape(-1)),) if elementwise else ())

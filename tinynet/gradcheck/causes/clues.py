@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -97,6 +98,13 @@ class Clues:
                 return False
         return True
 
+    @cached_property
+    def elsewhere(self) -> Clues | None:
+        """The clues with the elements of the argument in another order; None if that fails."""
+        with contextlib.suppress(Exception):  # whatever a function raises for other values
+            return Clues(self.fault.elsewhere()) if self.fault.elsewhere else None
+        return None
+
     def pulled(self, dy: np.ndarray) -> np.ndarray:
         """The right gradient for another output gradient: J dy."""
         return np.asarray(self.J @ np.asarray(dy, np.float64).reshape(-1)).reshape(self.x.shape)
@@ -132,9 +140,9 @@ class Clues:
     def entries(self) -> Entries:
         """The entries of B and J; needs B."""
         assert self.claimed is not None
-        at = (np.abs(self.J) > self.tolerance) | (np.abs(self.claimed) > self.tolerance)
-        i, j = np.nonzero(at & self.usable.reshape(-1, 1))
-        claimed, right = self.claimed[i, j], self.J[i, j]
+        B, J = (np.where(np.abs(M) > self.tolerance, M, 0.0) for M in (self.claimed, self.J))
+        i, j = np.nonzero(((B != 0) | (J != 0)) & self.usable.reshape(-1, 1))
+        claimed, right = B[i, j], J[i, j]
         return Entries(i, j, claimed, right, np.abs(claimed - right) > self.tolerance)
 
     # ----- the arguments -------------------------------------------------------------------------
@@ -298,7 +306,12 @@ class Clues:
     def named(self, factor: float) -> str | None:
         """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
         sign, size = ("-" if factor < 0 else ""), abs(factor)
-        values = self.sizes | {"ln 10": math.log(10), "ln 2": math.log(2), "pi": math.pi}
+        values = self.sizes | {
+            "ln 10": math.log(10),
+            "ln 2": math.log(2),
+            "pi": math.pi,
+            "180/pi": 180 / math.pi,
+        }
         texts: list[str] = []
         for own in (self.numbers, values):  # a setting says more than a size
             for form, of in FORMS if own is self.numbers else FORMS[:SIZED]:
@@ -306,7 +319,16 @@ class Clues:
                 if found:
                     texts += [sign + form.format(_bracketed(name, form)) for name in found]
                     break
-        return " = ".join([*dict.fromkeys(texts)][:3]) or self._sum_or_mean(factor)
+        return " or ".join([*dict.fromkeys(texts)][:3]) or self._sum_or_mean(factor)
+
+    def quotient(self, factor: float) -> str:
+        """What `factor` is as a quotient of two sizes; "" if it is none."""
+        texts: dict[tuple[float, float], str] = {}  # of several names of two sizes the first
+        for (a, n), (b, m) in itertools.permutations(self.sizes.items(), 2):
+            if n != m and close(n / m, abs(factor)):
+                above, below = (_bracketed(name, "1/{}") for name in (a, b))
+                texts.setdefault((n, m), "-" * (factor < 0) + f"{above}/{below}")
+        return " or ".join([*texts.values()][:2])
 
     def has_name(self, factor: float) -> bool:
         """Whether a factor is a simple fraction or has a name."""
@@ -335,7 +357,7 @@ class Clues:
         plain = short(factor)
         if self.by_element and len(plain.lstrip("-0.")) <= 2:
             return plain  # a function of each element by itself knows no sizes
-        return (self.named(factor) or plain).partition(" = ")[0]
+        return (self.named(factor) or plain).partition(" or ")[0]
 
     @cached_property
     def by_element(self) -> bool:
@@ -371,7 +393,7 @@ def _is(of: Callable[[float], float], n: float, size: float) -> bool:
 def _bracketed(name: str, form: str) -> str:
     name = name.partition(",")[0]
     whole = form == "{}" or name in ("ln 10", "ln 2") or name.startswith("(")
-    return f"({name})" if (" " in name or "*" in name) and not whole else name
+    return f"({name})" if any(c in name for c in " */") and not whole else name
 
 
 def output_of(result: Any) -> np.ndarray:

@@ -74,8 +74,9 @@ def _by_branches(clues: Clues) -> tuple[str, str] | None:
     """The formulas on either side of a sign; it may be that each is right on the other side."""
     wrong = clues.entries.wrong
     for name, q in Part(clues, wrong).hand.quantities:
-        sides = {f"{name} > 0": q > 0, f"{name} < 0": q < 0}
-        if not all(holds.any() for holds in sides.values()) or not q.all():
+        sides = {f"{name} > 0": q > 0, f"{name} {'<' if q.all() else '='} 0": q <= 0}
+        mixed = not q.all() and (q < 0).any()
+        if mixed or not all(holds.any() for holds in sides.values()):
             continue
         found, formulas = [], []
         for text, holds in sides.items():

@@ -53,8 +53,11 @@ def _plain(clues: Clues, factor: float) -> tuple[str, str]:
     name, simple = clues.named(factor) or "", clues.constant(factor)
     is_simple = simple.strip("-").replace("/", "").isdigit()
     if not name or (is_simple and name.startswith(("sqrt", "2", "1/sqrt"))):
-        return "constant factor", f"about {simple}" if "/" in simple else ""
-    summed = factor > 1 and clues.y.size < clues.x.size and name.partition(" = ")[0] in ("n", "N")
+        unit = is_simple and "1" in (simple.strip("-"), *simple.strip("-").split("/"))
+        guesses = [f"about {simple}"] * ("/" in simple)
+        guesses += [text for text in ("" if unit else clues.quotient(factor),) if text]
+        return "constant factor", " or ".join(guesses)
+    summed = factor > 1 and clues.y.size < clues.x.size and name.partition(" or ")[0] in ("n", "N")
     mean = ": a sum where a mean is meant?" if summed else ""
     return "constant factor", f"{short(factor)} = {name}{mean}"
 

@@ -41,7 +41,7 @@ def _too_many(clues: Clues) -> Found:
     e = clues.entries
     if (np.abs(e.right[e.wrong]) > clues.tolerance).any():
         return None
-    rule = where.rule(e.wrong, Hand(clues, e.i, e.j))
+    rule = where.confirmed(clues, _rule)
     return "terms that do not belong into the sum", (
         f"the {int((~e.wrong).sum())} terms that are due are right, and {int(e.wrong.sum())} stand "
         "where there must be 0" + (f": {rule}" if rule else "")
@@ -92,14 +92,38 @@ def _overwritten(clues: Clues, kept: np.ndarray, Y: list[np.ndarray]) -> Found:
     return None
 
 
+def _rule(clues: Clues) -> str:
+    """Which terms are wrong."""
+    e = clues.entries
+    more = (("the term itself", e.right),) if e.right.all() else ()
+    return where.rule(e.wrong, Hand(clues, e.i, e.j), more)
+
+
 def _other_rule(clues: Clues, kept: np.ndarray) -> Found:
     """A loop that starts late or stops early, a row that is never written, a missing tap."""
-    e = clues.entries
-    rule = where.rule(~kept, Hand(clues, e.i, e.j), (("the term itself", e.right),))
+    rule = where.confirmed(clues, _rule)
     evidence = (
         f"the terms that are there are right, {int((~kept).sum())} of {kept.size} are missing"
     )
     return "some terms of the sum are left out", evidence + (f": {rule}" if rule else "")
+
+
+def one_for_all(clues: Clues) -> Found:
+    """The dy of one output, or of a few, where each element belongs to an output of its own."""
+    e = clues.entries
+    weights = [np.bincount(e.i, values, clues.x.size) for values in (e.claimed, e.right)]
+    used, due = (set(e.j[values != 0].tolist()) for values in (e.claimed, e.right))
+    alike = np.abs(weights[0] - weights[1]).max(initial=0) <= 10 * clues.tolerance
+    if not used < due or not alike or np.bincount(e.i[e.right != 0]).max() > 1:
+        return None
+    for axis, places in enumerate(np.unravel_index(sorted(used), clues.y.shape)):
+        if np.ptp(places) == 0 < clues.y.shape[axis] - 1:
+            return "dy of one place used for all", (
+                f"every element of {clues.name} is given dy at the "
+                f"{_ordinal(int(places[0]), clues.y.shape[axis])} place of "
+                f"{axis_name(axis, clues.y)} of the output, not at its own"
+            )
+    return None
 
 
 # ----- other places -------------------------------------------------------------------------------

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import short
+from tinynet.gradcheck.causes.clues import Clues, axis_name, short
 from tinynet.gradcheck.causes.hand import Hand, Quantity
 
 LISTED = "they are at place"  # begins a rule that holds for these inputs alone, it may be
@@ -24,6 +25,17 @@ def rule(chosen: np.ndarray, hand: Hand, more: tuple[Quantity, ...] = ()) -> str
         if np.array_equal(holds, chosen):
             return text
     return ""
+
+
+def confirmed(clues: Clues, told: Callable[[Clues], str]) -> str:
+    """What is told of the clues, if it is of the elements in another order as well."""
+    here, there = told(clues), clues.elsewhere
+    return here if not here or there is None or bare(told(there)) == bare(here) else ""
+
+
+def bare(text: str) -> str:
+    """A statement without the numbers of its thresholds, which differ from input to input."""
+    return re.sub(r"([<>]) -?[\d.]+", r"\1", text)
 
 
 def predicates(
@@ -96,12 +108,20 @@ def _places(hand: Hand, chosen: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _border(hand: Hand) -> Iterator[tuple[str, np.ndarray]]:
-    """The border of the last two axes of the input."""
-    shape = hand.clues.x.shape
-    if len(shape) > 1:
-        at = np.unravel_index(hand.i, shape)[-2:]
-        ends = [(p == 0) | (p == n - 1) for p, n in zip(at, shape[-2:])]
-        yield f"they are at the border of {hand.clues.name}", ends[0] | ends[1]
+    """The border of the last two axes of the input, and two sides of it."""
+    shape, name = hand.clues.x.shape, hand.clues.name
+    if len(shape) < 2:
+        return
+    at = np.unravel_index(hand.i, shape)[-2:]
+    sides = [{"first": p == 0, "last": p == n - 1} for p, n in zip(at, shape[-2:])]
+    (a, b), (c, d) = (side.values() for side in sides)
+    yield f"they are at the border of {name}", a | b | c | d
+    for (one, p), (other, q) in itertools.product(*(side.items() for side in sides)):
+        axes = [axis_name(len(shape) - k, hand.clues.x) for k in (2, 1)]
+        yield (
+            f"they are at the {one} place of {axes[0]} or the {other} of {axes[1]} of {name}",
+            p | q,
+        )
 
 
 def _told(some: set[int], known: set[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,9 @@ def look(clues: Clues) -> Found:
             f"analytic gives dy to every element that equals the maximum; {tied} of {y.size} "
             f"outputs have up to {int(wins.sum(0).max())} such"
         )
-    if found := _along_another_axis(clues, claimed, windows):
+    single = (claimed.sum(0) == 1).all()
+    some = not single and not np.array_equal(claimed, windows)
+    if some and (found := _along_other_axes(clues, claimed, windows)):
         return found
     if (wins.sum(0) == 1).all() and (found := _covered(clues, claimed, windows, wins)):
         return found
@@ -63,17 +66,31 @@ def _covered(clues: Clues, claimed: np.ndarray, windows: np.ndarray, wins: np.nd
     return None
 
 
-def _along_another_axis(clues: Clues, claimed: np.ndarray, windows: np.ndarray) -> Found:
-    """The elements that are the extremes along another axis, each with the dy of its window."""
-    for axis in np.flatnonzero(np.array(clues.x.shape) > 1).tolist():
-        for extreme in (clues.x.max, clues.x.min):
-            chosen = (clues.x == extreme(axis, keepdims=True)).reshape(-1, 1)
-            if np.array_equal(claimed, windows & chosen) and (claimed.sum(0) != 1).any():
-                return WRONG_AXIS, (
-                    f"analytic gives dy to those elements of the window that are the "
-                    f"{'largest' if extreme == clues.x.max else 'smallest'} along axis {axis}"
-                )
+def _along_other_axes(clues: Clues, claimed: np.ndarray, windows: np.ndarray) -> Found:
+    """The elements that are extremes along other axes, of all of x or of those in the window."""
+    axes = [axis for axis, n in enumerate(clues.x.shape) if n > 1]
+    places = np.indices(clues.x.shape).reshape(clues.x.ndim, -1)
+    for count, whole in itertools.product(range(1, len(axes) + 1), (True, False)):
+        for chosen in itertools.combinations(axes, count):
+            rest = [axis for axis in range(clues.x.ndim) if axis not in chosen]
+            line = np.unique(places[rest], axis=1, return_inverse=True)[1].reshape(-1, 1)
+            for said, sign in (("largest", 1), ("smallest", -1)):
+                among = np.ones_like(windows) if whole else windows
+                if np.array_equal(claimed, windows & _extreme(sign * clues.x, among, line)):
+                    along = f"ax{'is' if count == 1 else 'es'} {', '.join(map(str, chosen))}"
+                    return WRONG_AXIS, (
+                        f"analytic gives dy to those elements of the window that are the {said} "
+                        f"{'' if whole else 'of it '}along {along}"
+                    )
     return None
+
+
+def _extreme(x: np.ndarray, among: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """Which elements are the largest of those that share their line, among those of a column."""
+    values = np.where(among, x.reshape(-1, 1), -np.inf)
+    largest = np.full((int(line.max()) + 1, among.shape[1]), -np.inf)
+    np.maximum.at(largest, line[:, 0], values)
+    return np.asarray(values == largest[line[:, 0]])
 
 
 def _many(windows: np.ndarray) -> str:
