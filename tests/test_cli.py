@@ -758,8 +758,8 @@ def test_the_function_for_the_doctor_has_no_arguments(here, capsys):
 
 
 def test_the_columns_of_the_matrix_are_as_wide_as_there_is_room(trained, monkeypatch, capsys):
-    for columns, head in (("80", "left right"), ("29", "lef rig")):
-        monkeypatch.setenv("COLUMNS", columns)
+    for columns, head in ((80, "left right"), (29, "lef rig")):
+        monkeypatch.setattr(f"{main.__module__}.evaluate.columns", lambda n=columns: n)
         assert main(["evaluate", str(trained)]) == 0
         assert " ".join(capsys.readouterr().out.split("\n")[3].split()) == head
 
