@@ -258,3 +258,16 @@ def test_early_stopping_ends_with_the_best_weights(capsys):
 def test_the_plateau_lowers_the_rate_once_nothing_gets_better():
     history = trained(X, Y[::-1], epochs=12, lr=1e-7, schedule="plateau")
     assert history[-1]["lr"] < history[0]["lr"] == 1e-7
+
+
+def test_bools_are_two_classes():
+    expected = trained(X, (Y > 0).astype(int), epochs=2)
+    assert [r["loss"] for r in trained(X, Y > 0, epochs=2)] == [r["loss"] for r in expected]
+
+
+def test_a_model_of_maps_says_how_to_have_them(tmp_path):
+    images = np.random.default_rng(0).random((6, 1, 4, 4)).astype(np.float32)
+    model = nn.Conv2d(1, 2, 3, padding=1)
+    trained(images, (images[:, 0] > 0.5).astype(int), epochs=1, model=model, out=tmp_path)
+    with pytest.raises(CheckpointError, match=r"a map \(2, 4, 4\) of each image.*argmax"):
+        tinynet.load(tmp_path, nn.Conv2d(1, 2, 3, padding=1)).predict(images)
