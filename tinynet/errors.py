@@ -122,6 +122,10 @@ class CheckpointError(ValueError, RuntimeError):
     """A checkpoint or a state_dict that does not fit the model, or is damaged."""
 
 
+class MissingFileError(CheckpointError, FileNotFoundError):
+    """There is no such file; Python's own handlers of that catch it too."""
+
+
 class OnnxError(ValueError, RuntimeError):
     """An ONNX file that is damaged or asks for what is not there; a model that ONNX cannot say."""
 
