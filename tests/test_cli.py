@@ -430,6 +430,7 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--data", "mnits"], "unknown data set 'mnits'; did you mean 'mnist'? Known: "),
         (["train", "--data", "MNIST"], "did you mean 'mnist'?"),
         (["train", "--data", "folder:a?size=8", "--size", "9"], "has its own size: give it once"),
+        (["train", "--data", "folder:.", "--out", "."], "is the folder of the data; keep the run"),
         (["train", "--optimizer", "Adma"], "did you mean 'adam'?"),
         (["train", "--model", "lenet"], "unknown model 'lenet'; did you mean 'lenet5'? Known: "),
         (["train", "--optimizer", "sdg"], "did you mean 'sgd'? Known: sgd, adam"),
