@@ -228,6 +228,12 @@ def test_metrics_by_name_are_the_functions():
     assert set(METRICS) == {"accuracy", "f1", "mae", "mse"}
 
 
+def test_f1_without_validation_is_said_to_be_missing(capsys):
+    model = nn.Linear(4, 3)
+    fit(model, X, Y, epochs=1, metrics=["f1"])
+    assert "f1: measured on validation data, and there is none" in capsys.readouterr().out
+
+
 def test_f1_is_of_all_examples_and_of_validation_alone():
     history = trained(X, Y, epochs=1, metrics=["f1"], validation_split=0.2, batch_size=10)
     assert "validation_f1" in history[0]

@@ -225,6 +225,7 @@ def _in_the_way(file: Path, *inputs: Path | None) -> str:
 
 def _is_kept(file: Path, weights: bool) -> str:
     """Why what is there, or what the name is for, must stay; "" if it may be replaced."""
+    from tinynet.training.foreign import names_in
     from tinynet.training.safetensors import read_about
 
     kept = file.resolve()
@@ -238,7 +239,8 @@ def _is_kept(file: Path, weights: bool) -> str:
             return "its name is not that of a JSON file"
         is_json = not file.exists() or _begins(file, rb"\s*([\[{]|\Z)")  # or what is empty
         return "" if is_json else "a file is there that is not JSON"
-    if file.exists() and not (kept.suffix == ".onnx" and _begins(file, b"\x08")):
+    is_npz = kept.suffix == ".npz" and any(n.endswith("weight.npy") for n in names_in(file))
+    if file.exists() and not is_npz and not (kept.suffix == ".onnx" and _begins(file, b"\x08")):
         try:
             run = read_about(file).get("run")
         except ValueError as error:

@@ -14,11 +14,13 @@ from tinynet.calls import NoGradientError
 from tinynet.errors import OnnxError, ShapeError
 from tinynet.nn.functional.arguments import tensor_of
 from tinynet.nn.module import Module
+from tinynet.onnx import sizes
 from tinynet.onnx.operators import ASKED, OPERATORS
 from tinynet.onnx.spatial import window_of
 
 FAULTS = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NoGradientError,
+    MemoryError,
 )  # fmt: skip
 """What an operator raises for inputs and attributes that do not fit it."""
 
@@ -82,7 +84,10 @@ class Graph:
 
     def check_order(self) -> None:
         """Every value is made once, before it is used; notes what is not used, or no more."""
-        known = {"", *self.places, *(given.name for given in self.inputs)}
+        names = [given.name for given in self.inputs]
+        if len(set(names)) < len(names):
+            raise OnnxError(f"two of the inputs have one name: {names!r:.80}")
+        known = {"", *self.places, *names}
         for node in self.nodes:
             if missing := set(node.inputs) - known:
                 raise OnnxError(f"{node} takes {missing!r:.80}, which nothing before it gives")
@@ -128,12 +133,19 @@ class OnnxModule(Module):
             half = x.dtype.name in ("float16", "bfloat16")
             values[given.name] = wrap(x.array.astype(np.float32)) if half else x
         values.update((name, getattr(*place)) for name, place in graph.places.items())
+        room = sizes.MOST * 4 + 64 * sum(_elements(values[given.name]) for given in graph.inputs)
         for node in graph.nodes:
             for name, value in zip(node.outputs, self._run(node, values)):
                 if name:
                     values[name] = value
+                    room -= _elements(value)
+            if room < 0:
+                raise OnnxError(
+                    f"{node}: more elements are needed at a time than an input of this size leads "
+                    "to; give it a smaller batch"
+                )
             for name in node.last:
-                values.pop(name, None)
+                room += _elements(values.pop(name, None))
         outputs = tuple(values[name] for name in graph.outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -152,6 +164,13 @@ class OnnxModule(Module):
         if len(results) < used:
             raise OnnxError(f"{node} gives {len(results)} outputs, not {used}")
         return results
+
+
+def _elements(value: Any) -> int:
+    """How many numbers a tensor has; or a sequence, or None."""
+    if isinstance(value, list):
+        return sum(map(_elements, value))
+    return 0 if value is None else int(value.array.size)
 
 
 @functools.cache

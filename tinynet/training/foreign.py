@@ -49,7 +49,7 @@ BY_MEMBER = (
 
 def is_savez(path: Path) -> bool:
     """Whether it is a file of np.savez: a zip file of arrays and nothing else."""
-    members = _members(path) if os.path.isfile(path) and _start(path).startswith(ZIP) else []
+    members = names_in(path) if os.path.isfile(path) and _start(path).startswith(ZIP) else []
     return bool(members) and all(name.endswith(".npy") for name in members)
 
 
@@ -80,7 +80,7 @@ def _kind_of(path: Path) -> str:
         return "it is empty"
     if text.isascii() and text.isprintable() and text[:2] != "PK":
         return f"it is text that begins with {text[:40]!r}"
-    members = _members(path) if start.startswith(ZIP) else []
+    members = names_in(path) if start.startswith(ZIP) else []
     found = [(kind, cure) for pattern, kind, cure in BY_START if re.match(pattern, start)]
     found += [(k, c) for end, k, c in BY_MEMBER if any(name.endswith(end) for name in members)]
     if not found:
@@ -97,7 +97,7 @@ def _start(path: Path) -> bytes:
         return b"\x00"  # of no kind: the reader has found out why
 
 
-def _members(path: Path) -> list[str]:
+def names_in(path: Path) -> list[str]:
     """The names in a zip archive; none where its directory is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
