@@ -139,8 +139,9 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     import difflib  # only needed for an error, and slow to load
 
     names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    folded = {known.casefold(): known for known in names}
+    near = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.5)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else "."
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
 
 
