@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.autograd import wrap
+from tinynet.autograd import Variable, wrap
 from tinynet.calls import NoGradientError
 from tinynet.errors import OnnxError, ShapeError
 from tinynet.nn.functional.arguments import tensor_of
@@ -133,21 +133,27 @@ class OnnxModule(Module):
             half = x.dtype.name in ("float16", "bfloat16")
             values[given.name] = wrap(x.array.astype(np.float32)) if half else x
         values.update((name, getattr(*place)) for name, place in graph.places.items())
-        room = sizes.MOST * 4 + 64 * sum(_elements(values[given.name]) for given in graph.inputs)
+        few = sizes.MOST // max(len(graph.nodes), 1)  # of which all together are not too many
         for node in graph.nodes:
             for name, value in zip(node.outputs, self._run(node, values)):
                 if name:
                     values[name] = value
-                    room -= _elements(value)
-            if room < 0:
-                raise OnnxError(
-                    f"{node}: more elements are needed at a time than an input of this size leads "
-                    "to; give it a smaller batch"
-                )
+                    if _elements(value) > few:
+                        self._check_room(node, values)
             for name in node.last:
-                room += _elements(values.pop(name, None))
+                values.pop(name, None)
         outputs = tuple(values[name] for name in graph.outputs)
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def _check_room(self, node: Node, values: dict[str, Any]) -> None:
+        """Raise OnnxError where too much is alive together, for inputs of these sizes."""
+        graph = self._graph
+        room = sizes.MOST * 4 + 64 * sum(_elements(values.get(x.name)) for x in graph.inputs)
+        if sum(_elements(x) for name, x in values.items() if name not in graph.places) > room:
+            raise OnnxError(
+                f"{node}: more elements are needed at a time than an input of this size leads to; "
+                "give it a smaller batch"
+            )
 
     def _run(self, node: Node, values: dict[str, Any]) -> tuple[Any, ...]:
         function = OPERATORS[node.operator]
@@ -168,9 +174,9 @@ class OnnxModule(Module):
 
 def _elements(value: Any) -> int:
     """How many numbers a tensor has; or a sequence, or None."""
-    if isinstance(value, list):
-        return sum(map(_elements, value))
-    return 0 if value is None else int(value.array.size)
+    if isinstance(value, Variable):
+        return int(value.array.size)
+    return sum(map(_elements, value or ()))
 
 
 @functools.cache

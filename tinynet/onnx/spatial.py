@@ -63,9 +63,9 @@ def window_of(
         edges = _halved(totals, larger_last=auto_pad == "SAME_UPPER")
     elif auto_pad not in ("NOTSET", "VALID"):
         raise ValueError(f"auto_pad {auto_pad!r} is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
-    image = [n + sum(edge) for n, edge in zip(x.shape[2:], edges)]
-    check_size(x.shape[:2], image)
-    if any(n > 2 * m for n, m in zip(image, x.shape[2:])):  # most windows are in padding
+    if any(a + b > n for n, (a, b) in zip(x.shape[2:], edges)):  # most windows are in padding
+        image = [n + a + b for n, (a, b) in zip(x.shape[2:], edges)]
+        check_size(x.shape[:2], image)
         check_size(kernel, image)
     return Window(list(kernel), stride, dilation, edges)
 
