@@ -428,6 +428,10 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
     ("arguments", "words"),
     [
         (["train", "--data", "mnits"], "unknown data set 'mnits'; did you mean 'mnist'? Known: "),
+        (["train", "--data", "MNIST"], "did you mean 'mnist'?"),
+        (["train", "--data", "folder:a?size=8", "--size", "9"], "has its own size: give it once"),
+        (["train", "--data", "folder:.", "--out", "."], "is the folder of the data; keep the run"),
+        (["train", "--optimizer", "Adma"], "did you mean 'adam'?"),
         (["train", "--model", "lenet"], "unknown model 'lenet'; did you mean 'lenet5'? Known: "),
         (["train", "--optimizer", "sdg"], "did you mean 'sgd'? Known: sgd, adam"),
         (["train", "--schedule", "cosin"], "did you mean 'cosine'? Known: onecycle"),
@@ -746,6 +750,29 @@ def test_summary_of_a_run_is_of_its_model(trained, capsys):
     shown = capsys.readouterr().out
     assert main(["summary", "digits_cnn", "--shape", "1x8x8", "--classes", "2"]) == 0
     assert capsys.readouterr().out == shown
+
+
+def test_the_function_for_the_doctor_has_no_arguments(here, capsys):
+    Path("net.py").write_text("def make(x):\n    return x\n")
+    assert main(["doctor", "--file", "net.py:make"]) == 2
+    assert "net.py:make is called without arguments: missing" in capsys.readouterr().err
+
+
+def test_the_columns_of_the_matrix_are_as_wide_as_there_is_room(trained, monkeypatch, capsys):
+    for columns, head in ((80, "left right"), (29, "lef rig")):
+        monkeypatch.setattr(f"{main.__module__}.evaluate.columns", lambda n=columns: n)
+        assert main(["evaluate", str(trained)]) == 0
+        assert " ".join(capsys.readouterr().out.split("\n")[3].split()) == head
+
+
+def test_going_on_from_an_earlier_checkpoint_says_what_is_replaced(tiny, capsys):
+    options = ["train", "--data", tiny, "--out", "run"]
+    assert main([*options, "--epochs", "3", "--keep-every", "1"]) == 0
+    capsys.readouterr()
+    assert main(["resume", "run", "--from", "run/epoch-0002.safetensors"]) == 0
+    shown = capsys.readouterr().out
+    assert "resume from run/epoch-0002.safetensors; what came after it is replaced" in shown
+    assert "finished already" not in shown
 
 
 def test_doctor_looks_at_the_training_that_train_would_make(here, capsys):

@@ -190,6 +190,14 @@ def test_a_folder_with_the_name_of_a_part_is_no_class(tmp_path, folders, refused
         load_folder(tmp_path)
 
 
+@pytest.mark.parametrize(("folders", "told"), [("train/cat train/dog", True), ("train", False)])
+def test_a_part_without_the_other_says_where_the_classes_are(tmp_path, folders, told):
+    put_five(tmp_path, folders)
+    with pytest.raises(DataError) as caught:
+        load_folder(tmp_path)
+    assert (f"Take the classes in it, folder:{tmp_path / 'train'}" in str(caught.value)) is told
+
+
 @pytest.mark.parametrize(
     "folders", ["_other bus train-class", "bullet_train tabby", "tr te de", "tests_tube contest"]
 )

@@ -29,8 +29,10 @@ def rows(label_last: bool = False) -> str:
         rows(),
         f'\ufeff"label",{NAMES}\r\n' + rows().replace("\n", "\r\n"),
         f"{NAMES},Label\n{rows(True)}",
+        "label,pixel8,pixel7,pixel6,pixel5,pixel4,pixel3,pixel2,pixel1,pixel0\n"
+        + "\n".join(",".join([r.split(",")[0], *r.split(",")[:0:-1]]) for r in rows().split("\n")),
     ],
-    ids=["Kaggle's", "no names", "as Windows saves it", "label last"],
+    ids=["Kaggle's", "no names", "as Windows saves it", "label last", "in another order"],
 )
 def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text):
     (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
@@ -46,16 +48,17 @@ def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("label,a\n1,cat\n", "expected integers, separated by commas: .*cat"),
+        ("label,a\n1,cat\n", "expected integers, separated by commas, .*cat"),
         ("class,a\n1,2\n", "no column called label, but class, a"),
         ("1,2,3\n1,2,3\n", "2 pixels in a row are no square image"),
         ("1,300\n", "a pixel of 300, expected 0 to 255"),
         ("-1,30\n", "a label of -1, expected 0 to"),
-        ("1,30\n1,30,4\n", "expected integers"),
-        ("label,a\n", "no square image|expected integers|no data"),
+        ("1,30\n1,30,4\n", "separated by commas, as many in each line: .* at row"),
+        ("label;a\n1;2\n", "expected integers, separated by commas.*first line is 'label;a'"),
+        ("label,a\n", "there is no line with numbers in it"),
+        ("", "there is no line with numbers in it"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:loadtxt")
 def test_what_is_wrong_with_a_table_is_told(tmp_path, text, told):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError, match=told):

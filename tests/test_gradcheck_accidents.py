@@ -45,8 +45,8 @@ def right_dw(dy, x, w):
         (right_dx, lambda dy, x, w: dy @ x, "w", "the backward raises an error", "ValueError"),
         (lambda dy, x, w: None, right_dw, "x", "no gradient", "a return is missing"),
         (
-            lambda dy, x, w: (dy @ w.T).astype(np.float32), right_dw,
-            "x", "wrong dtype", "float32 for an input of float64",
+            lambda dy, x, w: (dy @ w.T).astype(int), right_dw,
+            "x", "wrong dtype", "int64 for an input of float64",
         ),
     ],
 )  # fmt: skip
@@ -292,6 +292,14 @@ def test_a_mask_of_another_call_is_named_though_small_steps_do_not_change_it(kep
     failure = only(gradcheck(relu, rng.standard_normal((4, 4))))
     assert (failure.op, failure.argument) == ("relu", "x")
     assert failure.cause == "state carried from call to call"
+
+
+def test_a_gradient_in_float32_is_noted_and_compared_all_the_same():
+    report = product(lambda dy, x, w: (dy @ w.T).astype(np.float32), right_dw)
+    assert report
+    assert "product returns float32 for x in float64" in report.notes[0]
+    failure = only(product(lambda dy, x, w: (3 * dy @ w.T).astype(np.float32), right_dw))
+    assert (failure.argument, failure.cause) == ("x", "constant factor")
 
 
 def changed_by_x(a, b):

@@ -140,6 +140,12 @@ def test_a_list_of_layers_is_refused_because_it_hides_them():
         Listed()
 
 
+def test_a_list_of_layers_that_learn_nothing_is_fine():
+    module = nn.Module()
+    module.losses = [nn.MSELoss(), nn.ReLU()]
+    assert list(module.parameters()) == []
+
+
 def test_a_list_of_layers_that_are_found_elsewhere_is_fine():
     net = Net()
     net.order = [net.hidden, net.blocks[0]]

@@ -30,16 +30,16 @@ def node(operator, inputs, outputs="y", **attributes):
     return helper.make_node(operator, inputs.split(), outputs.split(), **attributes)
 
 
-def file_of(nodes, arrays, opset=17, shape=("n", 1, 6, 6), outputs=("y",)):
-    """A model with one input x; arrays: by name, or as TensorProto."""
+def file_of(nodes, arrays, opset=17, shape=("n", 1, 6, 6), outputs=("y",), inputs=1, **more):
+    """A model whose input is x; arrays: by name, or as TensorProto."""
     tensors = [
         x if isinstance(x, TensorProto) else numpy_helper.from_array(np.asarray(x), name)
         for name, x in arrays.items()
     ]
     x = helper.make_tensor_value_info("x", FLOAT, shape)
     ys = [helper.make_tensor_value_info(name, FLOAT, None) for name in outputs]
-    graph = helper.make_graph(nodes, "g", [x], ys, tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    graph = helper.make_graph(nodes, "g", [x] * inputs, ys, tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], **more)
 
 
 @pytest.fixture
@@ -376,6 +376,12 @@ def external(location, **more):
     return tensor
 
 
+def twice(operator, **attributes):
+    made = node(operator, "x", **attributes)
+    made.attribute.extend(list(made.attribute))
+    return made
+
+
 HUGE = np.array([1 << 20, 1 << 20])
 ADD = [node("Add", "x w")]
 REFUSED = {
@@ -404,6 +410,10 @@ REFUSED = {
               "type 8"),
     "no file": (b"\x08\x07PK\x03\x04", "damaged"),
     "an empty file": (b"", "no outputs"),
+    "an attribute twice": (file_of([twice("LeakyRelu", alpha=0.5)], {}), "'alpha' appeared multi"),
+    "an output too many": (file_of([node("Relu", "x", "y z")], {}), "output size 2 not in range"),
+    "inputs of one name": (file_of([node("Relu", "x")], {}, inputs=2), "two of the inputs have"),
+    "an IR of the future": (file_of([node("Relu", "x")], {}, ir_version=99), "IR version 99.*-U"),
     "data of an absolute path": (file_of(ADD, {"w": external("/etc/passwd")}), "not in the fold"),
     "data above the folder": (file_of(ADD, {"w": external("../w")}), "not in the folder"),
     "data behind a link": (file_of(ADD, {"w": external("link")}), "not in the folder"),
@@ -440,6 +450,11 @@ GROWING = {
                {"a": np.zeros((2, 1 << 15)), "b": np.zeros((2, 1 << 15))}),
     "ConvTranspose": ([node("ConvTranspose", "x w", strides=[1 << 20, 1 << 20])],
                       {"w": array(1, 1, 1, 1)}),
+    "LRN": ([node("LRN", "x", size=2**40 + 1)], {}),
+    "a pool": ([node("MaxPool", "x", kernel_shape=[1 << 20] * 2, pads=[1 << 19] * 4)], {}),
+    "windows in padding": ([node("MaxPool", "x", kernel_shape=[500] * 2, pads=[499] * 4)], {}),
+    "padding of both sides": ([node("Conv", "x w", pads=[1 << 20] * 4)],
+                              {"w": array(1, 1, 1, 1)}),
     "Conv": ([node("Conv", "x w", pads=[1 << 20] * 2 + [0] * 2)], {"w": array(1, 1, 1, 1)}),
     "doubling": ([node("Concat", f"a{i} a{i}", f"a{i + 1}", axis=0) for i in range(40)]
                  + [node("Identity", "a40")], {"a0": np.zeros(4)}),
@@ -457,10 +472,42 @@ def test_what_would_grow_beyond_measure_is_refused_before_it_is_made(what, read,
         model(array(1, 1, 6, 6))
 
 
-def test_an_error_in_use_names_the_node(read):
-    model = read(file_of([node("Reshape", "x w")], {"w": np.array([7, 7])}))
-    with pytest.raises(OnnxError, match=r"node 'y' \(Reshape\): reshape: 36 elements"):
+def test_what_is_alive_together_is_limited(read, monkeypatch):
+    monkeypatch.setattr("tinynet.onnx.sizes.MOST", 1 << 16)
+    parts = [f"a{i}" for i in range(12)]
+    nodes = [node("ConstantOfShape", "w", part) for part in parts]
+    model = read(
+        file_of([*nodes, node("Sum", " ".join(["x", *parts]))], {"w": np.array([1 << 15])})
+    )
+    with pytest.raises(OnnxError, match=r"node 'a8' .*needed at a time .*a smaller batch"):
         model(array(1, 1, 6, 6))
+
+
+@pytest.mark.parametrize(
+    ("operator", "settings", "more", "told"),
+    [
+        ("Reshape", {}, [np.array([7, 7])], r"node 'y' \(Reshape\): reshape: 36 elements"),
+        ("Reshape", {}, [np.array([-2, 36])], "negative, and not -1"),
+        ("Reshape", {}, [np.array([[1, 36]])], r"in a vector are needed, got shape \(1, 2\)"),
+        ("Split", {"num_outputs": 0}, [], "0 parts for 1 outputs"),
+        ("ConvTranspose", {"auto_pad": "EVIL"}, [array(1, 1, 1, 1)], "'EVIL' is none of"),
+        ("Resize", {}, [array(0), np.ones(4, np.float32), np.ones(4, int)], "both scales and siz"),
+        ("MaxPool", {"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]}, [], "not below the kernel"),
+        ("LpPool", {"kernel_shape": [2, 2], "pads": [0, 0, 0, 2]}, [], "not below the kernel"),
+    ],
+)
+def test_an_error_in_use_names_the_node(operator, settings, more, told, read):
+    arrays = {f"w{i}": x for i, x in enumerate(more)}
+    names = " ".join(["x", *arrays])
+    model = read(file_of([node(operator, names, **settings)], arrays, 18))
+    with pytest.raises(OnnxError, match=told):
+        model(array(1, 1, 6, 6))
+
+
+def test_a_domain_may_be_written_out(read):
+    x = array(1, 1, 6, 6)
+    model = read(file_of([node("Abs", "x", domain="ai.onnx")], {}))
+    np.testing.assert_array_equal(model(x), np.abs(x))
 
 
 def test_detect_anomaly_finds_the_operation(read):

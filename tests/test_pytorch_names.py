@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 from pathlib import Path
@@ -699,3 +700,27 @@ def test_shapes_changed_in_place():
         leaf.unsqueeze_(0)
     square = torch.zeros(2, 2)
     assert square.fill_diagonal_(1).tolist() == [[1, 0], [0, 1]]
+
+
+def test_axes_by_either_name_and_numbers_of_numpy():
+    x = torch.ones(2, 3)
+    assert x.unsqueeze(dim=0).shape == torch.unsqueeze(x, dim=0).shape == (1, 2, 3)
+    assert torch.stack([x, x], axis=-1).shape == (2, 3, 2)
+    assert torch.cat([x, x], axis=1).shape == (2, 6)
+    for y in (torch.arange(2) * np.log(1e4), np.float64(2) * torch.arange(2), x * np.sqrt(4)):
+        assert y.dtype == np.float32
+
+
+def test_a_copied_model_has_no_gradients_and_a_list_of_parameters_is_one():
+    layer = nn.Linear(2, 1)
+    layer(torch.ones(1, 2)).sum().backward()
+    assert copy.deepcopy(layer).weight.grad is None
+    optimizer = torch.optim.SGD(nn.ParameterList([torch.ones(2)]), lr=0.1)
+    assert len(optimizer.param_groups[0]["params"]) == 1
+    with pytest.raises(TypeError, match="in place of its parameters"):
+        torch.optim.SGD(nn.ModuleList([layer]), lr=0.1)
+
+
+def test_a_missing_file_is_pythons_error_too():
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        torch.load("nothing.pt")

@@ -200,3 +200,29 @@ def test_what_was_meant_is_named_in_two_lines(here, capsys, arguments, told):
     err = capsys.readouterr().err
     assert told in err
     assert err.count("\n") == 2
+
+
+def test_a_run_is_replaced_once_the_next_has_made_a_step(here, capsys):
+    assert train("--out", "run", "--keep-every", "1") == 0
+    before = {path.name: path.read_bytes() for path in Path("run").iterdir()}
+    Path("net.py").write_text(
+        "from tinynet import nn\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.output = nn.Linear(3, 2)\n\n"
+        "    def forward(self, x):\n        return self.output(x.flatten(1))\n"
+    )
+    assert train("--out", "run", "--overwrite", "--model", "net.py:Net") == 1
+    assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == before
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+
+    def failing(output, target):
+        raise RuntimeError("no loss")
+
+    with pytest.raises(RuntimeError, match="no loss"):
+        fit(model, data.ArrayDataset(*examples()), 1, loss=failing, out="run", overwrite=True,
+            progress=False)  # fmt: skip
+    assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == before
+    assert train("--out", "run", "--overwrite", "--seed", "3") == 0
+    assert json.loads(Path("run/run.json").read_text())["settings"]["seed"] == 3
+    assert "epoch-0001.safetensors" not in [path.name for path in Path("run").iterdir()]
+    assert main(["verify", "run"]) == 0

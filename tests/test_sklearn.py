@@ -163,6 +163,28 @@ def test_options_of_fit_go_with_it_and_the_users_chance_is_left_alone(capsys):
         ({"model": Net(7)}, FEW, LABELS, None, r"gives \(1, 7\) for one image .* be \(1, 10\)"),
         ({"model": "lenet"}, FEW, LABELS, None, "did you mean 'lenet5'"),
         ({"optimizer": "sdg"}, FEW, LABELS, None, "did you mean 'sgd'"),
+        (
+            {},
+            np.zeros((40, 16, 16, 3)),
+            LABELS,
+            None,
+            r"\(16, 16, 3\) for images, the channels last",
+        ),
+        ({}, FEW[:0], LABELS[:0], None, r"Found array with 0 sample\(s\)"),
+        ({"image_shape": 64}, FEW.reshape(40, 64), LABELS, None, r"\(C, H, W\) or .*got 64"),
+        ({"image_shape": (1, 1, 8, 8)}, FEW, LABELS, None, r"got \(1, 1, 8, 8\)"),
+        ({"image_shape": (-8, -8)}, FEW, LABELS, None, "at least 1, got -8"),
+        *(
+            ({"fit_options": options}, FEW, LABELS, None, f"beside model, .*; got {told}")
+            for options, told in (
+                (3, "3"),
+                ({"epochs": 3}, "'epochs'"),
+                ({"lr": 1}, "'lr'"),
+                ({"optimizer": "sgd"}, "'optimizer'"),
+                ({"train": 1}, "'train'"),
+                ({"model": 1}, "'model'"),
+            )
+        ),
     ],
 )
 def test_wrong_arguments_are_named_with_the_cure(settings, images, labels, weights, told):
@@ -170,8 +192,39 @@ def test_wrong_arguments_are_named_with_the_cure(settings, images, labels, weigh
         CNNClassifier(epochs=1, **settings).fit(images, labels, weights)
 
 
+@pytest.mark.parametrize("model", [3, lambda: 3])
+def test_what_makes_no_model_is_named(model):
+    with pytest.raises(TypeError, match=r"a Module, a name, .* got 3"):
+        CNNClassifier(model).fit(FEW, LABELS)
+
+
+def test_a_regression_is_of_numbers():
+    with pytest.raises(ValueError, match=r"y must be of numbers, got .*'3'"):
+        CNNRegressor().fit(FEW, ["3"] * 40)
+
+
+@pytest.mark.parametrize(("weight", "form"), [(None, (8, 8)), (np.ones(40), (64,))])
+def test_images_for_validation_are_treated_as_those_of_the_training(weight, form, capsys):
+    images, labels = 1000 * FEW + 500, NAMES[LABELS]
+    others = np.concatenate([images, images]).reshape(80, *form), np.tile(labels, 2)
+    options = {"validate": others, "progress": None}
+    CNNClassifier(epochs=1, lr=0, fit_options=options).fit(images, labels, weight)
+    assert re.search(r"loss (\S+)  validation \1 ", capsys.readouterr().out)
+
+
+def test_all_classes_are_told_first_and_stay():
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        CNNClassifier().partial_fit(FEW, LABELS)
+    model = CNNClassifier().partial_fit(FEW, LABELS, classes=range(10))
+    with pytest.raises(ValueError, match="is not the same as on last call"):
+        model.partial_fit(FEW, LABELS, classes=range(11))
+    np.testing.assert_allclose(
+        np.exp(model.predict_log_proba(FEW)), model.predict_proba(FEW), rtol=1e-5
+    )
+
+
 def test_a_class_that_comes_later_is_named():
-    model = CNNClassifier().partial_fit(FEW, LABELS % 3)
+    model = CNNClassifier().partial_fit(FEW, LABELS % 3, classes=range(3))
     with pytest.raises(ValueError, match=re.escape("[9] in y is none of the classes [0, 1, 2]")):
         model.partial_fit(FEW[:2], [1, 9])
 

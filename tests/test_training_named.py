@@ -228,6 +228,12 @@ def test_metrics_by_name_are_the_functions():
     assert set(METRICS) == {"accuracy", "f1", "mae", "mse"}
 
 
+def test_f1_without_validation_is_said_to_be_missing(capsys):
+    model = nn.Linear(4, 3)
+    fit(model, X, Y, epochs=1, metrics=["f1"])
+    assert "f1: measured on validation data, and there is none" in capsys.readouterr().out
+
+
 def test_f1_is_of_all_examples_and_of_validation_alone():
     history = trained(X, Y, epochs=1, metrics=["f1"], validation_split=0.2, batch_size=10)
     assert "validation_f1" in history[0]
@@ -252,3 +258,16 @@ def test_early_stopping_ends_with_the_best_weights(capsys):
 def test_the_plateau_lowers_the_rate_once_nothing_gets_better():
     history = trained(X, Y[::-1], epochs=12, lr=1e-7, schedule="plateau")
     assert history[-1]["lr"] < history[0]["lr"] == 1e-7
+
+
+def test_bools_are_two_classes():
+    expected = trained(X, (Y > 0).astype(int), epochs=2)
+    assert [r["loss"] for r in trained(X, Y > 0, epochs=2)] == [r["loss"] for r in expected]
+
+
+def test_a_model_of_maps_says_how_to_have_them(tmp_path):
+    images = np.random.default_rng(0).random((6, 1, 4, 4)).astype(np.float32)
+    model = nn.Conv2d(1, 2, 3, padding=1)
+    trained(images, (images[:, 0] > 0.5).astype(int), epochs=1, model=model, out=tmp_path)
+    with pytest.raises(CheckpointError, match=r"a map \(2, 4, 4\) of each image.*argmax"):
+        tinynet.load(tmp_path, nn.Conv2d(1, 2, 3, padding=1)).predict(images)

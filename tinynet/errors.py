@@ -122,6 +122,10 @@ class CheckpointError(ValueError, RuntimeError):
     """A checkpoint or a state_dict that does not fit the model, or is damaged."""
 
 
+class MissingFileError(CheckpointError, FileNotFoundError):
+    """There is no such file; Python's own handlers of that catch it too."""
+
+
 class OnnxError(ValueError, RuntimeError):
     """An ONNX file that is damaged or asks for what is not there; a model that ONNX cannot say."""
 
@@ -135,8 +139,9 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     import difflib  # only needed for an error, and slow to load
 
     names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    folded = {known.casefold(): known for known in names}
+    near = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.5)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else "."
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinynet import models, nn, training
 from tinynet.data import ArrayDataset
+from tinynet.errors import integer
 from tinynet.nn import functional as F
 from tinynet.random import use_rng
 from tinynet.tensor import Tensor
@@ -25,7 +26,10 @@ from tinynet.tensor import Tensor
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
-    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.multiclass import (
+        _check_partial_fit_first_call,
+        check_classification_targets,
+    )
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
@@ -34,6 +38,7 @@ except ImportError as error:
 
 Self = TypeVar("Self", bound="_CNN")
 EPOCHS, STEPS = 10, 400  # of a training, at least
+OWN = "model", "train", "epochs", "optimizer", "lr", "weight_decay"  # no options of `fit` here
 
 
 def small_cnn(num_classes: int) -> nn.Sequential:
@@ -82,8 +87,8 @@ class _CNN(BaseEstimator):
         None for `small_cnn`. image_shape: (C, H, W) or (H, W) of images that come flat; without it
         each is one row of pixels. epochs: None for 10, or as many as make 400 steps. batch_size,
         optimizer, lr, weight_decay: as for `training.fit`; fit_options: more for it, such as
-        {"progress": True, "early_stopping": 3, "validation_split": 0.1}. random_state: as
-        everywhere in scikit-learn.
+        {"progress": True, "early_stopping": 3, "validation_split": 0.1}; the arrays of
+        "validate": (X, y) are like those of `fit`. random_state: as everywhere in scikit-learn.
         """
         self.model = model
         self.image_shape = image_shape
@@ -102,6 +107,15 @@ class _CNN(BaseEstimator):
     def _learn(
         self: Self, X: Any, y: Any, weight: Any, classes: Any = None, partial: bool = False
     ) -> Self:
+        options = {} if self.fit_options is None else self.fit_options
+        wrong = (
+            [key for key in OWN if key in options] if isinstance(options, Mapping) else [options]
+        )
+        if wrong:
+            raise ValueError(
+                f"{type(self).__name__}: fit_options is a dict of what `training.fit` takes beside "
+                f"{', '.join(OWN)}, which the estimator takes or sets itself; got {wrong[0]!r:.40}"
+            )
         begins = not (partial and hasattr(self, "model_"))
         x, y = self._images(X, begins, y=y, multi_output=True)
         if weight is not None:
@@ -115,41 +129,59 @@ class _CNN(BaseEstimator):
             x, y, weight = (part[weight > 0] for part in (x, y, weight))
         if begins:
             self._begin(x, self._learn_targets(y, weight, classes), weight)
-        loss: Any = self._loss
-        targets = self._targets(y)
-        if weight is not None:
-            loss, targets = self._weighted, np.column_stack([targets, weight / weight.mean()])
+        loss: Any = self._loss if weight is None else self._weighted
         epochs = 1 if partial else self.epochs
         if epochs is None:
             epochs = max(EPOCHS, math.ceil(STEPS / math.ceil(len(x) / self.batch_size)))
         seed = self._seed()
         settings: dict[str, Any] = {"progress": False, "metrics": {}, "loss": loss, "seed": seed}
-        settings |= {"batch_size": self.batch_size, **(self.fit_options or {})}
+        settings |= {"batch_size": self.batch_size, **options}
         settings |= {"schedule": None} if partial else {}
-        data = ArrayDataset(self._standardised(x), targets)
+        if isinstance(validate := settings.get("validate"), (tuple, list)) and len(validate) == 2:
+            images, told = self._images(validate[0], False, y=validate[1], multi_output=True)
+            alike = None if weight is None else np.ones(len(images))
+            settings["validate"] = self._dataset(images, told, alike)
+        data = self._dataset(x, y, weight)
         with use_rng(np.random.default_rng(seed)):  # without a change of the user's
-            training.fit(self.model_, data, epochs, optimizer=self.optimizer_, **settings)
+            training.fit(self.model_, data, epochs=epochs, optimizer=self.optimizer_, **settings)
         return self
+
+    def _dataset(self, x: np.ndarray, y: np.ndarray, weight: Any) -> ArrayDataset:
+        """The examples as the model is trained on them, weights in the last column of targets."""
+        targets = self._targets(y)
+        if weight is not None:
+            targets = np.column_stack([targets, weight / weight.mean()])
+        return ArrayDataset(self._standardised(x), targets)
 
     def _images(self, X: Any, begins: bool, **checks: Any) -> Any:
         """The images (N, C, H, W) of `X`, in a list with the `y` of checks if there is one."""
         X = X if hasattr(X, "shape") else np.asarray(X)
         shape = X.shape[1:]
         if len(shape) > 1:
-            X = np.asarray(X).reshape(len(X), -1)
+            X = np.asarray(X).reshape(len(X), math.prod(shape))
         found = validate_data(self, X, reset=begins, **checks)
         x, *others = found if checks else (found,)
         if begins:
-            given = tuple(self.image_shape or shape)
+            given = shape if self.image_shape is None else self.image_shape
+            if self.image_shape is not None and np.size(given) not in (2, 3):
+                raise ValueError(
+                    f"{type(self).__name__}: image_shape is (C, H, W) or (H, W), got {given!r:.40}"
+                )
+            given = tuple(integer(type(self).__name__, "image_shape", n, 1) for n in given)
             self.image_shape_ = (1,) * (3 - len(given)) + given
         differs = len(shape) > 1 and (1, *shape)[-3:] != self.image_shape_
-        last = len(shape) == 3 and shape[0] not in (1, 3, 4) and shape[2] in (1, 3, 4)
-        if differs or math.prod(self.image_shape_) != x.shape[1] or (last and not self.image_shape):
+        last = (
+            self.image_shape is None
+            and len(shape) == 3
+            and shape[0] not in (1, 3, 4)
+            and shape[2] in (1, 3, 4)
+        )
+        if differs or math.prod(self.image_shape_) != x.shape[1] or last:
+            wanted = f"images of {self.image_shape_}" if not last else "images, the channels last"
             raise ValueError(
-                f"{type(self).__name__}: X has examples of shape {shape} for images of "
-                f"{self.image_shape_}; give (N, C, H, W), with the channels second "
-                "(X.transpose(0, 3, 1, 2) if they are last), (N, H, W), or flat ones and "
-                "image_shape=(C, H, W)"
+                f"{type(self).__name__}: X has examples of shape {shape} for {wanted}; give "
+                "(N, C, H, W), with the channels second (X.transpose(0, 3, 1, 2) if they are "
+                "last), (N, H, W), or flat ones and image_shape=(C, H, W)"
             )
         x = x.astype(np.float64 if x.dtype == np.float64 else np.float32, copy=False)
         return [x.reshape(-1, *self.image_shape_), *others]
@@ -161,10 +193,16 @@ class _CNN(BaseEstimator):
         channels, *size = self.image_shape_
         sizes = {"num_classes": outputs, "in_channels": channels, "image_size": tuple(size)}
         with use_rng(np.random.default_rng(self._seed())):
-            if isinstance(self.model, nn.Module):
-                model = copy.deepcopy(self.model)
-            else:
-                model = models.build(self.model or small_cnn, **sizes)
+            model: Any = small_cnn if self.model is None else self.model
+            if isinstance(model, nn.Module):
+                model = copy.deepcopy(model)
+            elif isinstance(model, str) or callable(model):
+                model = models.build(model, **sizes)
+            if not isinstance(model, nn.Module):
+                raise TypeError(
+                    f"{type(self).__name__}: model is a Module, a name, or a class or function "
+                    f"that makes a Module; got {model!r:.40}"
+                )
             self.model_ = model.to(x.dtype)
             scores = training.predict(self.model_, self._standardised(x[:1]))
         if scores.shape != (1, outputs):
@@ -219,13 +257,18 @@ class CNNClassifier(ClassifierMixin, _CNN):
     ) -> CNNClassifier:
         """One epoch more, all at one learning rate; anew if nothing was learnt before.
 
-        classes: all that there will be; needed the first time, if `y` lacks some.
+        classes: all that there will be; needed the first time, and the same ever after.
         """
+        _check_partial_fit_first_call(self, classes)
         return self._learn(X, y, sample_weight, classes, partial=True)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class for each image, (N, K)."""
         return np.asarray(F.softmax(Tensor(self._outputs(X)), 1).array)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithm of each probability, (N, K)."""
+        return np.asarray(F.log_softmax(Tensor(self._outputs(X)), 1).array)
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each image, (N,)."""
@@ -270,12 +313,18 @@ class CNNRegressor(RegressorMixin, _CNN):
 
     def _learn_targets(self, y: np.ndarray, weight: Any, classes: Any) -> int:
         self.target_shape_ = y.shape[1:]
-        rows = y.reshape(len(y), -1).astype(np.float64)
+        rows = self._rows(y)
         self.target_mean_, self.target_std_ = _moments(rows, weight)
         return rows.shape[1]
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
-        return (y.reshape(len(y), -1) - self.target_mean_) / self.target_std_
+        return (self._rows(y) - self.target_mean_) / self.target_std_
+
+    def _rows(self, y: np.ndarray) -> np.ndarray:
+        """The targets, (N, K)."""
+        if y.dtype.kind in "US":
+            raise ValueError(f"CNNRegressor: y must be of numbers, got {y.ravel()[0]!r:.40}")
+        return y.reshape(len(y), -1).astype(np.float64)
 
     def _losses(self, output: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(output, target, reduction="none").mean(1)

@@ -14,6 +14,7 @@ tried on copies: nothing of yours is changed. Exit code 1 if there is a finding.
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
 from typing import Any
 
@@ -88,7 +89,12 @@ def _from_file(args: argparse.Namespace) -> dict[str, Any]:
         if getattr(args, name) is not None:
             option = "--" + name.replace("_", "-")
             raise BadArgument(f"{option} is for known models; {args.file} brings its own")
-    made = load_function(args.file)()
+    make = load_function(args.file)
+    try:
+        inspect.signature(make).bind()
+    except TypeError as error:
+        raise BadArgument(f"{args.file} is called without arguments: {error}") from error
+    made = make()
     if isinstance(made, tuple) and 2 <= len(made) <= 3:
         made = dict(zip(("model", "batch", "optimizer"), made))
     known = {"model", "batch", "loss", "optimizer", "step", "validate"}

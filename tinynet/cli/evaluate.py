@@ -193,7 +193,9 @@ def _table(found: Findings) -> list[str]:
     matrix, names = found.matrix, _names(found, 24)
     wide = max(len(name) for name in names)
     cell = max(4, len(str(matrix.max())) + 1)
-    fits = wide + 15 + cell * len(names) <= columns()
+    room = (columns() - wide - 15) // len(names)
+    fits = cell <= room
+    cell = max(cell, min(room, wide + 1))
     lines = [f"{'':{wide}}  right  images" + "   taken for" * fits]
     if fits:
         head = shortened(names, cell - 1)

@@ -167,12 +167,19 @@ def _found(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
     make = there[wanted]
     try:
         given = inspect.signature(make).bind_partial(
-            *map(ast.literal_eval, getattr(call, "args", ())),
-            **{str(k.arg): ast.literal_eval(k.value) for k in getattr(call, "keywords", ())},
+            *map(_plain, getattr(call, "args", ())),
+            **{str(k.arg): _plain(k.value) for k in getattr(call, "keywords", ())},
         )
     except (TypeError, ValueError) as error:
         raise BadArgument(f"{name}: {error}; arguments are plain values, {EXAMPLE}") from error
     return make, dict(given.arguments)
+
+
+def _plain(value: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        raise ValueError(f"{ast.unparse(value)} is no plain value; text is in quotes") from None
 
 
 def _parts(name: str) -> tuple[Path, ast.expr]:

@@ -198,6 +198,8 @@ def check_folder(out: Path, data: str = "", json_file: Path | None = None) -> No
     if json_file is not None and out.absolute().is_relative_to(json_file.absolute()):
         raise BadArgument(f"cannot write {json_file}: it is to be a folder; give another name")
     source = Path(data.partition(":")[2].partition("?")[0] or os.devnull)
+    if source.is_dir() and out.resolve() == source.resolve():
+        raise BadArgument(f"{out} is the folder of the data; keep the run in another, --out")
     for name in (LAST, BEST, RECORD):
         if refused := _in_the_way(out / name, source):
             raise BadArgument(f"cannot write {out / name}: {refused}; give another folder, --out")

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,9 @@ def sized(name: str | None, size: str | None, fit: str | None) -> str | None:
         return name
     if name is None or not name.startswith("folder:"):
         raise BadArgument("--size and --fit are for images in folders, --data folder:PATH")
+    for option in options:
+        if re.search(rf"[?&]{option.partition('=')[0]}=", name):
+            raise BadArgument(f"{name} has its own {option.partition('=')[0]}: give it once")
     return f"{name}{'&' if '?' in name else '?'}{'&'.join(options)}"
 
 

@@ -21,6 +21,7 @@ import itertools
 import shlex
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from tinynet.training.report.findings import Findings
 
 HELP = "train a model, test it and save it"
+LARGE = 128  # pixels: the side of images that take long
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -293,18 +295,26 @@ def _train_plan(
     from tinynet.training.files import write_json
     from tinynet.training.report.findings import Findings
 
-    finished = bool(resume) and is_finished(out, plan.settings["epochs"])
+    finished = resume is True and is_finished(out, plan.settings["epochs"])
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
-    if not finished:
-        write_json(out / RECORD, record)  # fails now, and not after the training
+    replaces = not resume and bool(checkpoints(out))
+
+    def begin() -> None:
+        nonlocal replaces
+        replaces = False
+        write_json(out / RECORD, record)
+
+    if not finished and not replaces:
+        begin()  # fails now, and not after the training
     last = resume if isinstance(resume, Path) else out / LAST
     _announce(plan, last if resume and last.is_file() else None, finished)
     try:
-        history = _train(plan, out, resume, detect_anomaly)
+        history = _train(plan, out, resume, detect_anomaly, begin if replaces else None)
     except KeyboardInterrupt as stop:
         raise _interrupted(stop, out) from None
     except DivergenceError as error:
-        write_json(out / RECORD, {**record, "diverged": str(error)})
+        if not replaces:
+            write_json(out / RECORD, {**record, "diverged": str(error)})
         raise
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     found = Findings(plan.test.classes)
@@ -336,8 +346,20 @@ def _report(plan: Plan, out: Path, found: Findings) -> None:
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
 
 
-def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> History:
-    from tinynet.training import BestModel, Callback, EarlyStopping, fit
+def _train(
+    plan: Plan,
+    out: Path,
+    resume: bool | Path,
+    detect_anomaly: bool,
+    begin: Callable[[], None] | None = None,
+) -> History:
+    """begin: called after the first step, with which what lay in `out` is replaced."""
+    from tinynet.training import BestModel, Callback, EarlyStopping, Run, fit
+
+    class Begin(Callback):
+        def on_step_end(self, run: Run, means: Any) -> None:
+            if run.step == 1 and begin is not None:
+                begin()
 
     settings = plan.settings
     callbacks: list[Callback] = []
@@ -347,6 +369,8 @@ def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> 
         callbacks.append(BestModel(out / BEST, monitor="loss"))  # the test images decide nothing
     else:
         callbacks.append(BestModel(out / BEST, restore=True))
+    if begin is not None:
+        callbacks.append(Begin())
     return fit(
         plan.model,
         **plan.fit_options(),
@@ -424,6 +448,9 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     held_out = "" if plan.validation is None else f", {len(plan.validation)} validation"
     parameters = sum(p.array.size for p in plan.model.parameters())
     augment = "".join(f", {name}" for name in s["augment"])
+    after = "" if last is None or last.name == LAST else "; what came after it is replaced"
+    high, wide = plan.test.images.shape[2:]
+    slow = "size=" not in s["data"] and s["data"].startswith("folder:") and high * wide > LARGE**2
     say(
         f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
         f"of {_shape(plan)}, {plan.classes} classes",
@@ -431,7 +458,8 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
         f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
         *described(plan.ranks, s["threads"]),
-        *([f"resume from {last}"] if last else []),
+        *([f"resume from {last}{after}"] if last else []),
+        *([f"large images take long; --size {LARGE // 2} makes them smaller"] if slow else []),
         *(["it is finished already; a larger --epochs trains it further"] if finished else []),
     )
 

@@ -312,10 +312,13 @@ def _refuse_parts(folder: Path, names: Sequence[str]) -> None:
     if len(names) == 2 and all(words[name] and words[name] <= SHORT for name in names):
         parts = list(names)
     if parts:
+        cure, alone = "Rename them", folder / parts[0]
+        if len(names) == 1 and alone.is_dir() and any(map(Path.is_dir, alone.iterdir())):
+            cure = f"Take the classes in it, folder:{alone}, or rename it"
         raise DataError(
             f"{folder}: {' and '.join(parts)} must be parts of the data and no classes, but there "
             f"is not one train folder ({', '.join(TRAIN)}) with a test folder ({', '.join(TEST)}). "
-            f"Rename them; a class such as {parts[0]!r} can be {parts[0] + '-class'!r}. {LAYOUT}"
+            f"{cure}; a class such as {parts[0]!r} can be {parts[0] + '-class'!r}. {LAYOUT}"
         )
 
 

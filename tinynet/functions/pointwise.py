@@ -56,9 +56,9 @@ def meet(x: Data, y: Data) -> tuple[Data, Data]:
             return x, y
         dtype = common_dtype(x.array, y.array)
         return _in(x, dtype), _in(y, dtype)
-    if is_x and type(y) is float:
+    if is_x and isinstance(y, (float, np.floating)):
         return _float(x), y
-    if is_y and type(x) is float:
+    if is_y and isinstance(x, (float, np.floating)):
         return x, _float(y)
     return x, y
 

@@ -89,6 +89,7 @@ def _check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
     wrong = comparison.wrong
     if wrong:
         report.failures += search.explain(wrong, gradients)
+        report.notes += search.notes
         if report.failures:
             return report
     _look_at_zeros(subject, report, verdicts)

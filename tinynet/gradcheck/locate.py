@@ -56,6 +56,7 @@ OF_THE_FIRST_CALL = (
     "remembered that each call has to compute anew"
 )
 NEARLY = 1e-9  # relative: how far a gradient may be off when it is worked out again
+SINGLE = 1e-6  # relative: how far a gradient may be off that was worked out in float32
 MULTIPLE = -1024.0  # of the output gradient: exact, and far beyond what a mask or limit lets pass
 
 
@@ -78,6 +79,7 @@ class Search:
         self.rng = np.random.default_rng([seed, 1])
         self.known: dict[tuple[object, int, str], tuple[str, str]] = {}  # cause, evidence
         self.producers: dict[Node, Call] = {}  # of the recorded run
+        self.notes: list[str] = []
 
     # ----- ways in ------------------------------------------------------------------------------
 
@@ -266,7 +268,7 @@ class Search:
                 dys.append(np.asarray(walk.gradients[call.node], np.float64))
             for dy in dys:
                 base = replay.base(place, dy)
-                verdict = self._wrong(base)
+                verdict = self._wrong(base, self._limits(call, place))
                 if verdict is not None:
                     return self._measured(replay, call, place, base, verdict, is_last)
         except NotRepeatableError:
@@ -275,11 +277,21 @@ class Search:
             return self._told(incident)
         return None
 
-    def _wrong(self, base: Base) -> Verdict | None:
+    def _limits(self, call: Call, place: int) -> Limits:
+        """What is allowed of a gradient: of one in float32 its rounding, with a note."""
+        if place not in call.single:
+            return self.limits
+        note = f"the backward of {call.name} returns float32 for {call.names[place]} in float64, "
+        note += "and was held against differences to that precision; take the dtype of dy"
+        if note not in self.notes:
+            self.notes.append(note)
+        return self.limits._replace(rtol=max(self.limits.rtol, SINGLE))
+
+    def _wrong(self, base: Base, limits: Limits) -> Verdict | None:
         """The verdict along the first direction that disagrees, plainly or beside a kink."""
         beside = None
         for v in directions(base.x, "directions" if base.x.size > 4 else "elements", self.rng):
-            verdict = judge(base, v, self.limits)
+            verdict = judge(base, v, limits)
             if verdict.kind == "wrong":
                 return verdict
             if verdict.kind == "outside":
@@ -293,6 +305,7 @@ class Search:
 
         None if the direction lay outside the slopes of several kinks, but no element does.
         """
+        limits = self._limits(call, place)
         failure = self._failure(call, place)
         failure.sweep = verdict.sweep
         failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
@@ -312,9 +325,9 @@ class Search:
             failure.evidence = failure.evidence or failure.persistence()
             return failure
         elements = replay.elements(place, base, min(verdict.slope.step, 1e-3))
-        if verdict.kind == "outside" and not elements.wrong(base.gradient, self.limits).any():
+        if verdict.kind == "outside" and not elements.wrong(base.gradient, limits).any():
             return None
-        index = _fill(failure, elements, base.gradient, self.limits)
+        index = _fill(failure, elements, base.gradient, limits)
         if not is_last and failure.input in self.subject.targets:
             self._as_seen_from_outside(failure, index)
         if not failure.cause and key not in self.known:
@@ -344,7 +357,7 @@ class Search:
                     base = replay.base(place, self.rng.standard_normal(call.y.shape))
                 except (NotRepeatableError, IncidentError):
                     continue
-                if call.y.size and self._wrong(base) is not None:
+                if call.y.size and self._wrong(base, self._limits(call, place)):
                     best, best_base, progress = replay, base, True
                     shapes = ", ".join(
                         f"{name} {arg.shape}"
@@ -356,7 +369,7 @@ class Search:
         return best, best_base, note
 
     def _fault(self, replay: Replay, place: int, base: Base, elements: Elements) -> Fault:
-        call = replay.call
+        call, single = replay.call, place in replay.call.single
         others = {}
         for other, x in enumerate(call.args):
             is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"
@@ -381,7 +394,7 @@ class Search:
             y=call.y,
             analytic=base.gradient,
             numeric=elements.numeric,
-            noise=elements.noise,
+            noise=elements.noise + (SINGLE * np.abs(elements.numeric).max() if single else 0),
             jacobian=elements.jacobian,
             others=others,
             vjp=lambda dy: replay.backward(place, dy),
@@ -460,9 +473,15 @@ class Search:
             explained.update(failure.affected)
         failures = [failure for _, _, failure in found]
         for name in wrong:
-            if name not in explained and wrong[name].kind == "wrong":
+            if name not in explained and not self._is_rounding(trace, name, wrong[name]):
                 failures.append(self._between(trace, walk, name, wrong[name], gradients[name]))
         return failures
+
+    def _is_rounding(self, trace: Trace, name: str, verdict: Verdict) -> bool:
+        """Whether a slope is not wrong, or wrong by no more than a gradient in float32 rounds."""
+        single = [c for c in trace.calls if c.single and name in self._upstream(c, c.single)]
+        rounds = single and abs(verdict.slope.error) <= 10 * SINGLE * verdict.slope.size
+        return verdict.kind != "wrong" or bool(rounds)
 
     def _spoilt(self, call: Call, place: int, failure: Failure) -> list[str]:
         return self._upstream(call, call.vjps if failure.cause == DY_OVERWRITTEN else [place])

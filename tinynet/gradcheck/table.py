@@ -177,7 +177,7 @@ def table(rng: np.random.Generator) -> list[Row]:
         Row("shape.permute", (normal(3, 4, 2),), {"dims": (2, 0, 1)}),
         Row("shape.expand", (normal(3, 1),), {"shape": (2, 3, 4)}),
         Row("shape.squeeze", (normal(3, 1, 2),), {"axis": 1}),
-        Row("shape.unsqueeze", (normal(3, 2),), {"axis": 1}),
+        Row("shape.unsqueeze", (normal(3, 2),), {"dim": 1}),
         Row("shape._cat", (normal(3, 2), normal(3, 4)), {"dim": 1}),
         Row("shape.pad", (normal(3, 2),), {"widths": [(1, 0), (2, 1)], "value": 1.5}),
         Row("shape.flip", (normal(3, 4),), {"dims": (0, 1)}),

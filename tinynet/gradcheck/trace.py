@@ -29,7 +29,8 @@ class Call:
     arrays. names: the names of its parameters. args, settings: what it was called with, arrays
     copied. tensors: the tensors among the arguments, by place. vjps: by place, the backward of
     each input that requires a gradient. y: the result, copied. saved: the arrays that the backward
-    keeps, each with a copy. layer: path and class of the layer, both empty outside a model.
+    keeps, each with a copy. single: the places whose backward gave float32 for float64. layer: path
+    and class of the layer, both empty outside a model.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Call:
         self.args = tuple(copied(plain(arg)) for arg in args)
         self.settings = {key: copied(plain(value)) for key, value in settings.items()}
         self.y = output.array.copy()
+        self.single: set[int] = set()
         self.node: Node | None = output.node
         places = [i for i, x in self.tensors.items() if x.requires_grad]
         edges = output.node.edges if output.node is not None else None
@@ -190,7 +192,9 @@ def applied(call: Call, place: int, vjp: VJP, dy: np.ndarray) -> np.ndarray:
     if dx is None:
         raise incident("no gradient", "the backward returns None: a return is missing")
     array = np.asarray(dx)
-    if array.dtype.kind not in "fiub" or (array.ndim and array.dtype != x.dtype):
+    if array.dtype == np.float32 != x.dtype and array.ndim:
+        call.single.add(place)  # right to its rounding, it may be
+    elif array.dtype.kind not in "fiub" or (array.ndim and array.dtype != x.dtype):
         text = f"the backward returns {array.dtype} for an input of {x.dtype}; take the dtype of dy"
         raise incident("wrong dtype", text)
     try:

@@ -89,8 +89,8 @@ def check_list(module: Module, name: str, layers: Sequence[Module]) -> None:
     """A list of layers hides them: their parameters would never be trained or saved."""
     if not layers:
         return
-    known = {id(part) for part in module.modules()}
-    if any(id(layer) not in known for layer in layers):
+    known = {id(p) for p in module.parameters()}
+    if any(id(p) not in known for layer in layers for p in layer.parameters()):
         raise TypeError(
             f"{type(module).__name__}.{name} is a list of layers, whose parameters would not be "
             f"found; write `self.{name} = nn.ModuleList([...])` (a tuple keeps them out on "

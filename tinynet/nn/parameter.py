@@ -42,6 +42,11 @@ class Parameter(Tensor):
         self.requires_grad = self.keeps = False
         self.requires_grad_(requires_grad)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        copy = super().__deepcopy__(memo)
+        copy.grad = None  # as in PyTorch, whose tensors that are no parameters keep theirs
+        return copy
+
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
 
@@ -65,7 +70,10 @@ def parameter_list(owner: str, params: Any) -> list[Any]:
 
     owner: who asks, for the error.
     """
-    if callable(getattr(params, "parameters", None)):
+    held = list(params) if isinstance(params, Iterable) and hasattr(params, "parameters") else []
+    if held and all(isinstance(p, Parameter) for p in held):  # a ParameterList
+        params = held
+    elif callable(getattr(params, "parameters", None)):
         raise TypeError(
             f"{owner}: got the model ({type(params).__name__}) in place of its parameters; "
             "pass model.parameters()"

@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.autograd import wrap
+from tinynet.autograd import Variable, wrap
 from tinynet.calls import NoGradientError
 from tinynet.errors import OnnxError, ShapeError
 from tinynet.nn.functional.arguments import tensor_of
 from tinynet.nn.module import Module
+from tinynet.onnx import sizes
 from tinynet.onnx.operators import ASKED, OPERATORS
 from tinynet.onnx.spatial import window_of
 
 FAULTS = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NoGradientError,
+    MemoryError,
 )  # fmt: skip
 """What an operator raises for inputs and attributes that do not fit it."""
 
@@ -82,7 +84,10 @@ class Graph:
 
     def check_order(self) -> None:
         """Every value is made once, before it is used; notes what is not used, or no more."""
-        known = {"", *self.places, *(given.name for given in self.inputs)}
+        names = [given.name for given in self.inputs]
+        if len(set(names)) < len(names):
+            raise OnnxError(f"two of the inputs have one name: {names!r:.80}")
+        known = {"", *self.places, *names}
         for node in self.nodes:
             if missing := set(node.inputs) - known:
                 raise OnnxError(f"{node} takes {missing!r:.80}, which nothing before it gives")
@@ -128,14 +133,27 @@ class OnnxModule(Module):
             half = x.dtype.name in ("float16", "bfloat16")
             values[given.name] = wrap(x.array.astype(np.float32)) if half else x
         values.update((name, getattr(*place)) for name, place in graph.places.items())
+        few = sizes.MOST // max(len(graph.nodes), 1)  # of which all together are not too many
         for node in graph.nodes:
             for name, value in zip(node.outputs, self._run(node, values)):
                 if name:
                     values[name] = value
+                    if _elements(value) > few:
+                        self._check_room(node, values)
             for name in node.last:
                 values.pop(name, None)
         outputs = tuple(values[name] for name in graph.outputs)
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def _check_room(self, node: Node, values: dict[str, Any]) -> None:
+        """Raise OnnxError where too much is alive together, for inputs of these sizes."""
+        graph = self._graph
+        room = sizes.MOST * 4 + 64 * sum(_elements(values.get(x.name)) for x in graph.inputs)
+        if sum(_elements(x) for name, x in values.items() if name not in graph.places) > room:
+            raise OnnxError(
+                f"{node}: more elements are needed at a time than an input of this size leads to; "
+                "give it a smaller batch"
+            )
 
     def _run(self, node: Node, values: dict[str, Any]) -> tuple[Any, ...]:
         function = OPERATORS[node.operator]
@@ -152,6 +170,13 @@ class OnnxModule(Module):
         if len(results) < used:
             raise OnnxError(f"{node} gives {len(results)} outputs, not {used}")
         return results
+
+
+def _elements(value: Any) -> int:
+    """How many numbers a tensor has; or a sequence, or None."""
+    if isinstance(value, Variable):
+        return int(value.array.size)
+    return sum(map(_elements, value or ()))
 
 
 @functools.cache

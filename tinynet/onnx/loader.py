@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
+from onnx.onnx_cpp2py_export.checker import CheckerContext
 
 from tinynet.data.files import open_file
 from tinynet.errors import OnnxError
@@ -57,8 +58,10 @@ def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
         raise OnnxError("it has no outputs, or sparse arrays, which are not supported")
     inputs = [_input(value) for value in source.graph.input if value.name not in weights.arrays]
     outputs = [value.name for value in source.graph.output]
-    nodes = (_node(node, weights, folder) for node in source.graph.node)
-    graph = Graph([n for n in nodes if n is not None], inputs, outputs, _opset(source))
+    laws, opset = CheckerContext(), _opset(source)
+    laws.ir_version, laws.opset_imports = source.ir_version, {"": opset}
+    nodes = (_node(node, weights, folder, laws) for node in source.graph.node)
+    graph = Graph([n for n in nodes if n is not None], inputs, outputs, opset)
     module = OnnxModule(graph)
     told = weights.place(graph, module)
     graph.check_order()
@@ -73,6 +76,11 @@ def _keep(weights: Weights, name: str, array: np.ndarray) -> None:
 
 
 def _opset(source: onnx.ModelProto) -> int:
+    if source.ir_version > onnx.IR_VERSION:
+        raise OnnxError(
+            f"IR version {source.ir_version}: the package onnx that is installed knows those up to "
+            f"{onnx.IR_VERSION}; a newer one may know it: pip install -U onnx"
+        )
     versions = [entry.version for entry in source.opset_import if entry.domain in ("", "ai.onnx")]
     if len(versions) != 1 or not OLDEST <= versions[0] <= NEWEST:
         raise OnnxError(f"opset {versions}: versions {OLDEST} to {NEWEST} are read")
@@ -87,7 +95,9 @@ def _input(value: onnx.ValueInfoProto) -> Input:
     return Input(value.name, tuple(sizes) if kind.HasField("shape") else None)
 
 
-def _node(source: onnx.NodeProto, weights: Weights, folder: Path) -> Node | None:
+def _node(
+    source: onnx.NodeProto, weights: Weights, folder: Path, laws: CheckerContext
+) -> Node | None:
     """The node, its attributes checked; None for one that only names an array of the file."""
     scopes = [re.findall(r"'([^']*)'", entry.value) for entry in source.metadata_props
               if entry.key == "pkg.torch.onnx.name_scopes"]  # fmt: skip
@@ -108,6 +118,11 @@ def _node(source: onnx.NodeProto, weights: Weights, folder: Path) -> Node | None
                 f"{', '.join(sorted(known)) or 'none'}"
             )
         node.attributes[attribute.name] = _attribute(node, attribute, folder)
+    source.domain = ""  # for short
+    try:  # how many inputs and outputs it has, attributes that are there twice
+        onnx.checker.check_node(source, laws)
+    except onnx.checker.ValidationError as error:
+        raise OnnxError(f"{node}: {error}") from error
     if constant:
         ((name, value),) = node.attributes.items()
         _keep(weights, outputs[0], np.asarray(value, CONSTANTS[name]))

@@ -165,6 +165,8 @@ def _softmax(function: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]
 
 def _reshape(x: Tensor, shape: Tensor, *, allowzero: int = 0) -> Tensor:
     sizes = integers(shape)
+    if min(sizes, default=0) < -1:
+        raise ValueError(f"a size is negative, and not -1, which is what is left: {sizes!r:.80}")
     if not allowzero:
         sizes = [x.shape[i] if n == 0 else n for i, n in enumerate(sizes)]
     return ops.reshape(x, tuple(sizes))
@@ -222,7 +224,7 @@ def _split(
 ) -> tuple[Tensor, ...]:  # fmt: skip
     if sizes is not None or split:
         return ops.split(x, _given(sizes, split), axis)
-    count, n = num_outputs or outputs, x.shape[axis]
+    count, n = outputs if num_outputs is None else num_outputs, x.shape[axis]
     if not 0 < count <= outputs:
         raise ValueError(f"{count} parts for {outputs} outputs")
     size = -(-n // count)
@@ -414,6 +416,7 @@ def _lrn(
     x: Tensor, *, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, size: int
 ) -> Tensor:
     """Of an even size the larger half of the neighbours comes after; before, in PyTorch."""
+    check_size(x.shape[:1], x.shape[1] + size, x.shape[2:])
     y = F.local_response_norm(ops.flip(x, 1), size, alpha, beta, bias)
     return ops.flip(y, 1)
 

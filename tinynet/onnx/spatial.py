@@ -63,7 +63,19 @@ def window_of(
         edges = _halved(totals, larger_last=auto_pad == "SAME_UPPER")
     elif auto_pad not in ("NOTSET", "VALID"):
         raise ValueError(f"auto_pad {auto_pad!r} is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
+    if any(a + b > n for n, (a, b) in zip(x.shape[2:], edges)):  # most windows are in padding
+        image = [n + a + b for n, (a, b) in zip(x.shape[2:], edges)]
+        check_size(x.shape[:2], image)
+        check_size(kernel, image)
     return Window(list(kernel), stride, dilation, edges)
+
+
+def pool_of(x: Tensor, kernel: Sizes, **window: Any) -> Window:
+    """As `window_of`; no window of a pool may lie in the padding alone."""
+    windows = window_of(x, kernel, **window)
+    if any(max(edge) > (k - 1) * d for edge, k, d in zip(windows.edges, kernel, windows.dilation)):
+        raise ValueError(f"the pads {windows.edges} are not below the kernel {kernel}")
+    return windows
 
 
 def _halved(totals: Sizes, larger_last: bool) -> Edges:
@@ -108,7 +120,9 @@ def conv_transpose(
     kernel_shape: Sizes = (), output_padding: Sizes = (), output_shape: Sizes = (), **window: Any,
 ) -> Any:  # fmt: skip
     """ConvTranspose: what is padded is cut off the result; where that is negative, zeros come."""
-    kernel, stride, dilation, edges = window_of(x, _kernel(w, kernel_shape), **window)
+    kernel, stride, dilation, edges = window_of(
+        x, _kernel(w, kernel_shape), auto_pad=auto_pad, **window
+    )
     more = list(output_padding) or [0] * len(kernel)
     full = [
         s * (n - 1) + e + (k - 1) * d + 1
@@ -131,7 +145,7 @@ def max_pool(
     **window: Any,
 ) -> Any:  # fmt: skip
     """MaxPool; the second output are the places of the maxima, counted through the whole input."""
-    kernel, stride, dilation, edges = windows = window_of(x, kernel_shape, **window)
+    kernel, stride, dilation, edges = windows = pool_of(x, kernel_shape, **window)
     shared = [a for a, _ in edges]
     if ceil_mode or any(a != b or 2 * a > k for (a, b), k in zip(edges, kernel)):
         if wanted > 1:
@@ -163,7 +177,7 @@ def average_pool(
     x: Tensor, *, ceil_mode: int = 0, count_include_pad: int = 0, kernel_shape: Sizes, **window: Any
 ) -> Any:
     """AveragePool: the sum of each window over how many of its elements count."""
-    kernel, stride, dilation, both = windows = window_of(x, kernel_shape, **window)
+    kernel, stride, dilation, both = windows = pool_of(x, kernel_shape, **window)
     if max(dilation) == 1 and all(a == b and 2 * a <= k for (a, b), k in zip(both, kernel)):
         shared, ceil, count = [a for a, _ in both], bool(ceil_mode), bool(count_include_pad)
         return _along(x, "avg_pool")(x, kernel, stride, shared, ceil, count)
@@ -178,7 +192,7 @@ def lp_pool(
     x: Tensor, *, ceil_mode: int = 0, kernel_shape: Sizes, p: int = 2, **window: Any
 ) -> Any:
     """LpPool: (sum of |x|^p)^(1/p) over each window."""
-    windows = window_of(x, kernel_shape, **window)
+    windows = pool_of(x, kernel_shape, **window)
     edges = _to_the_ceiling(x, windows, ceil_mode)
     return _sums(padded(ops.abs(x) ** p, edges), windows) ** (1 / p)
 
@@ -288,6 +302,8 @@ def resize(
     named = [d % x.ndim for d in (range(x.ndim) if axes is None else axes)]
     old = [x.shape[d] for d in named]
     if wanted_sizes is not None and wanted_sizes.array.size:
+        if factors is not None and factors.array.size:
+            raise ValueError("both scales and sizes are given")
         new = integers(wanted_sizes)
         each = [out / max(n, 1) for out, n in zip(new, old)]
         if keep_aspect_ratio_policy != "stretch":

@@ -137,18 +137,18 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> Op:
 
 
 @differentiable(view=True, rule="y = x in another shape, dy/dx = 1")
-def unsqueeze(x: Array, axis: int) -> Op:
-    """Insert an axis of size 1, which becomes axis `axis` of y. Gradient: dy in the old shape.
+def unsqueeze(x: Array, dim: int) -> Op:
+    """Insert an axis of size 1, which becomes axis `dim` of y. Gradient: dy in the old shape.
 
     Raises ShapeError if the result has no such axis.
     """
     old = x.shape
-    if not -x.ndim - 1 <= axis <= x.ndim:
+    if not -x.ndim - 1 <= dim <= x.ndim:
         raise ShapeError(
-            f"unsqueeze: place {axis} does not exist for shape {old}; "
+            f"unsqueeze: place {dim} does not exist for shape {old}; "
             f"choose from {-x.ndim - 1} to {x.ndim}"
         )
-    return np.expand_dims(x, axis), lambda dy: dy.reshape(old)
+    return np.expand_dims(x, dim), lambda dy: dy.reshape(old)
 
 
 @differentiable(rule="y = the inputs one after the other, dy/dx = 1")
@@ -182,11 +182,11 @@ def _cat_cure(shapes: list[tuple[int, ...]]) -> str:
     return f"They differ at the axes {unlike}." if unlike else f"Use dim=0 to {len(shapes[0]) - 1}."
 
 
-def cat(tensors: Sequence[Array], dim: int = 0) -> Tensor:
+def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Join along an existing axis. Gradient: each input gets its slice of dy. Keeps nothing.
 
-    Shapes: (N, C), (M, C), dim=0 -> (N+M, C). Raises ShapeError if the shapes differ on another
-    axis, ValueError if there is nothing to join.
+    Shapes: (N, C), (M, C), dim=0 -> (N+M, C). axis: NumPy's name for dim. Raises ShapeError if the
+    shapes differ on another axis, ValueError if there is nothing to join.
     """
     if len(tensors) == 0:
         raise ValueError("cat: needs at least one tensor, got an empty list")
@@ -199,11 +199,13 @@ def cat(tensors: Sequence[Array], dim: int = 0) -> Tensor:
     if 0 < len(floats) < len(tensors):  # integers beside floats become these, as in PyTorch
         target = np.result_type(*floats)
         tensors = [x if x.dtype.kind == "f" else astype(x, target) for x in tensors]
-    return _cat(*tensors, dim=dim)
+    return _cat(*tensors, dim=dim if axis is None else axis)
 
 
-def stack(tensors: Sequence[Array], dim: int = 0) -> Tensor:
+def stack(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Join along a new axis: `cat` of the inputs with an axis of size 1 inserted at `dim`.
+
+    axis: NumPy's name for dim.
 
     Raises ShapeError if the shapes differ, ValueError if there is nothing to join.
     """
@@ -215,6 +217,7 @@ def stack(tensors: Sequence[Array], dim: int = 0) -> Tensor:
             f"stack: all shapes must be equal, got {', '.join(map(str, shapes))}. `cat` joins "
             "along an axis that is there already."
         )
+    dim = dim if axis is None else axis
     return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 

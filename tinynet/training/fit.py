@@ -36,10 +36,10 @@ from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.distributed import ranks_of
 from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
-from tinynet.training.folder import BEST, LAST, RunFolder, chosen_in, clear, locked
+from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
-from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION
+from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, of_matrix
 from tinynet.training.named import (
     as_examples,
     as_loss,
@@ -132,7 +132,8 @@ def fit(
     same arguments as before (else CheckpointError names the one that differs): weights and history
     come out as if the run had never stopped, bit for bit. A run that is finished goes on for more
     with a larger number of epochs, its schedule from the beginning.
-    overwrite: begin anew in place of a run that lies in `out`, which else is kept.
+    overwrite: begin anew in place of a run that lies in `out`, which else is kept; it is removed
+    once the first step is done.
 
     init_from: a run's folder or a checkpoint, with whose weights a new run begins, as far as they
     fit: where the classes are others, the last layer begins anew.
@@ -193,6 +194,9 @@ def fit(
     )
     if (idle := ranks.size - (ranks.parts or ranks.size)) > 0:
         run.notes.append(f"{idle} ranks have nothing to do: reproducible_for={ranks.parts}")
+    of_all = [name for name, metric in metrics.items() if of_matrix(metric)]
+    if of_all and run.validate is None:
+        run.notes.append(f"{', '.join(of_all)}: measured on validation data, and there is none")
     if schedule is not None and not isinstance(schedule, str):
         run.notes.append(str(run.schedule))
     extra: list[Callback] = [progress_callback(progress if ranks.first else False)]
@@ -283,7 +287,7 @@ def _tell_what_stays(run: Run) -> None:
 def _prepare(
     out: str | os.PathLike[str] | None, resume: bool | str | os.PathLike[str], overwrite: bool
 ) -> Checkpoint | None:
-    """The checkpoint to go on from, if any; without one, `out` is cleared for a new run."""
+    """The checkpoint to go on from, if any; without one, `out` must be free for a new run."""
     if not isinstance(resume, bool):
         return read(resume)
     if out is None:
@@ -293,7 +297,8 @@ def _prepare(
     last = Path(out) / LAST
     if resume and last.exists():
         return read(last)
-    clear(out, overwrite)
+    if not overwrite:
+        check_free(out)
     return None
 
 

@@ -45,6 +45,7 @@ class RunFolder(Callback):
 
     The last is written at the start (of a run that is not resumed), after every epoch, after every
     `save_every` steps, and when the run is stopped; one of its own after every `keep_every` epochs.
+    A run that lies in the folder, and is not resumed, is replaced once the first step is done.
 
     Raises Interrupted, which is a KeyboardInterrupt, once a stopped run is saved; OSError where
     that fails, with what was saved last left as it was.
@@ -60,9 +61,12 @@ class RunFolder(Callback):
         self.keep_every = keep_every
         self.save_every = save_every
         self.signals = StopSignals()
+        self.replaces = False
 
     def on_train_begin(self, run: Run) -> None:
-        if not run.resumed:  # fails now, and not after the first epoch
+        self.replaces = not run.resumed and bool(kept_in(self.folder))
+        if not run.resumed and not self.replaces:  # fails now, and not after the first epoch
+            clear(self.folder)
             save_run(self.folder / LAST, run)
         self.signals.listen(heed=run.ranks.first)
 
@@ -73,6 +77,9 @@ class RunFolder(Callback):
 
     def on_step_end(self, run: Run, means: Record) -> None:
         due = self.save_every is not None and run.step % self.save_every == 0
+        if self.replaces:
+            clear(self.folder)
+            self.replaces, due = False, True
         if due or self.signals.caught:
             self._save(run)
 
@@ -180,22 +187,26 @@ def _unlock(file: int, path: Path) -> None:
         os.close(file)
 
 
-def clear(folder: str | os.PathLike[str], overwrite: bool) -> None:
-    """Remove what an earlier run left in a folder, if it may be overwritten; what else is in it
-    stays.
-
-    Raises FileExistsError for the checkpoints of a run that may not.
-    """
+def kept_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """The checkpoints of a run that lies in a folder, the last first."""
     folder = Path(folder)
     kept = [folder / LAST, folder / BEST, *sorted(folder.glob(f"epoch-[0-9]*{SUFFIX}"))]
-    found = [path for path in kept if path.is_file()]
-    if found and not overwrite:
-        last = True if found[0] == kept[0] else str(found[-1])
+    return [path for path in kept if path.is_file()]
+
+
+def check_free(folder: str | os.PathLike[str]) -> None:
+    """Raise FileExistsError for a folder with the checkpoints of a run."""
+    if found := kept_in(folder):
+        last = True if found[0].name == LAST else str(found[-1])
         raise FileExistsError(
             f"{folder} holds a run ({', '.join(path.name for path in found)}). Go on with it: "
             f"resume={last!r}; replace it: overwrite=True; or train in another folder: out="
         )
-    for path in (*found, folder / REPORT):
+
+
+def clear(folder: str | os.PathLike[str]) -> None:
+    """Remove what an earlier run left in a folder; what else is in it stays."""
+    for path in (*kept_in(folder), Path(folder) / REPORT):
         path.unlink(missing_ok=True)
 
 

@@ -123,6 +123,8 @@ def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = 
     else:
         return data
     x, y = as_array("x", x), as_array("y", y)
+    if y.dtype.kind == "b" and y.ndim == 1:
+        y = y.astype(np.int64)  # classes 0 and 1
     if y.dtype.kind not in "USO":
         return ArrayDataset(x, y)
     for row, label in enumerate(y.ravel().tolist()):

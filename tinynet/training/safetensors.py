@@ -30,7 +30,7 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeAlias
 import numpy as np
 
 from tinynet.data.files import check_regular
-from tinynet.errors import CheckpointError
+from tinynet.errors import CheckpointError, MissingFileError
 from tinynet.training.files import atomic_write, to_json
 from tinynet.training.foreign import fault
 
@@ -177,7 +177,7 @@ def existing(path: str | os.PathLike[str]) -> Path:
     try:
         check_regular(path)
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: there is no such file") from error
+        raise MissingFileError(f"{path}: there is no such file") from error
     except (OSError, ValueError) as error:  # ValueError: a name that no file has
         cure = f"; give the file in it, such as last{SUFFIX}" if os.path.isdir(path) else ""
         told = getattr(error, "strerror", None) or str(error)
