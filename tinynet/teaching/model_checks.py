@@ -355,7 +355,11 @@ def check_flat_units(case: Case) -> Iterator[Finding]:
         for name, gradient in case.trial.gradients.items()
         if gradient is not None and gradient.size and not gradient.any()
     ]
-    fed = {name.rpartition(".")[0] for name in case.trial.gradients if name not in zero}
+    fed = {
+        name.rpartition(".")[0]
+        for name, gradient in case.trial.gradients.items()
+        if gradient is not None and gradient.ndim > 1 and gradient.any()
+    }
     if zero and all(
         case.parameters[name].ndim == 1 and name.rpartition(".")[0] in fed for name in zero
     ):
