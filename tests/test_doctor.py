@@ -588,6 +588,128 @@ def test_a_trained_model_is_healthy_but_for_its_mode():
     assert tinynet.doctor(model, first_batch("digits")).names() == []
 
 
+class Distance(nn.Module):
+    """How far two numbers of an example are apart, once embedded."""
+
+    def __init__(self, output=lambda a, b: F.pairwise_distance(a, b)):
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 4))
+        self.output = output
+
+    def forward(self, x):
+        return self.output(self.embed(x[:, :4]), self.embed(x[:, 4:]))
+
+
+def pairs():
+    """Pairs of examples, and whether they are of one class."""
+    x, labels = blobs()
+    other = np.random.default_rng(0).permutation(len(x))
+    return np.concatenate([x, x[other]], 1), (labels == labels[other]).astype(np.float32)
+
+
+def contrastive(distance, same):
+    return (same * distance**2 + (1 - same) * F.relu(1.5 - distance) ** 2).mean()
+
+
+def test_distances_are_low_where_the_targets_are_high():
+    model = Distance()
+    report = tinynet.doctor(
+        model, pairs(), loss=contrastive, optimizer=optim.Adam(model.parameters(), lr=3e-3)
+    )
+    assert report.names() == []
+    assert "embed.2.bias cancels in what follows" in str(report)
+
+
+def test_a_loss_that_needs_no_targets():
+    model = Distance(lambda a, b: tinynet.stack([a, b], 1))
+    x, _ = pairs()
+    report = tinynet.doctor(
+        model,
+        (x, np.arange(len(x), dtype=np.float32) / len(x)),
+        loss=lambda y, _: F.triplet_margin_loss(y[:, 0], y[:, 1], y.roll(1, 0)[:, 1]),
+        optimizer=optim.Adam(model.parameters(), lr=3e-3),
+    )
+    assert "targets-exchangeable" not in report.names()
+    assert "the loss does not look at the targets" in report.notes
+
+
+def added_up(count, zero):
+    """A step that adds up the gradients of so many batches, and may set them to zero then."""
+    model = net()
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    calls = []
+
+    def step(x, target):
+        (F.cross_entropy(model(x), target) / count).backward()
+        calls.append(1)
+        if len(calls) % count == 0:
+            optimizer.step()
+            if zero:
+                optimizer.zero_grad()
+
+    return {"model": model, "batch": blobs(), "optimizer": optimizer, "step": step}
+
+
+def test_gradients_added_up_before_a_step():
+    assert tinynet.doctor(**added_up(4, zero=True)).names() == []
+    report = tinynet.doctor(**added_up(4, zero=False))
+    assert report.names() == ["forgotten-zero-grad"]
+    assert "comes after 4 batches" in report["forgotten-zero-grad"].evidence
+
+
+def test_a_step_that_puts_the_weights_back_needs_no_other_rate():
+    model = net()
+    optimizer = optim.SGD(model.parameters(), lr=0.05)
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def step(x, target):
+        model.load_state_dict(start)
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        optimizer.step()
+
+    report = tinynet.doctor(model, blobs(), optimizer=optimizer, step=step)
+    assert report.names() == ["step-does-not-learn"]
+
+
+def test_a_frozen_part_may_be_in_evaluation_mode():
+    body = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU())
+    body.requires_grad_(False).eval()
+    report = tinynet.doctor(nn.Sequential(body, nn.Linear(16, C)), blobs())
+    assert report.names() == []
+    assert "frozen, and in evaluation mode: 0.1 (BatchNorm1d)" in report.notes
+
+
+several = np.random.default_rng(0).integers(0, 2, (64, 5)).astype(np.float32)
+standardised = np.random.default_rng(0).standard_normal((64, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "target", "names"),
+    [
+        ([nn.Linear(8, 5)], F.cross_entropy, several, ["targets-out-of-reach"]),
+        ([nn.Linear(8, 5), nn.Softmax(1)], nn.BCELoss(), several, ["targets-out-of-reach"]),
+        ([nn.Linear(8, 5), nn.Sigmoid()], nn.BCELoss(), several, []),
+        ([nn.Linear(8, 6), nn.Sigmoid(), nn.Unflatten(1, (2, 3))], nn.MSELoss(),
+         standardised[::-1].reshape(64, 2, 3), ["targets-out-of-reach"]),
+        ([nn.Linear(8, 5), nn.LogSoftmax(1)], nn.KLDivLoss(reduction="batchmean"),
+         np.random.default_rng(0).dirichlet(np.ones(5), 64).astype(np.float32), []),
+    ],
+)  # fmt: skip
+def test_targets_that_the_outputs_can_and_cannot_reach(last, loss, target, names):
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), *last)
+    report = tinynet.doctor(model, (standardised, target), loss=loss, probe_steps=0)
+    assert report.names() == names
+
+
+def test_sorted_labels_are_not_all_that_there_are():
+    labels = tinynet.arange(10).repeat_interleave(100)
+    given = torch_data.TensorDataset(tinynet.randn(1000, 6), labels)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 10))
+    report = tinynet.doctor(model, torch_data.DataLoader(given, 32))
+    assert report.names() == ["labels-sorted"]
+
+
 # ----- nothing is changed ------------------------------------------------------------------------
 
 

@@ -83,6 +83,13 @@ class Call:
         return bool(tripled and np.allclose(back - zero, zero - one, 1e-3, size))
 
     @property
+    def only_moves(self) -> bool:
+        """Whether its numbers are those of its first argument, as after a reshape or a slice."""
+        if not self.is_function() or not self.is_straight:
+            return False
+        return bool(np.isin(self.output.array, self.args[0].array).all())
+
+    @property
     def is_activation(self) -> bool:
         """Whether it is a function of each number by itself, and no straight line."""
         if not self.is_function() or self.args[0].shape != self.output.shape or self.is_straight:

@@ -70,6 +70,10 @@ class Trial:
                 yield call
                 node, tensor = call.source, call.args[0] if call.args else None
 
+    def maker(self, tensor: Any) -> Call | None:
+        """The operation that made the numbers of a tensor; what came after only moved them."""
+        return next((call for call in self.back(tensor) if not call.only_moves), None)
+
     @property
     def loss_call(self) -> Call | None:
         """The loss among the operations, where it is one that tinynet knows."""
@@ -159,9 +163,10 @@ class Case:
         """
         target = self.target
         dataset = getattr(self.loader, "dataset", None)
-        for name in ("labels", "targets"):
+        for name in ("labels", "targets", "tensors"):
             with contextlib.suppress(Exception):  # of a part of a data set that has none
                 found = getattr(dataset, name, None)
+                found = found[-1].array if name == "tensors" and found else found
                 if isinstance(found, np.ndarray) and found.ndim == 1:
                     target = found
         if target is None or target.ndim > 2 or target.size != len(target):
@@ -181,6 +186,18 @@ class Case:
             return False
         call = self.trial.loss_call
         return self.labels is None and (call is None or call.op in REGRESSION)
+
+    @property
+    def compares(self) -> bool:
+        """Whether the loss is lowest where the output is the target."""
+        target, output = self.usable[0][1], self.trial.output
+        if target is None or output is None:
+            return False
+        call = self.trial.loss_call
+        if call is not None and call.op in REGRESSION:
+            return True
+        right = self.asked(target, target)
+        return not any(self.asked(target + by, target) < right for by in (0.1, -0.1))
 
     def asked(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """The loss of given outputs; NaN where it cannot be had."""

@@ -304,7 +304,8 @@ def check_balance(case: Case) -> Iterator[Finding]:
             "shuffle: data.DataLoader(train, ..., shuffle=True)",
         )
         return
-    if case.classes and labels.size >= 64 and case.classes > 4 * len(counts):
+    outputs = 0 if "labels-sorted" in case.found else case.classes or 0
+    if labels.size >= 64 and outputs > 4 * len(counts):
         yield warning(
             "too-many-outputs",
             f"the model has {case.classes} outputs, but no label of {labels.size} is above "
@@ -349,8 +350,8 @@ def check_targets(case: Case) -> Iterator[Finding]:
         yield error("targets-constant", f"all {target.size} targets are {mean:g}",
             "look at how they were read",
         )  # fmt: skip
-    last = next(case.trial.back(output), None)
-    low, high = last.reach() if last is not None else (-np.inf, np.inf)
+    last = case.trial.maker(output)
+    low, high = last.reach() if last is not None and case.compares else (-np.inf, np.inf)
     beyond = float(((target < low) | (target > high)).mean())
     if beyond > 0.02 and last is not None:
         yield error(

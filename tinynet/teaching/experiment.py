@@ -33,6 +33,7 @@ class Run(NamedTuple):
     rates: str = ""  # what became of the learning rate, if its change is a large one
     asleep: float = math.nan  # the loss afterwards, in evaluation mode
     agreement: float = 0.0  # of outputs and targets afterwards, a correlation
+    updates: int = 0  # how often the optimizer made a step
 
     @property
     def diverged(self) -> bool:
@@ -85,13 +86,14 @@ def train(
     step: Callable[..., Any] | None = None,
     prepare: Callable[[], Any] = lambda: None,
     targets: Sequence[np.ndarray | None] | None = None,
+    steps: int = 0,
 ) -> Run:
     """Make `case.steps` steps on the batches of the case, of which nothing keeps a trace.
 
     rate: what the optimizer's rates are multiplied with; settings: others of its settings; adam:
     Adam at this rate in its place. step: the user's own in place of forward, backward and step.
-    prepare: done before. targets: others for the batches. It ends early where the loss is not
-    finite.
+    prepare: done before. targets: others for the batches. steps: how many, if not `case.steps`. It
+    ends early where the loss is not finite.
     """
     batches = [(Tensor(x), None if t is None else Tensor(t)) for x, t in case.usable]
     if targets is not None:
@@ -100,14 +102,29 @@ def train(
     if adam is not None or optimizer is None:
         wanted = [p for p in case.parameters.values() if p.requires_grad]
         optimizer = Adam(wanted, lr=adam or 1e-3)
-    losses = []
+    losses, updates = [], 0
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()
         for group in optimizer.param_groups:
-            group.update(settings or {}, lr=group["lr"] * rate)
+            group.update(settings or {})
+        update = optimizer.step
+
+        def at_rate(*args: Any, **settings: Any) -> Any:
+            nonlocal updates
+            updates += 1
+            rates = [group["lr"] for group in optimizer.param_groups]
+            for group in optimizer.param_groups:
+                group["lr"] *= rate
+            try:
+                return update(*args, **settings)
+            finally:
+                for group, usual in zip(optimizer.param_groups, rates):
+                    group["lr"] = usual
+
+        optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
         start = max(group["lr"] for group in optimizer.param_groups)
         first, _ = _measured(case, batches)
-        for k in range(case.steps):
+        for k in range(steps or case.steps):
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
@@ -133,7 +150,7 @@ def train(
     if not 0.1 * start <= now <= 10 * start:
         rates = f" (and the learning rate from {start:.3g} to {now:.3g})"
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep, agreement)
+    return Run(what, first, highest, last, rates, asleep, agreement, updates)
 
 
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> tuple[float, float]:
@@ -151,10 +168,17 @@ def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> tuple[
     return float(np.mean(losses)), float(np.mean(found or [0.0]))
 
 
-def _agreement(y: np.ndarray, target: np.ndarray) -> float:
-    """The correlation of outputs and targets; of scores that of the labels' ones and zeros."""
+def right_scores(y: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The targets of outputs y; of labels ones and zeros, a column for each class."""
     if target.dtype.kind in "iu" and y.ndim == 2 and target.shape == y.shape[:1]:
         target = target[:, None] == np.arange(y.shape[1])
+    return target
+
+
+def _agreement(y: np.ndarray, target: np.ndarray) -> float:
+    """The correlation of outputs and targets; of scores that of the labels' ones and zeros."""
+    labels, target = target, right_scores(y, target)
+    if target is not labels:
         y = y - y.mean(1, keepdims=True)
     if target.shape != y.shape:
         return 0.0

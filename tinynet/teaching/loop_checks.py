@@ -67,11 +67,12 @@ class _Watched:
 
     runs: how often; more than twice until the optimizer steps, as gradients may be added up before.
     at_step: the gradients whenever it stepped; without an optimizer those that a run left. fresh:
-    those of the batch alone, before each run. before: the parameters. change: what the first run
-    added to them. moved: whether it changed one. left: whether it left gradients. wiped: whether
-    zero_grad() took some away in it, before the optimizer stepped. asleep: whether the model was in
-    evaluation mode then. rates: the highest learning rate before the first run and after each.
-    error: what a run raised.
+    those of the batch alone, before each run. kept: those after one run more, where several were
+    added up before the step. before: the parameters. change: what the first run added to them.
+    moved: whether it changed one. left: whether it left gradients. wiped: whether zero_grad() took
+    some away in it, before the optimizer stepped. asleep: whether the model was in evaluation mode
+    then. rates: the highest learning rate before the first run and after each. error: what a run
+    raised.
     """
 
     def __init__(self, case: Case, optimizer: Optimizer) -> None:
@@ -79,6 +80,7 @@ class _Watched:
         self.parameters = [p for p in case.parameters.values() if p.requires_grad]
         self.at_step: list[list[np.ndarray]] = []
         self.fresh: list[list[np.ndarray]] = []
+        self.kept: list[np.ndarray] = []
         self.before: list[np.ndarray] = []
         self.change: list[np.ndarray] = []
         self.runs = 0
@@ -109,6 +111,9 @@ class _Watched:
                         self.change = [p.array - b for p, b in zip(self.parameters, self.before)]
                         self.moved = any(change.any() for change in self.change)
                         self.left = _norm(_gradients(self.case)) > 0
+                if self.runs > 2 and self.at_step:
+                    self._run()
+                    self.kept = _gradients(self.case)
             except Exception as error:
                 self.error = error
 
@@ -207,10 +212,18 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
         still = "" if seen.moved else ", which left every parameter as it was"
         what = f"optimizer.step() was not called in {seen.runs} training steps{still}"
         return "step-changes-nothing", what, ""
-    if seen.runs > 2:
-        return None
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
     size, usual = _norm(first), _norm(fresh)
+    owner = "model" if case.optimizer is None else "optimizer"
+    if seen.runs > 2:
+        kept = _norm(seen.kept)
+        if len(seen.at_step) > 1 or kept < size or _norm(_less(seen.kept, first)) > 0.5 * kept:
+            return None
+        what = (
+            f"optimizer.step() comes after {seen.runs} batches, with a gradient of norm "
+            f"{size:.3g}, which the next batch is added to ({kept:.3g}): it is never set to zero"
+        )
+        return "forgotten-zero-grad", what, f"call {owner}.zero_grad() after each optimizer.step()"
     if size == 0 and usual > 0:
         where = "loss.backward() was not called, or not on a loss of this model"
         if seen.wiped:
@@ -225,7 +238,6 @@ def _of_step(case: Case, seen: _Watched) -> tuple[str, str, str] | None:
             f"in the second of two steps the gradient (norm {_norm(second):.3g}) is that of the "
             f"first step ({size:.3g}) plus that of the second ({_norm(seen.fresh[1]):.3g})"
         )
-        owner = "model" if case.optimizer is None else "optimizer"
         cure = f"call {owner}.zero_grad() before each loss.backward()"
         return "forgotten-zero-grad", what, cure
     if len(seen.at_step) > 2:

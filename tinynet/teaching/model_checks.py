@@ -69,6 +69,16 @@ def _symmetric(case: Case, name: str) -> bool:
 def check_modes(case: Case) -> Iterator[Finding]:
     """Dropout or batch norm in evaluation mode, dropout that drops too much or the scores."""
     asleep = [path for path, m in case.layers(nn.Dropout, *BATCH_NORMS) if not m.training]
+    frozen = tuple(
+        f"{path}{end}"
+        for path, m in case.model.named_modules()
+        if path and _frozen(m)
+        for end in ". "
+    )
+    meant = [path for path in asleep if path.startswith(frozen)]
+    if meant:
+        case.notes.append(f"frozen, and in evaluation mode: {listed(meant)}")
+        asleep = [path for path in asleep if path not in meant]
     if asleep:
         yield warning(
             "evaluation-mode",
@@ -93,6 +103,12 @@ def check_modes(case: Case) -> Iterator[Finding]:
             "right one too",
             "put dropout before the last linear layer, not behind it",
         )
+
+
+def _frozen(module: nn.Module) -> bool:
+    """Whether a module has parameters, none of which is trained."""
+    wanted = [p.requires_grad for p in module.parameters()]
+    return bool(wanted) and not any(wanted)
 
 
 def check_batch_of_one(case: Case) -> Iterator[Finding]:
@@ -339,7 +355,18 @@ def check_flat_units(case: Case) -> Iterator[Finding]:
         for name, gradient in case.trial.gradients.items()
         if gradient is not None and gradient.size and not gradient.any()
     ]
-    if zero and not any(float(call.setting("p", 1, 0.5)) == 1 for call in _calls(case, "dropout")):
+    fed = {
+        name.rpartition(".")[0]
+        for name, gradient in case.trial.gradients.items()
+        if gradient is not None and gradient.ndim > 1 and gradient.any()
+    }
+    if zero and all(
+        case.parameters[name].ndim == 1 and name.rpartition(".")[0] in fed for name in zero
+    ):
+        case.notes.append(f"{listed(zero)} cancels in what follows: its gradient is exactly 0")
+    elif zero and not any(
+        float(call.setting("p", 1, 0.5)) == 1 for call in _calls(case, "dropout")
+    ):
         yield warning(
             "zero-gradient",
             f"the gradient is exactly 0 for every number of {listed(zero)}",
@@ -373,6 +400,24 @@ def _of_one_score(case: Case) -> Iterator[Finding]:
         )
 
 
+def _of_several_classes(call: Call | None) -> Iterator[Finding]:
+    """Shares of classes that add up to 1, for targets of which several are 1."""
+    if call is None or call.op not in (BINARY[0], "cross_entropy"):
+        return
+    x, target = (np.asarray(getattr(value, "array", value)) for value in call.args[:2])
+    if target.dtype.kind != "f" or x.ndim < 2 or x.shape[1] < 2 or target.shape != x.shape:
+        return
+    most = float(target.sum(axis=1).max())
+    if most > 1.01 and (call.op == "cross_entropy" or np.allclose(x.sum(axis=1), 1, atol=1e-4)):
+        yield error(
+            "targets-out-of-reach",
+            f"the targets of an example add up to as much as {most:.3g}, but the probabilities "
+            f"that {call.op} compares them with, which come from a softmax, to 1",
+            "where several classes can be right at once, give the raw scores to "
+            "F.binary_cross_entropy_with_logits; shares of one whole must add up to 1",
+        )
+
+
 def check_scores(case: Case) -> Iterator[Finding]:
     """What goes into the loss: cross_entropy takes raw scores, nll_loss log-probabilities."""
     trial, call = case.trial, case.trial.loss_call
@@ -380,9 +425,10 @@ def check_scores(case: Case) -> Iterator[Finding]:
     if wrong:
         yield from wrong
         return
+    yield from _of_several_classes(call)
     if call is None or not isinstance(call.args[0], Tensor):
         return
-    x, maker = call.args[0].array, next(trial.back(call.args[0]), None)
+    x, maker = call.args[0].array, trial.maker(call.args[0])
     if (
         x.ndim < 2
         or not np.isfinite(x).all()

@@ -7,6 +7,7 @@ what makes the loss fall is what was wrong.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from tinynet import nn
 from tinynet.teaching.case import BATCH_NORMS, Case
-from tinynet.teaching.experiment import LEARNED, Run, Way, train
+from tinynet.teaching.experiment import LEARNED, Run, Way, right_scores, train
 from tinynet.teaching.relation import check_relation, rows, structured
 from tinynet.teaching.report import Finding, error, listed, warning
 
@@ -33,6 +34,7 @@ USUAL_DECAY = 0.02
 """Above this, weight decay is looked at sooner: it is 1e-4 to 0.01 as a rule."""
 ENOUGH = 20
 """In fewer steps than this only a rate that is too high shows."""
+ALONE = "with zero_grad, backward and step alone"
 RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
 
 
@@ -86,13 +88,27 @@ def _recipe(case: Case) -> Iterator[Finding]:
 
 def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     """A loss that falls while the outputs move away from the targets."""
-    if way.learned and way.best.agreement < -0.2:
+    if way.learned and way.best.agreement < -0.2 and _falls_against(case, way.best.last):
         yield warning(
             "loss-with-the-wrong-sign",
             f"the loss goes {way.best}, and the outputs then go against the targets: their "
             f"correlation is {way.best.agreement:.2f}",
             "turn the sign: the loss must be lowest where outputs and targets agree",
         )
+
+
+def _falls_against(case: Case, reached: float) -> bool:
+    """Whether outputs that are the targets with the other sign have a loss as low as was reached.
+
+    Not where the outputs are distances, which are low where the targets say that two are alike.
+    """
+    target, output = case.usable[0][1], case.trial.output
+    if target is None or output is None:
+        return False
+    right = right_scores(output.array, target)
+    right = right - right.mean(dtype=np.float64)
+    opposite = (-(by * right).astype(output.dtype) for by in (1, 10, 1e3))
+    return any(case.asked(y, target) <= reached for y in opposite)
 
 
 def _persistent(case: Case, way: Way) -> Iterator[Finding]:
@@ -152,12 +168,13 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
         return
     groups = _groups(case)
     steps = f"{case.steps} steps"
+    again = functools.partial(train, case, step=case.step)
 
     def helps(run: Run) -> bool:
         return way.share(way.see(run)) > max(way.share(own), 0.0) + BETTER and way.learned
 
     if any(group.get("maximize") for group in groups):
-        minimized = train(case, "without it", settings={"maximize": False})
+        minimized = again("without it", settings={"maximize": False})
         if helps(minimized):
             yield error(
                 "loss-is-maximized",
@@ -168,23 +185,18 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     if case.step is not None:
         plain, little = way.best, SLOW
         if case.optimizer is not None:
-            plain, little = train(case, "with zero_grad, backward and step alone"), CRAWLS
+            count = min(own.updates, case.steps)  # of a step that adds up gradients fewer
+            plain, little = train(case, ALONE, steps=count), CRAWLS
         if helps(plain) and way.share(own) < little:
-            yield error(
-                "step-does-not-learn",
-                f"in {steps} by your step the loss goes {own}{own.rates}; {plain}",
-                "look for what your step does besides: eval(), no_grad(), clipping, another "
-                "target, a schedule"
-                + ("; and at its learning rate" if case.optimizer is None else ""),
-            )
+            yield _not_by_step(case, own, plain)
             return
     if case.optimizer is None:
         return
-    tenth = max((train(case, _at(case, f), rate=f) for f in RATES[:3]), key=way.share)
+    tenth = max((again(_at(case, f), rate=f) for f in RATES[:3]), key=way.share)
     slower = tenth if helps(tenth) else None
     decay = _decay(case)
     if decay:
-        free = train(case, "with weight_decay=0", settings={"weight_decay": 0})
+        free = again("with weight_decay=0", settings={"weight_decay": 0})
         better = way.share(way.see(free)) > way.share(own) + 0.1
         if better and way.learned and way.share(free) > way.share(slower) - 0.1:
             yield error(
@@ -197,7 +209,8 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     if own.diverged or (slower is not None and way.share(own) < 0.5):
         yield _too_high(case, own, way, slower)
     elif way.share(own) < SLOW or not way.learned:
-        runs = [way.see(train(case, _at(case, 10.0**k), rate=10.0**k)) for k in range(1, 9)]
+        rates = [10.0**k for k in range(1, 9)]
+        runs = [way.see(again(_at(case, rate), rate=rate)) for rate in rates]
         faster = max(runs, key=way.share)
         if way.learned and way.share(faster) > way.share(own) + 0.1:
             rate = faster.what.removeprefix("at ")
@@ -211,9 +224,24 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
                 "learning-rate-too-low", f"in {steps} the loss goes {own}; {faster}", cure
             )
             return
+        if case.step is not None:
+            whats = (f"{ALONE} {_at(case, rate)}" for rate in rates[:3])
+            plain = max((train(case, w, rate=r) for w, r in zip(whats, rates)), key=way.share)
+            if helps(plain):
+                yield _not_by_step(case, own, plain)
+                return
     if way.share(own) < 0.1:
-        anew = train(case, "with new weights", prepare=lambda: start_anew(case.model))
+        anew = again("with new weights", prepare=lambda: start_anew(case.model))
         yield from _vanished(case, own, anew if anew.last < LEARNED * anew.first else None)
+
+
+def _not_by_step(case: Case, own: Run, plain: Run) -> Finding:
+    return error(
+        "step-does-not-learn",
+        f"in {case.steps} steps by your step the loss goes {own}{own.rates}; {plain}",
+        "look for what your step does besides: eval(), no_grad(), clipping, another target, a "
+        "schedule" + ("; and at its learning rate" if case.optimizer is None else ""),
+    )
 
 
 def _endless(case: Case, way: Way) -> Iterator[Finding]:
@@ -251,7 +279,11 @@ def _exchangeable(case: Case, way: Way) -> Iterator[Finding]:
     y = np.random.default_rng(0).uniform(0.1, 0.9, output.shape).astype(output.dtype)
     loss = case.asked(y, target)
     others = [case.asked(y, np.roll(target, by, 0)) for by in (1, 2, len(target) // 2)]
-    if np.ptp(target, axis=0).any() and np.allclose(others, loss, 1e-4, 1e-9):
+    if not np.ptp(target, axis=0).any() or not np.allclose(others, loss, 1e-4, 1e-9):
+        return
+    if math.isfinite(case.asked(y, None)):
+        case.notes.append("the loss does not look at the targets")
+    else:
         yield warning(
             "targets-exchangeable",
             f"the loss of the same outputs stays {loss:.4g} when the targets are exchanged among "
@@ -264,7 +296,7 @@ def _exchangeable(case: Case, way: Way) -> Iterator[Finding]:
 def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     assert case.optimizer is not None
     if slower is None:
-        runs = (train(case, _at(case, f), rate=f) for f in RATES)
+        runs = (train(case, _at(case, f), rate=f, step=case.step) for f in RATES)
         slower = next((r for r in runs if r.last < r.first and r.highest < 2 * r.first), None)
     momentum = _momentum(case)
     evidence = f"in {case.steps} steps the loss goes {own}"
