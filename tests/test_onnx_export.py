@@ -42,7 +42,7 @@ def tensors(result: Any) -> Iterator[np.ndarray]:
 
 
 def session(path: Path, fused: bool = True) -> Any:
-    """onnxruntime's, which fuses layers unless told not to: 1.23 rounds fused batch norm to 1e-4."""
+    """onnxruntime's. It fuses layers unless told not to: 1.23 rounds fused batch norm to 1e-4."""
     onnx.checker.check_model(str(path), full_check=True)
     options = onnxruntime.SessionOptions()
     if not fused:
