@@ -34,6 +34,7 @@ NO_INDEX = -(2**63)
 
 
 @differentiable(rule="L = -log softmax(x)[label], dL/dx = (softmax(x) - [is the label]) / N")
+@may_underflow
 def cross_entropy(
     x: Array,
     target: Array,
@@ -84,7 +85,6 @@ def cross_entropy(
     return y, dx
 
 
-@may_underflow
 def _soft_cross_entropy(
     x: np.ndarray,
     target: np.ndarray,
