@@ -37,7 +37,7 @@ def clear_run(e, target, j, count):
     cgutils.memset(e.builder, e.at(target, j), e.times(count, e.size), 0)
 
 
-def _window(side, inwards):
+def window(side, inwards):
     """Code that copies `side` x `side` pixels between an image and one lane of lines.
 
     The pixel in row i, column j lies at image[place + i*row + j*pixel] on the one side, at
@@ -55,13 +55,3 @@ def _window(side, inwards):
                 e.builder.store(e.builder.load(source), target)
 
     return copy_window
-
-
-def window_in(side):
-    """copy(image, place, row, pixel, lines, lane) from the image to the lines; see `_window`."""
-    return _window(side, True)
-
-
-def window_out(side):
-    """The same from the lines to the image."""
-    return _window(side, False)

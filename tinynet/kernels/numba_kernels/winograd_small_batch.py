@@ -20,7 +20,7 @@ import numpy as np
 from tinynet.kernels.geometry import Geometry, Pair
 from tinynet.kernels.minimal_filtering import M, S
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
-from tinynet.kernels.numba_kernels.copies import window_in, window_out
+from tinynet.kernels.numba_kernels.copies import window
 from tinynet.kernels.numba_kernels.direct import multiply_run, pack_block
 from tinynet.kernels.numba_kernels.team import begin, finish
 from tinynet.kernels.numba_kernels.tiles import lanes
@@ -36,8 +36,7 @@ from tinynet.kernels.numba_kernels.winograd import (
 
 LANES = lanes(np.dtype(np.float32))
 
-pixels_of_tile, dy_of_tile, outputs_of_tile = window_in(S), window_in(M), window_out(M)
-
+pixels_of_tile, dy_of_tile, outputs_of_tile = window(S, True), window(M, True), window(M, False)
 
 FILTERS_COST = 600
 """What transforming a filter and its pixels costs, in multiplications."""

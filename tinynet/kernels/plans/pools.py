@@ -89,7 +89,7 @@ def taps_of(x: Array, g: Geometry, value: float) -> list[Array]:
 def channel_slices(C: int, elements: int) -> list[slice]:
     """All channels, or a share of them for each thread where there are many elements."""
     parts = min(threads.get_num_threads(), C) if elements >= PARALLEL_FROM else 1
-    return [slice(C * i // parts, C * (i + 1) // parts) for i in range(parts)]
+    return threads.shares(C, parts)
 
 
 def reduce_taps(combine: np.ufunc, taps: list[Array], last: float | None = None) -> Array:
