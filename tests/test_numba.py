@@ -122,10 +122,8 @@ def test_winograd_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
     fast, plain = np.empty((2, O, side, side, N), np.float32)
     columns = winograd.chunk(C, 4, size)[1]
     tasks = winograd.tasks(N, size, (1, columns))
-    winograd.correlate_part(threads.NOBODY, 0, tasks, columns, False, ONE, x, w, b, fast)
-    direct.correlate_part(
-        threads.NOBODY, 0, 1, 0, O, side, False, ONE, ONE, side + 2, x, w, b, plain
-    )
+    winograd.correlate_part(threads.NOBODY, 0, 0, tasks, columns, False, ONE, x, w, b, fast)
+    direct.correlate_part(threads.NOBODY, 0, 0, 1, side, False, ONE, ONE, side + 2, x, w, b, plain)
     error, plain_error = (np.sqrt(((y - exact) ** 2).mean()) for y in (fast, plain))
     assert 0 < error < 3 * plain_error
 

@@ -98,13 +98,17 @@ def write_part(block, lane, y, o, p, q, n):
 
 
 @compiled
-def correlate_part(team, first, last, rows, x, w, flipped, o0, b, corner, y):
+def correlate_part(team, part, first, last, by_filters, rows, flipped, corner, x, w, b, y):
     """Tasks first .. last - 1 of a 3x3 convolution; a task is a strip of `rows` rows of tiles.
 
-    x (C, H, W, N), w (O, C, 3, 3) or, flipped, (C, O, 3, 3), all contiguous. y (count, OH, OW, N)
-    and b (count): those of the filters from o0 on.
+    Or, by_filters, those filters of all strips. x (C, H, W, N), w (O, C, 3, 3) or, flipped,
+    (C, O, 3, 3), b (O), y (O, OH, OW, N), all contiguous.
     """
     begin(team)
+    o0, o1 = 0, len(y)
+    if by_filters:
+        o0, o1, first, last = first, last, 0, -(-y.shape[1] // (M * rows))
+    y, b = y[o0:o1], b[o0:o1]
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = y.shape
     wide = -(-OW // M)
@@ -154,12 +158,13 @@ def correlate_part(team, first, last, rows, x, w, flipped, o0, b, corner, y):
 
 
 @compiled
-def weight_gradient_part(team, c0, rows, x, dy, corner, dw):
-    """dw (O, channels, 3, 3) of those channels that x has, from c0 on; `rows` rows of tiles a time.
+def weight_gradient_part(team, part, c0, c1, rows, corner, x, dy, dw):
+    """dw (O, C, 3, 3) of the channels c0 .. c1 - 1; `rows` rows of tiles a time.
 
     x (C, H, W, N), dy (O, OH, OW, N), contiguous.
     """
     begin(team)
+    x = x[c0:c1]
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = dy.shape
     wide = -(-OW // M)
