@@ -412,7 +412,7 @@ def test_the_winners_of_blocks_get_all_of_dy(N, side, relu, rng):
         x -= 1  # so that a third of the windows have nothing above 0
     g = Geometry.of((side, side), *case)
     y, saved = NumbaKernels().max_pool2d(x, g, relu)
-    assert saved.dtype == np.uint8
+    assert isinstance(saved, tuple) == (N == 3 or (N == 1 and side < 8))  # NumPy's are faster
     largest = numpy_kernels.max_pool2d(x, *case)
     np.testing.assert_array_equal(y, np.maximum(largest, 0) if relu else largest)
     dy = normal(rng, *y.shape)

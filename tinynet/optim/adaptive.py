@@ -35,7 +35,6 @@ class Adagrad(Formula):
     parameter: `sum` (s).
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("sum",)
 
     lr: AtLeastZero = 1e-2
@@ -78,7 +77,6 @@ class Adadelta(Formula):
     between 0 and 1. State of each parameter: `square_avg` (v) and `acc_delta` (a).
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
 
     lr: AtLeastZero = 1.0
@@ -123,7 +121,6 @@ class RMSprop(Formula):
     centered, `momentum_buffer` (b) if momentum is not 0.
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg",)
     optional_state: ClassVar[dict[str, str]] = {
         "grad_avg": "centered",
@@ -177,7 +174,6 @@ class Rprop(Formula):
     algorithm" (1993). State of each parameter: `prev` (g) and `step_size` (s).
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("prev", "step_size")
 
     lr: AtLeastZero = 1e-2

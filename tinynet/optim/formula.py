@@ -21,8 +21,10 @@ else:
     def with_settings(kind: type) -> type:
         """Give a class the `__init__` of a dataclass, whose fields are settings of its groups.
 
-        They are no attributes of the optimizer: a change of such would have no effect.
+        They are no attributes of the optimizer: a change of such would have no effect. The formula
+        in the class is one for each number alone.
         """
+        kind.elementwise = True
         made = dataclass(eq=False, repr=False)(kind).__init__
         known = [field.name for field in fields(kind)]
         for name in known:

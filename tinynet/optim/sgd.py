@@ -41,7 +41,6 @@ class SGD(Formula):
     tensor([0., 0.], requires_grad=True)
     """
 
-    elementwise: ClassVar[bool] = True
     optional_state: ClassVar[dict[str, str]] = {"momentum_buffer": "momentum"}
 
     lr: AtLeastZero = 1e-3
@@ -97,7 +96,6 @@ class ASGD(Formula):
     before, so that a new lr counts from the step after next, as in PyTorch.
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("ax", "eta")
 
     lr: AtLeastZero = 1e-2

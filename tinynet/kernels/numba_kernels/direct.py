@@ -19,10 +19,17 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
-from tinynet.kernels.numba_kernels.copies import add_line, clear_run, copy_line, copy_run
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, dot_tile, multiply_tile
+from tinynet.kernels.numba_kernels.tiles import (
+    LINE_BYTES,
+    add_line,
+    clear_run,
+    copy_line,
+    copy_run,
+    dot_tile,
+    multiply_tile,
+)
 
 FILTERS, LINES = SHAPE.filters, SHAPE.lines
 REGISTER_BYTES, DOT_FILTERS, DOT_TAPS = SHAPE.register_bytes, SHAPE.dot_filters, SHAPE.dot_taps

@@ -32,7 +32,6 @@ import numpy as np
 from tinynet.kernels.geometry import Geometry, Pair
 from tinynet.kernels.minimal_filtering import A_T, B_T, G, M, S
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
-from tinynet.kernels.numba_kernels.copies import add_line, copy_line
 from tinynet.kernels.numba_kernels.direct import (
     FILTERS,
     add_products,
@@ -42,7 +41,13 @@ from tinynet.kernels.numba_kernels.direct import (
 )
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, lanes, two_sided_transform
+from tinynet.kernels.numba_kernels.tiles import (
+    LINE_BYTES,
+    add_line,
+    copy_line,
+    lanes,
+    two_sided_transform,
+)
 
 PLANES = S * S
 LINES_IN_PLANES = 256 if SHAPE.register_bytes == 64 else 128  # of 36 planes: 590 KB and 295 KB

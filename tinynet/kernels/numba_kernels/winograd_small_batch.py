@@ -20,10 +20,9 @@ import numpy as np
 from tinynet.kernels.geometry import Geometry, Pair
 from tinynet.kernels.minimal_filtering import M, S
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
-from tinynet.kernels.numba_kernels.copies import window
 from tinynet.kernels.numba_kernels.direct import multiply_run, pack_block
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import lanes
+from tinynet.kernels.numba_kernels.tiles import lanes, window
 from tinynet.kernels.numba_kernels.winograd import (
     LINES_IN_PLANES,
     PLANES,
