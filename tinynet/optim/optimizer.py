@@ -81,7 +81,9 @@ class Optimizer:
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         writer = next(c for c in type(self).__mro__ if "update" in vars(c))
         self._executor = Executor(bool(vars(writer).get("elementwise")))
-        for group in self._as_groups(params):
+        items = parameter_list(type(self).__name__, params)
+        grouped = all(isinstance(item, dict) for item in items)
+        for group in items if grouped else [{"params": items}]:
             self.add_param_group(group)
 
     # ----- what a subclass writes -------------------------------------------------------------
@@ -114,7 +116,10 @@ class Optimizer:
     # ----- groups -----------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group: a dict with `params` and the settings that differ from the defaults."""
+        """Add a group: a dict with `params` and the settings that differ from the defaults.
+
+        A group of another optimizer may be given, with what that has in it.
+        """
         name = type(self).__name__
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise TypeError(
@@ -127,12 +132,6 @@ class Optimizer:
         params = [params] if isinstance(params, Variable) else parameter_list(name, params)
         self._check_params(params)
         self.param_groups.append(Group(settings, params=params))
-
-    def _as_groups(self, params: Any) -> list[dict[str, Any]]:
-        items = parameter_list(type(self).__name__, params)
-        if items and all(isinstance(item, dict) for item in items):
-            return items
-        return [{"params": items}]
 
     def _check_params(self, params: list[Any]) -> None:
         check_tensors(type(self).__name__, params)
