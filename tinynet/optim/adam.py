@@ -38,9 +38,8 @@ class Adam(_Moments):
     Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2014), arXiv:1412.6980; amsgrad:
     Reddi, Kale and Kumar, "On the Convergence of Adam and Beyond" (2018), arXiv:1904.09237.
 
-    params: tensors, or groups (see Optimizer). lr, eps, weight_decay: numbers of at least 0;
-    betas: two numbers in [0, 1); decoupled_weight_decay: decay as in AdamW. State of each
-    parameter: `exp_avg` (m), `exp_avg_sq` (v), and with amsgrad `max_exp_avg_sq`.
+    decoupled_weight_decay: decay as in AdamW. State of each parameter: `exp_avg` (m),
+    `exp_avg_sq` (v), and with amsgrad `max_exp_avg_sq`.
     """
 
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")

@@ -30,9 +30,7 @@ class Adagrad(Formula):
     Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
     Optimization", Journal of Machine Learning Research 12 (2011).
 
-    params: tensors, or groups (see Optimizer). lr, lr_decay, weight_decay, eps and
-    initial_accumulator_value (what s starts from): numbers of at least 0. State of each
-    parameter: `sum` (s).
+    s starts from initial_accumulator_value. State of each parameter: `sum` (s).
     """
 
     required_state: ClassVar[tuple[str, ...]] = ("sum",)
@@ -73,8 +71,7 @@ class Adadelta(Formula):
     Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012), arXiv:1212.5701. lr, 1 by
     default, is PyTorch's addition.
 
-    params: tensors, or groups (see Optimizer). lr, eps, weight_decay: numbers of at least 0; rho:
-    between 0 and 1. State of each parameter: `square_avg` (v) and `acc_delta` (a).
+    State of each parameter: `square_avg` (v) and `acc_delta` (a).
     """
 
     required_state: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
@@ -116,9 +113,8 @@ class RMSprop(Formula):
     centered: Graves, "Generating Sequences With Recurrent Neural Networks" (2013),
     arXiv:1308.0850. v - a**2, a variance, is taken as 0 where rounding makes it negative.
 
-    params: tensors, or groups (see Optimizer). lr, eps, weight_decay: numbers of at least 0;
-    alpha, momentum: between 0 and 1. State of each parameter: `square_avg` (v), `grad_avg` (a) if
-    centered, `momentum_buffer` (b) if momentum is not 0.
+    State of each parameter: `square_avg` (v), `grad_avg` (a) if centered, `momentum_buffer` (b) if
+    momentum is not 0.
     """
 
     required_state: ClassVar[tuple[str, ...]] = ("square_avg",)

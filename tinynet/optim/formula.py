@@ -44,7 +44,10 @@ else:
 
 @with_settings
 class Formula(Optimizer):
-    """Base of the optimizers whose settings are declared in the class, and which all have these."""
+    """Base of the optimizers whose settings are declared in the class, and which all have these.
+
+    The annotations say what a setting may be, see `optim.checks`.
+    """
 
     params: InitVar[Params]
     _: KW_ONLY

@@ -260,26 +260,29 @@ class Optimizer:
         pairs = []
         for p in params:
             grad, x = p.grad, p.array
-            if grad is None:
-                continue
-            where = f"{type(self).__name__}: a parameter of shape {p.shape} has"
-            if not isinstance(grad, Variable):
-                raise TypeError(
-                    f"{where} a .grad that is a {type(grad).__name__}; it must be a Tensor: "
-                    "tinynet.tensor(gradient)"
-                )
-            if grad.array.shape != x.shape:
-                raise ShapeError(
-                    f"{where} a .grad of shape {grad.shape}; they must be equal. Was p.data "
-                    "replaced after backward()?"
-                )
-            if not x.flags.writeable:
-                raise ValueError(
-                    f"{where} memory that is read-only, so it cannot be trained; give it memory "
-                    "of its own: p.data = p.data.clone()"
-                )
-            pairs.append((p, grad.array))
+            if isinstance(grad, Variable) and grad.array.shape == x.shape and x.flags.writeable:
+                pairs.append((p, grad.array))
+            elif grad is not None:
+                raise self._unfit(p)
         return pairs
+
+    def _unfit(self, p: Tensor) -> Exception:
+        """The error for a parameter that cannot be stepped with its gradient."""
+        where = f"{type(self).__name__}: a parameter of shape {p.shape} has"
+        if not isinstance(p.grad, Variable):
+            kind = type(p.grad).__name__
+            return TypeError(
+                f"{where} a .grad that is a {kind}; it must be a Tensor: tinynet.tensor(gradient)"
+            )
+        if p.grad.shape != p.shape:
+            return ShapeError(
+                f"{where} a .grad of shape {p.grad.shape}; they must be equal. Was p.data replaced "
+                "after backward()?"
+            )
+        return ValueError(
+            f"{where} memory that is read-only, so it cannot be trained; give it memory of its "
+            "own: p.data = p.data.clone()"
+        )
 
     # ----- saving and loading -----------------------------------------------------------------
 
@@ -401,7 +404,7 @@ def _copied(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """A setting as a plain Python number: NumPy's scalars would promote float32 to float64."""
-    if type(value) in (float, int, bool):
+    if value is None or type(value) in (float, int, bool):
         return value
     if isinstance(value, np.generic):
         return value.item()
