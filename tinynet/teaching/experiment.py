@@ -13,7 +13,7 @@ import numpy as np
 from tinynet import grad_mode
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam, Optimizer
-from tinynet.teaching.case import Case
+from tinynet.teaching.case import Case, tensors
 from tinynet.tensor import Tensor
 
 LEARNED = 0.93
@@ -58,6 +58,11 @@ class Way:
         self.first = runs[0].first
         self.best = min(runs, key=lambda run: run.last if math.isfinite(run.last) else math.inf)
 
+    @property
+    def shown(self) -> Run:
+        """The run of the recipe, where there is one."""
+        return self.own or self.best
+
     def see(self, run: Run) -> Run:
         """The run, which is the best from now on if it is."""
         if run.last < self.best.last:
@@ -95,9 +100,8 @@ def train(
     prepare: done before. targets: others for the batches. steps: how many, if not `case.steps`. It
     ends early where the loss is not finite.
     """
-    batches = [(Tensor(x), None if t is None else Tensor(t)) for x, t in case.usable]
-    if targets is not None:
-        batches = [(x, None if t is None else Tensor(t)) for (x, _), t in zip(batches, targets)]
+    given = case.usable if targets is None else zip((x for x, _ in case.usable), targets)
+    batches = [tensors(x, target) for x, target in given]
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
         wanted = [p for p in case.parameters.values() if p.requires_grad]
