@@ -30,11 +30,9 @@ def check_dtype(case: Case) -> Iterator[Finding]:
         return
     if x.dtype.kind != "f":
         scale = " / 255" if x.max() > 1 else ""
-        yield finding(
-            "inputs-not-float", dtype=x.dtype, range=_range(x), wanted=wanted, scale=scale
-        )
+        yield finding("inputs-not-float", x=x, range=_range(x), wanted=wanted, scale=scale)
     elif x.dtype != wanted:
-        yield finding("inputs-of-another-dtype", dtype=x.dtype, wanted=wanted)
+        yield finding("inputs-of-another-dtype", x=x, wanted=wanted)
 
 
 def check_finite(case: Case) -> Iterator[Finding]:
@@ -43,13 +41,9 @@ def check_finite(case: Case) -> Iterator[Finding]:
         if array is None or array.dtype.kind != "f" or np.isfinite(array).all():
             continue
         places = np.argwhere(~np.isfinite(array))
-        yield finding(
-            f"{name}s-not-finite",
-            seen=f"{len(places)} of {array.size} {name} values",
-            rows=len(np.unique(places[:, 0])),
-            N=len(array),
-            first=tuple(places[0].tolist()),
-        )
+        seen, rows = f"{len(places)} of {array.size} {name} values", len(np.unique(places[:, 0]))
+        first = tuple(places[0].tolist())
+        yield finding(f"{name}s-not-finite", seen=seen, rows=rows, N=len(array), first=first)
 
 
 def check_scale(case: Case) -> Iterator[Finding]:
@@ -61,25 +55,23 @@ def check_scale(case: Case) -> Iterator[Finding]:
     if apart:
         told = [f"x[:, {c}] has mean {m:.4g} and standard deviation {s:.4g}" for c, m, s in apart]
         c, mean, std = apart[0]
+        severity, seen = ERROR if badly_scaled(x) else WARNING, listed(told, 3)
         yield finding(
             "column-of-another-scale",
-            ERROR if badly_scaled(x) else WARNING,
+            severity,
             columns=x.shape[1],
-            told=listed(told, 3),
+            told=seen,
             c=c,
             mean=mean,
             std=std or 1,
         )
     elif badly_scaled(x):
         mean, std = _mean_and_std(x)
-        small = std <= SMALL
+        twice, severity = "", ERROR
+        if std <= SMALL:
+            twice, severity = ". Were they divided by 255 twice?", WARNING
         yield finding(
-            "inputs-not-scaled",
-            WARNING if small else ERROR,
-            range=_range(x),
-            mean=mean,
-            std=std,
-            twice=". Were they divided by 255 twice?" if small else "",
+            "inputs-not-scaled", severity, range=_range(x), mean=mean, std=std, twice=twice
         )
 
 
@@ -115,21 +107,14 @@ def check_variety(case: Case) -> Iterator[Finding]:
     same = (rows == rows[:, :1]).all(axis=1) & (rows.shape[1] > 3)
     alike = np.flatnonzero((rows == rows[:1]).all(axis=0))
     if same.any() and (same.all() or not case.takes_numbers):  # a word may follow itself
+        seen, severity = f"{same.sum()} of {N}", ERROR if same.all() else WARNING
         yield finding(
-            "inputs-constant",
-            ERROR if same.all() else WARNING,
-            seen=f"{same.sum()} of {N}",
-            places=rows.shape[1],
-            number=rows[same][0, 0],
+            "inputs-constant", severity, seen=seen, places=rows.shape[1], number=rows[same][0, 0]
         )
     elif N >= 8 and x.ndim == 2 and 0 < len(alike) < x.shape[1] <= COLUMNS:
+        told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
         yield finding(
-            "column-constant",
-            columns=x.shape[1],
-            told=listed([f"x[:, {c}]" for c in alike], 3),
-            N=N,
-            number=x[0, alike[0]],
-            left=alike.tolist(),
+            "column-constant", columns=x.shape[1], told=told, N=N, number=x[0, left[0]], left=left
         )
     if not same.all():
         yield from _duplicates(case, rows)
@@ -149,14 +134,8 @@ def _duplicates(case: Case, rows: np.ndarray) -> Iterator[Finding]:
         if torn.size:
             i, *others = np.flatnonzero(group == torn[0])
             j = next(j for j in others if target[j] != target[i])
-            yield finding(
-                "same-input-different-labels",
-                severity,
-                i=i,
-                j=j,
-                labels=f"{target[i]} and {target[j]}",
-                groups=torn.size,
-            )
+            labels, row = f"{target[i]} and {target[j]}", "same-input-different-labels"
+            yield finding(row, severity, i=i, j=j, labels=labels, groups=torn.size)
             return
     if (N - distinct) * 10 >= N > 1 and rows.shape[1] > 3:
         yield finding("inputs-duplicated", severity, groups=distinct, N=N)
@@ -168,9 +147,9 @@ def check_labels(case: Case) -> Iterator[Finding]:
     if target is None:
         return
     if target.dtype.kind not in "iufb":
-        yield finding("labels-are-text", dtype=target.dtype, first=target.flat[0])
+        yield finding("labels-are-text", target=target)
     elif case.is_swapped:
-        yield finding("inputs-and-targets-swapped", x=x, target=target.shape)
+        yield finding("inputs-and-targets-swapped", x=x, target=target)
     elif len(target) != len(x):
         yield finding("batch-sizes-differ", inputs=len(x), targets=len(target))
     elif C is not None:
@@ -218,19 +197,14 @@ def check_balance(case: Case) -> Iterator[Finding]:
             yield finding("one-class-in-the-batch", size=size, label=present[0])
         return
     C, call, needed = case.classes or 0, case.trial.loss_call, int(present[-1]) + 1
-    if size >= 64 and C > 4 * needed and "labels-sorted" not in case.found:
+    if size >= 64 and 4 * needed < C and "labels-sorted" not in case.found:
         yield finding("too-many-outputs", C=C, size=size, last=present[-1], needed=needed)
-    most, least = counts.argmax(), counts.argmin()
+    shares = counts / size
+    most, least = shares.argmax(), shares.argmin()
     weighed = call is not None and any(getattr(value, "ndim", 0) for value in call.args[2:])
-    if not weighed and size >= 25 * len(present) and counts[most] > RARE * counts[least]:
-        yield finding(
-            "classes-imbalanced",
-            most=present[most],
-            much=counts[most] / size,
-            size=size,
-            least=present[least],
-            little=counts[least] / size,
-        )
+    if not weighed and size >= 25 * len(present) and shares[most] > RARE * shares[least]:
+        values = {"most": present[most], "much": shares[most], "least": present[least]}
+        yield finding("classes-imbalanced", size=size, little=shares[least], **values)
 
 
 def check_targets(case: Case) -> Iterator[Finding]:
@@ -249,13 +223,9 @@ def check_targets(case: Case) -> Iterator[Finding]:
     low, high = last.reach()
     beyond = float(((target < low) | (target > high)).mean())
     if beyond > 0.02:
+        told, where = _range(target), last.where()
         yield finding(
-            "targets-out-of-reach",
-            beyond=beyond,
-            range=_range(target),
-            low=low,
-            high=high,
-            where=last.where(),
+            "targets-out-of-reach", beyond=beyond, range=told, low=low, high=high, where=where
         )
 
 
@@ -273,8 +243,7 @@ def check_leak(case: Case) -> Iterator[Finding]:
     else:  # a number for each class
         told = [np.ptp(c) > 0 and _distinct(c, t) == _distinct(t) > 1 for c in columns]
     if any(told):
-        leaks = np.flatnonzero(told).tolist()
-        yield finding("label-among-the-inputs", first=leaks[0], N=len(x), leaks=leaks)
+        yield finding("label-among-the-inputs", leaks=np.flatnonzero(told).tolist(), N=len(x))
 
 
 def _distinct(*columns: np.ndarray) -> int:
@@ -297,14 +266,8 @@ def check_validation(case: Case) -> Iterator[Finding]:
 
 
 PREPARED = (
-    check_dtype,
-    check_finite,
-    check_layout,
-    check_scale,
-    check_labels,
-    check_balance,
-    check_targets,
-)
+    check_dtype, check_finite, check_layout, check_scale, check_labels, check_balance, check_targets
+)  # fmt: skip
 """What is looked for in the validation data too."""
 
 
