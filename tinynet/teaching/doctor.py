@@ -161,20 +161,20 @@ def _is_array(value: Any) -> bool:
 
 def _arrays(pair: Any) -> Batch:
     """Copies of inputs and targets."""
-    arrays: list[np.ndarray | None] = []
-    for name, value in zip(("inputs", "targets"), pair):
-        if value is not None and not _is_array(value):
-            kind = type(value).__name__
-            raise TypeError(
-                f"doctor: a batch is (x, target), got {kind}; np.stack a list of arrays"
-            )
-        array = value if value is None else np.array(getattr(value, "array", value))
-        if array is not None and array.size == 0:
-            raise DataError(f"doctor: the batch is empty ({name} of shape {array.shape})")
-        if name == "inputs" and array.dtype.kind not in "iufb":
-            raise TypeError(f"doctor: the inputs must be numbers, got {array.dtype}")
-        arrays.append(array)
-    return arrays[0], arrays[1]
+    x, target = _copy("inputs", pair[0]), pair[1]
+    if x.dtype.kind not in "iufb":
+        raise TypeError(f"doctor: the inputs must be numbers, got {x.dtype}")
+    return x, None if target is None else _copy("targets", target)
+
+
+def _copy(name: str, value: Any) -> np.ndarray:
+    if not _is_array(value):
+        kind = type(value).__name__
+        raise TypeError(f"doctor: a batch is (x, target), got {kind}; np.stack a list of arrays")
+    array = np.array(getattr(value, "array", value))
+    if array.ndim == 0 or len(array) == 0:
+        raise DataError(f"doctor: the batch is empty ({name} of shape {array.shape})")
+    return array
 
 
 def _described(case: Case) -> str:
