@@ -206,6 +206,13 @@ class Case:
             return self.loss(*tensors(output, target)).item()
         return math.nan
 
+    def start_anew(self) -> None:
+        """Initialise every layer again, in the way that layers are."""
+        for module in self.model.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+
     def run_trial(self) -> None:
         """One forward and backward pass, of which the model keeps no trace."""
         trial = self.trial

@@ -159,21 +159,19 @@ error targets-out-of-reach (several): the targets of an example add up to as muc
   => where several classes can be right at once, use F.binary_cross_entropy_with_logits on the raw
   scores
 error probabilities-before-logits-loss: binary_cross_entropy_with_logits gets probabilities from
-  {op}{made} (from {low:.3g} to {high:.3g}); it applies the sigmoid itself: no answer gets surer
-  than 0.73
+  {op}{made} ({seen}); it applies the sigmoid itself: no answer gets surer than 0.73
   => leave the {op} out of the model, or use binary_cross_entropy
 error nll-loss-of-scores: nll_loss takes log-probabilities, but those of one example add up to
   {share:.4g} and not to 1
   => use cross_entropy, which takes the raw scores, or put log_softmax before it
 error softmax-before-cross-entropy: cross_entropy gets probabilities{made} (each row adds up to 1,
-  from {low:.3g} to {high:.3g}); it applies softmax itself: with {C} classes the loss cannot fall
-  below {least:.2f}
+  {seen}); it applies softmax itself: with {C} classes the loss cannot fall below {least:.2f}
   => leave the softmax out of the model; apply F.softmax only to look at probabilities
 warning log-softmax-before-cross-entropy: cross_entropy gets log-probabilities{made}; it applies
   log_softmax itself, a second time
   => leave log_softmax out, or use nll_loss in place of cross_entropy
 warning activation-before-cross-entropy: the scores for cross_entropy come out of {op}{made} and are
-  limited by it (from {low:.3g} to {high:.3g})
+  limited by it ({seen})
   => end the model with its last linear layer; softmax is part of cross_entropy
 error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadcasting makes ({N},
   {N}): every output is held against every target
@@ -303,11 +301,19 @@ error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm
   through {count} layers of dropout
   => use less of it: p=0.2, or one layer
 error does-not-learn: in {steps} steps on the same {batches} batches the loss goes {run}, and no
-  better at other rates; a net that can learn learns these by heart{more}
-  => {cure}
-error vanishing-gradients: the gradient is {small:.1e} on average in {smallest} and {large:.1e} in
-  {largest}: on its way back it vanishes. In {steps} steps the loss goes {run}
-  => {cure}
+  better at other rates; a net that can learn learns these by heart
+  => look for inputs that all look alike to the model, layers that let nothing pass (pooling to 1x1,
+  saturated units), or a loss that does not fit the targets
+error does-not-learn (as it starts): in {steps} steps on the same {batches} batches the loss goes
+  {run}; {renewed}
+  => begin with new weights: layer.reset_parameters()
+error vanishing-gradients: the gradient is {size[0]:.1e} on average in {names[0]} and {size[1]:.1e}
+  in {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run}
+  => use ReLU in place of Sigmoid or Tanh, batch norm between the layers, or fewer
+error vanishing-gradients (as it starts): the gradient is {size[0]:.1e} on average in {names[0]} and
+  {size[1]:.1e} in {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run};
+  {anew}
+  => begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_
 warning inputs-and-targets-unrelated: {N} examples: those with similar inputs have targets no more
   alike than chance, and a training brings the loss from {run.first:.4g} to {run.last:.4g}, with the
   targets shuffled to {chance:.4g}

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import IGNORED, Batch, Case, layout_cure
+from tinynet.teaching.case import IGNORED, Case, layout_cure
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import closer_than_chance, examples
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -56,15 +56,8 @@ def check_scale(case: Case) -> Iterator[Finding]:
         told = [f"x[:, {c}] has mean {m:.4g} and standard deviation {s:.4g}" for c, m, s in apart]
         c, mean, std = apart[0]
         severity, seen = ERROR if badly_scaled(x) else WARNING, listed(told, 3)
-        yield finding(
-            "column-of-another-scale",
-            severity,
-            columns=x.shape[1],
-            told=seen,
-            c=c,
-            mean=mean,
-            std=std or 1,
-        )
+        values = {"told": seen, "c": c, "mean": mean, "std": std or 1}
+        yield finding("column-of-another-scale", severity, columns=x.shape[1], **values)
     elif badly_scaled(x):
         mean, std = _mean_and_std(x)
         twice, severity = "", ERROR
@@ -273,7 +266,9 @@ PREPARED = (
 
 def _unlike_training(case: Case) -> list[Finding]:
     """What is wrong with the validation data, and not with that of the training."""
-    parts = [part for batch in case.validation for part in _split(batch, len(case.batches[0][0]))]
+    size = len(case.batches[0][0])  # of the first batch, which alone is run through the model
+    parts = [(x[i], None if t is None else t[i]) for x, t in case.validation
+             for i in (slice(size), slice(size, None)) if len(x[i])]  # fmt: skip
     with preserving(case.model):
         case.model.eval()
         other = Case(case.model, parts, case.loss, None, None, 0, case.validation_loader)
@@ -287,14 +282,6 @@ def _unlike_training(case: Case) -> list[Finding]:
         *_of_another_scale("inputs", case.x, other.x),
         *_of_another_scale("targets", case.target, other.target),
     ] or _of_other_targets(case, other)  # fmt: skip
-
-
-def _split(batch: Batch, size: int) -> list[Batch]:
-    """A batch in parts of at most `size` inputs."""
-    x, target = batch
-    count = -(-len(x) // size)
-    targets = [None] * count if target is None else np.array_split(target, count)
-    return list(zip(np.array_split(x, count), targets))
 
 
 def _of_another_scale(name: str, x: np.ndarray | None, v: np.ndarray | None) -> Iterator[Finding]:

@@ -19,6 +19,8 @@ from tinynet.tensor import Tensor
 
 LEARNED = 0.93
 """A loss below this share of the first has fallen."""
+BETTER = 0.3
+"""How much more of the way a change must cover, to be what was wrong."""
 ROSE = 1.5
 """A loss that ends above this times the first has diverged. It may be there in between: a net with
 batch norm goes up to ten times its first loss and is back in eight steps."""
@@ -72,6 +74,10 @@ class Way:
         if run is None or not math.isfinite(run.last):
             return -math.inf
         return (run.first - run.last) / max(self.first - self.best.last, 1e-12)
+
+    def helps(self, run: Run, by: float = BETTER) -> bool:
+        """Whether a change of the recipe covers so much more of the way."""
+        return self.share(self.see(run)) > max(self.share(self.own), 0.0) + by and self.learned
 
     @property
     def learned(self) -> bool:

@@ -24,11 +24,9 @@ half is usual at most: in VGG, whose last units all see nearly the same, 0.47 wa
 models here (`tests.long.doctor`)."""
 
 REASONS = {
-    "labels-are-text",
-    "inputs-and-targets-swapped",
-    "batch-norm-with-batch-of-1",
+    "labels-are-text", "inputs-and-targets-swapped", "batch-norm-with-batch-of-1",
     "weights-not-finite",
-}
+}  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
@@ -112,7 +110,7 @@ def check_structure(case: Case) -> Iterator[Finding]:
     for call, w in weights.items():
         before = list(case.trial.back(call.args[0]))
         source = next((c for c in before if not _is_linear(c)), None)
-        if source in weights and _feeds_one(case, source) and not _is_separable(call, source):
+        if source in weights and _is_needless(case, source, call):
             idle.append(f"{source.where()} and {call.where()}")
         inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
         if inputs == 1 and call.op != "conv2d" and any(c in weights for c in before):
@@ -137,15 +135,17 @@ def _is_linear(call: Call) -> bool:
     return call.op not in WEIGHTED and (call.op in ("dropout", "batch_norm") or call.is_straight)
 
 
-def _feeds_one(case: Case, source: Call) -> bool:
-    """Whether one operation alone uses a result."""
-    return sum(any(x is source.output for x in call.args) for call in case.trial.calls) == 1
+def _is_needless(case: Case, source: Call, call: Call) -> bool:
+    """Whether one of two linear layers does nothing: not where others use what is between them.
 
-
-def _is_separable(call: Call, source: Call) -> bool:
-    """Whether two convolutions are a usual pair: over the pixels, and over the channels."""
-    ones = [c for c in (call, source) if c.op == "conv2d" and c.args[1].shape[2:] == (1, 1)]
-    return bool(ones) and call.op == source.op == "conv2d"
+    Nor for a usual pair of convolutions: over the pixels, and over the channels.
+    """
+    both = (source, call)
+    separable = all(c.op == "conv2d" for c in both) and any(
+        c.args[1].shape[2:] == (1, 1) for c in both
+    )
+    uses = sum(any(x is source.output for x in c.args) for c in case.trial.calls)
+    return uses == 1 and not separable
 
 
 def check_examples(case: Case) -> Iterator[Finding]:
@@ -206,12 +206,12 @@ def check_gradients(case: Case) -> Iterator[Finding]:
     trial = case.trial
     if trial.error is not None or trial.loss is None or not trial.loss_depends:
         return
+    none = [name for name, g in trial.gradients.items() if g is None]
     for row, ran in (("no-gradient (idle)", False), ("no-gradient (cut)", True)):
         names = [
             name
-            for name, gradient in trial.gradients.items()
-            if gradient is None
-            and case.parameters[name].requires_grad
+            for name in none
+            if case.parameters[name].requires_grad
             and ran is (id(case.model.get_submodule(name.rpartition(".")[0])) in trial.ran)
         ]
         if names:
@@ -280,8 +280,9 @@ def check_scores(case: Case) -> Iterator[Finding]:
     x, maker = call.args[0].array, case.trial.maker(call.args[0])
     if x.ndim < 2 or not np.isfinite(x).all():
         return
-    C, made = x.shape[1], f", made by {maker.layer}" if maker is not None and maker.layer else ""
-    low, high = maker.reach() if maker is not None else (-np.inf, np.inf)
+    made = f", made by {maker.layer}" if maker is not None and maker.layer else ""
+    op, (low, high) = (maker.op, maker.reach()) if maker is not None else ("", (-np.inf, np.inf))
+    C, seen = x.shape[1], f"from {x.min():.3g} to {x.max():.3g}"
     share = np.exp(np.minimum(x, 80)).sum(axis=1)
     distribution = C > 1 and x.min() >= 0 and np.allclose(x.sum(axis=1), 1, atol=1e-4)
     normalised = x.max() <= 0 and np.allclose(np.log(share), 0, atol=1e-4)
@@ -299,16 +300,8 @@ def check_scores(case: Case) -> Iterator[Finding]:
     elif call.op == "cross_entropy" and np.isfinite([low, high]).any():
         row = "activation-before-cross-entropy"
     if row:
-        yield finding(
-            row,
-            op=maker.op if maker is not None else "",
-            made=made,
-            low=x.min(),
-            high=x.max(),
-            share=share.flat[0],
-            C=C,
-            least=math.log(1 + (C - 1) / math.e),
-        )
+        least = math.log(1 + (C - 1) / math.e)
+        yield finding(row, op=op, made=made, seen=seen, share=share.flat[0], C=C, least=least)
 
 
 def _most_of(call: Call) -> float:

@@ -23,8 +23,6 @@ from tinynet.teaching.report import Finding, listed
 
 STEADY = 0.6
 """A recipe that covers this share of the way to the best loss is not looked at any further."""
-BETTER = 0.3
-"""How much more of the way a change must cover, to be what was wrong."""
 CRAWLS = 0.15
 """A step of one's own that covers less, where the plain loop covers much more, does not learn."""
 SLOW = 0.003
@@ -131,19 +129,14 @@ def _floor(case: Case) -> float:
 
 def _cause(case: Case, way: Way) -> Iterator[Finding]:
     """What of the recipe is wrong: what makes it better to change."""
-    own, steps, decay = way.own, case.steps, _decay(case)
+    own, steps, decay = way.own, case.steps, _largest(case, "weight_decay")
     steady = 0.9 if decay > USUAL_DECAY else STEADY
     if own is None or not (own.diverged or way.share(own) < steady or not way.learned):
         return
-    groups = _groups(case)
     again = functools.partial(train, case, step=case.step)
-
-    def helps(run: Run, by: float = BETTER) -> bool:
-        return way.share(way.see(run)) > max(way.share(own), 0.0) + by and way.learned
-
-    if any(group.get("maximize") for group in groups):
+    if any(group.get("maximize") for group in _groups(case)):
         minimized = again("without it", settings={"maximize": False})
-        if helps(minimized):
+        if way.helps(minimized):
             yield finding("loss-is-maximized", steps=steps, own=own, other=minimized)
             return
     if case.step is not None:
@@ -151,24 +144,26 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
         if case.optimizer is not None:
             count = min(own.updates, steps)  # of a step that adds up gradients fewer
             plain, little = train(case, ALONE, steps=count), CRAWLS
-        if helps(plain) and way.share(own) < little:
+        if way.helps(plain) and way.share(own) < little:
             yield _not_by_step(case, own, plain)
             return
     if case.optimizer is None:
         return
     tenth = max((again(_at(case, f), rate=f) for f in RATES[:3]), key=way.share)
-    slower = tenth if helps(tenth) else None
+    slower = tenth if way.helps(tenth) else None
     if decay:
         free = again("with weight_decay=0", settings={"weight_decay": 0})
-        if helps(free, 0.1) and way.share(free) > way.share(slower) - 0.1:
+        if way.helps(free, 0.1) and way.share(free) > way.share(slower) - 0.1:
             yield finding("weight-decay-too-large", decay=decay, own=own, steps=steps, other=free)
             return
     if own.diverged or (slower is not None and way.share(own) < 0.5):
         yield _too_high(case, own, way, slower)
-    elif way.share(own) < SLOW or not way.learned:
-        yield from _too_low(case, own, way)
-    else:
-        yield from _faded(case, own, way)
+        return
+    found = list(_too_low(case, own, way)) if way.share(own) < SLOW or not way.learned else []
+    yield from found
+    if not found and way.share(own) < 0.1:
+        anew = again("with new weights", prepare=case.start_anew)
+        yield from _vanished(case, own, anew if anew.last < LEARNED * anew.first else None)
 
 
 def _too_low(case: Case, own: Run, way: Way) -> Iterator[Finding]:
@@ -179,29 +174,17 @@ def _too_low(case: Case, own: Run, way: Way) -> Iterator[Finding]:
     if way.learned and way.share(faster) > way.share(own) + 0.1:
         rate = faster.what.removeprefix("at ")
         cure = f"use a larger learning rate: {rate}"
-        if max(group["lr"] for group in _groups(case)) * rates[runs.index(faster)] > 10:
+        if _largest(case, "lr") * rates[runs.index(faster)] > 10:
             cure = (
                 f"the loss falls at {rate}, but no such rate is usual: look for a small factor in "
                 "the loss or the outputs, which makes the gradients small, and leave it out"
             )
         yield finding("learning-rate-too-low", steps=case.steps, own=own, other=faster, cure=cure)
-        return
-    if case.step is not None:
+    elif case.step is not None:
         plain = [train(case, f"{ALONE} {_at(case, f)}", rate=f) for f in rates[:3]]
-        best = way.see(max(plain, key=way.share))
-        if way.share(best) > max(way.share(own), 0.0) + BETTER and way.learned:
+        best = max(plain, key=way.share)
+        if way.helps(best):
             yield _not_by_step(case, own, best)
-            return
-    yield from _faded(case, own, way)
-
-
-def _faded(case: Case, own: Run, way: Way) -> Iterator[Finding]:
-    """A gradient that vanishes on its way back, where the recipe hardly learns."""
-    if way.share(own) < 0.1:
-        anew = train(
-            case, "with new weights", step=case.step, prepare=lambda: start_anew(case.model)
-        )
-        yield from _vanished(case, own, anew if anew.last < LEARNED * anew.first else None)
 
 
 def _not_by_step(case: Case, own: Run, plain: Run) -> Finding:
@@ -244,52 +227,37 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     if slower is None:
         runs = (train(case, _at(case, f), rate=f, step=case.step) for f in RATES)
         slower = next((r for r in runs if r.last < r.first and r.highest < 2 * r.first), None)
-    momentum, row = _momentum(case), "learning-rate-too-high"
+    momentum, row, calls = _momentum(case), "learning-rate-too-high", case.trial.calls
     added = f"; momentum={momentum:g} adds up the steps" if momentum > 0.95 else ""
+    other, steps, N = slower or way.best, case.steps, len(case.usable[0][0])
     if slower is None:
-        return finding(f"{row} (never)", steps=case.steps, own=own, added=added, other=way.best)
-    last = case.trial.calls[-1] if case.trial.calls else None
-    return finding(
-        "summed-loss" if last is not None and last.is_sum else row,
-        steps=case.steps,
-        own=own,
-        added=added,
-        other=slower,
-        rate=slower.what.removeprefix("at "),
-        N=len(case.usable[0][0]),
-    )
+        row = f"{row} (never)"
+    elif calls and calls[-1].is_sum:
+        row = "summed-loss"
+    rate = other.what.removeprefix("at ")
+    return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, N=N)
 
 
 def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
     if way.learned or _knows_already(case, way.first):
         return
-    steps = case.steps
-    anew = train(case, "with new weights", adam=1e-2, prepare=lambda: start_anew(case.model))
+    anew = train(case, "with new weights", adam=1e-2, prepare=case.start_anew)
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
     vanished = list(_vanished(case, way.best, renewed))
     yield from vanished
     dropouts = [m for m in case.model.modules() if isinstance(m, nn.Dropout) and m.training]
     calm = train(case, "with no dropout", adam=1e-2, prepare=lambda: [m.eval() for m in dropouts])
+    values: dict[str, Any] = {"steps": case.steps, "run": way.best}
     if vanished:
         return
     if dropouts and calm.last < LEARNED * calm.first:
-        row, count = "dropout-too-strong (together)", len(dropouts)
-        yield finding(row, steps=steps, run=way.best, calm=calm, count=count)
+        yield finding("dropout-too-strong (together)", calm=calm, count=len(dropouts), **values)
     elif not structured(rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     else:
-        cure = (
-            "look for inputs that all look alike to the model, layers that let nothing pass "
-            "(pooling to 1x1, saturated units), or a loss that does not fit the targets"
-        )
-        if renewed:
-            cure = "begin with new weights: layer.reset_parameters()"
-        more = f". It goes {renewed}" if renewed else ""
-        batches = len(case.usable)
-        yield finding(
-            "does-not-learn", steps=steps, batches=batches, run=way.best, more=more, cure=cure
-        )
+        row = "does-not-learn (as it starts)" if renewed else "does-not-learn"
+        yield finding(row, batches=len(case.usable), renewed=renewed, **values)
 
 
 def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
@@ -299,31 +267,12 @@ def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
         for name, g in case.trial.gradients.items()
         if g is not None and g.size
     }
-    largest = max(sizes, key=sizes.__getitem__, default="")
-    weights = [name for name in sizes if case.parameters[name].ndim > 1]
-    smallest = min(weights, key=sizes.__getitem__, default="")
-    if weights and sizes[smallest] < TINY * sizes[largest]:
-        cure = "use ReLU in place of Sigmoid or Tanh, batch norm between the layers, or fewer"
-        if anew:
-            cure = "begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_"
-        yield finding(
-            "vanishing-gradients",
-            small=sizes[smallest],
-            smallest=smallest,
-            large=sizes[largest],
-            largest=largest,
-            steps=case.steps,
-            run=f"{run}; {anew}" if anew else run,
-            cure=cure,
-        )
-
-
-def start_anew(model: nn.Module) -> None:
-    """Initialise every layer again, in the way that layers are."""
-    for module in model.modules():
-        reset = getattr(module, "reset_parameters", None)
-        if callable(reset):
-            reset()
+    weights = {name: size for name, size in sizes.items() if case.parameters[name].ndim > 1}
+    if weights and min(weights.values()) < TINY * max(sizes.values()):
+        names = min(weights, key=weights.__getitem__), max(sizes, key=sizes.__getitem__)
+        row = "vanishing-gradients (as it starts)" if anew else "vanishing-gradients"
+        size = [sizes[name] for name in names]
+        yield finding(row, names=names, size=size, steps=case.steps, run=run, anew=anew)
 
 
 def _knows_already(case: Case, first: float) -> bool:
@@ -350,8 +299,8 @@ def _momentum(case: Case) -> float:
     return max(map(float, found), default=0.0)
 
 
-def _decay(case: Case) -> float:
-    return max((float(g.get("weight_decay") or 0) for g in _groups(case)), default=0.0)
+def _largest(case: Case, setting: str) -> float:
+    return max((float(group.get(setting) or 0) for group in _groups(case)), default=0.0)
 
 
 def _groups(case: Case) -> list[dict[str, Any]]:
