@@ -14,15 +14,13 @@ from tinynet.teaching.report import Finding
 ROWS = """
 error inputs-not-float: the inputs have dtype {x.dtype}, and they{range}; the layers take {wanted}
   => convert them: x = x.float(){scale}
-warning inputs-of-another-dtype: the inputs have dtype {x.dtype}, the parameters {wanted}: every
-  layer converts
+warning inputs-of-another-dtype: the inputs have dtype {x.dtype}, the parameters {wanted}
   => convert them once: x = x.astype(tinynet.{wanted})
 error inputs-not-finite|targets-not-finite: {seen} are NaN or infinite, in {rows} of {N} examples,
-  the first at index {first}
+  first at {first}
   => find where they come from: an empty field, a division by a standard deviation of 0
 error column-of-another-scale: of {columns} columns, {told}; it drowns the others
-  => scale each column by itself: x[:, {c}] = (x[:, {c}] - {mean:.4g}) / {std:.4g}, by the training
-  data
+  => scale each column by itself: x[:, {c}] = (x[:, {c}] - {mean:.4g}) / {std:.4g}
 error inputs-not-scaled: the inputs{range}, with mean {mean:.3g} and standard deviation {std:.3g};
   layers are made for a mean near 0 and a standard deviation near 1{twice}
   => use (x - {mean:.3g}) / {std:.3g} for each feature or channel; for images data.DataLoader(...,
@@ -32,27 +30,23 @@ error channels-last|no-channel-axis: the inputs have shape {shape}, which looks 
   => reorder them: {cure}
 error inputs-constant: {seen} examples are constant, the same number in each of their {places}
   places, such as {number:g}
-  => look at the data as it comes from the loader: files not read, a mask or a scaling that wipes
-  everything out
-warning column-constant: of {columns} columns, {told} has the same value in all {N} examples
-  ({number:g})
+  => look at the data as it comes from the loader: a mask or scaling that wipes everything out?
+warning column-constant: of {columns} columns, {told} has the same value in all examples, {number:g}
   => look at how it was read, or leave it out: np.delete(x, {left}, 1)
 warning same-input-different-labels: examples {i} and {j} are equal, but their labels are {labels};
   so it is with {groups} groups of equal examples
   => check that inputs and labels are shuffled together, and that files are read each once
 warning inputs-duplicated: only {groups} of the {N} examples differ from each other
-  => check how the batch is drawn: an index that does not move on, or data that is there several
-  times
-error labels-are-text: the targets are text or objects ({target.dtype}), such as {target.flat[0]}; a
-  loss takes numbers
+  => check how the batch is drawn: does an index not move on, is data there several times?
+error labels-are-text: the targets are text ({target.dtype}), such as {target.flat[0]}; a loss takes
+  numbers
   => number the classes: classes, target = np.unique(target, return_inverse=True)
 error inputs-and-targets-swapped: the inputs have shape {x.shape} and dtype {x.dtype}, as labels
   have, and the targets {target.shape}
   => give the batch as (inputs, targets)
 error batch-sizes-differ: {inputs} inputs, but {targets} targets
   => make inputs and targets of the same examples, in the same order
-error labels-not-integers: the targets are {target.dtype} of shape {target.shape}, for {C} outputs:
-  class labels, but as floats?
+error labels-not-integers: the targets are {target.dtype} of shape {target.shape}, for {C} outputs
   => convert them: target.astype(tinynet.int64)
 error labels-out-of-range (from 1): the labels run from {low} to {high}; with {C} outputs the
   classes are 0 to {last}. They seem to be counted from 1
@@ -90,7 +84,7 @@ warning validation-shares-examples: {n} of {N} validation examples are among the
 error validation-unlike-training: the validation data has what the training data has not, {evidence}
   => prepare both alike, with mean and standard deviation of the training data{cure}
 error weights-not-finite: NaN or infinity in {names}
-  => build the model anew, or load a checkpoint from before it diverged; then use a smaller learning
+  => build the model anew, or load a checkpoint from before it diverged; then lower the learning
   rate
 error weights-all-zero|weights-all-equal: the units of {names} all have the same weights{zero} and
   the same gradient: they compute the same, and go on to for ever
@@ -100,22 +94,19 @@ warning evaluation-mode: in evaluation mode: {names}. There dropout does nothing
   => call model.train() before training (and model.eval() before measuring)
 error dropout-too-strong: p is the probability to drop, and it is {strong}: next to nothing passes
   => use p=0.5 or less
-error dropout-on-the-scores: {where} comes last: it sets the scores of random classes to 0, that of
-  the right one too
+error dropout-on-the-scores: {where} comes last: it sets scores to 0, that of the right class too
   => put dropout before the last linear layer, not behind it
 error batch-norm-with-batch-of-1: {seen}, and {names} normalises over the batch: the statistics are
   those of that example alone
   => use batches of 16 or more, and drop_last=True where the last one would have 1; or nn.LayerNorm
 warning layer-used-several-times: {places} are the same layer, with the same weights
   => unless that is meant: [nn.Linear(n, n) for _ in range(4)], not [nn.Linear(n, n)] * 4
-error parameters-not-registered: {count} weights are used that are not in model.parameters():
-  {told}; the optimizer does not know them
+error parameters-not-registered: {count} weights are used that are not in model.parameters(): {told}
   => make layers in __init__ and keep them as attributes, a list of them as nn.ModuleList([...])
 warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}: together they are one
-  linear layer, and learn no more
+  layer
   => put an activation between them, such as nn.ReLU()
-warning layer-of-one-unit: all that {places} gets of an example is 1 number: the layer before it has
-  one unit, a bottleneck
+warning layer-of-one-unit: all that {places} gets of an example is 1 number, of a layer of one unit
   => give the layer before more units
 error other-batches-fail: in evaluation mode, on the same batch or one of {fewer}, the model
   {problem}
@@ -125,39 +116,31 @@ error random-in-evaluation: in evaluation mode the same batch gets other outputs
   => use nn.Dropout, which model.eval() turns off, or F.dropout(x, p, self.training)
 error examples-mixed: when only example 0 changes, so do the outputs of {moved} of the {others}
   other examples: something mixes the examples of a batch
-  => look at every reshape, transpose, mean and softmax: axis 0 stays first, as in x.reshape(len(x),
-  -1)
+  => look at every reshape, transpose, mean and softmax: axis 0 stays first: x.reshape(len(x), -1)
 error forward-fails|loss-fails|backward-fails: {told}
   => {cure}
 error loss-not-a-number: the loss has shape {shape}; a gradient needs a single number
   => take the mean over the batch: loss.mean(), or reduction='mean'
 error loss-depends-on-nothing: the loss depends on no parameter that requires a gradient
-  => look for .detach(), .data, .numpy() or no_grad() on the way from the parameters to the loss, or
-  for frozen parameters (model.requires_grad_())
+  => look for .detach(), .data, .numpy() or no_grad() on the way to the loss
 error no-gradient (idle): no gradient reaches {names}: their layers do not run in forward()
   => call the layers in forward(), or take them out of the model
 error no-gradient (cut): no gradient reaches {names}, although their layers run
-  => look for .detach(), .data, .numpy() or no_grad() between them and the loss, or a result not
-  used
+  => look for .detach(), .data, .numpy() or no_grad() behind them, or a result not used
 warning dead-relu: 0 for all {N} examples: {told}; through them no gradient passes
-  => build the model anew, use a smaller learning rate, nn.init.kaiming_normal_, batch norm before
-  the ReLU, or nn.LeakyReLU
+  => build the model anew, use a smaller learning rate, batch norm before it, or nn.LeakyReLU
 error saturated-units: {told} lie where the slope is next to 0: hardly any gradient passes
-  => make what goes in smaller: scaled inputs, new weights (layer.reset_parameters()), batch norm
-  before it; or use nn.ReLU()
+  => scale what goes in: inputs, weights (layer.reset_parameters()), batch norm; or use nn.ReLU()
 warning zero-gradient: the gradient is exactly 0 for every number of {names}
   => look at what follows these layers: weights that are all 0, a function that is flat, inputs of 0
 error softmax-over-the-batch: {where} runs over axis 0, the examples of the batch: the scores of an
   example depend on the other {others}
   => take the axis of the classes: dim=1
-error softmax-of-one-score: {where} gets one score of each example: its softmax is 1, whatever the
-  score
-  => leave it out and use binary_cross_entropy_with_logits, or give the last layer an output for
-  each class
+error softmax-of-one-score: {where} gets one score of each example: its softmax is always 1
+  => use binary_cross_entropy_with_logits in its place, or an output for each class
 error targets-out-of-reach (several): the targets of an example add up to as much as {most:.3g}, but
   the probabilities that {op} compares them with, which come from a softmax, to 1
-  => where several classes can be right at once, use F.binary_cross_entropy_with_logits on the raw
-  scores
+  => for several classes at once use F.binary_cross_entropy_with_logits on the raw scores
 error probabilities-before-logits-loss: binary_cross_entropy_with_logits gets probabilities from
   {op}{made} ({seen}); it applies the sigmoid itself: no answer gets surer than 0.73
   => leave the {op} out of the model, or use binary_cross_entropy
@@ -167,10 +150,10 @@ error nll-loss-of-scores: nll_loss takes log-probabilities, but those of one exa
 error softmax-before-cross-entropy: cross_entropy gets probabilities{made} (each row adds up to 1,
   {seen}); it applies softmax itself: with {C} classes the loss cannot fall below {least:.2f}
   => leave the softmax out of the model; apply F.softmax only to look at probabilities
-warning log-softmax-before-cross-entropy: cross_entropy gets log-probabilities{made}; it applies
-  log_softmax itself, a second time
+warning log-softmax-before-cross-entropy: cross_entropy gets log-probabilities{made}; it applies it
+  itself
   => leave log_softmax out, or use nll_loss in place of cross_entropy
-warning activation-before-cross-entropy: the scores for cross_entropy come out of {op}{made} and are
+warning activation-before-cross-entropy: the scores for cross_entropy come out of {op}{made},
   limited by it ({seen})
   => end the model with its last linear layer; softmax is part of cross_entropy
 error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadcasting makes ({N},
@@ -178,11 +161,10 @@ error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadca
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
 error loss-not-finite: the loss of this batch is {loss}
   => run it inside `with tinynet.detect_anomaly():`, which names the operation
-error probabilities-without-log: the loss is {loss:.4g}, below 0; it gets probabilities from
-  softmax, of which nobody takes the logarithm
+error probabilities-without-log: the loss is {loss:.4g}, below 0; from a softmax of which nobody
+  takes the logarithm
   => use F.log_softmax in place of F.softmax: kl_div and nll_loss take log-probabilities
-error loss-with-the-wrong-sign: the loss is {loss:.4g}, below 0: to make it small is to make the
-  errors large
+error loss-with-the-wrong-sign: the loss is {loss:.4g}, below 0: small where the errors are large
   => turn the sign: the loss must be 0 for right answers and positive for wrong ones
 warning loss-beyond-its-part: the loss is {loss:.4g}, but {op} within it only {part:.4g}: what is
   added to it, or multiplied with, counts for more
@@ -190,15 +172,12 @@ warning loss-beyond-its-part: the loss is {loss:.4g}, but {op} within it only {p
 warning loss-beyond-its-part (times): the loss of outputs that are all 0 is {blank:.4g}; {op} alone
   gives who guesses {guessing:.3g}: it is multiplied with something large
   => make the weights of classes 1 on average, or leave the factor out
-warning first-loss-too-high: the loss is {loss:.3g}; who guesses among {C} classes has log({C}) =
-  {guessing:.3g}: the model starts out sure of wrong answers, with scores from {low:.3g} to
-  {high:.3g}
-  => scale the inputs to standard deviation 1, and make the initial weights smaller, of the last
-  layer above all
+warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
+  model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
+  => scale the inputs, and make the initial weights smaller, of the last layer above all
 error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
   whatever the outputs are: the model never learns it
-  => ignore a label that is no class, such as -100 (ignore_index), and give each class a weight; a
-  hinge loss takes targets of 1 and -1: 2 * target - 1
+  => ignore_index is -100, each class has a weight, a hinge loss takes 1 and -1: 2 * target - 1
 error no-parameters: the model has no parameters: there is nothing to train
   => give it layers, as attributes made in __init__
 error frozen-parameters: {seen}
@@ -208,8 +187,7 @@ error optimizer-of-another-model: none of the {count} tensors of the optimizer b
   => make the optimizer after the model: optim.SGD(model.parameters(), lr=...)
 error optimizer-misses-parameters: {count} of {own} parameters are not in the optimizer and will
   never change: {names}
-  => pass model.parameters(), after the last layer was added; freeze with requires_grad_(False) what
-  is to stay
+  => pass model.parameters(), after the last layer was added; freeze with requires_grad_(False)
 warning optimizer-with-foreign-parameters: {count} tensors of the optimizer are not in this model,
   of shapes {shapes}
   => pass model.parameters() alone, unless the others are of a second model
@@ -219,8 +197,7 @@ error step-changes-nothing: optimizer.step() was not called in {runs} training s
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-changes-nothing (by hand): a whole training step left every parameter as it was
   => change the parameters themselves: p.data -= lr * p.grad; p = p - ... makes others
-error loss-is-maximized (by hand): the step adds the gradient to the parameters: that way the loss
-  rises
+error loss-is-maximized (by hand): the step adds the gradient to the parameters
   => subtract it: p.data -= lr * p.grad
 error step-overwrites-parameters: one step takes the parameters from norm {before:.3g} to
   {after:.3g}: they are overwritten, not changed a little
@@ -236,8 +213,7 @@ error step-without-gradient: when optimizer.step() runs there is no gradient, th
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error optimizer-steps-twice: optimizer.step() is called {count} times in one training step
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
-error step-misses-parameters: when optimizer.step() runs, {names} have no gradient; the batch gives
-  one
+error step-misses-parameters: when optimizer.step() runs, {names} have no gradient
   => look for .detach(), no_grad() or frozen parameters in your step
 error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g}
   times that of the batch ({usual:.3g})
@@ -252,8 +228,7 @@ error step-ignores-its-batch: from the same weights the step leads to the same p
   => use the x and target that the step is given, not those of outside
 error training-fails: the first batch works, but {steps} steps on {batches} batches end with {told}
   => the message says what to change
-error learning-rate-zero: the learning rate is 0 for {count} parameters ({idle} of {groups} groups):
-  no step changes them
+error learning-rate-zero: the learning rate is 0 for {count} parameters ({idle} of {groups} groups)
   => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
 warning loss-with-the-wrong-sign (later): the loss goes {run}, and the outputs then go against the
   targets: their correlation is {against:.2f}
@@ -264,11 +239,9 @@ warning momentum-too-high: with momentum={momentum:g} a gradient moves the weigh
 warning evaluation-far-from-training (momentum 0): momentum=0 in {names}: the running statistics,
   which evaluation mode normalises with, stay 0 and 1
   => use batch norm's momentum=0.1, the weight of the new batch
-warning evaluation-far-from-training: after {steps} steps the loss of these examples is
-  {run.last:.4g} in training mode, but {run.asleep:.4g} in evaluation mode; it began with
-  {run.first:.4g}
-  => look at batch norm's momentum (0.1 is usual) and small batches; nn.LayerNorm is the same in
-  both modes
+warning evaluation-far-from-training: after {steps} steps the loss is {run.last:.4g} in training
+  mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}
+  => look at batch norm's momentum (0.1 is usual) and small batches; or use nn.LayerNorm
 error loss-is-maximized: maximize=True: in {steps} steps the loss goes {own}; {other}
   => leave maximize=True out: the optimizer then makes the loss small
 error weight-decay-too-large: with weight_decay={decay:g} the loss goes {own} in {steps} steps;
@@ -277,8 +250,7 @@ error weight-decay-too-large: with weight_decay={decay:g} the loss goes {own} in
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
   => {cure}
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}
-  => look for what your step does besides: eval(), no_grad(), clipping, another target, a
-  schedule{rate}
+  => look at what else it does: eval(), no_grad(), clipping, another target, a schedule{rate}
 error loss-without-a-lower-bound: the loss goes {run}, below 0, and to {far:.3g} with outputs that
   are {where} by a million: it asks for ever larger numbers, not for the targets
   => make errors in both directions cost: square them, ((y - t) ** 2).mean(), or take abs()
@@ -287,8 +259,8 @@ error loss-without-a-lower-bound (penalty): the loss goes {run}, below 0, and th
   => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are
   exchanged among the {N} examples: it does not ask which target belongs to which
-  => compare each output with its own target, and take the mean last: ((y - t) ** 2).mean(); look
-  for what takes the targets out, as label_smoothing=1 does
+  => compare outputs with their own targets, take the mean last: ((y - t) ** 2).mean(); label
+  smoothing?
 error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}
   => try a smaller rate: {rate}
 error learning-rate-too-high (never): in {steps} steps the loss goes {own}{added}, and it does not
@@ -302,23 +274,21 @@ error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm
   => use less of it: p=0.2, or one layer
 error does-not-learn: in {steps} steps on the same {batches} batches the loss goes {run}, and no
   better at other rates; a net that can learn learns these by heart
-  => look for inputs that all look alike to the model, layers that let nothing pass (pooling to 1x1,
-  saturated units), or a loss that does not fit the targets
-error does-not-learn (as it starts): in {steps} steps on the same {batches} batches the loss goes
-  {run}; {renewed}
+  => look for inputs that all look alike, layers that let nothing pass, a loss for other targets
+error does-not-learn (as it starts): in {steps} steps on {batches} batches the loss goes {run};
+  {renewed}
   => begin with new weights: layer.reset_parameters()
-error vanishing-gradients: the gradient is {size[0]:.1e} on average in {names[0]} and {size[1]:.1e}
-  in {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run}
+error vanishing-gradients: the gradient is {size[0]:.1e} in {names[0]} and {size[1]:.1e} in
+  {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run}
   => use ReLU in place of Sigmoid or Tanh, batch norm between the layers, or fewer
-error vanishing-gradients (as it starts): the gradient is {size[0]:.1e} on average in {names[0]} and
+error vanishing-gradients (as it starts): the gradient is {size[0]:.1e} in {names[0]} and
   {size[1]:.1e} in {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run};
   {anew}
   => begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_
-warning inputs-and-targets-unrelated: {N} examples: those with similar inputs have targets no more
-  alike than chance, and a training brings the loss from {run.first:.4g} to {run.last:.4g}, with the
-  targets shuffled to {chance:.4g}
-  => look at some examples with their labels; shuffle, sort and filter both with the same indices:
-  x[order], y[order]
+warning inputs-and-targets-unrelated: similar inputs among {N} have targets no more alike than
+  chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with the targets shuffled to
+  {chance:.4g}
+  => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
 """
 
 
