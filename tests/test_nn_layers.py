@@ -65,7 +65,6 @@ WRONG_ARGUMENTS = [
     (lambda: nn.GroupNorm(3, 4), ShapeError, "num_groups=3 must divide num_channels=4"),
     (lambda: nn.Embedding(3, 2, padding_idx=3), ShapeError, "padding_idx=3 is none of the 3 rows"),
     (lambda: nn.Embedding.from_pretrained(np.ones(3)), ShapeError, r"must be \(K, D\), got"),
-    (lambda: nn.BCELoss(size_average=True), TypeError, "BCELoss: size_average=True is PyTorch's"),
     (lambda: nn.BCELoss(reductoin="sum"), TypeError, "unexpected keyword argument 'reductoin'"),
     (lambda: nn.Threshold(1), TypeError, r"Threshold: missing a required argument: 'value'; it"),
     (lambda: nn.LazyConv2d(0, 3), ValueError, "out_channels must be at least 1, got 0"),
