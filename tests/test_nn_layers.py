@@ -439,7 +439,7 @@ def test_sequential_is_indexed_sliced_and_extended():
     assert [name for name, _ in tail.named_children()] == ["1", "2", "3"]
     model[1] = nn.ELU()
     assert isinstance(model[1], nn.ELU)
-    with pytest.raises(IndexError, match=r"Sequential has 3 layers, there is no \[3\]"):
+    with pytest.raises(IndexError, match=r"Sequential has 3 modules, there is no \[3\]"):
         model[3]
 
 
@@ -472,7 +472,7 @@ def test_module_dict_is_a_dict():
     del heads["a"]
     assert len(heads) == 2
     assert list(heads.parameters()) == []
-    with pytest.raises(KeyError, match="no layer 'z' here; there are: b, c"):
+    with pytest.raises(KeyError, match="no module .z. here; there are: b, c"):
         heads["z"]
 
 
