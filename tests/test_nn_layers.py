@@ -206,7 +206,7 @@ WRONG_INPUTS = [
     (nn.BatchNorm1d(4), (2, 3), r"BatchNorm1d\(num_features=4\): .* 3 features \(N=2\). Use num_"),
     (nn.BatchNorm1d(4), (2, 4, 8, 8), r"Use BatchNorm2d for images \(N, C, H, W\)."),
     (nn.BatchNorm1d(4), (1, 4), "more than 1 value per channel"),
-    (nn.LayerNorm((5, 6)), (2, 6, 5), r"the input ends in \(6, 5\) .* Use normalized_shape=\(6, 5"),
+    (nn.LayerNorm((5, 6)), (2, 6, 5), r"layer_norm: .* use normalized_shape=\(6, 5"),
     (nn.Unflatten(1, (3, 4)), (2, 13), r"Unflatten\(dim=1, .*13 elements .* product is 13."),
     (nn.Unflatten(3, (3, 4)), (2, 13), r"Unflatten\(dim=3\): the input has shape \(2, 13\)"),
 ]

@@ -263,8 +263,8 @@ LAYERS = [
     ),
     (
         lambda: nn.LayerNorm((8, 4))(zeros(2, 4, 8)),
-        "LayerNorm(normalized_shape=(8, 4)): the input ends in (4, 8) (shape (2, 4, 8)). Use "
-        "normalized_shape=(4, 8).",
+        "layer_norm: normalized_shape=(8, 4) must name the last sizes, none of them 0, of the "
+        "input, whose shape is (2, 4, 8); use normalized_shape=(4, 8)",
     ),
     (
         lambda: nn.Unflatten(1, (2, 3))(zeros(4, 7)),
