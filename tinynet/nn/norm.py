@@ -12,7 +12,6 @@ from tinynet.creation import ones, zeros
 from tinynet.errors import ShapeError
 from tinynet.nn import checks, init
 from tinynet.nn import functional as F
-from tinynet.nn.factory import place
 from tinynet.nn.functional.arguments import as_batch
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
@@ -29,7 +28,7 @@ class _Norm(Module):
     def _make(self, shape: Any, weight: bool, bias: bool, device: Any, dtype: Any) -> None:
         self.weight = Parameter(ones(shape)) if weight else None
         self.bias = Parameter(zeros(shape)) if weight and bias else None
-        place(self, device, dtype)
+        self.to(device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
         """Weight 1 and bias 0."""
