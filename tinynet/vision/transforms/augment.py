@@ -13,6 +13,11 @@ from tinynet.errors import ShapeError
 from tinynet.vision.transforms import functional as F
 from tinynet.vision.transforms.base import Transform, interval, number
 
+__all__ = [
+    "ColorJitter", "RandomAffine", "RandomCrop", "RandomErasing", "RandomGrayscale",
+    "RandomHorizontalFlip", "RandomResizedCrop", "RandomRotation", "RandomVerticalFlip",
+]  # fmt: skip
+
 # ----- windows ------------------------------------------------------------------------------------
 
 
