@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -153,7 +153,7 @@ def random_window(
 class _Sometimes(Transform):
     """A change of each image, `changed`, with probability p."""
 
-    changed: ClassVar[Callable[[np.ndarray], np.ndarray]]
+    changed: ClassVar[Any]
     p: float = 0.5
 
     def __post_init__(self) -> None:
@@ -207,7 +207,7 @@ class RandomRotation(Transform):
         self.interpolation = F.InterpolationMode.of(self.interpolation)
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        angles = rng.uniform(*self.degrees, len(x))
+        angles = rng.uniform(self.degrees[0], self.degrees[1], len(x))
         return F.rotate(x, angles, self.interpolation, center=self.center, fill=self.fill)
 
 
@@ -244,9 +244,9 @@ class RandomAffine(Transform):
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         N, _, H, W = x.shape
         far = np.multiply(self.translate, (W, H))
-        angle = rng.uniform(*self.degrees, N)
+        angle = rng.uniform(self.degrees[0], self.degrees[1], N)
         moved = np.rint(rng.uniform(-far, far, (N, 2)))
-        scale = rng.uniform(*self.scale, N)
+        scale = rng.uniform(self.scale[0], self.scale[1], N)
         least, most = np.transpose(self.shear)
         shear = rng.uniform(least, most, (N, 2))
         return F.affine(x, angle, moved, scale, shear, self.interpolation, self.fill, self.center)
