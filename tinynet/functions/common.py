@@ -15,6 +15,7 @@ from tinynet.grad_mode import recording
 from tinynet.ops.shape import normalized_shape
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 Dim: TypeAlias = "int | tuple[int, ...] | list[int] | None"
 
 
@@ -75,7 +76,7 @@ CONSTANTS = {"np.zeros_like", "np.ones_like", "np.full_like", "np.empty_like"}
 """Functions of NumPy whose results do not depend on the values of their inputs."""
 
 
-def named(name: str, doc: str | None, function: F) -> F:
+def named(name: str, doc: str | None, function: Callable[..., T]) -> Callable[..., T]:
     """A function made by another one, under its own name and with what it does."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc

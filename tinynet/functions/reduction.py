@@ -108,7 +108,8 @@ def nansum(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 def nanmean(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Mean over `dim` of the elements that are not NaN."""
-    return ops.div(nansum(input, dim, keepdim), sum(~np.isnan(array_of(input)), dim, keepdim))
+    known = wrap(~np.isnan(array_of(input)))
+    return ops.div(nansum(input, dim, keepdim), sum(known, dim, keepdim))
 
 
 def _spread(op: Any, doc: str) -> Callable[..., Tensor]:
