@@ -17,7 +17,7 @@ import operator
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -124,6 +124,20 @@ def _overwriting(function: Callable[..., Tensor], name: str = "") -> Callable[..
 
     overwriting.__name__ = overwriting.__qualname__ = name
     return overwriting
+
+
+def _moving(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method that makes the tensor a view of itself, such as `x.unsqueeze_(0)`."""
+
+    @functools.wraps(function)
+    def moving(self: Any, *args: Any, **settings: Any) -> Any:
+        y = function(self, *args, **settings)
+        if self.requires_grad and self.node is None and grad_mode.recording.get():
+            self._check_may_change("a change of shape in place")
+        self.array, self.node, self.keeps = y.array, y.node, y.keeps
+        return self
+
+    return moving
 
 
 def _cast(dtype: np.dtype[Any]) -> Callable[..., Tensor]:
@@ -259,13 +273,7 @@ class Tensor(Variable):
 
     ndimension = dim
 
-    @overload
-    def size(self, dim: None = None) -> Size: ...
-
-    @overload
-    def size(self, dim: int) -> builtins.int: ...
-
-    def size(self, dim: int | None = None) -> builtins.int | Size:
+    def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
         return Size(self.shape) if dim is None else self.shape[dim]
 
@@ -371,11 +379,7 @@ class Tensor(Variable):
         """The same memory, without the record."""
         return autograd.wrap(self.array)
 
-    clone = ops.clone
-
-    def copy(self) -> Tensor:
-        """`clone` by NumPy's name."""
-        return ops.clone(self)
+    clone = copy = ops.clone
 
     # ----- conversion -------------------------------------------------------------------------
 
@@ -442,9 +446,7 @@ class Tensor(Variable):
         """The tensor in another dtype; without one the name of its dtype."""
         return f"tinynet.{self.dtype}" if dtype is None else self.to(dtype=dtype)
 
-    def type_as(self, other: Tensor) -> Tensor:
-        """The tensor in the dtype of another."""
-        return self.to(other)
+    type_as = to
 
     float = _cast(float32)
     double = _cast(float64)
@@ -462,10 +464,6 @@ class Tensor(Variable):
     def is_contiguous(self) -> builtins.bool:
         """Whether the elements lie in C order."""
         return self.array.flags.c_contiguous
-
-    def is_floating_point(self) -> builtins.bool:
-        """Whether the elements are floats."""
-        return self.dtype.kind == "f"
 
     def stride(self, dim: builtins.int | None = None) -> Any:
         """How many elements further the next one lies along each axis."""
@@ -735,13 +733,6 @@ class Tensor(Variable):
             self._take_over(result)
         return self
 
-    def _reshape(self, result: Tensor) -> Tensor:
-        """Become a view of the tensor itself, such as `x.unsqueeze_(0)`."""
-        if self.requires_grad and self.node is None and grad_mode.recording.get():
-            self._check_may_change("a change of shape in place")
-        self.array, self.node, self.keeps = result.array, result.node, result.keeps
-        return self
-
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
         if self.node is not None and result.node is not None:
@@ -801,7 +792,9 @@ class Tensor(Variable):
     addmv = addr = baddbmm = clamp = subtract = divide = true_divide = reshape = SETTINGS
     swapaxes = expand = broadcast_to = SETTINGS
 
-    allclose = equal = max = min = aminmax = sort = topk = kthvalue = median = mode = RESULTS
+    is_floating_point = allclose = equal = max = min = aminmax = sort = topk = kthvalue = median = (
+        mode
+    ) = RESULTS
     cummax = cummin = unique = nonzero = split = chunk = tensor_split = unbind = RESULTS
 
     negative, absolute, clip = ops.neg, ops.abs, pointwise.clamp
@@ -830,21 +823,10 @@ class Tensor(Variable):
     addcmul_ = addcdiv_ = masked_fill_ = scatter_ = scatter_add_ = index_add_ = SETTINGS
     index_fill_ = index_copy_ = index_put_ = masked_scatter_ = clamp_min_ = clamp_max_ = SETTINGS
 
-    def unsqueeze_(self, dim: builtins.int) -> Tensor:
-        """Insert an axis of size 1, in place."""
-        return self._reshape(ops.unsqueeze(self, dim))
-
-    def squeeze_(self, dim: Any = None) -> Tensor:
-        """Drop axes of size 1, in place."""
-        return self._reshape(shaping.squeeze(self, dim))
-
-    def transpose_(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
-        """Swap two axes, in place."""
-        return self._reshape(shaping.swapaxes(self, dim0, dim1))
-
-    def t_(self) -> Tensor:
-        """Swap the axes of a matrix, in place."""
-        return self._reshape(shaping.t(self))
+    unsqueeze_ = _moving(ops.unsqueeze)
+    squeeze_ = _moving(shaping.squeeze)
+    transpose_ = _moving(shaping.transpose)
+    t_ = _moving(shaping.t)
 
     if not TYPE_CHECKING:  # which is to complain of names that are not there
 

@@ -27,12 +27,12 @@ __all__ = [
     "atanh", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "clamp", "clamp_max",
     "clamp_min", "cos", "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp",
     "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt",
-    "hypot", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "le", "lerp",
-    "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "logit", "lt", "maximum", "minimum", "mul", "multiply", "nan_to_num", "ne",
-    "positive", "pow", "rad2deg", "reciprocal", "remainder", "rsqrt", "rsub", "sigmoid", "signbit",
-    "sin", "sinc", "sinh", "sqrt", "square", "sub", "subtract", "tan", "tanh", "true_divide",
-    "where", "xlogy",
+    "hypot", "is_floating_point", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
+    "isposinf", "le", "lerp", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul",
+    "multiply", "nan_to_num", "ne", "positive", "pow", "rad2deg", "reciprocal", "remainder",
+    "rsqrt", "rsub", "sigmoid", "signbit", "sin", "sinc", "sinh", "sqrt", "square", "sub",
+    "subtract", "tan", "tanh", "true_divide", "where", "xlogy",
 ]  # fmt: skip
 
 Data = Any
@@ -379,6 +379,11 @@ def allclose(
 ) -> bool:
     """Whether `isclose` holds everywhere."""
     return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+
+
+def is_floating_point(input: Data) -> bool:
+    """Whether the elements are floats."""
+    return bool(array_of(input).dtype.kind == "f")
 
 
 def equal(input: Data, other: Data) -> bool:
