@@ -53,9 +53,8 @@ class History(list[Record]):
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the records as a table: a line of names, and a line for each epoch."""
-        names = list(dict.fromkeys(name for record in self for name in record))
         with open(path, "w", newline="", encoding="utf-8") as stream:
-            table = csv.DictWriter(stream, names)
+            table = csv.DictWriter(stream, names_in(self))
             table.writeheader()
             table.writerows(self)
 
@@ -86,18 +85,13 @@ class History(list[Record]):
 
     def _repr_html_(self) -> str:
         """Charts and a table, for notebooks."""
-        from tinynet.training.report.curves import KEY, charts
+        from tinynet.training.report.curves import KEY, drawn
 
-        names = list(dict.fromkeys(name for record in self for name in record))
-        drawn = "".join(
-            f'<div style="flex:1 1 16em;max-width:24em"><b>{html.text(name.replace("_", " "))}</b>'
-            f"{chart}</div>"
-            for name, chart in charts(self).items()
-        )
+        names = names_in(self)
         rows = [[f"{r[name]:.6g}" if name in r else "" for name in names] for r in self]
         table = html.table(names, rows, left=0)
         return (
-            f'<div>{KEY}</div><div style="display:flex;flex-wrap:wrap;gap:1em">{drawn}</div>'
+            f"<div>{KEY}</div>{drawn(self)}"
             f"<details><summary>{len(self)} epochs</summary>{table}</details>"
         )
 
@@ -105,6 +99,11 @@ class History(list[Record]):
         known = list(self[0]) if self else []
         if name not in known:
             raise KeyError(f"the history has no {name!r}; it has {', '.join(known) or 'no epoch'}")
+
+
+def names_in(records: Iterable[Record]) -> list[str]:
+    """The quantities in any of the records, in the order in which they come."""
+    return list(dict.fromkeys(name for record in records for name in record))
 
 
 def to_columns(records: Iterable[Record]) -> list[dict[str, np.ndarray]]:
