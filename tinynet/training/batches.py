@@ -15,6 +15,7 @@ from tinynet.errors import DataError
 from tinynet.nn import Module
 from tinynet.nn.checks import badly_scaled
 from tinynet.tensor import Tensor
+from tinynet.training.losses import name_of
 from tinynet.training.strokes import box_of
 
 Images = Callable[..., np.ndarray]
@@ -207,10 +208,14 @@ def length(batches: Any) -> int:
     return len(batches)
 
 
-def about_data(train: Any, transform: Images | None) -> dict[str, Any]:
-    """What a checkpoint should know of the training data: classes, normalisation, image shape."""
+def about_data(train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:
+    """What a checkpoint should know of the training data: classes, normalisation, image shape, and
+    the name of the loss; for one of the user's own that of the loss for such targets.
+    """
     dataset = train if is_dataset(train) else getattr(train, "dataset", None)
-    about: dict[str, Any] = {}
+    targets = getattr(source(train)[0], "arrays", ())[1:2]
+    floats = any(np.asarray(t).dtype.kind == "f" for t in targets)
+    about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
     if dataset is not None and getattr(dataset, "classes", None) is not None:
         about["classes"] = dataset.classes
     if dataset is not None and len(dataset):

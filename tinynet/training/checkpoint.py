@@ -33,7 +33,7 @@ from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.foreign import is_savez, read_savez
-from tinynet.training.named import LOSSES
+from tinynet.training.losses import LOSSES
 from tinynet.training.safetensors import Place, path_of, told
 from tinynet.training.tree import pack, unpack
 

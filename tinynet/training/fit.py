@@ -39,12 +39,11 @@ from tinynet.training.divergence import DivergenceError, check_weights, naming_d
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
+from tinynet.training.losses import as_loss
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, of_matrix
 from tinynet.training.named import (
     as_examples,
-    as_loss,
     as_metrics,
-    name_of,
     split_off,
     targets_and_epochs,
 )
@@ -111,7 +110,7 @@ def fit(
     validation loss, with mode="max" at the validation accuracy.
 
     loss: a function of (output, target) that returns the mean over the batch, or a name: see
-    `named.LOSSES`. metrics: functions of (output, target) by name, or a list of names, such as
+    `losses.LOSSES`. metrics: functions of (output, target) by name, or a list of names, such as
     ["accuracy", "top_5", "f1", "mae"]; {} for none; by default the accuracy, where the
     targets are class labels. clip_grad_norm: the largest norm of the gradient. seed: fixes the
     order of the examples, augmentation and dropout; without it they follow `tinynet.manual_seed`.
@@ -188,7 +187,7 @@ def fit(
         epochs,
         clip_grad_norm,
         seed,
-        {**about_data(train, transform), "loss": name_of(loss, train), **(about or {})},
+        {**about_data(train, transform, loss), **(about or {})},
         arguments,
         ranks=ranks,
     )

@@ -28,6 +28,7 @@ from tinynet.tensor import Tensor
 from tinynet.training.batches import Batches, Images, batches_for, pairs
 from tinynet.training.divergence import naming_divergence
 from tinynet.training.history import Record
+from tinynet.training.losses import as_loss
 from tinynet.training.memory import naming_memory
 from tinynet.training.metrics import (
     DEFAULT_METRICS,
@@ -39,7 +40,7 @@ from tinynet.training.metrics import (
     means_of,
     of_matrix,
 )
-from tinynet.training.named import as_array, as_loss, as_metrics, data_and_loss, is_array
+from tinynet.training.named import as_array, as_metrics, data_and_loss, is_array
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""

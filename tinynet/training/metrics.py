@@ -13,10 +13,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet import nn
 from tinynet.errors import ShapeError, check_function
-from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
+from tinynet.training.losses import OF_CLASSES, as_scores, name_of
 
 Metric: TypeAlias = Callable[[Any, Any], float]
 Metrics: TypeAlias = Mapping[str, Metric]
@@ -69,26 +68,6 @@ def top_k_accuracy(output: Any, target: Any, k: int = 5) -> float:
 def top_k(k: int) -> Metric:
     """`top_k_accuracy` for one k, to put into `metrics={"top5": top_k(5)}`."""
     return functools.partial(top_k_accuracy, k=k)
-
-
-def absolute_error(output: Any, target: Any) -> float:
-    """The mean of |output - target|."""
-    return float(np.mean(np.abs(_differences("absolute_error", output, target))))
-
-
-def squared_error(output: Any, target: Any) -> float:
-    """The mean of (output - target) squared."""
-    return float(np.mean(_differences("squared_error", output, target) ** 2))
-
-
-def _differences(name: str, output: Any, target: Any) -> np.ndarray:
-    one, other = np.asarray(output), np.asarray(target)
-    if one.shape != other.shape:
-        raise ShapeError(
-            f"{name}: output {one.shape} and target {other.shape} must have the same shape"
-        )
-    differences: np.ndarray = one - other
-    return differences
 
 
 class F1:
@@ -159,17 +138,19 @@ DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
 """Where nobody said which: accuracy for class labels, and nothing for other targets."""
 
 
-def measured(metrics: Metrics, output: Tensor, target: Tensor) -> dict[str, float]:
-    """The metrics of a batch, by name."""
+def measured(metrics: Metrics, output: Tensor, target: Tensor, loss: Any) -> dict[str, float]:
+    """The metrics of a batch, by name. loss: which says what a single output means."""
     if metrics is DEFAULT_METRICS:
         one = isinstance(output, Tensor) and isinstance(target, Tensor)
         if not one or not are_classes(output, target):
             return {}
-    return {
-        name: as_number(f"the metric {name!r}", metric(output.array, target.array))
-        for name, metric in metrics.items()
-        if not of_matrix(metric)
-    }
+    scores = as_scores(output, target, name_of(loss))
+    found = {}
+    for name, metric in metrics.items():
+        if not of_matrix(metric):
+            x, t = scores if metric is accuracy else (output, target)
+            found[name] = as_number(f"the metric {name!r}", metric(x.array, t.array))
+    return found
 
 
 def check_metrics(metrics: Any) -> None:
@@ -212,14 +193,12 @@ def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
     output, target = (x.array if isinstance(x, Tensor) else x for x in (output, target))
     if not (isinstance(output, np.ndarray) and are_classes(output, target)):
         return size
-    labels = np.asarray(target)
-    settings: dict[str, Any] = {}
-    if isinstance(loss, functools.partial) and loss.func in (F.cross_entropy, F.nll_loss):
-        settings = loss.keywords
-    elif isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)):
-        settings = {"ignore_index": loss.ignore_index, "weight": loss.weight}
-    kept = labels[labels != settings.get("ignore_index", IGNORED)]
-    weight = settings.get("weight")
+    labels, ignored, weight = np.asarray(target), IGNORED, None
+    if name_of(loss) in OF_CLASSES:
+        settings = getattr(loss, "keywords", {})  # of a functools.partial
+        ignored = settings.get("ignore_index", getattr(loss, "ignore_index", IGNORED))
+        weight = settings.get("weight", getattr(loss, "weight", None))
+    kept = labels[labels != ignored]
     if weight is None:
         return len(kept)
     return float(np.take(np.asarray(weight, np.float64), kept, mode="clip").sum())
@@ -227,17 +206,16 @@ def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
 
 def check_output(output: Any, target: Any, loss: Any) -> None:
     """Raise, with the cure, where a loss of ours can make nothing of what the model gives."""
-    function = getattr(loss, "func", loss)  # of a functools.partial
-    if not str(getattr(function, "__module__", "")).startswith("tinynet."):
+    name = name_of(loss)
+    if name is None:
         return
-    name = getattr(function, "__name__", type(function).__name__)
     if not isinstance(output, Tensor):
         raise TypeError(
             f"the model returns a {type(output).__name__}, and {name} takes one tensor: return "
             "one, or pass as loss= a function of yours of (output, target), with metrics of yours"
         )
     floats = isinstance(target, Tensor) and target.array.dtype.kind == "f"
-    if floats and name in ("cross_entropy", "CrossEntropyLoss") and output.shape[1:2] == (1,):
+    if floats and name == "cross_entropy" and output.shape[1:2] == (1,):
         raise ValueError(
             f"{name} of a single output is always 0, so nothing is learnt: for numbers pass "
             "loss='mse', for two classes 0 and 1 loss='bce_with_logits'"
@@ -273,15 +251,17 @@ class Means:
     def add(self, count: float, values: Mapping[str, float]) -> None:
         """Add means over `count` examples; those over none are nothing."""
         for name, value in values.items() if count else ():
-            self.counts[name] = self.counts.get(name, 0.0) + count
-            self.sums[name] = self.sums.get(name, 0.0) + count * value
+            self._add(name, count, count * value)
 
     def include(self, other: Means) -> None:
         """Add the means of more examples."""
         for name, total in other.sums.items():
-            self.counts[name] = self.counts.get(name, 0.0) + other.counts[name]
-            self.sums[name] = self.sums.get(name, 0.0) + total
+            self._add(name, other.counts[name], total)
         self.matrix = self.matrix + other.matrix
+
+    def _add(self, name: str, count: float, total: float) -> None:
+        self.counts[name] = self.counts.get(name, 0.0) + count
+        self.sums[name] = self.sums.get(name, 0.0) + total
 
     def values(self) -> dict[str, float]:
         """The mean of each over all examples so far; nothing at all if there were none."""
@@ -296,7 +276,7 @@ def means_of(
     if count := counted(size, output, target, loss):
         known = as_number("loss", loss(output, target)) if value is None else value
         means.add(count, {"loss": known})
-    means.add(counted(size, output, target), measured(metrics, output, target))
+    means.add(counted(size, output, target), measured(metrics, output, target, loss))
     return means
 
 
@@ -305,5 +285,6 @@ def evaluated(size: int, output: Any, target: Any, loss: Any, metrics: Metrics) 
     check_output(output, target, loss)
     means = means_of(size, output, target, loss, metrics)
     if any(map(of_matrix, metrics.values())):
-        means.matrix = confusion_matrix(output.array, target.array)
+        scores, labels = as_scores(output, target, name_of(loss))
+        means.matrix = confusion_matrix(scores.array, labels.array)
     return means

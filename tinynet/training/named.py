@@ -1,4 +1,4 @@
-"""What `fit` and its like take in several forms: losses and metrics by name, examples in arrays.
+"""What `fit` and its like take in several forms: metrics by name, examples in arrays.
 
 fit(model, x, y, epochs=5, loss="cross_entropy", metrics=["accuracy", "top_5", "f1"])
 fit(model, (x, y), 5, validation_split=0.1)
@@ -17,60 +17,15 @@ from tinynet.errors import DataError, unknown_name
 from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
 from tinynet.training.batches import is_dataset, source
-from tinynet.training.metrics import (
-    F1,
-    absolute_error,
-    accuracy,
-    check_metrics,
-    squared_error,
-    top_k,
-)
+from tinynet.training.losses import as_loss
+from tinynet.training.metrics import F1, accuracy, check_metrics, top_k
 
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "cross_entropy": F.cross_entropy,
-    "nll": F.nll_loss,
-    "mse": F.mse_loss,
-    "mae": F.l1_loss,
-    "l1": F.l1_loss,
-    "smooth_l1": F.smooth_l1_loss,
-    "huber": F.huber_loss,
-    "bce": F.binary_cross_entropy,
-    "bce_with_logits": F.binary_cross_entropy_with_logits,
-}
-METRICS: dict[str, Callable[..., float]] = {
+METRICS: dict[str, Callable[..., Any]] = {
     "accuracy": accuracy,
     "f1": F1(),
-    "mae": absolute_error,
-    "mse": squared_error,
+    "mae": F.l1_loss,
+    "mse": F.mse_loss,
 }
-
-
-def as_loss(loss: Any) -> Any:
-    """The loss of a name; any other loss as it is. Raises ValueError for an unknown name."""
-    if not isinstance(loss, str):
-        return loss
-    if loss not in LOSSES:
-        raise unknown_name("loss", loss, LOSSES)
-    return LOSSES[loss]
-
-
-CLASSES = {"CrossEntropyLoss": "cross_entropy", "NLLLoss": "nll", "MSELoss": "mse",
-    "L1Loss": "l1", "SmoothL1Loss": "smooth_l1", "HuberLoss": "huber", "BCELoss": "bce",
-    "BCEWithLogitsLoss": "bce_with_logits"}  # fmt: skip
-
-
-def name_of(loss: Any, train: Any) -> str:
-    """The name of a loss, in LOSSES; for one of the user's own that of the loss for its targets.
-
-    train: the data, of which targets that are whole numbers are classes.
-    """
-    loss = getattr(loss, "func", loss)  # of a functools.partial
-    known = {id(function): name for name, function in LOSSES.items()}
-    own = "cross_entropy"
-    dataset, _ = source(train)
-    if isinstance(dataset, ArrayDataset) and len(dataset.arrays) > 1:
-        own = "mse" if dataset.labels.dtype.kind == "f" else own
-    return known.get(id(loss)) or CLASSES.get(type(loss).__name__, own)
 
 
 def as_metrics(metrics: Any) -> Any:

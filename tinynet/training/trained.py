@@ -30,11 +30,11 @@ from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
-from tinynet.training.answers import are_numbers, as_scores, measured_by, probabilities_of
 from tinynet.training.batches import batches_for, is_dataset
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import from_columns
+from tinynet.training.losses import are_numbers, as_scores, measured_by, probabilities_of
 from tinynet.training.named import as_examples
 from tinynet.training.photos import Batch, Look, prepare
 from tinynet.training.report.findings import MISTAKES, Findings
@@ -49,7 +49,7 @@ class Prediction:
 
     source: the file, or the image's number. label: the likeliest class. probability: how likely.
     probabilities: of all classes by name, the likeliest first. Of a model that predicts numbers
-    (see `answers`) these are in `values`, `label` has them as text, and there is no probability.
+    (see `losses`) these are in `values`, `label` has them as text, and there is no probability.
     """
 
     source: str
