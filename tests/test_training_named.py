@@ -11,8 +11,7 @@ from tinynet.errors import CheckpointError, DataError
 from tinynet.nn import functional as F
 from tinynet.training import EarlyStopping, accuracy, evaluate, fit, predict, top_k
 from tinynet.training.losses import LOSSES
-from tinynet.training.metrics import F1, confusion_matrix
-from tinynet.training.named import METRICS
+from tinynet.training.metrics import F1, METRICS, confusion_matrix
 
 X = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
 Y = np.arange(60) % 3

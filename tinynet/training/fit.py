@@ -24,11 +24,14 @@ from tinynet.training.arguments import check_arguments, check_names, description
 from tinynet.training.batches import (
     Images,
     about_data,
+    as_examples,
     dtype_of,
     length,
     looked_at,
     own_transform,
     rest,
+    split_off,
+    targets_and_epochs,
     training_batches,
     validation_batches,
 )
@@ -40,13 +43,7 @@ from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
 from tinynet.training.losses import as_loss
-from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, of_matrix
-from tinynet.training.named import (
-    as_examples,
-    as_metrics,
-    split_off,
-    targets_and_epochs,
-)
+from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
 from tinynet.training.progress import progress_callback
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run

@@ -25,7 +25,15 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, Images, batches_for, pairs
+from tinynet.training.batches import (
+    Batches,
+    Images,
+    as_array,
+    batches_for,
+    data_and_loss,
+    is_array,
+    pairs,
+)
 from tinynet.training.divergence import naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.losses import as_loss
@@ -34,13 +42,13 @@ from tinynet.training.metrics import (
     DEFAULT_METRICS,
     Means,
     Metrics,
+    as_metrics,
     check_output,
     evaluated,
     loss_value,
     means_of,
     of_matrix,
 )
-from tinynet.training.named import as_array, as_metrics, data_and_loss, is_array
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet.errors import ShapeError, check_function
+from tinynet.errors import ShapeError, check_function, unknown_name
+from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
 from tinynet.training.losses import OF_CLASSES, as_scores, name_of
 
@@ -137,6 +139,13 @@ def _checked(name: str, output: Any, target: Any) -> tuple[np.ndarray, np.ndarra
 DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
 """Where nobody said which: accuracy for class labels, and nothing for other targets."""
 
+METRICS: dict[str, Callable[..., Any]] = {
+    "accuracy": accuracy,
+    "f1": F1(),
+    "mae": F.l1_loss,
+    "mse": F.mse_loss,
+}
+
 
 def measured(metrics: Metrics, output: Tensor, target: Tensor, loss: Any) -> dict[str, float]:
     """The metrics of a batch, by name. loss: which says what a single output means."""
@@ -153,8 +162,16 @@ def measured(metrics: Metrics, output: Tensor, target: Tensor, loss: Any) -> dic
     return found
 
 
-def check_metrics(metrics: Any) -> None:
-    """Raise TypeError unless these are functions by name, ValueError for a name that is taken."""
+def as_metrics(metrics: Any) -> Metrics:
+    """Metrics by name, of a name or a list of names and functions too.
+
+    Names are those of METRICS, and top_K for the share whose class is among the K likeliest.
+    Raises TypeError unless these are functions, ValueError for a name that is unknown or taken.
+    """
+    if isinstance(metrics, str):
+        metrics = [metrics]
+    if isinstance(metrics, (list, tuple)):
+        metrics = {getattr(m, "__name__", str(m)): _of_name(m) for m in metrics}
     if not isinstance(metrics, Mapping):
         raise TypeError(
             "metrics must be a dict of functions by name, such as {'top5': training.top_k(5)}, or "
@@ -167,6 +184,17 @@ def check_metrics(metrics: Any) -> None:
                 f"{', '.join(TAKEN)} and what begins with {VALIDATION}"
             )
         check_function("metrics", repr(name), metric, "training.accuracy")
+    return metrics
+
+
+def _of_name(metric: Any) -> Any:
+    if not isinstance(metric, str):
+        return metric
+    if match := re.fullmatch(r"top_?([1-9]\d*)", metric):
+        return top_k(int(match[1]))
+    if metric not in METRICS:
+        raise unknown_name("metric", metric, (*METRICS, "top_K"))
+    return METRICS[metric]
 
 
 def as_number(what: str, value: Any) -> float:

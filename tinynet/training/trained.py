@@ -30,12 +30,11 @@ from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
-from tinynet.training.batches import batches_for, is_dataset
+from tinynet.training.batches import as_examples, batches_for, is_dataset
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import from_columns
 from tinynet.training.losses import are_numbers, as_scores, measured_by, probabilities_of
-from tinynet.training.named import as_examples
 from tinynet.training.photos import Batch, Look, prepare
 from tinynet.training.report.findings import MISTAKES, Findings
 from tinynet.training.safetensors import Place
@@ -334,10 +333,9 @@ def load(
             return load_fitting(model, stored.weights)
         model.load_state_dict(stored.weights)
         return Trained(model, stored) if stored.tells_of_images() else model
-    arrays, about = checkpoints.content_of(path)
-    if "object" in about:
-        return checkpoints.unpacked(path, about, arrays)
-    stored = checkpoints.of_model(path, arrays, about)
+    stored = checkpoints.read_any(path)
+    if not isinstance(stored, Checkpoint):
+        return stored
     if is_run or stored.is_buildable():
         return Trained(stored.build(), stored)
     return {name: wrap(array) for name, array in stored.weights.items()}
