@@ -260,7 +260,9 @@ def test_early_stopping_ends_with_the_best_weights(capsys):
     assert measured["loss"] == pytest.approx(best)
     tinynet.manual_seed(0)
     fit(model, X, Y, epochs=1, early_stopping=EarlyStopping(3))
-    assert "schedule='plateau' suits it" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "schedule='plateau' suits it" in told
+    assert "early stopping looks at the loss of training, for there is no validation" in told
 
 
 def test_the_plateau_lowers_the_rate_once_nothing_gets_better():

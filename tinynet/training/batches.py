@@ -219,7 +219,7 @@ def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
 
 def _targets(data: Any) -> np.ndarray:
     """The targets of arrays; of other data an array of no numbers."""
-    arrays = getattr(source(data)[0], "arrays", ())
+    arrays: Sequence[np.ndarray] = getattr(source(data)[0], "arrays", ())
     return arrays[1] if len(arrays) > 1 else np.array([], object)
 
 
@@ -251,8 +251,8 @@ def training_batches(
     else:
         batches = as_batches(train, 1)
     if length(batches) == 0:
-        size = getattr(batches, "batch_size", "any size")
-        raise DataError(f"fit: the training data is empty, or gives no batch of {size}")
+        wanted = getattr(batches, "batch_size", "any size")
+        raise DataError(f"fit: the training data is empty, or gives no batch of {wanted}")
     return batches
 
 
