@@ -58,26 +58,21 @@ class Verdict:
                 f"the same bit for bit: the losses of {steps}, the records of {self.epochs} "
                 f"epochs, and the weights (SHA-256 {self.recorded})"
             )
-        lines = []
+        lines = [f"the losses of {steps} are the same"] if self.records else []
         if self.differs_at is not None:
             step, then, now = self.differs_at
-            lines.append(f"from step {step:,} on it differs: the loss was {then!r}, is {now!r}")
-        elif self.records:
-            lines.append(f"the losses of {steps} are the same")
+            lines = [f"from step {step:,} on it differs: the loss was {then!r}, is {now!r}"]
         if self.records:
             lines.append(f"the records of these epochs differ: {', '.join(map(str, self.records))}")
-        lines.append(
-            f"the weights {'are the same' if self.recorded == self.replayed else 'differ'}: "
-            f"SHA-256 {self.recorded[:16]}... then, {self.replayed[:16]}... now"
-        )
+        verb = "are the same" if self.recorded == self.replayed else "differ"
+        was, is_ = self.recorded[:16], self.replayed[:16]
+        lines.append(f"the weights {verb}: SHA-256 {was}... then, {is_}... now")
         if self.changed:
-            lines.append("what is not as it was:")
-            lines.extend(f"  {line}" for line in self.changed)
-        else:
-            lines.append(
-                "versions, kernels, threads and processor are as they were: so the code, the "
-                "data or the settings are not"
-            )
+            return "\n".join([*lines, "what is not as it was:", *(f"  {c}" for c in self.changed)])
+        lines.append(
+            "versions, kernels, threads and processor are as they were: so the code, the data or "
+            "the settings are not"
+        )
         return "\n".join(lines)
 
 
@@ -152,14 +147,11 @@ class Replay(Callback):
             raise _Replayed  # the record ends in the middle of this epoch
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        same = _without_time(self.history[run.epoch - 1]) == _without_time(record)
+        recorded = self.history[run.epoch - 1]
+        same = {**recorded, "seconds": 0.0} == {**record, "seconds": 0.0}
         self.verdict.epochs += 1
         if not same:
             self.verdict.records.append(run.epoch)
         self.tell(f"{describe(record, run.epochs)}  {'the same' if same else 'DIFFERENT'}")
         if run.step == len(self.losses):
             raise _Replayed
-
-
-def _without_time(record: Record) -> Record:
-    return {name: value for name, value in record.items() if name != "seconds"}

@@ -42,6 +42,12 @@ class Score(NamedTuple):
     f1: float
 
 
+def named(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """The names of `count` classes: these, and numbers for those that have none."""
+    known = tuple(names or ())[:count]
+    return (*known, *map(str, range(len(known), count)))
+
+
 class Findings:
     """Counts of what was taken for what, the surest mistakes, and a few examples that are right.
 
@@ -71,7 +77,7 @@ class Findings:
         K = scores.shape[1]
         if len(self.matrix) != K:
             self.matrix = np.zeros((K, K), np.int64)
-            self.names = (*self.names[:K], *map(str, range(len(self.names), K)))
+            self.names = named(self.names, K)
         taken = scores.argmax(1)  # (N,)
         counts = (labels >= 0) & (labels < K) & ~np.isnan(scores).any(1)  # -100 means no class
         self.matrix += confusion_matrix(scores[counts], labels[counts])
