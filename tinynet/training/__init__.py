@@ -10,17 +10,17 @@ name, and what outputs mean),
 `history`, `quantities` (what their names say of them), `report` (a page to look at), `progress`,
 `setup` (optimizers and schedules by name), `recipes` (defaults for known data), `checkpoint`
 (models and runs in files), `state` (all that a run depends on), `folder` (what is kept of a run),
-`verify` (a run once more, compared), `signals` (Ctrl-C), `divergence` and `memory` (what can go
-wrong), `safetensors`, `tree`, `foreign` and `files` (how it is written).
+`verify` (a run once more, compared), `signals` (Ctrl-C), `failures` (what can go wrong),
+`safetensors`, `tree`, `foreign` and `files` (how it is written).
 """
 
 from __future__ import annotations
 
 from tinynet.nn.modes import evaluating
-from tinynet.training.callbacks import BestModel, EarlyStopping, SaveEvery
+from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, save, weights_sha256
 from tinynet.training.distributed import world
-from tinynet.training.divergence import DivergenceError
+from tinynet.training.failures import DivergenceError
 from tinynet.training.fit import fit
 from tinynet.training.history import History
 from tinynet.training.loop import evaluate, predict, train_epoch
@@ -58,7 +58,6 @@ __all__ = [
     "Prediction",
     "Recipe",
     "Run",
-    "SaveEvery",
     "Schedule",
     "Trained",
     "accuracy",

@@ -38,7 +38,7 @@ from tinynet.training.batches import (
 from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.distributed import ranks_of
-from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
+from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch

@@ -34,10 +34,9 @@ from tinynet.training.batches import (
     is_array,
     pairs,
 )
-from tinynet.training.divergence import naming_divergence
+from tinynet.training.failures import naming_divergence, naming_memory
 from tinynet.training.history import Record
 from tinynet.training.losses import as_loss
-from tinynet.training.memory import naming_memory
 from tinynet.training.metrics import (
     DEFAULT_METRICS,
     Means,

@@ -33,8 +33,8 @@ from tinynet.nn.modes import asleep
 from tinynet.nn.states import size_lazy, snapshot
 from tinynet.random import default_rng
 from tinynet.training.checkpoint import Checkpoint, save
-from tinynet.training.divergence import check_weights, naming_divergence
 from tinynet.training.environment import environment
+from tinynet.training.failures import check_weights, naming_divergence
 from tinynet.training.history import from_columns, to_columns
 from tinynet.training.loop import EpochSoFar
 from tinynet.training.run import Callback, Run
