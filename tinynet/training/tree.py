@@ -12,7 +12,7 @@ is in `arrays`, {"$tensor": NAME}, {"$float": "nan"}, {"$dtype": "float32"}, {"$
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -89,23 +89,21 @@ def unpack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     kind, inner = next(iter(value.items()), ("", None))
     if len(value) != 1 or not kind.startswith("$"):
         return {key: unpack(item, arrays) for key, item in value.items()}
-    if kind not in READ:
-        raise CheckpointError(f"{kind!r:.40} is of no kind that this tinynet knows")
     try:
-        return READ[kind](inner, arrays)
-    except CheckpointError:
-        raise
+        if kind in (ARRAY, TENSOR):
+            return arrays.pop(inner) if kind == ARRAY else wrap(arrays.pop(inner))
+        if kind == FLOAT:
+            return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[inner]
+        if kind == DTYPE:
+            return {dtype.name: dtype for dtype in DTYPES}[inner]
+        if kind == DEVICE:
+            return device(inner)
+        if kind == TUPLE:
+            return tuple([unpack(item, arrays) for item in inner])
+        if kind == DICT:
+            return {unpack(k, arrays): unpack(v, arrays) for k, v in inner}
     except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(f"lacks, or cannot be, {kind} {inner!r:.80}") from error
-
-
-READ: dict[str, Callable[[Any, dict[str, np.ndarray]], Any]] = {
-    ARRAY: lambda name, arrays: arrays.pop(name),
-    TENSOR: lambda name, arrays: wrap(arrays.pop(name)),
-    FLOAT: lambda text, arrays: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[text],
-    DTYPE: lambda name, arrays: {dtype.name: dtype for dtype in DTYPES}[name],
-    DEVICE: lambda name, arrays: device(name),
-    TUPLE: lambda items, arrays: tuple([unpack(item, arrays) for item in items]),
-    DICT: lambda pairs, arrays: {unpack(k, arrays): unpack(v, arrays) for k, v in pairs},
-}
-"""What each kind of entry stands for."""
+    raise CheckpointError(f"{kind!r:.40} is of no kind that this tinynet knows")

@@ -37,7 +37,7 @@ class Verdict:
 
     first: int
     last: int
-    recorded: str
+    recorded: str = ""
     replayed: str = ""
     epochs: int = 0
     differs_at: tuple[int, float, float] | None = None
@@ -102,12 +102,13 @@ def verify(
             "for more later. Verify what came then, from a checkpoint of it: start=, --from"
         )
     try:
-        replay = Replay(recorded.sha256(), recorded.run, tell or (lambda line: None))
+        replay = Replay(recorded.run, tell or (lambda line: None))
     except Exception as error:  # a file can be whole and its content nonsense
         raise CheckpointError(f"cannot verify: the run's state is damaged: {error!r}") from error
     options = {**options, "callbacks": [replay, *options.get("callbacks", ())], "progress": False}
     with contextlib.suppress(_Replayed):
         fit(model, train, epochs, resume=False if start is None else start, **options)
+    replay.verdict.recorded = recorded.sha256()
     replay.verdict.replayed = weights_sha256(model.state_dict())
     replay.verdict.changed = differences(replay.environment, environment())
     return replay.verdict
@@ -120,19 +121,14 @@ class _Replayed(Exception):  # noqa: N818 (it is no error)
 class Replay(Callback):
     """Compares a run with the record of another, step by step, and ends it where that ends."""
 
-    def __init__(self, sha256: str, recorded: dict[str, Any], tell: Callable[[str], None]) -> None:
+    def __init__(self, recorded: dict[str, Any], tell: Callable[[str], None]) -> None:
         self.losses = [float(loss) for loss in recorded["losses"]]
         self.history = from_columns(recorded["history"])
         self.environment = dict(recorded["environment"])
         self.tell = tell
-        self.started = False
-        self.verdict = Verdict(len(self.losses) + 1, len(self.losses), sha256)
+        self.verdict = Verdict(len(self.losses) + 1, len(self.losses))
 
-    def on_epoch_begin(self, run: Run) -> None:
-        if self.started:
-            return
-        self.started = True
-        self.verdict.first = run.step + 1
+    def on_resume(self, run: Run) -> None:
         if run.step > len(self.losses):
             raise CheckpointError(
                 f"cannot verify: the start is after step {run.step}, the record ends with step "
@@ -140,6 +136,7 @@ class Replay(Callback):
             )
 
     def on_step_end(self, run: Run, means: Record) -> None:
+        self.verdict.first = min(self.verdict.first, run.step)
         then, now = self.losses[run.step - 1], run.losses[-1]
         if then != now and self.verdict.differs_at is None:
             self.verdict.differs_at = (run.step, then, now)
@@ -147,8 +144,7 @@ class Replay(Callback):
             raise _Replayed  # the record ends in the middle of this epoch
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        recorded = self.history[run.epoch - 1]
-        same = {**recorded, "seconds": 0.0} == {**record, "seconds": 0.0}
+        same = {**self.history[run.epoch - 1], "seconds": 0.0} == {**record, "seconds": 0.0}
         self.verdict.epochs += 1
         if not same:
             self.verdict.records.append(run.epoch)
