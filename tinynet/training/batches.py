@@ -151,6 +151,11 @@ def as_array(name: str, value: Any) -> np.ndarray:
         ) from error
 
 
+def as_inputs(name: str, data: Any) -> Any:
+    """Inputs in an array, a list or a table as a data set; other data as they are."""
+    return ArrayDataset(as_array(name, data)) if is_array(data) else data
+
+
 def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = None) -> Any:
     """Arrays x and y, a pair of them, or tables, as a data set; other data as they are.
 

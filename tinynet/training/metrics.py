@@ -19,7 +19,7 @@ from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
 from tinynet.training.losses import OF_CLASSES, as_scores, name_of
 
-Metric: TypeAlias = Callable[[Any, Any], float]
+Metric: TypeAlias = Callable[..., float]
 Metrics: TypeAlias = Mapping[str, Metric]
 
 VALIDATION = "validation_"  # what is measured on validation data has this before its name
@@ -250,14 +250,16 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
         )
 
 
-def loss_value(cost: Any) -> float:
-    """The loss of a batch as a number, of which a gradient can be had."""
+def cost_of(output: Any, target: Any, loss: Any) -> tuple[Tensor, float]:
+    """The loss of a batch, of which a gradient can be had, and as a number."""
+    check_output(output, target, loss)
+    cost = loss(output, target)
     value = as_number("loss", cost)
     if not isinstance(cost, Tensor):
         raise TypeError(f"loss returned {cost!r:.60}, no tensor: compute it with tensors alone")
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}")
-    return value
+    return cost, value
 
 
 class Means:
@@ -291,9 +293,15 @@ class Means:
         self.counts[name] = self.counts.get(name, 0.0) + count
         self.sums[name] = self.sums.get(name, 0.0) + total
 
-    def values(self) -> dict[str, float]:
-        """The mean of each over all examples so far; nothing at all if there were none."""
-        return {name: total / self.counts[name] for name, total in self.sums.items()}
+    def values(self, metrics: Metrics | None = None) -> dict[str, float]:
+        """The mean of each over all examples so far, nothing at all if there were none; and those
+        of the metrics that are of the confusion matrix.
+        """
+        found = {name: total / self.counts[name] for name, total in self.sums.items()}
+        for name, metric in (metrics or {}).items():
+            if of_matrix(metric):
+                found[name] = as_number(f"the metric {name!r}", metric(self.matrix))
+        return found
 
 
 def means_of(
