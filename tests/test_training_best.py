@@ -10,7 +10,7 @@ import pytest
 from tinynet import data, nn, optim
 from tinynet.optim import lr_scheduler
 from tinynet.training import BestModel, Callback, EarlyStopping, History, fit
-from tinynet.training.history import known_direction
+from tinynet.training.quantities import known_direction
 
 NAN = float("nan")
 

@@ -7,7 +7,7 @@ are given of data), `arguments` (the others: checked, and told in a few words), 
 training stands, callbacks of your own), `distributed` (many processes, one model), `callbacks`
 (early stopping, best model), `metrics`, `losses` (by
 name, and what outputs mean),
-`history`, `report` (a page to look at), `progress`,
+`history`, `quantities` (what their names say of them), `report` (a page to look at), `progress`,
 `setup` (optimizers and schedules by name), `recipes` (defaults for known data), `checkpoint`
 (models and runs in files), `state` (all that a run depends on), `folder` (what is kept of a run),
 `verify` (a run once more, compared), `signals` (Ctrl-C), `failures` (what can go wrong),

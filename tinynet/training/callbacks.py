@@ -14,7 +14,8 @@ import numpy as np
 from tinynet.errors import CheckpointError, integer
 from tinynet.nn.states import snapshot
 from tinynet.optim.checks import at_least_zero
-from tinynet.training.history import Record, better_is, format_value, monitored
+from tinynet.training.history import Record, monitored
+from tinynet.training.quantities import better_is, format_value
 from tinynet.training.run import Callback, Run
 from tinynet.training.state import save_run
 

@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from tinynet.console import is_gone, is_watched, progress_bar, say, visible
-from tinynet.training.history import Record, describe, format_values
+from tinynet.training.history import Record, describe
+from tinynet.training.quantities import format_values
 from tinynet.training.run import Callback, Run
 
 

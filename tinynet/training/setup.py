@@ -18,8 +18,9 @@ from typing import Any
 from tinynet import optim
 from tinynet.errors import unknown_name
 from tinynet.optim import Optimizer, lr_scheduler
-from tinynet.training.history import Record, known_direction, monitored
+from tinynet.training.history import Record, monitored
 from tinynet.training.metrics import VALIDATION
+from tinynet.training.quantities import known_direction
 
 BATCH, EPOCH = "batch", "epoch"  # after which a scheduler can take a step
 

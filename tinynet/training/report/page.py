@@ -19,7 +19,8 @@ from tinynet.console import shortened
 from tinynet.html import text
 from tinynet.nn import Module
 from tinynet.nn.summary import summary
-from tinynet.training.history import Record, format_number
+from tinynet.training.history import Record
+from tinynet.training.quantities import format_number
 from tinynet.training.report import pictures
 from tinynet.training.report.curves import KEY, drawn
 from tinynet.training.report.findings import Example, Findings
