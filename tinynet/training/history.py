@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet import html
-from tinynet.training.quantities import better_is, format_values
+from tinynet.training.quantities import better_is, format_values, names_in
 
 Record: TypeAlias = "dict[str, float]"
 
@@ -99,11 +99,6 @@ class History(list[Record]):
         known = list(self[0]) if self else []
         if name not in known:
             raise KeyError(f"the history has no {name!r}; it has {', '.join(known) or 'no epoch'}")
-
-
-def names_in(records: Iterable[Record]) -> list[str]:
-    """The quantities in any of the records, in the order in which they come."""
-    return list(dict.fromkeys(name for record in records for name in record))
 
 
 def to_columns(records: Iterable[Record]) -> list[dict[str, np.ndarray]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tinynet.html import text
-from tinynet.training.history import Record, names_in
 from tinynet.training.metrics import VALIDATION
-from tinynet.training.quantities import format_number, known_direction
+from tinynet.training.quantities import format_number, known_direction, names_in
+
+if TYPE_CHECKING:
+    from tinynet.training.history import Record
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 340, 200, 56, 28, 12
 COLOURS = {"training": "var(--training, #2f6fde)", "validation": "var(--validation, #e07b39)"}
