@@ -1,8 +1,8 @@
 """The command line: `tinynet train`, `resume`, `verify`, `evaluate`, `gradcheck`, `lab` and so on.
 
 Each command is a module here with the same three things: `HELP`, one line for the overview;
-`add_arguments(parser)`; and `run(args)`, which does the work and returns the exit code. What a
-command needs is imported in `run`, so that `--help` is quick.
+`OPTIONS`, a row for each argument; and `run(args)`, which does the work and returns the exit code.
+What a command needs is imported in `run`, so that `--help` is quick.
 
 All that reaches the terminal goes through a Console. A line with names of others in it is printed
 with `say`, in which they end no line.
@@ -34,6 +34,7 @@ from tinynet.cli import (
     predict,
     report,
     resume,
+    rows,
     summary,
     train,
     verify,
@@ -146,7 +147,7 @@ def make_parser() -> argparse.ArgumentParser:
             description=filled(module.__doc__ or "", columns()),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add_arguments(command)
+        rows.add_options(command, module.OPTIONS)
         command.set_defaults(parser=command)
         command.add_argument(
             "--debug", action="store_true", help="if it fails, show where in the code"
