@@ -38,17 +38,11 @@ def _dx_overwritten(
     dy: Array, w: Array, size: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Array:
     """conv2d_dx with `=` in place of `+=`."""
-    O, C = w.shape[:2]
-    (top, bottom), (left, right) = padding
-    H, W = size
-    dx = np.zeros((dy.shape[0], C * groups, H + top + bottom, W + left + right), dy.dtype)
-    for n, o, p, q in np.ndindex(dy.shape):
-        first = o // (O // groups) * C
-        rows = slice(p * stride[0], p * stride[0] + dilation[0] * w.shape[2], dilation[0])
-        columns = slice(q * stride[1], q * stride[1] + dilation[1] * w.shape[3], dilation[1])
-        part = dx[n, first : first + C, rows, columns]
-        part[...] = (dy[n, o, p, q] * w[o])[:, : part.shape[1], : part.shape[2]]
-    return dx[:, :, top : top + H, left : left + W]
+    padded = tuple(n + sum(pair) for n, pair in zip(size, padding))
+    dx = np.zeros((len(dy), w.shape[1] * groups, *padded), dy.dtype)
+    for at_y, at_w, at_x in reference.products(dy.shape, w.shape, stride, dilation, groups):
+        dx[at_x] = dy[at_y] * w[at_w]
+    return reference.cut(dx, size, padding)
 
 
 def _dx_overwritten_by_places(dy: Array, w: Array, **settings: Any) -> Array:
@@ -68,12 +62,9 @@ def _dx_of_ties(
     """max_pool2d_dx that gives dy to every element that equals the largest."""
     padded = reference.pad(x, padding, -np.inf)
     dx = np.zeros(padded.shape, dy.dtype)
-    for n, c, p, q in np.ndindex(dy.shape):
-        for i, j in np.ndindex(*kernel):
-            row, column = p * stride[0] + i * dilation[0], q * stride[1] + j * dilation[1]
-            dx[n, c, row, column] += dy[n, c, p, q] * (padded[n, c, row, column] == y[n, c, p, q])
-    (top, _), (left, _) = padding
-    return dx[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+    for at_y, _, at_x in reference.windows(dy.shape, kernel, stride, dilation):
+        dx[at_x] += dy[at_y] * (padded[at_x] == y[at_y])
+    return reference.cut(dx, x.shape[2:], padding)
 
 
 def _padded_dx(dy: Array, w: Array, size: Any, padding: Any, **a: Any) -> Array:
