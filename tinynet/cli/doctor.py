@@ -77,7 +77,7 @@ def load_function(place: str) -> Any:
     """The function at FILE:FUNCTION; BadArgument where there is none."""
     from pathlib import Path
 
-    from tinynet.cli.user_file import load
+    from tinynet.cli.python_file import load
 
     file, colon, name = place.rpartition(":")
     if not colon or not file.endswith(".py") or not name.isidentifier():

@@ -151,7 +151,7 @@ def _sizes(stored: Any) -> dict[str, Any]:
 
 def _found(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The class (or function) in the user's file, and the arguments that the name gives it."""
-    from tinynet.cli.user_file import load
+    from tinynet.cli.python_file import load
 
     file, call = _parts(name)
     there = vars(load(file))
