@@ -19,44 +19,22 @@ import re
 import signal
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NoReturn
 
-from tinynet.cli import (
-    data,
-    doctor,
-    evaluate,
-    export,
-    gradcheck,
-    lab,
-    options,
-    predict,
-    report,
-    resume,
-    rows,
-    summary,
-    train,
-    verify,
-)
+from tinynet.cli import options, rows
 from tinynet.cli.options import BadArgument
 from tinynet.console import Console, columns, console, filled, say, visible
 from tinynet.version import __version__
 
-COMMANDS: dict[str, ModuleType] = {
-    "train": train,
-    "resume": resume,
-    "verify": verify,
-    "evaluate": evaluate,
-    "report": report,
-    "predict": predict,
-    "export": export,
-    "summary": summary,
-    "gradcheck": gradcheck,
-    "doctor": doctor,
-    "lab": lab,
-    "data": data,
-}
+COMMANDS = {
+    name: import_module(f"tinynet.cli.{name}")
+    for name in (
+        "train", "resume", "verify", "evaluate", "report", "predict", "export", "summary",
+        "gradcheck", "doctor", "lab", "data",
+    )
+}  # fmt: skip
 WITH_FILES = ("train", "resume", "export")
 """What these are asked for is in their files: they go on where their output cannot be written."""
 

@@ -24,17 +24,8 @@ LOCK = ".lock"
 FITS = ("crop", "pad", "stretch")  # as in tinynet.data.folder
 CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: as they once were
 OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|report\.html|\.lock")
-FOREIGN = (
-    ".npz",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".bin",
-    ".pkl",
-    ".h5",
-    ".keras",
-    ".onnx",
-)  # told what to do
+FOREIGN = (".npz", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".h5", ".keras", ".onnx")
+"""Of files that are no checkpoints, and are told what to do."""
 
 
 class BadArgument(ValueError):  # noqa: N818 (it is what the user typed)

@@ -115,14 +115,9 @@ MISTAKES: dict[str, list[Mistake]] = {
         (NO_STRIDE, _as_if(reference.conv2d, stride=(1, 1))),
         (NO_DILATION, _as_if(reference.conv2d, dilation=(1, 1))),
         ("the bias b is not added", lambda b, **a: reference.conv2d(b=None, **a)),
-        (
-            "the bias is added at every place of the kernel; it belongs to y once",
-            lambda w, b, **a: reference.conv2d(w=w, b=b * w[0].size, **a),
-        ),
-        (
-            "kernel k belongs to group k // (O // groups), not k % groups",
-            _modulo_groups,
-        ),
+        ("the bias is added at every place of the kernel; it belongs to y once",
+         lambda w, b, **a: reference.conv2d(w=w, b=b * w[0].size, **a)),
+        ("kernel k belongs to group k // (O // groups), not k % groups", _modulo_groups),
         (WRONG_SIDE, lambda padding, **a: reference.conv2d(padding=_swapped(padding), **a)),
         (ONE_SIDE, lambda padding, **a: reference.conv2d(padding=_before(padding), **a)),
         (ONE_SIDE, lambda padding, **a: reference.conv2d(padding=_behind(padding), **a)),
@@ -132,44 +127,29 @@ MISTAKES: dict[str, list[Mistake]] = {
         (TRANSPOSED, lambda w, **a: reference.conv2d_dx(w=w.swapaxes(2, 3), **a)),
         (SUMMED, _dx_overwritten),
         (SUMMED, _dx_overwritten_by_places),
-        (
-            "the padding is not cut off at the top and left: dx[:, :, top:top+H, left:left+W], not "
-            "dx[:, :, :H, :W]",
-            _padded_dx,
-        ),
-        (
-            "the padding is cut off at the wrong side: keep dx[:, :, top:top+H, left:left+W]",
-            lambda padding, **a: reference.conv2d_dx(padding=_swapped(padding), **a),
-        ),
+        ("the padding is not cut off at the top and left: dx[:, :, top:top+H, left:left+W], not "
+         "dx[:, :, :H, :W]",
+         _padded_dx),
+        ("the padding is cut off at the wrong side: keep dx[:, :, top:top+H, left:left+W]",
+         lambda padding, **a: reference.conv2d_dx(padding=_swapped(padding), **a)),
     ],
     "conv2d_dw, dw": [
         (UPSIDE_DOWN, lambda **a: _flipped(reference.conv2d_dw(**a))),
         (TRANSPOSED, lambda **a: reference.conv2d_dw(**a).swapaxes(2, 3)),
-        (
-            "only the first image counts; dw is the sum over the batch",
-            lambda dy, x, **a: reference.conv2d_dw(dy[:1], x[:1], **a),
-        ),
-        (
-            "only the last image counts: `+=`, not `=`",
-            lambda dy, x, **a: reference.conv2d_dw(dy[-1:], x[-1:], **a),
-        ),
-        (
-            "it is the mean over the batch; dw is the sum",
-            lambda dy, **a: reference.conv2d_dw(dy, **a) / len(dy),
-        ),
+        ("only the first image counts; dw is the sum over the batch",
+         lambda dy, x, **a: reference.conv2d_dw(dy[:1], x[:1], **a)),
+        ("only the last image counts: `+=`, not `=`",
+         lambda dy, x, **a: reference.conv2d_dw(dy[-1:], x[-1:], **a)),
+        ("it is the mean over the batch; dw is the sum",
+         lambda dy, **a: reference.conv2d_dw(dy, **a) / len(dy)),
         (WRONG_SIDE, lambda padding, **a: reference.conv2d_dw(padding=_swapped(padding), **a)),
     ],
     "max_pool2d, y": [
-        (
-            "padding counts as 0; it must count as -inf",
-            lambda x, padding, **a: reference.max_pool2d(
-                reference.pad(x, padding), padding=((0, 0), (0, 0)), **a
-            ),
-        ),
-        (
-            "the result starts from 0; a window of negative numbers has a negative maximum",
-            lambda **a: np.maximum(reference.max_pool2d(**a), 0),
-        ),
+        ("padding counts as 0; it must count as -inf",
+         lambda x, padding, **a: reference.max_pool2d(
+            reference.pad(x, padding), padding=((0, 0), (0, 0)), **a)),
+        ("the result starts from 0; a window of negative numbers has a negative maximum",
+         lambda **a: np.maximum(reference.max_pool2d(**a), 0)),
         (NO_STRIDE, _as_if(reference.max_pool2d, stride=(1, 1))),
         (NO_DILATION, _as_if(reference.max_pool2d, dilation=(1, 1))),
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
@@ -179,10 +159,8 @@ MISTAKES: dict[str, list[Mistake]] = {
     ],
     "max_pool2d_dx, dx": [
         ("of elements that tie, only the first may get dy", _dx_of_ties),
-        (
-            "the window's gradient is spread over all its elements; only the largest moves y",
-            lambda dy, x, y, **a: _dx_of_ties(dy, np.zeros_like(x), np.zeros_like(y), **a),
-        ),
+        ("the window's gradient is spread over all its elements; only the largest moves y",
+         lambda dy, x, y, **a: _dx_of_ties(dy, np.zeros_like(x), np.zeros_like(y), **a)),
     ],
     "relu, y": [
         ("it is the absolute value", lambda x: np.abs(x)),
@@ -195,53 +173,34 @@ MISTAKES: dict[str, list[Mistake]] = {
         ("the mask is returned; multiply it by dy", lambda dy, y: (y > 0).astype(dy.dtype)),
     ],
     "cross_entropy, loss": [
-        (
-            "it is the sum over the batch; the loss is the mean",
-            lambda x, target: reference.cross_entropy(x, target) * len(x),
-        ),
+        ("it is the sum over the batch; the loss is the mean",
+         lambda x, target: reference.cross_entropy(x, target) * len(x)),
         ("the sign is wrong", lambda x, target: -reference.cross_entropy(x, target)),
     ],
     "cross_entropy_dx, dx": [
-        (
-            "it lacks the 1/N of the mean over the batch",
-            lambda x, target: reference.cross_entropy_dx(x, target) * len(x),
-        ),
-        (
-            "it is softmax(x) / N; the 1 of the target is missing",
-            lambda x, target: _softmax(x) / len(x),
-        ),
+        ("it lacks the 1/N of the mean over the batch",
+         lambda x, target: reference.cross_entropy_dx(x, target) * len(x)),
+        ("it is softmax(x) / N; the 1 of the target is missing",
+         lambda x, target: _softmax(x) / len(x)),
         ("it is softmax(x) alone", lambda x, target: _softmax(x)),
     ],
     "sgd, new p": [
-        (
-            "the step goes uphill: p - lr * b",
-            lambda p, g, b, lr, momentum: p + lr * (momentum * b + g),
-        ),
-        (
-            "lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
-            lambda p, g, b, lr, momentum: p - (momentum * b + lr * g),
-        ),
-        (
-            "g is not multiplied by (1 - momentum)",
-            lambda p, g, b, lr, momentum: p - lr * (momentum * b + (1 - momentum) * g),
-        ),
-        (
-            "p moves by the old buffer; update b first",
-            lambda p, g, b, lr, momentum: p - lr * b,
-        ),
+        ("the step goes uphill: p - lr * b",
+         lambda p, g, b, lr, momentum: p + lr * (momentum * b + g)),
+        ("lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
+         lambda p, g, b, lr, momentum: p - (momentum * b + lr * g)),
+        ("g is not multiplied by (1 - momentum)",
+         lambda p, g, b, lr, momentum: p - lr * (momentum * b + (1 - momentum) * g)),
+        ("p moves by the old buffer; update b first", lambda p, g, b, lr, momentum: p - lr * b),
     ],
     "sgd, new b": [
-        (
-            "lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
-            lambda p, g, b, lr, momentum: momentum * b + lr * g,
-        ),
-        (
-            "g is not multiplied by (1 - momentum)",
-            lambda p, g, b, lr, momentum: momentum * b + (1 - momentum) * g,
-        ),
+        ("lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
+         lambda p, g, b, lr, momentum: momentum * b + lr * g),
+        ("g is not multiplied by (1 - momentum)",
+         lambda p, g, b, lr, momentum: momentum * b + (1 - momentum) * g),
         ("the old buffer comes back", lambda p, g, b, lr, momentum: b),
     ],
-}
+}  # fmt: skip
 
 
 def hint(output: str, arguments: dict[str, Any], actual: np.ndarray, expected: np.ndarray) -> str:
