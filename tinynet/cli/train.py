@@ -57,7 +57,6 @@ from tinynet.console import explained, say, watched
 if TYPE_CHECKING:
     from tinynet.training import History
     from tinynet.training.distributed import Ranks
-    from tinynet.training.report.findings import Findings
 
 HELP = "train a model, test it and save it"
 LARGE = 128  # pixels: the side of images that take long
@@ -168,78 +167,65 @@ def train_plan(
     command began, by `time.perf_counter`. Raises BlockingIOError, with nothing written, where
     another training is at work in `out`.
     """
+    from tinynet.training import DivergenceError
+    from tinynet.training.environment import environment
+    from tinynet.training.files import write_json
     from tinynet.training.folder import locked
 
     if not plan.ranks.first:
         _train(plan, out, resume, detect_anomaly)
         return 0
-    with locked(out):
-        return _train_plan(plan, out, resume, start, json_file, detect_anomaly)
-
-
-def _train_plan(
-    plan: Plan,
-    out: Path,
-    resume: bool | Path,
-    start: float,
-    json_file: Path | None,
-    detect_anomaly: bool,
-) -> int:
-    from tinynet.data import DataLoader
-    from tinynet.training import DivergenceError, accuracy, evaluate, weights_sha256
-    from tinynet.training.environment import environment
-    from tinynet.training.files import write_json
-    from tinynet.training.report.findings import Findings
-
-    finished = resume is True and is_finished(out, plan.settings["epochs"])
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
-    replaces = not resume and bool(checkpoints(out))
+    replaces = False
 
     def begin() -> None:
         nonlocal replaces
         replaces = False
         write_json(out / RECORD, record)
 
-    if not finished and not replaces:
-        begin()  # fails now, and not after the training
-    last = resume if isinstance(resume, Path) else out / LAST
-    _announce(plan, last if resume and last.is_file() else None, finished)
-    try:
-        history = _train(plan, out, resume, detect_anomaly, begin if replaces else None)
-    except KeyboardInterrupt as stop:
-        raise _interrupted(stop, out) from None
-    except DivergenceError as error:
-        if not replaces:
-            write_json(out / RECORD, {**record, "diverged": str(error)})
-        raise
-    metrics = {"accuracy": accuracy}  # also where a net for one class has one output
-    found = Findings(plan.test.classes)
-    found.files = plan.test.files
-    images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
-    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
-    _report(plan, out, found)
-    record |= {
-        "history": history,
-        "test_accuracy": tested["accuracy"],
-        "test_loss": tested["loss"],
-        "seconds": max(time.perf_counter() - start, sum(history.column("seconds"))),
-        "weights_sha256": weights_sha256(plan.model.state_dict()),
-    }
-    write_json(out / RECORD, record)
-    write_result(json_file, record)
+    with locked(out):
+        replaces = not resume and bool(checkpoints(out))
+        finished = resume is True and is_finished(out, plan.settings["epochs"])
+        if not finished and not replaces:
+            begin()  # fails now, and not after the training
+        last = resume if isinstance(resume, Path) else out / LAST
+        _announce(plan, last if resume and last.is_file() else None, finished)
+        try:
+            history = _train(plan, out, resume, detect_anomaly, begin if replaces else None)
+        except KeyboardInterrupt as stop:
+            raise _interrupted(stop, out) from None
+        except DivergenceError as error:
+            if not replaces:
+                write_json(out / RECORD, {**record, "diverged": str(error)})
+            raise
+        record |= {"history": history, **_tested(plan, out)}
+        record["seconds"] = max(time.perf_counter() - start, sum(history.column("seconds")))
+        write_json(out / RECORD, record)
+        write_result(json_file, record)
     _conclude(plan, out, record)
     return 0
 
 
-def _report(plan: Plan, out: Path, found: Findings) -> None:
-    """The report once more, now of the test images."""
-    from tinynet.training import checkpoint
+def _tested(plan: Plan, out: Path) -> dict[str, Any]:
+    """What the test images say of the model, for the record; and the report once more, of them."""
+    from tinynet.data import DataLoader
+    from tinynet.training import accuracy, checkpoint, evaluate, weights_sha256
     from tinynet.training.folder import chosen
     from tinynet.training.report import writer
+    from tinynet.training.report.findings import Findings
 
-    stored = checkpoint.read(chosen(out))
-    on = f"{len(found):,} test images"
+    found = Findings(plan.test.classes)
+    found.files = plan.test.files
+    images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
+    metrics = {"accuracy": accuracy}  # also where a net for one class has one output
+    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
+    stored, on = checkpoint.read(chosen(out)), f"{len(found):,} test images"
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
+    return {
+        "test_accuracy": tested["accuracy"],
+        "test_loss": tested["loss"],
+        "weights_sha256": weights_sha256(plan.model.state_dict()),
+    }
 
 
 def _train(
@@ -265,8 +251,7 @@ def _train(
         callbacks.append(BestModel(out / BEST, monitor="loss"))  # the test images decide nothing
     else:
         callbacks.append(BestModel(out / BEST, restore=True))
-    if begin is not None:
-        callbacks.append(Begin())
+    callbacks.append(Begin())
     return fit(
         plan.model,
         **plan.fit_options(),
