@@ -6,9 +6,8 @@ loss and an optimizer's step are not kernels; they are wrapped into an operation
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -89,20 +88,19 @@ def _check_cross_entropy(functions: Functions) -> list[GradientReport]:
 # ----- in place of tinynet's own ------------------------------------------------------------------
 
 
-@contextlib.contextmanager
+@contextmanager
 def _as_kernels(functions: Functions, model: Module) -> Iterator[dict[str, Any]]:
     with in_place(**functions):
         yield {}
 
 
-@contextlib.contextmanager
-def _as_loss(functions: Functions, model: Module) -> Iterator[dict[str, Any]]:
-    yield {"loss": loss_of(functions)}
+def _as_loss(functions: Functions, model: Module) -> AbstractContextManager[dict[str, Any]]:
+    return nullcontext({"loss": loss_of(functions)})
 
 
-@contextlib.contextmanager
-def _as_optimizer(functions: Functions, model: Module) -> Iterator[dict[str, Any]]:
-    yield {"optimizer": OwnSGD(functions["sgd"], list(model.parameters())), "lr": None}
+def _as_optimizer(functions: Functions, model: Module) -> AbstractContextManager[dict[str, Any]]:
+    own = OwnSGD(functions["sgd"], list(model.parameters()))
+    return nullcontext({"optimizer": own, "lr": None})
 
 
 def loss_of(functions: Functions) -> Callable[..., Tensor]:
@@ -123,15 +121,7 @@ class OwnSGD(SGD):
         super().__init__(params, lr=LR, momentum=MOMENTUM)
         self.own = step
 
-    def update(
-        self,
-        p: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        t: np.ndarray,
-        u: np.ndarray,
-    ) -> None:
+    def update(self, p: Any, g: Any, state: Any, settings: Any, t: Any, u: Any) -> None:
         b = state["momentum_buffer"]
         p[...], b[...] = self.own(p.copy(), g.copy(), b.copy(), settings["lr"], MOMENTUM)
 
