@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.gradcheck import kinks, sanity
+from tinynet.gradcheck.again import NEARLY
 from tinynet.gradcheck.differences import (
     EPS,
     STEPS,
@@ -33,7 +34,7 @@ from tinynet.gradcheck.differences import (
     same,
     shaken,
 )
-from tinynet.gradcheck.locate import Search
+from tinynet.gradcheck.locate import MULTIPLE, NOT_FINITE, Search, raised
 from tinynet.gradcheck.replay import FLOAT32
 from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
 from tinynet.gradcheck.subject import Subject
@@ -79,16 +80,15 @@ def _check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
     try:
         gradients = subject.vjp(y, u)
     except Exception as error:
-        report.failures += search.raised(error)
+        report.failures = search.or_else(raised(subject, error))
         return report
     if not all(np.isfinite(gradient).all() for gradient in gradients.values()):
-        report.failures.append(_not_finite(search, first, gradients))
+        report.failures = search.or_else(_not_finite(subject, u, first, gradients))
         return report
     comparison = _Comparison(subject, first, u, gradients, mode, limits, rng)
     verdicts = comparison.run(report)
-    wrong = comparison.wrong
-    if wrong:
-        report.failures += search.explain(wrong, gradients)
+    if comparison.wrong:
+        report.failures = search.explain(comparison.wrong, gradients)
         report.notes += search.notes
         if report.failures:
             return report
@@ -101,31 +101,36 @@ def _check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
         why = "many values are 0 or 1, which hide factors"
         _try_nearby(subject, report, "directions", limits, rng, why)
     if not report.failures:
-        report.failures += search.remembered(first.y, gradients)
+        report.failures = search.remembered(first.y, gradients)
     if not report.failures:
-        report.failures += search.not_linear(gradients)
+        search.u = MULTIPLE * u
+        multiples = subject.gradients(search.u)[1]
+        if not all(same(g, MULTIPLE * gradients[name], NEARLY) for name, g in multiples.items()):
+            report.failures = search.operations()
+        search.u = u
     if not report.failures:
         _look_at_float32(search, report, gradients, verdicts)
     return report
 
 
-def _not_finite(search: Search, first: Outcome, gradients: dict[str, np.ndarray]) -> Failure:
+def _not_finite(
+    subject: Subject, u: np.ndarray, first: Outcome, gradients: dict[str, np.ndarray]
+) -> Failure:
     """The failure of a gradient that is not finite where the function has finite slopes."""
-    subject = search.subject
     name = next(name for name, gradient in gradients.items() if not np.isfinite(gradient).all())
     x, gradient = subject.targets[name].array, gradients[name]
     i = int(np.argmin(np.isfinite(gradient)))
     v = np.zeros(x.shape)
     v.flat[i] = max(1.0, abs(x.flat[i]))
-    f, rounding = subject.function_of(name), EPS * np.abs(first.y)
-    base = Base(f, x, first, search.u, np.zeros(x.shape), rounding)
+    rounding = EPS * np.abs(first.y)
+    base = Base(subject.function_of(name), x, first, u, np.zeros(x.shape), rounding)
     far, near = (measure(base, v, h) for h in (1e-5, 1e-7))
     if far is None or near is None or near.grows(far, 1e9 * rounding.sum()):
         raise _undefined(subject, name, i)
     sides = dict.fromkeys(f"{side:.4g}" for side in (near.low, near.high))
     where = list(map(int, np.unravel_index(i, x.shape)))
     text = f"at {where} it is {gradient.flat[i]}, differences give {' to '.join(sides)}"
-    return search.not_finite(name, text)
+    return Failure(subject.name, name, cause=NOT_FINITE, evidence=text)
 
 
 def _undefined(subject: Subject, name: str, i: int | None) -> EmptyCheckError:
@@ -158,8 +163,8 @@ def _look_at_float32(
     try:
         single = subject.vjp(y, search.u)
     except Exception as error:
-        cause, evidence = "the backward raises an error", f"in float32: {error!r}"
-        report.failures.append(Failure(subject.name, "", cause=cause, evidence=evidence))
+        report.failures.append(raised(subject, error))
+        report.failures[0].evidence = f"in float32: {report.failures[0].evidence}"
         return
     off = {
         name: float(np.abs(single[name] - exact).max() / np.abs(exact).max())
@@ -431,7 +436,7 @@ def _look_behind_a_sum(subject: Subject, report: Report, search: Search) -> None
     trace = record(subject.run, subject.model)
     if not sanity.plain_sum(trace) or len(trace.calls) < 2:
         return
-    hidden: list[Failure] = search.operations(trace)
+    hidden = search.operations()
     report.failures += hidden
     report.notes.append(
         "the result is a plain sum, which sends the same gradient to every element"
