@@ -15,6 +15,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from tinynet.gradcheck import kinks, sanity
@@ -39,7 +42,10 @@ from tinynet.gradcheck.replay import FLOAT32
 from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import record
+from tinynet.nn.module import Module
+from tinynet.tensor import Tensor
 
+MODES = "auto", "elements", "directions"
 TOO_MANY_KINKS = 0.1  # the share of the numbers on kinks from which other points are tried
 
 
@@ -47,8 +53,24 @@ Verdicts = dict[str, list[Verdict]]
 
 
 @np.errstate(all="ignore")
-def check(subject: Subject, mode: str, limits: Limits, seed: int) -> Report:
-    """Check the gradient of every target of the subject."""
+def check(
+    name: str,
+    run: Callable[[], Any],
+    targets: dict[str, Tensor],
+    handed: dict[str, Any],
+    model: Module | None,
+    mode: str,
+    eps: float | None,
+    rtol: float | None,
+    atol: float | None,
+    seed: int,
+) -> Report:
+    """Check the gradient of every target of `run`; see `Subject` and `gradcheck`."""
+    if mode not in MODES:
+        raise ValueError(f"gradcheck: mode must be auto, elements or directions, got {mode!r}")
+    steps = STEPS if eps is None else (eps, eps / 10, eps / 100)
+    limits = Limits(steps, 1e-8 if rtol is None else rtol, atol)
+    subject = Subject(name, run, targets, handed, model)
     try:
         report = _Check(subject, mode, limits, seed).run()
         if report or not subject.hold_draws():

@@ -39,6 +39,8 @@ class Subject:
         self.handed: dict[str, Any] = {
             name: x for name, x in handed.items() if isinstance(x, (Tensor, np.ndarray))
         }
+        for tensor in targets.values():
+            tensor.requires_grad_()
         self._run = run
         self._draws: list[tuple[Callable[[Any], None], Any]] = []  # how to set generators back
 
