@@ -242,8 +242,8 @@ error training-fails: the first batch works, but {steps} steps on {batches} batc
   => the message says what to change
 error learning-rate-zero: the learning rate is 0 for {count} parameters ({idle} of {groups} groups)
   => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
-warning loss-with-the-wrong-sign (later): the loss goes {run}, and the outputs then go against the
-  targets: their correlation is {against:.2f}
+warning loss-with-the-wrong-sign (later): the loss goes {run}; it is {values[0]:.4g} where the
+  outputs go along with the targets, {values[1]:.4g} where they go against them
   => turn the sign: the loss must be lowest where outputs and targets agree
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
