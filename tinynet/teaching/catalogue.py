@@ -67,11 +67,12 @@ warning too-many-outputs: the model has {C} outputs, but no label of {size} is a
 warning too-many-outputs (from 1): the model has {C} outputs, and no label of {size} is 0: they run
   from 1 to {last}
   => use target - 1, and {last} outputs, if the labels are counted from 1
-warning class-weights-inverted: class {most} has {much:.1%} of {size} labels and the weight
-  {w[0]:.3g}, class {least} {little:.1%} and {w[1]:.3g}
+warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels and the
+  weight {w[0]:.3g}, class {classes[1]} {shares[1]:.1%} and {w[1]:.3g}
   => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
-warning classes-imbalanced: class {most} has {much:.1%} of {size} labels, class {least}
-  {little:.1%}: who always answers {most} is right that often, and has learned nothing
+warning classes-imbalanced: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
+  {classes[1]} {shares[1]:.1%}: who always answers {classes[0]} is right that often, and has learned
+  nothing
   => weigh the classes, F.cross_entropy(y, t, weight=...), and judge by each class's accuracy
 error targets-not-scaled: the targets have mean {mean:.4g} and standard deviation {std:.4g}; the
   outputs of a new model lie around 0 and 1: error and gradient are out of scale
