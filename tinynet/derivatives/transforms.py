@@ -16,14 +16,15 @@ transform around this one, could ask for its derivative; not inside `no_grad()`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinynet import ops
-from tinynet.autograd import Node, Variable, wrap
+from tinynet.autograd import Node, wrap
 from tinynet.derivatives import gradients
+from tinynet.derivatives.replay import record
 from tinynet.errors import ShapeError
 from tinynet.grad_mode import create_graph, recording
 from tinynet.tensor import Tensor
@@ -81,7 +82,7 @@ def vjp(f: Callable[..., Any], *xs: Any, has_aux: bool = False) -> tuple[Any, ..
 
     has_aux: f gives a pair, whose second is handed on as the third.
     """
-    call = _Call(f, xs, tuple(range(len(xs))), has_aux, {})
+    call = _Call(f, xs, tuple(range(len(xs))), has_aux)
     return call.value(), call.pull_back, *([call.aux] if has_aux else [])
 
 
@@ -92,9 +93,9 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     """
     xs, vs = (x if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
     _check_same_form("jvp: xs", xs, vs)
-    call = _Call(f, tuple(xs), tuple(range(len(xs))), False, {})
+    call = _Call(f, tuple(xs), tuple(range(len(xs))))
     zeros = _rebuilt(call.y, (wrap(np.zeros_like(y.array)) for y in _leaves(call.y)))
-    transposed = _Call(call.pull_back, (zeros,), 0, False, {}, call.own)
+    transposed = _Call(call.pull_back, (zeros,), 0, own=call.own)
     return call.value(), transposed.pull_back(tuple(vs))
 
 
@@ -110,7 +111,7 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def derivatives(*args: Any, **settings: Any) -> Any:
-        call = _Call(f, args, argnums, False, settings)
+        call = _Call(f, args, argnums, settings=settings)
         leaves = list(_leaves(call.y))
         zeros = [np.zeros_like(leaf.array) for leaf in leaves]
         blocks = []
@@ -143,7 +144,7 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     xs, vs = (xs, vs) if several else ((xs,), (vs,))
     _check_same_form("hvp: xs", xs, vs)
     by_all = value_and_grad(f, tuple(range(len(xs))))
-    call = _Call(lambda *x: by_all(*x)[::-1], tuple(xs), tuple(range(len(xs))), True, {})
+    call = _Call(lambda *x: by_all(*x)[::-1], tuple(xs), tuple(range(len(xs))), True)
     y, products = call.aux, call.pull_back(tuple(vs))
     return y if call.is_open else y.detach(), products if several else products[0]
 
@@ -151,18 +152,14 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
 class _Call:
     """A call of f, recorded from the chosen arguments on.
 
-    y: the result, aux: what f gave beside it. own: the leaves made for it.
+    y: the result, aux: what f gave beside it. own: the leaves made for it. is_open: whether y goes
+    back to any other, outside of `no_grad`.
     """
 
     def __init__(
-        self,
-        f: Callable[..., Any],
-        args: tuple[Any, ...],
-        argnums: ArgNums,
-        has_aux: bool,
-        settings: dict[str, Any],
-        own: set[Any] | None = None,
-    ) -> None:
+        self, f: Callable[..., Any], args: tuple[Any, ...], argnums: ArgNums,
+        has_aux: bool = False, settings: Mapping[str, Any] = {}, own: Iterable[Any] = (),
+    ) -> None:  # fmt: skip
         chosen = argnums if isinstance(argnums, tuple) else (argnums,)
         if any(not -len(args) <= place < len(args) for place in chosen):
             raise IndexError(
@@ -170,7 +167,7 @@ class _Call:
                 f"argument{'s' * (len(args) != 1)} by position, counted from 0"
             )
         places = [place % len(args) for place in chosen]
-        self.own: set[Any] = set() if own is None else own
+        self.own: set[Any] = set(own)
         outside = recording.get()
         with create_graph():
             given = [
@@ -182,7 +179,9 @@ class _Call:
         self.aux: Any
         self.y, self.aux = y if has_aux else (y, None)
         self.x = tuple(given[i] for i in places) if isinstance(argnums, tuple) else given[argnums]
-        self.is_open = outside and _reaches_others(_leaves(self.y), self.own)
+        roots = [y.node or y for y in _leaves(self.y) if y.requires_grad]
+        others = (x for x in record(roots) if not isinstance(x, Node) and x not in self.own)
+        self.is_open = outside and any(True for _ in others)
 
     def value(self) -> Any:
         """y, as part of a record that goes beyond this call, or of none."""
@@ -216,21 +215,6 @@ def _start(x: Tensor, own: set[Any]) -> Tensor:
         x = wrap(x.array).requires_grad_()
         own.add(x)
     return ops.reshape(x, x.shape)
-
-
-def _reaches_others(roots: Iterable[Tensor], own: set[Any]) -> bool:
-    """Whether the record of the roots goes back to a leaf that is not among `own`."""
-    pending: list[Node | Variable] = [root.node or root for root in roots if root.requires_grad]
-    seen = set(own)
-    while pending:
-        target = pending.pop()
-        if target in seen:
-            continue
-        if not isinstance(target, Node):
-            return True
-        seen.add(target)
-        pending.extend(edge[1] for edge in target.edges or ())
-    return False
 
 
 def _leaves(value: Any) -> Iterator[Tensor]:
