@@ -15,7 +15,7 @@ from onnx.onnx_cpp2py_export.checker import CheckerContext
 
 from tinynet.data.files import open_file
 from tinynet.errors import OnnxError
-from tinynet.onnx.arrays import TYPES, array_of
+from tinynet.onnx.arrays import HALVES, TYPES, array_of
 from tinynet.onnx.graph import FAULTS, Graph, Input, Node, OnnxModule, attributes_of
 from tinynet.onnx.operators import ASKED, OPERATORS
 from tinynet.onnx.weights import LEARNED, Weights
@@ -27,8 +27,6 @@ CONSTANTS = {"value": None, "value_float": "f4", "value_floats": "f4", "value_in
 CONSTANTS["value_ints"] = "i8"
 OWN_CONSTANT = re.compile(r"(.*\.)?constant(_\d+)?")
 """What `export` calls an array that is no parameter or buffer of the model."""
-
-HALVES = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
 def load(path: str | os.PathLike[str]) -> OnnxModule:

@@ -43,7 +43,7 @@ def _given(x: Maybe, attribute: Axes) -> list[int]:
 def _dtype(code: int) -> np.dtype[Any]:
     if code not in TYPES:
         raise ValueError(f"type {code}, which tinynet has not")
-    return np.dtype(TYPES[code][0])
+    return TYPES[code]
 
 
 # ----- each element by itself ---------------------------------------------------------------------
