@@ -119,10 +119,9 @@ def _reduced(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 def _place_of(function: Callable[..., Any]) -> Callable[..., Tensor]:
     def place(x: Tensor, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Tensor:
-        if not select_last_index:
-            return wrap(function(x.array, axis, keepdims=bool(keepdims)))
-        last = function(np.flip(x.array, axis), axis, keepdims=bool(keepdims))
-        return wrap(x.shape[axis] - 1 - last)
+        turned = np.flip(x.array, axis) if select_last_index else x.array
+        found = function(turned, axis, keepdims=bool(keepdims))
+        return wrap(x.shape[axis] - 1 - found if select_last_index else found)
 
     return place
 
@@ -130,24 +129,14 @@ def _place_of(function: Callable[..., Any]) -> Callable[..., Tensor]:
 def _top_k(
     x: Tensor, k: Tensor, *, axis: int = -1, largest: int = 1, sorted: int = 1  # noqa: A002
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """At a tie the lower place comes first."""
-    n, (count,) = x.shape[axis], integers(k)
-    if not 0 <= count <= n:
-        raise ValueError(f"k={count} of an axis of {n}")
-    if largest:
-        order = n - 1 - np.flip(np.argsort(np.flip(x.array, axis), axis, kind="stable"), axis)
-    else:
-        order = np.argsort(x.array, axis, kind="stable")
-    places = wrap(order.take(np.arange(count), axis))
-    return functions.gather(x, axis, places), places
+    return functions.topk(x, integers(k)[0], axis, bool(largest))
 
 
 def _cumulative(x: Tensor, along: Tensor, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
     (axis,) = integers(along)
     turned = ops.flip(x, axis) if reverse else x
     y = ops.astype(ops.cumsum(turned, axis), x.dtype)
-    if exclusive:
-        y = ops.sub(y, turned)
+    y = ops.sub(y, turned) if exclusive else y
     return ops.flip(y, axis) if reverse else y
 
 
@@ -175,8 +164,7 @@ def _reshape(x: Tensor, shape: Tensor, *, allowzero: int = 0) -> Tensor:
 def _flatten(x: Tensor, *, axis: int = 1) -> Tensor:
     if not -x.ndim <= axis <= x.ndim:
         raise ValueError(f"axis {axis} of shape {x.shape}")
-    rows = math.prod(x.shape[:axis])
-    return ops.reshape(x, (rows, math.prod(x.shape[axis:])))
+    return ops.reshape(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
 
 
 def _squeeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
@@ -184,13 +172,7 @@ def _squeeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
 
 
 def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
-    named = _given(along, axes)
-    ndim = x.ndim + len(named)
-    if len({d % ndim for d in named}) < len(named) or any(not -ndim <= d < ndim for d in named):
-        raise ValueError(f"axes {named} for a result of {ndim} axes")
-    for d in sorted(d % ndim for d in named):
-        x = ops.unsqueeze(x, d)
-    return x
+    return ops.reshape(x, np.expand_dims(x.array, tuple(_given(along, axes))).shape)
 
 
 def _transpose(x: Tensor, *, perm: Axes | None = None) -> Tensor:
@@ -338,6 +320,8 @@ def _space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
 
 
 def _matmul(x: Tensor, w: Tensor) -> Tensor:
+    if x.dtype != w.dtype:
+        raise ValueError(f"a product of {x.dtype} and {w.dtype}; put a Cast before one of them")
     if x.ndim > 1 and w.ndim > 1:
         batch = np.broadcast_shapes(x.shape[:-2], w.shape[:-2])
         check_size(batch, x.shape[-2], w.shape[-1])
@@ -348,26 +332,23 @@ def _gemm(
     a: Tensor, b: Tensor, c: Maybe = None, *, alpha: float = 1.0, beta: float = 1.0,
     transA: int = 0, transB: int = 0,
 ) -> Tensor:  # fmt: skip
-    plain = (alpha, beta, transA, transB) == (1, 1, 0, 1)
-    if plain and (c is None or c.shape == b.shape[:1]):
+    if (alpha, beta, transA, transB) == (1, 1, 0, 1) and (c is None or c.shape == b.shape[:1]):
         check_size(a.shape[:1], b.shape[:1])
         return ops.linear(a, b, c)
-    left = ops.permute(a, (1, 0)) if transA else a
-    y = _matmul(left, ops.permute(b, (1, 0)) if transB else b)
-    y = y if alpha == 1 else y * alpha
-    return y if c is None else y + (c if beta == 1 else c * beta)
+    y = _matmul(a.T if transA else a, b.T if transB else b) * alpha
+    return y if c is None else y + c * beta
 
 
 def _einsum(*xs: Tensor, equation: str) -> Tensor:
     terms, arrow, result = equation.replace(" ", "").partition("->")
-    sizes: dict[str, int] = {}
-    lead: tuple[int, ...] = ()
+    sizes: dict[str, int] = {}  # of letters, and of axes that `...` stands for, from the last
     for term, x in zip(terms.split(","), xs):
-        before, dots, after = term.partition("...")
-        sizes.update([*zip(before, x.shape), *zip(after[::-1], x.shape[::-1])])
-        if dots:
-            lead = np.broadcast_shapes(lead, x.shape[len(before) : x.ndim - len(after)])
-    check_size(lead, [sizes.get(letter, 1) for letter in (result if arrow else sizes)])
+        before, _, after = term.partition("...")
+        rest = range(x.ndim - len(before) - len(after), 0, -1)
+        for letter, n in zip([*before, *map(str, rest), *after], x.shape):
+            sizes[letter] = max(n, sizes.get(letter, n))
+    made = [n for letter, n in sizes.items() if not arrow or letter in result or letter.isdigit()]
+    check_size(made)
     return ops.einsum(*xs, equation=equation)
 
 
@@ -393,14 +374,12 @@ def _layer_norm(
     x: Tensor, w: Tensor, b: Maybe = None, *, axis: int = -1, epsilon: float = 1e-5,
     stash_type: int = 1, wanted: int,
 ) -> Any:  # fmt: skip
-    sizes = x.shape[axis:]
-    y = ops.layer_norm(x, None, None, sizes, epsilon) * w
+    y = ops.layer_norm(x, None, None, x.shape[axis:], epsilon) * w
     y = y if b is None else y + b
     if wanted == 1:
         return y
-    axes = tuple(range(x.ndim - len(sizes), x.ndim))
-    inverse = 1 / ops.sqrt(ops.var(x, axes, keepdims=True) + epsilon)
-    return y, ops.mean(x, axes, True), inverse
+    axes = tuple(range(x.ndim)[axis:])
+    return y, ops.mean(x, axes, True), 1 / ops.sqrt(ops.var(x, axes, keepdims=True) + epsilon)
 
 
 def _group_norm(

@@ -66,7 +66,7 @@ def window_of(
     if any(a + b > n for n, (a, b) in zip(x.shape[2:], edges)):  # most windows are in padding
         image = [n + a + b for n, (a, b) in zip(x.shape[2:], edges)]
         check_size(x.shape[:2], image)
-        check_size(kernel, image)
+        check_size([16], kernel, image)
     return Window(list(kernel), stride, dilation, edges)
 
 
@@ -92,6 +92,12 @@ def padded(x: Tensor, edges: Edges, value: float = 0.0, mode: str = "constant") 
     return F.pad(x, [n for edge in reversed(edges) for n in edge], mode, value)
 
 
+def _parted(edges: Edges, most: Sizes) -> tuple[list[int], Edges]:
+    """What both ends of each axis share, no more than `most` of it, and the rest."""
+    shared = [min(*edge, limit) for edge, limit in zip(edges, most)]
+    return shared, [(a - m, b - m) for (a, b), m in zip(edges, shared)]
+
+
 def _along(x: Tensor, name: str) -> Callable[..., Any]:
     """The function of this name for as many axes as x has."""
     function: Callable[..., Any] = getattr(F, f"{name}{x.ndim - 2}d")
@@ -110,9 +116,8 @@ def conv(
 ) -> Any:  # fmt: skip
     """Conv."""
     _, stride, dilation, edges = window_of(x, _kernel(w, kernel_shape), **window)
-    shared = [min(edge) for edge in edges]
-    x = padded(x, [(a - m, b - m) for (a, b), m in zip(edges, shared)])
-    return _along(x, "conv")(x, w, b, stride, shared, dilation, group)
+    shared, rest = _parted(edges, [max(edge) for edge in edges])
+    return _along(x, "conv")(padded(x, rest), w, b, stride, shared, dilation, group)
 
 
 def conv_transpose(
@@ -145,21 +150,18 @@ def max_pool(
     **window: Any,
 ) -> Any:  # fmt: skip
     """MaxPool; the second output are the places of the maxima, counted through the whole input."""
-    kernel, stride, dilation, edges = windows = pool_of(x, kernel_shape, **window)
-    shared = [a for a, _ in edges]
-    if ceil_mode or any(a != b or 2 * a > k for (a, b), k in zip(edges, kernel)):
-        if wanted > 1:
-            raise ValueError("the places of maxima need equal pads and ceil_mode=0")
-        shared = [0] * len(edges)
-        x = padded(x, _to_the_ceiling(x, windows, ceil_mode), -math.inf)
-    pool = _along(x, "max_pool")
+    kernel, stride, dilation, _ = windows = pool_of(x, kernel_shape, **window)
+    edges = _to_the_ceiling(x, windows, ceil_mode)
+    shared, rest = _parted(edges, [k // 2 for k in kernel])
+    image, pool = padded(x, rest, -math.inf), _along(x, "max_pool")
     if wanted == 1:
-        return pool(x, kernel, stride, shared, dilation)
-    if storage_order:
-        raise ValueError("the places of maxima are not counted in columns: storage_order=1")
-    y, places = pool(x, kernel, stride, shared, dilation, return_indices=True)
+        return pool(image, kernel, stride, shared, dilation)
+    y, places = pool(image, kernel, stride, shared, dilation, return_indices=True)
+    found = np.unravel_index(places.array, image.shape[2:])
+    own = [at - before for at, (before, _) in zip(found, rest)]
+    inside = np.ravel_multi_index(own, x.shape[2:], order="F" if storage_order else "C")
     first = np.arange(x.shape[0] * x.shape[1]) * math.prod(x.shape[2:])
-    return y, wrap(places.array + first.reshape(*x.shape[:2], *(1,) * len(kernel)))
+    return y, wrap(inside + first.reshape(*x.shape[:2], *(1,) * len(kernel)))
 
 
 def _to_the_ceiling(x: Tensor, window: Window, ceil_mode: int) -> Edges:
