@@ -491,7 +491,7 @@ def test_what_is_alive_together_is_limited(read, monkeypatch):
         ("Reshape", {}, [np.array([[1, 36]])], r"in a vector are needed, got shape \(1, 2\)"),
         ("Split", {"num_outputs": 0}, [], "0 parts for 1 outputs"),
         ("ConvTranspose", {"auto_pad": "EVIL"}, [array(1, 1, 1, 1)], "'EVIL' is none of"),
-        ("Resize", {}, [array(0), np.ones(4, np.float32), np.ones(4, int)], "both scales and siz"),
+        ("Resize", {}, [array(0), np.ones(4, np.float32), np.ones(4, int)], "4 scales and 4 sizes, and not one or"),
         ("MaxPool", {"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]}, [], "not below the kernel"),
         ("LpPool", {"kernel_shape": [2, 2], "pads": [0, 0, 0, 2]}, [], "not below the kernel"),
     ],
