@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,10 +15,10 @@ from tinynet.data.files import open_file
 from tinynet.errors import OnnxError
 
 HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
-TYPES = {
-    helper.np_dtype_to_tensor_dtype(np.dtype(word)): np.dtype(word)
+TYPES: dict[int, np.dtype[Any]] = {
+    int(helper.np_dtype_to_tensor_dtype(np.dtype(word))): np.dtype(word)
     for word in ("f4", "f8", "?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
-} | dict.fromkeys(HALVES, np.dtype("f4"))
+} | dict.fromkeys(map(int, HALVES), np.dtype("f4"))
 """The dtype in which each type is computed that is read."""
 
 

@@ -126,12 +126,6 @@ def _place_of(function: Callable[..., Any]) -> Callable[..., Tensor]:
     return place
 
 
-def _top_k(
-    x: Tensor, k: Tensor, *, axis: int = -1, largest: int = 1, sorted: int = 1  # noqa: A002
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    return functions.topk(x, integers(k)[0], axis, bool(largest))
-
-
 def _cumulative(x: Tensor, along: Tensor, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
     (axis,) = integers(along)
     turned = ops.flip(x, axis) if reverse else x
@@ -167,22 +161,6 @@ def _flatten(x: Tensor, *, axis: int = 1) -> Tensor:
     return ops.reshape(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
 
 
-def _squeeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
-    return ops.squeeze(x, tuple(_given(along, axes)) or None)
-
-
-def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
-    return ops.reshape(x, np.expand_dims(x.array, tuple(_given(along, axes))).shape)
-
-
-def _transpose(x: Tensor, *, perm: Axes | None = None) -> Tensor:
-    return ops.permute(x, list(perm if perm is not None else range(x.ndim)[::-1]))
-
-
-def _triangle(x: Tensor, k: Maybe = None, *, upper: int = 1) -> Tensor:
-    return (functions.triu if upper else functions.tril)(x, 0 if k is None else int(k.array.item()))
-
-
 def _expand(x: Tensor, shape: Tensor) -> Tensor:
     sizes = np.broadcast_shapes(x.shape, tuple(integers(shape)))
     check_size(sizes)
@@ -213,12 +191,6 @@ def _split(
     return ops.split(x, [max(min(size, n - i * size), 0) for i in range(count)], axis)
 
 
-def _split_apart(x: Tensor, sizes: Tensor, *, axis: int = 0, keepdims: int = 1) -> list[Tensor]:
-    """A list, which is what a sequence is here."""
-    size = integers(sizes)
-    return list(ops.split(x, size if sizes.ndim else size[0], axis))
-
-
 def _slice(
     x: Tensor, begin: Maybe = None, end: Maybe = None, along: Maybe = None, step: Maybe = None, /,
     *, axes: Axes = (), ends: Axes = (), starts: Axes = (),
@@ -245,10 +217,6 @@ def _gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     places = _from_the_front(indices, x.shape[axis])
     check_size(places.shape, x.shape[: axis % x.ndim], x.shape[axis % x.ndim + 1 :])
     return ops.getitem(x, (*(slice(None),) * (axis % x.ndim), places))
-
-
-def _gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
-    return functions.gather(x, axis, wrap(_from_the_front(indices, x.shape[axis])))
 
 
 def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
@@ -416,20 +384,17 @@ def _dropout(
     return y, wrap(np.ones(x.shape, bool))
 
 
-def _over_places(function: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
-    """A global pool: all axes after the first two, which stay as axes of size 1."""
-    return lambda x: function(x, tuple(range(2, x.ndim)), True)
-
-
 # ----- the table ----------------------------------------------------------------------------------
+
+ALIKE = (
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "erf", "exp",
+    "floor", "log", "neg", "reciprocal", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan", "tanh",
+)  # fmt: skip
+"""Functions of one array that have the same name and meaning in tinynet."""
 
 OPERATORS: dict[str, Callable[..., Any]] = {
     # each element by itself
-    "Abs": ops.abs, "Acos": ops.acos, "Acosh": ops.acosh, "Asin": ops.asin, "Asinh": ops.asinh,
-    "Atan": ops.atan, "Atanh": ops.atanh, "Ceil": ops.ceil, "Cos": ops.cos, "Cosh": ops.cosh,
-    "Erf": ops.erf, "Exp": ops.exp, "Floor": ops.floor, "Log": ops.log, "Neg": ops.neg,
-    "Reciprocal": ops.reciprocal, "Sign": ops.sign, "Sin": ops.sin, "Sinh": ops.sinh,
-    "Sqrt": ops.sqrt, "Tan": ops.tan,
+    **{name.capitalize(): getattr(ops, name) for name in ALIKE},
     "Identity": lambda x: x,
     "IsInf": lambda x, *, detect_negative=1, detect_positive=1: wrap(
         ((x.array == math.inf) & bool(detect_positive))
@@ -454,11 +419,9 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Shrink": lambda x, *, bias=0.0, lambd=0.5: ops.where(
         x < -lambd, x + bias, ops.where(x > lambd, x - bias, x * 0)
     ),
-    "Sigmoid": ops.sigmoid,
     "Softplus": lambda x: ops.softplus(x),
     "Softsign": lambda x: F.softsign(x),
     "Swish": lambda x, *, alpha=1.0: x * ops.sigmoid(x * alpha),
-    "Tanh": ops.tanh,
     "ThresholdedRelu": lambda x, *, alpha=1.0: F.threshold(x, alpha, 0.0),
     # two or more elements
     "Add": _sized(ops.add), "Div": _sized(_divide), "Mul": _sized(ops.mul), "Pow": _sized(_power),
@@ -475,7 +438,10 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "CastLike": lambda x, like, *, round_mode="up", saturate=1: ops.astype(x, like.dtype),
     # sums, extremes, orders
     "ArgMax": _place_of(np.argmax), "ArgMin": _place_of(np.argmin), "CumSum": _cumulative,
-    "LogSoftmax": _softmax(ops.log_softmax), "Softmax": _softmax(ops.softmax), "TopK": _top_k,
+    "LogSoftmax": _softmax(ops.log_softmax), "Softmax": _softmax(ops.softmax),
+    "TopK": lambda x, k, *, axis=-1, largest=1, sorted=1: functions.topk(  # noqa: A006
+        x, integers(k)[0], axis, bool(largest)
+    ),
     "ReduceL1": _reduced(lambda x, axes, keep: ops.sum(ops.abs(x), axes, keep)),
     "ReduceL2": _reduced(lambda x, axes, keep: ops.sqrt(ops.sum(x * x, axes, keep))),
     "ReduceLogSum": _reduced(lambda x, axes, keep: ops.log(ops.sum(x, axes, keep))),
@@ -486,19 +452,34 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "ReduceSumSquare": _reduced(lambda x, axes, keep: ops.sum(x * x, axes, keep)),
     # shapes
     "Concat": _concat, "ConstantOfShape": _constant_of_shape, "DepthToSpace": _depth_to_space,
-    "Expand": _expand, "Flatten": _flatten, "Gather": _gather, "GatherElements": _gather_elements,
-    "GatherND": _gather_nd, "OneHot": _one_hot, "Pad": _pad, "Range": _range, "Reshape": _reshape,
-    "Slice": _slice, "SpaceToDepth": _space_to_depth, "Split": _split,
-    "SplitToSequence": _split_apart, "Squeeze": _squeeze, "Tile": _tile,
-    "Transpose": _transpose, "Trilu": _triangle, "Unsqueeze": _unsqueeze,
+    "Expand": _expand, "Flatten": _flatten, "Gather": _gather, "GatherND": _gather_nd,
+    "OneHot": _one_hot, "Pad": _pad, "Range": _range, "Reshape": _reshape, "Slice": _slice,
+    "SpaceToDepth": _space_to_depth, "Split": _split, "Tile": _tile,
+    "GatherElements": lambda x, indices, *, axis=0: functions.gather(
+        x, axis, wrap(_from_the_front(indices, x.shape[axis]))
+    ),
+    "SplitToSequence": lambda x, sizes, *, axis=0, keepdims=1: [  # a sequence is a list
+        *ops.split(x, integers(sizes) if sizes.ndim else integers(sizes)[0], axis)
+    ],
+    "Squeeze": lambda x, along=None, /, *, axes=(): ops.squeeze(
+        x, tuple(_given(along, axes)) or None
+    ),
+    "Transpose": lambda x, *, perm=None: ops.permute(x, list(perm or range(x.ndim)[::-1])),
+    "Trilu": lambda x, k=None, *, upper=1: (functions.triu if upper else functions.tril)(
+        x, 0 if k is None else int(k.array.item())
+    ),
+    "Unsqueeze": lambda x, along=None, /, *, axes=(): ops.reshape(
+        x, np.expand_dims(x.array, tuple(_given(along, axes))).shape
+    ),
     "SequenceAt": lambda parts, place: parts[int(place.array.item())],
     "Shape": lambda x, *, end=None, start=0: wrap(np.array(x.shape[start:end], np.int64)),
     "Size": lambda x: wrap(np.array(x.array.size, np.int64)),
     # layers
     "AveragePool": spatial.average_pool, "BatchNormalization": _batch_norm, "Conv": spatial.conv,
     "ConvTranspose": spatial.conv_transpose, "Dropout": _dropout, "Einsum": _einsum,
-    "Gemm": _gemm, "GlobalAveragePool": _over_places(ops.mean),
-    "GlobalMaxPool": _over_places(ops.max), "GroupNormalization": _group_norm, "LRN": _lrn,
+    "Gemm": _gemm, "GlobalAveragePool": lambda x: ops.mean(x, tuple(range(2, x.ndim)), True),
+    "GlobalMaxPool": lambda x: ops.max(x, tuple(range(2, x.ndim)), True),
+    "GroupNormalization": _group_norm, "LRN": _lrn,
     "LayerNormalization": _layer_norm, "LpPool": spatial.lp_pool, "MatMul": _matmul,
     "MaxPool": spatial.max_pool, "Resize": spatial.resize, "Upsample": spatial.upsample,
     "InstanceNormalization": lambda x, w, b, *, epsilon=1e-5: F.instance_norm(

@@ -296,7 +296,8 @@ def resize(
     new = [] if wanted_sizes is None else integers(wanted_sizes)
     if len(each) + len(new) != len(named):
         raise ValueError(
-            f"{len(each)} scales and {len(new)} sizes, and not one or the other, for the {len(named)} axes {named}"
+            f"{len(each)} scales and {len(new)} sizes, and not one or the other, for the "
+            f"{len(named)} axes {named}"
         )
     if new:
         each = [out / max(n, 1) for out, n in zip(new, old)]
