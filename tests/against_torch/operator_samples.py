@@ -23,7 +23,16 @@ TOLERANCE = {"rtol": 1e-6, "atol": 1e-8}
 
 
 RANDOM = {  # by chance, unset memory, or a change of their input
-    *("randn", "randn_like", "rand_like", "randint", "multinomial", "normal", "bernoulli"),
+    *(
+        "randn",
+        "randn_like",
+        "rand_like",
+        "randint",
+        "randint_like",
+        "multinomial",
+        "normal",
+        "bernoulli",
+    ),
     *("empty", "empty_like", "new_empty", "zero_", "nn.functional.dropout"),
     *("nn.functional.dropout2d", "nn.functional.alpha_dropout"),
 }

@@ -12,6 +12,7 @@ from tinynet.functions.common import array_of, one_dim
 from tinynet.functions.pointwise import lerp
 from tinynet.functions.reduction import sort
 from tinynet.functions.shaping import movedim
+from tinynet.ops.checks import one_of
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -100,8 +101,7 @@ def quantile(
     whole = dim is None or not input.shape
     axis = one_dim("quantile", input, 0 if dim is None else dim)
     x = ops.reshape(input, (-1,)) if whole else movedim(input, axis, 0)  # (L, ...)
-    if interpolation not in ROUNDED:
-        raise ValueError(f"quantile: interpolation must be one of {', '.join(ROUNDED)}")
+    one_of("quantile", "interpolation", interpolation, tuple(ROUNDED))
     if (array_of(q) < 0).any() or (array_of(q) > 1).any():
         raise ValueError(f"quantile: q must lie between 0 and 1, got {q}")
     at = ops.reshape(ops.mul(q, x.shape[0] - 1), (-1, *(1,) * (len(x.shape) - 1)))

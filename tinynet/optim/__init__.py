@@ -9,21 +9,16 @@
         scheduler.step()
 
 `optimizer` holds what all share (groups, state, saving), `executor` how a step is carried out fast;
-each formula has a file of its own.
+the formulas are in `sgd`, `adam` and `adaptive`.
 """
 
 from __future__ import annotations
 
 from tinynet.optim import lr_scheduler
-from tinynet.optim.adadelta import Adadelta
-from tinynet.optim.adagrad import Adagrad
-from tinynet.optim.adam import Adam, AdamW
-from tinynet.optim.adam_kin import Adamax, NAdam, RAdam
-from tinynet.optim.asgd import ASGD
+from tinynet.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from tinynet.optim.adaptive import Adadelta, Adagrad, RMSprop, Rprop
 from tinynet.optim.optimizer import Optimizer
-from tinynet.optim.rmsprop import RMSprop
-from tinynet.optim.rprop import Rprop
-from tinynet.optim.sgd import SGD
+from tinynet.optim.sgd import ASGD, SGD
 
 __all__ = [
     "ASGD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer",

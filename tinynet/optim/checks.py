@@ -9,12 +9,14 @@ setting as it was typed: `SGD(lr=-0.1): ...`. Plain numbers keep float32 paramet
 only NumPy's own scalars promote, and they can be written to JSON.
 """
 
+import functools
 import math
 import numbers
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeAlias
 
-from tinynet.errors import unknown_name
+from tinynet.errors import integer, unknown_name
 
 Check: TypeAlias = Callable[[str, str, Any], Any]
 
@@ -33,41 +35,22 @@ def checks_of(kind: type) -> dict[str, Any]:
 
 def number(low: float = 0.0, high: float = math.inf, below_high: bool = False) -> Check:
     """A check for a finite number with low <= value <= high, or value < high if `below_high`."""
+    allowed = f"be a finite number of at least {low:g}"
+    if high < math.inf:
+        allowed = f"lie between {low:g} and {high:g}" + f", {high:g} excluded" * below_high
 
-    def check(owner: str, name: str, value: Any) -> float:
+    def check(owner: str, name: str, value: Any) -> Any:
+        given = f"{owner}({name}={value!r}): {name} must"
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise TypeError(
-                f"{owner}({name}={value!r}): {name} must be a plain number, "
-                f"not {type(value).__name__}; write it without quotes, and a tensor as t.item()"
+                f"{given} be a plain number, not {type(value).__name__}; write it without quotes, "
+                "and a tensor as t.item()"
             )
-        try:
-            plain = float(value)
-        except OverflowError:  # an integer beyond all floats
-            plain = math.inf
-        too_high = plain >= high if below_high else plain > high
-        if not math.isfinite(plain) or plain < low or too_high:
-            if high == math.inf:
-                allowed = f"be a finite number of at least {low:g}"
-            else:
-                allowed = f"lie between {low:g} and {high:g}"
-                allowed += f", {high:g} excluded" if below_high else ""
-            raise ValueError(f"{owner}({name}={value!r}): {name} must {allowed}")
-        return plain
-
-    return check
-
-
-def integer(low: int) -> Check:
-    """A check for an integer of at least `low`."""
-
-    def check(owner: str, name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-            raise TypeError(
-                f"{owner}({name}={value!r}): {name} must be an integer, not {type(value).__name__}"
-            )
-        if value < low:
-            raise ValueError(f"{owner}({name}={value!r}): {name} must be at least {low}")
-        return int(value)
+        plain: Any = value
+        fits = low <= plain < high or (plain == high and not below_high)
+        if not fits or plain > sys.float_info.max:
+            raise ValueError(f"{given} {allowed}")
+        return plain if type(plain) is int else float(plain)
 
     return check
 
@@ -101,15 +84,38 @@ def one_of(*known: str) -> Check:
     return check
 
 
+def step_counts(owner: str, name: str, value: Any) -> list[int]:
+    """A check for milestones, -> in rising order."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(f"{owner}({name}={value!r}): give a list of step counts")
+    return sorted(integer(owner, name, step, 1) for step in value)
+
+
+def function(owner: str, name: str, value: Any) -> Any:
+    """A check for a function of the step count."""
+    if not callable(value):
+        raise ValueError(f"{owner}({name}={value!r}): {name} must be a function of the step count")
+    return value
+
+
+def optional(check: Check) -> Check:
+    """A check for what may be None, left out."""
+    return lambda owner, name, value: None if value is None else check(owner, name, value)
+
+
+from_one = functools.partial(integer, least=1)
 at_least_zero = number()
 above_zero = number(5e-324)
-zero_to_one = number(0, 1)
 below_one = number(0, 1, below_high=True)
-pair = pair_of(below_one, below_one, "(0.9, 0.999)")
 
 AtLeastZero: TypeAlias = Annotated[float, at_least_zero]
 AboveZero: TypeAlias = Annotated[float, above_zero]
-ZeroToOne: TypeAlias = Annotated[float, zero_to_one]
+ZeroToOne: TypeAlias = Annotated[float, number(0, 1)]
+Betas: TypeAlias = Annotated[tuple[float, float], pair_of(below_one, below_one, "(0.9, 0.999)")]
 Flag: TypeAlias = Annotated[bool, flag]
-Count: TypeAlias = Annotated[int, integer(0)]
-FromOne: TypeAlias = Annotated[int, integer(1)]
+Count: TypeAlias = Annotated[int, integer]
+FromOne: TypeAlias = Annotated[int, from_one]
+Steps: TypeAlias = Annotated[Sequence[int], step_counts]
+PerGroup: TypeAlias = Annotated[Any, [at_least_zero]]
+BelowOnePerGroup: TypeAlias = Annotated[Any, [below_one]]
+"""One number for all groups or a list; a list, with one for each, once it is checked."""

@@ -11,57 +11,39 @@ them, `SequentialLR` puts them one after the other. `ReduceLROnPlateau` alone lo
 and has a memory.
 """
 
-import copy
 import math
 import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass
-from typing import Annotated, Any, ClassVar, SupportsFloat, TypeAlias
+from typing import Annotated, Any, ClassVar, SupportsFloat
 
-from tinynet.errors import CheckpointError
+from tinynet.errors import CheckpointError, integer
 from tinynet.optim.checks import (
     AboveZero,
     AtLeastZero,
-    Check,
+    BelowOnePerGroup,
     Count,
     Flag,
     FromOne,
+    PerGroup,
+    Steps,
     ZeroToOne,
     at_least_zero,
     below_one,
     checks_of,
-    integer,
+    from_one,
+    function,
     number,
     one_of,
+    optional,
 )
 from tinynet.optim.optimizer import Optimizer
 
 
-def step_counts(owner: str, name: str, value: Any) -> list[int]:
-    """A check for milestones, -> in rising order."""
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise TypeError(f"{owner}({name}={value!r}): give a list of step counts")
-    return sorted(integer(1)(owner, name, step) for step in value)
-
-
-def function(owner: str, name: str, value: Any) -> Any:
-    """A check for a function of the step count."""
-    if not callable(value):
-        raise ValueError(f"{owner}({name}={value!r}): {name} must be a function of the step count")
-    return value
-
-
-def optional(check: Check) -> Check:
-    """A check for what may be None, left out."""
-    return lambda owner, name, value: None if value is None else check(owner, name, value)
-
-
-Factor: TypeAlias = Callable[[int], float]
-Steps: TypeAlias = Annotated[Sequence[int], step_counts]
-PerGroup: TypeAlias = Annotated[Any, [at_least_zero]]
-BelowOnePerGroup: TypeAlias = Annotated[Any, [below_one]]
-"""One number for all groups or a list; a list, with one for each, once it is checked."""
+def cosine(start: float, end: float, angle: float) -> float:
+    """The value between start and end, at the angles 0 and pi, on half a cosine wave."""
+    return end + (start - end) * (1 + math.cos(angle)) / 2
 
 
 @dataclass(init=False, eq=False, repr=False)
@@ -78,7 +60,7 @@ class LRScheduler:
     optimizer: Optimizer
 
     checks: ClassVar[dict[str, Any]] = {
-        "last_epoch": integer(0),
+        "last_epoch": integer,
         "_last_lr": [at_least_zero],
         "base_lrs": [at_least_zero],
     }
@@ -97,7 +79,7 @@ class LRScheduler:
                 f"{type(self).__name__}: the first argument is the optimizer, not a "
                 f"{type(self.optimizer).__name__}"
             )
-        done = integer(-1)(type(self).__name__, "last_epoch", self.last_epoch)
+        done = integer(type(self).__name__, "last_epoch", self.last_epoch, -1)
         self.last_epoch = done + 1
         self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]
         for name, value in vars(self).items():
@@ -215,27 +197,26 @@ class LRScheduler:
         CheckpointError with the entry that does not fit.
         """
         self._check_groups()
-        for schedule, values in self._validated(state_dict):
-            vars(schedule).update(values)
+        before = self.state_dict()
+        try:
+            self._load(state_dict)
+        except (TypeError, ValueError) as error:
+            self._load(before)
+            raise CheckpointError(f"the saved state does not fit this schedule: {error}") from error
         self._apply()
 
-    def _validated(self, state: Any) -> list[tuple[Any, dict[str, Any]]]:
-        """The values of a state that fits, beside the schedule that is to take them over."""
-        name, candidate = type(self).__name__, copy.copy(self)
-        expected = [key for key in vars(self) if key not in self.unsaved]
+    def _load(self, state: Any) -> None:
+        """Take a state over that fits; TypeError or ValueError, half way, at what does not."""
+        name, expected = type(self).__name__, list(self.state_dict())
         if not isinstance(state, dict) or set(state) != set(expected):
             found = ", ".join(map(str, state)) if isinstance(state, dict) else repr(state)[:60]
-            raise CheckpointError(
+            raise ValueError(
                 f"{name}: the saved state must have {', '.join(expected)}; it has {found}. "
                 "Load it into the kind of schedule it was saved from."
             )
-        try:
-            for key, value in state.items():
-                vars(candidate)[key] = self._checked(key, value)
-            candidate.check_together()
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"the saved state does not fit this schedule: {error}") from error
-        return [(self, {key: vars(candidate)[key] for key in expected})]
+        for key, value in state.items():
+            setattr(self, key, self._checked(key, value))
+        self.check_together()
 
     def __repr__(self) -> str:
         shown = {**vars(self)}
@@ -262,16 +243,17 @@ class LambdaLR(LRScheduler):
     checks: ClassVar[dict[str, Any]] = {**LRScheduler.checks, "lr_lambdas": [function]}
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "lr_lambdas")
 
-    def __init__(
-        self, optimizer: Optimizer, lr_lambda: Factor | list[Factor], last_epoch: int = -1
-    ) -> None:
-        self.lr_lambdas: Any = lr_lambda
+    def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
+        self.lr_lambdas = lr_lambda
         super().__init__(optimizer, last_epoch)
 
+    def factor(self, lr_lambda: Callable[[float], float], n: float) -> Any:
+        """What the rate at the start is multiplied by, n steps later."""
+        return at_least_zero(type(self).__name__, f"lr_lambda({n})", lr_lambda(n))
+
     def get_lr(self) -> list[float]:
-        n = self.last_epoch
         return [
-            base_lr * at_least_zero("LambdaLR", f"lr_lambda({n})", lr_lambda(n))
+            base_lr * self.factor(lr_lambda, self.last_epoch)
             for base_lr, lr_lambda in zip(self.base_lrs, self.lr_lambdas, strict=True)
         ]
 
@@ -282,15 +264,9 @@ class MultiplicativeLR(LambdaLR):
     lr_lambda: as for LambdaLR. All are called anew at each step.
     """
 
-    def get_lr(self) -> list[float]:
-        return [
-            base_lr
-            * math.prod(
-                at_least_zero("MultiplicativeLR", f"lr_lambda({n})", lr_lambda(n))
-                for n in range(1, int(self.last_epoch) + 1)
-            )
-            for base_lr, lr_lambda in zip(self.base_lrs, self.lr_lambdas, strict=True)
-        ]
+    def factor(self, lr_lambda: Callable[[float], float], n: float) -> Any:
+        usual = super().factor
+        return math.prod(usual(lr_lambda, k) for k in range(1, int(n) + 1))
 
 
 @dataclass(eq=False, repr=False)
@@ -374,8 +350,7 @@ class CosineAnnealingLR(LRScheduler):
     last_epoch: int = -1
 
     def lr_at(self, n: int, base_lr: float) -> float:
-        wave = (1 + math.cos(math.pi * n / self.T_max)) / 2
-        return self.eta_min + (base_lr - self.eta_min) * wave
+        return cosine(base_lr, self.eta_min, math.pi * n / self.T_max)
 
 
 @dataclass(eq=False, repr=False)
@@ -409,18 +384,20 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             k %= T
         while k >= T:
             k, T = k - T, T * self.T_mult
-        return self.eta_min + (base_lr - self.eta_min) * (1 + math.cos(math.pi * k / T)) / 2
+        return cosine(base_lr, self.eta_min, math.pi * k / T)
 
 
 class _Cycle(LRScheduler):
-    """Base of schedules that may move the momentum (beta1 for Adam) against the learning rate."""
+    """Base of schedules up to max_lr and down, with the momentum (beta1 for Adam) against them."""
 
+    max_lr: Any
     cycle_momentum: bool
     base_momentum: Any
     max_momentum: Any
+    final_div_factor: float = 1.0
 
-    def momentum_at(self, low: float, high: float) -> float:
-        """The momentum at `last_epoch`, of a group where it goes from high to low and back."""
+    def between(self, start: float, top: float, end: float) -> float:
+        """The value at `last_epoch` of what goes from start to top, and down to the end."""
         raise NotImplementedError
 
     def check_together(self) -> None:
@@ -430,14 +407,19 @@ class _Cycle(LRScheduler):
                 "neither momentum nor betas to cycle; pass cycle_momentum=False"
             )
 
+    def get_lr(self) -> list[float]:
+        return [
+            self.between(base_lr, max_lr, base_lr / self.final_div_factor)
+            for base_lr, max_lr in zip(self.base_lrs, self.max_lr, strict=True)
+        ]
+
     def _apply(self) -> None:
         super()._apply()
         if not self.cycle_momentum:
             return
-        for group, low, high in zip(
-            self.optimizer.param_groups, self.base_momentum, self.max_momentum, strict=True
-        ):
-            momentum = self.momentum_at(low, high)
+        bounds = zip(self.base_momentum, self.max_momentum, strict=True)
+        for group, (low, high) in zip(self.optimizer.param_groups, bounds, strict=True):
+            momentum = self.between(high, low, high)
             if "betas" in group:
                 group["betas"] = (momentum, group["betas"][1])
             else:
@@ -460,7 +442,7 @@ class CyclicLR(_Cycle):
     base_lr: PerGroup
     max_lr: PerGroup
     step_size_up: FromOne = 2000
-    step_size_down: Annotated[Any, integer(1)] = None
+    step_size_down: Annotated[Any, from_one] = None
     mode: Annotated[str, one_of("triangular", "triangular2", "exp_range")] = "triangular"
     gamma: AtLeastZero = 1.0
     scale_fn: Annotated[Any, optional(function)] = None
@@ -477,22 +459,15 @@ class CyclicLR(_Cycle):
     def _initial_lrs(self, last_epoch: int) -> list[float]:
         return list(self.base_lr)
 
-    def _height(self) -> float:
-        """How far up the way from the lowest to the highest rate the schedule stands."""
+    def between(self, start: float, top: float, end: float) -> float:
         n, up = self.last_epoch, self.step_size_up
         cycle, k = divmod(n, up + self.step_size_down)
-        rise = k / up if k <= up else 1 - (k - up) / self.step_size_down
+        height = k / up if k <= up else 1 - (k - up) / self.step_size_down
         if self.scale_fn is not None:
-            return float(rise * self.scale_fn(cycle + 1 if self.scale_mode == "cycle" else n))
-        shrunk = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": self.gamma**n}
-        return float(rise * shrunk[self.mode])
-
-    def get_lr(self) -> list[float]:
-        height = self._height()
-        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lr)]
-
-    def momentum_at(self, low: float, high: float) -> float:
-        return high - (high - low) * self._height()
+            height *= self.scale_fn(cycle + 1 if self.scale_mode == "cycle" else n)
+        elif self.mode != "triangular":
+            height *= 0.5**cycle if self.mode == "triangular2" else self.gamma**n
+        return float(start + (top - start) * height)
 
 
 @dataclass(eq=False, repr=False)
@@ -514,7 +489,7 @@ class OneCycleLR(_Cycle):
     """
 
     max_lr: PerGroup
-    total_steps: Annotated[Any, integer(1)] = None
+    total_steps: Annotated[Any, from_one] = None
     epochs: InitVar[int | None] = None
     steps_per_epoch: InitVar[int | None] = None
     pct_start: ZeroToOne = 0.3
@@ -534,8 +509,8 @@ class OneCycleLR(_Cycle):
                     "OneCycleLR: give total_steps, the number of batches in the whole training, "
                     "or both epochs and steps_per_epoch=len(loader)"
                 )
-            self.total_steps = integer(1)("OneCycleLR", "epochs", epochs)
-            self.total_steps *= integer(1)("OneCycleLR", "steps_per_epoch", steps_per_epoch)
+            self.total_steps = from_one("OneCycleLR", "epochs", epochs)
+            self.total_steps *= from_one("OneCycleLR", "steps_per_epoch", steps_per_epoch)
         super().__post_init__()
 
     def _initial_lrs(self, last_epoch: int) -> list[float]:
@@ -548,21 +523,18 @@ class OneCycleLR(_Cycle):
             )
         super().check_together()
 
-    def momentum_at(self, low: float, high: float) -> float:
-        return self._between(high, low, high, high)
-
-    def _between(self, *corners: float) -> float:
-        """Where a value stands that goes from each of the corners to the next in one phase."""
+    def between(self, start: float, top: float, end: float) -> float:
         n, rise = self.last_epoch, self.pct_start * self.total_steps
-        ends = [rise - 1, 2 * rise - 2] if self.three_phase else [rise - 1]
+        corners = [(0.0, start), (rise - 1, top), (self.total_steps - 1, end)]
+        if self.three_phase:
+            corners.insert(2, (2 * rise - 2, start))
+        ends = [place for place, _ in corners[1:-1]]
         phase = bisect_left(ends, n)
-        ends = [0.0, *ends, self.total_steps - 1]
-        first, last = ends[phase : phase + 2]
+        (first, start), (last, end) = corners[phase : phase + 2]
         done = min((n - first) / (last - first), 1.0) if last > first else 1.0
-        start, end = corners[phase : phase + 2]
         if self.anneal_strategy == "linear":
             return start + (end - start) * done
-        return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
+        return cosine(start, end, math.pi * done)
 
     def get_lr(self) -> list[float]:
         if self.last_epoch > self.total_steps:
@@ -571,11 +543,7 @@ class OneCycleLR(_Cycle):
                 f"for total_steps={self.total_steps}. total_steps is the number of batches in "
                 "the whole training: epochs * len(loader)."
             )
-        rates = []
-        for base_lr, max_lr in zip(self.base_lrs, self.max_lr, strict=True):
-            middle = [base_lr] if self.three_phase else []
-            rates.append(self._between(base_lr, max_lr, *middle, base_lr / self.final_div_factor))
-        return rates
+        return super().get_lr()
 
 
 class _Several(LRScheduler):
@@ -603,18 +571,16 @@ class _Several(LRScheduler):
         inner = [schedule.state_dict() for schedule in self.schedulers]
         return {**super().state_dict(), "schedulers": inner}
 
-    def _validated(self, state: Any) -> list[tuple[Any, dict[str, Any]]]:
+    def _load(self, state: Any) -> None:
         inner = state.get("schedulers") if isinstance(state, dict) else None
         if not isinstance(inner, list) or len(inner) != len(self.schedulers):
-            raise CheckpointError(
+            raise ValueError(
                 f"{type(self).__name__}: the saved state lacks a list 'schedulers' of "
                 f"{len(self.schedulers)}"
             )
-        own = {key: value for key, value in state.items() if key != "schedulers"}
-        found = super()._validated(own)
         for schedule, saved in zip(self.schedulers, inner, strict=True):
-            found += schedule._validated(saved)
-        return found
+            schedule._load(saved)
+        super()._load({**state, "schedulers": self.schedulers})
 
 
 @dataclass(eq=False, repr=False)
@@ -716,8 +682,8 @@ class ReduceLROnPlateau(LRScheduler):
         **LRScheduler.checks,
         "min_lrs": [at_least_zero],
         "best": optional(number(-math.inf)),
-        "num_bad_epochs": integer(0),
-        "cooldown_counter": integer(0),
+        "num_bad_epochs": integer,
+        "cooldown_counter": integer,
     }
     mode: Annotated[str, one_of("min", "max")] = "min"
     factor: Annotated[float, below_one] = 0.1
@@ -749,24 +715,19 @@ class ReduceLROnPlateau(LRScheduler):
             self.cooldown_counter -= 1
         self.num_bad_epochs = 0 if better or waiting else self.num_bad_epochs + 1
         if self.num_bad_epochs > self.patience:
-            self._reduce()
-            self.cooldown_counter = self.cooldown
-            self.num_bad_epochs = 0
+            for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+                rate = max(float(group["lr"]) * self.factor, lowest)
+                if float(group["lr"]) - rate > self.eps:
+                    group["lr"] = rate
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
         self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def _is_better(self, metric: float) -> bool:
         if self.best is None or not math.isfinite(metric):
             return math.isfinite(metric)
         margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
-        if self.mode == "min":
-            return metric < self.best - margin
-        return metric > self.best + margin
-
-    def _reduce(self) -> None:
-        for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-            rate = max(float(group["lr"]) * self.factor, lowest)
-            if float(group["lr"]) - rate > self.eps:
-                group["lr"] = rate
+        sign = -1 if self.mode == "min" else 1
+        return sign * metric > sign * self.best + margin
 
 
 delattr(ReduceLROnPlateau, "min_lr")  # the argument's default; a schedule has `min_lrs`

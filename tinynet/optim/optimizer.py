@@ -20,7 +20,7 @@ import numpy as np
 
 from tinynet.autograd import Variable, wrap
 from tinynet.changes import note_change
-from tinynet.errors import CheckpointError, ShapeError, unknown_name
+from tinynet.errors import CheckpointError, ShapeError, integer, unknown_name
 from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.optim.checks import checks_of
@@ -29,8 +29,12 @@ from tinynet.tensor import Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 Settings: TypeAlias = dict[str, Any]
-SWITCHES = ("foreach", "fused", "capturable", "differentiable")
-"""How PyTorch is to compute a step; there is one way here."""
+MAY_LACK = {"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"}
+"""Settings that older files do not have."""
+
+
+class Group(dict[str, Any]):
+    """A group of an optimizer, which another may take over with all settings that it has."""
 
 
 class Optimizer:
@@ -39,8 +43,7 @@ class Optimizer:
     params: the tensors to optimize, as `model.parameters()`; or a list of groups, dicts with
     `params` and the settings that differ from the defaults:
     `SGD([{"params": body}, {"params": head, "lr": 0.1}], lr=0.01)`. A group may have a `name`.
-    defaults: the settings for groups that do not give them. switches: names of further arguments,
-    of which those that say how PyTorch computes a step are taken, without effect.
+    defaults: the settings for groups that do not give them.
 
     A subclass declares which arrays it remembers, and writes `update`. How a setting is checked
     may stand in the signature: `lr: Annotated[float, at_least_zero]`, see `optim.checks`.
@@ -68,20 +71,11 @@ class Optimizer:
     """Arrays remembered of every parameter."""
     optional_state: ClassVar[dict[str, str]] = {}
     """Arrays remembered only where a setting is not 0, each with the name of the setting."""
-    decoupled_weight_decay: ClassVar[bool] = False
-    """Whether weight decay shrinks the parameter itself, not through the gradient; a setting of
-    this name goes before."""
     elementwise: ClassVar[bool] = False
     """Whether `update`, defined in this class, treats each number alone: then small parameters
     are given to it together, as one, and large ones in blocks."""
 
-    def __init__(
-        self, params: Params, defaults: dict[str, Any], switches: Iterable[str] = ()
-    ) -> None:
-        for name in switches:
-            if name not in SWITCHES:
-                owner, known = f"{type(self).__name__} setting", [*defaults, *SWITCHES]
-                raise TypeError(str(unknown_name(owner, name, known)))
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = {name: self._checked(name, value) for name, value in defaults.items()}
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
@@ -110,9 +104,9 @@ class Optimizer:
         optional = [name for name, switch in self.optional_state.items() if settings[switch]]
         return (*self.required_state, *optional)
 
-    def initial_state(self, name: str, p: Array, settings: Settings) -> Array:
-        """The array `name` before the first step: zeros, unless a subclass knows better."""
-        return np.zeros_like(p)
+    def initial_value(self, name: str, settings: Settings) -> float:
+        """What the array `name` is filled with before the first step."""
+        return 0.0
 
     def check_together(self, settings: Settings) -> None:
         """Raise ValueError if the settings, each fine alone, do not go together."""
@@ -127,11 +121,12 @@ class Optimizer:
                 f"{name}: a parameter group is a dict with the key 'params', such as "
                 f"{{'params': model.parameters(), 'lr': 0.01}}, not {_shown(param_group)}"
             )
-        settings = self._checked_settings(param_group)
+        own = isinstance(param_group, Group) or type(self).update is Optimizer.update
+        settings = self._checked_settings(param_group, known=param_group if own else ())
         params = param_group["params"]
         params = [params] if isinstance(params, Variable) else parameter_list(name, params)
         self._check_params(params)
-        self.param_groups.append({"params": params, **settings})
+        self.param_groups.append(Group(settings, params=params))
 
     def _as_groups(self, params: Any) -> list[dict[str, Any]]:
         items = parameter_list(type(self).__name__, params)
@@ -140,48 +135,45 @@ class Optimizer:
         return [{"params": items}]
 
     def _check_params(self, params: list[Any]) -> None:
-        name = type(self).__name__
-        check_tensors(name, params)
-        known = {id(p) for group in self.param_groups for p in group["params"]}
+        check_tensors(type(self).__name__, params)
+        known = {id(p) for p in self._all_params()}
         for i, p in enumerate(params):
+            wrong = None
             if p.node is not None:
-                raise ValueError(
-                    f"{name}: params[{i}] of shape {p.shape} is the result of {p.node.name!r}, so "
-                    "its gradient passes through to where it came from. Optimize the tensor it "
-                    "was computed from, or make a leaf: x.detach().clone().requires_grad_()."
+                wrong = (
+                    f"is the result of {p.node.name!r}, so its gradient passes through to where it "
+                    "came from. Optimize the tensor it was computed from, or make a leaf: "
+                    "x.detach().clone().requires_grad_()."
                 )
-            if not p.requires_grad:
-                raise ValueError(
-                    f"{name}: params[{i}] of shape {p.shape} does not require a gradient, so it "
-                    "would never change. Call .requires_grad_() on it, or leave it out: "
-                    "[p for p in model.parameters() if p.requires_grad]."
+            elif not p.requires_grad:
+                wrong = (
+                    "does not require a gradient, so it would never change. Call .requires_grad_() "
+                    "on it, or leave it out: [p for p in model.parameters() if p.requires_grad]."
                 )
-            if id(p) in known:
-                raise ValueError(
-                    f"{name}: params[{i}] of shape {p.shape} is given twice, so each step would "
-                    "move it twice. Give each tensor to one group, once."
-                )
+            elif id(p) in known:
+                wrong = "is given twice, so each step would move it twice. Give it to one group."
+            if wrong:
+                raise ValueError(f"{type(self).__name__}: params[{i}] of shape {p.shape} {wrong}")
             known.add(id(p))
 
     def _checked(self, name: str, value: Any) -> Any:
         check = checks_of(type(self)).get(name)
         return value if check is None else check(type(self).__name__, name, value)
 
-    def _checked_settings(self, group: dict[str, Any]) -> dict[str, Any]:
-        """The settings of a group, defaults filled in, each checked and made a plain number."""
+    def _checked_settings(self, group: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
+        """The settings of a group, defaults filled in, each checked and made a plain number.
+
+        known: names that are taken as they are, beside those of the defaults.
+        """
+        usual = [*self.defaults, "params", "name"]
         for name in group:
-            if name not in {*self.defaults, *SWITCHES, "params", "name", "initial_lr"}:
-                raise unknown_name(
-                    f"{type(self).__name__} setting", name, [*self.defaults, "params", "name"]
-                )
-        settings = {
-            name: self._checked(name, group.get(name, default))
-            for name, default in self.defaults.items()
-        }
+            if name not in {*usual, *known, "initial_lr"}:
+                raise unknown_name(f"{type(self).__name__} setting", name, usual)
+        settings = {**self.defaults, **group}
+        del settings["params"]
         if "initial_lr" in group:  # written by a schedule
-            settings["initial_lr"] = self._checked("lr", group["initial_lr"])
-        if "name" in group:
-            settings["name"] = str(group["name"])
+            self._checked("lr", group["initial_lr"])
+        settings = {name: self._checked(name, value) for name, value in settings.items()}
         self.check_together(settings)
         return settings
 
@@ -212,21 +204,18 @@ class Optimizer:
     @np.errstate(over="raise", under="ignore")
     def _step_groups(self, work: list[Pairs]) -> None:
         for i, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
-            self._step_group(i, group, pairs)
-
-    def _step_group(self, i: int, group: dict[str, Any], pairs: Pairs) -> None:
-        settings = {name: _plain(value) for name, value in group.items() if name != "params"}
-        names = self.remembered(settings)
-        formula = functools.partial(self._formula, settings)
-        for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
-            state = self.state[p]
-            state.setdefault("step", 0)
-            for name in names:
-                if name not in state:
-                    state[name] = self.initial_state(name, p.array, settings)
-            state["step"] += 1
-            self._executor.update(formula, p.array, g, state, names)
-            note_change(p.array)
+            settings = {name: _plain(value) for name, value in group.items() if name != "params"}
+            names = self.remembered(settings)
+            formula = functools.partial(self._formula, settings)
+            for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
+                state = self.state[p]
+                state.setdefault("step", 0)
+                for name in names:
+                    if name not in state:
+                        state[name] = np.full_like(p.array, self.initial_value(name, settings))
+                state["step"] += 1
+                self._executor.update(formula, p.array, g, state, names)
+                note_change(p.array)
 
     def _formula(
         self, settings: Settings, p: Array, g: Array, state: State, scratch: tuple[Array, ...]
@@ -236,7 +225,7 @@ class Optimizer:
         if settings.get("maximize"):
             g = np.negative(g, out=d, casting="same_kind")
         weight_decay = settings.get("weight_decay")
-        if weight_decay and settings.get("decoupled_weight_decay", self.decoupled_weight_decay):
+        if weight_decay and settings.get("decoupled_weight_decay"):
             p *= 1 - settings["lr"] * weight_decay
         elif weight_decay:
             np.multiply(p, weight_decay, out=t)
@@ -274,28 +263,24 @@ class Optimizer:
             grad, x = p.grad, p.array
             if grad is None:
                 continue
-            if not isinstance(grad, Variable) or grad.array.shape != x.shape:
-                raise self._bad_gradient(p)
+            where = f"{type(self).__name__}: a parameter of shape {p.shape} has"
+            if not isinstance(grad, Variable):
+                raise TypeError(
+                    f"{where} a .grad that is a {type(grad).__name__}; it must be a Tensor: "
+                    "tinynet.tensor(gradient)"
+                )
+            if grad.array.shape != x.shape:
+                raise ShapeError(
+                    f"{where} a .grad of shape {grad.shape}; they must be equal. Was p.data "
+                    "replaced after backward()?"
+                )
             if not x.flags.writeable:
                 raise ValueError(
-                    f"{type(self).__name__}: the memory of a parameter of shape {p.shape} is "
-                    "read-only, so it cannot be trained; give it memory of its own: "
-                    "p.data = p.data.clone()"
+                    f"{where} memory that is read-only, so it cannot be trained; give it memory "
+                    "of its own: p.data = p.data.clone()"
                 )
             pairs.append((p, grad.array))
         return pairs
-
-    def _bad_gradient(self, p: Tensor) -> Exception:
-        """The error for a .grad that is no tensor, or of another shape."""
-        if not isinstance(p.grad, Variable):
-            return TypeError(
-                f"{type(self).__name__}: the .grad of a parameter of shape {p.shape} is a "
-                f"{type(p.grad).__name__}; it must be a Tensor: tinynet.tensor(gradient)"
-            )
-        return ShapeError(
-            f"{type(self).__name__}: a parameter of shape {p.shape} has a .grad of shape "
-            f"{p.grad.shape}; they must be equal. Was p.data replaced after backward()?"
-        )
 
     # ----- saving and loading -----------------------------------------------------------------
 
@@ -306,10 +291,10 @@ class Optimizer:
         place of the tensors; `state` maps each position to its step count and tensors. A parameter
         that has not been stepped has no entry.
         """
-        groups = []
-        for group, positions in zip(self.param_groups, self._positions(), strict=True):
-            settings = {name: _plain(value) for name, value in group.items() if name != "params"}
-            groups.append({**settings, "params": positions})
+        groups = [
+            {**{name: _plain(value) for name, value in group.items()}, "params": positions}
+            for group, positions in zip(self.param_groups, self._positions(), strict=True)
+        ]
         state = {
             i: {name: _copied(value) for name, value in self.state[p].items()}
             for i, p in enumerate(self._all_params())
@@ -324,93 +309,69 @@ class Optimizer:
         strings that JSON makes of numbers, its tensors may be arrays. Everything is checked before
         anything is changed; raises CheckpointError with the entry that does not fit.
         """
-        name = type(self).__name__
-        if not isinstance(state_dict, dict) or set(state_dict) != {"state", "param_groups"}:
-            raise CheckpointError(
-                f"{name}: a state_dict has the keys 'state' and 'param_groups', this one is "
-                f"{_shown(state_dict)}"
-            )
-        groups = self._loaded_groups(state_dict["param_groups"])
-        state = self._loaded_state(state_dict["state"])
+        try:
+            groups, state = self._loaded(state_dict)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{type(self).__name__}: the saved state: {error}") from error
         for group, settings in zip(self.param_groups, groups, strict=True):
             group.update(settings)
         self.state = state
 
-    def _loaded_groups(self, saved: Any) -> list[dict[str, Any]]:
-        name = type(self).__name__
-        if not isinstance(saved, (list, tuple)) or len(saved) != len(self.param_groups):
-            found = f"{len(saved)} groups" if isinstance(saved, (list, tuple)) else _shown(saved)
-            raise CheckpointError(
-                f"{name}: the saved param_groups are {found}, the optimizer has "
-                f"{len(self.param_groups)}; build it with the groups it was saved with"
+    def _loaded(self, saved: Any) -> tuple[list[dict[str, Any]], defaultdict[Tensor, State]]:
+        """The groups and the state of a state_dict that fits, new."""
+        if not isinstance(saved, dict) or set(saved) != {"state", "param_groups"}:
+            raise ValueError(f"its keys must be 'state' and 'param_groups', it is {_shown(saved)}")
+        groups, positions = saved["param_groups"], self._positions()
+        found = groups
+        if isinstance(groups, (list, tuple)):
+            found = [entry.get("params") if isinstance(entry, dict) else entry for entry in groups]
+        if str(found) != str(positions):
+            raise ValueError(
+                f"its param_groups have the params {_shown(found)}, where the optimizer has "
+                f"{_shown(positions)}; build it with the same parameters, groups and order"
             )
-        loaded = []
-        for i, (entry, positions) in enumerate(zip(saved, self._positions(), strict=True)):
-            where = f"{name}: saved param_groups[{i}]"
-            if not isinstance(entry, dict) or not isinstance(entry.get("params"), list):
-                raise CheckpointError(f"{where} is {_shown(entry)}, no dict with a list 'params'")
-            if entry["params"] != positions:
-                raise CheckpointError(
-                    f"{where} has params {_shown(entry['params'])}; this group has "
-                    f"{len(positions)}, numbered from {positions[0]}. Build the optimizer with the "
-                    "same parameters in the same groups and order."
-                )
-            missing = [setting for setting in self.defaults if setting not in entry]
+        for i, entry in enumerate(groups):
+            missing = self.defaults.keys() - entry.keys() - MAY_LACK
             if missing:
-                raise CheckpointError(
-                    f"{where} lacks {', '.join(missing)}: it was saved by another optimizer "
-                    f"than {name}, or is damaged"
+                raise ValueError(
+                    f"param_groups[{i}] lacks {', '.join(sorted(missing))}: it is of another "
+                    f"optimizer than {type(self).__name__}, or damaged"
                 )
-            try:
-                loaded.append(self._checked_settings(entry))
-            except (TypeError, ValueError) as error:
-                raise CheckpointError(f"{where}: {error}") from error
-        return loaded
-
-    def _loaded_state(self, saved: Any) -> defaultdict[Tensor, dict[str, Any]]:
-        name = type(self).__name__
-        if not isinstance(saved, dict):
-            raise CheckpointError(f"{name}: the saved state is {_shown(saved)}, no dict")
-        params = self._all_params()
-        loaded: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
-        for key, entry in saved.items():
-            i = key
-            if isinstance(key, str) and key.isdecimal() and len(key) < 10:
-                i = int(key)
-            if type(i) is not int or not 0 <= i < len(params) or params[i] in loaded:
-                raise CheckpointError(
-                    f"{name}: saved state[{key!r}] belongs to no parameter of its own; they are "
-                    f"numbered from 0 to {len(params) - 1}"
+        if not isinstance(saved["state"], dict):
+            raise TypeError(f"its state is {_shown(saved['state'])}, no dict")
+        params = {key: p for i, p in enumerate(self._all_params()) for key in (i, str(i))}
+        state: defaultdict[Tensor, State] = defaultdict(dict)
+        for key, entry in saved["state"].items():
+            p = params.get(key)
+            if p is None or p in state:
+                raise ValueError(
+                    f"state[{_shown(key)}] belongs to no parameter of its own; they are numbered "
+                    f"from 0 to {len(params) // 2 - 1}"
                 )
-            loaded[params[i]] = self._loaded_entry(i, entry, params[i])
-        return loaded
+            state[p] = self._loaded_entry(f"state[{key}]", entry, p)
+        settings = [
+            self._checked_settings(entry, known=group)
+            for entry, group in zip(groups, self.param_groups, strict=True)
+        ]
+        return settings, state
 
-    def _loaded_entry(self, i: int, entry: Any, p: Tensor) -> dict[str, Any]:
-        where = f"{type(self).__name__}: saved state[{i}]"
+    def _loaded_entry(self, where: str, entry: Any, p: Tensor) -> dict[str, Any]:
         if isinstance(entry, dict) and type(self).update is Optimizer.update:  # names of its own
             return {key: _copied(value) for key, value in entry.items()}
-        names = ("step", *self.required_state)
-        if not isinstance(entry, dict) or not set(names) <= set(entry):
-            raise CheckpointError(f"{where} is {_shown(entry)}; it must have {', '.join(names)}")
-        loaded: dict[str, Any] = {}
-        for key, value in entry.items():
-            if key == "step":
-                if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-                    raise CheckpointError(
-                        f"{where}['step'] is {_shown(value)}, no integer from 0 upwards"
-                    )
-                loaded[key] = int(value)
-                continue
-            if key not in self.required_state and key not in self.optional_state:
-                known = ", ".join((*names, *self.optional_state))
-                raise CheckpointError(f"{where} has an unknown entry {key!r}; known: {known}")
-            value = value.array if isinstance(value, Variable) else value
-            fits = isinstance(value, np.ndarray) and value.shape == p.shape
-            if not fits or value.dtype != p.dtype:
-                raise CheckpointError(
-                    f"{where}[{key!r}] is {_shown(value)}; parameter {i} "
-                    f"needs an array of shape {p.shape} and dtype {p.dtype}"
-                )
+        required = ("step", *self.required_state)
+        known = (*required, *self.optional_state)
+        if not isinstance(entry, dict) or not set(required) <= set(entry) <= set(known):
+            raise ValueError(
+                f"{where} is {_shown(entry)}; it must have {', '.join(required)}, and nothing "
+                f"but {', '.join(known)}"
+            )
+        loaded: dict[str, Any] = {"step": integer(where, "step", entry["step"])}
+        for key in [name for name in known[1:] if name in entry]:
+            value = entry[key].array if isinstance(entry[key], Variable) else entry[key]
+            kind = p.shape, p.dtype
+            if not isinstance(value, np.ndarray) or (value.shape, value.dtype) != kind:
+                needed = f"an array of shape {p.shape} and dtype {p.dtype}"
+                raise ValueError(f"{where}[{key!r}] is {_shown(value)}, it must be {needed}")
             loaded[key] = np.zeros_like(p.array)  # the parameter's memory order
             loaded[key][...] = value
         return loaded
@@ -424,17 +385,12 @@ class Optimizer:
         return [[next(count) for _ in group["params"]] for group in self.param_groups]
 
     def __repr__(self) -> str:
-        lines = []
+        text = f"{type(self).__name__} ("
         for i, group in enumerate(self.param_groups):
-            label = f"group {i}" + (f" ({group['name']})" if "name" in group else "")
-            tensors, values = len(group["params"]), sum(p.numel() for p in group["params"])
-            settings = ", ".join(
-                f"{name}={_plain(value)!r}"
-                for name, value in group.items()
-                if name not in ("params", "name")
-            )
-            lines.append(f"  {label}: {tensors} tensors, {values:,} values; {settings}\n")
-        return f"{type(self).__name__}(\n{''.join(lines)})"
+            text += f"\nParameter Group {i}\n"
+            for name in sorted(group.keys() - {"params"}):
+                text += f"    {name}: {_plain(group[name])}\n"
+        return text + ")"
 
 
 def _copied(value: Any) -> Any:

@@ -1,16 +1,19 @@
-"""SGD: stochastic gradient descent, with momentum and Nesterov's momentum."""
+"""SGD: stochastic gradient descent, with momentum, Nesterov's momentum, and averaged (ASGD)."""
 
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY
+from typing import ClassVar
 
 import numpy as np
 
 from tinynet import kernels
 from tinynet.optim.checks import AtLeastZero, Flag, ZeroToOne
 from tinynet.optim.executor import Array, State
-from tinynet.optim.optimizer import Optimizer, Params, Settings
+from tinynet.optim.formula import Formula, Switch, with_settings
+from tinynet.optim.optimizer import Settings
 
 
-class SGD(Optimizer):
+@with_settings
+class SGD(Formula):
     """Stochastic gradient descent.
 
         g = dp + weight_decay * p                    (dp the gradient; -dp if maximize)
@@ -41,27 +44,13 @@ class SGD(Optimizer):
     elementwise: ClassVar[bool] = True
     optional_state: ClassVar[dict[str, str]] = {"momentum_buffer": "momentum"}
 
-    def __init__(
-        self,
-        params: Params,
-        lr: AtLeastZero = 1e-3,
-        momentum: ZeroToOne = 0,
-        dampening: ZeroToOne = 0,
-        weight_decay: AtLeastZero = 0,
-        nesterov: Flag = False,
-        *,
-        maximize: Flag = False,
-        **switches: Any,
-    ) -> None:
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults, switches)
+    lr: AtLeastZero = 1e-3
+    momentum: ZeroToOne = 0
+    dampening: ZeroToOne = 0
+    weight_decay: AtLeastZero = 0
+    nesterov: Flag = False
+    _: KW_ONLY
+    fused: Switch = None
 
     def check_together(self, settings: Settings) -> None:
         if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
@@ -92,3 +81,45 @@ class SGD(Optimizer):
             p -= np.multiply(g, lr, out=t, casting="same_kind")
         else:  # p = p - lr * b
             p -= np.multiply(b, lr, out=t)
+
+
+@with_settings
+class ASGD(Formula):
+    """Averaged stochastic gradient descent: it remembers the mean of the parameters on its way.
+
+        eta = lr / (1 + lambd * lr * (step - 1))**alpha
+        p = p - eta * (lambd * p + g)                (g the gradient, weight decay in it)
+        a = a + (p - a) / max(1, step - 1 - t0)
+
+    Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992).
+    lr, lambd, alpha, t0, weight_decay: numbers of at least 0. State of each parameter: `ax` (a),
+    the mean of p from step t0 on, which is p itself before; and `eta`, worked out in the step
+    before, so that a new lr counts from the step after next, as in PyTorch.
+    """
+
+    elementwise: ClassVar[bool] = True
+    required_state: ClassVar[tuple[str, ...]] = ("ax", "eta")
+
+    lr: AtLeastZero = 1e-2
+    lambd: AtLeastZero = 1e-4
+    alpha: AtLeastZero = 0.75
+    t0: AtLeastZero = 1e6
+    weight_decay: AtLeastZero = 0
+    _: KW_ONLY
+    capturable: Switch = False
+
+    def initial_value(self, name: str, settings: Settings) -> float:
+        return float(settings["lr"]) if name == "eta" else 0.0
+
+    def update(
+        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
+    ) -> None:
+        a, eta, step = state["ax"], state["eta"], state["step"]
+        lr, lambd = settings["lr"], settings["lambd"]
+        np.multiply(g, eta, out=t, casting="same_kind")
+        p *= 1 - lambd * eta
+        p -= t
+        np.subtract(p, a, out=t)
+        t /= max(1, step - 1 - settings["t0"])
+        a += t
+        eta.fill(lr / (1 + lambd * lr * step) ** settings["alpha"])
