@@ -16,7 +16,7 @@ from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
 from tinynet.nn.functional.arguments import Data, tensor_of
-from tinynet.nn.functional.pool import avg_pool2d
+from tinynet.nn.functional.windows import avg_pool2d
 from tinynet.ops.checks import check_float, integer
 from tinynet.ops.norm import check_per_channel, last_sizes
 from tinynet.tensor import Tensor
