@@ -139,7 +139,10 @@ def test_numpy_integers_are_sizes_too():
 
 def test_a_layer_that_is_not_there_says_why():
     for name, words in [
-        ("LSTM", "has no LSTM: tinynet is for small convolutional nets, and has no recurrent"),
+        (
+            "LSTM",
+            "no attribute 'LSTM'; tinynet is for small convolutional nets, and has no recurrent",
+        ),
         ("MultiheadAttention", "has no attention"),
         ("Conv3d", "has no three-dimensional layers"),
         ("Conv2D", "no attribute 'Conv2D'; did you mean 'Conv2d'"),

@@ -5,6 +5,9 @@ the work, where formulas and gradients stand; what is a composition of operation
 `tinynet.relu` is `F.relu`, and so on. Inputs, targets and weights are Tensors or ndarrays.
 """
 
+from typing import Any
+
+from tinynet.errors import no_attribute
 from tinynet.nn.functional import (
     activation,
     dropouts,
@@ -30,3 +33,9 @@ __all__ += loss.__all__
 __all__ += norm.__all__
 __all__ += vectors.__all__
 __all__ += windows.__all__
+
+
+def __getattr__(name: str) -> Any:
+    attention = "attention" in name or "multi_head" in name
+    why = "tinynet is for small convolutional nets, and has no attention" if attention else ""
+    raise no_attribute(__name__, name, __all__, why)
