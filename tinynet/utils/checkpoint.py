@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 
@@ -11,12 +11,3 @@ def checkpoint(
 ) -> Any:
     """function(*args, **settings), with the same gradients; use_reentrant has no effect."""
     return function(*args, **settings)
-
-
-def checkpoint_sequential(
-    functions: Iterable[Callable[[Any], Any]], segments: int, x: Any, **settings: Any
-) -> Any:
-    """What the functions, one after the other, make of x; segments and settings have no effect."""
-    for function in functions:
-        x = function(x)
-    return x
