@@ -43,10 +43,9 @@ def default_convert(example: Any) -> Any:
         return wrap(example)
     if isinstance(example, Mapping):
         return {key: default_convert(value) for key, value in example.items()}
-    if isinstance(example, tuple) and hasattr(example, "_fields"):
-        return type(example)(*(default_convert(part) for part in example))
     if isinstance(example, (tuple, list)):
-        return [default_convert(part) for part in example]
+        parts = [default_convert(part) for part in example]
+        return type(example)(*parts) if hasattr(example, "_fields") else parts
     return example
 
 

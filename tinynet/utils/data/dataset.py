@@ -230,9 +230,8 @@ def split_generator(seed: int | None, rng: Any) -> np.random.Generator:
     """The generator of a split: that of the seed, else `rng`, else the default one."""
     if seed is not None and rng is not None:
         raise ValueError("give seed or rng, not both")
-    return default_rng(
-        rng if seed is None else np.random.default_rng(integer("split", "seed", seed))
-    )
+    chosen = rng if seed is None else np.random.default_rng(integer("split", "seed", seed))
+    return default_rng(chosen)
 
 
 def labels_of(dataset: Examples) -> np.ndarray:
