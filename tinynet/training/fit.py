@@ -200,7 +200,7 @@ def fit(
             epochs,
             clip_grad_norm,
             seed,
-            {**about_data(train, transform, loss), **(about or {})},
+            {**getattr(model, "built_as", {}), **about_data(train, transform, loss), **(about or {})},
             arguments,
             phase=phase,
             ranks=ranks,
