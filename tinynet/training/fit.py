@@ -200,7 +200,7 @@ def fit(
             epochs,
             clip_grad_norm,
             seed,
-            {**getattr(model, "built_as", {}), **about_data(train, transform, loss), **(about or {})},
+            {**about_data(model, train, transform, loss), **(about or {})},
             arguments,
             phase=phase,
             ranks=ranks,
