@@ -139,25 +139,16 @@ class BestModel(_Best):
             save_run(self.path, run, chosen_by=self.name)
 
 
-def progress_callback(progress: bool | None) -> Callback:
-    """What `fit(progress=...)` asks for: None looks whether somebody watches stderr, on a terminal
-    or in a notebook; False is silent.
-
-    True shows the bar even where nobody is known to watch, if there is a stderr.
-    """
-    if progress is False:
-        return Callback()
-    return Progress(is_watched() if progress is None else not is_gone(sys.stderr))
-
-
 class Progress(Callback):
     """Prints one line after each epoch to standard output, and why training ended early.
 
-    bar: whether the batches go by on stderr meanwhile, with the running loss and metrics.
+    bar: whether the batches go by on stderr meanwhile, with the running loss and metrics; None
+    looks whether somebody watches it, on a terminal or in a notebook. True shows it even where
+    nobody is known to, if there is a stderr.
     """
 
-    def __init__(self, bar: bool) -> None:
-        self.has_bar = bar
+    def __init__(self, bar: bool | None = None) -> None:
+        self.has_bar = is_watched() if bar is None else bar and not is_gone(sys.stderr)
         self._bar: Any = None
 
     def on_train_begin(self, run: Run) -> None:

@@ -35,7 +35,7 @@ from tinynet.training.batches import (
     training_batches,
     validation_batches,
 )
-from tinynet.training.callbacks import BestModel, EarlyStopping, progress_callback
+from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.distributed import ranks_of
 from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
@@ -172,7 +172,8 @@ def fit(
     stopping = early_stopping
     if stopping is not None and not isinstance(stopping, EarlyStopping):
         stopping = EarlyStopping(stopping)
-    extra: list[Callback] = [progress_callback(progress if ranks.first else False)]
+    silent = progress is False or not ranks.first
+    extra: list[Callback] = [] if silent else [Progress(progress)]
     extra += [*([] if stopping is None else [stopping]), *callbacks]
     if checkpoint is not None:
         extra.append(BestModel(checkpoint))
