@@ -209,7 +209,8 @@ class Tensor(Variable):
             [6., 8.]])
     """
 
-    __slots__ = ()
+    __slots__ = ("origin",)
+    origin: tuple[Tensor, Any]  # the tensor that this one was taken from, and the index
     __array_priority__: ClassVar[float] = 1000.0
 
     def __init__(
@@ -570,7 +571,9 @@ class Tensor(Variable):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         self._check_no_graph()
-        return super().__reduce_ex__(protocol)
+        made: Any = super().__reduce_ex__(protocol)
+        made[2][1].pop("origin", None)
+        return made
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
         self._check_no_graph()
@@ -701,14 +704,18 @@ class Tensor(Variable):
 
         While recording, the operation works on a copy of the old values, so that its own
         gradient can still use them. What older nodes kept of this memory is found to be
-        overwritten when their turn comes in the backward pass (`changes.note_change`). A view
-        that was taken before a plain tensor joined the graph in this way stays a constant.
+        overwritten when their turn comes in the backward pass (`changes.note_change`). What was
+        taken by an index (`x[0] += 1`) is put into the tensor it came from, which is recorded. A
+        view that was taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
+        place: tuple[Any, Any] | None = None
         recording = grad_mode.recording.get()
         given = (self, *others, *settings.values())
         if recording and builtins.any(getattr(x, "requires_grad", False) for x in given):
-            self._check_may_change(name)
+            place = self._place()
+            if place is None:
+                self._check_may_change(name)
             old = autograd.wrap(self.array.copy(order="K"), self.node)
         result = op(old, *(old if other is self else other for other in others), **settings)
         if result.shape != self.shape:
@@ -725,13 +732,27 @@ class Tensor(Variable):
             self._check_not_shared(name, result.node)
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
-        self.array[...] = result.array
-        changes.note_change(self.array)
+        if place is not None:
+            whole, index = place
+            whole[index] = result
+            result = whole[index]
+        else:
+            self.array[...] = result.array
+            changes.note_change(self.array)
         if old is not self and self.node is not None and self.node.call is not None:
             self.node.call = (*self.node.call[:3], old.array)  # what that node gave
         if recording:
             self._take_over(result)
         return self
+
+    def _place(self) -> tuple[Tensor, Any] | None:
+        """Of a view that an index took: the tensor and the index, by whose record it goes on."""
+        origin: tuple[Tensor, Any] | None = getattr(self, "origin", None)
+        here = None if origin is None else origin[0][origin[1]]
+        if here is None or here.array.__array_interface__ != self.array.__array_interface__:
+            return None
+        self.node, self.requires_grad, self.keeps = here.node, here.requires_grad, here.keeps
+        return origin
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
@@ -838,7 +859,10 @@ class Tensor(Variable):
             return functools.partial(self._become, name, function)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, arrays_of(index))
+        y = ops.getitem(self, arrays_of(index))
+        if y.array.base is not None:
+            y.origin = self, index
+        return y
 
 
 def _numpy_binary(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
