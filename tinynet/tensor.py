@@ -28,10 +28,10 @@ from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
 from tinynet.functions import algebra, pointwise, reduction, shaping
-from tinynet.functions.common import arrays_of, unrecorded
 from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
+from tinynet.unrecorded import arrays_of, unrecorded
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -196,7 +196,8 @@ class Tensor(Variable):
     """An n-dimensional array with a record of the operations that made it.
 
     Tensor(data, requires_grad=False, dtype=None) copies; `tinynet.from_numpy` and
-    `tinynet.as_tensor` share memory. Python floats become float32; arrays keep their dtype.
+    `tinynet.as_tensor` share memory. Lists become float32, as in PyTorch, also of integers; arrays
+    keep their dtype.
     Integers alone are sizes, as in PyTorch: Tensor(2, 3) has that shape, and elements not set.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
@@ -226,6 +227,8 @@ class Tensor(Variable):
                     f"Tensor: takes data, or sizes that are all integers, got {data!r:.60}; "
                     "requires_grad= and dtype= go by name"
                 )
+            if isinstance(data[0], (list, tuple)):
+                dtype = dtype or get_default_dtype()
             self.array = np.array(as_array(data[0], dtype))
         self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
         self.requires_grad, self.keeps = False, True
@@ -314,16 +317,24 @@ class Tensor(Variable):
         return self
 
     def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
-    ) -> None:
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:  # fmt: skip
         """Compute the gradient of this tensor with respect to every leaf it depends on.
 
         Adds to each leaf's `.grad`. gradient: the gradient of the loss with respect to this tensor,
         of the same shape; for a single value it is 1. The graph is freed as it is consumed,
         unless `retain_graph`. create_graph: the gradients have gradients themselves; the forward
-        pass must have run inside `tinynet.create_graph()`. Raises RuntimeError where there is no
-        graph or it is freed.
+        pass must have run inside `tinynet.create_graph()`. inputs: the tensors whose `.grad` it is
+        added to, and no others. Raises RuntimeError where there is no graph or it is freed.
         """
+        if inputs is not None:
+            targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            grad: Any = autograd.grad  # type: ignore[attr-defined]
+            found = grad(self, targets, gradient, retain_graph, create_graph, allow_unused=True)
+            for x, dx in zip(targets, found):
+                x.grad = x.grad if dx is None else dx if x.grad is None else x.grad + dx
+            return
         if not self.requires_grad:
             raise RuntimeError(
                 "backward(): this tensor does not depend on anything that requires a gradient. "

@@ -136,7 +136,7 @@ def weights_sha256(weights: Mapping[str, Any]) -> str:
 
 def save(
     obj: Any,
-    path: Place,
+    f: Place,
     *,
     name: str | None = None,
     arguments: Mapping[str, Any] | None = None,
@@ -151,7 +151,7 @@ def save(
     loss: str | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `obj` to `path` as a safetensors file, atomically; or into an open file object.
+    """Write `obj` to `f`, a path, as a safetensors file, atomically; or into an open file object.
 
     obj: a model, of which the weights are written; a state_dict; or anything of tensors, arrays,
     numbers, texts, dtypes, devices, True, False and None in dicts, lists and tuples, however
@@ -165,10 +165,10 @@ def save(
 
         tinynet.save(model, "digits.safetensors", name="digits_cnn", arguments={"num_classes": 10})
     """
-    if not safetensors.is_place(path):
+    if not safetensors.is_place(f):
         order = isinstance(obj, (str, os.PathLike))
         cure = "the path comes second: tinynet.save(model, path)" if order else "give a path"
-        raise TypeError(f"save: {cure}; got {type(path).__name__} for it")
+        raise TypeError(f"save: {cure}; got {type(f).__name__} for it")
     given = (name, arguments, classes, mean, std, input_shape, settings, chosen_by, box, fit, loss)
     known = dict(zip(KNOWN, given))
     arrays: dict[str, np.ndarray] = {}
@@ -185,7 +185,7 @@ def save(
         raise TypeError(f"save: name=, classes= and so on are for a model, not a {type(obj)!r}")
     else:
         about["object"] = pack(obj, "", arrays)
-    safetensors.write(path, arrays, about)
+    safetensors.write(f, arrays, about)
 
 
 def load_fitting(
