@@ -905,7 +905,7 @@ def test_the_command_line_looks_at_a_file_of_ones_own(tmp_path, capsys, monkeypa
     found = json.loads((tmp_path / "report.json").read_text())
     assert [finding["name"] for finding in found["findings"]] == ["softmax-before-cross-entropy"]
     for arguments, code, message in (
-        (["my_train.py:mak"], 2, "no function 'mak'; it has make, wrong"),
+        (["my_train.py:mak"], 2, "'mak'; did you mean 'make'? Known: make, wrong"),
         (["my_train.py"], 2, "no FILE.py:FUNCTION"),
         (["other.py:make"], 2, "there is no file other.py"),
         (["my_train.py:wrong"], 1, "returned int; return a dict with model and batch"),

@@ -14,16 +14,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinynet.cli.options import add_data_dir, choose
+from tinynet.cli import rows
+from tinynet.cli.options import choose
 from tinynet.console import say
 
 HELP = "list the data sets, or download one"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet data`."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="the data set to download")
-    add_data_dir(parser)
+OPTIONS = [rows.option("name NAME", str, "the data set to download", nargs="?"), rows.DATA_DIR]
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,14 +20,8 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import (
-    STDOUT,
-    BadArgument,
-    a_path,
-    image_shape,
-    integer,
-    write_result,
-)
+from tinynet.cli import rows
+from tinynet.cli.options import STDOUT, BadArgument, write_result
 
 if TYPE_CHECKING:
     from tinynet.gradcheck import Report
@@ -35,35 +29,20 @@ if TYPE_CHECKING:
 HELP = "check the gradients of a model or an operation, and say what is wrong"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet gradcheck`."""
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--model", metavar="NAME", help="a model (default: digits_cnn), or FILE.py:CLASS"
-    )
-    what.add_argument("--file", metavar="FILE[:NAME]", help="an operation in a Python file")
-    what.add_argument("--all", action="store_true", help="every operation of tinynet")
-    parser.add_argument(
-        "--order", type=integer(1), metavar="N", help="with --all: 2 for gradients of gradients"
-    )
-    parser.add_argument(
-        "--shape", type=image_shape, metavar="CxHxW", help="of one image, such as 3x32x32"
-    )
-    parser.add_argument(
-        "--seed",
-        type=integer(0),
-        default=0,
-        metavar="N",
-        help="fixes weights, inputs and directions (default 0)",
-    )
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        type=a_path,
-        nargs="?",
-        const=STDOUT,
-        help="write the report to FILE as JSON; without FILE print it instead of the text",
-    )
+OPTIONS = [
+    [
+        rows.option("--model NAME", str, "a model (default: digits_cnn), or FILE.py:CLASS"),
+        rows.option("--file FILE[:NAME]", str, "an operation in a Python file"),
+        rows.option("--all", None, "every operation of tinynet"),
+    ],
+    rows.option("--order N", rows.integer(1), "with --all: 2 for gradients of gradients"),
+    rows.SHAPE,
+    rows.option("--seed N", rows.integer(0),
+        "fixes weights, inputs and directions (default 0)", default=0),
+    rows.option("--json FILE", rows.a_path,
+        "write the report to FILE as JSON; without FILE print it instead of the text",
+        nargs="?", const=STDOUT),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,18 +19,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import Arguments, BadArgument, choose, find_checkpoint
+from tinynet.cli.options import BadArgument, choose, find_checkpoint
 
 if TYPE_CHECKING:
     from tinynet.nn import Module
     from tinynet.training import Trained
 
 EXAMPLE = 'such as "my_net.py:Net(width=32)"'
-
-
-def add_model(parser: Arguments, help_text: str) -> None:
-    """The option --model of commands that use a run."""
-    parser.add_argument("--model", metavar="FILE.py:CLASS", help=help_text)
 
 
 def is_own(name: str) -> bool:
@@ -156,7 +151,7 @@ def _sizes(stored: Any) -> dict[str, Any]:
 
 def _found(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The class (or function) in the user's file, and the arguments that the name gives it."""
-    from tinynet.cli.user_file import load
+    from tinynet.cli.python_file import load
 
     file, call = _parts(name)
     there = vars(load(file))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +13,9 @@ import numpy as np
 
 from tinynet import autograd
 from tinynet.cli.file_inputs import CONVENTION, Case, cases, given
-from tinynet.cli.options import BadArgument
+from tinynet.cli.options import BadArgument, choose
+from tinynet.cli.python_file import load
 from tinynet.creation import tensor
-from tinynet.data.files import check_regular
-from tinynet.errors import unknown_name
 from tinynet.gradcheck import EmptyCheckError, Report, gradcheck
 from tinynet.gradcheck.table import table
 from tinynet.lab.adapter import PARAMETERS, in_place
@@ -37,7 +33,10 @@ Checked = tuple[list[Report], list[str]]
 
 def check_file(target: str, seed: int) -> Checked:
     """Check FILE:NAME, or everything that can be checked in FILE."""
-    path, name = _parts(target)
+    file, colon, name = target.rpartition(":")
+    if not (colon and name.isidentifier()):
+        file, name = target, ""
+    path = Path(file)
     module = load(path)
     functions = {
         key: value
@@ -45,9 +44,7 @@ def check_file(target: str, seed: int) -> Checked:
         if inspect.isfunction(value) and value.__module__ == module.__name__
     }
     if name:
-        if name not in functions:
-            raise BadArgument(f"{path}: {unknown_name('function', name, functions)}")
-        chosen = {name: functions[name]}
+        chosen = {name: functions[choose(f"function in {path}", name, functions)]}
     else:
         chosen = {key: f for key, f in functions.items() if hasattr(f, "forward") or kernel_of(f)}
         if not chosen:
@@ -71,33 +68,6 @@ def check_file(target: str, seed: int) -> Checked:
     return reports, notes
 
 
-def load(path: Path) -> ModuleType:
-    """Run a Python file as a module; BadArgument says what is wrong in which line."""
-    try:
-        check_regular(path)
-    except FileNotFoundError as error:
-        raise BadArgument(f"there is no file {path}") from error
-    except (OSError, ValueError) as error:
-        raise BadArgument(f"{path}: {getattr(error, 'strerror', '') or error}") from error
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise BadArgument(f"{path} is no Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))  # it may import its neighbours
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise BadArgument(f"{path}, line {error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
-        where = f", line {lines[-1]}" if lines else ""
-        raise BadArgument(f"{path}{where}: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    return module
-
-
 def kernel_of(function: Callable[..., Any]) -> str:
     """The kernel that a function stands in for, by its parameters or its name; "" if none."""
     names = list(inspect.signature(function).parameters)
@@ -107,13 +77,6 @@ def kernel_of(function: Callable[..., Any]) -> str:
         if len(names) == len(theirs) and function.__name__.endswith(kernel):
             return kernel
     return ""
-
-
-def _parts(target: str) -> tuple[Path, str]:
-    path, colon, name = target.rpartition(":")
-    if colon and name.isidentifier():
-        return Path(path), name
-    return Path(target), ""
 
 
 def _check(module: ModuleType, name: str, function: Callable[..., Any], seed: int) -> Checked:

@@ -23,13 +23,6 @@ from tinynet.lab.report import Report
 from tinynet.lab.start import starter, write_starter
 
 __all__ = [
-    "EXERCISES",
-    "Exercise",
-    "Report",
-    "find",
-    "in_place",
-    "judge",
-    "judge_folder",
-    "starter",
+    "EXERCISES", "Exercise", "Report", "find", "in_place", "judge", "judge_folder", "starter",
     "write_starter",
-]
+]  # fmt: skip

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from tinynet.lab.report import Report, from_dict
 TIMEOUT = 120.0
 MEMORY = 1024
 LARGEST_REPORT = 16 << 20  # bytes
-PATIENCE = 6.0  # seconds that a process may take to end what it started
+MARK = "TINYNET_LAB"  # of the environment: what a submission starts inherits it
+PATIENCE = 5.0  # seconds that ending what is left may take
 
 
 def submissions(folder: Path) -> list[Path]:
@@ -65,7 +67,7 @@ def _judge_apart(
         process = subprocess.Popen(
             command,
             cwd=work,
-            env=_environment(),
+            env=_environment(scratch),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -76,7 +78,7 @@ def _judge_apart(
         except subprocess.TimeoutExpired:
             code = None
         finally:
-            _end(process)
+            _end(process, scratch)
         report = _read(result) or Report(exercise.name, str(path))
     if code is None:
         report.problem = f"took longer than {timeout:g} s; stopped {_where(report)}"
@@ -95,34 +97,44 @@ def _read(file: Path) -> Report | None:
         return None
 
 
-def _environment() -> dict[str, str]:
-    """One thread, no files left behind, and the same tinynet as here."""
+def _environment(mark: str) -> dict[str, str]:
+    """One thread, no files left behind, the same tinynet as here, and the mark of the process."""
     home = str(Path(tinynet.__file__).parent.parent)
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
-    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {
         **os.environ,
-        **one,
+        **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONDONTWRITEBYTECODE": "1",
+        MARK: mark,
     }
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process if it still runs, and whatever it has started.
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Kill the process if it still runs, and whatever it has started: all that have its mark.
 
-    First it is asked to end all of it, by SIGTERM: what has a session of its own is out of reach.
+    Where the system does not show environments, only what is in its session.
     """
-    if process.poll() is None and hasattr(signal, "SIGTERM"):
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE)
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
             os.killpg(process.pid, signal.SIGKILL)
-    elif process.poll() is None:
-        process.kill()
+    process.kill()
     process.wait()
+    marked = f"{MARK}={mark}".encode()
+    start = time.monotonic()
+    while time.monotonic() - start < PATIENCE and _kill_all(marked):
+        time.sleep(0.01)
+
+
+def _kill_all(marked: bytes) -> int:
+    """Kill the processes whose environment has `marked` in it; returns how many there were."""
+    found = 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it is another's, or has ended meanwhile
+            if marked in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+                found += 1
+    return found
 
 
 def _where(report: Report) -> str:

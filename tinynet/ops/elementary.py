@@ -1,172 +1,118 @@
 """Elementary functions of one number, and the steps whose slope is 0 wherever there is one.
 
 As in elementwise.py the chain rule is dx = dy * f'(x), written with whichever of x and y makes f'
-shortest. Outside the domain of f the result is NaN, with NumPy's warning.
+shortest: a row for each function, (name, f, f', what it is, its rule). Outside the domain of f the
+result is NaN, with NumPy's warning.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tinynet.autograd import Array, differentiable
-from tinynet.ops import erf as error_function
+from tinynet.ops.erf import erf as error_function
 from tinynet.ops.kinks import choice
 
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+__all__ = [
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "cos", "cosh", "erf",
+    "exp2", "expm1", "floor", "fmod", "hypot", "log1p", "log2", "log10", "logaddexp", "reciprocal",
+    "remainder", "round", "rsqrt", "sign", "sin", "sinh", "tan", "trunc", "xlogy",
+]  # fmt: skip
+
 Op = tuple[Array, ...]
+Function = Callable[[Array], Array]
+Operation: TypeAlias = "Callable[[Array], Tensor]"
 
 
-@differentiable(smooth=True, rule="y = sin x, dy/dx = cos x")
-def sin(x: Array) -> Op:
-    """Sine, y = sin(x). Gradient: dx = dy * cos(x). Keeps x."""
-    return np.sin(x), lambda dy: dy * np.cos(x)
+def _of_x(name: str, f: Function, slope: Function, about: str, rule: str) -> Operation:
+    """The operation y = f(x) with dx = dy * slope(x)."""
+
+    def body(x: Array) -> Op:
+        return f(x), lambda dy: dy * slope(x)
+
+    return _operation(name, body, f"{about}. Gradient: {rule}. Keeps x.", rule)
 
 
-@differentiable(smooth=True, rule="y = cos x, dy/dx = -sin x")
-def cos(x: Array) -> Op:
-    """Cosine, y = cos(x). Gradient: dx = -dy * sin(x). Keeps x."""
-    return np.cos(x), lambda dy: -dy * np.sin(x)
+def _of_y(name: str, f: Function, slope: Function, about: str, rule: str) -> Operation:
+    """The operation y = f(x) with dx = dy * slope(y)."""
+
+    def body(x: Array) -> Op:
+        y = f(x)
+        return y, lambda dy: dy * slope(y)
+
+    return _operation(name, body, f"{about}. Gradient: {rule}. Keeps y.", rule)
 
 
-@differentiable(smooth=True, rule="y = tan x, dy/dx = 1 + y^2")
-def tan(x: Array) -> Op:
-    """Tangent, y = tan(x). Gradient: dx = dy * (1 + y^2), as tan' = 1 / cos^2. Keeps y."""
-    y = np.tan(x)
-    return y, lambda dy: dy * (1 + y * y)
+def _step(name: str, f: Function, about: str) -> Operation:
+    """The operation y = f(x), constant between its steps."""
+    about = f"{about}. Gradient: 0, on the steps too, as in PyTorch."
+    rule = f"y = {name} of x, dy/dx = 0"
+    return _operation(name, lambda x: (f(x), np.zeros_like), about, rule, smooth=False)
 
 
-@differentiable(smooth=True, rule="y = arcsin x, dy/dx = 1 / sqrt(1 - x^2)")
-def asin(x: Array) -> Op:
-    """Arc sine. Gradient: dx = dy / sqrt(1 - x^2), infinite at -1 and 1. Keeps x."""
-    return np.arcsin(x), lambda dy: dy / np.sqrt((1 - x) * (1 + x))
+def _operation(name: str, body: Any, about: str, rule: str, smooth: bool = True) -> Operation:
+    body.__name__ = body.__qualname__ = name
+    body.__doc__ = about
+    return differentiable(smooth=smooth, rule=rule)(body)
 
 
-@differentiable(smooth=True, rule="y = arccos x, dy/dx = -1 / sqrt(1 - x^2)")
-def acos(x: Array) -> Op:
-    """Arc cosine. Gradient: dx = -dy / sqrt(1 - x^2), infinite at -1 and 1. Keeps x."""
-    return np.arccos(x), lambda dy: -dy / np.sqrt((1 - x) * (1 + x))
+# fmt: off
+sin = _of_x("sin", np.sin, np.cos, "Sine", "y = sin x, dy/dx = cos x")
+cos = _of_x("cos", np.cos, lambda x: -np.sin(x), "Cosine", "y = cos x, dy/dx = -sin x")
+tan = _of_y("tan", np.tan, lambda y: 1 + y * y,
+    "Tangent, with tan' = 1 / cos^2", "y = tan x, dy/dx = 1 + y^2")
+asin = _of_x("asin", np.arcsin, lambda x: 1 / np.sqrt((1 - x) * (1 + x)),
+    "Arc sine; its slope is infinite at -1 and 1", "y = arcsin x, dy/dx = 1 / sqrt(1 - x^2)")
+acos = _of_x("acos", np.arccos, lambda x: -1 / np.sqrt((1 - x) * (1 + x)),
+    "Arc cosine; its slope is infinite at -1 and 1", "y = arccos x, dy/dx = -1 / sqrt(1 - x^2)")
+atan = _of_x("atan", np.arctan, lambda x: 1 / (1 + x * x),
+    "Arc tangent", "y = arctan x, dy/dx = 1 / (1 + x^2)")
+sinh = _of_x("sinh", np.sinh, np.cosh,
+    "Hyperbolic sine, (e^x - e^-x) / 2", "y = sinh x, dy/dx = cosh x")
+cosh = _of_x("cosh", np.cosh, np.sinh,
+    "Hyperbolic cosine, (e^x + e^-x) / 2", "y = cosh x, dy/dx = sinh x")
+asinh = _of_x("asinh", np.arcsinh, lambda x: 1 / np.hypot(x, 1),
+    "Inverse of sinh", "y = arsinh x, dy/dx = 1 / sqrt(x^2 + 1)")
+acosh = _of_x("acosh", np.arccosh, lambda x: 1 / np.sqrt((x - 1) * (x + 1)),
+    "Inverse of cosh, for x >= 1", "y = arcosh x, dy/dx = 1 / sqrt(x^2 - 1)")
+atanh = _of_x("atanh", np.arctanh, lambda x: 1 / ((1 - x) * (1 + x)),
+    "Inverse of tanh", "y = artanh x, dy/dx = 1 / (1 - x^2)")
+exp2 = _of_y("exp2", np.exp2, lambda y: y * math.log(2),
+    "Power of 2", "y = 2^x, dy/dx = y ln 2")
+expm1 = _of_y("expm1", np.expm1, lambda y: y + 1,
+    "e^x - 1, exact near 0", "y = e^x - 1, dy/dx = y + 1")
+log1p = _of_x("log1p", np.log1p, lambda x: 1 / (1 + x),
+    "ln(1 + x), exact near 0", "y = ln(1 + x), dy/dx = 1 / (1 + x)")
+log2 = _of_x("log2", np.log2, lambda x: 1 / (x * math.log(2)),
+    "Logarithm to the base 2", "y = log2 x, dy/dx = 1 / (x ln 2)")
+log10 = _of_x("log10", np.log10, lambda x: 1 / (x * math.log(10)),
+    "Logarithm to the base 10", "y = log10 x, dy/dx = 1 / (x ln 10)")
+rsqrt = _of_y("rsqrt", lambda x: 1 / np.sqrt(x), lambda y: -0.5 * y * y * y,
+    "1 / sqrt(x); (x^(-1/2))' = -x^(-3/2) / 2", "y = 1 / sqrt(x), dy/dx = -y^3 / 2")
+reciprocal = _of_y("reciprocal", lambda x: 1 / x, lambda y: -y * y,
+    "One divided by x", "y = 1 / x, dy/dx = -y^2")
+erf = _of_x("erf", error_function, lambda x: (2 / math.sqrt(math.pi)) * np.exp(-x * x),
+    "The error function, 2 / sqrt(pi) * integral of e^(-t^2) from 0 to x; its slope is what stands "
+    "under the integral", "y = erf x, dy/dx = 2 / sqrt(pi) e^(-x^2)")
+# fmt: on
 
-
-@differentiable(smooth=True, rule="y = arctan x, dy/dx = 1 / (1 + x^2)")
-def atan(x: Array) -> Op:
-    """Arc tangent. Gradient: dx = dy / (1 + x^2). Keeps x."""
-    return np.arctan(x), lambda dy: dy / (1 + x * x)
-
-
-@differentiable(smooth=True, rule="y = sinh x, dy/dx = cosh x")
-def sinh(x: Array) -> Op:
-    """Hyperbolic sine, (e^x - e^-x) / 2. Gradient: dx = dy * cosh(x). Keeps x."""
-    return np.sinh(x), lambda dy: dy * np.cosh(x)
-
-
-@differentiable(smooth=True, rule="y = cosh x, dy/dx = sinh x")
-def cosh(x: Array) -> Op:
-    """Hyperbolic cosine, (e^x + e^-x) / 2. Gradient: dx = dy * sinh(x). Keeps x."""
-    return np.cosh(x), lambda dy: dy * np.sinh(x)
-
-
-@differentiable(smooth=True, rule="y = arsinh x, dy/dx = 1 / sqrt(x^2 + 1)")
-def asinh(x: Array) -> Op:
-    """Inverse of sinh. Gradient: dx = dy / sqrt(x^2 + 1). Keeps x."""
-    return np.arcsinh(x), lambda dy: dy / np.hypot(x, 1)
-
-
-@differentiable(smooth=True, rule="y = arcosh x, dy/dx = 1 / sqrt(x^2 - 1)")
-def acosh(x: Array) -> Op:
-    """Inverse of cosh, for x >= 1. Gradient: dx = dy / sqrt(x^2 - 1). Keeps x."""
-    return np.arccosh(x), lambda dy: dy / np.sqrt((x - 1) * (x + 1))
-
-
-@differentiable(smooth=True, rule="y = artanh x, dy/dx = 1 / (1 - x^2)")
-def atanh(x: Array) -> Op:
-    """Inverse of tanh. Gradient: dx = dy / (1 - x^2). Keeps x."""
-    return np.arctanh(x), lambda dy: dy / ((1 - x) * (1 + x))
-
-
-@differentiable(smooth=True, rule="y = 2^x, dy/dx = y ln 2")
-def exp2(x: Array) -> Op:
-    """y = 2^x. Gradient: dx = dy * y * ln 2. Keeps y."""
-    y = np.exp2(x)
-    return y, lambda dy: dy * y * math.log(2)
-
-
-@differentiable(smooth=True, rule="y = e^x - 1, dy/dx = y + 1")
-def expm1(x: Array) -> Op:
-    """y = e^x - 1, exact near 0. Gradient: dx = dy * (y + 1). Keeps y."""
-    y = np.expm1(x)
-    return y, lambda dy: dy * (y + 1)
-
-
-@differentiable(smooth=True, rule="y = ln(1 + x), dy/dx = 1 / (1 + x)")
-def log1p(x: Array) -> Op:
-    """y = ln(1 + x), exact near 0. Gradient: dx = dy / (1 + x). Keeps x."""
-    return np.log1p(x), lambda dy: dy / (1 + x)
-
-
-@differentiable(smooth=True, rule="y = log2 x, dy/dx = 1 / (x ln 2)")
-def log2(x: Array) -> Op:
-    """Logarithm to the base 2. Gradient: dx = dy / (x ln 2). Keeps x."""
-    return np.log2(x), lambda dy: dy / (x * math.log(2))
-
-
-@differentiable(smooth=True, rule="y = log10 x, dy/dx = 1 / (x ln 10)")
-def log10(x: Array) -> Op:
-    """Logarithm to the base 10. Gradient: dx = dy / (x ln 10). Keeps x."""
-    return np.log10(x), lambda dy: dy / (x * math.log(10))
-
-
-@differentiable(smooth=True, rule="y = 1 / sqrt(x), dy/dx = -y^3 / 2")
-def rsqrt(x: Array) -> Op:
-    """y = 1 / sqrt(x). Gradient: dx = -dy * y^3 / 2, from (x^(-1/2))' = -x^(-3/2) / 2. Keeps y."""
-    y = 1 / np.sqrt(x)
-    return y, lambda dy: -0.5 * dy * y * y * y
-
-
-@differentiable(smooth=True, rule="y = 1 / x, dy/dx = -y^2")
-def reciprocal(x: Array) -> Op:
-    """y = 1 / x. Gradient: dx = -dy * y^2. Keeps y."""
-    y = 1 / x
-    return y, lambda dy: -dy * y * y
-
-
-@differentiable(smooth=True, rule="y = erf x, dy/dx = 2 / sqrt(pi) e^(-x^2)")
-def erf(x: Array) -> Op:
-    """The error function, 2 / sqrt(pi) * integral of e^(-t^2) from 0 to x.
-
-    Gradient: the function under the integral, dx = dy * 2 / sqrt(pi) * e^(-x^2). Keeps x.
-    """
-    return error_function.erf(x), lambda dy: dy * (2 / math.sqrt(math.pi)) * np.exp(-x * x)
-
-
-@differentiable(rule="y = floor of x, dy/dx = 0")
-def floor(x: Array) -> Op:
-    """The largest integer not above x. Gradient: 0, on the steps too, as in PyTorch."""
-    return np.floor(x), np.zeros_like
-
-
-@differentiable(rule="y = ceil of x, dy/dx = 0")
-def ceil(x: Array) -> Op:
-    """The smallest integer not below x. Gradient: 0, on the steps too, as in PyTorch."""
-    return np.ceil(x), np.zeros_like
-
-
-@differentiable(rule="y = trunc of x, dy/dx = 0")
-def trunc(x: Array) -> Op:
-    """x without its fraction. Gradient: 0, on the steps too, as in PyTorch."""
-    return np.trunc(x), np.zeros_like
+floor = _step("floor", np.floor, "The largest integer not above x")
+ceil = _step("ceil", np.ceil, "The smallest integer not below x")
+trunc = _step("trunc", np.trunc, "x without its fraction")
+sign = _step("sign", np.sign, "-1, 0 or 1")
 
 
 @differentiable(rule="y = x rounded, dy/dx = 0")
 def round(x: Array, decimals: int = 0) -> Op:  # noqa: A001 (its name)
     """x rounded to `decimals` places, halves to even. Gradient: 0, as in PyTorch."""
     return np.round(x, decimals), np.zeros_like
-
-
-@differentiable(rule="y = sign of x, dy/dx = 0")
-def sign(x: Array) -> Op:
-    """-1, 0 or 1. Gradient: 0, at x = 0 too, as in PyTorch."""
-    return np.sign(x), np.zeros_like
 
 
 @differentiable(

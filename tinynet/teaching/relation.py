@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinynet.teaching.case import Case
+from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import Way, train
-from tinynet.teaching.report import Finding, warning
+from tinynet.teaching.report import Finding
 
 Examples = tuple[np.ndarray, np.ndarray]
 """Inputs as rows, and their targets."""
@@ -53,15 +54,8 @@ def check_relation(case: Case, way: Way) -> Iterator[Finding]:
             "faster than with these shuffled, so what is learned is learned by heart"
         )
     else:
-        yield warning(
-            "inputs-and-targets-unrelated",
-            f"{len(target)} examples: those with similar inputs have targets no more alike than "
-            f"chance, and a training brings the loss from {true.first:.4g} to {true.last:.4g}, "
-            f"with the targets shuffled to {np.mean(chance):.4g}: they do not seem to belong "
-            "together",
-            "look at some examples with their labels; shuffle, sort and filter inputs and labels "
-            "with the same indices: x[order], y[order]",
-        )
+        mean = np.mean(chance)
+        yield finding("inputs-and-targets-unrelated", N=len(target), run=true, chance=mean)
 
 
 def structured(x: np.ndarray) -> bool:
