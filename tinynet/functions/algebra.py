@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.functions.common import one_dim, takes_out
 from tinynet.functions.indexing import diagonal, narrow
-from tinynet.functions.pointwise import add, clamp, meet, mul, sub
+from tinynet.functions.pointwise import add, clamp, div, meet, mul, sub
 from tinynet.functions.reduction import diff, norm
 
 if TYPE_CHECKING:
@@ -177,14 +178,13 @@ def cov(
     fweights: how often each observation counts; aweights: how much.
     """
     x = ops.reshape(input, (1, -1)) if len(input.shape) < 2 else input
-    w: Any = np.ones(x.shape[1], x.dtype)
-    for weights in (fweights, aweights):
-        w = w if weights is None else mul(w, weights)
+    given = [weights for weights in (fweights, aweights) if weights is not None]
+    w = functools.reduce(mul, given) if given else np.ones(x.shape[1], x.dtype)
     total = ops.sum(w)
     taken = 1 if aweights is None else ops.div(ops.sum(mul(w, aweights)), total)
     apart = sub(x, ops.div(ops.sum(mul(x, w), 1, True), total))
     products = matmul(mul(apart, w), ops.permute(apart, (1, 0)))
-    return ops.squeeze(ops.div(products, ops.sub(total, ops.mul(taken, correction))))
+    return ops.squeeze(div(products, clamp(ops.sub(total, ops.mul(taken, correction)), 0)))
 
 
 def corrcoef(input: Data) -> Tensor:

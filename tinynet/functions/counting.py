@@ -55,7 +55,7 @@ def unique_consecutive(
     x = array_of(input)
     rows = x.reshape(-1) if dim is None else np.moveaxis(x, dim, 0)
     is_new = np.ones(len(rows), bool)
-    is_new[1:] = (rows[1:] != rows[:-1]).reshape(max(len(rows) - 1, 0), -1).any(1)
+    is_new[1:] = (rows[1:] != rows[:-1]).any(tuple(range(1, rows.ndim)))
     starts = np.flatnonzero(is_new)
     kept = rows[starts] if dim is None else np.moveaxis(rows[starts], 0, dim)
     results = [wrap(kept)]
