@@ -224,9 +224,16 @@ def test_retain_grad_and_hooks_see_recorded_gradients():
         y = h * h
     y.backward(create_graph=True)
     assert (h.grad.tolist(), h.grad.requires_grad, seen) == ([8], True, [[8]])
-    h.register_hook(lambda dy: 2 * dy)
-    with pytest.raises(RuntimeError, match="a hook that replaces a gradient is not recorded"):
-        y.backward(create_graph=True)
+    assert x.grad.tolist() == [32]
+
+
+def test_a_hook_that_replaces_a_gradient_is_recorded():
+    x = tensor(2.0, requires_grad=True)
+    h = x * x
+    h.register_hook(lambda dy: dy * h)  # in the second backward pass too
+    (dx,) = autograd.grad(h * h, x, create_graph=True)
+    assert dx.tolist() == [128]
+    assert autograd.grad(dx, x)[0].tolist() == [1088]  # as in PyTorch
 
 
 def test_plain_training_keeps_nothing():

@@ -374,6 +374,7 @@ class Tensor(Variable):
         if not self.requires_grad:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
 
+        @functools.wraps(hook)  # which a backward pass that is recorded calls itself
         def on_arrays(dy: np.ndarray) -> np.ndarray | None:
             replaced = hook(autograd.wrap(dy))
             return None if replaced is None else as_array(replaced)
