@@ -531,7 +531,8 @@ def test_data_lists_every_set_and_where_it_belongs(here, capsys):
     out = capsys.readouterr().out
     for name in data.KNOWN:
         assert f"\n{name} " in f"\n{out}"
-    assert "not in there/mnist; get it: tinynet data mnist" in out
+    assert "get it: tinynet data mnist" in out
+    assert "They lie in there, each in a folder" in out
     assert "comes with tinynet" in out
 
 
