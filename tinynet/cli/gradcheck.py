@@ -68,15 +68,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(args: argparse.Namespace) -> Report:
-    from tinynet.cli.models import build_model, check_model, image_shape_of
+    from tinynet.cli.models import built, check_model
     from tinynet.creation import randint, randn
     from tinynet.gradcheck import gradcheck_model
     from tinynet.random import manual_seed
 
     name = check_model(args.model or "digits_cnn")
-    shape = image_shape_of(name, args.shape)
     manual_seed(args.seed)
-    model, _ = build_model(name, num_classes=10, in_channels=shape[0], image_size=shape[1:])
+    model, shape = built(name, args.shape, num_classes=10)
     report = gradcheck_model(model, (randn(4, *shape), randint(0, 10, (4,))), seed=args.seed)
     report.op = name
     return report
