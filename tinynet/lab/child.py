@@ -7,6 +7,7 @@ knows where a process was that never came back.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -48,20 +49,10 @@ def limit(seconds: int, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
-    used = address_space()
-    if used:
-        resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
-
-
-def address_space() -> int:
-    """Bytes of memory that this process has mapped; 0 where the system does not tell."""
-    try:
+    with contextlib.suppress(OSError):  # where the system tells what is mapped
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except OSError:
-        return 0
-    import resource
-
-    return pages * resource.getpagesize()
+        most = pages * resource.getpagesize() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 if __name__ == "__main__":
