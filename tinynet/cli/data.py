@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     folder = download(known.name, args.data_dir)
     say(f"{known.name}: {'is' if there else 'downloaded, now'} in {folder}")
     print(f"{known.title}. Licence: {known.licence}. Source: {known.source}")
-    say("", "next:", f"  tinynet train --data {known.name}{_data_dir_option(args.data_dir)}")
+    place = "" if args.data_dir is None else f" --data-dir {args.data_dir}"
+    say("", "next:", f"  tinynet train --data {known.name}{place}")
     return 0
 
 
@@ -60,7 +61,3 @@ def _list(data_dir: Path | None) -> None:
             say(f"{'':15} in {root / known.folder}")
     say("", f"They lie in {root}, each in a folder of its own.")
     print("\nYour own: --data folder:PATH (PATH/CLASS/*.png), --data npz:PATH (x_train, ...)")
-
-
-def _data_dir_option(data_dir: Path | None) -> str:
-    return "" if data_dir is None else f" --data-dir {data_dir}"
