@@ -10,7 +10,6 @@ import numpy as np
 from tinynet import ops
 from tinynet.creation import empty
 from tinynet.nn import checks, init
-from tinynet.nn.factory import place
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.shapes import sizes
@@ -49,7 +48,7 @@ class Linear(Module):
         self.weight = Parameter(empty(self.out_features, self.in_features))
         self.bias = Parameter(empty(self.out_features)) if bias else None
         self.reset_parameters(rng)
-        place(self, device, dtype)
+        self.to(device=device, dtype=dtype)
 
     def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
         """Draw the initial values anew."""

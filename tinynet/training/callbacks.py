@@ -1,4 +1,4 @@
-"""What `fit` can do beside training: stop early, keep the best model, save every few epochs."""
+"""What `fit` can do beside training: stop early, keep the best model."""
 
 from __future__ import annotations
 
@@ -34,16 +34,13 @@ class _Best(Callback):
         self.directions = {name: better_is(name, mode) for name in self.monitor}
         self.restore = restore
         self.min_delta = at_least_zero(type(self).__name__, "min_delta", min_delta)
-        self._begin()
+        self.on_train_begin()
 
-    def _begin(self) -> None:
+    def on_train_begin(self, run: Run | None = None) -> None:
         self.name = ""
         self.epoch = 0
         self.value: float | None = None
         self.weights: dict[str, np.ndarray] | None = None
-
-    def on_train_begin(self, run: Run) -> None:
-        self._begin()
 
     def improved(self, run: Run, record: Record) -> bool:
         """Whether this epoch is the best so far, of which then is taken note.
@@ -138,15 +135,3 @@ class BestModel(_Best):
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if self.improved(run, record) and self.path is not None:
             save_run(self.path, run, chosen_by=self.name)
-
-
-class SaveEvery(Callback):
-    """Writes the checkpoint `path` after every `epochs` epochs, and after the last one."""
-
-    def __init__(self, path: str | os.PathLike[str], epochs: int = 1) -> None:
-        self.path = Path(path)
-        self.epochs = integer("SaveEvery", "epochs", epochs, 1)
-
-    def on_epoch_end(self, run: Run, record: Record) -> None:
-        if run.epoch % self.epochs == 0 or run.epoch == run.epochs or run.stop:
-            save_run(self.path, run)

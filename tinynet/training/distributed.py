@@ -39,9 +39,8 @@ from tinynet.training.loop import Loss, gradients_of, parameters_of
 from tinynet.training.metrics import (
     Means,
     Metrics,
-    check_output,
+    cost_of,
     counted,
-    loss_value,
     means_of,
     of_matrix,
 )
@@ -383,11 +382,9 @@ class Step:
         self.optimizer.zero_grad()
         try:
             output = self.model(x)
-            check_output(output, target, self.loss)
             count = counted(len(x), output, target, self.loss)
             if count:  # without, the loss is 0 / 0
-                cost = self.loss(output, target)
-                value = loss_value(cost)
+                cost, value = cost_of(output, target, self.loss)
                 cost.backward()
                 means = means_of(len(x), output, target, self.loss, self.metrics, value)
         except FloatingPointError as error:  # which all ranks are to raise, once this is added up

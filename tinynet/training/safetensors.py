@@ -76,17 +76,13 @@ def write(place: Place, arrays: Mapping[str, np.ndarray], about: Mapping[str, An
             f"cannot write {told(place)}: {len(text):,} bytes beside the arrays, there is room for "
             f"{HEADER_LIMIT:,}; put long lists of numbers into arrays"
         )
-    with _to_write(place) as stream:
+    target: Any = place
+    is_path = isinstance(place, (str, os.PathLike))
+    with atomic_write(target) if is_path else contextlib.nullcontext(target) as stream:
         stream.write(len(text).to_bytes(8, "little"))
         stream.write(text.replace(ZEROS.encode(), hashlib.sha256(text).hexdigest().encode(), 1))
         for name in spans:
             stream.write(_bytes(plain[name]))
-
-
-def _to_write(place: Place) -> contextlib.AbstractContextManager[BinaryIO]:
-    if isinstance(place, (str, os.PathLike)):
-        return atomic_write(place)
-    return contextlib.nullcontext(place)
 
 
 def is_place(value: Any) -> bool:
@@ -188,25 +184,19 @@ def existing(path: str | os.PathLike[str]) -> Path:
 @contextlib.contextmanager
 def _opened(place: Place) -> Iterator[BinaryIO]:
     """The file; whatever is found wrong with it inside becomes a CheckpointError that names it."""
-    if not isinstance(place, (str, os.PathLike)):
-        content = place.read()
-        if not content:
-            raise CheckpointError("the file object is at its end: call .seek(0) before it is read")
-        try:
-            yield io.BytesIO(content)
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"the file object: damaged, or no checkpoint: {error}") from error
-        return
-    path = existing(place)
+    source: Any = place
+    path = existing(source) if isinstance(source, (str, os.PathLike)) else None
     try:
-        with path.open("rb") as stream:
+        with io.BytesIO(source.read()) if path is None else path.open("rb") as stream:
+            if path is None and not stream.read(1):
+                raise CheckpointError("at its end: call .seek(0) before it is read")
             yield stream
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(f"{told(place)}: {error}") from error
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {fault(path, 'no checkpoint', error)}") from error
+        raise CheckpointError(f"{told(place)}: {fault(path, 'no checkpoint', error)}") from error
     except OSError as error:
-        raise CheckpointError(f"{path}: damaged, or cannot be read: {error}") from error
+        raise CheckpointError(f"{told(place)}: damaged, or cannot be read: {error}") from error
 
 
 def _header(stream: BinaryIO) -> Header:

@@ -16,7 +16,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
-from tinynet.nn.functional.arguments import Data, IntPair, as_batch, one_axis, tensor_of
+from tinynet.nn.functional.arguments import Data, IntPair, as_batch, named, one_axis, tensor_of
 from tinynet.ops import places
 from tinynet.ops.pool import adaptive_size, max_pool_geometry, pool_arguments
 from tinynet.ops.windows import check_image, pair
@@ -108,23 +108,6 @@ def max_unpool2d(
     return as_batch(lambda x: places.max_unpool2d(x, index, (H, W)), x)
 
 
-def avg_pool2d(
-    input: Data,
-    kernel_size: IntPair,
-    stride: IntPair | None = None,
-    padding: IntPair = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW).
-
-    divisor_override: what the sum is divided by, in place of the number of elements.
-    """
-    settings = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    return as_batch(lambda x: ops.avg_pool2d(x, *settings), input)
-
-
 def lp_pool2d(
     input: Data,
     norm_type: float,
@@ -138,14 +121,12 @@ def lp_pool2d(
     return ops.pow(mean * size, 1 / norm_type)
 
 
-def adaptive_avg_pool2d(input: Data, output_size: Size) -> Tensor:
-    """The mean over a grid of regions that cover the image: (N, C, H, W) -> (N, C, *output_size).
-
-    None keeps a size.
-    """
-    return as_batch(lambda x: ops.adaptive_avg_pool2d(x, output_size), input)
-
-
+avg_pool2d = named(
+    ops.avg_pool2d,
+    "input kernel_size stride padding ceil_mode count_include_pad divisor_override",
+    4,
+)
+adaptive_avg_pool2d = named(ops.adaptive_avg_pool2d, "input output_size", 4)
 max_pool1d = one_axis("max_pool1d", max_pool2d)
 max_unpool1d = one_axis("max_unpool1d", max_unpool2d)
 avg_pool1d = one_axis("avg_pool1d", avg_pool2d)

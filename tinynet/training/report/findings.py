@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.training.metrics import are_classes
+from tinynet.training.metrics import are_classes, confusion_matrix
 
 MISTAKES = 20  # how many are kept to be looked at
 EXAMPLES = 2  # how many that are right
@@ -40,6 +40,12 @@ class Score(NamedTuple):
     precision: float
     recall: float
     f1: float
+
+
+def named(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """The names of `count` classes: these, and numbers for those that have none."""
+    known = tuple(names or ())[:count]
+    return (*known, *map(str, range(len(known), count)))
 
 
 class Findings:
@@ -71,12 +77,10 @@ class Findings:
         K = scores.shape[1]
         if len(self.matrix) != K:
             self.matrix = np.zeros((K, K), np.int64)
-            self.names = (*self.names[:K], *map(str, range(len(self.names), K)))
+            self.names = named(self.names, K)
         taken = scores.argmax(1)  # (N,)
         counts = (labels >= 0) & (labels < K) & ~np.isnan(scores).any(1)  # -100 means no class
-        self.matrix += np.bincount(labels[counts] * K + taken[counts], minlength=K * K).reshape(
-            K, K
-        )
+        self.matrix += confusion_matrix(scores[counts], labels[counts])
         shifted = scores - scores.max(1, keepdims=True)
         sure = 1 / np.exp(shifted.astype(np.float64)).sum(1)  # (N,): the softmax of the highest
         wrong = np.flatnonzero((taken != labels) & counts)

@@ -7,7 +7,7 @@ show.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tinynet.nn.summary import summary
 from tinynet.training.history import Record
 from tinynet.training.quantities import format_number
 from tinynet.training.report import pictures
-from tinynet.training.report.curves import KEY, charts
+from tinynet.training.report.curves import KEY, drawn
 from tinynet.training.report.findings import Example, Findings
 from tinynet.training.report.insight import Maps, first_kernels, look_inside
 
@@ -104,13 +104,17 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{minutes:.0f} min"
 
 
-def _learning_curves(c: Contents) -> str:
-    drawn = "".join(
-        f"<figure><figcaption>{text(name.replace('_', ' '))}</figcaption>{chart}</figure>"
-        for name, chart in charts(c.history).items()
+def _figures(kind: str, shown: Iterable[tuple[str, str]]) -> str:
+    """Pictures with what stands under them, both as HTML."""
+    content = "".join(
+        f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+        for picture, caption in shown
     )
-    content = f'<div class="charts">{drawn}</div>' if drawn else ""
-    return _section("Learning curves", f"{KEY}&emsp;by epoch", content)
+    return f'<div class="{kind}">{content}</div>' if content else ""
+
+
+def _learning_curves(c: Contents) -> str:
+    return _section("Learning curves", f"{KEY}&emsp;by epoch", drawn(c.history))
 
 
 def _which_is_taken_for_which(c: Contents) -> str:
@@ -182,11 +186,10 @@ def _surest_mistakes(c: Contents) -> str:
         picture = text(c.findings.place(e))
         if pictures.is_image(e.x):
             picture = pictures.img(_picture(c, e.x), f"{c.findings.place(e)}: {told}", 104)
-        caption = text(told).replace(" taken for ", ' <span class="wrong">taken for</span> ')
-        shown.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
+        wrong = ' <span class="wrong">taken for</span> '
+        shown.append((picture, text(told).replace(" taken for ", wrong)))
     about = "Wrong, and most certain of it: a wrong label in the data shows here first."
-    content = f'<div class="images">{"".join(shown)}</div>' if shown else ""
-    return _section("The surest mistakes", about, content)
+    return _section("The surest mistakes", about, _figures("images", shown))
 
 
 def _kernels_of_the_first_layer(c: Contents) -> str:
@@ -202,9 +205,7 @@ def _kernels_of_the_first_layer(c: Contents) -> str:
     else:
         tiles = [pictures.signed(kernel.mean(0), limit) for kernel in w]
         told = "Orange is positive, blue negative, white 0."
-    factor = max(1, 24 // w.shape[2])
-    columns = min(16, len(tiles))
-    sheet = pictures.tiled([pictures.grown(tile, factor) for tile in tiles], columns, 2)
+    sheet = pictures.sheet(tiles, min(16, len(tiles)))
     alt = f"{len(tiles)} kernels of {w.shape[2]}x{w.shape[3]} of the layer {name}"
     image = pictures.img(sheet, alt, min(900, 2 * sheet.shape[2]))
     about = f"{text(name)}. {told}"
@@ -214,25 +215,21 @@ def _kernels_of_the_first_layer(c: Contents) -> str:
 def _maps_and_grad_cam(c: Contents) -> str:
     chosen = [e for e in (*c.findings.right, *c.findings.mistakes[:2]) if pictures.is_image(e.x)]
     chosen = [e for e in chosen if e.x.shape == chosen[0].x.shape]
-    rows = []
     seen = look_inside(c.model, np.stack([e.x for e in chosen])) if chosen else []
+    rows = []
     for e, inside in zip(chosen, seen):
         image, told = _picture(c, e.x), _told(c, e)
-        glow = pictures.heated(image, inside.heat)
+        glow, place = pictures.heated(image, inside.heat), c.findings.place(e)
         shown = [
-            (pictures.img(image, f"{c.findings.place(e)}: {told}", 104), told),
-            (pictures.img(glow, f"Grad-CAM of {c.findings.place(e)}: {told}", 104), "Grad-CAM"),
+            (pictures.img(image, f"{place}: {told}", 104), text(told)),
+            (pictures.img(glow, f"Grad-CAM of {place}: {told}", 104), "Grad-CAM"),
             *(_sheet(maps, e) for maps in (inside.first, inside.late)),
         ]
-        row = "".join(
-            f"<figure>{picture}<figcaption>{text(caption)}</figcaption></figure>"
-            for picture, caption in shown
-        )
-        rows.append(f'<div class="inside">{row}</div>')
+        rows.append(_figures("inside", shown))
     about = (
         "Grad-CAM is bright where the evidence for the answer lies. Beside it the channels of an "
+        "early and a late layer that respond most to the image."
     )
-    about += "early and a late layer that respond most to the image."
     return _section("What it looks at", about, "".join(rows))
 
 
@@ -244,9 +241,7 @@ def _sheet(maps: Maps, e: Example) -> tuple[str, str]:
         for m in maps.values[chosen]
     ]
     alt = f"{len(tiles)} feature maps of the layer {maps.name} for example {e.index}"
-    factor = max(1, 24 // max(tiles[0].shape[1:]))
-    sheet = pictures.tiled([pictures.grown(tile, factor) for tile in tiles], 4, 2)
-    return pictures.img(sheet, alt, 216), maps.name
+    return pictures.img(pictures.sheet(tiles, 4), alt, 216), text(maps.name)
 
 
 def _model(c: Contents) -> str:

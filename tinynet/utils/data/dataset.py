@@ -20,6 +20,10 @@ from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 from tinynet.utils.data.collate import default_collate
 
+__all__ = [
+    "ConcatDataset", "Dataset", "IterableDataset", "Subset", "TensorDataset", "random_split",
+]  # fmt: skip
+
 T_co = TypeVar("T_co", covariant=True)
 
 
