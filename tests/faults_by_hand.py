@@ -6,8 +6,7 @@ import inspect
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import jacobian, output_of
-from tinynet.gradcheck.fault import Fault
+from tinynet.gradcheck.causes.clues import Fault, jacobian, output_of
 
 
 def fault(body, inputs, settings=None, argument="x", seed=0, analytic=None):
@@ -31,7 +30,6 @@ def fault(body, inputs, settings=None, argument="x", seed=0, analytic=None):
     J = others.pop(place)
     shape = inputs[place].shape
     return Fault(
-        op=body.__name__,
         forward=body,
         args=tuple(inputs),
         settings=settings,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import ops
+from tinynet import nn, ops
 from tinynet.errors import DataError, ShapeError
 from tinynet.gradcheck import gradcheck
 from tinynet.nn import functional as F
@@ -178,15 +178,33 @@ def test_a_softmax_without_dim_takes_pytorchs_axis_and_says_so(name, shape, dim)
     assert y.tolist() == function(x, dim).tolist()
 
 
+OLD = [
+    ({"size_average": False}, "sum"),
+    ({"size_average": True, "reduce": True}, "mean"),
+    ({"reduce": False}, "none"),
+    ({"reduce": True, "size_average": False}, "sum"),
+]
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "binary_cross_entropy", "kl_div", "soft_margin_loss"])
+@pytest.mark.parametrize(("old", "reduction"), OLD)
+def test_pytorchs_old_arguments_of_losses_have_their_meaning(name, old, reduction):
+    loss, x = getattr(F, name), np.array([0.2, 0.7])
+    expected = loss(x, x / 2, reduction=reduction).tolist()
+    assert loss(x, x / 2, **old).tolist() == expected
+    layers = {"mse_loss": nn.MSELoss, "soft_margin_loss": nn.SoftMarginLoss}
+    if name in layers:
+        assert layers[name](**old)(x, x / 2).tolist() == expected
+
+
 @pytest.mark.parametrize("name", ["mse_loss", "cross_entropy", "kl_div", "soft_margin_loss"])
-@pytest.mark.parametrize("old", ["size_average", "reduce"])
-def test_pytorchs_old_arguments_of_losses_are_refused(name, old):
-    with pytest.raises(TypeError, match=f"{name}: {old}=False is PyTorch's old way"):
-        getattr(F, name)(np.ones(2), np.ones(2), **{old: False})
+def test_unknown_arguments_of_losses_are_refused(name):
     with pytest.raises(TypeError, match="unexpected keyword argument 'reductoin'"):
         getattr(F, name)(np.ones(2), np.ones(2), reductoin="sum")
-    with pytest.raises(TypeError, match="positional argument"):
+    with pytest.raises(TypeError, match=r"mse_loss\(\) too many positional argument"):
         F.mse_loss(np.ones(2), np.ones(2), "sum")
+    with pytest.raises(TypeError, match="missing a required argument: 'input'"):
+        F.mse_loss(target=np.ones(2))
 
 
 WRONG = [

@@ -437,7 +437,7 @@ def test_a_submission_that_hangs_is_stopped_with_all_it_started(here):
     assert report.problem.startswith("took longer than 2 s; stopped ")
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="who adopts orphans is Linux's")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="whose process it is Linux shows")
 @pytest.mark.parametrize("hangs", [False, True])
 def test_what_a_submission_starts_is_ended_with_it_in_sessions_of_its_own_too(here, hangs):
     Path("class").mkdir()
@@ -448,7 +448,11 @@ def test_what_a_submission_starts_is_ended_with_it_in_sessions_of_its_own_too(he
     )
     (report,) = judge_folder(find("relu"), Path("class"), timeout=4 if hangs else 300)
     assert not report.ok
-    assert not Path(f"/proc/{(here / 'pid').read_text()}").exists()
+    try:
+        state = Path(f"/proc/{(here / 'pid').read_text()}/stat").read_text().rpartition(")")[2]
+    except FileNotFoundError:
+        return
+    assert state.split()[0] == "Z", "it is dead, and not yet buried by the system"
 
 
 STRANGE_REPORTS = ["[]", "null", '{"ok": true}', "\x00", '{"stage": "nowhere"}', "[" * 100_000]

@@ -65,7 +65,6 @@ WRONG_ARGUMENTS = [
     (lambda: nn.GroupNorm(3, 4), ShapeError, "num_groups=3 must divide num_channels=4"),
     (lambda: nn.Embedding(3, 2, padding_idx=3), ShapeError, "padding_idx=3 is none of the 3 rows"),
     (lambda: nn.Embedding.from_pretrained(np.ones(3)), ShapeError, r"must be \(K, D\), got"),
-    (lambda: nn.BCELoss(size_average=True), TypeError, "BCELoss: size_average=True is PyTorch's"),
     (lambda: nn.BCELoss(reductoin="sum"), TypeError, "unexpected keyword argument 'reductoin'"),
     (lambda: nn.Threshold(1), TypeError, r"Threshold: missing a required argument: 'value'; it"),
     (lambda: nn.LazyConv2d(0, 3), ValueError, "out_channels must be at least 1, got 0"),
@@ -140,7 +139,10 @@ def test_numpy_integers_are_sizes_too():
 
 def test_a_layer_that_is_not_there_says_why():
     for name, words in [
-        ("LSTM", "has no LSTM: tinynet is for small convolutional nets, and has no recurrent"),
+        (
+            "LSTM",
+            "no attribute 'LSTM'; tinynet is for small convolutional nets, and has no recurrent",
+        ),
         ("MultiheadAttention", "has no attention"),
         ("Conv3d", "has no three-dimensional layers"),
         ("Conv2D", "no attribute 'Conv2D'; did you mean 'Conv2d'"),
@@ -151,7 +153,7 @@ def test_a_layer_that_is_not_there_says_why():
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps"])
 def test_a_layer_on_another_device_is_refused(device):
-    with pytest.raises(ValueError, match=f"PReLU: device='{device}' is not there"):
+    with pytest.raises(RuntimeError, match=f"computes on the CPU and has no device '{device}'"):
         nn.PReLU(device=device)
     layer = nn.PReLU(device="cpu", dtype=tinynet.float64)
     assert layer.weight.dtype == tinynet.float64
@@ -207,9 +209,9 @@ WRONG_INPUTS = [
     (nn.BatchNorm1d(4), (2, 3), r"BatchNorm1d\(num_features=4\): .* 3 features \(N=2\). Use num_"),
     (nn.BatchNorm1d(4), (2, 4, 8, 8), r"Use BatchNorm2d for images \(N, C, H, W\)."),
     (nn.BatchNorm1d(4), (1, 4), "more than 1 value per channel"),
-    (nn.LayerNorm((5, 6)), (2, 6, 5), r"the input ends in \(6, 5\) .* Use normalized_shape=\(6, 5"),
-    (nn.Unflatten(1, (3, 4)), (2, 13), r"Unflatten\(dim=1, .*13 elements .* product is 13."),
-    (nn.Unflatten(3, (3, 4)), (2, 13), r"Unflatten\(dim=3\): the input has shape \(2, 13\)"),
+    (nn.LayerNorm((5, 6)), (2, 6, 5), r"layer_norm: .* use normalized_shape=\(6, 5"),
+    (nn.Unflatten(1, (3, 4)), (2, 13), r"26 elements of shape \(2, 13\) do not fit"),
+    (nn.Unflatten(3, (3, 4)), (2, 13), r"axis 3 does not exist in shape \(2, 13\)"),
 ]
 
 
@@ -298,7 +300,7 @@ WRONG_CALLS = [
     (lambda: F.interpolate(np.ones((1, 1, 2, 2)), 3, mode="cubic"), "did you mean 'bicubic'"),
     (
         lambda: F.embedding(np.array([3]), np.ones((3, 2))),
-        "index 3 is out of range, .* rows 0 to 2",
+        "index 3 is out of range for num_embeddings=3",
     ),
     (
         lambda: F.max_unpool2d(np.ones((1, 1, 1, 1)), np.full((1, 1, 1, 1), 4), 2),
@@ -440,7 +442,7 @@ def test_sequential_is_indexed_sliced_and_extended():
     assert [name for name, _ in tail.named_children()] == ["1", "2", "3"]
     model[1] = nn.ELU()
     assert isinstance(model[1], nn.ELU)
-    with pytest.raises(IndexError, match=r"Sequential has 3 layers, there is no \[3\]"):
+    with pytest.raises(IndexError, match=r"Sequential has 3 modules, there is no \[3\]"):
         model[3]
 
 
@@ -473,7 +475,7 @@ def test_module_dict_is_a_dict():
     del heads["a"]
     assert len(heads) == 2
     assert list(heads.parameters()) == []
-    with pytest.raises(KeyError, match="no layer 'z' here; there are: b, c"):
+    with pytest.raises(KeyError, match="there are: b, c"):
         heads["z"]
 
 

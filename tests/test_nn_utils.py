@@ -125,7 +125,7 @@ def test_what_is_no_list_of_parameters_is_refused_with_what_to_pass(use):
         (used, ValueError, "generator was used up before: call model.parameters() again"),
         ([], ValueError, "the list of parameters is empty"),
         (model, TypeError, "pass model.parameters()"),
-        (model.parameters, TypeError, "call it: model.parameters()"),
+        (model.parameters, TypeError, "not a method; pass model.parameters(), called"),
         (model.named_parameters(), TypeError, "not model.named_parameters()"),
         (model.state_dict(), TypeError, "must be a list or an iterator"),
         ([model.weight.array], TypeError, "is a ndarray, no tensor"),

@@ -263,17 +263,17 @@ LAYERS = [
     ),
     (
         lambda: nn.LayerNorm((8, 4))(zeros(2, 4, 8)),
-        "LayerNorm(normalized_shape=(8, 4)): the input ends in (4, 8) (shape (2, 4, 8)). Use "
-        "normalized_shape=(4, 8).",
+        "layer_norm: normalized_shape=(8, 4) must name the last sizes, none of them 0, of the "
+        "input, whose shape is (2, 4, 8); use normalized_shape=(4, 8)",
     ),
     (
         lambda: nn.Unflatten(1, (2, 3))(zeros(4, 7)),
-        "Unflatten(dim=1, unflattened_size=(2, 3)): axis 1 of the input has 7 elements (shape "
-        "(4, 7)), the sizes take 6. Use sizes whose product is 7.",
+        "reshape: 28 elements of shape (4, 7) do not fit into shape (4, 2, 3). It takes 24. ... "
+        "raised in Unflatten",
     ),
     (
         lambda: nn.Unflatten(2, (2, 3))(zeros(4, 6)),
-        "Unflatten(dim=2): the input has shape (4, 6); its axes are -2 to 1",
+        "unflatten: axis 2 does not exist in shape (4, 6); its axes are -2 to 1",
     ),
     (
         lambda: with_weight((3, 5))(zeros(4, 2)),

@@ -19,33 +19,8 @@ import numpy as np
 
 from tinynet import autograd, derivatives, nn
 from tinynet.autograd import differentiable
-from tinynet.creation import (
-    arange,
-    as_tensor,
-    bernoulli,
-    empty,
-    empty_like,
-    eye,
-    from_dlpack,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    logspace,
-    multinomial,
-    normal,
-    ones,
-    ones_like,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
-    tensor,
-    zeros,
-    zeros_like,
-)
+from tinynet.creation import *  # noqa: F403
+from tinynet.creation import __all__ as _creation
 from tinynet.derivatives import backward as _backward
 from tinynet.derivatives import grad as _grad
 from tinynet.devices import (
@@ -83,25 +58,22 @@ from tinynet.version import __version__
 __all__ = [
     "BoolTensor", "ByteTensor", "CheckpointError", "DataError", "DoubleTensor", "FloatTensor",
     "Generator", "IntTensor", "LongTensor", "OnnxError", "OutOfMemoryError", "ShapeError",
-    "Size", "Tensor", "__version__", "accelerator", "arange", "as_tensor", "autograd",
-    "backends", "bernoulli", "bool_", "compile", "concat", "concatenate", "create_graph", "cuda",
-    "data", "detect_anomaly", "device", "differentiable", "distributions", "doctor", "empty",
-    "empty_like", "enable_grad", "explain", "eye", "finfo", "float32", "float64", "from_dlpack",
-    "from_numpy", "full", "full_like", "func", "get_default_dtype", "get_num_threads", "grad",
-    "gradcheck", "gradcheck_model", "hessian", "hvp", "iinfo", "inf", "inference_mode", "int8",
-    "int16", "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linalg", "linspace",
-    "load", "logspace", "manual_seed", "models", "mps", "multinomial", "nan", "nn", "no_grad",
-    "normal", "ones", "ones_like", "onnx", "optim", "pi", "rand", "rand_like", "randint",
-    "randn", "randn_like", "randperm", "save", "set_default_dtype", "set_grad_enabled",
-    "set_num_threads", "set_printoptions", "summary", "tensor", "training", "uint8", "utils",
-    "value_and_grad", "vision", "vjp", "xpu", "zeros", "zeros_like",
+    "Size", "Tensor", "__version__", "accelerator", "autograd", "backends", "bool_", "compile",
+    "concat", "concatenate", "create_graph", "cuda", "data", "detect_anomaly", "device",
+    "differentiable", "distributions", "doctor", "enable_grad", "explain", "finfo", "float32",
+    "float64", "func", "get_default_dtype", "get_num_threads", "grad", "gradcheck",
+    "gradcheck_model", "hessian", "hvp", "iinfo", "inf", "inference_mode", "int8", "int16",
+    "int32", "int64", "is_grad_enabled", "jacobian", "jvp", "linalg", "load", "manual_seed",
+    "models", "mps", "nan", "nn", "no_grad", "onnx", "optim", "pi", "save", "set_default_dtype",
+    "set_grad_enabled", "set_num_threads", "set_printoptions", "summary", "training", "uint8",
+    "utils", "value_and_grad", "vision", "vjp", "xpu",
 ]  # fmt: skip
-__all__ += _functions + _operations + _composed
+__all__ += _creation + _functions + _operations + _composed
 
 # Other names of the same things, and numbers
 concat = concatenate = cat  # noqa: F405
 absolute, negative = abs, neg  # noqa: F405
-asarray = as_tensor
+asarray = as_tensor  # noqa: F405
 inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, np.e, None
 finfo, iinfo, dtype = np.finfo, np.iinfo, np.dtype
 
@@ -133,38 +105,17 @@ def _in_autograd(name: str) -> Any:
 autograd.__path__ = derivatives.__path__  # where `tinynet.autograd.functional` is found
 autograd.__getattr__ = _in_autograd  # type: ignore[method-assign]
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # isort: off
     from tinynet import (
-        backends,
-        data,
-        distributions,
-        func,
-        linalg,
-        models,
-        onnx,
-        optim,
-        training,
-        utils,
-        vision,
-    )
+        backends, data, distributions, func, linalg, models, onnx, optim, training, utils, vision,
+    )  # fmt: skip
     from tinynet.anomaly import detect_anomaly
     from tinynet.derivatives.transforms import (
-        grad,
-        hessian,
-        hvp,
-        jacobian,
-        jvp,
-        value_and_grad,
-        vjp,
-    )
+        grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp,
+    )  # fmt: skip
     from tinynet.legacy import (
-        BoolTensor,
-        ByteTensor,
-        DoubleTensor,
-        FloatTensor,
-        IntTensor,
-        LongTensor,
-    )
+        BoolTensor, ByteTensor, DoubleTensor, FloatTensor, IntTensor, LongTensor,
+    )  # fmt: skip
     from tinynet.nn.summary import summary
     from tinynet.printing import set_printoptions
     from tinynet.teaching.doctor import doctor
@@ -172,64 +123,34 @@ if TYPE_CHECKING:
     from tinynet.training import load, save
 
 _LATER = {
-    **dict.fromkeys(
-        (
-            "are_deterministic_algorithms_enabled",
-            "channels_last",
-            "contiguous_format",
-            "distributed",
-            "get_float32_matmul_precision",
-            "get_rng_state",
-            "initial_seed",
-            "preserve_format",
-            "set_default_device",
-            "set_float32_matmul_precision",
-            "set_num_interop_threads",
-            "set_rng_state",
-            "use_deterministic_algorithms",
-        ),
-        "preamble",
+    "": (
+        "amp", "backends", "data", "distributions", "func", "linalg", "models", "onnx", "optim",
+        "special", "training", "utils", "vision",
     ),
-    "amp": "",
-    "autocast": "amp",
-    **dict.fromkeys(
-        ("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
-        "derivatives.transforms",
+    "amp": ("autocast",),
+    "anomaly": ("detect_anomaly",),
+    "derivatives.transforms": (
+        "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp",
     ),
-    "func": "",
-    **dict.fromkeys(
-        (
-            "BoolTensor",
-            "ByteTensor",
-            "DoubleTensor",
-            "FloatTensor",
-            "IntTensor",
-            "LongTensor",
-        ),
-        "legacy",
+    "legacy": (
+        "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor",
+        "cholesky", "svd",
     ),
-    "cross": "linalg",
-    "data": "",
-    "det": "linalg",
-    "distributions": "",
-    "inverse": "linalg",
-    "linalg": "",
-    "backends": "",
-    "models": "",
-    "onnx": "",
-    "optim": "",
-    "training": "",
-    "utils": "",
-    "vision": "",
-    "detect_anomaly": "anomaly",
-    "doctor": "teaching",
-    "explain": "teaching",
-    "load": "training",
-    "save": "training",
-    "set_printoptions": "printing",
-    "summary": "nn.summary",
-}
-
+    "linalg": ("cross", "det", "inverse"),
+    "nn.summary": ("summary",),
+    "preamble": (
+        "are_deterministic_algorithms_enabled", "channels_last", "contiguous_format", "distributed",
+        "get_float32_matmul_precision", "get_rng_state", "initial_seed", "preserve_format",
+        "set_default_device", "set_float32_matmul_precision", "set_num_interop_threads",
+        "set_rng_state", "use_deterministic_algorithms",
+    ),
+    "printing": ("set_printoptions",),
+    "special": ("digamma", "erfinv", "lgamma"),
+    "teaching": ("doctor", "explain"),
+    "training": ("load", "save"),
+}  # fmt: skip
+"""Names that are loaded when they are used, by the module that has them; "" are modules."""
+_HOMES = {name: module for module, names in _LATER.items() for name in names}
 
 _EXTRAS = ("sklearn",)
 """Modules that need an extra; dir() leaves them out, since who looks at all may not have it."""
@@ -258,10 +179,10 @@ def __getattr__(name: str) -> Any:
     """Load the parts that a program may not need when it first names them."""
     if name in _OTHER_NAMES:
         return globals()[_OTHER_NAMES[name]]
-    if name not in _LATER and name not in _EXTRAS:
+    if name not in _HOMES and name not in _EXTRAS:
         advice = f": {_NOT_HERE[name]}" if name in _NOT_HERE else ""
         raise AttributeError(f"module 'tinynet' has no attribute {name!r}{advice}")
-    return _named(_LATER.get(name, ""), name)
+    return _named(_HOMES.get(name, ""), name)
 
 
 def _named(where: str, name: str) -> Any:
@@ -272,4 +193,4 @@ def _named(where: str, name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LATER])
+    return sorted([*globals(), *_HOMES])

@@ -19,10 +19,6 @@ class autocast(Scope):  # noqa: N801 (PyTorch's name)
     ) -> None:  # fmt: skip
         pass
 
-    def again(self) -> autocast:
-        """One for another call."""
-        return autocast()
-
     def __exit__(self, *error: object) -> None:
         return None
 
@@ -40,15 +36,14 @@ class GradScaler:
         """The loss itself."""
         return outputs
 
-    def unscale_(self, optimizer: Any) -> None:
-        """Nothing: no gradient was scaled."""
-
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """The optimizer's step."""
         return optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: Any = None) -> None:
         """Nothing: there is no scale."""
+
+    unscale_ = load_state_dict = update
 
     def get_scale(self) -> float:
         """The scale: 1."""
@@ -61,6 +56,3 @@ class GradScaler:
     def state_dict(self) -> dict[str, Any]:
         """Nothing, as of PyTorch's where it is not enabled."""
         return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing."""

@@ -9,7 +9,7 @@ name the CPU, where everything is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -21,6 +21,50 @@ from tinynet.functions.common import array_of, call_sizes
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor, as_array
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "arange", "as_tensor", "bernoulli", "empty", "empty_like", "eye", "from_dlpack", "from_numpy",
+    "full", "full_like", "linspace", "logspace", "multinomial", "normal", "ones", "ones_like",
+    "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "tensor",
+    "zeros", "zeros_like",
+]  # fmt: skip
+
+
+class Settings(TypedDict, total=False):
+    """What all take by name: the dtype of the elements, the CPU, whether a gradient is wanted."""
+
+    dtype: DTypeLike | None
+    device: Any
+    requires_grad: bool
+    memory_format: Any
+
+
+class RandomSettings(Settings, total=False):
+    """What random ones take by name. rng: NumPy's word for `generator`."""
+
+    generator: Any
+    rng: np.random.Generator | None
+
+
+def _made(
+    values: Any, usual: DTypeLike | None = None, *, dtype: DTypeLike | None = None,
+    device: Any = None, requires_grad: bool = False, memory_format: Any = None,
+    generator: Any = None, rng: Any = None,
+) -> Tensor:  # fmt: skip
+    """A tensor around an array that no one else has, in a dtype that is usual unless one is given.
+
+    `generator` and `rng` were used before; memory_format has no effect.
+    """
+    check_device(device)
+    array = np.asarray(values, dtype or usual or get_default_dtype())
+    return wrap(array).requires_grad_(requires_grad)
+
+
+def _generator(settings: RandomSettings) -> np.random.Generator:
+    return default_rng(settings.get("generator") or settings.get("rng"))
 
 
 def tensor(
@@ -61,98 +105,63 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     return wrap(as_array(np.from_dlpack(ext_tensor)))
 
 
-def _made(array: np.ndarray, device: Any, requires_grad: bool) -> Tensor:
-    """A tensor around an array that no one else has."""
-    check_device(device)
-    return wrap(array).requires_grad_(requires_grad)
-
-
-def full(
-    size: int | Sequence[int], fill_value: float, *, dtype: DTypeLike | None = None,
-    device: Any = None, requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
+def full(size: int | Sequence[int], fill_value: float, **settings: Unpack[Settings]) -> Tensor:
     """A tensor filled with one number; without `dtype` a float makes float32, an int int64.
 
     >>> full((2, 3), 7.0)
     tensor([[7., 7., 7.],
             [7., 7., 7.]])
     """
-    value = as_array(fill_value, dtype)
-    return _made(np.full(normalized_shape((size,)), value, value.dtype), device, requires_grad)
+    value = as_array(fill_value, settings.get("dtype"))
+    return _made(np.full(normalized_shape((size,)), value), value.dtype, **settings)
 
 
-def zeros(
-    *args: Any,
-    size: Any = None,
-    dtype: DTypeLike | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+def zeros(*args: Any, size: Any = None, **settings: Unpack[Settings]) -> Tensor:
     """A tensor filled with 0: `zeros(2, 3)` or `zeros((2, 3))`."""
-    array = np.zeros(call_sizes(args, size), dtype or get_default_dtype())
-    return _made(array, device, requires_grad)
+    return _made(np.zeros(call_sizes(args, size), _dtype(settings)), **settings)
 
 
-def ones(
-    *args: Any,
-    size: Any = None,
-    dtype: DTypeLike | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+def ones(*args: Any, size: Any = None, **settings: Unpack[Settings]) -> Tensor:
     """A tensor filled with 1: `ones(2, 3)` or `ones((2, 3))`."""
-    array = np.ones(call_sizes(args, size), dtype or get_default_dtype())
-    return _made(array, device, requires_grad)
+    return _made(np.ones(call_sizes(args, size), _dtype(settings)), **settings)
 
 
-def empty(
-    *args: Any,
-    size: Any = None,
-    dtype: DTypeLike | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+def empty(*args: Any, size: Any = None, **settings: Unpack[Settings]) -> Tensor:
     """A tensor of a shape whose elements are not set: whatever stood in that memory."""
-    array = np.empty(call_sizes(args, size), dtype or get_default_dtype())
-    return _made(array, device, requires_grad)
+    return _made(np.empty(call_sizes(args, size), _dtype(settings)), **settings)
 
 
-def zeros_like(
-    input: Tensor | np.ndarray, *, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False, memory_format: Any = None,
-) -> Tensor:  # fmt: skip
+def _dtype(settings: Settings) -> DTypeLike:
+    return settings.get("dtype") or get_default_dtype()
+
+
+def zeros_like(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
     """Zeros of the shape, dtype (unless given) and memory order of another tensor."""
-    return _made(np.zeros_like(as_array(input), dtype), device, requires_grad)
+    return full_like(input, 0, **settings)
 
 
-def ones_like(
-    input: Tensor | np.ndarray, *, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False, memory_format: Any = None,
-) -> Tensor:  # fmt: skip
+def ones_like(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
     """Ones of the shape, dtype (unless given) and memory order of another tensor."""
-    return _made(np.ones_like(as_array(input), dtype), device, requires_grad)
+    return full_like(input, 1, **settings)
 
 
-def empty_like(
-    input: Tensor | np.ndarray, *, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False, memory_format: Any = None,
-) -> Tensor:  # fmt: skip
+def empty_like(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
     """A tensor like another whose elements are not set."""
-    return _made(np.empty_like(as_array(input), dtype), device, requires_grad)
+    array = np.empty_like(as_array(input), settings.get("dtype"))
+    return _made(array, array.dtype, **settings)
 
 
 def full_like(
-    input: Tensor | np.ndarray, fill_value: float, *, dtype: DTypeLike | None = None,
-    device: Any = None, requires_grad: bool = False, memory_format: Any = None,
-) -> Tensor:  # fmt: skip
+    input: Tensor | np.ndarray, fill_value: float, **settings: Unpack[Settings]
+) -> Tensor:
     """One number in the shape, dtype (unless given) and memory order of another tensor."""
-    return _made(np.full_like(as_array(input), fill_value, dtype), device, requires_grad)
+    array = np.full_like(as_array(input), fill_value, settings.get("dtype"))
+    return _made(array, array.dtype, **settings)
 
 
 def arange(
-    start: float = 0, end: float | None = None, step: float = 1, *,
-    dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
+    start: float = 0, end: float | None = None, step: float = 1, **settings: Unpack[Settings]
+) -> Tensor:
     """Numbers from `start` (0 if only one bound is given) up to, not including, `end`.
 
     int64 if all are ints, else float32. Raises ValueError for a step of 0.
@@ -165,106 +174,95 @@ def arange(
         raise ValueError("arange: the step must not be 0")
     if (end - start) * step < 0:
         raise ValueError(f"arange: steps of {step} lead away from {start} to {end}")
-    if dtype is None:
-        is_float = any(isinstance(x, float) for x in (start, end, step))
-        dtype = get_default_dtype() if is_float else np.int64
-    return _made(np.arange(start, end, step).astype(dtype), device, requires_grad)
+    is_float = any(isinstance(x, float) for x in (start, end, step))
+    return _made(np.arange(start, end, step), None if is_float else np.int64, **settings)
 
 
-def linspace(
-    start: float, end: float, steps: int, *, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
+def linspace(start: float, end: float, steps: int, **settings: Unpack[Settings]) -> Tensor:
     """`steps` evenly spaced numbers from `start` to `end`, both included."""
     for name, bound in (("start", start), ("end", end)):
         if np.ndim(bound):
             raise ShapeError(f"linspace: {name} must be a number, got shape {np.shape(bound)}")
-    array = np.linspace(array_of(start), array_of(end), integer("linspace", "steps", steps))
-    return _made(array.astype(dtype or get_default_dtype()), device, requires_grad)
+    count = integer("linspace", "steps", steps)
+    return _made(np.linspace(array_of(start), array_of(end), count), **settings)
 
 
-def eye(
-    n: int, m: int | None = None, *, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
+def logspace(
+    start: float, end: float, steps: int, base: float = 10.0, **settings: Unpack[Settings]
+) -> Tensor:
+    """`steps` numbers from base^start to base^end, each the same multiple of the one before."""
+    count = integer("logspace", "steps", steps)
+    return _made(np.logspace(array_of(start), array_of(end), count, base=base), **settings)
+
+
+def eye(n: int, m: int | None = None, **settings: Unpack[Settings]) -> Tensor:
     """The n x m matrix with ones on the diagonal (m = n if not given)."""
     n, m = integer("eye", "n", n), None if m is None else integer("eye", "m", m)
-    return _made(np.eye(n, m, dtype=dtype or get_default_dtype()), device, requires_grad)
+    return _made(np.eye(n, m), **settings)
 
 
-def randn(
-    *args: Any, size: Any = None, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False, generator: Any = None, rng: np.random.Generator | None = None,
-) -> Tensor:  # fmt: skip
-    """Normally distributed numbers, mean 0 and variance 1. rng: NumPy's word for `generator`."""
-    values = default_rng(generator or rng).standard_normal(call_sizes(args, size))
-    return _made(np.asarray(values, dtype or get_default_dtype()), device, requires_grad)
+def randn(*args: Any, size: Any = None, **settings: Unpack[RandomSettings]) -> Tensor:
+    """Normally distributed numbers, mean 0 and variance 1."""
+    return _made(_generator(settings).standard_normal(call_sizes(args, size)), **settings)
 
 
-def rand(
-    *args: Any, size: Any = None, dtype: DTypeLike | None = None, device: Any = None,
-    requires_grad: bool = False, generator: Any = None, rng: np.random.Generator | None = None,
-) -> Tensor:  # fmt: skip
+def rand(*args: Any, size: Any = None, **settings: Unpack[RandomSettings]) -> Tensor:
     """Uniformly distributed numbers from 0 up to, not including, 1."""
-    dtype = np.dtype(dtype or get_default_dtype())
-    drawn = np.float64 if dtype == np.float64 else np.float32  # rounding would make 1
-    values = default_rng(generator or rng).random(call_sizes(args, size), dtype=drawn)
-    return _made(np.asarray(values, dtype), device, requires_grad)
+    is_double = np.dtype(_dtype(settings)) == np.float64
+    drawn = np.float64 if is_double else np.float32  # rounding would make 1
+    values = _generator(settings).random(call_sizes(args, size), dtype=drawn)
+    return _made(values, **settings)
 
 
-def randn_like(input: Tensor, **settings: Any) -> Tensor:
+def randn_like(input: Tensor, **settings: Unpack[RandomSettings]) -> Tensor:
     """`randn` in the shape and dtype of another tensor."""
-    return randn(input.shape, **{"dtype": input.dtype, **settings})
+    settings.setdefault("dtype", input.dtype)
+    return randn(input.shape, **settings)
 
 
-def rand_like(input: Tensor, **settings: Any) -> Tensor:
+def rand_like(input: Tensor, **settings: Unpack[RandomSettings]) -> Tensor:
     """`rand` in the shape and dtype of another tensor."""
-    return rand(input.shape, **{"dtype": input.dtype, **settings})
+    settings.setdefault("dtype", input.dtype)
+    return rand(input.shape, **settings)
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, dtype: DTypeLike = np.int64,
-    device: Any = None, requires_grad: bool = False, generator: Any = None,
-    rng: np.random.Generator | None = None,
-) -> Tensor:  # fmt: skip
+    low: int, high: Any = None, size: Any = None, **settings: Unpack[RandomSettings]
+) -> Tensor:
     """Uniformly distributed ints from `low` (0 if only one bound is given) up to `high` - 1."""
     if size is None:  # randint(high, size)
         low, high, size = 0, low, high
     if size is None:
         raise TypeError("randint: which shape? Write randint(low, high, size), size a tuple")
-    values = default_rng(generator or rng).integers(low, high, normalized_shape((size,)))
-    return _made(np.asarray(values, dtype), device, requires_grad)
+    values = _generator(settings).integers(low, high, normalized_shape((size,)))
+    return _made(values, np.int64, **settings)
 
 
-def randperm(n: int, *, generator: Any = None, rng: np.random.Generator | None = None) -> Tensor:
+def randint_like(
+    input: Tensor, low: int, high: int | None = None, **settings: Unpack[RandomSettings]
+) -> Tensor:
+    """`randint` in the shape and dtype of another tensor."""
+    low, high = (0, low) if high is None else (low, high)
+    settings.setdefault("dtype", input.dtype)
+    return randint(low, high, input.shape, **settings)
+
+
+def randperm(n: int, **settings: Unpack[RandomSettings]) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
-    return wrap(default_rng(generator or rng).permutation(n))
+    return _made(_generator(settings).permutation(n), np.int64, **settings)
 
 
 def normal(
-    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None,
-    dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, **settings: Unpack[RandomSettings]
+) -> Tensor:
     """Normally distributed numbers of given mean and deviation: numbers and a size, or tensors."""
     given = [x.dtype for x in (mean, std) if hasattr(x, "dtype") and x.dtype.kind == "f"]
     mean, std = array_of(mean), array_of(std)
     shape = (
-        np.broadcast_shapes(mean.shape, std.shape) if size is None else call_sizes((size,), None)
+        np.broadcast_shapes(mean.shape, std.shape) if size is None else normalized_shape((size,))
     )
-    values = default_rng(generator).normal(mean, std, shape)
-    dtype = dtype or (np.result_type(*given) if given else get_default_dtype())
-    return _made(np.asarray(values, dtype), device, requires_grad)
-
-
-def logspace(
-    start: float, end: float, steps: int, base: float = 10.0, *, dtype: DTypeLike | None = None,
-    device: Any = None, requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
-    """`steps` numbers from base^start to base^end, each the same multiple of the one before."""
-    array = np.logspace(
-        array_of(start), array_of(end), integer("logspace", "steps", steps), base=base
-    )
-    return _made(array.astype(dtype or get_default_dtype()), device, requires_grad)
+    values = _generator(settings).normal(mean, std, shape)
+    return _made(values, np.result_type(*given) if given else None, **settings)
 
 
 def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,25 +18,22 @@ keeping: ContextVar[bool] = ContextVar("keeping", default=False)
 class _GradMode(Scope):
     """Base of `no_grad` and `enable_grad`, which nest, and serve as decorators."""
 
+    takes: tuple[type, ...] = ()
     recording: bool
+    keeping = False
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        mode = super().__new__(cls)
-        return mode if function is None else mode(function)  # a decorator without parentheses
-
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        self._before: list[bool] = []
-
-    def again(self) -> Scope:
-        mode: Scope = type(self)()
-        return mode
+    def __init__(self) -> None:
+        self._before: list[tuple[bool, bool]] = []
 
     def __enter__(self) -> None:
-        self._before.append(recording.get())
+        self._before.append((recording.get(), keeping.get()))
         recording.set(self.recording)
+        keeping.set(self.keeping or keeping.get())
 
     def __exit__(self, *error: object) -> None:
-        recording.set(self._before.pop())
+        before = self._before.pop()
+        recording.set(before[0])
+        keeping.set(before[1])
 
 
 class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
@@ -56,20 +52,7 @@ class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
 class create_graph(_GradMode):  # noqa: N801 (by PyTorch's name of the argument)
     """Record inside, and keep what gradients of gradients need: see `docs/derivatives.md`."""
 
-    recording = True
-
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        super().__init__(function)
-        self._kept: list[bool] = []
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        self._kept.append(keeping.get())
-        keeping.set(True)
-
-    def __exit__(self, *error: object) -> None:
-        keeping.set(self._kept.pop())
-        super().__exit__(*error)
+    recording = keeping = True
 
 
 class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)
@@ -91,9 +74,6 @@ class set_grad_enabled(Scope):  # noqa: N801 (PyTorch's name)
         self._before = recording.get()
         recording.set(self._mode)
 
-    def again(self) -> Scope:
-        return set_grad_enabled(self._mode)
-
     def __call__(self, function: Any) -> Any:
         recording.set(self._before)  # above a function it holds inside it alone
         return super().__call__(function)
@@ -108,12 +88,8 @@ class set_grad_enabled(Scope):  # noqa: N801 (PyTorch's name)
 class inference_mode(no_grad):  # noqa: N801 (PyTorch's name)
     """`no_grad` by the name of its stricter kin; `inference_mode(False)` changes nothing."""
 
-    def __new__(cls, mode: Any = True) -> Any:
-        return super().__new__(cls, mode if callable(mode) else None)
+    takes: tuple[type, ...] = (bool,)
 
-    def __init__(self, mode: Any = True) -> None:
+    def __init__(self, mode: bool = True) -> None:
         super().__init__()
-        self.recording = recording.get() if mode is False else False
-
-    def again(self) -> Scope:
-        return type(self)(not self.recording)
+        self.recording = recording.get() and not mode

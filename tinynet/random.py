@@ -87,9 +87,6 @@ class use_rng(Scope):  # noqa: N801 (written like a function)
         self._rng = rng
         self._before: list[np.random.Generator | None] = []
 
-    def again(self) -> use_rng:
-        return use_rng(self._rng)
-
     def __enter__(self) -> np.random.Generator:
         self._before.append(_state.generator)
         _state.generator = self._rng

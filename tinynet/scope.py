@@ -21,9 +21,19 @@ class Scope(contextlib.AbstractContextManager[Any]):
     Raises TypeError above what it could not hold in: a class, an asynchronous generator.
     """
 
-    def again(self) -> Scope:
+    _made_of: tuple[tuple[Any, ...], dict[str, Any]]
+    takes: tuple[type, ...] = (object,)
+    """What its first argument may be; anything else is a function below a bare `@scope`."""
+
+    def __new__(cls, *args: Any, **settings: Any) -> Any:
+        scope = super().__new__(cls)
+        scope._made_of = args, settings
+        return cls()(args[0]) if args and not isinstance(args[0], cls.takes) else scope
+
+    def again(self) -> Any:
         """One like this for a call of the decorated function, which several threads may make."""
-        raise NotImplementedError
+        args, settings = self._made_of
+        return type(self)(*args, **settings)
 
     def __call__(self, function: F) -> F:
         where = None

@@ -9,6 +9,7 @@ and their gradients are the place to read on. Method names are NumPy's and PyTor
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
 import itertools
 import math
@@ -16,21 +17,21 @@ import operator
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinynet import autograd, calls, changes, grad_mode, ops
+from tinynet import autograd, changes, functions, grad_mode, ops
 from tinynet.autograd import Variable
 from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
-from tinynet.functions import algebra, counting, indexing, pointwise, reduction, shaping
+from tinynet.functions import algebra, pointwise, reduction, shaping
 from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
+from tinynet.unrecorded import arrays_of, unrecorded
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -102,31 +103,19 @@ def _binary(op: Callable[[Any, Any], Tensor]) -> tuple[Operator, Operator]:
     return left, right
 
 
-def _constant(name: str, function: Callable[[Any, Any], Any]) -> Operator:
-    """An operator without a gradient, such as a comparison."""
-
-    def constant(self: Any, other: Any) -> Tensor:
+def _comparison(compare: Callable[[Any, Any], Tensor]) -> Operator:
+    @functools.wraps(compare)
+    def compared(self: Any, other: Any) -> Tensor:
         if other is None or isinstance(other, str):
             return NotImplemented  # type: ignore[no-any-return]  # so that `x == None` is False
-        result: Tensor = _unrecorded(name, function, (self, other))
-        return result
+        return compare(self, other)
 
-    return constant
-
-
-def _in_place(name: str, function: Callable[[Any, Any], Tensor]) -> Operator:
-    """An operator that overwrites the tensor on its left."""
-
-    def in_place(self: Any, other: Operand) -> Tensor:
-        changed: Tensor = self._become(name, function, other)
-        return changed
-
-    return in_place
+    return compared
 
 
-def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The method `name_` that overwrites the tensor with what the method `name` gives."""
-    name = f"{function.__name__}_"
+def _overwriting(function: Callable[..., Tensor], name: str = "") -> Callable[..., Tensor]:
+    """The method `name` that overwrites the tensor with what the function gives."""
+    name = name or f"{function.__name__}_"
 
     @functools.wraps(function)
     def overwriting(self: Any, *args: Any, **settings: Any) -> Tensor:
@@ -137,6 +126,47 @@ def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return overwriting
 
 
+def _moving(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method that makes the tensor a view of itself, such as `x.unsqueeze_(0)`."""
+
+    @functools.wraps(function)
+    def moving(self: Any, *args: Any, **settings: Any) -> Any:
+        y = function(self, *args, **settings)
+        if self.requires_grad and self.node is None and grad_mode.recording.get():
+            self._check_may_change("a change of shape in place")
+        self.array, self.node, self.keeps = y.array, y.node, y.keeps
+        return self
+
+    return moving
+
+
+def _cast(dtype: np.dtype[Any]) -> Callable[..., Tensor]:
+    def cast(self: Any, memory_format: Any = None) -> Tensor:
+        same: Tensor = self.to(dtype)
+        return same
+
+    cast.__doc__ = f"As {dtype}."
+    return cast
+
+
+class _OfThatName:
+    """Stands in Tensor for the function of `tinynet` that has the name it is assigned to.
+
+    With an underscore behind the name, for the method that overwrites the tensor with its result.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        plain = name.rstrip("_")
+        function = getattr(functions, plain, None) or getattr(ops, plain)
+        setattr(owner, name, function if name == plain else _overwriting(function))
+
+
+UNARY: Callable[[Any], Tensor] = _OfThatName()  # type: ignore[assignment]
+BINARY: Callable[[Any, Any], Tensor] = _OfThatName()  # type: ignore[assignment]
+SETTINGS: Callable[..., Tensor] = _OfThatName()  # type: ignore[assignment]
+RESULTS: Callable[..., Any] = _OfThatName()  # type: ignore[assignment]
+
+
 class Size(tuple[int, ...]):
     """What `size()` gives: a shape that knows its number of elements."""
 
@@ -145,7 +175,7 @@ class Size(tuple[int, ...]):
         return math.prod(self)
 
 
-class RemovableHandle:
+class RemovableHandle(contextlib.AbstractContextManager["RemovableHandle"]):
     """Takes a hook off again: `handle.remove()`, or `with x.register_...(hook): ...`."""
 
     _numbers = itertools.count()
@@ -158,15 +188,7 @@ class RemovableHandle:
         """Take the hook off; a second time does nothing."""
         self._hooks.pop(self._number, None)
 
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.remove()
 
 
@@ -174,7 +196,8 @@ class Tensor(Variable):
     """An n-dimensional array with a record of the operations that made it.
 
     Tensor(data, requires_grad=False, dtype=None) copies; `tinynet.from_numpy` and
-    `tinynet.as_tensor` share memory. Python floats become float32; arrays keep their dtype.
+    `tinynet.as_tensor` share memory. Lists become float32, as in PyTorch, also of integers; arrays
+    keep their dtype.
     Integers alone are sizes, as in PyTorch: Tensor(2, 3) has that shape, and elements not set.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
@@ -187,7 +210,8 @@ class Tensor(Variable):
             [6., 8.]])
     """
 
-    __slots__ = ()
+    __slots__ = ("origin",)
+    origin: tuple[Tensor, Any]  # the tensor that this one was taken from, and the index
     __array_priority__: ClassVar[float] = 1000.0
 
     def __init__(
@@ -203,6 +227,8 @@ class Tensor(Variable):
                     f"Tensor: takes data, or sizes that are all integers, got {data!r:.60}; "
                     "requires_grad= and dtype= go by name"
                 )
+            if isinstance(data[0], (list, tuple)):
+                dtype = dtype or get_default_dtype()
             self.array = np.array(as_array(data[0], dtype))
         self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
         self.requires_grad, self.keeps = False, True
@@ -251,13 +277,7 @@ class Tensor(Variable):
 
     ndimension = dim
 
-    @overload
-    def size(self, dim: None = None) -> Size: ...
-
-    @overload
-    def size(self, dim: int) -> builtins.int: ...
-
-    def size(self, dim: int | None = None) -> builtins.int | Size:
+    def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
         return Size(self.shape) if dim is None else self.shape[dim]
 
@@ -297,16 +317,24 @@ class Tensor(Variable):
         return self
 
     def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
-    ) -> None:
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:  # fmt: skip
         """Compute the gradient of this tensor with respect to every leaf it depends on.
 
         Adds to each leaf's `.grad`. gradient: the gradient of the loss with respect to this tensor,
         of the same shape; for a single value it is 1. The graph is freed as it is consumed,
         unless `retain_graph`. create_graph: the gradients have gradients themselves; the forward
-        pass must have run inside `tinynet.create_graph()`. Raises RuntimeError where there is no
-        graph or it is freed.
+        pass must have run inside `tinynet.create_graph()`. inputs: the tensors whose `.grad` it is
+        added to, and no others. Raises RuntimeError where there is no graph or it is freed.
         """
+        if inputs is not None:
+            targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            grad: Any = autograd.grad  # type: ignore[attr-defined]
+            found = grad(self, targets, gradient, retain_graph, create_graph, allow_unused=True)
+            for x, dx in zip(targets, found):
+                x.grad = x.grad if dx is None else dx if x.grad is None else x.grad + dx
+            return
         if not self.requires_grad:
             raise RuntimeError(
                 "backward(): this tensor does not depend on anything that requires a gradient. "
@@ -346,6 +374,7 @@ class Tensor(Variable):
         if not self.requires_grad:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
 
+        @functools.wraps(hook)  # which a backward pass that is recorded calls itself
         def on_arrays(dy: np.ndarray) -> np.ndarray | None:
             replaced = hook(autograd.wrap(dy))
             return None if replaced is None else as_array(replaced)
@@ -363,11 +392,7 @@ class Tensor(Variable):
         """The same memory, without the record."""
         return autograd.wrap(self.array)
 
-    clone = ops.clone
-
-    def copy(self) -> Tensor:
-        """`clone` by NumPy's name."""
-        return ops.clone(self)
+    clone = copy = ops.clone
 
     # ----- conversion -------------------------------------------------------------------------
 
@@ -434,33 +459,14 @@ class Tensor(Variable):
         """The tensor in another dtype; without one the name of its dtype."""
         return f"tinynet.{self.dtype}" if dtype is None else self.to(dtype=dtype)
 
-    def type_as(self, other: Tensor) -> Tensor:
-        """The tensor in the dtype of another."""
-        return self.to(other)
+    type_as = to
 
-    def float(self, memory_format: Any = None) -> Tensor:
-        """As float32."""
-        return self.to(float32)
-
-    def double(self, memory_format: Any = None) -> Tensor:
-        """As float64."""
-        return self.to(float64)
-
-    def long(self, memory_format: Any = None) -> Tensor:
-        """As int64."""
-        return self.to(int64)
-
-    def int(self, memory_format: Any = None) -> Tensor:
-        """As int32."""
-        return self.to(np.int32)
-
-    def bool(self, memory_format: Any = None) -> Tensor:
-        """As bool: whether an element is not 0."""
-        return self.to(bool_)
-
-    def byte(self, memory_format: Any = None) -> Tensor:
-        """As uint8."""
-        return self.to(uint8)
+    float = _cast(float32)
+    double = _cast(float64)
+    long = _cast(int64)
+    int = _cast(int32)
+    bool = _cast(bool_)
+    byte = _cast(uint8)
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
@@ -471,10 +477,6 @@ class Tensor(Variable):
     def is_contiguous(self) -> builtins.bool:
         """Whether the elements lie in C order."""
         return self.array.flags.c_contiguous
-
-    def is_floating_point(self) -> builtins.bool:
-        """Whether the elements are floats."""
-        return self.dtype.kind == "f"
 
     def stride(self, dim: builtins.int | None = None) -> Any:
         """How many elements further the next one lies along each axis."""
@@ -495,7 +497,7 @@ class Tensor(Variable):
 
     def new_tensor(self, data: Any, **settings: Any) -> Tensor:
         """A tensor of `data` in the dtype of this one."""
-        return self.new_full(np.shape(_arrays(data)), data, **settings)
+        return self.new_full(np.shape(arrays_of(data)), data, **settings)
 
     def new_full(
         self, size: Any, fill_value: Any, *, dtype: DTypeLike | None = None, device: Any = None,
@@ -503,7 +505,7 @@ class Tensor(Variable):
     ) -> Tensor:  # fmt: skip
         """One number in every place, in the dtype of this tensor unless another is given."""
         check_device(device)
-        array = np.full(normalized_shape((size,)), _arrays(fill_value), dtype or self.dtype)
+        array = np.full(normalized_shape((size,)), arrays_of(fill_value), dtype or self.dtype)
         return autograd.wrap(array).requires_grad_(requires_grad)
 
     def new_zeros(self, *size: Any, **settings: Any) -> Tensor:
@@ -539,7 +541,7 @@ class Tensor(Variable):
             return recorded(*inputs)
         if any(isinstance(x, Variable) for x in settings.get("out", ())):
             raise TypeError(f"np.{ufunc.__name__}: out= must be an ndarray, not a tensor")
-        return _unrecorded(f"np.{ufunc.__name__}", getattr(ufunc, method), inputs, settings)
+        return unrecorded(f"np.{ufunc.__name__}", getattr(ufunc, method), *inputs, **settings)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, settings: dict[str, Any]
@@ -552,7 +554,7 @@ class Tensor(Variable):
         name = function.__name__
         if name in NUMPY:
             return NUMPY[name](*args, **settings)
-        return _unrecorded(f"np.{name}", function, args, settings)
+        return unrecorded(f"np.{name}", function, *args, **settings)
 
     def __bool__(self) -> builtins.bool:
         if self.numel() != 1:
@@ -574,14 +576,16 @@ class Tensor(Variable):
         return int(self.array)
 
     def __contains__(self, item: Operand) -> builtins.bool:
-        return bool((self.array == _arrays(item)).any())
+        return bool((self.array == arrays_of(item)).any())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec or self.ndim == 0 else str(self)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         self._check_no_graph()
-        return super().__reduce_ex__(protocol)
+        made: Any = super().__reduce_ex__(protocol)
+        made[2][1].pop("origin", None)
+        return made
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
         self._check_no_graph()
@@ -619,40 +623,40 @@ class Tensor(Variable):
             raise TypeError(f"~ is for bool and integer tensors, this one has dtype {self.dtype}")
         return autograd.wrap(~self.array)
 
-    __and__, __rand__ = _binary(_constant("&", operator.and_))
-    __or__, __ror__ = _binary(_constant("|", operator.or_))
-    __xor__, __rxor__ = _binary(_constant("^", operator.xor))
-    __floordiv__, __rfloordiv__ = _binary(_constant("//", operator.floordiv))
+    __and__, __rand__ = _binary(pointwise.bitwise_and)
+    __or__, __ror__ = _binary(pointwise.bitwise_or)
+    __xor__, __rxor__ = _binary(pointwise.bitwise_xor)
+    __floordiv__, __rfloordiv__ = _binary(functools.partial(unrecorded, "//", operator.floordiv))
     __mod__, __rmod__ = _binary(pointwise.remainder)
 
     # ----- comparison: bool tensors, never recorded -------------------------------------------
 
-    __eq__ = _constant("==", operator.eq)  # type: ignore[assignment]
-    __ne__ = _constant("!=", operator.ne)  # type: ignore[assignment]
-    __lt__ = _constant("<", operator.lt)
-    __le__ = _constant("<=", operator.le)
-    __gt__ = _constant(">", operator.gt)
-    __ge__ = _constant(">=", operator.ge)
+    __eq__ = _comparison(pointwise.eq)  # type: ignore[assignment]
+    __ne__ = _comparison(pointwise.ne)  # type: ignore[assignment]
+    __lt__ = _comparison(pointwise.lt)
+    __le__ = _comparison(pointwise.le)
+    __gt__ = _comparison(pointwise.gt)
+    __ge__ = _comparison(pointwise.ge)
 
     # ----- in place ---------------------------------------------------------------------------
 
-    __iadd__ = _in_place("+=", operator.add)
-    __isub__ = _in_place("-=", operator.sub)
-    __imul__ = _in_place("*=", operator.mul)
-    __itruediv__ = _in_place("/=", operator.truediv)
-    __ipow__ = _in_place("**=", operator.pow)
+    __iadd__ = _overwriting(operator.add, "+=")
+    __isub__ = _overwriting(operator.sub, "-=")
+    __imul__ = _overwriting(operator.mul, "*=")
+    __itruediv__ = _overwriting(operator.truediv, "/=")
+    __ipow__ = _overwriting(operator.pow, "**=")
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        index = _arrays(index)
+        index = arrays_of(index)
         value = value if isinstance(value, Variable) else as_array(value)
         tracked = self.requires_grad or getattr(value, "requires_grad", False)
         if tracked and grad_mode.recording.get():
             self._become("[...] =", lambda x, new: ops.setitem(x, new, index), value)
         else:
             try:
-                self.array[index] = _arrays(value)
+                self.array[index] = arrays_of(value)
             except ValueError as error:
-                place, given = self.array[index].shape, np.shape(_arrays(value))
+                place, given = self.array[index].shape, np.shape(arrays_of(value))
                 raise ShapeError(
                     f"x[...] = value: the place has shape {place}, the value {given}, which does "
                     "not broadcast to it"
@@ -712,14 +716,18 @@ class Tensor(Variable):
 
         While recording, the operation works on a copy of the old values, so that its own
         gradient can still use them. What older nodes kept of this memory is found to be
-        overwritten when their turn comes in the backward pass (`changes.note_change`). A view
-        that was taken before a plain tensor joined the graph in this way stays a constant.
+        overwritten when their turn comes in the backward pass (`changes.note_change`). What was
+        taken by an index (`x[0] += 1`) is put into the tensor it came from, which is recorded. A
+        view that was taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
+        place: tuple[Any, Any] | None = None
         recording = grad_mode.recording.get()
         given = (self, *others, *settings.values())
         if recording and builtins.any(getattr(x, "requires_grad", False) for x in given):
-            self._check_may_change(name)
+            place = self._place()
+            if place is None:
+                self._check_may_change(name)
             old = autograd.wrap(self.array.copy(order="K"), self.node)
         result = op(old, *(old if other is self else other for other in others), **settings)
         if result.shape != self.shape:
@@ -736,20 +744,27 @@ class Tensor(Variable):
             self._check_not_shared(name, result.node)
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
-        self.array[...] = result.array
-        changes.note_change(self.array)
+        if place is not None:
+            whole, index = place
+            whole[index] = result
+            result = whole[index]
+        else:
+            self.array[...] = result.array
+            changes.note_change(self.array)
         if old is not self and self.node is not None and self.node.call is not None:
             self.node.call = (*self.node.call[:3], old.array)  # what that node gave
         if recording:
             self._take_over(result)
         return self
 
-    def _reshape(self, result: Tensor) -> Tensor:
-        """Become a view of the tensor itself, such as `x.unsqueeze_(0)`."""
-        if self.requires_grad and self.node is None and grad_mode.recording.get():
-            self._check_may_change("a change of shape in place")
-        self.array, self.node, self.keeps = result.array, result.node, result.keeps
-        return self
+    def _place(self) -> tuple[Tensor, Any] | None:
+        """Of a view that an index took: the tensor and the index, by whose record it goes on."""
+        origin: tuple[Tensor, Any] | None = getattr(self, "origin", None)
+        here = None if origin is None else origin[0][origin[1]]
+        if here is None or here.array.__array_interface__ != self.array.__array_interface__:
+            return None
+        self.node, self.requires_grad, self.keeps = here.node, here.requires_grad, here.keeps
+        return origin
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
@@ -785,210 +800,39 @@ class Tensor(Variable):
                 )
 
     # ----- methods that are functions of `tinynet` too, each described where it is written ------
+    neg = abs = sign = exp = exp2 = expm1 = log = log2 = log10 = log1p = sqrt = rsqrt = UNARY
+    square = reciprocal = erf = erfc = sin = cos = tan = asin = acos = atan = sinh = cosh = UNARY
+    tanh = asinh = acosh = atanh = floor = ceil = trunc = frac = sinc = deg2rad = rad2deg = UNARY
+    positive = sigmoid = relu = silu = isnan = isinf = isfinite = isposinf = isneginf = UNARY
+    signbit = logical_not = bitwise_not = ravel = fliplr = flipud = msort = argwhere = trace = UNARY
+    t = UNARY
 
-    add = pointwise.add
-    sub = pointwise.sub
-    mul = pointwise.mul
-    div = pointwise.div
-    pow = pointwise.pow
-    subtract = pointwise.sub
-    multiply = pointwise.mul
-    divide = pointwise.div
-    true_divide = pointwise.div
-    floor_divide = pointwise.floor_divide
-    float_power = pointwise.float_power
-    remainder = pointwise.remainder
-    fmod = pointwise.fmod
-    maximum = pointwise.maximum
-    minimum = pointwise.minimum
-    fmax = pointwise.fmax
-    fmin = pointwise.fmin
-    atan2 = pointwise.atan2
-    hypot = pointwise.hypot
-    logaddexp = pointwise.logaddexp
-    neg = ops.neg
-    negative = ops.neg
-    abs = ops.abs
-    absolute = ops.abs
-    sign = ops.sign
-    exp = pointwise.exp
-    exp2 = pointwise.exp2
-    expm1 = pointwise.expm1
-    log = pointwise.log
-    log2 = pointwise.log2
-    log10 = pointwise.log10
-    log1p = pointwise.log1p
-    sqrt = pointwise.sqrt
-    rsqrt = pointwise.rsqrt
-    square = pointwise.square
-    reciprocal = pointwise.reciprocal
-    erf = pointwise.erf
-    erfc = pointwise.erfc
-    xlogy = pointwise.xlogy
-    sin = pointwise.sin
-    cos = pointwise.cos
-    tan = pointwise.tan
-    asin = pointwise.asin
-    acos = pointwise.acos
-    atan = pointwise.atan
-    sinh = pointwise.sinh
-    cosh = pointwise.cosh
-    tanh = pointwise.tanh
-    asinh = pointwise.asinh
-    acosh = pointwise.acosh
-    atanh = pointwise.atanh
-    floor = ops.floor
-    ceil = ops.ceil
-    trunc = ops.trunc
-    round = ops.round
-    frac = pointwise.frac
-    sinc = pointwise.sinc
-    logit = pointwise.logit
-    lerp = pointwise.lerp
-    deg2rad = pointwise.deg2rad
-    rad2deg = pointwise.rad2deg
-    addcmul = pointwise.addcmul
-    addcdiv = pointwise.addcdiv
-    nan_to_num = pointwise.nan_to_num
-    positive = pointwise.positive
-    clamp = clip = pointwise.clamp
-    clamp_min = pointwise.clamp_min
-    clamp_max = pointwise.clamp_max
-    sigmoid = pointwise.sigmoid
-    relu = ops.relu
-    leaky_relu = ops.leaky_relu
-    elu = ops.elu
-    gelu = ops.gelu
-    silu = ops.silu
-    softplus = ops.softplus
+    mul = pow = remainder = fmod = fmax = fmin = atan2 = hypot = logaddexp = maximum = BINARY
+    minimum = xlogy = floor_divide = float_power = clamp_min = clamp_max = eq = ne = lt = BINARY
+    le = gt = ge = logical_and = logical_or = logical_xor = bitwise_and = bitwise_or = BINARY
+    bitwise_xor = matmul = mm = mv = bmm = dot = outer = inner = expand_as = masked_select = BINARY
+    multiply = reshape_as = BINARY
 
-    eq = pointwise.eq
-    ne = pointwise.ne
-    lt = pointwise.lt
-    le = pointwise.le
-    gt = pointwise.gt
-    ge = pointwise.ge
-    isnan = pointwise.isnan
-    isinf = pointwise.isinf
-    isfinite = pointwise.isfinite
-    isclose = pointwise.isclose
-    isposinf = pointwise.isposinf
-    isneginf = pointwise.isneginf
-    signbit = pointwise.signbit
-    allclose = pointwise.allclose
-    equal = pointwise.equal
-    logical_not = pointwise.logical_not
-    logical_and = pointwise.logical_and
-    logical_or = pointwise.logical_or
-    logical_xor = pointwise.logical_xor
-    bitwise_not = pointwise.bitwise_not
-    bitwise_and = pointwise.bitwise_and
-    bitwise_or = pointwise.bitwise_or
-    bitwise_xor = pointwise.bitwise_xor
+    add = sub = div = round = logit = lerp = addcmul = addcdiv = nan_to_num = leaky_relu = SETTINGS
+    elu = gelu = softplus = isclose = sum = mean = prod = nansum = var = std = norm = SETTINGS
+    dist = any = all = count_nonzero = logsumexp = amax = amin = argmax = argmin = SETTINGS
+    argsort = cumsum = cumprod = logcumsumexp = bincount = histc = quantile = diff = SETTINGS
+    softmax = log_softmax = gather = scatter = scatter_add = scatter_reduce = SETTINGS
+    take_along_dim = index_select = index_add = index_copy = index_fill = index_put = SETTINGS
+    take = select = narrow = masked_fill = masked_scatter = tril = triu = diag = diagonal = SETTINGS
+    diag_embed = flatten = unflatten = permute = transpose = movedim = squeeze = SETTINGS
+    unsqueeze = flip = rot90 = roll = repeat = tile = repeat_interleave = addmm = SETTINGS
+    addmv = addr = baddbmm = clamp = subtract = divide = true_divide = reshape = SETTINGS
+    swapaxes = expand = broadcast_to = SETTINGS
 
-    sum = reduction.sum
-    mean = reduction.mean
-    prod = reduction.prod
-    nansum = reduction.nansum
-    var = reduction.var
-    std = reduction.std
-    norm = reduction.norm
-    dist = reduction.dist
-    any = reduction.any
-    all = reduction.all
-    count_nonzero = reduction.count_nonzero
-    logsumexp = reduction.logsumexp
-    max = reduction.max
-    min = reduction.min
-    amax = reduction.amax
-    amin = reduction.amin
-    aminmax = reduction.aminmax
-    argmax = reduction.argmax
-    argmin = reduction.argmin
-    argsort = reduction.argsort
-    sort = reduction.sort
-    msort = reduction.msort
-    topk = reduction.topk
-    kthvalue = reduction.kthvalue
-    median = reduction.median
-    mode = reduction.mode
-    cumsum = reduction.cumsum
-    cumprod = reduction.cumprod
-    cummax = reduction.cummax
-    cummin = reduction.cummin
-    logcumsumexp = reduction.logcumsumexp
-    unique = counting.unique
-    bincount = counting.bincount
-    histc = counting.histc
-    quantile = counting.quantile
-    diff = reduction.diff
-    softmax = reduction.softmax
-    log_softmax = reduction.log_softmax
+    is_floating_point = allclose = equal = max = min = aminmax = sort = topk = kthvalue = median = (
+        mode
+    ) = RESULTS
+    cummax = cummin = unique = nonzero = split = chunk = tensor_split = unbind = RESULTS
 
-    gather = indexing.gather
-    scatter = indexing.scatter
-    scatter_add = indexing.scatter_add
-    scatter_reduce = indexing.scatter_reduce
-    take_along_dim = indexing.take_along_dim
-    index_select = indexing.index_select
-    index_add = indexing.index_add
-    index_copy = indexing.index_copy
-    index_fill = indexing.index_fill
-    index_put = indexing.index_put
-    take = indexing.take
-    select = indexing.select
-    narrow = indexing.narrow
-    masked_fill = indexing.masked_fill
-    masked_select = indexing.masked_select
-    masked_scatter = indexing.masked_scatter
-    nonzero = indexing.nonzero
-    argwhere = indexing.argwhere
-    tril = indexing.tril
-    triu = indexing.triu
-    diag = indexing.diag
-    diagonal = indexing.diagonal
-    diag_embed = indexing.diag_embed
-    trace = indexing.trace
-
-    reshape = view = shaping.reshape  # a view where the memory order allows it, else a copy
-    reshape_as = view_as = shaping.reshape_as
-    flatten = ops.flatten
-    unflatten = shaping.unflatten
-    ravel = shaping.ravel
-    permute = shaping.permute
-    transpose = shaping.transpose
-    t = shaping.t
-    movedim = shaping.movedim
-    swapaxes = swapdims = shaping.swapaxes
-    squeeze = shaping.squeeze
-    unsqueeze = ops.unsqueeze
-    expand = broadcast_to = shaping.expand
-    expand_as = shaping.expand_as
-    flip = shaping.flip
-    fliplr = shaping.fliplr
-    flipud = shaping.flipud
-    rot90 = shaping.rot90
-    roll = shaping.roll
-    repeat = shaping.repeat
-    tile = shaping.tile
-    repeat_interleave = shaping.repeat_interleave
+    negative, absolute, clip = ops.neg, ops.abs, pointwise.clamp
+    view, view_as, swapdims = shaping.reshape, shaping.reshape_as, shaping.swapaxes
     unfold = shaping.unfold
-    split = shaping.split
-    chunk = shaping.chunk
-    tensor_split = shaping.tensor_split
-    unbind = shaping.unbind
-
-    matmul = algebra.matmul
-    mm = algebra.mm
-    mv = algebra.mv
-    bmm = algebra.bmm
-    dot = algebra.dot
-    outer = algebra.outer
-    inner = algebra.inner
-    addmm = algebra.addmm
-    addmv = algebra.addmv
-    addr = algebra.addr
-    baddbmm = algebra.baddbmm
 
     @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
@@ -1007,56 +851,15 @@ class Tensor(Variable):
 
     # ----- their forms that overwrite the tensor ----------------------------------------------
 
-    add_ = _overwriting(pointwise.add)
-    sub_ = _overwriting(pointwise.sub)
-    mul_ = _overwriting(pointwise.mul)
-    div_ = _overwriting(pointwise.div)
-    pow_ = _overwriting(pointwise.pow)
-    clamp_ = _overwriting(pointwise.clamp)
-    neg_ = _overwriting(ops.neg)
-    abs_ = _overwriting(ops.abs)
-    clip_ = clamp_
-    exp_ = _overwriting(pointwise.exp)
-    log_ = _overwriting(pointwise.log)
-    sqrt_ = _overwriting(pointwise.sqrt)
-    tanh_ = _overwriting(pointwise.tanh)
-    sigmoid_ = _overwriting(pointwise.sigmoid)
-    relu_ = _overwriting(ops.relu)
-    floor_ = _overwriting(ops.floor)
-    round_ = _overwriting(ops.round)
-    reciprocal_ = _overwriting(pointwise.reciprocal)
-    rsqrt_ = _overwriting(pointwise.rsqrt)
-    square_ = _overwriting(pointwise.square)
-    lerp_ = _overwriting(pointwise.lerp)
-    addcmul_ = _overwriting(pointwise.addcmul)
-    addcdiv_ = _overwriting(pointwise.addcdiv)
-    masked_fill_ = _overwriting(indexing.masked_fill)
-    scatter_ = _overwriting(indexing.scatter)
-    scatter_add_ = _overwriting(indexing.scatter_add)
-    index_add_ = _overwriting(indexing.index_add)
-    index_fill_ = _overwriting(indexing.index_fill)
-    index_copy_ = _overwriting(indexing.index_copy)
+    add_ = sub_ = mul_ = div_ = pow_ = clamp_ = neg_ = abs_ = exp_ = log_ = sqrt_ = SETTINGS
+    tanh_ = sigmoid_ = relu_ = floor_ = round_ = reciprocal_ = rsqrt_ = square_ = lerp_ = SETTINGS
+    addcmul_ = addcdiv_ = masked_fill_ = scatter_ = scatter_add_ = index_add_ = SETTINGS
+    index_fill_ = index_copy_ = index_put_ = masked_scatter_ = clamp_min_ = clamp_max_ = SETTINGS
 
-    clamp_min_ = _overwriting(pointwise.clamp_min)
-    clamp_max_ = _overwriting(pointwise.clamp_max)
-    index_put_ = _overwriting(indexing.index_put)
-    masked_scatter_ = _overwriting(indexing.masked_scatter)
-
-    def unsqueeze_(self, dim: builtins.int) -> Tensor:
-        """Insert an axis of size 1, in place."""
-        return self._reshape(ops.unsqueeze(self, dim))
-
-    def squeeze_(self, dim: Any = None) -> Tensor:
-        """Drop axes of size 1, in place."""
-        return self._reshape(shaping.squeeze(self, dim))
-
-    def transpose_(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
-        """Swap two axes, in place."""
-        return self._reshape(shaping.swapaxes(self, dim0, dim1))
-
-    def t_(self) -> Tensor:
-        """Swap the axes of a matrix, in place."""
-        return self._reshape(shaping.t(self))
+    unsqueeze_ = _moving(ops.unsqueeze)
+    squeeze_ = _moving(shaping.squeeze)
+    transpose_ = _moving(shaping.transpose)
+    t_ = _moving(shaping.t)
 
     if not TYPE_CHECKING:  # which is to complain of names that are not there
 
@@ -1068,7 +871,10 @@ class Tensor(Variable):
             return functools.partial(self._become, name, function)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, _arrays(index))
+        y = ops.getitem(self, arrays_of(index))
+        if y.array.base is not None:
+            y.origin = self, index
+        return y
 
 
 def _numpy_binary(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
@@ -1135,65 +941,14 @@ NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with N
     "tensordot": lambda a, b, axes=2: algebra.tensordot(a, b, axes),
     "outer": lambda a, b: algebra.outer(shaping.ravel(a), shaping.ravel(b)),
 }  # fmt: skip
-_CONSTANTS = {"np.zeros_like", "np.ones_like", "np.full_like", "np.empty_like"}
-
-
-def _unrecorded(
-    name: str, function: Callable[..., Any], inputs: Any, settings: dict[str, Any] | None = None
-) -> Any:
-    """The result of `function` on the arrays of the tensors; it is not part of the graph.
-
-    Raises TypeError for a float result of inputs that require a gradient: it would be lost.
-    """
-    arrays = _arrays(inputs)
-    try:
-        result = function(*arrays, **_arrays(settings or {}))
-    except ValueError as error:
-        calls.explain(error, name, arrays)
-        raise
-    if isinstance(result, tuple):
-        parts = [_unrecorded(name, lambda *_, part=part: part, inputs) for part in result]
-        return result._make(parts) if hasattr(result, "_make") else tuple(parts)
-    if not isinstance(result, (np.ndarray, np.generic)):
-        return result
-    if (
-        grad_mode.recording.get()
-        and result.dtype.kind == "f"
-        and name not in _CONSTANTS
-        and _is_tracked(inputs)
-    ):
-        raise TypeError(
-            f"{name} cannot be recorded on a tensor that requires a gradient; use an operation "
-            "of tinynet, or .detach() to leave the graph"
-        )
-    return autograd.wrap(result)
-
-
-def _is_tracked(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return any(_is_tracked(item) for item in value)
-    return isinstance(value, Variable) and value.requires_grad
-
-
-def _arrays(value: Any) -> Any:
-    """The same value with an array in place of each tensor, also within tuples and lists."""
-    if isinstance(value, Variable):
-        return value.array
-    if isinstance(value, np.generic):
-        return value.item()  # NumPy's scalars promote no more than Python's
-    if type(value) in (tuple, list):
-        return type(value)(_arrays(item) for item in value)
-    if type(value) is dict:
-        return {key: _arrays(item) for key, item in value.items()}
-    return value
 
 
 def _numpy_dot(x: Any, y: Any) -> Tensor:
     """The product of vectors and matrices; NumPy's rule for more axes is no one else's."""
-    if np.ndim(_arrays(x)) > 2 or np.ndim(_arrays(y)) > 2:
+    if np.ndim(arrays_of(x)) > 2 or np.ndim(arrays_of(y)) > 2:
         raise ShapeError(
-            f"dot: takes vectors and matrices, got shapes {np.shape(_arrays(x))} and "
-            f"{np.shape(_arrays(y))}; use `@` where batches multiply"
+            f"dot: takes vectors and matrices, got shapes {np.shape(arrays_of(x))} and "
+            f"{np.shape(arrays_of(y))}; use `@` where batches multiply"
         )
     return algebra.matmul(x, y)
 

@@ -1,8 +1,8 @@
 """The command line: `tinynet train`, `resume`, `verify`, `evaluate`, `gradcheck`, `lab` and so on.
 
 Each command is a module here with the same three things: `HELP`, one line for the overview;
-`add_arguments(parser)`; and `run(args)`, which does the work and returns the exit code. What a
-command needs is imported in `run`, so that `--help` is quick.
+`OPTIONS`, a row for each argument; and `run(args)`, which does the work and returns the exit code.
+What a command needs is imported in `run`, so that `--help` is quick.
 
 All that reaches the terminal goes through a Console. A line with names of others in it is printed
 with `say`, in which they end no line.
@@ -19,43 +19,22 @@ import re
 import signal
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NoReturn
 
-from tinynet.cli import (
-    data,
-    doctor,
-    evaluate,
-    export,
-    gradcheck,
-    lab,
-    options,
-    predict,
-    report,
-    resume,
-    summary,
-    train,
-    verify,
-)
+from tinynet.cli import options, rows
 from tinynet.cli.options import BadArgument
 from tinynet.console import Console, columns, console, filled, say, visible
 from tinynet.version import __version__
 
-COMMANDS: dict[str, ModuleType] = {
-    "train": train,
-    "resume": resume,
-    "verify": verify,
-    "evaluate": evaluate,
-    "report": report,
-    "predict": predict,
-    "export": export,
-    "summary": summary,
-    "gradcheck": gradcheck,
-    "doctor": doctor,
-    "lab": lab,
-    "data": data,
-}
+COMMANDS = {
+    name: import_module(f"tinynet.cli.{name}")
+    for name in (
+        "train", "resume", "verify", "evaluate", "report", "predict", "export", "summary",
+        "gradcheck", "doctor", "lab", "data",
+    )
+}  # fmt: skip
 WITH_FILES = ("train", "resume", "export")
 """What these are asked for is in their files: they go on where their output cannot be written."""
 
@@ -146,7 +125,7 @@ def make_parser() -> argparse.ArgumentParser:
             description=filled(module.__doc__ or "", columns()),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add_arguments(command)
+        rows.add_options(command, module.OPTIONS)
         command.set_defaults(parser=command)
         command.add_argument(
             "--debug", action="store_true", help="if it fails, show where in the code"

@@ -17,17 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.models import add_model, open_run
-from tinynet.cli.options import (
-    RECORD,
-    BadArgument,
-    a_path,
-    add_data_dir,
-    add_json,
-    data_name,
-    integer,
-    write_result,
-)
+from tinynet.cli import rows
+from tinynet.cli.models import open_run
+from tinynet.cli.options import RECORD, BadArgument, write_result
 from tinynet.cli.plan import data_root, fingerprint, sized
 from tinynet.console import columns, say, shortened, visible, watched
 
@@ -52,39 +44,23 @@ class Measured:
     data: str
 
 
-def add_measured(parser: argparse.ArgumentParser) -> None:
-    """The options that say which model is measured on what."""
-    parser.add_argument(
-        "run",
-        nargs="?",
-        type=a_path,
-        metavar="RUN",
-        help="the folder that `tinynet train` wrote, or a checkpoint (default: the newest run)",
-    )
-    parser.add_argument(
-        "--data", type=data_name, metavar="NAME", help="another data set than it was trained on"
-    )
-    parser.add_argument(
-        "--split",
-        choices=("train", "test"),
-        default="test",
-        help="which part of the data (default: test)",
-    )
-    add_data_dir(parser)
-    add_model(parser, "the class of a model of your own, if the run does not know it")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet evaluate`."""
-    add_measured(parser)
-    parser.add_argument(
-        "--mistakes",
-        type=integer(1),
-        default=0,
-        metavar="N",
-        help="list the N mistakes of which the model is most sure",
-    )
-    add_json(parser, "accuracy, loss, the confusion matrix and the mistakes")
+MEASURED = [
+    rows.option("run RUN", rows.a_path,
+        "the folder that `tinynet train` wrote, or a checkpoint (default: the newest run)",
+        nargs="?"),
+    rows.option("--data NAME", rows.data_name, "another data set than it was trained on"),
+    rows.option("--split", ("train", "test"),
+        "which part of the data (default: test)", default="test"),
+    rows.DATA_DIR,
+    rows.OWN_MODEL,
+]  # fmt: skip
+"""The options that say which model is measured on what."""
+OPTIONS = [
+    *MEASURED,
+    rows.option("--mistakes N", rows.integer(1),
+        "list the N mistakes of which the model is most sure", default=0),
+    rows.json_of("accuracy, loss, the confusion matrix and the mistakes"),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

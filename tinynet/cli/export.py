@@ -16,28 +16,23 @@ import argparse
 
 import numpy as np
 
-from tinynet.cli.models import add_model, open_run
-from tinynet.cli.options import SUFFIX, BadArgument, a_path, check_output, find_checkpoint
+from tinynet.cli import rows
+from tinynet.cli.models import open_run
+from tinynet.cli.options import SUFFIX, BadArgument, check_output, find_checkpoint
 from tinynet.console import say
 
 HELP = "write the weights as .safetensors or .npz, or the model as .onnx"
 ONNX = ".onnx"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet export`."""
-    parser.add_argument(
-        "run", type=a_path, metavar="RUN", help="the folder of a run, or a file of weights"
-    )
-    parser.add_argument(
-        "file", type=a_path, metavar="FILE", help="ends in .safetensors, .npz or .onnx"
-    )
-    parser.add_argument(
-        "--include-preprocessing",
-        action="store_true",
-        help="of an .onnx: it takes the bytes of an image, 0 to 255, and normalises them",
-    )
-    add_model(parser, "of an .onnx: the class of a model of your own, if the run does not know it")
+OPTIONS = [
+    rows.option("run RUN", rows.a_path, "the folder of a run, or a file of weights"),
+    rows.option("file FILE", rows.a_path, "ends in .safetensors, .npz or .onnx"),
+    rows.option("--include-preprocessing", None,
+        "of an .onnx: it takes the bytes of an image, 0 to 255, and normalises them"),
+    rows.option("--model FILE.py:CLASS", str,
+        "of an .onnx: the class of a model of your own, if the run does not know it"),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,8 +16,8 @@ that an axis that is mixed up with another shows; square ones are tried last.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,15 +45,40 @@ PLAIN: Values = {
     "low": -0.5, "high": 0.5, "output_size": 2, "keepdims": False, "reduction": "mean",
 }  # fmt: skip
 """Values for plain parameters that have no default."""
+VARIANTS: tuple[Values, ...] = (
+    {"stride": 2}, {"padding": 1}, {"stride": 2, "padding": 1}, {"dilation": 2}, {"groups": 2},
+)  # fmt: skip
+SHAPES: dict[str, list[dict[str, Any]]] = {
+    "conv": [
+        {"x": (3, 7, 6), "w": (4, 3, 3, 2), "b": (4,)},
+        {"x": (7, 6), "w": (3, 2), "b": ()},
+        {"x": (7, 7), "w": (3, 3), "b": ()},
+        {"x": (2, 3, 8), "w": (4, 3, 3), "b": (4,)},
+        {"x": (8,), "w": (3,), "b": ()},
+    ],
+    "pool": [{"x": shape} for shape in ((2, 3, 7, 6), (2, 3, 6, 6), (3, 6, 6), (6, 6), (8,))],
+    "norm": [{"x": (4, 3, 3, 2), "w": (3,), "b": (3,)}, {"x": (5, 3), "w": (3,), "b": (3,)}],
+    "loss": [
+        {"x": (4, 3), "target": "labels"},
+        {"x": (4, 3), "target": (4, 3)},
+        {"x": (4, 3), "w": (4, 3), "target": (4, 3)},
+    ],
+    "linear": [{"x": (3, 4), "w": w, "b": b} for w, b in (
+        ((2, 4), (2,)), ((4, 2), (2,)), ((3, 4), (3, 4)),
+    )],
+    "elementwise": [{"x": x, "b": b, "others": b} for x, b in (
+        ((3, 4), (3, 4)), ((3, 4), (4, 2)), ((2, 3, 4), (2, 3, 4)), ((2, 3, 6, 6), (2, 3, 6, 6)),
+    )],
+}  # fmt: skip
+"""Shapes to try for each kind of operation; for `conv` after those with all settings."""
 
 
-class Case:
+class Case(NamedTuple):
     """One call to check: `args` by position, the others in `settings`. title: how it differs."""
 
-    __slots__ = ("args", "settings", "title")
-
-    def __init__(self, args: tuple[Any, ...], settings: Values, title: str) -> None:
-        self.args, self.settings, self.title = args, settings, title
+    args: tuple[Any, ...]
+    settings: Values
+    title: str
 
 
 def cases(
@@ -64,14 +89,14 @@ def cases(
     function: whose parameters are read. run: calls it, and raises where it does not take the
     arguments. No case is found if nothing that was tried ran.
     """
-    parameters = _parameters(function)
+    asked = _Parameters(function)
     found: list[Case] = []
     left_out: list[str] = []
-    for settings in _variants(function.__name__, parameters):
+    for settings in asked.variants():
         title = ", ".join(f"{name}={value}" for name, value in settings.items())
         reason = ""
-        for arrays in _arrays(function.__name__, parameters, settings, rng):
-            case = _case(parameters, {**arrays, **settings}, title)
+        for arrays in asked.arrays(settings, rng):
+            case = asked.case({**arrays, **settings}, title)
             if case is None:
                 continue
             try:
@@ -94,30 +119,80 @@ def given(inputs: Any, name: str, function: Callable[..., Any]) -> list[Case]:
         inputs = inputs[name]
         inputs = inputs() if callable(inputs) else inputs
     several = inputs if isinstance(inputs, list) else [inputs]
-    parameters = _parameters(function)
+    asked = _Parameters(function)
     found = []
     for i, values in enumerate(several):
         title = f"INPUTS[{i}]" if len(several) > 1 else ""
-        if isinstance(values, dict):
-            unknown = [key for key in values if key not in parameters]
-            case = None if unknown else _case(parameters, values, title)
-            if case is None:
-                raise ValueError(
-                    f"INPUTS for {name} must name the parameters {', '.join(parameters)}; got "
-                    f"{', '.join(map(str, values))}"
-                )
-            found.append(case)
-        else:
-            args = values if isinstance(values, tuple) else (values,)
-            found.append(Case(args, {}, title))
+        if not isinstance(values, dict):
+            found.append(Case(values if isinstance(values, tuple) else (values,), {}, title))
+            continue
+        case = asked.case(values, title) if values.keys() <= asked.specs.keys() else None
+        if case is None:
+            raise ValueError(
+                f"INPUTS for {name} must name the parameters {', '.join(asked.specs)}; got "
+                f"{', '.join(map(str, values))}"
+            )
+        found.append(case)
     return found
 
 
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    named = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD,
-             inspect.Parameter.KEYWORD_ONLY)  # fmt: skip
-    parameters = inspect.signature(function).parameters
-    return {name: p for name, p in parameters.items() if p.kind in named}
+class _Parameters:
+    """The parameters of a function by name, their roles (`w` for one called weight), its kind."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        some = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        parameters = inspect.signature(function).parameters
+        self.specs = {name: p for name, p in parameters.items() if p.kind not in some}
+        self.roles = {name: _role(name) for name in self.specs}
+        self.name = function.__name__.lower()
+        self.kind = _kind(self.name, set(self.roles.values()))
+
+    def playing(self, role: str) -> str | None:
+        """The parameter that may play a role."""
+        return next((name for name in self.specs if name.lower() in SAME_NAMES[role]), None)
+
+    def variants(self) -> Iterator[Values]:
+        """Settings to check with: the defaults, and those that mistakes hide behind."""
+        yield {}
+        for wanted in VARIANTS if self.kind in ("conv", "pool") else ():
+            settings = {self.playing(role): value for role, value in wanted.items()}
+            if None not in settings:
+                kernel = self.playing("kernel_size")
+                wide = self.kind == "pool" and kernel and "groups" not in wanted
+                yield {**({kernel: 3} if wide else {}), **settings}  # type: ignore[dict-item]
+
+    def arrays(self, settings: Values, rng: np.random.Generator) -> Iterator[Values]:
+        """Arrays for the parameters that take them, in the shapes that may fit."""
+        kind, groups = self.kind, settings.get(self.playing("groups") or "", 1)
+        for shapes in _shapes(kind, "transpose" in self.name, groups):
+            values: Values = {}
+            for parameter, role in self.roles.items():
+                if role in shapes:
+                    values[parameter] = _values(kind, role, shapes[role], rng)
+            for parameter, spec in self.specs.items() if kind == "elementwise" else ():
+                unknown = parameter not in values and parameter.lower() not in PLAIN
+                if unknown and spec.default is spec.empty:
+                    values[parameter] = _values(kind, "x", shapes["others"], rng)
+            yield values
+            if kind == "elementwise":
+                yield {key: np.abs(value) + 0.5 for key, value in values.items()}
+
+    def case(self, values: Values, title: str) -> Case | None:
+        """A call with these values: all arrays by position; None if something is missing."""
+        places = [isinstance(values.get(name), np.ndarray) for name in self.specs]
+        last = max((i for i, is_array in enumerate(places) if is_array), default=-1)
+        args: list[Any] = []
+        settings: Values = {}
+        for i, (name, spec) in enumerate(self.specs.items()):
+            usual = {"kernel_size": 2, **PLAIN}.get(self.roles[name], spec.empty)
+            value = values.get(name, usual if spec.default is spec.empty else spec.default)
+            if value is spec.empty:
+                return None
+            if i <= last and spec.kind is not spec.KEYWORD_ONLY:
+                args.append(value)
+            elif name in values or spec.default is spec.empty:
+                settings[name] = value
+        return Case(tuple(args), settings, title)
 
 
 def _role(name: str) -> str:
@@ -126,76 +201,20 @@ def _role(name: str) -> str:
     return next((role for role, names in SAME_NAMES.items() if lower in names), lower)
 
 
-def _named(parameters: Iterable[str], role: str) -> str | None:
-    """The parameter that plays a role."""
-    return next((name for name in parameters if name.lower() in SAME_NAMES[role]), None)
-
-
-def _kind(name: str, parameters: Iterable[str]) -> str:
+def _kind(name: str, roles: set[str]) -> str:
     """What kind of operation this is."""
-    roles = {_role(parameter) for parameter in parameters}
-    lower = name.lower()
     sliding = {"stride", "padding", "dilation", "groups"} & roles
-    if "pool" in lower or ("kernel_size" in roles and "w" not in roles):
+    if "pool" in name or ("kernel_size" in roles and "w" not in roles):
         return "pool"
-    if "conv" in lower or "corr" in lower or ("w" in roles and sliding):
+    if "conv" in name or "corr" in name or ("w" in roles and sliding):
         return "conv"
-    if "norm" in lower:
+    if "norm" in name:
         return "norm"
-    if "target" in roles or "loss" in lower or "entropy" in lower:
+    if "target" in roles or "loss" in name or "entropy" in name:
         return "loss"
-    if "w" in roles or any(word in lower for word in ("linear", "dense", "matmul", "affine")):
+    if "w" in roles or any(word in name for word in ("linear", "dense", "matmul", "affine")):
         return "linear"
     return "elementwise"
-
-
-def _variants(name: str, parameters: dict[str, inspect.Parameter]) -> Iterator[Values]:
-    """Settings to check with: the defaults, and those that mistakes hide behind."""
-    yield {}
-    kind = _kind(name, parameters)
-    if kind not in ("conv", "pool"):
-        return
-    stride, padding = _named(parameters, "stride"), _named(parameters, "padding")
-    dilation, groups = _named(parameters, "dilation"), _named(parameters, "groups")
-    kernel = _named(parameters, "kernel_size")
-    wide = {kernel: 3} if kind == "pool" and kernel else {}
-    if stride:
-        yield {**wide, stride: 2}
-    if padding:
-        yield {**wide, padding: 1}
-    if stride and padding:
-        yield {**wide, stride: 2, padding: 1}
-    if dilation:
-        yield {**wide, dilation: 2}
-    if groups:
-        yield {groups: 2}
-
-
-def _arrays(
-    name: str,
-    parameters: dict[str, inspect.Parameter],
-    settings: Values,
-    rng: np.random.Generator,
-) -> Iterator[Values]:
-    """Arrays for the parameters that take them, in the shapes that may fit."""
-    kind = _kind(name, parameters)
-    groups = settings.get(_named(parameters, "groups") or "", 1)
-    for shapes in _shapes(kind, "transpose" in name.lower(), groups):
-        values: Values = {}
-        for parameter in parameters:
-            role = _role(parameter)
-            if role == "kernel" and kind == "conv":
-                role = "w"
-            if role in shapes:
-                values[parameter] = _values(kind, role, shapes[role], rng)
-        if kind == "elementwise":
-            required = [p for p, spec in parameters.items() if spec.default is spec.empty]
-            unknown = [p for p in required if p not in values and p.lower() not in PLAIN]
-            for parameter, shape in zip(unknown, shapes["others"]):
-                values[parameter] = _values(kind, "x", shape, rng)
-        yield values
-        if kind == "elementwise":
-            yield {key: np.abs(value) + 0.5 for key, value in values.items()}
 
 
 def _shapes(kind: str, transposed: bool, groups: int) -> Iterator[dict[str, Any]]:
@@ -205,30 +224,7 @@ def _shapes(kind: str, transposed: bool, groups: int) -> Iterator[dict[str, Any]
         for H, W, KH, KW in ((7, 6, 3, 2), (7, 7, 3, 3)):
             w = (C, O // groups, KH, KW) if transposed else (O, C // groups, KH, KW)
             yield {"x": (2, C, H, W), "w": w, "b": (O,)}
-        yield {"x": (3, 7, 6), "w": (4, 3, 3, 2), "b": (4,)}
-        yield {"x": (7, 6), "w": (3, 2), "b": ()}
-        yield {"x": (7, 7), "w": (3, 3), "b": ()}
-        yield {"x": (2, 3, 8), "w": (4, 3, 3), "b": (4,)}
-        yield {"x": (8,), "w": (3,), "b": ()}
-    elif kind == "pool":
-        for shape in ((2, 3, 7, 6), (2, 3, 6, 6), (3, 6, 6), (6, 6), (8,)):
-            yield {"x": shape}
-    elif kind == "norm":
-        yield {"x": (4, 3, 3, 2), "w": (3,), "b": (3,)}
-        yield {"x": (5, 3), "w": (3,), "b": (3,)}
-    elif kind == "loss":
-        yield {"x": (4, 3), "target": "labels"}
-        yield {"x": (4, 3), "target": (4, 3)}
-        yield {"x": (4, 3), "w": (4, 3), "target": (4, 3)}
-    elif kind == "linear":
-        yield {"x": (3, 4), "w": (2, 4), "b": (2,)}
-        yield {"x": (3, 4), "w": (4, 2), "b": (2,)}
-        yield {"x": (3, 4), "w": (3, 4), "b": (3, 4)}
-    else:
-        yield {"x": (3, 4), "b": (3, 4), "others": [(3, 4)] * 4}
-        yield {"x": (3, 4), "b": (4, 2), "others": [(4, 2)] * 4}
-        yield {"x": (2, 3, 4), "b": (2, 3, 4), "others": [(2, 3, 4)] * 4}
-        yield {"x": (2, 3, 6, 6), "b": (2, 3, 6, 6), "others": [(2, 3, 6, 6)] * 4}
+    yield from SHAPES[kind]
 
 
 def _values(kind: str, role: str, shape: Any, rng: np.random.Generator) -> np.ndarray:
@@ -238,29 +234,3 @@ def _values(kind: str, role: str, shape: Any, rng: np.random.Generator) -> np.nd
         count = int(np.prod(shape))
         return (rng.permutation(count) - count // 2 + 0.5).reshape(shape) * (4 / max(count, 8))
     return np.asarray(rng.standard_normal(shape))
-
-
-def _case(parameters: dict[str, inspect.Parameter], values: Values, title: str) -> Case | None:
-    """A call with these values: all arrays by position; None if something required is missing."""
-    last = max(
-        (i for i, name in enumerate(parameters) if isinstance(values.get(name), np.ndarray)),
-        default=-1,
-    )
-    args: list[Any] = []
-    settings: Values = {}
-    for i, (name, parameter) in enumerate(parameters.items()):
-        if name in values:
-            value = values[name]
-        elif parameter.default is not parameter.empty:
-            value = parameter.default
-        elif _role(name) == "kernel_size":
-            value = 2
-        elif _role(name) in PLAIN:
-            value = PLAIN[_role(name)]
-        else:
-            return None
-        if i <= last and parameter.kind is not parameter.KEYWORD_ONLY:
-            args.append(value)
-        elif name in values or parameter.default is parameter.empty:
-            settings[name] = value
-    return Case(tuple(args), settings, title)

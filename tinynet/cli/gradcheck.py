@@ -18,16 +18,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tinynet.cli.options import (
-    STDOUT,
-    BadArgument,
-    a_path,
-    image_shape,
-    integer,
-    write_result,
-)
+from tinynet.cli import rows
+from tinynet.cli.options import STDOUT, BadArgument, write_result
 
 if TYPE_CHECKING:
     from tinynet.gradcheck import Report
@@ -35,35 +29,20 @@ if TYPE_CHECKING:
 HELP = "check the gradients of a model or an operation, and say what is wrong"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet gradcheck`."""
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--model", metavar="NAME", help="a model (default: digits_cnn), or FILE.py:CLASS"
-    )
-    what.add_argument("--file", metavar="FILE[:NAME]", help="an operation in a Python file")
-    what.add_argument("--all", action="store_true", help="every operation of tinynet")
-    parser.add_argument(
-        "--order", type=integer(1), metavar="N", help="with --all: 2 for gradients of gradients"
-    )
-    parser.add_argument(
-        "--shape", type=image_shape, metavar="CxHxW", help="of one image, such as 3x32x32"
-    )
-    parser.add_argument(
-        "--seed",
-        type=integer(0),
-        default=0,
-        metavar="N",
-        help="fixes weights, inputs and directions (default 0)",
-    )
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        type=a_path,
-        nargs="?",
-        const=STDOUT,
-        help="write the report to FILE as JSON; without FILE print it instead of the text",
-    )
+OPTIONS = [
+    [
+        rows.option("--model NAME", str, "a model (default: digits_cnn), or FILE.py:CLASS"),
+        rows.option("--file FILE[:NAME]", str, "an operation in a Python file"),
+        rows.option("--all", None, "every operation of tinynet"),
+    ],
+    rows.option("--order N", rows.integer(1), "with --all: 2 for gradients of gradients"),
+    rows.SHAPE,
+    rows.option("--seed N", rows.integer(0),
+        "fixes weights, inputs and directions (default 0)", default=0),
+    rows.option("--json FILE", rows.a_path,
+        "write the report to FILE as JSON; without FILE print it instead of the text",
+        nargs="?", const=STDOUT),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,37 +54,36 @@ def run(args: argparse.Namespace) -> int:
     if args.file:
         from tinynet.cli.user_file import check_file
 
-        reports, notes = check_file(args.file, args.seed)
-    elif args.all:
-        return _all(args)
+        found = check_file(args.file, args.seed)
     else:
-        reports, notes = [_model(args)], []
+        found = _all(args) if args.all else [_model(args)]
+    reports = [report for report in found if not isinstance(report, str)]
+    if args.json != STDOUT:
+        for told in found:
+            if isinstance(told, str) or not (args.all and told):  # of so many, those that are wrong
+                print(told)
     data = [report.to_dict() for report in reports]
-    _finish(
-        args, reports, notes, data[0] if len(data) == 1 else {"ok": all(reports), "reports": data}
-    )
-    unchecked = any(note.startswith("error:") for note in notes)
+    write_result(args.json, data[0] if len(data) == 1 else {"ok": all(reports), "reports": data})
+    unchecked = any(isinstance(told, str) and told.startswith("error:") for told in found)
     return 0 if reports and all(reports) and not unchecked else 1
 
 
 def _model(args: argparse.Namespace) -> Report:
-    from tinynet.cli.models import build_model, check_model, image_shape_of
+    from tinynet.cli.models import built, check_model
     from tinynet.creation import randint, randn
     from tinynet.gradcheck import gradcheck_model
     from tinynet.random import manual_seed
 
     name = check_model(args.model or "digits_cnn")
-    shape = image_shape_of(name, args.shape)
     manual_seed(args.seed)
-    model, _ = build_model(name, num_classes=10, in_channels=shape[0], image_size=shape[1:])
+    model, shape = built(name, args.shape, num_classes=10)
     report = gradcheck_model(model, (randn(4, *shape), randint(0, 10, (4,))), seed=args.seed)
     report.op = name
     return report
 
 
-def _all(args: argparse.Namespace) -> int:
-    """Every row of the table of operations: a line for each operation, and the reports of those
-    that are wrong."""
+def _all(args: argparse.Namespace) -> list[Report | str]:
+    """The report of every row of the table of operations, and a line for each operation."""
     import numpy as np
 
     from tinynet.creation import tensor
@@ -124,22 +102,8 @@ def _all(args: argparse.Namespace) -> int:
         + ("agree" if all(found) else "WRONG")
         for op, found in by_op.items()
     ]
-    wrong = [report for report in reports if not report]
-    verdict = f"{len(wrong)} are WRONG" if wrong else "all gradients agree"
-    lines.append(
-        f"{len(by_op)} operations, {len(reports)} cases: {verdict} "
-        f"({time.perf_counter() - start:.1f} s)"
-    )
-    data = {"ok": not wrong, "reports": [report.to_dict() for report in reports]}
-    _finish(args, wrong, lines, data)
-    return 1 if wrong else 0
-
-
-def _finish(
-    args: argparse.Namespace, reports: list[Report], notes: list[str], data: dict[str, Any]
-) -> None:
-    """Print the text, or the JSON in its place; write the JSON to a file if asked for."""
-    if args.json != STDOUT:
-        for text in (*reports, *notes):
-            print(text)
-    write_result(args.json, data)
+    wrong = sum(not report for report in reports)
+    verdict = f"{wrong} are WRONG" if wrong else "all gradients agree"
+    seconds = f"({time.perf_counter() - start:.1f} s)"
+    lines.append(f"{len(by_op)} operations, {len(reports)} cases: {verdict} {seconds}")
+    return [*reports, *lines]

@@ -18,16 +18,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import (
-    BadArgument,
-    a_path,
-    add_json,
-    choose,
-    integer,
-    number,
-    positive,
-    write_result,
-)
+from tinynet.cli import rows
+from tinynet.cli.options import BadArgument, choose, write_result
 from tinynet.console import say
 
 if TYPE_CHECKING:
@@ -36,39 +28,21 @@ if TYPE_CHECKING:
 HELP = "exercises: write a convolution (or ReLU, a loss, ...) of your own and have it judged"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet lab`."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="the exercise; without it: a list")
-    parser.add_argument(
-        "path",
-        nargs="?",
-        type=a_path,
-        metavar="FILE or FOLDER",
-        help="your solution, or a folder of solutions",
-    )
-    parser.add_argument(
-        "--start",
-        nargs="?",
-        type=a_path,
-        const=Path(),
-        metavar="FILE",
-        help="write a file to begin with (default: my_NAME.py); never overwrites one",
-    )
-    parser.add_argument(
-        "--train-seconds",
-        type=number,
-        metavar="S",
-        help="about how long the training run may take; 0 leaves it out (default 15)",
-    )
-    limits = parser.add_argument_group("limits for each file of a folder")
-    limits.add_argument("--timeout", type=positive, metavar="S", help="seconds (default 120)")
-    limits.add_argument(
-        "--memory",
-        type=integer(1),
-        metavar="MB",
-        help="memory on top of what tinynet itself needs (default 1024)",
-    )
-    add_json(parser, "the report")
+OPTIONS = [
+    rows.option("name NAME", str, "the exercise; without it: a list", nargs="?"),
+    rows.option("path FILE or FOLDER", rows.a_path,
+        "your solution, or a folder of solutions", nargs="?"),
+    rows.option("--start FILE", rows.a_path,
+        "write a file to begin with (default: my_NAME.py); never overwrites one",
+        nargs="?", const=Path()),
+    rows.option("--train-seconds S", rows.number,
+        "about how long the training run may take; 0 leaves it out (default 15)"),
+    rows.json_of("the report"),
+    "limits for each file of a folder",
+    rows.option("--timeout S", rows.positive, "seconds (default 120)"),
+    rows.option("--memory MB", rows.integer(1),
+        "memory on top of what tinynet itself needs (default 1024)"),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

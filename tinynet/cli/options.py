@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import math
 import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TextIO
 
 from tinynet.errors import unknown_name
 
@@ -26,19 +24,8 @@ LOCK = ".lock"
 FITS = ("crop", "pad", "stretch")  # as in tinynet.data.folder
 CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: as they once were
 OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|report\.html|\.lock")
-FOREIGN = (
-    ".npz",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".bin",
-    ".pkl",
-    ".h5",
-    ".keras",
-    ".onnx",
-)  # told what to do
-
-Arguments: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
+FOREIGN = (".npz", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".h5", ".keras", ".onnx")
+"""Of files that are no checkpoints, and are told what to do."""
 
 
 class BadArgument(ValueError):  # noqa: N818 (it is what the user typed)
@@ -60,89 +47,6 @@ def check_data(name: str) -> None:
 
     if name not in KNOWN and name.partition(":")[0] not in OWN:
         raise BadArgument(str(not_a_set(name)))
-
-
-def integer(least: int) -> Callable[[str], int]:
-    """An argparse type: an integer of at least `least`."""
-
-    def parse(text: str) -> int:
-        if not text.lstrip("+-").isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not an integer of {least} or more")
-        return int(text)
-
-    return parse
-
-
-def number(text: str, least: float = 0.0) -> float:
-    """An argparse type: a finite number of 0 or more."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= least):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of {least:g} or more")
-    return value
-
-
-def positive(text: str) -> float:
-    """An argparse type: a finite number greater than 0."""
-    value = number(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError("it must be greater than 0")
-    return value
-
-
-def share(text: str) -> float:
-    """An argparse type: a number from 0 up to, not including, 1."""
-    value = number(text)
-    if value >= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; 0.1 means a tenth")
-    return value
-
-
-def a_path(text: str) -> Path:
-    """An argparse type: the path of a file or a folder; an empty text, which Path takes for the
-    current folder, is none."""
-    if not text:
-        raise argparse.ArgumentTypeError("an empty path; the current folder is .")
-    return Path(text)
-
-
-def image_shape(text: str) -> tuple[int, ...]:
-    """An argparse type: CxHxW, three integers of 1 or more."""
-    sizes = text.lower().split("x")
-    if len(sizes) != 3 or not all(n.isdecimal() and int(n) for n in sizes):
-        raise argparse.ArgumentTypeError(f"{text!r} is no CxHxW, such as 3x32x32")
-    return tuple(int(n) for n in sizes)
-
-
-def data_name(text: str) -> str:
-    """An argparse type: a data set's name; the path in one is made absolute, to be found again."""
-    kind, _, path = text.partition(":")
-    if kind in ("folder", "npz", "csv", "idx") and path:
-        try:
-            return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
-        except FileNotFoundError as error:
-            raise argparse.ArgumentTypeError(GONE) from error
-    return text
-
-
-def add_data_dir(parser: Arguments) -> None:
-    """The option --data-dir."""
-    parser.add_argument(
-        "--data-dir",
-        type=a_path,
-        metavar="DIR",
-        help="the folder with mnist/, cifar10/ and so on (default: that of the run, $TINYNET_DATA, "
-        "else ~/.cache/tinynet); what is missing there is downloaded to it",
-    )
-
-
-def add_json(parser: Arguments, what: str) -> None:
-    """The option --json."""
-    parser.add_argument(
-        "--json", metavar="FILE", type=a_path, help=f"write {what} to FILE as JSON; - prints it"
-    )
 
 
 STDOUT = Path("-")

@@ -34,17 +34,16 @@ from tinynet.console import say
 if TYPE_CHECKING:
     from tinynet.data import ArrayDataset, Subset
     from tinynet.nn import Module
-    from tinynet.training import Recipe
     from tinynet.training.distributed import Ranks
 
-DATA, SEED, VALIDATION = "digits", 0, 0.0  # what the options are that were not given
+DEFAULT_DATA = "digits"
 PARTS = 8  # of every batch, where many processes are started
 SINCE = {"reproducible_for": None, "threads": None, "data_dir": None}  # what older runs do not say
 KEEPING = ("keep_every", "save_every")  # settings that do not change what is computed
+OF_FIT = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "seed")
 SETTINGS = (
-    "data", "data_sha256", "model", "epochs", "batch_size", "optimizer", "lr", "weight_decay",
-    "schedule", "augment", "validation", "patience", "seed", "reproducible_for", "threads",
-    *KEEPING,
+    *OF_FIT, "data", "data_sha256", "model", "augment", "validation", "patience",
+    "reproducible_for", "threads", *KEEPING,
 )  # fmt: skip
 
 
@@ -72,18 +71,12 @@ class Plan:
         settings = self.settings
         of_training = settings["schedule"] == "plateau" and self.validation is None
         return {
+            **{name: settings[name] for name in OF_FIT},
             "train": self.train,
             "monitor": "loss" if of_training else None,  # the test images decide nothing
-            "epochs": settings["epochs"],
             "validate": self.test if self.validation is None else self.validation,
-            "batch_size": settings["batch_size"],
             "transform": self.transform,
             "augment": make_augment(settings["augment"], self.test.images.shape[2:]),
-            "optimizer": settings["optimizer"],
-            "lr": settings["lr"],
-            "weight_decay": settings["weight_decay"],
-            "schedule": settings["schedule"],
-            "seed": settings["seed"],
             "comm": self.ranks,
         }
 
@@ -104,7 +97,7 @@ def load_data(
     train, test = (data.load(name, split, root=root) for split in ("train", "test"))
     if train.images.ndim != 4:
         raise ValueError(
-            f"{name}: `tinynet train` is for images, these are rows of {train.images.shape[1:]}"
+            f"{name}: `tinynet train` takes images, these are rows of {train.images.shape[1:]}"
         )
     return train, test
 
@@ -128,74 +121,73 @@ def fit_of(name: str) -> str:
     return next((option[len("fit=") :] for option in options if option.startswith("fit=")), FITS[0])
 
 
-def check_names(args: argparse.Namespace) -> None:
-    """Raise BadArgument for names that do not exist, before anything is loaded."""
+def asked_for(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, checked before anything is loaded.
+
+    --size and --fit are in the name of the data then, and a model has the name that a run keeps.
+    Raises BadArgument for names that do not exist.
+    """
     from tinynet.training import OPTIMIZERS, SCHEDULES, make_augment
 
-    if args.data is not None:
-        check_data(args.data)
-    if args.model is not None:
-        args.model = check_model(args.model)
-    for kind, name, known in (
-        ("optimizer", args.optimizer, OPTIMIZERS),
-        ("schedule", args.schedule, SCHEDULES),
-    ):
-        if name is not None:
-            choose(kind, name, known)
+    asked = {name: value for name, value in vars(args).items() if value is not None}
+    if data := sized(args.data, args.size, args.fit):
+        check_data(data)
+        asked["data"] = data
+    if "model" in asked:
+        asked["model"] = check_model(asked["model"])
+    for kind, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        if kind in asked:
+            choose(kind, asked[kind], known)
     try:
-        make_augment(_augmentations(args.augment or ()), side=2**31)  # whatever the images are
+        make_augment(_augmentations(asked.get("augment", ())), side=2**31)  # whatever the images
     except ValueError as error:
         raise BadArgument(str(error)) from error
-    if args.patience and not args.validation:
+    if "patience" in asked and not asked.get("validation"):
         raise BadArgument("--patience needs --validation SHARE: the test images decide nothing")
+    return asked
 
 
-def new_settings(
-    args: argparse.Namespace, train: ArrayDataset, test: ArrayDataset
-) -> dict[str, Any]:
+def new_settings(asked: dict[str, Any], train: ArrayDataset, test: ArrayDataset) -> dict[str, Any]:
     """The settings of a new run: what was asked for, and the recipe for such images."""
-    from tinynet.training import recipe_for
+    from tinynet.training import OPTIMIZERS, recipe_for
     from tinynet.training.environment import launched
-
-    recipe = recipe_for(train.images.shape[1:], args.data or DATA)
-    begun = initial(args.init_from)
-    model = args.model or begun.get("model") or recipe.model
-    optimizer = args.optimizer or recipe.optimizer
-    epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
-    examples = len(train) * (1 - (args.validation or VALIDATION))
-    parts = PARTS if args.reproducible_for is None and launched() else args.reproducible_for
-    return {
-        "data": args.data or DATA,
-        "data_sha256": fingerprint(train, test),
-        "data_dir": args.data_dir and os.path.abspath(args.data_dir),
-        "model": model,
-        "model_sha256": file_sha256(model),
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "optimizer": optimizer,
-        "lr": args.lr or rate_for(recipe, optimizer, math.ceil(examples / batch_size) * epochs),
-        "weight_decay": recipe.weight_decay if args.weight_decay is None else args.weight_decay,
-        "schedule": args.schedule or ("plateau" if args.patience else recipe.schedule),
-        "augment": _augmentations(args.augment or recipe.augment),
-        "validation": args.validation or VALIDATION,
-        "patience": args.patience,
-        "seed": SEED if args.seed is None else args.seed,
-        "reproducible_for": parts,
-        "threads": args.threads or (1 if launched() or parts else None),
-        "init_from": begun.get("path"),
-        "init_sha256": begun.get("sha256"),
-        "keep_every": args.keep_every,
-        "save_every": args.save_every,
-    }
-
-
-def rate_for(recipe: Recipe, optimizer: str, steps: int) -> float:
-    """The learning rate of a training of so many steps, where none was asked for."""
-    from tinynet.training import OPTIMIZERS
     from tinynet.training.recipes import bearable
 
-    usual = recipe.lr if optimizer == recipe.optimizer else OPTIMIZERS[optimizer].lr
-    return bearable(recipe, usual, steps)
+    recipe = recipe_for(train.images.shape[1:], asked.get("data", DEFAULT_DATA))
+    begun = initial(asked.get("init_from"))
+    settings: dict[str, Any] = {
+        "data": DEFAULT_DATA,
+        "model": begun.get("model") or recipe.model,
+        "optimizer": recipe.optimizer,
+        "lr": None,
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "weight_decay": recipe.weight_decay,
+        "schedule": "plateau" if "patience" in asked else recipe.schedule,
+        "augment": recipe.augment,
+        "validation": 0.0,
+        "seed": 0,
+        "reproducible_for": PARTS if launched() else None,
+        **dict.fromkeys(("patience", "threads", "data_dir", *KEEPING)),
+        **{name: value for name, value in asked.items() if name in (*SETTINGS, "data_dir")},
+        "data_sha256": fingerprint(train, test),
+        "init_from": begun.get("path"),
+        "init_sha256": begun.get("sha256"),
+    }
+    if settings["lr"] is None:
+        examples = len(train) * (1 - settings["validation"])
+        steps = math.ceil(examples / settings["batch_size"]) * settings["epochs"]
+        as_usual = settings["optimizer"] == recipe.optimizer
+        usual = recipe.lr if as_usual else OPTIMIZERS[settings["optimizer"]].lr
+        settings["lr"] = bearable(recipe, usual, steps)
+    parts = settings["reproducible_for"]
+    return {
+        **settings,
+        "augment": _augmentations(settings["augment"]),
+        "data_dir": settings["data_dir"] and os.path.abspath(settings["data_dir"]),
+        "model_sha256": file_sha256(settings["model"]),
+        "threads": settings["threads"] or (1 if launched() or parts else None),
+    }
 
 
 def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | None:
@@ -226,25 +218,24 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
 
 
 def settings_to_resume(
-    args: argparse.Namespace, recorded: dict[str, Any], finished: bool
+    asked: dict[str, Any], recorded: dict[str, Any], finished: bool
 ) -> dict[str, Any]:
     """The recorded settings; for a run that is finished with more epochs, if they were asked for.
 
     BadArgument if another value was asked for one of them.
     """
-    augment = None if args.augment is None else _augmentations(args.augment)
-    for name, now in {**vars(args), "augment": augment}.items():
-        longer = finished and name == "epochs" and now is not None and now > recorded[name]
-        if longer or name not in SETTINGS or name in KEEPING:
-            continue
-        if now not in (None, recorded[name]):
+    asked = {name: value for name, value in asked.items() if name in SETTINGS}
+    if "augment" in asked:
+        asked["augment"] = _augmentations(asked["augment"])
+    for name, now in asked.items():
+        longer = finished and name == "epochs" and now > recorded[name]
+        if not longer and name not in KEEPING and now != recorded[name]:
             raise BadArgument(
                 f"--{name.replace('_', '-')} {now}: the run to resume has {recorded[name]}. A "
                 "resumed run goes on with its own settings: leave the option out, or begin "
                 "another run with another --out"
             )
-    given = {name: vars(args).get(name) or recorded[name] for name in (*KEEPING, "epochs")}
-    return {**recorded, **given}
+    return {**recorded, **asked}
 
 
 def initial(run: Path | None) -> dict[str, str]:

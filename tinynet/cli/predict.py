@@ -20,17 +20,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.models import add_model, open_run
-from tinynet.cli.options import (
-    FITS,
-    STDOUT,
-    BadArgument,
-    a_path,
-    add_json,
-    integer,
-    is_run,
-    write_result,
-)
+from tinynet.cli import rows
+from tinynet.cli.models import open_run
+from tinynet.cli.options import FITS, STDOUT, BadArgument, is_run, write_result
 from tinynet.console import say
 
 if TYPE_CHECKING:
@@ -40,41 +32,22 @@ HELP = "say what a trained model sees in image files"
 HEADS, OF_NUMBERS = ["image", "class", "probability"], ["image", "value"]  # of the table
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet predict`."""
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        type=a_path,
-        metavar="[RUN] IMAGE",
-        help="image files, or folders of them; before them, if it is not the newest in runs/, the "
-        "folder that `tinynet train` wrote, or a checkpoint",
-    )
-    parser.add_argument(
-        "--top",
-        type=integer(1),
-        default=3,
-        metavar="K",
-        help="show the K most likely classes (default 3)",
-    )
-    parser.add_argument(
-        "--fit",
-        choices=FITS,
-        help="an image of another aspect ratio: crop to its middle, pad, or stretch (default: as "
-        "the training images were, else crop)",
-    )
-    parser.add_argument("--invert", action="store_true", help="swap dark and light first")
-    parser.add_argument(
-        "--as-is", action="store_true", help="leave photos of strokes as they are, but for the size"
-    )
-    add_model(parser, "the class of a model of your own, if the run does not know it")
-    parser.add_argument(
-        "--csv",
-        type=a_path,
-        metavar="FILE",
-        help="write image, class and probability as a table; - prints it",
-    )
-    add_json(parser, "the probabilities of every class")
+OPTIONS = [
+    rows.option("paths [RUN] IMAGE", rows.a_path,
+        "image files, or folders of them; before them, if it is not the newest in runs/, the "
+        "folder that `tinynet train` wrote, or a checkpoint", nargs="+"),
+    rows.option("--top K", rows.integer(1),
+        "show the K most likely classes (default 3)", default=3),
+    rows.option("--fit", FITS,
+        "an image of another aspect ratio: crop to its middle, pad, or stretch (default: as the "
+        "training images were, else crop)"),
+    rows.option("--invert", None, "swap dark and light first"),
+    rows.option("--as-is", None, "leave photos of strokes as they are, but for the size"),
+    rows.OWN_MODEL,
+    rows.option("--csv FILE", rows.a_path,
+        "write image, class and probability as a table; - prints it"),
+    rows.json_of("the probabilities of every class"),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

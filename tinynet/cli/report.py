@@ -13,23 +13,21 @@ from __future__ import annotations
 
 import argparse
 
-from tinynet.cli.evaluate import add_measured, measure
-from tinynet.cli.options import REPORT, BadArgument, a_path
+from tinynet.cli import rows
+from tinynet.cli.evaluate import MEASURED, measure
+from tinynet.cli.options import REPORT, BadArgument
 from tinynet.console import say
 
 HELP = "show what a run has learned, in one HTML file"
 MARK = b'<meta name="generator" content="tinynet">'
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet report`."""
-    add_measured(parser)
-    parser.add_argument(
-        "--out",
-        type=a_path,
-        metavar="FILE",
-        help=f"write it here (default: {REPORT} beside the checkpoint)",
-    )
+OPTIONS = [
+    *MEASURED,
+    rows.option(
+        "--out FILE", rows.a_path, f"write it here (default: {REPORT} beside the checkpoint)"
+    ),
+]
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json, checkpoints
+from tinynet.cli import rows
+from tinynet.cli.options import LAST, BadArgument, checkpoints
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
 from tinynet.cli.ranks import together
 from tinynet.cli.train import train_plan
@@ -25,18 +26,13 @@ from tinynet.errors import CheckpointError
 HELP = "go on with a run that was interrupted"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet resume`."""
-    parser.add_argument("run", type=a_path, metavar="DIR", help="the folder of the run, its --out")
-    parser.add_argument(
-        "--from",
-        dest="start",
-        type=a_path,
-        metavar="CHECKPOINT",
-        help="go on from this checkpoint of the run (default: the last)",
-    )
-    add_data_dir(parser)
-    add_json(parser, "settings, history, test accuracy and seconds")
+OPTIONS = [
+    rows.RUN_FOLDER,
+    rows.option("--from CHECKPOINT", rows.a_path,
+        "go on from this checkpoint of the run (default: the last)", dest="start"),
+    rows.DATA_DIR,
+    rows.json_of("settings, history, test accuracy and seconds"),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,24 +13,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinynet.cli.models import add_model, build_model, check_model, image_shape_of, open_run
-from tinynet.cli.options import BadArgument, image_shape, integer, is_run
+from tinynet.cli import rows
+from tinynet.cli.models import built, open_run
+from tinynet.cli.options import BadArgument, is_run
 
 HELP = "show the layers, shapes and sizes of a model"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet summary`."""
-    parser.add_argument(
-        "what",
-        metavar="MODEL",
-        help="such as digits_cnn, lenet5, vgg16, or FILE.py:CLASS; or the folder of a run",
-    )
-    add_model(parser, "the class of a model of your own, if the run does not know it")
-    parser.add_argument(
-        "--shape", type=image_shape, metavar="CxHxW", help="of one image, such as 3x32x32"
-    )
-    parser.add_argument("--classes", type=integer(1), metavar="N", help="number of classes")
+OPTIONS = [
+    rows.option("what MODEL", str,
+        "such as digits_cnn, lenet5, vgg16, or FILE.py:CLASS; or the folder of a run"),
+    rows.OWN_MODEL,
+    rows.SHAPE,
+    rows.option("--classes N", rows.integer(1), "number of classes"),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,10 +40,6 @@ def run(args: argparse.Namespace) -> int:
             raise BadArgument(f"{path} does not say the shape of an image; add it: --shape 1x28x28")
         print(summary(trained.network, known))
         return 0
-    name = check_model(args.what)
-    shape = image_shape_of(name, args.shape)
-    settings = {"in_channels": shape[0], "image_size": shape[1:]}
-    if args.classes is not None:
-        settings["num_classes"] = args.classes
-    print(summary(build_model(name, **settings)[0], shape))
+    classes = {} if args.classes is None else {"num_classes": args.classes}
+    print(summary(*built(args.what, args.shape, **classes)))
     return 0

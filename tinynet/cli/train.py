@@ -25,40 +25,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinynet.cli import rows
 from tinynet.cli.models import title
 from tinynet.cli.options import (
     BEST,
-    FITS,
     LAST,
     RECORD,
     REPORT,
     RUNS,
     SUFFIX,
     BadArgument,
-    a_path,
-    add_data_dir,
-    add_json,
     check_folder,
     checkpoints,
-    data_name,
-    integer,
     is_finished,
-    number,
-    positive,
-    share,
     write_result,
 )
 from tinynet.cli.plan import (
-    DATA,
+    DEFAULT_DATA,
     Plan,
-    check_names,
+    asked_for,
     fit_of,
     load_data,
     make_plan,
     new_settings,
     recorded_settings,
     settings_to_resume,
-    sized,
 )
 from tinynet.cli.ranks import described, together
 from tinynet.console import explained, say, watched
@@ -66,155 +57,60 @@ from tinynet.console import explained, say, watched
 if TYPE_CHECKING:
     from tinynet.training import History
     from tinynet.training.distributed import Ranks
-    from tinynet.training.report.findings import Findings
 
 HELP = "train a model, test it and save it"
 LARGE = 128  # pixels: the side of images that take long
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet train`."""
-    data = parser.add_argument_group("data")
-    data.add_argument(
-        "--data",
-        type=data_name,
-        metavar="NAME",
-        help="digits (the default), digits-last360, mnist, fashion-mnist, kmnist, cifar10, "
-        "cifar100, "
-        "folder:PATH for images in class folders, npz:PATH for arrays, csv:FILE, idx:FOLDER",
-    )
-    data.add_argument(
-        "--size",
-        metavar="N[xM]",
-        help="resize the images of a folder to N pixels, or N high and M wide",
-    )
-    data.add_argument(
-        "--fit",
-        choices=FITS,
-        help="images of another aspect ratio: crop to the middle (default), pad, or stretch",
-    )
-    add_data_dir(data)
-    data.add_argument(
-        "--augment",
-        action="append",
-        metavar="NAME[:AMOUNT]",
-        help="change the training images at random: shift:PIXELS, rotate:DEGREES, "
-        "flip:PROBABILITY, cutout:PIXELS, or none; may be given several times. By default grey "
-        "images below 16x16 are rotated, others shifted, and CIFAR's mirrored too; grey ones of "
-        "28x28 or 32x32 stay as they are. Other colour images are mirrored by flip alone",
-    )
-    data.add_argument(
-        "--validation",
-        type=share,
-        metavar="SHARE",
-        help="hold out this share of the training images, such as 0.1; the test images then stay "
-        "unseen to the end, and the model that is best on the held-out ones is kept",
-    )
-    model = parser.add_argument_group("model and training")
-    model.add_argument(
-        "--model",
-        metavar="NAME",
-        help="digits_cnn, lenet5, resnet8, resnet20, vgg11, vgg13, vgg16 or vgg19, or a class of "
-        'your own: my_net.py:Net or "my_net.py:Net(width=32)"; it gets num_classes, in_channels '
-        "and image_size if it takes them",
-    )
-    model.add_argument(
-        "--epochs", type=integer(1), metavar="N", help="how often every image is seen"
-    )
-    model.add_argument("--batch-size", type=integer(1), metavar="N", help="images for each step")
-    model.add_argument(
-        "--lr",
-        type=positive,
-        metavar="X",
-        help="the (highest) learning rate (default: as is usual for such images, and less where "
-        "photographs are so few that the training has fewer than 300 steps)",
-    )
-    model.add_argument(
-        "--optimizer",
-        metavar="NAME",
-        help="sgd (with Nesterov momentum 0.9), adam, adamw, rmsprop, adagrad or adadelta",
-    )
-    model.add_argument(
-        "--schedule",
-        metavar="NAME",
-        help="how the learning rate changes: onecycle, cosine, linear, step, constant, "
-        "or plateau: a third whenever the loss has not fallen for 2 epochs (the default with "
-        "--patience)",
-    )
-    model.add_argument(
-        "--weight-decay", type=number, metavar="X", help="pull of the weights towards 0"
-    )
-    model.add_argument(
-        "--patience",
-        type=integer(1),
-        metavar="N",
-        help="stop early after N epochs without a better validation loss (needs --validation)",
-    )
-    model.add_argument(
-        "--seed",
-        type=integer(0),
-        metavar="N",
-        help="fixes everything random: the same seed gives the same run (default 0)",
-    )
-    model.add_argument(
-        "--reproducible-for",
-        type=integer(0),
-        metavar="N",
-        help="cut every batch into N parts, which mpiexec's processes share: the same weights for "
-        "any number of them; 0: a part each, which is faster (default: 8 under mpiexec)",
-    )
-    model.add_argument(
-        "--threads",
-        type=integer(1),
-        metavar="N",
-        help="threads of each process (default: all processors; 1 under mpiexec, and in parts)",
-    )
-    model.add_argument(
-        "--detect-anomaly",
-        action="store_true",
-        help="stop at the first operation that gives NaN or infinity, and name it (slower)",
-    )
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--out",
-        type=a_path,
-        metavar="DIR",
-        help=f"keep the run here: {LAST} after every epoch, {BEST} (default: {RUNS}/DATA-MODEL)",
-    )
-    output.add_argument(
-        "--keep-every",
-        type=integer(1),
-        metavar="K",
-        help=f"keep a checkpoint of its own after every K-th epoch: epoch-0010{SUFFIX} and so on",
-    )
-    output.add_argument(
-        "--save-every",
-        type=integer(1),
-        metavar="STEPS",
-        help=f"write {LAST} after every so many steps too",
-    )
-    again = output.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume",
-        nargs="?",
-        const=True,
-        default=False,
-        type=a_path,
-        metavar="RUN",
-        help="go on with the run that was interrupted in RUN, or in --out; it comes out as if it "
-        "never had been. With a larger --epochs a finished run goes on for more",
-    )
-    again.add_argument(
-        "--overwrite", action="store_true", help="begin anew in place of the run that lies there"
-    )
-    again.add_argument(
-        "--init-from",
-        type=a_path,
-        metavar="RUN",
-        help="begin with the weights of a run, as far as they fit: where the classes are others, "
-        "the last layer begins anew",
-    )
-    add_json(output, "settings, history, test accuracy and seconds")
+OPTIONS = [
+    "data",
+    rows.DATA, rows.SIZE, rows.FIT, rows.DATA_DIR,
+    rows.option("--augment NAME[:AMOUNT]", str,
+        "change the training images at random: shift:PIXELS, rotate:DEGREES, flip:PROBABILITY, "
+        "cutout:PIXELS, or none; may be given several times. By default grey images below 16x16 "
+        "are rotated, others shifted, and CIFAR's mirrored too; grey ones of 28x28 or 32x32 stay "
+        "as they are. Other colour images are mirrored by flip alone", action="append"),
+    rows.option("--validation SHARE", rows.share,
+        "hold out this share of the training images, such as 0.1; the test images then stay "
+        "unseen to the end, and the model that is best on the held-out ones is kept"),
+    "model and training",
+    rows.MODEL,
+    rows.option("--epochs N", rows.integer(1), "how often every image is seen"),
+    rows.BATCH_SIZE, rows.LR, rows.OPTIMIZER,
+    rows.option("--schedule NAME", str,
+        "how the learning rate changes: onecycle, cosine, linear, step, constant, or plateau: a "
+        "third whenever the loss has not fallen for 2 epochs (the default with --patience)"),
+    rows.option("--weight-decay X", rows.number, "pull of the weights towards 0"),
+    rows.option("--patience N", rows.integer(1),
+        "stop early after N epochs without a better validation loss (needs --validation)"),
+    rows.option("--seed N", rows.integer(0),
+        "fixes everything random: the same seed gives the same run (default 0)"),
+    rows.option("--reproducible-for N", rows.integer(0),
+        "cut every batch into N parts, which mpiexec's processes share: the same weights for any "
+        "number of them; 0: a part each, which is faster (default: 8 under mpiexec)"),
+    rows.option("--threads N", rows.integer(1),
+        "threads of each process (default: all processors; 1 under mpiexec, and in parts)"),
+    rows.option("--detect-anomaly", None,
+        "stop at the first operation that gives NaN or infinity, and name it (slower)"),
+    "output",
+    rows.option("--out DIR", rows.a_path,
+        f"keep the run here: {LAST} after every epoch, {BEST} (default: {RUNS}/DATA-MODEL)"),
+    rows.option("--keep-every K", rows.integer(1),
+        f"keep a checkpoint of its own after every K-th epoch: epoch-0010{SUFFIX} and so on"),
+    rows.option("--save-every STEPS", rows.integer(1),
+        f"write {LAST} after every so many steps too"),
+    [
+        rows.option("--resume RUN", rows.a_path,
+            "go on with the run that was interrupted in RUN, or in --out; it comes out as if it "
+            "never had been. With a larger --epochs a finished run goes on for more",
+            nargs="?", const=True, default=False),
+        rows.option("--overwrite", None, "begin anew in place of the run that lies there"),
+        rows.option("--init-from RUN", rows.a_path,
+            "begin with the weights of a run, as far as they fit: where the classes are others, "
+            "the last layer begins anew"),
+    ],
+    rows.json_of("settings, history, test accuracy and seconds"),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -227,8 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _planned(args: argparse.Namespace, ranks: Ranks) -> tuple[Plan, Path]:
     """What is to be trained, and the folder for it, on both of which the first rank decides."""
-    args.data = sized(args.data, args.size, args.fit)
-    check_names(args)
+    asked = asked_for(args)
     out: Path | None = args.out
     if isinstance(args.resume, Path):
         if out not in (None, args.resume):
@@ -237,18 +132,18 @@ def _planned(args: argparse.Namespace, ranks: Ranks) -> tuple[Plan, Path]:
             raise BadArgument(f"there is no run in {args.resume}; begin one: tinynet train")
         out, args.resume = args.resume, True
     if out is not None:
-        check_folder(out, args.data or "", args.json)
+        check_folder(out, asked.get("data", ""), args.json)
     recorded = ranks.from_first(lambda: recorded_settings(out) if out and args.resume else None)
-    name = args.data or (recorded["data"] if recorded else DATA)
+    name = asked.get("data") or (recorded["data"] if recorded else DEFAULT_DATA)
     train, test = ranks.after_first(lambda: load_data(name, args.data_dir, recorded))
 
     def decided() -> tuple[Path, dict[str, Any], dict[str, Any] | None]:
-        settings, folder, before = new_settings(args, train, test), out, recorded
+        settings, folder, before = new_settings(asked, train, test), out, recorded
         if folder is None:
             folder = RUNS / f"{_file_name(name)}-{title(settings['model'])}"
             before = recorded_settings(folder) if args.resume else None
         if before is not None:
-            settings = settings_to_resume(args, before, is_finished(folder))
+            settings = settings_to_resume(asked, before, is_finished(folder))
         elif not args.overwrite:
             folder = _free(folder, args.out is not None)
         check_folder(folder, json_file=args.json)
@@ -272,78 +167,65 @@ def train_plan(
     command began, by `time.perf_counter`. Raises BlockingIOError, with nothing written, where
     another training is at work in `out`.
     """
+    from tinynet.training import DivergenceError
+    from tinynet.training.environment import environment
+    from tinynet.training.files import write_json
     from tinynet.training.folder import locked
 
     if not plan.ranks.first:
         _train(plan, out, resume, detect_anomaly)
         return 0
-    with locked(out):
-        return _train_plan(plan, out, resume, start, json_file, detect_anomaly)
-
-
-def _train_plan(
-    plan: Plan,
-    out: Path,
-    resume: bool | Path,
-    start: float,
-    json_file: Path | None,
-    detect_anomaly: bool,
-) -> int:
-    from tinynet.data import DataLoader
-    from tinynet.training import DivergenceError, accuracy, evaluate, weights_sha256
-    from tinynet.training.environment import environment
-    from tinynet.training.files import write_json
-    from tinynet.training.report.findings import Findings
-
-    finished = resume is True and is_finished(out, plan.settings["epochs"])
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
-    replaces = not resume and bool(checkpoints(out))
+    replaces = False
 
     def begin() -> None:
         nonlocal replaces
         replaces = False
         write_json(out / RECORD, record)
 
-    if not finished and not replaces:
-        begin()  # fails now, and not after the training
-    last = resume if isinstance(resume, Path) else out / LAST
-    _announce(plan, last if resume and last.is_file() else None, finished)
-    try:
-        history = _train(plan, out, resume, detect_anomaly, begin if replaces else None)
-    except KeyboardInterrupt as stop:
-        raise _interrupted(stop, out) from None
-    except DivergenceError as error:
-        if not replaces:
-            write_json(out / RECORD, {**record, "diverged": str(error)})
-        raise
-    metrics = {"accuracy": accuracy}  # also where a net for one class has one output
-    found = Findings(plan.test.classes)
-    found.files = plan.test.files
-    images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
-    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
-    _report(plan, out, found)
-    record |= {
-        "history": history,
-        "test_accuracy": tested["accuracy"],
-        "test_loss": tested["loss"],
-        "seconds": max(time.perf_counter() - start, sum(history.column("seconds"))),
-        "weights_sha256": weights_sha256(plan.model.state_dict()),
-    }
-    write_json(out / RECORD, record)
-    write_result(json_file, record)
+    with locked(out):
+        replaces = not resume and bool(checkpoints(out))
+        finished = resume is True and is_finished(out, plan.settings["epochs"])
+        if not finished and not replaces:
+            begin()  # fails now, and not after the training
+        last = resume if isinstance(resume, Path) else out / LAST
+        _announce(plan, last if resume and last.is_file() else None, finished)
+        try:
+            history = _train(plan, out, resume, detect_anomaly, begin if replaces else None)
+        except KeyboardInterrupt as stop:
+            raise _interrupted(stop, out) from None
+        except DivergenceError as error:
+            if not replaces:
+                write_json(out / RECORD, {**record, "diverged": str(error)})
+            raise
+        record |= {"history": history, **_tested(plan, out)}
+        record["seconds"] = max(time.perf_counter() - start, sum(history.column("seconds")))
+        write_json(out / RECORD, record)
+        write_result(json_file, record)
     _conclude(plan, out, record)
     return 0
 
 
-def _report(plan: Plan, out: Path, found: Findings) -> None:
-    """The report once more, now of the test images."""
-    from tinynet.training import checkpoint
+def _tested(plan: Plan, out: Path) -> dict[str, Any]:
+    """What the test images say of the model, for the record; and the report once more, of them."""
+    from tinynet.data import DataLoader
+    from tinynet.training import accuracy, checkpoint, evaluate, weights_sha256
     from tinynet.training.folder import chosen
     from tinynet.training.report import writer
+    from tinynet.training.report.findings import Findings
 
-    stored = checkpoint.read(chosen(out))
-    on = f"{len(found):,} test images"
+    found = Findings(plan.test.classes)
+    found.files = plan.test.files
+    images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
+    metrics = {"accuracy": accuracy}  # also where a net for one class has one output
+    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
+    stored, on = checkpoint.read(chosen(out)), f"{len(found):,} test images"
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
+    return {
+        "test_accuracy": tested["accuracy"],
+        "test_loss": tested["loss"],
+        "weights_sha256": weights_sha256(plan.model.state_dict()),
+    }
 
 
 def _train(
@@ -369,8 +251,7 @@ def _train(
         callbacks.append(BestModel(out / BEST, monitor="loss"))  # the test images decide nothing
     else:
         callbacks.append(BestModel(out / BEST, restore=True))
-    if begin is not None:
-        callbacks.append(Begin())
+    callbacks.append(Begin())
     return fit(
         plan.model,
         **plan.fit_options(),
@@ -450,10 +331,11 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     augment = "".join(f", {name}" for name in s["augment"])
     after = "" if last is None or last.name == LAST else "; what came after it is replaced"
     high, wide = plan.test.images.shape[2:]
+    shape = "x".join(map(str, plan.test.images.shape[1:]))
     slow = "size=" not in s["data"] and s["data"].startswith("folder:") and high * wide > LARGE**2
     say(
         f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
-        f"of {_shape(plan)}, {plan.classes} classes",
+        f"of {shape}, {plan.classes} classes",
         f"model  {s['model']}, {parameters:,} parameters",
         f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
@@ -462,10 +344,6 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
         *([f"large images take long; --size {LARGE // 2} makes them smaller"] if slow else []),
         *(["it is finished already; a larger --epochs trains it further"] if finished else []),
     )
-
-
-def _shape(plan: Plan) -> str:
-    return "x".join(str(n) for n in plan.test.images.shape[1:])
 
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +13,9 @@ import numpy as np
 
 from tinynet import autograd
 from tinynet.cli.file_inputs import CONVENTION, Case, cases, given
-from tinynet.cli.options import BadArgument
+from tinynet.cli.options import BadArgument, choose
+from tinynet.cli.python_file import load
 from tinynet.creation import tensor
-from tinynet.data.files import check_regular
-from tinynet.errors import unknown_name
 from tinynet.gradcheck import EmptyCheckError, Report, gradcheck
 from tinynet.gradcheck.table import table
 from tinynet.lab.adapter import PARAMETERS, in_place
@@ -31,13 +27,16 @@ OPERATIONS_OF = {
 }  # fmt: skip
 """Which rows of the table run on a kernel, by the kernel's name without _dx or _dw."""
 
-Checked = tuple[list[Report], list[str]]
+Found = list["Report | str"]
 """Reports, and notes to print after them."""
 
 
-def check_file(target: str, seed: int) -> Checked:
+def check_file(target: str, seed: int) -> Found:
     """Check FILE:NAME, or everything that can be checked in FILE."""
-    path, name = _parts(target)
+    file, colon, name = target.rpartition(":")
+    if not (colon and name.isidentifier()):
+        file, name = target, ""
+    path = Path(file)
     module = load(path)
     functions = {
         key: value
@@ -45,9 +44,7 @@ def check_file(target: str, seed: int) -> Checked:
         if inspect.isfunction(value) and value.__module__ == module.__name__
     }
     if name:
-        if name not in functions:
-            raise BadArgument(f"{path}: {unknown_name('function', name, functions)}")
-        chosen = {name: functions[name]}
+        chosen = {name: functions[choose(f"function in {path}", name, functions)]}
     else:
         chosen = {key: f for key, f in functions.items() if hasattr(f, "forward") or kernel_of(f)}
         if not chosen:
@@ -55,47 +52,17 @@ def check_file(target: str, seed: int) -> Checked:
                 f"{path} has no operation: put @tinynet.differentiable above a function that "
                 f"returns (y, dx, ...), or name the function: --file {path}:NAME"
             )
-    reports: list[Report] = []
-    notes: list[str] = []
+    found: Found = []
     for key, function in chosen.items():
         try:
-            found, said = _check(module, key, function, seed)
+            found += _check(module, key, function, seed)
         except BadArgument as error:
             if len(chosen) == 1:
                 raise
-            found, said = [], [f"error: not checked: {error}"]
+            found.append(f"error: not checked: {error}")
         except SystemExit as error:
             raise BadArgument(f"{path}: {key} calls exit(), which ends the check") from error
-        reports += found
-        notes += said
-    return reports, notes
-
-
-def load(path: Path) -> ModuleType:
-    """Run a Python file as a module; BadArgument says what is wrong in which line."""
-    try:
-        check_regular(path)
-    except FileNotFoundError as error:
-        raise BadArgument(f"there is no file {path}") from error
-    except (OSError, ValueError) as error:
-        raise BadArgument(f"{path}: {getattr(error, 'strerror', '') or error}") from error
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise BadArgument(f"{path} is no Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))  # it may import its neighbours
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise BadArgument(f"{path}, line {error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
-        where = f", line {lines[-1]}" if lines else ""
-        raise BadArgument(f"{path}{where}: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    return module
+    return sorted(found, key=lambda told: isinstance(told, str))
 
 
 def kernel_of(function: Callable[..., Any]) -> str:
@@ -109,28 +76,18 @@ def kernel_of(function: Callable[..., Any]) -> str:
     return ""
 
 
-def _parts(target: str) -> tuple[Path, str]:
-    path, colon, name = target.rpartition(":")
-    if colon and name.isidentifier():
-        return Path(path), name
-    return Path(target), ""
-
-
-def _check(module: ModuleType, name: str, function: Callable[..., Any], seed: int) -> Checked:
+def _check(module: ModuleType, name: str, function: Callable[..., Any], seed: int) -> Found:
     if hasattr(function, "forward"):
         return _check_function(module, name, function, function.forward, seed)
-    kernel = kernel_of(function)
-    if kernel:
+    if kernel := kernel_of(function):
         return _check_kernel(function, kernel, seed)
-    wrapped = autograd.differentiable(function)
+    operation = autograd.differentiable(function)
     try:
-        reports, notes = _check_function(module, name, wrapped, function, seed)
+        found = _check_function(module, name, operation, function, seed)
     except (BadArgument, TypeError, AttributeError):  # a function of tensors, not of arrays
         return _check_function(module, name, function, function, seed)
-    return reports, [
-        *notes,
-        f"note: {name} was checked as an operation; put @tinynet.differentiable above it to use it",
-    ]
+    cure = "put @tinynet.differentiable above it to use it"
+    return [*found, f"note: {name} was checked as an operation; {cure}"]
 
 
 def _check_function(
@@ -139,10 +96,10 @@ def _check_function(
     operation: Callable[..., Any],
     body: Callable[..., Any],
     seed: int,
-) -> Checked:
+) -> Found:
     """Check an operation, or a function of tensors, at the file's inputs or at guessed ones."""
     convention = next((key for key in CONVENTION if hasattr(module, key)), None)
-    notes: list[str] = []
+    left_out: list[str] = []
     if convention is not None:
         chosen = given(getattr(module, convention), name, body)
     else:
@@ -154,8 +111,8 @@ def _check_function(
                 f"{left_out[0]}. Give them in the file: INPUTS = (x, ...), or by name, "
                 'INPUTS = {"x": x, ...}'
             )
-        notes += [f"note: {name} was not checked with {reason}" for reason in left_out]
-    return [_check_case(name, operation, case, seed) for case in chosen], notes
+    notes = [f"note: {name} was not checked with {reason}" for reason in left_out]
+    return [*(_check_case(name, operation, case, seed) for case in chosen), *notes]
 
 
 def _try(operation: Callable[..., Any], body: Callable[..., Any], args: Any, settings: Any) -> None:
@@ -188,18 +145,17 @@ def _as_tensor(value: Any) -> Any:
     return tensor(value) if _is_float(value) else value
 
 
-def _check_kernel(function: Callable[..., Any], kernel: str, seed: int) -> Checked:
+def _check_kernel(function: Callable[..., Any], kernel: str, seed: int) -> Found:
     """Check the operations that use a kernel, with the function in its place."""
     start = OPERATIONS_OF[kernel.removesuffix("_dx").removesuffix("_dw")]
-    reports: list[Report] = []
-    notes = [f"note: {function.__name__} was put in place of the kernel {kernel}"]
+    found: Found = [f"note: {function.__name__} was put in place of the kernel {kernel}"]
     with in_place(**{kernel: function}):
         for row in table(np.random.default_rng(seed)):
             if row.op.startswith(start):
                 try:
-                    reports.append(gradcheck(row.function(), list(row.inputs), seed=seed))
+                    found.append(gradcheck(row.function(), list(row.inputs), seed=seed))
                 except EmptyCheckError:
                     raise
                 except Exception as error:
-                    notes.append(f"note: not checked: {row}: {type(error).__name__}: {error}")
-    return reports, notes
+                    found.append(f"note: not checked: {row}: {type(error).__name__}: {error}")
+    return found

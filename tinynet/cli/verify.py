@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from tinynet.cli.options import LAST, BadArgument, a_path, add_data_dir, add_json, write_result
+from tinynet.cli import rows
+from tinynet.cli.options import LAST, BadArgument, write_result
 from tinynet.cli.plan import load_data, make_plan, recorded_settings
 from tinynet.cli.ranks import described, together
 from tinynet.console import say
@@ -21,18 +22,13 @@ from tinynet.console import say
 HELP = "do a run once more and compare it, bit for bit"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tinynet verify`."""
-    parser.add_argument("run", type=a_path, metavar="DIR", help="the folder of the run, its --out")
-    parser.add_argument(
-        "--from",
-        dest="start",
-        type=a_path,
-        metavar="CHECKPOINT",
-        help="start from this checkpoint of the run (default: from the seed)",
-    )
-    add_data_dir(parser)
-    add_json(parser, "what was compared and found")
+OPTIONS = [
+    rows.RUN_FOLDER,
+    rows.option("--from CHECKPOINT", rows.a_path,
+        "start from this checkpoint of the run (default: from the seed)", dest="start"),
+    rows.DATA_DIR,
+    rows.json_of("what was compared and found"),
+]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

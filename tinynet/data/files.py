@@ -105,21 +105,24 @@ def read_content(path: Path, limit: int) -> bytearray:
 def read_head(path: str | os.PathLike[str], count: int) -> bytes:
     """The first bytes of a file's content, `count` at most, decompressed if it is gzip."""
     with open_file(path) as stream:
-        packed = stream.read(2) == GZIP
-        stream.seek(0)
         try:
-            return (gzip.GzipFile(fileobj=stream) if packed else stream).read(count)
+            return _unpacked(stream).read(count)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+
+
+def _unpacked(stream: BinaryIO) -> BinaryIO | gzip.GzipFile:
+    """The stream from its beginning, decompressed if it is gzip."""
+    packed = stream.read(2) == GZIP
+    stream.seek(0)
+    return gzip.GzipFile(fileobj=stream) if packed else stream
 
 
 def read_stream(stream: BinaryIO, source: str | Path, limit: int) -> bytearray:
     """`read_content` of an open file. source: the file, for messages."""
     content = bytearray()
     try:
-        packed = stream.read(2) == GZIP
-        stream.seek(0)
-        unpacked = gzip.GzipFile(fileobj=stream) if packed else stream
+        unpacked = _unpacked(stream)
         while chunk := unpacked.read(min(CHUNK, limit + 1 - len(content))):
             content += chunk
     except (OSError, EOFError, zlib.error) as error:

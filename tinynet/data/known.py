@@ -134,101 +134,68 @@ CIFAR100_ARCHIVE = RemoteFile(
     168_513_733,
     download_sha256="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
 )
+
+# fmt: off
 UCI_DIGITS = KnownSet(
-    name="digits",
-    title="UCI handwritten digits, a shuffled stratified split",
-    shape=(1, 8, 8),
-    classes=DIGITS,
-    train=1437,
-    test=360,
-    licence="CC BY 4.0",
-    source="https://doi.org/10.24432/C50P49",
+    name="digits", title="UCI handwritten digits, a shuffled stratified split",
+    shape=(1, 8, 8), classes=DIGITS, train=1437, test=360,
+    licence="CC BY 4.0", source="https://doi.org/10.24432/C50P49",
 )
 MNIST = KnownSet(
-    name="mnist",
-    title="MNIST, handwritten digits",
-    shape=(1, 28, 28),
-    classes=DIGITS,
-    train=60_000,
-    test=10_000,
-    licence="CC BY-SA 3.0",
-    source="http://yann.lecun.com/exdb/mnist/",
-    folder="mnist",
-    files=MNIST_FILES,
+    name="mnist", title="MNIST, handwritten digits",
+    shape=(1, 28, 28), classes=DIGITS, train=60_000, test=10_000,
+    licence="CC BY-SA 3.0", source="http://yann.lecun.com/exdb/mnist/",
+    folder="mnist", files=MNIST_FILES,
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
 )
 CIFAR10 = KnownSet(
-    name="cifar10",
-    title="CIFAR-10, small photographs",
-    shape=(3, 32, 32),
-    classes=CIFAR10_CLASSES,
-    train=50_000,
-    test=10_000,
+    name="cifar10", title="CIFAR-10, small photographs",
+    shape=(3, 32, 32), classes=CIFAR10_CLASSES, train=50_000, test=10_000,
     licence="none stated; cite Krizhevsky, Learning Multiple Layers of Features from "
-    "Tiny Images, 2009",
-    source="https://www.cs.toronto.edu/~kriz/cifar.html",
-    folder="cifar10",
-    files=CIFAR10_FILES,
-    archive=CIFAR10_ARCHIVE,
+    "Tiny Images, 2009", source="https://www.cs.toronto.edu/~kriz/cifar.html",
+    folder="cifar10", files=CIFAR10_FILES, archive=CIFAR10_ARCHIVE,
     mirrors=(
         "https://www.cs.toronto.edu/~kriz/",
         "https://cave.cs.toronto.edu/kriz/",
         "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
     ),
 )
-KNOWN: dict[str, KnownSet] = {
+LAST_360 = replace(
+    UCI_DIGITS, name="digits-last360",
+    title="UCI handwritten digits, the last 360 (other writers) for the test",
+)
+FASHION_MNIST = replace(
+    MNIST, name="fashion-mnist", title="Fashion-MNIST, articles of clothing",
+    classes=FASHION_CLASSES,
+    licence="MIT", source="https://github.com/zalandoresearch/fashion-mnist",
+    folder="fashion-mnist", files=FASHION_FILES,
+    mirrors=(
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ),
+)
+KMNIST = replace(
+    MNIST, name="kmnist", title="Kuzushiji-MNIST, cursive Japanese characters",
+    classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    licence="CC BY-SA 4.0", source="https://codh.rois.ac.jp/kmnist/",
+    folder="kmnist", files=KMNIST_FILES,
+    mirrors=(
+        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/KMNIST/",
+        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+    ),
+)
+CIFAR100 = replace(
+    CIFAR10, name="cifar100", title="CIFAR-100, small photographs in 100 classes",
+    classes=CIFAR100_CLASSES, folder="cifar100", files=CIFAR100_FILES, archive=CIFAR100_ARCHIVE,
+    mirrors=("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"),
+)
+# fmt: on
+KNOWN = {
     known.name: known
-    for known in (
-        UCI_DIGITS,
-        replace(
-            UCI_DIGITS,
-            name="digits-last360",
-            title="UCI handwritten digits, the last 360 (other writers) for the test",
-        ),
-        MNIST,
-        replace(
-            MNIST,
-            name="fashion-mnist",
-            title="Fashion-MNIST, articles of clothing",
-            classes=FASHION_CLASSES,
-            licence="MIT",
-            source="https://github.com/zalandoresearch/fashion-mnist",
-            folder="fashion-mnist",
-            files=FASHION_FILES,
-            mirrors=(
-                "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-                "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-                "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            ),
-        ),
-        replace(
-            MNIST,
-            name="kmnist",
-            title="Kuzushiji-MNIST, cursive Japanese characters",
-            classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-            licence="CC BY-SA 4.0",
-            source="https://codh.rois.ac.jp/kmnist/",
-            folder="kmnist",
-            files=KMNIST_FILES,
-            mirrors=(
-                "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-                "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/KMNIST/",
-                "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-            ),
-        ),
-        CIFAR10,
-        replace(
-            CIFAR10,
-            name="cifar100",
-            title="CIFAR-100, small photographs in 100 classes",
-            classes=CIFAR100_CLASSES,
-            folder="cifar100",
-            files=CIFAR100_FILES,
-            archive=CIFAR100_ARCHIVE,
-            mirrors=("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"),
-        ),
-    )
+    for known in (UCI_DIGITS, LAST_360, MNIST, FASHION_MNIST, KMNIST, CIFAR10, CIFAR100)
 }

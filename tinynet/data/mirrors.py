@@ -24,7 +24,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from tinynet.console import is_watched, progress_bar
+from tinynet.console import is_watched, progress_bar, say
 from tinynet.data.files import CHUNK, RemoteFile, check_download, find, reason, sync_folder
 from tinynet.errors import DataError
 
@@ -79,7 +79,7 @@ def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
                 return target
             except UnwritableError:
                 raise
-            except (OSError, ValueError, _http_exception()) as error:  # DataError, bad address
+            except Exception as error:  # of the network, of the address, wrong content
                 told = f"  {mirror + file.name}\n    {_told(error)}"
                 failures.append(re.sub(r"[^\s/'\"]+@", "***@", told))  # no password
     tried = "\n".join(failures) or "  (no mirror is known)"
@@ -143,7 +143,6 @@ def _receive(address: str, part: FileIO, start: int, limit: int) -> None:
         total = received + int(length) if length.isdecimal() else None
         with _writing(part.name):
             part.truncate(received)
-            part.seek(received)
         for chunk in _chunks(response, patience, received, total, address.rpartition("/")[2]):
             received += len(chunk)
             if received > limit:
@@ -261,13 +260,14 @@ def _goes_on(response: Any, start: int) -> bool:
 
 def _passing(error: BaseException) -> bool:
     """Whether an error may be gone in a moment: a broken or slow connection, a busy server."""
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
 
     if isinstance(error, HTTPError):
         return error.code in PASSING or error.code >= 500
     if isinstance(error, URLError):  # no connection: no such host, refused, no network
         return False
-    return isinstance(error, (TimeoutError, ConnectionError, CutOffError, _http_exception()))
+    return isinstance(error, (TimeoutError, ConnectionError, CutOffError, HTTPException))
 
 
 def _told(error: BaseException) -> str:
@@ -276,12 +276,6 @@ def _told(error: BaseException) -> str:
     told = inner.strerror if isinstance(inner, OSError) else None
     told = " ".join((told or reason(error)).split())
     return f"{told} (tried {ATTEMPTS} times)" if _passing(error) else told
-
-
-def _http_exception() -> type[Exception]:
-    from http.client import HTTPException  # here, because the network modules are slow to import
-
-    return HTTPException
 
 
 # ----- the disk -----------------------------------------------------------------------------------
@@ -297,9 +291,14 @@ def _locked_part(file: RemoteFile, folder: Path) -> Iterator[FileIO | None]:
     while True:
         with _writing(path):
             folder.mkdir(parents=True, exist_ok=True)
-            part = open(path, "r+b", buffering=0, opener=_open_or_make)  # noqa: SIM115
+            part = open(path, "a+b", buffering=0)  # noqa: SIM115 (appends, and makes it if need be)
         with part:
-            _lock(part, file.name)
+            told = False
+            while not _try_lock(part):
+                if not told:
+                    say(f"another process is downloading {file.name}; waiting for it", error=True)
+                told = True
+                time.sleep(POLL)
             there = find(folder, file.name) is not None
             if not there and not _is_at(part, path):
                 continue  # whoever had it gave up and deleted it: make a new one
@@ -310,20 +309,6 @@ def _locked_part(file: RemoteFile, folder: Path) -> Iterator[FileIO | None]:
                     if _is_at(part, path) and not part.seek(0, os.SEEK_END):
                         path.unlink()
             return
-
-
-def _open_or_make(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT, 0o666)
-
-
-def _lock(part: FileIO, name: str) -> None:
-    """Wait until this process alone has `part` locked."""
-    waiting = False
-    while not _try_lock(part):
-        if not waiting:
-            print(f"another process is downloading {name}; waiting for it", file=sys.stderr)
-        waiting = True
-        time.sleep(POLL)
 
 
 def _try_lock(part: FileIO) -> bool:

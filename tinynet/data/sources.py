@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tinynet.errors import DataError, unknown_name
 
 SPLITS = ("train", "test")
 TAR_HEADERS = 1 << 20  # bytes of an unpacked archive that are not the files wanted of it
+OWN = ("folder", "npz", "csv", "idx")  # the forms of a user's own data, KIND:PATH
 HELD_OUT = 0.2  # the part of every class that is the test split where there is none
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -58,10 +58,15 @@ def load(
         raise unknown_name("split", split, SPLITS)
     kind, colon, rest = name.partition(":")
     if colon and kind in OWN:
-        return OWN[kind](rest, split)
+        return _load_own(kind, os.path.expanduser(rest), split)
     known = _known(name)
-    images, labels = READERS[name](known, split, data_root(root))
-    return ArrayDataset(images, labels, classes=known.classes)
+    return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
+
+
+def read_known(known: KnownSet, split: str, root: Path) -> Pair:
+    """The images and labels of a split of a known set, downloaded under the root if need be."""
+    read = _read_cifar if known.archive else _read_mnist if known.files else _read_digits
+    return read(known, split, root)
 
 
 def download(name: str, root: str | os.PathLike[str] | None = None) -> Path:
@@ -146,27 +151,16 @@ def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
     return np.concatenate(images), np.concatenate(labels)
 
 
-READERS: dict[str, Callable[[KnownSet, str, Path], Pair]] = {
-    "digits": _read_digits,
-    "digits-last360": _read_digits,
-    "mnist": _read_mnist,
-    "fashion-mnist": _read_mnist,
-    "kmnist": _read_mnist,
-    "cifar10": _read_cifar,
-    "cifar100": _read_cifar,
-}
-
-
 def _load_folder(path: str, split: str) -> ArrayDataset:
     options: dict[str, Any] = {}
-    if "?" in path and not Path(path).expanduser().exists():
+    if "?" in path and not Path(path).exists():
         path, _, given = path.rpartition("?")
         for option in given.split("&"):
             name, _, value = option.partition("=")
             if name not in ("size", "fit"):
                 raise unknown_name("option of folder:PATH", name, ["size", "fit"])
             options[name] = parse_size(value) if name == "size" else value
-    return load_folder(Path(path).expanduser(), split, test_fraction=HELD_OUT, **options)
+    return load_folder(path, split, test_fraction=HELD_OUT, **options)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -178,46 +172,30 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width or height)
 
 
-def _load_npz(path: str, split: str) -> ArrayDataset:
-    file = Path(path).expanduser()
-    with open_file(file) as stream:
-        splits, classes = arrays_from_npz(stream, file)
-    count = 1 + max(int(y.max()) for _, y in splits.values()) if classes is None else len(classes)
-    examples = sum(len(y) for _, y in splits.values())
-    if classes is None and count > 1000 + 10 * examples:
-        raise DataError(
-            f"npz:{path}: label {count - 1} of {examples} examples: labels number the classes from "
-            "0; of other numbers take np.unique(y, return_inverse=True)[1]"
-        )
-    if split in splits:
-        images, labels = splits[split]
+def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
+    """A split of the user's data, held out where they have none."""
+    name, classes = f"{kind}:{path}", None
+    if kind == "folder":
+        return _load_folder(path, split)
+    if kind == "npz":
+        with open_file(path) as stream:
+            splits, classes = arrays_from_npz(stream, path)
     else:
-        images, labels = splits["all"]
-        part = hold_out(labels, HELD_OUT, 0, path)[SPLITS.index(split)]
+        splits = {"all": read_table(path)} if kind == "csv" else {split: find_idx(path, split)}
+    every = np.concatenate([y for _, y in splits.values()])
+    first, last = (int(every.min()), int(every.max())) if len(every) else (0, 0)
+    if classes is None and last > 1000 + 10 * len(every):
+        raise DataError(
+            f"{name}: label {last} of {len(every)} examples: labels number the classes from 0; of "
+            "other numbers take np.unique(y, return_inverse=True)[1]"
+        )
+    images, labels = splits[split if split in splits else "all"]
+    if "all" in splits:
+        part = hold_out(labels, HELD_OUT, 0, name)[SPLITS.index(split)]
         images, labels = images[part], labels[part]
-    first = min(int(y.min()) for _, y in splits.values())
     cure = f"; all labels are {first} or more: save y - {first}" if first and not classes else ""
-    warn_of_empty(f"npz:{path} ({split})", labels, count, classes, cure)
+    warn_of_empty(f"{name} ({split})", labels, len(classes or ()) or last + 1, classes, cure)
     return ArrayDataset(images, labels, classes=classes)
-
-
-def _load_csv(path: str, split: str) -> ArrayDataset:
-    images, labels = read_table(Path(path).expanduser())
-    part = hold_out(labels, HELD_OUT, 0, path)[SPLITS.index(split)]
-    warn_of_empty(f"csv:{path} ({split})", labels[part], 1 + int(labels.max()))
-    return ArrayDataset(images[part], labels[part])
-
-
-def _load_idx(path: str, split: str) -> ArrayDataset:
-    images, labels = find_idx(Path(path).expanduser(), split)
-    warn_of_empty(f"idx:{path} ({split})", labels, 1 + int(labels.max(initial=0)))
-    return ArrayDataset(images, labels)
-
-
-OWN: dict[str, Callable[[str, str], ArrayDataset]] = {
-    "folder": _load_folder, "npz": _load_npz, "csv": _load_csv, "idx": _load_idx,
-}  # fmt: skip
-"""The forms of a user's own data: KIND:PATH."""
 
 
 def not_a_set(name: str) -> ValueError:

@@ -13,12 +13,20 @@ from tinynet.errors import no_such_axis
 from tinynet.ops.shape import normalized_shape
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 Dim: TypeAlias = "int | tuple[int, ...] | list[int] | None"
 
 
 def array_of(x: Any) -> np.ndarray:
     """The ndarray of a tensor, array, number or list."""
     return x.array if isinstance(x, Variable) else np.asarray(x)
+
+
+def named(name: str, doc: str | None, function: Callable[..., T]) -> Callable[..., T]:
+    """A function made by another one, under its own name and with what it does."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
 
 
 def check_tensors(name: str, **values: Any) -> None:
@@ -64,8 +72,23 @@ def all_dims(name: str, x: Any, dim: Dim) -> tuple[int, ...] | None:
     return tuple(wanted) if len(x.shape) else ()
 
 
+def spelled(function: Callable[..., T]) -> Callable[..., T]:
+    """The function with NumPy's names too, `axis` for `dim` and `keepdims` for `keepdim`."""
+
+    @functools.wraps(function)
+    def called(*args: Any, **settings: Any) -> T:
+        for numpys, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+            if numpys in settings:
+                if ours in settings:
+                    raise TypeError(f"give either {ours} or {numpys}, which mean the same")
+                settings[ours] = settings.pop(numpys)
+        return function(*args, **settings)
+
+    return called
+
+
 def given(dim: Any, axis: Any) -> Any:
-    """The one of `dim` (PyTorch's name) and `axis` (NumPy's) that was given."""
+    """The one of `dim` and `axis` that was given, in functions where the two differ."""
     if dim is not None and axis is not None:
         raise TypeError("give either dim or axis, which mean the same")
     return dim if axis is None else axis

@@ -6,6 +6,7 @@ overwrites, `add_at` adds. Their gradients are each other.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,10 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
-from tinynet.functions.common import array_of, check_tensors, one_dim, whole_grid
+from tinynet.functions.common import array_of, check_tensors, named, one_dim, whole_grid
 from tinynet.functions.pointwise import where
+from tinynet.functions.shaping import movedim
+from tinynet.ops.checks import one_of
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -121,8 +124,8 @@ def scatter(
     src = value if src is None else src
     if src is None:
         raise TypeError("scatter: what is to be placed? Pass src, a tensor or a number")
-    if reduce not in (None, "add"):
-        raise ValueError(f"scatter: reduce must be None or 'add', got {reduce!r}")
+    if reduce is not None:
+        one_of("scatter", "reduce", reduce, ("add",))
     grid, _, places = _grid("scatter", input, dim, index)
     return (ops.setitem if reduce is None else ops.add_at)(
         input, _part("scatter", input, src, places), grid
@@ -140,10 +143,7 @@ def scatter_reduce(
 ) -> Tensor:
     """`scatter` that makes one number of all that come to a place and, unless include_self is
     False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
-    if reduce not in ("sum", "mean", "amax", "amin"):
-        raise ValueError(
-            f"scatter_reduce: reduce must be 'sum', 'mean', 'amax' or 'amin', got {reduce!r}"
-        )
+    one_of("scatter_reduce", "reduce", reduce, ("sum", "mean", "amax", "amin"))
     grid, _, places = _grid("scatter_reduce", input, dim, index)
     part = _part("scatter_reduce", input, src, places)
     best, theirs = array_of(input).copy(), np.ones(places.shape, bool)
@@ -207,27 +207,17 @@ def index_put(input: Data, indices: Any, values: Data, accumulate: bool = False)
 
 def take(input: Data, index: Data) -> Tensor:
     """The elements at places counted through the whole tensor."""
-    places = _index("take", index)
-    flat = ops.reshape(input, (-1,))
-    _check_range("take", np.where(places < 0, places + flat.shape[0], places), flat.shape[0], 0)
-    return ops.getitem(flat, places)
+    return ops.getitem(ops.reshape(input, (-1,)), _index("take", index))
 
 
 def select(input: Data, dim: int, index: int) -> Tensor:
     """The slice `index` along `dim`, without that axis."""
-    dim = one_dim("select", input, dim)
-    if not input.shape or not -input.shape[dim] <= index < input.shape[dim]:
-        raise IndexError(
-            f"select: index {index} is out of range along axis {dim} of shape {tuple(input.shape)}"
-        )
-    return ops.getitem(input, (slice(None),) * dim + (int(index),))
+    return ops.getitem(input, (slice(None),) * one_dim("select", input, dim) + (int(index),))
 
 
 def narrow(input: Data, dim: int, start: Any, length: int) -> Tensor:
     """`length` slices along `dim`, from `start` on."""
-    if np.ndim(array_of(start)) or array_of(start).dtype.kind not in "iu":
-        raise TypeError(f"narrow: start must be an integer, got {start!r:.60}")
-    dim, start = one_dim("narrow", input, dim), int(start)
+    dim, start = one_dim("narrow", input, dim), operator.index(start)
     size = input.shape[dim] if input.shape else 0
     start = start + size if start < 0 else start
     if length < 0 or not 0 <= start <= size - length:
@@ -284,9 +274,10 @@ def nonzero(input: Data, *, as_tuple: bool = False) -> Any:
     return wrap(np.argwhere(array_of(input)))
 
 
-def argwhere(input: Data) -> Tensor:
-    """The places of the elements that are not 0, a row each."""
-    return wrap(np.argwhere(array_of(input)))
+argwhere = named(
+    "argwhere", "The places of the elements that are not 0, a row each.",
+    lambda input: wrap(np.argwhere(array_of(input))),
+)  # fmt: skip
 
 
 # ----- diagonals and triangles --------------------------------------------------------------------
@@ -331,17 +322,12 @@ def diag_embed(input: Data, offset: int = 0, dim1: int = -2, dim2: int = -1) -> 
             f"diag_embed: needs two different axes for the diagonal of shape {tuple(input.shape)}, "
             f"got {dim1} and {dim2}"
         )
-    n = input.shape[-1]
-    size = n + abs(offset)
-    along = np.arange(n)
-    index = (..., along + max(-offset, 0), along + max(offset, 0))
+    along = np.arange(input.shape[-1])
+    size = len(along) + abs(offset)
     zeros = np.zeros((*input.shape[:-1], size, size), input.dtype)
-    y = ops.setitem(zeros, input, index)
+    y = ops.setitem(zeros, input, (..., along + max(-offset, 0), along + max(offset, 0)))
     one, two = one_dim("diag_embed", y, dim1), one_dim("diag_embed", y, dim2)
-    order = list(range(len(y.shape) - 2))
-    for place, axis in sorted(((one, len(y.shape) - 2), (two, len(y.shape) - 1))):
-        order.insert(place, axis)
-    return ops.permute(y, order)
+    return movedim(y, (-2, -1), (one, two))
 
 
 def diag(input: Data, diagonal: int = 0) -> Tensor:

@@ -16,8 +16,9 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.devices import get_default_dtype
-from tinynet.functions.common import array_of, check_tensors, takes_out
+from tinynet.functions.common import array_of, check_tensors, named, takes_out
 from tinynet.ops.checks import one_of, within
+from tinynet.unrecorded import unrecorded
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -27,12 +28,12 @@ __all__ = [
     "atanh", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "clamp", "clamp_max",
     "clamp_min", "cos", "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp",
     "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt",
-    "hypot", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "le", "lerp",
-    "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "logit", "lt", "maximum", "minimum", "mul", "multiply", "nan_to_num", "ne",
-    "positive", "pow", "rad2deg", "reciprocal", "remainder", "rsqrt", "rsub", "sigmoid", "signbit",
-    "sin", "sinc", "sinh", "sqrt", "square", "sub", "subtract", "tan", "tanh", "true_divide",
-    "where", "xlogy",
+    "hypot", "is_floating_point", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
+    "isposinf", "le", "lerp", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul",
+    "multiply", "nan_to_num", "ne", "positive", "pow", "rad2deg", "reciprocal", "remainder",
+    "rsqrt", "rsub", "sigmoid", "signbit", "sin", "sinc", "sinh", "sqrt", "square", "sub",
+    "subtract", "tan", "tanh", "true_divide", "where", "xlogy",
 ]  # fmt: skip
 
 Data = Any
@@ -132,21 +133,9 @@ def float_power(input: Data, exponent: Data) -> Tensor:
     return ops.pow(x, y)
 
 
-def fmax(input: Data, other: Data) -> Tensor:
-    """The larger of two; where one is NaN, the other."""
-    check_tensors("fmax", input=input, other=other)
-    x, y = meet(input, other)
-    return ops.where(np.isnan(array_of(y)) | (array_of(x) >= array_of(y)), x, y)
-
-
-def fmin(input: Data, other: Data) -> Tensor:
-    """The smaller of two; where one is NaN, the other."""
-    check_tensors("fmin", input=input, other=other)
-    x, y = meet(input, other)
-    return ops.where(np.isnan(array_of(y)) | (array_of(x) <= array_of(y)), x, y)
-
-
-def _promoting(op: Callable[..., Tensor], tensors: int = 0) -> Callable[[Data, Data], Tensor]:
+def _promoting(
+    op: Callable[[Any, Any], Tensor], tensors: int = 0, doc: str | None = None
+) -> Callable[[Data, Data], Tensor]:
     """An operation of two inputs as a function that brings them into one dtype.
 
     tensors: how many of the first inputs must be tensors, as PyTorch has it; one is needed anyway.
@@ -160,22 +149,35 @@ def _promoting(op: Callable[..., Tensor], tensors: int = 0) -> Callable[[Data, D
             check_tensors(name, input=input)
         return op(*meet(input, other))
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = op.__doc__
-    return takes_out(function)
+    return takes_out(named(name, doc or op.__doc__, function))
+
+
+def _unless_nan(name: str, wins: Callable[[Any, Any], Any]) -> Callable[[Data, Data], Tensor]:
+    def choose(x: Data, y: Data) -> Tensor:
+        return ops.where(np.isnan(array_of(y)) | wins(array_of(x), array_of(y)), x, y)
+
+    return named(name, None, choose)
 
 
 maximum = _promoting(ops.maximum, tensors=2)
 minimum = _promoting(ops.minimum, tensors=2)
+fmax = _promoting(_unless_nan("fmax", operator.ge), 2, "The larger; where one is NaN, the other.")
+fmin = _promoting(_unless_nan("fmin", operator.le), 2, "The smaller; where one is NaN, the other.")
 atan2 = _promoting(ops.atan2, tensors=2)
 hypot = _promoting(ops.hypot, tensors=2)
 logaddexp = _promoting(ops.logaddexp, tensors=2)
 remainder = _promoting(ops.remainder)
 fmod = _promoting(ops.fmod, tensors=1)
 xlogy = _promoting(ops.xlogy)
-pow = _promoting(ops.pow)
 mul = _promoting(ops.mul)
 subtract, multiply, divide, true_divide = sub, mul, div, div
+_pow = _promoting(ops.pow)
+
+
+@takes_out
+def pow(input: Data, exponent: Data) -> Tensor:
+    """input ** exponent."""
+    return _pow(input, exponent)
 
 
 def clamp(input: Data, min: Data = None, max: Data = None) -> Tensor:
@@ -210,16 +212,6 @@ def clamp_max(input: Data, max: Data) -> Tensor:
     return clamp(input, None, max)
 
 
-def square(input: Data) -> Tensor:
-    """Each element times itself."""
-    return ops.mul(input, input)
-
-
-def frac(input: Data) -> Tensor:
-    """What stands behind the point: x - trunc(x)."""
-    return ops.sub(input, ops.trunc(input))
-
-
 def lerp(input: Data, end: Data, weight: Data) -> Tensor:
     """input + weight * (end - input)."""
     return add(input, mul(weight, sub(end, input)))
@@ -241,11 +233,6 @@ def logit(input: Data, eps: float | None = None) -> Tensor:
     return ops.sub(ops.log(x), ops.log1p(ops.neg(x)))
 
 
-def erfc(input: Data) -> Tensor:
-    """1 - erf(x)."""
-    return ops.sub(1, ops.erf(input))
-
-
 def sinc(input: Data) -> Tensor:
     """sin(pi x) / (pi x), and 1 at x = 0."""
     x = ops.mul(input, math.pi)
@@ -256,19 +243,14 @@ def sinc(input: Data) -> Tensor:
     return ops.where(near, series, ops.div(ops.sin(away), away))
 
 
-def deg2rad(input: Data) -> Tensor:
-    """Degrees in radians."""
-    return ops.mul(input, math.pi / 180)
-
-
-def rad2deg(input: Data) -> Tensor:
-    """Radians in degrees."""
-    return ops.mul(input, 180 / math.pi)
-
-
-def positive(input: Data) -> Tensor:
-    """The input itself."""
-    return input  # type: ignore[no-any-return]
+square = named("square", "Each element times itself.", lambda input: ops.mul(input, input))
+frac = named(
+    "frac", "What stands behind the point.", lambda input: ops.sub(input, ops.trunc(input))
+)
+erfc = named("erfc", "1 - erf(x).", lambda input: ops.sub(1, ops.erf(input)))
+deg2rad = named("deg2rad", "Degrees in radians.", lambda input: ops.mul(input, math.pi / 180))
+rad2deg = named("rad2deg", "Radians in degrees.", lambda input: ops.mul(input, 180 / math.pi))
+positive = named("positive", "The input itself.", lambda input: input)
 
 
 def nan_to_num(
@@ -299,77 +281,72 @@ def _of_floats(op: Callable[[Data], Tensor]) -> Callable[[Data], Tensor]:
             input = ops.astype(input, get_default_dtype())
         return op(input)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = op.__doc__
-    return function
+    return named(name, op.__doc__, function)
 
 
-acos = _of_floats(ops.acos)
-acosh = _of_floats(ops.acosh)
-asin = _of_floats(ops.asin)
-asinh = _of_floats(ops.asinh)
-atan = _of_floats(ops.atan)
-atanh = _of_floats(ops.atanh)
-cos = _of_floats(ops.cos)
-cosh = _of_floats(ops.cosh)
-erf = _of_floats(ops.erf)
-exp = _of_floats(ops.exp)
-exp2 = _of_floats(ops.exp2)
-expm1 = _of_floats(ops.expm1)
-log = _of_floats(ops.log)
-log10 = _of_floats(ops.log10)
-log1p = _of_floats(ops.log1p)
-log2 = _of_floats(ops.log2)
-reciprocal = _of_floats(ops.reciprocal)
-rsqrt = _of_floats(ops.rsqrt)
-sigmoid = _of_floats(ops.sigmoid)
-sin = _of_floats(ops.sin)
-sinh = _of_floats(ops.sinh)
-sqrt = _of_floats(ops.sqrt)
-tan = _of_floats(ops.tan)
-tanh = _of_floats(ops.tanh)
+(
+    acos, acosh, asin, asinh, atan, atanh, cos, cosh, erf, exp, exp2, expm1, log, log10,
+    log1p, log2, reciprocal, rsqrt, sigmoid, sin, sinh, sqrt, tan, tanh,
+) = map(_of_floats, (
+    ops.acos, ops.acosh, ops.asin, ops.asinh, ops.atan, ops.atanh, ops.cos, ops.cosh,
+    ops.erf, ops.exp, ops.exp2, ops.expm1, ops.log, ops.log10, ops.log1p, ops.log2,
+    ops.reciprocal, ops.rsqrt, ops.sigmoid, ops.sin, ops.sinh, ops.sqrt, ops.tan, ops.tanh,
+))  # fmt: skip
 
 
 # ----- comparison and logic -----------------------------------------------------------------------
 
 
-def _constant(function: Callable[..., Any], doc: str, tensors: int = 1) -> Callable[..., Tensor]:
-    """A function of arrays as one of tensors, without a gradient.
+def _looking(function: Callable[[Any], Any], doc: str) -> Callable[[Data], Tensor]:
+    """A function of one array as one of tensors, without a gradient."""
+    name = function.__name__
+
+    def constant(input: Data) -> Tensor:
+        check_tensors(name, input=input)
+        return unrecorded(name, function, input)  # type: ignore[no-any-return]
+
+    return named(name, doc, constant)
+
+
+def _comparing(
+    function: Callable[[Any, Any], Any], doc: str, tensors: int = 1
+) -> Callable[[Data, Data], Tensor]:
+    """A function of two arrays as one of tensors, without a gradient.
 
     tensors: how many of the arguments must be tensors.
     """
-    name = function.__name__.rstrip("_")
+    name = function.__name__
 
-    def constant(input: Data, *others: Data) -> Tensor:
-        for place, value in enumerate((input, *others)[:tensors]):
-            check_tensors(name, **{("input", "other")[place]: value})
-        return wrap(function(array_of(input), *map(array_of, others)))
+    def constant(input: Data, other: Data) -> Tensor:
+        if tensors:
+            check_tensors(name, input=input)
+        if tensors == 2:
+            check_tensors(name, other=other)
+        return unrecorded(name, function, input, other)  # type: ignore[no-any-return]
 
-    constant.__name__ = constant.__qualname__ = name
-    constant.__doc__ = doc
-    return constant
+    return named(name, doc, constant)
 
 
-eq = _constant(operator.eq, "input == other, element by element.")
-ne = _constant(operator.ne, "input != other, element by element.")
-lt = _constant(operator.lt, "input < other, element by element.")
-le = _constant(operator.le, "input <= other, element by element.")
-gt = _constant(operator.gt, "input > other, element by element.")
-ge = _constant(operator.ge, "input >= other, element by element.")
-isnan = _constant(np.isnan, "Where an element is NaN.")
-isinf = _constant(np.isinf, "Where an element is infinite.")
-isfinite = _constant(np.isfinite, "Where an element is neither NaN nor infinite.")
-isposinf = _constant(np.isposinf, "Where an element is inf.")
-isneginf = _constant(np.isneginf, "Where an element is -inf.")
-signbit = _constant(np.signbit, "Where an element is negative, -0 included.")
-logical_not = _constant(np.logical_not, "Where an element is 0.")
-logical_and = _constant(np.logical_and, "Where neither is 0.", tensors=2)
-logical_or = _constant(np.logical_or, "Where one or both are not 0.", tensors=2)
-logical_xor = _constant(np.logical_xor, "Where just one is not 0.", tensors=2)
-bitwise_not = _constant(operator.invert, "The bits turned over, or `not` for bools.")
-bitwise_and = _constant(operator.and_, "The bits both have.")
-bitwise_or = _constant(operator.or_, "The bits that one has.")
-bitwise_xor = _constant(operator.xor, "The bits that just one has.")
+eq = _comparing(operator.eq, "input == other, element by element.")
+ne = _comparing(operator.ne, "input != other, element by element.")
+lt = _comparing(operator.lt, "input < other, element by element.")
+le = _comparing(operator.le, "input <= other, element by element.")
+gt = _comparing(operator.gt, "input > other, element by element.")
+ge = _comparing(operator.ge, "input >= other, element by element.")
+logical_and = _comparing(np.logical_and, "Where neither is 0.", tensors=2)
+logical_or = _comparing(np.logical_or, "Where one or both are not 0.", tensors=2)
+logical_xor = _comparing(np.logical_xor, "Where just one is not 0.", tensors=2)
+bitwise_and = _comparing(np.bitwise_and, tensors=0, doc="The bits both have.")
+bitwise_or = _comparing(np.bitwise_or, tensors=0, doc="The bits that one has.")
+bitwise_xor = _comparing(np.bitwise_xor, tensors=0, doc="The bits that just one has.")
+isnan = _looking(np.isnan, "Where an element is NaN.")
+isinf = _looking(np.isinf, "Where an element is infinite.")
+isfinite = _looking(np.isfinite, "Where an element is neither NaN nor infinite.")
+isposinf = _looking(np.isposinf, "Where an element is inf.")
+isneginf = _looking(np.isneginf, "Where an element is -inf.")
+signbit = _looking(np.signbit, "Where an element is negative, -0 included.")
+logical_not = _looking(np.logical_not, "Where an element is 0.")
+bitwise_not = _looking(np.bitwise_not, "The bits turned over, or `not` for bools.")
 
 
 def isclose(
@@ -387,6 +364,11 @@ def allclose(
 ) -> bool:
     """Whether `isclose` holds everywhere."""
     return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+
+
+def is_floating_point(input: Data) -> bool:
+    """Whether the elements are floats."""
+    return bool(array_of(input).dtype.kind == "f")
 
 
 def equal(input: Data, other: Data) -> bool:

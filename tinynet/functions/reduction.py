@@ -8,6 +8,7 @@ the elements taken.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,9 @@ from tinynet.functions.common import (
     array_of,
     check_tensors,
     given,
+    named,
     one_dim,
+    spelled,
     whole_grid,
 )
 from tinynet.ops.distance import vector_norm
@@ -32,11 +35,11 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "argsort",
-    "count_nonzero", "cummax", "cummin", "cumprod", "cumsum", "diff", "dist", "kthvalue",
-    "log_softmax", "logcumsumexp", "logsumexp", "max", "mean", "median", "min", "mode", "msort",
-    "nansum", "norm", "prod", "softmax", "softmin", "sort", "std", "std_mean", "sum", "topk", "var",
-    "var_mean",
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "argsort", "count_nonzero",
+    "cummax", "cummin", "cumprod", "cumsum", "diff", "dist", "kthvalue", "log_softmax",
+    "logcumsumexp", "logsumexp", "max", "mean", "median", "min", "mode", "msort", "nanmean",
+    "nansum", "norm", "prod", "softmax", "softmin", "sort", "std", "std_mean", "sum", "topk",
+    "var", "var_mean",
 ]  # fmt: skip
 
 Data = Any
@@ -62,13 +65,12 @@ def _summed(input: Data, dtype: DTypeLike | None) -> Data:
 # ----- sums and means -----------------------------------------------------------------------------
 
 
+@spelled
 def sum(
-    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None,
-    keepdims: bool = False, dtype: DTypeLike | None = None,
-) -> Tensor:  # fmt: skip
+    input: Data, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None
+) -> Tensor:
     """Sum over `dim` (all axes if None). dtype: the inputs are converted to it first."""
-    dim = all_dims("sum", input, given(dim, axis))
-    return ops.sum(_summed(input, dtype), dim, keepdim or keepdims)
+    return ops.sum(_summed(input, dtype), all_dims("sum", input, dim), keepdim)
 
 
 def mean(
@@ -90,79 +92,75 @@ def mean(
     return ops.mean(_as(input, dtype), dim, keepdim or keepdims)
 
 
+@spelled
 def prod(
-    input: Data, dim: int | None = None, keepdim: bool = False, *, axis: Dim = None,
-    keepdims: bool = False, dtype: DTypeLike | None = None,
-) -> Tensor:  # fmt: skip
+    input: Data, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None
+) -> Tensor:
     """Product over `dim` (all axes if None)."""
-    dims = all_dims("prod", input, given(dim, axis))
-    return ops.prod(_summed(input, dtype), dims, keepdim or keepdims)
+    return ops.prod(_summed(input, dtype), all_dims("prod", input, dim), keepdim)
 
 
+@spelled
 def nansum(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Sum over `dim` in which NaN counts as 0."""
     return sum(ops.where(np.isnan(array_of(input)), 0, input), dim, keepdim)
 
 
-def var(
-    input: Data, dim: Dim | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
-    correction: float | None = None, axis: Dim = None, keepdims: bool = False, ddof: int = 0,
-) -> Tensor:  # fmt: skip
+@spelled
+def nanmean(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Mean over `dim` of the elements that are not NaN."""
+    known = wrap(~np.isnan(array_of(input)))
+    return ops.div(nansum(input, dim, keepdim), sum(known, dim, keepdim))
+
+
+def _spread(op: Any, doc: str) -> Callable[..., Tensor]:
+    """var or std, called in PyTorch's way or in NumPy's."""
+
+    def spread(
+        input: Data, dim: Dim | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
+        correction: float | None = None, axis: Dim = None, keepdims: bool = False, ddof: int = 0,
+    ) -> Tensor:  # fmt: skip
+        if isinstance(dim, bool):  # var(unbiased)
+            dim, unbiased = None, dim
+        if correction is None:
+            correction = 1 if axis is None and not ddof else ddof
+            correction = correction if unbiased is None else int(unbiased)
+        dims = all_dims(op.__name__, input, given(dim, axis))
+        y: Tensor = op(input, dims, correction, keepdim or keepdims)
+        return y
+
+    return named(op.__name__, doc, spread)
+
+
+def _with_mean(spread: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
+    def both(
+        input: Data, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+        correction: float | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        over = None if isinstance(dim, bool) else dim
+        y = spread(input, dim, unbiased, keepdim, correction=correction)
+        return y, mean(input, over, keepdim)
+
+    name = spread.__name__
+    return named(f"{name}_mean", f"`{name}` and `mean` with the same arguments.", both)
+
+
+var = _spread(
+    ops.var,
     """Variance over `dim`: the sum of squares divided by n - correction.
 
     correction: 1 if it is not given, as in PyTorch (unbiased=False makes it 0). Called in NumPy's
     way, with `axis=` or as np.var, it is NumPy's `ddof`, 0.
-    """
-    dims, taken = _spread_settings("var", input, dim, unbiased, correction, axis, ddof)
-    return ops.var(input, dims, taken, keepdim or keepdims)
+    """,
+)
+std = _spread(ops.std, "The square root of `var` with the same arguments: standard deviation.")
+var_mean, std_mean = map(_with_mean, (var, std))
 
 
-def std(
-    input: Data, dim: Dim | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
-    correction: float | None = None, axis: Dim = None, keepdims: bool = False, ddof: int = 0,
-) -> Tensor:  # fmt: skip
-    """Standard deviation over `dim`: the square root of `var` with the same arguments."""
-    dims, taken = _spread_settings("std", input, dim, unbiased, correction, axis, ddof)
-    return ops.std(input, dims, taken, keepdim or keepdims)
-
-
-def _spread_settings(
-    name: str, input: Data, dim: Any, unbiased: Any, correction: Any, axis: Any, ddof: int
-) -> tuple[tuple[int, ...] | None, Any]:
-    """The axes of var or std, and what is taken off n."""
-    if isinstance(dim, bool):  # var(unbiased)
-        dim, unbiased = None, dim
-    if correction is None:
-        correction = 1 if axis is None and not ddof else ddof
-        correction = correction if unbiased is None else int(unbiased)
-    return all_dims(name, input, given(dim, axis)), correction
-
-
-def var_mean(
-    input: Data, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-    correction: float | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """`var` and `mean` with the same arguments."""
-    over = None if isinstance(dim, bool) else dim
-    spread = var(input, dim, unbiased, keepdim, correction=correction)
-    return spread, mean(input, over, keepdim)
-
-
-def std_mean(
-    input: Data, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-    correction: float | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """`std` and `mean` with the same arguments."""
-    over = None if isinstance(dim, bool) else dim
-    spread = std(input, dim, unbiased, keepdim, correction=correction)
-    return spread, mean(input, over, keepdim)
-
-
-def logsumexp(
-    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False
-) -> Tensor:
+@spelled
+def logsumexp(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """log(sum(e^x)) over `dim`, without overflow."""
-    return ops.logsumexp(input, all_dims("logsumexp", input, given(dim, axis)), keepdim or keepdims)
+    return ops.logsumexp(input, all_dims("logsumexp", input, dim), keepdim)
 
 
 def norm(
@@ -193,20 +191,16 @@ def diff(
     return y
 
 
-def any(
-    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False
-) -> Tensor:
+@spelled
+def any(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether some element is not 0; a bool tensor."""
-    dim = all_dims("any", input, given(dim, axis))
-    return wrap(array_of(input).any(dim, keepdims=keepdim or keepdims))
+    return wrap(array_of(input).any(all_dims("any", input, dim), keepdims=keepdim))
 
 
-def all(
-    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False
-) -> Tensor:
+@spelled
+def all(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether no element is 0; a bool tensor."""
-    dim = all_dims("all", input, given(dim, axis))
-    return wrap(array_of(input).all(dim, keepdims=keepdim or keepdims))
+    return wrap(array_of(input).all(all_dims("all", input, dim), keepdims=keepdim))
 
 
 def count_nonzero(input: Data, dim: Dim = None) -> Tensor:
@@ -217,54 +211,52 @@ def count_nonzero(input: Data, dim: Dim = None) -> Tensor:
 # ----- winners ------------------------------------------------------------------------------------
 
 
+@spelled
 def amax(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The largest element over `dim`; its gradient is shared out evenly at a tie."""
     return ops.max(input, all_dims("amax", input, dim), keepdim)
 
 
+@spelled
 def amin(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The smallest element over `dim`; its gradient is shared out evenly at a tie."""
     return ops.min(input, all_dims("amin", input, dim), keepdim)
 
 
-def max(
-    input: Data, dim: Any = None, keepdim: bool = False, *, axis: Dim = None,
-    keepdims: bool = False, other: Data = None,
-) -> Any:  # fmt: skip
+def _extreme(name: str, op: Any, of_two: Any, argument: Any, doc: str) -> Callable[..., Any]:
+    """max or min in its three forms."""
+
+    def extreme(
+        input: Data, dim: Any = None, keepdim: bool = False, *, axis: Dim = None,
+        keepdims: bool = False, other: Data = None,
+    ) -> Any:  # fmt: skip
+        check_tensors(name, input=input)
+        other = dim if other is None and hasattr(dim, "shape") else other
+        if other is not None:
+            return of_two(input, other)
+        if axis is not None or dim is None:
+            return op(input, all_dims(name, input, given(dim, axis)), keepdim or keepdims)
+        if isinstance(dim, (tuple, list)):
+            raise TypeError(
+                f"{name}: dim must be one axis, got {dim}; a{name}(x, {dim}) takes several and "
+                "gives values alone"
+            )
+        return _taken(name, input, dim, keepdim, lambda x, d: argument(x, d, keepdims=True))
+
+    return named(name, doc, extreme)
+
+
+max = _extreme(
+    "max", ops.max, ops.maximum, np.argmax,
     """The largest element, in three forms, as in PyTorch.
 
     `max(x)`: of all. `max(x, dim)`: along an axis, the named pair (values, indices), the first
     index at a tie. `max(x, y)`: `maximum(x, y)`. NumPy's `max(x, axis=1)` gives values alone.
-    """
-    return _extreme("max", input, dim, keepdim, axis, keepdims, other)
-
-
-def min(
-    input: Data, dim: Any = None, keepdim: bool = False, *, axis: Dim = None,
-    keepdims: bool = False, other: Data = None,
-) -> Any:  # fmt: skip
-    """The smallest element, in the three forms of `max`."""
-    return _extreme("min", input, dim, keepdim, axis, keepdims, other)
-
-
-def _extreme(
-    name: str, input: Data, dim: Any, keepdim: bool, axis: Any, keepdims: bool, other: Any
-) -> Any:
-    check_tensors(name, input=input)
-    if other is None and hasattr(dim, "shape"):
-        dim, other = None, dim
-    if other is not None:
-        return (ops.maximum if name == "max" else ops.minimum)(input, other)
-    if axis is not None or dim is None:
-        reduce = ops.max if name == "max" else ops.min
-        return reduce(input, all_dims(name, input, given(dim, axis)), keepdim or keepdims)
-    if isinstance(dim, (tuple, list)):
-        raise TypeError(
-            f"{name}: dim must be one axis, got {dim}; a{name}(x, {dim}) takes several and gives "
-            "values alone"
-        )
-    argument = np.argmax if name == "max" else np.argmin
-    return _taken(name, input, dim, keepdim, lambda x, d: np.expand_dims(argument(x, d), d))
+    """,
+)  # fmt: skip
+min = _extreme(
+    "min", ops.min, ops.minimum, np.argmin, "The smallest element, in the three forms of `max`."
+)
 
 
 def _taken(name: str, input: Data, dim: int, keepdim: bool, places: Any) -> Pair:
@@ -287,29 +279,24 @@ def _check_elements(name: str, input: Data, dim: int | None) -> None:
         raise ShapeError(f"{name}: a tensor of shape {shape} has no element{along}")
 
 
-def _place(name: str, argument: Any, input: Data, dim: Any, keepdim: bool) -> Tensor:
-    x = array_of(input)
-    dim = None if dim is None else one_dim(name, input, dim)
-    _check_elements(name, input, dim)
-    if dim is None or not x.shape:
-        return wrap(argument(x).reshape((1,) * x.ndim if keepdim else ()))
-    return wrap(argument(x, dim, keepdims=keepdim))
+def _placing(argument: Any, doc: str) -> Callable[..., Tensor]:
+    """argmax or argmin."""
+    name = argument.__name__
+
+    def place(input: Data, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        dim = None if dim is None else one_dim(name, input, dim)
+        _check_elements(name, input, dim)
+        return wrap(argument(array_of(input), dim if input.shape else None, keepdims=keepdim))
+
+    return spelled(named(name, doc, place))
 
 
-def argmax(
-    input: Data, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None,
-    keepdims: bool = False,
-) -> Tensor:  # fmt: skip
-    """Place of the largest element along `dim`, the first at a tie; of all in memory order."""
-    return _place("argmax", np.argmax, input, given(dim, axis), keepdim or keepdims)
-
-
-def argmin(
-    input: Data, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None,
-    keepdims: bool = False,
-) -> Tensor:  # fmt: skip
-    """Place of the smallest element along `dim`, the first at a tie; of all in memory order."""
-    return _place("argmin", np.argmin, input, given(dim, axis), keepdim or keepdims)
+argmax = _placing(
+    np.argmax, "Place of the largest element along `dim`, the first at a tie; of all in C order."
+)
+argmin = _placing(
+    np.argmin, "Place of the smallest element along `dim`, the first at a tie; of all in C order."
+)
 
 
 def aminmax(input: Data, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
@@ -368,12 +355,10 @@ def mode(input: Data, dim: int = -1, keepdim: bool = False) -> Pair:
 # ----- orders -------------------------------------------------------------------------------------
 
 
-def argsort(
-    input: Data, dim: int = -1, descending: bool = False, stable: bool = True,
-    *, axis: int | None = None,
-) -> Tensor:  # fmt: skip
+@spelled
+def argsort(input: Data, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The order that sorts the elements along `dim`; equal ones stay in their order."""
-    dim = one_dim("argsort", input, dim if axis is None else axis)
+    dim = one_dim("argsort", input, dim)
     x = array_of(input)
     if x.ndim == 0:
         return wrap(np.zeros((), np.int64))
@@ -383,12 +368,10 @@ def argsort(
     return wrap(x.shape[dim] - 1 - np.flip(backwards, dim))
 
 
-def sort(
-    input: Data, dim: int = -1, descending: bool = False, stable: bool = True,
-    *, axis: int | None = None,
-) -> Pair:  # fmt: skip
+@spelled
+def sort(input: Data, dim: int = -1, descending: bool = False, stable: bool = True) -> Pair:
     """The elements sorted along `dim`, and the places where they stood; NaN is the largest."""
-    dim = one_dim("sort", input, dim if axis is None else axis)
+    dim = one_dim("sort", input, dim)
     order = argsort(input, dim, descending)
     if not input.shape:
         return Pair(ops.clone(input), order)
@@ -400,13 +383,7 @@ def msort(input: Data) -> Tensor:
     return sort(input, 0).values
 
 
-def topk(
-    input: Data,
-    k: int,
-    dim: int = -1,
-    largest: bool = True,
-    sorted: bool = True,
-) -> Pair:
+def topk(input: Data, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Pair:
     """The k largest (or smallest) elements along `dim`, in order, and their places."""
     dim = one_dim("topk", input, dim)
     size = input.shape[dim] if input.shape else 1
@@ -419,47 +396,45 @@ def topk(
     return Pair(ops.getitem(values, part), wrap(indices.array[part]))
 
 
-def cumsum(
-    input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None, axis: int | None = None
-) -> Tensor:
-    """Running sum along `dim`."""
-    return _running("cumsum", ops.cumsum, _summed(input, dtype), given(dim, axis))
+def _running(op: Any, doc: str) -> Callable[..., Tensor]:
+    """cumsum or cumprod."""
+    name = op.__name__
+
+    def running(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+        if dim is None:
+            raise TypeError(f"{name}: along which axis? Pass dim, such as {name}(x, dim=0)")
+        x, dim = _summed(input, dtype), one_dim(name, input, dim)
+        return op(x, dim) if input.shape else ops.clone(x)  # type: ignore[no-any-return]
+
+    return spelled(named(name, doc, running))
 
 
-def cumprod(
-    input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None, axis: int | None = None
-) -> Tensor:
-    """Running product along `dim`."""
-    return _running("cumprod", ops.cumprod, _summed(input, dtype), given(dim, axis))
+cumsum = _running(ops.cumsum, "Running sum along `dim`.")
+cumprod = _running(ops.cumprod, "Running product along `dim`.")
 
 
-def _running(name: str, op: Any, input: Data, dim: int | None) -> Tensor:
-    if dim is None:
-        raise TypeError(f"{name}: along which axis? Pass dim, such as {name}(x, dim=0)")
-    dim = one_dim(name, input, dim)
-    return op(input, dim) if input.shape else ops.clone(input)  # type: ignore[no-any-return]
+def _extreme_so_far(name: str, ufunc: np.ufunc, doc: str) -> Callable[[Data, int], Pair]:
+    """cummax or cummin."""
+
+    def so_far(input: Data, dim: int) -> Pair:
+        dim = one_dim(name, input, dim)
+        if not input.shape:
+            return Pair(ops.clone(input), wrap(np.zeros((), np.int64)))
+        x = array_of(input)
+        is_best = (x == ufunc.accumulate(x, dim)) | (x != x)
+        places = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
+        index = np.maximum.accumulate(np.where(is_best, places, 0), dim)
+        return Pair(ops.getitem(input, whole_grid(dim, index)), wrap(index))
+
+    return named(name, doc, so_far)
 
 
-def cummax(input: Data, dim: int) -> Pair:
-    """The largest element so far along `dim`, and the last place where it stood."""
-    return _extreme_so_far("cummax", np.maximum, input, dim)
-
-
-def cummin(input: Data, dim: int) -> Pair:
-    """The smallest element so far along `dim`, and the last place where it stood."""
-    return _extreme_so_far("cummin", np.minimum, input, dim)
-
-
-def _extreme_so_far(name: str, ufunc: np.ufunc, input: Data, dim: int) -> Pair:
-    dim = one_dim(name, input, dim)
-    if not input.shape:
-        return Pair(ops.clone(input), wrap(np.zeros((), np.int64)))
-    x = array_of(input)
-    best = ufunc.accumulate(x, dim)
-    is_best = (x == best) | (np.isnan(x) if x.dtype.kind == "f" else False)
-    places = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
-    index = np.maximum.accumulate(np.where(is_best, places, 0), dim)
-    return Pair(ops.getitem(input, whole_grid(dim, index)), wrap(index))
+cummax = _extreme_so_far(
+    "cummax", np.maximum, "The largest element so far along `dim`, and the last place of it."
+)
+cummin = _extreme_so_far(
+    "cummin", np.minimum, "The smallest element so far along `dim`, and the last place of it."
+)
 
 
 def logcumsumexp(input: Data, dim: int) -> Tensor:
@@ -475,46 +450,33 @@ def logcumsumexp(input: Data, dim: int) -> Tensor:
     return ops.cat(rows, dim) if rows else ops.clone(input)
 
 
-def softmax(
-    input: Data,
-    dim: int | None = None,
-    *,
-    dtype: DTypeLike | None = None,
-    axis: int | None = None,
-) -> Tensor:
+def _sharing(name: str, op: Callable[[Data, int], Tensor], doc: str) -> Callable[..., Tensor]:
+    """A softmax: without `dim` along the axis that PyTorch takes, with a warning."""
+
+    def shared(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+        shape = tuple(input.shape)
+        if dim is None:
+            dim = 0 if len(shape) in (0, 1, 3) else 1
+            if len(shape) > 2:  # else there is no other
+                warnings.warn(
+                    f"{name} without dim takes axis {dim} of shape {shape}, as PyTorch does; "
+                    f"pass dim={dim} or dim=-1",
+                    stacklevel=3,
+                )
+        return op(_as(input, dtype), one_dim(name, input, dim))
+
+    return spelled(named(name, doc, shared))
+
+
+softmax = _sharing(
+    "softmax", ops.softmax,
     """Probabilities e^x / sum(e^x) along `dim`, of the input in `dtype` if one is given.
 
     >>> softmax(np.array([[0.0, 0.0]]), dim=1)
     tensor([[0.5000, 0.5000]], dtype=tinynet.float64)
-    """
-    return ops.softmax(_as(input, dtype), _softmax_dim("softmax", input, given(dim, axis)))
-
-
-def log_softmax(
-    input: Data,
-    dim: int | None = None,
-    *,
-    dtype: DTypeLike | None = None,
-    axis: int | None = None,
-) -> Tensor:
-    """log(softmax(x)) along `dim`, without its underflow."""
-    return ops.log_softmax(_as(input, dtype), _softmax_dim("log_softmax", input, given(dim, axis)))
-
-
-def softmin(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
-    """softmax(-x) along `dim`."""
-    return ops.softmax(ops.neg(_as(input, dtype)), _softmax_dim("softmin", input, dim))
-
-
-def _softmax_dim(name: str, input: Data, dim: int | None) -> int:
-    """The axis of a softmax; without `dim` the one that PyTorch takes, with a warning."""
-    if dim is not None:
-        return one_dim(name, input, dim)
-    dim = 0 if len(input.shape) in (0, 1, 3) else 1
-    if len(input.shape) > 2:  # else there is no other
-        warnings.warn(
-            f"{name} without dim takes axis {dim} of shape {tuple(input.shape)}, as PyTorch does; "
-            f"pass dim={dim} or dim=-1",
-            stacklevel=3,
-        )
-    return dim
+    """,
+)  # fmt: skip
+log_softmax = _sharing(
+    "log_softmax", ops.log_softmax, "log(softmax(x)) along `dim`, without its underflow."
+)
+softmin = _sharing("softmin", lambda x, dim: ops.softmax(ops.neg(x), dim), "softmax(-x).")

@@ -12,35 +12,38 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError, no_such_axis
-from tinynet.functions.common import Dim, all_dims, array_of, call_sizes, given, one_dim
+from tinynet.functions.common import Dim, all_dims, array_of, call_sizes, named, one_dim, spelled
+from tinynet.ops.checks import one_of
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk", "column_stack", "dstack",
-    "expand", "expand_as", "flip", "fliplr", "flipud", "hstack", "is_tensor", "meshgrid", "movedim",
-    "numel", "permute", "ravel", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll",
-    "rot90", "split", "squeeze", "swapaxes", "t", "tensor_split", "tile", "transpose",
-    "tril_indices", "triu_indices", "unbind", "unflatten", "vstack",
+    "as_strided", "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk",
+    "column_stack", "dstack", "expand", "expand_as", "flip", "fliplr", "flipud", "hstack",
+    "is_tensor", "meshgrid", "movedim", "numel", "permute", "ravel", "repeat",
+    "repeat_interleave", "reshape", "reshape_as", "roll", "rot90", "split", "squeeze",
+    "swapaxes", "t", "tensor_split", "tile", "transpose", "tril_indices", "triu_indices",
+    "unbind", "unflatten", "vstack",
 ]  # fmt: skip
 
 Data = Any
 
 
-def reshape(input: Data, *args: Any, shape: Any = None) -> Tensor:
+def reshape(input: Data, *args: Any, shape: Any = None, size: Any = None) -> Tensor:
     """The same elements in another shape: `reshape(2, -1)` or `reshape((2, -1))`."""
-    return ops.reshape(input, call_sizes(args, shape))
+    return ops.reshape(input, call_sizes(args, size if shape is None else shape))
 
 
-def reshape_as(input: Data, other: Data) -> Tensor:
-    """The same elements in the shape of another tensor."""
-    return ops.reshape(input, tuple(other.shape))
-
-
-def ravel(input: Data) -> Tensor:
-    """All elements along one axis."""
-    return ops.reshape(input, (-1,))
+reshape_as = named(
+    "reshape_as", "The same elements in the shape of another tensor.",
+    lambda input, other: ops.reshape(input, tuple(other.shape)),
+)  # fmt: skip
+expand_as = named(
+    "expand_as", "`expand` to the shape of another tensor.",
+    lambda input, other: ops.expand(input, tuple(other.shape)),
+)  # fmt: skip
+ravel = named("ravel", "All elements along one axis.", lambda input: ops.reshape(input, (-1,)))
 
 
 def unflatten(input: Data, dim: int, sizes: Sequence[int]) -> Tensor:
@@ -50,12 +53,12 @@ def unflatten(input: Data, dim: int, sizes: Sequence[int]) -> Tensor:
     return ops.reshape(input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
 
 
-def squeeze(input: Data, dim: Dim = None, *, axis: Dim = None) -> Tensor:
+@spelled
+def squeeze(input: Data, dim: Dim = None) -> Tensor:
     """Drop axes of size 1: all, or of those named the ones that have it.
 
     As in PyTorch, an axis that is named and has another size stays.
     """
-    dim = given(dim, axis)
     if dim is None:
         return ops.squeeze(input)
     named = all_dims("squeeze", input, dim) or ()
@@ -76,12 +79,13 @@ def swapaxes(input: Data, axis0: int, axis1: int) -> Tensor:
     return ops.permute(input, order)
 
 
-def transpose(input: Data, *axes: Any) -> Tensor:
+def transpose(input: Data, *axes: Any, dim0: int | None = None, dim1: int | None = None) -> Tensor:
     """Swap or permute axes.
 
     `transpose(0, 2)` swaps two, as in PyTorch; without axes all are reversed, and a tuple or more
     than two axes give the order of all of them, as in NumPy.
     """
+    axes = (*axes, *(d for d in (dim0, dim1) if d is not None))
     if not axes or axes == (None,):
         return ops.permute(input, range(len(input.shape) - 1, -1, -1))
     return swapaxes(input, *axes) if len(axes) == 2 else permute(input, *axes)
@@ -103,15 +107,8 @@ def movedim(input: Data, source: int | Sequence[int], destination: int | Sequenc
         [one_dim("movedim", input, d) for d in ((x,) if isinstance(x, int) else x)]
         for x in (source, destination)
     )
-    if len({len(sources), len(targets), len(set(sources)), len(set(targets))}) > 1:
-        raise ValueError(
-            f"movedim: source {source} and destination {destination} must name equally many "
-            "different axes"
-        )
-    order = [d for d in range(len(input.shape)) if d not in sources]
-    for target, axis in sorted(zip(targets, sources)) if input.shape else ():
-        order.insert(target, axis)
-    return ops.permute(input, order)
+    numbered = np.empty(range(len(input.shape)))  # the size of each axis is its number
+    return ops.permute(input, np.moveaxis(numbered, sources, targets).shape if input.shape else ())
 
 
 def expand(input: Data, *args: Any, size: Any = None) -> Tensor:
@@ -122,9 +119,17 @@ def expand(input: Data, *args: Any, size: Any = None) -> Tensor:
 broadcast_to = expand
 
 
-def expand_as(input: Data, other: Data) -> Tensor:
-    """`expand` to the shape of another tensor."""
-    return ops.expand(input, tuple(other.shape))
+def as_strided(
+    input: Data, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0
+) -> Tensor:
+    """Element (i, j, ...) is number offset + i stride_0 + j stride_1 + ... of the input in C order.
+
+    A copy, where PyTorch's shares memory.
+    """
+    places: Any = storage_offset
+    for place, step in zip(np.ogrid[tuple(map(slice, size))], stride):
+        places = places + place * step
+    return ops.getitem(ops.reshape(input, (-1,)), np.broadcast_to(places, tuple(size)))
 
 
 def broadcast_tensors(*tensors: Data) -> tuple[Tensor, ...]:
@@ -139,9 +144,7 @@ def flip(input: Data, *args: Any, dims: Any = None) -> Tensor:
     return ops.flip(input, tuple(one_dim("flip", input, d) for d in named) if input.shape else ())
 
 
-def fliplr(input: Data) -> Tensor:
-    """The second axis reversed."""
-    return flip(input, 1)
+fliplr = named("fliplr", "The second axis reversed.", lambda input: flip(input, (1,)))
 
 
 def flipud(input: Data) -> Tensor:
@@ -158,12 +161,8 @@ def rot90(input: Data, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
             f"rot90: needs two different axes of shape {tuple(input.shape)}, got {tuple(dims)}"
         )
     one, two = dims
-    if k % 4 == 0:
-        return ops.clone(input)
-    if k % 4 == 2:
-        return flip(input, one, two)
-    swapped = swapaxes(input, one, two)
-    return flip(swapped, one) if k % 4 == 1 else flip(swapped, two)
+    turned = swapaxes(input, one, two) if k % 2 else input
+    return flip(turned, ((), (one,), (one, two), (two,))[k % 4])
 
 
 def roll(input: Data, shifts: Any, dims: Any = None) -> Tensor:
@@ -176,15 +175,14 @@ def roll(input: Data, shifts: Any, dims: Any = None) -> Tensor:
     moves, axes = ((x,) if isinstance(x, int) else tuple(x) for x in (shifts, dims))
     if len(moves) != len(axes):
         raise ValueError(f"roll: shifts {shifts} and dims {dims} must be equally many")
-    y = input
+    if not input.shape:
+        raise no_such_axis("roll", axes[0], ())
+    y = ops.clone(input)
     for move, axis in zip(moves, axes):
-        if not input.shape:
-            raise no_such_axis("roll", axis, ())
         axis = one_dim("roll", input, axis)
-        size = input.shape[axis]
-        if size:
-            y = ops.getitem(y, (slice(None),) * axis + ((np.arange(size) - move) % size,))
-    return y if y is not input else ops.clone(input)
+        places = np.roll(np.arange(input.shape[axis]), move)
+        y = ops.getitem(y, (slice(None),) * axis + (places,))
+    return y
 
 
 def repeat(input: Data, *args: Any, repeats: Any = None) -> Tensor:
@@ -236,21 +234,12 @@ def chunk(input: Data, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def tensor_split(input: Data, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Cut along an axis into n pieces of nearly equal size, or before each index of a list."""
     dim = one_dim("tensor_split", input, dim)
-    size = input.shape[dim] if input.shape else 0
-    cuts: Any = array_of(indices_or_sections)
-    if cuts.ndim == 0:
-        sections = int(cuts)
-        if sections < 1:
-            raise ValueError(f"tensor_split: needs at least 1 piece, got {sections}")
-        cuts = [
-            i * (size // sections) + builtins.min(i, size % sections) for i in range(1, sections)
-        ]
-    ends = [*(int(c) for c in cuts), size]
-    pieces, start = [], 0
-    for end in ends:
-        pieces.append(ops.getitem(input, (slice(None),) * dim + (slice(start, end),)))
-        start = end
-    return tuple(pieces)
+    if array_of(indices_or_sections).ndim == 0 and indices_or_sections < 1:
+        raise ValueError(f"tensor_split: needs at least 1 piece, got {indices_or_sections}")
+    places = np.arange(input.shape[dim] if input.shape else 0)
+    pieces = np.array_split(places, array_of(indices_or_sections))
+    spans = [slice(piece[0], piece[-1] + 1) if len(piece) else slice(0) for piece in pieces]
+    return tuple(ops.getitem(input, (slice(None),) * dim + (span,)) for span in spans)
 
 
 def unbind(input: Data, dim: int = 0) -> tuple[Tensor, ...]:
@@ -262,31 +251,24 @@ def unbind(input: Data, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple(ops.squeeze(piece, dim) for piece in pieces)
 
 
-def _at_least(count: int, x: Data) -> Data:
-    """x with axes of size 1 up to `count`, where NumPy's atleast_1d, _2d and _3d put them."""
-    missing = count - len(x.shape)
-    if missing <= 0:
-        return x
-    shape = tuple(x.shape)
-    if count == 3 and len(shape) in (1, 2):
-        return ops.reshape(x, (1, *shape, 1) if len(shape) == 1 else (*shape, 1))
-    return ops.reshape(x, (1,) * missing + shape)
+def _joined(tensors: Sequence[Data], least: Any, axis: int) -> Tensor:
+    """Joined along an axis, with the axes of size 1 that NumPy's atleast_1d, _2d or _3d adds."""
+    return ops.cat([ops.reshape(x, least(array_of(x)).shape) for x in tensors], axis)
 
 
 def hstack(tensors: Sequence[Data]) -> Tensor:
     """Joined along the second axis, vectors along their only one."""
-    parts = [_at_least(1, x) for x in tensors]
-    return ops.cat(parts, 0 if len(parts) and len(parts[0].shape) == 1 else 1)
+    return _joined(tensors, np.atleast_1d, int(any(len(x.shape) > 1 for x in tensors)))
 
 
 def vstack(tensors: Sequence[Data]) -> Tensor:
     """Joined along the first axis, vectors as rows."""
-    return ops.cat([_at_least(2, x) for x in tensors], 0)
+    return _joined(tensors, np.atleast_2d, 0)
 
 
 def dstack(tensors: Sequence[Data]) -> Tensor:
     """Joined along the third axis."""
-    return ops.cat([_at_least(3, x) for x in tensors], 2)
+    return _joined(tensors, np.atleast_3d, 2)
 
 
 def column_stack(tensors: Sequence[Data]) -> Tensor:
@@ -301,13 +283,11 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
-    if indexing not in ("ij", "xy"):
-        raise ValueError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
-    vectors = [ops.reshape(x, (-1,)) for x in tensors]
-    shape = tuple(x.shape[0] for x in vectors)
+    one_of("meshgrid", "indexing", indexing, ("ij", "xy"))
+    shape = tuple(map(numel, tensors))
     grids = [
-        ops.expand(ops.reshape(x, [n if d == k else 1 for d in range(len(shape))]), shape)
-        for k, (x, n) in enumerate(zip(vectors, shape))
+        ops.expand(ops.reshape(x, [-1 if d == k else 1 for d in range(len(shape))]), shape)
+        for k, x in enumerate(tensors)
     ]
     if indexing == "xy" and len(shape) > 1:
         grids = [swapaxes(grid, 0, 1) for grid in grids]
@@ -333,9 +313,7 @@ def unfold(input: Data, dimension: int, size: int, step: int) -> Tensor:
 def cartesian_prod(*tensors: Data) -> Tensor:
     """All combinations of one element of each vector, a row each."""
     grids = meshgrid(*tensors)
-    if len(grids) == 1:
-        return grids[0]
-    return ops.stack([ops.reshape(grid, (-1,)) for grid in grids], 1)
+    return ops.stack([ravel(grid) for grid in grids], 1) if len(grids) > 1 else grids[0]
 
 
 def numel(input: Data) -> int:
@@ -348,11 +326,11 @@ def is_tensor(obj: Any) -> bool:
     return hasattr(obj, "requires_grad") and hasattr(obj, "array")
 
 
-def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
-    """Rows and columns of the places of a lower triangle, as a (2, n) tensor."""
-    return wrap(np.stack(np.tril_indices(row, offset, col)))
-
-
-def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
-    """Rows and columns of the places of an upper triangle, as a (2, n) tensor."""
-    return wrap(np.stack(np.triu_indices(row, offset, col)))
+tril_indices = named(
+    "tril_indices", "Rows and columns of the places of a lower triangle, as a (2, n) tensor.",
+    lambda row, col, offset=0: wrap(np.stack(np.tril_indices(row, offset, col))),
+)  # fmt: skip
+triu_indices = named(
+    "triu_indices", "Rows and columns of the places of an upper triangle, as a (2, n) tensor.",
+    lambda row, col, offset=0: wrap(np.stack(np.triu_indices(row, offset, col))),
+)  # fmt: skip

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,14 @@ NEARLY = 1e-9  # relative: how far a gradient may be off when it is worked out a
 
 def overwrites(call: Call, rng: np.random.Generator) -> IncidentError | None:
     """What one gradient of the call overwrites of what is needed later; None if nothing is."""
-    try:
-        return _watched(call, rng.standard_normal(call.y.shape))
-    except Exception:  # whatever it is, the call cannot be played again so often
-        return None
+    with contextlib.suppress(Exception):  # whatever it is, the call cannot be played again so often
+        for place, what, cure in _watched(call, rng.standard_normal(call.y.shape)):
+            return IncidentError(call, place, OVERWRITTEN, f"{what}; {cure}")
+    return None
 
 
-def _watched(call: Call, dy: np.ndarray) -> IncidentError | None:
+def _watched(call: Call, dy: np.ndarray) -> Iterator[tuple[int, str, str]]:
+    """The place, what is overwritten, and the cure, of the first thing that is."""
     replay = Replay(call)
     vjps, y, result = replay.call.vjps, replay.result, replay.call.y
     given: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by place, the array itself and a copy
@@ -47,28 +49,22 @@ def _watched(call: Call, dy: np.ndarray) -> IncidentError | None:
         this = f"the gradient of {call.names[place]}"
         if not equal(y, result):
             what = f"{this} writes into the result {_name(vjps, y)}, which others use too"
-            return IncidentError(call, place, OVERWRITTEN, f"{what}; change a copy (.copy())")
+            yield place, what, "change a copy (.copy())"
         changed = [a for a in saved_arrays(vjps[place]) if id(a) in writers]
-        if changed and not same(dx, _alone(call, place, dy, dx), NEARLY):
-            by, name = writers[id(changed[0])], _name(vjps, changed[0])
-            who = "which it needs again" if by == place else f"which {this} needs after it"
-            what = f"the gradient of {call.names[by]} writes into {name}, {who}"
-            return IncidentError(call, place, OVERWRITTEN, f"{what}; change a copy (.copy())")
+        if changed:
+            alone = dx  # the gradient after a forward pass of its own, if it can be taken first
+            with contextlib.suppress(Exception):
+                alone = np.array(Replay(call).call.vjps[place](dy.copy()))
+            if not same(dx, alone, NEARLY):
+                by, name = writers[id(changed[0])], _name(vjps, changed[0])
+                who = "which it needs again" if by == place else f"which {this} needs after it"
+                what = f"the gradient of {call.names[by]} writes into {name}, {who}"
+                yield place, what, "change a copy (.copy())"
         for other, (array, before) in given.items():
             if other != place and not equal(array, before):
                 what = f"{this} writes into the array that the gradient of {call.names[other]} gave"
-                return IncidentError(
-                    call, other, OVERWRITTEN, f"{what}; return arrays of their own"
-                )
+                yield other, what, "return arrays of their own"
         given[place] = dx, dx.copy()
-    return None
-
-
-def _alone(call: Call, place: int, dy: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    """The gradient after a forward pass of its own, if it can be taken first."""
-    with contextlib.suppress(Exception):
-        return np.array(Replay(call).call.vjps[place](dy.copy()))
-    return otherwise
 
 
 def _name(vjps: dict[int, Any], array: np.ndarray) -> str:

@@ -8,9 +8,10 @@ difference). `engine.py` tells the course of a check, `differences.py` how slope
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,6 @@ from tinynet.gradcheck.report import EmptyCheckError, Report
 from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
-
-MODES = ("auto", "elements", "directions")
 
 
 def gradcheck(
@@ -68,7 +67,9 @@ def gradcheck(
     >>> failure.op, failure.input, round(failure.analytic / failure.numeric, 3)
     ('cube', 'x', 0.667)
     """
-    _check_mode(mode)
+    from tinynet.gradcheck.engine import check
+
+    options = mode, eps, rtol, atol, seed
     values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
     names = [*_names(fn, len(values)), *named]
     values += named.values()
@@ -100,9 +101,7 @@ def gradcheck(
     constants: list[str] = []
     while True:
         try:
-            report = _checked(
-                name, lambda: fn(*tensors), targets, handed, model, mode, eps, rtol, atol, seed
-            )
+            report = check(name, lambda: fn(*tensors), targets, handed, model, *options)
             break
         except NoGradientError as error:
             constant = next((key for key, t in targets.items() if t is error.tensor), None)
@@ -111,9 +110,8 @@ def gradcheck(
             targets.pop(constant).requires_grad_(False)
             constants.append(constant)
     if constants:
-        report.notes.append(
-            f"no gradient is returned for {', '.join(constants)}, taken as constant"
-        )
+        told = ", ".join(constants)
+        report.notes.append(f"no gradient is returned for {told}, taken as constant")
     return report
 
 
@@ -136,13 +134,14 @@ def gradcheck_model(
     evaluation) it is in. Options, result and errors as for `gradcheck`. A failure names the
     operation, the path of its layer, and the paths of the parameters that are wrong.
     """
-    _check_mode(mode)
+    from tinynet.gradcheck.engine import check
+
     if loss is not None and not callable(loss):
         raise TypeError(
             f"gradcheck_model: loss must be a function, got {_kind(loss)}; a target goes with its "
             "input: gradcheck_model(model, (x, target))"
         )
-    x, *rest = batch if isinstance(batch, (tuple, list)) else (batch,)
+    x, *rest = map(_as_float64, batch if isinstance(batch, (tuple, list)) else (batch,))
     twin = copy.deepcopy(model).double()
     targets: dict[str, Tensor] = dict(twin.named_parameters())
     if not targets:
@@ -150,11 +149,8 @@ def gradcheck_model(
             f"gradcheck_model: {type(model).__name__} has no parameters; check its layers with "
             "gradcheck(layer, inputs)"
         )
-    for parameter in targets.values():
-        parameter.grad = None
+    twin.zero_grad()
     buffers = [(buffer, buffer.array.copy()) for _, buffer in twin.named_buffers()]
-    x = _as_float64(x)
-    rest = [_as_float64(value) for value in rest]
 
     def run() -> Any:
         for buffer, start in buffers:
@@ -164,38 +160,9 @@ def gradcheck_model(
             return (loss or F.cross_entropy)(y, *rest)
         return loss(y) if loss is not None else y
 
+    handed = {f"batch[{i}]": value for i, value in enumerate((x, *rest))} | targets
     name = type(model).__name__
-    batch = {f"batch[{i}]": value for i, value in enumerate((x, *rest))}
-    return _checked(name, run, targets, batch | targets, twin, mode, eps, rtol, atol, seed)
-
-
-def _checked(
-    name: str,
-    run: Callable[[], Any],
-    targets: dict[str, Tensor],
-    handed: dict[str, Any],
-    model: Module | None,
-    mode: str,
-    eps: float | None,
-    rtol: float | None,
-    atol: float | None,
-    seed: int,
-) -> Report:
-    # here, so that `import tinynet` does not load what only a check needs
-    from tinynet.gradcheck.differences import STEPS, Limits
-    from tinynet.gradcheck.engine import check
-    from tinynet.gradcheck.subject import Subject
-
-    for tensor in targets.values():
-        tensor.requires_grad_()
-    steps = STEPS if eps is None else (eps, eps / 10, eps / 100)
-    limits = Limits(steps, 1e-8 if rtol is None else rtol, atol)
-    return check(Subject(name, run, targets, handed, model), mode, limits, seed)
-
-
-def _check_mode(mode: str) -> None:
-    if mode not in MODES:
-        raise ValueError(f"gradcheck: mode must be auto, elements or directions, got {mode!r}")
+    return check(name, run, targets, handed, twin, mode, eps, rtol, atol, seed)
 
 
 def _as_float64(value: Any) -> Any:
@@ -228,13 +195,8 @@ def _names(fn: Callable[..., Any], count: int) -> list[str]:
     """The names of the arguments of `fn`, or `input i` where it has none."""
     import inspect
 
-    target = fn.forward if isinstance(fn, Module) else fn
-    names: Sequence[str] = ()
-    try:
-        parameters = inspect.signature(target).parameters.values()
-        names = [
-            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
-    except (TypeError, ValueError):
-        pass
+    names: list[str] = []
+    with contextlib.suppress(TypeError, ValueError):  # of a function without a signature
+        parameters = inspect.signature(fn.forward if isinstance(fn, Module) else fn).parameters
+        names = [name for name, p in parameters.items() if p.kind <= p.POSITIONAL_OR_KEYWORD]
     return [names[i] if i < len(names) else f"input {i}" for i in range(count)]

@@ -4,8 +4,7 @@ The run is recorded, and each operation between the input and the result is chec
 the values that flowed through it: a random gradient of its output goes through its own backward,
 and is held against differences of its own forward. What is wrong there is measured element by
 element and given to the diagnosis. If every operation is right and the whole is still wrong, the
-mistake lies between them: a value overwritten in place, a path that the graph does not know of, a
-sum that was not taken.
+mistake lies between them: a path that the graph does not know of, a sum that was not taken.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinynet.autograd import Node
-from tinynet.gradcheck.again import overwrites
-from tinynet.gradcheck.causes import diagnose, is_weak
+from tinynet.gradcheck.again import NEARLY, overwrites
+from tinynet.gradcheck.causes import diagnose
+from tinynet.gradcheck.causes.clues import Fault
+from tinynet.gradcheck.causes.elsewhere import STATE
 from tinynet.gradcheck.differences import (
     Base,
     Elements,
     Limits,
-    Slope,
     Verdict,
     base_of,
     by_element,
@@ -31,8 +31,14 @@ from tinynet.gradcheck.differences import (
     judge,
     same,
 )
-from tinynet.gradcheck.fault import Fault
-from tinynet.gradcheck.replay import LARGE, NotRepeatableError, Replay, single_alone, smaller
+from tinynet.gradcheck.replay import (
+    FLOAT32,
+    LARGE,
+    NotRepeatableError,
+    Replay,
+    single_alone,
+    smaller,
+)
 from tinynet.gradcheck.report import Failure
 from tinynet.gradcheck.sanity import equal, layer_of
 from tinynet.gradcheck.subject import Subject
@@ -46,16 +52,7 @@ from tinynet.gradcheck.trace import (
     walk_back,
 )
 
-STATE = "state carried from call to call"
-OF_THE_LAST_CALL = (
-    "the gradient is another after the operation was called again with other values: the backward "
-    "must keep its values in local variables"
-)
-OF_THE_FIRST_CALL = (
-    "the gradient is that of the first call's values, whatever the values are: something is "
-    "remembered that each call has to compute anew"
-)
-NEARLY = 1e-9  # relative: how far a gradient may be off when it is worked out again
+NOT_FINITE = "the gradient is not finite"
 SINGLE = 1e-6  # relative: how far a gradient may be off that was worked out in float32
 MULTIPLE = -1024.0  # of the output gradient: exact, and far beyond what a mask or limit lets pass
 
@@ -78,10 +75,28 @@ class Search:
         self.subject, self.u, self.limits, self.elsewhere = subject, u, limits, elsewhere
         self.rng = np.random.default_rng([seed, 1])
         self.known: dict[tuple[object, int, str], tuple[str, str]] = {}  # cause, evidence
-        self.producers: dict[Node, Call] = {}  # of the recorded run
+        self.trace, self.walk = Trace(), Walk()
         self.notes: list[str] = []
 
     # ----- ways in ------------------------------------------------------------------------------
+
+    def operations(self, names: Iterable[str] = ()) -> list[Failure]:
+        """The failures of the operations between some targets, or all, and the result, each by
+        itself."""
+        self._record()
+        names = names or self.subject.targets
+        wanted = self.trace.leading_to({id(self.subject.targets[name]) for name in names})
+        calls = [c for c in self.trace.calls if c.node in wanted and c.node in self.walk.gradients]
+        written = [i for i in (overwrites(call, self.rng) for call in calls) if i is not None]
+        blamed = {(i.call, place) for i in written for place in i.call.vjps}
+        incidents = [i for i in self.walk.incidents if (i.call, i.place) not in blamed] + written
+        blamed |= {(incident.call, incident.place) for incident in incidents}
+        found = [self._told(incident) for incident in incidents]
+        for call in calls:
+            for place in call.vjps:
+                if (call, place) not in blamed and (failure := self._operation(call, place)):
+                    found.append(failure)
+        return found
 
     def explain(self, wrong: dict[str, Verdict], gradients: dict[str, np.ndarray]) -> list[Failure]:
         """The failures behind slopes of targets that are wrong.
@@ -89,95 +104,32 @@ class Search:
         Where several kinks meet, a slope outside the one-sided ones need not be wrong: such a
         target fails only if an operation does.
         """
-        trace, walk = self._record()
-        wanted = trace.leading_to({id(self.subject.targets[name]) for name in wrong})
-        overwrites = self._overwrites([call for call in trace.calls if call.node in wanted])
-        whole = {incident.call for incident in overwrites}
-        walk.incidents = [i for i in walk.incidents if i.call not in whole] + overwrites
-        found = self._incidents(walk)
-        blamed = {(incident.call, incident.place) for incident in walk.incidents}
-        blamed |= {(call, place) for call in whole for place in call.vjps}
-        for call in trace.calls:
-            if call.node in wanted and call.node in walk.gradients:
-                for place in call.vjps:
-                    if (call, place) not in blamed:
-                        failure = self._operation(trace, call, place, walk)
-                        if failure is not None:
-                            found.append((call, place, failure))
-        return self._assigned(trace, walk, found, wrong, gradients)
+        found = self.operations(wrong)
+        for failure in found:
+            failure.affected = [name for name in failure.affected if name in wrong]
+        explained = {name for failure in found for name in failure.affected}
+        for name, verdict in wrong.items():
+            if name not in explained and not self._is_rounding(name, verdict):
+                found.append(self._between(name, verdict, gradients[name]))
+        return found
 
-    def raised(self, error: Exception) -> list[Failure]:
-        """The failures behind an error of the backward pass."""
-        walk = self._record()[1]
-        found = self._incidents(walk)
-        for call, place, failure in found:
-            failure.affected = self._spoilt(call, place, failure)
-        if found:
-            return [failure for _, _, failure in found]
-        return [
-            Failure(
-                self.subject.name,
-                "",
-                cause="the backward raises an error",
-                evidence=f"{type(error).__name__}: {error}",
-            )
-        ]
-
-    def not_finite(self, name: str, evidence: str) -> Failure:
-        """The failure of a target's gradient that is not finite, with the operation it begins at.
-
-        evidence: what it is there, and what it should be.
-        """
-        walk = self._record()[1]
-        cause = "the gradient is not finite"
-        for (call, place), dx in walk.applied.items():
-            dy = walk.gradients[call.node]
-            begins = np.isfinite(dy).all() and not np.isfinite(dx).all()
-            if begins and name in self._upstream(call, [place]):
-                failure = self._failure(call, place, cause, f"{evidence} (for {name})")
-                failure.affected = [name]
-                return failure
-        return Failure(self.subject.name, name, cause=cause, evidence=evidence)
-
-    def not_linear(self, gradients: dict[str, np.ndarray]) -> list[Failure]:
-        """The failures of a backward that gives no multiple of its gradient for a multiple of u."""
-        u, self.u = self.u, MULTIPLE * self.u
-        try:
-            multiples = self.subject.gradients(self.u)[1]
-            if all(same(dx, MULTIPLE * gradients[name], NEARLY) for name, dx in multiples.items()):
-                return []
-            return self.operations(record(self.subject.run, self.subject.model), MULTIPLE)
-        finally:
-            self.u = u
+    def or_else(self, symptom: Failure) -> list[Failure]:
+        """The failures of the operations behind something that the whole does, or this itself."""
+        found = self.operations()
+        for failure in found:
+            failure.evidence = failure.evidence or f"{symptom.evidence} (for {symptom.input})"
+        return found or [symptom]
 
     def in_float32(self, names: list[str]) -> list[Failure]:
         """The operations behind gradients of these targets that are wrong in float32 alone."""
         with self.subject.in_float32():
-            trace = record(self.subject.run, self.subject.model)
-        self.producers = trace.by_node()
+            self.trace = record(self.subject.run, self.subject.model)
         found = []
-        for call in trace.calls:
+        for call in self.trace.calls:
             for place in call.vjps:
-                affected = [name for name in self._upstream(call, [place]) if name in names]
-                evidence = affected and single_alone(call, place, self.rng)
-                if evidence:
-                    failure = self._failure(call, place, "wrong in float32 alone", evidence)
-                    failure.affected = affected
-                    found.append(failure)
-        return found
-
-    def operations(self, trace: Trace, multiple: float = 1.0) -> list[Failure]:
-        """Check every operation of a run by itself, with multiples of random output gradients."""
-        self.producers = trace.by_node()
-        walk = walk_back(trace, self.u)
-        wanted = trace.leading_to({id(x) for x in self.subject.targets.values()})
-        found = []
-        for call in trace.calls:
-            for place in call.vjps if call.node in wanted else ():
-                failure = self._operation(trace, call, place, walk, multiple)
-                if failure is not None:
-                    failure.affected = self._upstream(call, [place])
-                    found.append(failure)
+                concerned = set(names) & set(self._upstream(call, [place]))
+                if concerned and (evidence := single_alone(call, place, self.rng)):
+                    found.append(self._failure(call, place, "wrong in float32 alone", evidence))
         return found
 
     def remembered(self, first: np.ndarray, gradients: dict[str, np.ndarray]) -> list[Failure]:
@@ -185,19 +137,18 @@ class Search:
         try:
             y = self.subject.run()
             before = y.array.copy()
-            again = self.subject.vjp(y, self.u, retain_graph=True)
+            again = twice = self.subject.vjp(y, self.u, retain_graph=True)
             is_kept = same(before, y.array)
         except Exception as error:
-            return self.raised(error)
-        twice = again
+            return self.or_else(raised(self.subject, error))
         with contextlib.suppress(Exception):  # a backward that frees what it keeps runs only once
             twice = self.subject.vjp(y, self.u)
         spoiled = [name for name in again if not same(twice[name], again[name], NEARLY)]
         if spoiled or not is_kept:
-            for incident in self._overwrites(self._record()[0].calls):
-                failure = self._told(incident)
-                failure.affected = self._spoilt(incident.call, incident.place, failure)
-                return [failure]
+            self._record()
+            for call in self.trace.calls:
+                if incident := overwrites(call, self.rng):
+                    return [self._told(incident)]
         changed = [name for name in again if not same(again[name], gradients[name], NEARLY)]
         if same(first, before) and not changed + spoiled:
             return []
@@ -205,77 +156,109 @@ class Search:
         when = "after calls with other inputs"
         if spoiled and not changed:
             what, when = f"the gradient of {', '.join(spoiled)}", "taken twice on one graph"
-        return [
-            Failure(
-                self.subject.name,
-                changed[0] if changed else "",
-                cause=STATE,
-                evidence=f"{when}, {what} at the same input is another",
-            )
-        ]
+        text = f"{when}, {what} at the same input is another"
+        name = changed[0] if changed else ""
+        return [Failure(self.subject.name, name, cause=STATE, evidence=text)]
+
+    def detached(self, name: str) -> Failure:
+        """The first operation that gets a value which moves with the target unknown to the graph.
+
+        Its cause is empty if there is none.
+        """
+        x = self.subject.targets[name]
+        here = record(self.subject.run, self.subject.model)
+        with self.subject.at({name: x.array * 1.001 + 1e-3}):
+            there = record(self.subject.run, self.subject.model)
+        owners = {id(tensor) for tensor in self.subject.targets.values()}
+        for a, b in zip(here.calls, there.calls):
+            if a.op != b.op:
+                break
+            for place, (argument, one, two) in enumerate(zip(a.names, a.args, b.args)):
+                tensor = a.tensors.get(place)
+                on_graph = getattr(tensor, "node", None) is not None or id(tensor) in owners
+                is_known = place in a.vjps and on_graph
+                if not is_known and not equal(one, two):
+                    text = f"the argument {argument} of {a.name} moves with {name}, but is a "
+                    text += "constant to the graph: .detach(), .data, .item() or NumPy was used on "
+                    failure = self._failure(a, place, "detached from the graph", f"{text}the way")
+                    failure.input = name
+                    return failure
+        return Failure(self.subject.name, name)
 
     # ----- operations ---------------------------------------------------------------------------
 
-    def _record(self) -> tuple[Trace, Walk]:
-        trace = record(self.subject.run, self.subject.model)
-        self.producers = trace.by_node()
+    def _record(self) -> None:
+        self.trace = record(self.subject.run, self.subject.model)
         if self.elsewhere:  # a backward that reads what the last call left must not find this one
             with self.subject.at(self.elsewhere), contextlib.suppress(Exception):
                 self.subject.outcome()
-        return trace, walk_back(trace, self.u)
-
-    def _incidents(self, walk: Walk) -> list[tuple[Call, int, Failure]]:
-        return [(i.call, i.place, self._told(i)) for i in walk.incidents]
-
-    def _overwrites(self, calls: Iterable[Call]) -> list[IncidentError]:
-        """What the backward passes of these calls overwrite of what they need."""
-        found = (overwrites(call, self.rng) for call in calls if call.vjps)
-        return [incident for incident in found if incident is not None]
+        self.walk = walk_back(self.trace, self.u)
 
     def _told(self, incident: IncidentError) -> Failure:
-        call, place = incident.call, incident.place
-        return self._failure(call, place, cause=incident.cause, evidence=incident.evidence)
+        return self._failure(incident.call, incident.place, incident.cause, incident.evidence)
 
     def _failure(self, call: Call, place: int, cause: str = "", evidence: str = "") -> Failure:
         argument = call.names[place] if place < len(call.names) else f"input {place}"
-        return Failure(
-            call.name,
-            self._target(call, place) or argument,
-            argument=argument,
-            layer=layer_of(call),
-            cause=cause,
-            evidence=evidence,
-        )
-
-    def _target(self, call: Call, place: int) -> str:
-        """The name of the target that is this argument; "" for a value in between."""
         tensor = call.tensors.get(place)
-        return next((name for name, x in self.subject.targets.items() if x is tensor), "")
+        own = next((name for name, x in self.subject.targets.items() if x is tensor), argument)
+        failure = Failure(
+            call.name, own, argument=argument, layer=layer_of(call), cause=cause, evidence=evidence
+        )
+        failure.affected = self._upstream(call, call.vjps if cause == DY_OVERWRITTEN else [place])
+        return failure
 
-    def _operation(
-        self, trace: Trace, call: Call, place: int, walk: Walk, multiple: float = 1.0
-    ) -> Failure | None:
+    def _upstream(self, call: Call, places: Iterable[int]) -> list[str]:
+        """The targets that flow into arguments of a call."""
+        producers = self.trace.by_node()
+        reached: set[int] = set()
+        pending = [source for place, source in call.sources() if place in places]
+        while pending:
+            item = pending.pop()
+            if id(item) not in reached:
+                reached.add(id(item))
+                if isinstance(item, Node) and item in producers:
+                    pending.extend(source for _, source in producers[item].sources())
+        return [name for name, x in self.subject.targets.items() if id(x) in reached]
+
+    def _operation(self, call: Call, place: int) -> Failure | None:
         """Check one argument of one call by itself."""
         if call.name == "astype":
             return None
-        is_last = call.node is trace.output.node
+        is_last = call.node is self.trace.output.node
+        arrived = np.asarray(self.walk.gradients[call.node], np.float64)
         try:
             replay = Replay(call)
             if place not in replay.call.vjps:
                 return None
-            dys = [self.u if is_last else multiple * self.rng.standard_normal(call.y.shape)]
-            if not is_last and call.node in walk.gradients:
-                dys.append(np.asarray(walk.gradients[call.node], np.float64))
+            dys = [self.u if is_last else self.rng.standard_normal(call.y.shape)]
+            given = replay.backward(place, dys[0])
+            if not np.isfinite(given).all():
+                return self._failure(call, place, NOT_FINITE)
+            multiple = MULTIPLE * dys[0]
+            if not same(replay.backward(place, multiple), MULTIPLE * given, NEARLY):
+                dys.append(multiple)
+            if np.isfinite(arrived).all():
+                dys += [] if is_last else [arrived]
+                if self._of_another_call(replay, call, place, arrived):
+                    text = f"the backward of {call.name} gives another gradient once {call.name} "
+                    text += "was called again with other values: keep its values in local variables"
+                    return self._failure(call, place, STATE, text)
             for dy in dys:
                 base = replay.base(place, dy)
                 verdict = self._wrong(base, self._limits(call, place))
                 if verdict is not None:
-                    return self._measured(replay, call, place, base, verdict, is_last)
+                    return self._measured(replay, call, place, base, verdict)
         except NotRepeatableError:
             return None
         except IncidentError as incident:
             return self._told(incident)
         return None
+
+    def _of_another_call(self, replay: Replay, call: Call, place: int, dy: np.ndarray) -> bool:
+        """Whether the backward of a call reads what later calls of the operation left."""
+        here, again = replay.backward(place, dy), replay.backward(place, dy)
+        recorded = self.walk.applied.get((call, place), here)
+        return same(here, again, NEARLY) and not same(here, recorded, FLOAT32)
 
     def _limits(self, call: Call, place: int) -> Limits:
         """What is allowed of a gradient: of one in float32 its rounding, with a note."""
@@ -299,74 +282,55 @@ class Search:
         return beside
 
     def _measured(
-        self, replay: Replay, call: Call, place: int, base: Base, verdict: Verdict, is_last: bool
+        self, replay: Replay, call: Call, place: int, base: Base, verdict: Verdict
     ) -> Failure | None:
         """The failure of one argument: its elements, the worst of them, and the cause.
 
         None if the direction lay outside the slopes of several kinks, but no element does.
         """
-        limits = self._limits(call, place)
-        failure = self._failure(call, place)
-        failure.sweep = verdict.sweep
-        failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
-        if self._of_the_last_call(replay, place, base):
-            failure.cause, failure.evidence = STATE, OF_THE_LAST_CALL
-        key = (
-            getattr(inspect.unwrap(call.body), "__code__", call.body),
-            place,
-            str(sorted(map(str, call.settings.items()))),
-        )
+        limits, step = self._limits(call, place), min(verdict.slope.step, 1e-3)
+        failure = _with_slope(self._failure(call, place), verdict)
         note = ""
         if replay.is_large(place):
             replay, base, note = self._reduced(replay, place, base)
         if replay.is_large(place):
-            if verdict.kind == "outside":
-                return None
-            failure.evidence = failure.evidence or failure.persistence()
-            return failure
-        elements = replay.elements(place, base, min(verdict.slope.step, 1e-3))
+            failure.evidence = failure.persistence()
+            return None if verdict.kind == "outside" else failure
+        elements = replay.elements(place, base, step)
         if verdict.kind == "outside" and not elements.wrong(base.gradient, limits).any():
             return None
         index = _fill(failure, elements, base.gradient, limits)
-        if not is_last and failure.input in self.subject.targets:
+        if call.node is not self.trace.output.node and failure.input in self.subject.targets:
             self._as_seen_from_outside(failure, index)
-        if not failure.cause and key not in self.known:
+        code = getattr(inspect.unwrap(call.body), "__code__", call.body)
+        key = (code, place, str(sorted(map(str, call.settings.items()))))
+        if key not in self.known:
             if replay.has_plenty(place):  # the looks have more to compare in a smaller case
                 replay, base, smaller_case = self._reduced(replay, place, base)
                 note = smaller_case or note
-                elements = replay.elements(place, base, min(verdict.slope.step, 1e-3))
-            fault = self._fault(replay, place, base, elements)
-            self.known[key] = diagnose(fault) or ("", "")
-        if not failure.cause:
-            failure.cause, failure.evidence = self.known[key]
-        if is_weak(failure.cause) and self._of_the_first_call(replay, place, base):
-            failure.cause, failure.evidence = STATE, OF_THE_FIRST_CALL
-        if note and failure.evidence:
-            failure.evidence += note
+                elements = replay.elements(place, base, step)
+            self.known[key] = diagnose(self._fault(replay, place, base, elements)) or ("", "")
+        failure.cause, failure.evidence = self.known[key]
+        failure.evidence += note if failure.evidence else ""
         return failure
 
     def _reduced(self, replay: Replay, place: int, base: Base) -> tuple[Replay, Base, str]:
         """A smaller case of the same call that is still wrong, if there is one."""
-        best, best_base, note = replay, base, ""
-        progress = True
-        while progress and best.has_plenty(place):
+        note, progress = "", True
+        while progress and replay.has_plenty(place):
             progress = False
-            for call in smaller(best.call):
-                try:
-                    replay = Replay(call)
-                    base = replay.base(place, self.rng.standard_normal(call.y.shape))
-                except (NotRepeatableError, IncidentError):
-                    continue
-                if call.y.size and self._wrong(base, self._limits(call, place)):
-                    best, best_base, progress = replay, base, True
-                    shapes = ", ".join(
-                        f"{name} {arg.shape}"
-                        for name, arg in zip(call.names, call.args)
-                        if isinstance(arg, np.ndarray)
-                    )
+            for call in smaller(replay.call):
+                with contextlib.suppress(NotRepeatableError, IncidentError):
+                    less = Replay(call)
+                    there = less.base(place, self.rng.standard_normal(call.y.shape))
+                    progress = bool(call.y.size and self._wrong(there, self._limits(call, place)))
+                if progress:
+                    replay, base = less, there
+                    arrays = [(n, a) for n, a in zip(call.names, call.args) if hasattr(a, "shape")]
+                    shapes = ", ".join(f"{name} {arg.shape}" for name, arg in arrays)
                     note = f" (on a smaller case of it: {shapes})"
                     break
-        return best, best_base, note
+        return replay, base, note
 
     def _fault(self, replay: Replay, place: int, base: Base, elements: Elements) -> Fault:
         call, single = replay.call, place in replay.call.single
@@ -384,7 +348,6 @@ class Search:
             return self._fault(moved, place, there, moved.elements(place, there, 1e-4))
 
         return Fault(
-            op=call.name,
             forward=call.body,
             args=call.args,
             settings=call.settings,
@@ -399,46 +362,13 @@ class Search:
             others=others,
             vjp=lambda dy: replay.backward(place, dy),
             elsewhere=elsewhere,
+            first=lambda: self._first_seen(call, place),
         )
-
-    def _of_the_last_call(self, replay: Replay, place: int, base: Base) -> bool:
-        """Whether the backward depends on other calls of the operation than its own."""
-        call = replay.call
-        if not same(replay.backward(place, base.u), base.gradient, NEARLY):
-            return False  # it is another each time, whatever was called
-        for factor in (-1.1, 1.1):  # with its signs turned, if the operation is defined there
-            try:
-                replay.forward(place)(factor * call.args[place] + 0.01)
-                after = replay.backward(place, base.u)
-            except Exception:  # whatever a function raises for values that it was not made for
-                continue
-            if not same(after, base.gradient, NEARLY):
-                return True
-        return False
-
-    def _of_the_first_call(self, replay: Replay, place: int, base: Base) -> bool:
-        """Whether the gradient is that of the first call's values, whatever the values are."""
-        there = self._first_seen(replay.call, place)
-        if there is None or there.shape != base.x.shape or same(there, base.x):
-            return False
-        f, v = replay.forward(place), self.rng.standard_normal(base.x.shape)
-        gradient = base.gradient
-        for _ in range(2):  # of these values and of others in another order
-            if judge(base_of(f, there, base.u, gradient), v, Limits()).kind != "agrees":
-                return False
-            shuffled = self.rng.permutation(base.x.reshape(-1)).reshape(base.x.shape)
-            gradient = replay.moved(place, shuffled).backward(place, base.u)
-        return True
 
     def _first_seen(self, call: Call, place: int) -> np.ndarray | None:
         """What this argument was when the function ran for the first time, elsewhere."""
-        if not self.elsewhere:
-            return None
         with self.subject.at(self.elsewhere):
-            try:
-                trace = record(self.subject.run, self.subject.model)
-            except (ValueError, ArithmeticError):
-                return None
+            trace = record(self.subject.run, self.subject.model)
         twin = next((c for c in trace.calls if c.op == call.op and c.layer == call.layer), None)
         return None if twin is None else np.asarray(twin.args[place], np.float64)
 
@@ -457,157 +387,52 @@ class Search:
 
     # ----- between the operations ---------------------------------------------------------------
 
-    def _assigned(
-        self,
-        trace: Trace,
-        walk: Walk,
-        found: list[tuple[Call, int, Failure]],
-        wrong: dict[str, Verdict],
-        gradients: dict[str, np.ndarray],
-    ) -> list[Failure]:
-        """Say which targets each failure spoils, and explain those that none does."""
-        explained: set[str] = set()
-        for call, place, failure in found:
-            spoilt = self._spoilt(call, place, failure)
-            failure.affected = [name for name in spoilt if name in wrong]
-            explained.update(failure.affected)
-        failures = [failure for _, _, failure in found]
-        for name in wrong:
-            if name not in explained and not self._is_rounding(trace, name, wrong[name]):
-                failures.append(self._between(trace, walk, name, wrong[name], gradients[name]))
-        return failures
-
-    def _is_rounding(self, trace: Trace, name: str, verdict: Verdict) -> bool:
+    def _is_rounding(self, name: str, verdict: Verdict) -> bool:
         """Whether a slope is not wrong, or wrong by no more than a gradient in float32 rounds."""
-        single = [c for c in trace.calls if c.single and name in self._upstream(c, c.single)]
+        single = any(name in self._upstream(c, c.single) for c in self.trace.calls if c.single)
         rounds = single and abs(verdict.slope.error) <= 10 * SINGLE * verdict.slope.size
         return verdict.kind != "wrong" or bool(rounds)
 
-    def _spoilt(self, call: Call, place: int, failure: Failure) -> list[str]:
-        return self._upstream(call, call.vjps if failure.cause == DY_OVERWRITTEN else [place])
-
-    def _upstream(self, call: Call, places: Iterable[int]) -> list[str]:
-        """The targets that flow into arguments of a call."""
-        names = {id(x): name for name, x in self.subject.targets.items()}
-        reached: set[int] = set()
-        pending = [source for place, source in call.sources() if place in places]
-        while pending:
-            item = pending.pop()
-            if id(item) in reached:
-                continue
-            reached.add(id(item))
-            if isinstance(item, Node) and item in self.producers:
-                pending.extend(source for _, source in self.producers[item].sources())
-        return [name for key, name in names.items() if key in reached]
-
-    def _between(
-        self, trace: Trace, walk: Walk, name: str, verdict: Verdict, gradient: np.ndarray
-    ) -> Failure:
+    def _between(self, name: str, verdict: Verdict, gradient: np.ndarray) -> Failure:
         """Each operation is right and the whole is wrong: what is lost between them?"""
-        stale = self._stale(trace, walk)
-        if stale is not None:
-            return _with_slope(stale, verdict, name)
-        detached = self.detached(name)
-        if detached.cause:
-            return _with_slope(detached, verdict, name)
-        opaque = [call for call in trace.calls if self._is_opaque(call)]
-        if opaque:
+        failure = self.detached(name)
+        opaque = [call for call in self.trace.calls if call.vjps and _is_opaque(call)]
+        if not failure.cause and opaque:
             names = ", ".join(dict.fromkeys(call.name for call in opaque))
-            call = opaque[0]
-            return _with_slope(
-                Failure(
-                    call.name,
-                    name,
-                    layer=layer_of(call),
-                    evidence=f"the other operations are right; {names} could not be run again by "
-                    "itself",
-                ),
-                verdict,
-            )
-        return self._whole(name, verdict, gradient)
-
-    def _stale(self, trace: Trace, walk: Walk) -> Failure | None:
-        """An operation whose recorded backward is not the one that its values give."""
-        for call in trace.calls:
-            dy = walk.gradients.get(call.node)
-            for place in call.vjps if dy is not None else ():
-                try:
-                    fresh = Replay(call).backward(place, np.asarray(dy, np.float64))
-                except (NotRepeatableError, IncidentError):
-                    continue
-                if not same(fresh, walk.applied.get((call, place), fresh), NEARLY):
-                    return self._failure(
-                        call,
-                        place,
-                        STATE,
-                        f"the backward of {call.name} gives another gradient once {call.name} was "
-                        "called again with other values: keep its values in local variables",
-                    )
-        return None
-
-    def _is_opaque(self, call: Call) -> bool:
-        if not call.vjps:
-            return False
-        try:
-            Replay(call)
-        except NotRepeatableError:
-            return True
-        except IncidentError:
-            return False
-        return False
-
-    def _whole(self, name: str, verdict: Verdict, gradient: np.ndarray) -> Failure:
-        """The failure of the function as a whole, with its elements if they are not too many."""
-        failure = _with_slope(Failure(self.subject.name, name), verdict)
+            text = f"the other operations are right; {names} could not be run again by itself"
+            layer = layer_of(opaque[0])
+            failure = Failure(opaque[0].name, name, layer=layer, evidence=text)
+        failure = _with_slope(failure, verdict)
+        failure.affected = [name]
         x = self.subject.targets[name].array
-        if x.size <= LARGE:
-            f = self.subject.function_of(name)
-            base = base_of(f, x, self.u, gradient)
-            elements = by_element(base, min(verdict.slope.step, 1e-3))
-            _fill(failure, elements, gradient, self.limits)
-        failure.evidence = (
-            "each operation is right by itself, on the values that flowed through it; the mistake "
-            "lies between them"
-        )
+        if not failure.evidence:
+            failure.evidence = "each operation is right by itself, on the values that flowed "
+            failure.evidence += "through it; the mistake lies between them"
+            if x.size <= LARGE:
+                base = base_of(self.subject.function_of(name), x, self.u, gradient)
+                elements = by_element(base, min(verdict.slope.step, 1e-3))
+                _fill(failure, elements, gradient, self.limits)
         return failure
 
-    def detached(self, name: str) -> Failure:
-        """The first operation that gets a value which moves with the target unknown to the graph.
 
-        Its cause is empty if there is none.
-        """
-        x = self.subject.targets[name]
-        moved = x.array * 1.001 + 1e-3
-        here = record(self.subject.run, self.subject.model)
-        with self.subject.at({name: moved}):
-            there = record(self.subject.run, self.subject.model)
-        owners = {id(tensor) for tensor in self.subject.targets.values()}
-        for a, b in zip(here.calls, there.calls):
-            if a.op != b.op:
-                break
-            for place, (one, two) in enumerate(zip(a.args, b.args)):
-                known = place in a.vjps and (
-                    a.tensors[place].node is not None or id(a.tensors[place]) in owners
-                )
-                if not known and place < len(a.names) and not equal(one, two):
-                    return Failure(
-                        a.name,
-                        name,
-                        argument=a.names[place],
-                        layer=layer_of(a),
-                        cause="detached from the graph",
-                        evidence=f"the argument {a.names[place]} of {a.name} moves with {name}, "
-                        "but is a constant to the graph: .detach(), .data, .item() or NumPy was "
-                        "used on the way",
-                    )
-        return Failure(self.subject.name, name)
+def raised(subject: Subject, error: Exception) -> Failure:
+    """The failure of a backward pass that raises an error."""
+    text = f"{type(error).__name__}: {error}"
+    return Failure(subject.name, "", cause="the backward raises an error", evidence=text)
 
 
-def _with_slope(failure: Failure, verdict: Verdict, name: str = "") -> Failure:
-    slope: Slope = verdict.slope
+def _is_opaque(call: Call) -> bool:
+    try:
+        Replay(call)
+    except (NotRepeatableError, IncidentError) as error:
+        return isinstance(error, NotRepeatableError)
+    return False
+
+
+def _with_slope(failure: Failure, verdict: Verdict) -> Failure:
+    slope = verdict.slope
     failure.analytic, failure.numeric, failure.sweep = slope.analytic, slope.numeric, verdict.sweep
     failure.worst = failure.relative_error
-    failure.affected = [name or failure.input]
     return failure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinynet.html import preformatted
@@ -16,6 +17,7 @@ class EmptyCheckError(ValueError):
     """A check that would compare nothing, or 0 with 0. Its text says why, and what to do."""
 
 
+@dataclass(eq=False)
 class Failure:
     """One wrong gradient: of which operation, for which argument, by how much, and why.
 
@@ -31,32 +33,23 @@ class Failure:
     it. sweep: (step, error, scatter) for a range of steps.
     """
 
-    def __init__(
-        self,
-        op: str,
-        input: str,  # noqa: A002 (the field's name)
-        *,
-        argument: str = "",
-        layer: str = "",
-        index: tuple[int, ...] | None = None,
-        analytic: float = 0.0,
-        numeric: float = 0.0,
-        cause: str = "",
-        evidence: str = "",
-    ) -> None:
-        self.op = op
-        self.input = input
-        self.argument = argument or input
-        self.layer = layer
-        self.index = index
-        self.analytic = analytic
-        self.numeric = numeric
-        self.count = self.total = 0
-        self.worst = self.relative_error
-        self.cause = cause
-        self.evidence = evidence
-        self.affected: list[str] = []
-        self.sweep: list[tuple[float, float, float]] = []
+    op: str
+    input: str
+    argument: str = ""
+    layer: str = ""
+    index: tuple[int, ...] | None = None
+    analytic: float = 0.0
+    numeric: float = 0.0
+    count: int = 0
+    total: int = 0
+    worst: float = 0.0
+    cause: str = ""
+    evidence: str = ""
+    affected: list[str] = field(default_factory=list)
+    sweep: list[tuple[float, float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.argument = self.argument or self.input
 
     @property
     def relative_error(self) -> float:
@@ -72,22 +65,16 @@ class Failure:
         lines = [f"{self.op}, {what}{where}"]
         if self.total:
             lines.append(f"  wrong     {self.count} of {self.total} elements")
-        if self.index is not None:
-            place = "[" + ", ".join(map(str, self.index)) + "]"
+        place = "along a random direction" if self.index is None else f"at {list(self.index)}"
+        if self.index is not None or self.analytic != self.numeric:
             lines.append(
-                f"  worst     at {place}: backward gives {self.analytic:.6g}, differences give "
-                f"{self.numeric:.6g} (relative error {self.relative_error:.2g})"
-            )
-        elif self.analytic != self.numeric:
-            lines.append(
-                f"  slope     along a random direction: backward gives {self.analytic:.6g}, "
-                f"differences give {self.numeric:.6g} (relative error {self.relative_error:.2g})"
+                f"  {'slope' if self.index is None else 'worst'}     {place}: backward gives "
+                f"{self.analytic:.6g}, differences give {self.numeric:.6g} (relative error "
+                f"{self.relative_error:.2g})"
             )
         lines.append(f"  cause     {self.cause or 'none of the usual mistakes fits'}")
-        if self.evidence:
-            lines.append(f"  evidence  {self.evidence}")
-        if self.sweep and not self.evidence:
-            lines.append(f"  evidence  {self.persistence()}")
+        if evidence := self.evidence or (self.persistence() if self.sweep else ""):
+            lines.append(f"  evidence  {evidence}")
         others = [name for name in self.affected if name != self.input]
         if others:
             lines.append(f"  affects   {_listed(others)}")
@@ -108,6 +95,7 @@ class Failure:
         return {**vars(self), "relative_error": self.relative_error}
 
 
+@dataclass(eq=False, repr=False)
 class Report:
     """The result of a gradient check. `bool(report)` is true when every gradient agrees.
 
@@ -117,13 +105,12 @@ class Report:
     error among those that agree, relative to the slope.
     """
 
-    def __init__(self, op: str) -> None:
-        self.op = op
-        self.checked: dict[str, int] = {}
-        self.failures: list[Failure] = []
-        self.skipped_kinks = 0
-        self.notes: list[str] = []
-        self.worst = 0.0
+    op: str
+    checked: dict[str, int] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    skipped_kinks: int = 0
+    notes: list[str] = field(default_factory=list)
+    worst: float = 0.0
 
     def __bool__(self) -> bool:
         return not self.failures
@@ -165,15 +152,8 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
-        return {
-            "ok": bool(self),
-            "op": self.op,
-            "checked": self.checked,
-            "failures": [failure.to_dict() for failure in self.failures],
-            "skipped_kinks": self.skipped_kinks,
-            "notes": self.notes,
-            "worst": self.worst,
-        }
+        failures = [failure.to_dict() for failure in self.failures]
+        return {"ok": bool(self), **vars(self), "failures": failures}
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,7 +6,6 @@ hides every mistake.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 from typing import Any
@@ -15,19 +14,16 @@ import numpy as np
 
 from tinynet.autograd import registry
 from tinynet.gradcheck.differences import Outcome, same
-from tinynet.gradcheck.replay import NotRepeatableError, Replay
 from tinynet.gradcheck.report import EmptyCheckError, Failure
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import (
     OVERWRITTEN,
     Call,
-    IncidentError,
     Trace,
     parameter_names,
     plain,
     record,
 )
-from tinynet.tensor import Tensor
 
 
 class OverwriteError(Exception):
@@ -50,44 +46,11 @@ def watched(subject: Subject) -> Outcome:
     changed = [n for n, x in subject.handed.items() if not equal(before[n], plain(x))]
     if not changed:
         return outcome
-    _put(subject, before)
-    trace = Trace()
-    with contextlib.suppress(RuntimeError):  # `x *= 2` of a leaf is an error where it is recorded
-        trace = record(subject.run, subject.model)
-    _put(subject, before)
-    raise OverwriteError(_input_overwritten(subject, trace, changed[0], before[changed[0]]))
-
-
-def _put(subject: Subject, values: dict[str, np.ndarray]) -> None:
     for name, x in subject.handed.items():
-        if isinstance(x, Tensor):
-            x.array = values[name].copy()
-        else:
-            x[...] = values[name]
-
-
-def _input_overwritten(subject: Subject, trace: Trace, name: str, value: np.ndarray) -> Failure:
-    """The operation that changes the input `name` when it is played again by itself."""
-    owner = subject.handed[name]
-    for call in trace.calls:
-        call.args = tuple(
-            value if call.tensors.get(i) is owner else arg for i, arg in enumerate(call.args)
-        )
-        try:
-            Replay(call)
-        except NotRepeatableError:
-            continue
-        except IncidentError as incident:
-            failure = Failure(call.name, name, cause=OVERWRITTEN, evidence=incident.evidence)
-            failure.argument, failure.layer = call.names[incident.place], layer_of(call)
-            return failure
-    return Failure(
-        subject.name,
-        name,
-        cause=OVERWRITTEN,
-        evidence=f"the function changes its input {name}; write `x = x + ...` in place of "
-        "`x += ...`",
-    )
+        plain(x)[...] = before[name]
+    text = f"the function changes its input {changed[0]}; write `x = x + ...` in place of "
+    failure = Failure(subject.name, changed[0], cause=OVERWRITTEN, evidence=f"{text}`x += ...`")
+    raise OverwriteError(failure)
 
 
 def _refused_write(text: str) -> Failure | None:

@@ -39,6 +39,8 @@ class Subject:
         self.handed: dict[str, Any] = {
             name: x for name, x in handed.items() if isinstance(x, (Tensor, np.ndarray))
         }
+        for tensor in targets.values():
+            tensor.requires_grad_()
         self._run = run
         self._draws: list[tuple[Callable[[Any], None], Any]] = []  # how to set generators back
 
@@ -130,34 +132,16 @@ class Subject:
         return y, self.vjp(y, u)
 
     def vjp(self, y: Tensor, u: np.ndarray, retain_graph: bool = False) -> dict[str, np.ndarray]:
-        """The gradient of each target for the output gradient u; 0 where none arrives.
-
-        Raises RuntimeError if a gradient function writes into what it was handed.
-        """
-
-        def watching(node: autograd.Node, dy: np.ndarray, *rest: Any) -> None:
-            before = dy.tobytes()
-            (usual or autograd.visit)(node, dy, *rest)
-            if dy.tobytes() != before:
-                raise RuntimeError(f"a gradient of {node.name} writes into dy")
-
-        usual, autograd.state.visit = autograd.state.visit, watching
-        before = self._contents()
+        """The gradient of each target for the output gradient u; 0 where none arrives."""
         try:
             y.backward(u.astype(y.array.dtype), retain_graph)
-            if self._contents() != before:
-                raise RuntimeError("a gradient writes into an input")
             return {
                 name: np.zeros(x.shape) if x.grad is None else np.array(x.grad.array, np.float64)
                 for name, x in self.targets.items()
             }
         finally:
-            autograd.state.visit = usual
             for x in self.targets.values():
                 x.grad = None
-
-    def _contents(self) -> list[bytes]:
-        return [plain(x).tobytes() for x in self.handed.values()]
 
     def nearby(self, rng: np.random.Generator, share: float) -> dict[str, np.ndarray]:
         """Other values for all targets: each element changed by about this share of itself."""

@@ -78,128 +78,104 @@ def table(rng: np.random.Generator) -> list[Row]:
         count = int(np.prod(shape))
         return (rng.permutation(count) - count // 2 + 0.5).reshape(shape) * 0.1
 
-    def conv(*shapes: tuple[int, ...], **settings: Any) -> Row:
-        return Row("conv.conv2d", tuple(normal(*shape) for shape in shapes), settings)
+    def each(ops: str, inputs: tuple[np.ndarray, ...], *settings: dict[str, Any]) -> list[Row]:
+        """A row for each operation of a module, "module.one two", with each of some settings."""
+        module, _, names = ops.partition(".")
+        pairs = [(name, chosen) for name in names.split() for chosen in settings or ({},)]
+        return [Row(f"{module}.{name}", inputs, chosen) for name, chosen in pairs]
+
+    def conv(*shapes: tuple[int, ...], op: str = "conv2d", **settings: Any) -> Row:
+        return Row(f"conv.{op}", tuple(normal(*shape) for shape in shapes), settings)
 
     def transposed(*shapes: tuple[int, ...], **settings: Any) -> Row:
-        return Row("conv.conv_transpose2d", tuple(normal(*shape) for shape in shapes), settings)
+        return conv(*shapes, op="conv_transpose2d", **settings)
 
     labels = np.array([0, 2, 1, 2])
+    one, apart, above = (normal(3, 4),), (distinct(3, 4),), (positive(3, 4),)
+    beside = distinct(3, 4), distinct(4) + 0.03
+    steps = distinct(3, 4) * 5, np.array([0.71, -1.3, 2.1, 0.37])
+    norms = [(2.0, 1), (1.0, (0, 1)), (3.0, 0), (0.5, 1), (np.inf, 1), (-np.inf, 0)]
+    some_axes: list[dict[str, Any]] = [{}, {"axis": 1}, {"axis": (0, -1), "keepdims": True}]
     weightings: list[dict[str, Any]] = [
         {},
         {"reduction": "sum", "class_weight": positive(3)},
         {"reduction": "none", "ignore_index": 2},
         {"class_weight": positive(3), "ignore_index": 0},
     ]
+    with_labels = [{"target": labels, **weighting} for weighting in weightings]
+    reductions = [{"reduction": reduction} for reduction in ("mean", "sum", "none")]
 
     return [
         # elementwise, with broadcasting
-        *[
-            Row(f"elementwise.{op}", inputs)
-            for op in ("add", "sub", "mul")
-            for inputs in [
-                (normal(3, 4), normal(3, 4)),
-                (normal(3, 4), normal(4)),
-                (normal(2, 1, 3), normal(4, 1)),
-            ]
-        ],
+        *each("elementwise.add sub mul", (normal(3, 4), normal(3, 4))),
+        *each("elementwise.add sub mul", (normal(3, 4), normal(4))),
+        *each("elementwise.add sub mul", (normal(2, 1, 3), normal(4, 1))),
         Row("elementwise.div", (normal(3, 4), positive(4))),
         Row("elementwise.pow", (positive(3, 4), normal(4))),
-        Row("elementwise.pow", (normal(3, 4),), {"exponent": 3}),
-        *[
-            Row(f"elementwise.{op}", (normal(3, 4),))
-            for op in ("neg", "exp", "tanh", "sigmoid", "silu", "softplus", "gelu")
-        ],
-        Row("elementwise.gelu", (normal(3, 4),), {"approximate": "tanh"}),
-        Row("elementwise.softplus", (normal(3, 4),), {"beta": 2.5}),
-        Row("elementwise.log", (positive(3, 4),)),
-        Row("elementwise.sqrt", (positive(3, 4),)),
-        *[
-            Row(f"elementwise.{op}", (distinct(3, 4),))
-            for op in ("abs", "relu", "leaky_relu", "elu")
-        ],
-        Row("activation.threshold", (distinct(3, 4),), {"threshold": 0.12, "value": 2.0}),
+        Row("elementwise.pow", one, {"exponent": 3}),
+        *each("elementwise.neg exp tanh sigmoid silu softplus gelu", one),
+        Row("elementwise.gelu", one, {"approximate": "tanh"}),
+        Row("elementwise.softplus", one, {"beta": 2.5}),
+        *each("elementwise.log sqrt", above),
+        *each("elementwise.abs relu leaky_relu elu", apart),
+        Row("activation.threshold", apart, {"threshold": 0.12, "value": 2.0}),
         Row("activation.prelu", (distinct(2, 3, 2), normal(3, 1))),
-        Row("activation.mish", (normal(3, 4),)),
-        *[
-            Row(f"activation.{op}", (5 * distinct(3, 4) + 0.03,))
-            for op in ("hardtanh", "hardsigmoid", "hardswish", "hardshrink", "softshrink")
-        ],
-        *[
-            Row("distance.vector_norm", (distinct(3, 4),), {"p": p, "axis": axis})
-            for p, axis in [(2.0, 1), (1.0, (0, 1)), (3.0, 0), (0.5, 1), (np.inf, 1), (-np.inf, 0)]
-        ],
-        Row("elementwise.leaky_relu", (distinct(3, 4),), {"negative_slope": 0.3}),
-        Row("elementwise.elu", (distinct(3, 4),), {"alpha": 0.7}),
-        Row("elementwise.maximum", (distinct(3, 4), distinct(4) + 0.03)),
-        Row("elementwise.minimum", (distinct(3, 4), distinct(4) + 0.03)),
-        Row("elementwise.clip", (distinct(3, 4),), {"low": -0.32, "high": 0.41}),
-        Row("elementwise.clip", (distinct(3, 4),), {"high": 0.2}),
+        Row("activation.mish", one),
+        *each(
+            "activation.hardtanh hardsigmoid hardswish hardshrink softshrink",
+            (5 * distinct(3, 4) + 0.03,),
+        ),
+        *each("distance.vector_norm", apart, *[{"p": p, "axis": axis} for p, axis in norms]),
+        Row("elementwise.leaky_relu", apart, {"negative_slope": 0.3}),
+        Row("elementwise.elu", apart, {"alpha": 0.7}),
+        *each("elementwise.maximum minimum", beside),
+        *each("elementwise.clip", apart, {"low": -0.32, "high": 0.41}, {"high": 0.2}),
         Row("elementwise._where", (normal(3, 4), normal(4)), {"condition": normal(3, 1) > 0}),
-        *[
-            Row(f"elementary.{op}", (normal(3, 4),))
-            for op in (
-                *("sin", "cos", "tan", "atan", "sinh", "cosh", "asinh", "exp2", "expm1", "erf"),
-            )
-        ],
-        *[
-            Row(f"elementary.{op}", (positive(3, 4),))
-            for op in ("log1p", "log2", "log10", "rsqrt", "reciprocal")
-        ],
-        *[Row(f"elementary.{op}", (distinct(3, 4),)) for op in ("asin", "acos", "atanh")],
+        *each("elementary.sin cos tan atan sinh cosh asinh exp2 expm1 erf", one),
+        *each("elementary.log1p log2 log10 rsqrt reciprocal", above),
+        *each("elementary.asin acos atanh", apart),
         Row("elementary.acosh", (positive(3, 4) + 1,)),
-        Row("elementary.atan2", (normal(3, 4), positive(4))),
-        Row("elementary.hypot", (normal(3, 4), positive(4))),
+        *each("elementary.atan2 hypot xlogy", (normal(3, 4), positive(4))),
         Row("elementary.logaddexp", (normal(3, 4), normal(3, 1))),
-        Row("elementary.remainder", (distinct(3, 4) * 5, np.array([0.71, -1.3, 2.1, 0.37]))),
-        Row("elementary.fmod", (distinct(3, 4) * 5, np.array([0.71, -1.3, 2.1, 0.37]))),
-        Row("elementary.xlogy", (normal(3, 4), positive(4))),
+        *each("elementary.remainder fmod", steps),
         # reductions
-        *[
-            Row(f"reduction.{op}", (distinct(3, 4, 2),), settings)
-            for op in ("sum", "mean", "max", "min", "var", "std", "logsumexp")
-            for settings in [{}, {"axis": 1}, {"axis": (0, -1), "keepdims": True}]
-        ],
-        Row("reduction.var", (normal(3, 4),), {"axis": 1, "ddof": 1}),
-        Row("reduction.std", (normal(3, 4),), {"axis": 0, "ddof": 1}),
-        *[
-            Row("reduction.prod", (normal(3, 4, 2),), settings)
-            for settings in [{}, {"axis": 1}, {"axis": (0, -1), "keepdims": True}]
-        ],
-        Row("reduction.cumprod", (normal(3, 4),), {"axis": 1}),
-        Row("reduction.cumsum", (normal(3, 4),), {"axis": 1}),
-        Row("reduction.softmax", (normal(3, 4),)),
-        Row("reduction.softmax", (normal(3, 4, 2),), {"axis": 1}),
-        Row("reduction.log_softmax", (normal(3, 4),)),
-        Row("reduction.log_softmax", (normal(3, 4, 2),), {"axis": 1}),
+        *each("reduction.sum mean max min var std logsumexp", (distinct(3, 4, 2),), *some_axes),
+        Row("reduction.var", one, {"axis": 1, "ddof": 1}),
+        Row("reduction.std", one, {"axis": 0, "ddof": 1}),
+        *each("reduction.prod", (normal(3, 4, 2),), *some_axes),
+        *each("reduction.cumprod cumsum", one, {"axis": 1}),
+        *each("reduction.softmax log_softmax", one),
+        *each("reduction.softmax log_softmax", (normal(3, 4, 2),), {"axis": 1}),
         # shape
-        Row("shape.reshape", (normal(3, 4),), {"shape": (2, -1)}),
+        Row("shape.reshape", one, {"shape": (2, -1)}),
         Row("shape.permute", (normal(3, 4, 2),), {"dims": (2, 0, 1)}),
         Row("shape.expand", (normal(3, 1),), {"shape": (2, 3, 4)}),
         Row("shape.squeeze", (normal(3, 1, 2),), {"axis": 1}),
         Row("shape.unsqueeze", (normal(3, 2),), {"dim": 1}),
         Row("shape._cat", (normal(3, 2), normal(3, 4)), {"dim": 1}),
         Row("shape.pad", (normal(3, 2),), {"widths": [(1, 0), (2, 1)], "value": 1.5}),
-        Row("shape.flip", (normal(3, 4),), {"dims": (0, 1)}),
-        Row("shape.getitem", (normal(4, 5),), {"index": (slice(1, None, 2), -1)}),
-        Row("shape.getitem", (normal(4, 5),), {"index": np.array([0, 2, 2, 0])}),
-        Row("shape.getitem", (normal(4, 5),), {"index": normal(4, 5) > 0}),
+        Row("shape.flip", one, {"dims": (0, 1)}),
+        *each(
+            "shape.getitem",
+            (normal(4, 5),),
+            {"index": (slice(1, None, 2), -1)},
+            {"index": np.array([0, 2, 2, 0])},
+            {"index": normal(4, 5) > 0},
+        ),
         Row("shape.setitem", (normal(4, 5), normal(5)), {"index": 2}),
-        Row("shape.setitem", (normal(4, 5), normal(3, 5)), {"index": np.array([0, 2, 0])}),
         Row("shape.setitem", (normal(4), np.array(0.5)), {"index": normal(4) > 0}),
-        Row("shape.add_at", (normal(4, 5), normal(3, 5)), {"index": np.array([0, 2, 0])}),
+        *each("shape.setitem add_at", (normal(4, 5), normal(3, 5)), {"index": np.array([0, 2, 0])}),
         Row("shape.astype", (normal(3),), {"dtype": np.dtype(np.float64)}),
         Row("shape.clone", (normal(3, 2),)),
         # products
-        Row("inverse.inv", (normal(2, 3, 3) + 3 * np.eye(3),)),
-        Row("inverse.det", (normal(2, 3, 3) + 3 * np.eye(3),)),
-        Row("linear.matmul", (normal(3, 4), normal(4, 2))),
-        Row("linear.matmul", (normal(2, 3, 4), normal(4, 2))),
-        Row("linear.matmul", (normal(3, 4), normal(5, 4, 2))),
-        Row("linear.matmul", (normal(2, 1, 3, 4), normal(5, 4, 2))),
-        Row("linear.matmul", (normal(4), normal(4))),
-        Row("linear.matmul", (normal(4), normal(2, 4, 3))),
-        Row("linear.matmul", (normal(2, 3, 4), normal(4))),
+        *each("inverse.inv det", (normal(2, 3, 3) + 3 * np.eye(3),)),
+        *[
+            Row("linear.matmul", (normal(*a), normal(*b)))
+            for a, b in [
+                *[((3, 4), (4, 2)), ((2, 3, 4), (4, 2)), ((3, 4), (5, 4, 2))],
+                *[((2, 1, 3, 4), (5, 4, 2)), ((4,), (4,)), ((4,), (2, 4, 3)), ((2, 3, 4), (4,))],
+            ]
+        ],
         Row("linear.linear", (normal(3, 4), normal(2, 4), normal(2))),
         Row("linear.linear", (normal(2, 3, 4), normal(2, 4))),
         Row("einsum.einsum", (normal(3, 4), normal(4, 2)), {"equation": "ij,jk->ki"}),
@@ -220,23 +196,26 @@ def table(rng: np.random.Generator) -> list[Row]:
         transposed((2, 3, 4, 3), (3, 2, 3, 3), stride=2, padding=1, output_padding=1),
         transposed((2, 4, 3, 3), (4, 2, 2, 3), (4,), groups=2, stride=(2, 1), dilation=(1, 2)),
         # pooling
-        *[
-            Row("pool.max_pool2d", (distinct(2, 2, 6, 7),), {"relu": relu, **windows})
-            for relu in (False, True)
-            for windows in POOLS
-        ],
-        *[
-            Row("pool.avg_pool2d", (normal(2, 2, 6, 7),), settings)
-            for settings in [
-                {"kernel_size": 2},
-                {"kernel_size": 3, "stride": 2, "padding": 1},
-                {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
-                {"kernel_size": (2, 3), "stride": 3, "ceil_mode": True},
-            ]
-        ],
-        Row("pool.adaptive_avg_pool2d", (normal(2, 2, 6, 7),), {"output_size": (3, 2)}),
-        Row("pool.adaptive_avg_pool2d", (normal(2, 2, 6, 7),), {"output_size": 1}),
-        Row("pool.avg_pool2d", (normal(1, 2, 4, 4),), {"kernel_size": 2, "divisor_override": 3}),
+        *each(
+            "pool.max_pool2d",
+            (distinct(2, 2, 6, 7),),
+            *[{"relu": relu, **windows} for relu in (False, True) for windows in POOLS],
+        ),
+        *each(
+            "pool.avg_pool2d",
+            (normal(2, 2, 6, 7),),
+            {"kernel_size": 2},
+            {"kernel_size": 3, "stride": 2, "padding": 1},
+            {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
+            {"kernel_size": (2, 3), "stride": 3, "ceil_mode": True},
+            {"kernel_size": 2, "divisor_override": 3},
+        ),
+        *each(
+            "pool.adaptive_avg_pool2d",
+            (normal(2, 2, 6, 7),),
+            {"output_size": (3, 2)},
+            {"output_size": 1},
+        ),
         Row(
             "places.max_unpool2d",
             (normal(1, 2, 2, 2),),
@@ -262,15 +241,9 @@ def table(rng: np.random.Generator) -> list[Row]:
         ),
         Row("norm.layer_norm", (normal(3, 4), normal(4), normal(4)), {"normalized_shape": 4}),
         Row("norm.layer_norm", (normal(2, 3, 4),), {"normalized_shape": (3, 4)}),
-        Row(
-            "random._dropout", (normal(3, 4),), {"p": 0.4, "rng": lambda: np.random.default_rng(5)}
-        ),
+        Row("random._dropout", one, {"p": 0.4, "rng": lambda: np.random.default_rng(5)}),
         # losses
-        *[
-            Row(f"loss.{op}", (x,), {"target": labels, **settings})
-            for op, x in [("cross_entropy", normal(4, 3)), ("nll_loss", normal(4, 3))]
-            for settings in weightings
-        ],
+        *each("loss.cross_entropy nll_loss", (normal(4, 3),), *with_labels),
         Row(
             "loss.cross_entropy",
             (normal(4, 3),),
@@ -278,24 +251,18 @@ def table(rng: np.random.Generator) -> list[Row]:
         ),
         Row("loss.cross_entropy", (normal(2, 3, 4),), {"target": np.array([labels, labels])}),
         Row("loss.cross_entropy", (normal(2, 3), rng.dirichlet([1, 1, 1], 2))),
-        *[
-            Row(
-                f"loss.{op}",
-                (distinct(3, 4), distinct(3, 4) * 0.9 + 0.23),
-                {"reduction": reduction},
-            )
-            for op in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
-            for reduction in ("mean", "sum", "none")
-        ],
+        *each(
+            "loss.mse_loss l1_loss smooth_l1_loss huber_loss",
+            (distinct(3, 4), distinct(3, 4) * 0.9 + 0.23),
+            *reductions,
+        ),
         Row("loss.smooth_l1_loss", (normal(3, 4), normal(3, 4)), {"beta": 0.37}),
         Row("loss.huber_loss", (normal(3, 4), normal(3, 4)), {"delta": 0.37}),
-        *[
-            Row(
-                "loss.binary_cross_entropy_with_logits",
-                (normal(3, 4), rng.random((3, 4))),
-                settings,
-            )
-            for settings in [{}, {"weight": positive(4), "pos_weight": positive(4)}]
-        ],
+        *each(
+            "loss.binary_cross_entropy_with_logits",
+            (normal(3, 4), rng.random((3, 4))),
+            {},
+            {"weight": positive(4), "pos_weight": positive(4)},
+        ),
         Row("loss.binary_cross_entropy", (rng.uniform(0.3, 0.7, (3, 4)), rng.random((3, 4)))),
     ]

@@ -6,11 +6,12 @@ loss and an optimizer's step are not kernels; they are wrapped into an operation
 
 from __future__ import annotations
 
-import contextlib
-import functools
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,20 +90,19 @@ def _check_cross_entropy(functions: Functions) -> list[GradientReport]:
 # ----- in place of tinynet's own ------------------------------------------------------------------
 
 
-@contextlib.contextmanager
+@contextmanager
 def _as_kernels(functions: Functions, model: Module) -> Iterator[dict[str, Any]]:
     with in_place(**functions):
         yield {}
 
 
-@contextlib.contextmanager
-def _as_loss(functions: Functions, model: Module) -> Iterator[dict[str, Any]]:
-    yield {"loss": loss_of(functions)}
+def _as_loss(functions: Functions, model: Module) -> AbstractContextManager[dict[str, Any]]:
+    return nullcontext({"loss": loss_of(functions)})
 
 
-@contextlib.contextmanager
-def _as_optimizer(functions: Functions, model: Module) -> Iterator[dict[str, Any]]:
-    yield {"optimizer": OwnSGD(functions["sgd"], list(model.parameters())), "lr": None}
+def _as_optimizer(functions: Functions, model: Module) -> AbstractContextManager[dict[str, Any]]:
+    own = OwnSGD(functions["sgd"], list(model.parameters()))
+    return nullcontext({"optimizer": own, "lr": None})
 
 
 def loss_of(functions: Functions) -> Callable[..., Tensor]:
@@ -123,25 +123,12 @@ class OwnSGD(SGD):
         super().__init__(params, lr=LR, momentum=MOMENTUM)
         self.own = step
 
-    def update(
-        self,
-        p: np.ndarray,
-        g: np.ndarray,
-        state: dict[str, Any],
-        settings: dict[str, Any],
-        t: np.ndarray,
-        u: np.ndarray,
-    ) -> None:
+    def update(self, p: Any, g: Any, state: Any, settings: Any, t: Any, u: Any) -> None:
         b = state["momentum_buffer"]
         p[...], b[...] = self.own(p.copy(), g.copy(), b.copy(), settings["lr"], MOMENTUM)
 
 
 # ----- tinynet's own ------------------------------------------------------------------------------
-
-
-def _kernel(name: str) -> Callable[..., Any]:
-    function = written_out(name)
-    return lambda **arguments: function(*arguments.values())
 
 
 def _built_in_loss(name: str) -> Callable[..., Any]:
@@ -186,77 +173,32 @@ class Exercise:
     functions: tuple[str, ...]
     cases: Callable[..., Iterator[Case]]
     check: Callable[[Functions], list[GradientReport]]
-    built_in: Callable[[str], Callable[..., Any]] = _kernel
+    built_in: Callable[[str], Callable[..., Any]] = written_out
     in_place: Callable[[Functions, Module], AbstractContextManager[dict[str, Any]]] = _as_kernels
-
-
-def _kernel_exercise(
-    name: str,
-    about: str,
-    cases: Callable[..., Iterator[Case]],
-    check: Callable[[Functions], list[GradientReport]],
-) -> Exercise:
-    """The exercise of one function, whose cases are among those of several."""
-    return Exercise(name, about, (name,), functools.partial(cases, name), check)
 
 
 EXERCISES = {
     exercise.name: exercise
     for exercise in (
-        Exercise(
-            "relu",
-            "the rectified linear unit and its gradient",
-            ("relu", "relu_dx"),
-            grid.relus,
-            _check_relu,
-        ),
-        Exercise(
-            "sgd",
-            "one step of stochastic gradient descent with momentum",
-            ("sgd",),
-            grid.steps,
-            lambda functions: [],
-            _built_in_step,
-            _as_optimizer,
-        ),
-        Exercise(
-            "cross_entropy",
-            "the loss of a classifier, from its scores, and its gradient",
-            ("cross_entropy", "cross_entropy_dx"),
-            grid.cross_entropies,
-            _check_cross_entropy,
-            _built_in_loss,
-            _as_loss,
-        ),
-        _kernel_exercise(
-            "max_pool2d", "the largest element of each window", grid.pools, _check_pool
-        ),
-        _kernel_exercise(
-            "max_pool2d_dx",
-            "max-pooling's gradient: dy goes to the winner of each window",
-            grid.pools,
-            _check_pool,
-        ),
-        _kernel_exercise(
-            "conv2d",
-            "the convolution: a kernel slides over the image",
-            grid.convolutions,
-            _check_convolution(0, 1, 2),
-        ),
-        _kernel_exercise(
-            "conv2d_dw",
-            "the convolution's gradient of the weight",
-            grid.convolutions,
-            _check_convolution(1),
-        ),
-        _kernel_exercise(
-            "conv2d_dx",
-            "the convolution's gradient of the input",
-            grid.convolutions,
-            _check_convolution(0),
-        ),
+        Exercise("relu", "the rectified linear unit and its gradient", ("relu", "relu_dx"),
+            grid.relus, _check_relu),
+        Exercise("sgd", "one step of stochastic gradient descent with momentum", ("sgd",),
+            grid.steps, lambda functions: [], _built_in_step, _as_optimizer),
+        Exercise("cross_entropy", "the loss of a classifier, from its scores, and its gradient",
+            ("cross_entropy", "cross_entropy_dx"), grid.cross_entropies, _check_cross_entropy,
+            _built_in_loss, _as_loss),
+        Exercise("max_pool2d", "the largest element of each window", ("max_pool2d",),
+            partial(grid.pools, "max_pool2d"), _check_pool),
+        Exercise("max_pool2d_dx", "max-pooling's gradient: dy goes to the winner of each window",
+            ("max_pool2d_dx",), partial(grid.pools, "max_pool2d_dx"), _check_pool),
+        Exercise("conv2d", "the convolution: a kernel slides over the image", ("conv2d",),
+            partial(grid.convolutions, "conv2d"), _check_convolution(0, 1, 2)),
+        Exercise("conv2d_dw", "the convolution's gradient of the weight", ("conv2d_dw",),
+            partial(grid.convolutions, "conv2d_dw"), _check_convolution(1)),
+        Exercise("conv2d_dx", "the convolution's gradient of the input", ("conv2d_dx",),
+            partial(grid.convolutions, "conv2d_dx"), _check_convolution(0)),
     )
-}
+}  # fmt: skip
 """The exercises by name, from the easiest to the hardest."""
 
 
@@ -265,3 +207,22 @@ def find(name: str) -> Exercise:
     if name not in EXERCISES:
         raise unknown_name("exercise", name, EXERCISES)
     return EXERCISES[name]
+
+
+def starter(exercise: Exercise) -> str:
+    """The text of an exercise's starter file."""
+    file = resources.files("tinynet.lab") / "starters" / f"{exercise.name}.txt"
+    return file.read_text(encoding="utf-8")
+
+
+def write_starter(exercise: Exercise, path: Path) -> None:
+    """Write the starter file. Raises FileExistsError if there is anything at `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(starter(exercise))
+    except FileExistsError:
+        raise FileExistsError(
+            f"{path} exists and is left as it is; give another name: "
+            f"tinynet lab {exercise.name} --start OTHER.py"
+        ) from None

@@ -1,27 +1,39 @@
-"""Judging every submission in a folder, each in a process of its own with its own limits."""
+"""Judging every submission in a folder, each in a process of its own with its own limits.
+
+A submission that takes all memory, or ends its process, takes nobody with it. The report so far is
+written at the beginning of each stage, so that the parent knows where a process was that never came
+back.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import tinynet
-from tinynet.lab.exercises import Exercise
-from tinynet.lab.judge import TRAIN_SECONDS
+from tinynet.kernels.threads import set_num_threads
+from tinynet.lab.exercises import Exercise, find
+from tinynet.lab.judge import TRAIN_SECONDS, judge
 from tinynet.lab.report import Report, from_dict
+from tinynet.training.files import write_json
 
+IN_CHILD = "import sys; from tinynet.lab.folder import judge_in_child as j; j(*sys.argv[1:])"
+LARGEST_FILE = 64 << 20  # bytes that a submission may write
 TIMEOUT = 120.0
 MEMORY = 1024
 LARGEST_REPORT = 16 << 20  # bytes
-PATIENCE = 6.0  # seconds that a process may take to end what it started
+MARK = "TINYNET_LAB"  # of the environment: what a submission starts inherits it
+PATIENCE = 5.0  # seconds that ending what is left may take
 
 
 def submissions(folder: Path) -> list[Path]:
@@ -60,12 +72,18 @@ def _judge_apart(
         result = Path(scratch, "report.json")
         work = Path(scratch, "work")  # so that what it writes does not lie in the class's folder
         work.mkdir()
-        command = [sys.executable, "-m", "tinynet.lab.child", exercise.name, str(path)]
-        command += [str(result), str(timeout), str(memory), str(train_seconds)]
+        given = [exercise.name, str(path), str(result)]
+        command = [
+            sys.executable,
+            "-c",
+            IN_CHILD,
+            *given,
+            *map(str, (timeout, memory, train_seconds)),
+        ]
         process = subprocess.Popen(
             command,
             cwd=work,
-            env=_environment(),
+            env=_environment(scratch),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -76,13 +94,46 @@ def _judge_apart(
         except subprocess.TimeoutExpired:
             code = None
         finally:
-            _end(process)
+            _end(process, scratch)
         report = _read(result) or Report(exercise.name, str(path))
     if code is None:
         report.problem = f"took longer than {timeout:g} s; stopped {_where(report)}"
     elif not report.problem and report.stage != "done":
         report.problem = f"{_how(code)} {_where(report)}"
     return report
+
+
+def judge_in_child(
+    name: str, path: str, result: str, seconds: str, memory: str, train_seconds: str
+) -> None:
+    """Judge the file in this process, write the report to `result`, and end.
+
+    seconds: of processor time; the parent's clock is the real limit, and this one for a child
+    whose parent was killed. memory: in MB, on top of what there is.
+    """
+    set_num_threads(1)
+    _limit(math.ceil(float(seconds)), int(memory) << 20)
+
+    def note(report: Report) -> None:
+        write_json(Path(result), report.to_dict())
+
+    judge(find(name), Path(path), train_seconds=float(train_seconds), note=note)
+    os._exit(0)  # threads that the submission left do not keep it
+
+
+def _limit(seconds: int, memory: int) -> None:
+    """Bound processor time, memory and the size of files, where the system can do that."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    with contextlib.suppress(OSError):  # where the system tells what is mapped
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _read(file: Path) -> Report | None:
@@ -95,34 +146,44 @@ def _read(file: Path) -> Report | None:
         return None
 
 
-def _environment() -> dict[str, str]:
-    """One thread, no files left behind, and the same tinynet as here."""
+def _environment(mark: str) -> dict[str, str]:
+    """One thread, no files left behind, the same tinynet as here, and the mark of the process."""
     home = str(Path(tinynet.__file__).parent.parent)
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
-    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {
         **os.environ,
-        **one,
+        **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONDONTWRITEBYTECODE": "1",
+        MARK: mark,
     }
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process if it still runs, and whatever it has started.
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Kill the process if it still runs, and whatever it has started: all that have its mark.
 
-    First it is asked to end all of it, by SIGTERM: what has a session of its own is out of reach.
+    Where the system does not show environments, only what is in its session.
     """
-    if process.poll() is None and hasattr(signal, "SIGTERM"):
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE)
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
             os.killpg(process.pid, signal.SIGKILL)
-    elif process.poll() is None:
-        process.kill()
+    process.kill()
     process.wait()
+    marked = f"{MARK}={mark}".encode()
+    start = time.monotonic()
+    while time.monotonic() - start < PATIENCE and _kill_all(marked):
+        time.sleep(0.01)
+
+
+def _kill_all(marked: bytes) -> int:
+    """Kill the processes whose environment has `marked` in it; returns how many there were."""
+    found = 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it is another's, or has ended meanwhile
+            if marked in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+                found += 1
+    return found
 
 
 def _where(report: Report) -> str:

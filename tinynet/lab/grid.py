@@ -34,54 +34,58 @@ class Case:
     work: int = 0
 
 
-# ----- convolution --------------------------------------------------------------------------------
-
-
 @dataclass
-class Convolution:
-    """The setting of one case of a convolution: x (N, C, H, W), w (O, C/groups, KH, KW)."""
+class Setting:
+    """The setting of a case of a convolution or a pool.
+
+    x: (N, C, H, W). window: the shape of the weight (O, C/groups, KH, KW), or of a pool's window.
+    values: what a pool's image is made of.
+    """
 
     about: str
     x: tuple[int, int, int, int]
-    w: tuple[int, int, int, int]
+    window: Any
     stride: Pair = (1, 1)
     padding: Padding = NONE
     dilation: Pair = (1, 1)
     groups: int = 1
     bias: bool = False
+    values: str = "distinct"
     dtype: str = "float64"
     batch_last: bool = False
 
 
+# ----- convolution --------------------------------------------------------------------------------
+
 CONVOLUTIONS = [
-    Convolution("one image, one channel, one 2x2 kernel", (1, 1, 3, 3), (1, 1, 2, 2)),
-    Convolution("a 3x3 kernel", (1, 1, 4, 4), (1, 1, 3, 3)),
-    Convolution("two images", (2, 1, 3, 3), (1, 1, 2, 2)),
-    Convolution("several input channels", (1, 2, 3, 3), (1, 2, 2, 2)),
-    Convolution("several kernels", (1, 2, 3, 3), (3, 2, 2, 2)),
-    Convolution("a bias", (1, 1, 3, 3), (2, 1, 2, 2), bias=True),
-    Convolution("oblong image and kernel", (1, 1, 3, 5), (1, 1, 2, 3)),
-    Convolution("padding", (1, 1, 3, 3), (1, 1, 3, 3), padding=ONE),
-    Convolution("uneven padding", (1, 1, 3, 3), (1, 1, 2, 2), padding=((0, 2), (1, 0))),
-    Convolution("stride 2", (1, 1, 4, 4), (1, 1, 2, 2), stride=(2, 2)),
-    Convolution("stride (2, 1)", (1, 1, 4, 4), (1, 1, 3, 2), stride=(2, 1)),
-    Convolution("a stride that leaves a rest", (1, 1, 4, 6), (1, 1, 3, 3), stride=(2, 2)),
-    Convolution("dilation 2", (1, 1, 5, 5), (1, 1, 2, 2), dilation=(2, 2)),
-    Convolution("dilation (1, 2)", (1, 1, 4, 5), (1, 1, 2, 3), dilation=(1, 2)),
-    Convolution("two groups", (1, 4, 3, 3), (2, 2, 2, 2), groups=2),
-    Convolution(
+    Setting("one image, one channel, one 2x2 kernel", (1, 1, 3, 3), (1, 1, 2, 2)),
+    Setting("a 3x3 kernel", (1, 1, 4, 4), (1, 1, 3, 3)),
+    Setting("two images", (2, 1, 3, 3), (1, 1, 2, 2)),
+    Setting("several input channels", (1, 2, 3, 3), (1, 2, 2, 2)),
+    Setting("several kernels", (1, 2, 3, 3), (3, 2, 2, 2)),
+    Setting("a bias", (1, 1, 3, 3), (2, 1, 2, 2), bias=True),
+    Setting("oblong image and kernel", (1, 1, 3, 5), (1, 1, 2, 3)),
+    Setting("padding", (1, 1, 3, 3), (1, 1, 3, 3), padding=ONE),
+    Setting("uneven padding", (1, 1, 3, 3), (1, 1, 2, 2), padding=((0, 2), (1, 0))),
+    Setting("stride 2", (1, 1, 4, 4), (1, 1, 2, 2), stride=(2, 2)),
+    Setting("stride (2, 1)", (1, 1, 4, 4), (1, 1, 3, 2), stride=(2, 1)),
+    Setting("a stride that leaves a rest", (1, 1, 4, 6), (1, 1, 3, 3), stride=(2, 2)),
+    Setting("dilation 2", (1, 1, 5, 5), (1, 1, 2, 2), dilation=(2, 2)),
+    Setting("dilation (1, 2)", (1, 1, 4, 5), (1, 1, 2, 3), dilation=(1, 2)),
+    Setting("two groups", (1, 4, 3, 3), (2, 2, 2, 2), groups=2),
+    Setting(
         "all of it", (2, 4, 5, 6), (6, 2, 3, 2), (2, 1), ((1, 0), (1, 2)), (1, 2), 2, bias=True
     ),
-    Convolution("float32", (2, 2, 4, 4), (2, 2, 3, 3), padding=ONE, dtype="float32"),
-    Convolution("the batch last in memory", (2, 2, 4, 4), (2, 2, 3, 3), batch_last=True),
+    Setting("float32", (2, 2, 4, 4), (2, 2, 3, 3), padding=ONE, dtype="float32"),
+    Setting("the batch last in memory", (2, 2, 4, 4), (2, 2, 3, 3), batch_last=True),
 ]
 
 TIMED_CONVOLUTIONS = [
-    Convolution(
+    Setting(
         "2 images 3x10x10, 4 kernels", (2, 3, 10, 10), (4, 3, 3, 3), padding=ONE, bias=True,
         dtype="float32",
     ),
-    Convolution(
+    Setting(
         "32 images 16x8x8, 32 kernels", (32, 16, 8, 8), (32, 16, 3, 3), padding=ONE, bias=True,
         dtype="float32",
     ),
@@ -94,21 +98,21 @@ def convolutions(function: str, timed: bool = False) -> Iterator[Case]:
     for s in TIMED_CONVOLUTIONS if timed else CONVOLUTIONS:
         if s.bias and s.about == "a bias" and function != "conv2d":
             continue  # the gradients of x and w do not see it
-        x, w = (integers(rng, shape, s.dtype) for shape in (s.x, s.w))
+        x, w = (integers(rng, shape, s.dtype) for shape in (s.x, s.window))
         case = s.stride, s.padding, s.dilation, s.groups
         settings = dict(zip(("stride", "padding", "dilation", "groups"), case))
-        size = reference.output_size(x, s.w[2:], *case[:3])
-        dy = integers(rng, (s.x[0], s.w[0], *size), s.dtype)
+        size = reference.output_size(x, s.window[2:], *case[:3])
+        dy = integers(rng, (s.x[0], s.window[0], *size), s.dtype)
         if s.batch_last:
             x, dy = stored_batch_last(x), stored_batch_last(dy)
         arguments: dict[str, Arguments] = {
             "conv2d": {
                 "x": x,
                 "w": w,
-                "b": integers(rng, s.w[:1], s.dtype) if s.bias else None,
+                "b": integers(rng, s.window[:1], s.dtype) if s.bias else None,
             },
             "conv2d_dx": {"dy": dy, "w": w, "size": s.x[2:]},
-            "conv2d_dw": {"dy": dy, "x": x, "kernel": s.w[2:]},
+            "conv2d_dw": {"dy": dy, "x": x, "kernel": s.window[2:]},
         }
         yield Case(function, s.about, arguments[function] | settings, dy.size * w[0].size)
 
@@ -116,42 +120,30 @@ def convolutions(function: str, timed: bool = False) -> Iterator[Case]:
 # ----- pooling ------------------------------------------------------------------------------------
 
 
-@dataclass
-class Pool:
-    """The setting of one case of max-pooling. values: what the image is made of."""
-
-    about: str
-    x: tuple[int, int, int, int]
-    kernel: Pair = (2, 2)
-    stride: Pair = (2, 2)
-    padding: Padding = NONE
-    dilation: Pair = (1, 1)
-    values: str = "distinct"
-    dtype: str = "float64"
-    batch_last: bool = False
-
-
+BY_2: tuple[Pair, Pair] = ((2, 2), (2, 2))  # window and stride
 POOLS = [
-    Pool("one window", (1, 1, 2, 2)),
-    Pool("four windows", (1, 1, 4, 4)),
-    Pool("images and channels", (2, 2, 2, 4)),
-    Pool("negative numbers alone", (1, 1, 4, 4), values="negative"),
-    Pool("an oblong window", (1, 1, 4, 3), (2, 3), (2, 3)),
-    Pool("windows that overlap", (1, 1, 4, 4), (3, 3), (1, 1)),
-    Pool("a rest that no window sees", (1, 1, 5, 5)),
-    Pool("padding", (1, 1, 4, 4), (3, 3), (2, 2), ONE),
-    Pool("padding around negative numbers", (1, 1, 4, 4), (3, 3), (2, 2), ONE, values="negative"),
-    Pool("uneven padding", (1, 1, 3, 3), padding=((0, 1), (1, 0)), values="negative"),
-    Pool("dilation 2", (1, 1, 4, 4), stride=(1, 1), dilation=(2, 2)),
-    Pool("elements that tie", (1, 1, 4, 4), (3, 3), (1, 1), values="ties"),
-    Pool("all of it", (2, 3, 6, 7), (3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2), "ties"),
-    Pool("float32", (2, 2, 4, 4), dtype="float32"),
-    Pool("the batch last in memory", (2, 2, 4, 4), values="ties", batch_last=True),
+    Setting("one window", (1, 1, 2, 2), *BY_2),
+    Setting("four windows", (1, 1, 4, 4), *BY_2),
+    Setting("images and channels", (2, 2, 2, 4), *BY_2),
+    Setting("negative numbers alone", (1, 1, 4, 4), *BY_2, values="negative"),
+    Setting("an oblong window", (1, 1, 4, 3), (2, 3), (2, 3)),
+    Setting("windows that overlap", (1, 1, 4, 4), (3, 3), (1, 1)),
+    Setting("a rest that no window sees", (1, 1, 5, 5), *BY_2),
+    Setting("padding", (1, 1, 4, 4), (3, 3), (2, 2), ONE),
+    Setting(
+        "padding around negative numbers", (1, 1, 4, 4), (3, 3), (2, 2), ONE, values="negative"
+    ),
+    Setting("uneven padding", (1, 1, 3, 3), *BY_2, ((0, 1), (1, 0)), values="negative"),
+    Setting("dilation 2", (1, 1, 4, 4), (2, 2), dilation=(2, 2)),
+    Setting("elements that tie", (1, 1, 4, 4), (3, 3), (1, 1), values="ties"),
+    Setting("all of it", (2, 3, 6, 7), (3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2), values="ties"),
+    Setting("float32", (2, 2, 4, 4), *BY_2, dtype="float32"),
+    Setting("the batch last in memory", (2, 2, 4, 4), *BY_2, values="ties", batch_last=True),
 ]
 
 TIMED_POOLS = [
-    Pool("2 images 3x12x12, windows 2x2", (2, 3, 12, 12), dtype="float32"),
-    Pool("32 images 32x8x8, windows 2x2", (32, 32, 8, 8), dtype="float32"),
+    Setting("2 images 3x12x12, windows 2x2", (2, 3, 12, 12), *BY_2, dtype="float32"),
+    Setting("32 images 32x8x8, windows 2x2", (32, 32, 8, 8), *BY_2, dtype="float32"),
 ]
 
 
@@ -164,7 +156,7 @@ def pools(function: str, timed: bool = False) -> Iterator[Case]:
         else:
             x = rng.permutation(int(np.prod(s.x))).reshape(s.x).astype(s.dtype)
             x -= x.max() + 1 if s.values == "negative" else x.size // 2
-        case = s.kernel, s.stride, s.padding, s.dilation
+        case = s.window, s.stride, s.padding, s.dilation
         settings = dict(zip(("kernel", "stride", "padding", "dilation"), case))
         y = reference.max_pool2d(x, *case)
         dy = integers(rng, y.shape, s.dtype)

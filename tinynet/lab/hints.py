@@ -38,17 +38,11 @@ def _dx_overwritten(
     dy: Array, w: Array, size: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Array:
     """conv2d_dx with `=` in place of `+=`."""
-    O, C = w.shape[:2]
-    (top, bottom), (left, right) = padding
-    H, W = size
-    dx = np.zeros((dy.shape[0], C * groups, H + top + bottom, W + left + right), dy.dtype)
-    for n, o, p, q in np.ndindex(dy.shape):
-        first = o // (O // groups) * C
-        rows = slice(p * stride[0], p * stride[0] + dilation[0] * w.shape[2], dilation[0])
-        columns = slice(q * stride[1], q * stride[1] + dilation[1] * w.shape[3], dilation[1])
-        part = dx[n, first : first + C, rows, columns]
-        part[...] = (dy[n, o, p, q] * w[o])[:, : part.shape[1], : part.shape[2]]
-    return dx[:, :, top : top + H, left : left + W]
+    padded = tuple(n + sum(pair) for n, pair in zip(size, padding))
+    dx = np.zeros((len(dy), w.shape[1] * groups, *padded), dy.dtype)
+    for at_y, at_w, at_x in reference.products(dy.shape, w.shape, stride, dilation, groups):
+        dx[at_x] = dy[at_y] * w[at_w]
+    return reference.cut(dx, size, padding)
 
 
 def _dx_overwritten_by_places(dy: Array, w: Array, **settings: Any) -> Array:
@@ -68,12 +62,9 @@ def _dx_of_ties(
     """max_pool2d_dx that gives dy to every element that equals the largest."""
     padded = reference.pad(x, padding, -np.inf)
     dx = np.zeros(padded.shape, dy.dtype)
-    for n, c, p, q in np.ndindex(dy.shape):
-        for i, j in np.ndindex(*kernel):
-            row, column = p * stride[0] + i * dilation[0], q * stride[1] + j * dilation[1]
-            dx[n, c, row, column] += dy[n, c, p, q] * (padded[n, c, row, column] == y[n, c, p, q])
-    (top, _), (left, _) = padding
-    return dx[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+    for at_y, _, at_x in reference.windows(dy.shape, kernel, stride, dilation):
+        dx[at_x] += dy[at_y] * (padded[at_x] == y[at_y])
+    return reference.cut(dx, x.shape[2:], padding)
 
 
 def _padded_dx(dy: Array, w: Array, size: Any, padding: Any, **a: Any) -> Array:
@@ -124,14 +115,9 @@ MISTAKES: dict[str, list[Mistake]] = {
         (NO_STRIDE, _as_if(reference.conv2d, stride=(1, 1))),
         (NO_DILATION, _as_if(reference.conv2d, dilation=(1, 1))),
         ("the bias b is not added", lambda b, **a: reference.conv2d(b=None, **a)),
-        (
-            "the bias is added at every place of the kernel; it belongs to y once",
-            lambda w, b, **a: reference.conv2d(w=w, b=b * w[0].size, **a),
-        ),
-        (
-            "kernel k belongs to group k // (O // groups), not k % groups",
-            _modulo_groups,
-        ),
+        ("the bias is added at every place of the kernel; it belongs to y once",
+         lambda w, b, **a: reference.conv2d(w=w, b=b * w[0].size, **a)),
+        ("kernel k belongs to group k // (O // groups), not k % groups", _modulo_groups),
         (WRONG_SIDE, lambda padding, **a: reference.conv2d(padding=_swapped(padding), **a)),
         (ONE_SIDE, lambda padding, **a: reference.conv2d(padding=_before(padding), **a)),
         (ONE_SIDE, lambda padding, **a: reference.conv2d(padding=_behind(padding), **a)),
@@ -141,44 +127,29 @@ MISTAKES: dict[str, list[Mistake]] = {
         (TRANSPOSED, lambda w, **a: reference.conv2d_dx(w=w.swapaxes(2, 3), **a)),
         (SUMMED, _dx_overwritten),
         (SUMMED, _dx_overwritten_by_places),
-        (
-            "the padding is not cut off at the top and left: dx[:, :, top:top+H, left:left+W], not "
-            "dx[:, :, :H, :W]",
-            _padded_dx,
-        ),
-        (
-            "the padding is cut off at the wrong side: keep dx[:, :, top:top+H, left:left+W]",
-            lambda padding, **a: reference.conv2d_dx(padding=_swapped(padding), **a),
-        ),
+        ("the padding is not cut off at the top and left: dx[:, :, top:top+H, left:left+W], not "
+         "dx[:, :, :H, :W]",
+         _padded_dx),
+        ("the padding is cut off at the wrong side: keep dx[:, :, top:top+H, left:left+W]",
+         lambda padding, **a: reference.conv2d_dx(padding=_swapped(padding), **a)),
     ],
     "conv2d_dw, dw": [
         (UPSIDE_DOWN, lambda **a: _flipped(reference.conv2d_dw(**a))),
         (TRANSPOSED, lambda **a: reference.conv2d_dw(**a).swapaxes(2, 3)),
-        (
-            "only the first image counts; dw is the sum over the batch",
-            lambda dy, x, **a: reference.conv2d_dw(dy[:1], x[:1], **a),
-        ),
-        (
-            "only the last image counts: `+=`, not `=`",
-            lambda dy, x, **a: reference.conv2d_dw(dy[-1:], x[-1:], **a),
-        ),
-        (
-            "it is the mean over the batch; dw is the sum",
-            lambda dy, **a: reference.conv2d_dw(dy, **a) / len(dy),
-        ),
+        ("only the first image counts; dw is the sum over the batch",
+         lambda dy, x, **a: reference.conv2d_dw(dy[:1], x[:1], **a)),
+        ("only the last image counts: `+=`, not `=`",
+         lambda dy, x, **a: reference.conv2d_dw(dy[-1:], x[-1:], **a)),
+        ("it is the mean over the batch; dw is the sum",
+         lambda dy, **a: reference.conv2d_dw(dy, **a) / len(dy)),
         (WRONG_SIDE, lambda padding, **a: reference.conv2d_dw(padding=_swapped(padding), **a)),
     ],
     "max_pool2d, y": [
-        (
-            "padding counts as 0; it must count as -inf",
-            lambda x, padding, **a: reference.max_pool2d(
-                reference.pad(x, padding), padding=((0, 0), (0, 0)), **a
-            ),
-        ),
-        (
-            "the result starts from 0; a window of negative numbers has a negative maximum",
-            lambda **a: np.maximum(reference.max_pool2d(**a), 0),
-        ),
+        ("padding counts as 0; it must count as -inf",
+         lambda x, padding, **a: reference.max_pool2d(
+            reference.pad(x, padding), padding=((0, 0), (0, 0)), **a)),
+        ("the result starts from 0; a window of negative numbers has a negative maximum",
+         lambda **a: np.maximum(reference.max_pool2d(**a), 0)),
         (NO_STRIDE, _as_if(reference.max_pool2d, stride=(1, 1))),
         (NO_DILATION, _as_if(reference.max_pool2d, dilation=(1, 1))),
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
@@ -188,10 +159,8 @@ MISTAKES: dict[str, list[Mistake]] = {
     ],
     "max_pool2d_dx, dx": [
         ("of elements that tie, only the first may get dy", _dx_of_ties),
-        (
-            "the window's gradient is spread over all its elements; only the largest moves y",
-            lambda dy, x, y, **a: _dx_of_ties(dy, np.zeros_like(x), np.zeros_like(y), **a),
-        ),
+        ("the window's gradient is spread over all its elements; only the largest moves y",
+         lambda dy, x, y, **a: _dx_of_ties(dy, np.zeros_like(x), np.zeros_like(y), **a)),
     ],
     "relu, y": [
         ("it is the absolute value", lambda x: np.abs(x)),
@@ -204,53 +173,34 @@ MISTAKES: dict[str, list[Mistake]] = {
         ("the mask is returned; multiply it by dy", lambda dy, y: (y > 0).astype(dy.dtype)),
     ],
     "cross_entropy, loss": [
-        (
-            "it is the sum over the batch; the loss is the mean",
-            lambda x, target: reference.cross_entropy(x, target) * len(x),
-        ),
+        ("it is the sum over the batch; the loss is the mean",
+         lambda x, target: reference.cross_entropy(x, target) * len(x)),
         ("the sign is wrong", lambda x, target: -reference.cross_entropy(x, target)),
     ],
     "cross_entropy_dx, dx": [
-        (
-            "it lacks the 1/N of the mean over the batch",
-            lambda x, target: reference.cross_entropy_dx(x, target) * len(x),
-        ),
-        (
-            "it is softmax(x) / N; the 1 of the target is missing",
-            lambda x, target: _softmax(x) / len(x),
-        ),
+        ("it lacks the 1/N of the mean over the batch",
+         lambda x, target: reference.cross_entropy_dx(x, target) * len(x)),
+        ("it is softmax(x) / N; the 1 of the target is missing",
+         lambda x, target: _softmax(x) / len(x)),
         ("it is softmax(x) alone", lambda x, target: _softmax(x)),
     ],
     "sgd, new p": [
-        (
-            "the step goes uphill: p - lr * b",
-            lambda p, g, b, lr, momentum: p + lr * (momentum * b + g),
-        ),
-        (
-            "lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
-            lambda p, g, b, lr, momentum: p - (momentum * b + lr * g),
-        ),
-        (
-            "g is not multiplied by (1 - momentum)",
-            lambda p, g, b, lr, momentum: p - lr * (momentum * b + (1 - momentum) * g),
-        ),
-        (
-            "p moves by the old buffer; update b first",
-            lambda p, g, b, lr, momentum: p - lr * b,
-        ),
+        ("the step goes uphill: p - lr * b",
+         lambda p, g, b, lr, momentum: p + lr * (momentum * b + g)),
+        ("lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
+         lambda p, g, b, lr, momentum: p - (momentum * b + lr * g)),
+        ("g is not multiplied by (1 - momentum)",
+         lambda p, g, b, lr, momentum: p - lr * (momentum * b + (1 - momentum) * g)),
+        ("p moves by the old buffer; update b first", lambda p, g, b, lr, momentum: p - lr * b),
     ],
     "sgd, new b": [
-        (
-            "lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
-            lambda p, g, b, lr, momentum: momentum * b + lr * g,
-        ),
-        (
-            "g is not multiplied by (1 - momentum)",
-            lambda p, g, b, lr, momentum: momentum * b + (1 - momentum) * g,
-        ),
+        ("lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
+         lambda p, g, b, lr, momentum: momentum * b + lr * g),
+        ("g is not multiplied by (1 - momentum)",
+         lambda p, g, b, lr, momentum: momentum * b + (1 - momentum) * g),
         ("the old buffer comes back", lambda p, g, b, lr, momentum: b),
     ],
-}
+}  # fmt: skip
 
 
 def hint(output: str, arguments: dict[str, Any], actual: np.ndarray, expected: np.ndarray) -> str:

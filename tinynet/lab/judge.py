@@ -34,46 +34,30 @@ def judge(
     Whatever the submission raises ends up in the report. It runs in this process: what it prints
     is seen, and one that never ends does not end here either (see `judge_folder`).
     """
-    report = Report(exercise.name, str(path))
+    judging = _Judging(exercise, path, train_seconds, tell, note)
+    report = judging.report
     start = time.perf_counter()
-
-    def begin(stage: str) -> None:
-        report.stage = stage
-        report.seconds = time.perf_counter() - start
-        note(report)
-
+    stages = {
+        "loading": judging.load,
+        "grid": judging.grid,
+        "gradient": judging.gradient,
+        "speed": judging.speed,
+        **({"training": judging.training} if train_seconds else {}),
+        "done": judging.done,
+    }
     try:
         with _kernel_set():
-            begin("loading")
-            functions = load(path, exercise)
-            begin("grid")
-            _grid(exercise, path, functions, report, tell, note)
-            tell(line("grid", f"all {report.cases} cases are right"))
-            begin("gradient")
-            _gradient(exercise, path, functions, report)
-            tell(line("gradient", report.gradient))
-            begin("speed")
-            timed = guarded(path, "while it was timed", lambda: time_all(exercise, functions))
-            report.timings = timed
-            tell(line("speed", "").rstrip() + "\n" + speed_table(timed))
-            if train_seconds:
-                begin("training")
-                _training(exercise, path, functions, report, train_seconds, tell)
-            begin("done")
+            for report.stage, stage in stages.items():
+                report.seconds = time.perf_counter() - start
+                note(report)
+                stage()
     except Problem as problem:
-        report.problem = _place(report) + str(problem)
-        report.mistake = problem.mistake
-        report.detail = problem.detail
+        in_grid = report.stage in ("loading", "grid")  # which says by itself where it was
+        report.problem = str(problem) if in_grid else f"{report.stage}: {problem}"
+        report.mistake, report.detail = problem.mistake, problem.detail
         report.seconds = time.perf_counter() - start
         note(report)
     return report
-
-
-def _place(report: Report) -> str:
-    """Where it went wrong, as the start of a line; the grid says it by itself."""
-    return {"gradient": "gradient: ", "speed": "speed: ", "training": "training: "}.get(
-        report.stage, ""
-    )
 
 
 @contextlib.contextmanager
@@ -86,63 +70,73 @@ def _kernel_set() -> Iterator[None]:
         kernels.use(before)
 
 
-def _grid(
-    exercise: Exercise,
-    path: Path,
-    functions: Functions,
-    report: Report,
-    tell: Callable[[str], object],
-    note: Callable[[Report], object],
-) -> None:
-    cases = list(exercise.cases())
-    report.cases = len(cases)
-    note(report)
-    for number, case in enumerate(cases, start=1):
-        try:
-            look = functools.partial(check_case, path, functions[case.function], case)
-            guarded(path, "when its answer is looked at", look)
-        except Problem as problem:
-            tell(line("grid", f"{report.passed} of {report.cases} cases are right"))
-            which = f"{case.function}, " if len(exercise.functions) > 1 else ""
-            where = f"case {number} of {len(cases)} ({which}{case.about})"
-            raise Problem(f"{where}: {problem}", problem.detail, str(problem)) from problem
-        report.passed = number
-        note(report)
+class _Judging:
+    """A submission on its way: each method is a stage, and raises Problem where it ends."""
 
+    def __init__(
+        self,
+        exercise: Exercise,
+        path: Path,
+        seconds: float,
+        tell: Callable[[str], object],
+        note: Callable[[Report], object],
+    ) -> None:
+        self.exercise, self.path, self.seconds, self.tell, self.note = (
+            exercise, path, seconds, tell, note,
+        )  # fmt: skip
+        self.report = Report(exercise.name, str(path))
+        self.functions: Functions = {}
 
-def _gradient(exercise: Exercise, path: Path, functions: Functions, report: Report) -> None:
-    checks = guarded(path, "in the gradient check", lambda: exercise.check(functions))
-    wrong = [check for check in checks if not check]
-    if wrong:
-        report.gradient = wrong[0].summary()
-        raise Problem(wrong[0].summary(), "\n".join(str(check) for check in wrong))
-    report.gradient = NOT_APPLICABLE
-    if checks:
+    def load(self) -> None:
+        self.functions = load(self.path, self.exercise)
+
+    def grid(self) -> None:
+        report, cases = self.report, list(self.exercise.cases())
+        report.cases = len(cases)
+        for case in cases:
+            self.note(report)
+            look = functools.partial(check_case, self.path, self.functions[case.function], case)
+            try:
+                guarded(self.path, "when its answer is looked at", look)
+            except Problem as problem:
+                self.tell(line("grid", f"{report.passed} of {report.cases} cases are right"))
+                which = f"{case.function}, " if len(self.exercise.functions) > 1 else ""
+                where = f"case {report.passed + 1} of {len(cases)} ({which}{case.about})"
+                raise Problem(f"{where}: {problem}", problem.detail, str(problem)) from problem
+            report.passed += 1
+        self.tell(line("grid", f"all {report.cases} cases are right"))
+
+    def gradient(self) -> None:
+        check = functools.partial(self.exercise.check, self.functions)
+        checks = guarded(self.path, "in the gradient check", check)
+        wrong = [check for check in checks if not check]
+        if wrong:
+            self.report.gradient = wrong[0].summary()
+            raise Problem(wrong[0].summary(), "\n".join(str(check) for check in wrong))
         compared = sum(sum(check.checked.values()) for check in checks)
-        report.gradient = f"agrees with finite differences ({compared} numbers compared)"
+        agrees = f"agrees with finite differences ({compared} numbers compared)"
+        self.report.gradient = agrees if checks else NOT_APPLICABLE
+        self.tell(line("gradient", self.report.gradient))
 
+    def speed(self) -> None:
+        timing = functools.partial(time_all, self.exercise, self.functions)
+        timed = self.report.timings = guarded(self.path, "while it was timed", timing)
+        self.tell(line("speed", "").rstrip() + "\n" + speed_table(timed))
 
-def _training(
-    exercise: Exercise,
-    path: Path,
-    functions: Functions,
-    report: Report,
-    seconds: float,
-    tell: Callable[[str], object],
-) -> None:
-    plan = guarded(path, "in training", lambda: trial.choose_plan(exercise, functions, seconds))
-    tell(line("training", f"{plan} ..."))
-    result = guarded(path, "in training", lambda: trial.run(exercise, functions, plan))
-    report.trial = result
-    tell(
-        line(
-            "",
-            f"{percent(result.accuracy)} of the test images are right, in {result.seconds:.1f} s "
-            f"(with the built-in: {percent(result.built_in)})",
-        )
-    )
-    if not result.ok:
-        raise Problem(
-            f"the net learns less than with the built-in function: {percent(result.accuracy)} "
-            f"against {percent(result.built_in)}"
-        )
+    def training(self) -> None:
+        given = self.exercise, self.functions
+        choose = functools.partial(trial.choose_plan, *given, self.seconds)
+        plan = guarded(self.path, "in training", choose)
+        self.tell(line("training", f"{plan} ..."))
+        train = functools.partial(trial.run, *given, plan)
+        result = self.report.trial = guarded(self.path, "in training", train)
+        ours, built_in = percent(result.accuracy), percent(result.built_in)
+        seconds = f"in {result.seconds:.1f} s (with the built-in: {built_in})"
+        self.tell(line("", f"{ours} of the test images are right, {seconds}"))
+        if not result.ok:
+            raise Problem(
+                f"the net learns less than with the built-in function: {ours} against {built_in}"
+            )
+
+    def done(self) -> None:
+        """Nothing is left to do."""

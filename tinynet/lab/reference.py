@@ -7,12 +7,14 @@ arguments are an exercise's, with the settings of a Geometry written out (see `a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from tinynet.kernels.geometry import Padding, Pair
 
 Array = np.ndarray
+Place = tuple[int, ...]
 
 
 def pad(x: Array, padding: Padding, value: float = 0.0) -> Array:
@@ -30,83 +32,61 @@ def output_size(x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation
     return OH, OW
 
 
+def cut(x: Array, size: Pair, padding: Padding) -> Array:
+    """The image of `size` in the padded images x."""
+    (top, _), (left, _) = padding
+    return x[:, :, top : top + size[0], left : left + size[1]]
+
+
 # ----- convolution --------------------------------------------------------------------------------
 
 
+def products(
+    y: Place, w: Place, stride: Pair, dilation: Pair, groups: int
+) -> Iterator[tuple[Place, Place, Place]]:
+    """The places in y, in w and in the padded x of every product x * w that a convolution sums.
+
+    y, w: their shapes. Seven loops: image, filter, output row and column, and for each of these
+    channel, kernel row and column.
+    """
+    for n, o, p, q in np.ndindex(y):
+        first = o // (y[1] // groups) * w[1]  # the first input channel of this filter's group
+        for c, i, j in np.ndindex(w[1:]):
+            row, column = p * stride[0] + i * dilation[0], q * stride[1] + j * dilation[1]
+            yield (n, o, p, q), (o, c, i, j), (n, first + c, row, column)
+
+
 def conv2d(
-    x: Array,
-    w: Array,
-    b: Array | None,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
+    x: Array, w: Array, b: Array | None, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Array:
-    """Seven loops: image, filter, output row and column, channel, kernel row and column."""
-    N, O, C = x.shape[0], w.shape[0], w.shape[1]
-    KH, KW = w.shape[2:]
-    OH, OW = output_size(x, (KH, KW), stride, padding, dilation)
+    """The sum of its products for each place of y."""
+    size = output_size(x, w.shape[2:], stride, padding, dilation)
     x = pad(x, padding)
-    y = np.zeros((N, O, OH, OW), np.result_type(x, w))
-    for n in range(N):
-        for o in range(O):
-            first = o // (O // groups) * C  # the first input channel of this filter's group
-            for p in range(OH):
-                for q in range(OW):
-                    for c in range(C):
-                        for i in range(KH):
-                            for j in range(KW):
-                                pixel = x[
-                                    n,
-                                    first + c,
-                                    p * stride[0] + i * dilation[0],
-                                    q * stride[1] + j * dilation[1],
-                                ]
-                                y[n, o, p, q] += pixel * w[o, c, i, j]
+    y = np.zeros((len(x), len(w), *size), np.result_type(x, w))
+    for at_y, at_w, at_x in products(y.shape, w.shape, stride, dilation, groups):
+        y[at_y] += x[at_x] * w[at_w]
     return y if b is None else y + b[:, None, None]
 
 
 def conv2d_dx(
-    dy: Array,
-    w: Array,
-    size: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
+    dy: Array, w: Array, size: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Array:
-    """The same seven loops: each product x * w of the forward pass gives w * dy to its x."""
-    O, C = w.shape[:2]
-    (top, bottom), (left, right) = padding
-    H, W = size
-    padded = (dy.shape[0], C * groups, H + top + bottom, W + left + right)
-    dx = np.zeros(padded, np.result_type(dy, w))
-    for n, o, p, q in np.ndindex(dy.shape):
-        first = o // (O // groups) * C
-        for c, i, j in np.ndindex(w.shape[1:]):
-            row, column = p * stride[0] + i * dilation[0], q * stride[1] + j * dilation[1]
-            dx[n, first + c, row, column] += dy[n, o, p, q] * w[o, c, i, j]
-    return dx[:, :, top : top + H, left : left + W]
+    """Each product x * w of the forward pass gives w * dy to its x."""
+    H, W = size[0] + sum(padding[0]), size[1] + sum(padding[1])
+    dx = np.zeros((len(dy), w.shape[1] * groups, H, W), np.result_type(dy, w))
+    for at_y, at_w, at_x in products(dy.shape, w.shape, stride, dilation, groups):
+        dx[at_x] += dy[at_y] * w[at_w]
+    return cut(dx, size, padding)
 
 
 def conv2d_dw(
-    dy: Array,
-    x: Array,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
+    dy: Array, x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Array:
-    """The same seven loops: each product x * w of the forward pass gives x * dy to its w."""
-    O, C = dy.shape[1], x.shape[1] // groups
+    """Each product x * w of the forward pass gives x * dy to its w."""
+    dw = np.zeros((dy.shape[1], x.shape[1] // groups, *kernel), np.result_type(dy, x))
     x = pad(x, padding)
-    dw = np.zeros((O, C, *kernel), np.result_type(dy, x))
-    for n, o, p, q in np.ndindex(dy.shape):
-        first = o // (O // groups) * C
-        for c, i, j in np.ndindex(dw.shape[1:]):
-            row, column = p * stride[0] + i * dilation[0], q * stride[1] + j * dilation[1]
-            dw[o, c, i, j] += dy[n, o, p, q] * x[n, first + c, row, column]
+    for at_y, at_w, at_x in products(dy.shape, dw.shape, stride, dilation, groups):
+        dw[at_w] += dy[at_y] * x[at_x]
     return dw
 
 
@@ -119,13 +99,7 @@ def max_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation:
 
 
 def max_pool2d_dx(
-    dy: Array,
-    x: Array,
-    y: Array,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
+    dy: Array, x: Array, y: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> Array:
     """Each dy goes to the first of the largest elements of its window."""
     _, places = winners(x, kernel, stride, padding, dilation)
@@ -146,43 +120,40 @@ def winners(
     OH, OW = output_size(x, kernel, stride, padding, dilation)
     y = np.full((*x.shape[:2], OH, OW), -np.inf, x.dtype)
     places = np.full((*y.shape, 2), -1)
-    for n, c, p, q in np.ndindex(y.shape):
-        for i in range(kernel[0]):
-            for j in range(kernel[1]):
-                row = p * stride[0] + i * dilation[0] - padding[0][0]
-                column = q * stride[1] + j * dilation[1] - padding[1][0]
-                if not (0 <= row < x.shape[2] and 0 <= column < x.shape[3]):
-                    continue  # padding
-                best, pixel = y[n, c, p, q], x[n, c, row, column]
-                first_nan = np.isnan(pixel) and not np.isnan(best)
-                if places[n, c, p, q, 0] < 0 or pixel > best or first_nan:
-                    y[n, c, p, q] = pixel
-                    places[n, c, p, q] = row, column
+    for at_y, _, (n, c, row, column) in windows(y.shape, kernel, stride, dilation):
+        i, j = row - padding[0][0], column - padding[1][0]
+        if not (0 <= i < x.shape[2] and 0 <= j < x.shape[3]):
+            continue  # padding
+        best, pixel = y[at_y], x[n, c, i, j]
+        if places[at_y][0] < 0 or pixel > best or (np.isnan(pixel) and not np.isnan(best)):
+            y[at_y] = pixel
+            places[at_y] = i, j
     return y, places
+
+
+def windows(
+    y: Place, kernel: Pair, stride: Pair, dilation: Pair
+) -> Iterator[tuple[Place, Place, Place]]:
+    """As `products`, for a window that sees its own channel alone: a group for each."""
+    return products(y, (y[1], 1, *kernel), stride, dilation, groups=y[1])
 
 
 def sum_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Padding) -> Array:
     """The sum of each window; padding counts as 0."""
-    OH, OW = output_size(x, kernel, stride, padding, (1, 1))
+    y = np.zeros((*x.shape[:2], *output_size(x, kernel, stride, padding, (1, 1))), x.dtype)
     padded = pad(x, padding)
-    y = np.zeros((*x.shape[:2], OH, OW), x.dtype)
-    for n, c, p, q in np.ndindex(y.shape):
-        for i in range(kernel[0]):
-            for j in range(kernel[1]):
-                y[n, c, p, q] += padded[n, c, p * stride[0] + i, q * stride[1] + j]
+    for at_y, _, at_x in windows(y.shape, kernel, stride, (1, 1)):
+        y[at_y] += padded[at_x]
     return y
 
 
 def sum_pool2d_dx(dy: Array, size: Pair, kernel: Pair, stride: Pair, padding: Padding) -> Array:
     """Each dy goes to every element of its window."""
-    (top, bottom), (left, right) = padding
-    H, W = size
-    dx = np.zeros((*dy.shape[:2], H + top + bottom, W + left + right), dy.dtype)
-    for n, c, p, q in np.ndindex(dy.shape):
-        for i in range(kernel[0]):
-            for j in range(kernel[1]):
-                dx[n, c, p * stride[0] + i, q * stride[1] + j] += dy[n, c, p, q]
-    return dx[:, :, top : top + H, left : left + W]
+    H, W = size[0] + sum(padding[0]), size[1] + sum(padding[1])
+    dx = np.zeros((*dy.shape[:2], H, W), dy.dtype)
+    for at_y, _, at_x in windows(dy.shape, kernel, stride, (1, 1)):
+        dx[at_x] += dy[at_y]
+    return cut(dx, size, padding)
 
 
 # ----- elementwise, loss, step --------------------------------------------------------------------

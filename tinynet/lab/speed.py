@@ -40,38 +40,29 @@ class Timing:
 def time_all(exercise: Exercise, functions: Functions) -> list[Timing]:
     """The timings of every size, for each function from small to large."""
     timings: list[Timing] = []
-    last: dict[str, tuple[Case, Timing]] = {}
+    last: dict[str, tuple[float, float]] = {}  # seconds of loops and submission per unit of work
     for load in sorted(exercise.cases(timed=True), key=lambda load: load.function):
-        per_unit: tuple[float | None, float | None] = (None, None)
-        if load.function in last:
-            smaller, timing = last[load.function]
-            per_unit = timing.loops / smaller.work, timing.yours / smaller.work
-        loops = getattr(reference, load.function)
-        slow, slow_guessed = _seconds(loops, load, per_unit[0])
-        own, own_guessed = _seconds(functions[load.function], load, per_unit[1])
-        quick, _ = _seconds(exercise.built_in(load.function), load, None, by_name=True)
-        timing = Timing(load.function, load.about, slow, own, quick, slow_guessed or own_guessed)
-        last[load.function] = load, timing
-        timings.append(timing)
+        built_in = exercise.built_in(load.function)
+        built_in(*load.arguments.values())  # what is loaded or compiled when first called
+        slow, own = last.get(load.function, (None, None))
+        loops, guessed = _seconds(getattr(reference, load.function), load, slow)
+        yours, too = _seconds(functions[load.function], load, own)
+        quick, _ = _seconds(built_in, load, None)
+        last[load.function] = loops / load.work, yours / load.work
+        timings.append(Timing(load.function, load.about, loops, yours, quick, guessed or too))
     return timings
 
 
 def _seconds(
-    function: Callable[..., Any], load: Case, per_unit: float | None, by_name: bool = False
+    function: Callable[..., Any], load: Case, per_unit: float | None
 ) -> tuple[float, bool]:
     """Seconds of the best call, and whether they are an estimate from the time per unit of work."""
     if per_unit is not None and per_unit * load.work > TOO_LONG:
         return per_unit * load.work, True
     best, total = float("inf"), 0.0
-    if by_name:  # tinynet's own: warm up what is loaded or compiled when first called
-        function(**load.arguments)
-    while True:
+    while total < ENOUGH or best == float("inf"):
         start = time.perf_counter()
-        if by_name:
-            function(**load.arguments)
-        else:
-            function(*load.arguments.values())
+        function(*load.arguments.values())
         seconds = time.perf_counter() - start
         best, total = min(best, seconds), total + seconds
-        if total >= ENOUGH:
-            return best, False
+    return best, False

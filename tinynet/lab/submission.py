@@ -27,17 +27,10 @@ from tinynet.lab.grid import Arguments, Case
 from tinynet.lab.hints import hint
 
 OUTPUTS = {
-    "conv2d": ("y",),
-    "conv2d_dx": ("dx",),
-    "conv2d_dw": ("dw",),
-    "max_pool2d": ("y",),
-    "max_pool2d_dx": ("dx",),
-    "relu": ("y",),
-    "relu_dx": ("dx",),
-    "cross_entropy": ("loss",),
-    "cross_entropy_dx": ("dx",),
-    "sgd": ("new p", "new b"),
-}
+    "conv2d": ("y",), "conv2d_dx": ("dx",), "conv2d_dw": ("dw",), "max_pool2d": ("y",),
+    "max_pool2d_dx": ("dx",), "relu": ("y",), "relu_dx": ("dx",), "cross_entropy": ("loss",),
+    "cross_entropy_dx": ("dx",), "sgd": ("new p", "new b"),
+}  # fmt: skip
 """What each function returns."""
 
 

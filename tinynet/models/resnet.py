@@ -103,20 +103,14 @@ def _resnet(
 
 
 def resnet8(
-    num_classes: int = 10,
-    in_channels: int = 3,
-    image_size: ImageSize = 32,
-    rng: Rng = None,
+    num_classes: int = 10, in_channels: int = 3, image_size: ImageSize = 32, rng: Rng = None
 ) -> nn.Sequential:
     """The paper's plan with n = 1: 75,290 parameters for RGB and 10 classes; see `resnet20`."""
     return _resnet("resnet8", 1, num_classes, in_channels, image_size, rng)
 
 
 def resnet20(
-    num_classes: int = 10,
-    in_channels: int = 3,
-    image_size: ImageSize = 32,
-    rng: Rng = None,
+    num_classes: int = 10, in_channels: int = 3, image_size: ImageSize = 32, rng: Rng = None
 ) -> nn.Sequential:
     """The paper's plan with n = 3: 269,722 parameters for RGB and 10 classes.
 

@@ -7,6 +7,8 @@ rectifiers", found necessary for nets of this depth; names of parameters are tor
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tinynet import nn
@@ -62,57 +64,30 @@ def vgg(
     )
 
 
-def vgg11(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    image_size: ImageSize = 224,
-    batch_norm: bool = False,
-    dropout: float = 0.5,
-    rng: Rng = None,
-) -> nn.Sequential:
-    """VGG with 11 layers that learn (column A), 132,863,336 parameters; see `vgg16`."""
-    return vgg("vgg11", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+def _of_depth(name: str) -> Callable[..., nn.Sequential]:
+    """The function that makes the net of that name."""
 
+    def model(
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        image_size: ImageSize = 224,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+        rng: Rng = None,
+    ) -> nn.Sequential:
+        return vgg(name, num_classes, in_channels, image_size, batch_norm, dropout, rng)
 
-def vgg13(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    image_size: ImageSize = 224,
-    batch_norm: bool = False,
-    dropout: float = 0.5,
-    rng: Rng = None,
-) -> nn.Sequential:
-    """VGG with 13 layers that learn (column B), 133,047,848 parameters; see `vgg16`."""
-    return vgg("vgg13", num_classes, in_channels, image_size, batch_norm, dropout, rng)
-
-
-def vgg16(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    image_size: ImageSize = 224,
-    batch_norm: bool = False,
-    dropout: float = 0.5,
-    rng: Rng = None,
-) -> nn.Sequential:
-    """VGG with 16 layers that learn (column D), 138,357,544 parameters for 224x224 RGB images.
+    model.__name__ = model.__qualname__ = name
+    model.__doc__ = f"""VGG with {name.removeprefix("vgg")} layers that learn.
 
     Shapes: x (N, in_channels, H, W) -> scores (N, num_classes).
     image_size: H and W, at least 32, which the five poolings leave one pixel of; the first
-    linear layer takes what is left, so smaller images make a smaller model (33.6 million
-    parameters for 32x32 and 10 classes).
+    linear layer takes what is left, so smaller images make a smaller model (vgg16 has 138 million
+    parameters for 224x224 and 1000 classes, 33.6 million for 32x32 and 10).
     batch_norm: normalise after each convolution, which lets it train from scratch sooner.
     rng: draws the initial values. Raises ValueError for an image that is too small.
     """
-    return vgg("vgg16", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+    return model
 
 
-def vgg19(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    image_size: ImageSize = 224,
-    batch_norm: bool = False,
-    dropout: float = 0.5,
-    rng: Rng = None,
-) -> nn.Sequential:
-    """VGG with 19 layers that learn (column E), 143,667,240 parameters; see `vgg16`."""
-    return vgg("vgg19", num_classes, in_channels, image_size, batch_norm, dropout, rng)
+vgg11, vgg13, vgg16, vgg19 = map(_of_depth, DEPTHS)

@@ -10,29 +10,36 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tinynet.errors import no_attribute
 from tinynet.nn import functional, init, stateless, utils
 from tinynet.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from tinynet.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from tinynet.nn.dropout import Dropout
-from tinynet.nn.linear import Linear
+from tinynet.nn.elementwise import Dropout, PReLU, ReLU
+from tinynet.nn.linear import Bilinear, Linear
 from tinynet.nn.module import Module
-from tinynet.nn.norm import BatchNorm1d, BatchNorm2d, LayerNorm
+from tinynet.nn.norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    LayerNorm,
+    RMSNorm,
+)
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.pool import MaxPool2d
-from tinynet.nn.relu import ReLU
 from tinynet.nn.reshape import Flatten, Identity, Unflatten
 
 if TYPE_CHECKING:
     from tinynet.nn.embedding import *  # noqa: F403
     from tinynet.nn.lazy import *  # noqa: F403
-    from tinynet.nn.norms import *  # noqa: F403
     from tinynet.nn.parallel import *  # noqa: F403
-    from tinynet.nn.prelu import *  # noqa: F403
 
 __all__ = [
-    "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d",
-    "Dropout", "Flatten", "Identity", "LayerNorm", "Linear", "MaxPool2d", "Module", "ModuleDict",
-    "ModuleList", "Parameter", "ParameterDict", "ParameterList", "ReLU", "Sequential",
+    "BatchNorm1d", "BatchNorm2d", "Bilinear", "Conv1d", "Conv2d", "ConvTranspose1d",
+    "ConvTranspose2d", "Dropout", "Flatten", "GroupNorm", "Identity", "InstanceNorm1d",
+    "InstanceNorm2d", "LayerNorm", "Linear", "MaxPool2d", "Module", "ModuleDict", "ModuleList",
+    "PReLU", "Parameter", "ParameterDict", "ParameterList", "RMSNorm", "ReLU", "Sequential",
     "Unflatten", "functional", "init", "utils",
 ]  # fmt: skip
 
@@ -40,8 +47,6 @@ _LATER = {
     "embedding": ("Embedding",),
     "parallel": ("DataParallel",),
     "lazy": ("LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyLinear"),
-    "norms": ("GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "RMSNorm"),
-    "prelu": ("PReLU",),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _LATER.items() for name in names}
 __all__ += [*_WHERE, *stateless.FUNCTIONS]
@@ -65,15 +70,10 @@ def __getattr__(name: str) -> Any:
         value = stateless.layer(name)
     elif name in _NOT_HERE or name.endswith("3d"):
         kind = _NOT_HERE.get(name, "three-dimensional layers")
-        raise AttributeError(
-            f"tinynet.nn has no {name}: tinynet is for small convolutional nets, and has no {kind}"
-        )
+        why = f"tinynet is for small convolutional nets, and has no {kind}"
+        raise no_attribute("tinynet.nn", name, (), why)
     else:
-        import difflib  # only needed for an error, and slow to load
-
-        near = difflib.get_close_matches(name, __all__, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise AttributeError(f"module 'tinynet.nn' has no attribute {name!r}{hint}")
+        raise no_attribute("tinynet.nn", name, __all__)
     globals()[name] = value
     return value
 

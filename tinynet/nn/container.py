@@ -1,12 +1,16 @@
-"""Modules that hold others: Sequential runs them, lists and dicts of them only keep them."""
+"""Modules that hold others: Sequential runs them, lists and dicts of them only keep them.
+
+What can be done with a list or a dict is Python's own `MutableSequence` and `MutableMapping`.
+"""
 
 from __future__ import annotations
 
+import itertools
 import operator
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias, TypeVar, overload
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence
+from typing import Any, TypeAlias, TypeVar
 
-from tinynet.nn.members import not_a_layer
+from tinynet.nn.members import MODULE, PARAMETER, not_a_layer
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.pool import fused
@@ -16,83 +20,74 @@ Named: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
 """Values by name: a dict, or pairs."""
 
 
-class _Row(Module):
-    """Layers in a row, found by number or slice."""
+class _Row(Module, MutableSequence[Any]):
+    """Layers, or what else `kind` says, in a row, found by number or slice."""
+
+    kind = MODULE
+
+    def _add(self, name: str, value: Any) -> None:
+        self.add_module(name, value)
 
     def _names(self) -> list[str]:
-        return [name for name, _ in self.named_children()]
+        return [name for name, _ in self._own(self.kind)]
 
     def __len__(self) -> int:
         return len(self._names())
 
-    def __iter__(self) -> Iterator[Module]:
-        held = map(self.__dict__.get, self._members)
-        return iter([value for value in held if isinstance(value, Module)])
+    def __iter__(self) -> Iterator[Any]:
+        return iter([value for _, value in self._own(self.kind)])
 
-    @overload
-    def __getitem__(self, index: int) -> Module: ...
-
-    @overload
-    def __getitem__(self: Self, index: slice) -> Self: ...
-
-    def __getitem__(self, index: int | slice) -> Module:
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return self._part(list(self.named_children())[index])
-        return self.__dict__[self._name_at(index)]  # type: ignore[no-any-return]
+            return self._part(list(self._own(self.kind))[index])
+        return self.__dict__[self._name_at(index)]
 
-    def __setitem__(self, index: int, module: Module) -> None:
-        self.add_module(self._name_at(index), module)
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._add(self._name_at(index), value)
 
-    def _part(self, named: list[tuple[str, Module]]) -> Module:
-        raise NotImplementedError
+    def _part(self, named: list[tuple[str, Any]]) -> Module:
+        return type(self)([value for _, value in named])  # type: ignore[call-arg]
 
     def _name_at(self, index: int) -> str:
         place = operator.index(index)
         if not -len(self) <= place < len(self):
-            raise IndexError(f"{type(self).__name__} has {len(self)} layers, there is no [{place}]")
+            raise IndexError(
+                f"{type(self).__name__} has {len(self)} {self.kind}s, there is no [{place}]"
+            )
         return self._names()[place]
 
-    def __delitem__(self, index: int | slice) -> None:
+    def __delitem__(self, index: Any) -> None:
         gone = self._names()[index] if isinstance(index, slice) else [self._name_at(index)]
-        self._refill([layer for name, layer in self.named_children() if name not in gone])
+        self._refill([value for name, value in self._own(self.kind) if name not in gone])
 
-    def __add__(self, other: Iterable[Module]) -> Module:
-        return self._part([(str(i), layer) for i, layer in enumerate([*self, *other])])
+    def __add__(self, other: Iterable[Any]) -> Module:
+        return self._part([(str(i), value) for i, value in enumerate([*self, *other])])
 
-    def __iadd__(self: Self, other: Iterable[Module]) -> Self:
-        return self.extend(other)
-
-    def _refill(self, layers: list[Module]) -> None:
-        """Hold these layers alone, numbered from 0."""
+    def _refill(self, values: list[Any]) -> None:
+        """Hold these alone, numbered from 0."""
         for name in self._names():
             delattr(self, name)
-        self.extend(layers)
+        self.extend(values)
 
-    def pop(self, index: int = -1) -> Module:
-        """Take a layer out and return it; those that stay are numbered anew."""
-        layer = self[index]
-        del self[index]
-        return layer
-
-    def insert(self: Self, index: int, module: Module) -> Self:
-        """Put a layer before the one at `index`; all are numbered anew. Returns the container."""
-        layers = list(self)
-        layers.insert(index, module)
-        self._refill(layers)
+    def insert(self: Self, index: int, value: Any) -> Self:  # type: ignore[override]
+        """Put one in before that at `index`; all are numbered anew. Returns the container."""
+        values = list(self)
+        values.insert(index, value)
+        self._refill(values)
         return self
 
-    def append(self: Self, module: Module) -> Self:
-        """Add a layer at the end; returns the container."""
+    def append(self: Self, value: Any) -> Self:  # type: ignore[override]
+        """Add one at the end; returns the container."""
         place = len(self)
         while str(place) in self._members:
             place += 1
-        self.add_module(str(place), module)
+        self._add(str(place), value)
         return self
 
-    def extend(self: Self, modules: Iterable[Module]) -> Self:
-        """Add layers at the end; returns the container."""
-        for module in modules:
-            self.append(module)
+    def extend(self: Self, values: Iterable[Any]) -> Self:  # type: ignore[override]
+        """Add several at the end; returns the container."""
+        for value in list(values):
+            self.append(value)
         return self
 
 
@@ -134,93 +129,27 @@ class ModuleList(_Row):
 
     >>> from tinynet.nn import Linear
     >>> blocks = ModuleList(Linear(8, 8) for _ in range(3))
-    >>> len(blocks), blocks[-1]
-    (3, Linear(in_features=8, out_features=8, bias=True))
+    >>> len(blocks), blocks
+    (3, ModuleList(
+      (0-2): 3 x Linear(in_features=8, out_features=8, bias=True)
+    ))
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
-        self.extend(modules)
+        self.extend(modules or ())
 
-    def _part(self, named: list[tuple[str, Module]]) -> Module:
-        return ModuleList(module for _, module in named)
-
-
-class _Dict(Module):
-    """Layers or parameters by name."""
-
-    kind = "layer"
-
-    def __init__(self, values: Named | None = None) -> None:
-        super().__init__()
-        self.update(values or {})
-
-    def _add(self, name: str, value: Any) -> None:
-        self.add_module(name, value)
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._members
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.keys())
-
-    def __getitem__(self, name: Any) -> Any:
-        if name not in self._members:
-            raise KeyError(f"no {self.kind} {name!r} here; there are: {', '.join(self._members)}")
-        return self.__dict__[name]
-
-    def __setitem__(self, name: Any, value: Any) -> None:
-        self._add(name, value)
-
-    def __delitem__(self, name: Any) -> None:
-        self[name]
-        delattr(self, name)
-
-    def keys(self) -> list[str]:
-        """The names."""
-        return list(self._members)
-
-    def values(self) -> list[Any]:
-        """What they stand for."""
-        return [self.__dict__[name] for name in self._members]
-
-    def items(self) -> list[tuple[str, Any]]:
-        """The names and what they stand for."""
-        return list(zip(self.keys(), self.values()))
-
-    def update(self, values: Named) -> None:
-        """Add or replace by name."""
-        for name, value in dict(values).items():
-            self._add(name, value)
-
-    def pop(self, name: str) -> Any:
-        """Take out what has this name, and return it."""
-        value = self[name]
-        del self[name]
-        return value
+    def _lines(self) -> list[str]:
+        lines, start = [], 0
+        for text, alike in itertools.groupby(map(repr, self)):
+            end = start + len(list(alike)) - 1
+            several = f"({start}-{end}): {end - start + 1} x {text}"
+            lines.append(several if end > start else f"({start}): {text}")
+            start = end + 1
+        return lines
 
 
-class ModuleDict(_Dict):
-    """A dict of layers whose parameters are found; how they are used, `forward` says."""
-
-
-class ParameterDict(_Dict):
-    """A dict of parameters; a tensor or an array that is none becomes one."""
-
-    kind = "parameter"
-
-    def _add(self, name: str, value: Any) -> None:
-        self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
-
-    def extra_repr(self) -> str:
-        """The shape of each."""
-        return ", ".join(f"({name}): {value.shape}" for name, value in self.items())
-
-
-class ParameterList(ParameterDict):
+class ParameterList(_Row):
     """A list of parameters; a tensor or an array that is none becomes one.
 
     >>> import tinynet
@@ -229,26 +158,57 @@ class ParameterList(ParameterDict):
     (2, (2,))
     """
 
+    kind = PARAMETER
+
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
         self.extend(values or ())
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.values())
+    def _add(self, name: str, value: Any) -> None:
+        self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
 
-    def __getitem__(self, index: Any) -> Any:
-        return self.values()[index]
+    def extra_repr(self) -> str:
+        """The shape of each."""
+        return ", ".join(f"({name}): {value.shape}" for name, value in self._own(self.kind))
 
-    def __setitem__(self, index: int, value: Any) -> None:
-        self._add(self.keys()[index], value)
 
-    def append(self, value: Any) -> ParameterList:
-        """Add a parameter at the end; returns the list."""
-        self._add(str(len(self)), value)
-        return self
+class ModuleDict(Module, MutableMapping[str, Any]):
+    """A dict of layers whose parameters are found; how they are used, `forward` says."""
 
-    def extend(self, values: Iterable[Any]) -> ParameterList:
-        """Add parameters at the end; returns the list."""
-        for value in values:
-            self.append(value)
-        return self
+    kind = MODULE
+    __eq__, __hash__ = object.__eq__, object.__hash__  # those of a mapping compare the values
+
+    def __init__(self, values: Named | None = None) -> None:
+        super().__init__()
+        self.update(values or {})
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._members])
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._members:
+            raise KeyError(f"no {self.kind} {name!r} here; there are: {', '.join(self._members)}")
+        return self.__dict__[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.add_module(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        self[name]
+        delattr(self, name)
+
+
+class ParameterDict(ModuleDict):
+    """A dict of parameters; a tensor or an array that is none becomes one."""
+
+    kind = PARAMETER
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
+
+    def extra_repr(self) -> str:
+        """The shape of each."""
+        return ", ".join(f"({name}): {value.shape}" for name, value in self.items())

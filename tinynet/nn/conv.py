@@ -15,7 +15,6 @@ from tinynet.creation import empty
 from tinynet.errors import ShapeError
 from tinynet.nn import checks, init
 from tinynet.nn import functional as F
-from tinynet.nn.factory import place
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer, one_of
@@ -76,7 +75,7 @@ class _Conv(Module):
         self.weight = Parameter(empty(*channels, *self.kernel_size))
         self.bias = Parameter(empty(self.out_channels)) if bias else None
         self.reset_parameters(rng)
-        place(self, device, dtype)
+        self.to(device=device, dtype=dtype)
 
     def _check(self, x: Tensor) -> None:
         shape, axes = x.shape, self.axes

@@ -10,7 +10,6 @@ from tinynet.creation import empty
 from tinynet.errors import ShapeError
 from tinynet.nn import functional as F
 from tinynet.nn import init
-from tinynet.nn.factory import place
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer
@@ -62,7 +61,7 @@ class Embedding(Module):
             raise ShapeError(f"Embedding: the weight has shape {self.weight.shape}, not {shape}")
         if _weight is None:
             self.reset_parameters(rng)
-        place(self, device, dtype)
+        self.to(device=device, dtype=dtype)
 
     def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
         """Draw the initial values anew."""

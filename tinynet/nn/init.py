@@ -16,7 +16,8 @@ Numbers are drawn in the dtype of the tensor.
 from __future__ import annotations
 
 import math
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -29,16 +30,8 @@ T = TypeVar("T", bound=Tensor)
 Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
 _GAINS = {
-    "linear": 1.0,
-    "conv1d": 1.0,
-    "conv2d": 1.0,
-    "conv3d": 1.0,
-    "conv_transpose2d": 1.0,
-    "sigmoid": 1.0,
-    "tanh": 5 / 3,
-    "relu": math.sqrt(2),
-    "leaky_relu": math.sqrt(2),
-    "selu": 3 / 4,
+    **dict.fromkeys(("linear", "conv1d", "conv2d", "conv_transpose2d", "sigmoid"), 1.0),
+    **{"tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "selu": 3 / 4},
 }
 
 
@@ -79,22 +72,14 @@ _calculate_fan_in_and_fan_out = fans  # PyTorch's name, which layers of one's ow
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, rng: Rng = None) -> T:
     """Uniform between a and b."""
-    values = _blank(tensor)
-    default_rng(rng).random(out=values, dtype=values.dtype)
-    values *= b - a
-    values += a
-    return _fill(tensor, values)
+    return _drawn(tensor, default_rng(rng).random, b - a, a)
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, rng: Rng = None) -> T:
     """Normal with this mean and standard deviation."""
     if std < 0:
         raise ValueError(f"normal_: std must be 0 or more, got {std}")
-    values = _blank(tensor)
-    default_rng(rng).standard_normal(out=values, dtype=values.dtype)
-    values *= std
-    values += mean
-    return _fill(tensor, values)
+    return _drawn(tensor, default_rng(rng).standard_normal, std, mean)
 
 
 def constant_(tensor: T, val: float) -> T:
@@ -166,11 +151,10 @@ def orthogonal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
     fans(tensor)  # refuses fewer than two axes
     rows = tensor.shape[0]
     normal = default_rng(rng).standard_normal((rows, tensor.numel() // rows))
-    tall = normal if normal.shape[0] >= normal.shape[1] else normal.T
-    q, r = np.linalg.qr(tall)
+    wide = normal.shape[0] < normal.shape[1]
+    q, r = np.linalg.qr(normal.T if wide else normal)
     q *= np.sign(np.diag(r))
-    matrix = q if tall is normal else q.T
-    return _fill(tensor, gain * matrix.reshape(tensor.shape))
+    return _fill(tensor, gain * (q.T if wide else q).reshape(tensor.shape))
 
 
 def trunc_normal_(
@@ -180,11 +164,8 @@ def trunc_normal_(
     if not a < b or not a - 4 * std < mean < b + 4 * std:
         raise ValueError(f"trunc_normal_: hardly any value of N({mean}, {std}^2) is in [{a}, {b}]")
     values = normal_(tensor, mean, std, rng).array
-    outside = (values < a) | (values > b)
-    while outside.any():
-        count = int(outside.sum())
-        values[outside] = mean + std * default_rng(rng).standard_normal(count)
-        outside = (values < a) | (values > b)
+    while (outside := (values < a) | (values > b)).any():
+        values[outside] = mean + std * default_rng(rng).standard_normal(int(outside.sum()))
     return tensor
 
 
@@ -203,13 +184,11 @@ def dirac_(tensor: T, groups: int = 1) -> T:
             f"{tensor.shape}"
         )
     values = np.zeros(tensor.shape, tensor.dtype)
+    middle = tuple(size // 2 for size in tensor.shape[2:])
     each = tensor.shape[0] // groups
-    channel = np.arange(min(each, tensor.shape[1]))
-    middle = values
-    while middle.ndim > 2:
-        middle = middle[:, :, middle.shape[2] // 2]  # (O, I) in the end, a view
-    for group in range(groups):
-        middle[group * each + channel, channel] = 1
+    for o in range(tensor.shape[0]):
+        if o % each < tensor.shape[1]:
+            values[(o, o % each, *middle)] = 1
     return _fill(tensor, values)
 
 
@@ -232,10 +211,14 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
-def _blank(tensor: Tensor) -> np.ndarray:
-    """Where random numbers can be drawn: the tensor's own memory if it is in order."""
-    data = tensor.array
-    return data if data.flags.c_contiguous else np.empty(data.shape, data.dtype)
+def _drawn(tensor: T, draw: Callable[..., Any], factor: float, shift: float) -> T:
+    """Random numbers times a factor, and shifted, in the tensor's own memory if it is in order."""
+    array = tensor.array
+    values = array if array.flags.c_contiguous else np.empty(array.shape, array.dtype)
+    draw(out=values, dtype=values.dtype)
+    values *= factor
+    values += shift
+    return _fill(tensor, values)
 
 
 def _fill(tensor: T, values: np.ndarray) -> T:

@@ -340,8 +340,12 @@ class Module(Hooked):
     def _get_name(self) -> str:
         return type(self).__name__
 
+    def _lines(self) -> list[str]:
+        """A line or more for each child in `repr`."""
+        return [f"({name}): {child!r}" for name, child in self.named_children()]
+
     def __repr__(self) -> str:
-        lines = [f"({name}): {child!r}" for name, child in self.named_children()]
+        lines = self._lines()
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         body = "\n".join([self.extra_repr(), *lines] if self.extra_repr() else lines)

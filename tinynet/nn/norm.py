@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,14 +11,34 @@ from tinynet import ops
 from tinynet.creation import ones, zeros
 from tinynet.errors import ShapeError
 from tinynet.nn import checks, init
-from tinynet.nn.factory import place
+from tinynet.nn import functional as F
+from tinynet.nn.functional.arguments import as_batch
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer, positive, within
 from tinynet.tensor import Tensor
 
 
-class _BatchNorm(Module):
+class _Norm(Module):
+    """What all share: a weight of ones and a bias of zeros, as far as they are asked for."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def _make(self, shape: Any, weight: bool, bias: bool, device: Any, dtype: Any) -> None:
+        self.weight = Parameter(ones(shape)) if weight else None
+        self.bias = Parameter(zeros(shape)) if weight and bias else None
+        self.to(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Weight 1 and bias 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class _BatchNorm(_Norm):
     """Normalises each channel over the batch (Ioffe & Szegedy 2015, "Batch normalization")."""
 
     _first = ("num_features",)
@@ -43,40 +63,24 @@ class _BatchNorm(Module):
         self.momentum = None if momentum is None else within(layer, "momentum", momentum, 0, 1)
         self.affine = affine
         self.track_running_stats = track_running_stats
-        self.weight = self.bias = None
-        if affine:
-            self.weight = Parameter(ones(self.num_features))
-            if bias:
-                self.bias = Parameter(zeros(self.num_features))
+        C, tracks = self.num_features, track_running_stats
         self.running_mean: Tensor | None
         self.running_var: Tensor | None
         self.num_batches_tracked: Tensor | None
-        if track_running_stats:
-            self.register_buffer("running_mean", zeros(self.num_features))
-            self.register_buffer("running_var", ones(self.num_features))
-            self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
-        else:
-            for name in ("running_mean", "running_var", "num_batches_tracked"):
-                self.register_buffer(name, None)
-        place(self, device, dtype)
+        self.register_buffer("running_mean", zeros(C) if tracks else None)
+        self.register_buffer("running_var", ones(C) if tracks else None)
+        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracks else None)
+        self._make(C, affine, bias, device, dtype)
 
     def reset_running_stats(self) -> None:
         """Forget the running statistics: mean 0, variance 1, no batches."""
-        for buffer, value in (
-            (self.running_mean, 0),
-            (self.running_var, 1),
-            (self.num_batches_tracked, 0),
-        ):
-            if buffer is not None:
-                init.constant_(buffer, value)
+        for name, buffer in self.named_buffers():
+            init.constant_(buffer, int(name == "running_var"))
 
     def reset_parameters(self) -> None:
         """Weight 1, bias 0, and running statistics as at first."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def _check_axes(self, x: Tensor) -> None:
         raise NotImplementedError
@@ -124,20 +128,13 @@ class BatchNorm1d(_BatchNorm):
         shape = x.shape
         if len(shape) in (2, 3) and shape[1] == self.num_features:
             return
+        problem, facts = "must have shape (N, C) or (N, C, L)", [f"shape {shape}"]
+        cure = "Use BatchNorm2d for images (N, C, H, W)."
+        if len(shape) in (2, 3):
+            problem, facts = f"has {checks.count(shape[1], 'feature')}", [f"N={shape[0]}"]
+            cure = f"Use num_features={shape[1]}."
         title = f"BatchNorm1d(num_features={self.num_features})"
-        if len(shape) not in (2, 3):
-            raise checks.InputError(
-                f"{title}: the input must have shape (N, C) or (N, C, L), it has {len(shape)} axes",
-                [f"shape {shape}"],
-                "Use BatchNorm2d for images (N, C, H, W).",
-                shape,
-            )
-        raise checks.InputError(
-            f"{title}: the input has {checks.count(shape[1], 'feature')}",
-            [f"N={shape[0]}"],
-            f"Use num_features={shape[1]}.",
-            shape,
-        )
+        raise checks.InputError(f"{title}: the input {problem}", facts, cure, shape)
 
 
 class BatchNorm2d(_BatchNorm):
@@ -153,7 +150,22 @@ class BatchNorm2d(_BatchNorm):
             checks.check_images("BatchNorm2d", "num_features", self.num_features, x, alone=False)
 
 
-class LayerNorm(Module):
+class _ByExample(_Norm):
+    """Normalises each example over its last axes, whose sizes are `normalized_shape`."""
+
+    _first = ("normalized_shape",)
+
+    def _check(self, normalized_shape: int | Sequence[int], eps: float, affine: bool) -> None:
+        layer = type(self).__name__
+        sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+        if not sizes:
+            raise ShapeError(f"{layer}: normalized_shape must name at least one size, got ()")
+        self.normalized_shape = tuple(integer(layer, "normalized_shape", size) for size in sizes)
+        self.eps = eps
+        self.elementwise_affine = affine
+
+
+class LayerNorm(_ByExample):
     """Normalises each example over its last axes (Ba, Kiros & Hinton 2016).
 
     Shapes: x (..., *normalized_shape) -> y of the same shape; mean and (biased) variance are
@@ -162,7 +174,6 @@ class LayerNorm(Module):
     of shape normalized_shape.
     """
 
-    _first = ("normalized_shape",)
     _shown = ("eps", "elementwise_affine", "bias")
 
     def __init__(
@@ -175,28 +186,117 @@ class LayerNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
-        if not sizes:
-            raise ShapeError("LayerNorm: normalized_shape must name at least one size, got ()")
-        self.normalized_shape = tuple(
-            integer("LayerNorm", "normalized_shape", size) for size in sizes
-        )
-        self.eps = positive("LayerNorm", "eps", eps)
-        self.elementwise_affine = elementwise_affine
-        self.weight = self.bias = None
-        if elementwise_affine:
-            self.weight = Parameter(ones(self.normalized_shape))
-            if bias:
-                self.bias = Parameter(zeros(self.normalized_shape))
-        place(self, device, dtype)
+        self._check(normalized_shape, positive("LayerNorm", "eps", eps), elementwise_affine)
+        self._make(self.normalized_shape, elementwise_affine, bias, device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        last = x.shape[-len(self.normalized_shape) :]
-        if last != self.normalized_shape:
+        return ops.layer_norm(x, self.weight, self.bias, self.normalized_shape, self.eps)
+
+
+class RMSNorm(_ByExample):
+    """x / sqrt(mean(x^2) + eps) over the last axes, times the weight (Zhang & Sennrich 2019).
+
+    eps: the smallest step of the dtype if None. Parameters, if elementwise_affine: weight, of
+    shape normalized_shape, 1 at first.
+    """
+
+    _shown = ("eps", "elementwise_affine")
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self._check(normalized_shape, eps, elementwise_affine)  # type: ignore[arg-type]
+        self._make(self.normalized_shape, elementwise_affine, False, device, dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+
+class GroupNorm(_Norm):
+    """Each example (C, ...) normalised by each group of its channels (Wu & He 2018).
+
+    Parameters, if affine: weight (C), 1 at first, and (if `bias`) bias (C), 0 at first.
+    """
+
+    _first = ("num_groups", "num_channels")
+    _shown = ("eps", "affine", "bias")
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_groups = integer("GroupNorm", "num_groups", num_groups)
+        self.num_channels = integer("GroupNorm", "num_channels", num_channels)
+        if self.num_channels % self.num_groups:
+            raise ShapeError(
+                f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}"
+            )
+        self.eps = positive("GroupNorm", "eps", eps)
+        self.affine = affine
+        self._make(self.num_channels, affine, bias, device, dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim > 1 and x.shape[1] != self.num_channels:
             raise checks.InputError(
-                f"LayerNorm(normalized_shape={self.normalized_shape}): the input ends in {last}",
+                f"GroupNorm(num_channels={self.num_channels}): the input has "
+                f"{checks.count(x.shape[1], 'channel')}",
                 [f"shape {x.shape}"],
-                f"Use normalized_shape={last}.",
+                f"Use num_channels={x.shape[1]}.",
                 x.shape,
             )
-        return ops.layer_norm(x, self.weight, self.bias, self.normalized_shape, self.eps)
+        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class InstanceNorm2d(_BatchNorm):
+    """Each channel of each image normalised by itself (Ulyanov, Vedaldi & Lempitsky 2016).
+
+    Shapes: x (N, C, H, W) or (C, H, W) with C = num_features -> y of the same shape. Parameters
+    and buffers are those of BatchNorm2d, but there are none unless they are asked for.
+    """
+
+    axes: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer, axes = type(self).__name__, self.axes
+        checks.check_images(layer, "num_features", self.num_features, x, axes)
+        by_itself = self.training or self.running_mean is None
+
+        statistics = self.running_mean, self.running_var, self.weight, self.bias
+        settings = by_itself, self.momentum or 0.0, self.eps
+        return as_batch(lambda x: F.instance_norm(x, *statistics, *settings), x, axes + 2)
+
+
+class InstanceNorm1d(InstanceNorm2d):
+    """Each channel of each signal (N, C, L) or (C, L) normalised by itself, as InstanceNorm2d."""
+
+    axes = 1

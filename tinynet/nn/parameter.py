@@ -70,24 +70,16 @@ def parameter_list(owner: str, params: Any) -> list[Any]:
 
     owner: who asks, for the error.
     """
-    held = list(params) if isinstance(params, Iterable) and hasattr(params, "parameters") else []
-    if held and all(isinstance(p, Parameter) for p in held):  # a ParameterList
-        params = held
-    elif callable(getattr(params, "parameters", None)):
+    ordered = isinstance(params, Iterable) and not isinstance(
+        params, (dict, set, frozenset, str, Tensor)
+    )
+    items = list(params) if ordered else []
+    held = items and all(isinstance(p, Parameter) for p in items)  # a ParameterList
+    if not ordered or (callable(params) and not held):
         raise TypeError(
-            f"{owner}: got the model ({type(params).__name__}) in place of its parameters; "
-            "pass model.parameters()"
+            f"{owner}: the parameters must be a list or an iterator with a fixed order, not a "
+            f"{type(params).__name__}; pass model.parameters(), called, or a list [tensor, ...]"
         )
-    if isinstance(params, Tensor):
-        raise TypeError(f"{owner}: the parameters must come in a list; pass [tensor]")
-    if callable(params):
-        raise TypeError(f"{owner}: got a function; call it: model.parameters()")
-    if isinstance(params, (dict, set, frozenset, str)) or not isinstance(params, Iterable):
-        raise TypeError(
-            f"{owner}: the parameters must be a list or an iterator with a fixed order, "
-            f"not a {type(params).__name__}; pass model.parameters() or a list of tensors"
-        )
-    items = list(params)
     if not items:
         raise ValueError(
             f"{owner}: the list of parameters is empty. Either the model has none, or the "

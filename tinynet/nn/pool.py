@@ -10,8 +10,8 @@ from tinynet import autograd, grad_mode, ops
 from tinynet.autograd import Array
 from tinynet.nn import functional as F
 from tinynet.nn.conv import IntPair
+from tinynet.nn.elementwise import ReLU
 from tinynet.nn.module import Module
-from tinynet.nn.relu import ReLU
 from tinynet.nn.trail import here
 from tinynet.ops.pool import pool_arguments
 from tinynet.ops.windows import pair

@@ -33,7 +33,9 @@ def preserving(model: Module) -> Iterator[Module]:
     attributes = [
         (module, dict(module.__dict__), dict(module._members)) for module in model.modules()
     ]
-    tensors = [(tensor, tensor.array, tensor.grad) for tensor in _tensors(model)]
+    held = (value for module in model.modules() for value in module.__dict__.values())
+    found: Any = {id(value): value for value in held if isinstance(value, Tensor)}
+    tensors = [(tensor, tensor.array, tensor.grad) for tensor in found.values()]
     try:
         for tensor, array, _ in tensors:
             tensor.array, tensor.grad = array.copy(order="K"), None
@@ -66,13 +68,3 @@ def preserving_generators() -> Iterator[None]:
         state.generator = own
         np.random.set_state(of_numpy)
         random.setstate(of_python)
-
-
-def _tensors(model: Module) -> list[Any]:
-    """Parameters, buffers and other tensors among the attributes, each once."""
-    found: dict[int, Tensor] = {}
-    for module in model.modules():
-        for value in module.__dict__.values():
-            if isinstance(value, Tensor):
-                found[id(value)] = value
-    return list(found.values())

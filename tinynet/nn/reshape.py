@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from tinynet.errors import ShapeError
 from tinynet.nn.module import Module
 from tinynet.ops.shape import flatten
 from tinynet.tensor import Tensor
@@ -44,21 +42,7 @@ class Unflatten(Module):
         self.unflattened_size = tuple(unflattened_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not -x.ndim <= self.dim < x.ndim:
-            raise ShapeError(
-                f"Unflatten(dim={self.dim}): the input has shape {x.shape}; its axes are "
-                f"{-x.ndim} to {x.ndim - 1}"
-            )
-        dim = self.dim % x.ndim
-        known = math.prod(size for size in self.unflattened_size if size != -1)
-        whole = x.shape[dim] % (known or 1) == 0 if -1 in self.unflattened_size else False
-        if x.shape[dim] != known and not whole:
-            raise ShapeError(
-                f"Unflatten(dim={self.dim}, unflattened_size={self.unflattened_size}): axis {dim} "
-                f"of the input has {x.shape[dim]} elements (shape {x.shape}), the sizes take "
-                f"{known}. Use sizes whose product is {x.shape[dim]}."
-            )
-        return x.reshape(*x.shape[:dim], *self.unflattened_size, *x.shape[dim + 1 :])
+        return x.unflatten(self.dim, self.unflattened_size)
 
 
 class Identity(Module):

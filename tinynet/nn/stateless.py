@@ -16,7 +16,7 @@ import numpy as np
 
 from tinynet.errors import ShapeError
 from tinynet.nn import functional as F
-from tinynet.nn.functional.arguments import refuse
+from tinynet.nn.functional.arguments import name_reduction
 from tinynet.nn.module import Module
 from tinynet.ops.checks import one_of, positive, within
 from tinynet.ops.elementwise import GELU_FORMS
@@ -45,7 +45,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "LPPool2d": F.lp_pool2d, "MaxPool1d": F.max_pool1d,
     "MaxUnpool1d": F.max_unpool1d, "MaxUnpool2d": F.max_unpool2d,
     # images
-    "Fold": F.fold, "LocalResponseNorm": F.local_response_norm, "PixelShuffle": F.pixel_shuffle,
+    "ChannelShuffle": F.channel_shuffle, "Fold": F.fold,
+    "LocalResponseNorm": F.local_response_norm, "PixelShuffle": F.pixel_shuffle,
     "PixelUnshuffle": F.pixel_unshuffle, "Unfold": F.unfold, "Upsample": F.interpolate,
     "UpsamplingBilinear2d": F.upsample_bilinear, "UpsamplingNearest2d": F.upsample_nearest,
     # noise
@@ -125,12 +126,13 @@ class Stateless(Module):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__()
         name = type(self).__name__
+        if "reduction" in self.signature.parameters:
+            name_reduction(settings)
         try:
             given = self.signature.bind(*args, **settings)
         except TypeError as error:
             raise TypeError(f"{name}: {error}; it takes {self.signature}") from None
         given.apply_defaults()
-        refuse(name, given.arguments.pop("old", {}))
         for key, value in given.arguments.items():
             if key in ("weight", "pos_weight"):
                 self.register_buffer(key, value)
@@ -145,7 +147,7 @@ class Stateless(Module):
 
     def settings(self) -> dict[str, Any]:
         """The settings by name."""
-        return {name: getattr(self, name) for name in self.signature.parameters if name != "old"}
+        return {name: getattr(self, name) for name in self.signature.parameters}
 
     def forward(self, *inputs: Any, **more: Any) -> Any:
         settings = {**self.settings(), **more}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -60,33 +60,21 @@ class Summary:
     def cells(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """The table as texts: its head, and its rows, of which the last is the total."""
         head = ("name", "layer", "output", "parameters", "mul-adds", "memory")
+        totals = self.total_parameters, self.total_multiply_adds, self.activation_bytes
         rows = [
-            (
-                row.name,
-                row.layer,
-                sizes(row.output_shape),
-                _grouped(row.parameters),
-                _scaled(row.multiply_adds),
-                _bytes(row.activation_bytes),
+            (name, layer, sizes(shape), f"{parameters:,}", _scaled(adds), _bytes(memory))
+            for name, layer, shape, parameters, adds, memory in map(
+                astuple, [*self.rows, Row("total", self.model, (), *totals)]
             )
-            for row in self.rows
         ]
-        foot = (
-            "total",
-            self.model,
-            "",
-            _grouped(self.total_parameters),
-            _scaled(self.total_multiply_adds),
-            _bytes(self.activation_bytes),
-        )
-        return head, [("", "input", sizes(self.input_shape), "", "", ""), *rows, foot]
+        return head, [("", "input", sizes(self.input_shape), "", "", ""), *rows]
 
     def notes(self) -> list[str]:
         """The totals in words, two lines."""
         frozen = self.total_parameters - self.trainable_parameters
         return [
-            f"{_grouped(self.trainable_parameters)} trainable parameters"
-            + (f", {_grouped(frozen)} frozen" if frozen else "")
+            f"{self.trainable_parameters:,} trainable parameters"
+            + (f", {frozen:,} frozen" if frozen else "")
             + f", {_bytes(self.parameter_bytes)} of parameters",
             f"{_scaled(self.total_multiply_adds)} multiply-adds for a batch of "
             f"{self.input_shape[0]}",
@@ -211,10 +199,6 @@ def multiply_adds(op: str, args: tuple[Any, ...], output: Any) -> int:
     if op in ("linear", "matmul"):
         return int(output.array.size * args[0].shape[-1])
     return 0
-
-
-def _grouped(number: int) -> str:
-    return f"{number:,}"
 
 
 def _scaled(number: int) -> str:

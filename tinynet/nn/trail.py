@@ -6,6 +6,7 @@ call around it lasts. Only an error reads them.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -56,6 +57,8 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
 
     The shapes of what comes in and goes out are noted.
     """
+    if "input" in kwargs and not args and type(module).__module__.startswith("tinynet."):
+        args = (kwargs.pop("input"),)  # PyTorch's name of what our layers call x
     if module._forward_pre_hooks:
         args, kwargs = hooks.before(module, args, kwargs)
     watched = hooks.Watched(module, args) if module._backward_hooks else None
@@ -145,14 +148,10 @@ def _folded(rows: list[Row]) -> list[Row]:
     if len(rows) < FOLD_FROM:
         return rows
     shown: list[Row] = []
-    for i, row in enumerate(rows):
-        if not shown or row[2] != rows[i - 1][2]:
-            shown.append(row)
-        elif shown[-1][0] == "...":
-            count = int(shown[-1][1].split()[0]) + 1
-            shown[-1] = ("...", f"{count} steps that keep the shape", row[2])
-        else:
-            shown.append(("...", "1 step that keeps the shape", row[2]))
+    for shape, group in itertools.groupby(rows, lambda row: row[2]):
+        first, *alike = group
+        count = f"{len(alike)} steps that keep" if len(alike) > 1 else "1 step that keeps"
+        shown += [first, ("...", f"{count} the shape", shape)][: 1 + bool(alike)]
     return shown
 
 

@@ -15,10 +15,20 @@ from tinynet.ops.underflow import may_underflow
 Op = tuple[Array, ...]
 
 
+def _branch(
+    x: Array, p: float = 2.0, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
+) -> Branch:
+    """The signs for p = 1 (and p below), the winners for an infinite p; else there is one piece."""
+    size = np.abs(x)
+    if math.isinf(p):
+        axes = axes_of("vector_norm", x, axis)
+        best = size.max(axes, keepdims=True) if p > 0 else size.min(axes, keepdims=True)
+        return np.sign(x) * (size == best), int((x == 0).sum())
+    return np.sign(x) if p <= 1 else np.zeros(0), int((size.sum(axis) == 0).sum())
+
+
 @differentiable(
-    kinks=Kinks(
-        lambda *args, **settings: _branch(*args, **settings), "has gradient 0 at its kinks"
-    ),
+    kinks=Kinks(_branch, "has gradient 0 at its kinks"),
     rule="y = (sum |x|^p)^(1/p), dy/dx = sign(x) (|x| / y)^(p - 1)",
 )
 @may_underflow
@@ -59,15 +69,3 @@ def vector_norm(
         return dy * np.sign(x) * slope
 
     return y if keepdims else y.squeeze(axes), dx
-
-
-def _branch(
-    x: Array, p: float = 2.0, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
-) -> Branch:
-    """The signs for p = 1 (and p below), the winners for an infinite p; else there is one piece."""
-    size = np.abs(x)
-    if math.isinf(p):
-        axes = axes_of("vector_norm", x, axis)
-        best = size.max(axes, keepdims=True) if p > 0 else size.min(axes, keepdims=True)
-        return np.sign(x) * (size == best), int((x == 0).sum())
-    return np.sign(x) if p <= 1 else np.zeros(0), int((size.sum(axis) == 0).sum())

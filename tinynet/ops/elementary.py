@@ -1,160 +1,115 @@
 """Elementary functions of one number, and the steps whose slope is 0 wherever there is one.
 
 As in elementwise.py the chain rule is dx = dy * f'(x), written with whichever of x and y makes f'
-shortest. Outside the domain of f the result is NaN, with NumPy's warning.
+shortest: a row for each function, (name, f, f', what it is, its rule). Outside the domain of f the
+result is NaN, with NumPy's warning.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tinynet.autograd import Array, differentiable
-from tinynet.ops import erf as error_function
+from tinynet.ops.erf import erf as error_function
 from tinynet.ops.kinks import choice
 
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+__all__ = [
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "cos", "cosh", "erf",
+    "exp2", "expm1", "floor", "fmod", "hypot", "log1p", "log2", "log10", "logaddexp", "reciprocal",
+    "remainder", "round", "rsqrt", "sign", "sin", "sinh", "tan", "trunc", "xlogy",
+]  # fmt: skip
+
 Op = tuple[Array, ...]
+Function: TypeAlias = Callable[..., Array]
+Operation: TypeAlias = "Callable[..., Tensor]"
 
 
-@differentiable(smooth=True, rule="y = sin x, dy/dx = cos x")
-def sin(x: Array) -> Op:
-    """Sine, y = sin(x). Gradient: dx = dy * cos(x). Keeps x."""
-    return np.sin(x), lambda dy: dy * np.cos(x)
+def _of_x(name: str, f: Function, slope: Function, about: str, rule: str) -> Operation:
+    """The operation y = f(x) with dx = dy * slope(x)."""
+
+    def body(x: Array) -> Op:
+        return f(x), lambda dy: dy * slope(x)
+
+    return _operation(name, body, f"{about}. Gradient: {rule}. Keeps x.", rule)
 
 
-@differentiable(smooth=True, rule="y = cos x, dy/dx = -sin x")
-def cos(x: Array) -> Op:
-    """Cosine, y = cos(x). Gradient: dx = -dy * sin(x). Keeps x."""
-    return np.cos(x), lambda dy: -dy * np.sin(x)
+def _of_y(name: str, f: Function, slope: Function, about: str, rule: str) -> Operation:
+    """The operation y = f(x) with dx = dy * slope(y)."""
+
+    def body(x: Array) -> Op:
+        y = f(x)
+        return y, lambda dy: dy * slope(y)
+
+    return _operation(name, body, f"{about}. Gradient: {rule}. Keeps y.", rule)
 
 
-@differentiable(smooth=True, rule="y = tan x, dy/dx = 1 + y^2")
-def tan(x: Array) -> Op:
-    """Tangent, y = tan(x). Gradient: dx = dy * (1 + y^2), as tan' = 1 / cos^2. Keeps y."""
-    y = np.tan(x)
-    return y, lambda dy: dy * (1 + y * y)
+def _step(name: str, f: Function, about: str) -> Operation:
+    """The operation y = f(x), constant between its steps."""
+    about = f"{about}. Gradient: 0, on the steps too, as in PyTorch."
+    rule = f"y = {name} of x, dy/dx = 0"
+    return _operation(name, lambda x: (f(x), np.zeros_like), about, rule, smooth=False)
 
 
-@differentiable(smooth=True, rule="y = arcsin x, dy/dx = 1 / sqrt(1 - x^2)")
-def asin(x: Array) -> Op:
-    """Arc sine. Gradient: dx = dy / sqrt(1 - x^2), infinite at -1 and 1. Keeps x."""
-    return np.arcsin(x), lambda dy: dy / np.sqrt((1 - x) * (1 + x))
+def _operation(
+    name: str, body: Any, about: str, rule: str, smooth: bool = True, kinks: Any = None
+) -> Operation:
+    body.__name__ = body.__qualname__ = name
+    body.__doc__ = about
+    operation: Operation = differentiable(smooth=smooth, rule=rule, kinks=kinks)(body)
+    return operation
 
 
-@differentiable(smooth=True, rule="y = arccos x, dy/dx = -1 / sqrt(1 - x^2)")
-def acos(x: Array) -> Op:
-    """Arc cosine. Gradient: dx = -dy / sqrt(1 - x^2), infinite at -1 and 1. Keeps x."""
-    return np.arccos(x), lambda dy: -dy / np.sqrt((1 - x) * (1 + x))
+# fmt: off
+sin = _of_x("sin", np.sin, np.cos, "Sine", "y = sin x, dy/dx = cos x")
+cos = _of_x("cos", np.cos, lambda x: -np.sin(x), "Cosine", "y = cos x, dy/dx = -sin x")
+tan = _of_y("tan", np.tan, lambda y: 1 + y * y,
+    "Tangent, with tan' = 1 / cos^2", "y = tan x, dy/dx = 1 + y^2")
+asin = _of_x("asin", np.arcsin, lambda x: 1 / np.sqrt((1 - x) * (1 + x)),
+    "Arc sine; its slope is infinite at -1 and 1", "y = arcsin x, dy/dx = 1 / sqrt(1 - x^2)")
+acos = _of_x("acos", np.arccos, lambda x: -1 / np.sqrt((1 - x) * (1 + x)),
+    "Arc cosine; its slope is infinite at -1 and 1", "y = arccos x, dy/dx = -1 / sqrt(1 - x^2)")
+atan = _of_x("atan", np.arctan, lambda x: 1 / (1 + x * x),
+    "Arc tangent", "y = arctan x, dy/dx = 1 / (1 + x^2)")
+sinh = _of_x("sinh", np.sinh, np.cosh,
+    "Hyperbolic sine, (e^x - e^-x) / 2", "y = sinh x, dy/dx = cosh x")
+cosh = _of_x("cosh", np.cosh, np.sinh,
+    "Hyperbolic cosine, (e^x + e^-x) / 2", "y = cosh x, dy/dx = sinh x")
+asinh = _of_x("asinh", np.arcsinh, lambda x: 1 / np.hypot(x, 1),
+    "Inverse of sinh", "y = arsinh x, dy/dx = 1 / sqrt(x^2 + 1)")
+acosh = _of_x("acosh", np.arccosh, lambda x: 1 / np.sqrt((x - 1) * (x + 1)),
+    "Inverse of cosh, for x >= 1", "y = arcosh x, dy/dx = 1 / sqrt(x^2 - 1)")
+atanh = _of_x("atanh", np.arctanh, lambda x: 1 / ((1 - x) * (1 + x)),
+    "Inverse of tanh", "y = artanh x, dy/dx = 1 / (1 - x^2)")
+exp2 = _of_y("exp2", np.exp2, lambda y: y * math.log(2),
+    "Power of 2", "y = 2^x, dy/dx = y ln 2")
+expm1 = _of_y("expm1", np.expm1, lambda y: y + 1,
+    "e^x - 1, exact near 0", "y = e^x - 1, dy/dx = y + 1")
+log1p = _of_x("log1p", np.log1p, lambda x: 1 / (1 + x),
+    "ln(1 + x), exact near 0", "y = ln(1 + x), dy/dx = 1 / (1 + x)")
+log2 = _of_x("log2", np.log2, lambda x: 1 / (x * math.log(2)),
+    "Logarithm to the base 2", "y = log2 x, dy/dx = 1 / (x ln 2)")
+log10 = _of_x("log10", np.log10, lambda x: 1 / (x * math.log(10)),
+    "Logarithm to the base 10", "y = log10 x, dy/dx = 1 / (x ln 10)")
+rsqrt = _of_y("rsqrt", lambda x: 1 / np.sqrt(x), lambda y: -0.5 * y * y * y,
+    "1 / sqrt(x); (x^(-1/2))' = -x^(-3/2) / 2", "y = 1 / sqrt(x), dy/dx = -y^3 / 2")
+reciprocal = _of_y("reciprocal", lambda x: 1 / x, lambda y: -y * y,
+    "One divided by x", "y = 1 / x, dy/dx = -y^2")
+erf = _of_x("erf", error_function, lambda x: (2 / math.sqrt(math.pi)) * np.exp(-x * x),
+    "The error function, 2 / sqrt(pi) * integral of e^(-t^2) from 0 to x; its slope is what stands "
+    "under the integral", "y = erf x, dy/dx = 2 / sqrt(pi) e^(-x^2)")
+# fmt: on
 
-
-@differentiable(smooth=True, rule="y = arctan x, dy/dx = 1 / (1 + x^2)")
-def atan(x: Array) -> Op:
-    """Arc tangent. Gradient: dx = dy / (1 + x^2). Keeps x."""
-    return np.arctan(x), lambda dy: dy / (1 + x * x)
-
-
-@differentiable(smooth=True, rule="y = sinh x, dy/dx = cosh x")
-def sinh(x: Array) -> Op:
-    """Hyperbolic sine, (e^x - e^-x) / 2. Gradient: dx = dy * cosh(x). Keeps x."""
-    return np.sinh(x), lambda dy: dy * np.cosh(x)
-
-
-@differentiable(smooth=True, rule="y = cosh x, dy/dx = sinh x")
-def cosh(x: Array) -> Op:
-    """Hyperbolic cosine, (e^x + e^-x) / 2. Gradient: dx = dy * sinh(x). Keeps x."""
-    return np.cosh(x), lambda dy: dy * np.sinh(x)
-
-
-@differentiable(smooth=True, rule="y = arsinh x, dy/dx = 1 / sqrt(x^2 + 1)")
-def asinh(x: Array) -> Op:
-    """Inverse of sinh. Gradient: dx = dy / sqrt(x^2 + 1). Keeps x."""
-    return np.arcsinh(x), lambda dy: dy / np.hypot(x, 1)
-
-
-@differentiable(smooth=True, rule="y = arcosh x, dy/dx = 1 / sqrt(x^2 - 1)")
-def acosh(x: Array) -> Op:
-    """Inverse of cosh, for x >= 1. Gradient: dx = dy / sqrt(x^2 - 1). Keeps x."""
-    return np.arccosh(x), lambda dy: dy / np.sqrt((x - 1) * (x + 1))
-
-
-@differentiable(smooth=True, rule="y = artanh x, dy/dx = 1 / (1 - x^2)")
-def atanh(x: Array) -> Op:
-    """Inverse of tanh. Gradient: dx = dy / (1 - x^2). Keeps x."""
-    return np.arctanh(x), lambda dy: dy / ((1 - x) * (1 + x))
-
-
-@differentiable(smooth=True, rule="y = 2^x, dy/dx = y ln 2")
-def exp2(x: Array) -> Op:
-    """y = 2^x. Gradient: dx = dy * y * ln 2. Keeps y."""
-    y = np.exp2(x)
-    return y, lambda dy: dy * y * math.log(2)
-
-
-@differentiable(smooth=True, rule="y = e^x - 1, dy/dx = y + 1")
-def expm1(x: Array) -> Op:
-    """y = e^x - 1, exact near 0. Gradient: dx = dy * (y + 1). Keeps y."""
-    y = np.expm1(x)
-    return y, lambda dy: dy * (y + 1)
-
-
-@differentiable(smooth=True, rule="y = ln(1 + x), dy/dx = 1 / (1 + x)")
-def log1p(x: Array) -> Op:
-    """y = ln(1 + x), exact near 0. Gradient: dx = dy / (1 + x). Keeps x."""
-    return np.log1p(x), lambda dy: dy / (1 + x)
-
-
-@differentiable(smooth=True, rule="y = log2 x, dy/dx = 1 / (x ln 2)")
-def log2(x: Array) -> Op:
-    """Logarithm to the base 2. Gradient: dx = dy / (x ln 2). Keeps x."""
-    return np.log2(x), lambda dy: dy / (x * math.log(2))
-
-
-@differentiable(smooth=True, rule="y = log10 x, dy/dx = 1 / (x ln 10)")
-def log10(x: Array) -> Op:
-    """Logarithm to the base 10. Gradient: dx = dy / (x ln 10). Keeps x."""
-    return np.log10(x), lambda dy: dy / (x * math.log(10))
-
-
-@differentiable(smooth=True, rule="y = 1 / sqrt(x), dy/dx = -y^3 / 2")
-def rsqrt(x: Array) -> Op:
-    """y = 1 / sqrt(x). Gradient: dx = -dy * y^3 / 2, from (x^(-1/2))' = -x^(-3/2) / 2. Keeps y."""
-    y = 1 / np.sqrt(x)
-    return y, lambda dy: -0.5 * dy * y * y * y
-
-
-@differentiable(smooth=True, rule="y = 1 / x, dy/dx = -y^2")
-def reciprocal(x: Array) -> Op:
-    """y = 1 / x. Gradient: dx = -dy * y^2. Keeps y."""
-    y = 1 / x
-    return y, lambda dy: -dy * y * y
-
-
-@differentiable(smooth=True, rule="y = erf x, dy/dx = 2 / sqrt(pi) e^(-x^2)")
-def erf(x: Array) -> Op:
-    """The error function, 2 / sqrt(pi) * integral of e^(-t^2) from 0 to x.
-
-    Gradient: the function under the integral, dx = dy * 2 / sqrt(pi) * e^(-x^2). Keeps x.
-    """
-    return error_function.erf(x), lambda dy: dy * (2 / math.sqrt(math.pi)) * np.exp(-x * x)
-
-
-@differentiable(rule="y = floor of x, dy/dx = 0")
-def floor(x: Array) -> Op:
-    """The largest integer not above x. Gradient: 0, on the steps too, as in PyTorch."""
-    return np.floor(x), np.zeros_like
-
-
-@differentiable(rule="y = ceil of x, dy/dx = 0")
-def ceil(x: Array) -> Op:
-    """The smallest integer not below x. Gradient: 0, on the steps too, as in PyTorch."""
-    return np.ceil(x), np.zeros_like
-
-
-@differentiable(rule="y = trunc of x, dy/dx = 0")
-def trunc(x: Array) -> Op:
-    """x without its fraction. Gradient: 0, on the steps too, as in PyTorch."""
-    return np.trunc(x), np.zeros_like
+floor = _step("floor", np.floor, "The largest integer not above x")
+ceil = _step("ceil", np.ceil, "The smallest integer not below x")
+trunc = _step("trunc", np.trunc, "x without its fraction")
+sign = _step("sign", np.sign, "-1, 0 or 1")
 
 
 @differentiable(rule="y = x rounded, dy/dx = 0")
@@ -163,76 +118,53 @@ def round(x: Array, decimals: int = 0) -> Op:  # noqa: A001 (its name)
     return np.round(x, decimals), np.zeros_like
 
 
-@differentiable(rule="y = sign of x, dy/dx = 0")
-def sign(x: Array) -> Op:
-    """-1, 0 or 1. Gradient: 0, at x = 0 too, as in PyTorch."""
-    return np.sign(x), np.zeros_like
+def _of_both(
+    name: str, f: Function, dx: Function, dy: Function, about: str, rule: str, kinks: Any = None
+) -> Operation:
+    """The operation z = f(x, y) whose gradients are dz * dx(x, y, z) and dz * dy(x, y, z)."""
+
+    def body(x: Array, y: Array) -> Op:
+        z = f(x, y)
+        return z, lambda dz: dz * dx(x, y, z), lambda dz: dz * dy(x, y, z)
+
+    about = f"{about}. Gradients: {rule}. Keeps both inputs and z."
+    return _operation(name, body, about, rule, smooth=kinks is None, kinks=kinks)
 
 
-@differentiable(
-    smooth=True, rule="z = angle of (x, y), dz/dy = x / (x^2 + y^2), dz/dx = -y / (x^2 + y^2)"
-)
-def atan2(y: Array, x: Array) -> Op:
-    """The angle of the point (x, y), from -pi to pi.
-
-    Gradients, from atan(y / x): dy = dz * x / (x^2 + y^2), dx = -dz * y / (x^2 + y^2).
-    At the point (0, 0), which has no angle, they are 0. Keeps both inputs.
-    """
-    z = np.arctan2(y, x)
+def _square(x: Array, y: Array) -> Array:
+    """x^2 + y^2, and 1 at (0, 0), which has no angle."""
     square = x * x + y * y
-    square = np.where(square == 0, 1, square)
-    return z, lambda dz: dz * x / square, lambda dz: -dz * y / square
+    return np.where(square == 0, 1, square)
 
 
-@differentiable(smooth=True, rule="z = sqrt(x^2 + y^2), dz/dx = x / z, dz/dy = y / z")
-def hypot(x: Array, y: Array) -> Op:
-    """z = sqrt(x^2 + y^2). Gradients: dx = dz * x / z, dy = dz * y / z. Keeps both inputs and z."""
-    z = np.hypot(x, y)
-    return z, lambda dz: dz * x / z, lambda dz: dz * y / z
+def _counted(x: Array, y: Array) -> Array:
+    """y, and 1 where x is 0 and y is not above 0, whose logarithm is of no account."""
+    return np.where((x == 0) & (y <= 0), np.ones_like(y), y)
 
 
-@differentiable(smooth=True, rule="z = ln(e^x + e^y), dz/dx = e^(x - z), dz/dy = e^(y - z)")
-def logaddexp(x: Array, y: Array) -> Op:
-    """z = ln(e^x + e^y), without overflow.
-
-    Gradients: each gets its share of the sum, dx = dz * e^(x - z), dy = dz * e^(y - z).
-    Keeps both inputs and z.
-    """
-    z = np.logaddexp(x, y)
-    return z, lambda dz: dz * np.exp(x - z), lambda dz: dz * np.exp(y - z)
-
-
-@differentiable(
-    kinks=choice(lambda x, y: np.floor(x / y), "goes on with the slope of its piece"),
-    rule="z = x - y floor(x / y), dz/dx = 1, dz/dy = -floor(x / y)",
-)
-def remainder(x: Array, y: Array) -> Op:
-    """x - floor(x / y) * y: what is left of x, with the sign of y.
-
-    Gradients: dx = dz, dy = -dz * floor(x / y), since the floor is constant between its steps.
-    Keeps both inputs.
-    """
-    return np.remainder(x, y), lambda dz: dz, lambda dz: -dz * np.floor(x / y)
-
-
-@differentiable(
-    kinks=choice(lambda x, y: np.trunc(x / y), "goes on with the slope of its piece"),
-    rule="z = x - y trunc(x / y), dz/dx = 1, dz/dy = -trunc(x / y)",
-)
-def fmod(x: Array, y: Array) -> Op:
-    """x - trunc(x / y) * y: what is left of x, with the sign of x.
-
-    Gradients: dx = dz, dy = -dz * trunc(x / y), as in `remainder`. Keeps both inputs.
-    """
-    return np.fmod(x, y), lambda dz: dz, lambda dz: -dz * np.trunc(x / y)
-
-
-@differentiable(smooth=True, rule="z = x ln y, dz/dx = ln y, dz/dy = x / y")
-def xlogy(x: Array, y: Array) -> Op:
-    """z = x * ln(y), and 0 where x is 0, whatever y is.
-
-    Gradients: dx = dz * ln(y), dy = dz * x / y, each 0 where x is 0 and y is not above 0.
-    Keeps both inputs.
-    """
-    used = np.where((x == 0) & (y <= 0), np.ones_like(y), y)  # ln(0) is of no account there
-    return x * np.log(used), lambda dz: dz * np.log(used), lambda dz: dz * x / used
+PIECE = "goes on with the slope of its piece"
+# fmt: off
+atan2 = _of_both("atan2", np.arctan2,
+    lambda x, y, z: y / _square(x, y), lambda x, y, z: -x / _square(x, y),
+    "The angle of the point (y, x), from -pi to pi, by atan(x / y); at (0, 0) the gradients are 0",
+    "z = angle of (y, x), dz/dx = y / (x^2 + y^2), dz/dy = -x / (x^2 + y^2)")
+hypot = _of_both("hypot", np.hypot, lambda x, y, z: x / z, lambda x, y, z: y / z,
+    "The length of (x, y)", "z = sqrt(x^2 + y^2), dz/dx = x / z, dz/dy = y / z")
+logaddexp = _of_both("logaddexp", np.logaddexp,
+    lambda x, y, z: np.exp(x - z), lambda x, y, z: np.exp(y - z),
+    "ln(e^x + e^y) without overflow; each gets its share of the sum",
+    "z = ln(e^x + e^y), dz/dx = e^(x - z), dz/dy = e^(y - z)")
+remainder = _of_both("remainder", np.remainder,
+    lambda x, y, z: 1, lambda x, y, z: -np.floor(x / y),
+    "What is left of x, with the sign of y; the floor is constant between its steps",
+    "z = x - y floor(x / y), dz/dx = 1, dz/dy = -floor(x / y)",
+    choice(lambda x, y: np.floor(x / y), PIECE))
+fmod = _of_both("fmod", np.fmod, lambda x, y, z: 1, lambda x, y, z: -np.trunc(x / y),
+    "What is left of x, with the sign of x",
+    "z = x - y trunc(x / y), dz/dx = 1, dz/dy = -trunc(x / y)",
+    choice(lambda x, y: np.trunc(x / y), PIECE))
+xlogy = _of_both("xlogy", lambda x, y: x * np.log(_counted(x, y)),
+    lambda x, y, z: np.log(_counted(x, y)), lambda x, y, z: x / _counted(x, y),
+    "x ln y, and 0 where x is 0, whatever y is; so are its gradients where y is not above 0 there",
+    "z = x ln y, dz/dx = ln y, dz/dy = x / y")
+# fmt: on

@@ -24,6 +24,11 @@ from tinynet.ops.checks import as_array, check_finite, check_float, positive, wi
 from tinynet.ops.kinks import signs
 from tinynet.ops.underflow import may_underflow
 
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss",
+    "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
+]  # fmt: skip
+
 Op = tuple[Array, ...]
 REDUCTIONS = ("mean", "sum", "none")
 NO_INDEX = -(2**63)

@@ -23,11 +23,27 @@ from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
 Op = tuple[Array, ...]
 
 
+def _branch(
+    x: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    ceil_mode: bool = False,
+    relu: bool = False,
+) -> Branch:
+    """The places of the winners of `max_pool2d`, with relu their signs too."""
+    g = max_pool_geometry(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    windows = np.moveaxis(unfold(x, g, -np.inf), 2, -1)  # (N, C, OH, OW, KH*KW)
+    largest = windows.max(-1, keepdims=True)
+    places, ties = windows.argmax(-1), int(((windows == largest).sum(-1) > 1).sum())
+    if not relu:
+        return places, ties
+    return np.stack([places, np.sign(largest[..., 0])]), ties + int((largest == 0).sum())
+
+
 @differentiable(
-    kinks=Kinks(
-        lambda *args, **settings: _branch(*args, **settings),
-        "gives the gradient to the first winner of a tied window",
-    ),
+    kinks=Kinks(_branch, "gives the gradient to the first winner of a tied window"),
     rule="y = the largest x of a window, dy/dx = 1 for it, else 0",
 )
 def max_pool2d(
@@ -133,25 +149,6 @@ def adaptive_size(op: str, shape: tuple[int, ...], output_size: int | Sequence[i
     if len(wanted) == 2:
         wanted = [n if w is None else w for w, n in zip(wanted, size)]
     return pair(op, "output_size", wanted, 1)
-
-
-def _branch(
-    x: Array,
-    kernel_size: IntPair,
-    stride: IntPair | None = None,
-    padding: IntPair = 0,
-    dilation: IntPair = 1,
-    ceil_mode: bool = False,
-    relu: bool = False,
-) -> Branch:
-    """The places of the winners of `max_pool2d`, with relu their signs too."""
-    g = max_pool_geometry(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
-    windows = np.moveaxis(unfold(x, g, -np.inf), 2, -1)  # (N, C, OH, OW, KH*KW)
-    largest = windows.max(-1, keepdims=True)
-    places, ties = windows.argmax(-1), int(((windows == largest).sum(-1) > 1).sum())
-    if not relu:
-        return places, ties
-    return np.stack([places, np.sign(largest[..., 0])]), ties + int((largest == 0).sum())
 
 
 @memoized

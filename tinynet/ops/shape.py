@@ -22,6 +22,11 @@ from tinynet.ops.kinks import choice
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
+__all__ = [
+    "add_at", "astype", "cat", "clone", "expand", "flatten", "flip", "getitem", "pad", "permute",
+    "reshape", "setitem", "split", "squeeze", "stack", "unsqueeze",
+]  # fmt: skip
+
 Op = tuple[Array, ...]
 
 

@@ -22,8 +22,8 @@ from tinynet.autograd import wrap
 from tinynet.data.files import data_root, open_file
 from tinynet.data.folder import SUFFIXES, decoded
 from tinynet.data.known import KNOWN
-from tinynet.data.sources import READERS
-from tinynet.errors import DataError
+from tinynet.data.sources import read_known
+from tinynet.errors import DataError, no_attribute
 from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset, default_collate
 from tinynet.vision.transforms.base import Compose, PILToTensor, ToTensor, apply_transform
@@ -97,7 +97,7 @@ class _Arrays(VisionDataset):
                 "is downloaded"
             )
         found, place = there[0] if there else (known, self.root)
-        images, labels = READERS[self.name](found, "train" if train else "test", place)
+        images, labels = read_known(found, "train" if train else "test", place)
         self.data, self.targets = self._kept(images, labels)
 
     def _kept(self, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
@@ -264,3 +264,7 @@ def makes_tensors(transform: Any) -> bool:
     steps = transform.transforms if type(transform) is Compose else [transform]
     tensors = any(isinstance(step, (ToTensor, PILToTensor)) for step in steps)
     return tensors and all(getattr(step, "takes_batches", False) for step in steps)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute(__name__, name, __all__)

@@ -1,41 +1,71 @@
 """What a look may use: the fault, both Jacobians, and the function in other circumstances.
 
 The right Jacobian J is known by differences. The backward pass claims another, B: its columns are
-what it makes of the unit vectors of dy. A look compares the two, or builds from J the gradient
-that a mistake would give.
+what it makes of the unit vectors of dy. A look compares the two, or builds the gradient that a
+mistake would give.
 """
 
 from __future__ import annotations
 
 import contextlib
 import inspect
-import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.gradcheck.fault import Fault
 from tinynet.gradcheck.trace import copied
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
-MOST_OUTPUTS = 1024  # elements of y for which B is worked out, a call of the backward for each
+
+
+@dataclass
+class Fault:
+    """One wrong gradient, as the search (`locate.py`) hands it over. Arrays are float64.
+
+    forward: the body of the operation, which takes `(*args, **settings)` and
+    returns y, or (y, dx, ...). names: of its parameters. place: which of args has the wrong
+    gradient. dy: the random gradient of the output y that was sent back. analytic: what the
+    backward pass gave. numeric: the same by differences, element by element, and noise: how far
+    that may be off. jacobian: dy_j / dx_i by differences, (x.size, y.size). others: by place, the
+    jacobian of the other float arguments. vjp: the operation's own backward for this argument, None
+    if there is none. elsewhere: the same fault with the elements of the argument in another order.
+    first: what the argument was when the function ran for the first time.
+    """
+
+    forward: Callable[..., Any]
+    args: tuple[Any, ...]
+    settings: dict[str, Any]
+    names: tuple[str, ...]
+    place: int
+    dy: np.ndarray
+    y: np.ndarray
+    analytic: np.ndarray
+    numeric: np.ndarray
+    noise: np.ndarray
+    jacobian: np.ndarray
+    others: dict[int, np.ndarray]
+    vjp: Callable[[np.ndarray], np.ndarray] | None
+    elsewhere: Callable[[], Fault] | None = None
+    first: Callable[[], np.ndarray | None] | None = None
 
 
 class ElsewhereError(Exception):
-    """The function cannot be run in other circumstances than those it was called in."""
+    """The function cannot be run, or its backward be asked, in other circumstances."""
 
 
 class Suspect(NamedTuple):
-    """A mistake: its name, what was compared, and the gradient that it would give for a dy."""
+    """A mistake: its name, what shows it, and the gradient that it would give: as a Jacobian, or
+    as a function of dy. None where the look has compared all entries itself."""
 
     cause: str
     evidence: str
-    gradient: Callable[[np.ndarray], Any]
+    gradient: Any = None
 
 
 class Entries(NamedTuple):
@@ -80,20 +110,19 @@ class Clues:
                 found.append((dy, again, self.pulled(dy)))
         return found
 
-    def explains(self, suspect: Suspect) -> bool:
-        """Whether the suspect's gradient is the analytic one, in every element.
+    def explains(self, gradient: Any) -> bool:
+        """Whether a gradient, a Jacobian or a function of dy, is the analytic one in every element.
 
         What is left must lie within the noise, and be nothing beside the gap that it explains.
         """
         for dy, analytic, numeric in self.tests:
-            given = np.asarray(suspect.gradient(dy), np.float64)
+            given = gradient(dy) if callable(gradient) else gradient @ dy.reshape(-1)
+            given = np.asarray(given, np.float64)
             if given.size != analytic.size:
                 return False
             left = np.where(self.usable, np.abs(given.reshape(analytic.shape) - analytic), 0.0)
             gap = np.where(self.usable, np.abs(analytic - numeric), 0.0).max(initial=0)
-            scale = max(
-                np.abs(analytic).max(initial=0), np.abs(numeric[self.usable]).max(initial=0)
-            )
+            scale = max(np.abs(g).max(initial=0) for g in (analytic, numeric[self.usable]))
             if not gap or (left > np.minimum(10 * self.noise + EXACT * scale, 0.01 * gap)).any():
                 return False
         return True
@@ -110,40 +139,35 @@ class Clues:
         return np.asarray(self.J @ np.asarray(dy, np.float64).reshape(-1)).reshape(self.x.shape)
 
     @cached_property
-    def claimed(self) -> np.ndarray | None:
-        """What the backward claims of the Jacobian; None if it fails, or has too many columns."""
-        vjp, size = self.fault.vjp, self.y.size
-        if vjp is None or size > MOST_OUTPUTS or not self.x.size:
-            return None
-        columns = np.empty((self.x.size, size))
-        unit = np.zeros(size)
-        try:
-            for j in range(size):
-                unit[j] = 1
-                columns[:, j] = np.asarray(vjp(unit.reshape(self.y.shape))).reshape(-1)
-                unit[j] = 0
-        except Exception:  # a backward that minds zeros is judged by what it does otherwise
-            return None
-        return columns if np.isfinite(columns).all() else None
+    def claimed(self) -> np.ndarray:
+        """What the backward claims of the Jacobian; ElsewhereError if it cannot be asked."""
+        vjp, shape = self.fault.vjp, self.y.shape
+        if vjp is None:
+            raise ElsewhereError
+        units = np.eye(self.y.size).reshape(-1, *shape)
+        columns = np.stack([np.array(vjp(unit), np.float64).reshape(-1) for unit in units], axis=1)
+        if not np.isfinite(columns).all():
+            raise ElsewhereError
+        return columns
 
     @cached_property
     def tolerance(self) -> float:
         """How far entries of J and B may lie apart by rounding and noise."""
         largest = float(np.abs(self.J).max(initial=0))
-        if self.claimed is None:
-            return 1e-7 * largest
         gap = float(np.abs(self.claimed - self.J)[self.usable.reshape(-1)].max(initial=0))
         largest = max(largest, float(np.abs(self.claimed).max(initial=0)))
         return max(min(1e-7 * largest, 0.01 * gap), 3e-9 * largest)
 
     @cached_property
     def entries(self) -> Entries:
-        """The entries of B and J; needs B."""
-        assert self.claimed is not None
+        """The entries of B and J; ElsewhereError if none is wrong."""
         B, J = (np.where(np.abs(M) > self.tolerance, M, 0.0) for M in (self.claimed, self.J))
         i, j = np.nonzero(((B != 0) | (J != 0)) & self.usable.reshape(-1, 1))
         claimed, right = B[i, j], J[i, j]
-        return Entries(i, j, claimed, right, np.abs(claimed - right) > self.tolerance)
+        wrong = np.abs(claimed - right) > self.tolerance
+        if not wrong.any():
+            raise ElsewhereError
+        return Entries(i, j, claimed, right, wrong)
 
     # ----- the arguments -------------------------------------------------------------------------
 
@@ -174,18 +198,45 @@ class Clues:
         with contextlib.suppress(TypeError, ValueError):
             parameters = inspect.signature(fault.forward).parameters.values()
             known = {p.name: p.default for p in parameters if p.default is not p.empty}
-        for place, value in enumerate(fault.args):
-            if place not in self.floats:
-                known[self.label(place)] = value
-            else:
-                known.pop(self.label(place), None)
-        return {**known, **fault.settings}
+        known |= {self.label(place): value for place, value in enumerate(fault.args)}
+        floats = set(map(self.label, self.floats))
+        return {name: v for name, v in known.items() if name not in floats} | fault.settings
 
     @cached_property
     def numbers(self) -> dict[str, float]:
         """The settings that are numbers."""
         known = self.settings.items()
         return {k: v for k, v in known if type(v) in (int, float) and math.isfinite(v)}
+
+    @cached_property
+    def locals(self) -> dict[str, np.ndarray]:
+        """The float arrays that the function has in variables when it returns, by name."""
+        code = getattr(inspect.unwrap(self.fault.forward), "__code__", None)
+        found: dict[str, Any] = {}
+
+        def watch(frame: Any, event: str, _: Any) -> None:
+            if event == "return" and frame.f_code is code:
+                found.update(frame.f_locals)
+
+        before = sys.getprofile()
+        sys.setprofile(watch)
+        try:
+            self.output()
+        except ElsewhereError:
+            return {}
+        finally:
+            sys.setprofile(before)
+        known = set(self.fault.names) | set(self.settings)
+        return {
+            name: np.array(value)
+            for name, value in found.items()
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in known
+        }
+
+    @cached_property
+    def by_element(self) -> bool:
+        """Whether each output depends on the input at its own place alone."""
+        return self.x.shape == self.y.shape and not np.any(self.J[~np.eye(self.x.size, dtype=bool)])
 
     # ----- other circumstances -------------------------------------------------------------------
 
@@ -225,175 +276,10 @@ class Clues:
 
         So little tells most suspects off that are not worth a whole Jacobian.
         """
-        slope, claimed = self.slope(f, x), (self.direction * self.fault.analytic).sum()
+        v = np.random.default_rng(2).standard_normal(self.x.shape)
+        up, down = (float((self.dy * f(x + h * v)).sum()) for h in (STEP, -STEP))
+        slope, claimed = (up - down) / (2 * STEP), (v * self.fault.analytic).sum()
         return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
-
-    def slope(self, f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> float:
-        """The slope of sum(dy f) along the random direction at x."""
-        up, down = (float((self.dy * f(x + h * self.direction)).sum()) for h in (STEP, -STEP))
-        return (up - down) / (2 * STEP)
-
-    @cached_property
-    def locals(self) -> dict[str, np.ndarray]:
-        """The float arrays that the function has in variables when it returns, by name."""
-        code = getattr(inspect.unwrap(self.fault.forward), "__code__", None)
-        found: dict[str, Any] = {}
-
-        def watch(frame: Any, event: str, _: Any) -> None:
-            if event == "return" and frame.f_code is code:
-                found.update(frame.f_locals)
-
-        before = sys.getprofile()
-        sys.setprofile(watch)
-        try:
-            self.output()
-        except ElsewhereError:
-            return {}
-        finally:
-            sys.setprofile(before)
-        known = set(self.fault.names) | set(self.settings)
-        return {
-            name: np.array(value)
-            for name, value in found.items()
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in known
-        }
-
-    @cached_property
-    def direction(self) -> np.ndarray:
-        """A random direction of x."""
-        return np.random.default_rng(2).standard_normal(self.x.shape)
-
-    # ----- numbers with a name -------------------------------------------------------------------
-
-    @cached_property
-    def sizes(self) -> dict[str, float]:
-        """What a factor may be: sizes by their usual names, and the settings that are numbers."""
-        found: dict[str, float] = {}
-        shape, out = self.x.shape, self.y.shape
-        if len(out) == 4:
-            found.update(
-                N=out[0], **{"OH*OW": out[2] * out[3], "N*OH*OW": out[0] * out[2] * out[3]}
-            )
-            found.update(OH=out[2], OW=out[3], O=out[1])
-            for a in self.floats.values():
-                if a.ndim == 4 and a.shape[0] == out[0]:
-                    found.update({"C": a.shape[1], "H*W": a.shape[2] * a.shape[3]})
-                elif a.ndim == 4 and a.shape != out:
-                    found.update({"KH*KW": a.shape[2] * a.shape[3], "KH": a.shape[2]})
-                    found["C*KH*KW"] = a.shape[1] * a.shape[2] * a.shape[3]
-        elif out or shape:
-            found["N"] = (out or shape)[0]
-        if self.x.size % max(self.y.size, 1) == 0:
-            found["n, the number of elements of each output"] = self.x.size // self.y.size
-        for name, value in self.settings.items():
-            parts = value if isinstance(value, (tuple, list)) else (value,)
-            if not all(type(part) in (int, float) for part in parts) or len(parts) not in (1, 2):
-                continue
-            found.setdefault(name, parts[0])
-            if "kernel" in name or "pool" in name or len(parts) == 2:
-                found.setdefault(f"the area of {name}", parts[0] * parts[-1])
-            if isinstance(value, float) and 0 < value < 1:
-                found[f"(1 - {name})"] = 1 - value
-        found.setdefault(f"the number of elements of {self.name}", self.x.size)
-        if self.y.size == 1:
-            found.setdefault(self.out, float(self.y.item()))
-        found.setdefault("the number of outputs", self.y.size)
-        for owner, sides in ((self.name, shape), ("the output", out)):
-            for axis, n in enumerate(sides):
-                found.setdefault(f"the size of axis {axis} of {owner}", n)
-        return {k: float(n) for k, n in found.items() if math.isfinite(n) and n not in (0, 1, -1)}
-
-    def named(self, factor: float) -> str | None:
-        """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
-        sign, size = ("-" if factor < 0 else ""), abs(factor)
-        values = self.sizes | {
-            "ln 10": math.log(10),
-            "ln 2": math.log(2),
-            "pi": math.pi,
-            "180/pi": 180 / math.pi,
-        }
-        texts: list[str] = []
-        for own in (self.numbers, values):  # a setting says more than a size
-            for form, of in FORMS if own is self.numbers else FORMS[:SIZED]:
-                found = [name for name, n in own.items() if n > 0 and _is(of, n, size)]
-                if found:
-                    texts += [sign + form.format(_bracketed(name, form)) for name in found]
-                    break
-        return " or ".join([*dict.fromkeys(texts)][:3]) or self._sum_or_mean(factor)
-
-    def quotient(self, factor: float) -> str:
-        """What `factor` is as a quotient of two sizes; "" if it is none."""
-        texts: dict[tuple[float, float], str] = {}  # of several names of two sizes the first
-        for (a, n), (b, m) in itertools.permutations(self.sizes.items(), 2):
-            if n != m and close(n / m, abs(factor)):
-                above, below = (_bracketed(name, "1/{}") for name in (a, b))
-                texts.setdefault((n, m), "-" * (factor < 0) + f"{above}/{below}")
-        return " or ".join([*texts.values()][:2])
-
-    def has_name(self, factor: float) -> bool:
-        """Whether a factor is a simple fraction or has a name."""
-        return self.named(factor) is not None or "." not in self.constant(factor)
-
-    def _sum_or_mean(self, factor: float) -> str | None:
-        """What `factor` is of the elements of an argument or variable: their sum or mean."""
-        arrays = {self.label(place): a for place, a in self.floats.items()} | self.locals
-        for name, a in arrays.items():
-            for what, value in (("sum", a.sum()), ("mean", a.mean())) if a.size > 1 else ():
-                if value and close(factor, value):
-                    return f"the {what} of {name}"
-                if value and close(factor, 1 / value):
-                    return f"1/(the {what} of {name})"
-        return None
-
-    def constant(self, factor: float) -> str:
-        """A factor in words: a simple fraction, something with a name, or else the number."""
-        if abs(factor) < 1e-7:
-            return "0"
-        for denominator in (1, 2, 3, 4, 6, 8):
-            numerator = factor * denominator
-            if abs(numerator) < 5 and close(numerator, round(numerator), 1e-7):
-                whole = str(round(numerator))
-                return whole if denominator == 1 else f"{whole}/{denominator}"
-        plain = short(factor)
-        if self.by_element and len(plain.lstrip("-0.")) <= 2:
-            return plain  # a function of each element by itself knows no sizes
-        return (self.named(factor) or plain).partition(" or ")[0]
-
-    @cached_property
-    def by_element(self) -> bool:
-        """Whether each output depends on the input at its own place alone."""
-        return self.x.shape == self.y.shape and not np.any(self.J[~np.eye(self.x.size, dtype=bool)])
-
-
-SIZED = 8  # of the forms, those in which sizes are looked for
-FORMS: tuple[tuple[str, Callable[[float], float]], ...] = (
-    ("{}", lambda n: n),
-    ("1/{}", lambda n: 1 / n),
-    ("2 {}", lambda n: 2 * n),
-    ("2/{}", lambda n: 2 / n),
-    ("{0}/({0} - 1)", lambda n: n / (n - 1)),
-    ("({0} - 1)/{0}", lambda n: (n - 1) / n),
-    ("sqrt({})", lambda n: math.sqrt(n)),
-    ("1/sqrt({})", lambda n: 1 / math.sqrt(n)),
-    ("{}^2", lambda n: n * n),
-    ("1/{}^2", lambda n: 1 / (n * n)),
-    ("1/(1 - {})", lambda n: 1 / (1 - n)),
-    ("(1 - {0})/{0}", lambda n: (1 - n) / n),
-    ("{0}/(1 - {0})", lambda n: n / (1 - n)),
-)
-
-
-def _is(of: Callable[[float], float], n: float, size: float) -> bool:
-    try:
-        return close(of(n), size)
-    except ZeroDivisionError:
-        return False
-
-
-def _bracketed(name: str, form: str) -> str:
-    name = name.partition(",")[0]
-    whole = form == "{}" or name in ("ln 10", "ln 2") or name.startswith("(")
-    return f"({name})" if any(c in name for c in " */") and not whole else name
 
 
 def output_of(result: Any) -> np.ndarray:
@@ -425,16 +311,3 @@ def axis_name(axis: int, array: np.ndarray) -> str:
     """An axis in words, of images with what it counts: "axis 2 (rows)"."""
     counted = ("images", "channels", "rows", "columns")
     return f"axis {axis}" + (f" ({counted[axis]})" if array.ndim == 4 else "")
-
-
-def close(a: float, b: float, tolerance: float = 1e-6) -> bool:
-    """Whether two numbers are the same to rounding and noise."""
-    return abs(a - b) <= tolerance * max(abs(a), abs(b))
-
-
-def short(value: float) -> str:
-    """A number as a person would write it."""
-    text = f"{value:.6g}"
-    if not np.isfinite(value):
-        return text
-    return text if float(text) != round(value) or value == round(value) else f"{value:.10g}"

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinynet.gradcheck.causes import where
-from tinynet.gradcheck.causes.clues import Clues, close
+from tinynet.gradcheck.causes.clues import Clues, Suspect
 from tinynet.gradcheck.causes.hand import Form, Hand
+from tinynet.gradcheck.causes.numbers import constant, has_name, setting
 
 SAME = 1e-6  # relative: how well a formula fits
 SAMPLE = 48  # entries on which formulas are looked for; the others must agree
@@ -24,9 +25,44 @@ MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
 EXCHANGED = "the two branches are exchanged"
 OFF_BY, BOTH = "off by the factor", "wrong in both branches"
-RIGHT_IS = "wrong formula: right is "
-WEAK = "analytic is ", RIGHT_IS, LEFT_OUT, NONE_DUE  # begin causes that say little by themselves
+WEAK = (
+    "analytic is ",
+    "wrong formula: right is ",
+    LEFT_OUT,
+    NONE_DUE,
+)  # begin causes that say little
 PLAIN = 16  # letters of a factor that tells more than the two formulas
+
+Found = tuple[str, str] | None
+Factors = list[tuple[Form, float]]
+
+
+def plain(clues: Clues) -> Iterator[Suspect]:
+    """Cause and evidence for a function of each element by itself, or with one number as result."""
+    single = np.bincount(clues.entries.i).max(initial=0) <= 1
+    for suspect in look(clues) if single else ():
+        vague = suspect.cause.startswith(OFF_BY) and "/" in suspect.cause
+        if not vague and not suspect.cause.startswith((*WEAK, BOTH)):
+            yield suspect
+
+
+def look(clues: Clues) -> Iterator[Suspect]:
+    """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
+    if found := where.confirmed(clues, _found):
+        yield Suspect(*found)
+
+
+def _found(clues: Clues) -> Found:
+    wrong = clues.entries.wrong
+    place = _place(clues)
+    found = _compared(Part(clues, wrong))
+    branches = _by_branches(clues) if wrong.all() or (place and found is None) else None
+    if found is None or (branches is not None and branches[0].startswith(EXCHANGED)):
+        return branches
+    cause, evidence = found
+    if not place and not wrong.all() and cause in (LEFT_OUT, NONE_DUE):
+        return None  # of some elements without a rule
+    return (f"{cause}, where {place}", evidence) if place else found
 
 
 class Part:
@@ -37,27 +73,9 @@ class Part:
         self.clues, self.hand = clues, Hand(clues, e.i[chosen], e.j[chosen])
         self.claimed, self.right = e.claimed[chosen], e.right[chosen]
 
-
-def plain(clues: Clues) -> tuple[str, str] | None:
-    """Cause and evidence for a function of each element by itself, or with one number as result."""
-    single = np.bincount(clues.entries.i).max(initial=0) <= 1
-    found = look(clues) if single else None
-    vague = found is not None and found[0].startswith(OFF_BY) and "/" in found[0]
-    return None if vague or (found is not None and found[0].startswith((*WEAK, BOTH))) else found
-
-
-def look(clues: Clues) -> tuple[str, str] | None:
-    """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
-    wrong = clues.entries.wrong
-    place = _place(clues)
-    found = _compared(Part(clues, wrong))
-    branches = _by_branches(clues) if wrong.all() or (place and found is None) else None
-    if found is None or (branches is not None and branches[0].startswith(EXCHANGED)):
-        return branches
-    cause, evidence = found
-    if not place and not wrong.all() and cause in (LEFT_OUT, NONE_DUE):
-        return None  # of some elements without a rule
-    return (f"{cause}, where {place}", evidence) if place else (cause, evidence)
+    def written(self, values: np.ndarray) -> str:
+        """The values as a formula; "" if there is none."""
+        return written(self.hand, values)
 
 
 def _place(clues: Clues) -> str:
@@ -70,7 +88,7 @@ def _place(clues: Clues) -> str:
     return where.rule(wrong, Hand(clues, i, j), (("the term itself", right),))
 
 
-def _by_branches(clues: Clues) -> tuple[str, str] | None:
+def _by_branches(clues: Clues) -> Found:
     """The formulas on either side of a sign; it may be that each is right on the other side."""
     wrong = clues.entries.wrong
     for name, q in Part(clues, wrong).hand.quantities:
@@ -84,7 +102,7 @@ def _by_branches(clues: Clues) -> tuple[str, str] | None:
             chosen[wrong] = holds
             there = Part(clues, chosen)
             compared = _compared(there)
-            formulas.append([written(there.hand, M) for M in (there.claimed, there.right)])
+            formulas.append([there.written(M) for M in (there.claimed, there.right)])
             found.append(f"where {text}: {compared[1] if compared else ''}")
         if all(formulas[0]) and all(formulas[1]):
             exchanged = formulas[0] == formulas[1][::-1] != formulas[1]
@@ -93,62 +111,53 @@ def _by_branches(clues: Clues) -> tuple[str, str] | None:
     return None
 
 
-def _compared(part: Part) -> tuple[str, str] | None:
+def _compared(part: Part) -> Found:
     """What the backward has there and what is right, as formulas, their quotient or difference."""
-    claimed, right = written(part.hand, part.claimed), written(part.hand, part.right)
+    claimed, right = part.written(part.claimed), part.written(part.right)
+    given, due = _dy(claimed), _dy(right)
     if claimed == "0":
-        detail = f", {_dy(right)} is right" if right else ""
-        return LEFT_OUT, f"analytic = 0{detail}"
+        return LEFT_OUT, "analytic = 0" + (f", {due} is right" if right else "")
     if right == "0":
-        detail = f"analytic = {_dy(claimed)}" if claimed else "analytic is something else"
-        return NONE_DUE, f"{detail}, 0 is right"
+        return NONE_DUE, f"analytic {f'= {given}' if claimed else 'is something else'}, 0 is right"
     if not (part.right.all() and part.claimed.all()):
         return None  # masks differ, and any two masks do so by a sign
-    quotient = written(part.hand, part.claimed / part.right)
-    difference = written(part.hand, part.claimed - part.right)
-    if claimed and difference and len(right) > len(claimed + difference) + PLAIN / 2:
-        return _term(part, claimed, right, difference)
+    quotient = part.written(part.claimed / part.right)
+    difference = part.written(part.claimed - part.right)
+    each = "element by element" if part.clues.x.shape == part.clues.y.shape else "term by term"
+    term = _term(part, claimed, right, difference, each) if difference else None
+    if claimed and term and len(right) > len(claimed + difference) + PLAIN / 2:
+        return term
     if claimed and right:
-        cause = f"{_dy(claimed)} in place of {_dy(right)}"
-        if claimed == right.replace(part.clues.out, part.clues.name):
-            cause += f" (of the input {part.clues.name}, not of the output)"
-        evidence = f"analytic = {_dy(claimed)}, right is {_dy(right)}"
-        plain = quotient and len(quotient) <= PLAIN
-        return cause, evidence + (f": {quotient} times as large" if plain else "")
+        of_the_input = claimed == right.replace(part.clues.out, part.clues.name)
+        also = f" (of the input {part.clues.name}, not of the output)" * of_the_input
+        times = f": {quotient} times as large" if 0 < len(quotient) <= PLAIN else ""
+        return f"{given} in place of {due}{also}", f"analytic = {given}, right is {due}{times}"
     if quotient:
-        return (
-            f"{OFF_BY} {quotient}",
-            f"analytic = numeric times {quotient}, {_each(part)}",
-        )
-    if difference:
-        return _term(part, claimed, right, difference)
+        return f"{OFF_BY} {quotient}", f"analytic = numeric times {quotient}, {each}"
+    if term:
+        return term
     if claimed:
-        return f"{WEAK[0]}{_dy(claimed)}", f"analytic = {_dy(claimed)}, and numeric is not"
-    if right:
-        return f"{RIGHT_IS}{_dy(right)}", f"numeric = {_dy(right)}, and analytic is not"
-    return None
+        return f"{WEAK[0]}{given}", f"analytic = {given}, and numeric is not"
+    return (f"{WEAK[1]}{due}", f"numeric = {due}, and analytic is not") if right else None
 
 
-def _term(part: Part, claimed: str, right: str, difference: str) -> tuple[str, str]:
+def _term(part: Part, claimed: str, right: str, difference: str, each: str) -> Found:
     """What is wrong with one term of a sum: missing, too much, or of the wrong sign.
 
     The difference alone is the same for all three; the plainer of the two sums tells.
     """
     more, less = _dy(difference), _dy(_negative(difference))
-    size = more.lstrip("-")
     sign = "-" if more.startswith("-") else "+"
-    evidence = f"analytic = numeric {sign} {size}, {_each(part)}"
+    evidence = f"analytic = numeric {sign} {more.lstrip('-')}, {each}"
     if claimed:
         return f"a term {less} is missing", f"{evidence}; analytic = {_dy(claimed)}"
     if right:
         return f"a term {more} too much", f"{evidence}; right is {_dy(right)}"
-    rest = written(part.hand, (part.claimed + part.right) / 2)
-    half = written(part.hand, (part.claimed - part.right) / 2)
+    rest = part.written((part.claimed + part.right) / 2)
+    half = part.written((part.claimed - part.right) / 2)
     if rest and half:
-        wrong, due = _dy(half), _dy(_negative(half))
-        return f"wrong sign of a term: {wrong} in place of {due}", (
-            f"{evidence}; beside the term stands {_dy(rest)}"
-        )
+        cause = f"wrong sign of a term: {_dy(half)} in place of {_dy(_negative(half))}"
+        return cause, f"{evidence}; beside the term stands {_dy(rest)}"
     return f"either a term {more} too much or a term {less} missing", evidence
 
 
@@ -156,17 +165,14 @@ def _negative(formula: str) -> str:
     return formula[1:] if formula.startswith("-") else f"-{formula}"
 
 
-def _each(part: Part) -> str:
-    return "element by element" if part.clues.x.shape == part.clues.y.shape else "term by term"
-
-
 def _dy(formula: str) -> str:
     """A formula with the dy that it is multiplied by."""
-    if formula in ("1", "-1"):
-        return formula.replace("1", "dy")
-    if formula.lstrip("-").startswith("1/") or formula.lstrip("-").startswith("1 /"):
-        return formula.replace("1", "dy", 1).replace("dy/", "dy / ")
-    return f"-dy {formula[1:]}" if formula.startswith("-") else f"dy {formula}"
+    sign, plain = ("-", formula[1:]) if formula.startswith("-") else ("", formula)
+    if plain == "1":
+        return f"{sign}dy"
+    if plain.startswith(("1/", "1 /")):
+        return f"{sign}dy / {plain.partition('/')[2].strip()}"
+    return f"{sign}dy {plain}"
 
 
 def written(hand: Hand, values: np.ndarray) -> str:
@@ -174,43 +180,33 @@ def written(hand: Hand, values: np.ndarray) -> str:
     size = np.abs(values)
     if not size.max():
         return "0"
-    if np.ptp(values) <= SAME * size.max() and len(values) > 1:
+    if not _varies(values) and len(values) > 1:
         mean = float(values.mean())
-        return _setting(hand.clues, mean) or hand.clues.constant(mean)
+        return setting(hand.clues, mean) or constant(hand.clues, mean)
     if not size.min():
         return ""
     few = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(int)
-    one = len(values) == 1
     different = 1 + int((np.diff(np.sort(values)) > SAME * size.max()).sum())
+    one = len(values) == 1
     forms = [f for f in hand.forms if f.values.all() and (one or _varies(f.values))]
     found: list[tuple[float, int, str]] = []
     for factors in _products(values[few], forms, few):
         quotient = values / np.prod([form.values**p for form, p in factors], axis=0)
         c = float(quotient.mean())
-        if np.isfinite(c) and c and np.ptp(quotient) <= SAME * abs(c):
-            plain = abs(abs(c) - 1) < SAME
-            few_fit = len(values) if len(factors) == 1 else different
-            if few_fit < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
-                continue
-            rank = sum(form.rank + (abs(p) / 2 if p % 1 == 0 else 1) for form, p in factors)
-            rank += 0 if plain else 0.4 if hand.clues.has_name(c) else 2
-            found.append((rank, len(found), _written(hand.clues, c, factors)))
+        if not np.isfinite(c) or not c or np.ptp(quotient) > SAME * abs(c):
+            continue
+        plain = abs(abs(c) - 1) < SAME
+        few_fit = len(values) if len(factors) == 1 else different
+        if few_fit < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
+            continue
+        rank = sum(form.rank + (abs(p) / 2 if p % 1 == 0 else 1) for form, p in factors)
+        rank += 0 if plain else 0.4 if has_name(hand.clues, c) else 2
+        found.append((rank, len(found), _written(hand.clues, c, factors)))
     return min(found)[2] if found else ""
-
-
-def _setting(clues: Clues, value: float) -> str:
-    """The name of the setting that has this value."""
-    for name, number in clues.numbers.items():
-        if abs(number) not in (0, 1) and close(abs(value), abs(number)):
-            return name if close(value, number) else f"-{name}"
-    return ""
 
 
 def _varies(values: np.ndarray) -> bool:
     return bool(np.ptp(values) > SAME * np.abs(values).max())
-
-
-Factors = list[tuple[Form, float]]
 
 
 def _products(values: np.ndarray, forms: list[Form], few: np.ndarray) -> Iterator[Factors]:
@@ -238,13 +234,11 @@ def _flat(rows: np.ndarray) -> np.ndarray:
 def _written(clues: Clues, c: float, factors: Factors) -> str:
     above = [_power(form.text, p) for form, p in factors if p > 0]
     below = [_power(form.text, -p) for form, p in factors if p < 0]
-    scale = _setting(clues, c) or clues.constant(c)
+    scale = setting(clues, c) or constant(clues, c)
     sign, scale = ("-", scale[1:]) if scale.startswith("-") else ("", scale)
     numerator, slash, denominator = scale.partition("/")
-    if numerator != "1":
-        above.insert(0, numerator)
-    if slash:
-        below.insert(0, denominator)
+    above = [numerator] * (numerator != "1") + above
+    below = [denominator] * bool(slash) + below
     text = sign + (" ".join(above) or "1")
     if below:
         text += " / " + (below[0] if len(below) == 1 else f"({' '.join(below)})")

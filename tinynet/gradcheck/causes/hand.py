@@ -6,7 +6,7 @@ what is broadcast to it at the place of the output.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -25,7 +25,34 @@ class Form(NamedTuple):
     rank: float
 
 
-_RANKS = (0, 1, 1, 1, 1, 1.5, 1.5, *[2.0] * 100)  # of the functions of a quantity
+FUNCTIONS: tuple[tuple[str, float, Callable[[np.ndarray], np.ndarray]], ...] = (
+    ("{0}", 0, lambda q: q),
+    ("(1 - {0})", 1, lambda q: 1 - q),
+    ("(1 - {0}^2)", 1, lambda q: 1 - q * q),
+    ("|{1}|", 1, np.abs),
+    ("sign({1})", 1, np.sign),
+    ("(1 + {0})", 1.5, lambda q: 1 + q),
+    ("(1 + {0}^2)", 1.5, lambda q: 1 + q * q),
+    ("e^{0}", 2, np.exp),
+    ("log({0})", 2, np.log),
+    ("sigmoid({0})", 2, lambda q: 1 / (1 + np.exp(-q))),
+    ("sigmoid(-{0})", 2, lambda q: 1 / (1 + np.exp(q))),
+    ("tanh({0})", 2, np.tanh),
+    ("(1 - tanh({0})^2)", 2, lambda q: 1 - np.tanh(q) ** 2),
+    ("cos({0})", 2, np.cos),
+    ("sin({0})", 2, np.sin),
+    ("sinh({0})", 2, np.sinh),
+    ("(1 + |{0}|)", 2, lambda q: 1 + np.abs(q)),
+)
+"""Text, rank and values; {1} is the name of the quantity without brackets."""
+
+OF_A_SETTING: tuple[tuple[str, Callable[[np.ndarray, float], np.ndarray]], ...] = (
+    ("({0} + {1})", lambda q, c: q + c),
+    ("({0} - {1})", lambda q, c: q - c),
+    ("sigmoid({1} {0})", lambda q, c: 1 / (1 + np.exp(-c * q))),
+    ("{0}^{1}", lambda q, c: q**c),
+    ("{0}^({1} - 1)", lambda q, c: q ** (c - 1)),
+)
 
 
 class Hand:
@@ -38,12 +65,12 @@ class Hand:
     def quantities(self) -> list[Quantity]:
         """x, the output, the other arrays, and differences that are often meant."""
         clues = self.clues
-        found = [(clues.name, clues.x.reshape(-1)[self.i])]
-        found.append((clues.out, clues.y.reshape(-1)[self.j]))
+        x, y = clues.x.reshape(-1)[self.i], clues.y.reshape(-1)[self.j]
+        found = [(clues.name, x), (clues.out, y)]
         for name, values in self._others():
             found.append((name, values))
-            found.append((f"({clues.name} - {name})", found[0][1] - values))
-            found.append((f"({clues.out} - {name})", found[1][1] - values))
+            found.append((f"({clues.name} - {name})", x - values))
+            found.append((f"({clues.out} - {name})", y - values))
         if clues.x.shape == clues.y.shape and (self.i != self.j).any():
             found.append((f"{clues.out}_i", clues.y.reshape(-1)[self.i]))
             found.append((f"{clues.name}_j", clues.x.reshape(-1)[self.j]))
@@ -58,10 +85,8 @@ class Hand:
     @cached_property
     def variables(self) -> list[Quantity]:
         """What else the function has in variables, and x without its mean."""
-        found = []
-        for name, a in self.clues.locals.items():
-            if (values := self._laid_out(a)) is not None:
-                found.append((name, values))
+        laid_out = ((name, self._laid_out(a)) for name, a in self.clues.locals.items())
+        found = [(name, values) for name, values in laid_out if values is not None]
         x = self.clues.x
         for axis in (None, *range(x.ndim if x.ndim > 1 else 0)):
             centred = (x - x.mean(axis, keepdims=True)).reshape(-1)[self.i]
@@ -83,8 +108,7 @@ class Hand:
 
     def _laid_out(self, a: np.ndarray) -> np.ndarray | None:
         """An array at the entries: broadcast to the output, of one value a channel, or beside x."""
-        x, y = self.clues.x, self.clues.y
-        for shape, places in ((y.shape, self.j), (x.shape, self.i)):
+        for shape, places in ((self.clues.y.shape, self.j), (self.clues.x.shape, self.i)):
             for laid in (a, a.reshape(-1, *[1] * (len(shape) - 2)) if a.ndim == 1 else a):
                 if laid.size > 1 or not laid.ndim:
                     try:
@@ -96,53 +120,32 @@ class Hand:
     @cached_property
     def forms(self) -> list[Form]:
         """Simple functions of each quantity, the plainest first."""
+        numbers = {s: c for s, c in self.clues.numbers.items() if c not in (0, 1, -1)}
         found = []
         for order, (name, q) in enumerate(self.quantities):
-            of_q = enumerate(self._functions(name, q))
-            found += [Form(text, v, _RANKS[k] + 0.1 * order) for k, (text, v) in of_q]
+            for text, rank, of in FUNCTIONS:
+                said = text.format(name, name.strip("()"))
+                found.append(Form(said, of(q), rank + 0.1 * order))
+            for (setting, c), (text, with_c) in (
+                (number, one) for number in numbers.items() for one in OF_A_SETTING
+            ):
+                found.append(Form(text.format(name, setting), with_c(q, c), 2 + 0.1 * order))
         for name, q in self.variables:
             found += [Form(name, q, 2), Form(f"(1 + {name})", 1 + q, 3)]
             found += [Form(f"(1 - {name}^2)", 1 - q * q, 3)]
         return sorted((f for f in found if np.isfinite(f.values).all()), key=lambda f: f.rank)
 
-    def _functions(self, name: str, q: np.ndarray) -> Iterator[Quantity]:
-        yield name, q
-        yield f"(1 - {name})", 1 - q
-        yield f"(1 - {name}^2)", 1 - q * q
-        yield f"|{name.strip('()')}|", np.abs(q)
-        yield f"sign({name.strip('()')})", np.sign(q)
-        yield f"(1 + {name})", 1 + q
-        yield f"(1 + {name}^2)", 1 + q * q
-        yield f"e^{name}", np.exp(q)
-        yield f"log({name})", np.log(q)
-        yield f"sigmoid({name})", 1 / (1 + np.exp(-q))
-        yield f"sigmoid(-{name})", 1 / (1 + np.exp(q))
-        yield f"tanh({name})", np.tanh(q)
-        yield f"(1 - tanh({name})^2)", 1 - np.tanh(q) ** 2
-        yield f"cos({name})", np.cos(q)
-        yield f"sin({name})", np.sin(q)
-        yield f"sinh({name})", np.sinh(q)
-        yield f"(1 + |{name}|)", 1 + np.abs(q)
-        for setting, value in self.clues.numbers.items():
-            if value not in (0, 1, -1):
-                yield f"({name} + {setting})", q + value
-                yield f"({name} - {setting})", q - value
-                yield f"sigmoid({setting} {name})", 1 / (1 + np.exp(-value * q))
-                yield f"{name}^{setting}", q**value
-                yield f"{name}^({setting} - 1)", q ** (value - 1)
-
     @cached_property
     def places(self) -> dict[str, np.ndarray]:
         """The coordinates of the entries: "axis 1 of x", "axis 0 of the output"."""
-        clues = self.clues
-        found = {
-            f"{axis_name(a, clues.x)} of {clues.name}": values
-            for a, values in enumerate(flat_places(clues.x.shape, self.i))
+        sides = [(self.clues.x, self.i, self.clues.name)]
+        if self.clues.x.shape != self.clues.y.shape or (self.i != self.j).any():
+            sides.append((self.clues.y, self.j, "the output"))
+        return {
+            f"{axis_name(axis, array)} of {owner}": values
+            for array, flat, owner in sides
+            for axis, values in enumerate(flat_places(array.shape, flat))
         }
-        if clues.x.shape != clues.y.shape or (self.i != self.j).any():
-            outputs = enumerate(flat_places(clues.y.shape, self.j))
-            found |= {f"{axis_name(a, clues.y)} of the output": v for a, v in outputs}
-        return found
 
 
 def hand_at(clues: Clues, z: np.ndarray, chosen: np.ndarray) -> Hand:

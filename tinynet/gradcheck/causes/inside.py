@@ -13,14 +13,19 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from tinynet.changes import saved_arrays
 from tinynet.gradcheck.causes.clues import STEP, Clues, ElsewhereError, Suspect, jacobian
 from tinynet.gradcheck.causes.formula import written
 from tinynet.gradcheck.causes.hand import hand_at
+from tinynet.gradcheck.causes.numbers import constant, has_name
 from tinynet.gradcheck.causes.tape import Key, Tape, traced
+from tinynet.gradcheck.trace import OVERWRITTEN, copied
 
 MOST_CALLS = 60  # a function with more is a loop, whose single calls say nothing
 MOST_PARTS = 24
 MOST_ELEMENTS = 144  # of x and of a value that is looked at element by element
+
+Parts = list[tuple[Key, np.ndarray]]
 
 
 class Inside:
@@ -34,9 +39,8 @@ class Inside:
         self.clues, self.still = clues, dict[Key, np.ndarray]()
         self.tape = self.run(clues.x)[1]
         self.keys = sorted(self.tape.values, key=lambda key: (key[1] >= 0, -key[0], key[1]))
-        self.directions = [
-            np.random.default_rng(seed).standard_normal(clues.x.shape) for seed in (4, 5, 6)
-        ]
+        draws = np.random.default_rng(4).standard_normal
+        self.directions = [draws(clues.x.shape) for _ in range(3)]
         if self.tape.count > MOST_CALLS:
             raise ElsewhereError
         whole = np.abs(self.slopes(clues.fault.numeric)).max()
@@ -53,9 +57,9 @@ class Inside:
         tape = Tape({**self.still, **(held or {})})
         return np.array(self.clues.output({self.clues.fault.place: traced(x.copy(), tape)})), tape
 
-    def holding(self, *keys: Key) -> Callable[[np.ndarray], np.ndarray]:
-        """The function of x in which some values stay as they were."""
-        return lambda x: self.run(x, {key: self.tape.values[key] for key in keys})[0]
+    def holding(self, key: Key) -> Callable[[np.ndarray], np.ndarray]:
+        """The function of x in which a value stays as it was."""
+        return lambda x: self.run(x, {key: self.tape.values[key]})[0]
 
     def after(self, key: Key) -> np.ndarray:
         """How the output moves with the elements of one value: (value.size, y.size)."""
@@ -63,21 +67,17 @@ class Inside:
 
     def before(self) -> dict[Key, np.ndarray]:
         """How the elements of all values move with those of x: (x.size, value.size) by key."""
-        x = self.clues.x
-        small = [
-            key
-            for key in self.keys
-            if self.tape.values[key].dtype.kind == "f"
-            and self.tape.values[key].size <= MOST_ELEMENTS
-        ]
-        slopes = {key: np.zeros((x.size, self.tape.values[key].size)) for key in small}
-        for i in range(x.size if x.size <= MOST_ELEMENTS else 0):
-            step = np.zeros(x.size)
-            step[i] = STEP
-            up, down = (self.run(x + sign * step.reshape(x.shape))[1].values for sign in (1, -1))
+        x, values = self.clues.x, self.tape.values
+        small = [k for k in self.keys
+                 if values[k].dtype.kind == "f" and values[k].size <= MOST_ELEMENTS]  # fmt: skip
+        if x.size > MOST_ELEMENTS:
+            return {}
+        slopes = {key: np.zeros((x.size, values[key].size)) for key in small}
+        for i, step in enumerate(STEP * np.eye(x.size).reshape(-1, *x.shape)):
+            up, down = (self.run(x + sign * step)[1].values for sign in (1, -1))
             for key in small:
                 slopes[key][i] = (up[key] - down[key]).reshape(-1) / (2 * STEP)
-        return slopes if x.size <= MOST_ELEMENTS else {}
+        return slopes
 
     def slopes(self, gradient: np.ndarray) -> np.ndarray:
         """A gradient along each of the directions."""
@@ -85,13 +85,12 @@ class Inside:
 
     def parts(self) -> dict[Key, np.ndarray]:
         """The part of the slopes that goes through each value."""
-        right, found = self.slopes(self.clues.fault.numeric), {}
+        x, dy, right = self.clues.x, self.clues.dy, self.slopes(self.clues.fault.numeric)
+        found = {}
         for key in self.keys:
-            f, part = self.holding(key), []
-            for v, slope in zip(self.directions, right):
-                up, down = ((self.clues.dy * f(self.clues.x + h * v)).sum() for h in (STEP, -STEP))
-                part.append(slope - (up - down) / (2 * STEP))
-            found[key] = np.array(part)
+            f = self.holding(key)
+            ends = [[(dy * f(x + h * v)).sum() for h in (STEP, -STEP)] for v in self.directions]
+            found[key] = right - [(up - down) / (2 * STEP) for up, down in ends]
         return found
 
     def fits(self, given: np.ndarray, error: np.ndarray) -> bool:
@@ -108,17 +107,13 @@ class Inside:
         return f"{self.clues.name if own else 'the value'}, operand {key[1]} of {name} in {line}"
 
 
-Parts = list[tuple[Key, np.ndarray]]
-
-
-def suspects(clues: Clues) -> Iterator[Suspect]:
+def look(clues: Clues) -> Iterator[Suspect]:
     """The gradient with values held constant, with a part multiplied, or with a step left out."""
     inside = Inside(clues)
     distinct = list(_distinct(inside.parts(), inside.slopes(clues.fault.numeric)))[:MOST_PARTS]
     before = inside.before()
     yield from _multiplied(inside, distinct, 1)
     yield from _by_element(inside, before)
-    yield from _products(inside)
     yield from _bypassed(inside, before)
     yield from _multiplied(inside, distinct, 2)
 
@@ -132,11 +127,6 @@ def _distinct(parts: dict[Key, np.ndarray], whole: np.ndarray) -> Iterator[tuple
             yield key, part
 
 
-def _times(J: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The gradient for a dy, by this Jacobian."""
-    return lambda dy: np.asarray(J @ dy.reshape(-1))
-
-
 def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
     """One part of the gradient times a factor, or two: 0 for what stands still."""
     clues = inside.clues
@@ -145,35 +135,24 @@ def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
         through = np.stack([part for _, part in chosen], axis=1)
         factors, *_ = np.linalg.lstsq(through, error, rcond=None)
         fits = np.abs(through @ factors - error).max() <= 1e-6 * np.abs(error).max()
-        simple = count == 1 or all(clues.has_name(1 + factor) for factor in factors)
+        simple = count == 1 or all(has_name(clues, 1 + factor) for factor in factors)
         if not fits or not simple or (np.abs(factors) < 1e-4).any():
             continue
         J = clues.J.copy()
         for (key, _), factor in zip(chosen, factors):
             J += factor * (clues.J - jacobian(inside.holding(key), clues.x))
+        told = [inside.told(key) for key, _ in chosen]
         if np.allclose(factors, -1, atol=1e-5):
-            yield _constant(inside, [key for key, _ in chosen], J)
+            use = count == 1 and told[0].startswith(f"{clues.name}, ")
+            cause = "part of the function treated as a constant"
+            held = f"{' and '.join(told)} held constant, though it moves with {clues.name}"
+            cause = f"one use of {clues.name} left out" if use else cause
+            yield Suspect(cause, f"analytic = the gradient with {held}", J)
             continue
-        said = " and ".join(
-            f"that through {inside.told(key)} by {clues.constant(1 + factor)}"
-            for (key, _), factor in zip(chosen, factors)
-        )
-        yield Suspect(
-            f"{'one part' if count == 1 else 'two parts'} of the gradient off by a factor",
-            f"analytic = numeric with a part multiplied: {said}",
-            _times(J),
-        )
-
-
-def _constant(inside: Inside, keys: list[Key], J: np.ndarray) -> Suspect:
-    what, name = " and ".join(map(inside.told, keys)), inside.clues.name
-    use = len(keys) == 1 and what.startswith(f"{name}, ")
-    cause = "part of the function treated as a constant"
-    return Suspect(
-        f"one use of {name} left out" if use else cause,
-        f"analytic = the gradient with {what} held constant, though it moves with {name}",
-        _times(J),
-    )
+        by = " and ".join(f"that through {value} by {constant(clues, 1 + factor)}"
+                          for value, factor in zip(told, factors))  # fmt: skip
+        cause = f"{'one part' if count == 1 else 'two parts'} of the gradient off by a factor"
+        yield Suspect(cause, f"analytic = numeric with a part multiplied: {by}", J)
 
 
 def _by_element(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect]:
@@ -206,12 +185,9 @@ def _by_element(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspe
             cause = f"one part of the gradient off by the factor {factor}"
             if factor.startswith("1 / "):
                 cause = f"the factor {factor[4:]} is left out of one part of the gradient"
-            yield Suspect(
-                cause,
-                f"analytic = numeric with the part through {inside.told(key)} multiplied by "
-                f"{factor}, element by element",
-                _times(clues.J + L @ (changed[:, None] * A)),
-            )
+            how = f"analytic = numeric with the part through {inside.told(key)} multiplied by "
+            J = clues.J + L @ (changed[:, None] * A)
+            yield Suspect(cause, f"{how}{factor}, element by element", J)
 
 
 def _bypassed(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect]:
@@ -220,84 +196,53 @@ def _bypassed(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect
     error = (clues.fault.analytic - clues.fault.numeric).reshape(-1)
     results = sorted(key for key in before if key[1] < 0)[:-1]
     for two in results:
-        A = None
-        for one in results[: results.index(two)]:
-            if values[one].shape != values[two].shape:
-                continue
-            A = inside.after(two) if A is None else A
+        earlier = [one for one in results[: results.index(two)]
+                   if values[one].shape == values[two].shape]  # fmt: skip
+        A = inside.after(two) if earlier else clues.J
+        for one in earlier:
             J = (before[one] - before[two]) @ A
             if not inside.fits(J @ clues.dy.reshape(-1), error):
                 continue
             moved = inside.run(clues.x, {one: 1.001 * values[one] + 1e-3})[1].values[two]
             if not np.allclose(moved, values[two], rtol=1e-9, atol=0):
-                yield Suspect(
-                    "a step left out of the chain rule",
-                    f"analytic = the gradient in which {inside.told(two)} moves as "
-                    f"{inside.told(one)}, as if the derivative between them were 1",
-                    _times(clues.J + J),
-                )
+                how = f"analytic = the gradient in which {inside.told(two)} moves as "
+                how += f"{inside.told(one)}, as if the derivative between them were 1"
+                yield Suspect("a step left out of the chain rule", how, clues.J + J)
 
 
 def within(clues: Clues) -> Iterator[Suspect]:
     """The value on the way whose own gradient is wrong, all that does not pass it being right."""
-    inside, vjp = Inside(clues), clues.fault.vjp
-    if vjp is None:
-        return
+    inside, wrong = Inside(clues), clues.claimed - clues.J
     for key, L in inside.before().items():
-        if not L.any() or 2 * L.shape[1] > clues.x.size:
-            continue
-
-        def through(dy: np.ndarray, L: np.ndarray = L) -> np.ndarray:
-            right = clues.pulled(dy)
-            error = (vjp(dy) - right).reshape(-1)
-            flowing = L @ np.linalg.lstsq(L, error, rcond=1e-9)[0]
-            return np.asarray(right + flowing.reshape(right.shape))
-
-        yield Suspect(
-            "the gradient of a value inside the function is wrong",
-            f"what is wrong flows through {inside.told(key)}; all the rest is right",
-            through,
-        )
+        if L.any() and 2 * L.shape[1] <= clues.x.size:
+            flowing = L @ np.linalg.lstsq(L, wrong, rcond=1e-9)[0]
+            how = f"what is wrong flows through {inside.told(key)}; all the rest is right"
+            cause = "the gradient of a value inside the function is wrong"
+            yield Suspect(cause, how, clues.J + flowing)
 
 
-def _products(inside: Inside) -> Iterator[Suspect]:
-    """The gradient of a matrix product inside, with its factors transposed or exchanged."""
-    clues, tape = inside.clues, inside.tape
-    for number, operands in tape.operands.items():
-        if len(operands) != 2 or any(np.ndim(o) != max(2, clues.x.ndim) for o in operands):
-            continue
-        for place, other in ((0, operands[1]), (1, operands[0])):
-            if (number, place) not in tape.values or (number, -1) not in tape.values:
-                continue
-            value = tape.values[number, place]
-            if any(np.array_equal(value, x) for x in (clues.x, clues.x.swapaxes(-1, -2))):
-                yield from _wrong_products(inside, number, inside.after((number, -1)), other)
+def overwritten(clues: Clues) -> Iterator[Suspect]:
+    """A saved value that the forward pass overwrites: with what it held before, all is right.
 
-
-def _wrong_products(
-    inside: Inside, number: int, Z: np.ndarray, other: np.ndarray
-) -> Iterator[Suspect]:
-    shape, x, name = inside.tape.values[number, -1].shape, inside.clues.x, inside.clues.name
-    factors = {"b": other, name: x}
-    factors |= {f"{said}^T": o.swapaxes(-1, -2) for said, o in factors.items()}
-    for turned, (said, o), left in itertools.product((False, True), factors.items(), (True, False)):
-
-        def product(
-            dy: np.ndarray, turned: bool = turned, o: np.ndarray = o, left: bool = left
-        ) -> np.ndarray:
-            dz = (Z @ dy.reshape(-1)).reshape(shape)
-            dz = dz.swapaxes(-1, -2) if turned else dz
-            return np.asarray(dz @ o if left else o @ dz)
-
-        try:
-            fits = product(inside.clues.dy).shape == x.shape
-        except ValueError:  # of sizes that do not fit
-            continue
-        if fits:
-            dz = "dz^T" if turned else "dz"
-            yield Suspect(
-                "a factor of a product not transposed, or another one",
-                f"analytic = {f'{dz} {said}' if left else f'{said} {dz}'}, dz the gradient of the "
-                f"product in {inside.tape.names[number]} and b its other factor",
-                product,
-            )
+    y = 1 / (1 + np.exp(-x)); result = y.copy(); y -= 1
+    return result, lambda dy: dy * y * (1 - y)
+    """
+    fault, tape = clues.fault, Tape()
+    args = [copied(value) for value in fault.args]
+    args[fault.place] = traced(args[fault.place], tape)
+    settings = {name: copied(value) for name, value in fault.settings.items()}
+    vjp = fault.forward(*args, **settings)[fault.place + 1]
+    saved = [np.asarray(array) for array in saved_arrays(vjp)]
+    for array, before, told in reversed(tape.writes):
+        if any(array.shape == a.shape and np.shares_memory(array, a) for a in saved):
+            plain, now = np.asarray(array), np.array(array)
+            plain[...] = before
+            dx = np.array(vjp(clues.dy.copy()), np.float64).reshape(clues.x.shape)
+            plain[...] = now
+            gap = np.abs(np.where(clues.usable, fault.analytic - fault.numeric, 0)).max()
+            left = np.where(clues.usable, np.abs(dx - fault.numeric), 0)
+            if (left <= np.minimum(10 * clues.noise + 1e-7 * np.abs(dx).max(), 0.01 * gap)).all():
+                how = f"{told} changes an array of shape {array.shape} that the backward needs; "
+                how += "with what it held before that line the gradient is right"
+                yield Suspect(OVERWRITTEN, how)
+                return

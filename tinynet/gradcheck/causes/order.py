@@ -9,8 +9,6 @@ import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, Suspect
 
-Change = tuple[str, str, Callable[[np.ndarray], np.ndarray]]  # its name, how, and what it makes
-
 RESHAPED = "reshaped where it must be transposed"
 MOST_SHIFTED = 8
 
@@ -33,30 +31,24 @@ def of_dy(clues: Clues) -> Iterator[Suspect]:
         )  # fmt: skip
 
 
-def _changes(shape: tuple[int, ...]) -> Iterator[Change]:
+def _changes(shape: tuple[int, ...]) -> Iterator[tuple[str, str, Callable[[np.ndarray], object]]]:
     """What is often done to an array of this shape that should be left as it is."""
     for name, how, order in _orders(shape):
-
-        def reordered(a: np.ndarray, order: np.ndarray = order) -> np.ndarray:
-            return np.where(order < 0, 0.0, a.reshape(-1)[order])
-
-        yield name, how, reordered
+        yield name, how, lambda a, order=order: np.where(order < 0, 0.0, a.reshape(-1)[order])  # type: ignore[misc]
     for axis in (*range(len(shape)), None):
         along = "all of its axes" if axis is None else f"axis {axis}"
         for said, reduce in (("its sum", np.sum), ("its mean", np.mean)):
-
-            def reduced(a: np.ndarray, axis: int | None = axis, reduce: object = reduce) -> object:
-                return np.broadcast_to(reduce(a, axis=axis, keepdims=True), shape)  # type: ignore[operator]
-
-            yield "summed along an axis", f"replaced by {said} along {along}", reduced  # type: ignore[misc]
+            yield (
+                "summed along an axis", f"replaced by {said} along {along}",
+                lambda a, axis=axis, reduce=reduce: 0 * a + reduce(a, axis=axis, keepdims=True),  # type: ignore[misc]
+            )  # fmt: skip
 
 
 def _orders(shape: tuple[int, ...]) -> Iterator[tuple[str, str, np.ndarray]]:
     """For each place the flat place that its element is taken from, -1 for none."""
     size, axes = int(np.prod(shape)), range(len(shape))
     places = np.arange(size).reshape(shape)
-    orders = list(itertools.permutations(axes))[1:] if len(shape) <= 4 and size > 1 else []
-    for order in orders:
+    for order in list(itertools.permutations(axes))[1:] if len(shape) <= 4 and size > 1 else []:
         turned = tuple(shape[a] for a in order)
         if turned == shape:
             yield "transposed", f"with its axes in the order {order}", places.transpose(order)
@@ -70,38 +62,36 @@ def _orders(shape: tuple[int, ...]) -> Iterator[tuple[str, str, np.ndarray]]:
             how = f"reversed along {'axis' if count == 1 else 'axes'} {', '.join(map(str, along))}"
             yield "flipped", how, np.flip(places, along)
     for axis, length in enumerate(shape):
+        at = np.indices(shape)[axis]
         for shift in (k * sign for k in range(1, min(length, MOST_SHIFTED)) for sign in (1, -1)):
             how = f"shifted by {shift} along axis {axis}"
-            rolled = np.roll(places, shift, axis)
+            rolled, inside = np.roll(places, shift, axis), (at >= shift) & (at < length + shift)
             yield "shifted", f"{how}, round the end", rolled
-            kept = np.arange(length) >= shift if shift > 0 else np.arange(length) < length + shift
-            inside = kept.reshape([-1 if a == axis else 1 for a in axes])
             yield "shifted", how, np.where(inside, rolled, -1)
 
 
 def not_transposed(clues: Clues) -> Iterator[Suspect]:
     """J dy in place of J^T dy: the forward map once more, where its transpose belongs."""
     if clues.x.size == clues.y.size > 1:
-        yield Suspect(
-            "Jacobian not transposed",
-            "analytic = J dy, the derivative of the forward pass applied to dy, not J^T dy",
-            lambda dy: clues.J.T @ dy.reshape(-1),
-        )
+        how = "analytic = J dy, the derivative of the forward pass applied to dy, not J^T dy"
+        yield Suspect("Jacobian not transposed", how, clues.J.T)
 
 
-def without_a_name(clues: Clues) -> tuple[str, str] | None:
+def without_a_name(clues: Clues) -> Iterator[Suspect]:
     """The right numbers in other places, or from other outputs, in no order that has a name."""
-    assert clues.claimed is not None
-    for rows, what, shape in ((True, clues.name, clues.x.shape), (False, "dy", clues.y.shape)):
-        B, J = (M if rows else M.T for M in (clues.claimed, clues.J))
+    for what, shape, (B, J) in (
+        (clues.name, clues.x.shape, (clues.claimed, clues.J)),
+        ("dy", clues.y.shape, (clues.claimed.T, clues.J.T)),
+    ):
         B, J = (np.rint(M / (1e-5 * np.abs(M).max())).astype(int) for M in (B, J))
         if len(B) < 3 or sorted(B.tolist()) != sorted(J.tolist()):
             continue
         k = int(np.flatnonzero((B != J).any(1))[0])
         there = int(np.flatnonzero((B[k] == J).all(1))[0])
         taken, due = (list(map(int, np.unravel_index(p, shape))) for p in (k, there))
-        return "the right numbers in the wrong places", (
+        yield Suspect(
+            "the right numbers in the wrong places",
             f"{what}{taken} stands where {what}{due} belongs: is a transpose missing, a reshape in "
-            "place of one, or an index applied the wrong way round?"
+            "place of one, or an index applied the wrong way round?",
         )
-    return None
+        return

@@ -10,13 +10,13 @@ another stride, channels exchanged.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, flat_places
+from tinynet.gradcheck.causes.clues import Clues, Suspect, flat_places
 
-Found = tuple[str, str] | None
 Rule = dict[str, float]  # coefficients by the name of a place; "" is the constant
 
 LETTERS = ("abcdef", "pqrstu")  # of the places in the argument, and in dy
@@ -24,25 +24,31 @@ SAMPLE = 600
 
 
 class Origin(NamedTuple):
-    """An argument whose elements the entries are. claimed, right: their flat places, -1 for none;
-    None where entries are something else."""
+    """An argument whose elements the entries are; their flat places in it, -1 for none."""
 
+    clues: Clues
     name: str
     array: np.ndarray
-    claimed: np.ndarray | None
-    right: np.ndarray | None
+    claimed: np.ndarray
+    right: np.ndarray
 
-    @classmethod
-    def of(cls, clues: Clues) -> Origin | None:
-        """The origin of the entries of J, if they are elements of one of the other arguments."""
-        e = clues.entries
-        for place, array in clues.floats.items():
-            if place != clues.fault.place and array.size > 2:
-                right = _found(e.right, array, clues.tolerance)
-                if right is not None:
-                    claimed = _found(e.claimed, array, clues.tolerance)
-                    return cls(clues.label(place), array, claimed, right)
-        return None
+
+def look(clues: Clues) -> Iterator[Suspect]:
+    """What differs between the rules by which the terms of B and those of J are chosen."""
+    e, tolerance = clues.entries, clues.tolerance
+    for place, array in clues.floats.items():
+        if place == clues.fault.place or array.size <= 2:
+            continue
+        right = _found(e.right, array, tolerance)
+        if right is None:
+            continue
+        claimed = _found(e.claimed, array, tolerance)
+        name = clues.label(place)
+        if claimed is None:
+            yield from _summed(clues, name, array)
+        else:
+            yield from _compared(Origin(clues, name, array, claimed, right))
+        return
 
 
 def _found(values: np.ndarray, array: np.ndarray, tolerance: float) -> np.ndarray | None:
@@ -56,111 +62,82 @@ def _found(values: np.ndarray, array: np.ndarray, tolerance: float) -> np.ndarra
     return np.where(zero, -1, order[near]) if (fits | zero).all() else None
 
 
-def look(clues: Clues) -> Found:
-    """What differs between the rules by which the terms of B and those of J are chosen."""
-    origin = Origin.of(clues)
-    if origin is None or origin.right is None:
-        return None
-    if origin.claimed is None:
-        return _summed(clues, origin)
-    right, claimed = (_rules(clues, origin, at) for at in (origin.right, origin.claimed))
-    if None in claimed or None in right or right == claimed:
-        return _one_example(clues, origin) or _other_pairs(clues, origin)
-    meets = f"in the gradient of {clues.name}{_index(0, clues.x)}, dy{_index(1, clues.y)} meets "
-    is_right = f"right is {origin.name}[{written_as(right)}]"
-    evidence = meets + f"{origin.name}[{written_as(claimed)}]; {is_right}"
-    return _cause(clues, origin, claimed, right), evidence  # type: ignore[arg-type]
-
-
-def _summed(clues: Clues, origin: Origin) -> Found:
+def _summed(clues: Clues, name: str, array: np.ndarray) -> Iterator[Suspect]:
     """Each dy meets the sum of the elements along an axis, of which it should meet one."""
-    for axis, size in enumerate(origin.array.shape):
-        if size > 1 and origin.array.size > 2 * size:
-            totals = origin.array.sum(axis)
-            if _found(clues.entries.claimed, totals, clues.tolerance) is not None:
-                return f"{origin.name} summed over an axis", (
-                    f"in the gradient of {clues.name} dy meets the sum of {origin.name} over axis "
-                    f"{axis}, right is one of the {size} elements"
-                )
-    return None
+    for axis, size in enumerate(array.shape):
+        summed = size > 1 and array.size > 2 * size
+        if summed and _found(clues.entries.claimed, array.sum(axis), clues.tolerance) is not None:
+            text = f"in the gradient of {clues.name} dy meets the sum of {name} over axis {axis}, "
+            yield Suspect(
+                f"{name} summed over an axis", f"{text}right is one of the {size} elements"
+            )
+            return
 
 
-def _one_example(clues: Clues, origin: Origin) -> Found:
-    """The first term that is made of another element than it should be."""
-    assert origin.claimed is not None
-    assert origin.right is not None
-    e = clues.entries
-    both = np.flatnonzero((origin.claimed >= 0) & (origin.right >= 0))
-    differ = both[origin.claimed[both] != origin.right[both]]
-    if not differ.size:
-        return None
-    k = differ[0]
-    taken, due = (
-        list(map(int, np.unravel_index(at[k], origin.array.shape)))
-        for at in (origin.claimed, origin.right)
-    )
-    x, dy = (
-        list(map(int, np.unravel_index(at[k], shape)))
-        for at, shape in ((e.i, clues.x.shape), (e.j, clues.y.shape))
-    )
-    cause = f"wrong elements of {origin.name}"
-    if taken[2:] == due[2:] and origin.array.ndim == 4:
-        cause = "groups mixed up" if _grouped(clues) else "channels mixed up"
-        if not any(origin.claimed[both] // origin.array[0].size):
-            cause = f"{origin.name}[0] used for every channel"
-    return cause, (
-        f"in the gradient of {clues.name}{x}, dy{dy} meets {origin.name}{taken}, right is "
-        f"{origin.name}{due}"
-    )
+def _compared(origin: Origin) -> Iterator[Suspect]:
+    """The rules of both, if they are lines; else the first term that is another."""
+    clues, name = origin.clues, origin.name
+    claimed, right = _rules(origin, origin.claimed), _rules(origin, origin.right)
+    if claimed is None or right is None or claimed == right:
+        yield from _one_example(origin)
+        return
+    x, dy = (f"[{', '.join(names[: a.ndim])}]" for names, a in zip(LETTERS, (clues.x, clues.y)))
+    text = f"in the gradient of {clues.name}{x}, dy{dy} meets {name}[{written_as(claimed)}]; right "
+    yield Suspect(_cause(origin, claimed, right), f"{text}is {name}[{written_as(right)}]")
+
+
+def _one_example(origin: Origin) -> Iterator[Suspect]:
+    """The first term that is made of another element than it should be, or should not be there."""
+    clues, e = origin.clues, origin.clues.entries
+    name, shapes = origin.name, (clues.x.shape, clues.y.shape)
+    differ = (origin.claimed >= 0) & (origin.right >= 0) & (origin.claimed != origin.right)
+    if differ.any():
+        k = int(differ.argmax())
+        taken, due = (_index(at[k], origin.array.shape) for at in (origin.claimed, origin.right))
+        x, dy = (_index(at[k], shape) for at, shape in zip((e.i, e.j), shapes))
+        cause = f"wrong elements of {name}"
+        if taken[2:] == due[2:] and origin.array.ndim == 4:
+            cause = "groups mixed up" if _grouped(clues) else "channels mixed up"
+        text = f"in the gradient of {clues.name}{x}, dy{dy} meets {name}{taken}, right is "
+        yield Suspect(cause, f"{text}{name}{due}")
+    elif _grouped(clues) and min(map(len, shapes)) > 1:
+        X, Y = np.unravel_index(e.i, shapes[0]), np.unravel_index(e.j, shapes[1])
+        for a in (1, 0):  # the channels of x, or its filters
+            claimed, right = (
+                set(zip(X[a][at >= 0].tolist(), Y[1][at >= 0].tolist()))
+                for at in (origin.claimed, origin.right)
+            )
+            for c, o in sorted(claimed - right)[:1]:
+                text = f"place {c} of axis {a} of {clues.name} gets dy of channel {o}, of which no "
+                yield Suspect("groups mixed up", f"{text}output depends on it")
+
+
+def _index(flat: int, shape: tuple[int, ...]) -> list[int]:
+    return list(map(int, np.unravel_index(flat, shape)))
 
 
 def _grouped(clues: Clues) -> bool:
     """Whether some channels see some filters alone."""
-    if any("group" in name for name in clues.settings):
-        return True
     channels = {a.shape[1] for a in clues.floats.values() if a.ndim == 4}
-    return len(channels) > 1 and clues.y.ndim == 4
-
-
-def _other_pairs(clues: Clues, origin: Origin) -> Found:
-    """The right elements, between channels that have nothing to do with each other."""
-    e = clues.entries
-    X, Y = (list(flat_places(s, at)) for s, at in ((clues.x.shape, e.i), (clues.y.shape, e.j)))
-    if not _grouped(clues) or len(X) < 2 or len(Y) < 2:
-        return None
-    for a, b in ((1, 1), (0, 1)):
-        there = [
-            set(zip(X[a][at >= 0].tolist(), Y[b][at >= 0].tolist()))
-            for at in (origin.claimed, origin.right)
-            if at is not None
-        ]
-        if len(there) == 2 and there[0] - there[1]:
-            c, o = min(there[0] - there[1])
-            return "groups mixed up", (
-                f"place {c} of axis {a} of {clues.name} gets dy of channel {o}, of which no "
-                "output depends on it"
-            )
-    return None
+    several = len(channels) > 1 and clues.y.ndim == 4
+    return several or any("group" in name for name in clues.settings)
 
 
 # ----- rules --------------------------------------------------------------------------------------
 
 
-def _rules(clues: Clues, origin: Origin, at: np.ndarray) -> list[Rule | None]:
+def _rules(origin: Origin, at: np.ndarray) -> list[Rule] | None:
     """For each axis of the array its place in terms of the places in x and in dy."""
-    e = clues.entries
-    known = np.flatnonzero(at >= 0)
+    clues, known = origin.clues, np.flatnonzero(at >= 0)
     if known.size > SAMPLE:
         known = np.random.default_rng(0).choice(known, SAMPLE, replace=False)
-    places: dict[str, np.ndarray] = {}
-    for letters, shape, flat in (
-        (LETTERS[0], clues.x.shape, e.i), (LETTERS[1], clues.y.shape, e.j),
-    ):  # fmt: skip
-        for letter, values in zip(letters, flat_places(shape, flat[known])):
-            if np.ptp(values):
-                places[letter] = values
-    targets = np.unravel_index(at[known], origin.array.shape)
-    return [rule_of(target, places) for target in targets]
+    e, places = clues.entries, dict[str, np.ndarray]()
+    for letters, shape, flat in zip(LETTERS, (clues.x.shape, clues.y.shape), (e.i, e.j)):
+        places |= dict(zip(letters, flat_places(shape, flat[known])))
+    places = {letter: values for letter, values in places.items() if np.ptp(values)}
+    rules = [rule_of(t, places) for t in np.unravel_index(at[known], origin.array.shape)]
+    found = [rule for rule in rules if rule is not None]
+    return found if len(found) == len(rules) else None
 
 
 def rule_of(target: np.ndarray, places: dict[str, np.ndarray]) -> Rule | None:
@@ -173,27 +150,19 @@ def rule_of(target: np.ndarray, places: dict[str, np.ndarray]) -> Rule | None:
                 rule = {name: round(float(c), 4) + 0.0 for name, c in zip((*names, ""), found)}
                 return {name: c for name, c in rule.items() if c or not name}
     parts = {f"{n} % {m}": v % m for n, v in places.items() for m in range(2, int(v.max()) + 1)}
-    for name, values in parts.items():
-        if np.array_equal(values, target):
-            return {name: 1.0, "": 0.0}
-    return None
+    return next(({n: 1.0, "": 0.0} for n, v in parts.items() if np.array_equal(v, target)), None)
 
 
-def _index(side: int, array: np.ndarray) -> str:
-    return f"[{', '.join(LETTERS[side][: array.ndim])}]" if array.ndim else ""
-
-
-def written_as(rules: list[Rule | None]) -> str:
+def written_as(rules: Sequence[Rule | None]) -> str:
+    """Rules as an index: "p, b, 2r + c - 1"."""
     texts = []
     for rule in rules:
-        assert rule is not None
         text = ""
-        for name, c in sorted(rule.items(), key=lambda item: (item[0] == "", item[1] < 0)):
-            size = f"{abs(c):g}" if not name else ("" if abs(c) == 1 else f"{abs(c):g}") + name
-            if c and text:
-                text += (" - " if c < 0 else " + ") + size
-            elif c:
-                text = ("-" if c < 0 else "") + size
+        for name, c in sorted((rule or {}).items(), key=lambda item: (item[0] == "", item[1] < 0)):
+            size = "" if name and abs(c) == 1 else f"{abs(c):g}"
+            if c:
+                sign = "-" if c < 0 else "+" if text else ""
+                text += (f" {sign} " if text else sign) + size + name
         texts.append(text or "0")
     return ", ".join(texts)
 
@@ -201,37 +170,34 @@ def written_as(rules: list[Rule | None]) -> str:
 # ----- what the difference is called --------------------------------------------------------------
 
 
-def _cause(clues: Clues, origin: Origin, claimed: list[Rule], right: list[Rule]) -> str:
+def _cause(origin: Origin, claimed: list[Rule], right: list[Rule]) -> str:
+    name, image = origin.name, origin.array.ndim == 4
     differ = [axis for axis, (a, b) in enumerate(zip(claimed, right)) if a != b]
-    image = origin.array.ndim == 4
-    for pair in itertools.combinations(differ, 2):
-        exchanged = [claimed[pair[0]] == right[pair[1]], claimed[pair[1]] == right[pair[0]]]
-        backwards = [_opposite(claimed[pair[0]], right[pair[1]]),
-                     _opposite(claimed[pair[1]], right[pair[0]])]  # fmt: skip
-        if all(exchanged) or all(backwards):
+    backwards = {axis for axis in differ if _opposite(claimed[axis], right[axis])}
+    for a, b in itertools.combinations(differ, 2):
+        crossed = (claimed[a], right[b]), (claimed[b], right[a])
+        turned = all(_opposite(*pair) for pair in crossed)
+        if turned or all(one == other for one, other in crossed):
             if not image:
-                return (
-                    "transposed weight" if origin.array.ndim == 2 else f"{origin.name} transposed"
-                )
-            name = "kernel spatially transposed" if pair == (2, 3) else (
-                "input and output channels swapped" if pair == (0, 1) else "axes exchanged"
-            )  # fmt: skip
-            rest = [axis for axis in differ if axis not in pair]
-            turned = all(backwards) or (rest and all(
-                _opposite(claimed[axis], right[axis]) for axis in rest
-            ))  # fmt: skip
-            return name + (" and kernel not flipped" if turned else "")
-    if all(_opposite(claimed[axis], right[axis]) for axis in differ):
+                return "transposed weight" if origin.array.ndim == 2 else f"{name} transposed"
+            turned = turned or set(differ) - {a, b} == backwards > set()
+            known = {
+                (2, 3): "kernel spatially transposed",
+                (0, 1): "input and output channels swapped",
+            }
+            return known.get((a, b), "axes exchanged") + (
+                " and kernel not flipped" if turned else ""
+            )
+    if len(backwards) == len(differ):
         along = f"ax{'is' if len(differ) == 1 else 'es'} {', '.join(map(str, differ))}"
-        if image and min(differ) >= 2 and clues.x.shape[0] == clues.y.shape[0]:
-            return f"kernel not flipped along {along} of {origin.name}"
-        return f"{origin.name} read backwards along {along}"
-    if all(not _varying(claimed[axis]) and _varying(right[axis]) for axis in differ):
-        place = {axis: f"{claimed[axis]['']:g}" for axis in differ}
-        told = ", ".join(place.get(axis, ":") for axis in range(origin.array.ndim))
-        mixed = "groups mixed up: " if _grouped(clues) else ""
-        return f"{mixed}{origin.name}[{told}] used for every place"
-    return _geometric(clues, origin, {axis: (claimed[axis], right[axis]) for axis in differ})
+        if image and min(differ) >= 2 and len(origin.clues.x) == len(origin.clues.y):
+            return f"kernel not flipped along {along} of {name}"
+        return f"{name} read backwards along {along}"
+    if not any(_varying(claimed[axis]) for axis in differ):
+        places = [f"{rule['']:g}" if axis in differ else ":" for axis, rule in enumerate(claimed)]
+        mixed = "groups mixed up: " if _grouped(origin.clues) else ""
+        return f"{mixed}{name}[{', '.join(places)}] used for every place"
+    return _geometric(origin, {axis: (claimed[axis], right[axis]) for axis in differ})
 
 
 def _varying(rule: Rule) -> Rule:
@@ -243,53 +209,41 @@ def _opposite(a: Rule, b: Rule) -> bool:
     return bool(one) and one == {name: -c for name, c in two.items()}
 
 
-Windows = tuple[float, float, float]  # stride, dilation, and what is taken off
-
-
-def _geometric(clues: Clues, origin: Origin, rules: dict[int, tuple[Rule, Rule]]) -> str:
+def _geometric(origin: Origin, rules: dict[int, tuple[Rule, Rule]]) -> str:
     """Stride, dilation or padding: in image = stride * small + dilation * kernel - padding."""
-    wrong = f"wrong elements of {origin.name}"
-    for axis, pair in rules.items():
-        claimed, right = (_windows(clues, origin, axis, rule) for rule in pair)
+    x, y = origin.clues.x, origin.clues.y
+    for pair in rules.values():
+        claimed, right = (_windows(origin, rule) for rule in pair)
         if claimed is None or right is None:
-            return wrong
+            return f"wrong elements of {origin.name}"
         for what, a, b in zip(("stride", "dilation"), claimed, right):
             if abs(a - b) > 0.01:
                 return f"{what} ignored" if abs(a - 1) < 0.01 else f"wrong {what}"
-    if not any(right[""] for _, right in rules.values()):
-        return "gradient shifted"  # of a function without padding
-    if clues.x.shape[0] == clues.y.shape[0] and clues.x.ndim == 4:
-        return "padding cropped at the wrong side"
-    return "padding ignored" if not any(claimed[""] for claimed, _ in rules.values()) else (
-        "gradient shifted"
-    )  # fmt: skip
+    if any(right[""] for _, right in rules.values()):  # of a function with padding
+        if len(x) == len(y) and x.ndim == 4:
+            return "padding cropped at the wrong side"
+        if not any(claimed[""] for claimed, _ in rules.values()):
+            return "padding ignored"
+    return "gradient shifted"
 
 
-def _counts_channels(array: np.ndarray, clues: Clues) -> bool:
-    """Whether the array is the kernel beside x, and not the images beside it."""
-    if len(array) != len(clues.y) or len(clues.x) != len(clues.y):
-        return len(array) != len(clues.y)
-    return bool(array.shape[:2] == (clues.x.shape[1], clues.y.shape[1]))
+def _windows(origin: Origin, rule: Rule) -> tuple[float, float] | None:
+    """Stride and dilation: the rule of one axis solved for the place in the image.
 
-
-def _windows(clues: Clues, origin: Origin, axis: int, rule: Rule) -> Windows | None:
-    """The rule of one axis solved for the place in the image, the largest of the three arrays.
-
-    dy is the small one, or the image of a transposed convolution; then the kernel is the array
-    that does not count examples.
+    The image is the largest of the three arrays. dy is the small one, or the image of a transposed
+    convolution; then the kernel is the array that does not count examples.
     """
-    arrays = {"array": origin.array, "x": clues.x, "dy": clues.y}
-    terms = {"array": -1.0}
+    x, y, array = origin.clues.x, origin.clues.y, origin.array
+    arrays, terms = {"array": array, "x": x, "dy": y}, {"array": -1.0}
     for who, letters in zip(("x", "dy"), LETTERS):
-        for name in filter(letters.__contains__, _varying(rule)):
+        for name in _varying(rule).keys() & set(letters):
             terms[who] = rule[name]
     if len(terms) != 3:
         return None
     image = max(arrays, key=lambda who: np.prod(arrays[who].shape[2:] or arrays[who].shape))
-    inner = [who for who in ("array", "x") if who != image]
-    if len(inner) == 2 and _counts_channels(origin.array, clues):
-        inner.reverse()
-    kernel = inner[-1]
+    is_kernel = len(array) != len(y)
+    if len(x) == len(y) == len(array):
+        is_kernel = array.shape[:2] == (x.shape[1], y.shape[1])
+    kernel = {"array": "x", "x": "array"}.get(image, "array" if is_kernel else "x")
     small = next(who for who in arrays if who not in (image, kernel))
-    scale = -terms[image]
-    return terms[small] / scale, terms[kernel] / scale, rule[""] / scale
+    return -terms[small] / terms[image], -terms[kernel] / terms[image]

@@ -19,13 +19,14 @@ Key = tuple[int, int]  # the number of a call, and which of its operands; -1 for
 
 
 class Tape:
-    """One run: the calls so far. held: values that stand still, by key."""
+    """One run: the calls so far. held: values that stand still, by key. writes: each array that a
+    call wrote into, a copy of what it held before, and the call in words."""
 
     def __init__(self, held: dict[Key, np.ndarray] | None = None) -> None:
         self.held = held or {}
         self.values: dict[Key, np.ndarray] = {}
-        self.operands: dict[int, list[Any]] = {}
         self.names: dict[int, str] = {}  # of the calls, with the line of the function
+        self.writes: list[tuple[np.ndarray, np.ndarray, str]] = []
         self.count = 0
 
     def call(self, name: str, inputs: list[Any], run: Callable[[list[Any]], Any]) -> Any:
@@ -37,7 +38,6 @@ class Tape:
                 self.values[number, operand] = np.array(value)
                 value = self.held.get((number, operand), np.asarray(value))
             plain.append(value)
-        self.operands[number] = plain
         result = run(plain)
         if not isinstance(result, np.ndarray) and not isinstance(result, np.floating):
             return result
@@ -67,17 +67,16 @@ class Traced(np.ndarray):
         self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any
     ) -> Any:
         options = {key: _plain(value) for key, value in options.items()}
-
-        def run(operands: list[Any]) -> Any:
-            if out is None:
-                return getattr(ufunc, method)(*operands, **options)
-            target = tuple(np.asarray(o) if isinstance(o, Traced) else o for o in out)
-            return getattr(ufunc, method)(*operands, out=target, **options)
-
+        if out is not None:
+            options["out"] = _plain(out)
+            before = np.array(out[0])
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        result = self.tape.call(name, list(inputs), run)
+        result = self.tape.call(
+            name, list(inputs), lambda operands: getattr(ufunc, method)(*operands, **options)
+        )
         if out is None or not isinstance(out[0], np.ndarray):
             return result
+        self.tape.writes.append((out[0], before, _told(name)))
         np.asarray(out[0])[...] = result
         return out[0]
 
@@ -99,7 +98,7 @@ def _plain(value: Any) -> Any:
 
 def _told(name: str) -> str:
     """A call with the line of the function that makes it; of NumPy's functions the outermost."""
-    frame: Any = sys._getframe(3)
+    frame: Any = sys._getframe(2)
     inner = ""
     while frame and (frame.f_code.co_filename == __file__ or "numpy" in frame.f_code.co_filename):
         if "numpy" in frame.f_code.co_filename:

@@ -6,73 +6,107 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, axis_name, short
+from tinynet.gradcheck.causes.clues import Clues, axis_name
 from tinynet.gradcheck.causes.hand import Hand, Quantity
+from tinynet.gradcheck.causes.numbers import short
 
 LISTED = "they are at place"  # begins a rule that holds for these inputs alone, it may be
 BY_CHANCE = 1000  # so few choices of elements may have a threshold of their own by chance
 MOST_PLACES = 4  # of an axis that are told one by one
+FEW = 2  # right elements in which chance may agree
+
+Statement = tuple[str, np.ndarray]  # and of which entries it is true
+
+
+def of_the_elements(clues: Clues) -> str:
+    """Which elements of the gradient are wrong, in a sentence; "" if no simple rule says it."""
+    rule = confirmed(clues, _rule)
+    wrong = int(_wrong(clues).sum())
+    right = clues.x.size - wrong
+    return f"all {wrong} wrong elements: {rule}; the {right} others are right" if rule else ""
+
+
+def _wrong(clues: Clues) -> np.ndarray:
+    _, analytic, numeric = clues.tests[0]
+    allowed = 10 * clues.noise + 1e-6 * np.abs(numeric).max(initial=0)
+    return np.asarray(np.abs(analytic - numeric) > allowed).reshape(-1)
+
+
+def _rule(clues: Clues) -> str:
+    """What the wrong elements have in common, for these values."""
+    numeric, wrong = np.abs(clues.tests[0][2]).reshape(-1), _wrong(clues)
+    if (numeric > 1e-6 * numeric.max(initial=0))[~wrong].sum() < FEW:
+        return ""  # what is right is 0, or so little that it may be so by chance
+    elementwise = clues.x.shape == clues.y.shape
+    flat = np.arange(wrong.size)
+    hand = Hand(clues, flat, flat if elementwise else 0 * flat)
+    if not elementwise:
+        hand.quantities = [(clues.name, clues.x.reshape(-1))]
+    own = f"of {clues.name}"
+    hand.places = {name: p for name, p in hand.places.items() if name.endswith(own)}
+    return rule(wrong, hand, (("dy", clues.dy.reshape(-1)),) if elementwise else ())
+
+
+def confirmed(clues: Clues, look: Callable[[Clues], Any]) -> Any:
+    """What a look says, if it says the same with the elements in another order as well.
+
+    It gives a text, or a tuple that begins with one; nothing it says is told by this as nothing.
+    """
+    here, there = look(clues), clues.elsewhere
+    if not here or there is None:
+        return here
+    texts = [found[0] if isinstance(found, tuple) else found for found in (here, look(there))]
+    return here if texts[1] and _bare(texts[0]) == _bare(texts[1]) else here[:0]
+
+
+def _bare(text: str) -> str:
+    """A statement without the numbers of its thresholds, which differ from input to input."""
+    return re.sub(r"([<>]) -?[\d.]+", r"\1", text)
 
 
 def rule(chosen: np.ndarray, hand: Hand, more: tuple[Quantity, ...] = ()) -> str:
     """What the chosen entries have in common that no other has; "" if nothing simple is."""
     if chosen.all() or not chosen.any():
         return ""
-    for text, holds in predicates(hand, chosen, more):
-        if np.array_equal(holds, chosen):
-            return text
-    return ""
+    statements = _statements(hand, chosen, more)
+    return next((text for text, holds in statements if np.array_equal(holds, chosen)), "")
 
 
-def confirmed(clues: Clues, told: Callable[[Clues], str]) -> str:
-    """What is told of the clues, if it is of the elements in another order as well."""
-    here, there = told(clues), clues.elsewhere
-    return here if not here or there is None or bare(told(there)) == bare(here) else ""
-
-
-def bare(text: str) -> str:
-    """A statement without the numbers of its thresholds, which differ from input to input."""
-    return re.sub(r"([<>]) -?[\d.]+", r"\1", text)
-
-
-def predicates(
-    hand: Hand, chosen: np.ndarray, more: tuple[Quantity, ...] = ()
-) -> Iterator[tuple[str, np.ndarray]]:
+def _statements(hand: Hand, chosen: np.ndarray, more: tuple[Quantity, ...]) -> Iterator[Statement]:
     """Statements about the entries, the simplest first; thresholds follow from `chosen`."""
-    quantities = [*hand.quantities, *hand.products, *more]
     for name, q in hand.quantities:
-        for sign, holds in (("<", q < 0), (">", q > 0), ("=", q == 0)):
-            yield f"{name} {sign} 0", holds
+        yield from ((f"{name} {sign} 0", holds) for sign, holds in _signs(q))
     places = list(_places(hand, chosen))
-    yield from (rule for rule in places if not rule[0].startswith(LISTED))
+    yield from (statement for statement in places if not statement[0].startswith(LISTED))
     yield from _border(hand)
     if hand.clues.x.shape == hand.clues.y.shape:
-        same = hand.i == hand.j
-        yield "the output is at the place of the input", same
-        yield "the output is at another place than the input", ~same
+        yield "the output is at the place of the input", hand.i == hand.j
+        yield "the output is at another place than the input", hand.i != hand.j
     for (a, p), (b, q) in itertools.combinations(hand.places.items(), 2):
         yield f"the places of {a} and {b} are the same", p == q
         yield f"the places of {a} and {b} differ", p != q
     for name, q in more:
-        yield f"{name} < 0", q < 0
-        yield f"{name} > 0", q > 0
+        yield from ((f"{name} {sign} 0", holds) for sign, holds in _signs(q)[:2])
+    quantities = [*hand.quantities, *hand.products, *more]
     limits = sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
-    yield from (rule for rule in limits if "." not in rule[0])
-    if math.comb(len(chosen), int(chosen.sum())) > BY_CHANCE:
-        yield from (rule for rule in limits if "." in rule[0])
+    told = math.comb(len(chosen), int(chosen.sum())) > BY_CHANCE
+    yield from (limit for limit in limits if "." not in limit[0])
+    yield from (limit for limit in limits if "." in limit[0] and told)
     for (a, p), (b, q) in itertools.pairwise(quantities):
-        differ = np.sign(p) != np.sign(q)
-        yield f"{a} and {b} have different signs", differ
-        yield f"{a} and {b} have the same sign", ~differ
+        yield f"{a} and {b} have different signs", np.sign(p) != np.sign(q)
+        yield f"{a} and {b} have the same sign", np.sign(p) == np.sign(q)
     yield from places
 
 
-def _thresholds(
-    hand: Hand, chosen: np.ndarray, quantities: list[Quantity]
-) -> Iterator[tuple[str, np.ndarray]]:
+def _signs(q: np.ndarray) -> tuple[Statement, ...]:
+    return ("<", q < 0), (">", q > 0), ("=", q == 0)
+
+
+def _thresholds(hand: Hand, chosen: np.ndarray, quantities: list[Quantity]) -> Iterator[Statement]:
     for name, q in quantities:
         for label, values in ((name, q), (f"|{name.strip('()')}|", np.abs(q))):
             for text, sign in ((">", 1), ("<", -1)):
@@ -98,47 +132,41 @@ def _limit(hand: Hand, low: float, high: float) -> str:
     return short(float(np.ceil(low * 10**digits) / 10**digits) + 0.0)
 
 
-def _places(hand: Hand, chosen: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _places(hand: Hand, chosen: np.ndarray) -> Iterator[Statement]:
     for axis, places in hand.places.items():
         known, some = set(places.tolist()), set(places[chosen].tolist())
-        rest = set(places[~chosen].tolist())
-        if len(known) < 2 or some & rest:
-            continue
-        yield f"they are at {_told(some, known)} of {axis}", np.isin(places, list(some))
+        if len(known) > 1 and not some & set(places[~chosen].tolist()):
+            yield f"they are at {_told(some, known)} of {axis}", np.isin(places, list(some))
 
 
-def _border(hand: Hand) -> Iterator[tuple[str, np.ndarray]]:
+def _border(hand: Hand) -> Iterator[Statement]:
     """The border of the last two axes of the input, and two sides of it."""
     shape, name = hand.clues.x.shape, hand.clues.name
     if len(shape) < 2:
         return
     at = np.unravel_index(hand.i, shape)[-2:]
-    sides = [{"first": p == 0, "last": p == n - 1} for p, n in zip(at, shape[-2:])]
-    (a, b), (c, d) = (side.values() for side in sides)
-    yield f"they are at the border of {name}", a | b | c | d
-    for (one, p), (other, q) in itertools.product(*(side.items() for side in sides)):
-        axes = [axis_name(len(shape) - k, hand.clues.x) for k in (2, 1)]
-        yield (
-            f"they are at the {one} place of {axes[0]} or the {other} of {axes[1]} of {name}",
-            p | q,
-        )
+    rows, columns = ({"first": p == 0, "last": p == n - 1} for p, n in zip(at, shape[-2:]))
+    a, b = (axis_name(len(shape) - k, hand.clues.x) for k in (2, 1))
+    border = np.any([*rows.values(), *columns.values()], axis=0)
+    yield f"they are at the border of {name}", border
+    for (one, p), (other, q) in itertools.product(rows.items(), columns.items()):
+        yield f"they are at the {one} place of {a} or the {other} of {b} of {name}", p | q
 
 
 def _told(some: set[int], known: set[int]) -> str:
     """Places of an axis in words."""
     last, order = max(known), sorted(some)
+    steps = {b - a for a, b in itertools.pairwise(order)}
     if order == [last]:
         return f"the last place ({last})"
     if order == [0]:
         return "the first place"
-    if some == {0, last}:
+    if order == [0, last]:
         return "the border, the first and the last place,"
-    steps = {b - a for a, b in itertools.pairwise(order)}
-    if len(order) > 2 and len(steps) == 1 and (step := steps.pop()) > 1:
-        return f"every {step}. place, from {order[0]} on,"
+    if len(order) > 2 and len(steps) == 1 and steps != {1}:
+        return f"every {steps.pop()}. place, from {order[0]} on,"
     if len(order) <= MOST_PLACES:
         return f"place {', '.join(map(str, order))}"
     if steps == {1}:
         return f"places {order[0]} to {order[-1]}"
-    others = sorted(known - some)
-    return f"places other than {', '.join(map(str, others[:MOST_PLACES]))}"
+    return f"places other than {', '.join(map(str, sorted(known - some)[:MOST_PLACES]))}"

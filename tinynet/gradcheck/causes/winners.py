@@ -3,98 +3,46 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, ElsewhereError
+from tinynet.gradcheck.causes.clues import Clues, Suspect
 
-Found = tuple[str, str] | None
-
-TIES = "ties counted more than once"
-SPREAD = "gradient spread over the window, not given to the winner"
 WRONG = "wrong winner of the window"
-WRONG_AXIS = "winner looked for along the wrong axis"
 
 
-def look(clues: Clues) -> Found:
-    """What the backward of a maximum or minimum does wrong; None if the function is none."""
-    x, y, B = clues.x.reshape(-1), clues.y.reshape(-1), clues.claimed
-    assert B is not None
-    if x.size < 2 or not np.isin(y, x).all():
-        return None
-    claimed = np.abs(B) > clues.tolerance
-    equal = x[:, None] == y
-    windows = _windows(clues)
-    if windows is None:
-        return None
-    wins = windows & equal
-    if (wins.sum(0) > 1).any() and np.array_equal(claimed, wins) and np.allclose(B[wins], 1):
-        tied = int((wins.sum(0) > 1).sum())
-        return TIES, (
-            f"analytic gives dy to every element that equals the maximum; {tied} of {y.size} "
-            f"outputs have up to {int(wins.sum(0).max())} such"
+def look(clues: Clues) -> Iterator[Suspect]:
+    """What the backward of a maximum or minimum may do wrong; nothing if the function is none."""
+    x, y = clues.x.reshape(-1), clues.y.reshape(-1)
+    if x.size < 2 or not np.isin(y, x).all() or (windows := _windows(clues)) is None:
+        return
+    wins = windows & (x[:, None] == y)
+    sizes, tied = windows.sum(0), wins.sum(0)
+    if (tied > 1).any():
+        yield Suspect(
+            "ties counted more than once",
+            f"analytic gives dy to every element that equals the maximum; {(tied > 1).sum()} of "
+            f"{y.size} outputs have up to {tied.max()} such",
+            wins * 1.0,
         )
-    single = (claimed.sum(0) == 1).all()
-    some = not single and not np.array_equal(claimed, windows)
-    if some and (found := _along_other_axes(clues, claimed, windows)):
-        return found
-    if (wins.sum(0) == 1).all() and (found := _covered(clues, claimed, windows, wins)):
-        return found
-    if (claimed.sum(0) > 1).all() and np.array_equal(claimed, windows):
-        share = B[claimed]
-        if np.allclose(share, 1) or np.allclose(share * windows.sum(0)[np.nonzero(claimed)[1]], 1):
-            what = "dy" if np.allclose(share, 1) else "dy divided by their number"
-            return SPREAD, (
-                f"analytic gives {what} to all {_many(windows)} elements of a window, or axis, "
-                "not dy to the winner alone"
-            )
-    return _other_winner(clues, claimed, windows, wins)
-
-
-def _covered(clues: Clues, claimed: np.ndarray, windows: np.ndarray, wins: np.ndarray) -> Found:
-    """Each window written as a whole with =, so that one of those that overlap remains."""
-    outputs = np.arange(clues.y.size)
-    last = windows & (outputs == np.where(windows, outputs, -1).max(1)[:, None])
-    winning = wins & (outputs == np.where(wins, outputs, -1).max(1)[:, None])
-    for kept in (last & wins, winning):
-        if not np.array_equal(kept, wins) and np.array_equal(claimed, kept):
-            return "missing accumulation", (
-                "analytic: where windows overlap, the last overwrites the others (= for +=)"
-            )
-    return None
-
-
-def _along_other_axes(clues: Clues, claimed: np.ndarray, windows: np.ndarray) -> Found:
-    """The elements that are extremes along other axes, of all of x or of those in the window."""
-    axes = [axis for axis, n in enumerate(clues.x.shape) if n > 1]
-    places = np.indices(clues.x.shape).reshape(clues.x.ndim, -1)
-    for count, whole in itertools.product(range(1, len(axes) + 1), (True, False)):
-        for chosen in itertools.combinations(axes, count):
-            rest = [axis for axis in range(clues.x.ndim) if axis not in chosen]
-            line = np.unique(places[rest], axis=1, return_inverse=True)[1].reshape(-1, 1)
-            for said, sign in (("largest", 1), ("smallest", -1)):
-                among = np.ones_like(windows) if whole else windows
-                if np.array_equal(claimed, windows & _extreme(sign * clues.x, among, line)):
-                    along = f"ax{'is' if count == 1 else 'es'} {', '.join(map(str, chosen))}"
-                    return WRONG_AXIS, (
-                        f"analytic gives dy to those elements of the window that are the {said} "
-                        f"{'' if whole else 'of it '}along {along}"
-                    )
-    return None
-
-
-def _extreme(x: np.ndarray, among: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """Which elements are the largest of those that share their line, among those of a column."""
-    values = np.where(among, x.reshape(-1, 1), -np.inf)
-    largest = np.full((int(line.max()) + 1, among.shape[1]), -np.inf)
-    np.maximum.at(largest, line[:, 0], values)
-    return np.asarray(values == largest[line[:, 0]])
-
-
-def _many(windows: np.ndarray) -> str:
-    return " or ".join(map(str, np.unique(windows.sum(0))))
+    for what, share in (("dy", windows * 1.0), ("dy divided by their number", windows / sizes)):
+        yield Suspect(
+            "gradient spread over the window, not given to the winner",
+            f"analytic gives {what} to all {' or '.join(map(str, np.unique(sizes)))} elements of a "
+            "window, or axis, not dy to the winner alone",
+            share,
+        )
+    if (tied == 1).all():
+        for among in (windows, wins):
+            said = "analytic: where windows overlap, the last overwrites the others (= for +=)"
+            yield Suspect("missing accumulation", said, (_last(among) & wins) * 1.0)
+        yield from _chosen(x, windows)
+        yield from _mapped(clues, windows, wins)
+    for said, extremes in _along_other_axes(clues.x, windows):
+        several = (extremes.sum(0) != 1).any()
+        if several and not any(np.array_equal(extremes, among) for among in (windows, wins)):
+            yield Suspect("winner looked for along the wrong axis", said, extremes * 1.0)
 
 
 def _windows(clues: Clues) -> np.ndarray | None:
@@ -103,61 +51,75 @@ def _windows(clues: Clues) -> np.ndarray | None:
     far = 10 * (np.ptp(x) + 1)
     for sign in (1, -1):
         found = np.zeros((x.size, clues.y.size), bool)
-        try:
-            for i in range(x.size):
-                moved = x.copy()
-                moved.flat[i] += sign * far
-                found[i] = clues.output({clues.fault.place: moved}).reshape(-1) == moved.flat[i]
-        except ElsewhereError:
-            return None
+        for i in range(x.size):
+            moved = x.copy()
+            moved.flat[i] += sign * far
+            found[i] = clues.output({clues.fault.place: moved}).reshape(-1) == moved.flat[i]
         if (found.sum(0) > 1).all():
             return found
     return None
 
 
-def _other_winner(
-    clues: Clues, claimed: np.ndarray, windows: np.ndarray, wins: np.ndarray
-) -> Found:
-    if (claimed.sum(0) > 1).any() or (wins.sum(0) != 1).any() or not claimed.any():
-        return None
-    x, shape = clues.x.reshape(-1), clues.x.shape
-    columns = np.flatnonzero(claimed.any(0))
-    given, right = claimed.argmax(0)[columns], wins.argmax(0)[columns]
-    if np.array_equal(given, right):
-        return None
-    inside = [np.flatnonzero(windows[:, j]) for j in columns]
-    extreme: dict[str, Callable[[np.ndarray], Any]] = {
-        "the smallest element": lambda w: w[np.argmin(x[w])],
-        "the largest element": lambda w: w[np.argmax(x[w])],
-        "always the first place": lambda w: w[0],
-        "always the last place": lambda w: w[-1],
-    }
-    for said, choose in extreme.items():
-        if all(choose(w) == g for w, g in zip(inside, given)):
-            return WRONG, f"analytic gives dy to {said} of the window"
-    return _unravelled(inside, given, right, shape)
+def _last(among: np.ndarray) -> np.ndarray:
+    """Of the windows that an element is in, the last."""
+    outputs = np.arange(among.shape[1])
+    return np.asarray(among & (outputs == np.where(among, outputs, -1).max(1)[:, None]))
 
 
-def _unravelled(
-    inside: list[np.ndarray], given: np.ndarray, right: np.ndarray, shape: tuple[int, ...]
-) -> Found:
+def _chosen(x: np.ndarray, windows: np.ndarray) -> Iterator[Suspect]:
+    """Another element of each window than the winner."""
+    order = np.arange(x.size)
+    for said, rank in (
+        ("the smallest element", -x), ("the largest element", x),
+        ("always the first place", -order), ("always the last place", order),
+    ):  # fmt: skip
+        given = np.where(windows, rank[:, None], -np.inf).argmax(0)
+        one = np.eye(x.size)[:, given]
+        yield Suspect(WRONG, f"analytic gives dy to {said} of the window", one)
+
+
+def _along_other_axes(x: np.ndarray, windows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The elements that are extremes along other axes, of all of x or of those in the window."""
+    places = np.indices(x.shape).reshape(x.ndim, -1)
+    axes = [axis for axis, n in enumerate(x.shape) if n > 1]
+    for count, of_all in itertools.product(range(1, len(axes) + 1), (True, False)):
+        for chosen in itertools.combinations(axes, count):
+            rest = [axis for axis in range(x.ndim) if axis not in chosen]
+            line = np.unique(places[rest], axis=1, return_inverse=True)[1].reshape(-1)
+            among = np.ones_like(windows) if of_all else windows
+            for said, sign in (("largest", 1), ("smallest", -1)):
+                values = np.where(among, sign * x.reshape(-1, 1), -np.inf)
+                best = np.full((int(line.max()) + 1, windows.shape[1]), -np.inf)
+                np.maximum.at(best, line, values)
+                along = f"ax{'is' if count == 1 else 'es'} {', '.join(map(str, chosen))}"
+                yield (
+                    (
+                        "analytic gives dy to those elements of the window that are the "
+                        f"{said} {'' if of_all else 'of it '}along {along}"
+                    ),
+                    windows & (values == best[line]),
+                )
+
+
+def _mapped(clues: Clues, windows: np.ndarray, wins: np.ndarray) -> Iterator[Suspect]:
     """Winners that are found wrongly from their number in a window, the same way in each."""
+    claimed, shape = np.abs(clues.claimed) > clues.tolerance, clues.x.shape
+    columns = np.flatnonzero(claimed.any(0))
+    if (claimed.sum(0) > 1).any() or not columns.size:
+        return
     taken: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
-    for window, winner, other in zip(inside, right, given):
+    for j in columns:
         first, due, place = (
-            np.array(np.unravel_index(flat, shape)) for flat in (window[0], winner, other)
+            np.array(np.unravel_index(M[:, j].argmax(), shape)) for M in (windows, wins, claimed)
         )
         taken.setdefault(tuple((due - first).tolist()), set()).add(tuple((place - first).tolist()))
     ways = {due: next(iter(places)) for due, places in taken.items()}
-    differ = {due: place for due, place in ways.items() if due != place}
     shifts = {tuple(np.subtract(place, due).tolist()) for due, place in ways.items()}
     if len(shifts) < 2 or any(len(places) > 1 for places in taken.values()):
-        return None
-    told = ", ".join(f"{due} is taken for {place}" for due, place in sorted(differ.items())[:3])
-    turned = all(place == (*due[:-2], *due[:-3:-1]) for due, place in differ.items())
-    why = (
-        "rows and columns are exchanged"
-        if turned
-        else "is its number unravelled by the wrong side?"
-    )
-    return WRONG, f"analytic takes winners for others of the window: {told}: {why}"
+        return
+    differ = sorted((due, place) for due, place in ways.items() if due != place)
+    told = ", ".join(f"{due} is taken for {place}" for due, place in differ[:3])
+    turned = all(place == (*due[:-2], *due[:-3:-1]) for due, place in differ)
+    why = "is its number unravelled by the wrong side?"
+    why = "rows and columns are exchanged" if turned else why
+    yield Suspect(WRONG, f"analytic takes winners for others of the window: {told}: {why}")

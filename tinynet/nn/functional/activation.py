@@ -14,7 +14,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.functions import log_softmax, sigmoid, softmax, softmin, tanh
-from tinynet.nn.functional.arguments import Data, tensor_of
+from tinynet.nn.functional.arguments import Data, named, tensor_of
 from tinynet.nn.functional.in_place import applied
 from tinynet.ops import activation
 from tinynet.ops.reduction import axes_of
@@ -76,11 +76,6 @@ def celu(input: Data, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return applied(lambda x: alpha * ops.elu(x / alpha), inplace, input)
 
 
-def gelu(input: Data, approximate: str = "none") -> Tensor:
-    """x times the normal distribution function of x; approximate="tanh" for its approximation."""
-    return ops.gelu(input, approximate)
-
-
 def silu(input: Data, inplace: bool = False) -> Tensor:
     """x * sigmoid(x), also called swish."""
     return applied(ops.silu, inplace, input)
@@ -117,16 +112,6 @@ def hardsigmoid(input: Data, inplace: bool = False) -> Tensor:
 def hardswish(input: Data, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x)."""
     return applied(activation.hardswish, inplace, input)
-
-
-def hardshrink(input: Data, lambd: float = 0.5) -> Tensor:
-    """x where |x| > lambd, else 0."""
-    return activation.hardshrink(input, lambd)
-
-
-def softshrink(input: Data, lambd: float = 0.5) -> Tensor:
-    """x moved towards 0 by lambd, and no further."""
-    return activation.softshrink(input, lambd)
 
 
 def tanhshrink(input: Data) -> Tensor:
@@ -179,6 +164,10 @@ def glu(input: Data, dim: int = -1) -> Tensor:
     a, b = ops.split(x, [x.shape[dim] // 2] * 2, dim)
     return a * ops.sigmoid(b)
 
+
+gelu = named(ops.gelu, "input approximate")
+hardshrink = named(activation.hardshrink, "input lambd")
+softshrink = named(activation.softshrink, "input lambd")
 
 relu_ = functools.partial(relu, inplace=True)
 leaky_relu_ = functools.partial(leaky_relu, inplace=True)

@@ -38,6 +38,47 @@ def as_batch(function: Callable[[Data], Tensor], input: Data, axes: int = 4) -> 
     return alone  # type: ignore[no-any-return]  # a tuple where the function gives one
 
 
+def named(op: Callable[P, R], names: str, axes: int = 0) -> Callable[P, R]:
+    """An operation of `tinynet.ops` under PyTorch's names of its arguments.
+
+    names: in their order; those behind a `*`, which have the operation's own names, are given by
+    name alone. axes: an input of one axis less is a batch of one, see `as_batch`.
+    """
+    own, keyword = inspect.signature(op).parameters, False
+    after: dict[str, str] = {}  # the operation's names by PyTorch's
+    parameters = []
+    for place, name in enumerate(names.split()):
+        if name == "*":
+            keyword = True
+            continue
+        after[name] = name if keyword else [*own][place]
+        kind = (
+            inspect.Parameter.KEYWORD_ONLY if keyword else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        )
+        parameters.append(own[after[name]].replace(name=name, kind=kind))
+    signature = inspect.Signature(parameters, return_annotation="Tensor")
+    most = names.partition("*")[0].count(" ") + (not keyword)
+
+    @functools.wraps(op, updated=())
+    def function(*args: Any, **settings: Any) -> Any:
+        if not args or len(args) > most or not settings.keys() <= after.keys():
+            try:
+                given = signature.bind(*args, **settings)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
+            args, settings = given.args, given.kwargs
+        if settings:
+            settings = {after[name]: value for name, value in settings.items()}
+        if not axes or args[0].ndim != axes - 1:
+            return op(*args, **settings)
+        alone: Any = op
+        return as_batch(lambda x: alone(x, *args[1:], **settings), args[0], axes)
+
+    function.__module__ = "tinynet.nn.functional"
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return function
+
+
 def one_axis(name: str, function: Callable[P, R]) -> Callable[P, R]:
     """The function for signals (N, C, L) or (C, L) from that for images: with a height of one."""
     signature = inspect.signature(function)
@@ -71,13 +112,10 @@ def beside(name: str, key: str, value: Any) -> Any:
     return HEIGHTS[key], value[-1] if alone else value
 
 
-def refuse(op: str, old: dict[str, Any]) -> None:
-    """TypeError for arguments that a loss does not have, such as those of PyTorch before 2018."""
-    for name, value in old.items():
-        if name not in ("size_average", "reduce"):
-            raise TypeError(f"{op}() got an unexpected keyword argument {name!r}")
-        if value is not None:
-            raise TypeError(
-                f"{op}: {name}={value!r} is PyTorch's old way to say it; pass reduction='mean', "
-                "'sum' or 'none'"
-            )
+def name_reduction(settings: dict[str, Any]) -> None:
+    """Put `reduction` in place of what PyTorch said before 2018, `size_average` and `reduce`."""
+    old = {name: settings.pop(name, None) for name in ("size_average", "reduce")}
+    if old["reduce"] is False:
+        settings["reduction"] = "none"
+    elif any(value is not None for value in old.values()):
+        settings["reduction"] = "sum" if old["size_average"] is False else "mean"

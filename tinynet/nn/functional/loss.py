@@ -1,29 +1,33 @@
 """Losses under PyTorch's names.
 
 Those that training lives on are operations with a gradient derived by hand, in `tinynet.ops.loss`;
-the others are compositions, written here as their formulas. reduction is "mean", "sum" or "none"
-in all of them. What stands in PyTorch behind its old `size_average` is given by name here, so that
-nothing takes its place; `old` catches that argument and `reduce`, which are refused.
+the others are compositions, written here as the formula of one element, which `_loss` reduces.
+reduction is "mean", "sum" or "none" in all of them. PyTorch's old `size_average` and `reduce` are
+taken by name, and so is what stands behind them there, so that nothing takes its place.
 """
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.nn.functional.activation import logsigmoid
-from tinynet.nn.functional.arguments import Data, refuse, tensor_of
-from tinynet.nn.functional.distance import pairwise_distance
+from tinynet.nn.functional.arguments import Data, name_reduction, named, tensor_of
+from tinynet.nn.functional.vectors import pairwise_distance
 from tinynet.ops.checks import check_finite, check_float
 from tinynet.ops.loss import check_reduction, labels_of
 from tinynet.tensor import Tensor
+
+P = ParamSpec("P")
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
@@ -34,44 +38,66 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _old_names(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """The loss, which also takes PyTorch's old `size_average` and `reduce`."""
+
+    @functools.wraps(function)
+    def loss(*args: P.args, **settings: P.kwargs) -> Tensor:
+        name_reduction(settings)
+        return function(*args, **settings)
+
+    return loss
+
+
+def _of_op(op: Callable[P, Tensor], names: str) -> Callable[P, Tensor]:
+    """An operation that is a loss, under PyTorch's names."""
+    return _old_names(named(op, names))
+
+
+def _loss(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """The losses that `function` returns reduced, as its argument `reduction` says.
+
+    FloatingPointError if the result is not finite because an input is not.
+    """
+    op, signature = function.__name__, inspect.signature(function)
+
+    @functools.wraps(function)
+    def reduced(*args: P.args, **settings: P.kwargs) -> Tensor:
+        given = signature.bind(*args, **settings)
+        given.apply_defaults()
+        losses, reduction = function(*args, **settings), given.arguments["reduction"]
+        if op == "kl_div" and reduction == "batchmean":
+            y = losses.sum() / (losses.shape or (1,))[0]
+        else:
+            check_reduction(op, reduction)
+            y = losses if reduction == "none" else getattr(losses, reduction)()
+        inputs = {k: x for k, x in given.arguments.items() if isinstance(x, (Tensor, np.ndarray))}
+        check_finite(op, y.array, **{name: tensor_of(x).array for name, x in inputs.items()})
+        return y
+
+    return _old_names(reduced)
+
+
+# ----- operations ---------------------------------------------------------------------------------
+
+cross_entropy = _of_op(
+    ops.cross_entropy, "input target weight * ignore_index reduction label_smoothing"
+)
+nll_loss = _of_op(ops.nll_loss, "input target weight * ignore_index reduction")
+mse_loss = _of_op(ops.mse_loss, "input target * reduction")
+l1_loss = _of_op(ops.l1_loss, "input target * reduction")
+smooth_l1_loss = _of_op(ops.smooth_l1_loss, "input target * reduction beta")
+huber_loss = _of_op(ops.huber_loss, "input target reduction delta")
+binary_cross_entropy = _of_op(ops.binary_cross_entropy, "input target weight * reduction")
+binary_cross_entropy_with_logits = _of_op(
+    ops.binary_cross_entropy_with_logits, "input target weight * reduction pos_weight"
+)
+
+
 # ----- classes ------------------------------------------------------------------------------------
 
 
-def cross_entropy(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    **old: None,
-) -> Tensor:
-    """Cross entropy from logits (N, C, ...) to labels (N, ...) or probabilities (N, C, ...).
-
-    weight: one for each class. Labels equal to ignore_index do not count.
-
-    >>> cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).item()  # log 2
-    0.6931471805599453
-    """
-    refuse("cross_entropy", old)
-    return ops.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
-
-
-def nll_loss(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    **old: None,
-) -> Tensor:
-    """Negative log-likelihood of labels (N, ...) under log-probabilities (N, C, ...)."""
-    refuse("nll_loss", old)
-    return ops.nll_loss(input, target, weight, ignore_index, reduction)
-
-
+@_loss
 def multi_margin_loss(
     input: Data,
     target: Data,
@@ -80,7 +106,6 @@ def multi_margin_loss(
     weight: Data | None = None,
     *,
     reduction: str = "mean",
-    **old: None,
 ) -> Tensor:
     """By how much another class comes within `margin` of the label's own.
 
@@ -102,37 +127,13 @@ def multi_margin_loss(
     own = labels == np.arange(x.shape[axis])  # (N, C)
     surplus = ops.clip(margin - ops.where(own, x, 0.0).sum(-1, keepdims=True) + x, 0.0) ** p
     share = ~own if weight is None else ~own * tensor_of(weight).array[labels]
-    return _reduced(op, (surplus * share.astype(x.dtype)).mean(-1), reduction, old, input=x)
+    return (surplus * share.astype(x.dtype)).mean(-1)  # type: ignore[no-any-return]
 
 
 # ----- numbers ------------------------------------------------------------------------------------
 
 
-def mse_loss(input: Data, target: Data, *, reduction: str = "mean", **old: None) -> Tensor:
-    """Squared error (x - target)^2; both of one shape."""
-    refuse("mse_loss", old)
-    return ops.mse_loss(input, target, reduction)
-
-
-def l1_loss(input: Data, target: Data, *, reduction: str = "mean", **old: None) -> Tensor:
-    """Absolute error |x - target|; both of one shape."""
-    refuse("l1_loss", old)
-    return ops.l1_loss(input, target, reduction)
-
-
-def smooth_l1_loss(
-    input: Data, target: Data, *, reduction: str = "mean", beta: float = 1.0, **old: None
-) -> Tensor:
-    """Absolute error, rounded to a parabola where it is below beta; both of one shape."""
-    refuse("smooth_l1_loss", old)
-    return ops.smooth_l1_loss(input, target, reduction, beta)
-
-
-def huber_loss(input: Data, target: Data, reduction: str = "mean", delta: float = 1.0) -> Tensor:
-    """Half the squared error, growing only linearly beyond delta; both of one shape."""
-    return ops.huber_loss(input, target, reduction, delta)
-
-
+@_loss
 def poisson_nll_loss(
     input: Data,
     target: Data,
@@ -141,7 +142,6 @@ def poisson_nll_loss(
     *,
     eps: float = 1e-8,
     reduction: str = "mean",
-    **old: None,
 ) -> Tensor:
     """Negative log-likelihood of counts under Poisson's distribution, without log(target!).
 
@@ -154,9 +154,10 @@ def poisson_nll_loss(
         counts = ops.where(t > 1, t, 1.0)
         stirling = counts * ops.log(counts) - counts + 0.5 * ops.log(2 * math.pi * counts)
         losses = losses + ops.where(t > 1, stirling, 0.0)
-    return _reduced("poisson_nll_loss", losses, reduction, old, input=x, target=t)
+    return losses
 
 
+@_loss
 def gaussian_nll_loss(
     input: Data,
     target: Data,
@@ -184,37 +185,16 @@ def gaussian_nll_loss(
             f"shape, {x.shape[:-1]}, or one axis of size 1"
         )
     v = v + (np.maximum(v.array, eps) - v.array)
-    losses = 0.5 * (ops.log(v) + (x - target) ** 2 / v) + full * 0.5 * math.log(2 * math.pi)
-    return _reduced(op, losses, reduction, {}, input=x)
+    losses: Tensor = 0.5 * (ops.log(v) + (x - target) ** 2 / v)
+    return losses + full * 0.5 * math.log(2 * math.pi)
 
 
 # ----- yes or no, probabilities -------------------------------------------------------------------
 
 
-def binary_cross_entropy(
-    input: Data, target: Data, weight: Data | None = None, *, reduction: str = "mean", **old: None
-) -> Tensor:
-    """Cross entropy of yes-or-no answers from probabilities; both of one shape."""
-    refuse("binary_cross_entropy", old)
-    return ops.binary_cross_entropy(input, target, weight, reduction)
-
-
-def binary_cross_entropy_with_logits(
-    input: Data,
-    target: Data,
-    weight: Data | None = None,
-    *,
-    reduction: str = "mean",
-    pos_weight: Data | None = None,
-    **old: None,
-) -> Tensor:
-    """Cross entropy of yes-or-no answers from logits; pos_weight weighs the positive ones."""
-    refuse("binary_cross_entropy_with_logits", old)
-    return ops.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction)
-
-
+@_loss
 def multilabel_soft_margin_loss(
-    input: Data, target: Data, weight: Data | None = None, *, reduction: str = "mean", **old: None
+    input: Data, target: Data, weight: Data | None = None, *, reduction: str = "mean"
 ) -> Tensor:
     """Cross entropy of a yes-or-no answer for each class, from logits; the mean over the classes.
 
@@ -222,13 +202,12 @@ def multilabel_soft_margin_loss(
     """
     x, t = tensor_of(input), tensor_of(target)
     losses = -(t * logsigmoid(x) + (1 - t) * logsigmoid(-x))
-    losses = losses if weight is None else losses * weight
-    name = "multilabel_soft_margin_loss"
-    return _reduced(name, losses.mean(-1), reduction, old, input=x, target=t)
+    return (losses if weight is None else losses * weight).mean(-1)
 
 
+@_loss
 def kl_div(
-    input: Data, target: Data, *, reduction: str = "mean", log_target: bool = False, **old: None
+    input: Data, target: Data, *, reduction: str = "mean", log_target: bool = False
 ) -> Tensor:
     """Kullback-Leibler divergence t (log t - x) from log-probabilities x to probabilities t.
 
@@ -237,31 +216,29 @@ def kl_div(
     """
     x, t = tensor_of(input), tensor_of(target)
     log_t = t if log_target else ops.log(ops.where(t > 0, t, 1.0))
-    losses = (ops.exp(t) if log_target else t) * (log_t - x)
-    if reduction == "batchmean":
-        return _reduced("kl_div", losses, "sum", old, input=x, target=t) / (x.shape or (1,))[0]
-    return _reduced("kl_div", losses, reduction, old, input=x, target=t)
+    return (ops.exp(t) if log_target else t) * (log_t - x)
 
 
-def soft_margin_loss(input: Data, target: Data, *, reduction: str = "mean", **old: None) -> Tensor:
+@_loss
+def soft_margin_loss(input: Data, target: Data, *, reduction: str = "mean") -> Tensor:
     """log(1 + e^(-t x)) for scores x and targets t of 1 and -1."""
-    x, t = tensor_of(input), tensor_of(target)
-    losses = ops.softplus(-(t * x))
-    return _reduced("soft_margin_loss", losses, reduction, old, input=x, target=t)
+    return ops.softplus(-(tensor_of(target) * input))
 
 
 # ----- pairs and triplets; targets are 1 and -1 ---------------------------------------------------
 
 
+@_loss
 def hinge_embedding_loss(
-    input: Data, target: Data, margin: float = 1.0, *, reduction: str = "mean", **old: None
+    input: Data, target: Data, margin: float = 1.0, *, reduction: str = "mean"
 ) -> Tensor:
     """The distance x itself where the target is 1, max(0, margin - x) where it is -1."""
     x, t = tensor_of(input), tensor_of(target)
     near, far = ops.where(t != -1, x, 0.0), ops.where(t != 1, ops.clip(margin - x, 0.0), 0.0)
-    return _reduced("hinge_embedding_loss", near + far, reduction, old, input=x)
+    return near + far
 
 
+@_loss
 def margin_ranking_loss(
     input1: Data,
     input2: Data,
@@ -269,15 +246,14 @@ def margin_ranking_loss(
     margin: float = 0,
     *,
     reduction: str = "mean",
-    **old: None,
 ) -> Tensor:
     """max(0, margin - t (x1 - x2)): the first is to be larger where t is 1, smaller where -1."""
     op, x1, x2, t = "margin_ranking_loss", *map(tensor_of, (input1, input2, target))
     _same_axes(op, input1=x1, input2=x2, target=t)
-    losses = ops.clip(margin - t * (x1 - x2), 0.0)
-    return _reduced(op, losses, reduction, old, input1=x1, input2=x2)
+    return ops.clip(margin - t * (x1 - x2), 0.0)
 
 
+@_loss
 def cosine_embedding_loss(
     input1: Data,
     input2: Data,
@@ -285,7 +261,6 @@ def cosine_embedding_loss(
     margin: float = 0,
     *,
     reduction: str = "mean",
-    **old: None,
 ) -> Tensor:
     """1 - cos of the angle where the target is 1, max(0, cos - margin) where it is -1.
 
@@ -300,10 +275,10 @@ def cosine_embedding_loss(
     squares = [(x * x).sum(-1) + 1e-12 for x in (x1, x2)]
     cos = (x1 * x2).sum(-1) / ops.sqrt(squares[0] * squares[1])
     unlike = ops.where(t == -1, ops.clip(cos - margin, 0.0), 0.0)
-    losses = ops.where(t == 1, 1 - cos, 0.0) + unlike
-    return _reduced(op, losses, reduction, old, input1=x1, input2=x2)
+    return ops.where(t == 1, 1 - cos, 0.0) + unlike
 
 
+@_old_names
 def triplet_margin_loss(
     anchor: Data,
     positive: Data,
@@ -314,13 +289,11 @@ def triplet_margin_loss(
     swap: bool = False,
     *,
     reduction: str = "mean",
-    **old: None,
 ) -> Tensor:
     """max(0, margin + d(anchor, positive) - d(anchor, negative)), d the `pairwise_distance`.
 
     swap: the negative's distance to the positive counts if it is smaller than to the anchor.
     """
-    refuse("triplet_margin_loss", old)
     return triplet_margin_with_distance_loss(
         anchor,
         positive,
@@ -332,6 +305,7 @@ def triplet_margin_loss(
     )
 
 
+@_loss
 def triplet_margin_with_distance_loss(
     anchor: Data,
     positive: Data,
@@ -349,22 +323,7 @@ def triplet_margin_with_distance_loss(
         raise ValueError(f"{op}: margin must be more than 0, got {margin}")
     d = distance_function or pairwise_distance
     apart = ops.minimum(d(a, far), d(near, far)) if swap else d(a, far)
-    losses = ops.clip(margin + d(a, near) - apart, 0.0)
-    return _reduced(op, losses, reduction, {}, anchor=a, positive=near, negative=far)
-
-
-# ----- what they share ----------------------------------------------------------------------------
-
-
-def _reduced(
-    op: str, losses: Tensor, reduction: str, old: dict[str, Any], **inputs: Tensor
-) -> Tensor:
-    """The losses reduced; FloatingPointError if that is not finite because an input is not."""
-    refuse(op, old)
-    check_reduction(op, reduction)
-    y = losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
-    check_finite(op, y.array, **{name: x.array for name, x in inputs.items()})
-    return y
+    return ops.clip(margin + d(a, near) - apart, 0.0)
 
 
 def _same_axes(op: str, **inputs: Tensor) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,16 +17,14 @@ from tinynet.tensor import Tensor
 SMALLEST = 4  # rows of a map that still say where something is
 
 
-@dataclass(frozen=True)
-class Maps:
+class Maps(NamedTuple):
     """What a layer made of one image. name: its path and class. values: (C, H, W)."""
 
     name: str
     values: np.ndarray
 
 
-@dataclass(frozen=True)
-class Insight:
+class Insight(NamedTuple):
     """What a model made of one image: maps of its first and a late layer.
 
     heat: Grad-CAM (H, W) of the class that it takes the image for, from 0 to 1.

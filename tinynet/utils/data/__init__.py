@@ -10,28 +10,12 @@ and adds what it knows of images.
 
 from __future__ import annotations
 
+from tinynet.utils.data import dataset, sampler
 from tinynet.utils.data.collate import default_collate, default_convert
 from tinynet.utils.data.dataloader import DataLoader, get_worker_info
-from tinynet.utils.data.dataset import (
-    ConcatDataset,
-    Dataset,
-    IterableDataset,
-    Subset,
-    TensorDataset,
-    random_split,
-)
-from tinynet.utils.data.sampler import (
-    BatchSampler,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
-)
+from tinynet.utils.data.dataset import *  # noqa: F403
+from tinynet.utils.data.sampler import *  # noqa: F403
 
-__all__ = [
-    "BatchSampler", "ConcatDataset", "DataLoader", "Dataset",
-    "IterableDataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset",
-    "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
-    "default_convert", "get_worker_info", "random_split",
-]  # fmt: skip
+__all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
+__all__ += dataset.__all__
+__all__ += sampler.__all__

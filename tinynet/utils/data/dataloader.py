@@ -85,34 +85,33 @@ class DataLoader:
         self._position = 0  # batches handed out in this epoch
         self._resuming = False
 
-        streamed = isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__")
-        if batch_sampler is not None:
-            if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                raise ValueError(
-                    "DataLoader: batch_sampler decides on batch_size, shuffle, sampler and "
-                    "drop_last; leave these out"
-                )
-            batch_size = None
+        self._streamed = isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__")
+        given = batch_sampler is not None
+        if given and (batch_size != 1 or shuffle or sampler is not None or drop_last):
+            raise ValueError(
+                "DataLoader: batch_sampler decides on batch_size, shuffle, sampler and "
+                "drop_last; leave these out"
+            )
         if sampler is not None and shuffle:
             raise ValueError("DataLoader: give sampler or shuffle, not both")
-        if streamed and (shuffle or sampler is not None or batch_sampler is not None):
+        if self._streamed and (shuffle or sampler is not None or given):
             raise ValueError(
                 "DataLoader: the order of an iterable dataset is its own; leave out shuffle, "
                 "sampler and batch_sampler"
             )
         if batch_size is None and drop_last:
             raise ValueError("DataLoader: drop_last needs a batch_size")
-        self.batch_size = batch_size
-        if batch_size is not None:
-            self.batch_size = integer("DataLoader", "batch_size", batch_size, 1)
+        if sampler is None and not self._streamed:
+            sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
         self.sampler: Any = sampler
-        if sampler is None and not streamed:
-            self.sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
+        self.batch_size = None if given else batch_size
+        if self.batch_size is not None:
+            self.batch_size = integer("DataLoader", "batch_size", batch_size, 1)
+            chosen: Any = dataset if self._streamed else sampler
+            batch_sampler = BatchSampler(chosen, self.batch_size, drop_last)
         self.batch_sampler: Any = batch_sampler
-        if self.batch_size is not None and not streamed:
-            self.batch_sampler = BatchSampler(self.sampler, self.batch_size, drop_last)
-        whole = batch_size is None and batch_sampler is None
-        self.collate_fn = collate_fn or (default_convert if whole else default_collate)
+        usual = default_convert if batch_sampler is None else default_collate
+        self.collate_fn = collate_fn or usual
 
     @property
     def seed(self) -> int:
@@ -123,12 +122,13 @@ class DataLoader:
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
+        return len(self._chooser())
+
+    def _chooser(self) -> Any:
+        """What yields the indices of each batch, or of each example, or a stream's examples."""
         if self.batch_sampler is not None:
-            return len(self.batch_sampler)
-        if self.batch_size is None:
-            return len(self.dataset if self.sampler is None else self.sampler)  # type: ignore[arg-type]
-        whole, rest = divmod(len(self.dataset), self.batch_size)  # type: ignore[arg-type]
-        return whole if self.drop_last or not rest else whole + 1
+            return self.batch_sampler
+        return self.dataset if self._streamed else self.sampler
 
     def __iter__(self) -> Iterator[Any]:
         return self._begin(self._made)
@@ -140,9 +140,9 @@ class DataLoader:
         loaders whose batches are lists of indices.
         """
 
-        def made(indices: Any, *place: int) -> list[Any]:
-            parts = cut(place[-1], len(indices))
-            return [self._made(indices[part], *place, part.start) for part in parts]
+        def made(chosen: Any, *place: int) -> list[Any]:
+            parts = cut(place[-1], len(chosen))
+            return [self._made(chosen[part], *place, part.start) for part in parts]
 
         return self._begin(made)
 
@@ -153,47 +153,25 @@ class DataLoader:
         return self._batches(self._epoch, self._position, made)
 
     def _batches(self, epoch: int, start: int, made: Callable[..., Any]) -> Iterator[Any]:
-        picked = self.sampler is not None
-        for k, batch in self._picked(epoch, start, made) if picked else self._streamed(epoch):
-            if k >= start:
-                self._epoch, self._position = epoch, k + 1
-                yield batch
+        for k, chosen in itertools.islice(enumerate(self._chosen(epoch)), start, None):
+            batch = made(chosen, epoch, k)
+            self._epoch, self._position = epoch, k + 1
+            yield batch
         self._epoch, self._position = epoch + 1, 0
 
-    def _picked(
-        self, epoch: int, start: int, made: Callable[..., Any]
-    ) -> Iterator[tuple[int, Any]]:
-        """The batches from `start` on, with their numbers, of a dataset that has indices."""
-        for k, indices in itertools.islice(enumerate(self._indices(epoch)), start, None):
-            yield k, made(indices, epoch, k)
-
-    def _made(self, indices: Any, *place: int) -> Any:
-        """The examples at `indices` as they are handed out, with the chance of their place."""
+    def _made(self, chosen: Any, *place: int) -> Any:
+        """What was chosen as it is handed out, with the chance of its place."""
         with use_rng(self._generator(AUGMENT, *place)) as rng:
-            return self._finished(self._fetched(indices, rng), rng)
+            return self._finished(self._fetched(chosen, rng), rng)
 
-    def _streamed(self, epoch: int) -> Iterator[tuple[int, Any]]:
-        """All batches, with their numbers, of a dataset that is only iterated."""
-        examples = iter(self.dataset)  # type: ignore[arg-type]
-        size = self.batch_size or 1
-        for k in itertools.count():
-            with use_rng(self._generator(AUGMENT, epoch, k)) as rng:
-                chunk = [*itertools.islice(examples, size)]
-                if not chunk or (self.drop_last and len(chunk) < size):
-                    return
-                batch = self.collate_fn(chunk if self.batch_size else chunk[0])
-                batch = self._finished(batch, rng)
-            yield k, batch
-
-    def _indices(self, epoch: int) -> Iterator[Any]:
-        """The indices of each batch of an epoch; of each example, where there are no batches."""
+    def _chosen(self, epoch: int) -> Iterator[Any]:
+        """What `_chooser` yields in an epoch, drawn from the generator of the order."""
         if self.batch_size is not None and isinstance(self.sampler, ArraySampler):
             order = self.order(epoch)
             for k in range(len(self)):
                 yield order[k * self.batch_size : (k + 1) * self.batch_size]
             return
-        drawn = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
-        rng = self._generator(ORDER, epoch)
+        drawn, rng = iter(self._chooser()), self._generator(ORDER, epoch)
         while True:
             with use_rng(rng):
                 chosen = next(drawn, END)
@@ -210,9 +188,11 @@ class DataLoader:
         return np.random.default_rng([self.seed, *key])
 
     def _fetched(self, indices: Any, rng: np.random.Generator) -> Any:
-        """The examples at `indices`, collated."""
+        """The examples at `indices`, or the examples of a stream themselves, collated."""
         dataset: Any = self.dataset
-        if self.batch_size is None and self.batch_sampler is None:
+        if self._streamed:
+            return self.collate_fn(indices)
+        if self.batch_sampler is None:
             return self.collate_fn(dataset[indices])
         if self.collate_fn is default_collate and takes_batches(dataset):
             return default_convert(dataset.take(np.asarray(indices), rng))
@@ -256,15 +236,14 @@ class DataLoader:
                     f"DataLoader: the state was taken with {name} {state[name]}, but here it is "
                     f"{own[name]}; make the loader as it was to go on in the middle of an epoch"
                 )
-        seed, epoch, position = (state[name] for name in ("seed", "epoch", "position"))
-        whole = all(type(n) is int and n >= 0 for n in (seed, epoch, position))
+        places = [state[name] for name in ("seed", "epoch", "position")]
         try:
             most = len(self)
         except TypeError:  # a stream, or a sampler without a length
-            most = position
-        if not whole or position > most:
+            most = places[2]
+        if not all(type(n) is int and n >= 0 for n in places) or places[2] > most:
             raise ValueError(f"DataLoader: impossible state {dict(state)}")
-        self._seed, self._epoch, self._position = seed, epoch, position
+        self._seed, self._epoch, self._position = places
         self._resuming = True
 
     def __repr__(self) -> str:

@@ -15,6 +15,11 @@ import numpy as np
 from tinynet.errors import integer
 from tinynet.random import default_rng
 
+__all__ = [
+    "BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler",
+    "WeightedRandomSampler",
+]  # fmt: skip
+
 T_co = TypeVar("T_co", covariant=True)
 
 

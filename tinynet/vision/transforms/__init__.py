@@ -10,39 +10,18 @@
 
 from __future__ import annotations
 
-from tinynet.vision.transforms import functional
-from tinynet.vision.transforms.augment import (
-    ColorJitter,
-    RandomAffine,
-    RandomCrop,
-    RandomErasing,
-    RandomGrayscale,
-    RandomHorizontalFlip,
-    RandomResizedCrop,
-    RandomRotation,
-    RandomVerticalFlip,
-)
-from tinynet.vision.transforms.base import (
-    CenterCrop,
-    Compose,
-    ConvertImageDtype,
-    Grayscale,
-    Lambda,
-    Normalize,
-    Pad,
-    PILToTensor,
-    RandomApply,
-    Resize,
-    ToPILImage,
-    ToTensor,
-    Transform,
-)
+from typing import Any
+
+from tinynet.errors import no_attribute
+from tinynet.vision.transforms import augment, base, functional
+from tinynet.vision.transforms.augment import *  # noqa: F403
+from tinynet.vision.transforms.base import *  # noqa: F403
 from tinynet.vision.transforms.functional import InterpolationMode
 
-__all__ = [
-    "CenterCrop", "ColorJitter", "Compose", "ConvertImageDtype", "Grayscale", "InterpolationMode",
-    "Lambda", "Normalize", "PILToTensor", "Pad", "RandomAffine", "RandomApply",
-    "RandomCrop", "RandomErasing", "RandomGrayscale", "RandomHorizontalFlip", "RandomResizedCrop",
-    "RandomRotation", "RandomVerticalFlip", "Resize", "ToPILImage", "ToTensor", "Transform",
-    "functional",
-]  # fmt: skip
+__all__ = ["InterpolationMode", "functional"]
+__all__ += augment.__all__
+__all__ += base.__all__
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute(__name__, name, __all__)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tinynet.errors import ShapeError
 from tinynet.vision.transforms import functional as F
 from tinynet.vision.transforms.base import Transform, interval, number
+
+__all__ = [
+    "ColorJitter", "RandomAffine", "RandomCrop", "RandomErasing", "RandomGrayscale",
+    "RandomHorizontalFlip", "RandomResizedCrop", "RandomRotation", "RandomVerticalFlip",
+]  # fmt: skip
 
 # ----- windows ------------------------------------------------------------------------------------
 
@@ -36,10 +41,10 @@ class RandomCrop(Transform):
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         N = len(x)
-        xp = x if self.padding is None else self._padded(x, self.padding)
+        xp = F.pad(x, self.padding or 0, self.fill, self.padding_mode)
         if self.pad_if_needed:
             down, across = (max(size - n, 0) for size, n in zip(self.size, xp.shape[2:]))
-            xp = self._padded(xp, (across, down))
+            xp = F.pad(xp, (across, down), self.fill, self.padding_mode)
         if xp.shape[2] < self.size[0] or xp.shape[3] < self.size[1]:
             raise ShapeError(
                 f"RandomCrop: size {self.size} is larger than the image, {x.shape[2:]} with "
@@ -51,9 +56,6 @@ class RandomCrop(Transform):
         windows = np.lib.stride_tricks.sliding_window_view(xp, self.size, axis=(2, 3))
         # windows: (N, C, places down, places across, height, width)
         return np.ascontiguousarray(windows[np.arange(N), :, top, left])
-
-    def _padded(self, x: np.ndarray, padding: int | Sequence[int]) -> np.ndarray:
-        return F.pad(x, padding, self.fill, self.padding_mode)
 
 
 @dataclass(eq=False)
@@ -127,12 +129,6 @@ class RandomErasing(Transform):
         return y
 
 
-def drawn(bounds: Sequence[float], N: int, rng: np.random.Generator) -> np.ndarray:
-    """N numbers, uniformly distributed within the bounds (least, most)."""
-    least, most = bounds
-    return rng.uniform(least, most, N)
-
-
 def random_window(
     height: int,
     width: int,
@@ -155,8 +151,9 @@ def random_window(
 
 @dataclass(eq=False)
 class _Sometimes(Transform):
-    """A change, written in `changed`, of each image with probability p."""
+    """A change of each image, `changed`, with probability p."""
 
+    changed: ClassVar[Any]
     p: float = 0.5
 
     def __post_init__(self) -> None:
@@ -168,23 +165,17 @@ class _Sometimes(Transform):
         y[chosen] = self.changed(x[chosen])
         return y
 
-    def changed(self, x: np.ndarray) -> np.ndarray:
-        """All images, changed."""
-        raise NotImplementedError
-
 
 class RandomHorizontalFlip(_Sometimes):
     """Mirror each image left to right with probability `p`."""
 
-    def changed(self, x: np.ndarray) -> np.ndarray:
-        return F.hflip(x)
+    changed = staticmethod(F.hflip)
 
 
 class RandomVerticalFlip(_Sometimes):
     """Mirror each image top to bottom with probability `p`."""
 
-    def changed(self, x: np.ndarray) -> np.ndarray:
-        return F.vflip(x)
+    changed = staticmethod(F.vflip)
 
 
 @dataclass(eq=False)
@@ -193,7 +184,9 @@ class RandomGrayscale(_Sometimes):
 
     p: float = 0.1
 
-    def changed(self, x: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def changed(x: np.ndarray) -> np.ndarray:
+        """Images of one grey in every channel."""
         return F.rgb_to_grayscale(x, x.shape[1])
 
 
@@ -214,7 +207,7 @@ class RandomRotation(Transform):
         self.interpolation = F.InterpolationMode.of(self.interpolation)
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        angles = drawn(self.degrees, len(x), rng)
+        angles = rng.uniform(self.degrees[0], self.degrees[1], len(x))
         return F.rotate(x, angles, self.interpolation, center=self.center, fill=self.fill)
 
 
@@ -251,9 +244,9 @@ class RandomAffine(Transform):
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         N, _, H, W = x.shape
         far = np.multiply(self.translate, (W, H))
-        angle = drawn(self.degrees, N, rng)
+        angle = rng.uniform(self.degrees[0], self.degrees[1], N)
         moved = np.rint(rng.uniform(-far, far, (N, 2)))
-        scale = drawn(self.scale, N, rng)
+        scale = rng.uniform(self.scale[0], self.scale[1], N)
         least, most = np.transpose(self.shear)
         shear = rng.uniform(least, most, (N, 2))
         return F.affine(x, angle, moved, scale, shear, self.interpolation, self.fill, self.center)

@@ -20,6 +20,11 @@ from tinynet.random import default_rng
 from tinynet.vision.transforms import functional as F
 from tinynet.vision.transforms.images import as_batch
 
+__all__ = [
+    "CenterCrop", "Compose", "ConvertImageDtype", "Grayscale", "Lambda", "Normalize", "PILToTensor",
+    "Pad", "RandomApply", "Resize", "ToPILImage", "ToTensor", "Transform",
+]  # fmt: skip
+
 Rng = np.random.Generator | None
 
 

@@ -17,14 +17,9 @@ import numpy as np
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError, integer, unknown_name
 from tinynet.tensor import Tensor
-from tinynet.vision.transforms.images import (
-    as_pil,
-    is_pil,
-    of_images,
-    pillow,
-    pixels_of,
-)
+from tinynet.vision.transforms.images import as_pil, of_images, pixels_of
 
+PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 GREY = np.array([0.2989, 0.587, 0.114], np.float32)  # of red, green and blue, as the eye sees them
 
 
@@ -74,9 +69,8 @@ def pad(
     sides = [padding] if isinstance(padding, (int, np.integer)) else list(padding)
     if len(sides) not in (1, 2, 4):
         raise ValueError(f"pad: padding must be 1, 2 or 4 numbers, got {padding}")
-    if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
-        known = ("constant", "edge", "reflect", "symmetric")
-        raise unknown_name("padding_mode", padding_mode, known)
+    if padding_mode not in PADDING_MODES:
+        raise unknown_name("padding_mode", padding_mode, PADDING_MODES)
     left, top, right, bottom = (integer("pad", "padding", n) for n in sides * (4 // len(sides)))
     if not left + top + right + bottom:
         return x
@@ -94,8 +88,7 @@ def pad(
 def crop(x: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
     """The window of that place and size; black where it is outside the image."""
     H, W = x.shape[2:]
-    outside = [-left, -top, left + width - W, top + height - H]
-    over = [max(n, 0) for n in outside]
+    over = [max(n, 0) for n in (-left, -top, left + width - W, top + height - H)]
     x = pad(x, over)
     return x[:, :, top + over[1] :, left + over[0] :][:, :, :height, :width]
 
@@ -103,12 +96,10 @@ def crop(x: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndar
 @of_images
 def center_crop(x: np.ndarray, output_size: int | Sequence[int]) -> np.ndarray:
     """The window of that size in the middle."""
-    height, width = size_pair("center_crop", output_size)
-    top, left = (
-        round((n - size) / 2) if size <= n else -((size - n) // 2)
-        for n, size in zip(x.shape[2:], (height, width))
-    )
-    return crop(x, top, left, height, width)
+    sizes = size_pair("center_crop", output_size)
+    excess = (n - size for n, size in zip(x.shape[2:], sizes))
+    top, left = (round(n / 2) if n >= 0 else -(-n // 2) for n in excess)
+    return crop(x, top, left, *sizes)
 
 
 @of_images
@@ -192,11 +183,7 @@ def rotate(
     center: (across, down) of the point that stays, by default the middle. fill: what lies outside
     the image.
     """
-    N, _, H, W = x.shape
-    a = np.deg2rad(np.broadcast_to(np.asarray(angle, np.float64), N)).astype(as_float(x[:0]).dtype)
-    cos, sin, zero = np.cos(a), np.sin(a), np.zeros_like(a)
-    back = np.stack([cos, -sin, zero, sin, cos, zero], 1).reshape(N, 2, 3)
-    return warp(x, _about(back, center, H, W), interpolation, fill)
+    return affine(x, np.negative(angle), (0, 0), 1.0, 0.0, interpolation, fill, center)
 
 
 @of_images
@@ -223,17 +210,9 @@ def affine(
     rows = [np.cos(a) - sin * np.tan(sx), cos * np.tan(sx) + np.sin(a), -sin, cos]
     inverse = np.stack(rows, 1).reshape(N, 2, 2) / np.reshape(scale, (-1, 1, 1))
     t = np.broadcast_to(np.asarray(translate, np.float64), (N, 2))[..., None]
-    back = np.concatenate([inverse, -inverse @ t], axis=2)  # (N, 2, 3)
-    return warp(x, _about(back, center, H, W), interpolation, fill)
-
-
-def _about(back: np.ndarray, center: Sequence[float] | None, H: int, W: int) -> np.ndarray:
-    """The maps (N, 2, 3) about another point (across, down) than the middle."""
-    if center is None:
-        return back
-    c = np.array([[center[0] - W / 2], [center[1] - H / 2]])
-    moved = back[..., 2:] + c - back[..., :2] @ c
-    return np.concatenate([back[..., :2], moved], axis=2)
+    c = np.zeros((2, 1)) if center is None else np.array([[center[0] - W / 2], [center[1] - H / 2]])
+    back = np.concatenate([inverse, c - inverse @ (t + c)], axis=2)  # (N, 2, 3)
+    return warp(x, back, interpolation, fill)
 
 
 def warp(
@@ -394,9 +373,7 @@ def pil_to_tensor(pic: Any) -> Tensor:
     """A PIL image as a tensor (C, H, W) of the same values; a tensor is one already."""
     if isinstance(pic, Tensor):
         return pic
-    if not is_pil(pic):
-        raise TypeError(f"pil_to_tensor takes a PIL image, got {type(pic).__name__}")
-    return wrap(np.ascontiguousarray(pixels_of(pic)))
+    return wrap(np.ascontiguousarray(pixels_of(pic, "pil_to_tensor")))
 
 
 def to_tensor(pic: Any) -> Tensor:
@@ -406,15 +383,7 @@ def to_tensor(pic: Any) -> Tensor:
     """
     if isinstance(pic, Tensor):
         return wrap(scaled(pic.array))
-    if isinstance(pic, np.ndarray):
-        if pic.ndim not in (2, 3):
-            raise ValueError(f"to_tensor takes an array (H, W) or (H, W, C), got shape {pic.shape}")
-        x = pic[None] if pic.ndim == 2 else pic.transpose(2, 0, 1)
-    elif is_pil(pic):
-        x = pixels_of(pic)
-    else:
-        raise TypeError(f"to_tensor takes a PIL image or an array, got {type(pic).__name__}")
-    return wrap(np.ascontiguousarray(scaled(x)))
+    return wrap(np.ascontiguousarray(scaled(pixels_of(pic, "to_tensor"))))
 
 
 def to_pil_image(pic: Any, mode: str | None = None) -> Any:
@@ -423,15 +392,12 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Any:
     Floats of a tensor are 0..1. mode: Pillow's name for what the channels are, where it is not
     the usual one of their number.
     """
-    pillow()
     if isinstance(pic, Tensor):
         x = pic.array if pic.ndim == 3 else pic.array[None]
         if x.dtype.kind == "f" and mode != "F":
             x = (x * 255).astype(np.uint8)
-    elif isinstance(pic, np.ndarray):
-        x = pic[None] if pic.ndim == 2 else pic.transpose(2, 0, 1)
     else:
-        raise TypeError(f"to_pil_image takes a tensor or an array, got {type(pic).__name__}")
+        x = pixels_of(pic, "to_pil_image")
     if x.ndim != 3 or len(x) > 4:
         raise ValueError(f"to_pil_image takes an image of 1 to 4 channels, got shape {pic.shape}")
     image = as_pil(x)

@@ -62,7 +62,7 @@ def as_batch(owner: str, image: Any) -> tuple[np.ndarray, Back]:
             f"{owner} takes a PIL image, a tensor (..., C, H, W) or an array (N, C, H, W), got "
             f"{type(image).__name__}"
         )
-    return pixels_of(image)[None], lambda y: as_pil(y[0])
+    return pixels_of(image, owner)[None], lambda y: as_pil(y[0])
 
 
 def is_pil(image: Any) -> bool:
@@ -71,13 +71,17 @@ def is_pil(image: Any) -> bool:
     return module is not None and isinstance(image, module.Image)
 
 
-def pixels_of(image: Any) -> np.ndarray:
-    """The pixels of a PIL image as an array (C, H, W)."""
-    if image.mode not in MODES:
+def pixels_of(image: Any, owner: str = "pixels_of") -> np.ndarray:
+    """The pixels of a PIL image, or an array (H, W) or (H, W, C), as an array (C, H, W)."""
+    if is_pil(image) and image.mode not in MODES:
         raise TypeError(
             f"a PIL image of mode {image.mode!r} is not plain pixels; image.convert('RGB') is"
         )
+    if not is_pil(image) and not isinstance(image, np.ndarray):
+        raise TypeError(f"{owner} takes a PIL image or an array, got {type(image).__name__}")
     x = np.asarray(image)
+    if x.ndim not in (2, 3):
+        raise ValueError(f"{owner} takes an array (H, W) or (H, W, C), got shape {x.shape}")
     return x[None] if x.ndim == 2 else x.transpose(2, 0, 1)
 
 

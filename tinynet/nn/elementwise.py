@@ -1,0 +1,79 @@
+"""ReLU, PReLU and Dropout, which take each number by itself; see also `stateless.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.creation import full
+from tinynet.nn import functional as F
+from tinynet.nn.module import Module
+from tinynet.nn.parameter import Parameter
+from tinynet.ops.checks import integer
+from tinynet.ops.random import check_probability
+from tinynet.tensor import Tensor
+
+
+class ReLU(Module):
+    """max(x, 0) of each number. inplace: the input itself becomes the result, as in PyTorch."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x, self.inplace)
+
+    def extra_repr(self) -> str:
+        """`inplace`, if it is."""
+        return "inplace=True" if self.inplace else ""
+
+
+class PReLU(Module):
+    """x where x > 0, w x elsewhere, with learned slopes w (He et al. 2015).
+
+    Shapes: x (...), or x (N, C, ...) with num_parameters = C.
+    Parameters: weight (num_parameters), one slope for all or one for each channel, `init` at first.
+    """
+
+    _shown = ("num_parameters",)
+
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.num_parameters = integer("PReLU", "num_parameters", num_parameters)
+        self.init = init
+        self.weight = Parameter(full((self.num_parameters,), init))
+        self.to(device=device, dtype=dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.prelu(x, self.weight)
+
+
+class Dropout(Module):
+    """In training, sets each number to 0 with probability p and divides the rest by 1 - p.
+
+    So the expected value stays what it was, and in `eval()` the layer does nothing.
+    rng: the generator that draws the masks; the thread's default one if None.
+    inplace: the input itself becomes the result, as in PyTorch.
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
+    overfitting". Raises ValueError for p outside 0 to 1.
+    """
+
+    def __init__(
+        self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None
+    ) -> None:
+        super().__init__()
+        check_probability("Dropout", p)
+        self.p = float(p)
+        self.inplace = inplace
+        self.rng = rng
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p, self.training, self.inplace, rng=self.rng)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"p={self.p}, inplace={self.inplace}"
