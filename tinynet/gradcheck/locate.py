@@ -104,7 +104,7 @@ class Search:
         Where several kinks meet, a slope outside the one-sided ones need not be wrong: such a
         target fails only if an operation does.
         """
-        found = self.operations(wrong)
+        found = self.operations(wrong) if wrong else []
         for failure in found:
             failure.affected = [name for name in failure.affected if name in wrong]
         explained = {name for failure in found for name in failure.affected}
@@ -119,6 +119,15 @@ class Search:
         for failure in found:
             failure.evidence = failure.evidence or f"{symptom.evidence} (for {symptom.input})"
         return found or [symptom]
+
+    def not_linear(self, gradients: dict[str, np.ndarray]) -> list[Failure]:
+        """The failures of a backward that gives no multiple of its gradient for a multiple of u."""
+        u, self.u = self.u, MULTIPLE * self.u
+        given = self.subject.gradients(self.u)[1]
+        is_same = [same(g, MULTIPLE * gradients[name], NEARLY) for name, g in given.items()]
+        found = [] if all(is_same) else self.operations()
+        self.u = u
+        return found
 
     def in_float32(self, names: list[str]) -> list[Failure]:
         """The operations behind gradients of these targets that are wrong in float32 alone."""
@@ -415,9 +424,9 @@ class Search:
         return failure
 
 
-def raised(subject: Subject, error: Exception) -> Failure:
+def raised(subject: Subject, error: Exception, where: str = "") -> Failure:
     """The failure of a backward pass that raises an error."""
-    text = f"{type(error).__name__}: {error}"
+    text = f"{where}{type(error).__name__}: {error}"
     return Failure(subject.name, "", cause="the backward raises an error", evidence=text)
 
 

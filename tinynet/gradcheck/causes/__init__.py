@@ -61,6 +61,7 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     formula.plain,
     inside.look,
     formula.look,
+    terms.left_out_somewhere,
     inside.within,
     scaling.of_few,
 )

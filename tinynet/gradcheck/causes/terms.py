@@ -21,8 +21,11 @@ Relations = Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]
 MOST_WEIGHTS = 9
 
 
-def left_out(clues: Clues) -> Iterator[Suspect]:
-    """Every term that is there is right, and some are missing; or all are, and some too many."""
+def left_out(clues: Clues, by_rule: bool = True) -> Iterator[Suspect]:
+    """Every term that is there is right, and some are missing; or all are, and some too many.
+
+    by_rule: only where a rule says which are wrong.
+    """
     e = clues.entries
     several = np.bincount(e.i).max() > 1
     missing = not e.claimed[e.wrong].any()
@@ -33,6 +36,8 @@ def left_out(clues: Clues) -> Iterator[Suspect]:
             yield Suspect(cause, evidence)
             return
     rule = where.confirmed(clues, _rule)
+    if by_rule and not rule:
+        return
     rule = f": {rule}" if rule else ""
     wrong, right = int(e.wrong.sum()), int((~e.wrong).sum())
     if missing:
@@ -41,6 +46,11 @@ def left_out(clues: Clues) -> Iterator[Suspect]:
     else:
         text = f"the {right} terms that are due are right, and {wrong} stand where there must be 0"
         yield Suspect("terms that do not belong into the sum", text + rule)
+
+
+def left_out_somewhere(clues: Clues) -> Iterator[Suspect]:
+    """The same, without a rule."""
+    yield from left_out(clues, by_rule=False)
 
 
 def _rule(clues: Clues) -> str:
