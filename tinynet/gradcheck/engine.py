@@ -305,7 +305,7 @@ class _Check:
         """Refuse, or note, what could be wrong without being seen because its slope is 0."""
         zero = [name for name, found in verdicts.items() if {v.kind for v in found} == {"zero"}]
         if zero:
-            sanity.refuse_zero(self.subject, record(self.subject.run, self.subject.model), zero)
+            sanity.refuse_zero(self.subject, zero)
         for name in zero:
             self.report.notes.append(
                 f"{name}: moving it changes nothing, and its gradient is 0, as it must be; more "
@@ -315,7 +315,7 @@ class _Check:
     def behind_a_sum(self, search: Search) -> list[Failure]:
         """A plain sum sends back equal numbers, which hide mistakes: give each operation others."""
         trace = record(self.subject.run, self.subject.model)
-        if not sanity.plain_sum(trace) or len(trace.calls) < 2:
+        if not sanity.last_sum(trace) or len(trace.calls) < 2:
             return []
         found = search.operations()
         self.report.notes.append(

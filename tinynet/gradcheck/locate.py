@@ -19,7 +19,6 @@ from tinynet.autograd import Node
 from tinynet.gradcheck.again import NEARLY, overwrites
 from tinynet.gradcheck.causes import diagnose
 from tinynet.gradcheck.causes.clues import Fault
-from tinynet.gradcheck.causes.elsewhere import STATE
 from tinynet.gradcheck.differences import (
     Base,
     Elements,
@@ -44,6 +43,7 @@ from tinynet.gradcheck.sanity import equal, layer_of
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import (
     DY_OVERWRITTEN,
+    STATE,
     Call,
     IncidentError,
     Trace,
@@ -109,7 +109,9 @@ class Search:
             failure.affected = [name for name in failure.affected if name in wrong]
         explained = {name for failure in found for name in failure.affected}
         for name, verdict in wrong.items():
-            if name not in explained and not self._is_rounding(name, verdict):
+            single = any(name in self._upstream(c, c.single) for c in self.trace.calls if c.single)
+            rounds = single and abs(verdict.slope.error) <= 10 * SINGLE * verdict.slope.size
+            if name not in explained and verdict.kind == "wrong" and not rounds:
                 found.append(self._between(name, verdict, gradients[name]))
         return found
 
@@ -396,16 +398,15 @@ class Search:
 
     # ----- between the operations ---------------------------------------------------------------
 
-    def _is_rounding(self, name: str, verdict: Verdict) -> bool:
-        """Whether a slope is not wrong, or wrong by no more than a gradient in float32 rounds."""
-        single = any(name in self._upstream(c, c.single) for c in self.trace.calls if c.single)
-        rounds = single and abs(verdict.slope.error) <= 10 * SINGLE * verdict.slope.size
-        return verdict.kind != "wrong" or bool(rounds)
-
     def _between(self, name: str, verdict: Verdict, gradient: np.ndarray) -> Failure:
         """Each operation is right and the whole is wrong: what is lost between them?"""
         failure = self.detached(name)
-        opaque = [call for call in self.trace.calls if call.vjps and _is_opaque(call)]
+        opaque = []
+        for call in (call for call in self.trace.calls if call.vjps):
+            try:
+                Replay(call)
+            except NotRepeatableError:
+                opaque.append(call)
         if not failure.cause and opaque:
             names = ", ".join(dict.fromkeys(call.name for call in opaque))
             text = f"the other operations are right; {names} could not be run again by itself"
@@ -428,14 +429,6 @@ def raised(subject: Subject, error: Exception, where: str = "") -> Failure:
     """The failure of a backward pass that raises an error."""
     text = f"{where}{type(error).__name__}: {error}"
     return Failure(subject.name, "", cause="the backward raises an error", evidence=text)
-
-
-def _is_opaque(call: Call) -> bool:
-    try:
-        Replay(call)
-    except (NotRepeatableError, IncidentError) as error:
-        return isinstance(error, NotRepeatableError)
-    return False
 
 
 def _with_slope(failure: Failure, verdict: Verdict) -> Failure:

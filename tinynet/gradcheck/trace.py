@@ -116,6 +116,7 @@ def record(run: Callable[[], Any], model: Module | None = None) -> Trace:
 
 
 DY_OVERWRITTEN = "the output gradient is overwritten in place"
+STATE = "state carried from call to call"
 OVERWRITTEN = "a saved value is overwritten in place"
 
 

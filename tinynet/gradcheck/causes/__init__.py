@@ -20,6 +20,7 @@ noise of the measurement.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -61,7 +62,7 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     formula.plain,
     inside.look,
     formula.look,
-    terms.left_out_somewhere,
+    functools.partial(terms.left_out, by_rule=False),
     inside.within,
     scaling.of_few,
 )

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinynet.gradcheck.causes.numbers import sizes
 from tinynet.gradcheck.trace import copied
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
@@ -207,6 +208,11 @@ class Clues:
         """The settings that are numbers."""
         known = self.settings.items()
         return {k: v for k, v in known if type(v) in (int, float) and math.isfinite(v)}
+
+    @cached_property
+    def sizes(self) -> dict[str, float]:
+        """What a factor may be, by name."""
+        return sizes(self)
 
     @cached_property
     def locals(self) -> dict[str, np.ndarray]:

@@ -48,11 +48,6 @@ def left_out(clues: Clues, by_rule: bool = True) -> Iterator[Suspect]:
         yield Suspect("terms that do not belong into the sum", text + rule)
 
 
-def left_out_somewhere(clues: Clues) -> Iterator[Suspect]:
-    """The same, without a rule."""
-    yield from left_out(clues, by_rule=False)
-
-
 def _rule(clues: Clues) -> str:
     """Which terms are wrong."""
     e = clues.entries
