@@ -66,8 +66,8 @@ def sizes(clues: Clues) -> dict[str, float]:
     for owner, sides in ((clues.name, x.shape), ("the output", out)):
         for axis, n in enumerate(sides):
             found.setdefault(f"the size of axis {axis} of {owner}", n)
-    arrays = {clues.label(place): a for place, a in clues.floats.items()} | clues.locals
-    for name, a in arrays.items():
+    values = {clues.label(place): a for place, a in clues.floats.items()} | clues.locals
+    for name, a in values.items():
         for what, value in (("sum", a.sum()), ("mean", a.mean())) if a.size > 1 else ():
             found.setdefault(f"the {what} of {name}", value)
     return {k: float(n) for k, n in found.items() if math.isfinite(n) and n not in (0, 1, -1)}
@@ -75,14 +75,15 @@ def sizes(clues: Clues) -> dict[str, float]:
 
 def named(clues: Clues, factor: float) -> str | None:
     """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
-    sign, size = ("-" if factor < 0 else ""), abs(factor)
-    settings = {name: n for name, n in clues.numbers.items() if n > 0 and n != 1}
-    positive = {name: n for name, n in (clues.sizes | CONSTANTS).items() if n > 0}
     texts: list[str] = []
-    for own, forms in ((settings, FORMS), (positive, FORMS[:SIZED])):  # a setting says more
+    for own, forms in ((clues.numbers, FORMS), (clues.sizes | CONSTANTS, FORMS[:SIZED])):
+        known = {name: n for name, n in own.items() if abs(n) not in (0, 1)}
         for form, of in forms:
-            if found := [name for name, n in own.items() if close(of(n), size)]:
-                texts += [sign + form.format(_bracketed(name, form)) for name in found]
+            found = [(name, n) for name, n in known.items() if close(of(abs(n)), abs(factor))]
+            for name, n in found:
+                sign = "-" if (factor < 0) != (n < 0) else ""
+                texts.append(sign + form.format(_bracketed(name, form)))
+            if found:  # the plainest form; a setting says more than a size
                 break
     return " or ".join([*dict.fromkeys(texts)][:3]) or None
 
