@@ -307,7 +307,7 @@ class Search:
         if replay.is_large(place):
             failure.evidence = failure.persistence()
             return None if verdict.kind == "outside" else failure
-        elements = replay.elements(place, base, step)
+        elements = by_element(base, step)
         if verdict.kind == "outside" and not elements.wrong(base.gradient, limits).any():
             return None
         index = _fill(failure, elements, base.gradient, limits)
@@ -319,7 +319,7 @@ class Search:
             if replay.has_plenty(place):  # the looks have more to compare in a smaller case
                 replay, base, smaller_case = self._reduced(replay, place, base)
                 note = smaller_case or note
-                elements = replay.elements(place, base, step)
+                elements = by_element(base, step)
             self.known[key] = diagnose(self._fault(replay, place, base, elements)) or ("", "")
         failure.cause, failure.evidence = self.known[key]
         failure.evidence += note if failure.evidence else ""
@@ -356,7 +356,7 @@ class Search:
             x = self.rng.permutation(base.x.reshape(-1)).reshape(base.x.shape)
             moved = replay.moved(place, x)
             there = moved.base(place, base.u)
-            return self._fault(moved, place, there, moved.elements(place, there, 1e-4))
+            return self._fault(moved, place, there, by_element(there, 1e-4))
 
         return Fault(
             forward=call.body,

@@ -61,6 +61,12 @@ class Call:
             for array in changes.saved_arrays(vjp)
         ]
 
+    def run(self, args: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+        """What the body returns for its arguments, or others; random settings start anew."""
+        settings = {key: copied(value) for key, value in self.settings.items()}
+        result: tuple[Any, ...] = self.body(*(self.args if args is None else args), **settings)
+        return result
+
     def sources(self) -> Iterator[tuple[int, Node | Variable]]:
         """By place, the node or leaf that each gradient goes to."""
         for place in self.vjps:
