@@ -47,7 +47,7 @@ from tinynet.gradcheck.trace import (
     Call,
     IncidentError,
     Trace,
-    Walk,
+    is_float,
     record,
     walk_back,
 )
@@ -75,7 +75,7 @@ class Search:
         self.subject, self.u, self.limits, self.elsewhere = subject, u, limits, elsewhere
         self.rng = np.random.default_rng([seed, 1])
         self.known: dict[tuple[object, int, str], tuple[str, str]] = {}  # cause, evidence
-        self.trace, self.walk = Trace(), Walk()
+        self.trace = Trace()
         self.notes: list[str] = []
 
     # ----- ways in ------------------------------------------------------------------------------
@@ -86,10 +86,10 @@ class Search:
         self._record()
         names = names or self.subject.targets
         wanted = self.trace.leading_to({id(self.subject.targets[name]) for name in names})
-        calls = [c for c in self.trace.calls if c.node in wanted and c.node in self.walk.gradients]
+        calls = [c for c in self.trace.calls if c.node in wanted and c.node in self.trace.gradients]
         written = [i for i in (overwrites(call, self.rng) for call in calls) if i is not None]
         blamed = {(i.call, place) for i in written for place in i.call.vjps}
-        incidents = [i for i in self.walk.incidents if (i.call, i.place) not in blamed] + written
+        incidents = [i for i in self.trace.incidents if (i.call, i.place) not in blamed] + written
         blamed |= {(incident.call, incident.place) for incident in incidents}
         found = [self._told(incident) for incident in incidents]
         for call in calls:
@@ -203,7 +203,7 @@ class Search:
         if self.elsewhere:  # a backward that reads what the last call left must not find this one
             with self.subject.at(self.elsewhere), contextlib.suppress(Exception):
                 self.subject.outcome()
-        self.walk = walk_back(self.trace, self.u)
+        walk_back(self.trace, self.u)
 
     def _told(self, incident: IncidentError) -> Failure:
         return self._failure(incident.call, incident.place, incident.cause, incident.evidence)
@@ -236,7 +236,7 @@ class Search:
         if call.name == "astype":
             return None
         is_last = call.node is self.trace.output.node
-        arrived = np.asarray(self.walk.gradients[call.node], np.float64)
+        arrived = np.asarray(self.trace.gradients[call.node], np.float64)
         try:
             replay = Replay(call)
             if place not in replay.call.vjps:
@@ -250,7 +250,9 @@ class Search:
                 dys.append(multiple)
             if np.isfinite(arrived).all():
                 dys += [] if is_last else [arrived]
-                if self._of_another_call(replay, call, place, arrived):
+                here, again = replay.backward(place, arrived), replay.backward(place, arrived)
+                recorded = self.trace.applied.get((call, place), here)
+                if same(here, again, NEARLY) and not same(here, recorded, FLOAT32):
                     text = f"the backward of {call.name} gives another gradient once {call.name} "
                     text += "was called again with other values: keep its values in local variables"
                     return self._failure(call, place, STATE, text)
@@ -264,12 +266,6 @@ class Search:
         except IncidentError as incident:
             return self._told(incident)
         return None
-
-    def _of_another_call(self, replay: Replay, call: Call, place: int, dy: np.ndarray) -> bool:
-        """Whether the backward of a call reads what later calls of the operation left."""
-        here, again = replay.backward(place, dy), replay.backward(place, dy)
-        recorded = self.walk.applied.get((call, place), here)
-        return same(here, again, NEARLY) and not same(here, recorded, FLOAT32)
 
     def _limits(self, call: Call, place: int) -> Limits:
         """What is allowed of a gradient: of one in float32 its rounding, with a note."""
@@ -347,8 +343,7 @@ class Search:
         call, single = replay.call, place in replay.call.single
         others = {}
         for other, x in enumerate(call.args):
-            is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"
-            if is_float and other != place and x.size <= LARGE // 3:
+            if is_float(x) and other != place and x.size <= LARGE // 3:
                 there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
                 others[other] = by_element(there, 1e-4).jacobian
 

@@ -16,7 +16,7 @@ import numpy as np
 from tinynet.accumulation import sum_to_shape
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import Base, Function, Outcome, base_of
-from tinynet.gradcheck.trace import Call, applied, copied
+from tinynet.gradcheck.trace import Call, applied, copied, is_float
 
 LARGE = 1500  # elements of an argument above which a smaller case is looked for
 PLENTY = 1000  # and elements of either above which a smaller case is tried
@@ -38,7 +38,9 @@ class Replay:
 
     def __init__(self, call: Call) -> None:
         self.call = twin = copy.copy(call)
-        twin.args = tuple(_float64(arg) for arg in call.args)
+        twin.args = tuple(
+            arg.astype(np.float64, order="K") if is_float(arg) else copied(arg) for arg in call.args
+        )
         try:
             y, *vjps = twin.run()
         except Exception as error:
@@ -103,7 +105,10 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
     errors, allowed = [], []
     try:
         for _ in range(6):
-            twin.args = tuple(_moved(arg, rng) for arg in call.args)
+            twin.args = tuple(
+                np.asarray(arg * (1 + 0.01 * rng.standard_normal(arg.shape)), arg.dtype)
+                if is_float(arg) else copied(arg) for arg in call.args
+            )  # fmt: skip
             y, *vjps = twin.run()
             twin.y, x = np.array(y), twin.args[place]
             single = sum_to_shape(vjps[place](dy.copy()), x.shape, call.name, vjps[place])
@@ -124,12 +129,6 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
         f"at {list(index)} it is {exact[index]:.6g} in float64, which agrees with differences, and "
         f"{single[index]:.6g} in float32"
     )
-
-
-def _moved(value: Any, rng: np.random.Generator) -> Any:
-    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-        return copied(value)
-    return np.asarray(value * (1 + 0.01 * rng.standard_normal(value.shape)), value.dtype)
 
 
 def smaller(call: Call) -> Iterator[Call]:
@@ -159,9 +158,3 @@ def _cut(value: Any, size: int, less: int) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     return value[tuple(slice(less if n == size else n) for n in value.shape)].copy()
-
-
-def _float64(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return value.astype(np.float64, order="K")
-    return copied(value)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.gradcheck.causes.numbers import sizes
-from tinynet.gradcheck.trace import copied
+from tinynet.gradcheck.trace import copied, is_float
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
@@ -175,11 +175,7 @@ class Clues:
     @cached_property
     def floats(self) -> dict[int, np.ndarray]:
         """The arguments that are float arrays, by place."""
-        return {
-            place: value
-            for place, value in enumerate(self.fault.args)
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        }
+        return {place: value for place, value in enumerate(self.fault.args) if is_float(value)}
 
     def label(self, place: int) -> str:
         """The name of an argument."""
@@ -236,7 +232,7 @@ class Clues:
         return {
             name: np.array(value)
             for name, value in found.items()
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in known
+            if is_float(value) and name not in known
         }
 
     @cached_property

@@ -66,17 +66,20 @@ def sizes(clues: Clues) -> dict[str, float]:
     for owner, sides in ((clues.name, x.shape), ("the output", out)):
         for axis, n in enumerate(sides):
             found.setdefault(f"the size of axis {axis} of {owner}", n)
-    values = {clues.label(place): a for place, a in clues.floats.items()} | clues.locals
-    for name, a in values.items():
-        for what, value in (("sum", a.sum()), ("mean", a.mean())) if a.size > 1 else ():
-            found.setdefault(f"the {what} of {name}", value)
     return {k: float(n) for k, n in found.items() if math.isfinite(n) and n not in (0, 1, -1)}
 
 
 def named(clues: Clues, factor: float) -> str | None:
     """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
     texts: list[str] = []
-    for own, forms in ((clues.numbers, FORMS), (clues.sizes | CONSTANTS, FORMS[:SIZED])):
+    arrays = {clues.label(place): a for place, a in clues.floats.items()} | clues.locals
+    arrays = {name: a for name, a in arrays.items() if a.size > 1}
+    sums = {f"the sum of {name}": float(a.sum()) for name, a in arrays.items()}
+    sums |= {f"the mean of {name}": float(a.mean()) for name, a in arrays.items()}
+    sized = FORMS[:SIZED]
+    for own, forms in ((clues.numbers, FORMS), (clues.sizes | CONSTANTS, sized), (sums, sized)):
+        if texts and own is sums:
+            break
         known = {name: n for name, n in own.items() if abs(n) not in (0, 1)}
         for form, of in forms:
             found = [(name, n) for name, n in known.items() if close(of(abs(n)), abs(factor))]
