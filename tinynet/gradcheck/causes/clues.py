@@ -284,6 +284,11 @@ class Clues:
         return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
 
 
+def then(first: Callable[[Any], Any], second: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The one function, and the other of what it gives."""
+    return lambda value: second(first(value))
+
+
 def output_of(result: Any) -> np.ndarray:
     """y of what an op's body returned: `y` or `(y, dx, ...)`, an array or a tensor."""
     y = result[0] if isinstance(result, tuple) else result

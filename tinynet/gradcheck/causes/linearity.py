@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import EXACT, Clues, Suspect
+from tinynet.gradcheck.causes.clues import EXACT, Clues, Suspect, then
 from tinynet.gradcheck.causes.numbers import short
 
 NOT_LINEAR = "not linear in the output gradient"
@@ -86,14 +86,9 @@ def _same(a: np.ndarray, b: np.ndarray, beside: np.ndarray | None = None) -> boo
 def _changes(clues: Clues) -> Iterator[Suspect]:
     """The right gradient of a changed dy, a change of the right gradient, and of dy itself."""
     for what, change in CHANGES:
-        yield Suspect(
-            what, f"analytic = the right gradient for {what} in place of dy",
-            lambda dy, change=change: clues.pulled(change(dy)),  # type: ignore[misc]
-        )  # fmt: skip
+        text = f"analytic = the right gradient for {what} in place of dy"
+        yield Suspect(what, text, then(change, clues.pulled))
         changed = what.replace("dy", "the gradient")
-        yield Suspect(
-            changed, f"analytic = {changed}, the right one",
-            lambda dy, change=change: change(clues.pulled(dy)),  # type: ignore[misc]
-        )  # fmt: skip
+        yield Suspect(changed, f"analytic = {changed}, the right one", then(clues.pulled, change))
         if clues.x.shape == clues.y.shape:
             yield Suspect(what, f"analytic = {what}", change)
