@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,18 +35,16 @@ def grad(
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     pairs = _pairs("grad: {} grad_outputs for {} outputs", outputs, grad_outputs)
     starts = [(y, _start(y, dy)) for y, dy in pairs]
-    for x in targets:
-        if not x.requires_grad:
-            raise RuntimeError("grad: one of the inputs does not require a gradient")
-    found = gradients(
-        starts, targets, create_graph, create_graph if retain_graph is None else retain_graph
-    )
-    missing = [i for i, dx in enumerate(found) if dx is None]
-    if missing and not allow_unused:
-        raise RuntimeError(
-            f"grad: the outputs do not depend on input {missing[0]}; pass allow_unused=True for "
-            "None in its place"
-        )
+    if not all(x.requires_grad for x in targets):
+        raise RuntimeError("grad: one of the inputs does not require a gradient")
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    found = gradients(starts, targets, create_graph, retain_graph)
+    for place, dx in enumerate(found):
+        if dx is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on input {place}; pass allow_unused=True for "
+                "None in its place"
+            )
     return tuple(found)
 
 
@@ -88,17 +86,14 @@ def gradients(
 
         recorded = replay.pass_back(starts, targets)
         return [recorded.get(x.node or x) for x in targets]
-    before = [(x.node, x.node.retained) for x in targets if x.node is not None]
+    found: dict[int, Tensor] = {}
+    handles = [x.register_hook(functools.partial(found.setdefault, id(x))) for x in targets]
     try:
-        for x in targets:
-            if x.node is not None:
-                x.node.retained = weakref.ref(x)
-        roots = [(y, dy.array) for y, dy in starts]
-        found = {id(x): dx for x, dx in pass_back(roots, retain_graph)}
+        pass_back([(y, dy.array) for y, dy in starts], retain_graph)
     finally:
-        for node, retained in before:
-            node.retained = retained
-    return [wrap(found[id(x)]) if id(x) in found else None for x in targets]
+        for handle in handles:
+            handle.remove()
+    return [found.get(id(x)) for x in targets]
 
 
 def backward_recorded(root: Tensor, dy: Any) -> None:

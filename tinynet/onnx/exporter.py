@@ -89,42 +89,32 @@ def _file(
 ) -> onnx.ModelProto:
     """The whole of a file."""
     imports = [helper.make_opsetid("", graph.opset)]
+    arrays = graph.initializers
+    large = [key for key, array in arrays.items() if array.size > 64]  # no shapes, which matter
+    weights = (Value(arrays[key].shape, arrays[key].dtype, name=key) for key in large)
     file = helper.make_model(
         helper.make_graph(
-            graph.nodes,
-            name,
-            [_info(image)],
-            [_info(value) for value in outputs],
-            value_info=[_info(value) for value in inner],
+            graph.nodes, name, [*map(_info, (image, *weights))], [*map(_info, outputs)],
+            [_initializer(key, array) for key, array in arrays.items() if key not in large],
+            value_info=[*map(_info, inner)],
         ),
-        opset_imports=imports,
-        ir_version=helper.find_min_ir_version_for(imports),
-        producer_name="tinynet",
-        producer_version=__version__,
-    )
-    _check(file, graph)
-    size = sum(array.nbytes for array in graph.initializers.values())
+        opset_imports=imports, ir_version=helper.find_min_ir_version_for(imports),
+        producer_name="tinynet", producer_version=__version__,
+    )  # fmt: skip
+    try:
+        onnx.checker.check_model(file.SerializeToString(), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise OnnxError(f"export: the graph is not valid ONNX: {error}") from error
+    size = sum(array.nbytes for array in arrays.values())
     if size > LARGEST:
         raise OnnxError(f"export: {size:,} bytes of weights, and an ONNX file holds {LARGEST:,}")
-    for key, array in graph.initializers.items():  # one by one, so that few lie there twice
-        plain = np.array(array, order="C")
-        file.graph.initializer.append(numpy_helper.from_array(plain, key))
+    del file.graph.input[1:]  # where the weights were, so that they were not copied to be checked
+    file.graph.initializer.extend(_initializer(key, arrays[key]) for key in large)
     return file
 
 
-def _check(file: onnx.ModelProto, graph: Graph) -> None:
-    """Raise OnnxError for a graph that no runtime takes; weights are inputs here, not copied."""
-    plain = onnx.ModelProto()
-    plain.CopyFrom(file)
-    for key, array in graph.initializers.items():
-        if array.size > 64:  # no shape, whose numbers are looked at
-            plain.graph.input.append(_info(Value(array.shape, array.dtype, name=key)))
-        else:
-            plain.graph.initializer.append(numpy_helper.from_array(np.array(array), key))
-    try:
-        onnx.checker.check_model(plain.SerializeToString(), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise OnnxError(f"export: the graph is not valid ONNX: {error}") from error
+def _initializer(key: str, array: np.ndarray) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array(array, order="C"), key)
 
 
 def _add(graph: Graph, call: Call) -> None:

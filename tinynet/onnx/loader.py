@@ -15,7 +15,7 @@ from onnx.onnx_cpp2py_export.checker import CheckerContext
 
 from tinynet.data.files import open_file
 from tinynet.errors import OnnxError
-from tinynet.onnx.arrays import TYPES, array_of
+from tinynet.onnx.arrays import HALVES, TYPES, array_of
 from tinynet.onnx.graph import FAULTS, Graph, Input, Node, OnnxModule, attributes_of
 from tinynet.onnx.operators import ASKED, OPERATORS
 from tinynet.onnx.weights import LEARNED, Weights
@@ -23,12 +23,11 @@ from tinynet.onnx.weights import LEARNED, Weights
 OLDEST, NEWEST = 7, 28
 """The versions of ONNX's operators that are read: before 7 arrays broadcast otherwise."""
 
-CONSTANTS = {"value": None, "value_float": "f4", "value_floats": "f4", "value_int": "i8"}
-CONSTANTS["value_ints"] = "i8"
+CONSTANTS = {
+    "value": None, "value_float": "f4", "value_floats": "f4", "value_int": "i8", "value_ints": "i8",
+}  # fmt: skip
 OWN_CONSTANT = re.compile(r"(.*\.)?constant(_\d+)?")
 """What `export` calls an array that is no parameter or buffer of the model."""
-
-HALVES = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
 def load(path: str | os.PathLike[str]) -> OnnxModule:
@@ -128,23 +127,24 @@ def _node(
         _keep(weights, outputs[0], np.asarray(value, CONSTANTS[name]))
         weights.fixed.add(outputs[0])
         return None
-    root = weights.root(inputs[0]) if inputs else None
-    if source.op_type == "Identity" and root is not None:
+    if source.op_type == "Identity" and (root := weights.root(inputs[0])):
         weights.aliases[outputs[0]] = root
         return None
     return node
 
 
 def _attribute(node: Node, source: onnx.AttributeProto, folder: Path) -> Any:
-    kinds = onnx.AttributeProto
-    if source.type == kinds.TENSOR:
-        return array_of(source.t, folder)
-    if source.type == kinds.STRING:
-        return source.s.decode()
-    if source.type not in (kinds.FLOAT, kinds.INT, kinds.FLOATS, kinds.INTS):
-        raise OnnxError(f"{node}: attribute {source.name!r:.80} is of a type that is not read")
     value = onnx.helper.get_attribute_value(source)
-    return list(value) if source.type in (kinds.FLOATS, kinds.INTS) else value
+    match source.type:
+        case onnx.AttributeProto.TENSOR:
+            return array_of(value, folder)
+        case onnx.AttributeProto.STRING:
+            return value.decode()
+        case onnx.AttributeProto.FLOAT | onnx.AttributeProto.INT:
+            return value
+        case onnx.AttributeProto.FLOATS | onnx.AttributeProto.INTS:
+            return list(value)
+    raise OnnxError(f"{node}: attribute {source.name!r:.80} is of a type that is not read")
 
 
 def _unknown(node: Node, operator: str) -> OnnxError:
