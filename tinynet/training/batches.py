@@ -6,7 +6,6 @@ fit(model, (x, y), 5, validation_split=0.1)
 
 from __future__ import annotations
 
-import itertools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -226,13 +225,6 @@ def _targets(data: Any) -> np.ndarray:
     """The targets of arrays; of other data an array of no numbers."""
     arrays: Sequence[np.ndarray] = getattr(source(data)[0], "arrays", ())
     return arrays[1] if len(arrays) > 1 else np.array([], object)
-
-
-def rest(batches: Any, done: int) -> Any:
-    """The batches of an epoch of which `done` were seen; a loader that was told knows itself."""
-    if hasattr(batches, "load_state_dict"):
-        return batches
-    return itertools.islice(batches, done, None)
 
 
 def training_batches(
