@@ -223,7 +223,8 @@ def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
 
 def _targets(data: Any) -> np.ndarray:
     """The targets of arrays; of other data an array of no numbers."""
-    arrays: Sequence[np.ndarray] = getattr(source(data)[0], "arrays", ())
+    dataset, _ = source(data)
+    arrays = dataset.arrays if isinstance(dataset, ArrayDataset) else ()
     return arrays[1] if len(arrays) > 1 else np.array([], object)
 
 
@@ -247,7 +248,9 @@ def training_batches(
         )
     else:
         batches = as_batches(train, 1)
-    if length(batches) == 0:
+    if not hasattr(batches, "__len__"):
+        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
+    if len(batches) == 0:
         wanted = getattr(batches, "batch_size", "any size")
         raise DataError(f"fit: the training data is empty, or gives no batch of {wanted}")
     return batches
@@ -300,12 +303,6 @@ def _overlap(train: Any, validate: Any) -> bool:
     if isinstance(one, ArrayDataset) and isinstance(other, ArrayDataset):
         return np.array_equal(one.images, other.images)
     return False
-
-
-def length(batches: Any) -> int:
-    if not hasattr(batches, "__len__"):
-        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
-    return len(batches)
 
 
 def about_data(model: Module, train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from tinynet.training.batches import (
     about_data,
     as_examples,
     dtype_of,
-    length,
     looked_at,
     own_transform,
     split_off,
@@ -194,7 +193,7 @@ def fit(
         run = Run(
             model,
             optimizer,
-            make_schedule(schedule, optimizer, left * length(batches), left, step, monitor),
+            make_schedule(schedule, optimizer, left * len(batches), left, step, monitor),
             batches,
             held_out,
             loss,
