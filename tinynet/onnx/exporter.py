@@ -86,13 +86,11 @@ def export(
 def _file(graph: Graph, name: str, image: Value, outputs: Sequence[Value]) -> onnx.ModelProto:
     """The whole of a file."""
     imports = [helper.make_opsetid("", graph.opset)]
-    arrays = graph.initializers
-    large = [key for key, array in arrays.items() if array.size > 64]  # no shapes, which matter
-    weights = (Value(arrays[key].shape, arrays[key].dtype, name=key) for key in large)
+    arrays = graph.initializers.items()
+    weights = (Value(array.shape, array.dtype, name=key) for key, array in arrays)
     file = helper.make_model(
         helper.make_graph(
             graph.nodes, name, [*map(_info, (image, *weights))], [*map(_info, outputs)],
-            [_initializer(key, array) for key, array in arrays.items() if key not in large],
         ),
         opset_imports=imports, ir_version=helper.find_min_ir_version_for(imports),
         producer_name="tinynet", producer_version=__version__,
@@ -102,16 +100,13 @@ def _file(graph: Graph, name: str, image: Value, outputs: Sequence[Value]) -> on
         file = onnx.shape_inference.infer_shapes(file, check_type=True, strict_mode=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise OnnxError(f"export: the graph is not valid ONNX: {error}") from error
-    size = sum(array.nbytes for array in arrays.values())
+    size = sum(array.nbytes for _, array in arrays)
     if size > LARGEST:
         raise OnnxError(f"export: {size:,} bytes of weights, and an ONNX file holds {LARGEST:,}")
     del file.graph.input[1:]  # where the weights were, so that they were not copied to be checked
-    file.graph.initializer.extend(_initializer(key, arrays[key]) for key in large)
+    tensors = (numpy_helper.from_array(np.array(array, order="C"), key) for key, array in arrays)
+    file.graph.initializer.extend(tensors)
     return file
-
-
-def _initializer(key: str, array: np.ndarray) -> onnx.TensorProto:
-    return numpy_helper.from_array(np.array(array, order="C"), key)
 
 
 def _add(graph: Graph, call: Call) -> None:

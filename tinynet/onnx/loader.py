@@ -26,8 +26,6 @@ OLDEST, NEWEST = 7, 28
 CONSTANTS = {
     "value": None, "value_float": "f4", "value_floats": "f4", "value_int": "i8", "value_ints": "i8",
 }  # fmt: skip
-OWN_CONSTANT = re.compile(r"(.*\.)?constant(_\d+)?")
-"""What `export` calls an array that is no parameter or buffer of the model."""
 
 
 def load(path: str | os.PathLike[str]) -> OnnxModule:
@@ -51,8 +49,6 @@ def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
     weights = Weights()
     for tensor in source.graph.initializer:
         _keep(weights, tensor.name, array_of(tensor, folder))
-        if source.producer_name == "tinynet" and OWN_CONSTANT.fullmatch(tensor.name):
-            weights.fixed.add(tensor.name)
     if source.graph.sparse_initializer or not source.graph.output:
         raise OnnxError("it has no outputs, or sparse arrays, which are not supported")
     inputs = [_input(value) for value in source.graph.input if value.name not in weights.arrays]
