@@ -28,10 +28,10 @@ from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
 from tinynet.functions import algebra, pointwise, reduction, shaping
-from tinynet.functions.common import arrays_of, unrecorded
 from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
+from tinynet.unrecorded import arrays_of, unrecorded
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -196,7 +196,8 @@ class Tensor(Variable):
     """An n-dimensional array with a record of the operations that made it.
 
     Tensor(data, requires_grad=False, dtype=None) copies; `tinynet.from_numpy` and
-    `tinynet.as_tensor` share memory. Python floats become float32; arrays keep their dtype.
+    `tinynet.as_tensor` share memory. Lists become float32, as in PyTorch, also of integers; arrays
+    keep their dtype.
     Integers alone are sizes, as in PyTorch: Tensor(2, 3) has that shape, and elements not set.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
@@ -209,7 +210,8 @@ class Tensor(Variable):
             [6., 8.]])
     """
 
-    __slots__ = ()
+    __slots__ = ("origin",)
+    origin: tuple[Tensor, Any]  # the tensor that this one was taken from, and the index
     __array_priority__: ClassVar[float] = 1000.0
 
     def __init__(
@@ -225,6 +227,8 @@ class Tensor(Variable):
                     f"Tensor: takes data, or sizes that are all integers, got {data!r:.60}; "
                     "requires_grad= and dtype= go by name"
                 )
+            if isinstance(data[0], (list, tuple)):
+                dtype = dtype or get_default_dtype()
             self.array = np.array(as_array(data[0], dtype))
         self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
         self.requires_grad, self.keeps = False, True
@@ -313,16 +317,24 @@ class Tensor(Variable):
         return self
 
     def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
-    ) -> None:
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:  # fmt: skip
         """Compute the gradient of this tensor with respect to every leaf it depends on.
 
         Adds to each leaf's `.grad`. gradient: the gradient of the loss with respect to this tensor,
         of the same shape; for a single value it is 1. The graph is freed as it is consumed,
         unless `retain_graph`. create_graph: the gradients have gradients themselves; the forward
-        pass must have run inside `tinynet.create_graph()`. Raises RuntimeError where there is no
-        graph or it is freed.
+        pass must have run inside `tinynet.create_graph()`. inputs: the tensors whose `.grad` it is
+        added to, and no others. Raises RuntimeError where there is no graph or it is freed.
         """
+        if inputs is not None:
+            targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            grad: Any = autograd.grad  # type: ignore[attr-defined]
+            found = grad(self, targets, gradient, retain_graph, create_graph, allow_unused=True)
+            for x, dx in zip(targets, found):
+                x.grad = x.grad if dx is None else dx if x.grad is None else x.grad + dx
+            return
         if not self.requires_grad:
             raise RuntimeError(
                 "backward(): this tensor does not depend on anything that requires a gradient. "
@@ -571,7 +583,9 @@ class Tensor(Variable):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         self._check_no_graph()
-        return super().__reduce_ex__(protocol)
+        made: Any = super().__reduce_ex__(protocol)
+        made[2][1].pop("origin", None)
+        return made
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
         self._check_no_graph()
@@ -702,14 +716,18 @@ class Tensor(Variable):
 
         While recording, the operation works on a copy of the old values, so that its own
         gradient can still use them. What older nodes kept of this memory is found to be
-        overwritten when their turn comes in the backward pass (`changes.note_change`). A view
-        that was taken before a plain tensor joined the graph in this way stays a constant.
+        overwritten when their turn comes in the backward pass (`changes.note_change`). What was
+        taken by an index (`x[0] += 1`) is put into the tensor it came from, which is recorded. A
+        view that was taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
+        place: tuple[Any, Any] | None = None
         recording = grad_mode.recording.get()
         given = (self, *others, *settings.values())
         if recording and builtins.any(getattr(x, "requires_grad", False) for x in given):
-            self._check_may_change(name)
+            place = self._place()
+            if place is None:
+                self._check_may_change(name)
             old = autograd.wrap(self.array.copy(order="K"), self.node)
         result = op(old, *(old if other is self else other for other in others), **settings)
         if result.shape != self.shape:
@@ -726,13 +744,27 @@ class Tensor(Variable):
             self._check_not_shared(name, result.node)
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
-        self.array[...] = result.array
-        changes.note_change(self.array)
+        if place is not None:
+            whole, index = place
+            whole[index] = result
+            result = whole[index]
+        else:
+            self.array[...] = result.array
+            changes.note_change(self.array)
         if old is not self and self.node is not None and self.node.call is not None:
             self.node.call = (*self.node.call[:3], old.array)  # what that node gave
         if recording:
             self._take_over(result)
         return self
+
+    def _place(self) -> tuple[Tensor, Any] | None:
+        """Of a view that an index took: the tensor and the index, by whose record it goes on."""
+        origin: tuple[Tensor, Any] | None = getattr(self, "origin", None)
+        here = None if origin is None else origin[0][origin[1]]
+        if here is None or here.array.__array_interface__ != self.array.__array_interface__:
+            return None
+        self.node, self.requires_grad, self.keeps = here.node, here.requires_grad, here.keeps
+        return origin
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
@@ -839,7 +871,10 @@ class Tensor(Variable):
             return functools.partial(self._become, name, function)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, arrays_of(index))
+        y = ops.getitem(self, arrays_of(index))
+        if y.array.base is not None:
+            y.origin = self, index
+        return y
 
 
 def _numpy_binary(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.functions.common import one_dim, takes_out
-from tinynet.functions.pointwise import add, meet, mul, sub
-from tinynet.functions.reduction import norm
+from tinynet.functions.indexing import diagonal, narrow
+from tinynet.functions.pointwise import add, clamp, div, meet, mul, sub
+from tinynet.functions.reduction import diff, norm
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "dot", "einsum", "inner", "kron", "matmul",
-    "mm", "mv", "outer", "tensordot",
+    "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "corrcoef", "cov", "dot", "einsum",
+    "inner", "kron", "matmul", "mm", "mv", "outer", "tensordot", "trapezoid", "trapz",
 ]  # fmt: skip
 
 Data = Any
@@ -163,3 +167,41 @@ def kron(input: Data, other: Data) -> Tensor:
     x = ops.reshape(input, [n for size in sizes[0] for n in (size, 1)])
     y = ops.reshape(other, [n for size in sizes[1] for n in (1, size)])
     return ops.reshape(mul(x, y), [n * m for n, m in zip(*sizes)])
+
+
+def cov(
+    input: Data, *, correction: float = 1, fweights: Data = None, aweights: Data = None
+) -> Tensor:
+    """The covariances of variables, a row each, over observations, a column each.
+
+    sum w (x - m)(y - m) / (n - correction), where m are weighted means and n is the sum of w.
+    fweights: how often each observation counts; aweights: how much.
+    """
+    x = ops.reshape(input, (1, -1)) if len(input.shape) < 2 else input
+    given = [weights for weights in (fweights, aweights) if weights is not None]
+    w = functools.reduce(mul, given) if given else np.ones(x.shape[1], x.dtype)
+    total = ops.sum(w)
+    taken = 1 if aweights is None else ops.div(ops.sum(mul(w, aweights)), total)
+    apart = sub(x, ops.div(ops.sum(mul(x, w), 1, True), total))
+    products = matmul(mul(apart, w), ops.permute(apart, (1, 0)))
+    return ops.squeeze(div(products, clamp(ops.sub(total, ops.mul(taken, correction)), 0)))
+
+
+def corrcoef(input: Data) -> Tensor:
+    """The covariances of variables divided by their standard deviations, from -1 to 1."""
+    c = cov(input)
+    deviations = ops.sqrt(diagonal(c)) if c.ndim else ops.sqrt(c)
+    return clamp(ops.div(c, outer(deviations, deviations) if c.ndim else c), -1, 1)
+
+
+def trapezoid(y: Data, x: Data = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
+    """The integral along `dim` of values at the places `x`, or dx apart, joined by lines."""
+    dim = one_dim("trapezoid", y, dim)
+    n = y.shape[dim] if y.shape else 1
+    means = ops.div(add(narrow(y, dim, 0, n - 1), narrow(y, dim, 1, n - 1)), 2)
+    if x is not None and len(x.shape) == 1:
+        x = ops.reshape(x, (-1, *(1,) * (len(y.shape) - 1 - dim)))
+    return ops.sum(mul(means, dx if x is None else diff(x, 1, dim - len(y.shape))), dim)
+
+
+trapz = trapezoid

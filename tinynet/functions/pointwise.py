@@ -16,8 +16,9 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.devices import get_default_dtype
-from tinynet.functions.common import array_of, check_tensors, named, takes_out, unrecorded
+from tinynet.functions.common import array_of, check_tensors, named, takes_out
 from tinynet.ops.checks import one_of, within
+from tinynet.unrecorded import unrecorded
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -283,30 +284,14 @@ def _of_floats(op: Callable[[Data], Tensor]) -> Callable[[Data], Tensor]:
     return named(name, op.__doc__, function)
 
 
-acos = _of_floats(ops.acos)
-acosh = _of_floats(ops.acosh)
-asin = _of_floats(ops.asin)
-asinh = _of_floats(ops.asinh)
-atan = _of_floats(ops.atan)
-atanh = _of_floats(ops.atanh)
-cos = _of_floats(ops.cos)
-cosh = _of_floats(ops.cosh)
-erf = _of_floats(ops.erf)
-exp = _of_floats(ops.exp)
-exp2 = _of_floats(ops.exp2)
-expm1 = _of_floats(ops.expm1)
-log = _of_floats(ops.log)
-log10 = _of_floats(ops.log10)
-log1p = _of_floats(ops.log1p)
-log2 = _of_floats(ops.log2)
-reciprocal = _of_floats(ops.reciprocal)
-rsqrt = _of_floats(ops.rsqrt)
-sigmoid = _of_floats(ops.sigmoid)
-sin = _of_floats(ops.sin)
-sinh = _of_floats(ops.sinh)
-sqrt = _of_floats(ops.sqrt)
-tan = _of_floats(ops.tan)
-tanh = _of_floats(ops.tanh)
+(
+    acos, acosh, asin, asinh, atan, atanh, cos, cosh, erf, exp, exp2, expm1, log, log10,
+    log1p, log2, reciprocal, rsqrt, sigmoid, sin, sinh, sqrt, tan, tanh,
+) = map(_of_floats, (
+    ops.acos, ops.acosh, ops.asin, ops.asinh, ops.atan, ops.atanh, ops.cos, ops.cosh,
+    ops.erf, ops.exp, ops.exp2, ops.expm1, ops.log, ops.log10, ops.log1p, ops.log2,
+    ops.reciprocal, ops.rsqrt, ops.sigmoid, ops.sin, ops.sinh, ops.sqrt, ops.tan, ops.tanh,
+))  # fmt: skip
 
 
 # ----- comparison and logic -----------------------------------------------------------------------

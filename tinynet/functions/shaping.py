@@ -12,18 +12,19 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError, no_such_axis
-from tinynet.functions.common import Dim, all_dims, array_of, call_sizes, given, named, one_dim
+from tinynet.functions.common import Dim, all_dims, array_of, call_sizes, named, one_dim, spelled
 from tinynet.ops.checks import one_of
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk", "column_stack", "dstack",
-    "expand", "expand_as", "flip", "fliplr", "flipud", "hstack", "is_tensor", "meshgrid", "movedim",
-    "numel", "permute", "ravel", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll",
-    "rot90", "split", "squeeze", "swapaxes", "t", "tensor_split", "tile", "transpose",
-    "tril_indices", "triu_indices", "unbind", "unflatten", "vstack",
+    "as_strided", "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk",
+    "column_stack", "dstack", "expand", "expand_as", "flip", "fliplr", "flipud", "hstack",
+    "is_tensor", "meshgrid", "movedim", "numel", "permute", "ravel", "repeat",
+    "repeat_interleave", "reshape", "reshape_as", "roll", "rot90", "split", "squeeze",
+    "swapaxes", "t", "tensor_split", "tile", "transpose", "tril_indices", "triu_indices",
+    "unbind", "unflatten", "vstack",
 ]  # fmt: skip
 
 Data = Any
@@ -52,12 +53,12 @@ def unflatten(input: Data, dim: int, sizes: Sequence[int]) -> Tensor:
     return ops.reshape(input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
 
 
-def squeeze(input: Data, dim: Dim = None, *, axis: Dim = None) -> Tensor:
+@spelled
+def squeeze(input: Data, dim: Dim = None) -> Tensor:
     """Drop axes of size 1: all, or of those named the ones that have it.
 
     As in PyTorch, an axis that is named and has another size stays.
     """
-    dim = given(dim, axis)
     if dim is None:
         return ops.squeeze(input)
     named = all_dims("squeeze", input, dim) or ()
@@ -116,6 +117,19 @@ def expand(input: Data, *args: Any, size: Any = None) -> Tensor:
 
 
 broadcast_to = expand
+
+
+def as_strided(
+    input: Data, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0
+) -> Tensor:
+    """Element (i, j, ...) is number offset + i stride_0 + j stride_1 + ... of the input in C order.
+
+    A copy, where PyTorch's shares memory.
+    """
+    places: Any = storage_offset
+    for place, step in zip(np.ogrid[tuple(map(slice, size))], stride):
+        places = places + place * step
+    return ops.getitem(ops.reshape(input, (-1,)), np.broadcast_to(places, tuple(size)))
 
 
 def broadcast_tensors(*tensors: Data) -> tuple[Tensor, ...]:

@@ -64,6 +64,12 @@ warning one-class-in-the-batch: all {size} labels of the batch are {label}: batc
   => shuffle: data.DataLoader(train, ..., shuffle=True)
 warning too-many-outputs: the model has {C} outputs, but no label of {size} is above {last}
   => give the last layer {needed} outputs, one for each class
+warning too-many-outputs (from 1): the model has {C} outputs, and no label of {size} is 0: they run
+  from 1 to {last}
+  => use target - 1, and {last} outputs, if the labels are counted from 1
+warning class-weights-inverted: class {most} has {much:.1%} of {size} labels and the weight
+  {w[0]:.3g}, class {least} {little:.1%} and {w[1]:.3g}
+  => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
 warning classes-imbalanced: class {most} has {much:.1%} of {size} labels, class {least}
   {little:.1%}: who always answers {most} is right that often, and has learned nothing
   => weigh the classes, F.cross_entropy(y, t, weight=...), and judge by each class's accuracy
@@ -75,6 +81,12 @@ error targets-constant: all {size} targets are {mean:g}
 error targets-out-of-reach: {beyond:.0%} of the targets, which{range}, are outside of {low:g} to
   {high:g}, all that {where} at the end can give
   => end the model with its last linear layer, or scale the targets
+warning targets-turned: in {seen} examples the target fits the image when it is {how} (squared
+  correlation {fits[0]:.2f}, as it is {fits[1]:.2f})
+  => turn image and target together: draw once, then flip or transpose both
+warning targets-turned (steps): the targets of the steps fit the inputs as {shape} transposed
+  ({fits[0]:.1f} deviations above chance), not as they are ({fits[1]:.1f})
+  => transpose them as the inputs are: target.T, not target.reshape(...)
 warning label-among-the-inputs: column x[:, {leaks[0]}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
   => leave it out: np.delete(x, {leaks}, 1)
@@ -289,6 +301,10 @@ warning inputs-and-targets-unrelated: similar inputs among {N} have targets no m
   chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with the targets shuffled to
   {chance:.4g}
   => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
+warning inputs-and-targets-unrelated (moved): similar inputs among {N} have targets no more alike
+  than chance, but they are if the targets are moved by {by} ({fit:.0f} deviations)
+  => move them: np.roll(target, {by}, 0); was a first row, such as a header, left out of one of both
+  alone?
 """
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import IGNORED, Case, layout_cure
+from tinynet.teaching.call import Call
+from tinynet.teaching.case import BINARY, IGNORED, Case, layout_cure
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import closer_than_chance, examples
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -192,12 +194,28 @@ def check_balance(case: Case) -> Iterator[Finding]:
     C, call, needed = case.classes or 0, case.trial.loss_call, int(present[-1]) + 1
     if size >= 64 and 4 * needed < C and "labels-sorted" not in case.found:
         yield finding("too-many-outputs", C=C, size=size, last=present[-1], needed=needed)
-    shares = counts / size
-    most, least = shares.argmax(), shares.argmin()
-    weighed = call is not None and any(getattr(value, "ndim", 0) for value in call.args[2:])
-    if not weighed and size >= 25 * len(present) and shares[most] > RARE * shares[least]:
-        values = {"most": present[most], "much": shares[most], "least": present[least]}
-        yield finding("classes-imbalanced", size=size, little=shares[least], **values)
+    if size >= 25 * C and present[0] == 1 and len(present) == C - 1 > 1:
+        yield finding("too-many-outputs (from 1)", C=C, size=size, last=C - 1)
+    shares = dict(zip(present.tolist(), (counts / size).tolist()))
+    most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
+    values: dict[str, Any] = {"size": size, "most": most, "much": shares[most]}
+    values |= {"least": least, "little": shares[least]}
+    weight = _weights(call)
+    if any(getattr(value, "ndim", 0) for value in (call.args[2:] if call is not None else ())):
+        uneven = len(weight) >= needed and shares[most] > 2 * shares[least]
+        if uneven and weight[most] > 1.5 * weight[least]:
+            yield finding("class-weights-inverted", w=(weight[most], weight[least]), **values)
+    elif size >= 25 * len(present) and shares[most] > RARE * shares[least]:
+        yield finding("classes-imbalanced", **values)
+
+
+def _weights(call: Call | None) -> np.ndarray:
+    """The weights of the classes in the loss; beside that of the positive answers 1."""
+    given = {"cross_entropy": ("class_weight", 2), "nll_loss": ("class_weight", 2),
+             BINARY[1]: ("pos_weight", 3)}  # fmt: skip
+    weight = call.setting(*given[call.op]) if call is not None and call.op in given else None
+    weight = np.ravel([] if weight is None else getattr(weight, "array", weight))
+    return np.append(1, weight) if weight.size == 1 else weight
 
 
 def check_targets(case: Case) -> Iterator[Finding]:
@@ -220,6 +238,51 @@ def check_targets(case: Case) -> Iterator[Finding]:
         yield finding(
             "targets-out-of-reach", beyond=beyond, range=told, low=low, high=high, where=where
         )
+
+
+TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "flipped left to right": lambda t: t[..., ::-1],
+    "flipped upside down": lambda t: t[..., ::-1, :],
+    "transposed": lambda t: t.swapaxes(-1, -2),
+}
+
+
+def check_turns(case: Case) -> Iterator[Finding]:
+    """A target for each pixel, or each step of a sequence, that fits when it is turned."""
+    x, t = case.usable[0] if case.usable else (case.x, None)
+    if t is None or t.ndim < 2 or len(t) != len(x) or case.found & {"inputs-not-finite"}:
+        return
+    if x.ndim == 4 and t.ndim in (3, 4) and t.shape[-2:] == x.shape[-2:]:
+        image, mask = x.mean(1), t.reshape(len(t), -1, *t.shape[-2:]).mean(1)
+        as_is = _fit(image, mask)
+        for how, turn in TURNS.items():
+            fit = _fit(image, turn(mask)) if turn(mask).shape == mask.shape else 0 * as_is
+            better = (fit > 0.3) & (fit > 2 * as_is)
+            if better.mean() > 0.25:
+                seen, fits = (
+                    f"{better.sum()} of {len(x)}",
+                    (fit[better].mean(), as_is[better].mean()),
+                )
+                yield finding("targets-turned", seen=seen, how=how, fits=fits)
+                return
+    elif t.ndim == 2 and t.shape == x.shape[:2] and t.dtype.kind in "iu" and np.ptp(t):
+        steps = x.reshape(t.size, -1)[:1000]
+        turned = t.reshape(t.shape[::-1]).T.ravel()
+        fits = (
+            closer_than_chance((steps, turned[:1000])),
+            closer_than_chance((steps, t.ravel()[:1000])),
+        )
+        if fits[0] > 5 and fits[1] < 2.5:
+            yield finding("targets-turned (steps)", fits=fits, shape=t.shape[::-1])
+
+
+def _fit(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """The squared correlation of each image with its target."""
+    x, t = (a.reshape(len(a), -1).astype(np.float64) for a in (x, t))
+    x, t = (a - a.mean(1, keepdims=True) for a in (x, t))
+    spread = (x * x).sum(1) * (t * t).sum(1)
+    fit: np.ndarray = (x * t).sum(1) ** 2 / np.where(spread > 0, spread, 1)
+    return fit
 
 
 def check_leak(case: Case) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from tinynet.data.files import data_root, open_file
 from tinynet.data.folder import SUFFIXES, decoded
 from tinynet.data.known import KNOWN
 from tinynet.data.sources import read_known
-from tinynet.errors import DataError
+from tinynet.errors import DataError, no_attribute
 from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset, default_collate
 from tinynet.vision.transforms.base import Compose, PILToTensor, ToTensor, apply_transform
@@ -264,3 +264,7 @@ def makes_tensors(transform: Any) -> bool:
     steps = transform.transforms if type(transform) is Compose else [transform]
     tensors = any(isinstance(step, (ToTensor, PILToTensor)) for step in steps)
     return tensors and all(getattr(step, "takes_batches", False) for step in steps)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute(__name__, name, __all__)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynet import nn
+from tinynet.errors import no_attribute
 from tinynet.models.resnet import conv, stage
 from tinynet.models.vgg import vgg
 
@@ -87,3 +88,7 @@ def _no_weights(name: str, weights: Any) -> None:
             f"{name}: tinynet brings no trained weights, so weights must be None; load a file of "
             "them with model.load_state_dict"
         )
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute(__name__, name, __all__)

@@ -20,9 +20,8 @@ from tinynet.ops.checks import integer
 from tinynet.tensor import Tensor
 
 __all__ = [
-    "affine_grid", "grid_sample", "interpolate", "pad", "pixel_shuffle", "pixel_unshuffle",
-    "upsample",
-    "upsample_bilinear", "upsample_nearest",
+    "affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pad", "pixel_shuffle",
+    "pixel_unshuffle", "upsample", "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
 
 
@@ -264,6 +263,17 @@ def grid_sample(
 
 
 # ----- channels and places ------------------------------------------------------------------------
+
+
+def channel_shuffle(input: Data, groups: int) -> Tensor:
+    """Channels (N, C, ...) dealt out: one from each of the groups in turn (arXiv:1707.01083)."""
+    x, g = tensor_of(input), integer("channel_shuffle", "groups", groups)
+    if x.ndim < 3 or x.shape[1] % g:
+        raise ShapeError(
+            f"channel_shuffle: groups={g} must divide the channels, axis 1 of (N, C, ...), the "
+            f"input has shape {x.shape}"
+        )
+    return x.reshape(len(x), g, x.shape[1] // g, -1).swapaxes(1, 2).reshape(x.shape)
 
 
 def pixel_shuffle(input: Data, upscale_factor: int) -> Tensor:

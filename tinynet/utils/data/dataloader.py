@@ -110,8 +110,8 @@ class DataLoader:
             chosen: Any = dataset if self._streamed else sampler
             batch_sampler = BatchSampler(chosen, self.batch_size, drop_last)
         self.batch_sampler: Any = batch_sampler
-        whole = batch_sampler is None
-        self.collate_fn = collate_fn or (default_convert if whole else default_collate)
+        usual = default_convert if batch_sampler is None else default_collate
+        self.collate_fn = collate_fn or usual
 
     @property
     def seed(self) -> int:
@@ -236,15 +236,14 @@ class DataLoader:
                     f"DataLoader: the state was taken with {name} {state[name]}, but here it is "
                     f"{own[name]}; make the loader as it was to go on in the middle of an epoch"
                 )
-        seed, epoch, position = (state[name] for name in ("seed", "epoch", "position"))
-        whole = all(type(n) is int and n >= 0 for n in (seed, epoch, position))
+        places = [state[name] for name in ("seed", "epoch", "position")]
         try:
             most = len(self)
         except TypeError:  # a stream, or a sampler without a length
-            most = position
-        if not whole or position > most:
+            most = places[2]
+        if not all(type(n) is int and n >= 0 for n in places) or places[2] > most:
             raise ValueError(f"DataLoader: impossible state {dict(state)}")
-        self._seed, self._epoch, self._position = seed, epoch, position
+        self._seed, self._epoch, self._position = places
         self._resuming = True
 
     def __repr__(self) -> str:
