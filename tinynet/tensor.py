@@ -140,15 +140,6 @@ def _moving(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return moving
 
 
-def _cast(dtype: np.dtype[Any]) -> Callable[..., Tensor]:
-    def cast(self: Any, memory_format: Any = None) -> Tensor:
-        same: Tensor = self.to(dtype)
-        return same
-
-    cast.__doc__ = f"As {dtype}."
-    return cast
-
-
 class _OfThatName:
     """Stands in Tensor for the function of `tinynet` that has the name it is assigned to.
 
@@ -307,10 +298,7 @@ class Tensor(Variable):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for a gradient (or no more); returns the tensor. Only floats can have one."""
         if requires_grad and self.dtype.kind != "f":
-            raise TypeError(
-                f"only float tensors can require a gradient, this one has dtype {self.dtype}; "
-                "pass dtype=tinynet.float32"
-            )
+            raise TypeError(f"only floats can require a gradient, not {self.dtype}; use .float()")
         if not requires_grad and self.node is not None:
             raise RuntimeError("only a leaf can stop requiring a gradient; use .detach()")
         self.requires_grad = requires_grad
@@ -442,12 +430,13 @@ class Tensor(Variable):
 
     type_as = to
 
-    float = _cast(float32)
-    double = _cast(float64)
-    long = _cast(int64)
-    int = _cast(int32)
-    bool = _cast(bool_)
-    byte = _cast(uint8)
+    # in the dtype of that name
+    float = functools.partialmethod(to, dtype=float32)
+    double = functools.partialmethod(to, dtype=float64)
+    long = functools.partialmethod(to, dtype=int64)
+    int = functools.partialmethod(to, dtype=int32)
+    bool = functools.partialmethod(to, dtype=bool_)
+    byte = functools.partialmethod(to, dtype=uint8)
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
@@ -540,8 +529,7 @@ class Tensor(Variable):
     def __bool__(self) -> builtins.bool:
         if self.numel() != 1:
             raise ValueError(
-                f"the truth value of a tensor of shape {self.shape} is ambiguous; "
-                "use .any() or .all()"
+                f"a tensor of shape {self.shape} as a truth value is ambiguous: use .any()"
             )
         return bool(self.array)
 
