@@ -316,19 +316,20 @@ def length(batches: Any) -> int:
     return len(batches)
 
 
-def about_data(train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:
-    """What a checkpoint should know of the training data: classes, normalisation, image shape, and
-    the name of the loss; for one of the user's own that of the loss for such targets.
+def about_data(model: Module, train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:
+    """What a checkpoint should know: what `models.build` made the model of, the classes of its
+    data, their normalisation and shape, and the name of the loss; for one of the user's own that
+    of the loss for such targets.
     """
-    dataset = train if is_dataset(train) else getattr(train, "dataset", None)
+    dataset: Any = train if is_dataset(train) else getattr(train, "dataset", None)
     floats = _targets(train).dtype.kind == "f"
     about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
-    if dataset is not None and getattr(dataset, "classes", None) is not None:
+    about |= getattr(model, "built_as", {})
+    if getattr(dataset, "classes", None) is not None:
         about["classes"] = dataset.classes
     if dataset is not None and len(dataset):
         example = dataset[0]
-        image = example[0] if isinstance(example, tuple) else example
-        about["input_shape"] = np.shape(image)
+        about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
         about["box"] = _box(dataset)
     normalize = find_normalize(
         transform if is_dataset(train) else getattr(train, "transform", None)

@@ -33,7 +33,7 @@ from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.foreign import is_savez, read_savez
-from tinynet.training.losses import LOSSES
+from tinynet.training.losses import as_loss, name_of
 from tinynet.training.safetensors import Place, path_of, told
 from tinynet.training.tree import pack, unpack
 
@@ -258,12 +258,6 @@ def _shape(value: Any) -> tuple[int, ...]:
     return shape
 
 
-def _loss(value: Any) -> Any:
-    if value not in LOSSES:
-        raise ValueError(f"an unknown loss {value!r:.60}")
-    return value
-
-
 KINDS: dict[str, Callable[[Any], Any]] = {
     "name": _a(str),
     "arguments": _a(Mapping),
@@ -275,7 +269,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "chosen_by": _a(str),
     "box": lambda value: integer("a checkpoint", "box", value, 1),
     "fit": _a(str),
-    "loss": _loss,
+    "loss": lambda value: name_of(as_loss(_a(str)(value))),
 }
 """What each thing that is known of a model is kept as; raises an error for what cannot be it."""
 

@@ -35,7 +35,7 @@ from tinynet.training.batches import (
     training_batches,
     validation_batches,
 )
-from tinynet.training.callbacks import BestModel, EarlyStopping
+from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.distributed import ranks_of
 from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
@@ -44,7 +44,6 @@ from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
 from tinynet.training.losses import as_loss
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
-from tinynet.training.progress import progress_callback
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
@@ -173,7 +172,8 @@ def fit(
     stopping = early_stopping
     if stopping is not None and not isinstance(stopping, EarlyStopping):
         stopping = EarlyStopping(stopping)
-    extra: list[Callback] = [progress_callback(progress if ranks.first else False)]
+    silent = progress is False or not ranks.first
+    extra: list[Callback] = [] if silent else [Progress(progress)]
     extra += [*([] if stopping is None else [stopping]), *callbacks]
     if checkpoint is not None:
         extra.append(BestModel(checkpoint))
@@ -201,7 +201,7 @@ def fit(
             epochs,
             clip_grad_norm,
             seed,
-            {**about_data(train, transform, loss), **(about or {})},
+            {**about_data(model, train, transform, loss), **(about or {})},
             arguments,
             phase=phase,
             ranks=ranks,

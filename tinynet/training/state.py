@@ -213,11 +213,11 @@ def _load_callbacks(callbacks: list[Callback], saved: list[Any]) -> None:
     """Give each callback the state that the one of its class had; a new one starts afresh."""
     left = list(saved)
     for callback in callbacks:
-        name = type(callback).__name__
-        found = next((entry for entry in left if entry[0] == name), None)
-        if found is not None:
-            left.remove(found)
-            callback.load_state_dict(found[1])
+        for entry in left:
+            if entry[0] == type(callback).__name__:
+                left.remove(entry)
+                callback.load_state_dict(entry[1])
+                break
 
 
 def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = None) -> None:

@@ -148,6 +148,7 @@ class Replay(Callback):
         self.verdict.epochs += 1
         if not same:
             self.verdict.records.append(run.epoch)
-        self.tell(f"{describe(record, run.epochs)}  {'the same' if same else 'DIFFERENT'}")
+        told = describe(record, run.epochs).rpartition("  ")[0]  # without the seconds
+        self.tell(f"{told}  {'same' if same else 'DIFFERENT'}")
         if run.step == len(self.losses):
             raise _Replayed
