@@ -298,7 +298,7 @@ class Tensor(Variable):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for a gradient (or no more); returns the tensor. Only floats can have one."""
         if requires_grad and self.dtype.kind != "f":
-            raise TypeError(f"only floats can require a gradient, not {self.dtype}; use .float()")
+            raise TypeError(f"only float tensors can have a gradient, not {self.dtype}: .float()")
         if not requires_grad and self.node is not None:
             raise RuntimeError("only a leaf can stop requiring a gradient; use .detach()")
         self.requires_grad = requires_grad
