@@ -441,7 +441,7 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--epochs", "0"], "'0' is not an integer of 1 or more"),
         (["train", "--epochs", "ten"], "'ten' is not an integer"),
         (["train", "--lr", "0"], "it must be greater than 0"),
-        (["train", "--lr", "nan"], "'nan' is no number of 0 or more"),
+        (["train", "--lr", "nan"], "'nan' is no number"),
         (["train", "--validation", "1.5"], "'1.5' is no share; 0.1 means a tenth"),
         (["train", "--patience", "3"], "--patience needs --validation"),
         (["train", "--speed"], "unrecognized arguments: --speed"),
@@ -531,7 +531,8 @@ def test_data_lists_every_set_and_where_it_belongs(here, capsys):
     out = capsys.readouterr().out
     for name in data.KNOWN:
         assert f"\n{name} " in f"\n{out}"
-    assert "not in there/mnist; get it: tinynet data mnist" in out
+    assert "get it: tinynet data mnist" in out
+    assert "They lie in there, each in a folder" in out
     assert "comes with tinynet" in out
 
 

@@ -153,15 +153,16 @@ def test_predict_shows_names_of_others(here, monkeypatch):
     assert text.startswith("tinynet predict: error: broken\\x1b\n  .png: ")  # it begins no line
 
 
-def test_predict_refuses_names_that_are_not_those_of_the_models_classes(here, capsys):
+def test_predict_shows_numbers_for_the_classes_without_a_name(here, capsys):
     pillow = pytest.importorskip("PIL.Image")
     pillow.fromarray(np.zeros((8, 8), np.uint8)).save("a.png")
     tinynet.save(
         models.build("digits_cnn"), "w.safetensors", name="digits_cnn", classes=["a", "b"],
         mean=[0.5], std=[1], input_shape=(1, 8, 8),
     )  # fmt: skip
-    assert main(["predict", "w.safetensors", "a.png"]) == 1
-    assert "names 2 classes, its model has 10" in capsys.readouterr().err
+    assert main(["predict", "w.safetensors", "a.png", "--top", "10"]) == 0
+    shown = capsys.readouterr().out.splitlines()[-1].split()
+    assert {"a", "b", *"23456789"} <= set(shown)
 
 
 @pytest.mark.parametrize(

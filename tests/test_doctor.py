@@ -305,7 +305,7 @@ TABLED = [
      "differences_summed_before_squaring"),
     ("loss-without-a-lower-bound", "there is no end to it", "add a penalty",
      "penalty_with_the_wrong_sign"),
-    ("loss-with-the-wrong-sign", "the outputs then go against the targets", "turn the sign",
+    ("loss-with-the-wrong-sign", "where they go against them", "turn the sign",
      "similarity_in_place_of_its_loss"),
     ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 2", "nn.ReLU()",
      "leaky_relu_of_slope_1"),
@@ -322,6 +322,16 @@ TABLED = [
     ("class-left-out", "the loss has no gradient for", "a weight", "a_class_with_weight_0"),
     ("class-left-out", "all of class 0", "1 and -1", "hinge_of_0_and_1"),
     ("too-many-outputs", "1000 outputs, but no label", "10 outputs", "a_thousand_outputs"),
+    ("too-many-outputs", "no label of 1437 is 0", "10 outputs", "labels_from_1_and_an_output_more"),
+    ("targets-turned", "16 of 32 examples", "flip or transpose both",
+     "images_flipped_and_not_their_masks"),
+    ("targets-turned", "fit the inputs as (6, 128) transposed", "target.T",
+     "labels_of_steps_transposed"),
+    ("class-weights-inverted", "11.0% and 0.329", "np.bincount(labels)", "class_weights_inverted"),
+    ("class-weights-inverted", "class 1 11.3% and 0.127", "zeros / ones",
+     "positive_weight_inverted"),
+    ("inputs-and-targets-unrelated", "moved by -1", "np.roll(target, -1, 0)",
+     "labels_of_the_next_example"),
     ("column-constant", "x[:, 2] has the same value", "np.delete(x, [2], 1)", "constant_column"),
     ("column-of-another-scale", "x[:, 1] has mean 3000", "x[:, 1] = (x[:, 1] - 3000) / 800",
      "column_of_another_scale"),
@@ -508,7 +518,7 @@ def test_every_mistake_has_a_training_without_it_that_is_healthy():
         report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
         assert report.names() == []
         assert report
-        assert "healthy, none of 25 checks found anything" in str(report)
+        assert "healthy, none of 26 checks found anything" in str(report)
 
 
 def test_several_mistakes_do_not_hide_each_other_and_errors_come_first():

@@ -18,7 +18,6 @@ from tinynet.training import (
     DivergenceError,
     EarlyStopping,
     History,
-    SaveEvery,
     accuracy,
     checkpoint,
     evaluate,
@@ -210,12 +209,12 @@ class RunAway(Callback):
 
 def test_a_run_that_diverges_leaves_the_last_good_checkpoint(few, tmp_path):
     model = small_model()
-    callbacks = [RunAway(3), SaveEvery(tmp_path / "last.safetensors")]
+    options = {"schedule": None, "seed": 0, "progress": False}
     with pytest.raises(DivergenceError, match=r"epoch 3, step 2: .*learning rate is 1e\+30"):
-        fit(model, few, 5, schedule=None, seed=0, callbacks=callbacks, progress=False)
+        fit(model, few, 5, callbacks=[RunAway(3)], out=tmp_path, **options)
     kept = tinynet.load(tmp_path / "last.safetensors", small_model(1))
     again = small_model()
-    fit(again, few, 2, schedule=None, seed=0, progress=False)
+    fit(again, few, 2, **options)
     assert np.array_equal(weights_of(kept), weights_of(again))
 
 
@@ -360,19 +359,6 @@ def test_a_checkpoint_of_fit_knows_the_normalisation(few, tmp_path):
     assert stored.std == pytest.approx(std)
     again = stored.preprocessing()
     assert np.array_equal(again(few.images), transform(few.images))
-
-
-def test_save_every_keeps_the_chosen_epochs_and_the_last(few, tmp_path):
-    seen = []
-
-    class Look(Callback):
-        def on_epoch_end(self, run, record):
-            seen.append((tmp_path / "every.safetensors").exists())
-            (tmp_path / "every.safetensors").unlink(missing_ok=True)
-
-    callbacks = [SaveEvery(tmp_path / "every.safetensors", epochs=2), Look()]
-    fit(small_model(), few, 5, callbacks=callbacks, progress=False)
-    assert seen == [False, True, False, True, True]
 
 
 def test_evaluating_puts_every_mode_back():

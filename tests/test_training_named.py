@@ -10,8 +10,8 @@ from tinynet import data, nn
 from tinynet.errors import CheckpointError, DataError
 from tinynet.nn import functional as F
 from tinynet.training import EarlyStopping, accuracy, evaluate, fit, predict, top_k
-from tinynet.training.metrics import F1, confusion_matrix
-from tinynet.training.named import LOSSES, METRICS
+from tinynet.training.losses import LOSSES
+from tinynet.training.metrics import F1, METRICS, confusion_matrix
 
 X = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
 Y = np.arange(60) % 3
@@ -159,9 +159,9 @@ def test_a_part_is_held_out_of_every_class_as_much():
 
 
 def test_losses_by_name_are_the_functions():
-    for name, function in LOSSES.items():
+    for name, (function, _) in LOSSES.items():
         output, target = tinynet.rand(6, 3), np.full((6, 3), 0.5, np.float32)
-        given = tinynet.tensor(Y[:6] if name in ("cross_entropy", "nll") else target)
+        given = tinynet.tensor(Y[:6] if name in ("cross_entropy", "ce", "nll") else target)
         model, batches = nn.Identity(), [(output, given)]
         by_name = evaluate(model, batches, name, metrics={})
         assert by_name == evaluate(model, batches, function, metrics={}), name
@@ -228,6 +228,14 @@ def test_metrics_by_name_are_the_functions():
     assert set(METRICS) == {"accuracy", "f1", "mae", "mse"}
 
 
+@pytest.mark.parametrize("loss", ["bce", nn.BCEWithLogitsLoss()])
+def test_accuracy_of_a_single_output_is_told_by_the_loss(loss):
+    score = [[0.2], [0.9], [0.4]] if loss == "bce" else [[-3.0], [0.1], [-0.1]]
+    batches = [(tinynet.tensor(score), tinynet.tensor([[0.0], [1.0], [1.0]]))]
+    found = evaluate(nn.Identity(), batches, loss, metrics=["accuracy", "f1"])
+    assert found["accuracy"] == pytest.approx(2 / 3) == found["f1"]
+
+
 def test_f1_without_validation_is_said_to_be_missing(capsys):
     model = nn.Linear(4, 3)
     fit(model, X, Y, epochs=1, metrics=["f1"])
@@ -252,7 +260,9 @@ def test_early_stopping_ends_with_the_best_weights(capsys):
     assert measured["loss"] == pytest.approx(best)
     tinynet.manual_seed(0)
     fit(model, X, Y, epochs=1, early_stopping=EarlyStopping(3))
-    assert "schedule='plateau' suits it" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "schedule='plateau' suits it" in told
+    assert "early stopping looks at the loss of training, for there is no validation" in told
 
 
 def test_the_plateau_lowers_the_rate_once_nothing_gets_better():

@@ -79,73 +79,67 @@ class AnomalyError(FloatingPointError):
     """
 
     def __init__(
-        self,
-        op: str,
-        result: np.ndarray,
-        layer: str,
-        line: Line | None,
-        operands: list[Operand],
-        argument: str = "",
-        forward_seen: bool = True,
-        cure: str = "",
+        self, op: str, result: np.ndarray, call: _Call | None, place: int = -1, dy: Any = None
     ) -> None:
         self.op = op
-        self.backward = bool(argument)
-        self.argument = argument
+        self.backward = dy is not None
+        self.argument = ""
+        if self.backward:
+            self.argument = call.tracked[place] if call is not None else f"input {place}"
         self.nan = int(np.isnan(result).sum())
         self.inf = int(np.isinf(result).sum())
         self.index = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
-        self.layer = layer
-        self.line = line
-        self.operands = operands
+        self.layer = layer_path(call.modules) if call is not None else ""
+        self.line = call.line if call is not None else None
+        incoming = [("dy, the gradient of its result", dy, False)] if self.backward else []
+        inputs = call.inputs if call is not None else []
+        self.operands = [Operand.of(*given) for given in (*incoming, *inputs)]
         counts = [f"{n} {name}" for n, name in ((self.nan, "NaN"), (self.inf, "Inf")) if n]
-        what = f"the gradient of {op} for {argument}" if argument else f"the result of {op}"
+        what = f"gradient of {op} for {self.argument}" if self.backward else f"result of {op}"
         lines = [
-            f"{what} has {' and '.join(counts)} among its {result.size} values "
+            f"the {what} has {' and '.join(counts)} among its {result.size} values "
             f"(shape {result.shape}), the first at index {self.index}"
         ]
-        if layer:
-            lines.append(f"  in layer {layer}")
-        if line is not None:
-            lines.append(f"  called in {line}")
-        width = max((len(operand.name) for operand in operands), default=0)
-        lines += [f"  {o.name:<{width}}  {o}" for o in operands]
-        lines += _advice(operands, forward_seen) or ([f"  {cure}"] if cure else [])
-        super().__init__("\n".join(lines))
+        lines += [f"in layer {self.layer}"] * bool(self.layer)
+        lines += [f"called in {self.line}"] * (self.line is not None)
+        width = max((len(operand.name) for operand in self.operands), default=0)
+        lines += [f"{o.name:<{width}}  {o}" for o in self.operands]
+        lines += filter(None, [_advice(self.operands, call) or _cure(op, call, result, dy)])
+        super().__init__("\n  ".join(lines))
 
     def __reduce__(self) -> Any:  # from its parts, not from the arguments of __init__
         return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
-def _advice(operands: list[Operand], forward_seen: bool) -> list[str]:
+def _advice(operands: list[Operand], call: _Call | None) -> str:
     """Where to look further, if the operation itself is not where it began."""
-    if not forward_seen:
-        return [
-            "  its forward pass ran outside of detect_anomaly(); run it inside, and its layer, "
-            "line and inputs are named too"
-        ]
+    if call is None:
+        return (
+            "its forward pass ran outside of detect_anomaly(); run it inside, and its layer, line "
+            "and inputs are named too"
+        )
     for operand in operands:
+        if operand.parameter and (operand.nan or operand.inf):
+            return (
+                f"{operand.name} is a parameter and was bad before: the last optimizer step made "
+                "it so. Use a smaller learning rate, or limit the gradient with "
+                "nn.utils.clip_grad_norm_; with detect_anomaly() around the whole training the "
+                "step before is looked at too"
+            )
         if operand.nan or operand.inf:
-            if operand.parameter:
-                return [
-                    f"  {operand.name} is a parameter and was bad before: the last optimizer step "
-                    "made it so. Use a smaller learning rate, or limit the gradient with "
-                    "nn.utils.clip_grad_norm_; with detect_anomaly() around the whole training "
-                    "the step before is looked at too"
-                ]
-            return [
-                f"  {operand.name} was bad before this operation, the first to be looked at: "
-                "check the data, and whatever made them"
-            ]
-    return []
+            return (
+                f"{operand.name} was bad before this operation, the first to be looked at: check "
+                "the data, and whatever made them"
+            )
+    return ""
 
 
-def _cure(op: str, call: _Call, result: np.ndarray, dy: np.ndarray | None = None) -> str:
+def _cure(op: str, call: _Call | None, result: np.ndarray, dy: Any) -> str:
     """What helps where a usual operation met a usual number.
 
     result: what is bad, where dy is given the gradient that was made of it.
     """
-    named = {name: array for name, array, _ in call.inputs}
+    named = {name: array for name, array, _ in call.inputs} if call is not None else {}
     x = named.get("y" if op == "div" else "x")
     bad = ~np.isfinite(result)
     if dy is not None and dy.shape == bad.shape and not np.any(dy[bad]):
@@ -154,13 +148,14 @@ def _cure(op: str, call: _Call, result: np.ndarray, dy: np.ndarray | None = None
             "their gradient is computed all the same. Put a safe value into the branch that is "
             "not taken: where(x > 0, where(x > 0, x, 1.0).sqrt(), 0.0)"
         )
-    if x is None or x.dtype.kind != "f":
+    if x is None or call is None or x.dtype.kind != "f":
         return ""
     if dy is None and op in LOGARITHMS and call.maker in STABLE:
         return f"{call.maker} gave 0, too small for {x.dtype}: {STABLE[call.maker]}"
-    overflows = op == "pow" and dy is None and not np.isnan(result).any()  # and is no root
-    for operations, met, cure in USUAL if dy is None else USUAL_IN_GRADIENTS:
-        if op in operations and np.any(met(np.abs(x) if overflows else x)):
+    if op == "pow" and dy is None and not np.isnan(result).any():
+        x = np.abs(x)  # it overflows, and is no root
+    for operations, backward, met, cure in USUAL:
+        if op in operations and backward is (dy is not None) and np.any(met(x)):
             return cure
     largest = np.finfo(x.dtype).max
     if dy is not None or np.isnan(result).any() or any(map(is_bad, named.values())):
@@ -177,40 +172,22 @@ def _cure(op: str, call: _Call, result: np.ndarray, dy: np.ndarray | None = None
 
 
 LOGARITHMS, ROOTS = ("log", "log2", "log10"), ("sqrt", "rsqrt", "pow", "norm")
-Usual = tuple[tuple[str, ...], Callable[[np.ndarray], Any], str]
-"""Operations, the number that they met, and what helps."""
-USUAL: tuple[Usual, ...] = (
-    (LOGARITHMS, lambda x: x <= 0, "the logarithm takes numbers above 0: x.clip(1e-8).log()"),
-    (("log1p",), lambda x: x <= -1, "log1p takes numbers above -1: x.clip(-1 + 1e-6).log1p()"),
-    (
-        ROOTS,
-        lambda x: x < 0,
-        "the root of a number below 0, if only by rounding: x.clip(0.0).sqrt()",
-    ),
-    (
-        ("div", "reciprocal", "rsqrt", "pow"),
-        lambda x: x == 0,
-        "it divides by 0: x / (y + 1e-8), or where(y == 0, 0.0, x / where(y == 0, 1.0, y))",
-    ),
-    (("asin", "acos"), lambda x: np.abs(x) > 1, "it takes numbers from -1 to 1: x.clip(-1, 1)"),
-)
-USUAL_IN_GRADIENTS: tuple[Usual, ...] = (
-    (
-        ROOTS,
-        lambda x: np.abs(x) < 1e-6,
-        "the slope of a root is infinite at 0; stay away from it: (x + 1e-8).sqrt()",
-    ),
-    (
-        LOGARITHMS,
-        lambda x: x == 0,
-        "the slope 1 / x is infinite at 0; stay away from it: (x + 1e-8).log()",
-    ),
-    (
-        ("asin", "acos"),
-        lambda x: np.abs(x) == 1,
-        "the slope is infinite at -1 and 1; stay away from them: x.clip(-1 + 1e-6, 1 - 1e-6)",
-    ),
-)
+DIVIDING, ARCS = ("div", "reciprocal", "rsqrt", "pow"), ("asin", "acos")
+USUAL: tuple[tuple[tuple[str, ...], bool, Callable[[np.ndarray], Any], str], ...] = (
+    (LOGARITHMS, False, lambda x: x <= 0, "a logarithm takes numbers above 0: x.clip(1e-8).log()"),
+    (("log1p",), False, lambda x: x <= -1, "it takes numbers above -1: x.clip(-1 + 1e-6).log1p()"),
+    (ROOTS, False, lambda x: x < 0, "a root of less than 0, if by rounding: x.clip(0.0).sqrt()"),
+    (DIVIDING, False, lambda x: x == 0,
+     "it divides by 0: x / (y + 1e-8), or where(y == 0, 0.0, x / where(y == 0, 1.0, y))"),
+    (ARCS, False, lambda x: np.abs(x) > 1, "it takes numbers from -1 to 1: x.clip(-1, 1)"),
+    (ROOTS, True, lambda x: np.abs(x) < 1e-6,
+     "the slope of a root is infinite at 0; stay away from it: (x + 1e-8).sqrt()"),
+    (LOGARITHMS, True, lambda x: x == 0,
+     "the slope 1 / x is infinite at 0; stay away from it: (x + 1e-8).log()"),
+    (ARCS, True, lambda x: np.abs(x) == 1,
+     "the slope is infinite at -1 and 1; stay away from them: x.clip(-1 + 1e-6, 1 - 1e-6)"),
+)  # fmt: skip
+"""Operations, whether it is their gradient that went bad, the number they met, what helps."""
 STABLE = {
     "softmax": "use log_softmax(x), or F.cross_entropy, which takes the scores",
     "sigmoid": "use F.logsigmoid(x), or F.binary_cross_entropy_with_logits, which takes the scores",
@@ -247,10 +224,6 @@ class _Call:
                     self.tracked.append(name)
             elif isinstance(value, np.ndarray):
                 self.inputs.append((name, value, False))
-
-    def operands(self) -> list[Operand]:
-        """The inputs, described."""
-        return [Operand.of(*given) for given in self.inputs]
 
 
 class detect_anomaly(Scope):  # noqa: N801 (PyTorch's name)
@@ -338,9 +311,7 @@ class _Watch:
             return
         call = _Call(op, args, user_line(), running_modules())
         if bad:
-            layer = layer_path(call.modules)
-            name, cure = _short(op), _cure(_short(op), call, output.array)
-            raise AnomalyError(name, output.array, layer, call.line, call.operands(), cure=cure)
+            raise AnomalyError(op.rpartition(".")[2].lstrip("_"), output.array, call)
         if output.node is not None:
             self.calls[output.node] = call
 
@@ -365,27 +336,11 @@ class _Watch:
         def checked(dy: Any) -> Any:
             dx = vjp(dy)
             if is_bad(dx):
-                self._complain(node, place, dy, dx)
+                call = self.calls.get(node)
+                raise AnomalyError(node.name, np.asarray(dx), call, place, np.asarray(dy))
             return dx
 
         return checked
-
-    def _complain(self, node: autograd.Node, place: int, dy: Any, dx: Any) -> None:
-        call = self.calls.get(node)
-        incoming = Operand.of("dy, the gradient of its result", np.asarray(dy))
-        if call is None:
-            raise AnomalyError(
-                node.name, np.asarray(dx), "", None, [incoming], f"input {place}", False
-            )
-        raise AnomalyError(
-            node.name,
-            np.asarray(dx),
-            layer_path(call.modules),
-            call.line,
-            [incoming, *call.operands()],
-            call.tracked[place],
-            cure=_cure(node.name, call, np.asarray(dx), np.asarray(dy)),
-        )
 
 
 def first_anomaly(
@@ -412,10 +367,6 @@ def is_bad(array: Any) -> bool:
     """Whether an array of floats holds NaN or infinity."""
     array = np.asarray(array)
     return array.dtype.kind == "f" and not np.isfinite(array).all()
-
-
-def _short(op: str) -> str:
-    return op.rpartition(".")[2].lstrip("_")
 
 
 @functools.cache

@@ -565,6 +565,77 @@ def clipped_to_nothing() -> Setup:
     return {**setup, "step": step}
 
 
+# ----- mistakes: targets turned, moved or weighed the wrong way -----------------------------------
+
+
+def masks(flipped: float = 0.0, turn: Callable[[Any], Any] = lambda x: x) -> Setup:
+    """A net that finds the bright rectangle of an image; flipped: the share of images that are."""
+    rng, t = np.random.default_rng(0), np.zeros((128, 1, 16, 16), np.float32)
+    for mask, top, left in zip(t[:, 0], *rng.integers(0, 10, (2, 128))):
+        mask[top : top + rng.integers(3, 7), left : left + rng.integers(3, 7)] = 1
+    x = t + 0.3 * rng.standard_normal(t.shape)
+    chosen = rng.random(128) < flipped
+    x[chosen] = x[chosen][..., ::-1]
+    x = turn((x - x.mean()) / x.std()).astype(np.float32)
+    model = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
+    return {"model": model, "batch": loader(x, t), "loss": F.binary_cross_entropy_with_logits,
+            "optimizer": optim.Adam(model.parameters(), lr=0.01)}  # fmt: skip
+
+
+def steps_of_sequences(turn: Callable[[Any], Any] = lambda t: t) -> Setup:
+    """A class for each step of a sequence, which its three features tell."""
+    rng = np.random.default_rng(0)
+    t = rng.integers(0, 3, (128, 6))
+    x = (np.eye(3)[t] + 0.3 * rng.standard_normal((128, 6, 3))).astype(np.float32)
+    model = mlp(3, 16, 3)
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    return {"model": model, "batch": (x, turn(t)), "optimizer": optimizer,
+            "loss": lambda y, t: F.cross_entropy(y.reshape(-1, 3), t.reshape(-1))}  # fmt: skip
+
+
+def weighed(power: float) -> Setup:
+    """Three classes, one of them rare, each weighed by its frequency to that power."""
+    x, y = blobs(600)
+    kept = (y != 2) | (np.random.default_rng(0).random(600) < 0.2)
+    count = np.bincount(y[kept]).astype(np.float32)
+    weight = tinynet.tensor((count / count.mean()) ** power)
+    loss = functools.partial(F.cross_entropy, weight=weight)
+    return on_blobs(mlp(4, 16, 3), loss=loss) | {"batch": loader(x[kept], y[kept])}
+
+
+def weighed_answers(inverted: bool) -> Setup:
+    """Few positive answers, with a weight."""
+    x, y = moons(400)
+    kept = (y[:, 0] == 0) | (np.random.default_rng(0).random(400) < 0.15)
+    ratio = float((1 - y[kept]).sum() / y[kept].sum())
+    weight = tinynet.tensor([1 / ratio if inverted else ratio])
+    loss = functools.partial(F.binary_cross_entropy_with_logits, pos_weight=weight)
+    return on_blobs(mlp(2, 16, 1), loss=loss) | {"batch": loader(x[kept], y[kept])}
+
+
+for _name, _words, _make in [
+    ("images_flipped_and_not_their_masks", r"flipped left", lambda: masks(0.5)),
+    ("images_transposed_and_not_their_masks", r"transposed",
+     lambda: masks(0, lambda x: x.swapaxes(2, 3))),
+    ("labels_of_steps_transposed", r"transpose",
+     lambda: steps_of_sequences(lambda t: t.T.reshape(t.shape))),
+    ("class_weights_inverted", r"weights-inverted", lambda: weighed(1)),
+    ("positive_weight_inverted", r"weights-inverted", lambda: weighed_answers(True)),
+    ("labels_from_1_and_an_output_more", r"counted from 1",
+     lambda: on_rows(mlp(64, 32, 11)) | {"batch": loader(digits(flat=True)[0], digits()[1] + 1)}),
+    ("labels_of_the_next_example", r"moved by",
+     lambda: on_blobs(mlp(4, 16, 3)) | {"batch": (blobs()[0], np.roll(blobs()[1], 1))}),
+]:  # fmt: skip
+    _make.__name__ = _name
+    mistake(_words)(_make)
+for _name, _make in [
+    ("masks_of_images", masks), ("labels_of_steps", steps_of_sequences),
+    ("rare_classes_weigh_more", lambda: weighed(-1)),
+    ("rare_answers_weigh_more", lambda: weighed_answers(False)),
+]:  # fmt: skip
+    HEALTHY.append((_name, _make))
+
+
 # ----- healthy ------------------------------------------------------------------------------------
 
 

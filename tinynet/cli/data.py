@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     folder = download(known.name, args.data_dir)
     say(f"{known.name}: {'is' if there else 'downloaded, now'} in {folder}")
     print(f"{known.title}. Licence: {known.licence}. Source: {known.source}")
-    say("", "next:", f"  tinynet train --data {known.name}{_data_dir_option(args.data_dir)}")
+    place = "" if args.data_dir is None else f" --data-dir {args.data_dir}"
+    say("", "next:", f"  tinynet train --data {known.name}{place}")
     return 0
 
 
@@ -47,18 +48,16 @@ def _list(data_dir: Path | None) -> None:
     root = data_root(data_dir)
     for known in KNOWN.values():
         shape = "x".join(str(n) for n in known.shape)
-        print(f"{known.name:15} {shape:8} {known.train:>6,} + {known.test:>6,}  {known.title}")
         missing = known.missing(data_dir)
-        if not known.files:
-            print(f"{'':15} comes with tinynet")
-        elif missing:
+        there = "comes with tinynet" if not known.files else "there"
+        if missing:
             size = sum(file.size for file in missing) / 1e6
-            say(f"{'':15} not in {root / known.folder}; get it: tinynet data {known.name}")
-            print(f"{'':15} ({size:.0f} MB {'packed' if known.archive else 'unpacked'})")
-        else:
+            there = f"{size:.0f} MB {'packed' if known.archive else 'unpacked'}, to be downloaded"
+        print(f"{known.name:15} {shape:8} {known.train:>6,} + {known.test:>6,}  {there}")
+        print(f"{'':15} {known.title}")
+        if missing:
+            say(f"{'':15} get it: tinynet data {known.name}")
+        elif known.files:
             say(f"{'':15} in {root / known.folder}")
+    say("", f"They lie in {root}, each in a folder of its own.")
     print("\nYour own: --data folder:PATH (PATH/CLASS/*.png), --data npz:PATH (x_train, ...)")
-
-
-def _data_dir_option(data_dir: Path | None) -> str:
-    return "" if data_dir is None else f" --data-dir {data_dir}"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinynet.cli import rows
 from tinynet.cli.options import STDOUT, BadArgument, write_result
@@ -54,37 +54,36 @@ def run(args: argparse.Namespace) -> int:
     if args.file:
         from tinynet.cli.user_file import check_file
 
-        reports, notes = check_file(args.file, args.seed)
-    elif args.all:
-        return _all(args)
+        found = check_file(args.file, args.seed)
     else:
-        reports, notes = [_model(args)], []
+        found = _all(args) if args.all else [_model(args)]
+    reports = [report for report in found if not isinstance(report, str)]
+    if args.json != STDOUT:
+        for told in found:
+            if isinstance(told, str) or not (args.all and told):  # of so many, those that are wrong
+                print(told)
     data = [report.to_dict() for report in reports]
-    _finish(
-        args, reports, notes, data[0] if len(data) == 1 else {"ok": all(reports), "reports": data}
-    )
-    unchecked = any(note.startswith("error:") for note in notes)
+    write_result(args.json, data[0] if len(data) == 1 else {"ok": all(reports), "reports": data})
+    unchecked = any(isinstance(told, str) and told.startswith("error:") for told in found)
     return 0 if reports and all(reports) and not unchecked else 1
 
 
 def _model(args: argparse.Namespace) -> Report:
-    from tinynet.cli.models import build_model, check_model, image_shape_of
+    from tinynet.cli.models import built, check_model
     from tinynet.creation import randint, randn
     from tinynet.gradcheck import gradcheck_model
     from tinynet.random import manual_seed
 
     name = check_model(args.model or "digits_cnn")
-    shape = image_shape_of(name, args.shape)
     manual_seed(args.seed)
-    model, _ = build_model(name, num_classes=10, in_channels=shape[0], image_size=shape[1:])
+    model, shape = built(name, args.shape, num_classes=10)
     report = gradcheck_model(model, (randn(4, *shape), randint(0, 10, (4,))), seed=args.seed)
     report.op = name
     return report
 
 
-def _all(args: argparse.Namespace) -> int:
-    """Every row of the table of operations: a line for each operation, and the reports of those
-    that are wrong."""
+def _all(args: argparse.Namespace) -> list[Report | str]:
+    """The report of every row of the table of operations, and a line for each operation."""
     import numpy as np
 
     from tinynet.creation import tensor
@@ -103,22 +102,8 @@ def _all(args: argparse.Namespace) -> int:
         + ("agree" if all(found) else "WRONG")
         for op, found in by_op.items()
     ]
-    wrong = [report for report in reports if not report]
-    verdict = f"{len(wrong)} are WRONG" if wrong else "all gradients agree"
-    lines.append(
-        f"{len(by_op)} operations, {len(reports)} cases: {verdict} "
-        f"({time.perf_counter() - start:.1f} s)"
-    )
-    data = {"ok": not wrong, "reports": [report.to_dict() for report in reports]}
-    _finish(args, wrong, lines, data)
-    return 1 if wrong else 0
-
-
-def _finish(
-    args: argparse.Namespace, reports: list[Report], notes: list[str], data: dict[str, Any]
-) -> None:
-    """Print the text, or the JSON in its place; write the JSON to a file if asked for."""
-    if args.json != STDOUT:
-        for text in (*reports, *notes):
-            print(text)
-    write_result(args.json, data)
+    wrong = sum(not report for report in reports)
+    verdict = f"{wrong} are WRONG" if wrong else "all gradients agree"
+    seconds = f"({time.perf_counter() - start:.1f} s)"
+    lines.append(f"{len(by_op)} operations, {len(reports)} cases: {verdict} {seconds}")
+    return [*reports, *lines]

@@ -79,13 +79,17 @@ def title(name: str) -> str:
     return _name_of(_parts(name)[1]) if is_own(name) else name
 
 
-def image_shape_of(name: str, given: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The shape (C, H, W) that was given, or the usual one of a model of tinynet's."""
+def built(
+    name: str, shape: tuple[int, ...] | None, **settings: Any
+) -> tuple[Module, tuple[int, ...]]:
+    """The model of that name for images of the shape (C, H, W), by default its usual one."""
     from tinynet.training import usual_shape
 
-    if given is None and is_own(name):
+    name = check_model(name)
+    if shape is None and is_own(name):
         raise BadArgument(f"{name}: add the shape of an image, such as --shape 1x28x28")
-    return given or usual_shape(name)
+    shape = shape or usual_shape(name)
+    return build_model(name, in_channels=shape[0], image_size=shape[1:], **settings)[0], shape
 
 
 def file_sha256(name: str) -> str | None:

@@ -15,42 +15,36 @@ from typing import Any, NamedTuple, TypeAlias
 from tinynet.cli.options import FITS, GONE
 
 
-def integer(least: int) -> Callable[[str], int]:
-    """An argparse type: an integer of at least `least`."""
+def _checked(
+    kind: Callable[[str], Any], fits: Callable[[Any], bool], told: str
+) -> Callable[[str], Any]:
+    """An argparse type: what `kind` makes of a text, if it can, and if that `fits`."""
 
-    def parse(text: str) -> int:
-        if not text.lstrip("+-").isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not an integer of {least} or more")
-        return int(text)
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is {told}")
+        return value
 
     return parse
 
 
-def number(text: str, least: float = 0.0) -> float:
-    """An argparse type: a finite number of 0 or more."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= least):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of {least:g} or more")
-    return value
+def integer(least: int) -> Callable[[str], Any]:
+    """An argparse type: an integer of at least `least`."""
+    return _checked(int, lambda n: n >= least, f"not an integer of {least} or more")
 
 
-def positive(text: str) -> float:
-    """An argparse type: a finite number greater than 0."""
-    value = number(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError("it must be greater than 0")
-    return value
-
-
-def share(text: str) -> float:
-    """An argparse type: a number from 0 up to, not including, 1."""
-    value = number(text)
-    if value >= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; 0.1 means a tenth")
-    return value
+number = _checked(float, lambda x: 0 <= x < math.inf, "no number of 0 or more")
+positive = _checked(float, lambda x: 0 < x < math.inf, "no number: it must be greater than 0")
+share = _checked(float, lambda x: 0 <= x < 1, "no share; 0.1 means a tenth")
+image_shape = _checked(
+    lambda text: tuple(map(int, text.lower().split("x"))),
+    lambda sizes: len(sizes) == 3 and min(sizes) > 0,
+    "no CxHxW, such as 3x32x32",
+)
 
 
 def a_path(text: str) -> Path:
@@ -59,14 +53,6 @@ def a_path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("an empty path; the current folder is .")
     return Path(text)
-
-
-def image_shape(text: str) -> tuple[int, ...]:
-    """An argparse type: CxHxW, three integers of 1 or more."""
-    sizes = text.lower().split("x")
-    if len(sizes) != 3 or not all(n.isdecimal() and int(n) for n in sizes):
-        raise argparse.ArgumentTypeError(f"{text!r} is no CxHxW, such as 3x32x32")
-    return tuple(int(n) for n in sizes)
 
 
 def data_name(text: str) -> str:

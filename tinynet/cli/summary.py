@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from tinynet.cli import rows
-from tinynet.cli.models import build_model, check_model, image_shape_of, open_run
+from tinynet.cli.models import built, open_run
 from tinynet.cli.options import BadArgument, is_run
 
 HELP = "show the layers, shapes and sizes of a model"
@@ -40,10 +40,6 @@ def run(args: argparse.Namespace) -> int:
             raise BadArgument(f"{path} does not say the shape of an image; add it: --shape 1x28x28")
         print(summary(trained.network, known))
         return 0
-    name = check_model(args.what)
-    shape = image_shape_of(name, args.shape)
-    settings = {"in_channels": shape[0], "image_size": shape[1:]}
-    if args.classes is not None:
-        settings["num_classes"] = args.classes
-    print(summary(build_model(name, **settings)[0], shape))
+    classes = {} if args.classes is None else {"num_classes": args.classes}
+    print(summary(*built(args.what, args.shape, **classes)))
     return 0

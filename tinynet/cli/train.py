@@ -331,10 +331,11 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     augment = "".join(f", {name}" for name in s["augment"])
     after = "" if last is None or last.name == LAST else "; what came after it is replaced"
     high, wide = plan.test.images.shape[2:]
+    shape = "x".join(map(str, plan.test.images.shape[1:]))
     slow = "size=" not in s["data"] and s["data"].startswith("folder:") and high * wide > LARGE**2
     say(
         f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
-        f"of {_shape(plan)}, {plan.classes} classes",
+        f"of {shape}, {plan.classes} classes",
         f"model  {s['model']}, {parameters:,} parameters",
         f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
@@ -343,10 +344,6 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
         *([f"large images take long; --size {LARGE // 2} makes them smaller"] if slow else []),
         *(["it is finished already; a larger --epochs trains it further"] if finished else []),
     )
-
-
-def _shape(plan: Plan) -> str:
-    return "x".join(str(n) for n in plan.test.images.shape[1:])
 
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:

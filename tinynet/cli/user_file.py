@@ -27,11 +27,11 @@ OPERATIONS_OF = {
 }  # fmt: skip
 """Which rows of the table run on a kernel, by the kernel's name without _dx or _dw."""
 
-Checked = tuple[list[Report], list[str]]
+Found = list["Report | str"]
 """Reports, and notes to print after them."""
 
 
-def check_file(target: str, seed: int) -> Checked:
+def check_file(target: str, seed: int) -> Found:
     """Check FILE:NAME, or everything that can be checked in FILE."""
     file, colon, name = target.rpartition(":")
     if not (colon and name.isidentifier()):
@@ -52,20 +52,17 @@ def check_file(target: str, seed: int) -> Checked:
                 f"{path} has no operation: put @tinynet.differentiable above a function that "
                 f"returns (y, dx, ...), or name the function: --file {path}:NAME"
             )
-    reports: list[Report] = []
-    notes: list[str] = []
+    found: Found = []
     for key, function in chosen.items():
         try:
-            found, said = _check(module, key, function, seed)
+            found += _check(module, key, function, seed)
         except BadArgument as error:
             if len(chosen) == 1:
                 raise
-            found, said = [], [f"error: not checked: {error}"]
+            found.append(f"error: not checked: {error}")
         except SystemExit as error:
             raise BadArgument(f"{path}: {key} calls exit(), which ends the check") from error
-        reports += found
-        notes += said
-    return reports, notes
+    return sorted(found, key=lambda told: isinstance(told, str))
 
 
 def kernel_of(function: Callable[..., Any]) -> str:
@@ -79,21 +76,18 @@ def kernel_of(function: Callable[..., Any]) -> str:
     return ""
 
 
-def _check(module: ModuleType, name: str, function: Callable[..., Any], seed: int) -> Checked:
+def _check(module: ModuleType, name: str, function: Callable[..., Any], seed: int) -> Found:
     if hasattr(function, "forward"):
         return _check_function(module, name, function, function.forward, seed)
-    kernel = kernel_of(function)
-    if kernel:
+    if kernel := kernel_of(function):
         return _check_kernel(function, kernel, seed)
-    wrapped = autograd.differentiable(function)
+    operation = autograd.differentiable(function)
     try:
-        reports, notes = _check_function(module, name, wrapped, function, seed)
+        found = _check_function(module, name, operation, function, seed)
     except (BadArgument, TypeError, AttributeError):  # a function of tensors, not of arrays
         return _check_function(module, name, function, function, seed)
-    return reports, [
-        *notes,
-        f"note: {name} was checked as an operation; put @tinynet.differentiable above it to use it",
-    ]
+    cure = "put @tinynet.differentiable above it to use it"
+    return [*found, f"note: {name} was checked as an operation; {cure}"]
 
 
 def _check_function(
@@ -102,10 +96,10 @@ def _check_function(
     operation: Callable[..., Any],
     body: Callable[..., Any],
     seed: int,
-) -> Checked:
+) -> Found:
     """Check an operation, or a function of tensors, at the file's inputs or at guessed ones."""
     convention = next((key for key in CONVENTION if hasattr(module, key)), None)
-    notes: list[str] = []
+    left_out: list[str] = []
     if convention is not None:
         chosen = given(getattr(module, convention), name, body)
     else:
@@ -117,8 +111,8 @@ def _check_function(
                 f"{left_out[0]}. Give them in the file: INPUTS = (x, ...), or by name, "
                 'INPUTS = {"x": x, ...}'
             )
-        notes += [f"note: {name} was not checked with {reason}" for reason in left_out]
-    return [_check_case(name, operation, case, seed) for case in chosen], notes
+    notes = [f"note: {name} was not checked with {reason}" for reason in left_out]
+    return [*(_check_case(name, operation, case, seed) for case in chosen), *notes]
 
 
 def _try(operation: Callable[..., Any], body: Callable[..., Any], args: Any, settings: Any) -> None:
@@ -151,18 +145,17 @@ def _as_tensor(value: Any) -> Any:
     return tensor(value) if _is_float(value) else value
 
 
-def _check_kernel(function: Callable[..., Any], kernel: str, seed: int) -> Checked:
+def _check_kernel(function: Callable[..., Any], kernel: str, seed: int) -> Found:
     """Check the operations that use a kernel, with the function in its place."""
     start = OPERATIONS_OF[kernel.removesuffix("_dx").removesuffix("_dw")]
-    reports: list[Report] = []
-    notes = [f"note: {function.__name__} was put in place of the kernel {kernel}"]
+    found: Found = [f"note: {function.__name__} was put in place of the kernel {kernel}"]
     with in_place(**{kernel: function}):
         for row in table(np.random.default_rng(seed)):
             if row.op.startswith(start):
                 try:
-                    reports.append(gradcheck(row.function(), list(row.inputs), seed=seed))
+                    found.append(gradcheck(row.function(), list(row.inputs), seed=seed))
                 except EmptyCheckError:
                     raise
                 except Exception as error:
-                    notes.append(f"note: not checked: {row}: {type(error).__name__}: {error}")
-    return reports, notes
+                    found.append(f"note: not checked: {row}: {type(error).__name__}: {error}")
+    return found

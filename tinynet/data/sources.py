@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tinynet.errors import DataError, unknown_name
 
 SPLITS = ("train", "test")
 TAR_HEADERS = 1 << 20  # bytes of an unpacked archive that are not the files wanted of it
+OWN = ("folder", "npz", "csv", "idx")  # the forms of a user's own data, KIND:PATH
 HELD_OUT = 0.2  # the part of every class that is the test split where there is none
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -58,7 +58,7 @@ def load(
         raise unknown_name("split", split, SPLITS)
     kind, colon, rest = name.partition(":")
     if colon and kind in OWN:
-        return OWN[kind](os.path.expanduser(rest), split)
+        return _load_own(kind, os.path.expanduser(rest), split)
     known = _known(name)
     return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
 
@@ -172,24 +172,16 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width or height)
 
 
-def _load_npz(path: str, split: str) -> ArrayDataset:
-    with open_file(path) as stream:
-        splits, classes = arrays_from_npz(stream, path)
-    return _of_arrays(f"npz:{path}", split, splits, classes)
-
-
-def _load_csv(path: str, split: str) -> ArrayDataset:
-    return _of_arrays(f"csv:{path}", split, {"all": read_table(path)})
-
-
-def _load_idx(path: str, split: str) -> ArrayDataset:
-    return _of_arrays(f"idx:{path}", split, {split: find_idx(path, split)})
-
-
-def _of_arrays(
-    name: str, split: str, splits: dict[str, Pair], classes: tuple[str, ...] | None = None
-) -> ArrayDataset:
-    """A split of the user's arrays, held out where they are "all" there is."""
+def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
+    """A split of the user's data, held out where they have none."""
+    name, classes = f"{kind}:{path}", None
+    if kind == "folder":
+        return _load_folder(path, split)
+    if kind == "npz":
+        with open_file(path) as stream:
+            splits, classes = arrays_from_npz(stream, path)
+    else:
+        splits = {"all": read_table(path)} if kind == "csv" else {split: find_idx(path, split)}
     every = np.concatenate([y for _, y in splits.values()])
     first, last = (int(every.min()), int(every.max())) if len(every) else (0, 0)
     if classes is None and last > 1000 + 10 * len(every):
@@ -204,12 +196,6 @@ def _of_arrays(
     cure = f"; all labels are {first} or more: save y - {first}" if first and not classes else ""
     warn_of_empty(f"{name} ({split})", labels, len(classes or ()) or last + 1, classes, cure)
     return ArrayDataset(images, labels, classes=classes)
-
-
-OWN: dict[str, Callable[[str, str], ArrayDataset]] = {
-    "folder": _load_folder, "npz": _load_npz, "csv": _load_csv, "idx": _load_idx,
-}  # fmt: skip
-"""The forms of a user's own data: KIND:PATH."""
 
 
 def not_a_set(name: str) -> ValueError:

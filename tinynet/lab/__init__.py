@@ -16,11 +16,10 @@ with it. `tinynet lab` is the command; `judge` and `judge_folder` do its work.
 """
 
 from tinynet.lab.adapter import in_place
-from tinynet.lab.exercises import EXERCISES, Exercise, find
+from tinynet.lab.exercises import EXERCISES, Exercise, find, starter, write_starter
 from tinynet.lab.folder import judge_folder
 from tinynet.lab.judge import judge
 from tinynet.lab.report import Report
-from tinynet.lab.start import starter, write_starter
 
 __all__ = [
     "EXERCISES", "Exercise", "Report", "find", "in_place", "judge", "judge_folder", "starter",

@@ -1,9 +1,15 @@
-"""Judging every submission in a folder, each in a process of its own with its own limits."""
+"""Judging every submission in a folder, each in a process of its own with its own limits.
+
+A submission that takes all memory, or ends its process, takes nobody with it. The report so far is
+written at the beginning of each stage, so that the parent knows where a process was that never came
+back.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import stat
@@ -15,10 +21,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tinynet
-from tinynet.lab.exercises import Exercise
-from tinynet.lab.judge import TRAIN_SECONDS
+from tinynet.kernels.threads import set_num_threads
+from tinynet.lab.exercises import Exercise, find
+from tinynet.lab.judge import TRAIN_SECONDS, judge
 from tinynet.lab.report import Report, from_dict
+from tinynet.training.files import write_json
 
+IN_CHILD = "import sys; from tinynet.lab.folder import judge_in_child as j; j(*sys.argv[1:])"
+LARGEST_FILE = 64 << 20  # bytes that a submission may write
 TIMEOUT = 120.0
 MEMORY = 1024
 LARGEST_REPORT = 16 << 20  # bytes
@@ -62,8 +72,14 @@ def _judge_apart(
         result = Path(scratch, "report.json")
         work = Path(scratch, "work")  # so that what it writes does not lie in the class's folder
         work.mkdir()
-        command = [sys.executable, "-m", "tinynet.lab.child", exercise.name, str(path)]
-        command += [str(result), str(timeout), str(memory), str(train_seconds)]
+        given = [exercise.name, str(path), str(result)]
+        command = [
+            sys.executable,
+            "-c",
+            IN_CHILD,
+            *given,
+            *map(str, (timeout, memory, train_seconds)),
+        ]
         process = subprocess.Popen(
             command,
             cwd=work,
@@ -85,6 +101,39 @@ def _judge_apart(
     elif not report.problem and report.stage != "done":
         report.problem = f"{_how(code)} {_where(report)}"
     return report
+
+
+def judge_in_child(
+    name: str, path: str, result: str, seconds: str, memory: str, train_seconds: str
+) -> None:
+    """Judge the file in this process, write the report to `result`, and end.
+
+    seconds: of processor time; the parent's clock is the real limit, and this one for a child
+    whose parent was killed. memory: in MB, on top of what there is.
+    """
+    set_num_threads(1)
+    _limit(math.ceil(float(seconds)), int(memory) << 20)
+
+    def note(report: Report) -> None:
+        write_json(Path(result), report.to_dict())
+
+    judge(find(name), Path(path), train_seconds=float(train_seconds), note=note)
+    os._exit(0)  # threads that the submission left do not keep it
+
+
+def _limit(seconds: int, memory: int) -> None:
+    """Bound processor time, memory and the size of files, where the system can do that."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    with contextlib.suppress(OSError):  # where the system tells what is mapped
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _read(file: Path) -> Report | None:

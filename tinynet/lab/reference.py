@@ -57,13 +57,7 @@ def products(
 
 
 def conv2d(
-    x: Array,
-    w: Array,
-    b: Array | None,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
+    x: Array, w: Array, b: Array | None, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Array:
     """The sum of its products for each place of y."""
     size = output_size(x, w.shape[2:], stride, padding, dilation)
@@ -75,13 +69,7 @@ def conv2d(
 
 
 def conv2d_dx(
-    dy: Array,
-    w: Array,
-    size: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
+    dy: Array, w: Array, size: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Array:
     """Each product x * w of the forward pass gives w * dy to its x."""
     H, W = size[0] + sum(padding[0]), size[1] + sum(padding[1])
@@ -92,13 +80,7 @@ def conv2d_dx(
 
 
 def conv2d_dw(
-    dy: Array,
-    x: Array,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
+    dy: Array, x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Array:
     """Each product x * w of the forward pass gives x * dy to its w."""
     dw = np.zeros((dy.shape[1], x.shape[1] // groups, *kernel), np.result_type(dy, x))
@@ -117,13 +99,7 @@ def max_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation:
 
 
 def max_pool2d_dx(
-    dy: Array,
-    x: Array,
-    y: Array,
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
+    dy: Array, x: Array, y: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
 ) -> Array:
     """Each dy goes to the first of the largest elements of its window."""
     _, places = winners(x, kernel, stride, padding, dilation)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tinynet.console import visible
+from tinynet.lab import speed
 from tinynet.lab.speed import Timing
 from tinynet.lab.trial import Trial
 from tinynet.nn.shapes import aligned
@@ -87,27 +88,14 @@ def speed_table(timings: Sequence[Timing]) -> str:
     for timing in timings:
         name = f"{timing.function}, {timing.about}" if several else timing.about
         about = "~" if timing.estimated else ""
-        rows.append(
-            (
-                name,
-                about + milliseconds(timing.loops),
-                about + milliseconds(timing.yours) if _slow(timing) else milliseconds(timing.yours),
-                milliseconds(timing.built_in),
-                ratio(timing.against_loops),
-                ratio(timing.against_built_in),
-            )
-        )
+        slow = timing.yours > speed.TOO_LONG  # it too was not waited for
+        seconds = about + milliseconds(timing.loops), about * slow + milliseconds(timing.yours)
+        ratios = ratio(timing.against_loops), ratio(timing.against_built_in)
+        rows.append((name, *seconds, milliseconds(timing.built_in), *ratios))
     table = aligned(rows, left=1)
     note = "  (milliseconds a call"
     note += "; ~ estimated from the smaller size)" if any(t.estimated for t in timings) else ")"
     return "\n".join([*("  " + row for row in table), note])
-
-
-def _slow(timing: Timing) -> bool:
-    """Whether the submission too is among what was not waited for."""
-    from tinynet.lab.speed import TOO_LONG
-
-    return timing.estimated and timing.yours > TOO_LONG
 
 
 def milliseconds(seconds: float) -> str:

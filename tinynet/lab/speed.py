@@ -40,21 +40,16 @@ class Timing:
 def time_all(exercise: Exercise, functions: Functions) -> list[Timing]:
     """The timings of every size, for each function from small to large."""
     timings: list[Timing] = []
-    last: dict[str, tuple[Case, Timing]] = {}
+    last: dict[str, tuple[float, float]] = {}  # seconds of loops and submission per unit of work
     for load in sorted(exercise.cases(timed=True), key=lambda load: load.function):
-        per_unit: tuple[float | None, float | None] = (None, None)
-        if load.function in last:
-            smaller, timing = last[load.function]
-            per_unit = timing.loops / smaller.work, timing.yours / smaller.work
-        loops = getattr(reference, load.function)
-        slow, slow_guessed = _seconds(loops, load, per_unit[0])
-        own, own_guessed = _seconds(functions[load.function], load, per_unit[1])
         built_in = exercise.built_in(load.function)
         built_in(*load.arguments.values())  # what is loaded or compiled when first called
+        slow, own = last.get(load.function, (None, None))
+        loops, guessed = _seconds(getattr(reference, load.function), load, slow)
+        yours, too = _seconds(functions[load.function], load, own)
         quick, _ = _seconds(built_in, load, None)
-        timing = Timing(load.function, load.about, slow, own, quick, slow_guessed or own_guessed)
-        last[load.function] = load, timing
-        timings.append(timing)
+        last[load.function] = loops / load.work, yours / load.work
+        timings.append(Timing(load.function, load.about, loops, yours, quick, guessed or too))
     return timings
 
 

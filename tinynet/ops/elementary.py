@@ -27,8 +27,8 @@ __all__ = [
 ]  # fmt: skip
 
 Op = tuple[Array, ...]
-Function = Callable[[Array], Array]
-Operation: TypeAlias = "Callable[[Array], Tensor]"
+Function: TypeAlias = Callable[..., Array]
+Operation: TypeAlias = "Callable[..., Tensor]"
 
 
 def _of_x(name: str, f: Function, slope: Function, about: str, rule: str) -> Operation:
@@ -57,10 +57,13 @@ def _step(name: str, f: Function, about: str) -> Operation:
     return _operation(name, lambda x: (f(x), np.zeros_like), about, rule, smooth=False)
 
 
-def _operation(name: str, body: Any, about: str, rule: str, smooth: bool = True) -> Operation:
+def _operation(
+    name: str, body: Any, about: str, rule: str, smooth: bool = True, kinks: Any = None
+) -> Operation:
     body.__name__ = body.__qualname__ = name
     body.__doc__ = about
-    return differentiable(smooth=smooth, rule=rule)(body)
+    operation: Operation = differentiable(smooth=smooth, rule=rule, kinks=kinks)(body)
+    return operation
 
 
 # fmt: off
@@ -115,70 +118,53 @@ def round(x: Array, decimals: int = 0) -> Op:  # noqa: A001 (its name)
     return np.round(x, decimals), np.zeros_like
 
 
-@differentiable(
-    smooth=True, rule="z = angle of (x, y), dz/dy = x / (x^2 + y^2), dz/dx = -y / (x^2 + y^2)"
-)
-def atan2(y: Array, x: Array) -> Op:
-    """The angle of the point (x, y), from -pi to pi.
+def _of_both(
+    name: str, f: Function, dx: Function, dy: Function, about: str, rule: str, kinks: Any = None
+) -> Operation:
+    """The operation z = f(x, y) whose gradients are dz * dx(x, y, z) and dz * dy(x, y, z)."""
 
-    Gradients, from atan(y / x): dy = dz * x / (x^2 + y^2), dx = -dz * y / (x^2 + y^2).
-    At the point (0, 0), which has no angle, they are 0. Keeps both inputs.
-    """
-    z = np.arctan2(y, x)
+    def body(x: Array, y: Array) -> Op:
+        z = f(x, y)
+        return z, lambda dz: dz * dx(x, y, z), lambda dz: dz * dy(x, y, z)
+
+    about = f"{about}. Gradients: {rule}. Keeps both inputs and z."
+    return _operation(name, body, about, rule, smooth=kinks is None, kinks=kinks)
+
+
+def _square(x: Array, y: Array) -> Array:
+    """x^2 + y^2, and 1 at (0, 0), which has no angle."""
     square = x * x + y * y
-    square = np.where(square == 0, 1, square)
-    return z, lambda dz: dz * x / square, lambda dz: -dz * y / square
+    return np.where(square == 0, 1, square)
 
 
-@differentiable(smooth=True, rule="z = sqrt(x^2 + y^2), dz/dx = x / z, dz/dy = y / z")
-def hypot(x: Array, y: Array) -> Op:
-    """z = sqrt(x^2 + y^2). Gradients: dx = dz * x / z, dy = dz * y / z. Keeps both inputs and z."""
-    z = np.hypot(x, y)
-    return z, lambda dz: dz * x / z, lambda dz: dz * y / z
+def _counted(x: Array, y: Array) -> Array:
+    """y, and 1 where x is 0 and y is not above 0, whose logarithm is of no account."""
+    return np.where((x == 0) & (y <= 0), np.ones_like(y), y)
 
 
-@differentiable(smooth=True, rule="z = ln(e^x + e^y), dz/dx = e^(x - z), dz/dy = e^(y - z)")
-def logaddexp(x: Array, y: Array) -> Op:
-    """z = ln(e^x + e^y), without overflow.
-
-    Gradients: each gets its share of the sum, dx = dz * e^(x - z), dy = dz * e^(y - z).
-    Keeps both inputs and z.
-    """
-    z = np.logaddexp(x, y)
-    return z, lambda dz: dz * np.exp(x - z), lambda dz: dz * np.exp(y - z)
-
-
-@differentiable(
-    kinks=choice(lambda x, y: np.floor(x / y), "goes on with the slope of its piece"),
-    rule="z = x - y floor(x / y), dz/dx = 1, dz/dy = -floor(x / y)",
-)
-def remainder(x: Array, y: Array) -> Op:
-    """x - floor(x / y) * y: what is left of x, with the sign of y.
-
-    Gradients: dx = dz, dy = -dz * floor(x / y), since the floor is constant between its steps.
-    Keeps both inputs.
-    """
-    return np.remainder(x, y), lambda dz: dz, lambda dz: -dz * np.floor(x / y)
-
-
-@differentiable(
-    kinks=choice(lambda x, y: np.trunc(x / y), "goes on with the slope of its piece"),
-    rule="z = x - y trunc(x / y), dz/dx = 1, dz/dy = -trunc(x / y)",
-)
-def fmod(x: Array, y: Array) -> Op:
-    """x - trunc(x / y) * y: what is left of x, with the sign of x.
-
-    Gradients: dx = dz, dy = -dz * trunc(x / y), as in `remainder`. Keeps both inputs.
-    """
-    return np.fmod(x, y), lambda dz: dz, lambda dz: -dz * np.trunc(x / y)
-
-
-@differentiable(smooth=True, rule="z = x ln y, dz/dx = ln y, dz/dy = x / y")
-def xlogy(x: Array, y: Array) -> Op:
-    """z = x * ln(y), and 0 where x is 0, whatever y is.
-
-    Gradients: dx = dz * ln(y), dy = dz * x / y, each 0 where x is 0 and y is not above 0.
-    Keeps both inputs.
-    """
-    used = np.where((x == 0) & (y <= 0), np.ones_like(y), y)  # ln(0) is of no account there
-    return x * np.log(used), lambda dz: dz * np.log(used), lambda dz: dz * x / used
+PIECE = "goes on with the slope of its piece"
+# fmt: off
+atan2 = _of_both("atan2", np.arctan2,
+    lambda x, y, z: y / _square(x, y), lambda x, y, z: -x / _square(x, y),
+    "The angle of the point (y, x), from -pi to pi, by atan(x / y); at (0, 0) the gradients are 0",
+    "z = angle of (y, x), dz/dx = y / (x^2 + y^2), dz/dy = -x / (x^2 + y^2)")
+hypot = _of_both("hypot", np.hypot, lambda x, y, z: x / z, lambda x, y, z: y / z,
+    "The length of (x, y)", "z = sqrt(x^2 + y^2), dz/dx = x / z, dz/dy = y / z")
+logaddexp = _of_both("logaddexp", np.logaddexp,
+    lambda x, y, z: np.exp(x - z), lambda x, y, z: np.exp(y - z),
+    "ln(e^x + e^y) without overflow; each gets its share of the sum",
+    "z = ln(e^x + e^y), dz/dx = e^(x - z), dz/dy = e^(y - z)")
+remainder = _of_both("remainder", np.remainder,
+    lambda x, y, z: 1, lambda x, y, z: -np.floor(x / y),
+    "What is left of x, with the sign of y; the floor is constant between its steps",
+    "z = x - y floor(x / y), dz/dx = 1, dz/dy = -floor(x / y)",
+    choice(lambda x, y: np.floor(x / y), PIECE))
+fmod = _of_both("fmod", np.fmod, lambda x, y, z: 1, lambda x, y, z: -np.trunc(x / y),
+    "What is left of x, with the sign of x",
+    "z = x - y trunc(x / y), dz/dx = 1, dz/dy = -trunc(x / y)",
+    choice(lambda x, y: np.trunc(x / y), PIECE))
+xlogy = _of_both("xlogy", lambda x, y: x * np.log(_counted(x, y)),
+    lambda x, y, z: np.log(_counted(x, y)), lambda x, y, z: x / _counted(x, y),
+    "x ln y, and 0 where x is 0, whatever y is; so are its gradients where y is not above 0 there",
+    "z = x ln y, dz/dx = ln y, dz/dy = x / y")
+# fmt: on

@@ -22,11 +22,11 @@ moving x does not move y.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, differentiable, together
 from tinynet.errors import ShapeError
 from tinynet.ops.checks import check_float
 from tinynet.ops.underflow import may_underflow
@@ -110,16 +110,14 @@ def _normalised_by_batch(
     if running_var is not None:
         follow(var * (n / (n - 1)), running_var, momentum)
 
-    sums = _shared(lambda dy: (_channel_sum(dy), _channel_sum(dy, centred)))
-
-    def dx(dy: Array) -> Array:
-        total, along = sums(dy)  # (C), (C)
+    def gradients(dy: Array) -> Op:
+        total, along = _channel_sum(dy), _channel_sum(dy, centred)  # (C), (C)
         dx = dy * scale.reshape(column)
         dx -= centred * (scale * inverse * inverse * along / n).reshape(column)
         dx -= (scale * total / n).reshape(column)
-        return dx
+        return dx, along * inverse, total
 
-    return y, dx, lambda dy: sums(dy)[1] * inverse, lambda dy: sums(dy)[0]
+    return y, *together(gradients, 3)
 
 
 @one_step
@@ -179,18 +177,6 @@ def _channel_sum(x: Array, factor: Array = None) -> Array:
     rows = x.reshape(len(x), C, -1)  # (N, C, H*W)
     others = np.ones(rows.shape[-1:], x.dtype) if factor is None else factor.reshape(rows.shape)
     return np.vecdot(rows, others).sum(0)
-
-
-def _shared(compute: Callable[[Array], Op]) -> Callable[[Array], Op]:
-    """`compute(dy)`, done once for each dy: whichever gradient asks first pays for the others."""
-    last: list[Array] = [None, None]
-
-    def shared(dy: Array) -> Op:
-        if last[0] is not dy:
-            last[:] = dy, compute(dy)
-        return last[1]  # type: ignore[no-any-return]
-
-    return shared
 
 
 def check_per_channel(op: str, x: np.ndarray, **vectors: Array) -> None:

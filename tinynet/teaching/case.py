@@ -70,14 +70,22 @@ class Trial:
                 yield call
                 node, tensor = call.source, call.args[0] if call.args else None
 
+    def last(self, tensor: Any) -> Call | None:
+        """The operation that a tensor is the result of."""
+        return next(self.back(tensor), None)
+
     def maker(self, tensor: Any) -> Call | None:
         """The operation that made the numbers of a tensor; what came after only moved them."""
         return next((call for call in self.back(tensor) if not call.only_moves), None)
 
+    def of(self, *ops: str) -> list[Call]:
+        """All calls of these operations."""
+        return [call for call in self.calls if call.op in ops]
+
     @property
     def loss_call(self) -> Call | None:
         """The loss among the operations, where it is one that tinynet knows."""
-        return next((call for call in reversed(self.calls) if call.op in LOSSES), None)
+        return next(reversed(self.of(*LOSSES)), None)
 
 
 @dataclass
@@ -104,6 +112,7 @@ class Case:
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
+        self.dtype = next((p.dtype for p in self.parameters.values()), np.dtype(np.float32))
         self.x = np.concatenate([x for x, _ in self.batches])
         targets = [target for _, target in self.batches if target is not None]
         given = len(targets) == len(self.batches)
@@ -127,15 +136,15 @@ class Case:
         ]
 
     @property
-    def sound(self) -> bool:
-        """Whether parameters and buffers are finite, so that the trial says something."""
-        tensors = [*self.parameters.values(), *self.model.buffers()]
-        return all(np.isfinite(t.array).all() for t in tensors if t.dtype.kind == "f")
-
-    @property
     def takes_numbers(self) -> bool:
         """Whether integers are inputs of the model: words, whose vectors it looks up."""
         return any(isinstance(module, nn.Embedding) for module in self.model.modules())
+
+    @property
+    def is_swapped(self) -> bool:
+        """Whether the inputs look like labels, and the targets like inputs."""
+        labels = self.x.ndim == 1 and self.x.dtype.kind in "iu"
+        return labels and self.target is not None and self.target.ndim > 1
 
     @property
     def float_labels(self) -> bool:
@@ -151,9 +160,7 @@ class Case:
         target, output = self.target, self.trial.output
         if output is None or target is None or output.ndim < 2 or target.ndim != output.ndim - 1:
             return None
-        if target.dtype.kind not in "iu" and not self.float_labels:
-            return None
-        return int(output.shape[1])
+        return int(output.shape[1]) if target.dtype.kind in "iu" or self.float_labels else None
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -161,8 +168,7 @@ class Case:
 
         Those of the whole data set, where the loader shows them.
         """
-        target = self.target
-        dataset = getattr(self.loader, "dataset", None)
+        target, dataset = self.target, getattr(self.loader, "dataset", None)
         for name in ("labels", "targets", "tensors"):
             with contextlib.suppress(Exception):  # of a part of a data set that has none
                 found = getattr(dataset, name, None)
@@ -171,7 +177,6 @@ class Case:
                     target = found
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
-        target = target.ravel()
         binary = target.dtype.kind == "f" and bool(np.isin(target, (0, 1)).all())
         if not binary and (target.dtype.kind not in "iu" or not self.classes):
             return None
@@ -181,29 +186,29 @@ class Case:
     @property
     def is_regression(self) -> bool:
         """Whether the model is to give numbers, and not classes."""
-        target, output = self.target, self.trial.output
-        if target is None or output is None or target.dtype.kind != "f" or self.float_labels:
+        target, call = self.target, self.trial.loss_call
+        if target is None or target.dtype.kind != "f" or self.float_labels:
             return False
-        call = self.trial.loss_call
         return self.labels is None and (call is None or call.op in REGRESSION)
 
     @property
     def compares(self) -> bool:
         """Whether the loss is lowest where the output is the target."""
-        target, output = self.usable[0][1], self.trial.output
-        if target is None or output is None:
-            return False
-        call = self.trial.loss_call
-        if call is not None and call.op in REGRESSION:
-            return True
+        target, call = self.usable[0][1], self.trial.loss_call
+        if target is None or (call is not None and call.op in REGRESSION):
+            return target is not None
         right = self.asked(target, target)
         return not any(self.asked(target + by, target) < right for by in (0.1, -0.1))
 
     def asked(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """The loss of given outputs; NaN where it cannot be had."""
         with grad_mode.no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
-            return self.loss(Tensor(output), None if target is None else Tensor(target)).item()
+            return self.loss(*tensors(output, target)).item()
         return math.nan
+
+    def start_anew(self) -> None:
+        """Initialise every layer again, in the way that layers are."""
+        self.model.apply(lambda module: getattr(module, "reset_parameters", lambda: None)())
 
     def run_trial(self) -> None:
         """One forward and backward pass, of which the model keeps no trace."""
@@ -222,11 +227,8 @@ class Case:
                     for x, target in self.batches
                 ]
                 trial.stage = "loss"
-                x, target = self.usable[0]
-                output = trial.output if len(x) == len(trial.output) else self.model(Tensor(x))
-                loss = _tensor(
-                    "the loss", self.loss(output, None if target is None else Tensor(target))
-                )
+                _, target = tensors(*self.usable[0])
+                loss = _tensor("the loss", self.loss(trial.output, target))
                 trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
                 if loss.array.size == 1:
                     trial.loss = loss.item()
@@ -240,6 +242,11 @@ class Case:
                 name: None if p.grad is None else p.grad.array
                 for name, p in self.parameters.items()
             }
+
+
+def tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:
+    """A batch as the model and the loss take it."""
+    return Tensor(x), None if target is None else Tensor(target)
 
 
 def _tensor(what: str, result: Any) -> Tensor:
@@ -270,7 +277,7 @@ def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
     if badly_scaled(case.x):
         values = case.x[np.isfinite(case.x)]
         x = (x - values.mean(dtype=np.float64)) / (values.std(dtype=np.float64) or 1)
-    x = x.astype(next((p.dtype for p in case.parameters.values()), np.float32))
+    x = x.astype(case.dtype)
     cure = layout_cure(case.model, x)
     return x if cure is None else cure[1](x)
 

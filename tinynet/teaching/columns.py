@@ -11,8 +11,6 @@ part ever again, with one call of `vjp` for each.
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +22,7 @@ from tinynet.grad_mode import enable_grad
 from tinynet.tensor import Tensor
 
 Index = tuple[int, ...]
-Region = tuple[slice, ...]
+Place = tuple[Any, ...]  # slices in it, where it is a region
 
 PARTS = 200  # calls of vjp that a refinement may take
 
@@ -68,30 +66,28 @@ def column(edge: Edge, dy: np.ndarray, k: Index) -> np.ndarray | None:
     return None
 
 
-def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Region, float]]:
-    """The sum for dx[k] in parts (region of dy, its share), the largest split the furthest."""
+def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Place, float]]:
+    """The sum for dx[k] in parts (place in dy, its share), the largest split the furthest."""
 
-    def share(region: Region) -> float:
+    def share(region: Place) -> float:
         part = np.zeros_like(dy)
         part[region] = dy[region]
         return edge.at(part, k)
 
-    whole = tuple(slice(0, size) for size in dy.shape)
-    order = itertools.count()
-    waiting = [(0.0, next(order), whole, edge.at(dy, k))]
-    parts: list[tuple[Region, float]] = []
-    calls = 0
-    while waiting:
-        _, _, region, value = heapq.heappop(waiting)
-        axis = max(range(dy.ndim), key=lambda i: region[i].stop - region[i].start, default=0)
-        if calls + 2 > PARTS or all(s.stop - s.start == 1 for s in region):
-            parts.append((region, value))
-            continue
-        calls += 2
+    parts = [(tuple(slice(0, size) for size in dy.shape), edge.at(dy, k))]
+    for _ in range(PARTS // 2):
+        wide = [part for part in parts if any(s.stop - s.start > 1 for s in part[0])]
+        if not wide:
+            break
+        region, _ = largest = max(wide, key=lambda part: abs(part[1]))
+        parts.remove(largest)
+        axis = max(range(dy.ndim), key=lambda i: region[i].stop - region[i].start)
         low, high = region[axis].start, region[axis].stop
         for half in (slice(low, (low + high) // 2), slice((low + high) // 2, high)):
             smaller = (*region[:axis], half, *region[axis + 1 :])
-            value = share(smaller)
-            if value:
-                heapq.heappush(waiting, (-abs(value), next(order), smaller, value))
-    return parts
+            parts.append((smaller, share(smaller)))
+    return [
+        (tuple(s.start if s.stop - s.start == 1 else s for s in region), value)
+        for region, value in parts
+        if value
+    ]

@@ -6,7 +6,6 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tinynet import autograd
 from tinynet.console import folded
 from tinynet.teaching.columns import Index
 
@@ -29,14 +28,19 @@ class Term:
         """The element as one writes it, such as `conv1[3, 0, 1, 2]`."""
         return _written(self.name, self.index)
 
+    def factors(self) -> str:
+        """The product to read, empty for a part of a sum."""
+        return "" if self.upstream is None else f"{self.upstream:.4g} * {self.local:.4g}"
+
 
 @dataclass
 class Step:
     """The sum for one element.
 
-    name, index: the element. value: its gradient. uses: for each operation that used it its name,
-    its rule and what the local derivatives are. terms: the largest first; rest_count and
-    rest_sum: how many smaller ones there are, and their sum. note: more about the numbers.
+    name, index: the element. value: its gradient. uses: for each operation that used it the name of
+    its result, its own, and its rule with what the local derivatives are. terms: the largest first;
+    rest_count and rest_sum: how many smaller ones there are, and their sum. note: more about the
+    numbers.
     """
 
     name: str
@@ -52,6 +56,38 @@ class Step:
     def count(self) -> int:
         """The number of terms that are not 0."""
         return len(self.terms) + self.rest_count
+
+    def lines(self) -> list[str]:
+        """The sum to read."""
+        names, table = list(dict.fromkeys(name for name, _, _ in self.uses)), []
+        rules = dict.fromkeys(f"{op}: {rule}" for _, op, rule in self.uses if rule)
+        used = f"is used for {' and '.join(names)}"
+        if not self.terms:
+            told = f"{used}, but every term is 0: no change of it reaches the loss"
+        elif self.count == 1 and self.terms[0].factors():
+            first = self.terms[0]
+            told = f"goes to {first.where()} alone: {first.factors()} = {first.value:.4g}"
+        else:
+            kind = "elements" if all(term.factors() for term in self.terms) else "parts"
+            told = used.replace("for ", f"for {self.count:,} {kind} of ", 1)
+            of = names[0] if len(names) == 1 else "y"
+            table = [f"each gives  d loss / d {of}  *  d {of} / d {self.name}", *self._table()]
+        below = [*rules, *table, *filter(None, [self.note])]
+        return [f"{_written(self.name, self.index)} {told}", *(f"     {line}" for line in below)]
+
+    def _table(self) -> list[str]:
+        """Rows of what, factors and product in columns."""
+        rows = [(term.where(), term.factors(), f"{term.value:.4g}") for term in self.terms]
+        if self.rest_count:
+            terms = f"{self.rest_count:,} smaller terms that add up to"
+            if self.rest_count == 1:
+                terms = "1 smaller term that is"
+            rows.append((f"and {terms}", "", f"{self.rest_sum:.4g}"))
+        rows.append(("together", "", f"{self.value:.6g}"))
+        first, second, third = (max(map(len, column)) for column in zip(*rows))
+        second += 2 * (second > 0)
+        return [f"  {a:<{first}}{'  ' + b if b else '':<{second}}  =  {c:>{third}}"
+                for a, b, c in rows]  # fmt: skip
 
 
 @dataclass
@@ -79,7 +115,7 @@ class Explanation:
         plain = asdict(self)
         for step in plain["steps"]:
             for term in step["terms"]:
-                term["index"] = _index(term["index"])
+                term["index"] = _written("", term["index"])[1:-1]
         return plain
 
     def __str__(self) -> str:
@@ -89,93 +125,28 @@ class Explanation:
             f"{element} = {self.at:.6g})"
         ]
         for number, step in enumerate(self.steps, 1):
-            lines += ["", *_step_lines(number, step)]
+            first, *rest = step.lines()
+            lines += ["", f"{number}. {first}", *rest]
             if number < len(self.steps) and step.count > 1:
-                first = step.terms[0]
-                lines.append(f"     the first of them, {first.upstream:.4g}, in its turn:")
-        return "\n".join([*lines, *self._path()])
-
-    __repr__ = __str__
-
-    def _path(self) -> list[str]:
-        """The product of the local derivatives along the largest terms."""
+                lines.append(f"     the first of them, {step.terms[0].upstream:.4g}, in its turn:")
         factors = [step.terms[0].local for step in reversed(self.steps) if step.terms]
         known = [factor for factor in factors if factor is not None]
-        if len(known) < 2 or len(known) < len(self.steps):
-            return []
-        product = " * ".join(f"{factor:.4g}" for factor in known if factor != 1) or "1"
-        text = (
-            "Along the largest terms alone, from the loss down (factors of 1 left out): "
-            f"{product} = {math.prod(known):.4g}, of {self.value:.4g} in all."
-        )
-        return ["", folded(text, 96, "")]
+        if 2 <= len(known) == len(self.steps):
+            product = " * ".join(f"{factor:.4g}" for factor in known if factor != 1) or "1"
+            text = (
+                "Along the largest terms alone, from the loss down (factors of 1 left out): "
+                f"{product} = {math.prod(known):.4g}, of {self.value:.4g} in all."
+            )
+            lines += ["", folded(text, 96, "")]
+        return "\n".join(lines)
 
-
-def _index(index: tuple[Any, ...]) -> str:
-    return ", ".join(
-        (":" if i.start == 0 else f"{i.start}:{i.stop}") if isinstance(i, slice) else str(i)
-        for i in index
-    )
-
-
-def _step_lines(number: int, step: Step) -> list[str]:
-    """One sum, to read."""
-    element = _written(step.name, step.index)
-    names = list(dict.fromkeys(use[0] for use in step.uses))
-    operations: Any = autograd.registry
-    rules_of = {
-        q.rpartition(".")[2].lstrip("_"): op.rule
-        for q, op in operations.items()
-        if op.rule and not q.startswith("tinynet.derivatives")
-    }
-    rules = [
-        f"     {op}: " + "; the factor here is ".join(filter(None, (rules_of.get(op), what)))
-        for op, what in dict.fromkeys((op, what) for _, op, what in step.uses)
-        if rules_of.get(op) or what
-    ]
-    notes = [f"     {step.note}"] if step.note else []
-    if not step.terms:
-        return [
-            f"{number}. {element} is used for {' and '.join(names)}, but every term is 0: no "
-            "change of it reaches the loss",
-            *rules,
-            *notes,
-        ]
-    first = step.terms[0]
-    if step.count == 1 and first.upstream is not None:
-        product = f"{first.upstream:.4g} * {first.local:.4g} = {first.value:.4g}"
-        return [f"{number}. {element} goes to {first.where()} alone: {product}", *rules, *notes]
-    whole = any(term.upstream is None for term in step.terms)
-    of = names[0] if len(names) == 1 else "y"
-    lines = [
-        f"{number}. {element} is used for {step.count:,} {'parts' if whole else 'elements'} of "
-        + " and ".join(names),
-        *rules,
-        f"     each gives  d loss / d {of}  *  d {of} / d {step.name}",
-    ]
-    rows = []
-    for term in step.terms:
-        factors = "" if term.upstream is None else f"{term.upstream:.4g} * {term.local:.4g}"
-        rows.append((term.where(), factors, f"{term.value:.4g}"))
-    if step.rest_count:
-        terms = (
-            "1 smaller term that is"
-            if step.rest_count == 1
-            else (f"{step.rest_count:,} smaller terms that add up to")
-        )
-        rows.append((f"and {terms}", "", f"{step.rest_sum:.4g}"))
-    rows.append(("together", "", f"{step.value:.6g}"))
-    return [*lines, *_aligned(rows), *notes]
+    __repr__ = __str__
 
 
 def _written(name: str, index: tuple[Any, ...]) -> str:
     """An element as one writes it, such as `conv1[3, 0, 1, 2]`."""
-    return f"{name}[{_index(index)}]" if index else name
-
-
-def _aligned(rows: list[tuple[str, str, str]]) -> list[str]:
-    """Rows of what, factors and product in columns."""
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    middle = f"  {{:<{widths[1]}}}" if widths[1] else "{}"
-    form = f"       {{:<{widths[0]}}}{middle}  =  {{:>{widths[2]}}}"
-    return [form.format(*row) for row in rows]
+    places = [
+        (":" if i.start == 0 else f"{i.start}:{i.stop}") if isinstance(i, slice) else str(i)
+        for i in index
+    ]
+    return f"{name}[{', '.join(places)}]" if index else name

@@ -4,7 +4,8 @@
     print(report)
 
 The checks stand in `data_checks`, `model_checks`, `loop_checks` and `recipe_checks`; each looks at
-the `Case` and yields findings. A new one is a function there and a line in `CHECKS`.
+the `Case` and yields findings, whose words are in `catalogue`. A new one is a function there, a row
+in the catalogue and a name in `CHECKS`.
 """
 
 from __future__ import annotations
@@ -23,40 +24,24 @@ from tinynet.errors import DataError, check_function
 from tinynet.nn import functional as F
 from tinynet.nn.lazy import is_lazy
 from tinynet.optim import Optimizer
-from tinynet.teaching import data_checks, loop_checks, model_checks, recipe_checks
+from tinynet.teaching import data_checks as data
+from tinynet.teaching import loop_checks as loop
+from tinynet.teaching import model_checks as net
+from tinynet.teaching import recipe_checks as recipe
 from tinynet.teaching.case import Batch, Case
 from tinynet.teaching.report import ERROR, Finding, Report, listed
 from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset
 
-CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
-    "dtype of the inputs": data_checks.check_dtype,
-    "NaN in inputs and targets": data_checks.check_finite,
-    "layout of the images": data_checks.check_layout,
-    "scale of the inputs": data_checks.check_scale,
-    "constant and duplicated inputs": data_checks.check_variety,
-    "labels": data_checks.check_labels,
-    "order of the targets": data_checks.check_order,
-    "balance of the classes": data_checks.check_balance,
-    "targets of a regression": data_checks.check_targets,
-    "targets among the inputs": data_checks.check_leak,
-    "validation data": data_checks.check_validation,
-    "weights": model_checks.check_weights,
-    "training mode and dropout": model_checks.check_modes,
-    "batch norm and batch size": model_checks.check_batch_of_one,
-    "structure": model_checks.check_structure,
-    "forward, loss and backward": model_checks.check_runs,
-    "examples by themselves": model_checks.check_examples,
-    "gradients reach every parameter": model_checks.check_gradients,
-    "dead and saturated units": model_checks.check_flat_units,
-    "scores for the loss": model_checks.check_scores,
-    "loss at the start": model_checks.check_loss,
-    "frozen parameters": loop_checks.check_frozen,
-    "parameters of the optimizer": loop_checks.check_optimizer,
-    "training step": loop_checks.check_step,
-}
-LAST = {"short training": recipe_checks.check_recipe}
-"""Looked for only where nothing else is an error: with it repaired, another rate is right."""
+CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    data.check_dtype, data.check_finite, data.check_layout, data.check_scale, data.check_variety,
+    data.check_labels, data.check_order, data.check_balance, data.check_targets, data.check_turns,
+    data.check_leak, data.check_validation, net.check_weights, net.check_modes,
+    net.check_batch_of_one, net.check_structure, net.check_runs, net.check_examples,
+    net.check_gradients, net.check_flat_units, net.check_scores, net.check_loss, loop.check_frozen,
+    loop.check_optimizer, loop.check_step, recipe.check_recipe,
+)  # fmt: skip
+"""The last one where nothing else is an error: with it repaired, another rate is right."""
 
 EXAMPLES = 256
 """So many examples of a loader are looked at, and so many of a single pair are trained on."""
@@ -112,13 +97,14 @@ def doctor(
         optimizer,
         step,
         probe_steps,
-        None if _as_pair(batch) else batch,
+        None if _is_pair(batch) else batch,
         [] if validate is None else _batches("validate", validate),
         validate,
     )
-    report = Report(_described(case), checks=[*CHECKS, *LAST], notes=case.notes)
+    names = [check.__name__.removeprefix("check_").replace("_", " ") for check in CHECKS]
+    report = Report(_described(case), checks=names, notes=case.notes)
     with np.errstate(all="ignore"):
-        for check in CHECKS.values():
+        for check in CHECKS[:-1]:
             report.findings += case.look(check)
     report.findings.sort(key=lambda finding: finding.severity != ERROR)
     if case.trial.loss is not None:
@@ -127,8 +113,7 @@ def doctor(
         report.notes.append("not tried yet: a short training, since the errors come before it")
     else:
         case.trial.calls[:-1] = []  # the results that they hold are large
-        for check in LAST.values():
-            report.findings += check(case)
+        report.findings += case.look(CHECKS[-1])
     absent = {
         "the optimizer and its learning rate": optimizer is None,
         "the order of the batches": case.loader is None,
@@ -146,9 +131,8 @@ def _loaded(given: Any) -> Any:
 
 def _batches(argument: str, batch: Any) -> list[Batch]:
     """Copies of the first batches; a loader does not notice that it was asked."""
-    pair = _as_pair(batch)
-    if pair is not None:
-        return [_checked(pair)]
+    if _is_pair(batch):
+        return [_arrays(batch)]
     if not hasattr(batch, "__iter__") or isinstance(batch, dict):
         raise TypeError(
             f"doctor: {argument} must be (x, target), a dataset or a DataLoader, got "
@@ -158,8 +142,7 @@ def _batches(argument: str, batch: Any) -> list[Batch]:
     with contextlib.suppress(TypeError):  # of what cannot be copied, such as a generator
         batch = copy.copy(batch)
     for given in itertools.islice(batch, 64):
-        pair = _as_pair(given)
-        found.append(_checked((_as_array(given), None) if pair is None else pair))
+        found.append(_arrays(given if _is_pair(given) else (given, None)))
         if sum(len(x) for x, _ in found) >= EXAMPLES:
             break
     if not found:
@@ -167,33 +150,32 @@ def _batches(argument: str, batch: Any) -> list[Batch]:
     return [pair for pair in found if pair[0].shape[1:] == found[0][0].shape[1:]]
 
 
-def _checked(pair: Batch) -> Batch:
-    for name, array in (("inputs", pair[0]), ("targets", pair[1])):
-        if array is not None and (array.ndim == 0 or len(array) == 0):
-            raise DataError(f"doctor: the batch is empty ({name} of shape {array.shape})")
-    if pair[0].dtype.kind not in "iufb":
-        raise TypeError(f"doctor: the inputs must be numbers, got {pair[0].dtype}")
-    return pair
+def _is_pair(batch: Any) -> bool:
+    """Whether it is (x, target), each an array, a tensor or a list of numbers."""
+    return isinstance(batch, (tuple, list)) and len(batch) == 2 and all(map(_is_array, batch))
 
 
-def _as_pair(batch: Any) -> Batch | None:
-    """Copies of (x, target); None for what is no pair of arrays, tensors or lists of numbers."""
-    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        return None
-    if any(isinstance(part, (tuple, dict)) for part in batch):
-        return None
-    try:
-        return _as_array(batch[0]), _as_array(batch[1])
-    except TypeError:
-        return None
+def _is_array(value: Any) -> bool:
+    nested = isinstance(value, list) and any(isinstance(p, (Tensor, np.ndarray)) for p in value)
+    return isinstance(value, (Tensor, np.ndarray, list)) and not nested
 
 
-def _as_array(value: Any) -> np.ndarray:
-    if not isinstance(value, (Tensor, np.ndarray, list)):
-        raise TypeError(f"doctor: a batch is (x, target), got {type(value).__name__}")
-    if isinstance(value, list) and any(isinstance(part, (Tensor, np.ndarray)) for part in value):
-        raise TypeError("doctor: a batch is (x, target), got a list of arrays; np.stack them")
-    return np.array(value.array if isinstance(value, Tensor) else value)
+def _arrays(pair: Any) -> Batch:
+    """Copies of inputs and targets."""
+    x, target = _copy("inputs", pair[0]), pair[1]
+    if x.dtype.kind not in "iufb":
+        raise TypeError(f"doctor: the inputs must be numbers, got {x.dtype}")
+    return x, None if target is None else _copy("targets", target)
+
+
+def _copy(name: str, value: Any) -> np.ndarray:
+    if not _is_array(value):
+        kind = type(value).__name__
+        raise TypeError(f"doctor: a batch is (x, target), got {kind}; np.stack a list of arrays")
+    array = np.array(getattr(value, "array", value))
+    if array.ndim == 0 or len(array) == 0:
+        raise DataError(f"doctor: the batch is empty ({name} of shape {array.shape})")
+    return array
 
 
 def _described(case: Case) -> str:

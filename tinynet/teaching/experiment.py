@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +14,13 @@ import numpy as np
 from tinynet import grad_mode
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam, Optimizer
-from tinynet.teaching.case import Case
+from tinynet.teaching.case import Case, tensors
 from tinynet.tensor import Tensor
 
 LEARNED = 0.93
 """A loss below this share of the first has fallen."""
+BETTER = 0.3
+"""How much more of the way a change must cover, to be what was wrong."""
 ROSE = 1.5
 """A loss that ends above this times the first has diverged. It may be there in between: a net with
 batch norm goes up to ten times its first loss and is back in eight steps."""
@@ -32,7 +35,6 @@ class Run(NamedTuple):
     last: float
     rates: str = ""  # what became of the learning rate, if its change is a large one
     asleep: float = math.nan  # the loss afterwards, in evaluation mode
-    agreement: float = 0.0  # of outputs and targets afterwards, a correlation
     updates: int = 0  # how often the optimizer made a step
 
     @property
@@ -49,18 +51,20 @@ class Run(NamedTuple):
 class Way:
     """From the loss at the start to the lowest that some run reached.
 
-    floor: no run can get below it.
+    own: the run by the recipe, if there is one. floor: no run can get below it.
     """
 
     def __init__(self, own: Run | None, others: list[Run], floor: float = 0.0) -> None:
         self.own, self.floor = own, floor
-        runs = [run for run in (own, *others) if run is not None]
-        self.first = runs[0].first
-        self.best = min(runs, key=lambda run: run.last if math.isfinite(run.last) else math.inf)
+        self.best = own or others[0]
+        self.first = self.best.first
+        for run in others:
+            self.see(run)
+        self.shown = own or self.best
 
     def see(self, run: Run) -> Run:
         """The run, which is the best from now on if it is."""
-        if run.last < self.best.last:
+        if run.last < self.best.last or math.isnan(self.best.last):
             self.best = run
         return run
 
@@ -69,6 +73,10 @@ class Way:
         if run is None or not math.isfinite(run.last):
             return -math.inf
         return (run.first - run.last) / max(self.first - self.best.last, 1e-12)
+
+    def helps(self, run: Run, by: float = BETTER) -> bool:
+        """Whether a change of the recipe covers so much more of the way."""
+        return self.share(self.see(run)) > max(self.share(self.own), 0.0) + by and self.learned
 
     @property
     def learned(self) -> bool:
@@ -95,9 +103,8 @@ def train(
     prepare: done before. targets: others for the batches. steps: how many, if not `case.steps`. It
     ends early where the loss is not finite.
     """
-    batches = [(Tensor(x), None if t is None else Tensor(t)) for x, t in case.usable]
-    if targets is not None:
-        batches = [(x, None if t is None else Tensor(t)) for (x, _), t in zip(batches, targets)]
+    given = case.usable if targets is None else zip((x for x, _ in case.usable), targets)
+    batches = [tensors(x, target) for x, target in given]
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
         wanted = [p for p in case.parameters.values() if p.requires_grad]
@@ -105,31 +112,30 @@ def train(
     losses, updates = [], 0
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()
-        for group in optimizer.param_groups:
+        groups, update = optimizer.param_groups, optimizer.step
+        for group in groups:
             group.update(settings or {})
-        update = optimizer.step
 
         def at_rate(*args: Any, **settings: Any) -> Any:
             nonlocal updates
             updates += 1
-            rates = [group["lr"] for group in optimizer.param_groups]
-            for group in optimizer.param_groups:
+            rates = [group["lr"] for group in groups]
+            for group in groups:
                 group["lr"] *= rate
-            try:
-                return update(*args, **settings)
-            finally:
-                for group, usual in zip(optimizer.param_groups, rates):
-                    group["lr"] = usual
+            result = update(*args, **settings)
+            for group, usual in zip(groups, rates):
+                group["lr"] = usual
+            return result
 
         optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
-        start = max(group["lr"] for group in optimizer.param_groups)
-        first, _ = _measured(case, batches)
+        start = max(group["lr"] for group in groups)
+        first = _measured(case, batches)
         for k in range(steps or case.steps):
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
                     step(x, target)
-                    losses.append(_measured(case, batches[k % len(batches) :][:1])[0])
+                    losses.append(_measured(case, [batches[k % len(batches)]]))
                 else:
                     optimizer.zero_grad()
                     loss = case.loss(case.model(x), target)
@@ -140,50 +146,23 @@ def train(
                 losses.append(math.nan)
             if not math.isfinite(losses[-1]):
                 break
-        last, agreement = losses[-1], 0.0
-        if math.isfinite(last):
-            last, agreement = _measured(case, batches)
+        last = _measured(case, batches) if math.isfinite(losses[-1]) else losses[-1]
         case.model.eval()
-        asleep, _ = _measured(case, batches)
-        now = max(group["lr"] for group in optimizer.param_groups)
-    rates = ""
-    if not 0.1 * start <= now <= 10 * start:
-        rates = f" (and the learning rate from {start:.3g} to {now:.3g})"
+        asleep = _measured(case, batches)
+        now = max(group["lr"] for group in groups)
+    large = not 0.1 * start <= now <= 10 * start
+    rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep, agreement, updates)
+    return Run(what, first, highest, last, rates, asleep, updates)
 
 
-def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> tuple[float, float]:
-    """The mean of the loss over the batches, and how far outputs go along with the targets.
-
-    In the mode in which the model is.
-    """
+def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
+    """The mean of the loss over the batches, in the mode in which the model is."""
     try:
         with grad_mode.no_grad():
-            outputs = [case.model(x) for x, _ in batches]
-            losses = [case.loss(y, t).item() for y, (_, t) in zip(outputs, batches)]
+            return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
     except FloatingPointError:
-        return math.nan, 0.0
-    found = [_agreement(y.array, t.array) for y, (_, t) in zip(outputs, batches) if t is not None]
-    return float(np.mean(losses)), float(np.mean(found or [0.0]))
-
-
-def right_scores(y: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The targets of outputs y; of labels ones and zeros, a column for each class."""
-    if target.dtype.kind in "iu" and y.ndim == 2 and target.shape == y.shape[:1]:
-        target = target[:, None] == np.arange(y.shape[1])
-    return target
-
-
-def _agreement(y: np.ndarray, target: np.ndarray) -> float:
-    """The correlation of outputs and targets; of scores that of the labels' ones and zeros."""
-    labels, target = target, right_scores(y, target)
-    if target is not labels:
-        y = y - y.mean(1, keepdims=True)
-    if target.shape != y.shape:
-        return 0.0
-    y, t = (a - a.mean(0, dtype=np.float64) for a in (y, target))
-    return float((y * t).sum() / (np.sqrt((y * y).sum() * (t * t).sum()) or 1.0))
+        return math.nan
 
 
 @contextlib.contextmanager
@@ -192,28 +171,23 @@ def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
 
     So are parameters that the optimizer has of other models.
     """
-    attributes = dict(optimizer.__dict__)
+    attributes, params = optimizer.__dict__, params_of(optimizer)
     own = {id(p) for p in case.parameters.values()}
-    others = [(p, p.array, p.grad) for p in params_of(optimizer) if id(p) not in own]
+    others = [(p, p.array, p.grad) for p in params if id(p) not in own]
     with preserving(case.model), grad_mode.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a schedule in the user's step does not know of this
         try:
             for p, array, _ in others:
                 p.array, p.grad = array.copy(order="K"), None
-            for name, value in attributes.items():
-                if type(value) is dict:
-                    optimizer.__dict__[name] = dict(value)
-            optimizer.state = optimizer.state.copy()
-            for p, state in optimizer.state.items():
-                optimizer.state[p] = {
-                    name: value.copy(order="K") if isinstance(value, np.ndarray) else value
-                    for name, value in state.items()
-                }
+            optimizer.__dict__ = {
+                name: dict(value) if type(value) is dict else value
+                for name, value in attributes.items()
+            }
+            optimizer.state = copy.deepcopy(optimizer.state, {id(p): p for p in params})
             optimizer.param_groups = [dict(group) for group in optimizer.param_groups]
             yield
         finally:
-            optimizer.__dict__.clear()
-            optimizer.__dict__.update(attributes)
+            optimizer.__dict__ = attributes
             for p, array, grad in others:
                 p.array, p.grad = array, grad
 

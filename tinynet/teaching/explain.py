@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import accumulation, changes
+from tinynet import autograd, changes
+from tinynet.accumulation import Gradients
 from tinynet.autograd import Node
 from tinynet.nn import Module
 from tinynet.nn.parameter import Parameter
@@ -105,17 +106,16 @@ class _Graph:
                 f"explain: the loss does not depend on {name}. Is it a parameter of this model, "
                 "does it require a gradient, and is nothing detached on the way?"
             )
-        self.gradients: dict[Any, np.ndarray] = {loss.node: np.ones_like(loss.array)}
+        self.gradients: Any = Gradients([(loss, np.ones_like(loss.array))])
         self.uses: dict[Any, list[tuple[Node, Edge]]] = {}
         for node in reversed(self.nodes):
             if node is tensor.node or node not in self.gradients:
                 continue
-            for vjp, target, shape, dtype in node.edges or ():
+            dy = self.gradients[node]
+            for edge in node.edges or ():
+                vjp, target, shape, _ = edge
                 if target in reaching:
-                    dx = np.asarray(vjp(self.gradients[node]))
-                    dx = accumulation.sum_to_shape(dx, shape, node.name, vjp).astype(dtype)
-                    before = self.gradients.get(target)
-                    self.gradients[target] = dx if before is None else np.asarray(before + dx)
+                    self.gradients.add(edge, vjp(dy), dy, node.name)
                     self.uses.setdefault(target, []).append((node, Edge(node.name, vjp, shape)))
         if tensor.node is not None:  # what was asked for is a result itself
             self.gradients[tensor] = self.gradients[tensor.node]
@@ -125,46 +125,44 @@ class _Graph:
 
     def step(self, target: Any, place: Index, most: int) -> tuple[Step, Node | None, Index]:
         """The sum for one element, and which element to explain next."""
-        found: list[tuple[Node, Any, float | None, float | None, float]] = []
+        found: list[tuple[Node, tuple[Any, ...]]] = []
         unfelt: list[tuple[Node, np.ndarray]] = []  # local derivatives whose terms are all 0
         uses, count, total = [], 0, 0.0
         for node, edge in self.uses[target]:
             dy = self.gradients[node]
             column = columns.column(edge, dy, place)
-            uses.append((self.names[node], node.name, _factor(node.name, target, column)))
+            uses.append((self.names[node], node.name, _rule(node.name, target, column)))
             if column is None:
                 parts = columns.refined(edge, dy, place)
-                count += len(parts)
-                total += sum(value for _, value in parts)
-                found += [(node, *_part(region, value, dy)) for region, value in parts]
+                products = np.array([value for _, value in parts])
+                for i, value in parts:
+                    up = None if any(isinstance(k, slice) for k in i) else float(dy[i])
+                    found.append((node, (i, up, value / up if up else None, value)))
             else:
                 products = column.astype(np.float64) * dy
                 unfelt.append((node, column))
-                count += int(np.count_nonzero(products))
-                total += float(products.sum())
-                for index in _largest(products, most):
-                    factors = float(dy[index]), float(column[index])
-                    found.append((node, index, *factors, float(products[index])))
+                for i in _largest(products, most):
+                    found.append((node, (i, float(dy[i]), float(column[i]), float(products[i]))))
+            count += int(np.count_nonzero(products))
+            total += float(products.sum())
         note = self._note(target, place)
+        for node, local in (
+            reversed(unfelt) if not found else ()
+        ):  # the loss feels none of the results
+            for i in _largest(local, 1):
+                count, found = (
+                    int(np.count_nonzero(local)),
+                    [(node, (i, 0.0, float(local[i]), 0.0))],
+                )
         if not found:
-            count, found = _through_zeros(unfelt)
-            note = note or ("" if found else self._closed(target, place))
-        found.sort(key=lambda part: -abs(part[4]))
-        shown = found[:most]
-        terms = [Term(self.names[node], *rest) for node, *rest in shown]
-        step = Step(
-            self.names[target],
-            place,
-            float(self.gradients[target][place]),
-            uses,
-            terms,
-            count - len(terms),
-            total - sum(term.value for term in terms) if count > len(terms) else 0.0,
-            note,
-        )
-        if not shown or shown[0][2] is None:
-            return step, None, ()
-        return step, shown[0][0], shown[0][1]
+            note = note or self._closed(target, place)
+        found.sort(key=lambda part: -abs(part[1][3]))
+        terms = [Term(self.names[node], *rest) for node, rest in found[:most]]
+        rest_sum = total - sum(term.value for term in terms) if count > len(terms) else 0.0
+        value, name = float(self.gradients[target][place]), self.names[target]
+        step = Step(name, place, value, uses, terms, count - len(terms), rest_sum, note)
+        follows = bool(terms) and terms[0].upstream is not None
+        return (step, found[0][0], terms[0].index) if follows else (step, None, ())
 
     def _note(self, target: Any, place: Index) -> str:
         """The numbers inside cross-entropy, which a single factor would hide."""
@@ -211,20 +209,14 @@ FACTORS = {
 """What the local derivative of an operation is: for its input, and for its parameters."""
 
 
-def _factor(op: str, target: Any, column: np.ndarray | None) -> str:
-    """What the local derivatives are, where it helps to know; of a bias they are all 1."""
-    if column is None or np.isin(column, (0, 1)).all():
-        return ""
-    return FACTORS.get(op, ("", ""))[isinstance(target, Parameter)]
-
-
-def _through_zeros(unfelt: list[tuple[Node, np.ndarray]]) -> tuple[int, list[Any]]:
-    """(how many terms there are, the one to follow) where the loss feels none of the results."""
-    for node, local in unfelt:
-        if local.any():
-            index = _largest(local, 1)[0]
-            return int(np.count_nonzero(local)), [(node, index, 0.0, float(local[index]), 0.0)]
-    return 0, []
+def _rule(op: str, target: Any, column: np.ndarray | None) -> str:
+    """The rule of an operation, and what the local derivatives are; of a bias they are all 1."""
+    of_op = (f for q, f in autograd.registry.items() if q.rpartition(".")[2].lstrip("_") == op)
+    rule = next((f.rule for f in of_op if f.rule), "")  # type: ignore[attr-defined]
+    factor = ""
+    if column is not None and not np.isin(column, (0, 1)).all():
+        factor = FACTORS.get(op, ("", ""))[isinstance(target, Parameter)]
+    return "; the factor here is ".join(filter(None, (rule, factor)))
 
 
 def _nodes(loss: Tensor) -> list[Node]:
@@ -282,15 +274,6 @@ def _checked_index(name: str, tensor: Tensor, index: int | Sequence[int]) -> Ind
     ):
         raise IndexError(f"explain: {name} has shape {tensor.shape}, in which there is no {place}")
     return tuple(i % size for i, size in zip(place, tensor.shape))
-
-
-def _part(region: columns.Region, value: float, dy: np.ndarray) -> tuple[Any, ...]:
-    """A part of a refined sum as (index, upstream, local, value)."""
-    if any(s.stop - s.start > 1 for s in region):
-        shown = tuple(s.start if s.stop - s.start == 1 else s for s in region)
-        return shown, None, None, value
-    index = tuple(s.start for s in region)
-    return index, float(dy[index]), value / float(dy[index]), value
 
 
 def _largest(products: np.ndarray, most: int) -> list[Index]:

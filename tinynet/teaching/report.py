@@ -31,16 +31,6 @@ class Finding:
         return "\n".join([f"{self.severity}: {self.name}", *(folded(x, WIDTH) for x in lines)])
 
 
-def error(name: str, evidence: str, cure: str) -> Finding:
-    """A finding with which training cannot work."""
-    return Finding(name, ERROR, evidence, cure)
-
-
-def warning(name: str, evidence: str, cure: str) -> Finding:
-    """A finding with which training works badly, or that might be on purpose."""
-    return Finding(name, WARNING, evidence, cure)
-
-
 @dataclass
 class Report:
     """All that the doctor found; true when that is nothing.
@@ -68,8 +58,7 @@ class Report:
         for finding in self.findings:
             if finding.name == name:
                 return finding
-        names = ", ".join(finding.name for finding in self.findings) or "none"
-        raise KeyError(f"no finding {name!r}; there are: {names}")
+        raise KeyError(f"no finding {name!r}; there are: {', '.join(self.names()) or 'none'}")
 
     def names(self) -> list[str]:
         """The names of the findings."""
@@ -100,6 +89,5 @@ def listed(names: list[str], most: int = 5) -> str:
     >>> listed(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

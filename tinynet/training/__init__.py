@@ -5,21 +5,21 @@
 What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `batches` (what they
 are given of data), `arguments` (the others: checked, and told in a few words), `run` (where a
 training stands, callbacks of your own), `distributed` (many processes, one model), `callbacks`
-(early stopping, best model), `metrics`, `named` (losses and metrics by name, arrays),
-`history`, `quantities` (what their names say of them), `report` (a page to look at), `progress`,
-`setup` (optimizers and schedules by name), `recipes` (defaults for known data), `checkpoint`
-(models and runs in files), `state` (all that a run depends on), `folder` (what is kept of a run),
-`verify` (a run once more, compared), `signals` (Ctrl-C), `divergence` and `memory` (what can go
-wrong), `safetensors`, `tree`, `foreign` and `files` (how it is written).
+(early stopping, best model, progress), `metrics`, `losses` (by name, and what outputs mean),
+`history`, `quantities` (what their names say of them), `report` (a page to look at), `setup`
+(optimizers and schedules by name), `recipes` (defaults for known data), `checkpoint` (models and
+runs in files), `state` (all that a run depends on), `folder` (what is kept of a run), `verify` (a
+run once more, compared), `signals` (Ctrl-C), `failures` (what can go wrong), `safetensors`, `tree`,
+`foreign` and `files` (how it is written).
 """
 
 from __future__ import annotations
 
 from tinynet.nn.modes import evaluating
-from tinynet.training.callbacks import BestModel, EarlyStopping, SaveEvery
+from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, save, weights_sha256
 from tinynet.training.distributed import world
-from tinynet.training.divergence import DivergenceError
+from tinynet.training.failures import DivergenceError
 from tinynet.training.fit import fit
 from tinynet.training.history import History
 from tinynet.training.loop import evaluate, predict, train_epoch
@@ -43,39 +43,9 @@ from tinynet.training.signals import Interrupted
 from tinynet.training.trained import Prediction, Trained, load
 
 __all__ = [
-    "AUGMENTATIONS",
-    "OPTIMIZERS",
-    "SCHEDULES",
-    "BestModel",
-    "Callback",
-    "Checkpoint",
-    "DivergenceError",
-    "EarlyStopping",
-    "History",
-    "Interrupted",
-    "Means",
-    "Prediction",
-    "Recipe",
-    "Run",
-    "SaveEvery",
-    "Schedule",
-    "Trained",
-    "accuracy",
-    "confusion_matrix",
-    "evaluate",
-    "evaluating",
-    "fit",
-    "load",
-    "make_augment",
-    "make_optimizer",
-    "make_schedule",
-    "predict",
-    "recipe_for",
-    "save",
-    "top_k",
-    "top_k_accuracy",
-    "train_epoch",
-    "usual_shape",
-    "weights_sha256",
-    "world",
-]
+    "AUGMENTATIONS", "OPTIMIZERS", "SCHEDULES", "BestModel", "Callback", "Checkpoint",
+    "DivergenceError", "EarlyStopping", "History", "Interrupted", "Means", "Prediction", "Recipe",
+    "Run", "Schedule", "Trained", "accuracy", "confusion_matrix", "evaluate", "evaluating", "fit",
+    "load", "make_augment", "make_optimizer", "make_schedule", "predict", "recipe_for", "save",
+    "top_k", "top_k_accuracy", "train_epoch", "usual_shape", "weights_sha256", "world",
+]  # fmt: skip

@@ -1,20 +1,32 @@
-"""Batches: what `fit` and its like make of the data they are given, and what they ask of it."""
+"""Batches: what `fit` and its like make of the data they are given, and what they ask of it.
+
+fit(model, x, y, epochs=5)
+fit(model, (x, y), 5, validation_split=0.1)
+"""
 
 from __future__ import annotations
 
-import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from tinynet.data import ArrayDataset, Compose, DataLoader, Normalize, Subset
+from tinynet.data import (
+    ArrayDataset,
+    Compose,
+    DataLoader,
+    Normalize,
+    Subset,
+    random_split,
+    stratified_split,
+)
 from tinynet.errors import DataError
 from tinynet.nn import Module
 from tinynet.nn.checks import badly_scaled
 from tinynet.tensor import Tensor
+from tinynet.training.losses import as_loss, name_of
 from tinynet.training.strokes import box_of
 
 Images = Callable[..., np.ndarray]
@@ -74,11 +86,8 @@ def check_no_name(what: str, value: Any) -> None:
 
 def is_dataset(data: Any) -> bool:
     """Whether `data` holds single examples, to be picked by index, and not batches."""
-    return (
-        not isinstance(data, (DataLoader, list, tuple))
-        and hasattr(data, "__getitem__")
-        and hasattr(data, "__len__")
-    )
+    is_sized = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    return is_sized and not isinstance(data, (DataLoader, list, tuple))
 
 
 def pairs(batches: Batches) -> Iterator[tuple[Any, Any]]:
@@ -92,12 +101,13 @@ def pairs(batches: Batches) -> Iterator[tuple[Any, Any]]:
 
 def not_a_pair(what: str, value: Any) -> DataError:
     """The error for an example or a batch that is not (x, target)."""
-    shape = getattr(value, "shape", None)
-    got = f"{type(value).__name__} " + (f"of shape {tuple(shape)}" if shape is not None else "")
+    got = type(value).__name__
     if isinstance(value, (tuple, list)):
-        got = f"{len(value)} part{'s' * (len(value) != 1)}"
+        got = f"{got} of {len(value)}"
+    elif hasattr(value, "shape"):
+        got = f"{got} of shape {tuple(value.shape)}"
     return DataError(
-        f"{what} must be a pair (x, target), got {got.strip()}. Of arrays X and Y make "
+        f"{what} must be a pair (x, target), got {got}. Of arrays X and Y make "
         "data.ArrayDataset(X, Y); a dataset returns (x, target) in __getitem__"
     )
 
@@ -111,11 +121,111 @@ def source(data: Any) -> tuple[Any, np.ndarray]:
     return data, rows
 
 
-def rest(batches: Any, done: int) -> Any:
-    """The batches of an epoch of which `done` were seen; a loader that was told knows itself."""
-    if hasattr(batches, "load_state_dict"):
-        return batches
-    return itertools.islice(batches, done, None)
+# ----- arrays and tables ----------------------------------------------------------------------
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is an array, a table, or a list of numbers and no list of batches."""
+    if isinstance(value, list):
+        while isinstance(value, (list, tuple)) and value:
+            value = value[0]
+        return not isinstance(value, (np.ndarray, Tensor, list))
+    return isinstance(value, (np.ndarray, Tensor)) or hasattr(value, "to_numpy")
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """An array of an array, tensor, list or table, of which integers become floats."""
+    if hasattr(value, "to_numpy") and not isinstance(value, Tensor):
+        table = np.asarray(value.to_numpy())
+        is_rows = table.ndim == 2 and table.dtype.kind in "iuf"
+        return table.astype(np.float32) if is_rows else table
+    try:
+        if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
+            return np.stack([np.asarray(part) for part in value])
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError(
+            f"{name} is a {type(value).__name__} whose parts have different shapes; one array is "
+            "needed, with an example in each row"
+        ) from error
+
+
+def as_inputs(name: str, data: Any) -> Any:
+    """Inputs in an array, a list or a table as a data set; other data as they are."""
+    return ArrayDataset(as_array(name, data)) if is_array(data) else data
+
+
+def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = None) -> Any:
+    """Arrays x and y, a pair of them, or tables, as a data set; other data as they are.
+
+    Labels that are text are numbered by their place in `classes`, those of the training; without,
+    in sorted order. Raises DataError for one that is not among them, and for one that is missing.
+    """
+    if targets is None:
+        if not isinstance(data, tuple) or len(data) != 2 or not is_array(data[0]):
+            return data
+        data, targets = data
+    x, y = as_array("x", data), as_array("y", targets)
+    if y.dtype.kind == "b" and y.ndim == 1:
+        y = y.astype(np.int64)  # classes 0 and 1
+    if y.dtype.kind not in "USO":
+        return ArrayDataset(x, y)
+    for row, label in enumerate(y.ravel().tolist()):
+        if label is None or label != label:  # NaN, as tables have it
+            raise DataError(f"the label of example {row} is missing: {label!r}")
+    texts = y.astype(str).ravel().tolist()
+    names = sorted(set(texts)) if classes is None else list(classes)
+    numbers = {name: k for k, name in enumerate(names)}
+    if unknown := [text for text in texts if text not in numbers]:
+        known = ", ".join([*names[:10], *["..."][: len(names) - 10]])
+        raise DataError(
+            f"the label {unknown[0]!r:.60} is none of the training's: "
+            f"{known or 'these have no names, so give numbers, or a model that was loaded'}"
+        )
+    labels = np.array([numbers[text] for text in texts]).reshape(y.shape)
+    return ArrayDataset(x, labels, classes=names)
+
+
+def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tuple[Any, Any]:
+    """What is meant by evaluate(model, data, loss), or, of arrays, evaluate(model, x, y, loss)."""
+    targets, *rest = more if more and is_array(more[0]) else (None, *more)
+    if len(rest) > 1:
+        raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
+    examples = as_examples(data, targets, getattr(model, "classes", None) or ())
+    return examples, as_loss(rest[0] if rest else loss)
+
+
+# ----- of `fit` -------------------------------------------------------------------------------
+
+
+def targets_and_epochs(more: Sequence[Any], epochs: Any) -> tuple[Any, Any]:
+    """The targets, or None, and the epochs, of what `fit` got after the training data."""
+    given = [*more, *([] if epochs is None else [epochs])]
+    if not 1 <= len(given) <= 2 or is_array(given[-1]) or isinstance(given[-1], tuple):
+        raise TypeError(
+            "fit: give data and epochs, fit(model, train, epochs=5) or fit(model, x, y, epochs=5)"
+        )
+    return (given[0] if len(given) == 2 else None), given[-1]
+
+
+def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
+    """A part for training, and one of `share` of the examples for validation, drawn at random."""
+    if not is_dataset(train):
+        raise ValueError("fit: validation_split is for a data set or arrays, not for batches")
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+        raise ValueError(f"fit: validation_split must be between 0 and 1, got {share!r:.40}")
+    targets = _targets(train)
+    of_classes = targets.ndim == 1 and targets.dtype.kind in "iu"
+    split: Any = stratified_split if of_classes else random_split
+    first, second = split(train, [1 - share, share], seed=seed)
+    return first, second
+
+
+def _targets(data: Any) -> np.ndarray:
+    """The targets of arrays; of other data an array of no numbers."""
+    dataset, _ = source(data)
+    arrays = dataset.arrays if isinstance(dataset, ArrayDataset) else ()
+    return arrays[1] if len(arrays) > 1 else np.array([], object)
 
 
 def training_batches(
@@ -126,28 +236,24 @@ def training_batches(
     seed: int | None,
     dtype: Any,
 ) -> Any:
-    if not is_dataset(train):
-        if batch_size is not None or augment is not None:
-            raise ValueError(
-                "fit: batch_size and augment are for a dataset; train is a "
-                f"{type(train).__name__}, with batches made already"
-            )
+    if is_dataset(train):
+        steps = [step for step in (augment, transform) if step is not None]
+        size = 64 if batch_size is None else batch_size
+        made = Compose(steps) if steps else None
+        batches: Any = DataLoader(train, size, shuffle=True, seed=seed, transform=made, dtype=dtype)
+    elif batch_size is not None or augment is not None:
+        raise ValueError(
+            "fit: batch_size and augment are for a dataset; train is a "
+            f"{type(train).__name__}, with batches made already"
+        )
+    else:
         batches = as_batches(train, 1)
-        if length(batches) == 0:
-            size = getattr(batches, "batch_size", "any size")
-            raise DataError(f"fit: the training data gives no batch of {size}")
-        return batches
-    if len(train) == 0:
-        raise DataError("fit: the training data is empty")
-    steps = [step for step in (augment, transform) if step is not None]
-    return DataLoader(
-        train,
-        64 if batch_size is None else batch_size,
-        shuffle=True,
-        seed=seed,
-        transform=Compose(steps) if steps else None,
-        dtype=dtype,
-    )
+    if not hasattr(batches, "__len__"):
+        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
+    if len(batches) == 0:
+        wanted = getattr(batches, "batch_size", "any size")
+        raise DataError(f"fit: the training data is empty, or gives no batch of {wanted}")
+    return batches
 
 
 def looked_at(batches: Any) -> Iterator[Any]:
@@ -178,15 +284,13 @@ def validation_batches(
         )
     if not is_dataset(validate):
         return as_batches(validate, 1)
-    done = ""
+    normalised = find_normalize(augment) is not None
     if not is_dataset(train) and getattr(train, "transform", None) is not None:
-        done = "transformed by their DataLoader"
-    elif find_normalize(augment) is not None:
-        done = "normalised by augment="
-    if done and transform is None:
+        normalised = True
+    if normalised and transform is None:
         raise ValueError(
-            f"fit: the training images are {done}, those of validate= would not be. "
-            "Pass transform=, or make validate a DataLoader too."
+            "fit: the training images are normalised by augment= or their DataLoader, those of "
+            "validate= would not be. Pass transform=, or make validate a DataLoader too."
         )
     return as_batches(validate, 256, transform, dtype)
 
@@ -201,22 +305,20 @@ def _overlap(train: Any, validate: Any) -> bool:
     return False
 
 
-def length(batches: Any) -> int:
-    if not hasattr(batches, "__len__"):
-        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
-    return len(batches)
-
-
-def about_data(train: Any, transform: Images | None) -> dict[str, Any]:
-    """What a checkpoint should know of the training data: classes, normalisation, image shape."""
-    dataset = train if is_dataset(train) else getattr(train, "dataset", None)
-    about: dict[str, Any] = {}
-    if dataset is not None and getattr(dataset, "classes", None) is not None:
+def about_data(model: Module, train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:
+    """What a checkpoint should know: what `models.build` made the model of, the classes of its
+    data, their normalisation and shape, and the name of the loss; for one of the user's own that
+    of the loss for such targets.
+    """
+    dataset: Any = train if is_dataset(train) else getattr(train, "dataset", None)
+    floats = _targets(train).dtype.kind == "f"
+    about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
+    about |= getattr(model, "built_as", {})
+    if getattr(dataset, "classes", None) is not None:
         about["classes"] = dataset.classes
     if dataset is not None and len(dataset):
         example = dataset[0]
-        image = example[0] if isinstance(example, tuple) else example
-        about["input_shape"] = np.shape(image)
+        about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
         about["box"] = _box(dataset)
     normalize = find_normalize(
         transform if is_dataset(train) else getattr(train, "transform", None)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,16 @@ import numpy as np
 
 from tinynet import models
 from tinynet.data import Compose, Normalize, ToFloat
-from tinynet.errors import CheckpointError, integer
+from tinynet.errors import CheckpointError, integer, unknown_name
 from tinynet.nn import Module, states
 from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.foreign import is_savez, read_savez
-from tinynet.training.named import LOSSES
+from tinynet.training.losses import as_loss, name_of
 from tinynet.training.safetensors import Place, path_of, told
 from tinynet.training.tree import pack, unpack
 
-SINCE = ("box", "fit", "loss")  # what older files do not say
-KNOWN = (
-    "name", "arguments", "classes", "mean", "std", "input_shape", "settings", "chosen_by", *SINCE,
-)  # fmt: skip
-KEPT = ("name", "arguments", "classes", "mean", "std", "input_shape", *SINCE)
 OF_FILES = ".py:"  # in the name of a model of the user's own: FILE.py:CLASS
 SLACK = 1 << 20  # numbers by which a model may outgrow its file, so that it is said what misfits
 LARGEST_IMAGE = 1 << 26  # numbers, such as 4,700 x 4,700 pixels in colour
@@ -57,7 +52,7 @@ class Checkpoint:
     (C, H, W). settings: what `tinynet train` was asked to do. chosen_by: the quantity, such as
     validation_accuracy, by which this was the best epoch; None for any other. box: the side of the
     figures in light strokes on a dark ground, see `strokes`. fit: how images were resized, see
-    `tinynet.data.folder`. loss: the name of the loss that it was trained with, see `named`, which
+    `tinynet.data.folder`. loss: the name of the loss that it was trained with, see `losses`, which
     says what its outputs mean; without, they are scores of classes. run: the state of the run, see
     `state`; None for a model alone. path: the file.
     """
@@ -88,6 +83,10 @@ class Checkpoint:
         """Whether it says anything of the images that the model is for."""
         return any(x is not None for x in (self.classes, self.mean, self.input_shape))
 
+    def kept(self) -> dict[str, Any]:
+        """What is known of the model itself, whatever is done with it."""
+        return {k: getattr(self, k) for k in KINDS if k not in ("settings", "chosen_by")}
+
     def is_buildable(self) -> bool:
         """Whether it has a name to build the model by, and no file would have to be run for it."""
         return self.name is not None and OF_FILES not in self.name
@@ -95,10 +94,10 @@ class Checkpoint:
     def build(self) -> Module:
         """The model with its weights. Raises CheckpointError if it has no name to build it by."""
         if self.name is None or not self.is_buildable():
+            own = "" if self.name is None else f", {self.name:.200}"
             raise CheckpointError(
-                f"this checkpoint holds the weights of a model of your own{self._own()}: make the "
-                "model yourself and pass it, tinynet.load(path, model); in commands, "
-                "--model FILE.py:CLASS"
+                f"this checkpoint holds the weights of a model of your own{own}: make it and pass "
+                "it, tinynet.load(path, model); in commands, --model FILE.py:CLASS"
             )
         held = sum(array.size for array in self.weights.values())
         try:
@@ -112,9 +111,6 @@ class Checkpoint:
             ) from error
         model.load_state_dict(self.weights)
         return model
-
-    def _own(self) -> str:
-        return "" if self.name is None else f", {self.name:.200}"
 
     def sha256(self) -> str:
         """The SHA-256 of the weights, see `weights_sha256`."""
@@ -134,58 +130,42 @@ def weights_sha256(weights: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def save(
-    obj: Any,
-    path: Place,
-    *,
-    name: str | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    classes: Sequence[str] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    input_shape: Sequence[int] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    chosen_by: str | None = None,
-    box: int | None = None,
-    fit: str | None = None,
-    loss: str | None = None,
-    run: Mapping[str, Any] | None = None,
-) -> None:
-    """Write `obj` to `path` as a safetensors file, atomically; or into an open file object.
+def save(obj: Any, f: Place, *, run: Mapping[str, Any] | None = None, **known: Any) -> None:
+    """Write `obj` to `f`, a path, as a safetensors file, atomically; or into an open file object.
 
     obj: a model, of which the weights are written; a state_dict; or anything of tensors, arrays,
     numbers, texts, dtypes, devices, True, False and None in dicts, lists and tuples, however
     nested.
 
-    The rest is what is known of a model. name, arguments: what `tinynet.models.build` makes it
-    again from, so that `load` gives a model and not its state_dict; all others as in `Checkpoint`.
+    known: what is known of a model. name, arguments: what `tinynet.models.build` makes it
+    again from, so that `load` gives a model and not its state_dict; classes, mean, std,
+    input_shape, settings, chosen_by, box, fit and loss as in `Checkpoint`; and so is run.
 
     Raises OSError where the file cannot be written; what was there before is then untouched.
     TypeError for an object of another kind, which nothing pickles.
 
         tinynet.save(model, "digits.safetensors", name="digits_cnn", arguments={"num_classes": 10})
     """
-    if not safetensors.is_place(path):
+    if not safetensors.is_place(f):
         order = isinstance(obj, (str, os.PathLike))
         cure = "the path comes second: tinynet.save(model, path)" if order else "give a path"
-        raise TypeError(f"save: {cure}; got {type(path).__name__} for it")
-    given = (name, arguments, classes, mean, std, input_shape, settings, chosen_by, box, fit, loss)
-    known = dict(zip(KNOWN, given))
+        raise TypeError(f"save: {cure}; got {type(f).__name__} for it")
+    for name in known.keys() - KINDS.keys():
+        raise TypeError(f"save: {unknown_name('argument', name, KINDS)}")
     arrays: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {"versions": versions()}
     if isinstance(obj, Module):
         loaded = getattr(obj, "checkpoint", None)
         if isinstance(loaded, Checkpoint):  # what is known of a model that was loaded goes with it
-            of_images = {key: getattr(loaded, key) for key in KEPT}
-            known = {k: of_images.get(k) if v is None else v for k, v in known.items()}
+            known = loaded.kept() | {k: v for k, v in known.items() if v is not None}
         arrays |= states.snapshot(obj)
-        about |= _about_model(known, type(getattr(obj, "network", obj)).__name__)
+        about |= _as_kept(known)
         about["run"] = pack(run, "run", arrays)
     elif any(value is not None for value in (run, *known.values())):
         raise TypeError(f"save: name=, classes= and so on are for a model, not a {type(obj)!r}")
     else:
         about["object"] = pack(obj, "", arrays)
-    safetensors.write(path, arrays, about)
+    safetensors.write(f, arrays, about)
 
 
 def load_fitting(
@@ -212,88 +192,92 @@ def load_fitting(
 
 def save_weights(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
     """Write the model of a checkpoint, without its run, and without the name of a user's file."""
-    known = {key: getattr(checkpoint, key) if key in KEPT else None for key in KNOWN}
+    known = checkpoint.kept()
     if not checkpoint.is_buildable():
         known["name"] = known["arguments"] = None
-    about = {"versions": versions(), **_about_model(known, None), "run": None}
+    about = {"versions": versions(), **_as_kept(known), "run": None}
     safetensors.write(path, dict(checkpoint.weights), about)
-
-
-def _about_model(known: Mapping[str, Any], kind: str | None) -> dict[str, Any]:
-    """What a file says of a model. kind: the name of its class."""
-    return {**{key: _known(key, value) for key, value in known.items()}, "class": kind}
 
 
 def read(path: Place) -> Checkpoint:
     """Everything in a checkpoint, checked. Raises CheckpointError that names what is wrong."""
-    arrays, about = content_of(path)
-    if "object" not in about:
-        return of_model(path, arrays, about)
-    weights = unpacked(path, about, arrays)
-    if not isinstance(weights, dict):
-        raise CheckpointError(f"{told(path)}: holds a {type(weights).__name__}, and no weights")
-    return Checkpoint(weights, path=path_of(path))
+    found = read_any(path)
+    if isinstance(found, Checkpoint):
+        return found
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{told(path)}: holds a {type(found).__name__}, and no weights")
+    return Checkpoint(found, path=path_of(path))
 
 
-def content_of(path: Place) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays in a file, and what is said of them; nothing by another program than tinynet."""
+def read_any(path: Place) -> Any:
+    """The checkpoint of a model in a file, or else the object that was saved."""
     where = path_of(path)
     if where is not None and is_savez(where):
-        return read_savez(where), {}
-    return safetensors.read(path)
-
-
-def unpacked(path: Place, about: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Any:
-    """What was saved that is no model, from what is in a file."""
+        return Checkpoint(read_savez(where), path=where)
+    arrays, about = safetensors.read(path)
+    if not about:  # of another program
+        return Checkpoint(arrays, path=where)
+    what = "" if "object" in about else "the run in it "
     try:
-        content = unpack(about["object"], arrays)
-    except (CheckpointError, RecursionError) as error:
-        raise CheckpointError(f"{told(path)}: {error}") from error
+        content = unpack(about["object"] if "object" in about else about["run"], arrays)
+        if "object" not in about:  # the weights are the arrays that the run does not have
+            _a(dict, type(None))(content)
+            texts = {str(k): str(v) for k, v in about["versions"].items()}
+            return Checkpoint(arrays, **_as_kept(about), versions=texts, run=content, path=where)
+    except CheckpointError as error:
+        raise CheckpointError(f"{told(path)}: {what}{error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{told(path)}: its metadata are not as tinynet writes them: {error!r}"
+        ) from error
     if arrays:
         raise CheckpointError(f"{told(path)}: {next(iter(arrays)):.80} belongs to nothing in it")
     return content
 
 
-def of_model(path: Place, arrays: dict[str, np.ndarray], about: Mapping[str, Any]) -> Checkpoint:
-    """The checkpoint of a model; its weights are the arrays that the run does not have."""
-    if not about:  # of another program
-        return Checkpoint(arrays, path=path_of(path))
-    try:
-        run = unpack(about["run"], arrays)
-        if run is not None and not isinstance(run, dict):
-            raise TypeError(f"the run is {run!r:.40}")
-        return Checkpoint(
-            arrays,
-            **{key: _known(key, about[key]) for key in KNOWN if key not in SINCE},
-            **{key: _known(key, about.get(key)) for key in SINCE},
-            versions={str(k): str(v) for k, v in about["versions"].items()},
-            run=run,
-            path=path_of(path),
-        )
-    except CheckpointError as error:
-        raise CheckpointError(f"{told(path)}: the run in it {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{told(path)}: its metadata are not as tinynet writes them: {error!r}"
-        ) from error
+# ----- what is known of a model ---------------------------------------------------------------
 
 
-def _known(key: str, value: Any) -> Any:
-    """What is known of a model, as it is kept; in files a tuple is a list."""
-    if value is None:
-        return None
-    if key in ("classes", "mean", "std", "input_shape"):
-        kind: Any = {"classes": str, "input_shape": int}.get(key, float)
-        value = tuple(kind(item) for item in value)
-    elif key == "box":
-        value = integer("a checkpoint", key, value, 1)
-    elif key == "loss" and value not in LOSSES:
-        raise ValueError(f"an unknown loss {value!r:.60}")
-    elif not isinstance(value, Mapping if key in ("arguments", "settings") else str):
-        raise TypeError(f"{key} is {value!r:.60}")
-    if key == "input_shape" and value and (min(value) < 1 or math.prod(value) > LARGEST_IMAGE):
-        raise ValueError(f"no image has the shape {value!r:.80}")
-    return value
+def _a(*kinds: type) -> Callable[[Any], Any]:
+    def checked(value: Any) -> Any:
+        if not isinstance(value, kinds):
+            raise TypeError(f"{value!r:.60} is no {kinds[0].__name__}")
+        return value
+
+    return checked
+
+
+def _several(kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda values: tuple(kind(value) for value in values)  # in files a tuple is a list
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    shape: tuple[int, ...] = _several(int)(value)
+    if shape and (min(shape) < 1 or math.prod(shape) > LARGEST_IMAGE):
+        raise ValueError(f"no image has the shape {shape!r:.80}")
+    return shape
+
+
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "name": _a(str),
+    "arguments": _a(Mapping),
+    "classes": _several(str),
+    "mean": _several(float),
+    "std": _several(float),
+    "input_shape": _shape,
+    "settings": _a(Mapping),
+    "chosen_by": _a(str),
+    "box": lambda value: integer("a checkpoint", "box", value, 1),
+    "fit": _a(str),
+    "loss": lambda value: name_of(as_loss(_a(str)(value))),
+}
+"""What each thing that is known of a model is kept as; raises an error for what cannot be it."""
+
+
+def _as_kept(known: Mapping[str, Any]) -> dict[str, Any]:
+    """All that is known, checked; None for what is not."""
+    given = {name: known.get(name) for name in KINDS}
+    return {k: None if v is None else KINDS[k](v) for k, v in given.items()}
 
 
 def as_tuples(value: Any) -> Any:

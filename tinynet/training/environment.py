@@ -7,11 +7,11 @@ it, so that `tinynet verify` can say what has changed.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.metadata
 import os
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,10 @@ def environment() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
     }
     if kernels.current.name == "numba":
-        found["numba"] = _numba()
+        found["numba"] = importlib.metadata.version("numba")
     if launched():
         found["ranks"] = str(launched())
     return found
-
-
-@functools.cache
-def _numba() -> str:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version("numba")
-    return "?"
 
 
 @functools.cache
@@ -77,10 +70,9 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     >>> differences({"threads": "2", "kernels": "numpy"}, {"threads": "4", "kernels": "numpy"})
     ['threads: 2 then, 4 now']
     """
-    names = [*then, *(name for name in now if name not in then)]
     return [
         f"{name}: {then.get(name, 'none')} then, {now.get(name, 'none')} now"
-        for name in names
+        for name in {**then, **now}
         if then.get(name) != now.get(name)
     ]
 
@@ -92,10 +84,7 @@ def processor() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return platform.processor() or platform.machine()
-    entries = (line.split(":", 1) for line in text.splitlines() if ":" in line)
-    facts: dict[str, str] = {}
-    for name, value in entries:
-        facts.setdefault(name.strip(), value.strip())
+    facts: dict[str, str] = dict(reversed(re.findall(r"^(\S.*?)\s*: (.*)$", text, re.MULTILINE)))
     name = facts.get("model name", platform.machine())
     if "cpu family" in facts:
         name += f" (family {facts['cpu family']}, model {facts.get('model', '?')})"

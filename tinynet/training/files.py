@@ -97,10 +97,10 @@ def _writer_lives(part: Path) -> bool:
         return False  # a process before this one had the same number
     try:
         os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
+    except OSError as error:  # of any other kind where it belongs to somebody else
+        return not isinstance(error, ProcessLookupError)
+    except OverflowError:
         return False
-    except OSError:  # it lives and belongs to somebody else
-        return True
     return True
 
 

@@ -8,9 +8,10 @@ Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,37 +23,31 @@ from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
 from tinynet.training.arguments import check_arguments, check_names, description
 from tinynet.training.batches import (
+    Batches,
     Images,
     about_data,
+    as_examples,
     dtype_of,
-    length,
     looked_at,
     own_transform,
-    rest,
+    split_off,
+    targets_and_epochs,
     training_batches,
     validation_batches,
 )
-from tinynet.training.callbacks import BestModel, EarlyStopping
+from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.distributed import ranks_of
-from tinynet.training.divergence import DivergenceError, check_weights, naming_divergence
+from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
-from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, of_matrix
-from tinynet.training.named import (
-    as_examples,
-    as_loss,
-    as_metrics,
-    name_of,
-    split_off,
-    targets_and_epochs,
-)
-from tinynet.training.progress import progress_callback
+from tinynet.training.losses import as_loss
+from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
-from tinynet.training.state import phase_of, restore, told_to_all
+from tinynet.training.state import begins_anew, phase_of, restore, told_to_all
 
 
 def fit(
@@ -111,7 +106,7 @@ def fit(
     validation loss, with mode="max" at the validation accuracy.
 
     loss: a function of (output, target) that returns the mean over the batch, or a name: see
-    `named.LOSSES`. metrics: functions of (output, target) by name, or a list of names, such as
+    `losses.LOSSES`. metrics: functions of (output, target) by name, or a list of names, such as
     ["accuracy", "top_5", "f1", "mae"]; {} for none; by default the accuracy, where the
     targets are class labels. clip_grad_norm: the largest norm of the gradient. seed: fixes the
     order of the examples, augmentation and dropout; without it they follow `tinynet.manual_seed`.
@@ -151,104 +146,105 @@ def fit(
     a run lies there that is not to be overwritten.
     """
     check_names(unknown, fit)
-    given = dict(locals())
     targets, epochs = targets_and_epochs(more, epochs)
     train = as_examples(train, targets)
     validate = as_examples(validate, classes=getattr(train, "classes", None) or ())
     loss, metrics = as_loss(loss), as_metrics(metrics)
-    given |= {"train": train, "validate": validate, "epochs": epochs}
-    given |= {"loss": loss, "metrics": metrics}
-    check_arguments(given)
+    check_arguments(locals())
     if validation_split is not None:
         if validate is not None:
             raise ValueError("fit: give validate= or validation_split=, not both")
         train, validate = split_off(train, validation_split, 0 if seed is None else seed)
-        given |= {"train": train, "validate": validate}
     epochs, seed = int(epochs), None if seed is None else int(seed)
     if seed is not None:
         manual_seed(seed)
+    ranks = ranks_of(comm, reproducible_for)
     transform = own_transform(model, train, transform)
     batches = training_batches(train, batch_size, transform, augment, seed, dtype_of(model))
+    held_out = validation_batches(validate, train, transform, augment, dtype_of(model))
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
     elif lr is not None or weight_decay:
         raise ValueError("fit: lr and weight_decay are for an optimizer by name; yours has its own")
     _check_learns(model, optimizer)
-    ranks = ranks_of(comm, reproducible_for)
-    arguments = description({**given, "reproducible_for": ranks.parts}, optimizer)
     before = [{**group, "params": None} for group in optimizer.param_groups]
-    run = Run(
-        model,
-        optimizer,
-        make_schedule(schedule, optimizer, epochs * length(batches), epochs, step, monitor),
-        batches,
-        validation_batches(validate, train, transform, augment, dtype_of(model)),
-        loss,
-        metrics,
-        epochs,
-        clip_grad_norm,
-        seed,
-        {**about_data(train, transform), "loss": name_of(loss, train), **(about or {})},
-        arguments,
-        ranks=ranks,
-    )
-    if (idle := ranks.size - (ranks.parts or ranks.size)) > 0:
-        run.notes.append(f"{idle} ranks have nothing to do: reproducible_for={ranks.parts}")
-    of_all = [name for name, metric in metrics.items() if of_matrix(metric)]
-    if of_all and run.validate is None:
-        run.notes.append(f"{', '.join(of_all)}: measured on validation data, and there is none")
-    if schedule is not None and not isinstance(schedule, str):
-        run.notes.append(str(run.schedule))
-    extra: list[Callback] = [progress_callback(progress if ranks.first else False)]
-    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
-        early_stopping = EarlyStopping(early_stopping)
-    if early_stopping is not None:
-        extra.append(early_stopping)
-        if schedule == "onecycle":
-            run.notes.append(
-                "early stopping under the schedule onecycle may stop before the learning rate "
-                "falls; schedule='plateau' suits it"
-            )
-    extra.extend(callbacks)
+    arguments = description({**locals(), "reproducible_for": ranks.parts}, optimizer)
+    stopping = early_stopping
+    if stopping is not None and not isinstance(stopping, EarlyStopping):
+        stopping = EarlyStopping(stopping)
+    silent = progress is False or not ranks.first
+    extra: list[Callback] = [] if silent else [Progress(progress)]
+    extra += [*([] if stopping is None else [stopping]), *callbacks]
     if checkpoint is not None:
         extra.append(BestModel(checkpoint))
     if out is not None:
         if not any(isinstance(callback, BestModel) for callback in extra):
             extra.append(BestModel(Path(out) / BEST))
-        extra.append(ReportWriter(Path(out)))
-        extra.append(RunFolder(out, keep_every, save_every))
+        extra += [ReportWriter(Path(out)), RunFolder(out, keep_every, save_every)]
     elif keep_every is not None or save_every is not None:
         raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
     with (
         locked(out) if out is not None and ranks.first else contextlib.nullcontext(),
         anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext(),
     ):
+        start = ranks.from_first(lambda: _prepare(out, resume, overwrite))
+        phase = phase_of(None if start is None else start.run, epochs)
+        left = epochs - phase if isinstance(schedule, str) else epochs
+        run = Run(
+            model,
+            optimizer,
+            make_schedule(schedule, optimizer, left * len(batches), left, step, monitor),
+            batches,
+            held_out,
+            loss,
+            metrics,
+            epochs,
+            clip_grad_norm,
+            seed,
+            {**about_data(model, train, transform, loss), **(about or {})},
+            arguments,
+            phase=phase,
+            ranks=ranks,
+        )
+        if start is None and init_from is not None:
+            begun = ranks.from_first(lambda: read(chosen_in(init_from)))
+            run.notes.append(load_fitting(model, begun, run.about.get("classes")))
+        run.notes += _notes(run, start, schedule, stopping)
         try:
-            start = ranks.from_first(lambda: _prepare(out, resume, overwrite))
-            if start is None and init_from is not None:
-                begun = ranks.from_first(lambda: read(chosen_in(init_from)))
-                run.notes.append(load_fitting(model, begun, run.about.get("classes")))
-            run.phase = phase_of(None if start is None else start.run, epochs)
-            if run.phase:
-                run.notes.append(f"the schedule begins anew after epoch {run.phase}")
-            if run.phase and isinstance(schedule, str):
-                _put_back(optimizer, before)
-                left = epochs - run.phase
-                run.schedule = make_schedule(schedule, optimizer, left * length(batches), left)
             return train_run(run, extra, start)
         finally:
             if isinstance(schedule, str):  # its course is this training's alone
-                _put_back(optimizer, before)
+                for group, was in zip(optimizer.param_groups, before):
+                    group.update({name: was[name] for name in MOVED if name in was})
 
 
 MOVED = ("lr", "momentum", "betas")
 """What a schedule moves in an optimizer's groups."""
 
 
-def _put_back(optimizer: Optimizer, before: Sequence[Mapping[str, Any]]) -> None:
-    """Give an optimizer's groups the values that they had before a schedule."""
-    for group, was in zip(optimizer.param_groups, before):
-        group.update({name: was[name] for name in MOVED if name in was})
+def _notes(
+    run: Run, start: Checkpoint | None, schedule: Any, stopping: EarlyStopping | None
+) -> Iterator[str]:
+    """What the user may not expect of a training that is about to begin."""
+    if (idle := run.ranks.size - (run.ranks.parts or run.ranks.size)) > 0:
+        yield f"{idle} ranks have nothing to do: reproducible_for={run.ranks.parts}"
+    of_all = [name for name, metric in run.metrics.items() if of_matrix(metric)]
+    if of_all and run.validate is None:
+        yield f"{', '.join(of_all)}: measured on validation data, and there is none"
+    if schedule is not None and not isinstance(schedule, str):
+        yield str(run.schedule)
+    if stopping is not None and schedule == "onecycle":
+        yield (
+            "early stopping under the schedule onecycle may stop before the learning rate "
+            "falls; schedule='plateau' suits it"
+        )
+    if stopping is not None and run.validate is None and len(stopping.monitor) > 1:
+        yield (
+            f"early stopping looks at the {stopping.monitor[-1]} of training, for there is no "
+            "validation data; pass validate= or validation_split="
+        )
+    if start is not None and begins_anew(run, start.run):
+        yield f"the schedule begins anew after epoch {run.phase}"
 
 
 def _check_learns(model: Module, optimizer: Optimizer) -> None:
@@ -347,7 +343,10 @@ def _one_epoch(run: Run) -> Record:
         run.epoch += 1
     for callback in run.callbacks:
         callback.on_epoch_begin(run)
-    batches = run.ranks.own_parts(rest(run.train, run.so_far.steps))
+    batches: Batches = run.train
+    if not hasattr(batches, "load_state_dict"):  # a loader that was told knows the rest itself
+        batches = itertools.islice(batches, run.so_far.steps, None)
+    batches = run.ranks.own_parts(batches)
     trained = train_epoch(
         run.model,
         batches if run.step or not run.ranks.first else looked_at(batches),

@@ -65,11 +65,11 @@ def read_savez(path: Path) -> dict[str, np.ndarray]:
     return {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in arrays.items()}
 
 
-def fault(path: Path, told: str, error: object) -> str:
+def fault(path: Path | None, told: str, error: object) -> str:
     """`told`, why a file is not what its name says, with its kind and the cure; where that is not
     known it may be damaged, and the error stands there.
     """
-    kind = _kind_of(path)
+    kind = "" if path is None else _kind_of(path)
     return f"{told}: {kind}" if kind else f"damaged, or {told}: {error}"
 
 

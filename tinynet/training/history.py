@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet import html
-from tinynet.training.quantities import better_is, format_values
+from tinynet.training.quantities import better_is, format_values, names_in
 
 Record: TypeAlias = "dict[str, float]"
 
@@ -53,9 +53,8 @@ class History(list[Record]):
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the records as a table: a line of names, and a line for each epoch."""
-        names = list(dict.fromkeys(name for record in self for name in record))
         with open(path, "w", newline="", encoding="utf-8") as stream:
-            table = csv.DictWriter(stream, names)
+            table = csv.DictWriter(stream, names_in(self))
             table.writeheader()
             table.writerows(self)
 
@@ -75,8 +74,10 @@ class History(list[Record]):
         quantities = lines_of(self)
         if not quantities:
             raise ValueError("the history has no epoch to plot")
-        figure, axes = plt.subplots(1, len(quantities), squeeze=False, layout="constrained")
-        figure.set_size_inches(4 * len(quantities), 3)
+        size = (4 * len(quantities), 3)
+        _, axes = plt.subplots(
+            1, len(quantities), squeeze=False, layout="constrained", figsize=size
+        )
         for axis, (name, lines) in zip(axes[0], quantities.items()):
             for kind, points in lines.items():
                 axis.plot(*zip(*points), marker="o" * (len(points) <= 30), markersize=3, label=kind)
@@ -86,18 +87,13 @@ class History(list[Record]):
 
     def _repr_html_(self) -> str:
         """Charts and a table, for notebooks."""
-        from tinynet.training.report.curves import KEY, charts
+        from tinynet.training.report.curves import KEY, drawn
 
-        names = list(dict.fromkeys(name for record in self for name in record))
-        drawn = "".join(
-            f'<div style="flex:1 1 16em;max-width:24em"><b>{html.text(name.replace("_", " "))}</b>'
-            f"{chart}</div>"
-            for name, chart in charts(self).items()
-        )
+        names = names_in(self)
         rows = [[f"{r[name]:.6g}" if name in r else "" for name in names] for r in self]
         table = html.table(names, rows, left=0)
         return (
-            f'<div>{KEY}</div><div style="display:flex;flex-wrap:wrap;gap:1em">{drawn}</div>'
+            f"<div>{KEY}</div>{drawn(self)}"
             f"<details><summary>{len(self)} epochs</summary>{table}</details>"
         )
 

@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet.anomaly import first_anomaly
-from tinynet.data import ArrayDataset
 from tinynet.errors import DataError
 from tinynet.kernels import process
 from tinynet.nn import Module
@@ -25,21 +24,26 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, Images, batches_for, pairs
-from tinynet.training.divergence import naming_divergence
+from tinynet.training.batches import (
+    Batches,
+    Images,
+    as_inputs,
+    batches_for,
+    data_and_loss,
+    pairs,
+)
+from tinynet.training.failures import naming_divergence, naming_memory
 from tinynet.training.history import Record
-from tinynet.training.memory import naming_memory
+from tinynet.training.losses import as_loss
 from tinynet.training.metrics import (
     DEFAULT_METRICS,
     Means,
     Metrics,
-    check_output,
+    as_metrics,
+    cost_of,
     evaluated,
-    loss_value,
     means_of,
-    of_matrix,
 )
-from tinynet.training.named import as_array, as_loss, as_metrics, data_and_loss, is_array
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
@@ -116,10 +120,7 @@ def gradients_of(
 ) -> tuple[float, Means]:
     """Forward and backward: the weights get their gradients. Returns the loss, and all means."""
     output = model(x)
-    check_output(output, target, loss)
-    cost = loss(output, target)
-    value = loss_value(cost)
-
+    cost, value = cost_of(output, target, loss)
     optimizer.zero_grad()
     cost.backward()
     return value, means_of(len(x), output, target, loss, metrics, value)
@@ -164,7 +165,6 @@ def evaluate(
     data, loss = data_and_loss(model, data, more, loss)
     metrics = as_metrics(metrics)
     process.prepare()  # as in train_epoch
-    of_all = {name: metric for name, metric in metrics.items() if of_matrix(metric)}
 
     def measure() -> Iterator[Means]:
         for x, target in pairs(batches_for(model, data, batch_size, transform)):
@@ -181,7 +181,7 @@ def evaluate(
             total.include(means)
     if not total.counts:
         raise DataError("evaluate: there is no example to measure the model on")
-    return {**total.values(), **{name: metric(total.matrix) for name, metric in of_all.items()}}
+    return total.values(metrics)
 
 
 def predict(
@@ -197,8 +197,7 @@ def predict(
     first part is taken. A model that was loaded brings the transform for data sets and arrays. For
     class probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
     """
-    if is_array(data):
-        data = ArrayDataset(as_array("predict: the data", data))
+    data = as_inputs("predict: the data", data)
     if getattr(data, "shuffle", False):
         warnings.warn(
             "predict: the DataLoader shuffles, so nobody knows which row belongs to which example; "

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet import nn
-from tinynet.errors import ShapeError, check_function
+from tinynet.errors import ShapeError, check_function, unknown_name
 from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
+from tinynet.training.losses import OF_CLASSES, as_scores, name_of
 
-Metric: TypeAlias = Callable[[Any, Any], float]
+Metric: TypeAlias = Callable[..., float]
 Metrics: TypeAlias = Mapping[str, Metric]
 
 VALIDATION = "validation_"  # what is measured on validation data has this before its name
@@ -69,26 +70,6 @@ def top_k_accuracy(output: Any, target: Any, k: int = 5) -> float:
 def top_k(k: int) -> Metric:
     """`top_k_accuracy` for one k, to put into `metrics={"top5": top_k(5)}`."""
     return functools.partial(top_k_accuracy, k=k)
-
-
-def absolute_error(output: Any, target: Any) -> float:
-    """The mean of |output - target|."""
-    return float(np.mean(np.abs(_differences("absolute_error", output, target))))
-
-
-def squared_error(output: Any, target: Any) -> float:
-    """The mean of (output - target) squared."""
-    return float(np.mean(_differences("squared_error", output, target) ** 2))
-
-
-def _differences(name: str, output: Any, target: Any) -> np.ndarray:
-    one, other = np.asarray(output), np.asarray(target)
-    if one.shape != other.shape:
-        raise ShapeError(
-            f"{name}: output {one.shape} and target {other.shape} must have the same shape"
-        )
-    differences: np.ndarray = one - other
-    return differences
 
 
 class F1:
@@ -158,22 +139,39 @@ def _checked(name: str, output: Any, target: Any) -> tuple[np.ndarray, np.ndarra
 DEFAULT_METRICS: Metrics = {"accuracy": accuracy}
 """Where nobody said which: accuracy for class labels, and nothing for other targets."""
 
+METRICS: dict[str, Callable[..., Any]] = {
+    "accuracy": accuracy,
+    "f1": F1(),
+    "mae": F.l1_loss,
+    "mse": F.mse_loss,
+}
 
-def measured(metrics: Metrics, output: Tensor, target: Tensor) -> dict[str, float]:
-    """The metrics of a batch, by name."""
+
+def measured(metrics: Metrics, output: Tensor, target: Tensor, loss: Any) -> dict[str, float]:
+    """The metrics of a batch, by name. loss: which says what a single output means."""
     if metrics is DEFAULT_METRICS:
         one = isinstance(output, Tensor) and isinstance(target, Tensor)
         if not one or not are_classes(output, target):
             return {}
-    return {
-        name: as_number(f"the metric {name!r}", metric(output.array, target.array))
-        for name, metric in metrics.items()
-        if not of_matrix(metric)
-    }
+    scores = as_scores(output, target, name_of(loss))
+    found = {}
+    for name, metric in metrics.items():
+        if not of_matrix(metric):
+            x, t = scores if metric is accuracy else (output, target)
+            found[name] = as_number(f"the metric {name!r}", metric(x.array, t.array))
+    return found
 
 
-def check_metrics(metrics: Any) -> None:
-    """Raise TypeError unless these are functions by name, ValueError for a name that is taken."""
+def as_metrics(metrics: Any) -> Metrics:
+    """Metrics by name, of a name or a list of names and functions too.
+
+    Names are those of METRICS, and top_K for the share whose class is among the K likeliest.
+    Raises TypeError unless these are functions, ValueError for a name that is unknown or taken.
+    """
+    if isinstance(metrics, str):
+        metrics = [metrics]
+    if isinstance(metrics, (list, tuple)):
+        metrics = {getattr(m, "__name__", str(m)): _of_name(m) for m in metrics}
     if not isinstance(metrics, Mapping):
         raise TypeError(
             "metrics must be a dict of functions by name, such as {'top5': training.top_k(5)}, or "
@@ -186,6 +184,17 @@ def check_metrics(metrics: Any) -> None:
                 f"{', '.join(TAKEN)} and what begins with {VALIDATION}"
             )
         check_function("metrics", repr(name), metric, "training.accuracy")
+    return metrics
+
+
+def _of_name(metric: Any) -> Any:
+    if not isinstance(metric, str):
+        return metric
+    if match := re.fullmatch(r"top_?([1-9]\d*)", metric):
+        return top_k(int(match[1]))
+    if metric not in METRICS:
+        raise unknown_name("metric", metric, (*METRICS, "top_K"))
+    return METRICS[metric]
 
 
 def as_number(what: str, value: Any) -> float:
@@ -212,14 +221,12 @@ def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
     output, target = (x.array if isinstance(x, Tensor) else x for x in (output, target))
     if not (isinstance(output, np.ndarray) and are_classes(output, target)):
         return size
-    labels = np.asarray(target)
-    settings: dict[str, Any] = {}
-    if isinstance(loss, functools.partial) and loss.func in (F.cross_entropy, F.nll_loss):
-        settings = loss.keywords
-    elif isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)):
-        settings = {"ignore_index": loss.ignore_index, "weight": loss.weight}
-    kept = labels[labels != settings.get("ignore_index", IGNORED)]
-    weight = settings.get("weight")
+    labels, ignored, weight = np.asarray(target), IGNORED, None
+    if name_of(loss) in OF_CLASSES:
+        settings = getattr(loss, "keywords", {})  # of a functools.partial
+        ignored = settings.get("ignore_index", getattr(loss, "ignore_index", IGNORED))
+        weight = settings.get("weight", getattr(loss, "weight", None))
+    kept = labels[labels != ignored]
     if weight is None:
         return len(kept)
     return float(np.take(np.asarray(weight, np.float64), kept, mode="clip").sum())
@@ -237,21 +244,23 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
             "one, or pass as loss= a function of yours of (output, target), with metrics of yours"
         )
     floats = isinstance(target, Tensor) and target.array.dtype.kind == "f"
-    if floats and name in ("cross_entropy", "CrossEntropyLoss") and output.shape[1:2] == (1,):
+    if floats and name_of(loss) == "cross_entropy" and output.shape[1:2] == (1,):
         raise ValueError(
             f"{name} of a single output is always 0, so nothing is learnt: for numbers pass "
             "loss='mse', for two classes 0 and 1 loss='bce_with_logits'"
         )
 
 
-def loss_value(cost: Any) -> float:
-    """The loss of a batch as a number, of which a gradient can be had."""
+def cost_of(output: Any, target: Any, loss: Any) -> tuple[Tensor, float]:
+    """The loss of a batch, of which a gradient can be had, and as a number."""
+    check_output(output, target, loss)
+    cost = loss(output, target)
     value = as_number("loss", cost)
     if not isinstance(cost, Tensor):
         raise TypeError(f"loss returned {cost!r:.60}, no tensor: compute it with tensors alone")
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}")
-    return value
+    return cost, value
 
 
 class Means:
@@ -273,19 +282,27 @@ class Means:
     def add(self, count: float, values: Mapping[str, float]) -> None:
         """Add means over `count` examples; those over none are nothing."""
         for name, value in values.items() if count else ():
-            self.counts[name] = self.counts.get(name, 0.0) + count
-            self.sums[name] = self.sums.get(name, 0.0) + count * value
+            self._add(name, count, count * value)
 
     def include(self, other: Means) -> None:
         """Add the means of more examples."""
         for name, total in other.sums.items():
-            self.counts[name] = self.counts.get(name, 0.0) + other.counts[name]
-            self.sums[name] = self.sums.get(name, 0.0) + total
+            self._add(name, other.counts[name], total)
         self.matrix = self.matrix + other.matrix
 
-    def values(self) -> dict[str, float]:
-        """The mean of each over all examples so far; nothing at all if there were none."""
-        return {name: total / self.counts[name] for name, total in self.sums.items()}
+    def _add(self, name: str, count: float, total: float) -> None:
+        self.counts[name] = self.counts.get(name, 0.0) + count
+        self.sums[name] = self.sums.get(name, 0.0) + total
+
+    def values(self, metrics: Metrics | None = None) -> dict[str, float]:
+        """The mean of each over all examples so far, nothing at all if there were none; and those
+        of the metrics that are of the confusion matrix.
+        """
+        found = {name: total / self.counts[name] for name, total in self.sums.items()}
+        for name, metric in (metrics or {}).items():
+            if of_matrix(metric):
+                found[name] = as_number(f"the metric {name!r}", metric(self.matrix))
+        return found
 
 
 def means_of(
@@ -296,7 +313,7 @@ def means_of(
     if count := counted(size, output, target, loss):
         known = as_number("loss", loss(output, target)) if value is None else value
         means.add(count, {"loss": known})
-    means.add(counted(size, output, target), measured(metrics, output, target))
+    means.add(counted(size, output, target), measured(metrics, output, target, loss))
     return means
 
 
@@ -305,5 +322,6 @@ def evaluated(size: int, output: Any, target: Any, loss: Any, metrics: Metrics) 
     check_output(output, target, loss)
     means = means_of(size, output, target, loss, metrics)
     if any(map(of_matrix, metrics.values())):
-        means.matrix = confusion_matrix(output.array, target.array)
+        scores, labels = as_scores(output, target, name_of(loss))
+        means.matrix = confusion_matrix(scores.array, labels.array)
     return means

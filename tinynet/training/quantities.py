@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tinynet.errors import unknown_name
 from tinynet.training.metrics import VALIDATION
+
+
+def names_in(records: Iterable[Mapping[str, float]]) -> list[str]:
+    """The quantities in any of the records, in the order in which they come."""
+    return list(dict.fromkeys(name for record in records for name in record))
 
 
 def better_is(name: str, mode: str | None = None) -> str:

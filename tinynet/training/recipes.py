@@ -142,27 +142,19 @@ def make_augment(
                 f"augmentation {text!r}: say how many pixels, {name}:2, or side=, the height of "
                 "the images in pixels"
             )
-        value = _number(text, amount) if colon else usual(sides[0] if sides else 0)
-        if name in IN_PIXELS and colon:
-            if value != int(value):
-                raise ValueError(
-                    f"augmentation {text!r}: {amount} is not an integer number of pixels"
-                )
-            if sides and value >= min(sides):
-                size = "x".join(map(str, sides * 2 if len(sides) == 1 else sides))
-                raise ValueError(
-                    f"augmentation {text!r}: as large as the image, of {size} pixels, nothing "
-                    f"of which may be left; at most {min(sides) - 1}"
-                )
+        try:
+            value = float(amount) if colon else usual(sides[0] if sides else 0)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise ValueError(f"augmentation {text!r}: {amount!r} is no number")
+        if name in IN_PIXELS and value % 1:
+            raise ValueError(f"augmentation {text!r}: {amount} is not an integer number of pixels")
+        if name in IN_PIXELS and colon and sides and value >= min(sides):
+            size = "x".join(map(str, sides * 2 if len(sides) == 1 else sides))
+            raise ValueError(
+                f"augmentation {text!r}: as large as the image, of {size} pixels, nothing of which "
+                f"may be left; at most {min(sides) - 1}"
+            )
         steps.append(make(int(value) if name in IN_PIXELS else value))
     return Compose([ToFloat(), *steps]) if steps else None
-
-
-def _number(text: str, amount: str) -> float:
-    try:
-        value = float(amount)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"augmentation {text!r}: {amount!r} is no number")
-    return value

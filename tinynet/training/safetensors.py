@@ -76,17 +76,13 @@ def write(place: Place, arrays: Mapping[str, np.ndarray], about: Mapping[str, An
             f"cannot write {told(place)}: {len(text):,} bytes beside the arrays, there is room for "
             f"{HEADER_LIMIT:,}; put long lists of numbers into arrays"
         )
-    with _to_write(place) as stream:
+    target: Any = place
+    is_path = isinstance(place, (str, os.PathLike))
+    with atomic_write(target) if is_path else contextlib.nullcontext(target) as stream:
         stream.write(len(text).to_bytes(8, "little"))
         stream.write(text.replace(ZEROS.encode(), hashlib.sha256(text).hexdigest().encode(), 1))
         for name in spans:
             stream.write(_bytes(plain[name]))
-
-
-def _to_write(place: Place) -> contextlib.AbstractContextManager[BinaryIO]:
-    if isinstance(place, (str, os.PathLike)):
-        return atomic_write(place)
-    return contextlib.nullcontext(place)
 
 
 def is_place(value: Any) -> bool:
@@ -129,14 +125,6 @@ class Entry(NamedTuple):
     end: int
 
 
-class Header(NamedTuple):
-    """What a file says of itself. about, sums: empty for a file of another program."""
-
-    entries: dict[str, Entry]
-    about: dict[str, Any]
-    sums: dict[str, str]
-
-
 def read(place: Place) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays, and what `write` was told about them; {} for a file of another program.
 
@@ -146,13 +134,13 @@ def read(place: Place) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     arrays: dict[str, np.ndarray] = {}
     with _opened(place) as stream:
-        header = _header(stream)
-        for name, entry in sorted(header.entries.items(), key=lambda item: item[1].start):
+        entries, about, sums = _header(stream)
+        for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
             array = np.empty(entry.shape, DTYPES[entry.dtype])
             content = _bytes(array)
             if stream.readinto(content) != array.nbytes:  # type: ignore[attr-defined]
                 raise CheckpointError(f"{name}: cut off while it was read")
-            if header.sums and hashlib.sha256(content).hexdigest() != header.sums[name]:
+            if sums and hashlib.sha256(content).hexdigest() != sums[name]:
                 raise CheckpointError(f"{name}: damaged: its SHA-256 is not the one in the header")
             if entry.dtype == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
                 raise CheckpointError(f"{name}: bytes that are no value: a bool is 0 or 1")
@@ -160,16 +148,16 @@ def read(place: Place) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
                 wide = array.astype(np.uint32)
                 wide <<= 16
                 array = wide.view(np.float32)
-            half = array.dtype == np.float16 and not header.about
+            half = array.dtype == np.float16 and not about
             dtype = np.float32 if half else array.dtype.newbyteorder("=")
             arrays[name] = array.astype(dtype, copy=False)
-    return {name: arrays[name] for name in header.entries}, header.about
+    return {name: arrays[name] for name in entries}, about
 
 
 def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What `write` was told about the arrays, for a look at a file; these are not read."""
     with _opened(path) as stream:
-        return _header(stream).about
+        return _header(stream)[1]
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
@@ -188,29 +176,24 @@ def existing(path: str | os.PathLike[str]) -> Path:
 @contextlib.contextmanager
 def _opened(place: Place) -> Iterator[BinaryIO]:
     """The file; whatever is found wrong with it inside becomes a CheckpointError that names it."""
-    if not isinstance(place, (str, os.PathLike)):
-        content = place.read()
-        if not content:
-            raise CheckpointError("the file object is at its end: call .seek(0) before it is read")
-        try:
-            yield io.BytesIO(content)
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"the file object: damaged, or no checkpoint: {error}") from error
-        return
-    path = existing(place)
+    source: Any = place
+    path = existing(source) if isinstance(source, (str, os.PathLike)) else None
     try:
-        with path.open("rb") as stream:
+        with io.BytesIO(source.read()) if path is None else path.open("rb") as stream:
+            if path is None and not stream.read(1):
+                raise CheckpointError("at its end: call .seek(0) before it is read")
             yield stream
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(f"{told(place)}: {error}") from error
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {fault(path, 'no checkpoint', error)}") from error
+        raise CheckpointError(f"{told(place)}: {fault(path, 'no checkpoint', error)}") from error
     except OSError as error:
-        raise CheckpointError(f"{path}: damaged, or cannot be read: {error}") from error
+        raise CheckpointError(f"{told(place)}: damaged, or cannot be read: {error}") from error
 
 
-def _header(stream: BinaryIO) -> Header:
-    """The header of a file, checked; the stream is left at the first array.
+def _header(stream: BinaryIO) -> tuple[dict[str, Entry], dict[str, Any], dict[str, str]]:
+    """The header of a file, checked: its arrays, what is said of them, and their SHA-256 sums, both
+    empty for a file of another program. The stream is left at the first array.
 
     Raises CheckpointError for what another file of this format may say, ValueError for the rest.
     """
@@ -236,7 +219,7 @@ def _header(stream: BinaryIO) -> Header:
     sums = about.pop("sha256", {})
     if not isinstance(sums, dict) or (about and sums.keys() != entries.keys()):
         raise CheckpointError(f"the metadata {OWN!r} do not list the arrays that are there")
-    return Header(entries, about, sums)
+    return entries, about, sums
 
 
 def _entry(name: str, entry: Any) -> Entry:

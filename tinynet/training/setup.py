@@ -103,12 +103,9 @@ class Schedule:
 
     def after_epoch(self, record: Record) -> None:
         """To be called after each epoch, with its record. Raises KeyError if that lacks monitor."""
-        if self.scheduler is None or self.step == BATCH:
-            return
-        if self.monitor:
-            self.scheduler.step(record[monitored(self.monitor, record)])
-        else:
-            self.scheduler.step()
+        if self.scheduler is not None and self.step == EPOCH:
+            seen = [record[monitored(self.monitor, record)]] if self.monitor else []
+            self.scheduler.step(*seen)
 
     def __str__(self) -> str:
         if self.scheduler is None:
@@ -144,25 +141,12 @@ def make_schedule(
     """
     if step not in (None, BATCH, EPOCH):
         raise unknown_name("step", step, [BATCH, EPOCH])
-    if schedule == "plateau":
-        schedule = SCHEDULES["plateau"](optimizer, steps)
-    plateau = isinstance(schedule, lr_scheduler.ReduceLROnPlateau)
-    if monitor is not None and not plateau:
-        raise ValueError(
-            f"fit: monitor={monitor!r} is for the schedule ReduceLROnPlateau; EarlyStopping and "
-            "BestModel have a monitor= of their own"
-        )
-    if schedule is None or isinstance(schedule, str):
-        if schedule is not None and schedule not in SCHEDULES:
-            raise unknown_name("schedule", schedule, SCHEDULES)
-        if step == EPOCH:
-            raise ValueError(
-                f"fit: step='epoch' is for a scheduler of yours; the schedule {schedule!r} "
-                "advances with every batch"
-            )
-        make = SCHEDULES[schedule or "constant"]
-        return Schedule(make(optimizer, steps), BATCH)
-    if isinstance(schedule, type) or not callable(getattr(schedule, "step", None)):
+    name = "constant" if schedule is None else schedule
+    if is_named := isinstance(name, str):
+        if name not in SCHEDULES:
+            raise unknown_name("schedule", name, SCHEDULES)
+        schedule = SCHEDULES[name](optimizer, steps)
+    elif isinstance(schedule, type) or not callable(getattr(schedule, "step", None)):
         raise TypeError(f"fit: schedule must be a name, a scheduler or None, got {schedule!r:.80}")
     kind = type(schedule).__name__
     if getattr(schedule, "optimizer", optimizer) is not optimizer:
@@ -170,22 +154,23 @@ def make_schedule(
             f"fit: this {kind} was built on another optimizer than the one that trains; pass "
             "that one too: optimizer="
         )
-    if plateau:
+    if isinstance(schedule, lr_scheduler.ReduceLROnPlateau):
         if step == BATCH:
             raise ValueError(f"fit: {kind} looks at what is measured once an epoch: step='epoch'")
         return Schedule(schedule, EPOCH, _plateau_monitor(schedule, monitor))
-    chosen = step or (BATCH if _is_one_cycle(schedule) else EPOCH)
-    if epochs is not None:
-        taken, other = (steps, EPOCH) if chosen == BATCH else (epochs, BATCH)
-        _check_counts(schedule, chosen, taken, epochs)
-        if step is None and _counts_to(schedule) > taken:
-            warnings.warn(
-                f"fit: {kind} takes a step after every {chosen}, so {taken}, but counts to "
-                f"{_counts_to(schedule)}, where it does not come. If it counts "
-                f"{'batches' if other == BATCH else 'epochs'}, pass step={other!r}; if it is right "
-                f"as it is, step={chosen!r}",
-                stacklevel=3,
-            )
+    if monitor is not None:
+        raise ValueError(
+            f"fit: monitor={monitor!r} is for the schedule ReduceLROnPlateau; EarlyStopping and "
+            "BestModel have a monitor= of their own"
+        )
+    if is_named and step == EPOCH:
+        raise ValueError(
+            f"fit: step='epoch' is for a scheduler of yours; the schedule {name!r} advances with "
+            "every batch"
+        )
+    chosen = step or (BATCH if is_named or _is_one_cycle(schedule) else EPOCH)
+    if not is_named and epochs is not None:
+        _check_counts(schedule, chosen, steps if chosen == BATCH else epochs, step is None)
     return Schedule(schedule, chosen)
 
 
@@ -207,14 +192,24 @@ def _is_one_cycle(schedule: Any) -> bool:
     return isinstance(schedule, lr_scheduler.OneCycleLR) or any(map(_is_one_cycle, inner))
 
 
-def _check_counts(schedule: Any, step: str, steps: int, epochs: int) -> None:
-    """Raise ValueError if a OneCycleLR ends before the training does."""
+def _check_counts(schedule: Any, step: str, taken: int, ask: bool) -> None:
+    """Raise ValueError if a OneCycleLR ends before the training does, which takes so many steps of
+    it. ask: warn of a scheduler that counts further.
+    """
+    kind, other = type(schedule).__name__, EPOCH if step == BATCH else BATCH
     total = getattr(schedule, "total_steps", None)
-    if total is not None and total - schedule.last_epoch < steps:
+    if total is not None and total - schedule.last_epoch < taken:
         raise ValueError(
-            f"fit: {type(schedule).__name__}(total_steps={total}) is to take {steps} steps, one "
-            f"after every {step}: build it with total_steps={steps}"
-            + (", or pass step='epoch'" if step == BATCH and total == epochs else "")
+            f"fit: {kind}(total_steps={total}) is to take {taken} steps, one after every {step}: "
+            f"build it with total_steps={taken}" + ", or pass step='epoch'" * (step == BATCH)
+        )
+    if ask and _counts_to(schedule) > taken:
+        warnings.warn(
+            f"fit: {kind} takes a step after every {step}, so {taken}, but counts to "
+            f"{_counts_to(schedule)}, where it does not come. If it counts "
+            f"{'batches' if other == BATCH else 'epochs'}, pass step={other!r}; if it is right "
+            f"as it is, step={step!r}",
+            stacklevel=4,
         )
 
 

@@ -33,8 +33,8 @@ from tinynet.nn.modes import asleep
 from tinynet.nn.states import size_lazy, snapshot
 from tinynet.random import default_rng
 from tinynet.training.checkpoint import Checkpoint, save
-from tinynet.training.divergence import check_weights, naming_divergence
 from tinynet.training.environment import environment
+from tinynet.training.failures import check_weights, naming_divergence
 from tinynet.training.history import from_columns, to_columns
 from tinynet.training.loop import EpochSoFar
 from tinynet.training.run import Callback, Run
@@ -43,36 +43,37 @@ from tinynet.training.setup import BATCH
 
 def capture(run: Run) -> dict[str, Any]:
     """The state of a run, as nested dicts and lists of numbers, texts and arrays."""
-    scheduler = run.schedule.scheduler
+    so_far = run.so_far
     return {
         "setup": _setup(run),
-        "epoch": run.epoch,
-        "epochs": run.epochs,
-        "phase": run.phase,
-        "step": run.step,
-        "stop": run.stop,
-        "seed": run.seed,
+        **{k: getattr(run, k) for k in ("epoch", "epochs", "phase", "step", "stop", "seed")},
         "seconds": run.seconds(),
         "so_far": {
-            "steps": run.so_far.steps,
-            "loss": run.so_far.loss,
-            "lr": run.so_far.lr,
-            "counts": dict(run.so_far.means.counts),
-            "sums": dict(run.so_far.means.sums),
+            **{name: getattr(so_far, name) for name in ("steps", "loss", "lr")},
+            **{name: dict(getattr(so_far.means, name)) for name in ("counts", "sums")},
         },
         "history": to_columns(run.history),
         "losses": np.array(run.losses, np.float64),
-        "optimizer": run.optimizer.state_dict(),
-        "schedule": None if scheduler is None else scheduler.state_dict(),
-        "data": _loader_state(run.train),
-        "validation": _loader_state(run.validate),
-        "random": {
-            **{name: rng.bit_generator.state for name, rng in generators(run).items()},
-            **_global_generators(),
-        },
+        **{name: _state_of(part) for name, part in _parts(run).items()},
+        "random": {name: rng.bit_generator.state for name, rng in generators(run).items()}
+        | _global_generators(),
         "callbacks": [[type(c).__name__, c.state_dict()] for c in run.callbacks],
         "environment": environment(),
     }
+
+
+def _parts(run: Run) -> dict[str, Any]:
+    """What keeps a state of its own, as far as it has the methods for it."""
+    return {
+        "optimizer": run.optimizer,
+        "schedule": run.schedule.scheduler,
+        "data": run.train,
+        "validation": run.validate,
+    }
+
+
+def _state_of(part: Any) -> dict[str, Any] | None:
+    return dict(part.state_dict()) if hasattr(part, "state_dict") else None
 
 
 DECIDES = ("tinynet", "numpy", "python", "kernels", "numba")
@@ -90,8 +91,8 @@ def told_to_all(run: Run) -> dict[str, Any]:
     return {
         **_setup(run),
         "model": {k: (v.dtype.str, v.shape) for k, v in run.model._named_state()},
-        "training data": _loader_state(run.train),
-        "validation data": _loader_state(run.validate),
+        "training data": _state_of(run.train),
+        "validation data": _state_of(run.validate),
         "settings": run.about.get("settings"),
         "epochs": run.epochs,
         **{k: v for k, v in environment().items() if run.ranks.parts or k in DECIDES},
@@ -111,6 +112,11 @@ def phase_of(state: dict[str, Any] | None, epochs: int) -> int:
     return _count(state.get("phase", 0))
 
 
+def begins_anew(run: Run, state: dict[str, Any] | None) -> bool:
+    """Whether a finished run goes on for more epochs, with its schedule from the beginning."""
+    return state is not None and bool(run.phase != state.get("phase", 0))
+
+
 def restore(run: Run, checkpoint: Checkpoint) -> None:
     """Put a checkpoint's weights and state into a run that was set up as the first one was.
 
@@ -119,12 +125,8 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     weights, state = checkpoint.weights, checkpoint.run
     if state is None:
         raise CheckpointError("cannot resume: this checkpoint holds a model, but no run")
-    was, now = checkpoint.classes, run.about.get("classes")
-    if was and now and was != tuple(now):
-        raise CheckpointError(
-            f"cannot resume: the classes were {', '.join(was):.120} in the run, now they are "
-            f"{', '.join(map(str, now)):.120}. Pass what it was, or train anew (resume=False)"
-        )
+    if (was := checkpoint.classes) and (now := run.about.get("classes")):
+        _check_same({"classes": ", ".join(was)}, {"classes": ", ".join(map(str, now))})
     size_lazy(run.model, weights)
     before = snapshot(run.model), capture(run)
     try:
@@ -137,20 +139,21 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    _check_setup(run, state)
+    now, then = _setup(run), dict(state["setup"])
+    anew = begins_anew(run, state)
+    _check_same(then | ({k: now[k] for k in ("epochs", "schedule")} if anew else {}), now)
     history = from_columns(state["history"])
     if len(state["losses"]) != state["step"] or len(history) > state["epoch"]:
         raise CheckpointError("cannot resume: the run's steps and records do not fit together")
-    as_given = [{**group, "params": None} for group in run.optimizer.param_groups]
-    run.optimizer.load_state_dict(state["optimizer"])
-    if _begins_anew(run, state):
-        for group, given in zip(run.optimizer.param_groups, as_given):
-            group.update({name: given[name] for name in given if name != "params"})
-    elif run.schedule.scheduler is not None:
-        run.schedule.scheduler.load_state_dict(state["schedule"])
-    for loader, saved in ((run.train, state["data"]), (run.validate, state["validation"])):
-        if saved is not None:
-            _load_loader(loader, saved)
+    as_given = [dict(group) for group in run.optimizer.param_groups]
+    for name, part in _parts(run).items():
+        if state[name] is not None and not (anew and name == "schedule"):
+            try:
+                part.load_state_dict(state[name])
+            except (AttributeError, TypeError, ValueError) as error:
+                raise CheckpointError(f"cannot resume: {name}: {error}") from error
+    for group, given in zip(run.optimizer.param_groups, as_given) if anew else ():
+        group.update(given)
     _load_generators(run, state["random"])
     run.history[:] = history
     run.losses = array("d", state["losses"].astype(np.float64))
@@ -177,16 +180,8 @@ def _setup(run: Run) -> dict[str, str]:
     }
 
 
-def _begins_anew(run: Run, state: dict[str, Any]) -> bool:
-    """Whether a finished run goes on for more epochs, with its schedule from the beginning."""
-    return bool(run.phase != state.get("phase", 0))
-
-
-def _check_setup(run: Run, state: dict[str, Any]) -> None:
+def _check_same(then: dict[str, str], now: dict[str, str]) -> None:
     """Raise CheckpointError where the run was set up in another way than the saved one."""
-    now, then = _setup(run), dict(state["setup"])
-    if _begins_anew(run, state):
-        then |= {name: now[name] for name in ("epochs", "schedule")}
     for name in {**then, **now}:
         if then.get(name) != now.get(name):
             raise CheckpointError(
@@ -212,11 +207,11 @@ def _load_callbacks(callbacks: list[Callback], saved: list[Any]) -> None:
     """Give each callback the state that the one of its class had; a new one starts afresh."""
     left = list(saved)
     for callback in callbacks:
-        name = type(callback).__name__
-        found = next((entry for entry in left if entry[0] == name), None)
-        if found is not None:
-            left.remove(found)
-            callback.load_state_dict(found[1])
+        for entry in left:
+            if entry[0] == type(callback).__name__:
+                left.remove(entry)
+                callback.load_state_dict(entry[1])
+                break
 
 
 def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = None) -> None:
@@ -235,24 +230,6 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
         kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
         raise type(error)(error.errno, f"{error.strerror}{kept}") from error
     run.saved = Path(path)
-
-
-# ----- loaders --------------------------------------------------------------------------------
-
-
-def _loader_state(loader: Any) -> dict[str, Any] | None:
-    return dict(loader.state_dict()) if hasattr(loader, "state_dict") else None
-
-
-def _load_loader(loader: Any, saved: Any) -> None:
-    if not hasattr(loader, "load_state_dict"):
-        raise CheckpointError(
-            f"cannot resume: the run had a DataLoader where now is a {type(loader).__name__}"
-        )
-    try:
-        loader.load_state_dict(saved)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"cannot resume: {error}") from error
 
 
 # ----- generators -----------------------------------------------------------------------------

@@ -9,10 +9,11 @@ The command line's `predict` and `evaluate` are these methods, so both say the s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,13 @@ from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
-from tinynet.training.answers import are_numbers, as_scores, measured_by, probabilities_of
-from tinynet.training.batches import batches_for, is_dataset
+from tinynet.training.batches import as_examples, batches_for, is_dataset
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import from_columns
-from tinynet.training.named import as_examples
+from tinynet.training.losses import are_numbers, as_scores, measured_by, probabilities_of
 from tinynet.training.photos import Batch, Look, prepare
-from tinynet.training.report.findings import MISTAKES, Findings
+from tinynet.training.report.findings import MISTAKES, Findings, named
 from tinynet.training.safetensors import Place
 
 BATCH = 256  # examples at a time
@@ -49,7 +49,7 @@ class Prediction:
 
     source: the file, or the image's number. label: the likeliest class. probability: how likely.
     probabilities: of all classes by name, the likeliest first. Of a model that predicts numbers
-    (see `answers`) these are in `values`, `label` has them as text, and there is no probability.
+    (see `losses`) these are in `values`, `label` has them as text, and there is no probability.
     """
 
     source: str
@@ -111,7 +111,13 @@ class Trained(Module):
         """What was measured: the record of its epoch, and where it was tested, that too."""
         run = self.checkpoint.run
         history = [] if run is None else from_columns(run["history"])
-        return {**(history[-1] if history else {}), **_tested(self.checkpoint)}
+        figures = history[-1] if history else {}
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # of no record there
+            path = (self.checkpoint.path or Path()).with_name(RECORD)
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["weights_sha256"] == self.checkpoint.sha256():
+                figures |= {k: float(record[k]) for k in ("test_accuracy", "test_loss")}
+        return figures
 
     # ----- use --------------------------------------------------------------------------------
 
@@ -120,11 +126,10 @@ class Trained(Module):
         """The name of the loss that it was trained with, which says what its outputs mean."""
         return self.checkpoint.loss or "cross_entropy"
 
-    def preprocess(
-        self, images: Any, *, fit: str | None = None, as_is: bool = False, invert: bool = False
-    ) -> Tensor:
-        """Images as the network takes them. images, fit and so on: as for `predict`."""
-        return self._ready(self.batch(images, fit=fit, as_is=as_is, invert=invert))
+    def preprocess(self, images: Any, **options: Any) -> Tensor:
+        """Images as the network takes them. images, options: as for `predict`."""
+        pixels, transform = self.batch(images, **options).pixels, self.input_transform
+        return wrap(np.asarray(pixels if transform is None else transform(pixels), np.float32))
 
     def batch(
         self,
@@ -177,7 +182,7 @@ class Trained(Module):
                 f"the model gives a map {outputs.shape[1:]} of each image, a class for each place: "
                 "training.predict(model, images).argmax(1) has them"
             )
-        names = self.class_names(probabilities.shape[1])
+        names = named(self.classes, probabilities.shape[1])
         found = []
         for source, row in zip(batch.names, probabilities.tolist()):
             ranked = sorted(zip(names, row), key=lambda pair: -pair[1])
@@ -236,35 +241,20 @@ class Trained(Module):
         if not isinstance(dataset, ArrayDataset) or dataset.transform is not None:
             return dataset
         theirs = dataset.images.shape[1:]
-        if shape is None or len(shape) != 3 or len(theirs) != 3 or dataset.labels.ndim > 1:
+        if shape in (None, theirs) or not len(shape) == len(theirs) == 3 or dataset.labels.ndim > 1:
             return dataset
-        if theirs == shape:
-            return dataset
+        told, wanted = ("x".join(map(str, sizes)) for sizes in (theirs, shape))
         warnings.warn(
-            f"the images are {_by_x(theirs)}, and the model takes {_by_x(shape)}: they are made "
-            "so, as `predict` makes them",
+            f"the images are {told}, and the model takes {wanted}: they are made so, as `predict` "
+            "makes them",
             stacklevel=4,
         )
         pixels = self.batch(dataset.images).pixels
         return ArrayDataset(pixels, dataset.labels, classes=dataset.classes)
 
-    def class_names(self, count: int) -> tuple[str, ...]:
-        """The names of `count` classes, or their numbers. CheckpointError for another count."""
-        names = self.classes or tuple(str(k) for k in range(count))
-        if len(names) != count:
-            raise CheckpointError(
-                f"this checkpoint names {len(names)} classes, its model has {count}"
-            )
-        return names
-
     def _outputs(self, batch: Batch) -> np.ndarray:
         self._warn_of_scale(batch.pixels)
         return loop.predict(self, batch.pixels)
-
-    def _ready(self, batch: Batch) -> Tensor:
-        transform = self.input_transform
-        pixels = batch.pixels if transform is None else transform(batch.pixels)
-        return wrap(np.asarray(pixels, np.float32))
 
     def _warn_of_scale(self, images: np.ndarray) -> None:
         """Warn of images far from the range of those that the model was trained on."""
@@ -290,16 +280,16 @@ class Trained(Module):
 
 
 def load(
-    path: Place,
+    f: Place,
     model: Module | None = None,
     strict: bool = True,
     *,
     map_location: Any = None,
     weights_only: bool = True,
 ) -> Any:
-    """What `save` wrote to `path`, or a run's model, ready for use.
+    """What `save` wrote to `f`, or a run's model, ready for use.
 
-    path: a file, also one that is open for bytes; or the folder of a run, of which the best epoch
+    f: a file, also one that is open for bytes; or the folder of a run, of which the best epoch
     on validation data is taken, else the last. Where it holds a model that tinynet knows by name, a
     `Trained` is returned; with `model`, the weights are loaded into that, and it becomes the
     network of one. Of another model without `model`, and of a file of another program, the
@@ -316,8 +306,8 @@ def load(
 
         model = tinynet.load("runs/digits-digits_cnn")
     """
-    if not safetensors.is_place(path):
-        raise TypeError(f"load: the path comes first: tinynet.load(path); got {type(path)!r}")
+    if not safetensors.is_place(f):
+        raise TypeError(f"load: the path comes first: tinynet.load(path); got {type(f)!r}")
     if is_device(model):
         check_device(model)
         model = None
@@ -326,34 +316,17 @@ def load(
     if not strict and model is None:
         raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
     is_run = False
-    if isinstance(path, (str, os.PathLike)):
-        is_run, path = os.path.isdir(path), chosen_in(path)
+    if isinstance(f, (str, os.PathLike)):
+        is_run, f = os.path.isdir(f), chosen_in(f)
     if model is not None:
-        stored = checkpoints.read(path)
+        stored = checkpoints.read(f)
         if not strict:
             return load_fitting(model, stored.weights)
         model.load_state_dict(stored.weights)
         return Trained(model, stored) if stored.tells_of_images() else model
-    arrays, about = checkpoints.content_of(path)
-    if "object" in about:
-        return checkpoints.unpacked(path, about, arrays)
-    stored = checkpoints.of_model(path, arrays, about)
+    stored = checkpoints.read_any(f)
+    if not isinstance(stored, Checkpoint):
+        return stored
     if is_run or stored.is_buildable():
         return Trained(stored.build(), stored)
     return {name: wrap(array) for name, array in stored.weights.items()}
-
-
-def _by_x(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _tested(stored: Checkpoint) -> dict[str, float]:
-    """What the record beside a checkpoint says of its test, if it was of these weights."""
-    try:
-        text = (stored.path or Path()).with_name(RECORD).read_text(encoding="utf-8")
-        record = json.loads(text)
-        if record["weights_sha256"] == stored.sha256():
-            return {name: float(record[name]) for name in ("test_accuracy", "test_loss")}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return {}

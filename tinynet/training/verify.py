@@ -37,7 +37,7 @@ class Verdict:
 
     first: int
     last: int
-    recorded: str
+    recorded: str = ""
     replayed: str = ""
     epochs: int = 0
     differs_at: tuple[int, float, float] | None = None
@@ -58,26 +58,21 @@ class Verdict:
                 f"the same bit for bit: the losses of {steps}, the records of {self.epochs} "
                 f"epochs, and the weights (SHA-256 {self.recorded})"
             )
-        lines = []
+        lines = [f"the losses of {steps} are the same"] if self.records else []
         if self.differs_at is not None:
             step, then, now = self.differs_at
-            lines.append(f"from step {step:,} on it differs: the loss was {then!r}, is {now!r}")
-        elif self.records:
-            lines.append(f"the losses of {steps} are the same")
+            lines = [f"from step {step:,} on it differs: the loss was {then!r}, is {now!r}"]
         if self.records:
             lines.append(f"the records of these epochs differ: {', '.join(map(str, self.records))}")
-        lines.append(
-            f"the weights {'are the same' if self.recorded == self.replayed else 'differ'}: "
-            f"SHA-256 {self.recorded[:16]}... then, {self.replayed[:16]}... now"
-        )
+        verb = "are the same" if self.recorded == self.replayed else "differ"
+        was, is_ = self.recorded[:16], self.replayed[:16]
+        lines.append(f"the weights {verb}: SHA-256 {was}... then, {is_}... now")
         if self.changed:
-            lines.append("what is not as it was:")
-            lines.extend(f"  {line}" for line in self.changed)
-        else:
-            lines.append(
-                "versions, kernels, threads and processor are as they were: so the code, the "
-                "data or the settings are not"
-            )
+            return "\n".join([*lines, "what is not as it was:", *(f"  {c}" for c in self.changed)])
+        lines.append(
+            "versions, kernels, threads and processor are as they were: so the code, the data or "
+            "the settings are not"
+        )
         return "\n".join(lines)
 
 
@@ -107,12 +102,13 @@ def verify(
             "for more later. Verify what came then, from a checkpoint of it: start=, --from"
         )
     try:
-        replay = Replay(recorded.sha256(), recorded.run, tell or (lambda line: None))
+        replay = Replay(recorded.run, tell or (lambda line: None))
     except Exception as error:  # a file can be whole and its content nonsense
         raise CheckpointError(f"cannot verify: the run's state is damaged: {error!r}") from error
     options = {**options, "callbacks": [replay, *options.get("callbacks", ())], "progress": False}
     with contextlib.suppress(_Replayed):
         fit(model, train, epochs, resume=False if start is None else start, **options)
+    replay.verdict.recorded = recorded.sha256()
     replay.verdict.replayed = weights_sha256(model.state_dict())
     replay.verdict.changed = differences(replay.environment, environment())
     return replay.verdict
@@ -125,19 +121,14 @@ class _Replayed(Exception):  # noqa: N818 (it is no error)
 class Replay(Callback):
     """Compares a run with the record of another, step by step, and ends it where that ends."""
 
-    def __init__(self, sha256: str, recorded: dict[str, Any], tell: Callable[[str], None]) -> None:
+    def __init__(self, recorded: dict[str, Any], tell: Callable[[str], None]) -> None:
         self.losses = [float(loss) for loss in recorded["losses"]]
         self.history = from_columns(recorded["history"])
         self.environment = dict(recorded["environment"])
         self.tell = tell
-        self.started = False
-        self.verdict = Verdict(len(self.losses) + 1, len(self.losses), sha256)
+        self.verdict = Verdict(len(self.losses) + 1, len(self.losses))
 
-    def on_epoch_begin(self, run: Run) -> None:
-        if self.started:
-            return
-        self.started = True
-        self.verdict.first = run.step + 1
+    def on_resume(self, run: Run) -> None:
         if run.step > len(self.losses):
             raise CheckpointError(
                 f"cannot verify: the start is after step {run.step}, the record ends with step "
@@ -145,6 +136,7 @@ class Replay(Callback):
             )
 
     def on_step_end(self, run: Run, means: Record) -> None:
+        self.verdict.first = min(self.verdict.first, run.step)
         then, now = self.losses[run.step - 1], run.losses[-1]
         if then != now and self.verdict.differs_at is None:
             self.verdict.differs_at = (run.step, then, now)
@@ -152,14 +144,11 @@ class Replay(Callback):
             raise _Replayed  # the record ends in the middle of this epoch
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        same = _without_time(self.history[run.epoch - 1]) == _without_time(record)
+        same = {**self.history[run.epoch - 1], "seconds": 0.0} == {**record, "seconds": 0.0}
         self.verdict.epochs += 1
         if not same:
             self.verdict.records.append(run.epoch)
-        self.tell(f"{describe(record, run.epochs)}  {'the same' if same else 'DIFFERENT'}")
+        told = describe(record, run.epochs).rpartition("  ")[0]  # without the seconds
+        self.tell(f"{told}  {'same' if same else 'DIFFERENT'}")
         if run.step == len(self.losses):
             raise _Replayed
-
-
-def _without_time(record: Record) -> Record:
-    return {name: value for name, value in record.items() if name != "seconds"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tinynet.html import text
 from tinynet.training.metrics import VALIDATION
-from tinynet.training.quantities import format_number, known_direction
+from tinynet.training.quantities import format_number, known_direction, names_in
 
 if TYPE_CHECKING:
     from tinynet.training.history import Record
@@ -25,14 +25,19 @@ Lines: TypeAlias = Mapping[str, Sequence[tuple[float, float]]]
 """(epoch, value) of the training and of validation."""
 
 
-def charts(history: Sequence[Record]) -> dict[str, str]:
-    """A chart for each quantity, by name: the training's values and those of validation."""
-    return {name: chart(name, lines) for name, lines in lines_of(history).items()}
+def drawn(history: Sequence[Record]) -> str:
+    """A chart for each quantity, side by side: the training's values and those of validation."""
+    content = "".join(
+        f'<div style="flex:1 1 16em;max-width:24em"><b>{text(name.replace("_", " "))}</b>'
+        f"{chart(name, lines)}</div>"
+        for name, lines in lines_of(history).items()
+    )
+    return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{content}</div>' if content else ""
 
 
 def lines_of(history: Sequence[Record]) -> dict[str, Lines]:
     """The lines to be drawn for each quantity that has a finite value; the learning rate last."""
-    names = list(dict.fromkeys(name for record in history for name in record))
+    names = names_in(history)
     measured = [n.removeprefix(VALIDATION) for n in names if n not in ("epoch", "lr", "seconds")]
     found: dict[str, Lines] = {}
     for name in dict.fromkeys([*measured, "lr"]):
@@ -67,6 +72,12 @@ def chart(name: str, lines: Lines) -> str:
         right, down = LEFT + across * (WIDTH - LEFT - 12), HEIGHT - BOTTOM
         return round(right, 1), round(down - up * (HEIGHT - BOTTOM - TOP), 1)
 
+    def label(x: float, y: float, anchor: str, value: str) -> str:
+        return (
+            f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="currentColor" opacity=".7">'
+            f"{value}</text>"
+        )
+
     told = in_words(name, lines)
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(told)}" '
@@ -75,37 +86,25 @@ def chart(name: str, lines: Lines) -> str:
     ]
     for mark in marks:
         _, y = at(first, mark)
-        parts.append(
-            f'<path d="M{LEFT} {y}H{WIDTH - 12}" stroke="currentColor" opacity=".15"/>'
-            f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end" fill="currentColor" '
-            f'opacity=".7">{axis_label(name, mark)}</text>'
-        )
+        value = f"{100 * mark:g} %" if "accuracy" in name else f"{mark:g}"
+        parts.append(f'<path d="M{LEFT} {y}H{WIDTH - 12}" stroke="currentColor" opacity=".15"/>')
+        parts.append(label(LEFT - 8, y + 4, "end", value))
     for epoch in dict.fromkeys((first, round((first + last) / 2), last)):
-        x, _ = at(epoch, low)
-        parts.append(
-            f'<text x="{x}" y="{HEIGHT - 10}" text-anchor="middle" fill="currentColor" '
-            f'opacity=".7">{epoch:g}</text>'
-        )
+        parts.append(label(at(epoch, low)[0], HEIGHT - 10, "middle", f"{epoch:g}"))
     for kind, line in lines.items():
         places = [at(*point) for point in line]
         path = "L".join(f"{x} {y}" for x, y in places)
-        colour = COLOURS.get(kind, "currentColor")
         parts.append(
-            f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2" '
+            f'<path d="M{path}" fill="none" stroke="{COLOURS[kind]}" stroke-width="2" '
             'stroke-linejoin="round" stroke-linecap="round"/>'
         )
-        for (epoch, value), (x, y) in zip(line, places) if len(line) <= 60 else ():
-            tip = f"epoch {epoch:g}: {kind} {format_number(name, value)}"
+        for (epoch, number), (x, y) in zip(line, places) if len(line) <= 60 else ():
+            tip = text(f"epoch {epoch:g}: {kind} {format_number(name, number)}")
             parts.append(
-                f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"><title>{text(tip)}</title>'
+                f'<circle cx="{x}" cy="{y}" r="2.5" fill="{COLOURS[kind]}"><title>{tip}</title>'
                 "</circle>"
             )
     return "".join(parts) + "</svg>"
-
-
-def axis_label(name: str, value: float) -> str:
-    """A round number, of shares as percent."""
-    return f"{100 * value:g} %" if "accuracy" in name else f"{value:g}"
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:

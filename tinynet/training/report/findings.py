@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.training.metrics import are_classes
+from tinynet.training.metrics import are_classes, confusion_matrix
 
 MISTAKES = 20  # how many are kept to be looked at
 EXAMPLES = 2  # how many that are right
@@ -40,6 +40,12 @@ class Score(NamedTuple):
     precision: float
     recall: float
     f1: float
+
+
+def named(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """The names of `count` classes: these, and numbers for those that have none."""
+    known = tuple(names or ())[:count]
+    return (*known, *map(str, range(len(known), count)))
 
 
 class Findings:
@@ -71,12 +77,10 @@ class Findings:
         K = scores.shape[1]
         if len(self.matrix) != K:
             self.matrix = np.zeros((K, K), np.int64)
-            self.names = (*self.names[:K], *map(str, range(len(self.names), K)))
+            self.names = named(self.names, K)
         taken = scores.argmax(1)  # (N,)
         counts = (labels >= 0) & (labels < K) & ~np.isnan(scores).any(1)  # -100 means no class
-        self.matrix += np.bincount(labels[counts] * K + taken[counts], minlength=K * K).reshape(
-            K, K
-        )
+        self.matrix += confusion_matrix(scores[counts], labels[counts])
         shifted = scores - scores.max(1, keepdims=True)
         sure = 1 / np.exp(shifted.astype(np.float64)).sum(1)  # (N,): the softmax of the highest
         wrong = np.flatnonzero((taken != labels) & counts)
@@ -120,14 +124,11 @@ class Findings:
 
     def scores(self) -> list[Score]:
         """Precision, recall and F1 of every class; 0 where there is nothing to divide by."""
-        hits = self.matrix.diagonal()
         there, taken = self.matrix.sum(1), self.matrix.sum(0)
-        precision, recall = hits / np.maximum(taken, 1), hits / np.maximum(there, 1)
-        f1 = 2 * hits / np.maximum(there + taken, 1)
-        return [
-            Score(name, int(n), float(p), float(r), float(f))
-            for name, n, p, r, f in zip(self.names, there, precision, recall, f1)
-        ]
+        sizes = [taken, there, (there + taken) / 2]
+        shares = self.matrix.diagonal() / np.maximum(sizes, 0.5)  # (3, K)
+        rows = zip(self.names, there.tolist(), *shares.tolist())
+        return [Score(*row) for row in rows]
 
     def confusions(self, most: int) -> list[tuple[str, str, int, float]]:
         """The most frequent mistakes: what it is, what it is taken for, how often, which share."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import contextlib
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,16 +18,14 @@ from tinynet.tensor import Tensor
 SMALLEST = 4  # rows of a map that still say where something is
 
 
-@dataclass(frozen=True)
-class Maps:
+class Maps(NamedTuple):
     """What a layer made of one image. name: its path and class. values: (C, H, W)."""
 
     name: str
     values: np.ndarray
 
 
-@dataclass(frozen=True)
-class Insight:
+class Insight(NamedTuple):
     """What a model made of one image: maps of its first and a late layer.
 
     heat: Grad-CAM (H, W) of the class that it takes the image for, from 0 to 1.
@@ -66,15 +64,12 @@ def look_inside(model: Module, x: np.ndarray) -> list[Insight]:
 
     names = {id(module): path for path, module in model.named_modules()}
     leaves = [m for m in model.modules() if next(m.children(), None) is None]
-    handles = [module.register_forward_hook(note) for module in leaves]
-    try:
-        with evaluating(model), enable_grad():
-            images = wrap(x)
-            images.requires_grad = True  # so that frozen layers are recorded too
-            scores = model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    images = wrap(x)
+    images.requires_grad = True  # so that frozen layers are recorded too
+    with contextlib.ExitStack() as hooks, evaluating(model), enable_grad():
+        for module in leaves:
+            hooks.enter_context(module.register_forward_hook(note))
+        scores = model(images)
     if not seen or not isinstance(scores, Tensor) or scores.ndim != 2:
         return []
     first, late = seen[0], [e for e in seen if min(e[1].shape[2:]) >= SMALLEST or e is seen[0]][-1]

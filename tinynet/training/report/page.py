@@ -7,7 +7,7 @@ show.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tinynet.nn.summary import summary
 from tinynet.training.history import Record
 from tinynet.training.quantities import format_number
 from tinynet.training.report import pictures
-from tinynet.training.report.curves import KEY, charts
+from tinynet.training.report.curves import KEY, drawn
 from tinynet.training.report.findings import Example, Findings
 from tinynet.training.report.insight import Maps, first_kernels, look_inside
 
@@ -81,17 +81,16 @@ def _section(title: str, about: str, content: str) -> str:
 
 def _head(c: Contents) -> str:
     last = c.history[-1] if c.history else {}
-    tiles = {}
+    tiles = {k.replace("_", " "): format_number(k, v) for k, v in last.items() if "loss" in k}
     if len(c.findings):
-        tiles["accuracy"] = f"{100 * c.findings.accuracy():.2f} %"
-    elif last:
-        tiles |= {k.replace("_", " "): format_number(k, v) for k, v in last.items() if "loss" in k}
+        tiles = {"accuracy": f"{100 * c.findings.accuracy():.2f} %"}
+    seconds = sum(record.get("seconds", 0.0) for record in c.history)
     tiles["epochs"] = f"{len(c.history)}"
     tiles["parameters"] = f"{sum(p.numel() for p in c.model.parameters()):,}"
-    tiles["training"] = _duration(sum(record.get("seconds", 0.0) for record in c.history))
+    tiles["training"] = f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
     shown = "".join(f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in tiles.items())
-    data = c.settings.get("data")
-    told = f"{c.about.get('name') or type(c.model).__name__}" + (f" on {data}" if data else "")
+    told = f"{c.about.get('name') or type(c.model).__name__}"
+    told += f" on {c.settings['data']}" if c.settings.get("data") else ""
     told += f", measured on {c.measured_on}" if len(c.findings) else ""
     return (
         f"<header><h1>{text(c.title)}</h1><p>{text(told)}</p>"
@@ -99,18 +98,17 @@ def _head(c: Contents) -> str:
     )
 
 
-def _duration(seconds: float) -> str:
-    minutes = seconds / 60
-    return f"{seconds:.1f} s" if seconds < 100 else f"{minutes:.0f} min"
+def _figures(kind: str, shown: Iterable[tuple[str, str]]) -> str:
+    """Pictures with what stands under them, both as HTML."""
+    content = "".join(
+        f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+        for picture, caption in shown
+    )
+    return f'<div class="{kind}">{content}</div>' if content else ""
 
 
 def _learning_curves(c: Contents) -> str:
-    drawn = "".join(
-        f"<figure><figcaption>{text(name.replace('_', ' '))}</figcaption>{chart}</figure>"
-        for name, chart in charts(c.history).items()
-    )
-    content = f'<div class="charts">{drawn}</div>' if drawn else ""
-    return _section("Learning curves", f"{KEY}&emsp;by epoch", content)
+    return _section("Learning curves", f"{KEY}&emsp;by epoch", drawn(c.history))
 
 
 def _which_is_taken_for_which(c: Contents) -> str:
@@ -182,11 +180,10 @@ def _surest_mistakes(c: Contents) -> str:
         picture = text(c.findings.place(e))
         if pictures.is_image(e.x):
             picture = pictures.img(_picture(c, e.x), f"{c.findings.place(e)}: {told}", 104)
-        caption = text(told).replace(" taken for ", ' <span class="wrong">taken for</span> ')
-        shown.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
+        wrong = ' <span class="wrong">taken for</span> '
+        shown.append((picture, text(told).replace(" taken for ", wrong)))
     about = "Wrong, and most certain of it: a wrong label in the data shows here first."
-    content = f'<div class="images">{"".join(shown)}</div>' if shown else ""
-    return _section("The surest mistakes", about, content)
+    return _section("The surest mistakes", about, _figures("images", shown))
 
 
 def _kernels_of_the_first_layer(c: Contents) -> str:
@@ -202,9 +199,7 @@ def _kernels_of_the_first_layer(c: Contents) -> str:
     else:
         tiles = [pictures.signed(kernel.mean(0), limit) for kernel in w]
         told = "Orange is positive, blue negative, white 0."
-    factor = max(1, 24 // w.shape[2])
-    columns = min(16, len(tiles))
-    sheet = pictures.tiled([pictures.grown(tile, factor) for tile in tiles], columns, 2)
+    sheet = pictures.sheet(tiles, min(16, len(tiles)))
     alt = f"{len(tiles)} kernels of {w.shape[2]}x{w.shape[3]} of the layer {name}"
     image = pictures.img(sheet, alt, min(900, 2 * sheet.shape[2]))
     about = f"{text(name)}. {told}"
@@ -214,25 +209,21 @@ def _kernels_of_the_first_layer(c: Contents) -> str:
 def _maps_and_grad_cam(c: Contents) -> str:
     chosen = [e for e in (*c.findings.right, *c.findings.mistakes[:2]) if pictures.is_image(e.x)]
     chosen = [e for e in chosen if e.x.shape == chosen[0].x.shape]
-    rows = []
     seen = look_inside(c.model, np.stack([e.x for e in chosen])) if chosen else []
+    rows = []
     for e, inside in zip(chosen, seen):
         image, told = _picture(c, e.x), _told(c, e)
-        glow = pictures.heated(image, inside.heat)
+        glow, place = pictures.heated(image, inside.heat), c.findings.place(e)
         shown = [
-            (pictures.img(image, f"{c.findings.place(e)}: {told}", 104), told),
-            (pictures.img(glow, f"Grad-CAM of {c.findings.place(e)}: {told}", 104), "Grad-CAM"),
+            (pictures.img(image, f"{place}: {told}", 104), text(told)),
+            (pictures.img(glow, f"Grad-CAM of {place}: {told}", 104), "Grad-CAM"),
             *(_sheet(maps, e) for maps in (inside.first, inside.late)),
         ]
-        row = "".join(
-            f"<figure>{picture}<figcaption>{text(caption)}</figcaption></figure>"
-            for picture, caption in shown
-        )
-        rows.append(f'<div class="inside">{row}</div>')
+        rows.append(_figures("inside", shown))
     about = (
         "Grad-CAM is bright where the evidence for the answer lies. Beside it the channels of an "
+        "early and a late layer that respond most to the image."
     )
-    about += "early and a late layer that respond most to the image."
     return _section("What it looks at", about, "".join(rows))
 
 
@@ -244,9 +235,7 @@ def _sheet(maps: Maps, e: Example) -> tuple[str, str]:
         for m in maps.values[chosen]
     ]
     alt = f"{len(tiles)} feature maps of the layer {maps.name} for example {e.index}"
-    factor = max(1, 24 // max(tiles[0].shape[1:]))
-    sheet = pictures.tiled([pictures.grown(tile, factor) for tile in tiles], 4, 2)
-    return pictures.img(sheet, alt, 216), maps.name
+    return pictures.img(pictures.sheet(tiles, 4), alt, 216), text(maps.name)
 
 
 def _model(c: Contents) -> str:
@@ -262,13 +251,13 @@ def _model(c: Contents) -> str:
 
 
 def _settings(c: Contents) -> str:
-    tables = []
+    tables = ""
     for title, values in (("Settings", c.settings), ("Versions", c.versions)):
         rows = [(k.replace("_", " "), _value(v)) for k, v in values.items() if v is not None]
-        if rows:
-            content = html.table(("", ""), rows, left=2)
-            tables.append(_section(title, "", f'<div class="card settings">{content}</div>'))
-    return f'<div class="side">{"".join(tables)}</div>\n' if tables else ""
+        content = html.table(("", ""), rows, left=2)
+        shown = f'<div class="card settings">{content}</div>' if rows else ""
+        tables += _section(title, "", shown)
+    return f'<div class="side">{tables}</div>\n' if tables else ""
 
 
 def _value(value: Any) -> str:
@@ -277,8 +266,7 @@ def _value(value: Any) -> str:
 
 
 def _again(c: Contents) -> str:
-    lines = "\n".join(c.commands)
-    return _section("Once more", "", html.preformatted(lines) if lines else "")
+    return _section("Once more", "", html.preformatted("\n".join(c.commands)) if c.commands else "")
 
 
 SECTIONS = (

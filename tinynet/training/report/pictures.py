@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinynet.autograd import wrap
 from tinynet.html import text
-from tinynet.vision.utils import png
+from tinynet.vision.transforms.functional import resize
+from tinynet.vision.utils import make_grid, png
 
 SIDE = 64  # pixels; a larger image is made smaller
 HEAVIEST = 9_000  # bytes of one picture, so that all of them fit into a page that can be mailed
@@ -34,16 +36,16 @@ def img(pixels: np.ndarray, alt: str, width: int) -> str:
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """An image (C, H, W) of at most `side` pixels along each axis, by means over areas."""
-    for axis in (1, 2):
-        size, longest = image.shape[axis], max(image.shape[1:])
-        wanted = max(1, round(size * side / longest)) if longest > side else size
-        if wanted < size:
-            starts = np.arange(wanted) * size // wanted
-            counts = np.diff([*starts, size]).reshape([-1 if k == axis else 1 for k in range(3)])
-            sums = np.add.reduceat(image, starts, axis, dtype=np.float64)
-            image = (sums / counts).astype(image.dtype)
-    return image
+    """An image (C, H, W) of at most `side` pixels along each axis."""
+    longest = max(image.shape[1:])
+    if longest <= side:
+        return image
+    return _resized(image, [max(1, round(n * side / longest)) for n in image.shape[1:]])
+
+
+def _resized(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    resized: np.ndarray = resize(image[None], size)[0]
+    return resized
 
 
 def is_image(x: np.ndarray) -> bool:
@@ -90,33 +92,17 @@ def signed(w: np.ndarray, limit: float) -> np.ndarray:
 def heated(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """An image (3, H, W) in grey under colours: blue where `heat` (h, w) is 0, yellow for 1."""
     pixels = grown(pixels, max(1, SIDE // max(pixels.shape[1:])))  # heat has no corners
-    _, H, W = pixels.shape
+    values = _resized(heat[None], pixels.shape[1:])[0]
     stops = np.linspace(0, 1, len(COLD_TO_HOT))
-    colours = [np.interp(enlarged(heat, H, W), stops, channel) for channel in COLD_TO_HOT.T]
+    colours = [np.interp(values, stops, channel) for channel in COLD_TO_HOT.T]
     return np.asarray(0.5 * pixels.mean(0) + 0.5 * np.stack(colours), np.uint8)
 
 
-def enlarged(x: np.ndarray, H: int, W: int) -> np.ndarray:
-    """A map (h, w) at H x W, linearly between the middles of its cells."""
-
-    def spread(n: int, k: int) -> np.ndarray:
-        """How much each of k cells has in each of n pixels: (k, n)."""
-        places = (np.arange(n) + 0.5) * k / n - 0.5
-        return np.stack([np.interp(places, np.arange(k), cell) for cell in np.eye(k)])
-
-    large: np.ndarray = spread(H, x.shape[0]).T @ x @ spread(W, x.shape[1])
-    return large
-
-
-def tiled(images: Sequence[np.ndarray], columns: int, gap: int = 1) -> np.ndarray:
-    """Equal images (3, H, W) side by side, in rows of `columns`, on grey."""
-    _, H, W = images[0].shape
-    rows = -(-len(images) // columns)
-    sheet = np.full((3, rows * (H + gap) - gap, columns * (W + gap) - gap), 136, np.uint8)
-    for k, image in enumerate(images):
-        top, left = k // columns * (H + gap), k % columns * (W + gap)
-        sheet[:, top : top + H, left : left + W] = image
-    return sheet
+def sheet(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Equal small images (3, H, W), enlarged, side by side in rows of `columns`, on grey."""
+    factor = max(1, 24 // max(images[0].shape[1:]))
+    large = [wrap(grown(image, factor)) for image in images]
+    return make_grid(large, columns, pad_value=136).array
 
 
 def grown(image: np.ndarray, factor: int) -> np.ndarray:

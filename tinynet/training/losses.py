@@ -1,4 +1,4 @@
-"""What a model's outputs mean: the loss that it was trained with says it.
+"""Losses by name, and what the outputs of a model mean that was trained with one.
 
 | loss | an output is |
 |---|---|
@@ -12,17 +12,48 @@ A single output for bce is the probability of the second of two classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tinynet import nn
 from tinynet.autograd import wrap
-from tinynet.errors import CheckpointError
+from tinynet.errors import CheckpointError, unknown_name
 from tinynet.nn import functional as F
 from tinynet.tensor import Tensor
-from tinynet.training.named import as_loss
+
+LOSSES: dict[str, tuple[Callable[..., Tensor], type[nn.Module]]] = {
+    "cross_entropy": (F.cross_entropy, nn.CrossEntropyLoss),
+    "ce": (F.cross_entropy, nn.CrossEntropyLoss),
+    "nll": (F.nll_loss, nn.NLLLoss),
+    "mse": (F.mse_loss, nn.MSELoss),
+    "mae": (F.l1_loss, nn.L1Loss),
+    "l1": (F.l1_loss, nn.L1Loss),
+    "smooth_l1": (F.smooth_l1_loss, nn.SmoothL1Loss),
+    "huber": (F.huber_loss, nn.HuberLoss),
+    "bce": (F.binary_cross_entropy, nn.BCELoss),
+    "bce_with_logits": (F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss),
+}
+"""A function by each name, and the layer that is the same."""
 
 OF_CLASSES, BINARY = ("cross_entropy", "nll"), ("bce", "bce_with_logits")
+
+
+def as_loss(loss: Any) -> Any:
+    """The loss of a name; any other loss as it is. Raises ValueError for an unknown name."""
+    if not isinstance(loss, str):
+        return loss
+    if loss not in LOSSES:
+        raise unknown_name("loss", loss, LOSSES)
+    return LOSSES[loss][0]
+
+
+def name_of(loss: Any) -> str | None:
+    """The first name in LOSSES of a loss; None for one that is not there."""
+    loss = getattr(loss, "func", loss)  # of a functools.partial
+    known = (name for name, (f, layer) in LOSSES.items() if loss is f or isinstance(loss, layer))
+    return next(known, None)
 
 
 def are_numbers(loss: str) -> bool:
@@ -52,23 +83,19 @@ def measured_by(loss: str) -> Any:
         return function
 
     def measure(output: Tensor, target: Tensor) -> Tensor:
-        result: Tensor = function(output, _like(output, target))
+        values = target.array
+        if values.size == output.array.size:
+            values = values.reshape(output.shape)
+        result: Tensor = function(output, wrap(values.astype(output.array.dtype)))
         return result
 
     return measure
 
 
-def as_scores(output: Tensor, target: Tensor, loss: str) -> tuple[Tensor, Tensor]:
+def as_scores(output: Tensor, target: Tensor, loss: str | None) -> tuple[Tensor, Tensor]:
     """Scores (N, 2) and labels (N,) of a single output for bce; all others as they are."""
-    if loss not in BINARY or output.array.size != len(output):
+    if loss not in BINARY or not output.array.size == target.array.size == len(output):
         return output, target
     tiny = np.finfo(output.array.dtype).tiny
     scores = np.log(np.maximum(probabilities_of(output.array, loss), tiny))
     return wrap(scores), wrap((target.array.reshape(len(scores)) > 0.5).astype(np.int64))
-
-
-def _like(output: Tensor, target: Tensor) -> Tensor:
-    """The target in the shape and dtype of the output, if it is as large."""
-    same = target.array.size == output.array.size
-    values = target.array.reshape(output.shape) if same else target.array
-    return wrap(values.astype(output.array.dtype))

@@ -1,15 +1,19 @@
-"""Training that diverged: the error, where it is raised, and what it says of when and why."""
+"""What can go wrong in a step: numbers diverge, memory ends. When, where, and the cure."""
 
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from tinynet import autograd
 from tinynet.anomaly import AnomalyError
+from tinynet.errors import OutOfMemoryError
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 
@@ -67,13 +71,55 @@ def naming_divergence(
         lr = float(optimizer.param_groups[0]["lr"])
         anomaly = error if isinstance(error, AnomalyError) else find()
         reason = "an operation went bad" if anomaly is error else str(error).rstrip(".")
+        began = f"\nWhere it began: {anomaly}" if anomaly else ""
         raise DivergenceError(
-            f"training diverged in epoch {epoch}, step {step}: {reason}. "
-            "The learning rate is "
+            f"training diverged in epoch {epoch}, step {step}: {reason}. The learning rate is "
             f"{lr:.4g}; try a tenth of it, or limit the gradient with clip_grad_norm=1.0. If it "
-            "is the very first step, look for NaN or unscaled values in the data."
-            + (f"\nWhere it began: {anomaly}" if anomaly else ""),
+            f"is the very first step, look for NaN or unscaled values in the data.{began}",
             epoch,
             step,
             anomaly,
         ) from error
+
+
+@contextlib.contextmanager
+def naming_memory(model: Module, size: int) -> Iterator[None]:
+    """Within it, a MemoryError names the layer and the batch of `size`, and says to halve it.
+
+    The arrays of the step that failed are let go, so the program can go on with smaller batches.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        located = OutOfMemoryError.of(error)
+        if not located.layers:
+            _name_layer(located, model, error.__traceback__)
+        cure = f"halve it: batch_size={size // 2}" if size > 1 else "take a smaller model"
+        located.advice = f"with a batch of {size}; {cure}"
+        traceback.clear_frames(error.__traceback__)
+        raise located from None
+
+
+def _name_layer(error: OutOfMemoryError, model: Module, trace: TracebackType | None) -> None:
+    """Name the operation whose backward pass failed, and its layer.
+
+    That is the layer of the operation's own parameter; for one without (ReLU, a pool) the layer
+    of the nearest on the way to the inputs is named as the one that comes before it.
+    """
+    for frame, _ in traceback.walk_tb(trace):
+        if frame.f_code is not autograd.visit.__code__:
+            continue
+        error.message += f", in the backward pass of {frame.f_locals['node'].name}"
+        paths = {id(p): name.rpartition(".")[0] for name, p in model.named_parameters()}
+        own = pending = [target for _, target, _, _ in frame.f_locals["edges"]]
+        while pending:
+            found = [paths[id(target)] for target in pending if id(target) in paths]
+            if found:
+                kind = type(dict(model.named_modules())[found[0]]).__name__
+                if pending is own:
+                    error.layers = [(found[0], kind)]
+                else:
+                    error.message += f" after layer {found[0]!r} ({kind})"
+                return
+            nodes = [node for node in pending if isinstance(node, autograd.Node)]
+            pending = [target for node in nodes for _, target, _, _ in node.edges or ()]

@@ -1,0 +1,323 @@
+"""All that the doctor can find: a row says its severity and name, what was seen, and what to type.
+
+What stands in braces is filled in by the check that makes the finding. Where a mistake shows in
+several ways, a word in brackets behind the name tells its rows apart; names with a bar between them
+share a row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinynet.teaching.report import Finding
+
+ROWS = """
+error inputs-not-float: the inputs have dtype {x.dtype}, and they{range}; the layers take {wanted}
+  => convert them: x = x.float(){scale}
+warning inputs-of-another-dtype: the inputs have dtype {x.dtype}, the parameters {wanted}
+  => convert them once: x = x.astype(tinynet.{wanted})
+error inputs-not-finite|targets-not-finite: {seen} are NaN or infinite, in {rows} of {N} examples,
+  first at {first}
+  => find where they come from: an empty field, a division by a standard deviation of 0
+error column-of-another-scale: of {columns} columns, {told}; it drowns the others
+  => scale each column by itself: x[:, {c}] = (x[:, {c}] - {mean:.4g}) / {std:.4g}
+error inputs-not-scaled: the inputs{range}, with mean {mean:.3g} and standard deviation {std:.3g};
+  layers are made for a mean near 0 and a standard deviation near 1{twice}
+  => use (x - {mean:.3g}) / {std:.3g} for each feature or channel; for images data.DataLoader(...,
+  transform=data.standardize(train))
+error channels-last|no-channel-axis: the inputs have shape {shape}, which looks like {order}; the
+  first convolution takes (N, C, H, W) with C = {C}
+  => reorder them: {cure}
+error inputs-constant: {seen} examples are constant, the same number in each of their {places}
+  places, such as {number:g}
+  => look at the data as it comes from the loader: a mask or scaling that wipes everything out?
+warning column-constant: of {columns} columns, {told} has the same value in all examples, {number:g}
+  => look at how it was read, or leave it out: np.delete(x, {left}, 1)
+warning same-input-different-labels: examples {i} and {j} are equal, but their labels are {labels};
+  so it is with {groups} groups of equal examples
+  => check that inputs and labels are shuffled together, and that files are read each once
+warning inputs-duplicated: only {groups} of the {N} examples differ from each other
+  => check how the batch is drawn: does an index not move on, is data there several times?
+error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; a loss takes
+  numbers
+  => number the classes: classes, target = np.unique(target, return_inverse=True)
+error inputs-and-targets-swapped: the inputs have shape {x.shape} and dtype {x.dtype}, as labels
+  have, and the targets {target.shape}
+  => give the batch as (inputs, targets)
+error batch-sizes-differ: {inputs} inputs, but {targets} targets
+  => make inputs and targets of the same examples, in the same order
+error labels-not-integers: the targets are {target.dtype} of shape {target.shape}, for {C} outputs
+  => convert them: target.astype(tinynet.int64)
+error labels-out-of-range (from 1): the labels run from {low} to {high}; with {C} outputs the
+  classes are 0 to {last}. They seem to be counted from 1
+  => subtract 1: target - 1
+error labels-out-of-range: {seen} labels are outside 0 to {last}, the lowest is {low}
+  => number the classes from 0; for labels that do not count use -100 (ignore_index)
+error too-few-outputs: the model has {C} outputs, classes 0 to {last}, but the labels go up to
+  {high} ({seen} are too large)
+  => give the last layer an output for each class: at least {needed}
+error labels-sorted|targets-sorted: from one batch to the next the {what} differ {ratio:.0f} times
+  as much as those of shuffled batches would: a model learns some and forgets the others
+  => shuffle: data.DataLoader(train, ..., shuffle=True)
+warning one-class-in-the-batch: all {size} labels of the batch are {label}: batches in the order of
+  the classes teach one answer after the other
+  => shuffle: data.DataLoader(train, ..., shuffle=True)
+warning too-many-outputs: the model has {C} outputs, but no label of {size} is above {last}
+  => give the last layer {needed} outputs, one for each class
+warning too-many-outputs (from 1): the model has {C} outputs, no label of {size} is 0
+  => use target - 1, and {last} outputs, if the labels are counted from 1
+warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels and the
+  weight {w[0]:.3g}, class {classes[1]} {shares[1]:.1%} and {w[1]:.3g}
+  => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
+warning classes-imbalanced: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
+  {classes[1]} {shares[1]:.1%}: the answer {classes[0]} is right that often, whatever the input
+  => weigh the classes, F.cross_entropy(y, t, weight=...), and judge by each class's accuracy
+error targets-not-scaled: the targets have mean {mean:.4g} and standard deviation {std:.4g}; the
+  outputs of a new model lie around 0 and 1: error and gradient are out of scale
+  => train on (target - {mean:.4g}) / {std:.4g}, and turn predictions back
+error targets-constant: all {size} targets are {mean:g}
+  => look at how they were read
+error targets-out-of-reach: {beyond:.0%} of the targets, which{range}, are outside of {low:g} to
+  {high:g}, all that {where} at the end can give
+  => end the model with its last linear layer, or scale the targets
+warning targets-turned: in {seen} examples the target fits the image when it is {how} (squared
+  correlation {fits[0]:.2f}, as it is {fits[1]:.2f})
+  => turn image and target together: draw once, then flip or transpose both
+warning targets-turned (steps): the targets of the steps fit the inputs as {shape} transposed
+  ({fits[0]:.1f} deviations above chance), not as they are ({fits[1]:.1f})
+  => transpose them as the inputs are: target.T, not target.reshape(...)
+warning label-among-the-inputs: column x[:, {leaks[0]}] of the inputs is the target in other
+  numbers, in all {N} examples: new ones will not have it
+  => leave it out: np.delete(x, {leaks}, 1)
+warning validation-shares-examples: {n} of {N} validation examples are among the training examples
+  too: their loss does not tell how the model does on new ones
+  => train, validation = data.random_split(train, [0.9, 0.1])
+error validation-unlike-training: the validation data has what the training data has not, {evidence}
+  => prepare both alike, with mean and standard deviation of the training data{cure}
+error weights-not-finite: NaN or infinity in {names}
+  => build the model anew, or load a checkpoint from before; then lower the learning rate
+error weights-all-zero|weights-all-equal: the units of {names} all have the same weights{zero} and
+  the same gradient: they compute the same, and go on to for ever
+  => begin with random weights: layer.reset_parameters(), or nn.init.kaiming_normal_(layer.weight)
+warning evaluation-mode: in evaluation mode: {names}. There dropout does nothing, and batch norm
+  uses its running statistics and does not learn them
+  => call model.train() before training (and model.eval() before measuring)
+error dropout-too-strong: p is the probability to drop, and it is {strong}: next to nothing passes
+  => use p=0.5 or less
+error dropout-on-the-scores: {where} comes last: it sets scores to 0, that of the right class too
+  => put dropout before the last linear layer, not behind it
+error batch-norm-with-batch-of-1: {seen}, and {names} normalises over the batch: the statistics are
+  those of that example alone
+  => use batches of 16 or more, and drop_last=True where the last one would have 1; or nn.LayerNorm
+warning layer-used-several-times: {places} are the same layer, with the same weights
+  => unless that is meant: [nn.Linear(n, n) for _ in range(4)], not [nn.Linear(n, n)] * 4
+error parameters-not-registered: {count} weights are used that are not in model.parameters(): {told}
+  => make layers in __init__ and keep them as attributes, a list of them as nn.ModuleList([...])
+warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}
+  => put an activation between them, such as nn.ReLU()
+warning layer-of-one-unit: all that {places} gets of an example is 1 number, of a layer of one unit
+  => give the layer before more units
+error other-batches-fail: in evaluation mode, on this batch or one of {fewer}, the model {problem}
+  => keep the size of the batch open: x.reshape(len(x), -1), or x.flatten(1)
+error random-in-evaluation: in evaluation mode the same batch gets other outputs the second time, by
+  up to {by:.3g}: {where} goes on after model.eval()
+  => use nn.Dropout, which model.eval() turns off, or F.dropout(x, p, self.training)
+error examples-mixed: when only example 0 changes, so do the outputs of {moved} of the {others}
+  other examples: something mixes the examples of a batch
+  => look at every reshape, transpose, mean and softmax: axis 0 stays first: x.reshape(len(x), -1)
+error forward-fails|loss-fails|backward-fails: {told}
+  => {cure}
+error loss-not-a-number: the loss has shape {shape}; a gradient needs a single number
+  => take the mean over the batch: loss.mean(), or reduction='mean'
+error loss-depends-on-nothing: the loss depends on no parameter that requires a gradient
+  => look for .detach(), .data, .numpy() or no_grad() on the way to the loss
+error no-gradient (idle): no gradient reaches {names}: their layers do not run in forward()
+  => call the layers in forward(), or take them out of the model
+error no-gradient (cut): no gradient reaches {names}, although their layers run
+  => look for .detach(), .data, .numpy() or no_grad() behind them, or a result not used
+warning dead-relu: 0 for all {N} examples: {told}; through them no gradient passes
+  => build the model anew, use a smaller learning rate, batch norm before it, or nn.LeakyReLU
+error saturated-units: {told} lie where the slope is next to 0: hardly any gradient passes
+  => scale what goes in: inputs, weights (layer.reset_parameters()), batch norm; or use nn.ReLU()
+warning zero-gradient: the gradient is exactly 0 for every number of {names}
+  => look at what follows these layers: weights that are all 0, a function that is flat, inputs of 0
+error softmax-over-the-batch: {where} runs over axis 0, the examples of the batch: the scores of an
+  example depend on the other {others}
+  => take the axis of the classes: dim=1
+error softmax-of-one-score: {where} gets one score of each example: its softmax is always 1
+  => use binary_cross_entropy_with_logits in its place, or an output for each class
+error targets-out-of-reach (several): the targets of an example add up to as much as {most:.3g}, but
+  the probabilities that {op} compares them with, which come from a softmax, to 1
+  => for several classes at once use F.binary_cross_entropy_with_logits on the raw scores
+error probabilities-before-logits-loss: binary_cross_entropy_with_logits gets probabilities from
+  {op}{made} ({seen}); it applies the sigmoid itself: no answer gets surer than 0.73
+  => leave the {op} out of the model, or use binary_cross_entropy
+error nll-loss-of-scores: nll_loss takes log-probabilities, but those of one example add up to
+  {share:.4g} and not to 1
+  => use cross_entropy, which takes the raw scores, or put log_softmax before it
+error softmax-before-cross-entropy: cross_entropy gets probabilities{made} (each row adds up to 1,
+  {seen}); it applies softmax itself: with {C} classes the loss cannot fall below {least:.2f}
+  => leave the softmax out of the model; apply F.softmax only to look at probabilities
+warning log-softmax-before-cross-entropy: cross_entropy gets log-probabilities{made}; it does that
+  itself
+  => leave log_softmax out, or use nll_loss in place of cross_entropy
+warning activation-before-cross-entropy: the scores for cross_entropy come out of {op}{made},
+  limited by it ({seen})
+  => end the model with its last linear layer; softmax is part of cross_entropy
+error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadcasting makes ({N},
+  {N}): every output is held against every target
+  => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
+error loss-not-finite: the loss of this batch is {loss}
+  => run it inside `with tinynet.detect_anomaly():`, which names the operation
+error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
+  logarithm
+  => use F.log_softmax in place of F.softmax: kl_div and nll_loss take log-probabilities
+error loss-with-the-wrong-sign: the loss is {loss:.4g}, below 0: small where the errors are large
+  => turn the sign: the loss must be 0 for right answers and positive for wrong ones
+warning loss-beyond-its-part: the loss is {loss:.4g}, but {op} within it only {part:.4g}: what is
+  added to it, or multiplied with, counts for more
+  => make the penalty smaller (a weight decay of 1e-4 is usual), or leave the factor out
+warning loss-beyond-its-part (times): the loss of outputs that are all 0 is {blank:.4g}; {op} alone
+  gives who guesses {guessing:.3g}: it is multiplied with something large
+  => make the weights of classes 1 on average, or leave the factor out
+warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
+  model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
+  => scale the inputs, and make the initial weights smaller, of the last layer above all
+error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
+  whatever the outputs are: the model never learns it
+  => ignore_index is -100, each class has a weight, a hinge loss takes 1 and -1: 2 * target - 1
+error no-parameters: the model has no parameters: there is nothing to train
+  => give it layers, as attributes made in __init__
+error frozen-parameters: {seen}
+  => model.requires_grad_()
+error optimizer-of-another-model: none of the {count} tensors of the optimizer belongs to this
+  model. Was the model built again, or copied, after the optimizer?
+  => make the optimizer after the model: optim.SGD(model.parameters(), lr=...)
+error optimizer-misses-parameters: {count} of {own} parameters are not in the optimizer and will
+  never change: {names}
+  => pass model.parameters(), after the last layer was added; freeze with requires_grad_(False)
+warning optimizer-with-foreign-parameters: {count} tensors of the optimizer are not in this model,
+  of shapes {shapes}
+  => pass model.parameters() alone, unless the others are of a second model
+error step-fails: the step raises {kind}: {told}
+  => the message says what to change; is the forward pass within no_grad()?
+error step-changes-nothing: optimizer.step() was not called in {runs} training steps{still}
+  => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
+error step-changes-nothing (by hand): a whole training step left every parameter as it was
+  => change the parameters themselves: p.data -= lr * p.grad; p = p - ... makes others
+error loss-is-maximized (by hand): the step adds the gradient to the parameters
+  => subtract it: p.data -= lr * p.grad
+error step-overwrites-parameters: one step takes the parameters from norm {before:.3g} to
+  {after:.3g}: they are overwritten, not changed a little
+  => change them: p.data -= lr * p.grad
+error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.3g}) is that of the
+  first step ({size:.3g}) plus that of the second ({new:.3g})
+  => call {owner}.zero_grad() before each loss.backward()
+error forgotten-zero-grad (later): optimizer.step() comes after {runs} batches, with a gradient of
+  norm {size:.3g}, which the next batch is added to ({kept:.3g}): it is never set to zero
+  => call {owner}.zero_grad() after each optimizer.step()
+error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
+  batch has the norm {usual:.3g}: {where}
+  => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
+error optimizer-steps-twice: optimizer.step() is called {count} times in one training step
+  => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
+error step-misses-parameters: when optimizer.step() runs, {names} have no gradient
+  => look for .detach(), no_grad() or frozen parameters in your step
+error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g}
+  times that of the batch ({usual:.3g})
+  => {cure}
+error learning-rate-falls-too-fast: the rate before and after two steps: {rates}
+  => call schedule.step() once an epoch, not each batch, or let it fall more slowly
+error evaluation-mode (step): when optimizer.step() runs, the model is in evaluation mode: dropout
+  does nothing, and batch norm does not learn its running statistics
+  => call model.train() before training
+error step-ignores-its-batch: from the same weights the step leads to the same parameters, bit for
+  bit, when all {what} of the batch are replaced by the first; the gradient does change
+  => use the x and target that the step is given, not those of outside
+error training-fails: the first batch works, but {steps} steps on {batches} batches end with {told}
+  => the message says what to change
+error learning-rate-zero: the learning rate is 0 for {count} parameters ({idle} of {groups} groups)
+  => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
+warning loss-with-the-wrong-sign (later): the loss goes {run}; it is {values[0]:.4g} where the
+  outputs go along with the targets, {values[1]:.4g} where they go against them
+  => turn the sign: the loss must be lowest where outputs and targets agree
+warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
+  steps, as many times as far as its learning rate says
+  => use momentum=0.9, which is betas=(0.9, ...) of Adam
+warning evaluation-far-from-training (momentum 0): momentum=0 in {names}: the running statistics,
+  which evaluation mode normalises with, stay 0 and 1
+  => use batch norm's momentum=0.1, the weight of the new batch
+warning evaluation-far-from-training: after {steps} steps the loss is {run.last:.4g} in training
+  mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}
+  => look at batch norm's momentum (0.1 is usual) and small batches; or use nn.LayerNorm
+error loss-is-maximized: maximize=True: in {steps} steps the loss goes {own}; {other}
+  => leave maximize=True out: the optimizer then makes the loss small
+error weight-decay-too-large: with weight_decay={decay:g} the loss goes {own} in {steps} steps;
+  {other}: the decay pulls the weights to 0 faster than the loss can move them
+  => use weight_decay=1e-4
+warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
+  => {cure}
+error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}
+  => look at what else it does: eval(), no_grad(), clipping, another target, a schedule{rate}
+error loss-without-a-lower-bound: the loss goes {run}, below 0, and to {far:.3g} with outputs that
+  are {where} by a million: it asks for ever larger numbers, not for the targets
+  => make errors in both directions cost: square them, ((y - t) ** 2).mean(), or take abs()
+error loss-without-a-lower-bound (penalty): the loss goes {run}, below 0, and there is no end to it:
+  something is taken off that grows with the weights
+  => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
+warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are
+  exchanged among the {N} examples: it does not ask which target belongs to which
+  => hold outputs against targets, take the mean last: ((y - t) ** 2).mean(); no label_smoothing=1
+error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}
+  => try a smaller rate: {rate}
+error learning-rate-too-high (never): in {steps} steps the loss goes {own}{added}, and it does not
+  fall at a millionth of the rate either; {other}
+  => use optim.Adam(model.parameters(), lr=1e-3), or nn.init.kaiming_normal_ for the weights
+error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is the sum over
+  the {N} examples of a batch, and so are its gradients, that many times those of the mean
+  => take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}
+error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm}: too little gets
+  through {count} layers of dropout
+  => use less of it: p=0.2, or one layer
+error does-not-learn: in {steps} steps on the same {batches} batches the loss goes {run}, and no
+  better at other rates; a net that can learn learns these by heart
+  => look for inputs that all look alike, layers that let nothing pass, a loss for other targets
+error does-not-learn (as it starts): in {steps} steps the loss goes {run}; {renewed}
+  => begin with new weights: layer.reset_parameters()
+error vanishing-gradients: the gradient is {size[0]:.1e} in {names[0]} and {size[1]:.1e} in
+  {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run}
+  => use ReLU in place of Sigmoid or Tanh, batch norm between the layers, or fewer
+error vanishing-gradients (as it starts): the gradient is {size[0]:.1e} in {names[0]} and
+  {size[1]:.1e} in {names[1]}: on its way back it vanishes; the loss goes {run}; {anew}
+  => begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_
+warning inputs-and-targets-unrelated: similar inputs among {N} have targets no more alike than
+  chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with targets shuffled to
+  {chance:.4g}
+  => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
+warning inputs-and-targets-unrelated (moved): similar inputs among {N} have targets no more alike
+  than chance, but they are if the targets are moved by {by} ({fit:.0f} deviations)
+  => np.roll(target, {by}, 0); was a first row, such as a header, left out of one of both alone?
+"""
+
+
+def _parsed(text: str) -> dict[str, Finding]:
+    """The rows, by name and what stands in brackets behind it."""
+    rows: dict[str, Finding] = {}
+    for row in text.strip().replace("\n  ", " ").splitlines():
+        head, told = row.split(": ", 1)
+        severity, which = head.split(" ", 1)
+        names, bracket, variant = which.partition(" (")
+        evidence, cure = told.split(" => ")
+        for name in names.split("|"):
+            rows[name + bracket + variant] = Finding(name, severity, evidence, cure)
+    return rows
+
+
+CATALOGUE = _parsed(ROWS)
+
+
+def finding(row: str, severity: str = "", **values: Any) -> Finding:
+    """A row of the catalogue with its values; severity: if not that of the row."""
+    found = CATALOGUE[row]
+    evidence, cure = (text.format(**values) for text in (found.evidence, found.cure))
+    return Finding(found.name, severity or found.severity, evidence, cure)
