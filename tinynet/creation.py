@@ -135,20 +135,18 @@ def _dtype(settings: Settings) -> DTypeLike:
     return settings.get("dtype") or get_default_dtype()
 
 
-def zeros_like(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
-    """Zeros of the shape, dtype (unless given) and memory order of another tensor."""
-    return full_like(input, 0, **settings)
+def _alike(make: Callable[..., Any], what: str) -> Callable[..., Tensor]:
+    def alike(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
+        array = make(as_array(input), settings.get("dtype"))
+        return _new_tensor(array, array.dtype, **settings)
+
+    doc = f"{what} the shape, dtype (unless given) and memory order of another tensor."
+    return named(make.__name__, doc, alike)
 
 
-def ones_like(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
-    """Ones of the shape, dtype (unless given) and memory order of another tensor."""
-    return full_like(input, 1, **settings)
-
-
-def empty_like(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
-    """A tensor like another whose elements are not set."""
-    array = np.empty_like(as_array(input), settings.get("dtype"))
-    return _new_tensor(array, array.dtype, **settings)
+zeros_like = _alike(np.zeros_like, "Zeros of")
+ones_like = _alike(np.ones_like, "Ones of")
+empty_like = _alike(np.empty_like, "A tensor whose elements are not set, of")
 
 
 def full_like(

@@ -549,7 +549,8 @@ class Tensor(Variable):
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         self._check_no_graph()
         made: Any = super().__reduce_ex__(protocol)
-        made[2][1].pop("origin", None)
+        if len(made) > 2 and isinstance(made[2], tuple):
+            made[2][1].pop("origin", None)
         return made
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
