@@ -12,7 +12,8 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -61,46 +62,39 @@ def small_cnn(num_classes: int) -> nn.Sequential:
     )
 
 
+@dataclass(eq=False, repr=False)
 class _CNN(BaseEstimator):
-    """What the two estimators share; what is learnt is in model_, optimizer_ and image_shape_."""
+    """Images come as (N, C, H, W), (N, H, W) or flat, in any range: they are standardised, as
+    those of the training are. With those of float64 all is computed in float64, with others in
+    float32.
 
-    _loss: str
-    _losses: Callable[..., Tensor]  # of each example
+    model: a name of `tinynet.models`; a class or function that makes a Module, of num_classes,
+    in_channels and image_size, as far as it takes them; a Module, of which a copy is trained;
+    None for `small_cnn`. image_shape: (C, H, W) or (H, W) of images that come flat; without it
+    each is one row of pixels. epochs: None for 10, or as many as make 400 steps. batch_size,
+    optimizer, lr, weight_decay: as for `training.fit`; fit_options: more for it, such as
+    {"progress": True, "early_stopping": 3, "validation_split": 0.1}; the arrays of
+    "validate": (X, y) are like those of `fit`. random_state: as everywhere in scikit-learn.
+    What is learnt is in model_, optimizer_ and image_shape_.
+    """
 
-    def __init__(
-        self,
-        model: Any = None,
-        *,
-        image_shape: tuple[int, ...] | None = None,
-        epochs: int | None = None,
-        batch_size: int = 64,
-        optimizer: str = "adam",
-        lr: float | None = None,
-        weight_decay: float = 0.0,
-        fit_options: Mapping[str, Any] | None = None,
-        random_state: Any = None,
-    ) -> None:
-        """Images come as (N, C, H, W), (N, H, W) or flat, in any range: they are standardised, as
-        those of the training are. With those of float64 all is computed in float64, with others in
-        float32.
+    model: Any = None
+    _: KW_ONLY
+    image_shape: tuple[int, ...] | None = None
+    epochs: int | None = None
+    batch_size: int = 64
+    optimizer: str = "adam"
+    lr: float | None = None
+    weight_decay: float = 0.0
+    fit_options: Mapping[str, Any] | None = None
+    random_state: Any = None
 
-        model: a name of `tinynet.models`; a class or function that makes a Module, of num_classes,
-        in_channels and image_size, as far as it takes them; a Module, of which a copy is trained;
-        None for `small_cnn`. image_shape: (C, H, W) or (H, W) of images that come flat; without it
-        each is one row of pixels. epochs: None for 10, or as many as make 400 steps. batch_size,
-        optimizer, lr, weight_decay: as for `training.fit`; fit_options: more for it, such as
-        {"progress": True, "early_stopping": 3, "validation_split": 0.1}; the arrays of
-        "validate": (X, y) are like those of `fit`. random_state: as everywhere in scikit-learn.
-        """
-        self.model = model
-        self.image_shape = image_shape
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.fit_options = fit_options
-        self.random_state = random_state
+    _loss: ClassVar[str]
+    _losses: ClassVar[Callable[..., Tensor]]  # of each example
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = f"{cls.__doc__}\n    {_CNN.__doc__}"
 
     def fit(self: Self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn anew. sample_weight: how often each example counts, (N,)."""

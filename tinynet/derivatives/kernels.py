@@ -5,7 +5,6 @@ are. Arrays go to the set that was in use before.
 from __future__ import annotations
 
 import contextlib
-import copy
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -42,12 +41,7 @@ def recorded() -> Iterator[None]:
     """Kernels that know what is traced, in all threads, of which one at a time is inside."""
     with _lock:
         own, on_traced = kernels.in_use(), _Recorded()
-        either = copy.copy(own)
-        for name, kernel in vars(Kernels).items():
-            if callable(kernel):
-                vars(either)[name] = _either(getattr(own, name), getattr(on_traced, name))
-        before = kernels.use(either)
-        try:
+        names = [name for name, kernel in vars(Kernels).items() if callable(kernel)]
+        either = {name: _either(getattr(own, name), getattr(on_traced, name)) for name in names}
+        with kernels.override(**either):
             yield
-        finally:
-            kernels.use(before)

@@ -186,13 +186,13 @@ def _fitted(dx: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
 
 def _explained(name: str, body: Any, error: Exception) -> str:
     """The message for a body that could not be replayed, with the line where it failed."""
-    frames = traceback.extract_tb(error.__traceback__)
     code = inspect.unwrap(getattr(body, "written_as", body)).__code__
     first = code.co_firstlineno
     while linecache.getline(code.co_filename, first).lstrip().startswith("@"):
         first += 1
-    whole = traceback.FrameSummary(code.co_filename, first, code.co_name)
-    line = [whole, *(frame for frame in frames if frame.filename == code.co_filename)][-1]
+    frames = [traceback.FrameSummary(code.co_filename, first, code.co_name)]
+    frames += traceback.extract_tb(error.__traceback__)
+    line = [frame for frame in frames if frame.filename == code.co_filename][-1]
     return (
         f"{name}: its body cannot run on tensors, so its gradient has no gradient. "
         f"{line.filename}:{line.lineno}: `{line.line}`: {error}. docs/derivatives.md tells what a "

@@ -50,7 +50,7 @@ def value_and_grad(
                 f"grad: the function must give a single value, not {_kind(call.y)}; reduce it with "
                 ".sum() or .mean(), or use jacobian or vjp"
             )
-        value, dx = call.value(), call.pull_back(wrap(np.ones_like(call.y.array)))
+        value, dx = call.closed(call.y), call.pull_back(wrap(np.ones_like(call.y.array)))
         return (value, call.aux) if has_aux else value, dx
 
     return both
@@ -84,7 +84,7 @@ def vjp(f: Callable[..., Any], *xs: Any, has_aux: bool = False) -> tuple[Any, ..
     has_aux: f gives a pair, whose second is handed on as the third.
     """
     call = _Call(f, xs, has_aux=has_aux)
-    return call.value(), call.pull_back, *([call.aux] if has_aux else [])
+    return call.closed(call.y), call.pull_back, *([call.aux] if has_aux else [])
 
 
 def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
@@ -97,7 +97,7 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     call = _Call(f, xs)
     zeros = _rebuilt(call.y, (wrap(np.zeros_like(y.array)) for y in _leaves(call.y)))
     transposed = _Call(call.pull_back, (zeros,), 0, own=call.own)
-    return call.value(), transposed.pull_back(vs)
+    return call.closed(call.y), transposed.pull_back(vs)
 
 
 def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
@@ -184,10 +184,6 @@ class _Call:
     def closed(self, y: Any) -> Any:
         """A value as part of a record that goes beyond this call, or of none."""
         return y if self.is_open else _rebuilt(y, (leaf.detach() for leaf in _leaves(y)))
-
-    def value(self) -> Any:
-        """The result."""
-        return self.closed(self.y)
 
     def pull_back(self, dy: Any) -> Any:
         """The gradient by the chosen arguments, for the gradient dy of the result."""

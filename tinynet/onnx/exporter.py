@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 from tinynet import ops
 from tinynet.errors import OnnxError, integer
 from tinynet.nn import Module
-from tinynet.onnx.forms import FOLLOWING, FORMS
+from tinynet.onnx.forms import FORMS
 from tinynet.onnx.nodes import Graph
 from tinynet.onnx.trace import Call, Size, Value, leaves, trace
 from tinynet.training import Trained
@@ -74,8 +74,7 @@ def export(
     for call in calls:
         _add(graph, call)
     outputs = _outputs(graph, result)
-    inner = {call.output.name: call.output for call in calls if call.output.name != image.name}
-    file = _file(graph, type(network).__name__, image, inner.values(), outputs)
+    file = _file(graph, type(network).__name__, image, outputs)
     keys = ["classes", "mean", "std", "input_shape", *["name"] * known.is_buildable()]
     about = {key: getattr(known, key) for key in keys}  # no name of a file of the user's
     told = {key: json.dumps(value) for key, value in about.items() if value is not None}
@@ -84,37 +83,30 @@ def export(
         stream.write(file.SerializeToString())
 
 
-def _file(
-    graph: Graph, name: str, image: Value, inner: Iterable[Value], outputs: Sequence[Value]
-) -> onnx.ModelProto:
+def _file(graph: Graph, name: str, image: Value, outputs: Sequence[Value]) -> onnx.ModelProto:
     """The whole of a file."""
     imports = [helper.make_opsetid("", graph.opset)]
-    arrays = graph.initializers
-    large = [key for key, array in arrays.items() if array.size > 64]  # no shapes, which matter
-    weights = (Value(arrays[key].shape, arrays[key].dtype, name=key) for key in large)
+    arrays = graph.initializers.items()
+    weights = (Value(array.shape, array.dtype, name=key) for key, array in arrays)
     file = helper.make_model(
         helper.make_graph(
             graph.nodes, name, [*map(_info, (image, *weights))], [*map(_info, outputs)],
-            [_initializer(key, array) for key, array in arrays.items() if key not in large],
-            value_info=[*map(_info, inner)],
         ),
         opset_imports=imports, ir_version=helper.find_min_ir_version_for(imports),
         producer_name="tinynet", producer_version=__version__,
     )  # fmt: skip
     try:
-        onnx.checker.check_model(file.SerializeToString(), full_check=True)
+        onnx.checker.check_model(file.SerializeToString())
+        file = onnx.shape_inference.infer_shapes(file, check_type=True, strict_mode=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise OnnxError(f"export: the graph is not valid ONNX: {error}") from error
-    size = sum(array.nbytes for array in arrays.values())
+    size = sum(array.nbytes for _, array in arrays)
     if size > LARGEST:
         raise OnnxError(f"export: {size:,} bytes of weights, and an ONNX file holds {LARGEST:,}")
     del file.graph.input[1:]  # where the weights were, so that they were not copied to be checked
-    file.graph.initializer.extend(_initializer(key, arrays[key]) for key in large)
+    tensors = (numpy_helper.from_array(np.array(array, order="C"), key) for key, array in arrays)
+    file.graph.initializer.extend(tensors)
     return file
-
-
-def _initializer(key: str, array: np.ndarray) -> onnx.TensorProto:
-    return numpy_helper.from_array(np.array(array, order="C"), key)
 
 
 def _add(graph: Graph, call: Call) -> None:
@@ -124,10 +116,13 @@ def _add(graph: Graph, call: Call) -> None:
             f"ONNX has no form of it that tinynet writes. It writes {', '.join(sorted(FORMS))}; an "
             "operation of your own, of these"
         )
-    if call.op not in FOLLOWING and any(isinstance(x, Size) for x in leaves(call.arguments)):
-        call.refuse("a setting of it follows the size of the batch, and in a file it is a number")
     graph.call = call
-    call.output.name = FORMS[call.op](graph, call.output, *call.arguments)
+    try:
+        call.output.name = FORMS[call.op](graph, call.output, *call.arguments)
+    except TypeError:
+        if not any(isinstance(x, Size) for x in leaves(call.arguments)):
+            raise
+        call.refuse("a setting of it follows the size of the batch, and in a file it is a number")
 
 
 def _preprocessed(network: Module, known: Checkpoint, dtype: np.dtype[Any]) -> Any:

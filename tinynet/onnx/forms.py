@@ -225,7 +225,7 @@ def _flip(g: Graph, y: Value, x: Value, dims: Any) -> str:
 
 
 def _getitem(g: Graph, y: Value, x: Value, index: Any) -> str:
-    parts = list(index) if isinstance(index, tuple) and not isinstance(index, Size) else [index]
+    parts = list(index) if isinstance(index, tuple) else [index]
     if Ellipsis not in parts:
         parts.append(Ellipsis)
     place = parts.index(Ellipsis)
@@ -292,13 +292,6 @@ def _round(g: Graph, y: Value, x: Value, decimals: int) -> str:
         g.call.refuse("ONNX rounds to integers alone: decimals=0")
     return g("Round", x)
 
-
-FOLLOWING = frozenset({
-    "add", "sub", "mul", "div", "pow", "maximum", "minimum", "fmod", "remainder", "hypot", "clip",
-    "hardtanh", "threshold", "softplus", "reshape", "squeeze", "unsqueeze", "expand", "pad",
-    "getitem",
-})  # fmt: skip
-"""Operations among whose arguments may be one that follows the batch: ONNX takes it as a tensor."""
 
 FORMS: dict[str, Form] = {
     # layers

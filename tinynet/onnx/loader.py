@@ -26,8 +26,6 @@ OLDEST, NEWEST = 7, 28
 CONSTANTS = {
     "value": None, "value_float": "f4", "value_floats": "f4", "value_int": "i8", "value_ints": "i8",
 }  # fmt: skip
-OWN_CONSTANT = re.compile(r"(.*\.)?constant(_\d+)?")
-"""What `export` calls an array that is no parameter or buffer of the model."""
 
 
 def load(path: str | os.PathLike[str]) -> OnnxModule:
@@ -51,8 +49,6 @@ def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
     weights = Weights()
     for tensor in source.graph.initializer:
         _keep(weights, tensor.name, array_of(tensor, folder))
-        if source.producer_name == "tinynet" and OWN_CONSTANT.fullmatch(tensor.name):
-            weights.fixed.add(tensor.name)
     if source.graph.sparse_initializer or not source.graph.output:
         raise OnnxError("it has no outputs, or sparse arrays, which are not supported")
     inputs = [_input(value) for value in source.graph.input if value.name not in weights.arrays]
@@ -64,7 +60,7 @@ def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
     module = OnnxModule(graph)
     told = weights.place(graph, module)
     graph.check_order()
-    graph.report = _report(source, graph, told, sum(p.numel() for p in module.parameters()))
+    module.report = _report(source, graph, told, sum(p.numel() for p in module.parameters()))
     return module.eval()
 
 
@@ -98,10 +94,10 @@ def _node(
     source: onnx.NodeProto, weights: Weights, folder: Path, laws: CheckerContext
 ) -> Node | None:
     """The node, its attributes checked; None for one that only names an array of the file."""
-    scopes = [re.findall(r"'([^']*)'", entry.value) for entry in source.metadata_props
-              if entry.key == "pkg.torch.onnx.name_scopes"]  # fmt: skip
+    told = {entry.key: entry.value for entry in source.metadata_props}
+    scopes = re.findall(r"'([^']*)'", told.get("pkg.torch.onnx.name_scopes", ""))
     inputs, outputs = list(source.input), list(source.output)
-    node = Node(source.name, source.op_type, inputs, outputs, scopes[0] if scopes else [])
+    node = Node(source.name, source.op_type, inputs, outputs, scopes)
     if not outputs or not outputs[0]:
         raise OnnxError(f"node {source.name!r:.80} ({source.op_type:.80}) has no output")
     if twice := [name for name in outputs if weights.root(name) is not None]:
@@ -109,7 +105,7 @@ def _node(
     constant = source.op_type == "Constant"
     if source.domain not in ("", "ai.onnx") or not (constant or source.op_type in OPERATORS):
         raise _unknown(node, ".".join(filter(None, (source.domain, source.op_type))))
-    known = set(CONSTANTS if constant else attributes_of(OPERATORS[source.op_type])) - set(ASKED)
+    known = {*CONSTANTS} if constant else attributes_of(OPERATORS[source.op_type]) - {*ASKED}
     for attribute in source.attribute:
         if attribute.name not in known:
             raise OnnxError(
@@ -159,14 +155,13 @@ def _unknown(node: Node, operator: str) -> OnnxError:
 def _report(source: onnx.ModelProto, graph: Graph, told: dict[str, list[str]], numbers: int) -> str:
     """What was made of the file, a line each."""
     writer = f"{source.producer_name} {source.producer_version}".strip()
-    told["half precision, read as float32"] = [
-        tensor.name for tensor in source.graph.initializer if tensor.data_type in HALVES
-    ]
-    told["folded into, by the exporter"] = [str(node) for node in graph.nodes if _folds(node)]
+    halves = [tensor.name for tensor in source.graph.initializer if tensor.data_type in HALVES]
+    folded = [str(node) for node in graph.nodes if _folds(node)]
+    told |= {"half precision, read as float32": halves, "folded into, by the exporter": folded}
     lines = [f"{len(graph.nodes)} nodes, opset {graph.opset}, by {writer or 'an unnamed program'}"]
+    lines += [f"{len(told[LEARNED])} arrays of {numbers:,} numbers are learned"]
     lines += [f"{what}: {', '.join(names)}" for what, names in told.items() if names]
-    lines.insert(1, f"{len(told[LEARNED])} arrays of {numbers:,} numbers are learned")
-    if told["folded into, by the exporter"]:
+    if folded:
         lines.append(
             "what was folded, such as batch norm, is not trained by itself; to keep it, export "
             "with training=TrainingMode.TRAINING and do_constant_folding=False, or with "

@@ -13,7 +13,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -30,8 +30,9 @@ SHAPING = "reshape", "squeeze", "unsqueeze", "expand"  # whose form is told the 
 INPUT = 0  # the number of the input; the operations count from 1
 
 
-class Size(NamedTuple):
-    """An integer that follows the batch: factor * N + offset."""
+@dataclass(frozen=True)
+class Size:
+    """An integer that follows the batch: factor * N + offset. Nothing can be computed with it."""
 
     factor: int
     offset: int
@@ -84,7 +85,7 @@ def mapped(function: Callable[..., Any], *trees: Any) -> Any:
     """
     first = trees[0]
     forms = {(type(x), len(x) if isinstance(x, (tuple, list, dict)) else 0) for x in trees}
-    if len(forms) > 1 or isinstance(first, Size):
+    if len(forms) > 1:
         return function(*trees)
     if isinstance(first, dict):
         return {key: mapped(function, *(x.get(key) for x in trees)) for key in first}

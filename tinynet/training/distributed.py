@@ -327,17 +327,10 @@ def _cut(
     A DataLoader makes no others.
     """
     if isinstance(batches, DataLoader) and batches.batch_sampler is not None:
-        sizes: list[int] = []
-
-        def noted(number: int, size: int) -> list[slice]:
-            sizes.append(size)
-            return cut(number, size)
-
-        for parts in batches.parts(noted):
-            yield sizes.pop(), parts
-    else:
-        for number, (x, target) in enumerate(pairs(batches)):
-            yield len(x), [(x[part], target[part]) for part in cut(number, len(x))]
+        yield from batches.parts(cut)
+        return
+    for number, (x, target) in enumerate(pairs(batches)):
+        yield len(x), [(x[part], target[part]) for part in cut(number, len(x))]
 
 
 class Step:

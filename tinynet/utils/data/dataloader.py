@@ -133,16 +133,16 @@ class DataLoader:
     def __iter__(self) -> Iterator[Any]:
         return self._begin(self._made)
 
-    def parts(self, cut: Callable[[int, int], Iterable[slice]]) -> Iterator[list[Any]]:
-        """As `iter`, but of each batch a list: the parts of it that cut(number, size) takes.
+    def parts(self, cut: Callable[[int, int], Iterable[slice]]) -> Iterator[tuple[int, list[Any]]]:
+        """As `iter`, but of each batch the size, and the parts of it that cut(number, size) takes.
 
         Each is made by itself, and what it draws depends on where in the batch it begins. For
         loaders whose batches are lists of indices.
         """
 
-        def made(chosen: Any, *place: int) -> list[Any]:
+        def made(chosen: Any, *place: int) -> tuple[int, list[Any]]:
             parts = cut(place[-1], len(chosen))
-            return [self._made(chosen[part], *place, part.start) for part in parts]
+            return len(chosen), [self._made(chosen[part], *place, part.start) for part in parts]
 
         return self._begin(made)
 
