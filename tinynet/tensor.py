@@ -64,9 +64,7 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     try:
         array = np.asarray(data, dtype)
     except ValueError as error:
-        raise ShapeError(
-            "tensor: the nested lists have different lengths, so they form no array"
-        ) from error
+        raise ShapeError("tensor: nested lists that have different lengths form none") from error
     first = data
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
