@@ -305,7 +305,7 @@ TABLED = [
      "differences_summed_before_squaring"),
     ("loss-without-a-lower-bound", "there is no end to it", "add a penalty",
      "penalty_with_the_wrong_sign"),
-    ("loss-with-the-wrong-sign", "the outputs then go against the targets", "turn the sign",
+    ("loss-with-the-wrong-sign", "where they go against them", "turn the sign",
      "similarity_in_place_of_its_loss"),
     ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 2", "nn.ReLU()",
      "leaky_relu_of_slope_1"),
@@ -404,7 +404,7 @@ def train_otherwise(kind):
         hidden = model[1](model[0](x))
         y = model[2](hidden.detach() if kind == "the head alone" else hidden)
         loss = F.cross_entropy(y, (target + 1) % C if kind == "other targets" else target)
-        loss.backward()
+        (-loss if kind == "uphill" else loss).backward()
         optimizer.step()
         if kind == "twice":
             optimizer.step()
@@ -416,6 +416,10 @@ def test_steps_that_step_twice_or_learn_something_else():
     report = tinynet.doctor(**train_otherwise("twice"))
     assert report.names() == ["optimizer-steps-twice"]
     assert "2 times in one training step" in report["optimizer-steps-twice"].evidence
+    report = tinynet.doctor(**train_otherwise("uphill"))
+    assert report.names() == ["gradient-changed"]
+    assert "is -1 times that of the batch" in report["gradient-changed"].evidence
+    assert "a factor, a sign" in report["gradient-changed"].cure
     report = tinynet.doctor(**train_otherwise("the head alone"))
     assert report.names() == ["step-misses-parameters"]
     assert "0.weight, 0.bias have no gradient" in report["step-misses-parameters"].evidence

@@ -140,15 +140,6 @@ def _moving(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return moving
 
 
-def _cast(dtype: np.dtype[Any]) -> Callable[..., Tensor]:
-    def cast(self: Any, memory_format: Any = None) -> Tensor:
-        same: Tensor = self.to(dtype)
-        return same
-
-    cast.__doc__ = f"As {dtype}."
-    return cast
-
-
 class _OfThatName:
     """Stands in Tensor for the function of `tinynet` that has the name it is assigned to.
 
@@ -307,10 +298,7 @@ class Tensor(Variable):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for a gradient (or no more); returns the tensor. Only floats can have one."""
         if requires_grad and self.dtype.kind != "f":
-            raise TypeError(
-                f"only float tensors can require a gradient, this one has dtype {self.dtype}; "
-                "pass dtype=tinynet.float32"
-            )
+            raise TypeError(f"only float tensors can have a gradient, not {self.dtype}: .float()")
         if not requires_grad and self.node is not None:
             raise RuntimeError("only a leaf can stop requiring a gradient; use .detach()")
         self.requires_grad = requires_grad
@@ -335,30 +323,11 @@ class Tensor(Variable):
             for x, dx in zip(targets, found):
                 x.grad = x.grad if dx is None else dx if x.grad is None else x.grad + dx
             return
-        if not self.requires_grad:
-            raise RuntimeError(
-                "backward(): this tensor does not depend on anything that requires a gradient. "
-                "Create an input with requires_grad=True, and compute outside no_grad()."
-            )
-        if gradient is None:
-            if self.numel() != 1:
-                raise RuntimeError(
-                    f"backward() starts from a single value, this tensor has shape {self.shape}. "
-                    "Reduce it first with .sum() or .mean(), or pass the gradient of the loss "
-                    "with respect to it: backward(gradient)."
-                )
-            dy = np.ones(self.shape, self.dtype)
-        else:
-            dy = as_array(gradient).astype(self.dtype, copy=False)
-            if dy.shape != self.shape:
-                raise ShapeError(
-                    f"backward(gradient): the gradient has shape {dy.shape}, the tensor "
-                    f"{self.shape}; they must be equal, as in backward(tinynet.ones_like(y))"
-                )
+        start = starting_gradient("backward()", self, gradient)
         if create_graph:
             autograd.backward_recorded(self, gradient)
         else:
-            autograd.run_backward(self, dy, bool(retain_graph))
+            autograd.run_backward(self, start.array, bool(retain_graph))
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this intermediate result in the next backward pass."""
@@ -405,10 +374,6 @@ class Tensor(Variable):
         if self.numel() != 1:
             raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
         return self.array.item()  # type: ignore[no-any-return]
-
-    def tobytes(self) -> bytes:
-        """The bytes of the elements in C order, by NumPy's name."""
-        return self.array.tobytes()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
@@ -461,12 +426,13 @@ class Tensor(Variable):
 
     type_as = to
 
-    float = _cast(float32)
-    double = _cast(float64)
-    long = _cast(int64)
-    int = _cast(int32)
-    bool = _cast(bool_)
-    byte = _cast(uint8)
+    # in the dtype of that name
+    float = functools.partialmethod(to, dtype=float32)
+    double = functools.partialmethod(to, dtype=float64)
+    long = functools.partialmethod(to, dtype=int64)
+    int = functools.partialmethod(to, dtype=int32)
+    bool = functools.partialmethod(to, dtype=bool_)
+    byte = functools.partialmethod(to, dtype=uint8)
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
@@ -559,8 +525,7 @@ class Tensor(Variable):
     def __bool__(self) -> builtins.bool:
         if self.numel() != 1:
             raise ValueError(
-                f"the truth value of a tensor of shape {self.shape} is ambiguous; "
-                "use .any() or .all()"
+                f"a tensor of shape {self.shape} as a truth value is ambiguous: use .any()"
             )
         return bool(self.array)
 
@@ -584,7 +549,8 @@ class Tensor(Variable):
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         self._check_no_graph()
         made: Any = super().__reduce_ex__(protocol)
-        made[2][1].pop("origin", None)
+        if len(made) > 2 and isinstance(made[2], tuple):
+            made[2][1].pop("origin", None)
         return made
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
@@ -877,13 +843,31 @@ class Tensor(Variable):
         return y
 
 
+def starting_gradient(name: str, y: Tensor, dy: Any) -> Tensor:
+    """The gradient of the loss with respect to y from which a backward pass starts, 1 if None."""
+    if not y.requires_grad:
+        raise RuntimeError(
+            f"{name}: the tensor does not depend on anything that requires a gradient. "
+            "Create an input with requires_grad=True, and compute outside no_grad()."
+        )
+    if dy is None:
+        if y.numel() != 1:
+            raise RuntimeError(
+                f"{name} starts from a single value, this tensor has shape {y.shape}. Reduce it "
+                "with .sum() or .mean(), or pass the gradient of the loss with respect to it."
+            )
+        return autograd.wrap(np.ones(y.shape, y.dtype))
+    start = dy if isinstance(dy, Tensor) else autograd.wrap(as_array(dy))
+    if start.shape != y.shape:
+        raise ShapeError(
+            f"{name}: the gradient has shape {start.shape}, the tensor {y.shape}; they must be "
+            "equal, as in backward(tinynet.ones_like(y))"
+        )
+    return start if start.dtype == y.dtype else start.astype(y.dtype)
+
+
 def _numpy_binary(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
     return lambda x, y: op(*pointwise.meet(_operand(x), _operand(y)))
-
-
-def _along_axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function of a tensor called in NumPy's way, with the axis in second place."""
-    return lambda a, axis=None, **settings: function(a, axis=axis, **settings)
 
 
 NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with NumPy's meaning
@@ -903,15 +887,10 @@ NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with N
     "sinh": ops.sinh, "cosh": ops.cosh, "tanh": ops.tanh, "arcsinh": ops.asinh,
     "arccosh": ops.acosh, "arctanh": ops.atanh, "floor": ops.floor, "ceil": ops.ceil,
     "trunc": ops.trunc, "sign": ops.sign, "reciprocal": ops.reciprocal,
-    **{
-        function.__name__: _along_axis(function)
-        for function in (
-            reduction.sum, reduction.mean, reduction.prod, reduction.max, reduction.min,
-            reduction.argmax, reduction.argmin, reduction.any, reduction.all,
-        )
-    },
-    "amax": _along_axis(reduction.max),
-    "amin": _along_axis(reduction.min),
+    "sum": reduction.sum, "prod": reduction.prod, "any": reduction.any, "all": reduction.all,
+    "argmax": reduction.argmax, "argmin": reduction.argmin, "max": reduction.amax,
+    "min": reduction.amin, "amax": reduction.amax, "amin": reduction.amin,
+    "mean": lambda a, axis=None, **settings: reduction.mean(a, axis=axis, **settings),
     "var": lambda a, axis=None, ddof=0, **settings: reduction.var(
         a, axis=axis, correction=ddof, **settings
     ),

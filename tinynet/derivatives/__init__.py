@@ -6,12 +6,9 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tinynet import autograd
-from tinynet.autograd import Node, pass_back, wrap
-from tinynet.errors import ShapeError
-from tinynet.tensor import Tensor, as_array
+from tinynet.autograd import Node, pass_back
+from tinynet.tensor import Tensor, starting_gradient
 
 
 def grad(
@@ -34,7 +31,7 @@ def grad(
     """
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     pairs = _pairs("grad: {} grad_outputs for {} outputs", outputs, grad_outputs)
-    starts = [(y, _start(y, dy)) for y, dy in pairs]
+    starts = [(y, starting_gradient("grad", y, dy)) for y, dy in pairs]
     if not all(x.requires_grad for x in targets):
         raise RuntimeError("grad: one of the inputs does not require a gradient")
     retain_graph = create_graph if retain_graph is None else retain_graph
@@ -100,30 +97,13 @@ def backward_recorded(root: Tensor, dy: Any) -> None:
     """`autograd.backward` whose gradients have gradients themselves."""
     from tinynet.derivatives import replay
 
-    for target, dx in replay.pass_back([(root, _start(root, dy))]).items():
+    for target, dx in replay.pass_back([(root, starting_gradient("grad", root, dy))]).items():
         if isinstance(target, Node):
             tensor: Any = target.retained and target.retained()
             if tensor is not None:
                 tensor.grad = dx
         else:
             target.grad = dx if target.grad is None else target.grad + dx
-
-
-def _start(y: Tensor, dy: Any) -> Tensor:
-    """The gradient from which the backward pass of one output starts."""
-    if not y.requires_grad:
-        raise RuntimeError("grad: an output does not depend on anything that requires a gradient")
-    if dy is None:
-        if y.numel() != 1:
-            raise RuntimeError(
-                f"grad: an output of shape {y.shape} is no single value; pass its gradient in "
-                "grad_outputs, or reduce it with .sum() or .mean()"
-            )
-        return wrap(np.ones(y.shape, y.dtype))
-    start = dy if isinstance(dy, Tensor) else wrap(as_array(dy))
-    if start.shape != y.shape:
-        raise ShapeError(f"grad: grad_outputs has shape {start.shape}, the output {y.shape}")
-    return start if start.dtype == y.dtype else start.astype(y.dtype)
 
 
 autograd.backward_recorded = backward_recorded

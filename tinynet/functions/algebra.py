@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet import ops
-from tinynet.errors import ShapeError
-from tinynet.functions.common import one_dim, takes_out
+from tinynet.functions.common import one_dim, takes, takes_out
 from tinynet.functions.indexing import diagonal, narrow
 from tinynet.functions.pointwise import add, clamp, div, meet, mul, sub
 from tinynet.functions.reduction import diff, norm
@@ -28,8 +27,7 @@ Data = Any
 
 
 def _check(name: str, x: Data, y: Data, axes: tuple[int, int], what: str) -> None:
-    if (len(x.shape), len(y.shape)) != axes:
-        raise ShapeError(f"{name}: takes {what}, got shapes {tuple(x.shape)} and {tuple(y.shape)}")
+    takes(name, (len(x.shape), len(y.shape)) == axes, what, x, y)
 
 
 @takes_out
@@ -55,10 +53,7 @@ def mv(input: Data, vec: Data) -> Tensor:
 def bmm(input: Data, mat2: Data) -> Tensor:
     """Products of the matrices of two batches: (B, N, M), (B, M, P) -> (B, N, P)."""
     _check("bmm", input, mat2, (3, 3), "two batches of matrices")
-    if input.shape[0] != mat2.shape[0]:
-        raise ShapeError(
-            f"bmm: batches of {input.shape[0]} and {mat2.shape[0]} matrices; both need as many"
-        )
+    takes("bmm", input.shape[0] == mat2.shape[0], "batches of equally many", input, mat2)
     return matmul(input, mat2)
 
 
@@ -71,10 +66,7 @@ def dot(input: Data, tensor: Data) -> Tensor:
 def cdist(x1: Data, x2: Data, p: float = 2.0, compute_mode: Any = None) -> Tensor:
     """The p-norm between each vector of one set and each of another: (..., N, D), (..., M, D) ->
     (..., N, M). Of equal vectors it is 0, with gradient 0. compute_mode has no effect."""
-    if x1.shape[-1] != x2.shape[-1]:
-        raise ShapeError(
-            f"cdist: the last axes must be equal, got shapes {tuple(x1.shape)}, {tuple(x2.shape)}"
-        )
+    takes("cdist", x1.shape[-1] == x2.shape[-1], "vectors of one size", x1, x2)
     return norm(sub(ops.unsqueeze(x1, -2), ops.unsqueeze(x2, -3)), p, -1)
 
 
@@ -138,12 +130,9 @@ def tensordot(a: Data, b: Data, dims: Any = 2) -> Tensor:
         dims = (range(len(a.shape) - dims, len(a.shape)), range(dims))
     ours: Sequence[int] = [one_dim("tensordot", a, d) for d in dims[0]]
     theirs: Sequence[int] = [one_dim("tensordot", b, d) for d in dims[1]]
-    sizes = [a.shape[d] for d in ours], [b.shape[d] for d in theirs]
-    if len(ours) != len(theirs) or any(n != m and 1 not in (n, m) for n, m in zip(*sizes)):
-        raise ShapeError(
-            f"tensordot: the axes {list(ours)} and {list(theirs)} to be summed have the sizes "
-            f"{sizes[0]} and {sizes[1]}; they must be equal"
-        )
+    sizes = [(a.shape[x], b.shape[y]) for x, y in zip(ours, theirs)]
+    fits = len(ours) == len(theirs) and all(n == m or 1 in (n, m) for n, m in sizes)
+    takes("tensordot", fits, f"axes of equal sizes to sum, not {ours} and {theirs}", a, b)
     left = list(string.ascii_letters[: len(a.shape)])
     right = list(string.ascii_letters[len(a.shape) : len(a.shape) + len(b.shape)])
     for x, y in zip(ours, theirs):

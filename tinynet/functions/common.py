@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from tinynet.autograd import Variable
-from tinynet.errors import no_such_axis
+from tinynet.errors import ShapeError, no_such_axis
 from tinynet.ops.shape import normalized_shape
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,6 +20,13 @@ Dim: TypeAlias = "int | tuple[int, ...] | list[int] | None"
 def array_of(x: Any) -> np.ndarray:
     """The ndarray of a tensor, array, number or list."""
     return x.array if isinstance(x, Variable) else np.asarray(x)
+
+
+def takes(name: str, fits: bool, what: str, *inputs: Any) -> None:
+    """ShapeError unless the inputs fit: what the function takes, and the shapes that it got."""
+    if not fits:
+        shapes = " and ".join(str(tuple(x.shape)) for x in inputs)
+        raise ShapeError(f"{name}: takes {what}, got shape{'s'[len(inputs) < 2 :]} {shapes}")
 
 
 def named(name: str, doc: str | None, function: Callable[..., T]) -> Callable[..., T]:

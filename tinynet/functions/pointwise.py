@@ -6,6 +6,7 @@ operations that are there already is that formula.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -133,23 +134,29 @@ def float_power(input: Data, exponent: Data) -> Tensor:
     return ops.pow(x, y)
 
 
+def _of_two(
+    name: str, doc: str | None, compute: Callable[[Data, Data], Tensor], tensors: int
+) -> Callable[[Data, Data], Tensor]:
+    """A function of two inputs, of which the first so many must be tensors, as PyTorch has it."""
+
+    def function(input: Data, other: Data) -> Tensor:
+        check_tensors(name, **dict(zip(("input", "other")[:tensors], (input, other))))
+        return compute(input, other)
+
+    return named(name, doc, function)
+
+
 def _promoting(
     op: Callable[[Any, Any], Tensor], tensors: int = 0, doc: str | None = None
 ) -> Callable[[Data, Data], Tensor]:
-    """An operation of two inputs as a function that brings them into one dtype.
+    """An operation of two inputs as a function that brings them into one dtype."""
 
-    tensors: how many of the first inputs must be tensors, as PyTorch has it; one is needed anyway.
-    """
-    name = op.__name__
+    def met(x: Data, y: Data) -> Tensor:
+        if not hasattr(y, "shape"):
+            check_tensors(op.__name__, input=x)
+        return op(*meet(x, y))
 
-    def function(input: Data, other: Data) -> Tensor:
-        if tensors == 2:
-            check_tensors(name, input=input, other=other)
-        elif tensors == 1 or not hasattr(other, "shape"):
-            check_tensors(name, input=input)
-        return op(*meet(input, other))
-
-    return takes_out(named(name, doc or op.__doc__, function))
+    return takes_out(_of_two(op.__name__, doc or op.__doc__, met, tensors))
 
 
 def _unless_nan(name: str, wins: Callable[[Any, Any], Any]) -> Callable[[Data, Data], Tensor]:
@@ -311,20 +318,9 @@ def _looking(function: Callable[[Any], Any], doc: str) -> Callable[[Data], Tenso
 def _comparing(
     function: Callable[[Any, Any], Any], doc: str, tensors: int = 1
 ) -> Callable[[Data, Data], Tensor]:
-    """A function of two arrays as one of tensors, without a gradient.
-
-    tensors: how many of the arguments must be tensors.
-    """
+    """A function of two arrays as one of tensors, without a gradient."""
     name = function.__name__
-
-    def constant(input: Data, other: Data) -> Tensor:
-        if tensors:
-            check_tensors(name, input=input)
-        if tensors == 2:
-            check_tensors(name, other=other)
-        return unrecorded(name, function, input, other)  # type: ignore[no-any-return]
-
-    return named(name, doc, constant)
+    return _of_two(name, doc, functools.partial(unrecorded, name, function), tensors)
 
 
 eq = _comparing(operator.eq, "input == other, element by element.")

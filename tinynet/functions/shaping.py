@@ -11,9 +11,18 @@ import numpy as np
 
 from tinynet import ops
 from tinynet.autograd import wrap
-from tinynet.errors import ShapeError, no_such_axis
-from tinynet.functions.common import Dim, all_dims, array_of, call_sizes, named, one_dim, spelled
-from tinynet.ops.checks import one_of
+from tinynet.errors import no_such_axis
+from tinynet.functions.common import (
+    Dim,
+    all_dims,
+    array_of,
+    call_sizes,
+    named,
+    one_dim,
+    spelled,
+    takes,
+)
+from tinynet.ops.checks import integer, one_of
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -93,11 +102,7 @@ def transpose(input: Data, *axes: Any, dim0: int | None = None, dim1: int | None
 
 def t(input: Data) -> Tensor:
     """A matrix with rows and columns swapped; a vector as it is."""
-    if len(input.shape) > 2:
-        raise ShapeError(
-            f"t: takes a matrix or a vector, got shape {tuple(input.shape)}; use .mT to swap the "
-            "last two axes"
-        )
+    takes("t", len(input.shape) <= 2, "a matrix or a vector (.mT swaps the last two axes)", input)
     return transpose(input)
 
 
@@ -149,17 +154,15 @@ fliplr = named("fliplr", "The second axis reversed.", lambda input: flip(input, 
 
 def flipud(input: Data) -> Tensor:
     """The first axis reversed."""
-    if not input.shape:
-        raise ShapeError("flipud: a tensor without axes cannot be flipped")
+    takes("flipud", len(input.shape) > 0, "a tensor with axes", input)
     return flip(input, 0)
 
 
 def rot90(input: Data, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by k * 90 degrees in the plane of two axes, from the first towards the second."""
-    if len(dims) != 2 or len(input.shape) < 2 or (dims[0] - dims[1]) % len(input.shape) == 0:
-        raise ShapeError(
-            f"rot90: needs two different axes of shape {tuple(input.shape)}, got {tuple(dims)}"
-        )
+    count = len(input.shape)
+    fits = len(dims) == 2 and count > 1 and (dims[0] - dims[1]) % count != 0
+    takes("rot90", fits, f"two different axes, not {tuple(dims)}", input)
     one, two = dims
     turned = swapaxes(input, one, two) if k % 2 else input
     return flip(turned, ((), (one,), (one, two), (two,))[k % 4])
@@ -188,10 +191,8 @@ def roll(input: Data, shifts: Any, dims: Any = None) -> Tensor:
 def repeat(input: Data, *args: Any, repeats: Any = None) -> Tensor:
     """Copies side by side: `repeat(2, 3)` stacks 2 down and 3 across; a new axis may come first."""
     times = call_sizes(args, repeats)
-    if len(times) < len(input.shape):
-        raise ShapeError(
-            f"repeat: needs a number for each axis of shape {tuple(input.shape)}, got {times}"
-        )
+    fits = len(times) >= len(input.shape)
+    takes("repeat", fits, f"a number for each axis, not {times}", input)
     sizes = (1,) * (len(times) - len(input.shape)) + tuple(input.shape)
     split = [n for size in sizes for n in (1, size)]
     wide = [n for time, size in zip(times, sizes) for n in (time, size)]
@@ -225,8 +226,7 @@ def split(tensor: Data, split_size_or_sections: Any, dim: int = 0) -> tuple[Tens
 
 def chunk(input: Data, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Cut into at most `chunks` pieces of equal size along an axis; the last may be smaller."""
-    if chunks < 1:
-        raise ShapeError(f"chunk: chunks must be at least 1, got {chunks}")
+    chunks = integer("chunk", "chunks", chunks)
     dim = one_dim("chunk", input, dim)
     return ops.split(input, builtins.max(1, -(-input.shape[dim] // chunks)), dim)
 
@@ -300,10 +300,8 @@ def unfold(input: Data, dimension: int, size: int, step: int) -> Tensor:
     if not input.shape:
         return ops.reshape(input, (1,))
     length = input.shape[axis]
-    if size > length or step < 1:
-        raise ShapeError(
-            f"unfold: windows of {size} every {step} do not fit axis {axis} of size {length}"
-        )
+    fits = size <= length and step >= 1
+    takes("unfold", fits, f"windows along axis {axis}, not of {size} every {step}", input)
     starts = np.arange(0, length - size + 1, step)
     windows = starts[:, None] + np.arange(size)  # (windows, size)
     taken = ops.getitem(input, (slice(None),) * axis + (windows,))

@@ -53,11 +53,9 @@ __all__ += [*_WHERE, *stateless.FUNCTIONS]
 
 _NOT_HERE = {
     "RNN": "recurrent nets", "LSTM": "recurrent nets", "GRU": "recurrent nets",
-    "RNNCell": "recurrent nets", "LSTMCell": "recurrent nets", "GRUCell": "recurrent nets",
     "MultiheadAttention": "attention", "Transformer": "attention",
-    "TransformerEncoder": "attention", "TransformerEncoderLayer": "attention",
-    "TransformerDecoder": "attention", "TransformerDecoderLayer": "attention",
 }  # fmt: skip
+"""What layers are of whose names begin so."""
 
 
 def __getattr__(name: str) -> Any:
@@ -68,8 +66,9 @@ def __getattr__(name: str) -> Any:
         value = importlib.import_module(f"tinynet.nn.{name}")
     elif name in stateless.FUNCTIONS:
         value = stateless.layer(name)
-    elif name in _NOT_HERE or name.endswith("3d"):
-        kind = _NOT_HERE.get(name, "three-dimensional layers")
+    elif name.startswith(tuple(_NOT_HERE)) or name.endswith("3d"):
+        kinds = (_NOT_HERE[begin] for begin in _NOT_HERE if name.startswith(begin))
+        kind = next(kinds, "three-dimensional layers")
         why = f"tinynet is for small convolutional nets, and has no {kind}"
         raise no_attribute("tinynet.nn", name, (), why)
     else:

@@ -136,6 +136,11 @@ class Case:
         ]
 
     @property
+    def wanted(self) -> dict[str, nn.Parameter]:
+        """The parameters that ask for a gradient."""
+        return {name: p for name, p in self.parameters.items() if p.requires_grad}
+
+    @property
     def takes_numbers(self) -> bool:
         """Whether integers are inputs of the model: words, whose vectors it looks up."""
         return any(isinstance(module, nn.Embedding) for module in self.model.modules())
@@ -208,10 +213,7 @@ class Case:
 
     def start_anew(self) -> None:
         """Initialise every layer again, in the way that layers are."""
-        for module in self.model.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        self.model.apply(lambda module: getattr(module, "reset_parameters", lambda: None)())
 
     def run_trial(self) -> None:
         """One forward and backward pass, of which the model keeps no trace."""

@@ -6,7 +6,6 @@ fit(model, (x, y), 5, validation_split=0.1)
 
 from __future__ import annotations
 
-import itertools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -224,15 +223,9 @@ def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
 
 def _targets(data: Any) -> np.ndarray:
     """The targets of arrays; of other data an array of no numbers."""
-    arrays: Sequence[np.ndarray] = getattr(source(data)[0], "arrays", ())
+    dataset, _ = source(data)
+    arrays = dataset.arrays if isinstance(dataset, ArrayDataset) else ()
     return arrays[1] if len(arrays) > 1 else np.array([], object)
-
-
-def rest(batches: Any, done: int) -> Any:
-    """The batches of an epoch of which `done` were seen; a loader that was told knows itself."""
-    if hasattr(batches, "load_state_dict"):
-        return batches
-    return itertools.islice(batches, done, None)
 
 
 def training_batches(
@@ -255,7 +248,9 @@ def training_batches(
         )
     else:
         batches = as_batches(train, 1)
-    if length(batches) == 0:
+    if not hasattr(batches, "__len__"):
+        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
+    if len(batches) == 0:
         wanted = getattr(batches, "batch_size", "any size")
         raise DataError(f"fit: the training data is empty, or gives no batch of {wanted}")
     return batches
@@ -308,12 +303,6 @@ def _overlap(train: Any, validate: Any) -> bool:
     if isinstance(one, ArrayDataset) and isinstance(other, ArrayDataset):
         return np.array_equal(one.images, other.images)
     return False
-
-
-def length(batches: Any) -> int:
-    if not hasattr(batches, "__len__"):
-        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
-    return len(batches)
 
 
 def about_data(model: Module, train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,14 +23,13 @@ from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
 from tinynet.training.arguments import check_arguments, check_names, description
 from tinynet.training.batches import (
+    Batches,
     Images,
     about_data,
     as_examples,
     dtype_of,
-    length,
     looked_at,
     own_transform,
-    rest,
     split_off,
     targets_and_epochs,
     training_batches,
@@ -193,7 +193,7 @@ def fit(
         run = Run(
             model,
             optimizer,
-            make_schedule(schedule, optimizer, left * length(batches), left, step, monitor),
+            make_schedule(schedule, optimizer, left * len(batches), left, step, monitor),
             batches,
             held_out,
             loss,
@@ -343,7 +343,10 @@ def _one_epoch(run: Run) -> Record:
         run.epoch += 1
     for callback in run.callbacks:
         callback.on_epoch_begin(run)
-    batches = run.ranks.own_parts(rest(run.train, run.so_far.steps))
+    batches: Batches = run.train
+    if not hasattr(batches, "load_state_dict"):  # a loader that was told knows the rest itself
+        batches = itertools.islice(batches, run.so_far.steps, None)
+    batches = run.ranks.own_parts(batches)
     trained = train_epoch(
         run.model,
         batches if run.step or not run.ranks.first else looked_at(batches),
