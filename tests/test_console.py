@@ -253,7 +253,7 @@ class Terminal(io.StringIO):
         ("  tinynet resume " + "a b/" * 40, "  tinynet resume " + "a b/" * 40),
         (
             "tinynet train: error: " + "a " * 40,
-            "tinynet train: error: " + "a " * 28 + "a\n  " + "a " * 11,
+            "tinynet train: error: " + "a " * 28 + "a\n  " + "a " * 10 + "a",
         ),
     ],
 )
