@@ -224,9 +224,16 @@ def test_retain_grad_and_hooks_see_recorded_gradients():
         y = h * h
     y.backward(create_graph=True)
     assert (h.grad.tolist(), h.grad.requires_grad, seen) == ([8], True, [[8]])
-    h.register_hook(lambda dy: 2 * dy)
-    with pytest.raises(RuntimeError, match="a hook that replaces a gradient is not recorded"):
-        y.backward(create_graph=True)
+    assert x.grad.tolist() == [32]
+
+
+def test_a_hook_that_replaces_a_gradient_is_recorded():
+    x = tensor(2.0, requires_grad=True)
+    h = x * x
+    h.register_hook(lambda dy: dy * h)  # in the second backward pass too
+    (dx,) = autograd.grad(h * h, x, create_graph=True)
+    assert dx.tolist() == [128]
+    assert autograd.grad(dx, x)[0].tolist() == [1088]  # as in PyTorch
 
 
 def test_plain_training_keeps_nothing():
@@ -437,9 +444,23 @@ def test_functional_call_replaces_a_shared_parameter_everywhere():
     assert func.functional_call(model, doubled, tinynet.ones(1, 2)).tolist() == [[4, 4]]
 
 
-def test_there_is_no_vmap():
-    with pytest.raises(NotImplementedError, match="whole batches"):
-        func.vmap(cubes)
+def test_vmap_calls_a_function_for_each_example():
+    params = {"w": tinynet.randn(3, dtype=np.float64), "b": tinynet.zeros(1, dtype=np.float64)}
+    x, t = tinynet.randn(4, 3, dtype=np.float64), tinynet.randn(4, dtype=np.float64)
+
+    def loss(params, x, t):
+        return ((params["w"] * x).sum() + params["b"].sum() - t) ** 2
+
+    each = func.vmap(func.grad(loss), in_dims=(None, 0, 0))(params, x, t)
+    expected = 2 * ((x @ params["w"]) - t)
+    np.testing.assert_allclose(each["w"].array, (expected.unsqueeze(1) * x).array)
+    np.testing.assert_allclose(each["b"].array, expected.unsqueeze(1).array)
+    both = func.vmap(lambda pair: (pair[0] * 2, pair[1]), out_dims=1)((x, x))
+    assert [y.shape for y in both] == [(3, 4), (3, 4)]
+    with pytest.raises(ShapeError, match=r"batches of \[4, 3\]"):
+        func.vmap(lambda x, t: x)(x, x.T)
+    with pytest.raises(ValueError, match="1 in_dims for 2 arguments"):
+        func.vmap(loss, in_dims=(0,))(x, t)
 
 
 # ----- what is refused ---------------------------------------------------------------------------

@@ -305,7 +305,7 @@ TABLED = [
      "differences_summed_before_squaring"),
     ("loss-without-a-lower-bound", "there is no end to it", "add a penalty",
      "penalty_with_the_wrong_sign"),
-    ("loss-with-the-wrong-sign", "the outputs then go against the targets", "turn the sign",
+    ("loss-with-the-wrong-sign", "where they go against them", "turn the sign",
      "similarity_in_place_of_its_loss"),
     ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 2", "nn.ReLU()",
      "leaky_relu_of_slope_1"),

@@ -101,7 +101,10 @@ def test_register_parameter_and_add_module_take_names_from_outside():
     module.add_module("0", nn.Identity())
     assert [name for name, _ in module.named_parameters()] == ["w"]
     assert [name for name, _ in module.named_children()] == ["0"]
-    with pytest.raises(TypeError, match=r"'w' must be a Parameter or None, got Tensor; write"):
+    with pytest.raises(
+        TypeError,
+        match=r"Module.w is a parameter and cannot become Tensor; assign nn.Parameter\(...\)",
+    ):
         module.register_parameter("w", tinynet.ones(1))
     with pytest.raises(TypeError, match=r"'act' is the class ReLU, not a layer; make one: `ReLU"):
         module.add_module("act", nn.ReLU)

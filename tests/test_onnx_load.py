@@ -456,6 +456,7 @@ GROWING = {
     "padding of both sides": ([node("Conv", "x w", pads=[1 << 20] * 4)],
                               {"w": array(1, 1, 1, 1)}),
     "Conv": ([node("Conv", "x w", pads=[1 << 20] * 2 + [0] * 2)], {"w": array(1, 1, 1, 1)}),
+    "little but padding": ([node("Conv", "x w", pads=[8000] * 4)], {"w": array(1, 1, 1, 1)}),
     "doubling": ([node("Concat", f"a{i} a{i}", f"a{i + 1}", axis=0) for i in range(40)]
                  + [node("Identity", "a40")], {"a0": np.zeros(4)}),
 }  # fmt: skip
@@ -491,7 +492,13 @@ def test_what_is_alive_together_is_limited(read, monkeypatch):
         ("Reshape", {}, [np.array([[1, 36]])], r"in a vector are needed, got shape \(1, 2\)"),
         ("Split", {"num_outputs": 0}, [], "0 parts for 1 outputs"),
         ("ConvTranspose", {"auto_pad": "EVIL"}, [array(1, 1, 1, 1)], "'EVIL' is none of"),
-        ("Resize", {}, [array(0), np.ones(4, np.float32), np.ones(4, int)], "both scales and siz"),
+        (
+            "Resize",
+            {},
+            [array(0), np.ones(4, np.float32), np.ones(4, int)],
+            "4 scales and 4 sizes, and not one or",
+        ),
+        ("MatMul", {}, [np.ones((6, 6))], "product of float32 and float64; put a Cast"),
         ("MaxPool", {"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]}, [], "not below the kernel"),
         ("LpPool", {"kernel_shape": [2, 2], "pads": [0, 0, 0, 2]}, [], "not below the kernel"),
     ],

@@ -145,7 +145,7 @@ def test_the_last_layer_begins_anew_where_as_many_classes_are_others(here, capsy
         said = begun(classes, f"others-{k}", init_from="pets")
         assert "2 of 4 arrays from pets/" in said
         assert "anew begin 3.weight, 3.bias" in said
-    with pytest.raises(tinynet.CheckpointError, match="the classes were cat, dog"):
+    with pytest.raises(tinynet.CheckpointError, match="classes was cat, dog in the run, now it is"):
         begun(("ash", "elm"), "pets", resume=True)
 
 

@@ -162,7 +162,7 @@ OPERATIONS = [
     (lambda: zeros(4).copy_(zeros(2, 2)), "(4,), the value (2, 2), ... use value.reshape(4,)"),
     (
         lambda: (tinynet.ones(3, requires_grad=True) * 2).backward(np.ones(4)),
-        "backward(gradient): the gradient has shape (4,), the tensor (3,); they must be equal",
+        "backward(): the gradient has shape (4,), the tensor (3,); they must be equal",
     ),
     (
         lambda: own_gradient(lambda dy: dy[:3]),

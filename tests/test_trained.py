@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import data, nn, training
+from tinynet import data, models, nn, training
 from tinynet.cli import main
 from tinynet.training import strokes
 
@@ -235,6 +235,17 @@ def test_a_run_of_fit_works_in_the_commands_once_its_model_is_named(here, capsys
     assert main(["evaluate", "run", "--data", "npz:tiny.npz", *own]) == 0
     assert main(["export", "run", "w.safetensors"]) == 0
     tinynet.load("w.safetensors", space["Net"]())
+
+
+def test_a_run_of_fit_of_a_known_model_needs_no_name(here, capsys):
+    train = data.load("npz:tiny.npz")
+    settings = {"num_classes": 2, "image_size": 8, "rng": np.random.default_rng(0)}
+    model = models.build("digits_cnn", **settings)
+    training.fit(model, train, 1, transform=data.standardize(train), out="run", progress=False)
+    loaded = tinynet.load("run")
+    assert type(loaded.network) is type(model)
+    assert loaded.evaluate(train)["loss"] > 0
+    assert main(["evaluate", "run", "--data", "npz:tiny.npz"]) == 0
 
 
 @pytest.mark.parametrize(

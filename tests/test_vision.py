@@ -259,14 +259,15 @@ def test_png_files_are_whole_without_pillow():
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("resnet18", 11_689_512), ("resnet34", 21_797_672)]
+    ("name", "parameters", "last"),
+    [("resnet18", 11_689_512, 512), ("resnet34", 21_797_672, 512), ("resnet50", 25_557_032, 2048)],
 )
-def test_resnets_are_the_papers(name, parameters):
+def test_resnets_are_the_papers(name, parameters, last):
     model = getattr(models, name)()
     assert sum(p.numel() for p in model.parameters()) == parameters
     assert "layer2.0.downsample.1.running_mean" in model.state_dict()
-    assert model.fc.in_features == 512
-    model.fc = tinynet.nn.Linear(512, 3)
+    assert model.fc.in_features == last
+    model.fc = tinynet.nn.Linear(last, 3)
     assert model(tinynet.zeros(2, 3, 40, 33)).shape == (2, 3)
 
 

@@ -48,6 +48,8 @@ ALL = [
     T.RandomAffine(10, (0.1, 0.2), (0.8, 1.2), 5),
     T.RandomAffine((0, 10), shear=(1, 2, 3, 4), interpolation=2),
     T.ColorJitter(0.4, 0.3, 0.2, 0.1),
+    T.GaussianBlur(3),
+    T.GaussianBlur((5, 3), 1.5),
     T.RandomErasing(1.0),
     T.RandomErasing(0.5, value=(1, 2, 3)),
     T.RandomErasing(1.0, value="random"),
@@ -94,7 +96,9 @@ def test_each_image_of_a_batch_has_a_chance_of_its_own(transform):
     y = transform(same, rng())
     assert len(y) == 40
     random = type(transform).__name__.startswith(("Random", "Color", "Compose"))
-    assert (len(np.unique(y, axis=0)) > 1) == random or transform in (ALL[20],)
+    random |= getattr(transform, "sigma", None) == (0.1, 2.0)
+    never = getattr(transform, "p", 0) == 1.0 and transform.value == 0
+    assert (len(np.unique(y, axis=0)) > 1) == random or never
 
 
 # ----- conversions --------------------------------------------------------------------------------
@@ -158,6 +162,16 @@ def test_resize_is_a_weighted_mean():
     assert F.resized_crop(x, 0, 0, 2, 2, (2, 2)).array[0].tolist() == [[0, 1], [4, 5]]
 
 
+def test_a_blur_is_a_mean_weighed_by_a_bell_curve():
+    x = np.zeros((1, 1, 5, 7))
+    x[0, 0, 2, 3] = 1
+    y = F.gaussian_blur(x, (5, 3), (1.0, 0.5))[0, 0]
+    across, down = np.exp(-0.5 * np.arange(-2, 3) ** 2), np.exp(-2 * np.arange(-1.0, 2) ** 2)
+    expected = np.outer(down / down.sum(), across / across.sum())
+    np.testing.assert_allclose(y[1:4, 1:6], expected, rtol=1e-12)
+    np.testing.assert_allclose(F.gaussian_blur(np.ones((2, 3, 4, 4)), 5), 1)
+
+
 def test_colours_turn_about_the_circle():
     red = tinynet.tensor(np.array([1, 0, 0], np.float32).reshape(3, 1, 1))
     np.testing.assert_allclose(F.adjust_hue(red, 1 / 3).array.ravel(), [0, 1, 0], atol=1e-6)
@@ -196,6 +210,7 @@ WRONG = [
     (lambda: T.ColorJitter(hue=0.6), ValueError, "hue must be from -0.5 to 0.5"),
     (lambda: T.ColorJitter((-1, 1)), ValueError, "brightness must be 0 or more"),
     (lambda: T.RandomErasing(value="zero"), ValueError, "numbers or 'random', got 'zero'"),
+    (lambda: T.GaussianBlur(4)(pil()), ValueError, "kernel_size must be odd"),
     (lambda: T.Lambda(3), TypeError, "lambd must be a function"),
     (lambda: T.ToTensor()([1, 2]), TypeError, "a PIL image or an array, got list"),
     (lambda: T.ToTensor()(np.zeros(3)), ValueError, r"\(H, W\) or \(H, W, C\), got shape \(3,\)"),

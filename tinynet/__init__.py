@@ -125,7 +125,7 @@ if TYPE_CHECKING:  # isort: off
 _LATER = {
     "": (
         "amp", "backends", "data", "distributions", "func", "linalg", "models", "onnx", "optim",
-        "training", "utils", "vision",
+        "special", "training", "utils", "vision",
     ),
     "amp": ("autocast",),
     "anomaly": ("detect_anomaly",),
@@ -134,6 +134,7 @@ _LATER = {
     ),
     "legacy": (
         "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor",
+        "cholesky", "svd",
     ),
     "linalg": ("cross", "det", "inverse"),
     "nn.summary": ("summary",),
@@ -144,6 +145,7 @@ _LATER = {
         "set_rng_state", "use_deterministic_algorithms",
     ),
     "printing": ("set_printoptions",),
+    "special": ("digamma", "erfinv", "lgamma"),
     "teaching": ("doctor", "explain"),
     "training": ("load", "save"),
 }  # fmt: skip

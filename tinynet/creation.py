@@ -8,7 +8,7 @@ name the CPU, where everything is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from tinynet.autograd import wrap
 from tinynet.devices import check_device, get_default_dtype
 from tinynet.errors import ShapeError, integer
-from tinynet.functions.common import array_of, call_sizes
+from tinynet.functions.common import array_of, call_sizes, named
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor, as_array
@@ -214,16 +214,14 @@ def rand(*args: Any, size: Any = None, **settings: Unpack[RandomSettings]) -> Te
     return _made(values, **settings)
 
 
-def randn_like(input: Tensor, **settings: Unpack[RandomSettings]) -> Tensor:
-    """`randn` in the shape and dtype of another tensor."""
-    settings.setdefault("dtype", input.dtype)
-    return randn(input.shape, **settings)
+def _like(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A random maker that takes shape and dtype from another tensor."""
 
+    def like(input: Tensor, *bounds: int, **settings: Any) -> Tensor:
+        return draw(*bounds, **{"size": input.shape, "dtype": input.dtype, **settings})
 
-def rand_like(input: Tensor, **settings: Unpack[RandomSettings]) -> Tensor:
-    """`rand` in the shape and dtype of another tensor."""
-    settings.setdefault("dtype", input.dtype)
-    return rand(input.shape, **settings)
+    name = draw.__name__
+    return named(f"{name}_like", f"`{name}` in the shape and dtype of another tensor.", like)
 
 
 def randint(
@@ -231,20 +229,16 @@ def randint(
 ) -> Tensor:
     """Uniformly distributed ints from `low` (0 if only one bound is given) up to `high` - 1."""
     if size is None:  # randint(high, size)
-        low, high, size = 0, low, high
+        size, high = high, None
+    if high is None:
+        low, high = 0, low
     if size is None:
         raise TypeError("randint: which shape? Write randint(low, high, size), size a tuple")
     values = _generator(settings).integers(low, high, normalized_shape((size,)))
     return _made(values, np.int64, **settings)
 
 
-def randint_like(
-    input: Tensor, low: int, high: int | None = None, **settings: Unpack[RandomSettings]
-) -> Tensor:
-    """`randint` in the shape and dtype of another tensor."""
-    low, high = (0, low) if high is None else (low, high)
-    settings.setdefault("dtype", input.dtype)
-    return randint(low, high, input.shape, **settings)
+randn_like, rand_like, randint_like = _like(randn), _like(rand), _like(randint)
 
 
 def randperm(n: int, **settings: Unpack[RandomSettings]) -> Tensor:

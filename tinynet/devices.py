@@ -79,47 +79,31 @@ def dtype_of_to(
     return dtype
 
 
+_ANSWERS = {
+    "is_available": False, "is_built": False, "device_count": 0, "current_accelerator": None,
+    "manual_seed": None, "manual_seed_all": None, "synchronize": None, "empty_cache": None,
+}  # fmt: skip
+"""What the functions of a device that is not there give; orders have no effect."""
+
+
 class NoDevice:
-    """What PyTorch has for a kind of device, where there is none of it."""
+    """What PyTorch has for a kind of device, where there is none of it.
+
+    Its `amp`, mixed precision, has no effect: see `tinynet.amp`.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def is_available(self) -> bool:
-        """Whether there is such a device: no."""
-        return False
-
-    is_built = is_available
-
-    def device_count(self) -> int:
-        """How many there are: 0."""
-        return 0
-
-    def current_accelerator(self) -> None:
-        """The device to use: none."""
-        return
-
-    def manual_seed(self, seed: int) -> None:
-        """Seed the device's generator: there is none."""
-
-    manual_seed_all = manual_seed
-
-    def synchronize(self, device: Any = None) -> None:
-        """Wait for the device, which has nothing to do."""
-
-    def empty_cache(self) -> None:
-        """Give back the device's memory, of which there is none."""
-
-    @property
-    def amp(self) -> Any:
-        """Mixed precision, which has no effect: see `tinynet.amp`."""
-        return importlib.import_module("tinynet.amp")
-
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"tinynet.{self.name}.{name}: tinynet computes on the CPU; ask "
-            f"tinynet.{self.name}.is_available() first"
-        )
+        if name == "amp":
+            return importlib.import_module("tinynet.amp")
+        if name not in _ANSWERS:
+            raise AttributeError(
+                f"tinynet.{self.name}.{name}: tinynet computes on the CPU; ask "
+                f"tinynet.{self.name}.is_available() first"
+            )
+        return lambda *args, **settings: _ANSWERS[name]
 
 
 cuda = NoDevice("cuda")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import creation, ops
+from tinynet.creation import as_tensor
 from tinynet.functions import broadcast_tensors, gather
 from tinynet.grad_mode import no_grad
 from tinynet.nn import functional as F
@@ -50,7 +51,7 @@ class Normal(Distribution):
     """The normal distribution of mean `loc` and standard deviation `scale`, tensors or numbers."""
 
     def __init__(self, loc: Any, scale: Any, validate_args: Any = None) -> None:
-        self.loc, self.scale = broadcast_tensors(*map(_tensor, (loc, scale)))
+        self.loc, self.scale = broadcast_tensors(*map(as_tensor, (loc, scale)))
         if not (self.scale.array > 0).all():
             raise ValueError(f"Normal: scale must be more than 0, got {self.scale.array.min()}")
         self.mean, self.batch_shape = self.loc, self.loc.shape
@@ -80,10 +81,10 @@ class Bernoulli(Distribution):
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
         _check_one("Bernoulli", probs, logits)
         if logits is None:
-            p = ops.clip(_tensor(probs), *_inside(_tensor(probs)))
-            self.probs, self.logits = _tensor(probs), ops.log(p) - ops.log1p(-p)
+            p = ops.clip(as_tensor(probs), *_inside(as_tensor(probs)))
+            self.probs, self.logits = as_tensor(probs), ops.log(p) - ops.log1p(-p)
         else:
-            self.logits = _tensor(logits)
+            self.logits = as_tensor(logits)
             self.probs = ops.sigmoid(self.logits)
         self.mean, self.batch_shape = self.probs, self.probs.shape
 
@@ -98,7 +99,7 @@ class Bernoulli(Distribution):
 
     def log_prob(self, value: Any) -> Tensor:
         """x log p + (1 - x) log(1 - p)."""
-        logits, x = broadcast_tensors(self.logits, _tensor(value))
+        logits, x = broadcast_tensors(self.logits, as_tensor(value))
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none")
 
     def entropy(self) -> Tensor:
@@ -159,10 +160,6 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(
         f"tinynet.distributions has no {name}; it has Normal, Bernoulli and Categorical"
     )
-
-
-def _tensor(value: Any) -> Tensor:
-    return value if isinstance(value, Tensor) else creation.as_tensor(value)
 
 
 def _check_one(name: str, probs: Any, logits: Any) -> None:

@@ -145,6 +145,18 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
 
 
+def no_attribute(module: str, name: str, known: Iterable[str], why: str = "") -> AttributeError:
+    """The error for a name that a module does not have: why not, or the names nearest to it."""
+    import difflib  # only needed for an error, and slow to load
+
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1)
+    hint = why or (f"did you mean {near[0]!r}?" if near else "")
+    if not hint and len(names) < 40:
+        hint = f"it has {', '.join(sorted(names))}"
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint and '; '}{hint}")
+
+
 def integer(
     owner: str, name: str, value: Any, least: int = 0, error: type[ValueError] = ValueError
 ) -> int:

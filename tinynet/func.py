@@ -13,9 +13,11 @@ from typing import Any
 
 from tinynet.derivatives.transforms import grad, hessian, hvp, jvp, value_and_grad, vjp
 from tinynet.derivatives.transforms import jacobian as jacrev
-from tinynet.errors import unknown_name
+from tinynet.errors import ShapeError, unknown_name
+from tinynet.functions import unbind
 from tinynet.nn.members import BUFFER, PARAMETER, TRANSIENT
 from tinynet.nn.module import Module
+from tinynet.ops import stack
 from tinynet.tensor import Tensor
 
 jacfwd = jacrev  # the same numbers; here always row by row
@@ -72,9 +74,44 @@ def grad_and_value(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = Fals
     return lambda *args, **settings: both(*args, **settings)[::-1]
 
 
-def vmap(*args: Any, **settings: Any) -> Any:
-    """NotImplementedError: operations take batches as they are."""
-    raise NotImplementedError(
-        "vmap is not in tinynet: operations take whole batches, so write the function for a batch, "
-        "or stack its results: tinynet.stack([f(x) for x in xs])"
-    )
+def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0) -> Callable[..., Any]:
+    """`func`, written for one example, as a function of a batch, called for one after the other.
+
+    in_dims: the axis of each argument's examples, None for one that is the same for all; tensors
+    in dicts and tuples have it all. Results are stacked along out_dims. Operations take whole
+    batches as they are, so a function that is written for a batch is faster.
+    """
+
+    def mapped(*args: Any) -> Any:
+        dims = in_dims if isinstance(in_dims, tuple) else (in_dims,) * len(args)
+        if len(dims) != len(args):
+            raise ValueError(f"vmap: {len(dims)} in_dims for {len(args)} arguments")
+        batches = [_examples(x, d) for x, d in zip(args, dims) if d is not None]
+        if not batches or len({len(batch) for batch in batches}) > 1:
+            raise ShapeError(f"vmap: batches of {[len(batch) for batch in batches]} examples")
+        results = []
+        for one in zip(*batches):
+            left = iter(one)
+            results.append(func(*(x if d is None else next(left) for x, d in zip(args, dims))))
+        return _together(results, out_dims)
+
+    return mapped
+
+
+def _examples(value: Any, dim: int) -> list[Any]:
+    """Each example of a tensor, or of the tensors in a dict or tuple."""
+    if isinstance(value, dict):
+        rows = zip(*(_examples(x, dim) for x in value.values()))
+        return [dict(zip(value, row)) for row in rows]
+    if isinstance(value, (tuple, list)):
+        return list(zip(*(_examples(x, dim) for x in value)))
+    return list(unbind(value, dim))
+
+
+def _together(results: list[Any], dim: int) -> Any:
+    """Results of one structure as one, its tensors stacked."""
+    if isinstance(results[0], dict):
+        return {k: _together([result[k] for result in results], dim) for k in results[0]}
+    if isinstance(results[0], (tuple, list)):
+        return tuple(_together(list(parts), dim) for parts in zip(*results))
+    return stack(results, dim)

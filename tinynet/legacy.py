@@ -1,8 +1,10 @@
 """Names of PyTorch's early days that scripts still use: `FloatTensor(2, 3)`, `LongTensor([1, 2])`.
 
 Each makes tensors of one dtype, from sizes or from data, and stands for that dtype in
-`x.type(LongTensor)` and `isinstance(x, LongTensor)`.
+`x.type(LongTensor)` and `isinstance(x, LongTensor)`. `svd` and `cholesky` have moved to `linalg`.
 """
+
+# ruff: noqa: A002 (the argument names are PyTorch's)
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet import linalg
 from tinynet.tensor import Tensor
 
 
@@ -32,3 +35,15 @@ FloatTensor, DoubleTensor, LongTensor, IntTensor, ByteTensor, BoolTensor = (
         ("IntTensor", np.int32), ("ByteTensor", np.uint8), ("BoolTensor", np.bool_),
     )
 )  # fmt: skip
+
+
+def svd(input: Any, some: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """(U, S, V) with input = U diag(S) V^T, of a tensor without a gradient."""
+    parts: Any = linalg.svd(input, full_matrices=not some)
+    return parts[0], parts[1], parts[2].mT
+
+
+def cholesky(input: Any, upper: bool = False) -> Tensor:
+    """The lower triangle L with L L^T = input (upper: its transpose), without a gradient."""
+    lower: Any = linalg.cholesky(input)
+    return lower.mT if upper else lower  # type: ignore[no-any-return]

@@ -12,10 +12,9 @@ from typing import Any
 
 from numpy.linalg import cholesky, eigh, eigvalsh, matrix_rank, pinv, qr, slogdet, svd
 
-from tinynet.errors import ShapeError
 from tinynet.functions import matmul, mul, roll, squeeze, sub
 from tinynet.functions import norm as _norm
-from tinynet.functions.common import Dim
+from tinynet.functions.common import Dim, takes
 from tinynet.ops import unsqueeze
 from tinynet.ops.inverse import det, inv
 from tinynet.tensor import Tensor
@@ -62,10 +61,7 @@ def solve(A: Any, B: Any) -> Tensor:
 
 def cross(input: Any, other: Any, *, dim: int = -1) -> Tensor:
     """The cross products of the vectors with three elements along `dim`."""
-    if input.shape[dim] != 3 or other.shape[dim] != 3:
-        raise ShapeError(
-            f"cross: vectors have 3 elements along dim={dim}, got shapes {tuple(input.shape)} and "
-            f"{tuple(other.shape)}"
-        )
+    fits = input.shape[dim] == other.shape[dim] == 3
+    takes("cross", fits, f"vectors with 3 elements along dim={dim}", input, other)
     left = mul(roll(input, -1, dim), roll(other, -2, dim))
     return sub(left, mul(roll(input, -2, dim), roll(other, -1, dim)))

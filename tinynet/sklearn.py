@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -39,6 +40,7 @@ except ImportError as error:
 Self = TypeVar("Self", bound="_CNN")
 EPOCHS, STEPS = 10, 400  # of a training, at least
 OWN = "model", "train", "epochs", "optimizer", "lr", "weight_decay"  # no options of `fit` here
+COLOURS = 1, 3, 4  # how many channels an image usually has
 
 
 def small_cnn(num_classes: int) -> nn.Sequential:
@@ -60,45 +62,39 @@ def small_cnn(num_classes: int) -> nn.Sequential:
     )
 
 
+@dataclass(eq=False, repr=False)
 class _CNN(BaseEstimator):
-    """What the two estimators share; what is learnt is in model_, optimizer_ and image_shape_."""
+    """Images come as (N, C, H, W), (N, H, W) or flat, in any range: they are standardised, as
+    those of the training are. With those of float64 all is computed in float64, with others in
+    float32.
 
-    _loss: str
+    model: a name of `tinynet.models`; a class or function that makes a Module, of num_classes,
+    in_channels and image_size, as far as it takes them; a Module, of which a copy is trained;
+    None for `small_cnn`. image_shape: (C, H, W) or (H, W) of images that come flat; without it
+    each is one row of pixels. epochs: None for 10, or as many as make 400 steps. batch_size,
+    optimizer, lr, weight_decay: as for `training.fit`; fit_options: more for it, such as
+    {"progress": True, "early_stopping": 3, "validation_split": 0.1}; the arrays of
+    "validate": (X, y) are like those of `fit`. random_state: as everywhere in scikit-learn.
+    What is learnt is in model_, optimizer_ and image_shape_.
+    """
 
-    def __init__(
-        self,
-        model: Any = None,
-        *,
-        image_shape: tuple[int, ...] | None = None,
-        epochs: int | None = None,
-        batch_size: int = 64,
-        optimizer: str = "adam",
-        lr: float | None = None,
-        weight_decay: float = 0.0,
-        fit_options: Mapping[str, Any] | None = None,
-        random_state: Any = None,
-    ) -> None:
-        """Images come as (N, C, H, W), (N, H, W) or flat, in any range: they are standardised, as
-        those of the training are. With those of float64 all is computed in float64, with others in
-        float32.
+    model: Any = None
+    _: KW_ONLY
+    image_shape: tuple[int, ...] | None = None
+    epochs: int | None = None
+    batch_size: int = 64
+    optimizer: str = "adam"
+    lr: float | None = None
+    weight_decay: float = 0.0
+    fit_options: Mapping[str, Any] | None = None
+    random_state: Any = None
 
-        model: a name of `tinynet.models`; a class or function that makes a Module, of num_classes,
-        in_channels and image_size, as far as it takes them; a Module, of which a copy is trained;
-        None for `small_cnn`. image_shape: (C, H, W) or (H, W) of images that come flat; without it
-        each is one row of pixels. epochs: None for 10, or as many as make 400 steps. batch_size,
-        optimizer, lr, weight_decay: as for `training.fit`; fit_options: more for it, such as
-        {"progress": True, "early_stopping": 3, "validation_split": 0.1}; the arrays of
-        "validate": (X, y) are like those of `fit`. random_state: as everywhere in scikit-learn.
-        """
-        self.model = model
-        self.image_shape = image_shape
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.fit_options = fit_options
-        self.random_state = random_state
+    _loss: ClassVar[str]
+    _losses: ClassVar[Callable[..., Tensor]]  # of each example
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = f"{cls.__doc__}\n    {_CNN.__doc__}"
 
     def fit(self: Self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn anew. sample_weight: how often each example counts, (N,)."""
@@ -108,13 +104,11 @@ class _CNN(BaseEstimator):
         self: Self, X: Any, y: Any, weight: Any, classes: Any = None, partial: bool = False
     ) -> Self:
         options = {} if self.fit_options is None else self.fit_options
-        wrong = (
-            [key for key in OWN if key in options] if isinstance(options, Mapping) else [options]
-        )
-        if wrong:
-            raise ValueError(
-                f"{type(self).__name__}: fit_options is a dict of what `training.fit` takes beside "
-                f"{', '.join(OWN)}, which the estimator takes or sets itself; got {wrong[0]!r:.40}"
+        own = [key for key in OWN if key in options] if isinstance(options, Mapping) else [options]
+        if own:
+            raise self._wrong(
+                "fit_options is a dict of what `training.fit` takes beside "
+                f"{', '.join(OWN)}, which the estimator takes or sets itself; got {own[0]!r:.40}"
             )
         begins = not (partial and hasattr(self, "model_"))
         x, y = self._images(X, begins, y=y, multi_output=True)
@@ -122,29 +116,32 @@ class _CNN(BaseEstimator):
             weight = column_or_1d(check_array(weight, ensure_2d=False, dtype=np.float64))
             check_consistent_length(x, weight)
             if weight.min() < 0 or weight.max() == 0:
-                raise ValueError(
-                    f"{type(self).__name__}: a weight in sample_weight is zero or more, and not "
-                    f"all are zero; they run from {weight.min():.4g} to {weight.max():.4g}"
+                raise self._wrong(
+                    "a weight in sample_weight is zero or more, and not all are zero; they run "
+                    f"from {weight.min():.4g} to {weight.max():.4g}"
                 )
             x, y, weight = (part[weight > 0] for part in (x, y, weight))
         if begins:
             self._begin(x, self._learn_targets(y, weight, classes), weight)
-        loss: Any = self._loss if weight is None else self._weighted
-        epochs = 1 if partial else self.epochs
-        if epochs is None:
-            epochs = max(EPOCHS, math.ceil(STEPS / math.ceil(len(x) / self.batch_size)))
+        most = max(EPOCHS, math.ceil(STEPS / math.ceil(len(x) / self.batch_size)))
         seed = self._seed()
-        settings: dict[str, Any] = {"progress": False, "metrics": {}, "loss": loss, "seed": seed}
-        settings |= {"batch_size": self.batch_size, **options}
-        settings |= {"schedule": None} if partial else {}
+        settings: dict[str, Any] = {
+            "epochs": most if self.epochs is None else self.epochs, "progress": False,
+            "metrics": {}, "loss": self._loss if weight is None else self._weighted, "seed": seed,
+            "batch_size": self.batch_size, **options,
+            **({"epochs": 1, "schedule": None} if partial else {}),
+        }  # fmt: skip
         if isinstance(validate := settings.get("validate"), (tuple, list)) and len(validate) == 2:
             images, told = self._images(validate[0], False, y=validate[1], multi_output=True)
             alike = None if weight is None else np.ones(len(images))
             settings["validate"] = self._dataset(images, told, alike)
         data = self._dataset(x, y, weight)
         with use_rng(np.random.default_rng(seed)):  # without a change of the user's
-            training.fit(self.model_, data, epochs=epochs, optimizer=self.optimizer_, **settings)
+            training.fit(self.model_, data, optimizer=self.optimizer_, **settings)
         return self
+
+    def _wrong(self, told: str) -> ValueError:
+        return ValueError(f"{type(self).__name__}: {told}")
 
     def _dataset(self, x: np.ndarray, y: np.ndarray, weight: Any) -> ArrayDataset:
         """The examples as the model is trained on them, weights in the last column of targets."""
@@ -156,32 +153,25 @@ class _CNN(BaseEstimator):
     def _images(self, X: Any, begins: bool, **checks: Any) -> Any:
         """The images (N, C, H, W) of `X`, in a list with the `y` of checks if there is one."""
         X = X if hasattr(X, "shape") else np.asarray(X)
-        shape = X.shape[1:]
+        shape, known = X.shape[1:], self.image_shape
         if len(shape) > 1:
             X = np.asarray(X).reshape(len(X), math.prod(shape))
         found = validate_data(self, X, reset=begins, **checks)
         x, *others = found if checks else (found,)
         if begins:
-            given = shape if self.image_shape is None else self.image_shape
-            if self.image_shape is not None and np.size(given) not in (2, 3):
-                raise ValueError(
-                    f"{type(self).__name__}: image_shape is (C, H, W) or (H, W), got {given!r:.40}"
-                )
-            given = tuple(integer(type(self).__name__, "image_shape", n, 1) for n in given)
-            self.image_shape_ = (1,) * (3 - len(given)) + given
+            if known is not None and np.size(known) not in (2, 3):
+                raise self._wrong(f"image_shape is (C, H, W) or (H, W), got {known!r:.40}")
+            sizes = shape if known is None else known
+            sizes = tuple(integer(type(self).__name__, "image_shape", n, 1) for n in sizes)
+            self.image_shape_ = (1,) * (3 - len(sizes)) + sizes
         differs = len(shape) > 1 and (1, *shape)[-3:] != self.image_shape_
-        last = (
-            self.image_shape is None
-            and len(shape) == 3
-            and shape[0] not in (1, 3, 4)
-            and shape[2] in (1, 3, 4)
-        )
+        last = known is None and len(shape) == 3 and shape[0] not in COLOURS and shape[2] in COLOURS
         if differs or math.prod(self.image_shape_) != x.shape[1] or last:
-            wanted = f"images of {self.image_shape_}" if not last else "images, the channels last"
-            raise ValueError(
-                f"{type(self).__name__}: X has examples of shape {shape} for {wanted}; give "
-                "(N, C, H, W), with the channels second (X.transpose(0, 3, 1, 2) if they are "
-                "last), (N, H, W), or flat ones and image_shape=(C, H, W)"
+            wanted = "images, the channels last" if last else f"images of {self.image_shape_}"
+            raise self._wrong(
+                f"X has examples of shape {shape} for {wanted}; give (N, C, H, W), with the "
+                "channels second (X.transpose(0, 3, 1, 2) if they are last), (N, H, W), or flat "
+                "ones and image_shape=(C, H, W)"
             )
         x = x.astype(np.float64 if x.dtype == np.float64 else np.float32, copy=False)
         return [x.reshape(-1, *self.image_shape_), *others]
@@ -192,11 +182,9 @@ class _CNN(BaseEstimator):
         self.random_state_ = check_random_state(self.random_state)
         channels, *size = self.image_shape_
         sizes = {"num_classes": outputs, "in_channels": channels, "image_size": tuple(size)}
+        model: Any = small_cnn if self.model is None else copy.deepcopy(self.model)
         with use_rng(np.random.default_rng(self._seed())):
-            model: Any = small_cnn if self.model is None else self.model
-            if isinstance(model, nn.Module):
-                model = copy.deepcopy(model)
-            elif isinstance(model, str) or callable(model):
+            if not isinstance(model, nn.Module) and (isinstance(model, str) or callable(model)):
                 model = models.build(model, **sizes)
             if not isinstance(model, nn.Module):
                 raise TypeError(
@@ -206,9 +194,9 @@ class _CNN(BaseEstimator):
             self.model_ = model.to(x.dtype)
             scores = training.predict(self.model_, self._standardised(x[:1]))
         if scores.shape != (1, outputs):
-            raise ValueError(
-                f"{type(self).__name__}: the model gives {scores.shape} for one image of "
-                f"{self.image_shape_}, which should be (1, {outputs})"
+            raise self._wrong(
+                f"the model gives {scores.shape} for one image of {self.image_shape_}, which "
+                f"should be (1, {outputs})"
             )
         self.optimizer_ = training.make_optimizer(
             self.optimizer, self.model_.parameters(), self.lr, self.weight_decay
@@ -218,10 +206,6 @@ class _CNN(BaseEstimator):
         """The mean loss, of each example times the weight in the last column of its target."""
         losses = self._losses(output, target[:, :-1])
         return (losses * target[:, -1]).mean()
-
-    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
-        """The loss of each example."""
-        raise NotImplementedError
 
     def _seed(self) -> int:
         return int(self.random_state_.randint(2**31 - 1))
@@ -283,10 +267,9 @@ class CNNClassifier(ClassifierMixin, _CNN):
     def _targets(self, y: np.ndarray) -> np.ndarray:
         y = column_or_1d(y, warn=True)
         if unknown := np.setdiff1d(y, self.classes_).tolist():
-            raise ValueError(
-                f"CNNClassifier: {unknown!r:.80} in y is none of the classes "
-                f"{self.classes_.tolist()!r:.80}; give all that there will be to the first call, "
-                "partial_fit(X, y, classes=...)"
+            raise self._wrong(
+                f"{unknown!r:.80} in y is none of the classes {self.classes_.tolist()!r:.80}; give "
+                "all that there will be to the first call, partial_fit(X, y, classes=...)"
             )
         return np.searchsorted(self.classes_, y)
 
@@ -323,7 +306,7 @@ class CNNRegressor(RegressorMixin, _CNN):
     def _rows(self, y: np.ndarray) -> np.ndarray:
         """The targets, (N, K)."""
         if y.dtype.kind in "US":
-            raise ValueError(f"CNNRegressor: y must be of numbers, got {y.ravel()[0]!r:.40}")
+            raise self._wrong(f"y must be of numbers, got {y.ravel()[0]!r:.40}")
         return y.reshape(len(y), -1).astype(np.float64)
 
     def _losses(self, output: Tensor, target: Tensor) -> Tensor:

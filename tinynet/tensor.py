@@ -28,10 +28,10 @@ from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
 from tinynet.functions import algebra, pointwise, reduction, shaping
-from tinynet.functions.common import arrays_of, unrecorded
 from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
+from tinynet.unrecorded import arrays_of, unrecorded
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -140,15 +140,6 @@ def _moving(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return moving
 
 
-def _cast(dtype: np.dtype[Any]) -> Callable[..., Tensor]:
-    def cast(self: Any, memory_format: Any = None) -> Tensor:
-        same: Tensor = self.to(dtype)
-        return same
-
-    cast.__doc__ = f"As {dtype}."
-    return cast
-
-
 class _OfThatName:
     """Stands in Tensor for the function of `tinynet` that has the name it is assigned to.
 
@@ -196,7 +187,8 @@ class Tensor(Variable):
     """An n-dimensional array with a record of the operations that made it.
 
     Tensor(data, requires_grad=False, dtype=None) copies; `tinynet.from_numpy` and
-    `tinynet.as_tensor` share memory. Python floats become float32; arrays keep their dtype.
+    `tinynet.as_tensor` share memory. Lists become float32, as in PyTorch, also of integers; arrays
+    keep their dtype.
     Integers alone are sizes, as in PyTorch: Tensor(2, 3) has that shape, and elements not set.
 
     >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
@@ -209,7 +201,8 @@ class Tensor(Variable):
             [6., 8.]])
     """
 
-    __slots__ = ()
+    __slots__ = ("origin",)
+    origin: tuple[Tensor, Any]  # the tensor that this one was taken from, and the index
     __array_priority__: ClassVar[float] = 1000.0
 
     def __init__(
@@ -225,6 +218,8 @@ class Tensor(Variable):
                     f"Tensor: takes data, or sizes that are all integers, got {data!r:.60}; "
                     "requires_grad= and dtype= go by name"
                 )
+            if isinstance(data[0], (list, tuple)):
+                dtype = dtype or get_default_dtype()
             self.array = np.array(as_array(data[0], dtype))
         self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
         self.requires_grad, self.keeps = False, True
@@ -303,50 +298,36 @@ class Tensor(Variable):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for a gradient (or no more); returns the tensor. Only floats can have one."""
         if requires_grad and self.dtype.kind != "f":
-            raise TypeError(
-                f"only float tensors can require a gradient, this one has dtype {self.dtype}; "
-                "pass dtype=tinynet.float32"
-            )
+            raise TypeError(f"only float tensors can have a gradient, not {self.dtype}: .float()")
         if not requires_grad and self.node is not None:
             raise RuntimeError("only a leaf can stop requiring a gradient; use .detach()")
         self.requires_grad = requires_grad
         return self
 
     def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
-    ) -> None:
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:  # fmt: skip
         """Compute the gradient of this tensor with respect to every leaf it depends on.
 
         Adds to each leaf's `.grad`. gradient: the gradient of the loss with respect to this tensor,
         of the same shape; for a single value it is 1. The graph is freed as it is consumed,
         unless `retain_graph`. create_graph: the gradients have gradients themselves; the forward
-        pass must have run inside `tinynet.create_graph()`. Raises RuntimeError where there is no
-        graph or it is freed.
+        pass must have run inside `tinynet.create_graph()`. inputs: the tensors whose `.grad` it is
+        added to, and no others. Raises RuntimeError where there is no graph or it is freed.
         """
-        if not self.requires_grad:
-            raise RuntimeError(
-                "backward(): this tensor does not depend on anything that requires a gradient. "
-                "Create an input with requires_grad=True, and compute outside no_grad()."
-            )
-        if gradient is None:
-            if self.numel() != 1:
-                raise RuntimeError(
-                    f"backward() starts from a single value, this tensor has shape {self.shape}. "
-                    "Reduce it first with .sum() or .mean(), or pass the gradient of the loss "
-                    "with respect to it: backward(gradient)."
-                )
-            dy = np.ones(self.shape, self.dtype)
-        else:
-            dy = as_array(gradient).astype(self.dtype, copy=False)
-            if dy.shape != self.shape:
-                raise ShapeError(
-                    f"backward(gradient): the gradient has shape {dy.shape}, the tensor "
-                    f"{self.shape}; they must be equal, as in backward(tinynet.ones_like(y))"
-                )
+        if inputs is not None:
+            targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            grad: Any = autograd.grad  # type: ignore[attr-defined]
+            found = grad(self, targets, gradient, retain_graph, create_graph, allow_unused=True)
+            for x, dx in zip(targets, found):
+                x.grad = x.grad if dx is None else dx if x.grad is None else x.grad + dx
+            return
+        start = starting_gradient("backward()", self, gradient)
         if create_graph:
             autograd.backward_recorded(self, gradient)
         else:
-            autograd.run_backward(self, dy, bool(retain_graph))
+            autograd.run_backward(self, start.array, bool(retain_graph))
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this intermediate result in the next backward pass."""
@@ -362,6 +343,7 @@ class Tensor(Variable):
         if not self.requires_grad:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
 
+        @functools.wraps(hook)  # which a backward pass that is recorded calls itself
         def on_arrays(dy: np.ndarray) -> np.ndarray | None:
             replaced = hook(autograd.wrap(dy))
             return None if replaced is None else as_array(replaced)
@@ -448,12 +430,13 @@ class Tensor(Variable):
 
     type_as = to
 
-    float = _cast(float32)
-    double = _cast(float64)
-    long = _cast(int64)
-    int = _cast(int32)
-    bool = _cast(bool_)
-    byte = _cast(uint8)
+    # in the dtype of that name
+    float = functools.partialmethod(to, dtype=float32)
+    double = functools.partialmethod(to, dtype=float64)
+    long = functools.partialmethod(to, dtype=int64)
+    int = functools.partialmethod(to, dtype=int32)
+    bool = functools.partialmethod(to, dtype=bool_)
+    byte = functools.partialmethod(to, dtype=uint8)
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
@@ -546,8 +529,7 @@ class Tensor(Variable):
     def __bool__(self) -> builtins.bool:
         if self.numel() != 1:
             raise ValueError(
-                f"the truth value of a tensor of shape {self.shape} is ambiguous; "
-                "use .any() or .all()"
+                f"a tensor of shape {self.shape} as a truth value is ambiguous: use .any()"
             )
         return bool(self.array)
 
@@ -570,7 +552,9 @@ class Tensor(Variable):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         self._check_no_graph()
-        return super().__reduce_ex__(protocol)
+        made: Any = super().__reduce_ex__(protocol)
+        made[2][1].pop("origin", None)
+        return made
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
         self._check_no_graph()
@@ -701,14 +685,18 @@ class Tensor(Variable):
 
         While recording, the operation works on a copy of the old values, so that its own
         gradient can still use them. What older nodes kept of this memory is found to be
-        overwritten when their turn comes in the backward pass (`changes.note_change`). A view
-        that was taken before a plain tensor joined the graph in this way stays a constant.
+        overwritten when their turn comes in the backward pass (`changes.note_change`). What was
+        taken by an index (`x[0] += 1`) is put into the tensor it came from, which is recorded. A
+        view that was taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
+        place: tuple[Any, Any] | None = None
         recording = grad_mode.recording.get()
         given = (self, *others, *settings.values())
         if recording and builtins.any(getattr(x, "requires_grad", False) for x in given):
-            self._check_may_change(name)
+            place = self._place()
+            if place is None:
+                self._check_may_change(name)
             old = autograd.wrap(self.array.copy(order="K"), self.node)
         result = op(old, *(old if other is self else other for other in others), **settings)
         if result.shape != self.shape:
@@ -725,13 +713,27 @@ class Tensor(Variable):
             self._check_not_shared(name, result.node)
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
-        self.array[...] = result.array
-        changes.note_change(self.array)
+        if place is not None:
+            whole, index = place
+            whole[index] = result
+            result = whole[index]
+        else:
+            self.array[...] = result.array
+            changes.note_change(self.array)
         if old is not self and self.node is not None and self.node.call is not None:
             self.node.call = (*self.node.call[:3], old.array)  # what that node gave
         if recording:
             self._take_over(result)
         return self
+
+    def _place(self) -> tuple[Tensor, Any] | None:
+        """Of a view that an index took: the tensor and the index, by whose record it goes on."""
+        origin: tuple[Tensor, Any] | None = getattr(self, "origin", None)
+        here = None if origin is None else origin[0][origin[1]]
+        if here is None or here.array.__array_interface__ != self.array.__array_interface__:
+            return None
+        self.node, self.requires_grad, self.keeps = here.node, here.requires_grad, here.keeps
+        return origin
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
@@ -838,16 +840,37 @@ class Tensor(Variable):
             return functools.partial(self._become, name, function)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, arrays_of(index))
+        y = ops.getitem(self, arrays_of(index))
+        if y.array.base is not None:
+            y.origin = self, index
+        return y
+
+
+def starting_gradient(name: str, y: Tensor, dy: Any) -> Tensor:
+    """The gradient of the loss with respect to y from which a backward pass starts, 1 if None."""
+    if not y.requires_grad:
+        raise RuntimeError(
+            f"{name}: the tensor does not depend on anything that requires a gradient. "
+            "Create an input with requires_grad=True, and compute outside no_grad()."
+        )
+    if dy is None:
+        if y.numel() != 1:
+            raise RuntimeError(
+                f"{name} starts from a single value, this tensor has shape {y.shape}. Reduce it "
+                "with .sum() or .mean(), or pass the gradient of the loss with respect to it."
+            )
+        return autograd.wrap(np.ones(y.shape, y.dtype))
+    start = dy if isinstance(dy, Tensor) else autograd.wrap(as_array(dy))
+    if start.shape != y.shape:
+        raise ShapeError(
+            f"{name}: the gradient has shape {start.shape}, the tensor {y.shape}; they must be "
+            "equal, as in backward(tinynet.ones_like(y))"
+        )
+    return start if start.dtype == y.dtype else start.astype(y.dtype)
 
 
 def _numpy_binary(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
     return lambda x, y: op(*pointwise.meet(_operand(x), _operand(y)))
-
-
-def _along_axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function of a tensor called in NumPy's way, with the axis in second place."""
-    return lambda a, axis=None, **settings: function(a, axis=axis, **settings)
 
 
 NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with NumPy's meaning
@@ -867,15 +890,10 @@ NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with N
     "sinh": ops.sinh, "cosh": ops.cosh, "tanh": ops.tanh, "arcsinh": ops.asinh,
     "arccosh": ops.acosh, "arctanh": ops.atanh, "floor": ops.floor, "ceil": ops.ceil,
     "trunc": ops.trunc, "sign": ops.sign, "reciprocal": ops.reciprocal,
-    **{
-        function.__name__: _along_axis(function)
-        for function in (
-            reduction.sum, reduction.mean, reduction.prod, reduction.max, reduction.min,
-            reduction.argmax, reduction.argmin, reduction.any, reduction.all,
-        )
-    },
-    "amax": _along_axis(reduction.max),
-    "amin": _along_axis(reduction.min),
+    "sum": reduction.sum, "prod": reduction.prod, "any": reduction.any, "all": reduction.all,
+    "argmax": reduction.argmax, "argmin": reduction.argmin, "max": reduction.amax,
+    "min": reduction.amin, "amax": reduction.amax, "amin": reduction.amin,
+    "mean": lambda a, axis=None, **settings: reduction.mean(a, axis=axis, **settings),
     "var": lambda a, axis=None, ddof=0, **settings: reduction.var(
         a, axis=axis, correction=ddof, **settings
     ),

@@ -50,6 +50,8 @@ def operators() -> Iterator[tuple[Any, Any]]:
     for info in op_db:
         if torch.float64 not in info.dtypes or info.name in RANDOM:
             continue
+        if info.variant_test_name == "partial_views":  # of memory outside of the tensor
+            continue
         function = REORDERED.get(info.name) or find(info.name)
         if function is not None:
             yield info, function
@@ -138,7 +140,8 @@ def compare(info: Any, function: Any, sample: Any) -> str:
     for leaf, right in zip(own, gradients):
         got = np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.array
         want = np.zeros(leaf.shape) if right is None else right.numpy()
-        if not np.allclose(got, want, **TOLERANCE, equal_nan=True):
+        rounded = {"rtol": 1e-5, "atol": 1e-6} if leaf.dtype == np.float32 else TOLERANCE
+        if not np.allclose(got, want, **rounded, equal_nan=True):
             return "wrong: gradient"
     return "right"
 

@@ -17,6 +17,8 @@ looks at all of them."""
 
 LACKING = {  # what is refused with an error that says so, of which operator, and how often
     "norm nuc": 2,  # singular values
+    "svd": 40,  # gradients
+    "cholesky": 16,
     "linalg.norm": 16,  # of matrices all but the Frobenius norm
     "linalg.norm subgradients_at_zero": 12,
     "linalg.matrix_norm": 35,

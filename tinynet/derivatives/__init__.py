@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
+import functools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tinynet import autograd
-from tinynet.autograd import Node, pass_back, wrap
-from tinynet.errors import ShapeError
-from tinynet.tensor import Tensor, as_array
+from tinynet.autograd import Node, pass_back
+from tinynet.tensor import Tensor, starting_gradient
 
 
 def grad(
@@ -34,19 +31,17 @@ def grad(
     """
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     pairs = _pairs("grad: {} grad_outputs for {} outputs", outputs, grad_outputs)
-    starts = [(y, _start(y, dy)) for y, dy in pairs]
-    for x in targets:
-        if not x.requires_grad:
-            raise RuntimeError("grad: one of the inputs does not require a gradient")
-    found = gradients(
-        starts, targets, create_graph, create_graph if retain_graph is None else retain_graph
-    )
-    missing = [i for i, dx in enumerate(found) if dx is None]
-    if missing and not allow_unused:
-        raise RuntimeError(
-            f"grad: the outputs do not depend on input {missing[0]}; pass allow_unused=True for "
-            "None in its place"
-        )
+    starts = [(y, starting_gradient("grad", y, dy)) for y, dy in pairs]
+    if not all(x.requires_grad for x in targets):
+        raise RuntimeError("grad: one of the inputs does not require a gradient")
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    found = gradients(starts, targets, create_graph, retain_graph)
+    for place, dx in enumerate(found):
+        if dx is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on input {place}; pass allow_unused=True for "
+                "None in its place"
+            )
     return tuple(found)
 
 
@@ -88,47 +83,27 @@ def gradients(
 
         recorded = replay.pass_back(starts, targets)
         return [recorded.get(x.node or x) for x in targets]
-    before = [(x.node, x.node.retained) for x in targets if x.node is not None]
+    found: dict[int, Tensor] = {}
+    handles = [x.register_hook(functools.partial(found.setdefault, id(x))) for x in targets]
     try:
-        for x in targets:
-            if x.node is not None:
-                x.node.retained = weakref.ref(x)
-        roots = [(y, dy.array) for y, dy in starts]
-        found = {id(x): dx for x, dx in pass_back(roots, retain_graph)}
+        pass_back([(y, dy.array) for y, dy in starts], retain_graph)
     finally:
-        for node, retained in before:
-            node.retained = retained
-    return [wrap(found[id(x)]) if id(x) in found else None for x in targets]
+        for handle in handles:
+            handle.remove()
+    return [found.get(id(x)) for x in targets]
 
 
 def backward_recorded(root: Tensor, dy: Any) -> None:
     """`autograd.backward` whose gradients have gradients themselves."""
     from tinynet.derivatives import replay
 
-    for target, dx in replay.pass_back([(root, _start(root, dy))]).items():
+    for target, dx in replay.pass_back([(root, starting_gradient("grad", root, dy))]).items():
         if isinstance(target, Node):
             tensor: Any = target.retained and target.retained()
             if tensor is not None:
                 tensor.grad = dx
         else:
             target.grad = dx if target.grad is None else target.grad + dx
-
-
-def _start(y: Tensor, dy: Any) -> Tensor:
-    """The gradient from which the backward pass of one output starts."""
-    if not y.requires_grad:
-        raise RuntimeError("grad: an output does not depend on anything that requires a gradient")
-    if dy is None:
-        if y.numel() != 1:
-            raise RuntimeError(
-                f"grad: an output of shape {y.shape} is no single value; pass its gradient in "
-                "grad_outputs, or reduce it with .sum() or .mean()"
-            )
-        return wrap(np.ones(y.shape, y.dtype))
-    start = dy if isinstance(dy, Tensor) else wrap(as_array(dy))
-    if start.shape != y.shape:
-        raise ShapeError(f"grad: grad_outputs has shape {start.shape}, the output {y.shape}")
-    return start if start.dtype == y.dtype else start.astype(y.dtype)
 
 
 autograd.backward_recorded = backward_recorded

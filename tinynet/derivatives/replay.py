@@ -13,7 +13,7 @@ import heapq
 import inspect
 import linecache
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from tinynet.derivatives.outside import refuse_kept_values
 from tinynet.derivatives.traced import Traced
 from tinynet.grad_mode import create_graph
 from tinynet.guard import is_foreign
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, as_array
 
 
 def pass_back(
@@ -58,7 +58,10 @@ def pass_back(
             dy = _hooked(node, gradients.pop(node))
             if node in wanted or node.retained is not None:
                 found[node] = dy
-            if node.number > oldest and (node.call or _reaches(node, wanted)):
+            below = record(edge[1] for edge in node.edges or ())
+            if node.number > oldest and (
+                node.call or not wanted or any(target in wanted for target in below)
+            ):
                 for target, dx in _inputs(node, dy):
                     add(target, dx)
         for leaf, dx in gradients.items():
@@ -68,27 +71,24 @@ def pass_back(
 
 
 def _hooked(target: Any, dy: Tensor) -> Tensor:
-    """The gradient, once its hooks have seen it."""
-    for hook in getattr(target, "hooks", {}).values():
-        if hook(dy.array.copy()) is not None:
-            raise RuntimeError(
-                "register_hook: a hook that replaces a gradient is not recorded; compute with "
-                "create_graph=False, or scale the tensor's use instead"
-            )
+    """The gradient after its hooks, each of which may replace it."""
+    for hook in target.hooks.values():
+        replaced: Any = hook.__wrapped__(ops.clone(dy))
+        if replaced is not None:
+            dx = replaced if isinstance(replaced, Tensor) else wrap(as_array(replaced))
+            dy = _fitted(dx, dy.array.shape, dy.array.dtype)
     return dy
 
 
-def _reaches(node: Node, wanted: set[Any]) -> bool:
-    """Whether the record of a node goes back to what is wanted; to leaves, if nothing is named."""
-    pending, seen = [node], set()
-    while pending and wanted:
-        for _, target, *_ in pending.pop().edges or ():
-            if target in wanted:
-                return True
-            if isinstance(target, Node) and target not in seen:
-                seen.add(target)
-                pending.append(target)
-    return not wanted
+def record(targets: Iterable[Node | Variable]) -> Iterator[Node | Variable]:
+    """These nodes and leaves, and all that they were computed from."""
+    pending, seen = list(targets), set()
+    while pending:
+        target = pending.pop()
+        if target not in seen:
+            seen.add(target)
+            yield target
+            pending.extend(edge[1] for edge in getattr(target, "edges", None) or ())
 
 
 def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
@@ -120,7 +120,12 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
                 dx = shared[vjp.function][vjp.place]
             else:
                 dx = vjp(traced_dy)
-            found.append((target, _fitted(dx, dy, shape, dtype)))
+            dx = dx.tensor if isinstance(dx, Traced) else wrap(dx)
+            if dy.requires_grad and not dx.requires_grad and dx.array.any():  # it is linear in dy
+                raise TypeError(
+                    "a gradient does not depend on dy as far as is recorded, and is not 0"
+                )
+            found.append((target, _fitted(dx, shape, dtype)))
     except Exception as error:
         raise RuntimeError(_explained(node.name, body, error)) from error
     return found
@@ -170,30 +175,24 @@ def _check_same(again: Any, y: np.ndarray, given: Sequence[Any]) -> None:
         )
 
 
-def _fitted(dx: Any, dy: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
-    """The gradient in the shape and dtype of its input, summed over what was broadcast.
-
-    Gradients are linear in dy: one that is recorded without it, and not 0, has lost it.
-    """
-    tensor = dx.tensor if isinstance(dx, Traced) else wrap(dx)
-    if dy.requires_grad and not tensor.requires_grad and tensor.array.any():
-        raise TypeError("a gradient does not depend on dy as far as is recorded, and is not 0")
-    if tensor.shape != shape:
-        lead = tensor.ndim - len(shape)
+def _fitted(dx: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """The gradient in the shape and dtype of its input, summed over what was broadcast."""
+    if dx.shape != shape:
+        lead = dx.ndim - len(shape)
         stretched = [lead + i for i, n in enumerate(shape) if n == 1]
-        tensor = ops.reshape(ops.sum(tensor, (*range(lead), *stretched), True), shape)
-    return tensor if tensor.dtype == dtype else ops.astype(tensor, dtype)
+        dx = ops.reshape(ops.sum(dx, (*range(lead), *stretched), True), shape)
+    return dx if dx.dtype == dtype else ops.astype(dx, dtype)
 
 
 def _explained(name: str, body: Any, error: Exception) -> str:
     """The message for a body that could not be replayed, with the line where it failed."""
-    frames = traceback.extract_tb(error.__traceback__)
     code = inspect.unwrap(getattr(body, "written_as", body)).__code__
     first = code.co_firstlineno
     while linecache.getline(code.co_filename, first).lstrip().startswith("@"):
         first += 1
-    whole = traceback.FrameSummary(code.co_filename, first, code.co_name)
-    line = [whole, *(frame for frame in frames if frame.filename == code.co_filename)][-1]
+    frames = [traceback.FrameSummary(code.co_filename, first, code.co_name)]
+    frames += traceback.extract_tb(error.__traceback__)
+    line = [frame for frame in frames if frame.filename == code.co_filename][-1]
     return (
         f"{name}: its body cannot run on tensors, so its gradient has no gradient. "
         f"{line.filename}:{line.lineno}: `{line.line}`: {error}. docs/derivatives.md tells what a "

@@ -9,9 +9,10 @@ here, or would leave the record (`np.asarray(x)`, `float(x)`), raises: nothing i
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -70,35 +71,23 @@ class Traced(NDArrayOperatorsMixin):
 
     # ----- its values, which may leave the record where they have no derivative ----------------
 
-    def _values(self) -> np.ndarray:
+    def _values(self, name: str = "") -> Any:
         if self.tensor.requires_grad:
             raise TypeError(
                 "a value leaves the record here, and its derivative would be lost; compute with "
                 "the array as it is, and make new ones with np.zeros_like(dy, shape=...)"
             )
-        return self.tensor.array
+        return getattr(self.tensor.array, name)() if name else self.tensor.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._values(), dtype, copy=copy)
-
-    def __bool__(self) -> bool:
-        return bool(self._values())
-
-    def __float__(self) -> float:
-        return float(self._values())
-
-    def __int__(self) -> int:
-        return int(self._values())
-
-    def __reduce__(self) -> Any:
-        return self._values().__reduce__()
 
     # ----- NumPy's protocols ------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         (target,) = settings.pop("out", inputs[:1] if method == "at" else (None,))
-        result = _computed(name, getattr(ufunc, method), inputs, settings)
+        result = computed(name, getattr(ufunc, method), inputs, settings)
         if target is None:
             return result
         if not isinstance(target, Traced):
@@ -110,7 +99,7 @@ class Traced(NDArrayOperatorsMixin):
         return target
 
     def __array_function__(self, function: Any, types: Any, args: Any, settings: Any) -> Any:
-        return _computed(function.__name__, function, args, settings)
+        return computed(function.__name__, function, args, settings)
 
     def __getitem__(self, index: Any) -> Traced:
         if not is_basic(index):
@@ -164,22 +153,21 @@ class Traced(NDArrayOperatorsMixin):
 
     __copy__ = __deepcopy__ = copy
 
+    def _done(self, function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+        return function(self, *args, **settings)
+
 
 Traced.__name__ = "recorded array"  # Python's own messages name the class
-
-
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, *args, **settings: function(self, *args, **settings)
-
-
+for _name in ("__bool__", "__float__", "__int__", "__reduce__"):
+    setattr(Traced, _name, functools.partialmethod(Traced._values, _name))
 for _function in (
     np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std, np.cumsum, np.cumprod, np.ravel,
     np.squeeze, np.swapaxes, np.clip, np.argmax, np.argmin, np.any, np.all, np.round, np.dot,
 ):  # fmt: skip
-    setattr(Traced, _function.__name__, _method(_function))
+    setattr(Traced, _function.__name__, functools.partialmethod(Traced._done, _function))
 
 
-def _computed(name: str, function: Callable[..., Any], args: Any, settings: Any) -> Any:
+def computed(name: str, function: Any, args: Any, settings: Mapping[str, Any] = {}) -> Any:
     """What the function gives: recorded, or a plain array if it has no derivative."""
     if name in _OPERATIONS:
         try:
@@ -224,9 +212,9 @@ def _replaced(value: Any, by: Callable[[Traced], Any]) -> Any:
     return value
 
 
-def _along(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A reduction, without what NumPy's takes between the axis and keepdims."""
-    return lambda x, axis=None, *, keepdims=False: op(x, axis, keepdims)
+def _reduce(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method of that name of NumPy's ufuncs."""
+    return lambda x, axis=0, *, keepdims=False: op(x, axis, keepdims)
 
 
 _STEPS = {"sign", "floor", "ceil", "trunc", "rint", "round", "around", "floor_divide"}
@@ -238,17 +226,8 @@ _VIEWS = {
 }  # fmt: skip
 _OPERATIONS: dict[str, Callable[..., Any]] = {  # by the name of NumPy's function, or of our own
     **{name: op for name, op in NUMPY.items() if name not in _STEPS},
-    **{
-        name: _along(op)
-        for op, names in (
-            (ops.sum, ("sum", "add.reduce")),
-            (ops.mean, ("mean",)),
-            (ops.prod, ("prod", "multiply.reduce")),
-            (ops.max, ("max", "amax", "maximum.reduce")),
-            (ops.min, ("min", "amin", "minimum.reduce")),
-        )
-        for name in names
-    },
+    "add.reduce": _reduce(ops.sum), "multiply.reduce": _reduce(ops.prod),
+    "maximum.reduce": _reduce(ops.max), "minimum.reduce": _reduce(ops.min),
     "add.at": lambda x, index, value: ops.add_at(x, value, index),
     "cumprod": lambda x, axis: reduction.cumprod(x, axis),
     "copy": ops.clone,
@@ -257,6 +236,9 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {  # by the name of NumPy's functio
     "pad": lambda x, widths, *, constant_values=0.0: ops.pad(x, widths, constant_values),
     "einsum": lambda equation, *xs, optimize=True: ops.einsum(*xs, equation=equation),
     "vecdot": lambda x, y: ops.sum(x * y, -1),
-    "erf": elementary.erf, "along_axes": resize.resample, "unfold": linear_maps.unfold,
-    "scatter": linear_maps.scatter, "follow": lambda *args: None,
+    "erf": elementary.erf, "along_axes": resize.resample, "follow": lambda *args: None,
+    **{op.__name__: op for op in (
+        linear_maps.unfold, linear_maps.scatter,
+        linear_maps.conv2d, linear_maps.conv2d_dx, linear_maps.conv2d_dw,
+    )},
 }  # fmt: skip

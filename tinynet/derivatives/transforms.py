@@ -16,14 +16,15 @@ transform around this one, could ask for its derivative; not inside `no_grad()`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinynet import ops
-from tinynet.autograd import Node, Variable, wrap
+from tinynet.autograd import Node, wrap
 from tinynet.derivatives import gradients
+from tinynet.derivatives.replay import record
 from tinynet.errors import ShapeError
 from tinynet.grad_mode import create_graph, recording
 from tinynet.tensor import Tensor
@@ -49,8 +50,8 @@ def value_and_grad(
                 f"grad: the function must give a single value, not {_kind(call.y)}; reduce it with "
                 ".sum() or .mean(), or use jacobian or vjp"
             )
-        dx = call.pull_back(wrap(np.ones_like(call.y.array)))
-        return (call.value(), call.aux) if has_aux else call.value(), dx
+        value, dx = call.closed(call.y), call.pull_back(wrap(np.ones_like(call.y.array)))
+        return (value, call.aux) if has_aux else value, dx
 
     return both
 
@@ -67,10 +68,11 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> 
     >>> tinynet.grad(cube)(x), tinynet.grad(tinynet.grad(cube))(x)
     (tensor(12.), tensor(12.))
     """
+    both = value_and_grad(f, argnums, has_aux)
 
     @functools.wraps(f)
     def gradient(*args: Any, **settings: Any) -> Any:
-        value, dx = value_and_grad(f, argnums, has_aux)(*args, **settings)
+        value, dx = both(*args, **settings)
         return (dx, value[1]) if has_aux else dx
 
     return gradient
@@ -81,8 +83,8 @@ def vjp(f: Callable[..., Any], *xs: Any, has_aux: bool = False) -> tuple[Any, ..
 
     has_aux: f gives a pair, whose second is handed on as the third.
     """
-    call = _Call(f, xs, tuple(range(len(xs))), has_aux, {})
-    return call.value(), call.pull_back, *([call.aux] if has_aux else [])
+    call = _Call(f, xs, has_aux=has_aux)
+    return call.closed(call.y), call.pull_back, *([call.aux] if has_aux else [])
 
 
 def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
@@ -90,12 +92,12 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
 
     u^T J is linear in u, so its derivative by u along v is J v: two backward passes.
     """
-    xs, vs = (x if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
+    xs, vs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
     _check_same_form("jvp: xs", xs, vs)
-    call = _Call(f, tuple(xs), tuple(range(len(xs))), False, {})
+    call = _Call(f, xs)
     zeros = _rebuilt(call.y, (wrap(np.zeros_like(y.array)) for y in _leaves(call.y)))
-    transposed = _Call(call.pull_back, (zeros,), 0, False, {}, call.own)
-    return call.value(), transposed.pull_back(tuple(vs))
+    transposed = _Call(call.pull_back, (zeros,), 0, own=call.own)
+    return call.closed(call.y), transposed.pull_back(vs)
 
 
 def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
@@ -110,20 +112,18 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def derivatives(*args: Any, **settings: Any) -> Any:
-        call = _Call(f, args, argnums, False, settings)
-        leaves = list(_leaves(call.y))
-        zeros = [np.zeros_like(leaf.array) for leaf in leaves]
+        call = _Call(f, args, argnums, settings=settings)
+        zeros = [np.zeros_like(y.array) for y in _leaves(call.y)]
         blocks = []
-        for y, unit in zip(leaves, zeros):
+        for unit in zeros:
             rows = []
-            for place in np.ndindex(y.shape):
+            for place in np.ndindex(unit.shape):
                 unit[place] = 1
                 rows.append(call.pull_back(_rebuilt(call.y, map(wrap, map(np.copy, zeros)))))
                 unit[place] = 0
-            columns = [ops.stack(column) for column in zip(*map(_leaves, rows))]
-            blocks.append(
-                _rebuilt(rows[0], (ops.reshape(c, (*y.shape, *c.shape[1:])) for c in columns))
-            )
+            columns = (ops.stack(column) for column in zip(*map(_leaves, rows)))
+            shaped = (ops.reshape(c, (*unit.shape, *c.shape[1:])) for c in columns)
+            blocks.append(_rebuilt(rows[0], shaped))
         return _rebuilt(call.y, blocks)
 
     return derivatives
@@ -140,60 +140,56 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     The Hessian is symmetric, so this is the gradient of v^T df/dx.
     """
     several = isinstance(xs, (tuple, list))
-    xs, vs = (xs, vs) if several else ((xs,), (vs,))
+    xs, vs = (tuple(xs), tuple(vs)) if several else ((xs,), (vs,))
     _check_same_form("hvp: xs", xs, vs)
     by_all = value_and_grad(f, tuple(range(len(xs))))
-    call = _Call(lambda *x: by_all(*x)[::-1], tuple(xs), tuple(range(len(xs))), True, {})
-    y, products = call.aux, call.pull_back(tuple(vs))
-    return y if call.is_open else y.detach(), products if several else products[0]
+    call = _Call(lambda *x: by_all(*x)[::-1], xs, has_aux=True)
+    products = call.pull_back(vs)
+    return call.closed(call.aux), products if several else products[0]
 
 
 class _Call:
-    """A call of f, recorded from the chosen arguments on.
+    """A call of f, recorded from the chosen arguments on, from all if none are named.
 
-    y: the result, aux: what f gave beside it. own: the leaves made for it.
+    y: the result, aux: what f gave beside it. own: the leaves made for it. is_open: whether y goes
+    back to any other, outside of `no_grad`.
     """
 
     def __init__(
-        self,
-        f: Callable[..., Any],
-        args: tuple[Any, ...],
-        argnums: ArgNums,
-        has_aux: bool,
-        settings: dict[str, Any],
-        own: set[Any] | None = None,
-    ) -> None:
+        self, f: Callable[..., Any], args: tuple[Any, ...], argnums: ArgNums | None = None,
+        has_aux: bool = False, settings: Mapping[str, Any] = {}, own: Iterable[Any] = (),
+    ) -> None:  # fmt: skip
+        argnums = tuple(range(len(args))) if argnums is None else argnums
         chosen = argnums if isinstance(argnums, tuple) else (argnums,)
         if any(not -len(args) <= place < len(args) for place in chosen):
             raise IndexError(
                 f"argnums={argnums}, but the function is called with {len(args)} "
                 f"argument{'s' * (len(args) != 1)} by position, counted from 0"
             )
-        places = [place % len(args) for place in chosen]
-        self.own: set[Any] = set() if own is None else own
-        outside = recording.get()
+        self.own: set[Any] = set(own)
+        outside, given = recording.get(), list(args)
         with create_graph():
-            given = [
-                _rebuilt(x, [_start(leaf, self.own) for leaf in _leaves(x)]) if i in places else x
-                for i, x in enumerate(args)
-            ]
+            for place in chosen:
+                starts = [_start(leaf, self.own) for leaf in _leaves(args[place])]
+                given[place] = _rebuilt(args[place], starts)
             y = f(*given, **settings)
         self.y: Any
         self.aux: Any
         self.y, self.aux = y if has_aux else (y, None)
-        self.x = tuple(given[i] for i in places) if isinstance(argnums, tuple) else given[argnums]
-        self.is_open = outside and _reaches_others(_leaves(self.y), self.own)
+        self.x = tuple(given[i] for i in chosen) if isinstance(argnums, tuple) else given[argnums]
+        roots = [y.node or y for y in _leaves(self.y) if y.requires_grad]
+        others = (x for x in record(roots) if not isinstance(x, Node) and x not in self.own)
+        self.is_open = outside and any(True for _ in others)
 
-    def value(self) -> Any:
-        """y, as part of a record that goes beyond this call, or of none."""
-        return self.y if self.is_open else _rebuilt(self.y, (y.detach() for y in _leaves(self.y)))
+    def closed(self, y: Any) -> Any:
+        """A value as part of a record that goes beyond this call, or of none."""
+        return y if self.is_open else _rebuilt(y, (leaf.detach() for leaf in _leaves(y)))
 
     def pull_back(self, dy: Any) -> Any:
         """The gradient by the chosen arguments, for the gradient dy of the result."""
         _check_same_form("vjp: the result", self.y, dy)
         starts, given = list(_leaves(self.x)), list(_leaves(dy))
-        roots = list(_leaves(self.y))
-        pairs = [(y, u) for y, u in zip(roots, given) if y.requires_grad]
+        pairs = [(y, u) for y, u in zip(_leaves(self.y), given) if y.requires_grad]
         recorded = recording.get() and (self.is_open or any(u.requires_grad for u in given))
         found = gradients(pairs, starts, recorded, retain_graph=True)
         zeros = (wrap(np.zeros_like(x.array)) for x in starts)
@@ -216,21 +212,6 @@ def _start(x: Tensor, own: set[Any]) -> Tensor:
         x = wrap(x.array).requires_grad_()
         own.add(x)
     return ops.reshape(x, x.shape)
-
-
-def _reaches_others(roots: Iterable[Tensor], own: set[Any]) -> bool:
-    """Whether the record of the roots goes back to a leaf that is not among `own`."""
-    pending: list[Node | Variable] = [root.node or root for root in roots if root.requires_grad]
-    seen = set(own)
-    while pending:
-        target = pending.pop()
-        if target in seen:
-            continue
-        if not isinstance(target, Node):
-            return True
-        seen.add(target)
-        pending.extend(edge[1] for edge in target.edges or ())
-    return False
 
 
 def _leaves(value: Any) -> Iterator[Tensor]:

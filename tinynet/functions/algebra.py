@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinynet import ops
-from tinynet.errors import ShapeError
-from tinynet.functions.common import one_dim, takes_out
-from tinynet.functions.pointwise import add, meet, mul, sub
-from tinynet.functions.reduction import norm
+from tinynet.functions.common import one_dim, takes, takes_out
+from tinynet.functions.indexing import diagonal, narrow
+from tinynet.functions.pointwise import add, clamp, div, meet, mul, sub
+from tinynet.functions.reduction import diff, norm
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "dot", "einsum", "inner", "kron", "matmul",
-    "mm", "mv", "outer", "tensordot",
+    "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "corrcoef", "cov", "dot", "einsum",
+    "inner", "kron", "matmul", "mm", "mv", "outer", "tensordot", "trapezoid", "trapz",
 ]  # fmt: skip
 
 Data = Any
 
 
 def _check(name: str, x: Data, y: Data, axes: tuple[int, int], what: str) -> None:
-    if (len(x.shape), len(y.shape)) != axes:
-        raise ShapeError(f"{name}: takes {what}, got shapes {tuple(x.shape)} and {tuple(y.shape)}")
+    takes(name, (len(x.shape), len(y.shape)) == axes, what, x, y)
 
 
 @takes_out
@@ -51,10 +53,7 @@ def mv(input: Data, vec: Data) -> Tensor:
 def bmm(input: Data, mat2: Data) -> Tensor:
     """Products of the matrices of two batches: (B, N, M), (B, M, P) -> (B, N, P)."""
     _check("bmm", input, mat2, (3, 3), "two batches of matrices")
-    if input.shape[0] != mat2.shape[0]:
-        raise ShapeError(
-            f"bmm: batches of {input.shape[0]} and {mat2.shape[0]} matrices; both need as many"
-        )
+    takes("bmm", input.shape[0] == mat2.shape[0], "batches of equally many", input, mat2)
     return matmul(input, mat2)
 
 
@@ -67,10 +66,7 @@ def dot(input: Data, tensor: Data) -> Tensor:
 def cdist(x1: Data, x2: Data, p: float = 2.0, compute_mode: Any = None) -> Tensor:
     """The p-norm between each vector of one set and each of another: (..., N, D), (..., M, D) ->
     (..., N, M). Of equal vectors it is 0, with gradient 0. compute_mode has no effect."""
-    if x1.shape[-1] != x2.shape[-1]:
-        raise ShapeError(
-            f"cdist: the last axes must be equal, got shapes {tuple(x1.shape)}, {tuple(x2.shape)}"
-        )
+    takes("cdist", x1.shape[-1] == x2.shape[-1], "vectors of one size", x1, x2)
     return norm(sub(ops.unsqueeze(x1, -2), ops.unsqueeze(x2, -3)), p, -1)
 
 
@@ -134,12 +130,9 @@ def tensordot(a: Data, b: Data, dims: Any = 2) -> Tensor:
         dims = (range(len(a.shape) - dims, len(a.shape)), range(dims))
     ours: Sequence[int] = [one_dim("tensordot", a, d) for d in dims[0]]
     theirs: Sequence[int] = [one_dim("tensordot", b, d) for d in dims[1]]
-    sizes = [a.shape[d] for d in ours], [b.shape[d] for d in theirs]
-    if len(ours) != len(theirs) or any(n != m and 1 not in (n, m) for n, m in zip(*sizes)):
-        raise ShapeError(
-            f"tensordot: the axes {list(ours)} and {list(theirs)} to be summed have the sizes "
-            f"{sizes[0]} and {sizes[1]}; they must be equal"
-        )
+    sizes = [(a.shape[x], b.shape[y]) for x, y in zip(ours, theirs)]
+    fits = len(ours) == len(theirs) and all(n == m or 1 in (n, m) for n, m in sizes)
+    takes("tensordot", fits, f"axes of equal sizes to sum, not {ours} and {theirs}", a, b)
     left = list(string.ascii_letters[: len(a.shape)])
     right = list(string.ascii_letters[len(a.shape) : len(a.shape) + len(b.shape)])
     for x, y in zip(ours, theirs):
@@ -163,3 +156,41 @@ def kron(input: Data, other: Data) -> Tensor:
     x = ops.reshape(input, [n for size in sizes[0] for n in (size, 1)])
     y = ops.reshape(other, [n for size in sizes[1] for n in (1, size)])
     return ops.reshape(mul(x, y), [n * m for n, m in zip(*sizes)])
+
+
+def cov(
+    input: Data, *, correction: float = 1, fweights: Data = None, aweights: Data = None
+) -> Tensor:
+    """The covariances of variables, a row each, over observations, a column each.
+
+    sum w (x - m)(y - m) / (n - correction), where m are weighted means and n is the sum of w.
+    fweights: how often each observation counts; aweights: how much.
+    """
+    x = ops.reshape(input, (1, -1)) if len(input.shape) < 2 else input
+    given = [weights for weights in (fweights, aweights) if weights is not None]
+    w = functools.reduce(mul, given) if given else np.ones(x.shape[1], x.dtype)
+    total = ops.sum(w)
+    taken = 1 if aweights is None else ops.div(ops.sum(mul(w, aweights)), total)
+    apart = sub(x, ops.div(ops.sum(mul(x, w), 1, True), total))
+    products = matmul(mul(apart, w), ops.permute(apart, (1, 0)))
+    return ops.squeeze(div(products, clamp(ops.sub(total, ops.mul(taken, correction)), 0)))
+
+
+def corrcoef(input: Data) -> Tensor:
+    """The covariances of variables divided by their standard deviations, from -1 to 1."""
+    c = cov(input)
+    deviations = ops.sqrt(diagonal(c)) if c.ndim else ops.sqrt(c)
+    return clamp(ops.div(c, outer(deviations, deviations) if c.ndim else c), -1, 1)
+
+
+def trapezoid(y: Data, x: Data = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
+    """The integral along `dim` of values at the places `x`, or dx apart, joined by lines."""
+    dim = one_dim("trapezoid", y, dim)
+    n = y.shape[dim] if y.shape else 1
+    means = ops.div(add(narrow(y, dim, 0, n - 1), narrow(y, dim, 1, n - 1)), 2)
+    if x is not None and len(x.shape) == 1:
+        x = ops.reshape(x, (-1, *(1,) * (len(y.shape) - 1 - dim)))
+    return ops.sum(mul(means, dx if x is None else diff(x, 1, dim - len(y.shape))), dim)
+
+
+trapz = trapezoid

@@ -8,10 +8,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from tinynet import calls
-from tinynet.autograd import Variable, wrap
-from tinynet.errors import no_such_axis
-from tinynet.grad_mode import recording
+from tinynet.autograd import Variable
+from tinynet.errors import ShapeError, no_such_axis
 from tinynet.ops.shape import normalized_shape
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,56 +22,11 @@ def array_of(x: Any) -> np.ndarray:
     return x.array if isinstance(x, Variable) else np.asarray(x)
 
 
-def arrays_of(value: Any) -> Any:
-    """The same value with an array in place of each tensor, also within tuples, lists and dicts."""
-    if isinstance(value, Variable):
-        return value.array
-    if isinstance(value, np.generic):
-        return value.item()  # NumPy's scalars promote no more than Python's
-    if type(value) in (tuple, list):
-        return type(value)(map(arrays_of, value))
-    if type(value) is dict:
-        return {key: arrays_of(item) for key, item in value.items()}
-    return value
-
-
-def unrecorded(name: str, function: Callable[..., Any], *inputs: Any, **settings: Any) -> Any:
-    """The result of `function` on the arrays of the tensors, which is not part of the graph.
-
-    Raises TypeError for a float result of inputs that require a gradient: it would be lost.
-    """
-    arrays = arrays_of(inputs)
-    try:
-        result = function(*arrays, **arrays_of(settings))
-    except ValueError as error:
-        calls.explain(error, name, arrays)
-        raise
-    return _wrapped(name, result, inputs)
-
-
-def _wrapped(name: str, result: Any, inputs: Any) -> Any:
-    if isinstance(result, tuple):
-        parts = [_wrapped(name, part, inputs) for part in result]
-        return result._make(parts) if hasattr(result, "_make") else tuple(parts)
-    if not isinstance(result, (np.ndarray, np.generic)):
-        return result
-    lost = recording.get() and result.dtype.kind == "f" and name not in CONSTANTS
-    if lost and _is_tracked(inputs):
-        raise TypeError(
-            f"{name} cannot be recorded on a tensor that requires a gradient; use an operation "
-            "of tinynet, or .detach() to leave the graph"
-        )
-    return wrap(result)
-
-
-def _is_tracked(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return any(map(_is_tracked, value))
-    return isinstance(value, Variable) and value.requires_grad
-
-
-CONSTANTS = {"np.zeros_like", "np.ones_like", "np.full_like", "np.empty_like"}
-"""Functions of NumPy whose results do not depend on the values of their inputs."""
+def takes(name: str, fits: bool, what: str, *inputs: Any) -> None:
+    """ShapeError unless the inputs fit: what the function takes, and the shapes that it got."""
+    if not fits:
+        shapes = " and ".join(str(tuple(x.shape)) for x in inputs)
+        raise ShapeError(f"{name}: takes {what}, got shape{'s'[len(inputs) < 2 :]} {shapes}")
 
 
 def named(name: str, doc: str | None, function: Callable[..., T]) -> Callable[..., T]:
@@ -126,8 +79,23 @@ def all_dims(name: str, x: Any, dim: Dim) -> tuple[int, ...] | None:
     return tuple(wanted) if len(x.shape) else ()
 
 
+def spelled(function: Callable[..., T]) -> Callable[..., T]:
+    """The function with NumPy's names too, `axis` for `dim` and `keepdims` for `keepdim`."""
+
+    @functools.wraps(function)
+    def called(*args: Any, **settings: Any) -> T:
+        for numpys, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+            if numpys in settings:
+                if ours in settings:
+                    raise TypeError(f"give either {ours} or {numpys}, which mean the same")
+                settings[ours] = settings.pop(numpys)
+        return function(*args, **settings)
+
+    return called
+
+
 def given(dim: Any, axis: Any) -> Any:
-    """The one of `dim` (PyTorch's name) and `axis` (NumPy's) that was given."""
+    """The one of `dim` and `axis` that was given, in functions where the two differ."""
     if dim is not None and axis is not None:
         raise TypeError("give either dim or axis, which mean the same")
     return dim if axis is None else axis

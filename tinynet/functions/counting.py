@@ -17,7 +17,10 @@ from tinynet.ops.checks import one_of
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
-__all__ = ["bincount", "bucketize", "histc", "quantile", "searchsorted", "unique"]
+__all__ = [
+    "bincount", "bucketize", "histc", "quantile", "searchsorted", "unique",
+    "unique_consecutive",
+]  # fmt: skip
 
 Data = Any
 ROUNDED: dict[str, Any] = {
@@ -42,6 +45,26 @@ def unique(
         shape = tuple(input.shape) if dim is None else (-1,)
         wrapped[1] = ops.reshape(wrapped[1], shape)
     return tuple(wrapped)
+
+
+def unique_consecutive(
+    input: Data, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """The elements (or slices along `dim`) without those that equal the one before; on request the
+    place of each input among them and how often each stands there in a row."""
+    x = array_of(input)
+    rows = x.reshape(-1) if dim is None else np.moveaxis(x, dim, 0)
+    is_new = np.ones(len(rows), bool)
+    is_new[1:] = (rows[1:] != rows[:-1]).any(tuple(range(1, rows.ndim)))
+    starts = np.flatnonzero(is_new)
+    kept = rows[starts] if dim is None else np.moveaxis(rows[starts], 0, dim)
+    results = [wrap(kept)]
+    if return_inverse:
+        inverse = np.cumsum(is_new) - 1
+        results.append(wrap(inverse.reshape(x.shape) if dim is None else inverse))
+    if return_counts:
+        results.append(wrap(np.diff(starts, append=len(rows))))
+    return tuple(results) if len(results) > 1 else results[0]
 
 
 def bincount(input: Data, weights: Data = None, minlength: int = 0) -> Tensor:

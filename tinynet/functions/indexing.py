@@ -14,7 +14,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
-from tinynet.functions.common import array_of, check_tensors, named, one_dim, whole_grid
+from tinynet.functions.common import array_of, check_tensors, named, one_dim, takes, whole_grid
 from tinynet.functions.pointwise import where
 from tinynet.functions.shaping import movedim
 from tinynet.ops.checks import one_of
@@ -54,18 +54,11 @@ def _grid(name: str, input: Data, dim: int, index: Data) -> tuple[Any, int, np.n
     """The index of `gather` and `scatter`: each element of `index` says a place along `dim`."""
     places, shape = _index(name, index), tuple(input.shape)
     dim = one_dim(name, input, dim)
-    if places.size and max(len(shape), 1) != max(places.ndim, 1):
-        raise ShapeError(
-            f"{name}: the index must have as many axes as the input, got shapes {places.shape} and "
-            f"{shape}"
-        )
-    if len(places.shape) == len(shape) and any(
-        n > m for d, (n, m) in enumerate(zip(places.shape, shape)) if d != dim
-    ):
-        raise ShapeError(
-            f"{name}: the index of shape {places.shape} is larger than the input of shape {shape} "
-            f"along an axis other than {dim}"
-        )
+    fits = not places.size or max(len(shape), 1) == max(places.ndim, 1)
+    takes(name, fits, "an index with as many axes as the input", places, input)
+    larger = [d for d, (n, m) in enumerate(zip(places.shape, shape)) if n > m and d != dim]
+    fits = not larger or places.ndim != len(shape)
+    takes(name, fits, f"an index no larger than the input beside axis {dim}", places, input)
     if not shape:
         return (), dim, places
     _check_range(name, places, shape[dim], dim)
@@ -105,10 +98,8 @@ def _part(name: str, input: Data, src: Data, places: np.ndarray) -> Data:
         return src
     if src.dtype != input.dtype:
         raise TypeError(f"{name}: src is {src.dtype}, the input {input.dtype}; use src.to(input)")
-    if any(n > m for n, m in zip(places.shape, src.shape)) or len(src.shape) != places.ndim:
-        raise ShapeError(
-            f"{name}: src of shape {tuple(src.shape)} is smaller than the index {places.shape}"
-        )
+    fits = len(src.shape) == places.ndim and all(n <= m for n, m in zip(places.shape, src.shape))
+    takes(name, fits, "an index no larger than src", places, src)
     return ops.getitem(src, tuple(slice(n) for n in places.shape)) if places.ndim else src
 
 
@@ -165,8 +156,7 @@ def scatter_reduce(
 def _along(name: str, input: Data, dim: int, index: Data) -> tuple[Any, ...]:
     """The index of whole slices along `dim`."""
     dim, places = one_dim(name, input, dim), _index(name, index)
-    if places.ndim > 1:
-        raise ShapeError(f"{name}: the index must be a vector, got shape {places.shape}")
+    takes(name, places.ndim < 2, "a vector as the index", places)
     if not input.shape:
         return ()
     _check_range(name, places, input.shape[dim], dim)
@@ -181,11 +171,10 @@ def index_select(input: Data, dim: int, index: Data) -> Tensor:
 def index_add(input: Data, dim: int, index: Data, source: Data, *, alpha: float = 1) -> Tensor:
     """A copy of x with the slices of `source` added where the vector `index` says."""
     place = _along("index_add", input, dim, index)
-    expected = array_of(input)[place].shape
-    if tuple(source.shape) != expected:
-        raise ShapeError(
-            f"index_add: source has shape {tuple(source.shape)}, the slices have {expected}"
-        )
+    slices = array_of(input)[place]
+    takes(
+        "index_add", tuple(source.shape) == slices.shape, "a source like the slices", source, slices
+    )
     return ops.add_at(input, source if alpha == 1 else ops.mul(source, alpha), place)
 
 
@@ -220,11 +209,8 @@ def narrow(input: Data, dim: int, start: Any, length: int) -> Tensor:
     dim, start = one_dim("narrow", input, dim), operator.index(start)
     size = input.shape[dim] if input.shape else 0
     start = start + size if start < 0 else start
-    if length < 0 or not 0 <= start <= size - length:
-        raise ShapeError(
-            f"narrow: {length} slices from {start} on do not fit axis {dim} of shape "
-            f"{tuple(input.shape)}"
-        )
+    fits = length >= 0 and 0 <= start <= size - length
+    takes("narrow", fits, f"slices along axis {dim}, not {length} from {start} on", input)
     return ops.getitem(input, (slice(None),) * dim + (slice(start, start + length),))
 
 
@@ -260,10 +246,8 @@ def masked_scatter(input: Data, mask: Data, source: Data) -> Tensor:
     array = np.broadcast_to(_mask("masked_scatter", mask), shape)
     count = np.count_nonzero(array)
     flat = ops.reshape(source, (-1,))
-    if flat.shape[0] < count:
-        raise ShapeError(
-            f"masked_scatter: the mask has {count} places, the source {flat.shape[0]} elements"
-        )
+    fits = int(count) <= flat.shape[0]
+    takes("masked_scatter", fits, f"a source of the {count} elements that the mask asks for", flat)
     return ops.setitem(ops.expand(input, shape), ops.getitem(flat, slice(count)), array)
 
 
@@ -284,8 +268,7 @@ argwhere = named(
 
 
 def _triangle(name: str, x: Data, mask: Any, diagonal: int) -> Tensor:
-    if len(x.shape) < 2:
-        raise ShapeError(f"{name}: takes matrices, got shape {tuple(x.shape)}")
+    takes(name, len(x.shape) > 1, "matrices", x)
     return ops.where(mask(x.shape[-2], x.shape[-1], diagonal), x, np.zeros((), x.dtype))
 
 
@@ -302,10 +285,8 @@ def triu(input: Data, diagonal: int = 0) -> Tensor:
 def diagonal(input: Data, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two axes, as the last axis."""
     one, two = one_dim("diagonal", input, dim1), one_dim("diagonal", input, dim2)
-    if one == two or len(input.shape) < 2:
-        raise ShapeError(
-            f"diagonal: needs two different axes of shape {tuple(input.shape)}, got {dim1}, {dim2}"
-        )
+    fits = one != two and len(input.shape) > 1
+    takes("diagonal", fits, f"two different axes, not {dim1} and {dim2}", input)
     rest = [d for d in range(len(input.shape)) if d not in (one, two)]
     n, m = input.shape[one], input.shape[two]
     start = (max(-offset, 0), max(offset, 0))
@@ -317,11 +298,8 @@ def diagonal(input: Data, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tens
 def diag_embed(input: Data, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices of zeros with the last axis of x on a diagonal."""
     check_tensors("diag_embed", input=input)
-    if not input.shape or (dim1 - dim2) % (len(input.shape) + 1) == 0:
-        raise ShapeError(
-            f"diag_embed: needs two different axes for the diagonal of shape {tuple(input.shape)}, "
-            f"got {dim1} and {dim2}"
-        )
+    fits = len(input.shape) > 0 and (dim1 - dim2) % (len(input.shape) + 1) != 0
+    takes("diag_embed", fits, f"two different axes, not {dim1} and {dim2}", input)
     along = np.arange(input.shape[-1])
     size = len(along) + abs(offset)
     zeros = np.zeros((*input.shape[:-1], size, size), input.dtype)
@@ -334,8 +312,7 @@ def diag(input: Data, diagonal: int = 0) -> Tensor:
     """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
     if len(input.shape) == 1:
         return diag_embed(input, diagonal)
-    if len(input.shape) != 2:
-        raise ShapeError(f"diag: takes a vector or a matrix, got shape {tuple(input.shape)}")
+    takes("diag", len(input.shape) == 2, "a vector or a matrix", input)
     return _diagonal(input, diagonal)
 
 
@@ -344,6 +321,5 @@ _diagonal = diagonal
 
 def trace(input: Data) -> Tensor:
     """The sum of a matrix's diagonal."""
-    if len(input.shape) != 2:
-        raise ShapeError(f"trace: takes a matrix, got shape {tuple(input.shape)}")
+    takes("trace", len(input.shape) == 2, "a matrix", input)
     return ops.sum(diagonal(input))

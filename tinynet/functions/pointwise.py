@@ -6,6 +6,7 @@ operations that are there already is that formula.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -16,8 +17,9 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.devices import get_default_dtype
-from tinynet.functions.common import array_of, check_tensors, named, takes_out, unrecorded
+from tinynet.functions.common import array_of, check_tensors, named, takes_out
 from tinynet.ops.checks import one_of, within
+from tinynet.unrecorded import unrecorded
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -132,23 +134,29 @@ def float_power(input: Data, exponent: Data) -> Tensor:
     return ops.pow(x, y)
 
 
+def _of_two(
+    name: str, doc: str | None, compute: Callable[[Data, Data], Tensor], tensors: int
+) -> Callable[[Data, Data], Tensor]:
+    """A function of two inputs, of which the first so many must be tensors, as PyTorch has it."""
+
+    def function(input: Data, other: Data) -> Tensor:
+        check_tensors(name, **dict(zip(("input", "other")[:tensors], (input, other))))
+        return compute(input, other)
+
+    return named(name, doc, function)
+
+
 def _promoting(
     op: Callable[[Any, Any], Tensor], tensors: int = 0, doc: str | None = None
 ) -> Callable[[Data, Data], Tensor]:
-    """An operation of two inputs as a function that brings them into one dtype.
+    """An operation of two inputs as a function that brings them into one dtype."""
 
-    tensors: how many of the first inputs must be tensors, as PyTorch has it; one is needed anyway.
-    """
-    name = op.__name__
+    def met(x: Data, y: Data) -> Tensor:
+        if not hasattr(y, "shape"):
+            check_tensors(op.__name__, input=x)
+        return op(*meet(x, y))
 
-    def function(input: Data, other: Data) -> Tensor:
-        if tensors == 2:
-            check_tensors(name, input=input, other=other)
-        elif tensors == 1 or not hasattr(other, "shape"):
-            check_tensors(name, input=input)
-        return op(*meet(input, other))
-
-    return takes_out(named(name, doc or op.__doc__, function))
+    return takes_out(_of_two(op.__name__, doc or op.__doc__, met, tensors))
 
 
 def _unless_nan(name: str, wins: Callable[[Any, Any], Any]) -> Callable[[Data, Data], Tensor]:
@@ -283,30 +291,14 @@ def _of_floats(op: Callable[[Data], Tensor]) -> Callable[[Data], Tensor]:
     return named(name, op.__doc__, function)
 
 
-acos = _of_floats(ops.acos)
-acosh = _of_floats(ops.acosh)
-asin = _of_floats(ops.asin)
-asinh = _of_floats(ops.asinh)
-atan = _of_floats(ops.atan)
-atanh = _of_floats(ops.atanh)
-cos = _of_floats(ops.cos)
-cosh = _of_floats(ops.cosh)
-erf = _of_floats(ops.erf)
-exp = _of_floats(ops.exp)
-exp2 = _of_floats(ops.exp2)
-expm1 = _of_floats(ops.expm1)
-log = _of_floats(ops.log)
-log10 = _of_floats(ops.log10)
-log1p = _of_floats(ops.log1p)
-log2 = _of_floats(ops.log2)
-reciprocal = _of_floats(ops.reciprocal)
-rsqrt = _of_floats(ops.rsqrt)
-sigmoid = _of_floats(ops.sigmoid)
-sin = _of_floats(ops.sin)
-sinh = _of_floats(ops.sinh)
-sqrt = _of_floats(ops.sqrt)
-tan = _of_floats(ops.tan)
-tanh = _of_floats(ops.tanh)
+(
+    acos, acosh, asin, asinh, atan, atanh, cos, cosh, erf, exp, exp2, expm1, log, log10,
+    log1p, log2, reciprocal, rsqrt, sigmoid, sin, sinh, sqrt, tan, tanh,
+) = map(_of_floats, (
+    ops.acos, ops.acosh, ops.asin, ops.asinh, ops.atan, ops.atanh, ops.cos, ops.cosh,
+    ops.erf, ops.exp, ops.exp2, ops.expm1, ops.log, ops.log10, ops.log1p, ops.log2,
+    ops.reciprocal, ops.rsqrt, ops.sigmoid, ops.sin, ops.sinh, ops.sqrt, ops.tan, ops.tanh,
+))  # fmt: skip
 
 
 # ----- comparison and logic -----------------------------------------------------------------------
@@ -326,20 +318,9 @@ def _looking(function: Callable[[Any], Any], doc: str) -> Callable[[Data], Tenso
 def _comparing(
     function: Callable[[Any, Any], Any], doc: str, tensors: int = 1
 ) -> Callable[[Data, Data], Tensor]:
-    """A function of two arrays as one of tensors, without a gradient.
-
-    tensors: how many of the arguments must be tensors.
-    """
+    """A function of two arrays as one of tensors, without a gradient."""
     name = function.__name__
-
-    def constant(input: Data, other: Data) -> Tensor:
-        if tensors:
-            check_tensors(name, input=input)
-        if tensors == 2:
-            check_tensors(name, other=other)
-        return unrecorded(name, function, input, other)  # type: ignore[no-any-return]
-
-    return named(name, doc, constant)
+    return _of_two(name, doc, functools.partial(unrecorded, name, function), tensors)
 
 
 eq = _comparing(operator.eq, "input == other, element by element.")

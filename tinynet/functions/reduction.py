@@ -26,6 +26,7 @@ from tinynet.functions.common import (
     given,
     named,
     one_dim,
+    spelled,
     whole_grid,
 )
 from tinynet.ops.distance import vector_norm
@@ -64,13 +65,12 @@ def _summed(input: Data, dtype: DTypeLike | None) -> Data:
 # ----- sums and means -----------------------------------------------------------------------------
 
 
+@spelled
 def sum(
-    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None,
-    keepdims: bool = False, dtype: DTypeLike | None = None,
-) -> Tensor:  # fmt: skip
+    input: Data, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None
+) -> Tensor:
     """Sum over `dim` (all axes if None). dtype: the inputs are converted to it first."""
-    dim = all_dims("sum", input, given(dim, axis))
-    return ops.sum(_summed(input, dtype), dim, keepdim or keepdims)
+    return ops.sum(_summed(input, dtype), all_dims("sum", input, dim), keepdim)
 
 
 def mean(
@@ -92,20 +92,21 @@ def mean(
     return ops.mean(_as(input, dtype), dim, keepdim or keepdims)
 
 
+@spelled
 def prod(
-    input: Data, dim: int | None = None, keepdim: bool = False, *, axis: Dim = None,
-    keepdims: bool = False, dtype: DTypeLike | None = None,
-) -> Tensor:  # fmt: skip
+    input: Data, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None
+) -> Tensor:
     """Product over `dim` (all axes if None)."""
-    dims = all_dims("prod", input, given(dim, axis))
-    return ops.prod(_summed(input, dtype), dims, keepdim or keepdims)
+    return ops.prod(_summed(input, dtype), all_dims("prod", input, dim), keepdim)
 
 
+@spelled
 def nansum(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Sum over `dim` in which NaN counts as 0."""
     return sum(ops.where(np.isnan(array_of(input)), 0, input), dim, keepdim)
 
 
+@spelled
 def nanmean(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Mean over `dim` of the elements that are not NaN."""
     known = wrap(~np.isnan(array_of(input)))
@@ -156,11 +157,10 @@ std = _spread(ops.std, "The square root of `var` with the same arguments: standa
 var_mean, std_mean = map(_with_mean, (var, std))
 
 
-def logsumexp(
-    input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False
-) -> Tensor:
+@spelled
+def logsumexp(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """log(sum(e^x)) over `dim`, without overflow."""
-    return ops.logsumexp(input, all_dims("logsumexp", input, given(dim, axis)), keepdim or keepdims)
+    return ops.logsumexp(input, all_dims("logsumexp", input, dim), keepdim)
 
 
 def norm(
@@ -191,21 +191,16 @@ def diff(
     return y
 
 
-def _asking(function: Any, doc: str) -> Callable[..., Tensor]:
-    """any or all, whose result has no gradient."""
-
-    def asked(
-        input: Data, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None,
-        keepdims: bool = False,
-    ) -> Tensor:  # fmt: skip
-        dim = all_dims(function.__name__, input, given(dim, axis))
-        return wrap(function(array_of(input), dim, keepdims=keepdim or keepdims))
-
-    return named(function.__name__, doc, asked)
+@spelled
+def any(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Whether some element is not 0; a bool tensor."""
+    return wrap(array_of(input).any(all_dims("any", input, dim), keepdims=keepdim))
 
 
-any = _asking(np.any, "Whether some element over `dim` is not 0; a bool tensor.")
-all = _asking(np.all, "Whether no element over `dim` is 0; a bool tensor.")
+@spelled
+def all(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Whether no element is 0; a bool tensor."""
+    return wrap(array_of(input).all(all_dims("all", input, dim), keepdims=keepdim))
 
 
 def count_nonzero(input: Data, dim: Dim = None) -> Tensor:
@@ -216,11 +211,13 @@ def count_nonzero(input: Data, dim: Dim = None) -> Tensor:
 # ----- winners ------------------------------------------------------------------------------------
 
 
+@spelled
 def amax(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The largest element over `dim`; its gradient is shared out evenly at a tie."""
     return ops.max(input, all_dims("amax", input, dim), keepdim)
 
 
+@spelled
 def amin(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The smallest element over `dim`; its gradient is shared out evenly at a tie."""
     return ops.min(input, all_dims("amin", input, dim), keepdim)
@@ -286,16 +283,12 @@ def _placing(argument: Any, doc: str) -> Callable[..., Tensor]:
     """argmax or argmin."""
     name = argument.__name__
 
-    def place(
-        input: Data, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None,
-        keepdims: bool = False,
-    ) -> Tensor:  # fmt: skip
-        x, dim = array_of(input), given(dim, axis)
+    def place(input: Data, dim: int | None = None, keepdim: bool = False) -> Tensor:
         dim = None if dim is None else one_dim(name, input, dim)
         _check_elements(name, input, dim)
-        return wrap(argument(x, dim if x.ndim else None, keepdims=keepdim or keepdims))
+        return wrap(argument(array_of(input), dim if input.shape else None, keepdims=keepdim))
 
-    return named(name, doc, place)
+    return spelled(named(name, doc, place))
 
 
 argmax = _placing(
@@ -362,12 +355,10 @@ def mode(input: Data, dim: int = -1, keepdim: bool = False) -> Pair:
 # ----- orders -------------------------------------------------------------------------------------
 
 
-def argsort(
-    input: Data, dim: int = -1, descending: bool = False, stable: bool = True,
-    *, axis: int | None = None,
-) -> Tensor:  # fmt: skip
+@spelled
+def argsort(input: Data, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The order that sorts the elements along `dim`; equal ones stay in their order."""
-    dim = one_dim("argsort", input, dim if axis is None else axis)
+    dim = one_dim("argsort", input, dim)
     x = array_of(input)
     if x.ndim == 0:
         return wrap(np.zeros((), np.int64))
@@ -377,12 +368,10 @@ def argsort(
     return wrap(x.shape[dim] - 1 - np.flip(backwards, dim))
 
 
-def sort(
-    input: Data, dim: int = -1, descending: bool = False, stable: bool = True,
-    *, axis: int | None = None,
-) -> Pair:  # fmt: skip
+@spelled
+def sort(input: Data, dim: int = -1, descending: bool = False, stable: bool = True) -> Pair:
     """The elements sorted along `dim`, and the places where they stood; NaN is the largest."""
-    dim = one_dim("sort", input, dim if axis is None else axis)
+    dim = one_dim("sort", input, dim)
     order = argsort(input, dim, descending)
     if not input.shape:
         return Pair(ops.clone(input), order)
@@ -411,17 +400,13 @@ def _running(op: Any, doc: str) -> Callable[..., Tensor]:
     """cumsum or cumprod."""
     name = op.__name__
 
-    def running(
-        input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None,
-        axis: int | None = None,
-    ) -> Tensor:  # fmt: skip
-        dim = given(dim, axis)
+    def running(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
         if dim is None:
             raise TypeError(f"{name}: along which axis? Pass dim, such as {name}(x, dim=0)")
         x, dim = _summed(input, dtype), one_dim(name, input, dim)
         return op(x, dim) if input.shape else ops.clone(x)  # type: ignore[no-any-return]
 
-    return named(name, doc, running)
+    return spelled(named(name, doc, running))
 
 
 cumsum = _running(ops.cumsum, "Running sum along `dim`.")
@@ -468,22 +453,19 @@ def logcumsumexp(input: Data, dim: int) -> Tensor:
 def _sharing(name: str, op: Callable[[Data, int], Tensor], doc: str) -> Callable[..., Tensor]:
     """A softmax: without `dim` along the axis that PyTorch takes, with a warning."""
 
-    def shared(
-        input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None,
-        axis: int | None = None,
-    ) -> Tensor:  # fmt: skip
-        dim, shape = given(dim, axis), tuple(input.shape)
+    def shared(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+        shape = tuple(input.shape)
         if dim is None:
             dim = 0 if len(shape) in (0, 1, 3) else 1
             if len(shape) > 2:  # else there is no other
                 warnings.warn(
                     f"{name} without dim takes axis {dim} of shape {shape}, as PyTorch does; "
                     f"pass dim={dim} or dim=-1",
-                    stacklevel=2,
+                    stacklevel=3,
                 )
         return op(_as(input, dtype), one_dim(name, input, dim))
 
-    return named(name, doc, shared)
+    return spelled(named(name, doc, shared))
 
 
 softmax = _sharing(

@@ -11,19 +11,29 @@ import numpy as np
 
 from tinynet import ops
 from tinynet.autograd import wrap
-from tinynet.errors import ShapeError, no_such_axis
-from tinynet.functions.common import Dim, all_dims, array_of, call_sizes, given, named, one_dim
-from tinynet.ops.checks import one_of
+from tinynet.errors import no_such_axis
+from tinynet.functions.common import (
+    Dim,
+    all_dims,
+    array_of,
+    call_sizes,
+    named,
+    one_dim,
+    spelled,
+    takes,
+)
+from tinynet.ops.checks import integer, one_of
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk", "column_stack", "dstack",
-    "expand", "expand_as", "flip", "fliplr", "flipud", "hstack", "is_tensor", "meshgrid", "movedim",
-    "numel", "permute", "ravel", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll",
-    "rot90", "split", "squeeze", "swapaxes", "t", "tensor_split", "tile", "transpose",
-    "tril_indices", "triu_indices", "unbind", "unflatten", "vstack",
+    "as_strided", "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk",
+    "column_stack", "dstack", "expand", "expand_as", "flip", "fliplr", "flipud", "hstack",
+    "is_tensor", "meshgrid", "movedim", "numel", "permute", "ravel", "repeat",
+    "repeat_interleave", "reshape", "reshape_as", "roll", "rot90", "split", "squeeze",
+    "swapaxes", "t", "tensor_split", "tile", "transpose", "tril_indices", "triu_indices",
+    "unbind", "unflatten", "vstack",
 ]  # fmt: skip
 
 Data = Any
@@ -52,12 +62,12 @@ def unflatten(input: Data, dim: int, sizes: Sequence[int]) -> Tensor:
     return ops.reshape(input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
 
 
-def squeeze(input: Data, dim: Dim = None, *, axis: Dim = None) -> Tensor:
+@spelled
+def squeeze(input: Data, dim: Dim = None) -> Tensor:
     """Drop axes of size 1: all, or of those named the ones that have it.
 
     As in PyTorch, an axis that is named and has another size stays.
     """
-    dim = given(dim, axis)
     if dim is None:
         return ops.squeeze(input)
     named = all_dims("squeeze", input, dim) or ()
@@ -92,11 +102,7 @@ def transpose(input: Data, *axes: Any, dim0: int | None = None, dim1: int | None
 
 def t(input: Data) -> Tensor:
     """A matrix with rows and columns swapped; a vector as it is."""
-    if len(input.shape) > 2:
-        raise ShapeError(
-            f"t: takes a matrix or a vector, got shape {tuple(input.shape)}; use .mT to swap the "
-            "last two axes"
-        )
+    takes("t", len(input.shape) <= 2, "a matrix or a vector (.mT swaps the last two axes)", input)
     return transpose(input)
 
 
@@ -118,6 +124,19 @@ def expand(input: Data, *args: Any, size: Any = None) -> Tensor:
 broadcast_to = expand
 
 
+def as_strided(
+    input: Data, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0
+) -> Tensor:
+    """Element (i, j, ...) is number offset + i stride_0 + j stride_1 + ... of the input in C order.
+
+    A copy, where PyTorch's shares memory.
+    """
+    places: Any = storage_offset
+    for place, step in zip(np.ogrid[tuple(map(slice, size))], stride):
+        places = places + place * step
+    return ops.getitem(ops.reshape(input, (-1,)), np.broadcast_to(places, tuple(size)))
+
+
 def broadcast_tensors(*tensors: Data) -> tuple[Tensor, ...]:
     """The tensors expanded to the shape to which they broadcast."""
     shape = np.broadcast_shapes(*(tuple(x.shape) for x in tensors))
@@ -135,17 +154,15 @@ fliplr = named("fliplr", "The second axis reversed.", lambda input: flip(input, 
 
 def flipud(input: Data) -> Tensor:
     """The first axis reversed."""
-    if not input.shape:
-        raise ShapeError("flipud: a tensor without axes cannot be flipped")
+    takes("flipud", len(input.shape) > 0, "a tensor with axes", input)
     return flip(input, 0)
 
 
 def rot90(input: Data, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by k * 90 degrees in the plane of two axes, from the first towards the second."""
-    if len(dims) != 2 or len(input.shape) < 2 or (dims[0] - dims[1]) % len(input.shape) == 0:
-        raise ShapeError(
-            f"rot90: needs two different axes of shape {tuple(input.shape)}, got {tuple(dims)}"
-        )
+    count = len(input.shape)
+    fits = len(dims) == 2 and count > 1 and (dims[0] - dims[1]) % count != 0
+    takes("rot90", fits, f"two different axes, not {tuple(dims)}", input)
     one, two = dims
     turned = swapaxes(input, one, two) if k % 2 else input
     return flip(turned, ((), (one,), (one, two), (two,))[k % 4])
@@ -174,10 +191,8 @@ def roll(input: Data, shifts: Any, dims: Any = None) -> Tensor:
 def repeat(input: Data, *args: Any, repeats: Any = None) -> Tensor:
     """Copies side by side: `repeat(2, 3)` stacks 2 down and 3 across; a new axis may come first."""
     times = call_sizes(args, repeats)
-    if len(times) < len(input.shape):
-        raise ShapeError(
-            f"repeat: needs a number for each axis of shape {tuple(input.shape)}, got {times}"
-        )
+    fits = len(times) >= len(input.shape)
+    takes("repeat", fits, f"a number for each axis, not {times}", input)
     sizes = (1,) * (len(times) - len(input.shape)) + tuple(input.shape)
     split = [n for size in sizes for n in (1, size)]
     wide = [n for time, size in zip(times, sizes) for n in (time, size)]
@@ -211,8 +226,7 @@ def split(tensor: Data, split_size_or_sections: Any, dim: int = 0) -> tuple[Tens
 
 def chunk(input: Data, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Cut into at most `chunks` pieces of equal size along an axis; the last may be smaller."""
-    if chunks < 1:
-        raise ShapeError(f"chunk: chunks must be at least 1, got {chunks}")
+    chunks = integer("chunk", "chunks", chunks)
     dim = one_dim("chunk", input, dim)
     return ops.split(input, builtins.max(1, -(-input.shape[dim] // chunks)), dim)
 
@@ -286,10 +300,8 @@ def unfold(input: Data, dimension: int, size: int, step: int) -> Tensor:
     if not input.shape:
         return ops.reshape(input, (1,))
     length = input.shape[axis]
-    if size > length or step < 1:
-        raise ShapeError(
-            f"unfold: windows of {size} every {step} do not fit axis {axis} of size {length}"
-        )
+    fits = size <= length and step >= 1
+    takes("unfold", fits, f"windows along axis {axis}, not of {size} every {step}", input)
     starts = np.arange(0, length - size + 1, step)
     windows = starts[:, None] + np.arange(size)  # (windows, size)
     taken = ops.getitem(input, (slice(None),) * axis + (windows,))

@@ -50,7 +50,10 @@ def build(name: str | Callable[..., Module], **settings: Any) -> Module:
         return name(**accepted(name, settings))
     if name not in _models:
         raise unknown_name("model", name, _models)
-    return _models[name](**settings)
+    model = _models[name](**settings)
+    arguments = {key: value for key, value in settings.items() if key != "rng"}
+    model.built_as = {"name": name, "arguments": arguments}  # what its checkpoints say
+    return model
 
 
 def accepted(make: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ new channels with 0. Convolutions start as in He et al. 2015, "Delving deep into
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tinynet import nn, ops
@@ -37,34 +39,49 @@ class Shortcut(nn.Module):
 class BasicBlock(nn.Module):
     """y = relu(x + f(x)) with f two 3x3 convolutions, each normalised.
 
-    Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H/stride, W/stride). projection: where
+    Shapes: x (N, in_channels, H, W) -> y (N, channels, H/stride, W/stride). projection: where
     the shape changes, the shortcut is a 1x1 convolution, normalised (option B).
     """
+
+    widening = 1  # output channels for each of `channels`
+    sizes: Sequence[int] = (3, 3)  # of the kernels; the first of 3x3 has the stride
 
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
+        channels: int,
         stride: int,
         rng: Rng = None,
         projection: bool = False,
     ) -> None:
         super().__init__()
-        self.conv1 = conv(in_channels, out_channels, 3, stride, rng)
-        self.bn1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = conv(out_channels, out_channels, 3, 1, rng)
-        self.bn2 = nn.BatchNorm2d(out_channels)
+        before, wide = in_channels, channels * self.widening
+        for k, size in enumerate(self.sizes, 1):
+            after = wide if k == len(self.sizes) else channels
+            step = stride if k == self.sizes.index(3) + 1 else 1
+            setattr(self, f"conv{k}", conv(before, after, size, step, rng))
+            setattr(self, f"bn{k}", nn.BatchNorm2d(after))
+            before = after
         self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != out_channels:
-            self.downsample = Shortcut(out_channels - in_channels, stride)
+        if stride != 1 or in_channels != wide:
+            self.downsample = Shortcut(wide - in_channels, stride)
             if projection:
-                shrunk = conv(in_channels, out_channels, 1, stride, rng)
-                self.downsample = nn.Sequential(shrunk, nn.BatchNorm2d(out_channels))
+                shrunk = conv(in_channels, wide, 1, stride, rng)
+                self.downsample = nn.Sequential(shrunk, nn.BatchNorm2d(wide))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn1(self.conv1(x)).relu()
-        y = self.bn2(self.conv2(y))
+        y = x
+        for k in range(1, len(self.sizes) + 1):
+            y = y.relu() if k > 1 else y
+            y = getattr(self, f"bn{k}")(getattr(self, f"conv{k}")(y))
         return (y + self.downsample(x)).relu()  # type: ignore[no-any-return]
+
+
+class Bottleneck(BasicBlock):
+    """A block whose 3x3 convolution is between two of 1x1; its output has 4 times `channels`."""
+
+    widening = 4
+    sizes = (1, 3, 1)
 
 
 def conv(in_channels: int, out_channels: int, size: int, stride: int, rng: Rng) -> nn.Conv2d:
@@ -75,11 +92,17 @@ def conv(in_channels: int, out_channels: int, size: int, stride: int, rng: Rng) 
 
 
 def stage(
-    n: int, in_channels: int, out_channels: int, stride: int, rng: Rng, projection: bool = False
+    n: int,
+    in_channels: int,
+    channels: int,
+    stride: int,
+    rng: Rng = None,
+    projection: bool = False,
+    block: type[BasicBlock] = BasicBlock,
 ) -> nn.Sequential:
     """n blocks, of which the first changes the shape."""
-    blocks = [BasicBlock(in_channels, out_channels, stride, rng, projection)]
-    blocks += [BasicBlock(out_channels, out_channels, 1, rng) for _ in range(n - 1)]
+    blocks = [block(in_channels, channels, stride, rng, projection)]
+    blocks += [block(channels * block.widening, channels, 1, rng) for _ in range(n - 1)]
     return nn.Sequential(*blocks)
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tinynet.errors import no_attribute
 from tinynet.nn import functional, init, stateless, utils
 from tinynet.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from tinynet.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from tinynet.nn.elementwise import Dropout, PReLU, ReLU
-from tinynet.nn.linear import Linear
+from tinynet.nn.linear import Bilinear, Linear
 from tinynet.nn.module import Module
 from tinynet.nn.norm import (
     BatchNorm1d,
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
     from tinynet.nn.parallel import *  # noqa: F403
 
 __all__ = [
-    "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d",
-    "Dropout", "Flatten", "GroupNorm", "Identity", "InstanceNorm1d", "InstanceNorm2d", "LayerNorm",
-    "Linear", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "PReLU", "Parameter",
-    "ParameterDict", "ParameterList", "RMSNorm", "ReLU", "Sequential", "Unflatten", "functional",
-    "init", "utils",
+    "BatchNorm1d", "BatchNorm2d", "Bilinear", "Conv1d", "Conv2d", "ConvTranspose1d",
+    "ConvTranspose2d", "Dropout", "Flatten", "GroupNorm", "Identity", "InstanceNorm1d",
+    "InstanceNorm2d", "LayerNorm", "Linear", "MaxPool2d", "Module", "ModuleDict", "ModuleList",
+    "PReLU", "Parameter", "ParameterDict", "ParameterList", "RMSNorm", "ReLU", "Sequential",
+    "Unflatten", "functional", "init", "utils",
 ]  # fmt: skip
 
 _LATER = {
@@ -52,11 +53,9 @@ __all__ += [*_WHERE, *stateless.FUNCTIONS]
 
 _NOT_HERE = {
     "RNN": "recurrent nets", "LSTM": "recurrent nets", "GRU": "recurrent nets",
-    "RNNCell": "recurrent nets", "LSTMCell": "recurrent nets", "GRUCell": "recurrent nets",
     "MultiheadAttention": "attention", "Transformer": "attention",
-    "TransformerEncoder": "attention", "TransformerEncoderLayer": "attention",
-    "TransformerDecoder": "attention", "TransformerDecoderLayer": "attention",
 }  # fmt: skip
+"""What layers are of whose names begin so."""
 
 
 def __getattr__(name: str) -> Any:
@@ -67,17 +66,13 @@ def __getattr__(name: str) -> Any:
         value = importlib.import_module(f"tinynet.nn.{name}")
     elif name in stateless.FUNCTIONS:
         value = stateless.layer(name)
-    elif name in _NOT_HERE or name.endswith("3d"):
-        kind = _NOT_HERE.get(name, "three-dimensional layers")
-        raise AttributeError(
-            f"tinynet.nn has no {name}: tinynet is for small convolutional nets, and has no {kind}"
-        )
+    elif name.startswith(tuple(_NOT_HERE)) or name.endswith("3d"):
+        kinds = (_NOT_HERE[begin] for begin in _NOT_HERE if name.startswith(begin))
+        kind = next(kinds, "three-dimensional layers")
+        why = f"tinynet is for small convolutional nets, and has no {kind}"
+        raise no_attribute("tinynet.nn", name, (), why)
     else:
-        import difflib  # only needed for an error, and slow to load
-
-        near = difflib.get_close_matches(name, __all__, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise AttributeError(f"module 'tinynet.nn' has no attribute {name!r}{hint}")
+        raise no_attribute("tinynet.nn", name, __all__)
     globals()[name] = value
     return value
 

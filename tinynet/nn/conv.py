@@ -86,20 +86,12 @@ class _Conv(Module):
     def extra_repr(self) -> str:
         """Channels, sizes, and the settings that are not the usual ones, as PyTorch shows them."""
         none, one = (0,) * self.axes, (1,) * self.axes
-        shown = {"kernel_size": self.kernel_size, "stride": self.stride}
-        for name, usual in (
-            ("padding", none),
-            ("output_padding", none),
-            ("dilation", one),
-            ("groups", 1),
-            ("padding_mode", "zeros"),
-        ):
-            if getattr(self, name, usual) != usual:
-                shown[name] = getattr(self, name)
-        if self.bias is None:
-            shown["bias"] = False
-        settings = ", ".join(f"{name}={value}" for name, value in shown.items())
-        return f"{self.in_channels}, {self.out_channels}, {settings}"
+        usual = {"padding": none, "output_padding": none, "dilation": one, "groups": 1}
+        usual["padding_mode"] = "zeros"
+        unusual = [name for name in usual if getattr(self, name, usual[name]) != usual[name]]
+        shown = [f"{name}={getattr(self, name)}" for name in ("kernel_size", "stride", *unusual)]
+        shown += ["bias=False"] if self.bias is None else []
+        return ", ".join([str(self.in_channels), str(self.out_channels), *shown])
 
 
 class _Convolution(_Conv):

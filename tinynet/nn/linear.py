@@ -1,4 +1,4 @@
-"""Linear: every output is a weighted sum of every input."""
+"""Linear: every output is a weighted sum of every input; Bilinear: of every product of two."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.creation import empty
 from tinynet.nn import checks, init
+from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.shapes import sizes
@@ -78,3 +79,41 @@ class Linear(Module):
             )
         problem = f"{title}: the input has {checks.count(features, 'feature')}"
         raise checks.InputError(problem, facts, cure, x.shape)
+
+
+class Bilinear(Module):
+    """y_o = x1^T w_o x2 + b_o.
+
+    Shapes: x1 (..., in1_features), x2 (..., in2_features) -> y (..., out_features).
+    Parameters: weight (out_features, in1_features, in2_features), bias (out_features), uniform
+    between -/+ 1 / sqrt(in1_features) at first.
+    """
+
+    _shown = ("in1_features", "in2_features", "out_features", "bias")
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.in1_features = integer("Bilinear", "in1_features", in1_features)
+        self.in2_features = integer("Bilinear", "in2_features", in2_features)
+        self.out_features = integer("Bilinear", "out_features", out_features)
+        self.weight = Parameter(empty(out_features, in1_features, in2_features))
+        self.bias = Parameter(empty(out_features)) if bias else None
+        self.reset_parameters()
+        self.to(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the initial values anew."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return F.bilinear(x1, x2, self.weight, self.bias)

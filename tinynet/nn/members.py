@@ -98,15 +98,6 @@ def check_list(module: Module, name: str, layers: Sequence[Module]) -> None:
         )
 
 
-def check_kind(module: Module, name: str, value: Any, kind: type[Tensor]) -> None:
-    """TypeError for what is neither of the kind of tensor, a Parameter, nor None."""
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(
-            f"{type(module).__name__}: {name!r} must be a {kind.__name__} or None, got "
-            f"{type(value).__name__}; write `nn.{kind.__name__}(...)`"
-        )
-
-
 def not_a_layer(value: object) -> str:
     """Why `value` cannot stand where a layer is expected, and the cure if it is a class."""
     if isinstance(value, type) and hasattr(value, "forward"):

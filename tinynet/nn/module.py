@@ -93,7 +93,8 @@ class Module(Hooked):
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Set a parameter by name; None keeps the place of one that is left out."""
-        members.check_kind(self, name, parameter, Parameter)
+        if not isinstance(parameter, Parameter):
+            members.check_replacement(self, name, PARAMETER, parameter)
         self._register(name, PARAMETER)
         object.__setattr__(self, name, parameter)
 

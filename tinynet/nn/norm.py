@@ -128,20 +128,13 @@ class BatchNorm1d(_BatchNorm):
         shape = x.shape
         if len(shape) in (2, 3) and shape[1] == self.num_features:
             return
+        problem, facts = "must have shape (N, C) or (N, C, L)", [f"shape {shape}"]
+        cure = "Use BatchNorm2d for images (N, C, H, W)."
+        if len(shape) in (2, 3):
+            problem, facts = f"has {checks.count(shape[1], 'feature')}", [f"N={shape[0]}"]
+            cure = f"Use num_features={shape[1]}."
         title = f"BatchNorm1d(num_features={self.num_features})"
-        if len(shape) not in (2, 3):
-            raise checks.InputError(
-                f"{title}: the input must have shape (N, C) or (N, C, L), it has {len(shape)} axes",
-                [f"shape {shape}"],
-                "Use BatchNorm2d for images (N, C, H, W).",
-                shape,
-            )
-        raise checks.InputError(
-            f"{title}: the input has {checks.count(shape[1], 'feature')}",
-            [f"N={shape[0]}"],
-            f"Use num_features={shape[1]}.",
-            shape,
-        )
+        raise checks.InputError(f"{title}: the input {problem}", facts, cure, shape)
 
 
 class BatchNorm2d(_BatchNorm):

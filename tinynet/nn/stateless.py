@@ -45,7 +45,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "LPPool2d": F.lp_pool2d, "MaxPool1d": F.max_pool1d,
     "MaxUnpool1d": F.max_unpool1d, "MaxUnpool2d": F.max_unpool2d,
     # images
-    "Fold": F.fold, "LocalResponseNorm": F.local_response_norm, "PixelShuffle": F.pixel_shuffle,
+    "ChannelShuffle": F.channel_shuffle, "Fold": F.fold,
+    "LocalResponseNorm": F.local_response_norm, "PixelShuffle": F.pixel_shuffle,
     "PixelUnshuffle": F.pixel_unshuffle, "Unfold": F.unfold, "Upsample": F.interpolate,
     "UpsamplingBilinear2d": F.upsample_bilinear, "UpsamplingNearest2d": F.upsample_nearest,
     # noise

@@ -5,30 +5,21 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 from tinynet.data.files import open_file
 from tinynet.errors import OnnxError
 
-TYPES: dict[int, tuple[str, str, str]] = {
-    TensorProto.FLOAT: ("f4", "f4", "float_data"),
-    TensorProto.DOUBLE: ("f8", "f8", "double_data"),
-    TensorProto.FLOAT16: ("f4", "u2", "int32_data"),
-    TensorProto.BFLOAT16: ("f4", "u2", "int32_data"),
-    TensorProto.BOOL: ("?", "?", "int32_data"),
-    TensorProto.INT8: ("i1", "i1", "int32_data"),
-    TensorProto.INT16: ("i2", "i2", "int32_data"),
-    TensorProto.INT32: ("i4", "i4", "int32_data"),
-    TensorProto.INT64: ("i8", "i8", "int64_data"),
-    TensorProto.UINT8: ("u1", "u1", "int32_data"),
-    TensorProto.UINT16: ("u2", "u2", "int32_data"),
-    TensorProto.UINT32: ("u4", "u4", "uint64_data"),
-    TensorProto.UINT64: ("u8", "u8", "uint64_data"),
-}
-"""Each type that is read: the dtype it is computed in, its bytes, and the field without these."""
+HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+TYPES: dict[int, np.dtype[Any]] = {
+    int(helper.np_dtype_to_tensor_dtype(np.dtype(word))): np.dtype(word)
+    for word in ("f4", "f8", "?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+} | dict.fromkeys(map(int, HALVES), np.dtype("f4"))
+"""The dtype in which each type is computed that is read."""
 
 
 def array_of(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
@@ -40,27 +31,20 @@ def array_of(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
     name, shape = f"tensor {tensor.name!r:.80}", tuple(tensor.dims)
     if tensor.data_type not in TYPES:
         raise OnnxError(f"{name} is of type {tensor.data_type}, which tinynet does not read")
-    _, word, field = TYPES[tensor.data_type]
-    dtype, count = np.dtype(word).newbyteorder("<"), math.prod(shape)
     if len(shape) > 32 or any(n < 0 for n in shape) or tensor.HasField("segment"):
         raise OnnxError(f"{name}: shape {shape!r:.80} is none")
+    dtype, count = TYPES[tensor.data_type], math.prod(shape)
+    size = count * (2 if tensor.data_type in HALVES else dtype.itemsize)
     if tensor.data_location == TensorProto.EXTERNAL:
-        raw = _external(tensor, name, count * dtype.itemsize, folder)
-    elif tensor.HasField("raw_data"):
-        raw = tensor.raw_data
-    else:
-        elements = getattr(tensor, field)
-        if len(elements) != count:
-            raise OnnxError(f"{name}: {len(elements)} elements for shape {shape!r:.80}")
-        raw = np.array(elements, "i8" if field == "int32_data" else dtype).astype(dtype).tobytes()
-    if len(raw) != count * dtype.itemsize:
-        raise OnnxError(f"{name}: {len(raw)} bytes for shape {shape!r:.80} of {dtype.name}")
-    array = np.frombuffer(raw, dtype).reshape(shape)
-    if tensor.data_type == TensorProto.BFLOAT16:  # the upper half of a float32
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    if tensor.data_type == TensorProto.FLOAT16:
-        return array.view("<f2").astype(np.float32)
-    return array.astype(dtype.newbyteorder("="))
+        raw = _external(tensor, name, size, folder)
+        tensor = TensorProto(data_type=tensor.data_type, dims=shape, raw_data=raw)
+    what, wanted, there = "bytes", size, len(tensor.raw_data)
+    if not tensor.HasField("raw_data"):
+        field = helper.tensor_dtype_to_field(tensor.data_type)
+        what, wanted, there = "elements", count, len(getattr(tensor, field))
+    if there != wanted:
+        raise OnnxError(f"{name}: {there} {what} for shape {shape!r:.80} of {dtype.name}")
+    return numpy_helper.to_array(tensor).astype(dtype)
 
 
 def _external(tensor: onnx.TensorProto, name: str, size: int, folder: Path) -> bytes:

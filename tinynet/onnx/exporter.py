@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 from tinynet import ops
 from tinynet.errors import OnnxError, integer
 from tinynet.nn import Module
-from tinynet.onnx.forms import FOLLOWING, FORMS
+from tinynet.onnx.forms import FORMS
 from tinynet.onnx.nodes import Graph
 from tinynet.onnx.trace import Call, Size, Value, leaves, trace
 from tinynet.training import Trained
@@ -74,8 +74,7 @@ def export(
     for call in calls:
         _add(graph, call)
     outputs = _outputs(graph, result)
-    inner = {call.output.name: call.output for call in calls if call.output.name != image.name}
-    file = _file(graph, type(network).__name__, image, inner.values(), outputs)
+    file = _file(graph, type(network).__name__, image, outputs)
     keys = ["classes", "mean", "std", "input_shape", *["name"] * known.is_buildable()]
     about = {key: getattr(known, key) for key in keys}  # no name of a file of the user's
     told = {key: json.dumps(value) for key, value in about.items() if value is not None}
@@ -84,47 +83,30 @@ def export(
         stream.write(file.SerializeToString())
 
 
-def _file(
-    graph: Graph, name: str, image: Value, inner: Iterable[Value], outputs: Sequence[Value]
-) -> onnx.ModelProto:
+def _file(graph: Graph, name: str, image: Value, outputs: Sequence[Value]) -> onnx.ModelProto:
     """The whole of a file."""
     imports = [helper.make_opsetid("", graph.opset)]
+    arrays = graph.initializers.items()
+    weights = (Value(array.shape, array.dtype, name=key) for key, array in arrays)
     file = helper.make_model(
         helper.make_graph(
-            graph.nodes,
-            name,
-            [_info(image)],
-            [_info(value) for value in outputs],
-            value_info=[_info(value) for value in inner],
+            graph.nodes, name, [*map(_info, (image, *weights))], [*map(_info, outputs)],
         ),
-        opset_imports=imports,
-        ir_version=helper.find_min_ir_version_for(imports),
-        producer_name="tinynet",
-        producer_version=__version__,
-    )
-    _check(file, graph)
-    size = sum(array.nbytes for array in graph.initializers.values())
-    if size > LARGEST:
-        raise OnnxError(f"export: {size:,} bytes of weights, and an ONNX file holds {LARGEST:,}")
-    for key, array in graph.initializers.items():  # one by one, so that few lie there twice
-        plain = np.array(array, order="C")
-        file.graph.initializer.append(numpy_helper.from_array(plain, key))
-    return file
-
-
-def _check(file: onnx.ModelProto, graph: Graph) -> None:
-    """Raise OnnxError for a graph that no runtime takes; weights are inputs here, not copied."""
-    plain = onnx.ModelProto()
-    plain.CopyFrom(file)
-    for key, array in graph.initializers.items():
-        if array.size > 64:  # no shape, whose numbers are looked at
-            plain.graph.input.append(_info(Value(array.shape, array.dtype, name=key)))
-        else:
-            plain.graph.initializer.append(numpy_helper.from_array(np.array(array), key))
+        opset_imports=imports, ir_version=helper.find_min_ir_version_for(imports),
+        producer_name="tinynet", producer_version=__version__,
+    )  # fmt: skip
     try:
-        onnx.checker.check_model(plain.SerializeToString(), full_check=True)
+        onnx.checker.check_model(file.SerializeToString())
+        file = onnx.shape_inference.infer_shapes(file, check_type=True, strict_mode=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise OnnxError(f"export: the graph is not valid ONNX: {error}") from error
+    size = sum(array.nbytes for _, array in arrays)
+    if size > LARGEST:
+        raise OnnxError(f"export: {size:,} bytes of weights, and an ONNX file holds {LARGEST:,}")
+    del file.graph.input[1:]  # where the weights were, so that they were not copied to be checked
+    tensors = (numpy_helper.from_array(np.array(array, order="C"), key) for key, array in arrays)
+    file.graph.initializer.extend(tensors)
+    return file
 
 
 def _add(graph: Graph, call: Call) -> None:
@@ -134,10 +116,13 @@ def _add(graph: Graph, call: Call) -> None:
             f"ONNX has no form of it that tinynet writes. It writes {', '.join(sorted(FORMS))}; an "
             "operation of your own, of these"
         )
-    if call.op not in FOLLOWING and any(isinstance(x, Size) for x in leaves(call.arguments)):
-        call.refuse("a setting of it follows the size of the batch, and in a file it is a number")
     graph.call = call
-    call.output.name = FORMS[call.op](graph, call.output, *call.arguments)
+    try:
+        call.output.name = FORMS[call.op](graph, call.output, *call.arguments)
+    except TypeError:
+        if not any(isinstance(x, Size) for x in leaves(call.arguments)):
+            raise
+        call.refuse("a setting of it follows the size of the batch, and in a file it is a number")
 
 
 def _preprocessed(network: Module, known: Checkpoint, dtype: np.dtype[Any]) -> Any:

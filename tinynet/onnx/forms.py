@@ -6,6 +6,7 @@ their order; it adds nodes and returns the name of the last one's output.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.onnx.nodes import Graph
+from tinynet.onnx.operators import ALIKE
 from tinynet.onnx.trace import Size, Value
 from tinynet.ops import resize
 from tinynet.ops.conv import conv_padding
@@ -222,12 +224,8 @@ def _flip(g: Graph, y: Value, x: Value, dims: Any) -> str:
     )
 
 
-def _pad(g: Graph, y: Value, x: Value, widths: Any, value: float) -> str:
-    return g("Pad", x, [before for before, _ in widths] + [after for _, after in widths], value)
-
-
 def _getitem(g: Graph, y: Value, x: Value, index: Any) -> str:
-    parts = list(index) if isinstance(index, tuple) and not isinstance(index, Size) else [index]
+    parts = list(index) if isinstance(index, tuple) else [index]
     if Ellipsis not in parts:
         parts.append(Ellipsis)
     place = parts.index(Ellipsis)
@@ -289,26 +287,11 @@ def _clip(g: Graph, y: Value, x: Value, low: Any, high: Any) -> str:
     return g("Clip", x, g.cast(low), g.cast(high))
 
 
-def _softplus(g: Graph, y: Value, x: Value, beta: float) -> str:
-    return g("Div", g("Softplus", g("Mul", x, beta)), beta) if beta != 1 else g("Softplus", x)
-
-
 def _round(g: Graph, y: Value, x: Value, decimals: int) -> str:
     if decimals:
         g.call.refuse("ONNX rounds to integers alone: decimals=0")
     return g("Round", x)
 
-
-def _astype(g: Graph, y: Value, x: Value, dtype: Any) -> str:
-    return g.name_of(g.cast(x))
-
-
-FOLLOWING = frozenset({
-    "add", "sub", "mul", "div", "pow", "maximum", "minimum", "fmod", "remainder", "hypot", "clip",
-    "hardtanh", "threshold", "softplus", "reshape", "squeeze", "unsqueeze", "expand", "pad",
-    "getitem",
-})  # fmt: skip
-"""Operations among whose arguments may be one that follows the batch: ONNX takes it as a tensor."""
 
 FORMS: dict[str, Form] = {
     # layers
@@ -329,21 +312,21 @@ FORMS: dict[str, Form] = {
     "reshape": _reshape, "squeeze": _reshape, "unsqueeze": _reshape, "expand": _expand,
     "permute": lambda g, y, x, dims: g("Transpose", x, perm=[d % x.ndim for d in dims]),
     "cat": lambda g, y, xs, dim: g("Concat", *map(g.cast, xs), axis=dim),
-    "pad": _pad, "flip": _flip, "getitem": _getitem, "astype": _astype,
+    "pad": lambda g, y, x, widths, value: g("Pad", x, [*itertools.chain(*zip(*widths))], value),
+    "flip": _flip, "getitem": _getitem, "astype": lambda g, y, x, dtype: g.name_of(g.cast(x)),
     "clone": lambda g, y, x, memory_format: g.name_of(x),
     # each element by itself
     **{
         name: _alike(name.capitalize())
-        for name in (
-            "abs", "neg", "exp", "log", "sqrt", "sigmoid", "tanh", "relu", "sin", "cos", "tan",
-            "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "reciprocal",
-            "erf", "floor", "ceil", "sign", "add", "sub", "mul", "div", "pow",
-        )
+        for name in (*ALIKE, "relu", "add", "sub", "mul", "div", "pow")
     },
     "maximum": _alike("Max"), "minimum": _alike("Min"), "prelu": _alike("PRelu"),
     "hardswish": _alike("HardSwish"), "hardsigmoid": _alike("HardSigmoid", alpha=1 / 6, beta=0.5),
     "fmod": _alike("Mod", fmod=1), "gelu": _gelu, "clip": _clip, "hardtanh": _clip,
-    "softplus": _softplus, "round": _round,
+    "round": _round,
+    "softplus": lambda g, y, x, beta: (
+        g("Softplus", x) if beta == 1 else g("Div", g("Softplus", g("Mul", x, beta)), beta)
+    ),
     "leaky_relu": lambda g, y, x, slope: g("LeakyRelu", x, alpha=slope),
     "elu": lambda g, y, x, alpha: g("Elu", x, alpha=alpha),
     "hardshrink": lambda g, y, x, lambd: g("Shrink", x, lambd=lambd, bias=0.0),

@@ -59,10 +59,8 @@ class Input:
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ShapeError for a shape that the file does not allow."""
-        wanted = self.shape
-        if wanted is None or (
-            len(wanted) == len(shape) and all(n in (None, m) for n, m in zip(wanted, shape))
-        ):
+        wanted = shape if self.shape is None else self.shape
+        if len(wanted) == len(shape) and all(n in (None, m) for n, m in zip(wanted, shape)):
             return
         told = ", ".join("any" if n is None else str(n) for n in wanted)
         raise ShapeError(
@@ -80,7 +78,6 @@ class Graph:
     outputs: list[str]
     opset: int
     places: dict[str, tuple[Module, str]] = field(default_factory=dict)
-    report: str = ""
 
     def check_order(self) -> None:
         """Every value is made once, before it is used; notes what is not used, or no more."""
@@ -105,21 +102,18 @@ class Graph:
 
 
 class OnnxModule(Module):
-    """The model of an ONNX file; `report` says what was made of it.
+    """The model of an ONNX file.
 
     It takes the inputs of the graph in their order and gives a tensor, or a tuple of several. It
     begins in evaluation mode; `train()` wakes dropout and batch norm up, whatever mode the file was
-    exported in.
+    exported in. report: what is learned, what is not, and what the exporter did to the model.
     """
+
+    report: str
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self._graph = graph
-
-    @property
-    def report(self) -> str:
-        """What is learned, what is not, and what the exporter did to the model."""
-        return self._graph.report
 
     def forward(self, *inputs: Any) -> Any:
         graph = self._graph
@@ -159,9 +153,9 @@ class OnnxModule(Module):
         function = OPERATORS[node.operator]
         used = max(i + 1 for i, name in enumerate(node.outputs) if name or not i)
         more = dict(zip(ASKED, (self._graph.opset, len(node.outputs), self.training, used)))
-        asked = {name: more[name] for name in attributes_of(function) if name in more}
+        asked = {name: more[name] for name in more.keys() & attributes_of(function)}
         try:
-            result = function(*(values[name] for name in node.inputs), **node.attributes, **asked)
+            result = function(*map(values.get, node.inputs), **node.attributes, **asked)
         except FloatingPointError:  # of `detect_anomaly`, which names the operation
             raise
         except FAULTS as error:
@@ -180,10 +174,9 @@ def _elements(value: Any) -> int:
 
 
 @functools.cache
-def attributes_of(function: Any) -> list[str]:
+def attributes_of(function: Any) -> set[str]:
     """The keyword arguments of a row."""
     parameters = inspect.signature(function).parameters.values()
-    names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        names += [name for name in attributes_of(window_of) if name not in names]
-    return names
+    names = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    shared = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return names | attributes_of(window_of) if shared else names

@@ -15,7 +15,7 @@ from onnx.onnx_cpp2py_export.checker import CheckerContext
 
 from tinynet.data.files import open_file
 from tinynet.errors import OnnxError
-from tinynet.onnx.arrays import TYPES, array_of
+from tinynet.onnx.arrays import HALVES, TYPES, array_of
 from tinynet.onnx.graph import FAULTS, Graph, Input, Node, OnnxModule, attributes_of
 from tinynet.onnx.operators import ASKED, OPERATORS
 from tinynet.onnx.weights import LEARNED, Weights
@@ -23,12 +23,9 @@ from tinynet.onnx.weights import LEARNED, Weights
 OLDEST, NEWEST = 7, 28
 """The versions of ONNX's operators that are read: before 7 arrays broadcast otherwise."""
 
-CONSTANTS = {"value": None, "value_float": "f4", "value_floats": "f4", "value_int": "i8"}
-CONSTANTS["value_ints"] = "i8"
-OWN_CONSTANT = re.compile(r"(.*\.)?constant(_\d+)?")
-"""What `export` calls an array that is no parameter or buffer of the model."""
-
-HALVES = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+CONSTANTS = {
+    "value": None, "value_float": "f4", "value_floats": "f4", "value_int": "i8", "value_ints": "i8",
+}  # fmt: skip
 
 
 def load(path: str | os.PathLike[str]) -> OnnxModule:
@@ -52,8 +49,6 @@ def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
     weights = Weights()
     for tensor in source.graph.initializer:
         _keep(weights, tensor.name, array_of(tensor, folder))
-        if source.producer_name == "tinynet" and OWN_CONSTANT.fullmatch(tensor.name):
-            weights.fixed.add(tensor.name)
     if source.graph.sparse_initializer or not source.graph.output:
         raise OnnxError("it has no outputs, or sparse arrays, which are not supported")
     inputs = [_input(value) for value in source.graph.input if value.name not in weights.arrays]
@@ -65,7 +60,7 @@ def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
     module = OnnxModule(graph)
     told = weights.place(graph, module)
     graph.check_order()
-    graph.report = _report(source, graph, told, sum(p.numel() for p in module.parameters()))
+    module.report = _report(source, graph, told, sum(p.numel() for p in module.parameters()))
     return module.eval()
 
 
@@ -99,10 +94,10 @@ def _node(
     source: onnx.NodeProto, weights: Weights, folder: Path, laws: CheckerContext
 ) -> Node | None:
     """The node, its attributes checked; None for one that only names an array of the file."""
-    scopes = [re.findall(r"'([^']*)'", entry.value) for entry in source.metadata_props
-              if entry.key == "pkg.torch.onnx.name_scopes"]  # fmt: skip
+    told = {entry.key: entry.value for entry in source.metadata_props}
+    scopes = re.findall(r"'([^']*)'", told.get("pkg.torch.onnx.name_scopes", ""))
     inputs, outputs = list(source.input), list(source.output)
-    node = Node(source.name, source.op_type, inputs, outputs, scopes[0] if scopes else [])
+    node = Node(source.name, source.op_type, inputs, outputs, scopes)
     if not outputs or not outputs[0]:
         raise OnnxError(f"node {source.name!r:.80} ({source.op_type:.80}) has no output")
     if twice := [name for name in outputs if weights.root(name) is not None]:
@@ -110,7 +105,7 @@ def _node(
     constant = source.op_type == "Constant"
     if source.domain not in ("", "ai.onnx") or not (constant or source.op_type in OPERATORS):
         raise _unknown(node, ".".join(filter(None, (source.domain, source.op_type))))
-    known = set(CONSTANTS if constant else attributes_of(OPERATORS[source.op_type])) - set(ASKED)
+    known = {*CONSTANTS} if constant else attributes_of(OPERATORS[source.op_type]) - {*ASKED}
     for attribute in source.attribute:
         if attribute.name not in known:
             raise OnnxError(
@@ -128,23 +123,24 @@ def _node(
         _keep(weights, outputs[0], np.asarray(value, CONSTANTS[name]))
         weights.fixed.add(outputs[0])
         return None
-    root = weights.root(inputs[0]) if inputs else None
-    if source.op_type == "Identity" and root is not None:
+    if source.op_type == "Identity" and (root := weights.root(inputs[0])):
         weights.aliases[outputs[0]] = root
         return None
     return node
 
 
 def _attribute(node: Node, source: onnx.AttributeProto, folder: Path) -> Any:
-    kinds = onnx.AttributeProto
-    if source.type == kinds.TENSOR:
-        return array_of(source.t, folder)
-    if source.type == kinds.STRING:
-        return source.s.decode()
-    if source.type not in (kinds.FLOAT, kinds.INT, kinds.FLOATS, kinds.INTS):
-        raise OnnxError(f"{node}: attribute {source.name!r:.80} is of a type that is not read")
     value = onnx.helper.get_attribute_value(source)
-    return list(value) if source.type in (kinds.FLOATS, kinds.INTS) else value
+    match source.type:
+        case onnx.AttributeProto.TENSOR:
+            return array_of(value, folder)
+        case onnx.AttributeProto.STRING:
+            return value.decode()
+        case onnx.AttributeProto.FLOAT | onnx.AttributeProto.INT:
+            return value
+        case onnx.AttributeProto.FLOATS | onnx.AttributeProto.INTS:
+            return list(value)
+    raise OnnxError(f"{node}: attribute {source.name!r:.80} is of a type that is not read")
 
 
 def _unknown(node: Node, operator: str) -> OnnxError:
@@ -159,14 +155,13 @@ def _unknown(node: Node, operator: str) -> OnnxError:
 def _report(source: onnx.ModelProto, graph: Graph, told: dict[str, list[str]], numbers: int) -> str:
     """What was made of the file, a line each."""
     writer = f"{source.producer_name} {source.producer_version}".strip()
-    told["half precision, read as float32"] = [
-        tensor.name for tensor in source.graph.initializer if tensor.data_type in HALVES
-    ]
-    told["folded into, by the exporter"] = [str(node) for node in graph.nodes if _folds(node)]
+    halves = [tensor.name for tensor in source.graph.initializer if tensor.data_type in HALVES]
+    folded = [str(node) for node in graph.nodes if _folds(node)]
+    told |= {"half precision, read as float32": halves, "folded into, by the exporter": folded}
     lines = [f"{len(graph.nodes)} nodes, opset {graph.opset}, by {writer or 'an unnamed program'}"]
+    lines += [f"{len(told[LEARNED])} arrays of {numbers:,} numbers are learned"]
     lines += [f"{what}: {', '.join(names)}" for what, names in told.items() if names]
-    lines.insert(1, f"{len(told[LEARNED])} arrays of {numbers:,} numbers are learned")
-    if told["folded into, by the exporter"]:
+    if folded:
         lines.append(
             "what was folded, such as batch norm, is not trained by itself; to keep it, export "
             "with training=TrainingMode.TRAINING and do_constant_folding=False, or with "

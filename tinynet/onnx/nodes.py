@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import NodeProto, helper, numpy_helper
 
 from tinynet.onnx.trace import Call, Size, Value
 
@@ -65,8 +65,9 @@ class Graph:
         """The name of a constant, one for all that are equal."""
         key = array.dtype.str, array.shape, array.tobytes()
         if key not in self.known:
-            self.known[key] = self.unique("constant")
-            self.initializers[self.known[key]] = array
+            name = self.known[key] = self.unique("constant")
+            value = numpy_helper.from_array(np.array(array, order="C"))
+            self.nodes.append(helper.make_node("Constant", [], [name], name, value=value))
         return self.known[key]
 
     def sizes(self, sizes: Sequence[int | Size]) -> str:

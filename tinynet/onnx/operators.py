@@ -43,7 +43,7 @@ def _given(x: Maybe, attribute: Axes) -> list[int]:
 def _dtype(code: int) -> np.dtype[Any]:
     if code not in TYPES:
         raise ValueError(f"type {code}, which tinynet has not")
-    return np.dtype(TYPES[code][0])
+    return TYPES[code]
 
 
 # ----- each element by itself ---------------------------------------------------------------------
@@ -119,35 +119,18 @@ def _reduced(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 def _place_of(function: Callable[..., Any]) -> Callable[..., Tensor]:
     def place(x: Tensor, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Tensor:
-        if not select_last_index:
-            return wrap(function(x.array, axis, keepdims=bool(keepdims)))
-        last = function(np.flip(x.array, axis), axis, keepdims=bool(keepdims))
-        return wrap(x.shape[axis] - 1 - last)
+        turned = np.flip(x.array, axis) if select_last_index else x.array
+        found = function(turned, axis, keepdims=bool(keepdims))
+        return wrap(x.shape[axis] - 1 - found if select_last_index else found)
 
     return place
-
-
-def _top_k(
-    x: Tensor, k: Tensor, *, axis: int = -1, largest: int = 1, sorted: int = 1  # noqa: A002
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """At a tie the lower place comes first."""
-    n, (count,) = x.shape[axis], integers(k)
-    if not 0 <= count <= n:
-        raise ValueError(f"k={count} of an axis of {n}")
-    if largest:
-        order = n - 1 - np.flip(np.argsort(np.flip(x.array, axis), axis, kind="stable"), axis)
-    else:
-        order = np.argsort(x.array, axis, kind="stable")
-    places = wrap(order.take(np.arange(count), axis))
-    return functions.gather(x, axis, places), places
 
 
 def _cumulative(x: Tensor, along: Tensor, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
     (axis,) = integers(along)
     turned = ops.flip(x, axis) if reverse else x
     y = ops.astype(ops.cumsum(turned, axis), x.dtype)
-    if exclusive:
-        y = ops.sub(y, turned)
+    y = ops.sub(y, turned) if exclusive else y
     return ops.flip(y, axis) if reverse else y
 
 
@@ -175,30 +158,7 @@ def _reshape(x: Tensor, shape: Tensor, *, allowzero: int = 0) -> Tensor:
 def _flatten(x: Tensor, *, axis: int = 1) -> Tensor:
     if not -x.ndim <= axis <= x.ndim:
         raise ValueError(f"axis {axis} of shape {x.shape}")
-    rows = math.prod(x.shape[:axis])
-    return ops.reshape(x, (rows, math.prod(x.shape[axis:])))
-
-
-def _squeeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
-    return ops.squeeze(x, tuple(_given(along, axes)) or None)
-
-
-def _unsqueeze(x: Tensor, along: Maybe = None, /, *, axes: Axes = ()) -> Tensor:
-    named = _given(along, axes)
-    ndim = x.ndim + len(named)
-    if len({d % ndim for d in named}) < len(named) or any(not -ndim <= d < ndim for d in named):
-        raise ValueError(f"axes {named} for a result of {ndim} axes")
-    for d in sorted(d % ndim for d in named):
-        x = ops.unsqueeze(x, d)
-    return x
-
-
-def _transpose(x: Tensor, *, perm: Axes | None = None) -> Tensor:
-    return ops.permute(x, list(perm if perm is not None else range(x.ndim)[::-1]))
-
-
-def _triangle(x: Tensor, k: Maybe = None, *, upper: int = 1) -> Tensor:
-    return (functions.triu if upper else functions.tril)(x, 0 if k is None else int(k.array.item()))
+    return ops.reshape(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
 
 
 def _expand(x: Tensor, shape: Tensor) -> Tensor:
@@ -231,12 +191,6 @@ def _split(
     return ops.split(x, [max(min(size, n - i * size), 0) for i in range(count)], axis)
 
 
-def _split_apart(x: Tensor, sizes: Tensor, *, axis: int = 0, keepdims: int = 1) -> list[Tensor]:
-    """A list, which is what a sequence is here."""
-    size = integers(sizes)
-    return list(ops.split(x, size if sizes.ndim else size[0], axis))
-
-
 def _slice(
     x: Tensor, begin: Maybe = None, end: Maybe = None, along: Maybe = None, step: Maybe = None, /,
     *, axes: Axes = (), ends: Axes = (), starts: Axes = (),
@@ -263,10 +217,6 @@ def _gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     places = _from_the_front(indices, x.shape[axis])
     check_size(places.shape, x.shape[: axis % x.ndim], x.shape[axis % x.ndim + 1 :])
     return ops.getitem(x, (*(slice(None),) * (axis % x.ndim), places))
-
-
-def _gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
-    return functions.gather(x, axis, wrap(_from_the_front(indices, x.shape[axis])))
 
 
 def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
@@ -338,6 +288,8 @@ def _space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
 
 
 def _matmul(x: Tensor, w: Tensor) -> Tensor:
+    if x.dtype != w.dtype:
+        raise ValueError(f"a product of {x.dtype} and {w.dtype}; put a Cast before one of them")
     if x.ndim > 1 and w.ndim > 1:
         batch = np.broadcast_shapes(x.shape[:-2], w.shape[:-2])
         check_size(batch, x.shape[-2], w.shape[-1])
@@ -348,26 +300,23 @@ def _gemm(
     a: Tensor, b: Tensor, c: Maybe = None, *, alpha: float = 1.0, beta: float = 1.0,
     transA: int = 0, transB: int = 0,
 ) -> Tensor:  # fmt: skip
-    plain = (alpha, beta, transA, transB) == (1, 1, 0, 1)
-    if plain and (c is None or c.shape == b.shape[:1]):
+    if (alpha, beta, transA, transB) == (1, 1, 0, 1) and (c is None or c.shape == b.shape[:1]):
         check_size(a.shape[:1], b.shape[:1])
         return ops.linear(a, b, c)
-    left = ops.permute(a, (1, 0)) if transA else a
-    y = _matmul(left, ops.permute(b, (1, 0)) if transB else b)
-    y = y if alpha == 1 else y * alpha
-    return y if c is None else y + (c if beta == 1 else c * beta)
+    y = _matmul(a.T if transA else a, b.T if transB else b) * alpha
+    return y if c is None else y + c * beta
 
 
 def _einsum(*xs: Tensor, equation: str) -> Tensor:
     terms, arrow, result = equation.replace(" ", "").partition("->")
-    sizes: dict[str, int] = {}
-    lead: tuple[int, ...] = ()
+    sizes: dict[str, int] = {}  # of letters, and of axes that `...` stands for, from the last
     for term, x in zip(terms.split(","), xs):
-        before, dots, after = term.partition("...")
-        sizes.update([*zip(before, x.shape), *zip(after[::-1], x.shape[::-1])])
-        if dots:
-            lead = np.broadcast_shapes(lead, x.shape[len(before) : x.ndim - len(after)])
-    check_size(lead, [sizes.get(letter, 1) for letter in (result if arrow else sizes)])
+        before, _, after = term.partition("...")
+        rest = range(x.ndim - len(before) - len(after), 0, -1)
+        for letter, n in zip([*before, *map(str, rest), *after], x.shape):
+            sizes[letter] = max(n, sizes.get(letter, n))
+    made = [n for letter, n in sizes.items() if not arrow or letter in result or letter.isdigit()]
+    check_size(made)
     return ops.einsum(*xs, equation=equation)
 
 
@@ -393,14 +342,12 @@ def _layer_norm(
     x: Tensor, w: Tensor, b: Maybe = None, *, axis: int = -1, epsilon: float = 1e-5,
     stash_type: int = 1, wanted: int,
 ) -> Any:  # fmt: skip
-    sizes = x.shape[axis:]
-    y = ops.layer_norm(x, None, None, sizes, epsilon) * w
+    y = ops.layer_norm(x, None, None, x.shape[axis:], epsilon) * w
     y = y if b is None else y + b
     if wanted == 1:
         return y
-    axes = tuple(range(x.ndim - len(sizes), x.ndim))
-    inverse = 1 / ops.sqrt(ops.var(x, axes, keepdims=True) + epsilon)
-    return y, ops.mean(x, axes, True), inverse
+    axes = tuple(range(x.ndim)[axis:])
+    return y, ops.mean(x, axes, True), 1 / ops.sqrt(ops.var(x, axes, keepdims=True) + epsilon)
 
 
 def _group_norm(
@@ -437,20 +384,17 @@ def _dropout(
     return y, wrap(np.ones(x.shape, bool))
 
 
-def _over_places(function: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
-    """A global pool: all axes after the first two, which stay as axes of size 1."""
-    return lambda x: function(x, tuple(range(2, x.ndim)), True)
-
-
 # ----- the table ----------------------------------------------------------------------------------
+
+ALIKE = (
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "erf", "exp",
+    "floor", "log", "neg", "reciprocal", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan", "tanh",
+)  # fmt: skip
+"""Functions of one array that have the same name and meaning in tinynet."""
 
 OPERATORS: dict[str, Callable[..., Any]] = {
     # each element by itself
-    "Abs": ops.abs, "Acos": ops.acos, "Acosh": ops.acosh, "Asin": ops.asin, "Asinh": ops.asinh,
-    "Atan": ops.atan, "Atanh": ops.atanh, "Ceil": ops.ceil, "Cos": ops.cos, "Cosh": ops.cosh,
-    "Erf": ops.erf, "Exp": ops.exp, "Floor": ops.floor, "Log": ops.log, "Neg": ops.neg,
-    "Reciprocal": ops.reciprocal, "Sign": ops.sign, "Sin": ops.sin, "Sinh": ops.sinh,
-    "Sqrt": ops.sqrt, "Tan": ops.tan,
+    **{name.capitalize(): getattr(ops, name) for name in ALIKE},
     "Identity": lambda x: x,
     "IsInf": lambda x, *, detect_negative=1, detect_positive=1: wrap(
         ((x.array == math.inf) & bool(detect_positive))
@@ -475,11 +419,9 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Shrink": lambda x, *, bias=0.0, lambd=0.5: ops.where(
         x < -lambd, x + bias, ops.where(x > lambd, x - bias, x * 0)
     ),
-    "Sigmoid": ops.sigmoid,
     "Softplus": lambda x: ops.softplus(x),
     "Softsign": lambda x: F.softsign(x),
     "Swish": lambda x, *, alpha=1.0: x * ops.sigmoid(x * alpha),
-    "Tanh": ops.tanh,
     "ThresholdedRelu": lambda x, *, alpha=1.0: F.threshold(x, alpha, 0.0),
     # two or more elements
     "Add": _sized(ops.add), "Div": _sized(_divide), "Mul": _sized(ops.mul), "Pow": _sized(_power),
@@ -496,7 +438,10 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "CastLike": lambda x, like, *, round_mode="up", saturate=1: ops.astype(x, like.dtype),
     # sums, extremes, orders
     "ArgMax": _place_of(np.argmax), "ArgMin": _place_of(np.argmin), "CumSum": _cumulative,
-    "LogSoftmax": _softmax(ops.log_softmax), "Softmax": _softmax(ops.softmax), "TopK": _top_k,
+    "LogSoftmax": _softmax(ops.log_softmax), "Softmax": _softmax(ops.softmax),
+    "TopK": lambda x, k, *, axis=-1, largest=1, sorted=1: functions.topk(  # noqa: A006
+        x, integers(k)[0], axis, bool(largest)
+    ),
     "ReduceL1": _reduced(lambda x, axes, keep: ops.sum(ops.abs(x), axes, keep)),
     "ReduceL2": _reduced(lambda x, axes, keep: ops.sqrt(ops.sum(x * x, axes, keep))),
     "ReduceLogSum": _reduced(lambda x, axes, keep: ops.log(ops.sum(x, axes, keep))),
@@ -507,19 +452,34 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "ReduceSumSquare": _reduced(lambda x, axes, keep: ops.sum(x * x, axes, keep)),
     # shapes
     "Concat": _concat, "ConstantOfShape": _constant_of_shape, "DepthToSpace": _depth_to_space,
-    "Expand": _expand, "Flatten": _flatten, "Gather": _gather, "GatherElements": _gather_elements,
-    "GatherND": _gather_nd, "OneHot": _one_hot, "Pad": _pad, "Range": _range, "Reshape": _reshape,
-    "Slice": _slice, "SpaceToDepth": _space_to_depth, "Split": _split,
-    "SplitToSequence": _split_apart, "Squeeze": _squeeze, "Tile": _tile,
-    "Transpose": _transpose, "Trilu": _triangle, "Unsqueeze": _unsqueeze,
+    "Expand": _expand, "Flatten": _flatten, "Gather": _gather, "GatherND": _gather_nd,
+    "OneHot": _one_hot, "Pad": _pad, "Range": _range, "Reshape": _reshape, "Slice": _slice,
+    "SpaceToDepth": _space_to_depth, "Split": _split, "Tile": _tile,
+    "GatherElements": lambda x, indices, *, axis=0: functions.gather(
+        x, axis, wrap(_from_the_front(indices, x.shape[axis]))
+    ),
+    "SplitToSequence": lambda x, sizes, *, axis=0, keepdims=1: [  # a sequence is a list
+        *ops.split(x, integers(sizes) if sizes.ndim else integers(sizes)[0], axis)
+    ],
+    "Squeeze": lambda x, along=None, /, *, axes=(): ops.squeeze(
+        x, tuple(_given(along, axes)) or None
+    ),
+    "Transpose": lambda x, *, perm=None: ops.permute(x, list(perm or range(x.ndim)[::-1])),
+    "Trilu": lambda x, k=None, *, upper=1: (functions.triu if upper else functions.tril)(
+        x, 0 if k is None else int(k.array.item())
+    ),
+    "Unsqueeze": lambda x, along=None, /, *, axes=(): ops.reshape(
+        x, np.expand_dims(x.array, tuple(_given(along, axes))).shape
+    ),
     "SequenceAt": lambda parts, place: parts[int(place.array.item())],
     "Shape": lambda x, *, end=None, start=0: wrap(np.array(x.shape[start:end], np.int64)),
     "Size": lambda x: wrap(np.array(x.array.size, np.int64)),
     # layers
     "AveragePool": spatial.average_pool, "BatchNormalization": _batch_norm, "Conv": spatial.conv,
     "ConvTranspose": spatial.conv_transpose, "Dropout": _dropout, "Einsum": _einsum,
-    "Gemm": _gemm, "GlobalAveragePool": _over_places(ops.mean),
-    "GlobalMaxPool": _over_places(ops.max), "GroupNormalization": _group_norm, "LRN": _lrn,
+    "Gemm": _gemm, "GlobalAveragePool": lambda x: ops.mean(x, tuple(range(2, x.ndim)), True),
+    "GlobalMaxPool": lambda x: ops.max(x, tuple(range(2, x.ndim)), True),
+    "GroupNormalization": _group_norm, "LRN": _lrn,
     "LayerNormalization": _layer_norm, "LpPool": spatial.lp_pool, "MatMul": _matmul,
     "MaxPool": spatial.max_pool, "Resize": spatial.resize, "Upsample": spatial.upsample,
     "InstanceNormalization": lambda x, w, b, *, epsilon=1e-5: F.instance_norm(

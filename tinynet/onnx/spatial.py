@@ -8,6 +8,7 @@ Where a row takes **window, its attributes are also those of `window_of`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -66,7 +67,7 @@ def window_of(
     if any(a + b > n for n, (a, b) in zip(x.shape[2:], edges)):  # most windows are in padding
         image = [n + a + b for n, (a, b) in zip(x.shape[2:], edges)]
         check_size(x.shape[:2], image)
-        check_size(kernel, image)
+        check_size([16], kernel, image)
     return Window(list(kernel), stride, dilation, edges)
 
 
@@ -92,6 +93,12 @@ def padded(x: Tensor, edges: Edges, value: float = 0.0, mode: str = "constant") 
     return F.pad(x, [n for edge in reversed(edges) for n in edge], mode, value)
 
 
+def _parted(edges: Edges, most: Sizes) -> tuple[list[int], Edges]:
+    """What both ends of each axis share, no more than `most` of it, and the rest."""
+    shared = [min(*edge, limit) for edge, limit in zip(edges, most)]
+    return shared, [(a - m, b - m) for (a, b), m in zip(edges, shared)]
+
+
 def _along(x: Tensor, name: str) -> Callable[..., Any]:
     """The function of this name for as many axes as x has."""
     function: Callable[..., Any] = getattr(F, f"{name}{x.ndim - 2}d")
@@ -110,9 +117,8 @@ def conv(
 ) -> Any:  # fmt: skip
     """Conv."""
     _, stride, dilation, edges = window_of(x, _kernel(w, kernel_shape), **window)
-    shared = [min(edge) for edge in edges]
-    x = padded(x, [(a - m, b - m) for (a, b), m in zip(edges, shared)])
-    return _along(x, "conv")(x, w, b, stride, shared, dilation, group)
+    shared, rest = _parted(edges, [max(edge) for edge in edges])
+    return _along(x, "conv")(padded(x, rest), w, b, stride, shared, dilation, group)
 
 
 def conv_transpose(
@@ -145,21 +151,18 @@ def max_pool(
     **window: Any,
 ) -> Any:  # fmt: skip
     """MaxPool; the second output are the places of the maxima, counted through the whole input."""
-    kernel, stride, dilation, edges = windows = pool_of(x, kernel_shape, **window)
-    shared = [a for a, _ in edges]
-    if ceil_mode or any(a != b or 2 * a > k for (a, b), k in zip(edges, kernel)):
-        if wanted > 1:
-            raise ValueError("the places of maxima need equal pads and ceil_mode=0")
-        shared = [0] * len(edges)
-        x = padded(x, _to_the_ceiling(x, windows, ceil_mode), -math.inf)
-    pool = _along(x, "max_pool")
+    kernel, stride, dilation, _ = windows = pool_of(x, kernel_shape, **window)
+    edges = _to_the_ceiling(x, windows, ceil_mode)
+    shared, rest = _parted(edges, [k // 2 for k in kernel])
+    image, pool = padded(x, rest, -math.inf), _along(x, "max_pool")
     if wanted == 1:
-        return pool(x, kernel, stride, shared, dilation)
-    if storage_order:
-        raise ValueError("the places of maxima are not counted in columns: storage_order=1")
-    y, places = pool(x, kernel, stride, shared, dilation, return_indices=True)
+        return pool(image, kernel, stride, shared, dilation)
+    y, places = pool(image, kernel, stride, shared, dilation, return_indices=True)
+    found = np.unravel_index(places.array, image.shape[2:])
+    own = [at - before for at, (before, _) in zip(found, rest)]
+    inside = np.ravel_multi_index(own, x.shape[2:], order="F" if storage_order else "C")
     first = np.arange(x.shape[0] * x.shape[1]) * math.prod(x.shape[2:])
-    return y, wrap(places.array + first.reshape(*x.shape[:2], *(1,) * len(kernel)))
+    return y, wrap(inside + first.reshape(*x.shape[:2], *(1,) * len(kernel)))
 
 
 def _to_the_ceiling(x: Tensor, window: Window, ceil_mode: int) -> Edges:
@@ -228,35 +231,29 @@ ROUNDED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-class Style(NamedTuple):
-    """How images get another size, by the words of Resize. a: of the cubic. inside: no edge."""
+def _weights(
+    n: int, out: int, scale: float, *, mode: str, place: Place, rounded: Any, a: float,
+    inside: int, antialias: int,
+) -> np.ndarray:  # fmt: skip
+    """The matrix (out, n) whose product with an axis is that axis at its new places.
 
-    mode: str
-    place: str = "asymmetric"
-    rounded: str = "floor"
-    a: float = -0.75
-    inside: int = 0
-    antialias: int = 0
-
-
-def _weights(n: int, out: int, scale: float, style: Style) -> np.ndarray:
-    """The matrix (out, n) whose product with an axis is that axis at its new places."""
+    a: of the cubic. inside: the edge does not go on beyond the image.
+    """
     check_size(n, out)
-    at = PLACES[style.place](np.arange(out), n, out, scale)
-    if style.mode == "nearest":
-        taken = np.clip(ROUNDED[style.rounded](at), 0, n - 1)
+    at = place(np.arange(out), n, out, scale)
+    if mode == "nearest":
+        taken = np.clip(rounded(at), 0, n - 1)
         return np.asarray(taken[:, None] == np.arange(n), float)
-    narrow = min(scale, 1.0) if style.antialias else 1.0
-    cubic = style.mode == "cubic"
-    reach = math.ceil((1 + cubic) / narrow)
+    narrow = min(scale, 1.0) if antialias else 1.0
+    reach = math.ceil((2 if mode == "cubic" else 1) / narrow)
     check_size(2 * reach, out)
     taps = np.floor(at)[:, None] + np.arange(1 - reach, 1 + reach)  # (out, taps)
-    d, a = np.abs(at[:, None] - taps) * narrow, style.a
+    d = np.abs(at[:, None] - taps) * narrow
     weight = np.maximum(1 - d, 0)
-    if cubic:  # Keys' kernel
+    if mode == "cubic":  # Keys' kernel
         near = ((a + 2) * d - (a + 3)) * d * d + 1
         weight = np.where(d <= 1, near, np.where(d < 2, (((d - 5) * d + 8) * d - 4) * a, 0))
-    if style.inside:
+    if inside:
         weight = weight * ((taps >= 0) & (taps < n))
     matrix = np.zeros((out, n))
     where = np.arange(out)[:, None], np.clip(taps, 0, n - 1).astype(int)
@@ -264,28 +261,22 @@ def _weights(n: int, out: int, scale: float, style: Style) -> np.ndarray:
     return matrix
 
 
-def _resized(x: Tensor, sizes: Sizes, scales: Sequence[float], style: Style) -> Tensor:
-    """x at other sizes of all axes but the first two."""
-    known = style.place in PLACES and style.rounded in ROUNDED
-    if not known or style.mode not in ("nearest", "linear", "cubic") or min(scales) <= 0:
-        raise ValueError(f"{style} or scales {list(scales)!r:.80} are not supported")
-    if not 3 <= x.ndim <= 5 or tuple(sizes[:2]) != x.shape[:2] or 0 in x.shape:
-        raise ValueError(f"axes of pixels alone are resized, not {x.shape} to {tuple(sizes)}")
-    check_size(sizes)
-    axes = zip(x.shape[2:], sizes[2:], scales[2:])
-    return resample(x, [_weights(n, out, scale, style) for n, out, scale in axes])
-
-
 def upsample(
     x: Tensor, factors: Tensor | None = None, /, *, mode: str = "nearest",
     scales: Sequence[float] = (),
 ) -> Tensor:  # fmt: skip
     """Upsample, and Resize of opset 10: place p of the result is at p / scale."""
-    each = [float(f) for f in (scales if factors is None else factors.array.ravel())]
-    if len(each) != x.ndim:
-        raise ValueError(f"{len(each)} scales for {x.ndim} axes")
-    sizes = [math.floor(n * f) for n, f in zip(x.shape, each)]
-    return _resized(x, sizes, each, Style(mode.removeprefix("bi")))
+    factors = wrap(np.array(scales)) if factors is None else factors
+    at, mode = "asymmetric", mode.removeprefix("bi")
+    return resize(
+        x,
+        None,
+        factors,
+        coordinate_transformation_mode=at,
+        nearest_mode="floor",
+        mode=mode,
+        opset=11,
+    )
 
 
 def resize(
@@ -301,23 +292,33 @@ def resize(
         return upsample(x, roi, mode=mode)
     named = [d % x.ndim for d in (range(x.ndim) if axes is None else axes)]
     old = [x.shape[d] for d in named]
-    if wanted_sizes is not None and wanted_sizes.array.size:
-        if factors is not None and factors.array.size:
-            raise ValueError("both scales and sizes are given")
-        new = integers(wanted_sizes)
+    each = [] if factors is None else [float(f) for f in factors.array.ravel()]
+    new = [] if wanted_sizes is None else integers(wanted_sizes)
+    if len(each) + len(new) != len(named):
+        raise ValueError(
+            f"{len(each)} scales and {len(new)} sizes, and not one or the other, for the "
+            f"{len(named)} axes {named}"
+        )
+    if new:
         each = [out / max(n, 1) for out, n in zip(new, old)]
         if keep_aspect_ratio_policy != "stretch":
             pick = min if keep_aspect_ratio_policy == "not_larger" else max
             each = [pick(each)] * len(old)
             new = [math.floor(n * f + 0.5) for n, f in zip(old, each)]
-    elif factors is not None:
-        each = [float(f) for f in factors.array.ravel()]
-        new = [math.floor(n * f) for n, f in zip(old, each)]
     else:
-        raise ValueError("neither scales nor sizes are given")
+        new = [math.floor(n * f) for n, f in zip(old, each)]
     sizes, scales = list(x.shape), [1.0] * x.ndim
-    for d, size, scale in zip(named, new, each, strict=True):
+    for d, size, scale in zip(named, new, each):
         sizes[d], scales[d] = size, scale
-    where, rounded = coordinate_transformation_mode, nearest_mode
-    style = Style(mode, where, rounded, cubic_coeff_a, exclude_outside, antialias)
-    return _resized(x, sizes, scales, style)
+    place, rounded = PLACES.get(coordinate_transformation_mode), ROUNDED.get(nearest_mode)
+    words = [mode, coordinate_transformation_mode, nearest_mode]
+    if not place or not rounded or mode not in ("nearest", "linear", "cubic") or min(scales) <= 0:
+        raise ValueError(f"the modes {words} or scales {scales!r:.80} are not supported")
+    if not 3 <= x.ndim <= 5 or tuple(sizes[:2]) != x.shape[:2] or 0 in x.shape:
+        raise ValueError(f"axes of pixels alone are resized, not {x.shape} to {tuple(sizes)}")
+    check_size(sizes)
+    along = functools.partial(
+        _weights, mode=mode, place=place, rounded=rounded, a=cubic_coeff_a, inside=exclude_outside,
+        antialias=antialias,
+    )  # fmt: skip
+    return resample(x, [*map(along, x.shape[2:], sizes[2:], scales[2:])])

@@ -11,10 +11,9 @@ import functools
 import hashlib
 import inspect
 import itertools
-import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -31,8 +30,9 @@ SHAPING = "reshape", "squeeze", "unsqueeze", "expand"  # whose form is told the 
 INPUT = 0  # the number of the input; the operations count from 1
 
 
-class Size(NamedTuple):
-    """An integer that follows the batch: factor * N + offset."""
+@dataclass(frozen=True)
+class Size:
+    """An integer that follows the batch: factor * N + offset. Nothing can be computed with it."""
 
     factor: int
     offset: int
@@ -74,6 +74,38 @@ class Call:
         raise OnnxError(f"export: {self.op}{layer}{line}: {reason}")
 
 
+class Fault(str):
+    """Why an argument has no place in a file; told if the result depends on it."""
+
+
+def mapped(function: Callable[..., Any], *trees: Any) -> Any:
+    """What the function makes of the leaves at each place of tuples, lists, dicts and slices.
+
+    Where the trees differ in form, they are leaves themselves.
+    """
+    first = trees[0]
+    forms = {(type(x), len(x) if isinstance(x, (tuple, list, dict)) else 0) for x in trees}
+    if len(forms) > 1:
+        return function(*trees)
+    if isinstance(first, dict):
+        return {key: mapped(function, *(x.get(key) for x in trees)) for key in first}
+    if isinstance(first, slice):
+        bounds = zip(*((x.start, x.stop, x.step) for x in trees))
+        numbers = ([n.__index__() if hasattr(n, "__index__") else n for n in b] for b in bounds)
+        return slice(*(mapped(function, *each) for each in numbers))  # a tensor is a number there
+    if isinstance(first, (tuple, list)):
+        items = [mapped(function, *each) for each in zip(*trees)]
+        return tuple(items) if isinstance(first, tuple) else items
+    return function(*trees)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """What is in nested tuples, lists, dicts and slices."""
+    found: list[Any] = []
+    mapped(found.append, tree)
+    return found
+
+
 def trace(
     model: Module, forward: Callable[[Any], Any], shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> tuple[Value, list[Call], Any]:
@@ -89,7 +121,7 @@ def trace(
         for name, tensor in model._named_state()
     }
     values[INPUT] = Value((Size(1, 0), *shape), dtype, name="input")
-    merge, calls = _Merge(values), []
+    merged, calls = functools.partial(_merged, values), []
     for number, rows in enumerate(itertools.zip_longest(*passes), INPUT + 1):
         first = next(call for call in rows if call)
         ways = {f"{call.op} in {call.layer or 'forward'}" if call else "nothing" for call in rows}
@@ -99,11 +131,11 @@ def trace(
                 f"{' or '.join(sorted(ways))}), and a file has one way alone: choose with "
                 "arithmetic in place of `if`"
             )
-        first.arguments = merge([call.arguments for call in rows])
+        first.arguments = mapped(merged, *(call.arguments for call in rows))
         shapes = [call.output.shape for call in rows]
         if first.op not in SHAPING and len({len(shape) for shape in shapes}) == 1:
             shapes.pop()  # ONNX works out what `x[:2]` is of one image
-        first.output.shape = merge(shapes)
+        first.output.shape = mapped(merged, *shapes)
         values[number] = first.output
         calls.append(first)
     *needed, result = _needed(calls)
@@ -133,13 +165,14 @@ class _Pass:
         self._learn(x, INPUT)
         with autograd.observe(self._observe):
             y = forward(wrap(x))
-        self.calls.append(Call("the result", self._seen(y), Value((), x.dtype)))
+        self.calls.append(Call("the result", mapped(self._seen, y), Value((), x.dtype)))
 
     def _observe(self, op: str, args: Any, settings: dict[str, Any], output: Any) -> None:
         bound = _signature(autograd.state.operation.forward).bind(*args, **settings)
         bound.apply_defaults()
-        given, made = self._seen(tuple(bound.arguments.values())), Value(output.shape, output.dtype)
+        given = mapped(self._seen, tuple(bound.arguments.values()))
         name, layer = op.rpartition(".")[2].lstrip("_"), layer_path(running_modules())
+        made = Value(output.shape, output.dtype)
         self.calls.append(Call(name, given, made, layer, user_line()))
         self._learn(output.array, len(self.calls))
 
@@ -148,26 +181,18 @@ class _Pass:
         self.made[source] = changes.last, _content(array)
 
     def _seen(self, given: Any) -> Any:
-        """What was given, with values in place of tensors and arrays."""
-        if isinstance(given, Variable):
-            given = given.array
-        if isinstance(given, np.ndarray):
-            if id(given) not in self.known:
-                return Value(given.shape, given.dtype, given.copy())
-            source = self.known[id(given)][1]
-            if changes.changed_since(given, self.made[source][0]):
-                numbers = range(INPUT, len(self.calls) + 1)
-                source = max(n for n in numbers if changes.changed_since(given, self.made[n][0]))
-            unchanged = self.made[source][1] == _content(given)
-            return Value(given.shape, given.dtype, source=source if unchanged else None)
-        if isinstance(given, (tuple, list)):
-            return (tuple if isinstance(given, tuple) else list)(map(self._seen, given))
-        if isinstance(given, dict):
-            return {key: self._seen(item) for key, item in given.items()}
-        if isinstance(given, slice):
-            bounds = given.start, given.stop, given.step
-            return slice(*(None if n is None else operator.index(n) for n in bounds))
-        return given.item() if isinstance(given, np.generic) else given
+        """What was given, or the value that stands for an array."""
+        given = given.array if isinstance(given, Variable) else given
+        if not isinstance(given, np.ndarray):
+            return given.item() if isinstance(given, np.generic) else given
+        if id(given) not in self.known:
+            return Value(given.shape, given.dtype, given.copy())
+        source = self.known[id(given)][1]
+        if changes.changed_since(given, self.made[source][0]):
+            numbers = range(INPUT, len(self.calls) + 1)
+            source = max(n for n in numbers if changes.changed_since(given, self.made[n][0]))
+        unchanged = self.made[source][1] == _content(given)
+        return Value(given.shape, given.dtype, source=source if unchanged else None)
 
 
 _signature = functools.cache(inspect.signature)
@@ -177,23 +202,6 @@ def _content(array: np.ndarray) -> bytes:
     digest = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)
     return digest.digest()
-
-
-class Fault(str):
-    """Why an argument has no place in a file; told if the result depends on it."""
-
-
-def leaves(tree: Any) -> Iterator[Any]:
-    """What is in nested tuples, lists, dicts and slices."""
-    if isinstance(tree, dict):
-        tree = tuple(tree.values())
-    elif isinstance(tree, slice):
-        tree = tree.start, tree.stop, tree.step
-    if isinstance(tree, (tuple, list)) and not isinstance(tree, Size):
-        for item in tree:
-            yield from leaves(item)
-    else:
-        yield tree
 
 
 def _needed(calls: list[Call]) -> list[Call]:
@@ -211,55 +219,44 @@ def _needed(calls: list[Call]) -> list[Call]:
     return kept[::-1]
 
 
-class _Merge:
-    """What a call was given in the passes, as one thing: see the top of the file."""
+def _merged(values: dict[Any, Value], *given: Any) -> Any:
+    """What a call was given at a place in the passes, as one thing: see the top of the file."""
+    first = given[0]
+    if all(isinstance(x, Value) for x in given):
+        return _merged_value(values, *given)
+    if all(type(x) is type(first) and (x is first or x == first) for x in given):
+        return first
+    if all(type(x) is int for x in given):
+        factor = given[1] - first
+        size = Size(factor, first - BATCHES[0] * factor)
+        if all(size.factor * N + size.offset == n for N, n in zip(BATCHES, given)):
+            return size
+    told = ", ".join(f"{x!r:.40}" for x in given)
+    batches = ", ".join(map(str, BATCHES[: len(given)]))
+    return Fault(
+        f"{told} for batches of {batches}: a number that depends on the data, or on the batch "
+        "N in another way than a * N + b"
+    )
 
-    def __init__(self, values: dict[Any, Value]) -> None:
-        self.values = values
 
-    def __call__(self, given: Sequence[Any]) -> Any:
-        first = given[0]
-        if len({(type(x), len(x) if hasattr(x, "__len__") else 0) for x in given}) == 1:
-            if isinstance(first, Value):
-                return self._value(given)
-            if isinstance(first, (tuple, list)):
-                return type(first)(map(self, zip(*given)))
-            if isinstance(first, dict):
-                return {key: self([x.get(key) for x in given]) for key in first}
-            if isinstance(first, slice):
-                return slice(*map(self, zip(*((x.start, x.stop, x.step) for x in given))))
-            if all(x is first or x == first for x in given):
-                return first
-            if type(first) is int:
-                factor = given[1] - first
-                size = Size(factor, first - BATCHES[0] * factor)
-                if all(size.factor * N + size.offset == n for N, n in zip(BATCHES, given)):
-                    return size
-        told = ", ".join(f"{x!r:.40}" for x in given)
-        batches = ", ".join(map(str, BATCHES[: len(given)]))
-        return Fault(
-            f"{told} for batches of {batches}: a number that depends on the data, or on the batch "
-            "N in another way than a * N + b"
-        )
-
-    def _value(self, given: Sequence[Value]) -> Value | Fault:
-        """The value that an array is in each pass, or the constant."""
-        first = given[0]
-        arrays = [x.array for x in given if x.array is not None]
-        if len(arrays) == len(given):
-            if len({_content(array) for array in arrays}) == 1:
-                return Value(first.shape, first.dtype, arrays[0])
-            rows = {_content(x[:1]) if x.ndim and (x == x[:1]).all() else b"" for x in arrays}
-            if first.dtype.kind == "f" and len(rows) == 1 and b"" not in rows:
-                return Value(self([x.shape for x in given]), first.dtype, arrays[0][:1])
-            if first.dtype.kind == "i" and len({x.shape for x in arrays}) == 1:
-                sizes = self([tuple(x.ravel().tolist()) for x in arrays])
-                if not any(isinstance(n, Fault) for n in sizes):
-                    return Value(first.shape, first.dtype, sizes=sizes)
-        if first.source is not None and len({x.source for x in given}) == 1:
-            return self.values[first.source]
-        return Fault(
-            "an array that depends on the data or the size of the batch, and that no operation "
-            "made: comparisons, places (argmax, max along an axis) and assignments are not "
-            "followed. Masks may be written with relu, clip or sign, maxima with amax"
-        )
+def _merged_value(values: dict[Any, Value], *given: Value) -> Value | Fault:
+    """The value that an array is in each pass, or the constant."""
+    first, merged = given[0], functools.partial(_merged, values)
+    arrays = [x.array for x in given if x.array is not None]
+    if len(arrays) == len(given):
+        if len({_content(array) for array in arrays}) == 1:
+            return Value(first.shape, first.dtype, arrays[0])
+        rows = {_content(x[:1]) if x.ndim and (x == x[:1]).all() else b"" for x in arrays}
+        if first.dtype.kind == "f" and len(rows) == 1 and b"" not in rows:
+            return Value(mapped(merged, *(x.shape for x in given)), first.dtype, arrays[0][:1])
+        if first.dtype.kind == "i" and len({x.shape for x in arrays}) == 1:
+            sizes = mapped(merged, *(tuple(x.ravel().tolist()) for x in arrays))
+            if not any(isinstance(n, Fault) for n in sizes):
+                return Value(first.shape, first.dtype, sizes=sizes)
+    if first.source is not None and len({x.source for x in given}) == 1:
+        return values[first.source]
+    return Fault(
+        "an array that depends on the data or the size of the batch, and that no operation "
+        "made: comparisons, places (argmax, max along an axis) and assignments are not "
+        "followed. Masks may be written with relu, clip or sign, maxima with amax"
+    )

@@ -76,7 +76,6 @@ class Weights:
         self.arrays: dict[str, np.ndarray] = {}
         self.aliases: dict[str, str] = {}
         self.fixed: set[str] = set()
-        self._uniform: dict[str, bool] = {}
 
     def root(self, name: str) -> str | None:
         """The array that a name stands for."""
@@ -84,18 +83,15 @@ class Weights:
 
     def uniform(self, root: str) -> bool:
         """Whether the array is all of one number."""
-        if root not in self._uniform:
-            array = self.arrays[root]
-            self._uniform[root] = bool(array.size and (array == array.flat[0]).all())
-        return self._uniform[root]
+        array = self.arrays[root]
+        return bool(
+            array.size and array.flat[0] == array.flat[-1] and (array == array.flat[0]).all()
+        )
 
     def place(self, graph: Graph, model: Module) -> dict[str, list[str]]:
         """Set parameters and buffers; the graph calls them by their names. What became of which."""
         uses = list(self._uses(graph))[::-1]
-        first: dict[str, Any] = {}
-        for use in uses:
-            if use.role != CONSTANT:
-                first.setdefault(use.root, use.key)
+        first = {use.root: use.key for use in uses[::-1] if use.role != CONSTANT}
         groups: dict[Any, list[Use]] = {}
         for use in uses:
             groups.setdefault(use.key or first.get(use.root, use.root), []).append(use)
@@ -116,7 +112,7 @@ class Weights:
     def _uses(self, graph: Graph) -> Iterator[Use]:
         """Each use of an array, from the last to the first."""
         for place, name in enumerate(graph.outputs):
-            if (root := self.root(name)) is not None:
+            if root := self.root(name):
                 yield Use(graph.outputs, place, root)
         moving = {given.name for given in graph.inputs}  # values that follow the inputs
         for node in graph.nodes:
@@ -130,15 +126,14 @@ class Weights:
             for place, name in reversed(list(enumerate(node.inputs))):
                 if part or place in words or place in WEIGHED.get(node.operator, ()):
                     learned.add(name)
-                if (root := self.root(name)) is not None:
+                if root := self.root(name):
                     use = Use(node.inputs, place, root)
-                    self._judge(use, node, number, words.get(place, ""), name in learned)
+                    if place < READ.get(node.operator, len(node.inputs)):
+                        self._judge(use, node, number, words.get(place, ""), name in learned)
                     yield use
 
     def _judge(self, use: Use, node: Node, number: int, word: str, weight: bool) -> None:
         """Fill in role, key and path."""
-        if use.place >= READ.get(node.operator, len(node.inputs)):
-            return
         array = self.arrays[use.root]
         if word.startswith("running"):
             use.role = RUNNING
@@ -151,11 +146,9 @@ class Weights:
         if not self.uniform(use.root):
             use.key = (use.root, use.role) if use.role != CONSTANT else None
             return
-        layer: Any = node.module
-        if not layer and word:
-            roots = [r for name in node.inputs if (r := self.root(name)) is not None]
-            layer = frozenset(r for r in roots if not self.uniform(r)) or number
-        use.key = use.name, use.role, word, layer
+        roots = {r for name in node.inputs if word and (r := self.root(name))}
+        layer = node.module or frozenset(r for r in roots if not self.uniform(r)) or number
+        use.key = use.name, use.role, word, layer if word or node.module else ""
         use.path = f"{node.module}.{word}" if node.module and word else ""
 
 

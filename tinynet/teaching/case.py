@@ -208,10 +208,7 @@ class Case:
 
     def start_anew(self) -> None:
         """Initialise every layer again, in the way that layers are."""
-        for module in self.model.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        self.model.apply(lambda module: getattr(module, "reset_parameters", lambda: None)())
 
     def run_trial(self) -> None:
         """One forward and backward pass, of which the model keeps no trace."""

@@ -38,7 +38,7 @@ warning same-input-different-labels: examples {i} and {j} are equal, but their l
   => check that inputs and labels are shuffled together, and that files are read each once
 warning inputs-duplicated: only {groups} of the {N} examples differ from each other
   => check how the batch is drawn: does an index not move on, is data there several times?
-error labels-are-text: the targets are text ({target.dtype}), such as {target.flat[0]}; a loss takes
+error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; a loss takes
   numbers
   => number the classes: classes, target = np.unique(target, return_inverse=True)
 error inputs-and-targets-swapped: the inputs have shape {x.shape} and dtype {x.dtype}, as labels
@@ -64,14 +64,13 @@ warning one-class-in-the-batch: all {size} labels of the batch are {label}: batc
   => shuffle: data.DataLoader(train, ..., shuffle=True)
 warning too-many-outputs: the model has {C} outputs, but no label of {size} is above {last}
   => give the last layer {needed} outputs, one for each class
-warning too-many-outputs (from 1): the model has {C} outputs, and no label of {size} is 0: they run
-  from 1 to {last}
+warning too-many-outputs (from 1): the model has {C} outputs, no label of {size} is 0
   => use target - 1, and {last} outputs, if the labels are counted from 1
-warning class-weights-inverted: class {most} has {much:.1%} of {size} labels and the weight
-  {w[0]:.3g}, class {least} {little:.1%} and {w[1]:.3g}
+warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels and the
+  weight {w[0]:.3g}, class {classes[1]} {shares[1]:.1%} and {w[1]:.3g}
   => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
-warning classes-imbalanced: class {most} has {much:.1%} of {size} labels, class {least}
-  {little:.1%}: who always answers {most} is right that often, and has learned nothing
+warning classes-imbalanced: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
+  {classes[1]} {shares[1]:.1%}: the answer {classes[0]} is right that often, whatever the input
   => weigh the classes, F.cross_entropy(y, t, weight=...), and judge by each class's accuracy
 error targets-not-scaled: the targets have mean {mean:.4g} and standard deviation {std:.4g}; the
   outputs of a new model lie around 0 and 1: error and gradient are out of scale
@@ -96,8 +95,7 @@ warning validation-shares-examples: {n} of {N} validation examples are among the
 error validation-unlike-training: the validation data has what the training data has not, {evidence}
   => prepare both alike, with mean and standard deviation of the training data{cure}
 error weights-not-finite: NaN or infinity in {names}
-  => build the model anew, or load a checkpoint from before it diverged; then lower the learning
-  rate
+  => build the model anew, or load a checkpoint from before; then lower the learning rate
 error weights-all-zero|weights-all-equal: the units of {names} all have the same weights{zero} and
   the same gradient: they compute the same, and go on to for ever
   => begin with random weights: layer.reset_parameters(), or nn.init.kaiming_normal_(layer.weight)
@@ -115,13 +113,11 @@ warning layer-used-several-times: {places} are the same layer, with the same wei
   => unless that is meant: [nn.Linear(n, n) for _ in range(4)], not [nn.Linear(n, n)] * 4
 error parameters-not-registered: {count} weights are used that are not in model.parameters(): {told}
   => make layers in __init__ and keep them as attributes, a list of them as nn.ModuleList([...])
-warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}: together they are one
-  layer
+warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}
   => put an activation between them, such as nn.ReLU()
 warning layer-of-one-unit: all that {places} gets of an example is 1 number, of a layer of one unit
   => give the layer before more units
-error other-batches-fail: in evaluation mode, on the same batch or one of {fewer}, the model
-  {problem}
+error other-batches-fail: in evaluation mode, on this batch or one of {fewer}, the model {problem}
   => keep the size of the batch open: x.reshape(len(x), -1), or x.flatten(1)
 error random-in-evaluation: in evaluation mode the same batch gets other outputs the second time, by
   up to {by:.3g}: {where} goes on after model.eval()
@@ -162,7 +158,7 @@ error nll-loss-of-scores: nll_loss takes log-probabilities, but those of one exa
 error softmax-before-cross-entropy: cross_entropy gets probabilities{made} (each row adds up to 1,
   {seen}); it applies softmax itself: with {C} classes the loss cannot fall below {least:.2f}
   => leave the softmax out of the model; apply F.softmax only to look at probabilities
-warning log-softmax-before-cross-entropy: cross_entropy gets log-probabilities{made}; it applies it
+warning log-softmax-before-cross-entropy: cross_entropy gets log-probabilities{made}; it does that
   itself
   => leave log_softmax out, or use nll_loss in place of cross_entropy
 warning activation-before-cross-entropy: the scores for cross_entropy come out of {op}{made},
@@ -173,8 +169,8 @@ error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadca
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
 error loss-not-finite: the loss of this batch is {loss}
   => run it inside `with tinynet.detect_anomaly():`, which names the operation
-error probabilities-without-log: the loss is {loss:.4g}, below 0; from a softmax of which nobody
-  takes the logarithm
+error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
+  logarithm
   => use F.log_softmax in place of F.softmax: kl_div and nll_loss take log-probabilities
 error loss-with-the-wrong-sign: the loss is {loss:.4g}, below 0: small where the errors are large
   => turn the sign: the loss must be 0 for right answers and positive for wrong ones
@@ -242,8 +238,8 @@ error training-fails: the first batch works, but {steps} steps on {batches} batc
   => the message says what to change
 error learning-rate-zero: the learning rate is 0 for {count} parameters ({idle} of {groups} groups)
   => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
-warning loss-with-the-wrong-sign (later): the loss goes {run}, and the outputs then go against the
-  targets: their correlation is {against:.2f}
+warning loss-with-the-wrong-sign (later): the loss goes {run}; it is {values[0]:.4g} where the
+  outputs go along with the targets, {values[1]:.4g} where they go against them
   => turn the sign: the loss must be lowest where outputs and targets agree
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
@@ -271,8 +267,7 @@ error loss-without-a-lower-bound (penalty): the loss goes {run}, below 0, and th
   => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are
   exchanged among the {N} examples: it does not ask which target belongs to which
-  => compare outputs with their own targets, take the mean last: ((y - t) ** 2).mean(); label
-  smoothing?
+  => hold outputs against targets, take the mean last: ((y - t) ** 2).mean(); no label_smoothing=1
 error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}
   => try a smaller rate: {rate}
 error learning-rate-too-high (never): in {steps} steps the loss goes {own}{added}, and it does not
@@ -287,24 +282,21 @@ error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm
 error does-not-learn: in {steps} steps on the same {batches} batches the loss goes {run}, and no
   better at other rates; a net that can learn learns these by heart
   => look for inputs that all look alike, layers that let nothing pass, a loss for other targets
-error does-not-learn (as it starts): in {steps} steps on {batches} batches the loss goes {run};
-  {renewed}
+error does-not-learn (as it starts): in {steps} steps the loss goes {run}; {renewed}
   => begin with new weights: layer.reset_parameters()
 error vanishing-gradients: the gradient is {size[0]:.1e} in {names[0]} and {size[1]:.1e} in
   {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run}
   => use ReLU in place of Sigmoid or Tanh, batch norm between the layers, or fewer
 error vanishing-gradients (as it starts): the gradient is {size[0]:.1e} in {names[0]} and
-  {size[1]:.1e} in {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run};
-  {anew}
+  {size[1]:.1e} in {names[1]}: on its way back it vanishes; the loss goes {run}; {anew}
   => begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_
 warning inputs-and-targets-unrelated: similar inputs among {N} have targets no more alike than
-  chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with the targets shuffled to
+  chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with targets shuffled to
   {chance:.4g}
   => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
 warning inputs-and-targets-unrelated (moved): similar inputs among {N} have targets no more alike
   than chance, but they are if the targets are moved by {by} ({fit:.0f} deviations)
-  => move them: np.roll(target, {by}, 0); was a first row, such as a header, left out of one of both
-  alone?
+  => np.roll(target, {by}, 0); was a first row, such as a header, left out of one of both alone?
 """
 
 

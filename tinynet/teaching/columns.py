@@ -22,7 +22,7 @@ from tinynet.grad_mode import enable_grad
 from tinynet.tensor import Tensor
 
 Index = tuple[int, ...]
-Region = tuple[slice, ...]
+Place = tuple[Any, ...]  # slices in it, where it is a region
 
 PARTS = 200  # calls of vjp that a refinement may take
 
@@ -66,10 +66,10 @@ def column(edge: Edge, dy: np.ndarray, k: Index) -> np.ndarray | None:
     return None
 
 
-def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Region, float]]:
-    """The sum for dx[k] in parts (region of dy, its share), the largest split the furthest."""
+def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Place, float]]:
+    """The sum for dx[k] in parts (place in dy, its share), the largest split the furthest."""
 
-    def share(region: Region) -> float:
+    def share(region: Place) -> float:
         part = np.zeros_like(dy)
         part[region] = dy[region]
         return edge.at(part, k)
@@ -86,4 +86,8 @@ def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Region, float]]:
         for half in (slice(low, (low + high) // 2), slice((low + high) // 2, high)):
             smaller = (*region[:axis], half, *region[axis + 1 :])
             parts.append((smaller, share(smaller)))
-    return [part for part in parts if part[1]]
+    return [
+        (tuple(s.start if s.stop - s.start == 1 else s for s in region), value)
+        for region, value in parts
+        if value
+    ]

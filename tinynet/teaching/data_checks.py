@@ -196,16 +196,14 @@ def check_balance(case: Case) -> Iterator[Finding]:
         yield finding("too-many-outputs", C=C, size=size, last=present[-1], needed=needed)
     if size >= 25 * C and present[0] == 1 and len(present) == C - 1 > 1:
         yield finding("too-many-outputs (from 1)", C=C, size=size, last=C - 1)
-    shares = dict(zip(present.tolist(), (counts / size).tolist()))
-    most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
-    values: dict[str, Any] = {"size": size, "most": most, "much": shares[most]}
-    values |= {"least": least, "little": shares[least]}
-    weight = _weights(call)
+    ends = [counts.argmax(), counts.argmin()]
+    classes, shares, weight = present[ends], counts[ends] / size, _weights(call)
+    values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}
     if any(getattr(value, "ndim", 0) for value in (call.args[2:] if call is not None else ())):
-        uneven = len(weight) >= needed and shares[most] > 2 * shares[least]
-        if uneven and weight[most] > 1.5 * weight[least]:
-            yield finding("class-weights-inverted", w=(weight[most], weight[least]), **values)
-    elif size >= 25 * len(present) and shares[most] > RARE * shares[least]:
+        w = weight[classes] if len(weight) >= needed else (0, 0)
+        if shares[0] > 2 * shares[1] and w[0] > 1.5 * w[1]:
+            yield finding("class-weights-inverted", w=w, **values)
+    elif size >= 25 * len(present) and shares[0] > RARE * shares[1]:
         yield finding("classes-imbalanced", **values)
 
 
@@ -250,7 +248,7 @@ TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def check_turns(case: Case) -> Iterator[Finding]:
     """A target for each pixel, or each step of a sequence, that fits when it is turned."""
     x, t = case.usable[0] if case.usable else (case.x, None)
-    if t is None or t.ndim < 2 or len(t) != len(x) or case.found & {"inputs-not-finite"}:
+    if t is None or t.ndim < 2 or len(t) != len(x) or t.dtype.kind not in "iuf":
         return
     if x.ndim == 4 and t.ndim in (3, 4) and t.shape[-2:] == x.shape[-2:]:
         image, mask = x.mean(1), t.reshape(len(t), -1, *t.shape[-2:]).mean(1)
@@ -259,19 +257,12 @@ def check_turns(case: Case) -> Iterator[Finding]:
             fit = _fit(image, turn(mask)) if turn(mask).shape == mask.shape else 0 * as_is
             better = (fit > 0.3) & (fit > 2 * as_is)
             if better.mean() > 0.25:
-                seen, fits = (
-                    f"{better.sum()} of {len(x)}",
-                    (fit[better].mean(), as_is[better].mean()),
-                )
+                seen, fits = f"{better.sum()} of {len(x)}", [f[better].mean() for f in (fit, as_is)]
                 yield finding("targets-turned", seen=seen, how=how, fits=fits)
                 return
-    elif t.ndim == 2 and t.shape == x.shape[:2] and t.dtype.kind in "iu" and np.ptp(t):
-        steps = x.reshape(t.size, -1)[:1000]
-        turned = t.reshape(t.shape[::-1]).T.ravel()
-        fits = (
-            closer_than_chance((steps, turned[:1000])),
-            closer_than_chance((steps, t.ravel()[:1000])),
-        )
+    elif t.shape == x.shape[:2] and t.dtype.kind in "iu" and np.ptp(t):
+        steps, turned = x.reshape(t.size, -1)[:1000], t.reshape(t.shape[::-1]).T
+        fits = [closer_than_chance((steps, order.ravel()[:1000])) for order in (turned, t)]
         if fits[0] > 5 and fits[1] < 2.5:
             yield finding("targets-turned (steps)", fits=fits, shape=t.shape[::-1])
 
@@ -290,10 +281,13 @@ def check_leak(case: Case) -> Iterator[Finding]:
     x, t = case.x, case.target
     if x.ndim != 2 or not 2 <= x.shape[1] <= COLUMNS or t is None or t.dtype.kind not in "iufb":
         return
-    if t.size != len(x) or len(x) < 16:
+    if t.size != len(x):
         return
     table = np.concatenate([x, t.reshape(-1, 1)], 1).astype(np.float64)
-    *columns, t = table[np.isfinite(table).all(axis=1)].T
+    table = table[np.isfinite(table).all(axis=1)]
+    if len(table) < 16:
+        return
+    *columns, t = table.T
     if case.labels is None:  # a straight line from one to the other
         told = [np.corrcoef(c, t)[0, 1] ** 2 > 1 - 1e-5 for c in columns]
     else:  # a number for each class

@@ -4,7 +4,8 @@
     print(report)
 
 The checks stand in `data_checks`, `model_checks`, `loop_checks` and `recipe_checks`; each looks at
-the `Case` and yields findings. A new one is a function there and a line in `CHECKS`.
+the `Case` and yields findings, whose words are in `catalogue`. A new one is a function there, a row
+in the catalogue and a name in `CHECKS`.
 """
 
 from __future__ import annotations

@@ -35,7 +35,6 @@ class Run(NamedTuple):
     last: float
     rates: str = ""  # what became of the learning rate, if its change is a large one
     asleep: float = math.nan  # the loss afterwards, in evaluation mode
-    agreement: float = 0.0  # of outputs and targets afterwards, a correlation
     updates: int = 0  # how often the optimizer made a step
 
     @property
@@ -130,13 +129,13 @@ def train(
 
         optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
         start = max(group["lr"] for group in groups)
-        first, _ = _measured(case, batches)
+        first = _measured(case, batches)
         for k in range(steps or case.steps):
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
                     step(x, target)
-                    losses.append(_measured(case, [batches[k % len(batches)]])[0])
+                    losses.append(_measured(case, [batches[k % len(batches)]]))
                 else:
                     optimizer.zero_grad()
                     loss = case.loss(case.model(x), target)
@@ -147,49 +146,23 @@ def train(
                 losses.append(math.nan)
             if not math.isfinite(losses[-1]):
                 break
-        last, agreement = losses[-1], 0.0
-        if math.isfinite(last):
-            last, agreement = _measured(case, batches)
+        last = _measured(case, batches) if math.isfinite(losses[-1]) else losses[-1]
         case.model.eval()
-        asleep, _ = _measured(case, batches)
+        asleep = _measured(case, batches)
         now = max(group["lr"] for group in groups)
     large = not 0.1 * start <= now <= 10 * start
     rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep, agreement, updates)
+    return Run(what, first, highest, last, rates, asleep, updates)
 
 
-def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> tuple[float, float]:
-    """The mean of the loss over the batches, and how far outputs go along with the targets.
-
-    In the mode in which the model is.
-    """
+def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
+    """The mean of the loss over the batches, in the mode in which the model is."""
     try:
         with grad_mode.no_grad():
-            outputs = [case.model(x) for x, _ in batches]
-            losses = [case.loss(y, t).item() for y, (_, t) in zip(outputs, batches)]
+            return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
     except FloatingPointError:
-        return math.nan, 0.0
-    found = [_agreement(y.array, t.array) for y, (_, t) in zip(outputs, batches) if t is not None]
-    return float(np.mean(losses)), float(np.mean(found or [0.0]))
-
-
-def right_scores(y: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The targets of outputs y; of labels ones and zeros, a column for each class."""
-    if target.dtype.kind in "iu" and y.ndim == 2 and target.shape == y.shape[:1]:
-        target = target[:, None] == np.arange(y.shape[1])
-    return target
-
-
-def _agreement(y: np.ndarray, target: np.ndarray) -> float:
-    """The correlation of outputs and targets; of scores that of the labels' ones and zeros."""
-    labels, target = target, right_scores(y, target)
-    if target is not labels:
-        y = y - y.mean(1, keepdims=True)
-    if target.shape != y.shape:
-        return 0.0
-    y, t = (a - a.mean(0, dtype=np.float64) for a in (y, target))
-    return float((y * t).sum() / (np.sqrt((y * y).sum() * (t * t).sum()) or 1.0))
+        return math.nan
 
 
 @contextlib.contextmanager

@@ -135,7 +135,9 @@ class _Graph:
             if column is None:
                 parts = columns.refined(edge, dy, place)
                 products = np.array([value for _, value in parts])
-                found += [(node, _part(region, value, dy)) for region, value in parts]
+                for i, value in parts:
+                    up = None if any(isinstance(k, slice) for k in i) else float(dy[i])
+                    found.append((node, (i, up, value / up if up else None, value)))
             else:
                 products = column.astype(np.float64) * dy
                 unfelt.append((node, column))
@@ -144,9 +146,16 @@ class _Graph:
             count += int(np.count_nonzero(products))
             total += float(products.sum())
         note = self._note(target, place)
+        for node, local in (
+            reversed(unfelt) if not found else ()
+        ):  # the loss feels none of the results
+            for i in _largest(local, 1):
+                count, found = (
+                    int(np.count_nonzero(local)),
+                    [(node, (i, 0.0, float(local[i]), 0.0))],
+                )
         if not found:
-            count, found = _through_zeros(unfelt)
-            note = note or ("" if found else self._closed(target, place))
+            note = note or self._closed(target, place)
         found.sort(key=lambda part: -abs(part[1][3]))
         terms = [Term(self.names[node], *rest) for node, rest in found[:most]]
         rest_sum = total - sum(term.value for term in terms) if count > len(terms) else 0.0
@@ -210,17 +219,6 @@ def _rule(op: str, target: Any, column: np.ndarray | None) -> str:
     return "; the factor here is ".join(filter(None, (rule, factor)))
 
 
-def _through_zeros(
-    unfelt: list[tuple[Node, np.ndarray]],
-) -> tuple[int, list[tuple[Node, tuple[Any, ...]]]]:
-    """(how many terms there are, the one to follow) where the loss feels none of the results."""
-    for node, local in unfelt:
-        if local.any():
-            index = _largest(local, 1)[0]
-            return int(np.count_nonzero(local)), [(node, (index, 0.0, float(local[index]), 0.0))]
-    return 0, []
-
-
 def _nodes(loss: Tensor) -> list[Node]:
     """All nodes of the graph of the loss, from the oldest to the newest."""
     found: set[Node] = set()
@@ -276,15 +274,6 @@ def _checked_index(name: str, tensor: Tensor, index: int | Sequence[int]) -> Ind
     ):
         raise IndexError(f"explain: {name} has shape {tensor.shape}, in which there is no {place}")
     return tuple(i % size for i, size in zip(place, tensor.shape))
-
-
-def _part(region: columns.Region, value: float, dy: np.ndarray) -> tuple[Any, ...]:
-    """A part of a refined sum as (index, upstream, local, value)."""
-    if any(s.stop - s.start > 1 for s in region):
-        shown = tuple(s.start if s.stop - s.start == 1 else s for s in region)
-        return shown, None, None, value
-    index = tuple(s.start for s in region)
-    return index, float(dy[index]), value / float(dy[index]), value
 
 
 def _largest(products: np.ndarray, most: int) -> list[Index]:

@@ -17,7 +17,7 @@ import numpy as np
 from tinynet import nn
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
-from tinynet.teaching.experiment import LEARNED, Run, Way, right_scores, train
+from tinynet.teaching.experiment import LEARNED, Run, Way, train
 from tinynet.teaching.relation import check_relation, rows, structured
 from tinynet.teaching.report import Finding, listed
 
@@ -75,24 +75,23 @@ def _recipe(case: Case) -> Iterator[Finding]:
 
 
 def _contrary(case: Case, way: Way) -> Iterator[Finding]:
-    """A loss that falls while the outputs move away from the targets."""
-    against = way.best.agreement
-    if way.learned and against < -0.2 and _falls_against(case, way.best.last):
-        yield finding("loss-with-the-wrong-sign (later)", run=way.best, against=against)
-
-
-def _falls_against(case: Case, reached: float) -> bool:
-    """Whether outputs that are the targets with the other sign have a loss as low as was reached.
+    """A loss that is as low as it gets where the outputs are the targets with the other sign.
 
     Not where the outputs are distances, which are low where the targets say that two are alike.
     """
     target, output = case.usable[0][1], case.trial.output
-    if target is None or output is None:
-        return False
-    right = right_scores(output.array, target)
+    if target is None or output is None or not way.learned:
+        return
+    right = target
+    if target.dtype.kind in "iu" and output.ndim == 2 and target.shape == output.shape[:1]:
+        right = target[:, None] == np.arange(output.shape[1])
     right = right - right.mean(dtype=np.float64)
-    opposite = (-(by * right).astype(output.dtype) for by in (1, 10, 1e3))
-    return any(case.asked(y, target) <= reached for y in opposite)
+    along, against = (
+        min(case.asked((sign * by * right).astype(output.dtype), target) for by in (1, 10, 1e3))
+        for sign in (1, -1)
+    )
+    if against <= way.best.last and against < along:
+        yield finding("loss-with-the-wrong-sign (later)", run=way.best, values=(along, against))
 
 
 def _persistent(case: Case, way: Way) -> Iterator[Finding]:

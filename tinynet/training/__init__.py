@@ -5,13 +5,12 @@
 What is where: `loop` (one epoch, evaluation, prediction), `fit` (all epochs), `batches` (what they
 are given of data), `arguments` (the others: checked, and told in a few words), `run` (where a
 training stands, callbacks of your own), `distributed` (many processes, one model), `callbacks`
-(early stopping, best model), `metrics`, `losses` (by
-name, and what outputs mean),
-`history`, `quantities` (what their names say of them), `report` (a page to look at), `progress`,
-`setup` (optimizers and schedules by name), `recipes` (defaults for known data), `checkpoint`
-(models and runs in files), `state` (all that a run depends on), `folder` (what is kept of a run),
-`verify` (a run once more, compared), `signals` (Ctrl-C), `failures` (what can go wrong),
-`safetensors`, `tree`, `foreign` and `files` (how it is written).
+(early stopping, best model, progress), `metrics`, `losses` (by name, and what outputs mean),
+`history`, `quantities` (what their names say of them), `report` (a page to look at), `setup`
+(optimizers and schedules by name), `recipes` (defaults for known data), `checkpoint` (models and
+runs in files), `state` (all that a run depends on), `folder` (what is kept of a run), `verify` (a
+run once more, compared), `signals` (Ctrl-C), `failures` (what can go wrong), `safetensors`, `tree`,
+`foreign` and `files` (how it is written).
 """
 
 from __future__ import annotations

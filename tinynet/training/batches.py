@@ -6,7 +6,6 @@ fit(model, (x, y), 5, validation_split=0.1)
 
 from __future__ import annotations
 
-import itertools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -224,15 +223,9 @@ def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
 
 def _targets(data: Any) -> np.ndarray:
     """The targets of arrays; of other data an array of no numbers."""
-    arrays: Sequence[np.ndarray] = getattr(source(data)[0], "arrays", ())
+    dataset, _ = source(data)
+    arrays = dataset.arrays if isinstance(dataset, ArrayDataset) else ()
     return arrays[1] if len(arrays) > 1 else np.array([], object)
-
-
-def rest(batches: Any, done: int) -> Any:
-    """The batches of an epoch of which `done` were seen; a loader that was told knows itself."""
-    if hasattr(batches, "load_state_dict"):
-        return batches
-    return itertools.islice(batches, done, None)
 
 
 def training_batches(
@@ -255,7 +248,9 @@ def training_batches(
         )
     else:
         batches = as_batches(train, 1)
-    if length(batches) == 0:
+    if not hasattr(batches, "__len__"):
+        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
+    if len(batches) == 0:
         wanted = getattr(batches, "batch_size", "any size")
         raise DataError(f"fit: the training data is empty, or gives no batch of {wanted}")
     return batches
@@ -310,25 +305,20 @@ def _overlap(train: Any, validate: Any) -> bool:
     return False
 
 
-def length(batches: Any) -> int:
-    if not hasattr(batches, "__len__"):
-        raise TypeError("fit: train must be a dataset or have a length, as a DataLoader has")
-    return len(batches)
-
-
-def about_data(train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:
-    """What a checkpoint should know of the training data: classes, normalisation, image shape, and
-    the name of the loss; for one of the user's own that of the loss for such targets.
+def about_data(model: Module, train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:
+    """What a checkpoint should know: what `models.build` made the model of, the classes of its
+    data, their normalisation and shape, and the name of the loss; for one of the user's own that
+    of the loss for such targets.
     """
-    dataset = train if is_dataset(train) else getattr(train, "dataset", None)
+    dataset: Any = train if is_dataset(train) else getattr(train, "dataset", None)
     floats = _targets(train).dtype.kind == "f"
     about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
-    if dataset is not None and getattr(dataset, "classes", None) is not None:
+    about |= getattr(model, "built_as", {})
+    if getattr(dataset, "classes", None) is not None:
         about["classes"] = dataset.classes
     if dataset is not None and len(dataset):
         example = dataset[0]
-        image = example[0] if isinstance(example, tuple) else example
-        about["input_shape"] = np.shape(image)
+        about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
         about["box"] = _box(dataset)
     normalize = find_normalize(
         transform if is_dataset(train) else getattr(train, "transform", None)

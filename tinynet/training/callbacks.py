@@ -1,9 +1,10 @@
-"""What `fit` can do beside training: stop early, keep the best model."""
+"""What `fit` can do beside training: stop early, keep the best model, tell how far it is."""
 
 from __future__ import annotations
 
 import math
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.console import is_gone, is_watched, progress_bar, say, visible
 from tinynet.errors import CheckpointError, integer
 from tinynet.nn.states import snapshot
 from tinynet.optim.checks import at_least_zero
-from tinynet.training.history import Record, monitored
-from tinynet.training.quantities import better_is, format_value
+from tinynet.training.history import Record, describe, monitored
+from tinynet.training.quantities import better_is, format_value, format_values
 from tinynet.training.run import Callback, Run
 from tinynet.training.state import save_run
 
@@ -135,3 +137,48 @@ class BestModel(_Best):
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if self.improved(run, record) and self.path is not None:
             save_run(self.path, run, chosen_by=self.name)
+
+
+class Progress(Callback):
+    """Prints one line after each epoch to standard output, and why training ended early.
+
+    bar: whether the batches go by on stderr meanwhile, with the running loss and metrics; None
+    looks whether somebody watches it, on a terminal or in a notebook. True shows it even where
+    nobody is known to, if there is a stderr.
+    """
+
+    def __init__(self, bar: bool | None = None) -> None:
+        self.has_bar = is_watched() if bar is None else bar and not is_gone(sys.stderr)
+        self._bar: Any = None
+
+    def on_train_begin(self, run: Run) -> None:
+        for note in run.notes:
+            say(note)
+
+    def on_epoch_begin(self, run: Run) -> None:
+        if self.has_bar:
+            self._bar = progress_bar(
+                total=len(run.train),
+                initial=run.so_far.steps,
+                desc=f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}",
+                bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}",
+            )
+
+    def on_step_end(self, run: Run, means: Record) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(visible(format_values(means), sys.stderr), refresh=False)
+            self._bar.update()
+
+    def on_epoch_end(self, run: Run, record: Record) -> None:
+        self._close()
+        say(describe(record, run.epochs))
+
+    def on_train_end(self, run: Run) -> None:
+        self._close()
+        if run.stop:
+            say(f"stopped: {run.stop}")
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

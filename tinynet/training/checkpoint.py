@@ -33,7 +33,7 @@ from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.foreign import is_savez, read_savez
-from tinynet.training.losses import LOSSES
+from tinynet.training.losses import as_loss, name_of
 from tinynet.training.safetensors import Place, path_of, told
 from tinynet.training.tree import pack, unpack
 
@@ -130,8 +130,8 @@ def weights_sha256(weights: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def save(obj: Any, path: Place, *, run: Mapping[str, Any] | None = None, **known: Any) -> None:
-    """Write `obj` to `path` as a safetensors file, atomically; or into an open file object.
+def save(obj: Any, f: Place, *, run: Mapping[str, Any] | None = None, **known: Any) -> None:
+    """Write `obj` to `f`, a path, as a safetensors file, atomically; or into an open file object.
 
     obj: a model, of which the weights are written; a state_dict; or anything of tensors, arrays,
     numbers, texts, dtypes, devices, True, False and None in dicts, lists and tuples, however
@@ -146,10 +146,10 @@ def save(obj: Any, path: Place, *, run: Mapping[str, Any] | None = None, **known
 
         tinynet.save(model, "digits.safetensors", name="digits_cnn", arguments={"num_classes": 10})
     """
-    if not safetensors.is_place(path):
+    if not safetensors.is_place(f):
         order = isinstance(obj, (str, os.PathLike))
         cure = "the path comes second: tinynet.save(model, path)" if order else "give a path"
-        raise TypeError(f"save: {cure}; got {type(path).__name__} for it")
+        raise TypeError(f"save: {cure}; got {type(f).__name__} for it")
     for name in known.keys() - KINDS.keys():
         raise TypeError(f"save: {unknown_name('argument', name, KINDS)}")
     arrays: dict[str, np.ndarray] = {}
@@ -165,7 +165,7 @@ def save(obj: Any, path: Place, *, run: Mapping[str, Any] | None = None, **known
         raise TypeError(f"save: name=, classes= and so on are for a model, not a {type(obj)!r}")
     else:
         about["object"] = pack(obj, "", arrays)
-    safetensors.write(path, arrays, about)
+    safetensors.write(f, arrays, about)
 
 
 def load_fitting(
@@ -258,12 +258,6 @@ def _shape(value: Any) -> tuple[int, ...]:
     return shape
 
 
-def _loss(value: Any) -> Any:
-    if value not in LOSSES:
-        raise ValueError(f"an unknown loss {value!r:.60}")
-    return value
-
-
 KINDS: dict[str, Callable[[Any], Any]] = {
     "name": _a(str),
     "arguments": _a(Mapping),
@@ -275,7 +269,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "chosen_by": _a(str),
     "box": lambda value: integer("a checkpoint", "box", value, 1),
     "fit": _a(str),
-    "loss": _loss,
+    "loss": lambda value: name_of(as_loss(_a(str)(value))),
 }
 """What each thing that is known of a model is kept as; raises an error for what cannot be it."""
 

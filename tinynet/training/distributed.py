@@ -138,12 +138,9 @@ class Ranks:
 
     def after_first(self, make: Callable[[], T]) -> T:
         """What `make` gives, which the first rank calls before the others, to download data."""
-        if not self.first:
-            self.from_first(lambda: None)
-        made = make()
-        if self.first:
-            self.from_first(lambda: None)
-        return made
+        made = [make()] if self.first else []
+        self.from_first(lambda: None)  # for which the others wait
+        return made[0] if made else make()
 
     def join(self, model: Module, told: Callable[[], dict[str, Any]]) -> None:
         """Begin as the first rank does, once it is known that all are to do the same."""
@@ -151,18 +148,19 @@ class Ranks:
             return
         rng = default_rng().bit_generator
         rng.state = self.from_first(lambda: rng.state)
+        cure = ". With reproducible_for=None processors, threads and BLAS may differ"
         first, *others = self.comm.allgather(told())
         for rank, other in enumerate(others, 1):
+            pairs = {name: (other.get(name), first.get(name)) for name in {**first, **other}}
             differ = [
-                f"{name} is {other.get(name)!s:.200} there, and {first.get(name)!s:.200} in rank 0"
-                for name in {**first, **other}
-                if other.get(name) != first.get(name)
+                f"{name} is {there!s:.200} there, and {here!s:.200} in rank 0"
+                for name, (there, here) in pairs.items()
+                if there != here
             ]
             if differ:
-                cure = "With reproducible_for=None processors, threads and BLAS may differ"
                 raise ValueError(
                     f"fit: rank {rank} is unlike the others: {'; '.join(differ)}"
-                    + (f". {cure}" if self.parts else "")
+                    f"{cure if self.parts else ''}"
                 )
         model.load_state_dict(self.from_first(lambda: snapshot(model)))
 
@@ -329,17 +327,10 @@ def _cut(
     A DataLoader makes no others.
     """
     if isinstance(batches, DataLoader) and batches.batch_sampler is not None:
-        sizes: list[int] = []
-
-        def noted(number: int, size: int) -> list[slice]:
-            sizes.append(size)
-            return cut(number, size)
-
-        for parts in batches.parts(noted):
-            yield sizes.pop(), parts
-    else:
-        for number, (x, target) in enumerate(pairs(batches)):
-            yield len(x), [(x[part], target[part]) for part in cut(number, len(x))]
+        yield from batches.parts(cut)
+        return
+    for number, (x, target) in enumerate(pairs(batches)):
+        yield len(x), [(x[part], target[part]) for part in cut(number, len(x))]
 
 
 class Step:
@@ -357,28 +348,17 @@ class Step:
         self.names = ["loss", *(name for name, m in metrics.items() if not of_matrix(m))]
         arrays = [*(p.array for p in self.moved), *self.before]
         self.dtype = np.result_type(np.float32, *(a for a in arrays if a.dtype.kind in "fc"))
-        self.shapes = [a.shape for a in arrays]
-        self.shapes += [(len(self.moved),), (2, len(self.names)), ()]
+        rest = [len(self.moved), len(self.names), len(self.names), 1]
+        self.ends = [*itertools.accumulate([*(a.size for a in arrays), *rest])]
         self.wrong: FloatingPointError | None = None
 
     def zeros(self) -> np.ndarray:
         """The numbers of no part."""
-        return np.zeros(sum(map(math.prod, self.shapes)), self.dtype)
-
-    def _views(self, numbers: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray], Any]:
-        """The gradients, the changes of the buffers, and a list of all else."""
-        ends = [*itertools.accumulate(map(math.prod, self.shapes), initial=0)]
-        views = iter(
-            numbers[start:end].reshape(shape)
-            for start, end, shape in zip(ends, ends[1:], self.shapes)
-        )
-        gradients = [*itertools.islice(views, len(self.moved))]
-        return gradients, [*itertools.islice(views, len(self.buffers))], [*views]
+        return np.zeros(self.ends[-1], self.dtype)
 
     def of_part(self, x: Any, target: Any) -> np.ndarray:
         """The numbers of one part, forward and backward; the buffers stay as they were."""
-        numbers, means, count = self.zeros(), Means(), 0.0
-        gradients, changed, (there, measured, examples) = self._views(numbers)
+        means, count = Means(), 0.0
         self.optimizer.zero_grad()
         try:
             output = self.model(x)
@@ -390,33 +370,33 @@ class Step:
         except FloatingPointError as error:  # which all ranks are to raise, once this is added up
             self.wrong = error
             means.add(1, {"loss": math.nan})
-        for i, (p, gradient) in enumerate(zip(self.moved, gradients)):
-            if p.grad is not None:
-                np.multiply(p.grad.array, count, out=gradient)
-                there[i] = 1
-        for buffer, before, change in zip(self.buffers, self.before, changed):
-            np.subtract(buffer.array, before, out=change, dtype=change.dtype)
-            change *= len(x)
+        there = [p.grad is not None for p in self.moved]
+        numbers = [np.zeros_like(p.array) if p.grad is None else p.grad.array for p in self.moved]
+        flat = [gradient * count for gradient in numbers]
+        for buffer, before in zip(self.buffers, self.before):
+            flat.append((buffer.array - before) * len(x))
             np.copyto(buffer.array, before)
-        measured[:] = [[of.get(n, 0) for n in self.names] for of in (means.counts, means.sums)]
-        examples[...] = len(x)
-        return numbers
+        sums = ([of.get(name, 0) for name in self.names] for of in (means.counts, means.sums))
+        flat += map(np.array, (there, *sums, len(x)))
+        return np.concatenate([*map(np.ravel, flat)], dtype=self.dtype, casting="unsafe")
 
     def finish(self, total: np.ndarray) -> tuple[float, Means]:
         """Give the weights their gradients and the buffers their values; the loss and the means."""
-        gradients, changed, (there, measured, examples) = self._views(total)
+        *flat, there, counts, sums, examples = np.split(total, self.ends[:-1])
         means = Means()
-        for name, count, summed in zip(self.names, *measured.tolist()):
+        for name, count, summed in zip(self.names, counts.tolist(), sums.tolist()):
             if count:
                 means.counts[name], means.sums[name] = count, summed
         if "loss" not in means.counts:
             raise DataError("fit: a batch has no label that counts; leave such batches out")
-        for p, gradient, is_there in zip(self.moved, gradients, there.tolist()):
+        for p, gradient, is_there in zip(self.moved, flat, there.tolist()):
             gradient /= means.counts["loss"]
-            p.grad = wrap(gradient.astype(p.array.dtype, copy=False)) if is_there else None
-        for buffer, change in zip(self.buffers, changed):
+            grad = gradient.reshape(p.array.shape).astype(p.array.dtype, copy=False)
+            p.grad = wrap(grad) if is_there else None
+        for buffer, change in zip(self.buffers, flat[len(self.moved) :]):
             change /= examples
             whole = np.rint(change) if buffer.array.dtype.kind in "iu" else change
-            np.copyto(buffer.array, buffer.array + whole, casting="unsafe")
+            moved = buffer.array + whole.reshape(buffer.array.shape)
+            np.copyto(buffer.array, moved, casting="unsafe")
             changes.note_change(buffer.array)
         return means.values()["loss"], means

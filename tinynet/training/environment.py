@@ -70,10 +70,9 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     >>> differences({"threads": "2", "kernels": "numpy"}, {"threads": "4", "kernels": "numpy"})
     ['threads: 2 then, 4 now']
     """
-    names = [*then, *(name for name in now if name not in then)]
     return [
         f"{name}: {then.get(name, 'none')} then, {now.get(name, 'none')} now"
-        for name in names
+        for name in {**then, **now}
         if then.get(name) != now.get(name)
     ]
 

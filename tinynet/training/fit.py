@@ -8,6 +8,7 @@ Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,20 +23,19 @@ from tinynet.optim import Optimizer
 from tinynet.random import manual_seed
 from tinynet.training.arguments import check_arguments, check_names, description
 from tinynet.training.batches import (
+    Batches,
     Images,
     about_data,
     as_examples,
     dtype_of,
-    length,
     looked_at,
     own_transform,
-    rest,
     split_off,
     targets_and_epochs,
     training_batches,
     validation_batches,
 )
-from tinynet.training.callbacks import BestModel, EarlyStopping
+from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.distributed import ranks_of
 from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
@@ -44,7 +44,6 @@ from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
 from tinynet.training.losses import as_loss
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
-from tinynet.training.progress import progress_callback
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
@@ -173,7 +172,8 @@ def fit(
     stopping = early_stopping
     if stopping is not None and not isinstance(stopping, EarlyStopping):
         stopping = EarlyStopping(stopping)
-    extra: list[Callback] = [progress_callback(progress if ranks.first else False)]
+    silent = progress is False or not ranks.first
+    extra: list[Callback] = [] if silent else [Progress(progress)]
     extra += [*([] if stopping is None else [stopping]), *callbacks]
     if checkpoint is not None:
         extra.append(BestModel(checkpoint))
@@ -193,7 +193,7 @@ def fit(
         run = Run(
             model,
             optimizer,
-            make_schedule(schedule, optimizer, left * length(batches), left, step, monitor),
+            make_schedule(schedule, optimizer, left * len(batches), left, step, monitor),
             batches,
             held_out,
             loss,
@@ -201,7 +201,7 @@ def fit(
             epochs,
             clip_grad_norm,
             seed,
-            {**about_data(train, transform, loss), **(about or {})},
+            {**about_data(model, train, transform, loss), **(about or {})},
             arguments,
             phase=phase,
             ranks=ranks,
@@ -343,7 +343,10 @@ def _one_epoch(run: Run) -> Record:
         run.epoch += 1
     for callback in run.callbacks:
         callback.on_epoch_begin(run)
-    batches = run.ranks.own_parts(rest(run.train, run.so_far.steps))
+    batches: Batches = run.train
+    if not hasattr(batches, "load_state_dict"):  # a loader that was told knows the rest itself
+        batches = itertools.islice(batches, run.so_far.steps, None)
+    batches = run.ranks.own_parts(batches)
     trained = train_epoch(
         run.model,
         batches if run.step or not run.ranks.first else looked_at(batches),

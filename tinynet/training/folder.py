@@ -132,17 +132,15 @@ def _lock(folder: Path) -> int:
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise type(error)(error.errno, f"cannot write {path}: {error.strerror}") from error
-        try:
+        with contextlib.ExitStack() as unless_locked:
+            unless_locked.callback(os.close, file)
             _take(file, folder)
             if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
                 with contextlib.suppress(OSError):  # the number is only for the error of others
                     os.truncate(file, 0)
                     os.write(file, str(os.getpid()).encode())
-                return file
-        except BaseException:
-            os.close(file)
-            raise
-        os.close(file)  # whoever had the lock before has removed the file meanwhile
+                unless_locked.pop_all()
+                return file  # else whoever had the lock before has removed the file meanwhile
 
 
 def _take(file: int, folder: Path) -> None:

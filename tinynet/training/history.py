@@ -74,8 +74,10 @@ class History(list[Record]):
         quantities = lines_of(self)
         if not quantities:
             raise ValueError("the history has no epoch to plot")
-        figure, axes = plt.subplots(1, len(quantities), squeeze=False, layout="constrained")
-        figure.set_size_inches(4 * len(quantities), 3)
+        size = (4 * len(quantities), 3)
+        _, axes = plt.subplots(
+            1, len(quantities), squeeze=False, layout="constrained", figsize=size
+        )
         for axis, (name, lines) in zip(axes[0], quantities.items()):
             for kind, points in lines.items():
                 axis.plot(*zip(*points), marker="o" * (len(points) <= 30), markersize=3, label=kind)

@@ -52,7 +52,7 @@ def as_loss(loss: Any) -> Any:
 def name_of(loss: Any) -> str | None:
     """The first name in LOSSES of a loss; None for one that is not there."""
     loss = getattr(loss, "func", loss)  # of a functools.partial
-    known = (name for name, (f, layer) in LOSSES.items() if loss is f or type(loss) is layer)
+    known = (name for name, (f, layer) in LOSSES.items() if loss is f or isinstance(loss, layer))
     return next(known, None)
 
 
@@ -83,7 +83,10 @@ def measured_by(loss: str) -> Any:
         return function
 
     def measure(output: Tensor, target: Tensor) -> Tensor:
-        result: Tensor = function(output, _like(output, target))
+        values = target.array
+        if values.size == output.array.size:
+            values = values.reshape(output.shape)
+        result: Tensor = function(output, wrap(values.astype(output.array.dtype)))
         return result
 
     return measure
@@ -96,10 +99,3 @@ def as_scores(output: Tensor, target: Tensor, loss: str | None) -> tuple[Tensor,
     tiny = np.finfo(output.array.dtype).tiny
     scores = np.log(np.maximum(probabilities_of(output.array, loss), tiny))
     return wrap(scores), wrap((target.array.reshape(len(scores)) > 0.5).astype(np.int64))
-
-
-def _like(output: Tensor, target: Tensor) -> Tensor:
-    """The target in the shape and dtype of the output, if it is as large."""
-    same = target.array.size == output.array.size
-    values = target.array.reshape(output.shape) if same else target.array
-    return wrap(values.astype(output.array.dtype))

@@ -19,7 +19,7 @@ from tinynet.data.files import open_file
 from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb
 from tinynet.errors import DataError
 from tinynet.tensor import Tensor
-from tinynet.training.strokes import WORKING, is_like_strokes, like_strokes
+from tinynet.training.strokes import WORKING, is_dark_around, like_strokes
 from tinynet.vision.transforms import images as vision_images
 
 CHANNELS = {1: "L", 3: "RGB"}
@@ -59,8 +59,9 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
     """
     array = np.asarray(images) if isinstance(images, (np.ndarray, Tensor)) else None
     if array is not None and array.shape[1:] == look.shape:
-        pixels = _inverted(array) if look.invert else array
-        return Batch(pixels, [f"image {i}" for i in range(len(array))], ["taken as they are"])
+        if look.invert:
+            array = 255 - array if array.dtype == np.uint8 else 1 - array
+        return Batch(array, [f"image {i}" for i in range(len(array))], ["taken as they are"])
     if len(look.shape) != 3 or look.shape[0] not in CHANNELS:
         raise DataError(
             f"the model takes examples of shape {look.shape}: pass an array (N, "
@@ -114,8 +115,8 @@ def _one(image: Any, look: Look) -> tuple[np.ndarray, str]:
         if image.is_dir():
             raise DataError(f"there is no image in {image}")
         with open_file(image) as stream:
-            pixels, note = decoded(stream, image, lambda opened: _made(opened, look))
-            return pixels, note
+            made: tuple[np.ndarray, str] = decoded(stream, image, lambda file: _made(file, look))
+            return made
     return _made(image if vision_images.is_pil(image) else _pil(image), look)
 
 
@@ -126,29 +127,20 @@ def _made(opened: Any, look: Look) -> tuple[np.ndarray, str]:
         image = image.point(lambda value: 255 - value)
     found = ""
     if look.box is not None and not look.as_is:
-        if image.size == (W, H) and is_like_strokes(np.asarray(image) / 255):
+        if image.size == (W, H) and is_dark_around(np.asarray(image) / 255):
             return vision_images.pixels_of(image), "taken as they are"
         photo = image.copy()
         photo.thumbnail((4 * WORKING, 4 * WORKING))  # in place, and nothing where it is smaller
         strokes, found = like_strokes(np.asarray(photo) / 255, (H, W), look.box)
         if strokes.any():
             return (strokes[None] * 255).round().astype(np.uint8), found
-    note = "; ".join(filter(None, (found, _resized(image, look))))
+    resized = "taken as they are"
+    if image.size != (W, H):
+        how = {"crop": ", cut to the middle", "pad": ", padded", "stretch": ", stretched"}
+        same = image.width * H == image.height * W
+        resized = f"resized to {H}x{W}{'' if same else how[look.fit]}"
+    note = "; ".join(filter(None, (found, resized)))
     return vision_images.pixels_of(fitted(image, (H, W), look.fit)), note
-
-
-def _resized(image: Any, look: Look) -> str:
-    """What `fitted` does to an image, in words."""
-    H, W = look.shape[1:]
-    if image.size == (W, H):
-        return "taken as they are"
-    how = {"crop": "cut to the middle", "pad": "padded", "stretch": "stretched"}
-    same = image.width * H == image.height * W
-    return f"resized to {H}x{W}" + ("" if same else f", {how[look.fit]}")
-
-
-def _inverted(array: np.ndarray) -> np.ndarray:
-    return 255 - array if array.dtype == np.uint8 else 1 - array
 
 
 def _pil(image: np.ndarray) -> Any:

@@ -125,14 +125,6 @@ class Entry(NamedTuple):
     end: int
 
 
-class Header(NamedTuple):
-    """What a file says of itself. about, sums: empty for a file of another program."""
-
-    entries: dict[str, Entry]
-    about: dict[str, Any]
-    sums: dict[str, str]
-
-
 def read(place: Place) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays, and what `write` was told about them; {} for a file of another program.
 
@@ -142,13 +134,13 @@ def read(place: Place) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     arrays: dict[str, np.ndarray] = {}
     with _opened(place) as stream:
-        header = _header(stream)
-        for name, entry in sorted(header.entries.items(), key=lambda item: item[1].start):
+        entries, about, sums = _header(stream)
+        for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
             array = np.empty(entry.shape, DTYPES[entry.dtype])
             content = _bytes(array)
             if stream.readinto(content) != array.nbytes:  # type: ignore[attr-defined]
                 raise CheckpointError(f"{name}: cut off while it was read")
-            if header.sums and hashlib.sha256(content).hexdigest() != header.sums[name]:
+            if sums and hashlib.sha256(content).hexdigest() != sums[name]:
                 raise CheckpointError(f"{name}: damaged: its SHA-256 is not the one in the header")
             if entry.dtype == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
                 raise CheckpointError(f"{name}: bytes that are no value: a bool is 0 or 1")
@@ -156,16 +148,16 @@ def read(place: Place) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
                 wide = array.astype(np.uint32)
                 wide <<= 16
                 array = wide.view(np.float32)
-            half = array.dtype == np.float16 and not header.about
+            half = array.dtype == np.float16 and not about
             dtype = np.float32 if half else array.dtype.newbyteorder("=")
             arrays[name] = array.astype(dtype, copy=False)
-    return {name: arrays[name] for name in header.entries}, header.about
+    return {name: arrays[name] for name in entries}, about
 
 
 def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What `write` was told about the arrays, for a look at a file; these are not read."""
     with _opened(path) as stream:
-        return _header(stream).about
+        return _header(stream)[1]
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
@@ -199,8 +191,9 @@ def _opened(place: Place) -> Iterator[BinaryIO]:
         raise CheckpointError(f"{told(place)}: damaged, or cannot be read: {error}") from error
 
 
-def _header(stream: BinaryIO) -> Header:
-    """The header of a file, checked; the stream is left at the first array.
+def _header(stream: BinaryIO) -> tuple[dict[str, Entry], dict[str, Any], dict[str, str]]:
+    """The header of a file, checked: its arrays, what is said of them, and their SHA-256 sums, both
+    empty for a file of another program. The stream is left at the first array.
 
     Raises CheckpointError for what another file of this format may say, ValueError for the rest.
     """
@@ -226,7 +219,7 @@ def _header(stream: BinaryIO) -> Header:
     sums = about.pop("sha256", {})
     if not isinstance(sums, dict) or (about and sums.keys() != entries.keys()):
         raise CheckpointError(f"the metadata {OWN!r} do not list the arrays that are there")
-    return Header(entries, about, sums)
+    return entries, about, sums
 
 
 def _entry(name: str, entry: Any) -> Entry:

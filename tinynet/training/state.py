@@ -125,12 +125,8 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     weights, state = checkpoint.weights, checkpoint.run
     if state is None:
         raise CheckpointError("cannot resume: this checkpoint holds a model, but no run")
-    was, now = checkpoint.classes, run.about.get("classes")
-    if was and now and was != tuple(now):
-        raise CheckpointError(
-            f"cannot resume: the classes were {', '.join(was):.120} in the run, now they are "
-            f"{', '.join(map(str, now)):.120}. Pass what it was, or train anew (resume=False)"
-        )
+    if (was := checkpoint.classes) and (now := run.about.get("classes")):
+        _check_same({"classes": ", ".join(was)}, {"classes": ", ".join(map(str, now))})
     size_lazy(run.model, weights)
     before = snapshot(run.model), capture(run)
     try:
@@ -143,12 +139,13 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    _check_setup(run, state)
+    now, then = _setup(run), dict(state["setup"])
+    anew = begins_anew(run, state)
+    _check_same(then | ({k: now[k] for k in ("epochs", "schedule")} if anew else {}), now)
     history = from_columns(state["history"])
     if len(state["losses"]) != state["step"] or len(history) > state["epoch"]:
         raise CheckpointError("cannot resume: the run's steps and records do not fit together")
-    as_given = [{**group, "params": None} for group in run.optimizer.param_groups]
-    anew = begins_anew(run, state)
+    as_given = [dict(group) for group in run.optimizer.param_groups]
     for name, part in _parts(run).items():
         if state[name] is not None and not (anew and name == "schedule"):
             try:
@@ -156,7 +153,7 @@ def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> N
             except (AttributeError, TypeError, ValueError) as error:
                 raise CheckpointError(f"cannot resume: {name}: {error}") from error
     for group, given in zip(run.optimizer.param_groups, as_given) if anew else ():
-        group.update({name: given[name] for name in given if name != "params"})
+        group.update(given)
     _load_generators(run, state["random"])
     run.history[:] = history
     run.losses = array("d", state["losses"].astype(np.float64))
@@ -183,11 +180,8 @@ def _setup(run: Run) -> dict[str, str]:
     }
 
 
-def _check_setup(run: Run, state: dict[str, Any]) -> None:
+def _check_same(then: dict[str, str], now: dict[str, str]) -> None:
     """Raise CheckpointError where the run was set up in another way than the saved one."""
-    now, then = _setup(run), dict(state["setup"])
-    if begins_anew(run, state):
-        then |= {name: now[name] for name in ("epochs", "schedule")}
     for name in {**then, **now}:
         if then.get(name) != now.get(name):
             raise CheckpointError(
@@ -213,11 +207,11 @@ def _load_callbacks(callbacks: list[Callback], saved: list[Any]) -> None:
     """Give each callback the state that the one of its class had; a new one starts afresh."""
     left = list(saved)
     for callback in callbacks:
-        name = type(callback).__name__
-        found = next((entry for entry in left if entry[0] == name), None)
-        if found is not None:
-            left.remove(found)
-            callback.load_state_dict(found[1])
+        for entry in left:
+            if entry[0] == type(callback).__name__:
+                left.remove(entry)
+                callback.load_state_dict(entry[1])
+                break
 
 
 def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = None) -> None:

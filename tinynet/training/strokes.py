@@ -36,13 +36,7 @@ def box_of(images: np.ndarray) -> int | None:
         return None
     x = images[:, 0] / 255 if images.dtype == np.uint8 else images[:, 0]
     lit = x > INK  # (N, H, W)
-    ring = np.concatenate([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], axis=1)
-    if (
-        np.mean(np.median(ring, axis=1) <= GROUND) < MOST
-        or x.min() < 0
-        or x.max() > 1
-        or not lit.any()
-    ):
+    if np.mean(is_dark_around(x)) < MOST or x.min() < 0 or x.max() > 1 or not lit.any():
         return None
     inner = np.lib.stride_tricks.sliding_window_view(lit, (3, 3), axis=(1, 2)).all((-1, -2))
     if inner.sum() > SOLID * lit.sum():
@@ -71,10 +65,11 @@ def like_strokes(photo: np.ndarray, size: tuple[int, int], box: int) -> tuple[np
     return _centred(small, size), f"{turned}the figure scaled to {box} pixels and centred"
 
 
-def is_like_strokes(image: np.ndarray) -> bool:
-    """Whether the ground of an image (H, W), 0 to 1, is dark already."""
-    ring = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    return bool(np.median(ring) <= GROUND)
+def is_dark_around(images: np.ndarray) -> np.ndarray:
+    """Whether the ground of each image (..., H, W), 0 to 1, is dark already."""
+    sides = [images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]]
+    dark: np.ndarray = np.median(np.concatenate(sides, axis=-1), axis=-1) <= GROUND
+    return dark
 
 
 def _extent(figure: np.ndarray, axis: int) -> int:

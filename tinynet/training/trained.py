@@ -280,16 +280,16 @@ class Trained(Module):
 
 
 def load(
-    path: Place,
+    f: Place,
     model: Module | None = None,
     strict: bool = True,
     *,
     map_location: Any = None,
     weights_only: bool = True,
 ) -> Any:
-    """What `save` wrote to `path`, or a run's model, ready for use.
+    """What `save` wrote to `f`, or a run's model, ready for use.
 
-    path: a file, also one that is open for bytes; or the folder of a run, of which the best epoch
+    f: a file, also one that is open for bytes; or the folder of a run, of which the best epoch
     on validation data is taken, else the last. Where it holds a model that tinynet knows by name, a
     `Trained` is returned; with `model`, the weights are loaded into that, and it becomes the
     network of one. Of another model without `model`, and of a file of another program, the
@@ -306,8 +306,8 @@ def load(
 
         model = tinynet.load("runs/digits-digits_cnn")
     """
-    if not safetensors.is_place(path):
-        raise TypeError(f"load: the path comes first: tinynet.load(path); got {type(path)!r}")
+    if not safetensors.is_place(f):
+        raise TypeError(f"load: the path comes first: tinynet.load(path); got {type(f)!r}")
     if is_device(model):
         check_device(model)
         model = None
@@ -316,15 +316,15 @@ def load(
     if not strict and model is None:
         raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
     is_run = False
-    if isinstance(path, (str, os.PathLike)):
-        is_run, path = os.path.isdir(path), chosen_in(path)
+    if isinstance(f, (str, os.PathLike)):
+        is_run, f = os.path.isdir(f), chosen_in(f)
     if model is not None:
-        stored = checkpoints.read(path)
+        stored = checkpoints.read(f)
         if not strict:
             return load_fitting(model, stored.weights)
         model.load_state_dict(stored.weights)
         return Trained(model, stored) if stored.tells_of_images() else model
-    stored = checkpoints.read_any(path)
+    stored = checkpoints.read_any(f)
     if not isinstance(stored, Checkpoint):
         return stored
     if is_run or stored.is_buildable():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tinynet.errors import no_attribute
+
 if TYPE_CHECKING:
     from tinynet.vision import datasets, models, transforms, utils
 
@@ -17,5 +19,5 @@ __all__ = ["datasets", "models", "transforms", "utils"]
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"module 'tinynet.vision' has no attribute {name!r}")
+        raise no_attribute(__name__, name, __all__)
     return importlib.import_module(f"tinynet.vision.{name}")

@@ -23,7 +23,7 @@ from tinynet.data.files import data_root, open_file
 from tinynet.data.folder import SUFFIXES, decoded
 from tinynet.data.known import KNOWN
 from tinynet.data.sources import read_known
-from tinynet.errors import DataError
+from tinynet.errors import DataError, no_attribute
 from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset, default_collate
 from tinynet.vision.transforms.base import Compose, PILToTensor, ToTensor, apply_transform
@@ -46,9 +46,7 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
     def __init__(
         self, root: Any = None, *, transform: Change = None, target_transform: Change = None
     ) -> None:
-        self.root = root
-        self.transform = transform
-        self.target_transform = target_transform
+        self.root, self.transform, self.target_transform = root, transform, target_transform
 
     @property
     def class_to_idx(self) -> dict[str, int]:
@@ -98,11 +96,10 @@ class _Arrays(VisionDataset):
             )
         found, place = there[0] if there else (known, self.root)
         images, labels = read_known(found, "train" if train else "test", place)
-        self.data, self.targets = self._kept(images, labels)
-
-    def _kept(self, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
-        """`data` and `targets` of images (N, C, H, W) and labels (N,)."""
-        return images.transpose(0, 2, 3, 1), labels.tolist()
+        if images.shape[1] == 1:
+            self.data, self.targets = wrap(images[:, 0]), wrap(labels)
+        else:
+            self.data, self.targets = images.transpose(0, 2, 3, 1), labels.tolist()
 
     def __len__(self) -> int:
         return len(self.data)
@@ -135,9 +132,6 @@ class MNIST(_Arrays):
         "0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six",
         "7 - seven", "8 - eight", "9 - nine",
     )  # fmt: skip
-
-    def _kept(self, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
-        return wrap(images[:, 0]), wrap(labels)
 
 
 class FashionMNIST(MNIST):
@@ -180,9 +174,7 @@ class FakeData(VisionDataset):
         target_transform: Change = None,
     ) -> None:
         super().__init__(transform=transform, target_transform=target_transform)
-        self.size = size
-        self.image_size = image_size
-        self.num_classes = num_classes
+        self.size, self.image_size, self.num_classes = size, image_size, num_classes
 
     def __len__(self) -> int:
         return self.size
@@ -264,3 +256,7 @@ def makes_tensors(transform: Any) -> bool:
     steps = transform.transforms if type(transform) is Compose else [transform]
     tensors = any(isinstance(step, (ToTensor, PILToTensor)) for step in steps)
     return tensors and all(getattr(step, "takes_batches", False) for step in steps)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute(__name__, name, __all__)

@@ -1,4 +1,4 @@
-"""torchvision's nets that a CPU can train: ResNet-18 and -34 and the VGG family, by its names.
+"""torchvision's nets that a CPU can train, by its names: the ResNets and the VGG family.
 
 The parameters have torchvision's names too, so that its weights fit. tinynet brings no trained
 weights: download them from their makers and load them with `load_state_dict`. Smaller nets are in
@@ -7,72 +7,85 @@ weights: download them from their makers and load them with `load_state_dict`. S
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tinynet import nn
-from tinynet.models.resnet import conv, stage
+from tinynet.errors import no_attribute
+from tinynet.models.resnet import BasicBlock, Bottleneck, conv, stage
 from tinynet.models.vgg import vgg
 
 __all__ = [
-    "resnet18", "resnet34", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19",
-    "vgg19_bn",
+    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg11", "vgg11_bn", "vgg13",
+    "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
 ]  # fmt: skip
 
 
-def resnet18(
-    *, weights: Any = None, progress: bool = True, num_classes: int = 1000, pretrained: bool = False
-) -> nn.Sequential:
-    """ResNet-18, 11,689,512 parameters.
+def _net(name: str, doc: str, make: Callable[..., nn.Sequential]) -> Callable[..., nn.Sequential]:
+    """torchvision's function of that name; make(num_classes, **settings) makes the net."""
 
-    He, Zhang, Ren & Sun 2015, "Deep residual learning for image recognition", table 1.
-    Shapes: x (N, 3, H, W) -> scores (N, num_classes).
-    """
-    return _resnet("resnet18", (2, 2, 2, 2), weights or pretrained, num_classes)
-
-
-def resnet34(
-    *, weights: Any = None, progress: bool = True, num_classes: int = 1000, pretrained: bool = False
-) -> nn.Sequential:
-    """ResNet-34, 21,797,672 parameters; see `resnet18`."""
-    return _resnet("resnet34", (3, 4, 6, 3), weights or pretrained, num_classes)
-
-
-def _resnet(name: str, depths: tuple[int, ...], weights: Any, num_classes: int) -> nn.Sequential:
-    _no_weights(name, weights)
-    stages = {
-        f"layer{k + 1}": stage(n, 64 * 2 ** max(k - 1, 0), 64 * 2**k, 2 if k else 1, None, True)
-        for k, n in enumerate(depths)
-    }
-    return nn.Sequential(
-        {
-            "conv1": conv(3, 64, 7, 2, None),
-            "bn1": nn.BatchNorm2d(64),
-            "relu": nn.ReLU(),
-            "maxpool": nn.MaxPool2d(3, 2, padding=1),
-            **stages,
-            "avgpool": nn.AdaptiveAvgPool2d(1),
-            "flatten": nn.Flatten(),
-            "fc": nn.Linear(512, num_classes),
-        }
-    )
-
-
-def _vgg(name: str) -> Any:
     def model(
         *,
         weights: Any = None,
         progress: bool = True,
         num_classes: int = 1000,
-        dropout: float = 0.5,
         pretrained: bool = False,
+        **settings: Any,
     ) -> nn.Sequential:
-        _no_weights(name, weights or pretrained)
+        if weights or pretrained:
+            raise ValueError(
+                f"{name}: tinynet brings no trained weights, so weights must be None; load a file "
+                "of them with model.load_state_dict"
+            )
+        return make(num_classes, **settings)
+
+    model.__name__ = model.__qualname__ = name
+    model.__doc__ = doc
+    return model
+
+
+def _resnet(layers: int, block: type[BasicBlock], *depths: int) -> Callable[..., nn.Sequential]:
+    def make(num_classes: int) -> nn.Sequential:
+        stages, before = {}, 64
+        for k, n in enumerate(depths):
+            stages[f"layer{k + 1}"] = stage(
+                n, before, 64 * 2**k, 2 if k else 1, projection=True, block=block
+            )
+            before = 64 * 2**k * block.widening
+        return nn.Sequential(
+            {
+                "conv1": conv(3, 64, 7, 2, None),
+                "bn1": nn.BatchNorm2d(64),
+                "relu": nn.ReLU(),
+                "maxpool": nn.MaxPool2d(3, 2, padding=1),
+                **stages,
+                "avgpool": nn.AdaptiveAvgPool2d(1),
+                "flatten": nn.Flatten(),
+                "fc": nn.Linear(before, num_classes),
+            }
+        )
+
+    doc = f"""ResNet-{layers}: x (N, 3, H, W) -> scores (N, num_classes).
+
+    He, Zhang, Ren & Sun 2015, "Deep residual learning for image recognition", table 1.
+    """
+    return _net(f"resnet{layers}", doc, make)
+
+
+resnet18 = _resnet(18, BasicBlock, 2, 2, 2, 2)
+resnet34 = _resnet(34, BasicBlock, 3, 4, 6, 3)
+resnet50 = _resnet(50, Bottleneck, 3, 4, 6, 3)
+resnet101 = _resnet(101, Bottleneck, 3, 4, 23, 3)
+resnet152 = _resnet(152, Bottleneck, 3, 8, 36, 3)
+
+
+def _vgg(name: str) -> Callable[..., nn.Sequential]:
+    def make(num_classes: int, dropout: float = 0.5) -> nn.Sequential:
         plan, batch_norm = name.removesuffix("_bn"), name.endswith("_bn")
         return vgg(plan, num_classes, 3, None, batch_norm, dropout, None)
 
-    model.__name__ = model.__qualname__ = name
-    model.__doc__ = f"{name}, for images (N, 3, H, W) from 32x32 on; see `tinynet.models.vgg`."
-    return model
+    doc = f"{name}, for images (N, 3, H, W) from 32x32 on; see `tinynet.models.vgg`."
+    return _net(name, doc, make)
 
 
 vgg11, vgg11_bn = _vgg("vgg11"), _vgg("vgg11_bn")
@@ -81,9 +94,5 @@ vgg16, vgg16_bn = _vgg("vgg16"), _vgg("vgg16_bn")
 vgg19, vgg19_bn = _vgg("vgg19"), _vgg("vgg19_bn")
 
 
-def _no_weights(name: str, weights: Any) -> None:
-    if weights:
-        raise ValueError(
-            f"{name}: tinynet brings no trained weights, so weights must be None; load a file of "
-            "them with model.load_state_dict"
-        )
+def __getattr__(name: str) -> Any:
+    raise no_attribute(__name__, name, __all__)

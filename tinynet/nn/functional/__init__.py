@@ -5,34 +5,37 @@ the work, where formulas and gradients stand; what is a composition of operation
 `tinynet.relu` is `F.relu`, and so on. Inputs, targets and weights are Tensors or ndarrays.
 """
 
+from typing import Any
+
+from tinynet.errors import no_attribute
 from tinynet.nn.functional import (
     activation,
-    distance,
     dropouts,
-    embeddings,
     image,
-    linear_maps,
     loss,
     norm,
-    pool,
+    vectors,
+    windows,
 )
 from tinynet.nn.functional.activation import *  # noqa: F403
-from tinynet.nn.functional.distance import *  # noqa: F403
 from tinynet.nn.functional.dropouts import *  # noqa: F403
-from tinynet.nn.functional.embeddings import *  # noqa: F403
 from tinynet.nn.functional.image import *  # noqa: F403
-from tinynet.nn.functional.linear_maps import *  # noqa: F403
 from tinynet.nn.functional.loss import *  # noqa: F403
 from tinynet.nn.functional.norm import *  # noqa: F403
-from tinynet.nn.functional.pool import *  # noqa: F403
+from tinynet.nn.functional.vectors import *  # noqa: F403
+from tinynet.nn.functional.windows import *  # noqa: F403
 
 __all__: list[str] = []
 __all__ += activation.__all__
-__all__ += distance.__all__
 __all__ += dropouts.__all__
-__all__ += embeddings.__all__
 __all__ += image.__all__
-__all__ += linear_maps.__all__
 __all__ += loss.__all__
 __all__ += norm.__all__
-__all__ += pool.__all__
+__all__ += vectors.__all__
+__all__ += windows.__all__
+
+
+def __getattr__(name: str) -> Any:
+    attention = "attention" in name or "multi_head" in name
+    why = "tinynet is for small convolutional nets, and has no attention" if attention else ""
+    raise no_attribute(__name__, name, __all__, why)

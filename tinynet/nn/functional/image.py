@@ -20,9 +20,8 @@ from tinynet.ops.checks import integer
 from tinynet.tensor import Tensor
 
 __all__ = [
-    "affine_grid", "grid_sample", "interpolate", "pad", "pixel_shuffle", "pixel_unshuffle",
-    "upsample",
-    "upsample_bilinear", "upsample_nearest",
+    "affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pad", "pixel_shuffle",
+    "pixel_unshuffle", "upsample", "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
 
 
@@ -90,6 +89,7 @@ def _places(axis: int, size: int, width: tuple[int, int], mode: str) -> np.ndarr
 
 _AXES = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}
 _MODES = ("nearest", "nearest-exact", "area", *_AXES)
+Sizes = int | Sequence[int] | None
 Factor = float | Sequence[float] | None
 
 
@@ -134,7 +134,7 @@ def _check_mode(x: Tensor, mode: str, align_corners: bool | None) -> None:
 
 
 def _new_sizes(
-    x: Tensor, size: int | Sequence[int] | None, factor: Factor, recompute: bool
+    x: Tensor, size: Sizes, factor: Factor, recompute: bool
 ) -> tuple[list[int], list[float]]:
     """The sizes of the result, and how far a step of it is in the input."""
     op, old = "interpolate", x.shape[2:]
@@ -172,16 +172,12 @@ def _weights(mode: str, align_corners: bool, length: int, out: int, step: float)
 upsample = interpolate
 
 
-def upsample_nearest(
-    input: Data, size: int | Sequence[int] | None = None, scale_factor: Factor = None
-) -> Tensor:
+def upsample_nearest(input: Data, size: Sizes = None, scale_factor: Factor = None) -> Tensor:
     """`interpolate` with the nearest element."""
     return interpolate(input, size, scale_factor)
 
 
-def upsample_bilinear(
-    input: Data, size: int | Sequence[int] | None = None, scale_factor: Factor = None
-) -> Tensor:
+def upsample_bilinear(input: Data, size: Sizes = None, scale_factor: Factor = None) -> Tensor:
     """`interpolate` with mode="bilinear" and align_corners=True, as PyTorch's old function."""
     return interpolate(input, size, scale_factor, "bilinear", True)
 
@@ -266,6 +262,17 @@ def grid_sample(
 # ----- channels and places ------------------------------------------------------------------------
 
 
+def channel_shuffle(input: Data, groups: int) -> Tensor:
+    """Channels (N, C, ...) dealt out: one from each of the groups in turn (arXiv:1707.01083)."""
+    x, g = tensor_of(input), integer("channel_shuffle", "groups", groups)
+    if x.ndim < 3 or x.shape[1] % g:
+        raise ShapeError(
+            f"channel_shuffle: groups={g} must divide the channels, axis 1 of (N, C, ...), the "
+            f"input has shape {x.shape}"
+        )
+    return x.reshape(len(x), g, x.shape[1] // g, -1).swapaxes(1, 2).reshape(x.shape)
+
+
 def pixel_shuffle(input: Data, upscale_factor: int) -> Tensor:
     """r^2 channels become one of r times the size: (..., C r^2, H, W) -> (..., C, H r, W r).
 
@@ -278,8 +285,7 @@ def pixel_shuffle(input: Data, upscale_factor: int) -> Tensor:
             f"{r}^2={r * r}, its shape is {x.shape}"
         )
     *lead, C, H, W = x.shape
-    N = math.prod(lead)
-    y = x.reshape(N, C // (r * r), r, r, H, W).permute(0, 1, 4, 2, 5, 3)
+    y = x.reshape(math.prod(lead), C // (r * r), r, r, H, W).permute(0, 1, 4, 2, 5, 3)
     return y.reshape(*lead, C // (r * r), H * r, W * r)
 
 
@@ -292,6 +298,5 @@ def pixel_unshuffle(input: Data, downscale_factor: int) -> Tensor:
             f"{r}, its shape is {x.shape}"
         )
     *lead, C, H, W = x.shape
-    N = math.prod(lead)
-    y = x.reshape(N, C, H // r, r, W // r, r).permute(0, 1, 3, 5, 2, 4)
+    y = x.reshape(math.prod(lead), C, H // r, r, W // r, r).permute(0, 1, 3, 5, 2, 4)
     return y.reshape(*lead, C * r * r, H // r, W // r)

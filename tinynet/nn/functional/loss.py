@@ -22,7 +22,7 @@ from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.nn.functional.activation import logsigmoid
 from tinynet.nn.functional.arguments import Data, name_reduction, named, tensor_of
-from tinynet.nn.functional.distance import pairwise_distance
+from tinynet.nn.functional.vectors import pairwise_distance
 from tinynet.ops.checks import check_finite, check_float
 from tinynet.ops.loss import check_reduction, labels_of
 from tinynet.tensor import Tensor

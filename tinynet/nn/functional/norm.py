@@ -16,7 +16,7 @@ from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
 from tinynet.nn.functional.arguments import Data, tensor_of
-from tinynet.nn.functional.pool import avg_pool2d
+from tinynet.nn.functional.windows import avg_pool2d
 from tinynet.ops.checks import check_float, integer
 from tinynet.ops.norm import check_per_channel, last_sizes
 from tinynet.tensor import Tensor
@@ -80,8 +80,10 @@ def group_norm(
     check_per_channel(op, x.array, weight=weight, bias=bias)
     if x.numel() == 0:
         return x
-    parts = x.reshape(len(x), groups, -1)
-    return _affine(ops.layer_norm(parts, eps=eps).reshape(x.shape), weight, bias)
+    y = ops.layer_norm(x.reshape(len(x), groups, -1), eps=eps).reshape(x.shape)
+    column = (-1, *(1,) * (x.ndim - 2))
+    y = y if weight is None else y * tensor_of(weight).reshape(column)
+    return y if bias is None else y + tensor_of(bias).reshape(column)
 
 
 def instance_norm(
@@ -104,31 +106,21 @@ def instance_norm(
     if not use_input_stats:
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
     check_float(op, x)
-    places = math.prod(x.shape[2:])
-    if x.ndim < 3 or places < 2:
+    if x.ndim < 3 or math.prod(x.shape[2:]) < 2:
         raise ShapeError(
             f"{op}: the input must have shape (N, C, L) or (N, C, H, W) with more than one place "
             f"to take the mean of, got {x.shape}"
         )
-    check_per_channel(
-        op, x.array, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var
-    )
-    rows = x.reshape(*x.shape[:2], places)
+    check_per_channel(op, x.array, running_mean=running_mean, running_var=running_var)
+    axes = tuple(range(2, x.ndim))
     for running, new in (
-        (running_mean, rows.array.mean(2)),
-        (running_var, rows.array.var(2, ddof=1)),
+        (running_mean, x.array.mean(axes)),
+        (running_var, x.array.var(axes, ddof=1)),
     ):
         if running is not None:
             array = tensor_of(running).array
             array += momentum * (new.mean(0) - array)
-    return _affine(ops.layer_norm(rows, eps=eps).reshape(x.shape), weight, bias)
-
-
-def _affine(x: Tensor, weight: Data | None, bias: Data | None) -> Tensor:
-    """x times the weight of its channel, plus the bias."""
-    column = (-1, *(1,) * (x.ndim - 2))
-    y = x if weight is None else x * tensor_of(weight).reshape(column)
-    return y if bias is None else y + tensor_of(bias).reshape(column)
+    return group_norm(x, x.shape[1], weight, bias, eps)
 
 
 def rms_norm(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import changes
-from tinynet.errors import ShapeError
+from tinynet.errors import ShapeError, no_attribute
 from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.ops import cat
 from tinynet.tensor import Tensor
@@ -143,8 +143,10 @@ def _norm(values: np.ndarray, p: float) -> float:
 
 
 def __getattr__(name: str) -> Any:
-    """Weights computed from others, loaded when one is first named."""
-    parametrizations = importlib.import_module("tinynet.nn.utils.parametrizations")
-    if name != "parametrizations" and not name.endswith(("weight_norm", "spectral_norm")):
-        raise AttributeError(f"module 'tinynet.nn.utils' has no attribute {name!r}")
-    return parametrizations if name == "parametrizations" else getattr(parametrizations, name)
+    """Weights computed from others, and what few nets need, loaded when one is first named."""
+    computed = ("weight_norm", "spectral_norm", "remove_weight_norm", "remove_spectral_norm")
+    if name in ("parametrizations", "prune", "rnn"):
+        return importlib.import_module(f"tinynet.nn.utils.{name}")
+    if name in computed:
+        return getattr(importlib.import_module("tinynet.nn.utils.parametrizations"), name)
+    raise no_attribute(__name__, name, [*computed, *globals()])

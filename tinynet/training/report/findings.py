@@ -124,14 +124,11 @@ class Findings:
 
     def scores(self) -> list[Score]:
         """Precision, recall and F1 of every class; 0 where there is nothing to divide by."""
-        hits = self.matrix.diagonal()
         there, taken = self.matrix.sum(1), self.matrix.sum(0)
-        precision, recall = hits / np.maximum(taken, 1), hits / np.maximum(there, 1)
-        f1 = 2 * hits / np.maximum(there + taken, 1)
-        return [
-            Score(name, int(n), float(p), float(r), float(f))
-            for name, n, p, r, f in zip(self.names, there, precision, recall, f1)
-        ]
+        sizes = [taken, there, (there + taken) / 2]
+        shares = self.matrix.diagonal() / np.maximum(sizes, 0.5)  # (3, K)
+        rows = zip(self.names, there.tolist(), *shares.tolist())
+        return [Score(*row) for row in rows]
 
     def confusions(self, most: int) -> list[tuple[str, str, int, float]]:
         """The most frequent mistakes: what it is, what it is taken for, how often, which share."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,15 +64,12 @@ def look_inside(model: Module, x: np.ndarray) -> list[Insight]:
 
     names = {id(module): path for path, module in model.named_modules()}
     leaves = [m for m in model.modules() if next(m.children(), None) is None]
-    handles = [module.register_forward_hook(note) for module in leaves]
-    try:
-        with evaluating(model), enable_grad():
-            images = wrap(x)
-            images.requires_grad = True  # so that frozen layers are recorded too
-            scores = model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    images = wrap(x)
+    images.requires_grad = True  # so that frozen layers are recorded too
+    with contextlib.ExitStack() as hooks, evaluating(model), enable_grad():
+        for module in leaves:
+            hooks.enter_context(module.register_forward_hook(note))
+        scores = model(images)
     if not seen or not isinstance(scores, Tensor) or scores.ndim != 2:
         return []
     first, late = seen[0], [e for e in seen if min(e[1].shape[2:]) >= SMALLEST or e is seen[0]][-1]

@@ -81,27 +81,21 @@ def _section(title: str, about: str, content: str) -> str:
 
 def _head(c: Contents) -> str:
     last = c.history[-1] if c.history else {}
-    tiles = {}
+    tiles = {k.replace("_", " "): format_number(k, v) for k, v in last.items() if "loss" in k}
     if len(c.findings):
-        tiles["accuracy"] = f"{100 * c.findings.accuracy():.2f} %"
-    elif last:
-        tiles |= {k.replace("_", " "): format_number(k, v) for k, v in last.items() if "loss" in k}
+        tiles = {"accuracy": f"{100 * c.findings.accuracy():.2f} %"}
+    seconds = sum(record.get("seconds", 0.0) for record in c.history)
     tiles["epochs"] = f"{len(c.history)}"
     tiles["parameters"] = f"{sum(p.numel() for p in c.model.parameters()):,}"
-    tiles["training"] = _duration(sum(record.get("seconds", 0.0) for record in c.history))
+    tiles["training"] = f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
     shown = "".join(f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in tiles.items())
-    data = c.settings.get("data")
-    told = f"{c.about.get('name') or type(c.model).__name__}" + (f" on {data}" if data else "")
+    told = f"{c.about.get('name') or type(c.model).__name__}"
+    told += f" on {c.settings['data']}" if c.settings.get("data") else ""
     told += f", measured on {c.measured_on}" if len(c.findings) else ""
     return (
         f"<header><h1>{text(c.title)}</h1><p>{text(told)}</p>"
         f'<dl class="tiles">{shown}</dl></header>\n'
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes = seconds / 60
-    return f"{seconds:.1f} s" if seconds < 100 else f"{minutes:.0f} min"
 
 
 def _figures(kind: str, shown: Iterable[tuple[str, str]]) -> str:
@@ -257,13 +251,13 @@ def _model(c: Contents) -> str:
 
 
 def _settings(c: Contents) -> str:
-    tables = []
+    tables = ""
     for title, values in (("Settings", c.settings), ("Versions", c.versions)):
         rows = [(k.replace("_", " "), _value(v)) for k, v in values.items() if v is not None]
-        if rows:
-            content = html.table(("", ""), rows, left=2)
-            tables.append(_section(title, "", f'<div class="card settings">{content}</div>'))
-    return f'<div class="side">{"".join(tables)}</div>\n' if tables else ""
+        content = html.table(("", ""), rows, left=2)
+        shown = f'<div class="card settings">{content}</div>' if rows else ""
+        tables += _section(title, "", shown)
+    return f'<div class="side">{tables}</div>\n' if tables else ""
 
 
 def _value(value: Any) -> str:
@@ -272,8 +266,7 @@ def _value(value: Any) -> str:
 
 
 def _again(c: Contents) -> str:
-    lines = "\n".join(c.commands)
-    return _section("Once more", "", html.preformatted(lines) if lines else "")
+    return _section("Once more", "", html.preformatted("\n".join(c.commands)) if c.commands else "")
 
 
 SECTIONS = (

@@ -73,9 +73,8 @@ def keep(folder: Path, contents: Contents) -> None:
 
 def write(path: Path, contents: Contents) -> None:
     """Write the report, atomically; it can be made again, and waits for no disk."""
-    content = page(contents).encode()
     with atomic_write(path, durable=False) as stream:
-        stream.write(content)
+        stream.write(page(contents).encode())
 
 
 def of_checkpoint(
@@ -104,15 +103,13 @@ def commands(folder: Path, settings: Mapping[str, Any] | None) -> list[str]:
     ['tinynet train --data digits --lr 0.1 --augment none']
     """
     where = shlex.quote(str(folder))
-    lines = []
-    if settings is not None:
-        options = []
-        for name, value in settings.items():
-            if value is None or name in NO_OPTION or (name == "validation" and not value):
-                continue
-            values = (value or ["none"]) if isinstance(value, (list, tuple)) else [value]
-            option = f"--{name.replace('_', '-')}"
-            options += [f"{option} {shlex.quote(str(v))}" for v in values]
-        lines.append(f"tinynet train {' '.join(options)}")
-    lines += [f"tinynet evaluate {where} --mistakes 20", f"tinynet predict {where} IMAGE.png"]
-    return lines
+    lines = [f"tinynet evaluate {where} --mistakes 20", f"tinynet predict {where} IMAGE.png"]
+    if settings is None:
+        return lines
+    options = []
+    for name, value in settings.items():
+        if value is None or name in NO_OPTION or (name == "validation" and not value):
+            continue
+        values = (value or ["none"]) if isinstance(value, (list, tuple)) else [value]
+        options += [f"--{name.replace('_', '-')} {shlex.quote(str(v))}" for v in values]
+    return [f"tinynet train {' '.join(options)}", *lines]

@@ -11,11 +11,8 @@ from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.tensor import Tensor
 
-TEXT = (str, bytes)
-NUMBERS = (bool, int, float, np.generic)
-ARRAYS = (Tensor, np.ndarray)
-MAPPINGS = (Mapping,)
-KINDS: tuple[tuple[type, ...], ...] = (TEXT, NUMBERS, ARRAYS, MAPPINGS, (tuple, list))
+TEXT, NUMBERS, ARRAYS = (str, bytes), (bool, int, float, np.generic), (Tensor, np.ndarray)
+KINDS: tuple[Any, ...] = (TEXT, NUMBERS, ARRAYS, Mapping, (tuple, list))
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
@@ -42,16 +39,13 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 def default_convert(example: Any) -> Any:
     """One example, or a batch of arrays, with tensors that share memory where arrays were."""
-    if isinstance(example, np.ndarray) and example.dtype.kind in "fiub":
+    if isinstance(example, (np.ndarray, np.generic)) and example.dtype.kind in "fiub":
         return wrap(example)
-    if isinstance(example, np.generic) and example.dtype.kind in "fiub":
-        return wrap(np.asarray(example))
     if isinstance(example, Mapping):
         return {key: default_convert(value) for key, value in example.items()}
-    if isinstance(example, tuple) and hasattr(example, "_fields"):
-        return type(example)(*(default_convert(part) for part in example))
     if isinstance(example, (tuple, list)):
-        return [default_convert(part) for part in example]
+        parts = [default_convert(part) for part in example]
+        return type(example)(*parts) if hasattr(example, "_fields") else parts
     return example
 
 
@@ -74,7 +68,7 @@ def _collated(parts: Sequence[Any], where: str) -> Any:
         if any(isinstance(part, Tensor) and part.requires_grad for part in parts):
             return ops.stack(parts)
         return _tensor(np.stack([np.asarray(part) for part in parts]), first, where)
-    if kind is MAPPINGS:
+    if kind is Mapping:
         _check_alike("keys", [tuple(sorted(part, key=str)) for part in parts], where)
         return {k: _collated([part[k] for part in parts], f"{where}[{k!r}]") for k in first}
     _check_alike("numbers of parts", [len(part) for part in parts], where)

@@ -110,8 +110,8 @@ class DataLoader:
             chosen: Any = dataset if self._streamed else sampler
             batch_sampler = BatchSampler(chosen, self.batch_size, drop_last)
         self.batch_sampler: Any = batch_sampler
-        whole = batch_sampler is None
-        self.collate_fn = collate_fn or (default_convert if whole else default_collate)
+        usual = default_convert if batch_sampler is None else default_collate
+        self.collate_fn = collate_fn or usual
 
     @property
     def seed(self) -> int:
@@ -133,16 +133,16 @@ class DataLoader:
     def __iter__(self) -> Iterator[Any]:
         return self._begin(self._made)
 
-    def parts(self, cut: Callable[[int, int], Iterable[slice]]) -> Iterator[list[Any]]:
-        """As `iter`, but of each batch a list: the parts of it that cut(number, size) takes.
+    def parts(self, cut: Callable[[int, int], Iterable[slice]]) -> Iterator[tuple[int, list[Any]]]:
+        """As `iter`, but of each batch the size, and the parts of it that cut(number, size) takes.
 
         Each is made by itself, and what it draws depends on where in the batch it begins. For
         loaders whose batches are lists of indices.
         """
 
-        def made(chosen: Any, *place: int) -> list[Any]:
+        def made(chosen: Any, *place: int) -> tuple[int, list[Any]]:
             parts = cut(place[-1], len(chosen))
-            return [self._made(chosen[part], *place, part.start) for part in parts]
+            return len(chosen), [self._made(chosen[part], *place, part.start) for part in parts]
 
         return self._begin(made)
 
@@ -236,15 +236,14 @@ class DataLoader:
                     f"DataLoader: the state was taken with {name} {state[name]}, but here it is "
                     f"{own[name]}; make the loader as it was to go on in the middle of an epoch"
                 )
-        seed, epoch, position = (state[name] for name in ("seed", "epoch", "position"))
-        whole = all(type(n) is int and n >= 0 for n in (seed, epoch, position))
+        places = [state[name] for name in ("seed", "epoch", "position")]
         try:
             most = len(self)
         except TypeError:  # a stream, or a sampler without a length
-            most = position
-        if not whole or position > most:
+            most = places[2]
+        if not all(type(n) is int and n >= 0 for n in places) or places[2] > most:
             raise ValueError(f"DataLoader: impossible state {dict(state)}")
-        self._seed, self._epoch, self._position = seed, epoch, position
+        self._seed, self._epoch, self._position = places
         self._resuming = True
 
     def __repr__(self) -> str:

@@ -102,11 +102,11 @@ class Subset(Dataset[Any]):
                 f"example; got {len(chosen)} of {chosen.dtype}"
             )
         self.indices = chosen.astype(np.int64)
-        outside = (self.indices < 0) | (self.indices >= len(dataset))
-        if outside.any():
+        outside = self.indices[(self.indices < 0) | (self.indices >= len(dataset))]
+        if outside.size:
             raise IndexError(
-                f"Subset: index {self.indices[outside][0]} is outside the dataset, which has "
-                f"{len(dataset)} examples (0 to {len(dataset) - 1})"
+                f"Subset: index {outside[0]} is outside the dataset, which has {len(dataset)} "
+                f"examples (0 to {len(dataset) - 1})"
             )
 
     @property
@@ -218,12 +218,11 @@ def part_sizes(total: int, lengths: Sequence[float]) -> list[int]:
     counts = [math.floor(total * share) for share in shares]
     for k in range(total - sum(counts)):
         counts[k % len(counts)] += 1
-    for share, n in zip(shares, counts):
-        if share and not n:
-            raise ValueError(
-                f"a split of {total} examples into {shares} leaves the part of {share} empty; "
-                f"bring more examples, or give counts that sum to {total}"
-            )
+    if any(share and not n for share, n in zip(shares, counts)):
+        raise ValueError(
+            f"a split of {total} examples into {shares} leaves a part empty; bring more examples, "
+            f"or give counts that sum to {total}"
+        )
     return counts
 
 
@@ -231,16 +230,14 @@ def split_generator(seed: int | None, rng: Any) -> np.random.Generator:
     """The generator of a split: that of the seed, else `rng`, else the default one."""
     if seed is not None and rng is not None:
         raise ValueError("give seed or rng, not both")
-    if seed is None:
-        return default_rng(rng)
-    return np.random.default_rng(integer("split", "seed", seed))
+    chosen = rng if seed is None else np.random.default_rng(integer("split", "seed", seed))
+    return default_rng(chosen)
 
 
 def labels_of(dataset: Examples) -> np.ndarray:
     """The labels (N,) of a dataset that keeps them, else a ValueError that says what to do."""
-    labels = getattr(dataset, "labels", None)
-    if labels is None:
-        labels = getattr(dataset, "targets", None)
+    found = (getattr(dataset, name, None) for name in ("labels", "targets"))
+    labels = next((values for values in found if values is not None), None)
     if labels is None:
         raise ValueError(
             f"{type(dataset).__name__} has no attribute `labels`; give it one, an integer array "

@@ -10,6 +10,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tinynet.errors import no_attribute
 from tinynet.vision.transforms import augment, base, functional
 from tinynet.vision.transforms.augment import *  # noqa: F403
 from tinynet.vision.transforms.base import *  # noqa: F403
@@ -18,3 +21,7 @@ from tinynet.vision.transforms.functional import InterpolationMode
 __all__ = ["InterpolationMode", "functional"]
 __all__ += augment.__all__
 __all__ += base.__all__
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute(__name__, name, __all__)

@@ -14,7 +14,7 @@ from tinynet.vision.transforms import functional as F
 from tinynet.vision.transforms.base import Transform, interval, number
 
 __all__ = [
-    "ColorJitter", "RandomAffine", "RandomCrop", "RandomErasing", "RandomGrayscale",
+    "ColorJitter", "GaussianBlur", "RandomAffine", "RandomCrop", "RandomErasing", "RandomGrayscale",
     "RandomHorizontalFlip", "RandomResizedCrop", "RandomRotation", "RandomVerticalFlip",
 ]  # fmt: skip
 
@@ -286,8 +286,25 @@ class ColorJitter(Transform):
             (F.adjust_saturation, self.saturation, 1),
             (F.adjust_hue, self.hue, 0),
         ]
-        for k in rng.permutation(4):
-            change, (least, most), same = changes[k]
+        for change, (least, most), same in (changes[k] for k in rng.permutation(4)):
             if (least, most) != (same, same):
                 x = change(x, rng.uniform(least, most, len(x)))
         return x
+
+
+@dataclass(eq=False)
+class GaussianBlur(Transform):
+    """`functional.gaussian_blur` with sigma from (least, most), or always the same number."""
+
+    kernel_size: Any
+    sigma: Any = (0.1, 2.0)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sigma, (tuple, list)):
+            self.sigma = self.sigma, self.sigma
+        self.sigma = interval("GaussianBlur", "sigma", self.sigma)
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        sigmas = rng.uniform(self.sigma[0], self.sigma[1], len(x))
+        parts = (F.gaussian_blur(x[k : k + 1], self.kernel_size, s) for k, s in enumerate(sigmas))
+        return np.concatenate([x[:0], *parts])

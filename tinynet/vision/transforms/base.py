@@ -67,8 +67,8 @@ class Transform:
             )
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{k}={_short(v)}" for k, v in vars(self).items())
-        return f"{type(self).__name__}({settings})"
+        values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in values.items())})"
 
 
 # ----- several as one -----------------------------------------------------------------------------
@@ -263,9 +263,3 @@ def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[floa
 
 def _is_batch(image: Any) -> bool:
     return isinstance(image, np.ndarray) and image.ndim == 4
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return "[" + ", ".join(f"{v:.4g}" for v in value.tolist()) + "]"
-    return repr(value)

@@ -254,6 +254,31 @@ def warp(
 
 
 @of_images
+def gaussian_blur(x: np.ndarray, kernel_size: Any, sigma: Any = None) -> np.ndarray:
+    """Each pixel a mean of its neighbours, weighed by a bell curve; the edges are mirrors.
+
+    kernel_size: (across, down), odd, or one number. sigma: likewise, the width of the curve; None
+    for 0.15 kernel_size + 0.35.
+    """
+    sizes = size_pair("gaussian_blur", kernel_size)
+    sigmas = [0.15 * n + 0.35 for n in sizes] if sigma is None else np.resize(sigma, 2)
+    y = as_float(x)
+    for axis, size, width in zip((3, 2), sizes, sigmas):
+        if size % 2 == 0 or not width > 0 or size // 2 >= x.shape[axis]:
+            raise ValueError(
+                f"gaussian_blur: kernel_size must be odd and less than twice the image's size, "
+                f"sigma above 0; got {size} and {width} for {x.shape[axis]} pixels"
+            )
+        t = np.arange(size) - size // 2
+        weights = np.exp(-0.5 * (t / width) ** 2)
+        sides = [(0, 0)] * 4
+        sides[axis] = (size // 2, size // 2)
+        windows = np.lib.stride_tricks.sliding_window_view(np.pad(y, sides, "reflect"), size, axis)
+        y = windows @ (weights / weights.sum()).astype(y.dtype)
+    return as_before(y, x.dtype)
+
+
+@of_images
 def erase(x: np.ndarray, top: int, left: int, height: int, width: int, v: Any) -> np.ndarray:
     """A rectangle overwritten with `v`: a number, or what broadcasts to (C, height, width)."""
     y = x.copy()

@@ -1,6 +1,7 @@
-"""Pools under PyTorch's names. Formulas and gradients stand in tinynet/ops.
+"""Linear maps and pools under PyTorch's names: of vectors, and of windows of images.
 
-Where images are batches (N, C, H, W), a single one (C, H, W) goes too. stride: kernel_size if None.
+Formulas and gradients stand in tinynet/ops. Where images are batches (N, C, H, W), a single one
+(C, H, W) goes too. stride of a pool: kernel_size if None.
 """
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
@@ -16,19 +17,47 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
+from tinynet.functions import einsum
 from tinynet.nn.functional.arguments import Data, IntPair, as_batch, named, one_axis, tensor_of
 from tinynet.ops import places
+from tinynet.ops import unfold as windows
 from tinynet.ops.pool import adaptive_size, max_pool_geometry, pool_arguments
 from tinynet.ops.windows import check_image, pair
 from tinynet.tensor import Tensor
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-    "avg_pool1d", "avg_pool2d", "lp_pool1d", "lp_pool2d", "max_pool1d",
-    "max_pool2d", "max_unpool1d", "max_unpool2d",
+    "avg_pool1d", "avg_pool2d", "bilinear", "conv1d", "conv2d", "conv_transpose1d",
+    "conv_transpose2d", "fold", "linear", "lp_pool1d", "lp_pool2d", "max_pool1d", "max_pool2d",
+    "max_unpool1d", "max_unpool2d", "unfold",
 ]  # fmt: skip
 
 Size = int | Sequence[int | None]
+
+linear = named(ops.linear, "input weight bias")
+
+
+def bilinear(input1: Data, input2: Data, weight: Data, bias: Data | None = None) -> Tensor:
+    """x1^T w_o x2 + b_o for each o: (..., I), (..., J), weight (O, I, J), bias (O) -> (..., O)."""
+    if weight.ndim != 3 or (input1.shape[-1], input2.shape[-1]) != tuple(weight.shape[1:]):
+        raise ShapeError(
+            f"bilinear: inputs {tuple(input1.shape)} and {tuple(input2.shape)} do not fit the "
+            f"weight (O, I, J) = {tuple(weight.shape)}, which takes (..., I) and (..., J)"
+        )
+    y = einsum("...i,oij,...j->...o", input1, weight, input2)
+    return y if bias is None else y + bias
+
+
+conv2d = named(ops.conv2d, "input weight bias stride padding dilation groups", 4)
+conv_transpose2d = named(
+    ops.conv_transpose2d,
+    "input weight bias stride padding output_padding groups dilation",
+    4,
+)
+conv1d = one_axis("conv1d", conv2d)
+conv_transpose1d = one_axis("conv_transpose1d", conv_transpose2d)
+unfold = named(windows.unfold, "input kernel_size dilation padding stride", 4)
+fold = named(windows.fold, "input output_size kernel_size dilation padding stride", 3)
 
 
 def max_pool2d(

@@ -1,0 +1,208 @@
+"""What scripts name beside the usual: it has PyTorch's results, or says what is there instead."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+
+import tinynet
+from tinynet import nn
+from tinynet.nn import functional as F
+from tinynet.nn.utils import prune
+from tinynet.nn.utils.rnn import pad_sequence
+from tinynet.optim import SGD, swa_utils
+from tinynet.utils.checkpoint import checkpoint
+
+torch = pytest.importorskip("torch")
+torch_prune = pytest.importorskip("torch.nn.utils.prune")
+
+
+def arrays(*shapes):
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+
+
+def close(ours, theirs):
+    np.testing.assert_allclose(np.asarray(ours), theirs.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_bilinear():
+    ours, theirs = nn.Bilinear(3, 4, 5), torch.nn.Bilinear(3, 4, 5)
+    assert repr(ours) == repr(theirs)
+    theirs.load_state_dict({k: torch.as_tensor(v.array) for k, v in ours.state_dict().items()})
+    x1, x2 = arrays((6, 2, 3), (6, 2, 4))
+    y = ours(tinynet.tensor(x1), tinynet.tensor(x2))
+    expected = theirs(torch.tensor(x1), torch.tensor(x2))
+    close(y, expected)
+    y.sum().backward()
+    expected.sum().backward()
+    close(ours.weight.grad, theirs.weight.grad)
+    with pytest.raises(
+        tinynet.ShapeError, match=r"do not fit the weight \(O, I, J\) = \(5, 3, 4\)"
+    ):
+        ours(tinynet.tensor(x2), tinynet.tensor(x1))
+
+
+def test_channel_shuffle_and_pad_sequence():
+    (x,) = arrays((2, 6, 3, 2))
+    close(nn.ChannelShuffle(3)(tinynet.tensor(x)), torch.nn.ChannelShuffle(3)(torch.tensor(x)))
+    with pytest.raises(tinynet.ShapeError, match="groups=4 must divide the channels"):
+        F.channel_shuffle(x, 4)
+    parts = arrays((4, 2), (1, 2), (3, 2))
+    for settings in ({}, {"batch_first": True, "padding_value": 7.0}):
+        theirs = torch.nn.utils.rnn.pad_sequence([torch.tensor(p) for p in parts], **settings)
+        close(pad_sequence([tinynet.tensor(p) for p in parts], **settings), theirs)
+
+
+def test_layers_take_pytorchs_name_of_their_input():
+    x = tinynet.ones(2, 3)
+    for layer in (nn.Linear(3, 1), nn.ReLU(), nn.Sequential(nn.Linear(3, 1)), nn.Softmax(1)):
+        assert layer(input=x).tolist() == layer(x).tolist()
+
+
+def test_lists_of_layers_fold_what_is_equal():
+    def made(nn):
+        same = [nn.Linear(2, 2) for _ in range(3)]
+        nested = nn.Sequential(nn.ReLU(), nn.ReLU())
+        return nn.ModuleList([*same, nn.ReLU(), nested, nn.Sequential(nn.ReLU(), nn.ReLU())])
+
+    assert repr(made(nn)) == repr(made(torch.nn))
+    assert repr(nn.ModuleList()) == repr(torch.nn.ModuleList())
+
+
+# ----- pruning ------------------------------------------------------------------------------------
+
+
+def test_pruned_weights_are_pytorchs():
+    ours, theirs = nn.Linear(6, 4), torch.nn.Linear(6, 4)
+    theirs.load_state_dict({k: torch.as_tensor(v.array) for k, v in ours.state_dict().items()})
+    optimizer = SGD(ours.parameters(), lr=0.1)
+    for amount in (0.3, 0.5, 2):
+        prune.l1_unstructured(ours, "weight", amount)
+        torch_prune.l1_unstructured(theirs, "weight", amount)
+        close(ours.weight_mask, theirs.weight_mask)
+        close(ours.weight, theirs.weight)
+    assert sorted(ours.state_dict()) == sorted(theirs.state_dict())
+    (x,) = arrays((5, 6))
+    ours(tinynet.tensor(x)).sum().backward()
+    theirs(torch.tensor(x)).sum().backward()
+    close(ours.weight_orig.grad, theirs.weight_orig.grad)
+    optimizer.step()
+    assert prune.is_pruned(ours)
+    prune.remove(ours, "weight")
+    assert not prune.is_pruned(ours)
+    assert [name for name, _ in ours.named_parameters()] == ["bias", "weight"]
+    assert ours.weight is optimizer.param_groups[0]["params"][0]
+    assert (ours.weight.array == 0).sum() == 17
+
+
+def test_random_pruning_takes_as_many_as_are_asked_for():
+    layer = prune.random_unstructured(nn.Conv2d(2, 3, 3), "weight", 0.5)
+    assert (layer.weight.array == 0).sum() == 27
+    assert layer(tinynet.ones(1, 2, 4, 4)).shape == (1, 3, 2, 2)
+    with pytest.raises(ValueError, match="a number from 0 to 27 of what is not pruned yet, got 28"):
+        prune.random_unstructured(layer, "weight", 28)
+    with pytest.raises(ValueError, match="Conv2d has no parameter 'weigth'"):
+        prune.l1_unstructured(layer, "weigth", 0.5)
+
+
+# ----- averaged weights ---------------------------------------------------------------------------
+
+
+def peers():
+    ours = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    theirs.load_state_dict({k: torch.as_tensor(v.array) for k, v in ours.state_dict().items()})
+    return ours, theirs
+
+
+@pytest.mark.parametrize("kind", ["mean", "avg_fn", "multi_avg_fn", "buffers"])
+def test_averaged_models_have_pytorchs_weights(kind):
+    settings = {"use_buffers": True} if kind == "buffers" else {}
+    theirs_too = dict(settings)
+    if kind.endswith("avg_fn"):
+        settings[kind] = getattr(swa_utils, f"get_ema_{kind}")(0.9)
+        theirs_too[kind] = getattr(torch.optim.swa_utils, f"get_ema_{kind}")(0.9)
+    model, peer = peers()
+    ours = swa_utils.AveragedModel(model, **settings)
+    theirs = torch.optim.swa_utils.AveragedModel(peer, **theirs_too)
+    batches = arrays((8, 3), (8, 3), (8, 3))
+    for k, x in enumerate(batches):
+        for ps, make in ((model.parameters(), tinynet), (peer.parameters(), torch)):
+            with make.no_grad():
+                for p in ps:
+                    p += k
+        model(tinynet.tensor(x))
+        peer(torch.tensor(x))
+        ours.update_parameters(model)
+        theirs.update_parameters(peer)
+    swa_utils.update_bn([tinynet.tensor(x) for x in batches], ours)
+    torch.optim.swa_utils.update_bn([torch.tensor(x) for x in batches], theirs)
+    assert sorted(ours.state_dict()) == sorted(theirs.state_dict())
+    for name, value in theirs.state_dict().items():
+        close(ours.state_dict()[name], value)
+    assert ours.module[1].momentum == 0.1
+
+
+@pytest.mark.parametrize("strategy", ["cos", "linear"])
+def test_the_rate_goes_from_where_it_is_to_that_of_the_average(strategy):
+    rates = []
+    for optim, parameter in (
+        (tinynet.optim, nn.Parameter([1.0])),
+        (torch.optim, torch.nn.Parameter(torch.ones(1))),
+    ):
+        optimizer = optim.SGD([parameter], lr=1.0)
+        usual = optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        averaging = optim.swa_utils.SWALR(optimizer, 0.05, 4, strategy)
+        seen = []
+        for epoch in range(9):
+            optimizer.step()
+            (usual if epoch < 2 else averaging).step()
+            seen.append(optimizer.param_groups[0]["lr"])
+        rates.append(seen)
+    np.testing.assert_allclose(*rates, rtol=1e-9)
+
+
+# ----- what has no effect, or is not there --------------------------------------------------------
+
+
+def test_checkpoints_compute_the_function():
+    x = tinynet.ones(2, requires_grad=True)
+    checkpoint(lambda a, b: a * b, x, 3.0, use_reentrant=False).sum().backward()
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_mixed_precision_is_found_under_its_old_name():
+    from tinynet.cuda.amp import GradScaler, autocast
+
+    assert GradScaler is tinynet.amp.GradScaler
+    assert autocast is tinynet.amp.autocast
+    assert not importlib.import_module("tinynet.cuda").is_available()
+    assert not tinynet.cuda.is_available()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "words"),
+    [
+        ("nn.functional", "scaled_dot_product_attention", "has no attention"),
+        ("nn.functional", "max_pol2d", "did you mean 'max_pool2d'"),
+        ("nn", "MultiheadAttention", "has no attention"),
+        ("nn.utils", "clip_grad_norm_s", "did you mean 'clip_grad_norm_'"),
+        ("utils", "cpp_extension", "it has checkpoint, data, tensorboard"),
+        ("vision", "io", "it has datasets, models, transforms, utils"),
+        ("vision.transforms", "AutoAugment", "ColorJitter"),
+        ("vision.models", "vit_b_16", "resnet18"),
+    ],
+)
+def test_what_is_not_there_names_what_is(module, name, words):
+    with pytest.raises(AttributeError, match=words):
+        getattr(importlib.import_module(f"tinynet.{module}"), name)
+
+
+def test_tensorboard_says_where_curves_are():
+    from tinynet.utils.tensorboard import SummaryWriter
+
+    with pytest.raises(NotImplementedError, match=r"training\.fit returns a history"):
+        SummaryWriter("runs")

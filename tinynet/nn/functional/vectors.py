@@ -1,0 +1,101 @@
+"""Vectors: rows of a learned table, rows with a single 1, lengths, distances and angles."""
+
+# ruff: noqa: A002 (the argument names are PyTorch's)
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinynet import ops
+from tinynet.autograd import wrap
+from tinynet.errors import DataError, ShapeError, no_broadcast
+from tinynet.functions import norm
+from tinynet.nn.functional.arguments import Data, tensor_of
+from tinynet.tensor import Tensor, as_array
+
+__all__ = ["cosine_similarity", "embedding", "normalize", "one_hot", "pairwise_distance"]
+
+
+def embedding(
+    input: Data,
+    weight: Data,
+    padding_idx: int | None = None,
+    max_norm: None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """weight[input]: indices (...), weight (K, D) -> (..., D).
+
+    padding_idx: the row that gets no gradient. max_norm and scale_grad_by_freq are not there, and
+    gradients are dense whatever `sparse` is.
+    """
+    w, indices = tensor_of(weight), as_array(input)
+    if max_norm is not None or scale_grad_by_freq:
+        raise ValueError("embedding: tinynet has neither max_norm nor scale_grad_by_freq")
+    if w.ndim != 2:
+        raise TypeError(f"embedding: needs a weight (K, D), got a weight {w.shape}")
+    _check_within("embedding", "index", indices, len(w), "num_embeddings")
+    y = w[indices]
+    if padding_idx is None:
+        return y
+    return ops.where((indices == padding_idx % len(w))[..., None], y.detach(), y)
+
+
+def one_hot(tensor: Data, num_classes: int = -1) -> Tensor:
+    """Labels (...) as rows (..., num_classes) of int64 with a single 1, at the label's place.
+
+    num_classes: the largest label + 1 if -1. Raises TypeError for labels that are no integers,
+    DataError for labels outside 0 to num_classes - 1.
+
+    >>> one_hot(np.array([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    labels = as_array(tensor)
+    if num_classes == -1:
+        if labels.size == 0:
+            raise ShapeError("one_hot: without labels there is no largest one; pass num_classes")
+        num_classes = int(labels.max()) + 1
+    _check_within("one_hot", "label", labels, num_classes, "num_classes")
+    return wrap((labels[..., None] == np.arange(num_classes)).astype(np.int64))
+
+
+def _check_within(op: str, what: str, numbers: np.ndarray, count: int, setting: str) -> None:
+    """TypeError for numbers that are no integers, DataError for one outside 0 to count - 1."""
+    if numbers.dtype.kind not in "iu":
+        raise TypeError(
+            f"{op}: takes integers, got {what} of {numbers.dtype}; convert with x.long()"
+        )
+    wrong = numbers[(numbers < 0) | (numbers >= count)]
+    if wrong.size:
+        raise DataError(
+            f"{op}: {what} {int(wrong[0])} is out of range for {setting}={count}, which takes 0 to "
+            f"{count - 1}; use {setting}={int(wrong.max()) + 1} or more"
+        )
+
+
+def normalize(input: Data, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """Vectors along `dim` divided by their p-norm, or by eps if that is larger."""
+    return tensor_of(input) / ops.clip(norm(input, p, dim, True), eps)
+
+
+def cosine_similarity(x1: Data, x2: Data, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along `dim`; norms below eps count as eps.
+
+    >>> round(cosine_similarity(np.array([[1.0, 0.0]]), np.array([[3.0, 3.0]])).item(), 4)
+    0.7071
+    """
+    try:
+        shape = np.broadcast_shapes(x1.shape, x2.shape)
+    except ValueError:
+        raise no_broadcast("cosine_similarity", [x1.shape, x2.shape]) from None
+    a, b = (normalize(ops.expand(x, shape), 2.0, dim, eps) for x in (x1, x2))
+    return (a * b).sum(dim)
+
+
+def pairwise_distance(
+    x1: Data, x2: Data, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last axis: (N, D), (N, D) -> (N)."""
+    return norm(tensor_of(x1) - x2 + eps, p, -1, keepdim)
