@@ -404,7 +404,7 @@ def train_otherwise(kind):
         hidden = model[1](model[0](x))
         y = model[2](hidden.detach() if kind == "the head alone" else hidden)
         loss = F.cross_entropy(y, (target + 1) % C if kind == "other targets" else target)
-        loss.backward()
+        (-loss if kind == "uphill" else loss).backward()
         optimizer.step()
         if kind == "twice":
             optimizer.step()
@@ -416,6 +416,10 @@ def test_steps_that_step_twice_or_learn_something_else():
     report = tinynet.doctor(**train_otherwise("twice"))
     assert report.names() == ["optimizer-steps-twice"]
     assert "2 times in one training step" in report["optimizer-steps-twice"].evidence
+    report = tinynet.doctor(**train_otherwise("uphill"))
+    assert report.names() == ["gradient-changed"]
+    assert "is -1 times that of the batch" in report["gradient-changed"].evidence
+    assert "a factor, a sign" in report["gradient-changed"].cure
     report = tinynet.doctor(**train_otherwise("the head alone"))
     assert report.names() == ["step-misses-parameters"]
     assert "0.weight, 0.bias have no gradient" in report["step-misses-parameters"].evidence

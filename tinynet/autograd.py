@@ -146,7 +146,7 @@ def differentiable(function: Callable[P, tuple[Array, ...]], /) -> Callable[P, T
 
 @overload
 def differentiable(
-    *, view: bool = ..., kinks: Any = ..., smooth: bool = ..., rule: str = ...
+    *, view: bool = ..., kinks: Any = ..., rule: str = ...
 ) -> Callable[[Callable[P, tuple[Array, ...]]], Callable[P, Tensor]]: ...
 
 
@@ -155,7 +155,6 @@ def differentiable(
     *,
     view: bool = False,
     kinks: Any = None,
-    smooth: bool = False,
     rule: str = "",
 ) -> Any:
     """Turn a function on arrays into a differentiable operation on tensors.
@@ -171,8 +170,7 @@ def differentiable(
     view: the output may share memory with the first input (reshape, transpose, ...). Whether it
     does is looked at each time, and a tensor that does is not changed in place.
     What the operation is known for, it carries as attributes. kinks: where it has no derivative,
-    see `tinynet/ops/kinks.py`. smooth: given complex numbers, the body computes the analytic
-    continuation. rule: formula and derivative in one line.
+    see `tinynet/ops/kinks.py`. rule: formula and derivative in one line.
 
     >>> import numpy as np, tinynet
     >>> @tinynet.differentiable
@@ -186,7 +184,7 @@ def differentiable(
 
     def decorated(body: Callable[..., Any]) -> Any:
         operation: Any = _operation(body, view)
-        operation.kinks, operation.smooth, operation.rule = kinks, smooth, rule
+        operation.kinks, operation.rule = kinks, rule
         return operation
 
     return decorated if function is None else decorated(function)

@@ -49,7 +49,7 @@ class RandomSettings(Settings, total=False):
     rng: np.random.Generator | None
 
 
-def _made(
+def _new_tensor(
     values: Any, usual: DTypeLike | None = None, *, dtype: DTypeLike | None = None,
     device: Any = None, requires_grad: bool = False, memory_format: Any = None,
     generator: Any = None, rng: Any = None,
@@ -113,42 +113,40 @@ def full(size: int | Sequence[int], fill_value: float, **settings: Unpack[Settin
             [7., 7., 7.]])
     """
     value = as_array(fill_value, settings.get("dtype"))
-    return _made(np.full(normalized_shape((size,)), value), value.dtype, **settings)
+    return _new_tensor(np.full(normalized_shape((size,)), value), value.dtype, **settings)
 
 
 def zeros(*args: Any, size: Any = None, **settings: Unpack[Settings]) -> Tensor:
     """A tensor filled with 0: `zeros(2, 3)` or `zeros((2, 3))`."""
-    return _made(np.zeros(call_sizes(args, size), _dtype(settings)), **settings)
+    return _new_tensor(np.zeros(call_sizes(args, size), _dtype(settings)), **settings)
 
 
 def ones(*args: Any, size: Any = None, **settings: Unpack[Settings]) -> Tensor:
     """A tensor filled with 1: `ones(2, 3)` or `ones((2, 3))`."""
-    return _made(np.ones(call_sizes(args, size), _dtype(settings)), **settings)
+    return _new_tensor(np.ones(call_sizes(args, size), _dtype(settings)), **settings)
 
 
 def empty(*args: Any, size: Any = None, **settings: Unpack[Settings]) -> Tensor:
     """A tensor of a shape whose elements are not set: whatever stood in that memory."""
-    return _made(np.empty(call_sizes(args, size), _dtype(settings)), **settings)
+    return _new_tensor(np.empty(call_sizes(args, size), _dtype(settings)), **settings)
 
 
 def _dtype(settings: Settings) -> DTypeLike:
     return settings.get("dtype") or get_default_dtype()
 
 
-def zeros_like(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
-    """Zeros of the shape, dtype (unless given) and memory order of another tensor."""
-    return full_like(input, 0, **settings)
+def _alike(make: Callable[..., Any], what: str) -> Callable[..., Tensor]:
+    def alike(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
+        array = make(as_array(input), settings.get("dtype"))
+        return _new_tensor(array, array.dtype, **settings)
+
+    doc = f"{what} the shape, dtype (unless given) and memory order of another tensor."
+    return named(make.__name__, doc, alike)
 
 
-def ones_like(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
-    """Ones of the shape, dtype (unless given) and memory order of another tensor."""
-    return full_like(input, 1, **settings)
-
-
-def empty_like(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
-    """A tensor like another whose elements are not set."""
-    array = np.empty_like(as_array(input), settings.get("dtype"))
-    return _made(array, array.dtype, **settings)
+zeros_like = _alike(np.zeros_like, "Zeros of")
+ones_like = _alike(np.ones_like, "Ones of")
+empty_like = _alike(np.empty_like, "A tensor whose elements are not set, of")
 
 
 def full_like(
@@ -156,7 +154,7 @@ def full_like(
 ) -> Tensor:
     """One number in the shape, dtype (unless given) and memory order of another tensor."""
     array = np.full_like(as_array(input), fill_value, settings.get("dtype"))
-    return _made(array, array.dtype, **settings)
+    return _new_tensor(array, array.dtype, **settings)
 
 
 def arange(
@@ -175,7 +173,7 @@ def arange(
     if (end - start) * step < 0:
         raise ValueError(f"arange: steps of {step} lead away from {start} to {end}")
     is_float = any(isinstance(x, float) for x in (start, end, step))
-    return _made(np.arange(start, end, step), None if is_float else np.int64, **settings)
+    return _new_tensor(np.arange(start, end, step), None if is_float else np.int64, **settings)
 
 
 def linspace(start: float, end: float, steps: int, **settings: Unpack[Settings]) -> Tensor:
@@ -184,7 +182,7 @@ def linspace(start: float, end: float, steps: int, **settings: Unpack[Settings])
         if np.ndim(bound):
             raise ShapeError(f"linspace: {name} must be a number, got shape {np.shape(bound)}")
     count = integer("linspace", "steps", steps)
-    return _made(np.linspace(array_of(start), array_of(end), count), **settings)
+    return _new_tensor(np.linspace(array_of(start), array_of(end), count), **settings)
 
 
 def logspace(
@@ -192,18 +190,18 @@ def logspace(
 ) -> Tensor:
     """`steps` numbers from base^start to base^end, each the same multiple of the one before."""
     count = integer("logspace", "steps", steps)
-    return _made(np.logspace(array_of(start), array_of(end), count, base=base), **settings)
+    return _new_tensor(np.logspace(array_of(start), array_of(end), count, base=base), **settings)
 
 
 def eye(n: int, m: int | None = None, **settings: Unpack[Settings]) -> Tensor:
     """The n x m matrix with ones on the diagonal (m = n if not given)."""
     n, m = integer("eye", "n", n), None if m is None else integer("eye", "m", m)
-    return _made(np.eye(n, m), **settings)
+    return _new_tensor(np.eye(n, m), **settings)
 
 
 def randn(*args: Any, size: Any = None, **settings: Unpack[RandomSettings]) -> Tensor:
     """Normally distributed numbers, mean 0 and variance 1."""
-    return _made(_generator(settings).standard_normal(call_sizes(args, size)), **settings)
+    return _new_tensor(_generator(settings).standard_normal(call_sizes(args, size)), **settings)
 
 
 def rand(*args: Any, size: Any = None, **settings: Unpack[RandomSettings]) -> Tensor:
@@ -211,7 +209,7 @@ def rand(*args: Any, size: Any = None, **settings: Unpack[RandomSettings]) -> Te
     is_double = np.dtype(_dtype(settings)) == np.float64
     drawn = np.float64 if is_double else np.float32  # rounding would make 1
     values = _generator(settings).random(call_sizes(args, size), dtype=drawn)
-    return _made(values, **settings)
+    return _new_tensor(values, **settings)
 
 
 def _like(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -235,7 +233,7 @@ def randint(
     if size is None:
         raise TypeError("randint: which shape? Write randint(low, high, size), size a tuple")
     values = _generator(settings).integers(low, high, normalized_shape((size,)))
-    return _made(values, np.int64, **settings)
+    return _new_tensor(values, np.int64, **settings)
 
 
 randn_like, rand_like, randint_like = _like(randn), _like(rand), _like(randint)
@@ -243,7 +241,7 @@ randn_like, rand_like, randint_like = _like(randn), _like(rand), _like(randint)
 
 def randperm(n: int, **settings: Unpack[RandomSettings]) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
-    return _made(_generator(settings).permutation(n), np.int64, **settings)
+    return _new_tensor(_generator(settings).permutation(n), np.int64, **settings)
 
 
 def normal(
@@ -256,7 +254,7 @@ def normal(
         np.broadcast_shapes(mean.shape, std.shape) if size is None else normalized_shape((size,))
     )
     values = _generator(settings).normal(mean, std, shape)
-    return _made(values, np.result_type(*given) if given else None, **settings)
+    return _new_tensor(values, np.result_type(*given) if given else None, **settings)
 
 
 def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:

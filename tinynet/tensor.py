@@ -375,10 +375,6 @@ class Tensor(Variable):
             raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
         return self.array.item()  # type: ignore[no-any-return]
 
-    def tobytes(self) -> bytes:
-        """The bytes of the elements in C order, by NumPy's name."""
-        return self.array.tobytes()
-
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
         return self.array.tolist()
@@ -553,7 +549,8 @@ class Tensor(Variable):
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         self._check_no_graph()
         made: Any = super().__reduce_ex__(protocol)
-        made[2][1].pop("origin", None)
+        if len(made) > 2 and isinstance(made[2], tuple):
+            made[2][1].pop("origin", None)
         return made
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:

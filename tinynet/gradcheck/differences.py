@@ -150,13 +150,12 @@ class Verdict:
     was said. "kink": x sits on one, and the gradient lies between the one-sided slopes; "outside":
     it does not, which is wrong for one operation but can happen where several kinks meet.
     "coarse": the rounding is larger than the slope. "undefined": nowhere near is the function
-    finite on both sides. slope: the best measurement. spread: for a disagreement, the scatter of
-    its repetitions. sweep: (step, error, scatter) at each rung that was tried.
+    finite on both sides. slope: the best measurement. sweep: (step, error,
+    scatter) at each rung that was tried, for a disagreement.
     """
 
     kind: str
     slope: Slope
-    spread: float = 0.0
     sweep: list[Any] = field(default_factory=list)
 
 
@@ -230,7 +229,7 @@ def _judged(base: Base, v: np.ndarray, limits: Limits) -> Verdict:
             break
     if best is None:
         if straddling is None:
-            return Verdict("undefined", Slope(limits.steps[-1]), np.inf)
+            return Verdict("undefined", Slope(limits.steps[-1]))
         return _between_sides(straddling, limits)
     if best.gap > 0.01 * best.size:
         closer = measure(base, v, best.step / 10)
@@ -265,7 +264,7 @@ def _sweep(base: Base, v: np.ndarray, limits: Limits, first: Slope) -> Verdict:
         abs(s.error - first.error) < 0.01 * abs(first.error) - s.uncertainty for s in plain[:2]
     ):
         rungs = sorted([first, *plain[:2]], key=lambda s: -s.step)
-        return Verdict("wrong", first, 0.0, [(s.step, s.error, s.uncertainty) for s in rungs])
+        return Verdict("wrong", first, [(s.step, s.error, s.uncertainty) for s in rungs])
     steps = limits.steps if limits.steps != STEPS else WIDE_STEPS
     best, best_error, best_doubt = first, first.error, np.inf
     sweep: list[tuple[float, float, float]] = []
@@ -286,11 +285,11 @@ def _sweep(base: Base, v: np.ndarray, limits: Limits, first: Slope) -> Verdict:
         if doubt < best_doubt:
             best, best_error, best_doubt = known[0], error, doubt
     if abs(best_error) > 5 * best_doubt and abs(best.error) > limits.allowed(best):
-        return Verdict("wrong", best, best_doubt, sweep)
+        return Verdict("wrong", best, sweep)
     scale = max(best.size, abs(best.analytic))
     kind = "coarse" if best_doubt > TOO_COARSE * scale else "agrees"
     best.uncertainty = max(best.uncertainty, best_doubt)
-    return Verdict(kind, best, best_doubt, sweep)
+    return Verdict(kind, best, sweep)
 
 
 def roundings(outcome: Outcome, shaken: Sequence[np.ndarray], moved: np.ndarray) -> np.ndarray:

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from tinynet.gradcheck import kinks, sanity
-from tinynet.gradcheck.again import NEARLY
 from tinynet.gradcheck.differences import (
     EPS,
     STEPS,
@@ -37,7 +36,7 @@ from tinynet.gradcheck.differences import (
     same,
     shaken,
 )
-from tinynet.gradcheck.locate import MULTIPLE, NOT_FINITE, Search, raised
+from tinynet.gradcheck.locate import NOT_FINITE, Search, raised
 from tinynet.gradcheck.replay import FLOAT32
 from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
 from tinynet.gradcheck.subject import Subject
@@ -93,62 +92,53 @@ class _Check:
 
     def run(self) -> Report:
         """Look at the function, its backward pass, and the slopes, as long as all is well."""
-        subject, report = self.subject, self.report
         try:
-            elsewhere = self.far_away()  # what is kept of the first call is not this input
-            first = sanity.watched(subject)
+            self.report.failures = self.failures()
         except sanity.OverwriteError as error:
-            report.failures = [error.failure]
-            return report
+            self.report.failures = [error.failure]
+        return self.report
+
+    def failures(self) -> list[Failure]:
+        """What is wrong first."""
+        subject = self.subject
+        elsewhere = self.far_away()  # what is kept of the first call is not this input
+        first = sanity.watched(subject)
         self.refuse_values(first.y)
         if failure := sanity.unstable(subject, first.y):
-            report.failures = [failure]
-            return report
+            return [failure]
         u = self.rng.standard_normal(first.y.shape)
         search = Search(subject, u, self.limits, elsewhere, self.seed)
         y = subject.run()
         if not y.requires_grad:
-            report.failures = self.without_graph(search, first.y)
-            return report
+            return self.without_graph(search, first.y)
         self.visit(elsewhere)  # nor should what it keeps of its last call
         try:
             gradients = subject.vjp(y, u)
         except Exception as error:
-            report.failures = search.or_else(raised(subject, error))
-            return report
+            return search.or_else(raised(subject, error))
         if not all(np.isfinite(gradient).all() for gradient in gradients.values()):
-            report.failures = search.or_else(self.not_finite(u, first, gradients))
-            return report
-        verdicts = self.compare(report, first, u, gradients, self.mode)
-        if wrong := _wrong(verdicts):
-            report.failures = search.explain(wrong, gradients)
-            report.notes += search.notes
-        if not report.failures:
-            self.look_further(search, first, gradients, verdicts)
-        return report
+            return search.or_else(self.not_finite(u, first, gradients))
+        verdicts = self.compare(self.report, first, u, gradients, self.mode)
+        found = search.explain(_wrong(verdicts), gradients)
+        self.report.notes += search.notes
+        return found or self.hidden(search, first, gradients, verdicts)
 
-    def look_further(
+    def hidden(
         self, search: Search, first: Outcome, gradients: dict[str, np.ndarray], verdicts: Verdicts
-    ) -> None:
-        """Look for what slopes that agree do not show."""
-        subject, report = self.subject, self.report
+    ) -> list[Failure]:
+        """What slopes that agree do not show."""
         self.look_at_zeros(verdicts)
-        if first.y.size == 1:
-            self.look_behind_a_sum(search)
+        found = self.behind_a_sum(search) if first.y.size == 1 else []
         if _kinky(verdicts):
-            self.try_nearby(self.mode)
-        elif not report.failures and self.is_special():
-            self.try_nearby("directions", "many values are 0 or 1, which hide factors")
-        if not report.failures:
-            report.failures = search.remembered(first.y, gradients)
-        if not report.failures:
-            u, search.u = search.u, MULTIPLE * search.u
-            given = subject.gradients(search.u)[1]
-            if not all(same(g, MULTIPLE * gradients[name], NEARLY) for name, g in given.items()):
-                report.failures = search.operations()
-            search.u = u
-        if not report.failures:
-            self.look_at_float32(search, gradients, verdicts)
+            found += self.nearby(self.mode)
+        elif not found and self.is_special():
+            found = self.nearby("directions", "many values are 0 or 1, which hide factors")
+        return (
+            found
+            or search.remembered(first.y, gradients)
+            or search.not_linear(gradients)
+            or self.in_float32(search, gradients, verdicts)
+        )
 
     # ----- where the function can be looked at ---------------------------------------------------
 
@@ -315,39 +305,40 @@ class _Check:
         """Refuse, or note, what could be wrong without being seen because its slope is 0."""
         zero = [name for name, found in verdicts.items() if {v.kind for v in found} == {"zero"}]
         if zero:
-            sanity.refuse_zero(self.subject, record(self.subject.run, self.subject.model), zero)
+            sanity.refuse_zero(self.subject, zero)
         for name in zero:
             self.report.notes.append(
                 f"{name}: moving it changes nothing, and its gradient is 0, as it must be; more "
                 "could not be compared"
             )
 
-    def look_behind_a_sum(self, search: Search) -> None:
+    def behind_a_sum(self, search: Search) -> list[Failure]:
         """A plain sum sends back equal numbers, which hide mistakes: give each operation others."""
         trace = record(self.subject.run, self.subject.model)
-        if not sanity.plain_sum(trace) or len(trace.calls) < 2:
-            return
-        self.report.failures = search.operations()
+        if not sanity.last_sum(trace) or len(trace.calls) < 2:
+            return []
+        found = search.operations()
         self.report.notes.append(
             "the result is a plain sum, which sends the same gradient to every element"
             + (
                 ": this hid a mistake, which random output gradients show"
-                if self.report.failures
+                if found
                 else "; so each operation was also checked by itself with random output gradients"
             )
         )
+        return found
 
     def is_special(self) -> bool:
         """Whether half of an input's numbers are 0, 1 or -1, which hide forgotten factors."""
         arrays = [x.array for x in self.subject.targets.values() if x.array.size > 1]
         return any(2 * np.isin(x, (0, 1, -1)).sum() > x.size for x in arrays)
 
-    def try_nearby(self, mode: str, why: str = "") -> None:
+    def nearby(self, mode: str, why: str = "") -> list[Failure]:
         """Check again at a random point nearby, away from the kinks; three points are tried.
 
         why: for a check that need not be repeated because of kinks.
         """
-        subject, report = self.subject, self.report
+        subject = self.subject
         for share in (0.01, 0.03, 0.1):
             with subject.at(subject.nearby(self.rng, share)):
                 try:
@@ -360,58 +351,54 @@ class _Check:
                     continue
                 there = Report(subject.name)
                 verdicts = self.compare(there, first, u, gradients, mode)
-                if wrong := _wrong(verdicts):
-                    search = Search(subject, u, self.limits, {}, 0)
-                    report.failures += search.explain(wrong, gradients)
-                    if report.failures:
-                        return
+                search = Search(subject, u, self.limits, {}, 0)
+                if found := search.explain(_wrong(verdicts), gradients):
+                    return found
                 if not _kinky(verdicts):
-                    report.notes.append(
+                    self.report.notes.append(
                         (why or "as this is too many")
                         + ", so the check was repeated at a random point nearby, off the kinks: "
                         f"{sum(there.checked.values())} numbers agree there"
                     )
-                    return
-        if not why:
-            raise EmptyCheckError(
-                f"gradcheck: {subject.name} sits on kinks here and nearby, where it has no "
-                "derivative to compare with. Choose inputs without ties, and away from the kinks."
-            )
+                    return []
+        if why:
+            return []
+        raise EmptyCheckError(
+            f"gradcheck: {subject.name} sits on kinks here and nearby, where it has no derivative "
+            "to compare with. Choose inputs without ties, and away from the kinks."
+        )
 
-    def look_at_float32(
+    def in_float32(
         self, search: Search, gradients: dict[str, np.ndarray], verdicts: Verdicts
-    ) -> None:
+    ) -> list[Failure]:
         """Hold the backward pass in float32 against the one in float64, which agreed."""
-        subject, report = self.subject, self.report
+        subject, notes = self.subject, self.report.notes
         try:
             with subject.in_float32():
                 y = subject.run()
                 if not np.isfinite(y.array).all():
                     raise ArithmeticError("the result is not finite")
         except Exception as error:
-            report.notes.append(f"not checked in float32: {type(error).__name__}: {error}")
-            return
+            notes.append(f"not checked in float32: {type(error).__name__}: {error}")
+            return []
         try:
             single = subject.vjp(y, search.u)
         except Exception as error:
-            failure = raised(subject, error)
-            failure.evidence = f"in float32: {failure.evidence}"
-            report.failures = [failure]
-            return
+            return [raised(subject, error, "in float32: ")]
         off = {
             name: float(np.abs(single[name] - exact).max() / np.abs(exact).max())
             for name, exact in gradients.items()
             if any(verdict.kind == "agrees" for verdict in verdicts[name])
         }
         off = {name: error for name, error in off.items() if not error <= FLOAT32}
-        if off:
-            report.failures = search.in_float32(list(off))
-        if off and not report.failures:
-            report.notes.append(
+        found = search.in_float32(list(off)) if off else []
+        if off and not found:
+            notes.append(
                 f"in float32 the gradient of {', '.join(off)} is off by a relative "
                 f"{max(off.values()):.0e}, but none of an operation by itself: it rounds, or the "
                 "result is another in float32"
             )
+        return found
 
 
 def _wrong(verdicts: Verdicts) -> dict[str, Verdict]:

@@ -19,7 +19,6 @@ from tinynet.autograd import Node
 from tinynet.gradcheck.again import NEARLY, overwrites
 from tinynet.gradcheck.causes import diagnose
 from tinynet.gradcheck.causes.clues import Fault
-from tinynet.gradcheck.causes.elsewhere import STATE
 from tinynet.gradcheck.differences import (
     Base,
     Elements,
@@ -44,10 +43,11 @@ from tinynet.gradcheck.sanity import equal, layer_of
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import (
     DY_OVERWRITTEN,
+    STATE,
     Call,
     IncidentError,
     Trace,
-    Walk,
+    is_float,
     record,
     walk_back,
 )
@@ -75,7 +75,7 @@ class Search:
         self.subject, self.u, self.limits, self.elsewhere = subject, u, limits, elsewhere
         self.rng = np.random.default_rng([seed, 1])
         self.known: dict[tuple[object, int, str], tuple[str, str]] = {}  # cause, evidence
-        self.trace, self.walk = Trace(), Walk()
+        self.trace = Trace()
         self.notes: list[str] = []
 
     # ----- ways in ------------------------------------------------------------------------------
@@ -86,10 +86,10 @@ class Search:
         self._record()
         names = names or self.subject.targets
         wanted = self.trace.leading_to({id(self.subject.targets[name]) for name in names})
-        calls = [c for c in self.trace.calls if c.node in wanted and c.node in self.walk.gradients]
+        calls = [c for c in self.trace.calls if c.node in wanted and c.node in self.trace.gradients]
         written = [i for i in (overwrites(call, self.rng) for call in calls) if i is not None]
         blamed = {(i.call, place) for i in written for place in i.call.vjps}
-        incidents = [i for i in self.walk.incidents if (i.call, i.place) not in blamed] + written
+        incidents = [i for i in self.trace.incidents if (i.call, i.place) not in blamed] + written
         blamed |= {(incident.call, incident.place) for incident in incidents}
         found = [self._told(incident) for incident in incidents]
         for call in calls:
@@ -104,12 +104,14 @@ class Search:
         Where several kinks meet, a slope outside the one-sided ones need not be wrong: such a
         target fails only if an operation does.
         """
-        found = self.operations(wrong)
+        found = self.operations(wrong) if wrong else []
         for failure in found:
             failure.affected = [name for name in failure.affected if name in wrong]
         explained = {name for failure in found for name in failure.affected}
         for name, verdict in wrong.items():
-            if name not in explained and not self._is_rounding(name, verdict):
+            single = any(name in self._upstream(c, c.single) for c in self.trace.calls if c.single)
+            rounds = single and abs(verdict.slope.error) <= 10 * SINGLE * verdict.slope.size
+            if name not in explained and verdict.kind == "wrong" and not rounds:
                 found.append(self._between(name, verdict, gradients[name]))
         return found
 
@@ -119,6 +121,15 @@ class Search:
         for failure in found:
             failure.evidence = failure.evidence or f"{symptom.evidence} (for {symptom.input})"
         return found or [symptom]
+
+    def not_linear(self, gradients: dict[str, np.ndarray]) -> list[Failure]:
+        """The failures of a backward that gives no multiple of its gradient for a multiple of u."""
+        u, self.u = self.u, MULTIPLE * self.u
+        given = self.subject.gradients(self.u)[1]
+        is_same = [same(g, MULTIPLE * gradients[name], NEARLY) for name, g in given.items()]
+        found = [] if all(is_same) else self.operations()
+        self.u = u
+        return found
 
     def in_float32(self, names: list[str]) -> list[Failure]:
         """The operations behind gradients of these targets that are wrong in float32 alone."""
@@ -192,7 +203,7 @@ class Search:
         if self.elsewhere:  # a backward that reads what the last call left must not find this one
             with self.subject.at(self.elsewhere), contextlib.suppress(Exception):
                 self.subject.outcome()
-        self.walk = walk_back(self.trace, self.u)
+        walk_back(self.trace, self.u)
 
     def _told(self, incident: IncidentError) -> Failure:
         return self._failure(incident.call, incident.place, incident.cause, incident.evidence)
@@ -225,7 +236,7 @@ class Search:
         if call.name == "astype":
             return None
         is_last = call.node is self.trace.output.node
-        arrived = np.asarray(self.walk.gradients[call.node], np.float64)
+        arrived = np.asarray(self.trace.gradients[call.node], np.float64)
         try:
             replay = Replay(call)
             if place not in replay.call.vjps:
@@ -239,7 +250,9 @@ class Search:
                 dys.append(multiple)
             if np.isfinite(arrived).all():
                 dys += [] if is_last else [arrived]
-                if self._of_another_call(replay, call, place, arrived):
+                here, again = replay.backward(place, arrived), replay.backward(place, arrived)
+                recorded = self.trace.applied.get((call, place), here)
+                if same(here, again, NEARLY) and not same(here, recorded, FLOAT32):
                     text = f"the backward of {call.name} gives another gradient once {call.name} "
                     text += "was called again with other values: keep its values in local variables"
                     return self._failure(call, place, STATE, text)
@@ -253,12 +266,6 @@ class Search:
         except IncidentError as incident:
             return self._told(incident)
         return None
-
-    def _of_another_call(self, replay: Replay, call: Call, place: int, dy: np.ndarray) -> bool:
-        """Whether the backward of a call reads what later calls of the operation left."""
-        here, again = replay.backward(place, dy), replay.backward(place, dy)
-        recorded = self.walk.applied.get((call, place), here)
-        return same(here, again, NEARLY) and not same(here, recorded, FLOAT32)
 
     def _limits(self, call: Call, place: int) -> Limits:
         """What is allowed of a gradient: of one in float32 its rounding, with a note."""
@@ -296,7 +303,7 @@ class Search:
         if replay.is_large(place):
             failure.evidence = failure.persistence()
             return None if verdict.kind == "outside" else failure
-        elements = replay.elements(place, base, step)
+        elements = by_element(base, step)
         if verdict.kind == "outside" and not elements.wrong(base.gradient, limits).any():
             return None
         index = _fill(failure, elements, base.gradient, limits)
@@ -308,7 +315,7 @@ class Search:
             if replay.has_plenty(place):  # the looks have more to compare in a smaller case
                 replay, base, smaller_case = self._reduced(replay, place, base)
                 note = smaller_case or note
-                elements = replay.elements(place, base, step)
+                elements = by_element(base, step)
             self.known[key] = diagnose(self._fault(replay, place, base, elements)) or ("", "")
         failure.cause, failure.evidence = self.known[key]
         failure.evidence += note if failure.evidence else ""
@@ -336,8 +343,7 @@ class Search:
         call, single = replay.call, place in replay.call.single
         others = {}
         for other, x in enumerate(call.args):
-            is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"
-            if is_float and other != place and x.size <= LARGE // 3:
+            if is_float(x) and other != place and x.size <= LARGE // 3:
                 there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
                 others[other] = by_element(there, 1e-4).jacobian
 
@@ -345,7 +351,7 @@ class Search:
             x = self.rng.permutation(base.x.reshape(-1)).reshape(base.x.shape)
             moved = replay.moved(place, x)
             there = moved.base(place, base.u)
-            return self._fault(moved, place, there, moved.elements(place, there, 1e-4))
+            return self._fault(moved, place, there, by_element(there, 1e-4))
 
         return Fault(
             forward=call.body,
@@ -387,16 +393,15 @@ class Search:
 
     # ----- between the operations ---------------------------------------------------------------
 
-    def _is_rounding(self, name: str, verdict: Verdict) -> bool:
-        """Whether a slope is not wrong, or wrong by no more than a gradient in float32 rounds."""
-        single = any(name in self._upstream(c, c.single) for c in self.trace.calls if c.single)
-        rounds = single and abs(verdict.slope.error) <= 10 * SINGLE * verdict.slope.size
-        return verdict.kind != "wrong" or bool(rounds)
-
     def _between(self, name: str, verdict: Verdict, gradient: np.ndarray) -> Failure:
         """Each operation is right and the whole is wrong: what is lost between them?"""
         failure = self.detached(name)
-        opaque = [call for call in self.trace.calls if call.vjps and _is_opaque(call)]
+        opaque = []
+        for call in (call for call in self.trace.calls if call.vjps):
+            try:
+                Replay(call)
+            except NotRepeatableError:
+                opaque.append(call)
         if not failure.cause and opaque:
             names = ", ".join(dict.fromkeys(call.name for call in opaque))
             text = f"the other operations are right; {names} could not be run again by itself"
@@ -415,18 +420,10 @@ class Search:
         return failure
 
 
-def raised(subject: Subject, error: Exception) -> Failure:
+def raised(subject: Subject, error: Exception, where: str = "") -> Failure:
     """The failure of a backward pass that raises an error."""
-    text = f"{type(error).__name__}: {error}"
+    text = f"{where}{type(error).__name__}: {error}"
     return Failure(subject.name, "", cause="the backward raises an error", evidence=text)
-
-
-def _is_opaque(call: Call) -> bool:
-    try:
-        Replay(call)
-    except (NotRepeatableError, IncidentError) as error:
-        return isinstance(error, NotRepeatableError)
-    return False
 
 
 def _with_slope(failure: Failure, verdict: Verdict) -> Failure:

@@ -8,7 +8,6 @@ the whole model.
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,21 +15,12 @@ import numpy as np
 
 from tinynet.accumulation import sum_to_shape
 from tinynet.gradcheck import kinks
-from tinynet.gradcheck.differences import (
-    EPS,
-    Base,
-    Elements,
-    Function,
-    Outcome,
-    base_of,
-    by_element,
-)
-from tinynet.gradcheck.trace import Call, applied, copied
+from tinynet.gradcheck.differences import Base, Function, Outcome, base_of
+from tinynet.gradcheck.trace import Call, applied, copied, is_float
 
 LARGE = 1500  # elements of an argument above which a smaller case is looked for
 PLENTY = 1000  # and elements of either above which a smaller case is tried
 JACOBIAN = 4_000_000  # and elements of its Jacobian
-COMPLEX_STEP = 1e-30
 FLOAT32 = 1e-4  # how far a gradient in float32 may be off, relative to the largest number in it
 
 
@@ -42,15 +32,17 @@ class Replay:
     """The body of a call on float64 copies of its arguments.
 
     call: a twin of the recorded call with these arguments. result: what the body returned, the
-    array itself, which may change. Raises NotRepeatableError if the body
-    gives something else than what was recorded, and IncidentError if it overwrites its arguments.
+    array itself, which may change. Raises NotRepeatableError if the body gives something else than
+    what was recorded.
     """
 
     def __init__(self, call: Call) -> None:
         self.call = twin = copy.copy(call)
-        twin.args = tuple(_float64(arg) for arg in call.args)
+        twin.args = tuple(
+            arg.astype(np.float64, order="K") if is_float(arg) else copied(arg) for arg in call.args
+        )
         try:
-            y, *vjps = twin.body(*twin.args, **_fresh(twin.settings))
+            y, *vjps = twin.run()
         except Exception as error:
             raise NotRepeatableError(str(error)) from error
         self.result = np.asarray(y)
@@ -68,7 +60,7 @@ class Replay:
 
         def f(x: np.ndarray) -> Outcome:
             args = (*call.args[:place], x, *call.args[place + 1 :])
-            y = call.body(*args, **_fresh(call.settings))[0]
+            y = call.run(args)[0]
             carried = call.operation.kinks
             branches = [kinks.branch(call.op, carried, args, call.settings)] if carried else []
             return Outcome(np.asarray(y, np.float64), branches)
@@ -79,7 +71,7 @@ class Replay:
         """The same call with another value of one argument."""
         twin = copy.copy(self.call)
         twin.args = (*twin.args[:place], x, *twin.args[place + 1 :])
-        twin.y = np.array(twin.body(*twin.args, **_fresh(twin.settings))[0])
+        twin.y = np.array(twin.run()[0])
         return Replay(twin)
 
     def backward(self, place: int, dy: np.ndarray) -> np.ndarray:
@@ -91,37 +83,6 @@ class Replay:
         f, x = self.forward(place), self.call.args[place]
         base = base_of(f, x, dy, self.backward(place, dy))
         return base._replace(vjp=lambda dy: self.backward(place, dy))
-
-    def elements(self, place: int, base: Base, step: float) -> Elements:
-        """The numeric gradient by elements: by complex steps where they are valid."""
-        found = by_element(base, step)
-        if not self.call.operation.smooth:
-            return found
-        jacobian = self._complex_steps(place)
-        if jacobian is None:
-            return found
-        exact = (jacobian @ base.u.reshape(-1)).reshape(base.x.shape)
-        if (np.abs(exact - found.numeric) > 10 * found.noise).any():
-            return found
-        size = (np.abs(jacobian) @ np.abs(base.u).reshape(-1)).reshape(base.x.shape)
-        return Elements(exact, 8 * EPS * size, exact, exact, jacobian)
-
-    def _complex_steps(self, place: int) -> np.ndarray | None:
-        """The Jacobian from f(x + ih) = f(x) + ih f'(x): no difference, so nothing cancels."""
-        call, x = self.call, self.call.args[place]
-        jacobian = np.zeros((x.size, call.y.size))
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                for i in range(x.size):
-                    moved = x.astype(complex)
-                    moved.flat[i] += COMPLEX_STEP * 1j
-                    args = (*call.args[:place], moved, *call.args[place + 1 :])
-                    y = np.asarray(call.body(*args, **call.settings)[0])
-                    jacobian[i] = y.imag.reshape(-1) / COMPLEX_STEP
-        except Exception:  # whatever it is, the body is not made for complex numbers
-            return None
-        return jacobian if np.isfinite(jacobian).all() else None
 
     def is_large(self, place: int) -> bool:
         """Whether the numeric gradient by elements would take long."""
@@ -144,8 +105,11 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
     errors, allowed = [], []
     try:
         for _ in range(6):
-            twin.args = tuple(_moved(arg, rng) for arg in call.args)
-            y, *vjps = twin.body(*twin.args, **_fresh(twin.settings))
+            twin.args = tuple(
+                np.asarray(arg * (1 + 0.01 * rng.standard_normal(arg.shape)), arg.dtype)
+                if is_float(arg) else copied(arg) for arg in call.args
+            )  # fmt: skip
+            y, *vjps = twin.run()
             twin.y, x = np.array(y), twin.args[place]
             single = sum_to_shape(vjps[place](dy.copy()), x.shape, call.name, vjps[place])
             exact = Replay(twin).backward(place, dy.astype(np.float64))
@@ -167,12 +131,6 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
     )
 
 
-def _moved(value: Any, rng: np.random.Generator) -> Any:
-    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-        return copied(value)
-    return np.asarray(value * (1 + 0.01 * rng.standard_normal(value.shape)), value.dtype)
-
-
 def smaller(call: Call) -> Iterator[Call]:
     """The same call with equal sizes cut down together, the largest first.
 
@@ -189,7 +147,7 @@ def smaller(call: Call) -> Iterator[Call]:
             twin.args = tuple(_cut(arg, size, less) for arg in call.args)
             twin.settings = {key: _cut(value, size, less) for key, value in call.settings.items()}
             try:
-                twin.y = np.array(twin.body(*twin.args, **_fresh(twin.settings))[0])
+                twin.y = np.array(twin.run()[0])
             except Exception:  # whatever it complains of, these sizes do not fit
                 continue
             if not any(n == 1 < before for n, before in zip(twin.y.shape, call.y.shape)):
@@ -200,14 +158,3 @@ def _cut(value: Any, size: int, less: int) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     return value[tuple(slice(less if n == size else n) for n in value.shape)].copy()
-
-
-def _float64(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return value.astype(np.float64, order="K")
-    return copied(value)
-
-
-def _fresh(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings whose generators start anew, so that each run draws the same."""
-    return {key: copied(value) for key, value in settings.items()}

@@ -18,6 +18,7 @@ from tinynet.gradcheck.report import EmptyCheckError, Failure
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import (
     OVERWRITTEN,
+    STATE,
     Call,
     Trace,
     parameter_names,
@@ -66,32 +67,28 @@ def _refused_write(text: str) -> Failure | None:
 def unstable(subject: Subject, first: np.ndarray) -> Failure | None:
     """The failure if the function gives another result for the same input; None if it does not.
 
-    first: its result at the present values.
+    first: its result at the present values. The operation that got the same arguments in two runs
+    and gave another result is named.
     """
-    if same(first, subject.outcome().y):
+    results = [first, subject.outcome().y]
+    if same(first, results[1]):
         return None
-    guilty = _first_difference(subject)
-    op, layer = (subject.name, "") if guilty is None else (guilty.name, layer_of(guilty))
-    cause = "non-deterministic function"
-    text = "gives another result on each call, without a pattern. Make its generator anew from a "
-    text += "seed inside the function"
-    results = [subject.outcome().y for _ in range(6)]
-    if _systematic(results):
-        place = np.unravel_index(np.argmax(np.abs(results[1] - results[0])), results[0].shape)
-        values = ", ".join(f"{y[place]:.4g}" for y in results[:4])
-        cause = "state carried from call to call"
+    one, two = (record(subject.run, subject.model).calls for _ in range(2))
+    op, layer = subject.name, ""
+    for a, b in zip(one, two):
+        if a.op == b.op and not same(a.y, b.y) and all(map(equal, a.args, b.args)):
+            op, layer = a.name, layer_of(a)
+            break
+    results += [subject.outcome().y for _ in range(5)]
+    if _systematic(results[1:]):
+        place = np.unravel_index(np.argmax(np.abs(results[2] - results[1])), first.shape)
+        values = ", ".join(f"{y[place]:.4g}" for y in results[1:5])
         text = f"calls with the same input give {values}, ... for one element: something is "
         text += "remembered between calls"
-    return Failure(op, "", layer=layer, cause=cause, evidence=f"{op} {text}")
-
-
-def _first_difference(subject: Subject) -> Call | None:
-    """The first operation that got the same arguments in two runs and gave another result."""
-    one, two = record(subject.run, subject.model), record(subject.run, subject.model)
-    for a, b in zip(one.calls, two.calls):
-        if a.op == b.op and not same(a.y, b.y) and all(map(equal, a.args, b.args)):
-            return a
-    return None
+        return Failure(op, "", layer=layer, cause=STATE, evidence=f"{op} {text}")
+    text = f"{op} gives another result on each call, without a pattern. Make its generator anew "
+    text += "from a seed inside the function"
+    return Failure(op, "", layer=layer, cause="non-deterministic function", evidence=text)
 
 
 def equal(a: Any, b: Any) -> bool:
@@ -120,43 +117,34 @@ def layer_of(call: Call) -> str:
 # ----- empty checks -------------------------------------------------------------------------------
 
 
-def plain_sum(trace: Trace) -> bool:
-    """Whether the result is a plain sum or mean of everything, made by the last operation."""
+def last_sum(trace: Trace) -> Call | None:
+    """The last operation, if it is a plain sum or mean."""
     last = next((call for call in trace.calls if call.node is trace.output.node), None)
-    return last is not None and last.name in ("sum", "mean") and last.y.size == 1
+    return last if last is not None and last.name in ("sum", "mean") else None
 
 
-def _constant_sum(subject: Subject, trace: Trace, zero: list[str]) -> str:
-    """The operation whose result is summed up last, if it moves with `zero` and its sum does not.
-
-    "" if there is none, or if the other targets move the sum: it is of use to check those.
-    """
-    last = next((call for call in trace.calls if call.node is trace.output.node), None)
-    if last is None or last.name not in ("sum", "mean") or len(zero) < len(subject.targets):
-        return ""
-    with subject.at({name: subject.targets[name].array * 1.01 + 1e-2 for name in zero}):
-        there = record(subject.run, subject.model).calls
-    moved = [not same(last.args[0], call.args[0]) for call in there if call.name == last.name]
-    summed = trace.by_node().get(last.tensors[0].node)
-    return summed.name if summed is not None and moved and moved[-1] else ""
-
-
-def refuse_zero(subject: Subject, trace: Trace, zero: list[str]) -> None:
+def refuse_zero(subject: Subject, zero: list[str]) -> None:
     """Raise EmptyCheckError where the slopes that were compared are 0 whatever the backward does.
 
-    zero: the targets whose slopes are 0.
+    zero: the targets whose slopes are 0. Where other targets move the result, it is of use to check
+    those.
     """
-    names = ", ".join(zero)
-    op = _constant_sum(subject, trace, zero)
-    if op:
-        raise EmptyCheckError(
-            f"gradcheck: {subject.name} sums up a {op}, whose elements move with {names}, but add "
-            "up to the same: the check would compare 0 with 0. Return the tensor before the sum; "
-            "gradcheck weighs its elements with random numbers itself."
-        )
-    if len(zero) == len(subject.targets):
-        raise EmptyCheckError(
-            f"gradcheck: the result of {subject.name} stays as it is when {names} moves, so the "
-            "check would compare 0 with 0. Choose inputs at which the function does something "
-            "(not all on the flat side of a ReLU, not outside a clip)."
-        )
+    if len(zero) < len(subject.targets):
+        return
+    names, trace = ", ".join(zero), record(subject.run, subject.model)
+    if last := last_sum(trace):
+        with subject.at({name: subject.targets[name].array * 1.01 + 1e-2 for name in zero}):
+            there = record(subject.run, subject.model).calls
+        moved = [not same(last.args[0], call.args[0]) for call in there if call.name == last.name]
+        summed = trace.by_node().get(last.tensors[0].node)
+        if summed is not None and moved and moved[-1]:
+            raise EmptyCheckError(
+                f"gradcheck: {subject.name} sums up a {summed.name}, whose elements move with "
+                f"{names}, but add up to the same: the check would compare 0 with 0. Return the "
+                "tensor before the sum; gradcheck weighs its elements with random numbers itself."
+            )
+    raise EmptyCheckError(
+        f"gradcheck: the result of {subject.name} stays as it is when {names} moves, so the check "
+        "would compare 0 with 0. Choose inputs at which the function does something (not all on "
+        "the flat side of a ReLU, not outside a clip)."
+    )

@@ -61,6 +61,12 @@ class Call:
             for array in changes.saved_arrays(vjp)
         ]
 
+    def run(self, args: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+        """What the body returns for its arguments, or others; random settings start anew."""
+        settings = {key: copied(value) for key, value in self.settings.items()}
+        result: tuple[Any, ...] = self.body(*(self.args if args is None else args), **settings)
+        return result
+
     def sources(self) -> Iterator[tuple[int, Node | Variable]]:
         """By place, the node or leaf that each gradient goes to."""
         for place in self.vjps:
@@ -69,11 +75,18 @@ class Call:
 
 
 class Trace:
-    """The calls of one run in order, its result, and the tensor of the result."""
+    """The calls of one run in order, and the tensor of the result.
+
+    Of the way back: the gradient that reached the output of each node, what each closure made of
+    it, and incidents.
+    """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.output: Any = None
+        self.gradients: dict[Any, np.ndarray] = {}
+        self.applied: dict[tuple[Call, int], np.ndarray] = {}
+        self.incidents: list[IncidentError] = []
 
     def by_node(self) -> dict[Any, Call]:
         return {call.node: call for call in self.calls if call.node is not None}
@@ -116,6 +129,7 @@ def record(run: Callable[[], Any], model: Module | None = None) -> Trace:
 
 
 DY_OVERWRITTEN = "the output gradient is overwritten in place"
+STATE = "state carried from call to call"
 OVERWRITTEN = "a saved value is overwritten in place"
 
 
@@ -127,36 +141,25 @@ class IncidentError(Exception):
         self.call, self.place, self.cause, self.evidence = call, place, cause, evidence
 
 
-class Walk:
-    """The way back: the gradient that reached each call's output, what each closure made of it,
-    and incidents."""
-
-    def __init__(self) -> None:
-        self.gradients: dict[Any, np.ndarray] = {}
-        self.applied: dict[tuple[Call, int], np.ndarray] = {}
-        self.incidents: list[IncidentError] = []
-
-
-def walk_back(trace: Trace, u: np.ndarray) -> Walk:
+def walk_back(trace: Trace, u: np.ndarray) -> None:
     """Send u back from the output. A closure that fails is noted, and its gradient left out."""
-    walk = Walk()
+    gradients = trace.gradients
     if trace.output.node is not None:
-        walk.gradients[trace.output.node] = u.copy()
+        gradients[trace.output.node] = u.copy()
     for call in reversed(trace.calls):
-        dy = walk.gradients.get(call.node)
+        dy = gradients.get(call.node)
         if dy is None:
             continue
-        walk.incidents.extend(_overwritten(call))
+        trace.incidents.extend(_overwritten(call))
         for place, source in call.sources():
             try:
-                dx = walk.applied[call, place] = applied(call, place, call.vjps[place], dy)
+                dx = trace.applied[call, place] = applied(call, place, call.vjps[place], dy)
             except IncidentError as incident:
-                walk.incidents.append(incident)
+                trace.incidents.append(incident)
                 continue
             if isinstance(source, Node):
-                before = walk.gradients.get(source)
-                walk.gradients[source] = dx.copy() if before is None else before + dx
-    return walk
+                before = gradients.get(source)
+                gradients[source] = dx.copy() if before is None else before + dx
 
 
 def applied(call: Call, place: int, vjp: VJP, dy: np.ndarray) -> np.ndarray:
@@ -216,6 +219,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, Variable):
         return value.array
     return value.item() if isinstance(value, np.generic) else value
+
+
+def is_float(value: Any) -> bool:
+    """Whether a value is an array of floats."""
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 def copied(value: Any) -> Any:

@@ -115,9 +115,7 @@ def threshold(x: Array, threshold: float, value: float) -> Op:
     return np.where(above, x, x.dtype.type(value)), lambda dy: dy * above
 
 
-@differentiable(
-    smooth=True, rule="y = x t with t = tanh(softplus(x)), dy/dx = t + x (1 - t^2) sigmoid(x)"
-)
+@differentiable(rule="y = x t with t = tanh(softplus(x)), dy/dx = t + x (1 - t^2) sigmoid(x)")
 @may_underflow
 def mish(x: Array) -> Op:
     """y = x * t with t = tanh(softplus(x)), softplus(x) = log(1 + e^x).

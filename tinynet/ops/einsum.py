@@ -17,7 +17,7 @@ from tinynet.errors import ShapeError
 Op = tuple[Array, ...]
 
 
-@differentiable(smooth=True, rule="y = sum of products, dy/dx = the other factors")
+@differentiable(rule="y = sum of products, dy/dx = the other factors")
 def einsum(*operands: Array, equation: str) -> Op:
     """Sums of products by `equation`: "ij,jk->ik" is a matrix product, "bii->b" a batch of traces.
 

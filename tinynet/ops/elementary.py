@@ -54,15 +54,13 @@ def _step(name: str, f: Function, about: str) -> Operation:
     """The operation y = f(x), constant between its steps."""
     about = f"{about}. Gradient: 0, on the steps too, as in PyTorch."
     rule = f"y = {name} of x, dy/dx = 0"
-    return _operation(name, lambda x: (f(x), np.zeros_like), about, rule, smooth=False)
+    return _operation(name, lambda x: (f(x), np.zeros_like), about, rule)
 
 
-def _operation(
-    name: str, body: Any, about: str, rule: str, smooth: bool = True, kinks: Any = None
-) -> Operation:
+def _operation(name: str, body: Any, about: str, rule: str, kinks: Any = None) -> Operation:
     body.__name__ = body.__qualname__ = name
     body.__doc__ = about
-    operation: Operation = differentiable(smooth=smooth, rule=rule, kinks=kinks)(body)
+    operation: Operation = differentiable(rule=rule, kinks=kinks)(body)
     return operation
 
 
@@ -128,7 +126,7 @@ def _of_both(
         return z, lambda dz: dz * dx(x, y, z), lambda dz: dz * dy(x, y, z)
 
     about = f"{about}. Gradients: {rule}. Keeps both inputs and z."
-    return _operation(name, body, about, rule, smooth=kinks is None, kinks=kinks)
+    return _operation(name, body, about, rule, kinks=kinks)
 
 
 def _square(x: Array, y: Array) -> Array:

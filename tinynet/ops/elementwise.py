@@ -31,19 +31,19 @@ Op = tuple[Array, ...]
 GELU_FORMS = ("none", "tanh")
 
 
-@differentiable(smooth=True, rule="y = x + z, dy/dx = 1")
+@differentiable(rule="y = x + z, dy/dx = 1")
 def add(x: Array, y: Array) -> Op:
     """Sum, z = x + y. Gradients: dx = dz, dy = dz. Keeps nothing."""
     return x + y, lambda dz: dz, lambda dz: dz
 
 
-@differentiable(smooth=True, rule="z = x - y, dz/dx = 1, dz/dy = -1")
+@differentiable(rule="z = x - y, dz/dx = 1, dz/dy = -1")
 def sub(x: Array, y: Array) -> Op:
     """Difference, z = x - y. Gradients: dx = dz, dy = -dz. Keeps nothing."""
     return x - y, lambda dz: dz, lambda dz: -dz
 
 
-@differentiable(smooth=True, rule="z = x y, dz/dx = y")
+@differentiable(rule="z = x y, dz/dx = y")
 def mul(x: Array, y: Array) -> Op:
     """Product, z = x * y. Gradients by the product rule: dx = dz * y, dy = dz * x.
 
@@ -52,7 +52,7 @@ def mul(x: Array, y: Array) -> Op:
     return x * y, lambda dz: dz * y, lambda dz: dz * x
 
 
-@differentiable(smooth=True, rule="z = x / y, dz/dx = 1 / y, dz/dy = -z / y")
+@differentiable(rule="z = x / y, dz/dx = 1 / y, dz/dy = -z / y")
 def div(x: Array, y: Array) -> Op:
     """Quotient, z = x / y. Integers give floats.
 
@@ -63,13 +63,13 @@ def div(x: Array, y: Array) -> Op:
     return z, lambda dz: dz / y, lambda dz: -dz * z / y
 
 
-@differentiable(smooth=True, rule="y = -x, dy/dx = -1")
+@differentiable(rule="y = -x, dy/dx = -1")
 def neg(x: Array) -> Op:
     """Negation, y = -x. Gradient: dx = -dy. Keeps nothing."""
     return -x, lambda dy: -dy
 
 
-@differentiable(smooth=True, rule="y = x^p, dy/dx = p x^(p - 1)")
+@differentiable(rule="y = x^p, dy/dx = p x^(p - 1)")
 def pow(x: Array, exponent: Array) -> Op:  # noqa: A001 (the operation's name)
     """Power, y = x ** p.
 
@@ -92,14 +92,14 @@ def pow(x: Array, exponent: Array) -> Op:  # noqa: A001 (the operation's name)
     return y, dx, dexponent
 
 
-@differentiable(smooth=True, rule="y = e^x, dy/dx = y")
+@differentiable(rule="y = e^x, dy/dx = y")
 def exp(x: Array) -> Op:
     """Exponential, y = e^x. Gradient: dx = dy * y. Keeps y."""
     y = np.exp(x)
     return y, lambda dy: dy * y
 
 
-@differentiable(smooth=True, rule="y = log x, dy/dx = 1 / x")
+@differentiable(rule="y = log x, dy/dx = 1 / x")
 def log(x: Array) -> Op:
     """Natural logarithm, y = log x. Gradient: dx = dy / x. Keeps x.
 
@@ -108,7 +108,7 @@ def log(x: Array) -> Op:
     return np.log(x), lambda dy: dy / x
 
 
-@differentiable(smooth=True, rule="y = sqrt(x), dy/dx = 1 / (2 y)")
+@differentiable(rule="y = sqrt(x), dy/dx = 1 / (2 y)")
 def sqrt(x: Array) -> Op:
     """Square root, y = sqrt(x). Gradient: dx = dy / (2 y), from x = y^2, 1 = 2 y y'. Keeps y.
 
@@ -224,7 +224,7 @@ def where(condition: Array, x: Array, y: Array) -> Tensor:
     return _where(x, y, condition)
 
 
-@differentiable(smooth=True, rule="y = 1 / (1 + e^-x), dy/dx = y (1 - y)")
+@differentiable(rule="y = 1 / (1 + e^-x), dy/dx = y (1 - y)")
 @may_underflow
 def sigmoid(x: Array) -> Op:
     """Logistic function, y = 1 / (1 + e^-x).
@@ -240,7 +240,7 @@ def _logistic(x: Array) -> Array:
     return np.where(x >= 0, 1, e) / (1 + e)
 
 
-@differentiable(smooth=True, rule="y = tanh x, dy/dx = 1 - y^2")
+@differentiable(rule="y = tanh x, dy/dx = 1 - y^2")
 @may_underflow
 def tanh(x: Array) -> Op:
     """Hyperbolic tangent, y = (e^x - e^-x) / (e^x + e^-x).
@@ -334,7 +334,7 @@ def _near(x: Array) -> Array:
     return np.clip(x, -40, 40)
 
 
-@differentiable(smooth=True, rule="y = x sigmoid(x)")
+@differentiable(rule="y = x sigmoid(x)")
 @may_underflow
 def silu(x: Array) -> Op:
     """Sigmoid linear unit (swish), y = x * s with s = sigmoid(x).

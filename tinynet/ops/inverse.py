@@ -11,7 +11,7 @@ from tinynet.ops.underflow import may_underflow
 Op = tuple[Array, ...]
 
 
-@differentiable(smooth=True, rule="y = x^-1, dx = -y^T dy y^T")
+@differentiable(rule="y = x^-1, dx = -y^T dy y^T")
 @may_underflow
 def inv(x: Array) -> Op:
     """The matrix y with x y = 1.
@@ -27,7 +27,7 @@ def inv(x: Array) -> Op:
     return y, lambda dy: -(transposed @ dy @ transposed)
 
 
-@differentiable(smooth=True, rule="y = det x, dx = dy y x^-T")
+@differentiable(rule="y = det x, dx = dy y x^-T")
 @may_underflow
 def det(x: Array) -> Op:
     """The determinant.

@@ -19,7 +19,7 @@ from tinynet.kernels.threads import matmul as matmul_2d
 Op = tuple[Array, ...]
 
 
-@differentiable(smooth=True, rule="y[i,j] = sum of x[i,k] w[k,j] over k")
+@differentiable(rule="y[i,j] = sum of x[i,k] w[k,j] over k")
 def matmul(x: Array, w: Array) -> Op:
     """Matrix product by NumPy's rules: the last two axes multiply, those before broadcast.
 
@@ -81,7 +81,7 @@ def _rows(x: Array) -> Array:
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-@differentiable(smooth=True, rule="y[n,o] = b[o] + sum of w[o,i] x[n,i] over i")
+@differentiable(rule="y[n,o] = b[o] + sum of w[o,i] x[n,i] over i")
 def linear(x: Array, w: Array, b: Array = None) -> Op:
     """Affine map, y = x w^T + b.
 

@@ -14,7 +14,7 @@ from tinynet.ops.windows import check_image
 Op = tuple[Array, ...]
 
 
-@differentiable(smooth=True, rule="y = x at the places that were pooled, 0 elsewhere")
+@differentiable(rule="y = x at the places that were pooled, 0 elsewhere")
 def max_unpool2d(x: Array, places: Array, size: Pair) -> Op:
     """Each element back at the place that a max-pool took it from; everything else is 0.
 

@@ -63,7 +63,7 @@ def _check_not_empty(name: str, x: Array, axis: Axis) -> None:
         )
 
 
-@differentiable(smooth=True, rule="y = sum of x, dy/dx = 1")
+@differentiable(rule="y = sum of x, dy/dx = 1")
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
     """Sum over `axis`; over no element at all it is 0.
 
@@ -75,7 +75,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A00
     return y, lambda dy: np.broadcast_to(_spread(dy, axis, keepdims), shape)
 
 
-@differentiable(smooth=True, rule="y = sum of x / n, dy/dx = 1 / n")
+@differentiable(rule="y = sum of x / n, dy/dx = 1 / n")
 @may_underflow
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """Mean over the n elements along `axis`, y = sum(x) / n. Integers give floats.
@@ -174,7 +174,7 @@ def _to_winners(winners: Array, axis: Axis, keepdims: bool, dy: Array) -> Array:
     return winners * share.astype(dy.dtype)
 
 
-@differentiable(smooth=True, rule="y = product of x, dy/dx = the product of the others")
+@differentiable(rule="y = product of x, dy/dx = the product of the others")
 def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """Product over `axis`; of no element at all it is 1.
 
@@ -199,7 +199,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     return y, dx
 
 
-@differentiable(smooth=True, rule="y = product of x up to here, dy/dx = the others' product")
+@differentiable(rule="y = product of x up to here, dy/dx = the others' product")
 def cumprod(x: Array, axis: int) -> Op:
     """Running product along `axis`, y_i = x_0 * ... * x_i.
 
@@ -220,7 +220,7 @@ def cumprod(x: Array, axis: int) -> Op:
     return x.cumprod(axis), dx
 
 
-@differentiable(smooth=True, rule="y = sum of x up to here, dy/dx = 1 for all that come before")
+@differentiable(rule="y = sum of x up to here, dy/dx = 1 for all that come before")
 def cumsum(x: Array, axis: int = 0) -> Op:
     """Running sum along `axis`, y_i = x_0 + ... + x_i.
 

@@ -20,7 +20,7 @@ from tinynet.protocol import one_step
 Op = tuple[Array, ...]
 
 
-@differentiable(smooth=True, rule="y = A x B^T, dx = A^T dy B")
+@differentiable(rule="y = A x B^T, dx = A^T dy B")
 @may_underflow
 def resample(x: Array, matrices: Sequence[np.ndarray]) -> Op:
     """A matrix product along each axis of the image: for two axes, y = A x B^T.

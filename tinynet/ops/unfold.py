@@ -12,7 +12,7 @@ from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
 Op = tuple[Array, ...]
 
 
-@differentiable(smooth=True, rule="y = the windows of x as columns")
+@differentiable(rule="y = the windows of x as columns")
 def unfold(
     x: Array, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPair = 0, stride: IntPair = 1
 ) -> Op:
@@ -28,7 +28,7 @@ def unfold(
     return _columns(x, g), lambda dy: _image(dy, g)
 
 
-@differentiable(smooth=True, rule="y = the columns of x added up where they came from")
+@differentiable(rule="y = the columns of x added up where they came from")
 def fold(
     x: Array,
     output_size: IntPair,

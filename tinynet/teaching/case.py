@@ -136,6 +136,11 @@ class Case:
         ]
 
     @property
+    def wanted(self) -> dict[str, nn.Parameter]:
+        """The parameters that ask for a gradient."""
+        return {name: p for name, p in self.parameters.items() if p.requires_grad}
+
+    @property
     def takes_numbers(self) -> bool:
         """Whether integers are inputs of the model: words, whose vectors it looks up."""
         return any(isinstance(module, nn.Embedding) for module in self.model.modules())

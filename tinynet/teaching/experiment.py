@@ -107,8 +107,7 @@ def train(
     batches = [tensors(x, target) for x, target in given]
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
-        wanted = [p for p in case.parameters.values() if p.requires_grad]
-        optimizer = Adam(wanted, lr=adam or 1e-3)
+        optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)
     losses, updates = [], 0
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()

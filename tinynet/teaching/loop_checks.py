@@ -49,12 +49,11 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
     params = params_of(case.optimizer)
     chosen, own = {id(p) for p in params}, {id(p) for p in case.parameters.values()}
     foreign = [str(p.shape) for p in params if id(p) not in own]
-    wanted = {name: p for name, p in case.parameters.items() if p.requires_grad}
-    missing = [name for name, p in wanted.items() if id(p) not in chosen]
+    missing = [name for name, p in case.wanted.items() if id(p) not in chosen]
     if missing and case.step is not None:  # it may have another optimizer for them
         with contextlib.suppress(Exception):  # which `check_step` tells
             after = dict(zip(case.parameters, _after(case, case.optimizer, *case.usable[0])))
-            missing = [m for m in missing if _same([after[m]], [wanted[m].array])]
+            missing = [m for m in missing if _same([after[m]], [case.wanted[m].array])]
     if not chosen & own:
         yield finding("optimizer-of-another-model", count=len(chosen))
         return
@@ -103,7 +102,7 @@ class _Seen:
 
 def _watch(case: Case, optimizer: Optimizer) -> _Seen:
     """The user's step, run and watched."""
-    seen = _Seen([p.array.copy() for p in _wanted(case)])
+    seen = _Seen([p.array.copy() for p in case.wanted.values()])
 
     def zeroing(zero_grad: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
@@ -136,7 +135,7 @@ def _watch(case: Case, optimizer: Optimizer) -> _Seen:
                 run()
                 seen.rates.append(max(group["lr"] for group in optimizer.param_groups))
                 if seen.runs == 1:
-                    seen.change = [p.array - b for p, b in zip(_wanted(case), seen.before)]
+                    seen.change = [p.array - b for p, b in zip(case.wanted.values(), seen.before)]
                     seen.left = _norm(_gradients(case)) > 0
             if seen.runs > 2 and seen.at_step:
                 run()
@@ -162,15 +161,11 @@ def _known_optimizers(case: Case) -> Iterator[None]:
         setattr(Optimizer, "step", step)  # noqa: B010
 
 
-def _wanted(case: Case) -> list[nn.Parameter]:
-    return [p for p in case.parameters.values() if p.requires_grad]
-
-
 def _gradients(case: Case) -> Arrays:
     """Copies of the gradients, zeros where there is none."""
     return [
         np.zeros(p.shape, p.dtype) if p.grad is None else np.array(p.grad.array)
-        for p in _wanted(case)
+        for p in case.wanted.values()
     ]
 
 
@@ -184,9 +179,9 @@ def _fresh(case: Case, x: np.ndarray, target: np.ndarray | None) -> Arrays:
 
 def check_step(case: Case) -> Iterator[Finding]:
     """The user's own step: what it forgets, and the order in which it does things."""
-    if case.step is None or not _wanted(case) or case.trial.error is not None:
+    if case.step is None or not case.wanted or case.trial.error is not None:
         return
-    optimizer = case.optimizer or SGD(_wanted(case), lr=0)
+    optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
     found = _of_step(case, _watch(case, optimizer))
     with contextlib.suppress(Exception):  # of the user's step, with a batch that is not the user's
         found = found or _ignored(case, optimizer)
@@ -227,8 +222,7 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         return finding("forgotten-zero-grad", both=both, size=size, new=new, owner=owner)
     if len(seen.at_step) > 2:
         return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
-    names = [name for name, p in case.parameters.items() if p.requires_grad]
-    unfed = [name for name, g, f in zip(names, first, fresh) if f.any() and not g.any()]
+    unfed = [name for name, g, f in zip(case.wanted, first, fresh) if f.any() and not g.any()]
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
     factor = _dot(first, fresh) / max(usual**2, 1e-300)
@@ -238,7 +232,7 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         cure = "look at what is done to the gradient or the loss: a factor, a sign"
         if weak:
             cure = "clip or divide it less: nn.utils.clip_grad_norm_(model.parameters(), 1.0)"
-        elif factor < 2.1:
+        elif 1.9 < factor < 2.1:
             cure = "is loss.backward() called twice? Once after zero_grad() is enough"
         return finding("gradient-changed", size=size, factor=factor, usual=usual, cure=cure)
     if seen.rates[1] < 0.9 * seen.rates[0] and seen.rates[2] < 0.9 * seen.rates[1]:

@@ -197,7 +197,7 @@ def check_runs(case: Case) -> Iterator[Finding]:
         yield finding(f"{trial.stage}-fails", told=told, cure=cure)
     elif trial.loss is None:
         yield finding("loss-not-a-number", shape=trial.loss_shape)
-    elif not trial.loss_depends and any(p.requires_grad for p in case.parameters.values()):
+    elif not trial.loss_depends and case.wanted:
         yield finding("loss-depends-on-nothing")
 
 
@@ -211,7 +211,7 @@ def check_gradients(case: Case) -> Iterator[Finding]:
         names = [
             name
             for name in none
-            if case.parameters[name].requires_grad
+            if name in case.wanted
             and ran is (id(case.model.get_submodule(name.rpartition(".")[0])) in trial.ran)
         ]
         if names:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -47,22 +48,23 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     terms.left_out,
     terms.one_for_all,
     scaling.counts,
-    order.of_the_gradient,
-    terms.other_axis,
+    order.look,
+    partial(terms.otherwise, cause="summed over the wrong axis", relations=terms.SAME_PLACE),
     terms.other_statistics,
     origin.look,
     order.not_transposed,
     terms.moved,
-    order.of_dy,
-    terms.other_side,
+    partial(order.look, of_dy=True),
+    partial(terms.otherwise, cause="summed from the wrong side", relations=terms.SIDES),
     terms.exchanged,
     order.without_a_name,
     elsewhere.look,
     formula.plain,
     inside.look,
     formula.look,
+    partial(terms.left_out, by_rule=False),
     inside.within,
-    scaling.of_few,
+    partial(scaling.look, nameless=True),
 )
 """From the simplest explanation to the farthest."""
 

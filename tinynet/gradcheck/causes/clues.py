@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.gradcheck.trace import copied
+from tinynet.gradcheck.causes.numbers import sizes
+from tinynet.gradcheck.trace import copied, is_float
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
@@ -174,11 +175,7 @@ class Clues:
     @cached_property
     def floats(self) -> dict[int, np.ndarray]:
         """The arguments that are float arrays, by place."""
-        return {
-            place: value
-            for place, value in enumerate(self.fault.args)
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        }
+        return {place: value for place, value in enumerate(self.fault.args) if is_float(value)}
 
     def label(self, place: int) -> str:
         """The name of an argument."""
@@ -209,6 +206,11 @@ class Clues:
         return {k: v for k, v in known if type(v) in (int, float) and math.isfinite(v)}
 
     @cached_property
+    def sizes(self) -> dict[str, float]:
+        """What a factor may be, by name."""
+        return sizes(self)
+
+    @cached_property
     def locals(self) -> dict[str, np.ndarray]:
         """The float arrays that the function has in variables when it returns, by name."""
         code = getattr(inspect.unwrap(self.fault.forward), "__code__", None)
@@ -230,7 +232,7 @@ class Clues:
         return {
             name: np.array(value)
             for name, value in found.items()
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in known
+            if is_float(value) and name not in known
         }
 
     @cached_property
@@ -280,6 +282,11 @@ class Clues:
         up, down = (float((self.dy * f(x + h * v)).sum()) for h in (STEP, -STEP))
         slope, claimed = (up - down) / (2 * STEP), (v * self.fault.analytic).sum()
         return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
+
+
+def then(first: Callable[[Any], Any], second: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The one function, and the other of what it gives."""
+    return lambda value: second(first(value))
 
 
 def output_of(result: Any) -> np.ndarray:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect, jacobian
-from tinynet.gradcheck.causes.numbers import constant, short, sizes
-
-STATE = "state carried from call to call"
+from tinynet.gradcheck.causes.numbers import constant, short
+from tinynet.gradcheck.trace import STATE, is_float
 
 Changed = tuple[str, str, dict[int, Any], dict[str, Any]]  # cause, how, arguments, settings
 
@@ -67,11 +66,11 @@ def _others(clues: Clues, value: Any) -> Iterator[tuple[Any, str]]:
     elif isinstance(value, (int, float)):
         plain = (1, 0, -value, 2 * value, value + 1, value - 1)
         yield from ((other, str(other)) for other in plain if other != value)
-        factors = (n / (n - 1) for n in {*sizes(clues).values()} if n > 2 and n % 1 == 0)
+        factors = (n / (n - 1) for n in {*clues.sizes.values()} if n > 2 and n % 1 == 0)
         for factor in (f for n in factors for f in (n, 1 / n)) if type(value) is float else ():
             other = factor * value
             yield other, f"{short(other)}, {constant(clues, factor)} times as large"
-    elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
+    elif is_float(value):
         for array in (np.ones_like(value), np.zeros_like(value), 1 / np.where(value, value, 1)):
             yield array, f"{np.ravel(array)[0]:g} everywhere"
 

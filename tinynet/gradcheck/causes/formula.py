@@ -14,7 +14,7 @@ import numpy as np
 from tinynet.gradcheck.causes import where
 from tinynet.gradcheck.causes.clues import Clues, Suspect
 from tinynet.gradcheck.causes.hand import Form, Hand
-from tinynet.gradcheck.causes.numbers import constant, has_name, setting
+from tinynet.gradcheck.causes.numbers import constant, has_name
 
 SAME = 1e-6  # relative: how well a formula fits
 SAMPLE = 48  # entries on which formulas are looked for; the others must agree
@@ -181,8 +181,7 @@ def written(hand: Hand, values: np.ndarray) -> str:
     if not size.max():
         return "0"
     if not _varies(values) and len(values) > 1:
-        mean = float(values.mean())
-        return setting(hand.clues, mean) or constant(hand.clues, mean)
+        return constant(hand.clues, float(values.mean()))
     if not size.min():
         return ""
     few = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(int)
@@ -234,7 +233,7 @@ def _flat(rows: np.ndarray) -> np.ndarray:
 def _written(clues: Clues, c: float, factors: Factors) -> str:
     above = [_power(form.text, p) for form, p in factors if p > 0]
     below = [_power(form.text, -p) for form, p in factors if p < 0]
-    scale = setting(clues, c) or constant(clues, c)
+    scale = constant(clues, c)
     sign, scale = ("-", scale[1:]) if scale.startswith("-") else ("", scale)
     numerator, slash, denominator = scale.partition("/")
     above = [numerator] * (numerator != "1") + above

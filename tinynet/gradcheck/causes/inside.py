@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -114,7 +115,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
     before = inside.before()
     yield from _multiplied(inside, distinct, 1)
     yield from _by_element(inside, before)
-    yield from _bypassed(inside, before)
+    yield from _steps(inside, before)
     yield from _multiplied(inside, distinct, 2)
 
 
@@ -190,24 +191,41 @@ def _by_element(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspe
             yield Suspect(cause, f"{how}{factor}, element by element", J)
 
 
-def _bypassed(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect]:
-    """The chain rule with a step left out: its derivative taken as 1."""
-    clues, values = inside.clues, inside.tape.values
+def _steps(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect]:
+    """The derivative of one step taken as 1, or with another array in place of an operand."""
+    clues, tape = inside.clues, inside.tape
     error = (clues.fault.analytic - clues.fault.numeric).reshape(-1)
-    results = sorted(key for key in before if key[1] < 0)[:-1]
-    for two in results:
-        earlier = [one for one in results[: results.index(two)]
-                   if values[one].shape == values[two].shape]  # fmt: skip
-        A = inside.after(two) if earlier else clues.J
-        for one in earlier:
-            J = (before[one] - before[two]) @ A
-            if not inside.fits(J @ clues.dy.reshape(-1), error):
-                continue
-            moved = inside.run(clues.x, {one: 1.001 * values[one] + 1e-3})[1].values[two]
-            if not np.allclose(moved, values[two], rtol=1e-9, atol=0):
-                how = f"analytic = the gradient in which {inside.told(two)} moves as "
-                how += f"{inside.told(one)}, as if the derivative between them were 1"
-                yield Suspect("a step left out of the chain rule", how, clues.J + J)
+    arrays = {clues.label(p): a for p, a in clues.floats.items()} | clues.locals
+    arrays[clues.out] = clues.y
+    arrays |= {f"{name}^T": a.swapaxes(-1, -2) for name, a in arrays.items() if a.ndim > 1}
+    for number, (run, operands) in tape.steps.items():
+        places = [k for k in range(len(operands)) if (number, k) in before]
+        if not places or (number, -1) not in before:
+            continue
+        A, result = inside.after((number, -1)), inside.told((number, -1))
+        for k in places:
+            right = _slopes(run, operands, k)
+            left_out = f"of {result} left out"
+            taken = [("a step left out of the chain rule", left_out, np.eye(*right.shape))]
+            for j, name in ((j, name) for j in range(len(operands)) for name in arrays):
+                a, operand = arrays[name], operands[j]
+                if a.ndim and np.shape(operand) == a.shape:
+                    own = next(
+                        (n for n in arrays if np.array_equal(arrays[n], operand)), "its operand"
+                    )
+                    D = _slopes(run, [*operands[:j], a, *operands[j + 1 :]], k)
+                    how = f"of {result} taken at {name}, not at {own}"
+                    taken.append((f"{name} used in place of {own}", how, D))
+            for cause, how, D in taken:
+                J = before[number, k] @ (D - right) @ A
+                if inside.fits(J @ clues.dy.reshape(-1), error):
+                    text = f"analytic = the gradient with the derivative {how}"
+                    yield Suspect(cause, text, clues.J + J)
+
+
+def _slopes(run: Callable[[list[Any]], Any], operands: list[Any], k: int) -> np.ndarray:
+    """The Jacobian of one call with regard to one operand."""
+    return jacobian(lambda z: np.asarray(run([*operands[:k], z, *operands[k + 1 :]])), operands[k])
 
 
 def within(clues: Clues) -> Iterator[Suspect]:

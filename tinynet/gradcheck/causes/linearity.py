@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import EXACT, Clues, Suspect
+from tinynet.gradcheck.causes.clues import EXACT, Clues, Suspect, then
 from tinynet.gradcheck.causes.numbers import short
 
 NOT_LINEAR = "not linear in the output gradient"
@@ -67,13 +67,15 @@ def look(clues: Clues) -> Iterator[Suspect]:
             if clues.explains(gradient):
                 yield Suspect(f"{NOT_LINEAR}: {what}", said)
                 return
-        twice = _same(negative, -8 * once)
-        law = (
-            "(a + b) is not backward(a) + backward(b)"
-            if twice
-            else "(-8 dy) is not -8 backward(dy)"
-        )
-        yield Suspect(NOT_LINEAR, f"backward{law}{_size_of(once)}")
+        law = "(-8 dy) is not -8 backward(dy)"
+        if _same(negative, -8 * once):
+            law = "(a + b) is not backward(a) + backward(b)"
+        largest, size = np.abs(once).max(), ""
+        if (clipped := int((np.abs(once) == largest).sum())) > 1:
+            size = f"; {clipped} elements have the size {short(largest)}: clipped"
+        elif abs(np.linalg.norm(once) - 1) < 1e-5:
+            size = "; the gradient has the norm 1: it is divided by its norm"
+        yield Suspect(NOT_LINEAR, f"backward{law}{size}")
 
 
 def _same(a: np.ndarray, b: np.ndarray, beside: np.ndarray | None = None) -> bool:
@@ -81,26 +83,12 @@ def _same(a: np.ndarray, b: np.ndarray, beside: np.ndarray | None = None) -> boo
     return bool(np.allclose(a, b, rtol=0, atol=1e-9 * scale))
 
 
-def _size_of(once: np.ndarray) -> str:
-    """What the size of the elements says: that they are clipped, or have a norm of 1."""
-    largest = np.abs(once).max(initial=0)
-    if (clipped := int((np.abs(once) == largest).sum())) > 1:
-        return f"; {clipped} elements have the size {short(largest)}: clipped"
-    norm_is_1 = abs(float(np.linalg.norm(once)) - 1) < 1e-5
-    return "; the gradient has the norm 1: it is divided by its norm" if norm_is_1 else ""
-
-
 def _changes(clues: Clues) -> Iterator[Suspect]:
     """The right gradient of a changed dy, a change of the right gradient, and of dy itself."""
     for what, change in CHANGES:
-        yield Suspect(
-            what, f"analytic = the right gradient for {what} in place of dy",
-            lambda dy, change=change: clues.pulled(change(dy)),  # type: ignore[misc]
-        )  # fmt: skip
+        text = f"analytic = the right gradient for {what} in place of dy"
+        yield Suspect(what, text, then(change, clues.pulled))
         changed = what.replace("dy", "the gradient")
-        yield Suspect(
-            changed, f"analytic = {changed}, the right one",
-            lambda dy, change=change: change(clues.pulled(dy)),  # type: ignore[misc]
-        )  # fmt: skip
+        yield Suspect(changed, f"analytic = {changed}, the right one", then(clues.pulled, change))
         if clues.x.shape == clues.y.shape:
             yield Suspect(what, f"analytic = {what}", change)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues
+if TYPE_CHECKING:
+    from tinynet.gradcheck.causes.clues import Clues
 
 SIZED = 8  # of the forms, those in which sizes are looked for
 FORMS: tuple[tuple[str, Callable[[float], float]], ...] = (
@@ -69,22 +71,30 @@ def sizes(clues: Clues) -> dict[str, float]:
 
 def named(clues: Clues, factor: float) -> str | None:
     """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
-    sign, size = ("-" if factor < 0 else ""), abs(factor)
-    settings = {name: n for name, n in clues.numbers.items() if n > 0 and n != 1}
-    positive = {name: n for name, n in (sizes(clues) | CONSTANTS).items() if n > 0}
     texts: list[str] = []
-    for own, forms in ((settings, FORMS), (positive, FORMS[:SIZED])):  # a setting says more
+    arrays = {clues.label(place): a for place, a in clues.floats.items()} | clues.locals
+    arrays = {name: a for name, a in arrays.items() if a.size > 1}
+    sums = {f"the sum of {name}": float(a.sum()) for name, a in arrays.items()}
+    sums |= {f"the mean of {name}": float(a.mean()) for name, a in arrays.items()}
+    sized = FORMS[:SIZED]
+    for own, forms in ((clues.numbers, FORMS), (clues.sizes | CONSTANTS, sized), (sums, sized)):
+        if texts and own is sums:
+            break
+        known = {name: n for name, n in own.items() if abs(n) not in (0, 1)}
         for form, of in forms:
-            if found := [name for name, n in own.items() if close(of(n), size)]:
-                texts += [sign + form.format(_bracketed(name, form)) for name in found]
+            found = [(name, n) for name, n in known.items() if close(of(abs(n)), abs(factor))]
+            for name, n in found:
+                sign = "-" if (factor < 0) != (n < 0) else ""
+                texts.append(sign + form.format(_bracketed(name, form)))
+            if found:  # the plainest form; a setting says more than a size
                 break
-    return " or ".join([*dict.fromkeys(texts)][:3]) or _sum_or_mean(clues, factor)
+    return " or ".join([*dict.fromkeys(texts)][:3]) or None
 
 
 def quotient(clues: Clues, factor: float) -> str:
     """What `factor` is as a quotient of two sizes; "" if it is none."""
     texts: dict[tuple[float, float], str] = {}  # of several names of two sizes the first
-    for (a, n), (b, m) in itertools.permutations(sizes(clues).items(), 2):
+    for (a, n), (b, m) in itertools.permutations(clues.sizes.items(), 2):
         if n != m and close(n / m, abs(factor)):
             above, below = (_bracketed(name, "1/{}") for name in (a, b))
             texts.setdefault((n, m), "-" * (factor < 0) + f"{above}/{below}")
@@ -96,18 +106,13 @@ def has_name(clues: Clues, factor: float) -> bool:
     return named(clues, factor) is not None or "." not in constant(clues, factor)
 
 
-def setting(clues: Clues, value: float) -> str:
-    """The name of the setting that has this value."""
-    for name, number in clues.numbers.items():
-        if abs(number) not in (0, 1) and close(abs(value), abs(number)):
-            return name if close(value, number) else f"-{name}"
-    return ""
-
-
 def constant(clues: Clues, factor: float) -> str:
-    """A factor in words: a simple fraction, something with a name, or else the number."""
+    """A factor in words: a setting, a simple fraction, something with a name, or the number."""
     if abs(factor) < 1e-7:
         return "0"
+    for name, number in clues.numbers.items():
+        if abs(number) not in (0, 1) and close(abs(factor), abs(number)):
+            return name if close(factor, number) else f"-{name}"
     for denominator in (1, 2, 3, 4, 6, 8):
         numerator = factor * denominator
         if abs(numerator) < 5 and close(numerator, round(numerator), 1e-7):
@@ -117,18 +122,6 @@ def constant(clues: Clues, factor: float) -> str:
     if clues.by_element and len(plain.lstrip("-0.")) <= 2:
         return plain  # a function of each element by itself knows no sizes
     return (named(clues, factor) or plain).partition(" or ")[0]
-
-
-def _sum_or_mean(clues: Clues, factor: float) -> str | None:
-    """What `factor` is of the elements of an argument or variable: their sum or mean."""
-    arrays = {clues.label(place): a for place, a in clues.floats.items()} | clues.locals
-    for name, a in arrays.items():
-        for what, value in (("sum", a.sum()), ("mean", a.mean())) if a.size > 1 else ():
-            if value and close(factor, value):
-                return f"the {what} of {name}"
-            if value and close(factor, 1 / value):
-                return f"1/(the {what} of {name})"
-    return None
 
 
 def _bracketed(name: str, form: str) -> str:

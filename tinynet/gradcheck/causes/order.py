@@ -7,28 +7,22 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, Suspect
+from tinynet.gradcheck.causes.clues import Clues, Suspect, then
 
 RESHAPED = "reshaped where it must be transposed"
 MOST_SHIFTED = 8
 
 
-def of_the_gradient(clues: Clues) -> Iterator[Suspect]:
-    """The right gradient in another order, or added up along an axis."""
-    for name, how, change in _changes(clues.x.shape):
-        yield Suspect(
-            f"gradient {name}", f"analytic = numeric {how}",
-            lambda dy, change=change: change(clues.pulled(dy)),  # type: ignore[misc]
-        )  # fmt: skip
-
-
-def of_dy(clues: Clues) -> Iterator[Suspect]:
-    """The right gradient for a dy in another order, or added up too early."""
-    for name, how, change in _changes(clues.y.shape):
-        yield Suspect(
-            f"output gradient {name}", f"analytic = the right gradient for dy {how}",
-            lambda dy, change=change: clues.pulled(change(dy)),  # type: ignore[misc]
-        )  # fmt: skip
+def look(clues: Clues, of_dy: bool = False) -> Iterator[Suspect]:
+    """The right gradient in another order, or for a dy in another; or added up along an axis."""
+    for name, how, change in _changes(clues.y.shape if of_dy else clues.x.shape):
+        if of_dy:
+            said = f"analytic = the right gradient for dy {how}"
+            yield Suspect(f"output gradient {name}", said, then(change, clues.pulled))
+        else:
+            yield Suspect(
+                f"gradient {name}", f"analytic = numeric {how}", then(clues.pulled, change)
+            )
 
 
 def _changes(shape: tuple[int, ...]) -> Iterator[tuple[str, str, Callable[[np.ndarray], object]]]:

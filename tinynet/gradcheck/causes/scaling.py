@@ -12,24 +12,18 @@ from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_place
 from tinynet.gradcheck.causes.numbers import close, constant, has_name, named, quotient, short
 
 
-def look(clues: Clues) -> Iterator[Suspect]:
-    """A zero gradient; a constant factor, which must have a name where the elements are few."""
+def look(clues: Clues, nameless: bool = False) -> Iterator[Suspect]:
+    """A zero gradient; a constant factor.
+
+    nameless: also one without a name where the elements are few, so that other looks come first.
+    """
     if not clues.fault.analytic.any():
         yield Suspect("zero gradient", "the backward pass gives 0", 0 * clues.J)
         return
-    few = clues.x.size < 3 and np.count_nonzero(np.abs(clues.J) > 1e-7 * np.abs(clues.J).max()) < 3
-    if not few or has_name(clues, _factor(clues)):
-        yield from _multiple(clues)
-
-
-def of_few(clues: Clues) -> Iterator[Suspect]:
-    """A factor without a name, of elements that are so few that another look comes first."""
-    if len(clues.tests) > 1:
-        yield from _multiple(clues)
-
-
-def _multiple(clues: Clues) -> Iterator[Suspect]:
-    factor = _factor(clues)
+    factor, size = _factor(clues), np.abs(clues.J)
+    few = clues.x.size < 3 and np.count_nonzero(size > 1e-7 * size.max()) < 3
+    if few and not has_name(clues, factor) and not (nameless and len(clues.tests) > 1):
+        return
     for cause, reason in [*_meanings(clues, factor)] or [_plain(clues, factor)]:
         text = f"analytic = {short(factor)} x numeric"
         yield Suspect(cause, text + (f"; {reason}" if reason else ""), factor * clues.J)

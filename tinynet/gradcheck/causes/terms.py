@@ -21,8 +21,11 @@ Relations = Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]
 MOST_WEIGHTS = 9
 
 
-def left_out(clues: Clues) -> Iterator[Suspect]:
-    """Every term that is there is right, and some are missing; or all are, and some too many."""
+def left_out(clues: Clues, by_rule: bool = True) -> Iterator[Suspect]:
+    """Every term that is there is right, and some are missing; or all are, and some too many.
+
+    by_rule: only where a rule says which are wrong.
+    """
     e = clues.entries
     several = np.bincount(e.i).max() > 1
     missing = not e.claimed[e.wrong].any()
@@ -33,6 +36,8 @@ def left_out(clues: Clues) -> Iterator[Suspect]:
             yield Suspect(cause, evidence)
             return
     rule = where.confirmed(clues, _rule)
+    if by_rule and not rule:
+        return
     rule = f": {rule}" if rule else ""
     wrong, right = int(e.wrong.sum()), int((~e.wrong).sum())
     if missing:
@@ -103,19 +108,16 @@ def one_for_all(clues: Clues) -> Iterator[Suspect]:
 # ----- other places -------------------------------------------------------------------------------
 
 
-def other_axis(clues: Clues) -> Iterator[Suspect]:
-    """An element reaches the outputs of its own row, and is given the dy of its own column."""
-    yield from _otherwise(clues, "summed over the wrong axis", {"at its place": np.equal})
+SAME_PLACE: Relations = {"at its place": np.equal}
+SIDES: Relations = {"up to its place": np.greater_equal, "from its place on": np.less_equal}
 
 
-def other_side(clues: Clues) -> Iterator[Suspect]:
-    """An element reaches the outputs that come after it, and is given the dy of those before."""
-    ways = {"up to its place": np.greater_equal, "from its place on": np.less_equal}
-    yield from _otherwise(clues, "summed from the wrong side", ways)
+def otherwise(clues: Clues, cause: str, relations: Relations) -> Iterator[Suspect]:
+    """What is true of the outputs that an element belongs to, and not of those it is given.
 
-
-def _otherwise(clues: Clues, cause: str, relations: Relations) -> Iterator[Suspect]:
-    """What is true of the outputs that an element belongs to, and not of those it is given."""
+    It reaches the outputs of its own row, and is given the dy of its own column; or those that come
+    after it, and is given those before.
+    """
     e, ties = clues.entries, []
     for values in (e.claimed, e.right):
         X = list(flat_places(clues.x.shape, e.i[values != 0]))

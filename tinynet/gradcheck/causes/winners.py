@@ -18,7 +18,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
     if x.size < 2 or not np.isin(y, x).all() or (windows := _windows(clues)) is None:
         return
     wins = windows & (x[:, None] == y)
-    sizes, tied = windows.sum(0), wins.sum(0)
+    sizes, tied, outputs = windows.sum(0), wins.sum(0), np.arange(y.size)
     if (tied > 1).any():
         yield Suspect(
             "ties counted more than once",
@@ -36,7 +36,8 @@ def look(clues: Clues) -> Iterator[Suspect]:
     if (tied == 1).all():
         for among in (windows, wins):
             said = "analytic: where windows overlap, the last overwrites the others (= for +=)"
-            yield Suspect("missing accumulation", said, (_last(among) & wins) * 1.0)
+            last = outputs == np.where(among, outputs, -1).max(1, keepdims=True)
+            yield Suspect("missing accumulation", said, (last & wins) * 1.0)
         yield from _chosen(x, windows)
         yield from _mapped(clues, windows, wins)
     for said, extremes in _along_other_axes(clues.x, windows):
@@ -58,12 +59,6 @@ def _windows(clues: Clues) -> np.ndarray | None:
         if (found.sum(0) > 1).all():
             return found
     return None
-
-
-def _last(among: np.ndarray) -> np.ndarray:
-    """Of the windows that an element is in, the last."""
-    outputs = np.arange(among.shape[1])
-    return np.asarray(among & (outputs == np.where(among, outputs, -1).max(1)[:, None]))
 
 
 def _chosen(x: np.ndarray, windows: np.ndarray) -> Iterator[Suspect]:
