@@ -344,7 +344,7 @@ class _Check:
                 try:
                     first = subject.outcome()
                     u = self.rng.standard_normal(first.y.shape)
-                    gradients = subject.gradients(u)[1]
+                    gradients = subject.gradients(u)
                 except (ValueError, ArithmeticError):
                     continue
                 if not all(np.isfinite(values).all() for values in (first.y, *gradients.values())):

@@ -125,7 +125,7 @@ class Search:
     def not_linear(self, gradients: dict[str, np.ndarray]) -> list[Failure]:
         """The failures of a backward that gives no multiple of its gradient for a multiple of u."""
         u, self.u = self.u, MULTIPLE * self.u
-        given = self.subject.gradients(self.u)[1]
+        given = self.subject.gradients(self.u)
         is_same = [same(g, MULTIPLE * gradients[name], NEARLY) for name, g in given.items()]
         found = [] if all(is_same) else self.operations()
         self.u = u
@@ -386,7 +386,7 @@ class Search:
         v = np.zeros(x.shape)
         v[index] = 1.0
         f = self.subject.function_of(failure.input)
-        gradient = self.subject.gradients(self.u)[1][failure.input]
+        gradient = self.subject.gradients(self.u)[failure.input]
         verdict = judge(base_of(f, x.array, self.u, gradient), v, self.limits)
         if verdict.kind == "wrong":
             failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
