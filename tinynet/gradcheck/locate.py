@@ -353,19 +353,16 @@ class Search:
             there = moved.base(place, base.u)
             return self._fault(moved, place, there, by_element(there, 1e-4))
 
+        if single:
+            largest = np.abs(elements.numeric).max()
+            elements = elements._replace(noise=elements.noise + SINGLE * largest)
         return Fault(
-            forward=call.body,
-            args=call.args,
-            settings=call.settings,
-            names=call.names,
-            place=place,
-            dy=base.u,
-            y=call.y,
-            analytic=base.gradient,
-            numeric=elements.numeric,
-            noise=elements.noise + (SINGLE * np.abs(elements.numeric).max() if single else 0),
-            jacobian=elements.jacobian,
-            others=others,
+            call,
+            place,
+            base.u,
+            base.gradient,
+            elements,
+            others,
             vjp=lambda dy: replay.backward(place, dy),
             elsewhere=elsewhere,
             first=lambda: self._first_seen(call, place),
