@@ -241,8 +241,8 @@ class _Check:
             limits = limits._replace(steps=WIDE_STEPS)  # larger steps are tried as well
         verdicts: Verdicts = {name: [] for name in targets}
         for name, found in verdicts.items():
-            x, f, vjp = (targets[name].array, self.subject.function_of(name),
-                         self.subject.gradient_of(name))  # fmt: skip
+            x, f = targets[name].array, self.subject.function_of(name)
+            vjp = self.subject.gradient_of(name)
             base = Base(f, x, first, u, gradients[name], rounding, vjp)
             for v in directions(x, mode, self.rng):
                 found.append(judge(base, v, limits))

@@ -111,21 +111,18 @@ class Inside:
 def look(clues: Clues) -> Iterator[Suspect]:
     """The gradient with values held constant, with a part multiplied, or with a step left out."""
     inside = Inside(clues)
-    distinct = list(_distinct(inside.parts(), inside.slopes(clues.numeric)))[:MOST_PARTS]
+    whole = inside.slopes(clues.numeric)
+    distinct: Parts = []  # with a part to themselves; of those with the same part the first
+    for key, part in inside.parts().items():
+        seen = (np.zeros(len(whole)), whole, *(other for _, other in distinct))
+        if not any(np.allclose(part, other, rtol=1e-6, atol=1e-8) for other in seen):
+            distinct.append((key, part))
+    distinct = distinct[:MOST_PARTS]
     before = inside.before()
     yield from _multiplied(inside, distinct, 1)
     yield from _by_element(inside, before)
     yield from _steps(inside, before)
     yield from _multiplied(inside, distinct, 2)
-
-
-def _distinct(parts: dict[Key, np.ndarray], whole: np.ndarray) -> Iterator[tuple[Key, np.ndarray]]:
-    """The values that have a part, and not the whole; of those with the same part the first."""
-    seen = [np.zeros(len(whole)), whole]
-    for key, part in parts.items():
-        if not any(np.allclose(part, other, rtol=1e-6, atol=1e-8) for other in seen):
-            seen.append(part)
-            yield key, part
 
 
 def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
