@@ -24,6 +24,7 @@ Run = dict[str, Any]
 def new_run(cases: list[Case]) -> Run:
     """The line of a run that has just been made."""
     facts = machine.describe()
+    version, commit = facts["tinynet"].split(maxsplit=1)
     ratios = {
         f"{kernel_set} {case.name}": round(ratio, 3)
         for case in cases
@@ -32,8 +33,8 @@ def new_run(cases: list[Case]) -> Run:
     }
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M"),
-        "version": machine.tinynet_version(),
-        "commit": machine.commit(),
+        "version": version,
+        "commit": commit.strip("()"),
         "machine": f"{facts['processor']}, {facts['cores']} cores",
         "ratios": ratios,
     }

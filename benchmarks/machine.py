@@ -24,6 +24,7 @@ def describe() -> dict[str, str]:
     """Machine and versions, what is not installed left out."""
     import numpy as np
 
+    import tinynet
     from tinynet.training.environment import processor  # not in the worker processes of others
 
     config: Any = np.show_config(mode="dicts")
@@ -40,19 +41,12 @@ def describe() -> dict[str, str]:
             found[label] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {**found, "tinynet": f"{tinynet_version()} ({commit()})"}
+    return {**found, "tinynet": f"{tinynet.__version__} ({commit()})"}
 
 
 def table_of_facts() -> str:
     """Machine and versions as a Markdown table."""
     return table(["measured on", ""], describe().items(), left=2)
-
-
-def tinynet_version() -> str:
-    """The version of the tinynet that is measured."""
-    import tinynet
-
-    return str(tinynet.__version__)
 
 
 def commit() -> str:

@@ -12,7 +12,6 @@ processes, which take turns too.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import statistics
@@ -209,18 +208,13 @@ def report(figures: dict[str, Any]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = common.new_parser(__doc__)
-    add_arguments(parser)
+    common.add_contestants(parser)
+    common.add_rounds(parser, rounds=11, seconds=None)
     common.add_json(parser)
     args = parser.parse_args(argv)
     figures = measure(common.resolve_contestants(parser, args), args.rounds)
     print(report(figures))
     common.write_json(args.json, {"machine": machine.describe(), **figures})
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is measured."""
-    common.add_contestants(parser)
-    common.add_rounds(parser, rounds=11, seconds=None)
 
 
 if __name__ == "__main__":

@@ -97,16 +97,8 @@ def time_of_sums(ranks: Any, size: int) -> float:
 def started(ranks: int, net: str, batch: int, parts: int | None) -> Figures:
     """The figures of so many ranks, in processes of their own."""
     task = json.dumps([net, batch, parts])
-    command = [
-        "mpiexec",
-        "-n",
-        str(ranks),
-        sys.executable,
-        "-m",
-        "benchmarks.ranks",
-        "--work",
-        task,
-    ]
+    worker = [sys.executable, "-m", "benchmarks.ranks", "--work", task]
+    command = ["mpiexec", "-n", str(ranks), *worker]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     figures: Figures = json.loads(done.stdout)
     return figures

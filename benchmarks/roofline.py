@@ -13,7 +13,6 @@ could lift a layer above 100 %.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import copy
 import functools
@@ -223,18 +222,13 @@ def measure(
     return "\n\n".join(parts), figures
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is measured."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = common.new_parser(__doc__)
     shown = [name for name in NETS if name != "vgg16"]
     common.add_list(parser, "net", shown, shown)
     common.add_batch(parser, [128])
     common.add_contestants(parser)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and print."""
-    parser = common.new_parser(__doc__)
-    add_arguments(parser)
     common.add_json(parser)
     parser.set_defaults(against="nothing")
     args = parser.parse_args(argv)

@@ -251,6 +251,10 @@ class Terminal(io.StringIO):
         ("  name" + " " * 30 + "word " * 15, None),
         ("x" * 200, "x" * 200),
         ("  tinynet resume " + "a b/" * 40, "  tinynet resume " + "a b/" * 40),
+        (
+            "tinynet train: error: " + "a " * 40,
+            "tinynet train: error: " + "a " * 28 + "a\n  " + "a " * 10 + "a",
+        ),
     ],
 )
 def test_a_line_fits_the_terminal_and_goes_on_further_in(monkeypatch, text, shown):

@@ -82,8 +82,8 @@ WRONG_ARGUMENTS = [
         ValueError,
         "CrossEntropyLoss: label_smoothing must be from 0 to 1, got 2",
     ),
-    (lambda: nn.Sequential(nn.ReLU), TypeError, r"item 0 is the class ReLU, .* `ReLU\(...\)`"),
-    (lambda: nn.Sequential(np.tanh), TypeError, "item 0 must be a layer .*, got ufunc"),
+    (lambda: nn.Sequential(nn.ReLU), TypeError, r"'0' is the class ReLU, .* `ReLU\(...\)`"),
+    (lambda: nn.Sequential(np.tanh), TypeError, "'0' must be a layer .*, got ufunc"),
     (lambda: nn.ModuleList([3]), TypeError, "'0' must be a layer .*, got int"),
 ]
 

@@ -122,10 +122,8 @@ def test_winograd_errs_no_more_than_three_times_what_the_direct_sum_does(rng):
     fast, plain = np.empty((2, O, side, side, N), np.float32)
     columns = winograd.chunk(C, 4, size)[1]
     tasks = winograd.tasks(N, size, (1, columns))
-    winograd.correlate_part(threads.NOBODY, 0, tasks, columns, False, ONE, x, w, b, fast)
-    direct.correlate_part(
-        threads.NOBODY, 0, 1, 0, O, side, False, ONE, ONE, side + 2, x, w, b, plain
-    )
+    winograd.correlate_part(threads.NOBODY, 0, 0, tasks, columns, False, ONE, x, w, b, fast)
+    direct.correlate_part(threads.NOBODY, 0, 0, 1, side, False, ONE, ONE, side + 2, x, w, b, plain)
     error, plain_error = (np.sqrt(((y - exact) ** 2).mean()) for y in (fast, plain))
     assert 0 < error < 3 * plain_error
 
@@ -414,7 +412,7 @@ def test_the_winners_of_blocks_get_all_of_dy(N, side, relu, rng):
         x -= 1  # so that a third of the windows have nothing above 0
     g = Geometry.of((side, side), *case)
     y, saved = NumbaKernels().max_pool2d(x, g, relu)
-    assert saved.dtype == np.uint8
+    assert isinstance(saved, tuple) == (N == 3 or (N == 1 and side < 8))  # NumPy's are faster
     largest = numpy_kernels.max_pool2d(x, *case)
     np.testing.assert_array_equal(y, np.maximum(largest, 0) if relu else largest)
     dy = normal(rng, *y.shape)

@@ -321,6 +321,31 @@ def test_an_optimizer_of_ones_own_is_a_few_lines():
         Optimizer([p], {"lr": 0.1}).step()
 
 
+class Sharp(Optimizer):
+    """As the scripts for sharpness-aware minimization are written: around another optimizer."""
+
+    def __init__(self, params, base, rho=0.05, **settings):
+        super().__init__(params, {"rho": rho, **settings})
+        self.base = base(self.param_groups, **settings)
+        self.param_groups = self.base.param_groups
+        self.defaults.update(self.base.defaults)
+
+    def step(self, closure=None):
+        self.base.step()
+
+
+def test_an_optimizer_around_another_has_settings_of_its_own_in_the_groups():
+    p, q = parameter(), parameter()
+    sharp = Sharp([{"params": [p], "adaptive": True}], SGD, rho=0.1, lr=0.5, momentum=0.9)
+    train(sharp, [p], 3)
+    train(SGD([q], lr=0.5, momentum=0.9), [q], 3)
+    np.testing.assert_array_equal(p.array, q.array)
+    assert {"rho": 0.1, "adaptive": True, "momentum": 0.9}.items() <= sharp.param_groups[0].items()
+    sharp.base.load_state_dict(sharp.base.state_dict())
+    with pytest.raises(ValueError, match="unknown SGD setting 'rho'"):
+        SGD([{"params": [q], "rho": 0.1}])
+
+
 # ----- saving and loading ---------------------------------------------------------------------
 
 

@@ -252,7 +252,7 @@ def test_a_run_of_fit_of_a_known_model_needs_no_name(here, capsys):
     ("name", "told"),
     [
         ("none.py:Net", "there is no file none.py"),
-        ("my_net.py:Nett", "unknown class in my_net.py 'Nett'; did you mean 'Net'?"),
+        ("my_net.py:Nett", "my_net.py: unknown class 'Nett'; did you mean 'Net'?"),
         ("my_net.py:Net(depth=3)", "got an unexpected keyword argument 'depth'"),
         ("my_net.py:Net(width=open('a'))", "open('a') is no plain value"),
         ("my_net.py:Net(width=abc)", "abc is no plain value; text is in quotes"),

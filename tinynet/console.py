@@ -173,7 +173,8 @@ def watched(items: Iterable[Any], what: str) -> Iterable[Any]:
 
 def is_command(line: str) -> bool:
     """Whether a line is there to be copied: to break it would change what it does."""
-    return line.lstrip().startswith("tinynet ") and "  " not in line.strip()
+    text = line.strip()
+    return text.startswith("tinynet ") and "  " not in text and ": " not in text  # as errors have
 
 
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "cyan": 36}

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 
 from tinynet.autograd import wrap
 from tinynet.devices import check_device, get_default_dtype
-from tinynet.errors import ShapeError, integer
+from tinynet.errors import ShapeError, integer, unknown_name
 from tinynet.functions.common import array_of, call_sizes, named
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
@@ -50,17 +50,18 @@ class RandomSettings(Settings, total=False):
 
 
 def _new_tensor(
-    values: Any, usual: DTypeLike | None = None, *, dtype: DTypeLike | None = None,
-    device: Any = None, requires_grad: bool = False, memory_format: Any = None,
-    generator: Any = None, rng: Any = None,
-) -> Tensor:  # fmt: skip
+    values: Any, usual: DTypeLike | None = None, **settings: Unpack[RandomSettings]
+) -> Tensor:
     """A tensor around an array that no one else has, in a dtype that is usual unless one is given.
 
     `generator` and `rng` were used before; memory_format has no effect.
     """
-    check_device(device)
-    array = np.asarray(values, dtype or usual or get_default_dtype())
-    return wrap(array).requires_grad_(requires_grad)
+    known = RandomSettings.__annotations__
+    for name in settings.keys() - known.keys():
+        raise TypeError(str(unknown_name("setting of a new tensor", name, known)))
+    check_device(settings.get("device"))
+    array = np.asarray(values, settings.get("dtype") or usual or get_default_dtype())
+    return wrap(array).requires_grad_(settings.get("requires_grad", False))
 
 
 def _generator(settings: RandomSettings) -> np.random.Generator:

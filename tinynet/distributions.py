@@ -157,9 +157,7 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
 
 
 def __getattr__(name: str) -> Any:
-    raise AttributeError(
-        f"tinynet.distributions has no {name}; it has Normal, Bernoulli and Categorical"
-    )
+    raise AttributeError(f"distributions has no {name}; it has Normal, Bernoulli and Categorical")
 
 
 def _check_one(name: str, probs: Any, logits: Any) -> None:

@@ -27,7 +27,7 @@ from tinynet.autograd import Variable
 from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
-from tinynet.functions import algebra, pointwise, reduction, shaping
+from tinynet.functions import algebra, counting, indexing, pointwise, reduction, shaping
 from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
@@ -64,9 +64,7 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     try:
         array = np.asarray(data, dtype)
     except ValueError as error:
-        raise ShapeError(
-            "tensor: the nested lists have different lengths, so they form no array"
-        ) from error
+        raise ShapeError("tensor: nested lists that have different lengths form none") from error
     first = data
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
@@ -154,8 +152,7 @@ class _OfThatName:
 
 UNARY: Callable[[Any], Tensor] = _OfThatName()  # type: ignore[assignment]
 BINARY: Callable[[Any, Any], Tensor] = _OfThatName()  # type: ignore[assignment]
-SETTINGS: Callable[..., Tensor] = _OfThatName()  # type: ignore[assignment]
-RESULTS: Callable[..., Any] = _OfThatName()  # type: ignore[assignment]
+IN_PLACE: Callable[..., Tensor] = _OfThatName()  # type: ignore[assignment]
 
 
 class Size(tuple[int, ...]):
@@ -779,22 +776,116 @@ class Tensor(Variable):
     bitwise_xor = matmul = mm = mv = bmm = dot = outer = inner = expand_as = masked_select = BINARY
     multiply = reshape_as = BINARY
 
-    add = sub = div = round = logit = lerp = addcmul = addcdiv = nan_to_num = leaky_relu = SETTINGS
-    elu = gelu = softplus = isclose = sum = mean = prod = nansum = var = std = norm = SETTINGS
-    dist = any = all = count_nonzero = logsumexp = amax = amin = argmax = argmin = SETTINGS
-    argsort = cumsum = cumprod = logcumsumexp = bincount = histc = quantile = diff = SETTINGS
-    softmax = log_softmax = gather = scatter = scatter_add = scatter_reduce = SETTINGS
-    take_along_dim = index_select = index_add = index_copy = index_fill = index_put = SETTINGS
-    take = select = narrow = masked_fill = masked_scatter = tril = triu = diag = diagonal = SETTINGS
-    diag_embed = flatten = unflatten = permute = transpose = movedim = squeeze = SETTINGS
-    unsqueeze = flip = rot90 = roll = repeat = tile = repeat_interleave = addmm = SETTINGS
-    addmv = addr = baddbmm = clamp = subtract = divide = true_divide = reshape = SETTINGS
-    swapaxes = expand = broadcast_to = SETTINGS
+    add = pointwise.add
+    sub = pointwise.sub
+    div = pointwise.div
+    logit = pointwise.logit
+    lerp = pointwise.lerp
+    addcmul = pointwise.addcmul
+    addcdiv = pointwise.addcdiv
+    nan_to_num = pointwise.nan_to_num
+    isclose = pointwise.isclose
+    clamp = pointwise.clamp
+    subtract = pointwise.subtract
+    divide = pointwise.divide
+    true_divide = pointwise.true_divide
+    is_floating_point = pointwise.is_floating_point
+    allclose = pointwise.allclose
+    equal = pointwise.equal
 
-    is_floating_point = allclose = equal = max = min = aminmax = sort = topk = kthvalue = median = (
-        mode
-    ) = RESULTS
-    cummax = cummin = unique = nonzero = split = chunk = tensor_split = unbind = RESULTS
+    round = ops.round
+    leaky_relu = ops.leaky_relu
+    elu = ops.elu
+    gelu = ops.gelu
+    softplus = ops.softplus
+    flatten = ops.flatten
+    unsqueeze = ops.unsqueeze
+
+    sum = reduction.sum
+    mean = reduction.mean
+    prod = reduction.prod
+    nansum = reduction.nansum
+    var = reduction.var
+    std = reduction.std
+    norm = reduction.norm
+    dist = reduction.dist
+    any = reduction.any
+    all = reduction.all
+    count_nonzero = reduction.count_nonzero
+    logsumexp = reduction.logsumexp
+    amax = reduction.amax
+    amin = reduction.amin
+    argmax = reduction.argmax
+    argmin = reduction.argmin
+    argsort = reduction.argsort
+    cumsum = reduction.cumsum
+    cumprod = reduction.cumprod
+    logcumsumexp = reduction.logcumsumexp
+    diff = reduction.diff
+    softmax = reduction.softmax
+    log_softmax = reduction.log_softmax
+    max = reduction.max
+    min = reduction.min
+    aminmax = reduction.aminmax
+    sort = reduction.sort
+    topk = reduction.topk
+    kthvalue = reduction.kthvalue
+    median = reduction.median
+    mode = reduction.mode
+    cummax = reduction.cummax
+    cummin = reduction.cummin
+
+    bincount = counting.bincount
+    histc = counting.histc
+    quantile = counting.quantile
+    unique = counting.unique
+
+    gather = indexing.gather
+    scatter = indexing.scatter
+    scatter_add = indexing.scatter_add
+    scatter_reduce = indexing.scatter_reduce
+    take_along_dim = indexing.take_along_dim
+    index_select = indexing.index_select
+    index_add = indexing.index_add
+    index_copy = indexing.index_copy
+    index_fill = indexing.index_fill
+    index_put = indexing.index_put
+    take = indexing.take
+    select = indexing.select
+    narrow = indexing.narrow
+    masked_fill = indexing.masked_fill
+    masked_scatter = indexing.masked_scatter
+    tril = indexing.tril
+    triu = indexing.triu
+    diag = indexing.diag
+    diagonal = indexing.diagonal
+    diag_embed = indexing.diag_embed
+    nonzero = indexing.nonzero
+
+    unflatten = shaping.unflatten
+    permute = shaping.permute
+    transpose = shaping.transpose
+    movedim = shaping.movedim
+    squeeze = shaping.squeeze
+    flip = shaping.flip
+    rot90 = shaping.rot90
+    roll = shaping.roll
+    repeat = shaping.repeat
+    tile = shaping.tile
+    repeat_interleave = shaping.repeat_interleave
+    reshape = shaping.reshape
+    swapaxes = shaping.swapaxes
+    expand = shaping.expand
+    broadcast_to = shaping.broadcast_to
+    split = shaping.split
+    chunk = shaping.chunk
+    tensor_split = shaping.tensor_split
+    unbind = shaping.unbind
+
+    addmm = algebra.addmm
+    addmv = algebra.addmv
+    addr = algebra.addr
+    baddbmm = algebra.baddbmm
 
     negative, absolute, clip = ops.neg, ops.abs, pointwise.clamp
     view, view_as, swapdims = shaping.reshape, shaping.reshape_as, shaping.swapaxes
@@ -817,10 +908,10 @@ class Tensor(Variable):
 
     # ----- their forms that overwrite the tensor ----------------------------------------------
 
-    add_ = sub_ = mul_ = div_ = pow_ = clamp_ = neg_ = abs_ = exp_ = log_ = sqrt_ = SETTINGS
-    tanh_ = sigmoid_ = relu_ = floor_ = round_ = reciprocal_ = rsqrt_ = square_ = lerp_ = SETTINGS
-    addcmul_ = addcdiv_ = masked_fill_ = scatter_ = scatter_add_ = index_add_ = SETTINGS
-    index_fill_ = index_copy_ = index_put_ = masked_scatter_ = clamp_min_ = clamp_max_ = SETTINGS
+    add_ = sub_ = mul_ = div_ = pow_ = clamp_ = neg_ = abs_ = exp_ = log_ = sqrt_ = IN_PLACE
+    tanh_ = sigmoid_ = relu_ = floor_ = round_ = reciprocal_ = rsqrt_ = square_ = lerp_ = IN_PLACE
+    addcmul_ = addcdiv_ = masked_fill_ = scatter_ = scatter_add_ = index_add_ = IN_PLACE
+    index_fill_ = index_copy_ = index_put_ = masked_scatter_ = clamp_min_ = clamp_max_ = IN_PLACE
 
     unsqueeze_ = _moving(ops.unsqueeze)
     squeeze_ = _moving(shaping.squeeze)

@@ -613,6 +613,18 @@ def weighed_answers(inverted: bool) -> Setup:
     return on_blobs(mlp(2, 16, 1), loss=loss) | {"batch": loader(x[kept], y[kept])}
 
 
+def next_words() -> Setup:
+    """Sequences of eight words, each of which tells the next one."""
+    rng, words = np.random.default_rng(0), np.zeros((200, 9), np.int64)
+    words[:, 0] = rng.integers(0, 12, 200)
+    for k in range(8):
+        words[:, k + 1] = (5 * words[:, k] + 1 + (rng.random(200) < 0.1)) % 12
+    model = nn.Sequential(nn.Embedding(12, 16), nn.Linear(16, 12))
+    return {"model": model, "batch": (words[:, :-1], words[:, 1:]),
+            "optimizer": optim.Adam(model.parameters(), lr=0.02),
+            "loss": lambda y, t: F.cross_entropy(y.reshape(-1, 12), t.reshape(-1))}  # fmt: skip
+
+
 for _name, _words, _make in [
     ("images_flipped_and_not_their_masks", r"flipped left", lambda: masks(0.5)),
     ("images_transposed_and_not_their_masks", r"transposed",
@@ -630,6 +642,7 @@ for _name, _words, _make in [
     mistake(_words)(_make)
 for _name, _make in [
     ("masks_of_images", masks), ("labels_of_steps", steps_of_sequences),
+    ("words_that_tell_the_next", next_words),
     ("rare_classes_weigh_more", lambda: weighed(-1)),
     ("rare_answers_weigh_more", lambda: weighed_answers(False)),
 ]:  # fmt: skip

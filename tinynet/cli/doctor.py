@@ -84,7 +84,7 @@ def load_function(place: str) -> Any:
         raise BadArgument(f"{place!r} is no FILE.py:FUNCTION, such as my_train.py:make")
     found = vars(load(Path(file)))
     functions = [n for n, value in found.items() if callable(value) and n[:1] != "_"]
-    return found[choose(f"function in {file}", name, functions)]
+    return found[choose("function", name, functions, f"{file}: ")]
 
 
 def _known(args: argparse.Namespace) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def _found(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
     wanted = _name_of(call)
     if wanted not in there:
         made = [key for key, value in there.items() if inspect.isclass(value) and key[0] != "_"]
-        choose(f"class in {file}", wanted, made)
+        choose("class", wanted, made, f"{file}: ")
     make = there[wanted]
     try:
         given = inspect.signature(make).bind_partial(

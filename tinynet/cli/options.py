@@ -32,11 +32,14 @@ class BadArgument(ValueError):  # noqa: N818 (it is what the user typed)
     """An argument that argparse itself cannot judge: exit code 2."""
 
 
-def choose(kind: str, name: str, known: Iterable[str]) -> str:
-    """`name` if it is known, else BadArgument with the known names and the nearest one."""
+def choose(kind: str, name: str, known: Iterable[str], where: str = "") -> str:
+    """`name` if it is known, else BadArgument with the known names and the nearest one.
+
+    where: the file in which they are, for the message.
+    """
     names = list(known)
     if name not in names:
-        raise BadArgument(str(unknown_name(kind, name, names)))
+        raise BadArgument(f"{where}{unknown_name(kind, name, names)}")
     return name
 
 

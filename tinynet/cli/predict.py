@@ -18,7 +18,7 @@ import argparse
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinynet.cli import rows
 from tinynet.cli.models import open_run
@@ -70,16 +70,16 @@ def run(args: argparse.Namespace) -> int:
         say(f"{found.source}  {told}")
     if args.csv is not None:
         _write_csv(args.csv, predictions)
-    write_result(args.json, [_as_json(found) for found in predictions])
+    result = [
+        {"image": found.source, "values": found.values}
+        if found.values
+        else {"image": found.source, "class": found.label, "probabilities": found.probabilities}
+        for found in predictions
+    ]
+    write_result(args.json, result)
     for error in broken:
         say(f"tinynet predict: left out: {error}", error=True)
     return int(bool(broken))
-
-
-def _as_json(found: Prediction) -> dict[str, Any]:
-    if found.values:
-        return {"image": found.source, "values": found.values}
-    return {"image": found.source, "class": found.label, "probabilities": found.probabilities}
 
 
 def _check_csv(file: Path | None) -> None:

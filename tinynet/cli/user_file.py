@@ -44,7 +44,7 @@ def check_file(target: str, seed: int) -> Found:
         if inspect.isfunction(value) and value.__module__ == module.__name__
     }
     if name:
-        chosen = {name: functions[choose(f"function in {path}", name, functions)]}
+        chosen = {name: functions[choose("function", name, functions, f"{path}: ")]}
     else:
         chosen = {key: f for key, f in functions.items() if hasattr(f, "forward") or kernel_of(f)}
         if not chosen:

@@ -140,11 +140,8 @@ def read_images(
                 f"all to one size: folder:PATH?size={H} (in commands also --size {H}), or "
                 f"{H}x{W} for height x width."
             )
-    C = max(len(image) for image in images)
-    x = np.empty((len(files), C, H, W), np.uint8)
-    for i, image in enumerate(images):
-        x[i] = image  # grey fills all three
-    return x
+    C = max(map(len, images))
+    return np.stack([np.broadcast_to(image, (C, H, W)) for image in images])  # grey fills all three
 
 
 def read_image(
@@ -164,15 +161,14 @@ def decode_image(
     """`read_image` of an open file. source: the file, for messages."""
     _check_size(size)
 
-    def pixels(opened: Any) -> np.ndarray:
+    def pixels(opened: Any) -> Any:
         image = grey_or_rgb(opened)
         if size is not None:
             height, width = size if isinstance(size, (tuple, list)) else (size, size)
             image = fitted(image, (height, width), fit)
         return vision_images.pixels_of(image)
 
-    x: np.ndarray = decoded(stream, source, pixels)
-    return x
+    return np.asarray(decoded(stream, source, pixels))
 
 
 def fitted(image: Any, size: tuple[int, int], fit: str) -> Any:

@@ -115,9 +115,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
         operands = tuple(operands[0])
     if not isinstance(equation, str):
-        raise TypeError(
-            f"einsum: the equation comes first, as text such as 'ij,jk->ik', got {equation!r:.40}"
-        )
+        raise TypeError(f"einsum: first comes a text such as 'ij,jk->ik', got {equation!r:.40}")
     return ops.einsum(*operands, equation=equation)
 
 

@@ -35,9 +35,7 @@ Data = Any
 def _index(name: str, index: Data) -> np.ndarray:
     array = array_of(index)
     if array.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name}: the index must be integers, got {array.dtype}; convert with index.long()"
-        )
+        raise TypeError(f"{name}: the index must be integers, got {array.dtype}; use index.long()")
     return array
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Literal
 
 from tinynet.kernels.geometry import Geometry
-from tinynet.kernels.plans import blocks, pool_2x2, pools, rows, single_image, winograd
+from tinynet.kernels.plans import blocks, rows, single_image, winograd
 
 ROWS_FROM = 256  # elements of a row of outputs, over the batch, from which `rows` is faster
 TAPS_BY_CALL = 8  # of a window that is summed tap by tap
@@ -42,11 +42,9 @@ def is_2x2(g: Geometry) -> bool:
     return window and g.size == g.padded == (2 * g.out[0], 2 * g.out[1])
 
 
-def max_pool(N: int, g: Geometry) -> ModuleType:
-    """The plan of a max-pool of N images."""
-    if N == 1 and is_2x2(g):
-        return pool_2x2  # runs of one image are short: half as many as in `pools`
-    return pools
+def max_in_pairs(N: int, g: Geometry) -> bool:
+    """Whether neighbours are compared in pairs: runs of one image are short, so half as many."""
+    return N == 1 and is_2x2(g)
 
 
 def sums_in_one_call(g: Geometry) -> bool:

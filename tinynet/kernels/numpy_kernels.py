@@ -52,13 +52,13 @@ class NumpyKernels(Kernels):
 
     def max_pool2d(self, x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
         """y (N, C, OH, OW) and (x, y, relu)."""
-        found: tuple[Array, Any] = choice.max_pool(len(x), g).max_pool2d(x, g, relu)
-        return found
+        in_pairs = choice.max_in_pairs(len(x), g)
+        return pools.max_in_pairs(x, relu) if in_pairs else pools.max_pool2d(x, g, relu)
 
     def max_pool2d_dx(self, dy: Array, saved: Any, g: Geometry) -> Array:
         """dx (N, C, H, W)."""
-        dx: Array = choice.max_pool(len(dy), g).max_pool2d_dx(dy, saved, g)
-        return dx
+        in_pairs = choice.max_in_pairs(len(dy), g)
+        return pools.max_in_pairs_dx(dy, saved) if in_pairs else pools.max_pool2d_dx(dy, saved, g)
 
     def sum_pool2d(self, x: Array, g: Geometry) -> Array:
         """y (N, C, OH, OW)."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import itertools
 import os
 import sys
 import threading
@@ -29,6 +28,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tinynet.errors import integer
 from tinynet.kernels import process
 from tinynet.kernels.geometry import Array
 from tinynet.kernels.workers import Pool, Worker
@@ -70,11 +70,10 @@ def get_num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Use `count` threads in the kernels. ValueError if it is not from 1 to MOST."""
     global _count, _most
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
-        raise TypeError(f"set_num_threads: needs an int, got {count!r}")
-    if not 1 <= count <= MOST:
+    count = integer("set_num_threads", "count", count, 1)
+    if count > MOST:
         raise ValueError(f"set_num_threads: needs 1 to {MOST} threads, got {count}")
-    _count, _most = int(count), sys.maxsize
+    _count, _most = count, sys.maxsize
     process.prepare()
 
 
@@ -133,6 +132,11 @@ def _give_back(pool: Pool) -> None:
         _spare.append(pool)
 
 
+def shares(size: int, count: int) -> list[slice]:
+    """`count` slices of `size` elements, as equal as can be."""
+    return [slice(size * i // count, size * (i + 1) // count) for i in range(count)]
+
+
 def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None = None) -> list[R]:
     """[work(block) for block in blocks], with the blocks shared among the threads, in order.
 
@@ -140,23 +144,19 @@ def run(work: Callable[[T], R], blocks: Sequence[T], multiplications: int | None
     """
     process.prepare()
     few = multiplications is not None and multiplications < PARALLEL_FROM
-    pool = None if few else _take(min(_count, len(blocks)) - 1)
-    if pool is None:
+    count = min(_count, len(blocks))
+    if few or count < 2:
         return [work(block) for block in blocks]
-    count = min(len(pool.workers) + 1, _count, len(blocks))
     results: list[Any] = [None] * len(blocks)
-    ends = [len(blocks) * (i + 1) // count for i in range(count)]
 
-    def share(first: int, end: int) -> None:
-        for i in range(first, end):
-            results[i] = work(blocks[i])
+    def share(part: slice) -> None:
+        results[part] = [work(block) for block in blocks[part]]
 
+    first, *rest = shares(len(blocks), count)
     tasks = [  # a context carries np.errstate over to the thread
-        functools.partial(contextvars.copy_context().run, share, first, end)
-        for first, end in itertools.pairwise(ends)
+        functools.partial(contextvars.copy_context().run, share, part) for part in rest
     ]
-    _see_to_late_helpers(pool.share(lambda awake: share(0, ends[0]), tasks))
-    _give_back(pool)
+    _spread(lambda awake: share(first), tasks)
     return results
 
 
@@ -166,8 +166,6 @@ def run_compiled(work: Callable[[int, Array], None], parts: int) -> None:
     team: for the helpers that are awake, what the caller's call needs to start them and to wait
     for them, see `numba_kernels.team`; for the helpers' own calls there is nobody to start.
     """
-    pool = _take(parts - 1)
-    helped = min(len(pool.workers), parts - 1) if pool else 0
 
     def first_share(awake: Sequence[Worker]) -> None:
         team = NOBODY
@@ -179,14 +177,25 @@ def run_compiled(work: Callable[[int, Array], None], parts: int) -> None:
             if not started:  # by a call without a kernel
                 worker.start.set()
 
+    tasks = [functools.partial(work, part, NOBODY) for part in range(1, parts)]
+    _spread(first_share, tasks, later=True)
+
+
+def _spread(
+    first: Callable[[Sequence[Worker]], Any],
+    others: Sequence[Callable[[], Any]],
+    later: bool = False,
+) -> None:
+    """`Pool.share`, and here what there is no helper for."""
+    pool = _take(len(others))
+    helped = min(len(pool.workers), len(others)) if pool else 0
     if pool is None:
-        work(0, NOBODY)
+        first(())
     else:
-        tasks = [functools.partial(work, part, NOBODY) for part in range(1, helped + 1)]
-        _see_to_late_helpers(pool.share(first_share, tasks, later=True))
+        _see_to_late_helpers(pool.share(first, others[:helped], later))
         _give_back(pool)
-    for part in range(helped + 1, parts):
-        work(part, NOBODY)
+    for task in others[helped:]:
+        task()
 
 
 def _see_to_late_helpers(times: tuple[float, float] | None) -> None:
@@ -210,8 +219,6 @@ def matmul(a: Array, b: Array) -> Array:
         product: Array = a @ b
         return product
     product = np.empty((M, P), np.result_type(a, b))
-    size = max(M, P)
-    parts = [slice(size * i // _count, size * (i + 1) // _count) for i in range(_count)]
 
     def work(part: slice) -> None:
         if P >= M:
@@ -219,5 +226,5 @@ def matmul(a: Array, b: Array) -> Array:
         else:
             np.matmul(a[part], b, out=product[part])
 
-    run(work, parts)
+    run(work, shares(max(M, P), _count))
     return product

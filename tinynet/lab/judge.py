@@ -12,7 +12,7 @@ from pathlib import Path
 from tinynet import kernels
 from tinynet.lab import trial
 from tinynet.lab.exercises import Exercise, Functions
-from tinynet.lab.report import NOT_APPLICABLE, Report, line, percent, speed_table
+from tinynet.lab.report import NOT_APPLICABLE, STAGES, Report, line, percent, speed_table
 from tinynet.lab.speed import time_all
 from tinynet.lab.submission import Problem, check_case, guarded, load
 
@@ -37,20 +37,12 @@ def judge(
     judging = _Judging(exercise, path, train_seconds, tell, note)
     report = judging.report
     start = time.perf_counter()
-    stages = {
-        "loading": judging.load,
-        "grid": judging.grid,
-        "gradient": judging.gradient,
-        "speed": judging.speed,
-        **({"training": judging.training} if train_seconds else {}),
-        "done": judging.done,
-    }
     try:
         with _kernel_set():
-            for report.stage, stage in stages.items():
+            for report.stage in STAGES:
                 report.seconds = time.perf_counter() - start
                 note(report)
-                stage()
+                getattr(judging, report.stage)()
     except Problem as problem:
         in_grid = report.stage in ("loading", "grid")  # which says by itself where it was
         report.problem = str(problem) if in_grid else f"{report.stage}: {problem}"
@@ -87,7 +79,7 @@ class _Judging:
         self.report = Report(exercise.name, str(path))
         self.functions: Functions = {}
 
-    def load(self) -> None:
+    def loading(self) -> None:
         self.functions = load(self.path, self.exercise)
 
     def grid(self) -> None:
@@ -124,6 +116,8 @@ class _Judging:
         self.tell(line("speed", "").rstrip() + "\n" + speed_table(timed))
 
     def training(self) -> None:
+        if not self.seconds:
+            return
         given = self.exercise, self.functions
         choose = functools.partial(trial.choose_plan, *given, self.seconds)
         plan = guarded(self.path, "in training", choose)

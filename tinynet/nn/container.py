@@ -10,7 +10,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any, TypeAlias, TypeVar
 
-from tinynet.nn.members import MODULE, PARAMETER, not_a_layer
+from tinynet.nn.members import MODULE, PARAMETER
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.pool import fused
@@ -106,14 +106,9 @@ class Sequential(_Row):
 
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         super().__init__()
-        if len(layers) == 1 and isinstance(layers[0], Mapping):
-            for name, layer in layers[0].items():
-                self.add_module(name, layer)
-            return
-        for place, item in enumerate(layers):
-            if not isinstance(item, Module):
-                raise TypeError(f"Sequential: item {place} {not_a_layer(item)}")
-            self.add_module(str(place), item)
+        named = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
+        for name, layer in enumerate(layers) if named is None else named.items():
+            self.add_module(str(name), layer)  # type: ignore[arg-type]
 
     def forward(self, x: Any) -> Any:
         for layer in fused(iter(self)):

@@ -60,15 +60,12 @@ def user_line() -> Line | None:
         file = frame.f_code.co_filename
         if file.startswith(COMMANDS):
             return None
-        if not file.startswith((PACKAGE, "<frozen")) and not _is_decorator(frame):
+        # the standard library's, between a decorated function and its caller
+        between = frame.f_globals.get("__name__") in ("contextlib", "functools")
+        if not file.startswith((PACKAGE, "<frozen")) and not between:
             text = linecache.getline(file, frame.f_lineno, frame.f_globals).strip()
             return Line(file, frame.f_lineno, text)
     return None
-
-
-def _is_decorator(frame: FrameType) -> bool:
-    """Whether the frame is the standard library's, between a decorated function and its caller."""
-    return frame.f_globals.get("__name__") in ("contextlib", "functools")
 
 
 def _frames() -> Iterator[FrameType]:

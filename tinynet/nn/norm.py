@@ -251,13 +251,10 @@ class GroupNorm(_Norm):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim > 1 and x.shape[1] != self.num_channels:
-            raise checks.InputError(
-                f"GroupNorm(num_channels={self.num_channels}): the input has "
-                f"{checks.count(x.shape[1], 'channel')}",
-                [f"shape {x.shape}"],
-                f"Use num_channels={x.shape[1]}.",
-                x.shape,
-            )
+            found, title = x.shape[1], f"GroupNorm(num_channels={self.num_channels})"
+            problem = f"{title}: the input has {checks.count(found, 'channel')}"
+            cure = f"Use num_channels={found}."
+            raise checks.InputError(problem, [f"shape {x.shape}"], cure, x.shape)
         return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 

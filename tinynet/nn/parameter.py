@@ -91,14 +91,12 @@ def parameter_list(owner: str, params: Any) -> list[Any]:
 
 def check_tensors(owner: str, params: list[Any]) -> None:
     """TypeError for the first of a list of parameters that is no tensor."""
+    hints = {
+        tuple: "; pass model.parameters(), not model.named_parameters()",
+        dict: "; a list holds either tensors or groups, not both",
+        np.ndarray: "; wrap it: tinynet.tensor(array, requires_grad=True)",
+    }
     for i, p in enumerate(params):
-        if isinstance(p, Tensor):
-            continue
-        hint = ""
-        if isinstance(p, tuple):
-            hint = "; pass model.parameters(), not model.named_parameters()"
-        elif isinstance(p, dict):
-            hint = "; a list holds either tensors or groups, not both"
-        elif isinstance(p, np.ndarray):
-            hint = "; wrap it: tinynet.tensor(array, requires_grad=True)"
-        raise TypeError(f"{owner}: params[{i}] is a {type(p).__name__}, no tensor{hint}")
+        if not isinstance(p, Tensor):
+            kind, hint = type(p).__name__, hints.get(type(p), "")
+            raise TypeError(f"{owner}: params[{i}] is a {kind}, no tensor{hint}")

@@ -211,7 +211,6 @@ def _scaled(number: int) -> str:
 def _bytes(number: int) -> str:
     if number < 1024:
         return f"{number} B"
-    for unit, size in (("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30)):
-        if number < 1000 * size or unit == "GiB":
-            break
+    units = (("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30))
+    unit, size = next((pair for pair in units if number < 1000 * pair[1]), units[-1])
     return f"{number / size:.{int(number < 9.95 * size)}f} {unit}"

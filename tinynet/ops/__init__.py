@@ -8,30 +8,7 @@ arguments; what has settings of its own is in `tinynet.functions`; `__all__` has
 from tinynet.ops.conv import conv2d, conv_transpose2d
 from tinynet.ops.einsum import einsum
 from tinynet.ops.elementary import *
-from tinynet.ops.elementwise import (
-    abs,
-    add,
-    clip,
-    div,
-    elu,
-    exp,
-    gelu,
-    leaky_relu,
-    log,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    pow,
-    relu,
-    sigmoid,
-    silu,
-    softplus,
-    sqrt,
-    sub,
-    tanh,
-    where,
-)
+from tinynet.ops.elementwise import *
 from tinynet.ops.linear import linear, matmul
 from tinynet.ops.loss import *
 from tinynet.ops.norm import batch_norm, layer_norm

@@ -22,6 +22,11 @@ from tinynet.ops.underflow import may_underflow
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
+__all__ = [
+    "abs", "add", "clip", "div", "elu", "exp", "gelu", "leaky_relu", "log", "maximum", "minimum",
+    "mul", "neg", "pow", "relu", "sigmoid", "silu", "softplus", "sqrt", "sub", "tanh", "where",
+]  # fmt: skip
+
 Op = tuple[Array, ...]
 GELU_FORMS = ("none", "tanh")
 
@@ -307,26 +312,21 @@ def gelu(x: Array, approximate: str = "none") -> Op:
     """
     one_of("gelu", "approximate", approximate, GELU_FORMS)
     if approximate == "tanh":
-        scale = math.sqrt(2 / math.pi)
         near = _near(x)
-        tanh_u = np.tanh(scale * (near + 0.044715 * near * near * near))
+        tanh_u = np.tanh(math.sqrt(2 / math.pi) * (near + 0.044715 * near * near * near))
         cdf = 0.5 * (1 + tanh_u)
+    else:
+        cdf = 0.5 * (1 + erf(x / math.sqrt(2)))
 
-        def dx(dy: Array) -> Array:
-            near = _near(x)
-            du = scale * (1 + 3 * 0.044715 * near * near)
-            return dy * (cdf + near * (0.5 * (1 - tanh_u * tanh_u) * du))
-
-        return x * cdf, dx
-
-    cdf = 0.5 * (1 + erf(x / math.sqrt(2)))
-
-    def dx_exact(dy: Array) -> Array:
+    def dx(dy: Array) -> Array:
         near = _near(x)
-        density = np.exp(-0.5 * near * near) / math.sqrt(2 * math.pi)
-        return dy * (cdf + near * density)
+        if approximate == "tanh":
+            bell = (1 - tanh_u * tanh_u) * (1 + 3 * 0.044715 * near * near)
+        else:
+            bell = np.exp(-0.5 * near * near)
+        return dy * (cdf + near * bell / math.sqrt(2 * math.pi))
 
-    return x * cdf, dx_exact
+    return x * cdf, dx
 
 
 def _near(x: Array) -> Array:

@@ -13,7 +13,19 @@ from tinynet.optim.optimizer import Settings
 
 
 @with_settings
-class Adam(Formula):
+class _Moments(Formula):
+    """Base of those that average the gradient, with the settings that all of them have."""
+
+    lr: AtLeastZero = 1e-3
+    betas: Betas = (0.9, 0.999)
+    eps: AtLeastZero = 1e-8
+    weight_decay: AtLeastZero = 0
+    _: KW_ONLY
+    capturable: Switch = False
+
+
+@with_settings
+class Adam(_Moments):
     """Adaptive moment estimation.
 
         g = dp + weight_decay * p                    (dp the gradient; -dp if maximize)
@@ -26,22 +38,15 @@ class Adam(Formula):
     Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2014), arXiv:1412.6980; amsgrad:
     Reddi, Kale and Kumar, "On the Convergence of Adam and Beyond" (2018), arXiv:1904.09237.
 
-    params: tensors, or groups (see Optimizer). lr, eps, weight_decay: numbers of at least 0;
-    betas: two numbers in [0, 1); decoupled_weight_decay: decay as in AdamW. State of each
-    parameter: `exp_avg` (m), `exp_avg_sq` (v), and with amsgrad `max_exp_avg_sq`.
+    decoupled_weight_decay: decay as in AdamW. State of each parameter: `exp_avg` (m),
+    `exp_avg_sq` (v), and with amsgrad `max_exp_avg_sq`.
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     optional_state: ClassVar[dict[str, str]] = {"max_exp_avg_sq": "amsgrad"}
 
-    lr: AtLeastZero = 1e-3
-    betas: Betas = (0.9, 0.999)
-    eps: AtLeastZero = 1e-8
-    weight_decay: AtLeastZero = 0
     amsgrad: Flag = False
     _: KW_ONLY
-    capturable: Switch = False
     fused: Switch = None
     decoupled_weight_decay: Flag = False
 
@@ -80,7 +85,7 @@ class AdamW(Adam):
 
 
 @with_settings
-class Adamax(Formula):
+class Adamax(_Moments):
     """Adam scaled by the largest gradient of late in place of the average of squares.
 
         m = beta1 * m + (1 - beta1) * g              (g the gradient, weight decay in it)
@@ -91,15 +96,9 @@ class Adamax(Formula):
     Adam's. State of each parameter: `exp_avg` (m) and `exp_inf` (u).
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_inf")
 
     lr: AtLeastZero = 2e-3
-    betas: Betas = (0.9, 0.999)
-    eps: AtLeastZero = 1e-8
-    weight_decay: AtLeastZero = 0
-    _: KW_ONLY
-    capturable: Switch = False
 
     def update(
         self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
@@ -117,7 +116,7 @@ class Adamax(Formula):
 
 
 @with_settings
-class NAdam(Formula):
+class NAdam(_Moments):
     """Adam with Nesterov's momentum: a step uses the average as it will be one step later.
 
         m, v: as in Adam
@@ -131,17 +130,11 @@ class NAdam(Formula):
     `exp_avg_sq` (v) and `mu_product` (q, in every place).
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "mu_product")
 
     lr: AtLeastZero = 2e-3
-    betas: Betas = (0.9, 0.999)
-    eps: AtLeastZero = 1e-8
-    weight_decay: AtLeastZero = 0
     momentum_decay: AtLeastZero = 4e-3
     decoupled_weight_decay: Flag = False
-    _: KW_ONLY
-    capturable: Switch = False
 
     def initial_value(self, name: str, settings: Settings) -> float:
         return 1.0 if name == "mu_product" else 0.0
@@ -168,7 +161,7 @@ class NAdam(Formula):
 
 
 @with_settings
-class RAdam(Formula):
+class RAdam(_Moments):
     """Adam that waits with its scaling until the average of squares is worth something.
 
         m, v, m_hat: as in Adam
@@ -183,16 +176,9 @@ class RAdam(Formula):
     parameter: `exp_avg` (m) and `exp_avg_sq` (v).
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
 
-    lr: AtLeastZero = 1e-3
-    betas: Betas = (0.9, 0.999)
-    eps: AtLeastZero = 1e-8
-    weight_decay: AtLeastZero = 0
     decoupled_weight_decay: Flag = False
-    _: KW_ONLY
-    capturable: Switch = False
 
     def update(
         self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array

@@ -30,12 +30,9 @@ class Adagrad(Formula):
     Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
     Optimization", Journal of Machine Learning Research 12 (2011).
 
-    params: tensors, or groups (see Optimizer). lr, lr_decay, weight_decay, eps and
-    initial_accumulator_value (what s starts from): numbers of at least 0. State of each
-    parameter: `sum` (s).
+    s starts from initial_accumulator_value. State of each parameter: `sum` (s).
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("sum",)
 
     lr: AtLeastZero = 1e-2
@@ -74,11 +71,9 @@ class Adadelta(Formula):
     Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012), arXiv:1212.5701. lr, 1 by
     default, is PyTorch's addition.
 
-    params: tensors, or groups (see Optimizer). lr, eps, weight_decay: numbers of at least 0; rho:
-    between 0 and 1. State of each parameter: `square_avg` (v) and `acc_delta` (a).
+    State of each parameter: `square_avg` (v) and `acc_delta` (a).
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
 
     lr: AtLeastZero = 1.0
@@ -118,12 +113,10 @@ class RMSprop(Formula):
     centered: Graves, "Generating Sequences With Recurrent Neural Networks" (2013),
     arXiv:1308.0850. v - a**2, a variance, is taken as 0 where rounding makes it negative.
 
-    params: tensors, or groups (see Optimizer). lr, eps, weight_decay: numbers of at least 0;
-    alpha, momentum: between 0 and 1. State of each parameter: `square_avg` (v), `grad_avg` (a) if
-    centered, `momentum_buffer` (b) if momentum is not 0.
+    State of each parameter: `square_avg` (v), `grad_avg` (a) if centered, `momentum_buffer` (b) if
+    momentum is not 0.
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("square_avg",)
     optional_state: ClassVar[dict[str, str]] = {
         "grad_avg": "centered",
@@ -177,7 +170,6 @@ class Rprop(Formula):
     algorithm" (1993). State of each parameter: `prev` (g) and `step_size` (s).
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("prev", "step_size")
 
     lr: AtLeastZero = 1e-2

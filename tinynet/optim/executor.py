@@ -147,25 +147,23 @@ class Bundle:
         self.known = [(p, p.array, g.dtype, states.get(p)) for p, g in pairs]
         self.inside = self._alike()
         self.others = [i for i in range(len(pairs)) if i not in self.inside]
-        self.own: list[tuple[State, dict[str, Array]]] = []
         self.state: State = {}
         if not self.inside:
             return
         rows: list[Any] = [self.known[i] for i in self.inside]
-        ends = np.cumsum([x.size for _, x, _, _ in rows]).tolist()
-        places = list(map(slice, [0, *ends[:-1]], ends))
-        self.x = np.empty(ends[-1], rows[0][1].dtype)
-        self.g = np.empty_like(self.x)
+        self.own: list[State] = [state for *_, state in rows]
         self.flat = [x.reshape(-1) for _, x, _, _ in rows]
-        self.parts = [self.x[place] for place in places]
+        self.x = np.concatenate(self.flat)
+        self.g = np.empty_like(self.x)
+        ends = np.cumsum([x.size for x in self.flat[:-1]]).tolist()
+        self.parts = np.split(self.x, ends)
         self._changed = ChangedTogether(self.flat)
-        self.state["step"] = rows[0][3]["step"]
+        self.state["step"] = self.own[0]["step"]
         for name in names:
-            self.state[name] = np.concatenate([state[name].reshape(-1) for *_, state in rows])
-        for (_, x, _, state), place in zip(rows, places, strict=True):
-            views = {name: self.state[name][place].reshape(x.shape) for name in names}
-            state.update(views)
-            self.own.append((state, views))
+            joined = np.concatenate([state[name].reshape(-1) for state in self.own])
+            self.state[name] = joined
+            for (_, x, _, state), part in zip(rows, np.split(joined, ends), strict=True):
+                state[name] = part.reshape(x.shape)
 
     def _alike(self) -> list[int]:
         """The positions of those that go together: small, of the first such's dtype and step."""
@@ -189,12 +187,11 @@ class Bundle:
                 return False
             if states.get(p) is not state:
                 return False
-        step = self.state.get("step")
-        for state, views in self.own:
-            if state["step"] != step:
+        for state in self.own if self.inside else ():
+            if state["step"] != self.state["step"]:
                 return False
             for name in names:
-                if state[name] is not views[name]:
+                if state[name].base is not self.state[name]:
                     return False
         return True
 
@@ -204,7 +201,7 @@ class Bundle:
         np.concatenate([pairs[i][1] for i in self.inside], axis=None, out=self.g)
         self.state["step"] += 1
         formula(self.x, self.g, self.state, scratch)
-        for flat, part, (state, _) in zip(self.flat, self.parts, self.own):
+        for flat, part, state in zip(self.flat, self.parts, self.own):
             flat[:] = part
             state["step"] += 1
         self._changed.note()

@@ -21,8 +21,10 @@ else:
     def with_settings(kind: type) -> type:
         """Give a class the `__init__` of a dataclass, whose fields are settings of its groups.
 
-        They are no attributes of the optimizer: a change of such would have no effect.
+        They are no attributes of the optimizer: a change of such would have no effect. The formula
+        in the class is one for each number alone.
         """
+        kind.elementwise = True
         made = dataclass(eq=False, repr=False)(kind).__init__
         known = [field.name for field in fields(kind)]
         for name in known:
@@ -42,7 +44,10 @@ else:
 
 @with_settings
 class Formula(Optimizer):
-    """Base of the optimizers whose settings are declared in the class, and which all have these."""
+    """Base of the optimizers whose settings are declared in the class, and which all have these.
+
+    The annotations say what a setting may be, see `optim.checks`.
+    """
 
     params: InitVar[Params]
     _: KW_ONLY

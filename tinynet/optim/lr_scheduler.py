@@ -730,4 +730,5 @@ class ReduceLROnPlateau(LRScheduler):
         return sign * metric > sign * self.best + margin
 
 
+_LRScheduler = LRScheduler  # its name in older scripts
 delattr(ReduceLROnPlateau, "min_lr")  # the argument's default; a schedule has `min_lrs`

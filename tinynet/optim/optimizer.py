@@ -81,7 +81,9 @@ class Optimizer:
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         writer = next(c for c in type(self).__mro__ if "update" in vars(c))
         self._executor = Executor(bool(vars(writer).get("elementwise")))
-        for group in self._as_groups(params):
+        items = parameter_list(type(self).__name__, params)
+        grouped = all(isinstance(item, dict) for item in items)
+        for group in items if grouped else [{"params": items}]:
             self.add_param_group(group)
 
     # ----- what a subclass writes -------------------------------------------------------------
@@ -114,7 +116,10 @@ class Optimizer:
     # ----- groups -----------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group: a dict with `params` and the settings that differ from the defaults."""
+        """Add a group: a dict with `params` and the settings that differ from the defaults.
+
+        A group of another optimizer may be given, with what that has in it.
+        """
         name = type(self).__name__
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise TypeError(
@@ -127,12 +132,6 @@ class Optimizer:
         params = [params] if isinstance(params, Variable) else parameter_list(name, params)
         self._check_params(params)
         self.param_groups.append(Group(settings, params=params))
-
-    def _as_groups(self, params: Any) -> list[dict[str, Any]]:
-        items = parameter_list(type(self).__name__, params)
-        if items and all(isinstance(item, dict) for item in items):
-            return items
-        return [{"params": items}]
 
     def _check_params(self, params: list[Any]) -> None:
         check_tensors(type(self).__name__, params)
@@ -261,26 +260,29 @@ class Optimizer:
         pairs = []
         for p in params:
             grad, x = p.grad, p.array
-            if grad is None:
-                continue
-            where = f"{type(self).__name__}: a parameter of shape {p.shape} has"
-            if not isinstance(grad, Variable):
-                raise TypeError(
-                    f"{where} a .grad that is a {type(grad).__name__}; it must be a Tensor: "
-                    "tinynet.tensor(gradient)"
-                )
-            if grad.array.shape != x.shape:
-                raise ShapeError(
-                    f"{where} a .grad of shape {grad.shape}; they must be equal. Was p.data "
-                    "replaced after backward()?"
-                )
-            if not x.flags.writeable:
-                raise ValueError(
-                    f"{where} memory that is read-only, so it cannot be trained; give it memory "
-                    "of its own: p.data = p.data.clone()"
-                )
-            pairs.append((p, grad.array))
+            if isinstance(grad, Variable) and grad.array.shape == x.shape and x.flags.writeable:
+                pairs.append((p, grad.array))
+            elif grad is not None:
+                raise self._unfit(p)
         return pairs
+
+    def _unfit(self, p: Tensor) -> Exception:
+        """The error for a parameter that cannot be stepped with its gradient."""
+        where = f"{type(self).__name__}: a parameter of shape {p.shape} has"
+        if not isinstance(p.grad, Variable):
+            kind = type(p.grad).__name__
+            return TypeError(
+                f"{where} a .grad that is a {kind}; it must be a Tensor: tinynet.tensor(gradient)"
+            )
+        if p.grad.shape != p.shape:
+            return ShapeError(
+                f"{where} a .grad of shape {p.grad.shape}; they must be equal. Was p.data replaced "
+                "after backward()?"
+            )
+        return ValueError(
+            f"{where} memory that is read-only, so it cannot be trained; give it memory of its "
+            "own: p.data = p.data.clone()"
+        )
 
     # ----- saving and loading -----------------------------------------------------------------
 
@@ -402,7 +404,7 @@ def _copied(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """A setting as a plain Python number: NumPy's scalars would promote float32 to float64."""
-    if type(value) in (float, int, bool):
+    if value is None or type(value) in (float, int, bool):
         return value
     if isinstance(value, np.generic):
         return value.item()

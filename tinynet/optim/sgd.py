@@ -26,9 +26,8 @@ class SGD(Formula):
     importance of initialization and momentum in deep learning" (ICML 2013), with the learning
     rate outside of b, as in PyTorch.
 
-    params: tensors, or groups (see Optimizer). lr, momentum, dampening, weight_decay: numbers of
-    at least 0, momentum and dampening at most 1. nesterov needs momentum and no dampening.
-    State of each parameter: `momentum_buffer` (b), if momentum is not 0.
+    nesterov needs momentum and no dampening. State of each parameter: `momentum_buffer` (b), if
+    momentum is not 0.
 
     >>> import tinynet
     >>> w = tinynet.tensor([1.0, 2.0], requires_grad=True)
@@ -41,7 +40,6 @@ class SGD(Formula):
     tensor([0., 0.], requires_grad=True)
     """
 
-    elementwise: ClassVar[bool] = True
     optional_state: ClassVar[dict[str, str]] = {"momentum_buffer": "momentum"}
 
     lr: AtLeastZero = 1e-3
@@ -92,12 +90,11 @@ class ASGD(Formula):
         a = a + (p - a) / max(1, step - 1 - t0)
 
     Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992).
-    lr, lambd, alpha, t0, weight_decay: numbers of at least 0. State of each parameter: `ax` (a),
-    the mean of p from step t0 on, which is p itself before; and `eta`, worked out in the step
-    before, so that a new lr counts from the step after next, as in PyTorch.
+    State of each parameter: `ax` (a), the mean of p from step t0 on, which is p itself before; and
+    `eta`, worked out in the step before, so that a new lr counts from the step after next, as in
+    PyTorch.
     """
 
-    elementwise: ClassVar[bool] = True
     required_state: ClassVar[tuple[str, ...]] = ("ax", "eta")
 
     lr: AtLeastZero = 1e-2

@@ -165,7 +165,9 @@ class Case:
         target, output = self.target, self.trial.output
         if output is None or target is None or output.ndim < 2 or target.ndim != output.ndim - 1:
             return None
-        return int(output.shape[1]) if target.dtype.kind in "iu" or self.float_labels else None
+        steps = target.shape[1:] == output.shape[1:-1] != output.shape[2:]  # (N, T, C), (N, T)
+        labels = target.dtype.kind in "iu" or self.float_labels
+        return int(output.shape[-1 if steps else 1]) if labels else None
 
     @property
     def labels(self) -> np.ndarray | None:

@@ -371,8 +371,9 @@ class Step:
             self.wrong = error
             means.add(1, {"loss": math.nan})
         there = [p.grad is not None for p in self.moved]
-        numbers = [np.zeros_like(p.array) if p.grad is None else p.grad.array for p in self.moved]
-        flat = [gradient * count for gradient in numbers]
+        flat = [np.zeros_like(p.array) if p.grad is None else p.grad.array for p in self.moved]
+        for gradient in flat:
+            gradient *= count
         for buffer, before in zip(self.buffers, self.before):
             flat.append((buffer.array - before) * len(x))
             np.copyto(buffer.array, before)

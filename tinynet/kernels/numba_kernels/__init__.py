@@ -7,19 +7,17 @@ Each file is one idea:
     team.py                  how a kernel starts the threads that share it, and waits for them
     tiles.py                 vector code: a tile of a matrix product that stays in registers
     sharing.py               arrays as a kernel takes them, and its work shared among the threads
-    copies.py                lines, runs and tiles of pixels from place to place
     direct.py                convolution as that product, over windows that are never unfolded
     winograd.py              3x3 convolution with a quarter of the multiplications
     winograd_small_batch.py  the same for small batches
     convolution.py           which of the three does a convolution, decided once for its shapes
-    blocks_2x2.py            vector code for the pool that every small net has, 2x2
-    pooling.py               max-pooling in plain loops
+    pooling.py               max-pooling in plain loops, and in vector code where it is 2x2
     elementwise.py           ReLU, SGD with momentum and cross entropy in one pass
 
 What is not covered is the NumPy set's: groups, strides of a convolution, dtypes other than float32
 and float64, empty arrays, in `conv2d_dx` padding wider than the window, pools that sum, and
-max-pooling of fewer images than a line holds lanes, except blocks of 2x2: NumPy's rows are longer
-than the loops' here.
+max-pooling of fewer images than a line holds lanes, except one image by 2x2: there NumPy's rows are
+longer than the loops' here.
 
 Buffers: what a thread holds at a time is a block of padded images (BLOCK_BYTES, or one row of
 outputs where that is more), in `winograd` the planes (LINES_IN_PLANES, or four tiles of every
@@ -86,8 +84,8 @@ class NumbaKernels(NumpyKernels):
 
     def max_pool2d(self, x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
         """y (N, C, OH, OW), and for blocks of 2x2 the winners' numbers, else (x, y, relu)."""
-        blocks = is_2x2(g)
-        if not _pools(x, x.dtype, small_batch=blocks):
+        blocks, width = is_2x2(g), g.out[1] * x.itemsize
+        if not _pools(x, x.dtype, one_image=blocks and width >= pooling.PAIRS_BYTES):
             return super().max_pool2d(x, g, relu)
         image = batch_last_array(x, x.dtype)
         y = np.empty((len(image), *g.out, len(x)), x.dtype)
@@ -166,13 +164,13 @@ class NumbaKernels(NumpyKernels):
         return losses, p
 
 
-def _pools(x: Array, dtype: np.dtype, small_batch: bool = False) -> bool:
-    """Whether the compiled pooling does this case and is faster; small_batch: for such too."""
+def _pools(x: Array, dtype: np.dtype, one_image: bool = False) -> bool:
+    """Whether the compiled pooling does this case and is faster; one_image: for that too."""
     return (
         dtype in FLOATS
         and dtype == x.dtype
         and 0 not in x.shape
-        and (small_batch or len(x) >= lanes(dtype))
+        and (len(x) >= lanes(dtype) or (one_image and len(x) == 1))
     )
 
 

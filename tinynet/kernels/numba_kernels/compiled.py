@@ -56,20 +56,11 @@ def cache_folder() -> str | None:
     return None
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+def compiled(function: Callable[..., Any], no_cpython_wrapper: bool = False) -> Any:
     """A kernel: compiled at the first call with new types, or read from the disk; without the GIL.
 
     Compiled code does not call it; what both call is an `inner` function, and a kernel around it.
     """
-    return _compiled(function, no_cpython_wrapper=False)
-
-
-def inner(function: Callable[..., Any]) -> Any:
-    """A function that only compiled code calls: a fifth of compiling is saved."""
-    return _compiled(function, no_cpython_wrapper=True)
-
-
-def _compiled(function: Callable[..., Any], no_cpython_wrapper: bool) -> Any:
     folder = cache_folder()
     options: dict[str, Any] = {"no_cfunc_wrapper": True, "no_cpython_wrapper": no_cpython_wrapper}
     of_the_user, config.CACHE_DIR = config.CACHE_DIR, folder or ""
@@ -77,6 +68,10 @@ def _compiled(function: Callable[..., Any], no_cpython_wrapper: bool) -> Any:
         return numba.njit(nogil=True, cache=folder is not None, **options)(function)
     finally:
         config.CACHE_DIR = of_the_user
+
+
+inner = functools.partial(compiled, no_cpython_wrapper=True)
+"""Likewise for a function that only compiled code calls: a fifth of compiling is saved."""
 
 
 class _Notice(event.Listener):

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet.kernels.geometry import Array, Geometry, span
+from tinynet.kernels.geometry import Array, Geometry, Pair, span
 from tinynet.kernels.layout import batch_first
 from tinynet.kernels.minimal_filtering import S
 from tinynet.kernels.numba_kernels import direct, winograd, winograd_small_batch
@@ -51,17 +51,19 @@ def is_serial(N: int, C: int, O: int, g: Geometry) -> bool:
     return 2 * O * N * g.out[0] * g.out[1] * C * g.kernel[0] * g.kernel[1] < SERIAL_FLOPS
 
 
-def rows_per_task(N: int, C: int, g: Geometry, dtype: np.dtype, parts: int) -> int:
-    """Rows of outputs of a block of images whose padded pixels fit into BLOCK_BYTES.
+def row_tasks(N: int, C: int, O: int, g: Geometry, dtype: np.dtype, count: int) -> Pair:
+    """(rows of outputs of a block of images whose padded pixels fit into BLOCK_BYTES, tasks).
 
-    parts: tasks that there have to be at least, if there are so many rows.
+    There is a task for each of `count` threads if there are so many rows. Of a small batch the
+    threads share the filters, and each does all rows.
     """
-    B = min(N, lanes(dtype))
+    B, small_batch = min(N, lanes(dtype)), lanes(dtype) > N
     reach = span(g.kernel[0], g.dilation[0])
     fitting = max(1, BLOCK_BYTES // (C * g.padded[1] * B * dtype.itemsize) - reach + 1)
     blocks = -(-N // B)
-    strips = max(-(-g.out[0] // fitting), -(-parts // blocks))
-    return -(-g.out[0] // strips)
+    strips = max(-(-g.out[0] // fitting), 1 if small_batch else -(-count // blocks))
+    rows = -(-g.out[0] // strips)
+    return rows, O if small_batch else blocks * -(-g.out[0] // rows)
 
 
 @functools.lru_cache(PLANS)
@@ -74,43 +76,26 @@ def correlation(
     """
     if not covers(N, C, O, g, dtype):
         return None
+    kernel: Any = direct.correlate_part
+    settings: tuple[Any, ...]
     if winograd.is_faster(N, C, O, g, dtype):
         columns = winograd.chunk(C, 4, g.out)[1]
-        tasks = winograd.tasks(N, g.out, (1, columns))
-
-        def part(team: Any, _: int, first: int, last: int, *arrays: Any) -> None:
-            winograd.correlate_part(team, first, last, columns, flipped, g.corner, *arrays)
-
+        kernel, tasks = winograd.correlate_part, winograd.tasks(N, g.out, (1, columns))
+        settings = columns, flipped, g.corner
     elif winograd_small_batch.is_faster(N, C, O, g, dtype):
         strips, rows, by_filters = winograd_small_batch.plan(C, O, N, g.out, count)
-        tasks = O if by_filters else strips
-
-        def part(team: Any, _: int, first: int, last: int, *arrays: Any) -> None:
-            x, w, b, y = arrays
-            own = slice(first, last) if by_filters else slice(0, O)
-            first, last = (0, strips) if by_filters else (first, last)
-            winograd_small_batch.correlate_part(
-                team, first, last, rows, x, w, flipped, own.start, b[own], g.corner, y[own]
-            )
-
+        kernel, tasks = winograd_small_batch.correlate_part, O if by_filters else strips
+        settings = by_filters, rows, flipped, g.corner
     else:
-        small_batch = lanes(dtype) > N
-        rows = rows_per_task(N, C, g, dtype, 1 if small_batch else count)
-        strips = -(-N // lanes(dtype)) * -(-g.out[0] // rows)
-        tasks = O if small_batch else strips  # of a small batch the threads share the filters
+        rows, tasks = row_tasks(N, C, O, g, dtype, count)
         settings = rows, flipped, g.dilation, g.corner, g.padded[1]
-
-        def part(team: Any, _: int, first: int, last: int, *arrays: Any) -> None:
-            share = (0, strips, first, last) if small_batch else (first, last, 0, O)
-            direct.correlate_part(team, *share, *settings, *arrays)
-
     shape, no_bias, serial = (O, *g.out, N), np.zeros(O, dtype), is_serial(N, C, O, g)
 
     def correlate(x: Array, w: Array, b: Array | None) -> Array:
         image, filters = batch_last_array(x, dtype), writeable(w, dtype)
         bias = no_bias if b is None else writeable(b, dtype)
         y = np.empty(shape, dtype)
-        share_out(part, tasks, serial, image, filters, bias, y)
+        share_out(kernel, tasks, serial, *settings, image, filters, bias, y)
         return batch_first(y)
 
     return correlate
@@ -123,71 +108,46 @@ def weight_gradient(
     """The plan of the gradients of weight and bias on `count` threads, None if not done here."""
     if not covers(N, C, O, g, dtype):
         return None
-    if lanes(dtype) > N:
-        return _of_small_batch(N, C, O, g, dtype, count)
-    serial, K = is_serial(N, C, O, g), C * g.kernel[0] * g.kernel[1]
-    by_winograd = winograd.is_faster(N, C, O, g, dtype)
-    if by_winograd:
-        rows, columns = winograd.chunk((C + O) // 2, 4, g.out)
-        tasks, size = winograd.tasks(N, g.out, (rows, columns)), winograd.PLANES * O * C
-    else:
-        rows = rows_per_task(N, C, g, dtype, count)
-        tasks, size = -(-N // lanes(dtype)) * -(-g.out[0] // rows), K * O
-        settings = rows, g.kernel, g.dilation, g.corner, g.padded[1]
-
-    def part(team: Any, i: int, first: int, last: int, x: Any, dy: Any, dw: Any, db: Any) -> None:
-        if by_winograd:
-            where = rows, columns, g.corner
-            winograd.weight_gradient_part(team, first, last, *where, x, dy, dw[i], db[i])
-        else:
-            direct.weight_gradient_part(team, first, last, 0, O, *settings, x, dy, dw[i], db[i])
-
-    def by_tasks(dy: Array, x: Array) -> tuple[Array, Array]:
-        given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
-        sums = np.zeros((count, size), dtype)
-        lane_sums = np.zeros((count, O * lanes(dtype)), dtype)
-        parts = share_out(part, tasks, serial, image, given, sums, lane_sums)
-        total = sums[0] if parts == 1 else sums[:parts].sum(0)
-        db: Array = lane_sums.sum(0).reshape(O, -1).sum(1)
-        if by_winograd:
-            dw = np.empty((O, C, 3, 3), dtype)
-            winograd.weights_out(total.reshape(S, S, C, O), dw)
-        else:
-            dw = np.ascontiguousarray(total.reshape(K, O).T).reshape(O, C, *g.kernel)
-        return dw, db
-
-    return by_tasks
-
-
-def _of_small_batch(
-    N: int, C: int, O: int, g: Geometry, dtype: np.dtype, count: int
-) -> WeightGradient:
-    """The same for a batch too small to sum up in each of the threads, which share the weights."""
     serial, shape = is_serial(N, C, O, g), (O, C, *g.kernel)
     if winograd_small_batch.is_faster(N, C, O, g, dtype):
         rows = winograd_small_batch.rows_in_task(C // count + O, N, g.out, 1)
-
-        def channels(team: Any, _: int, c0: int, c1: int, x: Any, dy: Any, dw: Any) -> None:
-            winograd_small_batch.weight_gradient_part(team, c0, rows, x[c0:c1], dy, g.corner, dw)
+        part = winograd_small_batch.weight_gradient_part
 
         def by_channels(dy: Array, x: Array) -> tuple[Array, Array]:
             given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
             dw = np.empty(shape, dtype)
-            share_out(channels, C, serial, image, given, dw)
+            share_out(part, C, serial, rows, g.corner, image, given, dw)
             return dw, np.add.reduce(given.reshape(O, -1), 1)
 
         return by_channels
-    rows = rows_per_task(N, C, g, dtype, 1)
-    tasks = -(-g.out[0] // rows)
-    settings = rows, g.kernel, g.dilation, g.corner, g.padded[1]
 
-    def filters(team: Any, _: int, o0: int, o1: int, *arrays: Any) -> None:
-        direct.weight_gradient_part(team, 0, tasks, o0, o1, *settings, *arrays)
+    kernel: Any = direct.weight_gradient_part
+    settings: tuple[Any, ...]
+    by_winograd, small_batch = winograd.is_faster(N, C, O, g, dtype), lanes(dtype) > N
+    if by_winograd:
+        rows, columns = winograd.chunk((C + O) // 2, 4, g.out)
+        kernel, tasks = winograd.weight_gradient_part, winograd.tasks(N, g.out, (rows, columns))
+        settings, size = (rows, columns, g.corner), winograd.PLANES * O * C
+    else:
+        rows, tasks = row_tasks(N, C, O, g, dtype, count)
+        settings = rows, g.kernel, g.dilation, g.corner, g.padded[1]
+        size = C * g.kernel[0] * g.kernel[1] * O
 
-    def by_filters(dy: Array, x: Array) -> tuple[Array, Array]:
+    def by_tasks(dy: Array, x: Array) -> tuple[Array, Array]:
         given, image = batch_last_array(dy, dtype), batch_last_array(x, dtype)
-        dw, db = np.empty(shape, dtype), np.empty(O, dtype)
-        share_out(filters, O, serial, image, given, dw.reshape(-1), db)
+        if small_batch:  # too small to sum up in each of the threads, which share the weights
+            dw, db = np.empty((1, size), dtype), np.empty((1, O), dtype)
+            share_out(kernel, tasks, serial, *settings, image, given, dw, db)
+            return dw.reshape(shape), db[0]
+        sums = np.zeros((count, size), dtype)
+        lane_sums = np.zeros((count, O * lanes(dtype)), dtype)
+        parts = share_out(kernel, tasks, serial, *settings, image, given, sums, lane_sums)
+        total = sums[0] if parts == 1 else sums[:parts].sum(0)
+        db = lane_sums.sum(0).reshape(O, -1).sum(1)
+        if not by_winograd:
+            return np.ascontiguousarray(total.reshape(-1, O).T).reshape(shape), db
+        dw = np.empty(shape, dtype)
+        winograd.weights_out(total.reshape(S, S, C, O), dw)
         return dw, db
 
-    return by_filters
+    return by_tasks

@@ -19,10 +19,17 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
-from tinynet.kernels.numba_kernels.copies import add_line, clear_run, copy_line, copy_run
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, dot_tile, multiply_tile
+from tinynet.kernels.numba_kernels.tiles import (
+    LINE_BYTES,
+    add_line,
+    clear_run,
+    copy_line,
+    copy_run,
+    dot_tile,
+    multiply_tile,
+)
 
 FILTERS, LINES = SHAPE.filters, SHAPE.lines
 REGISTER_BYTES, DOT_FILTERS, DOT_TAPS = SHAPE.register_bytes, SHAPE.dot_filters, SHAPE.dot_taps
@@ -137,19 +144,23 @@ def multiply_run(x, x0, x_step, offsets, k0, K, w, w0, w_step, b, lines, y, y0, 
 
 
 @compiled
-def correlate_part(team, first, last, o0, o1, rows, flipped, dilation, corner, width, x, w, b, y):
-    """Tasks first .. last - 1 of filters o0 .. o1 - 1; a task is `rows` output rows of B images.
+def correlate_part(team, part, first, last, rows, flipped, dilation, corner, width, x, w, b, y):
+    """Tasks first .. last - 1, each `rows` output rows of B images; or those filters, of all rows.
 
-    x (C, H, W, N), w (O, C, KH, KW) or, flipped, (C, O, KH, KW), b (O), y (O, OH, OW, N), all
-    contiguous. corner: padding (top, left). width: of the padded image.
+    The latter with fewer images than lanes. x (C, H, W, N), w (O, C, KH, KW) or, flipped, (C, O,
+    KH, KW), b (O), y (O, OH, OW, N), all contiguous. corner: padding (top, left). width: of the
+    padded image.
     """
     begin(team)
-    y, b = y[o0:o1], b[o0:o1]
     C, H, _, N = x.shape
-    O, OH, OW, _ = y.shape
-    KH, KW = w.shape[2], w.shape[3]
     lanes = LINE_BYTES // x.itemsize
     B = min(lanes, N)
+    o0, o1 = 0, len(y)
+    if lanes > B:
+        o0, o1, first, last = first, last, 0, -(-y.shape[1] // rows)
+    y, b = y[o0:o1], b[o0:o1]
+    O, OH, OW, _ = y.shape
+    KH, KW = w.shape[2], w.shape[3]
     reach = rows + (KH - 1) * dilation[0]
     row, plane = width * B, reach * width * B
     block = np.empty(C * plane + lanes, x.dtype)
@@ -205,24 +216,26 @@ def add_products(x, x0, x_pitch, offsets, dy, dy0, dy_plane, dy_pitch, runs, len
 
 @compiled
 def weight_gradient_part(
-    team, first, last, o0, o1, rows, kernel, dilation, corner, width, x, dy, dw, db
+    team, part, first, last, rows, kernel, dilation, corner, width, x, dy, dw, db
 ):
-    """The share of tasks first .. last - 1 in the gradients of filters o0 .. o1 - 1.
+    """The share of tasks first .. last - 1 in the gradients; tasks as in a convolution.
 
-    x (C, H, W, N), dy (O, OH, OW, N), contiguous; tasks as in a convolution. With fewer images
-    than lanes, dw (O * C*KH*KW) and db (O) are written. Otherwise o0 = 0 and o1 = O, and what the
-    tasks bring is added to dw (C*KH*KW * O), and to db (O * B), lane by lane.
+    x (C, H, W, N), dy (O, OH, OW, N), contiguous. With fewer images than lanes, the filters' own
+    dw (1, O * C*KH*KW) and db (1, O) are written. Otherwise what the tasks bring is added to
+    dw[part] (C*KH*KW * O), and to db[part] (O * B), lane by lane.
     """
     begin(team)
     C, N = x.shape[0], x.shape[3]
-    dy = dy[o0:o1]
-    O, OH, OW, _ = dy.shape
     lanes = LINE_BYTES // x.itemsize
     B = min(lanes, N)
+    small_batch, o0 = lanes > B, 0
+    if small_batch:
+        dy = dy[first:last]
+        o0, first, last = first, 0, -(-dy.shape[1] // rows)
+    O, OH, OW, _ = dy.shape
     K = C * kernel[0] * kernel[1]
-    small_batch = lanes > B
-    sums = np.zeros(O * K, x.dtype) if small_batch else dw
-    lane_sums = np.zeros(O * lanes, x.dtype) if small_batch else db
+    sums = np.zeros(O * K, x.dtype) if small_batch else dw[part]
+    lane_sums = np.zeros(O * lanes, x.dtype) if small_batch else db[part]
     reach = rows + (kernel[0] - 1) * dilation[0]
     row, plane = width * B, reach * width * B
     # a run across rows ends up to a line, and the last tap begins up to a window, further on
@@ -261,9 +274,9 @@ def weight_gradient_part(
     if small_batch:
         for o in range(O):
             for k in range(K):
-                dw[(o0 + o) * K + k] = sums[k * O + o]
+                dw[0, (o0 + o) * K + k] = sums[k * O + o]
             total = lane_sums[o * lanes]
             for lane in range(1, lanes):
                 total += lane_sums[o * lanes + lane]
-            db[o0 + o] = total
+            db[0, o0 + o] = total
     finish(team)

@@ -7,8 +7,11 @@ step works on neighbouring numbers. Padding is never made: taps outside the imag
 which is what -inf in a maximum amounts to. The forward pass is shared out by rows
 of outputs, numbered channel by channel; the backward pass by channels, since windows may overlap.
 
-The pool that every small net has, blocks of 2x2, has loops of its own, `pool_2x2` and its gradient.
-The former notes which of the four pixels won, a byte for each window: the gradient then needs
+The pool that every small net has, blocks of 2x2, has vector code and loops of its own. A line holds
+one pixel of as many images as there are lanes; of a single image a short vector holds neighbouring
+pixels, which are taken apart in pairs. It is short since small nets end in maps of 5 or 7 outputs a
+row.
+`pool_2x2` notes which of the four pixels won, a byte for each window: the gradient then needs
 neither the image nor the maxima, and the image, the largest array of most nets, can be given back
 before the backward pass begins.
 """
@@ -16,25 +19,113 @@ before the backward pass begins.
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
 
-from tinynet.kernels.numba_kernels.blocks_2x2 import (
-    PAIRS_BYTES,
-    choose,
-    pool_line,
-    pool_pairs,
-    share_line,
-    share_pairs,
-)
-from tinynet.kernels.numba_kernels.compiled import compiled, inner
+from tinynet.kernels.numba_kernels.compiled import compiled
 from tinynet.kernels.numba_kernels.direct import inside
+from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES
+from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, WORD, vector_code
+
+PAIRS_BYTES = 16  # of outputs of one image at a time
 
 
-@inner
-def _larger(x, y):
-    """Whether y is larger than x, or the first to be NaN."""
-    return ((y > x) | (y != y)) & (x == x)
+def _numbers(e):
+    """A type for as many integers as a register holds elements, and of their width."""
+    return ir.VectorType(ir.IntType(8 * e.size), e.lanes)
+
+
+def _bytes_at(e, array, index):
+    """The address of as many bytes as a register holds elements."""
+    return e.builder.bitcast(e.at(array, index), ir.VectorType(ir.IntType(8), e.lanes).as_pointer())
+
+
+def _largest(e, taps):
+    """The largest of four vectors, lane by lane, and its number from 0 to 3.
+
+    Of equal ones it is the first; NaN if one of them is, and then the first NaN.
+    """
+    builder, numbers = e.builder, _numbers(e)
+
+    def larger(one, other):
+        wins = builder.and_(  # unordered: or one of them is NaN
+            builder.fcmp_unordered(">", other[0], one[0]),
+            builder.fcmp_ordered("ord", one[0], one[0]),
+        )
+        return [builder.select(wins, late, early) for early, late in zip(one, other)]
+
+    numbered = [(tap, ir.Constant(numbers, [k] * e.lanes)) for k, tap in enumerate(taps)]
+    return larger(larger(*numbered[:2]), larger(*numbered[2:]))
+
+
+def _put_largest(e, taps, y, winners, j, relu):
+    best, winner = _largest(e, taps)
+    flag = ir.VectorType(ir.IntType(1), e.lanes)
+    undefined = ir.Constant(flag, ir.Undefined)
+    first = e.builder.insert_element(undefined, relu, ir.Constant(ir.IntType(32), 0))
+    relu = e.shuffle(first, undefined, [0] * e.lanes)
+    loses = e.builder.and_(relu, e.builder.fcmp_ordered("<=", best, e.zero()))
+    best = e.builder.select(loses, e.zero(), best)
+    winner = e.builder.select(loses, ir.Constant(_numbers(e), [4] * e.lanes), winner)
+    e.store(best, y, j)
+    winner = e.builder.trunc(winner, ir.VectorType(ir.IntType(8), e.lanes))
+    e.builder.store(winner, _bytes_at(e, winners, j)).align = 1
+
+
+def _shares(e, dy, winners, j):
+    """dy[j ...] where winners[j ...] is 0, and 0 elsewhere; likewise for 1, 2 and 3."""
+    share = e.load(dy, j)
+    winner = e.builder.load(_bytes_at(e, winners, j))
+    winner.align = 1
+    winner = e.builder.zext(winner, _numbers(e))
+    for k in range(4):
+        wins = e.builder.icmp_unsigned("==", winner, ir.Constant(_numbers(e), [k] * e.lanes))
+        yield e.builder.select(wins, share, e.zero())
+
+
+def _registers(e, *places):
+    """The places of each register of the lines at `places`."""
+    for start in range(0, LINE_BYTES // e.size, e.lanes):
+        yield [e.builder.add(place, ir.Constant(WORD, start)) for place in places]
+
+
+@vector_code(SHAPE.register_bytes)
+def pool_line(e, x, a, b, c, d, y, winners, j, relu):
+    """Lane by lane the largest of the lines of x at a, b, c, d, and which it was: 0, 1, 2 or 3.
+
+    Into y[j ...] and winners[j ...]; relu as in `pooling.pool_2x2`. In a loop over elements LLVM
+    would have to prove that y overlaps no input, and to mix two widths.
+    """
+    for *places, here in _registers(e, a, b, c, d, j):
+        _put_largest(e, [e.load(x, place) for place in places], y, winners, here, relu)
+
+
+@vector_code(SHAPE.register_bytes)
+def share_line(e, dy, winners, j, dx, a, b, c, d):
+    """dy[j ...] to the winners among the lines of dx at a, b, c, d, 0 to the others."""
+    for *places, here in _registers(e, a, b, c, d, j):
+        for share, place in zip(_shares(e, dy, winners, here), places):
+            e.store(share, dx, place)
+
+
+@vector_code(PAIRS_BYTES)
+def pool_pairs(e, x, upper, lower, y, winners, j, relu):
+    """As `pool_line`, for neighbouring blocks of one image, whose pixels lie in pairs."""
+    taps = []
+    for row in (upper, lower):
+        pair = e.load(x, row), e.load(e.at(x, row), ir.Constant(WORD, e.lanes))
+        taps += [e.shuffle(*pair, range(first, 2 * e.lanes, 2)) for first in (0, 1)]
+    _put_largest(e, taps, y, winners, j, relu)
+
+
+@vector_code(PAIRS_BYTES)
+def share_pairs(e, dy, winners, j, dx, upper, lower):
+    """As `share_line`, for neighbouring blocks of one image."""
+    shares = list(_shares(e, dy, winners, j))
+    for row, pair in ((upper, shares[:2]), (lower, shares[2:])):
+        for half in (0, e.lanes // 2):
+            lanes = [k for lane in range(half, half + e.lanes // 2) for k in (lane, lane + e.lanes)]
+            e.store(e.shuffle(*pair, lanes), e.at(dx, row), ir.Constant(WORD, 2 * half))
 
 
 @compiled
@@ -43,36 +134,24 @@ def pool_2x2(team, part, first, last, x, y, winners, relu):
 
     winners (C, OH, OW, N): which of the four it was, in reading order; of equal ones, or of NaN,
     the first.
-    relu: a maximum that is not above 0 becomes 0, and its winner 4, which is none.
+    relu: a maximum that is not above 0 becomes 0, and its winner 4, which is none. What remains
+    beside whole vectors is done once more with its neighbours.
     """
     begin(team)
     N, OW = y.shape[3], y.shape[2]
     pixels, best, places = x.reshape(x.size), y.reshape(y.size), winners.reshape(winners.size)
     length, lanes, blocks = 2 * OW * N, LINE_BYTES // x.itemsize, PAIRS_BYTES // x.itemsize
     for row in range(first, last):
-        q = 0
-        while q < OW:
-            q = min(q, OW - blocks) if N == 1 and blocks <= OW else q  # some twice, at the end
-            a, here, n = 2 * row * length + 2 * q * N, (row * OW + q) * N, 0
-            if N == 1 and blocks <= OW:
+        for q in range(0, OW, blocks if N == 1 else 1):
+            q = min(q, OW - blocks) if N == 1 else q
+            a, here = 2 * row * length + 2 * q * N, (row * OW + q) * N
+            if N == 1:
                 pool_pairs(pixels, a, a + length, best, places, here, relu)
-                q += blocks
                 continue
             b, c, d = a + N, a + length, a + length + N
-            while n + lanes <= N:
+            for n in range(0, N, lanes):
+                n = min(n, N - lanes)
                 pool_line(pixels, a + n, b + n, c + n, d + n, best, places, here + n, relu)
-                n += lanes
-            while n < N:
-                winner, largest = np.uint8(0), pixels[a + n]
-                for k, place in enumerate((b, c, d)):
-                    wins = _larger(largest, pixels[place + n])
-                    winner = choose(wins, np.uint8(k + 1), winner)
-                    largest = choose(wins, pixels[place + n], largest)
-                if relu and largest <= 0:
-                    winner, largest = np.uint8(4), y.dtype.type(0)
-                best[here + n], places[here + n] = largest, winner
-                n += 1
-            q += 1
     finish(team)
 
 
@@ -81,27 +160,19 @@ def pool_2x2_dx(team, part, first, last, dy, winners, dx):
     """Rows first .. last - 1 of dy (C, OH, OW, N): each goes to the winner of its 2x2 block."""
     begin(team)
     N, OW = dy.shape[3], dy.shape[2]
-    zero = dx.dtype.type(0)
     given, places, target = dy.reshape(dy.size), winners.reshape(winners.size), dx.reshape(dx.size)
     length, lanes, blocks = 2 * OW * N, LINE_BYTES // dx.itemsize, PAIRS_BYTES // dx.itemsize
     for row in range(first, last):
-        q = 0
-        while q < OW:
-            q = min(q, OW - blocks) if N == 1 and blocks <= OW else q
-            a, here, n = 2 * row * length + 2 * q * N, (row * OW + q) * N, 0
-            if N == 1 and blocks <= OW:
+        for q in range(0, OW, blocks if N == 1 else 1):
+            q = min(q, OW - blocks) if N == 1 else q
+            a, here = 2 * row * length + 2 * q * N, (row * OW + q) * N
+            if N == 1:
                 share_pairs(given, places, here, target, a, a + length)
-                q += blocks
                 continue
             b, c, d = a + N, a + length, a + length + N
-            while n + lanes <= N:
+            for n in range(0, N, lanes):
+                n = min(n, N - lanes)
                 share_line(given, places, here + n, target, a + n, b + n, c + n, d + n)
-                n += lanes
-            while n < N:
-                for k, place in enumerate((a, b, c, d)):
-                    target[place + n] = choose(places[here + n] == k, given[here + n], zero)
-                n += 1
-            q += 1
     finish(team)
 
 

@@ -37,8 +37,9 @@ def share_out(kernel: Callable[..., Any], tasks: int, serial: bool, *arguments: 
     if parts == 1:
         kernel(threads.NOBODY, 0, 0, tasks, *arguments)
     else:
-        ends = [tasks * part // parts for part in range(parts + 1)]
+        own = threads.shares(tasks, parts)
         threads.run_compiled(
-            lambda part, team: kernel(team, part, ends[part], ends[part + 1], *arguments), parts
+            lambda part, team: kernel(team, part, own[part].start, own[part].stop, *arguments),
+            parts,
         )
     return parts

@@ -32,7 +32,6 @@ import numpy as np
 from tinynet.kernels.geometry import Geometry, Pair
 from tinynet.kernels.minimal_filtering import A_T, B_T, G, M, S
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
-from tinynet.kernels.numba_kernels.copies import add_line, copy_line
 from tinynet.kernels.numba_kernels.direct import (
     FILTERS,
     add_products,
@@ -42,7 +41,13 @@ from tinynet.kernels.numba_kernels.direct import (
 )
 from tinynet.kernels.numba_kernels.shape import SHAPE
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, lanes, two_sided_transform
+from tinynet.kernels.numba_kernels.tiles import (
+    LINE_BYTES,
+    add_line,
+    copy_line,
+    lanes,
+    two_sided_transform,
+)
 
 PLANES = S * S
 LINES_IN_PLANES = 256 if SHAPE.register_bytes == 64 else 128  # of 36 planes: 590 KB and 295 KB
@@ -194,7 +199,7 @@ def _transform_dy(dy, n0, p, q, counted, tiles, zero, block, planes, pitch, star
 
 
 @compiled
-def correlate_part(team, first, last, columns, flipped, corner, x, w, b, y):
+def correlate_part(team, part, first, last, columns, flipped, corner, x, w, b, y):
     """Tasks first .. last - 1 of a 3x3 convolution; a task is a row of `columns` tiles of B images.
 
     x (C, H, W, N), w (O, C, 3, 3) or, flipped, (C, O, 3, 3), y (O, OH, OW, N), contiguous.
@@ -246,12 +251,13 @@ def correlate_part(team, first, last, columns, flipped, corner, x, w, b, y):
 
 
 @compiled
-def weight_gradient_part(team, first, last, rows, columns, corner, x, dy, sums, db):
-    """Add the share of tasks first .. last - 1 to sums (36 * C*O), and of dy to db (O, B).
+def weight_gradient_part(team, part, first, last, rows, columns, corner, x, dy, sums, db):
+    """Add the share of tasks first .. last - 1 to sums[part] (36 * C*O), and of dy to db[part].
 
     A task is `rows` rows of `columns` tiles of B images. x (C, H, W, N), dy (O, OH, OW, N).
     """
     begin(team)
+    products, lane_sums = sums[part], db[part]
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = dy.shape
     B = LINE_BYTES // x.itemsize
@@ -274,11 +280,11 @@ def weight_gradient_part(team, first, last, rows, columns, corner, x, dy, sums, 
             )  # fmt: skip
             _transform_dy(  # without the images that the block before has counted
                 dy, n0, p, q, images - n0, columns, zeros, block,
-                dy_planes, dy_pitch, r * columns, length, db,
+                dy_planes, dy_pitch, r * columns, length, lane_sums,
             )  # fmt: skip
         for plane in range(PLANES):
             add_products(
                 planes, plane * pitch, 0, offsets, dy_planes, plane * dy_pitch, length * B, 0,
-                1, length * B, sums, plane * O * C, O,
+                1, length * B, products, plane * O * C, O,
             )  # fmt: skip
     finish(team)

@@ -20,10 +20,9 @@ import numpy as np
 from tinynet.kernels.geometry import Geometry, Pair
 from tinynet.kernels.minimal_filtering import M, S
 from tinynet.kernels.numba_kernels.compiled import compiled, inner
-from tinynet.kernels.numba_kernels.copies import window_in, window_out
 from tinynet.kernels.numba_kernels.direct import multiply_run, pack_block
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import lanes
+from tinynet.kernels.numba_kernels.tiles import lanes, window
 from tinynet.kernels.numba_kernels.winograd import (
     LINES_IN_PLANES,
     PLANES,
@@ -36,8 +35,7 @@ from tinynet.kernels.numba_kernels.winograd import (
 
 LANES = lanes(np.dtype(np.float32))
 
-pixels_of_tile, dy_of_tile, outputs_of_tile = window_in(S), window_in(M), window_out(M)
-
+pixels_of_tile, dy_of_tile, outputs_of_tile = window(S, True), window(M, True), window(M, False)
 
 FILTERS_COST = 600
 """What transforming a filter and its pixels costs, in multiplications."""
@@ -99,13 +97,17 @@ def write_part(block, lane, y, o, p, q, n):
 
 
 @compiled
-def correlate_part(team, first, last, rows, x, w, flipped, o0, b, corner, y):
+def correlate_part(team, part, first, last, by_filters, rows, flipped, corner, x, w, b, y):
     """Tasks first .. last - 1 of a 3x3 convolution; a task is a strip of `rows` rows of tiles.
 
-    x (C, H, W, N), w (O, C, 3, 3) or, flipped, (C, O, 3, 3), all contiguous. y (count, OH, OW, N)
-    and b (count): those of the filters from o0 on.
+    Or, by_filters, those filters of all strips. x (C, H, W, N), w (O, C, 3, 3) or, flipped,
+    (C, O, 3, 3), b (O), y (O, OH, OW, N), all contiguous.
     """
     begin(team)
+    o0, o1 = 0, len(y)
+    if by_filters:
+        o0, o1, first, last = first, last, 0, -(-y.shape[1] // (M * rows))
+    y, b = y[o0:o1], b[o0:o1]
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = y.shape
     wide = -(-OW // M)
@@ -155,12 +157,13 @@ def correlate_part(team, first, last, rows, x, w, flipped, o0, b, corner, y):
 
 
 @compiled
-def weight_gradient_part(team, c0, rows, x, dy, corner, dw):
-    """dw (O, channels, 3, 3) of those channels that x has, from c0 on; `rows` rows of tiles a time.
+def weight_gradient_part(team, part, c0, c1, rows, corner, x, dy, dw):
+    """dw (O, C, 3, 3) of the channels c0 .. c1 - 1; `rows` rows of tiles a time.
 
     x (C, H, W, N), dy (O, OH, OW, N), contiguous.
     """
     begin(team)
+    x = x[c0:c1]
     C, N = x.shape[0], x.shape[3]
     O, OH, OW, _ = dy.shape
     wide = -(-OW // M)

@@ -23,44 +23,40 @@ OUTER_FROM = 500_000  # likewise, of an outer product
 def relu(x: Array) -> Array:
     """max(x, 0), in the memory order of x."""
     y = np.empty_like(x)
-    vectors = as_vectors(x, y)
-    if vectors is None:
-        np.maximum(x, 0, out=y)
-        return y
-    share_out(lambda part: np.maximum(vectors[0][part], 0, out=vectors[1][part]), x.size)
+    in_pieces(lambda x, y: np.maximum(x, 0, out=y), x, y)
     return y
 
 
 def relu_dx(dy: Array, y: Array) -> Array:
     """dy where y, a result of `relu`, is not 0."""
     dx = np.empty_like(y, np.result_type(dy, y))
-    vectors = as_vectors(dy, y, dx)
-    if vectors is None:
-        np.multiply(dy, y != 0, out=dx)
-        return dx
+    in_pieces(lambda dy, y, dx: np.multiply(dy, y != 0, out=dx), dy, y, dx)
+    return dx
 
-    def work(part: slice) -> None:
+
+def in_pieces(work: Callable[..., object], *arrays: Array) -> None:
+    """`work` on pieces of arrays of one shape, by each thread its share if they are long.
+
+    On the whole of them where they do not lie in one and the same order in memory.
+    """
+    vectors = as_vectors(*arrays)
+    if vectors is None:
+        work(*arrays)
+        return
+
+    def share(part: slice) -> None:
         for start in range(part.start, part.stop, PIECE):
             piece = slice(start, min(start + PIECE, part.stop))
-            np.multiply(vectors[0][piece], vectors[1][piece] != 0, out=vectors[2][piece])
+            work(*(vector[piece] for vector in vectors))
 
-    share_out(work, y.size)
-    return dx
+    size = arrays[0].size
+    count = threads.get_num_threads() if size >= PARALLEL_FROM else 1
+    threads.run(share, threads.shares(size, count))
 
 
 def outer(a: Array, b: Array) -> Array:
     """a (M), b (P) -> a_m b_p (M, P)."""
     y = np.empty((len(a), len(b)), np.result_type(a, b))
-    parts = shares(len(a), min(threads.get_num_threads(), len(a)))
+    parts = threads.shares(len(a), min(threads.get_num_threads(), len(a)))
     threads.run(lambda part: np.multiply(a[part, None], b, out=y[part]), parts)
     return y
-
-
-def share_out(work: Callable[[slice], object], size: int) -> None:
-    """Run `work` on slices of a vector, one for each thread if it is long."""
-    threads.run(work, shares(size, threads.get_num_threads() if size >= PARALLEL_FROM else 1))
-
-
-def shares(size: int, count: int) -> list[slice]:
-    """`count` slices of `size` elements."""
-    return [slice(size * i // count, size * (i + 1) // count) for i in range(count)]

@@ -50,6 +50,45 @@ def max_pool2d_dx(dy: Array, saved: Any, g: Geometry) -> Array:
     return scatter_taps(winners, dy, g)
 
 
+def max_in_pairs(x: Array, relu: bool) -> tuple[Array, Any]:
+    """`max_pool2d` of one image by 2x2, each pixel in one window.
+
+    Columns are compared before rows: an image of one has short rows, and its longer runs make up
+    for the more numbers that are compared.
+    """
+    image = batch_last(x)
+    in_rows = np.maximum(image[:, :, ::2], image[:, :, 1::2])
+    largest = np.maximum(in_rows[:, ::2], in_rows[:, 1::2])
+    y = batch_first(np.maximum(largest, 0, out=largest) if relu else largest)
+    return y, (x, y, relu)
+
+
+def max_in_pairs_dx(dy: Array, saved: Any) -> Array:
+    """The way back of `max_in_pairs`.
+
+    Of a row, then of two rows, the first wins a tie, so it is the first of the window. What the
+    winner does not get the other gets: all or nothing.
+    """
+    x, y, relu = saved
+    with_nan = math.isnan(np.maximum.reduce(y, None, initial=-math.inf))
+
+    def wins(first: Array, second: Array) -> Array:
+        larger = first >= second
+        return larger | np.isnan(first) if with_nan else larger
+
+    image, dy = batch_last(x), batch_last(dy * (y != 0) if relu else dy)
+    left, right = image[:, :, ::2], image[:, :, 1::2]
+    in_rows = np.maximum(left, right)
+    drows, dx = np.empty(in_rows.shape, dy.dtype), np.empty(image.shape, dy.dtype)
+    for given, first_wins, first, second in (
+        (dy, wins(in_rows[:, ::2], in_rows[:, 1::2]), drows[:, ::2], drows[:, 1::2]),
+        (drows, wins(left, right), dx[:, :, ::2], dx[:, :, 1::2]),
+    ):
+        np.multiply(given, first_wins, out=first)
+        np.subtract(given, first, out=second)
+    return batch_first(dx)
+
+
 def sum_pool2d(x: Array, g: Geometry) -> Array:
     """The sum of each window."""
     return reduce_taps(np.add, taps_of(x, g, 0.0))
@@ -89,7 +128,7 @@ def taps_of(x: Array, g: Geometry, value: float) -> list[Array]:
 def channel_slices(C: int, elements: int) -> list[slice]:
     """All channels, or a share of them for each thread where there are many elements."""
     parts = min(threads.get_num_threads(), C) if elements >= PARALLEL_FROM else 1
-    return [slice(C * i // parts, C * (i + 1) // parts) for i in range(parts)]
+    return threads.shares(C, parts)
 
 
 def reduce_taps(combine: np.ufunc, taps: list[Array], last: float | None = None) -> Array:

@@ -16,7 +16,7 @@ negative.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -38,19 +38,14 @@ def is_faster(C: int, O: int, g: Geometry) -> bool:
     )
 
 
-class Runs(NamedTuple):
-    """Where the runs lie: all of it follows from the shapes, and a net asks again in every step."""
+@functools.lru_cache(1024)  # a net asks again in every step
+def runs(C: int, g: Geometry, dtype: np.dtype, flipped: bool) -> tuple[Any, ...]:
+    """Where the runs of C channels lie; flipped: the taps from the last on.
 
-    padded: tuple[int, int, int] | None  # shape of the image with its border, None without one
-    inside: tuple[slice, slice, slice]  # where the image is in it
-    shape: tuple[int, int, int, int]  # (C, KH, KW, length of a run)
-    steps: tuple[int, int, int, int]  # from channel to channel, tap to tap, ..., in bytes
-    first: int  # where the first tap begins, in bytes
-
-
-@functools.lru_cache(1024)
-def runs(C: int, g: Geometry, dtype: np.dtype, flipped: bool) -> Runs:
-    """The runs of C channels; flipped: the taps from the last on."""
+    -> the shape of the image with its border, None without one; where the image is in it; the
+    shape (C, KH, KW, length of a run); the bytes from channel to channel, tap to tap and so on,
+    and to the first tap.
+    """
     (KH, KW), (DH, DW), (high, wide) = g.kernel, g.dilation, g.padded
     (top, left), (H, W), (OH, OW) = g.corner, g.size, g.out
     step = dtype.itemsize
@@ -58,13 +53,10 @@ def runs(C: int, g: Geometry, dtype: np.dtype, flipped: bool) -> Runs:
     if flipped:
         first = (KH - 1) * down + (KW - 1) * across
         down, across = -down, -across
-    return Runs(
-        padded=(C, high, wide) if g.padded != g.size else None,
-        inside=(slice(None), slice(top, top + H), slice(left, left + W)),
-        shape=(C, KH, KW, (OH - 1) * wide + OW),
-        steps=(high * wide * step, down, across, step),
-        first=first,
-    )
+    border = (C, high, wide) if g.padded != g.size else None
+    inside = slice(None), slice(top, top + H), slice(left, left + W)
+    shape = C, KH, KW, (OH - 1) * wide + OW
+    return border, inside, shape, (high * wide * step, down, across, step), first
 
 
 def unfold(x: Array, g: Geometry, flipped: bool = False) -> Array:

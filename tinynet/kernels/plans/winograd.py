@@ -81,14 +81,14 @@ def cut(rows: int, columns: int, N: int, halo: int, bytes_per_place: int) -> lis
         wide = -(-LEAST_COLUMNS // N)
     strips = -(-tiles // wide)
     wide = -(-tiles // strips)
-    high = min(ROWS, max(1, BLOCK_BYTES // (wide * bytes_per_place) - halo))
-    parts = -(-rows // high)
+    most = min(ROWS, max(1, BLOCK_BYTES // (wide * bytes_per_place) - halo))
+    parts = -(-rows // most)
     while parts < rows and parts * strips % threads.get_num_threads():
         parts += 1
     return [
-        (slice(rows * i // parts, rows * (i + 1) // parts), slice(t, min(t + wide, tiles)))
+        (high, slice(t, min(t + wide, tiles)))
         for t in range(0, tiles, wide)
-        for i in range(parts)
+        for high in threads.shares(rows, parts)
     ]
 
 

@@ -15,10 +15,7 @@ from tinynet.nn.functional.in_place import applied
 from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
 
-__all__ = [
-    "alpha_dropout", "dropout", "dropout1d", "dropout2d",
-]  # fmt: skip
-
+__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d"]
 
 Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
@@ -34,8 +31,7 @@ def dropout1d(
     input: Data, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None
 ) -> Tensor:
     """As `dropout`, for whole channels: input (N, C, L) or (C, L)."""
-    axes = (*input.shape[:-1], 1)
-    return _by_parts(input, axes, p, training, inplace, rng)
+    return _by_parts(input, (*input.shape[:-1], 1), p, training, inplace, rng)
 
 
 def dropout2d(

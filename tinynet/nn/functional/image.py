@@ -16,7 +16,7 @@ from tinynet.errors import ShapeError, unknown_name
 from tinynet.functions import remainder
 from tinynet.nn.functional.arguments import Data, tensor_of
 from tinynet.ops import resize
-from tinynet.ops.checks import integer
+from tinynet.ops.checks import integer, one_of
 from tinynet.tensor import Tensor
 
 __all__ = [
@@ -225,10 +225,8 @@ def grid_sample(
     Shapes: input (N, C, H, W), grid (N, OH, OW, 2) -> (N, C, OH, OW).
     """
     x, at = tensor_of(input), tensor_of(grid)
-    if mode not in ("bilinear", "nearest"):
-        raise unknown_name("mode of grid_sample", mode, ("bilinear", "nearest"))
-    if padding_mode not in ("zeros", "border", "reflection"):
-        raise unknown_name("padding_mode", padding_mode, ("zeros", "border", "reflection"))
+    one_of("grid_sample", "mode", mode, ("bilinear", "nearest"))
+    one_of("grid_sample", "padding_mode", padding_mode, ("zeros", "border", "reflection"))
     if x.ndim != 4 or at.shape != (len(x), *at.shape[1:3], 2):
         raise ShapeError(
             f"grid_sample: takes images (N, C, H, W) and a grid (N, OH, OW, 2), got shapes "
@@ -244,11 +242,8 @@ def grid_sample(
             place = ops.clip(place, 0, size - 1)
         low = np.floor(place.array)
         share = place - low
-        pairs.append(
-            [(np.rint(place.array), 1.0)]
-            if mode == "nearest"
-            else [(low, 1 - share), (low + 1, share)]
-        )
+        near = [(low, 1 - share), (low + 1, share)]
+        pairs.append([(np.rint(place.array), 1.0)] if mode == "nearest" else near)
     last, batch = x.permute(0, 2, 3, 1), np.arange(len(x))[:, None, None]
     total: Any = 0
     for (column, across), (row, down) in itertools.product(*pairs):

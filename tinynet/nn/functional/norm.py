@@ -113,10 +113,8 @@ def instance_norm(
         )
     check_per_channel(op, x.array, running_mean=running_mean, running_var=running_var)
     axes = tuple(range(2, x.ndim))
-    for running, new in (
-        (running_mean, x.array.mean(axes)),
-        (running_var, x.array.var(axes, ddof=1)),
-    ):
+    statistics = x.array.mean(axes), x.array.var(axes, ddof=1)
+    for running, new in zip((running_mean, running_var), statistics):
         if running is not None:
             array = tensor_of(running).array
             array += momentum * (new.mean(0) - array)

@@ -28,7 +28,7 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     dim=None: one length for all. Source: Salimans, Kingma, "Weight normalization", 2016,
     arXiv:1602.07868.
     """
-    w = _weight("weight_norm", module, name)
+    w = parameter_of("weight_norm", module, name)
     others = None if dim is None else tuple(d for d in range(w.ndim) if d != dim % w.ndim)
 
     def length(v: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     delattr(module, name)
     setattr(module, f"{name}_g", Parameter(length(w.detach())))
     setattr(module, f"{name}_v", Parameter(w.detach()))
-    return _keep_computed(module, name, ("_g", "_v"), computed)
+    return keep_computed(module, name, ("_g", "_v"), computed)
 
 
 def spectral_norm(
@@ -54,7 +54,7 @@ def spectral_norm(
     in training. dim: 0, and 1 of transposed convolutions. Source: Miyato et al., "Spectral
     normalization for generative adversarial networks", 2018, arXiv:1802.05957.
     """
-    w = _weight("spectral_norm", module, name)
+    w = parameter_of("spectral_norm", module, name)
     first = (1 if "Transpose" in type(module).__name__ else 0) if dim is None else dim
 
     def matrix(w: Tensor) -> Tensor:
@@ -75,13 +75,13 @@ def spectral_norm(
     for suffix, size in zip(("_u", "_v"), matrix(w).shape):
         start = normalize(randn(size, dtype=w.dtype), dim=0, eps=eps)
         module.register_buffer(f"{name}{suffix}", start)
-    return _keep_computed(module, name, ("_orig", "_u", "_v"), computed)
+    return keep_computed(module, name, ("_orig", "_u", "_v"), computed)
 
 
 def remove_weight_norm(module: M, name: str = "weight") -> M:
     """Make the weight, as it is now, a parameter again."""
     if name not in vars(module).get("_computed", {}):
-        raise ValueError(f"{type(module).__name__}: {name!r} is not computed by a norm")
+        raise ValueError(f"{type(module).__name__}: {name!r} is not computed from other parameters")
     handles, suffixes = vars(module)["_computed"].pop(name)
     w = getattr(module, name).detach()
     for handle in handles:
@@ -96,7 +96,7 @@ def remove_weight_norm(module: M, name: str = "weight") -> M:
 remove_spectral_norm = remove_weight_norm
 
 
-def _weight(owner: str, module: Module, name: str) -> Tensor:
+def parameter_of(owner: str, module: Module, name: str) -> Tensor:
     """The parameter; ValueError where there is none."""
     w: Any = dict(module.named_parameters(recurse=False)).get(name)
     if w is None:
@@ -104,7 +104,7 @@ def _weight(owner: str, module: Module, name: str) -> Tensor:
     return w  # type: ignore[no-any-return]
 
 
-def _keep_computed(
+def keep_computed(
     module: M, name: str, suffixes: tuple[str, ...], computed: Callable[[Module], Tensor]
 ) -> M:
     """Set `name` before each forward pass, and after it to what holds no graph."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinynet.nn.module import Module
-from tinynet.nn.utils.parametrizations import _keep_computed, _weight, remove_weight_norm
+from tinynet.nn.utils.parametrizations import keep_computed, parameter_of, remove_weight_norm
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
@@ -41,7 +41,7 @@ def custom_from_mask(module: M, name: str, mask: Any) -> M:
         own *= mask
         object.__setattr__(module, name, (getattr(module, f"{name}_orig") * own).detach())
         return module
-    original: Any = _weight("prune", module, name)
+    original: Any = parameter_of("prune", module, name)
     delattr(module, name)
     setattr(module, f"{name}_orig", original)  # the same object, which an optimizer may hold
     module.register_buffer(f"{name}_mask", np.array(mask, original.dtype))
@@ -49,7 +49,7 @@ def custom_from_mask(module: M, name: str, mask: Any) -> M:
     def computed(module: Module) -> Tensor:
         return getattr(module, f"{name}_orig") * getattr(module, f"{name}_mask")  # type: ignore[no-any-return]
 
-    return _keep_computed(module, name, ("_orig", "_mask"), computed)
+    return keep_computed(module, name, ("_orig", "_mask"), computed)
 
 
 def remove(module: M, name: str) -> M:
@@ -71,7 +71,7 @@ def _pruned(
 ) -> M:
     """Prune those with the lowest scores."""
     before = getattr(module, f"{name}_mask", None)
-    w = _weight(owner, module, name if before is None else f"{name}_orig").array
+    w = parameter_of(owner, module, name if before is None else f"{name}_orig").array
     mask = np.ones_like(w) if before is None else before.array.copy()
     kept = np.flatnonzero(mask)
     count = amount if isinstance(amount, int) else round(amount * kept.size)
