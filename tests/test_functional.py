@@ -203,8 +203,14 @@ def test_unknown_arguments_of_losses_are_refused(name):
         getattr(F, name)(np.ones(2), np.ones(2), reductoin="sum")
     with pytest.raises(TypeError, match=r"mse_loss\(\) too many positional argument"):
         F.mse_loss(np.ones(2), np.ones(2), "sum")
-    with pytest.raises(TypeError, match="missing a required argument: 'input'"):
-        F.mse_loss(target=np.ones(2))
+    for call, words in (
+        (lambda: F.mse_loss(target=np.ones(2)), "missing a required argument: 'input'"),
+        (lambda: F.linear(np.ones(2)), r"linear\(\) missing a required argument: 'weight'"),
+        (lambda: F.mse_loss(np.ones(2), input=np.ones(2)), "multiple values for argument 'input'"),
+        (lambda: F.kl_div(np.ones(2)), r"kl_div\(\) missing 1 required .*: 'target'"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            call()
 
 
 WRONG = [
