@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 
 import numpy as np
 
 from tinynet.gradcheck.causes.clues import Fault, jacobian, output_of
+from tinynet.gradcheck.differences import Elements
 
 
 def fault(body, inputs, settings=None, argument="x", seed=0, analytic=None):
@@ -29,18 +31,15 @@ def fault(body, inputs, settings=None, argument="x", seed=0, analytic=None):
     others = {i: jacobian_of(i) for i in floats}
     J = others.pop(place)
     shape = inputs[place].shape
+    numeric = (J @ dy.reshape(-1)).reshape(shape)
+    noise = np.full(shape, 1e-9 * max(1.0, float(np.abs(y).max())))
+    call = SimpleNamespace(body=body, args=tuple(inputs), settings=settings, names=names, y=y)
     return Fault(
-        forward=body,
-        args=tuple(inputs),
-        settings=settings,
-        names=names,
-        place=place,
-        dy=dy,
-        y=y,
-        analytic=np.array(vjps[place](dy) if analytic is None else analytic, dtype=np.float64),
-        numeric=(J @ dy.reshape(-1)).reshape(shape),
-        noise=np.full(shape, 1e-9 * max(1.0, float(np.abs(y).max()))),
-        jacobian=J,
-        others=others,
+        call,
+        place,
+        dy,
+        np.array(vjps[place](dy) if analytic is None else analytic, dtype=np.float64),
+        Elements(numeric, noise, numeric, numeric, J),
+        others,
         vjp=vjps[place] if analytic is None else None,
     )

@@ -61,7 +61,7 @@ def test_garbage_gets_no_name(row, rng):
     body, shapes, settings, argument = row
     inputs = [rng.standard_normal(shape) for shape in shapes]
     right = fault(body, inputs, settings, argument)
-    for wrong in garbage_like(right.numeric, rng):
+    for wrong in garbage_like(right.elements.numeric, rng):
         right.analytic, right.vjp = wrong, None
         assert not cause_of(right)
 
@@ -71,7 +71,7 @@ def test_a_right_gradient_gets_no_name(row, rng):
     body, shapes, settings, argument = row
     inputs = [rng.standard_normal(shape) for shape in shapes]
     right = fault(body, inputs, settings, argument)
-    assert np.allclose(right.analytic, right.numeric, atol=1e-6)
+    assert np.allclose(right.analytic, right.elements.numeric, atol=1e-6)
     assert not cause_of(right)
 
 
@@ -140,7 +140,7 @@ def test_one_number_is_a_constant_factor_of_another_if_it_is_for_two_output_grad
 
     inputs = [rng.standard_normal((3, 2)), np.array(1.3)]
     assert cause_of(fault(scale, inputs, argument="w")) == "constant factor"
-    numeric = fault(scale, inputs, argument="w").numeric
+    numeric = fault(scale, inputs, argument="w").elements.numeric
     assert not cause_of(fault(scale, inputs, argument="w", analytic=0.7341 * numeric))
 
 
@@ -152,13 +152,13 @@ def test_few_elements_are_looked_at_with_another_output_gradient(rng):
         return y, lambda dy: 4 * dy_then + 0.3 * (dy - dy_then)
 
     wrong = fault(total, [np.array([1.5])])
-    assert np.allclose(wrong.analytic, 2 * wrong.numeric)
+    assert np.allclose(wrong.analytic, 2 * wrong.elements.numeric)
     assert cause_of(wrong) == "a term without the output gradient"
 
 
 def test_kinks_without_a_numeric_gradient_do_not_hide_the_mistake(rng):
     wrong = fault(wrong_op("relu_without_mask"), [rng.standard_normal((4, 5))])
-    wrong.numeric[0, 0], wrong.noise[0, 0] = np.nan, np.inf
+    wrong.elements.numeric[0, 0], wrong.elements.noise[0, 0] = np.nan, np.inf
     assert diagnose(wrong)[0] == "output gradient returned unchanged"
 
 
@@ -189,7 +189,7 @@ def test_a_function_that_changes_its_arguments_or_fails_elsewhere_is_diagnosed_a
 
     x, w = rng.standard_normal((2, 3)), rng.standard_normal((3, 3))
     wrong = fault(lambda x, w: touchy(x.copy(), w), [x, w])
-    wrong.forward = touchy
+    wrong.call.body = touchy
     assert diagnose(wrong)[0] == "transposed weight"
 
 

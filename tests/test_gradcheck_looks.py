@@ -348,7 +348,7 @@ def hinge(x, t):
         (weighted_squares, [(6,), (6,)], {}, "x", "constant factor", "the mean of weights"),
         (smoothed, [(5, 4), LABELS], {"eps": 0.3}, "x", "wrong eps", "eps = 0.4"),
         (mean_over_images, [(3, 4, 3), (4,)], {}, "b", "mean used for sum", "over axis 0"),
-        (hidden_layer, [(3, 4), (4, 2)], {}, "w", "x used in place of h", "result of matmul in"),
+        (hidden_layer, [(3, 4), (4, 2)], {}, "w", "x in place of h", "result of matmul in"),
         (grouped, [(3, 4), (4, 2)], {}, "w", "wrong elements of x", "x[0, 2], right is x[0, 0]"),
         (hinge, [(12,), np.tile([1.0, -1.0], 6)], {}, "x", "the gradient is left out, where ", ""),
     ],

@@ -57,7 +57,8 @@ def test_dtypes_by_pytorchs_names():
     kinds = {"float": "float32", "double": "float64", "int": "int32", "bool": "bool"}
     for name, dtype in kinds.items():
         assert getattr(x, name)().dtype == dtype
-    assert x.type_as(torch.ones(1)).dtype == np.float32
+    assert x.type_as(torch.ones(1)).dtype == x.type_as(other=torch.ones(1)).dtype == np.float32
+    assert torch.Tensor.double.__doc__ == "As float64."
     assert x.type(torch.float64).dtype == np.float64
     assert torch.get_default_dtype() == np.float32
     torch.set_default_dtype(torch.float64)
@@ -394,9 +395,10 @@ def test_mixed_precision_leaves_everything_as_it_is(amp):
     with torch.autocast("cpu", enabled=False), amp.autocast(enabled=False):
         loss = net(torch.ones(1, 2)).sum()
     scaler.scale(loss).backward()
-    scaler.unscale_(optimizer)
+    scaler.unscale_(optimizer=optimizer)
     scaler.step(optimizer)
     scaler.update()
+    scaler.load_state_dict(state_dict=scaler.state_dict())
     assert net.bias.item() == pytest.approx(before - 0.1)
     assert amp.autocast("cpu")(lambda: torch.ones(1))().dtype == np.float32
 

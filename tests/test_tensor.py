@@ -372,7 +372,7 @@ def test_numpys_functions_record(name):
 def test_numpys_other_functions_record_too():
     x = tinynet.ones(2, 3, requires_grad=True)
     cases = {
-        "sum": np.sum(x, axis=1),
+        "sum": np.sum(a=x, axis=1),
         "mean": np.mean(x, axis=0, keepdims=True),
         "max": np.max(x),
         "reshape": np.reshape(x, (3, 2)),

@@ -83,7 +83,8 @@ def mean(
     """
     kind = np.dtype(dtype).kind if dtype is not None else array_of(input).dtype.kind
     if kind in "iu" and axis is None:
-        raise TypeError(f"mean: takes floats, got {dtype or input.dtype}; write x.float().mean()")
+        found = dtype or array_of(input).dtype
+        raise TypeError(f"mean: takes floats, got {found}; write x.float().mean()")
     if kind == "b":
         dtype = get_default_dtype()
     dim = all_dims("mean", input, given(dim, axis))

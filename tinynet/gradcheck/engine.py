@@ -241,8 +241,8 @@ class _Check:
             limits = limits._replace(steps=WIDE_STEPS)  # larger steps are tried as well
         verdicts: Verdicts = {name: [] for name in targets}
         for name, found in verdicts.items():
-            x, f, vjp = (targets[name].array, self.subject.function_of(name),
-                         self.subject.gradient_of(name))  # fmt: skip
+            x, f = targets[name].array, self.subject.function_of(name)
+            vjp = self.subject.gradient_of(name)
             base = Base(f, x, first, u, gradients[name], rounding, vjp)
             for v in directions(x, mode, self.rng):
                 found.append(judge(base, v, limits))
@@ -344,7 +344,7 @@ class _Check:
                 try:
                     first = subject.outcome()
                     u = self.rng.standard_normal(first.y.shape)
-                    gradients = subject.gradients(u)[1]
+                    gradients = subject.gradients(u)
                 except (ValueError, ArithmeticError):
                     continue
                 if not all(np.isfinite(values).all() for values in (first.y, *gradients.values())):

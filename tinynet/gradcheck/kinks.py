@@ -49,7 +49,9 @@ def crossed(here: list[Branch], there: list[Branch]) -> set[str]:
     if len(here) != len(there):
         return {CONTROL_FLOW}
     return {
-        a.op for a, b in zip(here, there) if a.op != b.op or not _equal(a.signature, b.signature)
+        a.op
+        for a, b in zip(here, there)
+        if a.op != b.op or not np.array_equal(a.signature, b.signature)
     }
 
 
@@ -62,7 +64,3 @@ def rules(ops: list[str], branches: list[Branch]) -> str:
         rule = next((b.rule for b in branches if b.op == op), paths)
         said.append(rule + (f" (so for {ties} values here)" if ties else ""))
     return "; ".join(said)
-
-
-def _equal(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.shape == b.shape and bool((a == b).all())

@@ -125,7 +125,7 @@ class Search:
     def not_linear(self, gradients: dict[str, np.ndarray]) -> list[Failure]:
         """The failures of a backward that gives no multiple of its gradient for a multiple of u."""
         u, self.u = self.u, MULTIPLE * self.u
-        given = self.subject.gradients(self.u)[1]
+        given = self.subject.gradients(self.u)
         is_same = [same(g, MULTIPLE * gradients[name], NEARLY) for name, g in given.items()]
         found = [] if all(is_same) else self.operations()
         self.u = u
@@ -353,19 +353,16 @@ class Search:
             there = moved.base(place, base.u)
             return self._fault(moved, place, there, by_element(there, 1e-4))
 
+        if single:
+            largest = np.abs(elements.numeric).max()
+            elements = elements._replace(noise=elements.noise + SINGLE * largest)
         return Fault(
-            forward=call.body,
-            args=call.args,
-            settings=call.settings,
-            names=call.names,
-            place=place,
-            dy=base.u,
-            y=call.y,
-            analytic=base.gradient,
-            numeric=elements.numeric,
-            noise=elements.noise + (SINGLE * np.abs(elements.numeric).max() if single else 0),
-            jacobian=elements.jacobian,
-            others=others,
+            call,
+            place,
+            base.u,
+            base.gradient,
+            elements,
+            others,
             vjp=lambda dy: replay.backward(place, dy),
             elsewhere=elsewhere,
             first=lambda: self._first_seen(call, place),
@@ -386,7 +383,7 @@ class Search:
         v = np.zeros(x.shape)
         v[index] = 1.0
         f = self.subject.function_of(failure.input)
-        gradient = self.subject.gradients(self.u)[1][failure.input]
+        gradient = self.subject.gradients(self.u)[failure.input]
         verdict = judge(base_of(f, x.array, self.u, gradient), v, self.limits)
         if verdict.kind == "wrong":
             failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric

@@ -16,15 +16,7 @@ from tinynet.autograd import registry
 from tinynet.gradcheck.differences import Outcome, same
 from tinynet.gradcheck.report import EmptyCheckError, Failure
 from tinynet.gradcheck.subject import Subject
-from tinynet.gradcheck.trace import (
-    OVERWRITTEN,
-    STATE,
-    Call,
-    Trace,
-    parameter_names,
-    plain,
-    record,
-)
+from tinynet.gradcheck.trace import OVERWRITTEN, STATE, Call, Trace, parameter_names, plain, record
 
 
 class OverwriteError(Exception):

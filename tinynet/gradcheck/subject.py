@@ -87,31 +87,16 @@ class Subject:
                 self._draws.append((set_back, state))
         return bool(self._draws)
 
-    @contextlib.contextmanager
-    def in_float32(self) -> Iterator[None]:
+    def in_float32(self) -> contextlib.AbstractContextManager[None]:
         """Within the block all that is handed over, and the model's buffers, are float32."""
         buffers = self.model.buffers() if self.model else ()
         tensors = [x for x in (*self.handed.values(), *buffers) if isinstance(x, Tensor)]
-        before = [(x, x.array) for x in tensors if x.array.dtype == np.float64]
-        try:
-            for x, data in before:
-                x.array = data.astype(np.float32, order="K")
-            yield
-        finally:
-            for x, data in before:
-                x.array = data
+        wide = [x for x in tensors if x.array.dtype == np.float64]
+        return _holding([(x, x.array.astype(np.float32, order="K")) for x in wide])
 
-    @contextlib.contextmanager
-    def at(self, values: Mapping[str, np.ndarray]) -> Iterator[None]:
+    def at(self, values: Mapping[str, np.ndarray]) -> contextlib.AbstractContextManager[None]:
         """Within the block, the named targets have other values."""
-        before = {name: self.targets[name].array for name in values}
-        try:
-            for name, value in values.items():
-                self.targets[name].array = value
-            yield
-        finally:
-            for name, value in before.items():
-                self.targets[name].array = value
+        return _holding([(self.targets[name], value) for name, value in values.items()])
 
     def function_of(self, name: str) -> Function:
         """The function of one target alone, the others staying as they are."""
@@ -124,12 +109,11 @@ class Subject:
 
     def gradient_of(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
         """The gradient of one target as a function of u."""
-        return lambda u: self.gradients(u)[1][name]
+        return lambda u: self.gradients(u)[name]
 
-    def gradients(self, u: np.ndarray) -> tuple[Tensor, dict[str, np.ndarray]]:
-        """The result, and the gradient of sum(u * result) by the framework's own backward."""
-        y = self.run()
-        return y, self.vjp(y, u)
+    def gradients(self, u: np.ndarray) -> dict[str, np.ndarray]:
+        """The gradients of sum(u * result) by the framework's own backward."""
+        return self.vjp(self.run(), u)
 
     def vjp(self, y: Tensor, u: np.ndarray, retain_graph: bool = False) -> dict[str, np.ndarray]:
         """The gradient of each target for the output gradient u; 0 where none arrives."""
@@ -150,3 +134,16 @@ class Subject:
             noise = rng.standard_normal(x.shape)
             values[name] = x.array * (1 + share * noise) + 1e-3 * noise * (x.array == 0)
         return values
+
+
+@contextlib.contextmanager
+def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
+    """Within the block tensors hold other arrays."""
+    before = [(x, x.array) for x, _ in pairs]
+    try:
+        for x, array in pairs:
+            x.array = array
+        yield
+    finally:
+        for x, array in before:
+            x.array = array

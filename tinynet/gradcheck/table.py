@@ -56,12 +56,9 @@ class Row:
 
     def __str__(self) -> str:
         shapes = ",".join("x".join(map(str, x.shape)) for x in self.inputs)
-        settings = ",".join(f"{k}={v}" for k, v in self.settings.items() if _is_short(v))
+        short = {k: v for k, v in self.settings.items() if not callable(v) and np.ndim(v) < 2}
+        settings = ",".join(f"{k}={v}" for k, v in short.items())
         return f"{self.op.rpartition('.')[2]}({shapes};{settings})"
-
-
-def _is_short(value: Any) -> bool:
-    return not callable(value) and np.ndim(value) < 2
 
 
 def table(rng: np.random.Generator) -> list[Row]:

@@ -30,7 +30,7 @@ T = TypeVar("T", bound=Tensor)
 Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
 _GAINS = {
-    **dict.fromkeys(("linear", "conv1d", "conv2d", "conv_transpose2d", "sigmoid"), 1.0),
+    **dict.fromkeys(("linear", "conv1d", "conv2d", "conv3d", "conv_transpose2d", "sigmoid"), 1.0),
     **{"tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "selu": 3 / 4},
 }
 

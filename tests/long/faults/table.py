@@ -295,7 +295,7 @@ NORMALISATION = [
     ("batch_norm_sums", o.batch_norm, "x", "two parts of the gradient off by a factor",
      batch_statistics(of_mean=np.sum, of_variance=np.sum), BATCH, IMAGES),
     ("batch_norm_dw_of_input", o.batch_norm, "w",
-     "x used in place of h",
+     "x in place of",
      lambda dy, x: (dy * x).sum(o.over_batch(x)), BATCH, IMAGES),
     ("batch_norm_db_mean", o.batch_norm, "b", MEAN_FOR_SUM, lambda dy, x: dy.mean(o.over_batch(x)),
      IMAGES),

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.gradcheck.causes.numbers import sizes
+from tinynet.gradcheck.differences import Elements
 from tinynet.gradcheck.trace import copied, is_float
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
@@ -29,27 +30,19 @@ EXACT = 1e-7  # of the largest element: how well two computations in float64 agr
 class Fault:
     """One wrong gradient, as the search (`locate.py`) hands it over. Arrays are float64.
 
-    forward: the body of the operation, which takes `(*args, **settings)` and
-    returns y, or (y, dx, ...). names: of its parameters. place: which of args has the wrong
-    gradient. dy: the random gradient of the output y that was sent back. analytic: what the
-    backward pass gave. numeric: the same by differences, element by element, and noise: how far
-    that may be off. jacobian: dy_j / dx_i by differences, (x.size, y.size). others: by place, the
-    jacobian of the other float arguments. vjp: the operation's own backward for this argument, None
-    if there is none. elsewhere: the same fault with the elements of the argument in another order.
-    first: what the argument was when the function ran for the first time.
+    call: the operation's body, which returns y, or (y, dx, ...), its arguments, settings and y.
+    place: which of the arguments has the wrong gradient. dy: the random gradient of y that was sent
+    back. analytic: what the backward pass gave. elements: the same by differences. others: by
+    place, the jacobian of the other float arguments. vjp: the operation's own backward for this
+    argument, None if there is none. elsewhere: the same fault with the elements of the argument in
+    another order. first: what the argument was when the function ran for the first time.
     """
 
-    forward: Callable[..., Any]
-    args: tuple[Any, ...]
-    settings: dict[str, Any]
-    names: tuple[str, ...]
+    call: Any
     place: int
     dy: np.ndarray
-    y: np.ndarray
     analytic: np.ndarray
-    numeric: np.ndarray
-    noise: np.ndarray
-    jacobian: np.ndarray
+    elements: Elements
     others: dict[int, np.ndarray]
     vjp: Callable[[np.ndarray], np.ndarray] | None
     elsewhere: Callable[[], Fault] | None = None
@@ -86,13 +79,14 @@ class Clues:
     """One fault, and what can be computed of it. Everything is worked out when first asked for."""
 
     def __init__(self, fault: Fault) -> None:
-        self.fault = fault
-        self.x = np.asarray(fault.args[fault.place])
-        self.name = fault.names[fault.place]
-        self.y, self.dy = np.asarray(fault.y), np.asarray(fault.dy)
-        self.J = fault.jacobian
-        self.usable = np.isfinite(fault.numeric) & np.isfinite(fault.noise)
-        self.noise = np.where(self.usable, fault.noise, 0.0)
+        self.fault, self.call = fault, fault.call
+        self.x = np.asarray(self.call.args[fault.place])
+        self.name = self.call.names[fault.place]
+        self.y, self.dy = np.asarray(self.call.y), np.asarray(fault.dy)
+        self.analytic, self.numeric = fault.analytic, fault.elements.numeric
+        self.J, noise = fault.elements.jacobian, fault.elements.noise
+        self.usable = np.isfinite(self.numeric) & np.isfinite(noise)
+        self.noise = np.where(self.usable, noise, 0.0)
 
     # ----- does a mistake explain the gradient? --------------------------------------------------
 
@@ -103,7 +97,7 @@ class Clues:
         Few elements may fit by chance for one.
         """
         fault = self.fault
-        found = [(self.dy, fault.analytic, fault.numeric)]
+        found = [(self.dy, fault.analytic, self.numeric)]
         if fault.vjp is not None:
             dy = np.random.default_rng(1).standard_normal(self.dy.shape)
             with contextlib.suppress(Exception):  # a backward that runs only once says no more
@@ -175,17 +169,17 @@ class Clues:
     @cached_property
     def floats(self) -> dict[int, np.ndarray]:
         """The arguments that are float arrays, by place."""
-        return {place: value for place, value in enumerate(self.fault.args) if is_float(value)}
+        return {place: value for place, value in enumerate(self.call.args) if is_float(value)}
 
     def label(self, place: int) -> str:
         """The name of an argument."""
-        names = self.fault.names
+        names = self.call.names
         return names[place] if place < len(names) else f"input {place}"
 
     @cached_property
     def out(self) -> str:
         """What the output is called in formulas."""
-        return "out" if "y" in self.fault.names[: len(self.fault.args)] else "y"
+        return "out" if "y" in self.call.names[: len(self.call.args)] else "y"
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -193,11 +187,12 @@ class Clues:
         fault = self.fault
         known: dict[str, Any] = {}
         with contextlib.suppress(TypeError, ValueError):
-            parameters = inspect.signature(fault.forward).parameters.values()
+            parameters = inspect.signature(fault.call.body).parameters.values()
             known = {p.name: p.default for p in parameters if p.default is not p.empty}
-        known |= {self.label(place): value for place, value in enumerate(fault.args)}
+        known |= {self.label(place): value for place, value in enumerate(fault.call.args)}
+        known |= fault.call.settings
         floats = set(map(self.label, self.floats))
-        return {name: v for name, v in known.items() if name not in floats} | fault.settings
+        return {name: value for name, value in known.items() if name not in floats}
 
     @cached_property
     def numbers(self) -> dict[str, float]:
@@ -213,7 +208,7 @@ class Clues:
     @cached_property
     def locals(self) -> dict[str, np.ndarray]:
         """The float arrays that the function has in variables when it returns, by name."""
-        code = getattr(inspect.unwrap(self.fault.forward), "__code__", None)
+        code = getattr(inspect.unwrap(self.call.body), "__code__", None)
         found: dict[str, Any] = {}
 
         def watch(frame: Any, event: str, _: Any) -> None:
@@ -228,7 +223,7 @@ class Clues:
             return {}
         finally:
             sys.setprofile(before)
-        known = set(self.fault.names) | set(self.settings)
+        known = set(self.call.names) | set(self.settings)
         return {
             name: np.array(value)
             for name, value in found.items()
@@ -249,10 +244,10 @@ class Clues:
 
         Raises ElsewhereError where the function fails, or gives an output of another shape.
         """
-        given = [copied(value) for value in self.fault.args]
-        chosen = {name: copied(value) for name, value in self.fault.settings.items()}
+        given = [copied(value) for value in self.call.args]
+        chosen = {name: copied(value) for name, value in self.call.settings.items()}
         for name, value in (settings or {}).items():
-            names = self.fault.names[: len(given)]
+            names = self.call.names[: len(given)]
             if name in names:
                 given[names.index(name)] = value
             else:
@@ -260,7 +255,7 @@ class Clues:
         for place, value in (args or {}).items():
             given[place] = value
         try:
-            y = output_of(self.fault.forward(*given, **chosen))
+            y = output_of(self.call.body(*given, **chosen))
         except Exception as error:  # whatever it raises for values that it was not called with
             raise ElsewhereError from error
         if y.shape != self.y.shape:
@@ -280,7 +275,7 @@ class Clues:
         """
         v = np.random.default_rng(2).standard_normal(self.x.shape)
         up, down = (float((self.dy * f(x + h * v)).sum()) for h in (STEP, -STEP))
-        slope, claimed = (up - down) / (2 * STEP), (v * self.fault.analytic).sum()
+        slope, claimed = (up - down) / (2 * STEP), (v * self.analytic).sum()
         return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
 
 

@@ -44,7 +44,7 @@ class Inside:
         self.directions = [draws(clues.x.shape) for _ in range(3)]
         if self.tape.count > MOST_CALLS:
             raise ElsewhereError
-        whole = np.abs(self.slopes(clues.fault.numeric)).max()
+        whole = np.abs(self.slopes(clues.numeric)).max()
         self.still = {
             key: self.tape.values[key]
             for key, part in self.parts().items()
@@ -86,7 +86,7 @@ class Inside:
 
     def parts(self) -> dict[Key, np.ndarray]:
         """The part of the slopes that goes through each value."""
-        x, dy, right = self.clues.x, self.clues.dy, self.slopes(self.clues.fault.numeric)
+        x, dy, right = self.clues.x, self.clues.dy, self.slopes(self.clues.numeric)
         found = {}
         for key in self.keys:
             f = self.holding(key)
@@ -111,7 +111,13 @@ class Inside:
 def look(clues: Clues) -> Iterator[Suspect]:
     """The gradient with values held constant, with a part multiplied, or with a step left out."""
     inside = Inside(clues)
-    distinct = list(_distinct(inside.parts(), inside.slopes(clues.fault.numeric)))[:MOST_PARTS]
+    whole = inside.slopes(clues.numeric)
+    distinct: Parts = []  # with a part to themselves; of those with the same part the first
+    for key, part in inside.parts().items():
+        seen = (np.zeros(len(whole)), whole, *(other for _, other in distinct))
+        if not any(np.allclose(part, other, rtol=1e-6, atol=1e-8) for other in seen):
+            distinct.append((key, part))
+    distinct = distinct[:MOST_PARTS]
     before = inside.before()
     yield from _multiplied(inside, distinct, 1)
     yield from _by_element(inside, before)
@@ -119,19 +125,10 @@ def look(clues: Clues) -> Iterator[Suspect]:
     yield from _multiplied(inside, distinct, 2)
 
 
-def _distinct(parts: dict[Key, np.ndarray], whole: np.ndarray) -> Iterator[tuple[Key, np.ndarray]]:
-    """The values that have a part, and not the whole; of those with the same part the first."""
-    seen = [np.zeros(len(whole)), whole]
-    for key, part in parts.items():
-        if not any(np.allclose(part, other, rtol=1e-6, atol=1e-8) for other in seen):
-            seen.append(part)
-            yield key, part
-
-
 def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
     """One part of the gradient times a factor, or two: 0 for what stands still."""
     clues = inside.clues
-    error = inside.slopes(clues.fault.analytic - clues.fault.numeric)
+    error = inside.slopes(clues.analytic - clues.numeric)
     for chosen in itertools.combinations(parts, count):
         through = np.stack([part for _, part in chosen], axis=1)
         factors, *_ = np.linalg.lstsq(through, error, rcond=None)
@@ -194,7 +191,7 @@ def _by_element(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspe
 def _steps(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect]:
     """The derivative of one step taken as 1, or with another array in place of an operand."""
     clues, tape = inside.clues, inside.tape
-    error = (clues.fault.analytic - clues.fault.numeric).reshape(-1)
+    error = (clues.analytic - clues.numeric).reshape(-1)
     arrays = {clues.label(p): a for p, a in clues.floats.items()} | clues.locals
     arrays[clues.out] = clues.y
     arrays |= {f"{name}^T": a.swapaxes(-1, -2) for name, a in arrays.items() if a.ndim > 1}
@@ -215,7 +212,7 @@ def _steps(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect]:
                     )
                     D = _slopes(run, [*operands[:j], a, *operands[j + 1 :]], k)
                     how = f"of {result} taken at {name}, not at {own}"
-                    taken.append((f"{name} used in place of {own}", how, D))
+                    taken.append((f"{name} in place of {own}", how, D))
             for cause, how, D in taken:
                 J = before[number, k] @ (D - right) @ A
                 if inside.fits(J @ clues.dy.reshape(-1), error):
@@ -246,10 +243,10 @@ def overwritten(clues: Clues) -> Iterator[Suspect]:
     return result, lambda dy: dy * y * (1 - y)
     """
     fault, tape = clues.fault, Tape()
-    args = [copied(value) for value in fault.args]
+    args = [copied(value) for value in fault.call.args]
     args[fault.place] = traced(args[fault.place], tape)
-    settings = {name: copied(value) for name, value in fault.settings.items()}
-    vjp = fault.forward(*args, **settings)[fault.place + 1]
+    settings = {name: copied(value) for name, value in fault.call.settings.items()}
+    vjp = fault.call.body(*args, **settings)[fault.place + 1]
     saved = [np.asarray(array) for array in saved_arrays(vjp)]
     for array, before, told in reversed(tape.writes):
         if any(array.shape == a.shape and np.shares_memory(array, a) for a in saved):
@@ -257,8 +254,8 @@ def overwritten(clues: Clues) -> Iterator[Suspect]:
             plain[...] = before
             dx = np.array(vjp(clues.dy.copy()), np.float64).reshape(clues.x.shape)
             plain[...] = now
-            gap = np.abs(np.where(clues.usable, fault.analytic - fault.numeric, 0)).max()
-            left = np.where(clues.usable, np.abs(dx - fault.numeric), 0)
+            gap = np.abs(np.where(clues.usable, fault.analytic - clues.numeric, 0)).max()
+            left = np.where(clues.usable, np.abs(dx - clues.numeric), 0)
             if (left <= np.minimum(10 * clues.noise + 1e-7 * np.abs(dx).max(), 0.01 * gap)).all():
                 how = f"{told} changes an array of shape {array.shape} that the backward needs; "
                 how += "with what it held before that line the gradient is right"

@@ -38,7 +38,7 @@ CHANGES: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
 def look(clues: Clues) -> Iterator[Suspect]:
     """Which law of linearity the backward pass breaks, and by what; nothing if it is linear."""
     vjp, dy = clues.fault.vjp, clues.dy
-    rounded = clues.noise.max(initial=0) > EXACT * np.abs(clues.fault.numeric).max(initial=0)
+    rounded = clues.noise.max(initial=0) > EXACT * np.abs(clues.numeric).max(initial=0)
     if vjp is None or rounded:
         return
     other = np.random.default_rng(3).standard_normal(dy.shape)

@@ -17,7 +17,7 @@ def look(clues: Clues, nameless: bool = False) -> Iterator[Suspect]:
 
     nameless: also one without a name where the elements are few, so that other looks come first.
     """
-    if not clues.fault.analytic.any():
+    if not clues.analytic.any():
         yield Suspect("zero gradient", "the backward pass gives 0", 0 * clues.J)
         return
     factor, size = _factor(clues), np.abs(clues.J)

@@ -38,7 +38,14 @@ def look(clues: Clues) -> Iterator[Suspect]:
             said = "analytic: where windows overlap, the last overwrites the others (= for +=)"
             last = outputs == np.where(among, outputs, -1).max(1, keepdims=True)
             yield Suspect("missing accumulation", said, (last & wins) * 1.0)
-        yield from _chosen(x, windows)
+        for said, rank in (
+            ("the smallest element", -x), ("the largest element", x),
+            ("always the first place", -np.arange(x.size)),
+            ("always the last place", np.arange(x.size)),
+        ):  # fmt: skip
+            given = np.where(windows, rank[:, None], -np.inf).argmax(0)
+            said = f"analytic gives dy to {said} of the window"
+            yield Suspect(WRONG, said, np.eye(x.size)[:, given])
         yield from _mapped(clues, windows, wins)
     for said, extremes in _along_other_axes(clues.x, windows):
         several = (extremes.sum(0) != 1).any()
@@ -59,18 +66,6 @@ def _windows(clues: Clues) -> np.ndarray | None:
         if (found.sum(0) > 1).all():
             return found
     return None
-
-
-def _chosen(x: np.ndarray, windows: np.ndarray) -> Iterator[Suspect]:
-    """Another element of each window than the winner."""
-    order = np.arange(x.size)
-    for said, rank in (
-        ("the smallest element", -x), ("the largest element", x),
-        ("always the first place", -order), ("always the last place", order),
-    ):  # fmt: skip
-        given = np.where(windows, rank[:, None], -np.inf).argmax(0)
-        one = np.eye(x.size)[:, given]
-        yield Suspect(WRONG, f"analytic gives dy to {said} of the window", one)
 
 
 def _along_other_axes(x: np.ndarray, windows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

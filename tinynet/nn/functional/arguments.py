@@ -57,12 +57,14 @@ def named(op: Callable[P, R], names: str, axes: int = 0) -> Callable[P, R]:
         )
         parameters.append(own[after[name]].replace(name=name, kind=kind))
     signature = inspect.Signature(parameters, return_annotation="Tensor")
-    most = names.partition("*")[0].count(" ") + (not keyword)
+    order = names.partition("*")[0].split()
+    least = sum(own[after[name]].default is inspect.Parameter.empty for name in order)
 
     @functools.wraps(op, updated=())
     def function(*args: Any, **settings: Any) -> Any:
-        if not args or len(args) > most or not settings.keys() <= after.keys():
-            try:
+        plain = least <= len(args) <= len(order)
+        if not plain or (settings and not settings.keys() <= after.keys() - order[: len(args)]):
+            try:  # errors, too, in PyTorch's names
                 given = signature.bind(*args, **settings)
             except TypeError as error:
                 raise TypeError(f"{function.__name__}() {error}") from None

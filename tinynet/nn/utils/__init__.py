@@ -16,6 +16,11 @@ from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.ops import cat
 from tinynet.tensor import Tensor
 
+__all__ = [
+    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector",
+    "vector_to_parameters",
+]  # fmt: skip
+
 TINY = 1e-37
 """Below it float32 holds fewer digits."""
 
@@ -149,4 +154,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"tinynet.nn.utils.{name}")
     if name in computed:
         return getattr(importlib.import_module("tinynet.nn.utils.parametrizations"), name)
-    raise no_attribute(__name__, name, [*computed, *globals()])
+    raise no_attribute(__name__, name, [*computed, *__all__])
