@@ -133,14 +133,12 @@ def _spread(op: Any, doc: str) -> Callable[..., Tensor]:
 
 def _with_mean(spread: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
     def both(
-        input: Data,
-        dim: Any = None,
-        unbiased: bool | None = None,
-        keepdim: bool = False,
-        **taken: Any,
-    ) -> tuple[Tensor, Tensor]:
+        input: Data, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+        correction: float | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         over = None if isinstance(dim, bool) else dim
-        return spread(input, dim, unbiased, keepdim, **taken), mean(input, over, keepdim)
+        y = spread(input, dim, unbiased, keepdim, correction=correction)
+        return y, mean(input, over, keepdim)
 
     name = spread.__name__
     return named(f"{name}_mean", f"`{name}` and `mean` with the same arguments.", both)

@@ -112,6 +112,11 @@ def movedim(input: Data, source: int | Sequence[int], destination: int | Sequenc
         [one_dim("movedim", input, d) for d in ((x,) if isinstance(x, int) else x)]
         for x in (source, destination)
     )
+    if len({len(sources), len(targets), len(set(sources)), len(set(targets))}) > 1:
+        raise ValueError(
+            f"movedim: source {source} and destination {destination} must name equally many "
+            "different axes"
+        )
     numbered = np.empty(range(len(input.shape)))  # the size of each axis is its number
     return ops.permute(input, np.moveaxis(numbered, sources, targets).shape if input.shape else ())
 
