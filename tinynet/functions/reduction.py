@@ -453,6 +453,7 @@ def _sharing(name: str, op: Callable[[Data, int], Tensor], doc: str) -> Callable
     """A softmax: without `dim` along the axis that PyTorch takes, with a warning."""
 
     def shared(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+        check_tensors(name, input=input)
         shape = tuple(input.shape)
         if dim is None:
             dim = 0 if len(shape) in (0, 1, 3) else 1

@@ -316,7 +316,7 @@ def unfold(input: Data, dimension: int, size: int, step: int) -> Tensor:
 def cartesian_prod(*tensors: Data) -> Tensor:
     """All combinations of one element of each vector, a row each."""
     grids = meshgrid(*tensors)
-    return ops.stack([ravel(grid) for grid in grids], 1) if len(grids) > 1 else grids[0]
+    return grids[0] if len(grids) == 1 else ops.stack([ravel(grid) for grid in grids], 1)
 
 
 def numel(input: Data) -> int:
