@@ -148,14 +148,14 @@ _LATER = {
         "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor",
         "cholesky", "svd",
     ),
-    "linalg": ("cross", "det", "inverse"),
+    "linalg": ("chain_matmul", "cross", "det", "inverse", "matrix_power", "pinverse"),
     "nn.summary": ("summary",),
     "preamble": (
         "are_deterministic_algorithms_enabled", "backends", "channels_last", "contiguous_format",
         "distributed",
         "get_float32_matmul_precision", "get_rng_state", "initial_seed", "preserve_format",
         "set_default_device", "set_float32_matmul_precision", "set_num_interop_threads",
-        "set_rng_state", "use_deterministic_algorithms",
+        "set_rng_state", "strided", "use_deterministic_algorithms",
     ),
     "printing": ("set_printoptions",),
     "special": ("digamma", "erfinv", "lgamma"),
@@ -171,7 +171,7 @@ _EXTRAS = ("sklearn",)
 
 _OTHER_NAMES = {
     "arccos": "acos", "arcsin": "asin", "arctan": "atan", "arctan2": "atan2", "greater": "gt",
-    "greater_equal": "ge", "less": "lt", "less_equal": "le", "moveaxis": "movedim",
+    "ger": "outer", "greater_equal": "ge", "less": "lt", "less_equal": "le", "moveaxis": "movedim",
     "not_equal": "ne",
 }  # fmt: skip
 """PyTorch's second names of functions."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
+from tinynet.errors import no_attribute
 from tinynet.scope import Scope
 
 
@@ -40,23 +42,14 @@ class GradScaler:
         """The optimizer's step."""
         return optimizer.step(*args, **kwargs)
 
-    def update(self, new_scale: Any = None) -> None:
-        """Nothing: there is no scale."""
+    def __getattr__(self, name: str) -> Any:
+        if name not in _ANSWERS:
+            raise no_attribute("GradScaler", name, _ANSWERS)
+        return lambda *args, **settings: copy.copy(_ANSWERS[name])
 
-    def unscale_(self, optimizer: Any) -> None:
-        """Nothing: no gradient was scaled."""
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing."""
-
-    def get_scale(self) -> float:
-        """The scale: 1."""
-        return 1.0
-
-    def is_enabled(self) -> bool:
-        """Whether losses are scaled: no."""
-        return False
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing, as of PyTorch's where it is not enabled."""
-        return {}
+_ANSWERS: dict[str, Any] = {
+    "update": None, "unscale_": None, "load_state_dict": None, "state_dict": {},
+    "get_scale": 1.0, "is_enabled": False,
+}  # fmt: skip
+"""What the other methods give, as PyTorch's do where losses are not scaled."""

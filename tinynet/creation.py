@@ -60,7 +60,7 @@ def _new_tensor(
     for name in settings.keys() - known.keys():
         raise TypeError(str(unknown_name("setting of a new tensor", name, known)))
     check_device(settings.get("device"))
-    array = np.asarray(values, settings.get("dtype") or usual or get_default_dtype())
+    array = as_array(values, settings.get("dtype") or usual or get_default_dtype())
     return wrap(array).requires_grad_(settings.get("requires_grad", False))
 
 

@@ -10,21 +10,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.linalg import cholesky, eigh, eigvalsh, matrix_rank, pinv, qr, slogdet, svd
+import numpy as np
+from numpy.linalg import (
+    cholesky,
+    cond,
+    eigh,
+    eigvalsh,
+    matrix_power,
+    matrix_rank,
+    multi_dot,
+    pinv,
+    qr,
+    slogdet,
+    svd,
+)  # fmt: skip
 
-from tinynet.functions import matmul, mul, roll, squeeze, sub
+from tinynet.functions import logdet, matmul, mul, roll, squeeze, sub
 from tinynet.functions import norm as _norm
 from tinynet.functions.common import Dim, takes
 from tinynet.ops import unsqueeze
 from tinynet.ops.inverse import det, inv
 from tinynet.tensor import Tensor
+from tinynet.unrecorded import unrecorded
 
 __all__ = [
-    "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "matmul", "matrix_norm",
-    "matrix_rank", "norm", "pinv", "qr", "slogdet", "solve", "svd", "vector_norm",
+    "cholesky", "cond", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "logdet", "matmul",
+    "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
+    "pinverse", "qr", "slogdet", "solve", "svd", "vector_norm",
 ]  # fmt: skip
 
-inverse = inv
+inverse, pinverse, chain_matmul = inv, pinv, lambda *matrices: multi_dot(matrices)
 
 
 def vector_norm(
@@ -37,9 +52,9 @@ def vector_norm(
 def matrix_norm(
     A: Any, ord: Any = "fro", dim: Dim = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """The root of the sum of the squares of matrices, "fro"; others are in numpy.linalg."""
+    """The root of the sum of the squares of matrices, "fro"; others have no gradient."""
     if ord != "fro":
-        raise ValueError(f"matrix_norm: ord must be 'fro', got {ord!r}; use numpy.linalg.norm")
+        return unrecorded("matrix_norm", np.linalg.norm, A, ord, dim, keepdim)  # type: ignore[no-any-return]
     return vector_norm(A, 2, dim, keepdim, dtype=dtype)
 
 

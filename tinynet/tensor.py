@@ -456,6 +456,13 @@ class Tensor(Variable):
         steps = tuple(n // self.array.itemsize for n in self.array.strides)
         return steps if dim is None else steps[dim]
 
+    nbytes = property(lambda self: self.array.nbytes, doc="Bytes of all elements.")
+    is_sparse, layout = False, "strided"
+
+    def get_device(self) -> builtins.int:
+        """-1, PyTorch's number of the CPU."""
+        return -1
+
     def element_size(self) -> builtins.int:
         """Bytes of an element."""
         return self.array.itemsize
@@ -601,6 +608,8 @@ class Tensor(Variable):
     __and__, __rand__ = _binary(pointwise.bitwise_and)
     __or__, __ror__ = _binary(pointwise.bitwise_or)
     __xor__, __rxor__ = _binary(pointwise.bitwise_xor)
+    __lshift__, __rlshift__ = _binary(pointwise.bitwise_left_shift)
+    __rshift__, __rrshift__ = _binary(pointwise.bitwise_right_shift)
     __floordiv__, __rfloordiv__ = _binary(functools.partial(unrecorded, "//", operator.floordiv))
     __mod__, __rmod__ = _binary(pointwise.remainder)
 

@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "acos", "acosh", "add", "addcdiv", "addcmul", "allclose", "asin", "asinh", "atan", "atan2",
-    "atanh", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "clamp", "clamp_max",
-    "clamp_min", "cos", "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp",
+    "atanh", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
+    "bitwise_right_shift", "bitwise_xor", "clamp", "clamp_max", "clamp_min", "copysign", "cos",
+    "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp",
     "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt",
-    "hypot", "is_floating_point", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
+    "heaviside", "hypot", "is_floating_point", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
     "isposinf", "le", "lerp", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
     "logical_not", "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul",
-    "multiply", "nan_to_num", "ne", "positive", "pow", "rad2deg", "reciprocal", "remainder",
-    "rsqrt", "rsub", "sigmoid", "signbit", "sin", "sinc", "sinh", "sqrt", "square", "sub",
+    "multiply", "nan_to_num", "ne", "positive", "pow", "promote_types", "rad2deg",
+    "reciprocal", "remainder", "result_type", "rsqrt", "rsub", "sigmoid", "signbit", "sin", "sinc", "sinh", "sqrt", "square", "sub",
     "subtract", "tan", "tanh", "true_divide", "where", "xlogy",
 ]  # fmt: skip
 
@@ -73,6 +74,16 @@ def common_dtype(x: np.ndarray, y: np.ndarray) -> np.dtype[Any]:
     if (x.ndim == 0) != (y.ndim == 0):
         return (y if x.ndim == 0 else x).dtype
     return np.result_type(x.dtype, y.dtype)
+
+
+def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
+    """The dtype in which tensors of the two dtypes are combined."""
+    return common_dtype(np.empty(1, type1), np.empty(1, type2))
+
+
+def result_type(tensor1: Data, tensor2: Data) -> np.dtype[Any]:
+    """The dtype in which two tensors, or a tensor and a number, are combined."""
+    return mul(tensor1, tensor2).dtype
 
 
 def _in(x: Data, dtype: np.dtype[Any]) -> Data:
@@ -316,10 +327,10 @@ def _looking(function: Callable[[Any], Any], doc: str, name: str = "") -> Callab
 
 
 def _comparing(
-    function: Callable[[Any, Any], Any], doc: str, tensors: int = 1
+    function: Callable[[Any, Any], Any], doc: str, tensors: int = 1, name: str = ""
 ) -> Callable[[Data, Data], Tensor]:
     """A function of two arrays as one of tensors, without a gradient."""
-    name = function.__name__
+    name = name or function.__name__
     return _of_two(name, doc, functools.partial(unrecorded, name, function), tensors)
 
 
@@ -335,6 +346,10 @@ logical_xor = _comparing(np.logical_xor, "Where just one is not 0.", tensors=2)
 bitwise_and = _comparing(np.bitwise_and, tensors=0, doc="The bits both have.")
 bitwise_or = _comparing(np.bitwise_or, tensors=0, doc="The bits that one has.")
 bitwise_xor = _comparing(np.bitwise_xor, tensors=0, doc="The bits that just one has.")
+bitwise_left_shift = _comparing(np.left_shift, "input * 2 ** other.", 0, "bitwise_left_shift")
+bitwise_right_shift = _comparing(np.right_shift, "input // 2 ** other.", 0, "bitwise_right_shift")
+copysign = _comparing(np.copysign, "|input| with the sign of other.")
+heaviside = _comparing(np.heaviside, "0 below 0, 1 above it, and other at 0.", tensors=2)
 isnan = _looking(np.isnan, "Where an element is NaN.")
 isinf = _looking(np.isinf, "Where an element is infinite.")
 isfinite = _looking(np.isfinite, "Where an element is neither NaN nor infinite.")
