@@ -114,7 +114,6 @@ def _complete(module: Any, elsewhere: dict[str, str]) -> None:
 autograd.__path__ = derivatives.__path__  # where `tinynet.autograd.functional` is found
 _complete(autograd, _UNDER_AUTOGRAD)
 _complete(random, _UNDER_RANDOM)
-aliases.install()
 
 if TYPE_CHECKING:  # isort: off
     from tinynet import (
@@ -148,7 +147,7 @@ _LATER = {
         "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor",
         "cholesky", "svd",
     ),
-    "linalg": ("chain_matmul", "cross", "det", "inverse", "matrix_power", "pinverse"),
+    "linalg": ("cross", "det", "inverse", "matrix_power", "pinverse"),
     "nn.summary": ("summary",),
     "preamble": (
         "are_deterministic_algorithms_enabled", "backends", "channels_last", "contiguous_format",

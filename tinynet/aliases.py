@@ -46,16 +46,20 @@ NOT_HERE = {
 
 
 class Missing:
-    """What a script may import, and is told when it uses it: NotImplementedError."""
+    """What a script may import, with all that it has: calling it raises NotImplementedError."""
+
+    __path__, __spec__ = (), None
 
     def __init__(self, name: str, advice: str) -> None:
-        self._text = f"tinynet has no {name}: {advice}"
+        self._name, self._advice = name, advice
+
+    def __getattr__(self, name: str) -> Missing:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Missing(f"{self._name}.{name}", self._advice)
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        raise NotImplementedError(self._text)
-
-    def __getattr__(self, name: str) -> Any:
-        raise (AttributeError if name.startswith("__") else NotImplementedError)(self._text)
+        raise NotImplementedError(f"tinynet has no {self._name}: {self._advice}")
 
 
 class _Finder:
@@ -70,26 +74,13 @@ class _Finder:
         """None: an empty module, as Python makes it."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put what stands here in the place of the empty module, or stand-ins in it."""
-        name = module.__name__
-        inner = name.partition(".")[2]
-        if inner in NOT_HERE:
-            vars(module)["__getattr__"] = lambda used: _missing(f"{inner}.{used}", NOT_HERE[inner])
-            return
-        where, _, parts = _HERE[inner].partition(":")
-        found: Any = importlib.import_module(f"tinynet.{where}")
+        """Put what stands here, or a stand-in, in the place of the empty module."""
+        inner = module.__name__.partition(".")[2]
+        where, _, parts = _HERE.get(inner, "").partition(":")
+        found: Any = importlib.import_module(f"tinynet.{where}") if where else None
         for part in parts.split(".") if parts else ():
             found = getattr(found, part)
-        sys.modules[name] = found
+        sys.modules[module.__name__] = found or Missing(inner, NOT_HERE[inner])
 
 
-def _missing(name: str, advice: str) -> Missing:
-    if "__" in name:
-        raise AttributeError(name)
-    return Missing(name, advice)
-
-
-def install() -> None:
-    """Have Python's import statements know these paths."""
-    if not any(type(finder).__name__ == _Finder.__name__ for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]
+sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]

@@ -8,22 +8,11 @@ protocol, and refuses one that requires a gradient.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
-from numpy.linalg import (
-    cholesky,
-    cond,
-    eigh,
-    eigvalsh,
-    matrix_power,
-    matrix_rank,
-    multi_dot,
-    pinv,
-    qr,
-    slogdet,
-    svd,
-)  # fmt: skip
+from numpy.linalg import cholesky, eigh, eigvalsh, matrix_power, matrix_rank, pinv, qr, slogdet, svd
 
 from tinynet.functions import logdet, matmul, mul, roll, squeeze, sub
 from tinynet.functions import norm as _norm
@@ -34,12 +23,12 @@ from tinynet.tensor import Tensor
 from tinynet.unrecorded import unrecorded
 
 __all__ = [
-    "cholesky", "cond", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "logdet", "matmul",
+    "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "logdet", "matmul",
     "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
     "pinverse", "qr", "slogdet", "solve", "svd", "vector_norm",
 ]  # fmt: skip
 
-inverse, pinverse, chain_matmul = inv, pinv, lambda *matrices: multi_dot(matrices)
+inverse, pinverse = inv, pinv
 
 
 def vector_norm(
@@ -66,6 +55,11 @@ def norm(
     if ord is None or axes == 1:
         return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
     return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+
+
+def multi_dot(tensors: Any) -> Tensor:
+    """The product of several matrices."""
+    return functools.reduce(matmul, tensors)
 
 
 def solve(A: Any, B: Any) -> Tensor:

@@ -54,11 +54,6 @@ class Generator:
         self.rng = np.random.default_rng(integer("manual_seed", "seed", seed))
         return self
 
-    def initial_seed(self) -> int:
-        """The seed that its numbers started from."""
-        seeds: Any = self.rng.bit_generator.seed_seq
-        return int(seeds.entropy)
-
 
 def default_rng(rng: Generator | np.random.Generator | None = None) -> np.random.Generator:
     """The NumPy generator that is given or held, else this thread's default generator.

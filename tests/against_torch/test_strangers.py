@@ -215,8 +215,8 @@ def test_what_is_imported_and_not_there_says_so_when_it_is_used(module, name, wo
     stand_in = getattr(importlib.import_module(f"tinynet.{module}"), name)
     with pytest.raises(NotImplementedError, match=words):
         stand_in(1)
-    with pytest.raises(NotImplementedError, match=words):
-        _ = stand_in.CPU
+    with pytest.raises(NotImplementedError, match="has no .*CPU"):
+        stand_in.CPU()
 
 
 def test_bases_of_layers_are_pytorchs():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "addbmm", "addmm", "addmv", "addr", "baddbmm", "block_diag", "bmm", "cdist", "combinations",
+    "addmm", "addmv", "addr", "baddbmm", "block_diag", "bmm", "cdist", "combinations",
     "corrcoef", "cov", "dot", "einsum", "inner", "kron", "logdet", "matmul", "mm", "mv", "outer",
     "tensordot", "trapezoid", "trapz",
 ]  # fmt: skip
@@ -101,11 +101,6 @@ def baddbmm(
     return _plus(input, bmm(batch1, batch2), beta, alpha)
 
 
-def addbmm(input: Data, batch1: Data, batch2: Data, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta * input + alpha * the sum over the batch of batch1 @ batch2."""
-    return _plus(input, ops.sum(bmm(batch1, batch2), 0), beta, alpha)
-
-
 def block_diag(*tensors: Data) -> Tensor:
     """The matrices along the diagonal of one, and zeros elsewhere; a vector is a row."""
     each = [ops.reshape(x, (1, -1)) if len(x.shape) < 2 else x for x in tensors]
@@ -117,8 +112,7 @@ def block_diag(*tensors: Data) -> Tensor:
 def combinations(input: Data, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All ways to choose r elements of a vector, a row each."""
     ways = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    places = [*ways(range(input.shape[0]), r)]
-    return ops.getitem(input, np.array(places, int).reshape(-1, r))
+    return ops.getitem(input, np.array([*ways(range(input.shape[0]), r)], int).reshape(-1, r))
 
 
 def _plus(input: Data, product: Tensor, beta: float, alpha: float) -> Tensor:

@@ -28,14 +28,14 @@ __all__ = [
     "acos", "acosh", "add", "addcdiv", "addcmul", "allclose", "asin", "asinh", "atan", "atan2",
     "atanh", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
     "bitwise_right_shift", "bitwise_xor", "clamp", "clamp_max", "clamp_min", "copysign", "cos",
-    "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp",
-    "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt",
-    "heaviside", "hypot", "is_floating_point", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
+    "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp", "exp2", "expm1",
+    "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt", "heaviside",
+    "hypot", "is_floating_point", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
     "isposinf", "le", "lerp", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
     "logical_not", "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul",
-    "multiply", "nan_to_num", "ne", "positive", "pow", "promote_types", "rad2deg",
-    "reciprocal", "remainder", "result_type", "rsqrt", "rsub", "sigmoid", "signbit", "sin", "sinc", "sinh", "sqrt", "square", "sub",
-    "subtract", "tan", "tanh", "true_divide", "where", "xlogy",
+    "multiply", "nan_to_num", "ne", "positive", "pow", "promote_types", "rad2deg", "reciprocal",
+    "remainder", "result_type", "rsqrt", "rsub", "sigmoid", "signbit", "sin", "sinc", "sinh",
+    "sqrt", "square", "sub", "subtract", "tan", "tanh", "true_divide", "where", "xlogy",
 ]  # fmt: skip
 
 Data = Any
@@ -346,8 +346,8 @@ logical_xor = _comparing(np.logical_xor, "Where just one is not 0.", tensors=2)
 bitwise_and = _comparing(np.bitwise_and, tensors=0, doc="The bits both have.")
 bitwise_or = _comparing(np.bitwise_or, tensors=0, doc="The bits that one has.")
 bitwise_xor = _comparing(np.bitwise_xor, tensors=0, doc="The bits that just one has.")
-bitwise_left_shift = _comparing(np.left_shift, "input * 2 ** other.", 0, "bitwise_left_shift")
-bitwise_right_shift = _comparing(np.right_shift, "input // 2 ** other.", 0, "bitwise_right_shift")
+bitwise_left_shift = _comparing(np.left_shift, "input * 2**other.", 0, "bitwise_left_shift")
+bitwise_right_shift = _comparing(np.right_shift, "input // 2**other.", 0, "bitwise_right_shift")
 copysign = _comparing(np.copysign, "|input| with the sign of other.")
 heaviside = _comparing(np.heaviside, "0 below 0, 1 above it, and other at 0.", tensors=2)
 isnan = _looking(np.isnan, "Where an element is NaN.")
