@@ -443,7 +443,7 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--augment", "flip:3"], "p must be a number from 0 to 1"),
         (["train", "--epochs", "0"], "'0' is not an integer of 1 or more"),
         (["train", "--epochs", "ten"], "'ten' is not an integer"),
-        (["train", "--lr", "0"], "it must be greater than 0"),
+        (["train", "--lr", "0"], "'0' is no number greater than 0"),
         (["train", "--lr", "nan"], "'nan' is no number"),
         (["train", "--validation", "1.5"], "'1.5' is no share; 0.1 means a tenth"),
         (["train", "--patience", "3"], "--patience needs --validation"),

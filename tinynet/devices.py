@@ -105,6 +105,9 @@ class NoDevice:
             )
         return lambda *args, **settings: _ANSWERS[name]
 
+    def __dir__(self) -> list[str]:
+        return sorted([*super().__dir__(), "amp", *_ANSWERS])
+
 
 cuda = NoDevice("cuda")
 mps = NoDevice("mps")

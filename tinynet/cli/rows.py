@@ -38,7 +38,7 @@ def integer(least: int) -> Callable[[str], Any]:
 
 
 number = _checked(float, lambda x: 0 <= x < math.inf, "no number of 0 or more")
-positive = _checked(float, lambda x: 0 < x < math.inf, "no number: it must be greater than 0")
+positive = _checked(float, lambda x: 0 < x < math.inf, "no number greater than 0")
 share = _checked(float, lambda x: 0 <= x < 1, "no share; 0.1 means a tenth")
 image_shape = _checked(
     lambda text: tuple(map(int, text.lower().split("x"))),
@@ -106,7 +106,7 @@ def option(spelling: str, kind: Any, help_text: str, **settings: Any) -> Option:
 
 def add_options(parser: argparse.ArgumentParser, rows: Options) -> None:
     """Tell a parser about the rows of a command."""
-    place: argparse._ActionsContainer = parser
+    place: Any = parser
     for row in rows:
         if isinstance(row, str):
             place = parser.add_argument_group(row)

@@ -74,8 +74,10 @@ class _BatchNorm(_Norm):
 
     def reset_running_stats(self) -> None:
         """Forget the running statistics: mean 0, variance 1, no batches."""
-        for name, buffer in self.named_buffers():
-            init.constant_(buffer, int(name == "running_var"))
+        statistics = self.running_mean, self.running_var, self.num_batches_tracked
+        for buffer, value in zip(statistics, (0, 1, 0)):
+            if buffer is not None:
+                init.constant_(buffer, value)
 
     def reset_parameters(self) -> None:
         """Weight 1, bias 0, and running statistics as at first."""
