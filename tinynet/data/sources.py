@@ -58,7 +58,9 @@ def load(
         raise unknown_name("split", split, SPLITS)
     kind, colon, rest = name.partition(":")
     if colon and kind in OWN:
-        return _load_own(kind, os.path.expanduser(rest) or os.curdir, split)
+        if not rest.partition("?")[0]:
+            raise ValueError(f"{name!r} has no path; the current folder is {kind}:.")
+        return _load_own(kind, os.path.expanduser(rest), split)
     known = _known(name)
     return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
 
