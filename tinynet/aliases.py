@@ -80,7 +80,7 @@ class _Finder:
         found: Any = importlib.import_module(f"tinynet.{where}") if where else None
         for part in parts.split(".") if parts else ():
             found = getattr(found, part)
-        sys.modules[module.__name__] = found or Missing(inner, NOT_HERE[inner])
+        sys.modules[module.__name__] = found or Missing(inner, NOT_HERE[inner])  # type: ignore[assignment]
 
 
 sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]

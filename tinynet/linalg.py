@@ -24,8 +24,8 @@ from tinynet.unrecorded import unrecorded
 
 __all__ = [
     "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "logdet", "matmul",
-    "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
-    "pinverse", "qr", "slogdet", "solve", "svd", "vector_norm",
+    "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "pinverse", "qr",
+    "slogdet", "solve", "svd", "vector_norm",
 ]  # fmt: skip
 
 inverse, pinverse = inv, pinv
@@ -59,7 +59,7 @@ def norm(
 
 def multi_dot(tensors: Any) -> Tensor:
     """The product of several matrices."""
-    return functools.reduce(matmul, tensors)
+    return functools.reduce(matmul, tensors)  # type: ignore[no-any-return]
 
 
 def solve(A: Any, B: Any) -> Tensor:

@@ -215,7 +215,7 @@ def test_what_is_imported_and_not_there_says_so_when_it_is_used(module, name, wo
     stand_in = getattr(importlib.import_module(f"tinynet.{module}"), name)
     with pytest.raises(NotImplementedError, match=words):
         stand_in(1)
-    with pytest.raises(NotImplementedError, match="has no .*CPU"):
+    with pytest.raises(NotImplementedError, match=r"has no .*CPU"):
         stand_in.CPU()
 
 
@@ -227,6 +227,60 @@ def test_bases_of_layers_are_pytorchs():
         assert isinstance(library.Conv2d(1, 1, 1), homes.conv._ConvNd)
         assert issubclass(homes.loss._Loss, library.Module)
         assert homes.loss._Loss(reduction="sum").reduction == "sum"
+
+
+NAMES = {
+    "block_diag": lambda lib: lib.block_diag(lib.ones(2, 2), lib.arange(3), lib.tensor([[2.0]])),
+    "combinations": lambda lib: lib.combinations(lib.arange(4), 3, with_replacement=True),
+    "no combinations": lambda lib: lib.combinations(lib.arange(1)),
+    "ger": lambda lib: lib.ger(lib.ones(2), lib.ones(3)),
+    "logdet": lambda lib: lib.logdet(lib.eye(3) * 2),
+    "matrix_power": lambda lib: lib.matrix_power(lib.tensor([[1.0, 2.0], [3.0, 4.0]]), 3),
+    "multi_dot": lambda lib: lib.linalg.multi_dot([lib.ones(2, 3), lib.ones(3, 4), lib.ones(4)]),
+    "pinverse": lambda lib: lib.pinverse(lib.ones(3, 2)),
+    "copysign": lambda lib: lib.copysign(lib.ones(3), lib.tensor([-1.0, 0.0, 2.0])),
+    "heaviside": lambda lib: lib.heaviside(lib.tensor([-1.0, 0.0, 2.0]), lib.tensor([0.5])),
+    "left": lambda lib: lib.tensor([1, 5]) << 2,
+    "right": lambda lib: lib.bitwise_right_shift(lib.tensor([9, 5]), 1),
+    "layout": lambda lib: lib.tensor([lib.ones(1).layout == lib.strided, lib.ones(1).is_sparse]),
+    "sizes": lambda lib: lib.tensor([lib.ones(3).nbytes, lib.ones(3).get_device()]),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_are_a_row(name):
+    ours, theirs = NAMES[name](tinynet), NAMES[name](torch)
+    assert str(ours.dtype) == str(theirs.dtype).removeprefix("torch.")
+    np.testing.assert_allclose(np.asarray(ours), theirs.numpy(), rtol=1e-5, atol=1e-6)
+    assert ours.shape == theirs.shape
+
+
+@pytest.mark.parametrize("kind", [1, -1, 2, -2, float("inf"), "nuc", "fro"])
+def test_norms_of_matrices(kind):
+    ours, theirs = (lib.linalg.norm(lib.ones(2, 3).cumsum(1), kind) for lib in (tinynet, torch))
+    close(ours, theirs)
+
+
+def test_dtypes_that_meet():
+    for pair in (("int64", "float32"), ("uint8", "int8"), ("float32", "float64")):
+        ours, theirs = (
+            lib.promote_types(*(getattr(lib, n) for n in pair)) for lib in (tinynet, torch)
+        )
+        assert str(ours) == str(theirs).removeprefix("torch.")
+    for lib in (tinynet, torch):
+        assert lib.result_type(lib.ones(1), 1) == lib.float32
+        assert lib.result_type(lib.arange(2), 1.5) == lib.float32
+
+
+def test_half_precision_has_names_and_no_tensors():
+    x = tinynet.ones(2)
+    assert x.dtype not in (tinynet.float16, tinynet.half, tinynet.bfloat16)
+    with tinynet.autocast("cpu", dtype=tinynet.bfloat16):
+        assert (x * 2).dtype == tinynet.float32
+    for dtype in (tinynet.float16, tinynet.bfloat16):
+        for make in (tinynet.zeros, tinynet.randn, lambda n, dtype: x.to(dtype)):
+            with pytest.raises(TypeError, match="is not supported; tensors are float32, float64"):
+                make(2, dtype=dtype)
 
 
 def test_absent_devices_answer_as_pytorchs_do():

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "addmm", "addmv", "addr", "baddbmm", "block_diag", "bmm", "cdist", "combinations",
-    "corrcoef", "cov", "dot", "einsum", "inner", "kron", "logdet", "matmul", "mm", "mv", "outer",
-    "tensordot", "trapezoid", "trapz",
+    "addmm", "addmv", "addr", "baddbmm", "block_diag", "bmm", "cdist", "combinations", "corrcoef",
+    "cov", "dot", "einsum", "inner", "kron", "logdet", "matmul", "mm", "mv", "outer", "tensordot",
+    "trapezoid", "trapz",
 ]  # fmt: skip
 
 Data = Any

@@ -81,11 +81,6 @@ def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
     return common_dtype(np.empty(1, type1), np.empty(1, type2))
 
 
-def result_type(tensor1: Data, tensor2: Data) -> np.dtype[Any]:
-    """The dtype in which two tensors, or a tensor and a number, are combined."""
-    return mul(tensor1, tensor2).dtype
-
-
 def _in(x: Data, dtype: np.dtype[Any]) -> Data:
     return x if x.array.dtype == dtype else ops.astype(x, dtype)
 
@@ -268,6 +263,7 @@ frac = named(
 erfc = named("erfc", "1 - erf(x).", lambda input: ops.sub(1, ops.erf(input)))
 deg2rad = named("deg2rad", "Degrees in radians.", lambda input: ops.mul(input, math.pi / 180))
 rad2deg = named("rad2deg", "Radians in degrees.", lambda input: ops.mul(input, 180 / math.pi))
+result_type = named("result_type", "The dtype of a product.", lambda x, y: mul(x, y).dtype)
 positive = named("positive", "The input itself.", lambda input: input)
 
 
