@@ -236,6 +236,23 @@ def test_a_hook_that_replaces_a_gradient_is_recorded():
     assert autograd.grad(dx, x)[0].tolist() == [1088]  # as in PyTorch
 
 
+def test_a_gradient_taken_within_a_backward_pass_is_its_own():
+    """Also where it is of the same leaf, as in several threads."""
+    w = tensor(2.0, requires_grad=True)
+    inner = []
+
+    @tinynet.differentiable
+    def watched(x):
+        def dx(dy):
+            inner.append(autograd.grad(w * 5, w)[0].item())
+            return dy
+
+        return x * 1.0, dx
+
+    assert autograd.grad(watched(w) * 3 + w, w)[0].item() == 4
+    assert inner == [5]
+
+
 def test_plain_training_keeps_nothing():
     y = (nn.Parameter([2.0]) * 3).exp()
     assert y.node.call is None

@@ -203,8 +203,14 @@ def test_unknown_arguments_of_losses_are_refused(name):
         getattr(F, name)(np.ones(2), np.ones(2), reductoin="sum")
     with pytest.raises(TypeError, match=r"mse_loss\(\) too many positional argument"):
         F.mse_loss(np.ones(2), np.ones(2), "sum")
-    with pytest.raises(TypeError, match="missing a required argument: 'input'"):
-        F.mse_loss(target=np.ones(2))
+    for call, words in (
+        (lambda: F.mse_loss(target=np.ones(2)), "missing a required argument: 'input'"),
+        (lambda: F.linear(np.ones(2)), r"linear\(\) missing a required argument: 'weight'"),
+        (lambda: F.mse_loss(np.ones(2), input=np.ones(2)), "multiple values for argument 'input'"),
+        (lambda: F.kl_div(np.ones(2)), r"kl_div\(\) missing 1 required .*: 'target'"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            call()
 
 
 WRONG = [
@@ -223,6 +229,7 @@ WRONG = [
     (lambda x: F.margin_ranking_loss(x, x, x[0]), ShapeError, "equally many axes"),
     (lambda x: F.triplet_margin_loss(x, x, x[0]), ShapeError, "equally many axes"),
     (lambda x: F.triplet_margin_loss(x, x, x, margin=0), ValueError, "margin must be more than 0"),
+    (lambda x: F.instance_norm(x[None], weight=np.ones(3)), ShapeError, "instance_norm: .*weight"),
     (lambda x: F.kl_div(x, x * np.nan), FloatingPointError, "6 of 6 values of the target"),
     (lambda x: F.kl_div(x, x, reduction="avg"), ValueError, "unknown reduction of kl_div 'avg'"),
 ]

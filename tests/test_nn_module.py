@@ -108,6 +108,17 @@ def test_register_parameter_and_add_module_take_names_from_outside():
         module.register_parameter("w", tinynet.ones(1))
     with pytest.raises(TypeError, match=r"'act' is the class ReLU, not a layer; make one: `ReLU"):
         module.add_module("act", nn.ReLU)
+    with pytest.raises(TypeError, match=r"Sequential: '1' must be a layer .*, got NoneType"):
+        nn.Sequential(nn.ReLU(), None)
+
+
+def test_a_container_may_have_attributes_of_its_own():
+    class Block(nn.Sequential):
+        def __init__(self, kind):
+            super().__init__(nn.Linear(2, 2), nn.ReLU())
+            self.kind = kind
+
+    assert len(Block("narrow")) == len(Block("narrow")[:1]) + 1 == 2
 
 
 # ----- mistakes -------------------------------------------------------------------------------
@@ -474,6 +485,10 @@ def test_what_is_no_state_is_refused_with_the_cure(state, words):
         (lambda s: {"module." + k: v for k, v in s.items()}, r"removeprefix\('module\.'\)"),
         (lambda s: {"model/" + k: v for k, v in s.items()}, r"removeprefix\('model/'\)"),
         (lambda s: {"net": {"module." + k: v for k, v in s.items()}}, r"pass state\['net'\]"),
+        (
+            lambda s: {i + k: v for i in ("0.", "2.") for k, v in s.items()},
+            r"2\.bias\nBuild the model",
+        ),
         (lambda s: {1: 2}, r"unexpected \(1\): 1\nBuild the model"),
         (lambda s: {}, r"missing \(2\): weight, bias\nBuild the model"),
     ],

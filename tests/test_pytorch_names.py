@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import re
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def test_dtypes_by_pytorchs_names():
     kinds = {"float": "float32", "double": "float64", "int": "int32", "bool": "bool"}
     for name, dtype in kinds.items():
         assert getattr(x, name)().dtype == dtype
-    assert x.type_as(torch.ones(1)).dtype == np.float32
+    assert x.type_as(torch.ones(1)).dtype == x.type_as(other=torch.ones(1)).dtype == np.float32
+    assert torch.Tensor.double.__doc__ == "As float64."
     assert x.type(torch.float64).dtype == np.float64
     assert torch.get_default_dtype() == np.float32
     torch.set_default_dtype(torch.float64)
@@ -393,9 +395,10 @@ def test_mixed_precision_leaves_everything_as_it_is(amp):
     with torch.autocast("cpu", enabled=False), amp.autocast(enabled=False):
         loss = net(torch.ones(1, 2)).sum()
     scaler.scale(loss).backward()
-    scaler.unscale_(optimizer)
+    scaler.unscale_(optimizer=optimizer)
     scaler.step(optimizer)
     scaler.update()
+    scaler.load_state_dict(state_dict=scaler.state_dict())
     assert net.bias.item() == pytest.approx(before - 0.1)
     assert amp.autocast("cpu")(lambda: torch.ones(1))().dtype == np.float32
 
@@ -630,6 +633,7 @@ def test_other_names_of_the_same():
     assert isinstance(np.dtype(np.float32), torch.dtype)
     assert torch.greater(torch.ones(1), torch.zeros(1)).item()
     assert torch.arctan2 is torch.atan2
+    assert torch.ops.atan2(y=torch.ones(1), x=torch.zeros(1)).item() == pytest.approx(math.pi / 2)
     assert torch.ones(2)[:, torch.newaxis].shape == (2, 1)
     x = torch.ones(2, 3)
     assert x.pin_memory() is x.share_memory_() is x

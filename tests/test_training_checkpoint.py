@@ -178,6 +178,7 @@ def test_what_fits_is_loaded_and_the_rest_returned(path):
         (lambda: tinynet.save("x.pt", {"a": 1}), r"path comes second: tinynet\.save\(model, path"),
         (lambda: tinynet.save(make_model(), None), "give a path; got NoneType"),
         (lambda: tinynet.save({"a": 1}, "x.pt", name="lenet5"), "are for a model, not"),
+        (lambda: tinynet.save(make_model(), "x.pt", fit=3), "fit: 3 is no str"),
         (lambda: tinynet.save(object(), "x.pt"), "cannot hold a object; it holds tensors, arrays"),
         (
             lambda: tinynet.save({"net": make_model()}, "x.pt"),
@@ -283,6 +284,8 @@ FOREIGN = {
     "gguf": (b"GGUF" + bytes(99), "GGUF"),
     "npy": (npy_file(), "one array.*np.load.*load_state_dict"),
     "gzip": (gzip.compress(b"model"), "packed with gzip; unpack it first"),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(99), "an image; tinynet.load.RUN..predict"),
+    "jpeg": (b"\xff\xd8\xff\xe0" + bytes(99), "it is an image"),
     "empty": (b"", "it is empty"),
     "lfs": (
         b"version https://git-lfs.github.com/spec/v1\noid",

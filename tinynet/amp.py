@@ -43,7 +43,11 @@ class GradScaler:
     def update(self, new_scale: Any = None) -> None:
         """Nothing: there is no scale."""
 
-    unscale_ = load_state_dict = update
+    def unscale_(self, optimizer: Any) -> None:
+        """Nothing: no gradient was scaled."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing."""
 
     def get_scale(self) -> float:
         """The scale: 1."""

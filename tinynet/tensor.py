@@ -28,6 +28,7 @@ from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
 from tinynet.functions import algebra, counting, indexing, pointwise, reduction, shaping
+from tinynet.functions.common import named
 from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
@@ -64,7 +65,9 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     try:
         array = np.asarray(data, dtype)
     except ValueError as error:
-        raise ShapeError("tensor: nested lists that have different lengths form none") from error
+        raise ShapeError(
+            "tensor: nested lists that have different lengths form no array"
+        ) from error
     first = data
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
@@ -136,6 +139,15 @@ def _moving(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return self
 
     return moving
+
+
+def _in_dtype(name: str, dtype: np.dtype[Any]) -> Callable[..., Tensor]:
+    """The method of that name, which gives the tensor in that dtype."""
+
+    def converted(self: Any, memory_format: Any = None) -> Tensor:
+        return self.to(dtype=dtype)  # type: ignore[no-any-return]
+
+    return named(name, f"As {dtype}.", converted)
 
 
 class _OfThatName:
@@ -421,15 +433,13 @@ class Tensor(Variable):
         """The tensor in another dtype; without one the name of its dtype."""
         return f"tinynet.{self.dtype}" if dtype is None else self.to(dtype=dtype)
 
-    type_as = to
+    def type_as(self, other: Tensor) -> Tensor:
+        """The tensor in the dtype of another."""
+        return self.to(other)
 
-    # in the dtype of that name
-    float = functools.partialmethod(to, dtype=float32)
-    double = functools.partialmethod(to, dtype=float64)
-    long = functools.partialmethod(to, dtype=int64)
-    int = functools.partialmethod(to, dtype=int32)
-    bool = functools.partialmethod(to, dtype=bool_)
-    byte = functools.partialmethod(to, dtype=uint8)
+    float, double = _in_dtype("float", float32), _in_dtype("double", float64)
+    long, int = _in_dtype("long", int64), _in_dtype("int", int32)
+    bool, byte = _in_dtype("bool", bool_), _in_dtype("byte", uint8)
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
@@ -516,13 +526,15 @@ class Tensor(Variable):
         """
         name = function.__name__
         if name in NUMPY:
-            return NUMPY[name](*args, **settings)
+            first = [settings.pop("a")] if "a" in settings else []  # NumPy's name of the input
+            return NUMPY[name](*first, *args, **settings)
         return unrecorded(f"np.{name}", function, *args, **settings)
 
     def __bool__(self) -> builtins.bool:
         if self.numel() != 1:
             raise ValueError(
-                f"a tensor of shape {self.shape} as a truth value is ambiguous: use .any()"
+                f"the truth value of a tensor of shape {self.shape} is ambiguous; use .any() or "
+                ".all()"
             )
         return bool(self.array)
 

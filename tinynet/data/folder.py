@@ -40,7 +40,10 @@ FREE_PIXELS = 1 << 20  # an image of that many may be as small a file as it like
 PIXELS_PER_BYTE = 8 * 1032  # one bit a pixel, and deflate's best: no PNG, JPEG or GIF has more
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "eval", "evaluation", "val", "valid", "validation", "dev")  # by rank
-OUTSIDE = "image outside the class folders"
+OUTSIDE, LINKED, EMPTY = "image outside the class folders", "linked folder", "empty folder"
+SEVERAL = {
+    OUTSIDE: "images outside the class folders", LINKED: "linked folders", EMPTY: "empty folders",
+}  # fmt: skip
 PARTS = (*TRAIN, *TEST, "tests", "holdout", "heldout", "unlabeled", "unlabelled")
 SHORT = {"tr", "te", "trn", "tst", "ts"}  # parts where there are two folders, and both are such
 JUNK = ("__macosx", "@eadir", "__pycache__", "$recycle.bin", "system volume information")
@@ -141,7 +144,8 @@ def read_images(
                 f"{H}x{W} for height x width."
             )
     C = max(map(len, images))
-    return np.stack([np.broadcast_to(image, (C, H, W)) for image in images])  # grey fills all three
+    x = np.empty((len(images), C, H, W), np.uint8)
+    return np.stack([np.broadcast_to(image, x.shape[1:]) for image in images], out=x)  # grey in all
 
 
 def read_image(
@@ -366,7 +370,7 @@ def _images(folder: Path, left: Counter[str]) -> list[Path]:
             left[_kind(path)] += 1
         elif path.is_dir():
             found = _images(path, left)
-            left["empty folder"] += not found
+            left[EMPTY] += not found
             images += found
         elif path.suffix.lower() in SUFFIXES:
             images.append(path)
@@ -388,7 +392,7 @@ def _kind(path: Path) -> str:
     if _is_junk(path.name):
         return path.name
     if path.is_dir():
-        return "linked folder"
+        return LINKED
     if suffix in SUFFIXES:
         return OUTSIDE
     return f"*{suffix}" if suffix else path.name
@@ -396,7 +400,7 @@ def _kind(path: Path) -> str:
 
 def _listed(left: Counter[str]) -> str:
     ranked = sorted(left.items(), key=lambda item: (-item[1], item[0]))
-    parts = [f"{count} {kind}" for kind, count in ranked[:8]]
+    parts = [f"{n} {SEVERAL.get(kind, kind) if n > 1 else kind}" for kind, n in ranked[:8]]
     if more := sum(count for _, count in ranked[8:]):
         parts.append(f"{more} more")
     return ", ".join(parts)

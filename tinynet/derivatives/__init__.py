@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
 from tinynet import autograd
-from tinynet.autograd import Node, pass_back
+from tinynet.autograd import Node, pass_back, wrap
 from tinynet.tensor import Tensor, starting_gradient
 
 
@@ -83,14 +83,17 @@ def gradients(
 
         recorded = replay.pass_back(starts, targets)
         return [recorded.get(x.node or x) for x in targets]
-    found: dict[int, Tensor] = {}
-    handles = [x.register_hook(functools.partial(found.setdefault, id(x))) for x in targets]
+    before = [(x.node, x.node.retained) for x in targets if x.node is not None]
     try:
-        pass_back([(y, dy.array) for y, dy in starts], retain_graph)
+        for x in targets:
+            if x.node is not None:
+                x.node.retained = weakref.ref(x)
+        roots = [(y, dy.array) for y, dy in starts]
+        found = {id(x): dx for x, dx in pass_back(roots, retain_graph)}
     finally:
-        for handle in handles:
-            handle.remove()
-    return [found.get(id(x)) for x in targets]
+        for node, retained in before:
+            node.retained = retained
+    return [wrap(found[id(x)]) if id(x) in found else None for x in targets]
 
 
 def backward_recorded(root: Tensor, dy: Any) -> None:

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any, TypeAlias, TypeVar
 
-from tinynet.nn.members import MODULE, PARAMETER
+from tinynet.nn.members import MODULE, PARAMETER, not_a_layer
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.pool import fused
@@ -21,25 +21,25 @@ Named: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 class _Row(Module, MutableSequence[Any]):
-    """Layers, or what else `kind` says, in a row, found by number or slice."""
+    """Layers, or what else `_kind` says, in a row, found by number or slice."""
 
-    kind = MODULE
+    _kind = MODULE
 
     def _add(self, name: str, value: Any) -> None:
         self.add_module(name, value)
 
     def _names(self) -> list[str]:
-        return [name for name, _ in self._own(self.kind)]
+        return [name for name, _ in self._own(self._kind)]
 
     def __len__(self) -> int:
         return len(self._names())
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([value for _, value in self._own(self.kind)])
+        return iter([value for _, value in self._own(self._kind)])
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return self._part(list(self._own(self.kind))[index])
+            return self._part(list(self._own(self._kind))[index])
         return self.__dict__[self._name_at(index)]
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -52,13 +52,13 @@ class _Row(Module, MutableSequence[Any]):
         place = operator.index(index)
         if not -len(self) <= place < len(self):
             raise IndexError(
-                f"{type(self).__name__} has {len(self)} {self.kind}s, there is no [{place}]"
+                f"{type(self).__name__} has {len(self)} {self._kind}s, there is no [{place}]"
             )
         return self._names()[place]
 
     def __delitem__(self, index: Any) -> None:
         gone = self._names()[index] if isinstance(index, slice) else [self._name_at(index)]
-        self._refill([value for name, value in self._own(self.kind) if name not in gone])
+        self._refill([value for name, value in self._own(self._kind) if name not in gone])
 
     def __add__(self, other: Iterable[Any]) -> Module:
         return self._part([(str(i), value) for i, value in enumerate([*self, *other])])
@@ -108,6 +108,8 @@ class Sequential(_Row):
         super().__init__()
         named = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
         for name, layer in enumerate(layers) if named is None else named.items():
+            if layer is None:  # which only keeps a place elsewhere
+                raise TypeError(f"Sequential: {str(name)!r} {not_a_layer(layer)}")
             self.add_module(str(name), layer)  # type: ignore[arg-type]
 
     def forward(self, x: Any) -> Any:
@@ -153,7 +155,7 @@ class ParameterList(_Row):
     (2, (2,))
     """
 
-    kind = PARAMETER
+    _kind = PARAMETER
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
@@ -164,13 +166,13 @@ class ParameterList(_Row):
 
     def extra_repr(self) -> str:
         """The shape of each."""
-        return ", ".join(f"({name}): {value.shape}" for name, value in self._own(self.kind))
+        return ", ".join(f"({name}): {value.shape}" for name, value in self._own(self._kind))
 
 
 class ModuleDict(Module, MutableMapping[str, Any]):
     """A dict of layers whose parameters are found; how they are used, `forward` says."""
 
-    kind = MODULE
+    _kind = MODULE
     __eq__, __hash__ = object.__eq__, object.__hash__  # those of a mapping compare the values
 
     def __init__(self, values: Named | None = None) -> None:
@@ -185,7 +187,7 @@ class ModuleDict(Module, MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._members:
-            raise KeyError(f"no {self.kind} {name!r} here; there are: {', '.join(self._members)}")
+            raise KeyError(f"no {self._kind} {name!r} here; there are: {', '.join(self._members)}")
         return self.__dict__[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -199,7 +201,7 @@ class ModuleDict(Module, MutableMapping[str, Any]):
 class ParameterDict(ModuleDict):
     """A dict of parameters; a tensor or an array that is none becomes one."""
 
-    kind = PARAMETER
+    _kind = PARAMETER
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))

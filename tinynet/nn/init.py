@@ -30,7 +30,7 @@ T = TypeVar("T", bound=Tensor)
 Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
 _GAINS = {
-    **dict.fromkeys(("linear", "conv1d", "conv2d", "conv_transpose2d", "sigmoid"), 1.0),
+    **dict.fromkeys(("linear", "conv1d", "conv2d", "conv3d", "conv_transpose2d", "sigmoid"), 1.0),
     **{"tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "selu": 3 / 4},
 }
 
@@ -190,6 +190,16 @@ def dirac_(tensor: T, groups: int = 1) -> T:
         if o % each < tensor.shape[1]:
             values[(o, o % each, *middle)] = 1
     return _fill(tensor, values)
+
+
+def sparse_(tensor: T, sparsity: float, std: float = 0.01, rng: Rng = None) -> T:
+    """Normal with mean 0, and in each column the part `sparsity` of the rows, drawn anew, 0."""
+    if tensor.ndim != 2:
+        raise ShapeError(f"sparse_: needs a matrix, got shape {tensor.shape}")
+    order = default_rng(rng).random(tensor.shape).argsort(0)
+    values = normal_(tensor, 0, std, rng).array
+    values[order < math.ceil(sparsity * len(values))] = 0
+    return tensor
 
 
 def default_(weight: Tensor, bias: Tensor | None, rng: Rng = None) -> None:

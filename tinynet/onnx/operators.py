@@ -303,8 +303,9 @@ def _gemm(
     if (alpha, beta, transA, transB) == (1, 1, 0, 1) and (c is None or c.shape == b.shape[:1]):
         check_size(a.shape[:1], b.shape[:1])
         return ops.linear(a, b, c)
-    y = _matmul(a.T if transA else a, b.T if transB else b) * alpha
-    return y if c is None else y + c * beta
+    y = _matmul(a.T if transA else a, b.T if transB else b)
+    y = y if alpha == 1 else y * alpha  # integers stay integers
+    return y if c is None else y + (c if beta == 1 else c * beta)
 
 
 def _einsum(*xs: Tensor, equation: str) -> Tensor:

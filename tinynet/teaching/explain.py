@@ -146,14 +146,11 @@ class _Graph:
             count += int(np.count_nonzero(products))
             total += float(products.sum())
         note = self._note(target, place)
-        for node, local in (
-            reversed(unfelt) if not found else ()
-        ):  # the loss feels none of the results
-            for i in _largest(local, 1):
-                count, found = (
-                    int(np.count_nonzero(local)),
-                    [(node, (i, 0.0, float(local[i]), 0.0))],
-                )
+        felt_by_none = [(node, local) for node, local in unfelt if local.any()]
+        if not found and felt_by_none:  # the loss feels none of these results
+            node, local = felt_by_none[0]
+            (i,), count = _largest(local, 1), int(np.count_nonzero(local))
+            found = [(node, (i, 0.0, float(local[i]), 0.0))]
         if not found:
             note = note or self._closed(target, place)
         found.sort(key=lambda part: -abs(part[1][3]))

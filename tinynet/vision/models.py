@@ -39,7 +39,7 @@ def _net(name: str, doc: str, make: Callable[..., nn.Sequential]) -> Callable[..
             )
         return make(num_classes, **settings)
 
-    model.__name__ = model.__qualname__ = name
+    model.__name__ = model.__qualname__ = make.__qualname__ = name
     model.__doc__ = doc
     return model
 
@@ -84,7 +84,7 @@ def _vgg(name: str) -> Callable[..., nn.Sequential]:
         plan, batch_norm = name.removesuffix("_bn"), name.endswith("_bn")
         return vgg(plan, num_classes, 3, None, batch_norm, dropout, None)
 
-    doc = f"{name}, for images (N, 3, H, W) from 32x32 on; see `tinynet.models.vgg`."
+    doc = f"{name}, for images (N, 3, H, W) from 32x32 on, dropout=0.5; see `tinynet.models.vgg`."
     return _net(name, doc, make)
 
 

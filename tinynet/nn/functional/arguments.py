@@ -31,7 +31,7 @@ def tensor_of(value: Any) -> Tensor:
 
 def as_batch(function: Callable[[Data], Tensor], input: Data, axes: int = 4) -> Tensor:  # noqa: A002
     """function(input); an input of one axis less is made a batch of one, and unmade after."""
-    if input.ndim != axes - 1:
+    if getattr(input, "ndim", None) != axes - 1:
         return function(input)
     y: Any = function(tensor_of(input).unsqueeze(0))
     alone: Any = tuple(part.squeeze(0) for part in y) if isinstance(y, tuple) else y.squeeze(0)
@@ -57,19 +57,21 @@ def named(op: Callable[P, R], names: str, axes: int = 0) -> Callable[P, R]:
         )
         parameters.append(own[after[name]].replace(name=name, kind=kind))
     signature = inspect.Signature(parameters, return_annotation="Tensor")
-    most = names.partition("*")[0].count(" ") + (not keyword)
+    order = names.partition("*")[0].split()
+    least = sum(own[after[name]].default is inspect.Parameter.empty for name in order)
 
     @functools.wraps(op, updated=())
     def function(*args: Any, **settings: Any) -> Any:
-        if not args or len(args) > most or not settings.keys() <= after.keys():
-            try:
+        plain = least <= len(args) <= len(order)
+        if not plain or (settings and not settings.keys() <= after.keys() - order[: len(args)]):
+            try:  # errors, too, in PyTorch's names
                 given = signature.bind(*args, **settings)
             except TypeError as error:
                 raise TypeError(f"{function.__name__}() {error}") from None
             args, settings = given.args, given.kwargs
         if settings:
             settings = {after[name]: value for name, value in settings.items()}
-        if not axes or args[0].ndim != axes - 1:
+        if not axes or getattr(args[0], "ndim", None) != axes - 1:
             return op(*args, **settings)
         alone: Any = op
         return as_batch(lambda x: alone(x, *args[1:], **settings), args[0], axes)

@@ -63,9 +63,9 @@ def _loss(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @functools.wraps(function)
     def reduced(*args: P.args, **settings: P.kwargs) -> Tensor:
-        given = signature.bind(*args, **settings)
+        losses, given = function(*args, **settings), signature.bind(*args, **settings)
         given.apply_defaults()
-        losses, reduction = function(*args, **settings), given.arguments["reduction"]
+        reduction = given.arguments["reduction"]
         if op == "kl_div" and reduction == "batchmean":
             y = losses.sum() / (losses.shape or (1,))[0]
         else:
