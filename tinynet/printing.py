@@ -21,6 +21,12 @@ PROFILES: dict[str | None, dict[str, Any]] = {
     "full": {**DEFAULT, "threshold": math.inf},
 }
 options = {**DEFAULT}
+CLASSES = {
+    "float32": "FloatTensor", "float64": "DoubleTensor", "int64": "LongTensor",
+    "int32": "IntTensor", "uint8": "ByteTensor", "bool": "BoolTensor", "int16": "ShortTensor",
+    "int8": "CharTensor",
+}  # fmt: skip
+"""The class of each dtype, in PyTorch's words."""
 
 
 def set_printoptions(*, profile: str | None = None, **settings: Any) -> None:
@@ -41,7 +47,8 @@ def set_printoptions(*, profile: str | None = None, **settings: Any) -> None:
 def shown(tensor: Any, notes: list[str]) -> str:
     """`tensor([1., 2.])`, with what the notes say and the dtype, where it is not the usual one."""
     array, start = tensor.array, "tensor("
-    if array.dtype not in (get_default_dtype(), np.int64, np.bool_):
+    usual = (get_default_dtype(), *((np.int64, np.bool_) if array.size else ()))
+    if array.dtype not in usual:
         notes = [f"dtype=tinynet.{array.dtype}", *notes]
     if not array.size:
         text, notes = "[]", [f"size={array.shape}", *notes] if array.ndim != 1 else notes

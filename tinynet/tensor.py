@@ -430,8 +430,12 @@ class Tensor(Variable):
         return False
 
     def type(self, dtype: DTypeLike | None = None) -> Any:
-        """The tensor in another dtype; without one the name of its dtype."""
-        return f"tinynet.{self.dtype}" if dtype is None else self.to(dtype=dtype)
+        """The tensor in another dtype; without one that of the dtype, as "torch.FloatTensor"."""
+        if dtype is not None:
+            return self.to(dtype=dtype)
+        from tinynet.printing import CLASSES  # seldom needed
+
+        return f"torch.{CLASSES[self.dtype.name]}"
 
     def type_as(self, other: Tensor) -> Tensor:
         """The tensor in the dtype of another."""
