@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import data, nn
+from tinynet import data, nn, optim
 from tinynet.cli import main
 from tinynet.training import checkpoint, fit, weights_sha256
 
@@ -162,8 +162,10 @@ def test_fit_begins_with_the_weights_of_a_run(here, capsys):
     with pytest.raises(tinynet.CheckpointError, match="none of its weights fits"):
         fit(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), data.ArrayDataset(x, y), 1,
             init_from="first", progress=False)  # fmt: skip
+    optimizer = optim.SGD(second[3].parameters(), lr=0.5)
     with pytest.raises(tinynet.CheckpointError, match="a folder without a run"):
-        fit(second, data.ArrayDataset(x, y), 1, init_from=here, progress=False)
+        fit(second, data.ArrayDataset(x, y), 9, init_from=here, optimizer=optimizer, progress=False)
+    assert optimizer.param_groups[0]["lr"] == 0.5, "the schedule has taken nothing with it"
 
 
 def test_a_finished_run_says_so_when_it_is_resumed(here, capsys):

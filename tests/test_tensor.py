@@ -1067,6 +1067,7 @@ def test_wrong_axes_are_told_with_the_name_of_the_function():
             "narrow: start must be an integer, got 1",
         ),
         (lambda: tinynet.narrow(x, 1, -4, 1), ShapeError, "narrow: start must be at least -3, got"),
+        (lambda: tinynet.bitwise_not(1), TypeError, "bitwise_not: input must be a tensor"),
         (lambda: tinynet.var_mean(x, axis=0), TypeError, "unexpected keyword argument 'axis'"),
     ):
         with pytest.raises(error, match=words):

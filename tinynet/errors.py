@@ -145,14 +145,6 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
 
 
-def check_not_misspelt(kind: str, name: str, known: Iterable[str]) -> None:
-    """`unknown_name` for a name much like one that is known; any other may be."""
-    import difflib  # as above
-
-    if difflib.get_close_matches(str(name), known, n=1, cutoff=0.75):
-        raise unknown_name(kind, name, known)
-
-
 def no_attribute(module: str, name: str, known: Iterable[str], why: str = "") -> AttributeError:
     """The error for a name that a module does not have: why not, or the names nearest to it."""
     import difflib  # only needed for an error, and slow to load

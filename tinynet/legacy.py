@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import linalg
-from tinynet.printing import CLASSES
+from tinynet.functions.pointwise import CLASSES
 from tinynet.tensor import Tensor
 
 

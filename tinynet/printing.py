@@ -21,12 +21,6 @@ PROFILES: dict[str | None, dict[str, Any]] = {
     "full": {**DEFAULT, "threshold": math.inf},
 }
 options = {**DEFAULT}
-CLASSES = {
-    "float32": "FloatTensor", "float64": "DoubleTensor", "int64": "LongTensor",
-    "int32": "IntTensor", "uint8": "ByteTensor", "bool": "BoolTensor", "int16": "ShortTensor",
-    "int8": "CharTensor",
-}  # fmt: skip
-"""The class of each dtype, in PyTorch's words."""
 
 
 def set_printoptions(*, profile: str | None = None, **settings: Any) -> None:

@@ -429,14 +429,6 @@ class Tensor(Variable):
         """Whether it is on a GPU: no."""
         return False
 
-    def type(self, dtype: DTypeLike | None = None) -> Any:
-        """The tensor in another dtype; without one that of the dtype, as "torch.FloatTensor"."""
-        if dtype is not None:
-            return self.to(dtype=dtype)
-        from tinynet.printing import CLASSES  # seldom needed
-
-        return f"torch.{CLASSES[self.dtype.name]}"
-
     def type_as(self, other: Tensor) -> Tensor:
         """The tensor in the dtype of another."""
         return self.to(other)
@@ -806,6 +798,7 @@ class Tensor(Variable):
     divide = pointwise.divide
     true_divide = pointwise.true_divide
     is_floating_point = pointwise.is_floating_point
+    type = pointwise.in_type
     allclose = pointwise.allclose
     equal = pointwise.equal
 

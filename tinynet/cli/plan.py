@@ -97,7 +97,8 @@ def load_data(
     train, test = (data.load(name, split, root=root) for split in ("train", "test"))
     if train.images.ndim != 4:
         raise ValueError(
-            f"{name}: `tinynet train` takes images, these are rows of {train.images.shape[1:]}"
+            f"{name}: `tinynet train` and `tinynet doctor` take images, these are rows of "
+            f"{train.images.shape[1:]}"
         )
     return train, test
 

@@ -73,9 +73,11 @@ class _Judging:
         tell: Callable[[str], object],
         note: Callable[[Report], object],
     ) -> None:
-        self.exercise, self.path, self.seconds, self.tell, self.note = (
-            exercise, path, seconds, tell, note,
-        )  # fmt: skip
+        self.exercise = exercise
+        self.path = path
+        self.seconds = seconds
+        self.tell = tell
+        self.note = note
         self.report = Report(exercise.name, str(path))
         self.functions: Functions = {}
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinynet.autograd import Variable, wrap
 from tinynet.changes import note_change
-from tinynet.errors import CheckpointError, ShapeError, check_not_misspelt, integer
+from tinynet.errors import CheckpointError, ShapeError, integer, unknown_name
 from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.optim.checks import checks_of
@@ -29,6 +29,8 @@ from tinynet.tensor import Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 Settings: TypeAlias = dict[str, Any]
+required: Any = type("required", (), {"__repr__": lambda self: "<required parameter>"})()
+"""In place of a default: each group must give this setting."""
 MAY_LACK = {"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"}
 """Settings that older files do not have."""
 
@@ -153,8 +155,14 @@ class Optimizer:
     def _checked_settings(self, group: dict[str, Any]) -> dict[str, Any]:
         """The settings of a group, defaults filled in, each checked and made a plain number."""
         for name in group.keys() - {*self.defaults, "params", "name", "initial_lr"}:
-            check_not_misspelt(f"{type(self).__name__} setting", name, self.defaults)
+            import difflib  # only needed here, and slow to load
+
+            if difflib.get_close_matches(str(name), self.defaults, 1, cutoff=0.75):
+                raise unknown_name(f"{type(self).__name__} setting", name, self.defaults)
         settings = {**self.defaults, **group}
+        for name, value in settings.items():
+            if value is required:
+                raise ValueError(f"{type(self).__name__}: each group must give {name}")
         del settings["params"]
         if "initial_lr" in group:  # written by a schedule
             self._checked("lr", group["initial_lr"])

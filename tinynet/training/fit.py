@@ -190,27 +190,27 @@ def fit(
         start = ranks.from_first(lambda: _prepare(out, resume, overwrite))
         phase = phase_of(None if start is None else start.run, epochs)
         left = epochs - phase if isinstance(schedule, str) else epochs
-        run = Run(
-            model,
-            optimizer,
-            make_schedule(schedule, optimizer, left * len(batches), left, step, monitor),
-            batches,
-            held_out,
-            loss,
-            metrics,
-            epochs,
-            clip_grad_norm,
-            seed,
-            {**about_data(model, train, transform, loss), **(about or {})},
-            arguments,
-            phase=phase,
-            ranks=ranks,
-        )
-        if start is None and init_from is not None:
-            begun = ranks.from_first(lambda: read(chosen_in(init_from)))
-            run.notes.append(load_fitting(model, begun, run.about.get("classes")))
-        run.notes += _notes(run, start, schedule, stopping)
         try:
+            run = Run(
+                model,
+                optimizer,
+                make_schedule(schedule, optimizer, left * len(batches), left, step, monitor),
+                batches,
+                held_out,
+                loss,
+                metrics,
+                epochs,
+                clip_grad_norm,
+                seed,
+                {**about_data(model, train, transform, loss), **(about or {})},
+                arguments,
+                phase=phase,
+                ranks=ranks,
+            )
+            if start is None and init_from is not None:
+                begun = ranks.from_first(lambda: read(chosen_in(init_from)))
+                run.notes.append(load_fitting(model, begun, run.about.get("classes")))
+            run.notes += _notes(run, start, schedule, stopping)
             return train_run(run, extra, start)
         finally:
             if isinstance(schedule, str):  # its course is this training's alone
