@@ -106,6 +106,9 @@ def test_validation_images_choose_the_model_and_the_test_stays_unseen(tiny, caps
     assert Path("out/best.safetensors").is_file()
     result = json.loads(Path("out/run.json").read_text())
     assert 3 <= len(result["history"]) <= 6
+    every = f"epochs 1 to {len(result['history'])},"  # and not those up to the best alone
+    assert main(["report", "out", "--out", "again.html"]) == 0
+    assert all(every in Path(page).read_text() for page in ("out/report.html", "again.html"))
 
 
 def test_the_best_is_used_only_where_held_out_images_chose_it(tiny):
@@ -442,8 +445,11 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--epochs", "ten"], "'ten' is not an integer"),
         (["train", "--lr", "0"], "'0' is no number greater than 0"),
         (["train", "--lr", "nan"], "'nan' is no number"),
+        (["train", "--lr", "0,05"], "'0,05' is no number greater than 0; write a point: 0.05"),
         (["train", "--validation", "1.5"], "'1.5' is no share; 0.1 means a tenth"),
         (["train", "--patience", "3"], "--patience needs --validation"),
+        (["train", "--augment", "none", "--augment", "flip"], "then no flip too"),
+        (["predict", "nope.png"], "there is no image, folder or run nope.png"),
         (["train", "--speed"], "unrecognized arguments: --speed"),
         (["trian"], "invalid choice: 'trian'"),
         (["evaluate"], "there is no run in runs/; make one with `tinynet train`"),
@@ -463,6 +469,12 @@ def test_wrong_arguments_have_exit_code_2_and_say_what_is_right(here, capsys, ar
     assert out == ""
     assert "Traceback" not in err
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["folder:", "npz:", "csv:", "idx:", "folder:?size=8"])
+def test_data_without_a_path_is_refused(here, capsys, kind):
+    assert main(["train", "--data", kind]) == 1
+    assert f"'{kind}' has no path" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

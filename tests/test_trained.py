@@ -108,7 +108,10 @@ def test_images_of_any_origin_give_the_same_answer(run):
     [
         (np.zeros((2, 8, 8, 5)), r"an array float64\[8, 8, 5\] is no image"),
         (np.full((4, 4), 7.0), "of bytes, or of floats from 0 to 1"),
-        (3, "a int is no image"),
+        (3, "an int is no image"),
+        (np.full((1, 8, 8), np.nan), "image 0 has a NaN or an infinity"),
+        (np.full((4, 4), -5.0), "; its values run from -5 to -5$"),
+        (np.full((4, 4), 200), r"values run from 200 to 200; \.astype\(np\.uint8\) makes bytes"),
         ([], "there is no image in a list"),
         (".", "there is no image in"),
         (np.zeros((32, 32, 2), np.uint8), r"an array uint8\[32, 32, 2\] is no image"),
@@ -123,6 +126,8 @@ def test_what_is_no_image_is_told(run, images, told):
 def test_an_unknown_fit_is_told_before_any_image(run):
     with pytest.raises(ValueError, match="unknown fit 'padd'; did you mean 'pad'"):
         tinynet.load(run).predict(side("left"), fit="padd")
+    with pytest.raises(TypeError, match=r"predict: unknown argument 'top'\. Known: images, fit"):
+        tinynet.load(run).predict(side("left"), top=3)
 
 
 def test_what_cannot_be_read_is_left_out_and_named(run, capsys):
@@ -135,7 +140,7 @@ def test_what_cannot_be_read_is_left_out_and_named(run, capsys):
     capsys.readouterr()
     assert main(["predict", "run", "photos", "empty", "none.png", "--csv", "-"]) == 1
     shown = capsys.readouterr()
-    assert [line.split(",")[0] for line in shown.out.splitlines()[-3:]] == [
+    assert [line.split(",")[0] for line in shown.out.splitlines()] == [
         "image", "photos/a.png", "photos/c.png"
     ]  # fmt: skip
     assert shown.err.count("left out: ") == 3
@@ -155,6 +160,19 @@ def test_images_may_follow_an_option_and_a_table_of_others_stays(run, capsys):
     assert main(["predict", "run", "a.png", "--csv", "train.csv"]) == 2
     assert "a table is there that is none of `predict`" in capsys.readouterr().err
     assert Path("train.csv").read_text().startswith("label,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["a.png", "run"], "run is a run, which comes first: tinynet predict RUN IMAGE..."),
+        (["run", "a.png", "--csv", "-", "--json", "-"], "name a file for the other"),
+    ],
+)
+def test_predict_says_what_comes_where(run, capsys, arguments, told):
+    Path("a.png").touch()
+    assert main(["predict", *arguments]) == 2
+    assert told in capsys.readouterr().err
 
 
 def test_predict_prints_the_numbers_of_a_regression(here, capsys):
@@ -259,10 +277,12 @@ def test_a_run_of_fit_of_a_known_model_needs_no_name(here, capsys):
         ("my_net.py:Net(width=abc)", "abc is no plain value; text is in quotes"),
         ("my_net.py:Net(width='wide')", "cannot be made with (num_classes=2"),
         ("my_net.py", "is no FILE.py:CLASS"),
+        ("blank.py:Net", "has no forward: write `def forward(self, x)` in the class"),
         ("my_net.py:nn.Linear", "is no FILE.py:CLASS"),
     ],
 )
 def test_what_is_no_model_is_told(here, capsys, name, told):
+    Path("blank.py").write_text("from tinynet import nn\n\nclass Net(nn.Module):\n    pass\n")
     assert main(["train", "--data", "npz:tiny.npz", "--model", name, "--out", "run"]) == 2
     err = capsys.readouterr().err
     assert told in err.replace(f"{here}/", "")
@@ -279,6 +299,11 @@ def test_a_file_that_came_with_a_run_is_not_executed(here, capsys):
     assert main(["evaluate", "gift", "--model", "gift/my_net.py:Net"]) == 0
 
 
+class Stop(training.Callback):
+    def on_epoch_end(self, run, record):
+        raise KeyboardInterrupt
+
+
 def test_without_a_run_predict_takes_the_newest_that_is_finished(run, capsys):
     image = pytest.importorskip("PIL.Image")
     image.fromarray(side("left")).save("a.png")
@@ -287,6 +312,14 @@ def test_without_a_run_predict_takes_the_newest_that_is_finished(run, capsys):
         for file in run.iterdir():
             Path("runs", name, file.name).write_bytes(file.read_bytes())
     Path("runs/busy/.lock").write_text("1")
+    train = data.load("npz:tiny.npz", "train")
+    model = models.build("digits_cnn", num_classes=2)
+    for name in ("stopped", "diverged"):
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(model, train, 2, callbacks=[Stop()], out=f"runs/{name}", progress=False)
+    Path("runs/diverged/run.json").write_text(
+        json.dumps({"settings": {"epochs": 2}, "diverged": ""})
+    )
     record = json.loads(Path("runs/cut/run.json").read_text())
     del record["test_accuracy"]
     Path("runs/cut/run.json").write_text(json.dumps(record))
@@ -393,6 +426,20 @@ def test_a_photo_is_made_like_the_training_images_unless_as_is(tmp_path, monkeyp
     same = model.batch(written(1, 20, 28)[0, 0])
     assert same.done == ["taken as they are"]
     np.testing.assert_array_equal(same.pixels, written(1, 20, 28))
+    dark = 255 - written(2, 20, 28)
+    for images in (
+        dark,
+        dark[:, 0],
+        dark.transpose(0, 2, 3, 1),
+        list(dark),
+        dark / np.float32(255),
+    ):
+        turned = model.batch(images)
+        assert turned.done == made.done
+        np.testing.assert_array_equal(turned.pixels, model.batch(dark[0]).pixels.repeat(2, 0))
+        assert (model.batch(images, invert=True).pixels[:, 0, 0] == 0).all()
+    with pytest.raises(tinynet.DataError, match="its values run from 0 to 255"):
+        model.predict(dark.astype(np.float32))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from tinynet.cli.options import FITS, GONE
+from tinynet.cli.options import FITS, GONE, LAST
 
 
 def _checked(
@@ -26,7 +26,10 @@ def _checked(
         except ValueError:
             value = None
         if value is None or not fits(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is {told}")
+            whole, comma, part = text.partition(",")
+            has_comma = kind is float and comma and (whole + part).isdecimal()
+            cure = f"; write a point: {whole}.{part}" if has_comma else ""
+            raise argparse.ArgumentTypeError(f"{text!r} is {told}{cure}")
         return value
 
     return parse
@@ -55,10 +58,21 @@ def a_path(text: str) -> Path:
     return Path(text)
 
 
+def run_folder(text: str) -> Path:
+    """An argparse type: the folder of a run; its last checkpoint stands for it."""
+    path = a_path(text)
+    if path.is_file() and path.name != LAST:
+        raise argparse.ArgumentTypeError(
+            f"{text} is a file: give the folder of a run; to go on from a checkpoint in it, "
+            "tinynet resume DIR --from CHECKPOINT"
+        )
+    return path.parent if path.is_file() else path
+
+
 def data_name(text: str) -> str:
     """An argparse type: a data set's name; the path in one is made absolute, to be found again."""
     kind, _, path = text.partition(":")
-    if kind in ("folder", "npz", "csv", "idx") and path:
+    if kind in ("folder", "npz", "csv", "idx") and path.partition("?")[0]:
         try:
             return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
         except FileNotFoundError as error:
@@ -139,4 +153,8 @@ LR = option("--lr X", positive,
     "the (highest) learning rate (default: as is usual for such images, and less where "
     "photographs are so few that the training has fewer than 300 steps)")  # fmt: skip
 SHAPE = option("--shape CxHxW", image_shape, "of one image, such as 3x32x32")
-RUN_FOLDER = option("run DIR", a_path, "the folder of the run, its --out")
+RUN_FOLDER = option("run DIR", run_folder, "the folder of the run, its --out")
+MOVED = (
+    option("--data NAME", data_name, "where the same data lie now, if they were moved"),
+    option("--model FILE.py:CLASS", str, "where the file of its model lies now, if it was moved"),
+)
