@@ -485,6 +485,10 @@ def test_what_is_no_state_is_refused_with_the_cure(state, words):
         (lambda s: {"module." + k: v for k, v in s.items()}, r"removeprefix\('module\.'\)"),
         (lambda s: {"model/" + k: v for k, v in s.items()}, r"removeprefix\('model/'\)"),
         (lambda s: {"net": {"module." + k: v for k, v in s.items()}}, r"pass state\['net'\]"),
+        (
+            lambda s: {i + k: v for i in ("0.", "2.") for k, v in s.items()},
+            r"2\.bias\nBuild the model",
+        ),
         (lambda s: {1: 2}, r"unexpected \(1\): 1\nBuild the model"),
         (lambda s: {}, r"missing \(2\): weight, bias\nBuild the model"),
     ],

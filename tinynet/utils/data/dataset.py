@@ -221,7 +221,8 @@ def part_sizes(total: int, lengths: Sequence[float]) -> list[int]:
     if any(share and not n for share, n in zip(shares, counts)):
         raise ValueError(
             f"a split of {total} examples into {shares} leaves a part empty; bring more examples, "
-            f"or give counts that sum to {total}"
+            f"or give counts that sum to {total}, or shares of {math.ceil(1000 / total) / 1000:g} "
+            "or more"
         )
     return counts
 
