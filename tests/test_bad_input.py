@@ -366,15 +366,15 @@ def test_labels_that_are_text_are_to_be_numbered():
         (
             "Linear",
             lambda: nn.Linear(4, 2)([[1.0, 2, 3, 4]]),
-            "a list: [[1.0, 2, 3, 4]]; tinynet.t",
+            "[[1.0, 2, 3, 4]]; tinynet.t",
         ),
         ("Linear", lambda: nn.Sequential(nn.Linear(4, 2))(None), "None"),
-        ("Conv1d", lambda: nn.Conv1d(1, 2, 3)([[1.0]]), "a list"),
-        ("Conv2d", lambda: nn.Conv2d(1, 2, 3)(3), "an int: 3;"),
-        ("Flatten", lambda: nn.Flatten()([[1.0]]), "a list"),
-        ("cross_entropy", lambda: nn.CrossEntropyLoss()([[1.0, 2]], [0]), "a list"),
-        ("nll_loss", lambda: F.nll_loss(([1.0],), [0]), "a tuple: ([1.0],);"),
-        ("conv2d", lambda: F.conv2d([[1.0]], tinynet.ones(1, 1, 3, 3)), "a list"),
+        ("Conv1d", lambda: nn.Conv1d(1, 2, 3)([[1.0]]), "["),
+        ("Conv2d", lambda: nn.Conv2d(1, 2, 3)(3), "3; "),
+        ("Flatten", lambda: nn.Flatten()([[1.0]]), "["),
+        ("cross_entropy", lambda: nn.CrossEntropyLoss()([[1.0, 2]], [0]), "["),
+        ("nll_loss", lambda: F.nll_loss(([1.0],), [0]), "([1.0],); "),
+        ("conv2d", lambda: F.conv2d([[1.0]], tinynet.ones(1, 1, 3, 3)), "["),
     ],
 )
 def test_what_is_no_tensor_is_told_by_the_operation_it_is_given_to(name, call, got):

@@ -28,7 +28,7 @@ import numpy as np
 
 from tinynet import changes
 from tinynet.accumulation import Gradients
-from tinynet.calls import NoGradientError, by_position, check_inputs, explain, explain_kind, kept
+from tinynet.calls import NoGradientError, by_position, check_inputs, explain, kept
 from tinynet.grad_fn import Shown
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
@@ -226,12 +226,8 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
         call = kept(args, settings) if keeps and tracked and records else None
         try:
             result = run(*arrays, **settings)
-        except ValueError as error:
+        except (ValueError, AttributeError) as error:
             explain(error, name, arrays)
-            raise
-        except AttributeError as error:
-            if not foreign:
-                explain_kind(error, name, arrays)
             raise
         if type(result) is not tuple:
             raise TypeError(

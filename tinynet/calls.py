@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import ShapeError, no_broadcast, no_such_axis, with_article
+from tinynet.errors import ShapeError, no_broadcast, no_such_axis
 
 
-def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
-    """Raise NumPy's complaint about an axis or broadcasting again, with operation and shapes."""
+def explain(error: Any, name: str, arrays: Sequence[Any]) -> None:
+    """Raise a complaint about an axis, broadcasting, or what is no tensor again, with `name`."""
+    as_tensor = isinstance(error, AttributeError) and hasattr(np.ndarray, error.name or "")
+    if as_tensor and any(error.obj is x for x in arrays if not hasattr(x, "array")):
+        raise TypeError(
+            f"{name}: takes a tensor, got {error.obj!r:.60}; tinynet.tensor(...) makes one"
+        ) from error
     shapes = [x.shape for x in arrays if isinstance(x, np.ndarray)]
     if isinstance(error, ShapeError) or not shapes:
         return
@@ -21,17 +26,6 @@ def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
         raise no_such_axis(name, error.axis, shapes[0]) from error
     if "broadcast" in str(error):
         raise no_broadcast(name, shapes) from error
-
-
-def explain_kind(error: AttributeError, name: str, args: Sequence[Any]) -> None:
-    """Raise TypeError where what an argument lacks is what tensors have: it is none."""
-    value = error.obj
-    is_tensor, is_asked_as_one = hasattr(value, "array"), hasattr(np.ndarray, error.name or "")
-    if is_asked_as_one and not is_tensor and any(value is x for x in args):
-        got = f"{with_article(type(value).__name__)}: {value!r:.60}; tinynet.tensor(...) makes one"
-        raise TypeError(
-            f"{name}: takes a tensor, got {'None' if value is None else got}"
-        ) from error
 
 
 class NoGradientError(RuntimeError):

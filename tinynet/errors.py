@@ -145,15 +145,6 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
 
 
-def with_article(noun: str) -> str:
-    """The noun behind its article.
-
-    >>> with_article("list"), with_article("int")
-    ('a list', 'an int')
-    """
-    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
-
-
 def no_attribute(module: str, name: str, known: Iterable[str], why: str = "") -> AttributeError:
     """The error for a name that a module does not have: why not, or the names nearest to it."""
     import difflib  # only needed for an error, and slow to load

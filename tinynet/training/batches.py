@@ -23,9 +23,9 @@ from tinynet.data import (
     stratified_split,
 )
 from tinynet.data.dataset import scales_apart
-from tinynet.errors import DataError, with_article
+from tinynet.errors import DataError
 from tinynet.nn import Module
-from tinynet.nn.checks import badly_scaled
+from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.tensor import Tensor
 from tinynet.training.losses import as_loss, name_of
 from tinynet.training.strokes import box_of

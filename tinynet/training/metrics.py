@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinynet.errors import ShapeError, check_function, unknown_name, with_article
+from tinynet.errors import ShapeError, check_function, unknown_name
 from tinynet.nn import functional as F
+from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
 from tinynet.training.losses import OF_CLASSES, as_scores, name_of
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from tinynet.data.files import open_file
 from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb
-from tinynet.errors import DataError, with_article
+from tinynet.errors import DataError
+from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
 from tinynet.training.strokes import WORKING, is_dark_around, like_strokes
 from tinynet.vision.transforms import images as vision_images
