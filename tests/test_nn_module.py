@@ -148,10 +148,10 @@ def test_a_list_of_layers_is_refused_because_it_hides_them():
     class Listed(nn.Module):
         def __init__(self):
             super().__init__()
-            self.layers = [nn.Linear(1, 1)]
+            self.layers = [nn.Linear(1, 1) for _ in range(2)]
 
     with pytest.raises(TypeError, match=r"self.layers = nn.ModuleList\(\[...\]\)"):
-        Listed()
+        Listed().parameters()
 
 
 def test_a_list_of_layers_that_learn_nothing_is_fine():
@@ -164,6 +164,8 @@ def test_a_list_of_layers_that_are_found_elsewhere_is_fine():
     net = Net()
     net.order = [net.hidden, net.blocks[0]]
     net.hidden_from_training = (nn.Linear(1, 1),)
+    net.teacher = [nn.Linear(1, 1)]
+    net.frozen = [nn.Linear(1, 1).requires_grad_(False) for _ in range(2)]
     assert len(list(net.parameters())) == 7
 
 

@@ -20,7 +20,7 @@ class LoadResult(NamedTuple):
 
     def __repr__(self) -> str:
         if self.missing_keys or self.unexpected_keys:
-            return f"LoadResult(missing_keys={self[0]!r}, unexpected_keys={self[1]!r})"
+            return f"_IncompatibleKeys(missing_keys={self[0]!r}, unexpected_keys={self[1]!r})"
         return "<All keys matched successfully>"
 
 

@@ -127,7 +127,7 @@ class Subset(Dataset[Any]):
 
     def take(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> Any:
         """The examples at `indices` (B,) as a batch."""
-        return take(self.dataset, self.indices[indices], rng)
+        return take(self.dataset, np.asarray(self.indices)[indices], rng)
 
     def __repr__(self) -> str:
         return f"Subset({len(self)} of {self.dataset!r})"
