@@ -147,7 +147,7 @@ _LATER = {
         "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor",
         "cholesky", "svd",
     ),
-    "linalg": ("cross", "det", "inverse", "matrix_power", "pinverse"),
+    "linalg": ("cross", "det", "inverse", "logdet", "matrix_power", "pinverse"),
     "nn.summary": ("summary",),
     "preamble": (
         "are_deterministic_algorithms_enabled", "backends", "channels_last", "contiguous_format",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.linalg import cholesky, eigh, eigvalsh, matrix_power, matrix_rank, pinv, qr, slogdet, svd
 
-from tinynet.functions import logdet, matmul, mul, roll, squeeze, sub
+from tinynet.functions import log, matmul, mul, roll, squeeze, sub
 from tinynet.functions import norm as _norm
 from tinynet.functions.common import Dim, takes
 from tinynet.ops import unsqueeze
@@ -55,6 +55,11 @@ def norm(
     if ord is None or axes == 1:
         return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
     return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+
+
+def logdet(A: Any) -> Tensor:
+    """The logarithm of the determinant."""
+    return log(det(A))
 
 
 def multi_dot(tensors: Any) -> Tensor:

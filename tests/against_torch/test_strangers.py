@@ -231,16 +231,12 @@ def test_bases_of_layers_are_pytorchs():
 
 
 NAMES = {
-    "block_diag": lambda lib: lib.block_diag(lib.ones(2, 2), lib.arange(3), lib.tensor([[2.0]])),
-    "combinations": lambda lib: lib.combinations(lib.arange(4), 3, with_replacement=True),
-    "no combinations": lambda lib: lib.combinations(lib.arange(1)),
     "ger": lambda lib: lib.ger(lib.ones(2), lib.ones(3)),
     "logdet": lambda lib: lib.logdet(lib.eye(3) * 2),
     "matrix_power": lambda lib: lib.matrix_power(lib.tensor([[1.0, 2.0], [3.0, 4.0]]), 3),
     "multi_dot": lambda lib: lib.linalg.multi_dot([lib.ones(2, 3), lib.ones(3, 4), lib.ones(4)]),
     "pinverse": lambda lib: lib.pinverse(lib.ones(3, 2)),
     "copysign": lambda lib: lib.copysign(lib.ones(3), lib.tensor([-1.0, 0.0, 2.0])),
-    "heaviside": lambda lib: lib.heaviside(lib.tensor([-1.0, 0.0, 2.0]), lib.tensor([0.5])),
     "left": lambda lib: lib.tensor([1, 5]) << 2,
     "right": lambda lib: lib.bitwise_right_shift(lib.tensor([9, 5]), 1),
     "layout": lambda lib: lib.tensor([lib.ones(1).layout == lib.strided, lib.ones(1).is_sparse]),

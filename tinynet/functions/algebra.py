@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,13 @@ from tinynet.functions.common import one_dim, takes, takes_out
 from tinynet.functions.indexing import diagonal, narrow
 from tinynet.functions.pointwise import add, clamp, div, meet, mul, sub
 from tinynet.functions.reduction import diff, norm
-from tinynet.ops.inverse import det
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "addmm", "addmv", "addr", "baddbmm", "block_diag", "bmm", "cdist", "combinations", "corrcoef",
-    "cov", "dot", "einsum", "inner", "kron", "logdet", "matmul", "mm", "mv", "outer", "tensordot",
-    "trapezoid", "trapz",
+    "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "corrcoef", "cov", "dot", "einsum",
+    "inner", "kron", "matmul", "mm", "mv", "outer", "tensordot", "trapezoid", "trapz",
 ]  # fmt: skip
 
 Data = Any
@@ -101,20 +98,6 @@ def baddbmm(
     return _plus(input, bmm(batch1, batch2), beta, alpha)
 
 
-def block_diag(*tensors: Data) -> Tensor:
-    """The matrices along the diagonal of one, and zeros elsewhere; a vector is a row."""
-    each = [ops.reshape(x, (1, -1)) if len(x.shape) < 2 else x for x in tensors]
-    ends = np.cumsum([x.shape[1] for x in each])
-    widths = [[(0, 0), (end - x.shape[1], ends[-1] - end)] for x, end in zip(each, ends)]
-    return ops.cat([ops.pad(x, width) for x, width in zip(each, widths)])
-
-
-def combinations(input: Data, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """All ways to choose r elements of a vector, a row each."""
-    ways = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    return ops.getitem(input, np.array([*ways(range(input.shape[0]), r)], int).reshape(-1, r))
-
-
 def _plus(input: Data, product: Tensor, beta: float, alpha: float) -> Tensor:
     product = product if alpha == 1 else mul(product, alpha)
     if beta == 0:  # whatever stands in the input, NaN included
@@ -155,11 +138,6 @@ def tensordot(a: Data, b: Data, dims: Any = 2) -> Tensor:
     rest = [s for d, s in enumerate(left) if d not in ours]
     rest += [s for d, s in enumerate(right) if d not in theirs]
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(rest)}", a, b)
-
-
-def logdet(A: Data) -> Tensor:
-    """The logarithm of the determinant of square matrices."""
-    return ops.log(det(A))
 
 
 def inner(input: Data, other: Data) -> Tensor:
