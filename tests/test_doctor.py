@@ -3,6 +3,7 @@ that was looked at is changed."""
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from pathlib import Path
@@ -807,6 +808,67 @@ def test_model_optimizer_generators_and_data_are_left_as_they_were_bit_for_bit(m
     after = everything(model, optimizer, loader, x, target), other.weight.array.tobytes()
     assert before == after
     step(x, target)  # and it goes on as if nothing had been
+
+
+class Trainer:
+    """A training step that reaches a schedule, a second model, its optimizer and counters."""
+
+    def __init__(self, model, optimizer):
+        self.model, self.optimizer, self.count = model, optimizer, 0
+        self.schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=24)
+        self.other, self.scale = copy.deepcopy(model), tinynet.zeros(1, requires_grad=True)
+        self.second = sgd(self.other)
+        self.losses, self.generator = [], np.random.default_rng(3)
+
+    def step(self, x, target):
+        self.optimizer.zero_grad()
+        self.second.zero_grad()
+        loss = F.cross_entropy(self.model(x) + 0 * self.scale, target)
+        (loss + F.cross_entropy(self.other(x), target)).backward()
+        self.optimizer.step()
+        self.second.step()
+        self.schedule.step()
+        self.count += 1
+        self.losses.append(loss.item() + 0 * self.generator.random())
+
+    def state(self):
+        return [
+            json.dumps(self.schedule.state_dict()), self.count, [*self.losses], self.scale.grad,
+            self.generator.bit_generator.state, len(self.second.state),
+            [p.array.tobytes() for p in [*self.model.parameters(), *self.other.parameters()]],
+        ]  # fmt: skip
+
+
+def test_what_the_step_reaches_is_left_as_it_was_bit_for_bit():
+    x, t = blobs(64)
+    model = nn.Sequential(nn.Linear(x.shape[1], 8), nn.ReLU(), nn.Linear(8, int(t.max()) + 1))
+    trainer = Trainer(model, sgd(model, 0.01))
+    draws, count = np.random.default_rng(1), 0
+
+    def step(x, target):
+        nonlocal count
+        count += 1 + 0 * draws.integers(2)
+        trainer.step(x, target)
+
+    before, drawn = trainer.state(), draws.bit_generator.state
+    tinynet.doctor(model, (x, t), optimizer=trainer.optimizer, step=step)
+    assert trainer.state() == before
+    assert (count, draws.bit_generator.state) == (0, drawn)
+
+
+def test_the_chance_of_a_loader_is_left_as_it_was():
+    x, t = tinynet.randn(96, 4), tinynet.randint(0, C, (96,))
+    model, seen = net(), []
+    for look in (False, True):
+        generator = tinynet.Generator().manual_seed(3)
+        tinynet.manual_seed(7)
+        made = torch_data.DataLoader(
+            torch_data.TensorDataset(x, t), batch_size=32, shuffle=True, generator=generator
+        )
+        if look:
+            tinynet.doctor(model, made, probe_steps=0)
+        seen.append([next(iter(made))[1].tolist(), generator.rng.random(), tinynet.rand(1).item()])
+    assert seen[0] == seen[1]
 
 
 def test_a_model_that_fails_is_left_as_it_was_too():

@@ -21,7 +21,9 @@ from tinynet.nn.checks import badly_scaled
 from tinynet.nn.location import layer_path, running_modules
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
+from tinynet.optim.lr_scheduler import OneCycleLR
 from tinynet.teaching.call import Call
+from tinynet.teaching.reached import reached
 from tinynet.teaching.report import Finding
 from tinynet.tensor import Tensor
 
@@ -93,9 +95,9 @@ class Case:
     """All that there is to look at.
 
     batches: those that a training begins with. loader: where they are from, None for a single pair.
-    steps: how long a recipe is tried. validation: batches of the validation data, and where they
-    are from.
-    notes: what is worth knowing besides the findings. found: the names of those so far.
+    steps: how long a recipe is tried, but no longer than a schedule goes. validation: batches of
+    the validation data, and where they are from. notes: what is worth knowing besides the findings.
+    found: the names of those so far.
     """
 
     model: nn.Module
@@ -117,6 +119,10 @@ class Case:
         targets = [target for _, target in self.batches if target is not None]
         given = len(targets) == len(self.batches)
         self.target: np.ndarray | None = np.concatenate(targets) if given else None
+        inner = {id(module) for module in self.model.modules()}
+        self.reached = [v for v in reached(self.step, self.loss) if id(v) not in inner]
+        ends = [v.total_steps - v.last_epoch for v in self.reached if isinstance(v, OneCycleLR)]
+        self.steps = min([self.steps, *ends])
         self.trial = Trial()
         self.usable: list[Batch] = []
         self.run_trial()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from tinynet import grad_mode
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam, Optimizer
 from tinynet.teaching.case import Case, tensors
+from tinynet.teaching.reached import as_before
 from tinynet.tensor import Tensor
 
 LEARNED = 0.93
@@ -166,31 +166,10 @@ def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
 
 @contextlib.contextmanager
 def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
-    """Steps may be made inside: the model and the optimizer are afterwards as before.
-
-    So are parameters that the optimizer has of other models.
-    """
-    attributes, params = optimizer.__dict__, params_of(optimizer)
-    own = {id(p) for p in case.parameters.values()}
-    others = [(p, p.array, p.grad) for p in params if id(p) not in own]
+    """Steps may be made inside: the model, the optimizer and all else that the user's step reaches
+    are afterwards as before."""
+    others = [value for value in case.reached if value is not optimizer]
     with preserving(case.model), grad_mode.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a schedule in the user's step does not know of this
-        try:
-            for p, array, _ in others:
-                p.array, p.grad = array.copy(order="K"), None
-            optimizer.__dict__ = {
-                name: dict(value) if type(value) is dict else value
-                for name, value in attributes.items()
-            }
-            optimizer.state = copy.deepcopy(optimizer.state, {id(p): p for p in params})
-            optimizer.param_groups = [dict(group) for group in optimizer.param_groups]
+        with as_before([optimizer, *others]):
             yield
-        finally:
-            optimizer.__dict__ = attributes
-            for p, array, grad in others:
-                p.array, p.grad = array, grad
-
-
-def params_of(optimizer: Optimizer) -> list[Tensor]:
-    """The tensors of all groups of an optimizer."""
-    return [p for group in optimizer.param_groups for p in group["params"]]

@@ -16,7 +16,8 @@ from tinynet.nn.preserving import preserving
 from tinynet.optim import SGD, Optimizer
 from tinynet.teaching.case import BATCH_NORMS, Case, tensors
 from tinynet.teaching.catalogue import finding
-from tinynet.teaching.experiment import LEARNED, params_of, train, trying
+from tinynet.teaching.experiment import LEARNED, train, trying
+from tinynet.teaching.reached import params_of
 from tinynet.teaching.report import Finding, listed
 
 Arrays = list[np.ndarray]
