@@ -324,6 +324,21 @@ TABLED = [
     ("class-left-out", "all of class 0", "1 and -1", "hinge_of_0_and_1"),
     ("too-many-outputs", "1000 outputs, but no label", "10 outputs", "a_thousand_outputs"),
     ("too-many-outputs", "no label of 1437 is 0", "10 outputs", "labels_from_1_and_an_output_more"),
+    ("answers-get-worse", "0.0% of the examples", "1 - p in place of p",
+     "focal_loss_of_p_in_place_of_1_minus_p"),
+    ("axes-mixed", "(32, 5, 12) of (32, 12, 5)", "x.transpose(1, 2)",
+     "scores_reshaped_where_they_should_be_transposed"),
+    ("eps-too-large", "with eps=1e-8 from", "use eps=1e-8", "adam_with_eps_of_1"),
+    ("activation-before-cross-entropy", "come out of tanh", "last linear layer",
+     "tanh_before_the_loss_of_logits"),
+    ("class-left-out", "labels are 1", "-100", "one_of_two_classes_of_pixels_ignored"),
+    ("examples-left-out", "24 of the 32", "all of the batch", "loss_of_the_first_eight_examples"),
+    ("forgotten-zero-grad", "plus that of the second", "zero_grad()",
+     "two_optimizers_of_which_one_is_never_zeroed"),
+    ("too-few-outputs", "the labels go up to 10 (1 of 600", "at least 11",
+     "a_label_too_large_late_in_a_list_of_pairs"),
+    ("loss-beyond-its-part", "cross_entropy within it only", "make the penalty smaller",
+     "entropy_that_counts_for_more_than_the_labels"),
     ("targets-turned", "16 of 32 examples", "flip or transpose both",
      "images_flipped_and_not_their_masks"),
     ("targets-turned", "fit the inputs as (6, 128) transposed", "target.T",
@@ -900,6 +915,8 @@ def test_wrong_arguments_are_told():
         tinynet.doctor(model, 3)
     with pytest.raises(TypeError, match=r"validate must be \(x, target\), a dataset"):
         tinynet.doctor(model, batch(), validate=3)
+    with pytest.raises(TypeError, match="optimizer must be one Optimizer, got list"):
+        tinynet.doctor(model, batch(), optimizer=[sgd(model), sgd(model)])
     with pytest.raises(TypeError, match="the inputs must be numbers, got <U3"):
         tinynet.doctor(model, (np.array(["one", "two"]), np.arange(2)))
     with pytest.raises(ValueError, match="the batch is empty"):

@@ -115,6 +115,9 @@ error parameters-not-registered: {count} weights are used that are not in model.
   => make layers in __init__ and keep them as attributes, a list of them as nn.ModuleList([...])
 warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}
   => put an activation between them, such as nn.ReLU()
+warning axes-mixed: {where} makes {after} of {before}: the numbers stay in their order, so that the
+  axes are not exchanged, but mixed up
+  => exchange axes with x.transpose(1, 2) or x.permute(...)
 warning layer-of-one-unit: all that {places} gets of an example is 1 number, of a layer of one unit
   => give the layer before more units
 error other-batches-fail: in evaluation mode, on this batch or one of {fewer}, the model {problem}
@@ -161,9 +164,9 @@ error softmax-before-cross-entropy: cross_entropy gets probabilities{made} (each
 warning log-softmax-before-cross-entropy: cross_entropy gets log-probabilities{made}; it does that
   itself
   => leave log_softmax out, or use nll_loss in place of cross_entropy
-warning activation-before-cross-entropy: the scores for cross_entropy come out of {op}{made},
+warning activation-before-cross-entropy: the scores for {loss} come out of {op}{made},
   limited by it ({seen})
-  => end the model with its last linear layer; softmax is part of cross_entropy
+  => end the model with its last linear layer; softmax or sigmoid is part of the loss
 error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadcasting makes ({N},
   {N}): every output is held against every target
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
@@ -183,6 +186,12 @@ warning loss-beyond-its-part (times): the loss of outputs that are all 0 is {bla
 warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
   model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
+error class-left-out (ignored): ignore_index={ignored} leaves out class {ignored}, and all other
+  {size} labels are {left}: the model learns to answer {left} always
+  => leave ignore_index as it is, -100, where no label has that value
+error examples-left-out: the loss has no gradient for {count} of the {N} examples, from place
+  {first} on, whichever they are
+  => take all of the batch: not y[:n], but y
 error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
   whatever the outputs are: the model never learns it
   => ignore_index is -100, each class has a weight, a hinge loss takes 1 and -1: 2 * target - 1
@@ -241,6 +250,9 @@ error learning-rate-zero: the learning rate is 0 for {count} parameters ({idle} 
 warning loss-with-the-wrong-sign (later): the loss goes {run}; it is {values[0]:.4g} where the
   outputs go along with the targets, {values[1]:.4g} where they go against them
   => turn the sign: the loss must be lowest where outputs and targets agree
+error answers-get-worse: the loss goes {run}, but then only {run.recall:.1%} of the examples of a
+  class have their highest score there, less than by chance (1 of {C})
+  => look at the loss: its sign, 1 - p in place of p; and at the order of the classes
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
   => use momentum=0.9, which is betas=(0.9, ...) of Adam
@@ -255,6 +267,9 @@ error loss-is-maximized: maximize=True: in {steps} steps the loss goes {own}; {o
 error weight-decay-too-large: with weight_decay={decay:g} the loss goes {own} in {steps} steps;
   {other}: the decay pulls the weights to 0 faster than the loss can move them
   => use weight_decay=1e-4
+warning eps-too-large: with eps={eps:g} the loss goes {own} in {steps} steps; {other}: next to eps
+  the gradients are small, and so are the steps
+  => use eps=1e-8
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
   => {cure}
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}

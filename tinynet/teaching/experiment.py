@@ -13,7 +13,7 @@ import numpy as np
 from tinynet import grad_mode
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam, Optimizer
-from tinynet.teaching.case import Case, tensors
+from tinynet.teaching.case import Case, first_of, tensors
 from tinynet.teaching.reached import as_before
 from tinynet.tensor import Tensor
 
@@ -36,6 +36,9 @@ class Run(NamedTuple):
     rates: str = ""  # what became of the learning rate, if its change is a large one
     asleep: float = math.nan  # the loss afterwards, in evaluation mode
     updates: int = 0  # how often the optimizer made a step
+    recall: float = (
+        math.nan
+    )  # the share of the labels that is right afterwards, mean of the classes
 
     @property
     def diverged(self) -> bool:
@@ -147,12 +150,12 @@ def train(
                 break
         last = _measured(case, batches) if math.isfinite(losses[-1]) else losses[-1]
         case.model.eval()
-        asleep = _measured(case, batches)
+        asleep, recall = _measured(case, batches), _recall(case, batches)
         now = max(group["lr"] for group in groups)
     large = not 0.1 * start <= now <= 10 * start
     rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep, updates)
+    return Run(what, first, highest, last, rates, asleep, updates, recall)
 
 
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
@@ -162,6 +165,17 @@ def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
             return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
     except FloatingPointError:
         return math.nan
+
+
+def _recall(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
+    """The mean over the classes of the share of their examples with the highest score for them."""
+    labels = [t.array for _, t in batches if t is not None]
+    if not case.classes or not case.classifies or labels[0].ndim != 1:
+        return math.nan
+    with grad_mode.no_grad():
+        made = [first_of(case.model(x)).array.argmax(1) for x, _ in batches]
+    answers, right = np.concatenate(made), np.concatenate(labels)
+    return float(np.mean([(answers == c)[right == c].mean() for c in np.unique(right)]))
 
 
 @contextlib.contextmanager

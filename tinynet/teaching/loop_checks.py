@@ -199,7 +199,9 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         if by_hand is not None:
             return by_hand
     if not seen.at_step:
-        still = "" if seen.moved else ", which left every parameter as it was"
+        still = ", though the parameters moved: another one did, such as one made within the step"
+        if not seen.moved:
+            still = ", which left every parameter as it was"
         return finding("step-changes-nothing", runs=seen.runs, still=still)
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
     size, usual = _norm(first), _norm(fresh)
@@ -218,7 +220,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
             where = "loss.backward() comes after it, so that each step uses an old gradient"
         return finding("step-without-gradient", usual=usual, where=where)
     rest = _less(second, seen.fresh[1])
-    if len(seen.at_step) == 2 and _norm(_less(rest, first)) < 0.1 * _norm(rest):
+    held = [np.abs(r - f).max() < 0.01 * np.abs(r).max() for r, f in zip(rest, first) if r.size]
+    if len(seen.at_step) == 2 and any(held):
         both, new = _norm(second), _norm(seen.fresh[1])
         return finding("forgotten-zero-grad", both=both, size=size, new=new, owner=owner)
     if len(seen.at_step) > 2:
