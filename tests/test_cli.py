@@ -106,6 +106,9 @@ def test_validation_images_choose_the_model_and_the_test_stays_unseen(tiny, caps
     assert Path("out/best.safetensors").is_file()
     result = json.loads(Path("out/run.json").read_text())
     assert 3 <= len(result["history"]) <= 6
+    every = f"epochs 1 to {len(result['history'])},"  # and not those up to the best alone
+    assert main(["report", "out", "--out", "again.html"]) == 0
+    assert all(every in Path(page).read_text() for page in ("out/report.html", "again.html"))
 
 
 def test_the_best_is_used_only_where_held_out_images_chose_it(tiny):
@@ -440,10 +443,12 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--augment", "flip:3"], "p must be a number from 0 to 1"),
         (["train", "--epochs", "0"], "'0' is not an integer of 1 or more"),
         (["train", "--epochs", "ten"], "'ten' is not an integer"),
-        (["train", "--lr", "0"], "it must be greater than 0"),
+        (["train", "--lr", "0"], "'0' is no number greater than 0"),
         (["train", "--lr", "nan"], "'nan' is no number"),
         (["train", "--validation", "1.5"], "'1.5' is no share; 0.1 means a tenth"),
         (["train", "--patience", "3"], "--patience needs --validation"),
+        (["train", "--augment", "none", "--augment", "flip"], "then no flip too"),
+        (["predict", "nope.png"], "there is no image, folder or run nope.png"),
         (["train", "--speed"], "unrecognized arguments: --speed"),
         (["trian"], "invalid choice: 'trian'"),
         (["evaluate"], "there is no run in runs/; make one with `tinynet train`"),
@@ -463,6 +468,12 @@ def test_wrong_arguments_have_exit_code_2_and_say_what_is_right(here, capsys, ar
     assert out == ""
     assert "Traceback" not in err
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["folder:", "npz:", "csv:", "idx:", "folder:?size=8"])
+def test_data_without_a_path_is_refused(here, capsys, kind):
+    assert main(["train", "--data", kind]) == 1
+    assert f"'{kind}' has no path" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

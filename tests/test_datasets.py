@@ -616,6 +616,13 @@ def test_classes_without_an_example_and_arrays_not_read_are_said(tmp_path, array
         load(f"npz:{tmp_path}/a.npz")
 
 
+def test_labels_that_the_other_part_of_idx_files_may_have_are_not_counted_down(tmp_path):
+    for name, array in (("images-idx3", np.zeros((12, 2, 2))), ("labels-idx1", Y + 1)):
+        (tmp_path / f"t10k-{name}-ubyte").write_bytes(idx(array.astype(np.uint8)))
+    with pytest.warns(UserWarning, match=r"\(test\): no example of 0 among 4 classes$"):
+        load(f"idx:{tmp_path}", "test")
+
+
 def test_a_test_part_that_lacks_a_class_is_said_and_one_that_is_empty_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=X, y=[0] * 8 + [1] * 4)
     load(f"npz:{tmp_path}/a.npz", "test")

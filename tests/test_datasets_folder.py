@@ -220,8 +220,9 @@ def test_all_parts_have_colour_if_one_has(tmp_path, parts):
     for file in files:
         for other in files:
             put(other, rgb(1, 2, 3) if other == file else grey(7))
-        shapes = [load_folder(tmp_path, split).images.shape[1] for split in ("train", "test")]
-        assert shapes == [3, 3], file
+        images = [load_folder(tmp_path, split).images for split in ("train", "test")]
+        assert [x.shape[1] for x in images] == [3, 3], file
+        assert all(x.flags.c_contiguous for x in images)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def make_model() -> nn.Sequential:
         nn.BatchNorm1d(10, momentum=None),
     )
     model.register_buffer("constant", np.full(3, 0.1, np.float32))
+    model.register_buffer("mask", np.array([True, False]))
     return model
 
 

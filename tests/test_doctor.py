@@ -987,6 +987,8 @@ def make():
 
 def wrong():
     return 3
+
+_hidden = wrong
 """
 
 
@@ -1002,6 +1004,7 @@ def test_the_command_line_looks_at_a_file_of_ones_own(tmp_path, capsys, monkeypa
         (["my_train.py"], 2, "no FILE.py:FUNCTION"),
         (["other.py:make"], 2, "there is no file other.py"),
         (["my_train.py:wrong"], 1, "returned int; return a dict with model and batch"),
+        (["my_train.py:_hidden"], 1, "returned int; return a dict with model and batch"),
         (["my_train.py:make", "--lr", "1"], 2, "--lr is for known models"),
     ):
         assert main(["doctor", "--file", *arguments]) == code

@@ -229,6 +229,7 @@ WRONG = [
     (lambda x: F.margin_ranking_loss(x, x, x[0]), ShapeError, "equally many axes"),
     (lambda x: F.triplet_margin_loss(x, x, x[0]), ShapeError, "equally many axes"),
     (lambda x: F.triplet_margin_loss(x, x, x, margin=0), ValueError, "margin must be more than 0"),
+    (lambda x: F.instance_norm(x[None], weight=np.ones(3)), ShapeError, "instance_norm: .*weight"),
     (lambda x: F.kl_div(x, x * np.nan), FloatingPointError, "6 of 6 values of the target"),
     (lambda x: F.kl_div(x, x, reduction="avg"), ValueError, "unknown reduction of kl_div 'avg'"),
 ]

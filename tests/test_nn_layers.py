@@ -383,9 +383,11 @@ def test_batch_norm_moves_its_running_statistics_only_in_training():
     layer.eval()(x)
     assert layer.num_batches_tracked.item() == 1
     np.testing.assert_array_equal(layer.state_dict()["running_mean"], state["running_mean"])
+    layer.register_buffer("own", tinynet.full((1,), 7.0))
     layer.reset_running_stats()
     assert layer.num_batches_tracked.item() == 0
     assert layer.running_var.tolist() == [1, 1]
+    assert layer.own.item() == 7
 
 
 def test_losses_reduce_as_told():

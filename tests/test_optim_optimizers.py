@@ -559,6 +559,11 @@ BAD_SETTINGS = [
 WRONG_TYPE = "quotes|item|not bool|True or False|two numbers"
 
 
+@pytest.mark.parametrize("lr", [np.float32(0.5), np.float64(0.5), np.int64(2), 2])
+def test_numpys_numbers_become_plain_ones(lr):
+    assert repr(SGD([parameter()], lr=lr).param_groups[0]["lr"]) == repr(np.asarray(lr).item())
+
+
 @pytest.mark.parametrize(("kind", "settings", "message"), BAD_SETTINGS)
 def test_bad_settings_are_refused(kind, settings, message):
     error = TypeError if re.search(WRONG_TYPE, message) else ValueError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import re
 from pathlib import Path
 
@@ -632,6 +633,7 @@ def test_other_names_of_the_same():
     assert isinstance(np.dtype(np.float32), torch.dtype)
     assert torch.greater(torch.ones(1), torch.zeros(1)).item()
     assert torch.arctan2 is torch.atan2
+    assert torch.ops.atan2(y=torch.ones(1), x=torch.zeros(1)).item() == pytest.approx(math.pi / 2)
     assert torch.ones(2)[:, torch.newaxis].shape == (2, 1)
     x = torch.ones(2, 3)
     assert x.pin_memory() is x.share_memory_() is x

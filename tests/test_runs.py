@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import data, nn
+from tinynet import data, nn, optim
 from tinynet.cli import main
 from tinynet.training import checkpoint, fit, weights_sha256
 
@@ -162,8 +163,75 @@ def test_fit_begins_with_the_weights_of_a_run(here, capsys):
     with pytest.raises(tinynet.CheckpointError, match="none of its weights fits"):
         fit(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), data.ArrayDataset(x, y), 1,
             init_from="first", progress=False)  # fmt: skip
+    optimizer = optim.SGD(second[3].parameters(), lr=0.5)
     with pytest.raises(tinynet.CheckpointError, match="a folder without a run"):
-        fit(second, data.ArrayDataset(x, y), 1, init_from=here, progress=False)
+        fit(second, data.ArrayDataset(x, y), 9, init_from=here, optimizer=optimizer, progress=False)
+    assert optimizer.param_groups[0]["lr"] == 0.5, "the schedule has taken nothing with it"
+
+
+MISFIT = """
+from tinynet import nn
+
+class Net(nn.Sequential):
+    def __init__(self, num_classes):
+        super().__init__(nn.Flatten(), nn.Linear(64, num_classes))
+"""
+
+
+def test_a_run_whose_first_step_fails_leaves_nothing(here, capsys):
+    Path("net.py").write_text(MISFIT.replace("64", "63"))
+    assert train("--model", "net.py:Net", "--out", "run") == 1
+    assert list(Path("run").iterdir()) == []
+    Path("net.py").write_text(MISFIT)
+    assert train("--model", "net.py:Net", "--out", "run") == 0
+    x, y = examples()
+    for labels, left in ((y + 1, []), (y, [LAST, "best.safetensors", "report.html"])):
+        with contextlib.suppress(tinynet.DataError):
+            net = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+            fit(net, x, labels, epochs=1, out="fitted", progress=False)
+        assert sorted(path.name for path in Path("fitted").iterdir()) == sorted(left)
+    assert "tinynet evaluate" not in Path("fitted/report.html").read_text()  # nobody knows its data
+    capsys.readouterr()
+    assert main(["summary", "net.py:Net", "--shape", "1x8x8"]) == 2
+    assert "add the number of classes: --classes" in capsys.readouterr().err
+
+
+def test_what_was_moved_is_found_where_the_user_says_it_is(here, capsys):
+    Path("net.py").write_text(MISFIT)
+    assert train("--model", "net.py:Net", "--out", "run") == 0
+    Path("else").mkdir()
+    for name in ("of2.npz", "net.py"):
+        Path(name).rename(f"else/{name}")
+        capsys.readouterr()
+        assert (
+            main(["resume", "run", *["--data", "npz:else/of2.npz"][: 2 * (name == "net.py")]]) == 2
+        )
+        told = " ".join(capsys.readouterr().err.split())
+        assert f"{name}, the {'data' if name == 'of2.npz' else 'model'} of the run" in told
+        assert f"add --{'data' if name == 'of2.npz' else 'model'} " in told
+    there = ["--data", "npz:else/of2.npz", "--model", "else/net.py:Net"]
+    assert main(["verify", "run", *there]) == 0
+    assert main(["train", "--resume", "run", "--epochs", "2", *there]) == 0
+    assert main(["resume", "run", "--epochs", "3"]) == 0  # it knows by now
+    np.savez("of2.npz", x=examples()[0], y=1 - examples()[1], classes=np.array(["a", "b"]))
+    capsys.readouterr()
+    for command in (["train", "--resume", "run"], ["resume", "run"]):
+        assert main([*command, "--data", "npz:of2.npz"]) != 0
+    err = capsys.readouterr().err
+    assert "A resumed run goes on with its own settings" in err
+    assert "tinynet train --init-from RUN" in err
+
+
+def test_the_last_checkpoint_stands_for_the_run_and_another_file_does_not(here, capsys):
+    assert train("--out", "run") == 0
+    assert main(["verify", f"run/{LAST}"]) == 0
+    assert main(["resume", f"run/{LAST}", "--epochs", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "tinynet verify" in shown.split("the schedule begins anew")[0]
+    assert "tinynet verify" not in shown.split("the schedule begins anew")[1]
+    assert "tinynet train" not in Path("run/report.html").read_text()  # no command does both parts
+    assert main(["resume", "run/best.safetensors"]) == 2
+    assert "give the folder of a run" in capsys.readouterr().err
 
 
 def test_a_finished_run_says_so_when_it_is_resumed(here, capsys):

@@ -174,6 +174,8 @@ def test_options_of_fit_go_with_it_and_the_users_chance_is_left_alone(capsys):
         ({"image_shape": 64}, FEW.reshape(40, 64), LABELS, None, r"\(C, H, W\) or .*got 64"),
         ({"image_shape": (1, 1, 8, 8)}, FEW, LABELS, None, r"got \(1, 1, 8, 8\)"),
         ({"image_shape": (-8, -8)}, FEW, LABELS, None, "at least 1, got -8"),
+        ({"batch_size": 0}, FEW, LABELS, None, "batch_size must be at least 1, got 0"),
+        ({"batch_size": 0, "epochs": None}, FEW, LABELS, None, "batch_size .* at least 1, got 0"),
         *(
             ({"fit_options": options}, FEW, LABELS, None, f"beside model, .*; got {told}")
             for options, told in (
@@ -189,7 +191,7 @@ def test_options_of_fit_go_with_it_and_the_users_chance_is_left_alone(capsys):
 )
 def test_wrong_arguments_are_named_with_the_cure(settings, images, labels, weights, told):
     with pytest.raises(ValueError, match=told):
-        CNNClassifier(epochs=1, **settings).fit(images, labels, weights)
+        CNNClassifier(**{"epochs": 1, **settings}).fit(images, labels, weights)
 
 
 @pytest.mark.parametrize("model", [3, lambda: 3])

@@ -1055,3 +1055,20 @@ def test_linear_keeps_a_batch_that_lies_last():
     np.testing.assert_allclose(y.array, x.array @ w.array.T + 1, rtol=1e-6)
     np.testing.assert_allclose(x.grad.array, np.tile(w.array.sum(0), (5, 1)), rtol=1e-6)
     np.testing.assert_allclose(w.grad.array, np.tile(x.array.sum(0), (4, 1)), rtol=1e-6)
+
+
+def test_wrong_axes_are_told_with_the_name_of_the_function():
+    x = tinynet.zeros(2, 3)
+    for call, error, words in (
+        (lambda: tinynet.movedim(x, (0, 1), (1, 1)), ValueError, r"movedim: .* \(1, 1\) must name"),
+        (
+            lambda: tinynet.narrow(x, 0, 1.5, 1),
+            TypeError,
+            "narrow: start must be an integer, got 1",
+        ),
+        (lambda: tinynet.narrow(x, 1, -4, 1), ShapeError, "narrow: start must be at least -3, got"),
+        (lambda: tinynet.bitwise_not(1), TypeError, "bitwise_not: input must be a tensor"),
+        (lambda: tinynet.var_mean(x, axis=0), TypeError, "unexpected keyword argument 'axis'"),
+    ):
+        with pytest.raises(error, match=words):
+            call()

@@ -96,7 +96,8 @@ def test_images_of_any_origin_give_the_same_answer(run):
         np.testing.assert_array_equal(model.predict_proba(images), expected)
     found = model.predict("photos/0.png")
     assert [p.label for p in found] == ["left"]
-    assert found[0].probability == max(found[0].probabilities.values()) == expected[0].max()
+    assert found[0].probability == max(found[0].probabilities.values())
+    assert found[0].probability == pytest.approx(expected[0].max(), rel=1e-5)  # of a batch of 1
     assert [p.label for p in model.predict(side("left"), invert=True)] == ["right"]
     ready = model.preprocess("photos")
     np.testing.assert_allclose(model(ready).softmax(1).array, expected, rtol=1e-6)
@@ -134,7 +135,7 @@ def test_what_cannot_be_read_is_left_out_and_named(run, capsys):
     capsys.readouterr()
     assert main(["predict", "run", "photos", "empty", "none.png", "--csv", "-"]) == 1
     shown = capsys.readouterr()
-    assert [line.split(",")[0] for line in shown.out.splitlines()[-3:]] == [
+    assert [line.split(",")[0] for line in shown.out.splitlines()] == [
         "image", "photos/a.png", "photos/c.png"
     ]  # fmt: skip
     assert shown.err.count("left out: ") == 3
@@ -154,6 +155,19 @@ def test_images_may_follow_an_option_and_a_table_of_others_stays(run, capsys):
     assert main(["predict", "run", "a.png", "--csv", "train.csv"]) == 2
     assert "a table is there that is none of `predict`" in capsys.readouterr().err
     assert Path("train.csv").read_text().startswith("label,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["a.png", "run"], "run is a run, which comes first: tinynet predict RUN IMAGE..."),
+        (["run", "a.png", "--csv", "-", "--json", "-"], "name a file for the other"),
+    ],
+)
+def test_predict_says_what_comes_where(run, capsys, arguments, told):
+    Path("a.png").touch()
+    assert main(["predict", *arguments]) == 2
+    assert told in capsys.readouterr().err
 
 
 def test_predict_prints_the_numbers_of_a_regression(here, capsys):
@@ -258,10 +272,12 @@ def test_a_run_of_fit_of_a_known_model_needs_no_name(here, capsys):
         ("my_net.py:Net(width=abc)", "abc is no plain value; text is in quotes"),
         ("my_net.py:Net(width='wide')", "cannot be made with (num_classes=2"),
         ("my_net.py", "is no FILE.py:CLASS"),
+        ("blank.py:Net", "has no forward: write `def forward(self, x)` in the class"),
         ("my_net.py:nn.Linear", "is no FILE.py:CLASS"),
     ],
 )
 def test_what_is_no_model_is_told(here, capsys, name, told):
+    Path("blank.py").write_text("from tinynet import nn\n\nclass Net(nn.Module):\n    pass\n")
     assert main(["train", "--data", "npz:tiny.npz", "--model", name, "--out", "run"]) == 2
     err = capsys.readouterr().err
     assert told in err.replace(f"{here}/", "")
@@ -278,6 +294,11 @@ def test_a_file_that_came_with_a_run_is_not_executed(here, capsys):
     assert main(["evaluate", "gift", "--model", "gift/my_net.py:Net"]) == 0
 
 
+class Stop(training.Callback):
+    def on_epoch_end(self, run, record):
+        raise KeyboardInterrupt
+
+
 def test_without_a_run_predict_takes_the_newest_that_is_finished(run, capsys):
     image = pytest.importorskip("PIL.Image")
     image.fromarray(side("left")).save("a.png")
@@ -286,6 +307,14 @@ def test_without_a_run_predict_takes_the_newest_that_is_finished(run, capsys):
         for file in run.iterdir():
             Path("runs", name, file.name).write_bytes(file.read_bytes())
     Path("runs/busy/.lock").write_text("1")
+    train = data.load("npz:tiny.npz", "train")
+    model = models.build("digits_cnn", num_classes=2)
+    for name in ("stopped", "diverged"):
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(model, train, 2, callbacks=[Stop()], out=f"runs/{name}", progress=False)
+    Path("runs/diverged/run.json").write_text(
+        json.dumps({"settings": {"epochs": 2}, "diverged": ""})
+    )
     record = json.loads(Path("runs/cut/run.json").read_text())
     del record["test_accuracy"]
     Path("runs/cut/run.json").write_text(json.dumps(record))

@@ -218,6 +218,10 @@ def options_for(make, **more):
             r"OneCycleLR\(total_steps=3\) is to take 6 steps, .*=6, or pass step='epoch'",
         ),
         (
+            options_for(lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=2)),
+            r"OneCycleLR\(total_steps=2\) is to take 6 steps, .*=6$",
+        ),
+        (
             options_for(lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=2), step="epoch"),
             "is to take 3 steps, one after every epoch: build it with total_steps=3",
         ),

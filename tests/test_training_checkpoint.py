@@ -178,6 +178,7 @@ def test_what_fits_is_loaded_and_the_rest_returned(path):
         (lambda: tinynet.save("x.pt", {"a": 1}), r"path comes second: tinynet\.save\(model, path"),
         (lambda: tinynet.save(make_model(), None), "give a path; got NoneType"),
         (lambda: tinynet.save({"a": 1}, "x.pt", name="lenet5"), "are for a model, not"),
+        (lambda: tinynet.save(make_model(), "x.pt", fit=3), "fit: 3 is no str"),
         (lambda: tinynet.save(object(), "x.pt"), "cannot hold a object; it holds tensors, arrays"),
         (
             lambda: tinynet.save({"net": make_model()}, "x.pt"),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynet import autograd, derivatives, nn
+from tinynet import aliases, autograd, derivatives, nn, random
 from tinynet.autograd import differentiable
 from tinynet.creation import *  # noqa: F403
 from tinynet.creation import __all__ as _creation
@@ -79,6 +79,8 @@ finfo, iinfo, dtype = np.finfo, np.iinfo, np.dtype
 
 # PyTorch's names of dtypes; none of them is in __all__, where they would hide Python's
 float, double, int, short, long, bool = float32, float64, int32, int16, int64, bool_  # noqa: A001
+float16 = half = np.dtype(np.float16)  # names to compare with: no tensor has these dtypes
+bfloat16 = np.dtype([("bfloat16", np.uint16)])
 
 # PyTorch's names for two things that stand above the graph
 autograd.Function, autograd.grad = _Function, _grad  # type: ignore[attr-defined]
@@ -95,19 +97,28 @@ _UNDER_AUTOGRAD = {
 }
 
 
-def _in_autograd(name: str) -> Any:
-    """PyTorch's `torch.autograd` has a few more names, which stand elsewhere."""
-    if name not in _UNDER_AUTOGRAD:
-        raise AttributeError(f"module 'tinynet.autograd' has no attribute {name!r}")
-    return _named(_UNDER_AUTOGRAD[name], name)
+_UNDER_RANDOM = dict.fromkeys(("get_rng_state", "initial_seed", "set_rng_state"), "preamble")
+
+
+def _complete(module: Any, elsewhere: dict[str, str]) -> None:
+    """Give a module a few more names, as PyTorch's has them, which stand elsewhere."""
+
+    def found(name: str) -> Any:
+        if name not in elsewhere:
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        return _named(elsewhere[name], name)
+
+    module.__getattr__ = found
 
 
 autograd.__path__ = derivatives.__path__  # where `tinynet.autograd.functional` is found
-autograd.__getattr__ = _in_autograd  # type: ignore[method-assign]
+_complete(autograd, _UNDER_AUTOGRAD)
+_complete(random, _UNDER_RANDOM)
+aliases.install()
 
 if TYPE_CHECKING:  # isort: off
     from tinynet import (
-        backends, data, distributions, func, linalg, models, onnx, optim, training, utils, vision,
+        data, distributions, func, linalg, models, onnx, optim, training, utils, vision,
     )  # fmt: skip
     from tinynet.anomaly import detect_anomaly
     from tinynet.derivatives.transforms import (
@@ -117,6 +128,7 @@ if TYPE_CHECKING:  # isort: off
         BoolTensor, ByteTensor, DoubleTensor, FloatTensor, IntTensor, LongTensor,
     )  # fmt: skip
     from tinynet.nn.summary import summary
+    from tinynet.preamble import backends
     from tinynet.printing import set_printoptions
     from tinynet.teaching.doctor import doctor
     from tinynet.teaching.explain import explain
@@ -124,7 +136,7 @@ if TYPE_CHECKING:  # isort: off
 
 _LATER = {
     "": (
-        "amp", "backends", "data", "distributions", "func", "linalg", "models", "onnx", "optim",
+        "amp", "data", "distributions", "func", "linalg", "models", "onnx", "optim",
         "special", "training", "utils", "vision",
     ),
     "amp": ("autocast",),
@@ -139,7 +151,8 @@ _LATER = {
     "linalg": ("cross", "det", "inverse"),
     "nn.summary": ("summary",),
     "preamble": (
-        "are_deterministic_algorithms_enabled", "channels_last", "contiguous_format", "distributed",
+        "are_deterministic_algorithms_enabled", "backends", "channels_last", "contiguous_format",
+        "distributed",
         "get_float32_matmul_precision", "get_rng_state", "initial_seed", "preserve_format",
         "set_default_device", "set_float32_matmul_precision", "set_num_interop_threads",
         "set_rng_state", "use_deterministic_algorithms",
@@ -163,15 +176,10 @@ _OTHER_NAMES = {
 }  # fmt: skip
 """PyTorch's second names of functions."""
 
-_FLOATS = "floats are float32 and float64"
 _NOT_HERE = {
-    "fft": "numpy.fft has Fourier transforms", "half": _FLOATS, "float16": _FLOATS,
-    "bfloat16": _FLOATS, "complex64": _FLOATS, "complex128": _FLOATS,
-    "jit": "a model runs as it is, and tinynet.onnx writes it for other programs",
-    "hub": "weights come from files, model.load_state_dict(tinynet.load(path))",
-    "multiprocessing": "operations share out their work among threads by themselves",
-    "profiler": "use cProfile, Python's own", "sparse": "tensors are dense",
-}  # fmt: skip
+    **dict.fromkeys(("complex64", "complex128"), "floats are float32 and float64"),
+    **aliases.NOT_HERE,
+}
 """Names of PyTorch's that scripts use, and what to do without."""
 
 

@@ -7,6 +7,7 @@ on a GPU is told so.
 from __future__ import annotations
 
 import importlib
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,9 @@ def dtype_of_to(
 _ANSWERS = {
     "is_available": False, "is_built": False, "device_count": 0, "current_accelerator": None,
     "manual_seed": None, "manual_seed_all": None, "synchronize": None, "empty_cache": None,
+    "is_initialized": False, "is_bf16_supported": False, "version": None,
+    "reset_peak_memory_stats": None, "memory_allocated": 0, "max_memory_allocated": 0,
+    "memory_reserved": 0, "max_memory_reserved": 0, "flags": nullcontext(),
 }  # fmt: skip
 """What the functions of a device that is not there give; orders have no effect."""
 
@@ -89,11 +93,16 @@ _ANSWERS = {
 class NoDevice:
     """What PyTorch has for a kind of device, where there is none of it.
 
-    Its `amp`, mixed precision, has no effect: see `tinynet.amp`.
+    Its `amp`, mixed precision, has no effect: see `tinynet.amp`. switches: what scripts set there,
+    without effect. What Python's import statements ask for is there too, see `tinynet.aliases`.
     """
 
-    def __init__(self, name: str) -> None:
+    __path__ = ()
+    __spec__ = None
+
+    def __init__(self, name: str, **switches: Any) -> None:
         self.name = name
+        vars(self).update(switches)
 
     def __getattr__(self, name: str) -> Any:
         if name == "amp":
@@ -104,6 +113,9 @@ class NoDevice:
                 f"tinynet.{self.name}.is_available() first"
             )
         return lambda *args, **settings: _ANSWERS[name]
+
+    def __dir__(self) -> list[str]:
+        return sorted([*super().__dir__(), "amp", *_ANSWERS])
 
 
 cuda = NoDevice("cuda")

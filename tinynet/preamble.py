@@ -6,16 +6,28 @@ The switches are of what tinynet does anyway or does not have, and have no effec
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinynet.autograd import wrap
-from tinynet.devices import NoDevice, check_device
+from tinynet.devices import NoDevice, check_device, device
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
 distributed = NoDevice("distributed")
+backends = NoDevice(
+    "backends",
+    cuda=NoDevice("backends.cuda", matmul=SimpleNamespace(allow_tf32=False)),
+    cudnn=NoDevice(
+        "backends.cudnn", enabled=False, deterministic=True, benchmark=False, allow_tf32=False
+    ),
+    mps=NoDevice("backends.mps"),
+)
+Device: TypeAlias = "device | str | int | None"
+Number: TypeAlias = "int | float | bool"
 channels_last, contiguous_format, preserve_format = "channels last", "contiguous", "preserved"
 
 
@@ -34,6 +46,13 @@ def initial_seed() -> int:
     """The seed of this thread's generator."""
     seeds: Any = default_rng().bit_generator.seed_seq
     return int(seeds.entropy)
+
+
+def checkpoint(
+    function: Callable[..., Any], *args: Any, use_reentrant: Any = None, **settings: Any
+) -> Any:
+    """function(*args, **settings), with the same gradients; nothing is computed twice."""
+    return function(*args, **settings)
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

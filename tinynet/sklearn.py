@@ -94,7 +94,8 @@ class _CNN(BaseEstimator):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.__doc__ = f"{cls.__doc__}\n    {_CNN.__doc__}"
+        if cls.__doc__:
+            cls.__doc__ += f"\n    {_CNN.__doc__}"
 
     def fit(self: Self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn anew. sample_weight: how often each example counts, (N,)."""
@@ -123,13 +124,15 @@ class _CNN(BaseEstimator):
             x, y, weight = (part[weight > 0] for part in (x, y, weight))
         if begins:
             self._begin(x, self._learn_targets(y, weight, classes), weight)
-        most = max(EPOCHS, math.ceil(STEPS / math.ceil(len(x) / self.batch_size)))
+        epochs = 1 if partial else self.epochs
+        if epochs is None:
+            size = integer(type(self).__name__, "batch_size", self.batch_size, 1)
+            epochs = max(EPOCHS, math.ceil(STEPS / math.ceil(len(x) / size)))
         seed = self._seed()
         settings: dict[str, Any] = {
-            "epochs": most if self.epochs is None else self.epochs, "progress": False,
-            "metrics": {}, "loss": self._loss if weight is None else self._weighted, "seed": seed,
-            "batch_size": self.batch_size, **options,
-            **({"epochs": 1, "schedule": None} if partial else {}),
+            "epochs": epochs, "progress": False, "metrics": {}, "seed": seed,
+            "loss": self._loss if weight is None else self._weighted,
+            "batch_size": self.batch_size, **options, **({"schedule": None} if partial else {}),
         }  # fmt: skip
         if isinstance(validate := settings.get("validate"), (tuple, list)) and len(validate) == 2:
             images, told = self._images(validate[0], False, y=validate[1], multi_output=True)

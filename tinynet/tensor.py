@@ -533,7 +533,8 @@ class Tensor(Variable):
     def __bool__(self) -> builtins.bool:
         if self.numel() != 1:
             raise ValueError(
-                f"a tensor of shape {self.shape} as a truth value is ambiguous: .any() or .all()"
+                f"the truth value of a tensor of shape {self.shape} is ambiguous; use .any() or "
+                ".all()"
             )
         return bool(self.array)
 

@@ -6,6 +6,7 @@ import importlib
 
 import numpy as np
 import pytest
+from tinynet.utils.checkpoint import checkpoint
 
 import tinynet
 from tinynet import nn
@@ -13,7 +14,6 @@ from tinynet.nn import functional as F
 from tinynet.nn.utils import prune
 from tinynet.nn.utils.rnn import pad_sequence
 from tinynet.optim import SGD, swa_utils
-from tinynet.utils.checkpoint import checkpoint
 
 torch = pytest.importorskip("torch")
 torch_prune = pytest.importorskip("torch.nn.utils.prune")
@@ -181,6 +181,102 @@ def test_mixed_precision_is_found_under_its_old_name():
     assert autocast is tinynet.amp.autocast
     assert not importlib.import_module("tinynet.cuda").is_available()
     assert not tinynet.cuda.is_available()
+
+
+IMPORTED = [
+    ("autograd.function", "once_differentiable"), ("nn.modules.batchnorm", "_BatchNorm"),
+    ("nn.modules.conv", "_ConvNd"), ("nn.modules.loss", "_Loss"), ("nn.modules.module", "Module"),
+    ("distributed", "is_available"), ("nn.parallel", "DistributedDataParallel"),
+    ("utils.data.distributed", "DistributedSampler"), ("multiprocessing", "spawn"),
+    ("utils.data._utils.collate", "default_collate"), ("utils.model_zoo", "load_url"),
+    ("hub", "load_state_dict_from_url"), ("optim.optimizer", "required"), ("profiler", "profile"),
+    ("types", "Device"), ("nn.utils.rnn", "pack_padded_sequence"), ("nn.utils", "parametrize"),
+    ("nn.utils", "get_total_norm"), ("random", "get_rng_state"), ("nn.init", "sparse_"),
+    ("backends.cudnn", "version"), ("utils.checkpoint", "checkpoint"), ("autograd", "profiler"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "name"), IMPORTED)
+def test_what_scripts_import_is_there(module, name):
+    for library in ("torch", "tinynet"):
+        exec(f"from {library}.{module} import {name}")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "words"),
+    [
+        ("hub", "load_state_dict_from_url", "hub.load_state_dict_from_url: weights come from"),
+        ("profiler", "profile", "profiler.profile: use cProfile"),
+        ("nn.utils.rnn", "pack_padded_sequence", "there are no recurrent nets"),
+        ("multiprocessing", "spawn", "share out their work among threads"),
+    ],
+)
+def test_what_is_imported_and_not_there_says_so_when_it_is_used(module, name, words):
+    stand_in = getattr(importlib.import_module(f"tinynet.{module}"), name)
+    with pytest.raises(NotImplementedError, match=words):
+        stand_in(1)
+    with pytest.raises(NotImplementedError, match=words):
+        _ = stand_in.CPU
+
+
+def test_bases_of_layers_are_pytorchs():
+    for library in (torch.nn, nn):
+        homes = library.modules
+        assert isinstance(library.BatchNorm1d(2), homes.batchnorm._BatchNorm)
+        assert not isinstance(library.InstanceNorm2d(2), homes.batchnorm._BatchNorm)
+        assert isinstance(library.Conv2d(1, 1, 1), homes.conv._ConvNd)
+        assert issubclass(homes.loss._Loss, library.Module)
+        assert homes.loss._Loss(reduction="sum").reduction == "sum"
+
+
+def test_absent_devices_answer_as_pytorchs_do():
+    for library in (torch, tinynet):
+        assert library.cuda.memory_allocated() == library.cuda.max_memory_reserved() == 0
+        assert not library.cuda.is_bf16_supported()
+        assert library.backends.cudnn.version() is None
+        with library.backends.cudnn.flags(enabled=False):
+            pass
+
+
+def test_a_setting_that_is_required():
+    for library in (torch, tinynet):
+        required = importlib.import_module(f"{library.__name__}.optim.optimizer").required
+        assert repr(required) == "<required parameter>"
+        w = library.ones(1, requires_grad=True)
+        library.optim.Optimizer([{"params": [w], "lr": 1}], {"lr": required})
+        with pytest.raises(ValueError, match="lr"):
+            library.optim.Optimizer([w], {"lr": required})
+
+
+def test_norms_of_tensors_together():
+    given = arrays((3, 2), (4,))
+    for p in (1.0, 2.0, float("inf")):
+        ours = nn.utils.get_total_norm([tinynet.tensor(x) for x in given], p)
+        close(ours, torch.nn.utils.get_total_norm([torch.tensor(x) for x in given], p))
+    with pytest.raises(RuntimeError, match="the norm of the 1 tensors is nan"):
+        nn.utils.get_total_norm([tinynet.tensor([np.nan])], error_if_nonfinite=True)
+
+
+def test_sparse_weights_have_zeros_in_each_column():
+    for library in (torch, tinynet):
+        w = library.nn.init.sparse_(library.empty(10, 4), sparsity=0.25, std=0.1)
+        assert (w == 0).sum(0).tolist() == [3] * 4
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_the_examples_of_each_process_are_pytorchs(drop_last):
+    for n, rank in ((10, 0), (11, 3), (3, 1)):
+        rows = []
+        for library in (torch, tinynet):
+            kind = library.utils.data.DistributedSampler
+            sampler = kind(range(n), 4, rank, False, drop_last=drop_last)
+            rows.append([*sampler, len(sampler)])
+        assert rows[0] == rows[1]
+    shuffled = tinynet.utils.data.DistributedSampler(range(50))
+    first = [*shuffled]
+    shuffled.set_epoch(1)
+    assert sorted(first) == sorted(shuffled) == [*range(50)]
+    assert first != [*shuffled]
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,8 @@ def _guarded(args: argparse.Namespace) -> int:
     """Run the command; an error becomes one line on stderr and an exit code."""
     try:
         options.check_output(getattr(args, "json", None))
-        with options.plain_warnings(), options.json_alone(getattr(args, "json", None)):
+        results = [getattr(args, name, None) for name in ("json", "csv")]
+        with options.plain_warnings(), options.result_alone(*results):
             return int(COMMANDS[args.command].run(args))
     except KeyboardInterrupt as stop:
         say("", *(str(stop) or "interrupted").split("\n"), error=True)

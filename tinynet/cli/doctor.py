@@ -83,7 +83,7 @@ def load_function(place: str) -> Any:
     if not colon or not file.endswith(".py") or not name.isidentifier():
         raise BadArgument(f"{place!r} is no FILE.py:FUNCTION, such as my_train.py:make")
     found = vars(load(Path(file)))
-    functions = [n for n, value in found.items() if callable(value) and n[:1] != "_"]
+    functions = [n for n, f in found.items() if callable(f) and (n == name or n[:1] != "_")]
     return found[choose("function", name, functions, f"{file}: ")]
 
 

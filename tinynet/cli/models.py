@@ -69,6 +69,8 @@ def build_model(name: str, **settings: Any) -> tuple[Module, dict[str, Any]]:
         ) from error
     if not isinstance(model, Module):
         raise BadArgument(f"{name} gives a {type(model).__name__}, no tinynet.nn.Module")
+    if getattr(model.forward, "__func__", None) is Module.forward:
+        raise BadArgument(f"{name} has no forward: write `def forward(self, x)` in the class")
     if settings.keys() >= {"in_channels", "image_size"}:
         settle(model, (1, settings["in_channels"], *settings["image_size"]))
     return model, arguments
@@ -97,13 +99,27 @@ def file_sha256(name: str) -> str | None:
     return hashlib.sha256(_parts(name)[0].read_bytes()).hexdigest() if is_own(name) else None
 
 
+def is_same_model(name: str, other: str, sha256: str | None) -> bool:
+    """Whether both are the same class of a file of the user's, by the SHA-256 of the other's."""
+    calls = name.rpartition(".py:")[2], other.rpartition(".py:")[2]
+    return is_own(name) and calls[0] == calls[1] and file_sha256(name) == sha256
+
+
 def warn_of_change(settings: Mapping[str, Any] | None) -> None:
-    """Warn if the file of a run's model is not what it was when the run began."""
+    """Warn if the file of a run's model is not what it was when the run began.
+
+    BadArgument where it is not there any more.
+    """
     name = str((settings or {}).get("model"))
     then = (settings or {}).get("model_sha256")
     if then is not None and is_own(name):
         file = _parts(name)[0]
-        if file.is_file() and file_sha256(name) != then:
+        if not file.is_file():
+            raise BadArgument(
+                f"{file}, the model of the run, is not there any more; where it was moved, add "
+                f"--model FILE.py:CLASS, {EXAMPLE}"
+            )
+        if file_sha256(name) != then:
             warnings.warn(f"{file} has changed since the run began", stacklevel=2)
 
 

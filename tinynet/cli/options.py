@@ -54,14 +54,14 @@ def check_data(name: str) -> None:
 
 STDOUT = Path("-")
 _printed: ContextVar[TextIO | None] = ContextVar(
-    "standard output, for --json - alone", default=None
+    "standard output, for the result alone", default=None
 )
 
 
 @contextlib.contextmanager
-def json_alone(file: Path | None) -> Iterator[None]:
-    """Inside, what is printed goes to standard error if JSON is to go to standard output."""
-    if file != STDOUT:
+def result_alone(*files: Path | None) -> Iterator[None]:
+    """Inside, what is printed goes to standard error if one of `files` is standard output."""
+    if STDOUT not in files:
         yield
         return
     token = _printed.set(sys.stdout)
@@ -72,12 +72,17 @@ def json_alone(file: Path | None) -> Iterator[None]:
         _printed.reset(token)
 
 
+def print_result(text: str) -> None:
+    """What --json - or --csv - asks for, to standard output."""
+    print(text, file=_printed.get())
+
+
 def write_result(file: Path | None, content: Any) -> None:
     """What --json asks for: JSON in `file`, or printed for "-"."""
     from tinynet.training.files import to_json, write_json
 
     if file == STDOUT:
-        print(to_json(file, content, 2), file=_printed.get())
+        print_result(to_json(file, content, 2))
     elif file is not None:
         write_json(file, content)
 
@@ -188,8 +193,17 @@ def is_finished(run: Path, epochs: int = 0) -> bool:
 
 
 def is_unfinished(run: Path) -> bool:
-    """Whether a training is at work in a folder, or one of `tinynet train` was interrupted."""
-    return (run / LOCK).exists() or ((run / RECORD).is_file() and not is_finished(run))
+    """Whether a training is at work in a folder, was interrupted, or diverged."""
+    from tinynet.training.safetensors import read_about
+
+    if (run / LOCK).exists() or ((run / RECORD).is_file() and not is_finished(run)):
+        return True
+    try:
+        state = read_about(run / LAST).get("run")
+        left = state and state["epoch"] < state["epochs"] and not state["stop"]
+        return bool(left or (state and state["so_far"]["steps"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return False  # there is a best alone, or the last is damaged: reading it tells more
 
 
 @contextlib.contextmanager

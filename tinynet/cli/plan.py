@@ -12,12 +12,18 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.models import build_model, check_model, file_sha256, warn_of_change
+from tinynet.cli.models import (
+    build_model,
+    check_model,
+    file_sha256,
+    is_same_model,
+    warn_of_change,
+)
 from tinynet.cli.options import (
     FITS,
     LAST,
@@ -93,11 +99,18 @@ def load_data(
     """The training and the test images of a data set. settings: of the run, if there is one."""
     from tinynet import data
 
+    path = name.partition(":")[2].partition("?")[0]
+    if settings and path and name == settings["data"] and not os.path.exists(path):
+        raise BadArgument(
+            f"{path}, the data of the run, is not there any more; where it was moved, "
+            "add --data KIND:PATH"
+        )
     root = data_root(data_dir, settings)
     train, test = (data.load(name, split, root=root) for split in ("train", "test"))
     if train.images.ndim != 4:
         raise ValueError(
-            f"{name}: `tinynet train` takes images, these are rows of {train.images.shape[1:]}"
+            f"{name}: `tinynet train` and `tinynet doctor` take images, these are rows of "
+            f"{train.images.shape[1:]}"
         )
     return train, test
 
@@ -217,19 +230,39 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
     return settings
 
 
+def moved(recorded: dict[str, Any], data: str | None, model: str | None = None) -> dict[str, Any]:
+    """The settings that say where data and model lie now; images are resized as they were."""
+    query = recorded["data"].partition("?")[1:]
+    if data is not None and data.startswith("folder:") and "?" not in data:
+        data = data + "".join(query)
+    settings = {"data": data, "model": model and check_model(model)}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
 def settings_to_resume(
-    asked: dict[str, Any], recorded: dict[str, Any], finished: bool
+    asked: dict[str, Any],
+    recorded: dict[str, Any],
+    finished: bool,
+    train: ArrayDataset,
+    test: ArrayDataset,
 ) -> dict[str, Any]:
-    """The recorded settings; for a run that is finished with more epochs, if they were asked for.
+    """The recorded settings; for a run that is finished with more epochs, if they were asked for;
+    with data and model where they lie now.
 
     BadArgument if another value was asked for one of them.
     """
+    same: dict[str, Callable[[Any], bool]] = {
+        "data": lambda now: fingerprint(train, test) == recorded["data_sha256"],
+        "model": lambda now: is_same_model(now, recorded["model"], recorded.get("model_sha256")),
+        "epochs": lambda now: finished and now > recorded["epochs"],
+    }
     asked = {name: value for name, value in asked.items() if name in SETTINGS}
     if "augment" in asked:
         asked["augment"] = _augmentations(asked["augment"])
     for name, now in asked.items():
-        longer = finished and name == "epochs" and now > recorded[name]
-        if not longer and name not in KEEPING and now != recorded[name]:
+        if now == recorded[name] or name in KEEPING:
+            continue
+        if name not in same or not same[name](now):
             raise BadArgument(
                 f"--{name.replace('_', '-')} {now}: the run to resume has {recorded[name]}. A "
                 "resumed run goes on with its own settings: leave the option out, or begin "
@@ -280,7 +313,8 @@ def make_plan(
     if fingerprint(train, test) != settings["data_sha256"]:
         raise ValueError(
             f"{settings['data']}: the images, labels or class names are no longer those that the "
-            "run began with"
+            "run began with. Begin another run with its weights: tinynet train --init-from RUN "
+            "--data NAME --out ANOTHER"
         )
     shape = train.images.shape[1:]
     make_augment(settings["augment"], shape[1:])  # fails now for what leaves nothing of an image
@@ -318,7 +352,10 @@ def fingerprint(train: ArrayDataset, test: ArrayDataset) -> str:
 
 
 def _augmentations(names: Any) -> list[str]:
-    return [name for name in names if name != "none"]
+    kept = [name for name in names if name != "none"]
+    if kept and len(kept) < len(names):
+        raise BadArgument(f"--augment none leaves the images as they are; then no {kept[0]} too")
+    return kept
 
 
 def num_classes(train: ArrayDataset, test: ArrayDataset) -> int:

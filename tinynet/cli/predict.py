@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from tinynet.cli import rows
 from tinynet.cli.models import open_run
-from tinynet.cli.options import FITS, STDOUT, BadArgument, is_run, write_result
+from tinynet.cli.options import FITS, STDOUT, BadArgument, is_run, print_result, write_result
 from tinynet.console import say
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ def run(args: argparse.Namespace) -> int:
     run_path = images.pop(0) if is_run(images[0]) else None
     if not images:
         raise BadArgument(f"{run_path} is a model; add the images: tinynet predict RUN IMAGE...")
+    if run_path is None and not images[0].exists():
+        raise BadArgument(f"there is no image, folder or run {images[0]}")
+    if later := [path for path in images if path.is_dir() and is_run(path)]:
+        raise BadArgument(f"{later[0]} is a run, which comes first: tinynet predict RUN IMAGE...")
+    if args.csv == args.json == STDOUT:
+        raise BadArgument("--csv - and --json -: one of them is printed; name a file for the other")
     _check_csv(args.csv)
     model = open_run(run_path, args.model)
     broken: list[str] = []
@@ -103,7 +109,7 @@ def _write_csv(file: Path, predictions: list[Prediction]) -> None:
         sure = [] if p.probability is None else [f"{p.probability:.6f}"]
         writer.writerow([p.source, p.label, *sure])
     if file == STDOUT:
-        say(*table.getvalue().splitlines())
+        print_result("\n".join(table.getvalue().splitlines()))
         return
     with atomic_write(file) as stream:
         stream.write(table.getvalue().encode())

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tinynet.cli import rows
-from tinynet.cli.options import LAST, BadArgument, checkpoints
-from tinynet.cli.plan import load_data, make_plan, recorded_settings
+from tinynet.cli.options import LAST, BadArgument, checkpoints, is_finished
+from tinynet.cli.plan import load_data, make_plan, moved, recorded_settings, settings_to_resume
 from tinynet.cli.ranks import together
 from tinynet.cli.train import train_plan
 from tinynet.errors import CheckpointError
@@ -30,6 +30,8 @@ OPTIONS = [
     rows.RUN_FOLDER,
     rows.option("--from CHECKPOINT", rows.a_path,
         "go on from this checkpoint of the run (default: the last)", dest="start"),
+    rows.option("--epochs N", rows.integer(1), "go on with a finished run for more"),
+    *rows.MOVED,
     rows.DATA_DIR,
     rows.json_of("settings, history, test accuracy and seconds"),
 ]  # fmt: skip
@@ -44,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
             train, test = ranks.after_first(
                 lambda: load_data(settings["data"], args.data_dir, settings)
             )
+            if args.epochs is not None:
+                finished, asked = is_finished(args.run), {"epochs": args.epochs}
+                settings = settings_to_resume(asked, settings, finished, train, test)
             plan = make_plan(settings, train, test, saved)
             return train_plan(plan, args.run, args.start or True, began, args.json)
         except CheckpointError as error:
@@ -55,6 +60,7 @@ def _recorded(args: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     settings = recorded_settings(args.run, args.start)
     if settings is None:
         raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
+    settings |= moved(settings, args.data, args.model)
     return settings, args.start is not None or (args.run / LAST).is_file()
 
 

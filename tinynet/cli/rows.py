@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from tinynet.cli.options import FITS, GONE
+from tinynet.cli.options import FITS, GONE, LAST
 
 
 def _checked(
@@ -38,7 +38,7 @@ def integer(least: int) -> Callable[[str], Any]:
 
 
 number = _checked(float, lambda x: 0 <= x < math.inf, "no number of 0 or more")
-positive = _checked(float, lambda x: 0 < x < math.inf, "no number: it must be greater than 0")
+positive = _checked(float, lambda x: 0 < x < math.inf, "no number greater than 0")
 share = _checked(float, lambda x: 0 <= x < 1, "no share; 0.1 means a tenth")
 image_shape = _checked(
     lambda text: tuple(map(int, text.lower().split("x"))),
@@ -55,10 +55,21 @@ def a_path(text: str) -> Path:
     return Path(text)
 
 
+def run_folder(text: str) -> Path:
+    """An argparse type: the folder of a run; its last checkpoint stands for it."""
+    path = a_path(text)
+    if path.is_file() and path.name != LAST:
+        raise argparse.ArgumentTypeError(
+            f"{text} is a file: give the folder of a run; to go on from a checkpoint in it, "
+            "tinynet resume DIR --from CHECKPOINT"
+        )
+    return path.parent if path.is_file() else path
+
+
 def data_name(text: str) -> str:
     """An argparse type: a data set's name; the path in one is made absolute, to be found again."""
     kind, _, path = text.partition(":")
-    if kind in ("folder", "npz", "csv", "idx") and path:
+    if kind in ("folder", "npz", "csv", "idx") and path.partition("?")[0]:
         try:
             return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
         except FileNotFoundError as error:
@@ -95,7 +106,7 @@ def option(spelling: str, kind: Any, help_text: str, **settings: Any) -> Option:
 
 def add_options(parser: argparse.ArgumentParser, rows: Options) -> None:
     """Tell a parser about the rows of a command."""
-    place: argparse._ActionsContainer = parser
+    place: Any = parser
     for row in rows:
         if isinstance(row, str):
             place = parser.add_argument_group(row)
@@ -139,4 +150,8 @@ LR = option("--lr X", positive,
     "the (highest) learning rate (default: as is usual for such images, and less where "
     "photographs are so few that the training has fewer than 300 steps)")  # fmt: skip
 SHAPE = option("--shape CxHxW", image_shape, "of one image, such as 3x32x32")
-RUN_FOLDER = option("run DIR", a_path, "the folder of the run, its --out")
+RUN_FOLDER = option("run DIR", run_folder, "the folder of the run, its --out")
+MOVED = (
+    option("--data NAME", data_name, "where the same data lie now, if they were moved"),
+    option("--model FILE.py:CLASS", str, "where the file of its model lies now, if it was moved"),
+)

@@ -41,5 +41,10 @@ def run(args: argparse.Namespace) -> int:
         print(summary(trained.network, known))
         return 0
     classes = {} if args.classes is None else {"num_classes": args.classes}
-    print(summary(*built(args.what, args.shape, **classes)))
+    try:
+        print(summary(*built(args.what, args.shape, **classes)))
+    except BadArgument as error:
+        if not classes and "'num_classes'" in str(error):  # its class must be told
+            raise BadArgument(f"{args.what}: add the number of classes: --classes 10") from error
+        raise
     return 0

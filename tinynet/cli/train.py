@@ -47,6 +47,7 @@ from tinynet.cli.plan import (
     fit_of,
     load_data,
     make_plan,
+    moved,
     new_settings,
     recorded_settings,
     settings_to_resume,
@@ -100,9 +101,10 @@ OPTIONS = [
     rows.option("--save-every STEPS", rows.integer(1),
         f"write {LAST} after every so many steps too"),
     [
-        rows.option("--resume RUN", rows.a_path,
+        rows.option("--resume RUN", rows.run_folder,
             "go on with the run that was interrupted in RUN, or in --out; it comes out as if it "
-            "never had been. With a larger --epochs a finished run goes on for more",
+            "never had been. With a larger --epochs a finished run goes on for more; --data and "
+            "--model may say where the same data and file lie now",
             nargs="?", const=True, default=False),
         rows.option("--overwrite", None, "begin anew in place of the run that lies there"),
         rows.option("--init-from RUN", rows.a_path,
@@ -134,6 +136,8 @@ def _planned(args: argparse.Namespace, ranks: Ranks) -> tuple[Plan, Path]:
     if out is not None:
         check_folder(out, asked.get("data", ""), args.json)
     recorded = ranks.from_first(lambda: recorded_settings(out) if out and args.resume else None)
+    if recorded:
+        asked |= moved(recorded, asked.get("data"))
     name = asked.get("data") or (recorded["data"] if recorded else DEFAULT_DATA)
     train, test = ranks.after_first(lambda: load_data(name, args.data_dir, recorded))
 
@@ -143,7 +147,7 @@ def _planned(args: argparse.Namespace, ranks: Ranks) -> tuple[Plan, Path]:
             folder = RUNS / f"{_file_name(name)}-{title(settings['model'])}"
             before = recorded_settings(folder) if args.resume else None
         if before is not None:
-            settings = settings_to_resume(asked, before, is_finished(folder))
+            settings = settings_to_resume(asked, before, is_finished(folder), train, test)
         elif not args.overwrite:
             folder = _free(folder, args.out is not None)
         check_folder(folder, json_file=args.json)
@@ -171,6 +175,7 @@ def train_plan(
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
     from tinynet.training.folder import locked
+    from tinynet.training.safetensors import read_about
 
     if not plan.ranks.first:
         _train(plan, out, resume, detect_anomaly)
@@ -194,15 +199,17 @@ def train_plan(
             history = _train(plan, out, resume, detect_anomaly, begin if replaces else None)
         except KeyboardInterrupt as stop:
             raise _interrupted(stop, out) from None
-        except DivergenceError as error:
-            if not replaces:
+        except Exception as error:
+            if not checkpoints(out):  # the first step failed
+                (out / RECORD).unlink(missing_ok=True)
+            elif isinstance(error, DivergenceError) and not replaces:
                 write_json(out / RECORD, {**record, "diverged": str(error)})
             raise
         record |= {"history": history, **_tested(plan, out)}
         record["seconds"] = max(time.perf_counter() - start, sum(history.column("seconds")))
         write_json(out / RECORD, record)
         write_result(json_file, record)
-    _conclude(plan, out, record)
+    _conclude(plan, out, record, read_about(out / LAST)["run"].get("phase"))
     return 0
 
 
@@ -346,13 +353,14 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     )
 
 
-def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
+def _conclude(plan: Plan, out: Path, record: dict[str, Any], phase: int) -> None:
+    """phase: the epoch after which a finished run went on; no replay from the seed comes there."""
     run = shlex.quote(str(out))
     rows = [
         (f"  {out / REPORT}", "to look at in a browser"),
         (f"  tinynet evaluate {run}", "what is mistaken for what"),
         (f"  tinynet predict {run} IMAGE.png", "what it sees in your images"),
-        (f"  tinynet verify {run}", "does it come out the same?"),
+        *([] if phase else [(f"  tinynet verify {run}", "does it come out the same?")]),
         (f"  tinynet summary {run}", "layers, shapes and sizes"),
     ]
     say(

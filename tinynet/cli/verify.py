@@ -15,7 +15,7 @@ import dataclasses
 
 from tinynet.cli import rows
 from tinynet.cli.options import LAST, BadArgument, write_result
-from tinynet.cli.plan import load_data, make_plan, recorded_settings
+from tinynet.cli.plan import load_data, make_plan, moved, recorded_settings
 from tinynet.cli.ranks import described, together
 from tinynet.console import say
 
@@ -26,6 +26,7 @@ OPTIONS = [
     rows.RUN_FOLDER,
     rows.option("--from CHECKPOINT", rows.a_path,
         "start from this checkpoint of the run (default: from the seed)", dest="start"),
+    *rows.MOVED,
     rows.DATA_DIR,
     rows.json_of("what was compared and found"),
 ]  # fmt: skip
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         settings = recorded_settings(args.run)
         if settings is None or not (args.run / LAST).is_file():
             raise BadArgument(f"there is no run with a {LAST} in {args.run}")
+        settings |= moved(settings, args.data, args.model)
         loaded = ranks.after_first(lambda: load_data(settings["data"], args.data_dir, settings))
         plan = make_plan(settings, *loaded, args.start)
         where = args.start or f"seed {settings['seed']}"

@@ -141,7 +141,8 @@ def read_images(
                 f"{H}x{W} for height x width."
             )
     C = max(map(len, images))
-    return np.stack([np.broadcast_to(image, (C, H, W)) for image in images])  # grey fills all three
+    x = np.empty((len(images), C, H, W), np.uint8)
+    return np.stack([np.broadcast_to(image, x.shape[1:]) for image in images], out=x)  # grey in all
 
 
 def read_image(

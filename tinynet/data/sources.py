@@ -58,6 +58,8 @@ def load(
         raise unknown_name("split", split, SPLITS)
     kind, colon, rest = name.partition(":")
     if colon and kind in OWN:
+        if not rest.partition("?")[0]:
+            raise ValueError(f"{name!r} has no path; the current folder is {kind}:.")
         return _load_own(kind, os.path.expanduser(rest), split)
     known = _known(name)
     return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
@@ -193,7 +195,9 @@ def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
     if "all" in splits:
         part = hold_out(labels, HELD_OUT, 0, name)[SPLITS.index(split)]
         images, labels = images[part], labels[part]
-    cure = f"; all labels are {first} or more: save y - {first}" if first and not classes else ""
+    cure = f"; all labels are {first} or more: save y - {first}"
+    if not first or classes or kind == "idx":  # whose other part may have the labels below
+        cure = ""
     warn_of_empty(f"{name} ({split})", labels, len(classes or ()) or last + 1, classes, cure)
     return ArrayDataset(images, labels, classes=classes)
 

@@ -26,7 +26,8 @@ def takes(name: str, fits: bool, what: str, *inputs: Any) -> None:
     """ShapeError unless the inputs fit: what the function takes, and the shapes that it got."""
     if not fits:
         shapes = " and ".join(str(tuple(x.shape)) for x in inputs)
-        raise ShapeError(f"{name}: takes {what}, got shape{'s'[len(inputs) < 2 :]} {shapes}")
+        noun = "shape" if len(inputs) == 1 else "shapes"
+        raise ShapeError(f"{name}: takes {what}, got {noun} {shapes}")
 
 
 def named(name: str, doc: str | None, function: Callable[..., T]) -> Callable[..., T]:

@@ -6,7 +6,6 @@ overwrites, `add_at` adds. Their gradients are each other.
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from tinynet.errors import ShapeError
 from tinynet.functions.common import array_of, check_tensors, named, one_dim, takes, whole_grid
 from tinynet.functions.pointwise import where
 from tinynet.functions.shaping import movedim
-from tinynet.ops.checks import one_of
+from tinynet.ops.checks import integer, one_of
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -204,8 +203,9 @@ def select(input: Data, dim: int, index: int) -> Tensor:
 
 def narrow(input: Data, dim: int, start: Any, length: int) -> Tensor:
     """`length` slices along `dim`, from `start` on."""
-    dim, start = one_dim("narrow", input, dim), operator.index(start)
+    dim = one_dim("narrow", input, dim)
     size = input.shape[dim] if input.shape else 0
+    start = integer("narrow", "start", start, -size)
     start = start + size if start < 0 else start
     fits = length >= 0 and 0 <= start <= size - length
     takes("narrow", fits, f"slices along axis {dim}, not {length} from {start} on", input)

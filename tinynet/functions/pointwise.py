@@ -304,9 +304,9 @@ def _of_floats(op: Callable[[Data], Tensor]) -> Callable[[Data], Tensor]:
 # ----- comparison and logic -----------------------------------------------------------------------
 
 
-def _looking(function: Callable[[Any], Any], doc: str) -> Callable[[Data], Tensor]:
-    """A function of one array as one of tensors, without a gradient."""
-    name = function.__name__
+def _looking(function: Callable[[Any], Any], doc: str, name: str = "") -> Callable[[Data], Tensor]:
+    """A function of one array as one of tensors, without a gradient. name: if not the same."""
+    name = name or function.__name__
 
     def constant(input: Data) -> Tensor:
         check_tensors(name, input=input)
@@ -342,7 +342,7 @@ isposinf = _looking(np.isposinf, "Where an element is inf.")
 isneginf = _looking(np.isneginf, "Where an element is -inf.")
 signbit = _looking(np.signbit, "Where an element is negative, -0 included.")
 logical_not = _looking(np.logical_not, "Where an element is 0.")
-bitwise_not = _looking(np.bitwise_not, "The bits turned over, or `not` for bools.")
+bitwise_not = _looking(np.bitwise_not, "The bits turned over, or `not` for bools.", "bitwise_not")
 
 
 def isclose(

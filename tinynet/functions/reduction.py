@@ -133,14 +133,12 @@ def _spread(op: Any, doc: str) -> Callable[..., Tensor]:
 
 def _with_mean(spread: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
     def both(
-        input: Data,
-        dim: Any = None,
-        unbiased: bool | None = None,
-        keepdim: bool = False,
-        **taken: Any,
-    ) -> tuple[Tensor, Tensor]:
+        input: Data, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+        correction: float | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         over = None if isinstance(dim, bool) else dim
-        return spread(input, dim, unbiased, keepdim, **taken), mean(input, over, keepdim)
+        y = spread(input, dim, unbiased, keepdim, correction=correction)
+        return y, mean(input, over, keepdim)
 
     name = spread.__name__
     return named(f"{name}_mean", f"`{name}` and `mean` with the same arguments.", both)
@@ -455,6 +453,7 @@ def _sharing(name: str, op: Callable[[Data, int], Tensor], doc: str) -> Callable
     """A softmax: without `dim` along the axis that PyTorch takes, with a warning."""
 
     def shared(input: Data, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+        check_tensors(name, input=input)
         shape = tuple(input.shape)
         if dim is None:
             dim = 0 if len(shape) in (0, 1, 3) else 1

@@ -112,6 +112,11 @@ def movedim(input: Data, source: int | Sequence[int], destination: int | Sequenc
         [one_dim("movedim", input, d) for d in ((x,) if isinstance(x, int) else x)]
         for x in (source, destination)
     )
+    if len({len(sources), len(targets), len(set(sources)), len(set(targets))}) > 1:
+        raise ValueError(
+            f"movedim: source {source} and destination {destination} must name equally many "
+            "different axes"
+        )
     numbered = np.empty(range(len(input.shape)))  # the size of each axis is its number
     return ops.permute(input, np.moveaxis(numbered, sources, targets).shape if input.shape else ())
 
@@ -311,7 +316,7 @@ def unfold(input: Data, dimension: int, size: int, step: int) -> Tensor:
 def cartesian_prod(*tensors: Data) -> Tensor:
     """All combinations of one element of each vector, a row each."""
     grids = meshgrid(*tensors)
-    return ops.stack([ravel(grid) for grid in grids], 1) if len(grids) > 1 else grids[0]
+    return grids[0] if len(grids) == 1 else ops.stack([ravel(grid) for grid in grids], 1)
 
 
 def numel(input: Data) -> int:

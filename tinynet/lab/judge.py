@@ -39,10 +39,10 @@ def judge(
     start = time.perf_counter()
     try:
         with _kernel_set():
-            for report.stage in STAGES:
-                report.seconds = time.perf_counter() - start
+            for stage in STAGES:
+                report.stage, report.seconds = stage, time.perf_counter() - start
                 note(report)
-                getattr(judging, report.stage)()
+                getattr(judging, stage)()
     except Problem as problem:
         in_grid = report.stage in ("loading", "grid")  # which says by itself where it was
         report.problem = str(problem) if in_grid else f"{report.stage}: {problem}"
@@ -73,9 +73,11 @@ class _Judging:
         tell: Callable[[str], object],
         note: Callable[[Report], object],
     ) -> None:
-        self.exercise, self.path, self.seconds, self.tell, self.note = (
-            exercise, path, seconds, tell, note,
-        )  # fmt: skip
+        self.exercise = exercise
+        self.path = path
+        self.seconds = seconds
+        self.tell = tell
+        self.note = note
         self.report = Report(exercise.name, str(path))
         self.functions: Functions = {}
 

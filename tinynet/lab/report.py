@@ -88,10 +88,11 @@ def speed_table(timings: Sequence[Timing]) -> str:
     for timing in timings:
         name = f"{timing.function}, {timing.about}" if several else timing.about
         about = "~" if timing.estimated else ""
-        slow = timing.yours > speed.TOO_LONG  # it too was not waited for
-        seconds = about + milliseconds(timing.loops), about * slow + milliseconds(timing.yours)
+        loops, yours = about + milliseconds(timing.loops), milliseconds(timing.yours)
+        if timing.yours > speed.TOO_LONG:  # it too was not waited for
+            yours = about + yours
         ratios = ratio(timing.against_loops), ratio(timing.against_built_in)
-        rows.append((name, *seconds, milliseconds(timing.built_in), *ratios))
+        rows.append((name, loops, yours, milliseconds(timing.built_in), *ratios))
     table = aligned(rows, left=1)
     note = "  (milliseconds a call"
     note += "; ~ estimated from the smaller size)" if any(t.estimated for t in timings) else ")"

@@ -192,6 +192,16 @@ def dirac_(tensor: T, groups: int = 1) -> T:
     return _fill(tensor, values)
 
 
+def sparse_(tensor: T, sparsity: float, std: float = 0.01, rng: Rng = None) -> T:
+    """Normal with mean 0, and in each column the part `sparsity` of the rows, drawn anew, 0."""
+    if tensor.ndim != 2:
+        raise ShapeError(f"sparse_: needs a matrix, got shape {tensor.shape}")
+    order = default_rng(rng).random(tensor.shape).argsort(0)
+    values = normal_(tensor, 0, std, rng).array
+    values[order < math.ceil(sparsity * len(values))] = 0
+    return tensor
+
+
 def default_(weight: Tensor, bias: Tensor | None, rng: Rng = None) -> None:
     """The default of Linear and the convolutions, as in PyTorch: between -/+ 1 / sqrt(fan_in).
 

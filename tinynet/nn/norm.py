@@ -38,7 +38,7 @@ class _Norm(Module):
             init.zeros_(self.bias)
 
 
-class _BatchNorm(_Norm):
+class _NormBase(_Norm):
     """Normalises each channel over the batch (Ioffe & Szegedy 2015, "Batch normalization")."""
 
     _first = ("num_features",)
@@ -74,8 +74,10 @@ class _BatchNorm(_Norm):
 
     def reset_running_stats(self) -> None:
         """Forget the running statistics: mean 0, variance 1, no batches."""
-        for name, buffer in self.named_buffers():
-            init.constant_(buffer, int(name == "running_var"))
+        statistics = self.running_mean, self.running_var, self.num_batches_tracked
+        for buffer, value in zip(statistics, (0, 1, 0)):
+            if buffer is not None:
+                init.constant_(buffer, value)
 
     def reset_parameters(self) -> None:
         """Weight 1, bias 0, and running statistics as at first."""
@@ -109,6 +111,10 @@ class _BatchNorm(_Norm):
         if self.num_batches_tracked is None:
             return 0.0
         return 1.0 / (int(self.num_batches_tracked.array) + 1)
+
+
+class _BatchNorm(_NormBase):
+    """Base of the layers that look at the whole batch, by which scripts know them."""
 
 
 class BatchNorm1d(_BatchNorm):
@@ -258,7 +264,7 @@ class GroupNorm(_Norm):
         return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
-class InstanceNorm2d(_BatchNorm):
+class InstanceNorm2d(_NormBase):
     """Each channel of each image normalised by itself (Ulyanov, Vedaldi & Lempitsky 2016).
 
     Shapes: x (N, C, H, W) or (C, H, W) with C = num_features -> y of the same shape. Parameters

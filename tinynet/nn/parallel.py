@@ -13,3 +13,6 @@ class DataParallel:
     def __new__(cls, module: Module, *devices: Any, **settings: Any) -> Any:
         """The model."""
         return module
+
+
+DistributedDataParallel = DataParallel

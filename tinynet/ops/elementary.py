@@ -129,10 +129,16 @@ def _of_both(
     return _operation(name, body, about, rule, kinks=kinks)
 
 
-def _square(x: Array, y: Array) -> Array:
-    """x^2 + y^2, and 1 at (0, 0), which has no angle."""
+@differentiable(rule="z = angle of (x, y), dz/dy = x / (x^2 + y^2), dz/dx = -y / (x^2 + y^2)")
+def atan2(y: Array, x: Array) -> Op:
+    """The angle of the point (x, y), from -pi to pi.
+
+    Gradients, from atan(y / x): dy = dz * x / (x^2 + y^2), dx = -dz * y / (x^2 + y^2).
+    At the point (0, 0), which has no angle, they are 0. Keeps both inputs.
+    """
     square = x * x + y * y
-    return np.where(square == 0, 1, square)
+    square = np.where(square == 0, 1, square)
+    return np.arctan2(y, x), lambda dz: dz * x / square, lambda dz: -dz * y / square
 
 
 def _counted(x: Array, y: Array) -> Array:
@@ -142,10 +148,6 @@ def _counted(x: Array, y: Array) -> Array:
 
 PIECE = "goes on with the slope of its piece"
 # fmt: off
-atan2 = _of_both("atan2", np.arctan2,
-    lambda x, y, z: y / _square(x, y), lambda x, y, z: -x / _square(x, y),
-    "The angle of the point (y, x), from -pi to pi, by atan(x / y); at (0, 0) the gradients are 0",
-    "z = angle of (y, x), dz/dx = y / (x^2 + y^2), dz/dy = -x / (x^2 + y^2)")
 hypot = _of_both("hypot", np.hypot, lambda x, y, z: x / z, lambda x, y, z: y / z,
     "The length of (x, y)", "z = sqrt(x^2 + y^2), dz/dx = x / z, dz/dy = y / z")
 logaddexp = _of_both("logaddexp", np.logaddexp,

@@ -5,7 +5,7 @@ The annotation of a setting names its check: `lr: Annotated[float, at_least_zero
 
 Each check takes (owner, name, value), returns the value as a plain Python number, and raises a
 TypeError for a value of the wrong kind or a ValueError for one out of range, both naming the
-setting as it was typed: `SGD(lr=-0.1): ...`. Plain numbers keep float32 parameters float32, since
+setting and the value: `SGD(lr=-0.1): ...`. Plain numbers keep float32 parameters float32, since
 only NumPy's own scalars promote, and they can be written to JSON.
 """
 
@@ -15,6 +15,8 @@ import numbers
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeAlias
+
+import numpy as np
 
 from tinynet.errors import integer, unknown_name
 
@@ -46,7 +48,7 @@ def number(low: float = 0.0, high: float = math.inf, below_high: bool = False) -
                 f"{given} be a plain number, not {type(value).__name__}; write it without quotes, "
                 "and a tensor as t.item()"
             )
-        plain: Any = value
+        plain: Any = value.item() if isinstance(value, np.generic) else value
         fits = low <= plain < high or (plain == high and not below_high)
         if not fits or plain > sys.float_info.max:
             raise ValueError(f"{given} {allowed}")

@@ -29,6 +29,8 @@ from tinynet.tensor import Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 Settings: TypeAlias = dict[str, Any]
+required: Any = type("required", (), {"__repr__": lambda self: "<required parameter>"})()
+"""In place of a default: each group must give this setting."""
 MAY_LACK = {"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"}
 """Settings that older files do not have."""
 
@@ -169,6 +171,9 @@ class Optimizer:
             if name not in {*usual, *known, "initial_lr"}:
                 raise unknown_name(f"{type(self).__name__} setting", name, usual)
         settings = {**self.defaults, **group}
+        for name, value in settings.items():
+            if value is required:
+                raise ValueError(f"{type(self).__name__}: each group must give {name}")
         del settings["params"]
         if "initial_lr" in group:  # written by a schedule
             self._checked("lr", group["initial_lr"])

@@ -9,7 +9,7 @@ from typing import Any
 from tinynet.console import folded
 
 ERROR, WARNING = "error", "warning"
-WIDTH = 96
+WIDTH = 80
 
 
 @dataclass

@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.console import is_gone, is_watched, progress_bar, say, visible
+from tinynet.console import (
+    columns,
+    folded,
+    is_gone,
+    is_terminal,
+    is_watched,
+    progress_bar,
+    say,
+    visible,
+)
 from tinynet.errors import CheckpointError, integer
 from tinynet.nn.states import snapshot
 from tinynet.optim.checks import at_least_zero
@@ -171,7 +180,8 @@ class Progress(Callback):
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         self._close()
-        say(describe(record, run.epochs))
+        told = describe(record, run.epochs)
+        say(*folded(told, columns()).split("\n") if is_terminal(sys.stdout) else [told])
 
     def on_train_end(self, run: Run) -> None:
         self._close()

@@ -27,7 +27,7 @@ import numpy as np
 
 from tinynet import models
 from tinynet.data import Compose, Normalize, ToFloat
-from tinynet.errors import CheckpointError, integer, unknown_name
+from tinynet.errors import CheckpointError, integer
 from tinynet.nn import Module, states
 from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
@@ -130,16 +130,31 @@ def weights_sha256(weights: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def save(obj: Any, f: Place, *, run: Mapping[str, Any] | None = None, **known: Any) -> None:
+def save(
+    obj: Any,
+    f: Place,
+    *,
+    name: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    input_shape: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    chosen_by: str | None = None,
+    box: int | None = None,
+    fit: str | None = None,
+    loss: str | None = None,
+    run: Mapping[str, Any] | None = None,
+) -> None:
     """Write `obj` to `f`, a path, as a safetensors file, atomically; or into an open file object.
 
     obj: a model, of which the weights are written; a state_dict; or anything of tensors, arrays,
     numbers, texts, dtypes, devices, True, False and None in dicts, lists and tuples, however
     nested.
 
-    known: what is known of a model. name, arguments: what `tinynet.models.build` makes it
-    again from, so that `load` gives a model and not its state_dict; classes, mean, std,
-    input_shape, settings, chosen_by, box, fit and loss as in `Checkpoint`; and so is run.
+    The rest is what is known of a model. name, arguments: what `tinynet.models.build` makes it
+    again from, so that `load` gives a model and not its state_dict; all others as in `Checkpoint`.
 
     Raises OSError where the file cannot be written; what was there before is then untouched.
     TypeError for an object of another kind, which nothing pickles.
@@ -150,8 +165,8 @@ def save(obj: Any, f: Place, *, run: Mapping[str, Any] | None = None, **known: A
         order = isinstance(obj, (str, os.PathLike))
         cure = "the path comes second: tinynet.save(model, path)" if order else "give a path"
         raise TypeError(f"save: {cure}; got {type(f).__name__} for it")
-    for name in known.keys() - KINDS.keys():
-        raise TypeError(f"save: {unknown_name('argument', name, KINDS)}")
+    given = (name, arguments, classes, mean, std, input_shape, settings, chosen_by, box, fit, loss)
+    known = dict(zip(KINDS, given))
     arrays: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {"versions": versions()}
     if isinstance(obj, Module):
@@ -276,8 +291,13 @@ KINDS: dict[str, Callable[[Any], Any]] = {
 
 def _as_kept(known: Mapping[str, Any]) -> dict[str, Any]:
     """All that is known, checked; None for what is not."""
-    given = {name: known.get(name) for name in KINDS}
-    return {k: None if v is None else KINDS[k](v) for k, v in given.items()}
+    kept: dict[str, Any] = {name: known.get(name) for name in KINDS}
+    for name, value in kept.items():
+        try:
+            kept[name] = None if value is None else KINDS[name](value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from error
+    return kept
 
 
 def as_tuples(value: Any) -> Any:

@@ -375,7 +375,7 @@ class Step:
         for gradient in flat:
             gradient *= count
         for buffer, before in zip(self.buffers, self.before):
-            flat.append((buffer.array - before) * len(x))
+            flat.append(np.subtract(buffer.array, before, dtype=self.dtype) * len(x))
             np.copyto(buffer.array, before)
         sums = ([of.get(name, 0) for name in self.names] for of in (means.counts, means.sums))
         flat += map(np.array, (there, *sums, len(x)))

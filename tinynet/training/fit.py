@@ -39,7 +39,7 @@ from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.distributed import ranks_of
 from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
-from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, locked
+from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, clear, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
 from tinynet.training.losses import as_loss
@@ -190,28 +190,32 @@ def fit(
         start = ranks.from_first(lambda: _prepare(out, resume, overwrite))
         phase = phase_of(None if start is None else start.run, epochs)
         left = epochs - phase if isinstance(schedule, str) else epochs
-        run = Run(
-            model,
-            optimizer,
-            make_schedule(schedule, optimizer, left * len(batches), left, step, monitor),
-            batches,
-            held_out,
-            loss,
-            metrics,
-            epochs,
-            clip_grad_norm,
-            seed,
-            {**about_data(model, train, transform, loss), **(about or {})},
-            arguments,
-            phase=phase,
-            ranks=ranks,
-        )
-        if start is None and init_from is not None:
-            begun = ranks.from_first(lambda: read(chosen_in(init_from)))
-            run.notes.append(load_fitting(model, begun, run.about.get("classes")))
-        run.notes += _notes(run, start, schedule, stopping)
         try:
+            run = Run(
+                model,
+                optimizer,
+                make_schedule(schedule, optimizer, left * len(batches), left, step, monitor),
+                batches,
+                held_out,
+                loss,
+                metrics,
+                epochs,
+                clip_grad_norm,
+                seed,
+                {**about_data(model, train, transform, loss), **(about or {})},
+                arguments,
+                phase=phase,
+                ranks=ranks,
+            )
+            if start is None and init_from is not None:
+                begun = ranks.from_first(lambda: read(chosen_in(init_from)))
+                run.notes.append(load_fitting(model, begun, run.about.get("classes")))
+            run.notes += _notes(run, start, schedule, stopping)
             return train_run(run, extra, start)
+        except Exception:
+            if out is not None and ranks.first and run.saved and not run.step and start is None:
+                clear(out)  # the first step failed: nothing is left to go on with
+            raise
         finally:
             if isinstance(schedule, str):  # its course is this training's alone
                 for group, was in zip(optimizer.param_groups, before):
@@ -319,7 +323,7 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
                 callback.on_epoch_end(run, record)
         run.model.zero_grad()
     except DivergenceError as error:
-        error.kept = run.saved
+        error.kept = run.saved if run.step else None
         raise
     finally:
         follow(run.model, False)

@@ -52,8 +52,10 @@ def as_loss(loss: Any) -> Any:
 def name_of(loss: Any) -> str | None:
     """The first name in LOSSES of a loss; None for one that is not there."""
     loss = getattr(loss, "func", loss)  # of a functools.partial
-    known = (name for name, (f, layer) in LOSSES.items() if loss is f or isinstance(loss, layer))
-    return next(known, None)
+    for name, (function, layer) in LOSSES.items():
+        if loss is function or isinstance(loss, layer):
+            return name
+    return None
 
 
 def are_numbers(loss: str) -> bool:

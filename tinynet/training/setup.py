@@ -170,7 +170,7 @@ def make_schedule(
         )
     chosen = step or (BATCH if is_named or _is_one_cycle(schedule) else EPOCH)
     if not is_named and epochs is not None:
-        _check_counts(schedule, chosen, steps if chosen == BATCH else epochs, step is None)
+        _check_counts(schedule, chosen, steps, epochs, step is None)
     return Schedule(schedule, chosen)
 
 
@@ -192,16 +192,18 @@ def _is_one_cycle(schedule: Any) -> bool:
     return isinstance(schedule, lr_scheduler.OneCycleLR) or any(map(_is_one_cycle, inner))
 
 
-def _check_counts(schedule: Any, step: str, taken: int, ask: bool) -> None:
-    """Raise ValueError if a OneCycleLR ends before the training does, which takes so many steps of
-    it. ask: warn of a scheduler that counts further.
+def _check_counts(schedule: Any, step: str, steps: int, epochs: int, ask: bool) -> None:
+    """Raise ValueError if a OneCycleLR, which takes a step after every `step`, ends before the
+    training does. ask: warn of a scheduler that counts further.
     """
-    kind, other = type(schedule).__name__, EPOCH if step == BATCH else BATCH
+    kind = type(schedule).__name__
+    taken, other = (steps, EPOCH) if step == BATCH else (epochs, BATCH)
     total = getattr(schedule, "total_steps", None)
     if total is not None and total - schedule.last_epoch < taken:
+        cure = ", or pass step='epoch'" if step == BATCH and total == epochs else ""
         raise ValueError(
             f"fit: {kind}(total_steps={total}) is to take {taken} steps, one after every {step}: "
-            f"build it with total_steps={taken}" + ", or pass step='epoch'" * (step == BATCH)
+            f"build it with total_steps={taken}{cure}"
         )
     if ask and _counts_to(schedule) > taken:
         warnings.warn(

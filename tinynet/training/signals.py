@@ -13,7 +13,7 @@ from typing import Any
 
 NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
-STOPPING = b"\nstopping once this step, or validation, is done and saved; once more stops at once\n"
+STOPPING = b"\nstopping once this step, or validation, is saved; once more stops at once\n"
 
 
 class Interrupted(KeyboardInterrupt):

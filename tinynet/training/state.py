@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,14 +181,24 @@ def _setup(run: Run) -> dict[str, str]:
     }
 
 
+OFF = ("None", "False")  # as an option is that older runs do not say
+
+
 def _check_same(then: dict[str, str], now: dict[str, str]) -> None:
     """Raise CheckpointError where the run was set up in another way than the saved one."""
     for name in {**then, **now}:
-        if then.get(name) != now.get(name):
+        is_new = name not in then and now[name] in OFF
+        if not is_new and _rounded(then.get(name)) != _rounded(now.get(name)):
             raise CheckpointError(
                 f"cannot resume: {name} was {then.get(name)!s:.120} in the run, now it is "
                 f"{now.get(name)!s:.120}. Pass what it was, or train anew (resume=False)"
             )
+
+
+def _rounded(told: str | None) -> str:
+    """A setting with 0 for 0.0, and with the numbers of arrays in four digits, as in older runs."""
+    digits = 4 if "[" in str(told) else 15
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.{digits}g}", str(told))
 
 
 def _count(value: Any) -> int:

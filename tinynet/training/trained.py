@@ -126,9 +126,12 @@ class Trained(Module):
         """The name of the loss that it was trained with, which says what its outputs mean."""
         return self.checkpoint.loss or "cross_entropy"
 
-    def preprocess(self, images: Any, **options: Any) -> Tensor:
-        """Images as the network takes them. images, options: as for `predict`."""
-        pixels, transform = self.batch(images, **options).pixels, self.input_transform
+    def preprocess(
+        self, images: Any, *, fit: str | None = None, as_is: bool = False, invert: bool = False
+    ) -> Tensor:
+        """Images as the network takes them. images, fit and so on: as for `predict`."""
+        pixels = self.batch(images, fit=fit, as_is=as_is, invert=invert).pixels
+        transform = self.input_transform
         return wrap(np.asarray(pixels if transform is None else transform(pixels), np.float32))
 
     def batch(

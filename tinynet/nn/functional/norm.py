@@ -111,7 +111,9 @@ def instance_norm(
             f"{op}: the input must have shape (N, C, L) or (N, C, H, W) with more than one place "
             f"to take the mean of, got {x.shape}"
         )
-    check_per_channel(op, x.array, running_mean=running_mean, running_var=running_var)
+    check_per_channel(
+        op, x.array, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var
+    )
     axes = tuple(range(2, x.ndim))
     statistics = x.array.mean(axes), x.array.var(axes, ddof=1)
     for running, new in zip((running_mean, running_var), statistics):

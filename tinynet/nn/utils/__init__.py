@@ -17,8 +17,8 @@ from tinynet.ops import cat
 from tinynet.tensor import Tensor
 
 __all__ = [
-    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector",
-    "vector_to_parameters",
+    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "get_total_norm",
+    "parameters_to_vector", "vector_to_parameters",
 ]  # fmt: skip
 
 TINY = 1e-37
@@ -69,6 +69,20 @@ def clip_grad_norm_(
 
 
 clip_grad_norm = clip_grad_norm_
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all tensors as one vector, such as of gradients; see `clip_grad_norm_`."""
+    each = _listed("get_total_norm", [tensors] if isinstance(tensors, Tensor) else tensors)
+    norm = _norm(np.array([_norm(x.array, norm_type) for x in each]), norm_type)
+    if error_if_nonfinite and not math.isfinite(norm):
+        raise RuntimeError(f"get_total_norm: the norm of the {len(each)} tensors is {norm}")
+    return Tensor(np.asarray(norm, each[0].dtype))
 
 
 def clip_grad_value_(
@@ -150,7 +164,7 @@ def _norm(values: np.ndarray, p: float) -> float:
 def __getattr__(name: str) -> Any:
     """Weights computed from others, and what few nets need, loaded when one is first named."""
     computed = ("weight_norm", "spectral_norm", "remove_weight_norm", "remove_spectral_norm")
-    if name in ("parametrizations", "prune", "rnn"):
+    if name in ("parametrizations", "parametrize", "prune", "rnn"):
         return importlib.import_module(f"tinynet.nn.utils.{name}")
     if name in computed:
         return getattr(importlib.import_module("tinynet.nn.utils.parametrizations"), name)

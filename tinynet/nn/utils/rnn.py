@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinynet import ops
+from tinynet.aliases import Missing
 from tinynet.tensor import Tensor
+
+pack_padded_sequence, pad_packed_sequence, pack_sequence = (
+    Missing(f"nn.utils.rnn.{name}", "there are no recurrent nets")
+    for name in ("pack_padded_sequence", "pad_packed_sequence", "pack_sequence")
+)
 
 
 def pad_sequence(

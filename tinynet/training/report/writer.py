@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinynet.errors import CheckpointError
 from tinynet.nn import Module
-from tinynet.training.checkpoint import Checkpoint
+from tinynet.training.checkpoint import Checkpoint, read
 from tinynet.training.environment import environment
 from tinynet.training.files import atomic_write
-from tinynet.training.folder import REPORT
+from tinynet.training.folder import LAST, REPORT
 from tinynet.training.history import History, Record, from_columns
 from tinynet.training.loop import evaluate
 from tinynet.training.report.findings import Findings
 from tinynet.training.report.page import Contents, page
 from tinynet.training.run import Callback, Run
 
-NO_OPTION = ("data_sha256", "keep_every", "save_every")  # settings that need not be typed again
+NO_OPTION = ("data_sha256", "model_sha256", "init_sha256", "keep_every", "save_every")
+"""Settings that need not be typed again."""
 
 
 class ReportWriter(Callback):
@@ -58,7 +61,7 @@ class ReportWriter(Callback):
             run.about,
             settings,
             environment(),
-            commands(self.folder, run.about.get("settings")),
+            commands(self.folder, run.about.get("settings"), run.about.get("name"), run.phase),
         )
         keep(self.folder, contents)
 
@@ -80,8 +83,10 @@ def write(path: Path, contents: Contents) -> None:
 def of_checkpoint(
     folder: Path, stored: Checkpoint, model: Module, findings: Findings, measured_on: str
 ) -> Contents:
-    """The contents of a report of a checkpoint, whose run is in `folder`."""
+    """The contents of a report of a checkpoint, and of the epochs of the run in `folder`."""
     run = stored.run or {}
+    with contextlib.suppress(CheckpointError):  # there is none, or it is damaged
+        run = read(folder / LAST).run or run
     about = {name: getattr(stored, name) for name in ("name", "mean", "std", "input_shape")}
     return Contents(
         folder.resolve().name,
@@ -92,19 +97,27 @@ def of_checkpoint(
         about,
         stored.settings or run.get("setup") or {},
         run.get("environment") or stored.versions or {},
-        commands(folder, stored.settings),
+        commands(folder, stored.settings, stored.name, run.get("phase", 0)),
     )
 
 
-def commands(folder: Path, settings: Mapping[str, Any] | None) -> list[str]:
-    """What to type to train it again, and to use it.
+def commands(
+    folder: Path, settings: Mapping[str, Any] | None, name: str | None = None, phase: int = 0
+) -> list[str]:
+    """What to type to train it again, and to use it, as far as commands can.
+
+    name: of the model. phase: after how many epochs a finished run went on for more, as no single
+    command does.
 
     >>> commands(Path("runs/a"), {"data": "digits", "lr": 0.1, "augment": [], "patience": None})[:1]
     ['tinynet train --data digits --lr 0.1 --augment none']
     """
     where = shlex.quote(str(folder))
-    lines = [f"tinynet evaluate {where} --mistakes 20", f"tinynet predict {where} IMAGE.png"]
-    if settings is None:
+    use = f"tinynet predict {where} IMAGE.png"
+    if settings is None:  # of a `fit`, whose data have no name
+        return [use] if name else []
+    lines = [f"tinynet evaluate {where} --mistakes 20", use]
+    if phase:
         return lines
     options = []
     for name, value in settings.items():

@@ -16,8 +16,8 @@ from tinynet.errors import integer
 from tinynet.random import default_rng
 
 __all__ = [
-    "BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler",
-    "WeightedRandomSampler",
+    "BatchSampler", "DistributedSampler", "RandomSampler", "Sampler", "SequentialSampler",
+    "SubsetRandomSampler", "WeightedRandomSampler",
 ]  # fmt: skip
 
 T_co = TypeVar("T_co", covariant=True)
@@ -95,10 +95,32 @@ class RandomSampler(ArraySampler):
         n, rng = len(self.data_source), default_rng(self.generator)
         if self.replacement:
             return rng.integers(n, size=len(self))
-        if len(self) == n:
-            return rng.permutation(n)
         orders = [rng.permutation(n) for _ in range(0, len(self) if n else 0, max(n, 1))]
         return np.concatenate([np.arange(0), *orders])[: len(self)]
+
+
+class DistributedSampler(ArraySampler):
+    """The part of the process `rank` of `num_replicas`, in another order each epoch if shuffle."""
+
+    def __init__(
+        self, dataset: Sized, num_replicas: int | None = None, rank: int | None = None,
+        shuffle: bool = True, seed: int = 0, drop_last: bool = False,
+    ) -> None:  # fmt: skip
+        self.dataset, self.num_replicas, self.rank = dataset, num_replicas or 1, rank or 0
+        self.shuffle, self.seed, self.drop_last, self.epoch = shuffle, seed, drop_last, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next one is: seed + epoch decides its order."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        rest = 0 if self.drop_last else self.num_replicas - 1
+        return (len(self.dataset) + rest) // self.num_replicas
+
+    def order(self) -> np.ndarray:
+        n, rng = len(self.dataset), np.random.default_rng(self.seed + self.epoch)
+        order = rng.permutation(n) if self.shuffle else np.arange(n)
+        return np.resize(order, len(self) * self.num_replicas)[self.rank :: self.num_replicas]
 
 
 class SubsetRandomSampler(ArraySampler):

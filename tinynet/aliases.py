@@ -1,0 +1,95 @@
+"""Where PyTorch's import statements lead: `from tinynet.nn.modules.batchnorm import _BatchNorm`.
+
+One table says where the thing stands here, another what is not here and what to do without. What
+is not here may be imported, since many scripts import more than they use; using it raises.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_HERE = {
+    "autograd.function": "function", "autograd.gradcheck": "gradcheck",
+    "autograd.grad_mode": "grad_mode", "autograd.variable": "autograd",
+    "backends": "preamble:backends", "backends.cuda": "preamble:backends.cuda",
+    "backends.cudnn": "preamble:backends.cudnn", "backends.mps": "preamble:backends.mps",
+    "cuda": "devices:cuda", "cuda.amp": "amp", "distributed": "preamble:distributed",
+    "nn.parallel.distributed": "nn.parallel", "types": "preamble",
+    "utils.checkpoint": "preamble",
+    "utils.data._utils": "utils.data", "utils.data._utils.collate": "utils.data.collate",
+    "utils.data.distributed": "utils.data.sampler",
+    **{f"nn.modules.{name}": "nn.modules" for name in (
+        "activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten", "fold",
+        "instancenorm", "linear", "loss", "module", "normalization", "padding", "pixelshuffle",
+        "pooling", "sparse", "upsampling",
+    )},
+}  # fmt: skip
+"""Paths of PyTorch's modules, and where what is in them stands: in a module, or a part of one."""
+
+_WEIGHTS = "weights come from files, model.load_state_dict(tinynet.load(path))"
+NOT_HERE = {
+    "hub": _WEIGHTS, "utils.model_zoo": _WEIGHTS,
+    "fft": "numpy.fft has Fourier transforms",
+    "jit": "a model runs as it is, and tinynet.onnx writes it for other programs",
+    "multiprocessing": "operations share out their work among threads by themselves",
+    "nn.utils.parametrize": "weight_norm and spectral_norm are in nn.utils.parametrizations",
+    "profiler": "use cProfile, Python's own", "autograd.profiler": "use cProfile, Python's own",
+    "sparse": "tensors are dense",
+    "utils.tensorboard": "training.fit returns a history of losses and metrics, and `tinynet "
+    "report RUN` draws them",
+}  # fmt: skip
+"""Modules of PyTorch's that scripts import, and what to do without."""
+
+
+class Missing:
+    """What a script may import, and is told when it uses it: NotImplementedError."""
+
+    def __init__(self, name: str, advice: str) -> None:
+        self._text = f"tinynet has no {name}: {advice}"
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        raise NotImplementedError(self._text)
+
+    def __getattr__(self, name: str) -> Any:
+        raise (AttributeError if name.startswith("__") else NotImplementedError)(self._text)
+
+
+class _Finder:
+    """Python's import asks it first: the paths of the two tables are its modules."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        own, _, inner = name.partition(".")
+        known = own == "tinynet" and (inner in _HERE or inner in NOT_HERE)
+        return ModuleSpec(name, self, is_package=True) if known else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """None: an empty module, as Python makes it."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put what stands here in the place of the empty module, or stand-ins in it."""
+        name = module.__name__
+        inner = name.partition(".")[2]
+        if inner in NOT_HERE:
+            vars(module)["__getattr__"] = lambda used: _missing(f"{inner}.{used}", NOT_HERE[inner])
+            return
+        where, _, parts = _HERE[inner].partition(":")
+        found: Any = importlib.import_module(f"tinynet.{where}")
+        for part in parts.split(".") if parts else ():
+            found = getattr(found, part)
+        sys.modules[name] = found
+
+
+def _missing(name: str, advice: str) -> Missing:
+    if "__" in name:
+        raise AttributeError(name)
+    return Missing(name, advice)
+
+
+def install() -> None:
+    """Have Python's import statements know these paths."""
+    if not any(type(finder).__name__ == _Finder.__name__ for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]
