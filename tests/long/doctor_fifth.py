@@ -1545,9 +1545,9 @@ class _LowRank(nn.Module):
 
 @healthy
 def frozen_weights_and_an_addition_of_low_rank() -> Setup:
-    setup = on_rows(_LowRank())
-    wanted = [p for p in setup["model"].parameters() if p.requires_grad]
-    return setup | {"optimizer": optim.Adam(wanted, lr=0.003)}
+    model = _LowRank()
+    wanted = [p for p in model.parameters() if p.requires_grad]
+    return on_rows(model, optim.Adam(wanted, lr=0.003))
 
 
 @healthy

@@ -9,6 +9,7 @@ one mistake does not hide the next.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -318,12 +319,10 @@ class Case:
 
     def _gives_distances(self) -> bool:
         """Whether the outputs are sums of what is never below 0, which no layer follows."""
-        for call in self.trial.back(self.trial.output):
-            if call.op in ("linear", "conv2d", "matmul"):
-                break
-            if call.op in ("sum", "mean", "norm") and call.args[0].array.min() >= 0:
-                return True
-        return False
+        calls, layers = self.trial.back(self.trial.output), ("linear", "conv2d", "matmul")
+        after = itertools.takewhile(lambda call: call.op not in layers, calls)
+        sums = [call.args[0].array.min() for call in after if call.op in ("sum", "mean", "norm")]
+        return bool(sums) and max(sums) >= 0
 
     def _loss_of(self, made: Any) -> Tensor:
         """The loss of what the model made, with labels as they are, or else moved into range."""
@@ -395,9 +394,7 @@ def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
     return x if cure is None else cure[1](x)
 
 
-def usable_target(
-    case: Case, target: np.ndarray | None, count: int, fit: bool
-) -> np.ndarray | None:
+def usable_target(case: Case, target: Any, count: int, fit: bool) -> Any:
     """As many targets as there are inputs; labels as integers, with `fit` moved into range."""
     target = target if target is None else target[:count]
     if case.classes is None or target is None:

@@ -93,10 +93,8 @@ def doctor(
             f"doctor: the lazy layers {listed(lazy)} have no weights yet; call model(x) once before"
         )
     if optimizer is not None and not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"doctor: optimizer must be one Optimizer, got {type(optimizer).__name__}; of several "
-            "give the one of this model, and the training step, as step=, calls them all"
-        )
+        told = f"one Optimizer, got {type(optimizer).__name__}; of several give that of this model"
+        raise TypeError(f"doctor: optimizer must be {told}, and step=, which calls them all")
     with preserving_generators(), as_before(reached(batch, validate)):
         batch, validate = _loaded(batch), _loaded(validate)
         held = [] if validate is None else _batches("validate", validate)

@@ -106,8 +106,8 @@ def train(
     prepare: done before. targets: others for the batches. steps: how many, if not `case.steps`. It
     ends early where the loss is not finite.
     """
-    given = case.usable if targets is None else zip((x for x, _ in case.usable), targets)
-    batches = [tensors(x, target) for x, target in given]
+    others = [target for _, target in case.usable] if targets is None else targets
+    batches = [tensors(x, target) for (x, _), target in zip(case.usable, others)]
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
         optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)

@@ -28,6 +28,7 @@ REASONS = {
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
+MISFED = {"nll-loss-of-scores", "probabilities-before-logits-loss"}
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
 
@@ -96,8 +97,7 @@ def check_batch_of_one(case: Case) -> Iterator[Finding]:
 
 
 def check_structure(case: Case) -> Iterator[Finding]:
-    """Linear layers with nothing between, a layer of one unit, layers that are not registered, and
-    axes that a reshape mixes up."""
+    """Linear layers with nothing between, of one unit, not registered; axes that are mixed up."""
     own = {id(p) for p in case.parameters.values()}
     foreign, idle, narrow = [], [], []
     weights = {
@@ -359,10 +359,7 @@ def check_loss(case: Case) -> Iterator[Finding]:
             if along < against and call is not None:
                 part = float(call.output.array.mean())
                 yield finding("loss-beyond-its-part", loss=loss, op=call.op, part=part)
-            elif not along < against and not case.found & {
-                "nll-loss-of-scores",
-                "probabilities-before-logits-loss",
-            }:
+            elif not (along < against or case.found & MISFED):
                 yield finding("loss-with-the-wrong-sign", loss=loss)
             return
     yield from _left_out(case)
@@ -388,16 +385,9 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
 
 
 def _left_out(case: Case) -> Iterator[Finding]:
-    """Examples that have no gradient from the loss, be the outputs right or wrong: those at some
-    places of the batch, or those of a class."""
+    """Examples, or a class of them, without a gradient, be the outputs right or wrong."""
     output, target = case.trial.output, case.usable[0][1]
-    if (
-        case.trial.several
-        or case.trial.error is not None
-        or target is None
-        or output is None
-        or case.labels is None
-    ):
+    if target is None or output is None or case.labels is None or case.trial.several:
         return
     if not target.size == len(target) == len(output):
         return
@@ -412,15 +402,10 @@ def _left_out(case: Case) -> Iterator[Finding]:
                     return
                 if y.grad is not None:
                     flags &= ~y.grad.array.reshape(len(y), -1).any(axis=1)
-    both, target = still & turned, target.ravel()
-    if (
-        both.sum() > 1
-        and not both.all()
-        and (still == turned).all()
-        and (still != still[::-1]).any()
-    ):
-        yield finding("examples-left-out", count=both.sum(), N=len(both), first=both.argmax())
+    if np.array_equal(still, turned) and not np.array_equal(still, still[::-1]):
+        yield finding("examples-left-out", count=still.sum(), N=len(still), first=still.argmax())
         return
+    target = target.ravel()
     left = [c for c in np.unique(target[target != case.ignored]) if still[target == c].all()]
     if left and not still.all():
         count, names = int(np.isin(target, left).sum()), listed([f"{c:g}" for c in left])

@@ -106,12 +106,16 @@ def _undo(value: Any) -> Callable[[], None]:
     if isinstance(value, Tensor):
         array, grad = value.array, value.grad
         value.array, value.grad = array.copy(order="K"), None
-        return functools.partial(_set, value, {"array": array, "grad": grad})
+
+        def put_back() -> None:
+            value.array, value.grad = array, grad
+
+        return put_back
     if isinstance(value, Optimizer):
         return _undo_steps(value)
     if isinstance(value, (list, dict)):
         return functools.partial(_refill, value, value.copy())
-    if isinstance(value, (tuple, MethodType, functools.partial)):
+    if isinstance(value, (tuple, MethodType)):
         return lambda: None
     return functools.partial(setattr, value, "__dict__", dict(vars(value)))
 
@@ -119,11 +123,6 @@ def _undo(value: Any) -> Callable[[], None]:
 def _refill(value: Any, content: Any) -> None:
     value.clear()
     (value.extend if isinstance(value, list) else value.update)(content)
-
-
-def _set(value: Any, attributes: dict[str, Any]) -> None:
-    for name, content in attributes.items():
-        setattr(value, name, content)
 
 
 def _undo_steps(optimizer: Optimizer) -> Callable[[], None]:

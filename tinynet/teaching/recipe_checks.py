@@ -97,16 +97,13 @@ def _persistent(case: Case, way: Way) -> Iterator[Finding]:
 def _asleep(case: Case, way: Way) -> Iterator[Finding]:
     """Evaluation mode that does not know what was learned in training mode."""
     run, norms = way.shown, case.layers(*BATCH_NORMS)
-    fixed = [path for path, norm in norms if norm.momentum == 0 and _is_new(norm)]
+    means = [(path, norm.running_mean) for path, norm in norms if norm.momentum == 0]
+    fixed = [path for path, mean in means if mean is not None and not mean.array.any()]
     fell = case.model.training and way.share(run) > STEADY and way.learned
     if fixed:
         yield finding("evaluation-far-from-training (momentum 0)", names=listed(fixed))
     elif fell and not run.asleep <= (run.first + run.last) / 2 + 0.1:
         yield finding("evaluation-far-from-training", steps=case.steps, run=run)
-
-
-def _is_new(norm: Any) -> bool:
-    return norm.running_mean is not None and not norm.running_mean.array.any()
 
 
 def _floor(case: Case) -> float:
