@@ -5,6 +5,8 @@ The words are whole pieces of the message: the operation, the sizes involved, th
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -356,3 +358,34 @@ def test_images_without_their_axes_rows_for_images_and_conditions_of_floats():
 def test_labels_that_are_text_are_to_be_numbered():
     with pytest.raises(TypeError, match=r"got <U3; number the classes: .* np\.unique\(target"):
         F.cross_entropy(zeros(2, 10), ["cat", "dog"])
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "got"),
+    [
+        (
+            "Linear",
+            lambda: nn.Linear(4, 2)([[1.0, 2, 3, 4]]),
+            "[[1.0, 2, 3, 4]]; tinynet.t",
+        ),
+        ("Linear", lambda: nn.Sequential(nn.Linear(4, 2))(None), "None"),
+        ("Conv1d", lambda: nn.Conv1d(1, 2, 3)([[1.0]]), "["),
+        ("Conv2d", lambda: nn.Conv2d(1, 2, 3)(3), "3; "),
+        ("Flatten", lambda: nn.Flatten()([[1.0]]), "["),
+        ("cross_entropy", lambda: nn.CrossEntropyLoss()([[1.0, 2]], [0]), "["),
+        ("nll_loss", lambda: F.nll_loss(([1.0],), [0]), "([1.0],); "),
+        ("conv2d", lambda: F.conv2d([[1.0]], tinynet.ones(1, 1, 3, 3)), "["),
+    ],
+)
+def test_what_is_no_tensor_is_told_by_the_operation_it_is_given_to(name, call, got):
+    with pytest.raises(TypeError, match=re.escape(f"{name}: takes a tensor, got {got}")):
+        call()
+
+
+def test_an_error_of_a_model_of_ones_own_is_as_it_was():
+    class Own(nn.Module):
+        def forward(self, x):
+            return x.shape
+
+    with pytest.raises(AttributeError, match="'list' object has no attribute 'shape'"):
+        Own()([1.0])

@@ -445,6 +445,7 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--epochs", "ten"], "'ten' is not an integer"),
         (["train", "--lr", "0"], "'0' is no number greater than 0"),
         (["train", "--lr", "nan"], "'nan' is no number"),
+        (["train", "--lr", "0,05"], "'0,05' is no number greater than 0; write a point: 0.05"),
         (["train", "--validation", "1.5"], "'1.5' is no share; 0.1 means a tenth"),
         (["train", "--patience", "3"], "--patience needs --validation"),
         (["train", "--augment", "none", "--augment", "flip"], "then no flip too"),

@@ -661,13 +661,26 @@ def no_file(request, tmp_path, monkeypatch):
 
 def test_arrays_and_images_that_are_no_file_are_refused(tmp_path, no_file):
     told = no_file(tmp_path / "a.npz")
-    with pytest.raises(DataError, match=f"a.npz: cannot be opened: {told}"):
+    with pytest.raises(DataError, match=f"a.npz: (cannot be opened: {told}|.* say folder:/)"):
         load(f"npz:{tmp_path}/a.npz")
     told = no_file(tmp_path / "a.png")
     with pytest.raises(DataError, match=f"a.png: cannot be opened: {told}"):
         read_image(tmp_path / "a.png")
     with pytest.raises(DataError, match=f"cannot be opened: {told}"):
         read_content(tmp_path / "a.png", 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("npz:a.csv", "csv"), ("folder:a.npz", "npz"), ("csv:b", "folder")]
+)
+def test_the_form_that_was_meant_is_said(tmp_path, name, form):
+    for file in ("a.csv", "a.npz", "b/c.txt"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    kind, _, file = name.partition(":")
+    path = tmp_path / file
+    with pytest.raises(DataError, match=f"{kind}:{path}: .* is there, say {form}:{path}$"):
+        load(f"{kind}:{path}")
 
 
 def test_published_files_that_are_no_file_are_not_found(tmp_path, no_file, small_mnist):

@@ -252,6 +252,7 @@ NOT_READ = [  # files that are there too, and what is said of them
     ("cat/a.avif dog/b.AVIF dog/c.heic", "2 *.avif, 1 *.heic"),
     ("cat/README labels.csv", "1 *.csv, 1 README"),
     ("0.png", "1 image outside the class folders"),
+    ("0.png 1.png", "2 images outside the class folders"),
     ("cat/a.png.bak", "1 *.bak"),
     ("cat/dir.png/.nothing", "1 .nothing, 1 empty folder"),
     (" ".join(f"cat/x.{c}" for c in "abcdefghijk"), "1 *.h, 3 more"),
@@ -294,7 +295,7 @@ def test_links_to_files_and_classes_are_followed_others_are_not(classes, tmp_pat
     (classes / "cat/loop").symlink_to(classes / "cat")
     (classes / "all").symlink_to(classes)
     (classes / "self").symlink_to(classes / "self")
-    told = "2 linked folder, 1 self"
+    told = "2 linked folders, 1 self"
     with pytest.warns(UserWarning, match=f"not read: {told}$"):
         dataset = load_folder(classes, test_fraction=0)
     assert dataset.classes == ("cat", "dog", "owl")

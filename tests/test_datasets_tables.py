@@ -48,12 +48,15 @@ def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("label,a\n1,cat\n", "expected integers, separated by commas, .*cat"),
+        ("label,a\n1,cat\n", "expected integers, separated by commas, .*cat.* in line 2, column 2"),
         ("class,a\n1,2\n", "no column called label, but class, a"),
-        ("1,2,3\n1,2,3\n", "2 pixels in a row are no square image"),
+        ("1,2,3\n1,2,3\n", "2 pixels in a row are no square image; of another table save arrays"),
         ("1,300\n", "a pixel of 300, expected 0 to 255"),
         ("-1,30\n", "a label of -1, expected 0 to"),
-        ("1,30\n1,30,4\n", "separated by commas, as many in each line: .* at row"),
+        (
+            "1,30\n1,30,4\n",
+            "separated by commas, as many in each line: .* in line 2; of another table save arrays",
+        ),
         ("label;a\n1;2\n", "expected integers, separated by commas.*first line is 'label;a'"),
         ("label,a\n", "there is no line with numbers in it"),
         ("", "there is no line with numbers in it"),

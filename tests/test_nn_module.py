@@ -148,10 +148,10 @@ def test_a_list_of_layers_is_refused_because_it_hides_them():
     class Listed(nn.Module):
         def __init__(self):
             super().__init__()
-            self.layers = [nn.Linear(1, 1)]
+            self.layers = [nn.Linear(1, 1) for _ in range(2)]
 
     with pytest.raises(TypeError, match=r"self.layers = nn.ModuleList\(\[...\]\)"):
-        Listed()
+        Listed().parameters()
 
 
 def test_a_list_of_layers_that_learn_nothing_is_fine():
@@ -164,6 +164,8 @@ def test_a_list_of_layers_that_are_found_elsewhere_is_fine():
     net = Net()
     net.order = [net.hidden, net.blocks[0]]
     net.hidden_from_training = (nn.Linear(1, 1),)
+    net.teacher = [nn.Linear(1, 1)]
+    net.frozen = [nn.Linear(1, 1).requires_grad_(False) for _ in range(2)]
     assert len(list(net.parameters())) == 7
 
 
@@ -485,6 +487,10 @@ def test_what_is_no_state_is_refused_with_the_cure(state, words):
         (lambda s: {"module." + k: v for k, v in s.items()}, r"removeprefix\('module\.'\)"),
         (lambda s: {"model/" + k: v for k, v in s.items()}, r"removeprefix\('model/'\)"),
         (lambda s: {"net": {"module." + k: v for k, v in s.items()}}, r"pass state\['net'\]"),
+        (
+            lambda s: {i + k: v for i in ("0.", "2.") for k, v in s.items()},
+            r"2\.bias\nBuild the model",
+        ),
         (lambda s: {1: 2}, r"unexpected \(1\): 1\nBuild the model"),
         (lambda s: {}, r"missing \(2\): weight, bias\nBuild the model"),
     ],

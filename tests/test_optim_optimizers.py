@@ -342,8 +342,6 @@ def test_an_optimizer_around_another_has_settings_of_its_own_in_the_groups():
     np.testing.assert_array_equal(p.array, q.array)
     assert {"rho": 0.1, "adaptive": True, "momentum": 0.9}.items() <= sharp.param_groups[0].items()
     sharp.base.load_state_dict(sharp.base.state_dict())
-    with pytest.raises(ValueError, match="unknown SGD setting 'rho'"):
-        SGD([{"params": [q], "rho": 0.1}])
 
 
 # ----- saving and loading ---------------------------------------------------------------------
@@ -443,7 +441,7 @@ DAMAGE = [
     (lambda s: s["param_groups"][1].update(params=[1, 2]), "have the params [[0], [1, 2]], where"),
     (lambda s: s["param_groups"][1].update(params=np.arange(2)), "params [[0], array([0, 1])],"),
     (lambda s: s["param_groups"][1].pop("betas"), "lacks betas"),
-    (lambda s: s["param_groups"][1].update(momentum=0.9), "unknown Adam setting 'momentum'"),
+    (lambda s: s["param_groups"][1].update(beta=0.9), "unknown Adam setting 'beta'"),
     (lambda s: s["param_groups"][1].update(lr=-1.0), "Adam(lr=-1.0)"),
     (lambda s: s["param_groups"][1].update(lr="x"), "Adam(lr='x')"),
     (lambda s: s["param_groups"][1].update(lr=float("nan")), "Adam(lr=nan)"),
@@ -518,7 +516,6 @@ class Model:
         (lambda: [("w", parameter())], TypeError, "not model.named_parameters"),
         (lambda: [np.ones(3)], TypeError, r"tinynet.tensor\(array, requires_grad=True\)"),
         (lambda: [parameter(), {"params": []}], TypeError, "either tensors or groups"),
-        (lambda: [tinynet.ones(2)], ValueError, r"params\[0\] of shape \(2,\) does not require"),
         (lambda: [parameter() * 2], ValueError, "is the result of 'mul'"),
         (lambda: [{"lr": 0.1}], TypeError, "a dict with the key 'params'"),
         (lambda: [{"params": [parameter()], "lrr": 1}], ValueError, "did you mean 'lr'"),

@@ -228,9 +228,9 @@ def test_one_cycle_ends_at_its_lowest_rate_and_says_when_it_is_over():
     assert sequence[0] == pytest.approx(2.0 / 25)
     assert max(sequence) == pytest.approx(2.0)
     assert sequence[9] == pytest.approx(2.0 / 25 / 1e4)
-    assert sequence[10] == sequence[9]
+    assert sequence[9] < sequence[10] < 0.25  # where PyTorch goes on along the cosine
     state = schedule.state_dict()
-    with pytest.raises(RuntimeError, match=r"11 times.*total_steps=10.*epochs \* len"):
+    with pytest.raises(ValueError, match=r"11 times.*total_steps=10.*epochs \* len"):
         schedule.step()
     assert schedule.state_dict() == state
 

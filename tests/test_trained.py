@@ -108,7 +108,10 @@ def test_images_of_any_origin_give_the_same_answer(run):
     [
         (np.zeros((2, 8, 8, 5)), r"an array float64\[8, 8, 5\] is no image"),
         (np.full((4, 4), 7.0), "of bytes, or of floats from 0 to 1"),
-        (3, "a int is no image"),
+        (3, "an int is no image"),
+        (np.full((1, 8, 8), np.nan), "image 0 has a NaN or an infinity"),
+        (np.full((4, 4), -5.0), "; its values run from -5 to -5$"),
+        (np.full((4, 4), 200), r"values run from 200 to 200; \.astype\(np\.uint8\) makes bytes"),
         ([], "there is no image in a list"),
         (".", "there is no image in"),
         (np.zeros((32, 32, 2), np.uint8), r"an array uint8\[32, 32, 2\] is no image"),
@@ -123,6 +126,8 @@ def test_what_is_no_image_is_told(run, images, told):
 def test_an_unknown_fit_is_told_before_any_image(run):
     with pytest.raises(ValueError, match="unknown fit 'padd'; did you mean 'pad'"):
         tinynet.load(run).predict(side("left"), fit="padd")
+    with pytest.raises(TypeError, match=r"predict: unknown argument 'top'\. Known: images, fit"):
+        tinynet.load(run).predict(side("left"), top=3)
 
 
 def test_what_cannot_be_read_is_left_out_and_named(run, capsys):
@@ -421,6 +426,20 @@ def test_a_photo_is_made_like_the_training_images_unless_as_is(tmp_path, monkeyp
     same = model.batch(written(1, 20, 28)[0, 0])
     assert same.done == ["taken as they are"]
     np.testing.assert_array_equal(same.pixels, written(1, 20, 28))
+    dark = 255 - written(2, 20, 28)
+    for images in (
+        dark,
+        dark[:, 0],
+        dark.transpose(0, 2, 3, 1),
+        list(dark),
+        dark / np.float32(255),
+    ):
+        turned = model.batch(images)
+        assert turned.done == made.done
+        np.testing.assert_array_equal(turned.pixels, model.batch(dark[0]).pixels.repeat(2, 0))
+        assert (model.batch(images, invert=True).pixels[:, 0, 0] == 0).all()
+    with pytest.raises(tinynet.DataError, match="its values run from 0 to 255"):
+        model.predict(dark.astype(np.float32))
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ WRONG = {
     "callbacks": (EarlyStopping(), [3], [EarlyStopping], None, "a"),
     "early_stopping": (1.5, "a", BestModel(), EarlyStopping, True),
     "checkpoint": (3, b"a", ""),
-    "out": (3, ""),
+    "out": (3, "", __file__),
     "init_from": (3, ""),
     "resume": (3, None),
     "overwrite": (1, "yes"),
@@ -93,7 +93,7 @@ def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_done(tmp_path
     words = (
         "a batch must be a pair" if isinstance(value, Single) else rf"\b{name}\b|expected a data"
     )
-    with pytest.raises((TypeError, ValueError), match=words):
+    with pytest.raises((TypeError, ValueError, NotADirectoryError), match=words):
         train(model, **{"out": tmp_path, "overwrite": isinstance(value, Single), name: value})
     np.testing.assert_array_equal(model.weight.array, before)
     assert kept.exists() or isinstance(value, Single)

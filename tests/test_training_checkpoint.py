@@ -284,6 +284,8 @@ FOREIGN = {
     "gguf": (b"GGUF" + bytes(99), "GGUF"),
     "npy": (npy_file(), "one array.*np.load.*load_state_dict"),
     "gzip": (gzip.compress(b"model"), "packed with gzip; unpack it first"),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(99), "an image; tinynet.load.RUN..predict"),
+    "jpeg": (b"\xff\xd8\xff\xe0" + bytes(99), "it is an image"),
     "empty": (b"", "it is empty"),
     "lfs": (
         b"version https://git-lfs.github.com/spec/v1\noid",

@@ -60,8 +60,10 @@ def test_what_is_no_record_is_refused(group):
 
 
 def test_a_history_is_written_as_a_table(tmp_path):
-    History([TRAINED, {**TRAINED, "epoch": 2, "validation_loss": 0.25}]).to_csv(tmp_path / "h.csv")
-    assert (tmp_path / "h.csv").read_text().split() == [
+    History([TRAINED, {**TRAINED, "epoch": 2, "validation_loss": 0.25}]).to_csv(
+        tmp_path / "new/h.csv"
+    )
+    assert (tmp_path / "new/h.csv").read_text().split() == [
         "epoch,loss,lr,validation_loss", "1,0.5,0.1,", "2,0.5,0.1,0.25",
     ]  # fmt: skip
 
@@ -71,10 +73,14 @@ def test_a_history_is_plotted_a_chart_for_each_quantity():
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    axes = History([TRAINED, {**TRAINED, "epoch": 2, "validation_loss": 0.25}]).plot()
+    history = History([TRAINED, {**TRAINED, "epoch": 2, "validation_loss": 0.25}])
+    axes = history.plot()
     assert [axis.get_title() for axis in axes] == ["loss", "learning rate"]
     assert [line.get_label() for line in axes[0].lines] == ["training", "validation"]
+    assert [axis.get_title() for axis in history.plot("loss")] == ["loss"]
     pyplot.close("all")
+    with pytest.raises(ValueError, match="unknown quantity 'los'; did you mean 'loss'"):
+        history.plot("los")
     with pytest.raises(ValueError, match="no epoch to plot"):
         History().plot()
 

@@ -112,6 +112,8 @@ def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
     [
         (1, X[:, :1], {}, ValueError, "a single output is always 0.*loss='mse'"),
         (2, Y, {"model": "pair"}, TypeError, "the model returns a tuple, and cross_entropy takes"),
+        (3, Y, {"loss": "mse"}, ValueError, "mse_loss compares numbers.*labels for the 3 outputs"),
+        (3, Y, {"loss": nn.BCEWithLogitsLoss()}, ValueError, "for classes pass loss='cross_entro"),
         (2, Y, {"epochs": (X, Y)}, TypeError, "give data and epochs"),
     ],
 )

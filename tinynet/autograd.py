@@ -226,7 +226,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
         call = kept(args, settings) if keeps and tracked and records else None
         try:
             result = run(*arrays, **settings)
-        except ValueError as error:
+        except (ValueError, AttributeError) as error:
             explain(error, name, arrays)
             raise
         if type(result) is not tuple:

@@ -12,8 +12,13 @@ import numpy as np
 from tinynet.errors import ShapeError, no_broadcast, no_such_axis
 
 
-def explain(error: ValueError, name: str, arrays: Sequence[Any]) -> None:
-    """Raise NumPy's complaint about an axis or broadcasting again, with operation and shapes."""
+def explain(error: Any, name: str, arrays: Sequence[Any]) -> None:
+    """Raise a complaint about an axis, broadcasting, or what is no tensor again, with `name`."""
+    as_tensor = isinstance(error, AttributeError) and hasattr(np.ndarray, error.name or "")
+    if as_tensor and any(error.obj is x for x in arrays if not hasattr(x, "array")):
+        raise TypeError(
+            f"{name}: takes a tensor, got {error.obj!r:.60}; tinynet.tensor(...) makes one"
+        ) from error
     shapes = [x.shape for x in arrays if isinstance(x, np.ndarray)]
     if isinstance(error, ShapeError) or not shapes:
         return

@@ -7,9 +7,10 @@ operation pays one comparison of integers, and only a change makes the backward 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,17 +31,13 @@ def _owner(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _forget(key: int) -> Callable[[Any], Any]:
-    return lambda reference: _changes.pop(key, None)
-
-
 def _record(array: np.ndarray) -> list[Any]:
     """The entry in `_changes` for the memory under `array`."""
     owner = array if array.base is None else _owner(array)
     key = id(owner)
     known = _changes.get(key)
     if known is None or known[1]() is not owner:
-        known = _changes[key] = [0, weakref.ref(owner, _forget(key))]
+        known = _changes[key] = [0, weakref.ref(owner, functools.partial(_changes.pop, key))]
     return known
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import linalg
+from tinynet.functions.pointwise import CLASSES
 from tinynet.tensor import Tensor
 
 
@@ -28,12 +29,12 @@ class _OfDtype(type):
         return isinstance(value, Tensor) and value.dtype == cls.dtype
 
 
-FloatTensor, DoubleTensor, LongTensor, IntTensor, ByteTensor, BoolTensor = (
-    _OfDtype(name, (), {"dtype": np.dtype(dtype), "__doc__": f"Tensors of {np.dtype(dtype)}."})
-    for name, dtype in (
-        ("FloatTensor", np.float32), ("DoubleTensor", np.float64), ("LongTensor", np.int64),
-        ("IntTensor", np.int32), ("ByteTensor", np.uint8), ("BoolTensor", np.bool_),
-    )
+(
+    FloatTensor, DoubleTensor, LongTensor, IntTensor, ByteTensor, BoolTensor, ShortTensor,
+    CharTensor,
+) = (
+    _OfDtype(name, (), {"dtype": np.dtype(dtype), "__doc__": f"Tensors of {dtype}."})
+    for dtype, name in CLASSES.items()
 )  # fmt: skip
 
 

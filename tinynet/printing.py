@@ -41,7 +41,8 @@ def set_printoptions(*, profile: str | None = None, **settings: Any) -> None:
 def shown(tensor: Any, notes: list[str]) -> str:
     """`tensor([1., 2.])`, with what the notes say and the dtype, where it is not the usual one."""
     array, start = tensor.array, "tensor("
-    if array.dtype not in (get_default_dtype(), np.int64, np.bool_):
+    usual = (get_default_dtype(), *((np.int64, np.bool_) if array.size else ()))
+    if array.dtype not in usual:
         notes = [f"dtype=tinynet.{array.dtype}", *notes]
     if not array.size:
         text, notes = "[]", [f"size={array.shape}", *notes] if array.ndim != 1 else notes

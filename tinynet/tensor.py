@@ -429,10 +429,6 @@ class Tensor(Variable):
         """Whether it is on a GPU: no."""
         return False
 
-    def type(self, dtype: DTypeLike | None = None) -> Any:
-        """The tensor in another dtype; without one the name of its dtype."""
-        return f"tinynet.{self.dtype}" if dtype is None else self.to(dtype=dtype)
-
     def type_as(self, other: Tensor) -> Tensor:
         """The tensor in the dtype of another."""
         return self.to(other)
@@ -802,6 +798,7 @@ class Tensor(Variable):
     divide = pointwise.divide
     true_divide = pointwise.true_divide
     is_floating_point = pointwise.is_floating_point
+    type = pointwise.in_type
     allclose = pointwise.allclose
     equal = pointwise.equal
 

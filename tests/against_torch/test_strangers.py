@@ -14,6 +14,7 @@ from tinynet.nn import functional as F
 from tinynet.nn.utils import prune
 from tinynet.nn.utils.rnn import pad_sequence
 from tinynet.optim import SGD, swa_utils
+from tinynet.vision import models
 
 torch = pytest.importorskip("torch")
 torch_prune = pytest.importorskip("torch.nn.utils.prune")
@@ -302,3 +303,104 @@ def test_tensorboard_says_where_curves_are():
 
     with pytest.raises(NotImplementedError, match=r"training\.fit returns a history"):
         SummaryWriter("runs")
+
+
+# ----- what scripts of strangers stumbled over ----------------------------------------------------
+
+
+def overwritten_diagonal(torch):
+    x = torch.ones(2, 3, 4)
+    x[0].diagonal().zero_()
+    x.diagonal(1, -2, -1).mul_(5)
+    x.diagonal(-1, 1, 2).add_(7)
+    x.unfold(2, 2, 2)[:, 0] = 3
+    return x
+
+
+def frozen_parameters(torch):
+    learns, frozen = torch.ones(2, requires_grad=True), torch.ones(2)
+    optimizer = torch.optim.SGD([frozen, learns], 0.5, momentum=0.9)
+    learns.sum().backward()
+    optimizer.step()
+    return torch.stack([frozen, learns.detach()])
+
+
+def subset_in_another_order(torch):
+    part = torch.utils.data.random_split(torch.utils.data.TensorDataset(torch.arange(6.0)), [4, 2])
+    part[0].indices = [3, 1, 2, 0]
+    return next(iter(torch.utils.data.DataLoader(part[0], 4)))[0]
+
+
+def keys_of_groups(torch):
+    group = {"params": [torch.ones(1, requires_grad=True)], "weight_decay": 0.5, "place": 3}
+    group = torch.optim.Rprop([group]).param_groups[0]
+    return torch.tensor([group["weight_decay"], group["place"]])
+
+
+def layers_in_a_list_and_added(torch):
+    model = torch.nn.Module()
+    model.heads = [torch.nn.Linear(3, 3) for _ in range(2)]
+    for i, head in enumerate(model.heads):
+        model.add_module(f"head_{i}", head)
+    return torch.tensor([len(list(model.parameters()))])
+
+
+def rates_of_one_cycle(torch):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=6)
+    rates = []
+    for _ in range(6):
+        optimizer.step()
+        schedule.step()
+        rates += schedule.get_last_lr()
+    with pytest.raises(ValueError, match="7 times"):
+        schedule.step()
+    return torch.tensor(rates)
+
+
+def rests(torch):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, cooldown=2)
+    resting = []
+    for _ in range(6):
+        schedule.step(1.0)
+        resting.append(schedule.in_cooldown)
+    return torch.tensor(resting)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        overwritten_diagonal, frozen_parameters, subset_in_another_order, keys_of_groups,
+        layers_in_a_list_and_added, rates_of_one_cycle, rests,
+        lambda torch: torch.nanmean(torch.tensor([1.0, float("nan"), 4.0])),
+    ],
+)  # fmt: skip
+def test_scripts_mean_the_same(script):
+    ours, theirs = script(tinynet), script(torch)
+    close(ours, theirs)
+    assert ours.type() == theirs.type()
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda torch: torch.zeros(3).nonzero(as_tuple=True),
+        lambda torch: torch.ones(2).sort(),
+        lambda torch: torch.nn.Linear(1, 1).load_state_dict({}, strict=False),
+    ],
+)
+def test_texts_are_pytorchs(shown):
+    text = repr(shown(torch)).replace("torch.return_types.sort", "Pair")
+    assert repr(shown(tinynet)).replace("tinynet.", "torch.") == text
+
+
+RESNET = "conv1, bn1, relu, maxpool, layer1, layer2, layer3, layer4, avgpool, fc"
+
+
+@pytest.mark.parametrize(
+    ("name", "children"), [("resnet18", RESNET), ("vgg11_bn", "features, avgpool, classifier")]
+)
+def test_the_children_of_a_net_are_torchvisions(name, children):
+    net = getattr(models, name)(num_classes=2)
+    assert ", ".join(name for name, _ in net.named_children()) == children

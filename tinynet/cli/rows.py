@@ -26,7 +26,10 @@ def _checked(
         except ValueError:
             value = None
         if value is None or not fits(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is {told}")
+            whole, comma, part = text.partition(",")
+            has_comma = kind is float and comma and (whole + part).isdecimal()
+            cure = f"; write a point: {whole}.{part}" if has_comma else ""
+            raise argparse.ArgumentTypeError(f"{text!r} is {told}{cure}")
         return value
 
     return parse

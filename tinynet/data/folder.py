@@ -40,7 +40,10 @@ FREE_PIXELS = 1 << 20  # an image of that many may be as small a file as it like
 PIXELS_PER_BYTE = 8 * 1032  # one bit a pixel, and deflate's best: no PNG, JPEG or GIF has more
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "eval", "evaluation", "val", "valid", "validation", "dev")  # by rank
-OUTSIDE = "image outside the class folders"
+OUTSIDE, LINKED, EMPTY = "image outside the class folders", "linked folder", "empty folder"
+SEVERAL = {
+    OUTSIDE: "images outside the class folders", LINKED: "linked folders", EMPTY: "empty folders",
+}  # fmt: skip
 PARTS = (*TRAIN, *TEST, "tests", "holdout", "heldout", "unlabeled", "unlabelled")
 SHORT = {"tr", "te", "trn", "tst", "ts"}  # parts where there are two folders, and both are such
 JUNK = ("__macosx", "@eadir", "__pycache__", "$recycle.bin", "system volume information")
@@ -367,7 +370,7 @@ def _images(folder: Path, left: Counter[str]) -> list[Path]:
             left[_kind(path)] += 1
         elif path.is_dir():
             found = _images(path, left)
-            left["empty folder"] += not found
+            left[EMPTY] += not found
             images += found
         elif path.suffix.lower() in SUFFIXES:
             images.append(path)
@@ -389,7 +392,7 @@ def _kind(path: Path) -> str:
     if _is_junk(path.name):
         return path.name
     if path.is_dir():
-        return "linked folder"
+        return LINKED
     if suffix in SUFFIXES:
         return OUTSIDE
     return f"*{suffix}" if suffix else path.name
@@ -397,7 +400,7 @@ def _kind(path: Path) -> str:
 
 def _listed(left: Counter[str]) -> str:
     ranked = sorted(left.items(), key=lambda item: (-item[1], item[0]))
-    parts = [f"{count} {kind}" for kind, count in ranked[:8]]
+    parts = [f"{n} {SEVERAL.get(kind, kind) if n > 1 else kind}" for kind, n in ranked[:8]]
     if more := sum(count for _, count in ranked[8:]):
         parts.append(f"{more} more")
     return ", ".join(parts)

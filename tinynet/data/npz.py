@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tinynet.data.dataset import scales_apart
 from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
 
@@ -95,15 +96,8 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
 
 
 def _check_ranges(train: np.ndarray, test: np.ndarray, source: str | Path) -> None:
-    """Refuse bytes beside floats of another range, as bytes count from 0 to 1; warn of such floats.
-
-    What is meant to be alike and differs by a factor of 30 was scaled in one part alone.
-    """
-    peaks = [
-        float(x.max()) / 255 if x.dtype == np.uint8 else float(max(x.max(), -x.min()))
-        for x in (train, test)
-    ]
-    if min(peaks) == 0 or max(peaks) < 30 * min(peaks):
+    """Refuse bytes beside floats of another range, and warn of such floats."""
+    if not scales_apart(train, test):
         return
     told = (
         f"{source}: x_train ({train.dtype}) reaches {train.max():g}, x_test ({test.dtype}) "

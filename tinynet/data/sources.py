@@ -177,6 +177,8 @@ def parse_size(text: str) -> tuple[int, int]:
 def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
     """A split of the user's data, held out where they have none."""
     name, classes = f"{kind}:{path}", None
+    if (meant := _form_of(path)) not in (None, kind, "folder" if kind == "idx" else kind):
+        raise DataError(f"{name}: to take what is there, say {meant}:{path}")
     if kind == "folder":
         return _load_folder(path, split)
     if kind == "npz":
@@ -202,10 +204,14 @@ def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
     return ArrayDataset(images, labels, classes=classes)
 
 
+def _form_of(path: str) -> str | None:
+    """In which form the data at a path seems to be; None if there is nothing known."""
+    suffix = Path(path).suffix.casefold() if Path(path).is_file() else ""
+    return "folder" if Path(path).is_dir() else {".npz": "npz", ".csv": "csv"}.get(suffix)
+
+
 def not_a_set(name: str) -> ValueError:
     """The error for a name that is no data set: what is known, and what was meant by a path."""
-    path, suffix = Path(name), Path(name).suffix.casefold()
-    kind = "folder" if path.is_dir() else {".npz": "npz", ".csv": "csv"}.get(suffix)
-    if kind is not None and path.exists():
+    if (kind := _form_of(name)) is not None:
         return ValueError(f"unknown data set {name!r}; to take what is there, say {kind}:{name}")
     return unknown_name("data set", name, (*KNOWN, *(f"{kind}:PATH" for kind in OWN)))

@@ -21,6 +21,8 @@ import numpy as np
 from tinynet.data.files import open_file
 from tinynet.errors import DataError
 
+CURE = "of another table save arrays, np.savez('a.npz', x=x, y=y), and say npz:a.npz"
+
 
 def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """The images uint8 (N, 1, S, S) and the labels int64 (N,) of a CSV file.
@@ -38,11 +40,14 @@ def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
                 warnings.simplefilter("ignore")  # of a file without numbers, which is told below
                 rows = np.loadtxt(text, np.int16, delimiter=",", skiprows=int(has_names), ndmin=2)
         except ValueError as error:
-            what = str(error).partition(";")[0]  # without NumPy's own cure
+            what = str(error).partition(";")[0].rstrip(".")  # without NumPy's own cure
+            before = has_names + ("convert" in what)  # which counts the rows from 0
+            what = re.sub(r"at row (\d+)", lambda row: f"in line {int(row[1]) + before}", what)
             if len(names) == 1:
                 what = f"the first line is {head.strip()!r:.40}"
             raise DataError(
-                f"{path}: expected integers, separated by commas, as many in each line: {what}"
+                f"{path}: expected integers, separated by commas, as many in each line: {what}; "
+                + CURE
             ) from error
     if not rows.size:
         raise DataError(f"{path}: there is no line with numbers in it")
@@ -55,7 +60,7 @@ def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         pixels = pixels[:, np.argsort([int(number[1]) for number in numbers if number])]
     side = math.isqrt(pixels.shape[1])
     if not pixels.size or side * side != pixels.shape[1]:
-        raise DataError(f"{path}: {pixels.shape[1]} pixels in a row are no square image")
+        raise DataError(f"{path}: {pixels.shape[1]} pixels in a row are no square image; {CURE}")
     for name, values, most in (("label", labels, 2**15), ("pixel", pixels, 255)):
         if values.min() < 0 or values.max() > most:
             wrong = values.min() if values.min() < 0 else values.max()

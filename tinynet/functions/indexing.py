@@ -281,16 +281,17 @@ def triu(input: Data, diagonal: int = 0) -> Tensor:
 
 
 def diagonal(input: Data, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The diagonal of two axes, as the last axis."""
+    """The diagonal of two axes, as the last axis; a view where the two lie in C order."""
     one, two = one_dim("diagonal", input, dim1), one_dim("diagonal", input, dim2)
     fits = one != two and len(input.shape) > 1
     takes("diagonal", fits, f"two different axes, not {dim1} and {dim2}", input)
     rest = [d for d in range(len(input.shape)) if d not in (one, two)]
     n, m = input.shape[one], input.shape[two]
-    start = (max(-offset, 0), max(offset, 0))
-    along = np.arange(max(min(n - start[0], m - start[1]), 0))
+    row, column = max(-offset, 0), max(offset, 0)
+    start, count = row * m + column, max(min(n - row, m - column), 0)
     x = ops.permute(input, (*rest, one, two))
-    return ops.getitem(x, (..., along + start[0], along + start[1]))
+    flat = ops.reshape(x, (*x.shape[:-2], n * m))
+    return ops.getitem(flat, (..., slice(start, start + count * (m + 1), m + 1)))
 
 
 def diag_embed(input: Data, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:

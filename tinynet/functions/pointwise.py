@@ -375,3 +375,16 @@ def equal(input: Data, other: Data) -> bool:
 def isin(elements: Data, test_elements: Data, *, invert: bool = False) -> Tensor:
     """Where an element is among `test_elements`."""
     return wrap(np.isin(array_of(elements), array_of(test_elements), invert=invert))
+
+
+CLASSES = {
+    "float32": "FloatTensor", "float64": "DoubleTensor", "int64": "LongTensor",
+    "int32": "IntTensor", "uint8": "ByteTensor", "bool": "BoolTensor", "int16": "ShortTensor",
+    "int8": "CharTensor",
+}  # fmt: skip
+"""The class of each dtype, in PyTorch's words."""
+
+
+def in_type(input: Data, dtype: Any = None) -> Any:
+    """The tensor in another dtype; without one that of the dtype, as "torch.FloatTensor"."""
+    return f"torch.{CLASSES[input.dtype.name]}" if dtype is None else input.to(dtype=dtype)

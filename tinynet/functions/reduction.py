@@ -51,6 +51,9 @@ class Pair(NamedTuple):
     values: Tensor
     indices: Tensor
 
+    def __repr__(self) -> str:
+        return f"Pair(\nvalues={self.values!r},\nindices={self.indices!r})"
+
 
 def _as(input: Data, dtype: DTypeLike | None) -> Data:
     """The input in `dtype` if one is given."""
@@ -108,8 +111,9 @@ def nansum(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
 @spelled
 def nanmean(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Mean over `dim` of the elements that are not NaN."""
-    known = wrap(~np.isnan(array_of(input)))
-    return ops.div(nansum(input, dim, keepdim), sum(known, dim, keepdim))
+    total = nansum(input, dim, keepdim)
+    known = sum(wrap(~np.isnan(array_of(input))), dim, keepdim)
+    return ops.div(total, known.array.astype(total.dtype))
 
 
 def _spread(op: Any, doc: str) -> Callable[..., Tensor]:

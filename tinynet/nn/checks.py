@@ -43,6 +43,15 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def with_article(noun: str) -> str:
+    """The noun behind its article.
+
+    >>> with_article("list"), with_article("int")
+    ('a list', 'an int')
+    """
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
+
+
 def badly_scaled(x: np.ndarray) -> bool:
     """Whether the finite values are far from the scale that initial weights are made for."""
     values = x[np.isfinite(x)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,17 +85,29 @@ def check_replacement(module: Module, name: str, kind: str, value: Any) -> None:
     )
 
 
-def check_list(module: Module, name: str, layers: Sequence[Module]) -> None:
-    """A list of layers hides them: their parameters would never be trained or saved."""
-    if not layers:
-        return
-    known = {id(p) for p in module.parameters()}
-    if any(id(p) not in known for layer in layers for p in layer.parameters()):
-        raise TypeError(
-            f"{type(module).__name__}.{name} is a list of layers, whose parameters would not be "
-            f"found; write `self.{name} = nn.ModuleList([...])` (a tuple keeps them out on "
-            "purpose)"
-        )
+def check_lists(model: Module) -> None:
+    """TypeError where a list of layers hides them: they would never be trained or saved.
+
+    A list of a single layer is taken to hide it on purpose, as a tuple is.
+    """
+    for owner in model.modules():
+        for name, value in vars(owner).items():
+            if type(value) is list and len(value) > 1 and _hides(value, model):
+                raise TypeError(
+                    f"{type(owner).__name__}.{name} is a list of layers, whose parameters would "
+                    f"not be found; write `self.{name} = nn.ModuleList([...])` (a tuple keeps "
+                    "them out on purpose)"
+                )
+
+
+def _hides(values: list[Any], model: Module) -> bool:
+    """Whether these are layers, with parameters that are to learn and that the model lacks."""
+    if not hasattr(values[0], "named_parameters"):
+        return False
+    known = {id(p) for _, p in model.named_parameters()}
+    layers = [value for value in values if hasattr(value, "named_parameters")]
+    inner = [p for layer in layers for _, p in layer.named_parameters()]
+    return any(p.requires_grad and id(p) not in known for p in inner)
 
 
 def not_a_layer(value: object) -> str:

@@ -66,8 +66,6 @@ class Module(Hooked):
             self._register(name, MODULE)
         elif name in self._members:
             members.check_replacement(self, name, self._members[name], value)
-        elif type(value) is list:
-            members.check_list(self, name, [item for item in value if isinstance(item, Module)])
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -175,7 +173,9 @@ class Module(Hooked):
         return self._named((PARAMETER,), prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """All parameters, each once."""
+        """All parameters, each once. TypeError where a list, no ModuleList, hides layers."""
+        if recurse:
+            members.check_lists(self)
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
     def named_buffers(

@@ -20,7 +20,7 @@ class LoadResult(NamedTuple):
 
     def __repr__(self) -> str:
         if self.missing_keys or self.unexpected_keys:
-            return f"LoadResult(missing_keys={self[0]!r}, unexpected_keys={self[1]!r})"
+            return f"_IncompatibleKeys(missing_keys={self[0]!r}, unexpected_keys={self[1]!r})"
         return "<All keys matched successfully>"
 
 
@@ -158,7 +158,7 @@ def _hint(own: Iterable[str], state: Mapping[str, Any]) -> str:
             if isinstance(below, Mapping) and any(str(key).endswith(names[0]) for key in below):
                 return f"\nThe weights are one level down: pass state[{name!r}]."
     for prefix in (name.removesuffix(names[0]) for name in ours):
-        if prefix[-1:] in (".", "/") and all(prefix + name in state for name in names):
+        if prefix[-1:] in (".", "/") and {*state} == {prefix + name for name in names}:
             return (
                 f"\nThe names begin with {prefix!r} (DataParallel adds module.): pass "
                 f"{{k.removeprefix({prefix!r}): v for k, v in state.items()}}."

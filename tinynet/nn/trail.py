@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinynet.autograd import Variable
+from tinynet.calls import explain
 from tinynet.errors import OutOfMemoryError, ShapeError
 from tinynet.nn import hooks
 from tinynet.nn.checks import InputError
@@ -72,6 +73,10 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
         y = module.forward(*args, **kwargs)
     except (ShapeError, MemoryError) as error:
         raise located(error, module, args, calls, outermost) from error.__cause__
+    except AttributeError as error:
+        if type(module).__module__.startswith("tinynet."):
+            explain(error, type(module).__name__, args)
+        raise
     finally:
         if outermost:
             here.calls = None

@@ -485,7 +485,7 @@ class OneCycleLR(_Cycle):
     total_steps: how often `step()` will be called, or epochs and steps_per_epoch.
     anneal_strategy: "cos" or "linear". The optimizer's own lr is not used.
 
-    Raises RuntimeError at the step after total_steps.
+    Raises ValueError at the step after total_steps.
     """
 
     max_lr: PerGroup
@@ -531,14 +531,14 @@ class OneCycleLR(_Cycle):
         ends = [place for place, _ in corners[1:-1]]
         phase = bisect_left(ends, n)
         (first, start), (last, end) = corners[phase : phase + 2]
-        done = min((n - first) / (last - first), 1.0) if last > first else 1.0
+        done = (n - first) / (last - first) if last > first else 1.0  # above 1 after the last
         if self.anneal_strategy == "linear":
-            return start + (end - start) * done
+            return start + (end - start) * min(done, 1.0)
         return cosine(start, end, math.pi * done)
 
     def get_lr(self) -> list[float]:
         if self.last_epoch > self.total_steps:
-            raise RuntimeError(
+            raise ValueError(
                 f"OneCycleLR: step() was called {self.last_epoch} times, but the cycle was built "
                 f"for total_steps={self.total_steps}. total_steps is the number of batches in "
                 "the whole training: epochs * len(loader)."
@@ -700,6 +700,11 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs, self.cooldown_counter, self.last_epoch = 0, 0, -1
         super().__post_init__()
 
+    @property
+    def in_cooldown(self) -> bool:
+        """Whether steps are waited for after a reduction."""
+        return self.cooldown_counter > 0
+
     def _apply(self) -> None:
         """Nothing: the rates as they were reduced are part of the optimizer's state."""
 
@@ -708,7 +713,7 @@ class ReduceLROnPlateau(LRScheduler):
         self._check_groups()
         metric = float(metrics)
         self.last_epoch += 1
-        better, waiting = self._is_better(metric), self.cooldown_counter > 0
+        better, waiting = self._is_better(metric), self.in_cooldown
         if better:
             self.best = metric
         if waiting:

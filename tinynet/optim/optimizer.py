@@ -35,10 +35,6 @@ MAY_LACK = {"foreach", "fused", "capturable", "differentiable", "decoupled_weigh
 """Settings that older files do not have."""
 
 
-class Group(dict[str, Any]):
-    """A group of an optimizer, which another may take over with all settings that it has."""
-
-
 class Optimizer:
     """Base of all optimizers: parameter groups, state, `step`, `zero_grad`, saving and loading.
 
@@ -65,8 +61,9 @@ class Optimizer:
     >>> w
     tensor([ 0.5000, -1.5000], requires_grad=True)
 
-    Raises ValueError for no parameters, duplicates, tensors that are not leaves or do not require
-    a gradient, unknown or impossible settings; TypeError for what is no parameter at all.
+    Frozen parameters are left as they are, as all without `.grad`. Raises ValueError for no
+    parameters, duplicates, tensors that are not leaves, impossible settings and misspelt ones;
+    TypeError for what is no parameter at all.
     """
 
     required_state: ClassVar[tuple[str, ...]] = ()
@@ -120,7 +117,7 @@ class Optimizer:
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group: a dict with `params` and the settings that differ from the defaults.
 
-        A group of another optimizer may be given, with what that has in it.
+        What else is in it is kept, unless it looks like a setting misspelt.
         """
         name = type(self).__name__
         if not isinstance(param_group, dict) or "params" not in param_group:
@@ -128,12 +125,11 @@ class Optimizer:
                 f"{name}: a parameter group is a dict with the key 'params', such as "
                 f"{{'params': model.parameters(), 'lr': 0.01}}, not {_shown(param_group)}"
             )
-        own = isinstance(param_group, Group) or type(self).update is Optimizer.update
-        settings = self._checked_settings(param_group, known=param_group if own else ())
+        settings = self._checked_settings(param_group)
         params = param_group["params"]
         params = [params] if isinstance(params, Variable) else parameter_list(name, params)
         self._check_params(params)
-        self.param_groups.append(Group(settings, params=params))
+        self.param_groups.append({**settings, "params": params})
 
     def _check_params(self, params: list[Any]) -> None:
         check_tensors(type(self).__name__, params)
@@ -146,11 +142,6 @@ class Optimizer:
                     "came from. Optimize the tensor it was computed from, or make a leaf: "
                     "x.detach().clone().requires_grad_()."
                 )
-            elif not p.requires_grad:
-                wrong = (
-                    "does not require a gradient, so it would never change. Call .requires_grad_() "
-                    "on it, or leave it out: [p for p in model.parameters() if p.requires_grad]."
-                )
             elif id(p) in known:
                 wrong = "is given twice, so each step would move it twice. Give it to one group."
             if wrong:
@@ -161,15 +152,13 @@ class Optimizer:
         check = checks_of(type(self)).get(name)
         return value if check is None else check(type(self).__name__, name, value)
 
-    def _checked_settings(self, group: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
-        """The settings of a group, defaults filled in, each checked and made a plain number.
+    def _checked_settings(self, group: dict[str, Any]) -> dict[str, Any]:
+        """The settings of a group, defaults filled in, each checked and made a plain number."""
+        for name in group.keys() - {*self.defaults, "params", "name", "initial_lr"}:
+            import difflib  # only needed here, and slow to load
 
-        known: names that are taken as they are, beside those of the defaults.
-        """
-        usual = [*self.defaults, "params", "name"]
-        for name in group:
-            if name not in {*usual, *known, "initial_lr"}:
-                raise unknown_name(f"{type(self).__name__} setting", name, usual)
+            if difflib.get_close_matches(str(name), self.defaults, 1, cutoff=0.75):
+                raise unknown_name(f"{type(self).__name__} setting", name, self.defaults)
         settings = {**self.defaults, **group}
         for name, value in settings.items():
             if value is required:
@@ -356,11 +345,7 @@ class Optimizer:
                     f"from 0 to {len(params) // 2 - 1}"
                 )
             state[p] = self._loaded_entry(f"state[{key}]", entry, p)
-        settings = [
-            self._checked_settings(entry, known=group)
-            for entry, group in zip(groups, self.param_groups, strict=True)
-        ]
-        return settings, state
+        return [self._checked_settings(entry) for entry in groups], state
 
     def _loaded_entry(self, where: str, entry: Any, p: Tensor) -> dict[str, Any]:
         if isinstance(entry, dict) and type(self).update is Optimizer.update:  # names of its own

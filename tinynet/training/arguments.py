@@ -82,6 +82,12 @@ def _path(name: str, value: Any) -> None:
         raise ValueError(f"fit: {name} is an empty path; the current folder is '.'")
 
 
+def _folder(name: str, value: Any) -> None:
+    _path(name, value)
+    if os.path.isfile(value):
+        raise NotADirectoryError(f"fit: {name} is a folder, and {os.fspath(value)} is a file")
+
+
 def _transform(name: str, value: Any) -> None:
     """A function of the images alone; one that draws random numbers is a Transform."""
     check_transform("fit", name, value)
@@ -115,7 +121,7 @@ MUST_BE: dict[str, Check] = {
     "callbacks": _callbacks,
     "early_stopping": _a((EarlyStopping, Integral), "an EarlyStopping, or its patience in epochs"),
     "checkpoint": _path,
-    "out": _path,
+    "out": _folder,
     "init_from": _path,
     "resume": _a((bool, str, os.PathLike), "True, False or the path of a checkpoint"),
     "overwrite": _a((bool,), "True or False"),
@@ -138,13 +144,13 @@ ELSEWHERE = {
 """What arguments of `fit` are called in other frameworks."""
 
 
-def check_names(unknown: Mapping[str, Any], fit: Callable[..., Any]) -> None:
+def check_names(unknown: Mapping[str, Any], fit: Callable[..., Any], owner: str = "fit") -> None:
     """Raise TypeError for an argument that `fit` does not have, with the name of the one meant."""
     known = [name for name in inspect.signature(fit).parameters if name not in ("more", "unknown")]
     for name in unknown:
         if name in ELSEWHERE:
-            raise TypeError(f"fit: {name} is called {ELSEWHERE[name]} here")
-        raise TypeError(f"fit: {unknown_name('argument', name, known)}")
+            raise TypeError(f"{owner}: {name} is called {ELSEWHERE[name]} here")
+        raise TypeError(f"{owner}: {unknown_name('argument', name, known)}")
 
 
 def check_arguments(given: Mapping[str, Any]) -> None:

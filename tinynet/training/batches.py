@@ -22,9 +22,10 @@ from tinynet.data import (
     random_split,
     stratified_split,
 )
+from tinynet.data.dataset import scales_apart
 from tinynet.errors import DataError
 from tinynet.nn import Module
-from tinynet.nn.checks import badly_scaled
+from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.tensor import Tensor
 from tinynet.training.losses import as_loss, name_of
 from tinynet.training.strokes import box_of
@@ -65,9 +66,28 @@ def as_batches(
 def batches_for(
     model: Module, data: Any, batch_size: int, transform: Images | None = None
 ) -> Batches:
-    """`as_batches`, in the dtype of the model, and with its own transform if it brings one."""
-    transform = own_transform(model, data, transform)
-    return as_batches(data, batch_size, transform, dtype_of(model))
+    """`as_batches`, in the dtype of the model, and with its own transform if it brings one, with a
+    warning of images far from the range of those that it was trained on.
+    """
+    own = own_transform(model, data, transform)
+    if transform is None and (normalize := find_normalize(own)) is not None:
+        _warn_of_scale(data, normalize)
+    return as_batches(data, batch_size, own, dtype_of(model))
+
+
+def _warn_of_scale(data: Any, normalize: Normalize) -> None:
+    images = getattr(source(data)[0], "images", data)
+    if not isinstance(images, np.ndarray) or not images.size:
+        return
+    usual = float((np.abs(normalize.mean) + normalize.std).max())
+    of_bytes = images.dtype == np.uint8
+    peak = 1.0 if of_bytes else float(np.abs(images).max())
+    if not usual / 8 <= peak <= 100 * usual:
+        warnings.warn(
+            f"the images reach {peak:.3g}{', for bytes count from 0 to 1' * of_bytes}; those that "
+            f"the model was trained on were around {usual:.3g}: the results may be meaningless",
+            stacklevel=4,
+        )
 
 
 def dtype_of(model: Module) -> Any:
@@ -145,8 +165,8 @@ def as_array(name: str, value: Any) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         raise DataError(
-            f"{name} is a {type(value).__name__} whose parts have different shapes; one array is "
-            "needed, with an example in each row"
+            f"{name} is {with_article(type(value).__name__)} whose parts have different shapes; "
+            "one array is needed, with an example in each row"
         ) from error
 
 
@@ -284,6 +304,17 @@ def validation_batches(
         )
     if not is_dataset(validate):
         return as_batches(validate, 1)
+    parts = [source(data)[0] for data in (train, validate)]
+    plain = is_dataset(train) and all(
+        isinstance(part, ArrayDataset) and part.transform is None for part in parts
+    )
+    if plain and scales_apart(*(part.images for part in parts)):
+        reached = " and ".join(f"{part.images.max():.5g}" for part in parts)
+        warnings.warn(
+            f"fit: training and validation data reach {reached}: is one of them scaled, and not "
+            "the other?",
+            stacklevel=3,
+        )
     normalised = find_normalize(augment) is not None
     if not is_dataset(train) and getattr(train, "transform", None) is not None:
         normalised = True

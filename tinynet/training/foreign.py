@@ -25,6 +25,11 @@ TORCH = (
 BY_START = (
     (rb"\x80[\x02-\x05]", "a pickle, as torch.save wrote it, which could run code", TORCH),
     (rb"\x89HDF\r\n\x1a\n", "HDF5, as Keras writes it", f"read it with h5py; {ARRAYS}"),
+    (
+        rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF|II\*\0|MM\0\*",
+        "an image",
+        "tinynet.load(RUN).predict({0!r}) says what a trained model sees in it",
+    ),
     (rb"\x1f\x8b", "packed with gzip", "unpack it first: gunzip"),
     (rb"\x93NUMPY", "one array, as np.save writes it", f"read it with np.load; {ARRAYS}"),
     (rb"GGUF", "GGUF", f"read it with the package gguf; {ARRAYS}"),

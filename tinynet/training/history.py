@@ -7,11 +7,13 @@ import itertools
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinynet import html
+from tinynet.errors import unknown_name
 from tinynet.training.quantities import better_is, format_values, names_in
 
 Record: TypeAlias = "dict[str, float]"
@@ -53,13 +55,15 @@ class History(list[Record]):
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the records as a table: a line of names, and a line for each epoch."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "w", newline="", encoding="utf-8") as stream:
             table = csv.DictWriter(stream, names_in(self))
             table.writeheader()
             table.writerows(self)
 
-    def plot(self) -> Any:
-        """Draw a chart of each quantity with matplotlib (extra `plot`); returns its axes.
+    def plot(self, *names: str) -> Any:
+        """Draw a chart of each quantity, or of those named, with matplotlib (extra `plot`); returns
+        its axes.
 
         Training and validation share a chart. In a script `matplotlib.pyplot.show()` shows it.
         """
@@ -72,6 +76,10 @@ class History(list[Record]):
         from tinynet.training.report.curves import lines_of
 
         quantities = lines_of(self)
+        if names:
+            if unknown := [name for name in names if name not in quantities]:
+                raise unknown_name("quantity", unknown[0], quantities)
+            quantities = {name: quantities[name] for name in names}
         if not quantities:
             raise ValueError("the history has no epoch to plot")
         size = (4 * len(quantities), 3)

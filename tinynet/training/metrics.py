@@ -16,6 +16,7 @@ import numpy as np
 
 from tinynet.errors import ShapeError, check_function, unknown_name
 from tinynet.nn import functional as F
+from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
 from tinynet.training.losses import OF_CLASSES, as_scores, name_of
 
@@ -240,14 +241,21 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
     name = getattr(function, "__name__", type(function).__name__)
     if not isinstance(output, Tensor):
         raise TypeError(
-            f"the model returns a {type(output).__name__}, and {name} takes one tensor: return "
-            "one, or pass as loss= a function of yours of (output, target), with metrics of yours"
+            f"the model returns {with_article(type(output).__name__)}, and {name} takes one "
+            "tensor: return one, or pass as loss= a function of yours of (output, target), with "
+            "metrics of yours"
         )
     floats = isinstance(target, Tensor) and target.array.dtype.kind == "f"
     if floats and name_of(loss) == "cross_entropy" and output.shape[1:2] == (1,):
         raise ValueError(
             f"{name} of a single output is always 0, so nothing is learnt: for numbers pass "
             "loss='mse', for two classes 0 and 1 loss='bce_with_logits'"
+        )
+    if name_of(loss) not in (None, *OF_CLASSES) and are_classes(output, target):
+        raise ValueError(
+            f"{name} compares numbers, and the targets {tuple(target.shape)} are labels for the "
+            f"{output.shape[1]} outputs: for classes pass loss='cross_entropy', for numbers give "
+            "the model one output, or targets of the output's shape"
         )
 
 

@@ -2,7 +2,7 @@
 
 What comes in another size is resized with its aspect ratio kept, and made grey or coloured as the
 model needs. For a model of light strokes on a dark ground it is made such strokes (see `strokes`).
-An array that has the form of the training images is taken as it is.
+An array of images that are like those of the training is taken as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from tinynet.data.files import open_file
 from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb
 from tinynet.errors import DataError
+from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
 from tinynet.training.strokes import WORKING, is_dark_around, like_strokes
 from tinynet.vision.transforms import images as vision_images
@@ -51,17 +52,20 @@ class Batch:
 
 
 def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
-    """One image, or several in a list or an array, as a batch.
+    """One image, or several in a list or an array, as a batch; the axes of an array change nothing.
 
     images: a path, of a folder for all images in it; a PIL image; an array or tensor, one image
     (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of such. broken: gets the errors of
     files, which then are left out. Raises DataError that names what is no image.
     """
-    array = np.asarray(images) if isinstance(images, (np.ndarray, Tensor)) else None
-    if array is not None and array.shape[1:] == look.shape:
+    array = _of_form(images, look.shape)
+    if array is not None:
+        ready = array
         if look.invert:
-            array = 255 - array if array.dtype == np.uint8 else 1 - array
-        return Batch(array, [f"image {i}" for i in range(len(array))], ["taken as they are"])
+            ready = 255 - array if array.dtype == np.uint8 else 1 - array
+        if _are_alike(ready, look):
+            return Batch(ready, [f"image {i}" for i in range(len(ready))], ["taken as they are"])
+        images = array
     if len(look.shape) != 3 or look.shape[0] not in CHANNELS:
         raise DataError(
             f"the model takes examples of shape {look.shape}: pass an array (N, "
@@ -84,6 +88,38 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
     if not found:
         raise DataError("\n".join(broken or [f"there is no image in {_told(images)}"]))
     return Batch(np.stack(found), names, list(done))
+
+
+def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """An array of examples of this shape (N, *shape), wherever the channels of images stand; None
+    for anything else.
+    """
+    if not isinstance(images, (np.ndarray, Tensor)):
+        return None
+    array = np.asarray(images)
+    if len(shape) == 3 and array.shape[1:] != shape:
+        C, H, W = shape
+        if array.shape[-3:] == (H, W, C):
+            array = np.moveaxis(array, -1, -3)
+        elif C == 1 and array.ndim < 4 and array.shape[-2:] == (H, W):
+            array = array.reshape(-1, C, H, W)
+        if array.shape == shape:
+            array = array[None]
+    if array.shape[1:] != shape:
+        return None
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = np.isfinite(array.reshape(len(array), -1)).all(1).argmin()
+        raise DataError(f"image {row} has a NaN or an infinity")
+    return array
+
+
+def _are_alike(images: np.ndarray, look: Look) -> bool:
+    """Whether images of the training's size are like its own, as far as these are known."""
+    if look.box is None or not images.size:
+        return True
+    x = images[:, 0] / 255 if images.dtype == np.uint8 else images[:, 0]
+    in_range = images.dtype.kind in "fu" and x.min() >= 0 and x.max() <= 1
+    return in_range and (look.as_is or bool(is_dark_around(x).all()))
 
 
 def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
@@ -153,9 +189,18 @@ def _pil(image: np.ndarray) -> Any:
     if x.ndim != 3 or x.shape[0] not in (1, 3, 4) or x.dtype != np.uint8:
         raise DataError(
             f"an array {image.dtype}{list(image.shape)} is no image: expected (H, W), (H, W, C) or "
-            "(C, H, W) of bytes, or of floats from 0 to 1"
+            f"(C, H, W) of bytes, or of floats from 0 to 1{_values_told(image)}"
         )
     return vision_images.as_pil(x)
+
+
+def _values_told(image: np.ndarray) -> str:
+    """What the numbers are of an array that is no image, and how bytes are made of them."""
+    if image.dtype.kind not in "iuf" or image.dtype == np.uint8 or not image.size:
+        return ""
+    low, high = image.min(), image.max()
+    cure = "; .astype(np.uint8) makes bytes" if low >= 0 and 1 < high <= 255 else ""
+    return f"; its values run from {low:.5g} to {high:.5g}{cure}"
 
 
 def _told(images: Any) -> str:
@@ -163,4 +208,4 @@ def _told(images: Any) -> str:
         return f"an array of shape {tuple(images.shape)}"
     if isinstance(images, (str, os.PathLike)):
         return str(images)
-    return f"a {type(images).__name__}"
+    return with_article(type(images).__name__)

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
+from tinynet.training.arguments import check_names
 from tinynet.training.batches import as_examples, batches_for, is_dataset
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
@@ -142,11 +143,13 @@ class Trained(Module):
         as_is: bool = False,
         invert: bool = False,
         broken: list[str] | None = None,
+        **unknown: NoReturn,
     ) -> Batch:
         """Images in the size and colours of the training's, before they are normalised.
 
         broken: gets what is wrong with files that cannot be read, which then are left out.
         """
+        check_names(unknown, self.batch, "predict")
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
         stored = self.checkpoint
@@ -223,8 +226,7 @@ class Trained(Module):
                 f"the model knows the classes {', '.join(self.classes)}; the data has "
                 f"{', '.join(map(str, theirs))}"
             )
-        if isinstance(images := getattr(dataset, "images", None), np.ndarray):
-            self._warn_of_scale(images)
+        self._warn_of_preprocessing()
         dataset = self._adapted(dataset)
         found = Findings(theirs or self.classes, keep)
         batches = batches_for(self, dataset, BATCH)
@@ -256,28 +258,14 @@ class Trained(Module):
         return ArrayDataset(pixels, dataset.labels, classes=dataset.classes)
 
     def _outputs(self, batch: Batch) -> np.ndarray:
-        self._warn_of_scale(batch.pixels)
+        self._warn_of_preprocessing()
         return loop.predict(self, batch.pixels)
 
-    def _warn_of_scale(self, images: np.ndarray) -> None:
-        """Warn of images far from the range of those that the model was trained on."""
+    def _warn_of_preprocessing(self) -> None:
         if not self.checkpoint.tells_of_images():
             warnings.warn(
                 f"{self.checkpoint.path} does not say how images were normalised; they are given "
                 "as 0 to 1: if the model was trained on others, the results are meaningless",
-                stacklevel=4,
-            )
-        mean, std = self.checkpoint.mean, self.checkpoint.std
-        if mean is None or std is None or not images.size:
-            return
-        usual = max(abs(m) + s for m, s in zip(mean, std))
-        of_bytes = images.dtype == np.uint8
-        peak = 1.0 if of_bytes else float(np.abs(images).max())
-        if not usual / 8 <= peak <= 100 * usual:
-            warnings.warn(
-                f"the images reach {peak:.3g}{', for bytes count from 0 to 1' * of_bytes}; those "
-                f"that the model was trained on were around {usual:.3g}: the results may be "
-                "meaningless",
                 stacklevel=4,
             )
 

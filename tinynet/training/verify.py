@@ -18,6 +18,7 @@ from typing import Any
 
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
+from tinynet.nn.checks import count
 from tinynet.training.checkpoint import read, weights_sha256
 from tinynet.training.environment import differences, environment
 from tinynet.training.fit import fit
@@ -55,8 +56,8 @@ class Verdict:
             return "no step was replayed: the record ends where the replay was to start"
         if self.same:
             return (
-                f"the same bit for bit: the losses of {steps}, the records of {self.epochs} "
-                f"epochs, and the weights (SHA-256 {self.recorded})"
+                f"the same bit for bit: the losses of {steps}, the records of "
+                f"{count(self.epochs, 'epoch')}, and the weights (SHA-256 {self.recorded})"
             )
         lines = [f"the losses of {steps} are the same"] if self.records else []
         if self.differs_at is not None:

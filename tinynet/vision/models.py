@@ -14,11 +14,22 @@ from tinynet import nn
 from tinynet.errors import no_attribute
 from tinynet.models.resnet import BasicBlock, Bottleneck, conv, stage
 from tinynet.models.vgg import vgg
+from tinynet.nn.pool import fused
 
 __all__ = [
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg11", "vgg11_bn", "vgg13",
     "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
 ]  # fmt: skip
+
+
+class _Net(nn.Sequential):
+    """Layers in a row, torchvision's children; images become vectors before the last of them."""
+
+    def forward(self, x: Any) -> Any:
+        *body, last = self
+        for layer in fused(iter(body)):
+            x = layer(x)
+        return last(x.flatten(1))
 
 
 def _net(name: str, doc: str, make: Callable[..., nn.Sequential]) -> Callable[..., nn.Sequential]:
@@ -34,10 +45,10 @@ def _net(name: str, doc: str, make: Callable[..., nn.Sequential]) -> Callable[..
     ) -> nn.Sequential:
         if weights or pretrained:
             raise ValueError(
-                f"{name}: tinynet brings no trained weights, so weights must be None; load a file "
-                "of them with model.load_state_dict"
+                f"{name}: tinynet brings no trained weights; load a file with load_state_dict"
             )
-        return make(num_classes, **settings)
+        named = make(num_classes, **settings).named_children()
+        return _Net({name: layer for name, layer in named if not isinstance(layer, nn.Flatten)})
 
     model.__name__ = model.__qualname__ = make.__qualname__ = name
     model.__doc__ = doc
@@ -60,7 +71,6 @@ def _resnet(layers: int, block: type[BasicBlock], *depths: int) -> Callable[...,
                 "maxpool": nn.MaxPool2d(3, 2, padding=1),
                 **stages,
                 "avgpool": nn.AdaptiveAvgPool2d(1),
-                "flatten": nn.Flatten(),
                 "fc": nn.Linear(before, num_classes),
             }
         )

@@ -31,7 +31,7 @@ def tensor_of(value: Any) -> Tensor:
 
 def as_batch(function: Callable[[Data], Tensor], input: Data, axes: int = 4) -> Tensor:  # noqa: A002
     """function(input); an input of one axis less is made a batch of one, and unmade after."""
-    if input.ndim != axes - 1:
+    if getattr(input, "ndim", None) != axes - 1:
         return function(input)
     y: Any = function(tensor_of(input).unsqueeze(0))
     alone: Any = tuple(part.squeeze(0) for part in y) if isinstance(y, tuple) else y.squeeze(0)
@@ -71,7 +71,7 @@ def named(op: Callable[P, R], names: str, axes: int = 0) -> Callable[P, R]:
             args, settings = given.args, given.kwargs
         if settings:
             settings = {after[name]: value for name, value in settings.items()}
-        if not axes or args[0].ndim != axes - 1:
+        if not axes or getattr(args[0], "ndim", None) != axes - 1:
             return op(*args, **settings)
         alone: Any = op
         return as_batch(lambda x: alone(x, *args[1:], **settings), args[0], axes)

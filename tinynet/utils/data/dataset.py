@@ -127,7 +127,7 @@ class Subset(Dataset[Any]):
 
     def take(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> Any:
         """The examples at `indices` (B,) as a batch."""
-        return take(self.dataset, self.indices[indices], rng)
+        return take(self.dataset, np.asarray(self.indices)[indices], rng)
 
     def __repr__(self) -> str:
         return f"Subset({len(self)} of {self.dataset!r})"
@@ -221,7 +221,8 @@ def part_sizes(total: int, lengths: Sequence[float]) -> list[int]:
     if any(share and not n for share, n in zip(shares, counts)):
         raise ValueError(
             f"a split of {total} examples into {shares} leaves a part empty; bring more examples, "
-            f"or give counts that sum to {total}"
+            f"or give counts that sum to {total}, or shares of {math.ceil(1000 / total) / 1000:g} "
+            "or more"
         )
     return counts
 
