@@ -36,9 +36,7 @@ class Run(NamedTuple):
     rates: str = ""  # what became of the learning rate, if its change is a large one
     asleep: float = math.nan  # the loss afterwards, in evaluation mode
     updates: int = 0  # how often the optimizer made a step
-    recall: float = (
-        math.nan
-    )  # the share of the labels that is right afterwards, mean of the classes
+    recall: float = math.nan  # the share of right answers afterwards, mean of the classes
 
     @property
     def diverged(self) -> bool:
@@ -149,8 +147,9 @@ def train(
             if not math.isfinite(losses[-1]):
                 break
         last = _measured(case, batches) if math.isfinite(losses[-1]) else losses[-1]
+        recall = _recall(case, batches)
         case.model.eval()
-        asleep, recall = _measured(case, batches), _recall(case, batches)
+        asleep = _measured(case, batches)
         now = max(group["lr"] for group in groups)
     large = not 0.1 * start <= now <= 10 * start
     rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
