@@ -7,14 +7,12 @@ import os
 import re
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinynet
-import tinynet_command
 from tinynet import data, models
 from tinynet.cli import main
 from tinynet.cli.options import find_checkpoint
@@ -571,17 +569,6 @@ def test_ctrl_c_at_once_is_exit_code_130_and_says_what_is_saved(tiny, capsys, mo
     assert "interrupted; out/last.safetensors is as it was saved last" in error
     assert error.endswith("go on with\n  tinynet resume out\n")
     assert checkpoint.read("out/last.safetensors").run["epoch"] == epoch - 1
-
-
-def test_ctrl_c_during_the_imports_is_no_traceback(monkeypatch, capsys):
-    def stop(name):
-        raise KeyboardInterrupt
-
-    module = types.ModuleType("tinynet.cli")
-    module.__getattr__ = stop
-    monkeypatch.setitem(sys.modules, "tinynet.cli", module)
-    assert tinynet_command.main() == 130
-    assert capsys.readouterr().err == "\ninterrupted\n"
 
 
 def test_python_dash_m_tinynet_is_the_command_line():
