@@ -3,6 +3,7 @@ that was looked at is changed."""
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from pathlib import Path
@@ -323,6 +324,21 @@ TABLED = [
     ("class-left-out", "all of class 0", "1 and -1", "hinge_of_0_and_1"),
     ("too-many-outputs", "1000 outputs, but no label", "10 outputs", "a_thousand_outputs"),
     ("too-many-outputs", "no label of 1437 is 0", "10 outputs", "labels_from_1_and_an_output_more"),
+    ("answers-get-worse", "0.0% of the examples", "1 - p in place of p",
+     "focal_loss_of_p_in_place_of_1_minus_p"),
+    ("axes-mixed", "(32, 5, 12) of (32, 12, 5)", "x.transpose(1, 2)",
+     "scores_reshaped_where_they_should_be_transposed"),
+    ("eps-too-large", "with eps=1e-8 from", "use eps=1e-8", "adam_with_eps_of_1"),
+    ("activation-before-cross-entropy", "come out of tanh", "last linear layer",
+     "tanh_before_the_loss_of_logits"),
+    ("class-left-out", "labels are 1", "-100", "one_of_two_classes_of_pixels_ignored"),
+    ("examples-left-out", "24 of the 32", "all of the batch", "loss_of_the_first_eight_examples"),
+    ("forgotten-zero-grad", "plus that of the second", "zero_grad()",
+     "two_optimizers_of_which_one_is_never_zeroed"),
+    ("too-few-outputs", "the labels go up to 10 (1 of 600", "at least 11",
+     "a_label_too_large_late_in_a_list_of_pairs"),
+    ("loss-beyond-its-part", "cross_entropy within it only", "make the penalty smaller",
+     "entropy_that_counts_for_more_than_the_labels"),
     ("targets-turned", "16 of 32 examples", "flip or transpose both",
      "images_flipped_and_not_their_masks"),
     ("targets-turned", "fit the inputs as (6, 128) transposed", "target.T",
@@ -809,6 +825,67 @@ def test_model_optimizer_generators_and_data_are_left_as_they_were_bit_for_bit(m
     step(x, target)  # and it goes on as if nothing had been
 
 
+class Trainer:
+    """A training step that reaches a schedule, a second model, its optimizer and counters."""
+
+    def __init__(self, model, optimizer):
+        self.model, self.optimizer, self.count = model, optimizer, 0
+        self.schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=24)
+        self.other, self.scale = copy.deepcopy(model), tinynet.zeros(1, requires_grad=True)
+        self.second = sgd(self.other)
+        self.losses, self.generator = [], np.random.default_rng(3)
+
+    def step(self, x, target):
+        self.optimizer.zero_grad()
+        self.second.zero_grad()
+        loss = F.cross_entropy(self.model(x) + 0 * self.scale, target)
+        (loss + F.cross_entropy(self.other(x), target)).backward()
+        self.optimizer.step()
+        self.second.step()
+        self.schedule.step()
+        self.count += 1
+        self.losses.append(loss.item() + 0 * self.generator.random())
+
+    def state(self):
+        return [
+            json.dumps(self.schedule.state_dict()), self.count, [*self.losses], self.scale.grad,
+            self.generator.bit_generator.state, len(self.second.state),
+            [p.array.tobytes() for p in [*self.model.parameters(), *self.other.parameters()]],
+        ]  # fmt: skip
+
+
+def test_what_the_step_reaches_is_left_as_it_was_bit_for_bit():
+    x, t = blobs(64)
+    model = nn.Sequential(nn.Linear(x.shape[1], 8), nn.ReLU(), nn.Linear(8, int(t.max()) + 1))
+    trainer = Trainer(model, sgd(model, 0.01))
+    draws, count = np.random.default_rng(1), 0
+
+    def step(x, target):
+        nonlocal count
+        count += 1 + 0 * draws.integers(2)
+        trainer.step(x, target)
+
+    before, drawn = trainer.state(), draws.bit_generator.state
+    tinynet.doctor(model, (x, t), optimizer=trainer.optimizer, step=step)
+    assert trainer.state() == before
+    assert (count, draws.bit_generator.state) == (0, drawn)
+
+
+def test_the_chance_of_a_loader_is_left_as_it_was():
+    x, t = tinynet.randn(96, 4), tinynet.randint(0, C, (96,))
+    model, seen = net(), []
+    for look in (False, True):
+        generator = tinynet.Generator().manual_seed(3)
+        tinynet.manual_seed(7)
+        made = torch_data.DataLoader(
+            torch_data.TensorDataset(x, t), batch_size=32, shuffle=True, generator=generator
+        )
+        if look:
+            tinynet.doctor(model, made, probe_steps=0)
+        seen.append([next(iter(made))[1].tolist(), generator.rng.random(), tinynet.rand(1).item()])
+    assert seen[0] == seen[1]
+
+
 def test_a_model_that_fails_is_left_as_it_was_too():
     model = wrong_size()
     before = model.state_dict()
@@ -838,6 +915,8 @@ def test_wrong_arguments_are_told():
         tinynet.doctor(model, 3)
     with pytest.raises(TypeError, match=r"validate must be \(x, target\), a dataset"):
         tinynet.doctor(model, batch(), validate=3)
+    with pytest.raises(TypeError, match="optimizer must be one Optimizer, got list"):
+        tinynet.doctor(model, batch(), optimizer=[sgd(model), sgd(model)])
     with pytest.raises(TypeError, match="the inputs must be numbers, got <U3"):
         tinynet.doctor(model, (np.array(["one", "two"]), np.arange(2)))
     with pytest.raises(ValueError, match="the batch is empty"):

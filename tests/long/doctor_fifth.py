@@ -1390,3 +1390,168 @@ def a_rare_class_that_is_weighed() -> Setup:
     weight = tinynet.tensor([0.5, 10.0])
     return _adam({"model": mlp(5, 16, 2), "batch": loader(x, (x[:, 0] > 1.6).astype(np.int64)),
                   "loss": lambda s, t: F.cross_entropy(s, t, weight=weight)})  # fmt: skip
+
+
+# ----- of a stranger's examination ----------------------------------------------------------------
+
+
+@mistake(r"answers-get-worse|wrong.sign")
+def focal_loss_of_p_in_place_of_1_minus_p() -> Setup:
+    def focal(s: Any, t: Any) -> Any:
+        loss = F.cross_entropy(s, t, reduction="none")
+        return ((-loss).exp() ** 2 * loss).mean()
+
+    return _adam(on_rows(mlp(64, 64, 10)) | {"loss": focal}, 0.003)
+
+
+@mistake(r"axes-mixed|transpose")
+def scores_reshaped_where_they_should_be_transposed() -> Setup:
+    x = np.random.default_rng(0).integers(0, 20, (400, 12))
+    model = nn.Sequential(nn.Embedding(20, 32), nn.ReLU(), nn.Linear(32, 5))
+    return _adam({"model": model, "batch": loader(x, x % 5),
+                  "loss": lambda s, t: F.cross_entropy(s.reshape(len(s), 5, 12), t)})  # fmt: skip
+
+
+@mistake(r"eps")
+def adam_with_eps_of_1() -> Setup:
+    setup = on_rows(mlp(64, 64, 10))
+    model = setup["model"]
+    return setup | {"optimizer": optim.Adam(model.parameters(), lr=1e-3, eps=1.0)}
+
+
+@mistake(r"activation-before|come out of tanh")
+def tanh_before_the_loss_of_logits() -> Setup:
+    x, y = digits(500, flat=True)
+    model = nn.Sequential(*mlp(64, 32, 1), nn.Tanh())
+    return _adam({"model": model, "batch": loader(x, (y > 4).astype(np.float32)[:, None]),
+                  "loss": F.binary_cross_entropy_with_logits})  # fmt: skip
+
+
+@mistake(r"class-left-out")
+def one_of_two_classes_of_pixels_ignored() -> Setup:
+    x = np.random.default_rng(0).standard_normal((200, 1, 16, 16)).astype(np.float32)
+    return _adam({"model": nn.Conv2d(1, 2, 3, padding=1), "batch": loader(x, (x[:, 0] > 1) * 1),
+                  "loss": nn.CrossEntropyLoss(ignore_index=0)})  # fmt: skip
+
+
+@mistake(r"examples-left-out")
+def loss_of_the_first_eight_examples() -> Setup:
+    setup = on_rows(mlp(64, 32, 10))
+    return _adam(setup | {"loss": lambda s, t: F.cross_entropy(s[:8], t[:8])}, 0.003)
+
+
+@mistake(r"forgotten-zero-grad")
+def two_optimizers_of_which_one_is_never_zeroed() -> Setup:
+    x, _ = digits(500, flat=True)
+    model = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 64))
+    first, last = (optim.Adam(model[i].parameters(), lr=0.003) for i in (0, 2))
+
+    def step(x: Any, target: Any) -> None:
+        last.zero_grad()
+        F.mse_loss(model(x), target).backward()
+        first.step()
+        last.step()
+
+    return {"model": model, "batch": loader(x, x), "loss": F.mse_loss, "optimizer": last,
+            "step": step}  # fmt: skip
+
+
+@mistake(r"too-few-outputs|out-of-range")
+def a_label_too_large_late_in_a_list_of_pairs() -> Setup:
+    x, y = digits(600, flat=True)
+    y[500] = 10
+    pairs = [(x[i : i + 32], y[i : i + 32]) for i in range(0, 600, 32)]
+    return _adam({"model": mlp(64, 32, 10), "batch": pairs}, 0.003)
+
+
+@mistake(r"loss-beyond-its-part")
+def entropy_that_counts_for_more_than_the_labels() -> Setup:
+    def loss(s: Any, t: Any) -> Any:
+        return F.cross_entropy(s, t) + 5 * (F.softmax(s, 1) * F.log_softmax(s, 1)).sum(1).mean()
+
+    return _adam(on_rows(mlp(64, 64, 10)) | {"loss": loss}, 0.003)
+
+
+@healthy
+def one_cycle_of_three_epochs() -> Setup:
+    setup = on_rows(mlp(64, 32, 10))
+    schedule = optim.lr_scheduler.OneCycleLR(setup["optimizer"], max_lr=0.1, total_steps=54)
+
+    def one(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        optimizer.step()
+        schedule.step()
+
+    return looped(setup, one)
+
+
+class _Heads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.digit, self.odd = nn.Linear(64, 32), nn.Linear(32, 10), nn.Linear(32, 1)
+
+    def forward(self, x: Any) -> Any:
+        h = F.relu(self.body(x))
+        return self.digit(h), self.odd(h)
+
+
+@healthy
+def two_heads_as_a_tuple() -> Setup:
+    def loss(made: Any, t: Any) -> Any:
+        odd = F.binary_cross_entropy_with_logits(made[1][:, 0], (t % 2).float())
+        return F.cross_entropy(made[0], t) + 0.3 * odd
+
+    return _adam(on_rows(_Heads()) | {"loss": loss}, 0.003)
+
+
+@healthy
+def border_pixels_ignored_by_255() -> Setup:
+    x = np.random.default_rng(0).standard_normal((200, 1, 16, 16)).astype(np.float32)
+    target = (x[:, 0] > 0).astype(np.int64)
+    target[:, :2] = 255
+    return _adam({"model": nn.Conv2d(1, 2, 3, padding=1), "batch": loader(x, target),
+                  "loss": nn.CrossEntropyLoss(ignore_index=255)})  # fmt: skip
+
+
+@healthy
+def embeddings_of_fewer_numbers_than_classes() -> Setup:
+    def apart(e: Any, t: Any) -> Any:
+        distance = ((e[:, None] - e[None]) ** 2).sum(2)
+        same = (t[:, None] == t[None]).float()
+        return (same * distance + (1 - same) * F.relu(1 - distance)).mean()
+
+    return _adam(on_rows(mlp(64, 64, 8)) | {"loss": apart}, 0.003)
+
+
+@healthy
+def minus_the_cosine_of_reconstructions() -> Setup:
+    x, _ = digits(300, flat=True)
+    setup = {"model": mlp(64, 32, 64), "batch": loader(x, x)}
+    return _adam(setup | {"loss": lambda y, t: -F.cosine_similarity(y, t, dim=1).mean()}, 0.003)
+
+
+class _LowRank(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = nn.Linear(64, 64).requires_grad_(False)
+        self.down, self.up = nn.Linear(64, 4, bias=False), nn.Linear(4, 64, bias=False)
+        self.head = nn.Linear(64, 10)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(F.relu(self.frozen(x) + self.up(self.down(x))))
+
+
+@healthy
+def frozen_weights_and_an_addition_of_low_rank() -> Setup:
+    model = _LowRank()
+    wanted = [p for p in model.parameters() if p.requires_grad]
+    return on_rows(model, optim.Adam(wanted, lr=0.003))
+
+
+@healthy
+def four_columns_of_three_categories() -> Setup:
+    x = np.random.default_rng(0).integers(-1, 2, (500, 4))
+    batch = loader(x.astype(np.float32), (x.sum(1) > 0).astype(np.int64))
+    return _adam({"model": mlp(4, 16, 2), "batch": batch})

@@ -1,4 +1,5 @@
-"""Wrong gradients in the manner of learners: sixty, written after the looks and not for them.
+"""Wrong gradients in the manner of learners: sixty, written after the looks and not for them,
+and five of those in which a stranger was told something wrong, or nothing.
 
     python -m tests.long.strangers_faults
     python -m tests.long.strangers_faults --only norm --show
@@ -518,6 +519,46 @@ def mean_of_pairs_too_short(x):
         return g
 
     return y, dx
+
+
+# ----- what was told wrong, or not at all ---------------------------------------------------------
+
+
+@fault(r"counted twice, another missing", (3, 4), (4, 4))
+def quadratic_form(x, A):
+    y = np.einsum("ni,ij,nj->n", x, A, x)
+    return y, lambda dy: 2 * dy[:, None] * (x @ A.T), lambda dy: np.einsum("n,ni,nj->ij", dy, x, x)
+
+
+@fault(r"b reshaped where it must be transposed", (2, 3, 4), (2, 4, 5), argument="a")
+def products_of_batches(a, b):
+    return a @ b, lambda dy: dy @ b.reshape(2, 5, 4), lambda dy: a.transpose(0, 2, 1) @ dy
+
+
+@fault(r"idx ignored", (3, 4), np.array([[0, 4, 4, 2], [1, 1, 0, 3], [2, 0, 3, 3]]), argument="src")
+def scattered(src, idx):
+    y = np.zeros((3, 5), src.dtype)
+    np.add.at(y, (np.arange(3)[:, None], idx), src)
+    return y, lambda dy: dy[:, :4]
+
+
+@fault(r"weight p.* in place of .*weight\[target\] p", (5, 3), LABELS[[0, 2, 1, 1, 3]], positive(3))
+def weighted_by_the_class_of_the_column(x, target, weight):
+    p, i = softmax(x), np.arange(5)
+    w = weight[target]
+    return -(
+        w * np.log(p[i, target])
+    ).sum() / w.sum(), lambda dy: dy * (p - np.eye(3)[target]) * weight / w.sum()
+
+
+@fault(r"left out, where it is the last element of x", (5, 10))
+def all_but_the_last(x):
+    def dx(dy):
+        g = np.zeros_like(x)
+        g.flat[:-1] = (2 * dy * x).flat[:-1]
+        return g
+
+    return x * x, dx
 
 
 # ----- the check ----------------------------------------------------------------------------------

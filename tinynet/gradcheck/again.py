@@ -12,7 +12,6 @@ what it is by itself, after a forward pass of its own.
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +21,7 @@ from tinynet.changes import saved_arrays
 from tinynet.gradcheck.differences import same
 from tinynet.gradcheck.replay import Replay
 from tinynet.gradcheck.sanity import equal
-from tinynet.gradcheck.trace import OVERWRITTEN, Call, IncidentError
+from tinynet.gradcheck.trace import OVERWRITTEN, Call, IncidentError, called
 
 NEARLY = 1e-9  # relative: how far a gradient may be off when it is worked out again
 
@@ -69,12 +68,6 @@ def _watched(call: Call, dy: np.ndarray) -> Iterator[tuple[int, str, str]]:
 
 def _name(vjps: dict[int, Any], array: np.ndarray) -> str:
     """The variable of a gradient, or of a function that it calls, that holds an array."""
-    pending = list(vjps.values())
-    for function in pending:
-        with contextlib.suppress(TypeError, ValueError):
-            for name, value in inspect.getclosurevars(function).nonlocals.items():
-                if value is array:
-                    return name
-                if inspect.isfunction(value) and value not in pending:
-                    pending.append(value)
-    return f"a saved array of shape {array.shape}"
+    held = (item for _, values in called(vjps.values()) for item in values.items())
+    unnamed = f"a saved array of shape {array.shape}"
+    return next((name for name, value in held if value is array), unnamed)

@@ -126,10 +126,8 @@ def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
     slope.numeric = float((u * d4).sum())
     right = u * (4 * (above - y) - (far_above - y)) / (2 * h)
     left = u * (4 * (y - below) - (y - far_below)) / (2 * h)
-    slope.low, slope.high = (
-        float(np.minimum(left, right).sum()),
-        float(np.maximum(left, right).sum()),
-    )
+    slope.low = float(np.minimum(left, right).sum())
+    slope.high = float(np.maximum(left, right).sum())
     slope.size = float(np.abs(u * d4).sum())
     slope.change = float((above != below).mean()) if y.size else 0.0
     rounding = ROUNDING * float((np.abs(u) * base.rounding).sum()) / h

@@ -308,8 +308,8 @@ class _Check:
             sanity.refuse_zero(self.subject, zero)
         for name in zero:
             self.report.notes.append(
-                f"{name}: moving it changes nothing, and its gradient is 0, as it must be; more "
-                "could not be compared"
+                f"at the point given, moving {name} changes nothing, and its gradient is 0; more "
+                "could not be compared there"
             )
 
     def behind_a_sum(self, search: Search) -> list[Failure]:

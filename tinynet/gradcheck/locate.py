@@ -47,7 +47,7 @@ from tinynet.gradcheck.trace import (
     Call,
     IncidentError,
     Trace,
-    is_float,
+    is_array,
     record,
     walk_back,
 )
@@ -343,7 +343,7 @@ class Search:
         call, single = replay.call, place in replay.call.single
         others = {}
         for other, x in enumerate(call.args):
-            if is_float(x) and other != place and x.size <= LARGE // 3:
+            if is_array(x, "f") and other != place and x.size <= LARGE // 3:
                 there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
                 others[other] = by_element(there, 1e-4).jacobian
 

@@ -16,7 +16,7 @@ import numpy as np
 from tinynet.accumulation import sum_to_shape
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import Base, Function, Outcome, base_of
-from tinynet.gradcheck.trace import Call, applied, copied, is_float
+from tinynet.gradcheck.trace import Call, applied, copied, is_array
 
 LARGE = 1500  # elements of an argument above which a smaller case is looked for
 PLENTY = 1000  # and elements of either above which a smaller case is tried
@@ -39,7 +39,8 @@ class Replay:
     def __init__(self, call: Call) -> None:
         self.call = twin = copy.copy(call)
         twin.args = tuple(
-            arg.astype(np.float64, order="K") if is_float(arg) else copied(arg) for arg in call.args
+            arg.astype(np.float64, order="K") if is_array(arg, "f") else copied(arg)
+            for arg in call.args
         )
         try:
             y, *vjps = twin.run()
@@ -107,7 +108,7 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
         for _ in range(6):
             twin.args = tuple(
                 np.asarray(arg * (1 + 0.01 * rng.standard_normal(arg.shape)), arg.dtype)
-                if is_float(arg) else copied(arg) for arg in call.args
+                if is_array(arg, "f") else copied(arg) for arg in call.args
             )  # fmt: skip
             y, *vjps = twin.run()
             twin.y, x = np.array(y), twin.args[place]

@@ -7,8 +7,9 @@ The values keep away from kinks and ties by more than the steps of a check.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,19 +24,16 @@ POOLS: list[dict[str, Any]] = [
 ]
 
 
-class Row:
+class Row(NamedTuple):
     """`op(*inputs, **settings)`, checked with respect to every input.
 
     op: such as "conv.conv2d". A setting that is a function is called for each use: it makes a
     fresh generator.
     """
 
-    __slots__ = ("inputs", "op", "settings")
-
-    def __init__(self, op: str, inputs: tuple[np.ndarray, ...], settings: Any = None) -> None:
-        self.op = op
-        self.inputs = inputs
-        self.settings = settings or {}
+    op: str
+    inputs: tuple[np.ndarray, ...]
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def operation(self) -> Callable[..., Tensor]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import inspect
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -55,11 +57,8 @@ class Call:
         places = [i for i, x in self.tensors.items() if x.requires_grad]
         edges = output.node.edges if output.node is not None else None
         self.vjps: dict[int, VJP] = {i: edge[0] for i, edge in zip(places, edges or ())}
-        self.saved = [
-            (array, array.copy())
-            for vjp in self.vjps.values()
-            for array in changes.saved_arrays(vjp)
-        ]
+        saved = itertools.chain.from_iterable(map(changes.saved_arrays, self.vjps.values()))
+        self.saved = [(array, array.copy()) for array in saved]
 
     def run(self, args: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
         """What the body returns for its arguments, or others; random settings start anew."""
@@ -221,9 +220,9 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def is_float(value: Any) -> bool:
-    """Whether a value is an array of floats."""
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+def is_array(value: Any, kinds: str) -> bool:
+    """Whether a value is an array of these kinds: "f" float, "i" integer, "b" bool."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in kinds
 
 
 def copied(value: Any) -> Any:
@@ -233,10 +232,19 @@ def copied(value: Any) -> Any:
     return copy.deepcopy(value) if isinstance(value, np.random.Generator) else value
 
 
+def called(functions: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Functions and those that they call, each with the variables that it takes from outside."""
+    pending = list(functions)
+    for function in pending:
+        with suppress(TypeError, ValueError):
+            known = inspect.getclosurevars(function)
+            held = {**known.globals, **known.nonlocals}
+            pending += [f for f in held.values() if inspect.isfunction(f) and f not in pending]
+            yield function, held
+
+
 def parameter_names(body: Callable[..., Any], count: int) -> tuple[str, ...]:
     """The names of the first `count` arguments of an operation's body."""
-    import inspect  # seldom needed, and slow to load
-
     names: list[str] = []
     for parameter in inspect.signature(body).parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:

@@ -9,6 +9,7 @@ one mistake does not hide the next.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ from tinynet.nn.checks import badly_scaled
 from tinynet.nn.location import layer_path, running_modules
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
+from tinynet.optim.lr_scheduler import OneCycleLR
 from tinynet.teaching.call import Call
+from tinynet.teaching.reached import reached
 from tinynet.teaching.report import Finding
 from tinynet.tensor import Tensor
 
@@ -38,14 +41,19 @@ LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 class Trial:
     """What one forward and backward pass showed.
 
-    stage, error: where it failed and how; "" and None if it did not. output: of the model. loss:
-    its value, None if it is no single number. calls: every operation, in order. ran: ids of the
-    modules that ran. gradients: by parameter, None where none arrived.
+    stage, error: where it failed and how; "" and None if it did not. output: of the model, the
+    first where there are `several`, which the loss takes. unfit: whether the loss refuses the
+    labels as they are. forward: how many of the calls are of the model. loss: its value, None if it
+    is no single number. calls: every operation, in order. ran: ids of the modules that ran.
+    gradients: by parameter, None where none arrived.
     """
 
     stage: str = "forward"
     error: Exception | None = None
     output: Tensor | None = None
+    several: bool = False
+    unfit: bool = False
+    forward: int = 0
     loss: float | None = None
     loss_shape: tuple[int, ...] = ()
     loss_depends: bool = True
@@ -93,9 +101,9 @@ class Case:
     """All that there is to look at.
 
     batches: those that a training begins with. loader: where they are from, None for a single pair.
-    steps: how long a recipe is tried. validation: batches of the validation data, and where they
-    are from.
-    notes: what is worth knowing besides the findings. found: the names of those so far.
+    steps: how long a recipe is tried, but no longer than a schedule goes. validation: batches of
+    the validation data, and where they are from. notes: what is worth knowing besides the findings.
+    found: the names of those so far.
     """
 
     model: nn.Module
@@ -117,6 +125,10 @@ class Case:
         targets = [target for _, target in self.batches if target is not None]
         given = len(targets) == len(self.batches)
         self.target: np.ndarray | None = np.concatenate(targets) if given else None
+        inner = {id(module) for module in self.model.modules()}
+        self.reached = [v for v in reached(self.step, self.loss) if id(v) not in inner]
+        ends = [v.total_steps - v.last_epoch for v in self.reached if isinstance(v, OneCycleLR)]
+        self.steps = min([self.steps, *ends])
         self.trial = Trial()
         self.usable: list[Batch] = []
         self.run_trial()
@@ -175,20 +187,57 @@ class Case:
 
         Those of the whole data set, where the loader shows them.
         """
-        target, dataset = self.target, getattr(self.loader, "dataset", None)
-        for name in ("labels", "targets", "tensors"):
-            with contextlib.suppress(Exception):  # of a part of a data set that has none
-                found = getattr(dataset, name, None)
-                found = found[-1].array if name == "tensors" and found else found
-                if isinstance(found, np.ndarray) and found.ndim == 1:
-                    target = found
+        target, shown = self.target, self._shown()
+        if shown is not None and shown.ndim == 1:
+            target = shown
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
         binary = target.dtype.kind == "f" and bool(np.isin(target, (0, 1)).all())
         if not binary and (target.dtype.kind not in "iu" or not self.classes):
             return None
-        labels: np.ndarray = target[target != IGNORED].astype(np.int64)
+        labels: np.ndarray = target[target != self.ignored].astype(np.int64)
         return labels if labels.size else None
+
+    @property
+    def whole(self) -> np.ndarray | None:
+        """The targets of the whole data set, where it shows them as they are, or of the batches."""
+        target, shown = self.target, self._shown()
+        own = type(getattr(self.loader, "dataset", None)).__module__.startswith("tinynet.")
+        if target is None or shown is None or not (own or isinstance(self.loader, list)):
+            return target
+        alike = (shown.shape[1:], shown.dtype) == (target.shape[1:], target.dtype)
+        return shown if alike else target
+
+    def _shown(self) -> np.ndarray | None:
+        """The targets that a list of batches has, or an attribute of a data set."""
+        with contextlib.suppress(Exception):  # of a part of a data set that has none
+            if isinstance(self.loader, list):
+                return np.concatenate([getattr(t, "array", t) for _, t in self.loader])
+            dataset = self.loader.dataset
+            for found in (getattr(dataset, name, None) for name in ("targets", "labels")):
+                if isinstance(found, np.ndarray):
+                    return found
+            return np.asarray(dataset.tensors[-1].array)
+        return None
+
+    @property
+    def ignore_index(self) -> int:
+        """The label that does not count: what the loss says, if it does."""
+        call = self.trial.loss_call
+        known = call is not None and call.op in ("cross_entropy", "nll_loss")
+        return int(call.setting("ignore_index", 3, IGNORED)) if call and known else IGNORED
+
+    @property
+    def ignored(self) -> int:
+        """The same where it is no class of the model; that a class does not count is a mistake."""
+        return IGNORED if self.ignore_index in range(self.classes or 0) else self.ignore_index
+
+    def _classifies(self) -> bool:
+        """Whether labels must be classes of the model: not for a loss that runs with any."""
+        maker, of_loss = self.trial.maker(self.trial.output), self.trial.calls[self.trial.forward :]
+        ops = {call.op for call in (*of_loss, maker) if call is not None}
+        scored = {"cross_entropy", "nll_loss", "softmax", "log_softmax"}
+        return self.trial.error is not None or self.trial.unfit or bool(ops & scored)
 
     @property
     def is_regression(self) -> bool:
@@ -202,16 +251,33 @@ class Case:
     def compares(self) -> bool:
         """Whether the loss is lowest where the output is the target."""
         target, call = self.usable[0][1], self.trial.loss_call
-        if target is None or (call is not None and call.op in REGRESSION):
-            return target is not None
+        if target is None or self.trial.several or (call is not None and call.op in REGRESSION):
+            return target is not None and not self.trial.several
         right = self.asked(target, target)
         return not any(self.asked(target + by, target) < right for by in (0.1, -0.1))
 
     def asked(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """The loss of given outputs; NaN where it cannot be had."""
+        if self.trial.several:
+            return math.nan
         with grad_mode.no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
             return self.loss(*tensors(output, target)).item()
         return math.nan
+
+    def sides(self) -> tuple[float, float]:
+        """The loss of outputs that go along with the targets, and against them; NaN if unknown."""
+        target, output = self.usable[0][1], self.trial.output
+        if target is None or output is None:
+            return math.nan, math.nan
+        right = target
+        if target.dtype.kind in "iu" and output.ndim == 2 and target.shape == output.shape[:1]:
+            right = target[:, None] == np.arange(output.shape[1])
+        right = right - right.mean(dtype=np.float64)
+        along, against = (
+            min(self.asked((sign * by * right).astype(output.dtype), target) for by in (1, 10, 1e3))
+            for sign in (1, -1)
+        )
+        return along, against
 
     def start_anew(self) -> None:
         """Initialise every layer again, in the way that layers are."""
@@ -228,14 +294,11 @@ class Case:
         ):
             try:
                 x = usable_input(self, self.batches[0][0])
-                trial.output = _tensor("the model", self.model(Tensor(x)))
-                self.usable = [
-                    (usable_input(self, x), usable_target(self, target, len(x)))
-                    for x, target in self.batches
-                ]
+                made = self.model(Tensor(x))
+                trial.output = _tensor("the model", first_of(made))
+                trial.several, trial.forward = made is not trial.output, len(trial.calls)
                 trial.stage = "loss"
-                _, target = tensors(*self.usable[0])
-                loss = _tensor("the loss", self.loss(trial.output, target))
+                loss = self._loss_of(made)
                 trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
                 if loss.array.size == 1:
                     trial.loss = loss.item()
@@ -249,11 +312,53 @@ class Case:
                 name: None if p.grad is None else p.grad.array
                 for name, p in self.parameters.items()
             }
+        self.distances = self._gives_distances()
+        self.classifies = self._classifies()
+        if trial.output is not None and self.classifies:
+            self._use(True)
+
+    def _gives_distances(self) -> bool:
+        """Whether the outputs are sums of what is never below 0, which no layer follows."""
+        calls, layers = self.trial.back(self.trial.output), ("linear", "conv2d", "matmul")
+        after = itertools.takewhile(lambda call: call.op not in layers, calls)
+        sums = [call.args[0].array.min() for call in after if call.op in ("sum", "mean", "norm")]
+        return bool(sums) and max(sums) >= 0
+
+    def _loss_of(self, made: Any) -> Tensor:
+        """The loss of what the model made, with labels as they are, or else moved into range."""
+        trial = self.trial
+        for trial.unfit in (False, True):
+            self._use(trial.unfit)
+            try:
+                loss = _tensor("the loss", self.loss(made, tensors(*self.usable[0])[1]))
+            except Exception:
+                if not trial.unfit:
+                    del trial.calls[trial.forward :]
+                    continue
+                if trial.several:
+                    trial.stage = "forward"
+                    _tensor("the model", made)
+                raise
+            break
+        return loss
+
+    def _use(self, fit: bool) -> None:
+        self.usable = [
+            (usable_input(self, x), usable_target(self, target, len(x), fit))
+            for x, target in self.batches
+        ]
 
 
 def tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:
     """A batch as the model and the loss take it."""
     return Tensor(x), None if target is None else Tensor(target)
+
+
+def first_of(made: Any) -> Any:
+    """The first of several tensors that a model made."""
+    while isinstance(made, (tuple, list, dict)) and made:
+        made = next(iter(made.values() if isinstance(made, dict) else made))
+    return made
 
 
 def _tensor(what: str, result: Any) -> Tensor:
@@ -289,13 +394,14 @@ def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
     return x if cure is None else cure[1](x)
 
 
-def usable_target(case: Case, target: np.ndarray | None, count: int) -> np.ndarray | None:
-    """As many targets as there are inputs; labels as integers, those out of range moved into it."""
+def usable_target(case: Case, target: Any, count: int, fit: bool) -> Any:
+    """As many targets as there are inputs; labels as integers, with `fit` moved into range."""
     target = target if target is None else target[:count]
     if case.classes is None or target is None:
         return target
     labels = target.astype(np.int64)
-    return np.where(labels == IGNORED, labels, labels.clip(0, case.classes - 1))
+    keep = True if not fit else labels == case.ignored
+    return np.where(keep, labels, labels.clip(0, case.classes - 1))
 
 
 def layout_cure(

@@ -28,8 +28,7 @@ error inputs-not-scaled: the inputs{range}, with mean {mean:.3g} and standard de
 error channels-last|no-channel-axis: the inputs have shape {shape}, which looks like {order}; the
   first convolution takes (N, C, H, W) with C = {C}
   => reorder them: {cure}
-error inputs-constant: {seen} examples are constant, the same number in each of their {places}
-  places, such as {number:g}
+error inputs-constant: {seen} examples are constant, {number:g} or so in all {places} places
   => look at the data as it comes from the loader: a mask or scaling that wipes everything out?
 warning column-constant: of {columns} columns, {told} has the same value in all examples, {number:g}
   => look at how it was read, or leave it out: np.delete(x, {left}, 1)
@@ -38,8 +37,7 @@ warning same-input-different-labels: examples {i} and {j} are equal, but their l
   => check that inputs and labels are shuffled together, and that files are read each once
 warning inputs-duplicated: only {groups} of the {N} examples differ from each other
   => check how the batch is drawn: does an index not move on, is data there several times?
-error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; a loss takes
-  numbers
+error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; numbers are wanted
   => number the classes: classes, target = np.unique(target, return_inverse=True)
 error inputs-and-targets-swapped: the inputs have shape {x.shape} and dtype {x.dtype}, as labels
   have, and the targets {target.shape}
@@ -106,8 +104,7 @@ error dropout-too-strong: p is the probability to drop, and it is {strong}: next
   => use p=0.5 or less
 error dropout-on-the-scores: {where} comes last: it sets scores to 0, that of the right class too
   => put dropout before the last linear layer, not behind it
-error batch-norm-with-batch-of-1: {seen}, and {names} normalises over the batch: the statistics are
-  those of that example alone
+error batch-norm-with-batch-of-1: {seen}, and {names} normalises by that one alone
   => use batches of 16 or more, and drop_last=True where the last one would have 1; or nn.LayerNorm
 warning layer-used-several-times: {places} are the same layer, with the same weights
   => unless that is meant: [nn.Linear(n, n) for _ in range(4)], not [nn.Linear(n, n)] * 4
@@ -115,6 +112,9 @@ error parameters-not-registered: {count} weights are used that are not in model.
   => make layers in __init__ and keep them as attributes, a list of them as nn.ModuleList([...])
 warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}
   => put an activation between them, such as nn.ReLU()
+warning axes-mixed: {where} makes {after} of {before}: the numbers stay in their order, so that the
+  axes are not exchanged, but mixed up
+  => exchange axes with x.transpose(1, 2) or x.permute(...)
 warning layer-of-one-unit: all that {places} gets of an example is 1 number, of a layer of one unit
   => give the layer before more units
 error other-batches-fail: in evaluation mode, on this batch or one of {fewer}, the model {problem}
@@ -152,18 +152,16 @@ error targets-out-of-reach (several): the targets of an example add up to as muc
 error probabilities-before-logits-loss: binary_cross_entropy_with_logits gets probabilities from
   {op}{made} ({seen}); it applies the sigmoid itself: no answer gets surer than 0.73
   => leave the {op} out of the model, or use binary_cross_entropy
-error nll-loss-of-scores: nll_loss takes log-probabilities, but those of one example add up to
-  {share:.4g} and not to 1
+error nll-loss-of-scores: nll_loss takes log-probabilities; these add up to {share:.4g} and not to 1
   => use cross_entropy, which takes the raw scores, or put log_softmax before it
 error softmax-before-cross-entropy: cross_entropy gets probabilities{made} (each row adds up to 1,
   {seen}); it applies softmax itself: with {C} classes the loss cannot fall below {least:.2f}
   => leave the softmax out of the model; apply F.softmax only to look at probabilities
-warning log-softmax-before-cross-entropy: cross_entropy gets log-probabilities{made}; it does that
-  itself
+warning log-softmax-before-cross-entropy: it takes scores, but gets log-probabilities{made}
   => leave log_softmax out, or use nll_loss in place of cross_entropy
-warning activation-before-cross-entropy: the scores for cross_entropy come out of {op}{made},
+warning activation-before-cross-entropy: the scores for {loss} come out of {op}{made},
   limited by it ({seen})
-  => end the model with its last linear layer; softmax is part of cross_entropy
+  => end the model with its last linear layer; softmax or sigmoid is part of the loss
 error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadcasting makes ({N},
   {N}): every output is held against every target
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
@@ -183,6 +181,11 @@ warning loss-beyond-its-part (times): the loss of outputs that are all 0 is {bla
 warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
   model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
+error class-left-out (ignored): ignore_index={ignored} leaves out a class, and all other {size}
+  labels are {left}: the model learns to answer {left} always
+  => leave ignore_index as it is, -100, where no label has that value
+error examples-left-out: whatever they are, {count} of the {N} have no gradient, from {first} on
+  => take all of the batch: not y[:n], but y
 error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
   whatever the outputs are: the model never learns it
   => ignore_index is -100, each class has a weight, a hinge loss takes 1 and -1: 2 * target - 1
@@ -241,6 +244,9 @@ error learning-rate-zero: the learning rate is 0 for {count} parameters ({idle} 
 warning loss-with-the-wrong-sign (later): the loss goes {run}; it is {values[0]:.4g} where the
   outputs go along with the targets, {values[1]:.4g} where they go against them
   => turn the sign: the loss must be lowest where outputs and targets agree
+error answers-get-worse: the loss goes {run}, but then only {run.recall:.1%} of the examples of a
+  class have their highest score there, less than by chance (1 of {C})
+  => look at the loss: its sign, 1 - p in place of p; and at the order of the classes
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
   => use momentum=0.9, which is betas=(0.9, ...) of Adam
@@ -255,6 +261,9 @@ error loss-is-maximized: maximize=True: in {steps} steps the loss goes {own}; {o
 error weight-decay-too-large: with weight_decay={decay:g} the loss goes {own} in {steps} steps;
   {other}: the decay pulls the weights to 0 faster than the loss can move them
   => use weight_decay=1e-4
+warning eps-too-large: with eps={eps:g} the loss goes {own} in {steps} steps; {other}: next to eps
+  the gradients are small, and so are the steps
+  => use eps=1e-8
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
   => {cure}
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}

@@ -10,7 +10,7 @@ import numpy as np
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.call import Call
-from tinynet.teaching.case import BINARY, IGNORED, Case, layout_cure
+from tinynet.teaching.case import BINARY, Case, layout_cure
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import closer_than_chance, examples
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -39,7 +39,7 @@ def check_dtype(case: Case) -> Iterator[Finding]:
 
 def check_finite(case: Case) -> Iterator[Finding]:
     """NaN or infinity among the inputs and the targets."""
-    for name, array in (("input", case.x), ("target", case.target)):
+    for name, array in (("input", case.x), ("target", case.whole)):
         if array is None or array.dtype.kind != "f" or np.isfinite(array).all():
             continue
         places = np.argwhere(~np.isfinite(array))
@@ -100,6 +100,9 @@ def check_variety(case: Case) -> Iterator[Finding]:
     x, N = case.x, len(case.x)
     rows = x.reshape(N, -1)
     same = (rows == rows[:, :1]).all(axis=1) & (rows.shape[1] > 3)
+    mixed = np.random.default_rng(0).permuted(rows, axis=0)  # categories are equal by chance
+    if not same.all() and same.sum() <= 2 * (mixed == mixed[:, :1]).all(axis=1).sum():
+        same[:] = False
     alike = np.flatnonzero((rows == rows[:1]).all(axis=0))
     if same.any() and (same.all() or not case.takes_numbers):  # a word may follow itself
         seen, severity = f"{same.sum()} of {N}", ERROR if same.all() else WARNING
@@ -150,9 +153,13 @@ def check_labels(case: Case) -> Iterator[Finding]:
     elif C is not None:
         if case.float_labels and case.trial.stage != "loss":  # else it fails with integers too
             yield finding("labels-not-integers", target=target, C=C)
-        labels = target[target != IGNORED]
+        labels = np.asarray(case.whole)
+        labels = labels[labels != case.ignore_index]
         outside = (labels < 0) | (labels >= C)
-        if not outside.any():
+        if case.ignore_index in range(C) and labels.size and not np.ptp(labels):
+            ignored, size, left = case.ignore_index, labels.size, labels.flat[0]
+            yield finding("class-left-out (ignored)", ignored=ignored, left=left, size=size)
+        if not outside.any() or not case.classifies:
             return
         low, high = int(labels.min()), int(labels.max())
         row = "labels-out-of-range" if low < 0 else "too-few-outputs"

@@ -23,12 +23,14 @@ from tinynet.data import DataLoader
 from tinynet.errors import DataError, check_function
 from tinynet.nn import functional as F
 from tinynet.nn.lazy import is_lazy
+from tinynet.nn.preserving import preserving_generators
 from tinynet.optim import Optimizer
 from tinynet.teaching import data_checks as data
 from tinynet.teaching import loop_checks as loop
 from tinynet.teaching import model_checks as net
 from tinynet.teaching import recipe_checks as recipe
 from tinynet.teaching.case import Batch, Case
+from tinynet.teaching.reached import as_before, reached
 from tinynet.teaching.report import ERROR, Finding, Report, listed
 from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset
@@ -67,9 +69,10 @@ def doctor(
     trial; it may do without an optimizer. validate: the validation data, like batch, which must not
     be trained on.
 
-    Everything is tried on copies: the model, its gradients and modes, the optimizer, the batch
-    and all generators are afterwards as they were, bit for bit. (What your own `forward` or `step`
-    writes elsewhere is out of reach.)
+    Everything is tried on copies: the model, its gradients and modes, the optimizer, the batch and
+    its loader, all generators, and what your step and loss reach (schedules, other optimizers and
+    models, counters) are afterwards as they were, bit for bit. (Files are out of reach, iterators,
+    and what C code holds.)
 
     Raises TypeError or ValueError for a batch or model that is none; DataError for an empty one.
 
@@ -89,18 +92,21 @@ def doctor(
         raise ValueError(
             f"doctor: the lazy layers {listed(lazy)} have no weights yet; call model(x) once before"
         )
-    batch, validate = _loaded(batch), _loaded(validate)
-    case = Case(
-        model,
-        _batches("batch", batch),
-        loss,
-        optimizer,
-        step,
-        probe_steps,
-        None if _is_pair(batch) else batch,
-        [] if validate is None else _batches("validate", validate),
-        validate,
-    )
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        told = f"one Optimizer, got {type(optimizer).__name__}; of several give that of this model"
+        raise TypeError(f"doctor: optimizer must be {told}, and step=, which calls them all")
+    with preserving_generators(), as_before(reached(batch, validate)):
+        batch, validate = _loaded(batch), _loaded(validate)
+        held = [] if validate is None else _batches("validate", validate)
+        source = None if _is_pair(batch) else batch
+        batches = _batches("batch", batch)
+        return _examined(
+            Case(model, batches, loss, optimizer, step, probe_steps, source, held, validate)
+        )
+
+
+def _examined(case: Case) -> Report:
+    """What all checks find."""
     names = [check.__name__.removeprefix("check_").replace("_", " ") for check in CHECKS]
     report = Report(_described(case), checks=names, notes=case.notes)
     with np.errstate(all="ignore"):
@@ -115,10 +121,10 @@ def doctor(
         case.trial.calls[:-1] = []  # the results that they hold are large
         report.findings += case.look(CHECKS[-1])
     absent = {
-        "the optimizer and its learning rate": optimizer is None,
+        "the optimizer and its learning rate": case.optimizer is None,
         "the order of the batches": case.loader is None,
-        "the training step": step is None,
-        "validation data": validate is None,
+        "the training step": case.step is None,
+        "validation data": case.validation_loader is None,
     }
     report.notes.append(f"not given: {', '.join(name for name, gone in absent.items() if gone)}")
     return report

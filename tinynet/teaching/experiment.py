@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,8 @@ import numpy as np
 from tinynet import grad_mode
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam, Optimizer
-from tinynet.teaching.case import Case, tensors
+from tinynet.teaching.case import Case, first_of, tensors
+from tinynet.teaching.reached import as_before
 from tinynet.tensor import Tensor
 
 LEARNED = 0.93
@@ -36,6 +36,7 @@ class Run(NamedTuple):
     rates: str = ""  # what became of the learning rate, if its change is a large one
     asleep: float = math.nan  # the loss afterwards, in evaluation mode
     updates: int = 0  # how often the optimizer made a step
+    recall: float = math.nan  # the share of right answers afterwards, mean of the classes
 
     @property
     def diverged(self) -> bool:
@@ -103,8 +104,8 @@ def train(
     prepare: done before. targets: others for the batches. steps: how many, if not `case.steps`. It
     ends early where the loss is not finite.
     """
-    given = case.usable if targets is None else zip((x for x, _ in case.usable), targets)
-    batches = [tensors(x, target) for x, target in given]
+    others = [target for _, target in case.usable] if targets is None else targets
+    batches = [tensors(x, target) for (x, _), target in zip(case.usable, others)]
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
         optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)
@@ -146,13 +147,14 @@ def train(
             if not math.isfinite(losses[-1]):
                 break
         last = _measured(case, batches) if math.isfinite(losses[-1]) else losses[-1]
+        recall = _recall(case, batches)
         case.model.eval()
         asleep = _measured(case, batches)
         now = max(group["lr"] for group in groups)
     large = not 0.1 * start <= now <= 10 * start
     rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep, updates)
+    return Run(what, first, highest, last, rates, asleep, updates, recall)
 
 
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
@@ -164,33 +166,23 @@ def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
         return math.nan
 
 
+def _recall(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
+    """The mean over the classes of the share of their examples with the highest score for them."""
+    labels = [t.array for _, t in batches if t is not None]
+    if not case.classes or not case.classifies or labels[0].ndim != 1:
+        return math.nan
+    with grad_mode.no_grad():
+        made = [first_of(case.model(x)).array.argmax(1) for x, _ in batches]
+    answers, right = np.concatenate(made), np.concatenate(labels)
+    return float(np.mean([(answers == c)[right == c].mean() for c in np.unique(right)]))
+
+
 @contextlib.contextmanager
 def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
-    """Steps may be made inside: the model and the optimizer are afterwards as before.
-
-    So are parameters that the optimizer has of other models.
-    """
-    attributes, params = optimizer.__dict__, params_of(optimizer)
-    own = {id(p) for p in case.parameters.values()}
-    others = [(p, p.array, p.grad) for p in params if id(p) not in own]
+    """Steps may be made inside: the model, the optimizer and all else that the user's step reaches
+    are afterwards as before."""
+    others = [value for value in case.reached if value is not optimizer]
     with preserving(case.model), grad_mode.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a schedule in the user's step does not know of this
-        try:
-            for p, array, _ in others:
-                p.array, p.grad = array.copy(order="K"), None
-            optimizer.__dict__ = {
-                name: dict(value) if type(value) is dict else value
-                for name, value in attributes.items()
-            }
-            optimizer.state = copy.deepcopy(optimizer.state, {id(p): p for p in params})
-            optimizer.param_groups = [dict(group) for group in optimizer.param_groups]
+        with as_before([optimizer, *others]):
             yield
-        finally:
-            optimizer.__dict__ = attributes
-            for p, array, grad in others:
-                p.array, p.grad = array, grad
-
-
-def params_of(optimizer: Optimizer) -> list[Tensor]:
-    """The tensors of all groups of an optimizer."""
-    return [p for group in optimizer.param_groups for p in group["params"]]

@@ -16,7 +16,8 @@ from tinynet.nn.preserving import preserving
 from tinynet.optim import SGD, Optimizer
 from tinynet.teaching.case import BATCH_NORMS, Case, tensors
 from tinynet.teaching.catalogue import finding
-from tinynet.teaching.experiment import LEARNED, params_of, train, trying
+from tinynet.teaching.experiment import LEARNED, train, trying
+from tinynet.teaching.reached import params_of
 from tinynet.teaching.report import Finding, listed
 
 Arrays = list[np.ndarray]
@@ -117,6 +118,9 @@ def _watch(case: Case, optimizer: Optimizer) -> _Seen:
         seen.asleep |= not case.model.training
         return step() if closure is None else result
 
+    def unknown(*_: Any, **__: Any) -> None:
+        raise ValueError("the step has an optimizer: give it to doctor as optimizer= too")
+
     def run() -> None:
         assert case.step is not None
         seen.fresh.append(_fresh(case, *case.usable[0]))
@@ -125,7 +129,10 @@ def _watch(case: Case, optimizer: Optimizer) -> _Seen:
             left = _gradients(case)
             seen.at_step.append(left if _norm(left) else seen.fresh[-1])
 
-    with trying(case, optimizer), np.errstate(all="ignore"), _known_optimizers(case):
+    with trying(case, optimizer), np.errstate(all="ignore"):
+        for other in case.reached if case.optimizer is None else ():
+            if isinstance(other, Optimizer):
+                other.__dict__["step"] = unknown
         step = optimizer.step
         optimizer.__dict__.update(step=noted, zero_grad=zeroing(optimizer.zero_grad))
         case.model.__dict__["zero_grad"] = zeroing(case.model.zero_grad)
@@ -143,22 +150,6 @@ def _watch(case: Case, optimizer: Optimizer) -> _Seen:
         except Exception as error:
             seen.error = error
     return seen
-
-
-@contextlib.contextmanager
-def _known_optimizers(case: Case) -> Iterator[None]:
-    """Where no optimizer was given none may step: what it remembers could not be put back."""
-
-    def unknown(*_: Any, **__: Any) -> None:
-        raise ValueError("the step has an optimizer: give it to doctor as optimizer= too")
-
-    step = Optimizer.step
-    try:
-        if case.optimizer is None:
-            setattr(Optimizer, "step", unknown)  # noqa: B010 (a method, for the type checker)
-        yield
-    finally:
-        setattr(Optimizer, "step", step)  # noqa: B010
 
 
 def _gradients(case: Case) -> Arrays:
@@ -198,7 +189,9 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         if by_hand is not None:
             return by_hand
     if not seen.at_step:
-        still = "" if seen.moved else ", which left every parameter as it was"
+        still = ", though the parameters moved: another one did, such as one made within the step"
+        if not seen.moved:
+            still = ", which left every parameter as it was"
         return finding("step-changes-nothing", runs=seen.runs, still=still)
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
     size, usual = _norm(first), _norm(fresh)
@@ -217,7 +210,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
             where = "loss.backward() comes after it, so that each step uses an old gradient"
         return finding("step-without-gradient", usual=usual, where=where)
     rest = _less(second, seen.fresh[1])
-    if len(seen.at_step) == 2 and _norm(_less(rest, first)) < 0.1 * _norm(rest):
+    held = [np.abs(r - f).max() < 0.01 * np.abs(r).max() for r, f in zip(rest, first) if r.size]
+    if len(seen.at_step) == 2 and any(held):
         both, new = _norm(second), _norm(seen.fresh[1])
         return finding("forgotten-zero-grad", both=both, size=size, new=new, owner=owner)
     if len(seen.at_step) > 2:
@@ -227,7 +221,10 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         return finding("step-misses-parameters", names=listed(unfed))
     factor = _dot(first, fresh) / max(usual**2, 1e-300)
     same = _norm(_less(first, [factor * b for b in fresh])) < 0.1 * size
-    weak = size < 0.01 * usual and not _learns(case)  # as Adam does, whatever the size
+    weak = size < 0.01 * usual
+    if weak:  # Adam learns whatever the size
+        run = train(case, step=case.step)
+        weak = not run.last < LEARNED * run.first
     if weak or (same and (factor < 0 or factor > 1.9)):
         cure = "look at what is done to the gradient or the loss: a factor, a sign"
         if weak:
@@ -255,12 +252,6 @@ def _of_step_by_hand(seen: _Seen) -> Finding | None:
     if after < 0.5 * before:
         return finding("step-overwrites-parameters", before=before, after=after)
     return None
-
-
-def _learns(case: Case) -> bool:
-    """Whether the loss falls by the step."""
-    run = train(case, step=case.step)
-    return run.last < LEARNED * run.first
 
 
 def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:

@@ -13,7 +13,7 @@ from tinynet.grad_mode import enable_grad, no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.call import Call
-from tinynet.teaching.case import BATCH_NORMS, BINARY, IGNORED, Case, Trial
+from tinynet.teaching.case import BATCH_NORMS, BINARY, Case, Trial, first_of
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
@@ -28,6 +28,7 @@ REASONS = {
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
+MISFED = {"nll-loss-of-scores", "probabilities-before-logits-loss"}
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
 
@@ -96,7 +97,7 @@ def check_batch_of_one(case: Case) -> Iterator[Finding]:
 
 
 def check_structure(case: Case) -> Iterator[Finding]:
-    """Linear layers with nothing between, a layer of one unit, layers that are not registered."""
+    """Linear layers with nothing between, of one unit, not registered; axes that are mixed up."""
     own = {id(p) for p in case.parameters.values()}
     foreign, idle, narrow = [], [], []
     weights = {
@@ -115,6 +116,12 @@ def check_structure(case: Case) -> Iterator[Finding]:
         inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
         if inputs == 1 and call.op != "conv2d" and any(c in weights for c in before):
             narrow.append(call.where())
+    for call in case.trial.of("reshape"):
+        before, after = call.args[0].shape, call.output.shape
+        wide, moved = ([n for n in shape[1:] if n > 1] for shape in (before, after))
+        if before[0] == after[0] and wide != moved and sorted(wide) == sorted(moved):
+            yield finding("axes-mixed", where=call.where(), before=before, after=after)
+            break
     names: dict[int, list[str]] = {}
     for path, module in case.model.named_modules(remove_duplicate=False):
         if any(True for _ in module.parameters()):
@@ -138,9 +145,15 @@ def _is_linear(call: Call) -> bool:
 def _is_needless(case: Case, source: Call, call: Call) -> bool:
     """Whether one of two linear layers does nothing: not where others use what is between them.
 
-    Nor for a usual pair of convolutions: over the pixels, and over the channels.
+    Nor for a usual pair of convolutions, over the pixels and over the channels; nor where one of
+    them is frozen, or few numbers are between many, which makes a matrix of low rank.
     """
     both = (source, call)
+    if call.op == source.op == "linear" and not all(c.args[1].requires_grad for c in both):
+        return False
+    wide, narrow = min(source.args[0].shape[-1], call.output.shape[-1]), call.args[0].shape[-1]
+    if source.op != "conv2d" and 4 * narrow < wide:
+        return False
     separable = all(c.op == "conv2d" for c in both) and any(
         c.args[1].shape[2:] == (1, 1) for c in both
     )
@@ -163,8 +176,10 @@ def check_examples(case: Case) -> Iterator[Finding]:
         with preserving(case.model), no_grad(), np.errstate(all="ignore"):
             case.model.eval()
             with autograd.observe(asleep.note):
-                first = case.model(Tensor(x)).array
-            again, changed, fewer = (case.model(Tensor(x)).array for x in (x, other, x[1:]))
+                first = first_of(case.model(Tensor(x))).array
+            again, changed, fewer = (
+                first_of(case.model(Tensor(x))).array for x in (x, other, x[1:])
+            )
         if len(fewer) != N - 1:
             problem = f"gives {len(fewer)} outputs for {N - 1} inputs"
     except Exception as error:
@@ -192,6 +207,8 @@ def check_runs(case: Case) -> Iterator[Finding]:
                 "for class labels the loss is F.cross_entropy; another one takes a number for each "
                 f"output: F.one_hot(target, {case.classes}).float()"
             )
+        if trial.output is not None and len(trial.output) != len(case.usable[0][0]):
+            cure = "keep the examples apart: x.reshape(len(x), -1) in forward(), or x.flatten(1)"
         where = {"forward": "model", "backward": "backward pass"}.get(trial.stage, trial.stage)
         told = f"the {where} raises {type(problem).__name__}: {problem}"
         yield finding(f"{trial.stage}-fails", told=told, cure=cure)
@@ -245,13 +262,13 @@ def check_flat_units(case: Case) -> Iterator[Finding]:
 
 
 def _zero_gradients(case: Case) -> Iterator[Finding]:
-    weights = [p.array for p in case.parameters.values() if p.ndim > 1]
-    if weights and not weights[-1].any():
-        return  # a usual start: the first step moves the last layer, and the others follow
     if "softmax-of-one-score" in {found.name for found in _needless_softmax(case)}:
         return  # that is the reason
     gradients = {n: g for n, g in case.trial.gradients.items() if g is not None and g.size}
     zero = [name for name, g in gradients.items() if not g.any()]
+    new = {n for n, p in case.parameters.items() if p.ndim > 1 and not p.array.any()}
+    if any(gradients[n].any() for n in new & gradients.keys()):
+        return  # a usual start: the first step moves this layer, and the others follow
     fed = {n.rpartition(".")[0] for n, g in gradients.items() if g.ndim > 1 and g.any()}
     biases = [n for n in zero if gradients[n].ndim == 1 and n.rpartition(".")[0] in fed]
     if zero and zero == biases:
@@ -289,6 +306,7 @@ def check_scores(case: Case) -> Iterator[Finding]:
     most, row = _most_of(call), ""
     if most > 1.01 and (call.op == "cross_entropy" or (call.op == BINARY[0] and distribution)):
         yield finding("targets-out-of-reach (several)", most=most, op=call.op)
+    ends = low > -5 or high < 5  # clamped further away they are scores all the same
     if call.op == BINARY[1] and low >= 0 and high <= 1:
         row = "probabilities-before-logits-loss"
     elif call.op == "nll_loss" and not normalised:
@@ -297,11 +315,13 @@ def check_scores(case: Case) -> Iterator[Finding]:
         row = "softmax-before-cross-entropy"
     elif call.op == "cross_entropy" and normalised:
         row = "log-softmax-before-cross-entropy"
-    elif call.op == "cross_entropy" and np.isfinite([low, high]).any():
+    elif call.op in ("cross_entropy", BINARY[1]) and ends:
         row = "activation-before-cross-entropy"
     if row:
         least = math.log(1 + (C - 1) / math.e)
-        yield finding(row, op=op, made=made, seen=seen, share=share.flat[0], C=C, least=least)
+        yield finding(
+            row, loss=call.op, op=op, made=made, seen=seen, share=share.flat[0], C=C, least=least
+        )
 
 
 def _most_of(call: Call) -> float:
@@ -330,12 +350,16 @@ def check_loss(case: Case) -> Iterator[Finding]:
     if loss < 0:
         made = {id(c.output) for c in trial.of("softmax")}
         logs = trial.of("log", "log_softmax")
-        if made and not any(id(c.args[0]) in made for c in logs if c.op == "log"):
+        if made and not any(c.op == "log_softmax" or id(c.args[0]) in made for c in logs):
             yield finding("probabilities-without-log", loss=loss)
             return
         known = call is not None and call.op != "nll_loss"
+        along, against = case.sides()
         if known or trial.calls[-1].op == "neg" or (logs and case.classes):
-            if not case.found & {"nll-loss-of-scores", "probabilities-before-logits-loss"}:
+            if along < against and call is not None:
+                part = float(call.output.array.mean())
+                yield finding("loss-beyond-its-part", loss=loss, op=call.op, part=part)
+            elif not (along < against or case.found & MISFED):
                 yield finding("loss-with-the-wrong-sign", loss=loss)
             return
     yield from _left_out(case)
@@ -361,24 +385,28 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
 
 
 def _left_out(case: Case) -> Iterator[Finding]:
-    """A class whose examples have no gradient from the loss, be the outputs right or wrong."""
+    """Examples, or a class of them, without a gradient, be the outputs right or wrong."""
     output, target = case.trial.output, case.usable[0][1]
-    if case.trial.error is not None or target is None or output is None or case.labels is None:
+    if target is None or output is None or case.labels is None or case.trial.several:
         return
     if not target.size == len(target) == len(output):
         return
-    still = np.ones(len(target), bool)
+    still, turned = np.ones((2, len(target)), bool)
     with preserving(case.model), enable_grad():
         for sign in (1, -1):  # where a margin is kept, the opposite answers do not keep it
-            y = Tensor(sign * output.array, requires_grad=True)
-            try:
-                case.loss(y, Tensor(target)).backward()
-            except Exception:  # of the user's loss, such as that probabilities are below 0
-                return
-            if y.grad is not None:
-                still &= ~y.grad.array.reshape(len(y), -1).any(axis=1)
+            for flags, way in ((still, 1), (turned, -1)):
+                y = Tensor(sign * output.array[::way], requires_grad=True)
+                try:
+                    case.loss(y, Tensor(target[::way])).backward()
+                except Exception:  # of the user's loss, such as that probabilities are below 0
+                    return
+                if y.grad is not None:
+                    flags &= ~y.grad.array.reshape(len(y), -1).any(axis=1)
+    if np.array_equal(still, turned) and not np.array_equal(still, still[::-1]):
+        yield finding("examples-left-out", count=still.sum(), N=len(still), first=still.argmax())
+        return
     target = target.ravel()
-    left = [c for c in np.unique(target[target != IGNORED]) if still[target == c].all()]
+    left = [c for c in np.unique(target[target != case.ignored]) if still[target == c].all()]
     if left and not still.all():
         count, names = int(np.isin(target, left).sum()), listed([f"{c:g}" for c in left])
         yield finding("class-left-out", count=count, N=len(target), names=names)

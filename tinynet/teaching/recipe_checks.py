@@ -79,18 +79,10 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
 
     Not where the outputs are distances, which are low where the targets say that two are alike.
     """
-    target, output = case.usable[0][1], case.trial.output
-    if target is None or output is None or not way.learned:
-        return
-    right = target
-    if target.dtype.kind in "iu" and output.ndim == 2 and target.shape == output.shape[:1]:
-        right = target[:, None] == np.arange(output.shape[1])
-    right = right - right.mean(dtype=np.float64)
-    along, against = (
-        min(case.asked((sign * by * right).astype(output.dtype), target) for by in (1, 10, 1e3))
-        for sign in (1, -1)
-    )
-    if against <= way.best.last and against < along:
+    along, against = case.sides()
+    if way.learned and case.classes and way.best.recall < 0.5 / case.classes:
+        yield finding("answers-get-worse", run=way.best, C=case.classes)
+    elif way.learned and against <= way.best.last and against < along and not case.distances:
         yield finding("loss-with-the-wrong-sign (later)", run=way.best, values=(along, against))
 
 
@@ -105,16 +97,13 @@ def _persistent(case: Case, way: Way) -> Iterator[Finding]:
 def _asleep(case: Case, way: Way) -> Iterator[Finding]:
     """Evaluation mode that does not know what was learned in training mode."""
     run, norms = way.shown, case.layers(*BATCH_NORMS)
-    fixed = [path for path, norm in norms if norm.momentum == 0 and _is_new(norm)]
+    means = [(path, norm.running_mean) for path, norm in norms if norm.momentum == 0]
+    fixed = [path for path, mean in means if mean is not None and not mean.array.any()]
     fell = case.model.training and way.share(run) > STEADY and way.learned
     if fixed:
         yield finding("evaluation-far-from-training (momentum 0)", names=listed(fixed))
     elif fell and not run.asleep <= (run.first + run.last) / 2 + 0.1:
         yield finding("evaluation-far-from-training", steps=case.steps, run=run)
-
-
-def _is_new(norm: Any) -> bool:
-    return norm.running_mean is not None and not norm.running_mean.array.any()
 
 
 def _floor(case: Case) -> float:
@@ -154,6 +143,12 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
         free = again("with weight_decay=0", settings={"weight_decay": 0})
         if way.helps(free, 0.1) and way.share(free) > way.share(slower) - 0.1:
             yield finding("weight-decay-too-large", decay=decay, own=own, steps=steps, other=free)
+            return
+    eps = _largest(case, "eps")
+    if eps > 1e-3:
+        small = again("with eps=1e-8", settings={"eps": 1e-8})
+        if way.helps(small):
+            yield finding("eps-too-large", eps=eps, own=own, steps=steps, other=small)
             return
     if own.diverged or (slower is not None and way.share(own) < 0.5):
         yield _too_high(case, own, way, slower)
@@ -211,11 +206,14 @@ def _exchangeable(case: Case, way: Way) -> Iterator[Finding]:
     target, output = case.usable[0][1], case.trial.output
     if target is None or output is None or len(target) != len(output) or len(target) < 4:
         return
+    if not np.ptp(target, axis=0).any():
+        return
     y = np.random.default_rng(0).uniform(0.1, 0.9, output.shape).astype(output.dtype)
     loss = case.asked(y, target)
-    others = [case.asked(y, np.roll(target, by, 0)) for by in (1, 2, len(target) // 2)]
-    if not np.ptp(target, axis=0).any() or not np.allclose(others, loss, 1e-4, 1e-9):
-        return
+    for large in (y, 1e3 * y):  # the loss may make small numbers of them
+        others = [case.asked(large, np.roll(target, by, 0)) for by in (1, 2, len(target) // 2)]
+        if not np.allclose(others, case.asked(large, target), 1e-4, 1e-9, equal_nan=large is not y):
+            return
     if math.isfinite(case.asked(y, None)):
         case.notes.append("the loss does not look at the targets")
     else:

@@ -312,7 +312,7 @@ NORMALISATION = [
     ("cross_entropy_over_classes", o.cross_entropy, "x", FACTOR, lambda g, x: g / x.shape[1],
      case((4, 3), target=LABELS), case((2, 3), target=LABELS[:2])),
     ("cross_entropy_without_target", o.cross_entropy, "x",
-     "is missing, where [target is the class] > 0",
+     "is missing, where [target is the class] != 0",
      lambda dy, x: dy * o.softmax(x)[0] / len(x), case((4, 3), target=LABELS)),
     ("cross_entropy_without_dy", o.cross_entropy, "x", UNUSED,
      lambda x, target: o.cross_entropy(x, target)[1](1), case((4, 3), target=LABELS)),
@@ -416,7 +416,7 @@ ELEMENTWISE = [
      case((5, 2), k=1)),
     ("pad_last_axis", o.pad_last_axis, "x", CROPPED, lambda dy, x: dy[..., : x.shape[-1]],
      case((3, 4), before=2, after=1), case((2, 3, 3), before=1, after=1)),
-    ("exp_but_last_row", o.exp, "x", "the gradient is left out, where they are at the last place",
+    ("exp_but_last_row", o.exp, "x", "the gradient is left out, at the last place",
      lambda g: np.concatenate([g[:-1], 0 * g[-1:]]), case((4, 3))),
 ]  # fmt: skip
 

@@ -103,6 +103,6 @@ def _fitting(clues: Clues, look: Callable[[Clues], Iterator[Suspect]]) -> dict[s
 def _told(clues: Clues, found: dict[str, str]) -> tuple[str, str]:
     """Cause and evidence in words, with the rule for which elements are wrong, if not all are."""
     cause, evidence = " or ".join(found), "; or ".join(found.values())
-    place = "" if "where" in cause else where.of_the_elements(clues)
+    place = "" if "where" in cause or ", at " in cause else where.of_the_elements(clues)
     evidence += f"; {place}" if place and place not in evidence else ""
     return f"either {cause}" if len(found) > 1 else cause, evidence

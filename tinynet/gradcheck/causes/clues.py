@@ -8,6 +8,7 @@ mistake would give.
 from __future__ import annotations
 
 import contextlib
+import dis
 import inspect
 import math
 import sys
@@ -20,7 +21,7 @@ import numpy as np
 
 from tinynet.gradcheck.causes.numbers import sizes
 from tinynet.gradcheck.differences import Elements
-from tinynet.gradcheck.trace import copied, is_float
+from tinynet.gradcheck.trace import called, copied, is_array
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
@@ -169,7 +170,7 @@ class Clues:
     @cached_property
     def floats(self) -> dict[int, np.ndarray]:
         """The arguments that are float arrays, by place."""
-        return {place: value for place, value in enumerate(self.call.args) if is_float(value)}
+        return {place: value for place, value in enumerate(self.call.args) if is_array(value, "f")}
 
     def label(self, place: int) -> str:
         """The name of an argument."""
@@ -207,7 +208,12 @@ class Clues:
 
     @cached_property
     def locals(self) -> dict[str, np.ndarray]:
-        """The float arrays that the function has in variables when it returns, by name."""
+        """The float arrays of the variables."""
+        return {name: a for name, a in self.variables.items() if is_array(a, "f")}
+
+    @cached_property
+    def variables(self) -> dict[str, np.ndarray]:
+        """The float arrays and masks that the function has in variables when it returns."""
         code = getattr(inspect.unwrap(self.call.body), "__code__", None)
         found: dict[str, Any] = {}
 
@@ -227,8 +233,16 @@ class Clues:
         return {
             name: np.array(value)
             for name, value in found.items()
-            if is_float(value) and name not in known
+            if is_array(value, "fb") and name not in known
         }
+
+    @cached_property
+    def assigns(self) -> bool:
+        """Whether the backward, or a function that it calls, writes into elements of an array."""
+        vjp = self.call.body(*map(copied, self.call.args), **self.call.settings)[1:]
+        codes = [function.__code__ for function, _ in called(vjp[self.fault.place :][:1])]
+        steps = (step.opname for code in codes for step in dis.get_instructions(code))
+        return "STORE_SUBSCR" in steps or any("put" in n for code in codes for n in code.co_names)
 
     @cached_property
     def by_element(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect, jacobian
 from tinynet.gradcheck.causes.numbers import constant, short
-from tinynet.gradcheck.trace import STATE, is_float
+from tinynet.gradcheck.trace import STATE, is_array
 
 Changed = tuple[str, str, dict[int, Any], dict[str, Any]]  # cause, how, arguments, settings
 
@@ -70,7 +70,10 @@ def _others(clues: Clues, value: Any) -> Iterator[tuple[Any, str]]:
         for factor in (f for n in factors for f in (n, 1 / n)) if type(value) is float else ():
             other = factor * value
             yield other, f"{short(other)}, {constant(clues, factor)} times as large"
-    elif is_float(value):
+    elif is_array(value, "i"):
+        for axis, places in enumerate(np.indices(value.shape)):
+            yield places, f"0, 1, 2, ... along axis {axis}"
+    elif is_array(value, "f"):
         for array in (np.ones_like(value), np.zeros_like(value), 1 / np.where(value, value, 1)):
             yield array, f"{np.ravel(array)[0]:g} everywhere"
 

@@ -62,6 +62,8 @@ def _found(clues: Clues) -> Found:
     cause, evidence = found
     if not place and not wrong.all() and cause in (LEFT_OUT, NONE_DUE):
         return None  # of some elements without a rule
+    if place.startswith("they are "):
+        return f"{cause}, {place.removeprefix('they are ')}", evidence
     return (f"{cause}, where {place}", evidence) if place else found
 
 
@@ -81,20 +83,21 @@ class Part:
 def _place(clues: Clues) -> str:
     """Which entries are wrong; of a function of each element by itself, those that are 0 count."""
     e = clues.entries
-    i, j, right, wrong = e.i, e.j, e.right, e.wrong
+    i, j, wrong = e.i, e.j, e.wrong
     if clues.x.shape == clues.y.shape and np.array_equal(i, j):
         i = j = np.flatnonzero(clues.usable)
-        right, wrong = clues.J[i, i], np.isin(i, e.i[e.wrong])
-    return where.rule(wrong, Hand(clues, i, j), (("the term itself", right),))
+        wrong = np.isin(i, e.i[e.wrong])
+    return where.rule(wrong, Hand(clues, i, j))
 
 
 def _by_branches(clues: Clues) -> Found:
     """The formulas on either side of a sign; it may be that each is right on the other side."""
     wrong = clues.entries.wrong
     for name, q in Part(clues, wrong).hand.quantities:
-        sides = {f"{name} > 0": q > 0, f"{name} {'<' if q.all() else '='} 0": q <= 0}
+        signs = [side for side in where.signs(name, q) if side[1].any() and not side[1].all()]
+        sides = dict(signs[:2])
         mixed = not q.all() and (q < 0).any()
-        if mixed or not all(holds.any() for holds in sides.values()):
+        if mixed or not sides:
             continue
         found, formulas = [], []
         for text, holds in sides.items():
@@ -180,7 +183,7 @@ def written(hand: Hand, values: np.ndarray) -> str:
     size = np.abs(values)
     if not size.max():
         return "0"
-    if not _varies(values) and len(values) > 1:
+    if not _varies(values) and (len(values) > 1 or abs(size[0] - 1) < SAME):
         return constant(hand.clues, float(values.mean()))
     if not size.min():
         return ""

@@ -80,7 +80,8 @@ class Hand:
     def products(self) -> list[Quantity]:
         """x times each of the other arrays, as in the margin of a loss."""
         x = self.clues.x.reshape(-1)[self.i]
-        return [(f"{self.clues.name} {name}", x * values) for name, values in self._others()]
+        others = (other for other in self._others() if not other[0].startswith("["))
+        return [(f"{self.clues.name} {name}", x * values) for name, values in others]
 
     @cached_property
     def variables(self) -> list[Quantity]:
@@ -103,6 +104,10 @@ class Hand:
             if a.dtype.kind == "i" and a.shape == clues.x.shape[:-1] and clues.x.ndim > 1:
                 label = np.eye(clues.x.shape[-1])[a % clues.x.shape[-1]]
                 yield f"[{name} is the class]", label.reshape(-1)[self.i]
+                for weight, w in arrays.items():
+                    if w.dtype.kind == "f" and w.shape == clues.x.shape[-1:]:
+                        laid = np.broadcast_to(w[a % len(w), None], clues.x.shape)
+                        yield f"{weight}[{name}]", laid.reshape(-1)[self.i]
             elif a.dtype.kind in "fb" and (values := self._laid_out(a)) is not None:
                 yield name, values.astype(np.float64)
 
@@ -125,7 +130,8 @@ class Hand:
         for order, (name, q) in enumerate(self.quantities):
             for text, rank, of in FUNCTIONS:
                 said = text.format(name, name.strip("()"))
-                found.append(Form(said, of(q), rank + 0.1 * order))
+                apart = 0.5 * ("sign" in text and " - " in name)
+                found.append(Form(said, of(q), rank + 0.1 * order - apart))
             for (setting, c), (text, with_c) in (
                 (number, one) for number in numbers.items() for one in OF_A_SETTING
             ):

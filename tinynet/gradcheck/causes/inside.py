@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.changes import saved_arrays
+from tinynet.gradcheck.causes import where
 from tinynet.gradcheck.causes.clues import STEP, Clues, ElsewhereError, Suspect, jacobian
 from tinynet.gradcheck.causes.formula import written
 from tinynet.gradcheck.causes.hand import hand_at
@@ -39,7 +40,12 @@ class Inside:
     def __init__(self, clues: Clues) -> None:
         self.clues, self.still = clues, dict[Key, np.ndarray]()
         self.tape = self.run(clues.x)[1]
-        self.keys = sorted(self.tape.values, key=lambda key: (key[1] >= 0, -key[0], key[1]))
+        values = self.tape.values  # nothing flows through a mask, nor into what makes one
+        moving = (
+            key for key, value in values.items()
+            if value.dtype.kind == values.get((key[0], -1), value).dtype.kind == "f"
+        )  # fmt: skip
+        self.keys = sorted(moving, key=lambda key: (key[1] >= 0, -key[0], key[1]))
         draws = np.random.default_rng(4).standard_normal
         self.directions = [draws(clues.x.shape) for _ in range(3)]
         if self.tape.count > MOST_CALLS:
@@ -69,8 +75,7 @@ class Inside:
     def before(self) -> dict[Key, np.ndarray]:
         """How the elements of all values move with those of x: (x.size, value.size) by key."""
         x, values = self.clues.x, self.tape.values
-        small = [k for k in self.keys
-                 if values[k].dtype.kind == "f" and values[k].size <= MOST_ELEMENTS]  # fmt: skip
+        small = [key for key in self.keys if values[key].size <= MOST_ELEMENTS]
         if x.size > MOST_ELEMENTS:
             return {}
         slopes = {key: np.zeros((x.size, values[key].size)) for key in small}
@@ -131,15 +136,23 @@ def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
     error = inside.slopes(clues.analytic - clues.numeric)
     for chosen in itertools.combinations(parts, count):
         through = np.stack([part for _, part in chosen], axis=1)
-        factors, *_ = np.linalg.lstsq(through, error, rcond=None)
+        factors = np.linalg.lstsq(through, error, rcond=None)[0].tolist()
         fits = np.abs(through @ factors - error).max() <= 1e-6 * np.abs(error).max()
-        simple = count == 1 or all(has_name(clues, 1 + factor) for factor in factors)
-        if not fits or not simple or (np.abs(factors) < 1e-4).any():
+        if not fits or (np.abs(factors) < 1e-4).any():
+            continue
+        several = count == 1 and where.wrong_elements(clues).sum() > 1
+        if not several and not all(has_name(clues, 1 + factor) for factor in factors):
             continue
         J = clues.J.copy()
         for (key, _), factor in zip(chosen, factors):
             J += factor * (clues.J - jacobian(inside.holding(key), clues.x))
         told = [inside.told(key) for key, _ in chosen]
+        if count == 2 and np.allclose(np.sort(factors), (-1, 1), atol=1e-5):
+            once, twice = told if factors[0] < 0 else told[::-1]
+            how = f"analytic = the gradient with the part through {twice} counted twice, and that "
+            how += f"through {once} missing"
+            yield Suspect("one part of the gradient counted twice, another missing", how, J)
+            continue
         if np.allclose(factors, -1, atol=1e-5):
             use = count == 1 and told[0].startswith(f"{clues.name}, ")
             cause = "part of the function treated as a constant"
@@ -210,7 +223,11 @@ def _steps(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect]:
                     own = next(
                         (n for n in arrays if np.array_equal(arrays[n], operand)), "its operand"
                     )
-                    D = _slopes(run, [*operands[:j], a, *operands[j + 1 :]], k)
+                    others = [*operands[:j], a, *operands[j + 1 :]]
+                    y = inside.run(clues.x, {(number, -1): np.asarray(run(others))})[0]
+                    if np.allclose(y, clues.y):
+                        continue  # the function is the same with either, and so is its gradient
+                    D = _slopes(run, others, k)
                     how = f"of {result} taken at {name}, not at {own}"
                     taken.append((f"{name} in place of {own}", how, D))
             for cause, how, D in taken:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tinynet.gradcheck.trace import is_array
 
 if TYPE_CHECKING:
     from tinynet.gradcheck.causes.clues import Clues
@@ -73,31 +75,43 @@ def named(clues: Clues, factor: float) -> str | None:
     """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
     texts: list[str] = []
     arrays = {clues.label(place): a for place, a in clues.floats.items()} | clues.locals
-    arrays = {name: a for name, a in arrays.items() if a.size > 1}
-    sums = {f"the sum of {name}": float(a.sum()) for name, a in arrays.items()}
-    sums |= {f"the mean of {name}": float(a.mean()) for name, a in arrays.items()}
+    arrays = {name: a for name, a in arrays.items() if a.size > 1 and (a % 1).any()}
+    sums = {f"the mean of {name}": float(a.mean()) for name, a in arrays.items()}
+    sums |= {f"the sum of {name}": float(a.sum()) for name, a in arrays.items()}
     sized = FORMS[:SIZED]
-    for own, forms in ((clues.numbers, FORMS), (clues.sizes | CONSTANTS, sized), (sums, sized)):
-        if texts and own is sums:
-            break
+    shares = {f"the mean of {name}": float(a.mean()) for name, a in masks(clues).items()}
+    for own, forms in (
+        (clues.numbers, FORMS), (sums, sized[:2]), (clues.sizes | CONSTANTS, sized),
+        (shares, sized[:2]),
+    ):  # fmt: skip
         known = {name: n for name, n in own.items() if abs(n) not in (0, 1)}
         for form, of in forms:
             found = [(name, n) for name, n in known.items() if close(of(abs(n)), abs(factor))]
-            for name, n in found:
-                sign = "-" if (factor < 0) != (n < 0) else ""
-                texts.append(sign + form.format(_bracketed(name, form)))
+            signed = ("-" * ((factor < 0) != (n < 0)) + form.format(_bracketed(name, form))
+                      for name, n in found)  # fmt: skip
             if found:  # the plainest form; a setting says more than a size
+                texts = [*texts[: 1 if own is shares else 2], *signed]
                 break
-    return " or ".join([*dict.fromkeys(texts)][:3]) or None
+    return " or ".join(dict.fromkeys(texts[:2])) or None
 
 
-def quotient(clues: Clues, factor: float) -> str:
-    """What `factor` is as a quotient of two sizes; "" if it is none."""
+def masks(clues: Clues) -> dict[str, np.ndarray]:
+    """What is chosen of something: masks, and integers that are not a setting (ignore_index)."""
+    known = clues.settings | clues.variables
+    found = {name: a for name, a in known.items() if is_array(a, "b")}
+    for name, a in known.items():
+        for setting, n in clues.numbers.items() if is_array(a, "i") else ():
+            found[f"({name} != {setting})"] = a != n
+    return {name: a for name, a in found.items() if a.any() and not a.all()}
+
+
+def quotient(clues: Clues, factor: float, above: Mapping[str, float]) -> str:
+    """What `factor` is as a quotient of one of `above` and a size; "" if it is none."""
     texts: dict[tuple[float, float], str] = {}  # of several names of two sizes the first
-    for (a, n), (b, m) in itertools.permutations(clues.sizes.items(), 2):
+    for (a, n), (b, m) in itertools.product(above.items(), clues.sizes.items()):
         if n != m and close(n / m, abs(factor)):
-            above, below = (_bracketed(name, "1/{}") for name in (a, b))
-            texts.setdefault((n, m), "-" * (factor < 0) + f"{above}/{below}")
+            one, other = (_bracketed(name, "1/{}") for name in (a, b))
+            texts.setdefault((n, m), "-" * (factor < 0) + f"{one}/{other}")
     return " or ".join([*texts.values()][:2])
 
 
@@ -113,6 +127,8 @@ def constant(clues: Clues, factor: float) -> str:
     for name, number in clues.numbers.items():
         if abs(number) not in (0, 1) and close(abs(factor), abs(number)):
             return name if close(factor, number) else f"-{name}"
+        if number % 1 and (1 / number) % 1 and close(abs(factor), 1 / abs(number)):
+            return f"1/{name}" if close(factor, 1 / number) else f"-1/{name}"
     for denominator in (1, 2, 3, 4, 6, 8):
         numerator = factor * denominator
         if abs(numerator) < 5 and close(numerator, round(numerator), 1e-7):
@@ -121,7 +137,9 @@ def constant(clues: Clues, factor: float) -> str:
     plain = short(factor)
     if clues.by_element and len(plain.lstrip("-0.")) <= 2:
         return plain  # a function of each element by itself knows no sizes
-    return (named(clues, factor) or plain).partition(" or ")[0]
+    return (named(clues, factor) or quotient(clues, factor, clues.numbers) or plain).partition(
+        " or "
+    )[0]
 
 
 def _bracketed(name: str, form: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, Suspect, then
+from tinynet.gradcheck.trace import is_array
 
 RESHAPED = "reshaped where it must be transposed"
 MOST_SHIFTED = 8
@@ -23,11 +24,13 @@ def look(clues: Clues, of_dy: bool = False) -> Iterator[Suspect]:
             yield Suspect(
                 f"gradient {name}", f"analytic = numeric {how}", then(clues.pulled, change)
             )
+    if not of_dy and any(is_array(a, "i") for a in clues.settings.values()):
+        yield from not_transposed(clues)  # x[index] is most often a permutation
 
 
 def _changes(shape: tuple[int, ...]) -> Iterator[tuple[str, str, Callable[[np.ndarray], object]]]:
     """What is often done to an array of this shape that should be left as it is."""
-    for name, how, order in _orders(shape):
+    for name, how, order in orders(shape):
         yield name, how, lambda a, order=order: np.where(order < 0, 0.0, a.reshape(-1)[order])  # type: ignore[misc]
     for axis in (*range(len(shape)), None):
         along = "all of its axes" if axis is None else f"axis {axis}"
@@ -38,7 +41,7 @@ def _changes(shape: tuple[int, ...]) -> Iterator[tuple[str, str, Callable[[np.nd
             )  # fmt: skip
 
 
-def _orders(shape: tuple[int, ...]) -> Iterator[tuple[str, str, np.ndarray]]:
+def orders(shape: tuple[int, ...]) -> Iterator[tuple[str, str, np.ndarray]]:
     """For each place the flat place that its element is taken from, -1 for none."""
     size, axes = int(np.prod(shape)), range(len(shape))
     places = np.arange(size).reshape(shape)

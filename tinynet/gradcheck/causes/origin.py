@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, Suspect, flat_places
+from tinynet.gradcheck.causes.order import RESHAPED, orders
 
 Rule = dict[str, float]  # coefficients by the name of a place; "" is the constant
 
@@ -91,6 +92,13 @@ def _one_example(origin: Origin) -> Iterator[Suspect]:
     clues, e = origin.clues, origin.clues.entries
     name, shapes = origin.name, (clues.x.shape, clues.y.shape)
     differ = (origin.claimed >= 0) & (origin.right >= 0) & (origin.claimed != origin.right)
+    reshaped = (order for order in orders(origin.array.shape) if order[0] == RESHAPED)
+    for cause, how, order in reshaped:
+        order = order.reshape(-1)
+        if np.array_equal(origin.claimed, np.where(origin.right < 0, -1, order[origin.right])):
+            text = f"in the gradient of {clues.name} dy meets {name} {how}"
+            yield Suspect(f"{name} {cause}", text)
+            return
     if differ.any():
         k = int(differ.argmax())
         taken, due = (_index(at[k], origin.array.shape) for at in (origin.claimed, origin.right))

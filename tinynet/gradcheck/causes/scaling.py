@@ -45,12 +45,17 @@ def _plain(clues: Clues, factor: float) -> tuple[str, str]:
     is_simple = simple.strip("-").replace("/", "").isdigit()
     if not name or (is_simple and name.startswith(("sqrt", "2", "1/sqrt"))):
         unit = is_simple and "1" in (simple.strip("-"), *simple.strip("-").split("/"))
-        guesses = [f"about {simple}"] * ("/" in simple)
-        guesses += [text for text in ("" if unit else quotient(clues, factor),) if text]
-        return "constant factor", " or ".join(guesses)
+        about = f"about {simple}" if is_simple and "/" in simple else ""
+        sizes = "" if unit else quotient(clues, factor, clues.sizes)
+        return "constant factor", " or ".join(filter(None, (about, sizes)))
     summed = factor > 1 and clues.y.size < clues.x.size and name.partition(" or ")[0] in ("n", "N")
     mean = ": a sum where a mean is meant?" if summed else ""
-    return "constant factor", f"{short(factor)} = {name}{mean}"
+    plainly = (
+        "itself, or"
+        if 0.5 in (round(factor, 6), round(1 / factor, 6)) and name not in clues.numbers
+        else "="
+    )
+    return "constant factor", f"{short(factor)} {plainly} {name}{mean}"
 
 
 def _meanings(clues: Clues, factor: float) -> Iterator[tuple[str, str]]:

@@ -51,8 +51,7 @@ def left_out(clues: Clues, by_rule: bool = True) -> Iterator[Suspect]:
 def _rule(clues: Clues) -> str:
     """Which terms are wrong."""
     e = clues.entries
-    more = (("the term itself", e.right),) if e.right.all() else ()
-    return where.rule(e.wrong, Hand(clues, e.i, e.j), more)
+    return where.rule(e.wrong, Hand(clues, e.i, e.j))
 
 
 def _sums(clues: Clues) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -78,8 +77,11 @@ def _sums(clues: Clues) -> Iterator[tuple[str, str, np.ndarray]]:
             extreme = np.full(clues.x.size, -clues.y.size)
             np.maximum.at(extreme, e.i, sign * key)
             text = f"analytic: of the outputs that an element of {clues.name} is in, the {said} "
-            text += f"along axes {', '.join(map(str, chosen))} counts alone (= for +=)"
-            yield "missing accumulation", text, sign * key == extreme[e.i]
+            text += f"along axes {', '.join(map(str, chosen))} counts alone"
+            cause = "some terms of the sum are left out"
+            if clues.assigns:
+                cause, text = "missing accumulation", f"{text} (= for +=)"
+            yield cause, text, sign * key == extreme[e.i]
 
 
 def _ordinal(place: int, size: int) -> str:

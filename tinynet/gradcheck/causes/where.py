@@ -25,12 +25,15 @@ Statement = tuple[str, np.ndarray]  # and of which entries it is true
 def of_the_elements(clues: Clues) -> str:
     """Which elements of the gradient are wrong, in a sentence; "" if no simple rule says it."""
     rule = confirmed(clues, _rule)
-    wrong = int(_wrong(clues).sum())
+    wrong = int(wrong_elements(clues).sum())
     right = clues.x.size - wrong
-    return f"all {wrong} wrong elements: {rule}; the {right} others are right" if rule else ""
+    wrongs = f"all {wrong} wrong elements" if wrong > 1 else "the one wrong element"
+    others = f"the {right} others are" if right > 1 else "the other is"
+    return f"{wrongs}: {rule}; {others} right" if rule else ""
 
 
-def _wrong(clues: Clues) -> np.ndarray:
+def wrong_elements(clues: Clues) -> np.ndarray:
+    """Which elements of the gradient are wrong, flat."""
     _, analytic, numeric = clues.tests[0]
     allowed = 10 * clues.noise + 1e-6 * np.abs(numeric).max(initial=0)
     return np.asarray(np.abs(analytic - numeric) > allowed).reshape(-1)
@@ -38,7 +41,7 @@ def _wrong(clues: Clues) -> np.ndarray:
 
 def _rule(clues: Clues) -> str:
     """What the wrong elements have in common, for these values."""
-    numeric, wrong = np.abs(clues.tests[0][2]).reshape(-1), _wrong(clues)
+    numeric, wrong = np.abs(clues.tests[0][2]).reshape(-1), wrong_elements(clues)
     if (numeric > 1e-6 * numeric.max(initial=0))[~wrong].sum() < FEW:
         return ""  # what is right is 0, or so little that it may be so by chance
     elementwise = clues.x.shape == clues.y.shape
@@ -79,9 +82,10 @@ def rule(chosen: np.ndarray, hand: Hand, more: tuple[Quantity, ...] = ()) -> str
 def _statements(hand: Hand, chosen: np.ndarray, more: tuple[Quantity, ...]) -> Iterator[Statement]:
     """Statements about the entries, the simplest first; thresholds follow from `chosen`."""
     for name, q in hand.quantities:
-        yield from ((f"{name} {sign} 0", holds) for sign, holds in _signs(q))
+        yield from signs(name, q)
     places = list(_places(hand, chosen))
     yield from (statement for statement in places if not statement[0].startswith(LISTED))
+    yield f"it is the last element of {hand.clues.name}", hand.i == hand.clues.x.size - 1
     yield from _border(hand)
     if hand.clues.x.shape == hand.clues.y.shape:
         yield "the output is at the place of the input", hand.i == hand.j
@@ -90,20 +94,31 @@ def _statements(hand: Hand, chosen: np.ndarray, more: tuple[Quantity, ...]) -> I
         yield f"the places of {a} and {b} are the same", p == q
         yield f"the places of {a} and {b} differ", p != q
     for name, q in more:
-        yield from ((f"{name} {sign} 0", holds) for sign, holds in _signs(q)[:2])
+        yield from signs(name, q)[:2]
     quantities = [*hand.quantities, *hand.products, *more]
+    quantities = [(name, q) for name, q in quantities if not _indicates(q)]
     limits = sorted(_thresholds(hand, chosen, quantities), key=lambda t: t[0][-1].isdigit())
-    told = math.comb(len(chosen), int(chosen.sum())) > BY_CHANCE
+    choices = math.comb(len(chosen), int(chosen.sum()))
     yield from (limit for limit in limits if "." not in limit[0])
-    yield from (limit for limit in limits if "." in limit[0] and told)
+    yield from (limit for limit in limits if "." in limit[0] and choices > BY_CHANCE)
     for (a, p), (b, q) in itertools.pairwise(quantities):
         yield f"{a} and {b} have different signs", np.sign(p) != np.sign(q)
         yield f"{a} and {b} have the same sign", np.sign(p) == np.sign(q)
     yield from places
+    cut = f"|{hand.clues.name}| >"
+    yield from (limit for limit in limits if limit[0].startswith(cut) and choices > BY_CHANCE / 5)
 
 
-def _signs(q: np.ndarray) -> tuple[Statement, ...]:
-    return ("<", q < 0), (">", q > 0), ("=", q == 0)
+def signs(name: str, q: np.ndarray) -> list[Statement]:
+    """What the sign of a quantity says; one that is 0 or 1 has none."""
+    zero, other = (f"{name} = 0", q == 0), (f"{name} != 0", q != 0)
+    if _indicates(q):
+        return [other, zero]
+    return [(f"{name} > 0", q > 0), (f"{name} < 0", q < 0), zero, other]
+
+
+def _indicates(q: np.ndarray) -> bool:
+    return bool(((q == 0) | (q == 1)).all())
 
 
 def _thresholds(hand: Hand, chosen: np.ndarray, quantities: list[Quantity]) -> Iterator[Statement]:
@@ -111,7 +126,7 @@ def _thresholds(hand: Hand, chosen: np.ndarray, quantities: list[Quantity]) -> I
         for label, values in ((name, q), (f"|{name.strip('()')}|", np.abs(q))):
             for text, sign in ((">", 1), ("<", -1)):
                 inside, outside = sign * values[chosen], sign * values[~chosen]
-                if inside.min() > outside.max():
+                if inside.min() > outside.max() and inside.any() and outside.any():
                     limit = _limit(hand, sign * outside.max(), sign * inside.min())
                     yield f"{label} {text} {limit}", chosen
         low, high = q[chosen].min(), q[chosen].max()
@@ -128,8 +143,8 @@ def _limit(hand: Hand, low: float, high: float) -> str:
     for name, value in hand.clues.numbers.items():
         if low <= value <= high:
             return name
-    digits = next(d for d in range(16) if np.ceil(low * 10**d) <= high * 10**d)
-    return short(float(np.ceil(low * 10**digits) / 10**digits) + 0.0)
+    digits = next((d for d in range(16) if np.floor(low * 10**d) + 1 < high * 10**d), 16)
+    return short(float((np.floor(low * 10**digits) + 1) / 10**digits) + 0.0)
 
 
 def _places(hand: Hand, chosen: np.ndarray) -> Iterator[Statement]:
