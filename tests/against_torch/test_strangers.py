@@ -363,8 +363,13 @@ def overwritten_diagonal(torch):
     x[0].diagonal().zero_()
     x.diagonal(1, -2, -1).mul_(5)
     x.diagonal(-1, 1, 2).add_(7)
-    x.unfold(2, 2, 2)[:, 0] = 3
     return x
+
+
+def recorded_diagonal(torch):
+    x = torch.ones(3, 3, requires_grad=True)
+    torch.diagonal(x * 2).add_(-1).pow_(2).sum().backward()
+    return x.grad
 
 
 def frozen_parameters(torch):
@@ -421,8 +426,8 @@ def rests(torch):
 @pytest.mark.parametrize(
     "script",
     [
-        overwritten_diagonal, frozen_parameters, subset_in_another_order, keys_of_groups,
-        layers_in_a_list_and_added, rates_of_one_cycle, rests,
+        overwritten_diagonal, recorded_diagonal, frozen_parameters, subset_in_another_order,
+        keys_of_groups, layers_in_a_list_and_added, rates_of_one_cycle, rests,
         lambda torch: torch.nanmean(torch.tensor([1.0, float("nan"), 4.0])),
     ],
 )  # fmt: skip

@@ -281,7 +281,7 @@ def triu(input: Data, diagonal: int = 0) -> Tensor:
 
 
 def diagonal(input: Data, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The diagonal of two axes, as the last axis; a view where the two lie in C order."""
+    """The diagonal of two axes, as the last axis; a view of two in C order, unless recorded."""
     one, two = one_dim("diagonal", input, dim1), one_dim("diagonal", input, dim2)
     fits = one != two and len(input.shape) > 1
     takes("diagonal", fits, f"two different axes, not {dim1} and {dim2}", input)
@@ -291,7 +291,9 @@ def diagonal(input: Data, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tens
     start, count = row * m + column, max(min(n - row, m - column), 0)
     x = ops.permute(input, (*rest, one, two))
     flat = ops.reshape(x, (*x.shape[:-2], n * m))
-    return ops.getitem(flat, (..., slice(start, start + count * (m + 1), m + 1)))
+    along = slice(start, start + count * (m + 1), m + 1)
+    y = ops.getitem(flat, (..., along))
+    return ops.clone(y) if getattr(y, "requires_grad", False) else y  # can be changed in place
 
 
 def diag_embed(input: Data, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:

@@ -300,10 +300,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
 
 
 def unfold(input: Data, dimension: int, size: int, step: int) -> Tensor:
-    """Windows of `size` every `step` along an axis; the windows' elements are the last axis.
-
-    A view where windows stand side by side, step = size; else a copy, where PyTorch's is a view.
-    """
+    """Windows of `size` every `step` along an axis; the windows' elements are the last axis."""
     axis = one_dim("unfold", input, dimension)
     if not input.shape:
         return ops.reshape(input, (1,))
@@ -312,11 +309,7 @@ def unfold(input: Data, dimension: int, size: int, step: int) -> Tensor:
     takes("unfold", fits, f"windows along axis {axis}, not of {size} every {step}", input)
     starts = np.arange(0, length - size + 1, step)
     windows = starts[:, None] + np.arange(size)  # (windows, size)
-    if step == size:  # a view
-        whole = ops.getitem(input, (slice(None),) * axis + (slice(windows.size),))
-        taken = ops.reshape(whole, (*whole.shape[:axis], *windows.shape, *whole.shape[axis + 1 :]))
-    else:
-        taken = ops.getitem(input, (slice(None),) * axis + (windows,))
+    taken = ops.getitem(input, (slice(None),) * axis + (windows,))
     return movedim(taken, axis + 1, -1)
 
 
