@@ -14,6 +14,10 @@ the formulas are in `sgd`, `adam` and `adaptive`.
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
+from tinynet.errors import no_attribute
 from tinynet.optim import lr_scheduler
 from tinynet.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from tinynet.optim.adaptive import Adadelta, Adagrad, RMSprop, Rprop
@@ -24,3 +28,10 @@ __all__ = [
     "ASGD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer",
     "RAdam", "RMSprop", "Rprop", "lr_scheduler",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "swa_utils":  # seldom needed
+        return importlib.import_module("tinynet.optim.swa_utils")
+    why = "second-order methods are not here, use SGD or Adam" if name == "LBFGS" else ""
+    raise no_attribute("tinynet.optim", name, __all__, why)

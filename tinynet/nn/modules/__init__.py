@@ -1,5 +1,7 @@
 """PyTorch's home of the layers, under which scripts look for some of them: they are in `nn`."""
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from tinynet import nn
@@ -20,4 +22,5 @@ class _Loss(nn.Module):
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(nn, name)
+    inner = f"{__name__}.{name}"
+    return import_module(inner) if find_spec(inner) else getattr(nn, name)
