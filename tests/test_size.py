@@ -16,7 +16,7 @@ MOST = {
     "kernels": 4215,
     "lab": 2102,
     "models": 402,
-    "nn": 5506,
+    "nn": 5508,
     "onnx": 2357,
     "ops": 3584,
     "optim": 2243,

@@ -58,12 +58,13 @@ def named(op: Callable[P, R], names: str, axes: int = 0) -> Callable[P, R]:
         parameters.append(own[after[name]].replace(name=name, kind=kind))
     signature = inspect.Signature(parameters, return_annotation="Tensor")
     order = names.partition("*")[0].split()
-    least = sum(own[after[name]].default is inspect.Parameter.empty for name in order)
+    most, required = len(order), inspect.Parameter.empty
+    least = sum(own[after[name]].default is required for name in order)
 
     @functools.wraps(op, updated=())
     def function(*args: Any, **settings: Any) -> Any:
-        plain = least <= len(args) <= len(order)
-        if not plain or (settings and not settings.keys() <= after.keys() - order[: len(args)]):
+        fits = least <= len(args) <= most
+        if not fits or (settings and not settings.keys() <= after.keys() - order[: len(args)]):
             try:  # errors, too, in PyTorch's names
                 given = signature.bind(*args, **settings)
             except TypeError as error:

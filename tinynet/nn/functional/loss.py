@@ -43,7 +43,8 @@ def _old_names(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @functools.wraps(function)
     def loss(*args: P.args, **settings: P.kwargs) -> Tensor:
-        name_reduction(settings)
+        if settings:
+            name_reduction(settings)
         return function(*args, **settings)
 
     return loss
