@@ -24,7 +24,7 @@ MOST = {
     "training": 6535,
     "utils": 860,
     "vision": 1633,
-    "its own files": 5080,
+    "its own files": 5084,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

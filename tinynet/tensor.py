@@ -384,6 +384,10 @@ class Tensor(Variable):
             raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
         return self.array.item()  # type: ignore[no-any-return]
 
+    def tobytes(self) -> bytes:
+        """The bytes of the elements in C order, by NumPy's name."""
+        return self.array.tobytes()
+
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
         return self.array.tolist()
