@@ -92,9 +92,10 @@ def test_nothing_of_the_failed_step_stays_in_memory(few, monkeypatch):
 
     model = nn.Sequential(Keep(), make_model())
     for kernel in ("max_pool2d", "max_pool2d_dx"):
-        with failing(kernel, 50, monkeypatch), pytest.raises(OutOfMemoryError):
+        with failing(kernel, 50, monkeypatch), pytest.raises(OutOfMemoryError) as caught:
             train(few, model)
-        assert alive.pop()() is None
+        assert alive.pop()() is None, "kept by the error, which is still here"
+        assert caught.value.asked
 
 
 def test_a_batch_of_one_asks_for_a_smaller_model(few, monkeypatch):

@@ -96,8 +96,20 @@ def naming_memory(model: Module, size: int) -> Iterator[None]:
             _name_layer(located, model, error.__traceback__)
         cure = f"halve it: batch_size={size // 2}" if size > 1 else "take a smaller model"
         located.advice = f"with a batch of {size}; {cure}"
-        traceback.clear_frames(error.__traceback__)
+        _let_go(error)
         raise located from None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Clear the variables of the calls that ended in `error`, and in the errors before it.
+
+    Up to Python 3.12 a frame keeps the copy of them that `f_locals` made, until it makes another.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            dict(frame.f_locals)
+        error = error.__context__
 
 
 def _name_layer(error: OutOfMemoryError, model: Module, trace: TracebackType | None) -> None:
