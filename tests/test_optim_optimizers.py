@@ -711,3 +711,88 @@ def test_a_gradient_of_any_size_that_fits_gives_a_finite_step_whatever_seterr_sa
         with np.errstate(all="raise"):
             optimizer.step()
     assert np.isfinite(p.array).all()
+
+
+# ----- L-BFGS ------------------------------------------------------------------------------------
+
+
+def banana(w):
+    return (100 * (w[1:] - w[:-1] ** 2) ** 2 + (1 - w[:-1]) ** 2).sum()
+
+
+def lbfgs_steps(optimizer, w, count, function=banana):
+    def closure():
+        optimizer.zero_grad()
+        loss = function(w)
+        loss.backward()
+        return loss
+
+    return [optimizer.step(closure).item() for _ in range(count)]
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_lbfgs_resumes_bit_for_bit(search, tmp_path):
+    def make():
+        w = tinynet.tensor([-1.2, 1.0, 0.5], requires_grad=True)
+        return w, optim.LBFGS([w], lr=0.5, max_iter=3, line_search_fn=search)
+
+    (w, optimizer), (v, other) = make(), make()
+    lbfgs_steps(optimizer, w, 2)
+    tinynet.save(optimizer.state_dict(), tmp_path / "state.safetensors")
+    v.data = w.data.clone()
+    other.load_state_dict(tinynet.load(tmp_path / "state.safetensors"))
+    assert lbfgs_steps(optimizer, w, 3) == lbfgs_steps(other, v, 3)
+    assert w.tolist() == v.tolist()
+
+
+def test_lbfgs_keeps_memory_dtype_and_what_has_no_gradient():
+    w, still = tinynet.ones(3, requires_grad=True), tinynet.ones(2, requires_grad=True)
+    memory = w.array
+    optimizer = optim.LBFGS([w, still], history_size=2, line_search_fn="strong_wolfe")
+    losses = lbfgs_steps(optimizer, w, 2, lambda w: ((w - 3) ** 4).sum())
+    assert losses[1] < losses[0] / 100
+    assert w.array is memory
+    assert w.dtype == np.float32
+    assert still.tolist() == [1, 1]
+    state = optimizer.state[w]
+    assert state["pairs"].shape == (2, 2, 5)
+    assert state["pairs"].dtype == np.float32
+
+
+@pytest.mark.parametrize("function", [lambda w: w.sum() * 0, lambda w: (w * w).sum()])
+def test_lbfgs_stays_at_a_minimum(function):
+    w = tinynet.zeros(3, requires_grad=True)
+    for search in (None, "strong_wolfe"):
+        lbfgs_steps(optim.LBFGS([w], line_search_fn=search), w, 2, function)
+    assert w.tolist() == [0, 0, 0]
+
+
+def test_lbfgs_with_a_rate_of_0_stays_where_it_is():
+    w = tinynet.ones(3, requires_grad=True)
+    for search in (None, "strong_wolfe"):
+        lbfgs_steps(optim.LBFGS([w], lr=0, line_search_fn=search), w, 2, lambda w: (w * w).sum())
+    assert w.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "message"),
+    [
+        (
+            lambda w: optim.LBFGS([w]).step(),
+            TypeError,
+            "step\\(closure\\) calls a function several",
+        ),
+        (lambda w: optim.LBFGS([{"params": w}, {"params": []}]), ValueError, "there is one group"),
+        (lambda w: optim.LBFGS([w], line_search_fn="armijo"), ValueError, "Known: strong_wolfe"),
+        (lambda w: optim.LBFGS([w], history_size=0), ValueError, "history_size"),
+        (
+            lambda w: lbfgs_steps(optim.LBFGS([w], lr=100), w, 5, lambda w: (w**6).sum()),
+            FloatingPointError,
+            "loss (inf|nan) after a step of",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of overflow
+def test_what_lbfgs_refuses(use, error, message):
+    with pytest.raises(error, match=message):
+        use(tinynet.ones(3, requires_grad=True))

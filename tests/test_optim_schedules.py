@@ -409,3 +409,14 @@ def test_bad_settings_are_refused(build, error, message):
     with pytest.raises(error, match=message):
         build(optimizer)
     assert [group["lr"] for group in optimizer.param_groups] == [1.0, 0.2]
+
+
+def test_steps_are_counted_as_in_pytorch():
+    schedule = StepLR(build_optimizer(), 3)
+    assert schedule._step_count == 1
+    schedule.optimizer.step()
+    schedule.step()
+    assert schedule._step_count == 2
+    other = StepLR(build_optimizer(), 3)
+    other.load_state_dict(schedule.state_dict())
+    assert other._step_count == 2

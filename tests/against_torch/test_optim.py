@@ -312,3 +312,91 @@ def test_plateau_is_pytorchs(settings):
         sequences.append(life(optimizer, schedule, 40, metrics))
     np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-12)
     assert len({tuple(row) for row in sequences[0]}) > 1
+
+
+# ----- L-BFGS ------------------------------------------------------------------------------------
+
+
+def rosenbrock(x):
+    return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+
+
+def valley(x):
+    return ((x - 1) ** 2).sum() * 3 + ((x[:1] * x[1:2] - 2) ** 4).sum()
+
+
+def lbfgs_steps(framework, tensors, function, start, steps, **settings):
+    """(x after each step, the first loss of each step, calls of the closure)."""
+    x = tensors.tensor(np.array(start), requires_grad=True)
+    optimizer = framework.LBFGS([x], **settings)
+    calls = []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = function(x)
+        loss.backward()
+        calls.append(loss.item())
+        return loss
+
+    places, losses = [], []
+    for _ in range(steps):
+        losses.append(optimizer.step(closure).item())
+        places.append(x.tolist())
+    return np.array(places), losses, len(calls)
+
+
+@pytest.mark.parametrize("function", [rosenbrock, valley])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"lr": 0.5}, {"max_iter": 3, "history_size": 2}, {"lr": 0.01}, {"max_eval": 4}],
+    ids=str,
+)
+def test_lbfgs_without_a_search_goes_pytorchs_way(function, settings):
+    task = function, [-1.2, 1.0], 4
+    ours, losses, calls = lbfgs_steps(optim, tinynet, *task, **settings)
+    theirs, theirs_losses, theirs_calls = lbfgs_steps(torch.optim, torch, *task, **settings)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(losses, theirs_losses, rtol=1e-6, atol=1e-6)
+    assert calls == theirs_calls
+
+
+@pytest.mark.parametrize("start", [[-1.2, 1.0], [3.0, -4.0], [0.0, 0.0], [30.0, 30.0]], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"lr": 0.1, "history_size": 3}], ids=str)
+def test_lbfgs_with_a_search_reaches_the_minimum(start, settings):
+    found, losses, _ = lbfgs_steps(
+        optim, tinynet, rosenbrock, start, 40, line_search_fn="strong_wolfe", **settings
+    )
+    np.testing.assert_allclose(found[-1], [1, 1], atol=1e-4)
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_lbfgs_trains_a_net_as_far_as_pytorchs():
+    rng = np.random.default_rng(4)
+    x, target = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
+    weights = [rng.standard_normal(shape) * 0.5 for shape in ((5, 3), (5,), (2, 5), (2,))]
+
+    def trained(framework, tensors, search):
+        a, b, c, d = (tensors.tensor(w.copy(), requires_grad=True) for w in weights)
+        data, wanted = tensors.tensor(x), tensors.tensor(target)
+        optimizer = framework.LBFGS([a, b, c, d], line_search_fn=search)
+
+        def closure():
+            optimizer.zero_grad()
+            loss = ((tensors.tanh(data @ a.T + b) @ c.T + d - wanted) ** 2).mean()
+            loss.backward()
+            return loss
+
+        losses = [optimizer.step(closure).item() for _ in range(5)]
+        return losses
+
+    for search in (None, "strong_wolfe"):
+        ours, theirs = trained(optim, tinynet, search), trained(torch.optim, torch, search)
+        assert ours[0] == pytest.approx(theirs[0])
+        assert ours[-1] < theirs[-1] * 1.1 < ours[0] / 2
+
+
+def test_lbfgs_has_pytorchs_settings():
+    ours = optim.LBFGS([tinynet.ones(1, requires_grad=True)])
+    theirs = torch.optim.LBFGS([torch.ones(1, requires_grad=True)])
+    assert ours.defaults == theirs.defaults
+    assert repr(ours) == repr(theirs)

@@ -25,13 +25,14 @@ from tinynet.optim.optimizer import Optimizer
 from tinynet.optim.sgd import ASGD, SGD
 
 __all__ = [
-    "ASGD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer",
-    "RAdam", "RMSprop", "Rprop", "lr_scheduler",
+    "ASGD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam",
+    "Optimizer", "RAdam", "RMSprop", "Rprop", "lr_scheduler",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name == "swa_utils":  # seldom needed
+    if name == "swa_utils":  # seldom needed, as the other
         return importlib.import_module("tinynet.optim.swa_utils")
-    why = "second-order methods are not here, use SGD or Adam" if name == "LBFGS" else ""
-    raise no_attribute("tinynet.optim", name, __all__, why)
+    if name == "LBFGS":
+        return importlib.import_module("tinynet.optim.lbfgs").LBFGS
+    raise no_attribute("tinynet.optim", name, __all__)

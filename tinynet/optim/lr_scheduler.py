@@ -138,6 +138,11 @@ class LRScheduler:
         """The learning rate of each group that this schedule set last."""
         return list(self._last_lr)
 
+    @property
+    def _step_count(self) -> int:
+        """PyTorch's count of steps, in which making the schedule is the first."""
+        return self.last_epoch + 1
+
     def step(self, epoch: float | None = None) -> None:
         """Set the learning rates of the next step; called after `optimizer.step()`.
 

@@ -1,0 +1,170 @@
+"""L-BFGS: steps along a direction that knows the curvature, from the last gradients alone.
+
+Source: Nocedal & Wright, "Numerical Optimization", 2nd edition, 2006: the direction is algorithm
+7.4, the loop 7.5, the line search 3.5 and 3.6. All parameters are one vector here.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+
+from tinynet.autograd import wrap
+from tinynet.grad_mode import enable_grad
+from tinynet.nn.utils import vector_to_parameters
+from tinynet.optim.checks import AtLeastZero, FromOne, from_one, one_of, optional
+from tinynet.optim.executor import Array
+from tinynet.optim.optimizer import Optimizer, Params
+
+DECREASE, CURVATURE = 1e-4, 0.9  # c1 and c2 of the strong Wolfe conditions
+TRIALS = 25  # evaluations in one line search
+CURVED = 1e-10  # the least s^T y of a pair that is remembered; H leads downhill while it is above 0
+
+
+class LBFGS(Optimizer):
+    """Limited-memory BFGS: x <- x - t H g, with H from the last `history_size` steps.
+
+    With s = x_new - x and y = g_new - g of each step, H is the matrix that BFGS would have made of
+    (s^T y / y^T y) I by these pairs; it is never formed. t is lr, in the very first iteration
+    min(1, 1 / |g|_1) lr; line_search_fn="strong_wolfe" starts there, and searches until the loss f
+    has decreased enough and its slope is small: f(t) <= f(0) + c1 t f'(0), |f'(t)| <= c2 |f'(0)|.
+
+    `step(closure)` makes up to `max_iter` iterations. closure: clears the gradients, computes the
+    loss, calls backward() and returns the loss. A step ends before where the largest gradient is at
+    most tolerance_grad, loss or parameters change by at most tolerance_change, or max_eval losses
+    were computed (1.25 max_iter if None). There is one group of parameters.
+    """
+
+    def __init__(
+        self, params: Params, lr: AtLeastZero = 1, max_iter: FromOne = 20,
+        max_eval: Annotated[int | None, optional(from_one)] = None,
+        tolerance_grad: AtLeastZero = 1e-7, tolerance_change: AtLeastZero = 1e-9,
+        history_size: FromOne = 100,
+        line_search_fn: Annotated[str | None, optional(one_of("strong_wolfe"))] = None,
+    ) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "max_iter": max_iter, "history_size": history_size,
+            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+            "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
+            "line_search_fn": line_search_fn,
+        })  # fmt: skip
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take the parameters; ValueError for a second group."""
+        if self.param_groups:
+            raise ValueError("LBFGS: there is one group, since one direction moves all parameters")
+        super().add_param_group(param_group)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Make up to `max_iter` iterations; gives the loss that the closure returned first.
+
+        Raises TypeError without a closure, FloatingPointError for a loss that is not finite.
+        """
+        if closure is None:
+            raise TypeError(
+                "LBFGS: step(closure) calls a function several times, which clears the gradients, "
+                "computes the loss, calls backward() and returns the loss"
+            )
+        (settings,), params, losses = self.param_groups, self._all_params(), list[Any]()
+        state, small = self.state[params[0]], settings["tolerance_change"]
+
+        def at(length: float) -> Point:
+            vector_to_parameters(wrap(x + length * d), params)
+            with enable_grad():
+                losses.append(closure())
+            self._pairs(params)  # refuses gradients that do not fit
+            grads = [0 * p.array if p.grad is None else p.grad.array for p in params]
+            g = np.concatenate([grad.ravel() for grad in grads])
+            return Point(length, float(losses[-1]), float(g @ d), g)
+
+        x = np.concatenate([p.array.ravel() for p in params])
+        d = 0 * x
+        here = at(0.0)
+        for iteration in range(1, settings["max_iter"] + 1):
+            g = here.gradient
+            if np.abs(g).max(initial=0) <= settings["tolerance_grad"]:
+                break
+            d = self._direction(state, g, settings["history_size"])
+            start = Point(0.0, here.loss, float(g @ d), g)
+            if start.slope > -small:
+                break
+            t = settings["lr"] * (min(1.0, 1 / float(np.abs(g).sum())) if state["step"] == 1 else 1)
+            last = iteration == settings["max_iter"]
+            if settings["line_search_fn"]:
+                here = _searched(at, start, t)
+            else:  # the next step begins with the loss of the last
+                here = start._replace(length=t) if last else at(t)
+            state["s"] = here.length * d
+            x = x + state["s"]
+            if not math.isfinite(here.loss):
+                raise FloatingPointError(f"LBFGS: loss {here.loss} after a step of {t:g}; lower lr")
+            changes = abs(here.loss - start.loss), np.abs(state["s"]).max()
+            if last or len(losses) >= settings["max_eval"] or min(changes) <= small:
+                break
+        vector_to_parameters(wrap(x), params)
+        return losses[0]
+
+    def _direction(self, state: dict[str, Any], g: Array, most: int) -> Array:
+        """-H g by two loops over the remembered pairs (s, y), to which the last step adds one."""
+        pairs = np.asarray(state.get("pairs", np.zeros((2, 0, g.size), g.dtype)))
+        new = np.stack([state.get("s", 0 * g), g - np.asarray(state.get("gradient", g))])
+        if new[0] @ new[1] > CURVED:
+            pairs = np.concatenate([pairs, new[:, None]], 1)[:, -most:]
+        state.update(step=state.get("step", 0) + 1, pairs=pairs, gradient=g, s=0 * g)
+        q, shares = -g, []
+        for s, y in zip(*pairs[:, ::-1]):
+            shares.append((s @ q) / (y @ s))
+            q -= shares[-1] * y
+        for s, y in zip(*pairs[:, -1:]):
+            q *= (s @ y) / (y @ y)
+        for s, y, share in zip(*pairs, reversed(shares)):
+            q += (share - (y @ q) / (y @ s)) * s
+        return q
+
+
+class Point(NamedTuple):
+    """What is known at a step length along a line: the loss, its slope, and the whole gradient."""
+
+    length: float
+    loss: float
+    slope: float
+    gradient: Array
+
+
+def _searched(at: Callable[[float], Point], start: Point, length: float) -> Point:
+    """A point that meets the strong Wolfe conditions, or the lowest one of `TRIALS`.
+
+    Algorithms 3.5 and 3.6 in one: `low` is the best point yet; `high`, once it is known, bounds an
+    interval that holds such a point, as the loss falls from `low` towards it. Before, lengths grow.
+    """
+    low, high = start, None
+    for _ in range(TRIALS if length else 0):
+        here, before = at(length), low
+        decreased = here.loss <= start.loss + DECREASE * length * start.slope
+        if not decreased or here.loss >= low.loss:  # what is no number has not
+            high = here
+        elif abs(here.slope) <= -CURVATURE * start.slope:
+            return here
+        else:
+            end = math.inf if high is None else high.length
+            high = low if here.slope * (end - low.length) >= 0 else high
+            low = here
+        end = 10 * low.length - 9 * before.length if high is None else high.length
+        length = _lowest(high or before, low, low.length, end)
+    return low
+
+
+def _lowest(one: Point, two: Point, begin: float, end: float) -> float:
+    """Where the cubic through two points, with their slopes, is lowest (equation 3.59).
+
+    At least a tenth of the interval away from its ends; its middle where the cubic has no minimum.
+    """
+    width = two.length - one.length
+    d = one.slope + two.slope - 3 * (two.loss - one.loss) / width
+    square = d * d - one.slope * two.slope
+    root = math.copysign(math.sqrt(square), width) if square >= 0 else math.nan
+    divisor = two.slope - one.slope + 2 * root
+    place = two.length - width * (two.slope + root - d) / divisor if divisor else math.nan
+    least, most = sorted((0.9 * begin + 0.1 * end, 0.1 * begin + 0.9 * end))
+    return min(max(place, least), most) if math.isfinite(place) else (begin + end) / 2
