@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import math
 import re
@@ -15,6 +16,8 @@ import tinynet
 import tinynet as torch
 from tinynet import ShapeError, nn
 from tinynet.gradcheck import gradcheck
+
+from . import method_stubs
 
 # ----- devices -----------------------------------------------------------------------------------
 
@@ -623,8 +626,8 @@ def test_every_operation_has_a_form_that_overwrites():
     y = (leaf := torch.ones(2, requires_grad=True)) * 1
     y.sin_().sum().backward()
     assert np.allclose(leaf.grad.array, np.cos(1))
-    with pytest.raises(torch.ShapeError, match="sum_: the result has shape"):
-        x.sum_()
+    with pytest.raises(torch.ShapeError, match="add_: the result has shape"):
+        x.add_(square)
     for name in ("nothing_", "half", "_become_"):
         assert not hasattr(x, name)
 
@@ -632,7 +635,10 @@ def test_every_operation_has_a_form_that_overwrites():
 def test_other_names_of_the_same():
     assert isinstance(np.dtype(np.float32), torch.dtype)
     assert torch.greater(torch.ones(1), torch.zeros(1)).item()
-    assert torch.arctan2 is torch.atan2
+    assert torch.arctan2(torch.zeros(1), torch.ones(1)) == 0
+    assert torch.exp_(torch.zeros(1)).item() == torch.negative(torch.tensor([-1.0])).item() == 1
+    assert torch.eye(2).det() == torch.eye(2).inverse().trace() / 2 == 1
+    assert torch.eye(2).lgamma_().abs().max() == np.inf
     assert torch.ops.atan2(y=torch.ones(1), x=torch.zeros(1)).item() == pytest.approx(math.pi / 2)
     assert torch.ones(2)[:, torch.newaxis].shape == (2, 1)
     x = torch.ones(2, 3)
@@ -765,3 +771,22 @@ def test_special_functions_have_gradients_and_these_too(name):
 def test_a_missing_file_is_pythons_error_too():
     with pytest.raises(FileNotFoundError, match="no such file"):
         torch.load("nothing.pt")
+
+
+# ----- what an editor shows -----------------------------------------------------------------------
+
+
+def test_every_public_method_says_what_it_does_and_what_it_takes():
+    for name in dir(torch.Tensor):
+        if not name.startswith("_"):
+            member = getattr(torch.Tensor, name)
+            assert inspect.getdoc(member) or name in ("is_sparse", "layout"), name
+            if callable(member):
+                assert inspect.signature(member), name
+    assert str(inspect.signature(torch.Tensor.add_)).startswith("(input: 'Data', other: 'Data', *")
+    assert torch.Tensor.exp_.__name__ == "exp_"
+    assert torch.Tensor.det.__doc__ == torch.det.__doc__
+
+
+def test_editors_and_type_checkers_are_told_of_every_method_that_comes_from_a_table():
+    assert method_stubs.PLACE.read_text(encoding="utf-8") == method_stubs.written()

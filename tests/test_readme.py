@@ -35,7 +35,7 @@ def test_the_map_of_the_house_is_true():
         elif line.startswith("  ") and not line.startswith("   "):
             named.add(name.rstrip("/"))
             assert (folder / name).exists(), name
-    hidden = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
+    hidden = {"__init__.py", "__main__.py", "__pycache__", "py.typed", "methods.pyi"}
     hidden |= {"console.py", "devices.py", "errors.py", "random.py"}
     parts = {part.name for part in (ROOT / "tinynet").iterdir()}
     assert parts - hidden == named

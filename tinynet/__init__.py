@@ -47,6 +47,7 @@ from tinynet.grad_mode import (
 )
 from tinynet.gradcheck import gradcheck, gradcheck_model
 from tinynet.kernels.threads import get_num_threads, set_num_threads
+from tinynet.methods import OTHER_NAMES
 from tinynet.nn.functional import *  # noqa: F403
 from tinynet.nn.functional import __all__ as _functions
 from tinynet.ops import *  # noqa: F403
@@ -72,7 +73,6 @@ __all__ += _creation + _functions + _operations + _composed
 
 # Other names of the same things, and numbers
 concat = concatenate = cat  # noqa: F405
-absolute, negative = abs, neg  # noqa: F405
 asarray = as_tensor  # noqa: F405
 inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, np.e, None
 finfo, iinfo, dtype = np.finfo, np.iinfo, np.dtype
@@ -168,13 +168,6 @@ _EXTRAS = ("sklearn",)
 """Modules that need an extra; dir() leaves them out, since who looks at all may not have it."""
 
 
-_OTHER_NAMES = {
-    "arccos": "acos", "arcsin": "asin", "arctan": "atan", "arctan2": "atan2", "greater": "gt",
-    "ger": "outer", "greater_equal": "ge", "less": "lt", "less_equal": "le", "moveaxis": "movedim",
-    "not_equal": "ne",
-}  # fmt: skip
-"""PyTorch's second names of functions."""
-
 _NOT_HERE = {
     **dict.fromkeys(("complex64", "complex128"), "floats are float32 and float64"),
     **aliases.NOT_HERE,
@@ -184,8 +177,8 @@ _NOT_HERE = {
 
 def __getattr__(name: str) -> Any:
     """Load the parts that a program may not need when it first names them."""
-    if name in _OTHER_NAMES:
-        return globals()[_OTHER_NAMES[name]]
+    if name in OTHER_NAMES or (name.endswith("_") and name[:-1] in globals()):
+        return getattr(Tensor, name)
     if name not in _HOMES and name not in _EXTRAS:
         advice = f": {_NOT_HERE[name]}" if name in _NOT_HERE else ""
         raise AttributeError(f"module 'tinynet' has no attribute {name!r}{advice}")

@@ -61,14 +61,17 @@ NO_HOOKS: Hooks = {}
 
 
 class Variable:
-    """What the graph needs to know of a tensor. `Tensor` adds operators and methods.
+    """What the graph needs to know of a tensor. `Tensor` adds operators and methods."""
 
-    array: the ndarray. grad: a Tensor or None. node: the Node that made it, None for a leaf.
-    hooks: what `register_hook` was given; a node has those of its output.
-    keeps: whether calls that it is given to are kept for gradients of gradients; no parameter does.
-    """
-
-    __slots__ = ("__weakref__", "array", "grad", "hooks", "keeps", "node", "requires_grad")
+    __slots__ = {
+        "__weakref__": "",
+        "array": "The ndarray.",
+        "grad": "The gradient, a Tensor, or None.",
+        "hooks": "What `register_hook` was given; a node has those of its output.",
+        "keeps": "Whether calls that it is given to are kept for gradients of gradients.",
+        "node": "The Node that made it, None for a leaf.",
+        "requires_grad": "Whether operations on it are recorded.",
+    }
 
     array: np.ndarray
     grad: Tensor | None

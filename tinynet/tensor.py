@@ -17,18 +17,19 @@ import operator
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeAlias
+from typing import Any, ClassVar, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinynet import autograd, changes, functions, grad_mode, ops
+from tinynet import autograd, changes, grad_mode, ops
 from tinynet.autograd import Variable
 from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
-from tinynet.functions import algebra, counting, indexing, pointwise, reduction, shaping
+from tinynet.functions import algebra, pointwise, reduction, shaping
 from tinynet.functions.common import named
+from tinynet.methods import Methods, overwriting
 from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
@@ -114,33 +115,6 @@ def _comparison(compare: Callable[[Any, Any], Tensor]) -> Operator:
     return compared
 
 
-def _overwriting(function: Callable[..., Tensor], name: str = "") -> Callable[..., Tensor]:
-    """The method `name` that overwrites the tensor with what the function gives."""
-    name = name or f"{function.__name__}_"
-
-    @functools.wraps(function)
-    def overwriting(self: Any, *args: Any, **settings: Any) -> Tensor:
-        changed: Tensor = self._become(name, function, *args, **settings)
-        return changed
-
-    overwriting.__name__ = overwriting.__qualname__ = name
-    return overwriting
-
-
-def _moving(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The method that makes the tensor a view of itself, such as `x.unsqueeze_(0)`."""
-
-    @functools.wraps(function)
-    def moving(self: Any, *args: Any, **settings: Any) -> Any:
-        y = function(self, *args, **settings)
-        if self.requires_grad and self.node is None and grad_mode.recording.get():
-            self._check_may_change("a change of shape in place")
-        self.array, self.node, self.keeps = y.array, y.node, y.keeps
-        return self
-
-    return moving
-
-
 def _in_dtype(name: str, dtype: np.dtype[Any]) -> Callable[..., Tensor]:
     """The method of that name, which gives the tensor in that dtype."""
 
@@ -148,23 +122,6 @@ def _in_dtype(name: str, dtype: np.dtype[Any]) -> Callable[..., Tensor]:
         return self.to(dtype=dtype)  # type: ignore[no-any-return]
 
     return named(name, f"As {dtype}.", converted)
-
-
-class _OfThatName:
-    """Stands in Tensor for the function of `tinynet` that has the name it is assigned to.
-
-    With an underscore behind the name, for the method that overwrites the tensor with its result.
-    """
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        plain = name.rstrip("_")
-        function = getattr(functions, plain, None) or getattr(ops, plain)
-        setattr(owner, name, function if name == plain else _overwriting(function))
-
-
-UNARY: Callable[[Any], Tensor] = _OfThatName()  # type: ignore[assignment]
-BINARY: Callable[[Any, Any], Tensor] = _OfThatName()  # type: ignore[assignment]
-IN_PLACE: Callable[..., Tensor] = _OfThatName()  # type: ignore[assignment]
 
 
 class Size(tuple[int, ...]):
@@ -192,7 +149,7 @@ class RemovableHandle(contextlib.AbstractContextManager["RemovableHandle"]):
         self.remove()
 
 
-class Tensor(Variable):
+class Tensor(Methods):
     """An n-dimensional array with a record of the operations that made it.
 
     Tensor(data, requires_grad=False, dtype=None) copies; `tinynet.from_numpy` and
@@ -210,8 +167,8 @@ class Tensor(Variable):
             [6., 8.]])
     """
 
-    __slots__ = ("origin",)
-    origin: tuple[Tensor, Any]  # the tensor that this one was taken from, and the index
+    __slots__ = {"origin": "The tensor that this one was taken from, and the index."}
+    origin: tuple[Tensor, Any]
     __array_priority__: ClassVar[float] = 1000.0
 
     def __init__(
@@ -280,8 +237,6 @@ class Tensor(Variable):
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
         return Size(self.shape) if dim is None else self.shape[dim]
-
-    numel = nelement = shaping.numel
 
     def __len__(self) -> builtins.int:
         if self.ndim == 0:
@@ -369,8 +324,6 @@ class Tensor(Variable):
     def detach(self) -> Tensor:
         """The same memory, without the record."""
         return autograd.wrap(self.array)
-
-    clone = copy = ops.clone
 
     # ----- conversion -------------------------------------------------------------------------
 
@@ -624,11 +577,11 @@ class Tensor(Variable):
 
     # ----- in place ---------------------------------------------------------------------------
 
-    __iadd__ = _overwriting(operator.add, "+=")
-    __isub__ = _overwriting(operator.sub, "-=")
-    __imul__ = _overwriting(operator.mul, "*=")
-    __itruediv__ = _overwriting(operator.truediv, "/=")
-    __ipow__ = _overwriting(operator.pow, "**=")
+    __iadd__ = overwriting(operator.add, "+=")
+    __isub__ = overwriting(operator.sub, "-=")
+    __imul__ = overwriting(operator.mul, "*=")
+    __itruediv__ = overwriting(operator.truediv, "/=")
+    __ipow__ = overwriting(operator.pow, "**=")
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index = arrays_of(index)
@@ -783,135 +736,7 @@ class Tensor(Variable):
                     "gradient needs it unchanged. Write `x = x * ...` in place of `x *= ...`."
                 )
 
-    # ----- methods that are functions of `tinynet` too, each described where it is written ------
-    neg = abs = sign = exp = exp2 = expm1 = log = log2 = log10 = log1p = sqrt = rsqrt = UNARY
-    square = reciprocal = erf = erfc = sin = cos = tan = asin = acos = atan = sinh = cosh = UNARY
-    tanh = asinh = acosh = atanh = floor = ceil = trunc = frac = sinc = deg2rad = rad2deg = UNARY
-    positive = sigmoid = relu = silu = isnan = isinf = isfinite = isposinf = isneginf = UNARY
-    signbit = logical_not = bitwise_not = ravel = fliplr = flipud = msort = argwhere = trace = UNARY
-    t = UNARY
-
-    mul = pow = remainder = fmod = fmax = fmin = atan2 = hypot = logaddexp = maximum = BINARY
-    minimum = xlogy = floor_divide = float_power = clamp_min = clamp_max = eq = ne = lt = BINARY
-    le = gt = ge = logical_and = logical_or = logical_xor = bitwise_and = bitwise_or = BINARY
-    bitwise_xor = matmul = mm = mv = bmm = dot = outer = inner = expand_as = masked_select = BINARY
-    multiply = reshape_as = BINARY
-
-    add = pointwise.add
-    sub = pointwise.sub
-    div = pointwise.div
-    logit = pointwise.logit
-    lerp = pointwise.lerp
-    addcmul = pointwise.addcmul
-    addcdiv = pointwise.addcdiv
-    nan_to_num = pointwise.nan_to_num
-    isclose = pointwise.isclose
-    clamp = pointwise.clamp
-    subtract = pointwise.subtract
-    divide = pointwise.divide
-    true_divide = pointwise.true_divide
-    is_floating_point = pointwise.is_floating_point
-    type = pointwise.in_type
-    allclose = pointwise.allclose
-    equal = pointwise.equal
-
-    round = ops.round
-    leaky_relu = ops.leaky_relu
-    elu = ops.elu
-    gelu = ops.gelu
-    softplus = ops.softplus
-    flatten = ops.flatten
-    unsqueeze = ops.unsqueeze
-
-    sum = reduction.sum
-    mean = reduction.mean
-    prod = reduction.prod
-    nansum = reduction.nansum
-    var = reduction.var
-    std = reduction.std
-    norm = reduction.norm
-    dist = reduction.dist
-    any = reduction.any
-    all = reduction.all
-    count_nonzero = reduction.count_nonzero
-    logsumexp = reduction.logsumexp
-    amax = reduction.amax
-    amin = reduction.amin
-    argmax = reduction.argmax
-    argmin = reduction.argmin
-    argsort = reduction.argsort
-    cumsum = reduction.cumsum
-    cumprod = reduction.cumprod
-    logcumsumexp = reduction.logcumsumexp
-    diff = reduction.diff
-    softmax = reduction.softmax
-    log_softmax = reduction.log_softmax
-    max = reduction.max
-    min = reduction.min
-    aminmax = reduction.aminmax
-    sort = reduction.sort
-    topk = reduction.topk
-    kthvalue = reduction.kthvalue
-    median = reduction.median
-    mode = reduction.mode
-    cummax = reduction.cummax
-    cummin = reduction.cummin
-
-    bincount = counting.bincount
-    histc = counting.histc
-    quantile = counting.quantile
-    unique = counting.unique
-
-    gather = indexing.gather
-    scatter = indexing.scatter
-    scatter_add = indexing.scatter_add
-    scatter_reduce = indexing.scatter_reduce
-    take_along_dim = indexing.take_along_dim
-    index_select = indexing.index_select
-    index_add = indexing.index_add
-    index_copy = indexing.index_copy
-    index_fill = indexing.index_fill
-    index_put = indexing.index_put
-    take = indexing.take
-    select = indexing.select
-    narrow = indexing.narrow
-    masked_fill = indexing.masked_fill
-    masked_scatter = indexing.masked_scatter
-    tril = indexing.tril
-    triu = indexing.triu
-    diag = indexing.diag
-    diagonal = indexing.diagonal
-    diag_embed = indexing.diag_embed
-    nonzero = indexing.nonzero
-
-    unflatten = shaping.unflatten
-    permute = shaping.permute
-    transpose = shaping.transpose
-    movedim = shaping.movedim
-    squeeze = shaping.squeeze
-    flip = shaping.flip
-    rot90 = shaping.rot90
-    roll = shaping.roll
-    repeat = shaping.repeat
-    tile = shaping.tile
-    repeat_interleave = shaping.repeat_interleave
-    reshape = shaping.reshape
-    swapaxes = shaping.swapaxes
-    expand = shaping.expand
-    broadcast_to = shaping.broadcast_to
-    split = shaping.split
-    chunk = shaping.chunk
-    tensor_split = shaping.tensor_split
-    unbind = shaping.unbind
-
-    addmm = algebra.addmm
-    addmv = algebra.addmv
-    addr = algebra.addr
-    baddbmm = algebra.baddbmm
-
-    negative, absolute, clip = ops.neg, ops.abs, pointwise.clamp
-    view, view_as, swapdims = shaping.reshape, shaping.reshape_as, shaping.swapaxes
-    unfold = shaping.unfold
+    # ----- beside what methods.py has from tables -----------------------------------------------
 
     @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
@@ -927,27 +752,6 @@ class Tensor(Variable):
         """The element itself where `condition` holds, else that of `other`."""
         chosen: Tensor = pointwise.where(condition, self, other)
         return chosen
-
-    # ----- their forms that overwrite the tensor ----------------------------------------------
-
-    add_ = sub_ = mul_ = div_ = pow_ = clamp_ = neg_ = abs_ = exp_ = log_ = sqrt_ = IN_PLACE
-    tanh_ = sigmoid_ = relu_ = floor_ = round_ = reciprocal_ = rsqrt_ = square_ = lerp_ = IN_PLACE
-    addcmul_ = addcdiv_ = masked_fill_ = scatter_ = scatter_add_ = index_add_ = IN_PLACE
-    index_fill_ = index_copy_ = index_put_ = masked_scatter_ = clamp_min_ = clamp_max_ = IN_PLACE
-
-    unsqueeze_ = _moving(ops.unsqueeze)
-    squeeze_ = _moving(shaping.squeeze)
-    transpose_ = _moving(shaping.transpose)
-    t_ = _moving(shaping.t)
-
-    if not TYPE_CHECKING:  # which is to complain of names that are not there
-
-        def __getattr__(self, name: str) -> Any:
-            """`x.name_(...)` overwrites x with `x.name(...)`, of whatever operation there is."""
-            function = getattr(type(self), name[:-1], None) if name.endswith("_") else None
-            if name.startswith("_") or not callable(function):
-                raise AttributeError(f"'Tensor' object has no attribute {name!r}")
-            return functools.partial(self._become, name, function)
 
     def __getitem__(self, index: Any) -> Tensor:
         y = ops.getitem(self, arrays_of(index))
