@@ -16,15 +16,15 @@ MOST = {
     "kernels": 4215,
     "lab": 2102,
     "models": 402,
-    "nn": 5508,
+    "nn": 5488,
     "onnx": 2357,
-    "ops": 3584,
-    "optim": 2243,
+    "ops": 3578,
+    "optim": 2419,
     "teaching": 3542,
     "training": 6547,
     "utils": 860,
     "vision": 1633,
-    "its own files": 5084,
+    "its own files": 5010,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

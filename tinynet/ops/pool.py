@@ -183,13 +183,7 @@ def pool_arguments(
 
 
 def _geometry(
-    op: str,
-    size: Pair,
-    kernel: Pair,
-    stride: Pair,
-    margin: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
+    op: str, size: Pair, kernel: Pair, stride: Pair, margin: Pair, dilation: Pair, ceil_mode: bool
 ) -> Geometry:
     """The geometry of a pool; ceil_mode enlarges the padding after the end."""
     edges: list[Pair] = []

@@ -8,15 +8,7 @@ the work, where formulas and gradients stand; what is a composition of operation
 from typing import Any
 
 from tinynet.errors import no_attribute
-from tinynet.nn.functional import (
-    activation,
-    dropouts,
-    image,
-    loss,
-    norm,
-    vectors,
-    windows,
-)
+from tinynet.nn.functional import activation, dropouts, image, loss, norm, vectors, windows
 from tinynet.nn.functional.activation import *  # noqa: F403
 from tinynet.nn.functional.dropouts import *  # noqa: F403
 from tinynet.nn.functional.image import *  # noqa: F403

@@ -241,12 +241,7 @@ def hinge_embedding_loss(
 
 @_loss
 def margin_ranking_loss(
-    input1: Data,
-    input2: Data,
-    target: Data,
-    margin: float = 0,
-    *,
-    reduction: str = "mean",
+    input1: Data, input2: Data, target: Data, margin: float = 0, *, reduction: str = "mean"
 ) -> Tensor:
     """max(0, margin - t (x1 - x2)): the first is to be larger where t is 1, smaller where -1."""
     op, x1, x2, t = "margin_ranking_loss", *map(tensor_of, (input1, input2, target))
@@ -256,12 +251,7 @@ def margin_ranking_loss(
 
 @_loss
 def cosine_embedding_loss(
-    input1: Data,
-    input2: Data,
-    target: Data,
-    margin: float = 0,
-    *,
-    reduction: str = "mean",
+    input1: Data, input2: Data, target: Data, margin: float = 0, *, reduction: str = "mean"
 ) -> Tensor:
     """1 - cos of the angle where the target is 1, max(0, cos - margin) where it is -1.
 

@@ -50,9 +50,7 @@ def bilinear(input1: Data, input2: Data, weight: Data, bias: Data | None = None)
 
 conv2d = named(ops.conv2d, "input weight bias stride padding dilation groups", 4)
 conv_transpose2d = named(
-    ops.conv_transpose2d,
-    "input weight bias stride padding output_padding groups dilation",
-    4,
+    ops.conv_transpose2d, "input weight bias stride padding output_padding groups dilation", 4
 )
 conv1d = one_axis("conv1d", conv2d)
 conv_transpose1d = one_axis("conv_transpose1d", conv_transpose2d)
