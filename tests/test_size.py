@@ -13,18 +13,18 @@ MOST = {
     "derivatives": 1073,
     "functions": 2027,
     "gradcheck": 5384,
-    "kernels": 4215,
+    "kernels": 4203,
     "lab": 2102,
     "models": 402,
-    "nn": 5488,
+    "nn": 5485,
     "onnx": 2357,
-    "ops": 3578,
-    "optim": 2419,
+    "ops": 3576,
+    "optim": 2398,
     "teaching": 3542,
     "training": 6547,
     "utils": 860,
     "vision": 1633,
-    "its own files": 5018,
+    "its own files": 5017,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

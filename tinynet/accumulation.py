@@ -7,8 +7,9 @@ it is a copy, unless nobody else can have it.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,57 +17,39 @@ from tinynet import changes
 from tinynet.errors import ShapeError
 
 if TYPE_CHECKING:
-    from tinynet.autograd import VJP, Array, Edge, Node, Variable
+    from tinynet.autograd import VJP, Array, Node, Variable
 
 SMALL = 1 << 14
 """Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
 
 
 class Gradients(dict["Node | Variable", np.ndarray]):
-    """The gradients of nodes and leaves, as far as they are known.
+    """The gradients of nodes and leaves, as far as they are known. No one else has a leaf's array.
 
-    own: those whose array no one else has.
+    own: the nodes whose array no one else has. nodes: (-number, node) of those that are to be
+    visited, a heap, so the newest comes first.
     """
 
-    __slots__ = ("own",)
+    __slots__ = ("nodes", "own")
 
     def __init__(self, roots: Iterable[tuple[Variable, np.ndarray]]) -> None:
         self.own: set[Node | Variable] = set()
+        self.nodes: list[tuple[int, Any]] = []
         for x, dy in roots:
             root = x.node or x
-            self[root] = self[root] + dy if root in self else dy
+            if root.number and root not in self:
+                heapq.heappush(self.nodes, (-root.number, root))
+            self.add(root, dy)
 
-    def take(self, node: Node) -> np.ndarray:
-        """The gradient of a node, complete by now, after the hooks of its tensor."""
-        dy = self.pop(node)
-        return hooked(node, dy) if node.hooks else dy
-
-    def add(self, edge: Edge, dx: Array, dy: Array, name: str) -> bool:
-        """Add dx, what the edge's vjp made of dy, for its target; whether it is the first there.
-
-        name: of the operation, for an error.
-        """
-        vjp, target, shape, dtype = edge
-        if type(dx) is not np.ndarray or dx.shape != shape:
-            dx = sum_to_shape(dx, shape, name, vjp)
-        if dx.dtype != dtype:
-            dx = dx.astype(dtype)
+    def add(self, target: Node | Variable, dx: np.ndarray) -> None:
+        """Add dx, of the shape and dtype of the target, which others may have."""
         if target not in self:
-            self[target] = dx
-            if dx.size > SMALL and hasattr(target, "requires_grad") and _is_fresh(dx, dy, vjp):
-                self.own.add(target)
-            return True
-        if target in self.own:
+            self[target] = dx if target.number else np.array(dx)
+        elif target in self.own or not target.number:
             self[target] += dx
         else:
             self[target] = np.asarray(self[target] + dx)  # 0 axes add up to a scalar
             self.own.add(target)
-        return False
-
-    def belonging(self, leaf: Variable) -> np.ndarray:
-        """The gradient of a leaf in an array that no one else has."""
-        dx: np.ndarray = self[leaf] if leaf in self.own else np.array(self[leaf])
-        return hooked(leaf, dx) if leaf.hooks else dx
 
 
 def hooked(target: Node | Variable, dy: np.ndarray) -> np.ndarray:
@@ -78,9 +61,11 @@ def hooked(target: Node | Variable, dy: np.ndarray) -> np.ndarray:
     return dy
 
 
-def _is_fresh(dx: np.ndarray, dy: Array, vjp: VJP) -> bool:
-    """Whether `vjp` made the array dx: it is no view, not dy, and not a value that it keeps."""
-    return dx.base is None and dx is not dy and all(dx is not x for x in changes.saved_arrays(vjp))
+def owned(dx: np.ndarray, dy: Array, vjp: VJP) -> np.ndarray:
+    """dx in an array that no one else has: itself, if `vjp` made it of dy and does not keep it."""
+    if dx.size <= SMALL or dx.base is not None or dx is dy:
+        return np.array(dx)
+    return np.array(dx) if any(dx is x for x in changes.saved_arrays(vjp)) else dx
 
 
 def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> np.ndarray:

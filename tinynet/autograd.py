@@ -22,13 +22,13 @@ import heapq
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeAlias, overload
 
 import numpy as np
 
 from tinynet import changes
-from tinynet.accumulation import Gradients
-from tinynet.calls import NoGradientError, by_position, check_inputs, explain, kept
+from tinynet.accumulation import Gradients, hooked, owned, sum_to_shape
+from tinynet.calls import NoGradientError, by_position, check_inputs, constant, explain, kept
 from tinynet.grad_fn import Shown
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
@@ -43,6 +43,8 @@ VJP: TypeAlias = Callable[[Array], Array]
 """Turns the gradient of an op's output into the gradient of one of its inputs."""
 
 P = ParamSpec("P")
+
+NUMPYS = (np.ndarray, np.generic)
 
 Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], None]"
 
@@ -68,7 +70,6 @@ class Variable:
         "array": "The ndarray.",
         "grad": "The gradient, a Tensor, or None.",
         "hooks": "What `register_hook` was given; a node has those of its output.",
-        "keeps": "Whether calls that it is given to are kept for gradients of gradients.",
         "node": "The Node that made it, None for a leaf.",
         "requires_grad": "Whether operations on it are recorded.",
     }
@@ -78,11 +79,17 @@ class Variable:
     node: Node | None
     requires_grad: bool
     hooks: Hooks
-    keeps: bool
+    number: ClassVar[int] = 0  # where a node has the moment of its call
+    keeps: ClassVar[bool] = True
+    """Whether calls that a leaf is given to are kept for gradients of gradients; see `kept_for`."""
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
         """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
         return object.__new__(_tensor_class if cls is Variable else cls)
+
+    def kept_for(self) -> bool:
+        """Whether calls that it is given to are kept: parameters alone do not have them kept."""
+        return self.keeps if self.node is None else self.node.call is not None
 
     def as_it_is(self) -> Tensor:
         """The same memory and record in another tensor, which no change in place moves on."""
@@ -97,12 +104,13 @@ class Node(Shown):
     the input, target is the node that made it or, for a leaf, the tensor itself.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
-    call: (body, arguments, settings, output), for gradients of gradients; None unless kept.
+    call: (body, arguments, settings, output), for gradients of gradients; None unless kept, () once
+    the backward pass has freed it.
     """
 
     __slots__ = ("__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view")
 
-    call: tuple[Callable[..., Any], list[Any], dict[str, Any], Any] | None
+    call: tuple[Any, ...] | None
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
@@ -139,7 +147,6 @@ def wrap(data: Array, node: Node | None = None) -> Tensor:
     y.node = node
     y.requires_grad = node is not None
     y.hooks = NO_HOOKS
-    y.keeps = node is None or node.call is not None
     return y
 
 
@@ -203,29 +210,27 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
 
     @functools.wraps(body)
     def operation(*args: Any, **settings: Any) -> Tensor:
-        for value in settings.values():
-            if isinstance(value, Variable):
-                args, settings = by_position(body, args, settings)
-                break
+        if settings and any(isinstance(value, Variable) for value in settings.values()):
+            args, settings = by_position(body, args, settings)
         if foreign:
             check_inputs(name, args, settings)
         records, keeps = recording.get(), keeping.get()
-        arrays: list[Any] = []
+        arrays: list[Any] = list(args)
         tracked: list[tuple[int, Any]] = []  # place and tensor of inputs that want a gradient
-        for value in args:
+        for place, value in enumerate(args):
             if isinstance(value, Variable):
+                arrays[place] = value.array
                 if value.requires_grad:
-                    tracked.append((len(arrays), value))
-                    keeps = keeps or value.keeps
-                    if value.node is not None and changes.last > value.node.number:
-                        changes.check_not_stale(value.array, value.node, name)
-                arrays.append(value.array)
-            elif isinstance(value, np.generic):
-                arrays.append(value.item())  # NumPy's scalars promote no more than Python's
-            elif records and type(value) is np.ndarray:
-                arrays.append(value.copy("K"))  # nobody would notice a change of it
-            else:
-                arrays.append(value)
+                    tracked.append((place, value))
+                    node = value.node
+                    if node is None:
+                        keeps = keeps or value.keeps
+                    else:
+                        keeps = keeps or node.call is not None
+                        if changes.last > node.number:
+                            changes.check_not_stale(value.array, node, name)
+            elif isinstance(value, NUMPYS):
+                arrays[place] = constant(value, records)
         call = kept(args, settings) if keeps and tracked and records else None
         try:
             result = run(*arrays, **settings)
@@ -240,8 +245,9 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
         node = None
         if tracked and records:
             edges: list[Edge] = []
+            vjps = result[1:]
             for place, x in tracked:
-                vjp = result[place + 1] if place + 1 < len(result) else None
+                vjp = vjps[place] if place < len(vjps) else None
                 if vjp is None:
                     raise NoGradientError.of(name, place, x)
                 edges.append((vjp, x.node or x, x.array.shape, x.array.dtype))
@@ -309,27 +315,21 @@ def pass_back(
     """The gradient of each leaf, and of each tensor that asked for its own."""
     gradients = Gradients(roots)
     results: list[tuple[Variable, Array]] = []
-    queue = [(-target.number, target) for target in gradients if isinstance(target, Node)]
-    heapq.heapify(queue)  # the newest comes first
     visit_node = state.visit or visit
-    while queue:
-        _, node = heapq.heappop(queue)
-        dy = gradients.take(node)
+    while gradients.nodes:
+        node = heapq.heappop(gradients.nodes)[1]
+        dy = gradients.pop(node)  # complete by now
+        if node.hooks:
+            dy = hooked(node, dy)
         if node.retained is not None and (tensor := node.retained()) is not None:
             results.append((tensor, np.array(dy)))
-        visit_node(node, dy, gradients, queue, retain_graph)
-    leaves: Any = gradients  # every node is consumed by now
-    results += [(leaf, gradients.belonging(leaf)) for leaf in leaves]
+        visit_node(node, dy, gradients, retain_graph)
+    leaves: Any = gradients.items()  # every node is consumed by now
+    results += [(leaf, hooked(leaf, dx) if leaf.hooks else dx) for leaf, dx in leaves]
     return results
 
 
-def visit(
-    node: Node,
-    dy: Array,
-    gradients: Gradients,
-    queue: list[tuple[int, Node]],
-    retain_graph: bool,
-) -> None:
+def visit(node: Node, dy: Array, gradients: Gradients, retain_graph: bool) -> None:
     """Turn `dy` of one node's output into gradients of its inputs, added up in `gradients`.
 
     A function of its own so that the node's closures and dy die when it returns.
@@ -343,18 +343,25 @@ def visit(
     if changes.last > node.number:
         changes.check_saved_values(node)
     if not retain_graph:
-        node.edges = node.call = None
-    shared: dict[Any, tuple[Array, ...]] = {}  # what functions gave that give several gradients
-    for edge in edges:
-        vjp, target, _, _ = edge
-        if isinstance(vjp, OneOf):
-            if vjp.function not in shared:
-                shared[vjp.function] = vjp.function(dy)
-            dx = shared[vjp.function][vjp.place]
+        node.edges, node.call = None, node.call and ()
+    function: Any = None  # the last that gave several gradients, and these
+    several: tuple[Array, ...] = ()
+    for vjp, target, shape, dtype in edges:
+        if type(vjp) is OneOf:
+            if vjp.function is not function:
+                function, several = vjp.function, vjp.function(dy)
+            dx = several[vjp.place]
         else:
             dx = vjp(dy)
-        if gradients.add(edge, dx, dy, node.name) and isinstance(target, Node):
-            heapq.heappush(queue, (-target.number, target))
+        if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
+            dx = sum_to_shape(dx, shape, node.name, vjp).astype(dtype, copy=False)
+        if target in gradients:
+            gradients.add(target, dx)
+        elif target.number:
+            gradients[target] = dx
+            heapq.heappush(gradients.nodes, (-target.number, target))
+        else:
+            gradients[target] = owned(dx, dy, vjp)
 
 
 @contextlib.contextmanager

@@ -55,6 +55,13 @@ def by_position(
     return bound.args, bound.kwargs
 
 
+def constant(value: Any, records: bool) -> Any:
+    """An input that is no tensor, as the body gets it. records: the call is recorded."""
+    if isinstance(value, np.generic):
+        return value.item()  # NumPy's scalars promote no more than Python's
+    return value.copy("K") if records else value  # nobody would notice a change of it
+
+
 def kept(args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """A call as it can be made once more: tensors without a gradient and arrays as copies."""
     return [_kept(value) for value in args], {name: _kept(x) for name, x in settings.items()}

@@ -95,7 +95,7 @@ def _moving(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         y = function(self, *args, **settings)
         if self.requires_grad and self.node is None and grad_mode.recording.get():
             self._check_may_change("a change of shape in place")
-        self.array, self.node, self.keeps = y.array, y.node, y.keeps
+        self.array, self.node = y.array, y.node
         return self
 
     return _named(method, name, function)

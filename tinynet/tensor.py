@@ -188,7 +188,7 @@ class Tensor(Methods):
                 dtype = dtype or get_default_dtype()
             self.array = np.array(as_array(data[0], dtype))
         self.grad, self.node, self.hooks = None, None, autograd.NO_HOOKS
-        self.requires_grad, self.keeps = False, True
+        self.requires_grad = False
         if requires_grad:
             self.requires_grad_()
 
@@ -527,7 +527,7 @@ class Tensor(Methods):
         copy: Tensor = type(self).__new__(type(self))
         copy.array, copy.node, copy.requires_grad = self.array.copy(), None, self.requires_grad
         copy.grad = None if self.grad is None else self.grad.detach().clone()
-        copy.hooks, copy.keeps = autograd.NO_HOOKS, self.keeps
+        copy.hooks = autograd.NO_HOOKS
         memo[id(self)] = copy
         return copy
 
@@ -688,7 +688,7 @@ class Tensor(Methods):
         else:
             self.array[...] = result.array
             changes.note_change(self.array)
-        if old is not self and self.node is not None and self.node.call is not None:
+        if old is not self and self.node is not None and self.node.call:
             self.node.call = (*self.node.call[:3], old.array)  # what that node gave
         if recording:
             self._take_over(result)
@@ -700,14 +700,14 @@ class Tensor(Methods):
         here = None if origin is None else origin[0][origin[1]]
         if here is None or here.array.__array_interface__ != self.array.__array_interface__:
             return None
-        self.node, self.requires_grad, self.keeps = here.node, here.requires_grad, here.keeps
+        self.node, self.requires_grad = here.node, here.requires_grad
         return origin
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
         if self.node is not None and result.node is not None:
             self.node.retained, result.node.retained = None, self.node.retained
-        self.node, self.requires_grad, self.keeps = result.node, result.requires_grad, result.keeps
+        self.node, self.requires_grad = result.node, result.requires_grad
         if self.node is not None:
             self.node.number = next(changes.clock)  # later than the change it stands for
 

@@ -93,7 +93,7 @@ def record(targets: Iterable[Node | Variable]) -> Iterator[Node | Variable]:
 
 def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     """Where the gradients of a node's inputs go, and these gradients."""
-    if node.edges is None or node.call is None:
+    if node.edges is None or not node.call:
         how = "freed by a backward pass" if node.edges is None else "not kept"
         raise RuntimeError(
             f"{node.name}: how it was called is {how}, so its gradient has no gradient. Where "
@@ -139,7 +139,7 @@ def _as_it_was(x: Any, node: Node) -> Any:
     if not isinstance(x, Variable) or not changes.changed_since(x.array, node.number):
         return x
     maker = x.node
-    if maker is not None and maker.call is not None:
+    if maker is not None and maker.call:
         body, args, settings, y = maker.call
         if maker.view:
             given = (_as_it_was(value, maker) for value in args)

@@ -35,7 +35,9 @@ class _Row(Module, MutableSequence[Any]):
         return len(self._names())
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([value for _, value in self._own(self._kind)])
+        held = self.__dict__
+        names = [name for name, kind in self._members.items() if kind == self._kind]
+        return iter([held[name] for name in names if held[name] is not None])
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

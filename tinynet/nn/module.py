@@ -255,7 +255,7 @@ class Module(Hooked):
             if set_to_none or parameter.grad is None:
                 parameter.grad = None
             else:
-                parameter.grad.array.fill(0)
+                parameter.grad.zero_()
 
     def to(self: Self, *args: Any, **settings: Any) -> Self:
         """Convert all float parameters, gradients and buffers to float32 or float64, in place.

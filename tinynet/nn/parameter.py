@@ -30,6 +30,8 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
+    keeps = False
+
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         array = as_array(data)
         room = _room.get()
@@ -39,7 +41,7 @@ class Parameter(Tensor):
             _room.set(room - array.size)
         self.array = array if isinstance(data, Tensor) else np.array(array)
         self.grad, self.node, self.hooks = None, None, NO_HOOKS
-        self.requires_grad = self.keeps = False
+        self.requires_grad = False
         self.requires_grad_(requires_grad)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:

@@ -75,20 +75,13 @@ def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
     do, and the pool can do it in passing. Where somebody looks, by hooks or as an observer, each
     layer does its own work, and so does one of a subclass.
     """
-    calls: list[Callable[[Any], Any]] = []
-    before: Module | None = None
-    for layer in layers:
-        if (
-            type(before) is ReLU
-            and type(layer) is MaxPool2d
-            and (len(calls) > 1 or not before.inplace)  # which the caller of the first would see
-            and not (before.has_hooks() or layer.has_hooks() or autograd.state.observer)
-        ):
-            calls[-1] = functools.partial(_left_to_the_pool, before)
-            calls.append(functools.partial(layer, relu=True))
-        else:
-            calls.append(layer)
-        before = layer
+    calls: list[Callable[[Any], Any]] = list(layers)
+    for place, layer in enumerate(calls):
+        if type(layer) is MaxPool2d and place and type(before := calls[place - 1]) is ReLU:
+            seen = before.inplace and place == 1  # by the caller, whose tensor would change
+            if not (seen or before.has_hooks() or layer.has_hooks() or autograd.state.observer):
+                calls[place - 1] = functools.partial(_left_to_the_pool, before)
+                calls[place] = functools.partial(layer, relu=True)
     return calls
 
 
@@ -97,7 +90,7 @@ def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
 
     Where it is kept how each result was computed, it does its own work.
     """
-    if x.requires_grad and x.keeps:
+    if x.requires_grad and x.kept_for():
         return relu(x)  # type: ignore[no-any-return]
     if here.calls is not None:
         here.calls.append((relu, x.array.shape, x.array.shape))

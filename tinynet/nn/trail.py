@@ -58,7 +58,7 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
 
     The shapes of what comes in and goes out are noted.
     """
-    if "input" in kwargs and not args and type(module).__module__.startswith("tinynet."):
+    if kwargs and "input" in kwargs and not args and type(module).__module__.startswith("tinynet."):
         args = (kwargs.pop("input"),)  # PyTorch's name of what our layers call x
     if module._forward_pre_hooks:
         args, kwargs = hooks.before(module, args, kwargs)

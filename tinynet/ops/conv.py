@@ -13,8 +13,6 @@ other roles its transpose.
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinynet import kernels
 from tinynet.autograd import Array, differentiable, together
 from tinynet.errors import ShapeError
@@ -186,9 +184,9 @@ def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int
 
 
 def _check_bias(op: str, b: Array, O: int) -> None:
-    if b is not None and np.shape(b) != (O,):
-        cure = f": b.reshape({O})" if np.size(b) == O else ""
-        raise ShapeError(f"{op}: the bias has shape {np.shape(b)}, {O} filters need ({O},){cure}")
+    if b is not None and b.shape != (O,):
+        cure = f": b.reshape({O})" if b.size == O else ""
+        raise ShapeError(f"{op}: the bias has shape {b.shape}, {O} filters need ({O},){cure}")
 
 
 def conv_padding(padding: IntPair | str, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:

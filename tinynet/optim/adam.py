@@ -50,22 +50,20 @@ class Adam(_Moments):
     fused: Switch = None
     decoupled_weight_decay: Flag = False
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
-        beta1, beta2 = settings["betas"]
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
+        beta1, beta2 = group["betas"]
         m, v = state["exp_avg"], state["exp_avg_sq"]
         average_squares(v, g, beta2, t)  # v = beta2 * v + (1 - beta2) * g**2
         average(m, g, beta1, t)  # m = beta1 * m + (1 - beta1) * g
-        if settings["amsgrad"]:
+        if group["amsgrad"]:
             largest = state["max_exp_avg_sq"]
             v = np.maximum(largest, v, out=largest)
         # p = p - lr * m_hat / (sqrt(v_hat) + eps), with both corrections moved out of the arrays
         correction = math.sqrt(1 - beta2 ** state["step"])
         np.sqrt(v, out=t)
-        t += settings["eps"] * correction
+        t += group["eps"] * correction
         np.divide(m, t, out=t)
-        t *= settings["lr"] * correction / (1 - beta1 ** state["step"])
+        t *= group["lr"] * correction / (1 - beta1 ** state["step"])
         p -= t
 
 
@@ -100,18 +98,16 @@ class Adamax(_Moments):
 
     lr: AtLeastZero = 2e-3
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
-        beta1, beta2 = settings["betas"]
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
+        beta1, beta2 = group["betas"]
         m, largest = state["exp_avg"], state["exp_inf"]
         average(m, g, beta1, t)  # m = beta1 * m + (1 - beta1) * g
         largest *= beta2
         np.abs(g, out=t, casting="same_kind")
-        t += settings["eps"]
+        t += group["eps"]
         np.maximum(largest, t, out=largest)
         np.divide(m, largest, out=t)
-        t *= settings["lr"] / (1 - beta1 ** state["step"])
+        t *= group["lr"] / (1 - beta1 ** state["step"])
         p -= t
 
 
@@ -139,23 +135,21 @@ class NAdam(_Moments):
     def initial_value(self, name: str, settings: Settings) -> float:
         return 1.0 if name == "mu_product" else 0.0
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
-        beta1, beta2 = settings["betas"]
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
+        beta1, beta2 = group["betas"]
         m, v, q, step = state["exp_avg"], state["exp_avg_sq"], state["mu_product"], state["step"]
         average_squares(v, g, beta2, t)  # v = beta2 * v + (1 - beta2) * g**2
         average(m, g, beta1, t)  # m = beta1 * m + (1 - beta1) * g
         mu, later = (
-            beta1 * (1 - 0.5 * 0.96 ** (n * settings["momentum_decay"])) for n in (step, step + 1)
+            beta1 * (1 - 0.5 * 0.96 ** (n * group["momentum_decay"])) for n in (step, step + 1)
         )
         q *= mu
         np.sqrt(v, out=u)
         u /= math.sqrt(1 - beta2**step)
-        u += settings["eps"]
+        u += group["eps"]
         np.multiply(g, (1 - mu) / (1 - q), out=t, casting="same_kind")
         t += m * (later / (1 - q * later))
-        t *= settings["lr"]
+        t *= group["lr"]
         t /= u
         p -= t
 
@@ -180,19 +174,17 @@ class RAdam(_Moments):
 
     decoupled_weight_decay: Flag = False
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
-        beta1, beta2 = settings["betas"]
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
+        beta1, beta2 = group["betas"]
         m, v, step = state["exp_avg"], state["exp_avg_sq"], state["step"]
         average_squares(v, g, beta2, t)  # v = beta2 * v + (1 - beta2) * g**2
         average(m, g, beta1, t)  # m = beta1 * m + (1 - beta1) * g
         n = 2 / (1 - beta2) - 1
         r = n - 2 * step * beta2**step / (1 - beta2**step)
-        rate = settings["lr"] / (1 - beta1**step)
+        rate = group["lr"] / (1 - beta1**step)
         if r > 5:
             np.sqrt(v, out=t)
-            t += settings["eps"]
+            t += group["eps"]
             np.divide(m, t, out=t)
             rate *= math.sqrt((r - 4) * (r - 2) * n / ((n - 4) * (n - 2) * r))
             t *= rate * math.sqrt(1 - beta2**step)

@@ -46,15 +46,13 @@ class Adagrad(Formula):
     def initial_value(self, name: str, settings: Settings) -> float:
         return float(settings["initial_accumulator_value"])
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
         s = state["sum"]
         s += np.multiply(g, g, out=t, casting="same_kind")  # s = s + g**2
         np.sqrt(s, out=t)  # p = p - lr / (1 + (step - 1) * lr_decay) * g / (sqrt(s) + eps)
-        t += settings["eps"]
+        t += group["eps"]
         np.divide(g, t, out=t, casting="same_kind")
-        t *= settings["lr"] / (1 + (state["step"] - 1) * settings["lr_decay"])
+        t *= group["lr"] / (1 + (state["step"] - 1) * group["lr_decay"])
         p -= t
 
 
@@ -83,10 +81,8 @@ class Adadelta(Formula):
     _: KW_ONLY
     capturable: Switch = False
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
-        rho, eps = settings["rho"], settings["eps"]
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
+        rho, eps = group["rho"], group["eps"]
         v, a = state["square_avg"], state["acc_delta"]
         average_squares(v, g, rho, t)  # v = rho * v + (1 - rho) * g**2
         np.add(v, eps, out=t)  # d = sqrt(a + eps) / sqrt(v + eps) * g
@@ -95,7 +91,7 @@ class Adadelta(Formula):
         np.sqrt(u, out=u)
         d = np.multiply(u, g, out=u, casting="same_kind")
         average_squares(a, d, rho, t)  # a = rho * a + (1 - rho) * d**2
-        p -= np.multiply(d, settings["lr"], out=d)  # p = p - lr * d
+        p -= np.multiply(d, group["lr"], out=d)  # p = p - lr * d
 
 
 @with_settings
@@ -132,12 +128,10 @@ class RMSprop(Formula):
     _: KW_ONLY
     capturable: Switch = False
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
-        alpha, v = settings["alpha"], state["square_avg"]
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
+        alpha, v = group["alpha"], state["square_avg"]
         average_squares(v, g, alpha, t)  # v = alpha * v + (1 - alpha) * g**2
-        if settings["centered"]:
+        if group["centered"]:
             a = state["grad_avg"]
             average(a, g, alpha, t)  # a = alpha * a + (1 - alpha) * g
             np.multiply(a, a, out=t)
@@ -145,15 +139,15 @@ class RMSprop(Formula):
             np.sqrt(np.maximum(t, 0, out=t), out=t)  # sqrt(v - a**2)
         else:
             np.sqrt(v, out=t)
-        t += settings["eps"]
+        t += group["eps"]
         s = np.divide(g, t, out=t, casting="same_kind")  # s = g / (sqrt(v - a**2) + eps)
-        if settings["momentum"]:
+        if group["momentum"]:
             b = state["momentum_buffer"]
-            b *= settings["momentum"]  # b = momentum * b + s
+            b *= group["momentum"]  # b = momentum * b + s
             b += s
-            np.multiply(b, settings["lr"], out=t)
+            np.multiply(b, group["lr"], out=t)
         else:
-            t *= settings["lr"]
+            t *= group["lr"]
         p -= t  # p = p - lr * b
 
 
@@ -184,16 +178,14 @@ class Rprop(Formula):
     def initial_value(self, name: str, settings: Settings) -> float:
         return float(settings["lr"]) if name == "step_size" else 0.0
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
-        shrink, grow = settings["etas"]
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
+        shrink, grow = group["etas"]
         s, before = state["step_size"], state["prev"]
         np.sign(g, out=u, casting="same_kind")
         np.sign(before, out=t)
         t *= u  # 1 where the sign is the same, -1 where it has turned
         s *= np.where(t > 0, grow, np.where(t < 0, shrink, 1))
-        np.clip(s, *settings["step_sizes"], out=s)
+        np.clip(s, *group["step_sizes"], out=s)
         u[t < 0] = 0
         np.copyto(before, np.where(u == 0, 0, g), casting="same_kind")
         np.multiply(u, s, out=t)

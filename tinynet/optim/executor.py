@@ -144,31 +144,30 @@ class Bundle:
 
     def __init__(self, pairs: Pairs, states: dict[Tensor, State], names: tuple[str, ...]) -> None:
         self.names = names
-        self.known = [(p, p.array, g.dtype, states.get(p)) for p, g in pairs]
+        self.known = [(p.array, g.dtype, states.get(p)) for p, g in pairs]
         self.inside = self._alike()
         self.others = [i for i in range(len(pairs)) if i not in self.inside]
-        self.state: State = {}
-        if not self.inside:
-            return
         rows: list[Any] = [self.known[i] for i in self.inside]
         self.own: list[State] = [state for *_, state in rows]
-        self.flat = [x.reshape(-1) for _, x, _, _ in rows]
+        self.state: State = {"step": self.own[0]["step"] if rows else 0}
+        if not rows:
+            return
+        self.flat = [x.reshape(-1) for x, _, _ in rows]
         self.x = np.concatenate(self.flat)
         self.g = np.empty_like(self.x)
         ends = np.cumsum([x.size for x in self.flat[:-1]]).tolist()
         self.parts = np.split(self.x, ends)
         self._changed = ChangedTogether(self.flat)
-        self.state["step"] = self.own[0]["step"]
         for name in names:
             joined = np.concatenate([state[name].reshape(-1) for state in self.own])
             self.state[name] = joined
-            for (_, x, _, state), part in zip(rows, np.split(joined, ends), strict=True):
+            for (x, _, state), part in zip(rows, np.split(joined, ends), strict=True):
                 state[name] = part.reshape(x.shape)
 
     def _alike(self) -> list[int]:
         """The positions of those that go together: small, of the first such's dtype and step."""
         kind, inside, size = None, [], 0
-        for i, (_, x, g_dtype, state) in enumerate(self.known):
+        for i, (x, g_dtype, state) in enumerate(self.known):
             if state is None or not all(name in state for name in self.names):
                 continue
             kind = kind or (x.dtype, x.dtype, state["step"])
@@ -182,16 +181,16 @@ class Bundle:
         """Whether it is made for these, and nobody has replaced what is remembered of them."""
         if names != self.names or len(pairs) != len(self.known):
             return False
-        for (p, g), (known, x, g_dtype, state) in zip(pairs, self.known):
-            if p is not known or p.array is not x or g.dtype is not g_dtype:
+        for (p, g), (x, g_dtype, state) in zip(pairs, self.known):
+            if p.array is not x or g.dtype is not g_dtype or states.get(p) is not state:
                 return False
-            if states.get(p) is not state:
-                return False
-        for state in self.own if self.inside else ():
-            if state["step"] != self.state["step"]:
-                return False
-            for name in names:
-                if state[name].base is not self.state[name]:
+        steps = [state["step"] for state in self.own]
+        if steps.count(self.state["step"]) < len(steps):
+            return False
+        for name in names if self.inside else ():
+            joined = self.state[name]
+            for state in self.own:
+                if state[name].base is not joined:
                     return False
         return True
 

@@ -31,6 +31,8 @@ Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 Settings: TypeAlias = dict[str, Any]
 required: Any = type("required", (), {"__repr__": lambda self: "<required parameter>"})()
 """In place of a default: each group must give this setting."""
+PLAIN = frozenset([float, int, bool, type(None)])
+"""Types of settings that `_plain` leaves as they are."""
 MAY_LACK = {"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"}
 """Settings that older files do not have."""
 
@@ -87,15 +89,13 @@ class Optimizer:
 
     # ----- what a subclass writes -------------------------------------------------------------
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
         """Change the array `p`, and the arrays in `state`, in place by one step along `g`.
 
         p, g: a parameter and its gradient, which must not be changed; if the optimizer is
         `elementwise`, also blocks of them, or several parameters side by side. Weight decay and
         `maximize` are in g already. state: the arrays that `remembered` names, of the shape of p,
-        and `step`, which counts from 1. settings: those of the group, as plain numbers. t, u:
+        and `step`, which counts from 1. group: its settings, as plain numbers. t, u:
         scratch arrays of the shape and dtype of p.
         """
         raise NotImplementedError(f"{type(self).__name__} must define update()")
@@ -197,7 +197,10 @@ class Optimizer:
     @np.errstate(over="raise", under="ignore")
     def _step_groups(self, work: list[Pairs]) -> None:
         for i, (group, pairs) in enumerate(zip(self.param_groups, work, strict=True)):
-            settings = {name: _plain(value) for name, value in group.items() if name != "params"}
+            settings = {**group}
+            del settings["params"]
+            if not PLAIN.issuperset(map(type, settings.values())):
+                settings = {name: _plain(value) for name, value in settings.items()}
             names = self.remembered(settings)
             formula = functools.partial(self._formula, settings)
             for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
@@ -246,8 +249,7 @@ class Optimizer:
             if set_to_none:
                 p.grad = None
             elif p.grad is not None:
-                p.grad.array.fill(0)
-                note_change(p.grad.array)
+                p.grad.zero_()
 
     def _pairs(self, params: list[Tensor]) -> Pairs:
         """Each parameter with its gradient's array, once it is known that the step can be made."""
@@ -394,8 +396,6 @@ def _copied(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """A setting as a plain Python number: NumPy's scalars would promote float32 to float64."""
-    if value is None or type(value) in (float, int, bool):
-        return value
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, (tuple, list)):

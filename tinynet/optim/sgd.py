@@ -58,15 +58,13 @@ class SGD(Formula):
                 "momentum=0.9, and dampening=0"
             )
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
-        lr, momentum, dampening = settings["lr"], settings["momentum"], settings["dampening"]
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
+        lr, momentum, dampening = group["lr"], group["momentum"], group["dampening"]
         if not momentum:
             p -= np.multiply(g, lr, out=t, casting="same_kind")  # p = p - lr * g
             return
         b = state["momentum_buffer"]
-        if not dampening and not settings["nesterov"]:  # both lines in one kernel
+        if not dampening and not group["nesterov"]:  # both lines in one kernel
             kernels.current.momentum_step(p, g, b, t, momentum, lr)
             return
         b *= momentum  # b = momentum * b + (1 - dampening) * g
@@ -74,7 +72,7 @@ class SGD(Formula):
             b += np.multiply(g, 1 - dampening, out=t, casting="same_kind")
         else:
             b += g
-        if settings["nesterov"]:  # p = p - lr * (g + momentum * b)
+        if group["nesterov"]:  # p = p - lr * (g + momentum * b)
             p -= np.multiply(b, lr * momentum, out=t)
             p -= np.multiply(g, lr, out=t, casting="same_kind")
         else:  # p = p - lr * b
@@ -108,15 +106,13 @@ class ASGD(Formula):
     def initial_value(self, name: str, settings: Settings) -> float:
         return float(settings["lr"]) if name == "eta" else 0.0
 
-    def update(
-        self, p: Array, g: Array, state: State, settings: Settings, t: Array, u: Array
-    ) -> None:
+    def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
         a, eta, step = state["ax"], state["eta"], state["step"]
-        lr, lambd = settings["lr"], settings["lambd"]
+        lr, lambd = group["lr"], group["lambd"]
         np.multiply(g, eta, out=t, casting="same_kind")
         p *= 1 - lambd * eta
         p -= t
         np.subtract(p, a, out=t)
-        t /= max(1, step - 1 - settings["t0"])
+        t /= max(1, step - 1 - group["t0"])
         a += t
-        eta.fill(lr / (1 + lambd * lr * step) ** settings["alpha"])
+        eta.fill(lr / (1 + lambd * lr * step) ** group["alpha"])

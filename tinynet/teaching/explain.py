@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd, changes
-from tinynet.accumulation import Gradients
+from tinynet.accumulation import Gradients, sum_to_shape
 from tinynet.autograd import Node
 from tinynet.nn import Module
 from tinynet.nn.parameter import Parameter
@@ -115,7 +115,7 @@ class _Graph:
             for edge in node.edges or ():
                 vjp, target, shape, _ = edge
                 if target in reaching:
-                    self.gradients.add(edge, vjp(dy), dy, node.name)
+                    self.gradients.add(target, sum_to_shape(vjp(dy), shape, node.name, vjp))
                     self.uses.setdefault(target, []).append((node, Edge(node.name, vjp, shape)))
         if tensor.node is not None:  # what was asked for is a result itself
             self.gradients[tensor] = self.gradients[tensor.node]

@@ -24,12 +24,16 @@ def max_pool2d(x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
     return y, (x, y, relu)
 
 
+def has_nan(y: Array) -> bool:
+    """Whether NaN is among the numbers: then so is the sum of their squares, or else infinity."""
+    return math.isnan(np.dot(y.ravel("K"), y.ravel("K")))
+
+
 def max_pool2d_dx(dy: Array, saved: Any, g: Geometry) -> Array:
     """dy goes to the first winner of each window; to nobody where `relu` made 0 of it."""
     x, y, relu = saved
-    with_nan = math.isnan(np.maximum.reduce(y, None, initial=-math.inf))
     taps = taps_of(x, g, np.nan)  # padding equals no maximum
-    nans = taps_of(np.isnan(x), g, False) if with_nan else None
+    nans = taps_of(np.isnan(x), g, False) if has_nan(y) else None
     y = batch_last(y)
 
     def winners(channels: slice) -> Iterator[Array]:
@@ -70,7 +74,7 @@ def max_in_pairs_dx(dy: Array, saved: Any) -> Array:
     winner does not get the other gets: all or nothing.
     """
     x, y, relu = saved
-    with_nan = math.isnan(np.maximum.reduce(y, None, initial=-math.inf))
+    with_nan = has_nan(y)
 
     def wins(first: Array, second: Array) -> Array:
         larger = first >= second

@@ -135,15 +135,6 @@ def conv2d(x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
     return y.reshape(O, OH, OW, N)
 
 
-def in_pairs(O: int, C: int, g: Geometry, count: int) -> bool:
-    """Whether one product does two of `count` rows of dy, each met by KH of KH + 1 rows of x.
-
-    With 5 rows it multiplies a fifth more, but by 10 to 14 filters, where 5 to 7 are slow.
-    """
-    few = 4 < O < 8 and C * g.kernel[1] < ONES_FROM and g.kernel[0] >= 5
-    return few and g.stride == (1, 1) and count % 2 == 0
-
-
 def conv2d_dw_db(dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
     """dy (O, OH, OW, N), x (C, H, W, N) -> dw (O, C, KH, KW), db (O)."""
     C, _, _, N = x.shape
@@ -155,15 +146,8 @@ def conv2d_dw_db(dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
         rows, columns = block
         cols = unfold_width(x, block, g, ones)
         dy_rows = planes[:, rows, columns.start * N : columns.stop * N]
-        count = dy_rows.shape[1]
-        if in_pairs(O, C, g, count):
-            pairs = np.ascontiguousarray(dy_rows.transpose(1, 0, 2)).reshape(count // 2, 2 * O, -1)
-            products = stacked(cols, 0, count // 2, KH + 1, 2) @ pairs.transpose(0, 2, 1)
-            both = products.sum(0).reshape(KH + 1, C * KW, 2, O)
-            dfilters = both[:-1, :, 0] + both[1:, :, 1]
-        else:
-            products = stacked(cols, 0, count, KH, g.stride[0]) @ dy_rows.transpose(1, 2, 0)
-            dfilters = products.sum(0).reshape(KH, -1, O)  # of (OH, KH*(C*KW + ones), O)
+        products = stacked(cols, 0, dy_rows.shape[1], KH, g.stride[0]) @ dy_rows.transpose(1, 2, 0)
+        dfilters = products.sum(0).reshape(KH, -1, O)  # of (OH, KH*(C*KW + ones), O)
         if ones:
             return dfilters[:, :-1], dfilters[0, -1]
         return dfilters, (dy_rows @ np.ones(dy_rows.shape[2], dy.dtype)).sum(1)  # faster than sum

@@ -36,5 +36,5 @@ def applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: An
         changes.note_change(x.array)
         return x
     x.node.retained, y.node.retained = None, x.node.retained  # whose gradient is asked for
-    x.array, x.node, x.keeps = y.array, y.node, y.keeps
+    x.array, x.node = y.array, y.node
     return x
