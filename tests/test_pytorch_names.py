@@ -7,6 +7,8 @@ import inspect
 import io
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -201,11 +203,42 @@ def test_functions_are_operations_that_are_checked_like_ours():
     assert "Wrong" in str(report)
 
 
+class Polar(torch.autograd.Function):
+    """Two outputs of two inputs, and the place of the larger one, which is a constant."""
+
+    @staticmethod
+    def forward(ctx, r, angle):
+        x, y = r * torch.cos(angle), r * torch.sin(angle)
+        larger = (y > x).long()
+        ctx.save_for_backward(r, angle, x, y)
+        ctx.mark_non_differentiable(larger)
+        return x, y.reshape(1, -1), larger
+
+    @staticmethod
+    def backward(ctx, dx, dy, dlarger):
+        assert dlarger.shape == dx.shape
+        _, angle, x, y = ctx.saved_tensors
+        dy = dy.reshape(-1)
+        return dx * torch.cos(angle) + dy * torch.sin(angle), dy * x - dx * y
+
+
+def test_functions_may_have_several_outputs():
+    r, angle = torch.rand(3) + 0.5, torch.rand(3)
+    x, y, larger = Polar.apply(r, angle)
+    assert np.allclose(x.array, r.array * np.cos(angle.array))
+    assert (y.shape, larger.dtype, larger.requires_grad) == ((1, 3), torch.int64, False)
+    for use in (lambda x, y, _: x * y, lambda x, y, _: y, lambda x, y, _: x.sum()):
+        assert gradcheck(lambda r, angle, use=use: use(*Polar.apply(r, angle)), [r, angle])
+        assert gradcheck(lambda r, angle, use=use: use(*Polar.apply(r, angle)), [r, angle], order=2)
+    with torch.no_grad():
+        assert all(not part.requires_grad for part in Polar.apply(r, angle))
+
+
 def test_functions_that_break_their_word_are_told():
     class Pair(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
-            return x, x
+            return x, x.numpy()
 
     class Short(torch.autograd.Function):
         @staticmethod
@@ -217,7 +250,7 @@ def test_functions_that_break_their_word_are_told():
             return dy
 
     x = torch.ones(2, requires_grad=True)
-    with pytest.raises(TypeError, match=r"Pair\.forward must return one tensor, got a tuple"):
+    with pytest.raises(TypeError, match=r"Pair\.forward must return tensors, got a ndarray"):
         Pair.apply(x)
     with pytest.raises(TypeError, match=r"Short\.backward returns 1 gradients.*takes 2"):
         Short.apply(x, x).sum().backward()
@@ -243,6 +276,61 @@ def test_hooks_see_and_replace_gradients():
     y.register_hook(lambda grad: torch.ones(3))
     with pytest.raises(ShapeError, match="register_hook"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_hooks_after_the_gradient_is_added_see_the_sum_and_may_step(create_graph):
+    x, seen = torch.ones(2, requires_grad=True), []
+    handle = x.register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf.grad.tolist()))
+    for _ in range(2):
+        with torch.create_graph():
+            (x * 3 + x).sum().backward(create_graph=create_graph)
+    assert seen == [[4, 4], [8, 8]]
+    torch.autograd.grad((x * 3).sum(), x)
+    (torch.ones(2, requires_grad=True) * 2).sum().backward()
+    handle.remove()
+    x.sum().backward()
+    assert len(seen) == 2
+
+    optimizer = torch.optim.SGD([x], lr=0.5)
+
+    def step(leaf):
+        optimizer.step()
+        leaf.grad = None
+
+    x.grad = None
+    x.register_post_accumulate_grad_hook(step)
+    (x * 2).sum().backward()
+    assert x.grad is None
+    assert x.tolist() == [0, 0]
+    with pytest.raises(RuntimeError, match="only a leaf that requires a gradient"):
+        (x * 2).register_post_accumulate_grad_hook(print)
+
+
+def test_a_gradient_that_was_kept_sees_what_is_added_to_it():
+    x = torch.ones(2, requires_grad=True)
+    (x * 2).sum().backward()
+    kept, memory = x.grad, x.grad.numpy()
+    (x * 3).sum().backward()
+    assert x.grad is kept
+    assert memory.tolist() == [5, 5]
+    optimizer = torch.optim.SGD([x], lr=0.1)
+    optimizer.zero_grad()
+    x.sum().backward()
+    assert kept.tolist() == [5, 5]
+    with torch.create_graph():
+        y = (x**3).sum()
+    x.grad = None
+    y.backward(create_graph=True)
+    recorded = x.grad
+    x.sum().backward()  # a gradient with a record is not overwritten
+    assert recorded.tolist() == [3, 3]
+    assert x.grad.tolist() == [4, 4]
+    total = x.grad
+    x.grad = torch.zeros(1).expand(2)  # whose memory cannot be written to
+    x.sum().backward()
+    assert x.grad.tolist() == [1, 1]
+    assert total.tolist() == [4, 4]
 
 
 # ----- modules -----------------------------------------------------------------------------------
@@ -790,3 +878,22 @@ def test_every_public_method_says_what_it_does_and_what_it_takes():
 
 def test_editors_and_type_checkers_are_told_of_every_method_that_comes_from_a_table():
     assert method_stubs.PLACE.read_text(encoding="utf-8") == method_stubs.written()
+
+
+QUIET = """
+import warnings, numpy as np, tinynet as torch
+x = torch.tensor([0.0, -1.0, 1000.0], requires_grad=True)
+y = [x / 0, torch.log(x), torch.exp(x), x.sqrt(), x.rsqrt(), 1 / x, x**-1, x.acos(), x * 3e38]
+sum(y).sum().backward()
+assert torch.isnan(x.grad).any() and np.isinf(y[2].array).any()
+print(np.log(np.array(0.0)))
+"""
+
+
+@pytest.mark.parametrize(("options", "warned"), [([], "<string>"), (["-W", "error"], "tinynet")])
+def test_nan_and_infinity_come_without_a_word_from_operations_alone(options, warned):
+    run = subprocess.run([sys.executable, *options, "-c", QUIET], capture_output=True, text=True)
+    assert warned in run.stderr
+    assert ("tinynet" in run.stderr) == (warned == "tinynet")
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        torch.log(torch.zeros(1))

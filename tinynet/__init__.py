@@ -13,6 +13,7 @@ What is where: `tinynet.nn` (layers), `tinynet.nn.functional`, `tinynet.optim`, 
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +71,10 @@ __all__ = [
     "utils", "value_and_grad", "vision", "vjp", "xpu",
 ]  # fmt: skip
 __all__ += _creation + _functions + _operations + _composed
+
+# NaN and infinity come without a word, as in PyTorch, unless np.errstate or -W asks for one
+_WORDS = "(divide by zero|invalid value|overflow) encountered"
+warnings.filterwarnings("ignore", _WORDS, RuntimeWarning, r"tinynet\.", append=True)
 
 # Other names of the same things, and numbers
 concat = concatenate = cat  # noqa: F405

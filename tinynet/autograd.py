@@ -53,6 +53,7 @@ class _ThreadState(threading.local):
     observer: Observer | None = None
     visit: Callable[..., None] | None = None  # what stands in for `visit`, if anything
     operation: Any = None  # the one that the observer is being told of
+    afterwards: Sequence[Callable[[], None]] = ()  # what hooks leave to the end of a backward pass
 
 
 state = _ThreadState()
@@ -299,13 +300,17 @@ def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> 
 def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
     """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
 
-    Adds to the `.grad` of every leaf, and does so at the very end: an error leaves each as it
-    was. A node's edges are dropped as they are consumed, unless `retain_graph`.
+    Adds to the `.grad` of every leaf, in place, and does so at the very end: an error leaves each
+    as it was. A node's edges are dropped as they are consumed, unless `retain_graph`.
     """
-    results = pass_back([(root, dy)], retain_graph)
-    sums = [(x, wrap(dx if x.grad is None else x.grad.array + dx)) for x, dx in results]
-    for x, total in sums:
-        x.grad = total
+    for x, dx in pass_back([(root, dy)], retain_graph):
+        if x.grad is None:
+            x.grad = wrap(dx)
+        elif x.grad.node is None and x.grad.array.flags.writeable and x.grad.dtype == dx.dtype:
+            x.grad.array += dx
+            changes.note_change(x.grad.array)
+        else:
+            x.grad = wrap(x.grad.array + dx)
 
 
 @np.errstate(under="ignore")  # what is too small for its dtype is 0

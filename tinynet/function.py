@@ -8,6 +8,8 @@ written with operations on tensors, gradients have gradients, see `docs/derivati
 from __future__ import annotations
 
 import contextlib
+import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -31,8 +33,11 @@ class Context:
         """Keep tensors for the backward pass, where they are `ctx.saved_tensors`."""
         self.saved_tensors = tensors
 
+    constants: tuple[Any, ...] = ()
+
     def mark_non_differentiable(self, *tensors: Any) -> None:
-        """Accepted: what `backward` gives no gradient for has none."""
+        """Outputs that no gradient comes from; integers are without being named."""
+        self.constants = tensors
 
     def set_materialize_grads(self, value: bool) -> None:
         """Accepted: gradients that nobody gave are zeros, never None."""
@@ -43,6 +48,8 @@ class Function:
 
     backward returns a gradient for each argument of forward, None for those without. forward may
     leave `ctx` out if the class has `setup_context(ctx, inputs, output)`. Called by `apply`.
+    forward may return a tuple, for whose tensors backward is given a gradient each, 0 where none
+    comes: in the graph they are one vector, of which each is a part.
 
     >>> class Square(Function):
     ...     @staticmethod
@@ -71,7 +78,32 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Compute the operation on the arguments and record it."""
-        return cls._operation(*args)
+        y, parts = cls._operation(*args), _last.parts
+        return y if parts is None else _cut(y, parts)
+
+
+_last = threading.local()
+"""parts: of the Function computed last in this thread, see `_joined`; None of a single output."""
+
+
+def _joined(ctx: Context, outputs: tuple[Any, ...]) -> tuple[Tensor, list[Any]]:
+    """All outputs as one vector, and of each its shape and dtype or, of a constant, itself."""
+    parts: list[Any] = [
+        y if y.dtype.kind != "f" or any(y is x for x in ctx.constants) else (y.shape, y.dtype)
+        for y in outputs
+    ]
+    moving = [ops.reshape(y, (-1,)) for y, part in zip(outputs, parts) if part is not y]
+    return ops.cat(moving) if moving else wrap(np.zeros(0)), parts
+
+
+def _cut(y: Tensor, parts: list[Any]) -> tuple[Tensor, ...]:
+    """The way back of `_joined`."""
+    sizes = [math.prod(part[0]) for part in parts if type(part) is tuple]
+    pieces = iter(ops.split(y, sizes))
+    return tuple(
+        ops.reshape(next(pieces), part[0]).to(part[1]) if type(part) is tuple else part
+        for part in parts
+    )
 
 
 def _operation(cls: type[Function]) -> Any:
@@ -90,19 +122,24 @@ def _operation(cls: type[Function]) -> Any:
             else:
                 y = cls.forward(*tensors)
                 cls.setup_context(ctx, tuple(tensors), y)
-        if not isinstance(y, Tensor):
-            raise TypeError(
-                f"{cls.__name__}.forward must return one tensor, got a {type(y).__name__}; "
-                "for several outputs write a Function each"
-            )
+            outputs = y if isinstance(y, tuple) else (y,)
+            wrong = [x for x in outputs if not isinstance(x, Tensor)]
+            if wrong:
+                raise TypeError(
+                    f"{cls.__name__}.forward must return tensors, got a {type(wrong[0]).__name__}"
+                )
+            y, parts = _joined(ctx, outputs) if outputs is y else (y, None)
+            _last.parts = parts
 
         if kind is not np.ndarray:
-            _record_saved(cls, ctx, tensors, y)
+            _record_saved(cls, ctx, tensors, outputs)
 
         def gradients(dy: Array) -> tuple[Array, ...]:
             given = _tensor(dy, kind)
             with mode():
-                found = cls.backward(ctx, given if kind is np.ndarray else _recorded(given))
+                pieces = (given,) if parts is None else _cut(given, parts)
+                dys = [ops.mul(d, 0) if d is y else d for d, y in zip(pieces, outputs)]
+                found = cls.backward(ctx, *(dys if kind is np.ndarray else map(_recorded, dys)))
             found = found if isinstance(found, tuple) else (found,)
             if all(dx is None for dx in found[len(args) :]):
                 found = found[: len(args)]  # of arguments that were left to their defaults
@@ -138,7 +175,9 @@ def _array(value: Any, kind: Any) -> Any:
     return value.array if kind is np.ndarray else kind(value)
 
 
-def _record_saved(cls: type[Function], ctx: Context, inputs: list[Any], y: Tensor) -> None:
+def _record_saved(
+    cls: type[Function], ctx: Context, inputs: list[Any], outputs: tuple[Any, ...]
+) -> None:
     """See to it that what was kept for backward is recorded; a saved output by its own backward.
 
     Raises TypeError for what is not, and for a backward that is marked `once_differentiable`.
@@ -147,7 +186,10 @@ def _record_saved(cls: type[Function], ctx: Context, inputs: list[Any], y: Tenso
         raise TypeError(f"{cls.__name__}.backward is marked once_differentiable")
 
     def recorded(value: Any) -> Any:
-        value = cls._operation(*inputs) if value is y else value
+        place = next((i for i, y in enumerate(outputs) if value is y), None)
+        if place is not None:
+            again = cls.apply(*inputs)
+            value = again[place] if isinstance(again, tuple) else again
         if type(value) in (tuple, list):
             return type(value)(map(recorded, value))
         kept = getattr(value, "array", value)

@@ -9,23 +9,25 @@ protocol, and refuses one that requires a gradient.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.linalg import cholesky, eigh, eigvalsh, matrix_power, matrix_rank, pinv, qr, slogdet, svd
 
-from tinynet.functions import log, matmul, mul, roll, squeeze, sub
+from tinynet.autograd import wrap
+from tinynet.functions import add, log, matmul, mul, roll, squeeze, sub, swapaxes
 from tinynet.functions import norm as _norm
-from tinynet.functions.common import Dim, takes
+from tinynet.functions import vander as _vander
+from tinynet.functions.common import Dim, array_of, takes
 from tinynet.ops import unsqueeze
 from tinynet.ops.inverse import det, inv
 from tinynet.tensor import Tensor
 from tinynet.unrecorded import unrecorded
 
 __all__ = [
-    "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "logdet", "matmul",
-    "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "pinverse", "qr",
-    "slogdet", "solve", "svd", "vector_norm",
+    "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "logdet", "lstsq",
+    "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
+    "pinverse", "qr", "slogdet", "solve", "svd", "vander", "vector_norm",
 ]  # fmt: skip
 
 inverse, pinverse = inv, pinv
@@ -71,6 +73,46 @@ def solve(A: Any, B: Any) -> Tensor:
     """The X with A X = B, by the inverse of A; B: a vector, or a matrix of columns."""
     is_vector = len(B.shape) == 1 or tuple(B.shape) == tuple(A.shape[:-1])
     return squeeze(matmul(inv(A), unsqueeze(B, -1)), -1) if is_vector else matmul(inv(A), B)
+
+
+def vander(x: Any, *, N: int | None = None) -> Tensor:
+    """Vandermonde's matrix: a column each of the powers of a vector, from x^0 to x^(N - 1)."""
+    return _vander(x, N, increasing=True)
+
+
+class LeastSquares(NamedTuple):
+    """What `lstsq` gives; residuals are empty unless there are more rows than columns."""
+
+    solution: Tensor
+    residuals: Tensor
+    rank: Tensor
+    singular_values: Tensor
+
+
+def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: Any = None) -> LeastSquares:
+    """The X of the least |A X - B|, and of those the smallest; B: vectors or columns as in `solve`.
+
+    Gradient, of an A of full rank, by the derivative of the pseudo-inverse P (Golub & Pereyra 1973):
+    dX = P (dB - dA X) + P P^T dA^T (B - A X) + (1 - P A) dA^T P^T X. The same expression with A and
+    B for dA and dB, whose terms are then 0, is added to X = P B. driver has no effect.
+    """
+    takes("lstsq", len(A.shape) > 1, "matrices A", A)
+    is_vector = len(B.shape) == 1 or tuple(B.shape) == tuple(A.shape[:-1])
+    columns = unsqueeze(B, -1) if is_vector else B
+    takes("lstsq", A.shape[-2] == columns.shape[-2], "A and B with equally many rows", A, B)
+    a, b, turned = array_of(A), array_of(columns), swapaxes(A, -1, -2)
+    small = np.finfo(a.dtype).eps * max(a.shape[-2:]) if rcond is None else rcond
+    P = np.linalg.pinv(a, small)
+    PT, start = np.swapaxes(P, -1, -2), P @ b
+    x = add(start, matmul(P, sub(columns, matmul(A, start))))
+    x = add(x, matmul(P @ PT, matmul(turned, b - a @ start)))
+    x = add(x, matmul(np.eye(a.shape[-1], dtype=a.dtype) - P @ a, matmul(turned, PT @ start)))
+    rank = np.linalg.matrix_rank(a, rtol=small)
+    over = a.shape[-2] > a.shape[-1] and (rank == a.shape[-1]).all()
+    none = np.zeros(0, a.dtype)
+    residuals = ((a @ start - b) ** 2).sum(-2) if over else none
+    x = squeeze(x, -1) if is_vector else x
+    return LeastSquares(x, wrap(residuals), wrap(rank), wrap(none))
 
 
 def cross(input: Any, other: Any, *, dim: int = -1) -> Tensor:

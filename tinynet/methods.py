@@ -16,7 +16,7 @@ from tinynet import functions, grad_mode, ops
 from tinynet.autograd import Variable
 from tinynet.functions import pointwise, shaping
 
-NOT_METHODS = {"bucketize", "rsub", "softmin", "std_mean", "var_mean", "where"}
+NOT_METHODS = {"bucketize", "combinations", "rsub", "softmin", "std_mean", "var_mean", "where"}
 """Functions that are no methods in PyTorch; the method `where` begins with another argument."""
 
 OPERATIONS = (
@@ -42,16 +42,17 @@ LATER = {
 """Methods whose functions are loaded when they are first asked for, and by which module."""
 
 OVERWRITING = (
-    "abs absolute acos acosh add addcdiv addcmul addmm addmv addr arccos arccosh arcsin arcsinh "
-    "arctan arctan2 arctanh asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift "
-    "bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip "
-    "copysign cos cosh cumprod cumsum deg2rad digamma div divide elu eq erf erfc erfinv exp exp2 "
-    "expm1 fix float_power floor floor_divide fmod frac ge greater greater_equal gt hypot "
-    "index_add index_copy index_fill index_put le leaky_relu lerp less less_equal lgamma log "
-    "log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill "
-    "masked_scatter mul multiply nan_to_num ne neg negative not_equal pow rad2deg reciprocal relu "
-    "remainder round rsqrt scatter scatter_add scatter_reduce sigmoid sign silu sin sinc sinh "
-    "sqrt square sub subtract tan tanh tril triu true_divide trunc xlogy"
+    "abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr arccos arccosh arcsin "
+    "arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh baddbmm bitwise_and "
+    "bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp "
+    "clamp_max clamp_min clip copysign cos cosh cumprod cumsum deg2rad digamma div divide elu "
+    "eq erf erfc erfinv exp exp2 expm1 fix float_power floor floor_divide fmod frac ge greater "
+    "greater_equal gt heaviside hypot index_add index_copy index_fill index_put le leaky_relu "
+    "lerp less less_equal lgamma log log10 log1p log2 logical_and logical_not logical_or "
+    "logical_xor logit lt masked_fill masked_scatter mul multiply nan_to_num ne neg negative "
+    "not_equal pow rad2deg reciprocal relu remainder round rsqrt scatter scatter_add "
+    "scatter_reduce sigmoid sign silu sin sinc sinh sqrt square sub subtract tan tanh tril "
+    "triu true_divide trunc xlogy"
 )
 """Methods that have a form with an underscore behind the name, which overwrites the tensor."""
 

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from tinynet.autograd import Variable
 from tinynet.functions.common import Dim
+from tinynet.functions.counting import Histogram
 from tinynet.functions.reduction import Pair
 from tinynet.tensor import Tensor
 
@@ -41,6 +42,10 @@ class Methods(Variable):
         """input + alpha * other."""
     def add_(self, other: Data, *, alpha: float = 1) -> Tensor:
         """input + alpha * other."""
+    def addbmm(self, batch1: Data, batch2: Data, *, beta: float = 1, alpha: float = 1) -> Tensor:
+        """beta * input + alpha * the sum of the products batch1 @ batch2."""
+    def addbmm_(self, batch1: Data, batch2: Data, *, beta: float = 1, alpha: float = 1) -> Tensor:
+        """beta * input + alpha * the sum of the products batch1 @ batch2."""
     def addcdiv(self, tensor1: Data, tensor2: Data, *, value: float = 1) -> Tensor:
         """input + value * tensor1 / tensor2."""
     def addcdiv_(self, tensor1: Data, tensor2: Data, *, value: float = 1) -> Tensor:
@@ -194,9 +199,9 @@ class Methods(Variable):
     def copy(self, memory_format: Array = None) -> Tensor:
         """A copy with memory of its own, in the same order. Gradient: dx = dy."""
     def copysign(self, other: Data) -> Tensor:
-        """|input| with the sign of other."""
+        """|input| with the sign of other, whose gradient is 0; that of input is 0 at 0."""
     def copysign_(self, other: Data) -> Tensor:
-        """|input| with the sign of other."""
+        """|input| with the sign of other, whose gradient is 0; that of input is 0 at 0."""
     def corrcoef(self) -> Tensor:
         """The covariances of variables divided by their standard deviations, from -1 to 1."""
     def cos(self) -> Tensor:
@@ -351,8 +356,14 @@ class Methods(Variable):
         """input > other, element by element."""
     def gt_(self, other: Data) -> Tensor:
         """input > other, element by element."""
+    def heaviside(self, other: Data) -> Tensor:
+        """0 below 0, 1 above 0, and other at 0."""
+    def heaviside_(self, other: Data) -> Tensor:
+        """0 below 0, 1 above 0, and other at 0."""
     def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
         """How many elements fall into each of `bins` equal parts from min to max."""
+    def histogram(self, bins: Any, *, range: Any = None, weight: Data = None, density: bool = False) -> Histogram:
+        """(hist, bin_edges): how many elements, or how much of `weight`, fall between the edges."""
     def hypot(self, other: Data, *, out: Any = None) -> Tensor:
         """The length of (x, y). Gradients: z = sqrt(x^2 + y^2), dz/dx = x / z, dz/dy = y / z. Keeps both inputs and z."""
     def hypot_(self, other: Data) -> Tensor:
@@ -422,7 +433,7 @@ class Methods(Variable):
     def lgamma_(self) -> Tensor:
         """partial(func, *args, **keywords) - new function with partial application of the given arguments and keywords."""
     def log(self) -> Tensor:
-        """Natural logarithm, y = log x. Gradient: dx = dy / x. Keeps x."""
+        """Natural logarithm, y = log x, -inf where x = 0, NaN where x < 0. Gradient: dx = dy / x."""
     def log10(self) -> Tensor:
         """Logarithm to the base 10. Gradient: y = log10 x, dy/dx = 1 / (x ln 10). Keeps x."""
     def log10_(self) -> Tensor:
@@ -436,7 +447,7 @@ class Methods(Variable):
     def log2_(self) -> Tensor:
         """Logarithm to the base 2. Gradient: y = log2 x, dy/dx = 1 / (x ln 2). Keeps x."""
     def log_(self) -> Tensor:
-        """Natural logarithm, y = log x. Gradient: dx = dy / x. Keeps x."""
+        """Natural logarithm, y = log x, -inf where x = 0, NaN where x < 0. Gradient: dx = dy / x."""
     def log_softmax(self, dim: int | None = None, *, dtype: DTypeLike | None = None, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """log(softmax(x)) along `dim`, without its underflow."""
     def logaddexp(self, other: Data, *, out: Any = None) -> Tensor:

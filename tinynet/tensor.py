@@ -288,10 +288,13 @@ class Tensor(Methods):
                 x.grad = x.grad if dx is None else dx if x.grad is None else x.grad + dx
             return
         start = starting_gradient("backward()", self, gradient)
+        autograd.state.afterwards = []
         if create_graph:
             autograd.backward_recorded(self, gradient)
         else:
             autograd.run_backward(self, start.array, bool(retain_graph))
+        for hook in autograd.state.afterwards:
+            hook()
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this intermediate result in the next backward pass."""
@@ -316,6 +319,22 @@ class Tensor(Methods):
         if not owner.hooks:
             owner.hooks = {}
         return RemovableHandle(owner.hooks, on_arrays)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call `hook(tensor)` after each `backward()` that has added to this leaf's `.grad`.
+
+        `.remove()` of the handle takes the hook off. Raises RuntimeError for what is no leaf.
+        """
+        if self.node is not None or not self.requires_grad:
+            raise RuntimeError(
+                "register_post_accumulate_grad_hook: only a leaf that requires a gradient gets one"
+            )
+        leaf = weakref.ref(self)
+
+        def later(_: Tensor) -> None:
+            autograd.state.afterwards = [*autograd.state.afterwards, lambda: hook(leaf())]  # type: ignore[arg-type]
+
+        return self.register_hook(later)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

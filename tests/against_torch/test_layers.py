@@ -408,3 +408,53 @@ def test_vgg_has_the_names_of_torchvision():
         "classifier.0.weight", "classifier.0.bias", "classifier.3.weight", "classifier.3.bias",
         "classifier.6.weight", "classifier.6.bias",
     ]  # fmt: skip
+
+
+# ----- bags ---------------------------------------------------------------------------------------
+
+BAGS = [
+    ({}, [[1, 2, 2], [4, 0, 5]], None),
+    ({"mode": "sum"}, [1, 2, 4, 5, 4, 3, 2], [0, 3, 3, 5]),
+    ({"mode": "sum", "padding_idx": 2}, [1, 2, 4, 5, 2, 3, 2], [0, 4, 4, 6]),
+    ({"mode": "mean", "padding_idx": 2}, [[1, 2, 4], [2, 2, 2]], None),
+    ({"mode": "max"}, [1, 2, 4, 5, 4, 3, 2], [0, 3, 3, 5]),
+    ({"mode": "max", "padding_idx": -1}, [[1, 5, 4], [5, 5, 5], [2, 2, 2]], None),
+    ({"mode": "mean", "include_last_offset": True}, [1, 2, 4, 5], [0, 2, 2, 4]),
+    ({"mode": "sum", "weights": True}, [[1, 2, 2], [4, 0, 5]], None),
+    ({"mode": "sum", "weights": True, "padding_idx": 2}, [1, 2, 4, 2], [0, 1]),
+]
+
+
+@pytest.mark.parametrize(("settings", "indices", "offsets"), BAGS, ids=str)
+def test_bags_of_rows_agree(settings, indices, offsets):
+    settings = dict(settings)
+    rng = np.random.default_rng(8)
+    table, factors = rng.standard_normal((6, 3)), rng.standard_normal(np.shape(indices))
+    weighted, results = settings.pop("weights", False), []
+    for lib in (tinynet, torch):
+        w = lib.tensor(table, requires_grad=True)
+        layer = lib.nn.EmbeddingBag.from_pretrained(w, freeze=False, **settings)
+        factor = lib.tensor(factors, requires_grad=True) if weighted else None
+        at = None if offsets is None else lib.tensor(offsets)
+        y = layer(lib.tensor(indices), at, factor)
+        (y * lib.tensor(np.arange(1.0, 1 + y.numel()).reshape(tuple(y.shape)))).sum().backward()
+        found = [y, layer.weight.grad, *([factor.grad] if weighted else [])]
+        results.append([np.asarray(x.tolist()) for x in found])
+    for ours, theirs in zip(*results):
+        np.testing.assert_allclose(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (lambda bag: bag(tinynet.tensor([1, 2])), r"indices \(bags, N\), or a vector and offsets"),
+        (lambda bag: bag(tinynet.tensor([[1, 2]]), tinynet.tensor([0])), "or a vector and offsets"),
+        (lambda bag: bag(tinynet.tensor([1, 2]), tinynet.tensor([1])), "offsets go from 0 up to"),
+        (lambda bag: bag(tinynet.tensor([1, 9]), tinynet.tensor([0])), "index 9 is out of range"),
+        (lambda bag: bag(tinynet.tensor([[1]]), None, tinynet.ones(1, 1)), "with mode='sum'"),
+        (lambda bag: tinynet.nn.EmbeddingBag(3, 2, mode="min"), "mode must be"),
+    ],
+)
+def test_what_a_bag_refuses(use, words):
+    with pytest.raises(ValueError, match=words):
+        use(tinynet.nn.EmbeddingBag(4, 2))

@@ -11,6 +11,7 @@ import pytest
 
 import tinynet
 from tinynet import ops
+from tinynet.gradcheck import gradcheck
 
 torch = pytest.importorskip("torch")
 rng = np.random.default_rng(11)
@@ -239,6 +240,52 @@ TABLE = [
         id="pad",
     ),
     both(lambda x: x.clone() * x.detach(), normal(3), id="clone and detach"),
+    *(
+        each(
+            lambda *xs, f=function: f(tinynet, *xs),
+            lambda *xs, f=function: f(torch, *xs),
+            *inputs,
+            id=name,
+        )
+        for name, function, inputs in (
+            ("combinations", lambda lib, x: lib.combinations(x), (normal(4),)),
+            ("combinations 3", lambda lib, x: lib.combinations(x, 3, True), (normal(3),)),
+            ("combinations of fewer", lambda lib, x: lib.combinations(x, 5), (normal(3),)),
+            ("combinations 0", lambda lib, x: lib.combinations(x, 0) + x.sum(), (normal(3),)),
+            ("cartesian_prod", lambda lib, x, y: lib.cartesian_prod(x, y), (normal(2), normal(3))),
+            (
+                "block_diag",
+                lambda lib, x, y, z: lib.block_diag(x, y, z),
+                (normal(2, 3), normal(2), normal()),
+            ),
+            ("linalg.vander", lambda lib, x: lib.linalg.vander(x, N=2), (normal(4),)),
+            (
+                "addbmm",
+                lambda lib, x, y, z: lib.addbmm(x, y, z, beta=0.5, alpha=2),
+                (normal(2, 4), normal(3, 2, 5), normal(3, 5, 4)),
+            ),
+            (
+                "addbmm_",
+                lambda lib, x, y, z: (x * 1).addbmm_(y, z),
+                (normal(2, 4), normal(3, 2, 5), normal(3, 5, 4)),
+            ),
+            ("copysign", lambda lib, x: lib.copysign(x, lib.cos(x).detach()), (normal(9),)),
+            ("copysign of 0", lambda lib, x: x.copysign(lib.tensor([1.0, -1])), (np.zeros(2),)),
+            ("lstsq", lambda lib, a, b: lib.linalg.lstsq(a, b)[0], (normal(6, 3), normal(6, 2))),
+            (
+                "lstsq wide",
+                lambda lib, a, b: lib.linalg.lstsq(a, b)[0],
+                (normal(3, 6), normal(3, 2)),
+            ),
+            (
+                "lstsq batch",
+                lambda lib, a, b: lib.linalg.lstsq(a, b).solution,
+                (normal(2, 5, 3), normal(2, 5, 2)),
+            ),
+            ("unfold", lambda lib, x: x.unfold(1, 3, 2), (normal(2, 8),)),
+            ("as_strided", lambda lib, x: lib.as_strided(x, (2, 3), (1, 2), 1), (normal(3, 4),)),
+        )
+    ),
     each(
         lambda x: x.astype(np.float32).astype(np.float64) * 1,
         lambda x: x.float().double() * 1,
@@ -279,6 +326,46 @@ def test_in_place_chains_agree():
     chain(*ts).backward()
     for x, s in zip(xs, ts):
         np.testing.assert_allclose(x.grad.array, s.grad.numpy(), rtol=1e-10)
+
+
+def test_what_has_no_gradient_agrees():
+    values = normal(40)
+    values[::3] = 0
+    x, t = tinynet.tensor(values), torch.tensor(values)
+    assert x.heaviside(x * 0 + 0.5).tolist() == t.heaviside(t * 0 + 0.5).tolist()
+    for more in ({}, {"N": 3, "increasing": True}):  # whose gradient fails in PyTorch 2.13
+        np.testing.assert_allclose(tinynet.vander(x, **more).array, torch.vander(t, **more).numpy())
+    gradcheck(tinynet.vander, normal(4)).raise_for_failures()
+    edges = [-2.0, -1.0, 0.5, 3.0]
+    for ours, theirs in (
+        (x.histogram(5), t.histogram(5)),
+        (tinynet.histogram(x, 4, range=(-1, 2)), torch.histogram(t, 4, range=(-1.0, 2.0))),
+        (
+            tinynet.histogram(x, tinynet.tensor(edges).double(), weight=x * x, density=True),
+            torch.histogram(t, torch.tensor(edges).double(), weight=t * t, density=True),
+        ),
+    ):
+        np.testing.assert_allclose(ours.hist.array, theirs.hist.numpy())
+        np.testing.assert_allclose(ours.bin_edges.array, theirs.bin_edges.numpy())
+    a, b = normal(6, 3), normal(6, 2)
+    ours = tinynet.linalg.lstsq(tinynet.tensor(a), tinynet.tensor(b))
+    theirs = torch.linalg.lstsq(torch.tensor(a), torch.tensor(b), driver="gelsd")
+    np.testing.assert_allclose(ours.residuals.array, theirs.residuals.numpy())
+    assert ours.rank.item() == theirs.rank.item()
+    vector = tinynet.linalg.lstsq(tinynet.tensor(a), tinynet.tensor(b[:, 0])).solution
+    np.testing.assert_allclose(vector.array, theirs.solution[:, 0].numpy())
+    with pytest.raises(tinynet.ShapeError, match="equally many rows"):
+        tinynet.linalg.lstsq(tinynet.ones(3, 2), tinynet.ones(4, 1))
+
+
+def test_windows_are_views_of_what_is_not_recorded():
+    for lib in (tinynet, torch):
+        x = lib.zeros(2, 6)
+        x.unfold(1, 3, 2)[0, 1, 0] = 5
+        lib.as_strided(x, (2, 2), (6, 1), 3)[1, 0] = 7
+        assert x.tolist() == [[0, 0, 5, 0, 0, 0], [0, 0, 0, 7, 0, 0]]
+    with pytest.raises(tinynet.ShapeError, match="as_strided: takes places within the input"):
+        tinynet.as_strided(tinynet.zeros(4), (2, 2), (3, 1), 1)
 
 
 SHOWN = [

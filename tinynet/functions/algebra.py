@@ -12,15 +12,16 @@ import numpy as np
 from tinynet import ops
 from tinynet.functions.common import one_dim, takes, takes_out
 from tinynet.functions.indexing import diagonal, narrow
-from tinynet.functions.pointwise import add, clamp, div, meet, mul, sub
+from tinynet.functions.pointwise import add, clamp, div, meet, mul, pow, sub
 from tinynet.functions.reduction import diff, norm
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "corrcoef", "cov", "dot", "einsum",
-    "inner", "kron", "matmul", "mm", "mv", "outer", "tensordot", "trapezoid", "trapz",
+    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "corrcoef", "cov", "dot",
+    "einsum", "inner", "kron", "matmul", "mm", "mv", "outer", "tensordot", "trapezoid", "trapz",
+    "vander",
 ]  # fmt: skip
 
 Data = Any
@@ -98,6 +99,11 @@ def baddbmm(
     return _plus(input, bmm(batch1, batch2), beta, alpha)
 
 
+def addbmm(input: Data, batch1: Data, batch2: Data, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta * input + alpha * the sum of the products batch1 @ batch2."""
+    return _plus(input, ops.sum(bmm(batch1, batch2), 0), beta, alpha)
+
+
 def _plus(input: Data, product: Tensor, beta: float, alpha: float) -> Tensor:
     product = product if alpha == 1 else mul(product, alpha)
     if beta == 0:  # whatever stands in the input, NaN included
@@ -154,6 +160,13 @@ def kron(input: Data, other: Data) -> Tensor:
     x = ops.reshape(input, [n for size in sizes[0] for n in (size, 1)])
     y = ops.reshape(other, [n for size in sizes[1] for n in (1, size)])
     return ops.reshape(mul(x, y), [n * m for n, m in zip(*sizes)])
+
+
+def vander(x: Data, N: int | None = None, *, increasing: bool = False) -> Tensor:
+    """Vandermonde's matrix: a column each of the powers of a vector, from x^(N - 1) to x^0."""
+    takes("vander", len(x.shape) == 1, "a vector", x)
+    powers = np.arange(x.shape[0] if N is None else N)
+    return pow(ops.unsqueeze(x, 1), powers if increasing else powers[::-1])
 
 
 def cov(

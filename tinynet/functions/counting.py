@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,16 +13,26 @@ from tinynet.functions.pointwise import lerp
 from tinynet.functions.reduction import sort
 from tinynet.functions.shaping import movedim
 from tinynet.ops.checks import one_of
+from tinynet.unrecorded import arrays_of
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "bincount", "bucketize", "histc", "quantile", "searchsorted", "unique",
+    "bincount", "bucketize", "histc", "histogram", "quantile", "searchsorted", "unique",
     "unique_consecutive",
 ]  # fmt: skip
 
 Data = Any
+
+
+class Histogram(NamedTuple):
+    """What `histogram` gives."""
+
+    hist: Tensor
+    bin_edges: Tensor
+
+
 ROUNDED: dict[str, Any] = {
     "linear": lambda at: at, "lower": ops.floor, "higher": ops.ceil, "nearest": ops.round,
     "midpoint": lambda at: ops.div(ops.add(ops.floor(at), ops.ceil(at)), 2),
@@ -82,6 +92,19 @@ def histc(input: Data, bins: int = 100, min: float = 0, max: float = 0) -> Tenso
     x = array_of(input)
     span = (min, max) if min or max else (x.min(), x.max()) if x.size else (0, 1)
     return wrap(np.histogram(x, bins, span)[0].astype(x.dtype))
+
+
+def histogram(
+    input: Data, bins: Any, *, range: Any = None, weight: Data = None, density: bool = False
+) -> Histogram:
+    """(hist, bin_edges): how many elements, or how much of `weight`, fall between the edges.
+
+    bins: their number, of equal size, between the two numbers of `range` (by default the smallest
+    and the largest element), or the edges themselves. density: divided by the total and the widths.
+    """
+    x, w = array_of(input).reshape(-1), None if weight is None else array_of(weight).reshape(-1)
+    counts, edges = np.histogram(x, arrays_of(bins), range, density, w)
+    return Histogram(wrap(counts.astype(x.dtype)), wrap(edges.astype(x.dtype)))
 
 
 def searchsorted(

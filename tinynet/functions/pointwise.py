@@ -29,7 +29,7 @@ __all__ = [
     "atanh", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
     "bitwise_right_shift", "bitwise_xor", "clamp", "clamp_max", "clamp_min", "copysign", "cos",
     "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp", "exp2", "expm1",
-    "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt",
+    "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt", "heaviside",
     "hypot", "is_floating_point", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
     "isposinf", "le", "lerp", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
     "logical_not", "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul",
@@ -185,6 +185,14 @@ xlogy = _promoting(ops.xlogy)
 mul = _promoting(ops.mul)
 subtract, multiply, divide, true_divide = sub, mul, div, div
 _pow = _promoting(ops.pow)
+
+
+def copysign(input: Data, other: Data) -> Tensor:
+    """|input| with the sign of other, whose gradient is 0; that of input is 0 at 0."""
+    check_tensors("copysign", input=input)
+    x, y = meet(_float(input), other)
+    turned = np.copysign(np.sign(array_of(x)), array_of(y)) * np.sign(array_of(x))
+    return ops.where(array_of(x) == 0, np.copysign(array_of(x), array_of(y)), ops.mul(x, turned))
 
 
 @takes_out
@@ -344,7 +352,7 @@ bitwise_or = _comparing(np.bitwise_or, tensors=0, doc="The bits that one has.")
 bitwise_xor = _comparing(np.bitwise_xor, tensors=0, doc="The bits that just one has.")
 bitwise_left_shift = _comparing(np.left_shift, "input * 2**other.", 0, "bitwise_left_shift")
 bitwise_right_shift = _comparing(np.right_shift, "input // 2**other.", 0, "bitwise_right_shift")
-copysign = _comparing(np.copysign, "|input| with the sign of other.")
+heaviside = _comparing(np.heaviside, "0 below 0, 1 above 0, and other at 0.", tensors=2)
 isnan = _looking(np.isnan, "Where an element is NaN.")
 isinf = _looking(np.isinf, "Where an element is infinite.")
 isfinite = _looking(np.isfinite, "Where an element is neither NaN nor infinite.")

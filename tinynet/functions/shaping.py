@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "as_strided", "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk",
-    "column_stack", "dstack", "expand", "expand_as", "flip", "fliplr", "flipud", "hstack",
-    "is_tensor", "meshgrid", "movedim", "numel", "permute", "ravel", "repeat",
+    "as_strided", "block_diag", "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk",
+    "column_stack", "combinations", "dstack", "expand", "expand_as", "flip", "fliplr", "flipud",
+    "hstack", "is_tensor", "meshgrid", "movedim", "numel", "permute", "ravel", "repeat",
     "repeat_interleave", "reshape", "reshape_as", "roll", "rot90", "split", "squeeze",
     "swapaxes", "t", "tensor_split", "tile", "transpose", "tril_indices", "triu_indices",
     "unbind", "unflatten", "vstack",
@@ -134,12 +135,18 @@ def as_strided(
 ) -> Tensor:
     """Element (i, j, ...) is number offset + i stride_0 + j stride_1 + ... of the input in C order.
 
-    A copy, where PyTorch's shares memory.
+    A view of what is in C order, unless it is recorded.
     """
     places: Any = storage_offset
     for place, step in zip(np.ogrid[tuple(map(slice, size))], stride):
         places = places + place * step
-    return ops.getitem(ops.reshape(input, (-1,)), np.broadcast_to(places, tuple(size)))
+    flat, places = ops.reshape(input, (-1,)), np.broadcast_to(places, tuple(size))
+    fits = not places.size or (places.min() >= 0 and places.max() < flat.shape[0])
+    takes("as_strided", fits, f"places within the input, not up to {places.max(initial=0)}", input)
+    if not flat.requires_grad:
+        steps = [flat.array.itemsize * n for n in stride]
+        return wrap(np.lib.stride_tricks.as_strided(flat.array[storage_offset:], size, steps))
+    return ops.getitem(flat, places)
 
 
 def broadcast_tensors(*tensors: Data) -> tuple[Tensor, ...]:
@@ -300,23 +307,53 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
 
 
 def unfold(input: Data, dimension: int, size: int, step: int) -> Tensor:
-    """Windows of `size` every `step` along an axis; the windows' elements are the last axis."""
+    """Windows of `size` every `step` along an axis; the windows' elements are the last axis.
+
+    A view, unless it is recorded.
+    """
     axis = one_dim("unfold", input, dimension)
     if not input.shape:
         return ops.reshape(input, (1,))
     length = input.shape[axis]
     fits = size <= length and step >= 1
     takes("unfold", fits, f"windows along axis {axis}, not of {size} every {step}", input)
+    everyone = (slice(None),) * axis
+    if not getattr(input, "requires_grad", False):
+        windows = np.lib.stride_tricks.sliding_window_view(
+            array_of(input), size, axis, writeable=True
+        )
+        return wrap(windows[(*everyone, slice(None, None, step))])
     starts = np.arange(0, length - size + 1, step)
-    windows = starts[:, None] + np.arange(size)  # (windows, size)
-    taken = ops.getitem(input, (slice(None),) * axis + (windows,))
-    return movedim(taken, axis + 1, -1)
+    places = starts[:, None] + np.arange(size)  # (windows, size)
+    return movedim(ops.getitem(input, (*everyone, places)), axis + 1, -1)
 
 
 def cartesian_prod(*tensors: Data) -> Tensor:
     """All combinations of one element of each vector, a row each."""
     grids = meshgrid(*tensors)
     return grids[0] if len(grids) == 1 else ops.stack([ravel(grid) for grid in grids], 1)
+
+
+def combinations(input: Data, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All choices of r elements of a vector in their order, a row each; each may come again."""
+    takes("combinations", len(input.shape) == 1, "a vector", input)
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    r = integer("combinations", "r", r, 0)
+    places = np.array(list(choose(range(input.shape[0]), r)), int)
+    return ops.getitem(input, places.reshape(-1, r) if r else slice(0))
+
+
+def block_diag(*tensors: Data) -> Tensor:
+    """A matrix with these along its diagonal, and 0 elsewhere; vectors are rows."""
+    blocks = [ops.reshape(x, (1,) * (2 - len(x.shape)) + tuple(x.shape)) for x in tensors]
+    for block in blocks:
+        takes("block_diag", len(block.shape) == 2, "matrices, vectors and numbers", block)
+    width, start, rows = builtins.sum(block.shape[1] for block in blocks), 0, []
+    for block in blocks:
+        end = start + block.shape[1]
+        rows.append(ops.pad(block, [(0, 0), (start, width - end)]))
+        start = end
+    return ops.cat(rows, 0)
 
 
 def numel(input: Data) -> int:

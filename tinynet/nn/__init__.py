@@ -44,7 +44,7 @@ __all__ = [
 ]  # fmt: skip
 
 _LATER = {
-    "embedding": ("Embedding",),
+    "embedding": ("Embedding", "EmbeddingBag"),
     "parallel": ("DataParallel",),
     "lazy": ("LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyLinear"),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Embedding: a learned vector for each number."""
+"""Embedding: a learned vector for each number; EmbeddingBag: one for each bag of numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinynet.nn import functional as F
 from tinynet.nn import init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
-from tinynet.ops.checks import integer
+from tinynet.ops.checks import integer, one_of
 from tinynet.tensor import Tensor
 
 E = TypeVar("E", bound="Embedding")
@@ -71,13 +71,14 @@ class Embedding(Module):
 
     @classmethod
     def from_pretrained(
-        cls: type[E], embeddings: Any, freeze: bool = True, padding_idx: int | None = None
+        cls: type[E], embeddings: Any, freeze: bool = True, *args: Any, **settings: Any
     ) -> E:
-        """An Embedding with these vectors (K, D); freeze: they do not learn."""
+        """A layer with these vectors (K, D); freeze: they do not learn. The rest as for the class."""
         if len(embeddings.shape) != 2:
             raise ShapeError(f"Embedding: the vectors must be (K, D), got {embeddings.shape}")
         rows, size = embeddings.shape
-        return cls(rows, size, padding_idx, _weight=embeddings, _freeze=freeze)
+        settings |= {"_weight": embeddings, "_freeze": freeze}
+        return cls(rows, size, *args, **settings)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.embedding(x, self.weight, self.padding_idx, *self.others)
@@ -86,3 +87,34 @@ class Embedding(Module):
         """The sizes, and the row that does not learn."""
         row = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}{row}"
+
+
+class EmbeddingBag(Embedding):
+    """The mean, sum or max of the learned vectors of each bag of numbers, see `F.embedding_bag`.
+
+    Shapes: x (bags, N), or x (N) with offsets (bags) -> y (bags, embedding_dim).
+    Parameters: weight (num_embeddings, embedding_dim), standard normal at first, drawn from `rng`.
+    """
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, max_norm: None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean",
+        sparse: bool = False, _weight: Any = None, include_last_offset: bool = False,
+        padding_idx: int | None = None, device: Any = None, dtype: Any = None, *,
+        _freeze: bool = False, rng: np.random.Generator | None = None,
+    ) -> None:  # fmt: skip
+        others = max_norm, norm_type, scale_grad_by_freq, sparse, _weight, _freeze, device, dtype
+        super().__init__(num_embeddings, embedding_dim, padding_idx, *others, rng=rng)
+        self.mode = one_of("EmbeddingBag", "mode", mode, ("sum", "mean", "max"))
+        self.include_last_offset = include_last_offset
+
+    def forward(self, x: Tensor, offsets: Any = None, per_sample_weights: Any = None) -> Tensor:
+        max_norm, norm_type, by_freq, sparse = self.others
+        return F.embedding_bag(
+            x, self.weight, offsets, max_norm, norm_type, by_freq, self.mode, sparse,
+            per_sample_weights, self.include_last_offset, self.padding_idx,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        """The sizes, the row that does not learn, and the mode."""
+        return f"{super().extra_repr()}, mode={self.mode!r}"

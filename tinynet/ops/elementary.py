@@ -2,7 +2,7 @@
 
 As in elementwise.py the chain rule is dx = dy * f'(x), written with whichever of x and y makes f'
 shortest: a row for each function, (name, f, f', what it is, its rule). Outside the domain of f the
-result is NaN, with NumPy's warning.
+result is NaN.
 """
 
 from __future__ import annotations

@@ -101,9 +101,9 @@ def exp(x: Array) -> Op:
 
 @differentiable(rule="y = log x, dy/dx = 1 / x")
 def log(x: Array) -> Op:
-    """Natural logarithm, y = log x. Gradient: dx = dy / x. Keeps x.
+    """Natural logarithm, y = log x, -inf where x = 0, NaN where x < 0. Gradient: dx = dy / x.
 
-    NumPy warns where x = 0 (-inf) and where x < 0 (NaN).
+    Keeps x.
     """
     return np.log(x), lambda dy: dy / x
 
@@ -112,7 +112,7 @@ def log(x: Array) -> Op:
 def sqrt(x: Array) -> Op:
     """Square root, y = sqrt(x). Gradient: dx = dy / (2 y), from x = y^2, 1 = 2 y y'. Keeps y.
 
-    At x = 0 the gradient is infinite, of which NumPy warns; where x < 0, NaN.
+    At x = 0 the gradient is infinite; where x < 0, both are NaN.
     """
     y = np.sqrt(x)
     return y, lambda dy: dy / (2 * y)

@@ -9,11 +9,14 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import DataError, ShapeError, no_broadcast
-from tinynet.functions import norm
+from tinynet.functions import norm, scatter_reduce
 from tinynet.nn.functional.arguments import Data, tensor_of
+from tinynet.ops.checks import one_of
 from tinynet.tensor import Tensor, as_array
 
-__all__ = ["cosine_similarity", "embedding", "normalize", "one_hot", "pairwise_distance"]
+__all__ = [
+    "cosine_similarity", "embedding", "embedding_bag", "normalize", "one_hot", "pairwise_distance",
+]  # fmt: skip
 
 
 def embedding(
@@ -40,6 +43,50 @@ def embedding(
     if padding_idx is None:
         return y
     return ops.where((indices == padding_idx % len(w))[..., None], y.detach(), y)
+
+
+def embedding_bag(
+    input: Data, weight: Data, offsets: Data | None = None, max_norm: None = None,
+    norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean",
+    sparse: bool = False, per_sample_weights: Data | None = None,
+    include_last_offset: bool = False, padding_idx: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The sum, mean or max of the rows of each bag of indices: weight (K, D) -> (bags, D).
+
+    input: (bags, N), or one vector in which bag i begins at offsets[i]; include_last_offset: the
+    last offset is its end. An empty bag gives 0. per_sample_weights: a factor for each row, for
+    mode="sum". padding_idx: rows with this index are not in the bag. The rest is as in `embedding`.
+    """
+    op, indices = "embedding_bag", as_array(input)
+    one_of(op, "mode", mode, ("sum", "mean", "max"))
+    if (indices.ndim == 2) == (offsets is not None) or indices.ndim not in (1, 2):
+        raise ValueError(
+            f"{op}: takes indices (bags, N), or a vector and offsets; got {input.shape}"
+        )
+    if per_sample_weights is not None and (
+        mode != "sum" or per_sample_weights.shape != input.shape
+    ):
+        raise ValueError(f"{op}: per_sample_weights go with mode='sum' and must be like the input")
+    if offsets is None:
+        begin = np.arange(len(indices)) * indices.shape[1]
+    else:
+        begin = as_array(offsets)[: -1 if include_last_offset else None]
+        if len(begin) and (begin[0] != 0 or (np.diff(begin) < 0).any() or begin[-1] > indices.size):
+            raise ValueError(f"{op}: offsets go from 0 up to at most {indices.size}, got {begin}")
+    bag = np.searchsorted(begin, np.arange(indices.size), "right") - 1  # of each index
+    flat = indices.reshape(-1)
+    inside = slice(None) if padding_idx is None else flat != padding_idx % len(weight)
+    flat, bag = flat[inside], bag[inside]
+    rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
+    if per_sample_weights is not None:
+        rows = rows * tensor_of(per_sample_weights).reshape(-1)[inside].unsqueeze(-1)
+    empty = np.zeros((len(begin), rows.shape[1]), rows.dtype)
+    if mode == "max":
+        place = np.broadcast_to(bag[:, None], rows.shape)
+        return scatter_reduce(empty, 0, place, rows, "amax", include_self=False)
+    total = ops.add_at(empty, rows, bag)
+    counts = np.maximum(np.bincount(bag, minlength=len(begin)), 1)[:, None]
+    return total if mode == "sum" else ops.div(total, counts.astype(rows.dtype))
 
 
 def one_hot(tensor: Data, num_classes: int = -1) -> Tensor:
