@@ -196,12 +196,12 @@ def test_accumulation_never_writes_into_shared_work():
     assert_grads_apart(x, w)
 
 
-def test_an_older_gradient_that_someone_holds_does_not_change():
+def test_an_older_gradient_that_someone_holds_sees_the_sum_and_a_copy_does_not():
     x = leaf(1.0)
     (x * 2).backward()
-    held = x.grad
+    held, copied = x.grad, x.grad.clone()
     (x * 2).backward()
-    assert (held.item(), x.grad.item()) == (2, 4)
+    assert (held.item(), x.grad.item(), copied.item()) == (4, 4, 2)
 
 
 def test_a_constant_gradient_is_copied():

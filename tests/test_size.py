@@ -11,12 +11,12 @@ MOST = {
     "cli": 3085,
     "data": 2458,
     "derivatives": 1073,
-    "functions": 2027,
+    "functions": 2108,
     "gradcheck": 5384,
     "kernels": 4203,
     "lab": 2102,
     "models": 402,
-    "nn": 5485,
+    "nn": 5564,
     "onnx": 2357,
     "ops": 3576,
     "optim": 2398,
@@ -24,7 +24,7 @@ MOST = {
     "training": 6547,
     "utils": 860,
     "vision": 1633,
-    "its own files": 5017,
+    "its own files": 5137,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

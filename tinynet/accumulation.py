@@ -52,6 +52,15 @@ class Gradients(dict["Node | Variable", np.ndarray]):
             self.own.add(target)
 
 
+def grown(total: np.ndarray, dx: np.ndarray) -> np.ndarray:
+    """total + dx, in the memory of `total` where that can be written to and holds the sum."""
+    if not total.flags.writeable or total.dtype != dx.dtype:
+        return np.asarray(total + dx)
+    total += dx
+    changes.note_change(total)
+    return total
+
+
 def hooked(target: Node | Variable, dy: np.ndarray) -> np.ndarray:
     """The gradient of a node or leaf after its hooks, each of which may replace it."""
     for hook in target.hooks.values():

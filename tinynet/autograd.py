@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeAlias, overload
 import numpy as np
 
 from tinynet import changes
-from tinynet.accumulation import Gradients, hooked, owned, sum_to_shape
+from tinynet.accumulation import Gradients, grown, hooked, owned, sum_to_shape
 from tinynet.calls import NoGradientError, by_position, check_inputs, constant, explain, kept
 from tinynet.grad_fn import Shown
 from tinynet.grad_mode import keeping, recording
@@ -304,13 +304,10 @@ def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> 
     as it was. A node's edges are dropped as they are consumed, unless `retain_graph`.
     """
     for x, dx in pass_back([(root, dy)], retain_graph):
-        if x.grad is None:
-            x.grad = wrap(dx)
-        elif x.grad.node is None and x.grad.array.flags.writeable and x.grad.dtype == dx.dtype:
-            x.grad.array += dx
-            changes.note_change(x.grad.array)
+        if x.grad is None or x.grad.node is not None:  # what is recorded stays as it is
+            x.grad = wrap(dx if x.grad is None else x.grad.array + dx)
         else:
-            x.grad = wrap(x.grad.array + dx)
+            x.grad.array = grown(x.grad.array, dx)
 
 
 @np.errstate(under="ignore")  # what is too small for its dtype is 0

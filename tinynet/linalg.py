@@ -92,7 +92,7 @@ class LeastSquares(NamedTuple):
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: Any = None) -> LeastSquares:
     """The X of the least |A X - B|, and of those the smallest; B: vectors or columns as in `solve`.
 
-    Gradient, of an A of full rank, by the derivative of the pseudo-inverse P (Golub & Pereyra 1973):
+    Gradient, of an A of full rank, by that of the pseudo-inverse P (Golub & Pereyra 1973):
     dX = P (dB - dA X) + P P^T dA^T (B - A X) + (1 - P A) dA^T P^T X. The same expression with A and
     B for dA and dB, whose terms are then 0, is added to X = P B. driver has no effect.
     """

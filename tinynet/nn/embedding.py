@@ -73,7 +73,7 @@ class Embedding(Module):
     def from_pretrained(
         cls: type[E], embeddings: Any, freeze: bool = True, *args: Any, **settings: Any
     ) -> E:
-        """A layer with these vectors (K, D); freeze: they do not learn. The rest as for the class."""
+        """A layer with these vectors (K, D); freeze: they do not learn. More as for the class."""
         if len(embeddings.shape) != 2:
             raise ShapeError(f"Embedding: the vectors must be (K, D), got {embeddings.shape}")
         rows, size = embeddings.shape
