@@ -433,7 +433,7 @@ class Methods(Variable):
     def lgamma_(self) -> Tensor:
         """partial(func, *args, **keywords) - new function with partial application of the given arguments and keywords."""
     def log(self) -> Tensor:
-        """Natural logarithm, y = log x, -inf where x = 0, NaN where x < 0. Gradient: dx = dy / x."""
+        """Natural logarithm, y = log x (-inf at 0, NaN below). Gradient: dx = dy / x. Keeps x."""
     def log10(self) -> Tensor:
         """Logarithm to the base 10. Gradient: y = log10 x, dy/dx = 1 / (x ln 10). Keeps x."""
     def log10_(self) -> Tensor:
@@ -447,7 +447,7 @@ class Methods(Variable):
     def log2_(self) -> Tensor:
         """Logarithm to the base 2. Gradient: y = log2 x, dy/dx = 1 / (x ln 2). Keeps x."""
     def log_(self) -> Tensor:
-        """Natural logarithm, y = log x, -inf where x = 0, NaN where x < 0. Gradient: dx = dy / x."""
+        """Natural logarithm, y = log x (-inf at 0, NaN below). Gradient: dx = dy / x. Keeps x."""
     def log_softmax(self, dim: int | None = None, *, dtype: DTypeLike | None = None, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """log(softmax(x)) along `dim`, without its underflow."""
     def logaddexp(self, other: Data, *, out: Any = None) -> Tensor:

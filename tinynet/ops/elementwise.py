@@ -101,10 +101,7 @@ def exp(x: Array) -> Op:
 
 @differentiable(rule="y = log x, dy/dx = 1 / x")
 def log(x: Array) -> Op:
-    """Natural logarithm, y = log x, -inf where x = 0, NaN where x < 0. Gradient: dx = dy / x.
-
-    Keeps x.
-    """
+    """Natural logarithm, y = log x (-inf at 0, NaN below). Gradient: dx = dy / x. Keeps x."""
     return np.log(x), lambda dy: dy / x
 
 
