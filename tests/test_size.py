@@ -24,7 +24,7 @@ MOST = {
     "training": 6547,
     "utils": 860,
     "vision": 1633,
-    "its own files": 5137,
+    "its own files": 5145,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

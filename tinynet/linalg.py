@@ -15,11 +15,11 @@ import numpy as np
 from numpy.linalg import cholesky, eigh, eigvalsh, matrix_power, matrix_rank, pinv, qr, slogdet, svd
 
 from tinynet.autograd import wrap
-from tinynet.functions import add, log, matmul, mul, roll, squeeze, sub, swapaxes
+from tinynet.functions import add, log, matmul, mul, pow, roll, square, squeeze, sub, sum, swapaxes
 from tinynet.functions import norm as _norm
-from tinynet.functions import vander as _vander
 from tinynet.functions.common import Dim, array_of, takes
 from tinynet.ops import unsqueeze
+from tinynet.ops.checks import one_of
 from tinynet.ops.inverse import det, inv
 from tinynet.tensor import Tensor
 from tinynet.unrecorded import unrecorded
@@ -76,12 +76,13 @@ def solve(A: Any, B: Any) -> Tensor:
 
 
 def vander(x: Any, *, N: int | None = None) -> Tensor:
-    """Vandermonde's matrix: a column each of the powers of a vector, from x^0 to x^(N - 1)."""
-    return _vander(x, N, increasing=True)
+    """Vandermonde's matrices: a column each of the powers of vectors, from x^0 to x^(N - 1)."""
+    x = x if x.shape else unsqueeze(x, 0)
+    return pow(unsqueeze(x, -1), np.arange(x.shape[-1] if N is None else N))
 
 
 class LeastSquares(NamedTuple):
-    """What `lstsq` gives; residuals are empty unless there are more rows than columns."""
+    """What `lstsq` gives; what it was not asked for is empty."""
 
     solution: Tensor
     residuals: Tensor
@@ -89,13 +90,17 @@ class LeastSquares(NamedTuple):
     singular_values: Tensor
 
 
-def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: Any = None) -> LeastSquares:
+def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str = "gelsy") -> LeastSquares:
     """The X of the least |A X - B|, and of those the smallest; B: vectors or columns as in `solve`.
 
+    driver: all compute the same; as in PyTorch "gelsd" and "gelss" also give the singular values,
+    these and "gels" the residuals (if A has full rank and more rows than columns), but "gels" no
+    rank.
     Gradient, of an A of full rank, by that of the pseudo-inverse P (Golub & Pereyra 1973):
     dX = P (dB - dA X) + P P^T dA^T (B - A X) + (1 - P A) dA^T P^T X. The same expression with A and
-    B for dA and dB, whose terms are then 0, is added to X = P B. driver has no effect.
+    B for dA and dB, whose terms are then 0, is added to X = P B.
     """
+    driver = one_of("lstsq", "driver", driver or "gelsy", ("gels", "gelsd", "gelss", "gelsy"))
     takes("lstsq", len(A.shape) > 1, "matrices A", A)
     is_vector = len(B.shape) == 1 or tuple(B.shape) == tuple(A.shape[:-1])
     columns = unsqueeze(B, -1) if is_vector else B
@@ -107,12 +112,15 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: Any = None) -> 
     x = add(start, matmul(P, sub(columns, matmul(A, start))))
     x = add(x, matmul(P @ PT, matmul(turned, b - a @ start)))
     x = add(x, matmul(np.eye(a.shape[-1], dtype=a.dtype) - P @ a, matmul(turned, PT @ start)))
-    rank = np.linalg.matrix_rank(a, rtol=small)
-    over = a.shape[-2] > a.shape[-1] and (rank == a.shape[-1]).all()
-    none = np.zeros(0, a.dtype)
-    residuals = ((a @ start - b) ** 2).sum(-2) if over else none
-    x = squeeze(x, -1) if is_vector else x
-    return LeastSquares(x, wrap(residuals), wrap(rank), wrap(none))
+    values, none = np.linalg.svd(a, compute_uv=False), np.zeros(0, a.dtype)
+    rank = np.asarray((values > small * values.max(-1, keepdims=True, initial=0)).sum(-1))
+    over = a.shape[-2] > a.shape[-1] and (rank == a.shape[-1]).all() and driver != "gelsy"
+    return LeastSquares(
+        squeeze(x, -1) if is_vector else x,
+        sum(square(sub(matmul(A, x), columns)), -2) if over else wrap(none),
+        wrap(np.zeros(0, int) if driver == "gels" else rank),
+        wrap(values if driver in ("gelsd", "gelss") else none),
+    )
 
 
 def cross(input: Any, other: Any, *, dim: int = -1) -> Tensor:

@@ -39,8 +39,14 @@ RANDOM = {  # by chance, unset memory, or a change of their input
 REORDERED = {  # the samples of these have another order of arguments than the functions
     "einsum": lambda operands, equation: tinynet.einsum(equation, *operands),
     "where": lambda x, condition, y: tinynet.where(condition, x, y),
+    "nn.functional.embedding_bag": lambda w, x, *args, **settings: functional.embedding_bag(
+        x, w, *args, **settings
+    ),
     "nn.functional.embedding": lambda w, x, **settings: functional.embedding(x, w, **settings),
 }
+
+OTHERS = {"partial_views", "grad_oriented"}
+"""Variants with memory outside of the tensor, and with parts of what a function gives."""
 
 
 def operators() -> Iterator[tuple[Any, Any]]:
@@ -50,7 +56,7 @@ def operators() -> Iterator[tuple[Any, Any]]:
     for info in op_db:
         if torch.float64 not in info.dtypes or info.name in RANDOM:
             continue
-        if info.variant_test_name == "partial_views":  # of memory outside of the tensor
+        if info.variant_test_name in OTHERS:
             continue
         function = REORDERED.get(info.name) or find(info.name)
         if function is not None:

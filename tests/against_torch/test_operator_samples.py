@@ -19,7 +19,6 @@ LACKING = {  # what is refused with an error that says so, of which operator, an
     "norm nuc": 2,  # singular values
     "svd": 40,  # gradients
     "cholesky": 16,
-    "copysign": 10,
     "pinverse": 8,
     "linalg.norm": 16,  # of matrices all but the Frobenius norm
     "linalg.norm subgradients_at_zero": 12,
