@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from tinynet.cli import main
 from tinynet.training import checkpoint, fit, weights_sha256
 
 LAST = "last.safetensors"
+fit_module = sys.modules["tinynet.training.fit"]  # whose name is the function's
 
 
 def examples(classes: int = 2, count: int = 80) -> tuple[np.ndarray, np.ndarray]:
@@ -294,3 +298,72 @@ def test_a_run_is_replaced_once_the_next_has_made_a_step(here, capsys):
     assert json.loads(Path("run/run.json").read_text())["settings"]["seed"] == 3
     assert "epoch-0001.safetensors" not in [path.name for path in Path("run").iterdir()]
     assert main(["verify", "run"]) == 0
+
+
+def _raising(error: BaseException):
+    def fails(*args, **settings):
+        raise error
+
+    return fails
+
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("command", "place", "error"),
+    [
+        ("train --resume run --epochs 3", "fit.train_epoch", KeyboardInterrupt()),
+        ("train --resume run --epochs 3", "fit.train_epoch", FloatingPointError("nan")),
+        ("train --resume run --epochs 3", "fit.evaluate", MemoryError()),
+        ("train --resume run --epochs 3", "fit.restore", tinynet.CheckpointError("another")),
+        ("train --resume run --epochs 3", "safetensors.atomic_write", FULL),
+        ("train --resume run --epochs 3 --data npz:of3.npz", "", None),
+        ("resume run --epochs 3", "fit.train_epoch", ValueError("no")),
+        ("resume run --epochs 3", "fit.make_schedule", ValueError("no")),
+        ("resume run --from run/epoch-0001.safetensors", "fit.train_epoch", ValueError("no")),
+        ("train --data npz:of2.npz --out run --overwrite", "safetensors.atomic_write", FULL),
+        ("train --data npz:of2.npz --out run --overwrite", "fit.train_epoch", KeyboardInterrupt()),
+        ("train --data npz:of2.npz --out run --overwrite --init-from no.safetensors", "", None),
+        ("train --data npz:of2.npz --out run --overwrite", "fit.make_schedule", ValueError("no")),
+    ],
+)  # fmt: skip
+def test_a_run_is_as_it_was_until_there_is_something_new(here, monkeypatch, command, place, error):
+    assert train("--out", "run", "--keep-every", "1", epochs=2) == 0
+    before = {path.name: path.read_bytes() for path in Path("run").iterdir()}
+    with monkeypatch.context() as failing:
+        if place:
+            module, _, name = place.partition(".")
+            failing.setattr(sys.modules[f"tinynet.training.{module}"], name, _raising(error))
+        assert main(command.split()) != 0
+    left = {path.name: path.read_bytes() for path in Path("run").iterdir()}
+    assert left == before
+    assert main(["resume", "run", "--epochs", "3"]) == 0
+    assert json.loads(Path("run/run.json").read_text())["settings"]["epochs"] == 3
+
+
+def test_a_run_that_went_on_and_was_stopped_is_unfinished(here, monkeypatch, capsys):
+    assert train("--out", "run", epochs=1) == 0
+
+    def stopped(*args, **settings):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*args, **settings)
+
+    real = fit_module.train_epoch
+    with monkeypatch.context() as failing:
+        failing.setattr(fit_module, "train_epoch", stopped)
+        assert main(["train", "--resume", "run", "--epochs", "3"]) == 130
+    assert "test_accuracy" not in json.loads(Path("run/run.json").read_text())
+    assert "epoch 2, step 1 of" in capsys.readouterr().err
+    assert main(["resume", "run"]) == 0
+
+
+@pytest.mark.parametrize("schedule", ["onecycle", None])
+def test_what_is_wrong_with_a_schedule_is_said_with_a_folder_too(tmp_path, schedule):
+    model = nn.Linear(4, 2)
+    one, other = (optim.SGD(model.parameters(), lr=0.1) for _ in range(2))
+    given = optim.lr_scheduler.StepLR(other, 1) if schedule is None else schedule
+    with pytest.raises(ValueError, match="another optimizer" if schedule is None else "monitor"):
+        fit(model, np.zeros((8, 4), np.float32), np.arange(8) % 2, 1, optimizer=one, out=tmp_path,
+            schedule=given, monitor=schedule and "loss", progress=False)  # fmt: skip
+    assert not list(tmp_path.iterdir())

@@ -181,28 +181,29 @@ def train_plan(
         _train(plan, out, resume, detect_anomaly)
         return 0
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
-    replaces = False
+    begun = False
 
     def begin() -> None:
-        nonlocal replaces
-        replaces = False
-        write_json(out / RECORD, record)
+        nonlocal begun
+        if not begun:
+            write_json(out / RECORD, record)
+        begun = True
 
     with locked(out):
-        replaces = not resume and bool(checkpoints(out))
         finished = resume is True and is_finished(out, plan.settings["epochs"])
-        if not finished and not replaces:
+        goes_on = bool(resume) and not is_finished(out)
+        if not checkpoints(out):
             begin()  # fails now, and not after the training
         last = resume if isinstance(resume, Path) else out / LAST
         _announce(plan, last if resume and last.is_file() else None, finished)
         try:
-            history = _train(plan, out, resume, detect_anomaly, begin if replaces else None)
+            history = _train(plan, out, resume, detect_anomaly, begin)
         except KeyboardInterrupt as stop:
             raise _interrupted(stop, out) from None
         except Exception as error:
             if not checkpoints(out):  # the first step failed
                 (out / RECORD).unlink(missing_ok=True)
-            elif isinstance(error, DivergenceError) and not replaces:
+            elif isinstance(error, DivergenceError) and (begun or goes_on):
                 write_json(out / RECORD, {**record, "diverged": str(error)})
             raise
         record |= {"history": history, **_tested(plan, out)}
@@ -242,12 +243,12 @@ def _train(
     detect_anomaly: bool,
     begin: Callable[[], None] | None = None,
 ) -> History:
-    """begin: called after the first step, with which what lay in `out` is replaced."""
+    """begin: called with each new last checkpoint, by which what lay in `out` is replaced."""
     from tinynet.training import BestModel, Callback, EarlyStopping, Run, fit
 
     class Begin(Callback):
-        def on_step_end(self, run: Run, means: Any) -> None:
-            if run.step == 1 and begin is not None:
+        def on_save(self, run: Run) -> None:
+            if run.saved == out / LAST and begin is not None:
                 begin()
 
     settings = plan.settings

@@ -190,6 +190,7 @@ def fit(
         start = ranks.from_first(lambda: _prepare(out, resume, overwrite))
         phase = phase_of(None if start is None else start.run, epochs)
         left = epochs - phase if isinstance(schedule, str) else epochs
+        run: Run | None = None
         try:
             run = Run(
                 model,
@@ -213,7 +214,7 @@ def fit(
             run.notes += _notes(run, start, schedule, stopping)
             return train_run(run, extra, start)
         except Exception:
-            if out is not None and ranks.first and run.saved and not run.step and start is None:
+            if out and ranks.first and run and run.saved and not run.step and start is None:
                 clear(out)  # the first step failed: nothing is left to go on with
             raise
         finally:

@@ -45,7 +45,8 @@ class RunFolder(Callback):
 
     The last is written at the start (of a run that is not resumed), after every epoch, after every
     `save_every` steps, and when the run is stopped; one of its own after every `keep_every` epochs.
-    A run that lies in the folder, and is not resumed, is replaced once the first step is done.
+    What lies in the folder already is not touched before there is something new: a run that is not
+    resumed is replaced once the first step is done.
 
     Raises Interrupted, which is a KeyboardInterrupt, once a stopped run is saved; OSError where
     that fails, with what was saved last left as it was.
@@ -66,21 +67,18 @@ class RunFolder(Callback):
     def on_train_begin(self, run: Run) -> None:
         self.replaces = not run.resumed and bool(kept_in(self.folder))
         if not run.resumed and not self.replaces:  # fails now, and not after the first epoch
-            clear(self.folder)
             save_run(self.folder / LAST, run)
+            clear(self.folder, but=LAST)
         self.signals.listen(heed=run.ranks.first)
 
     def on_resume(self, run: Run) -> None:
         last = self.folder / LAST
-        if run.saved is None or run.saved.resolve() != last.resolve():
-            save_run(last, run)  # it went on from another checkpoint
+        if run.finished() and (run.saved is None or run.saved.resolve() != last.resolve()):
+            save_run(last, run)  # it ends with another checkpoint
 
     def on_step_end(self, run: Run, means: Record) -> None:
         due = self.save_every is not None and run.step % self.save_every == 0
-        if self.replaces:
-            clear(self.folder)
-            self.replaces, due = False, True
-        if due or self.signals.caught:
+        if due or self.replaces or self.signals.caught:
             self._save(run)
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
@@ -93,6 +91,9 @@ class RunFolder(Callback):
 
     def _save(self, run: Run) -> None:
         save_run(self.folder / LAST, run)
+        if self.replaces:  # only now: there may have been no room for it
+            clear(self.folder, but=LAST)
+            self.replaces = False
         if self.signals.caught and not run.finished():
             place = f"epoch {run.epoch}"
             if run.so_far.steps:
@@ -202,10 +203,11 @@ def check_free(folder: str | os.PathLike[str]) -> None:
         )
 
 
-def clear(folder: str | os.PathLike[str]) -> None:
-    """Remove what an earlier run left in a folder; what else is in it stays."""
+def clear(folder: str | os.PathLike[str], but: str = "") -> None:
+    """Remove what a run left in a folder, `but` one file; what else is in it stays."""
     for path in (*kept_in(folder), Path(folder) / REPORT):
-        path.unlink(missing_ok=True)
+        if path.name != but:
+            path.unlink(missing_ok=True)
 
 
 def chosen_in(run: str | os.PathLike[str]) -> Path:

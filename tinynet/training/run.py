@@ -109,6 +109,9 @@ class Callback:
     def on_epoch_end(self, run: Run, record: Record) -> None:
         """After training and validation of an epoch; `record` is in the history already."""
 
+    def on_save(self, run: Run) -> None:
+        """After a checkpoint of the run was written, which is `run.saved`."""
+
     def on_train_end(self, run: Run) -> None:
         """At the end, also when training ends with an error."""
 

@@ -241,6 +241,8 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
         kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
         raise type(error)(error.errno, f"{error.strerror}{kept}") from error
     run.saved = Path(path)
+    for callback in run.callbacks:
+        callback.on_save(run)
 
 
 # ----- generators -----------------------------------------------------------------------------
