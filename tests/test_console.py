@@ -461,6 +461,20 @@ def test_a_reader_who_has_stopped_stops_no_training(here, both):
     assert "test_accuracy" in Path("new/run.json").read_text()
 
 
+@pytest.mark.parametrize(
+    ("stream", "warns"),
+    [(Fails(errno.EPIPE), 0), (Fails(errno.ENOSPC), 1), (closed(), 0), (None, 0)],
+)
+def test_no_output_that_fails_ends_a_fit(monkeypatch, stream, warns):
+    model, x, y = nn.Linear(2, 2), np.eye(4, 2, dtype=np.float32), np.arange(4) % 2
+    monkeypatch.setattr(sys, "stdout", stream)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert len(fit(model, x, y, epochs=2)) == 2
+    assert len({str(w.message) for w in told}) == warns
+    assert all("printed from here on is lost" in str(w.message) for w in told)
+
+
 def test_is_terminal_never_raises():
     assert not any(map(is_terminal, (None, closed(), OnlyWrites(), io.StringIO())))
 

@@ -9,6 +9,7 @@ prints, warns or reports.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -43,11 +44,17 @@ def visible(text: str, stream: Any = None, keep: str = "") -> str:
 
 
 def say(*lines: str, error: bool = False) -> None:
-    """Print each of `lines` as one line, to standard output or standard error, if there is one."""
-    stream = sys.stderr if error else sys.stdout
-    if not is_gone(stream):
-        stream.write("".join(f"{visible(line, stream)}\n" for line in lines))
-        getattr(stream, "flush", lambda: None)()
+    """Print each of `lines` as one line, to standard output or standard error, if there is one.
+
+    Outside of a command no work ends because nobody reads it: what cannot be written is lost, with
+    a warning unless the reader has stopped.
+    """
+    stream: Any = sys.stderr if error else sys.stdout
+    out = stream if isinstance(stream, Console) else Console(stream, goes_on=True)
+    out.write("".join(f"{visible(line, out)}\n" for line in lines))
+    out.flush()
+    if out is not stream and isinstance(out.lost, OSError) and out.lost.errno != errno.EPIPE:
+        warnings.warn(f"what is printed from here on is lost: {out.lost}", stacklevel=2)
 
 
 def is_gone(stream: Any) -> bool:

@@ -12,16 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.console import (
-    columns,
-    folded,
-    is_gone,
-    is_terminal,
-    is_watched,
-    progress_bar,
-    say,
-    visible,
-)
+from tinynet.console import is_gone, is_watched, progress_bar, say, visible
 from tinynet.errors import CheckpointError, integer
 from tinynet.nn.states import snapshot
 from tinynet.optim.checks import at_least_zero
@@ -180,8 +171,7 @@ class Progress(Callback):
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         self._close()
-        told = describe(record, run.epochs)
-        say(*folded(told, columns()).split("\n") if is_terminal(sys.stdout) else [told])
+        say(describe(record, run.epochs))
 
     def on_train_end(self, run: Run) -> None:
         self._close()
