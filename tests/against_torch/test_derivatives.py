@@ -56,6 +56,36 @@ def test_lenet_is_the_one_of_the_models():
     assert shapes == [p.shape for p in models.lenet5().parameters()]
 
 
+LOOKS = {
+    "relu": lambda f, x: f.relu(x), "relu6": lambda f, x: f.relu6(x), "abs": lambda f, x: x.abs(),
+    "leaky_relu": lambda f, x: f.leaky_relu(x, 0.1), "hardtanh": lambda f, x: f.hardtanh(x),
+    "softshrink": lambda f, x: f.softshrink(x), "threshold": lambda f, x: f.threshold(x, 0.1, 0.2),
+    "max_pool2d": lambda f, x: f.max_pool2d(x, 2), "l1_loss": lambda f, x: f.l1_loss(x, 0 * x),
+    "sign": lambda f, x: x.sign() * x, "elu": lambda f, x: f.elu(x), "mean": lambda f, x: x.mean(),
+    "max of an axis": lambda f, x: x.max(3)[0], "sort": lambda f, x: x.sort(3)[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_what_a_gradient_follows_in_steps_alone_has_the_gradient_0(name):
+    """And what it does not follow has none: PyTorch's None at the same places."""
+    values = RNG.standard_normal((2, 3, 4, 4))
+    found = []
+    for module, f in ((tinynet, F), (torch, torch.nn.functional)):
+        bias = module.zeros(3, 1, 1, dtype=module.float64, requires_grad=True)
+        scale = module.ones(1, dtype=module.float64, requires_grad=True)
+        with tinynet.create_graph():
+            x = module.tensor(values) * scale + bias
+            (dx,) = module.autograd.grad((LOOKS[name](f, x) * scale).sum(), x, create_graph=True)
+            penalty = (dx * dx).sum()
+        penalty.backward()
+        found.append(bias.grad)
+    ours, theirs = found
+    assert (ours is None) == (theirs is None)
+    if theirs is not None:
+        assert_same([ours], [theirs])
+
+
 def test_gradient_penalty():
     ours, theirs, (real, fake, share) = twins(critic, (8, 1, 6, 6), (8, 1, 6, 6), (8, 1, 1, 1))
     mixed = share * real + (1 - share) * fake

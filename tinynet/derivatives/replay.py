@@ -22,7 +22,7 @@ from tinynet import changes, ops
 from tinynet.autograd import Node, OneOf, Variable, wrap
 from tinynet.derivatives import kernels
 from tinynet.derivatives.outside import refuse_kept_values
-from tinynet.derivatives.traced import Traced
+from tinynet.derivatives.traced import Traced, looked_at
 from tinynet.grad_mode import create_graph
 from tinynet.guard import is_foreign
 from tinynet.tensor import Tensor, as_array
@@ -106,6 +106,7 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     traced_dy = Traced.given(dy)
     shared: dict[Any, Any] = {}
     found = []
+    token = looked_at.set([])
     try:
         if is_foreign(body):
             refuse_kept_values(body)
@@ -125,9 +126,13 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
                 raise TypeError(
                     "a gradient does not depend on dy as far as is recorded, and is not 0"
                 )
+            for z in dict.fromkeys(looked_at.get()):  # by which dx changes in steps
+                dx = ops.where(np.True_, dx, ops.sum(z)) if z.requires_grad else dx
             found.append((target, _fitted(dx, shape, dtype)))
     except Exception as error:
         raise RuntimeError(_explained(node.name, body, error)) from error
+    finally:
+        looked_at.reset(token)
     return found
 
 

@@ -13,6 +13,7 @@ import functools
 import itertools
 import weakref
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from tinynet.functions import shaping
 from tinynet.ops import elementary, reduction, resize
 from tinynet.ops.shape import is_basic
 from tinynet.tensor import NUMPY, Tensor
+
+looked_at: ContextVar[list[Tensor]] = ContextVar("of which a body knows signs or places")
 
 
 class Traced(NDArrayOperatorsMixin):
@@ -175,14 +178,14 @@ def computed(name: str, function: Any, args: Any, settings: Mapping[str, Any] = 
         except TypeError as error:
             given = " and ".join(f"{key}=" for key in settings) or "arguments such as these"
             raise TypeError(f"np.{name} is not recorded with {given}; call it without") from error
-        if tensor is None or tensor.dtype.kind in "biu":
-            return None if tensor is None else tensor.array
-        return Traced(tensor, args[0].sharers if name in _VIEWS else None)
+        if tensor is not None and tensor.dtype.kind not in "biu":
+            return Traced(tensor, args[0].sharers if name in _VIEWS else None)
+        return _step(args, None if tensor is None else tensor.array)
     with contextlib.suppress(TypeError, ValueError):  # of one that writes into an array
         result = function(*_arrays(args), **_arrays(settings))
         parts = result if isinstance(result, (tuple, list)) else (result,)
         if name in _STEPS or all(np.asarray(part).dtype.kind in "biu" for part in parts):
-            return result
+            return _step(args, result)
         if name in _CONSTANTS:
             return Traced(wrap(result))
     home = getattr(function, "__module__", None) or "numpy"
@@ -190,6 +193,12 @@ def computed(name: str, function: Any, args: Any, settings: Mapping[str, Any] = 
         f"{home.replace('numpy', 'np', 1)}.{name} has no operation of tinynet that could be "
         "recorded for it; use operators, and functions that have one"
     )
+
+
+def _step(args: Any, result: Any) -> Any:
+    """What changes in steps alone: its derivative by the arguments is 0."""
+    looked_at.get().extend(x.tensor for x in args if isinstance(x, Traced))
+    return result
 
 
 def _tensors(value: Any) -> Any:
