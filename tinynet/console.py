@@ -9,7 +9,6 @@ prints, warns or reports.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import sys
@@ -53,7 +52,7 @@ def say(*lines: str, error: bool = False) -> None:
     out = stream if isinstance(stream, Console) else Console(stream, goes_on=True)
     out.write("".join(f"{visible(line, out)}\n" for line in lines))
     out.flush()
-    if out is not stream and isinstance(out.lost, OSError) and out.lost.errno != errno.EPIPE:
+    if out is not stream and out.lost and not isinstance(out.lost, BrokenPipeError):
         warnings.warn(f"what is printed from here on is lost: {out.lost}", stacklevel=2)
 
 
@@ -173,9 +172,7 @@ def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> Any:
 
 def watched(items: Iterable[Any], what: str) -> Iterable[Any]:
     """The same items, with a bar that says what is done where it takes more than a second."""
-    if not is_watched():
-        return items
-    return cast(Iterable[Any], progress_bar(items, desc=what, delay=1))
+    return cast(Iterable[Any], progress_bar(items, desc=what, delay=1)) if is_watched() else items
 
 
 def is_command(line: str) -> bool:

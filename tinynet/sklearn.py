@@ -125,7 +125,7 @@ class _CNN(BaseEstimator):
         if epochs is None:
             size = integer(type(self).__name__, "batch_size", self.batch_size, 1)
             epochs = max(EPOCHS, math.ceil(STEPS / math.ceil(len(x) / size)))
-        seed = self._seed()
+        seed = int(self.random_state_.randint(2**31 - 1))
         settings: dict[str, Any] = {
             "epochs": epochs, "progress": False, "metrics": {}, "seed": seed,
             "loss": self._loss if weight is None else self._weighted,
@@ -183,7 +183,7 @@ class _CNN(BaseEstimator):
         channels, *size = self.image_shape_
         sizes = {"num_classes": outputs, "in_channels": channels, "image_size": tuple(size)}
         model: Any = small_cnn if self.model is None else copy.deepcopy(self.model)
-        with use_rng(np.random.default_rng(self._seed())):
+        with use_rng(np.random.default_rng(self.random_state_.randint(2**31 - 1))):
             if not isinstance(model, nn.Module) and (isinstance(model, str) or callable(model)):
                 model = models.build(model, **sizes)
             if not isinstance(model, nn.Module):
@@ -206,9 +206,6 @@ class _CNN(BaseEstimator):
         """The mean loss, of each example times the weight in the last column of its target."""
         losses = self._losses(output, target[:, :-1])
         return (losses * target[:, -1]).mean()
-
-    def _seed(self) -> int:
-        return int(self.random_state_.randint(2**31 - 1))
 
     def _standardised(self, x: np.ndarray) -> np.ndarray:
         return ((x - self.mean_) / self.std_).astype(x.dtype, copy=False)
@@ -256,8 +253,7 @@ class CNNClassifier(ClassifierMixin, _CNN):
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each image, (N,)."""
-        scores = self._outputs(X)
-        return np.asarray(self.classes_[scores.argmax(1)])
+        return np.asarray(self.classes_[self._outputs(X).argmax(1)])
 
     def _learn_targets(self, y: np.ndarray, weight: Any, classes: Any) -> int:
         check_classification_targets(y)

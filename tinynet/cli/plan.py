@@ -17,13 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.models import (
-    build_model,
-    check_model,
-    file_sha256,
-    is_same_model,
-    warn_of_change,
-)
+from tinynet.cli.models import build_model, check_model, file_sha256, is_same_model, warn_of_change
 from tinynet.cli.options import (
     FITS,
     LAST,
@@ -322,10 +316,7 @@ def make_plan(
     warn_of_change(settings)
     classes = num_classes(train, test)
     model, arguments = build_model(
-        settings["model"],
-        num_classes=classes,
-        in_channels=shape[0],
-        image_size=shape[1:],
+        settings["model"], num_classes=classes, in_channels=shape[0], image_size=shape[1:]
     )
     if not resume:
         begin_with(settings, model, train.classes)

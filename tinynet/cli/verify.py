@@ -48,11 +48,7 @@ def run(args: argparse.Namespace) -> int:
             f"replay of {args.run / LAST} from {where}", *described(plan.ranks, settings["threads"])
         )
         verdict = verify(
-            args.run / LAST,
-            plan.model,
-            **plan.fit_options(),
-            start=args.start,
-            tell=say,
+            args.run / LAST, plan.model, **plan.fit_options(), start=args.start, tell=say
         )
         if not ranks.first:
             return 0

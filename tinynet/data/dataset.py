@@ -143,11 +143,7 @@ def hold_out(
 
 
 def warn_of_empty(
-    where: str,
-    labels: np.ndarray,
-    count: int,
-    names: Sequence[str] | None = None,
-    cure: str = "",
+    where: str, labels: np.ndarray, count: int, names: Sequence[str] | None = None, cure: str = ""
 ) -> None:
     """Warn of those of `count` classes that have no example, and of a class that is alone.
 

@@ -146,10 +146,7 @@ def read_checked(file: RemoteFile, path: Path) -> bytearray:
 
 
 def check_content(
-    file: RemoteFile,
-    content: bytes | bytearray,
-    source: str | Path,
-    cure: str = CURE,
+    file: RemoteFile, content: bytes | bytearray, source: str | Path, cure: str = CURE
 ) -> None:
     """Raise DataError unless `content`, found in `source`, is that of the published file."""
     if len(content) != file.size:

@@ -53,9 +53,8 @@ def backward(
 ) -> None:
     """Add the gradients of all the tensors to the `.grad` of their leaves."""
     pairs = _pairs("backward: {} grad_tensors for {} tensors", tensors, grad_tensors)
-    for place, (y, dy) in enumerate(pairs):
-        last = place == len(pairs) - 1
-        y.backward(dy, retain_graph if last else True, create_graph)
+    for place, (y, dy) in enumerate(pairs, 1):
+        y.backward(dy, retain_graph if place == len(pairs) else True, create_graph)
 
 
 def _pairs(unequal: str, outputs: Any, given: Any) -> list[tuple[Tensor, Any]]:

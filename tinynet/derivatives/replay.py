@@ -9,6 +9,7 @@ derivative is written anywhere.
 from __future__ import annotations
 
 import copy
+import functools
 import heapq
 import inspect
 import linecache
@@ -43,11 +44,9 @@ def pass_back(
     queue: list[tuple[int, Node]] = []
 
     def add(target: Any, dx: Tensor) -> None:
-        if target in gradients:
-            gradients[target] = gradients[target] + dx
-            return
-        gradients[target] = dx
-        if isinstance(target, Node) and target.number >= oldest:
+        is_new = target not in gradients
+        gradients[target] = dx if is_new else gradients[target] + dx
+        if is_new and isinstance(target, Node) and target.number >= oldest:
             heapq.heappush(queue, (-target.number, target))
 
     with create_graph(), kernels.recorded(), np.errstate(under="ignore"):
@@ -64,9 +63,7 @@ def pass_back(
             ):
                 for target, dx in _inputs(node, dy):
                     add(target, dx)
-        for leaf, dx in gradients.items():
-            if not isinstance(leaf, Node):
-                found[leaf] = _hooked(leaf, dx)
+        found |= {x: _hooked(x, dx) for x, dx in gradients.items() if not isinstance(x, Node)}
     return found
 
 
@@ -104,7 +101,7 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     args = [_as_it_was(x, node) for x in args]
     given = [_argument(value) for value in args]
     traced_dy = Traced.given(dy)
-    shared: dict[Any, Any] = {}
+    given_back = functools.cache(lambda vjps: vjps(traced_dy))
     found = []
     token = looked_at.set([])
     try:
@@ -115,12 +112,7 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
             _check_same(again, y, given)
         tracked = [vjp for vjp, x in zip(vjps, args) if isinstance(x, Variable)]
         for vjp, (_, target, shape, dtype) in zip(tracked, node.edges):
-            if isinstance(vjp, OneOf):
-                if vjp.function not in shared:
-                    shared[vjp.function] = vjp.function(traced_dy)
-                dx = shared[vjp.function][vjp.place]
-            else:
-                dx = vjp(traced_dy)
+            dx = given_back(vjp.function)[vjp.place] if isinstance(vjp, OneOf) else vjp(traced_dy)
             dx = dx.tensor if isinstance(dx, Traced) else wrap(dx)
             if dy.requires_grad and not dx.requires_grad and dx.array.any():  # it is linear in dy
                 raise TypeError(
@@ -183,9 +175,9 @@ def _check_same(again: Any, y: np.ndarray, given: Sequence[Any]) -> None:
 def _fitted(dx: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
     """The gradient in the shape and dtype of its input, summed over what was broadcast."""
     if dx.shape != shape:
-        lead = dx.ndim - len(shape)
-        stretched = [lead + i for i, n in enumerate(shape) if n == 1]
-        dx = ops.reshape(ops.sum(dx, (*range(lead), *stretched), True), shape)
+        sizes = (*[1] * (dx.ndim - len(shape)), *shape)
+        ones = tuple(i for i, n in enumerate(sizes) if n == 1)
+        dx = ops.reshape(ops.sum(dx, ones, True), shape)
     return dx if dx.dtype == dtype else ops.astype(dx, dtype)
 
 

@@ -27,7 +27,7 @@ from tinynet.ops import elementary, reduction, resize
 from tinynet.ops.shape import is_basic
 from tinynet.tensor import NUMPY, Tensor
 
-looked_at: ContextVar[list[Tensor]] = ContextVar("of which a body knows signs or places")
+looked_at: ContextVar[list[Tensor]] = ContextVar("what a body follows in steps alone")
 
 
 class Traced(NDArrayOperatorsMixin):
@@ -105,10 +105,9 @@ class Traced(NDArrayOperatorsMixin):
         return computed(function.__name__, function, args, settings)
 
     def __getitem__(self, index: Any) -> Traced:
-        if not is_basic(index):
-            return Traced(ops.getitem(self.tensor, index))
-        part = Traced(ops.getitem(self.tensor, index), self.sharers)
-        part.part = (self, index)
+        basic = is_basic(index)
+        part = Traced(ops.getitem(self.tensor, index), self.sharers if basic else None)
+        part.part = (self, index) if basic else None
         return part
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -178,14 +177,16 @@ def computed(name: str, function: Any, args: Any, settings: Mapping[str, Any] = 
         except TypeError as error:
             given = " and ".join(f"{key}=" for key in settings) or "arguments such as these"
             raise TypeError(f"np.{name} is not recorded with {given}; call it without") from error
-        if tensor is not None and tensor.dtype.kind not in "biu":
+        if tensor is None:
+            return None
+        if tensor.dtype.kind not in "biu":
             return Traced(tensor, args[0].sharers if name in _VIEWS else None)
-        return _step(args, None if tensor is None else tensor.array)
     with contextlib.suppress(TypeError, ValueError):  # of one that writes into an array
         result = function(*_arrays(args), **_arrays(settings))
         parts = result if isinstance(result, (tuple, list)) else (result,)
         if name in _STEPS or all(np.asarray(part).dtype.kind in "biu" for part in parts):
-            return _step(args, result)
+            looked_at.get().extend(x.tensor for x in args if isinstance(x, Traced))
+            return result
         if name in _CONSTANTS:
             return Traced(wrap(result))
     home = getattr(function, "__module__", None) or "numpy"
@@ -193,12 +194,6 @@ def computed(name: str, function: Any, args: Any, settings: Mapping[str, Any] = 
         f"{home.replace('numpy', 'np', 1)}.{name} has no operation of tinynet that could be "
         "recorded for it; use operators, and functions that have one"
     )
-
-
-def _step(args: Any, result: Any) -> Any:
-    """What changes in steps alone: its derivative by the arguments is 0."""
-    looked_at.get().extend(x.tensor for x in args if isinstance(x, Traced))
-    return result
 
 
 def _tensors(value: Any) -> Any:

@@ -23,22 +23,10 @@ from tinynet.training.failures import DivergenceError
 from tinynet.training.fit import fit
 from tinynet.training.history import History
 from tinynet.training.loop import evaluate, predict, train_epoch
-from tinynet.training.metrics import (
-    Means,
-    accuracy,
-    confusion_matrix,
-    top_k,
-    top_k_accuracy,
-)
+from tinynet.training.metrics import Means, accuracy, confusion_matrix, top_k, top_k_accuracy
 from tinynet.training.recipes import AUGMENTATIONS, Recipe, make_augment, recipe_for, usual_shape
 from tinynet.training.run import Callback, Run
-from tinynet.training.setup import (
-    OPTIMIZERS,
-    SCHEDULES,
-    Schedule,
-    make_optimizer,
-    make_schedule,
-)
+from tinynet.training.setup import OPTIMIZERS, SCHEDULES, Schedule, make_optimizer, make_schedule
 from tinynet.training.signals import Interrupted
 from tinynet.training.trained import Prediction, Trained, load
 

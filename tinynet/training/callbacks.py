@@ -26,11 +26,7 @@ class _Best(Callback):
     """What EarlyStopping and BestModel share: which epoch was the best so far, and its weights."""
 
     def __init__(
-        self,
-        monitor: str | Sequence[str],
-        mode: str | None,
-        restore: bool,
-        min_delta: float = 0.0,
+        self, monitor: str | Sequence[str], mode: str | None, restore: bool, min_delta: float = 0.0
     ) -> None:
         self.monitor = (monitor,) if isinstance(monitor, str) else tuple(monitor)
         self.directions = {name: better_is(name, mode) for name in self.monitor}

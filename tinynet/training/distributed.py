@@ -36,14 +36,7 @@ from tinynet.random import default_rng, use_rng
 from tinynet.training.batches import Batches, pairs
 from tinynet.training.environment import launched
 from tinynet.training.loop import Loss, gradients_of, parameters_of
-from tinynet.training.metrics import (
-    Means,
-    Metrics,
-    cost_of,
-    counted,
-    means_of,
-    of_matrix,
-)
+from tinynet.training.metrics import Means, Metrics, cost_of, counted, means_of, of_matrix
 from tinynet.utils.data import DataLoader
 
 if TYPE_CHECKING:

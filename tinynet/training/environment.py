@@ -25,11 +25,7 @@ from tinynet.version import __version__
 
 def versions() -> dict[str, str]:
     """The versions that write a file."""
-    return {
-        "tinynet": __version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
+    return {"tinynet": __version__, "numpy": np.__version__, "python": platform.python_version()}
 
 
 LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # of MPICH, Intel MPI, Slurm; of Open MPI

@@ -24,14 +24,7 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import (
-    Batches,
-    Images,
-    as_inputs,
-    batches_for,
-    data_and_loss,
-    pairs,
-)
+from tinynet.training.batches import Batches, Images, as_inputs, batches_for, data_and_loss, pairs
 from tinynet.training.failures import naming_divergence, naming_memory
 from tinynet.training.history import Record
 from tinynet.training.losses import as_loss
@@ -185,11 +178,7 @@ def evaluate(
 
 
 def predict(
-    model: Module,
-    data: Any,
-    *,
-    batch_size: int = 256,
-    transform: Images | None = None,
+    model: Module, data: Any, *, batch_size: int = 256, transform: Images | None = None
 ) -> np.ndarray:
     """The model's outputs for all of `data`, as one array (N, ...), in evaluation mode.
 

@@ -13,14 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinynet import models
-from tinynet.data import (
-    Compose,
-    Cutout,
-    RandomHorizontalFlip,
-    RandomRotate,
-    RandomShift,
-    ToFloat,
-)
+from tinynet.data import Compose, Cutout, RandomHorizontalFlip, RandomRotate, RandomShift, ToFloat
 from tinynet.errors import unknown_name
 
 
