@@ -253,7 +253,8 @@ class CNNClassifier(ClassifierMixin, _CNN):
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each image, (N,)."""
-        return np.asarray(self.classes_[self._outputs(X).argmax(1)])
+        scores = self._outputs(X)
+        return np.asarray(self.classes_[scores.argmax(1)])
 
     def _learn_targets(self, y: np.ndarray, weight: Any, classes: Any) -> int:
         check_classification_targets(y)
