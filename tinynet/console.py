@@ -14,7 +14,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO, cast
+from typing import Any, cast
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, invisible marks, half characters, line ends
 
@@ -265,10 +265,7 @@ def console() -> Iterator[Console]:
         while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
             os.set_inheritable(free, True)
         os.close(free)
-    before = sys.stdout, sys.stderr
-    out, err = Console(sys.stdout), Console(sys.stderr, goes_on=True)
-    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
-    try:
+    out: Any = Console(sys.stdout)
+    err: Any = Console(sys.stderr, goes_on=True)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield out
-    finally:
-        sys.stdout, sys.stderr = before
