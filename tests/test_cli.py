@@ -277,7 +277,7 @@ def test_a_damaged_data_file_is_an_error_and_not_a_crash(here, capsys):
 
 
 def test_an_augmentation_that_leaves_nothing_is_refused_and_nothing_written(tiny, here, capsys):
-    assert main(["train", "--data", tiny, "--augment", "shift:100"]) == 1
+    assert main(["train", "--data", tiny, "--augment", "shift:100"]) == 2
     assert "'shift:100': as large as the image, of 8x8 pixels" in capsys.readouterr().err
     assert not Path("runs").exists()
 

@@ -8,7 +8,7 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3073,
+    "cli": 3072,
     "data": 2451,
     "derivatives": 1073,
     "functions": 2108,
@@ -24,7 +24,7 @@ MOST = {
     "training": 6500,
     "utils": 860,
     "vision": 1633,
-    "its own files": 5145,
+    "its own files": 5143,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

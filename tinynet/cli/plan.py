@@ -134,7 +134,7 @@ def asked_for(args: argparse.Namespace) -> dict[str, Any]:
     --size and --fit are in the name of the data then, and a model has the name that a run keeps.
     Raises BadArgument for names that do not exist.
     """
-    from tinynet.training import OPTIMIZERS, SCHEDULES, make_augment
+    from tinynet.training import OPTIMIZERS, SCHEDULES
 
     asked = {name: value for name, value in vars(args).items() if value is not None}
     if data := sized(args.data, args.size, args.fit):
@@ -145,10 +145,7 @@ def asked_for(args: argparse.Namespace) -> dict[str, Any]:
     for kind, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
         if kind in asked:
             choose(kind, asked[kind], known)
-    try:
-        make_augment(_augmentations(asked.get("augment", ())), side=2**31)  # whatever the images
-    except ValueError as error:
-        raise BadArgument(str(error)) from error
+    _check_augment(_augmentations(asked.get("augment", ())), (2**31,))  # whatever the images
     if "patience" in asked and not asked.get("validation"):
         raise BadArgument("--patience needs --validation SHARE: the test images decide nothing")
     return asked
@@ -302,7 +299,6 @@ def make_plan(
     """
     from tinynet import data
     from tinynet.random import manual_seed
-    from tinynet.training import make_augment
 
     if fingerprint(train, test) != settings["data_sha256"]:
         raise ValueError(
@@ -311,7 +307,7 @@ def make_plan(
             "--data NAME --out ANOTHER"
         )
     shape = train.images.shape[1:]
-    make_augment(settings["augment"], shape[1:])  # fails now for what leaves nothing of an image
+    _check_augment(settings["augment"], shape[1:])
     manual_seed(settings["seed"])
     warn_of_change(settings)
     classes = num_classes(train, test)
@@ -347,6 +343,16 @@ def _augmentations(names: Any) -> list[str]:
     if kept and len(kept) < len(names):
         raise BadArgument(f"--augment none leaves the images as they are; then no {kept[0]} too")
     return kept
+
+
+def _check_augment(names: list[str], side: tuple[int, ...]) -> None:
+    """Raise BadArgument for a change that is not known, or leaves nothing of such an image."""
+    from tinynet.training import make_augment
+
+    try:
+        make_augment(names, side)
+    except ValueError as error:
+        raise BadArgument(str(error)) from error
 
 
 def num_classes(train: ArrayDataset, test: ArrayDataset) -> int:

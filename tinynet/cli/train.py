@@ -305,14 +305,6 @@ def _free(out: Path, asked: bool) -> Path:
     )
 
 
-class Stopped(KeyboardInterrupt):
-    """A training that a signal ended, in words for the command line."""
-
-    def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
-        self.signal = number
-
-
 def _interrupted(stop: KeyboardInterrupt, out: Path) -> KeyboardInterrupt:
     """The same, with the command that goes on."""
     from tinynet.training import Interrupted
@@ -322,8 +314,9 @@ def _interrupted(stop: KeyboardInterrupt, out: Path) -> KeyboardInterrupt:
     if not isinstance(stop, Interrupted) or stop.saved is None:
         saved = (out / LAST).is_file()
         how += f"; {out / LAST} is as it was saved last" if saved else "; nothing was saved yet"
-    number = stop.signal if isinstance(stop, Interrupted) else signal.SIGINT
-    return Stopped(f"{how}\n{cure}", number)
+    told: Any = KeyboardInterrupt(f"{how}\n{cure}")
+    told.signal = stop.signal if isinstance(stop, Interrupted) else signal.SIGINT
+    return told  # type: ignore[no-any-return]
 
 
 def _file_name(data: str) -> str:
