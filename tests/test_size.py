@@ -13,7 +13,7 @@ MOST = {
     "derivatives": 1073,
     "functions": 2108,
     "gradcheck": 5384,
-    "kernels": 4203,
+    "kernels": 4184,
     "lab": 2102,
     "models": 402,
     "nn": 5564,

@@ -79,8 +79,3 @@ class NumpyKernels(Kernels):
         if y.size > elementwise.PIECE or dy.dtype is not y.dtype:
             return elementwise.relu_dx(dy, y)
         return super().relu_dx(dy, y)
-
-    def outer(self, a: Array, b: Array) -> Array:
-        """a_m b_p (M, P)."""
-        small = a.size * b.size < elementwise.OUTER_FROM
-        return super().outer(a, b) if small else elementwise.outer(a, b)

@@ -35,9 +35,9 @@ class _Row(Module, MutableSequence[Any]):
         return len(self._names())
 
     def __iter__(self) -> Iterator[Any]:
-        held = self.__dict__
-        names = [name for name, kind in self._members.items() if kind == self._kind]
-        return iter([held[name] for name in names if held[name] is not None])
+        own, held, members = self._kind, self.__dict__, self._members.items()
+        names = [name for name, kind in members if kind == own]
+        return iter([x for x in map(held.__getitem__, names) if x is not None])
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

@@ -60,11 +60,7 @@ def _largest(e, taps):
 
 def _put_largest(e, taps, y, winners, j, relu):
     best, winner = _largest(e, taps)
-    flag = ir.VectorType(ir.IntType(1), e.lanes)
-    undefined = ir.Constant(flag, ir.Undefined)
-    first = e.builder.insert_element(undefined, relu, ir.Constant(ir.IntType(32), 0))
-    relu = e.shuffle(first, undefined, [0] * e.lanes)
-    loses = e.builder.and_(relu, e.builder.fcmp_ordered("<=", best, e.zero()))
+    loses = e.builder.and_(e.splat(relu), e.builder.fcmp_ordered("<=", best, e.zero()))
     best = e.builder.select(loses, e.zero(), best)
     winner = e.builder.select(loses, ir.Constant(_numbers(e), [4] * e.lanes), winner)
     e.store(best, y, j)

@@ -126,8 +126,8 @@ class Emitter:
         return self.builder.load(self.builder.gep(pointer, [ir.Constant(WORD, index)]))
 
     def splat(self, scalar):
-        """The same element in every lane."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
+        """The same value, an element or a flag, in every lane."""
+        undefined = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
         return self.builder.shuffle_vector(first, undefined, zeros)

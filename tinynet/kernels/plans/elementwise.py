@@ -1,8 +1,7 @@
-"""ReLU, its gradient and the outer product in one pass over memory, shared by the threads.
+"""ReLU and its gradient in one pass over memory, shared by the threads.
 
-All are bound by memory, not by arithmetic. `dy * (y != 0)` on a whole array writes a mask and reads
-it back; cut into pieces that fit into the cache, the mask never leaves it. The outer product sums
-nothing up, and BLAS is slow at it.
+Both are bound by memory, not by arithmetic. `dy * (y != 0)` on a whole array writes a mask and
+reads it back; cut into pieces that fit into the cache, the mask never leaves it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from tinynet.kernels.layout import as_vectors
 
 PIECE = 1 << 16  # elements at a time
 PARALLEL_FROM = 1 << 18  # elements below which handing over costs more than it saves
-OUTER_FROM = 500_000  # likewise, of an outer product
 
 
 def relu(x: Array) -> Array:
@@ -52,11 +50,3 @@ def in_pieces(work: Callable[..., object], *arrays: Array) -> None:
     size = arrays[0].size
     count = threads.get_num_threads() if size >= PARALLEL_FROM else 1
     threads.run(share, threads.shares(size, count))
-
-
-def outer(a: Array, b: Array) -> Array:
-    """a (M), b (P) -> a_m b_p (M, P)."""
-    y = np.empty((len(a), len(b)), np.result_type(a, b))
-    parts = threads.shares(len(a), min(threads.get_num_threads(), len(a)))
-    threads.run(lambda part: np.multiply(a[part, None], b, out=y[part]), parts)
-    return y

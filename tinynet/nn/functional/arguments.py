@@ -63,8 +63,8 @@ def named(op: Callable[P, R], names: str, axes: int = 0) -> Callable[P, R]:
 
     @functools.wraps(op, updated=())
     def function(*args: Any, **settings: Any) -> Any:
-        fits = least <= len(args) <= most
-        if not fits or (settings and not settings.keys() <= after.keys() - order[: len(args)]):
+        known = not settings or settings.keys() <= after.keys() - order[: len(args)]
+        if not (known and least <= len(args) <= most):
             try:  # errors, too, in PyTorch's names
                 given = signature.bind(*args, **settings)
             except TypeError as error:
