@@ -24,7 +24,7 @@ MOST = {
     "training": 6500,
     "utils": 860,
     "vision": 1633,
-    "its own files": 5143,
+    "its own files": 5138,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

@@ -82,15 +82,11 @@ class Variable:
     hooks: Hooks
     number: ClassVar[int] = 0  # where a node has the moment of its call
     keeps: ClassVar[bool] = True
-    """Whether calls that a leaf is given to are kept for gradients of gradients; see `kept_for`."""
+    """Whether a leaf has calls kept for gradients of gradients; a result has if its own is."""
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
         """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
         return object.__new__(_tensor_class if cls is Variable else cls)
-
-    def kept_for(self) -> bool:
-        """Whether calls that it is given to are kept: parameters alone do not have them kept."""
-        return self.keeps if self.node is None else self.node.call is not None
 
     def as_it_is(self) -> Tensor:
         """The same memory and record in another tensor, which no change in place moves on."""
@@ -346,13 +342,12 @@ def visit(node: Node, dy: Array, gradients: Gradients, retain_graph: bool) -> No
         changes.check_saved_values(node)
     if not retain_graph:
         node.edges, node.call = None, node.call and ()
-    function: Any = None  # the last that gave several gradients, and these
-    several: tuple[Array, ...] = ()
+    function = several = None  # the last that gave several gradients, and these
     for vjp, target, shape, dtype in edges:
         if type(vjp) is OneOf:
             if vjp.function is not function:
                 function, several = vjp.function, vjp.function(dy)
-            dx = several[vjp.place]
+            dx = several[vjp.place]  # type: ignore[index]
         else:
             dx = vjp(dy)
         if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:

@@ -90,7 +90,7 @@ def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
 
     Where it is kept how each result was computed, it does its own work.
     """
-    if x.requires_grad and x.kept_for():
+    if x.requires_grad and (x.keeps if x.node is None else x.node.call is not None):
         return relu(x)  # type: ignore[no-any-return]
     if here.calls is not None:
         here.calls.append((relu, x.array.shape, x.array.shape))
