@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import copy
 import math
 import pickle
@@ -88,6 +90,12 @@ def cubes(x):
     return (x**3).sum()
 
 
+def of_both(p):
+    return cubes(p["a"]) + (p["b"] ** 2 * p["a"]).sum()
+
+
+Pair = collections.namedtuple("Pair", "a b")
+AB, BA = {"a": X, "b": V}, {"b": V, "a": X}
 TRANSFORMS = {
     "grad": (lambda: tinynet.grad(cubes)(X), [3, 12, 27]),
     "grad of grad": (lambda: tinynet.grad(lambda x: tinynet.grad(cubes)(x).sum())(X), [6, 12, 18]),
@@ -104,6 +112,23 @@ TRANSFORMS = {
     "aux": (lambda: tinynet.grad(lambda x: (cubes(x), x.shape), has_aux=True)(X)[0], [3, 12, 27]),
     "a dict": (lambda: tinynet.grad(lambda p: (p["a"] * p["b"][0]).sum())(
         {"a": X, "b": [V]}), {"a": [1, 0, -1], "b": [[1, 2, 3]]}),
+    "dicts in another order": (
+        lambda: (
+            tinynet.hvp(of_both, AB, BA)[1],
+            tinynet.jvp(lambda p: {"p": p["a"], "q": 2 * p["b"]}, (AB,), (BA,))[1],
+            tinynet.vjp(lambda x: {"p": x, "q": 2 * x}, X)[1]({"q": V, "p": X}),
+        ),
+        (
+            {"a": [8, 24, 56], "b": [4, 0, -12]},
+            {"p": [1, 2, 3], "q": [2, 0, -2]},
+            ([3, 2, 1],),
+        ),
+    ),
+    "a named tuple": (lambda: tinynet.grad(lambda p: (p.a * p.b).sum())(Pair(X, V)).b, [1, 2, 3]),
+    "a list of arguments": (
+        lambda: tinynet.grad(lambda x, y: (x * y).sum(), [1, 0])(X, V),
+        ([1, 2, 3], [1, 0, -1]),
+    ),
     "unused": (lambda: tinynet.grad(lambda x, y: x.sum(), (0, 1))(X, V)[1], [0, 0, 0]),
     "a constant": (lambda: tinynet.grad(lambda x: tensor(1.0).sum())(X), [0, 0, 0]),
     "vjp": (lambda: tinynet.vjp(lambda x: x * x, X)[1](V), ([2, 0, -6],)),
@@ -302,6 +327,25 @@ def test_in_place_forms_have_second_derivatives():
     assert tinynet.hessian(f)(x).tolist() == [[0, 0], [0, 14]]
 
 
+IN_PLACE = (
+    "y[0] += 1", "y[0] *= x[1]", "y[:, 1] += x[:, 2] * x[:, 0]", "y[:1] **= 2", "y[0] /= x[1]",
+    "y[0] += x[1]; y[0] += x[2]", "y[0][1:] *= x[1][1:]", "y[0, 1] += x[2, 2] ** 2", "y *= y",
+    "y[1:] -= y[:-1].clone()", "y[1:] = y[:-1]", "y[[0, 2]] += x[[1, 1]] ** 2", "y += y[0]",
+    "y[0] *= 2; y *= x; y[1] += y[0]", "row = y[0]; row *= x[1]; y *= x", "y.copy_(y.t())",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", IN_PLACE)
+def test_what_is_changed_in_place_has_the_right_second_derivative(change):
+    def f(x):
+        names = {"x": x, "y": x * x}
+        exec(change, names)
+        return names["y"] * x
+
+    x = tinynet.Tensor(np.random.default_rng(0).uniform(0.5, 2, (3, 3)))
+    gradcheck(f, x, order=2).raise_for_failures()
+
+
 def row_from_itself(x):
     y = x * 1
     y[1] = y[1] ** 2 + y.reshape(1, 2).t()[0, 0] * x[1]
@@ -480,6 +524,36 @@ def test_vmap_calls_a_function_for_each_example():
         func.vmap(loss, in_dims=(0,))(x, t)
 
 
+LEAVES = {
+    "np.asarray": lambda x: tinynet.tensor(np.exp(np.asarray(x))),
+    "numpy": lambda x: tinynet.from_numpy(x.numpy() * 2),
+    "tensor": tinynet.tensor,
+    "Tensor": tinynet.Tensor,
+    "new_tensor": lambda x: x.new_tensor(x),
+    "full": lambda x: tinynet.full((2,), x[0]),
+    "full_like": lambda x: tinynet.full_like(x, x[0]),
+    "item": lambda x: x * x[0].item(),
+    "float": lambda x: x * float(x[0]),
+    "tolist": lambda x: tinynet.tensor(x.tolist()),
+    "math": lambda x: x * math.exp(x[0]),
+}
+
+
+@pytest.mark.parametrize("way", LEAVES)
+def test_a_value_that_leaves_a_function_being_differentiated_is_warned_of(way):
+    def f(x):
+        return LEAVES[way](x).sum()
+
+    with pytest.warns(UserWarning, match=r"a value leaves the record.*\.detach\(\)"):
+        tinynet.grad(f)(X)
+    tinynet.grad(lambda x: (x * f(x.detach())).sum())(X)
+    with tinynet.create_graph():
+        f(tensor(1.0, 2.0, requires_grad=True))
+    tinynet.grad(
+        lambda x: (tinynet.ones_like(x) * x * (x[0] > 0) * f"{x[0]:.1f}".count(".")).sum()
+    )(X)
+
+
 # ----- what is refused ---------------------------------------------------------------------------
 
 counter = iter(range(100))
@@ -534,6 +608,35 @@ def at_random(x):
 
 def method_of_an_array(x):
     return np.array(x.tolist()), lambda dy: dy
+
+
+def goes_on(x):
+    try:
+        slope = float(x[0])
+    except TypeError:
+        slope = 1.0  # which it is
+    return x * slope, lambda dy: dy * slope
+
+
+def goes_on_in_dx(x):
+    def dx(dy):
+        with contextlib.suppress(Exception):
+            return 2 * dy * np.asarray(x)
+        return 2 * dy
+
+    return x * x, dx
+
+
+def asks_for_its_class(x):
+    return x * x, lambda dy: dy * 2 * (x if isinstance(x, np.ndarray) else 1.5)
+
+
+def asks_for_an_attribute(x):
+    return x * x, lambda dy: dy * 2 * (x if hasattr(x, "tolist") else 1.5)
+
+
+def counts_in_dx(x):
+    return x * x, lambda dy: dy * x * next(counter)
 
 
 class Keeping:
@@ -612,6 +715,11 @@ REFUSED = {
     unknown_function: "np.interp has no operation of tinynet",
     through_a_view: "changes an argument in place, or an array with a view",
     at_random: "does not compute the same once more",
+    goes_on: "a value leaves the record here.*goes on as if nothing was",
+    goes_on_in_dx: "a value leaves the record here.*goes on as if nothing was",
+    asks_for_its_class: "does not compute the same once more.*asks whether it has an ndarray",
+    asks_for_an_attribute: "does not compute the same once more",
+    counts_in_dx: "does not compute the same once more",
     method_of_an_array: "an array has no .tolist that is recorded; use",
 }
 
@@ -626,7 +734,7 @@ def test_a_body_that_cannot_be_replayed_is_named_with_its_line(body):
         with pytest.raises(RuntimeError, match=REFUSED[body]) as raised:
             autograd.grad(y.sum(), x, create_graph=True)
     assert str(raised.value).startswith(f"{body.__name__}: its body cannot run on tensors")
-    assert f"{__file__}:" in str(raised.value) or body is at_random
+    assert f"{__file__}:" in str(raised.value) or body in (at_random, counts_in_dx)
     assert kernels.current is before
 
 
@@ -785,10 +893,28 @@ def freed():
         (
             lambda: tinynet.vjp(cubes, X)[1](V),
             ShapeError,
-            r"vjp: the result has shape \(\), what it is multiplied by \(3,\)",
+            r"vjp: the result is of shape \(\), what it is multiplied by is of shape \(3,\)",
         ),
-        (lambda: tinynet.jvp(cubes, X, X[:2]), ShapeError, r"jvp: xs has shape .3,., .* by .2,."),
-        (lambda: tinynet.hvp(cubes, X, X[:2]), ShapeError, r"hvp: xs has shape .3,., .* by .2,."),
+        (lambda: tinynet.jvp(cubes, X, X[:2]), ShapeError, r"jvp: xs\[0\] is .*3,., .* of .*2,."),
+        (lambda: tinynet.hvp(cubes, X, X[:2]), ShapeError, r"hvp: xs\[0\] is .*3,., .* of .*2,."),
+        (lambda: tinynet.hvp(cubes, X, (X, X)), ShapeError, "xs is a tuple or list of 1, .* of 2"),
+        (lambda: tinynet.jvp(cubes, X, 1.0), ShapeError, r"xs\[0\] is .*3,., .* is a float"),
+        (lambda: tinynet.jvp(cubes, 1.0, 1.0), TypeError, "not a float; make it a tensor"),
+        (
+            lambda: tinynet.hvp(of_both, AB, {"a": X, "c": V}),
+            ShapeError,
+            r"hvp: xs\[0\] is a dict of 'a', 'b', what it is multiplied by is a dict of 'a', 'c'",
+        ),
+        (
+            lambda: tinynet.jvp(lambda p: p[0] * p[1][0], [[X, [V]]], [[[X], V]]),
+            ShapeError,
+            r"jvp: xs\[0\]\[0\] is of shape \(3,\), what .* by is a tuple or list of 1",
+        ),
+        (
+            lambda: tinynet.vjp(lambda x: {"p": x, "q": [x, x[1:]]}, X)[1]({"q": [V, V], "p": V}),
+            ShapeError,
+            r"vjp: the result\['q'\]\[1\] is of shape \(2,\), .* of shape \(3,\)",
+        ),
         (lambda: gradcheck(cubes, X, order=0), ValueError, "order must be 1 or more"),
     ],
 )

@@ -10,7 +10,7 @@ HOUSE = Path(tinynet.__file__).parent
 MOST = {
     "cli": 3072,
     "data": 2451,
-    "derivatives": 1073,
+    "derivatives": 1072,
     "functions": 2108,
     "gradcheck": 5384,
     "kernels": 4184,
@@ -24,7 +24,7 @@ MOST = {
     "training": 6500,
     "utils": 860,
     "vision": 1633,
-    "its own files": 5138,
+    "its own files": 5137,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

@@ -929,13 +929,19 @@ def test_a_view_taken_before_the_change_is_not_used_after_it():
     assert (x[0:1] * 2).tolist() == [4.0]
 
 
-def test_the_right_side_may_not_need_the_memory_that_is_overwritten():
-    y = leaf(1.0, 2.0) * 1
-    with pytest.raises(RuntimeError, match="shares memory"):
-        y *= y[::-1]
-    assert y.tolist() == [1.0, 2.0]
-    y += y[::-1]
-    assert y.tolist() == [3.0, 3.0]
+def test_the_right_side_may_be_a_part_of_what_is_overwritten():
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    y *= y[::-1]
+    y += y[:1]
+    assert y.tolist() == [4.0, 4.0]
+    y.sum().backward()
+    assert x.grad.tolist() == [8.0, 4.0]
+    y = x * 1
+    part = y[:1]
+    part.detach().zero_()
+    with pytest.raises(RuntimeError, match=r"\+=: the memory of its input.*was changed in place"):
+        y += part
 
 
 def test_in_place_results_must_fit():

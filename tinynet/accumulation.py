@@ -61,7 +61,7 @@ def grown(total: np.ndarray, dx: np.ndarray) -> np.ndarray:
     return total
 
 
-def hooked(target: Node | Variable, dy: np.ndarray) -> np.ndarray:
+def hooked(target: Node | Variable, dy: Any) -> Any:
     """The gradient of a node or leaf after its hooks, each of which may replace it."""
     for hook in target.hooks.values():
         replaced = hook(dy.copy())
@@ -77,7 +77,7 @@ def owned(dx: np.ndarray, dy: Array, vjp: VJP) -> np.ndarray:
     return np.array(dx) if any(dx is x for x in changes.saved_arrays(vjp)) else dx
 
 
-def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> np.ndarray:
+def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> Any:
     """Undo broadcasting: sum `gradient` over the axes along which `shape` was stretched.
 
     A value used in several places gets the sum of their gradients (multivariate chain rule).
@@ -86,9 +86,9 @@ def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -
     which = getattr(vjp, "__name__", "gradient")
     if gradient is None:
         raise TypeError(f"{name}: the gradient {which}(dy) is None; is a `return` missing?")
-    gradient = full = np.asarray(gradient)
-    if full.shape == shape:
-        return full
+    gradient = gradient if hasattr(gradient, "requires_grad") else np.asarray(gradient)
+    if gradient.shape == shape:
+        return gradient
     lead = gradient.ndim - len(shape)
     if lead < 0 or any(size not in (1, gradient.shape[lead + i]) for i, size in enumerate(shape)):
         raise ShapeError(
@@ -96,5 +96,4 @@ def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -
             f"belongs to has shape {shape}. Return an array of the input's shape."
         )
     stretched = [lead + i for i, size in enumerate(shape) if size == 1]
-    summed = gradient.sum(axis=(*range(lead), *stretched), keepdims=True)
-    return np.asarray(summed.reshape(shape))
+    return gradient.sum(axis=(*range(lead), *stretched), keepdims=True).reshape(shape)

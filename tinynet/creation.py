@@ -21,6 +21,7 @@ from tinynet.functions.common import array_of, call_sizes, named
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor, as_array
+from tinynet.unrecorded import arrays_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -138,7 +139,7 @@ def _dtype(settings: Settings) -> DTypeLike:
 
 def _alike(make: Callable[..., Any], what: str) -> Callable[..., Tensor]:
     def alike(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
-        array = make(as_array(input), settings.get("dtype"))
+        array = make(as_array(arrays_of(input)), settings.get("dtype"))
         return _new_tensor(array, array.dtype, **settings)
 
     doc = f"{what} the shape, dtype (unless given) and memory order of another tensor."
@@ -154,7 +155,7 @@ def full_like(
     input: Tensor | np.ndarray, fill_value: float, **settings: Unpack[Settings]
 ) -> Tensor:
     """One number in the shape, dtype (unless given) and memory order of another tensor."""
-    array = np.full_like(as_array(input), fill_value, settings.get("dtype"))
+    array = np.full_like(as_array(arrays_of(input)), as_array(fill_value), settings.get("dtype"))
     return _new_tensor(array, array.dtype, **settings)
 
 
@@ -260,7 +261,7 @@ def normal(
 
 def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
     """1 with the probability that each element gives, else 0."""
-    p = as_array(input)
+    p = as_array(arrays_of(input))
     return wrap((default_rng(generator).random(p.shape) < p).astype(p.dtype))
 
 
@@ -268,7 +269,7 @@ def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
 ) -> Tensor:
     """`num_samples` places for each row of weights; the chance of each is in proportion to them."""
-    weights = as_array(input).astype(np.float64)
+    weights = array_of(input).astype(np.float64)
     rng = default_rng(generator)
     rows = [
         rng.choice(len(row), num_samples, replacement, row / row.sum())

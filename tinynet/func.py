@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tinynet.derivatives import transforms
 from tinynet.derivatives.transforms import grad, hessian, hvp, jvp, value_and_grad, vjp
 from tinynet.derivatives.transforms import jacobian as jacrev
 from tinynet.errors import ShapeError, unknown_name
@@ -100,18 +101,11 @@ def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0) -> Calla
 
 def _examples(value: Any, dim: int) -> list[Any]:
     """Each example of a tensor, or of the tensors in a dict or tuple."""
-    if isinstance(value, dict):
-        rows = zip(*(_examples(x, dim) for x in value.values()))
-        return [dict(zip(value, row)) for row in rows]
-    if isinstance(value, (tuple, list)):
-        return list(zip(*(_examples(x, dim) for x in value)))
-    return list(unbind(value, dim))
+    rows = zip(*(unbind(x, dim) for x in transforms.leaves(value)))
+    return [transforms.rebuilt(value, row) for row in rows]
 
 
 def _together(results: list[Any], dim: int) -> Any:
     """Results of one structure as one, its tensors stacked."""
-    if isinstance(results[0], dict):
-        return {k: _together([result[k] for result in results], dim) for k in results[0]}
-    if isinstance(results[0], (tuple, list)):
-        return tuple(_together(list(parts), dim) for parts in zip(*results))
-    return stack(results, dim)
+    columns = zip(*map(transforms.leaves, results))
+    return transforms.rebuilt(results[0], (stack(column, dim) for column in columns))

@@ -211,21 +211,22 @@ def _record_saved(
 class _Recorded(Tensor):
     """What backward is given to compute with; its value does not leave the record."""
 
-    def _leave(self, *args: Any, **settings: Any) -> Any:
+    __slots__ = ()
+
+    def _value(self) -> Any:
         raise TypeError(
             "a value leaves the record here, and its derivative would be lost; compute with "
             "operations on tensors"
         )
 
-    detach = numpy = item = tolist = __array__ = __float__ = _leave  # type: ignore[assignment]
+    detach = _value
 
 
 def _recorded(tensor: Tensor) -> Tensor:
     if tensor.requires_grad and tensor.node is None:
         tensor = ops.reshape(tensor, tensor.shape)  # so that the gradient goes to the tensor itself
-    given: Tensor = object.__new__(_Recorded)
-    given.array, given.node, given.grad = tensor.array, tensor.node, None
-    given.requires_grad = tensor.requires_grad
+    given = wrap(tensor.array, tensor.node)
+    given.__class__ = _Recorded
     return given
 
 

@@ -11,8 +11,9 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 """Whether operations are recorded, in each thread and each asynchronous task by itself."""
 
 
-keeping: ContextVar[bool] = ContextVar("keeping", default=False)
-"""Whether it is kept how each operation was called, for gradients of gradients."""
+keeping: ContextVar[int] = ContextVar("keeping", default=0)
+"""1 where it is kept how each operation was called, for gradients of gradients; 2 in a function
+that is being differentiated, where a value that leaves the record is told of too."""
 
 
 class _GradMode(Scope):
@@ -20,15 +21,15 @@ class _GradMode(Scope):
 
     takes: tuple[type, ...] = ()
     recording: bool
-    keeping = False
+    keeping = 0
 
     def __init__(self) -> None:
-        self._before: list[tuple[bool, bool]] = []
+        self._before: list[tuple[bool, int]] = []
 
     def __enter__(self) -> None:
         self._before.append((recording.get(), keeping.get()))
         recording.set(self.recording)
-        keeping.set(self.keeping or keeping.get())
+        keeping.set(max(self.keeping, keeping.get()))
 
     def __exit__(self, *error: object) -> None:
         before = self._before.pop()
@@ -52,7 +53,7 @@ class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
 class create_graph(_GradMode):  # noqa: N801 (by PyTorch's name of the argument)
     """Record inside, and keep what gradients of gradients need: see `docs/derivatives.md`."""
 
-    recording = keeping = True
+    recording, keeping = True, 1
 
 
 class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)

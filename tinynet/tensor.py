@@ -53,8 +53,8 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
 
     Raises TypeError for what is no array of numbers, and for dtypes that tinynet does not have.
     """
-    if isinstance(data, Variable):
-        data = data.array
+    if isinstance(data, Tensor):
+        data = data._value()
     if isinstance(data, (list, tuple)) and any(isinstance(item, Variable) for item in data):
         if any(getattr(item, "node", None) is not None for item in data):
             warnings.warn(
@@ -62,7 +62,7 @@ def as_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
                 "Use tinynet.stack([...]), or .detach() them if that is meant",
                 stacklevel=3,
             )
-        data = [as_array(item) for item in data]
+        data = [as_array(getattr(item, "array", item)) for item in data]
     try:
         array = np.asarray(data, dtype)
     except ValueError as error:
@@ -310,15 +310,18 @@ class Tensor(Methods):
         if not self.requires_grad:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
 
-        @functools.wraps(hook)  # which a backward pass that is recorded calls itself
-        def on_arrays(dy: np.ndarray) -> np.ndarray | None:
-            replaced = hook(autograd.wrap(dy))
-            return None if replaced is None else as_array(replaced)
+        @functools.wraps(hook)
+        def on_gradient(dy: Any) -> Any:
+            given = dy if isinstance(dy, Tensor) else autograd.wrap(dy)
+            replaced = hook(given)
+            if replaced is None or given is not dy:
+                return None if replaced is None else as_array(replaced)
+            return replaced if isinstance(replaced, Tensor) else autograd.wrap(as_array(replaced))
 
         owner = self.node or self
         if not owner.hooks:
             owner.hooks = {}
-        return RemovableHandle(owner.hooks, on_arrays)
+        return RemovableHandle(owner.hooks, on_gradient)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call `hook(tensor)` after each `backward()` that has added to this leaf's `.grad`.
@@ -348,21 +351,31 @@ class Tensor(Methods):
 
     def numpy(self) -> np.ndarray:
         """The array itself (no copy; changes to it are not recorded)."""
+        return self._value()
+
+    def _value(self) -> np.ndarray:
+        """The array, which leaves the record, with a warning where a derivative is asked for."""
+        if self.requires_grad and grad_mode.keeping.get() == 2 and grad_mode.recording.get():
+            warnings.warn(
+                "a value leaves the record in a function that is being differentiated: its "
+                "derivative is lost. Compute with the tensor, or .detach() it if that is meant",
+                stacklevel=3,
+            )
         return self.array
 
     def item(self) -> builtins.float | builtins.int | builtins.bool:
         """The value of a tensor with a single element, as a Python number."""
         if self.numel() != 1:
             raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
-        return self.array.item()  # type: ignore[no-any-return]
+        return self._value().item()  # type: ignore[no-any-return]
 
     def tobytes(self) -> bytes:
         """The bytes of the elements in C order, by NumPy's name."""
-        return self.array.tobytes()
+        return self._value().tobytes()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self.array.tolist()
+        return self._value().tolist()
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; the gradient comes back in the old one."""
@@ -395,15 +408,7 @@ class Tensor(Methods):
         check_device("cuda" if device is None else device)
         return self
 
-    @property
-    def device(self) -> Device:
-        """The CPU."""
-        return Device("cpu")
-
-    @property
-    def is_cuda(self) -> builtins.bool:
-        """Whether it is on a GPU: no."""
-        return False
+    device = Device("cpu")
 
     def type_as(self, other: Tensor) -> Tensor:
         """The tensor in the dtype of another."""
@@ -429,7 +434,7 @@ class Tensor(Methods):
         return steps if dim is None else steps[dim]
 
     nbytes = property(lambda self: self.array.nbytes, doc="Bytes of all elements.")
-    is_sparse, layout = False, "strided"
+    is_cuda, is_sparse, layout = False, False, "strided"
 
     def get_device(self) -> builtins.int:
         """-1, PyTorch's number of the CPU."""
@@ -457,7 +462,7 @@ class Tensor(Methods):
     ) -> Tensor:  # fmt: skip
         """One number in every place, in the dtype of this tensor unless another is given."""
         check_device(device)
-        array = np.full(normalized_shape((size,)), arrays_of(fill_value), dtype or self.dtype)
+        array = np.full(normalized_shape((size,)), as_array(fill_value), dtype or self.dtype)
         return autograd.wrap(array).requires_grad_(requires_grad)
 
     def new_zeros(self, *size: Any, **settings: Any) -> Tensor:
@@ -476,7 +481,7 @@ class Tensor(Methods):
         return self
 
     def __dlpack__(self, **settings: Any) -> Any:
-        return self.array.__dlpack__(**settings)
+        return self._value().__dlpack__(**settings)
 
     def __dlpack_device__(self) -> Any:
         return self.array.__dlpack_device__()
@@ -484,7 +489,7 @@ class Tensor(Methods):
     def __array__(
         self, dtype: DTypeLike | None = None, copy: builtins.bool | None = None
     ) -> np.ndarray:
-        return np.array(self.array, dtype=dtype, copy=copy)
+        return np.array(self._value(), dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         """NumPy's elementwise functions: `array * tensor` and `np.exp(tensor)` are recorded."""
@@ -521,7 +526,7 @@ class Tensor(Methods):
         return builtins.float(self.item())
 
     def __int__(self) -> builtins.int:
-        return int(self.item())
+        return int(self.detach().item())
 
     def __index__(self) -> builtins.int:
         if self.dtype.kind not in "iub" or self.numel() != 1:
@@ -532,7 +537,7 @@ class Tensor(Methods):
         return bool((self.array == arrays_of(item)).any())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec or self.ndim == 0 else str(self)
+        return format(self.detach().item(), spec) if spec or self.ndim == 0 else str(self)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         self._check_no_graph()
@@ -685,7 +690,8 @@ class Tensor(Methods):
             if place is None:
                 self._check_may_change(name)
             old = autograd.wrap(self.array.copy(order="K"), self.node)
-        result = op(old, *(old if other is self else other for other in others), **settings)
+            others = tuple(old if x is self else self._apart(x, name) for x in others)
+        result = op(old, *others, **settings)
         if result.shape != self.shape:
             raise ShapeError(
                 f"{name}: the result has shape {result.shape}, the tensor to hold it {self.shape}; "
@@ -696,8 +702,6 @@ class Tensor(Methods):
                 f"{name}: the result has dtype {result.dtype}, which a tensor of dtype "
                 f"{self.dtype} cannot hold; write `x = x + ...` in place of `x += ...`"
             )
-        if result.node is not None:
-            self._check_not_shared(name, result.node)
         if result.dtype != self.dtype:
             result = result.astype(self.dtype)
         if place is not None:
@@ -712,6 +716,14 @@ class Tensor(Methods):
         if recording:
             self._take_over(result)
         return self
+
+    def _apart(self, x: Any, name: str) -> Any:
+        """What is to be written here, as a copy where it is a part of what it is written to."""
+        node = getattr(x, "node", None)
+        if node is None or not np.may_share_memory(x.array, self.array):
+            return x
+        changes.check_not_stale(x.array, node, name)
+        return autograd.wrap(x.array.copy(order="K"), node)
 
     def _place(self) -> tuple[Tensor, Any] | None:
         """Of a view that an index took: the tensor and the index, by whose record it goes on."""
@@ -745,15 +757,6 @@ class Tensor(Methods):
                 "be wrong. Assign through the whole tensor (`x[0] = x[0] + ...`), or take a copy "
                 "first (`.clone()`)."
             )
-
-    def _check_not_shared(self, name: str, node: autograd.Node) -> None:
-        """The right-hand side may not need, for its gradient, the memory to be overwritten."""
-        for vjp, *_ in node.edges or ():
-            if any(np.may_share_memory(x, self.array) for x in changes.saved_arrays(vjp)):
-                raise RuntimeError(
-                    f"{name}: the value on the right shares memory with the tensor, and the "
-                    "gradient needs it unchanged. Write `x = x * ...` in place of `x *= ...`."
-                )
 
     # ----- beside what methods.py has from tables -----------------------------------------------
 

@@ -14,26 +14,24 @@ import numpy as np
 from tinynet.autograd import wrap
 from tinynet.derivatives import transforms
 
-Function = Callable[..., Any]
 
-
-def jacobian(func: Function, inputs: Any, *args: Any, **settings: Any) -> Any:
+def jacobian(func: Callable[..., Any], inputs: Any, *args: Any, **settings: Any) -> Any:
     """All derivatives of the result by each input."""
     return _by_all(transforms.jacobian, func, inputs)
 
 
-def hessian(func: Function, inputs: Any, *args: Any, **settings: Any) -> Any:
+def hessian(func: Callable[..., Any], inputs: Any, *args: Any, **settings: Any) -> Any:
     """All second derivatives of a function that gives a single value."""
     return _by_all(transforms.hessian, func, inputs)
 
 
-def _by_all(transform: Function, func: Function, inputs: Any) -> Any:
+def _by_all(transform: Callable[..., Any], func: Callable[..., Any], inputs: Any) -> Any:
     several = isinstance(inputs, tuple)
     xs = inputs if several else (inputs,)
     return transform(func, tuple(range(len(xs))) if several else 0)(*xs)
 
 
-def vjp(func: Function, inputs: Any, v: Any = None, *args: Any, **settings: Any) -> Any:
+def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, *args: Any, **settings: Any) -> Any:
     """The result, and v^T J; v may be left out where the result is a single value."""
     several = isinstance(inputs, tuple)
     y, pull_back = transforms.vjp(func, *(inputs if several else (inputs,)))
@@ -41,12 +39,12 @@ def vjp(func: Function, inputs: Any, v: Any = None, *args: Any, **settings: Any)
     return y, dx if several else dx[0]
 
 
-def jvp(func: Function, inputs: Any, v: Any, *args: Any, **settings: Any) -> Any:
+def jvp(func: Callable[..., Any], inputs: Any, v: Any, *args: Any, **settings: Any) -> Any:
     """The result, and J v."""
     return transforms.jvp(func, inputs, v)
 
 
-def hvp(func: Function, inputs: Any, v: Any, *args: Any, **settings: Any) -> Any:
+def hvp(func: Callable[..., Any], inputs: Any, v: Any, *args: Any, **settings: Any) -> Any:
     """The value, and the Hessian times v."""
     return transforms.hvp(func, inputs, v)
 

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 
 from tinynet import changes, ops
+from tinynet.accumulation import hooked, sum_to_shape
 from tinynet.autograd import Node, OneOf, Variable, wrap
 from tinynet.derivatives import kernels
 from tinynet.derivatives.outside import refuse_kept_values
 from tinynet.derivatives.traced import Traced, looked_at
 from tinynet.grad_mode import create_graph
 from tinynet.guard import is_foreign
-from tinynet.tensor import Tensor, as_array
+from tinynet.tensor import Tensor
 
 
 def pass_back(
@@ -54,7 +55,7 @@ def pass_back(
             add(root.node or root, dy)
         while queue:
             node = heapq.heappop(queue)[1]
-            dy = _hooked(node, gradients.pop(node))
+            dy = hooked(node, gradients.pop(node))
             if node in wanted or node.retained is not None:
                 found[node] = dy
             below = record(edge[1] for edge in node.edges or ())
@@ -63,18 +64,8 @@ def pass_back(
             ):
                 for target, dx in _inputs(node, dy):
                     add(target, dx)
-        found |= {x: _hooked(x, dx) for x, dx in gradients.items() if not isinstance(x, Node)}
+        found |= {x: hooked(x, dx) for x, dx in gradients.items() if not isinstance(x, Node)}
     return found
-
-
-def _hooked(target: Any, dy: Tensor) -> Tensor:
-    """The gradient after its hooks, each of which may replace it."""
-    for hook in target.hooks.values():
-        replaced: Any = hook.__wrapped__(ops.clone(dy))
-        if replaced is not None:
-            dx = replaced if isinstance(replaced, Tensor) else wrap(as_array(replaced))
-            dy = _fitted(dx, dy.array.shape, dy.array.dtype)
-    return dy
 
 
 def record(targets: Iterable[Node | Variable]) -> Iterator[Node | Variable]:
@@ -100,19 +91,22 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     body, args, settings, y = node.call
     args = [_as_it_was(x, node) for x in args]
     given = [_argument(value) for value in args]
-    traced_dy = Traced.given(dy)
-    given_back = functools.cache(lambda vjps: vjps(traced_dy))
-    found = []
+    before, traced_dy, found = [edge[0] for edge in node.edges], Traced.given(dy), []
     token = looked_at.set([])
     try:
         if is_foreign(body):
             refuse_kept_values(body)
         again, *vjps = body(*given, **{name: _argument(x) for name, x in settings.items()})
-        if not changes.changed_since(y, node.number):
-            _check_same(again, y, given)
         tracked = [vjp for vjp, x in zip(vjps, args) if isinstance(x, Variable)]
-        for vjp, (_, target, shape, dtype) in zip(tracked, node.edges):
-            dx = given_back(vjp.function)[vjp.place] if isinstance(vjp, OneOf) else vjp(traced_dy)
+        gradients = _each(tracked, traced_dy)
+        if lost := [x for x in looked_at.get() if isinstance(x, str)]:
+            raise TypeError(f"{lost[0]}; the body goes on as if nothing was")
+        saved = changes.saved_arrays([y, *before])
+        if not any(changes.changed_since(x, node.number) for x in saved):
+            same = [y, *(_each(before, dy.array) if is_foreign(body) else ())]
+            for found_now, was in zip([again, *gradients], same):
+                _check_same(found_now, np.asarray(was, y.dtype), [*given, traced_dy])
+        for dx, (vjp, target, shape, dtype) in zip(gradients, node.edges):
             dx = dx.tensor if isinstance(dx, Traced) else wrap(dx)
             if dy.requires_grad and not dx.requires_grad and dx.array.any():  # it is linear in dy
                 raise TypeError(
@@ -120,12 +114,18 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
                 )
             for z in dict.fromkeys(looked_at.get()):  # by which dx changes in steps
                 dx = ops.where(np.True_, dx, ops.sum(z)) if z.requires_grad else dx
-            found.append((target, _fitted(dx, shape, dtype)))
+            found.append((target, sum_to_shape(dx, shape, node.name, vjp).to(dtype)))
     except Exception as error:
         raise RuntimeError(_explained(node.name, body, error)) from error
     finally:
         looked_at.reset(token)
     return found
+
+
+def _each(vjps: Iterable[Any], dy: Any) -> list[Any]:
+    """What each function makes of dy; one that gives several gradients is called once."""
+    given = functools.cache(lambda function: function(dy))
+    return [given(vjp.function)[vjp.place] if isinstance(vjp, OneOf) else vjp(dy) for vjp in vjps]
 
 
 def _as_it_was(x: Any, node: Node) -> Any:
@@ -166,19 +166,10 @@ def _check_same(again: Any, y: np.ndarray, given: Sequence[Any]) -> None:
     near = np.sqrt(np.finfo(y.dtype).eps) * largest
     if again.shape != y.shape or not np.allclose(again, y, 0, near, equal_nan=True):
         raise RuntimeError(
-            "it does not compute the same once more. Either an input was changed in place after "
-            "the forward pass, or the body draws random numbers or keeps values from call to call; "
-            "give it a numpy.random.Generator as an argument to draw from"
+            "it does not compute the same once more. Either an input was changed in place since, "
+            "or the body keeps values from call to call, asks whether it has an ndarray, or draws "
+            "random numbers: give it a numpy.random.Generator as an argument to draw from"
         )
-
-
-def _fitted(dx: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
-    """The gradient in the shape and dtype of its input, summed over what was broadcast."""
-    if dx.shape != shape:
-        sizes = (*[1] * (dx.ndim - len(shape)), *shape)
-        ones = tuple(i for i, n in enumerate(sizes) if n == 1)
-        dx = ops.reshape(ops.sum(dx, ones, True), shape)
-    return dx if dx.dtype == dtype else ops.astype(dx, dtype)
 
 
 def _explained(name: str, body: Any, error: Exception) -> str:

@@ -27,7 +27,13 @@ from tinynet.ops import elementary, reduction, resize
 from tinynet.ops.shape import is_basic
 from tinynet.tensor import NUMPY, Tensor
 
-looked_at: ContextVar[list[Tensor]] = ContextVar("what a body follows in steps alone")
+looked_at: ContextVar[list[Any]] = ContextVar("what a body follows in steps alone, or is refused")
+
+
+def refused(told: str) -> TypeError:
+    """The error for what would lose a derivative, noted, since a body may go on after it."""
+    looked_at.get().append(told)
+    return TypeError(told)
 
 
 class Traced(NDArrayOperatorsMixin):
@@ -52,11 +58,6 @@ class Traced(NDArrayOperatorsMixin):
 
     # ----- what it is -------------------------------------------------------------------------
 
-    shape = property(lambda self: self.tensor.array.shape)
-    dtype = property(lambda self: self.tensor.array.dtype)
-    ndim = property(lambda self: self.tensor.array.ndim)
-    size = property(lambda self: self.tensor.array.size)
-    flags = property(lambda self: self.tensor.array.flags)
     T = property(lambda self: self.transpose())
     mT = property(lambda self: self.swapaxes(-1, -2))  # noqa: N815 (NumPy's name)
 
@@ -67,6 +68,8 @@ class Traced(NDArrayOperatorsMixin):
         return f"<{type(self).__name__} of shape {self.shape}>"
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("shape", "dtype", "ndim", "size", "flags"):
+            return getattr(self.tensor.array, name)
         raise AttributeError(
             f"an array has no .{name} that is recorded; use operators, indexing and NumPy's "
             "functions"
@@ -76,7 +79,7 @@ class Traced(NDArrayOperatorsMixin):
 
     def _values(self, name: str = "") -> Any:
         if self.tensor.requires_grad:
-            raise TypeError(
+            raise refused(
                 "a value leaves the record here, and its derivative would be lost; compute with "
                 "the array as it is, and make new ones with np.zeros_like(dy, shape=...)"
             )
@@ -94,7 +97,7 @@ class Traced(NDArrayOperatorsMixin):
         if target is None:
             return result
         if not isinstance(target, Traced):
-            raise TypeError(
+            raise refused(
                 f"np.{name} writes what is recorded into a plain array; make that one with "
                 "np.zeros_like(dy, shape=...)"
             )
@@ -121,7 +124,7 @@ class Traced(NDArrayOperatorsMixin):
         while (part := wholes[-1].part) is not None:
             wholes.append(part[0])
         if sum(sharer() is not None for sharer in self.sharers) > len(wholes):
-            raise TypeError(
+            raise refused(
                 "this changes an argument in place, or an array with a view of it; compute a new "
                 "array, or change a copy (.copy())"
             )
@@ -176,7 +179,7 @@ def computed(name: str, function: Any, args: Any, settings: Mapping[str, Any] = 
             tensor = _OPERATIONS[name](*_tensors(args), **_tensors(settings))
         except TypeError as error:
             given = " and ".join(f"{key}=" for key in settings) or "arguments such as these"
-            raise TypeError(f"np.{name} is not recorded with {given}; call it without") from error
+            raise refused(f"np.{name} is not recorded with {given}; call it without") from error
         if tensor is None:
             return None
         if tensor.dtype.kind not in "biu":
@@ -190,7 +193,7 @@ def computed(name: str, function: Any, args: Any, settings: Mapping[str, Any] = 
         if name in _CONSTANTS:
             return Traced(wrap(result))
     home = getattr(function, "__module__", None) or "numpy"
-    raise TypeError(
+    raise refused(
         f"{home.replace('numpy', 'np', 1)}.{name} has no operation of tinynet that could be "
         "recorded for it; use operators, and functions that have one"
     )

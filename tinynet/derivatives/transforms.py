@@ -26,10 +26,10 @@ from tinynet.autograd import Node, wrap
 from tinynet.derivatives import gradients
 from tinynet.derivatives.replay import record
 from tinynet.errors import ShapeError
-from tinynet.grad_mode import create_graph, recording
+from tinynet.grad_mode import create_graph, keeping, recording
 from tinynet.tensor import Tensor
 
-ArgNums = int | tuple[int, ...]
+ArgNums = int | tuple[int, ...] | list[int]
 
 
 def value_and_grad(
@@ -37,7 +37,7 @@ def value_and_grad(
 ) -> Callable[..., tuple[Any, Any]]:
     """The function that gives f(x) and the gradient of f, as a pair.
 
-    argnums: by which arguments; for a tuple of them the gradients are a tuple. has_aux: f gives a
+    argnums: by which arguments; for several of them the gradients are a tuple. has_aux: f gives a
     pair, whose second is handed on as it is; the value is that pair then.
     Raises RuntimeError where f does not give a single value.
     """
@@ -93,11 +93,10 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     u^T J is linear in u, so its derivative by u along v is J v: two backward passes.
     """
     xs, vs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
-    _check_same_form("jvp: xs", xs, vs)
     call = _Call(f, xs)
-    zeros = _rebuilt(call.y, (wrap(np.zeros_like(y.array)) for y in _leaves(call.y)))
+    zeros = rebuilt(call.y, (wrap(np.zeros_like(y.array)) for y in leaves(call.y)))
     transposed = _Call(call.pull_back, (zeros,), 0, own=call.own)
-    return call.closed(call.y), transposed.pull_back(vs)
+    return call.closed(call.y), transposed.pull_back(vs, "jvp: xs")
 
 
 def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
@@ -113,18 +112,18 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
     @functools.wraps(f)
     def derivatives(*args: Any, **settings: Any) -> Any:
         call = _Call(f, args, argnums, settings=settings)
-        zeros = [np.zeros_like(y.array) for y in _leaves(call.y)]
+        zeros = [np.zeros_like(y.array) for y in leaves(call.y)]
         blocks = []
         for unit in zeros:
             rows = []
             for place in np.ndindex(unit.shape):
                 unit[place] = 1
-                rows.append(call.pull_back(_rebuilt(call.y, map(wrap, map(np.copy, zeros)))))
+                rows.append(call.pull_back(rebuilt(call.y, map(wrap, map(np.copy, zeros)))))
                 unit[place] = 0
-            columns = (ops.stack(column) for column in zip(*map(_leaves, rows)))
+            columns = (ops.stack(column) for column in zip(*map(leaves, rows)))
             shaped = (ops.reshape(c, (*unit.shape, *c.shape[1:])) for c in columns)
-            blocks.append(_rebuilt(rows[0], shaped))
-        return _rebuilt(call.y, blocks)
+            blocks.append(rebuilt(rows[0], shaped))
+        return rebuilt(call.y, blocks)
 
     return derivatives
 
@@ -140,11 +139,10 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     The Hessian is symmetric, so this is the gradient of v^T df/dx.
     """
     several = isinstance(xs, (tuple, list))
-    xs, vs = (tuple(xs), tuple(vs)) if several else ((xs,), (vs,))
-    _check_same_form("hvp: xs", xs, vs)
+    xs, vs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
     by_all = value_and_grad(f, tuple(range(len(xs))))
     call = _Call(lambda *x: by_all(*x)[::-1], xs, has_aux=True)
-    products = call.pull_back(vs)
+    products = call.pull_back(vs, "hvp: xs")
     return call.closed(call.aux), products if several else products[0]
 
 
@@ -156,11 +154,11 @@ class _Call:
     """
 
     def __init__(
-        self, f: Callable[..., Any], args: tuple[Any, ...], argnums: ArgNums | None = None,
+        self, f: Callable[..., Any], args: tuple[Any, ...], argnums: Any = None,
         has_aux: bool = False, settings: Mapping[str, Any] = {}, own: Iterable[Any] = (),
     ) -> None:  # fmt: skip
-        argnums = tuple(range(len(args))) if argnums is None else argnums
-        chosen = argnums if isinstance(argnums, tuple) else (argnums,)
+        argnums = range(len(args)) if argnums is None else argnums
+        chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         if any(not -len(args) <= place < len(args) for place in chosen):
             raise IndexError(
                 f"argnums={argnums}, but the function is called with {len(args)} "
@@ -169,41 +167,47 @@ class _Call:
         self.own: set[Any] = set(own)
         outside, given = recording.get(), list(args)
         with create_graph():
+            keeping.set(2)
             for place in chosen:
-                starts = [_start(leaf, self.own) for leaf in _leaves(args[place])]
-                given[place] = _rebuilt(args[place], starts)
+                starts = [_start(leaf, self.own) for leaf in leaves(args[place])]
+                given[place] = rebuilt(args[place], starts)
             y = f(*given, **settings)
-        self.y: Any
         self.aux: Any
         self.y, self.aux = y if has_aux else (y, None)
-        self.x = tuple(given[i] for i in chosen) if isinstance(argnums, tuple) else given[argnums]
-        roots = [y.node or y for y in _leaves(self.y) if y.requires_grad]
+        self.x = given[argnums] if isinstance(argnums, int) else tuple(given[i] for i in chosen)
+        roots = [y.node or y for y in leaves(self.y) if y.requires_grad]
         others = (x for x in record(roots) if not isinstance(x, Node) and x not in self.own)
         self.is_open = outside and any(True for _ in others)
 
     def closed(self, y: Any) -> Any:
         """A value as part of a record that goes beyond this call, or of none."""
-        return y if self.is_open else _rebuilt(y, (leaf.detach() for leaf in _leaves(y)))
+        return y if self.is_open else rebuilt(y, (leaf.detach() for leaf in leaves(y)))
 
-    def pull_back(self, dy: Any) -> Any:
-        """The gradient by the chosen arguments, for the gradient dy of the result."""
-        _check_same_form("vjp: the result", self.y, dy)
-        starts, given = list(_leaves(self.x)), list(_leaves(dy))
-        pairs = [(y, u) for y, u in zip(_leaves(self.y), given) if y.requires_grad]
-        recorded = recording.get() and (self.is_open or any(u.requires_grad for u in given))
+    def pull_back(self, dy: Any, name: str = "vjp: the result") -> Any:
+        """The gradient by the chosen arguments, for the gradient dy of what `name` calls it."""
+        starts, paired = list(leaves(self.x)), list(_pairs(name, self.y, dy))
+        pairs = [(y, u) for y, u in paired if y.requires_grad]
+        recorded = recording.get() and (self.is_open or any(u.requires_grad for _, u in paired))
         found = gradients(pairs, starts, recorded, retain_graph=True)
         zeros = (wrap(np.zeros_like(x.array)) for x in starts)
-        return _rebuilt(self.x, (z if dx is None else dx for dx, z in zip(found, zeros)))
+        return rebuilt(self.x, (z if dx is None else dx for dx, z in zip(found, zeros)))
 
 
-def _check_same_form(name: str, own: Any, other: Any) -> None:
-    """ShapeError unless two values have tensors of the same shapes in the same order."""
-    shapes, others = ([leaf.shape for leaf in _leaves(value)] for value in (own, other))
-    if shapes != others:
+def _pairs(name: str, own: Any, other: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each tensor with the one in its place in another value: by keys and numbers.
+
+    Raises ShapeError, which names the place, unless both are built alike of equal shapes.
+    """
+    if _kind(own) != _kind(other):
         raise ShapeError(
-            f"{name} has shape {', '.join(map(str, shapes))}, what it is multiplied by "
-            f"{', '.join(map(str, others))}; they must be equal in form"
+            f"{name} is {_kind(own)}, what it is multiplied by is {_kind(other)}; they must be "
+            "equal in form"
         )
+    if isinstance(own, (tuple, list, dict)):
+        for key in own if isinstance(own, dict) else range(len(own)):
+            yield from _pairs(f"{name}[{key!r}]", own[key], other[key])
+    else:
+        yield own, other
 
 
 def _start(x: Tensor, own: set[Any]) -> Tensor:
@@ -214,21 +218,21 @@ def _start(x: Tensor, own: set[Any]) -> Tensor:
     return ops.reshape(x, x.shape)
 
 
-def _leaves(value: Any) -> Iterator[Tensor]:
+def leaves(value: Any) -> Iterator[Tensor]:
     """The tensors in tuples, lists and dicts; TypeError for anything else."""
     if isinstance(value, (tuple, list, dict)):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(item)
+            yield from leaves(item)
     elif isinstance(value, Tensor):
         yield value
     else:
         raise TypeError(
-            f"derivatives are of tensors, or tuples, lists and dicts of them, not {_kind(value)}; "
-            "make it a tensor, leave it out of argnums, or pass it on by has_aux"
+            f"takes tensors, or tuples, lists and dicts of them, not {_kind(value)}; make it a "
+            "tensor, leave it out (argnums, in_dims), or pass it on by has_aux"
         )
 
 
-def _rebuilt(value: Any, leaves: Iterable[Any]) -> Any:
+def rebuilt(value: Any, leaves: Iterable[Any]) -> Any:
     """The same tuples, lists and dicts with other leaves."""
     remaining = iter(leaves)
 
@@ -236,11 +240,16 @@ def _rebuilt(value: Any, leaves: Iterable[Any]) -> Any:
         if isinstance(item, dict):
             return {key: build(inner) for key, inner in item.items()}
         if isinstance(item, (tuple, list)):
-            return type(item)(build(inner) for inner in item)
+            return getattr(item, "_make", type(item))(map(build, item))
         return next(remaining)
 
     return build(value)
 
 
 def _kind(value: Any) -> str:
+    """What it is on its first level, in words that are equal for what is built alike."""
+    if isinstance(value, dict):
+        return f"a dict of {', '.join(sorted(map(repr, value)))}"
+    if isinstance(value, (tuple, list)):
+        return f"a tuple or list of {len(value)}"
     return f"of shape {value.shape}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

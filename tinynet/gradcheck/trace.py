@@ -180,7 +180,7 @@ def applied(call: Call, place: int, vjp: VJP, dy: np.ndarray) -> np.ndarray:
         text = f"the backward returns {array.dtype} for an input of {x.dtype}; take the dtype of dy"
         raise incident("wrong dtype", text)
     try:
-        return accumulation.sum_to_shape(array, x.shape, call.name, vjp).astype(x.dtype)
+        return np.asarray(accumulation.sum_to_shape(array, x.shape, call.name, vjp), x.dtype)
     except ValueError:
         text = f"the backward returns shape {array.shape} for an input of shape {x.shape}"
         raise incident("wrong shape", text + _shape_hint(array.shape, x.shape)) from None
