@@ -359,8 +359,8 @@ def test_a_wrong_state_is_refused_with_the_whole_list_and_nothing_is_written():
         net.load_state_dict(wrong)
     message = str(caught.value)
     assert "does not fit this Net; nothing was loaded" in message
-    assert "missing (2): hidden.bias, blocks.0.bias" in message
-    assert "unexpected (1): extra.weight" in message
+    assert "Missing key(s) in state_dict (2): hidden.bias, blocks.0.bias" in message
+    assert "Unexpected key(s) in state_dict (1): extra.weight" in message
     assert "hidden.weight: the model has shape (3, 4), the state (3, 5)" in message
     assert "num_batches_tracked: the model has dtype int64, the state float64" in message
     for name, array in net.state_dict().items():
@@ -491,15 +491,15 @@ def test_what_is_no_state_is_refused_with_the_cure(state, words):
             lambda s: {i + k: v for i in ("0.", "2.") for k, v in s.items()},
             r"2\.bias\nBuild the model",
         ),
-        (lambda s: {1: 2}, r"unexpected \(1\): 1\nBuild the model"),
-        (lambda s: {}, r"missing \(2\): weight, bias\nBuild the model"),
+        (lambda s: {1: 2}, r"Unexpected key\(s\) in state_dict \(1\): 1\nBuild the model"),
+        (lambda s: {}, r"Missing key\(s\) in state_dict \(2\): weight, bias\nBuild the model"),
     ],
 )
 def test_a_state_in_a_wrapping_is_recognised(wrap, words):
     net = nn.Linear(2, 1)
     with pytest.raises(CheckpointError, match=words):
         net.load_state_dict(wrap(net.state_dict()))
-    with pytest.raises(CheckpointError, match="unexpected"):
+    with pytest.raises(CheckpointError, match="Unexpected"):
         nn.Sequential().load_state_dict({"a": {"b": 1}})
 
 

@@ -854,6 +854,9 @@ def test_special_functions_have_gradients_and_these_too(name):
     function, x = getattr(torch, name), torch.tensor([0.3, -0.7, 0.95], dtype=torch.float64)
     assert gradcheck(function, x)
     assert gradcheck(function, x, order=2)
+    if name == "digamma":
+        for n in range(4):
+            assert gradcheck(lambda x, n=n: torch.polygamma(n, x), x)
 
 
 def test_a_missing_file_is_pythons_error_too():

@@ -162,7 +162,7 @@ _LATER = {
         "set_rng_state", "strided", "use_deterministic_algorithms",
     ),
     "printing": ("set_printoptions",),
-    "special": ("digamma", "erfinv", "lgamma"),
+    "special": ("digamma", "erfinv", "lgamma", "polygamma"),
     "teaching": ("doctor", "explain"),
     "training": ("load", "save"),
 }  # fmt: skip

@@ -19,7 +19,7 @@ _HERE = {
     "backends.cudnn": "preamble:backends.cudnn", "backends.mps": "preamble:backends.mps",
     "cuda": "devices:cuda", "cuda.amp": "amp", "distributed": "preamble:distributed",
     "nn.parallel.distributed": "nn.parallel", "types": "preamble",
-    "utils.checkpoint": "preamble",
+    "nn.utils.stateless": "func", "utils.checkpoint": "preamble",
     "utils.data._utils": "utils.data", "utils.data._utils.collate": "utils.data.collate",
     "utils.data.distributed": "utils.data.sampler",
     **{f"nn.modules.{name}": "nn.modules" for name in (

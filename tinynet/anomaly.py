@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from tinynet import autograd
+from tinynet import autograd, changes
 from tinynet.nn.location import Line, layer_path, running_modules, user_line
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
@@ -319,17 +319,16 @@ class _Watch:
         self, node: autograd.Node, dy: np.ndarray, *rest: Any
     ) -> None:  # rest: see autograd.visit
         """`autograd.visit` with a look at each gradient that it makes."""
+        changes.check_not_freed(node)
         edges = node.edges
-        if edges is not None:
-            node.edges = [
-                (self._checked(node, place, vjp), target, shape, dtype)
-                for place, (vjp, target, shape, dtype) in enumerate(edges)
-            ]
+        node.edges = checked = [
+            (self._checked(node, place, vjp), target, shape, dtype)
+            for place, (vjp, target, shape, dtype) in enumerate(edges)
+        ]
         try:
             autograd.visit(node, dy, *rest)
         finally:
-            if node.edges is not None:  # the graph is retained
-                node.edges = edges
+            node.edges = edges if node.edges is checked else changes.spent(edges)
 
     def _checked(self, node: autograd.Node, place: int, vjp: autograd.VJP) -> autograd.VJP:
         @functools.wraps(vjp)

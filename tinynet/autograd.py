@@ -29,7 +29,6 @@ import numpy as np
 from tinynet import changes
 from tinynet.accumulation import Gradients, grown, hooked, owned, sum_to_shape
 from tinynet.calls import NoGradientError, by_position, check_inputs, constant, explain, kept
-from tinynet.grad_fn import Shown
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
 
@@ -93,33 +92,37 @@ class Variable:
         return wrap(self.array, self.node)
 
 
-class Node(Shown):
+class Node:
     """One recorded call of an operation.
 
-    edges: (vjp, target, shape, dtype) for each input that requires a gradient, or None once
-    the backward pass has consumed them; vjp makes the gradient, shape and dtype are those of
-    the input, target is the node that made it or, for a leaf, the tensor itself.
+    edges: (vjp, target, shape, dtype) for each input that requires a gradient; vjp makes the
+    gradient, None once the backward pass has consumed it; shape and dtype are those of the input,
+    target is the node that made it or, for a leaf, the tensor itself. without: the places of
+    inputs that require none.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
     call: (body, arguments, settings, output), for gradients of gradients; None unless kept, () once
     the backward pass has freed it.
     """
 
-    __slots__ = ("__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view")
+    __slots__ = (
+        "__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view", "without",
+    )  # fmt: skip
 
     call: tuple[Any, ...] | None
 
     def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
         self.name = name
         self.number = next(changes.clock)
-        self.edges: list[Edge] | None = edges
+        self.edges = edges
+        self.without: Sequence[int] = ()
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
         self.hooks = NO_HOOKS
         self.call = None
 
 
-Edge: TypeAlias = tuple[VJP, Node | Variable, tuple[int, ...], np.dtype[Any]]
+Edge: TypeAlias = tuple[Any, Node | Variable, tuple[int, ...], np.dtype[Any]]
 
 registry: dict[str, Callable[..., Tensor]] = {}
 """Every differentiable operation by its qualified name, such as `tinynet.ops.conv.conv2d`."""
@@ -158,12 +161,8 @@ def differentiable(
 
 
 def differentiable(
-    function: Any = None,
-    *,
-    view: bool = False,
-    kinks: Any = None,
-    rule: str = "",
-) -> Any:
+    function: Any = None, *, view: bool = False, kinks: Any = None, rule: str = "",
+) -> Any:  # fmt: skip
     """Turn a function on arrays into a differentiable operation on tensors.
 
     `function(x, w, ..., settings)` gets ndarrays in place of tensors and returns
@@ -253,6 +252,8 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 node = Node(name, edges, True)
             else:
                 node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
+            if len(tracked) < len(result) - 1:
+                node.without = sorted({*range(len(result) - 1)} - {place for place, _ in tracked})
             if call is not None:
                 y = np.asarray(y)
                 node.call = (body, *call, y)
@@ -297,7 +298,7 @@ def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> 
     """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
 
     Adds to the `.grad` of every leaf, in place, and does so at the very end: an error leaves each
-    as it was. A node's edges are dropped as they are consumed, unless `retain_graph`.
+    as it was. What a node keeps is dropped as it is consumed, unless `retain_graph`.
     """
     for x, dx in pass_back([(root, dy)], retain_graph):
         if x.grad is None or x.grad.node is not None:  # what is recorded stays as it is
@@ -333,15 +334,11 @@ def visit(node: Node, dy: Array, gradients: Gradients, retain_graph: bool) -> No
     A function of its own so that the node's closures and dy die when it returns.
     """
     edges = node.edges
-    if edges is None:
-        raise RuntimeError(
-            f"backward() a second time through {node.name!r}, whose saved values are freed. "
-            "Run the forward pass again, or pass retain_graph=True to the first backward()."
-        )
+    changes.check_not_freed(node)
     if changes.last > node.number:
         changes.check_saved_values(node)
     if not retain_graph:
-        node.edges, node.call = None, node.call and ()
+        node.edges, node.call = changes.spent(edges), node.call and ()
     function = several = None  # the last that gave several gradients, and these
     for vjp, target, shape, dtype in edges:
         if type(vjp) is OneOf:

@@ -11,12 +11,13 @@ import functools
 import itertools
 import weakref
 from collections.abc import Iterator, Sequence
+from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from tinynet.autograd import Node
+    from tinynet.autograd import Edge, Node
 
 clock = itertools.count(1)  # numbers nodes and changes, in the order they happen
 last = 0  # the moment of the last change
@@ -92,9 +93,52 @@ def saved_arrays(vjp: Any) -> Iterator[np.ndarray]:
                     pending.append(cell.cell_contents)
 
 
+_PLAIN = {
+    bool, float, int, range, slice, str, type(None), type(...), *map(type, map(np.dtype, "fd"))
+}  # fmt: skip
+
+
+def _keeps(value: Any) -> bool:
+    """Whether a value of a closure is more than numbers that describe an array, or may be."""
+    while type(value) is CellType:
+        try:
+            value = value.cell_contents
+        except ValueError:  # still empty
+            return False
+    kind = type(value)
+    return kind not in _PLAIN and (kind not in (tuple, list) or any(map(_keeps, value)))
+
+
+def check_not_freed(node: Node) -> None:
+    """RuntimeError if a backward pass has consumed what the node kept."""
+    if is_freed(node):
+        raise RuntimeError(
+            f"backward() a second time through {node.name!r}, whose saved values are freed. "
+            "Run the forward pass again, or pass retain_graph=True to the first backward()."
+        )
+
+
+def is_freed(node: Node) -> bool:
+    """Whether the backward pass is done with a node and what it kept."""
+    return bool(node.edges) and node.edges[0][0] is None
+
+
+def spent(edges: list[Edge]) -> list[Edge]:
+    """What is left of the edges of a node once the backward pass has consumed them.
+
+    All where the closures keep no array (of `a + b`, or a view): that may be passed again.
+    Otherwise where they lead.
+    """
+    for vjp, _, _, _ in edges:
+        cells = vjp.__closure__ or () if type(vjp) is FunctionType else (vjp,)
+        if any(map(_keeps, cells)):
+            return [(None, target, shape, dtype) for _, target, shape, dtype in edges]
+    return edges
+
+
 def check_saved_values(node: Node) -> None:
     """RuntimeError if a value that the node's gradients need was overwritten since."""
-    for vjp, _, _, _ in node.edges or ():
+    for vjp, _, _, _ in node.edges:
         for array in saved_arrays(vjp):
             if changed_since(array, node.number):
                 raise RuntimeError(

@@ -87,14 +87,15 @@ def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0) -> Calla
         dims = in_dims if isinstance(in_dims, tuple) else (in_dims,) * len(args)
         if len(dims) != len(args):
             raise ValueError(f"vmap: {len(dims)} in_dims for {len(args)} arguments")
-        batches = [_examples(x, d) for x, d in zip(args, dims) if d is not None]
-        if not batches or len({len(batch) for batch in batches}) > 1:
-            raise ShapeError(f"vmap: batches of {[len(batch) for batch in batches]} examples")
-        results = []
-        for one in zip(*batches):
-            left = iter(one)
-            results.append(func(*(x if d is None else next(left) for x, d in zip(args, dims))))
-        return _together(results, out_dims)
+        batches = [None if d is None else _examples(x, d) for x, d in zip(args, dims)]
+        sizes = [len(batch) for batch in batches if batch]
+        if len(set(sizes)) != 1:
+            raise ShapeError(f"vmap: batches of {sizes} examples")
+        rows = [
+            [x] * sizes[0] if batch is None else batch or [type(x)()] * sizes[0]
+            for x, batch in zip(args, batches)
+        ]
+        return _together([func(*row) for row in zip(*rows)], out_dims)
 
     return mapped
 

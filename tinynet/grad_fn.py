@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import functools
+import weakref
+from typing import Any
 
-TITLES = {"conv2d": "convolution", "linear": "addmm", "matmul": "mm", "reshape": "view"}
+TITLES = {
+    "astype": "to_copy", "batch_norm": "native_batch_norm", "clip": "clamp",
+    "conv2d": "convolution", "cross_entropy": "nll_loss", "layer_norm": "native_layer_norm",
+    "linear": "addmm", "matmul": "mm", "max_pool2d": "max_pool2d_with_indices", "reshape": "view",
+    "vector_norm": "linalg_vector_norm",
+}  # fmt: skip
 """What PyTorch calls an operation in its graph, where it is another name."""
 
 
-class Shown:
-    """What a graph's node shows of itself. A subclass has `name` and `edges`."""
+class GradFn:
+    """A node of the graph; of a leaf it is an `AccumulateGrad`, whose `variable` is the leaf."""
 
-    __slots__ = ()
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
 
-    name: str
-    edges: Any
+    def name(self) -> str:
+        """What PyTorch calls it: `AddBackward0` for `add`, `SquareBackward` of a Function."""
+        return type(self).__name__
 
     @property
-    def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """The records of the inputs that require a gradient, each with the number of an output.
-
-        Of a leaf it is an `AccumulateGrad`, whose `variable` is the leaf. Empty once a backward
-        pass has freed the graph.
-        """
-        targets = [edge[1] for edge in self.edges or ()]
-        return tuple((x if isinstance(x, Shown) else AccumulateGrad(x), 0) for x in targets)
-
-    def title(self) -> str:
-        """The name as PyTorch writes it: `AddBackward0` for `add`."""
-        name = TITLES.get(self.name, self.name)
-        return "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Backward0"
+    def next_functions(self) -> tuple[tuple[GradFn | None, int], ...]:
+        """Where the inputs came from, each with the number of an output; None for constants."""
+        targets = [shown(edge[1]) for edge in getattr(self.variable, "edges", ())]
+        for place in getattr(self.variable, "without", ()):
+            targets.insert(place, None)
+        return tuple((target, 0) for target in targets)
 
     def __repr__(self) -> str:
-        return f"<{self.title()} object at {id(self):#x}>"
+        return f"<{self.name()} object at {id(self):#x}>"
 
 
-class AccumulateGrad(NamedTuple):
-    """Where a gradient ends: at a leaf, whose `.grad` it becomes."""
+_class = functools.cache(lambda name: type(name, (GradFn,), {}))
+_shown: weakref.WeakValueDictionary[int, GradFn] = weakref.WeakValueDictionary()
 
-    variable: Any
-    next_functions: tuple[tuple[Any, int], ...] = ()
 
-    def __repr__(self) -> str:
-        return f"<AccumulateGrad object at {id(self.variable):#x}>"
+def shown(target: Any) -> Any:
+    """How a node of the graph, or a leaf, shows itself: the same as long as somebody has it."""
+    title = "AccumulateGrad"
+    if hasattr(target, "edges"):
+        parts = TITLES.get(target.name, target.name).replace("2d", "2D").split("_")
+        title = "".join(part[:1].upper() + part[1:] for part in parts)
+        title += "Backward" if target.name[:1].isupper() else "Backward0"
+    return _shown.get(id(target)) or _shown.setdefault(id(target), _class(title)(target))

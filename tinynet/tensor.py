@@ -29,6 +29,8 @@ from tinynet.devices import device as Device
 from tinynet.errors import ShapeError
 from tinynet.functions import algebra, pointwise, reduction, shaping
 from tinynet.functions.common import named
+from tinynet.grad_fn import GradFn
+from tinynet.grad_fn import shown as _grad_fn
 from tinynet.methods import Methods, overwriting
 from tinynet.ops import inverse
 from tinynet.ops.shape import normalized_shape
@@ -219,9 +221,9 @@ class Tensor(Methods):
         self.array = as_array(value)
 
     @property
-    def grad_fn(self) -> autograd.Node | None:
+    def grad_fn(self) -> GradFn | None:
         """The record of the operation that made it, None for a leaf."""
-        return self.node
+        return None if self.node is None else _grad_fn(self.node)
 
     @property
     def is_leaf(self) -> builtins.bool:
@@ -252,7 +254,7 @@ class Tensor(Methods):
         from tinynet.printing import shown  # seldom needed
 
         if self.node is not None:
-            return shown(self, [f"grad_fn=<{self.node.title()}>"])
+            return shown(self, [f"grad_fn=<{_grad_fn(self.node).name()}>"])
         return shown(self, ["requires_grad=True"] if self.requires_grad else [])
 
     __hash__ = object.__hash__  # == compares elements, so identity is the key

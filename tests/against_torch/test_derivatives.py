@@ -191,3 +191,78 @@ def test_the_third_derivative_of_batch_norm_is_that_of_its_formula(training):
 
     found = third(tinynet.grad, ours, *map(tinynet.Tensor, (x, u, v)))
     assert_same([found], [third(torch.func.grad, composed, *map(torch.tensor, (x, u, v)))])
+
+
+def first_order_maml(t, weights, step, put):
+    """The loss that meta-learning of the first order passes back through all inner steps."""
+    fast = put(weights)
+    for target in (1.0, 2.0, 3.0):
+        values = list(fast.values()) if isinstance(fast, dict) else fast
+        loss = sum(((w * w).mean() - target) ** 2 for w in values)
+        gradients = t.autograd.grad(loss, values)
+        fast = put([step(w, g) for w, g in zip(values, gradients)])
+    return sum((w**3).sum() for w in (fast.values() if isinstance(fast, dict) else fast))
+
+
+STEPS = {
+    "sub": lambda w, g: w - 0.1 * g,
+    "add, alpha": lambda w, g: w.add(g, alpha=-0.1),
+    "through a view": lambda w, g: w.reshape(-1).view(w.shape) - 0.1 * g,
+    "a part": lambda w, g: (w.T - 0.1 * g.T)[:, :2].T.expand(2, -1),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("put", [list, lambda ws: {f"w{i}": w for i, w in enumerate(ws)}])
+def test_a_gradient_frees_nothing_beyond_its_inputs(step, put):
+    arrays = [RNG.standard_normal((2, 3)), RNG.standard_normal((2, 2))]
+    found = []
+    for t in (tinynet, torch):
+        weights = [t.tensor(x, requires_grad=True) for x in arrays]
+        for _ in range(2):  # the weights themselves are as they were
+            first_order_maml(t, weights, STEPS[step], put).backward()
+        found.append([w.grad for w in weights])
+    assert_same(*found)
+
+
+PASSES = {
+    "twice": lambda t, x, h, y: [t.autograd.grad(y, x), t.autograd.grad(y, x)],
+    "kept": lambda t, x, h, y: [
+        t.autograd.grad(y, x, retain_graph=True), t.autograd.grad(y, x), y.grad_fn is not None
+    ],
+    "kept, then freed": lambda t, x, h, y: [
+        t.autograd.grad(y, x, retain_graph=True), t.autograd.grad(y, x), t.autograd.grad(y, x)
+    ],
+    "down to the middle": lambda t, x, h, y: [t.autograd.grad(y, h), t.autograd.grad(h.sum(), x)],
+    "down to the middle twice": lambda t, x, h, y: [t.autograd.grad(y, h), t.autograd.grad(y, h)],
+    "a branch": lambda t, x, h, y: [t.autograd.grad(y, h), y.backward()],
+    "beside": lambda t, x, h, y: [
+        t.autograd.grad(h.exp().sum() + y, h, retain_graph=True), y.backward(), x.grad
+    ],
+    "middle and end": lambda t, x, h, y: [t.autograd.grad(y, [h, x]), t.autograd.grad(h.sum(), x)],
+    "middle and end, kept": lambda t, x, h, y: [
+        t.autograd.grad(y, [x, h], retain_graph=True), t.autograd.grad(h.sum(), x)
+    ],
+    "the output itself": lambda t, x, h, y: [t.autograd.grad(y, y), t.autograd.grad(y, x)],
+    "what keeps nothing": lambda t, x, h, y: [
+        z := (x + x.view(6).sum() - x.T.reshape(2, 3)).sum(), z.backward(), z.backward(), x.grad
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_what_a_gradient_frees_is_what_it_passed(name):
+    array, found = RNG.standard_normal((2, 3)), []
+    for t in (tinynet, torch):
+        x = t.tensor(array, requires_grad=True)
+        h = (x * x).tanh()
+        h.retain_grad()
+        try:
+            results = PASSES[name](t, x, h, (h * h.exp()).sum())
+        except RuntimeError as error:
+            results = [("a second time" in str(error),)]
+        flat = [x for part in results for x in (part if isinstance(part, tuple) else [part])]
+        found.append([x.tolist() if hasattr(x, "tolist") else x for x in flat])
+    for ours, theirs in zip(*found, strict=True):
+        exact = ours is None or isinstance(ours, bool)
+        assert ours is theirs if exact else np.allclose(ours, theirs, 1e-10, 1e-10)

@@ -6,28 +6,24 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from tinynet import autograd
+from tinynet import autograd, changes
 from tinynet.autograd import Node, pass_back, wrap
 from tinynet.tensor import Tensor, starting_gradient
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    allow_unused: bool = False,
-    *,
+    outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,
+    retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool = False, *,
     only_inputs: bool = True,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor | None, ...]:  # fmt: skip
     """The gradients of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
 
     inputs: leaves or results in the middle. grad_outputs: the gradient of the loss with respect
     to each output; 1 for a single value. create_graph: the gradients have gradients themselves; the
-    forward pass must have run inside `tinynet.create_graph()`. retain_graph: by default as
-    create_graph. only_inputs is PyTorch's and has no effect. Raises RuntimeError for an input that
-    the outputs do not depend on, unless `allow_unused`, which gives None for it.
+    forward pass must have run inside `tinynet.create_graph()`. retain_graph, by default as
+    create_graph: nothing is freed; otherwise what lies between the two, and nothing beyond the
+    inputs. only_inputs is PyTorch's and has no effect. Raises RuntimeError for an input that the
+    outputs do not depend on, unless `allow_unused`, which gives None for it.
     """
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     pairs = _pairs("grad: {} grad_outputs for {} outputs", outputs, grad_outputs)
@@ -46,11 +42,9 @@ def grad(
 
 
 def backward(
-    tensors: Tensor | Sequence[Tensor],
-    grad_tensors: Any = None,
-    retain_graph: bool | None = None,
+    tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retain_graph: bool | None = None,
     create_graph: bool = False,
-) -> None:
+) -> None:  # fmt: skip
     """Add the gradients of all the tensors to the `.grad` of their leaves."""
     pairs = _pairs("backward: {} grad_tensors for {} tensors", tensors, grad_tensors)
     for place, (y, dy) in enumerate(pairs, 1):
@@ -68,30 +62,33 @@ def _pairs(unequal: str, outputs: Any, given: Any) -> list[tuple[Tensor, Any]]:
 
 
 def gradients(
-    starts: Sequence[tuple[Tensor, Tensor]],
-    targets: Sequence[Tensor],
-    create_graph: bool,
+    starts: Sequence[tuple[Tensor, Tensor]], targets: Sequence[Tensor], create_graph: bool,
     retain_graph: bool,
-) -> list[Tensor | None]:
+) -> list[Tensor | None]:  # fmt: skip
     """The gradient of each target, from roots and the gradients of these; None where it has none.
 
     create_graph: recorded, so that they have gradients themselves.
     """
-    if create_graph:
-        from tinynet.derivatives import replay
+    from tinynet.derivatives import replay
 
+    if create_graph:
         recorded = replay.pass_back(starts, targets)
         return [recorded.get(x.node or x) for x in targets]
-    before = [(x.node, x.node.retained) for x in targets if x.node is not None]
+    passed = replay.leading(starts, {x.node or x for x in targets})
+    before = [(node, node.edges, node.call, node.retained) for node in passed]
     try:
+        for node, edges in passed.items():
+            node.edges = edges
         for x in targets:
             if x.node is not None:
                 x.node.retained = weakref.ref(x)
-        roots = [(y, dy.array) for y, dy in starts]
+        roots = [(y, dy.array) for y, dy in starts if y.node is None or y.node in passed]
         found = {id(x): dx for x, dx in pass_back(roots, retain_graph)}
     finally:
-        for node, retained in before:
-            node.retained = retained
+        for node, edges, call, node.retained in before:
+            is_freed = node.edges is not passed[node]
+            node.edges = changes.spent(edges) if is_freed else edges
+            node.call = node.call if is_freed else call
     return [wrap(found[id(x)]) if id(x) in found else None for x in targets]
 
 

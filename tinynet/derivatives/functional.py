@@ -26,9 +26,8 @@ def hessian(func: Callable[..., Any], inputs: Any, *args: Any, **settings: Any) 
 
 
 def _by_all(transform: Callable[..., Any], func: Callable[..., Any], inputs: Any) -> Any:
-    several = isinstance(inputs, tuple)
-    xs = inputs if several else (inputs,)
-    return transform(func, tuple(range(len(xs))) if several else 0)(*xs)
+    xs = inputs if isinstance(inputs, tuple) else (inputs,)
+    return transform(func, tuple(range(len(xs))) if inputs is xs else 0)(*xs)
 
 
 def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, *args: Any, **settings: Any) -> Any:

@@ -21,7 +21,7 @@ import numpy as np
 
 from tinynet import changes, ops
 from tinynet.accumulation import hooked, sum_to_shape
-from tinynet.autograd import Node, OneOf, Variable, wrap
+from tinynet.autograd import Edge, Node, OneOf, Variable, wrap
 from tinynet.derivatives import kernels
 from tinynet.derivatives.outside import refuse_kept_values
 from tinynet.derivatives.traced import Traced, looked_at
@@ -33,13 +33,9 @@ from tinynet.tensor import Tensor
 def pass_back(
     roots: Sequence[tuple[Tensor, Tensor]], targets: Sequence[Variable] | None = None
 ) -> dict[Variable | Node, Tensor]:
-    """The gradient of every leaf and of each node of `targets`, recorded.
-
-    Nodes older than all the targets are left out, where none of them is a leaf.
-    """
-    wanted = {x.node or x for x in targets or ()}
-    nodes = [x.number for x in wanted if isinstance(x, Node)]
-    oldest = min(nodes) if nodes and len(nodes) == len(wanted) else 0
+    """The gradient of every leaf, or of each of `targets`, recorded; what leads there is passed."""
+    wanted: set[Any] = {x.node or x for x in targets or ()}
+    passed = leading(roots, wanted) if wanted else None
     gradients: dict[Any, Tensor] = {}
     found: dict[Any, Tensor] = {}
     queue: list[tuple[int, Node]] = []
@@ -47,7 +43,7 @@ def pass_back(
     def add(target: Any, dx: Tensor) -> None:
         is_new = target not in gradients
         gradients[target] = dx if is_new else gradients[target] + dx
-        if is_new and isinstance(target, Node) and target.number >= oldest:
+        if is_new and isinstance(target, Node):
             heapq.heappush(queue, (-target.number, target))
 
     with create_graph(), kernels.recorded(), np.errstate(under="ignore"):
@@ -58,10 +54,7 @@ def pass_back(
             dy = hooked(node, gradients.pop(node))
             if node in wanted or node.retained is not None:
                 found[node] = dy
-            below = record(edge[1] for edge in node.edges or ())
-            if node.number > oldest and (
-                node.call or not wanted or any(target in wanted for target in below)
-            ):
+            if passed is None or passed.get(node):
                 for target, dx in _inputs(node, dy):
                     add(target, dx)
         found |= {x: hooked(x, dx) for x, dx in gradients.items() if not isinstance(x, Node)}
@@ -79,10 +72,21 @@ def record(targets: Iterable[Node | Variable]) -> Iterator[Node | Variable]:
             pending.extend(edge[1] for edge in getattr(target, "edges", None) or ())
 
 
+def leading(roots: Sequence[tuple[Tensor, Tensor]], wanted: set[Any]) -> dict[Node, list[Edge]]:
+    """The nodes on the way to what is wanted, and this, each with its edges that lead there."""
+    nodes = [x for x in record(y.node or y for y, _ in roots) if isinstance(x, Node)]
+    found: dict[Any, list[Edge]] = {}
+    for node in sorted(nodes, key=lambda node: node.number):
+        edges = [edge for edge in node.edges if edge[1] in wanted or edge[1] in found]
+        if edges or node in wanted:
+            found[node] = edges
+    return found
+
+
 def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     """Where the gradients of a node's inputs go, and these gradients."""
-    if node.edges is None or not node.call:
-        how = "freed by a backward pass" if node.edges is None else "not kept"
+    if not node.call:
+        how = "not kept" if node.call is None else "freed by a backward pass"
         raise RuntimeError(
             f"{node.name}: how it was called is {how}, so its gradient has no gradient. Where "
             "parameters alone require one, compute the forward pass inside `with "

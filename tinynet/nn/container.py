@@ -166,9 +166,8 @@ class ParameterList(_Row):
     def _add(self, name: str, value: Any) -> None:
         self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
 
-    def extra_repr(self) -> str:
-        """The shape of each."""
-        return ", ".join(f"({name}): {value.shape}" for name, value in self._own(self._kind))
+    def _lines(self) -> list[str]:
+        return [_described(name, p, f"tinynet.{p.dtype}") for name, p in self._own(self._kind)]
 
 
 class ModuleDict(Module, MutableMapping[str, Any]):
@@ -208,6 +207,10 @@ class ParameterDict(ModuleDict):
     def __setitem__(self, name: str, value: Any) -> None:
         self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
 
-    def extra_repr(self) -> str:
-        """The shape of each."""
-        return ", ".join(f"({name}): {value.shape}" for name, value in self.items())
+    def _lines(self) -> list[str]:
+        return [_described(name, p, p.type()) for name, p in self.items()]
+
+
+def _described(name: str, p: Any, kind: str) -> str:
+    """A parameter without its values, as PyTorch shows it."""
+    return f"  ({name}): Parameter containing: [{kind} of size {'x'.join(map(str, p.shape))}]"

@@ -33,18 +33,14 @@ class _Conv(Module):
     axes: ClassVar[int] = 2  # that the kernel slides over
     function: ClassVar[Callable[..., Tensor]]
     padding: Any
+    padding_mode: str
     weight: Parameter
     bias: Parameter | None
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any,
-        dilation: Any,
+        self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any, dilation: Any,
         groups: int,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         layer = type(self).__name__
         self.in_channels = integer(layer, "in_channels", in_channels)
@@ -87,10 +83,10 @@ class _Conv(Module):
         """Channels, sizes, and the settings that are not the usual ones, as PyTorch shows them."""
         none, one = (0,) * self.axes, (1,) * self.axes
         usual = {"padding": none, "output_padding": none, "dilation": one, "groups": 1}
-        usual["padding_mode"] = "zeros"
         unusual = [name for name in usual if getattr(self, name, usual[name]) != usual[name]]
         shown = [f"{name}={getattr(self, name)}" for name in ("kernel_size", "stride", *unusual)]
         shown += ["bias=False"] if self.bias is None else []
+        shown += [f"padding_mode={self.padding_mode}"] if self.padding_mode != "zeros" else []
         return ", ".join([str(self.in_channels), str(self.out_channels), *shown])
 
 
@@ -98,21 +94,10 @@ class _Convolution(_Conv):
     """What the convolutions share that are not transposed."""
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: IntPair,
-        stride: IntPair = 1,
-        padding: IntPair | str = 0,
-        dilation: IntPair = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        rng: Rng = None,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: IntPair, stride: IntPair = 1,
+        padding: IntPair | str = 0, dilation: IntPair = 1, groups: int = 1, bias: bool = True,
+        padding_mode: str = "zeros", device: Any = None, dtype: Any = None, *, rng: Rng = None,
+    ) -> None:  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
         self.padding = padding if isinstance(padding, str) else self._sizes("padding", padding, 0)
         self.padding_mode = one_of(type(self).__name__, "padding_mode", padding_mode, PADDING_MODES)
@@ -135,12 +120,14 @@ class _Convolution(_Conv):
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)
+        return self._conv_forward(x, self.weight, self.bias)
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution with other weights, for subclasses that compute theirs."""
         padding = self.padding
         if self.padding_mode != "zeros":
             x, padding = F.pad(x, self._borders(), self.padding_mode), (0,) * self.axes
-        return self.function(
-            x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
-        )
+        return self.function(x, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv2d(_Convolution):
@@ -186,22 +173,11 @@ class _ConvTranspose(_Conv):
     """What the transposed convolutions share."""
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: IntPair,
-        stride: IntPair = 1,
-        padding: IntPair = 0,
-        output_padding: IntPair = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: IntPair = 1,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        rng: Rng = None,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: IntPair, stride: IntPair = 1,
+        padding: IntPair = 0, output_padding: IntPair = 0, groups: int = 1, bias: bool = True,
+        dilation: IntPair = 1, padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
+        *, rng: Rng = None,
+    ) -> None:  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
         layer = type(self).__name__
         self.padding = self._sizes("padding", padding, 0)

@@ -31,21 +31,11 @@ class Embedding(Module):
     """
 
     def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        max_norm: None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        sparse: bool = False,
-        _weight: Any = None,
-        _freeze: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        rng: np.random.Generator | None = None,
-    ) -> None:
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None,
+        max_norm: None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+        sparse: bool = False, _weight: Any = None, _freeze: bool = False, device: Any = None,
+        dtype: Any = None, *, rng: np.random.Generator | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.num_embeddings = integer("Embedding", "num_embeddings", num_embeddings)
         self.embedding_dim = integer("Embedding", "embedding_dim", embedding_dim)

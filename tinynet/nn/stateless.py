@@ -115,6 +115,13 @@ CHECKS: dict[str, Callable[[Any], object]] = {
 }
 """What is refused when the layer is made; the rest, its function refuses when it is called."""
 
+HIDDEN = {
+    "Hardsigmoid": "inplace", "Hardswish": "inplace", "Upsample": "align_corners",
+    "CosineSimilarity": "dim eps", "PairwiseDistance": "p eps",
+}  # fmt: skip
+BARE = {"Hardshrink": "lambd", "LocalResponseNorm": "size", "Softshrink": "lambd"}
+"""Settings that PyTorch's `repr` leaves out, and those that it shows without their names."""
+
 
 class Stateless(Module):
     """A function as a layer: it is called with the layer's inputs and all settings by name."""
@@ -138,6 +145,9 @@ class Stateless(Module):
                 self.register_buffer(key, value)
             else:
                 setattr(self, key, value)
+        if given.arguments.get("scale_factor") is not None:
+            scale = given.arguments["scale_factor"]
+            self.scale_factor = tuple(map(float, scale)) if np.ndim(scale) else float(scale)
         if "stride" in given.arguments and given.arguments["stride"] is None:
             self.stride = given.arguments["kernel_size"]
         if "reduction" in given.arguments and name != "KLDivLoss":  # which has one more
@@ -157,13 +167,15 @@ class Stateless(Module):
 
     def extra_repr(self) -> str:
         """The settings but for switches, and numbers of a loss, that are as usual."""
-        shown = []
+        shown, owner = [], type(self).__name__
         for name, value in self.settings().items():
             usual = self.signature.parameters[name].default
             switch = isinstance(usual, bool) and not self.trains
             quiet = usual is None or switch or hasattr(self, "reduction")
-            if not isinstance(value, Tensor) and not (quiet and value == usual):
-                shown.append(f"{name}={value!r}")
+            quiet = quiet and (owner, name) != ("MaxPool1d", "ceil_mode")
+            hidden = isinstance(value, Tensor) or name in HIDDEN.get(owner, "").split()
+            if not hidden and not (quiet and value == usual):
+                shown.append(f"{value!r}" if BARE.get(owner) == name else f"{name}={value!r}")
         return ", ".join(shown)
 
 

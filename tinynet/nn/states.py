@@ -11,6 +11,9 @@ from tinynet import changes
 from tinynet.errors import CheckpointError
 from tinynet.tensor import Tensor
 
+COUNTER = "num_batches_tracked"
+"""What old files lack without being incomplete; where it is missing, it stays as it is."""
+
 
 class LoadResult(NamedTuple):
     """What `load_state_dict` found in one alone, the model or the state: the names."""
@@ -48,8 +51,8 @@ def load(
         raise CheckpointError(
             f"load_state_dict: the state does not fit this {type(module).__name__}; "
             "nothing was loaded"
-            + _listed("missing", missing)
-            + _listed("unexpected", unexpected)
+            + _listed("Missing key(s) in state_dict", missing)
+            + _listed("Unexpected key(s) in state_dict", unexpected)
             + _listed("does not fit", mismatched)
             + _hint(own, state)
             + f"\nBuild the model with the arguments it was saved with{cure}."
@@ -87,7 +90,7 @@ def _compared(
     own: Mapping[str, Tensor], state: Mapping[str, Any]
 ) -> tuple[list[tuple[Tensor, np.ndarray]], Rest]:
     """Each of a module's tensors with the array that fits it, and what finds no partner."""
-    missing = [name for name in own if name not in state]
+    missing = [name for name in own if name not in state and not name.endswith(COUNTER)]
     unexpected = [str(name) for name in state if name not in own]
     mismatched: list[str] = []
     fitting: list[tuple[Tensor, np.ndarray]] = []

@@ -24,14 +24,9 @@ Op = tuple[Array, ...]
 
 @differentiable(rule="y[n,o,p,q] = b[o] + sum of w[o,c,i,j] x[n,c,p+i,q+j] over c, i, j")
 def conv2d(
-    x: Array,
-    w: Array,
-    b: Array = None,
-    stride: IntPair = 1,
-    padding: IntPair | str = 0,
-    dilation: IntPair = 1,
-    groups: int = 1,
-) -> Op:
+    x: Array, w: Array, b: Array = None, stride: IntPair = 1, padding: IntPair | str = 0,
+    dilation: IntPair = 1, groups: int = 1,
+) -> Op:  # fmt: skip
     """Two-dimensional convolution.
 
     y[n,o,p,q] = b[o] + sum over c, i, j of w[o,c,i,j] * x[n, c, p*stride + i*dilation - padding,
@@ -75,15 +70,9 @@ def conv2d(
 
 @differentiable(rule="y[n,o,p+i,q+j] += x[n,c,p,q] w[c,o,i,j]")
 def conv_transpose2d(
-    x: Array,
-    w: Array,
-    b: Array = None,
-    stride: IntPair = 1,
-    padding: IntPair = 0,
-    output_padding: IntPair = 0,
-    groups: int = 1,
-    dilation: IntPair = 1,
-) -> Op:
+    x: Array, w: Array, b: Array = None, stride: IntPair = 1, padding: IntPair = 0,
+    output_padding: IntPair = 0, groups: int = 1, dilation: IntPair = 1,
+) -> Op:  # fmt: skip
     """Transposed convolution: the map that takes dy to dx in a convolution, as a layer.
 
     Each input element spreads its copy of the kernel, times its value, over the output:
@@ -151,13 +140,9 @@ def check_output_padding(
 
 @memoized
 def _geometry(
-    x: tuple[int, ...],
-    w: tuple[int, ...],
-    stride: IntPair,
-    padding: IntPair | str,
-    dilation: IntPair,
-    groups: int,
-) -> Geometry:
+    x: tuple[int, ...], w: tuple[int, ...], stride: IntPair, padding: IntPair | str,
+    dilation: IntPair, groups: int,
+) -> Geometry:  # fmt: skip
     """The geometry of a convolution of these shapes, its settings checked."""
     _check_channels("conv2d", x, w, groups)
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)

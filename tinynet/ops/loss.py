@@ -41,13 +41,9 @@ NO_INDEX = -(2**63)
 @differentiable(rule="L = -log softmax(x)[label], dL/dx = (softmax(x) - [is the label]) / N")
 @may_underflow
 def cross_entropy(
-    x: Array,
-    target: Array,
-    class_weight: Array = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Op:
+    x: Array, target: Array, class_weight: Array = None, ignore_index: int = -100,
+    reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Op:  # fmt: skip
     """Cross entropy between the target and p = softmax(x), from the logits x.
 
     With log p = x - logsumexp(x) along the classes, the loss of a label c is -w_c log p_c, and
@@ -91,14 +87,9 @@ def cross_entropy(
 
 
 def _soft_cross_entropy(
-    x: np.ndarray,
-    target: np.ndarray,
-    w: np.ndarray | None,
-    axis: int,
-    ignore_index: int,
-    reduction: str,
-    label_smoothing: float,
-) -> Op:
+    x: np.ndarray, target: np.ndarray, w: np.ndarray | None, axis: int, ignore_index: int,
+    reduction: str, label_smoothing: float,
+) -> Op:  # fmt: skip
     """-sum_c m_c log p_c with m = w t, for a target t that is a distribution over the classes."""
     C = x.shape[axis]
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is looked into at the end
@@ -128,11 +119,8 @@ def _soft_cross_entropy(
         return d * (np.exp(log_p) * m.sum(axis=axis, keepdims=True) - m)
 
     def dtarget(dy: Array) -> Array:
-        return (
-            _beside_classes(share(dy), axis)
-            * (label_smoothing - 1)
-            * (log_p if w is None else w * log_p)
-        )
+        weighted = log_p if w is None else w * log_p
+        return _beside_classes(share(dy), axis) * (label_smoothing - 1) * weighted
 
     return y, dx, dtarget
 
@@ -140,12 +128,9 @@ def _soft_cross_entropy(
 @differentiable(rule="L = -x[label], dL/dx = -1 / N for the label, else 0")
 @may_underflow
 def nll_loss(
-    x: Array,
-    target: Array,
-    class_weight: Array = None,
-    ignore_index: int = -100,
+    x: Array, target: Array, class_weight: Array = None, ignore_index: int = -100,
     reduction: str = "mean",
-) -> Op:
+) -> Op:  # fmt: skip
     """Negative log-likelihood: the loss of a label c is -w_c x_c, for x = log p (`log_softmax`).
 
     Shapes, options, mean and errors are those of `cross_entropy` with labels.
@@ -217,16 +202,9 @@ def smooth_l1_loss(x: Array, target: Array, reduction: str = "mean", beta: float
     within("smooth_l1_loss", "beta", beta, 0, math.inf)
     if beta == 0:
         return _of_difference("smooth_l1_loss", x, target, reduction, np.abs, np.sign)
-
-    def value(d: Array) -> Array:
-        size = np.abs(d)
-        inner = np.minimum(size, beta)
-        return inner * (size - 0.5 * inner) / beta  # (size - beta/2) where size > beta
-
-    def derivative(d: Array) -> Array:
-        return np.clip(d / beta, -1, 1)
-
-    return _of_difference("smooth_l1_loss", x, target, reduction, value, derivative)
+    value, derivative = _bent(beta)
+    of_beta = (lambda d: value(d) / beta), (lambda d: derivative(d) / beta)
+    return _of_difference("smooth_l1_loss", x, target, reduction, *of_beta)
 
 
 @differentiable(
@@ -246,26 +224,24 @@ def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
     positive("huber_loss", "delta", delta)
+    return _of_difference("huber_loss", x, target, reduction, *_bent(delta))
+
+
+def _bent(end: float) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """d^2 / 2 up to |d| = end, going on as a line, and its derivative."""
 
     def value(d: Array) -> Array:
         size = np.abs(d)
-        inner = np.minimum(size, delta)
+        inner = np.minimum(size, end)
         return inner * (size - 0.5 * inner)
 
-    def derivative(d: Array) -> Array:
-        return np.clip(d, -delta, delta)
-
-    return _of_difference("huber_loss", x, target, reduction, value, derivative)
+    return value, lambda d: np.clip(d, -end, end)
 
 
 def _of_difference(
-    op: str,
-    x: Array,
-    target: Array,
-    reduction: str,
-    value: Callable[[Array], Array],
+    op: str, x: Array, target: Array, reduction: str, value: Callable[[Array], Array],
     derivative: Callable[[Array], Array],
-) -> Op:
+) -> Op:  # fmt: skip
     """The loss f(x - target) from f and its derivative: dx = share(dy) f', dtarget = -dx."""
     x, target = _same_shape(op, x, target)
     d = x - target
@@ -316,10 +292,7 @@ def binary_cross_entropy_with_logits(
         sigmoid = 0.5 - 0.5 * np.tanh(0.5 * x)  # of -x
         return share(dy) * (w * ((1 - target) - (1 + surplus * target) * sigmoid))
 
-    def dtarget(dy: Array) -> Array:
-        return share(dy) * (w * (surplus * softplus - x))
-
-    return y, dx, dtarget
+    return y, dx, lambda dy: share(dy) * (w * (surplus * softplus - x))
 
 
 @differentiable(rule="L = -t log x - (1 - t) log(1 - x)")
@@ -354,10 +327,7 @@ def binary_cross_entropy(
     def dx(dy: Array) -> Array:
         return share(dy) * (w * (x - target) / np.maximum(x * (1 - x), 1e-12))
 
-    def dtarget(dy: Array) -> Array:
-        return share(dy) * (w * (log_no - log_yes))
-
-    return y, dx, dtarget
+    return y, dx, lambda dy: share(dy) * (w * (log_no - log_yes))
 
 
 # ----- what they share ----------------------------------------------------------------------------

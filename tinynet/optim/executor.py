@@ -51,13 +51,9 @@ class Executor:
         return Executor, (self.elementwise,)
 
     def update_small(
-        self,
-        formula: Formula,
-        group: int,
-        pairs: Pairs,
-        states: dict[Tensor, State],
+        self, formula: Formula, group: int, pairs: Pairs, states: dict[Tensor, State],
         names: tuple[str, ...],
-    ) -> Pairs:
+    ) -> Pairs:  # fmt: skip
         """Step the small parameters of a group together; -> the others, still to be stepped."""
         if not self.elementwise:
             return pairs

@@ -98,7 +98,7 @@ class _Graph:
         reaching: set[Any] = {tensor.node or tensor}
         self.nodes: list[Node] = []  # from the oldest to the newest
         for node in nodes:
-            if any(target in reaching for _, target, _, _ in node.edges or ()):
+            if any(target in reaching for _, target, _, _ in node.edges):
                 reaching.add(node)
                 self.nodes.append(node)
         if loss.node is None or loss.node not in reaching or loss.node is tensor.node:
@@ -112,7 +112,7 @@ class _Graph:
             if node is tensor.node or node not in self.gradients:
                 continue
             dy = self.gradients[node]
-            for edge in node.edges or ():
+            for edge in node.edges:
                 vjp, target, shape, _ = edge
                 if target in reaching:
                     self.gradients.add(target, sum_to_shape(vjp(dy), shape, node.name, vjp))
@@ -224,7 +224,7 @@ def _nodes(loss: Tensor) -> list[Node]:
         node = pending.pop()
         if node in found:
             continue
-        if node.edges is None:
+        if changes.is_freed(node):
             raise RuntimeError(
                 f"explain: the graph is used up at {node.name!r}. Call explain() before "
                 "loss.backward(), or use loss.backward(retain_graph=True)."
@@ -245,9 +245,7 @@ def _names(nodes: list[Node], model: Module | None) -> dict[Any, str]:
         names[parameter] = path
     counts: dict[str, int] = {}
     for node in nodes:
-        layer = next(
-            (owners[id(t)] for _, t, _, _ in node.edges or () if id(t) in owners), node.name
-        )
+        layer = next((owners[id(t)] for _, t, _, _ in node.edges if id(t) in owners), node.name)
         counts[layer] = counts.get(layer, 0) + 1
         names[node] = layer if counts[layer] == 1 else f"{layer}#{counts[layer]}"
     return names

@@ -134,4 +134,4 @@ def _name_layer(error: OutOfMemoryError, model: Module, trace: TracebackType | N
                     error.message += f" after layer {found[0]!r} ({kind})"
                 return
             nodes = [node for node in pending if isinstance(node, autograd.Node)]
-            pending = [target for node in nodes for _, target, _, _ in node.edges or ()]
+            pending = [target for node in nodes for _, target, _, _ in node.edges]

@@ -20,14 +20,9 @@ __all__ = [
 
 
 def embedding(
-    input: Data,
-    weight: Data,
-    padding_idx: int | None = None,
-    max_norm: None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> Tensor:
+    input: Data, weight: Data, padding_idx: int | None = None, max_norm: None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Tensor:  # fmt: skip
     """weight[input]: indices (...), weight (K, D) -> (..., D).
 
     padding_idx: the row that gets no gradient. max_norm and scale_grad_by_freq are not there, and

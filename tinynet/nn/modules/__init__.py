@@ -8,7 +8,7 @@ from tinynet import nn
 from tinynet.nn.conv import _Conv as _ConvNd
 from tinynet.nn.norm import _BatchNorm, _NormBase
 
-__all__ = ["_BatchNorm", "_ConvNd", "_Loss", "_NormBase"]
+__all__ = ["_BatchNorm", "_ConvNd", "_Loss", "_NormBase", "_WeightedLoss"]
 
 
 class _Loss(nn.Module):
@@ -19,6 +19,14 @@ class _Loss(nn.Module):
     ) -> None:
         super().__init__()
         self.reduction = reduction
+
+
+class _WeightedLoss(_Loss):
+    """The same for losses with a weight for each class, a buffer."""
+
+    def __init__(self, weight: Any = None, *settings: Any, **named: Any) -> None:
+        super().__init__(*settings, **named)
+        self.register_buffer("weight", weight)
 
 
 def __getattr__(name: str) -> Any:
