@@ -219,9 +219,8 @@ def _expand(g: Graph, y: Value, x: Value, shape: Any) -> str:
 
 def _flip(g: Graph, y: Value, x: Value, dims: Any) -> str:
     axes = axes_of("flip", x, dims)
-    return _getitem(
-        g, y, x, tuple(slice(None, None, -1 if d in axes else 1) for d in range(x.ndim))
-    )
+    index = tuple(slice(None, None, -1 if d in axes else 1) for d in range(x.ndim))
+    return _getitem(g, y, x, index)
 
 
 def _getitem(g: Graph, y: Value, x: Value, index: Any) -> str:

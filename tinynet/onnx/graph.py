@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import onnx
 
 from tinynet.autograd import Variable, wrap
 from tinynet.calls import NoGradientError
@@ -154,8 +155,10 @@ class OnnxModule(Module):
         used = max(i + 1 for i, name in enumerate(node.outputs) if name or not i)
         more = dict(zip(ASKED, (self._graph.opset, len(node.outputs), self.training, used)))
         asked = {name: more[name] for name in more.keys() & attributes_of(function)}
+        inputs = [values.get(name) for name in node.inputs]
         try:
-            result = function(*map(values.get, node.inputs), **node.attributes, **asked)
+            _check_types(node.operator, self._graph.opset, inputs)
+            result = function(*inputs, **node.attributes, **asked)
         except FloatingPointError:  # of `detect_anomaly`, which names the operation
             raise
         except FAULTS as error:
@@ -166,11 +169,22 @@ class OnnxModule(Module):
         return results
 
 
+def _check_types(operator: str, opset: int, inputs: list[Any]) -> None:
+    """Raise ValueError for inputs of several types where the specification has one letter."""
+    given = [(place, x.array.dtype) for place, x in enumerate(inputs) if isinstance(x, Variable)]
+    if len({dtype for _, dtype in given}) > 1:
+        formal = onnx.defs.get_schema(operator, opset).inputs
+        letters = {(formal[min(i, len(formal) - 1)].type_str, dtype) for i, dtype in given}
+        if len(dict(letters)) < len(letters):
+            raise ValueError(
+                f"inputs of {' and '.join(str(t) for _, t in given)}; put a Cast between"
+            )
+
+
 def _elements(value: Any) -> int:
     """How many numbers a tensor has; or a sequence, or None."""
-    if isinstance(value, Variable):
-        return int(value.array.size)
-    return sum(map(_elements, value or ()))
+    found = value.array.size if isinstance(value, Variable) else sum(map(_elements, value or ()))
+    return int(found)
 
 
 @functools.cache

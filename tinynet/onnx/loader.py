@@ -50,7 +50,8 @@ def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
     for tensor in source.graph.initializer:
         _keep(weights, tensor.name, array_of(tensor, folder))
     if source.graph.sparse_initializer or not source.graph.output:
-        raise OnnxError("it has no outputs, or sparse arrays, which are not supported")
+        wrong = "it has no outputs, or sparse arrays, which are not supported"
+        raise OnnxError(wrong if source.ByteSize() else "the file is empty")
     inputs = [_input(value) for value in source.graph.input if value.name not in weights.arrays]
     outputs = [value.name for value in source.graph.output]
     laws, opset = CheckerContext(), _opset(source)
@@ -130,16 +131,14 @@ def _node(
 
 
 def _attribute(node: Node, source: onnx.AttributeProto, folder: Path) -> Any:
-    value = onnx.helper.get_attribute_value(source)
+    value, kinds = onnx.helper.get_attribute_value(source), onnx.AttributeProto
     match source.type:
-        case onnx.AttributeProto.TENSOR:
+        case kinds.TENSOR:
             return array_of(value, folder)
-        case onnx.AttributeProto.STRING:
+        case kinds.STRING:
             return value.decode()
-        case onnx.AttributeProto.FLOAT | onnx.AttributeProto.INT:
+        case kinds.FLOAT | kinds.INT | kinds.FLOATS | kinds.INTS:
             return value
-        case onnx.AttributeProto.FLOATS | onnx.AttributeProto.INTS:
-            return list(value)
     raise OnnxError(f"{node}: attribute {source.name!r:.80} is of a type that is not read")
 
 

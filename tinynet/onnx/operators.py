@@ -40,12 +40,6 @@ def _given(x: Maybe, attribute: Axes) -> list[int]:
     return list(attribute) if x is None else integers(x)
 
 
-def _dtype(code: int) -> np.dtype[Any]:
-    if code not in TYPES:
-        raise ValueError(f"type {code}, which tinynet has not")
-    return TYPES[code]
-
-
 # ----- each element by itself ---------------------------------------------------------------------
 
 
@@ -92,7 +86,9 @@ def _clip(
 
 
 def _cast(x: Tensor, *, round_mode: str = "up", saturate: int = 1, to: int) -> Any:
-    target = _dtype(to)
+    if to not in TYPES:
+        raise ValueError(f"type {to}, which tinynet has not")
+    target = TYPES[to]
     y = x if x.dtype == target else ops.astype(x, target)
     if to in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
         rounded = y.array.astype(onnx.helper.tensor_dtype_to_np_dtype(to)).astype(target)
@@ -288,8 +284,6 @@ def _space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
 
 
 def _matmul(x: Tensor, w: Tensor) -> Tensor:
-    if x.dtype != w.dtype:
-        raise ValueError(f"a product of {x.dtype} and {w.dtype}; put a Cast before one of them")
     if x.ndim > 1 and w.ndim > 1:
         batch = np.broadcast_shapes(x.shape[:-2], w.shape[:-2])
         check_size(batch, x.shape[-2], w.shape[-1])

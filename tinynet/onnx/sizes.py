@@ -27,8 +27,6 @@ def integers(x: Tensor) -> list[int]:
     """The elements of a tensor that holds a shape, axes or the like."""
     if x.array.dtype.kind not in "iu":
         raise ValueError(f"integers are needed, got {x.dtype}")
-    if x.ndim > 1:
-        raise ValueError(f"integers in a vector are needed, got shape {x.shape}")
-    if x.array.size > 4096:
-        raise ValueError(f"{x.array.size} integers for the axes of a tensor")
+    if x.ndim > 1 or x.array.size > 4096:
+        raise ValueError(f"at most 4096 integers in a vector are needed, got shape {x.shape}")
     return [int(n) for n in x.array.ravel()]

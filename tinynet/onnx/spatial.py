@@ -99,10 +99,9 @@ def _parted(edges: Edges, most: Sizes) -> tuple[list[int], Edges]:
     return shared, [(a - m, b - m) for (a, b), m in zip(edges, shared)]
 
 
-def _along(x: Tensor, name: str) -> Callable[..., Any]:
+def _along(x: Tensor, name: str) -> Any:
     """The function of this name for as many axes as x has."""
-    function: Callable[..., Any] = getattr(F, f"{name}{x.ndim - 2}d")
-    return function
+    return getattr(F, f"{name}{x.ndim - 2}d")
 
 
 def _kernel(w: Tensor, kernel_shape: Sizes) -> Sizes:
@@ -126,9 +125,8 @@ def conv_transpose(
     kernel_shape: Sizes = (), output_padding: Sizes = (), output_shape: Sizes = (), **window: Any,
 ) -> Any:  # fmt: skip
     """ConvTranspose: what is padded is cut off the result; where that is negative, zeros come."""
-    kernel, stride, dilation, edges = window_of(
-        x, _kernel(w, kernel_shape), auto_pad=auto_pad, **window
-    )
+    windows = window_of(x, _kernel(w, kernel_shape), auto_pad=auto_pad, **window)
+    kernel, stride, dilation, edges = windows
     more = list(output_padding) or [0] * len(kernel)
     full = [
         s * (n - 1) + e + (k - 1) * d + 1

@@ -84,9 +84,7 @@ class Weights:
     def uniform(self, root: str) -> bool:
         """Whether the array is all of one number."""
         array = self.arrays[root]
-        return bool(
-            array.size and array.flat[0] == array.flat[-1] and (array == array.flat[0]).all()
-        )
+        return bool(array.size and (array == array.flat[0]).all())
 
     def place(self, graph: Graph, model: Module) -> dict[str, list[str]]:
         """Set parameters and buffers; the graph calls them by their names. What became of which."""
