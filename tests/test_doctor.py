@@ -38,6 +38,10 @@ def cnn():
     )
 
 
+def flat():
+    return nn.Sequential(nn.Flatten(), nn.Linear(32, C))
+
+
 def batch(change=lambda x, t: None):
     """change: gives other (x, target), or None where it writes into them."""
     x, t = tinynet.randn(N, 4), tinynet.randint(0, C, (N,))
@@ -132,7 +136,7 @@ BROKEN = [
      lambda: batch(lambda x, t: (x.double(), t))),
     ("inputs-not-finite", "1 of 64 input values", "find where they come from", net,
      lambda: batch(lambda x, t: np.put(x.array, 22, np.nan))),
-    ("inputs-not-scaled", "mean 127 and standard deviation 40", "data.standardize(train)", cnn,
+    ("inputs-not-scaled", "mean 127 and standard deviation 40", "data.standardize(train)", flat,
      lambda: images(lambda x, t: ((x * 40 + 128).clip(0, 255), t))),
     ("inputs-not-scaled", "divided by 255 twice?", "(x - ", cnn,
      lambda: images(lambda x, t: (x * 0.001, t))),
@@ -256,7 +260,7 @@ TABLED = [
      "batch_norm_that_remembers_nothing"),
     ("evaluation-far-from-training", "momentum=0 in 1 (BatchNorm2d)", "momentum=0.1",
      "batch_norm_with_momentum_0"),
-    ("evaluation-far-from-training", "in evaluation mode; it began with", "momentum (0.1 is usual)",
+    ("evaluation-far-from-training", "in evaluation mode; it began with", "momentum=0.1",
      "batch_norm_that_forgets_all_but_a_thousandth"),
     ("inputs-not-finite", "in 1 of 200 examples", "an empty field", "nan_in_a_table"),
     ("loss-without-a-lower-bound", "with outputs that are higher by a million", "square them",
@@ -394,7 +398,7 @@ TABLED = [
     ("gradient-changed", "the gradient (norm 1e-06)", "clip_grad_norm_", "clipped_to_nothing"),
     ("step-fails", "RuntimeError: backward()", "no_grad", "step_within_no_grad"),
     ("evaluation-mode", "when optimizer.step() runs", "model.train()", "step_in_evaluation_mode"),
-    ("learning-rate-falls-too-fast", "0.05, 0.005, 0.0005", "once an epoch",
+    ("learning-rate-falls-too-fast", "learning rate from 0.05 to 5e-62", "once an epoch",
      "rate_divided_by_ten_each_step"),
 ]  # fmt: skip
 

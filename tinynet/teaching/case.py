@@ -68,6 +68,8 @@ class Trial:
         name = op.rpartition(".")[2].lstrip("_")
         again, source = autograd.state.operation, getattr(args[0], "node", None) if args else None
         layer = layer_path(modules)
+        if name in LOSSES and output.requires_grad:
+            output.retain_grad()  # how much of the whole loss it is
         self.calls.append(Call(name, layer, args, given, output, again, output.node, source))
 
     def back(self, tensor: Any) -> Iterator[Call]:
@@ -103,7 +105,9 @@ class Case:
     batches: those that a training begins with. loader: where they are from, None for a single pair.
     steps: how long a recipe is tried, but no longer than a schedule goes. validation: batches of
     the validation data, and where they are from. notes: what is worth knowing besides the findings.
-    found: the names of those so far.
+    found: the names of those so far. added_up: how many batches a step adds up the gradients of;
+    sums: whether it does not take their mean. feeds_other: whether the step gives the model other
+    batches than it got, such as two views of each example.
     """
 
     model: nn.Module
@@ -117,6 +121,9 @@ class Case:
     validation_loader: Any = None
     notes: list[str] = field(default_factory=list)
     found: set[str] = field(default_factory=set)
+    added_up: int = 1
+    sums: bool = False
+    feeds_other: bool = False
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
@@ -134,8 +141,13 @@ class Case:
         self.run_trial()
 
     def look(self, check: Callable[[Case], Iterator[Finding]]) -> list[Finding]:
-        """What a check finds, which later ones can see in `found`."""
-        findings = list(check(self))
+        """What a check finds, which later ones can see in `found`; it never ends the others."""
+        findings: list[Finding] = []
+        try:
+            findings += check(self)
+        except Exception as problem:
+            name = check.__name__.removeprefix("check_").replace("_", " ")
+            self.notes.append(f"{name}: not looked at, {type(problem).__name__}: {problem}")
         self.found |= {finding.name for finding in findings}
         return findings
 
@@ -263,6 +275,27 @@ class Case:
         with grad_mode.no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
             return self.loss(*tensors(output, target)).item()
         return math.nan
+
+    def slopes(self, output: np.ndarray, target: np.ndarray | None) -> np.ndarray | None:
+        """The gradient of the loss for given outputs; None where it cannot be had."""
+        y, wanted = tensors(output, target)
+        y.requires_grad = True
+        with preserving(self.model), grad_mode.enable_grad(), contextlib.suppress(Exception):
+            self.loss(y, wanted).backward()
+            return np.zeros_like(output) if y.grad is None else y.grad.array
+        return None
+
+    def limits(self) -> tuple[float, float]:
+        """Between what the outputs are with large weights, infinite where they grow with these."""
+        y, rng = self.trial.output, np.random.default_rng(0)
+        if y is not None and np.ptp(y.array):
+            with preserving(self.model), grad_mode.no_grad(), contextlib.suppress(Exception):
+                for p in self.parameters.values():
+                    p.array[...] = 100 * p.array + 10 * rng.standard_normal(p.shape)
+                large = first_of(self.model(Tensor(self.usable[0][0]))).array
+                if np.abs(large).max() < 3 * np.abs(y.array).max():
+                    return float(large.min()), float(large.max())
+        return -math.inf, math.inf
 
     def sides(self) -> tuple[float, float]:
         """The loss of outputs that go along with the targets, and against them; NaN if unknown."""

@@ -102,6 +102,8 @@ warning evaluation-mode: in evaluation mode: {names}. There dropout does nothing
   => call model.train() before training (and model.eval() before measuring)
 error dropout-too-strong: p is the probability to drop, and it is {strong}: next to nothing passes
   => use p=0.5 or less
+error dropout-too-strong (examples): it sets all numbers to 0 of {strong}
+  => put dropout behind the first layers, with p=0.5 or less; nn.Dropout2d drops whole channels
 error dropout-on-the-scores: {where} comes last: it sets scores to 0, that of the right class too
   => put dropout before the last linear layer, not behind it
 error batch-norm-with-batch-of-1: {seen}, and {names} normalises by that one alone
@@ -112,6 +114,9 @@ error parameters-not-registered: {count} weights are used that are not in model.
   => make layers in __init__ and keep them as attributes, a list of them as nn.ModuleList([...])
 warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}
   => put an activation between them, such as nn.ReLU()
+error axes-mixed (loss): with one target changed at {place}, the loss of outputs and targets of
+  shapes {shapes} changes its gradient most at {there}; so in {count} of {tried} places
+  => look at reshape in the loss: y.permute(0, 2, 3, 1).reshape(-1, C), not y.reshape(-1, C)
 warning axes-mixed: {where} makes {after} of {before}: the numbers stay in their order, so that the
   axes are not exchanged, but mixed up
   => exchange axes with x.transpose(1, 2) or x.permute(...)
@@ -139,7 +144,7 @@ warning dead-relu: 0 for all {N} examples: {told}; through them no gradient pass
   => build the model anew, use a smaller learning rate, batch norm before it, or nn.LeakyReLU
 error saturated-units: {told} lie where the slope is next to 0: hardly any gradient passes
   => scale what goes in: inputs, weights (layer.reset_parameters()), batch norm; or use nn.ReLU()
-warning zero-gradient: the gradient is exactly 0 for every number of {names}
+warning zero-gradient: the gradient is exactly 0 for every number of {names}{where}
   => look at what follows these layers: weights that are all 0, a function that is flat, inputs of 0
 error softmax-over-the-batch: {where} runs over axis 0, the examples of the batch: the scores of an
   example depend on the other {others}
@@ -162,9 +167,15 @@ warning log-softmax-before-cross-entropy: it takes scores, but gets log-probabil
 warning activation-before-cross-entropy: the scores for {loss} come out of {op}{made},
   limited by it ({seen})
   => end the model with its last linear layer; softmax or sigmoid is part of the loss
+warning activation-before-cross-entropy (limited): the scores run {seen} even with weights a hundred
+  times as large; with {C} classes the loss cannot fall far below {least:.2f}
+  => multiply such scores, as cosines are: F.cross_entropy(16 * y, target), or learn the factor
 error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadcasting makes ({N},
   {N}): every output is held against every target
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
+error targets-broadcast (outputs): the loss stays {loss:.4g} when the {K} outputs of an example are
+  exchanged among themselves: shapes ({N}, {K}) and ({N}, 1) hold each against the same target
+  => give the model one output for each target; for labels use cross_entropy or F.one_hot(target)
 error loss-not-finite: the loss of this batch is {loss}
   => run it inside `with tinynet.detect_anomaly():`, which names the operation
 error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
@@ -204,6 +215,14 @@ warning optimizer-with-foreign-parameters: {count} tensors of the optimizer are 
   => pass model.parameters() alone, unless the others are of a second model
 error step-fails: the step raises {kind}: {told}
   => the message says what to change; is the forward pass within no_grad()?
+error step-fails (later): the first step works, a later one raises {kind}: {told}
+  => keep no tensors from step to step: total += loss.item(), h = h.detach()
+error gradients-thrown-away: zero_grad() takes gradients away before optimizer.step(), which gets
+  others (norm {size:.3g}, the batch's is {usual:.3g})
+  => call {owner}.zero_grad() once, before the first backward(), or add up the losses
+error gradients-thrown-away (most): optimizer.step() comes after {runs} batches, but zero_grad()
+  takes the gradients of all but the last away
+  => call {owner}.zero_grad() after each optimizer.step() alone
 error step-changes-nothing: optimizer.step() was not called in {runs} training steps{still}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-changes-nothing (by hand): a whole training step left every parameter as it was
@@ -229,7 +248,7 @@ error step-misses-parameters: when optimizer.step() runs, {names} have no gradie
 error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g}
   times that of the batch ({usual:.3g})
   => {cure}
-error learning-rate-falls-too-fast: the rate before and after two steps: {rates}
+error learning-rate-falls-too-fast: in {steps} steps the loss goes {own}{own.rates}; {held}
   => call schedule.step() once an epoch, not each batch, or let it fall more slowly
 error evaluation-mode (step): when optimizer.step() runs, the model is in evaluation mode: dropout
   does nothing, and batch norm does not learn its running statistics
@@ -239,7 +258,7 @@ error step-ignores-its-batch: from the same weights the step leads to the same p
   => use the x and target that the step is given, not those of outside
 error training-fails: the first batch works, but {steps} steps on {batches} batches end with {told}
   => the message says what to change
-error learning-rate-zero: the learning rate is 0 for {count} parameters ({idle} of {groups} groups)
+error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups of parameters
   => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
 warning loss-with-the-wrong-sign (later): the loss goes {run}; it is {values[0]:.4g} where the
   outputs go along with the targets, {values[1]:.4g} where they go against them
@@ -250,17 +269,20 @@ error answers-get-worse: the loss goes {run}, but then only {run.recall:.1%} of 
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
   => use momentum=0.9, which is betas=(0.9, ...) of Adam
-warning evaluation-far-from-training (momentum 0): momentum=0 in {names}: the running statistics,
-  which evaluation mode normalises with, stay 0 and 1
-  => use batch norm's momentum=0.1, the weight of the new batch
+warning momentum-too-high (by hand): on the same batch with the weights put back, the 40th step is
+  {times:.0f} times as large as the first: the step adds up all gradients and forgets none
+  => let old ones fade: v = 0.9 * v + gradient
 warning evaluation-far-from-training: after {steps} steps the loss is {run.last:.4g} in training
-  mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}
-  => look at batch norm's momentum (0.1 is usual) and small batches; or use nn.LayerNorm
+  mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}{told}
+  => use batch norm's momentum=0.1, the weight of the new batch, and larger batches; or nn.LayerNorm
 error loss-is-maximized: maximize=True: in {steps} steps the loss goes {own}; {other}
   => leave maximize=True out: the optimizer then makes the loss small
 error weight-decay-too-large: with weight_decay={decay:g} the loss goes {own} in {steps} steps;
   {other}: the decay pulls the weights to 0 faster than the loss can move them
   => use weight_decay=1e-4
+warning weight-decay-too-large (step): besides the gradient of the loss (norm {usual:.3g}) the step
+  follows {times:.3g} times the weights themselves (norm {size:.3g}): a penalty far too large
+  => make the factor of the penalty smaller: 1e-4 is usual
 warning eps-too-large: with eps={eps:g} the loss goes {own} in {steps} steps; {other}: next to eps
   the gradients are small, and so are the steps
   => use eps=1e-8
@@ -277,6 +299,9 @@ error loss-without-a-lower-bound (penalty): the loss goes {run}, below 0, and th
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are
   exchanged among the {N} examples: it does not ask which target belongs to which
   => hold outputs against targets, take the mean last: ((y - t) ** 2).mean(); no label_smoothing=1
+error summed-loss (batches): in {steps} steps the loss goes {own}; {other}. The step adds up the
+  gradients of {N} batches, and does not take their mean
+  => divide each loss: (loss / {N}).backward(); or divide the rate by {N}
 error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}
   => try a smaller rate: {rate}
 error learning-rate-too-high (never): in {steps} steps the loss goes {own}{added}, and it does not
@@ -295,7 +320,7 @@ error does-not-learn (as it starts): in {steps} steps the loss goes {run}; {rene
   => begin with new weights: layer.reset_parameters()
 error vanishing-gradients: the gradient is {size[0]:.1e} in {names[0]} and {size[1]:.1e} in
   {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run}
-  => use ReLU in place of Sigmoid or Tanh, batch norm between the layers, or fewer
+  => {cure}
 error vanishing-gradients (as it starts): the gradient is {size[0]:.1e} in {names[0]} and
   {size[1]:.1e} in {names[1]}: on its way back it vanishes; the loss goes {run}; {anew}
   => begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_
@@ -303,6 +328,12 @@ warning inputs-and-targets-unrelated: similar inputs among {N} have targets no m
   chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with targets shuffled to
   {chance:.4g}
   => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
+warning inputs-and-targets-unrelated (step): with all targets alike the step's gradient is that of
+  its batch, with its own targets it differs by {by:.0%}: it gives examples the targets of others
+  => shuffle inputs and targets by the same order in the step: x[order], t[order]
+warning inputs-and-targets-unrelated (standardised): each of the {N} examples has mean 0 and
+  standard deviation 1 by itself, and nothing that is left tells its target
+  => scale all examples by the same two numbers: (x - x.mean()) / x.std() of the training data
 warning inputs-and-targets-unrelated (moved): similar inputs among {N} have targets no more alike
   than chance, but they are if the targets are moved by {by} ({fit:.0f} deviations)
   => np.roll(target, {by}, 0); was a first row, such as a header, left out of one of both alone?

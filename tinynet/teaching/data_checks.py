@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.grad_mode import no_grad
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.call import Call
-from tinynet.teaching.case import BINARY, Case, layout_cure
+from tinynet.teaching.case import BINARY, Case, first_of, layout_cure
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import closer_than_chance, examples
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
+from tinynet.tensor import Tensor
 
 COLUMNS = 40
 """Up to so many columns are features with a meaning each, and one that is constant is a mistake."""
@@ -54,6 +56,8 @@ def check_scale(case: Case) -> Iterator[Finding]:
     if x.dtype.kind not in "f":
         return  # integers have a finding of their own, with the scaling in its cure
     apart = _columns_apart(x)
+    if (apart or badly_scaled(x)) and _scales_itself(case):
+        return
     if apart:
         told = [f"x[:, {c}] has mean {m:.4g} and standard deviation {s:.4g}" for c, m, s in apart]
         c, mean, std = apart[0]
@@ -68,6 +72,21 @@ def check_scale(case: Case) -> Iterator[Finding]:
         yield finding(
             "inputs-not-scaled", severity, range=_range(x), mean=mean, std=std, twice=twice
         )
+
+
+def _scales_itself(case: Case) -> bool:
+    """Whether the outputs are the same without the mean of the inputs, and for twice as large ones.
+
+    So it is where batch norm comes first.
+    """
+    x = case.batches[0][0].astype(case.dtype)
+    mean = x.mean((0, *range(2, x.ndim)), keepdims=True)
+    with preserving(case.model), no_grad(), np.errstate(all="ignore"):
+        try:
+            y, z = (first_of(case.model(Tensor(a))).array for a in (x, 2 * x - mean))
+        except Exception:  # of a model that such inputs do not fit
+            return False
+    return bool(np.allclose(y, z, 0.01, 0.01 * np.abs(y).max()))
 
 
 def _columns_apart(x: np.ndarray) -> list[tuple[int, float, float]]:
@@ -103,30 +122,36 @@ def check_variety(case: Case) -> Iterator[Finding]:
     mixed = np.random.default_rng(0).permuted(rows, axis=0)  # categories are equal by chance
     if not same.all() and same.sum() <= 2 * (mixed == mixed[:, :1]).all(axis=1).sum():
         same[:] = False
-    alike = np.flatnonzero((rows == rows[:1]).all(axis=0))
+    alike, t = np.flatnonzero((rows == rows[:1]).all(axis=0)), case.target
+    paired = t is not None and len(t) == N
+    if not same.all() and (
+        same.mean() < 0.02 or (paired and same.sum() > 3 and not np.ptp(t[same]))
+    ):
+        rows, t = rows[~same], t[~same] if paired else t  # empty ones, as there are
+        same = same[~same]
+    words = case.takes_numbers and x.dtype.kind in "iu"
     if same.any() and (same.all() or not case.takes_numbers):  # a word may follow itself
         seen, severity = f"{same.sum()} of {N}", ERROR if same.all() else WARNING
         yield finding(
             "inputs-constant", severity, seen=seen, places=rows.shape[1], number=rows[same][0, 0]
         )
-    elif N >= 8 and x.ndim == 2 and 0 < len(alike) < x.shape[1] <= COLUMNS:
+    elif N >= 8 and x.ndim == 2 and 0 < len(alike) < x.shape[1] <= COLUMNS and not words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
         yield finding(
             "column-constant", columns=x.shape[1], told=told, N=N, number=x[0, left[0]], left=left
         )
     if not same.all():
-        yield from _duplicates(case, rows)
+        yield from _duplicates(rows, t, x.ndim == 2)
 
 
-def _duplicates(case: Case, rows: np.ndarray) -> Iterator[Finding]:
+def _duplicates(rows: np.ndarray, target: Any, table: bool) -> Iterator[Finding]:
     numbers: dict[bytes, int] = {}
     rows = np.ascontiguousarray(rows)
     group = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows])
-    N, distinct, target = len(rows), len(numbers), case.target
+    N, distinct = len(rows), len(numbers)
     severity = ERROR if distinct == 1 else WARNING
-    counted = case.x.ndim == 2 and np.array_equal(rows, rows.round())  # words, categories
-    if counted and distinct > 0.25 * N:
-        return
+    if table and distinct > 1 and np.array_equal(rows, rows.round()):
+        return  # words and categories are equal by chance
     if target is not None and target.shape == (N,) and target.dtype.kind in "iu":
         torn = np.flatnonzero(np.bincount(np.unique([group, target], axis=1)[0].astype(int)) > 1)
         if torn.size:
@@ -199,7 +224,7 @@ def check_balance(case: Case) -> Iterator[Finding]:
             yield finding("one-class-in-the-batch", size=size, label=present[0])
         return
     C, call, needed = case.classes or 0, case.trial.loss_call, int(present[-1]) + 1
-    if size >= 64 and 4 * needed < C and "labels-sorted" not in case.found:
+    if size >= 64 and 4 * needed < C and case.classifies and "labels-sorted" not in case.found:
         yield finding("too-many-outputs", C=C, size=size, last=present[-1], needed=needed)
     if size >= 25 * C and present[0] == 1 and len(present) == C - 1 > 1:
         yield finding("too-many-outputs (from 1)", C=C, size=size, last=C - 1)
@@ -237,6 +262,8 @@ def check_targets(case: Case) -> Iterator[Finding]:
     if last is None or not case.compares:
         return
     low, high = last.reach()
+    if not np.isfinite([low, high]).any():
+        low, high = case.limits()
     beyond = float(((target < low) | (target > high)).mean())
     if beyond > 0.02:
         told, where = _range(target), last.where()
@@ -292,19 +319,25 @@ def check_leak(case: Case) -> Iterator[Finding]:
         return
     table = np.concatenate([x, t.reshape(-1, 1)], 1).astype(np.float64)
     table = table[np.isfinite(table).all(axis=1)]
-    if len(table) < 16:
-        return
     *columns, t = table.T
-    if case.labels is None:  # a straight line from one to the other
-        told = [np.corrcoef(c, t)[0, 1] ** 2 > 1 - 1e-5 for c in columns]
-    else:  # a number for each class
-        told = [np.ptp(c) > 0 and _distinct(c, t) == _distinct(t) > 1 for c in columns]
-    if any(told):
-        yield finding("label-among-the-inputs", leaks=np.flatnonzero(told).tolist(), N=len(x))
+    if len(table) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)):
+        return
+    left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
+    leaks = left < 0.02
+    # columns that are all alike, such as the last values of a series, tell it by right
+    if (np.ptp(t) and (leaks & (left < 1e-5)).any()) or (
+        leaks.any() and left[~leaks].min(initial=1) > 0.2
+    ):
+        yield finding("label-among-the-inputs", leaks=np.flatnonzero(leaks).tolist(), N=len(x))
 
 
-def _distinct(*columns: np.ndarray) -> int:
-    return int(np.unique(columns, axis=1).shape[1])
+def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
+    """The share of a target's variance that one column leaves open: by rank, or within classes."""
+    if classes:
+        within = [column[target == c].var() * (target == c).mean() for c in np.unique(target)]
+        return float(sum(within) / column.var())
+    ranks = [np.unique(a, return_inverse=True)[1] for a in (column, target)]
+    return 1 - float(np.corrcoef(*ranks)[0, 1]) ** 2
 
 
 def check_validation(case: Case) -> Iterator[Finding]:

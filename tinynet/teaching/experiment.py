@@ -37,6 +37,9 @@ class Run(NamedTuple):
     asleep: float = math.nan  # the loss afterwards, in evaluation mode
     updates: int = 0  # how often the optimizer made a step
     recall: float = math.nan  # the share of right answers afterwards, mean of the classes
+    idle: int = 0  # how many groups had a rate of 0 in every update
+    fell: float = 1.0  # the rate at half of the updates, as a share of the first
+    told: float = math.nan  # what the step itself returned at the end, as a share of the beginning
 
     @property
     def diverged(self) -> bool:
@@ -90,6 +93,7 @@ def train(
     what: str = "",
     *,
     rate: float = 1.0,
+    held: bool = False,
     adam: float | None = None,
     settings: dict[str, Any] | None = None,
     step: Callable[..., Any] | None = None,
@@ -99,9 +103,10 @@ def train(
 ) -> Run:
     """Make `case.steps` steps on the batches of the case, of which nothing keeps a trace.
 
-    rate: what the optimizer's rates are multiplied with; settings: others of its settings; adam:
-    Adam at this rate in its place. step: the user's own in place of forward, backward and step.
-    prepare: done before. targets: others for the batches. steps: how many, if not `case.steps`. It
+    rate: what the optimizer's rates are multiplied with; held: they stay as at first; settings:
+    others of its settings; adam: Adam at this rate in its place. step: the user's own in place of
+    forward, backward and step. prepare: done before. targets: others for the batches. steps: how
+    many, if not `case.steps`; of a step that adds up gradients as many more, up to ten times. It
     ends early where the loss is not finite.
     """
     others = [target for _, target in case.usable] if targets is None else targets
@@ -109,7 +114,8 @@ def train(
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
         optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)
-    losses, updates = [], 0
+    losses, told, used = [], [], []
+    count = (steps or case.steps) * (1 if step is None else min(case.added_up, 10))
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()
         groups, update = optimizer.param_groups, optimizer.step
@@ -117,24 +123,24 @@ def train(
             group.update(settings or {})
 
         def at_rate(*args: Any, **settings: Any) -> Any:
-            nonlocal updates
-            updates += 1
             rates = [group["lr"] for group in groups]
-            for group in groups:
-                group["lr"] *= rate
+            used.append(rates)
+            for group, initial in zip(groups, starts):
+                group["lr"] = rate * (initial if held else group["lr"])
             result = update(*args, **settings)
             for group, usual in zip(groups, rates):
                 group["lr"] = usual
             return result
 
         optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
-        start = max(group["lr"] for group in groups)
+        starts = [group["lr"] for group in groups]
+        start = max(starts)
         first = _measured(case, batches)
-        for k in range(steps or case.steps):
+        for k in range(count):
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
-                    step(x, target)
+                    told.append(_number(step(x, target)))
                     losses.append(_measured(case, [batches[k % len(batches)]]))
                 else:
                     optimizer.zero_grad()
@@ -153,8 +159,18 @@ def train(
         now = max(group["lr"] for group in groups)
     large = not 0.1 * start <= now <= 10 * start
     rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
+    idle = sum(not any(rates) for rates in zip(*used))
+    fell = max(used[len(used) // 2]) / start if used and start else 1.0
+    part = max(len(told) // 6, 1)
+    share = float(np.mean(told[-part:]) / np.mean(told[:part])) if told else math.nan
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep, updates, recall)
+    return Run(what, first, highest, last, rates, asleep, len(used), recall, idle, fell, told=share)
+
+
+def _number(value: Any) -> float:
+    """The loss that a step returns, NaN where it is none."""
+    array = np.asarray(getattr(value, "array", value))
+    return float(array.reshape(())) if array.size == 1 and array.dtype.kind in "fiu" else math.nan
 
 
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:

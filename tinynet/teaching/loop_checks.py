@@ -14,7 +14,7 @@ from tinynet import nn
 from tinynet.grad_mode import enable_grad
 from tinynet.nn.preserving import preserving
 from tinynet.optim import SGD, Optimizer
-from tinynet.teaching.case import BATCH_NORMS, Case, tensors
+from tinynet.teaching.case import BATCH_NORMS, Batch, Case, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
@@ -22,7 +22,7 @@ from tinynet.teaching.report import Finding, listed
 
 Arrays = list[np.ndarray]
 
-ADDED_UP = 16
+ADDED_UP = 64
 """So many batches may have their gradients added up before a step."""
 
 
@@ -75,8 +75,8 @@ class _Seen:
     batch alone, before each run. at_step: those whenever the optimizer stepped; without one those
     that a run left. kept: those after one run more, where several were added up before the step.
     left: whether the first run left gradients. wiped: whether zero_grad() took some away before the
-    first step. asleep: whether the model was in evaluation mode at a step. rates: the highest
-    learning rate before the first run and after each. error: what a run raised.
+    first step. asleep: whether the model was in evaluation mode at a step. runs: how often the step
+    was run. error: what a run raised.
     """
 
     before: Arrays
@@ -87,13 +87,8 @@ class _Seen:
     left: bool = False
     wiped: bool = False
     asleep: bool = False
-    rates: list[float] = field(default_factory=list)
+    runs: int = 0
     error: Exception | None = None
-
-    @property
-    def runs(self) -> int:
-        """How often the step was run."""
-        return len(self.rates) - 1
 
     @property
     def moved(self) -> bool:
@@ -101,8 +96,8 @@ class _Seen:
         return any(change.any() for change in self.change)
 
 
-def _watch(case: Case, optimizer: Optimizer) -> _Seen:
-    """The user's step, run and watched."""
+def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
+    """The user's step, run on a batch and watched."""
     seen = _Seen([p.array.copy() for p in case.wanted.values()])
 
     def zeroing(zero_grad: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,13 +113,19 @@ def _watch(case: Case, optimizer: Optimizer) -> _Seen:
         seen.asleep |= not case.model.training
         return step() if closure is None else result
 
+    def fed(x: Any, *args: Any, **settings: Any) -> Any:
+        case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
+        return forward(x, *args, **settings)
+
     def unknown(*_: Any, **__: Any) -> None:
         raise ValueError("the step has an optimizer: give it to doctor as optimizer= too")
 
     def run() -> None:
         assert case.step is not None
-        seen.fresh.append(_fresh(case, *case.usable[0]))
-        case.step(*tensors(*case.usable[0]))
+        if seen.runs < 2:
+            seen.fresh.append(_fresh(case, *batch))
+        case.step(*tensors(*batch))
+        seen.runs += 1
         if case.optimizer is None:
             left = _gradients(case)
             seen.at_step.append(left if _norm(left) else seen.fresh[-1])
@@ -133,18 +134,18 @@ def _watch(case: Case, optimizer: Optimizer) -> _Seen:
         for other in case.reached if case.optimizer is None else ():
             if isinstance(other, Optimizer):
                 other.__dict__["step"] = unknown
-        step = optimizer.step
+        step, forward = optimizer.step, case.model.forward
+        case.model.__dict__["forward"] = fed
         optimizer.__dict__.update(step=noted, zero_grad=zeroing(optimizer.zero_grad))
         case.model.__dict__["zero_grad"] = zeroing(case.model.zero_grad)
-        seen.rates.append(max(group["lr"] for group in optimizer.param_groups))
         try:
             while seen.runs < 2 or (seen.runs < ADDED_UP and not seen.at_step):
                 run()
-                seen.rates.append(max(group["lr"] for group in optimizer.param_groups))
                 if seen.runs == 1:
                     seen.change = [p.array - b for p, b in zip(case.wanted.values(), seen.before)]
                     seen.left = _norm(_gradients(case)) > 0
             if seen.runs > 2 and seen.at_step:
+                case.added_up = seen.runs
                 run()
                 seen.kept = _gradients(case)
         except Exception as error:
@@ -173,9 +174,9 @@ def check_step(case: Case) -> Iterator[Finding]:
     if case.step is None or not case.wanted or case.trial.error is not None:
         return
     optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
-    found = _of_step(case, _watch(case, optimizer))
+    found = _of_step(case, _watch(case, optimizer, case.usable[0]))
     with contextlib.suppress(Exception):  # of the user's step, with a batch that is not the user's
-        found = found or _ignored(case, optimizer)
+        found = found or _ignored(case, optimizer) or _never_ending(case, optimizer)
     if found is not None:
         yield found
 
@@ -183,7 +184,8 @@ def check_step(case: Case) -> Iterator[Finding]:
 def _of_step(case: Case, seen: _Seen) -> Finding | None:
     """What is wrong with a step."""
     if seen.error is not None:
-        return finding("step-fails", kind=type(seen.error).__name__, told=seen.error)
+        row = "step-fails (later)" if seen.runs else "step-fails"
+        return finding(row, kind=type(seen.error).__name__, told=seen.error)
     if case.optimizer is None:
         by_hand = _of_step_by_hand(seen)
         if by_hand is not None:
@@ -196,12 +198,17 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
     size, usual = _norm(first), _norm(fresh)
     owner = "model" if case.optimizer is None else "optimizer"
-    if seen.runs > 2:
-        kept = _norm(seen.kept)
+    factor = _dot(first, fresh) / max(usual**2, 1e-300)
+    several = case.added_up > 1
+    if seen.wiped and size and (several or _dot(first, fresh) < 0.5 * size * usual):
+        row = f"gradients-thrown-away{' (most)' * several}"
+        return finding(row, runs=case.added_up, owner=owner, size=size, usual=usual)
+    if several:
+        kept, case.sums = _norm(seen.kept), factor > 0.7 * case.added_up
         if len(seen.at_step) > 1 or kept < size or _norm(_less(seen.kept, first)) > 0.5 * kept:
             return None
         row = "forgotten-zero-grad (later)"
-        return finding(row, runs=seen.runs, size=size, kept=kept, owner=owner)
+        return finding(row, runs=case.added_up, size=size, kept=kept, owner=owner)
     if size == 0 and usual > 0:
         where = "loss.backward() was not called, or not on a loss of this model"
         if seen.wiped:
@@ -219,7 +226,6 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     unfed = [name for name, g, f in zip(case.wanted, first, fresh) if f.any() and not g.any()]
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
-    factor = _dot(first, fresh) / max(usual**2, 1e-300)
     same = _norm(_less(first, [factor * b for b in fresh])) < 0.1 * size
     weak = size < 0.01 * usual
     if weak:  # Adam learns whatever the size
@@ -232,9 +238,6 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         elif 1.9 < factor < 2.1:
             cure = "is loss.backward() called twice? Once after zero_grad() is enough"
         return finding("gradient-changed", size=size, factor=factor, usual=usual, cure=cure)
-    if seen.rates[1] < 0.9 * seen.rates[0] and seen.rates[2] < 0.9 * seen.rates[1]:
-        rates = ", ".join(f"{rate:g}" for rate in seen.rates)
-        return finding("learning-rate-falls-too-fast", rates=rates)
     if seen.asleep and case.model.training and case.layers(nn.Dropout, *BATCH_NORMS):
         return finding("evaluation-mode (step)")
     return None
@@ -272,6 +275,42 @@ def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:
             _after(case, optimizer, inputs, wanted), usual
         ):
             return finding("step-ignores-its-batch", what=what)
+    return None
+
+
+def _never_ending(case: Case, optimizer: Optimizer) -> Finding | None:
+    """A momentum of one's own that forgets nothing: with the weights put back, steps that grow."""
+    sizes: list[float] = []
+    with trying(case, optimizer), np.errstate(all="ignore"):
+        while case.optimizer is None and case.step is not None and len(sizes) < 40:
+            before = [p.array.copy() for p in case.wanted.values()]
+            case.step(*tensors(*case.usable[0]))
+            sizes.append(_norm(_less([p.array for p in case.wanted.values()], before)))
+            for p, array in zip(case.wanted.values(), before):
+                p.array = array
+    if sizes and sizes[39] > 1.9 * sizes[19] > 3.6 * sizes[9] > 0:
+        return finding("momentum-too-high (by hand)", times=sizes[39] / sizes[0])
+    return None
+
+
+def why_not(case: Case) -> Finding | None:
+    """What a step that does not learn goes along with, besides the gradient of its batch."""
+    x, target = case.usable[0]
+    optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
+    seen = _watch(case, optimizer, (x, target))
+    if seen.error is not None or not seen.at_step or target is None:
+        return None
+    first, fresh = seen.at_step[0], seen.fresh[0]
+    rest, w = _less(first, fresh), seen.before
+    times = _dot(rest, w) / max(_dot(w, w), 1e-300)
+    if _norm(_less(rest, [times * p for p in w])) < 0.1 * _norm(rest) and times > 0:
+        sizes = {"usual": _norm(fresh), "size": _norm(rest)}
+        return finding("weight-decay-too-large (step)", times=times, **sizes)
+    even = _watch(case, optimizer, (x, np.repeat(target[:1], len(target), 0)))
+    if even.at_step and _norm(_less(even.at_step[0], even.fresh[0])) < 1e-3 * _norm(even.fresh[0]):
+        by = _norm(rest) / max(_norm(fresh), 1e-300)
+        if by > 0.1:
+            return finding("inputs-and-targets-unrelated (step)", by=by)
     return None
 
 

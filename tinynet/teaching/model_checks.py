@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd, nn
-from tinynet.grad_mode import enable_grad, no_grad
+from tinynet.grad_mode import no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.call import Call
@@ -74,8 +74,21 @@ def check_modes(case: Case) -> Iterator[Finding]:
     last = case.trial.last(call.args[0] if call else case.trial.output)
     if strong:
         yield finding("dropout-too-strong", strong=listed(strong))
+    elif emptied := [f"{share:.0%} of the examples in {where}" for where, share in _emptied(case)]:
+        yield finding("dropout-too-strong (examples)", strong=listed(emptied))
     elif last is not None and last.op == "dropout":
         yield finding("dropout-on-the-scores", where=last.where())
+
+
+def _emptied(case: Case) -> Iterator[tuple[str, float]]:
+    """Where dropout sets many examples to 0 altogether, and how many."""
+    layers = {call.layer for call in case.trial.of("dropout")}
+    for call in case.trial.of("dropout", "mul"):
+        if call.layer in layers and isinstance(call.args[0], Tensor) and call.output.ndim > 1:
+            pair = call.args[0].array, call.output.array
+            before, after = (array.reshape(len(array), -1).any(1) for array in pair)
+            if (before & ~after).mean() > 0.1:
+                yield call.layer or call.op, float((before & ~after).mean())
 
 
 def _frozen(module: nn.Module) -> bool:
@@ -170,7 +183,7 @@ def check_examples(case: Case) -> Iterator[Finding]:
     if any(_needless_softmax(case)) or "parameters-not-registered" in case.found:
         return  # that is the reason
     other = x.copy()
-    other[0] = -x[0] if x.dtype.kind == "f" else x[-1]
+    other[0] = -10 * x[0] if x.dtype.kind == "f" else x[-1]
     asleep, problem = Trial(), ""
     try:
         with preserving(case.model), no_grad(), np.errstate(all="ignore"):
@@ -274,7 +287,20 @@ def _zero_gradients(case: Case) -> Iterator[Finding]:
     if zero and zero == biases:
         case.notes.append(f"{listed(zero)} cancels in what follows: its gradient is exactly 0")
     elif zero and "dropout-too-strong" not in case.found:
-        yield finding("zero-gradient", names=listed(zero))
+        flat = (c for c in case.trial.calls[: case.trial.forward] if _gives_the_same(c))
+        where = next((f": {c.where()} gives {c.output.array.flat[0]:g} whatever comes in, of shape "
+                      f"{c.args[0].shape}" for c in flat), "")  # fmt: skip
+        yield finding("zero-gradient", names=listed(zero), where=where)
+
+
+def _gives_the_same(call: Call) -> bool:
+    """Whether it makes one number of many different ones, as a norm over an axis of 1 does."""
+    x = call.args[0] if call.args else None
+    return (
+        isinstance(x, Tensor)
+        and x.array.size > 1 < call.output.array.size
+        and bool(np.ptp(x.array) > 0 and np.ptp(call.output.array) == 0)
+    )
 
 
 def _needless_softmax(case: Case) -> Iterator[Finding]:
@@ -317,8 +343,13 @@ def check_scores(case: Case) -> Iterator[Finding]:
         row = "log-softmax-before-cross-entropy"
     elif call.op in ("cross_entropy", BINARY[1]) and ends:
         row = "activation-before-cross-entropy"
+    least = math.log(1 + (C - 1) / math.e)
+    if not row and call.op == "cross_entropy" and call.args[0] is case.trial.output:
+        low, high = case.limits()
+        least = math.log(1 + (C - 1) * math.exp(low - high))
+        seen = f"from {low:.3g} to {high:.3g}"
+        row = "activation-before-cross-entropy (limited)" if least > 0.3 else ""
     if row:
-        least = math.log(1 + (C - 1) / math.e)
         yield finding(
             row, loss=call.op, op=op, made=made, seen=seen, share=share.flat[0], C=C, least=least
         )
@@ -339,10 +370,11 @@ def check_loss(case: Case) -> Iterator[Finding]:
         return
     N = len(case.usable[0][0])
     for crossed in trial.calls:
-        shapes = {tuple(np.shape(getattr(x, "array", x))) for x in crossed.args[:2]}
+        shapes = {getattr(x, "shape", ()) for x in crossed.args[:2]}
         if crossed.output.shape == (N, N) and N > 1 and shapes == {(N, 1), (N,)}:
             yield finding("targets-broadcast", where=crossed.where(), N=N)
-            break
+            return
+    yield from _of_others(case)
     if not math.isfinite(loss):
         if "weights-not-finite" not in case.found:
             yield finding("loss-not-finite", loss=loss)
@@ -371,6 +403,8 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
     """A loss that is far above its part, or above that of who guesses."""
     C, y, target = case.classes, case.trial.output.array, case.usable[0][1]  # type: ignore[union-attr]
     part = float(call.output.array) if call.output.array.size == 1 else 0.0
+    if part and call.output.grad is not None:
+        part *= max(call.output.grad.item(), 1.0)  # a factor makes a large part of it, not a small
     guessing = math.log(C) if C is not None and C > 1 else math.log(2)
     known = call.op in ("cross_entropy", BINARY[1]) and not call.is_sum
     blank = case.asked(np.zeros_like(y), target) if known else 0.0
@@ -384,6 +418,51 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
         yield finding("first-loss-too-high", guessing=guessing, low=low, high=high, **values)
 
 
+def _of_others(case: Case) -> Iterator[Finding]:
+    """A loss that holds outputs against the target of another place, or one against all of them."""
+    output, target, rng = case.trial.output, case.usable[0][1], np.random.default_rng(0)
+    if case.trial.several or target is None or output is None or len(target) != len(output):
+        return
+    if "axes-mixed" in case.found:
+        return  # that is the reason
+    y = output.array
+    if y.ndim == 2 and y.shape[1] > 1 and target.size == len(target):
+        wide = rng.uniform(-9, 9, y.shape).astype(y.dtype)
+        for given in (rng.uniform(0.1, 0.9, y.shape).astype(y.dtype), wide):
+            alike = given * 0 + given.mean(1, keepdims=True)
+            loss, mixed, even, other = (
+                case.asked(z, t)
+                for z, t in ((given, target), (rng.permuted(given, axis=1), target),
+                             (alike, target), (given, np.roll(target, 1, 0)))
+            )  # fmt: skip
+            if np.isclose(loss, mixed) and not np.isclose(loss, [even, other]).any():
+                K, N = y.shape[1], len(y)
+                yield finding("targets-broadcast (outputs)", K=K, N=N, loss=loss)
+                return
+    slope, again = case.slopes(y, target), case.slopes(y, target)
+    if slope is None or again is None or not np.array_equal(slope, again):
+        return
+    shapes = {a: (*y.shape[:a], *y.shape[a + 1 :]) for a in (1, y.ndim - 1)}
+    axes = [a for a, shape in shapes.items() if target.shape == shape != (len(y),)]
+    others = np.flatnonzero(target != target.flat[0])
+    missed, tried = [], 0
+    for k in rng.choice(others, min(12, len(others)), replace=False):
+        changed = target.copy()
+        changed.flat[k] = target.flat[0]
+        after = case.slopes(y, changed)
+        moved = np.abs(slope if after is None else after - slope)
+        place = np.unravel_index(k, target.shape)
+        felt = [moved.sum(a) for a in axes] or [moved.reshape(len(moved), -1).sum(1)]
+        own = [heat[place[: heat.ndim]] / max(heat.max(), 1e-30) for heat in felt]
+        tried += bool(moved.any())
+        if moved.any() and max(own) < 0.5:
+            missed.append((place, np.unravel_index(felt[0].argmax(), felt[0].shape)))
+    if tried and len(missed) > 0.7 * tried:
+        place, there = ([int(i) for i in at] for at in missed[0])
+        values = {"count": len(missed), "tried": tried, "place": place, "there": there}
+        yield finding("axes-mixed (loss)", shapes=(y.shape, target.shape), **values)
+
+
 def _left_out(case: Case) -> Iterator[Finding]:
     """Examples, or a class of them, without a gradient, be the outputs right or wrong."""
     output, target = case.trial.output, case.usable[0][1]
@@ -392,16 +471,12 @@ def _left_out(case: Case) -> Iterator[Finding]:
     if not target.size == len(target) == len(output):
         return
     still, turned = np.ones((2, len(target)), bool)
-    with preserving(case.model), enable_grad():
-        for sign in (1, -1):  # where a margin is kept, the opposite answers do not keep it
-            for flags, way in ((still, 1), (turned, -1)):
-                y = Tensor(sign * output.array[::way], requires_grad=True)
-                try:
-                    case.loss(y, Tensor(target[::way])).backward()
-                except Exception:  # of the user's loss, such as that probabilities are below 0
-                    return
-                if y.grad is not None:
-                    flags &= ~y.grad.array.reshape(len(y), -1).any(axis=1)
+    for sign in (1, -1):  # where a margin is kept, the opposite answers do not keep it
+        for flags, way in ((still, 1), (turned, -1)):
+            slope = case.slopes(sign * output.array[::way], target[::way])
+            if slope is None:  # the loss refuses it, such as probabilities below 0
+                return
+            flags &= ~slope.reshape(len(slope), -1).any(axis=1)
     if np.array_equal(still, turned) and not np.array_equal(still, still[::-1]):
         yield finding("examples-left-out", count=still.sum(), N=len(still), first=still.argmax())
         return

@@ -18,6 +18,7 @@ from tinynet import nn
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, Run, Way, train
+from tinynet.teaching.loop_checks import why_not
 from tinynet.teaching.relation import check_relation, rows, structured
 from tinynet.teaching.report import Finding, listed
 
@@ -48,28 +49,26 @@ def check_recipe(case: Case) -> Iterator[Finding]:
 
 def _recipe(case: Case) -> Iterator[Finding]:
     trial, optimizer, groups = case.trial, case.optimizer, _groups(case)
-    idle = [group for group in groups if not group["lr"]]
-    if idle and case.step is None:
-        count = sum(len(group["params"]) for group in idle)
-        yield finding("learning-rate-zero", count=count, idle=len(idle), groups=len(groups))
-        return
-    if case.steps < 1 or trial.error or trial.loss is None or not math.isfinite(trial.loss):
-        return
-    own = None
-    if optimizer is not None or case.step is not None:
+    idle, own = sum(not group["lr"] for group in groups), None
+    ready = case.steps > 0 and not trial.error and math.isfinite(trial.loss or 0.0)
+    if ready and (optimizer is not None or case.step is not None):
         own = train(case, _at(case) if optimizer else "by your step", step=case.step)
-    if case.steps < ENOUGH:
+        idle = own.idle
+    if idle and (own is not None or case.step is None):
+        yield finding("learning-rate-zero", idle=idle, groups=len(groups))
+        return
+    if not ready or case.steps < ENOUGH:
         if own is not None and own.diverged and optimizer is not None:
             yield _too_high(case, own, Way(own, []), None)
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_endless, _exchangeable, _contrary, check_relation, _persistent, _cause, _stuck):
+    for look in (_endless, _exchangeable, _contrary, check_relation, _persistent, _falling,
+                 _cause, _stuck, _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found
         if found:
             return
-    yield from _asleep(case, way)
     examples = sum(len(x) for x, _ in case.usable)
     case.notes.append(f"{case.steps} steps on {examples} examples: the loss goes {way.shown}")
 
@@ -94,16 +93,27 @@ def _persistent(case: Case, way: Way) -> Iterator[Finding]:
         yield finding("momentum-too-high", momentum=momentum, steps=steps)
 
 
+def _falling(case: Case, way: Way) -> Iterator[Finding]:
+    """A rate that falls so fast that much less is learned than with the rate as it begins."""
+    own = way.own
+    if own is None or case.step is None or own.fell > 0.1:
+        return
+    held = way.see(train(case, f"{_at(case)} held", held=True, step=case.step))
+    if held.last - way.floor < (own.last - way.floor) / 3 and way.learned:
+        yield finding("learning-rate-falls-too-fast", own=own, held=held, steps=case.steps)
+
+
 def _asleep(case: Case, way: Way) -> Iterator[Finding]:
     """Evaluation mode that does not know what was learned in training mode."""
     run, norms = way.shown, case.layers(*BATCH_NORMS)
-    means = [(path, norm.running_mean) for path, norm in norms if norm.momentum == 0]
-    fixed = [path for path, mean in means if mean is not None and not mean.array.any()]
+    slow = {f"momentum={n.momentum:g} in {path}": n for path, n in norms
+            if n.training and n.momentum is not None and n.momentum < 0.003}  # fmt: skip
+    most = 1.3 * run.last + 0.02 if slow else (run.first + run.last) / 2 + 0.1
     fell = case.model.training and way.share(run) > STEADY and way.learned
-    if fixed:
-        yield finding("evaluation-far-from-training (momentum 0)", names=listed(fixed))
-    elif fell and not run.asleep <= (run.first + run.last) / 2 + 0.1:
-        yield finding("evaluation-far-from-training", steps=case.steps, run=run)
+    fixed = any(not n.momentum and not n.running_mean.array.any() for n in slow.values())
+    if fixed or (fell and not run.asleep <= most):
+        told = f"; with {listed([*slow])} the running statistics hardly move" if slow else ""
+        yield finding("evaluation-far-from-training", steps=case.steps, run=run, told=told)
 
 
 def _floor(case: Case) -> float:
@@ -122,7 +132,14 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     if own is None or not (own.diverged or way.share(own) < steady or not way.learned):
         return
     again = functools.partial(train, case, step=case.step)
-    if any(group.get("maximize") for group in _groups(case)):
+    if case.sums:
+        mean = again(_at(case, 1 / case.added_up), rate=1 / case.added_up)
+        if way.helps(mean):
+            yield finding(
+                "summed-loss (batches)", steps=steps, own=own, other=mean, N=case.added_up
+            )
+            return
+    if _largest(case, "maximize"):
         minimized = again("without it", settings={"maximize": False})
         if way.helps(minimized):
             yield finding("loss-is-maximized", steps=steps, own=own, other=minimized)
@@ -133,7 +150,11 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             count = min(own.updates, steps)  # of a step that adds up gradients fewer
             plain, little = train(case, ALONE, steps=count), CRAWLS
         if way.helps(plain) and way.share(own) < little:
-            yield _not_by_step(case, own, plain)
+            if own.told < 0.7 and case.feeds_other:
+                fell = f"its loss goes to {own.told:.0%}"
+                case.notes.append(f"the step makes batches of its own; {fell}")
+            else:
+                yield _not_by_step(case, own, plain)
             return
     if case.optimizer is None:
         return
@@ -182,6 +203,9 @@ def _too_low(case: Case, own: Run, way: Way) -> Iterator[Finding]:
 
 
 def _not_by_step(case: Case, own: Run, plain: Run) -> Finding:
+    known = why_not(case)
+    if known is not None:
+        return known
     rate = "; and at its learning rate" if case.optimizer is None else ""
     return finding("step-does-not-learn", steps=case.steps, own=own, other=plain, rate=rate)
 
@@ -259,6 +283,8 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
 
 def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
     """A gradient that is next to nothing in a layer; anew: a run with new weights that learned."""
+    if "zero-gradient" in case.found:
+        return  # that is the reason
     sizes = {
         name: float(np.sqrt(np.mean(np.square(g, dtype=np.float64))))
         for name, g in case.trial.gradients.items()
@@ -268,8 +294,11 @@ def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
     if weights and min(weights.values()) < TINY * max(sizes.values()):
         names = min(weights, key=weights.__getitem__), max(sizes, key=sizes.__getitem__)
         row = "vanishing-gradients (as it starts)" if anew else "vanishing-gradients"
-        size = [sizes[name] for name in names]
-        yield finding(row, names=names, size=size, steps=case.steps, run=run, anew=anew)
+        size, squashing = [sizes[name] for name in names], case.layers(nn.Sigmoid, nn.Tanh)
+        cure = "use batch norm between the layers, x + f(x) in place of f(x), or fewer of them"
+        if squashing:
+            cure = f"use ReLU in place of {type(squashing[0][1]).__name__}, {cure[4:]}"
+        yield finding(row, names=names, size=size, steps=case.steps, run=run, anew=anew, cure=cure)
 
 
 def _knows_already(case: Case, first: float) -> bool:
